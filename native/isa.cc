@@ -1,0 +1,50 @@
+// One instruction set's kernels: compiled once per set, with that set's flags. See simd.h.
+#include "call.h"
+#include "parallel.h"
+#include "simd.h"
+
+#include "kernels/elementwise.h"
+#include "kernels/reduce.h"
+#include "kernels/embedding.h"
+#include "kernels/linear.h"
+#include "kernels/layer_norm.h"
+#include "kernels/gelu.h"
+#include "kernels/dropout.h"
+#include "kernels/attention.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/adam.h"
+
+#define FT_STRING_(x) #x
+#define FT_STRING(x) FT_STRING_(x)
+
+namespace foretoken::FT_ISA {
+
+namespace {
+constexpr Kernel kKernels[] = {
+    {"fill", fill, 1, 1, 1},
+    {"add", add, 3, 1, 0},
+    {"copyRows", copyRows, 2, 4, 0},
+    {"sum", sum, 2, 1, 0},
+    {"sumOfSquares", sumOfSquares, 2, 1, 0},
+    {"embeddingForward", embeddingForward, 4, 5, 0},
+    {"embeddingBackward", embeddingBackward, 4, 5, 0},
+    {"linearForward", linearForward, 4, 3, 0},
+    {"linearBackwardInput", linearBackwardInput, 3, 3, 0},
+    {"linearBackwardWeight", linearBackwardWeight, 4, 3, 0},
+    {"layerNormForward", layerNormForward, 6, 2, 1},
+    {"layerNormBackward", layerNormBackward, 8, 2, 0},
+    {"geluForward", geluForward, 2, 2, 0},
+    {"geluBackward", geluBackward, 3, 2, 0},
+    {"dropout", dropout, 2, 6, 1},
+    {"attentionForward", attentionForward, 5, 14, 2},
+    {"attentionBackward", attentionBackward, 9, 14, 2},
+    {"crossEntropyForward", crossEntropyForward, 4, 2, 0},
+    {"crossEntropyBackward", crossEntropyBackward, 5, 2, 1},
+    {"adamStep", adamStep, 4, 1, 8},
+};
+}  // namespace
+
+extern const KernelTable kTable;
+const KernelTable kTable = {FT_STRING(FT_ISA), kKernels, sizeof kKernels / sizeof kKernels[0]};
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,52 @@
+// The thread pool. One call runs one function on every thread and returns when all have finished. Work is divided
+// statically, and never so that a sum is split: results do not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+
+namespace foretoken {
+
+class Pool {
+ public:
+  virtual ~Pool() = default;
+
+  virtual int threads() const = 0;
+
+  // Runs task(context, thread, threads) on every thread, the caller's being thread 0, and waits for all.
+  virtual void run(void (*task)(void* context, int thread, int threads), void* context) = 0;
+
+  // Scratch memory of `bytes` for the calling kernel on `thread`, aligned to 64 bytes, valid until the kernel returns.
+  // Grows once and is then reused: a training step allocates nothing after the first. A second request by the same
+  // thread within one kernel call replaces the first.
+  virtual void* scratch(int thread, int64_t bytes) = 0;
+
+  // The same, one block shared by all threads. Request it before run().
+  virtual void* sharedScratch(int64_t bytes) = 0;
+};
+
+// Calls body(begin, end, thread) on each thread with its share of [0, count); shares are multiples of `grain` but the last.
+// With little work (count <= grain) only the calling thread runs.
+template <typename Body>
+void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
+  if (count <= 0) return;
+  if (count <= grain || pool.threads() == 1) {
+    body(0, count, 0);
+    return;
+  }
+  struct Context {
+    Body& body;
+    int64_t count, grain;
+  } context{body, count, grain};
+  pool.run(
+      [](void* opaque, int thread, int threads) {
+        Context& c = *static_cast<Context*>(opaque);
+        const int64_t grains = (c.count + c.grain - 1) / c.grain;
+        const int64_t first = grains * thread / threads * c.grain;
+        int64_t last = grains * (thread + 1) / threads * c.grain;
+        if (last > c.count) last = c.count;
+        if (first < last) c.body(first, last, thread);
+      },
+      &context);
+}
+
+}  // namespace foretoken

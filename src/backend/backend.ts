@@ -1,0 +1,50 @@
+import type { DType, HostArray } from "../core/dtype.ts";
+import type { KernelArgs, KernelName } from "./kernels.ts";
+
+/** A piece of a backend's memory. Only the backend that made it can use it. */
+export interface Storage {
+  readonly dtype: DType;
+  /** In elements. */
+  readonly length: number;
+}
+
+/** A place in a storage: what kernels take. `offset` counts elements. */
+export interface View {
+  readonly storage: Storage;
+  readonly offset: number;
+}
+
+export type BackendName = "reference" | "wasm" | "native";
+
+export interface Capabilities {
+  /** The instruction set in use, as "avx512", "simd128", "javascript". */
+  readonly instructionSet: string;
+  readonly threads: number;
+  /** Element types that kernels compute in. */
+  readonly real: readonly ("float32" | "float64")[];
+}
+
+/**
+ * Where tensors live and kernels run. Passed by value: there is no global one. Calls take effect in order; `run`
+ * may return before its work is done, `read` waits for it.
+ *
+ * Sizes, element types and offsets of every `run` are checked against `kernels` (backend/check.ts) before memory is
+ * touched; a wrong one is a `ShapeError` or `DTypeError`.
+ */
+export interface Backend {
+  readonly name: BackendName;
+  readonly capabilities: Capabilities;
+  /** Storage of `length` elements, contents undefined. Aligned to 64 bytes on compiled backends. */
+  alloc(dtype: DType, length: number): Storage;
+  /** Gives the memory back for reuse. A freed storage must not be used again (checked). */
+  free(storage: Storage): void;
+  /** Copies host data in, starting at element `offset`. */
+  write(storage: Storage, data: HostArray, offset?: number): void;
+  /** Copies `length` elements out, starting at `offset`, after all work before it is done. */
+  read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
+  run<K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void;
+  /** Bytes held in live storages, for tests of leaks and for reports. */
+  bytesInUse(): number;
+  /** Stops threads and frees all memory. Safe to call twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,356 @@
+/**
+ * The kernels: every computation a backend can be asked for, with what it reads, what it writes and how long each
+ * buffer must be. This table is the one place where a kernel is declared. From it follow the TypeScript types of its
+ * arguments, the size checks made before any backend is called, and the argument order of the C++ table
+ * (native/call.h), which is compared with this one when a compiled backend is loaded.
+ *
+ * Shape letters: B batch, T time, C channels (nEmbd), H heads, D headDim, V vocabulary; M×K·(N×K)ᵀ for products.
+ * All arrays are dense and row-major. `real` is float32 (float64 on the reference backend), `index` is int32.
+ * "out" is overwritten, "inout" is read and updated; an optional buffer may be null.
+ */
+
+type Access = "in" | "out" | "inout";
+type Element = "real" | "index";
+
+export interface BufferSpec {
+  readonly access: Access;
+  readonly element: Element;
+  readonly optional: boolean;
+}
+
+const spec = <const A extends Access, const E extends Element, const O extends boolean>(
+  access: A,
+  element: E,
+  optional: O,
+) => ({ access, element, optional });
+
+const input = spec("in", "real", false);
+const maybeInput = spec("in", "real", true);
+const output = spec("out", "real", false);
+const update = spec("inout", "real", false);
+const maybeUpdate = spec("inout", "real", true);
+const indices = spec("in", "index", false);
+
+type Numbers<Names extends string> = { readonly [N in Names]: number };
+
+interface Signature<B extends Record<string, BufferSpec>, I extends string, F extends string> {
+  /** In argument order. */
+  readonly buffers: B;
+  /** Integer arguments (int32) in argument order. Lengths and strides count elements. */
+  readonly ints: readonly I[];
+  /** Real arguments in argument order. */
+  readonly floats: readonly F[];
+  /** Elements that each buffer must hold from its offset on. */
+  readonly lengths: (sizes: Numbers<I>) => { readonly [N in keyof B]: number };
+}
+
+const kernel = <const B extends Record<string, BufferSpec>, const I extends string, const F extends string = never>(
+  signature: Signature<B, I, F>,
+): Signature<B, I, F> => signature;
+
+const dropoutKey = ["key0", "key1", "key2", "key3", "site"] as const;
+
+const attentionSizes = [
+  "batch",
+  "queries",
+  "start",
+  "heads",
+  "headDim",
+  "queryStride",
+  "queryBatchStride",
+  "keyStride",
+  "keyBatchStride",
+] as const;
+
+/** Length of a strided [batch, rows, width] buffer up to its last element. */
+const strided = (batch: number, batchStride: number, rows: number, stride: number, width: number): number =>
+  batch === 0 || rows === 0 ? 0 : (batch - 1) * batchStride + (rows - 1) * stride + width;
+
+const attentionLengths = (s: Numbers<(typeof attentionSizes)[number]>) => {
+  const width = s.heads * s.headDim;
+  const queries = strided(s.batch, s.queryBatchStride, s.queries, s.queryStride, width);
+  const keys = strided(s.batch, s.keyBatchStride, s.start + s.queries, s.keyStride, width);
+  return { queries, keys, out: s.batch * s.queries * width, stats: s.batch * s.heads * s.queries };
+};
+
+export const kernels = {
+  /** y[i] = value. */
+  fill: kernel({
+    buffers: { y: output },
+    ints: ["n"],
+    floats: ["value"],
+    lengths: ({ n }) => ({ y: n }),
+  }),
+
+  /** y = a + b, elementwise; y may be a or b. */
+  add: kernel({
+    buffers: { a: input, b: input, y: output },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ a: n, b: n, y: n }),
+  }),
+
+  /** Copies `rows` rows of `width` from x (row stride xStride) to y (row stride yStride). No overlap. */
+  copyRows: kernel({
+    buffers: { x: input, y: update },
+    ints: ["rows", "width", "xStride", "yStride"],
+    floats: [],
+    lengths: ({ rows, width, xStride, yStride }) => ({
+      x: strided(1, 0, rows, xStride, width),
+      y: strided(1, 0, rows, yStride, width),
+    }),
+  }),
+
+  /** Σx, with a fixed order of additions (any thread count gives the same bits). */
+  sum: kernel({
+    buffers: { x: input, y: output },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, y: 1 }),
+  }),
+
+  /** Σx², with a fixed order of additions. */
+  sumOfSquares: kernel({
+    buffers: { x: input, y: output },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, y: 1 }),
+  }),
+
+  /**
+   * y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :]. `ids` is [rows], rows = B·time.
+   * Ids are in [0, vocabSize): the caller has checked them; a compiled backend clamps what is not.
+   */
+  embeddingForward: kernel({
+    buffers: { ids: indices, tokens: input, positions: maybeInput, y: output },
+    ints: ["rows", "time", "channels", "vocabSize", "start"],
+    floats: [],
+    lengths: ({ rows, time, channels, vocabSize, start }) => ({
+      ids: rows,
+      tokens: vocabSize * channels,
+      positions: (start + time) * channels,
+      y: rows * channels,
+    }),
+  }),
+
+  /** dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :]; rows added in ascending r. */
+  embeddingBackward: kernel({
+    buffers: { ids: indices, dy: input, dTokens: maybeUpdate, dPositions: maybeUpdate },
+    ints: ["rows", "time", "channels", "vocabSize", "start"],
+    floats: [],
+    lengths: ({ rows, time, channels, vocabSize, start }) => ({
+      ids: rows,
+      dy: rows * channels,
+      dTokens: vocabSize * channels,
+      dPositions: (start + time) * channels,
+    }),
+  }),
+
+  /**
+   * y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] (torch.nn.functional.linear).
+   * Row i of y depends on row i of x alone and has the same bits for every M.
+   */
+  linearForward: kernel({
+    buffers: { x: input, w: input, bias: maybeInput, y: output },
+    ints: ["m", "n", "k"],
+    floats: [],
+    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, y: m * n }),
+  }),
+
+  /** dx[M, K] = dy[M, N] · w[N, K]. */
+  linearBackwardInput: kernel({
+    buffers: { dy: input, w: input, dx: output },
+    ints: ["m", "n", "k"],
+    floats: [],
+    lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, dx: m * k }),
+  }),
+
+  /** dw[N, K] += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy. The sum over M is never split by thread. */
+  linearBackwardWeight: kernel({
+    buffers: { dy: input, x: input, dw: update, dBias: maybeUpdate },
+    ints: ["m", "n", "k"],
+    floats: [],
+    lengths: ({ m, n, k }) => ({ dy: m * n, x: m * k, dw: n * k, dBias: n }),
+  }),
+
+  /** y = (x − mean) · rstd · gamma + beta over the last axis; keeps mean and rstd = 1/√(var + eps), each [rows]. */
+  layerNormForward: kernel({
+    buffers: { x: input, gamma: input, beta: maybeInput, y: output, mean: output, rstd: output },
+    ints: ["rows", "channels"],
+    floats: ["eps"],
+    lengths: ({ rows, channels }) => ({
+      x: rows * channels,
+      gamma: channels,
+      beta: channels,
+      y: rows * channels,
+      mean: rows,
+      rstd: rows,
+    }),
+  }),
+
+  /** dx is overwritten; dGamma and dBeta, each [channels], are added to. */
+  layerNormBackward: kernel({
+    buffers: {
+      dy: input,
+      x: input,
+      gamma: input,
+      mean: input,
+      rstd: input,
+      dx: output,
+      dGamma: update,
+      dBeta: maybeUpdate,
+    },
+    ints: ["rows", "channels"],
+    floats: [],
+    lengths: ({ rows, channels }) => ({
+      dy: rows * channels,
+      x: rows * channels,
+      gamma: channels,
+      mean: rows,
+      rstd: rows,
+      dx: rows * channels,
+      dGamma: channels,
+      dBeta: channels,
+    }),
+  }),
+
+  /** y = gelu(x). `tanh` = 0: x·Φ(x) with erf; 1: the tanh approximation (Hendrycks & Gimpel 2016). */
+  geluForward: kernel({
+    buffers: { x: input, y: output },
+    ints: ["n", "tanh"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, y: n }),
+  }),
+
+  /** dx = dy · gelu′(x). */
+  geluBackward: kernel({
+    buffers: { x: input, dy: input, dx: output },
+    ints: ["n", "tanh"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, dy: n, dx: n }),
+  }),
+
+  /**
+   * y[i] = x[i] · keep(i) / (1 − p); y may be x. The same call with dy gives the gradient.
+   *
+   * keep(i) ⇔ word(i) ≥ round(p · 2³²), where word(i) comes from Threefry-4x32-13 (core/random.ts) under the key
+   * (key0, key1, key2, key3). Elements go in blocks of 64: with e = i mod 64, element i uses the counter
+   * (⌊i/64⌋·16 + e mod 16, row, site, 0) and of its four words number ⌊e/16⌋. Here row = 0 and i counts the whole
+   * array; in attention, row = (b·H + h)·queries + query and i is the key's position.
+   */
+  dropout: kernel({
+    buffers: { x: input, y: output },
+    ints: ["n", ...dropoutKey],
+    floats: ["p"],
+    lengths: ({ n }) => ({ x: n, y: n }),
+  }),
+
+  /**
+   * Causal attention (Vaswani et al. 2017): out = dropout(softmax(q·kᵀ·scale, keys ≤ start + query)) · v, per head.
+   * q is [B, queries, H·D], k and v are [B, start + queries, H·D], each with its own row and batch strides (so that
+   * they may be parts of one [B, T, 3C] array or of a cache); out is dense [B, queries, H·D].
+   * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout.
+   * A query's bits do not depend on `queries`, only on its absolute position and the values it sees.
+   */
+  attentionForward: kernel({
+    buffers: { q: input, k: input, v: input, out: output, logSumExp: output },
+    ints: [...attentionSizes, ...dropoutKey],
+    floats: ["scale", "p"],
+    lengths: (sizes) => {
+      const { queries, keys, out, stats } = attentionLengths(sizes);
+      return { q: queries, k: keys, v: keys, out, logSumExp: stats };
+    },
+  }),
+
+  /** dq, dk, dv are overwritten, with the strides of q, k and v; start must be 0. Probabilities are recomputed. */
+  attentionBackward: kernel({
+    buffers: {
+      dOut: input,
+      q: input,
+      k: input,
+      v: input,
+      out: input,
+      logSumExp: input,
+      dq: update,
+      dk: update,
+      dv: update,
+    },
+    ints: [...attentionSizes, ...dropoutKey],
+    floats: ["scale", "p"],
+    lengths: (sizes) => {
+      const { queries, keys, out, stats } = attentionLengths(sizes);
+      return {
+        dOut: out,
+        q: queries,
+        k: keys,
+        v: keys,
+        out,
+        logSumExp: stats,
+        dq: queries,
+        dk: keys,
+        dv: keys,
+      };
+    },
+  }),
+
+  /**
+   * losses[r] = logSumExp(logits[r, :]) − logits[r, targets[r]], in nats; 0 where targets[r] < 0 (ignored).
+   * Keeps logSumExp [rows].
+   */
+  crossEntropyForward: kernel({
+    buffers: { logits: input, targets: indices, losses: output, logSumExp: output },
+    ints: ["rows", "vocabSize"],
+    floats: [],
+    lengths: ({ rows, vocabSize }) => ({ logits: rows * vocabSize, targets: rows, losses: rows, logSumExp: rows }),
+  }),
+
+  /** dLogits = dLoss · scale · (softmax(logits) − onehot(target)); 0 in ignored rows. dLoss is [1]. */
+  crossEntropyBackward: kernel({
+    buffers: { logits: input, targets: indices, logSumExp: input, dLoss: input, dLogits: output },
+    ints: ["rows", "vocabSize"],
+    floats: ["scale"],
+    lengths: ({ rows, vocabSize }) => ({
+      logits: rows * vocabSize,
+      targets: rows,
+      logSumExp: rows,
+      dLoss: 1,
+      dLogits: rows * vocabSize,
+    }),
+  }),
+
+  /**
+   * Adam (Kingma & Ba 2014) and AdamW (Loshchilov & Hutter 2017), as torch.optim: with g = gradScale · grad,
+   * m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps).
+   * Before that: coupledDecay adds coupledDecay · param to g (Adam's L2), decayFactor multiplies param (AdamW).
+   * stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ).
+   */
+  adamStep: kernel({
+    buffers: { param: update, grad: input, m: update, v: update },
+    ints: ["n"],
+    floats: [
+      "beta1",
+      "beta2",
+      "eps",
+      "stepSize",
+      "sqrtCorrection2",
+      "decayFactor",
+      "coupledDecay",
+      "gradScale",
+    ],
+    lengths: ({ n }) => ({ param: n, grad: n, m: n, v: n }),
+  }),
+} as const;
+
+export type KernelTable = typeof kernels;
+export type KernelName = keyof KernelTable;
+export const kernelNames = Object.keys(kernels) as readonly KernelName[];
+
+type Buffers<K extends KernelName> = KernelTable[K]["buffers"];
+type BufferArgs<B, Handle> = {
+  readonly [N in keyof B]: B[N] extends { optional: true } ? Handle | null : Handle;
+};
+
+/** The arguments of kernel K, with buffers given as `Handle`. */
+export type KernelArgs<K extends KernelName, Handle> = BufferArgs<Buffers<K>, Handle> &
+  Numbers<KernelTable[K]["ints"][number]> &
+  Numbers<KernelTable[K]["floats"][number]>;
