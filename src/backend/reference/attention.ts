@@ -1,0 +1,104 @@
+import type { RealArray } from "../../core/dtype.ts";
+import { dropoutFactors } from "./dropout.ts";
+import type { HostKernels } from "./host-args.ts";
+
+const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
+  let total = 0;
+  for (let i = 0; i < n; i++) total += (a[aFrom + i] as number) * (b[bFrom + i] as number);
+  return total;
+};
+
+/** Causal attention, one query of one head at a time: keys after the query are never read. */
+export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
+  attentionForward(args) {
+    const { q, k, v, out, logSumExp, batch, queries, start, heads, headDim, scale } = args;
+    const { queryStride, queryBatchStride, keyStride, keyBatchStride } = args;
+    const weights = new Float64Array(start + queries);
+    const factors = new Float64Array(start + queries);
+    const sums = new Float64Array(headDim);
+    for (let b = 0; b < batch; b++) {
+      for (let h = 0; h < heads; h++) {
+        const keyBase = b * keyBatchStride + h * headDim;
+        for (let t = 0; t < queries; t++) {
+          const query = b * queryBatchStride + t * queryStride + h * headDim;
+          const row = (b * heads + h) * queries + t;
+          const visible = start + t + 1;
+
+          let max = -Infinity;
+          for (let j = 0; j < visible; j++) {
+            const score = scale * dot(q, query, k, keyBase + j * keyStride, headDim);
+            weights[j] = score;
+            max = Math.max(max, score);
+          }
+          let total = 0;
+          for (let j = 0; j < visible; j++) {
+            const weight = Math.exp((weights[j] as number) - max);
+            weights[j] = weight;
+            total += weight;
+          }
+          logSumExp[row] = max + Math.log(total);
+
+          dropoutFactors(args, row, 0, visible, factors);
+          sums.fill(0);
+          for (let j = 0; j < visible; j++) {
+            const factor = factors[j] as number;
+            if (factor === 0) continue;
+            const weight = ((weights[j] as number) / total) * factor;
+            const value = keyBase + j * keyStride;
+            for (let c = 0; c < headDim; c++) sums[c] = (sums[c] as number) + weight * (v[value + c] as number);
+          }
+          out.set(sums, ((b * queries + t) * heads + h) * headDim);
+        }
+      }
+    }
+  },
+
+  // With P = exp(scale · q·kᵀ − logSumExp), F the dropout factors and O = (F∘P)·V:
+  // dV = (F∘P)ᵀ·dO; dS = P ∘ (F ∘ (dO·Vᵀ) − D), D = rowsum(dO ∘ O); dQ = scale · dS·K; dK = scale · dSᵀ·Q
+  // (Dao et al. 2022, FlashAttention, appendix B).
+  attentionBackward(args) {
+    const { dOut, q, k, v, out, logSumExp, dq, dk, dv, batch, queries, start, heads, headDim, scale } = args;
+    const { queryStride, queryBatchStride, keyStride, keyBatchStride } = args;
+    const keys = start + queries;
+    const factors = new Float64Array(keys);
+    const querySums = new Float64Array(headDim);
+    const keySums = new Float64Array(keys * headDim);
+    const valueSums = new Float64Array(keys * headDim);
+    for (let b = 0; b < batch; b++) {
+      for (let h = 0; h < heads; h++) {
+        const keyBase = b * keyBatchStride + h * headDim;
+        keySums.fill(0);
+        valueSums.fill(0);
+        for (let t = 0; t < queries; t++) {
+          const query = b * queryBatchStride + t * queryStride + h * headDim;
+          const outRow = ((b * queries + t) * heads + h) * headDim;
+          const row = (b * heads + h) * queries + t;
+          const visible = start + t + 1;
+          const delta = dot(dOut, outRow, out, outRow, headDim);
+          dropoutFactors(args, row, 0, visible, factors);
+          querySums.fill(0);
+          for (let j = 0; j < visible; j++) {
+            const key = keyBase + j * keyStride;
+            const sumsRow = j * headDim;
+            const factor = factors[j] as number;
+            const weight = Math.exp(scale * dot(q, query, k, key, headDim) - (logSumExp[row] as number));
+            const dWeight = factor === 0 ? 0 : factor * dot(dOut, outRow, v, key, headDim);
+            const dScore = scale * weight * (dWeight - delta);
+            const kept = weight * factor;
+            for (let c = 0; c < headDim; c++) {
+              querySums[c] = (querySums[c] as number) + dScore * (k[key + c] as number);
+              keySums[sumsRow + c] = (keySums[sumsRow + c] as number) + dScore * (q[query + c] as number);
+              valueSums[sumsRow + c] = (valueSums[sumsRow + c] as number) + kept * (dOut[outRow + c] as number);
+            }
+          }
+          dq.set(querySums, query);
+        }
+        for (let j = 0; j < keys; j++) {
+          const sumsRow = j * headDim;
+          dk.set(keySums.subarray(sumsRow, sumsRow + headDim), keyBase + j * keyStride);
+          dv.set(valueSums.subarray(sumsRow, sumsRow + headDim), keyBase + j * keyStride);
+        }
+      }
+    }
+  },
+};

@@ -1,0 +1,56 @@
+import { threefry4x32 } from "../../core/random.ts";
+import type { HostArgs, HostKernels } from "./host-args.ts";
+
+/** What of a kernel's arguments decides which elements are dropped. */
+export type DropoutKey = Pick<HostArgs<"dropout">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
+
+const blockLength = 64;
+const countersPerBlock = 16;
+
+/**
+ * Fills factors[0..n) with what each element of row `row` is multiplied by: 1/(1 − p) where kept, 0 where dropped
+ * (the rule is in ../kernels.ts, `dropout`). Elements begin at `first`, a multiple of 64.
+ */
+export const dropoutFactors = (
+  { key0, key1, key2, key3, site, p }: DropoutKey,
+  row: number,
+  first: number,
+  n: number,
+  factors: Float64Array,
+): void => {
+  if (p === 0) {
+    factors.fill(1, 0, n);
+    return;
+  }
+  const threshold = Math.round(p * 2 ** 32);
+  const keptFactor = 1 / (1 - p);
+  const key = [key0, key1, key2, key3] as const;
+  const counter: [number, number, number, number] = [0, row, site, 0];
+  const words = new Uint32Array(4);
+  for (let block = 0; block < n; block += blockLength) {
+    for (let lane = 0; lane < countersPerBlock; lane++) {
+      counter[0] = ((first + block) / blockLength) * countersPerBlock + lane;
+      threefry4x32(counter, key, words);
+      for (let word = 0; word < 4; word++) {
+        const i = block + word * countersPerBlock + lane;
+        if (i < n) factors[i] = (words[word] as number) >= threshold ? keptFactor : 0;
+      }
+    }
+  }
+};
+
+export const dropout: HostKernels<"dropout"> = {
+  dropout({ x, y, n, ...key }) {
+    const chunk = 1024;
+    const factors = new Float64Array(chunk);
+    for (let first = 0; first < n; first += chunk) {
+      const length = Math.min(chunk, n - first);
+      dropoutFactors(key, 0, first, length, factors);
+      for (let i = 0; i < length; i++) {
+        const factor = factors[i] as number;
+        // A dropped element is 0 whatever it was, infinity and NaN included.
+        y[first + i] = factor === 0 ? 0 : (x[first + i] as number) * factor;
+      }
+    }
+  },
+};
