@@ -1,0 +1,43 @@
+// Walking an array in vectors, the tail included, with one body for both: the tail runs the same arithmetic on fewer
+// lanes, so an element's bits do not depend on where it stands.
+#pragma once
+
+#include <cstdint>
+
+#include "simd.h"
+
+namespace foretoken::FT_ISA {
+
+// Which lanes of a vector are in the array: all, or the first `count` (1..kLanes − 1).
+struct All {};
+struct First {
+  int count;
+};
+
+FT_INLINE U32 laneIndex() {
+  U32 index{};
+  for (int i = 0; i < kLanes; i++) index[i] = static_cast<uint32_t>(i);
+  return index;
+}
+
+FT_INLINE F32 load(const float* from, All) { return load(from); }
+FT_INLINE F32 load(const float* from, First lanes) { return loadPartial(from, lanes.count); }
+
+FT_INLINE void store(float* to, F32 value, All) { store(to, value); }
+FT_INLINE void store(float* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
+
+// `value` in the lanes that are in the array, `outside` in the others.
+FT_INLINE F32 within(All, F32 value, F32) { return value; }
+FT_INLINE F32 within(First lanes, F32 value, F32 outside) {
+  return laneIndex() < static_cast<uint32_t>(lanes.count) ? value : outside;
+}
+
+// Calls body(offset, lanes) for each vector of [begin, end), in ascending order.
+template <typename Body>
+FT_INLINE void forVectors(int64_t begin, int64_t end, Body body) {
+  int64_t offset = begin;
+  for (; offset + kLanes <= end; offset += kLanes) body(offset, All{});
+  if (offset < end) body(offset, First{static_cast<int>(end - offset)});
+}
+
+}  // namespace foretoken::FT_ISA
