@@ -1,0 +1,67 @@
+import { ConfigError } from "../core/errors.ts";
+
+/** A text in two parts: one to learn from, one held out to measure on. */
+export interface Corpus {
+  /** Short name for people: `tiny-shakespeare`, or the file's or folder's name. */
+  readonly name: string;
+  /** Where the text came from: a path or an address. */
+  readonly source: string;
+  readonly train: string;
+  readonly val: string;
+  /** A beginning that fits the text, to continue it from; every character of it is in the text. */
+  readonly prompt: string;
+  /** One line that the user should see, as that another text had to be taken. */
+  readonly notice?: string;
+}
+
+export interface TextSplit {
+  readonly train: string;
+  readonly val: string;
+}
+
+/** Number of Unicode code points in `text`. */
+export const countCharacters = (text: string): number => {
+  let count = text.length;
+  for (let index = 0; index < text.length; index++) {
+    if ((text.codePointAt(index) as number) > 0xffff) {
+      count--;
+      index++;
+    }
+  }
+  return count;
+};
+
+/** UTF-16 index of the code point number `count`. */
+const indexOfCharacter = (text: string, count: number): number => {
+  let index = 0;
+  for (let seen = 0; seen < count && index < text.length; seen++) {
+    index += (text.codePointAt(index) as number) > 0xffff ? 2 : 1;
+  }
+  return index;
+};
+
+/**
+ * The first floor((1 − valFraction)·n) of the text's n characters (code points) to train on, the rest to validate
+ * on. Not shuffled: neighbouring text is too alike for a shuffled split to measure anything.
+ * @param valFraction in (0, 1).
+ * @throws ConfigError for another fraction.
+ */
+export const splitText = (text: string, valFraction = 0.1): TextSplit => {
+  if (!(valFraction > 0 && valFraction < 1)) {
+    throw new ConfigError({
+      where: "valFraction",
+      must: "the held-out share of the text must be above 0 and below 1",
+      got: String(valFraction),
+      hint: "0.1",
+    });
+  }
+  const trainLength = Math.floor((1 - valFraction) * countCharacters(text));
+  const cut = indexOfCharacter(text, trainLength);
+  return { train: text.slice(0, cut), val: text.slice(cut) };
+};
+
+/** The first word of a text (at most 24 characters), or its first character where it has no word. */
+export const firstWord = (text: string): string => {
+  const word = /\S+/u.exec(text)?.[0];
+  return [...(word ?? text.slice(0, 2))].slice(0, word === undefined ? 1 : 24).join("");
+};

@@ -1,0 +1,231 @@
+import { CheckpointError, ShapeError } from "../core/errors.ts";
+import { float32FromBfloat16, float32FromHalf } from "./half.ts";
+import { findDuplicateKey } from "./json-keys.ts";
+
+/**
+ * The safetensors format (https://github.com/huggingface/safetensors): eight bytes, the header's length as a
+ * little-endian integer; the header, a JSON object that gives each tensor's dtype, shape and place; the data, tensors
+ * end to end with no gap. Little-endian throughout, as is every machine that this runs on.
+ */
+
+/** A named float32 array. */
+export interface NamedTensor {
+  readonly name: string;
+  /** Row-major; [] is a scalar. */
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+export type Metadata = Readonly<Record<string, string>>;
+
+/** What a file held. */
+export interface SafetensorsFile {
+  /** By name, in the order of the data. F16 and BF16 have been widened to float32. */
+  readonly tensors: ReadonlyMap<string, NamedTensor>;
+  readonly metadata: Metadata;
+}
+
+/** The reference implementation's bound on a header. */
+const maxHeaderBytes = 100_000_000;
+const lengthBytes = 8;
+const metadataKey = "__metadata__";
+
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const product = (shape: readonly number[]): number => shape.reduce((size, extent) => size * extent, 1);
+
+/**
+ * The bytes of a file, in pieces: a header and a view of each tensor's data (not a copy: do not change the data before
+ * the pieces are written). Names are sorted and the header is padded with spaces to a multiple of 8 bytes, so the
+ * same tensors give the same bytes in whatever order they come.
+ * @throws ShapeError for a name used twice or data that does not fill its shape.
+ */
+export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array[] => {
+  const sorted = [...tensors].sort((a, b) => byKey([a.name, a], [b.name, b]));
+  const fields: string[] = [];
+  const names = new Set<string>([metadataKey]);
+  const metadataEntries = Object.entries(metadata).sort(byKey);
+  if (metadataEntries.length > 0) {
+    const pairs = metadataEntries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+    fields.push(`"${metadataKey}":{${pairs.join(",")}}`);
+  }
+  let offset = 0;
+  for (const { name, shape, data } of sorted) {
+    const where = `tensor ${JSON.stringify(name)}`;
+    if (names.has(name)) throw new ShapeError({ where, must: "every tensor of a file must have a name of its own" });
+    names.add(name);
+    if (product(shape) !== data.length) {
+      throw new ShapeError({
+        where,
+        must: "data must fill the shape",
+        got: `${data.length} values for [${shape.join(", ")}]`,
+      });
+    }
+    const end = offset + data.byteLength;
+    // Written by hand: an object would put names like "0" first.
+    fields.push(
+      `${JSON.stringify(name)}:{"dtype":"F32","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
+    );
+    offset = end;
+  }
+  const json = new TextEncoder().encode(`{${fields.join(",")}}`);
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  const header = new Uint8Array(lengthBytes + headerBytes).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  header.set(json, lengthBytes);
+  return [header, ...sorted.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
+};
+
+/** `safetensorsChunks`, joined into one new array. */
+export const writeSafetensors = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array => {
+  const chunks = safetensorsChunks(tensors, metadata);
+  const bytes = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+};
+
+interface StoredTensor {
+  readonly dtype: StoredDType;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
+type StoredDType = keyof typeof bytesPerValue;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const isStoredDType = (value: unknown): value is StoredDType => typeof value === "string" && Object.hasOwn(bytesPerValue, value);
+
+/** A value for an error line. A forged header can hold anything: at any length, nested too deep to print. */
+const show = (value: unknown): string => {
+  if (isObject(value)) return "an object";
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 8).map((item) => (Array.isArray(item) ? "[…]" : show(item)));
+    return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
+  }
+  const text = value === undefined ? "nothing" : JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+};
+
+/** Header and where the data begins. */
+const readHeader = (bytes: Uint8Array, where: string): { entries: [string, unknown][]; dataStart: number } => {
+  const fail = (must: string, got: string): never => {
+    throw new CheckpointError({ where, must, got, hint: "a complete copy of the file" });
+  };
+  if (bytes.length < lengthBytes) fail("a safetensors file must begin with 8 bytes of length", `${bytes.length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const declared = view.getBigUint64(0, true);
+  if (declared > BigInt(maxHeaderBytes)) fail(`the header must be at most ${maxHeaderBytes} bytes`, `${declared}`);
+  const dataStart = lengthBytes + Number(declared);
+  if (dataStart > bytes.length) {
+    fail("the header must end within the file", `a header of ${declared} bytes in a file of ${bytes.length}`);
+  }
+  let header: unknown;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(lengthBytes, dataStart));
+    header = JSON.parse(text);
+    const duplicate = findDuplicateKey(text);
+    if (duplicate !== undefined) fail("every name in the header must be unique", `${show(duplicate)} twice`);
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    fail("the header must be JSON in UTF-8", error instanceof Error ? error.message : String(error));
+  }
+  if (!isObject(header)) return fail("the header must be a JSON object", show(header));
+  return { entries: Object.entries(header), dataStart };
+};
+
+const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTensor => {
+  const fail = (must: string, got: unknown): never => {
+    throw new CheckpointError({ where, must, got: show(got) });
+  };
+  if (!isObject(entry)) return fail("an entry must be an object", entry);
+  const { dtype, shape, data_offsets: offsets, ...others } = entry;
+  const unknownKey = Object.keys(others)[0];
+  if (unknownKey !== undefined) fail("an entry must have dtype, shape and data_offsets only", unknownKey);
+  if (!isStoredDType(dtype)) return fail("dtype must be F32, F16 or BF16", dtype);
+  if (!Array.isArray(shape) || !shape.every(isSize)) return fail("shape must be a list of whole numbers from 0", shape);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
+    return fail("data_offsets must be two whole numbers from 0", offsets);
+  }
+  const [begin, end] = offsets as [number, number];
+  if (begin > end) fail("data_offsets must not run backwards", offsets);
+  if (end > dataBytes) fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file cut off?)`, offsets);
+  // A partial product past 2^53 can only be made to fit again by an extent of 0, and then the true size is 0.
+  const size = shape.includes(0) ? 0 : product(shape);
+  if (size * bytesPerValue[dtype] !== end - begin) {
+    fail(`shape × ${bytesPerValue[dtype]} bytes must be the length of the data`, `${show(shape)} for ${end - begin} bytes`);
+  }
+  return { dtype, shape, begin, end };
+};
+
+const readMetadata = (value: unknown, where: string): Metadata => {
+  if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
+    throw new CheckpointError({ where, must: `${metadataKey} must map names to strings`, got: show(value) });
+  }
+  return value as Metadata;
+};
+
+const readData = (stored: StoredTensor, bytes: Uint8Array): Float32Array => {
+  switch (stored.dtype) {
+    case "F32": {
+      if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+      // Not slice(): a Node Buffer's shares memory.
+      return new Float32Array(new Uint8Array(bytes).buffer);
+    }
+    case "F16":
+      return float32FromHalf(bytes);
+    case "BF16":
+      return float32FromBfloat16(bytes);
+  }
+};
+
+/**
+ * The tensors of a safetensors file. Every claim of the header is checked before anything is allocated for it.
+ * @param bytes the whole file. Float32 data is a view of it where alignment allows, so keep it unchanged.
+ * @param where the file, for errors.
+ * @throws CheckpointError naming the file and the tensor: a header or data cut off or forged, overlaps, gaps, bytes
+ * left over, a dtype other than F32, F16 and BF16.
+ */
+export const readSafetensors = (bytes: Uint8Array, where: string): SafetensorsFile => {
+  const { entries, dataStart } = readHeader(bytes, where);
+  const dataBytes = bytes.length - dataStart;
+  let metadata: Metadata = {};
+  const stored: [string, StoredTensor][] = [];
+  for (const [name, entry] of entries) {
+    if (name === metadataKey) metadata = readMetadata(entry, where);
+    else stored.push([name, readEntry(entry, `${where}: tensor ${show(name)}`, dataBytes)]);
+  }
+  stored.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  const tensors = new Map<string, NamedTensor>();
+  let expected = 0;
+  for (const [name, tensor] of stored) {
+    if (tensor.begin !== expected) {
+      throw new CheckpointError({
+        where: `${where}: tensor ${show(name)}`,
+        must: "tensors must lie end to end, without gap or overlap",
+        got: `a start at ${tensor.begin} where ${expected} is next`,
+      });
+    }
+    expected = tensor.end;
+    const data = bytes.subarray(dataStart + tensor.begin, dataStart + tensor.end);
+    tensors.set(name, { name, shape: tensor.shape, data: readData(tensor, data) });
+  }
+  if (expected !== dataBytes) {
+    throw new CheckpointError({
+      where,
+      must: `the data must end with its last tensor, after ${expected} bytes`,
+      got: `${dataBytes} bytes`,
+      hint: "a complete copy of the file",
+    });
+  }
+  return { tensors, metadata };
+};

@@ -1,0 +1,179 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CheckpointError, ShapeError } from "#foretoken/core/errors.js";
+import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
+
+const where = "model.safetensors";
+
+/** A file with this header, however wrong, and `dataBytes` zero bytes of data. */
+const forge = (header: string, dataBytes = 0, declared?: bigint): Uint8Array => {
+  const json = new TextEncoder().encode(header);
+  const bytes = new Uint8Array(8 + json.length + dataBytes);
+  new DataView(bytes.buffer).setBigUint64(0, declared ?? BigInt(json.length), true);
+  bytes.set(json, 8);
+  return bytes;
+};
+
+const entry = (shape: unknown, offsets: unknown, dtype: unknown = "F32"): object => ({
+  dtype,
+  shape,
+  data_offsets: offsets,
+});
+
+const tensors = fc
+  .uniqueArray(fc.string({ unit: "binary" }).filter((name) => name !== "__metadata__"), { maxLength: 5 })
+  .chain((names) =>
+    fc.tuple(
+      ...names.map((name) =>
+        fc.array(fc.nat(3), { maxLength: 3 }).chain((shape) => {
+          const length = shape.reduce((size, extent) => size * extent, 1);
+          return fc
+            .float32Array({ minLength: length, maxLength: length })
+            .map((data) => ({ name, shape, data: new Float32Array(data) }));
+        }),
+      ),
+    ),
+  );
+
+describe("safetensors", () => {
+  it("come back as they were written, to the bit", () => {
+    fc.assert(
+      fc.property(tensors, fc.dictionary(fc.string(), fc.string()), (written, metadata) => {
+        const file = readSafetensors(writeSafetensors(written, metadata), where);
+        expect(file.metadata).toEqual({ ...metadata });
+        expect(file.tensors.size).toBe(written.length);
+        for (const { name, shape, data } of written) {
+          const read = file.tensors.get(name);
+          expect(read?.shape).toEqual(shape);
+          expect(new Uint32Array(read?.data.slice().buffer ?? new ArrayBuffer(0))).toEqual(
+            new Uint32Array(data.slice().buffer),
+          );
+        }
+      }),
+    );
+  });
+
+  it("are the same bytes in whatever order they come", () => {
+    fc.assert(
+      fc.property(tensors, (written) => {
+        const bytes = writeSafetensors(written, { b: "2", a: "1" });
+        expect(writeSafetensors([...written].reverse(), { a: "1", b: "2" })).toEqual(bytes);
+        expect(Number(new DataView(bytes.buffer).getBigUint64(0, true)) % 8).toBe(0);
+      }),
+    );
+  });
+
+  it("are read from any place in a larger buffer", () => {
+    const bytes = writeSafetensors([{ name: "w", shape: [2], data: Float32Array.of(1.5, -2) }]);
+    for (let shift = 0; shift < 4; shift++) {
+      const larger = Buffer.alloc(bytes.length + shift);
+      larger.set(bytes, shift);
+      const read = readSafetensors(larger.subarray(shift), where);
+      expect([...(read.tensors.get("w")?.data ?? [])]).toEqual([1.5, -2]);
+    }
+  });
+
+  it("widen F16 and BF16", () => {
+    const file = forge(JSON.stringify({ h: entry([6], [0, 12], "F16"), b: entry([3], [12, 18], "BF16") }), 18);
+    const view = new DataView(file.buffer, file.length - 18);
+    [0x3c00, 0xc000, 0x0001, 0x7bff, 0xfc00, 0x7e00, 0x3f80, 0xc049, 0x7f80].forEach((bits, index) => {
+      view.setUint16(2 * index, bits, true);
+    });
+    const read = readSafetensors(file, where).tensors;
+    expect([...(read.get("h")?.data ?? [])]).toEqual([1, -2, 2 ** -24, 65504, Number.NEGATIVE_INFINITY, Number.NaN]);
+    expect([...(read.get("b")?.data ?? [])]).toEqual([1, -3.140625, Number.POSITIVE_INFINITY]);
+  });
+
+  it("refuse to be written with a name twice or data that does not fill the shape", () => {
+    const tensor = { name: "w", shape: [2], data: new Float32Array(2) };
+    expect(() => writeSafetensors([tensor, tensor])).toThrow(ShapeError);
+    expect(() => writeSafetensors([{ ...tensor, name: "__metadata__" }])).toThrow(ShapeError);
+    expect(() => writeSafetensors([{ ...tensor, shape: [3] }])).toThrow('tensor "w": data must fill the shape; got 2');
+  });
+
+  it.each<[string, Uint8Array, RegExp]>([
+    ["an empty file", new Uint8Array(0), /8 bytes of length; got 0 bytes/],
+    ["seven bytes", new Uint8Array(7), /8 bytes of length; got 7 bytes/],
+    ["a header past the end", forge("{}", 0, 3n), /must end within the file; got a header of 3 bytes in a file of 10/],
+    ["a header of 2^63 bytes", forge("{}", 0, 2n ** 63n), /header must be at most 100000000 bytes/],
+    ["a header of 100 MB and one byte", forge("{}", 0, 100_000_001n), /header must be at most/],
+    ["no header", forge(""), /header must be JSON/],
+    ["no JSON", forge("{,}"), /header must be JSON/],
+    ["a header that is not UTF-8", forge("{}").with(8, 0xff), /header must be JSON in UTF-8/],
+    ["a list", forge("[]"), /header must be a JSON object; got \[\]/],
+    ["null", forge("null"), /header must be a JSON object/],
+    ["deep nesting", forge("[".repeat(200_000) + "]".repeat(200_000)), /header must be/],
+    ["an entry that is no object", forge('{"w":1}'), /tensor "w": an entry must be an object; got 1/],
+    ["an unknown key", forge(JSON.stringify({ w: { ...entry([1], [0, 4]), x: 1 } }), 4), /data_offsets only; got "x"/],
+    ["an unknown dtype", forge(JSON.stringify({ w: entry([1], [0, 4], "F33") }), 4), /dtype must be .*; got "F33"/],
+    ["a dtype of the prototype", forge(JSON.stringify({ w: entry([1], [0, 4], "toString") }), 4), /dtype must be/],
+    ["no shape", forge(JSON.stringify({ w: entry(undefined, [0, 4]) }), 4), /shape must be a list/],
+    ["a negative extent", forge(JSON.stringify({ w: entry([-1], [0, 4]) }), 4), /shape must be a list.*got \[-1\]/],
+    ["a fractional extent", forge(JSON.stringify({ w: entry([0.5], [0, 2]) }), 2), /shape must be a list/],
+    ["an endless extent", forge('{"w":{"dtype":"F32","shape":[1e999],"data_offsets":[0,4]}}', 4), /shape must be a list/],
+    ["a product past 2^64", forge(JSON.stringify({ w: entry([2 ** 33, 2 ** 33], [0, 4]) }), 4), /shape × 4 bytes/],
+    ["a product past 2^1024", forge(JSON.stringify({ w: entry(Array(40).fill(2 ** 52), [0, 4]) }), 4), /shape × 4 bytes/],
+    ["no offsets", forge(JSON.stringify({ w: entry([1], undefined) }), 4), /data_offsets must be two/],
+    ["one offset", forge(JSON.stringify({ w: entry([1], [0]) }), 4), /data_offsets must be two/],
+    ["a negative offset", forge(JSON.stringify({ w: entry([1], [-4, 0]) }), 4), /data_offsets must be two/],
+    ["a fractional offset", forge(JSON.stringify({ w: entry([1], [0.5, 4.5]) }), 8), /data_offsets must be two/],
+    ["backward offsets", forge(JSON.stringify({ w: entry([1], [4, 0]) }), 4), /must not run backwards/],
+    ["offsets past the end", forge(JSON.stringify({ w: entry([2], [0, 8]) }), 4), /tensor "w": .* 4 bytes of data/],
+    ["a shape of another size", forge(JSON.stringify({ w: entry([2], [0, 4]) }), 4), /shape × 4 bytes must be the length/],
+    ["an overlap", forge(JSON.stringify({ a: entry([2], [0, 8]), b: entry([1], [4, 8]) }), 8), /"b": .*a start at 4 where 8/],
+    ["a gap", forge(JSON.stringify({ a: entry([1], [0, 4]), b: entry([1], [8, 12]) }), 12), /"b": .*a start at 8 where 4/],
+    ["bytes left over", forge(JSON.stringify({ w: entry([1], [0, 4]) }), 5), /after 4 bytes; got 5 bytes/],
+    ["a tensor twice", forge('{"w":{},"w":{}}'), /unique; got "w" twice/],
+    ["an escaped name twice", forge('{"w":{},"\\u0077":{}}'), /unique; got "w" twice/],
+    ["a key twice", forge('{"w":{"dtype":"F32","dtype":"F16"}}'), /unique; got "dtype" twice/],
+    ["metadata that is no object", forge('{"__metadata__":[]}'), /__metadata__ must map names to strings/],
+    ["metadata that is no text", forge('{"__metadata__":{"a":1}}'), /__metadata__ must map names to strings/],
+  ])("refuse %s", (_, bytes, message) => {
+    expect(() => readSafetensors(bytes, where)).toThrow(CheckpointError);
+    expect(() => readSafetensors(bytes, where)).toThrow(message);
+    expect(() => readSafetensors(bytes, where)).toThrow(/^model\.safetensors: /);
+  });
+
+  it("accept an empty tensor whose other extents overflow", () => {
+    const file = readSafetensors(forge(JSON.stringify({ w: entry([2 ** 40, 2 ** 40, 0], [0, 0]) })), where);
+    expect(file.tensors.get("w")?.data.length).toBe(0);
+  });
+
+  it("refuse every file that was cut off", () => {
+    const whole = writeSafetensors([
+      { name: "a", shape: [2, 3], data: new Float32Array(6).fill(1) },
+      { name: "b", shape: [], data: Float32Array.of(2) },
+    ]);
+    for (let length = 0; length < whole.length; length++) {
+      expect(() => readSafetensors(whole.slice(0, length), where)).toThrow(CheckpointError);
+    }
+  });
+
+  it("never answer changed bytes with anything but tensors or a CheckpointError", () => {
+    const whole = writeSafetensors(
+      [
+        { name: "a", shape: [2, 3], data: new Float32Array(6).fill(1) },
+        { name: "b", shape: [4], data: new Float32Array(4) },
+      ],
+      { format: "pt" },
+    );
+    // Mostly the header, where every byte means something.
+    const change = fc.record({ at: fc.nat(whole.length - 1), to: fc.oneof(fc.nat(255), fc.constantFrom(...'0129-.e{}[]":,')) });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+        const bytes = whole.slice();
+        for (const { at, to } of changes) bytes[at] = typeof to === "number" ? to : to.charCodeAt(0);
+        try {
+          const { tensors: read } = readSafetensors(bytes, where);
+          const total = [...read.values()].reduce((sum, { data }) => sum + data.length, 0);
+          // BF16 or F16 in place of F32 would not fit the shape: what is read is never more than what is there.
+          expect(total * 2).toBeLessThanOrEqual(bytes.length);
+        } catch (error) {
+          if (!(error instanceof CheckpointError)) throw error;
+          expect(error.message.length).toBeLessThan(500);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
