@@ -1,0 +1,52 @@
+import type { Backend } from "../backend/backend.ts";
+import type { RealDType } from "../core/dtype.ts";
+import type { RandomKey } from "../core/random.ts";
+import { createTape, type Tape } from "./tape.ts";
+import { createMemory, type Memory } from "./tensor.ts";
+
+/** Dropout's randomness in one training step: a key, and a number for each place that drops, in order of use. */
+export interface DropoutSource {
+  readonly key: RandomKey;
+  nextSite(): number;
+}
+
+/** What an op runs in: where, with which temporaries, whether gradients are recorded and whether dropout drops. */
+export interface Context {
+  readonly backend: Backend;
+  readonly memory: Memory;
+  /** null: nothing is recorded. */
+  readonly tape: Tape | null;
+  /** null: evaluation, dropout does nothing. */
+  readonly dropout: DropoutSource | null;
+}
+
+/** Numbers the places that drop 0, 1, 2, … under `key`. */
+export const dropoutSource = (key: RandomKey): DropoutSource => {
+  let site = 0;
+  return { key, nextSite: () => site++ };
+};
+
+const realOf = (backend: Backend): RealDType => (backend.capabilities.real.includes("float32") ? "float32" : "float64");
+
+/** A context for inference: no gradients, no dropout. Close its memory when done. */
+export const inferenceContext = (backend: Backend): Context => ({
+  backend,
+  memory: createMemory(backend, realOf(backend)),
+  tape: null,
+  dropout: null,
+});
+
+/** A context that records gradients. `dropout` null turns dropout off. */
+export const trainingContext = (backend: Backend, dropout: DropoutSource | null): Context & { readonly tape: Tape } => {
+  const memory = createMemory(backend, realOf(backend));
+  return { backend, memory, tape: createTape(backend, memory), dropout };
+};
+
+/** Runs `work` in a context and frees its temporaries, whether it returns or throws. */
+export const withContext = async <C extends Context, T>(context: C, work: (context: C) => T | Promise<T>): Promise<T> => {
+  try {
+    return await work(context);
+  } finally {
+    context.memory.close();
+  }
+};

@@ -1,0 +1,97 @@
+import type { Backend, Storage, View } from "../backend/backend.ts";
+import { type DType, type HostArray, hostArray, type RealDType } from "../core/dtype.ts";
+import { ShapeError } from "../core/errors.ts";
+import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+
+/** A dense row-major array in a backend's memory. A plain value: it neither owns nor frees its storage. */
+export interface Tensor extends View {
+  readonly shape: Shape;
+}
+
+/** The part of `tensor` that starts `skip` elements in, seen as `shape`. No copy. */
+export const slice = (tensor: Tensor, skip: number, shape: Shape): Tensor => {
+  if (skip < 0 || skip + sizeOf(shape) > sizeOf(tensor.shape)) {
+    throw new ShapeError({
+      where: "slice",
+      must: "the part must lie within the tensor",
+      got: `${formatShape(shape)} from element ${skip} of ${formatShape(tensor.shape)}`,
+    });
+  }
+  return { storage: tensor.storage, offset: tensor.offset + skip, shape };
+};
+
+/** The same elements under another shape of the same size. No copy. */
+export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
+  if (sizeOf(shape) !== sizeOf(tensor.shape)) {
+    throw new ShapeError({
+      where: "reshape",
+      must: "the number of elements must stay the same",
+      got: `${formatShape(tensor.shape)} to ${formatShape(shape)}`,
+    });
+  }
+  return { storage: tensor.storage, offset: tensor.offset, shape };
+};
+
+/** Copies the tensor's elements to the host, after all work before it. */
+export const readTensor = (backend: Backend, tensor: Tensor): Promise<HostArray> =>
+  backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
+
+/**
+ * The temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so that an
+ * activation goes back to the backend as soon as the backward pass is done with it; `close` frees what is left.
+ * Tensors that were not allocated here (parameters) pass through `retain` and `release` untouched.
+ */
+export interface Memory {
+  allocate(shape: Shape, dtype?: DType): Tensor;
+  /** A tensor holding a copy of host data. */
+  upload(data: HostArray, shape: Shape): Tensor;
+  retain(tensor: Tensor): Tensor;
+  release(tensor: Tensor): void;
+  /** Whether exactly one reference is held, so that it may be overwritten. */
+  exclusive(tensor: Tensor): boolean;
+  close(): void;
+}
+
+/** Temporaries on `backend`; `real` is the element type of `allocate` without one. */
+export const createMemory = (backend: Backend, real: RealDType): Memory => {
+  const references = new Map<Storage, number>();
+  const allocate = (shape: Shape, dtype: DType = real): Tensor => {
+    const storage = backend.alloc(dtype, sizeOf(shape));
+    references.set(storage, 1);
+    return { storage, offset: 0, shape };
+  };
+  return {
+    allocate,
+    upload(data, shape) {
+      const dtype = data instanceof Int32Array ? "int32" : real;
+      const tensor = allocate(shape, dtype);
+      const matching = hostArray(dtype, 0).constructor === data.constructor;
+      if (matching) backend.write(tensor.storage, data);
+      else {
+        const converted = hostArray(dtype, data.length);
+        converted.set(data);
+        backend.write(tensor.storage, converted);
+      }
+      return tensor;
+    },
+    retain(tensor) {
+      const count = references.get(tensor.storage);
+      if (count !== undefined) references.set(tensor.storage, count + 1);
+      return tensor;
+    },
+    release(tensor) {
+      const count = references.get(tensor.storage);
+      if (count === undefined) return;
+      if (count > 1) references.set(tensor.storage, count - 1);
+      else {
+        references.delete(tensor.storage);
+        backend.free(tensor.storage);
+      }
+    },
+    exclusive: (tensor) => references.get(tensor.storage) === 1,
+    close() {
+      for (const storage of references.keys()) backend.free(storage);
+      references.clear();
+    },
+  };
+};

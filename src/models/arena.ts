@@ -1,0 +1,91 @@
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Backend, Storage } from "../backend/backend.ts";
+import { hostArray, type RealDType } from "../core/dtype.ts";
+import { randomKey, randomStream } from "../core/random.ts";
+import { sizeOf } from "../core/shape.ts";
+import type { Declare, ParameterSpec } from "../nn/parameters.ts";
+
+/** Kernels run best from 64-byte boundaries: 16 float32. */
+const alignment = 16;
+
+export interface Placed extends ParameterSpec {
+  /** In elements, from the arena's start. */
+  readonly offset: number;
+  readonly size: number;
+  /** Declaration order: the parameter's index in the random stream of initial weights. */
+  readonly index: number;
+}
+
+/**
+ * Where each parameter lies in one flat array. Values, gradients and optimizer moments are four arrays of this one
+ * layout, so clearing, clipping and updating are one call over all of them. Matrices come first: weight
+ * decay applies to [0, decayed) only. Gaps between parameters stay zero.
+ */
+export interface ArenaLayout {
+  readonly parameters: readonly Placed[];
+  readonly length: number;
+  /** End of the part that weight decay applies to: arrays of two or more axes (as nanoGPT and others do). */
+  readonly decayed: number;
+  /** Number of parameters, without gaps. */
+  readonly count: number;
+}
+
+const align = (offset: number): number => Math.ceil(offset / alignment) * alignment;
+
+/** Lays out what `declareAll` declares. */
+export const arenaLayout = (declareAll: (declare: Declare<ParameterSpec>) => void): ArenaLayout => {
+  const specs: ParameterSpec[] = [];
+  declareAll((spec) => {
+    specs.push(spec);
+    return spec;
+  });
+  const indexed = specs.map((spec, index) => ({ ...spec, index, size: sizeOf(spec.shape) }));
+  const matrices = indexed.filter((spec) => spec.shape.length >= 2);
+  const others = indexed.filter((spec) => spec.shape.length < 2);
+  let length = 0;
+  const place = (spec: ParameterSpec & { index: number; size: number }): Placed => {
+    const offset = length;
+    length = align(length + spec.size);
+    return { ...spec, offset };
+  };
+  const placedMatrices = matrices.map(place);
+  const decayed = length;
+  const parameters = [...placedMatrices, ...others.map(place)].sort((a, b) => a.index - b.index);
+  return { parameters, length, decayed, count: parameters.reduce((sum, { size }) => sum + size, 0) };
+};
+
+/** A flat array in a backend with the arena's layout, and a tensor for each parameter in it. */
+export interface Arena {
+  readonly storage: Storage;
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** Allocates a zeroed array of this layout. The caller frees `storage`. */
+export const createArena = (backend: Backend, layout: ArenaLayout, real: RealDType = "float32"): Arena => {
+  const storage = backend.alloc(real, layout.length);
+  backend.run("fill", { y: { storage, offset: 0 }, n: layout.length, value: 0 });
+  const tensors = new Map(
+    layout.parameters.map(({ name, shape, offset }): [string, Tensor] => [name, { storage, offset, shape }]),
+  );
+  return { storage, tensors };
+};
+
+/** Draws the initial weights: parameter i from stream ("init", i) of the seed, so they do not depend on each other. */
+export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {
+  const values = hostArray(arena.storage.dtype, layout.length);
+  for (const { init, offset, size, index } of layout.parameters) {
+    switch (init.kind) {
+      case "zeros":
+        break;
+      case "ones":
+        values.fill(1, offset, offset + size);
+        break;
+      case "normal": {
+        const random = randomStream(randomKey(seed, "init", index));
+        for (let i = offset; i < offset + size; i++) values[i] = init.std * random.normal();
+        break;
+      }
+    }
+  }
+  backend.write(arena.storage, values);
+};

@@ -1,0 +1,74 @@
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backend/backend.ts";
+import type { RealDType } from "../core/dtype.ts";
+import { ShapeError } from "../core/errors.ts";
+import { type Arena, type ArenaLayout, arenaLayout, createArena } from "./arena.ts";
+import type { ModelConfig } from "./config.ts";
+import { declareTransformer, type TransformerParameters } from "./transformer.ts";
+
+/** A model in a backend's memory. */
+export interface Model {
+  readonly config: ModelConfig;
+  readonly vocabSize: number;
+  readonly backend: Backend;
+  readonly layout: ArenaLayout;
+  /** The weights as one flat array. */
+  readonly arena: Arena;
+  readonly parameters: TransformerParameters<Tensor>;
+  /** Frees the weights. */
+  close(): void;
+}
+
+/** The parameters of a model by name, shape and place, without making it. */
+export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout =>
+  arenaLayout((declare) => declareTransformer(declare, config, vocabSize));
+
+/** A model with all weights zero: `initialise` or a checkpoint fills them. */
+export const createModel = (
+  backend: Backend,
+  config: ModelConfig,
+  vocabSize: number,
+  real: RealDType = "float32",
+): Model => {
+  const layout = modelLayout(config, vocabSize);
+  const arena = createArena(backend, layout, real);
+  const parameters = declareTransformer(
+    ({ name }) => {
+      const tensor = arena.tensors.get(name);
+      if (tensor === undefined) throw new Error(`parameter ${name} was not laid out`);
+      return tensor;
+    },
+    config,
+    vocabSize,
+  );
+  return { config, vocabSize, backend, layout, arena, parameters, close: () => backend.free(arena.storage) };
+};
+
+/**
+ * Checks token ids and copies them to the model's backend.
+ * @param ids [batch · time], row after row, each in [0, vocabSize).
+ * @throws ShapeError if an id is out of range or a row is longer than the context.
+ */
+export const uploadIds = (context: Context, model: Model, ids: Int32Array, batch: number, time: number): Tensor => {
+  const { vocabSize, config } = model;
+  if (time < 1 || time > config.contextLength || ids.length !== batch * time) {
+    throw new ShapeError({
+      where: "model",
+      must: `a sequence must have 1 to ${config.contextLength} tokens (the context length)`,
+      got: `${ids.length} tokens in ${batch} rows of ${time}`,
+      hint: `the last ${config.contextLength} tokens`,
+    });
+  }
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as number;
+    if (id < 0 || id >= vocabSize) {
+      throw new ShapeError({
+        where: "model",
+        must: `token ids must be in [0, ${vocabSize})`,
+        got: `${id} at position ${i}`,
+      });
+    }
+  }
+  return context.memory.upload(ids, [batch, time]);
+};

@@ -1,0 +1,71 @@
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { type BlockParameters, block, declareBlock } from "../nn/block.ts";
+import { declareLinear, type LinearParameters, linearLayer } from "../nn/linear.ts";
+import { declareNorm, type NormParameters, norm } from "../nn/norm.ts";
+import type { Declare } from "../nn/parameters.ts";
+import type { AttentionCache } from "../ops/causal-attention.ts";
+import { embedding } from "../ops/embedding.ts";
+import type { ModelConfig } from "./config.ts";
+
+export interface TransformerParameters<P> {
+  /** [V, C] */
+  readonly tokens: P;
+  /** [contextLength, C] */
+  readonly positions: P;
+  readonly blocks: readonly BlockParameters<P>[];
+  readonly norm: NormParameters<P>;
+  /** C → V */
+  readonly head: LinearParameters<P>;
+}
+
+/** Names every parameter of the model, in the order in which a forward pass meets them. */
+export const declareTransformer = <P>(
+  declare: Declare<P>,
+  config: ModelConfig,
+  vocabSize: number,
+): TransformerParameters<P> => {
+  const { nEmbd, contextLength, nLayer, initStd: std } = config;
+  const normal = { kind: "normal", std } as const;
+  const tokens = declare({ name: "tokens.weight", shape: [vocabSize, nEmbd], init: normal });
+  const positions = declare({ name: "positions.weight", shape: [contextLength, nEmbd], init: normal });
+  const blocks = Array.from({ length: nLayer }, (_, i) => declareBlock(declare, `blocks.${i}`, config));
+  const finalNorm = declareNorm(declare, "norm", nEmbd);
+  const head = config.tieEmbeddings
+    ? { weight: tokens, bias: null }
+    : declareLinear(declare, "head", { inputs: nEmbd, outputs: vocabSize, bias: false, std });
+  return { tokens, positions, blocks, norm: finalNorm, head };
+};
+
+/** Keys and values of the first `length` positions of one sequence, a cache per block. */
+export interface CachedSequence {
+  readonly layers: readonly AttentionCache[];
+  readonly length: number;
+}
+
+/**
+ * ids [B, T] → the residual stream after the final norm, [B, T, C]. With `cached` (B = 1) the ids follow the
+ * `cached.length` positions before them, and their keys and values are added to the cache.
+ */
+export const transformer = (
+  context: Context,
+  config: ModelConfig,
+  parameters: TransformerParameters<Tensor>,
+  ids: Tensor,
+  cached: CachedSequence | null = null,
+): Tensor => {
+  const { memory, tape } = context;
+  const start = cached?.length ?? 0;
+  let x = embedding(context, ids, parameters.tokens, parameters.positions, start); // [B, T, C]
+  for (const [i, layer] of parameters.blocks.entries()) {
+    const cache = cached?.layers[i];
+    const next = block(context, config, layer, x, cache === undefined ? null : { cache, start }); // [B, T, C]
+    if (tape === null) memory.release(x);
+    x = next;
+  }
+  return norm(context, config.norm, parameters.norm, x); // [B, T, C]
+};
+
+/** The head: [.., C] → logits [.., V]. */
+export const logitsOf = (context: Context, parameters: TransformerParameters<Tensor>, hidden: Tensor): Tensor =>
+  linearLayer(context, parameters.head, hidden);

@@ -1,0 +1,39 @@
+/**
+ * y = a + b (a residual connection)
+ *
+ *   da = dy     db = dy
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { sizeOf } from "../core/shape.ts";
+import { type OpSample, requireShape, sampleInput } from "./op.ts";
+
+/** Elementwise; both of one shape. */
+export const add = (context: Context, a: Tensor, b: Tensor): Tensor => {
+  const { backend, memory, tape } = context;
+  requireShape("add", "b", b, a.shape);
+  const y = memory.allocate(a.shape);
+  backend.run("add", { a, b, y, n: sizeOf(a.shape) });
+
+  tape?.record(y, [a, b], [], (dy) => {
+    tape.accumulate(a, memory.retain(dy));
+    tape.accumulate(b, memory.retain(dy));
+  });
+  return y;
+};
+
+export const samples: readonly OpSample[] = [
+  {
+    name: "two tensors",
+    inputs: { a: [3, 7], b: [3, 7] },
+    run: (context, inputs) => add(context, sampleInput(inputs, "a"), sampleInput(inputs, "b")),
+  },
+  {
+    name: "one tensor with itself, twice",
+    inputs: { a: [19] },
+    run: (context, inputs) => {
+      const a = sampleInput(inputs, "a");
+      return add(context, add(context, a, a), a);
+    },
+  },
+];

@@ -1,0 +1,55 @@
+/**
+ * L = Σ over rows of logSumExp(z) − z[target], in nats (reduction "sum"; the caller's seed gradient makes it a mean)
+ *
+ *   z [.., V]   targets [..]   →   L [1]
+ *   dz = dL·(softmax(z) − onehot(target))
+ *
+ * As torch.nn.functional.cross_entropy with ignore_index −1.
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
+
+/** The summed loss, [1]. A negative target takes its row out of the sum. */
+export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor): Tensor => {
+  const { backend, memory, tape } = context;
+  const vocabSize = logits.shape.at(-1) ?? 0;
+  const rows = rowsOf("crossEntropy", logits, vocabSize);
+  requireShape("crossEntropy", "targets", targets, logits.shape.slice(0, -1));
+
+  const losses = memory.allocate([rows]);
+  const logSumExp = memory.allocate([rows]);
+  const loss = memory.allocate([1]);
+  backend.run("crossEntropyForward", { logits, targets, losses, logSumExp, rows, vocabSize });
+  backend.run("sum", { x: losses, y: loss, n: rows });
+  memory.release(losses);
+
+  if (tape === null) {
+    memory.release(logSumExp);
+    return loss;
+  }
+  tape.record(loss, [logits], [logSumExp], (dLoss) => {
+    const dLogits = memory.allocate(logits.shape);
+    backend.run("crossEntropyBackward", { logits, targets, logSumExp, dLoss, dLogits, rows, vocabSize, scale: 1 });
+    tape.accumulate(logits, dLogits);
+  });
+  return loss;
+};
+
+const sample = (name: string, targets: readonly number[], vocabSize: number): OpSample => ({
+  name,
+  inputs: { logits: [targets.length, vocabSize] },
+  run: (context, inputs) =>
+    crossEntropy(
+      context,
+      sampleInput(inputs, "logits"),
+      context.memory.upload(Int32Array.from(targets), [targets.length]),
+    ),
+});
+
+export const samples: readonly OpSample[] = [
+  sample("two tokens", [1], 2),
+  sample("odd sizes", [0, 6, 3, 3, 5], 7),
+  sample("an ignored row", [4, -1, 0], 19),
+  sample("past one vector", [64, 0, 31], 65),
+];

@@ -1,0 +1,74 @@
+/**
+ * y[b, t, :] = E[id[b, t], :] + P[start + t, :]
+ *
+ *   ids [B, T]   E [V, C]   P [contextLength, C]   →   y [B, T, C]
+ *   dE[v, :] = Σ of dy over the places of v     dP[t, :] = Σ over b of dy
+ *
+ * As torch.nn.functional.embedding, twice and summed (GPT-2's learned positions).
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { ShapeError } from "../core/errors.ts";
+import { formatShape } from "../core/shape.ts";
+import { type OpSample, sampleInput } from "./op.ts";
+
+/** `positions` null: token vectors alone. `start` is the absolute position of the first column. */
+export const embedding = (
+  context: Context,
+  ids: Tensor,
+  tokens: Tensor,
+  positions: Tensor | null,
+  start = 0,
+): Tensor => {
+  const { backend, memory, tape } = context;
+  const [batch, time] = ids.shape;
+  const [vocabSize, channels] = tokens.shape;
+  if (batch === undefined || time === undefined || vocabSize === undefined || channels === undefined) {
+    throw new ShapeError({
+      where: "embedding",
+      must: "ids must be [B, T] and the table [V, C]",
+      got: `${formatShape(ids.shape)} and ${formatShape(tokens.shape)}`,
+    });
+  }
+  const limit = positions?.shape[0];
+  if (limit !== undefined && start + time > limit) {
+    throw new ShapeError({
+      where: "embedding",
+      must: `positions must lie within the context of ${limit}`,
+      got: `${start} to ${start + time - 1}`,
+    });
+  }
+  const sizes = { rows: batch * time, time, channels, vocabSize, start };
+  const y = memory.allocate([batch, time, channels]);
+  backend.run("embeddingForward", { ids, tokens, positions, y, ...sizes });
+
+  tape?.record(y, positions === null ? [tokens] : [tokens, positions], [], (dy) => {
+    const dTokens = tape.accumulator(tokens);
+    const dPositions = positions === null ? null : tape.accumulator(positions);
+    backend.run("embeddingBackward", { ids, dy, dTokens, dPositions, ...sizes });
+  });
+  return y;
+};
+
+const sample = (name: string, ids: readonly (readonly number[])[], v: number, c: number, p: number, start: number) => {
+  const time = ids[0]?.length ?? 0;
+  return {
+    name,
+    inputs: { tokens: [v, c], ...(p > 0 ? { positions: [p, c] } : {}) },
+    run: (context, inputs) =>
+      embedding(
+        context,
+        context.memory.upload(Int32Array.from(ids.flat()), [ids.length, time]),
+        sampleInput(inputs, "tokens"),
+        p > 0 ? sampleInput(inputs, "positions") : null,
+        start,
+      ),
+  } satisfies OpSample;
+};
+
+export const samples: readonly OpSample[] = [
+  sample("one token", [[2]], 3, 4, 2, 0),
+  sample("repeated tokens", [[0, 1, 1], [4, 0, 1]], 5, 3, 3, 0), // biome-ignore format: a batch reads best on one line
+  sample("no positions", [[1, 1, 0, 2]], 3, 17, 0, 0),
+  sample("later start", [[3, 0]], 4, 5, 7, 5),
+];

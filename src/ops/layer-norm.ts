@@ -1,0 +1,62 @@
+/**
+ * y = (x − μ) / √(σ² + ε) · γ + β, with mean and variance over the last axis
+ *
+ *   x [.., C]   γ [C]   β [C]   →   y [.., C]
+ *   with x̂ = (x − μ)·r and g = dy·γ:   dx = r·(g − mean(g) − x̂·mean(g·x̂))
+ *   dγ = Σ dy·x̂     dβ = Σ dy
+ *
+ * Ba, Kiros & Hinton 2016; as torch.nn.functional.layer_norm.
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
+
+/** `beta` null: no offset. `eps` is added to the variance. */
+export const layerNorm = (context: Context, x: Tensor, gamma: Tensor, beta: Tensor | null, eps: number): Tensor => {
+  const { backend, memory, tape } = context;
+  const channels = gamma.shape[0] ?? 0;
+  const rows = rowsOf("layerNorm", x, channels);
+  if (beta !== null) requireShape("layerNorm", "beta", beta, [channels]);
+
+  const y = memory.allocate(x.shape);
+  const mean = memory.allocate([rows]);
+  const rstd = memory.allocate([rows]);
+  backend.run("layerNormForward", { x, gamma, beta, y, mean, rstd, rows, channels, eps });
+
+  if (tape === null) {
+    memory.release(mean);
+    memory.release(rstd);
+    return y;
+  }
+  tape.record(y, beta === null ? [x, gamma] : [x, gamma, beta], [mean, rstd], (dy) => {
+    const dx = memory.allocate(x.shape);
+    const watched = tape.accumulator(gamma);
+    const dGamma = watched ?? memory.allocate(gamma.shape);
+    if (watched === null) backend.run("fill", { y: dGamma, n: channels, value: 0 });
+    const dBeta = beta === null ? null : tape.accumulator(beta);
+    backend.run("layerNormBackward", { dy, x, gamma, mean, rstd, dx, dGamma, dBeta, rows, channels });
+    if (watched === null) memory.release(dGamma);
+    tape.accumulate(x, dx);
+  });
+  return y;
+};
+
+const sample = (name: string, rows: number, channels: number, withBeta: boolean): OpSample => ({
+  name,
+  inputs: { x: [rows, channels], gamma: [channels], ...(withBeta ? { beta: [channels] } : {}) },
+  run: (context, inputs) =>
+    layerNorm(
+      context,
+      sampleInput(inputs, "x"),
+      sampleInput(inputs, "gamma"),
+      withBeta ? sampleInput(inputs, "beta") : null,
+      1e-5,
+    ),
+});
+
+export const samples: readonly OpSample[] = [
+  sample("two channels", 3, 2, true),
+  sample("odd sizes", 5, 7, true),
+  sample("no offset", 2, 19, false),
+  sample("past one vector", 9, 33, true),
+];

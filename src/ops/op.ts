@@ -1,0 +1,45 @@
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { ShapeError } from "../core/errors.ts";
+import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+
+/**
+ * One case of an op for the tests to iterate over: gradients by finite differences in float64, and every backend
+ * against the reference. Inputs are filled with random numbers of order 1.
+ */
+export interface OpSample {
+  readonly name: string;
+  /** Real inputs; a gradient is checked for each. */
+  readonly inputs: Readonly<Record<string, Shape>>;
+  readonly run: (context: Context, inputs: Readonly<Record<string, Tensor>>) => Tensor;
+}
+
+/** An input of a sample, by name. */
+export const sampleInput = (inputs: Readonly<Record<string, Tensor>>, name: string): Tensor => {
+  const tensor = inputs[name];
+  if (tensor === undefined) throw new ShapeError({ where: "sample", must: `input ${name} must be declared` });
+  return tensor;
+};
+
+/** Splits a shape into rows × last axis, after checking the last axis. */
+export const rowsOf = (where: string, tensor: Tensor, width: number): number => {
+  if (tensor.shape.at(-1) !== width) {
+    throw new ShapeError({
+      where,
+      must: `the last axis must have ${width} elements`,
+      got: formatShape(tensor.shape),
+    });
+  }
+  return sizeOf(tensor.shape) / width;
+};
+
+/** Fails unless `tensor` has exactly `shape`. */
+export const requireShape = (where: string, name: string, tensor: Tensor, shape: Shape): void => {
+  if (tensor.shape.length !== shape.length || !tensor.shape.every((size, i) => size === shape[i])) {
+    throw new ShapeError({
+      where,
+      must: `${name} must have shape ${formatShape(shape)}`,
+      got: formatShape(tensor.shape),
+    });
+  }
+};

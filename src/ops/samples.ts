@@ -1,0 +1,11 @@
+/** Every differentiable op's samples, by op: what gradient checks and backend comparisons iterate over. */
+import { samples as add } from "./add.ts";
+import { samples as causalAttention } from "./causal-attention.ts";
+import { samples as crossEntropy } from "./cross-entropy.ts";
+import { samples as dropout } from "./dropout.ts";
+import { samples as embedding } from "./embedding.ts";
+import { samples as gelu } from "./gelu.ts";
+import { samples as layerNorm } from "./layer-norm.ts";
+import { samples as linear } from "./linear.ts";
+
+export const opSamples = { add, causalAttention, crossEntropy, dropout, embedding, gelu, layerNorm, linear } as const;

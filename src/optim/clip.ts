@@ -1,0 +1,6 @@
+/**
+ * The factor that brings a gradient of global norm `norm` to at most `maxGradNorm` (0: no clipping), as
+ * torch.nn.utils.clip_grad_norm_ (Pascanu et al. 2013).
+ */
+export const clipFactor = (norm: number, maxGradNorm: number): number =>
+  maxGradNorm > 0 ? Math.min(1, maxGradNorm / (norm + 1e-6)) : 1;

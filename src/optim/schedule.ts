@@ -1,0 +1,29 @@
+import type { ScheduleConfig } from "./config.ts";
+
+/** What a learning rate depends on, besides the step. */
+export interface LearningRatePlan {
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly steps: number;
+  readonly schedule: ScheduleConfig;
+}
+
+/**
+ * The learning rate of step `step` (0-based: the first update is step 0). Linear warm-up over `warmupSteps` from
+ * learningRate/warmupSteps to learningRate, then constant, or half a cosine down to minLearningRate at the last step
+ * (Loshchilov & Hutter 2016, without restarts). A warm-up longer than the run just ends early.
+ */
+export const learningRateAt = (plan: LearningRatePlan, step: number): number => {
+  const { learningRate, warmupSteps, steps, schedule } = plan;
+  if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
+  switch (schedule.kind) {
+    case "constant":
+      return learningRate;
+    case "cosine": {
+      const span = steps - 1 - warmupSteps;
+      const progress = span <= 0 ? 1 : Math.min(1, (step - warmupSteps) / span);
+      const { minLearningRate } = schedule;
+      return minLearningRate + 0.5 * (1 + Math.cos(Math.PI * progress)) * (learningRate - minLearningRate);
+    }
+  }
+};

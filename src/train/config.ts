@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { modelConfigSchema } from "../models/config.ts";
+import { optimizerConfigSchema, scheduleConfigSchema } from "../optim/config.ts";
+
+const positiveInteger = z.int().positive();
+const countOrNone = z.int().min(0);
+
+/** How a model is trained. Everything here decides the result; what does not (threads, backend) is elsewhere. */
+export const trainConfigSchema = z.strictObject({
+  steps: positiveInteger.describe("optimizer updates"),
+  batchSize: positiveInteger.describe("windows in one forward pass (B)"),
+  gradAccumSteps: positiveInteger.describe("forward and backward passes per update; a step sees batchSize times this"),
+  learningRate: z.number().positive().describe("highest learning rate"),
+  warmupSteps: countOrNone.describe("steps of linear warm-up"),
+  schedule: scheduleConfigSchema.describe("learning rate after the warm-up"),
+  optimizer: optimizerConfigSchema.describe("update rule"),
+  maxGradNorm: z.number().min(0).describe("clip the global gradient norm to this; 0: never"),
+  seed: z.int().min(0).describe("decides initial weights, batches, dropout and samples"),
+  evalInterval: positiveInteger.describe("steps between evaluations of the whole validation split"),
+  checkpointInterval: positiveInteger.describe("steps between checkpoints"),
+  patience: countOrNone.describe("stop after this many evaluations without a better loss; 0: never"),
+  sampleTokens: countOrNone.describe("tokens to write at each evaluation; 0: none"),
+});
+export type TrainConfig = z.infer<typeof trainConfigSchema>;
+
+/** All that a run's result depends on, but the text. */
+export const runConfigSchema = z.strictObject({ model: modelConfigSchema, train: trainConfigSchema });
+export type RunConfig = z.infer<typeof runConfigSchema>;
