@@ -1,0 +1,92 @@
+#include "dispatch.h"
+
+#include <cstring>
+
+#include "heap.h"
+
+namespace foretoken {
+
+namespace {
+constexpr double kElementBytes = 4;
+constexpr int kFirstCapacity = 256;
+}  // namespace
+
+bool Storages::reserve() {
+  if (count_ < capacity_) return true;
+  const int capacity = capacity_ == 0 ? kFirstCapacity : 2 * capacity_;
+  void* memory = heapAllocate(static_cast<int64_t>(sizeof(Block)) * capacity);
+  if (memory == nullptr) return false;
+  if (count_ > 0) std::memcpy(memory, blocks_, sizeof(Block) * static_cast<size_t>(count_));
+  heapFree(blocks_, static_cast<int64_t>(sizeof(Block)) * capacity_);
+  blocks_ = static_cast<Block*>(memory);
+  capacity_ = capacity;
+  return true;
+}
+
+int Storages::allocate(int64_t bytes) {
+  if (bytes < 0 || (free_ < 0 && !reserve())) return -1;
+  void* memory = heapAllocate(bytes);
+  if (memory == nullptr) return -1;
+  int handle = free_;
+  if (handle < 0) {
+    handle = count_++;
+  } else {
+    free_ = static_cast<int>(blocks_[handle].bytes);
+  }
+  blocks_[handle] = {memory, bytes};
+  return handle;
+}
+
+int64_t Storages::release(double handle) {
+  if (at(handle, 0, 0) == nullptr) return -1;
+  const int index = static_cast<int>(handle);
+  const int64_t bytes = blocks_[index].bytes;
+  heapFree(blocks_[index].memory, bytes);
+  blocks_[index] = {nullptr, free_};
+  free_ = index;
+  return bytes;
+}
+
+char* Storages::at(double handle, double offset, double bytes) const {
+  // Written so that NaN fails every comparison.
+  if (!(handle >= 0 && handle < count_)) return nullptr;
+  const Block& block = blocks_[static_cast<int>(handle)];
+  if (block.memory == nullptr) return nullptr;
+  if (!(offset >= 0 && bytes >= 0 && offset + bytes <= static_cast<double>(block.bytes))) return nullptr;
+  return static_cast<char*>(block.memory) + static_cast<int64_t>(offset);
+}
+
+int64_t Storages::clear() {
+  int64_t bytes = 0;
+  for (int handle = 0; handle < count_; handle++) {
+    if (blocks_[handle].memory == nullptr) continue;
+    bytes += blocks_[handle].bytes;
+    heapFree(blocks_[handle].memory, blocks_[handle].bytes);
+  }
+  heapFree(blocks_, static_cast<int64_t>(sizeof(Block)) * capacity_);
+  blocks_ = nullptr;
+  count_ = capacity_ = 0;
+  free_ = -1;
+  return bytes;
+}
+
+int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet) {
+  if (!(packet[0] >= 0 && packet[0] < table.count)) return kNoSuchKernel;
+  const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
+  Call call;
+  for (int i = 0; i < kernel.buffers; i++) {
+    const double* buffer = packet + kPacketBuffers + 3 * i;
+    if (buffer[0] == -1) {
+      call.buffers[i] = nullptr;
+      continue;
+    }
+    call.buffers[i] = storages.at(buffer[0], buffer[1] * kElementBytes, buffer[2] * kElementBytes);
+    if (call.buffers[i] == nullptr) return 1 + i;
+  }
+  for (int i = 0; i < kernel.ints; i++) call.ints[i] = static_cast<int64_t>(packet[kPacketInts + i]);
+  for (int i = 0; i < kernel.floats; i++) call.floats[i] = packet[kPacketFloats + i];
+  kernel.run(call, pool);
+  return kDispatched;
+}
+
+}  // namespace foretoken

@@ -1,0 +1,143 @@
+// The heap of each platform: the C library's natively, and in WebAssembly, where there is no library, one free list.
+#include "heap.h"
+
+#if !defined(__wasm__)
+
+#include <cstdlib>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace foretoken {
+
+namespace {
+constexpr int64_t kAlignment = 64;
+constexpr int64_t kLargePage = 2 << 20;
+constexpr int64_t kLargeFrom = 4 << 20;
+}  // namespace
+
+void* heapAllocate(int64_t bytes) {
+  if (bytes < 0) return nullptr;
+  const bool large = bytes >= kLargeFrom;
+  const size_t alignment = static_cast<size_t>(large ? kLargePage : kAlignment);
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, static_cast<size_t>(bytes > 0 ? bytes : 1)) != 0) return nullptr;
+#if defined(__linux__)
+  // Only a wish: without large pages the memory works as well, with more misses of the address cache.
+  if (large) (void)madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
+void heapFree(void* memory, int64_t) { free(memory); }
+
+}  // namespace foretoken
+
+#else
+
+extern "C" unsigned char __heap_base;
+
+namespace foretoken {
+
+namespace {
+
+constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kPage = 65536;
+constexpr uint64_t kGrowAtLeast = 16 * kPage;
+// The last page stays unused, so that the end of every block is a 32-bit address.
+constexpr uint64_t kAddressLimit = 65535 * kPage;
+
+struct Hole {
+  Hole* next;
+  uint64_t bytes;
+};
+
+// Holes in order of address, neighbours merged. `top` is the end of the memory handed out so far.
+Hole* holes = nullptr;
+uint64_t top = 0;
+uint32_t lock = 0;
+
+uint64_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+void* pointer(uint64_t at) { return reinterpret_cast<void*>(static_cast<uintptr_t>(at)); }
+uint64_t roundUp(uint64_t bytes) { return bytes == 0 ? kAlignment : (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+class Guard {
+ public:
+  Guard() {
+    while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE) != 0) {
+    }
+  }
+  ~Guard() { __atomic_store_n(&lock, 0, __ATOMIC_RELEASE); }
+};
+
+void addHole(uint64_t at, uint64_t bytes) {
+  Hole* before = nullptr;
+  Hole* after = holes;
+  while (after != nullptr && address(after) < at) {
+    before = after;
+    after = after->next;
+  }
+  Hole* hole = static_cast<Hole*>(pointer(at));
+  *hole = {after, bytes};
+  if (after != nullptr && at + bytes == address(after)) *hole = {after->next, bytes + after->bytes};
+  if (before == nullptr) {
+    holes = hole;
+  } else if (address(before) + before->bytes == at) {
+    *before = {hole->next, before->bytes + hole->bytes};
+  } else {
+    before->next = hole;
+  }
+}
+
+bool grow(uint64_t bytes) {
+  if (top == 0) top = roundUp(address(&__heap_base));
+  uint64_t end = static_cast<uint64_t>(__builtin_wasm_memory_size(0)) * kPage;
+  if (end > kAddressLimit) end = kAddressLimit;
+  if (end < top + bytes) {
+    const uint64_t missing = top + bytes - end;
+    const uint64_t pages = ((missing > kGrowAtLeast ? missing : kGrowAtLeast) + kPage - 1) / kPage;
+    if (end + pages * kPage > kAddressLimit) return false;
+    if (__builtin_wasm_memory_grow(0, static_cast<uint32_t>(pages)) == static_cast<size_t>(-1)) return false;
+    end += pages * kPage;
+  }
+  const uint64_t start = top;
+  top = end;
+  addHole(start, end - start);
+  return true;
+}
+
+void* takeFirstFit(uint64_t bytes) {
+  Hole** link = &holes;
+  while (*link != nullptr && (*link)->bytes < bytes) link = &(*link)->next;
+  Hole* hole = *link;
+  if (hole == nullptr) return nullptr;
+  if (hole->bytes == bytes) {
+    *link = hole->next;
+  } else {
+    Hole* rest = static_cast<Hole*>(pointer(address(hole) + bytes));
+    *rest = {hole->next, hole->bytes - bytes};
+    *link = rest;
+  }
+  return hole;
+}
+
+}  // namespace
+
+void* heapAllocate(int64_t bytes) {
+  if (bytes < 0 || static_cast<uint64_t>(bytes) > kAddressLimit) return nullptr;
+  const uint64_t rounded = roundUp(static_cast<uint64_t>(bytes));
+  const Guard guard;
+  void* memory = takeFirstFit(rounded);
+  if (memory == nullptr && grow(rounded)) memory = takeFirstFit(rounded);
+  return memory;
+}
+
+void heapFree(void* memory, int64_t bytes) {
+  if (memory == nullptr) return;
+  const Guard guard;
+  addHole(address(memory), roundUp(static_cast<uint64_t>(bytes)));
+}
+
+}  // namespace foretoken
+
+#endif

@@ -1,0 +1,265 @@
+// The Node-API binding: opens instances (a kernel table, a pool, storages) and hands packets on. No arithmetic.
+//
+// An addon may be loaded by several threads of one process, so nothing here is global: what a thread opens hangs on its
+// environment and is closed with it.
+#include <node_api.h>
+
+#include <cstdint>
+#include <cstring>
+#include <new>
+
+#include "dispatch.h"
+#include "tables.h"
+#include "thread_pool.h"
+
+namespace foretoken {
+namespace {
+
+struct Instance {
+  Instance* next = nullptr;
+  const KernelTable* table = nullptr;
+  ThreadPool* pool = nullptr;
+  Storages storages;
+  const double* packet = nullptr;
+  napi_ref packetReference = nullptr;
+
+  bool open() const { return pool != nullptr; }
+
+  // Stops the threads and returns the bytes that the storages held.
+  int64_t close() {
+    delete pool;
+    pool = nullptr;
+    packet = nullptr;
+    return storages.clear();
+  }
+};
+
+// The instances of one environment. They stay, closed and empty, until it ends: functions of JavaScript point to them.
+struct Environment {
+  Instance* instances = nullptr;
+};
+
+void endEnvironment(void* opaque) {
+  Environment* environment = static_cast<Environment*>(opaque);
+  while (environment->instances != nullptr) {
+    Instance* instance = environment->instances;
+    environment->instances = instance->next;
+    instance->close();
+    delete instance;
+  }
+  delete environment;
+}
+
+constexpr int kMaxArguments = 3;
+
+// The arguments of a call and the data of its function.
+struct Arguments {
+  napi_env env;
+  napi_value values[kMaxArguments] = {};
+  size_t count = kMaxArguments;
+  void* data = nullptr;
+
+  Arguments(napi_env callEnv, napi_callback_info info) : env(callEnv) {
+    (void)napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  }
+
+  Instance& instance() const { return *static_cast<Instance*>(data); }
+
+  double number(int index) const {
+    double value = -1;
+    (void)napi_get_value_double(env, values[index], &value);
+    return value;
+  }
+};
+
+napi_value number(napi_env env, double value) {
+  napi_value result = nullptr;
+  (void)napi_create_double(env, value, &result);
+  return result;
+}
+
+napi_value text(napi_env env, const char* value) {
+  napi_value result = nullptr;
+  (void)napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &result);
+  return result;
+}
+
+void set(napi_env env, napi_value object, const char* name, napi_value value) {
+  (void)napi_set_named_property(env, object, name, value);
+}
+
+void setFunction(napi_env env, napi_value object, const char* name, napi_callback function, void* data) {
+  napi_value value = nullptr;
+  (void)napi_create_function(env, name, NAPI_AUTO_LENGTH, function, data, &value);
+  set(env, object, name, value);
+}
+
+void tellCollector(napi_env env, int64_t bytes) {
+  int64_t total = 0;
+  (void)napi_adjust_external_memory(env, bytes, &total);
+}
+
+// allocate(bytes): a handle, or -1 when there is no memory left.
+napi_value allocate(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const int64_t bytes = static_cast<int64_t>(arguments.number(0));
+  Instance& instance = arguments.instance();
+  const int handle = instance.open() ? instance.storages.allocate(bytes) : -1;
+  if (handle >= 0) tellCollector(env, bytes);
+  return number(env, handle);
+}
+
+// release(handle).
+napi_value release(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const int64_t bytes = arguments.instance().storages.release(arguments.number(0));
+  if (bytes > 0) tellCollector(env, -bytes);
+  return nullptr;
+}
+
+// write(handle, byteOffset, typedArray) and read(handle, byteOffset, typedArray): false when they do not fit.
+napi_value copy(napi_env env, napi_callback_info info, bool toStorage) {
+  const Arguments arguments(env, info);
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  bool done = false;
+  if (napi_get_typedarray_info(env, arguments.values[2], &type, &length, &data, nullptr, nullptr) == napi_ok &&
+      (type == napi_float32_array || type == napi_int32_array)) {
+    const size_t bytes = length * sizeof(float);
+    char* place =
+        arguments.instance().storages.at(arguments.number(0), arguments.number(1), static_cast<double>(bytes));
+    done = place != nullptr;
+    if (done && bytes > 0) std::memcpy(toStorage ? place : data, toStorage ? data : place, bytes);
+  }
+  napi_value result = nullptr;
+  (void)napi_get_boolean(env, done, &result);
+  return result;
+}
+
+napi_value write(napi_env env, napi_callback_info info) { return copy(env, info, true); }
+napi_value read(napi_env env, napi_callback_info info) { return copy(env, info, false); }
+
+// run(): the packet's kernel. Returns what dispatch() does.
+napi_value run(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  (void)napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  const Instance& instance = *static_cast<const Instance*>(data);
+  const int outcome =
+      instance.open() ? dispatch(*instance.table, instance.storages, *instance.pool, instance.packet) : kNoSuchKernel;
+  napi_value result = nullptr;
+  (void)napi_create_int32(env, outcome, &result);
+  return result;
+}
+
+// close(): frees all; every later call finds nothing live.
+napi_value close(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Instance& instance = arguments.instance();
+  if (!instance.open()) return nullptr;
+  tellCollector(env, -instance.close());
+  (void)napi_delete_reference(env, instance.packetReference);
+  return nullptr;
+}
+
+// open(instructionSet, threads): an instance.
+napi_value open(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  char name[32] = {};
+  (void)napi_get_value_string_utf8(env, arguments.values[0], name, sizeof name, nullptr);
+  const double threads = arguments.number(1);
+  const KernelTable* tables[kMaxTables];
+  const int count = usableTables(tables);
+  const KernelTable* table = nullptr;
+  for (int i = 0; i < count; i++)
+    if (std::strcmp(tables[i]->instructionSet, name) == 0) table = tables[i];
+  if (table == nullptr || !(threads >= 1 && threads <= kMaxThreads)) {
+    (void)napi_throw_error(env, nullptr, "no such instruction set, or a bad number of threads");
+    return nullptr;
+  }
+
+  ThreadPool* pool = new (std::nothrow) ThreadPool(static_cast<int>(threads));
+  Instance* instance = new (std::nothrow) Instance;
+  if (pool == nullptr || instance == nullptr || !pool->start()) {
+    delete pool;
+    delete instance;
+    (void)napi_throw_error(env, nullptr, "the system refuses to start that many threads");
+    return nullptr;
+  }
+  instance->table = table;
+  instance->pool = pool;
+  Environment* environment = static_cast<Environment*>(arguments.data);
+  instance->next = environment->instances;
+  environment->instances = instance;
+
+  void* packet = nullptr;
+  napi_value buffer = nullptr;
+  napi_value view = nullptr;
+  if (napi_create_arraybuffer(env, kPacketLength * sizeof(double), &packet, &buffer) != napi_ok ||
+      napi_create_typedarray(env, napi_float64_array, kPacketLength, buffer, 0, &view) != napi_ok ||
+      napi_create_reference(env, buffer, 1, &instance->packetReference) != napi_ok) {
+    instance->close();
+    (void)napi_throw_error(env, nullptr, "no memory for a packet");
+    return nullptr;
+  }
+  instance->packet = static_cast<const double*>(packet);
+
+  napi_value result = nullptr;
+  (void)napi_create_object(env, &result);
+  set(env, result, "packet", view);
+  setFunction(env, result, "allocate", allocate, instance);
+  setFunction(env, result, "release", release, instance);
+  setFunction(env, result, "write", write, instance);
+  setFunction(env, result, "read", read, instance);
+  setFunction(env, result, "run", run, instance);
+  setFunction(env, result, "close", close, instance);
+  return result;
+}
+
+// The kernels as [{ name, buffers, ints, floats }], to be compared with src/backend/kernels.ts.
+napi_value describeKernels(napi_env env, const KernelTable& table) {
+  napi_value list = nullptr;
+  (void)napi_create_array_with_length(env, static_cast<size_t>(table.count), &list);
+  for (int i = 0; i < table.count; i++) {
+    const Kernel& kernel = table.kernels[i];
+    napi_value entry = nullptr;
+    (void)napi_create_object(env, &entry);
+    set(env, entry, "name", text(env, kernel.name));
+    set(env, entry, "buffers", number(env, kernel.buffers));
+    set(env, entry, "ints", number(env, kernel.ints));
+    set(env, entry, "floats", number(env, kernel.floats));
+    (void)napi_set_element(env, list, static_cast<uint32_t>(i), entry);
+  }
+  return list;
+}
+
+napi_value initialise(napi_env env, napi_value exports) {
+  Environment* environment = new (std::nothrow) Environment;
+  if (environment == nullptr || napi_add_env_cleanup_hook(env, endEnvironment, environment) != napi_ok) {
+    delete environment;
+    (void)napi_throw_error(env, nullptr, "foretoken: the addon cannot be set up");
+    return nullptr;
+  }
+  const KernelTable* tables[kMaxTables];
+  const int count = usableTables(tables);
+  napi_value sets = nullptr;
+  (void)napi_create_array_with_length(env, static_cast<size_t>(count), &sets);
+  for (int i = 0; i < count; i++)
+    (void)napi_set_element(env, sets, static_cast<uint32_t>(i), text(env, tables[i]->instructionSet));
+  set(env, exports, "instructionSets", sets);
+  set(env, exports, "kernels", describeKernels(env, *tables[0]));
+
+  napi_value limits = nullptr;
+  (void)napi_create_object(env, &limits);
+  set(env, limits, "buffers", number(env, kMaxBuffers));
+  set(env, limits, "ints", number(env, kMaxInts));
+  set(env, limits, "floats", number(env, kMaxFloats));
+  set(env, exports, "limits", limits);
+  setFunction(env, exports, "open", open, environment);
+  return exports;
+}
+
+}  // namespace
+}  // namespace foretoken
+
+NAPI_MODULE_INIT() { return foretoken::initialise(env, exports); }

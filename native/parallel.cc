@@ -1,0 +1,235 @@
+// How threads meet: they spin for a moment, since the next kernel usually comes within microseconds, and then sleep,
+// since cores are often shared.
+#include "parallel.h"
+
+#include <cstdint>
+
+#include "heap.h"
+#include "thread_pool.h"
+
+#if !defined(__wasm__)
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#endif
+#if defined(__linux__) && !defined(FT_NO_FUTEX)
+#define FT_FUTEX 1
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace foretoken {
+
+namespace {
+
+uint32_t load(const uint32_t* from) { return __atomic_load_n(from, __ATOMIC_SEQ_CST); }
+
+// Sleeps while *word == expected; may return early. wakeAll(word) wakes every sleeper.
+#if defined(__wasm__)
+void sleepWhile(uint32_t* word, uint32_t expected) {
+  (void)__builtin_wasm_memory_atomic_wait32(reinterpret_cast<int*>(word), static_cast<int>(expected), -1);
+}
+void wakeAll(uint32_t* word) { (void)__builtin_wasm_memory_atomic_notify(reinterpret_cast<int*>(word), ~0u); }
+#elif defined(FT_FUTEX)
+void sleepWhile(uint32_t* word, uint32_t expected) {
+  (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+}
+void wakeAll(uint32_t* word) { (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0); }
+#else
+// One lock for all pools: it is only ever held to fall asleep and to wake.
+pthread_mutex_t sleepLock = PTHREAD_MUTEX_INITIALIZER;
+pthread_cond_t sleepers = PTHREAD_COND_INITIALIZER;
+
+void sleepWhile(uint32_t* word, uint32_t expected) {
+  pthread_mutex_lock(&sleepLock);
+  while (load(word) == expected) pthread_cond_wait(&sleepers, &sleepLock);
+  pthread_mutex_unlock(&sleepLock);
+}
+
+void wakeAll(uint32_t*) {
+  pthread_mutex_lock(&sleepLock);
+  pthread_cond_broadcast(&sleepers);
+  pthread_mutex_unlock(&sleepLock);
+}
+#endif
+
+// Spins until ready() or until about 30 µs have passed; returns whether it was ready.
+#if defined(__wasm__)
+constexpr int kSpinRounds = 20000;
+
+template <typename Ready>
+bool spin(Ready ready) {
+  for (int round = 0; round < kSpinRounds; round++)
+    if (ready()) return true;
+  return false;
+}
+#else
+constexpr int64_t kSpinNanoseconds = 30000;
+constexpr int kRoundsPerClock = 16;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+int64_t nanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
+}
+
+template <typename Ready>
+bool spin(Ready ready) {
+  const int64_t until = nanoseconds() + kSpinNanoseconds;
+  do {
+    for (int round = 0; round < kRoundsPerClock; round++) {
+      if (ready()) return true;
+      relax();
+    }
+  } while (nanoseconds() < until);
+  return false;
+}
+#endif
+
+[[noreturn]] void outOfScratch([[maybe_unused]] int64_t bytes) {
+#if defined(__wasm__)
+  __builtin_trap();
+#else
+  std::fprintf(stderr, "foretoken: out of memory (%lld bytes of scratch for a kernel)\n", static_cast<long long>(bytes));
+  std::abort();
+#endif
+}
+
+}  // namespace
+
+void ThreadPool::run(void (*task)(void*, int, int), void* context) {
+  if (threads_ == 1) {
+    task(context, 0, 1);
+    return;
+  }
+  task_ = task;
+  context_ = context;
+  __atomic_store_n(&unfinished_, static_cast<uint32_t>(threads_ - 1), __ATOMIC_SEQ_CST);
+  __atomic_add_fetch(&generation_, 1, __ATOMIC_SEQ_CST);
+  // A worker counts itself a sleeper before it looks at the generation for the last time, so none is missed here.
+  if (load(&sleepers_) != 0) wakeAll(&generation_);
+  task(context, 0, threads_);
+
+  const auto finished = [this] { return load(&unfinished_) == 0; };
+  if (!mayBlock_) {
+    while (!finished()) {
+    }
+    return;
+  }
+  if (spin(finished)) return;
+  __atomic_store_n(&callerSleeps_, 1, __ATOMIC_SEQ_CST);
+  for (uint32_t left = load(&unfinished_); left != 0; left = load(&unfinished_)) sleepWhile(&unfinished_, left);
+  __atomic_store_n(&callerSleeps_, 0, __ATOMIC_SEQ_CST);
+}
+
+void ThreadPool::finish() {
+  if (__atomic_sub_fetch(&unfinished_, 1, __ATOMIC_SEQ_CST) == 0 && load(&callerSleeps_) != 0) wakeAll(&unfinished_);
+}
+
+void ThreadPool::abandon() {
+  __atomic_store_n(&failed_, 1, __ATOMIC_SEQ_CST);
+  finish();
+}
+
+void ThreadPool::workerLoop(int thread) {
+  for (uint32_t seen = 0;; seen++) {
+    if (!spin([&] { return load(&generation_) != seen; })) {
+      __atomic_add_fetch(&sleepers_, 1, __ATOMIC_SEQ_CST);
+      while (load(&generation_) == seen) sleepWhile(&generation_, seen);
+      __atomic_sub_fetch(&sleepers_, 1, __ATOMIC_SEQ_CST);
+    }
+    if (load(&closing_) != 0) return;
+    task_(context_, thread, threads_);
+    finish();
+  }
+}
+
+void ThreadPool::endWorkers() {
+  __atomic_store_n(&closing_, 1, __ATOMIC_SEQ_CST);
+  __atomic_add_fetch(&generation_, 1, __ATOMIC_SEQ_CST);
+  wakeAll(&generation_);
+}
+
+void* ThreadPool::grown(Scratch& scratch, int64_t bytes) {
+  if (bytes > scratch.bytes) {
+    heapFree(scratch.memory, scratch.bytes);
+    scratch = {heapAllocate(bytes), bytes};
+    if (scratch.memory == nullptr) outOfScratch(bytes);
+  }
+  return scratch.memory;
+}
+
+void* ThreadPool::scratch(int thread, int64_t bytes) { return grown(scratch_[thread], bytes); }
+
+void* ThreadPool::sharedScratch(int64_t bytes) { return grown(scratch_[kMaxThreads], bytes); }
+
+#if defined(__wasm__)
+
+// The host has to see its workers leave before it drops the memory, so the scratch in it is not freed one by one.
+void ThreadPool::close() { endWorkers(); }
+
+#else
+
+namespace {
+constexpr size_t kStackBytes = 2 << 20;
+}
+
+bool ThreadPool::start() {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  (void)pthread_attr_setstacksize(&attributes, kStackBytes);
+  // Signals are the host's business: none is delivered to a worker.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool ok = true;
+  for (int thread = 1; ok && thread < threads_; thread++) {
+    starts_[thread] = {this, thread};
+    pthread_t handle;
+    const auto entry = [](void* opaque) -> void* {
+      const Start* start = static_cast<const Start*>(opaque);
+      start->pool->workerLoop(start->thread);
+      return nullptr;
+    };
+    ok = pthread_create(&handle, &attributes, entry, &starts_[thread]) == 0;
+    if (!ok) break;
+    static_assert(sizeof handle <= sizeof handles_[0]);
+    std::memcpy(&handles_[thread], &handle, sizeof handle);
+    started_ = thread;
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  (void)pthread_attr_destroy(&attributes);
+  if (!ok) close();
+  return ok;
+}
+
+void ThreadPool::close() {
+  if (started_ > 0) endWorkers();
+  for (; started_ > 0; started_--) {
+    pthread_t handle;
+    std::memcpy(&handle, &handles_[started_], sizeof handle);
+    (void)pthread_join(handle, nullptr);
+  }
+  for (Scratch& scratch : scratch_) {
+    heapFree(scratch.memory, scratch.bytes);
+    scratch = {};
+  }
+}
+
+#endif
+
+}  // namespace foretoken

@@ -1,0 +1,73 @@
+// The pool behind parallel.h. Native threads are made here; in WebAssembly the host makes workers, and each enters
+// workerLoop() through an export of wasm.cc.
+#pragma once
+
+#include <cstdint>
+
+#include "parallel.h"
+
+namespace foretoken {
+
+constexpr int kMaxThreads = 256;
+
+class ThreadPool final : public Pool {
+ public:
+  // `threads` in [1, kMaxThreads], the caller's among them. `mayBlock` false: the caller's thread spins instead of
+  // sleeping (the main thread of a browser must not wait).
+  explicit ThreadPool(int threads, bool mayBlock = true) : threads_(threads), mayBlock_(mayBlock) {}
+  ~ThreadPool() override { close(); }
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  // Starts the native threads. False when the system refuses one; those already started are ended again.
+  bool start();
+
+  // Ends the threads (natively waits for them) and frees the scratch. Safe to call twice.
+  void close();
+
+  // What thread `thread` (1..threads-1) does until close().
+  void workerLoop(int thread);
+
+  // WebAssembly: the worker of this call has trapped. Lets run() return; the pool is of no use any more.
+  void abandon();
+  bool failed() const { return __atomic_load_n(&failed_, __ATOMIC_ACQUIRE) != 0; }
+
+  int threads() const override { return threads_; }
+  void run(void (*task)(void* context, int thread, int threads), void* context) override;
+  void* scratch(int thread, int64_t bytes) override;
+  void* sharedScratch(int64_t bytes) override;
+
+ private:
+  struct alignas(64) Scratch {
+    void* memory = nullptr;
+    int64_t bytes = 0;
+  };
+
+  static void* grown(Scratch& scratch, int64_t bytes);
+  void finish();
+  void endWorkers();
+
+  const int threads_;
+  const bool mayBlock_;
+  int started_ = 0;
+  void (*task_)(void*, int, int) = nullptr;
+  void* context_ = nullptr;
+  uint32_t closing_ = 0;
+  uint32_t failed_ = 0;
+  // Counts calls of run(): a worker that sees a new number has work. Each on a cache line of its own.
+  alignas(64) uint32_t generation_ = 0;
+  alignas(64) uint32_t unfinished_ = 0;
+  alignas(64) uint32_t sleepers_ = 0;
+  uint32_t callerSleeps_ = 0;
+  Scratch scratch_[kMaxThreads + 1];
+#if !defined(__wasm__)
+  struct Start {
+    ThreadPool* pool;
+    int thread;
+  };
+  Start starts_[kMaxThreads] = {};
+  uintptr_t handles_[kMaxThreads] = {};
+#endif
+};
+
+}  // namespace foretoken

@@ -1,0 +1,83 @@
+// The WebAssembly binding: the same instance as napi.cc opens, but one per module, reached through exports. Also the few
+// functions that a C library would bring; there is none.
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include "dispatch.h"
+#include "heap.h"
+#include "thread_pool.h"
+
+#define FT_EXPORT(name) extern "C" __attribute__((export_name(#name)))
+
+namespace foretoken {
+
+namespace simd128 {
+extern const KernelTable kTable;
+}
+
+namespace {
+
+constexpr int64_t kStackBytes = 1 << 20;
+
+// In place, so that nothing is destroyed at an exit that never comes.
+alignas(ThreadPool) unsigned char poolMemory[sizeof(ThreadPool)];
+alignas(Storages) unsigned char storagesMemory[sizeof(Storages)];
+alignas(64) double packet[kPacketLength];
+
+ThreadPool& pool() { return *reinterpret_cast<ThreadPool*>(poolMemory); }
+Storages& storages() { return *reinterpret_cast<Storages*>(storagesMemory); }
+const KernelTable& table() { return simd128::kTable; }
+
+}  // namespace
+
+// Once, before all else. `mayBlock` 0: the calling thread must spin instead of sleeping.
+FT_EXPORT(open) void openInstance(int threads, int mayBlock) {
+  new (poolMemory) ThreadPool(threads, mayBlock != 0);
+  new (storagesMemory) Storages;
+}
+
+FT_EXPORT(close) void closeInstance() { pool().close(); }
+
+// The top of a stack for one worker, which the host puts into __stack_pointer of the worker's instance; 0: no memory.
+FT_EXPORT(worker_stack) uintptr_t workerStack() {
+  void* memory = heapAllocate(kStackBytes);
+  return memory == nullptr ? 0 : reinterpret_cast<uintptr_t>(memory) + static_cast<uintptr_t>(kStackBytes);
+}
+
+FT_EXPORT(worker_main) void workerMain(int thread) { pool().workerLoop(thread); }
+FT_EXPORT(worker_abandon) void workerAbandon() { pool().abandon(); }
+FT_EXPORT(failed) int hasFailed() { return pool().failed() ? 1 : 0; }
+
+FT_EXPORT(allocate) int allocate(double bytes) { return storages().allocate(static_cast<int64_t>(bytes)); }
+FT_EXPORT(release) void release(int handle) { (void)storages().release(handle); }
+
+// The address of `bytes` bytes at `offset` in a storage; 0 unless it is live and they lie in it.
+FT_EXPORT(at) void* at(int handle, double offset, double bytes) { return storages().at(handle, offset, bytes); }
+
+FT_EXPORT(packet) double* packetAddress() { return packet; }
+FT_EXPORT(run) int run() { return dispatch(table(), storages(), pool(), packet); }
+
+FT_EXPORT(kernel_count) int kernelCount() { return table().count; }
+FT_EXPORT(kernel_name) const char* kernelName(int index) { return table().kernels[index].name; }
+FT_EXPORT(kernel_buffers) int kernelBuffers(int index) { return table().kernels[index].buffers; }
+FT_EXPORT(kernel_ints) int kernelInts(int index) { return table().kernels[index].ints; }
+FT_EXPORT(kernel_floats) int kernelFloats(int index) { return table().kernels[index].floats; }
+FT_EXPORT(max_buffers) int maxBuffers() { return kMaxBuffers; }
+FT_EXPORT(max_ints) int maxInts() { return kMaxInts; }
+FT_EXPORT(max_floats) int maxFloats() { return kMaxFloats; }
+
+}  // namespace foretoken
+
+// What the compiler calls by itself. With bulk memory each body is one instruction, not a call of itself.
+extern "C" {
+void* memcpy(void* to, const void* from, size_t bytes) { return __builtin_memcpy(to, from, bytes); }
+void* memmove(void* to, const void* from, size_t bytes) { return __builtin_memmove(to, from, bytes); }
+void* memset(void* to, int value, size_t bytes) { return __builtin_memset(to, value, bytes); }
+[[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
+}
+
+// Named by virtual destructors, which nothing here ever runs through a pointer.
+void operator delete(void*) noexcept { __builtin_trap(); }
+void operator delete(void*, size_t) noexcept { __builtin_trap(); }
+void operator delete(void*, size_t, std::align_val_t) noexcept { __builtin_trap(); }

@@ -1,0 +1,38 @@
+// What the build scripts share: where the project is, and stamps that tell whether an output is up to date.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Whether the module at `url` is the one that node was started with. */
+export const isMain = (url) => process.argv[1] !== undefined && pathToFileURL(process.argv[1]).href === url;
+
+/** The files under `folder` with one of the `endings`, sorted, relative to the root. */
+export const sourcesUnder = (folder, endings) =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))
+    .sort();
+
+/** A digest of the files' names and contents, and of `extra`. */
+export const hashFiles = (files, extra = []) => {
+  const hash = createHash("sha256");
+  for (const text of extra) hash.update(`${text}\0`);
+  for (const file of files) hash.update(`${file}\0`).update(readFileSync(join(root, file))).update("\0");
+  return hash.digest("hex");
+};
+
+const stampPath = (name) => join(root, "build", `${name}.stamp`);
+
+/** The digest of the sources that `output` was built from, if both are there. */
+export const readStamp = (name, output) =>
+  existsSync(output) && existsSync(stampPath(name)) ? readFileSync(stampPath(name), "utf8") : undefined;
+
+export const writeStamp = (name, hash) => {
+  mkdirSync(join(root, "build"), { recursive: true });
+  writeFileSync(stampPath(name), hash);
+};
+
+export const secondsSince = (started) => `${((performance.now() - started) / 1000).toFixed(1)} s`;

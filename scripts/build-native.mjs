@@ -1,0 +1,151 @@
+// Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, the rest once.
+// Without a compiler, or when it fails, WebAssembly serves: only FORETOKEN_REQUIRE_NATIVE=1 makes that an error.
+import { spawn } from "node:child_process";
+import { accessSync, constants, mkdirSync, renameSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+
+const output = join(root, "dist/backend/native", `foretoken.${process.platform}-${process.arch}.node`);
+
+/** The instruction sets of an architecture, each with what the compiler must be told. Lowest first: see `link`. */
+export const instructionSets = {
+  x64: [
+    { name: "baseline", vectorBytes: 16, flags: [] },
+    { name: "avx2", vectorBytes: 32, flags: ["-mavx2", "-mfma"] },
+    {
+      name: "avx512",
+      vectorBytes: 64,
+      flags: ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"],
+    },
+  ],
+  arm64: [{ name: "neon", vectorBytes: 16, flags: [] }],
+};
+
+export const commonFlags = [
+  "-std=c++20",
+  "-O3",
+  "-ffp-contract=off",
+  "-fno-exceptions",
+  "-fno-rtti",
+  "-fvisibility=hidden",
+  "-fno-math-errno",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+];
+
+export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
+
+const onPath = (program) =>
+  (process.env.PATH ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return folder !== "";
+    } catch {
+      return false;
+    }
+  });
+
+/** The compiler command in words, or undefined where there is none. $CXX may hold arguments, as "ccache g++". */
+export const findCompiler = () => {
+  const named = process.env.CXX?.trim();
+  if (named) return named.split(/\s+/);
+  const found = ["c++", "g++", "clang++"].find(onPath);
+  return found === undefined ? undefined : [found];
+};
+
+/** Runs a command; rejects with what it printed. */
+export const execute = ([program, ...args], options = {}) =>
+  new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
+    let text = "";
+    child.stdout.on("data", (chunk) => (text += chunk));
+    child.stderr.on("data", (chunk) => (text += chunk));
+    child.on("error", (error) => reject(new Error(String(error.message))));
+    child.on("close", (code) => (code === 0 ? resolve(text) : reject(new Error(text || `${program} exited with ${code}`))));
+  });
+
+/** Runs jobs, at most one per core at a time; the first failure wins. */
+export const inParallel = async (jobs) => {
+  const waiting = [...jobs];
+  const worker = async () => {
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) await job();
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+};
+
+const build = async (compiler, sets) => {
+  const headers = createRequire(import.meta.url)("node-api-headers").include_dir;
+  const objects = join(root, "build/native");
+  mkdirSync(objects, { recursive: true });
+  mkdirSync(fileURLToPath(new URL(".", `file://${output}`)), { recursive: true });
+
+  const units = [
+    ...["napi", "dispatch", "parallel", "heap", "tables"].map((name) => ({
+      source: `native/${name}.cc`,
+      object: join(objects, `${name}.o`),
+      flags: ["-isystem", headers, "-DNAPI_VERSION=8"],
+    })),
+    ...sets.map((set) => ({
+      source: "native/isa.cc",
+      object: join(objects, `isa-${set.name}.o`),
+      flags: [...isaDefines(set), ...set.flags],
+    })),
+  ];
+  // The longest first.
+  const jobs = [...units]
+    .reverse()
+    .map(({ source, object, flags }) => () =>
+      execute([...compiler, ...commonFlags, "-fPIC", "-pthread", ...flags, "-c", source, "-o", object]),
+    );
+  await inParallel(jobs);
+
+  // In this order the linker takes the lowest instruction set's copy of any inline function that several define.
+  const link =
+    process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared", "-Wl,--as-needed", "-pthread"];
+  const temporary = `${output}.${process.pid}.tmp`;
+  try {
+    await execute([...compiler, ...link, ...units.map(({ object }) => object), "-o", temporary]);
+    renameSync(temporary, output);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+};
+
+/** Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
+export const buildNative = async () => {
+  const required = process.env.FORETOKEN_REQUIRE_NATIVE === "1";
+  const skip = (reason) => {
+    const line = `${reason}: the native backend is not built; WebAssembly serves`;
+    if (required) throw new Error(`${line} (FORETOKEN_REQUIRE_NATIVE=1 makes this an error)`);
+    return line;
+  };
+  if (process.env.FORETOKEN_NO_NATIVE === "1") return skip("FORETOKEN_NO_NATIVE=1");
+  const sets = instructionSets[process.arch];
+  if (process.platform === "win32" || sets === undefined) return skip(`${process.platform} ${process.arch} is not supported`);
+  const compiler = findCompiler();
+  if (compiler === undefined) return skip("no C++ compiler found");
+
+  const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
+  const hash = hashFiles([...sources, "scripts/build-native.mjs"], [compiler.join(" "), process.arch]);
+  if (readStamp("native", output) === hash) return undefined;
+  const started = performance.now();
+  try {
+    await build(compiler, sets);
+  } catch (error) {
+    console.error(error.message);
+    return skip(`${compiler[0]} failed (its output is above)`);
+  }
+  writeStamp("native", hash);
+  return `native: built for ${sets.map(({ name }) => name).join(", ")} in ${secondsSince(started)}`;
+};
+
+
+
+if (isMain(import.meta.url)) {
+  const line = await buildNative();
+  if (line !== undefined) console.log(line);
+}

@@ -1,0 +1,99 @@
+// Compiles the same C++ files to WebAssembly with the clang of the npm package @yowasp/clang, which is WebAssembly itself:
+// no compiler of the machine is needed.
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+
+const folder = join(root, "dist/backend/wasm");
+const output = join(folder, "kernels.wasm");
+const units = ["wasm", "dispatch", "parallel", "heap", "isa"];
+
+const flags = [
+  "--target=wasm32-wasip1",
+  "-std=c++20",
+  "-O3",
+  "-ffp-contract=off",
+  "-fno-exceptions",
+  "-fno-rtti",
+  "-fno-math-errno",
+  "-fvisibility=hidden",
+  "-msimd128",
+  "-matomics",
+  "-mbulk-memory",
+  "-mthread-model",
+  "posix",
+  "-nostdlib",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-DFT_ISA=simd128",
+  "-DFT_VECTOR_BYTES=16",
+];
+
+const linkFlags = [
+  "--no-entry",
+  "--shared-memory",
+  "--import-memory",
+  "--max-memory=4294967296",
+  "--export=__stack_pointer",
+  "--stack-first",
+  "-z",
+  "stack-size=1048576",
+  "--strip-all",
+];
+
+const treeOf = (files) => {
+  const tree = {};
+  for (const file of files) {
+    const parts = file.split("/");
+    const name = parts.pop();
+    let place = tree;
+    for (const part of parts) place = place[part] ??= {};
+    place[name] = readFileSync(join(root, file), "utf8");
+  }
+  return tree;
+};
+
+/** Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
+export const buildWasm = async () => {
+  const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
+  const hash = hashFiles([...sources, "scripts/build-wasm.mjs"]);
+  if (readStamp("wasm", output) === hash) return undefined;
+  const started = performance.now();
+  const { runClang } = await import("@yowasp/clang");
+  let printed = "";
+  const decoder = new TextDecoder();
+  const print = (bytes) => {
+    if (bytes !== null) printed += decoder.decode(bytes, { stream: true });
+  };
+  const command = [
+    "clang++",
+    ...flags,
+    ...linkFlags.map((flag) => `-Wl,${flag}`),
+    ...units.map((name) => `native/${name}.cc`),
+    "-o",
+    "kernels.wasm",
+  ];
+  let files;
+  try {
+    files = await runClang(command, treeOf(sources), { stdout: print, stderr: print, fetchProgress: null });
+  } catch (error) {
+    throw new Error(`WebAssembly: the kernels do not compile\n${printed}${error.message}`);
+  }
+  mkdirSync(folder, { recursive: true });
+  const temporary = `${output}.${process.pid}.tmp`;
+  writeFileSync(temporary, files["kernels.wasm"]);
+  renameSync(temporary, output);
+  writeStamp("wasm", hash);
+  return `WebAssembly: built in ${secondsSince(started)}`;
+};
+
+if (isMain(import.meta.url)) {
+  try {
+    const line = await buildWasm();
+    if (line !== undefined) console.log(line);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
