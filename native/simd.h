@@ -10,7 +10,16 @@
 #include <cstring>
 
 #if defined(__AVX2__)
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12 warns of the deliberately undefined values in its own header (bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
 #elif defined(__wasm_simd128__)
@@ -24,6 +33,16 @@
 #endif
 
 #define FT_INLINE static inline __attribute__((always_inline))
+
+// Before a loop of few, constant iterations whose body indexes an array of vectors: unrolled, the array lives in
+// registers.
+#if defined(__clang__)
+#define FT_UNROLL _Pragma("clang loop unroll(full)")
+#define FT_UNROLL_BY_4 _Pragma("clang loop unroll_count(4)")
+#else
+#define FT_UNROLL _Pragma("GCC unroll 32")
+#define FT_UNROLL_BY_4 _Pragma("GCC unroll 4")
+#endif
 
 namespace foretoken::FT_ISA {
 
@@ -63,8 +82,35 @@ FT_INLINE F32 select(I32 mask, F32 whenTrue, F32 whenFalse) {
   return (F32)((mask & (I32)whenTrue) | (~mask & (I32)whenFalse));
 }
 
-FT_INLINE F32 max(F32 a, F32 b) { return select(a > b, a, b); }
-FT_INLINE F32 min(F32 a, F32 b) { return select(a < b, a, b); }
+// a > b ? a : b (so b where either is NaN), which is also what the x86 instruction computes.
+FT_INLINE F32 max(F32 a, F32 b) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (F32)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  return (F32)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__wasm_simd128__)
+  return (F32)wasm_f32x4_pmax((v128_t)b, (v128_t)a);
+#elif defined(__SSE2__)
+  return (F32)_mm_max_ps((__m128)a, (__m128)b);
+#else
+  return select(a > b, a, b);
+#endif
+}
+
+// a < b ? a : b.
+FT_INLINE F32 min(F32 a, F32 b) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (F32)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  return (F32)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__wasm_simd128__)
+  return (F32)wasm_f32x4_pmin((v128_t)b, (v128_t)a);
+#elif defined(__SSE2__)
+  return (F32)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return select(a < b, a, b);
+#endif
+}
 
 FT_INLINE F32 sqrt(F32 a) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
@@ -99,21 +145,69 @@ FT_INLINE void storePartial(float* to, F32 value, int count) {
 #endif
 }
 
+#if FT_VECTOR_BYTES == 64
+#define FT_EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
+#elif FT_VECTOR_BYTES == 32
+#define FT_EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#else
+#define FT_EACH_LANE(f) f(0), f(1), f(2), f(3)
+#endif
+
+// Lane i exchanged with lane i ^ Distance (a power of two).
+template <int Distance>
+FT_INLINE F32 swapLanes(F32 value) {
+#define FT_INDEX(i) ((i) ^ Distance)
+  return __builtin_shufflevector(value, value, FT_EACH_LANE(FT_INDEX));
+#undef FT_INDEX
+}
+
 // Horizontal sum by halves: ((0+8)+(4+12))… — one fixed tree for a given vector width.
 FT_INLINE float sumLanes(F32 value) {
-  float lanes[kLanes];
-  store(lanes, value);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
-  return lanes[0];
+#if FT_VECTOR_BYTES >= 64
+  value += swapLanes<8>(value);
+#endif
+#if FT_VECTOR_BYTES >= 32
+  value += swapLanes<4>(value);
+#endif
+  value += swapLanes<2>(value);
+  value += swapLanes<1>(value);
+  return value[0];
 }
 
 FT_INLINE float maxLanes(F32 value) {
-  float lanes[kLanes];
-  store(lanes, value);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
-  return lanes[0];
+#if FT_VECTOR_BYTES >= 64
+  value = max(value, swapLanes<8>(value));
+#endif
+#if FT_VECTOR_BYTES >= 32
+  value = max(value, swapLanes<4>(value));
+#endif
+  value = max(value, swapLanes<2>(value));
+  value = max(value, swapLanes<1>(value));
+  return value[0];
 }
+
+// One step of a transposition: exchanges the off-diagonal blocks of Size × Size lanes of rows `a` and `b`.
+template <int Size>
+FT_INLINE void swapBlocks(F32& a, F32& b) {
+#define FT_LOW(i) (((i) & Size) ? kLanes + (i) - Size : (i))
+#define FT_HIGH(i) (((i) & Size) ? kLanes + (i) : (i) + Size)
+  const F32 low = __builtin_shufflevector(a, b, FT_EACH_LANE(FT_LOW));
+  b = __builtin_shufflevector(a, b, FT_EACH_LANE(FT_HIGH));
+  a = low;
+#undef FT_LOW
+#undef FT_HIGH
+}
+
+template <int Size>
+FT_INLINE void transposeBlocks(F32 (&rows)[kLanes]) {
+  FT_UNROLL
+  for (int i = 0; i < kLanes; i++) {
+    if ((i & Size) == 0) swapBlocks<Size>(rows[i], rows[i + Size]);
+  }
+  if constexpr (Size > 1) transposeBlocks<Size / 2>(rows);
+}
+
+// rows[i][j] becomes rows[j][i].
+FT_INLINE void transpose(F32 (&rows)[kLanes]) { transposeBlocks<kLanes / 2>(rows); }
 
 }  // namespace foretoken::FT_ISA

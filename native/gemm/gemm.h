@@ -1,0 +1,225 @@
+// C = A·B for float32 matrices in any order, in the manner of BLIS (Van Zee & van de Geijn, "BLIS: a framework for
+// rapidly instantiating BLAS functionality", 2015): B in packed panels shared by all threads, A packed by each thread
+// for its own rows, register tiles in between.
+//
+// Numerics: the reduction is cut at multiples of kDepth from its beginning. Inside a piece an element is one chain of
+// fma; pieces are added in ascending order. No sum is divided between threads, and an element's bits depend on its row
+// of A and its column of B alone.
+#pragma once
+
+#include <cstdint>
+
+#include "../parallel.h"
+#include "pack.h"
+#include "tile.h"
+
+namespace foretoken::FT_ISA {
+
+// Values of k per piece: a panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) share the L1 cache.
+#ifndef FT_DEPTH
+#define FT_DEPTH 128
+#endif
+constexpr int64_t kDepth = FT_DEPTH;
+static_assert(kDepth <= kTileDepth, "a tile of A holds one piece");
+
+// Of B, packed and used between two meetings of the threads: at most about this many floats …
+constexpr int64_t kChunkFloats = int64_t{1} << 20;
+constexpr int64_t kChunkDepth = 2048;
+static_assert(kChunkDepth % kDepth == 0, "pieces begin at multiples of kDepth");
+// … and at most this many columns are swept over one block of rows, so that a piece of them stays in L2.
+constexpr int64_t kSweepColumns = 512;
+constexpr int64_t kSweepFloats = int64_t{1} << 17;
+// Multiply-adds that are worth waking one more thread for.
+constexpr int64_t kThreadWork = int64_t{1} << 18;
+
+struct Product {
+  int64_t m, n, k;
+  const float* a;   // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
+  int64_t lda;
+  const float* b;   // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
+  int64_t ldb;
+  float* c;         // c[i · n + j]
+  bool accumulate;  // C += A·B
+  const float* bias;  // [n], added to every row, or null; not with accumulate
+  float* aSums;       // [m] += Σ over k of A (kColumns only), or null
+};
+
+FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+FT_INLINE int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
+// The part of B that is packed at one time: rows [k0, k1), columns [j0, j1). Panels of kTileColumns follow each other;
+// each holds its columns of every row, row by row.
+struct Chunk {
+  int64_t k0, k1, j0, j1;
+  float* packed;
+
+  float* panel(int64_t j, int64_t k) const { return packed + (j - j0) * (k1 - k0) + (k - k0) * kTileColumns; }
+};
+
+template <Order kB>
+FT_INLINE void packPanel(const Product& p, int64_t j, int64_t columns, int64_t k0, int64_t k1, float* to) {
+  if constexpr (kB == Order::kRows) copyBlockPadded(p.b + k0 * p.ldb + j, p.ldb, to, kTileColumns, k1 - k0, columns);
+  else transposeBlockPadded(p.b + j * p.ldb + k0, p.ldb, to, kTileColumns, columns, k1 - k0);
+}
+
+template <Order kB>
+static void packChunk(const Product& p, const Chunk& chunk, Pool& pool) {
+  const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
+  const int64_t pieces = (chunk.k1 - chunk.k0 + kDepth - 1) / kDepth;
+  const int64_t grain = 1 + kThreadWork / 8 / (kDepth * kTileColumns);
+  parallelRanges(pool, panels * pieces, grain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; item++) {
+      const int64_t j = chunk.j0 + item / pieces * kTileColumns;
+      const int64_t k = chunk.k0 + item % pieces * kDepth;
+      packPanel<kB>(p, j, smaller(kTileColumns, chunk.j1 - j), k, smaller(k + kDepth, chunk.k1), chunk.panel(j, k));
+    }
+  });
+}
+
+FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
+  return k > 0 || p.accumulate ? Result::kAdd : Result::kSet;
+}
+
+// A tile of A in a thread's scratch: by rows, or by columns with this stride.
+constexpr int64_t kColumnStride = (kTileRows + kLanes - 1) / kLanes * kLanes;
+template <Order kA>
+constexpr int64_t kPackedTile = kA == Order::kRows ? kTileRows * kRowStride : kDepth * kColumnStride;
+
+// The sums over k are those of A's columns: aSums[i + r] += Σ a[k · lda + i + r].
+FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, int64_t k1, float* to, bool sum) {
+  for (int r = 0; r < rows; r += kLanes) {
+    const int count = rows - r < kLanes ? rows - r : kLanes;
+    const float* from = p.a + k0 * p.lda + i + r;
+    float* target = to + r;
+    F32 total{};
+    for (int64_t k = k0; k < k1; k++, from += p.lda, target += kColumnStride) {
+      const F32 value = count == kLanes ? load(from) : loadPartial(from, count);
+      store(target, value);
+      total += value;
+    }
+    if (!sum) continue;
+    float* sums = p.aSums + i + r;
+    if (count == kLanes) store(sums, load(sums) + total);
+    else storePartial(sums, loadPartial(sums, count) + total, count);
+  }
+}
+
+// Rows [i0, i1) × columns [j0, j1) of C, over the rows of B that are in the chunk.
+template <Order kA>
+static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+                          float* scratch) {
+  const bool small = (chunk.k1 - chunk.k0) * (j1 - j0) <= kSweepFloats;
+  const int64_t sweep = small ? j1 - j0 : kSweepColumns;
+  const int64_t tiles = tileCount(i1 - i0);
+  const int64_t blockTiles = small && kA == Order::kRows ? 1 : 8;
+  for (int64_t jBegin = j0; jBegin < j1; jBegin += sweep) {
+    const int64_t jEnd = smaller(jBegin + sweep, j1);
+    for (int64_t block = 0; block < tiles; block += blockTiles) {
+      const int64_t blockEnd = smaller(block + blockTiles, tiles);
+      for (int64_t k = chunk.k0; k < chunk.k1; k += kDepth) {
+        const int64_t kEnd = smaller(k + kDepth, chunk.k1);
+        for (int64_t t = block; t < blockEnd; t++) {
+          const int64_t i = i0 + tileBegin(i1 - i0, t);
+          const int rows = static_cast<int>(i0 + tileBegin(i1 - i0, t + 1) - i);
+          if constexpr (kA == Order::kRows) copyBlock(p.a + i * p.lda + k, p.lda, scratch, kRowStride, rows, kEnd - k);
+          else packColumns(p, i, rows, k, kEnd, scratch, p.aSums && jBegin == 0);
+          Tile tile{rows, 0, kEnd - k, scratch, kColumnStride, nullptr, kTileColumns, nullptr, p.n, resultOfPiece(p, k), nullptr};
+          for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
+            tile.columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
+            tile.b = chunk.panel(j, k);
+            tile.c = p.c + i * p.n + j;
+            tile.bias = p.bias && k == 0 ? p.bias + j : nullptr;
+            multiply<kA>(tile);
+          }
+        }
+      }
+    }
+  }
+}
+
+// Threads in a grid over C, so that the largest share is as small as possible; rather over rows than over columns.
+struct Grid {
+  int rows, columns;
+};
+
+FT_INLINE Grid gridFor(int64_t m, int64_t n, int threads) {
+  const int64_t rowTiles = tileCount(m);
+  const int64_t columnTiles = (n + kTileColumns - 1) / kTileColumns;
+  Grid best{1, 1};
+  int64_t least = rowTiles * columnTiles + 1;
+  for (int columns = 1; columns <= threads; columns++) {
+    const int rows = threads / columns;
+    const int64_t share = ((rowTiles + rows - 1) / rows) * ((columnTiles + columns - 1) / columns);
+    if (share < least) {
+      least = share;
+      best = {rows, columns};
+    }
+  }
+  return best;
+}
+
+// Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
+template <Order kB>
+static void multiplyFewRows(const Product& p, Pool& pool) {
+  const int64_t panels = (p.n + kTileColumns - 1) / kTileColumns;
+  const int64_t grain = 1 + kThreadWork / 4 / (p.k * kTileColumns);
+  parallelRanges(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
+    constexpr int64_t kA = kPackedTile<Order::kRows>;
+    float* scratch = static_cast<float*>(pool.scratch(thread, (kA + kDepth * kTileColumns) * int64_t{sizeof(float)}));
+    for (int64_t panel = begin; panel < end; panel++) {
+      const int64_t j = panel * kTileColumns;
+      const int64_t columns = smaller(kTileColumns, p.n - j);
+      for (int64_t k = 0; k < p.k; k += kDepth) {
+        const int64_t kEnd = smaller(k + kDepth, p.k);
+        copyBlock(p.a + k, p.lda, scratch, kRowStride, p.m, kEnd - k);
+        packPanel<kB>(p, j, columns, k, kEnd, scratch + kA);
+        multiply<Order::kRows>({static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, 0, scratch + kA,
+                                kTileColumns, p.c + j, p.n, resultOfPiece(p, k),
+                                p.bias && k == 0 ? p.bias + j : nullptr});
+      }
+    }
+  });
+}
+
+template <Order kA, Order kB>
+static void multiplyMatrices(const Product& p, Pool& pool) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0) {
+    if (p.accumulate) return;
+    for (int64_t i = 0; i < p.m; i++)
+      for (int64_t j = 0; j < p.n; j++) p.c[i * p.n + j] = p.bias ? p.bias[j] : 0.0f;
+    return;
+  }
+  if constexpr (kA == Order::kRows) {
+    if (p.m <= kTileRows) return multiplyFewRows<kB>(p, pool);
+  }
+
+  const int64_t depth = smaller(p.k, kChunkDepth);
+  const int64_t width = smaller(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
+  float* packed = static_cast<float*>(pool.sharedScratch(depth * width * int64_t{sizeof(float)}));
+  const int64_t work = p.m * p.n * p.k / kThreadWork + 1;
+  const Grid grid = gridFor(p.m, smaller(p.n, width), static_cast<int>(smaller(pool.threads(), work)));
+  const int64_t rowTiles = tileCount(p.m);
+
+  for (int64_t k = 0; k < p.k; k += depth) {
+    for (int64_t j = 0; j < p.n; j += width) {
+      const Chunk chunk{k, smaller(k + depth, p.k), j, smaller(j + width, p.n), packed};
+      packChunk<kB>(p, chunk, pool);
+      const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
+      parallelRanges(pool, int64_t{grid.rows} * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
+        float* scratch = static_cast<float*>(pool.scratch(thread, kPackedTile<kA> * int64_t{sizeof(float)}));
+        for (int64_t part = begin; part < end; part++) {
+          const int64_t row = part / grid.columns;
+          const int64_t column = part % grid.columns;
+          const int64_t i0 = tileBegin(p.m, rowTiles * row / grid.rows);
+          const int64_t i1 = tileBegin(p.m, rowTiles * (row + 1) / grid.rows);
+          const int64_t j0 = chunk.j0 + panels * column / grid.columns * kTileColumns;
+          const int64_t j1 = smaller(chunk.j0 + panels * (column + 1) / grid.columns * kTileColumns, chunk.j1);
+          if (i0 < i1 && j0 < j1) multiplyChunk<kA>(p, chunk, i0, i1, j0, j1, scratch);
+        }
+      });
+    }
+  }
+}
+
+}  // namespace foretoken::FT_ISA
