@@ -1,6 +1,6 @@
 // exp, log and the functions that GELU needs, for float32 vectors. The coefficients are printed by scripts/fit-math.py;
-// the errors beside the functions were measured over every float (exp, log) or every 64th (the others) of the range
-// against double precision. NaN gives NaN.
+// the errors beside the functions were measured over every 37th float of the range, on vectors with and without a
+// fused multiply-add, against double precision. NaN gives NaN.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace foretoken::FT_ISA {
 
 constexpr float kInfinity = __builtin_inff();
 
-// eˣ. Below −87.33654 (where the result would be subnormal) exactly 0, above 88.72283 +∞.
+// eˣ, within 1.01 ulp. Below −87.33654 (where the result would be subnormal) exactly 0, above 88.72283 +∞.
 FT_INLINE F32 exp(F32 x) {
   const F32 toNearest = splat(12582912.0f);  // 1.5·2²³: adding it leaves the nearest integer in the low bits
   const F32 shifted = fma(x, splat(1.44269504f), toNearest);
@@ -31,7 +31,7 @@ FT_INLINE F32 exp(F32 x) {
   return x <= 88.72283f ? positive : x + kInfinity;
 }
 
-// ln x for normal positive x; +∞ gives +∞.
+// ln x, within 0.82 ulp, for normal positive x; +∞ gives +∞.
 FT_INLINE F32 log(F32 x) {
   const U32 bits = (U32)x;
   // x = 2ⁿ·m with m in [√½, √2)
@@ -58,11 +58,12 @@ FT_INLINE F32 log(F32 x) {
 FT_INLINE float exp(float x) { return exp(splat(x))[0]; }
 FT_INLINE float log(float x) { return log(splat(x))[0]; }
 
-// 1 / (1 + e⁻ˣ).
+// 1 / (1 + e⁻ˣ), within 2.4 ulp.
 FT_INLINE F32 sigmoid(F32 x) { return 1.0f / (1.0f + exp(-x)); }
 
 // The standard normal distribution at x: cumulative Φ(x), with full relative precision in the lower tail too (where
-// (1 + erf(x/√2))/2 has none left), and the density φ(x).
+// (1 + erf(x/√2))/2 has none left), and the density φ(x). Φ is within 2 ulp for x ≥ 0, 3.3 ulp down to −1; from there on
+// the rounding of x² counts, 11 ulp at −5.
 struct Normal {
   F32 cumulative;
   F32 density;
@@ -71,17 +72,21 @@ struct Normal {
 FT_INLINE Normal normal(F32 x) {
   const F32 magnitude = (F32)((U32)x & 0x7FFFFFFFu);
   const F32 bell = exp(x * x * -0.5f);
-  const F32 t = 1.0f / fma(magnitude, splat(0.3f), splat(1.0f));
-  F32 q = splat(-0.0205846503f);
-  q = fma(q, t, splat(0.112217091f));
-  q = fma(q, t, splat(-0.227679461f));
-  q = fma(q, t, splat(0.191041917f));
-  q = fma(q, t, splat(-0.0787776485f));
-  q = fma(q, t, splat(0.0957932174f));
-  q = fma(q, t, splat(0.078521885f));
-  q = fma(q, t, splat(0.110205546f));
-  q = fma(q, t, splat(0.11957562f));
-  q = fma(q, t, splat(0.119686484f));
+  // Past 20 the bell is 0 whatever the rest says, as long as that is finite.
+  const F32 scaled = (magnitude < 20.0f ? magnitude : splat(20.0f)) * 0.4f;
+  const F32 t = 1.0f / (1.0f + scaled);
+  const F32 u = scaled * t;  // 1 − t, but with all its digits near 0
+  F32 q = splat(-0.0114679011f);
+  q = fma(q, u, splat(0.0169879179f));
+  q = fma(q, u, splat(0.0232032761f));
+  q = fma(q, u, splat(-0.0362846479f));
+  q = fma(q, u, splat(0.00117347052f));
+  q = fma(q, u, splat(-0.0396439806f));
+  q = fma(q, u, splat(0.0178095903f));
+  q = fma(q, u, splat(0.1173421f));
+  q = fma(q, u, splat(0.0678048581f));
+  q = fma(q, u, splat(-0.497356027f));
+  q = fma(q, u, splat(0.5f));
   const F32 tail = q * t * bell;
   return {x < 0.0f ? tail : 1.0f - tail, bell * 0.39894228f};
 }

@@ -1,0 +1,50 @@
+// fill, add, copyRows: see src/backend/kernels.ts.
+#pragma once
+
+#include "../call.h"
+#include "../lanes.h"
+#include "../parallel.h"
+
+namespace foretoken::FT_ISA {
+
+// Elements that are worth a thread of their own, for kernels that do little per element.
+constexpr int64_t kElementGrain = 8192;
+
+// Rows of `width` elements that are worth a thread of their own.
+FT_INLINE int64_t rowGrain(int64_t width) {
+  const int64_t rows = kElementGrain / (width > 0 ? width : 1);
+  return rows > 0 ? rows : 1;
+}
+
+namespace {
+
+void fill(const Call& call, Pool& pool) {
+  float* y = call.buffer(0);
+  const float value = static_cast<float>(call.floats[0]);
+  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+    forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, splat(value), lanes); });
+  });
+}
+
+void add(const Call& call, Pool& pool) {
+  const float* a = call.buffer(0);
+  const float* b = call.buffer(1);
+  float* y = call.buffer(2);
+  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+    forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, load(a + i, lanes) + load(b + i, lanes), lanes); });
+  });
+}
+
+void copyRows(const Call& call, Pool& pool) {
+  const float* x = call.buffer(0);
+  float* y = call.buffer(1);
+  const int64_t rows = call.ints[0], width = call.ints[1], xStride = call.ints[2], yStride = call.ints[3];
+  if (width <= 0) return;
+  parallelRanges(pool, rows, rowGrain(width), [=](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++)
+      std::memcpy(y + r * yStride, x + r * xStride, sizeof(float) * static_cast<size_t>(width));
+  });
+}
+
+}  // namespace
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,74 @@
+// GELU (Hendrycks & Gimpel 2016), as torch.nn.functional.gelu with approximate="none" or "tanh".
+// exact: y = x·Φ(x), y′ = Φ(x) + x·φ(x).
+// tanh: y = x·½(1 + tanh u) = x·σ(2u) with u = √(2/π)·(x + 0.044715·x³), y′ = σ + x·σ·(1 − σ)·2u′.
+#pragma once
+
+#include "../call.h"
+#include "../lanes.h"
+#include "../math.h"
+#include "../parallel.h"
+
+namespace foretoken::FT_ISA {
+namespace {
+
+constexpr int64_t kGeluGrain = 4096;
+constexpr float kTwiceRootTwoOverPi = 1.59576912f;
+constexpr float kCubic = 0.044715f;
+
+FT_INLINE F32 gelu(F32 x) { return x * normal(x).cumulative; }
+
+FT_INLINE F32 geluSlope(F32 x) {
+  const Normal at = normal(x);
+  return fma(x, at.density, at.cumulative);
+}
+
+FT_INLINE F32 geluTanh(F32 x) {
+  const F32 inner = x * fma(x * x, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
+  return x * sigmoid(inner);
+}
+
+FT_INLINE F32 geluTanhSlope(F32 x) {
+  const F32 square = x * x;
+  const F32 inner = x * fma(square, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
+  const F32 innerSlope = fma(square, splat(3 * kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
+  // With e ≤ 1 both σ and 1 − σ keep all their digits.
+  const F32 e = exp((F32)((U32)inner | 0x80000000u));
+  const F32 larger = 1.0f / (1.0f + e);
+  const F32 smaller = e * larger;
+  const F32 gate = inner < 0.0f ? smaller : larger;
+  return fma(x * innerSlope, smaller * larger, gate);
+}
+
+template <typename Function>
+FT_INLINE void geluForwardWith(const Call& call, Pool& pool, Function function) {
+  const float* x = call.buffer(0);
+  float* y = call.buffer(1);
+  parallelRanges(pool, call.ints[0], kGeluGrain, [=](int64_t begin, int64_t end, int) {
+    forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, function(load(x + i, lanes)), lanes); });
+  });
+}
+
+template <typename Function>
+FT_INLINE void geluBackwardWith(const Call& call, Pool& pool, Function slope) {
+  const float* x = call.buffer(0);
+  const float* dy = call.buffer(1);
+  float* dx = call.buffer(2);
+  parallelRanges(pool, call.ints[0], kGeluGrain, [=](int64_t begin, int64_t end, int) {
+    forVectors(begin, end, [=](int64_t i, auto lanes) {
+      store(dx + i, load(dy + i, lanes) * slope(load(x + i, lanes)), lanes);
+    });
+  });
+}
+
+void geluForward(const Call& call, Pool& pool) {
+  if (call.ints[1] != 0) geluForwardWith(call, pool, [](F32 x) { return geluTanh(x); });
+  else geluForwardWith(call, pool, [](F32 x) { return gelu(x); });
+}
+
+void geluBackward(const Call& call, Pool& pool) {
+  if (call.ints[1] != 0) geluBackwardWith(call, pool, [](F32 x) { return geluTanhSlope(x); });
+  else geluBackwardWith(call, pool, [](F32 x) { return geluSlope(x); });
+}
+
+}  // namespace
+}  // namespace foretoken::FT_ISA
