@@ -1,0 +1,187 @@
+import type { RealArray } from "#foretoken/core/dtype.js";
+import { dropoutFactors } from "#foretoken/backend/reference/dropout.js";
+import { at, eps, sumError } from "./bounds.ts";
+import type { Bounds } from "./bounds.ts";
+
+const absoluteDot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
+  let total = 0;
+  for (let i = 0; i < n; i++) total += Math.abs(at(a, aFrom + i) * at(b, bFrom + i));
+  return total;
+};
+
+const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
+  let total = 0;
+  for (let i = 0; i < n; i++) total += at(a, aFrom + i) * at(b, bFrom + i);
+  return total;
+};
+
+const addTo = (array: Float64Array, i: number, value: number): void => {
+  array[i] = at(array, i) + value;
+};
+
+interface AttentionRow {
+  readonly query: number;
+  readonly keyBase: number;
+  /** Start of the row in out and dOut. */
+  readonly outRow: number;
+  /** Index in logSumExp, and the row of the dropout mask. */
+  readonly row: number;
+  readonly visible: number;
+}
+
+interface AttentionShape {
+  readonly [name: string]: unknown;
+  readonly batch: number;
+  readonly queries: number;
+  readonly start: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly queryStride: number;
+  readonly queryBatchStride: number;
+  readonly keyStride: number;
+  readonly keyBatchStride: number;
+}
+
+const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
+  for (let b = 0; b < s.batch; b++) {
+    for (let h = 0; h < s.heads; h++) {
+      for (let t = 0; t < s.queries; t++) {
+        yield {
+          query: b * s.queryBatchStride + t * s.queryStride + h * s.headDim,
+          keyBase: b * s.keyBatchStride + h * s.headDim,
+          outRow: ((b * s.queries + t) * s.heads + h) * s.headDim,
+          row: (b * s.heads + h) * s.queries + t,
+          visible: s.start + t + 1,
+        };
+      }
+    }
+  }
+};
+
+interface RowScores {
+  /** Exact probabilities. */
+  readonly weights: Float64Array;
+  /** Error of any score of the row, which is the relative error that it puts into a probability. */
+  readonly scoreError: number;
+}
+
+const rowScores = (
+  args: AttentionShape & { readonly q: RealArray; readonly k: RealArray; readonly scale: number },
+  logSumExp: number,
+  { query, keyBase, visible }: AttentionRow,
+): RowScores => {
+  const { q, k, scale, headDim, keyStride } = args;
+  let largest = Math.abs(logSumExp);
+  const weights = Float64Array.from({ length: visible }, (_, j) => {
+    largest = Math.max(largest, scale * absoluteDot(q, query, k, keyBase + j * keyStride, headDim));
+    return Math.exp(scale * dot(q, query, k, keyBase + j * keyStride, headDim) - logSumExp);
+  });
+  return { weights, scoreError: sumError(headDim + 4) * largest };
+};
+
+export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> = {
+  attentionForward: (args, { logSumExp }) => {
+    const { v, headDim, keyStride } = args;
+    const out = new Float64Array(args.out.length);
+    const stats = new Float64Array(logSumExp.length);
+    const factors = new Float64Array(args.start + args.queries);
+    for (const position of attentionRows(args)) {
+      const { keyBase, outRow, row, visible } = position;
+      const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
+      dropoutFactors(args, row, 0, visible, factors);
+      const error = 2 * scoreError + sumError(visible + 8);
+      for (let j = 0; j < visible; j++) {
+        const weight = at(weights, j) * at(factors, j);
+        if (weight === 0) continue;
+        for (let c = 0; c < headDim; c++) {
+          addTo(out, outRow + c, error * weight * Math.abs(at(v, keyBase + j * keyStride + c)));
+        }
+      }
+      stats[row] = scoreError + sumError(visible) + 4 * eps * (1 + Math.abs(at(logSumExp, row)));
+    }
+    return { out: (i) => at(out, i), logSumExp: (i) => at(stats, i) };
+  },
+
+  // dS = scale · P ∘ (F ∘ (dO·Vᵀ) − D): the two products cancel, so each counts with its magnitude.
+  attentionBackward: (args) => {
+    const { dOut, q, k, v, out, logSumExp, headDim, queries, scale, keyStride } = args;
+    const dq = new Float64Array(args.dq.length);
+    const dk = new Float64Array(args.dk.length);
+    const dv = new Float64Array(args.dv.length);
+    const factors = new Float64Array(queries);
+    for (const position of attentionRows(args)) {
+      const { query, keyBase, outRow, row, visible } = position;
+      const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
+      dropoutFactors(args, row, 0, visible, factors);
+      const error = 2 * scoreError + sumError(headDim + 8) + sumError(queries);
+      const delta = absoluteDot(dOut, outRow, out, outRow, headDim);
+      for (let j = 0; j < visible; j++) {
+        const key = keyBase + j * keyStride;
+        const kept = at(weights, j) * at(factors, j);
+        const dWeight = at(factors, j) * absoluteDot(dOut, outRow, v, key, headDim);
+        const dScore = error * scale * at(weights, j) * (dWeight + delta);
+        for (let c = 0; c < headDim; c++) {
+          addTo(dq, query + c, dScore * Math.abs(at(k, key + c)));
+          addTo(dk, key + c, dScore * Math.abs(at(q, query + c)));
+          addTo(dv, key + c, error * kept * Math.abs(at(dOut, outRow + c)));
+        }
+      }
+    }
+    return { dq: (i) => at(dq, i), dk: (i) => at(dk, i), dv: (i) => at(dv, i) };
+  },
+};
+
+export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" | "adamStep"> = {
+  crossEntropyForward: ({ logits, targets, vocabSize }, { logSumExp }) => {
+    // Rounding x − max moves exp(x − max) by u·|x − max| of itself: Σ p·|x − max| of the sum.
+    const stats = Array.from(logSumExp, (total, r) => {
+      let shifts = 0;
+      for (let c = 0; c < vocabSize; c++) {
+        const shift = at(logits, r * vocabSize + c) - total;
+        if (shift > -200) shifts += Math.exp(shift) * Math.abs(shift);
+      }
+      return eps * (4 + Math.abs(total) + shifts) + sumError(vocabSize);
+    });
+    return {
+      logSumExp: (r) => at(Float64Array.of(stats[r] as number), 0),
+      losses: (r) => {
+        const target = targets[r] as number;
+        return target < 0 ? 0 : (stats[r] as number) + eps * Math.abs(at(logits, r * vocabSize + target));
+      },
+    };
+  },
+
+  crossEntropyBackward: ({ logits, targets, logSumExp, dLoss, vocabSize, scale }) => ({
+    dLogits: (i) => {
+      const r = Math.floor(i / vocabSize);
+      const target = targets[r] as number;
+      if (target < 0) return 0;
+      const shift = at(logits, i) - at(logSumExp, r);
+      const probability = Math.exp(shift);
+      const shiftError = probability === 0 ? 0 : probability * Math.abs(shift);
+      const onehot = i % vocabSize === target ? 1 : 0;
+      return eps * Math.abs(at(dLoss, 0) * scale) * (shiftError + 6 * probability + onehot);
+    },
+  }),
+
+  adamStep: (args, after) => {
+    const { param, grad, m, v, beta1, beta2, eps: epsilonTerm, stepSize, sqrtCorrection2 } = args;
+    const g = (i: number): number =>
+      Math.abs(args.gradScale * at(grad, i)) + Math.abs(args.coupledDecay * at(param, i));
+    const mError = (i: number): number => 3 * eps * (beta1 * Math.abs(at(m, i)) + (1 - beta1) * g(i));
+    const vError = (i: number): number => 5 * eps * (beta2 * at(v, i) + (1 - beta2) * g(i) ** 2);
+    return {
+      m: mError,
+      v: vError,
+      param: (i) => {
+        const root = Math.sqrt(at(after.v, i));
+        const rootError = root === 0 ? 0 : vError(i) / (2 * root);
+        const denominator = root / sqrtCorrection2 + epsilonTerm;
+        const change = Math.abs((stepSize * at(after.m, i)) / denominator);
+        const changeError =
+          (stepSize * mError(i)) / denominator + change * (rootError / sqrtCorrection2 / denominator + 4 * eps);
+        return changeError + 2 * eps * Math.abs(at(param, i));
+      },
+    };
+  },
+};

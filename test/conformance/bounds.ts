@@ -1,0 +1,165 @@
+import { elementwise } from "#foretoken/backend/reference/elementwise.js";
+import { embedding } from "#foretoken/backend/reference/embedding.js";
+import type { HostArgs } from "#foretoken/backend/reference/host-args.js";
+import { products } from "#foretoken/backend/reference/products.js";
+import type { KernelName, KernelTable } from "#foretoken/backend/kernels.js";
+import type { RealArray } from "#foretoken/core/dtype.js";
+import { epsilon } from "#foretoken/core/dtype.js";
+
+/**
+ * How far a float32 kernel may be from the exact result. With u = ε/2 the unit roundoff, a sum of n products is off by
+ * at most about n·u·Σ|aᵢbᵢ| in whatever order it is taken (Higham 2002, Accuracy and Stability of Numerical
+ * Algorithms, §3.1); the rest follows each formula's terms. Σ|aᵢbᵢ| comes from the reference kernel run on magnitudes.
+ */
+
+/** The allowed distance of element i. */
+export type Tolerance = (i: number) => number;
+
+type Written<K extends KernelName> = {
+  [N in keyof KernelTable[K]["buffers"]]: KernelTable[K]["buffers"][N] extends { access: "in" } ? never : N;
+}[keyof KernelTable[K]["buffers"]];
+
+/** The tolerance of everything kernel K writes, from its arguments before and after the reference has run. */
+export type Bounds<Names extends KernelName> = {
+  readonly [K in Names]: (before: HostArgs<K>, after: HostArgs<K>) => { readonly [N in Written<K>]: Tolerance };
+};
+
+export const eps = epsilon.float32;
+/** Relative error of a sum of n terms, with room for the rounding of each term. */
+export const sumError = (n: number): number => ((n + 4) * eps) / 2;
+
+export const at = (array: RealArray, i: number): number => array[i] as number;
+export const magnitudes = (array: RealArray): Float64Array => Float64Array.from(array, Math.abs);
+const maybeMagnitudes = (array: RealArray | null): Float64Array | null => (array === null ? null : magnitudes(array));
+
+const exact: Tolerance = () => 0;
+const relative =
+  (factor: number, array: RealArray | null): Tolerance =>
+  (i) =>
+    array === null ? 0 : factor * eps * Math.abs(at(array, i));
+const scaled =
+  (factor: number, array: RealArray | null): Tolerance =>
+  (i) =>
+    array === null ? 0 : factor * at(array, i);
+
+export const simpleBounds: Bounds<
+  "fill" | "add" | "copyRows" | "sum" | "sumOfSquares" | "embeddingForward" | "embeddingBackward" | "dropout"
+> = {
+  fill: () => ({ y: exact }),
+  add: () => ({ y: exact }),
+  copyRows: () => ({ y: exact }),
+
+  sum: ({ x, n }) => {
+    const y = new Float64Array(1);
+    elementwise.sum({ x: magnitudes(x), y, n });
+    return { y: scaled(sumError(n), y) };
+  },
+
+  sumOfSquares: ({ n }, { y }) => ({ y: scaled(sumError(n), y) }),
+
+  embeddingForward: () => ({ y: exact }),
+
+  embeddingBackward: (args) => {
+    const dTokens = maybeMagnitudes(args.dTokens);
+    const dPositions = maybeMagnitudes(args.dPositions);
+    embedding.embeddingBackward({ ...args, dy: magnitudes(args.dy), dTokens, dPositions });
+    const error = sumError(args.rows);
+    return { dTokens: scaled(error, dTokens), dPositions: scaled(error, dPositions) };
+  },
+
+  // A dropped element is expected to be 0, with no room: the masks must be equal.
+  dropout: (_, { y }) => ({ y: relative(2, y) }),
+};
+
+export const layerBounds: Bounds<
+  | "linearForward"
+  | "linearBackwardInput"
+  | "linearBackwardWeight"
+  | "layerNormForward"
+  | "layerNormBackward"
+  | "geluForward"
+  | "geluBackward"
+> = {
+  linearForward: (args) => {
+    const y = new Float64Array(args.y.length);
+    const bias = maybeMagnitudes(args.bias);
+    products.linearForward({ ...args, x: magnitudes(args.x), w: magnitudes(args.w), bias, y });
+    return { y: scaled(sumError(args.k + 1), y) };
+  },
+
+  linearBackwardInput: (args) => {
+    const dx = new Float64Array(args.dx.length);
+    products.linearBackwardInput({ ...args, dy: magnitudes(args.dy), w: magnitudes(args.w), dx });
+    return { dx: scaled(sumError(args.n), dx) };
+  },
+
+  linearBackwardWeight: (args) => {
+    const dw = magnitudes(args.dw);
+    const dBias = maybeMagnitudes(args.dBias);
+    products.linearBackwardWeight({ ...args, dy: magnitudes(args.dy), x: magnitudes(args.x), dw, dBias });
+    const error = sumError(args.m + 1);
+    return { dw: scaled(error, dw), dBias: scaled(error, dBias) };
+  },
+
+  layerNormForward: ({ x, gamma, beta, channels }, { mean, rstd }) => {
+    const row = (i: number): number => Math.floor(i / channels);
+    // The mean is off by a part of the mean magnitude, so far from zero the deviations lose digits.
+    const meanError = (r: number): number => {
+      let total = 0;
+      for (let c = 0; c < channels; c++) total += Math.abs(at(x, r * channels + c));
+      return (sumError(channels) * total) / channels;
+    };
+    // var = mean of squared deviations: a mean off by δ adds δ² to it, and 2δ·u·… that sumError covers.
+    const rstdError = (r: number): number => sumError(channels) + (meanError(r) * at(rstd, r)) ** 2;
+    const errors = Array.from(mean, (_, r) => ({ mean: meanError(r), rstd: rstdError(r) }));
+    const errorsOf = (r: number) => errors[r] as { mean: number; rstd: number };
+    return {
+      mean: (r) => errorsOf(r).mean,
+      rstd: (r) => errorsOf(r).rstd * at(rstd, r),
+      y: (i) => {
+        const r = row(i);
+        const c = i % channels;
+        const g = Math.abs(at(gamma, c));
+        const normalised = Math.abs(at(x, i) - at(mean, r)) * at(rstd, r);
+        const shift = beta === null ? 0 : Math.abs(at(beta, c));
+        const error = errorsOf(r);
+        return g * at(rstd, r) * error.mean + (error.rstd + 2 * eps) * g * normalised + eps * shift;
+      },
+    };
+  },
+
+  layerNormBackward: ({ dy, x, gamma, mean, rstd, dGamma, dBeta, rows, channels }) => {
+    const gammaSums = magnitudes(dGamma);
+    const betaSums = maybeMagnitudes(dBeta);
+    const dx = new Float64Array(rows * channels);
+    for (let r = 0; r < rows; r++) {
+      let g = 0;
+      let gx = 0;
+      for (let c = 0; c < channels; c++) {
+        const i = r * channels + c;
+        const normalised = Math.abs(at(x, i) - at(mean, r)) * at(rstd, r);
+        const d = Math.abs(at(dy, i));
+        g += (d * Math.abs(at(gamma, c))) / channels;
+        gx += (d * Math.abs(at(gamma, c)) * normalised) / channels;
+        gammaSums[c] = at(gammaSums, c) + d * normalised;
+        if (betaSums !== null) betaSums[c] = at(betaSums, c) + d;
+      }
+      for (let c = 0; c < channels; c++) {
+        const i = r * channels + c;
+        const normalised = Math.abs(at(x, i) - at(mean, r)) * at(rstd, r);
+        const own = Math.abs(at(dy, i) * at(gamma, c));
+        dx[i] = at(rstd, r) * (2 * eps * own + sumError(channels + 4) * (g + normalised * gx));
+      }
+    }
+    const error = sumError(rows + 4);
+    return { dx: scaled(1, dx), dGamma: scaled(error, gammaSums), dBeta: scaled(error, betaSums) };
+  },
+
+  // Φ is a sum of parts of size 1, good to a few ε absolutely; past |x| = 8 it is 0 or 1.
+  geluForward: ({ x }, { y }) => ({
+    y: (i) => 4 * eps * (Math.min(Math.abs(at(x, i)), 8) + Math.abs(at(y, i))),
+  }),
+  geluBackward: ({ x, dy }) => ({
+    dx: (i) => 8 * eps * Math.abs(at(dy, i)) * (1 + Math.min(Math.abs(at(x, i)), 1)),
+  }),
+};

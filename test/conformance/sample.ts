@@ -1,0 +1,55 @@
+import type { KernelName, KernelTable } from "#foretoken/backend/kernels.js";
+import { randomKey, randomStream } from "#foretoken/core/random.js";
+
+export type BufferName<K extends KernelName> = keyof KernelTable[K]["buffers"] & string;
+
+/** A buffer that is a place in another one's storage, `at` elements after its start. */
+export interface Part<Name extends string> {
+  readonly of: Name;
+  readonly at: number;
+}
+
+/** An "out" buffer of its own: as long as the kernel asks, NaN before the call. */
+export const blank = "blank";
+
+type SampleBuffer<Spec, Name extends string> =
+  | (Spec extends { element: "index" } ? Int32Array : Float64Array)
+  | Part<Name>
+  | (Spec extends { access: "out" } ? typeof blank : never)
+  | (Spec extends { optional: true } ? null : never);
+
+/**
+ * One call of kernel K. Reals are given in double but hold float32 values, so every backend starts from the same.
+ * Arrays may be longer than the kernel asks: what it does not own must stay as it was.
+ */
+export interface Sample<K extends KernelName> {
+  readonly name: string;
+  readonly numbers: Readonly<Record<KernelTable[K]["ints"][number] | KernelTable[K]["floats"][number], number>>;
+  readonly buffers: { readonly [N in BufferName<K>]: SampleBuffer<KernelTable[K]["buffers"][N], BufferName<K>> };
+}
+
+/** Samples of the kernels `Names`: one without samples does not compile. */
+export type Samples<Names extends KernelName> = { readonly [K in Names]: readonly Sample<K>[] };
+
+/** Lengths around the vector widths and block sizes of the compiled kernels. */
+export const edgeLengths = [1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129] as const;
+
+/** A source of float32 values in double arrays, the same on every run. */
+export interface Noise {
+  normals(length: number, scale?: number, mean?: number): Float64Array;
+  integers(length: number, bound: number): Int32Array;
+}
+
+export const noise = (seed: number): Noise => {
+  const stream = randomStream(randomKey(seed, "init"));
+  return {
+    normals: (length, scale = 1, mean = 0) =>
+      Float64Array.from({ length }, () => Math.fround(mean + scale * stream.normal())),
+    integers: (length, bound) => Int32Array.from({ length }, () => stream.integer(bound)),
+  };
+};
+
+/** The array with every value rounded to float32. */
+export const rounded = (values: ArrayLike<number>): Float64Array => Float64Array.from(values, Math.fround);
+
+export const nans = (length: number): Float64Array => new Float64Array(length).fill(Number.NaN);

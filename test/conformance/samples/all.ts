@@ -1,0 +1,17 @@
+import type { KernelName } from "#foretoken/backend/kernels.js";
+import type { Samples } from "../sample.ts";
+import { attention } from "./attention.ts";
+import { elementwise, embedding } from "./elementwise.ts";
+import { layerNorm, linear } from "./layers.ts";
+import { adam, crossEntropy } from "./training.ts";
+
+/** What every backend is tried with. A kernel without samples does not compile. */
+export const samples: Samples<KernelName> = {
+  ...elementwise,
+  ...embedding,
+  ...linear,
+  ...layerNorm,
+  ...attention,
+  ...crossEntropy,
+  ...adam,
+};

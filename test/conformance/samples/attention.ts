@@ -1,0 +1,160 @@
+import { attention as referenceAttention } from "#foretoken/backend/reference/attention.js";
+import { blank, nans, noise, rounded } from "../sample.ts";
+import type { Sample, Samples } from "../sample.ts";
+
+const { normals } = noise(4);
+
+interface Case {
+  readonly batch?: number;
+  readonly queries: number;
+  readonly start?: number;
+  readonly heads?: number;
+  readonly headDim: number;
+  readonly p?: number;
+  /** Standard deviation of q and k. */
+  readonly spread?: number;
+  readonly name?: string;
+}
+
+const key = { key0: 42, key1: 7, key2: 3, key3: -9, site: 2 };
+const undropped = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
+
+const nameOf = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, name }: Case): string =>
+  `B=${batch} queries=${queries} start=${start} H=${heads} D=${headDim} p=${p}${name === undefined ? "" : `, ${name}`}`;
+
+const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0 }: Case) => ({
+  batch,
+  queries,
+  start,
+  heads,
+  headDim,
+  scale: 1 / Math.sqrt(headDim),
+  p,
+  ...(p === 0 ? undropped : key),
+});
+
+/** q, k and v as parts of one [B, T, 3C] array: how training calls it. */
+const packed = (given: Case): Sample<"attentionForward"> => {
+  const { batch = 1, queries, heads = 1, headDim, spread = 1 } = given;
+  const width = heads * headDim;
+  const stride = 3 * width;
+  const strides = { queryStride: stride, keyStride: stride, queryBatchStride: queries * stride, keyBatchStride: queries * stride };
+  const q = normals(batch * queries * stride, spread);
+  return {
+    name: `packed, ${nameOf(given)}`,
+    numbers: { ...settings(given), ...strides },
+    buffers: { q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width }, out: blank, logSumExp: blank },
+  };
+};
+
+/** k and v in a cache with room left (NaN there: whoever reads it is found out): how generation calls it. */
+const cached = (given: Case): Sample<"attentionForward"> => {
+  const { batch = 1, queries, start = 0, heads = 1, headDim, spread = 1 } = given;
+  const width = heads * headDim;
+  const capacity = start + queries + 3;
+  const fill = (): Float64Array => {
+    const all = nans(batch * capacity * width);
+    for (let b = 0; b < batch; b++) all.set(normals((start + queries) * width, spread), b * capacity * width);
+    return all;
+  };
+  const queryStride = width + 5;
+  const q = nans(batch * queries * queryStride);
+  for (let r = 0; r < batch * queries; r++) q.set(normals(width, spread), r * queryStride);
+  const strides = { queryStride, keyStride: width, queryBatchStride: queries * queryStride, keyBatchStride: capacity * width };
+  return {
+    name: `cached, ${nameOf(given)}`,
+    numbers: { ...settings(given), ...strides },
+    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank },
+  };
+};
+
+/** The backward call that belongs to a packed forward one; its gradients go to one [B, T, 3C] array too. */
+const backward = (given: Case): Sample<"attentionBackward"> => {
+  const { name, numbers, buffers } = packed(given);
+  const { batch, queries, heads, headDim } = numbers;
+  const width = heads * headDim;
+  const q = buffers.q as Float64Array;
+  const out = new Float64Array(batch * queries * width);
+  const logSumExp = new Float64Array(batch * heads * queries);
+  referenceAttention.attentionForward({
+    ...numbers,
+    q,
+    k: q.subarray(width),
+    v: q.subarray(2 * width),
+    out,
+    logSumExp,
+  });
+  return {
+    name,
+    numbers,
+    buffers: {
+      ...{ q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width } },
+      ...{ dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp) },
+      ...{ dq: nans(q.length), dk: { of: "dq", at: width }, dv: { of: "dq", at: 2 * width } },
+    },
+  };
+};
+
+/** The same with every array apart and gaps between the rows of each, which must stay as they are. */
+const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
+  const { numbers, buffers } = cached({ ...given, start: 0 });
+  const { batch, queries, heads, headDim, queryBatchStride, keyBatchStride } = numbers;
+  const { q, k, v } = buffers as Readonly<Record<"q" | "k" | "v", Float64Array>>;
+  const out = new Float64Array(batch * queries * heads * headDim);
+  const logSumExp = new Float64Array(batch * heads * queries);
+  referenceAttention.attentionForward({ ...numbers, q, k, v, out, logSumExp });
+  const grads = { dq: nans(batch * queryBatchStride), dk: nans(batch * keyBatchStride), dv: nans(batch * keyBatchStride) };
+  return {
+    name: `with gaps, ${nameOf(given)}`,
+    numbers,
+    buffers: { q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), ...grads },
+  };
+};
+
+const cases: readonly Case[] = [
+  { batch: 0, queries: 4, headDim: 8 },
+  { queries: 1, headDim: 1 },
+  { queries: 2, headDim: 3, heads: 2 },
+  { queries: 15, headDim: 16, heads: 3, batch: 2 },
+  { queries: 16, headDim: 17 },
+  { queries: 17, headDim: 15, heads: 2 },
+  { queries: 31, headDim: 32 },
+  { queries: 32, headDim: 31, batch: 3 },
+  { queries: 33, headDim: 33, heads: 2 },
+  { queries: 63, headDim: 64 },
+  { queries: 64, headDim: 32, heads: 4, batch: 2 },
+  { queries: 65, headDim: 63 },
+  { queries: 127, headDim: 65 },
+  { queries: 128, headDim: 32, heads: 2 },
+  { queries: 129, headDim: 128 },
+  { queries: 300, headDim: 16 },
+  { queries: 33, headDim: 16, heads: 2, batch: 2, p: 0.1 },
+  { queries: 65, headDim: 32, heads: 3, batch: 2, p: 0.5 },
+  { queries: 129, headDim: 8, p: 0.9 },
+  { queries: 33, headDim: 16, spread: 1e-10, name: "tiny" },
+  { queries: 33, headDim: 16, spread: 5, name: "sharp" },
+  { queries: 33, headDim: 16, spread: 100, name: "one-hot" },
+];
+
+const cachedCases: readonly Case[] = [
+  { queries: 1, start: 0, headDim: 16 },
+  { queries: 1, start: 1, headDim: 17, heads: 2 },
+  { queries: 1, start: 16, headDim: 32, heads: 4, batch: 2 },
+  { queries: 1, start: 63, headDim: 64 },
+  { queries: 1, start: 127, headDim: 33, batch: 3 },
+  { queries: 1, start: 300, headDim: 32, heads: 2 },
+  { queries: 5, start: 31, headDim: 15, heads: 2 },
+  { queries: 17, start: 47, headDim: 32, heads: 2, batch: 2 },
+  { queries: 65, start: 64, headDim: 16 },
+  { queries: 33, start: 0, headDim: 16, batch: 2 },
+  { queries: 7, start: 60, headDim: 16, heads: 2, batch: 2, p: 0.3 },
+];
+
+export const attention: Samples<"attentionForward" | "attentionBackward"> = {
+  attentionForward: [...cases.map(packed), ...cachedCases.map(cached)],
+  attentionBackward: [
+    ...cases.map(backward),
+    backwardWithGaps({ queries: 18, headDim: 16, heads: 2, batch: 2 }),
+    backwardWithGaps({ queries: 35, headDim: 33, p: 0.2 }),
+  ],
+};

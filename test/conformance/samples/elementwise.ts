@@ -1,0 +1,141 @@
+import { blank, edgeLengths, noise, rounded } from "../sample.ts";
+import type { Samples } from "../sample.ts";
+
+const { normals, integers } = noise(1);
+const lengths = [0, ...edgeLengths, 1000, 4099];
+
+const copies = [
+  { rows: 0, width: 4, xStride: 4, yStride: 4 },
+  { rows: 1, width: 1, xStride: 1, yStride: 1 },
+  { rows: 5, width: 17, xStride: 17, yStride: 17 },
+  { rows: 7, width: 16, xStride: 48, yStride: 16 },
+  { rows: 33, width: 31, xStride: 31, yStride: 40 },
+  { rows: 3, width: 129, xStride: 131, yStride: 200 },
+];
+
+/** Values where an activation's formula is near an edge: zeros, subnormal, saturated, far past overflow of x³. */
+const extremes = rounded(
+  [0, 1e-45, 1e-40, 1e-30, 1e-10, 1e-4, 0.5, 1, 2, 3, 5, 6, 8, 10, 13, 14, 20, 100, 1e4, 1e15, 1e30, 3e38].flatMap(
+    (x) => [x, -x],
+  ),
+);
+const grid = rounded(Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000));
+
+const key = { key0: 123456789, key1: -5, key2: 3, key3: 77, site: 9 };
+const dropouts = [
+  ...lengths.map((n) => ({ n, p: 0.5, ...key })),
+  { n: 1000, p: 0.1, ...key, site: 0 },
+  { n: 1000, p: 0.9, ...key, key0: 0, key1: 0 },
+  { n: 5000, p: 0.1, ...key, key3: 2147483647 },
+  { n: 100, p: 0, ...key },
+];
+/** Nothing near zero, so that a dropped element and a kept one never look alike. */
+const awayFromZero = (n: number): Float64Array => normals(n).map((v) => Math.fround(v + Math.sign(v)));
+
+export const elementwise: Samples<
+  "fill" | "add" | "copyRows" | "sum" | "sumOfSquares" | "geluForward" | "geluBackward" | "dropout"
+> = {
+  fill: lengths.map((n) => ({ name: `n=${n}`, numbers: { n, value: 0.1 }, buffers: { y: blank } })),
+
+  add: [
+    ...lengths.map((n) => ({
+      name: `n=${n}`,
+      numbers: { n },
+      buffers: { a: normals(n), b: normals(n, 100), y: blank } as const,
+    })),
+    { name: "in place on a", numbers: { n: 65 }, buffers: { a: normals(65), b: normals(65), y: { of: "a", at: 0 } } },
+    { name: "in place on b", numbers: { n: 65 }, buffers: { a: normals(65), b: normals(65), y: { of: "b", at: 0 } } },
+    { name: "a twice", numbers: { n: 33 }, buffers: { a: normals(33), b: { of: "a", at: 0 }, y: { of: "a", at: 0 } } },
+  ],
+
+  copyRows: copies.map(({ rows, width, xStride, yStride }) => ({
+    name: `${rows} × ${width}, strides ${xStride} and ${yStride}`,
+    numbers: { rows, width, xStride, yStride },
+    buffers: { x: normals(rows * xStride), y: normals(rows * yStride) },
+  })),
+
+  sum: [...lengths, 100_003].flatMap((n) => [
+    { name: `n=${n}`, numbers: { n }, buffers: { x: normals(n), y: blank } },
+    { name: `n=${n}, all positive`, numbers: { n }, buffers: { x: normals(n, 1, 10), y: blank } },
+  ]),
+
+  sumOfSquares: [...lengths, 100_003].map((n) => ({
+    name: `n=${n}`,
+    numbers: { n },
+    buffers: { x: normals(n), y: blank },
+  })),
+
+  geluForward: [0, 1].flatMap((tanh) => [
+    ...lengths.map((n) => ({ name: `n=${n}, tanh=${tanh}`, numbers: { n, tanh }, buffers: { x: normals(n), y: blank } as const })),
+    { name: `grid, tanh=${tanh}`, numbers: { n: grid.length, tanh }, buffers: { x: grid, y: blank } },
+    { name: `extremes, tanh=${tanh}`, numbers: { n: extremes.length, tanh }, buffers: { x: extremes, y: blank } },
+  ]),
+
+  geluBackward: [0, 1].flatMap((tanh) => [
+    ...lengths.map((n) => ({
+      name: `n=${n}, tanh=${tanh}`,
+      numbers: { n, tanh },
+      buffers: { x: normals(n), dy: normals(n), dx: blank } as const,
+    })),
+    {
+      name: `grid, tanh=${tanh}`,
+      numbers: { n: grid.length, tanh },
+      buffers: { x: grid, dy: normals(grid.length), dx: blank },
+    },
+    {
+      name: `extremes, tanh=${tanh}`,
+      numbers: { n: extremes.length, tanh },
+      buffers: { x: extremes, dy: normals(extremes.length), dx: blank },
+    },
+  ]),
+
+  dropout: [
+    ...dropouts.map((numbers) => ({
+      name: `n=${numbers.n}, p=${numbers.p}, site=${numbers.site}`,
+      numbers,
+      buffers: { x: awayFromZero(numbers.n), y: blank } as const,
+    })),
+    {
+      name: "in place",
+      numbers: { n: 200, p: 0.25, ...key },
+      buffers: { x: awayFromZero(200), y: { of: "x", at: 0 } },
+    },
+  ],
+};
+
+const embeddings = [
+  { rows: 0, time: 1, channels: 4, vocabSize: 3, start: 0 },
+  { rows: 1, time: 1, channels: 1, vocabSize: 1, start: 0 },
+  { rows: 6, time: 3, channels: 15, vocabSize: 4, start: 0 },
+  { rows: 34, time: 17, channels: 33, vocabSize: 65, start: 5 },
+  { rows: 128, time: 64, channels: 64, vocabSize: 7, start: 0 },
+  { rows: 130, time: 65, channels: 129, vocabSize: 200, start: 1 },
+];
+
+export const embedding: Samples<"embeddingForward" | "embeddingBackward"> = {
+  embeddingForward: embeddings.flatMap((numbers) => {
+    const { rows, time, channels, vocabSize, start } = numbers;
+    const ids = integers(rows, vocabSize);
+    const tokens = normals(vocabSize * channels);
+    const name = `rows=${rows} time=${time} C=${channels} V=${vocabSize} start=${start}`;
+    const positions = normals((start + time) * channels);
+    return [
+      { name, numbers, buffers: { ids, tokens, positions, y: blank } },
+      { name: `${name}, no positions`, numbers, buffers: { ids, tokens, positions: null, y: blank } },
+    ];
+  }),
+
+  embeddingBackward: embeddings.flatMap((numbers) => {
+    const { rows, time, channels, vocabSize, start } = numbers;
+    const ids = integers(rows, vocabSize);
+    const dy = normals(rows * channels);
+    const dTokens = normals(vocabSize * channels);
+    const dPositions = normals((start + time) * channels);
+    const name = `rows=${rows} time=${time} C=${channels} V=${vocabSize} start=${start}`;
+    return [
+      { name, numbers, buffers: { ids, dy, dTokens, dPositions } },
+      { name: `${name}, positions only`, numbers, buffers: { ids, dy, dTokens: null, dPositions } },
+      { name: `${name}, tokens only`, numbers, buffers: { ids, dy, dTokens, dPositions: null } },
+    ];
+  }),
+};

@@ -1,0 +1,139 @@
+import { products } from "#foretoken/backend/reference/products.js";
+import { layerNorm as referenceNorm } from "#foretoken/backend/reference/layer-norm.js";
+import { blank, noise, rounded } from "../sample.ts";
+import type { Samples } from "../sample.ts";
+
+const { normals } = noise(2);
+
+const productSizes = [
+  [0, 4, 4],
+  [1, 1, 1],
+  [2, 3, 5],
+  [1, 65, 128],
+  [2, 16, 16],
+  [15, 16, 17],
+  [16, 17, 15],
+  [17, 15, 16],
+  [31, 32, 33],
+  [32, 33, 31],
+  [33, 31, 32],
+  [63, 64, 65],
+  [64, 65, 63],
+  [65, 63, 127],
+  [127, 129, 128],
+  [128, 127, 129],
+  [129, 128, 1],
+  [129, 1, 64],
+  [3, 5, 1000],
+  [70, 600, 260],
+  [600, 70, 33],
+  [33, 70, 1100],
+] as const;
+
+const productName = ([m, n, k]: (typeof productSizes)[number]): string => `m=${m} n=${n} k=${k}`;
+
+export const linear: Samples<"linearForward" | "linearBackwardInput" | "linearBackwardWeight"> = {
+  linearForward: [
+    ...productSizes.flatMap((size) => {
+      const [m, n, k] = size;
+      const x = normals(m * k);
+      const w = normals(n * k);
+      return [
+        { name: productName(size), numbers: { m, n, k }, buffers: { x, w, bias: normals(n), y: blank } as const },
+        { name: `${productName(size)}, no bias`, numbers: { m, n, k }, buffers: { x, w, bias: null, y: blank } as const },
+      ];
+    }),
+    {
+      name: "magnitudes from 1e-20 to 1e15",
+      numbers: { m: 3, n: 5, k: 18 },
+      buffers: { x: normals(54, 1e15), w: normals(90, 1e-20), bias: normals(5, 1e-5), y: blank },
+    },
+  ],
+
+  linearBackwardInput: productSizes.map((size) => {
+    const [m, n, k] = size;
+    return { name: productName(size), numbers: { m, n, k }, buffers: { dy: normals(m * n), w: normals(n * k), dx: blank } };
+  }),
+
+  linearBackwardWeight: productSizes.flatMap((size) => {
+    const [m, n, k] = size;
+    const dy = normals(m * n);
+    const x = normals(m * k);
+    const dw = normals(n * k);
+    return [
+      { name: productName(size), numbers: { m, n, k }, buffers: { dy, x, dw, dBias: normals(n) } },
+      { name: `${productName(size)}, no bias`, numbers: { m, n, k }, buffers: { dy, x, dw, dBias: null } },
+    ];
+  }),
+};
+
+const normSizes = [
+  [0, 4],
+  [1, 1],
+  [1, 2],
+  [3, 15],
+  [16, 16],
+  [5, 17],
+  [33, 31],
+  [2, 32],
+  [31, 33],
+  [65, 63],
+  [64, 64],
+  [7, 65],
+  [129, 128],
+  [127, 129],
+  [5, 1000],
+] as const;
+
+export const layerNorm: Samples<"layerNormForward" | "layerNormBackward"> = {
+  layerNormForward: [
+    ...normSizes.flatMap(([rows, channels]) => {
+      const numbers = { rows, channels, eps: 1e-5 };
+      const x = normals(rows * channels);
+      const gamma = normals(channels);
+      const out = { y: blank, mean: blank, rstd: blank } as const;
+      const name = `rows=${rows} C=${channels}`;
+      return [
+        { name, numbers, buffers: { x, gamma, beta: normals(channels), ...out } },
+        { name: `${name}, no beta`, numbers, buffers: { x, gamma, beta: null, ...out } },
+      ];
+    }),
+    ...(
+      [
+        ["far from zero", normals(320, 1, 1000)],
+        ["tiny", normals(320, 1e-15)],
+        ["large", normals(320, 1e15)],
+        ["all equal", new Float64Array(320).fill(3)],
+      ] as const
+    ).map(([name, x]) => ({
+      name,
+      numbers: { rows: 5, channels: 64, eps: 1e-5 },
+      buffers: { x, gamma: normals(64), beta: normals(64), y: blank, mean: blank, rstd: blank } as const,
+    })),
+  ],
+
+  layerNormBackward: normSizes.flatMap(([rows, channels]) => {
+    const x = normals(rows * channels, 2, 0.5);
+    const gamma = normals(channels);
+    const y = new Float64Array(rows * channels);
+    const mean = new Float64Array(rows);
+    const rstd = new Float64Array(rows);
+    referenceNorm.layerNormForward({ x, gamma, beta: null, y, mean, rstd, rows, channels, eps: 1e-5 });
+    const given = { dy: normals(rows * channels), x, gamma, mean: rounded(mean), rstd: rounded(rstd) };
+    const numbers = { rows, channels };
+    const name = `rows=${rows} C=${channels}`;
+    const dGamma = normals(channels);
+    return [
+      { name, numbers, buffers: { ...given, dx: blank, dGamma, dBeta: normals(channels) } },
+      { name: `${name}, no beta`, numbers, buffers: { ...given, dx: blank, dGamma, dBeta: null } },
+    ];
+  }),
+};
+
+/** Logits as a model makes them, for the samples of the loss. */
+export const modelLogits = (rows: number, vocabSize: number): Float64Array => {
+  const y = new Float64Array(rows * vocabSize);
+  const [m, n, k] = [rows, vocabSize, 16];
+  products.linearForward({ x: normals(m * k), w: normals(n * k, 0.5), bias: null, y, m, n, k });
+  return rounded(y);
+};

@@ -1,0 +1,129 @@
+import { crossEntropy as referenceLoss } from "#foretoken/backend/reference/cross-entropy.js";
+import { blank, edgeLengths, noise, rounded } from "../sample.ts";
+import type { Samples } from "../sample.ts";
+import { modelLogits } from "./layers.ts";
+
+const { normals, integers } = noise(3);
+
+const lossSizes = [
+  [0, 4],
+  [1, 1],
+  [2, 2],
+  [15, 17],
+  [17, 16],
+  [31, 15],
+  [33, 65],
+  [64, 63],
+  [65, 129],
+  [129, 128],
+  [3, 1000],
+  [2, 50_257],
+] as const;
+
+const spread = (logits: Float64Array, values: readonly number[]): Float64Array =>
+  logits.map((v, i) => Math.fround(v * (values[i % values.length] as number)));
+
+const withTarget = (targets: Int32Array, row: number, target: number): Int32Array => {
+  const copy = targets.slice();
+  copy[row] = target;
+  return copy;
+};
+
+const withNan = (logits: Float64Array, index: number): Float64Array => {
+  const copy = logits.slice();
+  copy[index] = Number.NaN;
+  return copy;
+};
+
+const losses = [
+  ...lossSizes.map(([rows, vocabSize]) => ({
+    name: `rows=${rows} V=${vocabSize}`,
+    numbers: { rows, vocabSize },
+    logits: modelLogits(rows, vocabSize),
+    targets: integers(rows, vocabSize).map((t, i) => (i % 5 === 3 ? (i % 2 === 0 ? -1 : -100) : t)),
+  })),
+  ...(
+    [
+      ["all ignored", modelLogits(9, 65), new Int32Array(9).fill(-1)],
+      ["large logits", normals(9 * 65, 1e4), integers(9, 65)],
+      ["far from zero", normals(9 * 65, 1, 1e4), integers(9, 65)],
+      ["huge logits", normals(9 * 65, 1e30), integers(9, 65)],
+      ["tiny logits", normals(9 * 65, 1e-30), integers(9, 65)],
+      ["mixed magnitudes", spread(normals(9 * 65), [1e-20, 1, 50]), integers(9, 65)],
+      ["minus infinity", normals(9 * 65).map((v, i) => (i % 3 === 1 ? -Infinity : v)), new Int32Array(9)],
+      ["NaN in one row", withNan(normals(9 * 65), 2 * 65 + 33), integers(9, 65)],
+      ["NaN in the last column", withNan(normals(9 * 65), 2 * 65 + 64), integers(9, 65)],
+      ["NaN in an ignored row", withNan(normals(9 * 65), 2 * 65 + 7), withTarget(integers(9, 65), 2, -1)],
+    ] as const
+  ).map(([name, logits, targets]) => ({ name, numbers: { rows: 9, vocabSize: 65 }, logits, targets })),
+];
+
+export const crossEntropy: Samples<"crossEntropyForward" | "crossEntropyBackward"> = {
+  crossEntropyForward: losses.map(({ name, numbers, logits, targets }) => ({
+    name,
+    numbers,
+    buffers: { logits, targets, losses: blank, logSumExp: blank },
+  })),
+
+  crossEntropyBackward: losses.map(({ name, numbers, logits, targets }) => {
+    const logSumExp = new Float64Array(numbers.rows);
+    const unused = new Float64Array(numbers.rows);
+    referenceLoss.crossEntropyForward({ logits, targets, losses: unused, logSumExp, ...numbers });
+    return {
+      name,
+      numbers: { ...numbers, scale: 1 / Math.max(1, numbers.rows) },
+      buffers: { logits, targets, logSumExp: rounded(logSumExp), dLoss: rounded([0.7]), dLogits: blank },
+    };
+  }),
+};
+
+const plain = {
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  stepSize: 1e-3,
+  sqrtCorrection2: 1,
+  decayFactor: 1,
+  coupledDecay: 0,
+  gradScale: 1,
+};
+
+const optimizerState = (n: number) => ({
+  param: normals(n),
+  grad: normals(n, 0.1),
+  m: normals(n, 0.1),
+  v: normals(n, 0.1).map((x) => Math.fround(x * x)),
+});
+
+const firstStep = { stepSize: 1e-3 / (1 - 0.9), sqrtCorrection2: Math.sqrt(1 - 0.999) };
+
+export const adam: Samples<"adamStep"> = {
+  adamStep: [
+    ...[0, ...edgeLengths, 1000].map((n) => ({ name: `n=${n}`, numbers: { n, ...plain }, buffers: optimizerState(n) })),
+    {
+      name: "first step",
+      numbers: { n: 100, ...plain, ...firstStep },
+      buffers: { ...optimizerState(100), m: new Float64Array(100), v: new Float64Array(100) },
+    },
+    {
+      name: "first step, no gradient",
+      numbers: { n: 40, ...plain, ...firstStep },
+      buffers: { param: normals(40), grad: new Float64Array(40), m: new Float64Array(40), v: new Float64Array(40) },
+    },
+    {
+      name: "decoupled decay, clipped",
+      numbers: { n: 100, ...plain, beta2: 0.95, decayFactor: 1 - 3e-4 * 0.1, gradScale: 0.0123 },
+      buffers: optimizerState(100),
+    },
+    {
+      name: "coupled decay",
+      numbers: { n: 100, ...plain, coupledDecay: 0.1, gradScale: 0.5 },
+      buffers: optimizerState(100),
+    },
+    {
+      name: "tiny gradients",
+      numbers: { n: 100, ...plain, ...firstStep },
+      buffers: { ...optimizerState(100), grad: normals(100, 1e-12), m: new Float64Array(100), v: new Float64Array(100) },
+    },
+  ],
+};
