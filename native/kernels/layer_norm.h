@@ -100,15 +100,18 @@ void layerNormBackward(const Call& call, Pool& pool) {
       layerNormBackwardRows(call, i * chunkRows, last < rows ? last : rows, partials + i * 2 * channels);
     }
   });
-  const auto addPartials = [=](float* to, const float* from) {
-    forVectors(0, channels, [=](int64_t c, auto lanes) {
-      F32 total{};
-      for (int64_t i = 0; i < chunks; i++) total += load(from + i * 2 * channels + c, lanes);
-      store(to + c, load(to + c, lanes) + total, lanes);
-    });
-  };
-  addPartials(dGamma, partials);
-  if (dBeta != nullptr) addPartials(dBeta, partials + channels);
+  const int64_t grain = (rowGrain(chunks) + 15) / 16 * 16;
+  parallelRanges(pool, channels, grain, [=](int64_t begin, int64_t end, int) {
+    const auto addPartials = [=](float* to, const float* from) {
+      forVectors(begin, end, [=](int64_t c, auto lanes) {
+        F32 total{};
+        for (int64_t i = 0; i < chunks; i++) total += load(from + i * 2 * channels + c, lanes);
+        store(to + c, load(to + c, lanes) + total, lanes);
+      });
+    };
+    addPartials(dGamma, partials);
+    if (dBeta != nullptr) addPartials(dBeta, partials + channels);
+  });
 }
 
 }  // namespace
