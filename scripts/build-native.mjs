@@ -4,8 +4,7 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, mkdirSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { delimiter, dirname, join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
 
 const output = join(root, "dist/backend/native", `foretoken.${process.platform}-${process.arch}.node`);
@@ -81,7 +80,7 @@ const build = async (compiler, sets) => {
   const headers = createRequire(import.meta.url)("node-api-headers").include_dir;
   const objects = join(root, "build/native");
   mkdirSync(objects, { recursive: true });
-  mkdirSync(fileURLToPath(new URL(".", `file://${output}`)), { recursive: true });
+  mkdirSync(dirname(output), { recursive: true });
 
   const units = [
     ...["napi", "dispatch", "parallel", "heap", "tables"].map((name) => ({

@@ -23,6 +23,7 @@ const flags = [
   "-mthread-model",
   "posix",
   "-nostdlib",
+  "-Inative",
   "-Wall",
   "-Wextra",
   "-Werror",
@@ -42,6 +43,9 @@ const linkFlags = [
   "--strip-all",
 ];
 
+// The compiler's file system knows no "..": paths in it count from native/, which is on the include path.
+const withoutParents = (text) => text.replaceAll(/^#include "(?:\.\.\/)+/gm, '#include "');
+
 const treeOf = (files) => {
   const tree = {};
   for (const file of files) {
@@ -49,7 +53,7 @@ const treeOf = (files) => {
     const name = parts.pop();
     let place = tree;
     for (const part of parts) place = place[part] ??= {};
-    place[name] = readFileSync(join(root, file), "utf8");
+    place[name] = withoutParents(readFileSync(join(root, file), "utf8"));
   }
   return tree;
 };
@@ -75,10 +79,15 @@ export const buildWasm = async () => {
     "kernels.wasm",
   ];
   let files;
+  // Its progress in reading its own files, a matter of milliseconds, goes to the console whatever it is told.
+  const log = console.log;
+  console.log = () => {};
   try {
-    files = await runClang(command, treeOf(sources), { stdout: print, stderr: print, fetchProgress: null });
+    files = await runClang(command, treeOf(sources), { stdout: print, stderr: print });
   } catch (error) {
     throw new Error(`WebAssembly: the kernels do not compile\n${printed}${error.message}`);
+  } finally {
+    console.log = log;
   }
   mkdirSync(folder, { recursive: true });
   const temporary = `${output}.${process.pid}.tmp`;

@@ -1,0 +1,63 @@
+// Builds all that a clone needs: TypeScript, the native addon where there is a compiler, and WebAssembly. npm runs it
+// after `npm ci`. What is up to date is left alone, without a word.
+import { chmodSync, existsSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+import { buildNative, execute } from "./build-native.mjs";
+
+const hasPackage = (name) => {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Outputs whose source is gone would still be found by imports and tests. */
+const removeOrphans = (sources) => {
+  const kept = new Set(sources.map((file) => file.replace(/^src\//, "dist/").replace(/\.ts$/, "")));
+  for (const file of sourcesUnder("dist", [".js", ".js.map", ".d.ts"])) {
+    if (!kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, ""))) rmSync(join(root, file));
+  }
+};
+
+const buildTypeScript = async () => {
+  const sources = sourcesUnder("src", [".ts"]);
+  const outputs = sources.map((file) => join(root, file.replace(/^src\//, "dist/").replace(/\.ts$/, ".js")));
+  const complete = outputs.every((file) => existsSync(file));
+  const hash = hashFiles([...sources, "tsconfig.json", "package.json"]);
+  if (complete && readStamp("typescript", outputs[0]) === hash) return undefined;
+  const started = performance.now();
+  // With its notes of an earlier build the compiler would not write again what was deleted since.
+  if (!complete) rmSync(join(root, "build/tsconfig.tsbuildinfo"), { force: true });
+  await execute([process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", "."]);
+  removeOrphans(sources);
+  const main = join(root, "dist/cli/main.js");
+  if (existsSync(main)) chmodSync(main, 0o755);
+  writeStamp("typescript", hash);
+  return `TypeScript: built in ${secondsSince(started)}`;
+};
+
+// In a process of its own: that compiler computes on the thread that calls it.
+const buildWasm = async () => (await execute([process.execPath, "scripts/build-wasm.mjs"])).trim() || undefined;
+
+const main = async () => {
+  const missing = ["typescript", "@yowasp/clang", "node-api-headers"].filter((name) => !hasPackage(name));
+  if (missing.length > 0) {
+    console.log(`foretoken: not built, since ${missing.join(", ")} is not installed (npm ci installs all)`);
+    return;
+  }
+  const results = await Promise.allSettled([buildWasm(), buildTypeScript(), buildNative()]);
+  for (const result of results) {
+    if (result.status === "rejected") {
+      console.error(result.reason.message);
+      process.exitCode = 1;
+    } else if (result.value !== undefined) {
+      console.log(result.value);
+    }
+  }
+};
+
+await main();

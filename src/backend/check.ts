@@ -1,0 +1,201 @@
+/**
+ * What every backend checks before it touches memory, from the one declaration of each kernel in kernels.ts. Wrong sizes,
+ * offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
+ */
+import type { DType, HostArray, RealDType } from "../core/dtype.ts";
+import { DTypeError, ShapeError } from "../core/errors.ts";
+import type { BackendName, Storage, View } from "./backend.ts";
+import { kernelNames, kernels } from "./kernels.ts";
+import type { BufferSpec, KernelArgs, KernelName } from "./kernels.ts";
+
+/** The backend that checks: what it computes in, and which storages are its own and not freed. */
+export interface StorageOwner {
+  readonly name: BackendName;
+  readonly real: RealDType;
+  owns(storage: Storage): boolean;
+}
+
+type Sizes = Readonly<Record<string, number>>;
+
+/** A kernel's declaration in the order of its arguments, with the names as plain text. */
+export interface KernelPlan {
+  readonly index: number;
+  readonly buffers: readonly (readonly [name: string, spec: BufferSpec])[];
+  readonly ints: readonly string[];
+  readonly floats: readonly string[];
+  readonly lengths: (sizes: Sizes) => Sizes;
+}
+
+const planOf = (name: KernelName, index: number): KernelPlan => {
+  const { buffers, ints, floats, lengths } = kernels[name];
+  return { index, buffers: Object.entries(buffers), ints, floats, lengths: lengths as unknown as (sizes: Sizes) => Sizes };
+};
+
+export const kernelPlans = Object.fromEntries(kernelNames.map((name, index) => [name, planOf(name, index)])) as Readonly<
+  Record<KernelName, KernelPlan>
+>;
+
+const maxInt = 2 ** 31 - 1;
+/** Words of a random key: any 32 bits, read as signed or unsigned. All other integers are sizes. */
+const isWord: ReadonlySet<string> = new Set(["key0", "key1", "key2", "key3", "site"]);
+
+const checkInt = (kernel: KernelName, name: string, value: unknown): void => {
+  const word = isWord.has(name);
+  const low = word ? -(2 ** 31) : 0;
+  const high = word ? 2 ** 32 - 1 : maxInt;
+  if (typeof value === "number" && Number.isInteger(value) && value >= low && value <= high) return;
+  throw new ShapeError({
+    where: kernel,
+    must: `${name} must be a whole number from ${low} to ${high}`,
+    got: String(value),
+  });
+};
+
+/** Sizes that no buffer's length rules out, but that would divide by zero or index an empty row. */
+const mustBePositive: Partial<Record<KernelName, readonly string[]>> = {
+  embeddingForward: ["time", "vocabSize"],
+  embeddingBackward: ["time", "vocabSize"],
+  crossEntropyForward: ["vocabSize"],
+  crossEntropyBackward: ["vocabSize"],
+};
+
+const checkConditions = (kernel: KernelName, sizes: Sizes): void => {
+  for (const name of mustBePositive[kernel] ?? []) {
+    if (sizes[name] === 0) throw new ShapeError({ where: kernel, must: `${name} must be at least 1`, got: "0" });
+  }
+  if (kernel === "attentionBackward" && sizes.start !== 0) {
+    throw new ShapeError({ where: kernel, must: "start must be 0", got: String(sizes.start) });
+  }
+};
+
+const storageError = (where: string, owner: StorageOwner): ShapeError =>
+  new ShapeError({
+    where,
+    must: `the storage must be a live one of the ${owner.name} backend`,
+    got: "one that was freed, or that another backend made",
+  });
+
+const checkView = (
+  owner: StorageOwner,
+  kernel: KernelName,
+  name: string,
+  spec: BufferSpec,
+  view: View | null | undefined,
+  length: number,
+): void => {
+  if (view === null || view === undefined) {
+    if (spec.optional) return;
+    throw new ShapeError({ where: kernel, must: `${name} must be given`, got: String(view) });
+  }
+  const { storage, offset } = view;
+  if (!owner.owns(storage)) throw storageError(`${kernel}: ${name}`, owner);
+  const dtype: DType = spec.element === "index" ? "int32" : owner.real;
+  if (storage.dtype !== dtype) {
+    throw new DTypeError({ where: kernel, must: `${name} must be ${dtype}`, got: storage.dtype });
+  }
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new ShapeError({ where: kernel, must: `${name}'s offset must be a whole number, at least 0`, got: String(offset) });
+  }
+  if (!(offset + length <= storage.length)) {
+    throw new ShapeError({
+      where: kernel,
+      must: `${name} must hold ${length} elements from offset ${offset} on`,
+      got: `a storage of ${storage.length}`,
+    });
+  }
+};
+
+/**
+ * Checks one call of a kernel: integers in range, reals given as numbers, and every buffer live, this backend's, of its
+ * element type and long enough from its offset on.
+ *
+ * @returns the elements that each buffer must hold, by name
+ * @throws {ShapeError} naming the kernel, the argument, what must hold and what came
+ * @throws {DTypeError} for a buffer of another element type
+ */
+export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, args: KernelArgs<K, View>): Sizes => {
+  const plan = kernelPlans[kernel];
+  const given = args as Readonly<Record<string, unknown>>;
+  for (const name of plan.ints) checkInt(kernel, name, given[name]);
+  for (const name of plan.floats) {
+    if (typeof given[name] !== "number") {
+      throw new ShapeError({ where: kernel, must: `${name} must be a number`, got: String(given[name]) });
+    }
+  }
+  const sizes = given as Sizes;
+  checkConditions(kernel, sizes);
+  const lengths = plan.lengths(sizes);
+  for (const [name, spec] of plan.buffers) {
+    checkView(owner, kernel, name, spec, given[name] as View | null | undefined, lengths[name] as number);
+  }
+  return lengths;
+};
+
+/**
+ * Checks the arguments of `alloc`.
+ *
+ * @throws {DTypeError} for a type that the backend does not compute in
+ * @throws {ShapeError} for a length that is no whole number
+ */
+export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): void => {
+  if (dtype !== "int32" && dtype !== owner.real) {
+    throw new DTypeError({
+      where: "alloc",
+      must: `the element type must be ${owner.real} or int32 on this ${owner.name} backend`,
+      got: String(dtype),
+    });
+  }
+  if (Number.isSafeInteger(length) && length >= 0) return;
+  throw new ShapeError({ where: "alloc", must: "length must be a whole number, at least 0", got: String(length) });
+};
+
+/** @throws {ShapeError} for a storage that was freed or that another backend made */
+export const checkOwned = (owner: StorageOwner, where: string, storage: Storage): void => {
+  if (!owner.owns(storage)) throw storageError(where, owner);
+};
+
+/**
+ * Checks that `length` elements from `offset` on are part of a live storage of `owner`.
+ *
+ * @throws {ShapeError}
+ */
+export const checkRange = (
+  owner: StorageOwner,
+  where: "read" | "write",
+  storage: Storage,
+  offset: number,
+  length: number,
+): void => {
+  checkOwned(owner, where, storage);
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (whole && offset + length <= storage.length) return;
+  throw new ShapeError({
+    where,
+    must: `the elements must lie within the storage's ${storage.length}`,
+    got: `${length} from offset ${offset} on`,
+  });
+};
+
+const dtypeOf = (data: HostArray): DType | undefined =>
+  data instanceof Float32Array
+    ? "float32"
+    : data instanceof Float64Array
+      ? "float64"
+      : data instanceof Int32Array
+        ? "int32"
+        : undefined;
+
+/**
+ * Checks the arguments of `write`.
+ *
+ * @throws {DTypeError} for an array of another element type than the storage's
+ * @throws {ShapeError} for a storage or a range that will not do
+ */
+export const checkWrite = (owner: StorageOwner, storage: Storage, data: HostArray, offset: number): void => {
+  checkOwned(owner, "write", storage);
+  const dtype = dtypeOf(data);
+  if (dtype !== storage.dtype) {
+    throw new DTypeError({ where: "write", must: `the data must be ${storage.dtype}`, got: dtype ?? typeof data });
+  }
+  checkRange(owner, "write", storage, offset, data.length);
+};

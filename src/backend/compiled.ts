@@ -1,0 +1,248 @@
+/**
+ * What the native and the WebAssembly backend share: storages with reuse of freed memory, checks, and calls as packets of
+ * numbers (native/dispatch.h). How a packet gets to the kernels is the engine's business.
+ */
+import { hostArray } from "../core/dtype.ts";
+import type { DType, HostArray } from "../core/dtype.ts";
+import { ConfigError, ShapeError, UnsupportedKernelError } from "../core/errors.ts";
+import type { Backend, BackendName, Storage, View } from "./backend.ts";
+import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "./check.ts";
+import type { StorageOwner } from "./check.ts";
+import { kernelNames } from "./kernels.ts";
+import type { KernelArgs, KernelName } from "./kernels.ts";
+
+/** One kernel of a compiled table: its name and how many arguments of each sort it takes. */
+export interface CompiledKernel {
+  readonly name: string;
+  readonly buffers: number;
+  readonly ints: number;
+  readonly floats: number;
+}
+
+/** How many arguments of each sort a packet has room for. */
+export type PacketLimits = Omit<CompiledKernel, "name">;
+
+/** The compiled side of a backend. It knows memory by handle and is told a call by its packet alone. */
+export interface Engine {
+  readonly instructionSet: string;
+  readonly threads: number;
+  readonly limits: PacketLimits;
+  /** Filled before each `run`. */
+  readonly packet: Float64Array;
+  /** A handle, or -1 when there is no memory left. */
+  allocate(bytes: number): number;
+  release(handle: number): void;
+  /** These return false when the handle is not live or the range not within its memory. */
+  write(handle: number, byteOffset: number, data: HostArray): boolean;
+  read(handle: number, byteOffset: number, into: HostArray): boolean;
+  /** Runs the packet. 0: done; -1: no such kernel; 1 + i: buffer i is not live or too short. */
+  run(): number;
+  close(): Promise<void>;
+}
+
+export const maxThreads = 256;
+
+/** @throws {ConfigError} unless `threads` is a whole number from 1 to 256 */
+export const checkThreads = (threads: number): void => {
+  if (Number.isInteger(threads) && threads >= 1 && threads <= maxThreads) return;
+  throw new ConfigError({
+    where: "threads",
+    must: `must be a whole number from 1 to ${maxThreads}`,
+    got: String(threads),
+  });
+};
+
+/**
+ * Compares a compiled table with kernels.ts, so that a library built from other sources is never called.
+ *
+ * @throws {UnsupportedKernelError} naming the first difference
+ */
+export const checkCompiledKernels = (name: BackendName, compiled: readonly CompiledKernel[]): void => {
+  const describe = (k: CompiledKernel | undefined): string =>
+    k === undefined ? "none" : `${k.name} (${k.buffers} buffers, ${k.ints} integers, ${k.floats} reals)`;
+  const declared = kernelNames.map((kernel): CompiledKernel => {
+    const { buffers, ints, floats } = kernelPlans[kernel];
+    return { name: kernel, buffers: buffers.length, ints: ints.length, floats: floats.length };
+  });
+  for (let i = 0; i < Math.max(declared.length, compiled.length); i++) {
+    const must = describe(declared[i]);
+    const got = describe(compiled[i]);
+    if (must === got) continue;
+    throw new UnsupportedKernelError({
+      where: `${name} backend`,
+      must: `its kernels were built from other sources: kernel ${i} must be ${must}`,
+      got,
+      hint: "npm run build",
+    });
+  }
+};
+
+interface CompiledStorage extends Storage {
+  readonly owner: object;
+  /** -1 once freed. */
+  handle: number;
+  /** Of the memory behind it, which may be larger than what is used. */
+  readonly bytes: number;
+}
+
+const elementBytes = 4;
+const smallestBlock = 64;
+
+/** Rounds up to one of eight sizes per power of two, so that storages of about one length share memory. */
+export const blockBytes = (bytes: number): number => {
+  if (bytes <= smallestBlock) return smallestBlock;
+  const step = Math.max(smallestBlock, 2 ** (Math.floor(Math.log2(bytes - 1)) - 3));
+  return Math.ceil(bytes / step) * step;
+};
+
+/**
+ * Freed memory by block size. A training step frees what it took, so that the next one finds all it needs here. What is
+ * kept never exceeds the most that was in use at one time.
+ */
+const memoryCache = (engine: Engine) => {
+  const spare = new Map<number, number[]>();
+  let used = 0;
+  let kept = 0;
+  let mostUsed = 0;
+  const releaseAll = (): void => {
+    for (const handles of spare.values()) for (const handle of handles) engine.release(handle);
+    spare.clear();
+    kept = 0;
+  };
+  return {
+    take(bytes: number): number {
+      let handle = spare.get(bytes)?.pop();
+      if (handle === undefined) {
+        handle = engine.allocate(bytes);
+        if (handle < 0 && kept > 0) {
+          releaseAll();
+          handle = engine.allocate(bytes);
+        }
+        if (handle < 0) return handle;
+      } else {
+        kept -= bytes;
+      }
+      used += bytes;
+      mostUsed = Math.max(mostUsed, used);
+      return handle;
+    },
+    giveBack(handle: number, bytes: number): void {
+      used -= bytes;
+      kept += bytes;
+      const handles = spare.get(bytes);
+      if (handles === undefined) spare.set(bytes, [handle]);
+      else handles.push(handle);
+      if (kept > mostUsed) releaseAll();
+    },
+  };
+};
+
+/** The backend `name` over `engine`, whose table has been compared with kernels.ts. */
+export const compiledBackend = (name: BackendName, engine: Engine): Backend => {
+  const identity = {};
+  const cache = memoryCache(engine);
+  const { packet, limits } = engine;
+  const firstInt = 1 + 3 * limits.buffers;
+  const firstFloat = firstInt + limits.ints;
+  let bytesInUse = 0;
+  let closing: Promise<void> | undefined;
+
+  const owner: StorageOwner = {
+    name,
+    real: "float32",
+    owns(storage) {
+      const { owner: maker, handle } = storage as Partial<CompiledStorage>;
+      return maker === identity && handle !== -1 && closing === undefined;
+    },
+  };
+
+  const alloc = (dtype: DType, length: number): Storage => {
+    if (closing !== undefined) throw new ConfigError({ where: "alloc", must: `the ${name} backend must be open`, got: "a closed one" });
+    checkAlloc(owner, dtype, length);
+    const bytes = blockBytes(length * elementBytes);
+    const handle = cache.take(bytes);
+    if (handle < 0) {
+      throw new ConfigError({
+        where: `${name} backend`,
+        must: `memory must suffice for ${length} more elements (${bytes} bytes) beside ${bytesInUse} bytes in use`,
+        hint: "a smaller batch, context or model",
+      });
+    }
+    bytesInUse += length * elementBytes;
+    const storage: CompiledStorage = { dtype, length, owner: identity, handle, bytes };
+    return storage;
+  };
+
+  const free = (storage: Storage): void => {
+    checkOwned(owner, "free", storage);
+    const mine = storage as CompiledStorage;
+    const { handle } = mine;
+    mine.handle = -1;
+    bytesInUse -= mine.length * elementBytes;
+    cache.giveBack(handle, mine.bytes);
+  };
+
+  // The engine checks again; what it refuses has passed the checks here, so it is our own fault.
+  const refused = (where: string): Error => new Error(`${where}: the compiled ${name} backend refuses what was checked`);
+
+  const write = (storage: Storage, data: HostArray, offset = 0): void => {
+    checkWrite(owner, storage, data, offset);
+    const { handle } = storage as CompiledStorage;
+    if (!engine.write(handle, offset * elementBytes, data)) throw refused("write");
+  };
+
+  const read = async (storage: Storage, offset = 0, length = storage.length - offset): Promise<HostArray> => {
+    checkRange(owner, "read", storage, offset, length);
+    const { dtype, handle } = storage as CompiledStorage;
+    const data = hostArray(dtype, length);
+    if (!engine.read(handle, offset * elementBytes, data)) throw refused("read");
+    return data;
+  };
+
+  const run = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void => {
+    const lengths = checkCall(owner, kernel, args);
+    const { index, buffers, ints, floats } = kernelPlans[kernel];
+    const given = args as Readonly<Record<string, unknown>>;
+    packet[0] = index;
+    let at = 1;
+    for (const [buffer] of buffers) {
+      const view = given[buffer] as View | null | undefined;
+      if (view === null || view === undefined) {
+        packet[at] = -1;
+      } else {
+        packet[at] = (view.storage as CompiledStorage).handle;
+        packet[at + 1] = view.offset;
+        packet[at + 2] = lengths[buffer] as number;
+      }
+      at += 3;
+    }
+    at = firstInt;
+    for (const int of ints) packet[at++] = given[int] as number;
+    at = firstFloat;
+    for (const float of floats) packet[at++] = given[float] as number;
+    const outcome = engine.run();
+    if (outcome === 0) return;
+    const buffer = buffers[outcome - 1]?.[0];
+    throw buffer === undefined
+      ? refused(kernel)
+      : new ShapeError({ where: kernel, must: `${buffer} must lie in live memory of the ${name} backend` });
+  };
+
+  const close = (): Promise<void> => {
+    closing ??= engine.close();
+    bytesInUse = 0;
+    return closing;
+  };
+
+  return {
+    name,
+    capabilities: { instructionSet: engine.instructionSet, threads: engine.threads, real: ["float32"] },
+    alloc,
+    free,
+    write,
+    read,
+    run,
+    bytesInUse: () => bytesInUse,
+    close,
+  };
+};

@@ -1,0 +1,95 @@
+/** Which backend serves: the choice by name, or the best there is. */
+import { availableParallelism } from "node:os";
+import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
+import type { Backend, BackendName } from "./backend.ts";
+import { openNative, probeNative } from "./native/native.node.ts";
+import { openReference } from "./reference/reference.ts";
+import { openWasm, probeWasm } from "./wasm/node.ts";
+
+/** Best first. */
+const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];
+
+export const backendChoices = ["auto", ...order] as const;
+export type BackendChoice = (typeof backendChoices)[number];
+
+export type BackendDescription =
+  | {
+      readonly name: BackendName;
+      readonly available: true;
+      readonly instructionSet: string;
+      /** All that it could use, best first. */
+      readonly instructionSets: readonly string[];
+      /** Used unless told otherwise. */
+      readonly threads: number;
+    }
+  | { readonly name: BackendName; readonly available: false; readonly reason: string };
+
+export interface BackendReport {
+  /** Best first. */
+  readonly backends: readonly BackendDescription[];
+  /** What `auto` takes, and why. */
+  readonly auto: { readonly name: BackendName; readonly why: string };
+}
+
+const probes: Readonly<Record<BackendName, () => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>>> = {
+  native: async () => ({ ...probeNative(), threads: availableParallelism() }),
+  wasm: async () => {
+    await probeWasm();
+    return { instructionSet: "simd128", instructionSets: ["simd128"], threads: availableParallelism() };
+  },
+  reference: async () => ({ instructionSet: "javascript", instructionSets: ["javascript"], threads: 1 }),
+};
+
+const describeBackend = async (name: BackendName): Promise<BackendDescription> => {
+  try {
+    return { name, available: true, ...(await probes[name]()) };
+  } catch (error) {
+    // A FORETOKEN_ISA that cannot be had is the user's mistake: not a reason to take another backend quietly.
+    if (!(error instanceof UnsupportedKernelError)) throw error;
+    return { name, available: false, reason: error.message };
+  }
+};
+
+/**
+ * Every backend with what it would use or why it is missing, and the choice of `auto`. Starts nothing.
+ *
+ * @throws {ConfigError} when FORETOKEN_ISA names an instruction set that is not there
+ */
+export const describeBackends = async (): Promise<BackendReport> => {
+  const backends = await Promise.all(order.map(describeBackend));
+  const best = backends.find((backend) => backend.available);
+  if (best === undefined || !best.available) throw new Error("the reference backend is always there");
+  const missing = backends.flatMap((backend) => (backend.available ? [] : [backend.reason]));
+  const why = [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ");
+  return { backends, auto: { name: best.name, why } };
+};
+
+export interface BackendOptions {
+  /** 1 to 256; by default as many as the machine runs at a time. The reference backend has one, always. */
+  readonly threads?: number | undefined;
+}
+
+/**
+ * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
+ *
+ * @throws {UnsupportedKernelError} when the one that was named is not there, with the reason
+ * @throws {ConfigError} for an unknown name, a bad number of threads or a FORETOKEN_ISA that is not there
+ */
+export const openBackend = async (choice: BackendChoice, { threads }: BackendOptions = {}): Promise<Backend> => {
+  switch (choice) {
+    case "auto":
+      return openBackend((await describeBackends()).auto.name, { threads });
+    case "native":
+      return openNative({ threads });
+    case "wasm":
+      return openWasm({ threads });
+    case "reference":
+      return openReference();
+    default:
+      throw new ConfigError({
+        where: "backend",
+        must: `must be one of ${backendChoices.join(", ")}`,
+        got: String(choice satisfies never),
+      });
+  }
+};

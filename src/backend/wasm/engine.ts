@@ -1,0 +1,166 @@
+/** The WebAssembly backend, apart from what Node and browsers do differently: that is the host's part. */
+import type { HostArray } from "../../core/dtype.ts";
+import { UnsupportedKernelError } from "../../core/errors.ts";
+import type { Backend } from "../backend.ts";
+import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
+import type { CompiledKernel, Engine } from "../compiled.ts";
+import { instantiate } from "./exports.ts";
+import type { WasmExports, WorkerStart } from "./exports.ts";
+
+export interface WasmWorker {
+  /** Resolves when the worker is gone. */
+  end(): Promise<void>;
+}
+
+/** What Node and browsers do differently. */
+export interface WasmHost {
+  /** The bytes of kernels.wasm. */
+  load(): Promise<BufferSource>;
+  /** Resolves when the worker is about to enter its loop; rejects when it cannot start. It keeps no process alive. */
+  startWorker(start: WorkerStart): Promise<WasmWorker>;
+}
+
+const pageBytes = 65536;
+const initialPages = 64;
+const maximumPages = 65536;
+
+const unavailable = (must: string, hint?: string, cause?: unknown): UnsupportedKernelError =>
+  new UnsupportedKernelError({ where: "wasm backend", must, ...(hint === undefined ? {} : { hint }), cause });
+
+const sharedMemory = (): WebAssembly.Memory => {
+  if (typeof SharedArrayBuffer === "undefined") {
+    throw unavailable(
+      "needs shared memory, which this page may not use",
+      "serving it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+    );
+  }
+  // A maximum is only a reservation of addresses, but some machines refuse a large one.
+  for (let maximum = maximumPages; ; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial: initialPages, maximum, shared: true });
+    } catch (error) {
+      if (maximum / 2 < initialPages * 4) throw unavailable("cannot reserve shared memory", undefined, error);
+    }
+  }
+};
+
+/** Whether this thread may sleep: the main thread of a browser may not. */
+const mayBlock = (): boolean => {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const textAt = (memory: WebAssembly.Memory, address: number): string => {
+  const bytes = new Uint8Array(memory.buffer);
+  const end = bytes.indexOf(0, address);
+  // Copied: a decoder does not take shared memory.
+  return new TextDecoder().decode(bytes.slice(address, end));
+};
+
+const compiledKernels = (memory: WebAssembly.Memory, exports: WasmExports): readonly CompiledKernel[] =>
+  Array.from({ length: exports.kernel_count() }, (_, index) => ({
+    name: textAt(memory, exports.kernel_name(index) >>> 0),
+    buffers: exports.kernel_buffers(index),
+    ints: exports.kernel_ints(index),
+    floats: exports.kernel_floats(index),
+  }));
+
+/** Compiles the kernels; the reason in words where that cannot be. */
+export const compileKernels = async (host: WasmHost): Promise<WebAssembly.Module> => {
+  const bytes = await host.load();
+  if (!WebAssembly.validate(bytes)) {
+    throw unavailable("needs WebAssembly with SIMD and threads", "a newer runtime");
+  }
+  return WebAssembly.compile(bytes);
+};
+
+/**
+ * Opens the WebAssembly backend with `threads` threads, the caller's among them.
+ *
+ * @throws {UnsupportedKernelError} where it cannot run or was built from other sources, with the reason
+ * @throws {ConfigError} for a number of threads that is not from 1 to 256
+ */
+export const openWasmBackend = async (host: WasmHost, threads: number): Promise<Backend> => {
+  checkThreads(threads);
+  const module = await compileKernels(host);
+  const memory = sharedMemory();
+  const exports = await instantiate(module, memory);
+  checkCompiledKernels("wasm", compiledKernels(memory, exports));
+
+  exports.open(threads, mayBlock() ? 1 : 0);
+  const starting = Array.from({ length: threads - 1 }, (_, index) =>
+    host.startWorker({ module, memory, thread: index + 1, stackTop: exports.worker_stack() >>> 0 }),
+  );
+  const outcomes = await Promise.allSettled(starting);
+  const workers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  const endWorkers = async (): Promise<void> => {
+    exports.close();
+    await Promise.all(workers.map((worker) => worker.end()));
+  };
+  const failure = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failure !== undefined) {
+    await endWorkers();
+    throw unavailable(`cannot start ${threads} threads`, "fewer threads", failure.reason);
+  }
+  return compiledBackend("wasm", wasmEngine(memory, exports, threads, endWorkers));
+};
+
+const wasmEngine = (
+  memory: WebAssembly.Memory,
+  exports: WasmExports,
+  threads: number,
+  close: () => Promise<void>,
+): Engine => {
+  const limits = { buffers: exports.max_buffers(), ints: exports.max_ints(), floats: exports.max_floats() };
+  const packetLength = 1 + 3 * limits.buffers + limits.ints + limits.floats;
+  let broken = false;
+
+  const view = (handle: number, byteOffset: number, { length, constructor }: HostArray): HostArray | undefined => {
+    const address = exports.at(handle, byteOffset, 4 * length) >>> 0;
+    if (address === 0) return undefined;
+    // Not kept: the memory's buffer is another one after it has grown.
+    return constructor === Int32Array
+      ? new Int32Array(memory.buffer, address, length)
+      : new Float32Array(memory.buffer, address, length);
+  };
+
+  return {
+    instructionSet: "simd128",
+    threads,
+    limits,
+    // Shared memory is never detached, so this view stays good.
+    packet: new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength),
+    allocate: exports.allocate,
+    release: exports.release,
+    write(handle, byteOffset, data) {
+      const target = view(handle, byteOffset, data);
+      target?.set(data);
+      return target !== undefined;
+    },
+    read(handle, byteOffset, into) {
+      const source = view(handle, byteOffset, into);
+      if (source !== undefined) into.set(source);
+      return source !== undefined;
+    },
+    run() {
+      if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");
+      try {
+        const outcome = exports.run();
+        if (exports.failed() === 0) return outcome;
+      } catch (error) {
+        broken = true;
+        throw error;
+      }
+      broken = true;
+      throw new Error("wasm backend: a kernel has failed in a worker");
+    },
+    close,
+  };
+};
+
+/** Bytes of a memory's first allocation, for tests that make it grow. */
+export const initialMemoryBytes = initialPages * pageBytes;

@@ -1,0 +1,38 @@
+/** The module's border: what native/wasm.cc exports, and what a worker is started with. */
+
+export interface WasmExports {
+  readonly __stack_pointer: { value: number };
+  open(threads: number, mayBlock: number): void;
+  close(): void;
+  worker_stack(): number;
+  worker_main(thread: number): void;
+  worker_abandon(): void;
+  failed(): number;
+  allocate(bytes: number): number;
+  release(handle: number): void;
+  at(handle: number, byteOffset: number, bytes: number): number;
+  packet(): number;
+  run(): number;
+  kernel_count(): number;
+  kernel_name(index: number): number;
+  kernel_buffers(index: number): number;
+  kernel_ints(index: number): number;
+  kernel_floats(index: number): number;
+  max_buffers(): number;
+  max_ints(): number;
+  max_floats(): number;
+}
+
+/** What a worker gets: it enters the pool as thread `thread`, on a stack of its own. */
+export interface WorkerStart {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly thread: number;
+  readonly stackTop: number;
+}
+
+/** An instance over `memory`. Only the first one over a memory fills in its data. */
+export const instantiate = async (module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<WasmExports> => {
+  const instance = await WebAssembly.instantiate(module, { env: { memory } });
+  return instance.exports as unknown as WasmExports;
+};
