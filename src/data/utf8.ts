@@ -11,7 +11,8 @@ export const firstInvalidByte = (bytes: Uint8Array): number => {
       at++;
       continue;
     }
-    const extra = lead >= 0xc2 && lead <= 0xdf ? 1 : lead >= 0xe0 && lead <= 0xef ? 2 : lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
+    const extra =
+      lead >= 0xc2 && lead <= 0xdf ? 1 : lead >= 0xe0 && lead <= 0xef ? 2 : lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
     if (extra === 0 || at + extra >= bytes.length) return at;
     // The second byte's range is narrower after these leads: overlong forms, surrogates, past U+10FFFF.
     const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
@@ -27,7 +28,7 @@ export const firstInvalidByte = (bytes: Uint8Array): number => {
 };
 
 /** Longest text in bytes: V8 holds at most 2^29 − 24 UTF-16 units in a string. */
-const maxBytes = 2 ** 29 - 24;
+export const maxTextBytes = 2 ** 29 - 24;
 
 const hex = (byte: number): string => `0x${byte.toString(16).toUpperCase().padStart(2, "0")}`;
 
@@ -47,10 +48,10 @@ export const isBinary = (bytes: Uint8Array): boolean => bytes.includes(0);
  * @throws DataError for no text, binary data, invalid UTF-8 (with offset and line) or more than a string can hold.
  */
 export const decodeText = (bytes: Uint8Array, where: string): string => {
-  if (bytes.length > maxBytes) {
+  if (bytes.length > maxTextBytes) {
     throw new DataError({
       where,
-      must: `a text must be at most ${maxBytes} bytes`,
+      must: `a text must be at most ${maxTextBytes} bytes`,
       got: `${bytes.length} bytes`,
       hint: "a part of it",
     });

@@ -94,7 +94,12 @@ describe("evaluationWindows", () => {
 
   it("gives only the last batch a shorter window, of one row", () => {
     const batches = [...evaluationWindows(positions(24), { contextLength: 4, batchSize: 2 })];
-    expect(batches.map(({ rows, time }) => [rows, time])).toEqual([[2, 4], [2, 4], [1, 4], [1, 3]]);
+    expect(batches.map(({ rows, time }) => [rows, time])).toEqual([
+      [2, 4],
+      [2, 4],
+      [1, 4],
+      [1, 3],
+    ]);
   });
 });
 

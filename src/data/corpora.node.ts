@@ -1,0 +1,100 @@
+import { createHash } from "node:crypto";
+import { basename, resolve } from "node:path";
+import { DataError } from "../core/errors.ts";
+import { type Corpus, firstWord, splitText, type TextSplit } from "./corpus.ts";
+import { findMobyDick, mobyDickError } from "./moby-dick.node.ts";
+import { readText } from "./text.node.ts";
+import { findTinyShakespeare, type Surroundings, tinyShakespeareError } from "./tiny-shakespeare.node.ts";
+import { decodeText } from "./utf8.ts";
+
+/** Corpora that are known by name; a file or folder of the same name is had as `./name`. */
+export const corpusNames = ["tiny-shakespeare", "moby-dick"] as const;
+export type CorpusName = (typeof corpusNames)[number];
+
+interface Text {
+  readonly name: string;
+  readonly source: string;
+  readonly text: string;
+  readonly prompt: string;
+  readonly notice?: string;
+}
+
+const mobyDick = async (): Promise<Text | undefined> => {
+  const found = await findMobyDick();
+  return found === undefined ? undefined : { name: "moby-dick", ...found, prompt: "Call me Ishmael." };
+};
+
+const tinyShakespeare = async (surroundings: Surroundings): Promise<Text | { readonly problem: string }> => {
+  const found = await findTinyShakespeare(surroundings);
+  if ("problem" in found) return found;
+  const text = decodeText(found.bytes, found.source);
+  return { name: "tiny-shakespeare", source: found.source, text, prompt: "ROMEO:" };
+};
+
+const defaultText = async (surroundings: Surroundings): Promise<Text> => {
+  const shakespeare = await tinyShakespeare(surroundings);
+  if (!("problem" in shakespeare)) return shakespeare;
+  const instead = await mobyDick();
+  if (instead === undefined) throw tinyShakespeareError(shakespeare.problem);
+  const notice = `tiny-shakespeare could not be fetched (${shakespeare.problem}); using moby-dick instead`;
+  return { ...instead, notice };
+};
+
+const findText = async (nameOrPath: string, surroundings: Surroundings): Promise<Text> => {
+  switch (nameOrPath) {
+    case "default":
+      return defaultText(surroundings);
+    case "tiny-shakespeare": {
+      const found = await tinyShakespeare(surroundings);
+      if ("problem" in found) throw tinyShakespeareError(found.problem);
+      return found;
+    }
+    case "moby-dick": {
+      const found = await mobyDick();
+      if (found === undefined) throw mobyDickError();
+      return found;
+    }
+    default: {
+      const { text, ...rest } = await readText(nameOrPath);
+      return { name: basename(resolve(nameOrPath)), source: nameOrPath, text, prompt: firstWord(text), ...rest };
+    }
+  }
+};
+
+export interface CorpusOptions {
+  /** A file or folder to validate on; the corpus itself is then all for training. */
+  readonly valData?: string | undefined;
+  /** Share of the corpus that is held out where there is no `valData`: in (0, 1), default 0.1. */
+  readonly valFraction?: number | undefined;
+  /** The process's own unless given. */
+  readonly surroundings?: Surroundings;
+}
+
+/** A corpus from disk, with a hash by which a resumed run knows its text again. */
+export interface LoadedCorpus extends Corpus {
+  /** SHA-256 of both splits' text in UTF-8, hexadecimal: changes when the text or the place of the split does. */
+  readonly sha256: string;
+}
+
+const hashOf = ({ train, val }: TextSplit): string =>
+  createHash("sha256").update(train).update("\0").update(val).digest("hex");
+
+/**
+ * The corpus called `nameOrPath`: "tiny-shakespeare", "moby-dick", "default" (the first where it can be had, else the
+ * second with a `notice`), else a file, else a folder of files. Uses the network for Tiny Shakespeare only.
+ * @throws DataError when it cannot be had or is no text; ConfigError for a fraction outside (0, 1).
+ */
+export const loadCorpus = async (nameOrPath = "default", options: CorpusOptions = {}): Promise<LoadedCorpus> => {
+  const { valData, valFraction, surroundings = { env: process.env, fetch: globalThis.fetch } } = options;
+  if (nameOrPath === "") throw new DataError({ where: "data", must: "a name or a path must be given", got: '""' });
+  const { text, notice, ...about } = await findText(nameOrPath, surroundings);
+  const held = valData === undefined ? undefined : await readText(valData);
+  const split = held === undefined ? splitText(text, valFraction) : { train: text, val: held.text };
+  const notices = [notice, held?.notice].filter((line) => line !== undefined);
+  return {
+    ...about,
+    ...split,
+    sha256: hashOf(split),
+    ...(notices.length === 0 ? {} : { notice: notices.join("; ") }),
+  };
+};

@@ -1,0 +1,101 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, isAbsolute, join } from "node:path";
+import { DataError } from "../core/errors.ts";
+
+/** Where things outside of the program are; tests put their own in. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly fetch: typeof globalThis.fetch;
+}
+
+const fileName = "tiny-shakespeare.txt";
+const address = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt";
+const sha256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed";
+const timeoutMs = 10_000;
+
+const isGenuine = (bytes: Uint8Array): boolean => createHash("sha256").update(bytes).digest("hex") === sha256;
+
+const readIfThere = async (path: string): Promise<Uint8Array | undefined> => {
+  try {
+    return await readFile(path);
+  } catch {
+    return undefined;
+  }
+};
+
+/** The user's cache: `$XDG_CACHE_HOME/foretoken`, else `~/.cache/foretoken` (XDG Base Directory Specification). */
+const cachePath = ({ XDG_CACHE_HOME: base }: Surroundings["env"]): string =>
+  join(base !== undefined && isAbsolute(base) ? base : join(homedir(), ".cache"), "foretoken", fileName);
+
+/** Keeps `bytes` for the next time. A cache that cannot be written costs only another download. */
+const keep = async (path: string, bytes: Uint8Array): Promise<void> => {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  } catch {
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
+};
+
+const reason = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
+  // Node's fetch says only "fetch failed"; what failed is in the cause.
+  return error.cause instanceof Error ? reason(error.cause) : error.message;
+};
+
+const download = async (fetch: Surroundings["fetch"]): Promise<Uint8Array | string> => {
+  try {
+    const response = await fetch(address, { signal: AbortSignal.timeout(timeoutMs) });
+    if (!response.ok) return `HTTP status ${response.status}`;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return isGenuine(bytes) ? bytes : `another text than the known one (sha256 ${sha256.slice(0, 12)}…)`;
+  } catch (error) {
+    return reason(error);
+  }
+};
+
+/** The bytes of the text and where they came from, or why it cannot be had. */
+export type Found = { readonly bytes: Uint8Array; readonly source: string } | { readonly problem: string };
+
+/**
+ * Tiny Shakespeare (A. Karpathy, char-rnn): from the folder `FORETOKEN_CORPORA`, else from the user's cache, else from
+ * its public home, and then kept in the cache. Whatever the way, it is the text with the known SHA-256.
+ * @throws DataError when `FORETOKEN_CORPORA` holds another text under this name.
+ */
+export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise<Found> => {
+  const folder = env.FORETOKEN_CORPORA;
+  if (folder !== undefined && folder !== "") {
+    const path = join(folder, fileName);
+    const bytes = await readIfThere(path);
+    if (bytes !== undefined && isGenuine(bytes)) return { bytes, source: path };
+    if (bytes !== undefined) {
+      throw new DataError({
+        where: path,
+        must: `the file in FORETOKEN_CORPORA must be Tiny Shakespeare, sha256 ${sha256}`,
+        got: "another text",
+        hint: "removing it, or --data with its path to train on what is there",
+      });
+    }
+  }
+  const cached = cachePath(env);
+  const kept = await readIfThere(cached);
+  if (kept !== undefined && isGenuine(kept)) return { bytes: kept, source: cached };
+  const fetched = await download(fetch);
+  if (typeof fetched === "string") return { problem: fetched };
+  await keep(cached, fetched);
+  return { bytes: fetched, source: address };
+};
+
+/** The error for a user who asked for this text and cannot have it. */
+export const tinyShakespeareError = (problem: string): DataError =>
+  new DataError({
+    where: "tiny-shakespeare",
+    must: `the text must be at hand or to be had from ${address}`,
+    got: problem,
+    hint: `a network, a folder with ${fileName} in the variable FORETOKEN_CORPORA, or --data with a text of your own`,
+  });

@@ -1,0 +1,100 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigError } from "#foretoken/core/errors.js";
+import { countCharacters, firstWord, splitText } from "#foretoken/data/corpus.js";
+import { decodeText, firstInvalidByte } from "#foretoken/data/utf8.js";
+
+const text = fc.string({ unit: "binary", maxLength: 200 });
+const bytesOf = (...parts: (string | number[])[]): Uint8Array =>
+  Uint8Array.from(parts.flatMap((part) => (typeof part === "string" ? [...new TextEncoder().encode(part)] : part)));
+
+describe("splitText", () => {
+  it("cuts between characters, at floor((1 − valFraction)·n)", () => {
+    fc.assert(
+      fc.property(text, fc.double({ min: 0.01, max: 0.99, noNaN: true }), (whole, valFraction) => {
+        const { train, val } = splitText(whole, valFraction);
+        expect(train + val).toBe(whole);
+        expect([...train].length).toBe(Math.floor((1 - valFraction) * [...whole].length));
+        expect(countCharacters(whole)).toBe([...whole].length);
+      }),
+    );
+  });
+
+  it("holds out 111,540 of 1,115,394 characters by default: 111,539 predictions", () => {
+    const { train, val } = splitText("a".repeat(1_115_394));
+    expect([train.length, val.length]).toEqual([1_003_854, 111_540]);
+  });
+
+  it.each([0, 1, -0.1, 1.5, Number.NaN])("refuses to hold out %s", (valFraction) => {
+    expect(() => splitText("abc", valFraction)).toThrow(ConfigError);
+    expect(() => splitText("abc", valFraction)).toThrow(`got ${valFraction}; try 0.1`);
+  });
+});
+
+describe("firstWord", () => {
+  it.each([
+    ["  \nHello, world", "Hello,"],
+    ["\n \n", "\n"],
+    ["😀".repeat(30), "😀".repeat(24)],
+    ["", ""],
+  ])("of %j is %j", (whole, word) => {
+    expect(firstWord(whole)).toBe(word);
+  });
+});
+
+describe("decodeText", () => {
+  it("reads any text, with \\r\\n as \\n", () => {
+    fc.assert(
+      fc.property(text, (sample) => {
+        fc.pre(sample !== "" && !sample.includes("\0") && !sample.startsWith("\ufeff"));
+        expect(decodeText(bytesOf(sample), "f")).toBe(sample.replaceAll("\r\n", "\n"));
+        expect(decodeText(bytesOf([0xef, 0xbb, 0xbf], sample), "f")).toBe(sample.replaceAll("\r\n", "\n"));
+      }),
+    );
+    expect(decodeText(bytesOf("a\r\nb\rc\n"), "f")).toBe("a\nb\rc\n");
+  });
+
+  it("finds a wrong byte exactly where the platform's decoder does", () => {
+    const bytes = fc.uint8Array({ maxLength: 12 });
+    // Leads and continuations are rare among all bytes: draw from them more often.
+    const tricky = fc.array(
+      fc.constantFrom(
+        0x41,
+        0x80,
+        0xbf,
+        0xc0,
+        0xc1,
+        0xc2,
+        0xdf,
+        0xe0,
+        0xa0,
+        0x9f,
+        0xed,
+        0xef,
+        0xf0,
+        0x90,
+        0x8f,
+        0xf4,
+        0xf5,
+        0xff,
+      ),
+      { maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(fc.oneof(bytes, tricky), (sample) => {
+        const data = Uint8Array.from(sample);
+        const decoded = (part: Uint8Array): string | undefined => {
+          try {
+            return new TextDecoder("utf-8", { fatal: true }).decode(part);
+          } catch {
+            return undefined;
+          }
+        };
+        const at = firstInvalidByte(data);
+        expect(at === -1).toBe(decoded(data) !== undefined);
+        if (at !== -1) expect(decoded(data.subarray(0, at))).toBeDefined();
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
