@@ -30,7 +30,8 @@ const maxHeaderBytes = 100_000_000;
 const lengthBytes = 8;
 const metadataKey = "__metadata__";
 
-const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : a > b ? 1 : 0);
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
+  a < b ? -1 : a > b ? 1 : 0;
 
 const product = (shape: readonly number[]): number => shape.reduce((size, extent) => size * extent, 1);
 
@@ -103,7 +104,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-const isStoredDType = (value: unknown): value is StoredDType => typeof value === "string" && Object.hasOwn(bytesPerValue, value);
+const isStoredDType = (value: unknown): value is StoredDType =>
+  typeof value === "string" && Object.hasOwn(bytesPerValue, value);
 
 /** A value for an error line. A forged header can hold anything: at any length, nested too deep to print. */
 const show = (value: unknown): string => {
@@ -131,7 +133,9 @@ const readHeader = (bytes: Uint8Array, where: string): { entries: [string, unkno
   }
   let header: unknown;
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(lengthBytes, dataStart));
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
+      bytes.subarray(lengthBytes, dataStart),
+    );
     header = JSON.parse(text);
     const duplicate = findDuplicateKey(text);
     if (duplicate !== undefined) fail("every name in the header must be unique", `${show(duplicate)} twice`);
@@ -158,11 +162,15 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTens
   }
   const [begin, end] = offsets as [number, number];
   if (begin > end) fail("data_offsets must not run backwards", offsets);
-  if (end > dataBytes) fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file cut off?)`, offsets);
+  if (end > dataBytes)
+    fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file cut off?)`, offsets);
   // A partial product past 2^53 can only be made to fit again by an extent of 0, and then the true size is 0.
   const size = shape.includes(0) ? 0 : product(shape);
   if (size * bytesPerValue[dtype] !== end - begin) {
-    fail(`shape × ${bytesPerValue[dtype]} bytes must be the length of the data`, `${show(shape)} for ${end - begin} bytes`);
+    fail(
+      `shape × ${bytesPerValue[dtype]} bytes must be the length of the data`,
+      `${show(shape)} for ${end - begin} bytes`,
+    );
   }
   return { dtype, shape, begin, end };
 };

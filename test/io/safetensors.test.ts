@@ -21,7 +21,10 @@ const entry = (shape: unknown, offsets: unknown, dtype: unknown = "F32"): object
 });
 
 const tensors = fc
-  .uniqueArray(fc.string({ unit: "binary" }).filter((name) => name !== "__metadata__"), { maxLength: 5 })
+  .uniqueArray(
+    fc.string({ unit: "binary" }).filter((name) => name !== "__metadata__"),
+    { maxLength: 5 },
+  )
   .chain((names) =>
     fc.tuple(
       ...names.map((name) =>
@@ -110,18 +113,38 @@ describe("safetensors", () => {
     ["no shape", forge(JSON.stringify({ w: entry(undefined, [0, 4]) }), 4), /shape must be a list/],
     ["a negative extent", forge(JSON.stringify({ w: entry([-1], [0, 4]) }), 4), /shape must be a list.*got \[-1\]/],
     ["a fractional extent", forge(JSON.stringify({ w: entry([0.5], [0, 2]) }), 2), /shape must be a list/],
-    ["an endless extent", forge('{"w":{"dtype":"F32","shape":[1e999],"data_offsets":[0,4]}}', 4), /shape must be a list/],
+    [
+      "an endless extent",
+      forge('{"w":{"dtype":"F32","shape":[1e999],"data_offsets":[0,4]}}', 4),
+      /shape must be a list/,
+    ],
     ["a product past 2^64", forge(JSON.stringify({ w: entry([2 ** 33, 2 ** 33], [0, 4]) }), 4), /shape × 4 bytes/],
-    ["a product past 2^1024", forge(JSON.stringify({ w: entry(Array(40).fill(2 ** 52), [0, 4]) }), 4), /shape × 4 bytes/],
+    [
+      "a product past 2^1024",
+      forge(JSON.stringify({ w: entry(Array(40).fill(2 ** 52), [0, 4]) }), 4),
+      /shape × 4 bytes/,
+    ],
     ["no offsets", forge(JSON.stringify({ w: entry([1], undefined) }), 4), /data_offsets must be two/],
     ["one offset", forge(JSON.stringify({ w: entry([1], [0]) }), 4), /data_offsets must be two/],
     ["a negative offset", forge(JSON.stringify({ w: entry([1], [-4, 0]) }), 4), /data_offsets must be two/],
     ["a fractional offset", forge(JSON.stringify({ w: entry([1], [0.5, 4.5]) }), 8), /data_offsets must be two/],
     ["backward offsets", forge(JSON.stringify({ w: entry([1], [4, 0]) }), 4), /must not run backwards/],
     ["offsets past the end", forge(JSON.stringify({ w: entry([2], [0, 8]) }), 4), /tensor "w": .* 4 bytes of data/],
-    ["a shape of another size", forge(JSON.stringify({ w: entry([2], [0, 4]) }), 4), /shape × 4 bytes must be the length/],
-    ["an overlap", forge(JSON.stringify({ a: entry([2], [0, 8]), b: entry([1], [4, 8]) }), 8), /"b": .*a start at 4 where 8/],
-    ["a gap", forge(JSON.stringify({ a: entry([1], [0, 4]), b: entry([1], [8, 12]) }), 12), /"b": .*a start at 8 where 4/],
+    [
+      "a shape of another size",
+      forge(JSON.stringify({ w: entry([2], [0, 4]) }), 4),
+      /shape × 4 bytes must be the length/,
+    ],
+    [
+      "an overlap",
+      forge(JSON.stringify({ a: entry([2], [0, 8]), b: entry([1], [4, 8]) }), 8),
+      /"b": .*a start at 4 where 8/,
+    ],
+    [
+      "a gap",
+      forge(JSON.stringify({ a: entry([1], [0, 4]), b: entry([1], [8, 12]) }), 12),
+      /"b": .*a start at 8 where 4/,
+    ],
     ["bytes left over", forge(JSON.stringify({ w: entry([1], [0, 4]) }), 5), /after 4 bytes; got 5 bytes/],
     ["a tensor twice", forge('{"w":{},"w":{}}'), /unique; got "w" twice/],
     ["an escaped name twice", forge('{"w":{},"\\u0077":{}}'), /unique; got "w" twice/],
@@ -158,7 +181,10 @@ describe("safetensors", () => {
       { format: "pt" },
     );
     // Mostly the header, where every byte means something.
-    const change = fc.record({ at: fc.nat(whole.length - 1), to: fc.oneof(fc.nat(255), fc.constantFrom(...'0129-.e{}[]":,')) });
+    const change = fc.record({
+      at: fc.nat(whole.length - 1),
+      to: fc.oneof(fc.nat(255), fc.constantFrom(...'0129-.e{}[]":,')),
+    });
     fc.assert(
       fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
         const bytes = whole.slice();

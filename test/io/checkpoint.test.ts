@@ -1,0 +1,178 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, rename, rm, truncate, unlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CheckpointError } from "#foretoken/core/errors.js";
+import { readCheckpoint, recoverCheckpoint, writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
+import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
+
+let folder = "";
+let checkpoint = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "foretoken-checkpoint-"));
+  checkpoint = join(folder, "runs", "last");
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const siblings = (): Promise<string[]> => readdir(join(checkpoint, ".."));
+
+const messageOf = async (work: Promise<unknown>): Promise<string> => {
+  const error = await work.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  expect(error).toBeInstanceOf(CheckpointError);
+  return (error as CheckpointError).message;
+};
+
+describe("a checkpoint", () => {
+  it("holds exactly the files of its last writing", async () => {
+    await writeCheckpoint(checkpoint, {
+      "config.json": "{}",
+      "model.bin": [Uint8Array.of(1, 2), Uint8Array.of(3)],
+      empty: "",
+    });
+    const read = await readCheckpoint(checkpoint, ["model.bin", "config.json", "empty"]);
+    expect([...read["model.bin"]]).toEqual([1, 2, 3]);
+    expect(text(read["config.json"])).toBe("{}");
+    expect(read.empty.length).toBe(0);
+    await writeCheckpoint(checkpoint, { "config.json": "{1}" });
+    expect(await readdir(checkpoint)).toEqual(["config.json"]);
+    expect(await siblings()).toEqual(["last"]);
+  });
+
+  it("that is missing, or misses a file, is refused by name", async () => {
+    expect(await messageOf(readCheckpoint(checkpoint, ["config.json"]))).toContain(
+      `${checkpoint}: the path must be a checkpoint's folder; got no such folder; try `,
+    );
+    await writeCheckpoint(checkpoint, { "config.json": "{}" });
+    expect(await messageOf(readCheckpoint(join(checkpoint, "config.json"), ["config.json"]))).toContain(
+      "no such folder",
+    );
+    expect(await messageOf(readCheckpoint(checkpoint, ["config.json", "model.safetensors"]))).toBe(
+      `${join(checkpoint, "model.safetensors")}: a checkpoint must have model.safetensors; got no such file; try a complete copy of the folder`,
+    );
+    await mkdir(join(checkpoint, "tokenizer.json"));
+    expect(await messageOf(readCheckpoint(checkpoint, ["tokenizer.json"]))).toMatch(
+      /tokenizer\.json: the file must be readable/,
+    );
+  });
+
+  it("with a truncated model is refused by the reader of the model", async () => {
+    const model = writeSafetensors([{ name: "w", shape: [4], data: new Float32Array(4) }]);
+    await writeCheckpoint(checkpoint, { "model.safetensors": model });
+    const path = join(checkpoint, "model.safetensors");
+    await truncate(path, model.length - 1);
+    const bytes = (await readCheckpoint(checkpoint, ["model.safetensors"]))["model.safetensors"];
+    expect(() => readSafetensors(bytes, path)).toThrow(CheckpointError);
+    expect(() => readSafetensors(bytes, path)).toThrow(
+      `${path}: tensor "w": data_offsets must lie within the 15 bytes`,
+    );
+  });
+
+  it("that cannot be written leaves what was there, and nothing else", async () => {
+    await writeCheckpoint(checkpoint, { a: "old" });
+    const unwritable = {
+      [Symbol.iterator]: () => {
+        throw new Error("the disk is full");
+      },
+    } as unknown as Uint8Array[];
+    expect(await messageOf(writeCheckpoint(checkpoint, { a: "new", b: unwritable }))).toContain("got the disk is full");
+    expect(text((await readCheckpoint(checkpoint, ["a"])).a)).toBe("old");
+    expect(await siblings()).toEqual(["last"]);
+
+    const file = join(folder, "file");
+    await writeFile(file, "mine");
+    expect(await messageOf(writeCheckpoint(file, { a: "new" }))).toContain(`${file}: the checkpoint must be writable`);
+    expect(await messageOf(writeCheckpoint(join(file, "below"), { a: "new" }))).toContain("must be writable");
+    expect((await readdir(folder)).sort()).toEqual(["file", "runs"]);
+  });
+
+  it.each(["../a", "a/b", "", ".", ".."])("takes no file called %j", async (name) => {
+    expect(await messageOf(writeCheckpoint(checkpoint, { [name]: "x" }))).toContain("must be plain names");
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("clears what a killed writer left of it, and nothing of its neighbours", async () => {
+    const parent = join(checkpoint, "..");
+    const leftovers = [".tmp-0123456789ab-last", ".old-last"];
+    const others = [".tmp-0123456789ab-last-2", ".tmp-x-last", "other"];
+    for (const name of [...leftovers, ...others]) await mkdir(join(parent, name), { recursive: true });
+    await writeCheckpoint(checkpoint, { a: "1" });
+    expect((await siblings()).sort()).toEqual([...others, "last"].sort());
+  });
+
+  it("is read, and found again, between the two renames of its replacement", async () => {
+    await writeCheckpoint(checkpoint, { a: "old" });
+    await rename(checkpoint, join(checkpoint, "..", ".old-last"));
+    expect(text((await readCheckpoint(checkpoint, ["a"])).a)).toBe("old");
+    expect(await siblings()).toEqual([".old-last"]);
+    await recoverCheckpoint(checkpoint);
+    expect(await siblings()).toEqual(["last"]);
+    await unlink(join(checkpoint, "a"));
+    await recoverCheckpoint(join(folder, "no-parent", "last"));
+  });
+});
+
+describe("killing the writer", () => {
+  const writer = fileURLToPath(new URL("checkpoint-writer.mjs", import.meta.url));
+  const start = (...args: (string | number)[]) =>
+    spawn(process.execPath, [writer, checkpoint, ...args.map(String)], { stdio: ["ignore", "pipe", "inherit"] });
+
+  /** The version that all files agree on. */
+  const version = async (): Promise<number> => {
+    const read = await readCheckpoint(checkpoint, ["a.txt", "b.bin", "c.json"]);
+    const versions = Object.values(read).map((bytes) => {
+      expect(bytes.length).toBe(32_000);
+      return new Set(text(bytes).match(/.{8}/g));
+    });
+    expect(versions[1]).toEqual(versions[0]);
+    expect(versions[2]).toEqual(versions[0]);
+    expect(versions[0]?.size).toBe(1);
+    return Number([...(versions[0] ?? [])][0]);
+  };
+
+  it("before any of its operations leaves the old checkpoint or the new one", async () => {
+    await once(start(0, 0), "exit");
+    let current = await version();
+    expect(current).toBe(0);
+    const outcomes = new Set<string>();
+    for (let operation = 1; ; operation++) {
+      const [, signal] = (await once(start(operation, operation), "exit")) as [number | null, string | null];
+      const after = await version();
+      expect([current, operation]).toContain(after);
+      outcomes.add(after === current ? "old" : "new");
+      current = after;
+      if (signal === null) break;
+      expect(signal).toBe("SIGKILL");
+      expect(operation).toBeLessThan(60);
+    }
+    expect([...outcomes].sort()).toEqual(["new", "old"]);
+    expect(await siblings()).toEqual(["last"]);
+  }, 30_000);
+
+  it("at random moments leaves one whole checkpoint, while others read it", async () => {
+    let written = 0;
+    for (let kill = 0; kill < 8; kill++) {
+      const child = start(written + 1);
+      const exit = once(child, "exit");
+      // One or more versions are written and read, then the kill comes at whatever the writer is doing by then.
+      for await (const chunk of child.stdout) {
+        written = Math.max(written, ...String(chunk).trim().split("\n").map(Number));
+        const seen = await version();
+        expect(seen).toBeGreaterThanOrEqual(written);
+        if (written % 7 >= kill % 7) child.kill("SIGKILL");
+      }
+      await exit;
+      const left = await version();
+      expect(left).toBeGreaterThanOrEqual(written);
+      written = left;
+    }
+    await writeCheckpoint(checkpoint, { a: "done" });
+    expect(await siblings()).toEqual(["last"]);
+  }, 30_000);
+});
