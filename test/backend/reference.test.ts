@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { erfc } from "#foretoken/backend/reference/normal.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
-import { DataError, DTypeError, ShapeError } from "#foretoken/core/errors.js";
+import { ConfigError, DataError, DTypeError, ShapeError } from "#foretoken/core/errors.js";
 
 const view = (backend: Backend, values: number[], offset = 0) => {
   const storage = backend.alloc("float32", values.length);
@@ -81,10 +81,10 @@ describe("memory of the reference backend", () => {
     const freed = backend.alloc("float32", 2);
     backend.free(freed);
     for (const storage of [freed, other.alloc("float32", 2)]) {
-      expect(() => backend.write(storage, new Float32Array(2))).toThrow(/freed|another backend/);
-      expect(() => backend.free(storage)).toThrow(/freed|another backend/);
-      expect(() => backend.run("fill", { y: { storage, offset: 0 }, n: 2, value: 0 })).toThrow(/freed|another backend/);
-      await expect(backend.read(storage)).rejects.toThrow(/freed|another backend/);
+      expect(() => backend.write(storage, new Float32Array(2))).toThrow(ShapeError);
+      expect(() => backend.free(storage)).toThrow(ShapeError);
+      expect(() => backend.run("fill", { y: { storage, offset: 0 }, n: 2, value: 0 })).toThrow(ShapeError);
+      await expect(backend.read(storage)).rejects.toThrow(ShapeError);
     }
   });
 
@@ -122,11 +122,11 @@ describe("memory of the reference backend", () => {
     const y = view(backend, [1]);
     await backend.close();
     await backend.close();
-    expect(() => backend.alloc("float32", 1)).toThrow(/closed/);
-    expect(() => backend.free(y.storage)).toThrow(/closed/);
-    expect(() => backend.write(y.storage, new Float32Array(1))).toThrow(/closed/);
-    expect(() => backend.run("fill", { y, n: 1, value: 0 })).toThrow(/closed/);
-    await expect(backend.read(y.storage)).rejects.toThrow(/closed/);
+    expect(() => backend.alloc("float32", 1)).toThrow(ConfigError);
+    expect(() => backend.free(y.storage)).toThrow(ShapeError);
+    expect(() => backend.write(y.storage, new Float32Array(1))).toThrow(ShapeError);
+    expect(() => backend.run("fill", { y, n: 1, value: 0 })).toThrow(ShapeError);
+    await expect(backend.read(y.storage)).rejects.toThrow(ShapeError);
   });
 });
 

@@ -130,5 +130,5 @@ const invariants = (open: () => Promise<Backend>): void => {
 
 for (const candidate of candidates) {
   if (candidate.kind === "missing") test.skip(`${candidate.name}: ${candidate.reason}`);
-  else describe(candidate.name, () => invariants(candidate.open));
+  else describe(candidate.name, () => invariants(() => candidate.open(Math.max(...candidate.threads))));
 }

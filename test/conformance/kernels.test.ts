@@ -3,8 +3,11 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import type { KernelName } from "#foretoken/backend/kernels.js";
 import { kernelNames } from "#foretoken/backend/kernels.js";
 import { candidates } from "./candidates.ts";
-import { disagreement } from "./harness.ts";
+import { disagreement, resultBits } from "./harness.ts";
 import { samples } from "./samples/all.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+const timeout = 60_000;
 
 const disagreements = async <K extends KernelName>(backend: Backend, kernel: K): Promise<string[]> => {
   const found: string[] = [];
@@ -17,21 +20,43 @@ const disagreements = async <K extends KernelName>(backend: Backend, kernel: K):
   return found;
 };
 
+/** The samples whose bits differ between two backends. */
+const differences = async <K extends KernelName>(one: Backend, two: Backend, kernel: K): Promise<string[]> => {
+  const found: string[] = [];
+  for (const sample of samples[kernel]) {
+    const bits = await resultBits(one, kernel, sample);
+    const same = (await resultBits(two, kernel, sample)).every((bytes, i) => Buffer.compare(bytes, bits[i] as Uint8Array) === 0);
+    if (!same) found.push(`${kernel} (${sample.name})`);
+  }
+  return found;
+};
+
 for (const candidate of candidates) {
   if (candidate.kind === "missing") {
     test.skip(`${candidate.name}: ${candidate.reason}`);
     continue;
   }
   describe(candidate.name, () => {
-    let backend: Backend;
+    const backends: Backend[] = [];
     beforeAll(async () => {
-      backend = await candidate.open();
+      for (const threads of candidate.threads) backends.push(await candidate.open(threads));
     });
-    afterAll(() => backend.close());
+    afterAll(async () => {
+      for (const backend of backends) await backend.close();
+    });
 
-    test.for(kernelNames)("%s agrees with the reference in float64", { timeout: 60_000 }, async (kernel) => {
-      expect(await disagreements(backend, kernel)).toEqual([]);
-      expect(backend.bytesInUse()).toBe(0);
+    for (const [index, threads] of candidate.threads.entries()) {
+      test.for(kernelNames)(`%s agrees with the reference in float64 (threads: ${threads})`, { timeout }, async (kernel) => {
+        const backend = backends[index] as Backend;
+        expect(await disagreements(backend, kernel)).toEqual([]);
+        expect(backend.bytesInUse()).toBe(0);
+      });
+    }
+
+    if (candidate.threads.length < 2) return;
+    test.for(kernelNames)("%s gives the same bits for every number of threads", { timeout }, async (kernel) => {
+      const [one, ...others] = backends as [Backend, ...Backend[]];
+      for (const other of others) expect(await differences(one, other, kernel)).toEqual([]);
     });
   });
 }

@@ -1,8 +1,9 @@
 import { bytesPerElement, hostArray } from "../../core/dtype.ts";
 import type { DType, HostArray, RealDType } from "../../core/dtype.ts";
-import { DTypeError, ShapeError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors.ts";
 import type { Backend, Storage, View } from "../backend.ts";
-import { kernels } from "../kernels.ts";
+import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../check.ts";
+import type { StorageOwner } from "../check.ts";
 import type { KernelArgs, KernelName } from "../kernels.ts";
 import { adam } from "./adam.ts";
 import { attention } from "./attention.ts";
@@ -27,9 +28,6 @@ const hostKernels: HostKernels<KernelName> = {
   ...adam,
 };
 
-const dtypeOf = (data: HostArray): DType =>
-  data instanceof Float32Array ? "float32" : data instanceof Float64Array ? "float64" : "int32";
-
 const poison = (data: HostArray): HostArray => {
   if (data instanceof Int32Array) return data.fill(-(2 ** 31));
   return data.fill(Number.NaN);
@@ -52,38 +50,14 @@ export const openReference = async ({ real = "float32" }: ReferenceOptions = {})
   const spare = new Map<string, HostArray[]>();
   let bytes = 0;
   let closed = false;
+  const owner: StorageOwner = { name: "reference", real, owns: (storage) => live.has(storage) };
 
+  const dataOf = (storage: Storage): HostArray => live.get(storage) as HostArray;
   const sizeClass = (dtype: DType, length: number): string => `${dtype}:${length}`;
 
-  const checkOpen = (where: string): void => {
-    if (closed) throw new Error(`${where}: the reference backend is closed`);
-  };
-
-  const dataOf = (where: string, storage: Storage): HostArray => {
-    checkOpen(where);
-    const data = live.get(storage);
-    if (data === undefined) throw new Error(`${where}: the storage was freed or belongs to another backend`);
-    return data;
-  };
-
-  const checkRange = (where: string, storage: Storage, offset: number, length: number): void => {
-    const fits = Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 0;
-    if (fits && offset + length <= storage.length) return;
-    throw new ShapeError({
-      where,
-      must: `elements must lie in a storage of ${storage.length}`,
-      got: `${length} from ${offset}`,
-    });
-  };
-
   const alloc = (dtype: DType, length: number): Storage => {
-    checkOpen("alloc");
-    if (dtype !== real && dtype !== "int32") {
-      throw new DTypeError({ where: "alloc", must: `the type must be ${real} or int32 on this backend`, got: dtype });
-    }
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw new ShapeError({ where: "alloc", must: "length must be a whole number, at least 0", got: String(length) });
-    }
+    if (closed) throw new ConfigError({ where: "alloc", must: "the reference backend must be open", got: "a closed one" });
+    checkAlloc(owner, dtype, length);
     const storage: Storage = Object.freeze({ dtype, length });
     live.set(storage, poison(spare.get(sizeClass(dtype, length))?.pop() ?? hostArray(dtype, length)));
     bytes += length * bytesPerElement[dtype];
@@ -91,45 +65,32 @@ export const openReference = async ({ real = "float32" }: ReferenceOptions = {})
   };
 
   const free = (storage: Storage): void => {
-    const data = dataOf("free", storage);
+    checkOwned(owner, "free", storage);
     const { dtype, length } = storage;
+    const shelf = spare.get(sizeClass(dtype, length));
+    if (shelf === undefined) spare.set(sizeClass(dtype, length), [dataOf(storage)]);
+    else shelf.push(dataOf(storage));
     live.delete(storage);
     bytes -= length * bytesPerElement[dtype];
-    const shelf = spare.get(sizeClass(dtype, length));
-    if (shelf === undefined) spare.set(sizeClass(dtype, length), [data]);
-    else shelf.push(data);
   };
 
   const write = (storage: Storage, data: HostArray, offset = 0): void => {
-    const target = dataOf("write", storage);
-    if (dtypeOf(data) !== storage.dtype) {
-      throw new DTypeError({ where: "write", must: `the data must be ${storage.dtype}`, got: dtypeOf(data) });
-    }
-    checkRange("write", storage, offset, data.length);
-    target.set(data, offset);
+    checkWrite(owner, storage, data, offset);
+    dataOf(storage).set(data, offset);
   };
 
   const read = async (storage: Storage, offset = 0, length = storage.length - offset): Promise<HostArray> => {
-    const data = dataOf("read", storage);
-    checkRange("read", storage, offset, length);
-    return data.slice(offset, offset + length);
+    checkRange(owner, "read", storage, offset, length);
+    return dataOf(storage).slice(offset, offset + length);
   };
 
   const run = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void => {
-    checkOpen(kernel);
-    const given = args as Readonly<Record<string, View | number | null>>;
-    const lengths = (kernels[kernel].lengths as unknown as (sizes: typeof given) => Record<string, number>)(given);
-    const hostArgs: Record<string, HostArray | number | null> = {};
-    for (const [name, value] of Object.entries(given)) {
-      if (value === null || typeof value === "number") {
-        hostArgs[name] = value;
-        continue;
-      }
-      const where = `${kernel}: ${name}`;
-      const length = lengths[name] as number;
-      const data = dataOf(where, value.storage);
-      checkRange(where, value.storage, value.offset, length);
-      hostArgs[name] = data.subarray(value.offset, value.offset + length);
+    const lengths = checkCall(owner, kernel, args);
+    const given = args as Readonly<Record<string, unknown>>;
+    const hostArgs: Record<string, unknown> = { ...given };
+    for (const [name] of kernelPlans[kernel].buffers) {
+      const view = given[name] as View | null | undefined;
+      hostArgs[name] = view ? dataOf(view.storage).subarray(view.offset, view.offset + (lengths[name] as number)) : null;
     }
     hostKernels[kernel](hostArgs as unknown as HostArgs<K>);
   };
