@@ -27,7 +27,9 @@ FT_INLINE F32 geluTanh(F32 x) {
   return x * sigmoid(inner);
 }
 
-FT_INLINE F32 geluTanhSlope(F32 x) {
+FT_INLINE F32 geluTanhSlope(F32 given) {
+  // Past 16 the slope is 0 or 1 to the last digit; farther out innerSlope would overflow. In this order NaN stays NaN.
+  const F32 x = max(splat(-16.0f), min(splat(16.0f), given));
   const F32 square = x * x;
   const F32 inner = x * fma(square, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
   const F32 innerSlope = fma(square, splat(3 * kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
