@@ -18,15 +18,15 @@ export const modelConfigSchema = z
       .describe("how a token's place is told"),
     norm: z
       .discriminatedUnion("kind", [
-        z.strictObject({ kind: z.literal("layernorm"), eps: z.number().positive().describe("added to the variance") }),
+        z.strictObject({ kind: z.literal("layernorm"), eps: z.number().positive().default(1e-5).describe("added to the variance") }),
       ])
       .describe("normalisation before each branch"),
     mlp: z
       .discriminatedUnion("kind", [
         z.strictObject({
           kind: z.literal("gelu"),
-          approximate: z.enum(["none", "tanh"]).describe("exact with erf, or the tanh form"),
-          ratio: positiveInteger.describe("hidden width / nEmbd"),
+          approximate: z.enum(["none", "tanh"]).default("none").describe("exact with erf, or the tanh form"),
+          ratio: positiveInteger.default(4).describe("hidden width / nEmbd"),
         }),
       ])
       .describe("the position-wise branch"),

@@ -41,9 +41,7 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
           dropoutFactors(args, row, 0, visible, factors);
           sums.fill(0);
           for (let j = 0; j < visible; j++) {
-            const factor = factors[j] as number;
-            if (factor === 0) continue;
-            const weight = ((weights[j] as number) / total) * factor;
+            const weight = ((weights[j] as number) / total) * (factors[j] as number);
             const value = keyBase + j * keyStride;
             for (let c = 0; c < headDim; c++) sums[c] = (sums[c] as number) + weight * (v[value + c] as number);
           }
@@ -82,7 +80,7 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
             const sumsRow = j * headDim;
             const factor = factors[j] as number;
             const weight = Math.exp(scale * dot(q, query, k, key, headDim) - (logSumExp[row] as number));
-            const dWeight = factor === 0 ? 0 : factor * dot(dOut, outRow, v, key, headDim);
+            const dWeight = factor * dot(dOut, outRow, v, key, headDim);
             const dScore = scale * weight * (dWeight - delta);
             const kept = weight * factor;
             for (let c = 0; c < headDim; c++) {

@@ -46,11 +46,7 @@ export const dropout: HostKernels<"dropout"> = {
     for (let first = 0; first < n; first += chunk) {
       const length = Math.min(chunk, n - first);
       dropoutFactors(key, 0, first, length, factors);
-      for (let i = 0; i < length; i++) {
-        const factor = factors[i] as number;
-        // A dropped element is 0 whatever it was, infinity and NaN included.
-        y[first + i] = factor === 0 ? 0 : (x[first + i] as number) * factor;
-      }
+      for (let i = 0; i < length; i++) y[first + i] = (x[first + i] as number) * (factors[i] as number);
     }
   },
 };

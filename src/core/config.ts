@@ -1,0 +1,74 @@
+import type { z } from "zod";
+import { ConfigError } from "./errors.ts";
+import { nearest } from "./nearest.ts";
+import { knownKeys, knownKinds } from "./schema-fields.ts";
+
+/** Follows `path` into a plain value. */
+const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>(
+    (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
+    value,
+  );
+
+const show = (value: unknown): string =>
+  value === undefined ? "nothing" : typeof value === "number" ? String(value) : JSON.stringify(value);
+
+const typeNames: Readonly<Record<string, string>> = {
+  int: "a whole number",
+  number: "a number",
+  string: "a text",
+  boolean: "true or false",
+  object: "an object",
+  array: "a list",
+};
+
+const requirement = (issue: z.core.$ZodIssue): string => {
+  switch (issue.code) {
+    case "too_small":
+      return `must be ${issue.inclusive === false ? "above" : "at least"} ${issue.minimum}`;
+    case "too_big":
+      return `must be ${issue.inclusive === false ? "below" : "at most"} ${issue.maximum}`;
+    case "invalid_type":
+      return `must be ${typeNames[issue.expected] ?? issue.expected}`;
+    case "invalid_value":
+      return `must be ${issue.values.map(String).join(" or ")}`;
+    default:
+      return issue.message;
+  }
+};
+
+/**
+ * Checks `value` against a schema. The first fault becomes one line that names the field, what must hold and what
+ * came; an unknown key, the nearest known one.
+ * @throws ConfigError
+ */
+export const parseConfig = <Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  where: string,
+): z.output<Schema> => {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  const field = [where, ...issue.path].map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    const unknown = String(issue.keys[0]);
+    const known = knownKeys(schema, issue.path);
+    const suggestion = nearest(unknown, known);
+    throw new ConfigError({
+      where: field,
+      must: "every key must be a known one",
+      got: JSON.stringify(unknown),
+      ...(suggestion === undefined ? {} : { hint: suggestion === unknown ? "it with another kind" : suggestion }),
+    });
+  }
+  if (issue.code === "custom") throw new ConfigError({ where: field, must: issue.message });
+  if (issue.code === "invalid_union" && issue.errors.length === 0) {
+    throw new ConfigError({
+      where: field,
+      must: `must be ${knownKinds(schema, issue.path).join(" or ")}`,
+      got: show(valueAt(value, issue.path)),
+    });
+  }
+  throw new ConfigError({ where: field, must: requirement(issue), got: show(valueAt(value, issue.path)) });
+};

@@ -1,0 +1,76 @@
+import { z } from "zod";
+
+/** The part of JSON Schema that config schemas use. */
+interface JsonSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+}
+
+/** One value that can be set, as a flag or in a form. */
+export interface ConfigField {
+  /** As ["model", "norm", "eps"]. */
+  readonly path: readonly string[];
+  readonly type: "number" | "boolean" | "string";
+  readonly description: string;
+  /** The allowed strings, where they are listed. */
+  readonly choices?: readonly string[];
+}
+
+const jsonSchema = (schema: z.ZodType): JsonSchema => z.toJSONSchema(schema) as JsonSchema;
+
+const alternatives = (node: JsonSchema): readonly JsonSchema[] => node.oneOf ?? node.anyOf ?? [node];
+
+const mergeChoices = (a: ConfigField, b: ConfigField): ConfigField =>
+  a.choices === undefined || b.choices === undefined
+    ? a
+    : { ...a, choices: [...new Set([...a.choices, ...b.choices])] };
+
+/** Every settable value of an object schema, unions flattened, in order: from here come the flags and their help. */
+export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
+  const fields = new Map<string, ConfigField>();
+  const visit = (node: JsonSchema, path: readonly string[], outer: string): void => {
+    const description = node.description ?? outer;
+    for (const alternative of alternatives(node)) {
+      if (alternative.properties !== undefined) {
+        for (const [key, child] of Object.entries(alternative.properties)) visit(child, [...path, key], description);
+        continue;
+      }
+      const listed = alternative.const === undefined ? alternative.enum : [alternative.const];
+      const field: ConfigField = {
+        path,
+        type: alternative.type === "boolean" ? "boolean" : alternative.type === "string" ? "string" : "number",
+        description,
+        ...(listed === undefined ? {} : { choices: listed.map(String) }),
+      };
+      const key = path.join(".");
+      const earlier = fields.get(key);
+      fields.set(key, earlier === undefined ? field : mergeChoices(earlier, field));
+    }
+  };
+  visit(jsonSchema(schema), [], "");
+  return [...fields.values()];
+};
+
+/** The JSON schemas of what lies at `path`: several where a union is on the way. */
+const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] =>
+  path.reduce<readonly JsonSchema[]>(
+    (nodes, key) => nodes.flatMap((node) => node.properties?.[String(key)] ?? []).flatMap(alternatives),
+    alternatives(jsonSchema(schema)),
+  );
+
+/** Keys that an object at `path` may have. */
+export const knownKeys = (schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] => [
+  ...new Set(schemasAt(schema, path).flatMap((node) => Object.keys(node.properties ?? {}))),
+];
+
+/** Values of the discriminator at `path` (its last part names it). */
+export const knownKinds = (schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] =>
+  schemasAt(schema, path.slice(0, -1)).flatMap((node) => {
+    const kind = node.properties?.[String(path.at(-1))]?.const;
+    return kind === undefined ? [] : [String(kind)];
+  });

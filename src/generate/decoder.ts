@@ -1,0 +1,52 @@
+import { inferenceContext, withContext } from "../autograd/context.ts";
+import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
+import type { Storage } from "../backend/backend.ts";
+import { type Model, uploadIds } from "../models/model.ts";
+import { logitsOf, transformer } from "../models/transformer.ts";
+
+/**
+ * The logits that follow a growing sequence. Within the context length keys and values of earlier positions are kept
+ * (the KV cache), so each new token costs one row; past it the last contextLength tokens are computed afresh, since
+ * every position has moved. Either way the bits are those of a full forward pass over the same window.
+ */
+export interface Decoder {
+  /** Logits [V] after `ids`, of which the first ones must be those of the call before. */
+  next(ids: readonly number[]): Promise<Float32Array>;
+  close(): void;
+}
+
+const lastRow = (hidden: Tensor): Tensor => {
+  const [, time, channels] = hidden.shape as readonly [number, number, number];
+  return slice(hidden, (time - 1) * channels, [1, channels]);
+};
+
+/** `cache` false computes every step from the start (to compare with). */
+export const createDecoder = (model: Model, cache = true): Decoder => {
+  const { backend, config, parameters } = model;
+  const { contextLength, nEmbd, nLayer } = config;
+  const width = 2 * nEmbd;
+  const storages: readonly Storage[] = cache
+    ? Array.from({ length: nLayer }, () => backend.alloc(model.arena.storage.dtype, contextLength * width))
+    : [];
+  const layers = storages.map((storage) => ({
+    keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
+  }));
+  let cachedLength = 0;
+
+  return {
+    next: (ids) =>
+      withContext(inferenceContext(backend), async (context) => {
+        const fits = cache && ids.length <= contextLength;
+        const fresh = Int32Array.from(fits ? ids.slice(cachedLength) : ids.slice(-contextLength));
+        const input = uploadIds(context, model, fresh, 1, fresh.length);
+        const cached = fits ? { layers, length: cachedLength } : null;
+        const hidden = transformer(context, config, parameters, input, cached); // [1, T, C]
+        if (fits) cachedLength = ids.length;
+        const logits = await readTensor(backend, logitsOf(context, parameters, lastRow(hidden))); // [1, V]
+        return Float32Array.from(logits);
+      }),
+    close() {
+      for (const storage of storages) backend.free(storage);
+    },
+  };
+};

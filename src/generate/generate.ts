@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { parseConfig } from "../core/config.ts";
+import { ConfigError } from "../core/errors.ts";
+import { randomKey, randomStream } from "../core/random.ts";
+import { generationDefaults } from "../pretrained/generation-config.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import { textStream } from "../tokenizer/tokenizer.ts";
+import { createDecoder } from "./decoder.ts";
+
+import { type Sampling, samplingSchema, sampleToken } from "./sampler.ts";
+import { stopWatch } from "./stop-strings.ts";
+
+const generateSchema = samplingSchema.extend({
+  maxNewTokens: z.int().positive().describe("tokens to write after the prompt"),
+  seed: z.int().min(0).describe("same seed, same text"),
+  stop: z.array(z.string().min(1)).describe("end before any of these strings"),
+});
+
+/** The settings in use where a caller names none. */
+export const generateDefaults = {
+  ...generationDefaults,
+  topP: 1,
+  minP: 0,
+  seed: 1,
+  stop: [] as readonly string[],
+};
+
+export interface GenerateOptions extends Partial<Sampling> {
+  readonly prompt: string;
+  readonly maxNewTokens?: number;
+  readonly seed?: number;
+  /** Generation ends before the first of these; it is not part of the text. */
+  readonly stop?: readonly string[];
+  /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. */
+  readonly cache?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export type FinishReason = "length" | "stop" | "aborted";
+
+export interface TokenEvent {
+  readonly v: 1;
+  readonly type: "token";
+  /** 0 for the first token after the prompt. */
+  readonly index: number;
+  readonly id: number;
+  /** Text that may now be shown: empty while it might be the beginning of a stop string. */
+  readonly text: string;
+}
+
+export interface GenerateDoneEvent {
+  readonly v: 1;
+  readonly type: "done";
+  readonly finishReason: FinishReason;
+  /** All text after the prompt. */
+  readonly text: string;
+  readonly promptTokens: number;
+  readonly newTokens: number;
+}
+
+export type GenerateEvent = TokenEvent | GenerateDoneEvent;
+
+/**
+ * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
+ * contextLength tokens. Yields each token as it is drawn, then `done`.
+ *
+ * @throws ConfigError for a setting out of range or an empty prompt, DataError for a character the tokenizer lacks.
+ */
+export async function* generate(
+  lm: LanguageModel,
+  options: GenerateOptions,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  const { prompt, cache = true, signal, ...given } = options;
+  const settings = parseConfig(generateSchema, { ...generateDefaults, ...given }, "generate");
+  const ids = Array.from(lm.tokenizer.encode(prompt));
+  if (ids.length === 0) {
+    throw new ConfigError({
+      where: "generate",
+      must: "the prompt must have at least one token to continue from",
+      got: "an empty one",
+      hint: '"\\n"',
+    });
+  }
+  const promptTokens = ids.length;
+  const random = randomStream(randomKey(settings.seed, "sampling"));
+  const stream = textStream(lm.tokenizer);
+  const watch = stopWatch(settings.stop);
+  const decoder = createDecoder(lm.model, cache);
+  let text = "";
+  let finishReason: FinishReason = "length";
+  try {
+    for (let index = 0; index < settings.maxNewTokens; index++) {
+      if (signal?.aborted === true) {
+        finishReason = "aborted";
+        break;
+      }
+      const id = sampleToken(await decoder.next(ids), settings, random);
+      ids.push(id);
+      const shown = watch.push(stream.push(id));
+      text += shown.text;
+      yield { v: 1, type: "token", index, id, text: shown.text };
+      if (shown.stopped) {
+        finishReason = "stop";
+        break;
+      }
+    }
+  } finally {
+    decoder.close();
+  }
+  const rest = finishReason === "stop" ? "" : watch.push(stream.end()).text + watch.end();
+  text += rest;
+  yield { v: 1, type: "done", finishReason, text, promptTokens, newTokens: ids.length - promptTokens };
+}

@@ -1,0 +1,89 @@
+import { z } from "zod";
+import type { RandomStream } from "../core/random.ts";
+
+/** How a token is chosen from the logits. */
+export const samplingSchema = z.strictObject({
+  temperature: z.number().min(0).describe("divides the logits; 0 takes the likeliest token (greedy)"),
+  topK: z.int().min(0).describe("keep only the k likeliest tokens; 0: all"),
+  topP: z.number().gt(0).max(1).describe("keep the likeliest tokens that together reach this probability; 1: all"),
+  minP: z.number().min(0).max(1).describe("drop tokens less likely than this times the likeliest; 0: none"),
+});
+export type Sampling = z.infer<typeof samplingSchema>;
+
+/** Tokens that may be drawn, likeliest first, with probabilities that sum to 1. */
+export interface Candidates {
+  readonly ids: readonly number[];
+  readonly probabilities: readonly number[];
+}
+
+type Filter = (candidates: Candidates) => Candidates;
+
+const keepFirst = ({ ids, probabilities }: Candidates, count: number): Candidates => {
+  const kept = probabilities.slice(0, Math.max(1, count));
+  const total = kept.reduce((sum, p) => sum + p, 0);
+  return { ids: ids.slice(0, kept.length), probabilities: kept.map((p) => p / total) };
+};
+
+/** The k likeliest (Fan, Lewis & Dauphin 2018). */
+export const topK =
+  (k: number): Filter =>
+  (candidates) =>
+    keepFirst(candidates, k);
+
+/** The smallest set of likeliest tokens whose probabilities reach p: nucleus sampling (Holtzman et al. 2019). */
+export const topP =
+  (p: number): Filter =>
+  (candidates) => {
+    let total = 0;
+    let count = 0;
+    for (const probability of candidates.probabilities) {
+      total += probability;
+      count++;
+      if (total >= p) break;
+    }
+    return keepFirst(candidates, count);
+  };
+
+/** Those at least `p` times as likely as the likeliest (Nguyen et al. 2024). */
+export const minP =
+  (p: number): Filter =>
+  (candidates) => {
+    const threshold = p * (candidates.probabilities[0] ?? 0);
+    return keepFirst(candidates, candidates.probabilities.filter((probability) => probability >= threshold).length);
+  };
+
+/** softmax(logits / temperature) as candidates, likeliest first; equal ones in the order of their ids. */
+export const candidatesOf = (logits: Float32Array, temperature: number): Candidates => {
+  const ids = Array.from(logits, (_, id) => id).sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b);
+  const highest = logits[ids[0] as number] as number;
+  const weights = ids.map((id) => Math.exp(((logits[id] as number) - highest) / temperature));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return { ids, probabilities: weights.map((weight) => weight / total) };
+};
+
+/** What would be drawn from: temperature, then top-k, top-p and min-p, in the order of Hugging Face's generate. */
+export const filterCandidates = (logits: Float32Array, sampling: Sampling): Candidates => {
+  const filters: Filter[] = [];
+  if (sampling.topK > 0) filters.push(topK(sampling.topK));
+  if (sampling.topP < 1) filters.push(topP(sampling.topP));
+  if (sampling.minP > 0) filters.push(minP(sampling.minP));
+  return filters.reduce((candidates, filter) => filter(candidates), candidatesOf(logits, sampling.temperature));
+};
+
+const argmax = (logits: Float32Array): number => {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if ((logits[id] as number) > (logits[best] as number)) best = id;
+  return best;
+};
+
+/** Chooses one token. Greedy uses no randomness, all else one number per token. */
+export const sampleToken = (logits: Float32Array, sampling: Sampling, random: RandomStream): number => {
+  if (sampling.temperature === 0) return argmax(logits);
+  const { ids, probabilities } = filterCandidates(logits, sampling);
+  let remaining = random.uniform();
+  for (const [i, probability] of probabilities.entries()) {
+    remaining -= probability;
+    if (remaining < 0) return ids[i] as number;
+  }
+  return ids.at(-1) as number;
+};

@@ -1,0 +1,40 @@
+/**
+ * Watches a stream of text for stop strings. Text that might be the beginning of one is held back until it is known
+ * not to be, so that a stop string never shows.
+ */
+export interface StopWatch {
+  /** Adds text; returns what may be shown now, and whether a stop string was reached. */
+  push(text: string): { readonly text: string; readonly stopped: boolean };
+  /** What was held back when nothing follows. */
+  end(): string;
+}
+
+/** `stop` may be empty: then text passes straight through. */
+export const stopWatch = (stop: readonly string[]): StopWatch => {
+  let held = "";
+  return {
+    push(text) {
+      held += text;
+      const found = stop.map((string) => held.indexOf(string)).filter((index) => index >= 0);
+      if (found.length > 0) {
+        const shown = held.slice(0, Math.min(...found));
+        held = "";
+        return { text: shown, stopped: true };
+      }
+      let hold = 0;
+      for (const string of stop) {
+        for (let size = Math.min(string.length - 1, held.length); size > hold; size--) {
+          if (held.endsWith(string.slice(0, size))) hold = size;
+        }
+      }
+      const shown = held.slice(0, held.length - hold);
+      held = held.slice(held.length - hold);
+      return { text: shown, stopped: false };
+    },
+    end() {
+      const rest = held;
+      held = "";
+      return rest;
+    },
+  };
+};

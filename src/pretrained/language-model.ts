@@ -1,0 +1,46 @@
+import { inferenceContext, withContext } from "../autograd/context.ts";
+import { readTensor } from "../autograd/tensor.ts";
+import { type Model, uploadIds } from "../models/model.ts";
+import { logitsOf, transformer } from "../models/transformer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** Logits of every position: `data[t · V + v]`, the unnormalised log-probability of token v after position t. */
+export interface Logits {
+  readonly data: Float32Array;
+  /** [T, V] */
+  readonly shape: readonly [time: number, vocabSize: number];
+}
+
+/** A model with its tokenizer: what text goes into and comes out of. */
+export interface LanguageModel {
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+  /**
+   * One forward pass over `ids` [T], T from 1 to the context length. Position t sees ids[0..t] only.
+   * @throws ShapeError for an id outside the vocabulary or too many of them.
+   */
+  logits(ids: ArrayLike<number>): Promise<Logits>;
+  /** Frees the model, and its backend where `loadPretrained` opened it. */
+  close(): Promise<void>;
+}
+
+/** Puts a model and its tokenizer together; `onClose` runs after the weights are freed. */
+export const languageModel = (
+  model: Model,
+  tokenizer: Tokenizer,
+  onClose: () => Promise<void> = async () => {},
+): LanguageModel => ({
+  model,
+  tokenizer,
+  logits: (ids) =>
+    withContext(inferenceContext(model.backend), async (context) => {
+      const input = uploadIds(context, model, Int32Array.from(ids), 1, ids.length);
+      const hidden = transformer(context, model.config, model.parameters, input);
+      const data = await readTensor(model.backend, logitsOf(context, model.parameters, hidden));
+      return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
+    }),
+  close: async () => {
+    model.close();
+    await onClose();
+  },
+});

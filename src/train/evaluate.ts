@@ -1,0 +1,71 @@
+import { inferenceContext, withContext } from "../autograd/context.ts";
+import { readTensor } from "../autograd/tensor.ts";
+import { countCharacters } from "../data/corpus.ts";
+import { evaluationWindows } from "../data/batches.ts";
+import { type Model, uploadIds } from "../models/model.ts";
+import { logitsOf, transformer } from "../models/transformer.ts";
+import { crossEntropy } from "../ops/cross-entropy.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { yieldToHost } from "./yield.ts";
+
+/** A model's cross-entropy on a text. Only the last two compare across tokenizers. */
+export interface Evaluation {
+  readonly natsPerToken: number;
+  readonly natsPerCharacter: number;
+  readonly bitsPerByte: number;
+  /** e^natsPerToken */
+  readonly perplexity: number;
+  /** Tokens predicted: all but the first. */
+  readonly tokens: number;
+}
+
+/** Tokens of a split, with what they stand for in text; measured once per run. */
+export interface MeasuredTokens {
+  readonly ids: Int32Array;
+  /** Characters (code points) in the predicted tokens. */
+  readonly characters: number;
+  /** UTF-8 bytes in the predicted tokens. */
+  readonly bytes: number;
+}
+
+/** Counts the characters and bytes that predictions of `ids` (all but the first) stand for. */
+export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTokens => {
+  const text = tokenizer.decode(ids.subarray(1));
+  return { ids, characters: countCharacters(text), bytes: new TextEncoder().encode(text).length };
+};
+
+/** Rows per forward pass: about as many tokens as a training batch of the reference task. */
+const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4096 / contextLength));
+
+/**
+ * The mean loss over every token after the first, each predicted once within non-overlapping windows of
+ * contextLength: no sampling, so no noise. Sums in double precision.
+ * @throws DOMException AbortError when `signal` aborts.
+ */
+export const evaluate = async (
+  model: Model,
+  { ids, characters, bytes }: MeasuredTokens,
+  signal?: AbortSignal,
+): Promise<Evaluation> => {
+  const { contextLength } = model.config;
+  let nats = 0;
+  for (const { x, y, rows, time } of evaluationWindows(ids, { contextLength, batchSize: rowsPerBatch(contextLength) })) {
+    signal?.throwIfAborted();
+    nats += await withContext(inferenceContext(model.backend), async (context) => {
+      const hidden = transformer(context, model.config, model.parameters, uploadIds(context, model, x, rows, time));
+      const targets = context.memory.upload(y, [rows, time]);
+      const loss = crossEntropy(context, logitsOf(context, model.parameters, hidden), targets);
+      return (await readTensor(model.backend, loss))[0] as number;
+    });
+    await yieldToHost();
+  }
+  const tokens = ids.length - 1;
+  const natsPerToken = nats / tokens;
+  return {
+    natsPerToken,
+    natsPerCharacter: nats / characters,
+    bitsPerByte: nats / Math.LN2 / bytes,
+    perplexity: Math.exp(natsPerToken),
+    tokens,
+  };
+};

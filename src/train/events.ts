@@ -1,0 +1,92 @@
+import type { RunConfig } from "./config.ts";
+
+/** Version of the events' form; a field that changes its meaning raises it. */
+export const eventVersion = 1;
+
+interface Versioned {
+  readonly v: typeof eventVersion;
+}
+
+/** First of a run. */
+export interface StartEvent extends Versioned {
+  readonly type: "start";
+  readonly config: RunConfig;
+  /** Trainable numbers in the model. */
+  readonly parameters: number;
+  readonly backend: string;
+  readonly instructionSet: string;
+  readonly threads: number;
+  /** Name of the text. */
+  readonly corpus: string;
+  readonly trainTokens: number;
+  readonly valTokens: number;
+  readonly vocabSize: number;
+  /** The run's folder; null when nothing is saved. */
+  readonly out: string | null;
+  /** Updates done before: 0 unless resumed. */
+  readonly step: number;
+}
+
+/** One optimizer update. */
+export interface StepEvent extends Versioned {
+  readonly type: "step";
+  /** Updates done, this one included. */
+  readonly step: number;
+  /** Mean over the step's tokens before the update, nats per token. */
+  readonly loss: number;
+  readonly learningRate: number;
+  /** Global norm before clipping. */
+  readonly gradNorm: number;
+  /** Of this step alone. */
+  readonly tokensPerSecond: number;
+}
+
+/** The whole validation split was measured. */
+export interface EvalEvent extends Versioned {
+  readonly type: "eval";
+  readonly step: number;
+  /** Mean of the step losses since the last evaluation, nats per token; null before the first step. */
+  readonly trainLoss: number | null;
+  /** Nats per token. */
+  readonly valLoss: number;
+  readonly natsPerCharacter: number;
+  readonly bitsPerByte: number;
+  readonly perplexity: number;
+  /** Tokens predicted. */
+  readonly tokens: number;
+  /** `interrupted`: taken because the run was stopped here; a resumed run does not count it. */
+  readonly reason: "interval" | "end" | "interrupted";
+  /** Whether this is the lowest validation loss so far. */
+  readonly best: boolean;
+}
+
+/** Text written by the model. */
+export interface SampleEvent extends Versioned {
+  readonly type: "sample";
+  readonly step: number;
+  readonly prompt: string;
+  /** After the prompt. */
+  readonly text: string;
+}
+
+/** A checkpoint is on disk, whole. */
+export interface CheckpointEvent extends Versioned {
+  readonly type: "checkpoint";
+  readonly step: number;
+  /** The directory that the other commands take. */
+  readonly path: string;
+}
+
+/** Last of a run. */
+export interface DoneEvent extends Versioned {
+  readonly type: "done";
+  readonly step: number;
+  /** `patience`: no better loss for too long; `interrupted`: aborted, or stopped by `stopAt`. */
+  readonly reason: "finished" | "patience" | "interrupted";
+  readonly valLoss: number;
+  readonly bestValLoss: number;
+  readonly bestStep: number;
+  readonly out: string | null;
+}
+
+export type TrainEvent = StartEvent | StepEvent | EvalEvent | SampleEvent | CheckpointEvent | DoneEvent;

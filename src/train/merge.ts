@@ -1,0 +1,19 @@
+/** A config with any part left out. */
+export type PartialConfig<T> = T extends object ? { readonly [K in keyof T]?: PartialConfig<T[K]> } : T;
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * `base` with the fields that `changes` names replaced, objects field by field. An object whose `kind` changes starts
+ * afresh: the fields of the other kind go, and the schema fills in the new kind's defaults.
+ */
+export const merge = (base: unknown, changes: unknown): unknown => {
+  if (!isRecord(base) || !isRecord(changes)) return changes;
+  const otherKind = changes.kind !== undefined && changes.kind !== base.kind;
+  const merged: Record<string, unknown> = otherKind ? {} : { ...base };
+  for (const [key, value] of Object.entries(changes)) {
+    if (value !== undefined) merged[key] = key in merged ? merge(merged[key], value) : value;
+  }
+  return merged;
+};

@@ -1,0 +1,204 @@
+import { readTensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backend/backend.ts";
+import type { Arena } from "../models/arena.ts";
+import { generate } from "../generate/generate.ts";
+import { languageModel } from "../pretrained/language-model.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { RunConfig } from "./config.ts";
+import { type CheckpointEvent, type EvalEvent, eventVersion as v, type SampleEvent, type TrainEvent } from "./events.ts";
+import { evaluate, type MeasuredTokens } from "./evaluate.ts";
+import { freshProgress, type Progress } from "./progress.ts";
+import { createTrainer, type Trainer } from "./trainer.ts";
+import { yieldToHost } from "./yield.ts";
+
+/** Weights and, for going on, Adam's moments; each flat, in the layout of `modelLayout`. */
+export interface TrainerArrays {
+  readonly values: Float32Array;
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+}
+
+/** A run at one step: what a resumed run starts from. */
+export interface Snapshot extends TrainerArrays {
+  readonly progress: Progress;
+}
+
+/** Where a run is kept. */
+export interface RunStore {
+  /** Shown in events. */
+  readonly path: string;
+  /** Notes an event; order is kept. */
+  record(event: TrainEvent): Promise<void>;
+  /** Replaces the checkpoint; returns its directory. Whole or not at all. */
+  saveCheckpoint(snapshot: Snapshot): Promise<string>;
+  /** Replaces the weights of the lowest validation loss. */
+  saveBest(values: Float32Array): Promise<void>;
+}
+
+export interface RunInput {
+  readonly backend: Backend;
+  readonly config: RunConfig;
+  readonly corpus: string;
+  readonly tokenizer: Tokenizer;
+  readonly trainTokens: Int32Array;
+  readonly val: MeasuredTokens;
+  /** What samples continue. */
+  readonly prompt: string;
+  /** Tokens of the sample at the end; 0: none. */
+  readonly finalSampleTokens: number;
+  /** null: nothing is kept. */
+  readonly store: RunStore | null;
+  /** null: from the start. */
+  readonly resume: Snapshot | null;
+  /** Stop after this many updates, as an interruption would. */
+  readonly stopAt?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const readArena = async (backend: Backend, { storage }: Arena): Promise<Float32Array> =>
+  Float32Array.from(await readTensor(backend, { storage, offset: 0, shape: [storage.length] }));
+
+const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress): Promise<Snapshot> => ({
+  progress,
+  values: await readArena(backend, trainer.model.arena),
+  m: await readArena(backend, trainer.optimizer.moments.m),
+  v: await readArena(backend, trainer.optimizer.moments.v),
+});
+
+/**
+ * Trains to the end of the plan, an interruption or the end of patience, and yields what happens. A run always ends
+ * with an evaluation, a checkpoint and `done`. Aborting `signal` counts as an interruption: the step under way is
+ * finished and saved.
+ *
+ * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
+ * one has at that step, and the evaluation it shows on the way out is not part of that.
+ */
+export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, undefined> {
+  const { backend, config, tokenizer, val, store, signal } = input;
+  const { train } = config;
+  const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
+  const lm = languageModel(trainer.model, tokenizer);
+  let progress = input.resume?.progress ?? freshProgress;
+  let savedAt = -1;
+
+  const note = async <E extends TrainEvent>(event: E): Promise<E> => {
+    await store?.record(event);
+    return event;
+  };
+
+  const measure = async (reason: EvalEvent["reason"]): Promise<EvalEvent> => {
+    const { natsPerToken: valLoss, ...rest } = await evaluate(trainer.model, val);
+    const { step, lossSum, lossCount, best } = progress;
+    const isBest = best === null || valLoss < best.valLoss;
+    const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
+    if (reason !== "interrupted") {
+      progress = {
+        step,
+        lossSum: 0,
+        lossCount: 0,
+        best: isBest ? { step, valLoss } : best,
+        evalsSinceBest: isBest ? 0 : progress.evalsSinceBest + 1,
+      };
+      if (isBest) await store?.saveBest(await readArena(backend, trainer.model.arena));
+    }
+    return note({ v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
+  };
+
+  const write = async (maxNewTokens: number): Promise<SampleEvent> => {
+    let text = "";
+    for await (const event of generate(lm, { prompt: input.prompt, maxNewTokens, seed: train.seed })) {
+      if (event.type === "token") text += event.text;
+      await yieldToHost();
+    }
+    return note({ v, type: "sample", step: progress.step, prompt: input.prompt, text });
+  };
+
+  async function* save(): AsyncGenerator<CheckpointEvent, void, undefined> {
+    const { step } = progress;
+    if (store === null || savedAt === step) return;
+    const path = await store.saveCheckpoint(await snapshotOf(backend, trainer, progress));
+    savedAt = step;
+    yield await note({ v, type: "checkpoint", step, path });
+  }
+
+  try {
+    if (input.resume !== null) {
+      backend.write(trainer.model.arena.storage, input.resume.values);
+      backend.write(trainer.optimizer.moments.m.storage, input.resume.m);
+      backend.write(trainer.optimizer.moments.v.storage, input.resume.v);
+    }
+    yield await note({
+      v,
+      type: "start",
+      config,
+      parameters: trainer.model.layout.count,
+      backend: backend.name,
+      instructionSet: backend.capabilities.instructionSet,
+      threads: backend.capabilities.threads,
+      corpus: input.corpus,
+      trainTokens: input.trainTokens.length,
+      valTokens: val.ids.length,
+      vocabSize: tokenizer.vocabSize,
+      out: store?.path ?? null,
+      step: progress.step,
+    });
+
+    const tokensPerStep = train.batchSize * train.gradAccumSteps * config.model.contextLength;
+    const lastStep = Math.min(train.steps, input.stopAt ?? train.steps);
+    let outOfPatience = false;
+    let lastEval: EvalEvent | undefined;
+
+    while (progress.step < lastStep && signal?.aborted !== true) {
+      const began = performance.now();
+      const result = await trainer.step(progress.step);
+      const seconds = (performance.now() - began) / 1000;
+      const step = progress.step + 1;
+      progress = {
+        ...progress,
+        step,
+        lossSum: progress.lossSum + result.loss,
+        lossCount: progress.lossCount + 1,
+      };
+      yield await note({ v, type: "step", step, ...result, tokensPerSecond: tokensPerStep / seconds });
+      await yieldToHost();
+
+      if (step % train.evalInterval === 0 || step === train.steps) {
+        lastEval = await measure(step === train.steps ? "end" : "interval");
+        yield lastEval;
+        if (step < train.steps && train.sampleTokens > 0) yield await write(train.sampleTokens);
+        if (train.patience > 0 && progress.evalsSinceBest >= train.patience && step < train.steps) {
+          outOfPatience = true;
+          break;
+        }
+      }
+      if (step % train.checkpointInterval === 0 && step < train.steps) yield* save();
+    }
+
+    const interrupted = !outOfPatience && progress.step < train.steps;
+    if (interrupted) {
+      // Saved before it is measured: a second interruption while measuring must lose nothing.
+      yield* save();
+      if (lastEval?.step !== progress.step) {
+        lastEval = await measure("interrupted");
+        yield lastEval;
+      }
+    } else {
+      if (input.finalSampleTokens > 0) yield await write(input.finalSampleTokens);
+      yield* save();
+    }
+    const { step, best } = progress;
+    const valLoss = lastEval?.valLoss ?? Number.NaN;
+    yield await note({
+      v,
+      type: "done",
+      step,
+      reason: interrupted ? "interrupted" : outOfPatience ? "patience" : "finished",
+      valLoss,
+      bestValLoss: best?.valLoss ?? valLoss,
+      bestStep: best?.step ?? step,
+      out: store?.path ?? null,
+    });
+  } finally {
+    trainer.close();
+  }
+}

@@ -1,0 +1,223 @@
+import { join } from "node:path";
+import type { Backend } from "../backend/backend.ts";
+import { type BackendChoice, openBackend } from "../backend/select.node.ts";
+import { parseConfig } from "../core/config.ts";
+import { CheckpointError, ConfigError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import { checkTokenCounts } from "../data/batches.ts";
+import { type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
+import { trainCharTokenizer } from "../tokenizer/char.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type RunConfig, runConfigSchema } from "./config.ts";
+import { measureTokens } from "./evaluate.ts";
+import type { TrainEvent } from "./events.ts";
+import { merge, type PartialConfig } from "./merge.ts";
+import { type PresetName, presetNames, presets } from "./presets.ts";
+import { run } from "./run.ts";
+import {
+  checkFree,
+  createRunFolder,
+  type RunData,
+  type RunFolder,
+  readRun,
+  readRunDescription,
+} from "./run-folder.node.ts";
+
+/** What no result depends on: allowed for new and for resumed runs. */
+interface Running {
+  /** An opened backend (yours to close), or the name of one. Default "auto". */
+  readonly backend?: Backend | BackendChoice;
+  /** Threads of a backend opened here; default: all cores. */
+  readonly threads?: number | undefined;
+  /** End after this many updates as an interruption would; the schedule stays the whole run's. */
+  readonly stopAt?: number | undefined;
+  /** Abort to save and stop. */
+  readonly signal?: AbortSignal;
+  /** One line that the user should see, as that another text was taken. */
+  readonly onNotice?: (line: string) => void;
+}
+
+export interface NewRun extends Running {
+  readonly resume?: undefined;
+  /** Name of a corpus, a UTF-8 text file, or a folder of them. Default: Tiny Shakespeare, offline Moby-Dick. */
+  readonly data?: string | undefined;
+  /** A file or folder to validate on; else the last `valFraction` of the text. */
+  readonly valData?: string | undefined;
+  /** In (0, 1); default 0.1. */
+  readonly valFraction?: number | undefined;
+  /** Default "quick". */
+  readonly preset?: PresetName;
+  /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
+  readonly config?: PartialConfig<RunConfig>;
+  /** Folder of the run: new or empty. null: nothing is saved. Default: `runs/<time>-<preset>`. */
+  readonly out?: string | null | undefined;
+  /** Tokens to write at the end; 0: none. Default 400. */
+  readonly finalSampleTokens?: number;
+}
+
+export interface ResumedRunOptions extends Running {
+  /** A run's folder. The run goes on in place, to its planned end. */
+  readonly resume: string;
+}
+
+export type TrainOptions = NewRun | ResumedRunOptions;
+
+/** The whole configuration that a preset and changes to it make. @throws ConfigError naming the first bad field. */
+export const resolveConfig = (preset: string = "quick", ...changes: readonly unknown[]): RunConfig => {
+  const known = presetNames.find((name) => name === preset);
+  if (known === undefined) {
+    throw new ConfigError({
+      where: "preset",
+      must: `must be ${presetNames.join(" or ")}`,
+      got: JSON.stringify(preset),
+      hint: nearest(preset, presetNames) ?? "quick",
+    });
+  }
+  return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), "config");
+};
+
+/** `runs/<time>-<preset>`, with the time of day in UTC to the second. */
+const defaultFolder = (preset: string): string => {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
+  return join("runs", `${time}-${preset}`);
+};
+
+interface Prepared {
+  readonly config: RunConfig;
+  readonly corpus: LoadedCorpus;
+  readonly tokenizer: Tokenizer;
+  readonly trainTokens: Int32Array;
+  readonly valTokens: Int32Array;
+}
+
+/** Reads and checks all that a run needs before anything is opened or written. */
+const prepare = (config: RunConfig, corpus: LoadedCorpus, tokenizer: Tokenizer): Prepared => {
+  const trainTokens = tokenizer.encode(corpus.train);
+  const valTokens = tokenizer.encode(corpus.val);
+  checkTokenCounts({ train: trainTokens.length, val: valTokens.length }, config.model.contextLength);
+  return { config, corpus, tokenizer, trainTokens, valTokens };
+};
+
+const checkStopAt = (stopAt: number | undefined, done: number): void => {
+  if (stopAt === undefined) return;
+  if (!Number.isInteger(stopAt) || stopAt <= done) {
+    throw new ConfigError({
+      where: "--stop-at",
+      must: done === 0 ? "must be a whole number above 0" : `must be a whole number above the ${done} steps done`,
+      got: String(stopAt),
+    });
+  }
+};
+
+async function* withBackend(
+  { backend = "auto", threads }: Running,
+  work: (backend: Backend) => AsyncGenerator<TrainEvent, void, undefined>,
+): AsyncGenerator<TrainEvent, void, undefined> {
+  if (typeof backend !== "string") {
+    yield* work(backend);
+    return;
+  }
+  const opened = await openBackend(backend, { threads });
+  try {
+    yield* work(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
+  const { preset = "quick", valData, valFraction, finalSampleTokens = 400 } = options;
+  const out = options.out === undefined ? defaultFolder(preset) : options.out;
+  const config = resolveConfig(preset, options.config ?? {});
+  checkStopAt(options.stopAt, 0);
+  if (out !== null) await checkFree(out);
+  const corpus = await loadCorpus(options.data, { valData, valFraction });
+  if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
+  const prepared = prepare(config, corpus, trainCharTokenizer(corpus.train, corpus.val));
+  const { tokenizer } = prepared;
+  const data: RunData = {
+    data: corpus.name === options.data || options.data === undefined ? corpus.name : corpus.source,
+    valData: valData ?? null,
+    valFraction: valFraction ?? 0.1,
+    name: corpus.name,
+    sha256: corpus.sha256,
+    prompt: corpus.prompt,
+    finalSampleTokens,
+  };
+  yield* withBackend(options, async function* (backend) {
+    const store = out === null ? null : await createRunFolder(out, { config, tokenizer, data });
+    yield* runPrepared(options, backend, prepared, data, store, null);
+  });
+};
+
+async function* runPrepared(
+  { stopAt, signal }: Running,
+  backend: Backend,
+  { config, tokenizer, trainTokens, valTokens }: Prepared,
+  { name, prompt, finalSampleTokens }: RunData,
+  store: RunFolder | null,
+  resume: Parameters<typeof run>[0]["resume"],
+): AsyncGenerator<TrainEvent, void, undefined> {
+  try {
+    yield* run({
+      backend,
+      config,
+      corpus: name,
+      tokenizer,
+      trainTokens,
+      val: measureTokens(valTokens, tokenizer),
+      prompt,
+      finalSampleTokens,
+      store,
+      resume,
+      stopAt,
+      signal,
+    });
+  } finally {
+    await store?.close();
+  }
+}
+
+const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  const description = await readRunDescription(options.resume);
+  const { config, data } = description;
+  const { snapshot, tokenizer, open } = await readRun(options.resume, description);
+  const { step } = snapshot.progress;
+  if (step >= config.train.steps) {
+    throw new ConfigError({
+      where: `--resume ${options.resume}`,
+      must: "the run must have steps left",
+      got: `all ${config.train.steps} done`,
+      hint: "a new run with more --steps",
+    });
+  }
+  checkStopAt(options.stopAt, step);
+  const corpus = await loadCorpus(data.data, {
+    valData: data.valData ?? undefined,
+    valFraction: data.valFraction,
+  });
+  if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
+  if (corpus.sha256 !== data.sha256) {
+    throw new CheckpointError({
+      where: data.data,
+      must: "the text must be the one that the run began with",
+      got: "another one (its SHA-256 differs)",
+      hint: "restoring it, or a new run",
+    });
+  }
+  const prepared = prepare(config, corpus, tokenizer);
+  yield* withBackend(options, async function* (backend) {
+    yield* runPrepared(options, backend, prepared, data, await open(), snapshot);
+  });
+};
+
+/**
+ * Trains a model and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
+ * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
+ * All input is checked before anything is written.
+ *
+ * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
+ *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
+ */
+export const train = (options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> =>
+  options.resume === undefined ? startRun(options) : resumeRun(options);
