@@ -53,3 +53,10 @@ export const noise = (seed: number): Noise => {
 export const rounded = (values: ArrayLike<number>): Float64Array => Float64Array.from(values, Math.fround);
 
 export const nans = (length: number): Float64Array => new Float64Array(length).fill(Number.NaN);
+
+/** A copy with NaN at some places. */
+export const spoiled = (values: Float64Array, ...places: number[]): Float64Array => {
+  const copy = values.slice();
+  for (const place of places) copy[place] = Number.NaN;
+  return copy;
+};

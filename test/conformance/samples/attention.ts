@@ -1,5 +1,5 @@
 import { attention as referenceAttention } from "#foretoken/backend/reference/attention.js";
-import { blank, nans, noise, rounded } from "../sample.ts";
+import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 import type { Sample, Samples } from "../sample.ts";
 
 const { normals } = noise(4);
@@ -45,6 +45,13 @@ const packed = (given: Case): Sample<"attentionForward"> => {
     numbers: { ...settings(given), ...strides },
     buffers: { q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width }, out: blank, logSumExp: blank },
   };
+};
+
+/** NaN in part `place` of the 16-wide q, k and v of position 20: in q it shows in that position, else in all later ones. */
+const packedWithNan = (place: number): Sample<"attentionForward"> => {
+  const { name, numbers, buffers } = packed({ queries: 40, headDim: 16, p: 0.5 });
+  const q = spoiled(buffers.q as Float64Array, 20 * 48 + place);
+  return { name: `NaN at ${place}, ${name}`, numbers, buffers: { ...buffers, q } };
 };
 
 /** k and v in a cache with room left (NaN there: whoever reads it is found out): how generation calls it. */
@@ -151,7 +158,7 @@ const cachedCases: readonly Case[] = [
 ];
 
 export const attention: Samples<"attentionForward" | "attentionBackward"> = {
-  attentionForward: [...cases.map(packed), ...cachedCases.map(cached)],
+  attentionForward: [...cases.map(packed), ...cachedCases.map(cached), ...[3, 19, 35].map(packedWithNan)],
   attentionBackward: [
     ...cases.map(backward),
     backwardWithGaps({ queries: 18, headDim: 16, heads: 2, batch: 2 }),

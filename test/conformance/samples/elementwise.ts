@@ -1,4 +1,4 @@
-import { blank, edgeLengths, noise, rounded } from "../sample.ts";
+import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 import type { Samples } from "../sample.ts";
 
 const { normals, integers } = noise(1);
@@ -19,6 +19,8 @@ const extremes = rounded(
     (x) => [x, -x],
   ),
 );
+/** 70 ordinary values and a NaN, which must not get lost: that is how a run that diverges is noticed. */
+const withNan = (): Float64Array => spoiled(normals(70), 37);
 const grid = rounded(Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000));
 
 const key = { key0: 123456789, key1: -5, key2: 3, key3: 77, site: 9 };
@@ -45,6 +47,7 @@ export const elementwise: Samples<
     })),
     { name: "in place on a", numbers: { n: 65 }, buffers: { a: normals(65), b: normals(65), y: { of: "a", at: 0 } } },
     { name: "in place on b", numbers: { n: 65 }, buffers: { a: normals(65), b: normals(65), y: { of: "b", at: 0 } } },
+    { name: "NaN", numbers: { n: 70 }, buffers: { a: withNan(), b: normals(70), y: blank } },
     { name: "a twice", numbers: { n: 33 }, buffers: { a: normals(33), b: { of: "a", at: 0 }, y: { of: "a", at: 0 } } },
   ],
 
@@ -54,20 +57,27 @@ export const elementwise: Samples<
     buffers: { x: normals(rows * xStride), y: normals(rows * yStride) },
   })),
 
-  sum: [...lengths, 100_003].flatMap((n) => [
-    { name: `n=${n}`, numbers: { n }, buffers: { x: normals(n), y: blank } },
-    { name: `n=${n}, all positive`, numbers: { n }, buffers: { x: normals(n, 1, 10), y: blank } },
-  ]),
+  sum: [
+    ...[...lengths, 100_003].flatMap((n) => [
+      { name: `n=${n}`, numbers: { n }, buffers: { x: normals(n), y: blank } as const },
+      { name: `n=${n}, all positive`, numbers: { n }, buffers: { x: normals(n, 1, 10), y: blank } as const },
+    ]),
+    { name: "NaN", numbers: { n: 70 }, buffers: { x: withNan(), y: blank } },
+  ],
 
-  sumOfSquares: [...lengths, 100_003].map((n) => ({
-    name: `n=${n}`,
-    numbers: { n },
-    buffers: { x: normals(n), y: blank },
-  })),
+  sumOfSquares: [
+    ...[...lengths, 100_003].map((n) => ({
+      name: `n=${n}`,
+      numbers: { n },
+      buffers: { x: normals(n), y: blank } as const,
+    })),
+    { name: "NaN", numbers: { n: 70 }, buffers: { x: withNan(), y: blank } },
+  ],
 
   geluForward: [0, 1].flatMap((tanh) => [
     ...lengths.map((n) => ({ name: `n=${n}, tanh=${tanh}`, numbers: { n, tanh }, buffers: { x: normals(n), y: blank } as const })),
     { name: `grid, tanh=${tanh}`, numbers: { n: grid.length, tanh }, buffers: { x: grid, y: blank } },
+    { name: `NaN, tanh=${tanh}`, numbers: { n: 70, tanh }, buffers: { x: withNan(), y: blank } },
     { name: `extremes, tanh=${tanh}`, numbers: { n: extremes.length, tanh }, buffers: { x: extremes, y: blank } },
   ]),
 
@@ -82,6 +92,8 @@ export const elementwise: Samples<
       numbers: { n: grid.length, tanh },
       buffers: { x: grid, dy: normals(grid.length), dx: blank },
     },
+    { name: `NaN, tanh=${tanh}`, numbers: { n: 70, tanh }, buffers: { x: withNan(), dy: normals(70), dx: blank } },
+    { name: `NaN in dy, tanh=${tanh}`, numbers: { n: 70, tanh }, buffers: { x: normals(70), dy: withNan(), dx: blank } },
     {
       name: `extremes, tanh=${tanh}`,
       numbers: { n: extremes.length, tanh },
@@ -95,6 +107,8 @@ export const elementwise: Samples<
       numbers,
       buffers: { x: awayFromZero(numbers.n), y: blank } as const,
     })),
+    { name: "NaN", numbers: { n: 70, p: 0, ...key }, buffers: { x: withNan(), y: blank } },
+    { name: "all NaN", numbers: { n: 70, p: 0.5, ...key }, buffers: { x: nans(70), y: blank } },
     {
       name: "in place",
       numbers: { n: 200, p: 0.25, ...key },

@@ -1,6 +1,6 @@
 import { products } from "#foretoken/backend/reference/products.js";
 import { layerNorm as referenceNorm } from "#foretoken/backend/reference/layer-norm.js";
-import { blank, noise, rounded } from "../sample.ts";
+import { blank, noise, rounded, spoiled } from "../sample.ts";
 import type { Samples } from "../sample.ts";
 
 const { normals } = noise(2);
@@ -43,6 +43,11 @@ export const linear: Samples<"linearForward" | "linearBackwardInput" | "linearBa
         { name: `${productName(size)}, no bias`, numbers: { m, n, k }, buffers: { x, w, bias: null, y: blank } as const },
       ];
     }),
+    {
+      name: "NaN in x and w",
+      numbers: { m: 19, n: 35, k: 40 },
+      buffers: { x: spoiled(normals(760), 200), w: spoiled(normals(1400), 500), bias: normals(35), y: blank },
+    },
     {
       name: "magnitudes from 1e-20 to 1e15",
       numbers: { m: 3, n: 5, k: 18 },
@@ -103,6 +108,7 @@ export const layerNorm: Samples<"layerNormForward" | "layerNormBackward"> = {
         ["far from zero", normals(320, 1, 1000)],
         ["tiny", normals(320, 1e-15)],
         ["large", normals(320, 1e15)],
+        ["NaN in one row", spoiled(normals(320), 150)],
         ["all equal", new Float64Array(320).fill(3)],
       ] as const
     ).map(([name, x]) => ({

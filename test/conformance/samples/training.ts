@@ -1,5 +1,5 @@
 import { crossEntropy as referenceLoss } from "#foretoken/backend/reference/cross-entropy.js";
-import { blank, edgeLengths, noise, rounded } from "../sample.ts";
+import { blank, edgeLengths, noise, rounded, spoiled } from "../sample.ts";
 import type { Samples } from "../sample.ts";
 import { modelLogits } from "./layers.ts";
 
@@ -29,12 +29,6 @@ const withTarget = (targets: Int32Array, row: number, target: number): Int32Arra
   return copy;
 };
 
-const withNan = (logits: Float64Array, index: number): Float64Array => {
-  const copy = logits.slice();
-  copy[index] = Number.NaN;
-  return copy;
-};
-
 const losses = [
   ...lossSizes.map(([rows, vocabSize]) => ({
     name: `rows=${rows} V=${vocabSize}`,
@@ -51,9 +45,9 @@ const losses = [
       ["tiny logits", normals(9 * 65, 1e-30), integers(9, 65)],
       ["mixed magnitudes", spread(normals(9 * 65), [1e-20, 1, 50]), integers(9, 65)],
       ["minus infinity", normals(9 * 65).map((v, i) => (i % 3 === 1 ? -Infinity : v)), new Int32Array(9)],
-      ["NaN in one row", withNan(normals(9 * 65), 2 * 65 + 33), integers(9, 65)],
-      ["NaN in the last column", withNan(normals(9 * 65), 2 * 65 + 64), integers(9, 65)],
-      ["NaN in an ignored row", withNan(normals(9 * 65), 2 * 65 + 7), withTarget(integers(9, 65), 2, -1)],
+      ["NaN in one row", spoiled(normals(9 * 65), 2 * 65 + 33), integers(9, 65)],
+      ["NaN in the last column", spoiled(normals(9 * 65), 2 * 65 + 64), integers(9, 65)],
+      ["NaN in an ignored row", spoiled(normals(9 * 65), 2 * 65 + 7), withTarget(integers(9, 65), 2, -1)],
     ] as const
   ).map(([name, logits, targets]) => ({ name, numbers: { rows: 9, vocabSize: 65 }, logits, targets })),
 ];
@@ -119,6 +113,11 @@ export const adam: Samples<"adamStep"> = {
       name: "coupled decay",
       numbers: { n: 100, ...plain, coupledDecay: 0.1, gradScale: 0.5 },
       buffers: optimizerState(100),
+    },
+    {
+      name: "a gradient that is NaN",
+      numbers: { n: 70, ...plain },
+      buffers: { ...optimizerState(70), grad: spoiled(normals(70), 37) },
     },
     {
       name: "tiny gradients",
