@@ -29,8 +29,6 @@ static_assert(kChunkDepth % kDepth == 0, "pieces begin at multiples of kDepth");
 // … and at most this many columns are swept over one block of rows, so that a piece of them stays in L2.
 constexpr int64_t kSweepColumns = 512;
 constexpr int64_t kSweepFloats = int64_t{1} << 17;
-// Multiply-adds that are worth waking one more thread for.
-constexpr int64_t kThreadWork = int64_t{1} << 18;
 
 struct Product {
   int64_t m, n, k;

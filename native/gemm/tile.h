@@ -24,6 +24,9 @@ constexpr int kTileRows = 4;
 constexpr int kTileVectors = 2;
 constexpr int kTileColumns = kTileVectors * kLanes;
 
+// Multiply-adds that are worth waking one more thread for.
+constexpr int64_t kThreadWork = int64_t{1} << 18;
+
 // How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth values of k. Columns: a[k · lda + i].
 // The row stride is known to the compiler, so that one pointer reaches every row; it is no power of two, so that the
 // rows do not fall into the same sets of the cache.
