@@ -1,0 +1,137 @@
+// Causal attention on strided inputs: parts of one [B, T, 3C] array, and a cache longer than what is used of it.
+#include "harness.h"
+
+namespace foretoken::test {
+
+namespace {
+
+struct Shape {
+  int64_t batch, queries, start, heads, headDim;
+};
+
+// q, k and v as three buffers with gaps, each ending with its last element.
+struct Inputs {
+  Shape shape;
+  int64_t rowGap, batchGap;
+
+  int64_t width() const { return shape.heads * shape.headDim; }
+  int64_t keys() const { return shape.start + shape.queries; }
+  int64_t stride() const { return width() + rowGap; }
+  int64_t queryBatchStride() const { return shape.queries * stride() + batchGap; }
+  int64_t keyBatchStride() const { return keys() * stride() + batchGap; }
+  int64_t queryLength() const {
+    return (shape.batch - 1) * queryBatchStride() + (shape.queries - 1) * stride() + width();
+  }
+  int64_t keyLength() const { return (shape.batch - 1) * keyBatchStride() + (keys() - 1) * stride() + width(); }
+  int64_t outLength() const { return shape.batch * shape.queries * width(); }
+  int64_t query(int64_t b, int64_t t, int64_t h) const { return b * queryBatchStride() + t * stride() + h * shape.headDim; }
+  int64_t key(int64_t b, int64_t t, int64_t h) const { return b * keyBatchStride() + t * stride() + h * shape.headDim; }
+  int64_t out(int64_t b, int64_t t, int64_t h) const { return ((b * shape.queries + t) * shape.heads + h) * shape.headDim; }
+  int64_t stat(int64_t b, int64_t t, int64_t h) const { return (b * shape.heads + h) * shape.queries + t; }
+};
+
+struct Wanted {
+  std::vector<double> out, logSumExp, dq, dk, dv;
+};
+
+double dot(const Floats& a, int64_t atA, const Floats& b, int64_t atB, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += static_cast<double>(a[atA + i]) * b[atB + i];
+  return sum;
+}
+
+Wanted compute(const Inputs& in, double scale, const Floats& q, const Floats& k, const Floats& v, const Floats& dOut) {
+  const auto zeros = [](int64_t n) { return std::vector<double>(static_cast<size_t>(n)); };
+  const auto at = [](std::vector<double>& values, int64_t i) -> double& { return values[static_cast<size_t>(i)]; };
+  const auto [batch, queries, start, heads, headDim] = in.shape;
+  Wanted w{zeros(in.outLength()), zeros(batch * heads * queries), zeros(in.queryLength()), zeros(in.keyLength()),
+           zeros(in.keyLength())};
+  for (int64_t b = 0; b < batch; b++)
+    for (int64_t h = 0; h < heads; h++)
+      for (int64_t t = 0; t < queries; t++) {
+        const int64_t visible = start + t + 1;
+        std::vector<double> weights = zeros(visible);
+        double sum = 0;
+        for (int64_t j = 0; j < visible; j++) {
+          at(weights, j) = std::exp(scale * dot(q, in.query(b, t, h), k, in.key(b, j, h), headDim));
+          sum += at(weights, j);
+        }
+        at(w.logSumExp, in.stat(b, t, h)) = std::log(sum);
+        double delta = 0;
+        for (int64_t c = 0; c < headDim; c++) {
+          double& out = at(w.out, in.out(b, t, h) + c);
+          for (int64_t j = 0; j < visible; j++) out += at(weights, j) / sum * v[in.key(b, j, h) + c];
+          delta += out * dOut[in.out(b, t, h) + c];
+        }
+        for (int64_t j = 0; j < visible; j++) {
+          const double weight = at(weights, j) / sum;
+          const double dScore = scale * weight * (dot(dOut, in.out(b, t, h), v, in.key(b, j, h), headDim) - delta);
+          for (int64_t c = 0; c < headDim; c++) {
+            at(w.dq, in.query(b, t, h) + c) += dScore * k[in.key(b, j, h) + c];
+            at(w.dk, in.key(b, j, h) + c) += dScore * q[in.query(b, t, h) + c];
+            at(w.dv, in.key(b, j, h) + c) += weight * dOut[in.out(b, t, h) + c];
+          }
+        }
+      }
+  return w;
+}
+
+void attention(Suite& s, const Inputs& in) {
+  const auto [batch, queries, start, heads, headDim] = in.shape;
+  const double scale = 1 / std::sqrt(static_cast<double>(headDim));
+  const Floats q = s.randomFloats(in.queryLength(), 2);
+  const Floats k = s.randomFloats(in.keyLength(), 2);
+  const Floats v = s.randomFloats(in.keyLength());
+  const Floats dOut = s.randomFloats(in.outLength());
+  const Wanted want = compute(in, scale, q, k, v, dOut);
+  const auto value = [](const std::vector<double>& values) {
+    return [&values](int64_t i) { return values[static_cast<size_t>(i)]; };
+  };
+  Floats out = s.floats(in.outLength());
+  Floats stats = s.floats(batch * heads * queries);
+  for (const double p : {0.0, 0.5}) {
+    const auto forward = [&] {
+      s.call("attentionForward", {q.data(), k.data(), v.data(), out.data(), stats.data()},
+             {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
+              in.keyBatchStride(), 1, 2, 3, 4, 5},
+             {scale, p});
+    };
+    forward();
+    s.expect("attentionForward logSumExp", stats, 10, value(want.logSumExp));
+    if (p == 0) s.expect("attentionForward", out, 1, value(want.out));
+    s.take(out);
+    if (start != 0) continue;
+    Floats dq = s.floats(in.queryLength());
+    Floats dk = s.floats(in.keyLength());
+    Floats dv = s.floats(in.keyLength());
+    s.call("attentionBackward",
+           {dOut.data(), q.data(), k.data(), v.data(), out.data(), stats.data(), dq.data(), dk.data(), dv.data()},
+           {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
+            in.keyBatchStride(), 1, 2, 3, 4, 5},
+           {scale, p});
+    if (p == 0) {
+      const double magnitude = 4 * static_cast<double>(headDim) + static_cast<double>(queries) / 4;
+      s.expect("attentionBackward dq", dq, magnitude, value(want.dq));
+      s.expect("attentionBackward dk", dk, magnitude, value(want.dk));
+      s.expect("attentionBackward dv", dv, magnitude, value(want.dv));
+    }
+    s.take(dq);
+    s.take(dk);
+    s.take(dv);
+  }
+}
+
+}  // namespace
+
+void testAttention(Suite& s) {
+  constexpr Shape kShapes[] = {{1, 1, 0, 1, 1},  {1, 3, 0, 2, 5},   {2, 17, 0, 3, 16}, {1, 63, 0, 1, 8},
+                               {2, 64, 0, 2, 32}, {1, 65, 0, 1, 33}, {3, 7, 0, 5, 64},  {1, 129, 0, 2, 17},
+                               {1, 1, 64, 2, 32}, {2, 5, 11, 2, 15}, {1, 66, 63, 1, 40}};
+  for (const Shape& shape : kShapes) {
+    attention(s, {shape, 0, 0});
+    attention(s, {shape, 2 * shape.heads * shape.headDim, 0});
+    attention(s, {shape, 1, 3});
+  }
+}
+
+}  // namespace foretoken::test

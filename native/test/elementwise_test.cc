@@ -1,0 +1,127 @@
+// fill, add, copyRows, sums, GELU, dropout, Adam.
+#include <numbers>
+
+#include "harness.h"
+
+namespace foretoken::test {
+
+namespace {
+
+constexpr int64_t kSizes[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 1000, 8191, 20011};
+
+void simple(Suite& s, int64_t n) {
+  const Floats a = s.randomFloats(n);
+  const Floats b = s.randomFloats(n);
+  Floats y = s.floats(n);
+  s.call("fill", {y.data()}, {n}, {0.375});
+  s.expect("fill", y, 0, [](int64_t) { return 0.375; });
+  s.call("add", {a.data(), b.data(), y.data()}, {n});
+  s.expect("add", y, 0, [&](int64_t i) { return static_cast<double>(a[i]) + b[i]; });
+  Floats inPlace = s.floats(n);
+  std::memcpy(inPlace.data(), a.data(), sizeof(float) * static_cast<size_t>(n));
+  s.call("add", {inPlace.data(), b.data(), inPlace.data()}, {n});
+  s.expect("add in place", inPlace, 0, [&](int64_t i) { return static_cast<double>(a[i]) + b[i]; });
+
+  Floats total = s.floats(1);
+  double sum = 0;
+  double squares = 0;
+  for (int64_t i = 0; i < n; i++) {
+    sum += a[i];
+    squares += static_cast<double>(a[i]) * a[i];
+  }
+  s.call("sum", {a.data(), total.data()}, {n});
+  s.expect("sum", total, static_cast<double>(n), [&](int64_t) { return sum; });
+  s.call("sumOfSquares", {a.data(), total.data()}, {n});
+  s.expect("sumOfSquares", total, squares, [&](int64_t) { return squares; });
+}
+
+void copies(Suite& s, int64_t rows, int64_t width, int64_t gapX, int64_t gapY) {
+  const int64_t strideX = width + gapX;
+  const int64_t strideY = width + gapY;
+  const Floats x = s.randomFloats((rows - 1) * strideX + width);
+  Floats y = s.floats((rows - 1) * strideY + width);
+  s.call("copyRows", {x.data(), y.data()}, {rows, width, strideX, strideY});
+  s.expect("copyRows", y, 0, [&](int64_t i) {
+    return i % strideY < width ? static_cast<double>(x[i / strideY * strideX + i % strideY]) : 0;
+  });
+}
+
+double gelu(double x, bool tanhForm) {
+  if (!tanhForm) return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+
+double geluSlope(double x, bool tanhForm) {
+  if (!tanhForm) {
+    return 0.5 * std::erfc(-x / std::numbers::sqrt2) + x * std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi);
+  }
+  const double scale = std::sqrt(2 / std::numbers::pi);
+  const double t = std::tanh(scale * (x + 0.044715 * x * x * x));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * scale * (1 + 3 * 0.044715 * x * x);
+}
+
+void activations(Suite& s, int64_t n) {
+  const Floats x = s.randomFloats(n, 6);
+  const Floats dy = s.randomFloats(n);
+  Floats y = s.floats(n);
+  for (const bool tanhForm : {false, true}) {
+    s.call("geluForward", {x.data(), y.data()}, {n, tanhForm});
+    s.expect("geluForward", y, 0.2, [&](int64_t i) { return gelu(x[i], tanhForm); });
+    s.call("geluBackward", {x.data(), dy.data(), y.data()}, {n, tanhForm});
+    s.expect("geluBackward", y, 1, [&](int64_t i) { return dy[i] * geluSlope(x[i], tanhForm); });
+  }
+}
+
+void dropouts(Suite& s, int64_t n) {
+  const Floats x = s.randomFloats(n);
+  Floats y = s.floats(n);
+  const double p = 0.25;
+  s.call("dropout", {x.data(), y.data()}, {n, 1, -2, 3, 4, 5}, {p});
+  // Which elements stay is the conformance suite's business; here each must be dropped or scaled.
+  s.expect("dropout", y, 0, [&](int64_t i) { return y[i] == 0 ? 0 : x[i] / (1 - p); });
+  s.call("dropout", {x.data(), y.data()}, {n, 1, -2, 3, 4, 5}, {0});
+  s.expect("dropout of nothing", y, 0, [&](int64_t i) { return x[i]; });
+}
+
+void adam(Suite& s, int64_t n) {
+  Floats param = s.randomFloats(n);
+  Floats m = s.randomFloats(n, 0.1f);
+  Floats v = s.floats(n);
+  const Floats grad = s.randomFloats(n);
+  std::vector<double> wantParam(static_cast<size_t>(n));
+  std::vector<double> wantM(wantParam);
+  std::vector<double> wantV(wantParam);
+  const double beta1 = 0.9, beta2 = 0.99, eps = 1e-8, step = 1e-3, correction = 0.5, decay = 0.999, l2 = 0.01, scale = 0.5;
+  for (int64_t i = 0; i < n; i++) {
+    v[i] = 0.1f + std::fabs(grad[i]);
+    const size_t at = static_cast<size_t>(i);
+    const double g = scale * grad[i] + l2 * param[i];
+    wantM[at] = beta1 * m[i] + (1 - beta1) * g;
+    wantV[at] = beta2 * v[i] + (1 - beta2) * g * g;
+    wantParam[at] = decay * param[i] - step * wantM[at] / (std::sqrt(wantV[at]) / correction + eps);
+  }
+  s.call("adamStep", {param.data(), grad.data(), m.data(), v.data()}, {n},
+         {beta1, beta2, eps, step, correction, decay, l2, scale});
+  s.expect("adamStep param", param, 0.1, [&](int64_t i) { return wantParam[static_cast<size_t>(i)]; });
+  s.expect("adamStep m", m, 0.1, [&](int64_t i) { return wantM[static_cast<size_t>(i)]; });
+  s.expect("adamStep v", v, 0.1, [&](int64_t i) { return wantV[static_cast<size_t>(i)]; });
+}
+
+}  // namespace
+
+void testElementwise(Suite& s) {
+  for (const int64_t n : kSizes) {
+    simple(s, n);
+    activations(s, n);
+    dropouts(s, n);
+    adam(s, n);
+  }
+  for (const int64_t rows : {1, 2, 65})
+    for (const int64_t width : {1, 7, 16, 33, 130}) {
+      copies(s, rows, width, 0, 0);
+      copies(s, rows, width, 3, 0);
+      copies(s, rows, width, 0, 5);
+    }
+}
+
+}  // namespace foretoken::test

@@ -1,0 +1,158 @@
+// What the kernels' test program stands on: buffers of exactly the length that a kernel may touch, so that the address
+// sanitizer sees a single element too many; calls by name; comparison with results in double.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <initializer_list>
+#include <vector>
+
+#include "../call.h"
+#include "../parallel.h"
+
+namespace foretoken::test {
+
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15u + 1) {}
+
+  uint32_t bits() {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return static_cast<uint32_t>(state_ >> 32);
+  }
+  // In [-1, 1).
+  float real() { return static_cast<float>(static_cast<int32_t>(bits())) * 0x1p-31f; }
+
+ private:
+  uint64_t state_;
+};
+
+// `length` elements that end where the allocation ends. They begin where it begins, or, shifted, one element later: off
+// every alignment.
+template <typename T>
+class Exact {
+ public:
+  Exact(int64_t length, bool shifted) : length_(length), shift_(shifted ? 1 : 0) {
+    base_ = static_cast<T*>(std::malloc(sizeof(T) * static_cast<size_t>(length + shift_) + (length + shift_ == 0)));
+    if (base_ == nullptr) std::abort();
+    for (int64_t i = 0; i < length + shift_; i++) base_[i] = T{};
+  }
+  Exact(Exact&& other) noexcept : length_(other.length_), shift_(other.shift_), base_(other.base_) { other.base_ = nullptr; }
+  ~Exact() { std::free(base_); }
+  Exact(const Exact&) = delete;
+  Exact& operator=(const Exact&) = delete;
+
+  T* data() { return base_ + shift_; }
+  const T* data() const { return base_ + shift_; }
+  T& operator[](int64_t i) { return base_[shift_ + i]; }
+  const T& operator[](int64_t i) const { return base_[shift_ + i]; }
+  int64_t size() const { return length_; }
+
+ private:
+  int64_t length_;
+  int64_t shift_;
+  T* base_;
+};
+
+using Floats = Exact<float>;
+using Ints = Exact<int32_t>;
+
+// One pass over all kernels with one table, one number of threads and one placement of buffers.
+class Suite {
+ public:
+  Suite(const KernelTable& table, Pool& pool, bool shifted) : table_(table), pool_(pool), shifted_(shifted) {}
+
+  bool shifted() const { return shifted_; }
+  int failures() const { return failures_; }
+  // Of every bit of every result so far, in order.
+  uint64_t digest() const { return digest_; }
+  const std::vector<bool>& called() const { return called_; }
+
+  Floats floats(int64_t length) const { return Floats(length, shifted_); }
+  Floats randomFloats(int64_t length, float scale = 1) {
+    Floats values(length, shifted_);
+    for (int64_t i = 0; i < length; i++) values[i] = scale * random_.real();
+    return values;
+  }
+  Ints randomInts(int64_t length, int bound) {
+    Ints values(length, shifted_);
+    for (int64_t i = 0; i < length; i++) values[i] = static_cast<int32_t>(random_.bits() % static_cast<uint32_t>(bound));
+    return values;
+  }
+
+  void call(const char* name, std::initializer_list<const void*> buffers, std::initializer_list<int64_t> ints,
+            std::initializer_list<double> floats = {}) {
+    called_.resize(static_cast<size_t>(table_.count));
+    for (int i = 0; i < table_.count; i++) {
+      const Kernel& kernel = table_.kernels[i];
+      if (std::strcmp(kernel.name, name) != 0) continue;
+      if (static_cast<int>(buffers.size()) != kernel.buffers || static_cast<int>(ints.size()) != kernel.ints ||
+          static_cast<int>(floats.size()) != kernel.floats) {
+        std::printf("%s: this test passes other arguments than the table declares\n", name);
+        std::abort();
+      }
+      called_[static_cast<size_t>(i)] = true;
+      Call arguments = {};
+      int at = 0;
+      for (const void* buffer : buffers) arguments.buffers[at++] = const_cast<void*>(buffer);
+      at = 0;
+      for (int64_t value : ints) arguments.ints[at++] = value;
+      at = 0;
+      for (double value : floats) arguments.floats[at++] = value;
+      kernel.run(arguments, pool_);
+      return;
+    }
+    std::printf("%s: no such kernel\n", name);
+    std::abort();
+  }
+
+  // Every got[i] within epsilon · (|wanted(i)| + magnitude) of wanted(i), where `magnitude` is the size of what was summed.
+  void expect(const char* what, const Floats& got, double magnitude, const std::function<double(int64_t)>& wanted) {
+    int64_t wrong = -1;
+    for (int64_t i = 0; i < got.size(); i++) {
+      const double value = wanted(i);
+      const double allowed = kEpsilon * (std::fabs(value) + magnitude);
+      // Written so that NaN is wrong.
+      if (wrong < 0 && !(std::fabs(got[i] - value) <= allowed)) wrong = i;
+    }
+    take(got);
+    if (wrong < 0) return;
+    failures_++;
+    std::printf("%s, %d threads, %s: %s[%lld of %lld] must be %.9g, is %.9g\n", table_.instructionSet, pool_.threads(),
+                shifted_ ? "shifted" : "aligned", what, static_cast<long long>(wrong),
+                static_cast<long long>(got.size()), wanted(wrong), static_cast<double>(got[wrong]));
+  }
+
+  // Counts the bits in, for the comparison of thread counts.
+  void take(const Floats& got) {
+    for (int64_t i = 0; i < got.size(); i++) {
+      uint32_t bits;
+      std::memcpy(&bits, &got[i], sizeof bits);
+      digest_ = (digest_ ^ bits) * 0x100000001B3u;
+    }
+  }
+
+ private:
+  static constexpr double kEpsilon = 4e-6;
+
+  const KernelTable& table_;
+  Pool& pool_;
+  const bool shifted_;
+  Random random_{1};
+  int failures_ = 0;
+  uint64_t digest_ = 0xCBF29CE484222325u;
+  std::vector<bool> called_;
+};
+
+void testElementwise(Suite& suite);
+void testLayers(Suite& suite);
+void testProducts(Suite& suite);
+void testAttention(Suite& suite);
+
+}  // namespace foretoken::test

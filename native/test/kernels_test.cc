@@ -1,0 +1,76 @@
+// Every kernel of every instruction set that this machine has, under the sanitizers: a program without Node, since
+// sanitizers do not fit into a stock one. Built and run by scripts/test-native-sanitized.mjs.
+#include <time.h>
+
+#include "../tables.h"
+#include "../thread_pool.h"
+#include "harness.h"
+
+namespace foretoken::test {
+namespace {
+
+// The digest of all results.
+uint64_t runAll(const KernelTable& table, int threads, bool shifted, int& failures) {
+  ThreadPool pool(threads);
+  if (!pool.start()) {
+    std::printf("the system refuses to start %d threads\n", threads);
+    std::abort();
+  }
+  Suite suite(table, pool, shifted);
+  testElementwise(suite);
+  testLayers(suite);
+  testProducts(suite);
+  testAttention(suite);
+  for (size_t i = 0; i < suite.called().size(); i++) {
+    if (suite.called()[i]) continue;
+    std::printf("%s: no test calls it\n", table.kernels[i].name);
+    failures++;
+  }
+  failures += suite.failures();
+  return suite.digest();
+}
+
+void countUp(void* context, int thread, int) { static_cast<int64_t*>(context)[8 * thread]++; }
+
+// Short calls in close order: threads meet awake and asleep.
+int runPool(int threads) {
+  constexpr int kCalls = 2000;
+  ThreadPool pool(threads);
+  if (!pool.start()) std::abort();
+  std::vector<int64_t> counts(static_cast<size_t>(8 * threads));
+  for (int call = 0; call < kCalls; call++) {
+    pool.run(countUp, counts.data());
+    if (call % 100 == 0) {
+      timespec pause = {0, 200000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+  int failures = 0;
+  for (int thread = 0; thread < threads; thread++)
+    if (counts[static_cast<size_t>(8 * thread)] != kCalls) failures++;
+  if (failures > 0) std::printf("pool: %d of %d threads did not run every call\n", failures, threads);
+  return failures;
+}
+
+int main() {
+  int failures = 0;
+  for (const int threads : {1, 2, 3, 8}) failures += runPool(threads);
+  const KernelTable* tables[kMaxTables];
+  const int count = usableTables(tables);
+  for (int i = 0; i < count; i++) {
+    const uint64_t one = runAll(*tables[i], 1, false, failures);
+    for (const int threads : {2, 5}) {
+      if (runAll(*tables[i], threads, threads == 5, failures) == one) continue;
+      std::printf("%s: %d threads give other bits than one\n", tables[i]->instructionSet, threads);
+      failures++;
+    }
+    std::printf("%s: done\n", tables[i]->instructionSet);
+  }
+  std::printf("%d failures\n", failures);
+  return failures == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace foretoken::test
+
+int main() { return foretoken::test::main(); }

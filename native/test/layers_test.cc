@@ -1,0 +1,151 @@
+// Embedding, layer norm, cross-entropy.
+#include "harness.h"
+
+namespace foretoken::test {
+
+namespace {
+
+void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool withPositions) {
+  const int64_t rows = batch * time;
+  const int64_t vocabSize = 11;
+  const int64_t start = withPositions ? 2 : 0;
+  const Ints ids = s.randomInts(rows, static_cast<int>(vocabSize));
+  const Floats tokens = s.randomFloats(vocabSize * channels);
+  const Floats positions = s.randomFloats((start + time) * channels);
+  const Floats dy = s.randomFloats(rows * channels);
+  Floats y = s.floats(rows * channels);
+  const auto place = [&](int64_t r) { return (start + r % time) * channels; };
+  s.call("embeddingForward", {ids.data(), tokens.data(), withPositions ? positions.data() : nullptr, y.data()},
+         {rows, time, channels, vocabSize, start});
+  s.expect("embeddingForward", y, 0, [&](int64_t i) {
+    const int64_t r = i / channels;
+    const int64_t c = i % channels;
+    return static_cast<double>(tokens[ids[r] * channels + c]) + (withPositions ? positions[place(r) + c] : 0);
+  });
+
+  Floats dTokens = s.randomFloats(vocabSize * channels);
+  Floats dPositions = s.randomFloats((start + time) * channels);
+  std::vector<double> wantTokens(dTokens.data(), dTokens.data() + dTokens.size());
+  std::vector<double> wantPositions(dPositions.data(), dPositions.data() + dPositions.size());
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < channels; c++) {
+      wantTokens[static_cast<size_t>(ids[r] * channels + c)] += dy[r * channels + c];
+      if (withPositions) wantPositions[static_cast<size_t>(place(r) + c)] += dy[r * channels + c];
+    }
+  s.call("embeddingBackward",
+         {ids.data(), dy.data(), dTokens.data(), withPositions ? dPositions.data() : nullptr},
+         {rows, time, channels, vocabSize, start});
+  s.expect("embeddingBackward tokens", dTokens, 10, [&](int64_t i) { return wantTokens[static_cast<size_t>(i)]; });
+  s.expect("embeddingBackward positions", dPositions, 10, [&](int64_t i) { return wantPositions[static_cast<size_t>(i)]; });
+}
+
+void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
+  const double eps = 1e-5;
+  const Floats x = s.randomFloats(rows * channels, 2);
+  const Floats gamma = s.randomFloats(channels);
+  const Floats beta = s.randomFloats(channels);
+  const Floats dy = s.randomFloats(rows * channels);
+  std::vector<double> mean(static_cast<size_t>(rows));
+  std::vector<double> rstd(mean);
+  for (int64_t r = 0; r < rows; r++) {
+    double sum = 0;
+    double squares = 0;
+    for (int64_t c = 0; c < channels; c++) sum += x[r * channels + c];
+    const double m = sum / static_cast<double>(channels);
+    for (int64_t c = 0; c < channels; c++) squares += (x[r * channels + c] - m) * (x[r * channels + c] - m);
+    mean[static_cast<size_t>(r)] = m;
+    rstd[static_cast<size_t>(r)] = 1 / std::sqrt(squares / static_cast<double>(channels) + eps);
+  }
+  const auto normal = [&](int64_t i) {
+    const size_t r = static_cast<size_t>(i / channels);
+    return (x[i] - mean[r]) * rstd[r];
+  };
+  // One channel has no variance: rstd is 1/√eps, and magnifies the last bit of x.
+  const double magnitude = channels == 1 ? 1000 : 4;
+  Floats y = s.floats(rows * channels);
+  Floats means = s.floats(rows);
+  Floats rstds = s.floats(rows);
+  s.call("layerNormForward",
+         {x.data(), gamma.data(), withBeta ? beta.data() : nullptr, y.data(), means.data(), rstds.data()},
+         {rows, channels}, {eps});
+  s.expect("layerNormForward", y, magnitude, [&](int64_t i) {
+    return normal(i) * gamma[i % channels] + (withBeta ? beta[i % channels] : 0);
+  });
+  s.expect("layerNormForward mean", means, 2, [&](int64_t r) { return mean[static_cast<size_t>(r)]; });
+  s.expect("layerNormForward rstd", rstds, 1, [&](int64_t r) { return rstd[static_cast<size_t>(r)]; });
+
+  Floats dx = s.floats(rows * channels);
+  Floats dGamma = s.randomFloats(channels);
+  Floats dBeta = s.randomFloats(channels);
+  std::vector<double> wantGamma(dGamma.data(), dGamma.data() + channels);
+  std::vector<double> wantBeta(dBeta.data(), dBeta.data() + channels);
+  for (int64_t i = 0; i < rows * channels; i++) {
+    wantGamma[static_cast<size_t>(i % channels)] += dy[i] * normal(i);
+    if (withBeta) wantBeta[static_cast<size_t>(i % channels)] += dy[i];
+  }
+  s.call("layerNormBackward",
+         {dy.data(), x.data(), gamma.data(), means.data(), rstds.data(), dx.data(), dGamma.data(),
+          withBeta ? dBeta.data() : nullptr},
+         {rows, channels});
+  s.expect("layerNormBackward", dx, magnitude * (channels < 4 ? 100 : 10), [&](int64_t i) {
+    const int64_t row = i / channels * channels;
+    double plain = 0;
+    double along = 0;
+    for (int64_t c = 0; c < channels; c++) {
+      plain += dy[row + c] * gamma[c];
+      along += dy[row + c] * gamma[c] * normal(row + c);
+    }
+    const double inner = dy[i] * gamma[i % channels] - (plain + normal(i) * along) / static_cast<double>(channels);
+    return rstd[static_cast<size_t>(i / channels)] * inner;
+  });
+  const double sums = static_cast<double>(rows) + magnitude;
+  s.expect("layerNormBackward gamma", dGamma, sums, [&](int64_t c) { return wantGamma[static_cast<size_t>(c)]; });
+  s.expect("layerNormBackward beta", dBeta, sums, [&](int64_t c) { return wantBeta[static_cast<size_t>(c)]; });
+}
+
+void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
+  const Floats logits = s.randomFloats(rows * vocabSize, 5);
+  Ints targets = s.randomInts(rows, static_cast<int>(vocabSize));
+  if (rows > 2) targets[1] = -1;
+  const auto logSum = [&](int64_t r) {
+    double sum = 0;
+    for (int64_t c = 0; c < vocabSize; c++) sum += std::exp(static_cast<double>(logits[r * vocabSize + c]));
+    return std::log(sum);
+  };
+  Floats losses = s.floats(rows);
+  Floats logSums = s.floats(rows);
+  s.call("crossEntropyForward", {logits.data(), targets.data(), losses.data(), logSums.data()}, {rows, vocabSize});
+  s.expect("crossEntropyForward", losses, 10, [&](int64_t r) {
+    return targets[r] < 0 ? 0 : logSum(r) - logits[r * vocabSize + targets[r]];
+  });
+  s.expect("crossEntropyForward logSumExp", logSums, 10, logSum);
+
+  Floats dLoss = s.floats(1);
+  dLoss[0] = 0.5f;
+  Floats dLogits = s.floats(rows * vocabSize);
+  s.call("crossEntropyBackward", {logits.data(), targets.data(), logSums.data(), dLoss.data(), dLogits.data()},
+         {rows, vocabSize}, {0.25});
+  std::vector<double> sums(static_cast<size_t>(rows));
+  for (int64_t r = 0; r < rows; r++) sums[static_cast<size_t>(r)] = logSum(r);
+  s.expect("crossEntropyBackward", dLogits, 1, [&](int64_t i) {
+    const int64_t r = i / vocabSize;
+    if (targets[r] < 0) return 0.0;
+    return 0.125 * (std::exp(logits[i] - sums[static_cast<size_t>(r)]) - (i % vocabSize == targets[r] ? 1 : 0));
+  });
+}
+
+}  // namespace
+
+void testLayers(Suite& s) {
+  for (const int64_t channels : {1, 3, 15, 16, 17, 64, 129})
+    for (const bool optional : {false, true}) {
+      embedding(s, 1, 1, channels, optional);
+      embedding(s, 3, 5, channels, optional);
+      embedding(s, 2, 65, channels, optional);
+      for (const int64_t rows : {1, 2, 7, 64, 131}) layerNorm(s, rows, channels, optional);
+    }
+  for (const int64_t vocabSize : {1, 2, 15, 16, 17, 65, 257})
+    for (const int64_t rows : {1, 3, 64, 67}) crossEntropy(s, rows, vocabSize);
+}
+
+}  // namespace foretoken::test

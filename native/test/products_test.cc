@@ -1,0 +1,56 @@
+// The three matrix products.
+#include "harness.h"
+
+namespace foretoken::test {
+
+namespace {
+
+void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
+  const Floats x = s.randomFloats(m * k);
+  const Floats w = s.randomFloats(n * k);
+  const Floats bias = s.randomFloats(n);
+  const Floats dy = s.randomFloats(m * n);
+  Floats y = s.floats(m * n);
+  s.call("linearForward", {x.data(), w.data(), withBias ? bias.data() : nullptr, y.data()}, {m, n, k});
+  s.expect("linearForward", y, static_cast<double>(k), [&](int64_t i) {
+    double sum = withBias ? bias[i % n] : 0;
+    for (int64_t j = 0; j < k; j++) sum += static_cast<double>(x[i / n * k + j]) * w[i % n * k + j];
+    return sum;
+  });
+
+  Floats dx = s.floats(m * k);
+  s.call("linearBackwardInput", {dy.data(), w.data(), dx.data()}, {m, n, k});
+  s.expect("linearBackwardInput", dx, static_cast<double>(n), [&](int64_t i) {
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) sum += static_cast<double>(dy[i / k * n + j]) * w[j * k + i % k];
+    return sum;
+  });
+
+  Floats dw = s.randomFloats(n * k);
+  Floats dBias = s.randomFloats(n);
+  const std::vector<double> before(dw.data(), dw.data() + dw.size());
+  const std::vector<double> biasBefore(dBias.data(), dBias.data() + n);
+  s.call("linearBackwardWeight", {dy.data(), x.data(), dw.data(), withBias ? dBias.data() : nullptr}, {m, n, k});
+  s.expect("linearBackwardWeight", dw, static_cast<double>(m), [&](int64_t i) {
+    double sum = before[static_cast<size_t>(i)];
+    for (int64_t j = 0; j < m; j++) sum += static_cast<double>(dy[j * n + i / k]) * x[j * k + i % k];
+    return sum;
+  });
+  s.expect("linearBackwardWeight bias", dBias, static_cast<double>(m), [&](int64_t c) {
+    double sum = biasBefore[static_cast<size_t>(c)];
+    for (int64_t j = 0; withBias && j < m; j++) sum += dy[j * n + c];
+    return sum;
+  });
+}
+
+}  // namespace
+
+void testProducts(Suite& s) {
+  constexpr int64_t kShapes[][3] = {{1, 1, 1},    {1, 65, 128}, {2, 17, 3},   {3, 5, 7},    {7, 1, 64},  {8, 64, 1},
+                                    {15, 16, 17}, {31, 33, 63}, {64, 64, 64}, {65, 63, 65}, {127, 48, 5}, {6, 129, 33},
+                                    {33, 7, 300}, {97, 130, 70}, {14, 32, 520}};
+  for (const auto& [m, n, k] : kShapes)
+    for (const bool withBias : {false, true}) products(s, m, n, k, withBias);
+}
+
+}  // namespace foretoken::test
