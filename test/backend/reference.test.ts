@@ -101,7 +101,8 @@ describe("memory of the reference backend", () => {
 
   test("lengths and ranges that make no sense are refused, and change nothing", async () => {
     const backend = await openReference();
-    for (const length of [-1, 0.5, Number.NaN, 2 ** 60]) expect(() => backend.alloc("float32", length)).toThrow(ShapeError);
+    for (const length of [-1, 0.5, Number.NaN, 2 ** 60])
+      expect(() => backend.alloc("float32", length)).toThrow(ShapeError);
     const { storage } = view(backend, [1, 2, 3]);
     expect(() => backend.write(storage, new Float32Array(2), 2)).toThrow(ShapeError);
     expect(() => backend.write(storage, new Float32Array(1), -1)).toThrow(ShapeError);

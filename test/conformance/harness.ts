@@ -84,8 +84,7 @@ const run = async <K extends KernelName>(
   const views: Record<string, View | null> = {};
   for (const name of Object.keys(sample.buffers)) {
     const place = places[name];
-    views[name] =
-      place === undefined ? null : { storage: storages.get(place.root) as Storage, offset: place.offset };
+    views[name] = place === undefined ? null : { storage: storages.get(place.root) as Storage, offset: place.offset };
   }
   backend.run(kernel, { ...sample.numbers, ...views } as unknown as KernelArgs<K, View>);
   const after = new Map<string, HostArray>();
@@ -144,7 +143,8 @@ const expected = async <K extends KernelName>(kernel: K, sample: Sample<K>, layo
 /** Which buffer an element of a storage belongs to, and its index there, for messages. */
 const locate = ({ places }: Plan, root: string, i: number): string => {
   for (const [name, place] of Object.entries(places)) {
-    if (place.root === root && i >= place.offset && i < place.offset + place.length) return `${name}[${i - place.offset}]`;
+    if (place.root === root && i >= place.offset && i < place.offset + place.length)
+      return `${name}[${i - place.offset}]`;
   }
   const { offset } = places[root] as Place;
   return `outside of every buffer, at ${root}[${i - offset}]`;

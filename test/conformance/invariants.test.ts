@@ -46,20 +46,23 @@ const invariants = (open: () => Promise<Backend>): void => {
     }
   });
 
-  test.for([1, 17, 64, 129])("a row of layerNormForward has the same bits among 37 as alone (C=%i)", async (channels) => {
-    const rows = 37;
-    const shared = { gamma: given(normals(channels)), beta: given(normals(channels)), channels, eps: 1e-5 };
-    const x = given(normals(rows * channels));
-    const all = { y: room(rows * channels), mean: room(rows), rstd: room(rows) };
-    backend.run("layerNormForward", { x, ...all, ...shared, rows });
-    for (const row of [0, 1, 16, 36]) {
-      const alone = { y: room(channels), mean: room(1), rstd: room(1) };
-      backend.run("layerNormForward", { x: { ...x, offset: row * channels }, ...alone, ...shared, rows: 1 });
-      expect(await bits(alone.y, channels)).toEqual(await bits({ ...all.y, offset: row * channels }, channels));
-      expect(await bits(alone.mean, 1)).toEqual(await bits({ ...all.mean, offset: row }, 1));
-      expect(await bits(alone.rstd, 1)).toEqual(await bits({ ...all.rstd, offset: row }, 1));
-    }
-  });
+  test.for([1, 17, 64, 129])(
+    "a row of layerNormForward has the same bits among 37 as alone (C=%i)",
+    async (channels) => {
+      const rows = 37;
+      const shared = { gamma: given(normals(channels)), beta: given(normals(channels)), channels, eps: 1e-5 };
+      const x = given(normals(rows * channels));
+      const all = { y: room(rows * channels), mean: room(rows), rstd: room(rows) };
+      backend.run("layerNormForward", { x, ...all, ...shared, rows });
+      for (const row of [0, 1, 16, 36]) {
+        const alone = { y: room(channels), mean: room(1), rstd: room(1) };
+        backend.run("layerNormForward", { x: { ...x, offset: row * channels }, ...alone, ...shared, rows: 1 });
+        expect(await bits(alone.y, channels)).toEqual(await bits({ ...all.y, offset: row * channels }, channels));
+        expect(await bits(alone.mean, 1)).toEqual(await bits({ ...all.mean, offset: row }, 1));
+        expect(await bits(alone.rstd, 1)).toEqual(await bits({ ...all.rstd, offset: row }, 1));
+      }
+    },
+  );
 
   const undropped = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
@@ -67,34 +70,37 @@ const invariants = (open: () => Promise<Backend>): void => {
     { time: 70, heads: 2, headDim: 16 },
     { time: 131, heads: 1, headDim: 33 },
     { time: 300, heads: 2, headDim: 32 },
-  ])("a query's bits do not depend on those beside it (T=$time H=$heads D=$headDim)", async ({ time, heads, headDim }) => {
-    const width = heads * headDim;
-    const stride = 3 * width;
-    const qkv = given(normals(time * stride));
-    const part = (index: number, row = 0): View => ({ ...qkv, offset: index * width + row * stride });
-    const shape = { batch: 1, heads, headDim, scale: 1 / Math.sqrt(headDim), ...undropped };
-    const strides = { queryStride: stride, queryBatchStride: 0, keyStride: stride, keyBatchStride: 0 };
-    const call = (start: number, queries: number): { out: View; logSumExp: View } => {
-      const results = { out: room(queries * width), logSumExp: room(heads * queries) };
-      const inputs = { q: part(0, start), k: part(1), v: part(2) };
-      backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides, queries, start });
-      return results;
-    };
-    const all = call(0, time);
-    const expectSame = async (start: number, queries: number): Promise<void> => {
-      const some = call(start, queries);
-      const message = `queries ${start} to ${start + queries}`;
-      const inAll = await bits({ ...all.out, offset: start * width }, queries * width);
-      expect(await bits(some.out, queries * width), message).toEqual(inAll);
-      for (let h = 0; h < heads; h++) {
-        const ofHead = await bits({ ...all.logSumExp, offset: h * time + start }, queries);
-        expect(await bits({ ...some.logSumExp, offset: h * queries }, queries), message).toEqual(ofHead);
-      }
-    };
-    for (const start of [0, 1, 15, 16, 31, 33, 63, 64, 65, time - 1]) await expectSame(start, 1);
-    for (const start of [0, 5, 32, 47]) await expectSame(start, 17);
-    await expectSame(3, time - 3);
-  });
+  ])(
+    "a query's bits do not depend on those beside it (T=$time H=$heads D=$headDim)",
+    async ({ time, heads, headDim }) => {
+      const width = heads * headDim;
+      const stride = 3 * width;
+      const qkv = given(normals(time * stride));
+      const part = (index: number, row = 0): View => ({ ...qkv, offset: index * width + row * stride });
+      const shape = { batch: 1, heads, headDim, scale: 1 / Math.sqrt(headDim), ...undropped };
+      const strides = { queryStride: stride, queryBatchStride: 0, keyStride: stride, keyBatchStride: 0 };
+      const call = (start: number, queries: number): { out: View; logSumExp: View } => {
+        const results = { out: room(queries * width), logSumExp: room(heads * queries) };
+        const inputs = { q: part(0, start), k: part(1), v: part(2) };
+        backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides, queries, start });
+        return results;
+      };
+      const all = call(0, time);
+      const expectSame = async (start: number, queries: number): Promise<void> => {
+        const some = call(start, queries);
+        const message = `queries ${start} to ${start + queries}`;
+        const inAll = await bits({ ...all.out, offset: start * width }, queries * width);
+        expect(await bits(some.out, queries * width), message).toEqual(inAll);
+        for (let h = 0; h < heads; h++) {
+          const ofHead = await bits({ ...all.logSumExp, offset: h * time + start }, queries);
+          expect(await bits({ ...some.logSumExp, offset: h * queries }, queries), message).toEqual(ofHead);
+        }
+      };
+      for (const start of [0, 1, 15, 16, 31, 33, 63, 64, 65, time - 1]) await expectSame(start, 1);
+      for (const start of [0, 5, 32, 47]) await expectSame(start, 17);
+      await expectSame(3, time - 3);
+    },
+  );
 
   test("keys and values after a query do not touch it, be they NaN or infinite", async () => {
     const [batch, time, heads, headDim] = [2, 67, 2, 16];
@@ -102,7 +108,12 @@ const invariants = (open: () => Promise<Backend>): void => {
     const stride = 3 * width;
     const values = normals(batch * time * stride);
     const shape = { batch, queries: time, start: 0, heads, headDim, scale: 0.25, ...undropped, key0: 5, p: 0.2 };
-    const strides = { queryStride: stride, queryBatchStride: time * stride, keyStride: stride, keyBatchStride: time * stride };
+    const strides = {
+      queryStride: stride,
+      queryBatchStride: time * stride,
+      keyStride: stride,
+      keyBatchStride: time * stride,
+    };
     const forward = async (array: Float64Array): Promise<number[]> => {
       const qkv = given(array);
       const out = room(batch * time * width);
@@ -115,7 +126,8 @@ const invariants = (open: () => Promise<Backend>): void => {
       for (const changed of [1, 15, 16, 17, 32, 64, 66]) {
         const spoiled = values.slice();
         for (let b = 0; b < batch; b++) {
-          for (let t = changed; t < time; t++) spoiled.fill(poison, (b * time + t) * stride + width, (b * time + t + 1) * stride);
+          for (let t = changed; t < time; t++)
+            spoiled.fill(poison, (b * time + t) * stride + width, (b * time + t + 1) * stride);
         }
         const after = await forward(spoiled);
         for (let b = 0; b < batch; b++) {

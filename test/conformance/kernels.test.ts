@@ -25,7 +25,9 @@ const differences = async <K extends KernelName>(one: Backend, two: Backend, ker
   const found: string[] = [];
   for (const sample of samples[kernel]) {
     const bits = await resultBits(one, kernel, sample);
-    const same = (await resultBits(two, kernel, sample)).every((bytes, i) => Buffer.compare(bytes, bits[i] as Uint8Array) === 0);
+    const same = (await resultBits(two, kernel, sample)).every(
+      (bytes, i) => Buffer.compare(bytes, bits[i] as Uint8Array) === 0,
+    );
     if (!same) found.push(`${kernel} (${sample.name})`);
   }
   return found;
@@ -46,11 +48,15 @@ for (const candidate of candidates) {
     });
 
     for (const [index, threads] of candidate.threads.entries()) {
-      test.for(kernelNames)(`%s agrees with the reference in float64 (threads: ${threads})`, { timeout }, async (kernel) => {
-        const backend = backends[index] as Backend;
-        expect((await disagreements(backend, kernel)).join("\n")).toBe("");
-        expect(backend.bytesInUse()).toBe(0);
-      });
+      test.for(kernelNames)(
+        `%s agrees with the reference in float64 (threads: ${threads})`,
+        { timeout },
+        async (kernel) => {
+          const backend = backends[index] as Backend;
+          expect((await disagreements(backend, kernel)).join("\n")).toBe("");
+          expect(backend.bytesInUse()).toBe(0);
+        },
+      );
     }
 
     if (candidate.threads.length < 2) return;

@@ -56,7 +56,8 @@ export const openReference = async ({ real = "float32" }: ReferenceOptions = {})
   const sizeClass = (dtype: DType, length: number): string => `${dtype}:${length}`;
 
   const alloc = (dtype: DType, length: number): Storage => {
-    if (closed) throw new ConfigError({ where: "alloc", must: "the reference backend must be open", got: "a closed one" });
+    if (closed)
+      throw new ConfigError({ where: "alloc", must: "the reference backend must be open", got: "a closed one" });
     checkAlloc(owner, dtype, length);
     const storage: Storage = Object.freeze({ dtype, length });
     live.set(storage, poison(spare.get(sizeClass(dtype, length))?.pop() ?? hostArray(dtype, length)));
@@ -90,7 +91,9 @@ export const openReference = async ({ real = "float32" }: ReferenceOptions = {})
     const hostArgs: Record<string, unknown> = { ...given };
     for (const [name] of kernelPlans[kernel].buffers) {
       const view = given[name] as View | null | undefined;
-      hostArgs[name] = view ? dataOf(view.storage).subarray(view.offset, view.offset + (lengths[name] as number)) : null;
+      hostArgs[name] = view
+        ? dataOf(view.storage).subarray(view.offset, view.offset + (lengths[name] as number))
+        : null;
     }
     hostKernels[kernel](hostArgs as unknown as HostArgs<K>);
   };

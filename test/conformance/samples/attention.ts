@@ -38,7 +38,12 @@ const packed = (given: Case): Sample<"attentionForward"> => {
   const { batch = 1, queries, heads = 1, headDim, spread = 1 } = given;
   const width = heads * headDim;
   const stride = 3 * width;
-  const strides = { queryStride: stride, keyStride: stride, queryBatchStride: queries * stride, keyBatchStride: queries * stride };
+  const strides = {
+    queryStride: stride,
+    keyStride: stride,
+    queryBatchStride: queries * stride,
+    keyBatchStride: queries * stride,
+  };
   const q = normals(batch * queries * stride, spread);
   return {
     name: `packed, ${nameOf(given)}`,
@@ -67,7 +72,12 @@ const cached = (given: Case): Sample<"attentionForward"> => {
   const queryStride = width + 5;
   const q = nans(batch * queries * queryStride);
   for (let r = 0; r < batch * queries; r++) q.set(normals(width, spread), r * queryStride);
-  const strides = { queryStride, keyStride: width, queryBatchStride: queries * queryStride, keyBatchStride: capacity * width };
+  const strides = {
+    queryStride,
+    keyStride: width,
+    queryBatchStride: queries * queryStride,
+    keyBatchStride: capacity * width,
+  };
   return {
     name: `cached, ${nameOf(given)}`,
     numbers: { ...settings(given), ...strides },
@@ -110,7 +120,11 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   const out = new Float64Array(batch * queries * heads * headDim);
   const logSumExp = new Float64Array(batch * heads * queries);
   referenceAttention.attentionForward({ ...numbers, q, k, v, out, logSumExp });
-  const grads = { dq: nans(batch * queryBatchStride), dk: nans(batch * keyBatchStride), dv: nans(batch * keyBatchStride) };
+  const grads = {
+    dq: nans(batch * queryBatchStride),
+    dk: nans(batch * keyBatchStride),
+    dv: nans(batch * keyBatchStride),
+  };
   return {
     name: `with gaps, ${nameOf(given)}`,
     numbers,

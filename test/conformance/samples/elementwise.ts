@@ -2,7 +2,8 @@ import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts"
 import type { Samples } from "../sample.ts";
 
 const { normals, integers } = noise(1);
-const lengths = [0, ...edgeLengths, 1000, 4099];
+/** The last is long enough for every kernel to share the work among its threads. */
+const lengths = [0, ...edgeLengths, 1000, 4099, 30_011];
 
 const copies = [
   { rows: 0, width: 4, xStride: 4, yStride: 4 },
@@ -11,6 +12,7 @@ const copies = [
   { rows: 7, width: 16, xStride: 48, yStride: 16 },
   { rows: 33, width: 31, xStride: 31, yStride: 40 },
   { rows: 3, width: 129, xStride: 131, yStride: 200 },
+  { rows: 400, width: 65, xStride: 66, yStride: 67 },
 ];
 
 /** Values where an activation's formula is near an edge: zeros, subnormal, saturated, far past overflow of x³. */
@@ -75,7 +77,11 @@ export const elementwise: Samples<
   ],
 
   geluForward: [0, 1].flatMap((tanh) => [
-    ...lengths.map((n) => ({ name: `n=${n}, tanh=${tanh}`, numbers: { n, tanh }, buffers: { x: normals(n), y: blank } as const })),
+    ...lengths.map((n) => ({
+      name: `n=${n}, tanh=${tanh}`,
+      numbers: { n, tanh },
+      buffers: { x: normals(n), y: blank } as const,
+    })),
     { name: `grid, tanh=${tanh}`, numbers: { n: grid.length, tanh }, buffers: { x: grid, y: blank } },
     { name: `NaN, tanh=${tanh}`, numbers: { n: 70, tanh }, buffers: { x: withNan(), y: blank } },
     { name: `extremes, tanh=${tanh}`, numbers: { n: extremes.length, tanh }, buffers: { x: extremes, y: blank } },
@@ -93,7 +99,11 @@ export const elementwise: Samples<
       buffers: { x: grid, dy: normals(grid.length), dx: blank },
     },
     { name: `NaN, tanh=${tanh}`, numbers: { n: 70, tanh }, buffers: { x: withNan(), dy: normals(70), dx: blank } },
-    { name: `NaN in dy, tanh=${tanh}`, numbers: { n: 70, tanh }, buffers: { x: normals(70), dy: withNan(), dx: blank } },
+    {
+      name: `NaN in dy, tanh=${tanh}`,
+      numbers: { n: 70, tanh },
+      buffers: { x: normals(70), dy: withNan(), dx: blank },
+    },
     {
       name: `extremes, tanh=${tanh}`,
       numbers: { n: extremes.length, tanh },
@@ -124,6 +134,7 @@ const embeddings = [
   { rows: 34, time: 17, channels: 33, vocabSize: 65, start: 5 },
   { rows: 128, time: 64, channels: 64, vocabSize: 7, start: 0 },
   { rows: 130, time: 65, channels: 129, vocabSize: 200, start: 1 },
+  { rows: 512, time: 128, channels: 80, vocabSize: 65, start: 0 },
 ];
 
 export const embedding: Samples<"embeddingForward" | "embeddingBackward"> = {

@@ -28,6 +28,10 @@ const productSizes = [
   [70, 600, 260],
   [600, 70, 33],
   [33, 70, 1100],
+  // Past the largest blocks of a product: 2,048 terms of a sum, and the columns that go with so many.
+  [3, 530, 2100],
+  [3, 2100, 530],
+  [2100, 5, 530],
 ] as const;
 
 const productName = ([m, n, k]: (typeof productSizes)[number]): string => `m=${m} n=${n} k=${k}`;
@@ -40,7 +44,11 @@ export const linear: Samples<"linearForward" | "linearBackwardInput" | "linearBa
       const w = normals(n * k);
       return [
         { name: productName(size), numbers: { m, n, k }, buffers: { x, w, bias: normals(n), y: blank } as const },
-        { name: `${productName(size)}, no bias`, numbers: { m, n, k }, buffers: { x, w, bias: null, y: blank } as const },
+        {
+          name: `${productName(size)}, no bias`,
+          numbers: { m, n, k },
+          buffers: { x, w, bias: null, y: blank } as const,
+        },
       ];
     }),
     {
@@ -57,7 +65,11 @@ export const linear: Samples<"linearForward" | "linearBackwardInput" | "linearBa
 
   linearBackwardInput: productSizes.map((size) => {
     const [m, n, k] = size;
-    return { name: productName(size), numbers: { m, n, k }, buffers: { dy: normals(m * n), w: normals(n * k), dx: blank } };
+    return {
+      name: productName(size),
+      numbers: { m, n, k },
+      buffers: { dy: normals(m * n), w: normals(n * k), dx: blank },
+    };
   }),
 
   linearBackwardWeight: productSizes.flatMap((size) => {
@@ -87,6 +99,7 @@ const normSizes = [
   [7, 65],
   [129, 128],
   [127, 129],
+  [600, 72],
   [5, 1000],
 ] as const;
 

@@ -16,6 +16,7 @@ const lossSizes = [
   [64, 63],
   [65, 129],
   [129, 128],
+  [700, 65],
   [3, 1000],
   [2, 50_257],
 ] as const;
@@ -93,7 +94,11 @@ const firstStep = { stepSize: 1e-3 / (1 - 0.9), sqrtCorrection2: Math.sqrt(1 - 0
 
 export const adam: Samples<"adamStep"> = {
   adamStep: [
-    ...[0, ...edgeLengths, 1000].map((n) => ({ name: `n=${n}`, numbers: { n, ...plain }, buffers: optimizerState(n) })),
+    ...[0, ...edgeLengths, 1000, 20_011].map((n) => ({
+      name: `n=${n}`,
+      numbers: { n, ...plain },
+      buffers: optimizerState(n),
+    })),
     {
       name: "first step",
       numbers: { n: 100, ...plain, ...firstStep },
@@ -122,7 +127,12 @@ export const adam: Samples<"adamStep"> = {
     {
       name: "tiny gradients",
       numbers: { n: 100, ...plain, ...firstStep },
-      buffers: { ...optimizerState(100), grad: normals(100, 1e-12), m: new Float64Array(100), v: new Float64Array(100) },
+      buffers: {
+        ...optimizerState(100),
+        grad: normals(100, 1e-12),
+        m: new Float64Array(100),
+        v: new Float64Array(100),
+      },
     },
   ],
 };
