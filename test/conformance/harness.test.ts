@@ -7,10 +7,11 @@ import { openReference } from "#foretoken/backend/reference/reference.js";
 import { disagreement } from "./harness.ts";
 import { samples } from "./samples/all.ts";
 
-/** What is wrong with a backend's kernel, one message for each sample that it fails. */
-const failures = async <K extends KernelName>(backend: Backend, kernel: K): Promise<string[]> => {
+/** What is wrong with a backend's kernel: one message for each sample that it fails, `enough` of them at most. */
+const failures = async <K extends KernelName>(backend: Backend, kernel: K, enough = Infinity): Promise<string[]> => {
   const found: string[] = [];
   for (const sample of samples[kernel]) {
+    if (found.length >= enough) break;
     const message = await disagreement(backend, kernel, sample, "odd");
     if (message !== undefined) found.push(message);
   }
@@ -31,7 +32,7 @@ describe("the suite notices", () => {
   afterAll(() => backend.close());
 
   test.for(kernelNames)("a %s that does nothing", async (kernel) => {
-    expect(await failures({ ...backend, run: () => {} }, kernel)).not.toEqual([]);
+    expect(await failures({ ...backend, run: () => {} }, kernel, 1)).not.toEqual([]);
   });
 
   test.for(kernelNames)("a %s that writes in front of its buffers", async (kernel) => {
@@ -43,7 +44,7 @@ describe("the suite notices", () => {
         if (view === null || typeof view !== "object") return;
         backend.write(view.storage, Float32Array.of(0.123), view.offset - 1);
       };
-      expect((await failures({ ...backend, run }, kernel)).join("\n"), name).toContain("outside of every buffer");
+      expect((await failures({ ...backend, run }, kernel, 1)).join("\n"), name).toContain("outside of every buffer");
     }
   });
 

@@ -20,7 +20,7 @@ export const layerNorm: HostKernels<"layerNormForward" | "layerNormBackward"> = 
     }
   },
 
-  // With x̂ = (x − mean) · rstd and g = dy · gamma, mean(·) over the row: dx = rstd · (g − mean(g) − x̂ · mean(g · x̂)).
+  // With x̂ = (x − mean) · rstd, g = dy · gamma and means over the row: dx = rstd · (g − mean(g) − x̂ · mean(g · x̂)).
   layerNormBackward({ dy, x, gamma, mean, rstd, dx, dGamma, dBeta, rows, channels }) {
     const gammaSum = new Float64Array(channels);
     const betaSum = new Float64Array(channels);

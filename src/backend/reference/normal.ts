@@ -4,7 +4,7 @@ const seam = 2;
 /** Steps of the continued fraction: enough for full double precision at the seam, and more than enough above it. */
 const fractionSteps = 120;
 
-/** erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)) (Abramowitz & Stegun 7.1.6): no term is negative for x ≥ 0. */
+/** erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)), terms of one sign (Abramowitz & Stegun 7.1.6). */
 const erfSeries = (x: number): number => {
   let term = x;
   let total = x;

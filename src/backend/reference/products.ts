@@ -1,20 +1,45 @@
 import type { RealArray } from "../../core/dtype.ts";
 import type { HostKernels } from "./host-args.ts";
 
-/** target[to + c] += factor · x[from + c] for c in [0, width): a row added to an accumulator. */
-const addScaledRow = (
-  target: Float64Array,
-  to: number,
-  factor: number,
-  x: RealArray,
+/**
+ * sums[c] += Σ over r in [0, rows) of factors[from + r·stride] · x[r, c], in ascending r; x has rows as long as `sums`.
+ * Four rows at a time, so that a sum is loaded and stored once for four.
+ */
+const addScaledRows = (
+  sums: Float64Array,
+  factors: RealArray,
   from: number,
-  width: number,
+  stride: number,
+  x: RealArray,
+  rows: number,
 ): void => {
-  for (let c = 0; c < width; c++) target[to + c] = (target[to + c] as number) + factor * (x[from + c] as number);
+  const width = sums.length;
+  const wholeBlocks = rows - (rows % 4);
+  for (let r = 0; r < wholeBlocks; r += 4) {
+    const f0 = factors[from + r * stride] as number;
+    const f1 = factors[from + (r + 1) * stride] as number;
+    const f2 = factors[from + (r + 2) * stride] as number;
+    const f3 = factors[from + (r + 3) * stride] as number;
+    const x0 = r * width;
+    const x1 = x0 + width;
+    const x2 = x1 + width;
+    const x3 = x2 + width;
+    for (let c = 0; c < width; c++) {
+      let s = sums[c] as number;
+      s += f0 * (x[x0 + c] as number);
+      s += f1 * (x[x1 + c] as number);
+      s += f2 * (x[x2 + c] as number);
+      s += f3 * (x[x3 + c] as number);
+      sums[c] = s;
+    }
+  }
+  for (let r = wholeBlocks; r < rows; r++) {
+    const f = factors[from + r * stride] as number;
+    for (let c = 0; c < width; c++) sums[c] = (sums[c] as number) + f * (x[r * width + c] as number);
+  }
 };
 
-/** The products of a linear layer, each sum taken in ascending order of its index, so that a row's bits never depend
- * on how many rows there are. */
+/** A linear layer's products. Each sum goes in ascending order, so no row's bits depend on how many rows there are. */
 export const products: HostKernels<"linearForward" | "linearBackwardInput" | "linearBackwardWeight"> = {
   linearForward({ x, w, bias, y, m, n, k }) {
     const wholeBlocks = n - (n % 4);
@@ -55,22 +80,17 @@ export const products: HostKernels<"linearForward" | "linearBackwardInput" | "li
     const row = new Float64Array(k);
     for (let i = 0; i < m; i++) {
       row.fill(0);
-      for (let j = 0; j < n; j++) addScaledRow(row, 0, dy[i * n + j] as number, w, j * k, k);
+      addScaledRows(row, dy, i * n, 1, w, n);
       dx.set(row, i * k);
     }
   },
 
   linearBackwardWeight({ dy, x, dw, dBias, m, n, k }) {
-    // A block of rows of dw at a time, so that each pass over x serves several.
-    const blockRows = 8;
-    const block = new Float64Array(blockRows * k);
-    for (let j0 = 0; j0 < n; j0 += blockRows) {
-      const rows = Math.min(blockRows, n - j0);
-      block.fill(0);
-      for (let i = 0; i < m; i++) {
-        for (let j = 0; j < rows; j++) addScaledRow(block, j * k, dy[i * n + j0 + j] as number, x, i * k, k);
-      }
-      for (let e = 0; e < rows * k; e++) dw[j0 * k + e] = (dw[j0 * k + e] as number) + (block[e] as number);
+    const row = new Float64Array(k);
+    for (let j = 0; j < n; j++) {
+      row.fill(0);
+      addScaledRows(row, dy, j, n, x, m);
+      for (let c = 0; c < k; c++) dw[j * k + c] = (dw[j * k + c] as number) + (row[c] as number);
     }
     if (dBias === null) return;
     for (let j = 0; j < n; j++) {

@@ -52,7 +52,7 @@ const packed = (given: Case): Sample<"attentionForward"> => {
   };
 };
 
-/** NaN in part `place` of the 16-wide q, k and v of position 20: in q it shows in that position, else in all later ones. */
+/** NaN at `place` of position 20's q, k and v, each 16 wide: in q it shows at that position, else at all from there on. */
 const packedWithNan = (place: number): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = packed({ queries: 40, headDim: 16, p: 0.5 });
   const q = spoiled(buffers.q as Float64Array, 20 * 48 + place);
