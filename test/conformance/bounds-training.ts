@@ -1,7 +1,7 @@
-import type { RealArray } from "#foretoken/core/dtype.js";
 import { dropoutFactors } from "#foretoken/backend/reference/dropout.js";
-import { at, eps, sumError } from "./bounds.ts";
+import type { RealArray } from "#foretoken/core/dtype.js";
 import type { Bounds } from "./bounds.ts";
+import { at, eps, sumError } from "./bounds.ts";
 
 const absoluteDot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
   let total = 0;

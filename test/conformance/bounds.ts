@@ -1,8 +1,8 @@
+import type { KernelName, KernelTable } from "#foretoken/backend/kernels.js";
 import { elementwise } from "#foretoken/backend/reference/elementwise.js";
 import { embedding } from "#foretoken/backend/reference/embedding.js";
 import type { HostArgs } from "#foretoken/backend/reference/host-args.js";
 import { products } from "#foretoken/backend/reference/products.js";
-import type { KernelName, KernelTable } from "#foretoken/backend/kernels.js";
 import type { RealArray } from "#foretoken/core/dtype.js";
 import { epsilon } from "#foretoken/core/dtype.js";
 

@@ -4,8 +4,8 @@ import { kernels } from "#foretoken/backend/kernels.js";
 import type { HostArgs } from "#foretoken/backend/reference/host-args.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import type { HostArray } from "#foretoken/core/dtype.js";
-import { layerBounds, simpleBounds } from "./bounds.ts";
 import type { Bounds, Tolerance } from "./bounds.ts";
+import { layerBounds, simpleBounds } from "./bounds.ts";
 import { attentionBounds, lossBounds } from "./bounds-training.ts";
 import type { Sample } from "./sample.ts";
 

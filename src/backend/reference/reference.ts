@@ -1,9 +1,9 @@
-import { bytesPerElement, hostArray } from "../../core/dtype.ts";
 import type { DType, HostArray, RealDType } from "../../core/dtype.ts";
+import { bytesPerElement, hostArray } from "../../core/dtype.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Backend, Storage, View } from "../backend.ts";
-import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../check.ts";
 import type { StorageOwner } from "../check.ts";
+import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../check.ts";
 import type { KernelArgs, KernelName } from "../kernels.ts";
 import { adam } from "./adam.ts";
 import { attention } from "./attention.ts";

@@ -1,6 +1,6 @@
 import { attention as referenceAttention } from "#foretoken/backend/reference/attention.js";
-import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 import type { Sample, Samples } from "../sample.ts";
+import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 
 const { normals } = noise(4);
 

@@ -1,5 +1,5 @@
-import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 import type { Samples } from "../sample.ts";
+import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 
 const { normals, integers } = noise(1);
 /** The last is long enough for every kernel to share the work among its threads. */

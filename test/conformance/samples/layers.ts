@@ -1,7 +1,7 @@
-import { products } from "#foretoken/backend/reference/products.js";
 import { layerNorm as referenceNorm } from "#foretoken/backend/reference/layer-norm.js";
-import { blank, noise, rounded, spoiled } from "../sample.ts";
+import { products } from "#foretoken/backend/reference/products.js";
 import type { Samples } from "../sample.ts";
+import { blank, noise, rounded, spoiled } from "../sample.ts";
 
 const { normals } = noise(2);
 

@@ -1,6 +1,6 @@
 import { crossEntropy as referenceLoss } from "#foretoken/backend/reference/cross-entropy.js";
-import { blank, edgeLengths, noise, rounded, spoiled } from "../sample.ts";
 import type { Samples } from "../sample.ts";
+import { blank, edgeLengths, noise, rounded, spoiled } from "../sample.ts";
 import { modelLogits } from "./layers.ts";
 
 const { normals, integers } = noise(3);
