@@ -123,7 +123,7 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
   if (load(&sleepers_) != 0) wakeAll(&generation_);
   task(context, 0, threads_);
 
-  const auto finished = [this] { return load(&unfinished_) == 0; };
+  const auto finished = [this] { return load(&unfinished_) == 0 || failed(); };
   if (!mayBlock_) {
     while (!finished()) {
     }
@@ -131,7 +131,8 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
   }
   if (spin(finished)) return;
   __atomic_store_n(&callerSleeps_, 1, __ATOMIC_SEQ_CST);
-  for (uint32_t left = load(&unfinished_); left != 0; left = load(&unfinished_)) sleepWhile(&unfinished_, left);
+  for (uint32_t left = load(&unfinished_); left != 0 && !failed(); left = load(&unfinished_))
+    sleepWhile(&unfinished_, left);
   __atomic_store_n(&callerSleeps_, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -141,7 +142,8 @@ void ThreadPool::finish() {
 
 void ThreadPool::abandon() {
   __atomic_store_n(&failed_, 1, __ATOMIC_SEQ_CST);
-  finish();
+  __atomic_store_n(&unfinished_, 0, __ATOMIC_SEQ_CST);
+  wakeAll(&unfinished_);
 }
 
 void ThreadPool::workerLoop(int thread) {

@@ -28,9 +28,9 @@ class ThreadPool final : public Pool {
   // What thread `thread` (1..threads-1) does until close().
   void workerLoop(int thread);
 
-  // WebAssembly: the worker of this call has trapped. Lets run() return; the pool is of no use any more.
+  // WebAssembly: the calling worker has trapped. From now on run() does not wait: the pool is of no use any more.
   void abandon();
-  bool failed() const { return __atomic_load_n(&failed_, __ATOMIC_ACQUIRE) != 0; }
+  bool failed() const { return __atomic_load_n(&failed_, __ATOMIC_SEQ_CST) != 0; }
 
   int threads() const override { return threads_; }
   void run(void (*task)(void* context, int thread, int threads), void* context) override;

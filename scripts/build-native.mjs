@@ -1,7 +1,7 @@
 // Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, the rest once.
 // Without a compiler, or when it fails, WebAssembly serves: only FORETOKEN_REQUIRE_NATIVE=1 makes that an error.
 import { spawn } from "node:child_process";
-import { accessSync, constants, mkdirSync, renameSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -78,9 +78,10 @@ export const inParallel = async (jobs) => {
 
 const build = async (compiler, sets) => {
   const headers = createRequire(import.meta.url)("node-api-headers").include_dir;
-  const objects = join(root, "build/native");
-  mkdirSync(objects, { recursive: true });
+  mkdirSync(join(root, "build"), { recursive: true });
   mkdirSync(dirname(output), { recursive: true });
+  // A folder of its own, so that two builds at once do not mix.
+  const objects = mkdtempSync(join(root, "build/native-"));
 
   const units = [
     ...["napi", "dispatch", "parallel", "heap", "tables"].map((name) => ({
@@ -100,17 +101,18 @@ const build = async (compiler, sets) => {
     .map(({ source, object, flags }) => () =>
       execute([...compiler, ...commonFlags, "-fPIC", "-pthread", ...flags, "-c", source, "-o", object]),
     );
-  await inParallel(jobs);
+  const temporary = `${output}.${process.pid}.tmp`;
 
   // In this order the linker takes the lowest instruction set's copy of any inline function that several define.
   const link =
     process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared", "-Wl,--as-needed", "-pthread"];
-  const temporary = `${output}.${process.pid}.tmp`;
   try {
+    await inParallel(jobs);
     await execute([...compiler, ...link, ...units.map(({ object }) => object), "-o", temporary]);
     renameSync(temporary, output);
   } finally {
     rmSync(temporary, { force: true });
+    rmSync(objects, { recursive: true, force: true });
   }
 };
 
@@ -118,6 +120,8 @@ const build = async (compiler, sets) => {
 export const buildNative = async () => {
   const required = process.env.FORETOKEN_REQUIRE_NATIVE === "1";
   const skip = (reason) => {
+    // What was built from other sources must not be loaded.
+    if (process.env.FORETOKEN_NO_NATIVE !== "1") rmSync(output, { force: true });
     const line = `${reason}: the native backend is not built; WebAssembly serves`;
     if (required) throw new Error(`${line} (FORETOKEN_REQUIRE_NATIVE=1 makes this an error)`);
     return line;
@@ -125,12 +129,13 @@ export const buildNative = async () => {
   if (process.env.FORETOKEN_NO_NATIVE === "1") return skip("FORETOKEN_NO_NATIVE=1");
   const sets = instructionSets[process.arch];
   if (process.platform === "win32" || sets === undefined) return skip(`${process.platform} ${process.arch} is not supported`);
-  const compiler = findCompiler();
-  if (compiler === undefined) return skip("no C++ compiler found");
-
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
-  const hash = hashFiles([...sources, "scripts/build-native.mjs"], [compiler.join(" "), process.arch]);
-  if (readStamp("native", output) === hash) return undefined;
+  const hash = hashFiles([...sources, "scripts/build-native.mjs"]);
+  const compiler = findCompiler();
+  const built = readStamp("native", output);
+  if (compiler === undefined) return built?.startsWith(hash) ? undefined : skip("no C++ compiler found");
+  const stamp = `${hash} ${compiler.join(" ")}`;
+  if (built === stamp) return undefined;
   const started = performance.now();
   try {
     await build(compiler, sets);
@@ -138,13 +143,16 @@ export const buildNative = async () => {
     console.error(error.message);
     return skip(`${compiler[0]} failed (its output is above)`);
   }
-  writeStamp("native", hash);
+  writeStamp("native", stamp);
   return `native: built for ${sets.map(({ name }) => name).join(", ")} in ${secondsSince(started)}`;
 };
 
-
-
 if (isMain(import.meta.url)) {
-  const line = await buildNative();
-  if (line !== undefined) console.log(line);
+  try {
+    const line = await buildNative();
+    if (line !== undefined) console.log(line);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }

@@ -1,0 +1,85 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+const scripts = ["build-common.mjs", "build-native.mjs"];
+const addon = `dist/backend/native/foretoken.${process.platform}-${process.arch}.node`;
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "foretoken-build-"));
+  mkdirSync(join(folder, "scripts"));
+  mkdirSync(join(folder, "native"));
+  mkdirSync(join(folder, "dist/backend/native"), { recursive: true });
+  mkdirSync(join(folder, "node_modules/node-api-headers"), { recursive: true });
+  writeFileSync(join(folder, "native/napi.cc"), "int one = 1;\n");
+  writeFileSync(join(folder, "node_modules/node-api-headers/index.js"), "exports.include_dir = '.';\n");
+  for (const name of scripts) {
+    copyFileSync(fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url)), join(folder, "scripts", name));
+  }
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const build = (env: Record<string, string>) => {
+  const result = spawnSync(process.execPath, ["scripts/build-native.mjs"], { cwd: folder, env, encoding: "utf8" });
+  return { status: result.status, stdout: result.stdout, stderr: result.stderr };
+};
+
+const compilerThat = (script: string): string => {
+  const file = join(folder, "compiler");
+  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  chmodSync(file, 0o755);
+  return file;
+};
+
+test("without a compiler one line says so, and it is no failure", () => {
+  expect(build({ PATH: "" })).toEqual({
+    status: 0,
+    stdout: "no C++ compiler found: the native backend is not built; WebAssembly serves\n",
+    stderr: "",
+  });
+});
+
+test("a library of other sources does not stay behind when there is no compiler", () => {
+  writeFileSync(join(folder, addon), "old");
+  expect(build({ PATH: "" }).status).toBe(0);
+  expect(existsSync(join(folder, addon))).toBe(false);
+});
+
+test("a compiler that fails is shown and named, and is no failure", () => {
+  const compiler = compilerThat("echo something is wrong >&2; exit 1");
+  const { status, stdout, stderr } = build({ PATH: process.env.PATH ?? "", CXX: compiler });
+  expect(status).toBe(0);
+  expect(stdout).toBe(`${compiler} failed (its output is above): the native backend is not built; WebAssembly serves\n`);
+  expect(stderr).toContain("something is wrong");
+});
+
+test.for([
+  ["is missing", { PATH: "" }],
+  ["fails", { PATH: process.env.PATH ?? "", CXX: "false" }],
+] as const)("with FORETOKEN_REQUIRE_NATIVE=1 a compiler that %s is a failure", ([, env]) => {
+  const { status, stderr } = build({ ...env, FORETOKEN_REQUIRE_NATIVE: "1" });
+  expect(status).toBe(1);
+  expect(stderr).toContain("FORETOKEN_REQUIRE_NATIVE=1 makes this an error");
+});
+
+test("FORETOKEN_NO_NATIVE=1 skips the build", () => {
+  const { status, stdout } = build({ PATH: process.env.PATH ?? "", FORETOKEN_NO_NATIVE: "1" });
+  expect(status).toBe(0);
+  expect(stdout).toContain("the native backend is not built");
+});
+
+test("what is up to date is left alone, and a changed source is built again", () => {
+  // Writes its last argument's file, as a compiler would.
+  const compiler = compilerThat('for last; do :; done; echo x >> calls; echo built > "$last"');
+  const env = { PATH: process.env.PATH ?? "", CXX: compiler };
+  expect(build(env).stdout).toMatch(/^native: built for /);
+  expect(existsSync(join(folder, addon))).toBe(true);
+  expect(build(env).stdout).toBe("");
+  expect(build({ PATH: "" }).stdout).toBe("");
+  writeFileSync(join(folder, "native/napi.cc"), "int two = 2;\n");
+  expect(build(env).stdout).toMatch(/^native: built for /);
+});
