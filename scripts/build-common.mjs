@@ -20,7 +20,11 @@ export const sourcesUnder = (folder, endings) =>
 export const hashFiles = (files, extra = []) => {
   const hash = createHash("sha256");
   for (const text of extra) hash.update(`${text}\0`);
-  for (const file of files) hash.update(`${file}\0`).update(readFileSync(join(root, file))).update("\0");
+  for (const file of files)
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(root, file)))
+      .update("\0");
   return hash.digest("hex");
 };
 

@@ -64,7 +64,9 @@ export const execute = ([program, ...args], options = {}) =>
     child.stdout.on("data", (chunk) => (text += chunk));
     child.stderr.on("data", (chunk) => (text += chunk));
     child.on("error", (error) => reject(new Error(String(error.message))));
-    child.on("close", (code) => (code === 0 ? resolve(text) : reject(new Error(text || `${program} exited with ${code}`))));
+    child.on("close", (code) =>
+      code === 0 ? resolve(text) : reject(new Error(text || `${program} exited with ${code}`)),
+    );
   });
 
 /** Runs jobs, at most one per core at a time; the first failure wins. */
@@ -96,16 +98,18 @@ const build = async (compiler, sets) => {
     })),
   ];
   // The longest first.
-  const jobs = [...units]
-    .reverse()
-    .map(({ source, object, flags }) => () =>
-      execute([...compiler, ...commonFlags, "-fPIC", "-pthread", ...flags, "-c", source, "-o", object]),
-    );
+  const jobs = [...units].reverse().map(
+    ({ source, object, flags }) =>
+      () =>
+        execute([...compiler, ...commonFlags, "-fPIC", "-pthread", ...flags, "-c", source, "-o", object]),
+  );
   const temporary = `${output}.${process.pid}.tmp`;
 
   // In this order the linker takes the lowest instruction set's copy of any inline function that several define.
   const link =
-    process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared", "-Wl,--as-needed", "-pthread"];
+    process.platform === "darwin"
+      ? ["-bundle", "-undefined", "dynamic_lookup"]
+      : ["-shared", "-Wl,--as-needed", "-pthread"];
   try {
     await inParallel(jobs);
     await execute([...compiler, ...link, ...units.map(({ object }) => object), "-o", temporary]);
@@ -128,7 +132,8 @@ export const buildNative = async () => {
   };
   if (process.env.FORETOKEN_NO_NATIVE === "1") return skip("FORETOKEN_NO_NATIVE=1");
   const sets = instructionSets[process.arch];
-  if (process.platform === "win32" || sets === undefined) return skip(`${process.platform} ${process.arch} is not supported`);
+  if (process.platform === "win32" || sets === undefined)
+    return skip(`${process.platform} ${process.arch} is not supported`);
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
   const hash = hashFiles([...sources, "scripts/build-native.mjs"]);
   const compiler = findCompiler();

@@ -20,7 +20,11 @@ const buildAndRun = async (compiler, name) => {
       object: join(folder, `isa-${set.name}.o`),
       flags: [...isaDefines(set), ...set.flags],
     })),
-    ...tests.map((test) => ({ source: `native/test/${test}_test.cc`, object: join(folder, `${test}_test.o`), flags: [] })),
+    ...tests.map((test) => ({
+      source: `native/test/${test}_test.cc`,
+      object: join(folder, `${test}_test.o`),
+      flags: [],
+    })),
     ...["parallel", "heap", "tables"].map((unit) => ({
       source: `native/${unit}.cc`,
       object: join(folder, `${unit}.o`),
@@ -30,8 +34,10 @@ const buildAndRun = async (compiler, name) => {
   // Optimised little, so that reports name lines; with run-time type information, which the vptr check reads.
   const flags = [...commonFlags.filter((flag) => !["-O3", "-fno-rtti"].includes(flag)), "-O1", "-g", "-pthread"];
   await inParallel(
-    units.map(({ source, object, flags: own }) => () =>
-      execute([...compiler, ...flags, ...sanitizers[name], ...own, "-c", source, "-o", object]),
+    units.map(
+      ({ source, object, flags: own }) =>
+        () =>
+          execute([...compiler, ...flags, ...sanitizers[name], ...own, "-c", source, "-o", object]),
     ),
   );
   const program = join(folder, "kernels_test");

@@ -5,8 +5,8 @@
 import type { DType, HostArray, RealDType } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import type { BackendName, Storage, View } from "./backend.ts";
-import { kernelNames, kernels } from "./kernels.ts";
 import type { BufferSpec, KernelArgs, KernelName } from "./kernels.ts";
+import { kernelNames, kernels } from "./kernels.ts";
 
 /** The backend that checks: what it computes in, and which storages are its own and not freed. */
 export interface StorageOwner {
@@ -28,12 +28,18 @@ export interface KernelPlan {
 
 const planOf = (name: KernelName, index: number): KernelPlan => {
   const { buffers, ints, floats, lengths } = kernels[name];
-  return { index, buffers: Object.entries(buffers), ints, floats, lengths: lengths as unknown as (sizes: Sizes) => Sizes };
+  return {
+    index,
+    buffers: Object.entries(buffers),
+    ints,
+    floats,
+    lengths: lengths as unknown as (sizes: Sizes) => Sizes,
+  };
 };
 
-export const kernelPlans = Object.fromEntries(kernelNames.map((name, index) => [name, planOf(name, index)])) as Readonly<
-  Record<KernelName, KernelPlan>
->;
+export const kernelPlans = Object.fromEntries(
+  kernelNames.map((name, index) => [name, planOf(name, index)]),
+) as Readonly<Record<KernelName, KernelPlan>>;
 
 const maxInt = 2 ** 31 - 1;
 /** Words of a random key: any 32 bits, read as signed or unsigned. All other integers are sizes. */
@@ -94,7 +100,11 @@ const checkView = (
     throw new DTypeError({ where: kernel, must: `${name} must be ${dtype}`, got: storage.dtype });
   }
   if (!Number.isSafeInteger(offset) || offset < 0) {
-    throw new ShapeError({ where: kernel, must: `${name}'s offset must be a whole number, at least 0`, got: String(offset) });
+    throw new ShapeError({
+      where: kernel,
+      must: `${name}'s offset must be a whole number, at least 0`,
+      got: String(offset),
+    });
   }
   if (!(offset + length <= storage.length)) {
     throw new ShapeError({

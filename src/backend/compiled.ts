@@ -2,14 +2,15 @@
  * What the native and the WebAssembly backend share: storages with reuse of freed memory, checks, and calls as packets of
  * numbers (native/dispatch.h). How a packet gets to the kernels is the engine's business.
  */
-import { hostArray } from "../core/dtype.ts";
+
 import type { DType, HostArray } from "../core/dtype.ts";
+import { hostArray } from "../core/dtype.ts";
 import { ConfigError, ShapeError, UnsupportedKernelError } from "../core/errors.ts";
 import type { Backend, BackendName, Storage, View } from "./backend.ts";
-import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "./check.ts";
 import type { StorageOwner } from "./check.ts";
-import { kernelNames } from "./kernels.ts";
+import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "./check.ts";
 import type { KernelArgs, KernelName } from "./kernels.ts";
+import { kernelNames } from "./kernels.ts";
 
 /** One kernel of a compiled table: its name and how many arguments of each sort it takes. */
 export interface CompiledKernel {
@@ -157,7 +158,8 @@ export const compiledBackend = (name: BackendName, engine: Engine): Backend => {
   };
 
   const alloc = (dtype: DType, length: number): Storage => {
-    if (closing !== undefined) throw new ConfigError({ where: "alloc", must: `the ${name} backend must be open`, got: "a closed one" });
+    if (closing !== undefined)
+      throw new ConfigError({ where: "alloc", must: `the ${name} backend must be open`, got: "a closed one" });
     checkAlloc(owner, dtype, length);
     const bytes = blockBytes(length * elementBytes);
     const handle = cache.take(bytes);
@@ -183,7 +185,8 @@ export const compiledBackend = (name: BackendName, engine: Engine): Backend => {
   };
 
   // The engine checks again; what it refuses has passed the checks here, so it is our own fault.
-  const refused = (where: string): Error => new Error(`${where}: the compiled ${name} backend refuses what was checked`);
+  const refused = (where: string): Error =>
+    new Error(`${where}: the compiled ${name} backend refuses what was checked`);
 
   const write = (storage: Storage, data: HostArray, offset = 0): void => {
     checkWrite(owner, storage, data, offset);

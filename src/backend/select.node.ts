@@ -31,7 +31,9 @@ export interface BackendReport {
   readonly auto: { readonly name: BackendName; readonly why: string };
 }
 
-const probes: Readonly<Record<BackendName, () => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>>> = {
+const probes: Readonly<
+  Record<BackendName, () => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>>
+> = {
   native: async () => ({ ...probeNative(), threads: availableParallelism() }),
   wasm: async () => {
     await probeWasm();

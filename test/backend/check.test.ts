@@ -103,7 +103,8 @@ test("alloc takes whole lengths of the types that the backend computes in", () =
   expect(() => checkAlloc(owner, "float32", 0)).not.toThrow();
   expect(() => checkAlloc(owner, "int32", 7)).not.toThrow();
   expect(() => checkAlloc(owner, "float64", 7)).toThrow(/alloc: the element type must be float32 or int32/);
-  for (const length of [-1, 1.5, Number.NaN, 2 ** 53]) expect(() => checkAlloc(owner, "float32", length)).toThrow(ShapeError);
+  for (const length of [-1, 1.5, Number.NaN, 2 ** 53])
+    expect(() => checkAlloc(owner, "float32", length)).toThrow(ShapeError);
 });
 
 test("reads and writes stay within the storage and its type", () => {
@@ -112,7 +113,12 @@ test("reads and writes stay within the storage and its type", () => {
   expect(() => checkRange(owner, "read", four, 2, 3)).toThrow(
     "read: the elements must lie within the storage's 4; got 3 from offset 2 on",
   );
-  for (const [offset, length] of [[-1, 1], [0.5, 1], [0, -1], [0, Number.NaN]] as const) {
+  for (const [offset, length] of [
+    [-1, 1],
+    [0.5, 1],
+    [0, -1],
+    [0, Number.NaN],
+  ] as const) {
     expect(() => checkRange(owner, "read", four, offset, length)).toThrow(ShapeError);
   }
   expect(() => checkWrite(owner, four, new Float32Array(4), 0)).not.toThrow();

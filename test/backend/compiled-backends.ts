@@ -1,6 +1,6 @@
 import type { Backend } from "#foretoken/backend/backend.js";
-import { describeBackends } from "#foretoken/backend/select.node.js";
 import { openNative } from "#foretoken/backend/native/native.node.js";
+import { describeBackends } from "#foretoken/backend/select.node.js";
 import { openWasm } from "#foretoken/backend/wasm/node.js";
 
 interface CompiledBackend {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend, Storage } from "#foretoken/backend/backend.js";
-import { blockBytes, checkCompiledKernels, compiledBackend } from "#foretoken/backend/compiled.js";
 import type { CompiledKernel, Engine } from "#foretoken/backend/compiled.js";
+import { blockBytes, checkCompiledKernels, compiledBackend } from "#foretoken/backend/compiled.js";
 import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
 import { initialMemoryBytes } from "#foretoken/backend/wasm/engine.js";
-import { ConfigError, DTypeError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 import type { HostArray } from "#foretoken/core/dtype.js";
+import { ConfigError, DTypeError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
 
@@ -116,7 +116,8 @@ test("blocks hold what is asked for, in few sizes and with an eighth to spare at
   for (let bytes = 0; bytes < 100_000; bytes += 4) {
     const block = blockBytes(bytes);
     sizes.add(block);
-    if (block < bytes || block % 64 !== 0 || block > Math.max(bytes * 1.125, bytes + 63, 64)) expect.fail(`${bytes}: ${block}`);
+    if (block < bytes || block % 64 !== 0 || block > Math.max(bytes * 1.125, bytes + 63, 64))
+      expect.fail(`${bytes}: ${block}`);
   }
   expect(sizes.size).toBeLessThan(100);
 });
@@ -159,7 +160,8 @@ describe("the memory of a compiled backend", () => {
 
   test("what is kept for reuse stays below the most that was in use", () => {
     const { backend, total } = counting();
-    for (let length = 64; length < 1_000_000; length = Math.ceil(length * 1.3)) backend.free(backend.alloc("float32", length));
+    for (let length = 64; length < 1_000_000; length = Math.ceil(length * 1.3))
+      backend.free(backend.alloc("float32", length));
     expect(total()).toBeLessThanOrEqual(2 * 4 * 1_300_000);
   });
 
@@ -189,6 +191,8 @@ describe("a table built from other sources", () => {
     ["a kernel takes another number of arguments", declared.map((k, i) => (i === 3 ? { ...k, ints: k.ints + 1 } : k))],
   ] as const)("is refused when %s", ([, compiled]) => {
     expect(() => checkCompiledKernels("wasm", compiled)).toThrow(UnsupportedKernelError);
-    expect(() => checkCompiledKernels("wasm", compiled)).toThrow(/^wasm backend: .*built from other sources.*npm run build$/);
+    expect(() => checkCompiledKernels("wasm", compiled)).toThrow(
+      /^wasm backend: .*built from other sources.*npm run build$/,
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
+import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 
 afterEach(() => vi.unstubAllEnvs());
@@ -28,10 +28,12 @@ test("without the native backend, auto takes WebAssembly and says why", async ()
   const reason = "native backend: is hidden by FORETOKEN_NO_NATIVE=1";
   expect(backends[0]).toEqual({ name: "native", available: false, reason });
   expect(auto).toEqual({ name: "wasm", why: `the fastest backend here (simd128); ${reason}` });
-  await expect(openBackend("native")).rejects.toThrow(new UnsupportedKernelError({
-    where: "native backend",
-    must: "is hidden by FORETOKEN_NO_NATIVE=1",
-  }));
+  await expect(openBackend("native")).rejects.toThrow(
+    new UnsupportedKernelError({
+      where: "native backend",
+      must: "is hidden by FORETOKEN_NO_NATIVE=1",
+    }),
+  );
   const backend = await openBackend("auto", { threads: 1 });
   expect(backend.name).toBe("wasm");
   await backend.close();
@@ -57,10 +59,13 @@ describe.skipIf(native?.available !== true)("FORETOKEN_ISA", () => {
     await backend.close();
   });
 
-  test.for(["auto", "native"] as const)("with an unknown set fails for %s and names those there are", async (choice) => {
-    vi.stubEnv("FORETOKEN_ISA", "mmx");
-    const opening = openBackend(choice);
-    await expect(opening).rejects.toThrow(ConfigError);
-    await expect(opening).rejects.toThrow(`got mmx; try ${sets.join(", ")}`);
-  });
+  test.for(["auto", "native"] as const)(
+    "with an unknown set fails for %s and names those there are",
+    async (choice) => {
+      vi.stubEnv("FORETOKEN_ISA", "mmx");
+      const opening = openBackend(choice);
+      await expect(opening).rejects.toThrow(ConfigError);
+      await expect(opening).rejects.toThrow(`got mmx; try ${sets.join(", ")}`);
+    },
+  );
 });

@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
-import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import type { Backend, View } from "#foretoken/backend/backend.js";
-import { openWasmBackend } from "#foretoken/backend/wasm/engine.js";
 import type { WasmHost } from "#foretoken/backend/wasm/engine.js";
+import { openWasmBackend } from "#foretoken/backend/wasm/engine.js";
 import { instantiate } from "#foretoken/backend/wasm/exports.js";
 import { UnsupportedKernelError } from "#foretoken/core/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
@@ -57,7 +57,13 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const [batch, queries, heads, headDim] = [2, 77, 3, 20];
   const stride = heads * headDim;
   const length = batch * queries * stride;
-  const [q, v, dOut, out, stats] = [view(length, 4), view(length, 5), view(length, 6), view(length), view(batch * heads * queries)];
+  const [q, v, dOut, out, stats] = [
+    view(length, 4),
+    view(length, 5),
+    view(length, 6),
+    view(length),
+    view(batch * heads * queries),
+  ];
   const [dq, dk, dv] = [view(length), view(length), view(length)];
   const sizes = { batch, queries, start: 0, heads, headDim, queryStride: stride, queryBatchStride: queries * stride };
   const keys = { keyStride: stride, keyBatchStride: queries * stride, key0: 1, key1: 2, key2: 3, key3: 4, site: 5 };
@@ -90,12 +96,12 @@ for (const { name, open, missing } of compiledBackends) {
       const backends = [await open(2), await open(3)];
       const n = 50_001;
       const views = backends.map((backend) => ({ storage: backend.alloc("float32", n), offset: 0 }));
-      backends.forEach((backend, i) => backend.run("fill", { y: views[i] as View, n, value: i + 1 }));
+      for (const [i, backend] of backends.entries()) backend.run("fill", { y: views[i] as View, n, value: i + 1 });
       for (let call = 0; call < 20; call++) {
-        backends.forEach((backend, i) => {
+        for (const [i, backend] of backends.entries()) {
           const view = views[i] as View;
           backend.run("add", { a: view, b: view, y: view, n });
-        });
+        }
       }
       for (const [i, backend] of backends.entries()) {
         const expected = new Float32Array(n).fill((i + 1) * 2 ** 20);

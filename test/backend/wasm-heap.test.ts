@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, test } from "vitest";
-import { instantiate } from "#foretoken/backend/wasm/exports.js";
 import type { WasmExports } from "#foretoken/backend/wasm/exports.js";
+import { instantiate } from "#foretoken/backend/wasm/exports.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
 
@@ -57,7 +57,13 @@ describe.skipIf(missing !== undefined)("the heap of the WebAssembly module", () 
     };
     round([0, 1, 2, 3]);
     const after = memory.buffer.byteLength;
-    for (const order of [[3, 2, 1, 0], [0, 2, 1, 3], [1, 3, 0, 2], [2, 0, 3, 1]]) round(order);
+    for (const order of [
+      [3, 2, 1, 0],
+      [0, 2, 1, 3],
+      [1, 3, 0, 2],
+      [2, 0, 3, 1],
+    ])
+      round(order);
     expect(memory.buffer.byteLength).toBe(after);
   });
 
@@ -70,7 +76,13 @@ describe.skipIf(missing !== undefined)("the heap of the WebAssembly module", () 
   test("only live handles and ranges within them have an address", () => {
     const handle = exports.allocate(100);
     expect(exports.at(handle, 96, 4)).not.toBe(0);
-    for (const [offset, bytes] of [[100, 4], [-4, 4], [0, -1], [Number.NaN, 4], [0, 2 ** 60]] as const) {
+    for (const [offset, bytes] of [
+      [100, 4],
+      [-4, 4],
+      [0, -1],
+      [Number.NaN, 4],
+      [0, 2 ** 60],
+    ] as const) {
       expect(exports.at(handle, offset, bytes)).toBe(0);
     }
     for (const other of [-1, handle + 1, 2 ** 30]) expect(exports.at(other, 0, 4)).toBe(0);

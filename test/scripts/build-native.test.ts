@@ -53,7 +53,9 @@ test("a compiler that fails is shown and named, and is no failure", () => {
   const compiler = compilerThat("echo something is wrong >&2; exit 1");
   const { status, stdout, stderr } = build({ PATH: process.env.PATH ?? "", CXX: compiler });
   expect(status).toBe(0);
-  expect(stdout).toBe(`${compiler} failed (its output is above): the native backend is not built; WebAssembly serves\n`);
+  expect(stdout).toBe(
+    `${compiler} failed (its output is above): the native backend is not built; WebAssembly serves\n`,
+  );
   expect(stderr).toContain("something is wrong");
 });
 

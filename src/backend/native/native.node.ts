@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import type { HostArray } from "../../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
 import type { CompiledKernel, PacketLimits } from "../compiled.ts";
+import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
 
 /** What native/napi.cc exports. */
 interface Addon {

@@ -1,8 +1,8 @@
 /** The WebAssembly backend in a browser. The page must be cross-origin isolated, or there is no shared memory. */
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import { openWasmBackend } from "./engine.ts";
 import type { WasmHost } from "./engine.ts";
+import { openWasmBackend } from "./engine.ts";
 
 const load = async (): Promise<BufferSource> => {
   const url = new URL("./kernels.wasm", import.meta.url);

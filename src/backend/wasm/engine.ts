@@ -2,10 +2,10 @@
 import type { HostArray } from "../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
 import type { CompiledKernel, Engine } from "../compiled.ts";
-import { instantiate } from "./exports.ts";
+import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
+import { instantiate } from "./exports.ts";
 
 export interface WasmWorker {
   /** Resolves when the worker is gone. */
@@ -119,11 +119,12 @@ const wasmEngine = (
   const packetLength = 1 + 3 * limits.buffers + limits.ints + limits.floats;
   let broken = false;
 
-  const view = (handle: number, byteOffset: number, { length, constructor }: HostArray): HostArray | undefined => {
+  const view = (handle: number, byteOffset: number, host: HostArray): HostArray | undefined => {
+    const { length } = host;
     const address = exports.at(handle, byteOffset, 4 * length) >>> 0;
     if (address === 0) return undefined;
     // Not kept: the memory's buffer is another one after it has grown.
-    return constructor === Int32Array
+    return host instanceof Int32Array
       ? new Int32Array(memory.buffer, address, length)
       : new Float32Array(memory.buffer, address, length);
   };

@@ -4,8 +4,8 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import { compileKernels, openWasmBackend } from "./engine.ts";
 import type { WasmHost } from "./engine.ts";
+import { compileKernels, openWasmBackend } from "./engine.ts";
 
 const load = async (): Promise<BufferSource> => {
   try {

@@ -1,6 +1,7 @@
 /** What a worker of the pool does, on any host. */
-import { instantiate } from "./exports.ts";
+
 import type { WorkerStart } from "./exports.ts";
+import { instantiate } from "./exports.ts";
 
 /** Calls `ready`, then serves the pool until it closes. A kernel that fails here is told to the calling thread. */
 export const serveAsWorker = async (start: WorkerStart, ready: () => void): Promise<void> => {
