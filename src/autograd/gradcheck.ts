@@ -1,0 +1,152 @@
+import type { Backend } from "../backend/backend.ts";
+import { epsilon } from "../core/dtype.ts";
+import { ShapeError } from "../core/errors.ts";
+import { type Shape, sizeOf } from "../core/shape.ts";
+import { type Context, inferenceContext, trainingContext, withContext } from "./context.ts";
+import { readTensor, type Tensor } from "./tensor.ts";
+
+/** An input of a function under test: its shape and its values, row-major. */
+export interface CheckedInput {
+  readonly shape: Shape;
+  readonly data: Float64Array;
+}
+
+/** One element of one input, with its gradient got in two ways. */
+export interface GradientError {
+  readonly input: string;
+  readonly index: number;
+  /** From the tape. */
+  readonly analytic: number;
+  /** From differences. */
+  readonly numeric: number;
+  /** How far apart the two may be. */
+  readonly tolerance: number;
+}
+
+export interface GradientCheck {
+  readonly elements: number;
+  /** Elements that are off by more than their tolerance, or not a number. */
+  readonly wrong: number;
+  /** The element that is off by most, in units of its tolerance. */
+  readonly worst: GradientError;
+}
+
+/** Distance in units of the tolerance; infinite where anything is not a number. */
+export const errorRatio = ({ analytic, numeric, tolerance }: GradientError): number => {
+  const ratio = Math.abs(analytic - numeric) / tolerance;
+  return Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio;
+};
+
+/** `3 of 40 elements are wrong; worst weight[7]: tape 0.5, differences 0.25 ± 1e-9`. */
+export const describeCheck = ({ elements, wrong, worst }: GradientCheck): string => {
+  const { input, index, analytic, numeric, tolerance } = worst;
+  return (
+    `${wrong} of ${elements} elements are wrong; worst ${input}[${index}]: ` +
+    `tape ${analytic}, differences ${numeric} ± ${tolerance}`
+  );
+};
+
+/**
+ * Rounding is all that is left in the differences below, some units of ε·|f|/h for the sums inside f.
+ * Correct ops stay below a quarter of this.
+ */
+const safety = 32;
+
+/**
+ * Compares the gradient of f(inputs) = Σ cotangent · run(inputs) by the tape with that by differences, for every
+ * element of every input. The differences are of fourth order, (4·D(h) − D(2h)) / 3 with D(h) the central difference,
+ * and h = ε^(1/3) · max(1, |x|): their truncation error, of order h⁴, is far below the rounding error of f over
+ * h, which is of order ε^(2/3) · Σ|terms of f|; the tolerance is a multiple of that.
+ *
+ * @param backend one that computes in float64; in float32 differences say nothing.
+ * @param run the function, which must not keep state between calls. Dropout must come from a fixed key.
+ * @param cotangent weight of output element i; of order 1, without a pattern.
+ * @throws ShapeError if `backend` does not compute in float64 or an input's data does not fill its shape.
+ */
+export const checkGradients = async (
+  backend: Backend,
+  inputs: Readonly<Record<string, CheckedInput>>,
+  run: (context: Context, inputs: Readonly<Record<string, Tensor>>) => Tensor,
+  cotangent: (i: number) => number,
+): Promise<GradientCheck> => {
+  if (!backend.capabilities.real.includes("float64")) {
+    throw new ShapeError({
+      where: "checkGradients",
+      must: "the backend must compute in float64",
+      got: backend.capabilities.real.join(", "),
+      hint: 'openReference({ real: "float64" })',
+    });
+  }
+  for (const [name, { shape, data }] of Object.entries(inputs)) {
+    if (data.length !== sizeOf(shape)) {
+      throw new ShapeError({
+        where: "checkGradients",
+        must: `${name} must hold ${sizeOf(shape)} elements`,
+        got: `${data.length}`,
+      });
+    }
+  }
+  const upload = ({ memory }: Context): Record<string, Tensor> =>
+    Object.fromEntries(Object.entries(inputs).map(([name, { shape, data }]) => [name, memory.upload(data, shape)]));
+
+  /** f, and the sum of its terms' magnitudes. */
+  const evaluate = (): Promise<readonly [number, number]> =>
+    withContext(inferenceContext(backend), async (context) => {
+      const y = await readTensor(backend, run(context, upload(context)));
+      let sum = 0;
+      let magnitude = 0;
+      for (let i = 0; i < y.length; i++) {
+        const term = cotangent(i) * (y[i] as number);
+        sum += term;
+        magnitude += Math.abs(term);
+      }
+      return [sum, magnitude];
+    });
+
+  const gradients = await withContext(trainingContext(backend, null), async (context) => {
+    const { memory, tape } = context;
+    const leaves = Object.entries(upload(context)).map(([name, leaf]) => {
+      const gradient = memory.upload(new Float64Array(sizeOf(leaf.shape)), leaf.shape);
+      tape.watch(leaf, gradient);
+      return { name, leaf, gradient };
+    });
+    const y = run(context, Object.fromEntries(leaves.map(({ name, leaf }) => [name, leaf])));
+    const dy = Float64Array.from({ length: sizeOf(y.shape) }, (_, i) => cotangent(i));
+    tape.backward(y, memory.upload(dy, y.shape));
+    const read = new Map<string, ArrayLike<number>>();
+    for (const { name, gradient } of leaves) read.set(name, await readTensor(backend, gradient));
+    return read;
+  });
+
+  const [, magnitude] = await evaluate();
+  let elements = 0;
+  let wrong = 0;
+  let worst: GradientError | undefined;
+  for (const [name, { data }] of Object.entries(inputs)) {
+    const gradient = gradients.get(name) as ArrayLike<number>;
+    for (let index = 0; index < data.length; index++) {
+      const x = data[index] as number;
+      const scale = Math.max(1, Math.abs(x));
+      const h = Math.cbrt(epsilon.float64) * scale;
+      const at = async (value: number): Promise<number> => {
+        data[index] = value;
+        const [f] = await evaluate();
+        data[index] = x;
+        return f;
+      };
+      const near = ((await at(x + h)) - (await at(x - h))) / (2 * h);
+      const far = ((await at(x + 2 * h)) - (await at(x - 2 * h))) / (4 * h);
+      const analytic = gradient[index] as number;
+      const tolerance = (safety * epsilon.float64 ** (2 / 3) * (magnitude + Math.abs(analytic) * scale)) / scale;
+      const error = { input: name, index, analytic, numeric: (4 * near - far) / 3, tolerance };
+      elements++;
+      // Written so that a NaN counts as wrong.
+      if (!(errorRatio(error) <= 1)) wrong++;
+      if (worst === undefined || errorRatio(error) > errorRatio(worst)) worst = error;
+    }
+  }
+  if (worst === undefined) {
+    throw new ShapeError({ where: "checkGradients", must: "there must be an input with an element", got: "none" });
+  }
+  return { elements, wrong, worst };
+};

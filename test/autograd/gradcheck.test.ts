@@ -1,0 +1,159 @@
+import { describe, expect, it } from "vitest";
+import { type CheckedInput, checkGradients, describeCheck, errorRatio } from "#foretoken/autograd/gradcheck.js";
+import { type Context, dropoutSource } from "#foretoken/autograd/context.js";
+import type { Tensor } from "#foretoken/autograd/tensor.js";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { randomKey } from "#foretoken/core/random.js";
+import { type Shape, sizeOf } from "#foretoken/core/shape.js";
+import type { ModelConfig } from "#foretoken/models/config.js";
+import { modelLayout } from "#foretoken/models/model.js";
+import { declareTransformer, logitsOf, transformer } from "#foretoken/models/transformer.js";
+import { add } from "#foretoken/ops/add.js";
+import { crossEntropy } from "#foretoken/ops/cross-entropy.js";
+import { gelu } from "#foretoken/ops/gelu.js";
+import { opSamples } from "#foretoken/ops/samples.js";
+import { hashInteger, hashUniform } from "../support/hash.ts";
+import { bookModel } from "../support/models.ts";
+
+const backend = await openReference({ real: "float64" });
+
+const filled = (name: string, shape: Shape, scale = 2): CheckedInput => ({
+  shape,
+  data: Float64Array.from({ length: sizeOf(shape) }, (_, i) => scale * hashUniform(name, i)),
+});
+const cotangent = (i: number): number => hashUniform("cotangent", i);
+
+describe("the tape's gradients are those of finite differences in float64:", () => {
+  for (const [op, samples] of Object.entries(opSamples)) {
+    for (const sample of samples) {
+      it(`${op}, ${sample.name}`, async () => {
+        const inputs = Object.fromEntries(
+          Object.entries(sample.inputs).map(([name, shape]) => [name, filled(`${op} ${sample.name} ${name}`, shape)]),
+        );
+        const check = await checkGradients(backend, inputs, sample.run, cotangent);
+        expect(check.elements).toBe(Object.values(sample.inputs).reduce((sum, shape) => sum + sizeOf(shape), 0));
+        expect(check.wrong, describeCheck(check)).toBe(0);
+      });
+    }
+  }
+
+  const vocabSize = 7;
+  const batch = 2;
+  const tiny: ModelConfig = { ...bookModel, contextLength: 5, nEmbd: 8, nHead: 2, nLayer: 2 };
+  const everything: ModelConfig = {
+    ...tiny,
+    bias: { qkv: true, projection: true, mlp: true },
+    mlp: { kind: "gelu", approximate: "tanh", ratio: 2 },
+    tieEmbeddings: true,
+    dropout: 0.25,
+  };
+  for (const [name, config] of [
+    ["as in the reference task", tiny],
+    ["with dropout, every bias, tanh GELU and a tied head", everything],
+  ] as const) {
+    it(`the loss of a whole transformer, ${name}`, async () => {
+      const inputs = Object.fromEntries(
+        modelLayout(config, vocabSize).parameters.map(({ name, shape }) => [name, filled(name, shape, 0.7)]),
+      );
+      const time = config.contextLength;
+      const ids = Int32Array.from({ length: batch * time }, (_, i) => hashInteger("ids", i, vocabSize));
+      const targets = Int32Array.from({ length: batch * time }, (_, i) => hashInteger("targets", i, vocabSize));
+      const run = (given: Context, tensors: Readonly<Record<string, Tensor>>): Tensor => {
+        const context = { ...given, dropout: dropoutSource(randomKey(3, "dropout")) };
+        const parameters = declareTransformer((spec) => tensors[spec.name] as Tensor, config, vocabSize);
+        const hidden = transformer(context, config, parameters, context.memory.upload(ids, [batch, time]));
+        const logits = logitsOf(context, parameters, hidden);
+        return crossEntropy(context, logits, context.memory.upload(targets, [batch, time]));
+      };
+      const check = await checkGradients(backend, inputs, run, () => 1);
+      expect(check.elements).toBe(modelLayout(config, vocabSize).count);
+      expect(check.wrong, describeCheck(check)).toBe(0);
+    });
+  }
+});
+
+describe("the gradient check itself", () => {
+  const inputs = { a: filled("a", [3, 4]), b: filled("b", [3, 4]) };
+  const inputOf = (tensors: Readonly<Record<string, Tensor>>, name: string): Tensor => tensors[name] as Tensor;
+
+  it("names the input whose gradient an op forgets", async () => {
+    const forgetful = ({ backend, memory, tape }: Context, a: Tensor, b: Tensor): Tensor => {
+      const y = memory.allocate(a.shape);
+      backend.run("add", { a, b, y, n: sizeOf(a.shape) });
+      tape?.record(y, [a, b], [], (dy) => tape.accumulate(a, memory.retain(dy)));
+      return y;
+    };
+    const check = await checkGradients(
+      backend,
+      inputs,
+      (context, tensors) => forgetful(context, inputOf(tensors, "a"), inputOf(tensors, "b")),
+      cotangent,
+    );
+    expect(check.wrong).toBe(12);
+    expect(check.worst.input).toBe("b");
+    expect(check.worst.analytic).toBe(0);
+  });
+
+  it("names the one element that is wrong, by however little", async () => {
+    const wrongElement = 5;
+    const slightlyWrong = ({ backend, memory, tape }: Context, a: Tensor): Tensor => {
+      const y = memory.allocate(a.shape);
+      backend.run("copyRows", { x: a, y, rows: 1, width: 12, xStride: 12, yStride: 12 });
+      tape?.record(y, [a], [], (dy) => {
+        const error = new Float64Array(12);
+        error[wrongElement] = 1e-7;
+        const da = memory.upload(error, a.shape);
+        backend.run("add", { a: da, b: dy, y: da, n: 12 });
+        tape.accumulate(a, da);
+      });
+      return y;
+    };
+    const check = await checkGradients(
+      backend,
+      { a: inputs.a },
+      (context, tensors) => slightlyWrong(context, inputOf(tensors, "a")),
+      cotangent,
+    );
+    expect(check).toMatchObject({ elements: 12, wrong: 1, worst: { input: "a", index: wrongElement } });
+    expect(describeCheck(check)).toMatch(/^1 of 12 elements are wrong; worst a\[5\]: tape .*, differences .* ± /);
+  });
+
+  it("tells the two forms of GELU apart, and a NaN from a number", async () => {
+    const mixed = ({ backend, memory, tape }: Context, x: Tensor): Tensor => {
+      const y = memory.allocate(x.shape);
+      backend.run("geluForward", { x, y, n: 12, tanh: 0 });
+      tape?.record(y, [x], [], (dy) => {
+        const dx = memory.allocate(x.shape);
+        backend.run("geluBackward", { x, dy, dx, n: 12, tanh: 1 });
+        tape.accumulate(x, dx);
+      });
+      return y;
+    };
+    const check = await checkGradients(backend, { a: inputs.a }, (c, t) => mixed(c, inputOf(t, "a")), cotangent);
+    expect(check.wrong).toBeGreaterThan(6);
+    expect(errorRatio({ input: "a", index: 0, analytic: Number.NaN, numeric: 0, tolerance: 1 })).toBe(
+      Number.POSITIVE_INFINITY,
+    );
+  });
+
+  it("follows a tensor that is used many times, and leaves unused inputs at zero", async () => {
+    const check = await checkGradients(
+      backend,
+      inputs,
+      (context, tensors) => {
+        const a = inputOf(tensors, "a");
+        const twice = add(context, gelu(context, a, "none"), a);
+        return add(context, add(context, twice, a), gelu(context, twice, "none"));
+      },
+      cotangent,
+    );
+    expect(check.wrong, describeCheck(check)).toBe(0);
+  });
+
+  it("refuses a backend that computes in float32", async () => {
+    const single = await openReference();
+    await expect(checkGradients(single, inputs, (c, t) => gelu(c, inputOf(t, "a"), "none"), cotangent)).rejects.toThrow(
+      "checkGradients: the backend must compute in float64; got float32",
+    );
+  });
+});
