@@ -1,5 +1,75 @@
+import { trainingContext, withContext } from "#foretoken/autograd/context.js";
+import { readTensor } from "#foretoken/autograd/tensor.js";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { type ArenaLayout, createArena } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
+import { createModel, type Model, uploadIds } from "#foretoken/models/model.js";
+import { logitsOf, transformer } from "#foretoken/models/transformer.js";
+import { crossEntropy } from "#foretoken/ops/cross-entropy.js";
 import { presets } from "#foretoken/train/presets.js";
+import { hashInteger, hashUniform } from "./hash.ts";
 
 /** The reference task's model without dropout, to be made smaller. */
 export const bookModel: ModelConfig = { ...presets.book.model, dropout: 0 };
+
+/** The weights of scripts/make-fixtures.py: uniform, norms' weights around 1, all else around 0, no bias 0. */
+export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
+  const values = new Float32Array(length);
+  for (const { name, shape, offset, size } of parameters) {
+    const isNorm = shape.length === 1 && name.endsWith("orm.weight");
+    for (let i = 0; i < size; i++) {
+      const u = hashUniform(name, i);
+      values[offset + i] = isNorm ? 1 + u / 8 : u / (shape.length === 2 ? 8 : 16);
+    }
+  }
+  return values;
+};
+
+/** A model with the fixtures' weights. */
+export const hashedModel = (backend: Backend, config: ModelConfig, vocabSize: number): Model => {
+  const model = createModel(backend, config, vocabSize);
+  backend.write(model.arena.storage, hashedWeights(model.layout));
+  return model;
+};
+
+/** `length` token ids from the stream `name`. */
+export const hashedIds = (name: string, length: number, vocabSize: number): Int32Array =>
+  Int32Array.from({ length }, (_, i) => hashInteger(name, i, vocabSize));
+
+export interface Differentiated {
+  /** Mean, nats per token. */
+  readonly loss: number;
+  /** [B · T, V] */
+  readonly logits: Float32Array;
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+}
+
+/** Loss, logits and every gradient of the mean loss over rows of `time` tokens, without dropout. */
+export const differentiate = async (
+  model: Model,
+  x: Int32Array,
+  y: Int32Array,
+  time: number,
+): Promise<Differentiated> => {
+  const { backend, layout, arena, config, parameters } = model;
+  const batch = x.length / time;
+  const sums = createArena(backend, layout);
+  const read = async (tensor: Parameters<typeof readTensor>[1]): Promise<Float32Array> =>
+    Float32Array.from(await readTensor(backend, tensor));
+  const result = await withContext(trainingContext(backend, null), async (context) => {
+    for (const [name, value] of arena.tensors) {
+      const gradient = sums.tensors.get(name);
+      if (gradient !== undefined) context.tape.watch(value, gradient);
+    }
+    const hidden = transformer(context, config, parameters, uploadIds(context, model, x, batch, time));
+    const logits = logitsOf(context, parameters, hidden);
+    const total = crossEntropy(context, logits, context.memory.upload(y, [batch, time]));
+    const forward = { logits: await read(logits), loss: ((await read(total))[0] as number) / x.length };
+    context.tape.backward(total, context.memory.upload(Float32Array.of(1 / x.length), [1]));
+    const gradients = new Map<string, Float32Array>();
+    for (const [name, gradient] of sums.tensors) gradients.set(name, await read(gradient));
+    return { ...forward, gradients };
+  });
+  backend.free(sums.storage);
+  return result;
+};

@@ -1,0 +1,30 @@
+import { describe } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
+
+const { backends } = await describeBackends();
+
+export interface BackendCase {
+  readonly name: "reference" | "wasm" | "native";
+  readonly open: (threads: number) => Promise<Backend>;
+}
+
+/** Runs `suite` for every backend; one that is missing is skipped under a name that says why. */
+export const forEachBackend = (
+  title: string,
+  suite: (backend: BackendCase) => void,
+  which: readonly BackendCase["name"][] = ["reference", "wasm", "native"],
+): void => {
+  for (const name of which) {
+    const found = backends.find((backend) => backend.name === name);
+    if (found?.available !== true) {
+      describe.skip(`${title}, ${name}: ${found?.reason ?? "not built"}`, () => suite({ name, open: () => openReference() }));
+      continue;
+    }
+    describe(`${title}, ${name}`, () => suite({ name, open: (threads) => openBackend(name, { threads }) }));
+  }
+};
+
+/** The backends that are fast enough to train on in a test. */
+export const compiled = ["wasm", "native"] as const;
