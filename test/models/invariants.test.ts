@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { inferenceContext, withContext } from "#foretoken/autograd/context.js";
+import { readTensor } from "#foretoken/autograd/tensor.js";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { createDecoder } from "#foretoken/generate/decoder.js";
+import { initialise } from "#foretoken/models/arena.js";
+import { createModel, type Model, uploadIds } from "#foretoken/models/model.js";
+import { logitsOf, transformer } from "#foretoken/models/transformer.js";
+import { forEachBackend } from "../support/backends.ts";
+import { bookModel, differentiate, hashedIds, hashedModel } from "../support/models.ts";
+
+// Odd sizes: no dimension but the head's fills a vector, and the context is longer than one block of keys.
+const vocabSize = 29;
+const contextLength = 75;
+const config = { ...bookModel, contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
+
+/** Logits [B · T, V] of rows of `time` tokens. */
+const logitsFor = (model: Model, ids: Int32Array, time: number): Promise<Float32Array> =>
+  withContext(inferenceContext(model.backend), async (context) => {
+    const input = uploadIds(context, model, ids, ids.length / time, time);
+    const hidden = transformer(context, model.config, model.parameters, input);
+    return Float32Array.from(await readTensor(model.backend, logitsOf(context, model.parameters, hidden)));
+  });
+
+const rowsOf = (logits: Float32Array, from: number, to: number): Float32Array =>
+  logits.slice(from * vocabSize, to * vocabSize);
+
+/** Fails unless both have the same bits (−0 is not 0 here). */
+const expectSameBits = (actual: Float32Array, expected: Float32Array, what: string): void => {
+  const words = (values: Float32Array): Uint32Array =>
+    new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const differing = words(actual).findIndex((word, i) => word !== words(expected)[i]);
+  expect({ what, length: actual.length, differing }).toEqual({ what, length: expected.length, differing: -1 });
+};
+
+forEachBackend("a model", ({ name, open }) => {
+  for (const threads of name === "reference" ? [1] : [1, 2]) {
+    const title = name === "reference" ? "" : ` (${threads} thread${threads === 1 ? "" : "s"})`;
+    let backend: Backend;
+    let model: Model;
+    beforeAll(async () => {
+      backend = await open(threads);
+      model = hashedModel(backend, config, vocabSize);
+    });
+    afterAll(() => backend.close());
+
+    it(`never sees the future: another token j changes no logit before j, to the bit, and all from j on${title}`, async () => {
+      const ids = hashedIds("sequence", contextLength, vocabSize);
+      const before = await logitsFor(model, ids, contextLength);
+      for (const j of [0, 1, 15, 31, 32, 63, 64, 74]) {
+        const changed = ids.slice();
+        changed[j] = ((ids[j] as number) + 1) % vocabSize;
+        const after = await logitsFor(model, changed, contextLength);
+        expectSameBits(rowsOf(after, 0, j), rowsOf(before, 0, j), `logits before ${j}`);
+        for (let t = j; t < contextLength; t++) {
+          expect(rowsOf(after, t, t + 1), `row ${t} after a change at ${j}`).not.toEqual(rowsOf(before, t, t + 1));
+        }
+      }
+    });
+
+    it(`gives a sequence the same bits alone, in a batch and as the beginning of a longer one${title}`, async () => {
+      const batch = hashedIds("batch", 4 * contextLength, vocabSize);
+      const together = await logitsFor(model, batch, contextLength);
+      for (let row = 0; row < 4; row++) {
+        const alone = batch.slice(row * contextLength, (row + 1) * contextLength);
+        const whole = rowsOf(together, row * contextLength, (row + 1) * contextLength);
+        expectSameBits(await logitsFor(model, alone, contextLength), whole, `row ${row}`);
+        for (const time of [1, 7, 64, 66]) {
+          const beginning = await logitsFor(model, alone.slice(0, time), time);
+          expectSameBits(beginning, rowsOf(whole, 0, time), `the first ${time} of row ${row}`);
+        }
+      }
+    });
+
+    it(`decodes with a cache what it decodes without, to the bit, within the context and past it${title}`, async () => {
+      const ids = Array.from(hashedIds("decoded", contextLength + 6, vocabSize));
+      for (const promptLength of [1, 5, 64, contextLength, contextLength + 3]) {
+        const cached = createDecoder(model, true);
+        const uncached = createDecoder(model, false);
+        for (let length = promptLength; length <= ids.length; length += length < contextLength - 2 ? 3 : 1) {
+          const seen = ids.slice(0, length);
+          const window = Int32Array.from(seen.slice(-contextLength));
+          const full = await logitsFor(model, window, window.length);
+          const last = rowsOf(full, window.length - 1, window.length);
+          const what = `after ${length} tokens, of which ${promptLength} at once`;
+          expectSameBits(await cached.next(seen), last, `cached, ${what}`);
+          expectSameBits(await uncached.next(seen), last, `uncached, ${what}`);
+        }
+        cached.close();
+        uncached.close();
+      }
+    });
+
+    it(`gives the same gradients to the bit, twice${title}`, async () => {
+      const x = hashedIds("x", 3 * contextLength, vocabSize);
+      const y = hashedIds("y", 3 * contextLength, vocabSize);
+      const [first, second] = [await differentiate(model, x, y, contextLength), await differentiate(model, x, y, contextLength)];
+      for (const [parameter, gradient] of first.gradients) {
+        expectSameBits(second.gradients.get(parameter) ?? new Float32Array(0), gradient, parameter);
+      }
+    });
+  }
+
+  it("is as good as a blind guess before training: within 0.1 of ln 65 in the reference task's shape", async () => {
+    const backend = await open(2);
+    const model = createModel(backend, bookModel, 65);
+    for (const seed of [1, 2]) {
+      initialise(backend, model.layout, model.arena, seed);
+      const time = 32;
+      const { loss } = await differentiate(model, hashedIds("x", 2 * time, 65), hashedIds("y", 2 * time, 65), time);
+      expect(Math.abs(loss - Math.log(65))).toBeLessThan(0.1);
+    }
+    await backend.close();
+  });
+});
+
+forEachBackend(
+  "compiled gradients",
+  ({ open }) => {
+    it("do not depend on the number of threads, to the bit", async () => {
+      const x = hashedIds("x", 4 * contextLength, vocabSize);
+      const y = hashedIds("y", 4 * contextLength, vocabSize);
+      const results = [];
+      for (const threads of [1, 2, 3]) {
+        const backend = await open(threads);
+        results.push(await differentiate(hashedModel(backend, config, vocabSize), x, y, contextLength));
+        await backend.close();
+      }
+      const [one, ...others] = results;
+      for (const other of others) {
+        for (const [parameter, gradient] of one?.gradients ?? []) {
+          expectSameBits(other.gradients.get(parameter) ?? new Float32Array(0), gradient, parameter);
+        }
+        expectSameBits(other.logits, one?.logits ?? new Float32Array(0), "logits");
+      }
+    });
+  },
+  ["wasm", "native"],
+);
