@@ -37,26 +37,33 @@ const requirement = (issue: z.core.$ZodIssue): string => {
   }
 };
 
+/** What to call a field in an error: the flag that set it, the file that it is in. */
+export type FieldNamer = (path: readonly string[]) => string;
+
 /**
  * Checks `value` against a schema. The first fault becomes one line that names the field, what must hold and what
  * came; an unknown key, the nearest known one.
+ * @param where what `value` is, which goes before the field's path; or how to call the field.
  * @throws ConfigError
  */
 export const parseConfig = <Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
-  where: string,
+  where: string | FieldNamer,
 ): z.output<Schema> => {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0] as z.core.$ZodIssue;
-  const field = [where, ...issue.path].map(String).join(".");
+  const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
+  const path = issue.path.map(String);
+  const field = call(path);
   if (issue.code === "unrecognized_keys") {
     const unknown = String(issue.keys[0]);
     const known = knownKeys(schema, issue.path);
     const suggestion = nearest(unknown, known);
     throw new ConfigError({
-      where: field,
+      // A flag is a key of its own: it is named whole.
+      where: typeof where === "string" ? field : call([...path, unknown]),
       must: "every key must be a known one",
       got: JSON.stringify(unknown),
       ...(suggestion === undefined ? {} : { hint: suggestion === unknown ? "it with another kind" : suggestion }),

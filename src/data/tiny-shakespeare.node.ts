@@ -26,7 +26,7 @@ const readIfThere = async (path: string): Promise<Uint8Array | undefined> => {
 };
 
 /** The user's cache: `$XDG_CACHE_HOME/foretoken`, else `~/.cache/foretoken` (XDG Base Directory Specification). */
-const cachePath = ({ XDG_CACHE_HOME: base }: Surroundings["env"]): string =>
+export const cachePath = ({ XDG_CACHE_HOME: base }: Surroundings["env"]): string =>
   join(base !== undefined && isAbsolute(base) ? base : join(homedir(), ".cache"), "foretoken", fileName);
 
 /** Keeps `bytes` for the next time. A cache that cannot be written costs only another download. */

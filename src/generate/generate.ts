@@ -6,11 +6,11 @@ import { generationDefaults } from "../pretrained/generation-config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { textStream } from "../tokenizer/tokenizer.ts";
 import { createDecoder } from "./decoder.ts";
-
 import { type Sampling, samplingSchema, sampleToken } from "./sampler.ts";
 import { stopWatch } from "./stop-strings.ts";
 
-const generateSchema = samplingSchema.extend({
+/** What decides the text, besides the model and the prompt. */
+export const generateSettingsSchema = samplingSchema.extend({
   maxNewTokens: z.int().positive().describe("tokens to write after the prompt"),
   seed: z.int().min(0).describe("same seed, same text"),
   stop: z.array(z.string().min(1)).describe("end before any of these strings"),
@@ -71,8 +71,8 @@ export async function* generate(
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { prompt, cache = true, signal, ...given } = options;
-  const settings = parseConfig(generateSchema, { ...generateDefaults, ...given }, "generate");
-  const ids = Array.from(lm.tokenizer.encode(prompt));
+  const settings = parseConfig(generateSettingsSchema, { ...generateDefaults, ...given }, "generate");
+  const ids = Array.from(lm.tokenizer.encode(prompt, "prompt"));
   if (ids.length === 0) {
     throw new ConfigError({
       where: "generate",

@@ -40,15 +40,18 @@ const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4
 /**
  * The mean loss over every token after the first, each predicted once within non-overlapping windows of
  * contextLength: no sampling, so no noise. Sums in double precision.
+ * @param onProgress is told after each batch how many tokens have been predicted.
  * @throws DOMException AbortError when `signal` aborts.
  */
 export const evaluate = async (
   model: Model,
   { ids, characters, bytes }: MeasuredTokens,
   signal?: AbortSignal,
+  onProgress?: (tokens: number) => void,
 ): Promise<Evaluation> => {
   const { contextLength } = model.config;
   let nats = 0;
+  let predicted = 0;
   for (const { x, y, rows, time } of evaluationWindows(ids, { contextLength, batchSize: rowsPerBatch(contextLength) })) {
     signal?.throwIfAborted();
     nats += await withContext(inferenceContext(model.backend), async (context) => {
@@ -57,6 +60,8 @@ export const evaluate = async (
       const loss = crossEntropy(context, logitsOf(context, model.parameters, hidden), targets);
       return (await readTensor(model.backend, loss))[0] as number;
     });
+    predicted += y.length;
+    onProgress?.(predicted);
     await yieldToHost();
   }
   const tokens = ids.length - 1;

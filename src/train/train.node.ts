@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
-import { parseConfig } from "../core/config.ts";
-import { CheckpointError, ConfigError } from "../core/errors.ts";
+import { type FieldNamer, parseConfig } from "../core/config.ts";
+import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { checkTokenCounts } from "../data/batches.ts";
 import { type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
@@ -14,6 +14,7 @@ import type { TrainEvent } from "./events.ts";
 import { merge, type PartialConfig } from "./merge.ts";
 import { type PresetName, presetNames, presets } from "./presets.ts";
 import { run } from "./run.ts";
+import { loadRunCorpus } from "./run-corpus.node.ts";
 import {
   checkFree,
   createRunFolder,
@@ -62,8 +63,16 @@ export interface ResumedRunOptions extends Running {
 
 export type TrainOptions = NewRun | ResumedRunOptions;
 
-/** The whole configuration that a preset and changes to it make. @throws ConfigError naming the first bad field. */
-export const resolveConfig = (preset: string = "quick", ...changes: readonly unknown[]): RunConfig => {
+/**
+ * The whole configuration that a preset and changes to it make, later changes over earlier ones.
+ * @param where how errors call the fields.
+ * @throws ConfigError naming the first bad field.
+ */
+export const resolveConfig = (
+  preset: string,
+  changes: readonly unknown[],
+  where: string | FieldNamer = "config",
+): RunConfig => {
   const known = presetNames.find((name) => name === preset);
   if (known === undefined) {
     throw new ConfigError({
@@ -73,7 +82,7 @@ export const resolveConfig = (preset: string = "quick", ...changes: readonly unk
       hint: nearest(preset, presetNames) ?? "quick",
     });
   }
-  return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), "config");
+  return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), where);
 };
 
 /** `runs/<time>-<preset>`, with the time of day in UTC to the second. */
@@ -128,7 +137,7 @@ async function* withBackend(
 const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
   const { preset = "quick", valData, valFraction, finalSampleTokens = 400 } = options;
   const out = options.out === undefined ? defaultFolder(preset) : options.out;
-  const config = resolveConfig(preset, options.config ?? {});
+  const config = resolveConfig(preset, [options.config ?? {}]);
   checkStopAt(options.stopAt, 0);
   if (out !== null) await checkFree(out);
   const corpus = await loadCorpus(options.data, { valData, valFraction });
@@ -145,6 +154,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
     finalSampleTokens,
   };
   yield* withBackend(options, async function* (backend) {
+    options.signal?.throwIfAborted();
     const store = out === null ? null : await createRunFolder(out, { config, tokenizer, data });
     yield* runPrepared(options, backend, prepared, data, store, null);
   });
@@ -192,19 +202,8 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
     });
   }
   checkStopAt(options.stopAt, step);
-  const corpus = await loadCorpus(data.data, {
-    valData: data.valData ?? undefined,
-    valFraction: data.valFraction,
-  });
+  const corpus = await loadRunCorpus(data);
   if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
-  if (corpus.sha256 !== data.sha256) {
-    throw new CheckpointError({
-      where: data.data,
-      must: "the text must be the one that the run began with",
-      got: "another one (its SHA-256 differs)",
-      hint: "restoring it, or a new run",
-    });
-  }
   const prepared = prepare(config, corpus, tokenizer);
   yield* withBackend(options, async function* (backend) {
     yield* runPrepared(options, backend, prepared, data, await open(), snapshot);
