@@ -188,13 +188,15 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 
 /** Which noted events a run resumed at `step` keeps: those that it would have written without the interruption. */
 const belongsBefore =
-  (step: number) =>
+  (step: number, checkpointInterval: number) =>
   (event: unknown): boolean =>
     isObject(event) &&
     typeof event.step === "number" &&
     event.step <= step &&
     event.type !== "done" &&
-    event.reason !== "interrupted";
+    event.reason !== "interrupted" &&
+    // A checkpoint between those of the plan was written because the run was stopped there.
+    !(event.type === "checkpoint" && event.step % checkpointInterval !== 0);
 
 /** A run read back from its folder, and the folder opened to go on with it. */
 export interface ResumedRun {
@@ -232,7 +234,7 @@ export const readRun = async (path: string, { config }: RunDescription): Promise
     tokenizer,
     async open() {
       await recoverCheckpoint(directory);
-      await filterJsonLines(join(path, folderNames.metrics), belongsBefore(state.progress.step));
+      await filterJsonLines(join(path, folderNames.metrics), belongsBefore(state.progress.step, config.train.checkpointInterval));
       return openFolder(path, { config, tokenizer }, false);
     },
   };

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import type { RunConfig } from "#foretoken/train/config.js";
+import type { TrainEvent } from "#foretoken/train/events.js";
+import type { PartialConfig } from "#foretoken/train/merge.js";
+import { hashInteger } from "./hash.ts";
+
+/** A folder for the tests of one file, removed after them; `newPath` gives a name in it that is not taken. */
+export const useFolder = (): { readonly newPath: () => string; readonly writeText: (text: string) => Promise<string> } => {
+  let folder = "";
+  let taken = 0;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "foretoken-test-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const newPath = (): string => join(folder, String(taken++));
+  return {
+    newPath,
+    writeText: async (text) => {
+      const path = `${newPath()}.txt`;
+      await writeFile(path, text);
+      return path;
+    },
+  };
+};
+
+/** Words of a small language, the same for the same name. */
+export const wordsText = (name: string, words: number): string =>
+  Array.from({ length: words }, (_, i) => ["the", "cat", "sat", "on", "a", "mat", "and", "ran"][hashInteger(name, i, 8)])
+    .map((word, i) => (i % 9 === 8 ? `${word}.\n` : `${word} `))
+    .join("");
+
+/** A model and a plan that take part in everything: dropout, accumulation, clipping, warm-up, decay. */
+export const smallRun = {
+  model: { contextLength: 16, nLayer: 2, nHead: 2, nEmbd: 16, dropout: 0.2 },
+  train: {
+    steps: 12,
+    batchSize: 3,
+    gradAccumSteps: 2,
+    learningRate: 1e-2,
+    warmupSteps: 3,
+    schedule: { kind: "cosine", minLearningRate: 1e-3 },
+    optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.1 },
+    maxGradNorm: 1,
+    evalInterval: 5,
+    checkpointInterval: 4,
+    patience: 0,
+    sampleTokens: 3,
+  },
+} satisfies PartialConfig<RunConfig>;
+
+export const collect = async (events: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> => {
+  const all: TrainEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+};
+
+/** The events of one type. */
+export const ofType = <T extends TrainEvent["type"]>(
+  events: readonly TrainEvent[],
+  type: T,
+): readonly Extract<TrainEvent, { type: T }>[] =>
+  events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
+
+/** SHA-256 of every file of a run's checkpoints, by path: what two equal runs have in common. */
+export const checkpointHashes = async (run: string): Promise<Readonly<Record<string, string>>> => {
+  const hashes: Record<string, string> = {};
+  for (const folder of ["checkpoint", "best"]) {
+    for (const file of (await readdir(join(run, folder))).sort()) {
+      const bytes = await readFile(join(run, folder, file));
+      hashes[`${folder}/${file}`] = createHash("sha256").update(bytes).digest("hex");
+    }
+  }
+  return hashes;
+};
+
+/** The noted events without what depends on the clock or the place. */
+export const timelessMetrics = async (run: string): Promise<readonly unknown[]> => {
+  const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
+  return lines.map((line) => {
+    const { tokensPerSecond, path, out, threads, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    return rest;
+  });
+};
