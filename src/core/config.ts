@@ -64,9 +64,10 @@ export const parseConfig = <Schema extends z.ZodType>(
     throw new ConfigError({
       // A flag is a key of its own: it is named whole.
       where: typeof where === "string" ? field : call([...path, unknown]),
-      must: "every key must be a known one",
+      // Known, but of another member of the union.
+      must: suggestion === unknown ? "must go with the kind that is chosen" : "every key must be a known one",
       got: JSON.stringify(unknown),
-      ...(suggestion === undefined ? {} : { hint: suggestion === unknown ? "it with another kind" : suggestion }),
+      ...(suggestion === undefined ? {} : { hint: suggestion === unknown ? "another kind" : suggestion }),
     });
   }
   if (issue.code === "custom") throw new ConfigError({ where: field, must: issue.message });

@@ -1,0 +1,118 @@
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors.ts";
+import { loadCorpus } from "../../data/corpora.node.ts";
+import { type Corpus, splitText } from "../../data/corpus.ts";
+import { loadPretrained } from "../../pretrained/load.node.ts";
+import type { Evaluation } from "../../train/evaluate.ts";
+import { evaluateCorpus, type SplitName, splitNames } from "../../train/evaluate.node.ts";
+import { loadRunCorpus } from "../../train/run-corpus.node.ts";
+import { checkpointPath, runOf } from "../checkpoint-path.ts";
+import { formatCount } from "../display/format.ts";
+import { exitStatus } from "../failure.ts";
+import { addRunningFlags, checkArguments, parseChoice, parseFraction, parsePath, type RunningFlags } from "../flags.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
+
+interface EvaluateFlags extends RunningFlags {
+  readonly data?: string;
+  readonly valFraction?: number;
+  readonly split: SplitName;
+}
+
+const examples = `
+Examples:
+  $ foretoken evaluate runs/…/checkpoint                on what its run held out
+  $ foretoken evaluate runs/…/best --split train        on what it has learned from
+  $ foretoken evaluate runs/… --data other.txt --split all --json
+
+Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
+tokenizers only nats per character and bits per byte compare.`;
+
+/** The text that was named, else that of the checkpoint's run, else the default corpus. */
+const findCorpus = async (directory: string, { data, valFraction }: EvaluateFlags): Promise<Corpus> => {
+  const run = data === undefined ? await runOf(directory) : undefined;
+  if (run === undefined) return loadCorpus(data, { valFraction });
+  const corpus = await loadRunCorpus(run.data);
+  if (valFraction === undefined) return corpus;
+  if (run.data.valData !== null) {
+    throw new ConfigError({
+      where: "--val-fraction",
+      must: "must not be given for a run that had --val-data",
+      got: String(valFraction),
+      hint: "--data as well",
+    });
+  }
+  return { ...corpus, ...splitText(corpus.train + corpus.val, valFraction) };
+};
+
+const resultText = (result: Evaluation): string => {
+  const rows: readonly (readonly [label: string, value: string])[] = [
+    ["nats per token", result.natsPerToken.toFixed(4)],
+    ["nats per character", result.natsPerCharacter.toFixed(4)],
+    ["bits per byte", result.bitsPerByte.toFixed(4)],
+    ["perplexity", result.perplexity.toFixed(3)],
+    ["tokens", formatCount(result.tokens)],
+  ];
+  return rows.map(([label, value]) => `${label.padEnd(20)}${value}\n`).join("");
+};
+
+/** A line on a terminal that says how far it is; nothing elsewhere. */
+const progressLine = (hidden: boolean) => {
+  const { stderr } = process;
+  const show = !hidden && stderr.isTTY && process.env.TERM !== "dumb";
+  let shownAt = performance.now();
+  return {
+    update(done: number, all: number): void {
+      if (!show || performance.now() - shownAt < 100) return;
+      shownAt = performance.now();
+      stderr.write(`\r\u001b[Kmeasuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`);
+    },
+    clear(): void {
+      if (show) stderr.write("\r\u001b[K");
+    },
+  };
+};
+
+const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> => {
+  const { backend, threads, split, json } = flags;
+  const directory = await checkpointPath(path);
+  const lm = await loadPretrained(directory, { backend, ...(threads === undefined ? {} : { threads }) });
+  const interrupt = onInterrupt(() => {});
+  onReaderGone(interrupt.abort);
+  const progress = progressLine(json === true);
+  try {
+    const corpus = await findCorpus(directory, flags);
+    if (corpus.notice !== undefined) writeNotice(corpus.notice);
+    const result = await evaluateCorpus(lm, corpus, { split, signal: interrupt.signal, onProgress: progress.update });
+    progress.clear();
+    if (json === true) {
+      const { natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens } = result;
+      writeJson({ natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens });
+    } else writeOut(resultText(result));
+  } catch (error) {
+    progress.clear();
+    if (!interrupt.signal.aborted) throw error;
+    if (interrupt.signaled()) process.exitCode = exitStatus.interrupted;
+  } finally {
+    interrupt.release();
+    await lm.close();
+  }
+};
+
+/** `foretoken evaluate`. */
+export const declareEvaluate = (command: Command): void => {
+  command
+    .usage("<checkpoint> [flags]")
+    .argument("<checkpoint>", "a directory that train wrote, or a run's folder")
+    .optionsGroup("Text:")
+    .option("--data <text>", "a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)", parsePath("--data"))
+    .option("--val-fraction <x>", "which last share of the text is val (default: the run's, or 0.1)", parseFraction("--val-fraction"))
+    .option("--split <name>", "which part to measure on: val, train or all", parseChoice("--split", splitNames), "val");
+  addRunningFlags(command)
+    .addHelpText("after", examples)
+    .allowExcessArguments()
+    .action(async (path: string, flags: EvaluateFlags) => {
+      checkArguments(command);
+      await runEvaluate(path, flags);
+    });
+};

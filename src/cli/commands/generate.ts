@@ -1,0 +1,111 @@
+import { type Command, Option } from "commander";
+import { type FieldNamer, parseConfig } from "../../core/config.ts";
+import { generate, generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
+import { loadPretrained } from "../../pretrained/load.node.ts";
+import { checkpointPath } from "../checkpoint-path.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { exitStatus } from "../failure.ts";
+import { addRunningFlags, checkArguments, parseNumber, parseText, type RunningFlags } from "../flags.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { onReaderGone, writeJson, writeOut } from "../output.ts";
+import { printable } from "../terminal.ts";
+
+interface GenerateFlags extends RunningFlags {
+  readonly prompt: string;
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly seed: number;
+  readonly stop: readonly string[];
+  readonly cache: boolean;
+}
+
+const examples = `
+Examples:
+  $ foretoken generate runs/…/checkpoint --prompt "ROMEO:"
+  $ foretoken generate runs/…/best --prompt "To be" --temperature 0        the likeliest text
+  $ foretoken generate runs/… --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
+  $ foretoken generate runs/… --max-new-tokens 50 --json | jq .text
+
+The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
+
+/** A setting's flag: maxNewTokens is --max-new-tokens. */
+const flagOf: FieldNamer = ([name = ""]) => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
+
+const runGenerate = async (directory: string, flags: GenerateFlags): Promise<void> => {
+  const { prompt, maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, backend, threads } = flags;
+  const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop };
+  const settings = parseConfig(generateSettingsSchema, given, flagOf);
+  if (prompt === "") {
+    throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
+  }
+  const lm = await loadPretrained(await checkpointPath(directory), {
+    backend,
+    ...(threads === undefined ? {} : { threads }),
+  });
+  const interrupt = onInterrupt(() => {});
+  onReaderGone(interrupt.abort);
+  const show = (text: string): void => writeOut(process.stdout.isTTY ? printable(text) : text);
+  try {
+    // Now rather than after the prompt has been printed.
+    lm.tokenizer.encode(prompt, "--prompt");
+    if (json !== true) show(prompt);
+    let shown = 0;
+    for await (const event of generate(lm, { ...settings, prompt, cache, signal: interrupt.signal })) {
+      if (json === true) writeJson(event);
+      else if (event.type === "token") {
+        show(event.text);
+        shown += event.text.length;
+      } else {
+        // What was held back as the beginning of a stop string that did not come.
+        show(`${event.text.slice(shown)}\n`);
+        if (event.finishReason === "aborted" && interrupt.signaled()) process.exitCode = exitStatus.interrupted;
+      }
+      await new Promise(setImmediate);
+    }
+  } finally {
+    interrupt.release();
+    await lm.close();
+  }
+};
+
+/** `foretoken generate`. */
+export const declareGenerate = (command: Command): void => {
+  const { maxNewTokens, temperature, topK, topP, minP, seed } = generateDefaults;
+  const number = (flag: string) => parseNumber(flag);
+  const parseStop = (text: string, earlier: readonly string[]): readonly string[] => [
+    ...earlier,
+    parseText("--stop")(text),
+  ];
+  command
+    .usage("<checkpoint> [flags]")
+    .argument("<checkpoint>", "a directory that train wrote, or a run's folder")
+    .optionsGroup("Text:")
+    .addOption(
+      new Option("--prompt <text>", "what to continue; \\n, \\t and \\\\ are interpreted")
+        .default("\n", "a line end")
+        .argParser(parseText("--prompt")),
+    )
+    .option("--max-new-tokens <n>", "tokens to write", number("--max-new-tokens"), maxNewTokens)
+    .addOption(
+      new Option("--stop <text>", "end before this text, with \\n, \\t and \\\\; may be given again")
+        .default([], "none")
+        .argParser(parseStop),
+    )
+    .optionsGroup("Sampling:")
+    .option("--temperature <x>", "divides the logits; 0 takes the likeliest token", number("--temperature"), temperature)
+    .option("--top-k <n>", "only the k likeliest tokens; 0: all", number("--top-k"), topK)
+    .option("--top-p <x>", "only the likeliest that together reach this probability; 1: all", number("--top-p"), topP)
+    .option("--min-p <x>", "none less likely than this times the likeliest; 0: all", number("--min-p"), minP)
+    .option("--seed <n>", "same seed, same text", number("--seed"), seed);
+  addRunningFlags(command)
+    .option("--no-cache", "compute every token from the start: same text, slower")
+    .addHelpText("after", examples)
+    .allowExcessArguments()
+    .action(async (directory: string, flags: GenerateFlags) => {
+      checkArguments(command);
+      await runGenerate(directory, flags);
+    });
+};

@@ -1,0 +1,65 @@
+import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
+import { dirname } from "node:path";
+import type { Command } from "commander";
+import { describeBackends, type BackendDescription } from "../../backend/select.node.ts";
+import { cachePath } from "../../data/tiny-shakespeare.node.ts";
+import { formatBytes } from "../display/format.ts";
+import { checkArguments } from "../flags.ts";
+import { writeJson, writeOut } from "../output.ts";
+
+const examples = `
+Examples:
+  $ foretoken info
+  $ foretoken info --json | jq .auto`;
+
+const collect = async () => {
+  const { backends, auto } = await describeBackends();
+  return {
+    machine: {
+      cpu: cpus()[0]?.model.trim() ?? "unknown",
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      os: `${type()} ${release()} ${arch()}`,
+      node: process.version,
+    },
+    backends,
+    auto,
+    folders: { cache: dirname(cachePath(process.env)), corpora: process.env.FORETOKEN_CORPORA ?? null },
+  };
+};
+
+const describe = (backend: BackendDescription): string => {
+  if (!backend.available) return `missing: ${backend.reason}`;
+  const { instructionSet, instructionSets, threads } = backend;
+  const others = instructionSets.filter((name) => name !== instructionSet);
+  const also = others.length === 0 ? "" : `, could use ${others.join(", ")} (FORETOKEN_ISA)`;
+  return `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}${also}`;
+};
+
+const infoText = ({ machine, backends, auto, folders }: Awaited<ReturnType<typeof collect>>): string => {
+  const rows: readonly (readonly [label: string, value: string])[] = [
+    ["cpu", `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? "" : "s"}`],
+    ["memory", formatBytes(machine.memoryBytes)],
+    ["system", `${machine.os}, Node.js ${machine.node}`],
+    ...backends.map((backend) => [backend.name, describe(backend)] as const),
+    ["auto", `${auto.name}: ${auto.why}`],
+    ["cache", folders.cache],
+    ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
+  ];
+  return rows.map(([label, value]) => `${label.padEnd(12)}${value}\n`).join("");
+};
+
+/** `foretoken info`. */
+export const declareInfo = (command: Command): void => {
+  command
+    .usage("[flags]")
+    .option("--json", "write one JSON object instead")
+    .addHelpText("after", examples)
+    .allowExcessArguments()
+    .action(async ({ json }: { readonly json?: true }) => {
+      checkArguments(command);
+      const info = await collect();
+      if (json === true) writeJson(info);
+      else writeOut(infoText(info));
+    });
+};

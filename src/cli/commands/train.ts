@@ -1,0 +1,190 @@
+import { type Command, Option } from "commander";
+import { describeBackends } from "../../backend/select.node.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { TrainEvent } from "../../train/events.ts";
+import { type PresetName, presetNames } from "../../train/presets.ts";
+import { resolveConfig, type TrainOptions, train } from "../../train/train.node.ts";
+import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
+import { liveReporter } from "../display/live.ts";
+import { pastEvents } from "../display/past-events.ts";
+import { plainReporter } from "../display/plain.ts";
+import { jsonReporter, type TrainReporter } from "../display/reporter.ts";
+import type { RunContext } from "../display/run-text.ts";
+import { commandLine } from "../display/shell.ts";
+import { exitStatus } from "../failure.ts";
+import {
+  addRunningFlags,
+  checkArguments,
+  isGiven,
+  parseChoice,
+  parseFraction,
+  parseInteger,
+  parsePath,
+  type RunningFlags,
+} from "../flags.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { onReaderGone } from "../output.ts";
+import { canRedraw } from "../terminal.ts";
+
+interface TrainFlags extends RunningFlags {
+  readonly data?: string;
+  readonly valData?: string;
+  readonly valFraction?: number;
+  readonly preset?: PresetName;
+  readonly config?: string;
+  readonly out?: string;
+  readonly resume?: string;
+  readonly stopAt?: number;
+}
+
+const examples = `
+Examples:
+  $ foretoken train                                    a first model, in about two minutes
+  $ foretoken train --data notes.txt --out runs/notes  on a text (or a folder of texts) of your own
+  $ foretoken train --preset book                      the reference model, 3,000 steps
+  $ foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
+  $ foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
+  $ foretoken train --resume runs/notes                go on where a run was interrupted
+  $ foretoken train --json > events.jsonl              every event, one JSON object a line
+
+A preset's fields are changed first by --config, then by flags. Ctrl-C saves and says how to go on; a second
+Ctrl-C quits at once, and what was saved before stays whole.`;
+
+/** All that may be given with --resume: nothing here changes the result. */
+const allowedWithResume = ["--resume", "--backend", "--threads", "--stop-at", "--json", "--verbose"];
+
+const checkResume = (command: Command): void => {
+  const other = command.options.find((option) => isGiven(command, option) && !allowedWithResume.includes(option.long ?? ""));
+  if (other === undefined) return;
+  throw new ConfigError({
+    where: "--resume",
+    must: "nothing that would change the run may be given with it",
+    got: other.long ?? other.flags,
+    hint: "a new run, or --resume with none but --backend, --threads, --stop-at and --json",
+  });
+};
+
+const newRunOptions = async (
+  command: Command,
+  flags: TrainFlags,
+  configFlags: ReturnType<typeof addConfigFlags>,
+): Promise<TrainOptions> => {
+  if (flags.valData !== undefined && flags.valFraction !== undefined) {
+    throw new ConfigError({
+      where: "--val-data and --val-fraction",
+      must: "only one of them may say what is held out",
+      got: "both",
+      hint: "one of them",
+    });
+  }
+  const changes = changesFromFlags(command, configFlags);
+  const path = flags.config;
+  const contents = path === undefined ? {} : await readConfigFile(path);
+  const preset =
+    flags.preset ??
+    (contents.preset === undefined ? "quick" : parseChoice(`${path}: preset`, presetNames)(contents.preset));
+  const { model = {}, train = {} } = contents;
+  const file = path === undefined ? undefined : { path, contents };
+  const config = resolveConfig(preset, [{ model, train }, changes.changes], fieldNamer(changes, file));
+  return {
+    preset,
+    config,
+    data: flags.data,
+    valData: flags.valData,
+    valFraction: flags.valFraction,
+    out: flags.out,
+  };
+};
+
+const chooseReporter = async (flags: TrainFlags, context: RunContext): Promise<TrainReporter> => {
+  if (flags.json === true) return jsonReporter();
+  if (!canRedraw(process.stdout)) return plainReporter(context);
+  return liveReporter(context, flags.resume === undefined ? [] : await pastEvents(flags.resume));
+};
+
+/** The backend by name, and why it is that one where the user left the choice to us. */
+const chooseBackend = async ({ backend }: TrainFlags) => {
+  if (backend !== "auto") return { backend, why: undefined };
+  const { auto } = await describeBackends();
+  return { backend: auto.name, why: auto.why };
+};
+
+const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly string[]): Promise<void> => {
+  const { backend, why } = await chooseBackend(flags);
+  let reporter: TrainReporter | undefined;
+  const early: string[] = [];
+  const notice = (line: string): void => {
+    if (reporter === undefined) early.push(line);
+    else reporter.notice(line);
+  };
+  const interrupt = onInterrupt(() => {
+    // Nothing is begun before the first event, so there is nothing to finish and save either.
+    if (reporter === undefined) process.exit(exitStatus.interrupted);
+    reporter.interrupting();
+    notice("Finishing the step and saving (Ctrl-C again quits at once)");
+  });
+  let readerGone = false;
+  onReaderGone(() => {
+    readerGone = true;
+    interrupt.abort();
+  });
+  let interruptedAt: TrainEvent | undefined;
+  try {
+    const events = train({
+      ...options,
+      backend,
+      threads: flags.threads,
+      stopAt: flags.stopAt,
+      signal: interrupt.signal,
+      onNotice: notice,
+    });
+    for await (const event of events) {
+      if (reporter === undefined) {
+        reporter = await chooseReporter(flags, { args, why });
+        for (const line of early) reporter.notice(line);
+      }
+      reporter.event(event);
+      if (event.type === "done" && event.reason === "interrupted") interruptedAt = event;
+      // Saved is enough where nobody reads what would come yet.
+      if (readerGone && event.type === "checkpoint") break;
+    }
+  } finally {
+    reporter?.close();
+    interrupt.release();
+  }
+  if (interruptedAt?.type !== "done" || !interrupt.signaled()) return;
+  const { out } = interruptedAt;
+  if (flags.json === true && out !== null) reporter?.notice(`saved; to go on: ${commandLine(["train", "--resume", out])}`);
+  process.exitCode = exitStatus.interrupted;
+};
+
+/** `foretoken train`. */
+export const declareTrain = (command: Command): void => {
+  command
+    .usage("[flags]")
+    .optionsGroup("Text:")
+    .option("--data <text>", "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)", parsePath("--data"))
+    .option("--val-data <text>", "a text to validate on", parsePath("--val-data"))
+    .option("--val-fraction <x>", "else the last part of the text: this share (default: 0.1)", parseFraction("--val-fraction"))
+    .optionsGroup("Run:")
+    .addOption(
+      new Option("--preset <name>", `start from ${presetNames.join(" or ")} (default: quick)`).argParser(
+        parseChoice("--preset", presetNames),
+      ),
+    )
+    .option("--config <file>", 'JSON with changes to it: { "preset", "model", "train" }', parsePath("--config"))
+    .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<preset>)", parsePath("--out"))
+    .option("--resume <folder>", "go on with the run in this folder, in place", parsePath("--resume"))
+    .option("--stop-at <n>", "end at this step as Ctrl-C would", parseInteger("--stop-at", 1));
+  const configFlags = addConfigFlags(command);
+  addRunningFlags(command)
+    .addHelpText("after", examples)
+    .allowExcessArguments()
+    .action(async (flags: TrainFlags) => {
+      checkArguments(command);
+      if (flags.resume !== undefined) checkResume(command);
+      const options =
+        flags.resume === undefined ? await newRunOptions(command, flags, configFlags) : { resume: flags.resume };
+      await runTrain(options, flags, process.argv.slice(3));
+    });
+};

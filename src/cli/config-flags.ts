@@ -1,0 +1,143 @@
+import { readFile } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import { z } from "zod";
+import { type FieldNamer, parseConfig } from "../core/config.ts";
+import { ConfigError } from "../core/errors.ts";
+import { type ConfigField, configFields } from "../core/schema-fields.ts";
+import { runConfigSchema } from "../train/config.ts";
+import { isGiven, parseBoolean, parseNumber } from "./flags.ts";
+
+/** Train fields that are set so often that they have a flag without the prefix. */
+const shortFlags = ["steps", "batchSize", "learningRate", "seed", "evalInterval", "checkpointInterval", "patience"];
+
+const kebab = (name: string): string => name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
+
+const longFlag = (path: readonly string[]): string => `--${path.join(".")}`;
+
+const parserFor = (flag: string, { type }: ConfigField): ((text: string) => unknown) => {
+  switch (type) {
+    case "number":
+      return parseNumber(flag);
+    case "boolean":
+      return parseBoolean(flag);
+    case "string":
+      return (text) => text;
+  }
+};
+
+const placeholder = ({ type, choices }: ConfigField): string => {
+  if (choices !== undefined) return `<${choices.join("|")}>`;
+  return type === "boolean" ? "<true|false>" : type === "number" ? "<x>" : "<text>";
+};
+
+interface ConfigFlag {
+  readonly path: readonly string[];
+  readonly flag: string;
+  readonly option: Option;
+}
+
+const configFlag = (flag: string, field: ConfigField, group: string): ConfigFlag => {
+  const option = new Option(`${flag} ${placeholder(field)}`, field.description)
+    .argParser(parserFor(flag, field))
+    .helpGroup(group);
+  return { path: field.path, flag, option };
+};
+
+const groups: Readonly<Record<string, string>> = { model: "The model:", train: "The training:" };
+
+const makeFlags = (): readonly ConfigFlag[] => {
+  const fields = configFields(runConfigSchema);
+  const short = shortFlags.flatMap((name) => {
+    const field = fields.find(({ path }) => path.join(".") === `train.${name}`);
+    return field === undefined ? [] : [configFlag(`--${kebab(name)}`, field, "Most used:")];
+  });
+  return [...short, ...fields.map((field) => configFlag(longFlag(field.path), field, groups[field.path[0] ?? ""] ?? "Config:"))];
+};
+
+/** Adds a flag for every field of a run's config; returns them for `changesFromFlags`. */
+export const addConfigFlags = (command: Command): readonly ConfigFlag[] => {
+  const flags = makeFlags();
+  for (const { option } of flags) command.addOption(option);
+  return flags;
+};
+
+/** Nested objects for the fields that the user set, and which flag set each. */
+export interface FlagChanges {
+  readonly changes: Readonly<Record<string, unknown>>;
+  /** Key: the path joined with dots. */
+  readonly setBy: ReadonlyMap<string, string>;
+}
+
+/** @throws ConfigError when the short and the long flag of a field disagree. */
+export const changesFromFlags = (command: Command, flags: readonly ConfigFlag[]): FlagChanges => {
+  const changes: Record<string, unknown> = {};
+  const setBy = new Map<string, string>();
+  const values = new Map<string, unknown>();
+  for (const { path, flag, option } of flags) {
+    if (!isGiven(command, option)) continue;
+    const value: unknown = command.getOptionValue(option.attributeName());
+    const key = path.join(".");
+    const earlier = setBy.get(key);
+    if (earlier !== undefined && values.get(key) !== value) {
+      const got = `${String(values.get(key))} and ${String(value)}`;
+      throw new ConfigError({ where: `${earlier} and ${flag}`, must: "must agree", got, hint: "one of them" });
+    }
+    if (earlier !== undefined) continue;
+    setBy.set(key, flag);
+    values.set(key, value);
+    let node = changes;
+    for (const part of path.slice(0, -1)) {
+      node[part] ??= {};
+      node = node[part] as Record<string, unknown>;
+    }
+    node[path.at(-1) as string] = value;
+  }
+  return { changes, setBy };
+};
+
+/** Anything below model and train is checked once it is merged with the preset. */
+const configFileSchema = z.strictObject({
+  preset: z.string().optional(),
+  model: z.record(z.string(), z.unknown()).optional(),
+  train: z.record(z.string(), z.unknown()).optional(),
+});
+export type ConfigFile = z.infer<typeof configFileSchema>;
+
+/** Reads a `--config` file. @throws ConfigError for one that is missing, no JSON, or has an unknown key. */
+export const readConfigFile = async (path: string): Promise<ConfigFile> => {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const got = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder" : code;
+    throw new ConfigError({ where: `--config ${path}`, must: "must name a readable JSON file", got, cause });
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError({ where: `--config ${path}`, must: "the file must be JSON", got, cause });
+  }
+  return parseConfig(configFileSchema, json, path);
+};
+
+const hasPath = (value: unknown, path: readonly string[]): boolean => {
+  let node = value;
+  for (const part of path) {
+    if (typeof node !== "object" || node === null || !(part in node)) return false;
+    node = Reflect.get(node, part);
+  }
+  return true;
+};
+
+/** Calls a field by the flag that set it, else by its place in the config file, else by its path. */
+export const fieldNamer =
+  ({ setBy }: FlagChanges, file: { readonly path: string; readonly contents: ConfigFile } | undefined): FieldNamer =>
+  (path) => {
+    const key = path.join(".");
+    const flag = setBy.get(key);
+    if (flag !== undefined) return flag;
+    return file !== undefined && hasPath(file.contents, path) ? `${file.path}: ${key}` : key;
+  };

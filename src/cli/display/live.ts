@@ -1,0 +1,171 @@
+import type { TrainEvent } from "../../train/events.ts";
+import { writeOut } from "../output.ts";
+import { terminalStyle } from "../terminal.ts";
+import { wrapText } from "./format.ts";
+import { liveFrame } from "./live-frame.ts";
+import { liveRegion } from "./live-region.ts";
+import type { CurvePoint } from "./loss-curve.ts";
+import { lossHistory } from "./loss-history.ts";
+import type { TrainReporter } from "./reporter.ts";
+import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
+import { evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
+
+const redrawMs = 100;
+/** Share of the smoothed loss that stays at each step. */
+const smoothing = 0.95;
+
+const hideCursor = "\u001b[?25l";
+const showCursor = "\u001b[?25h";
+
+/** Smoothed as Adam smooths: the first values weigh as much as they should. */
+const smoother = () => {
+  let sum = 0;
+  let weight = 0;
+  return (value: number): number => {
+    sum = smoothing * sum + (1 - smoothing) * value;
+    weight = smoothing * weight + (1 - smoothing);
+    return sum / weight;
+  };
+};
+
+/** What a run does after `step` besides stepping, as far as it can be told beforehand. */
+const activityAfter = ({ start }: RunRecord, step: number, interrupted: boolean): string | undefined => {
+  const { steps, evalInterval } = start.config.train;
+  if (interrupted) return "saving";
+  return step % evalInterval === 0 || step === steps ? "measuring on the held-out text" : undefined;
+};
+
+/** A display redrawn in place at most ten times a second: figures and the loss curve; what lasts scrolls above it. */
+export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = []): TrainReporter => {
+  const { stdout } = process;
+  const style = terminalStyle();
+  const screen = {
+    // One column less: a full last column makes some terminals wrap.
+    get columns(): number {
+      return Math.max(20, (stdout.columns ?? 80) - 1);
+    },
+    get rows(): number {
+      return stdout.rows ?? 24;
+    },
+    write: writeOut,
+  };
+  const region = liveRegion(screen);
+  const began = now();
+  const smooth = smoother();
+  const train = lossHistory();
+  const validation: CurvePoint[] = [];
+  let record: RunRecord | undefined;
+  let step = 0;
+  let loss: number | undefined;
+  let smoothedLoss: number | undefined;
+  let learningRate: number | undefined;
+  let activity: string | undefined;
+  let interrupted = false;
+  let closed = false;
+
+  const keepPoint = (event: TrainEvent): void => {
+    if (event.type === "step") train.add(event.step, event.loss);
+    if (event.type === "eval") validation.push({ step: event.step, loss: event.valLoss });
+  };
+  for (const event of past) keepPoint(event);
+
+  const draw = (): void => {
+    if (record === undefined || closed) return;
+    const { pace, start } = record;
+    const frame = liveFrame(
+      {
+        step,
+        steps: start.config.train.steps,
+        loss,
+        smoothedLoss,
+        learningRate,
+        tokensPerSecond: pace.tokensPerSecond(),
+        secondsLeft: pace.secondsLeft(),
+        activity,
+        train: train.points(),
+        validation,
+      },
+      screen.columns,
+      screen.rows,
+      style,
+    );
+    region.draw(frame);
+  };
+
+  const timer = setInterval(draw, redrawMs);
+  timer.unref();
+
+  const restore = (): void => writeOut(showCursor);
+  const suspend = (): void => {
+    restore();
+    process.kill(process.pid, "SIGSTOP");
+  };
+  const goOn = (): void => {
+    region.settle();
+    writeOut(hideCursor);
+    draw();
+  };
+  process.on("exit", restore);
+  if (process.platform !== "win32") process.on("SIGTSTP", suspend).on("SIGCONT", goOn);
+  writeOut(hideCursor);
+
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    clearInterval(timer);
+    process.off("exit", restore).off("SIGTSTP", suspend).off("SIGCONT", goOn);
+    restore();
+  };
+
+  const finish = (kept: RunRecord, event: Extract<TrainEvent, { type: "done" }>): void => {
+    activity = undefined;
+    draw();
+    region.settle();
+    region.print(["", ...summaryLines(toldRun(kept, event, now() - began), context, screen.columns, style)]);
+    close();
+  };
+
+  return {
+    event(event) {
+      if (event.type === "start") {
+        record = createRecord(event);
+        step = event.step;
+        region.print([...startLines(event, context, screen.columns, style), ""]);
+      }
+      if (record === undefined) return;
+      const held = event.type === "step" ? takeSample(record) : undefined;
+      if (held !== undefined) region.print(sampleLines(held, screen.columns, style));
+      takeNote(record, event);
+      keepPoint(event);
+      switch (event.type) {
+        case "start":
+          draw();
+          break;
+        case "step":
+          ({ step, loss, learningRate } = event);
+          smoothedLoss = smooth(event.loss);
+          activity = activityAfter(record, step, interrupted);
+          break;
+        case "eval":
+          activity = event.reason === "interval" ? undefined : event.reason === "end" ? "writing" : "saved";
+          region.print(evalLines(event, record.start.config.train.steps, screen.columns, style));
+          break;
+        case "checkpoint":
+          activity = interrupted ? "saved; measuring once more" : undefined;
+          break;
+        case "sample":
+          activity = undefined;
+          break;
+        case "done":
+          finish(record, event);
+          break;
+      }
+    },
+    notice: (line) => region.print(wrapText(line, screen.columns).map((part) => style.colors.yellow(part))),
+    interrupting: () => {
+      interrupted = true;
+      activity = "finishing the step, then saving";
+    },
+    close,
+  };
+};

@@ -1,0 +1,33 @@
+import type { CurvePoint } from "./loss-curve.ts";
+
+/** The losses of a run so far, in bounded memory: when there are too many points, neighbours become their mean. */
+export interface LossHistory {
+  add(step: number, loss: number): void;
+  points(): readonly CurvePoint[];
+}
+
+/** Keeps at most `limit` points (even). */
+export const lossHistory = (limit = 4096): LossHistory => {
+  let points: CurvePoint[] = [];
+  /** Steps that make one point. */
+  let stride = 1;
+  let pending: CurvePoint[] = [];
+
+  const mean = (some: readonly CurvePoint[]): CurvePoint => ({
+    step: (some.at(-1) as CurvePoint).step,
+    loss: some.reduce((sum, { loss }) => sum + loss, 0) / some.length,
+  });
+
+  return {
+    add(step, loss) {
+      pending.push({ step, loss });
+      if (pending.length < stride) return;
+      points.push(mean(pending));
+      pending = [];
+      if (points.length < limit) return;
+      points = Array.from({ length: limit / 2 }, (_, i) => mean(points.slice(2 * i, 2 * i + 2)));
+      stride *= 2;
+    },
+    points: () => (pending.length === 0 ? points : [...points, mean(pending)]),
+  };
+};

@@ -1,0 +1,57 @@
+import type { RunConfig } from "../../train/config.ts";
+
+const recent = 50;
+
+const median = (values: readonly number[]): number | undefined => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+};
+
+const keepRecent = (values: number[], value: number): void => {
+  values.push(value);
+  if (values.length > recent) values.shift();
+};
+
+/** How fast a run goes and how long it still takes. Times are in seconds. */
+export interface Pace {
+  /** An update was done at time `now`, at this speed of its own. */
+  step(step: number, tokensPerSecond: number, now: number): void;
+  /** An evaluation, or the sample after it, came to its end. */
+  measured(now: number): void;
+  /** Median of the recent steps. */
+  tokensPerSecond(): number | undefined;
+  /** Steps and evaluations that are left; undefined while there is nothing to tell it from. */
+  secondsLeft(): number | undefined;
+}
+
+/** @param firstStep updates done before, where the run was resumed. */
+export const createPace = ({ train }: RunConfig, firstStep: number, startedAt: number): Pace => {
+  const speeds: number[] = [];
+  const stepTimes: number[] = [];
+  const evalTimes: number[] = [];
+  let done = firstStep;
+  let last = startedAt;
+  /** Time of the evaluation since the last step, with what was written after it. */
+  let measuring = 0;
+  return {
+    step(step, tokensPerSecond, now) {
+      keepRecent(speeds, tokensPerSecond);
+      keepRecent(stepTimes, now - last);
+      if (measuring > 0) keepRecent(evalTimes, measuring);
+      measuring = 0;
+      done = step;
+      last = now;
+    },
+    measured(now) {
+      measuring += now - last;
+      last = now;
+    },
+    tokensPerSecond: () => median(speeds),
+    secondsLeft() {
+      const stepTime = median(stepTimes);
+      if (stepTime === undefined) return undefined;
+      const evals = Math.ceil(train.steps / train.evalInterval) - Math.floor(done / train.evalInterval);
+      return (train.steps - done) * stepTime + (done === train.steps ? 0 : evals) * (median(evalTimes) ?? measuring);
+    },
+  };
+};

@@ -1,0 +1,200 @@
+import type { DoneEvent, EvalEvent, SampleEvent, StartEvent } from "../../train/events.ts";
+import { escapeText } from "../flags.ts";
+import { printable, type Style } from "../terminal.ts";
+import { flow, formatCount, formatDuration, formatLoss, wrapText } from "./format.ts";
+import { commandLine, withoutFlags } from "./shell.ts";
+
+/** What the command line knows of a run besides its events. */
+export interface RunContext {
+  /** The words after `train`. */
+  readonly args: readonly string[];
+  /** Why this backend was taken; undefined where it was named. */
+  readonly why: string | undefined;
+}
+
+const labelWidth = 11;
+
+/** `label   parts · parts`, further lines indented below the first part. */
+const row = (label: string, parts: readonly string[], width: number, { symbols, colors }: Style): string[] =>
+  flow(parts, ` ${symbols.dot} `, width - labelWidth).map(
+    (line, i) => (i === 0 ? colors.dim(label.padEnd(labelWidth)) : " ".repeat(labelWidth)) + line,
+  );
+
+/** What is about to happen. */
+export const startLines = (event: StartEvent, context: RunContext, width: number, style: Style): string[] => {
+  const { config, vocabSize } = event;
+  const { model, train } = config;
+  const { times, approximately } = style.symbols;
+  const batches = train.gradAccumSteps === 1 ? "" : `${train.gradAccumSteps} ${times} `;
+  const untrained = Math.log(vocabSize);
+  return [
+    ...row(
+      "text",
+      [
+        event.corpus,
+        `${formatCount(event.trainTokens)} tokens to learn from`,
+        `${formatCount(event.valTokens)} held out`,
+        `${formatCount(vocabSize)} distinct`,
+      ],
+      width,
+      style,
+    ),
+    ...row(
+      "model",
+      [
+        `${formatCount(event.parameters)} parameters`,
+        `${model.nLayer} layers`,
+        `${model.nHead} heads`,
+        `${model.nEmbd} channels`,
+        `context ${model.contextLength}`,
+      ],
+      width,
+      style,
+    ),
+    ...row(
+      "backend",
+      [
+        `${event.backend} (${event.instructionSet})`,
+        `${event.threads} thread${event.threads === 1 ? "" : "s"}`,
+        ...(context.why === undefined ? [] : [context.why]),
+      ],
+      width,
+      style,
+    ),
+    ...row(
+      "plan",
+      [
+        ...(event.step === 0 ? [] : [`on from step ${formatCount(event.step)}`]),
+        `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} tokens`,
+        `untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`,
+      ],
+      width,
+      style,
+    ),
+    ...(event.out === null ? [] : row("run", [event.out], width, style)),
+  ];
+};
+
+/** One evaluation in a line (more where the terminal is narrow). */
+export const evalLines = (event: EvalEvent, steps: number, width: number, { symbols, colors }: Style): string[] => {
+  const label = `step ${formatCount(event.step).padStart(formatCount(steps).length)}`;
+  const mark = symbols.unicode ? "★" : "*";
+  return flow(
+    [
+      colors.bold(label),
+      `val ${colors.yellow(formatLoss(event.valLoss))}`,
+      ...(event.trainLoss === null ? [] : [`train ${colors.cyan(formatLoss(event.trainLoss))} nats/token`]),
+      `${formatLoss(event.bitsPerByte)} bits/byte`,
+      ...(event.best ? [colors.green(`${mark} best`)] : []),
+    ],
+    "   ",
+    width,
+    "  ",
+  );
+};
+
+/** What the model wrote, beside a rule; the prompt stands out. */
+export const sampleLines = (event: SampleEvent, width: number, { symbols, colors }: Style): string[] => {
+  const prompt = printable(event.prompt);
+  const lines = wrapText(prompt + printable(event.text), Math.max(20, width - 2));
+  const [first = "", ...rest] = lines;
+  const shown = first.startsWith(prompt) ? colors.bold(prompt) + first.slice(prompt.length) : first;
+  return [shown, ...rest].map((line) => `${colors.dim(symbols.rule)} ${line}`);
+};
+
+/** The last evaluation in all its units. */
+const resultRows = (measured: EvalEvent, vocabSize: number, width: number, style: Style): string[] => [
+  ...row(
+    "validation",
+    [
+      style.colors.bold(`${formatLoss(measured.valLoss)} nats/token`),
+      `${formatLoss(measured.natsPerCharacter)} nats/character`,
+      `${formatLoss(measured.bitsPerByte)} bits/byte`,
+      `perplexity ${measured.perplexity.toFixed(2)}`,
+      `${formatCount(measured.tokens)} tokens, all that was held out`,
+    ],
+    width,
+    style,
+  ),
+  ...row("untrained", [`${Math.log(vocabSize).toFixed(3)} nats/token (ln ${vocabSize})`], width, style),
+];
+
+const headline = (done: DoneEvent, start: StartEvent, seconds: number): string => {
+  const { steps, patience } = start.config.train;
+  const taken = formatDuration(seconds);
+  switch (done.reason) {
+    case "finished":
+      return `Done: ${formatCount(done.step)} steps in ${taken}`;
+    case "patience":
+      return `Stopped at step ${formatCount(done.step)}, after ${taken}: ${patience} evaluations without a better loss`;
+    case "interrupted":
+      return `Interrupted at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved`;
+  }
+};
+
+/** Flags that a longer run of the same kind must not have. */
+const lengthFlags = ["--steps", "--train.steps", "--out", "--stop-at"];
+
+interface NextCommand {
+  readonly command: string;
+  readonly purpose: string;
+}
+
+const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand[] => {
+  const { start, done, sample, checkpoint } = told;
+  const next: NextCommand[] = [];
+  if (done.out !== null && done.reason === "interrupted") {
+    next.push({ command: commandLine(["train", "--resume", done.out]), purpose: "go on to the planned end" });
+  }
+  if (checkpoint !== undefined) {
+    const prompt = escapeText(sample?.prompt ?? "\n");
+    next.push({ command: commandLine(["generate", checkpoint, "--prompt", prompt]), purpose: "write more" });
+    next.push({ command: commandLine(["evaluate", checkpoint]), purpose: "measure it again" });
+  }
+  if (done.reason === "finished" && !args.some((word) => word.startsWith("--resume"))) {
+    const steps = String(3 * start.config.train.steps);
+    const longer = ["train", ...withoutFlags(args, lengthFlags), "--steps", steps];
+    next.push({ command: commandLine(longer), purpose: "train longer" });
+  }
+  return next;
+};
+
+/** What is told of a run when it is over. */
+export interface ToldRun {
+  readonly start: StartEvent;
+  readonly done: DoneEvent;
+  readonly measured: EvalEvent | undefined;
+  readonly sample: SampleEvent | undefined;
+  /** The directory that the other commands take. */
+  readonly checkpoint: string | undefined;
+  readonly seconds: number;
+}
+
+/** The end of a run: figures, what the model writes now, and what to try next. */
+export const summaryLines = (told: ToldRun, context: RunContext, width: number, style: Style): string[] => {
+  const { start, done, measured, sample } = told;
+  const { colors } = style;
+  const next = nextCommands(told, context);
+  const better = done.bestStep < done.step && done.out !== null && done.bestValLoss < done.valLoss;
+  return [
+    colors.bold(colors.green(headline(done, start, told.seconds))),
+    ...(measured === undefined ? [] : resultRows(measured, start.vocabSize, width, style)),
+    ...(better
+      ? row(
+          "best",
+          [`${formatLoss(done.bestValLoss)} nats/token at step ${formatCount(done.bestStep)}`, `kept in ${done.out}/best`],
+          width,
+          style,
+        )
+      : []),
+    ...(sample === undefined ? [] : ["", ...sampleLines(sample, width, style)]),
+    ...(next.length === 0 ? [] : ["", "Next:"]),
+    ...next.flatMap(({ command, purpose }) => {
+      const line = `  ${colors.cyan(command)}`;
+      const remark = `# ${purpose}`;
+      return command.length + remark.length + 4 <= width
+        ? [`${line}  ${colors.dim(remark)}`]
+        : [`  ${colors.dim(remark)}`, line];
+    }),
+  ];
+};

@@ -1,0 +1,48 @@
+import { type Command, CommanderError } from "commander";
+import { ConfigError, ForetokenError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import { writeNotice } from "./output.ts";
+
+/** Exit statuses: all well, our own fault, the user's mistake, stopped by a signal (128 + SIGINT). */
+export const exitStatus = { success: 0, bug: 1, mistake: 2, interrupted: 130 } as const;
+
+/** Control characters, line ends among them, spelt out: an error is one line, and it moves no cursor. */
+const oneLine = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/gu, (found) => JSON.stringify(found).slice(1, -1));
+
+const flagsOf = (command: Command): readonly string[] =>
+  [...command.options.map(({ long }) => long ?? ""), "--help"].filter((flag) => flag !== "");
+
+/** What commander found wrong, in the words of all other errors; undefined where it only printed help or a version. */
+export const commandLineError = (error: CommanderError, command: Command): ForetokenError | undefined => {
+  if (error.exitCode === 0) return undefined;
+  const where = command.parent === null ? "command line" : command.name();
+  const help = command.parent === null ? "foretoken --help" : `foretoken ${command.name()} --help`;
+  const quoted = /'(.*)'/su.exec(error.message)?.[1] ?? "";
+  switch (error.code) {
+    case "commander.unknownOption": {
+      const flag = quoted.replace(/=.*/su, "");
+      const hint = nearest(flag, flagsOf(command)) ?? "--help";
+      return new ConfigError({ where, must: "every flag must be a known one", got: flag, hint });
+    }
+    case "commander.optionMissingArgument":
+      return new ConfigError({ where: quoted.split(" ")[0] ?? where, must: "a value must follow", got: "nothing" });
+    case "commander.missingArgument":
+      return new ConfigError({ where, must: `<${quoted}> must be given`, got: "nothing", hint: help });
+    default:
+      return new ConfigError({ where, must: error.message.replace(/^error: /u, ""), hint: help });
+  }
+};
+
+const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && "syscall" in error && "code" in error;
+
+/** Tells the user on standard error, in one line (with `verbose` the stack after it); returns the exit status. */
+export const reportFailure = (error: unknown, verbose: boolean): number => {
+  const message = oneLine(error instanceof Error ? error.message : String(error));
+  // A full disk or a missing permission is nothing that we could have done better.
+  const mistake = error instanceof ForetokenError || isSystemError(error);
+  writeNotice(mistake ? `foretoken: ${message}` : `foretoken: a bug: ${message}; please report it with what --verbose adds`);
+  if (verbose && error instanceof Error && error.stack !== undefined) writeNotice(error.stack);
+  return mistake ? exitStatus.mistake : exitStatus.bug;
+};

@@ -1,0 +1,127 @@
+import { type Command, Option } from "commander";
+import { type BackendChoice, backendChoices } from "../backend/select.node.ts";
+import { ConfigError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+
+/** A number as people write one. @throws ConfigError naming the flag for all else, as "abc", "", "0x10" or "1e999". */
+export const parseNumber =
+  (flag: string) =>
+  (text: string): number => {
+    const value = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu.test(text) ? Number(text) : Number.NaN;
+    if (!Number.isFinite(value)) {
+      throw new ConfigError({ where: flag, must: "must be a finite number", got: JSON.stringify(text) });
+    }
+    return value;
+  };
+
+/** A whole number from `lowest` to `highest`. */
+export const parseInteger =
+  (flag: string, lowest: number, highest = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = parseNumber(flag)(text);
+    if (!Number.isInteger(value) || value < lowest || value > highest) {
+      const range = highest === Number.MAX_SAFE_INTEGER ? `, at least ${lowest}` : ` from ${lowest} to ${highest}`;
+      throw new ConfigError({ where: flag, must: `must be a whole number${range}`, got: text });
+    }
+    return value;
+  };
+
+/** A share above 0 and below 1. */
+export const parseFraction =
+  (flag: string) =>
+  (text: string): number => {
+    const value = parseNumber(flag)(text);
+    if (value > 0 && value < 1) return value;
+    throw new ConfigError({ where: flag, must: "must be above 0 and below 1", got: text, hint: "0.1" });
+  };
+
+export const parseBoolean =
+  (flag: string) =>
+  (text: string): boolean => {
+    if (text === "true") return true;
+    if (text === "false") return false;
+    throw new ConfigError({ where: flag, must: "must be true or false", got: JSON.stringify(text) });
+  };
+
+/** One of `choices`. */
+export const parseChoice =
+  <Choice extends string>(flag: string, choices: readonly Choice[]) =>
+  (text: string): Choice => {
+    const found = choices.find((choice) => choice === text);
+    if (found !== undefined) return found;
+    throw new ConfigError({
+      where: flag,
+      must: `must be ${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`,
+      got: JSON.stringify(text),
+      hint: nearest(text, choices) ?? "--help",
+    });
+  };
+
+/** A path or a name; a flag in its place means that the value was forgotten. */
+export const parsePath =
+  (flag: string) =>
+  (text: string): string => {
+    if (text !== "" && !text.startsWith("--")) return text;
+    throw new ConfigError({
+      where: flag,
+      must: "a name or a path must follow",
+      got: JSON.stringify(text),
+      ...(text === "" ? {} : { hint: `./${text} where a file is called so` }),
+    });
+  };
+
+const escapes: Readonly<Record<string, string>> = { "\\n": "\n", "\\t": "\t", "\\\\": "\\" };
+
+/** Text with `\n`, `\t` and `\\` interpreted. @throws ConfigError naming any other backslash sequence. */
+export const parseText =
+  (flag: string) =>
+  (text: string): string =>
+    text.replace(/\\(?:.|$)/gsu, (sequence) => {
+      const character = escapes[sequence];
+      if (character !== undefined) return character;
+      throw new ConfigError({
+        where: flag,
+        must: "a backslash must be followed by n, t or another backslash",
+        got: sequence === "\\" ? "a backslash at the end" : sequence,
+        hint: sequence === "\\" ? "\\\\" : `\\${sequence}`,
+      });
+    });
+
+/** What `parseText` reads as `text`. */
+export const escapeText = (text: string): string =>
+  text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+
+/** Flags that say how a command runs, not what it does. */
+export interface RunningFlags {
+  readonly backend: BackendChoice;
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+export const addRunningFlags = (command: Command): Command =>
+  command
+    .optionsGroup("Running:")
+    .addOption(
+      new Option("--backend <name>", `where to compute: ${backendChoices.join(", ")}`)
+        .default("auto")
+        .argParser(parseChoice("--backend", backendChoices)),
+    )
+    .option("--threads <n>", "threads to compute with, 1 to 256 (default: all cores)", parseInteger("--threads", 1, 256))
+    .option("--json", "write nothing but JSON to standard output, one object a line");
+
+/** Fails for words that no flag took: commander would not say which. */
+export const checkArguments = (command: Command): void => {
+  const surplus = command.args[command.registeredArguments.length];
+  if (surplus === undefined) return;
+  const takes = command.registeredArguments.map((argument) => `<${argument.name()}>`).join(" ");
+  throw new ConfigError({
+    where: command.name(),
+    must: takes === "" ? "takes flags only" : `takes ${takes} and flags only`,
+    got: JSON.stringify(surplus),
+    hint: takes === "" ? "--help" : "quotes around a value with spaces",
+  });
+};
+
+/** Whether the user gave the option, as opposed to a default. */
+export const isGiven = (command: Command, option: Option): boolean =>
+  command.getOptionValueSource(option.attributeName()) === "cli";
