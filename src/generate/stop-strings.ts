@@ -15,9 +15,13 @@ export const stopWatch = (stop: readonly string[]): StopWatch => {
   return {
     push(text) {
       held += text;
-      const found = stop.map((string) => held.indexOf(string)).filter((index) => index >= 0);
-      if (found.length > 0) {
-        const shown = held.slice(0, Math.min(...found));
+      // The one that is complete first, of those the longest: so the text does not depend on where it was cut.
+      const [found] = stop
+        .map((string) => ({ start: held.indexOf(string), length: string.length }))
+        .filter(({ start }) => start >= 0)
+        .sort((a, b) => a.start + a.length - (b.start + b.length) || a.start - b.start);
+      if (found !== undefined) {
+        const shown = held.slice(0, found.start);
         held = "";
         return { text: shown, stopped: true };
       }

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { ConfigError, DataError } from "#foretoken/core/errors.js";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import {
+  type GenerateDoneEvent,
+  type GenerateOptions,
+  generate,
+  type TokenEvent,
+} from "#foretoken/generate/generate.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import { bookModel, hashedModel } from "../support/models.ts";
+
+const characters = [..."abcdefghijklmnopqrstuvwxyz \n."];
+const contextLength = 12;
+let backend: Backend;
+let lm: LanguageModel;
+beforeAll(async () => {
+  backend = await openReference();
+  const config = { ...bookModel, contextLength, nEmbd: 16, nHead: 2, nLayer: 2 };
+  lm = languageModel(hashedModel(backend, config, characters.length), charTokenizer(characters));
+});
+afterAll(() => backend.close());
+
+const write = async (options: Partial<GenerateOptions> = {}) => {
+  const tokens: TokenEvent[] = [];
+  let done: GenerateDoneEvent | undefined;
+  for await (const event of generate(lm, { prompt: "the ", maxNewTokens: 30, topK: 0, temperature: 1, ...options })) {
+    if (event.type === "token") tokens.push(event);
+    else done = event;
+  }
+  if (done === undefined) throw new Error("generation ended without `done`");
+  return { tokens, done, text: done.text };
+};
+
+describe("generate", () => {
+  it("yields every token, then `done` with all of the text and why it ended", async () => {
+    const { tokens, done } = await write();
+    expect(tokens.map(({ index }) => index)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+    expect(done).toMatchObject({ v: 1, finishReason: "length", promptTokens: 4, newTokens: 30 });
+    expect(tokens.map(({ text }) => text).join("")).toBe(done.text);
+    expect(lm.tokenizer.decode(tokens.map(({ id }) => id))).toBe(done.text);
+  });
+
+  it("writes the same text with the same seed, and another with another", async () => {
+    const { text } = await write({ seed: 3 });
+    expect((await write({ seed: 3 })).text).toBe(text);
+    expect((await write({ seed: 4 })).text).not.toBe(text);
+  });
+
+  it("writes the same text with and without a cache, past the context too", async () => {
+    for (const prompt of ["a", "the cat sat", "longer than the context. "]) {
+      const cached = await write({ prompt, maxNewTokens: 25, cache: true });
+      expect((await write({ prompt, maxNewTokens: 25, cache: false })).text).toBe(cached.text);
+    }
+  });
+
+  it("takes the likeliest token of the last contextLength when greedy", async () => {
+    const { tokens } = await write({ temperature: 0, prompt: "abc", maxNewTokens: 20 });
+    const ids = Array.from(lm.tokenizer.encode("abc"));
+    for (const { id } of tokens) {
+      const { data, shape } = await lm.logits(ids.slice(-contextLength));
+      const last = data.subarray((shape[0] - 1) * shape[1]);
+      expect(id).toBe(last.indexOf(Math.max(...last)));
+      ids.push(id);
+    }
+    expect((await write({ temperature: 2, topK: 1, prompt: "abc", maxNewTokens: 20, seed: 9 })).tokens).toEqual(tokens);
+  });
+
+  it("takes the same numbers for the same token, whatever was drawn before", async () => {
+    // A prefix of a longer text: token i depends on draw i alone, not on how many tokens follow.
+    const { text } = await write({ maxNewTokens: 30 });
+    expect((await write({ maxNewTokens: 11 })).text).toBe(text.slice(0, 11));
+  });
+
+  it("ends before a stop string, across token borders, and shows nothing of it", async () => {
+    const { text } = await write();
+    const stop = text.slice(7, 10);
+    const before = text.slice(0, text.indexOf(stop));
+    const { done, tokens } = await write({ stop: ["never in it", stop] });
+    expect(done).toMatchObject({ finishReason: "stop", text: before, newTokens: before.length + stop.length });
+    expect(tokens.map((token) => token.text).join("")).toBe(before);
+  });
+
+  it("tells at the end what was held back for a stop string that did not come", async () => {
+    const { text } = await write({ maxNewTokens: 10 });
+    const stop = `${text.slice(-2)}\u{1F600}`;
+    const { done, tokens } = await write({ maxNewTokens: 10, stop: [stop] });
+    expect(done).toMatchObject({ finishReason: "length", text });
+    expect(tokens.map((token) => token.text).join("")).toBe(text.slice(0, -2));
+  });
+
+  it("ends with `aborted` and the text so far", async () => {
+    const controller = new AbortController();
+    const seen: string[] = [];
+    for await (const event of generate(lm, { prompt: "a", maxNewTokens: 30, signal: controller.signal })) {
+      if (event.type === "token") seen.push(event.text);
+      else expect(event).toMatchObject({ finishReason: "aborted", newTokens: 5, text: seen.join("") });
+      if (seen.length === 5) controller.abort();
+    }
+    expect(seen.length).toBe(5);
+    expect((await write({ signal: AbortSignal.abort() })).done).toMatchObject({ finishReason: "aborted", newTokens: 0 });
+  });
+
+  it("refuses what cannot work, in one line", async () => {
+    await expect(write({ prompt: "" })).rejects.toThrow("generate: the prompt must have at least one token");
+    await expect(write({ prompt: "Ü" })).rejects.toThrow(DataError);
+    for (const bad of [
+      { temperature: -1 },
+      { temperature: Number.NaN },
+      { topK: -1 },
+      { topK: 1.5 },
+      { topP: 0 },
+      { topP: 1.1 },
+      { minP: 2 },
+      { maxNewTokens: 0 },
+      { seed: -1 },
+      { stop: [""] },
+    ]) {
+      const failure = await write(bad).catch((error: unknown) => error);
+      expect(failure, JSON.stringify(bad)).toBeInstanceOf(ConfigError);
+      expect((failure as ConfigError).message).toMatch(new RegExp(`^generate\\.${Object.keys(bad)[0]}[^\n]*; got [^\n]*$`));
+    }
+    expect(backend.bytesInUse()).toBe(lm.model.layout.length * 4);
+  });
+});
