@@ -56,10 +56,15 @@ export const findCompiler = () => {
   return found === undefined ? undefined : [found];
 };
 
-/** Runs a command; rejects with what it printed. */
-export const execute = ([program, ...args], options = {}) =>
+/**
+ * Runs a command in the project's folder; resolves to what it printed, or rejects with that.
+ * @param {string[]} command
+ * @returns {Promise<string>}
+ */
+export const execute = (command) =>
   new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
+    const [program = "", ...args] = command;
+    const child = spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
     let text = "";
     child.stdout.on("data", (chunk) => (text += chunk));
     child.stderr.on("data", (chunk) => (text += chunk));

@@ -23,7 +23,8 @@ const flags = [
   "-mthread-model",
   "posix",
   "-nostdlib",
-  "-Inative",
+  "-iquote",
+  "native",
   "-Wall",
   "-Wextra",
   "-Werror",
@@ -64,7 +65,8 @@ export const buildWasm = async () => {
   const hash = hashFiles([...sources, "scripts/build-wasm.mjs"]);
   if (readStamp("wasm", output) === hash) return undefined;
   const started = performance.now();
-  const { runClang } = await import("@yowasp/clang");
+  // The package's types lack this function.
+  const { runClang } = /** @type {any} */ (await import("@yowasp/clang"));
   let printed = "";
   const decoder = new TextDecoder();
   const print = (bytes) => {

@@ -71,8 +71,8 @@ export const checkCompiledKernels = (name: BackendName, compiled: readonly Compi
     if (must === got) continue;
     throw new UnsupportedKernelError({
       where: `${name} backend`,
-      must: `its kernels were built from other sources: kernel ${i} must be ${must}`,
-      got,
+      must: `kernel ${i} must be ${must}`,
+      got: `${got}, built from other sources`,
       hint: "npm run build",
     });
   }

@@ -25,13 +25,14 @@ test("every backend is described, best first, and auto takes the first that is t
 test("without the native backend, auto takes WebAssembly and says why", async () => {
   vi.stubEnv("FORETOKEN_NO_NATIVE", "1");
   const { backends, auto } = await describeBackends();
-  const reason = "native backend: is hidden by FORETOKEN_NO_NATIVE=1";
+  const reason = "native backend: it must not be hidden; got FORETOKEN_NO_NATIVE=1";
   expect(backends[0]).toEqual({ name: "native", available: false, reason });
   expect(auto).toEqual({ name: "wasm", why: `the fastest backend here (simd128); ${reason}` });
   await expect(openBackend("native")).rejects.toThrow(
     new UnsupportedKernelError({
       where: "native backend",
-      must: "is hidden by FORETOKEN_NO_NATIVE=1",
+      must: "it must not be hidden",
+      got: "FORETOKEN_NO_NATIVE=1",
     }),
   );
   const backend = await openBackend("auto", { threads: 1 });

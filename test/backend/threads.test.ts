@@ -159,7 +159,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     };
     const opening = openWasmBackend({ load, startWorker }, 4);
     await expect(opening).rejects.toThrow(UnsupportedKernelError);
-    await expect(opening).rejects.toThrow("wasm backend: cannot start 4 threads; try fewer threads");
+    await expect(opening).rejects.toThrow("wasm backend: 4 threads must start; try fewer threads");
     expect(ended).toBe(2);
   });
 

@@ -28,21 +28,26 @@ interface AddonInstance {
   close(): void;
 }
 
-const unavailable = (must: string, hint?: string, cause?: unknown): UnsupportedKernelError =>
-  new UnsupportedKernelError({ where: "native backend", must, ...(hint === undefined ? {} : { hint }), cause });
-
 const loadAddon = (): Addon => {
-  if (process.env.FORETOKEN_NO_NATIVE === "1") throw unavailable("is hidden by FORETOKEN_NO_NATIVE=1");
+  const where = "native backend";
+  if (process.env.FORETOKEN_NO_NATIVE === "1") {
+    throw new UnsupportedKernelError({ where, must: "it must not be hidden", got: "FORETOKEN_NO_NATIVE=1" });
+  }
   const file = `./foretoken.${process.platform}-${process.arch}.node`;
   if (!existsSync(fileURLToPath(new URL(file, import.meta.url)))) {
-    throw unavailable("is not built for this machine", "npm run build where a C++ compiler is on the path");
+    throw new UnsupportedKernelError({
+      where,
+      must: `it must be built for ${process.platform} ${process.arch}`,
+      got: "no such file",
+      hint: "npm run build with a C++ compiler on the path",
+    });
   }
   let addon: Addon;
   try {
     addon = createRequire(import.meta.url)(file) as Addon;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw unavailable(`cannot be loaded (${reason})`, "npm run build", error);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new UnsupportedKernelError({ where, must: "its library must load", got, hint: "npm run build", cause });
   }
   checkCompiledKernels("native", addon.kernels);
   return addon;
@@ -71,6 +76,21 @@ export const probeNative = (): { readonly instructionSet: string; readonly instr
   return { instructionSet: chooseInstructionSet(addon), instructionSets: addon.instructionSets };
 };
 
+const openInstance = (addon: Addon, instructionSet: string, threads: number): AddonInstance => {
+  try {
+    return addon.open(instructionSet, threads);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError({
+      where: "native backend",
+      must: `${threads} threads must start`,
+      got,
+      hint: "fewer",
+      cause,
+    });
+  }
+};
+
 export interface NativeOptions {
   /** 1 to 256; by default as many as the machine runs at a time. */
   readonly threads?: number | undefined;
@@ -87,7 +107,7 @@ export const openNative = async ({ threads = availableParallelism() }: NativeOpt
   checkThreads(threads);
   const addon = loadAddon();
   const instructionSet = chooseInstructionSet(addon);
-  const instance = addon.open(instructionSet, threads);
+  const instance = openInstance(addon, instructionSet, threads);
   return compiledBackend("native", {
     instructionSet,
     threads,

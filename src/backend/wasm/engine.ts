@@ -30,7 +30,7 @@ const unavailable = (must: string, hint?: string, cause?: unknown): UnsupportedK
 const sharedMemory = (): WebAssembly.Memory => {
   if (typeof SharedArrayBuffer === "undefined") {
     throw unavailable(
-      "needs shared memory, which this page may not use",
+      "this page must be allowed shared memory",
       "serving it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
     );
   }
@@ -39,7 +39,7 @@ const sharedMemory = (): WebAssembly.Memory => {
     try {
       return new WebAssembly.Memory({ initial: initialPages, maximum, shared: true });
     } catch (error) {
-      if (maximum / 2 < initialPages * 4) throw unavailable("cannot reserve shared memory", undefined, error);
+      if (maximum / 2 < initialPages * 4) throw unavailable("shared memory must be available", undefined, error);
     }
   }
 };
@@ -73,7 +73,7 @@ const compiledKernels = (memory: WebAssembly.Memory, exports: WasmExports): read
 export const compileKernels = async (host: WasmHost): Promise<WebAssembly.Module> => {
   const bytes = await host.load();
   if (!WebAssembly.validate(bytes)) {
-    throw unavailable("needs WebAssembly with SIMD and threads", "a newer runtime");
+    throw unavailable("the runtime must have WebAssembly with SIMD and threads", "a newer runtime");
   }
   return WebAssembly.compile(bytes);
 };
@@ -104,7 +104,7 @@ export const openWasmBackend = async (host: WasmHost, threads: number): Promise<
   const failure = outcomes.find((outcome) => outcome.status === "rejected");
   if (failure !== undefined) {
     await endWorkers();
-    throw unavailable(`cannot start ${threads} threads`, "fewer threads", failure.reason);
+    throw unavailable(`${threads} threads must start`, "fewer threads", failure.reason);
   }
   return compiledBackend("wasm", wasmEngine(memory, exports, threads, endWorkers));
 };

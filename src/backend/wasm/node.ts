@@ -11,7 +11,7 @@ const load = async (): Promise<BufferSource> => {
   try {
     return await readFile(new URL("./kernels.wasm", import.meta.url));
   } catch (cause) {
-    throw new UnsupportedKernelError({ where: "wasm backend", must: "is not built", hint: "npm run build", cause });
+    throw new UnsupportedKernelError({ where: "wasm backend", must: "it must be built", hint: "npm run build", cause });
   }
 };
 
