@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type CheckedInput, checkGradients, describeCheck, errorRatio } from "#foretoken/autograd/gradcheck.js";
 import { type Context, dropoutSource } from "#foretoken/autograd/context.js";
+import { type CheckedInput, checkGradients, describeCheck, errorRatio } from "#foretoken/autograd/gradcheck.js";
 import type { Tensor } from "#foretoken/autograd/tensor.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import { randomKey } from "#foretoken/core/random.js";

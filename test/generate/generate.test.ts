@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { ConfigError, DataError } from "#foretoken/core/errors.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
+import { ConfigError, DataError } from "#foretoken/core/errors.js";
 import {
   type GenerateDoneEvent,
   type GenerateOptions,
@@ -100,7 +100,10 @@ describe("generate", () => {
       if (seen.length === 5) controller.abort();
     }
     expect(seen.length).toBe(5);
-    expect((await write({ signal: AbortSignal.abort() })).done).toMatchObject({ finishReason: "aborted", newTokens: 0 });
+    expect((await write({ signal: AbortSignal.abort() })).done).toMatchObject({
+      finishReason: "aborted",
+      newTokens: 0,
+    });
   });
 
   it("refuses what cannot work, in one line", async () => {
@@ -120,7 +123,9 @@ describe("generate", () => {
     ]) {
       const failure = await write(bad).catch((error: unknown) => error);
       expect(failure, JSON.stringify(bad)).toBeInstanceOf(ConfigError);
-      expect((failure as ConfigError).message).toMatch(new RegExp(`^generate\\.${Object.keys(bad)[0]}[^\n]*; got [^\n]*$`));
+      expect((failure as ConfigError).message).toMatch(
+        new RegExp(`^generate\\.${Object.keys(bad)[0]}[^\n]*; got [^\n]*$`),
+      );
     }
     expect(backend.bytesInUse()).toBe(lm.model.layout.length * 4);
   });

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type RandomStream, randomKey, randomStream } from "#foretoken/core/random.js";
-import { type Candidates, candidatesOf, filterCandidates, type Sampling, sampleToken } from "#foretoken/generate/sampler.js";
+import {
+  type Candidates,
+  candidatesOf,
+  filterCandidates,
+  type Sampling,
+  sampleToken,
+} from "#foretoken/generate/sampler.js";
 
 const all: Sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
 const greedy: Sampling = { ...all, temperature: 0 };
@@ -34,7 +40,10 @@ describe("temperature", () => {
     expectCandidates(candidates(logits, {}), { 0: 0.64, 1: 0.32, 2: 0.04 });
     const roots = [0.8, Math.sqrt(0.32), 0.2];
     const rootSum = roots.reduce((a, b) => a + b);
-    expectCandidates(candidates(logits, { temperature: 2 }), roots.map((root) => root / rootSum));
+    expectCandidates(
+      candidates(logits, { temperature: 2 }),
+      roots.map((root) => root / rootSum),
+    );
     const squareSum = 0.64 ** 2 + 0.32 ** 2 + 0.04 ** 2;
     expectCandidates(
       candidates(logits, { temperature: 0.5 }),
@@ -142,7 +151,12 @@ describe("for any logits", () => {
     .map((values) => Float32Array.from(values));
   const temperature = fc.double({ min: 0.1, max: 5, noNaN: true });
   const share = fc.double({ min: 0.01, max: 1, noNaN: true });
-  const sampling = fc.record({ temperature, topK: fc.nat(26), topP: share, minP: fc.double({ min: 0, max: 1, noNaN: true }) });
+  const sampling = fc.record({
+    temperature,
+    topK: fc.nat(26),
+    topP: share,
+    minP: fc.double({ min: 0, max: 1, noNaN: true }),
+  });
 
   it("probabilities sum to 1 and have the ratios of the softmax, with no token twice", () => {
     fc.assert(
@@ -152,7 +166,9 @@ describe("for any logits", () => {
         expect(ids.length).toBeGreaterThan(0);
         expect(probabilities.reduce((a, b) => a + b)).toBeCloseTo(1, 12);
         for (const [i, p] of probabilities.entries()) {
-          const ratio = Math.exp(((logits[ids[i] as number] as number) - (logits[ids[0] as number] as number)) / settings.temperature);
+          const ratio = Math.exp(
+            ((logits[ids[i] as number] as number) - (logits[ids[0] as number] as number)) / settings.temperature,
+          );
           expect(p).toBeCloseTo((probabilities[0] as number) * ratio, 12);
         }
       }),
@@ -190,10 +206,17 @@ describe("for any logits", () => {
 
   it("top-k 1 is greedy, whatever is drawn and however hot", () => {
     fc.assert(
-      fc.property(logitsArbitrary, temperature, fc.double({ min: 0, max: 1 - 2 ** -53, noNaN: true }), (logits, t, u) => {
-        const { stream } = scripted(u);
-        expect(sampleToken(logits, { ...all, temperature: t, topK: 1 }, stream)).toBe(sampleToken(logits, greedy, stream));
-      }),
+      fc.property(
+        logitsArbitrary,
+        temperature,
+        fc.double({ min: 0, max: 1 - 2 ** -53, noNaN: true }),
+        (logits, t, u) => {
+          const { stream } = scripted(u);
+          expect(sampleToken(logits, { ...all, temperature: t, topK: 1 }, stream)).toBe(
+            sampleToken(logits, greedy, stream),
+          );
+        },
+      ),
     );
   });
 });

@@ -41,7 +41,9 @@ describe("stop strings", () => {
 
   it("for any text and any cuts: what one character at a time would give", () => {
     const text = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 30 });
-    const stops = fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 4 }), { maxLength: 3 });
+    const stops = fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 4 }), {
+      maxLength: 3,
+    });
     fc.assert(
       fc.property(text, stops, fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 }), (whole, stop, sizes) => {
         const pieces: string[] = [];

@@ -27,8 +27,7 @@ const rowsOf = (logits: Float32Array, from: number, to: number): Float32Array =>
 
 /** Fails unless both have the same bits (−0 is not 0 here). */
 const expectSameBits = (actual: Float32Array, expected: Float32Array, what: string): void => {
-  const words = (values: Float32Array): Uint32Array =>
-    new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const words = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer, values.byteOffset, values.length);
   const differing = words(actual).findIndex((word, i) => word !== words(expected)[i]);
   expect({ what, length: actual.length, differing }).toEqual({ what, length: expected.length, differing: -1 });
 };
@@ -94,7 +93,10 @@ forEachBackend("a model", ({ name, open }) => {
     it(`gives the same gradients to the bit, twice${title}`, async () => {
       const x = hashedIds("x", 3 * contextLength, vocabSize);
       const y = hashedIds("y", 3 * contextLength, vocabSize);
-      const [first, second] = [await differentiate(model, x, y, contextLength), await differentiate(model, x, y, contextLength)];
+      const [first, second] = [
+        await differentiate(model, x, y, contextLength),
+        await differentiate(model, x, y, contextLength),
+      ];
       for (const [parameter, gradient] of first.gradients) {
         expectSameBits(second.gradients.get(parameter) ?? new Float32Array(0), gradient, parameter);
       }

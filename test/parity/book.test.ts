@@ -28,9 +28,7 @@ interface Fixture {
   >;
 }
 
-const fixture = JSON.parse(
-  readFileSync(new URL("../fixtures/book.json", import.meta.url), "utf8"),
-) as Fixture;
+const fixture = JSON.parse(readFileSync(new URL("../fixtures/book.json", import.meta.url), "utf8")) as Fixture;
 const { config, batch } = fixture;
 const { vocabSize, contextLength: time } = config;
 const x = hashedIds("x", batch * time, vocabSize);

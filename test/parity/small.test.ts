@@ -96,8 +96,18 @@ forEachBackend(`a small model against PyTorch ${fixture.torch}`, ({ name: backen
         const relative = gradientError(config, rows);
         const moved = learningRates.reduce((sum, rate) => sum + rate, 0);
         const found = [
-          furthest("losses", results.map(({ loss }) => loss), losses, 2 * relative * Math.max(...losses)),
-          furthest("gradient norms", results.map((r) => r.gradNorm), gradNorms, 2 * relative * Math.max(...gradNorms)),
+          furthest(
+            "losses",
+            results.map(({ loss }) => loss),
+            losses,
+            2 * relative * Math.max(...losses),
+          ),
+          furthest(
+            "gradient norms",
+            results.map((r) => r.gradNorm),
+            gradNorms,
+            2 * relative * Math.max(...gradNorms),
+          ),
         ];
         for (const { name: parameter, offset, shape } of layout.parameters) {
           const values = await readTensor(backend, { storage: arena.storage, offset, shape });

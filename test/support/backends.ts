@@ -19,7 +19,8 @@ export const forEachBackend = (
   for (const name of which) {
     const found = backends.find((backend) => backend.name === name);
     if (found?.available !== true) {
-      describe.skip(`${title}, ${name}: ${found?.reason ?? "not built"}`, () => suite({ name, open: () => openReference() }));
+      describe.skip(`${title}, ${name}: ${found?.reason ?? "not built"}`, () =>
+        suite({ name, open: () => openReference() }));
       continue;
     }
     describe(`${title}, ${name}`, () => suite({ name, open: (threads) => openBackend(name, { threads }) }));

@@ -9,7 +9,10 @@ import type { PartialConfig } from "#foretoken/train/merge.js";
 import { hashInteger } from "./hash.ts";
 
 /** A folder for the tests of one file, removed after them; `newPath` gives a name in it that is not taken. */
-export const useFolder = (): { readonly newPath: () => string; readonly writeText: (text: string) => Promise<string> } => {
+export const useFolder = (): {
+  readonly newPath: () => string;
+  readonly writeText: (text: string) => Promise<string>;
+} => {
   let folder = "";
   let taken = 0;
   beforeAll(async () => {
@@ -29,7 +32,10 @@ export const useFolder = (): { readonly newPath: () => string; readonly writeTex
 
 /** Words of a small language, the same for the same name. */
 export const wordsText = (name: string, words: number): string =>
-  Array.from({ length: words }, (_, i) => ["the", "cat", "sat", "on", "a", "mat", "and", "ran"][hashInteger(name, i, 8)])
+  Array.from(
+    { length: words },
+    (_, i) => ["the", "cat", "sat", "on", "a", "mat", "and", "ran"][hashInteger(name, i, 8)],
+  )
     .map((word, i) => (i % 9 === 8 ? `${word}.\n` : `${word} `))
     .join("");
 

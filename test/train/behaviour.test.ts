@@ -43,7 +43,10 @@ describe("accumulated micro-batches", () => {
     const gradientOf = async (backend: Backend, batchSize: number, gradAccumSteps: number): Promise<Float32Array> => {
       const { model, train: plan } = resolveConfig("book", [
         smallRun,
-        { model: { dropout: 0 }, train: { batchSize, gradAccumSteps, maxGradNorm: 0, optimizer: { kind: "adam", beta1: 0 } } },
+        {
+          model: { dropout: 0 },
+          train: { batchSize, gradAccumSteps, maxGradNorm: 0, optimizer: { kind: "adam", beta1: 0 } },
+        },
       ]);
       const trainer = createTrainer(backend, { model, train: plan }, vocabSize, tokens);
       await trainer.step(0);
@@ -58,7 +61,11 @@ describe("accumulated micro-batches", () => {
     const sizes = { ...smallRun.model, vocabSize };
     const tolerance = gradientError(sizes, 12 * sizes.contextLength) * largest(whole);
     expect(largest(whole)).toBeGreaterThan(0.01);
-    for (const [batchSize, parts] of [[6, 2], [3, 4], [1, 12]] as const) {
+    for (const [batchSize, parts] of [
+      [6, 2],
+      [3, 4],
+      [1, 12],
+    ] as const) {
       const { ratio, message } = furthest("gradient", await gradientOf(backend, batchSize, parts), whole, tolerance);
       expect(ratio, `${parts} parts: ${message}`).toBeLessThanOrEqual(1);
     }
@@ -179,7 +186,9 @@ describe("a run that breaks off", () => {
       for await (const event of run) events.push(event.type);
     })().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ConfigError);
-    expect((failure as ConfigError).message).toMatch(/^step \d+: loss and gradient must stay finite; got .*; try a lower/);
+    expect((failure as ConfigError).message).toMatch(
+      /^step \d+: loss and gradient must stay finite; got .*; try a lower/,
+    );
     expect(events.at(-1)).toBe("checkpoint");
     expect(await readdir(out)).toEqual(expect.arrayContaining(["run.json", "metrics.jsonl", "checkpoint"]));
     const lm = await loadPretrained(join(out, "checkpoint"), { backend: "reference" });
@@ -202,5 +211,16 @@ describe("a run that breaks off", () => {
     expect(start?.step).toBe(4);
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
     await backend.close();
+  });
+
+  it("ends the threads of a backend that it opened by name", async () => {
+    const workers = (): number => (process.report.getReport() as { workers?: unknown[] }).workers?.length ?? 0;
+    const before = workers();
+    for await (const event of train({ ...options(null), backend: "wasm" })) {
+      if (event.type !== "step") continue;
+      expect(workers()).toBe(before + 1);
+      break;
+    }
+    expect(workers()).toBe(before);
   });
 });

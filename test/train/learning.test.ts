@@ -62,7 +62,13 @@ interface Learned {
   readonly held: number;
 }
 
-const learn = async (backend: Backend, plan: RunConfig, vocabSize: number, text: Int32Array, held: Int32Array): Promise<Learned> => {
+const learn = async (
+  backend: Backend,
+  plan: RunConfig,
+  vocabSize: number,
+  text: Int32Array,
+  held: Int32Array,
+): Promise<Learned> => {
   const trainer = createTrainer(backend, plan, vocabSize, text);
   const results: StepResult[] = [];
   for (let step = 0; step < plan.train.steps; step++) results.push(await trainer.step(step));
@@ -92,7 +98,9 @@ forEachBackend(
       // 0 1 2 3 0 1 2 5, again and again: what follows a 2 can only be told from four tokens before it.
       const period = [0, 1, 2, 3, 0, 1, 2, 5];
       const text = Int32Array.from({ length: 3000 }, (_, i) => period[i % 8] as number);
-      const { first, held } = await withBackend((backend) => learn(backend, config(150), 6, text, text.subarray(0, 800)));
+      const { first, held } = await withBackend((backend) =>
+        learn(backend, config(150), 6, text, text.subarray(0, 800)),
+      );
       expect(first).toBeGreaterThan(Math.log(6) - 0.3);
       // The first 2 of a window of 16 has nothing before it that tells: a guess between two, ln 2 / 16 = 0.043.
       expect(held).toBeLessThan(0.1);

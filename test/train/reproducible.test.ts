@@ -19,9 +19,7 @@ forEachBackend("a training run", ({ name }) => {
   const start = async ({ seed = 1, threads = 2, stopAt }: Variant = {}): Promise<string> => {
     const out = newPath();
     const config = { ...smallRun, train: { ...smallRun.train, seed } };
-    await collect(
-      train({ preset: "book", config, data, out, backend: name, threads, stopAt, finalSampleTokens: 5 }),
-    );
+    await collect(train({ preset: "book", config, data, out, backend: name, threads, stopAt, finalSampleTokens: 5 }));
     return out;
   };
   const resume = async (out: string, { threads = 2, stopAt }: Variant = {}): Promise<string> => {
