@@ -2,8 +2,8 @@ import { columns } from "./format.ts";
 
 /** Where a region is drawn: a terminal. */
 export interface Screen {
+  /** Real ones: a longer line takes a second row. */
   readonly columns: number;
-  readonly rows: number;
   write(text: string): void;
 }
 

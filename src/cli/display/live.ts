@@ -39,17 +39,14 @@ const activityAfter = ({ start }: RunRecord, step: number, interrupted: boolean)
 export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = []): TrainReporter => {
   const { stdout } = process;
   const style = terminalStyle();
-  const screen = {
-    // One column less: a full last column makes some terminals wrap.
+  // One column less than there are: a full last column makes some terminals wrap.
+  const width = (): number => Math.max(20, (stdout.columns ?? 80) - 1);
+  const region = liveRegion({
     get columns(): number {
-      return Math.max(20, (stdout.columns ?? 80) - 1);
-    },
-    get rows(): number {
-      return stdout.rows ?? 24;
+      return stdout.columns ?? 80;
     },
     write: writeOut,
-  };
-  const region = liveRegion(screen);
+  });
   const began = now();
   const smooth = smoother();
   const train = lossHistory();
@@ -61,6 +58,7 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
   let learningRate: number | undefined;
   let activity: string | undefined;
   let interrupted = false;
+  let ended = false;
   let closed = false;
 
   const keepPoint = (event: TrainEvent): void => {
@@ -80,13 +78,13 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
         smoothedLoss,
         learningRate,
         tokensPerSecond: pace.tokensPerSecond(),
-        secondsLeft: pace.secondsLeft(),
+        secondsLeft: ended ? undefined : pace.secondsLeft(),
         activity,
         train: train.points(),
         validation,
       },
-      screen.columns,
-      screen.rows,
+      width(),
+      stdout.rows ?? 24,
       style,
     );
     region.draw(frame);
@@ -119,9 +117,10 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
 
   const finish = (kept: RunRecord, event: Extract<TrainEvent, { type: "done" }>): void => {
     activity = undefined;
+    ended = true;
     draw();
     region.settle();
-    region.print(["", ...summaryLines(toldRun(kept, event, now() - began), context, screen.columns, style)]);
+    region.print(["", ...summaryLines(toldRun(kept, event, now() - began), context, width(), style)]);
     close();
   };
 
@@ -130,11 +129,11 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
       if (event.type === "start") {
         record = createRecord(event);
         step = event.step;
-        region.print([...startLines(event, context, screen.columns, style), ""]);
+        region.print([...startLines(event, context, width(), style), ""]);
       }
       if (record === undefined) return;
       const held = event.type === "step" ? takeSample(record) : undefined;
-      if (held !== undefined) region.print(sampleLines(held, screen.columns, style));
+      if (held !== undefined) region.print(sampleLines(held, width(), style));
       takeNote(record, event);
       keepPoint(event);
       switch (event.type) {
@@ -148,7 +147,7 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
           break;
         case "eval":
           activity = event.reason === "interval" ? undefined : event.reason === "end" ? "writing" : "saved";
-          region.print(evalLines(event, record.start.config.train.steps, screen.columns, style));
+          region.print(evalLines(event, record.start.config.train.steps, width(), style));
           break;
         case "checkpoint":
           activity = interrupted ? "saved; measuring once more" : undefined;
@@ -161,7 +160,7 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
           break;
       }
     },
-    notice: (line) => region.print(wrapText(line, screen.columns).map((part) => style.colors.yellow(part))),
+    notice: (line) => region.print(wrapText(line, width()).map((part) => style.colors.yellow(part))),
     interrupting: () => {
       interrupted = true;
       activity = "finishing the step, then saving";

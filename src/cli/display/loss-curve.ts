@@ -101,8 +101,8 @@ const axisLabel = (loss: number): string => loss.toFixed(loss < 100 ? 2 : 0);
 const spread = (left: string, middle: string, right: string, width: number, middleWidth: number): string => {
   const free = width - left.length - right.length;
   if (free < middleWidth + 4) return left + " ".repeat(Math.max(1, free)) + right;
-  const before = Math.max(2, Math.floor((width - middleWidth) / 2) - left.length);
-  return left + " ".repeat(before) + middle + " ".repeat(Math.max(1, free - before - middleWidth)) + right;
+  const before = Math.min(free - middleWidth - 2, Math.max(2, Math.floor((width - middleWidth) / 2) - left.length));
+  return left + " ".repeat(before) + middle + " ".repeat(free - before - middleWidth) + right;
 };
 
 /**

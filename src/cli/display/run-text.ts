@@ -147,8 +147,8 @@ const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand
     next.push({ command: commandLine(["train", "--resume", done.out]), purpose: "go on to the planned end" });
   }
   if (checkpoint !== undefined) {
-    const prompt = escapeText(sample?.prompt ?? "\n");
-    next.push({ command: commandLine(["generate", checkpoint, "--prompt", prompt]), purpose: "write more" });
+    const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
+    next.push({ command: commandLine(["generate", checkpoint, ...prompt]), purpose: "write more" });
     next.push({ command: commandLine(["evaluate", checkpoint]), purpose: "measure it again" });
   }
   if (done.reason === "finished" && !args.some((word) => word.startsWith("--resume"))) {
