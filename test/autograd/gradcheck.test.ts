@@ -11,6 +11,7 @@ import { declareTransformer, logitsOf, transformer } from "#foretoken/models/tra
 import { add } from "#foretoken/ops/add.js";
 import { crossEntropy } from "#foretoken/ops/cross-entropy.js";
 import { gelu } from "#foretoken/ops/gelu.js";
+import { linear } from "#foretoken/ops/linear.js";
 import { opSamples } from "#foretoken/ops/samples.js";
 import { hashInteger, hashUniform } from "../support/hash.ts";
 import { bookModel } from "../support/models.ts";
@@ -148,6 +149,27 @@ describe("the gradient check itself", () => {
       cotangent,
     );
     expect(check.wrong, describeCheck(check)).toBe(0);
+  });
+
+  it("does not let one tensor's gradient spoil another's that begins as the same array", async () => {
+    const square = { a: filled("a", [3, 3]), b: filled("b", [3, 3]) };
+    const uses = {
+      // The second use hands the tape a new gradient, or adds to the one that is there by itself.
+      gelu: (context: Context, _: Tensor, z: Tensor): Tensor => gelu(context, z, "none"),
+      linear: (context: Context, a: Tensor, z: Tensor): Tensor => linear(context, a, z, null),
+    };
+    for (const [name, secondUse] of Object.entries(uses)) {
+      const run = (context: Context, tensors: Readonly<Record<string, Tensor>>): Tensor => {
+        const a = inputOf(tensors, "a");
+        const p = gelu(context, a, "none");
+        const z = gelu(context, inputOf(tensors, "b"), "none");
+        const m = secondUse(context, a, z);
+        // Backwards: z, p and m all get the cotangent, one array; z gets more while p still waits for its turn.
+        return add(context, add(context, z, p), m);
+      };
+      const check = await checkGradients(backend, square, run, cotangent);
+      expect(check.wrong, `${name}: ${describeCheck(check)}`).toBe(0);
+    }
   });
 
   it("refuses a backend that computes in float32", async () => {
