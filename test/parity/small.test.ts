@@ -6,14 +6,7 @@ import type { TrainConfig } from "#foretoken/train/config.js";
 import { presets } from "#foretoken/train/presets.js";
 import { createTrainer } from "#foretoken/train/trainer.js";
 import { forEachBackend } from "../support/backends.ts";
-import {
-  type Closeness,
-  forwardError,
-  furthest,
-  gradientError,
-  largest,
-  type PassSizes,
-} from "../support/closeness.ts";
+import { expectClose, forwardError, furthest, gradientError, largest, type PassSizes } from "../support/closeness.ts";
 import { bookModel, differentiate, hashedIds, hashedModel, hashedWeights } from "../support/models.ts";
 
 interface Run {
@@ -42,14 +35,6 @@ const { config, batch } = fixture;
 const { vocabSize, contextLength: time } = config;
 const model = { ...bookModel, contextLength: time, nEmbd: config.nEmbd, nHead: config.nHead, nLayer: config.nLayer };
 
-const check = (backend: string, what: string, found: readonly Closeness[]): void => {
-  for (const { ratio, message } of found) expect(ratio, message).toBeLessThanOrEqual(1);
-  if (process.env.FORETOKEN_REPORT !== undefined) {
-    const worst = found.reduce((a, b) => (b.ratio > a.ratio ? b : a));
-    console.log(backend, what, worst.ratio.toFixed(3), worst.message);
-  }
-};
-
 forEachBackend(`a small model against PyTorch ${fixture.torch}`, ({ name: backendName, open }) => {
   it("has its logits, its loss and every element of every gradient", async () => {
     const backend = await open(2);
@@ -60,7 +45,7 @@ forEachBackend(`a small model against PyTorch ${fixture.torch}`, ({ name: backen
     const forward = forwardError(config) * largest(tensor("logits"));
     const backward = gradientError(config, batch * time);
     expect(gradients.size).toBe([...tensors.keys()].filter((name) => name.startsWith("gradient.")).length);
-    check(backendName, "gradients", [
+    expectClose(`${backendName}, gradients`, [
       furthest("loss", [loss], [fixture.loss], forward),
       furthest("logits", logits, tensor("logits"), forward),
       ...[...gradients].map(([name, gradient]) => {
@@ -88,10 +73,9 @@ forEachBackend(`a small model against PyTorch ${fixture.torch}`, ({ name: backen
         for (let step = 0; step < plan.steps; step++) results.push(await trainer.step(step));
         expect(results.map(({ learningRate }) => learningRate)).toEqual(learningRates);
 
-        // A step moves each weight by up to the learning rate, in the direction of m/√v: the error of that ratio is
-        // that of the gradient over its size. Relative to its tensor's largest element a gradient has an error of
-        // `relative`, so one that is √relative of the largest has as large an error in its direction; fewer still
-        // are smaller and stay small for ten steps. In the middle of these two: a quarter.
+        // A step moves each weight by up to the learning rate, in the direction m/√v: its relative error is that of
+        // the gradient. Errors are `relative` to a tensor's largest gradient, so a gradient √relative of the largest
+        // moves its weight with a relative error of √relative, and smaller ones are rare. A quarter of that holds.
         const rows = batch * time * plan.gradAccumSteps;
         const relative = gradientError(config, rows);
         const moved = learningRates.reduce((sum, rate) => sum + rate, 0);
@@ -114,7 +98,7 @@ forEachBackend(`a small model against PyTorch ${fixture.torch}`, ({ name: backen
           const expected = tensor(`${name}.${parameter}`);
           found.push(furthest(parameter, values, expected, (Math.sqrt(relative) * moved) / 4));
         }
-        check(backendName, name, found);
+        expectClose(`${backendName}, ${name}`, found);
         trainer.close();
         await backend.close();
       });

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { epsilon } from "#foretoken/core/dtype.js";
 
 /** How far from one another two arrays are, in units of a tolerance. */
@@ -55,3 +56,14 @@ const forwardLength = ({ contextLength: T, nEmbd: C, nHead: H, nLayer: L }: Pass
 export const forwardError = (sizes: PassSizes): number => epsilon.float32 * Math.sqrt(forwardLength(sizes));
 export const gradientError = (sizes: PassSizes, rows: number): number =>
   epsilon.float32 * Math.sqrt(2 * forwardLength(sizes) + sizes.vocabSize + rows);
+
+/**
+ * Fails with the message of whichever is further off than its tolerance. With FORETOKEN_REPORT set it prints the one
+ * that comes closest to failing: how much room the tolerances leave.
+ */
+export const expectClose = (title: string, found: readonly Closeness[]): void => {
+  for (const { ratio, message } of found) expect(ratio, message).toBeLessThanOrEqual(1);
+  if (process.env.FORETOKEN_REPORT === undefined) return;
+  const worst = found.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+  console.log(`${title}: ${worst.ratio.toFixed(3)} of the tolerance; ${worst.message}`);
+};

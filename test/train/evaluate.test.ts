@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
+import { evaluate } from "#foretoken/train/evaluate.node.js";
+import { bookModel, hashedModel } from "../support/models.ts";
+import { useFolder, wordsText } from "../support/runs.ts";
+
+const { writeText } = useFolder();
+const contextLength = 16;
+// Characters of one, two, three and four bytes.
+const text = wordsText("evaluated", 150)
+  .replaceAll("the", "thé")
+  .replaceAll("mat", "m\u{1F600}t")
+  .replaceAll("on", "œ…");
+const tokenizer = trainCharTokenizer(text);
+const characters = [...text];
+
+let data = "";
+let backend: Backend;
+let lm: LanguageModel;
+beforeAll(async () => {
+  data = await writeText(text);
+  backend = await openReference();
+  const config = { ...bookModel, contextLength, nEmbd: 16, nHead: 2, nLayer: 1 };
+  lm = languageModel(hashedModel(backend, config, tokenizer.vocabSize), tokenizer);
+});
+afterAll(() => backend.close());
+
+/** Minus the log-probability of each character after the first, one window after the other. */
+const nats = async (part: readonly string[]): Promise<number> => {
+  const ids = tokenizer.encode(part.join(""));
+  let total = 0;
+  for (let start = 0; start < ids.length - 1; start += contextLength) {
+    const window = ids.slice(start, Math.min(start + contextLength, ids.length - 1));
+    const { data: logits, shape } = await lm.logits(window);
+    for (let t = 0; t < shape[0]; t++) {
+      const row = logits.subarray(t * shape[1], (t + 1) * shape[1]);
+      const sum = row.reduce((s, z) => s + Math.exp(z), 0);
+      total += Math.log(sum) - (row[ids[start + t + 1] as number] as number);
+    }
+  }
+  return total;
+};
+
+describe("evaluate", () => {
+  const cut = Math.floor(0.9 * characters.length);
+  const parts = { val: characters.slice(cut), train: characters.slice(0, cut), all: characters };
+
+  for (const split of ["val", "train", "all"] as const) {
+    it(`predicts each token of "${split}" after the first once, in windows, and counts in every unit`, async () => {
+      const part = parts[split];
+      const total = await nats(part);
+      const result = await evaluate(lm, { data, split });
+      const tokens = part.length - 1;
+      expect(tokens % contextLength).not.toBe(0);
+      expect(result.tokens).toBe(tokens);
+      expect(result.natsPerToken).toBeCloseTo(total / tokens, 6);
+      expect(result.natsPerCharacter).toBe(result.natsPerToken);
+      const bytes = new TextEncoder().encode(part.slice(1).join("")).length;
+      expect(bytes).toBeGreaterThan(tokens);
+      expect(result.bitsPerByte).toBeCloseTo(total / Math.LN2 / bytes, 6);
+      expect(result.perplexity).toBeCloseTo(Math.exp(total / tokens), 4);
+    });
+  }
+
+  it("takes another share of the text to validate on", async () => {
+    const { tokens } = await evaluate(lm, { data, valFraction: 0.5 });
+    expect(tokens).toBe(characters.length - Math.floor(0.5 * characters.length) - 1);
+  });
+
+  it("stops at a signal", async () => {
+    await expect(evaluate(lm, { data, signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
+    expect(backend.bytesInUse()).toBe(lm.model.layout.length * 4);
+  });
+});
