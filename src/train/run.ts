@@ -1,12 +1,19 @@
 import { readTensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
-import type { Arena } from "../models/arena.ts";
+import { ConfigError } from "../core/errors.ts";
 import { generate } from "../generate/generate.ts";
+import type { Arena } from "../models/arena.ts";
 import { languageModel } from "../pretrained/language-model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
-import { type CheckpointEvent, type EvalEvent, eventVersion as v, type SampleEvent, type TrainEvent } from "./events.ts";
 import { evaluate, type MeasuredTokens } from "./evaluate.ts";
+import {
+  type CheckpointEvent,
+  type EvalEvent,
+  type SampleEvent,
+  type TrainEvent,
+  eventVersion as v,
+} from "./events.ts";
 import { freshProgress, type Progress } from "./progress.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 import { yieldToHost } from "./yield.ts";
@@ -72,6 +79,8 @@ const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress
  *
  * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
  * one has at that step, and the evaluation it shows on the way out is not part of that.
+ *
+ * @throws ConfigError when a loss is not finite any more; the last checkpoint is then from before.
  */
 export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, undefined> {
   const { backend, config, tokenizer, val, store, signal } = input;
@@ -89,6 +98,14 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   const measure = async (reason: EvalEvent["reason"]): Promise<EvalEvent> => {
     const { natsPerToken: valLoss, ...rest } = await evaluate(trainer.model, val);
     const { step, lossSum, lossCount, best } = progress;
+    if (!Number.isFinite(valLoss)) {
+      throw new ConfigError({
+        where: `evaluation after step ${step}`,
+        must: "the validation loss must stay finite",
+        got: String(valLoss),
+        hint: "a lower --learning-rate, a warm-up, or --train.maxGradNorm 1",
+      });
+    }
     const isBest = best === null || valLoss < best.valLoss;
     const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
     if (reason !== "interrupted") {

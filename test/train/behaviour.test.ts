@@ -195,6 +195,17 @@ describe("a run that breaks off", () => {
     await lm.close();
   });
 
+  it("at an evaluation that is not finite says so, and takes it neither for the best nor for a checkpoint", async () => {
+    const out = newPath();
+    const changes = { learningRate: 1e30, maxGradNorm: 0, warmupSteps: 0, checkpointInterval: 1, evalInterval: 1 };
+    const failure = await collect(train(options(out, changes))).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ConfigError);
+    expect((failure as ConfigError).message).toMatch(
+      /^evaluation after step 1: the validation loss must stay finite; got /,
+    );
+    expect((await readdir(out)).sort()).toEqual(["metrics.jsonl", "run.json"]);
+  });
+
   it("because the reader stops reading gives its memory back and can be resumed from the last checkpoint", async () => {
     const whole = newPath();
     const config = changed({});
