@@ -114,7 +114,9 @@ if (existsSync(textFile)) (await import("node:fs")).unlinkSync(textFile);
 const tokens = shape.batchSize * shape.contextLength;
 const peers = contestants.filter(({ name }) => name.startsWith("pytorch"));
 console.log(`${values.config}: ${tokens} tokens a step, float32, dropout 0, Adam; ${threads} threads; ${corpus.name}`);
-console.log(`${cpus()[0]?.model.trim()}; Node ${process.version}${peers[0] ? `; PyTorch ${peers[0].about.version}` : ""}`);
+console.log(
+  `${cpus()[0]?.model.trim()}; Node ${process.version}${peers[0] ? `; PyTorch ${peers[0].about.version}` : ""}`,
+);
 console.log(`medians of ${stepsPerRound} steps in each of ${rounds} alternating rounds\n`);
 const columns = ["", "ms a step", "range of medians", "tokens/s", ...peers.map(({ name }) => `× ${name}`)];
 const rows = contestants.map((one) => {

@@ -1,6 +1,12 @@
 /** The library: what `import … from "foretoken"` gives in Node. */
 export type { Backend, BackendName } from "./backend/backend.ts";
-export { type BackendChoice, type BackendOptions, type BackendReport, describeBackends, openBackend } from "./backend/select.node.ts";
+export {
+  type BackendChoice,
+  type BackendOptions,
+  type BackendReport,
+  describeBackends,
+  openBackend,
+} from "./backend/select.node.ts";
 export {
   CheckpointError,
   ConfigError,
@@ -23,8 +29,8 @@ export type { LanguageModel, Logits } from "./pretrained/language-model.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { RunConfig, TrainConfig } from "./train/config.ts";
-export type { Evaluation } from "./train/evaluate.ts";
 export { type EvaluateOptions, evaluate } from "./train/evaluate.node.ts";
+export type { Evaluation } from "./train/evaluate.ts";
 export type {
   CheckpointEvent,
   DoneEvent,

@@ -43,7 +43,10 @@ export const trainingContext = (backend: Backend, dropout: DropoutSource | null)
 };
 
 /** Runs `work` in a context and frees its temporaries, whether it returns or throws. */
-export const withContext = async <C extends Context, T>(context: C, work: (context: C) => T | Promise<T>): Promise<T> => {
+export const withContext = async <C extends Context, T>(
+  context: C,
+  work: (context: C) => T | Promise<T>,
+): Promise<T> => {
   try {
     return await work(context);
   } finally {

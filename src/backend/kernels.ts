@@ -327,16 +327,7 @@ export const kernels = {
   adamStep: kernel({
     buffers: { param: update, grad: input, m: update, v: update },
     ints: ["n"],
-    floats: [
-      "beta1",
-      "beta2",
-      "eps",
-      "stepSize",
-      "sqrtCorrection2",
-      "decayFactor",
-      "coupledDecay",
-      "gradScale",
-    ],
+    floats: ["beta1", "beta2", "eps", "stepSize", "sqrtCorrection2", "decayFactor", "coupledDecay", "gradScale"],
     lengths: ({ n }) => ({ param: n, grad: n, m: n, v: n }),
   }),
 } as const;

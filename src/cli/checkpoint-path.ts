@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { folderNames, readRunDescription, type RunDescription } from "../train/run-folder.node.ts";
+import { folderNames, type RunDescription, readRunDescription } from "../train/run-folder.node.ts";
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(

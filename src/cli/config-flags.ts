@@ -51,7 +51,10 @@ const makeFlags = (): readonly ConfigFlag[] => {
     const field = fields.find(({ path }) => path.join(".") === `train.${name}`);
     return field === undefined ? [] : [configFlag(`--${kebab(name)}`, field, "Most used:")];
   });
-  return [...short, ...fields.map((field) => configFlag(longFlag(field.path), field, groups[field.path[0] ?? ""] ?? "Config:"))];
+  return [
+    ...short,
+    ...fields.map((field) => configFlag(longFlag(field.path), field, groups[field.path[0] ?? ""] ?? "Config:")),
+  ];
 };
 
 /** Adds a flag for every field of a run's config; returns them for `changesFromFlags`. */

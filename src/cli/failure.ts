@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from "commander";
+import type { Command, CommanderError } from "commander";
 import { ConfigError, ForetokenError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { writeNotice } from "./output.ts";
@@ -8,6 +8,7 @@ export const exitStatus = { success: 0, bug: 1, mistake: 2, interrupted: 130 } a
 
 /** Control characters, line ends among them, spelt out: an error is one line, and it moves no cursor. */
 const oneLine = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
   text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/gu, (found) => JSON.stringify(found).slice(1, -1));
 
 const flagsOf = (command: Command): readonly string[] =>
@@ -42,7 +43,9 @@ export const reportFailure = (error: unknown, verbose: boolean): number => {
   const message = oneLine(error instanceof Error ? error.message : String(error));
   // A full disk or a missing permission is nothing that we could have done better.
   const mistake = error instanceof ForetokenError || isSystemError(error);
-  writeNotice(mistake ? `foretoken: ${message}` : `foretoken: a bug: ${message}; please report it with what --verbose adds`);
+  writeNotice(
+    mistake ? `foretoken: ${message}` : `foretoken: a bug: ${message}; please report it with what --verbose adds`,
+  );
   if (verbose && error instanceof Error && error.stack !== undefined) writeNotice(error.stack);
   return mistake ? exitStatus.mistake : exitStatus.bug;
 };

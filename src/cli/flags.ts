@@ -106,7 +106,11 @@ export const addRunningFlags = (command: Command): Command =>
         .default("auto")
         .argParser(parseChoice("--backend", backendChoices)),
     )
-    .option("--threads <n>", "threads to compute with, 1 to 256 (default: all cores)", parseInteger("--threads", 1, 256))
+    .option(
+      "--threads <n>",
+      "threads to compute with, 1 to 256 (default: all cores)",
+      parseInteger("--threads", 1, 256),
+    )
     .option("--json", "write nothing but JSON to standard output, one object a line");
 
 /** Fails for words that no flag took: commander would not say which. */

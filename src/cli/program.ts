@@ -84,9 +84,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
       if (name !== verb) continue;
       current = command;
       (await load())(command);
-      command
-        .option("--verbose", "show the stack of an error")
-        .helpOption("-h, --help", "show this help");
+      command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");
     }
     await program.parseAsync(words, { from: "user" });
     return Number(process.exitCode ?? exitStatus.success);

@@ -72,6 +72,7 @@ export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true
 
 /** Text of a model as a terminal may show it: control characters but line end and tab become visible. */
 export const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
   text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, (control) => {
     const code = control.codePointAt(0) as number;
     return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";

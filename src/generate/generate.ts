@@ -6,7 +6,7 @@ import { generationDefaults } from "../pretrained/generation-config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { textStream } from "../tokenizer/tokenizer.ts";
 import { createDecoder } from "./decoder.ts";
-import { type Sampling, samplingSchema, sampleToken } from "./sampler.ts";
+import { type Sampling, sampleToken, samplingSchema } from "./sampler.ts";
 import { stopWatch } from "./stop-strings.ts";
 
 /** What decides the text, besides the model and the prompt. */

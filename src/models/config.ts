@@ -18,7 +18,10 @@ export const modelConfigSchema = z
       .describe("how a token's place is told"),
     norm: z
       .discriminatedUnion("kind", [
-        z.strictObject({ kind: z.literal("layernorm"), eps: z.number().positive().default(1e-5).describe("added to the variance") }),
+        z.strictObject({
+          kind: z.literal("layernorm"),
+          eps: z.number().positive().default(1e-5).describe("added to the variance"),
+        }),
       ])
       .describe("normalisation before each branch"),
     mlp: z

@@ -94,7 +94,11 @@ export const gpt2ConfigJson = (config: ModelConfig, vocabSize: number): Record<s
 });
 
 /** The tensors of `model.safetensors`, from the arena's values. */
-export const toGpt2Tensors = (config: ModelConfig, layout: ArenaLayout, values: Float32Array): readonly HostTensor[] => {
+export const toGpt2Tensors = (
+  config: ModelConfig,
+  layout: ArenaLayout,
+  values: Float32Array,
+): readonly HostTensor[] => {
   const parameters = byName(layout);
   return mappings(config).map(({ ours, theirs, transposed }) => {
     const parameter = parameters.get(ours);

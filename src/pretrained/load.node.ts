@@ -37,7 +37,11 @@ export const parseJson = (bytes: Uint8Array, where: string): unknown => {
 };
 
 /** Checks JSON of a checkpoint against a schema. @throws CheckpointError naming the field. */
-export const checkJson = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: string): z.output<Schema> => {
+export const checkJson = <Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  where: string,
+): z.output<Schema> => {
   try {
     return parseConfig(schema, value, where);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor } from "../autograd/tensor.ts";
-import { countCharacters } from "../data/corpus.ts";
 import { evaluationWindows } from "../data/batches.ts";
+import { countCharacters } from "../data/corpus.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
@@ -52,7 +52,10 @@ export const evaluate = async (
   const { contextLength } = model.config;
   let nats = 0;
   let predicted = 0;
-  for (const { x, y, rows, time } of evaluationWindows(ids, { contextLength, batchSize: rowsPerBatch(contextLength) })) {
+  for (const { x, y, rows, time } of evaluationWindows(ids, {
+    contextLength,
+    batchSize: rowsPerBatch(contextLength),
+  })) {
     signal?.throwIfAborted();
     nats += await withContext(inferenceContext(model.backend), async (context) => {
       const hidden = transformer(context, model.config, model.parameters, uploadIds(context, model, x, rows, time));

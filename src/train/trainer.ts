@@ -7,10 +7,10 @@ import { trainingBatch } from "../data/batches.ts";
 import { createArena, initialise } from "../models/arena.ts";
 import { createModel, type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
+import { crossEntropy } from "../ops/cross-entropy.ts";
 import { createOptimizer, type Optimizer } from "../optim/adam.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { learningRateAt } from "../optim/schedule.ts";
-import { crossEntropy } from "../ops/cross-entropy.ts";
 import type { RunConfig } from "./config.ts";
 
 export interface StepResult {

@@ -1,5 +1,5 @@
-import { type RandomKey, randomKey, randomStream, streams, threefry4x32 } from "#foretoken/core/random.js";
 import { describe, expect, it } from "vitest";
+import { type RandomKey, randomKey, randomStream, streams, threefry4x32 } from "#foretoken/core/random.js";
 
 const block = (counter: RandomKey, key: RandomKey): string[] => {
   const out = new Uint32Array(4);

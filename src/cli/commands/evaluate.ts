@@ -3,8 +3,8 @@ import { ConfigError } from "../../core/errors.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
 import { loadPretrained } from "../../pretrained/load.node.ts";
-import type { Evaluation } from "../../train/evaluate.ts";
 import { evaluateCorpus, type SplitName, splitNames } from "../../train/evaluate.node.ts";
+import type { Evaluation } from "../../train/evaluate.ts";
 import { loadRunCorpus } from "../../train/run-corpus.node.ts";
 import { checkpointPath, runOf } from "../checkpoint-path.ts";
 import { formatCount } from "../display/format.ts";
@@ -105,8 +105,16 @@ export const declareEvaluate = (command: Command): void => {
     .usage("<checkpoint> [flags]")
     .argument("<checkpoint>", "a directory that train wrote, or a run's folder")
     .optionsGroup("Text:")
-    .option("--data <text>", "a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)", parsePath("--data"))
-    .option("--val-fraction <x>", "which last share of the text is val (default: the run's, or 0.1)", parseFraction("--val-fraction"))
+    .option(
+      "--data <text>",
+      "a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)",
+      parsePath("--data"),
+    )
+    .option(
+      "--val-fraction <x>",
+      "which last share of the text is val (default: the run's, or 0.1)",
+      parseFraction("--val-fraction"),
+    )
     .option("--split <name>", "which part to measure on: val, train or all", parseChoice("--split", splitNames), "val");
   addRunningFlags(command)
     .addHelpText("after", examples)

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { type FieldNamer, parseConfig } from "../../core/config.ts";
+import { ConfigError } from "../../core/errors.ts";
 import { generate, generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
 import { loadPretrained } from "../../pretrained/load.node.ts";
 import { checkpointPath } from "../checkpoint-path.ts";
-import { ConfigError } from "../../core/errors.ts";
 import { exitStatus } from "../failure.ts";
 import { addRunningFlags, checkArguments, parseNumber, parseText, type RunningFlags } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
@@ -95,7 +95,12 @@ export const declareGenerate = (command: Command): void => {
         .argParser(parseStop),
     )
     .optionsGroup("Sampling:")
-    .option("--temperature <x>", "divides the logits; 0 takes the likeliest token", number("--temperature"), temperature)
+    .option(
+      "--temperature <x>",
+      "divides the logits; 0 takes the likeliest token",
+      number("--temperature"),
+      temperature,
+    )
     .option("--top-k <n>", "only the k likeliest tokens; 0: all", number("--top-k"), topK)
     .option("--top-p <x>", "only the likeliest that together reach this probability; 1: all", number("--top-p"), topP)
     .option("--min-p <x>", "none less likely than this times the likeliest; 0: all", number("--min-p"), minP)

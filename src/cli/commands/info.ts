@@ -1,7 +1,7 @@
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import { describeBackends, type BackendDescription } from "../../backend/select.node.ts";
+import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
 import { formatBytes } from "../display/format.ts";
 import { checkArguments } from "../flags.ts";

@@ -54,7 +54,9 @@ Ctrl-C quits at once, and what was saved before stays whole.`;
 const allowedWithResume = ["--resume", "--backend", "--threads", "--stop-at", "--json", "--verbose"];
 
 const checkResume = (command: Command): void => {
-  const other = command.options.find((option) => isGiven(command, option) && !allowedWithResume.includes(option.long ?? ""));
+  const other = command.options.find(
+    (option) => isGiven(command, option) && !allowedWithResume.includes(option.long ?? ""),
+  );
   if (other === undefined) return;
   throw new ConfigError({
     where: "--resume",
@@ -154,7 +156,8 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
   }
   if (interruptedAt?.type !== "done" || !interrupt.signaled()) return;
   const { out } = interruptedAt;
-  if (flags.json === true && out !== null) reporter?.notice(`saved; to go on: ${commandLine(["train", "--resume", out])}`);
+  if (flags.json === true && out !== null)
+    reporter?.notice(`saved; to go on: ${commandLine(["train", "--resume", out])}`);
   process.exitCode = exitStatus.interrupted;
 };
 
@@ -163,9 +166,17 @@ export const declareTrain = (command: Command): void => {
   command
     .usage("[flags]")
     .optionsGroup("Text:")
-    .option("--data <text>", "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)", parsePath("--data"))
+    .option(
+      "--data <text>",
+      "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
+      parsePath("--data"),
+    )
     .option("--val-data <text>", "a text to validate on", parsePath("--val-data"))
-    .option("--val-fraction <x>", "else the last part of the text: this share (default: 0.1)", parseFraction("--val-fraction"))
+    .option(
+      "--val-fraction <x>",
+      "else the last part of the text: this share (default: 0.1)",
+      parseFraction("--val-fraction"),
+    )
     .optionsGroup("Run:")
     .addOption(
       new Option("--preset <name>", `start from ${presetNames.join(" or ")} (default: quick)`).argParser(

@@ -54,9 +54,5 @@ export const liveFrame = (state: LiveState, width: number, rows: number, style: 
     { width, height: Math.min(tallestCurve, rows - otherLines) },
     style,
   );
-  return [
-    ...curve,
-    progressLine(state, width, style),
-    ...flow(figures(state, style), ` ${style.symbols.dot} `, width),
-  ];
+  return [...curve, progressLine(state, width, style), ...flow(figures(state, style), ` ${style.symbols.dot} `, width)];
 };

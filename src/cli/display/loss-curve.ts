@@ -143,7 +143,9 @@ export const lossCurve = (
     measured.map(({ step, loss }) => `${Math.floor(x(step) / cell.across)},${Math.floor(y(loss) / cell.down)}`),
   );
 
-  const axis = symbols.unicode ? { tick: "┤", side: "│", corner: "└", floor: "─" } : { tick: "+", side: "|", corner: "+", floor: "-" };
+  const axis = symbols.unicode
+    ? { tick: "┤", side: "│", corner: "└", floor: "─" }
+    : { tick: "+", side: "|", corner: "+", floor: "-" };
   const lines = Array.from({ length: rows }, (_, row) => {
     const label = (labelled.has(row) ? axisLabel(lossAt(row)) : "").padStart(labelWidth);
     let plot = "";

@@ -182,7 +182,10 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
     ...(better
       ? row(
           "best",
-          [`${formatLoss(done.bestValLoss)} nats/token at step ${formatCount(done.bestStep)}`, `kept in ${done.out}/best`],
+          [
+            `${formatLoss(done.bestValLoss)} nats/token at step ${formatCount(done.bestStep)}`,
+            `kept in ${done.out}/best`,
+          ],
           width,
           style,
         )

@@ -6,7 +6,8 @@ export const quoteWord = (word: string): string => {
 };
 
 /** A command that can be copied into a shell. */
-export const commandLine = (words: readonly string[]): string => ["npx", "foretoken", ...words].map(quoteWord).join(" ");
+export const commandLine = (words: readonly string[]): string =>
+  ["npx", "foretoken", ...words].map(quoteWord).join(" ");
 
 /** `args` without the flags `names` and their values, in either spelling (`--flag value`, `--flag=value`). */
 export const withoutFlags = (args: readonly string[], names: readonly string[]): readonly string[] => {
