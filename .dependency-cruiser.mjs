@@ -1,0 +1,88 @@
+// The floors of the house (docs/architecture.md): a folder of src may import from itself and from those before it.
+const floors = [
+  "core",
+  "backend",
+  "autograd",
+  "ops",
+  "nn",
+  "models",
+  "tokenizer",
+  "data",
+  "optim",
+  "io",
+  "pretrained",
+  "generate",
+  "train",
+  "serve",
+  "cli",
+];
+
+/** Where Node's own modules may be imported. src/index.ts is the entry for Node: it hands on what needs it. */
+const nodeFiles = "^src/(cli|serve|backend/native)/|(^|/)node\\.ts$|\\.node\\.ts$|^src/index\\.ts$";
+
+const upwards = floors.slice(0, -1).map((floor, i) => ({
+  name: `floor-${floor}`,
+  comment: `src/${floor} imports only itself and ${i === 0 ? "nothing else of src" : `what lies below: ${floors.slice(0, i).join(", ")}`}`,
+  severity: "error",
+  from: { path: `^src/${floor}/` },
+  to: { path: `^src/(${floors.slice(i + 1).join("|")})/` },
+}));
+
+export default {
+  forbidden: [
+    ...upwards,
+    {
+      name: "every-folder-is-a-floor",
+      comment: "A new folder of src needs its place among the floors in .dependency-cruiser.mjs.",
+      severity: "error",
+      from: {},
+      to: { path: "^src/[^/]+/", pathNot: `^src/(${floors.join("|")})/` },
+    },
+    {
+      name: "no-cycles",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "no-barrels",
+      comment: "Inside the package, import the file that has the thing, not the one that hands it on.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "(^|/)index\\.ts$" },
+    },
+    {
+      name: "node-modules-only-in-node-files",
+      comment: "The rest runs in a browser unchanged: put what needs Node in a file named node.ts or *.node.ts.",
+      severity: "error",
+      from: { path: "^src/", pathNot: nodeFiles },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "node-files-only-from-node-files",
+      comment:
+        "What imports a file for Node needs Node itself: name it *.node.ts, or take what it gives as an argument.",
+      severity: "error",
+      from: { path: "^src/", pathNot: nodeFiles },
+      to: { path: "(^|/)node\\.ts$|\\.node\\.ts$|^src/(cli|serve|backend/native)/" },
+    },
+    {
+      name: "only-declared-packages",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional", "unknown", "undetermined"] },
+    },
+    {
+      name: "everything-resolves",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "types", "node", "default"] },
+  },
+};

@@ -1,0 +1,38 @@
+// Adds up what .ci/run noted and prints one line, last: "N passed, N failed".
+//
+//     node scripts/ci-summary.mjs FOLDER
+//
+// In FOLDER, `<step>.json` is a report of vitest's json reporter (each test counts), and `<step>.status` the exit status
+// of a step. A step without a report counts as one, and so does a failure that no test of its report shows.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { isMain } from "./build-common.mjs";
+
+const count = (folder, step, status) => {
+  const report = join(folder, `${step}.json`);
+  if (!existsSync(report)) return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1 };
+  const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, "utf8"));
+  return { passed, failed: status !== 0 && failed === 0 ? 1 : failed };
+};
+
+/** Passed and failed over all steps of `folder`, and the names of the steps that failed. */
+export const summary = (folder) => {
+  const total = { passed: 0, failed: 0, failedSteps: [] };
+  const statuses = readdirSync(folder).filter((name) => name.endsWith(".status"));
+  for (const name of statuses.sort()) {
+    const step = basename(name, ".status");
+    const status = Number(readFileSync(join(folder, name), "utf8").trim() || "1");
+    const { passed, failed } = count(folder, step, status);
+    total.passed += passed;
+    total.failed += failed;
+    if (failed > 0) total.failedSteps.push(step);
+  }
+  return total;
+};
+
+if (isMain(import.meta.url)) {
+  const { passed, failed, failedSteps } = summary(process.argv[2] ?? ".");
+  if (failedSteps.length > 0) console.log(`failed: ${failedSteps.join(", ")}`);
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
