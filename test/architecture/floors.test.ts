@@ -1,0 +1,121 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const program = join(root, "node_modules/dependency-cruiser/bin/dependency-cruise.mjs");
+const rules = join(root, ".dependency-cruiser.mjs");
+
+interface Report {
+  readonly summary: {
+    readonly violations: readonly { readonly from: string; readonly rule: { readonly name: string } }[];
+  };
+}
+
+const folders: string[] = [];
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true });
+});
+
+/** The rules that a small project with these files breaks, as "rule: file". */
+const broken = async (files: Readonly<Record<string, string>>): Promise<string[]> => {
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-floors-"));
+  folders.push(folder);
+  for (const name of ["package.json", "tsconfig.json"]) {
+    await writeFile(join(folder, name), await readFile(join(root, name)));
+  }
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"), "junction");
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
+  const output = await new Promise<string>((resolve, reject) => {
+    const args = [program, "--config", rules, "--output-type", "json", "src"];
+    execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 }, (_error, stdout, stderr) => {
+      // Its exit status is the number of violations: what tells a crash is that there is no report.
+      if (stdout === "") reject(new Error(stderr));
+      else resolve(stdout);
+    });
+  });
+  const { summary } = JSON.parse(output) as Report;
+  return summary.violations.map(({ rule, from }) => `${rule.name}: ${from}`).sort();
+};
+
+const core = { "src/core/shape.ts": "export const one = 1;\nexport interface Shape { readonly size: number }\n" };
+
+describe("the import rules", () => {
+  test("allow what goes down the floors", async () => {
+    const files = {
+      ...core,
+      "src/ops/gelu.ts": 'import { one } from "../core/shape.ts";\nexport const two = one + one;\n',
+    };
+    expect(await broken(files)).toEqual([]);
+  });
+
+  test("refuse an import from a floor above", async () => {
+    const files = {
+      "src/ops/gelu.ts": "export const two = 2;\n",
+      "src/core/a.ts": 'export { two } from "../ops/gelu.ts";\n',
+    };
+    expect(await broken(files)).toEqual(["floor-core: src/core/a.ts"]);
+  });
+
+  test("refuse a type from a floor above", async () => {
+    const files = {
+      "src/train/run.ts": "export interface Run { readonly step: number }\n",
+      "src/models/model.ts":
+        'import type { Run } from "../train/run.ts";\nexport const at = (run: Run): number => run.step;\n',
+    };
+    expect(await broken(files)).toEqual(["floor-models: src/models/model.ts"]);
+  });
+
+  test("refuse a folder that is no floor", async () => {
+    const files = {
+      ...core,
+      "src/misc/a.ts": 'export { one } from "../core/shape.ts";\n',
+      "src/cli/main.ts": 'export { one } from "../misc/a.ts";\n',
+    };
+    expect(await broken(files)).toEqual(["every-folder-is-a-floor: src/cli/main.ts"]);
+  });
+
+  test("refuse a cycle", async () => {
+    const files = {
+      "src/core/a.ts": 'import { b } from "./b.ts";\nexport const a = (): number => b();\n',
+      "src/core/b.ts": 'import { a } from "./a.ts";\nexport const b = (): number => a();\n',
+    };
+    const found = await broken(files);
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.every((line) => line.startsWith("no-cycles: "))).toBe(true);
+  });
+
+  test("refuse a barrel inside the package", async () => {
+    const files = {
+      ...core,
+      "src/index.ts": 'export { one } from "./core/shape.ts";\n',
+      "src/cli/main.ts": 'export { one } from "../index.ts";\n',
+    };
+    expect(await broken(files)).toEqual(["no-barrels: src/cli/main.ts"]);
+  });
+
+  test("refuse Node's modules where the browser runs too", async () => {
+    const text = 'import { readFile } from "node:fs/promises";\nexport const read = readFile;\n';
+    const files = { "src/io/files.ts": text, "src/io/files.node.ts": text, "src/cli/main.ts": text };
+    expect(await broken(files)).toEqual(["node-modules-only-in-node-files: src/io/files.ts"]);
+  });
+
+  test("refuse a file for Node where the browser runs too", async () => {
+    const files = {
+      "src/io/files.node.ts": "export const read = 1;\n",
+      "src/io/format.ts": 'export { read } from "./files.node.ts";\n',
+    };
+    expect(await broken(files)).toEqual(["node-files-only-from-node-files: src/io/format.ts"]);
+  });
+
+  test("refuse packages that an installed foretoken would not have", async () => {
+    const files = { "src/core/a.ts": 'import fc from "fast-check";\nexport const check = fc.check;\n' };
+    expect(await broken(files)).toEqual(["only-declared-packages: src/core/a.ts"]);
+  });
+});

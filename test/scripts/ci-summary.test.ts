@@ -1,0 +1,48 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, expect, test } from "vitest";
+
+const script = fileURLToPath(new URL("../../scripts/ci-summary.mjs", import.meta.url));
+const folders: string[] = [];
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true });
+});
+
+/** The last line that the script prints for a folder of these files, and its exit status. */
+const summaryOf = async (
+  files: Readonly<Record<string, string>>,
+): Promise<[line: string | undefined, status: number]> => {
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-summary-"));
+  folders.push(folder);
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  return new Promise((resolve) => {
+    execFile(process.execPath, [script, folder], (error, stdout) => {
+      resolve([stdout.trimEnd().split("\n").at(-1), typeof error?.code === "number" ? error.code : 0]);
+    });
+  });
+};
+
+const report = (numPassedTests: number, numFailedTests: number): string =>
+  JSON.stringify({ numPassedTests, numFailedTests });
+
+test("adds tests and steps", async () => {
+  const files = { "lint.status": "0\n", "test.status": "0\n", "test.json": report(41, 0) };
+  expect(await summaryOf(files)).toEqual(["42 passed, 0 failed", 0]);
+});
+
+test("counts each failed test and each failed step", async () => {
+  const files = { "lint.status": "1\n", "test.status": "1\n", "test.json": report(40, 2) };
+  expect(await summaryOf(files)).toEqual(["40 passed, 3 failed", 1]);
+});
+
+test("counts a run that failed without a failed test, with a report and without one", async () => {
+  const files = { "a.status": "1\n", "a.json": report(40, 0), "b.status": "137\n" };
+  expect(await summaryOf(files)).toEqual(["40 passed, 2 failed", 1]);
+});
+
+test("does not take nothing for success", async () => {
+  expect(await summaryOf({})).toEqual(["0 passed, 0 failed", 1]);
+});
