@@ -1,5 +1,5 @@
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { CheckpointError, ConfigError } from "../core/errors.ts";
 import { readCheckpoint, recoverCheckpoint, writeCheckpoint } from "../io/checkpoint.node.ts";
@@ -18,6 +18,7 @@ import {
 } from "../pretrained/load.node.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "./config.ts";
+import type { TrainEvent } from "./events.ts";
 import { progressSchema } from "./progress.ts";
 import type { RunStore, Snapshot } from "./run.ts";
 
@@ -58,13 +59,33 @@ const isFolder = async (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Fails unless a folder can be made below the first folder on the way up from `path` that is there. */
+const checkWritable = async (path: string): Promise<void> => {
+  let parent = dirname(resolve(path));
+  while (parent !== dirname(parent) && (await stat(parent).catch(() => undefined)) === undefined) parent = dirname(parent);
+  const writable = await access(parent, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (writable && (await isFolder(parent))) return;
+  throw new ConfigError({
+    where: `--out ${path}`,
+    must: "the folder must be in one that can be written to",
+    got: writable ? `${parent}, which is a file` : `${parent}, which cannot`,
+    hint: "another folder",
+  });
+};
+
 /**
  * Fails unless `path` can become a run's folder: it is free, or an empty folder.
- * @throws ConfigError when something is there. Nothing is changed.
+ * @throws ConfigError when something is there or it cannot be made. Nothing is changed.
  */
 export const checkFree = async (path: string): Promise<void> => {
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return;
+  if (found === undefined) {
+    await checkWritable(path);
+    return;
+  }
   const entries = found.isDirectory() ? await readdir(path) : undefined;
   if (entries?.length === 0) return;
   const isRun = entries?.includes(folderNames.description) === true;
@@ -144,13 +165,42 @@ const openFolder = async (path: string, { config, tokenizer }: OpenOptions, firs
   };
 };
 
-/** Makes a new run's folder. @throws ConfigError when something is there. */
-export const createRunFolder = async (path: string, options: OpenOptions & { data: RunData }): Promise<RunFolder> => {
+const makeFolder = async (path: string, options: OpenOptions & { data: RunData }): Promise<RunFolder> => {
   await checkFree(path);
   await mkdir(path, { recursive: true });
   const { config, data } = options;
   await writeFile(join(path, folderNames.description), jsonText({ formatVersion, config, data }), { flag: "wx" });
   return openFolder(path, options, true);
+};
+
+/**
+ * A new run's folder. It is made when there is more to keep than the first event: a run that fails before its first
+ * step is done, for want of memory say, leaves nothing behind.
+ * @throws ConfigError when something is there by then.
+ */
+export const createRunFolder = (path: string, options: OpenOptions & { data: RunData }): RunFolder => {
+  let made: Promise<RunFolder> | undefined;
+  let first: TrainEvent | undefined;
+  const folder = (): Promise<RunFolder> => {
+    made ??= makeFolder(path, options).then(async (opened) => {
+      if (first !== undefined) await opened.record(first);
+      return opened;
+    });
+    return made;
+  };
+  return {
+    path,
+    record: async (event) => {
+      if (event.type === "start") first = event;
+      else await (await folder()).record(event);
+    },
+    saveCheckpoint: async (snapshot) => (await folder()).saveCheckpoint(snapshot),
+    saveBest: async (values) => (await folder()).saveBest(values),
+    close: async () => {
+      // What it failed with has been thrown to the one who asked for it.
+      await (await made?.catch(() => undefined))?.close();
+    },
+  };
 };
 
 /** What a run's folder says of itself. */

@@ -155,7 +155,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   };
   yield* withBackend(options, async function* (backend) {
     options.signal?.throwIfAborted();
-    const store = out === null ? null : await createRunFolder(out, { config, tokenizer, data });
+    const store = out === null ? null : createRunFolder(out, { config, tokenizer, data });
     yield* runPrepared(options, backend, prepared, data, store, null);
   });
 };
