@@ -126,10 +126,18 @@ FT_INLINE F32 sqrt(F32 a) {
 #endif
 }
 
+#if defined(__AVX2__) && FT_VECTOR_BYTES == 32
+FT_INLINE __m256i firstLanesMask(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 // The first `count` lanes (1..kLanes); the others are zero / left alone. Never touches memory past them.
 FT_INLINE F32 loadPartial(const float* from, int count) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from);
+#elif defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  return (F32)_mm256_maskload_ps(from, firstLanesMask(count));
 #else
   F32 value{};
   std::memcpy(&value, from, sizeof(float) * static_cast<size_t>(count));
@@ -140,13 +148,16 @@ FT_INLINE F32 loadPartial(const float* from, int count) {
 FT_INLINE void storePartial(float* to, F32 value, int count) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1u), (__m512)value);
+#elif defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  _mm256_maskstore_ps(to, firstLanesMask(count), (__m256)value);
 #else
   std::memcpy(to, &value, sizeof(float) * static_cast<size_t>(count));
 #endif
 }
 
 #if FT_VECTOR_BYTES == 64
-#define FT_EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
+#define FT_EACH_LANE(f) \
+  f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
 #elif FT_VECTOR_BYTES == 32
 #define FT_EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
 #else

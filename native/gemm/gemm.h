@@ -16,10 +16,7 @@
 namespace foretoken::FT_ISA {
 
 // Values of k per piece: a panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) share the L1 cache.
-#ifndef FT_DEPTH
-#define FT_DEPTH 128
-#endif
-constexpr int64_t kDepth = FT_DEPTH;
+constexpr int64_t kDepth = 128;
 static_assert(kDepth <= kTileDepth, "a tile of A holds one piece");
 
 // Of B, packed and used between two meetings of the threads: at most about this many floats …
@@ -87,11 +84,15 @@ constexpr int64_t kPackedTile = kA == Order::kRows ? kTileRows * kRowStride : kD
 FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, int64_t k1, float* to, bool sum) {
   for (int r = 0; r < rows; r += kLanes) {
     const int count = rows - r < kLanes ? rows - r : kLanes;
+    // A whole vector where the row of A has one; what it holds past the tile is not used.
+    const bool whole = i + r + kLanes <= p.m;
     const float* from = p.a + k0 * p.lda + i + r;
+    const int64_t nextPiece = k1 + kDepth <= p.k ? kDepth * p.lda : 0;
     float* target = to + r;
     F32 total{};
     for (int64_t k = k0; k < k1; k++, from += p.lda, target += kColumnStride) {
-      const F32 value = count == kLanes ? load(from) : loadPartial(from, count);
+      __builtin_prefetch(from + nextPiece);
+      const F32 value = whole ? load(from) : loadPartial(from, count);
       store(target, value);
       total += value;
     }
@@ -121,7 +122,8 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
           const int rows = static_cast<int>(i0 + tileBegin(i1 - i0, t + 1) - i);
           if constexpr (kA == Order::kRows) copyBlock(p.a + i * p.lda + k, p.lda, scratch, kRowStride, rows, kEnd - k);
           else packColumns(p, i, rows, k, kEnd, scratch, p.aSums && jBegin == 0);
-          Tile tile{rows, 0, kEnd - k, scratch, kColumnStride, nullptr, kTileColumns, nullptr, p.n, resultOfPiece(p, k), nullptr};
+          Tile tile{rows,         0,       kEnd - k, scratch,             kColumnStride, nullptr,
+                    kTileColumns, nullptr, p.n,      resultOfPiece(p, k), nullptr};
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
             tile.columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
             tile.b = chunk.panel(j, k);

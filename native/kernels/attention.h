@@ -1,5 +1,5 @@
-// Causal attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018; Dao et
-// al., "FlashAttention", 2022), nothing above the diagonal computed. Declared in src/backend/kernels.ts.
+// Causal attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018;
+// Dao et al., "FlashAttention", 2022), nothing above the diagonal computed. Declared in src/backend/kernels.ts.
 #pragma once
 
 #include <cstdint>
@@ -65,10 +65,34 @@ FT_INLINE void softmaxRow(float* scores, int64_t count, bool first, float* maxim
   store(sums, sum);
 }
 
-// Queries [begin, end) of one head, all in one block of positions. q, out and logSumExp stand at query 0 of the head,
-// k and v at key 0.
-static void attendBlock(const Attention& a, const AttentionForwardScratch& s, uint32_t maskRow, int64_t begin,
-                        int64_t end, const float* q, const float* k, const float* v, float* out, float* logSumExp) {
+// The pointers of one head, at its first row.
+struct AttentionForwardHead {
+  const float *q, *k, *v;
+  float *out, *logSumExp;
+  uint32_t maskRow;
+
+  AttentionForwardHead(const Call& call, const Attention& a, int64_t index) {
+    const int64_t b = index / a.heads, h = index % a.heads;
+    q = call.buffer(0) + b * a.queryBatchStride + h * a.headDim;
+    k = call.buffer(1) + b * a.keyBatchStride + h * a.headDim;
+    v = call.buffer(2) + b * a.keyBatchStride + h * a.headDim;
+    out = call.buffer(3) + b * a.queries * a.outStride() + h * a.headDim;
+    logSumExp = call.buffer(4) + index * a.queries;
+    maskRow = a.maskRow(b, h, 0);
+  }
+
+  void prefetch(const Attention& a, int64_t query, int64_t rows) const {
+    const int64_t key = a.start + query;
+    prefetchRows(q + query * a.queryStride, a.queryStride, rows, a.headDim);
+    prefetchRows(k + key * a.keyStride, a.keyStride, rows, a.headDim);
+    prefetchRows(v + key * a.keyStride, a.keyStride, rows, a.headDim);
+    prefetchRows<true>(out + query * a.outStride(), a.outStride(), rows, a.headDim);
+  }
+};
+
+// Queries [begin, end) of one head, all in one block of positions.
+static void attendBlock(const Attention& a, const AttentionForwardScratch& s, const AttentionForwardHead& head,
+                        const AttentionForwardHead& next, int64_t begin, int64_t end) {
   const int64_t width = vectorsOf(a.headDim);
   const int64_t firstPosition = a.start + begin;
   const int64_t keyEnd = a.start + end;
@@ -76,15 +100,16 @@ static void attendBlock(const Attention& a, const AttentionForwardScratch& s, ui
   for (int64_t block = 0; block < keyEnd; block += kBlock) {
     const int64_t blockKeys = keyEnd - block < kBlock ? keyEnd - block : kBlock;
     const bool diagonal = block + kBlock > firstPosition;
-    packRightTransposed(k + block * a.keyStride, a.keyStride, blockKeys, a.headDim, s.keys);
-    packRight(v + block * a.keyStride, a.keyStride, blockKeys, a.headDim, 1, s.values);
+    packRightTransposed(head.k + block * a.keyStride, a.keyStride, blockKeys, a.headDim, s.keys);
+    packRight(head.v + block * a.keyStride, a.keyStride, blockKeys, a.headDim, 1, s.values);
     for (int64_t t = 0; t < tiles; t++) {
       const int64_t query = tileBegin(end - begin, t);
       const int rows = static_cast<int>(tileBegin(end - begin, t + 1) - query);
       // Keys of this block that the first and the last query of the tile see.
       const int64_t fewest = diagonal ? firstPosition + query + 1 - block : kBlock;
       const int64_t most = diagonal ? fewest + rows - 1 : kBlock;
-      packLeft(q + (begin + query) * a.queryStride, a.queryStride, rows, a.headDim, a.scale, s.left);
+      if (diagonal) next.prefetch(a, begin + query, rows);
+      packLeft(head.q + (begin + query) * a.queryStride, a.queryStride, rows, a.headDim, a.scale, s.left);
       multiplyByKeys(s.left, rows, s.keys, most, a.headDim, s.scores);
       for (int i = 0; i < rows; i++) {
         const int64_t row = query + i;
@@ -92,8 +117,8 @@ static void attendBlock(const Attention& a, const AttentionForwardScratch& s, ui
         float* scores = s.scores + i * kRowStride;
         softmaxRow(scores, count, block == 0, s.maxima + row, s.sums + row * kLanes, s.out + row * s.outStride, width);
         if (!a.drops) continue;
-        dropoutScales(a.dropoutKey, maskRow + static_cast<uint32_t>(begin + row), block, vectorsOf(count), a.keptScale,
-                      s.mask);
+        dropoutScales(a.dropoutKey, head.maskRow + static_cast<uint32_t>(begin + row), block, vectorsOf(count),
+                      a.keptScale, s.mask);
         for (int64_t j = 0; j < count; j += kLanes) store(scores + j, load(scores + j) * load(s.mask + j));
       }
       const Result result = block == 0 ? Result::kSet : Result::kContinue;
@@ -105,23 +130,18 @@ static void attendBlock(const Attention& a, const AttentionForwardScratch& s, ui
   for (int64_t row = 0; row < end - begin; row++) {
     const float total = sumLanes(load(s.sums + row * kLanes));
     const float factor = 1.0f / total;
-    float* target = out + (begin + row) * a.outStride();
+    float* target = head.out + (begin + row) * a.outStride();
     const float* source = s.out + row * s.outStride;
     int64_t d = 0;
     for (; d + kLanes <= a.headDim; d += kLanes) store(target + d, load(source + d) * factor);
     if (d < a.headDim) storePartial(target + d, load(source + d) * factor, static_cast<int>(a.headDim - d));
-    logSumExp[begin + row] = s.maxima[row] + log(total);
+    head.logSumExp[begin + row] = s.maxima[row] + log(total);
   }
 }
 
 // q: [B, queries, H·D], k, v: [B, start + queries, H·D] → out: [B, queries, H·D], logSumExp: [B, H, queries]
 static void attentionForward(const Call& call, Pool& pool) {
   const Attention a(call);
-  const float* q = call.buffer(0);
-  const float* k = call.buffer(1);
-  const float* v = call.buffer(2);
-  float* out = call.buffer(3);
-  float* logSumExp = call.buffer(4);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
 
   // Work in query blocks, in proportion to the keys that they see.
@@ -137,7 +157,6 @@ static void attentionForward(const Call& call, Pool& pool) {
         a, pool.scratch(thread, AttentionForwardScratch::floats(a) * int64_t{sizeof(float)}));
     int64_t done = 0;
     for (int64_t head = 0; head < a.batch * a.heads; head++) {
-      const int64_t b = head / a.heads, h = head % a.heads;
       for (int64_t block = 0; block < blocks; block++) {
         // A block belongs to the part in whose share of the cost its middle lies.
         const int64_t middle = 2 * done + firstBlock + block + 1;
@@ -147,11 +166,9 @@ static void attentionForward(const Call& call, Pool& pool) {
         const int64_t position = (firstBlock + block) * kBlock;
         const int64_t begin = position < a.start ? 0 : position - a.start;
         const int64_t limit = position + kBlock - a.start;
-        const int64_t offset = h * a.headDim;
-        attendBlock(a, scratch, a.maskRow(b, h, 0), begin, limit < a.queries ? limit : a.queries,
-                    q + b * a.queryBatchStride + offset, k + b * a.keyBatchStride + offset,
-                    v + b * a.keyBatchStride + offset, out + b * a.queries * a.outStride() + offset,
-                    logSumExp + head * a.queries);
+        const int64_t end = limit < a.queries ? limit : a.queries;
+        const int64_t nextHead = head + 1 < a.batch * a.heads ? head + 1 : head;
+        attendBlock(a, scratch, {call, a, head}, {call, a, nextHead}, begin, end);
       }
     }
   });

@@ -44,6 +44,34 @@ struct AttentionHead {
   const float *dOut, *q, *k, *v, *out, *logSumExp;
   float *dq, *dk, *dv;
   uint32_t maskRow;
+
+  AttentionHead(const Call& call, const Attention& a, int64_t index) {
+    const int64_t b = index / a.heads, h = index % a.heads;
+    const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
+    const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
+    const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
+    dOut = call.buffer(0) + outOffset;
+    q = call.buffer(1) + queryOffset;
+    k = call.buffer(2) + keyOffset;
+    v = call.buffer(3) + keyOffset;
+    out = call.buffer(4) + outOffset;
+    logSumExp = call.buffer(5) + index * a.queries;
+    dq = call.buffer(6) + queryOffset;
+    dk = call.buffer(7) + keyOffset;
+    dv = call.buffer(8) + keyOffset;
+    maskRow = a.maskRow(b, h, 0);
+  }
+
+  void prefetch(const Attention& a, int64_t row, int64_t rows) const {
+    prefetchRows(dOut + row * a.outStride(), a.outStride(), rows, a.headDim);
+    prefetchRows(q + row * a.queryStride, a.queryStride, rows, a.headDim);
+    prefetchRows(k + row * a.keyStride, a.keyStride, rows, a.headDim);
+    prefetchRows(v + row * a.keyStride, a.keyStride, rows, a.headDim);
+    prefetchRows(out + row * a.outStride(), a.outStride(), rows, a.headDim);
+    prefetchRows<true>(dq + row * a.queryStride, a.queryStride, rows, a.headDim);
+    prefetchRows<true>(dk + row * a.keyStride, a.keyStride, rows, a.headDim);
+    prefetchRows<true>(dv + row * a.keyStride, a.keyStride, rows, a.headDim);
+  }
 };
 
 FT_INLINE float dotRows(const float* a, const float* b, int64_t width) {
@@ -81,7 +109,7 @@ FT_INLINE void softmaxBackwardRow(float* pair, int64_t count, int64_t zeroEnd, f
 
 // Adds what queries [q0, q1) and keys [k0, k1) give each other; each is one block.
 static void attendBackwardBlock(const Attention& a, const AttentionBackwardScratch& s, const AttentionHead& head,
-                                int64_t k0, int64_t k1, int64_t q0, int64_t q1) {
+                                const AttentionHead& next, int64_t k0, int64_t k1, int64_t q0, int64_t q1) {
   const bool diagonal = q0 == k0;
   const int64_t keys = k1 - k0;
   const int64_t queries = q1 - q0;
@@ -97,6 +125,7 @@ static void attendBackwardBlock(const Attention& a, const AttentionBackwardScrat
     const float* dOut = head.dOut + (q0 + query) * a.outStride();
     const float* out = head.out + (q0 + query) * a.outStride();
     float* pairs = s.pairs + query * kRowStride;
+    if (diagonal) next.prefetch(a, q0 + query, rows);
     packLeft(head.q + (q0 + query) * a.queryStride, a.queryStride, rows, a.headDim, a.scale, s.left);
     packLeft(dOut, a.outStride(), rows, a.headDim, 1, s.leftOut);
     multiplyByKeys(s.left, rows, s.keysTransposed, most, a.headDim, pairs);
@@ -143,20 +172,8 @@ static void attentionBackward(const Call& call, Pool& pool) {
     const AttentionBackwardScratch scratch(
         a, pool.scratch(thread, AttentionBackwardScratch::floats(a) * int64_t{sizeof(float)}));
     for (int64_t index = begin; index < end; index++) {
-      const int64_t b = index / a.heads, h = index % a.heads;
-      const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
-      const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
-      const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
-      const AttentionHead head{call.buffer(0) + outOffset,
-                               call.buffer(1) + queryOffset,
-                               call.buffer(2) + keyOffset,
-                               call.buffer(3) + keyOffset,
-                               call.buffer(4) + outOffset,
-                               call.buffer(5) + index * a.queries,
-                               call.buffer(6) + queryOffset,
-                               call.buffer(7) + keyOffset,
-                               call.buffer(8) + keyOffset,
-                               a.maskRow(b, h, 0)};
+      const AttentionHead head(call, a, index);
+      const AttentionHead next(call, a, index + 1 < end ? index + 1 : index);
       for (int64_t k0 = 0; k0 < a.queries; k0 += kBlock) {
         const int64_t k1 = k0 + kBlock < a.queries ? k0 + kBlock : a.queries;
         const float* k = head.k + k0 * a.keyStride;
@@ -164,7 +181,7 @@ static void attentionBackward(const Call& call, Pool& pool) {
         packRightTransposed(head.v + k0 * a.keyStride, a.keyStride, k1 - k0, a.headDim, scratch.valuesTransposed);
         packRight(k, a.keyStride, k1 - k0, a.headDim, a.scale, scratch.keys);
         for (int64_t q0 = k0; q0 < a.queries; q0 += kBlock)
-          attendBackwardBlock(a, scratch, head, k0, k1, q0, q0 + kBlock < a.queries ? q0 + kBlock : a.queries);
+          attendBackwardBlock(a, scratch, head, next, k0, k1, q0, q0 + kBlock < a.queries ? q0 + kBlock : a.queries);
       }
     }
   });

@@ -63,6 +63,14 @@ FT_INLINE F32 firstLanes(int64_t count, F32 value, F32 outside) {
   return (I32)laneIndex() < static_cast<int32_t>(count) ? value : outside;
 }
 
+// Asks for rows of the next head, which lie apart and would be waited for one by one.
+template <bool kToWrite = false>
+FT_INLINE void prefetchRows(const float* from, int64_t stride, int64_t rows, int64_t headDim) {
+  constexpr int64_t kLineFloats = 16;
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t d = 0; d < headDim; d += kLineFloats) __builtin_prefetch(from + i * stride + d, kToWrite, 2);
+}
+
 // Rows of q (or of dOut) as the left operand of a tile.
 FT_INLINE void packLeft(const float* from, int64_t stride, int64_t rows, int64_t headDim, float scale, float* to) {
   for (int64_t i = 0; i < rows; i++) {
