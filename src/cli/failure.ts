@@ -38,8 +38,24 @@ export const commandLineError = (error: CommanderError, command: Command): Foret
 const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && "syscall" in error && "code" in error;
 
+/** What the engine says when an array is larger than it or the machine can hold. */
+const isOutOfMemory = (error: unknown): error is RangeError =>
+  error instanceof RangeError && /array (buffer allocation failed|length)/iu.test(error.message);
+
+const told = (error: unknown): unknown =>
+  isOutOfMemory(error)
+    ? new ConfigError({
+        where: "memory",
+        must: "must suffice for the model and a batch",
+        got: error.message,
+        hint: "a smaller batch, context or model",
+        cause: error,
+      })
+    : error;
+
 /** Tells the user on standard error, in one line (with `verbose` the stack after it); returns the exit status. */
-export const reportFailure = (error: unknown, verbose: boolean): number => {
+export const reportFailure = (thrown: unknown, verbose: boolean): number => {
+  const error = told(thrown);
   const message = oneLine(error instanceof Error ? error.message : String(error));
   // A full disk or a missing permission is nothing that we could have done better.
   const mistake = error instanceof ForetokenError || isSystemError(error);

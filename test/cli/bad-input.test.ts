@@ -1,0 +1,210 @@
+import { createHash } from "node:crypto";
+import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cli, text, tiny, tree, workplace } from "./cli.ts";
+
+let cwd: string;
+let remove: () => Promise<void>;
+
+const inside = (...parts: string[]): string => join(cwd, ...parts);
+
+/** A copy of the trained run with one thing wrong in it. */
+const damaged = (name: string, damage: (checkpoint: string) => void): void => {
+  cpSync(inside("run"), inside(name), { recursive: true });
+  damage(inside(name, "checkpoint"));
+};
+
+const editJson = (path: string, edit: (json: Record<string, unknown>) => void): void => {
+  const json = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+  edit(json);
+  writeFileSync(path, JSON.stringify(json));
+};
+
+/** Rewrites the header of a safetensors file, keeping its data. */
+const editHeader = (path: string, edit: (header: string) => string): void => {
+  const bytes = readFileSync(path);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = Buffer.from(edit(bytes.subarray(8, 8 + length).toString("utf8")));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  writeFileSync(path, Buffer.concat([size, header, bytes.subarray(8 + length)]));
+};
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  writeFileSync(inside("empty.txt"), "");
+  writeFileSync(inside("binary.txt"), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 3, 0, 0]));
+  writeFileSync(inside("latin1.txt"), Buffer.concat([Buffer.from("good\nbad "), Buffer.from([0xe9, 0x20]), Buffer.from("x")]));
+  writeFileSync(inside("short.txt"), "abcabcabc");
+  writeFileSync(inside("other.txt"), `${text.slice(0, 100)}\nThe q.\n`.repeat(3));
+  writeFileSync(inside("broken.json"), '{ "train": { "steps": 5 ');
+  writeFileSync(inside("unknown-key.json"), '{ "train": { "stepz": 5 } }');
+  writeFileSync(inside("unknown-part.json"), '{ "trian": {} }');
+  writeFileSync(inside("nonsense.json"), '{ "train": { "learningRate": "fast" } }');
+  const made = await cli(["train", ...tiny, "--out", "run"], { cwd });
+  expect(made.stderr).toBe("");
+  expect((await cli(["train", ...tiny, "--out", "half", "--stop-at", "3"], { cwd })).status).toBe(0);
+  cpSync(inside("half"), inside("half-of-changed-text"), { recursive: true });
+  editJson(inside("half-of-changed-text", "run.json"), (json) => {
+    (json.data as Record<string, unknown>).data = "other.txt";
+  });
+  damaged("no-weights", (at) => rmSync(join(at, "model.safetensors")));
+  damaged("no-tokenizer", (at) => rmSync(join(at, "tokenizer.json")));
+  damaged("cut-weights", (at) => truncateSync(join(at, "model.safetensors"), 900));
+  damaged("cut-config", (at) => truncateSync(join(at, "config.json"), 40));
+  damaged("wrong-shape", (at) => editHeader(join(at, "model.safetensors"), (h) => h.replace('"shape":[8,8]', '"shape":[4,16]')));
+  damaged("forged-header", (at) => {
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(2n ** 40n);
+    const path = join(at, "model.safetensors");
+    writeFileSync(path, Buffer.concat([size, readFileSync(path).subarray(8)]));
+  });
+  damaged("forged-offsets", (at) =>
+    editHeader(join(at, "model.safetensors"), (h) => h.replace(/"data_offsets":\[\d+,\d+\]/u, '"data_offsets":[0,99999999]')),
+  );
+});
+
+afterAll(() => remove());
+
+/** Every file with a hash of its contents: what must be the same after a mistake. */
+const contents = (): string[] =>
+  tree(cwd).map((path) => {
+    try {
+      return `${path} ${createHash("sha256").update(readFileSync(inside(path))).digest("hex")}`;
+    } catch {
+      return path;
+    }
+  });
+
+interface Mistake {
+  readonly name: string;
+  readonly args: readonly string[];
+  /** All of these are in the message. */
+  readonly says: readonly string[];
+}
+
+const training = (name: string, args: readonly string[], ...says: readonly string[]): Mistake => ({
+  name,
+  args: ["train", ...tiny, ...args],
+  says,
+});
+const generating = (name: string, args: readonly string[], ...says: readonly string[]): Mistake => ({
+  name,
+  args: ["generate", ...args],
+  says,
+});
+const evaluating = (name: string, args: readonly string[], ...says: readonly string[]): Mistake => ({
+  name,
+  args: ["evaluate", ...args],
+  says,
+});
+
+const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
+  text: [
+    training("missing", ["--data", "nowhere.txt"], "nowhere.txt", "must exist"),
+    training("empty", ["--data", "empty.txt"], "empty.txt", "empty"),
+    training("binary", ["--data", "binary.txt"], "binary.txt", "byte"),
+    training("not UTF-8", ["--data", "latin1.txt"], "latin1.txt", "UTF-8", "line 2", "0xE9"),
+    training("shorter than the context", ["--data", "short.txt", "--model.contextLength", "64"], "65", "got 8"),
+    training("missing to validate on", ["--val-data", "nowhere.txt"], "nowhere.txt", "must exist"),
+    generating("unknown character in the prompt", ["run", "--prompt", "The q"], "--prompt", '"q"', "column 5"),
+    evaluating("unknown character", ["run", "--data", "other.txt", "--split", "all"], "other.txt", '"q"', "line"),
+    evaluating("missing to evaluate", ["run", "--data", "nowhere.txt"], "nowhere.txt"),
+  ],
+  checkpoint: [
+    generating("missing", ["nowhere"], "nowhere"),
+    generating("a file", ["text.txt"], "text.txt"),
+    generating("without weights", ["no-weights"], "model.safetensors"),
+    generating("without tokenizer", ["no-tokenizer"], "tokenizer.json"),
+    generating("truncated weights", ["cut-weights"], "model.safetensors"),
+    generating("truncated config", ["cut-config"], "config.json", "JSON"),
+    generating("wrong shape", ["wrong-shape"], "model.safetensors", "[4, 16]"),
+    generating("forged header length", ["forged-header"], "model.safetensors", "header"),
+    generating("forged offsets", ["forged-offsets"], "model.safetensors"),
+    evaluating("truncated weights, to evaluate", ["cut-weights/checkpoint"], "model.safetensors"),
+  ],
+  "--out and --resume": [
+    training("--out holds a run", ["--out", "run"], "--out run", "a run", "--resume run"),
+    training("--out is a file", ["--out", "text.txt"], "--out text.txt", "a file"),
+    training("--out below a file", ["--out", "text.txt/run"], "--out text.txt/run", "file"),
+    { name: "with other flags", args: ["train", "--resume", "half", "--steps", "9"], says: ["--resume", "--steps"] },
+    { name: "with --data", args: ["train", "--resume", "half", "--data", "text.txt"], says: ["--resume", "--data"] },
+    { name: "a finished run", args: ["train", "--resume", "run"], says: ["--resume run", "steps left", "all 6 done"] },
+    { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
+    { name: "no run", args: ["train", "--resume", "run/checkpoint"], says: ["run/checkpoint", "run.json"] },
+    { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume"] },
+    { name: "--stop-at behind", args: ["train", "--resume", "half", "--stop-at", "3"], says: ["--stop-at", "above the 3"] },
+  ],
+  values: [
+    training("nEmbd and nHead", ["--model.nEmbd", "10", "--model.nHead", "4"], "--model.nEmbd", "10 and 4", "8 or 12"),
+    training("0 steps", ["--steps", "0"], "--steps: must be above 0; got 0"),
+    training("half a step", ["--steps", "1.5"], "--steps: must be a whole number; got 1.5"),
+    training("learning rate no number", ["--learning-rate", "fast"], "--learning-rate", "number", '"fast"'),
+    training("learning rate NaN", ["--learning-rate", "NaN"], "--learning-rate", '"NaN"'),
+    training("learning rate infinite", ["--learning-rate", "1e999"], "--learning-rate", '"1e999"'),
+    training("learning rate empty", ["--learning-rate", ""], "--learning-rate", '""'),
+    training("hexadecimal", ["--steps", "0x10"], "--steps", '"0x10"'),
+    training("no boolean", ["--model.tieEmbeddings", "yes"], "--model.tieEmbeddings", "true or false", '"yes"'),
+    training("unknown kind", ["--train.optimizer.kind", "sgd"], "--train.optimizer.kind", "adam or adamw", '"sgd"'),
+    training("field of another kind", ["--train.schedule.kind", "constant", "--train.schedule.minLearningRate", "0"], "--train.schedule.minLearningRate"),
+    training("dropout 1", ["--model.dropout", "1"], "--model.dropout: must be below 1; got 1"),
+    training("short and long disagree", ["--train.steps", "7"], "--steps and --train.steps", "6 and 7"),
+    training("fraction", ["--val-fraction", "1"], "--val-fraction", "got 1"),
+    training("fraction and val-data", ["--val-fraction", "0.2", "--val-data", "text.txt"], "--val-data and --val-fraction"),
+    training("threads", ["--threads", "0"], "--threads", "1 to 256", "got 0"),
+    training("backend", ["--backend", "nativ"], "--backend", '"nativ"', "try native"),
+    training("preset", ["--preset", "bok"], "--preset", '"bok"', "try book"),
+    training("memory", ["--batch-size", "100000000000"], "memory"),
+    generating("temperature", ["run", "--temperature", "-1"], "--temperature: must be at least 0; got -1"),
+    generating("top-p", ["run", "--top-p", "0"], "--top-p: must be above 0; got 0"),
+    generating("no tokens", ["run", "--max-new-tokens", "0"], "--max-new-tokens: must be above 0; got 0"),
+    generating("top-k", ["run", "--top-k", "1.5"], "--top-k: must be a whole number; got 1.5"),
+    generating("empty stop", ["run", "--stop", ""], "--stop"),
+    generating("empty prompt", ["run", "--prompt", ""], "--prompt"),
+    generating("escape in --prompt", ["run", "--prompt", "a\\q"], "--prompt", "\\q"),
+    generating("escape in --stop", ["run", "--stop", "a\\"], "--stop", "backslash at the end"),
+    evaluating("split", ["run", "--split", "vla"], "--split", '"vla"', "try val"),
+  ],
+  "config file": [
+    training("missing", ["--config", "nowhere.json"], "--config nowhere.json", "no such file"),
+    training("not JSON", ["--config", "broken.json"], "--config broken.json", "JSON"),
+    training("unknown key", ["--config", "unknown-key.json"], "unknown-key.json: train.stepz", "try steps"),
+    training("unknown part", ["--config", "unknown-part.json"], "unknown-part.json", '"trian"', "try train"),
+    { name: "nonsense", args: ["train", "--config", "nonsense.json"], says: ["nonsense.json: train.learningRate", '"fast"'] },
+  ],
+  words: [
+    { name: "unknown command", args: ["trian"], says: ['"trian"', "try train"] },
+    { name: "unknown flag", args: ["train", "--stpes", "5"], says: ["--stpes", "try --steps"] },
+    { name: "unknown config flag", args: ["train", "--model.nLayers", "5"], says: ["--model.nLayers", "try --model.nLayer"] },
+    { name: "unknown flag of the program", args: ["--versoin"], says: ["--versoin", "try --version"] },
+    { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "value must follow"] },
+    { name: "a flag for a value", args: ["train", "--data", "--json"], says: ["--data", '"--json"'] },
+    { name: "a word too many", args: ["train", "text.txt"], says: ["train", '"text.txt"'] },
+    { name: "a word too many, generate", args: ["generate", "run", "text"], says: ["generate", '"text"'] },
+    { name: "no checkpoint", args: ["generate"], says: ["<checkpoint>"] },
+  ],
+};
+
+for (const [group, cases] of Object.entries(mistakes)) {
+  describe(group, () => {
+    test("is one line that says what is wrong, and changes nothing", async () => {
+      const before = contents();
+      const outcomes = await Promise.all(
+        cases.map(async ({ name, args, says }) => ({ name, says, ...(await cli(args, { cwd })) })),
+      );
+      for (const { name, says, status, stderr } of outcomes) {
+        expect({ name, status, lines: stderr.split("\n").length - 1, stderr }).toMatchObject({ status: 2, lines: 1 });
+        expect(stderr).toMatch(/^foretoken: /u);
+        for (const words of says) expect(stderr, name).toContain(words);
+      }
+      expect(contents()).toEqual(before);
+    }, 60_000);
+  });
+}
+
+test("--verbose adds the stack", async () => {
+  const { status, stderr } = await cli(["train", "--steps", "0", "--verbose"], { cwd });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/\n {4}at /u);
+});

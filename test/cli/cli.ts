@@ -1,0 +1,84 @@
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Running {
+  readonly cwd: string;
+  /** Called with what standard output holds so far, whenever there is more; may send a signal. */
+  readonly onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs the real program in `cwd`, its output in pipes. */
+export const cli = (args: readonly string[], { cwd, onOutput, env = {} }: Running): Promise<Outcome> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args], {
+      cwd,
+      env: { ...process.env, LC_ALL: "C.UTF-8", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      onOutput?.(stdout, (signal) => child.kill(signal));
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
+  });
+
+/** Runs a line of shell in which `foretoken` is the program. */
+export const shell = (line: string, cwd: string): Promise<Outcome> =>
+  new Promise((resolve, reject) => {
+    const foretoken = `foretoken() { "${process.execPath}" "${program}" "$@"; }`;
+    const child = spawn("bash", ["-c", `${foretoken}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
+  });
+
+/** 3,150 characters, 17 of them distinct. */
+export const text = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(64).slice(0, 3150);
+
+/** The smallest run that has all kinds of events. */
+export const tiny = [
+  ...["--data", "text.txt", "--backend", "reference", "--model.contextLength", "8", "--model.nLayer", "1"],
+  ...["--model.nHead", "2", "--model.nEmbd", "8", "--batch-size", "2", "--steps", "6", "--eval-interval", "2"],
+  ...["--checkpoint-interval", "3", "--train.sampleTokens", "5", "--train.warmupSteps", "2"],
+];
+
+/** A temporary folder with `text.txt` in it. */
+export const workplace = async (): Promise<{ readonly cwd: string; readonly remove: () => Promise<void> }> => {
+  const cwd = await mkdtemp(join(tmpdir(), "foretoken-cli-"));
+  await writeFile(join(cwd, "text.txt"), text);
+  return { cwd, remove: () => rm(cwd, { recursive: true, force: true }) };
+};
+
+/** Every path below `folder`, sorted. */
+export const tree = (folder: string): string[] => readdirSync(folder, { recursive: true }).map(String).sort();
+
+/** Standard output as the objects of its lines; throws where a line is no JSON. */
+export const jsonLines = (stdout: string): Record<string, unknown>[] =>
+  stdout
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
