@@ -1,0 +1,53 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const pages = ["README.md", "docs/architecture.md", "docs/adding-an-op.md"];
+const readPage = (page: string): Promise<string> => readFile(join(root, page), "utf8");
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "foretoken-readme-"));
+  await mkdir(join(folder, "node_modules"));
+  await symlink(root, join(folder, "node_modules/foretoken"), "junction");
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test("the library in ten lines runs as the README has it, with a smaller model", async () => {
+  const block = /```ts\n([\s\S]*?)```/.exec(await readPage("README.md"))?.[1] ?? "";
+  const asPrinted = "{ train: { steps: 500 } }";
+  expect(block).toContain(asPrinted);
+  const smaller =
+    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 }, train: { steps: 2, batchSize: 2, sampleTokens: 0 } }";
+  await writeFile(join(folder, "example.mjs"), block.replace(asPrinted, smaller));
+  await writeFile(join(folder, "notes.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^step 2: \d+\.\d+ nats per token\n/);
+  expect(stdout).toContain("bitsPerByte");
+  expect(stdout).toMatch(/\[ 4, \d+ \]\n$/);
+  const { v } = JSON.parse((await readFile(join(folder, "runs/notes/metrics.jsonl"), "utf8")).split("\n")[0] as string);
+  expect(v).toBe(1);
+});
+
+describe.each(pages)("%s", (page) => {
+  test("links to files that are there", async () => {
+    const prose = (await readPage(page)).replace(/^```[\s\S]*?^```/gm, "");
+    const links = [...prose.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link as string);
+    expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+  });
+
+  test("names files that are there", async () => {
+    const named = [
+      ...(await readPage(page)).matchAll(/`((?:src|native|scripts|test|docs|bench)\/[\w./-]*\w\/?|\.ci\/run)`/g),
+    ].map(([, name]) => name as string);
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((name) => !existsSync(join(root, name)))).toEqual([]);
+  });
+});
