@@ -49,9 +49,17 @@ const dataSchema = z.strictObject({
 });
 export type RunData = z.infer<typeof dataSchema>;
 
-const descriptionSchema = z.strictObject({ formatVersion: z.int().positive(), config: runConfigSchema, data: dataSchema });
+const descriptionSchema = z.strictObject({
+  formatVersion: z.int().positive(),
+  config: runConfigSchema,
+  data: dataSchema,
+});
 
-const stateSchema = z.strictObject({ formatVersion: z.int().positive(), config: runConfigSchema, progress: progressSchema });
+const stateSchema = z.strictObject({
+  formatVersion: z.int().positive(),
+  config: runConfigSchema,
+  progress: progressSchema,
+});
 
 const isFolder = async (path: string): Promise<boolean> =>
   stat(path).then(
@@ -62,7 +70,8 @@ const isFolder = async (path: string): Promise<boolean> =>
 /** Fails unless a folder can be made below the first folder on the way up from `path` that is there. */
 const checkWritable = async (path: string): Promise<void> => {
   let parent = dirname(resolve(path));
-  while (parent !== dirname(parent) && (await stat(parent).catch(() => undefined)) === undefined) parent = dirname(parent);
+  while (parent !== dirname(parent) && (await stat(parent).catch(() => undefined)) === undefined)
+    parent = dirname(parent);
   const writable = await access(parent, constants.W_OK).then(
     () => true,
     () => false,
@@ -284,7 +293,10 @@ export const readRun = async (path: string, { config }: RunDescription): Promise
     tokenizer,
     async open() {
       await recoverCheckpoint(directory);
-      await filterJsonLines(join(path, folderNames.metrics), belongsBefore(state.progress.step, config.train.checkpointInterval));
+      await filterJsonLines(
+        join(path, folderNames.metrics),
+        belongsBefore(state.progress.step, config.train.checkpointInterval),
+      );
       return openFolder(path, { config, tokenizer }, false);
     },
   };

@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, text, tiny, tree, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
 let remove: () => Promise<void>;
@@ -35,7 +38,10 @@ beforeAll(async () => {
   ({ cwd, remove } = await workplace());
   writeFileSync(inside("empty.txt"), "");
   writeFileSync(inside("binary.txt"), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 3, 0, 0]));
-  writeFileSync(inside("latin1.txt"), Buffer.concat([Buffer.from("good\nbad "), Buffer.from([0xe9, 0x20]), Buffer.from("x")]));
+  writeFileSync(
+    inside("latin1.txt"),
+    Buffer.concat([Buffer.from("good\nbad "), Buffer.from([0xe9, 0x20]), Buffer.from("x")]),
+  );
   writeFileSync(inside("short.txt"), "abcabcabc");
   writeFileSync(inside("other.txt"), `${text.slice(0, 100)}\nThe q.\n`.repeat(3));
   writeFileSync(inside("broken.json"), '{ "train": { "steps": 5 ');
@@ -53,7 +59,9 @@ beforeAll(async () => {
   damaged("no-tokenizer", (at) => rmSync(join(at, "tokenizer.json")));
   damaged("cut-weights", (at) => truncateSync(join(at, "model.safetensors"), 900));
   damaged("cut-config", (at) => truncateSync(join(at, "config.json"), 40));
-  damaged("wrong-shape", (at) => editHeader(join(at, "model.safetensors"), (h) => h.replace('"shape":[8,8]', '"shape":[4,16]')));
+  damaged("wrong-shape", (at) =>
+    editHeader(join(at, "model.safetensors"), (h) => h.replace('"shape":[8,8]', '"shape":[4,16]')),
+  );
   damaged("forged-header", (at) => {
     const size = Buffer.alloc(8);
     size.writeBigUInt64LE(2n ** 40n);
@@ -61,7 +69,9 @@ beforeAll(async () => {
     writeFileSync(path, Buffer.concat([size, readFileSync(path).subarray(8)]));
   });
   damaged("forged-offsets", (at) =>
-    editHeader(join(at, "model.safetensors"), (h) => h.replace(/"data_offsets":\[\d+,\d+\]/u, '"data_offsets":[0,99999999]')),
+    editHeader(join(at, "model.safetensors"), (h) =>
+      h.replace(/"data_offsets":\[\d+,\d+\]/u, '"data_offsets":[0,99999999]'),
+    ),
   );
 });
 
@@ -71,7 +81,9 @@ afterAll(() => remove());
 const contents = (): string[] =>
   tree(cwd).map((path) => {
     try {
-      return `${path} ${createHash("sha256").update(readFileSync(inside(path))).digest("hex")}`;
+      return `${path} ${createHash("sha256")
+        .update(readFileSync(inside(path)))
+        .digest("hex")}`;
     } catch {
       return path;
     }
@@ -134,7 +146,11 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
     { name: "no run", args: ["train", "--resume", "run/checkpoint"], says: ["run/checkpoint", "run.json"] },
     { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume"] },
-    { name: "--stop-at behind", args: ["train", "--resume", "half", "--stop-at", "3"], says: ["--stop-at", "above the 3"] },
+    {
+      name: "--stop-at behind",
+      args: ["train", "--resume", "half", "--stop-at", "3"],
+      says: ["--stop-at", "above the 3"],
+    },
   ],
   values: [
     training("nEmbd and nHead", ["--model.nEmbd", "10", "--model.nHead", "4"], "--model.nEmbd", "10 and 4", "8 or 12"),
@@ -147,11 +163,19 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("hexadecimal", ["--steps", "0x10"], "--steps", '"0x10"'),
     training("no boolean", ["--model.tieEmbeddings", "yes"], "--model.tieEmbeddings", "true or false", '"yes"'),
     training("unknown kind", ["--train.optimizer.kind", "sgd"], "--train.optimizer.kind", "adam or adamw", '"sgd"'),
-    training("field of another kind", ["--train.schedule.kind", "constant", "--train.schedule.minLearningRate", "0"], "--train.schedule.minLearningRate"),
+    training(
+      "field of another kind",
+      ["--train.schedule.kind", "constant", "--train.schedule.minLearningRate", "0"],
+      "--train.schedule.minLearningRate",
+    ),
     training("dropout 1", ["--model.dropout", "1"], "--model.dropout: must be below 1; got 1"),
     training("short and long disagree", ["--train.steps", "7"], "--steps and --train.steps", "6 and 7"),
     training("fraction", ["--val-fraction", "1"], "--val-fraction", "got 1"),
-    training("fraction and val-data", ["--val-fraction", "0.2", "--val-data", "text.txt"], "--val-data and --val-fraction"),
+    training(
+      "fraction and val-data",
+      ["--val-fraction", "0.2", "--val-data", "text.txt"],
+      "--val-data and --val-fraction",
+    ),
     training("threads", ["--threads", "0"], "--threads", "1 to 256", "got 0"),
     training("backend", ["--backend", "nativ"], "--backend", '"nativ"', "try native"),
     training("preset", ["--preset", "bok"], "--preset", '"bok"', "try book"),
@@ -171,12 +195,20 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("not JSON", ["--config", "broken.json"], "--config broken.json", "JSON"),
     training("unknown key", ["--config", "unknown-key.json"], "unknown-key.json: train.stepz", "try steps"),
     training("unknown part", ["--config", "unknown-part.json"], "unknown-part.json", '"trian"', "try train"),
-    { name: "nonsense", args: ["train", "--config", "nonsense.json"], says: ["nonsense.json: train.learningRate", '"fast"'] },
+    {
+      name: "nonsense",
+      args: ["train", "--config", "nonsense.json"],
+      says: ["nonsense.json: train.learningRate", '"fast"'],
+    },
   ],
   words: [
     { name: "unknown command", args: ["trian"], says: ['"trian"', "try train"] },
     { name: "unknown flag", args: ["train", "--stpes", "5"], says: ["--stpes", "try --steps"] },
-    { name: "unknown config flag", args: ["train", "--model.nLayers", "5"], says: ["--model.nLayers", "try --model.nLayer"] },
+    {
+      name: "unknown config flag",
+      args: ["train", "--model.nLayers", "5"],
+      says: ["--model.nLayers", "try --model.nLayer"],
+    },
     { name: "unknown flag of the program", args: ["--versoin"], says: ["--versoin", "try --version"] },
     { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "value must follow"] },
     { name: "a flag for a value", args: ["train", "--data", "--json"], says: ["--data", '"--json"'] },
@@ -199,7 +231,7 @@ for (const [group, cases] of Object.entries(mistakes)) {
         for (const words of says) expect(stderr, name).toContain(words);
       }
       expect(contents()).toEqual(before);
-    }, 60_000);
+    });
   });
 }
 
