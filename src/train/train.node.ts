@@ -1,11 +1,11 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { checkTokenCounts } from "../data/batches.ts";
-import { type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
+import { type CorpusName, corpusNames, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "./config.ts";
@@ -91,6 +91,10 @@ const defaultFolder = (preset: string): string => {
   return join("runs", `${time}-${preset}`);
 };
 
+/** Whether `data` names a text that foretoken knows; else it is a path, which a resumed run needs absolute. */
+const isCorpusName = (data: string | undefined): data is undefined | CorpusName | "default" =>
+  data === undefined || data === "default" || corpusNames.some((name) => name === data);
+
 interface Prepared {
   readonly config: RunConfig;
   readonly corpus: LoadedCorpus;
@@ -145,8 +149,8 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   const prepared = prepare(config, corpus, trainCharTokenizer(corpus.train, corpus.val));
   const { tokenizer } = prepared;
   const data: RunData = {
-    data: corpus.name === options.data || options.data === undefined ? corpus.name : corpus.source,
-    valData: valData ?? null,
+    data: isCorpusName(options.data) ? corpus.name : resolve(options.data),
+    valData: valData === undefined ? null : resolve(valData),
     valFraction: valFraction ?? 0.1,
     name: corpus.name,
     sha256: corpus.sha256,
@@ -199,6 +203,15 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       must: "the run must have steps left",
       got: `all ${config.train.steps} done`,
       hint: "a new run with more --steps",
+    });
+  }
+  const { patience } = config.train;
+  if (patience > 0 && snapshot.progress.evalsSinceBest >= patience) {
+    throw new ConfigError({
+      where: `--resume ${options.resume}`,
+      must: "the run must not have ended of itself",
+      got: `${patience} evaluations without a better loss (patience)`,
+      hint: "a new run with more --patience",
     });
   }
   checkStopAt(options.stopAt, step);

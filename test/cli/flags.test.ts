@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { commandLine, withoutFlags } from "#foretoken/cli/display/shell.js";
+import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags.js";
+import { ConfigError } from "#foretoken/core/errors.js";
+import { shell } from "./cli.ts";
+
+describe("numbers", () => {
+  test("every finite number is read back as it is written", () => {
+    fc.assert(
+      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
+        expect(parseNumber("--x")(String(value)) - value).toBe(0);
+      }),
+    );
+  });
+
+  test.each([
+    "",
+    " ",
+    "abc",
+    "1e999",
+    "-1e999",
+    "0x10",
+    "1_000",
+    "1,5",
+    "NaN",
+    "Infinity",
+    "1e",
+    ".",
+    "--1",
+    "1 2",
+    "１",
+  ])("%j is none", (text) => {
+    expect(() => parseNumber("--x")(text)).toThrow(ConfigError);
+    expect(() => parseNumber("--x")(text)).toThrow(`--x: must be a finite number; got ${JSON.stringify(text)}`);
+  });
+
+  test("ranges are kept", () => {
+    expect(parseInteger("--threads", 1, 256)("256")).toBe(256);
+    for (const text of ["0", "257", "1.5"]) expect(() => parseInteger("--threads", 1, 256)(text)).toThrow(/1 to 256/u);
+    expect(parseFraction("--val-fraction")("0.25")).toBe(0.25);
+    for (const text of ["0", "1", "-0.1"]) expect(() => parseFraction("--val-fraction")(text)).toThrow(/above 0/u);
+  });
+});
+
+describe("escapes", () => {
+  test("\\n, \\t and \\\\ are interpreted, once", () => {
+    expect(parseText("--prompt")("a\\nb\\tc\\\\nd")).toBe("a\nb\tc\\nd");
+  });
+
+  test("whatever is escaped is read as it was", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), (text) => {
+        expect(parseText("--prompt")(escapeText(text))).toBe(text);
+      }),
+    );
+  });
+
+  test.each(["\\q", "\\", "a\\\\\\", "\\N", "\\\n"])("%j is refused", (text) => {
+    expect(() => parseText("--stop")(text)).toThrow(/^--stop: a backslash must be followed/u);
+  });
+});
+
+test("a suggested command means the same in a shell", async () => {
+  const words = [
+    "ROMEO:",
+    "it's",
+    "a b",
+    "$HOME",
+    "`x`",
+    'say "hi"',
+    "\\n",
+    "!",
+    "*",
+    "é",
+    "",
+    "--model.nLayer",
+    "a;b",
+  ];
+  const { stdout } = await shell(`npx() { shift; printf '%s|' "$@"; }; ${commandLine(words)}`, "/");
+  expect(stdout).toBe(words.map((word) => `${word}|`).join(""));
+});
+
+test("flags are taken out with their values, in either spelling", () => {
+  const args = ["--data", "x", "--steps", "5", "--out=runs/a", "--seed", "--steps=7", "2"];
+  expect(withoutFlags(args, ["--steps", "--out"])).toEqual(["--data", "x", "--seed", "2"]);
+});

@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { cli, jsonLines, tiny, tree, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+const steps = ["--steps", "250", "--eval-interval", "100", "--train.sampleTokens", "0", "--model.dropout", "0.1"];
+
+let cwd: string;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+});
+
+afterAll(() => remove());
+
+/** Trains into `out` and sends `signal` when `step` steps have been told of. */
+const interrupted = (out: string, signal: NodeJS.Signals, step: number, more: readonly string[] = []) => {
+  let sent = false;
+  return cli(["train", ...tiny, ...steps, "--out", out, "--json", ...more], {
+    cwd,
+    onOutput: (stdout, kill) => {
+      if (sent || !stdout.includes(`"type":"step","step":${step},`)) return;
+      sent = true;
+      kill(signal);
+    },
+  });
+};
+
+const read = (...path: string[]): Buffer => readFileSync(join(cwd, ...path));
+
+test("Ctrl-C saves and says how to go on, and going on ends where an uninterrupted run does, to the bit", async () => {
+  const [whole, first] = await Promise.all([
+    cli(["train", ...tiny, ...steps, "--out", "whole"], { cwd }),
+    interrupted("parts", "SIGINT", 20),
+  ]);
+  expect(whole.status).toBe(0);
+  expect(first.status).toBe(130);
+  expect(first.stderr).toContain("saving");
+  expect(first.stderr).toContain("npx foretoken train --resume parts");
+  expect(jsonLines(first.stdout).at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+
+  const rest = await cli(["train", "--resume", "parts", "--backend", "reference", "--json"], { cwd });
+  expect(rest.status).toBe(0);
+  expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "finished", step: 250 });
+  for (const file of ["model.safetensors", "optimizer.safetensors", "trainer_state.json"]) {
+    expect(read("parts", "checkpoint", file).equals(read("whole", "checkpoint", file)), file).toBe(true);
+  }
+  expect(tree(join(cwd, "parts"))).toEqual(tree(join(cwd, "whole")));
+});
+
+test("SIGTERM saves as well, and a run stopped with --stop-at has status 0", async () => {
+  const [terminated, stopped] = await Promise.all([
+    interrupted("terminated", "SIGTERM", 5),
+    cli(["train", ...tiny, ...steps, "--out", "stopped", "--stop-at", "7"], { cwd }),
+  ]);
+  expect(terminated.status).toBe(130);
+  expect(tree(join(cwd, "terminated", "checkpoint"))).toContain("trainer_state.json");
+  expect(stopped.status).toBe(0);
+  expect(stopped.stdout).toContain("Interrupted at step 7 of 250");
+  expect(stopped.stdout).toContain("npx foretoken train --resume stopped");
+});
+
+test("Ctrl-C ends generate's text with a line end", async () => {
+  await cli(["train", ...tiny, "--out", "writer"], { cwd });
+  let sent = false;
+  const args = ["generate", "writer", "--prompt", "The", "--max-new-tokens", "1000000", "--backend", "reference"];
+  const { status, stdout, stderr } = await cli(args, {
+    cwd,
+    onOutput: (shown, kill) => {
+      if (sent || shown.length < 10) return;
+      sent = true;
+      kill("SIGINT");
+    },
+  });
+  expect({ status, stderr }).toEqual({ status: 130, stderr: "" });
+  expect(stdout.endsWith("\n")).toBe(true);
+});

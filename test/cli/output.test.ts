@@ -1,0 +1,178 @@
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { cli, jsonLines, type Outcome, shell, tiny, tree, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+let json: Outcome;
+let plain: Outcome;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  [json, plain] = await Promise.all([
+    cli(["train", ...tiny, "--out", "json", "--json"], { cwd }),
+    cli(["train", ...tiny, "--out", "plain"], { cwd, env: { FORCE_COLOR: "1", CI: "true" } }),
+  ]);
+});
+
+afterAll(() => remove());
+
+test("train --json writes nothing but the run's events, in order", () => {
+  expect(json).toMatchObject({ status: 0, stderr: "" });
+  const events = jsonLines(json.stdout);
+  expect(events.map(({ type, step }) => `${String(type)} ${String(step)}`)).toEqual([
+    ...["start 0", "step 1", "step 2", "eval 2", "sample 2", "step 3", "checkpoint 3", "step 4", "eval 4", "sample 4"],
+    ...["step 5", "step 6", "eval 6", "sample 6", "checkpoint 6", "done 6"],
+  ]);
+  expect(events.every(({ v }) => v === 1)).toBe(true);
+  expect(events.find(({ type }) => type === "checkpoint")).toMatchObject({ path: join("json", "checkpoint") });
+});
+
+test("the folder keeps the same events", () => {
+  expect(readFileSync(join(cwd, "json", "metrics.jsonl"), "utf8")).toBe(json.stdout);
+});
+
+test("in a pipe train writes plain lines, without escape codes whatever the environment asks for", () => {
+  expect(plain).toMatchObject({ status: 0, stderr: "" });
+  expect(plain.stdout).not.toContain("\u001b");
+  for (const words of [
+    "untrained ≈ ln 17 = 2.83",
+    "step 6/6",
+    "bits/byte",
+    "checkpoint plain/checkpoint",
+    "perplexity",
+  ]) {
+    expect(plain.stdout).toContain(words);
+  }
+});
+
+test("the next commands can be copied", async () => {
+  const commands = plain.stdout.split("\n").filter((line) => line.startsWith("  npx foretoken "));
+  expect(commands).toHaveLength(3);
+  const generated = await shell(String(commands[0]).replace("npx foretoken", "foretoken"), cwd);
+  expect(generated).toMatchObject({ status: 0, stderr: "" });
+  expect(generated.stdout).toMatch(/^The/u);
+  const longer = await shell(`${String(commands[2]).replace("npx foretoken", "foretoken").split("#")[0]} --json`, cwd);
+  expect(jsonLines(longer.stdout).at(-1)).toMatchObject({ type: "done", step: 18 });
+});
+
+test("generate writes the prompt and the text of the token events", async () => {
+  const args = ["generate", "json", "--prompt", "The cat\\n", "--max-new-tokens", "30", "--backend", "reference"];
+  const [shown, told] = await Promise.all([cli(args, { cwd }), cli([...args, "--json"], { cwd })]);
+  const events = jsonLines(told.stdout);
+  const done = events.at(-1);
+  expect(done).toMatchObject({ type: "done", finishReason: "length", newTokens: 30, promptTokens: 8 });
+  expect(
+    events
+      .filter(({ type }) => type === "token")
+      .map(({ text }) => text)
+      .join(""),
+  ).toBe(done?.text);
+  expect(shown).toMatchObject({ status: 0, stderr: "", stdout: `The cat\n${String(done?.text)}\n` });
+});
+
+test("generate ends before a stop string, with its escapes interpreted, and is the same without a cache", async () => {
+  const args = [
+    "generate",
+    "json/checkpoint",
+    "--prompt",
+    "The",
+    "--max-new-tokens",
+    "200",
+    "--json",
+    "--temperature",
+    "2",
+  ];
+  const [all, uncached] = await Promise.all([cli(args, { cwd }), cli([...args, "--no-cache"], { cwd })]);
+  expect(uncached.stdout).toBe(all.stdout);
+  const text = String(jsonLines(all.stdout).at(-1)?.text);
+  const at = text.indexOf("\n");
+  expect(at).toBeGreaterThan(0);
+  const stopped = await cli([...args, "--stop", "zzz", "--stop", "\\n"], { cwd });
+  expect(jsonLines(stopped.stdout).at(-1)).toMatchObject({ finishReason: "stop", text: text.slice(0, at) });
+});
+
+test("evaluate gives its five figures, on the run's own text unless told otherwise", async () => {
+  const [own, named, all, lines] = await Promise.all([
+    cli(["evaluate", "json", "--json"], { cwd }),
+    cli(["evaluate", "json/checkpoint", "--data", "text.txt", "--json"], { cwd }),
+    cli(["evaluate", "json", "--split", "all", "--json"], { cwd }),
+    cli(["evaluate", "json"], { cwd }),
+  ]);
+  const figures = jsonLines(own.stdout);
+  expect(figures).toHaveLength(1);
+  expect(Object.keys(figures[0] ?? {})).toEqual([
+    "natsPerToken",
+    "natsPerCharacter",
+    "bitsPerByte",
+    "perplexity",
+    "tokens",
+  ]);
+  expect(named.stdout).toBe(own.stdout);
+  expect(figures[0]).toMatchObject({ tokens: 307 });
+  expect(jsonLines(all.stdout)[0]).toMatchObject({ tokens: 3071 });
+  expect(lines.stdout).toMatch(/bits per byte +\d\.\d{4}\n/u);
+});
+
+test("info names the machine, every backend, and what auto takes", async () => {
+  const [told, shown] = await Promise.all([cli(["info", "--json"], { cwd }), cli(["info"], { cwd })]);
+  const [info] = jsonLines(told.stdout);
+  expect(info).toMatchObject({ machine: { node: process.version }, auto: { why: expect.stringMatching(/./u) } });
+  for (const word of ["native", "wasm", "reference", "auto", "cpu", "memory"]) expect(shown.stdout).toContain(word);
+});
+
+test("a backend that is missing is named with the reason", async () => {
+  const env = { FORETOKEN_NO_NATIVE: "1" };
+  const { stdout } = await cli(["info"], { cwd, env });
+  expect(stdout).toMatch(/native +missing: .*FORETOKEN_NO_NATIVE/u);
+  const { status, stderr } = await cli(["generate", "json", "--backend", "native"], { cwd, env });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/^foretoken: native backend: [^\n]*\n$/u);
+});
+
+test("a reader that goes away ends it quietly, and what was trained is saved", async () => {
+  const args = `train ${tiny.join(" ")} --steps 2000000 --train.warmupSteps 0 --eval-interval 1000000 --out piped`;
+  for (const flags of ["", "--json"]) {
+    const { stdout, stderr } = await shell(
+      `foretoken ${args}${flags} ${flags} | head -n 1; echo "\${PIPESTATUS[0]}"`,
+      cwd,
+    );
+    expect(stderr).toBe("");
+    expect(stdout.split("\n").slice(1)).toEqual(["0", ""]);
+    expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");
+  }
+  const generated = await shell("foretoken generate json --max-new-tokens 100000 | head -c 3", cwd);
+  expect(generated).toMatchObject({ stderr: "", status: 0 });
+});
+
+test("--help and --version answer on every level, with examples", async () => {
+  const helps = await Promise.all([
+    ...[["--help"], ["help"], [], ["help", "train"], ["train", "--help"]].map((args) => cli(args, { cwd })),
+    ...["generate", "evaluate", "info"].map((verb) => cli([verb, "--help"], { cwd })),
+  ]);
+  for (const help of helps) {
+    expect(help).toMatchObject({ status: 0, stderr: "" });
+    expect(help.stdout).toContain("Examples:");
+  }
+  expect(helps[3]?.stdout).toBe(helps[4]?.stdout);
+  for (const flag of ["--model.nLayer", "--model.dropout", "--train.warmupSteps", "--learning-rate", "--stop-at"]) {
+    expect(helps[4]?.stdout).toContain(flag);
+  }
+  expect((await cli(["--version"], { cwd })).stdout).toMatch(/^\d+\.\d+\.\d+\n$/u);
+});
+
+test("a config file is changed by flags, and changes the preset", async () => {
+  const file = { preset: "book", train: { steps: 7, optimizer: { kind: "adamw" } }, model: { nLayer: 3 } };
+  await writeFile(join(cwd, "config.json"), JSON.stringify(file));
+  const args = ["train", ...tiny, "--config", "config.json", "--train.seed", "9", "--json", "--out", "configured"];
+  const [start] = jsonLines((await cli(args, { cwd })).stdout);
+  expect(start?.config).toMatchObject({
+    model: { nLayer: 1, dropout: 0.1 },
+    train: { steps: 6, seed: 9, optimizer: { kind: "adamw", weightDecay: 0.01 } },
+  });
+});
