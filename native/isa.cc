@@ -39,7 +39,7 @@ constexpr Kernel kKernels[] = {
     {"attentionForward", attentionForward, 5, 14, 2},
     {"attentionBackward", attentionBackward, 9, 14, 2},
     {"crossEntropyForward", crossEntropyForward, 4, 2, 0},
-    {"crossEntropyBackward", crossEntropyBackward, 5, 2, 1},
+    {"crossEntropyBackward", crossEntropyBackward, 5, 2, 0},
     {"adamStep", adamStep, 4, 1, 8},
 };
 }  // namespace

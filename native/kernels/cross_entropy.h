@@ -1,5 +1,5 @@
 // Cross-entropy of a softmax, per row, in nats, as torch.nn.functional.cross_entropy with reduction="none" and
-// negative targets ignored. loss = ln Σ exp(z) − z[target]; dz = dLoss·scale·(softmax(z) − onehot(target)).
+// negative targets ignored. loss = ln Σ exp(z) − z[target]; dz = dLoss·(softmax(z) − onehot(target)).
 #pragma once
 
 #include "../call.h"
@@ -68,7 +68,7 @@ void crossEntropyBackward(const Call& call, Pool& pool) {
   const float* logSumExps = call.buffer(2);
   float* dLogits = call.buffer(4);
   const int64_t rows = call.ints[0], vocabSize = call.ints[1];
-  const float gradient = *call.buffer(3) * static_cast<float>(call.floats[0]);
+  const float gradient = *call.buffer(3);
   parallelRanges(pool, rows, rowGrain(vocabSize), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* row = logits + r * vocabSize;

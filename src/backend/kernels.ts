@@ -304,11 +304,11 @@ export const kernels = {
     lengths: ({ rows, vocabSize }) => ({ logits: rows * vocabSize, targets: rows, losses: rows, logSumExp: rows }),
   }),
 
-  /** dLogits = dLoss · scale · (softmax(logits) − onehot(target)); 0 in ignored rows. dLoss is [1]. */
+  /** dLogits = dLoss · (softmax(logits) − onehot(target)); 0 in ignored rows. dLoss is [1]. */
   crossEntropyBackward: kernel({
     buffers: { logits: input, targets: indices, logSumExp: input, dLoss: input, dLogits: output },
     ints: ["rows", "vocabSize"],
-    floats: ["scale"],
+    floats: [],
     lengths: ({ rows, vocabSize }) => ({
       logits: rows * vocabSize,
       targets: rows,

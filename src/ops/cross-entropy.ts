@@ -30,7 +30,7 @@ export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor):
   }
   tape.record(loss, [logits], [logSumExp], (dLoss) => {
     const dLogits = memory.allocate(logits.shape);
-    backend.run("crossEntropyBackward", { logits, targets, logSumExp, dLoss, dLogits, rows, vocabSize, scale: 1 });
+    backend.run("crossEntropyBackward", { logits, targets, logSumExp, dLoss, dLogits, rows, vocabSize });
     tape.accumulate(logits, dLogits);
   });
   return loss;

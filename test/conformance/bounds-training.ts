@@ -151,7 +151,7 @@ export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" |
     };
   },
 
-  crossEntropyBackward: ({ logits, targets, logSumExp, dLoss, vocabSize, scale }) => ({
+  crossEntropyBackward: ({ logits, targets, logSumExp, dLoss, vocabSize }) => ({
     dLogits: (i) => {
       const r = Math.floor(i / vocabSize);
       const target = targets[r] as number;
@@ -160,7 +160,7 @@ export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" |
       const probability = Math.exp(shift);
       const shiftError = probability === 0 ? 0 : probability * Math.abs(shift);
       const onehot = i % vocabSize === target ? 1 : 0;
-      return eps * Math.abs(at(dLoss, 0) * scale) * (shiftError + 6 * probability + onehot);
+      return eps * Math.abs(at(dLoss, 0)) * (shiftError + 6 * probability + onehot);
     },
   }),
 

@@ -131,6 +131,7 @@ describe("the end of a run", () => {
     expect(evals.slice(-3).map(({ best }) => best)).toEqual([false, false, false]);
     expect(evals.at(-4)).toMatchObject({ best: true, step: done?.bestStep, valLoss: done?.bestValLoss });
     expect(ofType(events, "checkpoint").at(-1)?.step).toBe(done?.step);
+    await expect(collect(train({ resume: out }))).rejects.toThrow(/must not have ended of itself; got 3 evaluations/);
   });
 
   it("counts patience across an interruption", async () => {

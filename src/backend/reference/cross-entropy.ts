@@ -26,8 +26,8 @@ export const crossEntropy: HostKernels<"crossEntropyForward" | "crossEntropyBack
     }
   },
 
-  crossEntropyBackward({ logits, targets, logSumExp, dLoss, dLogits, rows, vocabSize, scale }) {
-    const factor = (dLoss[0] as number) * scale;
+  crossEntropyBackward({ logits, targets, logSumExp, dLoss, dLogits, rows, vocabSize }) {
+    const factor = dLoss[0] as number;
     for (let r = 0; r < rows; r++) {
       const row = r * vocabSize;
       const target = checkedTarget(targets, r, vocabSize);

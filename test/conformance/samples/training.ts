@@ -66,7 +66,7 @@ export const crossEntropy: Samples<"crossEntropyForward" | "crossEntropyBackward
     referenceLoss.crossEntropyForward({ logits, targets, losses: unused, logSumExp, ...numbers });
     return {
       name,
-      numbers: { ...numbers, scale: 1 / Math.max(1, numbers.rows) },
+      numbers,
       buffers: { logits, targets, logSumExp: rounded(logSumExp), dLoss: rounded([0.7]), dLogits: blank },
     };
   }),
