@@ -100,6 +100,12 @@ describe("the loss curve", () => {
     for (const line of lines) expect(columns(line)).toBeLessThanOrEqual(80);
   });
 
+  test("is not flattened by one lucky step", () => {
+    const points = falling(5000).map((point) => (point.step === 4000 ? { ...point, loss: 0.001 } : point));
+    const lines = lossCurve({ train: points, validation: [], steps: 5000 }, { width: 60, height: 8 }, style(true));
+    expect(Number.parseFloat(lines[7] ?? "")).toBeGreaterThan(1.4);
+  });
+
   test("shows a young run larger than the plan would", () => {
     expect([1, 60, 63, 64, 130, 500, 501, 1000].map((step) => shownSteps(step, 1000))).toEqual([
       ...[63, 63, 63, 125, 250, 500, 1000, 1000],

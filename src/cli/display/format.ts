@@ -2,6 +2,10 @@
 
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
 
+/** As "1 layer", "4 layers". */
+export const formatPlural = (count: number, noun: string): string =>
+  `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+
 /** Nats, bits: four digits. */
 export const formatLoss = (loss: number): string => loss.toFixed(loss < 10 ? 3 : 2);
 

@@ -116,7 +116,12 @@ export const lossCurve = (
 ): string[] => {
   const learned = train.filter(isDrawable);
   const measured = validation.filter(isDrawable);
-  const heights = [...learned, ...measured].map(({ loss }) => height(loss));
+  const cell = symbols.unicode ? braille : ascii;
+  const columnIn = (dots: number) => (step: number) =>
+    Math.min(dots - 1, Math.max(0, Math.round((step / Math.max(1, steps)) * (dots - 1))));
+  // The axis spans what is drawn, which is means: one lucky batch must not flatten the curve.
+  const drawn = meanByColumn(learned, columnIn(Math.max(1, width * cell.across)));
+  const heights = [...drawn.map(([, loss]) => height(loss)), ...measured.map(({ loss }) => height(loss))];
   if (heights.length === 0 || rows < 2) return [];
   let low = heights.reduce((a, b) => Math.min(a, b));
   let high = heights.reduce((a, b) => Math.max(a, b));
@@ -124,18 +129,16 @@ export const lossCurve = (
     low -= 0.05;
     high += 0.05;
   }
-  const cell = symbols.unicode ? braille : ascii;
   const lossAt = (row: number): number => Math.exp(high - ((high - low) * row) / (rows - 1));
   const labelled = new Set([0, Math.round((rows - 1) / 2), rows - 1]);
   const labelWidth = Math.max(...[...labelled].map((row) => axisLabel(lossAt(row)).length));
   const plotWidth = width - labelWidth - 2;
   if (plotWidth < 10) return [];
 
-  const lastX = plotWidth * cell.across - 1;
   const lastY = rows * cell.down - 1;
-  const clamp = (value: number, last: number): number => Math.min(last, Math.max(0, Math.round(value)));
-  const x = (step: number): number => clamp((step / Math.max(1, steps)) * lastX, lastX);
-  const y = (loss: number): number => clamp(((high - height(loss)) / (high - low)) * lastY, lastY);
+  const x = columnIn(plotWidth * cell.across);
+  const y = (loss: number): number =>
+    Math.min(lastY, Math.max(0, Math.round(((high - height(loss)) / (high - low)) * lastY)));
 
   const canvas = createCanvas(plotWidth, rows, cell);
   canvas.line(meanByColumn(learned, x).map(([column, loss]) => [column, y(loss)] as const));
@@ -150,9 +153,9 @@ export const lossCurve = (
     const label = (labelled.has(row) ? axisLabel(lossAt(row)) : "").padStart(labelWidth);
     let plot = "";
     for (let column = 0; column < plotWidth; column++) {
-      const drawn = canvas.character(column, row);
+      const dots = canvas.character(column, row);
       if (marks.has(`${column},${row}`)) plot += colors.yellow(symbols.mark);
-      else plot += drawn === undefined ? " " : colors.cyan(drawn);
+      else plot += dots === undefined ? " " : colors.cyan(dots);
     }
     return `${colors.dim(`${label} ${labelled.has(row) ? axis.tick : axis.side}`)}${plot.trimEnd()}`;
   });

@@ -1,7 +1,7 @@
 import type { DoneEvent, EvalEvent, SampleEvent, StartEvent } from "../../train/events.ts";
 import { escapeText } from "../flags.ts";
 import { printable, type Style } from "../terminal.ts";
-import { flow, formatCount, formatDuration, formatLoss, wrapText } from "./format.ts";
+import { flow, formatCount, formatDuration, formatLoss, formatPlural, wrapText } from "./format.ts";
 import { commandLine, withoutFlags } from "./shell.ts";
 
 /** What the command line knows of a run besides its events. */
@@ -43,9 +43,9 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       "model",
       [
         `${formatCount(event.parameters)} parameters`,
-        `${model.nLayer} layers`,
-        `${model.nHead} heads`,
-        `${model.nEmbd} channels`,
+        formatPlural(model.nLayer, "layer"),
+        formatPlural(model.nHead, "head"),
+        formatPlural(model.nEmbd, "channel"),
         `context ${model.contextLength}`,
       ],
       width,
@@ -55,7 +55,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       "backend",
       [
         `${event.backend} (${event.instructionSet})`,
-        `${event.threads} thread${event.threads === 1 ? "" : "s"}`,
+        formatPlural(event.threads, "thread"),
         ...(context.why === undefined ? [] : [context.why]),
       ],
       width,
