@@ -15,9 +15,18 @@ const count = (folder, step, status) => {
   return { passed, failed: status !== 0 && failed === 0 ? 1 : failed };
 };
 
-/** Passed and failed over all steps of `folder`, and the names of the steps that failed. */
+/** The names of a step's skipped tests: a skip says why in its name. */
+const skipped = (folder, step) => {
+  const report = join(folder, `${step}.json`);
+  if (!existsSync(report)) return [];
+  const { testResults = [] } = JSON.parse(readFileSync(report, "utf8"));
+  const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
+  return tests.filter(({ status }) => ["pending", "skipped"].includes(status)).map(({ fullName }) => fullName);
+};
+
+/** Passed and failed over all steps of `folder`, the steps that failed and the tests that were skipped. */
 export const summary = (folder) => {
-  const total = { passed: 0, failed: 0, failedSteps: [] };
+  const total = { passed: 0, failed: 0, failedSteps: [], skipped: [] };
   const statuses = readdirSync(folder).filter((name) => name.endsWith(".status"));
   for (const name of statuses.sort()) {
     const step = basename(name, ".status");
@@ -25,13 +34,15 @@ export const summary = (folder) => {
     const { passed, failed } = count(folder, step, status);
     total.passed += passed;
     total.failed += failed;
+    total.skipped.push(...skipped(folder, step).map((name) => `${step}: ${name}`));
     if (failed > 0) total.failedSteps.push(step);
   }
   return total;
 };
 
 if (isMain(import.meta.url)) {
-  const { passed, failed, failedSteps } = summary(process.argv[2] ?? ".");
+  const { passed, failed, failedSteps, skipped } = summary(process.argv[2] ?? ".");
+  for (const name of skipped) console.log(`skipped: ${name}`);
   if (failedSteps.length > 0) console.log(`failed: ${failedSteps.join(", ")}`);
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

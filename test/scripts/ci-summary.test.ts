@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterEach, expect, test } from "vitest";
 
 const script = fileURLToPath(new URL("../../scripts/ci-summary.mjs", import.meta.url));
@@ -41,6 +42,22 @@ test("counts each failed test and each failed step", async () => {
 test("counts a run that failed without a failed test, with a report and without one", async () => {
   const files = { "a.status": "1\n", "a.json": report(40, 0), "b.status": "137\n" };
   expect(await summaryOf(files)).toEqual(["40 passed, 2 failed", 1]);
+});
+
+test("names what was skipped, and why, before the sum", async () => {
+  const assertionResults = [
+    { status: "passed", fullName: "wasm adds" },
+    { status: "skipped", fullName: "native: no C++ compiler found" },
+  ];
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-summary-"));
+  folders.push(folder);
+  await writeFile(join(folder, "test.status"), "0\n");
+  await writeFile(
+    join(folder, "test.json"),
+    JSON.stringify({ numPassedTests: 1, numFailedTests: 0, testResults: [{ assertionResults }] }),
+  );
+  const { stdout } = await promisify(execFile)(process.execPath, [script, folder]);
+  expect(stdout).toBe("skipped: test: native: no C++ compiler found\n1 passed, 0 failed\n");
 });
 
 test("does not take nothing for success", async () => {
