@@ -97,8 +97,9 @@ export const blockBytes = (bytes: number): number => {
 };
 
 /**
- * Freed memory by block size. A training step frees what it took, so that the next one finds all it needs here. What is
- * kept never exceeds the most that was in use at one time.
+ * Freed memory by block size. A training step frees what it took, so that the next one finds all it needs here. Blocks
+ * of different sizes are in use at different times, so a step's blocks together are more than it uses at once:
+ * up to twice the most that was in use is held before all that is spare goes back to the system.
  */
 const memoryCache = (engine: Engine) => {
   const spare = new Map<number, number[]>();
@@ -133,7 +134,7 @@ const memoryCache = (engine: Engine) => {
       const handles = spare.get(bytes);
       if (handles === undefined) spare.set(bytes, [handle]);
       else handles.push(handle);
-      if (kept > mostUsed) releaseAll();
+      if (used + kept > 2 * mostUsed) releaseAll();
     },
   };
 };
