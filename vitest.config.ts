@@ -10,7 +10,7 @@ export default defineConfig({
     // A focused test left behind must not pass for the whole suite.
     allowOnly: false,
     projects: [
-      { extends: true, test: { name: "test", include: ["test/**/*.test.ts"] } },
+      { extends: true, test: { name: "test", include: ["test/**/*.test.ts"], exclude: ["test/**/*.slow.test.ts"] } },
       { extends: true, test: { name: "slow", include: ["test/**/*.slow.test.ts"], testTimeout: 600_000 } },
     ],
   },
