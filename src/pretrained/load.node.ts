@@ -1,21 +1,15 @@
 import { z } from "zod";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
-import { parseConfig } from "../core/config.ts";
-import { CheckpointError, ForetokenError } from "../core/errors.ts";
+import { CheckpointError } from "../core/errors.ts";
 import { readCheckpoint } from "../io/checkpoint.node.ts";
-import type { Contents } from "../io/files.node.ts";
-import { readSafetensors, safetensorsChunks } from "../io/safetensors.ts";
+import { readSafetensors } from "../io/safetensors.ts";
 import { type ModelConfig, modelConfigSchema } from "../models/config.ts";
-import { fromGpt2Tensors, gpt2ConfigJson, toGpt2Tensors } from "../models/gpt2.ts";
+import { fromGpt2Tensors } from "../models/gpt2.ts";
 import { createModel, type Model, modelLayout } from "../models/model.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
-import { tokenizerConfigJson } from "../tokenizer/tokenizer-json.ts";
-import { generationDefaults } from "./generation-config.ts";
+import { checkFormatVersion, checkJson, parseJson } from "./checkpoint-json.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
-
-/** Version of what `config.json` says under "foretoken"; a newer one is refused. */
-export const formatVersion = 1;
 
 const foretokenSection = z.object({
   formatVersion: z.int().positive(),
@@ -23,66 +17,8 @@ const foretokenSection = z.object({
 });
 const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretokenSection });
 
-/** JSON as it stands in a checkpoint: indented, with a newline at the end. */
-export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-
-/** Parses a checkpoint's JSON file. @throws CheckpointError for what is no JSON. */
-export const parseJson = (bytes: Uint8Array, where: string): unknown => {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw new CheckpointError({ where, must: "the file must be JSON", got, cause });
-  }
-};
-
-/** Checks JSON of a checkpoint against a schema. @throws CheckpointError naming the field. */
-export const checkJson = <Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  where: string,
-): z.output<Schema> => {
-  try {
-    return parseConfig(schema, value, where);
-  } catch (error) {
-    throw error instanceof ForetokenError ? new CheckpointError({ ...error.details, cause: error }) : error;
-  }
-};
-
-/** Fails for a checkpoint of a later Foretoken. */
-export const checkFormatVersion = (version: number, where: string): void => {
-  if (version > formatVersion) {
-    throw new CheckpointError({
-      where,
-      must: `the format version must be ${formatVersion} or less`,
-      got: String(version),
-      hint: "a newer foretoken",
-    });
-  }
-};
-
-/** The files of a Hugging Face directory: what `loadPretrained` and `transformers` read. */
-export const pretrainedFiles = (
-  config: ModelConfig,
-  tokenizer: Tokenizer,
-  values: Float32Array,
-): Record<string, Contents> => {
-  const { vocabSize } = tokenizer;
-  const tensors = toGpt2Tensors(config, modelLayout(config, vocabSize), values);
-  const { temperature, topK, maxNewTokens } = generationDefaults;
-  return {
-    "config.json": jsonText({
-      ...gpt2ConfigJson(config, vocabSize),
-      foretoken: { formatVersion, model: config },
-    }),
-    "generation_config.json": jsonText({ do_sample: true, temperature, top_k: topK, max_new_tokens: maxNewTokens }),
-    "model.safetensors": safetensorsChunks(tensors, { format: "pt" }),
-    "tokenizer.json": jsonText(tokenizer.toJSON()),
-    "tokenizer_config.json": jsonText(tokenizerConfigJson(config.contextLength)),
-  };
-};
-
-const pretrainedNames = ["config.json", "model.safetensors", "tokenizer.json"] as const;
+/** The files that `parsePretrained` takes. */
+export const pretrainedNames = ["config.json", "model.safetensors", "tokenizer.json"] as const;
 
 /** A checkpoint's contents on the host. */
 export interface Pretrained {
@@ -93,11 +29,13 @@ export interface Pretrained {
 }
 
 /**
- * Reads and checks a checkpoint directory without opening a backend.
+ * Checks the files of a checkpoint that were read from `directory`, which errors name.
  * @throws CheckpointError naming the file and what is wrong with it.
  */
-export const readPretrained = async (directory: string): Promise<Pretrained> => {
-  const files = await readCheckpoint(directory, pretrainedNames);
+export const parsePretrained = (
+  directory: string,
+  files: Readonly<Record<(typeof pretrainedNames)[number], Uint8Array>>,
+): Pretrained => {
   const at = (name: (typeof pretrainedNames)[number]): string => `${directory}/${name}`;
   const raw = parseJson(files["config.json"], at("config.json"));
   if (typeof raw === "object" && raw !== null && !("foretoken" in raw)) {
@@ -126,8 +64,15 @@ export const readPretrained = async (directory: string): Promise<Pretrained> => 
   return { config, tokenizer, values };
 };
 
+/**
+ * Reads and checks a checkpoint directory without opening a backend.
+ * @throws CheckpointError naming the file and what is wrong with it.
+ */
+export const readPretrained = async (directory: string): Promise<Pretrained> =>
+  parsePretrained(directory, await readCheckpoint(directory, pretrainedNames));
+
 /** Puts what was read into a backend's memory. */
-export const placeModel = (backend: Backend, { config, tokenizer, values }: Pretrained): Model => {
+const placeModel = (backend: Backend, { config, tokenizer, values }: Pretrained): Model => {
   const model = createModel(backend, config, tokenizer.vocabSize);
   backend.write(model.arena.storage, values);
   return model;

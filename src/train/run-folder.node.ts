@@ -7,15 +7,9 @@ import { filterJsonLines, openJsonLines } from "../io/jsonl.node.ts";
 import { readSafetensors, safetensorsChunks } from "../io/safetensors.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import { modelLayout } from "../models/model.ts";
-import {
-  checkFormatVersion,
-  checkJson,
-  formatVersion,
-  jsonText,
-  parseJson,
-  pretrainedFiles,
-  readPretrained,
-} from "../pretrained/load.node.ts";
+import { checkFormatVersion, checkJson, formatVersion, jsonText, parseJson } from "../pretrained/checkpoint-json.ts";
+import { readPretrained } from "../pretrained/load.node.ts";
+import { pretrainedFiles } from "../pretrained/pretrained-files.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "./config.ts";
 import type { TrainEvent } from "./events.ts";

@@ -1,0 +1,29 @@
+import { safetensorsChunks } from "../io/safetensors.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { gpt2ConfigJson, toGpt2Tensors } from "../models/gpt2.ts";
+import { modelLayout } from "../models/model.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { tokenizerConfigJson } from "../tokenizer/tokenizer-json.ts";
+import { formatVersion, jsonText } from "./checkpoint-json.ts";
+import { generationDefaults } from "./generation-config.ts";
+
+/** The files of a Hugging Face directory: what `loadPretrained` and `transformers` read. */
+export const pretrainedFiles = (
+  config: ModelConfig,
+  tokenizer: Tokenizer,
+  values: Float32Array,
+): Record<string, string | readonly Uint8Array[]> => {
+  const { vocabSize } = tokenizer;
+  const tensors = toGpt2Tensors(config, modelLayout(config, vocabSize), values);
+  const { temperature, topK, maxNewTokens } = generationDefaults;
+  return {
+    "config.json": jsonText({
+      ...gpt2ConfigJson(config, vocabSize),
+      foretoken: { formatVersion, model: config },
+    }),
+    "generation_config.json": jsonText({ do_sample: true, temperature, top_k: topK, max_new_tokens: maxNewTokens }),
+    "model.safetensors": safetensorsChunks(tensors, { format: "pt" }),
+    "tokenizer.json": jsonText(tokenizer.toJSON()),
+    "tokenizer_config.json": jsonText(tokenizerConfigJson(config.contextLength)),
+  };
+};
