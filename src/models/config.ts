@@ -1,6 +1,7 @@
 import { z } from "zod";
 
-const positiveInteger = z.int().positive();
+/** No machine holds more: a bound keeps a typing error or a forged file from taking all memory before it is noticed. */
+const positiveInteger = (highest: number) => z.int().positive().max(highest);
 const probability = z.number().min(0).lt(1);
 
 /**
@@ -9,10 +10,10 @@ const probability = z.number().min(0).lt(1);
  */
 export const modelConfigSchema = z
   .strictObject({
-    contextLength: positiveInteger.describe("tokens that a prediction can see (T)"),
-    nLayer: positiveInteger.describe("transformer blocks"),
-    nHead: positiveInteger.describe("attention heads in each block (H)"),
-    nEmbd: positiveInteger.describe("channels of the residual stream (C)"),
+    contextLength: positiveInteger(2 ** 20).describe("tokens that a prediction can see (T)"),
+    nLayer: positiveInteger(10_000).describe("transformer blocks"),
+    nHead: positiveInteger(2 ** 16).describe("attention heads in each block (H)"),
+    nEmbd: positiveInteger(2 ** 16).describe("channels of the residual stream (C)"),
     position: z
       .discriminatedUnion("kind", [z.strictObject({ kind: z.literal("learned") })])
       .describe("how a token's place is told"),
@@ -29,7 +30,7 @@ export const modelConfigSchema = z
         z.strictObject({
           kind: z.literal("gelu"),
           approximate: z.enum(["none", "tanh"]).default("none").describe("exact with erf, or the tanh form"),
-          ratio: positiveInteger.default(4).describe("hidden width / nEmbd"),
+          ratio: positiveInteger(256).default(4).describe("hidden width / nEmbd"),
         }),
       ])
       .describe("the position-wise branch"),

@@ -125,7 +125,7 @@ export const fromGpt2Tensors = (
   where: string,
 ): Float32Array => {
   const parameters = byName(layout);
-  const values = new Float32Array(layout.length);
+  const placements: ((values: Float32Array) => void)[] = [];
   const expected = mappings(config);
   const known = new Set(expected.map(({ theirs }) => theirs));
   for (const name of tensors.keys()) {
@@ -153,9 +153,14 @@ export const fromGpt2Tensors = (
         throw new CheckpointError({ where, must: `${theirs} must be zero: config.json says there is no such bias` });
       }
     } else {
-      const data = transposed ? transpose(tensor.data, columns as number, rows as number) : tensor.data;
-      values.set(data, parameter.offset);
+      const { data } = tensor;
+      placements.push((values) => {
+        values.set(transposed ? transpose(data, columns as number, rows as number) : data, parameter.offset);
+      });
     }
   }
+  // Only now: a forged config can claim any size, tensors that are there cannot.
+  const values = new Float32Array(layout.length);
+  for (const place of placements) place(values);
   return values;
 };

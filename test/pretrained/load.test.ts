@@ -1,0 +1,70 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { CheckpointError } from "#foretoken/core/errors.js";
+import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
+import { modelLayout } from "#foretoken/models/model.js";
+import { readPretrained } from "#foretoken/pretrained/load.node.js";
+import { pretrainedFiles } from "#foretoken/pretrained/pretrained-files.js";
+import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import { bookModel, hashedWeights } from "../support/models.ts";
+import { useFolder } from "../support/runs.ts";
+
+const { newPath } = useFolder();
+const config = { ...bookModel, contextLength: 8, nLayer: 2, nHead: 2, nEmbd: 8 };
+const tokenizer = charTokenizer([..."abc"]);
+let values: Float32Array;
+beforeAll(() => {
+  values = hashedWeights(modelLayout(config, 3));
+});
+
+/** A new checkpoint's folder. */
+const checkpoint = async (): Promise<string> => {
+  const folder = newPath();
+  await writeCheckpoint(folder, pretrainedFiles(config, tokenizer, values));
+  return folder;
+};
+
+/** Rewrites a JSON file of a checkpoint. */
+const edit = async (path: string, change: (json: { foretoken: { model: Record<string, unknown> } }) => void) => {
+  const json = JSON.parse(await readFile(path, "utf8"));
+  change(json);
+  await writeFile(path, JSON.stringify(json));
+};
+
+const failure = async (folder: string): Promise<Error> => {
+  const error = await readPretrained(folder).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(CheckpointError);
+  return error as Error;
+};
+
+describe("readPretrained", () => {
+  it("gives back what was written, to the bit", async () => {
+    const read = await readPretrained(await checkpoint());
+    expect(read.values).toEqual(values);
+    expect(read.config).toEqual(config);
+  });
+
+  it.each([
+    ["nLayer", 1e9],
+    ["nEmbd", 2 ** 40],
+    ["contextLength", 2 ** 52],
+    ["mlp", { kind: "gelu", approximate: "none", ratio: 1e9 }],
+  ])("refuses a forged %s before memory is taken for it", async (field, forged) => {
+    const folder = await checkpoint();
+    await edit(join(folder, "config.json"), ({ foretoken }) => {
+      foretoken.model[field] = forged;
+    });
+    expect((await failure(folder)).message).toMatch(
+      /config\.json\.foretoken\.model\..*: must be at most \d+; got \d+/u,
+    );
+  });
+
+  it("refuses a size within the bounds that the tensors do not have before memory is taken for it", async () => {
+    const folder = await checkpoint();
+    await edit(join(folder, "config.json"), ({ foretoken }) => {
+      Object.assign(foretoken.model, { nLayer: 10_000, nEmbd: 2 ** 16 });
+    });
+    expect((await failure(folder)).message).toMatch(/model\.safetensors: transformer\.wte\.weight must have shape/u);
+  });
+});
