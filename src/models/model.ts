@@ -47,10 +47,16 @@ export const createModel = (
 
 /**
  * Checks token ids and copies them to the model's backend.
- * @param ids [batch · time], row after row, each in [0, vocabSize).
- * @throws ShapeError if an id is out of range or a row is longer than the context.
+ * @param ids [batch · time], row after row, each a whole number in [0, vocabSize).
+ * @throws ShapeError if an id is none of these or a row is longer than the context.
  */
-export const uploadIds = (context: Context, model: Model, ids: Int32Array, batch: number, time: number): Tensor => {
+export const uploadIds = (
+  context: Context,
+  model: Model,
+  ids: ArrayLike<number>,
+  batch: number,
+  time: number,
+): Tensor => {
   const { vocabSize, config } = model;
   if (time < 1 || time > config.contextLength || ids.length !== batch * time) {
     throw new ShapeError({
@@ -62,13 +68,13 @@ export const uploadIds = (context: Context, model: Model, ids: Int32Array, batch
   }
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as number;
-    if (id < 0 || id >= vocabSize) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new ShapeError({
         where: "model",
-        must: `token ids must be in [0, ${vocabSize})`,
+        must: `token ids must be whole numbers in [0, ${vocabSize})`,
         got: `${id} at position ${i}`,
       });
     }
   }
-  return context.memory.upload(ids, [batch, time]);
+  return context.memory.upload(ids instanceof Int32Array ? ids : Int32Array.from(ids), [batch, time]);
 };

@@ -17,7 +17,7 @@ export interface LanguageModel {
   readonly tokenizer: Tokenizer;
   /**
    * One forward pass over `ids` [T], T from 1 to the context length. Position t sees ids[0..t] only.
-   * @throws ShapeError for an id outside the vocabulary or too many of them.
+   * @throws ShapeError for an id that is no whole number or outside the vocabulary, or too many of them.
    */
   logits(ids: ArrayLike<number>): Promise<Logits>;
   /** Frees the model, and its backend where `loadPretrained` opened it. */
@@ -34,7 +34,7 @@ export const languageModel = (
   tokenizer,
   logits: (ids) =>
     withContext(inferenceContext(model.backend), async (context) => {
-      const input = uploadIds(context, model, Int32Array.from(ids), 1, ids.length);
+      const input = uploadIds(context, model, ids, 1, ids.length);
       const hidden = transformer(context, model.config, model.parameters, input);
       const data = await readTensor(model.backend, logitsOf(context, model.parameters, hidden));
       return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
