@@ -20,27 +20,38 @@ export interface LanguageModel {
    * @throws ShapeError for an id that is no whole number or outside the vocabulary, or too many of them.
    */
   logits(ids: ArrayLike<number>): Promise<Logits>;
-  /** Frees the model, and its backend where `loadPretrained` opened it. */
+  /** Frees the model, and its backend where `loadPretrained` opened it. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** Puts a model and its tokenizer together; `onClose` runs after the weights are freed. */
+/** Puts a model and its tokenizer together; `onClose` runs once, after the weights are freed. */
 export const languageModel = (
   model: Model,
   tokenizer: Tokenizer,
   onClose: () => Promise<void> = async () => {},
-): LanguageModel => ({
-  model,
-  tokenizer,
-  logits: (ids) =>
-    withContext(inferenceContext(model.backend), async (context) => {
-      const input = uploadIds(context, model, ids, 1, ids.length);
-      const hidden = transformer(context, model.config, model.parameters, input);
-      const data = await readTensor(model.backend, logitsOf(context, model.parameters, hidden));
-      return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
-    }),
-  close: async () => {
-    model.close();
-    await onClose();
-  },
-});
+): LanguageModel => {
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    try {
+      // A backend that was closed before has taken the weights with it, and would refuse to free them.
+      if (model.backend.bytesInUse() > 0) model.close();
+    } finally {
+      await onClose();
+    }
+  };
+  return {
+    model,
+    tokenizer,
+    logits: (ids) =>
+      withContext(inferenceContext(model.backend), async (context) => {
+        const input = uploadIds(context, model, ids, 1, ids.length);
+        const hidden = transformer(context, model.config, model.parameters, input);
+        const data = await readTensor(model.backend, logitsOf(context, model.parameters, hidden));
+        return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
+      }),
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+};

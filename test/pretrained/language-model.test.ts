@@ -36,3 +36,25 @@ describe("logits", () => {
     await expect(lm.logits(ids)).rejects.toThrow("a sequence must have 1 to 4 tokens");
   });
 });
+
+describe("close", () => {
+  it("frees the weights and calls onClose, once however often it is called", async () => {
+    await Promise.all([lm.close(), lm.close()]);
+    await lm.close();
+    expect(backend.bytesInUse()).toBe(0);
+    expect(closings).toBe(1);
+  });
+
+  it("works after the backend has been closed", async () => {
+    await backend.close();
+    await lm.close();
+    expect(closings).toBe(1);
+  });
+
+  it("calls onClose where freeing fails, and fails", async () => {
+    backend.alloc("float32", 4);
+    lm.model.close();
+    await expect(lm.close()).rejects.toThrow();
+    expect(closings).toBe(1);
+  });
+});
