@@ -1,6 +1,9 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { folderNames, type RunDescription, readRunDescription } from "../train/run-folder.node.ts";
+import { CheckpointError } from "../core/errors.ts";
+import { hasCheckpoint } from "../io/checkpoint.node.ts";
+import { type RunDescription, readRunDescription } from "../train/resume.node.ts";
+import { folderNames } from "../train/run-folder.node.ts";
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -8,9 +11,21 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The checkpoint directory that the user means: what is named, or the `checkpoint` of the run that is named. */
-export const checkpointPath = async (path: string): Promise<string> =>
-  (await isFile(join(path, folderNames.description))) ? join(path, folderNames.checkpoint) : path;
+/**
+ * The checkpoint directory that the user means: what is named, or the `checkpoint` of the run that is named.
+ * @throws CheckpointError for a run that has none yet.
+ */
+export const checkpointPath = async (path: string): Promise<string> => {
+  if (!(await isFile(join(path, folderNames.description)))) return path;
+  const checkpoint = join(path, folderNames.checkpoint);
+  if (await hasCheckpoint(checkpoint)) return checkpoint;
+  throw new CheckpointError({
+    where: path,
+    must: "the run must have a checkpoint",
+    got: "none yet",
+    hint: `foretoken train --resume ${path}`,
+  });
+};
 
 /** What the run that wrote the checkpoint `path` says of itself; undefined where it lies in no run's folder. */
 export const runOf = async (path: string): Promise<RunDescription | undefined> => {

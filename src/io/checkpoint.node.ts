@@ -121,6 +121,12 @@ export const writeCheckpoint = async (folder: string, files: Readonly<Record<str
   }
 };
 
+/** Whether there is a checkpoint `folder` that `readCheckpoint` would read, under its own name or a killed writer's. */
+export const hasCheckpoint = async (folder: string): Promise<boolean> => {
+  const { path, old } = placeOf(folder);
+  return (await exists(path)) || (await exists(old));
+};
+
 const missing = (folder: string): CheckpointError =>
   new CheckpointError({
     where: folder,

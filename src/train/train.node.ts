@@ -13,16 +13,11 @@ import { measureTokens } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { merge, type PartialConfig } from "./merge.ts";
 import { type PresetName, presetNames, presets } from "./presets.ts";
+import { freshProgress } from "./progress.ts";
+import { readRun, readRunDescription } from "./resume.node.ts";
 import { run } from "./run.ts";
 import { loadRunCorpus } from "./run-corpus.node.ts";
-import {
-  checkFree,
-  createRunFolder,
-  type RunData,
-  type RunFolder,
-  readRun,
-  readRunDescription,
-} from "./run-folder.node.ts";
+import { checkFree, createRunFolder, type RunData, type RunFolder } from "./run-folder.node.ts";
 
 /** What no result depends on: allowed for new and for resumed runs. */
 interface Running {
@@ -195,8 +190,8 @@ async function* runPrepared(
 const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const description = await readRunDescription(options.resume);
   const { config, data } = description;
-  const { snapshot, tokenizer, open } = await readRun(options.resume, description);
-  const { step } = snapshot.progress;
+  const { saved, open } = await readRun(options.resume, description);
+  const { step, evalsSinceBest } = saved?.snapshot.progress ?? freshProgress;
   if (step >= config.train.steps) {
     throw new ConfigError({
       where: `--resume ${options.resume}`,
@@ -206,7 +201,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
     });
   }
   const { patience } = config.train;
-  if (patience > 0 && snapshot.progress.evalsSinceBest >= patience) {
+  if (patience > 0 && evalsSinceBest >= patience) {
     throw new ConfigError({
       where: `--resume ${options.resume}`,
       must: "the run must not have ended of itself",
@@ -217,9 +212,12 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   checkStopAt(options.stopAt, step);
   const corpus = await loadRunCorpus(data);
   if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
-  const prepared = prepare(config, corpus, tokenizer);
+  if (saved === null) options.onNotice?.(`${options.resume}: no checkpoint yet; beginning again at step 0`);
+  const prepared = prepare(config, corpus, saved?.tokenizer ?? trainCharTokenizer(corpus.train, corpus.val));
   yield* withBackend(options, async function* (backend) {
-    yield* runPrepared(options, backend, prepared, data, await open(), snapshot);
+    options.signal?.throwIfAborted();
+    const store = await open(prepared.tokenizer);
+    yield* runPrepared(options, backend, prepared, data, store, saved?.snapshot ?? null);
   });
 };
 

@@ -55,6 +55,23 @@ beforeAll(async () => {
   editJson(inside("half-of-changed-text", "run.json"), (json) => {
     (json.data as Record<string, unknown>).data = "other.txt";
   });
+  damaged("no-checkpoint", (at) => rmSync(at, { recursive: true }));
+  damaged("newer-config", (at) =>
+    editJson(join(at, "config.json"), (json) => {
+      json.foretoken = { formatVersion: 99, another: "thing" };
+    }),
+  );
+  cpSync(inside("half"), inside("newer-run"), { recursive: true });
+  editJson(inside("newer-run", "run.json"), (json) => Object.assign(json, { formatVersion: 99, another: "thing" }));
+  cpSync(inside("half"), inside("newer-state"), { recursive: true });
+  editJson(inside("newer-state", "checkpoint", "trainer_state.json"), (json) =>
+    Object.assign(json, { formatVersion: 99, another: "thing" }),
+  );
+  cpSync(inside("half"), inside("another-model"), { recursive: true });
+  editJson(inside("another-model", "checkpoint", "config.json"), (json) => {
+    const { model } = json.foretoken as { model: Record<string, unknown> };
+    model.dropout = 0.25;
+  });
   damaged("no-weights", (at) => rmSync(join(at, "model.safetensors")));
   damaged("no-tokenizer", (at) => rmSync(join(at, "tokenizer.json")));
   damaged("cut-weights", (at) => truncateSync(join(at, "model.safetensors"), 900));
@@ -101,6 +118,11 @@ const training = (name: string, args: readonly string[], ...says: readonly strin
   args: ["train", ...tiny, ...args],
   says,
 });
+const resuming = (name: string, run: string, ...says: readonly string[]): Mistake => ({
+  name,
+  args: ["train", "--resume", run],
+  says,
+});
 const generating = (name: string, args: readonly string[], ...says: readonly string[]): Mistake => ({
   name,
   args: ["generate", ...args],
@@ -127,6 +149,8 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   checkpoint: [
     generating("missing", ["nowhere"], "nowhere"),
     generating("a file", ["text.txt"], "text.txt"),
+    generating("none yet", ["no-checkpoint"], "no-checkpoint: the run must have a checkpoint", "--resume"),
+    generating("of a newer format", ["newer-config"], "config.json", "format version must be 1 or less; got 99"),
     generating("without weights", ["no-weights"], "model.safetensors"),
     generating("without tokenizer", ["no-tokenizer"], "tokenizer.json"),
     generating("truncated weights", ["cut-weights"], "model.safetensors"),
@@ -146,6 +170,13 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
     { name: "no run", args: ["train", "--resume", "run/checkpoint"], says: ["run/checkpoint", "run.json"] },
     { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume"] },
+    resuming("a run of a newer format", "newer-run", "run.json: the format version must be 1 or less; got 99"),
+    resuming(
+      "a checkpoint of a newer format",
+      "newer-state",
+      "trainer_state.json: the format version must be 1 or less",
+    ),
+    resuming("another model in the checkpoint", "another-model", "config.json", "must be that of run.json"),
     {
       name: "--stop-at behind",
       args: ["train", "--resume", "half", "--stop-at", "3"],

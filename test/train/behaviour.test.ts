@@ -16,7 +16,7 @@ import { createTrainer } from "#foretoken/train/trainer.js";
 import { compiled, forEachBackend } from "../support/backends.ts";
 import { furthest, gradientError, largest } from "../support/closeness.ts";
 import { hashedIds } from "../support/models.ts";
-import { checkpointHashes, collect, ofType, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { checkpointHashes, collect, ofType, smallRun, timelessMetrics, useFolder, wordsText } from "../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 let data = "";
@@ -223,6 +223,20 @@ describe("a run that breaks off", () => {
     expect(start?.step).toBe(4);
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
     await backend.close();
+  });
+
+  it("before its first checkpoint begins again when it is resumed, and ends as one that was not broken off", async () => {
+    const whole = newPath();
+    await collect(train(options(whole)));
+    const out = newPath();
+    for await (const event of train(options(out))) if (event.type === "step" && event.step === 3) break;
+    expect((await readdir(out)).sort()).toEqual(["metrics.jsonl", "run.json"]);
+    const notices: string[] = [];
+    const resumed = train({ resume: out, threads: 2, onNotice: (line) => notices.push(line) });
+    expect(ofType(await collect(resumed), "start")[0]?.step).toBe(0);
+    expect(notices).toEqual([`${out}: no checkpoint yet; beginning again at step 0`]);
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
+    expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
   });
 
   it("ends the threads of a backend that it opened by name", async () => {
