@@ -80,9 +80,9 @@ const placeModel = (backend: Backend, { config, tokenizer, values }: Pretrained)
 
 export interface LoadOptions {
   /** An opened backend (yours to close), or the name of one (closed with the model). Default "auto". */
-  readonly backend?: Backend | BackendChoice;
+  readonly backend?: Backend | BackendChoice | undefined;
   /** Threads of a backend opened here; default: all cores. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
 }
 
 /**
@@ -93,6 +93,11 @@ export const loadPretrained = async (directory: string, options: LoadOptions = {
   const pretrained = await readPretrained(directory);
   const { backend = "auto", threads } = options;
   if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
-  const opened = await openBackend(backend, threads === undefined ? {} : { threads });
-  return languageModel(placeModel(opened, pretrained), pretrained.tokenizer, () => opened.close());
+  const opened = await openBackend(backend, { threads });
+  try {
+    return languageModel(placeModel(opened, pretrained), pretrained.tokenizer, () => opened.close());
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 };

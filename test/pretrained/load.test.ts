@@ -1,14 +1,18 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
-import { CheckpointError } from "#foretoken/core/errors.js";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openBackend } from "#foretoken/backend/select.node.js";
+import { CheckpointError, ConfigError } from "#foretoken/core/errors.js";
 import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
 import { modelLayout } from "#foretoken/models/model.js";
-import { readPretrained } from "#foretoken/pretrained/load.node.js";
+import { loadPretrained, readPretrained } from "#foretoken/pretrained/load.node.js";
 import { pretrainedFiles } from "#foretoken/pretrained/pretrained-files.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { bookModel, hashedWeights } from "../support/models.ts";
 import { useFolder } from "../support/runs.ts";
+
+vi.mock("#foretoken/backend/select.node.js", { spy: true });
 
 const { newPath } = useFolder();
 const config = { ...bookModel, contextLength: 8, nLayer: 2, nHead: 2, nEmbd: 8 };
@@ -66,5 +70,25 @@ describe("readPretrained", () => {
       Object.assign(foretoken.model, { nLayer: 10_000, nEmbd: 2 ** 16 });
     });
     expect((await failure(folder)).message).toMatch(/model\.safetensors: transformer\.wte\.weight must have shape/u);
+  });
+});
+
+describe("loadPretrained", () => {
+  it("closes the backend that it opened when the model finds no room there", async () => {
+    const backend = await openReference();
+    vi.mocked(openBackend).mockResolvedValueOnce({
+      ...backend,
+      alloc: () => {
+        throw new ConfigError({ where: "memory", must: "must suffice" });
+      },
+    });
+    await expect(loadPretrained(await checkpoint(), { backend: "reference" })).rejects.toThrow("must suffice");
+    expect(() => backend.alloc("float32", 1)).toThrow("open");
+  });
+
+  it("closes the backend that it opened with the model", async () => {
+    const lm = await loadPretrained(await checkpoint(), { backend: "reference", threads: undefined });
+    await lm.close();
+    expect(() => lm.model.backend.alloc("float32", 1)).toThrow("open");
   });
 });
