@@ -37,6 +37,12 @@ const requirement = (issue: z.core.$ZodIssue): string => {
   }
 };
 
+/** `given` without the keys that are undefined: for options, those are not set. */
+export const withoutUndefined = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+
 /** What to call a field in an error: the flag that set it, the file that it is in. */
 export type FieldNamer = (path: readonly string[]) => string;
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseConfig } from "../core/config.ts";
+import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
 import { generationDefaults } from "../pretrained/generation-config.ts";
@@ -16,6 +16,8 @@ export const generateSettingsSchema = samplingSchema.extend({
   stop: z.array(z.string().min(1)).describe("end before any of these strings"),
 });
 
+const optionsSchema = generateSettingsSchema.extend({ prompt: z.string(), cache: z.boolean() });
+
 /** The settings in use where a caller names none. */
 export const generateDefaults = {
   ...generationDefaults,
@@ -25,15 +27,18 @@ export const generateDefaults = {
   stop: [] as readonly string[],
 };
 
-export interface GenerateOptions extends Partial<Sampling> {
+type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefined };
+
+/** What is left out or undefined is as in `generateDefaults`. */
+export interface GenerateOptions extends SamplingOptions {
   readonly prompt: string;
-  readonly maxNewTokens?: number;
-  readonly seed?: number;
+  readonly maxNewTokens?: number | undefined;
+  readonly seed?: number | undefined;
   /** Generation ends before the first of these; it is not part of the text. */
-  readonly stop?: readonly string[];
+  readonly stop?: readonly string[] | undefined;
   /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. */
-  readonly cache?: boolean;
-  readonly signal?: AbortSignal;
+  readonly cache?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type FinishReason = "length" | "stop" | "aborted";
@@ -64,14 +69,18 @@ export type GenerateEvent = TokenEvent | GenerateDoneEvent;
  * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
  * contextLength tokens. Yields each token as it is drawn, then `done`.
  *
- * @throws ConfigError for a setting out of range or an empty prompt, DataError for a character the tokenizer lacks.
+ * @throws ConfigError for a setting out of range or unknown, or an empty prompt, DataError for a character the tokenizer lacks.
  */
 export async function* generate(
   lm: LanguageModel,
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  const { prompt, cache = true, signal, ...given } = options;
-  const settings = parseConfig(generateSettingsSchema, { ...generateDefaults, ...given }, "generate");
+  const { signal, ...given } = options;
+  const { prompt, cache, ...settings } = parseConfig(
+    optionsSchema,
+    { ...generateDefaults, cache: true, ...withoutUndefined(given) },
+    "generate",
+  );
   const ids = Array.from(lm.tokenizer.encode(prompt, "prompt"));
   if (ids.length === 0) {
     throw new ConfigError({

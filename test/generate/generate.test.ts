@@ -120,6 +120,10 @@ describe("generate", () => {
       { maxNewTokens: 0 },
       { seed: -1 },
       { stop: [""] },
+      { stop: "a" as never },
+      { prompt: undefined as never },
+      { prompt: 1 as never },
+      { cache: "no" as never },
     ]) {
       const failure = await write(bad).catch((error: unknown) => error);
       expect(failure, JSON.stringify(bad)).toBeInstanceOf(ConfigError);
@@ -127,6 +131,14 @@ describe("generate", () => {
         new RegExp(`^generate\\.${Object.keys(bad)[0]}[^\n]*; got [^\n]*$`),
       );
     }
+    await expect(write({ seeds: 1 } as never)).rejects.toThrow(
+      'generate: every key must be a known one; got "seeds"; try seed',
+    );
     expect(backend.bytesInUse()).toBe(lm.model.layout.length * 4);
+  });
+
+  it("takes a setting that is undefined for one that is not set", async () => {
+    const unset = { seed: undefined, stop: undefined, topP: undefined, cache: undefined, signal: undefined };
+    expect(await write(unset)).toEqual(await write());
   });
 });
