@@ -116,7 +116,7 @@ export const toGpt2Tensors = (
 
 /**
  * The arena's values from the tensors of a `model.safetensors`.
- * @throws CheckpointError for a missing or superfluous tensor, a wrong shape, or a bias that our model does not have.
+ * @throws CheckpointError for a missing or superfluous tensor, a wrong shape, a number that is not finite, or a bias that our model does not have.
  */
 export const fromGpt2Tensors = (
   config: ModelConfig,
@@ -146,6 +146,14 @@ export const fromGpt2Tensors = (
         where,
         must: `${theirs} must have shape ${formatShape(shape)}`,
         got: formatShape(tensor.shape),
+      });
+    }
+    const bad = tensor.data.findIndex((value) => !Number.isFinite(value));
+    if (bad !== -1) {
+      throw new CheckpointError({
+        where,
+        must: `${theirs} must hold finite numbers`,
+        got: `${tensor.data[bad]} at ${bad}`,
       });
     }
     if (parameter === undefined) {

@@ -71,6 +71,16 @@ describe("readPretrained", () => {
     });
     expect((await failure(folder)).message).toMatch(/model\.safetensors: transformer\.wte\.weight must have shape/u);
   });
+
+  it.each([[Number.NaN], [Number.POSITIVE_INFINITY]])("refuses weights with %d", async (bad) => {
+    const damaged = values.slice();
+    damaged[5] = bad;
+    const folder = newPath();
+    await writeCheckpoint(folder, pretrainedFiles(config, tokenizer, damaged));
+    expect((await failure(folder)).message).toMatch(
+      new RegExp(`model\\.safetensors: transformer\\.\\S+ must hold finite numbers; got ${bad} at \\d+$`, "u"),
+    );
+  });
 });
 
 describe("loadPretrained", () => {
