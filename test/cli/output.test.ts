@@ -55,7 +55,8 @@ test("the next commands can be copied", async () => {
   const commands = plain.stdout.split("\n").filter((line) => line.startsWith("  npx foretoken "));
   expect(commands).toHaveLength(3);
   const generated = await shell(String(commands[0]).replace("npx foretoken", "foretoken"), cwd);
-  expect(generated).toMatchObject({ status: 0, stderr: "" });
+  expect(generated.status).toBe(0);
+  expect(generated.stderr).toMatch(/^(backend [^\n]+\n)?$/u);
   expect(generated.stdout).toMatch(/^The/u);
   const longer = await shell(`${String(commands[2]).replace("npx foretoken", "foretoken").split("#")[0]} --json`, cwd);
   expect(jsonLines(longer.stdout).at(-1)).toMatchObject({ type: "done", step: 18 });
@@ -133,6 +134,31 @@ test("a backend that is missing is named with the reason", async () => {
   const { status, stderr } = await cli(["generate", "json", "--backend", "native"], { cwd, env });
   expect(status).toBe(2);
   expect(stderr).toMatch(/^foretoken: native backend: [^\n]*\n$/u);
+});
+
+test.each([
+  ["train", "--data", "text.txt", ...tiny.slice(4), "--out", "remarked", "--json"],
+  ["generate", "json", "--max-new-tokens", "2"],
+  ["evaluate", "json", "--json"],
+])("%s says in a line on standard error when auto does not take the fastest backend, and why", async (...args) => {
+  const { status, stdout, stderr } = await cli(args, { cwd, env: { FORETOKEN_NO_NATIVE: "1" } });
+  expect(status).toBe(0);
+  expect(stdout).not.toContain("FORETOKEN_NO_NATIVE");
+  expect(stderr).toMatch(/^backend wasm: [^\n]*FORETOKEN_NO_NATIVE[^\n]*\n$/u);
+});
+
+test.each([
+  ["train", "--data", "text.txt", "--out", "never"],
+  ["generate", "json"],
+  ["evaluate", "json"],
+])("%s refuses more threads than the reference backend has", async (...args) => {
+  expect(await cli([...args, "--backend", "reference", "--threads", "2"], { cwd })).toEqual({
+    status: 2,
+    stdout: "",
+    stderr:
+      "foretoken: --threads: must be 1 with --backend reference, which has one thread; got 2; try --backend wasm\n",
+  });
+  expect(tree(cwd)).not.toContain("never");
 });
 
 test("a reader that goes away ends it quietly, and what was trained is saved", async () => {

@@ -3,9 +3,10 @@ import { ConfigError } from "../../core/errors.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
 import { loadPretrained } from "../../pretrained/load.node.ts";
-import { evaluateCorpus, type SplitName, splitNames } from "../../train/evaluate.node.ts";
+import { checkSplit, evaluateCorpus, type SplitName, splitNames } from "../../train/evaluate.node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
 import { loadRunCorpus } from "../../train/run-corpus.node.ts";
+import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath, runOf } from "../checkpoint-path.ts";
 import { formatCount } from "../display/format.ts";
 import { exitStatus } from "../failure.ts";
@@ -74,9 +75,12 @@ const progressLine = (hidden: boolean) => {
 };
 
 const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> => {
-  const { backend, threads, split, json } = flags;
+  const { threads, split, json } = flags;
+  const { backend, remark } = await chooseBackend(flags);
+  checkSplit(split, flags.valFraction);
   const directory = await checkpointPath(path);
-  const lm = await loadPretrained(directory, { backend, ...(threads === undefined ? {} : { threads }) });
+  const lm = await loadPretrained(directory, { backend, threads });
+  if (remark !== undefined) writeNotice(remark);
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
   const progress = progressLine(json === true);

@@ -3,11 +3,12 @@ import { type FieldNamer, parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { generate, generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
 import { loadPretrained } from "../../pretrained/load.node.ts";
+import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath } from "../checkpoint-path.ts";
 import { exitStatus } from "../failure.ts";
 import { addRunningFlags, checkArguments, parseNumber, parseText, type RunningFlags } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { onReaderGone, writeJson, writeOut } from "../output.ts";
+import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
 import { printable } from "../terminal.ts";
 
 interface GenerateFlags extends RunningFlags {
@@ -35,16 +36,15 @@ The model sees its context length: the last tokens of the prompt and of what it 
 const flagOf: FieldNamer = ([name = ""]) => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
 const runGenerate = async (directory: string, flags: GenerateFlags): Promise<void> => {
-  const { prompt, maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, backend, threads } = flags;
+  const { prompt, maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, threads } = flags;
   const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop };
   const settings = parseConfig(generateSettingsSchema, given, flagOf);
   if (prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
-  const lm = await loadPretrained(await checkpointPath(directory), {
-    backend,
-    ...(threads === undefined ? {} : { threads }),
-  });
+  const { backend, remark } = await chooseBackend(flags);
+  const lm = await loadPretrained(await checkpointPath(directory), { backend, threads });
+  if (remark !== undefined) writeNotice(remark);
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
   const show = (text: string): void => writeOut(process.stdout.isTTY ? printable(text) : text);

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
-import { describeBackends } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { TrainEvent } from "../../train/events.ts";
 import { type PresetName, presetNames } from "../../train/presets.ts";
 import { resolveConfig, type TrainOptions, train } from "../../train/train.node.ts";
+import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
 import { liveReporter } from "../display/live.ts";
 import { pastEvents } from "../display/past-events.ts";
@@ -104,17 +104,11 @@ const chooseReporter = async (flags: TrainFlags, context: RunContext): Promise<T
   return liveReporter(context, flags.resume === undefined ? [] : await pastEvents(flags.resume));
 };
 
-/** The backend by name, and why it is that one where the user left the choice to us. */
-const chooseBackend = async ({ backend }: TrainFlags) => {
-  if (backend !== "auto") return { backend, why: undefined };
-  const { auto } = await describeBackends();
-  return { backend: auto.name, why: auto.why };
-};
-
 const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly string[]): Promise<void> => {
-  const { backend, why } = await chooseBackend(flags);
+  const { backend, why, remark } = await chooseBackend(flags);
   let reporter: TrainReporter | undefined;
-  const early: string[] = [];
+  // The other reporters tell `why` themselves.
+  const early: string[] = flags.json === true && remark !== undefined ? [remark] : [];
   const notice = (line: string): void => {
     if (reporter === undefined) early.push(line);
     else reporter.notice(line);
