@@ -3,8 +3,8 @@ import { ConfigError, ForetokenError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { writeNotice } from "./output.ts";
 
-/** Exit statuses: all well, our own fault, the user's mistake, stopped by a signal (128 + SIGINT). */
-export const exitStatus = { success: 0, bug: 1, mistake: 2, interrupted: 130 } as const;
+/** Exit statuses: all well, our own fault, the user's mistake. `Interrupt` has those of signals. */
+export const exitStatus = { success: 0, bug: 1, mistake: 2 } as const;
 
 /** Control characters, line ends among them, spelt out: an error is one line, and it moves no cursor. */
 const oneLine = (text: string): string =>

@@ -1,33 +1,35 @@
-import { exitStatus } from "./failure.ts";
-
 /** Ctrl-C and SIGTERM as an AbortSignal. */
 export interface Interrupt {
   readonly signal: AbortSignal;
   /** Aborts without a signal. */
   readonly abort: () => void;
-  /** Whether a signal came. */
-  signaled(): boolean;
+  /** The exit status that says which signal came; undefined where none did. */
+  status(): number | undefined;
   /** Gives the signals back. */
   release(): void;
 }
 
+/** As shells count: 128 and the signal's number. */
+const statusOf = { SIGINT: 130, SIGTERM: 143 } as const;
+
 /**
- * The first SIGINT or SIGTERM aborts and calls `onFirst`; a second one ends the process at once.
+ * The first SIGINT or SIGTERM aborts and calls `onFirst` with the exit status that it stands for; a second one ends the
+ * process at once.
  */
-export const onInterrupt = (onFirst: () => void): Interrupt => {
+export const onInterrupt = (onFirst: (status: number) => void): Interrupt => {
   const controller = new AbortController();
-  let signaled = false;
-  const handle = (): void => {
-    if (signaled) process.exit(exitStatus.interrupted);
-    signaled = true;
+  let status: number | undefined;
+  const handle = (signal: keyof typeof statusOf): void => {
+    if (status !== undefined) process.exit(statusOf[signal]);
+    status = statusOf[signal];
     controller.abort();
-    onFirst();
+    onFirst(status);
   };
   process.on("SIGINT", handle).on("SIGTERM", handle);
   return {
     signal: controller.signal,
     abort: () => controller.abort(),
-    signaled: () => signaled,
+    status: () => status,
     release: () => process.off("SIGINT", handle).off("SIGTERM", handle),
   };
 };

@@ -51,12 +51,12 @@ test("Ctrl-C saves and says how to go on, and going on ends where an uninterrupt
   expect(tree(join(cwd, "parts"))).toEqual(tree(join(cwd, "whole")));
 });
 
-test("SIGTERM saves as well, and a run stopped with --stop-at has status 0", async () => {
+test("SIGTERM saves as well, with a status of its own, and a run stopped with --stop-at has status 0", async () => {
   const [terminated, stopped] = await Promise.all([
     interrupted("terminated", "SIGTERM", 5),
     cli(["train", ...tiny, ...steps, "--out", "stopped", "--stop-at", "7"], { cwd }),
   ]);
-  expect(terminated.status).toBe(130);
+  expect(terminated.status).toBe(143);
   expect(tree(join(cwd, "terminated", "checkpoint"))).toContain("trainer_state.json");
   expect(stopped.status).toBe(0);
   expect(stopped.stdout).toContain("Interrupted at step 7 of 250");

@@ -9,7 +9,6 @@ import { loadRunCorpus } from "../../train/run-corpus.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath, runOf } from "../checkpoint-path.ts";
 import { formatCount } from "../display/format.ts";
-import { exitStatus } from "../failure.ts";
 import { addRunningFlags, checkArguments, parseChoice, parseFraction, parsePath, type RunningFlags } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
@@ -96,7 +95,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;
-    if (interrupt.signaled()) process.exitCode = exitStatus.interrupted;
+    process.exitCode = interrupt.status();
   } finally {
     interrupt.release();
     await lm.close();

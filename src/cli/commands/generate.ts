@@ -5,7 +5,6 @@ import { generate, generateDefaults, generateSettingsSchema } from "../../genera
 import { loadPretrained } from "../../pretrained/load.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath } from "../checkpoint-path.ts";
-import { exitStatus } from "../failure.ts";
 import { addRunningFlags, checkArguments, parseNumber, parseText, type RunningFlags } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
@@ -61,7 +60,7 @@ const runGenerate = async (directory: string, flags: GenerateFlags): Promise<voi
       } else {
         // What was held back as the beginning of a stop string that did not come.
         show(`${event.text.slice(shown)}\n`);
-        if (event.finishReason === "aborted" && interrupt.signaled()) process.exitCode = exitStatus.interrupted;
+        if (event.finishReason === "aborted") process.exitCode = interrupt.status();
       }
       await new Promise(setImmediate);
     }

@@ -11,7 +11,6 @@ import { plainReporter } from "../display/plain.ts";
 import { jsonReporter, type TrainReporter } from "../display/reporter.ts";
 import type { RunContext } from "../display/run-text.ts";
 import { commandLine } from "../display/shell.ts";
-import { exitStatus } from "../failure.ts";
 import {
   addRunningFlags,
   checkArguments,
@@ -113,9 +112,9 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
     if (reporter === undefined) early.push(line);
     else reporter.notice(line);
   };
-  const interrupt = onInterrupt(() => {
+  const interrupt = onInterrupt((status) => {
     // Nothing is begun before the first event, so there is nothing to finish and save either.
-    if (reporter === undefined) process.exit(exitStatus.interrupted);
+    if (reporter === undefined) process.exit(status);
     reporter.interrupting();
     notice("Finishing the step and saving (Ctrl-C again quits at once)");
   });
@@ -148,11 +147,12 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
     reporter?.close();
     interrupt.release();
   }
-  if (interruptedAt?.type !== "done" || !interrupt.signaled()) return;
+  const status = interrupt.status();
+  if (interruptedAt?.type !== "done" || status === undefined) return;
   const { out } = interruptedAt;
   if (flags.json === true && out !== null)
     reporter?.notice(`saved; to go on: ${commandLine(["train", "--resume", out])}`);
-  process.exitCode = exitStatus.interrupted;
+  process.exitCode = status;
 };
 
 /** `foretoken train`. */
