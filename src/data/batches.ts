@@ -83,6 +83,16 @@ export function* evaluationWindows(tokens: Int32Array, options: EvaluationOption
   if (rest > 0) yield stretch(fullWindows * contextLength, 1, rest);
 }
 
+/**
+ * Checks that there is something to predict.
+ * @param where what the tokens are of.
+ * @throws DataError for fewer than two tokens.
+ */
+export const checkPredictable = (tokens: number, where: string, hint: string): void => {
+  if (tokens >= 2) return;
+  throw new DataError({ where, must: "the text must have at least 2 tokens", got: `${tokens}`, hint });
+};
+
 /** Tokens of each split; a split that is not used is left out. */
 export interface TokenCounts {
   readonly train?: number;
@@ -101,15 +111,10 @@ export const checkTokenCounts = (counts: TokenCounts, contextLength: number): vo
       where: "training split",
       must: `the text must have at least contextLength + 1 = ${contextLength + 1} tokens`,
       got: `${counts.train}`,
-      hint: `more text${fits >= 1 ? `, --model.contextLength ${fits} or less` : ""}, or a smaller --val-fraction`,
+      hint: `more text${fits >= 1 ? `, model.contextLength ${fits} or less` : ""}, or a smaller valFraction`,
     });
   }
-  if (counts.val !== undefined && counts.val < 2) {
-    throw new DataError({
-      where: "validation split",
-      must: "the text must have at least 2 tokens",
-      got: `${counts.val}`,
-      hint: "more text, a larger --val-fraction, or another --val-data",
-    });
+  if (counts.val !== undefined) {
+    checkPredictable(counts.val, "validation split", "more text, a larger valFraction, or another valData");
   }
 };

@@ -11,24 +11,32 @@ import { decodeText } from "./utf8.ts";
 export const corpusNames = ["tiny-shakespeare", "moby-dick"] as const;
 export type CorpusName = (typeof corpusNames)[number];
 
+/** Whether `data` is a name that `loadCorpus` knows, as opposed to a path. */
+export const isCorpusName = (data: string): data is CorpusName | "default" =>
+  data === "default" || corpusNames.some((name) => name === data);
+
 interface Text {
   readonly name: string;
   readonly source: string;
   readonly text: string;
+  readonly parts: Corpus["parts"];
   readonly prompt: string;
   readonly notice?: string;
 }
 
 const mobyDick = async (): Promise<Text | undefined> => {
   const found = await findMobyDick();
-  return found === undefined ? undefined : { name: "moby-dick", ...found, prompt: "Call me Ishmael." };
+  return found === undefined
+    ? undefined
+    : { name: "moby-dick", ...found, parts: [{ where: "moby-dick", start: 0 }], prompt: "Call me Ishmael." };
 };
 
 const tinyShakespeare = async (surroundings: Surroundings): Promise<Text | { readonly problem: string }> => {
   const found = await findTinyShakespeare(surroundings);
   if ("problem" in found) return found;
   const text = decodeText(found.bytes, found.source);
-  return { name: "tiny-shakespeare", source: found.source, text, prompt: "ROMEO:" };
+  const parts = [{ where: "tiny-shakespeare", start: 0 }];
+  return { name: "tiny-shakespeare", source: found.source, text, parts, prompt: "ROMEO:" };
 };
 
 const defaultText = async (surroundings: Surroundings): Promise<Text> => {
@@ -62,7 +70,7 @@ const findText = async (nameOrPath: string, surroundings: Surroundings): Promise
 };
 
 export interface CorpusOptions {
-  /** A file or folder to validate on; the corpus itself is then all for training. */
+  /** Name or path of a text to validate on; the corpus itself is then all for training. */
   readonly valData?: string | undefined;
   /** Share of the corpus that is held out where there is no `valData`: in (0, 1), default 0.1. */
   readonly valFraction?: number | undefined;
@@ -87,13 +95,17 @@ const hashOf = ({ train, val }: TextSplit): string =>
 export const loadCorpus = async (nameOrPath = "default", options: CorpusOptions = {}): Promise<LoadedCorpus> => {
   const { valData, valFraction, surroundings = { env: process.env, fetch: globalThis.fetch } } = options;
   if (nameOrPath === "") throw new DataError({ where: "data", must: "a name or a path must be given", got: '""' });
-  const { text, notice, ...about } = await findText(nameOrPath, surroundings);
-  const held = valData === undefined ? undefined : await readText(valData);
+  const { text, parts, notice, ...about } = await findText(nameOrPath, surroundings);
+  const held = valData === undefined ? undefined : await findText(valData, surroundings);
   const split = held === undefined ? splitText(text, valFraction) : { train: text, val: held.text };
   const notices = [notice, held?.notice].filter((line) => line !== undefined);
   return {
     ...about,
     ...split,
+    parts:
+      held === undefined
+        ? parts
+        : [...parts, ...held.parts.map((part) => ({ ...part, start: part.start + text.length }))],
     sha256: hashOf(split),
     ...(notices.length === 0 ? {} : { notice: notices.join("; ") }),
   };

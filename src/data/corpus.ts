@@ -1,5 +1,13 @@
 import { ConfigError } from "../core/errors.ts";
 
+/** A stretch of a text that people know by a name of its own: a file of a folder, mostly. It ends where the next begins. */
+export interface TextPart {
+  /** What errors call it. */
+  readonly where: string;
+  /** UTF-16 index of its first character in the text. */
+  readonly start: number;
+}
+
 /** A text in two parts: one to learn from, one held out to measure on. */
 export interface Corpus {
   /** Short name for people: `tiny-shakespeare`, or the file's or folder's name. */
@@ -8,6 +16,8 @@ export interface Corpus {
   readonly source: string;
   readonly train: string;
   readonly val: string;
+  /** What `train + val` is made of, in order: by these a character's place is told. */
+  readonly parts: readonly TextPart[];
   /** A beginning that fits the text, to continue it from; every character of it is in the text. */
   readonly prompt: string;
   /** One line that the user should see, as that another text had to be taken. */
@@ -59,6 +69,21 @@ export const splitText = (text: string, valFraction = 0.1): TextSplit => {
   const cut = indexOfCharacter(text, trainLength);
   return { train: text.slice(0, cut), val: text.slice(cut) };
 };
+
+/** Text with what goes before it in its file, so that lines can be counted. */
+export interface Passage {
+  readonly where: string;
+  readonly before: string;
+  readonly text: string;
+}
+
+/** The passages that UTF-16 units `from` to `to` of `text` lie in, in order; joined they are that stretch. */
+export const passagesOf = (text: string, parts: readonly TextPart[], from: number, to: number): readonly Passage[] =>
+  parts.flatMap(({ where, start }, index) => {
+    const first = Math.max(start, from);
+    const end = Math.min(parts[index + 1]?.start ?? text.length, to);
+    return first < end ? [{ where, before: text.slice(start, first), text: text.slice(first, end) }] : [];
+  });
 
 /** The first word of a text (at most 24 characters), or its first character where it has no word. */
 export const firstWord = (text: string): string => {

@@ -2,11 +2,14 @@ import type { Stats } from "node:fs";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../core/errors.ts";
+import type { TextPart } from "./corpus.ts";
 import { decodeText, isBinary, maxTextBytes } from "./utf8.ts";
 
 /** What was read, and a line about what was passed over. */
 export interface TextFromDisk {
   readonly text: string;
+  /** The files that it is of, in order. */
+  readonly parts: readonly TextPart[];
   readonly notice?: string;
 }
 
@@ -69,7 +72,7 @@ const withBlankLine = (text: string): string =>
   `${text}${text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n"}`;
 
 const readFolder = async (folder: string): Promise<TextFromDisk> => {
-  const texts: string[] = [];
+  const files: { readonly path: string; readonly text: string }[] = [];
   const skipped: string[] = [];
   let total = 0;
   for (const name of await listFolder(folder)) {
@@ -85,10 +88,9 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
     if (total > maxTextBytes) {
       throw new DataError({ where: folder, must: `its texts together must be at most ${maxTextBytes} bytes` });
     }
-    texts.push(decodeText(bytes, path));
+    files.push({ path, text: decodeText(bytes, path) });
   }
-  const last = texts.pop();
-  if (last === undefined) {
+  if (files.length === 0) {
     throw new DataError({
       where: folder,
       must: "the folder must hold at least one text file",
@@ -96,10 +98,16 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
       hint: "a folder with UTF-8 text files in it (hidden files are not read)",
     });
   }
-  const text = [...texts.map(withBlankLine), last].join("");
-  if (skipped.length === 0) return { text };
+  const parts: TextPart[] = [];
+  let text = "";
+  for (const [index, file] of files.entries()) {
+    parts.push({ where: file.path, start: text.length });
+    text += index === files.length - 1 ? file.text : withBlankLine(file.text);
+  }
+  if (skipped.length === 0) return { text, parts };
   return {
     text,
+    parts,
     notice: `${folder}: skipped ${skipped.length} binary file${skipped.length > 1 ? "s" : ""}, as ${skipped[0]}`,
   };
 };
@@ -116,5 +124,5 @@ export const readText = async (path: string): Promise<TextFromDisk> => {
   if (!kind.isFile()) {
     throw new DataError({ where: path, must: "the path must be a file or a folder", got: "something else" });
   }
-  return { text: decodeText(await readBytes(path, kind.size), path) };
+  return { text: decodeText(await readBytes(path, kind.size), path), parts: [{ where: path, start: 0 }] };
 };

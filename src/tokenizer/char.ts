@@ -46,7 +46,7 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
     ids.set(character.codePointAt(0) as number, id);
   });
 
-  const encode = (text: string, where = "text"): Int32Array => {
+  const encode = (text: string, where = "text", before = ""): Int32Array => {
     const out = new Int32Array(text.length);
     let length = 0;
     for (let index = 0; index < text.length; ) {
@@ -56,7 +56,7 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
         throw new DataError({
           where,
           must: `every character must be one of the ${characters.length} that the tokenizer knows`,
-          got: `${describeCharacter(codePoint)} at ${position(text, index)}`,
+          got: `${describeCharacter(codePoint)} at ${position(before + text, before.length + index)}`,
           hint: "text without it, or a model trained on a text that has it",
         });
       }

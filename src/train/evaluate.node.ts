@@ -1,6 +1,8 @@
-import { checkTokenCounts } from "../data/batches.ts";
+import { ConfigError, DataError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import { checkPredictable } from "../data/batches.ts";
 import { loadCorpus } from "../data/corpora.node.ts";
-import type { Corpus } from "../data/corpus.ts";
+import { type Corpus, passagesOf } from "../data/corpus.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { type Evaluation, evaluate as evaluateTokens, measureTokens } from "./evaluate.ts";
 
@@ -24,25 +26,87 @@ export interface EvaluateOptions extends Measuring {
   readonly onNotice?: (line: string) => void;
 }
 
+/**
+ * Checks what can be said of a measurement before anything is loaded.
+ * @throws ConfigError for an unknown split, or a share to hold out where all is measured.
+ */
+export const checkSplit = (split: string = "val", valFraction?: number): void => {
+  if (!splitNames.some((name) => name === split)) {
+    throw new ConfigError({
+      where: "split",
+      must: `must be ${splitNames.slice(0, -1).join(", ")} or ${splitNames.at(-1)}`,
+      got: JSON.stringify(split),
+      hint: nearest(split, splitNames) ?? "val",
+    });
+  }
+  if (split === "all" && valFraction !== undefined) {
+    throw new ConfigError({
+      where: "valFraction",
+      must: "must not be given where all of the text is measured",
+      got: String(valFraction),
+      hint: "split val or train, or no valFraction",
+    });
+  }
+};
+
+type MeasuredCorpus = Pick<Corpus, "name" | "train" | "val" | "parts">;
+
+/** Token ids of a split. @throws DataError for a character that the tokenizer lacks, with its place in its file. */
+const encodeSplit = (
+  { tokenizer }: LanguageModel,
+  { name, train, val, parts }: MeasuredCorpus,
+  split: SplitName,
+): Int32Array => {
+  const all = train + val;
+  const from = split === "val" ? train.length : 0;
+  const to = split === "train" ? train.length : all.length;
+  try {
+    return tokenizer.encode(all.slice(from, to), name);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    // Again file by file, which fails as well, but knows the file and its lines.
+    for (const { text, where, before } of passagesOf(all, parts, from, to)) tokenizer.encode(text, where, before);
+    throw error;
+  }
+};
+
+const splitTitles: Readonly<Record<SplitName, string>> = {
+  val: "validation split",
+  train: "training split",
+  all: "text",
+};
+
 /** As `evaluate`, on a text that is loaded already. */
 export const evaluateCorpus = async (
   lm: LanguageModel,
-  { name, train, val }: Pick<Corpus, "name" | "train" | "val">,
+  corpus: MeasuredCorpus,
   { split = "val", signal, onProgress }: Measuring = {},
 ): Promise<Evaluation> => {
-  const text = { val, train, all: train + val }[split];
-  const ids = lm.tokenizer.encode(text, split === "all" ? name : `${name}, split ${split}`);
-  checkTokenCounts({ val: ids.length }, lm.model.config.contextLength);
+  checkSplit(split);
+  const ids = encodeSplit(lm, corpus, split);
+  checkPredictable(ids.length, splitTitles[split], split === "all" ? "more text" : "more text, or split all");
   const tokens = ids.length - 1;
-  return evaluateTokens(lm.model, measureTokens(ids, lm.tokenizer), signal, (done) => onProgress?.(done, tokens));
+  const measured = measureTokens(ids, lm.tokenizer);
+  const result = await evaluateTokens(lm.model, measured, signal, (done) => onProgress?.(done, tokens));
+  if (!Number.isFinite(result.perplexity)) {
+    throw new ConfigError({
+      where: "evaluation",
+      must: "the loss and its perplexity must be finite",
+      got: `${result.natsPerToken} nats per token`,
+      hint: "a model whose training went well",
+    });
+  }
+  return result;
 };
 
 /**
  * A model's cross-entropy on a text: every token after the first is predicted once, in non-overlapping windows.
- * @throws DataError for text that cannot be used or a character that the tokenizer lacks.
+ * @throws ConfigError for options that do not fit or a loss that is not finite, DataError for text that cannot be
+ *   used or a character that the tokenizer lacks.
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions = {}): Promise<Evaluation> => {
   const { data, valFraction, onNotice, ...measuring } = options;
+  checkSplit(measuring.split, valFraction);
   const corpus = await loadCorpus(data, { valFraction });
   if (corpus.notice !== undefined) onNotice?.(corpus.notice);
   return evaluateCorpus(lm, corpus, measuring);

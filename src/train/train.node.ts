@@ -5,7 +5,7 @@ import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { checkTokenCounts } from "../data/batches.ts";
-import { type CorpusName, corpusNames, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
+import { isCorpusName, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "./config.ts";
@@ -37,7 +37,7 @@ export interface NewRun extends Running {
   readonly resume?: undefined;
   /** Name of a corpus, a UTF-8 text file, or a folder of them. Default: Tiny Shakespeare, offline Moby-Dick. */
   readonly data?: string | undefined;
-  /** A file or folder to validate on; else the last `valFraction` of the text. */
+  /** Name or path of a text to validate on; else the last `valFraction` of the text. */
   readonly valData?: string | undefined;
   /** In (0, 1); default 0.1. */
   readonly valFraction?: number | undefined;
@@ -86,9 +86,8 @@ const defaultFolder = (preset: string): string => {
   return join("runs", `${time}-${preset}`);
 };
 
-/** Whether `data` names a text that foretoken knows; else it is a path, which a resumed run needs absolute. */
-const isCorpusName = (data: string | undefined): data is undefined | CorpusName | "default" =>
-  data === undefined || data === "default" || corpusNames.some((name) => name === data);
+/** A name of a text as it is; a path absolute, since a resumed run may be elsewhere. */
+const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
 
 interface Prepared {
   readonly config: RunConfig;
@@ -144,8 +143,9 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   const prepared = prepare(config, corpus, trainCharTokenizer(corpus.train, corpus.val));
   const { tokenizer } = prepared;
   const data: RunData = {
-    data: isCorpusName(options.data) ? corpus.name : resolve(options.data),
-    valData: valData === undefined ? null : resolve(valData),
+    // The default is whichever text it was.
+    data: options.data === undefined || options.data === "default" ? corpus.name : placeOf(options.data),
+    valData: valData === undefined ? null : placeOf(valData),
     valFraction: valFraction ?? 0.1,
     name: corpus.name,
     sha256: corpus.sha256,

@@ -44,6 +44,7 @@ beforeAll(async () => {
   );
   writeFileSync(inside("short.txt"), "abcabcabc");
   writeFileSync(inside("other.txt"), `${text.slice(0, 100)}\nThe q.\n`.repeat(3));
+  writeFileSync(inside("late.txt"), `${"The cat sat on a mat.\n".repeat(192)}q\n`);
   writeFileSync(inside("broken.json"), '{ "train": { "steps": 5 ');
   writeFileSync(inside("unknown-key.json"), '{ "train": { "stepz": 5 } }');
   writeFileSync(inside("unknown-part.json"), '{ "trian": {} }');
@@ -144,6 +145,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("missing to validate on", ["--val-data", "nowhere.txt"], "nowhere.txt", "must exist"),
     generating("unknown character in the prompt", ["run", "--prompt", "The q"], "--prompt", '"q"', "column 5"),
     evaluating("unknown character", ["run", "--data", "other.txt", "--split", "all"], "other.txt", '"q"', "line"),
+    evaluating("unknown character in the part held out", ["run", "--data", "late.txt"], "late.txt", '"q"', "line 193"),
     evaluating("missing to evaluate", ["run", "--data", "nowhere.txt"], "nowhere.txt"),
   ],
   checkpoint: [
@@ -219,6 +221,12 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     generating("empty prompt", ["run", "--prompt", ""], "--prompt"),
     generating("escape in --prompt", ["run", "--prompt", "a\\q"], "--prompt", "\\q"),
     generating("escape in --stop", ["run", "--stop", "a\\"], "--stop", "backslash at the end"),
+    evaluating(
+      "split all and fraction",
+      ["run", "--split", "all", "--val-fraction", "0.3"],
+      "raction",
+      "all of the text",
+    ),
     evaluating("split", ["run", "--split", "vla"], "--split", '"vla"', "try val"),
   ],
   "config file": [

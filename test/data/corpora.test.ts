@@ -50,6 +50,13 @@ describe("a file", () => {
     expect((await loadCorpus(path)).sha256).not.toBe(corpus.sha256);
   });
 
+  it("can be validated on a text that has a name", async () => {
+    const path = await put("named.txt", "training text");
+    const { train, val, prompt } = await loadCorpus(path, { valData: "moby-dick" });
+    expect({ train, prompt }).toEqual({ train: "training text", prompt: "training" });
+    expect(val).toContain("Call me Ishmael.");
+  });
+
   const bad: [string, Uint8Array, string][] = [
     ["empty.txt", new Uint8Array(0), "the file must hold some text; got an empty file"],
     ["mark.txt", Uint8Array.of(0xef, 0xbb, 0xbf), "the file must hold some text; got an empty file"],
@@ -87,7 +94,7 @@ describe("a file", () => {
     const { train, val } = await loadCorpus(await put("short.txt", "To be, or not to be."));
     const tokenizer = trainCharTokenizer(train, val);
     const counts = { train: tokenizer.encode(train).length, val: tokenizer.encode(val).length };
-    expect(() => checkTokenCounts(counts, 128)).toThrow(/129 tokens; got 18; try more text, --model\.contextLength 17/);
+    expect(() => checkTokenCounts(counts, 128)).toThrow(/129 tokens; got 18; try more text, model\.contextLength 17/);
     expect(() => checkTokenCounts(counts, 17)).not.toThrow();
   });
 
@@ -114,6 +121,12 @@ describe("a folder", () => {
     const tree = join(folder, "tree");
     expect(await readText(tree)).toEqual({
       text: "a10\n\na2\n\nb\n\nc\n",
+      parts: [
+        { where: join(tree, "a/10.md"), start: 0 },
+        { where: join(tree, "a/2.md"), start: 5 },
+        { where: join(tree, "b.txt"), start: 9 },
+        { where: join(tree, "c.txt"), start: 12 },
+      ],
       notice: `${tree}: skipped 1 binary file, as image.png`,
     });
     expect((await loadCorpus(tree)).name).toBe("tree");

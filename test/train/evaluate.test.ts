@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
@@ -7,7 +9,7 @@ import { evaluate } from "#foretoken/train/evaluate.node.js";
 import { bookModel, hashedModel } from "../support/models.ts";
 import { useFolder, wordsText } from "../support/runs.ts";
 
-const { writeText } = useFolder();
+const { newPath, writeText } = useFolder();
 const contextLength = 16;
 // Characters of one, two, three and four bytes.
 const text = wordsText("evaluated", 150)
@@ -68,6 +70,51 @@ describe("evaluate", () => {
   it("takes another share of the text to validate on", async () => {
     const { tokens } = await evaluate(lm, { data, valFraction: 0.5 });
     expect(tokens).toBe(characters.length - Math.floor(0.5 * characters.length) - 1);
+  });
+
+  const withCharacter = (place: number): string => `${text.slice(0, place)}#${text.slice(place)}`;
+
+  it("says where in its file a character is that the tokenizer lacks, whichever split is measured", async () => {
+    const lines = text.split("\n");
+    const line = lines.length - 2;
+    const before = lines.slice(0, line).join("\n").length + 1;
+    const bad = await writeText(withCharacter(before + 3));
+    const expected = `${bad}: every character must be one of the ${tokenizer.vocabSize} that the tokenizer knows; got "#" (U+0023) at line ${line + 1}, column `;
+    for (const split of ["val", "all"] as const) {
+      await expect(evaluate(lm, { data: bad, split })).rejects.toThrow(expected);
+    }
+    await expect(evaluate(lm, { data: bad, split: "train" })).resolves.toHaveProperty("tokens");
+  });
+
+  it("names the file of a folder that such a character is in", async () => {
+    const folder = newPath();
+    await mkdir(folder);
+    await writeFile(join(folder, "a.txt"), text);
+    await writeFile(join(folder, "b.txt"), "thé\nc#t\n");
+    const expected = `${join(folder, "b.txt")}: every character must`;
+    await expect(evaluate(lm, { data: folder })).rejects.toThrow(expected);
+    await expect(evaluate(lm, { data: folder })).rejects.toThrow("at line 2, column 2 (character 5)");
+  });
+
+  it("refuses what does not fit: a split that is none, a share where all is measured, a text too short", async () => {
+    const vla = "vla" as "val";
+    await expect(evaluate(lm, { data, split: vla })).rejects.toThrow(
+      'split: must be val, train or all; got "vla"; try val',
+    );
+    const both = evaluate(lm, { data, split: "all", valFraction: 0.3 });
+    await expect(both).rejects.toThrow("valFraction: must not be given where all of the text is measured; got 0.3");
+    const short = await writeText("t");
+    await expect(evaluate(lm, { data: short, split: "all" })).rejects.toThrow(
+      "text: the text must have at least 2 tokens",
+    );
+    await expect(evaluate(lm, { data: short, split: "train" })).rejects.toThrow("training split: the text must have");
+  });
+
+  it("refuses to tell a loss that is not finite", async () => {
+    const spoilt = hashedModel(backend, lm.model.config, tokenizer.vocabSize);
+    backend.write(spoilt.arena.storage, new Float32Array(spoilt.layout.length).fill(Number.NaN));
+    await expect(evaluate(languageModel(spoilt, tokenizer), { data })).rejects.toThrow("must be finite; got NaN nats");
+    spoilt.close();
   });
 
   it("stops at a signal", async () => {
