@@ -1,2 +1,5 @@
-/** The sampling that a checkpoint names in its `generation_config.json`, and that `generate` uses where told nothing. */
+/**
+ * The sampling that `generate` uses where told nothing. Checkpoints name it in `generation_config.json` too: for other
+ * software, as `transformers`; nothing here reads that file.
+ */
 export const generationDefaults = { maxNewTokens: 400, temperature: 0.8, topK: 40 } as const;
