@@ -1,7 +1,7 @@
 // What the build scripts share: where the project is, and stamps that tell whether an output is up to date.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -9,11 +9,14 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Whether the module at `url` is the one that node was started with. */
 export const isMain = (url) => process.argv[1] !== undefined && pathToFileURL(process.argv[1]).href === url;
 
-/** The files under `folder` with one of the `endings`, sorted, relative to the root. */
+/** A path as git, the build's texts and WebAssembly's compiler write it on every platform. */
+export const withSlashes = (path, separator = sep) => path.split(separator).join("/");
+
+/** The files under `folder` with one of the `endings`, sorted, relative to the root, with "/" between folders. */
 export const sourcesUnder = (folder, endings) =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))
+    .map((entry) => withSlashes(relative(root, join(entry.parentPath ?? entry.path, entry.name))))
     .sort();
 
 /** A digest of the files' names and contents, and of `extra`. */
