@@ -43,9 +43,36 @@ const blockMappings = (i: number): readonly Mapping[] => {
   ];
 };
 
+// GPT-2 has one kind of each of these. The switches are closed, so that a kind it lacks cannot pass for another: whoever
+// adds one has to say here what becomes of it.
+
+const positionMappings = ({ position }: ModelConfig): readonly Mapping[] => {
+  switch (position.kind) {
+    case "learned":
+      return [{ ours: "positions.weight", theirs: "transformer.wpe.weight", transposed: false }];
+  }
+};
+
+const normJson = ({ norm }: ModelConfig): { readonly layer_norm_epsilon: number } => {
+  switch (norm.kind) {
+    case "layernorm":
+      return { layer_norm_epsilon: norm.eps };
+  }
+};
+
+const mlpJson = ({ mlp, nEmbd }: ModelConfig): { readonly n_inner: number; readonly activation_function: string } => {
+  switch (mlp.kind) {
+    case "gelu":
+      return {
+        n_inner: mlp.ratio * nEmbd,
+        activation_function: mlp.approximate === "tanh" ? "gelu_new" : "gelu",
+      };
+  }
+};
+
 const mappings = (config: ModelConfig): readonly Mapping[] => [
   { ours: "tokens.weight", theirs: "transformer.wte.weight", transposed: false },
-  { ours: "positions.weight", theirs: "transformer.wpe.weight", transposed: false },
+  ...positionMappings(config),
   ...Array.from({ length: config.nLayer }, (_, i) => blockMappings(i)).flat(),
   { ours: "norm.weight", theirs: "transformer.ln_f.weight", transposed: false },
   { ours: "norm.bias", theirs: "transformer.ln_f.bias", transposed: false },
@@ -53,8 +80,10 @@ const mappings = (config: ModelConfig): readonly Mapping[] => [
 ];
 
 /** Length of a bias that GPT-2 has and our model may lack. */
-const biasLength = (ours: string, { nEmbd, mlp }: ModelConfig): number =>
-  ours.endsWith("qkv.bias") ? 3 * nEmbd : ours.endsWith("up.bias") ? mlp.ratio * nEmbd : nEmbd;
+const biasLength = (ours: string, config: ModelConfig): number => {
+  if (ours.endsWith("qkv.bias")) return 3 * config.nEmbd;
+  return ours.endsWith("up.bias") ? mlpJson(config).n_inner : config.nEmbd;
+};
 
 /** [rows, columns] → [columns, rows] */
 const transpose = (data: Float32Array, rows: number, columns: number): Float32Array => {
@@ -78,9 +107,8 @@ export const gpt2ConfigJson = (config: ModelConfig, vocabSize: number): Record<s
   n_embd: config.nEmbd,
   n_layer: config.nLayer,
   n_head: config.nHead,
-  n_inner: config.mlp.ratio * config.nEmbd,
-  activation_function: config.mlp.approximate === "tanh" ? "gelu_new" : "gelu",
-  layer_norm_epsilon: config.norm.eps,
+  ...mlpJson(config),
+  ...normJson(config),
   attn_pdrop: config.dropout,
   resid_pdrop: config.dropout,
   embd_pdrop: 0,

@@ -52,8 +52,8 @@ export const charTokenizerToJson = (characters: readonly string[]): unknown => (
 });
 
 /**
- * The characters, in the order of their ids, that `charTokenizerToJson` wrote. Anything that would make other software encode the same text differently
- * (a normalizer, an added token, another pre-tokenizer) is refused, never ignored.
+ * The characters, in the order of their ids, that `charTokenizerToJson` wrote. Anything that would make other software
+ * encode the same text differently (a normalizer, an added token, another pre-tokenizer) is refused, never ignored.
  * @throws CheckpointError naming the field.
  */
 export const charactersFromJson = (json: unknown, where: string): readonly string[] => {
@@ -81,6 +81,7 @@ export const charactersFromJson = (json: unknown, where: string): readonly strin
     characters[id] = character;
   }
   if (entries.length === 0) throw new CheckpointError({ where, must: "model.vocab must not be empty" });
+  // As many ids as places, all below their number and distinct: none is left undefined.
   return characters as string[];
 };
 
