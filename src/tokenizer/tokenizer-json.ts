@@ -5,7 +5,7 @@ import { CheckpointError } from "../core/errors.ts";
  * A character-level tokenizer in the format of Hugging Face's `tokenizers`: the text is split into its code points,
  * each is looked up whole, and decoding joins them. There are no special tokens. `unk_token` is required by the
  * format; the empty string is no token of the vocabulary, so an unknown character is an error there too and never
- * a wrong id. Source: the `tokenizers` library's serialised form, checked by `scripts/check-tokenizer.py`.
+ * a wrong id. Source: the `tokenizers` library's serialised form, checked by `scripts/check-formats.py`.
  */
 const charPipeline = {
   version: "1.0",
