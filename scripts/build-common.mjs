@@ -9,6 +9,18 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Whether the module at `url` is the one that node was started with. */
 export const isMain = (url) => process.argv[1] !== undefined && pathToFileURL(process.argv[1]).href === url;
 
+const isSet = (value = "") => !["", "0", "false"].includes(value);
+
+/**
+ * Warnings are errors where the project is checked, but not where it is used: another compiler than those that were
+ * tried may warn of more.
+ */
+export const warningFlags = (env = process.env) => [
+  "-Wall",
+  "-Wextra",
+  ...(env.FORETOKEN_REQUIRE_NATIVE === "1" || isSet(env.CI) ? ["-Werror"] : []),
+];
+
 /** A path as git, the build's texts and WebAssembly's compiler write it on every platform. */
 export const withSlashes = (path, separator = sep) => path.split(separator).join("/");
 

@@ -5,7 +5,16 @@ import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync } fro
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+import {
+  hashFiles,
+  isMain,
+  readStamp,
+  root,
+  secondsSince,
+  sourcesUnder,
+  warningFlags,
+  writeStamp,
+} from "./build-common.mjs";
 
 const output = join(root, "dist/backend/native", `foretoken.${process.platform}-${process.arch}.node`);
 
@@ -31,9 +40,7 @@ export const commonFlags = [
   "-fno-rtti",
   "-fvisibility=hidden",
   "-fno-math-errno",
-  "-Wall",
-  "-Wextra",
-  "-Werror",
+  ...warningFlags(),
 ];
 
 export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
@@ -74,13 +81,24 @@ export const execute = (command) =>
     );
   });
 
-/** Runs jobs, at most one per core at a time; the first failure wins. */
-export const inParallel = async (jobs) => {
+/**
+ * Runs jobs, at most `workers` at a time. After a failure none is begun; rejects with the first one once those that were
+ * running have ended, so that their files can be removed.
+ */
+export const inParallel = async (jobs, workers = availableParallelism()) => {
   const waiting = [...jobs];
+  const failures = [];
   const worker = async () => {
-    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) await job();
+    for (let job = waiting.shift(); job !== undefined && failures.length === 0; job = waiting.shift()) {
+      try {
+        await job();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  await Promise.all(Array.from({ length: workers }, worker));
+  if (failures.length > 0) throw failures[0];
 };
 
 const build = async (compiler, sets) => {

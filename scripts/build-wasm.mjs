@@ -2,7 +2,16 @@
 // no compiler of the machine is needed.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+import {
+  hashFiles,
+  isMain,
+  readStamp,
+  root,
+  secondsSince,
+  sourcesUnder,
+  warningFlags,
+  writeStamp,
+} from "./build-common.mjs";
 
 const folder = join(root, "dist/backend/wasm");
 const output = join(folder, "kernels.wasm");
@@ -25,9 +34,7 @@ const flags = [
   "-nostdlib",
   "-iquote",
   "native",
-  "-Wall",
-  "-Wextra",
-  "-Werror",
+  ...warningFlags(),
   "-DFT_ISA=simd128",
   "-DFT_VECTOR_BYTES=16",
 ];

@@ -74,6 +74,47 @@ test("FORETOKEN_NO_NATIVE=1 skips the build", () => {
   expect(stdout).toContain("the native backend is not built");
 });
 
+test.for([
+  ["no errors in a user's build", {}, false],
+  ["errors with FORETOKEN_REQUIRE_NATIVE=1", { FORETOKEN_REQUIRE_NATIVE: "1" }, true],
+  ["errors in CI", { CI: "true" }, true],
+] as const)("warnings are %s, and are shown only where they are", ([, more, strict]) => {
+  const compiler = compilerThat(
+    'echo "warning: odd" >&2; case " $* " in *" -Werror "*) exit 1;; esac; for last; do :; done; echo built > "$last"',
+  );
+  const { stdout, stderr } = build({ PATH: process.env.PATH ?? "", CXX: compiler, ...more });
+  expect(stderr.includes("warning: odd")).toBe(strict);
+  expect(stdout.startsWith("native: built for ")).toBe(!strict);
+});
+
+test("after a failure no job is begun, and those that run are waited for", async () => {
+  const script = new URL("../../scripts/build-native.mjs", import.meta.url).href;
+  const { inParallel } = (await import(script)) as {
+    inParallel(jobs: readonly (() => Promise<void>)[], workers: number): Promise<void>;
+  };
+  const told: string[] = [];
+  let finishSecond = (): void => {};
+  const jobs = [
+    async () => {
+      throw new Error("the first failed");
+    },
+    () =>
+      new Promise<void>((resolve) => {
+        finishSecond = () => {
+          told.push("second");
+          resolve();
+        };
+      }),
+    async () => void told.push("third"),
+  ];
+  const all = inParallel(jobs, 2).catch((error: unknown) => void told.push(String(error)));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(told).toEqual([]);
+  finishSecond();
+  await all;
+  expect(told).toEqual(["second", "Error: the first failed"]);
+});
+
 test("what is up to date is left alone, and a changed source is built again", () => {
   // Writes its last argument's file, as a compiler would.
   const compiler = compilerThat('for last; do :; done; echo x >> calls; echo built > "$last"');
