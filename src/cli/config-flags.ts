@@ -4,13 +4,12 @@ import { z } from "zod";
 import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type ConfigField, configFields } from "../core/schema-fields.ts";
+import { systemErrorCode } from "../core/system-error.ts";
 import { runConfigSchema } from "../train/config.ts";
-import { isGiven, parseBoolean, parseNumber } from "./flags.ts";
+import { flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
 
 /** Train fields that are set so often that they have a flag without the prefix. */
 const shortFlags = ["steps", "batchSize", "learningRate", "seed", "evalInterval", "checkpointInterval", "patience"];
-
-const kebab = (name: string): string => name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
 
 const longFlag = (path: readonly string[]): string => `--${path.join(".")}`;
 
@@ -49,7 +48,7 @@ const makeFlags = (): readonly ConfigFlag[] => {
   const fields = configFields(runConfigSchema);
   const short = shortFlags.flatMap((name) => {
     const field = fields.find(({ path }) => path.join(".") === `train.${name}`);
-    return field === undefined ? [] : [configFlag(`--${kebab(name)}`, field, "Most used:")];
+    return field === undefined ? [] : [configFlag(flagOf(name), field, "Most used:")];
   });
   return [
     ...short,
@@ -112,7 +111,7 @@ export const readConfigFile = async (path: string): Promise<ConfigFile> => {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const code = systemErrorCode(cause) ?? String(cause);
     const got = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder" : code;
     throw new ConfigError({ where: `--config ${path}`, must: "must name a readable JSON file", got, cause });
   }

@@ -3,6 +3,9 @@ import { type BackendChoice, backendChoices } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 
+/** The flag of a name: maxNewTokens is --max-new-tokens. */
+export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /** A number as people write one. @throws ConfigError naming the flag for all else, as "abc", "", "0x10" or "1e999". */
 export const parseNumber =
   (flag: string) =>

@@ -2,6 +2,7 @@ import type { Stats } from "node:fs";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../core/errors.ts";
+import { systemErrorCode } from "../core/system-error.ts";
 import type { TextPart } from "./corpus.ts";
 import { decodeText, isBinary, maxTextBytes } from "./utf8.ts";
 
@@ -15,7 +16,7 @@ export interface TextFromDisk {
 
 /** A system error as a sentence about the file at `path`. */
 const fileError = (path: string, error: unknown): DataError => {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = systemErrorCode(error) ?? "";
   const hint = "a path to a text file or to a folder of them";
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new DataError({ where: path, must: "the file must exist", got: "nothing there", hint, cause: error });

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import { type Contents, flushFolder, readWhole, systemErrorCode, writeFlushed } from "./files.node.ts";
+import { systemErrorCode } from "../core/system-error.ts";
+import { type Contents, flushFolder, readWhole, writeFlushed } from "./files.node.ts";
 
 /**
  * A checkpoint is a folder of files that are written together and read together. How NAME is replaced:

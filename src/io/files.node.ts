@@ -6,10 +6,6 @@ export type Contents = string | Uint8Array | readonly Uint8Array[];
 /** Most bytes that one call reads or writes: some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
-/** The code of a system error (`ENOENT`), or undefined for any other error. */
-export const systemErrorCode = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-
 const pieces = (contents: Contents): readonly Uint8Array[] => {
   if (typeof contents === "string") return [new TextEncoder().encode(contents)];
   return contents instanceof Uint8Array ? [contents] : contents;

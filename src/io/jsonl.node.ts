@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { flushFolder, systemErrorCode, writeFlushed } from "./files.node.ts";
+import { systemErrorCode } from "../core/system-error.ts";
+import { flushFolder, writeFlushed } from "./files.node.ts";
 
 /** A file of JSON lines that grows at its end. */
 export interface JsonLines {

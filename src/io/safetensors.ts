@@ -1,4 +1,7 @@
 import { CheckpointError, ShapeError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
+import type { NamedTensor } from "../core/named-tensor.ts";
+import { sizeOf } from "../core/shape.ts";
 import { float32FromBfloat16, float32FromHalf } from "./half.ts";
 import { findDuplicateKey } from "./json-keys.ts";
 
@@ -7,14 +10,6 @@ import { findDuplicateKey } from "./json-keys.ts";
  * little-endian integer; the header, a JSON object that gives each tensor's dtype, shape and place; the data, tensors
  * end to end with no gap. Little-endian throughout, as is every machine that this runs on.
  */
-
-/** A named float32 array. */
-export interface NamedTensor {
-  readonly name: string;
-  /** Row-major; [] is a scalar. */
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
 
 export type Metadata = Readonly<Record<string, string>>;
 
@@ -32,8 +27,6 @@ const metadataKey = "__metadata__";
 
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : a > b ? 1 : 0;
-
-const product = (shape: readonly number[]): number => shape.reduce((size, extent) => size * extent, 1);
 
 /**
  * The bytes of a file, in pieces: a header and a view of each tensor's data (not a copy: do not change the data before
@@ -55,7 +48,7 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
     const where = `tensor ${JSON.stringify(name)}`;
     if (names.has(name)) throw new ShapeError({ where, must: "every tensor of a file must have a name of its own" });
     names.add(name);
-    if (product(shape) !== data.length) {
+    if (sizeOf(shape) !== data.length) {
       throw new ShapeError({
         where,
         must: "data must fill the shape",
@@ -99,9 +92,6 @@ interface StoredTensor {
 const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
 type StoredDType = keyof typeof bytesPerValue;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 const isStoredDType = (value: unknown): value is StoredDType =>
@@ -109,7 +99,7 @@ const isStoredDType = (value: unknown): value is StoredDType =>
 
 /** A value for an error line. A forged header can hold anything: at any length, nested too deep to print. */
 const show = (value: unknown): string => {
-  if (isObject(value)) return "an object";
+  if (isRecord(value)) return "an object";
   if (Array.isArray(value)) {
     const items = value.slice(0, 8).map((item) => (Array.isArray(item) ? "[…]" : show(item)));
     return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
@@ -143,7 +133,7 @@ const readHeader = (bytes: Uint8Array, where: string): { entries: [string, unkno
     if (error instanceof CheckpointError) throw error;
     fail("the header must be JSON in UTF-8", error instanceof Error ? error.message : String(error));
   }
-  if (!isObject(header)) return fail("the header must be a JSON object", show(header));
+  if (!isRecord(header)) return fail("the header must be a JSON object", show(header));
   return { entries: Object.entries(header), dataStart };
 };
 
@@ -151,7 +141,7 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTens
   const fail = (must: string, got: unknown): never => {
     throw new CheckpointError({ where, must, got: show(got) });
   };
-  if (!isObject(entry)) return fail("an entry must be an object", entry);
+  if (!isRecord(entry)) return fail("an entry must be an object", entry);
   const { dtype, shape, data_offsets: offsets, ...others } = entry;
   const unknownKey = Object.keys(others)[0];
   if (unknownKey !== undefined) fail("an entry must have dtype, shape and data_offsets only", unknownKey);
@@ -165,7 +155,7 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTens
   if (end > dataBytes)
     fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file cut off?)`, offsets);
   // A partial product past 2^53 can only be made to fit again by an extent of 0, and then the true size is 0.
-  const size = shape.includes(0) ? 0 : product(shape);
+  const size = shape.includes(0) ? 0 : sizeOf(shape);
   if (size * bytesPerValue[dtype] !== end - begin) {
     fail(
       `shape × ${bytesPerValue[dtype]} bytes must be the length of the data`,
@@ -176,7 +166,7 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTens
 };
 
 const readMetadata = (value: unknown, where: string): Metadata => {
-  if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
+  if (!isRecord(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
     throw new CheckpointError({ where, must: `${metadataKey} must map names to strings`, got: show(value) });
   }
   return value as Metadata;

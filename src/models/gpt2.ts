@@ -1,5 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
-import { formatShape, type Shape } from "../core/shape.ts";
+import type { NamedTensor } from "../core/named-tensor.ts";
+import { formatShape } from "../core/shape.ts";
 import type { ArenaLayout, Placed } from "./arena.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -8,12 +9,6 @@ import type { ModelConfig } from "./config.ts";
  * are `Conv1D`: weights [in, out], the transpose of ours. It always has Q, K and V biases and biases on both MLP
  * layers: where our model has none, zeros are written, and anything else there is refused on reading.
  */
-
-export interface HostTensor {
-  readonly name: string;
-  readonly shape: Shape;
-  readonly data: Float32Array;
-}
 
 interface Mapping {
   readonly ours: string;
@@ -126,7 +121,7 @@ export const toGpt2Tensors = (
   config: ModelConfig,
   layout: ArenaLayout,
   values: Float32Array,
-): readonly HostTensor[] => {
+): readonly NamedTensor[] => {
   const parameters = byName(layout);
   return mappings(config).map(({ ours, theirs, transposed }) => {
     const parameter = parameters.get(ours);
@@ -149,7 +144,7 @@ export const toGpt2Tensors = (
 export const fromGpt2Tensors = (
   config: ModelConfig,
   layout: ArenaLayout,
-  tensors: ReadonlyMap<string, HostTensor>,
+  tensors: ReadonlyMap<string, NamedTensor>,
   where: string,
 ): Float32Array => {
   const parameters = byName(layout);

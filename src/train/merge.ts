@@ -1,8 +1,7 @@
+import { isRecord } from "../core/is-record.ts";
+
 /** A config with any part left out. */
 export type PartialConfig<T> = T extends object ? { readonly [K in keyof T]?: PartialConfig<T[K]> } : T;
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
  * `base` with the fields that `changes` names replaced, objects field by field. An object whose `kind` changes starts

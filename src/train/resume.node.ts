@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
 import { hasCheckpoint, readCheckpoint, recoverCheckpoint } from "../io/checkpoint.node.ts";
 import { filterJsonLines } from "../io/jsonl.node.ts";
 import { readSafetensors } from "../io/safetensors.ts";
@@ -61,13 +62,11 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
   return parseVersioned(descriptionSchema, bytes, where);
 };
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
-
 /** Which noted events a run resumed at `step` keeps: those that it would have written without the interruption. */
 const belongsBefore =
   (step: number, checkpointInterval: number) =>
   (event: unknown): boolean =>
-    isObject(event) &&
+    isRecord(event) &&
     typeof event.step === "number" &&
     event.step <= step &&
     event.type !== "done" &&

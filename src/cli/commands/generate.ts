@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
-import { type FieldNamer, parseConfig } from "../../core/config.ts";
+import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { generate, generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
 import { loadPretrained } from "../../pretrained/load.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath } from "../checkpoint-path.ts";
-import { addRunningFlags, checkArguments, parseNumber, parseText, type RunningFlags } from "../flags.ts";
+import { addRunningFlags, checkArguments, flagOf, parseNumber, parseText, type RunningFlags } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
 import { printable } from "../terminal.ts";
@@ -31,13 +31,10 @@ Examples:
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
-/** A setting's flag: maxNewTokens is --max-new-tokens. */
-const flagOf: FieldNamer = ([name = ""]) => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
-
 const runGenerate = async (directory: string, flags: GenerateFlags): Promise<void> => {
   const { prompt, maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, threads } = flags;
   const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop };
-  const settings = parseConfig(generateSettingsSchema, given, flagOf);
+  const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   if (prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
