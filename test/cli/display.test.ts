@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import { columns, flow, formatDuration, wrapText } from "#foretoken/cli/display/format.js";
@@ -5,6 +8,7 @@ import { type LiveState, liveFrame } from "#foretoken/cli/display/live-frame.js"
 import { liveRegion } from "#foretoken/cli/display/live-region.js";
 import { type CurvePoint, lossCurve, shownSteps } from "#foretoken/cli/display/loss-curve.js";
 import { lossHistory } from "#foretoken/cli/display/loss-history.js";
+import { pastLosses } from "#foretoken/cli/display/past-losses.js";
 import { isUtf8Locale, printable, symbolsFor } from "#foretoken/cli/terminal.js";
 
 const style = (unicode: boolean, colored = false) => ({
@@ -111,6 +115,27 @@ describe("the loss curve", () => {
       ...[63, 63, 63, 125, 250, 500, 1000, 1000],
     ]);
   });
+});
+
+test("a resumed run's curve begins with the losses that were noted, as far as they can be read", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-display-"));
+  expect(await pastLosses(folder)).toEqual({ train: [], validation: [] });
+  const lines = [
+    '{"type":"start","step":0}',
+    '{"type":"step","step":1,"loss":2.5}',
+    '{"type":"step","step":2,"loss":null}',
+    '{"type":"step","step":"3","loss":2}',
+    '{"type":"eval","step":2,"valLoss":2.25,"trainLoss":2.4}',
+    "null",
+    '[{"type":"step"}]',
+    '{"type":"step","step":4,"lo',
+  ];
+  await writeFile(join(folder, "metrics.jsonl"), lines.join("\n"));
+  expect(await pastLosses(folder)).toEqual({
+    train: [{ step: 1, loss: 2.5 }],
+    validation: [{ step: 2, loss: 2.25 }],
+  });
+  await rm(folder, { recursive: true });
 });
 
 test("the history of losses stays bounded, in order, and keeps the mean", () => {

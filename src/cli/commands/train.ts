@@ -6,7 +6,7 @@ import { resolveConfig, type TrainOptions, train } from "../../train/train.node.
 import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
 import { liveReporter } from "../display/live.ts";
-import { pastEvents } from "../display/past-events.ts";
+import { pastLosses } from "../display/past-losses.ts";
 import { plainReporter } from "../display/plain.ts";
 import { jsonReporter, type TrainReporter } from "../display/reporter.ts";
 import type { RunContext } from "../display/run-text.ts";
@@ -100,7 +100,7 @@ const newRunOptions = async (
 const chooseReporter = async (flags: TrainFlags, context: RunContext): Promise<TrainReporter> => {
   if (flags.json === true) return jsonReporter();
   if (!canRedraw(process.stdout)) return plainReporter(context);
-  return liveReporter(context, flags.resume === undefined ? [] : await pastEvents(flags.resume));
+  return liveReporter(context, flags.resume === undefined ? undefined : await pastLosses(flags.resume));
 };
 
 const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly string[]): Promise<void> => {

@@ -6,6 +6,7 @@ import { liveFrame } from "./live-frame.ts";
 import { liveRegion } from "./live-region.ts";
 import type { CurvePoint } from "./loss-curve.ts";
 import { lossHistory } from "./loss-history.ts";
+import type { PastLosses } from "./past-losses.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 import { evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
@@ -36,7 +37,7 @@ const activityAfter = ({ start }: RunRecord, step: number, interrupted: boolean)
 };
 
 /** A display redrawn in place at most ten times a second: figures and the loss curve; what lasts scrolls above it. */
-export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = []): TrainReporter => {
+export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = process;
   const style = terminalStyle();
   // One column less than there are: a full last column makes some terminals wrap.
@@ -50,7 +51,7 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
   const began = now();
   const smooth = smoother();
   const train = lossHistory();
-  const validation: CurvePoint[] = [];
+  const validation: CurvePoint[] = [...(past?.validation ?? [])];
   let record: RunRecord | undefined;
   let step = 0;
   let loss: number | undefined;
@@ -65,7 +66,7 @@ export const liveReporter = (context: RunContext, past: readonly TrainEvent[] = 
     if (event.type === "step") train.add(event.step, event.loss);
     if (event.type === "eval") validation.push({ step: event.step, loss: event.valLoss });
   };
-  for (const event of past) keepPoint(event);
+  for (const point of past?.train ?? []) train.add(point.step, point.loss);
 
   const draw = (): void => {
     if (record === undefined || closed) return;
