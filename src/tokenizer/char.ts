@@ -10,7 +10,7 @@ export interface CharTokenizer extends TokenizerMethods {
 }
 
 /** A character as it can be shown in one line of an error: `"é" (U+00E9)`, `"\n" (U+000A)`. */
-export const describeCharacter = (codePoint: number): string => {
+const describeCharacter = (codePoint: number): string => {
   const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
   // Marks, formats and separators have no shape of their own, or change their neighbours'.
   const character = String.fromCodePoint(codePoint);

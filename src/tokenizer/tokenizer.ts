@@ -4,7 +4,6 @@ import { charactersFromJson, isCharTokenizerJson } from "./tokenizer-json.ts";
 
 /** Every tokenizer there is, told apart by `kind`. A new one joins this union and `loadTokenizer`. */
 export type Tokenizer = CharTokenizer;
-export type TokenizerKind = Tokenizer["kind"];
 
 /** The type of a `tokenizer.json`'s model, for the error of one that nothing here can read. */
 const describeModel = (json: unknown): string => {
@@ -16,7 +15,7 @@ const describeModel = (json: unknown): string => {
 /**
  * The tokenizer that a parsed `tokenizer.json` describes.
  * @param where the file, for errors.
- * @throws CheckpointError when the kind is not one of `TokenizerKind` or the contents are damaged.
+ * @throws CheckpointError when the kind is none of those of `Tokenizer` or the contents are damaged.
  */
 export const loadTokenizer = (json: unknown, where = "tokenizer.json"): Tokenizer => {
   if (isCharTokenizerJson(json)) return charTokenizer(charactersFromJson(json, where));

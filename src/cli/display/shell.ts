@@ -1,5 +1,5 @@
 /** A word of a command line, quoted where a shell would take it apart. */
-export const quoteWord = (word: string): string => {
+const quoteWord = (word: string): string => {
   if (/^[\w@%+=:,./-]+$/u.test(word)) return word;
   // Double quotes work in every shell, as long as nothing in them is special to one.
   return /^[^"$`\\!%]*$/u.test(word) ? `"${word}"` : `'${word.replaceAll("'", "'\\''")}'`;
