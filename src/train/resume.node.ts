@@ -43,8 +43,8 @@ const parseVersioned = <Schema extends z.ZodType>(schema: Schema, bytes: Uint8Ar
 export const readRunDescription = async (path: string): Promise<RunDescription> => {
   if (!(await isFolder(path))) {
     throw new CheckpointError({
-      where: path,
-      must: "--resume must name a run's folder",
+      where: `resume ${path}`,
+      must: "must name a run's folder",
       got: "no such folder",
       hint: "the folder that train named in its first lines",
     });

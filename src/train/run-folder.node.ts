@@ -73,7 +73,7 @@ const checkWritable = async (path: string): Promise<void> => {
   );
   if (writable && (await isFolder(parent))) return;
   throw new ConfigError({
-    where: `--out ${path}`,
+    where: `out ${path}`,
     must: "the folder must be in one that can be written to",
     got: writable ? `${parent}, which is a file` : `${parent}, which cannot`,
     hint: "another folder",
@@ -94,10 +94,10 @@ export const checkFree = async (path: string): Promise<void> => {
   if (entries?.length === 0) return;
   const isRun = entries?.includes(folderNames.description) === true;
   throw new ConfigError({
-    where: `--out ${path}`,
+    where: `out ${path}`,
     must: "the folder must be new or empty",
     got: entries === undefined ? "a file" : isRun ? "a run" : "a folder with other files",
-    hint: isRun ? `another folder, or --resume ${path}` : "another folder",
+    hint: isRun ? `another folder, or resume ${path}` : "another folder",
   });
 };
 

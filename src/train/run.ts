@@ -103,7 +103,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
         where: `evaluation after step ${step}`,
         must: "the validation loss must stay finite",
         got: String(valLoss),
-        hint: "a lower --learning-rate, a warm-up, or --train.maxGradNorm 1",
+        hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
       });
     }
     const isBest = best === null || valLoss < best.valLoss;

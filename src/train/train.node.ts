@@ -12,6 +12,7 @@ import { type RunConfig, runConfigSchema } from "./config.ts";
 import { measureTokens } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { merge, type PartialConfig } from "./merge.ts";
+import { checkTrainOptions } from "./options.ts";
 import { type PresetName, presetNames, presets } from "./presets.ts";
 import { freshProgress } from "./progress.ts";
 import { readRun, readRunDescription } from "./resume.node.ts";
@@ -107,10 +108,10 @@ const prepare = (config: RunConfig, corpus: LoadedCorpus, tokenizer: Tokenizer):
 
 const checkStopAt = (stopAt: number | undefined, done: number): void => {
   if (stopAt === undefined) return;
-  if (!Number.isInteger(stopAt) || stopAt <= done) {
+  if (stopAt <= done) {
     throw new ConfigError({
-      where: "--stop-at",
-      must: done === 0 ? "must be a whole number above 0" : `must be a whole number above the ${done} steps done`,
+      where: "stopAt",
+      must: `must be a whole number above the ${done} steps done`,
       got: String(stopAt),
     });
   }
@@ -136,7 +137,6 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   const { preset = "quick", valData, valFraction, finalSampleTokens = 400 } = options;
   const out = options.out === undefined ? defaultFolder(preset) : options.out;
   const config = resolveConfig(preset, [options.config ?? {}]);
-  checkStopAt(options.stopAt, 0);
   if (out !== null) await checkFree(out);
   const corpus = await loadCorpus(options.data, { valData, valFraction });
   if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
@@ -194,19 +194,19 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   const { step, evalsSinceBest } = saved?.snapshot.progress ?? freshProgress;
   if (step >= config.train.steps) {
     throw new ConfigError({
-      where: `--resume ${options.resume}`,
+      where: `resume ${options.resume}`,
       must: "the run must have steps left",
       got: `all ${config.train.steps} done`,
-      hint: "a new run with more --steps",
+      hint: "a new run with more train.steps",
     });
   }
   const { patience } = config.train;
   if (patience > 0 && evalsSinceBest >= patience) {
     throw new ConfigError({
-      where: `--resume ${options.resume}`,
+      where: `resume ${options.resume}`,
       must: "the run must not have ended of itself",
       got: `${patience} evaluations without a better loss (patience)`,
-      hint: "a new run with more --patience",
+      hint: "a new run with more train.patience",
     });
   }
   checkStopAt(options.stopAt, step);
@@ -229,5 +229,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
  *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
  */
-export const train = (options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> =>
-  options.resume === undefined ? startRun(options) : resumeRun(options);
+export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
+  checkTrainOptions(options);
+  yield* options.resume === undefined ? startRun(options) : resumeRun(options);
+}

@@ -87,7 +87,11 @@ export const createTrainer = (
           where: `step ${step + 1}`,
           must: "loss and gradient must stay finite",
           got: `loss ${loss}, gradient norm ${gradNorm}`,
-          hint: "a lower --learning-rate, a warm-up, or --train.maxGradNorm 1",
+          hint:
+            step === 0
+              ? // No update has been made yet: the learning rate had no part in it.
+                "a smaller model.initStd"
+              : "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
         });
       }
       const learningRate = learningRateAt(train, step);

@@ -11,7 +11,7 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { RunConfig } from "#foretoken/train/config.js";
 import { evaluate } from "#foretoken/train/evaluate.node.js";
 import type { PartialConfig } from "#foretoken/train/merge.js";
-import { resolveConfig, train } from "#foretoken/train/train.node.js";
+import { resolveConfig, type TrainOptions, train } from "#foretoken/train/train.node.js";
 import { createTrainer } from "#foretoken/train/trainer.js";
 import { compiled, forEachBackend } from "../support/backends.ts";
 import { furthest, gradientError, largest } from "../support/closeness.ts";
@@ -103,7 +103,7 @@ forEachBackend(
       const lm = await loadPretrained(join(out, "checkpoint"), { backend });
       const held = backend.bytesInUse();
       await lm.logits([1, 2, 3]);
-      await expect(lm.logits([1, 99])).rejects.toThrow("token ids must be in [0, ");
+      await expect(lm.logits([1, 99])).rejects.toThrow("token ids must be ");
       await evaluate(lm, { data });
       for await (const event of generate(lm, { prompt: "the ", maxNewTokens: 30 })) expect(event.v).toBe(1);
       for await (const event of generate(lm, { prompt: "the ", maxNewTokens: 30 })) {
@@ -117,6 +117,31 @@ forEachBackend(
   },
   compiled,
 );
+
+describe("options", () => {
+  it.each([
+    ["an unknown one", { sedd: 5 }, /^train: every key must be a known one; got "sedd"/],
+    ["no thread", { threads: 0, backend: "reference" }, /^threads: must be at least 1; got 0/],
+    ["half a step to stop at", { stopAt: 1.5 }, /^stopAt: must be a whole number; got 1.5/],
+    ["half a token", { finalSampleTokens: 1.5 }, /^finalSampleTokens: must be a whole number; got 1.5/],
+    ["tokens below 0", { finalSampleTokens: -1 }, /^finalSampleTokens: must be at least 0; got -1/],
+    ["two ways to hold out", { valData: "a", valFraction: 0.2 }, /^valData and valFraction: only one of them/],
+    ["all held out", { valFraction: 1 }, /^valFraction: must be below 1; got 1/],
+    ["a change to a run", { resume: "run", config: {} }, /^resume: nothing that would change .* got config/],
+    ["an unknown one with resume", { resume: "run", treads: 2 }, /"treads"; try threads/],
+  ])("%s is refused before anything is written", async (_, wrong, expected) => {
+    const out = "resume" in wrong ? undefined : newPath();
+    const events = train({ ...("resume" in wrong ? {} : { data, out }), ...wrong } as TrainOptions);
+    await expect(collect(events)).rejects.toThrow(expected);
+    if (out !== undefined) expect(await exists(out)).toBe(false);
+  });
+
+  it("that are undefined are as if not given", async () => {
+    await expect(
+      collect(train({ resume: "nowhere", data: undefined, config: undefined } as TrainOptions)),
+    ).rejects.toThrow("resume nowhere: must name a run's folder");
+  });
+});
 
 describe("the end of a run", () => {
   it("comes early when `patience` evaluations in a row bring nothing better", async () => {
@@ -194,6 +219,14 @@ describe("a run that breaks off", () => {
     expect(await readdir(out)).toEqual(expect.arrayContaining(["run.json", "metrics.jsonl", "checkpoint"]));
     const lm = await loadPretrained(join(out, "checkpoint"), { backend: "reference" });
     await lm.close();
+  });
+
+  it("in its first step says that it began too wide", async () => {
+    const config = { ...changed({}), model: { ...smallRun.model, initStd: 1e30 } };
+    const failure = collect(train({ ...options(newPath()), config }));
+    await expect(failure).rejects.toThrow(
+      /^step 1: loss and gradient must stay finite; .*; try a smaller model.initStd/,
+    );
   });
 
   it("at an evaluation that is not finite says so, and takes it neither for the best nor for a checkpoint", async () => {

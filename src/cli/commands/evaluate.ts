@@ -11,6 +11,7 @@ import { checkpointPath, runOf } from "../checkpoint-path.ts";
 import { formatCount } from "../display/format.ts";
 import { addRunningFlags, checkArguments, parseChoice, parseFraction, parsePath, type RunningFlags } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
+import { inFlags } from "../option-names.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
 
 interface EvaluateFlags extends RunningFlags {
@@ -124,6 +125,8 @@ export const declareEvaluate = (command: Command): void => {
     .allowExcessArguments()
     .action(async (path: string, flags: EvaluateFlags) => {
       checkArguments(command);
-      await runEvaluate(path, flags);
+      await runEvaluate(path, flags).catch((error: unknown) => {
+        throw inFlags(error);
+      });
     });
 };

@@ -22,6 +22,7 @@ import {
   type RunningFlags,
 } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
+import { inFlags } from "../option-names.ts";
 import { onReaderGone } from "../output.ts";
 import { canRedraw } from "../terminal.ts";
 
@@ -70,14 +71,6 @@ const newRunOptions = async (
   flags: TrainFlags,
   configFlags: ReturnType<typeof addConfigFlags>,
 ): Promise<TrainOptions> => {
-  if (flags.valData !== undefined && flags.valFraction !== undefined) {
-    throw new ConfigError({
-      where: "--val-data and --val-fraction",
-      must: "only one of them may say what is held out",
-      got: "both",
-      hint: "one of them",
-    });
-  }
   const changes = changesFromFlags(command, configFlags);
   const path = flags.config;
   const contents = path === undefined ? {} : await readConfigFile(path);
@@ -143,6 +136,8 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
       // Saved is enough where nobody reads what would come yet.
       if (readerGone && event.type === "checkpoint") break;
     }
+  } catch (error) {
+    throw inFlags(error);
   } finally {
     reporter?.close();
     interrupt.release();
