@@ -83,9 +83,11 @@ export interface DoneEvent extends Versioned {
   readonly step: number;
   /** `patience`: no better loss for too long; `interrupted`: aborted, or stopped by `stopAt`. */
   readonly reason: "finished" | "patience" | "interrupted";
-  readonly valLoss: number;
-  readonly bestValLoss: number;
-  readonly bestStep: number;
+  /** At this step; null where the run was aborted, so that it was not measured. */
+  readonly valLoss: number | null;
+  /** null before the first evaluation. */
+  readonly bestValLoss: number | null;
+  readonly bestStep: number | null;
   readonly out: string | null;
 }
 

@@ -14,4 +14,13 @@ export const progressSchema = z.strictObject({
 });
 export type Progress = z.infer<typeof progressSchema>;
 
+/**
+ * Whether the evaluation of this step is still to be made: the run was stopped while it was measured. Every one that
+ * is made clears the sum of losses, and it goes before the step's checkpoint.
+ */
+export const isEvaluationDue = (
+  { step, lossCount }: Progress,
+  { steps, evalInterval }: { readonly steps: number; readonly evalInterval: number },
+): boolean => lossCount > 0 && (step % evalInterval === 0 || step === steps);
+
 export const freshProgress: Progress = { step: 0, lossSum: 0, lossCount: 0, best: null, evalsSinceBest: 0 };

@@ -12,6 +12,7 @@ import { parsePretrained, pretrainedNames } from "../pretrained/load.node.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import { momentsFrom } from "./optimizer-file.ts";
+import { isEvaluationDue, type Progress } from "./progress.ts";
 import type { Snapshot } from "./run.ts";
 import {
   descriptionSchema,
@@ -64,15 +65,19 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
 
 /** Which noted events a run resumed at `step` keeps: those that it would have written without the interruption. */
 const belongsBefore =
-  (step: number, checkpointInterval: number) =>
+  (progress: Progress, train: RunConfig["train"]) =>
   (event: unknown): boolean =>
     isRecord(event) &&
     typeof event.step === "number" &&
-    event.step <= step &&
+    event.step <= progress.step &&
     event.type !== "done" &&
     event.reason !== "interrupted" &&
-    // A checkpoint between those of the plan was written because the run was stopped there.
-    !(event.type === "checkpoint" && event.step % checkpointInterval !== 0);
+    // A checkpoint between those of the plan, or before its step's evaluation, was written because the run was stopped.
+    !(
+      event.type === "checkpoint" &&
+      (event.step % train.checkpointInterval !== 0 ||
+        (event.step === progress.step && isEvaluationDue(progress, train)))
+    );
 
 /** A run read back from its folder, and the folder opened to go on with it. */
 export interface ResumedRun {
@@ -125,7 +130,7 @@ export const readRun = async (path: string, { config }: RunDescription): Promise
     saved: { snapshot: { progress, values, m, v }, tokenizer },
     async open() {
       await recoverCheckpoint(directory);
-      await filterJsonLines(metrics, belongsBefore(progress.step, config.train.checkpointInterval));
+      await filterJsonLines(metrics, belongsBefore(progress, config.train));
       return openRunFolder(path, { config, tokenizer }, false);
     },
   };

@@ -14,7 +14,7 @@ import {
   type TrainEvent,
   eventVersion as v,
 } from "./events.ts";
-import { freshProgress, type Progress } from "./progress.ts";
+import { freshProgress, isEvaluationDue, type Progress } from "./progress.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 import { yieldToHost } from "./yield.ts";
 
@@ -75,7 +75,8 @@ const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress
 /**
  * Trains to the end of the plan, an interruption or the end of patience, and yields what happens. A run always ends
  * with an evaluation, a checkpoint and `done`. Aborting `signal` counts as an interruption: the step under way is
- * finished and saved.
+ * finished and saved, an evaluation under way is broken off (a resumed run makes up for it), and nothing is measured
+ * or written any more.
  *
  * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
  * one has at that step, and the evaluation it shows on the way out is not part of that.
@@ -95,14 +96,20 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     return event;
   };
 
-  const measure = async (reason: EvalEvent["reason"]): Promise<EvalEvent> => {
-    const { natsPerToken: valLoss, ...rest } = await evaluate(trainer.model, val);
+  /** Undefined where the signal breaks it off: all is then as before. */
+  const measure = async (reason: EvalEvent["reason"]): Promise<EvalEvent | undefined> => {
+    const measured = await evaluate(trainer.model, val, signal).catch((error: unknown) => {
+      if (signal?.aborted === true) return undefined;
+      throw error;
+    });
+    if (measured === undefined) return undefined;
+    const { natsPerToken: valLoss, ...rest } = measured;
     const { step, lossSum, lossCount, best } = progress;
-    if (!Number.isFinite(valLoss)) {
+    if (!Number.isFinite(rest.perplexity)) {
       throw new ConfigError({
         where: `evaluation after step ${step}`,
         must: "the validation loss must stay finite",
-        got: String(valLoss),
+        got: `${valLoss} nats per token`,
         hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
       });
     }
@@ -121,14 +128,17 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     return note({ v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
   };
 
-  const write = async (maxNewTokens: number): Promise<SampleEvent> => {
+  /** Nothing where the signal breaks it off: no result depends on a sample. */
+  async function* write(maxNewTokens: number): AsyncGenerator<SampleEvent, void, undefined> {
     let text = "";
-    for await (const event of generate(lm, { prompt: input.prompt, maxNewTokens, seed: train.seed })) {
+    const stop = signal === undefined ? {} : { signal };
+    for await (const event of generate(lm, { prompt: input.prompt, maxNewTokens, seed: train.seed, ...stop })) {
       if (event.type === "token") text += event.text;
+      else if (event.finishReason === "aborted") return;
       await yieldToHost();
     }
-    return note({ v, type: "sample", step: progress.step, prompt: input.prompt, text });
-  };
+    yield await note({ v, type: "sample", step: progress.step, prompt: input.prompt, text });
+  }
 
   async function* save(): AsyncGenerator<CheckpointEvent, void, undefined> {
     const { step } = progress;
@@ -165,7 +175,22 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     let outOfPatience = false;
     let lastEval: EvalEvent | undefined;
 
-    while (progress.step < lastStep && signal?.aborted !== true) {
+    /** What a step is followed by; also for a resumed run that was stopped before the step's evaluation was done. */
+    async function* afterStep(): AsyncGenerator<TrainEvent, void, undefined> {
+      const { step } = progress;
+      if (isEvaluationDue(progress, train)) {
+        lastEval = await measure(step === train.steps ? "end" : "interval");
+        if (lastEval === undefined) return;
+        yield lastEval;
+        if (step < train.steps && train.sampleTokens > 0) yield* write(train.sampleTokens);
+        outOfPatience = train.patience > 0 && progress.evalsSinceBest >= train.patience && step < train.steps;
+        if (outOfPatience) return;
+      }
+      if (step % train.checkpointInterval === 0 && step < train.steps) yield* save();
+    }
+
+    if (isEvaluationDue(progress, train)) yield* afterStep();
+    while (progress.step < lastStep && !outOfPatience && signal?.aborted !== true) {
       const began = performance.now();
       const result = await trainer.step(progress.step);
       const seconds = (performance.now() - began) / 1000;
@@ -178,33 +203,23 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       };
       yield await note({ v, type: "step", step, ...result, tokensPerSecond: tokensPerStep / seconds });
       await yieldToHost();
-
-      if (step % train.evalInterval === 0 || step === train.steps) {
-        lastEval = await measure(step === train.steps ? "end" : "interval");
-        yield lastEval;
-        if (step < train.steps && train.sampleTokens > 0) yield await write(train.sampleTokens);
-        if (train.patience > 0 && progress.evalsSinceBest >= train.patience && step < train.steps) {
-          outOfPatience = true;
-          break;
-        }
-      }
-      if (step % train.checkpointInterval === 0 && step < train.steps) yield* save();
+      yield* afterStep();
     }
 
-    const interrupted = !outOfPatience && progress.step < train.steps;
+    const interrupted = !outOfPatience && (progress.step < train.steps || isEvaluationDue(progress, train));
     if (interrupted) {
-      // Saved before it is measured: a second interruption while measuring must lose nothing.
+      // Saved before it is measured: an interruption while measuring must lose nothing.
       yield* save();
-      if (lastEval?.step !== progress.step) {
+      if (lastEval?.step !== progress.step && signal?.aborted !== true) {
         lastEval = await measure("interrupted");
-        yield lastEval;
+        if (lastEval !== undefined) yield lastEval;
       }
     } else {
-      if (input.finalSampleTokens > 0) yield await write(input.finalSampleTokens);
+      if (input.finalSampleTokens > 0) yield* write(input.finalSampleTokens);
       yield* save();
     }
     const { step, best } = progress;
-    const valLoss = lastEval?.valLoss ?? Number.NaN;
+    const valLoss = lastEval?.step === step ? lastEval.valLoss : null;
     yield await note({
       v,
       type: "done",
@@ -212,7 +227,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       reason: interrupted ? "interrupted" : outOfPatience ? "patience" : "finished",
       valLoss,
       bestValLoss: best?.valLoss ?? valLoss,
-      bestStep: best?.step ?? step,
+      bestStep: best?.step ?? (valLoss === null ? null : step),
       out: store?.path ?? null,
     });
   } finally {

@@ -14,7 +14,7 @@ import type { TrainEvent } from "./events.ts";
 import { merge, type PartialConfig } from "./merge.ts";
 import { checkTrainOptions } from "./options.ts";
 import { type PresetName, presetNames, presets } from "./presets.ts";
-import { freshProgress } from "./progress.ts";
+import { freshProgress, isEvaluationDue } from "./progress.ts";
 import { readRun, readRunDescription } from "./resume.node.ts";
 import { run } from "./run.ts";
 import { loadRunCorpus } from "./run-corpus.node.ts";
@@ -191,8 +191,9 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   const description = await readRunDescription(options.resume);
   const { config, data } = description;
   const { saved, open } = await readRun(options.resume, description);
-  const { step, evalsSinceBest } = saved?.snapshot.progress ?? freshProgress;
-  if (step >= config.train.steps) {
+  const progress = saved?.snapshot.progress ?? freshProgress;
+  const { step, evalsSinceBest } = progress;
+  if (step >= config.train.steps && !isEvaluationDue(progress, config.train)) {
     throw new ConfigError({
       where: `resume ${options.resume}`,
       must: "the run must have steps left",

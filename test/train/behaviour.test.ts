@@ -190,9 +190,39 @@ describe("a signal", () => {
       if (event.type === "step" && event.step === 6) controller.abort();
       if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: 6 });
     }
-    expect(types.slice(-4)).toEqual(["step", "checkpoint", "eval", "done"]);
+    expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
     await collect(train({ resume: out, threads: 1 }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
+  });
+
+  it("breaks off an evaluation, which the resumed run makes up for", async () => {
+    // Both evaluations (3, 12: the end) and the checkpoint of the plan at 6 are hit; so is patience's count.
+    const changes = { evalInterval: 3, checkpointInterval: 6, patience: 4 };
+    const whole = newPath();
+    await collect(train(options(whole, changes)));
+    for (const stop of [3, 6, 12]) {
+      const out = newPath();
+      const controller = new AbortController();
+      const types: string[] = [];
+      for await (const event of train({ ...options(out, changes), signal: controller.signal })) {
+        types.push(event.type);
+        if (event.type === "step" && event.step === stop) controller.abort();
+        if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: stop, valLoss: null });
+      }
+      expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
+      const resumed = await collect(train({ resume: out, threads: 2 }));
+      expect(ofType(resumed, "eval")[0]?.step).toBe(stop);
+      expect(await checkpointHashes(out), `stopped after ${stop}`).toEqual(await checkpointHashes(whole));
+      expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
+    }
+  });
+
+  it("that is given before a resumed run begins leaves the run as it was", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), stopAt: 2 }));
+    const before = await timelessMetrics(out);
+    await expect(collect(train({ resume: out, signal: AbortSignal.abort() }))).rejects.toThrow(/abort/i);
+    expect(await timelessMetrics(out)).toEqual(before);
   });
 
   it("that was given already leaves nothing behind", async () => {

@@ -175,17 +175,16 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
   const { start, done, measured, sample } = told;
   const { colors } = style;
   const next = nextCommands(told, context);
-  const better = done.bestStep < done.step && done.out !== null && done.bestValLoss < done.valLoss;
+  const { bestStep, bestValLoss, valLoss } = done;
+  const better =
+    bestStep !== null && bestValLoss !== null && bestStep < done.step && (valLoss === null || bestValLoss < valLoss);
   return [
     colors.bold(colors.green(headline(done, start, told.seconds))),
     ...(measured === undefined ? [] : resultRows(measured, start.vocabSize, width, style)),
-    ...(better
+    ...(better && done.out !== null
       ? row(
           "best",
-          [
-            `${formatLoss(done.bestValLoss)} nats/token at step ${formatCount(done.bestStep)}`,
-            `kept in ${done.out}/best`,
-          ],
+          [`${formatLoss(bestValLoss)} nats/token at step ${formatCount(bestStep)}`, `kept in ${done.out}/best`],
           width,
           style,
         )
