@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "heap.h"
+#include "parallel.h"
 
 namespace foretoken {
 
@@ -86,7 +87,7 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   for (int i = 0; i < kernel.ints; i++) call.ints[i] = static_cast<int64_t>(packet[kPacketInts + i]);
   for (int i = 0; i < kernel.floats; i++) call.floats[i] = packet[kPacketFloats + i];
   kernel.run(call, pool);
-  return kDispatched;
+  return pool.takeOutOfMemory() ? kOutOfMemory : kDispatched;
 }
 
 }  // namespace foretoken

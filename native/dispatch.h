@@ -49,9 +49,11 @@ constexpr int kPacketLength = kPacketFloats + kMaxFloats;
 
 constexpr int kDispatched = 0;
 constexpr int kNoSuchKernel = -1;
+constexpr int kOutOfMemory = -2;
 
-// Runs the kernel that `packet` names. Returns kDispatched, kNoSuchKernel, or 1 + the index of the first buffer that is
-// not live or too short; nothing has been touched then.
+// Runs the kernel that `packet` names. Returns kDispatched, kNoSuchKernel, kOutOfMemory when there is no memory for the
+// kernel's scratch, or 1 + the index of the first buffer that is not live or too short; unless kDispatched, nothing has
+// been touched.
 int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet);
 
 }  // namespace foretoken

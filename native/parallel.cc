@@ -12,8 +12,6 @@
 #include <signal.h>
 #include <time.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #endif
 #if defined(__linux__) && !defined(FT_NO_FUTEX)
@@ -99,15 +97,6 @@ bool spin(Ready ready) {
 }
 #endif
 
-[[noreturn]] void outOfScratch([[maybe_unused]] int64_t bytes) {
-#if defined(__wasm__)
-  __builtin_trap();
-#else
-  std::fprintf(stderr, "foretoken: out of memory (%lld bytes of scratch for a kernel)\n", static_cast<long long>(bytes));
-  std::abort();
-#endif
-}
-
 }  // namespace
 
 void ThreadPool::run(void (*task)(void*, int, int), void* context) {
@@ -166,15 +155,22 @@ void ThreadPool::endWorkers() {
 }
 
 void* ThreadPool::grown(Scratch& scratch, int64_t bytes) {
-  if (bytes > scratch.bytes) {
+  if (scratch.memory == nullptr || bytes > scratch.bytes) {
     heapFree(scratch.memory, scratch.bytes);
     scratch = {heapAllocate(bytes), bytes};
-    if (scratch.memory == nullptr) outOfScratch(bytes);
+    if (scratch.memory == nullptr) {
+      scratch = {};
+      outOfMemory_ = true;
+    }
   }
   return scratch.memory;
 }
 
-void* ThreadPool::scratch(int thread, int64_t bytes) { return grown(scratch_[thread], bytes); }
+bool ThreadPool::reserveScratch(int64_t bytes) {
+  for (int thread = 0; thread < threads_; thread++)
+    if (grown(scratch_[thread], bytes) == nullptr) return false;
+  return true;
+}
 
 void* ThreadPool::sharedScratch(int64_t bytes) { return grown(scratch_[kMaxThreads], bytes); }
 

@@ -15,13 +15,20 @@ class Pool {
   // Runs task(context, thread, threads) on every thread, the caller's being thread 0, and waits for all.
   virtual void run(void (*task)(void* context, int thread, int threads), void* context) = 0;
 
-  // Scratch memory of `bytes` for the calling kernel on `thread`, aligned to 64 bytes, valid until the kernel returns.
-  // Grows once and is then reused: a training step allocates nothing after the first. A second request by the same
-  // thread within one kernel call replaces the first.
-  virtual void* scratch(int thread, int64_t bytes) = 0;
+  // Sees to it that every thread has `bytes` of scratch memory. To be called before run(), and before anything is written:
+  // when it returns false there is no memory left, and the kernel returns with nothing touched. dispatch() tells the
+  // caller.
+  virtual bool reserveScratch(int64_t bytes) = 0;
 
-  // The same, one block shared by all threads. Request it before run().
+  // The scratch memory of `thread`, aligned to 64 bytes, as large as was last reserved, valid until the kernel returns.
+  // Grows once and is then reused: a training step allocates nothing after the first.
+  virtual void* scratch(int thread) = 0;
+
+  // The same, one block shared by all threads; null when there is no memory left.
   virtual void* sharedScratch(int64_t bytes) = 0;
+
+  // Whether a request for scratch has failed since this was last asked.
+  virtual bool takeOutOfMemory() = 0;
 };
 
 // Calls body(begin, end, thread) on each thread with its share of [0, count); shares are multiples of `grain` but the last.

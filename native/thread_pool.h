@@ -34,8 +34,14 @@ class ThreadPool final : public Pool {
 
   int threads() const override { return threads_; }
   void run(void (*task)(void* context, int thread, int threads), void* context) override;
-  void* scratch(int thread, int64_t bytes) override;
+  bool reserveScratch(int64_t bytes) override;
+  void* scratch(int thread) override { return scratch_[thread].memory; }
   void* sharedScratch(int64_t bytes) override;
+  bool takeOutOfMemory() override {
+    const bool taken = outOfMemory_;
+    outOfMemory_ = false;
+    return taken;
+  }
 
  private:
   struct alignas(64) Scratch {
@@ -43,13 +49,14 @@ class ThreadPool final : public Pool {
     int64_t bytes = 0;
   };
 
-  static void* grown(Scratch& scratch, int64_t bytes);
+  void* grown(Scratch& scratch, int64_t bytes);
   void finish();
   void endWorkers();
 
   const int threads_;
   const bool mayBlock_;
   int started_ = 0;
+  bool outOfMemory_ = false;
   void (*task_)(void*, int, int) = nullptr;
   void* context_ = nullptr;
   uint32_t closing_ = 0;

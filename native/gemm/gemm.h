@@ -163,9 +163,10 @@ template <Order kB>
 static void multiplyFewRows(const Product& p, Pool& pool) {
   const int64_t panels = (p.n + kTileColumns - 1) / kTileColumns;
   const int64_t grain = 1 + kThreadWork / 4 / (p.k * kTileColumns);
+  constexpr int64_t kA = kPackedTile<Order::kRows>;
+  if (!pool.reserveScratch((kA + kDepth * kTileColumns) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
-    constexpr int64_t kA = kPackedTile<Order::kRows>;
-    float* scratch = static_cast<float*>(pool.scratch(thread, (kA + kDepth * kTileColumns) * int64_t{sizeof(float)}));
+    float* scratch = static_cast<float*>(pool.scratch(thread));
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = panel * kTileColumns;
       const int64_t columns = smaller(kTileColumns, p.n - j);
@@ -197,6 +198,7 @@ static void multiplyMatrices(const Product& p, Pool& pool) {
   const int64_t depth = smaller(p.k, kChunkDepth);
   const int64_t width = smaller(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
   float* packed = static_cast<float*>(pool.sharedScratch(depth * width * int64_t{sizeof(float)}));
+  if (packed == nullptr || !pool.reserveScratch(kPackedTile<kA> * int64_t{sizeof(float)})) return;
   const int64_t work = p.m * p.n * p.k / kThreadWork + 1;
   const Grid grid = gridFor(p.m, smaller(p.n, width), static_cast<int>(smaller(pool.threads(), work)));
   const int64_t rowTiles = tileCount(p.m);
@@ -207,7 +209,7 @@ static void multiplyMatrices(const Product& p, Pool& pool) {
       packChunk<kB>(p, chunk, pool);
       const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
       parallelRanges(pool, int64_t{grid.rows} * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
-        float* scratch = static_cast<float*>(pool.scratch(thread, kPackedTile<kA> * int64_t{sizeof(float)}));
+        float* scratch = static_cast<float*>(pool.scratch(thread));
         for (int64_t part = begin; part < end; part++) {
           const int64_t row = part / grid.columns;
           const int64_t column = part % grid.columns;

@@ -152,9 +152,9 @@ static void attentionForward(const Call& call, Pool& pool) {
   const int64_t multiplyAdds = a.batch * a.heads * a.headDim * a.queries * (2 * a.start + a.queries);
   const int64_t wanted = multiplyAdds / kThreadWork + 1;
   const int64_t parts = wanted < pool.threads() ? wanted : pool.threads();
+  if (!pool.reserveScratch(AttentionForwardScratch::floats(a) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, parts, 1, [&](int64_t firstPart, int64_t lastPart, int thread) {
-    const AttentionForwardScratch scratch(
-        a, pool.scratch(thread, AttentionForwardScratch::floats(a) * int64_t{sizeof(float)}));
+    const AttentionForwardScratch scratch(a, pool.scratch(thread));
     int64_t done = 0;
     for (int64_t head = 0; head < a.batch * a.heads; head++) {
       for (int64_t block = 0; block < blocks; block++) {

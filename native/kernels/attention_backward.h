@@ -168,9 +168,9 @@ static void attendBackwardBlock(const Attention& a, const AttentionBackwardScrat
 static void attentionBackward(const Call& call, Pool& pool) {
   const Attention a(call);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
+  if (!pool.reserveScratch(AttentionBackwardScratch::floats(a) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
-    const AttentionBackwardScratch scratch(
-        a, pool.scratch(thread, AttentionBackwardScratch::floats(a) * int64_t{sizeof(float)}));
+    const AttentionBackwardScratch scratch(a, pool.scratch(thread));
     for (int64_t index = begin; index < end; index++) {
       const AttentionHead head(call, a, index);
       const AttentionHead next(call, a, index + 1 < end ? index + 1 : index);

@@ -94,6 +94,7 @@ void layerNormBackward(const Call& call, Pool& pool) {
   if (chunks == 0 || channels == 0) return;
   const int64_t bytes = chunks * 2 * channels * static_cast<int64_t>(sizeof(float));
   float* partials = static_cast<float*>(pool.sharedScratch(bytes));
+  if (partials == nullptr) return;
   parallelRanges(pool, chunks, 1, [=, &call](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
       const int64_t last = (i + 1) * chunkRows;

@@ -49,6 +49,7 @@ FT_INLINE void reduce(const Call& call, Pool& pool, Term term) {
   }
   const int64_t chunks = (n + kReduceChunk - 1) / kReduceChunk;
   double* totals = static_cast<double*>(pool.sharedScratch(chunks * static_cast<int64_t>(sizeof(double))));
+  if (totals == nullptr) return;
   parallelRanges(pool, chunks, 4, [=](int64_t begin, int64_t end, int) {
     for (int64_t c = begin; c < end; c++) {
       const int64_t first = c * kReduceChunk;

@@ -66,7 +66,9 @@ using Ints = Exact<int32_t>;
 // One pass over all kernels with one table, one number of threads and one placement of buffers.
 class Suite {
  public:
-  Suite(const KernelTable& table, Pool& pool, bool shifted) : table_(table), pool_(pool), shifted_(shifted) {}
+  // Not `judged`: results may be anything, only what is touched matters.
+  Suite(const KernelTable& table, Pool& pool, bool shifted, bool judged = true)
+      : table_(table), pool_(pool), shifted_(shifted), judged_(judged) {}
 
   bool shifted() const { return shifted_; }
   int failures() const { return failures_; }
@@ -114,6 +116,7 @@ class Suite {
 
   // Every got[i] within epsilon · (|wanted(i)| + magnitude) of wanted(i), where `magnitude` is the size of what was summed.
   void expect(const char* what, const Floats& got, double magnitude, const std::function<double(int64_t)>& wanted) {
+    if (!judged_) return;
     int64_t wrong = -1;
     for (int64_t i = 0; i < got.size(); i++) {
       const double value = wanted(i);
@@ -144,6 +147,7 @@ class Suite {
   const KernelTable& table_;
   Pool& pool_;
   const bool shifted_;
+  const bool judged_;
   Random random_{1};
   int failures_ = 0;
   uint64_t digest_ = 0xCBF29CE484222325u;

@@ -30,6 +30,41 @@ uint64_t runAll(const KernelTable& table, int threads, bool shifted, int& failur
   return suite.digest();
 }
 
+// A pool without any memory for scratch.
+class StarvedPool final : public Pool {
+ public:
+  int threads() const override { return 2; }
+  void run(void (*task)(void*, int, int), void* context) override {
+    for (int thread = 0; thread < threads(); thread++) task(context, thread, threads());
+  }
+  bool reserveScratch(int64_t) override {
+    refused_ = true;
+    return false;
+  }
+  void* scratch(int) override { std::abort(); }
+  void* sharedScratch(int64_t) override {
+    refused_ = true;
+    return nullptr;
+  }
+  bool takeOutOfMemory() override { return refused_; }
+
+ private:
+  bool refused_ = false;
+};
+
+// Kernels that get no scratch return, and touch nothing that is not theirs.
+int runStarved(const KernelTable& table) {
+  StarvedPool pool;
+  Suite suite(table, pool, false, false);
+  testElementwise(suite);
+  testLayers(suite);
+  testProducts(suite);
+  testAttention(suite);
+  if (pool.takeOutOfMemory()) return 0;
+  std::printf("%s: no kernel asks for scratch\n", table.instructionSet);
+  return 1;
+}
+
 void countUp(void* context, int thread, int) { static_cast<int64_t*>(context)[8 * thread]++; }
 
 // Short calls in close order: threads meet awake and asleep.
@@ -64,6 +99,7 @@ int main() {
       std::printf("%s: %d threads give other bits than one\n", tables[i]->instructionSet, threads);
       failures++;
     }
+    failures += runStarved(*tables[i]);
     std::printf("%s: done\n", tables[i]->instructionSet);
   }
   std::printf("%d failures\n", failures);

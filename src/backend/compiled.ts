@@ -36,7 +36,10 @@ export interface Engine {
   /** These return false when the handle is not live or the range not within its memory. */
   write(handle: number, byteOffset: number, data: HostArray): boolean;
   read(handle: number, byteOffset: number, into: HostArray): boolean;
-  /** Runs the packet. 0: done; -1: no such kernel; 1 + i: buffer i is not live or too short. */
+  /**
+   * Runs the packet. 0: done; -1: no such kernel; -2: no memory for its scratch; 1 + i: buffer i is not live or too
+   * short. Unless 0, nothing has been touched.
+   */
   run(): number;
   close(): Promise<void>;
 }
@@ -87,6 +90,8 @@ interface CompiledStorage extends Storage {
 }
 
 const elementBytes = 4;
+/** As kOutOfMemory of native/dispatch.h. */
+const outOfMemory = -2;
 const smallestBlock = 64;
 
 /** Rounds up to one of eight sizes per power of two, so that storages of about one length share memory. */
@@ -112,6 +117,7 @@ const memoryCache = (engine: Engine) => {
     kept = 0;
   };
   return {
+    releaseAll,
     take(bytes: number): number {
       let handle = spare.get(bytes)?.pop();
       if (handle === undefined) {
@@ -224,8 +230,19 @@ export const compiledBackend = (name: BackendName, engine: Engine): Backend => {
     for (const int of ints) packet[at++] = given[int] as number;
     at = firstFloat;
     for (const float of floats) packet[at++] = given[float] as number;
-    const outcome = engine.run();
+    let outcome = engine.run();
+    if (outcome === outOfMemory) {
+      cache.releaseAll();
+      outcome = engine.run();
+    }
     if (outcome === 0) return;
+    if (outcome === outOfMemory) {
+      throw new ConfigError({
+        where: `${name} backend`,
+        must: `memory must suffice for what ${kernel} needs while it computes, beside ${bytesInUse} bytes in use`,
+        hint: "a smaller batch, context or model",
+      });
+    }
     const buffer = buffers[outcome - 1]?.[0];
     throw buffer === undefined
       ? refused(kernel)

@@ -123,7 +123,7 @@ test("blocks hold what is asked for, in few sizes and with an eighth to spare at
 });
 
 describe("the memory of a compiled backend", () => {
-  const counting = (most = Number.POSITIVE_INFINITY) => {
+  const counting = (most = Number.POSITIVE_INFINITY, outcome = 0) => {
     const taken = new Map<number, number>();
     let next = 0;
     const total = () => [...taken.values()].reduce((a, b) => a + b, 0);
@@ -140,7 +140,7 @@ describe("the memory of a compiled backend", () => {
       release: (handle) => void taken.delete(handle),
       write: () => true,
       read: () => true,
-      run: () => 0,
+      run: () => outcome,
       close: async () => {},
     };
     return { backend: compiledBackend("native", engine), total, allocations: () => next };
@@ -176,6 +176,14 @@ describe("the memory of a compiled backend", () => {
     for (let length = 64; length < 1_000_000; length = Math.ceil(length * 1.3))
       backend.free(backend.alloc("float32", length));
     expect(total()).toBeLessThanOrEqual(2 * 4 * 1_300_000);
+  });
+
+  test("a kernel that finds no memory to compute in is a clear error", () => {
+    const { backend } = counting(undefined, -2);
+    const y = { storage: backend.alloc("float32", 8), offset: 0 };
+    const run = () => backend.run("fill", { y, n: 8, value: 1 });
+    expect(run).toThrow(ConfigError);
+    expect(run).toThrow("native backend: memory must suffice for what fill needs while it computes, beside 32 bytes");
   });
 
   test("when memory runs out, what is kept is given back first", () => {

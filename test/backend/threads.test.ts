@@ -4,11 +4,11 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
-import type { Backend, View } from "#foretoken/backend/backend.js";
+import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
 import type { WasmHost } from "#foretoken/backend/wasm/engine.js";
 import { openWasmBackend } from "#foretoken/backend/wasm/engine.js";
 import { instantiate } from "#foretoken/backend/wasm/exports.js";
-import { UnsupportedKernelError } from "#foretoken/core/errors.js";
+import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
 
@@ -172,6 +172,34 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     const y = { storage: backend.alloc("float32", 100_000), offset: 0 };
     expect(() => backend.run("fill", { y, n: 100_000, value: 1 })).toThrow("a kernel has failed in a worker");
     expect(() => backend.run("fill", { y, n: 1, value: 1 })).toThrow("a kernel has failed before");
+    await backend.close();
+  });
+
+  test("a kernel finds its memory used up, says so, and runs again when there is some", async () => {
+    const backend = await openWasmBackend({ load, startWorker: async () => ({ end: async () => {} }) }, 1);
+    const [m, n, k] = [64, 64, 64];
+    const [x, w, y] = [m * k, n * k, m * n].map((length) => ({ storage: backend.alloc("float32", length), offset: 0 }));
+    if (x === undefined || w === undefined || y === undefined) throw new Error("three views");
+    for (const [view, value] of [
+      [x, 1],
+      [w, 2],
+    ] as const)
+      backend.run("fill", { y: view, n: m * k, value });
+    const multiply = () => backend.run("linearForward", { x, w, bias: null, y, m, n, k });
+    // Only addresses: nothing is written there.
+    const hoard: Storage[] = [];
+    for (let length = 2 ** 28; length >= 16; length /= 2) {
+      try {
+        for (;;) hoard.push(backend.alloc("float32", length));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+      }
+    }
+    expect(multiply).toThrow(ConfigError);
+    expect(multiply).toThrow("wasm backend: memory must suffice for what linearForward needs while it computes");
+    for (const storage of hoard) backend.free(storage);
+    multiply();
+    expect(new Set(await backend.read(y.storage))).toEqual(new Set([2 * k]));
     await backend.close();
   });
 
