@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
 import { cli, text, tiny, tree, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
@@ -56,6 +56,25 @@ beforeAll(async () => {
   editJson(inside("half-of-changed-text", "run.json"), (json) => {
     (json.data as Record<string, unknown>).data = "other.txt";
   });
+  writeFileSync(inside("late-bytes.txt"), Buffer.concat([Buffer.from("The cat.\n"), Buffer.from([0xff, 0x0a])]));
+  mkdirSync(inside("images"));
+  writeFileSync(inside("images", "a.png"), Buffer.from([1, 0, 2]));
+  mkdirSync(inside("full"));
+  writeFileSync(inside("full", "notes.txt"), "notes");
+  const spoilt = (name: string, damage: (checkpoint: string) => void): void => {
+    cpSync(inside("half"), inside(name), { recursive: true });
+    damage(inside(name, "checkpoint"));
+  };
+  spoilt("no-moments", (at) => rmSync(join(at, "optimizer.safetensors")));
+  spoilt("cut-moments", (at) => truncateSync(join(at, "optimizer.safetensors"), 900));
+  spoilt("wrong-moments", (at) =>
+    editHeader(join(at, "optimizer.safetensors"), (h) => h.replace('"shape":[8,8]', '"shape":[4,16]')),
+  );
+  spoilt("no-state", (at) => rmSync(join(at, "trainer_state.json")));
+  spoilt("cut-state", (at) => truncateSync(join(at, "trainer_state.json"), 40));
+  spoilt("negative-state", (at) =>
+    editJson(join(at, "trainer_state.json"), (json) => Object.assign(json.progress as object, { step: -1 })),
+  );
   damaged("no-checkpoint", (at) => rmSync(at, { recursive: true }));
   damaged("newer-config", (at) =>
     editJson(join(at, "config.json"), (json) => {
@@ -112,6 +131,8 @@ interface Mistake {
   readonly args: readonly string[];
   /** All of these are in the message. */
   readonly says: readonly string[];
+  /** Seen once the run has told its first event. */
+  readonly begun?: true;
 }
 
 const training = (name: string, args: readonly string[], ...says: readonly string[]): Mistake => ({
@@ -143,6 +164,10 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("not UTF-8", ["--data", "latin1.txt"], "latin1.txt", "UTF-8", "line 2", "0xE9"),
     training("shorter than the context", ["--data", "short.txt", "--model.contextLength", "64"], "65", "got 8"),
     training("missing to validate on", ["--val-data", "nowhere.txt"], "nowhere.txt", "must exist"),
+    training("empty to validate on", ["--val-data", "empty.txt"], "empty.txt", "empty"),
+    training("binary to validate on", ["--val-data", "binary.txt"], "binary.txt", "byte"),
+    training("not UTF-8 to validate on", ["--val-data", "late-bytes.txt"], "late-bytes.txt", "0xFF", "line 2"),
+    training("a folder of binary files", ["--data", "images"], "images", "only binary ones, as a.png"),
     generating("unknown character in the prompt", ["run", "--prompt", "The q"], "--prompt", '"q"', "column 5"),
     evaluating("unknown character", ["run", "--data", "other.txt", "--split", "all"], "other.txt", '"q"', "line"),
     evaluating("unknown character in the part held out", ["run", "--data", "late.txt"], "late.txt", '"q"', "line 193"),
@@ -165,6 +190,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   "--out and --resume": [
     training("--out holds a run", ["--out", "run"], "--out run", "a run", "--resume run"),
     training("--out is a file", ["--out", "text.txt"], "--out text.txt", "a file"),
+    training("--out holds other files", ["--out", "full"], "--out full", "a folder with other files"),
     training("--out below a file", ["--out", "text.txt/run"], "--out text.txt/run", "file"),
     { name: "with other flags", args: ["train", "--resume", "half", "--steps", "9"], says: ["--resume", "--steps"] },
     { name: "with --data", args: ["train", "--resume", "half", "--data", "text.txt"], says: ["--resume", "--data"] },
@@ -172,6 +198,12 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
     { name: "no run", args: ["train", "--resume", "run/checkpoint"], says: ["run/checkpoint", "run.json"] },
     { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume"] },
+    resuming("no moments", "no-moments", "optimizer.safetensors", "no such file"),
+    resuming("truncated moments", "cut-moments", "optimizer.safetensors"),
+    resuming("moments of another shape", "wrong-moments", "optimizer.safetensors", "[4, 16]"),
+    resuming("no state", "no-state", "trainer_state.json", "no such file"),
+    resuming("truncated state", "cut-state", "trainer_state.json", "JSON"),
+    resuming("a state that cannot be", "negative-state", "trainer_state.json.progress.step", "got -1"),
     resuming("a run of a newer format", "newer-run", "run.json: the format version must be 1 or less; got 99"),
     resuming(
       "a checkpoint of a newer format",
@@ -212,7 +244,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("threads", ["--threads", "0"], "--threads", "1 to 256", "got 0"),
     training("backend", ["--backend", "nativ"], "--backend", '"nativ"', "try native"),
     training("preset", ["--preset", "bok"], "--preset", '"bok"', "try book"),
-    training("memory", ["--batch-size", "100000000000"], "memory"),
+    { ...training("memory", ["--batch-size", "100000000000"], "memory"), begun: true },
     generating("temperature", ["run", "--temperature", "-1"], "--temperature: must be at least 0; got -1"),
     generating("top-p", ["run", "--top-p", "0"], "--top-p: must be above 0; got 0"),
     generating("no tokens", ["run", "--max-new-tokens", "0"], "--max-new-tokens: must be above 0; got 0"),
@@ -257,22 +289,41 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   ],
 };
 
-for (const [group, cases] of Object.entries(mistakes)) {
-  describe(group, () => {
-    test("is one line that says what is wrong, and changes nothing", async () => {
-      const before = contents();
-      const outcomes = await Promise.all(
-        cases.map(async ({ name, args, says }) => ({ name, says, ...(await cli(args, { cwd })) })),
-      );
-      for (const { name, says, status, stderr } of outcomes) {
-        expect({ name, status, lines: stderr.split("\n").length - 1, stderr }).toMatchObject({ status: 2, lines: 1 });
-        expect(stderr).toMatch(/^foretoken: /u);
-        for (const words of says) expect(stderr, name).toContain(words);
-      }
-      expect(contents()).toEqual(before);
-    });
+describe.each(Object.entries(mistakes))("%s", (_, cases) => {
+  let before: string[];
+  beforeAll(() => {
+    before = contents();
   });
-}
+
+  it.concurrent.each(cases)("$name: one line that says what is wrong", async ({ args, says, begun }) => {
+    const { status, stdout, stderr } = await cli(args, { cwd });
+    expect({ status, silent: stdout === "", lines: stderr.split("\n").length - 1 }, stderr).toEqual({
+      status: 2,
+      silent: begun !== true,
+      lines: 1,
+    });
+    expect(stderr).toMatch(/^foretoken: /u);
+    for (const words of says) expect(stderr).toContain(words);
+  });
+
+  // Runs after those above, which are started together.
+  afterAll(() => {
+    expect(contents()).toEqual(before);
+  });
+});
+
+describe("with --json", () => {
+  it.each([
+    ["train", ["train", ...tiny, "--data", "nowhere.txt", "--json"], "nowhere.txt"],
+    ["generate", ["generate", "no-weights", "--json"], "model.safetensors"],
+    ["evaluate", ["evaluate", "run", "--data", "late.txt", "--json"], "late.txt"],
+  ] as const)("%s tells a mistake on standard error, and nothing on standard output", async (_, args, words) => {
+    const { status, stdout, stderr } = await cli(args, { cwd });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/^foretoken: [^\n]*\n$/u);
+    expect(stderr).toContain(words);
+  });
+});
 
 test("--verbose adds the stack", async () => {
   const { status, stderr } = await cli(["train", "--steps", "0", "--verbose"], { cwd });
