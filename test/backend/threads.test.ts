@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
 import type { WasmHost } from "#foretoken/backend/wasm/engine.js";
 import { openWasmBackend } from "#foretoken/backend/wasm/engine.js";
@@ -161,6 +161,30 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     await expect(opening).rejects.toThrow(UnsupportedKernelError);
     await expect(opening).rejects.toThrow("wasm backend: 4 threads must start; try fewer threads");
     expect(ended).toBe(2);
+  });
+
+  test("one for whose stack there is no memory makes opening fail, on a machine that reserves only a little", async () => {
+    const { Memory } = WebAssembly;
+    const limited = vi.spyOn(WebAssembly, "Memory").mockImplementation(function create(descriptor) {
+      if ((descriptor.maximum ?? 0) > 512) throw new RangeError("could not reserve memory");
+      return new Memory(descriptor);
+    });
+    try {
+      const stacks: number[] = [];
+      let ended = 0;
+      const startWorker: WasmHost["startWorker"] = async ({ stackTop }) => {
+        stacks.push(stackTop);
+        return { end: async () => void ended++ };
+      };
+      const opening = openWasmBackend({ load, startWorker }, 40);
+      await expect(opening).rejects.toThrow(UnsupportedKernelError);
+      await expect(opening).rejects.toThrow("wasm backend: 40 threads must start; try fewer threads");
+      expect(stacks).not.toContain(0);
+      expect(stacks.length).toBeGreaterThan(0);
+      expect(ended).toBe(stacks.length);
+    } finally {
+      limited.mockRestore();
+    }
   });
 
   test("one that fails in a kernel is reported, and nothing runs after that", async () => {

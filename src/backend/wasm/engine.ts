@@ -92,9 +92,11 @@ export const openWasmBackend = async (host: WasmHost, threads: number): Promise<
   checkCompiledKernels("wasm", compiledKernels(memory, exports));
 
   exports.open(threads, mayBlock() ? 1 : 0);
-  const starting = Array.from({ length: threads - 1 }, (_, index) =>
-    host.startWorker({ module, memory, thread: index + 1, stackTop: exports.worker_stack() >>> 0 }),
-  );
+  const starting = Array.from({ length: threads - 1 }, async (_, index) => {
+    const stackTop = exports.worker_stack() >>> 0;
+    if (stackTop === 0) throw new Error("there is no memory for another stack");
+    return host.startWorker({ module, memory, thread: index + 1, stackTop });
+  });
   const outcomes = await Promise.allSettled(starting);
   const workers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   const endWorkers = async (): Promise<void> => {
