@@ -83,11 +83,11 @@ export interface DoneEvent extends Versioned {
   readonly step: number;
   /** `patience`: no better loss for too long; `interrupted`: aborted, or stopped by `stopAt`. */
   readonly reason: "finished" | "patience" | "interrupted";
-  /** At this step; null where the run was aborted, so that it was not measured. */
-  readonly valLoss: number | null;
-  /** null before the first evaluation. */
-  readonly bestValLoss: number | null;
-  readonly bestStep: number | null;
+  /** At this step. */
+  readonly valLoss: number;
+  /** The lowest; this step's where there was no other evaluation. */
+  readonly bestValLoss: number;
+  readonly bestStep: number;
   readonly out: string | null;
 }
 

@@ -75,8 +75,7 @@ const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress
 /**
  * Trains to the end of the plan, an interruption or the end of patience, and yields what happens. A run always ends
  * with an evaluation, a checkpoint and `done`. Aborting `signal` counts as an interruption: the step under way is
- * finished and saved, an evaluation under way is broken off (a resumed run makes up for it), and nothing is measured
- * or written any more.
+ * finished, an evaluation under way is broken off (a resumed run makes up for it), the run is saved and measured.
  *
  * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
  * one has at that step, and the evaluation it shows on the way out is not part of that.
@@ -96,10 +95,10 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     return event;
   };
 
-  /** Undefined where the signal breaks it off: all is then as before. */
-  const measure = async (reason: EvalEvent["reason"]): Promise<EvalEvent | undefined> => {
-    const measured = await evaluate(trainer.model, val, signal).catch((error: unknown) => {
-      if (signal?.aborted === true) return undefined;
+  /** Undefined where `breakOff` breaks it off: all is then as before. */
+  const measure = async (reason: EvalEvent["reason"], breakOff?: AbortSignal): Promise<EvalEvent | undefined> => {
+    const measured = await evaluate(trainer.model, val, breakOff).catch((error: unknown) => {
+      if (breakOff?.aborted === true) return undefined;
       throw error;
     });
     if (measured === undefined) return undefined;
@@ -179,7 +178,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     async function* afterStep(): AsyncGenerator<TrainEvent, void, undefined> {
       const { step } = progress;
       if (isEvaluationDue(progress, train)) {
-        lastEval = await measure(step === train.steps ? "end" : "interval");
+        lastEval = await measure(step === train.steps ? "end" : "interval", signal);
         if (lastEval === undefined) return;
         yield lastEval;
         if (step < train.steps && train.sampleTokens > 0) yield* write(train.sampleTokens);
@@ -208,9 +207,9 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
 
     const interrupted = !outOfPatience && (progress.step < train.steps || isEvaluationDue(progress, train));
     if (interrupted) {
-      // Saved before it is measured: an interruption while measuring must lose nothing.
+      // Saved before it is measured: a second interruption while measuring must lose nothing.
       yield* save();
-      if (lastEval?.step !== progress.step && signal?.aborted !== true) {
+      if (lastEval?.step !== progress.step) {
         lastEval = await measure("interrupted");
         if (lastEval !== undefined) yield lastEval;
       }
@@ -218,8 +217,9 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       if (input.finalSampleTokens > 0) yield* write(input.finalSampleTokens);
       yield* save();
     }
+    if (lastEval === undefined) throw new Error("a run ends with an evaluation");
     const { step, best } = progress;
-    const valLoss = lastEval?.step === step ? lastEval.valLoss : null;
+    const { valLoss } = lastEval;
     yield await note({
       v,
       type: "done",
@@ -227,7 +227,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       reason: interrupted ? "interrupted" : outOfPatience ? "patience" : "finished",
       valLoss,
       bestValLoss: best?.valLoss ?? valLoss,
-      bestStep: best?.step ?? (valLoss === null ? null : step),
+      bestStep: best?.step ?? step,
       out: store?.path ?? null,
     });
   } finally {

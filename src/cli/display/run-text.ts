@@ -176,8 +176,7 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
   const { colors } = style;
   const next = nextCommands(told, context);
   const { bestStep, bestValLoss, valLoss } = done;
-  const better =
-    bestStep !== null && bestValLoss !== null && bestStep < done.step && (valLoss === null || bestValLoss < valLoss);
+  const better = bestStep < done.step && bestValLoss < valLoss;
   return [
     colors.bold(colors.green(headline(done, start, told.seconds))),
     ...(measured === undefined ? [] : resultRows(measured, start.vocabSize, width, style)),
