@@ -3,10 +3,9 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import type { HostArray } from "../../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import type { CompiledKernel, PacketLimits } from "../compiled.ts";
+import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
 
 /** What native/napi.cc exports. */
@@ -18,13 +17,7 @@ interface Addon {
   open(instructionSet: string, threads: number): AddonInstance;
 }
 
-interface AddonInstance {
-  readonly packet: Float64Array;
-  allocate(bytes: number): number;
-  release(handle: number): void;
-  write(handle: number, byteOffset: number, data: HostArray): boolean;
-  read(handle: number, byteOffset: number, into: HostArray): boolean;
-  run(): number;
+interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run"> {
   close(): void;
 }
 

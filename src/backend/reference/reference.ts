@@ -40,7 +40,7 @@ export interface ReferenceOptions {
 
 /**
  * Opens the reference backend: every kernel in plain TypeScript, the truth that the compiled ones are held against.
- * Arithmetic is in double whatever `real` is; results are rounded when stored. One thread, any machine, any browser.
+ * Arithmetic is in double whatever `real` is; results are rounded when stored. One thread, on any machine.
  *
  * New storages hold NaN (the smallest integer for int32), so that a read of what was never written shows. Memory that
  * is freed is kept for the next storage of its type and length.
