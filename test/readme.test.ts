@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -50,4 +50,24 @@ describe.each(pages)("%s", (page) => {
     expect(named.length).toBeGreaterThan(0);
     expect(named.filter((name) => !existsSync(join(root, name)))).toEqual([]);
   });
+});
+
+test("comments name files that are there", async () => {
+  const files = await Promise.all(
+    ["src", "native", "scripts"].map(async (top) =>
+      (await readdir(join(root, top), { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name)),
+    ),
+  );
+  const named = await Promise.all(
+    files.flat().map(async (file) => {
+      const text = await readFile(file, "utf8");
+      // Not within a longer path, as that of an import.
+      const paths = /(?<![\w./-])(?:src|native|scripts|test|docs|bench)\/[\w./-]*\.(?:ts|mjs|py|cc|h|md|json)\b/g;
+      return (text.match(paths) ?? []).map((name) => ({ file, name }));
+    }),
+  );
+  expect(named.flat().length).toBeGreaterThan(10);
+  expect(named.flat().filter(({ name }) => !existsSync(join(root, name)))).toEqual([]);
 });
