@@ -40,6 +40,9 @@ export const cli = (args: readonly string[], { cwd, onOutput, env = {} }: Runnin
     child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
   });
 
+/** Put into a test's name where Windows cannot run it. */
+export const onWindows = process.platform === "win32";
+
 /** Runs a line of shell in which `foretoken` is the program. */
 export const shell = (line: string, cwd: string): Promise<Outcome> =>
   new Promise((resolve, reject) => {
