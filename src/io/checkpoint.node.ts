@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { systemErrorCode } from "../core/system-error.ts";
-import { type Contents, flushFolder, readWhole, writeFlushed } from "./files.node.ts";
+import { type Contents, flushFolder, makeFolders, readWhole, writeFlushed } from "./files.node.ts";
 
 /**
  * A checkpoint is a folder of files that are written together and read together. How NAME is replaced:
@@ -110,7 +110,7 @@ export const writeCheckpoint = async (folder: string, files: Readonly<Record<str
   checkFileNames(folder, Object.keys(files));
   const temporary = join(place.parent, `.tmp-${randomBytes(6).toString("hex")}-${place.name}`);
   try {
-    await mkdir(place.parent, { recursive: true });
+    await makeFolders(place.parent);
     await recoverCheckpoint(folder);
     await mkdir(temporary);
     for (const [name, contents] of Object.entries(files)) await writeFlushed(join(temporary, name), contents);

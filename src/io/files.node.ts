@@ -1,4 +1,6 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { systemErrorCode } from "../core/system-error.ts";
 
 /** A file's contents; a list is written piece after piece. */
 export type Contents = string | Uint8Array | readonly Uint8Array[];
@@ -55,4 +57,21 @@ export const readWhole = async (path: string): Promise<Uint8Array> => {
   } finally {
     await file.close();
   }
+};
+
+/**
+ * Makes a folder and what is missing above it. Not Node's own `recursive`: that tries for ever where the system
+ * answers "no such folder" although the one above is there, as /proc does.
+ */
+export const makeFolders = async (path: string): Promise<void> => {
+  const make = (): Promise<void> =>
+    mkdir(path).catch(async (error: unknown) => {
+      if (systemErrorCode(error) === "EEXIST" && (await stat(path)).isDirectory()) return;
+      throw error;
+    });
+  await make().catch(async (error: unknown) => {
+    if (systemErrorCode(error) !== "ENOENT" || dirname(path) === path) throw error;
+    await makeFolders(dirname(path));
+    await make();
+  });
 };

@@ -1,8 +1,9 @@
-import { access, constants, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { access, constants, readdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
 import { writeCheckpoint } from "../io/checkpoint.node.ts";
+import { makeFolders } from "../io/files.node.ts";
 import { openJsonLines } from "../io/jsonl.node.ts";
 import { safetensorsChunks } from "../io/safetensors.ts";
 import { modelLayout } from "../models/model.ts";
@@ -151,7 +152,7 @@ export const openRunFolder = async (
 
 const makeFolder = async (path: string, options: OpenOptions & { data: RunData }): Promise<RunFolder> => {
   await checkFree(path);
-  await mkdir(path, { recursive: true });
+  await makeFolders(resolve(path));
   const { config, data } = options;
   await writeFile(join(path, folderNames.description), jsonText({ formatVersion, config, data }), { flag: "wx" });
   return openRunFolder(path, options, true);
