@@ -174,7 +174,7 @@ test.skipIf(onWindows)(`a reader that goes away ends it quietly, and what was tr
     expect(stdout.split("\n").slice(1)).toEqual(["0", ""]);
     expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");
   }
-  const generated = await shell("foretoken generate json --max-new-tokens 100000 | head -c 3", cwd);
+  const generated = await shell("foretoken generate json --backend wasm --max-new-tokens 100000 | head -c 3", cwd);
   expect(generated).toMatchObject({ stderr: "", status: 0 });
 });
 

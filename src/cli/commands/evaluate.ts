@@ -80,7 +80,6 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   checkSplit(split, flags.valFraction);
   const directory = await checkpointPath(path);
   const lm = await loadPretrained(directory, { backend, threads });
-  if (remark !== undefined) writeNotice(remark);
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
   const progress = progressLine(json === true);
@@ -89,6 +88,8 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const result = await evaluateCorpus(lm, corpus, { split, signal: interrupt.signal, onProgress: progress.update });
     progress.clear();
+    // After all that can be wrong with the input: a mistake is told in one line, alone.
+    if (remark !== undefined) writeNotice(remark);
     if (json === true) {
       const { natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens } = result;
       writeJson({ natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens });

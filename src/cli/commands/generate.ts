@@ -40,13 +40,14 @@ const runGenerate = async (directory: string, flags: GenerateFlags): Promise<voi
   }
   const { backend, remark } = await chooseBackend(flags);
   const lm = await loadPretrained(await checkpointPath(directory), { backend, threads });
-  if (remark !== undefined) writeNotice(remark);
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
   const show = (text: string): void => writeOut(process.stdout.isTTY ? printable(text) : text);
   try {
     // Now rather than after the prompt has been printed.
     lm.tokenizer.encode(prompt, "--prompt");
+    // After all that can be wrong with the input: a mistake is told in one line, alone.
+    if (remark !== undefined) writeNotice(remark);
     if (json !== true) show(prompt);
     let shown = 0;
     for await (const event of generate(lm, { ...settings, prompt, cache, signal: interrupt.signal })) {
