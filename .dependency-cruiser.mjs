@@ -13,6 +13,7 @@ const floors = [
   "pretrained",
   "generate",
   "train",
+  "lesson",
   "serve",
   "cli",
 ];

@@ -1,0 +1,62 @@
+/**
+ * What a lesson is made of. A lesson computes and yields pieces, one after the other; whoever shows them (a terminal, a
+ * page) decides how they look. Every number in a piece has been computed by the lesson.
+ */
+
+/** Part of a line of text. `emphasis`: what the reader should look at. */
+export interface Span {
+  readonly text: string;
+  readonly emphasis?: "strong" | "good" | "bad" | "muted";
+}
+
+/** A line or a paragraph: plain text, or spans where something is emphasised. */
+export type Text = string | readonly Span[];
+
+export interface Column {
+  readonly title: string;
+  readonly align: "left" | "right";
+}
+
+/** One bar of a chart: `value` is its length, `shown` the number beside it. */
+export interface Bar {
+  readonly label: Text;
+  readonly value: number;
+  readonly shown: string;
+  readonly emphasis?: Span["emphasis"];
+}
+
+/** A curve of losses by step, for a chart with several. */
+export interface Curve {
+  readonly name: string;
+  readonly points: readonly { readonly step: number; readonly loss: number }[];
+}
+
+export type Piece =
+  | { readonly kind: "title"; readonly part: string; readonly text: string }
+  | { readonly kind: "heading"; readonly text: string }
+  /** Prose, wrapped to the width. */
+  | { readonly kind: "prose"; readonly text: Text }
+  /** Lines that keep their form, as an equation or what a model wrote; a long line is wrapped where it must be. */
+  | { readonly kind: "lines"; readonly lines: readonly Text[]; readonly of?: "equation" | "output" | "sequence" }
+  | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
+  /** Bars from 0 to `maximum` (default: the longest). */
+  | { readonly kind: "bars"; readonly bars: readonly Bar[]; readonly maximum?: number }
+  /** Texts side by side where there is room, else one below the other. */
+  | { readonly kind: "columns"; readonly columns: readonly { readonly title: string; readonly text: string }[] }
+  /**
+   * Curves that grow. A terminal redraws the chart of the same `id` in place; a pipe shows only the one that is `final`.
+   * `levels` are lines to compare with, as ln V.
+   */
+  | {
+      readonly kind: "curves";
+      readonly id: string;
+      readonly curves: readonly Curve[];
+      readonly levels: readonly { readonly name: string; readonly loss: number }[];
+      readonly steps: number;
+      readonly final: boolean;
+    }
+  /** The screen may end here: a terminal waits for a key, a pipe goes on. */
+  | { readonly kind: "pause" };
+
+/** A lesson as it runs. */
+export type Lesson = AsyncGenerator<Piece, void, undefined>;
