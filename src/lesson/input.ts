@@ -1,0 +1,103 @@
+import type { Backend } from "../backend/backend.ts";
+import { ConfigError, DataError } from "../core/errors.ts";
+import type { Corpus } from "../data/corpus.ts";
+import { trainCharTokenizer } from "../tokenizer/char.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** What every lesson works with: a text, a line of it to look at closely, and where to compute. */
+export interface LessonInput {
+  /** Open; the lessons leave it so. */
+  readonly backend: Backend;
+  /** Its name, and its text in two parts. */
+  readonly corpus: Corpus;
+  /** Of all characters of the corpus. */
+  readonly tokenizer: Tokenizer;
+  /** The training part as tokens. */
+  readonly trainIds: Int32Array;
+  /** The held-out part as tokens. */
+  readonly valIds: Int32Array;
+  /** The line to look at: at least `shortestLine` tokens, all of them known. It may hold line ends. */
+  readonly line: string;
+  /** Whether the line is the reader's own; else it is from the held-out part of the corpus. */
+  readonly isReadersLine: boolean;
+  /** Decides all that is drawn: weights, batches, samples. */
+  readonly seed: number;
+  /** Milliseconds from any beginning; injected, so that a test can show the same times everywhere. */
+  readonly clock: () => number;
+  /** Aborts the lesson: it then throws the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
+export interface LessonOptions {
+  readonly backend: Backend;
+  readonly corpus: Corpus;
+  /** The reader's own line; undefined: one of the corpus. */
+  readonly text?: string | undefined;
+  /** What errors call the reader's line. */
+  readonly where?: string;
+  readonly seed?: number | undefined;
+  readonly clock: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** A line must have one token to see, one to predict, and one more to be shifted by. */
+export const shortestLine = 3;
+
+/** Least and most characters of a line that a table shows whole. */
+const fitting = { least: 16, most: 44 };
+
+/**
+ * The first line, else the first sentence, else the first stretch of `text` that is short enough to look at. Capitals
+ * only would be a heading, and the text is read from its first line end on: what is before may be half a sentence.
+ */
+export const lineToShow = (text: string): string => {
+  const isFitting = (line: string): boolean => {
+    const { length } = [...line];
+    return length >= fitting.least && length <= fitting.most && /\p{Ll}/u.test(line) && /^\p{Lu}[\p{Ll} ]/u.test(line);
+  };
+  const lines = text.slice(text.indexOf("\n") + 1).split("\n");
+  const sentences = (): readonly string[] => lines.flatMap((line) => line.match(/[^.!?]+[.!?]+/gu) ?? []);
+  const found =
+    lines.map((line) => line.trim()).find(isFitting) ??
+    sentences()
+      .map((s) => s.trim())
+      .find(isFitting);
+  return (
+    found ?? [...(lines.find((line) => [...line].length >= fitting.least) ?? text)].slice(0, fitting.most).join("")
+  );
+};
+
+/** Fails for a line that cannot be looked at, in one sentence that says what can. */
+const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: string): void => {
+  try {
+    const { length } = tokenizer.encode(line, where);
+    if (length >= shortestLine) return;
+    const got = JSON.stringify(line);
+    throw new ConfigError({ where, must: `must have at least ${shortestLine} characters`, got, hint: "a whole line" });
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    const { got } = error.details;
+    throw new DataError({
+      where,
+      must: `every character must be one of the ${tokenizer.vocabSize} in ${corpus.name}`,
+      ...(got === undefined ? {} : { got }),
+      hint: "a line without it, or --data with a text that has it",
+      cause: error,
+    });
+  }
+};
+
+/**
+ * Prepares a lesson.
+ * @throws ConfigError for a reader's line that is too short, DataError for a character in it that the corpus lacks or
+ *   a corpus with nothing to learn from.
+ */
+export const lessonInput = (options: LessonOptions): LessonInput => {
+  const { backend, corpus, text, where = "text", seed = 1, clock, signal } = options;
+  const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
+  const line = text ?? lineToShow(corpus.val);
+  if (text !== undefined) checkLine(text, tokenizer, corpus, where);
+  const trainIds = tokenizer.encode(corpus.train);
+  const valIds = tokenizer.encode(corpus.val);
+  return { backend, corpus, tokenizer, trainIds, valIds, line, isReadersLine: text !== undefined, seed, clock, signal };
+};
