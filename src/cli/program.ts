@@ -36,8 +36,8 @@ const examples = `
 Examples:
   $ foretoken train                                train a first model, in about two minutes
   $ foretoken train --data notes.txt --steps 3000  on a text of your own
-  $ foretoken generate runs/…/checkpoint --prompt "ROMEO:"
-  $ foretoken evaluate runs/…/checkpoint
+  $ foretoken generate runs/notes --prompt "ROMEO:"
+  $ foretoken evaluate runs/notes
   $ foretoken <command> --help                     all flags of a command, with examples`;
 
 const version = (): string => {

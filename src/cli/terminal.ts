@@ -11,6 +11,7 @@ export interface Symbols {
   readonly ellipsis: string;
   readonly times: string;
   readonly mark: string;
+  readonly star: string;
   readonly rule: string;
   readonly arrow: string;
   readonly full: string;
@@ -24,6 +25,7 @@ const unicodeSymbols: Symbols = {
   ellipsis: "…",
   times: "×",
   mark: "●",
+  star: "★",
   rule: "│",
   arrow: "→",
   full: "━",
@@ -37,6 +39,7 @@ const asciiSymbols: Symbols = {
   ellipsis: "...",
   times: "x",
   mark: "o",
+  star: "*",
   rule: "|",
   arrow: "->",
   full: "#",
@@ -51,29 +54,70 @@ export interface Style {
   readonly colors: Colors;
 }
 
-/** Whether the locale's encoding is UTF-8, from the variables of POSIX in their order. */
-export const isUtf8Locale = (env: Readonly<Record<string, string | undefined>>, platform: string): boolean => {
-  const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find((value) => value !== undefined && value !== "");
-  if (locale !== undefined) return /utf-?8/iu.test(locale);
-  // macOS and the Windows Terminal speak UTF-8 without being asked.
-  return platform === "darwin" || (platform === "win32" && env.WT_SESSION !== undefined);
+/** What is known of the place that text is written to. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** As Node calls it. */
+  readonly platform: string;
+  /** Whether it is a terminal, as opposed to a pipe or a file. */
+  readonly isTerminal: boolean;
+}
+
+/**
+ * Whether escape codes for colours are wanted. NO_COLOR (any text) refuses them everywhere, as no-color.org has it; then
+ * FORCE_COLOR asks for them everywhere ("0" and "false" refuse); else a terminal has them that is not a dumb one.
+ */
+export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
+  const { NO_COLOR, FORCE_COLOR, TERM } = env;
+  if (NO_COLOR !== undefined && NO_COLOR !== "") return false;
+  if (FORCE_COLOR !== undefined) return !/^(0|false)$/iu.test(FORCE_COLOR);
+  return isTerminal && TERM !== "dumb";
 };
 
-const symbolsHere = (): Symbols => symbolsFor(isUtf8Locale(process.env, process.platform));
+/** Terminals that have few glyphs beside those of ASCII, whatever the locale says: none at all, and the Linux console. */
+const poorInGlyphs = /^(dumb|linux)/u;
 
-/** For pipes and files: never an escape code. */
-export const plainStyle = (): Style => ({ symbols: symbolsHere(), colors: pc.createColors(false) });
+/**
+ * Whether signs outside of ASCII (braille, arrows, boxes) arrive: the locale's encoding is UTF-8, by the variables of
+ * POSIX in their order, and a terminal has the glyphs.
+ */
+export const hasUnicode = ({ env, platform, isTerminal }: Surroundings): boolean => {
+  if (isTerminal && poorInGlyphs.test(env.TERM ?? "")) return false;
+  const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find((value) => value !== undefined && value !== "");
+  if (locale !== undefined) return /utf-?8/iu.test(locale);
+  // These speak UTF-8 without being asked.
+  return platform === "darwin" || (platform === "win32" && (env.WT_SESSION ?? env.TERM_PROGRAM) !== undefined);
+};
 
-/** For a terminal, with colours where picocolors allows them (NO_COLOR and the like). */
-export const terminalStyle = (): Style => ({ symbols: symbolsHere(), colors: pc.createColors(pc.isColorSupported) });
+/** How text is to be written to a place. */
+export const styleIn = (surroundings: Surroundings): Style => ({
+  symbols: symbolsFor(hasUnicode(surroundings)),
+  colors: pc.createColors(hasColor(surroundings)),
+});
+
+const surroundingsOf = ({ isTTY }: Pick<WriteStream, "isTTY">): Surroundings => ({
+  env: process.env,
+  platform: process.platform,
+  isTerminal: isTTY === true,
+});
+
+/** How text is to be written to `stream`. */
+export const styleFor = (stream: Pick<WriteStream, "isTTY">): Style => styleIn(surroundingsOf(stream));
+
+/** For what is read as lines by programs too: never an escape code, whatever the environment asks for. */
+export const plainStyle = (): Style => ({ ...styleFor(process.stdout), colors: pc.createColors(false) });
 
 /** Whether lines can be redrawn in place. */
 export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true && process.env.TERM !== "dumb";
 
-/** Text of a model as a terminal may show it: control characters but line end and tab become visible. */
-export const printable = (text: string): string =>
+/**
+ * Text of a model as a terminal may show it: control characters but line end and tab become visible.
+ * @param unicode whether there are glyphs for that; else carets show them, as in ^[.
+ */
+export const printable = (text: string, unicode = true): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
   text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, (control) => {
     const code = control.codePointAt(0) as number;
+    if (!unicode) return code < 0x80 ? `^${String.fromCodePoint(code ^ 0x40)}` : "?";
     return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";
   });

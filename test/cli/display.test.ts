@@ -9,7 +9,7 @@ import { liveRegion } from "#foretoken/cli/display/live-region.js";
 import { type CurvePoint, lossCurve, shownSteps } from "#foretoken/cli/display/loss-curve.js";
 import { lossHistory } from "#foretoken/cli/display/loss-history.js";
 import { pastLosses } from "#foretoken/cli/display/past-losses.js";
-import { isUtf8Locale, printable, symbolsFor } from "#foretoken/cli/terminal.js";
+import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
 
 const style = (unicode: boolean, colored = false) => ({
   symbols: symbolsFor(unicode),
@@ -248,12 +248,5 @@ test("texts are put into columns without losing a character", () => {
 
 test("what a model writes cannot steer the terminal", () => {
   expect(printable("a\u001b[2Jb\u009bc\u007f\td\n")).toBe("a␛[2Jb\ufffdc\ufffd\td\n");
-});
-
-test("the locale's encoding is taken from the variables of POSIX, in their order", () => {
-  expect(isUtf8Locale({ LANG: "de_DE.UTF-8" }, "linux")).toBe(true);
-  expect(isUtf8Locale({ LC_ALL: "C", LANG: "de_DE.UTF-8" }, "linux")).toBe(false);
-  expect(isUtf8Locale({ LC_ALL: "", LC_CTYPE: "C.utf8" }, "linux")).toBe(true);
-  expect(isUtf8Locale({}, "linux")).toBe(false);
-  expect(isUtf8Locale({}, "darwin")).toBe(true);
+  expect(printable("a\u001b[2Jb\u009bc\u007f\td\n", false)).toBe("a^[[2Jb?c^?\td\n");
 });

@@ -8,7 +8,7 @@ import { checkpointPath } from "../checkpoint-path.ts";
 import { addRunningFlags, checkArguments, flagOf, parseNumber, parseText, type RunningFlags } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
-import { printable } from "../terminal.ts";
+import { printable, styleFor } from "../terminal.ts";
 
 interface GenerateFlags extends RunningFlags {
   readonly prompt: string;
@@ -24,10 +24,10 @@ interface GenerateFlags extends RunningFlags {
 
 const examples = `
 Examples:
-  $ foretoken generate runs/…/checkpoint --prompt "ROMEO:"
-  $ foretoken generate runs/…/best --prompt "To be" --temperature 0        the likeliest text
-  $ foretoken generate runs/… --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
-  $ foretoken generate runs/… --max-new-tokens 50 --json | jq .text
+  $ foretoken generate runs/notes --prompt "ROMEO:"
+  $ foretoken generate runs/notes/best --prompt "To be" --temperature 0        the likeliest text
+  $ foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
+  $ foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
@@ -42,7 +42,8 @@ const runGenerate = async (directory: string, flags: GenerateFlags): Promise<voi
   const lm = await loadPretrained(await checkpointPath(directory), { backend, threads });
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
-  const show = (text: string): void => writeOut(process.stdout.isTTY ? printable(text) : text);
+  const { unicode } = styleFor(process.stdout).symbols;
+  const show = (text: string): void => writeOut(process.stdout.isTTY ? printable(text, unicode) : text);
   try {
     // Now rather than after the prompt has been printed.
     lm.tokenizer.encode(prompt, "--prompt");

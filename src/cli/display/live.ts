@@ -1,6 +1,6 @@
 import type { TrainEvent } from "../../train/events.ts";
 import { writeOut } from "../output.ts";
-import { terminalStyle } from "../terminal.ts";
+import { styleFor } from "../terminal.ts";
 import { wrapText } from "./format.ts";
 import { liveFrame } from "./live-frame.ts";
 import { liveRegion } from "./live-region.ts";
@@ -39,7 +39,7 @@ const activityAfter = ({ start }: RunRecord, step: number, interrupted: boolean)
 /** A display redrawn in place at most ten times a second: figures and the loss curve; what lasts scrolls above it. */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = process;
-  const style = terminalStyle();
+  const style = styleFor(stdout);
   // One column less than there are: a full last column makes some terminals wrap.
   const width = (): number => Math.max(20, (stdout.columns ?? 80) - 1);
   const region = liveRegion({

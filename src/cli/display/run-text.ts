@@ -78,14 +78,13 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
 /** One evaluation in a line (more where the terminal is narrow). */
 export const evalLines = (event: EvalEvent, steps: number, width: number, { symbols, colors }: Style): string[] => {
   const label = `step ${formatCount(event.step).padStart(formatCount(steps).length)}`;
-  const mark = symbols.unicode ? "★" : "*";
   return flow(
     [
       colors.bold(label),
       `val ${colors.yellow(formatLoss(event.valLoss))}`,
       ...(event.trainLoss === null ? [] : [`train ${colors.cyan(formatLoss(event.trainLoss))} nats/token`]),
       `${formatLoss(event.bitsPerByte)} bits/byte`,
-      ...(event.best ? [colors.green(`${mark} best`)] : []),
+      ...(event.best ? [colors.green(`${symbols.star} best`)] : []),
     ],
     "   ",
     width,
@@ -95,8 +94,8 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
 
 /** What the model wrote, beside a rule; the prompt stands out. */
 export const sampleLines = (event: SampleEvent, width: number, { symbols, colors }: Style): string[] => {
-  const prompt = printable(event.prompt);
-  const lines = wrapText(prompt + printable(event.text), Math.max(20, width - 2));
+  const prompt = printable(event.prompt, symbols.unicode);
+  const lines = wrapText(prompt + printable(event.text, symbols.unicode), Math.max(20, width - 2));
   const [first = "", ...rest] = lines;
   const shown = first.startsWith(prompt) ? colors.bold(prompt) + first.slice(prompt.length) : first;
   return [shown, ...rest].map((line) => `${colors.dim(symbols.rule)} ${line}`);
