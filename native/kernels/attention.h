@@ -1,5 +1,6 @@
-// Causal attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018;
-// Dao et al., "FlashAttention", 2022), nothing above the diagonal computed. Declared in src/backend/kernels.ts.
+// Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018;
+// Dao et al., "FlashAttention", 2022); where it is causal, nothing above the diagonal is computed. Declared in
+// src/backend/kernels.ts.
 #pragma once
 
 #include <cstdint>
@@ -95,25 +96,26 @@ static void attendBlock(const Attention& a, const AttentionForwardScratch& s, co
                         const AttentionForwardHead& next, int64_t begin, int64_t end) {
   const int64_t width = vectorsOf(a.headDim);
   const int64_t firstPosition = a.start + begin;
-  const int64_t keyEnd = a.start + end;
+  const int64_t keyEnd = a.start + (a.causal ? end : a.queries);
   const int64_t tiles = tileCount(end - begin);
   for (int64_t block = 0; block < keyEnd; block += kBlock) {
     const int64_t blockKeys = keyEnd - block < kBlock ? keyEnd - block : kBlock;
-    const bool diagonal = block + kBlock > firstPosition;
+    const bool last = keyEnd - block <= kBlock;
+    const bool diagonal = a.causal && last;
     packRightTransposed(head.k + block * a.keyStride, a.keyStride, blockKeys, a.headDim, s.keys);
     packRight(head.v + block * a.keyStride, a.keyStride, blockKeys, a.headDim, 1, s.values);
     for (int64_t t = 0; t < tiles; t++) {
       const int64_t query = tileBegin(end - begin, t);
       const int rows = static_cast<int>(tileBegin(end - begin, t + 1) - query);
       // Keys of this block that the first and the last query of the tile see.
-      const int64_t fewest = diagonal ? firstPosition + query + 1 - block : kBlock;
-      const int64_t most = diagonal ? fewest + rows - 1 : kBlock;
-      if (diagonal) next.prefetch(a, begin + query, rows);
+      const int64_t fewest = diagonal ? firstPosition + query + 1 - block : blockKeys;
+      const int64_t most = diagonal ? fewest + rows - 1 : blockKeys;
+      if (last) next.prefetch(a, begin + query, rows);
       packLeft(head.q + (begin + query) * a.queryStride, a.queryStride, rows, a.headDim, a.scale, s.left);
       multiplyByKeys(s.left, rows, s.keys, most, a.headDim, s.scores);
       for (int i = 0; i < rows; i++) {
         const int64_t row = query + i;
-        const int64_t count = diagonal ? fewest + i : kBlock;
+        const int64_t count = diagonal ? fewest + i : blockKeys;
         float* scores = s.scores + i * kRowStride;
         softmaxRow(scores, count, block == 0, s.maxima + row, s.sums + row * kLanes, s.out + row * s.outStride, width);
         if (!a.drops) continue;
@@ -124,7 +126,7 @@ static void attendBlock(const Attention& a, const AttentionForwardScratch& s, co
       const Result result = block == 0 ? Result::kSet : Result::kContinue;
       float* sum = s.out + query * s.outStride;
       if (diagonal) multiplyCausally(s.scores, rows, fewest, s.values, width, sum, s.outStride, result);
-      else multiplyByRows<Order::kRows>(s.scores, rows, kBlock, s.values, width, sum, s.outStride, result);
+      else multiplyByRows<Order::kRows>(s.scores, rows, blockKeys, s.values, width, sum, s.outStride, result);
     }
   }
   for (int64_t row = 0; row < end - begin; row++) {
@@ -147,9 +149,11 @@ static void attentionForward(const Call& call, Pool& pool) {
   // Work in query blocks, in proportion to the keys that they see.
   const int64_t firstBlock = a.start / kBlock;
   const int64_t blocks = (a.start + a.queries - 1) / kBlock - firstBlock + 1;
-  const int64_t costPerHead = blocks * firstBlock + blocks * (blocks + 1) / 2;
+  const int64_t allKeyBlocks = firstBlock + blocks;
+  const int64_t costPerHead = a.causal ? blocks * firstBlock + blocks * (blocks + 1) / 2 : blocks * allKeyBlocks;
   const int64_t cost = a.batch * a.heads * costPerHead;
-  const int64_t multiplyAdds = a.batch * a.heads * a.headDim * a.queries * (2 * a.start + a.queries);
+  const int64_t pairsSeen = a.queries * (2 * a.start + (a.causal ? 1 : 2) * a.queries);  // twice their mean
+  const int64_t multiplyAdds = a.batch * a.heads * a.headDim * pairsSeen;
   const int64_t wanted = multiplyAdds / kThreadWork + 1;
   const int64_t parts = wanted < pool.threads() ? wanted : pool.threads();
   if (!pool.reserveScratch(AttentionForwardScratch::floats(a) * int64_t{sizeof(float)})) return;
@@ -159,8 +163,9 @@ static void attentionForward(const Call& call, Pool& pool) {
     for (int64_t head = 0; head < a.batch * a.heads; head++) {
       for (int64_t block = 0; block < blocks; block++) {
         // A block belongs to the part in whose share of the cost its middle lies.
-        const int64_t middle = 2 * done + firstBlock + block + 1;
-        done += firstBlock + block + 1;
+        const int64_t keyBlocks = a.causal ? firstBlock + block + 1 : allKeyBlocks;
+        const int64_t middle = 2 * done + keyBlocks;
+        done += keyBlocks;
         const int64_t part = middle * parts / (2 * cost);
         if (part < firstPart || part >= lastPart) continue;
         const int64_t position = (firstBlock + block) * kBlock;

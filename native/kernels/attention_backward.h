@@ -1,4 +1,4 @@
-// Gradients of causal attention. With P the probabilities, recomputed from logSumExp, and M the dropout mask:
+// Gradients of attention. With P the probabilities, recomputed from logSumExp, and M the dropout mask:
 //   dV = (P∘M)ᵀ·dOut;  dP = (dOut·Vᵀ)∘M;  dS = P∘(dP − rowsum(dOut∘out));  dQ = scale·dS·K;  dK = scale·dSᵀ·Q.
 #pragma once
 
@@ -110,7 +110,7 @@ FT_INLINE void softmaxBackwardRow(float* pair, int64_t count, int64_t zeroEnd, f
 // Adds what queries [q0, q1) and keys [k0, k1) give each other; each is one block.
 static void attendBackwardBlock(const Attention& a, const AttentionBackwardScratch& s, const AttentionHead& head,
                                 const AttentionHead& next, int64_t k0, int64_t k1, int64_t q0, int64_t q1) {
-  const bool diagonal = q0 == k0;
+  const bool diagonal = a.causal && q0 == k0;
   const int64_t keys = k1 - k0;
   const int64_t queries = q1 - q0;
   packRight(head.q + q0 * a.queryStride, a.queryStride, queries, a.headDim, a.scale, s.queries);
@@ -125,7 +125,7 @@ static void attendBackwardBlock(const Attention& a, const AttentionBackwardScrat
     const float* dOut = head.dOut + (q0 + query) * a.outStride();
     const float* out = head.out + (q0 + query) * a.outStride();
     float* pairs = s.pairs + query * kRowStride;
-    if (diagonal) next.prefetch(a, q0 + query, rows);
+    if (q0 == k0) next.prefetch(a, q0 + query, rows);
     packLeft(head.q + (q0 + query) * a.queryStride, a.queryStride, rows, a.headDim, a.scale, s.left);
     packLeft(dOut, a.outStride(), rows, a.headDim, 1, s.leftOut);
     multiplyByKeys(s.left, rows, s.keysTransposed, most, a.headDim, pairs);
@@ -149,7 +149,7 @@ static void attendBackwardBlock(const Attention& a, const AttentionBackwardScrat
   }
 
   const int64_t keyTiles = tileCount(keys);
-  const Result result = diagonal ? Result::kSet : Result::kContinue;
+  const Result result = diagonal || q0 == 0 ? Result::kSet : Result::kContinue;
   for (int64_t t = 0; t < keyTiles; t++) {
     const int64_t key = tileBegin(keys, t);
     const int rows = static_cast<int>(tileBegin(keys, t + 1) - key);
@@ -180,7 +180,7 @@ static void attentionBackward(const Call& call, Pool& pool) {
         packRightTransposed(k, a.keyStride, k1 - k0, a.headDim, scratch.keysTransposed);
         packRightTransposed(head.v + k0 * a.keyStride, a.keyStride, k1 - k0, a.headDim, scratch.valuesTransposed);
         packRight(k, a.keyStride, k1 - k0, a.headDim, a.scale, scratch.keys);
-        for (int64_t q0 = k0; q0 < a.queries; q0 += kBlock)
+        for (int64_t q0 = a.causal ? k0 : 0; q0 < a.queries; q0 += kBlock)
           attendBackwardBlock(a, scratch, head, next, k0, k1, q0, q0 + kBlock < a.queries ? q0 + kBlock : a.queries);
       }
     }

@@ -21,6 +21,7 @@ static_assert(kBlock % kTileColumns == 0 && 2 * kBlock <= kTileDepth && kBlock %
 struct Attention {
   int64_t batch, queries, start, heads, headDim;
   int64_t queryStride, queryBatchStride, keyStride, keyBatchStride;
+  bool causal;
   float scale;
   bool drops;
   DropoutKey dropoutKey;
@@ -39,6 +40,7 @@ struct Attention {
     keyBatchStride = ints[8];
     for (int i = 0; i < 4; i++) dropoutKey.key[i] = static_cast<uint32_t>(ints[9 + i]);
     dropoutKey.site = static_cast<uint32_t>(ints[13]);
+    causal = ints[14] != 0;
     scale = static_cast<float>(call.floats[0]);
     const double p = call.floats[1];
     drops = p > 0;

@@ -1,4 +1,4 @@
-// Causal attention on strided inputs: parts of one [B, T, 3C] array, and a cache longer than what is used of it.
+// Attention, causal and not, on strided inputs: parts of one [B, T, 3C] array, and a cache longer than what is used of it.
 #include "harness.h"
 
 namespace foretoken::test {
@@ -40,7 +40,7 @@ double dot(const Floats& a, int64_t atA, const Floats& b, int64_t atB, int64_t n
   return sum;
 }
 
-Wanted compute(const Inputs& in, double scale, const Floats& q, const Floats& k, const Floats& v, const Floats& dOut) {
+Wanted compute(const Inputs& in, bool causal, double scale, const Floats& q, const Floats& k, const Floats& v, const Floats& dOut) {
   const auto zeros = [](int64_t n) { return std::vector<double>(static_cast<size_t>(n)); };
   const auto at = [](std::vector<double>& values, int64_t i) -> double& { return values[static_cast<size_t>(i)]; };
   const auto [batch, queries, start, heads, headDim] = in.shape;
@@ -49,7 +49,7 @@ Wanted compute(const Inputs& in, double scale, const Floats& q, const Floats& k,
   for (int64_t b = 0; b < batch; b++)
     for (int64_t h = 0; h < heads; h++)
       for (int64_t t = 0; t < queries; t++) {
-        const int64_t visible = start + t + 1;
+        const int64_t visible = start + (causal ? t + 1 : queries);
         std::vector<double> weights = zeros(visible);
         double sum = 0;
         for (int64_t j = 0; j < visible; j++) {
@@ -76,14 +76,14 @@ Wanted compute(const Inputs& in, double scale, const Floats& q, const Floats& k,
   return w;
 }
 
-void attention(Suite& s, const Inputs& in) {
+void attention(Suite& s, const Inputs& in, bool causal) {
   const auto [batch, queries, start, heads, headDim] = in.shape;
   const double scale = 1 / std::sqrt(static_cast<double>(headDim));
   const Floats q = s.randomFloats(in.queryLength(), 2);
   const Floats k = s.randomFloats(in.keyLength(), 2);
   const Floats v = s.randomFloats(in.keyLength());
   const Floats dOut = s.randomFloats(in.outLength());
-  const Wanted want = compute(in, scale, q, k, v, dOut);
+  const Wanted want = compute(in, causal, scale, q, k, v, dOut);
   const auto value = [](const std::vector<double>& values) {
     return [&values](int64_t i) { return values[static_cast<size_t>(i)]; };
   };
@@ -93,7 +93,7 @@ void attention(Suite& s, const Inputs& in) {
     const auto forward = [&] {
       s.call("attentionForward", {q.data(), k.data(), v.data(), out.data(), stats.data()},
              {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
-              in.keyBatchStride(), 1, 2, 3, 4, 5},
+              in.keyBatchStride(), 1, 2, 3, 4, 5, causal ? 1 : 0},
              {scale, p});
     };
     forward();
@@ -107,7 +107,7 @@ void attention(Suite& s, const Inputs& in) {
     s.call("attentionBackward",
            {dOut.data(), q.data(), k.data(), v.data(), out.data(), stats.data(), dq.data(), dk.data(), dv.data()},
            {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
-            in.keyBatchStride(), 1, 2, 3, 4, 5},
+            in.keyBatchStride(), 1, 2, 3, 4, 5, causal ? 1 : 0},
            {scale, p});
     if (p == 0) {
       const double magnitude = 4 * static_cast<double>(headDim) + static_cast<double>(queries) / 4;
@@ -128,9 +128,11 @@ void testAttention(Suite& s) {
                                {2, 64, 0, 2, 32}, {1, 65, 0, 1, 33}, {3, 7, 0, 5, 64},  {1, 129, 0, 2, 17},
                                {1, 1, 64, 2, 32}, {2, 5, 11, 2, 15}, {1, 66, 63, 1, 40}};
   for (const Shape& shape : kShapes) {
-    attention(s, {shape, 0, 0});
-    attention(s, {shape, 2 * shape.heads * shape.headDim, 0});
-    attention(s, {shape, 1, 3});
+    for (const bool causal : {true, false}) {
+      attention(s, {shape, 0, 0}, causal);
+      attention(s, {shape, 2 * shape.heads * shape.headDim, 0}, causal);
+      attention(s, {shape, 1, 3}, causal);
+    }
   }
 }
 

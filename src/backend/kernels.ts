@@ -246,15 +246,16 @@ export const kernels = {
   }),
 
   /**
-   * Causal attention (Vaswani et al. 2017): out = dropout(softmax(q·kᵀ·scale, keys ≤ start + query)) · v, per head.
+   * Attention (Vaswani et al. 2017): out = dropout(softmax(q·kᵀ·scale)) · v, per head, over the keys that a query sees:
+   * `causal` = 1: those ≤ start + query; 0: all start + queries.
    * q is [B, queries, H·D], k and v are [B, start + queries, H·D], each with its own row and batch strides (so that
    * they may be parts of one [B, T, 3C] array or of a cache); out is dense [B, queries, H·D].
    * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout.
-   * A query's bits do not depend on `queries`, only on its absolute position and the values it sees.
+   * A causal query's bits do not depend on `queries`, only on its absolute position and the values it sees.
    */
   attentionForward: kernel({
     buffers: { q: input, k: input, v: input, out: output, logSumExp: output },
-    ints: [...attentionSizes, ...dropoutKey],
+    ints: [...attentionSizes, ...dropoutKey, "causal"],
     floats: ["scale", "p"],
     lengths: (sizes) => {
       const { queries, keys, out, stats } = attentionLengths(sizes);
@@ -275,7 +276,7 @@ export const kernels = {
       dk: update,
       dv: update,
     },
-    ints: [...attentionSizes, ...dropoutKey],
+    ints: [...attentionSizes, ...dropoutKey, "causal"],
     floats: ["scale", "p"],
     lengths: (sizes) => {
       const { queries, keys, out, stats } = attentionLengths(sizes);

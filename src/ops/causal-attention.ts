@@ -1,5 +1,6 @@
 /**
  * out[i] = Σ over j ≤ i of P[i, j]·v[j],   P[i, :] = softmax over j ≤ i of q[i]·k[j] / √D        (for each head)
+ * Without the mask both run over all j.
  *
  *   qkv [B, T, 3·C]   →   out [B, T, C],   C = H·D; q, k, v are its three thirds, heads side by side in each
  *   with dP = dout·vᵀ and δ[i] = dout[i]·out[i]:   dS = P·(dP − δ)     dq = dS·k/√D     dk = dSᵀ·q/√D     dv = Pᵀ·dout
@@ -15,6 +16,9 @@ import { randomKey } from "../core/random.ts";
 import { formatShape } from "../core/shape.ts";
 import { dropoutArguments } from "./dropout.ts";
 import { type OpSample, sampleInput } from "./op.ts";
+
+/** What a position sees. `causal`: itself and those before it; `none`: the whole sequence. */
+export type AttentionMask = "causal" | "none";
 
 const noDropout = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
@@ -36,8 +40,17 @@ const thirds = (qkv: Tensor, channels: number): readonly [View, View, View] => [
   { storage: qkv.storage, offset: qkv.offset + 2 * channels },
 ];
 
-/** Every position attends to itself and to those before it. `dropoutP` in [0, 1) drops attention weights. */
-export const causalAttention = (context: Context, qkv: Tensor, heads: number, dropoutP: number): Tensor => {
+/**
+ * Every position attends to itself and to those before it; with `mask` "none", to all of the sequence. `dropoutP` in
+ * [0, 1) drops attention weights.
+ */
+export const causalAttention = (
+  context: Context,
+  qkv: Tensor,
+  heads: number,
+  dropoutP: number,
+  mask: AttentionMask = "causal",
+): Tensor => {
   const { backend, memory, tape } = context;
   const { batch, time, channels, headDim } = dimensions("causalAttention", qkv, heads);
   const draw =
@@ -54,6 +67,7 @@ export const causalAttention = (context: Context, qkv: Tensor, heads: number, dr
     queryBatchStride: time * 3 * channels,
     keyStride: 3 * channels,
     keyBatchStride: time * 3 * channels,
+    causal: mask === "causal" ? 1 : 0,
     scale: 1 / Math.sqrt(headDim),
     ...draw,
   };
@@ -123,6 +137,7 @@ export const cachedCausalAttention = (
     queryBatchStride: time * 3 * channels,
     keyStride: row,
     keyBatchStride: capacity * row,
+    causal: 1,
     scale: 1 / Math.sqrt(headDim),
     ...noDropout,
   });
@@ -130,8 +145,16 @@ export const cachedCausalAttention = (
   return out;
 };
 
-const sample = (name: string, b: number, t: number, heads: number, headDim: number, p = 0): OpSample => ({
-  name,
+const sample = (
+  name: string,
+  b: number,
+  t: number,
+  heads: number,
+  headDim: number,
+  p = 0,
+  mask: AttentionMask = "causal",
+): OpSample => ({
+  name: mask === "causal" ? name : `${name}, no mask`,
   inputs: { qkv: [b, t, 3 * heads * headDim] },
   run: (context, inputs) =>
     causalAttention(
@@ -139,6 +162,7 @@ const sample = (name: string, b: number, t: number, heads: number, headDim: numb
       sampleInput(inputs, "qkv"),
       heads,
       p,
+      mask,
     ),
 });
 
@@ -147,4 +171,7 @@ export const samples: readonly OpSample[] = [
   sample("odd sizes", 2, 5, 3, 7),
   sample("dropout", 1, 6, 2, 4, 0.3),
   sample("past one key block", 1, 70, 1, 3),
+  sample("one position", 1, 1, 1, 2, 0, "none"),
+  sample("odd sizes", 2, 5, 3, 7, 0, "none"),
+  sample("dropout", 1, 6, 2, 4, 0.3, "none"),
 ];

@@ -91,7 +91,18 @@ test("sizes that would divide by zero or leave a table without rows are refused"
 
 test("gradients of attention are those of a whole sequence", () => {
   const sizes = { batch: 1, queries: 1, start: 1, heads: 1, headDim: 4, queryStride: 4, queryBatchStride: 4 };
-  const more = { keyStride: 4, keyBatchStride: 8, key0: 0, key1: 0, key2: 0, key3: 0, site: 0, scale: 1, p: 0 };
+  const more = {
+    keyStride: 4,
+    keyBatchStride: 8,
+    key0: 0,
+    key1: 0,
+    key2: 0,
+    key3: 0,
+    site: 0,
+    causal: 1,
+    scale: 1,
+    p: 0,
+  };
   const buffers = { dOut: reals(4), q: reals(4), k: reals(8), v: reals(8), out: reals(4), logSumExp: reals(1) };
   const gradients = { dq: reals(4), dk: reals(8), dv: reals(8) };
   expect(() => checkCall(owner, "attentionBackward", { ...sizes, ...more, ...buffers, ...gradients })).toThrow(

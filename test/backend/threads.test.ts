@@ -68,10 +68,19 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const sizes = { batch, queries, start: 0, heads, headDim, queryStride: stride, queryBatchStride: queries * stride };
   const keys = { keyStride: stride, keyBatchStride: queries * stride, key0: 1, key1: 2, key2: 3, key3: 4, site: 5 };
   const attention = { ...sizes, ...keys, q, k: q, v, out, logSumExp: stats, scale: 0.25, p: 0.1 };
-  backend.run("attentionForward", attention);
-  backend.run("attentionBackward", { ...attention, dOut, dq, dk, dv });
+  backend.run("attentionForward", { ...attention, causal: 1 });
+  backend.run("attentionBackward", { ...attention, dOut, dq, dk, dv, causal: 1 });
+  const unmasked = {
+    ...{ ...attention, causal: 0, out: view(length), logSumExp: view(batch * queries * heads) },
+    ...{ dq: view(length), dk: view(length), dv: view(length) },
+  };
+  backend.run("attentionForward", unmasked);
+  backend.run("attentionBackward", { ...unmasked, dOut });
 
-  const results = [y, dx, dw, dBias, mean, rstd, normed, dGamma, dBeta, total, squares, out, stats, dq, dk, dv];
+  const results = [
+    ...[y, dx, dw, dBias, mean, rstd, normed, dGamma, dBeta, total, squares, out, stats, dq, dk, dv],
+    ...[unmasked.out, unmasked.logSumExp, unmasked.dq, unmasked.dk, unmasked.dv],
+  ];
   return Promise.all(results.map(async ({ storage }) => (await backend.read(storage)) as Float32Array));
 };
 

@@ -40,6 +40,7 @@ interface AttentionShape {
   readonly queryBatchStride: number;
   readonly keyStride: number;
   readonly keyBatchStride: number;
+  readonly causal: number;
 }
 
 const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
@@ -51,7 +52,7 @@ const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
           keyBase: b * s.keyBatchStride + h * s.headDim,
           outRow: ((b * s.queries + t) * s.heads + h) * s.headDim,
           row: (b * s.heads + h) * s.queries + t,
-          visible: s.start + t + 1,
+          visible: s.start + (s.causal ? t + 1 : s.queries),
         };
       }
     }

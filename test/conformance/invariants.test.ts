@@ -77,7 +77,7 @@ const invariants = (open: () => Promise<Backend>): void => {
       const stride = 3 * width;
       const qkv = given(normals(time * stride));
       const part = (index: number, row = 0): View => ({ ...qkv, offset: index * width + row * stride });
-      const shape = { batch: 1, heads, headDim, scale: 1 / Math.sqrt(headDim), ...undropped };
+      const shape = { batch: 1, heads, headDim, causal: 1, scale: 1 / Math.sqrt(headDim), ...undropped };
       const strides = { queryStride: stride, queryBatchStride: 0, keyStride: stride, keyBatchStride: 0 };
       const call = (start: number, queries: number): { out: View; logSumExp: View } => {
         const results = { out: room(queries * width), logSumExp: room(heads * queries) };
@@ -107,7 +107,8 @@ const invariants = (open: () => Promise<Backend>): void => {
     const width = heads * headDim;
     const stride = 3 * width;
     const values = normals(batch * time * stride);
-    const shape = { batch, queries: time, start: 0, heads, headDim, scale: 0.25, ...undropped, key0: 5, p: 0.2 };
+    const numbers = { scale: 0.25, ...undropped, key0: 5, p: 0.2, causal: 1 };
+    const shape = { batch, queries: time, start: 0, heads, headDim, ...numbers };
     const strides = {
       queryStride: stride,
       queryBatchStride: time * stride,

@@ -8,7 +8,7 @@ const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number
   return total;
 };
 
-/** Causal attention, one query of one head at a time: keys after the query are never read. */
+/** Attention, one query of one head at a time: where it is causal, keys after the query are never read. */
 export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
   attentionForward(args) {
     const { q, k, v, out, logSumExp, batch, queries, start, heads, headDim, scale } = args;
@@ -22,7 +22,7 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
         for (let t = 0; t < queries; t++) {
           const query = b * queryBatchStride + t * queryStride + h * headDim;
           const row = (b * heads + h) * queries + t;
-          const visible = start + t + 1;
+          const visible = args.causal ? start + t + 1 : start + queries;
 
           let max = -Infinity;
           for (let j = 0; j < visible; j++) {
@@ -71,7 +71,7 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
           const query = b * queryBatchStride + t * queryStride + h * headDim;
           const outRow = ((b * queries + t) * heads + h) * headDim;
           const row = (b * heads + h) * queries + t;
-          const visible = start + t + 1;
+          const visible = args.causal ? start + t + 1 : start + queries;
           const delta = dot(dOut, outRow, out, outRow, headDim);
           dropoutFactors(args, row, 0, visible, factors);
           querySums.fill(0);

@@ -11,6 +11,7 @@ interface Case {
   readonly heads?: number;
   readonly headDim: number;
   readonly p?: number;
+  readonly causal?: 0 | 1;
   /** Standard deviation of q and k. */
   readonly spread?: number;
   readonly name?: string;
@@ -19,10 +20,14 @@ interface Case {
 const key = { key0: 42, key1: 7, key2: 3, key3: -9, site: 2 };
 const undropped = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
 
-const nameOf = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, name }: Case): string =>
-  `B=${batch} queries=${queries} start=${start} H=${heads} D=${headDim} p=${p}${name === undefined ? "" : `, ${name}`}`;
+const nameOf = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, causal = 1, name }: Case): string =>
+  [
+    `B=${batch} queries=${queries} start=${start} H=${heads} D=${headDim} p=${p}`,
+    ...(causal === 1 ? [] : ["no mask"]),
+    ...(name === undefined ? [] : [name]),
+  ].join(", ");
 
-const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0 }: Case) => ({
+const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, causal = 1 }: Case) => ({
   batch,
   queries,
   start,
@@ -30,6 +35,7 @@ const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0 }: 
   headDim,
   scale: 1 / Math.sqrt(headDim),
   p,
+  causal,
   ...(p === 0 ? undropped : key),
 });
 
@@ -155,6 +161,17 @@ const cases: readonly Case[] = [
   { queries: 33, headDim: 16, spread: 1e-10, name: "tiny" },
   { queries: 33, headDim: 16, spread: 5, name: "sharp" },
   { queries: 33, headDim: 16, spread: 100, name: "one-hot" },
+  { batch: 0, queries: 4, headDim: 8, causal: 0 },
+  { queries: 1, headDim: 1, causal: 0 },
+  { queries: 2, headDim: 3, heads: 2, causal: 0 },
+  { queries: 17, headDim: 15, heads: 2, batch: 2, causal: 0 },
+  { queries: 33, headDim: 33, causal: 0 },
+  { queries: 128, headDim: 32, heads: 2, causal: 0 },
+  { queries: 129, headDim: 65, causal: 0 },
+  { queries: 300, headDim: 16, heads: 2, causal: 0 },
+  { queries: 257, headDim: 8, p: 0.5, causal: 0 },
+  { queries: 65, headDim: 32, heads: 3, batch: 2, p: 0.1, causal: 0 },
+  { queries: 33, headDim: 16, spread: 100, causal: 0, name: "one-hot" },
 ];
 
 const cachedCases: readonly Case[] = [
@@ -169,6 +186,8 @@ const cachedCases: readonly Case[] = [
   { queries: 65, start: 64, headDim: 16 },
   { queries: 33, start: 0, headDim: 16, batch: 2 },
   { queries: 7, start: 60, headDim: 16, heads: 2, batch: 2, p: 0.3 },
+  { queries: 5, start: 31, headDim: 15, heads: 2, causal: 0 },
+  { queries: 70, start: 190, headDim: 16, heads: 2, batch: 2, causal: 0 },
 ];
 
 export const attention: Samples<"attentionForward" | "attentionBackward"> = {
@@ -177,5 +196,6 @@ export const attention: Samples<"attentionForward" | "attentionBackward"> = {
     ...cases.map(backward),
     backwardWithGaps({ queries: 18, headDim: 16, heads: 2, batch: 2 }),
     backwardWithGaps({ queries: 35, headDim: 33, p: 0.2 }),
+    backwardWithGaps({ queries: 135, headDim: 17, heads: 2, causal: 0 }),
   ],
 };
