@@ -31,8 +31,9 @@ export type { LanguageModel, Logits } from "./pretrained/language-model.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { RunConfig, TrainConfig } from "./train/config.ts";
-export { type EvaluateOptions, evaluate, type SplitName } from "./train/evaluate.node.ts";
+export { type EvaluateOptions, evaluate } from "./train/evaluate.node.ts";
 export type { Evaluation } from "./train/evaluate.ts";
+export type { SplitName } from "./train/evaluate-corpus.ts";
 export type {
   CheckpointEvent,
   DoneEvent,

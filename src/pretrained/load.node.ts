@@ -1,68 +1,8 @@
-import { z } from "zod";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
-import { CheckpointError } from "../core/errors.ts";
 import { readCheckpoint } from "../io/checkpoint.node.ts";
-import { readSafetensors } from "../io/safetensors.ts";
-import { type ModelConfig, modelConfigSchema } from "../models/config.ts";
-import { fromGpt2Tensors } from "../models/gpt2.ts";
-import { createModel, type Model, modelLayout } from "../models/model.ts";
-import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
-import { checkFormatVersion, checkJson, parseJson } from "./checkpoint-json.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
-
-const foretokenSection = z.object({
-  formatVersion: z.int().positive(),
-  model: modelConfigSchema,
-});
-const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretokenSection });
-
-/** The files that `parsePretrained` takes. */
-export const pretrainedNames = ["config.json", "model.safetensors", "tokenizer.json"] as const;
-
-/** A checkpoint's contents on the host. */
-export interface Pretrained {
-  readonly config: ModelConfig;
-  readonly tokenizer: Tokenizer;
-  /** In the layout of `modelLayout`. */
-  readonly values: Float32Array;
-}
-
-/**
- * Checks the files of a checkpoint that were read from `directory`, which errors name.
- * @throws CheckpointError naming the file and what is wrong with it.
- */
-export const parsePretrained = (
-  directory: string,
-  files: Readonly<Record<(typeof pretrainedNames)[number], Uint8Array>>,
-): Pretrained => {
-  const at = (name: (typeof pretrainedNames)[number]): string => `${directory}/${name}`;
-  const raw = parseJson(files["config.json"], at("config.json"));
-  if (typeof raw === "object" && raw !== null && !("foretoken" in raw)) {
-    throw new CheckpointError({
-      where: at("config.json"),
-      must: "the checkpoint must have been written by foretoken",
-      got: 'no "foretoken" section',
-      hint: "a directory that foretoken train wrote",
-    });
-  }
-  const version = z.object({ foretoken: z.object({ formatVersion: z.int() }) }).safeParse(raw);
-  if (version.success) checkFormatVersion(version.data.foretoken.formatVersion, at("config.json"));
-  const json = checkJson(configJson, raw, at("config.json"));
-  const config = json.foretoken.model;
-  const tokenizer = loadTokenizer(parseJson(files["tokenizer.json"], at("tokenizer.json")), at("tokenizer.json"));
-  if (tokenizer.vocabSize !== json.vocab_size) {
-    throw new CheckpointError({
-      where: at("tokenizer.json"),
-      must: `the tokenizer must have the ${json.vocab_size} tokens of config.json`,
-      got: String(tokenizer.vocabSize),
-    });
-  }
-  const { tensors } = readSafetensors(files["model.safetensors"], at("model.safetensors"));
-  const layout = modelLayout(config, tokenizer.vocabSize);
-  const values = fromGpt2Tensors(config, layout, tensors, at("model.safetensors"));
-  return { config, tokenizer, values };
-};
+import { type Pretrained, parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
 
 /**
  * Reads and checks a checkpoint directory without opening a backend.
@@ -70,13 +10,6 @@ export const parsePretrained = (
  */
 export const readPretrained = async (directory: string): Promise<Pretrained> =>
   parsePretrained(directory, await readCheckpoint(directory, pretrainedNames));
-
-/** Puts what was read into a backend's memory. */
-const placeModel = (backend: Backend, { config, tokenizer, values }: Pretrained): Model => {
-  const model = createModel(backend, config, tokenizer.vocabSize);
-  backend.write(model.arena.storage, values);
-  return model;
-};
 
 export interface LoadOptions {
   /** An opened backend (yours to close), or the name of one (closed with the model). Default "auto". */

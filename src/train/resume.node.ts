@@ -8,7 +8,7 @@ import { filterJsonLines } from "../io/jsonl.node.ts";
 import { readSafetensors } from "../io/safetensors.ts";
 import { modelLayout } from "../models/model.ts";
 import { checkFormatVersion, checkJson, parseJson } from "../pretrained/checkpoint-json.ts";
-import { parsePretrained, pretrainedNames } from "../pretrained/load.node.ts";
+import { parsePretrained, pretrainedNames } from "../pretrained/parse.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import { momentsFrom } from "./optimizer-file.ts";

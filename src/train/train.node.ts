@@ -1,19 +1,15 @@
 import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
-import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
-import { checkTokenCounts } from "../data/batches.ts";
-import { isCorpusName, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
+import { isCorpusName, loadCorpus } from "../data/corpora.node.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { type RunConfig, runConfigSchema } from "./config.ts";
-import { measureTokens } from "./evaluate.ts";
+import type { RunConfig } from "./config.ts";
 import type { TrainEvent } from "./events.ts";
-import { merge, type PartialConfig } from "./merge.ts";
+import type { PartialConfig } from "./merge.ts";
 import { checkTrainOptions } from "./options.ts";
-import { type PresetName, presetNames, presets } from "./presets.ts";
+import { checkStopAt, type Prepared, prepare, resolveConfig } from "./prepare.ts";
+import type { PresetName } from "./presets.ts";
 import { freshProgress, isEvaluationDue } from "./progress.ts";
 import { readRun, readRunDescription } from "./resume.node.ts";
 import { run } from "./run.ts";
@@ -59,28 +55,6 @@ export interface ResumedRunOptions extends Running {
 
 export type TrainOptions = NewRun | ResumedRunOptions;
 
-/**
- * The whole configuration that a preset and changes to it make, later changes over earlier ones.
- * @param where how errors call the fields.
- * @throws ConfigError naming the first bad field.
- */
-export const resolveConfig = (
-  preset: string,
-  changes: readonly unknown[],
-  where: string | FieldNamer = "config",
-): RunConfig => {
-  const known = presetNames.find((name) => name === preset);
-  if (known === undefined) {
-    throw new ConfigError({
-      where: "preset",
-      must: `must be ${presetNames.join(" or ")}`,
-      got: JSON.stringify(preset),
-      hint: nearest(preset, presetNames) ?? "quick",
-    });
-  }
-  return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), where);
-};
-
 /** `runs/<time>-<preset>`, with the time of day in UTC to the second. */
 const defaultFolder = (preset: string): string => {
   const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
@@ -89,33 +63,6 @@ const defaultFolder = (preset: string): string => {
 
 /** A name of a text as it is; a path absolute, since a resumed run may be elsewhere. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
-
-interface Prepared {
-  readonly config: RunConfig;
-  readonly corpus: LoadedCorpus;
-  readonly tokenizer: Tokenizer;
-  readonly trainTokens: Int32Array;
-  readonly valTokens: Int32Array;
-}
-
-/** Reads and checks all that a run needs before anything is opened or written. */
-const prepare = (config: RunConfig, corpus: LoadedCorpus, tokenizer: Tokenizer): Prepared => {
-  const trainTokens = tokenizer.encode(corpus.train);
-  const valTokens = tokenizer.encode(corpus.val);
-  checkTokenCounts({ train: trainTokens.length, val: valTokens.length }, config.model.contextLength);
-  return { config, corpus, tokenizer, trainTokens, valTokens };
-};
-
-const checkStopAt = (stopAt: number | undefined, done: number): void => {
-  if (stopAt === undefined) return;
-  if (stopAt <= done) {
-    throw new ConfigError({
-      where: "stopAt",
-      must: `must be a whole number above the ${done} steps done`,
-      got: String(stopAt),
-    });
-  }
-};
 
 async function* withBackend(
   { backend = "auto", threads }: Running,
@@ -162,7 +109,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
 async function* runPrepared(
   { stopAt, signal }: Running,
   backend: Backend,
-  { config, tokenizer, trainTokens, valTokens }: Prepared,
+  { config, tokenizer, trainTokens, val }: Prepared,
   { name, prompt, finalSampleTokens }: RunData,
   store: RunFolder | null,
   resume: Parameters<typeof run>[0]["resume"],
@@ -174,7 +121,7 @@ async function* runPrepared(
       corpus: name,
       tokenizer,
       trainTokens,
-      val: measureTokens(valTokens, tokenizer),
+      val,
       prompt,
       finalSampleTokens,
       store,

@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
 import { ConfigError } from "../../core/errors.ts";
 import type { TrainEvent } from "../../train/events.ts";
+import { resolveConfig } from "../../train/prepare.ts";
 import { type PresetName, presetNames } from "../../train/presets.ts";
-import { resolveConfig, type TrainOptions, train } from "../../train/train.node.ts";
+import { type TrainOptions, train } from "../../train/train.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
 import { liveReporter } from "../display/live.ts";

@@ -1,0 +1,61 @@
+/** What is made and checked before a run begins, wherever its text comes from. */
+import { type FieldNamer, parseConfig } from "../core/config.ts";
+import { ConfigError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import { checkTokenCounts } from "../data/batches.ts";
+import type { TextSplit } from "../data/corpus.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type RunConfig, runConfigSchema } from "./config.ts";
+import { type MeasuredTokens, measureTokens } from "./evaluate.ts";
+import { merge } from "./merge.ts";
+import { presetNames, presets } from "./presets.ts";
+
+/**
+ * The whole configuration that a preset and changes to it make, later changes over earlier ones.
+ * @param where how errors call the fields.
+ * @throws ConfigError naming the first bad field.
+ */
+export const resolveConfig = (
+  preset: string,
+  changes: readonly unknown[],
+  where: string | FieldNamer = "config",
+): RunConfig => {
+  const known = presetNames.find((name) => name === preset);
+  if (known === undefined) {
+    throw new ConfigError({
+      where: "preset",
+      must: `must be ${presetNames.join(" or ")}`,
+      got: JSON.stringify(preset),
+      hint: nearest(preset, presetNames) ?? "quick",
+    });
+  }
+  return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), where);
+};
+
+/** A text as a run takes it. */
+export interface Prepared {
+  readonly config: RunConfig;
+  readonly tokenizer: Tokenizer;
+  readonly trainTokens: Int32Array;
+  readonly val: MeasuredTokens;
+}
+
+/** Encodes both splits. @throws DataError when one is too short for the model, or has characters of no token. */
+export const prepare = (config: RunConfig, corpus: TextSplit, tokenizer: Tokenizer): Prepared => {
+  const trainTokens = tokenizer.encode(corpus.train);
+  const valTokens = tokenizer.encode(corpus.val);
+  checkTokenCounts({ train: trainTokens.length, val: valTokens.length }, config.model.contextLength);
+  return { config, tokenizer, trainTokens, val: measureTokens(valTokens, tokenizer) };
+};
+
+/** @throws ConfigError unless a run that has done `done` steps can stop at `stopAt`. */
+export const checkStopAt = (stopAt: number | undefined, done: number): void => {
+  if (stopAt === undefined) return;
+  if (stopAt <= done) {
+    throw new ConfigError({
+      where: "stopAt",
+      must: `must be a whole number above the ${done} steps done`,
+      got: String(stopAt),
+    });
+  }
+};
