@@ -26,6 +26,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
   },
+  lesson: {
+    summary: "show how the method works, on a text and a model, part by part",
+    load: async () => (await import("./commands/lesson.ts")).declareLesson,
+  },
   info: {
     summary: "show the machine, the backends and what would be used",
     load: async () => (await import("./commands/info.ts")).declareInfo,
@@ -38,6 +42,7 @@ Examples:
   $ foretoken train --data notes.txt --steps 3000  on a text of your own
   $ foretoken generate runs/notes --prompt "ROMEO:"
   $ foretoken evaluate runs/notes
+  $ foretoken lesson                               how it works, part by part
   $ foretoken <command> --help                     all flags of a command, with examples`;
 
 const version = (): string => {

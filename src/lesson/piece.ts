@@ -41,6 +41,11 @@ export type Piece =
   | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
   /** Bars from 0 to `maximum` (default: the longest). */
   | { readonly kind: "bars"; readonly bars: readonly Bar[]; readonly maximum?: number }
+  /** Rows of cells below each other, as a text and the same text shifted; where there is no room, the last cells go. */
+  | {
+      readonly kind: "aligned";
+      readonly rows: readonly { readonly name: string; readonly cells: readonly Text[] }[];
+    }
   /** Texts side by side where there is room, else one below the other. */
   | { readonly kind: "columns"; readonly columns: readonly { readonly title: string; readonly text: string }[] }
   /**
@@ -55,7 +60,7 @@ export type Piece =
       readonly steps: number;
       readonly final: boolean;
     }
-  /** The screen may end here: a terminal waits for a key, a pipe goes on. */
+  /** A screen ends here, with more to come: a terminal waits for a key, a pipe goes on. */
   | { readonly kind: "pause" };
 
 /** A lesson as it runs. */

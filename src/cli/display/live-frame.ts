@@ -1,6 +1,7 @@
 import type { Style } from "../terminal.ts";
+import type { CurvePoint } from "./canvas.ts";
 import { columns, flow, formatCount, formatDuration, formatLoss, formatRate } from "./format.ts";
-import { type CurvePoint, lossCurve, shownSteps } from "./loss-curve.ts";
+import { lossCurve, shownSteps } from "./loss-curve.ts";
 
 /** What the live display shows at one moment. */
 export interface LiveState {

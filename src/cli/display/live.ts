@@ -1,10 +1,10 @@
 import type { TrainEvent } from "../../train/events.ts";
 import { writeOut } from "../output.ts";
 import { styleFor } from "../terminal.ts";
+import type { CurvePoint } from "./canvas.ts";
 import { wrapText } from "./format.ts";
 import { liveFrame } from "./live-frame.ts";
 import { liveRegion } from "./live-region.ts";
-import type { CurvePoint } from "./loss-curve.ts";
 import { lossHistory } from "./loss-history.ts";
 import type { PastLosses } from "./past-losses.ts";
 import type { TrainReporter } from "./reporter.ts";

@@ -1,4 +1,4 @@
-import type { CurvePoint } from "./loss-curve.ts";
+import type { CurvePoint } from "./canvas.ts";
 
 /** The losses of a run so far, in bounded memory: when there are too many points, neighbours become their mean. */
 export interface LossHistory {

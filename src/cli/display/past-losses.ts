@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { isRecord } from "../../core/is-record.ts";
 import { readJsonLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "../../train/run-folder.node.ts";
-import type { CurvePoint } from "./loss-curve.ts";
+import type { CurvePoint } from "./canvas.ts";
 
 /** What the curve of a resumed run begins with. */
 export interface PastLosses {

@@ -1,0 +1,132 @@
+import type { Command } from "commander";
+import { openBackend } from "../../backend/select.node.ts";
+import { loadCorpus } from "../../data/corpora.node.ts";
+import { lessonInput } from "../../lesson/input.ts";
+import { type LessonName, lessonNames, lessons, lessonsInTurn } from "../../lesson/lessons.ts";
+import type { Lesson } from "../../lesson/piece.ts";
+import { chooseBackend } from "../backend-choice.ts";
+import {
+  addRunningFlags,
+  checkArguments,
+  parseChoice,
+  parseInteger,
+  parsePath,
+  parseText,
+  type RunningFlags,
+} from "../flags.ts";
+import { type Interrupt, onInterrupt } from "../interrupt.ts";
+import { readKeys } from "../lesson/keys.ts";
+import { showOnTerminal, showPlain } from "../lesson/show.ts";
+import { inFlags } from "../option-names.ts";
+import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
+import { canRedraw, styleFor } from "../terminal.ts";
+
+interface LessonFlags extends RunningFlags {
+  readonly data?: string;
+  readonly text?: string;
+  readonly seed: number;
+}
+
+const all = "all";
+type Part = LessonName | typeof all;
+const parts: readonly Part[] = [...lessonNames, all];
+
+const examples = `
+Examples:
+  $ foretoken lesson                                   all parts in turn
+  $ foretoken lesson pairs                             one of them
+  $ foretoken lesson pairs --text "To be or not"       with a line of your own
+  $ foretoken lesson all --data notes.txt --seed 2     on a text of your own
+  $ foretoken lesson all > lesson.txt                  plain, without pauses
+
+The parts:
+${lessonNames.map((name) => `  ${name.padEnd(13)}${lessons[name].summary}`).join("\n")}
+
+On a terminal Enter or space goes on, and q ends. Every figure is computed while you read.`;
+
+/** A pipe gets the width of the classic terminal. */
+const pipeWidth = 80;
+
+const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
+  const { stdin, stdout } = process;
+  const keys = readKeys(stdin, {
+    // With keys read one by one, the terminal makes no signals of them.
+    onInterrupt: () => process.emit("SIGINT", "SIGINT"),
+    onSuspend: () => process.kill(process.pid, "SIGTSTP"),
+    onEnd: interrupt.abort,
+  });
+  try {
+    await showOnTerminal(
+      lesson,
+      {
+        get columns() {
+          return stdout.columns ?? pipeWidth;
+        },
+        get rows() {
+          return stdout.rows ?? 24;
+        },
+        write: writeOut,
+        nextWish: keys.next,
+        now: () => performance.now(),
+      },
+      styleFor(stdout),
+    );
+  } finally {
+    keys.close();
+  }
+};
+
+const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promise<void> => {
+  if (json) {
+    for await (const piece of lesson) writeJson(piece);
+  } else if (process.stdin.isTTY && canRedraw(process.stdout)) await withKeys(lesson, interrupt);
+  else await showPlain(lesson, writeOut, pipeWidth, styleFor(process.stdout));
+};
+
+const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
+  const { data, text, seed, threads, json } = flags;
+  const corpus = await loadCorpus(data);
+  const { backend: name, remark } = await chooseBackend(flags);
+  const backend = await openBackend(name, { threads });
+  const interrupt = onInterrupt(() => {});
+  onReaderGone(interrupt.abort);
+  try {
+    const clock = (): number => performance.now();
+    const { signal } = interrupt;
+    const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
+    // After all that can be wrong with the input: a mistake is told in one line, alone.
+    for (const notice of [corpus.notice, remark]) if (notice !== undefined) writeNotice(notice);
+    await show(lessonsInTurn(part === all ? lessonNames : [part], input), json === true, interrupt);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+  } finally {
+    interrupt.release();
+    await backend.close();
+  }
+  const status = interrupt.status();
+  if (status !== undefined) process.exitCode = status;
+};
+
+/** `foretoken lesson`. */
+export const declareLesson = (command: Command): void => {
+  command
+    .usage("[part] [flags]")
+    .argument("[part]", `${parts.slice(0, -1).join(", ")} or ${all}`, parseChoice("part", parts), all)
+    .optionsGroup("Text:")
+    .option(
+      "--data <text>",
+      "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
+      parsePath("--data"),
+    )
+    .option("--text <line>", "a line to look at; \\n, \\t and \\\\ are interpreted", parseText("--text"))
+    .option("--seed <n>", "decides all that is drawn: weights, batches, samples", parseInteger("--seed", 0), 1);
+  addRunningFlags(command)
+    .addHelpText("after", examples)
+    .allowExcessArguments()
+    .action(async (part: Part, flags: LessonFlags) => {
+      checkArguments(command);
+      await runLesson(part, flags).catch((error: unknown) => {
+        throw inFlags(error);
+      });
+    });
+};

@@ -1,0 +1,79 @@
+/** Curves in a grid of characters, each of them several dots. */
+
+/** A loss in nats per token at a step. */
+export interface CurvePoint {
+  readonly step: number;
+  readonly loss: number;
+}
+
+/** How a character cell is divided into dots, and which character shows which dots (row by row, bit 0 first). */
+export interface Cell {
+  readonly across: number;
+  readonly down: number;
+  readonly glyph: (bits: number) => string;
+}
+
+/** Unicode's braille patterns: their dots are numbered down the columns, the fourth row coming last. */
+const brailleBits = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
+const braille: Cell = {
+  across: 2,
+  down: 4,
+  glyph: (bits) => String.fromCodePoint(0x2800 + brailleBits.reduce((sum, bit, i) => sum + ((bits >> i) & 1) * bit, 0)),
+};
+const ascii: Cell = { across: 1, down: 3, glyph: (bits) => [" ", "'", "-", ":", ".", ":", ":", "|"][bits] ?? "|" };
+
+/** The finest cells that a terminal shows. */
+export const cellFor = (unicode: boolean): Cell => (unicode ? braille : ascii);
+
+export const isDrawable = ({ step, loss }: CurvePoint): boolean => Number.isFinite(step) && Number.isFinite(loss);
+
+/** The mean loss in each column of dots that has any. */
+export const meanByColumn = (points: readonly CurvePoint[], column: (step: number) => number): [number, number][] => {
+  const means: [column: number, loss: number][] = [];
+  let sum = 0;
+  let count = 0;
+  points.forEach((point, i) => {
+    sum += point.loss;
+    count++;
+    const next = points[i + 1];
+    if (next !== undefined && column(next.step) === column(point.step)) return;
+    means.push([column(point.step), sum / count]);
+    sum = 0;
+    count = 0;
+  });
+  return means;
+};
+
+/** A grid of dots, seen as characters. */
+export const createCanvas = (width: number, height: number, cell: Cell) => {
+  const bits = new Uint8Array(width * height);
+  const dot = (x: number, y: number): void => {
+    const at = Math.floor(y / cell.down) * width + Math.floor(x / cell.across);
+    bits[at] = (bits[at] ?? 0) | (1 << ((y % cell.down) * cell.across + (x % cell.across)));
+  };
+  const vertical = (x: number, from: number, to: number): void => {
+    for (let y = Math.min(from, to); y <= Math.max(from, to); y++) dot(x, y);
+  };
+  return {
+    /** Connects the points (x rising) without gaps. */
+    line(points: readonly (readonly [x: number, y: number])[]): void {
+      let [x, y] = points[0] ?? [0, 0];
+      if (points.length > 0) dot(x, y);
+      for (const [toX, toY] of points.slice(1)) {
+        const fromX = x;
+        const fromY = y;
+        while (x < toX) {
+          x++;
+          const nextY = Math.round(fromY + ((toY - fromY) * (x - fromX)) / (toX - fromX));
+          // Not the dot beside the last one again: lines stay thin.
+          vertical(x, y < nextY ? y + 1 : y > nextY ? y - 1 : y, nextY);
+          y = nextY;
+        }
+      }
+    },
+    character: (column: number, row: number): string | undefined => {
+      const found = bits[row * width + column] ?? 0;
+      return found === 0 ? undefined : cell.glyph(found);
+    },
+  };
+};

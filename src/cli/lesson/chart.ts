@@ -1,0 +1,102 @@
+import type { Piece } from "../../lesson/piece.ts";
+import { cellFor, createCanvas, isDrawable, meanByColumn } from "../display/canvas.ts";
+import { formatCount } from "../display/format.ts";
+import type { Style } from "../terminal.ts";
+import { fitText, widthOf } from "./text.ts";
+
+type Curves = Extract<Piece, { kind: "curves" }>;
+
+/** Lines of the plot; two more are for the axis. */
+export const chartRows = 9;
+/** Columns of the plot below which the names go under it. */
+const leastPlot = 30;
+const widestName = 30;
+
+/** A name at the right edge, as near as can be to the place of its line. */
+interface Label {
+  readonly text: string;
+  readonly row: number;
+  /** The index of its curve; undefined for a level. */
+  readonly curve: number | undefined;
+}
+
+/** Moves labels apart that would share a row, upper ones first; what finds no row is left out. */
+const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Label> => {
+  const byRow = new Map<number, Label>();
+  for (const label of labels) {
+    const free = Array.from({ length: rows }, (_, row) => row)
+      .filter((row) => !byRow.has(row))
+      .sort((a, b) => Math.abs(a - label.row) - Math.abs(b - label.row) || a - b)[0];
+    if (free !== undefined) byRow.set(free, label);
+  }
+  return byRow;
+};
+
+/** Curves over the steps on an axis of losses from 0, with the levels that they are to be compared with. */
+export const curveChart = ({ curves, levels, steps }: Curves, width: number, style: Style): string[] => {
+  const { symbols, colors } = style;
+  const inks = [colors.cyan, colors.yellow, colors.magenta, colors.green];
+  const inkOf = (curve: number): ((text: string) => string) => inks[curve % inks.length] ?? colors.cyan;
+  const cell = cellFor(symbols.unicode);
+  const drawable = curves.map(({ name, points }) => ({ name, points: points.filter(isDrawable) }));
+  const losses = [...levels.map(({ loss }) => loss), ...drawable.flatMap(({ points }) => points.map((p) => p.loss))];
+  const highest = Math.max(...losses);
+  if (losses.length === 0 || highest <= 0) return [];
+
+  const top = Math.ceil(highest);
+  const axisWidth = String(top).length;
+  const lastY = chartRows * cell.down - 1;
+  const y = (loss: number): number => Math.round((1 - Math.min(1, Math.max(0, loss / top))) * lastY);
+  const rowOf = (loss: number): number => Math.floor(y(loss) / cell.down);
+
+  const labels: Label[] = [
+    ...levels.map(({ name, loss }) => ({ text: `${name} ${loss.toFixed(2)}`, row: rowOf(loss), curve: undefined })),
+    ...drawable.flatMap(({ name, points }, curve) => {
+      const newest = points.slice(-Math.max(1, Math.ceil(steps / 50)));
+      const loss = newest.reduce((sum, point) => sum + point.loss, 0) / newest.length;
+      return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, row: rowOf(loss), curve }];
+    }),
+  ];
+  const nameWidth = Math.min(widestName, Math.max(...labels.map(({ text }) => widthOf(text, style))));
+  const beside = width - axisWidth - nameWidth - 4 >= leastPlot;
+  const plotWidth = width - axisWidth - 2 - (beside ? nameWidth + 2 : 0);
+  if (plotWidth < 10) return [];
+
+  const x = (step: number): number =>
+    Math.min(plotWidth * cell.across - 1, Math.round((step / Math.max(1, steps)) * (plotWidth * cell.across - 1)));
+  const canvases = drawable.map(({ points }) => {
+    const canvas = createCanvas(plotWidth, chartRows, cell);
+    canvas.line(meanByColumn(points, x).map(([column, loss]) => [column, y(loss)] as const));
+    return canvas;
+  });
+  const levelRows = new Set(levels.map(({ loss }) => rowOf(loss)));
+  const inkLabel = ({ text, curve }: Label, columns: number): string => {
+    const fitted = fitText(text, columns, "left", style).trimEnd();
+    return curve === undefined ? colors.dim(fitted) : inkOf(curve)(fitted);
+  };
+  const byRow = placed(labels, chartRows);
+  const axis = symbols.unicode
+    ? { tick: "┤", side: "│", corner: "└", floor: "─", level: "╌" }
+    : { tick: "+", side: "|", corner: "+", floor: "-", level: "." };
+
+  const lines = Array.from({ length: chartRows }, (_, row) => {
+    const tick = row === 0 ? String(top) : row === chartRows - 1 ? "0" : "";
+    let plot = "";
+    for (let column = 0; column < plotWidth; column++) {
+      const curve = canvases.findLastIndex((canvas) => canvas.character(column, row) !== undefined);
+      const dots = canvases[curve]?.character(column, row);
+      if (dots !== undefined) plot += inkOf(curve)(dots);
+      else plot += levelRows.has(row) ? colors.dim(axis.level) : " ";
+    }
+    const label = byRow.get(row);
+    const name = beside && label !== undefined ? `  ${inkLabel(label, nameWidth)}` : "";
+    const side = colors.dim(`${tick.padStart(axisWidth)} ${tick === "" ? axis.side : axis.tick}`);
+    return `${side}${name === "" ? plot.trimEnd() : plot + name}`;
+  });
+  const indent = " ".repeat(axisWidth + 1);
+  lines.push(colors.dim(indent + axis.corner + axis.floor.repeat(plotWidth)));
+  const last = `${formatCount(steps)} steps`;
+  lines.push(`${indent} 0${" ".repeat(Math.max(1, plotWidth - 1 - last.length))}${last}`);
+  if (!beside) lines.push(...labels.map((label) => `${indent} ${inkLabel(label, Math.max(1, plotWidth))}`));
+  return lines;
+};

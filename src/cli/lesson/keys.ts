@@ -1,0 +1,95 @@
+import type { ReadStream } from "node:tty";
+
+/** What a key asks for. */
+export type Wish = "go on" | "end";
+
+/** The keyboard while a lesson runs. Ends and interruptions count at any time, going on only when waited for. */
+export interface Keys {
+  /** Waits for a key that means something; "end" where nobody can press one any more. */
+  next(): Promise<Wish>;
+  /** Gives the keyboard back. */
+  close(): void;
+}
+
+/** What is asked of the keyboard's owner; Ctrl-C does not arrive as a signal while keys are read one by one. */
+export interface KeyHandlers {
+  readonly onInterrupt: () => void;
+  readonly onSuspend: () => void;
+  readonly onEnd: () => void;
+}
+
+const meanings: Readonly<Record<string, Wish | "interrupt" | "suspend">> = {
+  "\r": "go on",
+  "\n": "go on",
+  " ": "go on",
+  q: "end",
+  Q: "end",
+  "\u0004": "end",
+  "\u001b": "end",
+  "\u0003": "interrupt",
+  "\u001a": "suspend",
+};
+
+/** Reads keys one by one from a terminal. */
+export const readKeys = (
+  input: Pick<ReadStream, "setRawMode" | "on" | "off" | "resume" | "pause">,
+  handlers: KeyHandlers,
+): Keys => {
+  let waiting: ((wish: Wish) => void) | undefined;
+  let ended = false;
+
+  const settle = (wish: Wish): void => {
+    const resolve = waiting;
+    waiting = undefined;
+    resolve?.(wish);
+  };
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    handlers.onEnd();
+    settle("end");
+  };
+  const take = (data: Buffer | string): void => {
+    // A key of several bytes, as an arrow, has no meaning here; several keys at once (a paste) have one each.
+    const text = String(data);
+    for (const key of text.length > 1 && text.startsWith("\u001b") ? [] : text) {
+      switch (meanings[key]) {
+        case "go on":
+          settle("go on");
+          break;
+        case "end":
+          end();
+          break;
+        case "interrupt":
+          handlers.onInterrupt();
+          settle("end");
+          break;
+        case "suspend":
+          handlers.onSuspend();
+          break;
+      }
+    }
+  };
+  const resumed = (): void => {
+    input.setRawMode(true);
+  };
+
+  input.setRawMode(true);
+  input.on("data", take).on("end", end);
+  input.resume();
+  process.on("SIGCONT", resumed);
+  return {
+    next: () =>
+      new Promise((resolve) => {
+        if (ended) resolve("end");
+        else waiting = resolve;
+      }),
+    close() {
+      process.off("SIGCONT", resumed);
+      input.off("data", take).off("end", end);
+      input.setRawMode(false);
+      input.pause();
+      settle("end");
+    },
+  };
+};

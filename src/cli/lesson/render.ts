@@ -1,0 +1,154 @@
+import type { Piece, Text } from "../../lesson/piece.ts";
+import type { Style } from "../terminal.ts";
+import { curveChart } from "./chart.ts";
+import { fitText, widthOf, wrapped } from "./text.ts";
+
+type Of<K extends Piece["kind"]> = Extract<Piece, { kind: K }>;
+
+/** Longer lines of prose are hard to read. */
+const widestProse = 96;
+const indent = 2;
+const gap = 2;
+/** Bars have room for their names and figures beside them. */
+const longestBar = 50;
+const shortestBar = 8;
+
+const indented = (lines: readonly string[], by = indent): string[] =>
+  lines.map((line) => (line === "" ? "" : " ".repeat(by) + line).trimEnd());
+
+const title = ({ part, text }: Of<"title">, width: number, { symbols, colors }: Style): string[] => {
+  const line = symbols.empty === "." ? "-" : symbols.empty;
+  const name = part.toUpperCase();
+  const rest = Math.max(0, width - name.length - text.length - 8);
+  const head = `${line}${line} ${name} ${line}${line} ${text} `;
+  return [colors.bold(head.slice(0, width).trimEnd() + (rest > 0 ? ` ${line.repeat(rest)}` : ""))];
+};
+
+/** Columns as wide as what is in them; where there is no room for all, the widest ones of text give way. */
+const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style): number[] => {
+  const widths = columns.map(({ title: name }, i) =>
+    Math.max(widthOf(name, style), ...rows.map((row) => widthOf(row[i] ?? "", style))),
+  );
+  const room = width - indent - gap * (columns.length - 1);
+  for (let total = widths.reduce((a, b) => a + b, 0); total > room; total--) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if ((widths[widest] ?? 0) <= 3) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
+};
+
+const table = (piece: Of<"table">, width: number, style: Style): string[] => {
+  const { columns, rows } = piece;
+  const widths = tableWidths(piece, width, style);
+  const line = (cells: readonly Text[]): string =>
+    columns.map(({ align }, i) => fitText(cells[i] ?? "", widths[i] ?? 0, align, style)).join(" ".repeat(gap));
+  const head = line(columns.map(({ title: name }) => [{ text: name, emphasis: "muted" }]));
+  return indented([...(columns.some(({ title: name }) => name !== "") ? [head] : []), ...rows.map(line)]);
+};
+
+/** As long as its share of `full` columns, in eighths of a column where the terminal has them. */
+const bar = (share: number, full: number, { symbols }: Style): string => {
+  const eighths = Math.round(Math.min(1, Math.max(0, share)) * full * 8);
+  if (!symbols.unicode) return "#".repeat(share > 0 ? Math.max(1, Math.round(eighths / 8)) : 0);
+  const part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8] ?? "";
+  const drawn = "█".repeat(Math.floor(eighths / 8)) + part;
+  return drawn === "" && share > 0 ? "▏" : drawn;
+};
+
+const bars = ({ bars: all, maximum }: Of<"bars">, width: number, style: Style): string[] => {
+  const longest = maximum ?? Math.max(...all.map(({ value }) => value));
+  const shownWidth = Math.max(...all.map(({ shown }) => widthOf(shown, style)));
+  const room = width - indent - 2 * gap - shownWidth;
+  const labelWidth = Math.min(Math.max(...all.map(({ label }) => widthOf(label, style))), room - shortestBar);
+  const full = Math.min(longestBar, room - labelWidth);
+  if (labelWidth < 1 || full < 1) {
+    return all.flatMap(({ label, shown }) => [
+      ...indented(wrapped(label, width - indent, style)),
+      ...indented([shown]),
+    ]);
+  }
+  return indented(
+    all.map(({ label, value, shown, emphasis }) => {
+      const drawn = bar(longest > 0 ? value / longest : 0, full, style);
+      const inked = fitText(
+        [emphasis === undefined ? { text: drawn } : { text: drawn, emphasis }],
+        drawn.length,
+        "left",
+        style,
+      );
+      const ink = emphasis === undefined ? style.colors.cyan(inked) : inked;
+      const name = fitText(label, labelWidth, "left", style);
+      return `${name}${" ".repeat(gap)}${fitText(shown, shownWidth, "right", style)}${" ".repeat(gap)}${ink}`;
+    }),
+  );
+};
+
+/** Rows of cells that stand below each other: as many cells as fit, then an ellipsis. */
+const aligned = ({ rows }: Of<"aligned">, width: number, style: Style): string[] => {
+  const nameWidth = Math.max(...rows.map(({ name }) => widthOf(name, style)));
+  const cellWidth = Math.max(...rows.flatMap(({ cells }) => cells.map((cell) => widthOf(cell, style))));
+  const count = Math.max(...rows.map(({ cells }) => cells.length));
+  const room = width - indent - nameWidth - gap;
+  const whole = Math.floor((room + 1) / (cellWidth + 1));
+  const fits = count <= whole;
+  const shown = fits ? count : Math.max(1, Math.floor((room - widthOf("…", style)) / (cellWidth + 1)));
+  return indented(
+    rows.map(({ name, cells }) => {
+      const line = cells.slice(0, shown).map((cell) => fitText(cell, cellWidth, "right", style));
+      if (!fits) line.push(fitText("…", widthOf("…", style), "left", style));
+      return `${fitText([{ text: name, emphasis: "muted" }], nameWidth, "left", style)}${" ".repeat(gap)}${line.join(" ")}`;
+    }),
+  );
+};
+
+const sideBySide = ({ columns }: Of<"columns">, width: number, style: Style): string[] => {
+  const each = Math.floor((width - indent - 3 * (columns.length - 1)) / Math.max(1, columns.length));
+  const head = (name: string): string => style.colors.bold(name);
+  if (each < 24) {
+    return columns.flatMap(({ title: name, text }, i) => [
+      ...(i === 0 ? [] : [""]),
+      ...indented([head(fitText(name, width - indent, "left", style).trimEnd())]),
+      ...indented(wrapped(text, width - indent, style)),
+    ]);
+  }
+  const blocks = columns.map(({ text }) => wrapped(text, each, style));
+  const rule = ` ${style.colors.dim(style.symbols.rule)} `;
+  const lines = Array.from({ length: Math.max(...blocks.map((block) => block.length)) }, (_, row) =>
+    // Painted texts are as wide as they look only to `wrapped`; they hold no paint here.
+    blocks.map((block) => (block[row] ?? "").padEnd(each)).join(rule),
+  );
+  const heads = columns.map(({ title: name }) => head(fitText(name, each, "left", style))).join(rule);
+  return indented([heads, ...lines]);
+};
+
+/** A piece as lines of at most `width` columns, without the blank line before it. Nothing for a pause. */
+export const renderPiece = (piece: Piece, width: number, style: Style): string[] => {
+  switch (piece.kind) {
+    case "title":
+      return title(piece, width, style);
+    case "heading":
+      return wrapped([{ text: piece.text, emphasis: "strong" }], width, style);
+    case "prose":
+      return wrapped(piece.text, Math.min(width, widestProse), style);
+    case "lines":
+      return indented(
+        piece.lines.flatMap((line) => wrapped(line, width - 2 * indent, style)),
+        2 * indent,
+      );
+    case "table":
+      return table(piece, width, style);
+    case "bars":
+      return bars(piece, width, style);
+    case "aligned":
+      return aligned(piece, width, style);
+    case "columns":
+      return sideBySide(piece, width, style);
+    case "curves":
+      return indented(curveChart(piece, width - indent, style));
+    case "pause":
+      return [];
+    default:
+      return piece satisfies never;
+  }
+};

@@ -1,0 +1,14 @@
+/** Characters as a lesson shows them: each of them visible. */
+
+/** Text in one line: line ends and tabs as signs. */
+export const visibleText = (text: string): string =>
+  text.replaceAll("\r\n", "↵").replaceAll("\n", "↵").replaceAll("\t", "⇥");
+
+/** One character that stands alone: also a space is a sign. */
+export const visibleCharacter = (character: string): string => (character === " " ? "␣" : visibleText(character));
+
+/** The end of a context in at most `most` characters, the cut shown as an ellipsis. */
+export const contextEnd = (characters: readonly string[], most: number): string => {
+  const cut = characters.length > most;
+  return `${cut ? "…" : ""}${visibleText((cut ? characters.slice(1 - most) : characters).join(""))}`;
+};

@@ -1,0 +1,27 @@
+import { initialise } from "../models/arena.ts";
+import { createModel, type Model } from "../models/model.ts";
+import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
+import { presets } from "../train/presets.ts";
+import type { LessonInput } from "./input.ts";
+
+/** A model of the preset `book` with weights as they are drawn, before any training. The caller closes it. */
+export const untrainedModel = ({
+  backend,
+  tokenizer,
+  seed,
+}: LessonInput): LanguageModel & { readonly model: Model } => {
+  const model = createModel(backend, { ...presets.book.model, dropout: 0 }, tokenizer.vocabSize);
+  initialise(backend, model.layout, model.arena, seed);
+  return languageModel(model, tokenizer);
+};
+
+/** The probabilities that `logits` [V] stand for: softmax, in double precision. */
+export const softmax = (logits: Float32Array): Float64Array => {
+  const highest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const weights = Float64Array.from(logits, (logit) => Math.exp(logit - highest));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((weight) => weight / sum);
+};
+
+/** −ln of the probability that `logits` [V] give to `target`: the loss in nats. */
+export const lossOf = (logits: Float32Array, target: number): number => -Math.log(softmax(logits)[target] ?? 0);

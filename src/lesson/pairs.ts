@@ -1,0 +1,194 @@
+import { createDecoder } from "../generate/decoder.ts";
+import { yieldToHost } from "../train/yield.ts";
+import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
+import type { LessonInput } from "./input.ts";
+import { lossOf, untrainedModel } from "./model.ts";
+import type { Lesson, Piece, Text } from "./piece.ts";
+
+const word = "HELLO";
+const longestContext = 30;
+
+/** The context and the next character of position `at`, as a row of the table. */
+const pairRow = (characters: readonly string[], at: number): readonly Text[] => [
+  contextEnd(characters.slice(0, at + 1), longestContext),
+  "→",
+  [{ text: visibleCharacter(characters[at + 1] ?? ""), emphasis: "good" }],
+];
+
+const pairTable = (rows: readonly (readonly Text[])[]): Piece => ({
+  kind: "table",
+  columns: [
+    { title: "sees", align: "left" },
+    { title: "", align: "left" },
+    { title: "is asked for", align: "left" },
+  ],
+  rows,
+});
+
+const pairsOfWord = (): readonly Piece[] => {
+  const characters = [...word];
+  const pairs = characters.length - 1;
+  const x = characters.slice(0, -1);
+  const early = 1;
+  return [
+    {
+      kind: "prose",
+      text: `A language model sees the beginning of a text and says what comes next. Every text is full of such questions, and holds the answers. ${word} has ${characters.length} characters, and so ${pairs} questions:`,
+    },
+    pairTable(x.map((_, at) => pairRow(characters, at))),
+    {
+      kind: "prose",
+      text: "All of them fit into two rows. x is what the model reads. y is x shifted by one: below each character stands the one that comes next.",
+    },
+    {
+      kind: "aligned",
+      rows: [
+        { name: "position", cells: x.map((_, at) => [{ text: String(at), emphasis: "muted" }]) },
+        { name: "x", cells: x },
+        { name: "y", cells: characters.slice(1).map((character) => [{ text: character, emphasis: "good" }]) },
+      ],
+    },
+    {
+      kind: "prose",
+      text: `Position ${early} sees ${x.slice(0, early + 1).join(" ")} and is asked for ${characters[early + 1]}. x holds that ${x[early + 1]}, one place further on: so no position may see the ones after it.`,
+    },
+  ];
+};
+
+const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): readonly Piece[] => {
+  const characters = [...line];
+  const pairs = characters.length - 1;
+  const ids = tokenizer.encode(line);
+  const shown = [0, 1, 2].filter((at) => at < pairs - 1);
+  const gap: readonly (readonly Text[])[] = pairs > shown.length + 1 ? [["…", "", ""]] : [];
+  return [
+    { kind: "heading", text: isReadersLine ? "Your line" : `A line of ${corpus.name}` },
+    {
+      kind: "prose",
+      text: [
+        { text: visibleText(line), emphasis: "strong" },
+        {
+          text: `  has ${characters.length} characters: ${pairs} pairs. Each of the ${tokenizer.vocabSize} characters of ${corpus.name} has a number, its token id. The model reads only these.`,
+        },
+      ],
+    },
+    pairTable([...shown.map((at) => pairRow(characters, at)), ...gap, pairRow(characters, pairs - 1)]),
+    {
+      kind: "aligned",
+      rows: [
+        { name: "x", cells: characters.slice(0, -1).map(visibleCharacter) },
+        { name: "y", cells: characters.slice(1).map((c) => [{ text: visibleCharacter(c), emphasis: "good" }]) },
+        { name: "ids of x", cells: Array.from(ids.subarray(0, -1), String) },
+        { name: "ids of y", cells: Array.from(ids.subarray(1), (id) => [{ text: String(id), emphasis: "good" }]) },
+      ],
+    },
+  ];
+};
+
+/** Passes that the time of one is the mean of. */
+const repeats = 10;
+
+interface Comparison {
+  /** Positions, T. */
+  readonly time: number;
+  readonly parameters: number;
+  readonly onePassMs: number;
+  readonly manyPassesMs: number;
+  /** Mean loss over the positions, nats. */
+  readonly onePassLoss: number;
+  readonly manyPassesLoss: number;
+  /** The largest difference between the two losses of a position. */
+  readonly difference: number;
+}
+
+/** The losses at T positions, from one pass over T tokens and from T passes over 1, 2, …, T tokens. */
+const compare = async (input: LessonInput): Promise<Comparison> => {
+  const { backend, valIds, clock, signal } = input;
+  const lm = untrainedModel(input);
+  const decoder = createDecoder(lm.model, false);
+  try {
+    // The reference backend is meant to be read, not to be fast.
+    const longest = backend.name === "reference" ? 16 : lm.model.config.contextLength;
+    const time = Math.min(longest, valIds.length - 1);
+    const x = valIds.subarray(0, time);
+    const target = (t: number): number => valIds[t + 1] ?? 0;
+    const mean = (losses: readonly number[]): number => losses.reduce((a, b) => a + b, 0) / time;
+
+    const { data, shape } = await lm.logits(x);
+    const oneStarted = clock();
+    for (let i = 0; i < repeats; i++) await lm.logits(x);
+    const onePassMs = (clock() - oneStarted) / repeats;
+    const atOnce = Array.from({ length: time }, (_, t) =>
+      lossOf(data.subarray(t * shape[1], (t + 1) * shape[1]), target(t)),
+    );
+
+    const inTurn: number[] = [];
+    const manyStarted = clock();
+    for (let t = 0; t < time; t++) {
+      signal.throwIfAborted();
+      const logits = await decoder.next([...x.subarray(0, t + 1)]);
+      inTurn.push(lossOf(logits, target(t)));
+      await yieldToHost();
+    }
+    const manyPassesMs = clock() - manyStarted;
+    return {
+      time,
+      parameters: lm.model.layout.count,
+      onePassMs,
+      manyPassesMs,
+      onePassLoss: mean(atOnce),
+      manyPassesLoss: mean(inTurn),
+      difference: Math.max(...atOnce.map((loss, t) => Math.abs(loss - (inTurn[t] ?? 0)))),
+    };
+  } finally {
+    decoder.close();
+    await lm.close();
+  }
+};
+
+const milliseconds = (ms: number): string => `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+
+const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): readonly Piece[] => {
+  const { time, parameters, onePassMs, manyPassesMs, onePassLoss, manyPassesLoss, difference } = found;
+  const { threads } = backend.capabilities;
+  const ratio = manyPassesMs / onePassMs;
+  const agreement =
+    difference === 0
+      ? `the ${time} losses are the same to the last bit`
+      : `no loss differs by more than ${difference.toExponential(1)}`;
+  return [
+    { kind: "heading", text: `One pass over T tokens is T examples` },
+    {
+      kind: "prose",
+      text: `Measured just now: an untrained model of ${parameters.toLocaleString("en-US")} parameters reads T = ${time} tokens of ${corpus.name} (${backend.name}, ${threads} thread${threads === 1 ? "" : "s"}).`,
+    },
+    {
+      kind: "bars",
+      bars: [
+        { label: `one pass over ${time} tokens`, value: onePassMs, shown: milliseconds(onePassMs), emphasis: "good" },
+        { label: `${time} passes over 1, 2, … ${time} tokens`, value: manyPassesMs, shown: milliseconds(manyPassesMs) },
+      ],
+    },
+    {
+      kind: "prose",
+      text: [
+        {
+          text: `One pass is ${ratio.toFixed(ratio < 10 ? 1 : 0)} times as fast, and nothing is lost: `,
+          emphasis: "strong",
+        },
+        {
+          text: `${agreement}, and their mean is ${onePassLoss.toFixed(4)} against ${manyPassesLoss.toFixed(4)} nats. This works because position t of the pass sees tokens 0 to t and none after. The causal mask sees to that: foretoken lesson mask.`,
+        },
+      ],
+    },
+  ];
+};
+
+/** How one text becomes many examples, and why one pass over T tokens is T of them. */
+export async function* pairsLesson(input: LessonInput): Lesson {
+  yield { kind: "title", part: "pairs", text: "One text, many examples" };
+  yield* pairsOfWord();
+  yield { kind: "pause" };
+  yield* pairsOfLine(input);
+  yield* comparisonPieces(input, await compare(input));
+}
