@@ -8,7 +8,10 @@
 #include "kernels/embedding.h"
 #include "kernels/linear.h"
 #include "kernels/layer_norm.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rotary.h"
 #include "kernels/gelu.h"
+#include "kernels/swiglu.h"
 #include "kernels/dropout.h"
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
@@ -23,9 +26,11 @@ namespace {
 constexpr Kernel kKernels[] = {
     {"fill", fill, 1, 1, 1},
     {"add", add, 3, 1, 0},
+    {"combine", combine, 3, 1, 2},
     {"copyRows", copyRows, 2, 4, 0},
     {"sum", sum, 2, 1, 0},
     {"sumOfSquares", sumOfSquares, 2, 1, 0},
+    {"scaleByNorm", scaleByNorm, 3, 1, 1},
     {"embeddingForward", embeddingForward, 4, 5, 0},
     {"embeddingBackward", embeddingBackward, 4, 5, 0},
     {"linearForward", linearForward, 4, 3, 0},
@@ -33,8 +38,14 @@ constexpr Kernel kKernels[] = {
     {"linearBackwardWeight", linearBackwardWeight, 4, 3, 0},
     {"layerNormForward", layerNormForward, 6, 2, 1},
     {"layerNormBackward", layerNormBackward, 8, 2, 0},
+    {"rmsNormForward", rmsNormForward, 4, 2, 1},
+    {"rmsNormBackward", rmsNormBackward, 6, 2, 0},
+    {"rotaryForward", rotaryForward, 7, 5, 1},
+    {"rotaryBackward", rotaryBackward, 10, 5, 0},
     {"geluForward", geluForward, 2, 2, 0},
     {"geluBackward", geluBackward, 3, 2, 0},
+    {"swigluForward", swigluForward, 2, 2, 0},
+    {"swigluBackward", swigluBackward, 3, 2, 0},
     {"dropout", dropout, 2, 6, 1},
     {"attentionForward", attentionForward, 5, 15, 2},
     {"attentionBackward", attentionBackward, 9, 15, 2},

@@ -1,4 +1,4 @@
-// fill, add, copyRows: see src/backend/kernels.ts.
+// fill, add, combine, copyRows, scaleByNorm: see src/backend/kernels.ts.
 #pragma once
 
 #include "../call.h"
@@ -32,6 +32,28 @@ void add(const Call& call, Pool& pool) {
   float* y = call.buffer(2);
   parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
     forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, load(a + i, lanes) + load(b + i, lanes), lanes); });
+  });
+}
+
+void combine(const Call& call, Pool& pool) {
+  const float* a = call.buffer(0);
+  const float* b = call.buffer(1);
+  float* y = call.buffer(2);
+  const float alpha = static_cast<float>(call.floats[0]), beta = static_cast<float>(call.floats[1]);
+  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+    forVectors(begin, end, [=](int64_t i, auto lanes) {
+      store(y + i, fma(load(a + i, lanes), splat(alpha), load(b + i, lanes) * beta), lanes);
+    });
+  });
+}
+
+void scaleByNorm(const Call& call, Pool& pool) {
+  const float* x = call.buffer(0);
+  float* y = call.buffer(2);
+  const double norm = __builtin_sqrt(static_cast<double>(call.buffer(1)[0])) + call.floats[0];
+  const float inverse = static_cast<float>(1.0 / norm);
+  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+    forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, load(x + i, lanes) * inverse, lanes); });
   });
 }
 

@@ -33,12 +33,8 @@ FT_INLINE F32 geluTanhSlope(F32 given) {
   const F32 square = x * x;
   const F32 inner = x * fma(square, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
   const F32 innerSlope = fma(square, splat(3 * kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
-  // With e ≤ 1 both σ and 1 − σ keep all their digits.
-  const F32 e = exp((F32)((U32)inner | 0x80000000u));
-  const F32 larger = 1.0f / (1.0f + e);
-  const F32 smaller = e * larger;
-  const F32 gate = inner < 0.0f ? smaller : larger;
-  return fma(x * innerSlope, smaller * larger, gate);
+  const Logistic gate = logistic(inner);
+  return fma(x * innerSlope, gate.value * gate.rest, gate.value);
 }
 
 template <typename Function>

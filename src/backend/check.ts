@@ -61,6 +61,8 @@ const checkInt = (kernel: KernelName, name: string, value: unknown): void => {
 const mustBePositive: Partial<Record<KernelName, readonly string[]>> = {
   embeddingForward: ["time", "vocabSize"],
   embeddingBackward: ["time", "vocabSize"],
+  rotaryForward: ["time", "headDim"],
+  rotaryBackward: ["time", "headDim"],
   crossEntropyForward: ["vocabSize"],
   crossEntropyBackward: ["vocabSize"],
 };
@@ -72,6 +74,26 @@ const checkConditions = (kernel: KernelName, sizes: Sizes): void => {
   if (kernel === "attentionBackward" && sizes.start !== 0) {
     throw new ShapeError({ where: kernel, must: "start must be 0", got: String(sizes.start) });
   }
+  if ((kernel === "rotaryForward" || kernel === "rotaryBackward") && (sizes.headDim as number) % 2 !== 0) {
+    throw new ShapeError({ where: kernel, must: "headDim must be even", got: String(sizes.headDim) });
+  }
+};
+
+/** Optional buffers that only make sense together. */
+const bothOrNeither: Partial<Record<KernelName, readonly [string, string]>> = {
+  rotaryForward: ["gammaQ", "gammaK"],
+  rotaryBackward: ["gammaQ", "gammaK"],
+};
+
+const checkPairs = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
+  const [one, other] = bothOrNeither[kernel] ?? [];
+  if (one === undefined || other === undefined || (given[one] == null) === (given[other] == null)) return;
+  const absent = given[one] == null ? one : other;
+  throw new ShapeError({
+    where: kernel,
+    must: `${one} and ${other} must both be given or both be null`,
+    got: `null for ${absent} alone`,
+  });
 };
 
 const storageError = (where: string, owner: StorageOwner): ShapeError =>
@@ -138,6 +160,7 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
   for (const [name, spec] of plan.buffers) {
     checkView(owner, kernel, name, spec, given[name] as View | null | undefined, lengths[name] as number);
   }
+  checkPairs(kernel, given);
   return lengths;
 };
 

@@ -73,6 +73,15 @@ const attentionLengths = (s: Numbers<(typeof attentionSizes)[number]>) => {
   return { queries, keys, out: s.batch * s.queries * width, stats: s.batch * s.heads * s.queries };
 };
 
+const rotarySizes = ["rows", "time", "heads", "headDim", "start"] as const;
+
+const rotaryLengths = ({ rows, time, heads, headDim, start }: Numbers<(typeof rotarySizes)[number]>) => ({
+  packed: rows * 3 * heads * headDim,
+  gamma: headDim,
+  table: ((start + time) * headDim) / 2,
+  stats: rows * 2 * heads,
+});
+
 export const kernels = {
   /** y[i] = value. */
   fill: kernel({
@@ -87,6 +96,14 @@ export const kernels = {
     buffers: { a: input, b: input, y: output },
     ints: ["n"],
     floats: [],
+    lengths: ({ n }) => ({ a: n, b: n, y: n }),
+  }),
+
+  /** y = alpha · a + beta · b, elementwise; y may be a or b. */
+  combine: kernel({
+    buffers: { a: input, b: input, y: output },
+    ints: ["n"],
+    floats: ["alpha", "beta"],
     lengths: ({ n }) => ({ a: n, b: n, y: n }),
   }),
 
@@ -115,6 +132,14 @@ export const kernels = {
     ints: ["n"],
     floats: [],
     lengths: ({ n }) => ({ x: n, y: 1 }),
+  }),
+
+  /** y = x / (√squares[0] + eps); y may be x. `squares` is [1], as sumOfSquares writes it. */
+  scaleByNorm: kernel({
+    buffers: { x: input, squares: input, y: output },
+    ints: ["n"],
+    floats: ["eps"],
+    lengths: ({ n }) => ({ x: n, squares: 1, y: n }),
   }),
 
   /**
@@ -214,6 +239,88 @@ export const kernels = {
     }),
   }),
 
+  /** y = x · rstd · gamma over the last axis (Zhang & Sennrich 2019); keeps rstd = 1/√(mean(x²) + eps), [rows]. */
+  rmsNormForward: kernel({
+    buffers: { x: input, gamma: input, y: output, rstd: output },
+    ints: ["rows", "channels"],
+    floats: ["eps"],
+    lengths: ({ rows, channels }) => ({ x: rows * channels, gamma: channels, y: rows * channels, rstd: rows }),
+  }),
+
+  /** dx is overwritten; dGamma, [channels], is added to. */
+  rmsNormBackward: kernel({
+    buffers: { dy: input, x: input, gamma: input, rstd: input, dx: output, dGamma: update },
+    ints: ["rows", "channels"],
+    floats: [],
+    lengths: ({ rows, channels }) => ({
+      dy: rows * channels,
+      x: rows * channels,
+      gamma: channels,
+      rstd: rows,
+      dx: rows * channels,
+      dGamma: channels,
+    }),
+  }),
+
+  /**
+   * Rotary position embedding (Su et al. 2021) of packed q | k | v, [rows, 3·H·D], with an optional RMS norm of each
+   * head of q and k before it (Henry et al. 2020). Row r is at position p = start + r mod time. Per head, with h = D/2:
+   * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i].
+   * v is copied. cos and sin are [start + time or more, D/2], D is even. gammaQ and gammaK, each [D] and shared by the
+   * heads, are both given or both null (z = x). Keeps rstd = 1/√(mean(x²) + eps), [rows, 2·H], 1 without a norm.
+   * Row r of y depends on row r of x alone and has the same bits for every number of rows.
+   */
+  rotaryForward: kernel({
+    buffers: {
+      x: input,
+      gammaQ: maybeInput,
+      gammaK: maybeInput,
+      cos: input,
+      sin: input,
+      y: output,
+      rstd: output,
+    },
+    ints: [...rotarySizes],
+    floats: ["eps"],
+    lengths: (sizes) => {
+      const { packed, gamma, table, stats } = rotaryLengths(sizes);
+      return { x: packed, gammaQ: gamma, gammaK: gamma, cos: table, sin: table, y: packed, rstd: stats };
+    },
+  }),
+
+  /** dx is overwritten; dGammaQ and dGammaK, each [D], are added to, and left alone where there is no norm. */
+  rotaryBackward: kernel({
+    buffers: {
+      dy: input,
+      x: input,
+      gammaQ: maybeInput,
+      gammaK: maybeInput,
+      cos: input,
+      sin: input,
+      rstd: input,
+      dx: output,
+      dGammaQ: maybeUpdate,
+      dGammaK: maybeUpdate,
+    },
+    ints: [...rotarySizes],
+    floats: [],
+    lengths: (sizes) => {
+      const { packed, gamma, table, stats } = rotaryLengths(sizes);
+      return {
+        dy: packed,
+        x: packed,
+        gammaQ: gamma,
+        gammaK: gamma,
+        cos: table,
+        sin: table,
+        rstd: stats,
+        dx: packed,
+        dGammaQ: gamma,
+        dGammaK: gamma,
+      };
+    },
+  }),
+
   /** y = gelu(x). `tanh` = 0: x·Φ(x) with erf; 1: the tanh approximation (Hendrycks & Gimpel 2016). */
   geluForward: kernel({
     buffers: { x: input, y: output },
@@ -228,6 +335,22 @@ export const kernels = {
     ints: ["n", "tanh"],
     floats: [],
     lengths: ({ n }) => ({ x: n, dy: n, dx: n }),
+  }),
+
+  /** SwiGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y = gate · σ(gate) · up, [rows, hidden]. */
+  swigluForward: kernel({
+    buffers: { x: input, y: output },
+    ints: ["rows", "hidden"],
+    floats: [],
+    lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, y: rows * hidden }),
+  }),
+
+  /** dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ. */
+  swigluBackward: kernel({
+    buffers: { x: input, dy: input, dx: output },
+    ints: ["rows", "hidden"],
+    floats: [],
+    lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
   }),
 
   /**

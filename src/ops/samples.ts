@@ -7,5 +7,20 @@ import { samples as embedding } from "./embedding.ts";
 import { samples as gelu } from "./gelu.ts";
 import { samples as layerNorm } from "./layer-norm.ts";
 import { samples as linear } from "./linear.ts";
+import { samples as rmsNorm } from "./rms-norm.ts";
+import { samples as rotary } from "./rotary.ts";
+import { samples as swiglu } from "./swiglu.ts";
 
-export const opSamples = { add, causalAttention, crossEntropy, dropout, embedding, gelu, layerNorm, linear } as const;
+export const opSamples = {
+  add,
+  causalAttention,
+  crossEntropy,
+  dropout,
+  embedding,
+  gelu,
+  layerNorm,
+  linear,
+  rmsNorm,
+  rotary,
+  swiglu,
+} as const;

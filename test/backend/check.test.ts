@@ -68,6 +68,19 @@ test("element types are checked, and only optional buffers may be absent", () =>
   expect(() => checkCall(owner, "crossEntropyForward", absent)).toThrow(/logits must be given; got null/);
 });
 
+test("a rotary embedding has pairs of elements, and norms for both q and k or for neither", () => {
+  const sizes = { rows: 2, time: 2, heads: 1, headDim: 4, start: 1, eps: 1e-5 };
+  const table = { cos: reals(6), sin: reals(6) };
+  const args = { x: reals(24), gammaQ: reals(4), gammaK: reals(4), ...table, y: reals(24), rstd: reals(4), ...sizes };
+  expect(() => checkCall(owner, "rotaryForward", args)).not.toThrow();
+  expect(() => checkCall(owner, "rotaryForward", { ...args, gammaQ: null, gammaK: null })).not.toThrow();
+  expect(() => checkCall(owner, "rotaryForward", { ...args, gammaK: null })).toThrow(
+    "rotaryForward: gammaQ and gammaK must both be given or both be null; got null for gammaK alone",
+  );
+  expect(() => checkCall(owner, "rotaryForward", { ...args, headDim: 3 })).toThrow(/headDim must be even; got 3/);
+  expect(() => checkCall(owner, "rotaryForward", { ...args, start: 2 })).toThrow(/cos must hold 8 elements/);
+});
+
 test("storages that were freed or are another backend's are refused", () => {
   const freed = reals(4);
   live.delete(freed.storage);

@@ -30,23 +30,36 @@ export const sumError = (n: number): number => ((n + 4) * eps) / 2;
 
 export const at = (array: RealArray, i: number): number => array[i] as number;
 export const magnitudes = (array: RealArray): Float64Array => Float64Array.from(array, Math.abs);
-const maybeMagnitudes = (array: RealArray | null): Float64Array | null => (array === null ? null : magnitudes(array));
+export const maybeMagnitudes = (array: RealArray | null): Float64Array | null =>
+  array === null ? null : magnitudes(array);
 
 const exact: Tolerance = () => 0;
 const relative =
   (factor: number, array: RealArray | null): Tolerance =>
   (i) =>
     array === null ? 0 : factor * eps * Math.abs(at(array, i));
-const scaled =
+export const scaled =
   (factor: number, array: RealArray | null): Tolerance =>
   (i) =>
     array === null ? 0 : factor * at(array, i);
 
 export const simpleBounds: Bounds<
-  "fill" | "add" | "copyRows" | "sum" | "sumOfSquares" | "embeddingForward" | "embeddingBackward" | "dropout"
+  | "fill"
+  | "add"
+  | "combine"
+  | "copyRows"
+  | "sum"
+  | "sumOfSquares"
+  | "scaleByNorm"
+  | "embeddingForward"
+  | "embeddingBackward"
+  | "dropout"
 > = {
   fill: () => ({ y: exact }),
   add: () => ({ y: exact }),
+  combine: ({ a, b, alpha, beta }) => ({
+    y: (i) => 2 * eps * (Math.abs(alpha * at(a, i)) + Math.abs(beta * at(b, i))),
+  }),
   copyRows: () => ({ y: exact }),
 
   sum: ({ x, n }) => {
@@ -56,6 +69,9 @@ export const simpleBounds: Bounds<
   },
 
   sumOfSquares: ({ n }, { y }) => ({ y: scaled(sumError(n), y) }),
+
+  // The reciprocal and the product, each rounded.
+  scaleByNorm: (_, { y }) => ({ y: relative(2, y) }),
 
   embeddingForward: () => ({ y: exact }),
 

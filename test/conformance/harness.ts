@@ -6,10 +6,17 @@ import { openReference } from "#foretoken/backend/reference/reference.js";
 import type { HostArray } from "#foretoken/core/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";
 import { layerBounds, simpleBounds } from "./bounds.ts";
+import { rotaryBounds } from "./bounds-rotary.ts";
 import { attentionBounds, lossBounds } from "./bounds-training.ts";
 import type { Sample } from "./sample.ts";
 
-const bounds: Bounds<KernelName> = { ...simpleBounds, ...layerBounds, ...attentionBounds, ...lossBounds };
+const bounds: Bounds<KernelName> = {
+  ...simpleBounds,
+  ...layerBounds,
+  ...rotaryBounds,
+  ...attentionBounds,
+  ...lossBounds,
+};
 
 /** Where buffers begin in their storages: on a cache line, or at odd elements, a different one for each. */
 export type Layout = "aligned" | "odd";

@@ -1,12 +1,18 @@
 import type { HostKernels } from "./host-args.ts";
 
-export const elementwise: HostKernels<"fill" | "add" | "copyRows" | "sum" | "sumOfSquares"> = {
+export const elementwise: HostKernels<
+  "fill" | "add" | "combine" | "copyRows" | "sum" | "sumOfSquares" | "scaleByNorm"
+> = {
   fill({ y, value }) {
     y.fill(value);
   },
 
   add({ a, b, y, n }) {
     for (let i = 0; i < n; i++) y[i] = (a[i] as number) + (b[i] as number);
+  },
+
+  combine({ a, b, y, n, alpha, beta }) {
+    for (let i = 0; i < n; i++) y[i] = alpha * (a[i] as number) + beta * (b[i] as number);
   },
 
   copyRows({ x, y, rows, width, xStride, yStride }) {
@@ -25,5 +31,10 @@ export const elementwise: HostKernels<"fill" | "add" | "copyRows" | "sum" | "sum
     let total = 0;
     for (let i = 0; i < n; i++) total += (x[i] as number) ** 2;
     y[0] = total;
+  },
+
+  scaleByNorm({ x, squares, y, n, eps }) {
+    const norm = Math.sqrt(squares[0] as number) + eps;
+    for (let i = 0; i < n; i++) y[i] = (x[i] as number) / norm;
   },
 };

@@ -15,13 +15,19 @@ import { gelu } from "./gelu.ts";
 import type { HostArgs, HostKernels } from "./host-args.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { products } from "./products.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rotary } from "./rotary.ts";
+import { swiglu } from "./swiglu.ts";
 
 const hostKernels: HostKernels<KernelName> = {
   ...elementwise,
   ...embedding,
   ...products,
   ...layerNorm,
+  ...rmsNorm,
+  ...rotary,
   ...gelu,
+  ...swiglu,
   ...dropout,
   ...attention,
   ...crossEntropy,

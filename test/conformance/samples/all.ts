@@ -3,6 +3,7 @@ import type { Samples } from "../sample.ts";
 import { attention } from "./attention.ts";
 import { elementwise, embedding } from "./elementwise.ts";
 import { layerNorm, linear } from "./layers.ts";
+import { rmsNorm, rotary, swiglu } from "./rotary.ts";
 import { adam, crossEntropy } from "./training.ts";
 
 /** What every backend is tried with. A kernel without samples does not compile. */
@@ -11,6 +12,9 @@ export const samples: Samples<KernelName> = {
   ...embedding,
   ...linear,
   ...layerNorm,
+  ...rmsNorm,
+  ...rotary,
+  ...swiglu,
   ...attention,
   ...crossEntropy,
   ...adam,

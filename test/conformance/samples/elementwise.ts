@@ -37,7 +37,16 @@ const dropouts = [
 const awayFromZero = (n: number): Float64Array => normals(n).map((v) => Math.fround(v + Math.sign(v)));
 
 export const elementwise: Samples<
-  "fill" | "add" | "copyRows" | "sum" | "sumOfSquares" | "geluForward" | "geluBackward" | "dropout"
+  | "fill"
+  | "add"
+  | "combine"
+  | "copyRows"
+  | "sum"
+  | "sumOfSquares"
+  | "scaleByNorm"
+  | "geluForward"
+  | "geluBackward"
+  | "dropout"
 > = {
   fill: lengths.map((n) => ({ name: `n=${n}`, numbers: { n, value: 0.1 }, buffers: { y: blank } })),
 
@@ -51,6 +60,29 @@ export const elementwise: Samples<
     { name: "in place on b", numbers: { n: 65 }, buffers: { a: normals(65), b: normals(65), y: { of: "b", at: 0 } } },
     { name: "NaN", numbers: { n: 70 }, buffers: { a: withNan(), b: normals(70), y: blank } },
     { name: "a twice", numbers: { n: 33 }, buffers: { a: normals(33), b: { of: "a", at: 0 }, y: { of: "a", at: 0 } } },
+  ],
+
+  combine: [
+    ...lengths.map((n) => ({
+      name: `n=${n}`,
+      numbers: { n, alpha: 0.1, beta: -1.7 },
+      buffers: { a: normals(n), b: normals(n), y: blank } as const,
+    })),
+    {
+      name: "in place on a",
+      numbers: { n: 65, alpha: 2, beta: 0.3 },
+      buffers: { a: normals(65), b: normals(65), y: { of: "a", at: 0 } },
+    },
+    {
+      name: "in place on b",
+      numbers: { n: 65, alpha: 0, beta: 0.95 },
+      buffers: { a: normals(65), b: normals(65), y: { of: "b", at: 0 } },
+    },
+    {
+      name: "NaN",
+      numbers: { n: 70, alpha: 0, beta: 1 },
+      buffers: { a: withNan(), b: normals(70), y: blank },
+    },
   ],
 
   copyRows: copies.map(({ rows, width, xStride, yStride }) => ({
@@ -74,6 +106,31 @@ export const elementwise: Samples<
       buffers: { x: normals(n), y: blank } as const,
     })),
     { name: "NaN", numbers: { n: 70 }, buffers: { x: withNan(), y: blank } },
+  ],
+
+  scaleByNorm: [
+    ...lengths.map((n) => ({
+      name: `n=${n}`,
+      numbers: { n, eps: 1e-7 },
+      buffers: { x: normals(n), squares: normals(1, 0.1, n + 1), y: blank } as const,
+    })),
+    {
+      name: "in place",
+      numbers: { n: 65, eps: 0.5 },
+      buffers: { x: normals(65), squares: rounded([1e-3]), y: { of: "x", at: 0 } },
+    },
+    {
+      name: "all zero",
+      numbers: { n: 33, eps: 1e-7 },
+      buffers: { x: new Float64Array(33), squares: rounded([0]), y: blank },
+    },
+    {
+      name: "large",
+      numbers: { n: 33, eps: 1e-7 },
+      buffers: { x: normals(33, 1e18), squares: rounded([3e37]), y: blank },
+    },
+    { name: "NaN", numbers: { n: 70, eps: 1e-7 }, buffers: { x: withNan(), squares: rounded([2]), y: blank } },
+    { name: "NaN in squares", numbers: { n: 17, eps: 1e-7 }, buffers: { x: normals(17), squares: nans(1), y: blank } },
   ],
 
   geluForward: [0, 1].flatMap((tanh) => [

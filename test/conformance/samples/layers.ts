@@ -84,7 +84,7 @@ export const linear: Samples<"linearForward" | "linearBackwardInput" | "linearBa
   }),
 };
 
-const normSizes = [
+export const normSizes = [
   [0, 4],
   [1, 1],
   [1, 2],

@@ -1,0 +1,155 @@
+// Rotary position embedding (Su et al. 2021) of packed q | k | v, the two halves of a head paired, after an optional
+// RMS norm of each head of q and k (Henry et al. 2020); see src/backend/kernels.ts.
+// forward, with h = D/2 and z = x·rstd·gamma: y[i] = z[i]·cos − z[i+h]·sin, y[i+h] = z[i+h]·cos + z[i]·sin.
+// backward: dz is dy turned by the opposite angle; from there on as in rms_norm.h.
+#pragma once
+
+#include "../call.h"
+#include "../lanes.h"
+#include "../parallel.h"
+#include "rows.h"
+
+namespace foretoken::FT_ISA {
+namespace {
+
+// The two elements that an angle turns, for a vector of angles.
+struct Pair {
+  F32 first;
+  F32 second;
+};
+
+FT_INLINE Pair turn(Pair z, F32 cosine, F32 sine) {
+  return {fma(z.first, cosine, -(z.second * sine)), fma(z.second, cosine, z.first * sine)};
+}
+
+template <typename Lanes>
+FT_INLINE Pair loadPair(const float* from, int64_t half, Lanes lanes) {
+  return {load(from, lanes), load(from + half, lanes)};
+}
+
+template <typename Lanes>
+FT_INLINE void storePair(float* to, int64_t half, Pair value, Lanes lanes) {
+  store(to, value.first, lanes);
+  store(to + half, value.second, lanes);
+}
+
+void rotaryForward(const Call& call, Pool& pool) {
+  const float* x = call.buffer(0);
+  const float* gammas[2] = {call.buffer(1), call.buffer(2)};
+  const float* cosines = call.buffer(3);
+  const float* sines = call.buffer(4);
+  float* y = call.buffer(5);
+  float* rstds = call.buffer(6);
+  const int64_t rows = call.ints[0], time = call.ints[1], heads = call.ints[2], headDim = call.ints[3];
+  const int64_t start = call.ints[4];
+  const float eps = static_cast<float>(call.floats[0]);
+  const float size = static_cast<float>(headDim);
+  const int64_t half = headDim / 2, width = heads * headDim;
+  parallelRanges(pool, rows, rowGrain(3 * width), [=](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) {
+      const float* cosine = cosines + (start + r % time) * half;
+      const float* sine = sines + (start + r % time) * half;
+      for (int part = 0; part < 2; part++) {
+        const float* gamma = gammas[part];
+        for (int64_t h = 0; h < heads; h++) {
+          const float* from = x + (3 * r + part) * width + h * headDim;
+          float* to = y + (3 * r + part) * width + h * headDim;
+          float* kept = rstds + (2 * r + part) * heads + h;
+          if (gamma == nullptr) {
+            *kept = 1.0f;
+            forVectors(0, half, [=](int64_t i, auto lanes) {
+              const Pair z = loadPair(from + i, half, lanes);
+              storePair(to + i, half, turn(z, load(cosine + i, lanes), load(sine + i, lanes)), lanes);
+            });
+            continue;
+          }
+          const float squares = sumRow(half, [=](int64_t i, auto lanes) {
+            const Pair value = loadPair(from + i, half, lanes);
+            return fma(value.first, value.first, value.second * value.second);
+          });
+          const float rstd = 1.0f / __builtin_sqrtf(squares / size + eps);
+          *kept = rstd;
+          forVectors(0, half, [=](int64_t i, auto lanes) {
+            const Pair value = loadPair(from + i, half, lanes);
+            const Pair scale = loadPair(gamma + i, half, lanes);
+            const Pair z = {value.first * rstd * scale.first, value.second * rstd * scale.second};
+            storePair(to + i, half, turn(z, load(cosine + i, lanes), load(sine + i, lanes)), lanes);
+          });
+        }
+      }
+      std::memcpy(y + (3 * r + 2) * width, x + (3 * r + 2) * width, sizeof(float) * static_cast<size_t>(width));
+    }
+  });
+}
+
+// dx of rows [begin, end). With norms, their Σ dz·x̂ over rows and heads is added to `partial` [2, headDim].
+FT_INLINE void rotaryBackwardRows(const Call& call, int64_t begin, int64_t end, float* partial) {
+  const float* dy = call.buffer(0);
+  const float* x = call.buffer(1);
+  const float* gammas[2] = {call.buffer(2), call.buffer(3)};
+  const float* cosines = call.buffer(4);
+  const float* sines = call.buffer(5);
+  const float* rstds = call.buffer(6);
+  float* dx = call.buffer(7);
+  const int64_t time = call.ints[1], heads = call.ints[2], headDim = call.ints[3], start = call.ints[4];
+  const float size = static_cast<float>(headDim);
+  const int64_t half = headDim / 2, width = heads * headDim;
+  for (int64_t r = begin; r < end; r++) {
+    const float* cosine = cosines + (start + r % time) * half;
+    const float* sine = sines + (start + r % time) * half;
+    for (int part = 0; part < 2; part++) {
+      const float* gamma = gammas[part];
+      float* sums = partial + part * headDim;
+      for (int64_t h = 0; h < heads; h++) {
+        const int64_t at = (3 * r + part) * width + h * headDim;
+        const float* given = x + at;
+        const float* gradient = dy + at;
+        float* to = dx + at;
+        const auto turnedBack = [=](int64_t i, auto lanes) {
+          return turn(loadPair(gradient + i, half, lanes), load(cosine + i, lanes), -load(sine + i, lanes));
+        };
+        if (gamma == nullptr) {
+          forVectors(0, half, [=](int64_t i, auto lanes) { storePair(to + i, half, turnedBack(i, lanes), lanes); });
+          continue;
+        }
+        const float rstd = rstds[(2 * r + part) * heads + h];
+        const float mean = sumRow(half, [=](int64_t i, auto lanes) {
+          const Pair dz = turnedBack(i, lanes);
+          const Pair value = loadPair(given + i, half, lanes);
+          const Pair scale = loadPair(gamma + i, half, lanes);
+          return fma(dz.first * scale.first, value.first * rstd, dz.second * scale.second * (value.second * rstd));
+        }) / size;
+        forVectors(0, half, [=](int64_t i, auto lanes) {
+          const Pair dz = turnedBack(i, lanes);
+          const Pair value = loadPair(given + i, half, lanes);
+          const Pair scale = loadPair(gamma + i, half, lanes);
+          const Pair normal = {value.first * rstd, value.second * rstd};
+          const Pair inner = {fma(normal.first, splat(-mean), dz.first * scale.first),
+                              fma(normal.second, splat(-mean), dz.second * scale.second)};
+          storePair(to + i, half, {inner.first * rstd, inner.second * rstd}, lanes);
+          const Pair sum = loadPair(sums + i, half, lanes);
+          storePair(sums + i, half, {fma(dz.first, normal.first, sum.first), fma(dz.second, normal.second, sum.second)},
+                    lanes);
+        });
+      }
+    }
+    std::memcpy(dx + (3 * r + 2) * width, dy + (3 * r + 2) * width, sizeof(float) * static_cast<size_t>(width));
+  }
+}
+
+void rotaryBackward(const Call& call, Pool& pool) {
+  const int64_t rows = call.ints[0], heads = call.ints[2], headDim = call.ints[3];
+  if (call.buffer(2) == nullptr) {
+    parallelRanges(pool, rows, rowGrain(3 * heads * headDim), [&call](int64_t begin, int64_t end, int) {
+      rotaryBackwardRows(call, begin, end, nullptr);
+    });
+    return;
+  }
+  float* const sums[] = {call.buffer(8), call.buffer(9)};
+  sumOverRows(pool, rows, headDim, sums, [&call](int64_t begin, int64_t end, float* partial) {
+    rotaryBackwardRows(call, begin, end, partial);
+  });
+}
+
+}  // namespace
+}  // namespace foretoken::FT_ISA

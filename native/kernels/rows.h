@@ -1,0 +1,56 @@
+// What the norms share: a sum along one row, and sums over all rows.
+#pragma once
+
+#include "../lanes.h"
+#include "../parallel.h"
+#include "elementwise.h"
+
+namespace foretoken::FT_ISA {
+namespace {
+
+// Σ term(offset, lanes) over one row; `term` gives 0 in lanes outside the row. One fixed order for a given row length.
+template <typename Term>
+FT_INLINE float sumRow(int64_t channels, Term term) {
+  F32 totals[4] = {};
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= channels; c += 4 * kLanes)
+    for (int j = 0; j < 4; j++) totals[j] += term(c + j * kLanes, All{});
+  forVectors(c, channels, [&](int64_t i, auto lanes) { totals[0] += term(i, lanes); });
+  return sumLanes((totals[0] + totals[1]) + (totals[2] + totals[3]));
+}
+
+// Adds to each to[i], of `width` elements (null: not wanted), the total over all rows of what rowsBody(begin, end, partial)
+// adds to partial[i, :]. Rows are summed in chunks whose length depends on `rows` alone, then chunk by chunk in order.
+template <int kSums, typename Rows>
+FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums], Rows rowsBody) {
+  const int64_t chunkRows = rows > 64 * 256 ? (rows + 255) / 256 : 64;
+  const int64_t chunks = (rows + chunkRows - 1) / chunkRows;
+  if (chunks == 0 || width == 0) return;
+  const int64_t bytes = chunks * kSums * width * static_cast<int64_t>(sizeof(float));
+  float* partials = static_cast<float*>(pool.sharedScratch(bytes));
+  if (partials == nullptr) return;
+  parallelRanges(pool, chunks, 1, [=](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      float* partial = partials + i * kSums * width;
+      std::memset(partial, 0, sizeof(float) * kSums * static_cast<size_t>(width));
+      const int64_t last = (i + 1) * chunkRows;
+      rowsBody(i * chunkRows, last < rows ? last : rows, partial);
+    }
+  });
+  const int64_t grain = (rowGrain(chunks) + 15) / 16 * 16;
+  parallelRanges(pool, width, grain, [=, &to](int64_t begin, int64_t end, int) {
+    for (int sum = 0; sum < kSums; sum++) {
+      float* target = to[sum];
+      const float* from = partials + sum * width;
+      if (target == nullptr) continue;
+      forVectors(begin, end, [=](int64_t c, auto lanes) {
+        F32 total{};
+        for (int64_t i = 0; i < chunks; i++) total += load(from + i * kSums * width + c, lanes);
+        store(target + c, load(target + c, lanes) + total, lanes);
+      });
+    }
+  });
+}
+
+}  // namespace
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,61 @@
+// SwiGLU (Shazeer 2020): y = silu(gate)·up with silu(z) = z·σ(z), of rows that hold gate and then up.
+// backward: dGate = dy·up·silu′(gate), dUp = dy·silu(gate), with silu′(z) = σ(z) + z·σ(z)·(1 − σ(z)).
+#pragma once
+
+#include "../call.h"
+#include "../lanes.h"
+#include "../math.h"
+#include "../parallel.h"
+
+namespace foretoken::FT_ISA {
+namespace {
+
+// Rows of `hidden` elements that are worth a thread of their own.
+FT_INLINE int64_t swigluGrain(int64_t hidden) {
+  const int64_t rows = 4096 / (hidden > 0 ? hidden : 1);
+  return rows > 0 ? rows : 1;
+}
+
+void swigluForward(const Call& call, Pool& pool) {
+  const float* x = call.buffer(0);
+  float* y = call.buffer(1);
+  const int64_t rows = call.ints[0], hidden = call.ints[1];
+  parallelRanges(pool, rows, swigluGrain(hidden), [=](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) {
+      const float* gates = x + 2 * r * hidden;
+      const float* ups = gates + hidden;
+      float* out = y + r * hidden;
+      forVectors(0, hidden, [=](int64_t c, auto lanes) {
+        const F32 gate = load(gates + c, lanes);
+        store(out + c, gate * sigmoid(gate) * load(ups + c, lanes), lanes);
+      });
+    }
+  });
+}
+
+void swigluBackward(const Call& call, Pool& pool) {
+  const float* x = call.buffer(0);
+  const float* dy = call.buffer(1);
+  float* dx = call.buffer(2);
+  const int64_t rows = call.ints[0], hidden = call.ints[1];
+  parallelRanges(pool, rows, swigluGrain(hidden), [=](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) {
+      const float* gates = x + 2 * r * hidden;
+      const float* ups = gates + hidden;
+      const float* gradients = dy + r * hidden;
+      float* dGates = dx + 2 * r * hidden;
+      float* dUps = dGates + hidden;
+      forVectors(0, hidden, [=](int64_t c, auto lanes) {
+        const F32 gate = load(gates + c, lanes);
+        const F32 gradient = load(gradients + c, lanes);
+        const Logistic at = logistic(gate);
+        const F32 silu = gate * at.value;
+        store(dGates + c, gradient * load(ups + c, lanes) * fma(silu, at.rest, at.value), lanes);
+        store(dUps + c, gradient * silu, lanes);
+      });
+    }
+  });
+}
+
+}  // namespace
+}  // namespace foretoken::FT_ISA

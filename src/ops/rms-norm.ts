@@ -1,0 +1,49 @@
+/**
+ * y = x · r · γ, with r = 1/√(mean(x²) + ε) over the last axis
+ *
+ *   x [.., C]   γ [C]   →   y [.., C]
+ *   with x̂ = x·r and g = dy·γ:   dx = r·(g − x̂·mean(g·x̂))     dγ = Σ dy·x̂
+ *
+ * Zhang & Sennrich 2019; as torch.nn.functional.rms_norm.
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { type OpSample, rowsOf, sampleInput } from "./op.ts";
+
+/** `weight` is γ. `eps` is added to the mean square. */
+export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number): Tensor => {
+  const { backend, memory, tape } = context;
+  const channels = weight.shape[0] ?? 0;
+  const rows = rowsOf("rmsNorm", x, channels);
+
+  const y = memory.allocate(x.shape);
+  const rstd = memory.allocate([rows]);
+  backend.run("rmsNormForward", { x, gamma: weight, y, rstd, rows, channels, eps });
+
+  if (tape === null) {
+    memory.release(rstd);
+    return y;
+  }
+  tape.record(y, [x, weight], [rstd], (dy) => {
+    const dx = memory.allocate(x.shape);
+    const watched = tape.accumulator(weight);
+    const dGamma = watched ?? memory.allocate(weight.shape);
+    if (watched === null) backend.run("fill", { y: dGamma, n: channels, value: 0 });
+    backend.run("rmsNormBackward", { dy, x, gamma: weight, rstd, dx, dGamma, rows, channels });
+    if (watched === null) memory.release(dGamma);
+    tape.accumulate(x, dx);
+  });
+  return y;
+};
+
+const sample = (name: string, rows: number, channels: number): OpSample => ({
+  name,
+  inputs: { x: [rows, channels], weight: [channels] },
+  run: (context, inputs) => rmsNorm(context, sampleInput(inputs, "x"), sampleInput(inputs, "weight"), 1e-5),
+});
+
+export const samples: readonly OpSample[] = [
+  sample("one channel", 3, 1),
+  sample("odd sizes", 5, 7),
+  sample("past one vector", 9, 33),
+];

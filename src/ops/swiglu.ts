@@ -1,0 +1,49 @@
+/**
+ * y = gate·σ(gate)·up, with σ(z) = 1/(1 + e⁻ᶻ)
+ *
+ *   x = gate | up [.., 2F]   →   y [.., F]
+ *   dgate = dy·up·(σ + gate·σ·(1 − σ))     dup = dy·gate·σ
+ *
+ * Shazeer 2020, without the two products around it: torch.nn.functional.silu(gate) · up.
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { ShapeError } from "../core/errors.ts";
+import { formatShape } from "../core/shape.ts";
+import { type OpSample, rowsOf, sampleInput } from "./op.ts";
+
+/** The last axis of `x` holds the gate and then what it scales, each half as long. */
+export const swiglu = (context: Context, x: Tensor): Tensor => {
+  const { backend, memory, tape } = context;
+  const width = x.shape.at(-1) ?? 0;
+  if (width === 0 || width % 2 !== 0) {
+    throw new ShapeError({
+      where: "swiglu",
+      must: "the last axis must hold gate and up, an even number of elements",
+      got: formatShape(x.shape),
+    });
+  }
+  const hidden = width / 2;
+  const rows = rowsOf("swiglu", x, width);
+  const y = memory.allocate([...x.shape.slice(0, -1), hidden]);
+  backend.run("swigluForward", { x, y, rows, hidden });
+
+  tape?.record(y, [x], [], (dy) => {
+    const dx = memory.allocate(x.shape);
+    backend.run("swigluBackward", { x, dy, dx, rows, hidden });
+    tape.accumulate(x, dx);
+  });
+  return y;
+};
+
+const sample = (name: string, rows: number, hidden: number): OpSample => ({
+  name,
+  inputs: { x: [rows, 2 * hidden] },
+  run: (context, inputs) => swiglu(context, sampleInput(inputs, "x")),
+});
+
+export const samples: readonly OpSample[] = [
+  sample("one element", 1, 1),
+  sample("odd sizes", 3, 5),
+  sample("past one vector", 2, 19),
+];

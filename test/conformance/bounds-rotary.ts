@@ -1,0 +1,122 @@
+import { rotaryHeads } from "#foretoken/backend/reference/rotary.js";
+import type { Bounds } from "./bounds.ts";
+import { at, eps, magnitudes, maybeMagnitudes, scaled, sumError } from "./bounds.ts";
+
+/** RMS norm, rotary embedding and SwiGLU. */
+type Names =
+  | "rmsNormForward"
+  | "rmsNormBackward"
+  | "rotaryForward"
+  | "rotaryBackward"
+  | "swigluForward"
+  | "swigluBackward";
+
+const smallestNormal = 2 ** -126;
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+export const rotaryBounds: Bounds<Names> = {
+  // All terms of the mean square are positive, so that rstd is off by a part of itself.
+  rmsNormForward: ({ channels }, { y, rstd }) => ({
+    y: (i) => (sumError(channels) + 2 * eps) * Math.abs(at(y, i)),
+    rstd: (r) => sumError(channels) * at(rstd, r),
+  }),
+
+  rmsNormBackward: ({ dy, x, gamma, rstd, dGamma, rows, channels }) => {
+    const gammaSums = magnitudes(dGamma);
+    const dx = new Float64Array(rows * channels);
+    for (let r = 0; r < rows; r++) {
+      const normalised = (c: number): number => Math.abs(at(x, r * channels + c)) * at(rstd, r);
+      const g = (c: number): number => Math.abs(at(dy, r * channels + c) * at(gamma, c));
+      let mean = 0;
+      for (let c = 0; c < channels; c++) {
+        mean += (g(c) * normalised(c)) / channels;
+        gammaSums[c] = at(gammaSums, c) + Math.abs(at(dy, r * channels + c)) * normalised(c);
+      }
+      for (let c = 0; c < channels; c++) {
+        dx[r * channels + c] = at(rstd, r) * (2 * eps * g(c) + sumError(channels + 4) * normalised(c) * mean);
+      }
+    }
+    return { dx: scaled(1, dx), dGamma: scaled(sumError(rows + 4), gammaSums) };
+  },
+
+  // A turned element is a sum of two products, each with its magnitude; v is copied, with no room.
+  rotaryForward: (args, { rstd }) => {
+    const { x, gammaQ, gammaK, cos, sin, headDim } = args;
+    const half = headDim / 2;
+    const y = new Float64Array(args.y.length);
+    const stats = new Float64Array(rstd.length);
+    for (const { part, at: head, angles, stat } of rotaryHeads(args)) {
+      const gamma = part === 0 ? gammaQ : gammaK;
+      const error = gamma === null ? 2 * eps : sumError(headDim) + 4 * eps;
+      const z = (i: number): number => Math.abs(at(x, head + i) * at(rstd, stat) * (gamma === null ? 1 : at(gamma, i)));
+      for (let i = 0; i < half; i++) {
+        const c = Math.abs(at(cos, angles + i));
+        const s = Math.abs(at(sin, angles + i));
+        y[head + i] = error * (z(i) * c + z(i + half) * s);
+        y[head + half + i] = error * (z(i + half) * c + z(i) * s);
+      }
+      stats[stat] = gamma === null ? 0 : sumError(headDim) * at(rstd, stat);
+    }
+    return { y: scaled(1, y), rstd: scaled(1, stats) };
+  },
+
+  rotaryBackward: (args) => {
+    const { dy, x, gammaQ, gammaK, cos, sin, rstd, rows, heads, headDim } = args;
+    const half = headDim / 2;
+    const dx = new Float64Array(args.dx.length);
+    const gammaSums = [maybeMagnitudes(args.dGammaQ), maybeMagnitudes(args.dGammaK)] as const;
+    const dz = new Float64Array(headDim);
+    for (const { part, at: head, angles, stat } of rotaryHeads(args)) {
+      for (let i = 0; i < half; i++) {
+        const c = Math.abs(at(cos, angles + i));
+        const s = Math.abs(at(sin, angles + i));
+        const first = Math.abs(at(dy, head + i));
+        const second = Math.abs(at(dy, head + half + i));
+        dz[i] = first * c + second * s;
+        dz[i + half] = second * c + first * s;
+      }
+      const gamma = part === 0 ? gammaQ : gammaK;
+      if (gamma === null) {
+        for (let i = 0; i < headDim; i++) dx[head + i] = 2 * eps * at(dz, i);
+        continue;
+      }
+      const normalised = (i: number): number => Math.abs(at(x, head + i)) * at(rstd, stat);
+      const sums = gammaSums[part];
+      let mean = 0;
+      for (let i = 0; i < headDim; i++) {
+        mean += (at(dz, i) * Math.abs(at(gamma, i)) * normalised(i)) / headDim;
+        if (sums !== null) sums[i] = at(sums, i) + at(dz, i) * normalised(i);
+      }
+      for (let i = 0; i < headDim; i++) {
+        const own = 4 * eps * at(dz, i) * Math.abs(at(gamma, i));
+        dx[head + i] = at(rstd, stat) * (own + sumError(headDim + 8) * normalised(i) * mean);
+      }
+    }
+    const error = gammaQ === null ? 0 : sumError(rows * heads + 6);
+    return { dx: scaled(1, dx), dGammaQ: scaled(error, gammaSums[0]), dGammaK: scaled(error, gammaSums[1]) };
+  },
+
+  // σ is good to a few ε of itself; below the smallest normal number it may be 0.
+  swigluForward: ({ x, hidden }, { y }) => ({
+    y: (i) => {
+      const gate = Math.floor(i / hidden) * 2 * hidden + (i % hidden);
+      const flushed = smallestNormal * Math.abs(at(x, gate) * at(x, gate + hidden));
+      return 4 * eps * Math.abs(at(y, i)) + flushed;
+    },
+  }),
+
+  swigluBackward: ({ x, dy, hidden }) => ({
+    dx: (i) => {
+      const r = Math.floor(i / (2 * hidden));
+      const c = i % hidden;
+      const gate = at(x, 2 * r * hidden + c);
+      const s = sigmoid(gate);
+      const d = Math.abs(at(dy, r * hidden + c));
+      const size = Math.abs(gate);
+      if (i % (2 * hidden) >= hidden) return d * size * (4 * eps * s + smallestNormal);
+      // The slope's two terms may cancel, near −1.28: each counts with its magnitude.
+      const slope = s + size * s * sigmoid(-gate);
+      return d * Math.abs(at(x, (2 * r + 1) * hidden + c)) * (6 * eps * slope + (1 + size) * smallestNormal);
+    },
+  }),
+};
