@@ -3,7 +3,7 @@
     pip install torch transformers safetensors
     python scripts/check-transformers.py runs/NAME/checkpoint
 
-Loads it with GPT2LMHeadModel.from_pretrained and AutoTokenizer and compares with our own logits, on every backend, over
+Loads it with AutoModelForCausalLM.from_pretrained and AutoTokenizer and compares with our own logits, on every backend, over
 a whole context. Last run with torch 2.15.0, transformers 5.24.0.
 """
 
@@ -39,9 +39,10 @@ writeFileSync(out, JSON.stringify(result));
 def main():
     checkpoint = Path(sys.argv[1]).resolve()
     config = json.loads((checkpoint / "config.json").read_text())
-    context = config["n_positions"]
+    shape = config["foretoken"]["model"]
+    context = shape["contextLength"]
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
-    model, info = transformers.GPT2LMHeadModel.from_pretrained(checkpoint, output_loading_info=True)
+    model, info = transformers.AutoModelForCausalLM.from_pretrained(checkpoint, output_loading_info=True)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         assert not info[kind], (kind, info[kind])
     model.eval()
@@ -60,7 +61,7 @@ def main():
         theirs = model(torch.tensor([ids])).logits[0]
         exact = model.double()(torch.tensor([ids])).logits[0]
     # Sums of these lengths follow one another (test/support/closeness.ts).
-    width, heads, layers = config["n_embd"], config["n_head"], config["n_layer"]
+    width, heads, layers = shape["nEmbd"], shape["nHead"], shape["nLayer"]
     length = layers * (9 * width + width // heads + context) + 2 * width
     tolerance = 2**-23 * math.sqrt(length) * theirs.abs().max().item()
     print(f"transformers {transformers.__version__}, torch {torch.__version__}; tolerance {tolerance:.2e}")

@@ -23,9 +23,11 @@ const lastRow = (hidden: Tensor): Tensor => {
 /** `cache` false computes every step from the start (to compare with). */
 export const createDecoder = (model: Model, cache = true): Decoder => {
   const { backend, config, parameters } = model;
-  const { contextLength, nEmbd, nLayer } = config;
+  const { contextLength, nEmbd, nLayer, mask } = config;
+  // Without a mask an earlier position changes with each new one: there is nothing to keep.
+  const keeps = cache && mask === "causal";
   const width = 2 * nEmbd;
-  const storages: readonly Storage[] = cache
+  const storages: readonly Storage[] = keeps
     ? Array.from({ length: nLayer }, () => backend.alloc(model.arena.storage.dtype, contextLength * width))
     : [];
   const layers = storages.map((storage) => ({
@@ -36,7 +38,7 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
   return {
     next: (ids) =>
       withContext(inferenceContext(backend), async (context) => {
-        const fits = cache && ids.length <= contextLength;
+        const fits = keeps && ids.length <= contextLength;
         const fresh = Int32Array.from(fits ? ids.slice(cachedLength) : ids.slice(-contextLength));
         const input = uploadIds(context, model, fresh, 1, fresh.length);
         const cached = fits ? { layers, length: cachedLength } : null;

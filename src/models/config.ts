@@ -15,13 +15,28 @@ export const modelConfigSchema = z
     nHead: positiveInteger(2 ** 16).describe("attention heads in each block (H)"),
     nEmbd: positiveInteger(2 ** 16).describe("channels of the residual stream (C)"),
     position: z
-      .discriminatedUnion("kind", [z.strictObject({ kind: z.literal("learned") })])
-      .describe("how a token's place is told"),
+      .discriminatedUnion("kind", [
+        z.strictObject({ kind: z.literal("learned") }),
+        z.strictObject({
+          kind: z.literal("rope"),
+          theta: z.number().gt(1).default(10_000).describe("base of the wavelengths"),
+        }),
+      ])
+      .describe("how a token's place is told: a learned vector, or a rotation of queries and keys"),
+    qkNorm: z.boolean().default(false).describe("RMS norm of each head's queries and keys before they are rotated"),
+    mask: z
+      .enum(["causal", "none"])
+      .default("causal")
+      .describe("none: every position sees the whole window, which shows why the mask is there; cannot be saved"),
     norm: z
       .discriminatedUnion("kind", [
         z.strictObject({
           kind: z.literal("layernorm"),
           eps: z.number().positive().default(1e-5).describe("added to the variance"),
+        }),
+        z.strictObject({
+          kind: z.literal("rmsnorm"),
+          eps: z.number().positive().default(1e-6).describe("added to the mean square"),
         }),
       ])
       .describe("normalisation before each branch"),
@@ -31,6 +46,10 @@ export const modelConfigSchema = z
           kind: z.literal("gelu"),
           approximate: z.enum(["none", "tanh"]).default("none").describe("exact with erf, or the tanh form"),
           ratio: positiveInteger(256).default(4).describe("hidden width / nEmbd"),
+        }),
+        z.strictObject({
+          kind: z.literal("swiglu"),
+          hidden: positiveInteger(2 ** 18).describe("hidden width"),
         }),
       ])
       .describe("the position-wise branch"),
@@ -44,9 +63,29 @@ export const modelConfigSchema = z
     tieEmbeddings: z.boolean().describe("the head shares the token embedding's weights"),
     dropout: probability.describe("on attention weights and after both projections of a block"),
     initStd: z.number().positive().describe("standard deviation of the initial weights"),
+    zeroProjections: z
+      .boolean()
+      .default(false)
+      .describe("the last layer of each branch starts at zero, so that a block starts as the identity"),
   })
   .check((check) => {
-    const { nEmbd, nHead } = check.value;
+    const { nEmbd, nHead, position, qkNorm } = check.value;
+    if (position.kind === "rope" && (nEmbd / nHead) % 2 !== 0 && nEmbd % nHead === 0) {
+      check.issues.push({
+        code: "custom",
+        input: check.value,
+        path: ["nEmbd"],
+        message: `must be an even number of channels per head, which rope rotates in pairs; got ${nEmbd} and ${nHead}; try ${nEmbd + nHead}`,
+      });
+    }
+    if (qkNorm && position.kind !== "rope") {
+      check.issues.push({
+        code: "custom",
+        input: check.value,
+        path: ["qkNorm"],
+        message: `must be false unless position.kind is rope; got true with ${position.kind}; try position.kind rope`,
+      });
+    }
     if (nEmbd % nHead !== 0) {
       const below = Math.floor(nEmbd / nHead) * nHead;
       const options = below === 0 ? `${nHead}` : `${below} or ${below + nHead}`;

@@ -3,9 +3,10 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { RealDType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
+import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena } from "./arena.ts";
 import type { ModelConfig } from "./config.ts";
-import { declareTransformer, type TransformerParameters } from "./transformer.ts";
+import { declareTransformer, type TransformerTensors } from "./transformer.ts";
 
 /** A model in a backend's memory. */
 export interface Model {
@@ -15,7 +16,7 @@ export interface Model {
   readonly layout: ArenaLayout;
   /** The weights as one flat array. */
   readonly arena: Arena;
-  readonly parameters: TransformerParameters<Tensor>;
+  readonly parameters: TransformerTensors;
   /** Frees the weights. */
   close(): void;
 }
@@ -23,6 +24,18 @@ export interface Model {
 /** The parameters of a model by name, shape and place, without making it. */
 export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout =>
   arenaLayout((declare) => declareTransformer(declare, config, vocabSize));
+
+/** The rotary angles of every position of the context. */
+const createAngles = (backend: Backend, config: ModelConfig, theta: number, real: RealDType): RotaryTable => {
+  const { contextLength, nEmbd, nHead } = config;
+  const { cos, sin } = rotaryAngles(contextLength, nEmbd / nHead, theta);
+  const place = (values: Float64Array): Tensor => {
+    const storage = backend.alloc(real, values.length);
+    backend.write(storage, real === "float32" ? Float32Array.from(values) : values);
+    return { storage, offset: 0, shape: [contextLength, values.length / contextLength] };
+  };
+  return { cos: place(cos), sin: place(sin) };
+};
 
 /** A model with all weights zero: `initialise` or a checkpoint fills them. */
 export const createModel = (
@@ -42,7 +55,21 @@ export const createModel = (
     config,
     vocabSize,
   );
-  return { config, vocabSize, backend, layout, arena, parameters, close: () => backend.free(arena.storage) };
+  const angles = config.position.kind === "rope" ? createAngles(backend, config, config.position.theta, real) : null;
+  return {
+    config,
+    vocabSize,
+    backend,
+    layout,
+    arena,
+    parameters: { ...parameters, angles },
+    close() {
+      backend.free(arena.storage);
+      if (angles === null) return;
+      backend.free(angles.cos.storage);
+      backend.free(angles.sin.storage);
+    },
+  };
 };
 
 /**

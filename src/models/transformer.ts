@@ -6,13 +6,14 @@ import { declareNorm, type NormParameters, norm } from "../nn/norm.ts";
 import type { Declare } from "../nn/parameters.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
 import { embedding } from "../ops/embedding.ts";
+import type { RotaryTable } from "../ops/rotary.ts";
 import type { ModelConfig } from "./config.ts";
 
 export interface TransformerParameters<P> {
   /** [V, C] */
   readonly tokens: P;
-  /** [contextLength, C] */
-  readonly positions: P;
+  /** [contextLength, C]; null: positions are rotations. */
+  readonly positions: P | null;
   readonly blocks: readonly BlockParameters<P>[];
   readonly norm: NormParameters<P>;
   /** C → V */
@@ -25,17 +26,26 @@ export const declareTransformer = <P>(
   config: ModelConfig,
   vocabSize: number,
 ): TransformerParameters<P> => {
-  const { nEmbd, contextLength, nLayer, initStd: std } = config;
+  const { nEmbd, contextLength, nLayer, position, initStd: std } = config;
   const normal = { kind: "normal", std } as const;
   const tokens = declare({ name: "tokens.weight", shape: [vocabSize, nEmbd], init: normal });
-  const positions = declare({ name: "positions.weight", shape: [contextLength, nEmbd], init: normal });
+  const positions =
+    position.kind === "learned"
+      ? declare({ name: "positions.weight", shape: [contextLength, nEmbd], init: normal })
+      : null;
   const blocks = Array.from({ length: nLayer }, (_, i) => declareBlock(declare, `blocks.${i}`, config));
-  const finalNorm = declareNorm(declare, "norm", nEmbd);
+  const finalNorm = declareNorm(declare, "norm", config.norm, nEmbd);
   const head = config.tieEmbeddings
     ? { weight: tokens, bias: null }
-    : declareLinear(declare, "head", { inputs: nEmbd, outputs: vocabSize, bias: false, std });
+    : declareLinear(declare, "head", { inputs: nEmbd, outputs: vocabSize, bias: false, init: normal });
   return { tokens, positions, blocks, norm: finalNorm, head };
 };
+
+/** A model's weights, and what it computes with besides. */
+export interface TransformerTensors extends TransformerParameters<Tensor> {
+  /** The angles of rotary positions; null: positions are learned. */
+  readonly angles: RotaryTable | null;
+}
 
 /** Keys and values of the first `length` positions of one sequence, a cache per block. */
 export interface CachedSequence {
@@ -50,7 +60,7 @@ export interface CachedSequence {
 export const transformer = (
   context: Context,
   config: ModelConfig,
-  parameters: TransformerParameters<Tensor>,
+  parameters: TransformerTensors,
   ids: Tensor,
   cached: CachedSequence | null = null,
 ): Tensor => {
@@ -59,7 +69,7 @@ export const transformer = (
   let x = embedding(context, ids, parameters.tokens, parameters.positions, start); // [B, T, C]
   for (const [i, layer] of parameters.blocks.entries()) {
     const cache = cached?.layers[i];
-    const next = block(context, config, layer, x, cache === undefined ? null : { cache, start }); // [B, T, C]
+    const next = block(context, config, layer, x, parameters.angles, cache === undefined ? null : { cache, start }); // [B, T, C]
     if (tape === null) memory.release(x);
     x = next;
   }

@@ -1,6 +1,7 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { add } from "../ops/add.ts";
+import type { RotaryTable } from "../ops/rotary.ts";
 import {
   type AttentionConfig,
   type AttentionParameters,
@@ -9,13 +10,14 @@ import {
   declareAttention,
 } from "./causal-self-attention.ts";
 import { declareMlp, type MlpConfig, type MlpParameters, mlp } from "./mlp.ts";
-import { declareNorm, type NormConfig, type NormParameters, norm } from "./norm.ts";
+import { declareNorm, type NormParameters, norm } from "./norm.ts";
 import type { Declare } from "./parameters.ts";
 
 export interface BlockConfig extends AttentionConfig {
-  readonly norm: NormConfig;
   readonly mlp: MlpConfig;
   readonly bias: AttentionConfig["bias"] & { readonly mlp: boolean };
+  readonly initStd: number;
+  readonly zeroProjections: boolean;
 }
 
 export interface BlockParameters<P> {
@@ -25,16 +27,17 @@ export interface BlockParameters<P> {
   readonly mlp: MlpParameters<P>;
 }
 
-export const declareBlock = <P>(declare: Declare<P>, name: string, config: BlockConfig): BlockParameters<P> => ({
-  attentionNorm: declareNorm(declare, `${name}.attentionNorm`, config.nEmbd),
-  attention: declareAttention(declare, `${name}.attention`, config),
-  mlpNorm: declareNorm(declare, `${name}.mlpNorm`, config.nEmbd),
-  mlp: declareMlp(declare, `${name}.mlp`, config.mlp, {
-    nEmbd: config.nEmbd,
-    bias: config.bias.mlp,
-    std: config.initStd,
-  }),
-});
+export const declareBlock = <P>(declare: Declare<P>, name: string, config: BlockConfig): BlockParameters<P> => {
+  const { nEmbd, norm, bias, initStd: std } = config;
+  const init = { kind: "normal", std } as const;
+  const projectionInit = config.zeroProjections ? ({ kind: "zeros" } as const) : init;
+  return {
+    attentionNorm: declareNorm(declare, `${name}.attentionNorm`, norm, nEmbd),
+    attention: declareAttention(declare, `${name}.attention`, config, { init, projectionInit }),
+    mlpNorm: declareNorm(declare, `${name}.mlpNorm`, norm, nEmbd),
+    mlp: declareMlp(declare, `${name}.mlp`, config.mlp, { nEmbd, bias: bias.mlp, init, projectionInit }),
+  };
+};
 
 /** A pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [B, T, C] → [B, T, C] */
 export const block = (
@@ -42,6 +45,7 @@ export const block = (
   config: BlockConfig,
   layer: BlockParameters<Tensor>,
   x: Tensor,
+  angles: RotaryTable | null,
   cached: CachePosition | null,
 ): Tensor => {
   const attended = causalSelfAttention(
@@ -49,6 +53,7 @@ export const block = (
     config,
     layer.attention,
     norm(context, config.norm, layer.attentionNorm, x),
+    angles,
     cached,
   );
   const middle = add(context, x, attended);

@@ -1,7 +1,7 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { linear } from "../ops/linear.ts";
-import type { Declare } from "./parameters.ts";
+import type { Declare, Initialisation } from "./parameters.ts";
 
 export interface LinearParameters<P> {
   /** [out, in] */
@@ -10,18 +10,28 @@ export interface LinearParameters<P> {
   readonly bias: P | null;
 }
 
-/** A dense layer `inputs` → `outputs`, weights from N(0, std²), biases 0. */
+export interface LinearShape {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly bias: boolean;
+  readonly init: Initialisation;
+  /** See `ParameterSpec.stacked`. */
+  readonly stacked?: number;
+}
+
+/** A dense layer `inputs` → `outputs`. Biases start at 0. */
 export const declareLinear = <P>(
   declare: Declare<P>,
   name: string,
-  shape: { readonly inputs: number; readonly outputs: number; readonly bias: boolean; readonly std: number },
+  { inputs, outputs, bias, init, stacked }: LinearShape,
 ): LinearParameters<P> => ({
   weight: declare({
     name: `${name}.weight`,
-    shape: [shape.outputs, shape.inputs],
-    init: { kind: "normal", std: shape.std },
+    shape: [outputs, inputs],
+    init,
+    ...(stacked === undefined ? {} : { stacked }),
   }),
-  bias: shape.bias ? declare({ name: `${name}.bias`, shape: [shape.outputs], init: { kind: "zeros" } }) : null,
+  bias: bias ? declare({ name: `${name}.bias`, shape: [outputs], init: { kind: "zeros" } }) : null,
 });
 
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor): Tensor =>

@@ -2,28 +2,60 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "../ops/dropout.ts";
 import { type GeluApproximation, gelu } from "../ops/gelu.ts";
+import { swiglu } from "../ops/swiglu.ts";
 import { declareLinear, type LinearParameters, linearLayer } from "./linear.ts";
-import type { Declare } from "./parameters.ts";
+import type { Declare, Initialisation } from "./parameters.ts";
 
-/** The position-wise branch of a block; hidden width is ratio · nEmbd. */
-export type MlpConfig = { readonly kind: "gelu"; readonly approximate: GeluApproximation; readonly ratio: number };
+/** The position-wise branch of a block. */
+export type MlpConfig =
+  /** Hidden width F = ratio · nEmbd. */
+  | { readonly kind: "gelu"; readonly approximate: GeluApproximation; readonly ratio: number }
+  /** Hidden width F = hidden; the first layer makes a gate beside it. */
+  | { readonly kind: "swiglu"; readonly hidden: number };
 
 export interface MlpParameters<P> {
-  /** C → ratio·C */
+  /** C → F, or for swiglu C → 2·F: gate and up, one above the other. */
   readonly up: LinearParameters<P>;
-  /** ratio·C → C */
+  /** F → C */
   readonly down: LinearParameters<P>;
+}
+
+export interface MlpShape {
+  readonly nEmbd: number;
+  readonly bias: boolean;
+  readonly init: Initialisation;
+  /** Of the last layer, `down`. */
+  readonly projectionInit: Initialisation;
 }
 
 export const declareMlp = <P>(
   declare: Declare<P>,
   name: string,
-  { ratio }: MlpConfig,
-  { nEmbd, bias, std }: { readonly nEmbd: number; readonly bias: boolean; readonly std: number },
-): MlpParameters<P> => ({
-  up: declareLinear(declare, `${name}.up`, { inputs: nEmbd, outputs: ratio * nEmbd, bias, std }),
-  down: declareLinear(declare, `${name}.down`, { inputs: ratio * nEmbd, outputs: nEmbd, bias, std }),
-});
+  config: MlpConfig,
+  { nEmbd, bias, init, projectionInit }: MlpShape,
+): MlpParameters<P> => {
+  const hidden = config.kind === "gelu" ? config.ratio * nEmbd : config.hidden;
+  const [first, stacked] = config.kind === "gelu" ? (["up", 1] as const) : (["gateUp", 2] as const);
+  return {
+    up: declareLinear(declare, `${name}.${first}`, { inputs: nEmbd, outputs: stacked * hidden, bias, init, stacked }),
+    down: declareLinear(declare, `${name}.down`, {
+      inputs: hidden,
+      outputs: nEmbd,
+      bias,
+      init: projectionInit,
+      stacked: 1,
+    }),
+  };
+};
+
+const activation = (context: Context, config: MlpConfig, x: Tensor): Tensor => {
+  switch (config.kind) {
+    case "gelu":
+      return gelu(context, x, config.approximate);
+    case "swiglu":
+      return swiglu(context, x);
+  }
+};
 
 /** [B, T, C] → [B, T, C] */
 export const mlp = (
@@ -33,6 +65,6 @@ export const mlp = (
   x: Tensor,
   dropoutP: number,
 ): Tensor => {
-  const hidden = gelu(context, linearLayer(context, layer.up, x), config.approximate); // [B, T, ratio·C]
+  const hidden = activation(context, config, linearLayer(context, layer.up, x)); // [B, T, F]
   return dropout(context, linearLayer(context, layer.down, hidden), dropoutP); // [B, T, C]
 };

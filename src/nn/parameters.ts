@@ -11,6 +11,11 @@ export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
   readonly init: Initialisation;
+  /**
+   * For a weight that maps hidden states to hidden states, inside a block: how many matrices are stacked along its first
+   * axis, as queries, keys and values. Muon updates these and no others. Absent: an embedding, the head or a vector.
+   */
+  readonly stacked?: number;
 }
 
 /**

@@ -8,18 +8,39 @@ const moments = (weightDecay: number) => ({
   weightDecay: z.number().min(0).default(weightDecay).describe("of matrices (biases and norms have none)"),
 });
 
-/** Defaults are PyTorch's. `adam`: Kingma & Ba 2014, weight decay as an L2 gradient. `adamw`: Loshchilov & Hutter 2017, decoupled. */
+/**
+ * Defaults of Adam are PyTorch's. `adam`: Kingma & Ba 2014, weight decay as an L2 gradient. `adamw`: Loshchilov & Hutter
+ * 2017, decoupled. `muon`: Jordan et al. 2024 for the matrices inside blocks, AdamW for all else.
+ */
 export const optimizerConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("adam"), ...moments(0) }),
   z.strictObject({ kind: z.literal("adamw"), ...moments(0.01) }),
+  z.strictObject({
+    kind: z.literal("muon"),
+    momentum: beta.default(0.95).describe("decay of the mean gradient of matrices"),
+    adamLearningRateRatio: z
+      .number()
+      .positive()
+      .default(0.15)
+      .describe("learning rate of embeddings, head and vectors, which AdamW updates, as a share of learningRate"),
+    ...moments(0.1),
+    beta2: beta.default(0.95).describe("decay of the mean squared gradient"),
+    weightDecay: z.number().min(0).default(0.1).describe("of the matrices inside blocks (nothing else has any)"),
+  }),
 ]);
 export type OptimizerConfig = z.infer<typeof optimizerConfigSchema>;
+export type AdamConfig = Exclude<OptimizerConfig, { readonly kind: "muon" }>;
+export type MuonConfig = Extract<OptimizerConfig, { readonly kind: "muon" }>;
 
 /** What happens to the learning rate after the warm-up. */
 export const scheduleConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
   z.strictObject({
     kind: z.literal("cosine"),
+    minLearningRate: z.number().min(0).default(0).describe("learning rate at the last step"),
+  }),
+  z.strictObject({
+    kind: z.literal("linear"),
     minLearningRate: z.number().min(0).default(0).describe("learning rate at the last step"),
   }),
 ]);

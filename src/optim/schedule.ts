@@ -10,8 +10,8 @@ export interface LearningRatePlan {
 
 /**
  * The learning rate of step `step` (0-based: the first update is step 0). Linear warm-up over `warmupSteps` from
- * learningRate/warmupSteps to learningRate, then constant, or half a cosine down to minLearningRate at the last step
- * (Loshchilov & Hutter 2016, without restarts). A warm-up longer than the run just ends early.
+ * learningRate/warmupSteps to learningRate, then constant, or down to minLearningRate at the last step: half a cosine
+ * (Loshchilov & Hutter 2016, without restarts) or a straight line. A warm-up longer than the run just ends early.
  */
 export const learningRateAt = (plan: LearningRatePlan, step: number): number => {
   const { learningRate, warmupSteps, steps, schedule } = plan;
@@ -19,11 +19,12 @@ export const learningRateAt = (plan: LearningRatePlan, step: number): number => 
   switch (schedule.kind) {
     case "constant":
       return learningRate;
-    case "cosine": {
+    case "cosine":
+    case "linear": {
       const span = steps - 1 - warmupSteps;
       const progress = span <= 0 ? 1 : Math.min(1, (step - warmupSteps) / span);
-      const { minLearningRate } = schedule;
-      return minLearningRate + 0.5 * (1 + Math.cos(Math.PI * progress)) * (learningRate - minLearningRate);
+      const left = schedule.kind === "cosine" ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
+      return schedule.minLearningRate + left * (learningRate - schedule.minLearningRate);
     }
   }
 };

@@ -3,7 +3,7 @@ import type { Backend } from "../backend/backend.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { readSafetensors } from "../io/safetensors.ts";
 import { type ModelConfig, modelConfigSchema } from "../models/config.ts";
-import { fromGpt2Tensors } from "../models/gpt2.ts";
+import { fromHuggingFace } from "../models/hugging-face/hugging-face.ts";
 import { createModel, type Model, modelLayout } from "../models/model.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { checkFormatVersion, checkJson, parseJson } from "./checkpoint-json.ts";
@@ -57,7 +57,7 @@ export const parsePretrained = (
   }
   const { tensors } = readSafetensors(files["model.safetensors"], at("model.safetensors"));
   const layout = modelLayout(config, tokenizer.vocabSize);
-  const values = fromGpt2Tensors(config, layout, tensors, at("model.safetensors"));
+  const values = fromHuggingFace(config, layout, tensors, at("model.safetensors"));
   return { config, tokenizer, values };
 };
 

@@ -1,6 +1,6 @@
 import { safetensorsChunks } from "../io/safetensors.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { gpt2ConfigJson, toGpt2Tensors } from "../models/gpt2.ts";
+import { architectureOf, toHuggingFace } from "../models/hugging-face/hugging-face.ts";
 import { modelLayout } from "../models/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { tokenizerConfigJson } from "../tokenizer/tokenizer-json.ts";
@@ -14,11 +14,11 @@ export const pretrainedFiles = (
   values: Float32Array,
 ): Record<string, string | readonly Uint8Array[]> => {
   const { vocabSize } = tokenizer;
-  const tensors = toGpt2Tensors(config, modelLayout(config, vocabSize), values);
+  const tensors = toHuggingFace(config, modelLayout(config, vocabSize), values);
   const { temperature, topK, maxNewTokens } = generationDefaults;
   return {
     "config.json": jsonText({
-      ...gpt2ConfigJson(config, vocabSize),
+      ...architectureOf(config).configJson(vocabSize),
       foretoken: { formatVersion, model: config },
     }),
     "generation_config.json": jsonText({ do_sample: true, temperature, top_k: topK, max_new_tokens: maxNewTokens }),

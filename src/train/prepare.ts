@@ -8,7 +8,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "./config.ts";
 import { type MeasuredTokens, measureTokens } from "./evaluate.ts";
 import { merge } from "./merge.ts";
-import { presetNames, presets } from "./presets.ts";
+import { defaultPreset, presetNames, presets } from "./presets.ts";
 
 /**
  * The whole configuration that a preset and changes to it make, later changes over earlier ones.
@@ -26,7 +26,7 @@ export const resolveConfig = (
       where: "preset",
       must: `must be ${presetNames.join(" or ")}`,
       got: JSON.stringify(preset),
-      hint: nearest(preset, presetNames) ?? "quick",
+      hint: nearest(preset, presetNames) ?? defaultPreset,
     });
   }
   return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), where);

@@ -3,13 +3,14 @@ import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
 import { isCorpusName, loadCorpus } from "../data/corpora.node.ts";
+import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
 import type { RunConfig } from "./config.ts";
 import type { TrainEvent } from "./events.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkTrainOptions } from "./options.ts";
 import { checkStopAt, type Prepared, prepare, resolveConfig } from "./prepare.ts";
-import type { PresetName } from "./presets.ts";
+import { defaultPreset, type PresetName } from "./presets.ts";
 import { freshProgress, isEvaluationDue } from "./progress.ts";
 import { readRun, readRunDescription } from "./resume.node.ts";
 import { run } from "./run.ts";
@@ -38,7 +39,7 @@ export interface NewRun extends Running {
   readonly valData?: string | undefined;
   /** In (0, 1); default 0.1. */
   readonly valFraction?: number | undefined;
-  /** Default "quick". */
+  /** Default: `defaultPreset`. */
   readonly preset?: PresetName;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig>;
@@ -81,10 +82,14 @@ async function* withBackend(
 }
 
 const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
-  const { preset = "quick", valData, valFraction, finalSampleTokens = 400 } = options;
+  const { preset = defaultPreset, valData, valFraction, finalSampleTokens = 400 } = options;
   const out = options.out === undefined ? defaultFolder(preset) : options.out;
   const config = resolveConfig(preset, [options.config ?? {}]);
-  if (out !== null) await checkFree(out);
+  if (out !== null) {
+    // What is saved must have a name elsewhere.
+    architectureOf(config.model);
+    await checkFree(out);
+  }
   const corpus = await loadCorpus(options.data, { valData, valFraction });
   if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
   const prepared = prepare(config, corpus, trainCharTokenizer(corpus.train, corpus.val));

@@ -8,8 +8,8 @@ import { createArena, initialise } from "../models/arena.ts";
 import { createModel, type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
-import { createOptimizer, type Optimizer } from "../optim/adam.ts";
 import { clipFactor } from "../optim/clip.ts";
+import { createOptimizer, type Optimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { RunConfig } from "./config.ts";
 
@@ -95,7 +95,8 @@ export const createTrainer = (
         });
       }
       const learningRate = learningRateAt(train, step);
-      optimizer.update(model.arena, gradients, step + 1, learningRate, clipFactor(gradNorm, maxGradNorm));
+      const gradScale = clipFactor(gradNorm, maxGradNorm);
+      optimizer.update({ values: model.arena, gradients, step: step + 1, learningRate, gradScale });
       return { loss, learningRate, gradNorm };
     },
     close() {

@@ -21,6 +21,10 @@ describe("a learning rate schedule", () => {
     expectClose(rates(cosine), [8, quarter, 5, 10 - quarter, 2]);
   });
 
+  it("linear falls by the same amount at each step", () => {
+    expectClose(rates({ ...cosine, schedule: { kind: "linear", minLearningRate: 2 } }), [8, 6.5, 5, 3.5, 2]);
+  });
+
   it("warms up linearly, never from 0, and reaches the highest", () => {
     expectClose(rates({ ...constant, warmupSteps: 4 }), [2, 4, 6, 8, 8]);
     expectClose(rates({ ...cosine, warmupSteps: 2 }), [4, 8, 8, 5, 2]);

@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { readTensor } from "#foretoken/autograd/tensor.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
+import type { ModelConfig } from "#foretoken/models/config.js";
 import type { TrainConfig } from "#foretoken/train/config.js";
 import { presets } from "#foretoken/train/presets.js";
 import { createTrainer } from "#foretoken/train/trainer.js";
 import { forEachBackend } from "../support/backends.ts";
 import { expectClose, forwardError, furthest, gradientError, largest, type PassSizes } from "../support/closeness.ts";
-import { bookModel, differentiate, hashedIds, hashedModel, hashedWeights } from "../support/models.ts";
+import { bookModel, differentiate, hashedIds, hashedModel, hashedWeights, qwen3Model } from "../support/models.ts";
 
 interface Run {
   readonly plan: Omit<TrainConfig, "seed"> & { readonly tokens: number };
@@ -20,88 +21,97 @@ interface Run {
 interface Fixture {
   readonly torch: string;
   readonly seed: number;
-  readonly config: PassSizes;
+  readonly config: PassSizes & { readonly hidden?: number };
   readonly batch: number;
   readonly loss: number;
   readonly runs: Readonly<Record<string, Run>>;
 }
 
 const fileOf = (name: string): URL => new URL(`../fixtures/${name}`, import.meta.url);
-const fixture = JSON.parse(readFileSync(fileOf("small.json"), "utf8")) as Fixture;
-const { tensors } = readSafetensors(readFileSync(fileOf("small.safetensors")), "small.safetensors");
-const tensor = (name: string): Float32Array => tensors.get(name)?.data ?? new Float32Array(0);
 
-const { config, batch } = fixture;
-const { vocabSize, contextLength: time } = config;
-const model = { ...bookModel, contextLength: time, nEmbd: config.nEmbd, nHead: config.nHead, nLayer: config.nLayer };
+const readFixture = (name: string) => {
+  const fixture = JSON.parse(readFileSync(fileOf(`${name}.json`), "utf8")) as Fixture;
+  const { tensors } = readSafetensors(readFileSync(fileOf(`${name}.safetensors`)), `${name}.safetensors`);
+  const { contextLength, nEmbd, nHead, nLayer, hidden } = fixture.config;
+  const sizes = { contextLength, nEmbd, nHead, nLayer };
+  const model: ModelConfig =
+    hidden === undefined ? { ...bookModel, ...sizes } : { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden } };
+  return { title: `the small model of ${name}.json`, fixture, tensors, model };
+};
 
-forEachBackend(`a small model against PyTorch ${fixture.torch}`, ({ name: backendName, open }) => {
-  it("has its logits, its loss and every element of every gradient", async () => {
-    const backend = await open(2);
-    const small = hashedModel(backend, model, vocabSize);
-    const x = hashedIds("x", batch * time, vocabSize);
-    const y = hashedIds("y", batch * time, vocabSize);
-    const { loss, logits, gradients } = await differentiate(small, x, y, time);
-    const forward = forwardError(config) * largest(tensor("logits"));
-    const backward = gradientError(config, batch * time);
-    expect(gradients.size).toBe([...tensors.keys()].filter((name) => name.startsWith("gradient.")).length);
-    expectClose(`${backendName}, gradients`, [
-      furthest("loss", [loss], [fixture.loss], forward),
-      furthest("logits", logits, tensor("logits"), forward),
-      ...[...gradients].map(([name, gradient]) => {
-        const expected = tensor(`gradient.${name}`);
-        return furthest(name, gradient, expected, backward * largest(expected));
-      }),
-    ]);
-    await backend.close();
-  });
+describe.each([readFixture("small"), readFixture("qwen3")])("$title", ({ fixture, tensors, model }) => {
+  const tensor = (name: string): Float32Array => tensors.get(name)?.data ?? new Float32Array(0);
+  const { config, batch } = fixture;
+  const { vocabSize, contextLength: time } = config;
 
-  describe("after ten steps", () => {
-    for (const [name, { plan, dropout, losses, gradNorms, learningRates }] of Object.entries(fixture.runs)) {
-      it(`of ${name}: all losses, gradient norms, learning rates and the final weights`, async () => {
-        const backend = await open(2);
-        const { tokens, ...given } = plan;
-        const trainer = createTrainer(
-          backend,
-          { model: { ...model, dropout }, train: { ...presets.book.train, ...given, seed: fixture.seed } },
-          vocabSize,
-          hashedIds("text", tokens, vocabSize),
-        );
-        const { layout, arena } = trainer.model;
-        backend.write(arena.storage, hashedWeights(layout));
-        const results = [];
-        for (let step = 0; step < plan.steps; step++) results.push(await trainer.step(step));
-        expect(results.map(({ learningRate }) => learningRate)).toEqual(learningRates);
+  forEachBackend(`against PyTorch ${fixture.torch}`, ({ name: backendName, open }) => {
+    it("has its logits, its loss and every element of every gradient", async () => {
+      const backend = await open(2);
+      const small = hashedModel(backend, model, vocabSize);
+      const x = hashedIds("x", batch * time, vocabSize);
+      const y = hashedIds("y", batch * time, vocabSize);
+      const { loss, logits, gradients } = await differentiate(small, x, y, time);
+      const forward = forwardError(config) * largest(tensor("logits"));
+      const backward = gradientError(config, batch * time);
+      expect(gradients.size).toBe([...tensors.keys()].filter((name) => name.startsWith("gradient.")).length);
+      expectClose(`${backendName}, gradients`, [
+        furthest("loss", [loss], [fixture.loss], forward),
+        furthest("logits", logits, tensor("logits"), forward),
+        ...[...gradients].map(([name, gradient]) => {
+          const expected = tensor(`gradient.${name}`);
+          return furthest(name, gradient, expected, backward * largest(expected));
+        }),
+      ]);
+      await backend.close();
+    });
 
-        // A step moves each weight by up to the learning rate, in the direction m/√v: its relative error is that of
-        // the gradient. Errors are `relative` to a tensor's largest gradient, so a gradient √relative of the largest
-        // moves its weight with a relative error of √relative, and smaller ones are rare. A quarter of that holds.
-        const rows = batch * time * plan.gradAccumSteps;
-        const relative = gradientError(config, rows);
-        const moved = learningRates.reduce((sum, rate) => sum + rate, 0);
-        const found = [
-          furthest(
-            "losses",
-            results.map(({ loss }) => loss),
-            losses,
-            2 * relative * Math.max(...losses),
-          ),
-          furthest(
-            "gradient norms",
-            results.map((r) => r.gradNorm),
-            gradNorms,
-            2 * relative * Math.max(...gradNorms),
-          ),
-        ];
-        for (const { name: parameter, offset, shape } of layout.parameters) {
-          const values = await readTensor(backend, { storage: arena.storage, offset, shape });
-          const expected = tensor(`${name}.${parameter}`);
-          found.push(furthest(parameter, values, expected, (Math.sqrt(relative) * moved) / 4));
-        }
-        expectClose(`${backendName}, ${name}`, found);
-        trainer.close();
-        await backend.close();
-      });
-    }
+    describe("after ten steps", () => {
+      for (const [name, { plan, dropout, losses, gradNorms, learningRates }] of Object.entries(fixture.runs)) {
+        it(`of ${name}: all losses, gradient norms, learning rates and the final weights`, async () => {
+          const backend = await open(2);
+          const { tokens, ...given } = plan;
+          const trainer = createTrainer(
+            backend,
+            { model: { ...model, dropout }, train: { ...presets.book.train, ...given, seed: fixture.seed } },
+            vocabSize,
+            hashedIds("text", tokens, vocabSize),
+          );
+          const { layout, arena } = trainer.model;
+          backend.write(arena.storage, hashedWeights(layout));
+          const results = [];
+          for (let step = 0; step < plan.steps; step++) results.push(await trainer.step(step));
+          expect(results.map(({ learningRate }) => learningRate)).toEqual(learningRates);
+
+          // A step moves each weight by up to the learning rate, in the direction m/√v: its relative error is that of
+          // the gradient. Errors are `relative` to a tensor's largest gradient, so a gradient √relative of the largest
+          // moves its weight with a relative error of √relative, and smaller ones are rare. A quarter of that holds.
+          const rows = batch * time * plan.gradAccumSteps;
+          const relative = gradientError(config, rows);
+          const moved = learningRates.reduce((sum, rate) => sum + rate, 0);
+          const found = [
+            furthest(
+              "losses",
+              results.map(({ loss }) => loss),
+              losses,
+              2 * relative * Math.max(...losses),
+            ),
+            furthest(
+              "gradient norms",
+              results.map((r) => r.gradNorm),
+              gradNorms,
+              2 * relative * Math.max(...gradNorms),
+            ),
+          ];
+          for (const { name: parameter, offset, shape } of layout.parameters) {
+            const values = await readTensor(backend, { storage: arena.storage, offset, shape });
+            const expected = tensor(`${name}.${parameter}`);
+            found.push(furthest(parameter, values, expected, (Math.sqrt(relative) * moved) / 4));
+          }
+          expectClose(`${backendName}, ${name}`, found);
+          trainer.close();
+          await backend.close();
+        });
+      }
+    });
   });
 });

@@ -5,11 +5,14 @@ import { openReference } from "#foretoken/backend/reference/reference.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors.js";
 import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
+import { readSafetensors } from "#foretoken/io/safetensors.js";
+import type { ModelConfig } from "#foretoken/models/config.js";
+import { architectureOf } from "#foretoken/models/hugging-face/hugging-face.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { loadPretrained, readPretrained } from "#foretoken/pretrained/load.node.js";
 import { pretrainedFiles } from "#foretoken/pretrained/pretrained-files.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
-import { bookModel, hashedWeights } from "../support/models.ts";
+import { bookModel, hashedWeights, qwen3Model } from "../support/models.ts";
 import { useFolder } from "../support/runs.ts";
 
 vi.mock("#foretoken/backend/select.node.js", { spy: true });
@@ -43,10 +46,69 @@ const failure = async (folder: string): Promise<Error> => {
 };
 
 describe("readPretrained", () => {
-  it("gives back what was written, to the bit", async () => {
-    const read = await readPretrained(await checkpoint());
-    expect(read.values).toEqual(values);
-    expect(read.config).toEqual(config);
+  const qwen3: ModelConfig = {
+    ...qwen3Model,
+    contextLength: 8,
+    nLayer: 2,
+    nHead: 2,
+    nEmbd: 8,
+    mlp: { kind: "swiglu", hidden: 5 },
+  };
+
+  it.each([
+    ["GPT2LMHeadModel", config],
+    ["GPT2LMHeadModel", { ...config, tieEmbeddings: true, bias: { qkv: true, projection: true, mlp: true } }],
+    ["Qwen3ForCausalLM", qwen3],
+    ["Qwen3ForCausalLM", { ...qwen3, tieEmbeddings: true }],
+    ["LlamaForCausalLM", { ...qwen3, qkNorm: false }],
+  ])("gives back what was written as %s, to the bit", async (architecture, model: ModelConfig) => {
+    const folder = newPath();
+    const written = hashedWeights(modelLayout(model, 3));
+    await writeCheckpoint(folder, pretrainedFiles(model, tokenizer, written));
+    const read = await readPretrained(folder);
+    expect(read.values).toEqual(written);
+    expect(read.config).toEqual(model);
+    const { architectures } = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
+    expect(architectures).toEqual([architecture]);
+  });
+
+  it("has Qwen3's names and shapes", async () => {
+    const folder = newPath();
+    const written = hashedWeights(modelLayout(qwen3, 3));
+    await writeCheckpoint(folder, pretrainedFiles(qwen3, tokenizer, written));
+    const { tensors } = readSafetensors(await readFile(join(folder, "model.safetensors")), "model.safetensors");
+    const block = Object.fromEntries(
+      [...tensors].flatMap(([name, { shape }]) =>
+        name.startsWith("model.layers.1.") ? [[name.slice(15), shape]] : [],
+      ),
+    );
+    expect(block).toEqual({
+      "input_layernorm.weight": [8],
+      "self_attn.q_proj.weight": [8, 8],
+      "self_attn.k_proj.weight": [8, 8],
+      "self_attn.v_proj.weight": [8, 8],
+      "self_attn.q_norm.weight": [4],
+      "self_attn.k_norm.weight": [4],
+      "self_attn.o_proj.weight": [8, 8],
+      "post_attention_layernorm.weight": [8],
+      "mlp.gate_proj.weight": [5, 8],
+      "mlp.up_proj.weight": [5, 8],
+      "mlp.down_proj.weight": [8, 5],
+    });
+    const others = [...tensors.keys()].filter((name) => !name.startsWith("model.layers."));
+    expect(others.sort()).toEqual(["lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"]);
+  });
+
+  it.each([
+    ["mask none", { mask: "none" }, /model\.mask: must be causal for a model that is saved; got none/u],
+    [
+      "rope with layernorm",
+      { position: { kind: "rope", theta: 1e4 } },
+      /model: must have the shape of .*; got rope, layernorm, gelu, biases/u,
+    ],
+    ["swiglu with biases", { ...qwen3, bias: config.bias }, /got rope, qkNorm, rmsnorm, swiglu, biases/u],
+  ] as [string, Partial<ModelConfig>, RegExp][])("has no form for %s", (_, change, message) => {
+    expect(() => architectureOf({ ...config, ...change })).toThrow(message);
   });
 
   it.each([

@@ -12,6 +12,9 @@ import { hashInteger, hashUniform } from "./hash.ts";
 /** The reference task's model without dropout, to be made smaller. */
 export const bookModel: ModelConfig = { ...presets.book.model, dropout: 0 };
 
+/** A model of Qwen3's shape without dropout, with a head of its own, to be made smaller. */
+export const qwen3Model: ModelConfig = { ...presets.shakespeare.model, dropout: 0, tieEmbeddings: false };
+
 /** The weights of scripts/make-fixtures.py: uniform, norms' weights around 1, all else around 0, no bias 0. */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);

@@ -58,6 +58,16 @@ export const smallRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
+/** The same of the other architecture and optimizer; start from preset "shakespeare". */
+export const smallMuonRun = {
+  model: { ...smallRun.model, mlp: { kind: "swiglu", hidden: 24 } },
+  train: {
+    ...smallRun.train,
+    schedule: { kind: "linear", minLearningRate: 1e-3 },
+    optimizer: { kind: "muon", beta2: 0.99 },
+  },
+} satisfies PartialConfig<RunConfig>;
+
 export const collect = async (events: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> => {
   const all: TrainEvent[] = [];
   for await (const event of events) all.push(event);

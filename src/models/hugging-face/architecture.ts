@@ -1,0 +1,35 @@
+import type { ModelConfig } from "../config.ts";
+
+/** How one tensor of a Hugging Face checkpoint is made from a parameter of ours. */
+export interface TensorMapping {
+  readonly theirs: string;
+  /** Parameter of ours; it may be missing where `absent` says so. */
+  readonly ours: string;
+  /** Theirs is [in, out], ours [out, in]. */
+  readonly transposed?: boolean;
+  /** Theirs is one of `count` equal parts along our first axis. */
+  readonly part?: { readonly index: number; readonly count: number };
+  /** Length of the vector that theirs always has and ours may lack: zeros are written, and anything else is refused. */
+  readonly absent?: number;
+}
+
+/** A configuration of ours as a class of `transformers` has it. */
+export interface Architecture {
+  readonly name: "GPT2LMHeadModel" | "LlamaForCausalLM" | "Qwen3ForCausalLM";
+  /** `config.json`. No bos, eos or pad token is named: a default id would fall on a real character. */
+  readonly configJson: (vocabSize: number) => Record<string, unknown>;
+  readonly mappings: readonly TensorMapping[];
+}
+
+/** What every `config.json` says. */
+export const commonJson = (name: Architecture["name"], modelType: string, config: ModelConfig, vocabSize: number) => ({
+  architectures: [name],
+  model_type: modelType,
+  vocab_size: vocabSize,
+  initializer_range: config.initStd,
+  tie_word_embeddings: config.tieEmbeddings,
+  bos_token_id: null,
+  eos_token_id: null,
+  pad_token_id: null,
+  dtype: "float32",
+});

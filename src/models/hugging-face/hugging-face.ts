@@ -1,0 +1,141 @@
+/** A model's weights as the tensors of a Hugging Face checkpoint, and back. */
+import { CheckpointError, ConfigError } from "../../core/errors.ts";
+import type { NamedTensor } from "../../core/named-tensor.ts";
+import { formatShape, type Shape } from "../../core/shape.ts";
+import type { ArenaLayout, Placed } from "../arena.ts";
+import type { ModelConfig } from "../config.ts";
+import type { Architecture, TensorMapping } from "./architecture.ts";
+import { gpt2, isGpt2 } from "./gpt2.ts";
+import { isQwen3, qwen3 } from "./qwen3.ts";
+
+const known =
+  "GPT-2's (learned positions, layernorm, gelu), Qwen3's (rope, qkNorm, rmsnorm, swiglu, no biases) or Llama's (that without qkNorm)";
+
+/**
+ * The class of `transformers` that holds such a model.
+ * @throws ConfigError where there is none, so that a checkpoint could not be written.
+ */
+export const architectureOf = (config: ModelConfig, where = "model"): Architecture => {
+  if (config.mask !== "causal") {
+    throw new ConfigError({
+      where: `${where}.mask`,
+      must: "must be causal for a model that is saved",
+      got: config.mask,
+    });
+  }
+  if (isGpt2(config)) return gpt2(config);
+  if (isQwen3(config)) return qwen3(config);
+  const { position, norm, mlp, bias, qkNorm } = config;
+  const biases = bias.qkv || bias.projection || bias.mlp ? "biases" : "no biases";
+  throw new ConfigError({
+    where,
+    must: `must have the shape of an architecture that checkpoints are written for: ${known}`,
+    got: [position.kind, ...(qkNorm ? ["qkNorm"] : []), norm.kind, mlp.kind, biases].join(", "),
+  });
+};
+
+/** [rows, columns] → [columns, rows] */
+const transpose = (data: Float32Array, rows: number, columns: number): Float32Array => {
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c] as number;
+  }
+  return out;
+};
+
+const byName = (layout: ArenaLayout): ReadonlyMap<string, Placed> =>
+  new Map(layout.parameters.map((parameter) => [parameter.name, parameter]));
+
+/** Where a mapped tensor lies in the arena, and its shape there; undefined for one that our model lacks. */
+const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }: TensorMapping) => {
+  const parameter = parameters.get(ours);
+  if (parameter === undefined) {
+    if (absent === undefined) throw new Error(`${ours} was not laid out`);
+    return undefined;
+  }
+  const { index = 0, count = 1 } = part ?? {};
+  const [first = 1, ...others] = parameter.shape;
+  const size = parameter.size / count;
+  return { offset: parameter.offset + index * size, size, shape: [first / count, ...others] };
+};
+
+/** The tensors of `model.safetensors`, from the arena's values. */
+export const toHuggingFace = (
+  config: ModelConfig,
+  layout: ArenaLayout,
+  values: Float32Array,
+): readonly NamedTensor[] => {
+  const parameters = byName(layout);
+  return architectureOf(config).mappings.map((mapping) => {
+    const { theirs: name, transposed, absent = 0 } = mapping;
+    const place = placeOf(parameters, mapping);
+    if (place === undefined) return { name, shape: [absent], data: new Float32Array(absent) };
+    const { shape, offset, size } = place;
+    const data = values.subarray(offset, offset + size);
+    if (transposed !== true) return { name, shape, data };
+    const [rows = 0, columns = 0] = shape;
+    return { name, shape: [columns, rows], data: transpose(data, rows, columns) };
+  });
+};
+
+const checkTensor = (tensor: NamedTensor | undefined, name: string, shape: Shape, where: string): NamedTensor => {
+  if (tensor === undefined) {
+    throw new CheckpointError({ where, must: `the file must hold ${name}`, got: "no such tensor" });
+  }
+  if (formatShape(tensor.shape) !== formatShape(shape)) {
+    throw new CheckpointError({
+      where,
+      must: `${name} must have shape ${formatShape(shape)}`,
+      got: formatShape(tensor.shape),
+    });
+  }
+  const bad = tensor.data.findIndex((value) => !Number.isFinite(value));
+  if (bad !== -1) {
+    throw new CheckpointError({
+      where,
+      must: `${name} must hold finite numbers`,
+      got: `${tensor.data[bad]} at ${bad}`,
+    });
+  }
+  return tensor;
+};
+
+/**
+ * The arena's values from the tensors of a `model.safetensors`.
+ * @throws CheckpointError for a missing or superfluous tensor, a wrong shape, a number that is not finite, or a bias that
+ * our model does not have.
+ */
+export const fromHuggingFace = (
+  config: ModelConfig,
+  layout: ArenaLayout,
+  tensors: ReadonlyMap<string, NamedTensor>,
+  where: string,
+): Float32Array => {
+  const parameters = byName(layout);
+  const { mappings } = architectureOf(config);
+  const names = new Set(mappings.map(({ theirs }) => theirs));
+  for (const name of tensors.keys()) {
+    if (!names.has(name)) {
+      throw new CheckpointError({ where, must: "every tensor must belong to the model", got: JSON.stringify(name) });
+    }
+  }
+  const placements: ((values: Float32Array) => void)[] = [];
+  for (const mapping of mappings) {
+    const { theirs, transposed, absent = 0 } = mapping;
+    const place = placeOf(parameters, mapping);
+    const ours = place?.shape ?? [absent];
+    const { data } = checkTensor(tensors.get(theirs), theirs, transposed === true ? ours.toReversed() : ours, where);
+    if (place === undefined) {
+      if (data.some((value) => value !== 0)) {
+        throw new CheckpointError({ where, must: `${theirs} must be zero: config.json says there is no such bias` });
+      }
+      continue;
+    }
+    const [rows = 0, columns = 0] = place.shape;
+    placements.push((values) => values.set(transposed === true ? transpose(data, columns, rows) : data, place.offset));
+  }
+  // Only now: a forged config can claim any size, tensors that are there cannot.
+  const values = new Float32Array(layout.length);
+  for (const place of placements) place(values);
+  return values;
+};

@@ -1,0 +1,115 @@
+/**
+ * Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"): each weight matrix inside a
+ * block moves along its momentum made orthogonal, so that every direction of the update has about the same length:
+ *
+ *   m ← μ·m + (1 − μ)·g        u = μ·m + (1 − μ)·g        (Nesterov)
+ *   W ← (1 − η·λ)·W − η·√max(1, out/in)·NS(u / ‖u‖)
+ *
+ * NS is five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ: a Newton–Schulz iteration that brings all singular values
+ * near 1. Embeddings, the head and vectors are left to AdamW.
+ */
+import type { Backend, Storage, View } from "../backend/backend.ts";
+import type { ArenaLayout } from "../models/arena.ts";
+import { adamUpdate } from "./adam.ts";
+import type { MuonConfig } from "./config.ts";
+import type { Moments, Update } from "./optimizer.ts";
+
+/** Jordan's coefficients: fast for small singular values, which end within about 0.3 of 1. */
+const [a, b, c] = [3.4445, -4.775, 2.0315] as const;
+const iterations = 5;
+const normEps = 1e-7;
+
+/** One matrix in the arena. */
+interface Matrix {
+  readonly offset: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+const matricesOf = (layout: ArenaLayout): readonly Matrix[] =>
+  layout.parameters.flatMap(({ shape, stacked, offset, size }) => {
+    const [rows, columns] = shape;
+    if (stacked === undefined || rows === undefined || columns === undefined) return [];
+    return Array.from({ length: stacked }, (_, i) => ({
+      offset: offset + (i * size) / stacked,
+      rows: rows / stacked,
+      columns,
+    }));
+  });
+
+/** X → its orthogonalisation, with scratch memory for matrices of up to `largest` elements and `side` as shorter side. */
+const createOrthogonalizer = (backend: Backend, largest: number, side: number) => {
+  const [other, gram, square, squares] = [largest, side * side, side * side, 1].map((length) =>
+    backend.alloc("float32", length),
+  ) as [Storage, Storage, Storage, Storage];
+  const at = (storage: Storage): View => ({ storage, offset: 0 });
+
+  return {
+    /** In place. */
+    run(x: View, rows: number, columns: number): void {
+      const n = rows * columns;
+      const k = Math.min(rows, columns);
+      backend.run("sumOfSquares", { x, y: at(squares), n });
+      backend.run("scaleByNorm", { x, squares: at(squares), y: x, n, eps: normEps });
+      for (let i = 0; i < iterations; i++) {
+        const wide = rows <= columns;
+        // A = X·Xᵀ, or Xᵀ·X where that is the smaller one: the polynomial in A is the same on either side.
+        if (wide) backend.run("linearForward", { x, w: x, bias: null, y: at(gram), m: rows, n: rows, k: columns });
+        else {
+          backend.run("fill", { y: at(gram), n: k * k, value: 0 });
+          backend.run("linearBackwardWeight", { dy: x, x, dw: at(gram), dBias: null, m: rows, n: columns, k: columns });
+        }
+        // A is symmetric, so A·Aᵀ is its square.
+        backend.run("linearForward", { x: at(gram), w: at(gram), bias: null, y: at(square), m: k, n: k, k });
+        backend.run("combine", { a: at(gram), b: at(square), y: at(gram), n: k * k, alpha: b, beta: c });
+        if (wide) backend.run("linearBackwardInput", { dy: at(gram), w: x, dx: at(other), m: k, n: k, k: columns });
+        else backend.run("linearForward", { x, w: at(gram), bias: null, y: at(other), m: rows, n: k, k });
+        backend.run("combine", { a: x, b: at(other), y: x, n, alpha: a, beta: 1 });
+      }
+    },
+    close() {
+      for (const storage of [other, gram, square, squares]) backend.free(storage);
+    },
+  };
+};
+
+/** Muon over a model's matrices, AdamW over the rest. */
+export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonConfig, moments: Moments) => {
+  const matrices = matricesOf(layout);
+  const largest = Math.max(1, ...matrices.map(({ rows, columns }) => rows * columns));
+  const side = Math.max(1, ...matrices.map(({ rows, columns }) => Math.min(rows, columns)));
+  const direction = backend.alloc("float32", largest);
+  const orthogonalizer = createOrthogonalizer(backend, largest, side);
+  const others = layout.parameters.filter(({ shape, stacked }) => stacked === undefined && shape.length >= 2);
+  const { momentum, weightDecay, adamLearningRateRatio, beta1, beta2, eps } = config;
+
+  return {
+    update(update: Update): void {
+      const { values, gradients, learningRate, gradScale } = update;
+      for (const { offset, rows, columns } of matrices) {
+        const n = rows * columns;
+        const param = { storage: values.storage, offset };
+        const grad = { storage: gradients.storage, offset };
+        const m = { storage: moments.m.storage, offset };
+        const u = { storage: direction, offset: 0 };
+        const mixed = { b: grad, n, alpha: momentum, beta: (1 - momentum) * gradScale };
+        backend.run("combine", { ...mixed, a: m, y: m });
+        backend.run("combine", { ...mixed, a: m, y: u });
+        orthogonalizer.run(u, rows, columns);
+        const alpha = 1 - learningRate * weightDecay;
+        const beta = -learningRate * Math.sqrt(Math.max(1, rows / columns));
+        backend.run("combine", { a: param, b: u, y: param, n, alpha, beta });
+      }
+      const adam = adamUpdate(backend, { kind: "adamw", beta1, beta2, eps }, moments, {
+        ...update,
+        learningRate: learningRate * adamLearningRateRatio,
+      });
+      for (const { offset, size } of others) adam(offset, offset + size, 0);
+      adam(layout.decayed, layout.length, 0);
+    },
+    close(): void {
+      orthogonalizer.close();
+      backend.free(direction);
+    },
+  };
+};
