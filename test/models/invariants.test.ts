@@ -110,14 +110,18 @@ for (const [shape, config] of Object.entries(configs))
       });
     }
 
-    it("is as good as a blind guess before training: within 0.1 of ln 65 in the shape of its preset", async () => {
+    it("is as good as a blind guess before training: near ln 65 in the shape of its preset", async () => {
       const backend = await open(2);
-      const model = createModel(backend, config.position.kind === "rope" ? presets.shakespeare.model : bookModel, 65);
+      const isQwen3 = config.position.kind === "rope";
+      const model = createModel(backend, isQwen3 ? presets.shakespeare.model : bookModel, 65);
+      // A head that shares the embeddings expects each token once more: its logit is about C·std = 2.56 before training,
+      // and ln(64 + e^2.56) is 0.17 more than ln 65.
+      const tolerance = isQwen3 ? 0.2 : 0.1;
       for (const seed of [1, 2]) {
         initialise(backend, model.layout, model.arena, seed);
         const time = 32;
         const { loss } = await differentiate(model, hashedIds("x", 2 * time, 65), hashedIds("y", 2 * time, 65), time);
-        expect(Math.abs(loss - Math.log(65))).toBeLessThan(0.1);
+        expect(Math.abs(loss - Math.log(65))).toBeLessThan(tolerance);
       }
       await backend.close();
     });
