@@ -10,7 +10,7 @@ const sanitizers = {
   address: ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
   thread: ["-fsanitize=thread"],
 };
-const tests = ["kernels", "elementwise", "layers", "products", "attention"];
+const tests = ["kernels", "elementwise", "layers", "rotary", "products", "attention"];
 
 // What sanitizers say that could not even set themselves up: a matter of the machine, not of the program.
 const notHere = /FATAL: ThreadSanitizer: [^\n]*mapping[^\n]*|LeakSanitizer has encountered a fatal error/;

@@ -1,4 +1,4 @@
-// fill, add, copyRows, sums, GELU, dropout, Adam.
+// fill, add, combine, copyRows, sums, scaleByNorm, GELU, dropout, Adam.
 #include <numbers>
 
 #include "harness.h"
@@ -22,6 +22,9 @@ void simple(Suite& s, int64_t n) {
   s.call("add", {inPlace.data(), b.data(), inPlace.data()}, {n});
   s.expect("add in place", inPlace, 0, [&](int64_t i) { return static_cast<double>(a[i]) + b[i]; });
 
+  s.call("combine", {a.data(), b.data(), y.data()}, {n}, {0.5, -1.75});
+  s.expect("combine", y, 2, [&](int64_t i) { return 0.5 * a[i] - 1.75 * b[i]; });
+
   Floats total = s.floats(1);
   double sum = 0;
   double squares = 0;
@@ -33,6 +36,8 @@ void simple(Suite& s, int64_t n) {
   s.expect("sum", total, static_cast<double>(n), [&](int64_t) { return sum; });
   s.call("sumOfSquares", {a.data(), total.data()}, {n});
   s.expect("sumOfSquares", total, squares, [&](int64_t) { return squares; });
+  s.call("scaleByNorm", {a.data(), total.data(), y.data()}, {n}, {0.125});
+  s.expect("scaleByNorm", y, 0, [&](int64_t i) { return a[i] / (std::sqrt(squares) + 0.125); });
 }
 
 void copies(Suite& s, int64_t rows, int64_t width, int64_t gapX, int64_t gapY) {

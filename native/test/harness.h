@@ -156,6 +156,7 @@ class Suite {
 
 void testElementwise(Suite& suite);
 void testLayers(Suite& suite);
+void testRotary(Suite& suite);
 void testProducts(Suite& suite);
 void testAttention(Suite& suite);
 

@@ -19,6 +19,7 @@ uint64_t runAll(const KernelTable& table, int threads, bool shifted, int& failur
   Suite suite(table, pool, shifted);
   testElementwise(suite);
   testLayers(suite);
+  testRotary(suite);
   testProducts(suite);
   testAttention(suite);
   for (size_t i = 0; i < suite.called().size(); i++) {
@@ -58,6 +59,7 @@ int runStarved(const KernelTable& table) {
   Suite suite(table, pool, false, false);
   testElementwise(suite);
   testLayers(suite);
+  testRotary(suite);
   testProducts(suite);
   testAttention(suite);
   if (pool.takeOutOfMemory()) return 0;

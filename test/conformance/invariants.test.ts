@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend, View } from "#foretoken/backend/backend.js";
+import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import { candidates } from "./candidates.ts";
 import { noise } from "./sample.ts";
 
@@ -63,6 +64,67 @@ const invariants = (open: () => Promise<Backend>): void => {
       }
     },
   );
+
+  test.for([1, 17, 64, 129])("a row of rmsNormForward has the same bits among 37 as alone (C=%i)", async (channels) => {
+    const rows = 37;
+    const shared = { gamma: given(normals(channels)), channels, eps: 1e-5 };
+    const x = given(normals(rows * channels));
+    const all = { y: room(rows * channels), rstd: room(rows) };
+    backend.run("rmsNormForward", { x, ...all, ...shared, rows });
+    for (const row of [0, 1, 16, 36]) {
+      const alone = { y: room(channels), rstd: room(1) };
+      backend.run("rmsNormForward", { x: { ...x, offset: row * channels }, ...alone, ...shared, rows: 1 });
+      expect(await bits(alone.y, channels)).toEqual(await bits({ ...all.y, offset: row * channels }, channels));
+      expect(await bits(alone.rstd, 1)).toEqual(await bits({ ...all.rstd, offset: row }, 1));
+    }
+  });
+
+  test.for([
+    { time: 37, heads: 1, headDim: 2, normed: true },
+    { time: 70, heads: 3, headDim: 30, normed: true },
+    { time: 129, heads: 4, headDim: 32, normed: true },
+    { time: 129, heads: 4, headDim: 32, normed: false },
+  ])(
+    "rotary embedding gives a position the same bits alone as in its sequence (T=$time H=$heads D=$headDim)",
+    async ({ time, heads, headDim, normed }) => {
+      const stride = 3 * heads * headDim;
+      const { cos, sin } = rotaryAngles(time, headDim, 10_000);
+      const shared = {
+        gammaQ: normed ? given(normals(headDim)) : null,
+        gammaK: normed ? given(normals(headDim)) : null,
+        cos: given(cos),
+        sin: given(sin),
+        heads,
+        headDim,
+        eps: 1e-6,
+      };
+      const x = given(normals(2 * time * stride));
+      const all = { y: room(2 * time * stride), rstd: room(4 * time * heads) };
+      backend.run("rotaryForward", { x, ...all, ...shared, rows: 2 * time, time, start: 0 });
+      for (const start of [0, 1, 16, 35]) {
+        for (const rows of [1, time - start]) {
+          const some = { y: room(rows * stride), rstd: room(2 * rows * heads) };
+          const from = time + start;
+          const part = { ...x, offset: from * stride };
+          backend.run("rotaryForward", { x: part, ...some, ...shared, rows, time: rows, start });
+          const inAll = await bits({ ...all.y, offset: from * stride }, rows * stride);
+          expect(await bits(some.y, rows * stride), `${rows} from ${start}`).toEqual(inAll);
+        }
+      }
+    },
+  );
+
+  test.for([1, 17, 344])("a row of swigluForward has the same bits among 37 as alone (F=%i)", async (hidden) => {
+    const rows = 37;
+    const x = given(normals(2 * rows * hidden));
+    const all = room(rows * hidden);
+    backend.run("swigluForward", { x, y: all, rows, hidden });
+    for (const row of [0, 1, 16, 36]) {
+      const alone = room(hidden);
+      backend.run("swigluForward", { x: { ...x, offset: 2 * row * hidden }, y: alone, rows: 1, hidden });
+      expect(await bits(alone, hidden)).toEqual(await bits({ ...all, offset: row * hidden }, hidden));
+    }
+  });
 
   const undropped = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
