@@ -12,9 +12,10 @@ import { add } from "#foretoken/ops/add.js";
 import { crossEntropy } from "#foretoken/ops/cross-entropy.js";
 import { gelu } from "#foretoken/ops/gelu.js";
 import { linear } from "#foretoken/ops/linear.js";
+import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import { opSamples } from "#foretoken/ops/samples.js";
 import { hashInteger, hashUniform } from "../support/hash.ts";
-import { bookModel } from "../support/models.ts";
+import { bookModel, qwen3Model } from "../support/models.ts";
 
 const backend = await openReference({ real: "float64" });
 
@@ -23,6 +24,14 @@ const filled = (name: string, shape: Shape, scale = 2): CheckedInput => ({
   data: Float64Array.from({ length: sizeOf(shape) }, (_, i) => scale * hashUniform(name, i)),
 });
 const cotangent = (i: number): number => hashUniform("cotangent", i);
+
+const anglesOf = ({ memory }: Context, { position, contextLength, nEmbd, nHead }: ModelConfig) => {
+  if (position.kind === "learned") return null;
+  const headDim = nEmbd / nHead;
+  const { cos, sin } = rotaryAngles(contextLength, headDim, position.theta);
+  const shape = [contextLength, headDim / 2];
+  return { cos: memory.upload(cos, shape), sin: memory.upload(sin, shape) };
+};
 
 describe("the tape's gradients are those of finite differences in float64:", () => {
   for (const [op, samples] of Object.entries(opSamples)) {
@@ -48,9 +57,21 @@ describe("the tape's gradients are those of finite differences in float64:", () 
     tieEmbeddings: true,
     dropout: 0.25,
   };
+  const qwen3: ModelConfig = {
+    ...qwen3Model,
+    contextLength: 5,
+    nEmbd: 8,
+    nHead: 2,
+    nLayer: 2,
+    mlp: { kind: "swiglu", hidden: 6 },
+    tieEmbeddings: true,
+    dropout: 0.25,
+  };
   for (const [name, config] of [
     ["as in the reference task", tiny],
     ["with dropout, every bias, tanh GELU and a tied head", everything],
+    ["of Qwen3's shape, with a tied head", qwen3],
+    ["without the mask", { ...tiny, mask: "none" }],
   ] as const) {
     it(`the loss of a whole transformer, ${name}`, async () => {
       const inputs = Object.fromEntries(
@@ -61,7 +82,8 @@ describe("the tape's gradients are those of finite differences in float64:", () 
       const targets = Int32Array.from({ length: batch * time }, (_, i) => hashInteger("targets", i, vocabSize));
       const run = (given: Context, tensors: Readonly<Record<string, Tensor>>): Tensor => {
         const context = { ...given, dropout: dropoutSource(randomKey(3, "dropout")) };
-        const parameters = declareTransformer((spec) => tensors[spec.name] as Tensor, config, vocabSize);
+        const declared = declareTransformer((spec) => tensors[spec.name] as Tensor, config, vocabSize);
+        const parameters = { ...declared, angles: anglesOf(context, config) };
         const hidden = transformer(context, config, parameters, context.memory.upload(ids, [batch, time]));
         const logits = logitsOf(context, parameters, hidden);
         return crossEntropy(context, logits, context.memory.upload(targets, [batch, time]));
