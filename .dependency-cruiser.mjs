@@ -50,7 +50,7 @@ export default {
       comment: "Inside the package, import the file that has the thing, not the one that hands it on.",
       severity: "error",
       from: { path: "^src/" },
-      to: { path: "(^|/)index\\.ts$" },
+      to: { path: "(^|/)index\\.ts$|^src/browser\\.ts$" },
     },
     {
       name: "node-modules-only-in-node-files",

@@ -113,6 +113,11 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
   task(context, 0, threads_);
 
   const auto finished = [this] { return load(&unfinished_) == 0 || failed(); };
+  if (!mayBlock_) {
+    while (!finished()) {
+    }
+    return;
+  }
   if (spin(finished)) return;
   __atomic_store_n(&callerSleeps_, 1, __ATOMIC_SEQ_CST);
   for (uint32_t left = load(&unfinished_); left != 0 && !failed(); left = load(&unfinished_))

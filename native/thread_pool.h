@@ -12,8 +12,9 @@ constexpr int kMaxThreads = 256;
 
 class ThreadPool final : public Pool {
  public:
-  // `threads` in [1, kMaxThreads], the caller's among them.
-  explicit ThreadPool(int threads) : threads_(threads) {}
+  // `threads` in [1, kMaxThreads], the caller's among them. `mayBlock` false: the caller's thread spins instead of
+  // sleeping (the main thread of a browser must not wait).
+  explicit ThreadPool(int threads, bool mayBlock = true) : threads_(threads), mayBlock_(mayBlock) {}
   ~ThreadPool() override { close(); }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -53,6 +54,7 @@ class ThreadPool final : public Pool {
   void endWorkers();
 
   const int threads_;
+  const bool mayBlock_;
   int started_ = 0;
   bool outOfMemory_ = false;
   void (*task_)(void*, int, int) = nullptr;

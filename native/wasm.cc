@@ -31,9 +31,9 @@ const KernelTable& table() { return simd128::kTable; }
 
 }  // namespace
 
-// Once, before all else.
-FT_EXPORT(open) void openInstance(int threads) {
-  new (poolMemory) ThreadPool(threads);
+// Once, before all else. `mayBlock` 0: the calling thread must spin instead of sleeping.
+FT_EXPORT(open) void openInstance(int threads, int mayBlock) {
+  new (poolMemory) ThreadPool(threads, mayBlock != 0);
   new (storagesMemory) Storages;
 }
 

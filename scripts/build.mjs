@@ -3,6 +3,7 @@
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { buildBrowser } from "./build-browser.mjs";
 import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
 import { buildNative, execute } from "./build-native.mjs";
 
@@ -15,11 +16,14 @@ const hasPackage = (name) => {
   }
 };
 
+/** Made from outputs, by build-browser.mjs. */
+const bundle = "dist/foretoken.browser.js";
+
 /** Outputs whose source is gone would still be found by imports and tests. */
 const removeOrphans = (sources) => {
   const kept = new Set(sources.map((file) => file.replace(/^src\//, "dist/").replace(/\.ts$/, "")));
   for (const file of sourcesUnder("dist", [".js", ".js.map", ".d.ts"])) {
-    if (!kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, ""))) rmSync(join(root, file));
+    if (file !== bundle && !kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, ""))) rmSync(join(root, file));
   }
 };
 
@@ -44,12 +48,16 @@ const buildTypeScript = async () => {
 const buildWasm = async () => (await execute([process.execPath, "scripts/build-wasm.mjs"])).trim() || undefined;
 
 const main = async () => {
-  const missing = ["typescript", "@yowasp/clang", "node-api-headers"].filter((name) => !hasPackage(name));
+  const missing = ["typescript", "@yowasp/clang", "node-api-headers", "rolldown"].filter((name) => !hasPackage(name));
   if (missing.length > 0) {
     console.log(`foretoken: not built, since ${missing.join(", ")} is not installed (npm ci installs all)`);
     return;
   }
-  const results = await Promise.allSettled([buildWasm(), buildTypeScript(), buildNative()]);
+  const forBrowser = async () => {
+    const lines = await Promise.all([buildWasm(), buildTypeScript()]);
+    return [...lines, await buildBrowser()].filter((line) => line !== undefined).join("\n") || undefined;
+  };
+  const results = await Promise.allSettled([forBrowser(), buildNative()]);
   for (const result of results) {
     if (result.status === "rejected") {
       console.error(result.reason.message);

@@ -70,9 +70,8 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
   return [header, ...sorted.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
 };
 
-/** `safetensorsChunks`, joined into one new array. */
-export const writeSafetensors = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array => {
-  const chunks = safetensorsChunks(tensors, metadata);
+/** The pieces of a file as one new array. */
+export const joinChunks = (chunks: readonly Uint8Array[]): Uint8Array => {
   const bytes = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
   let offset = 0;
   for (const chunk of chunks) {
@@ -81,6 +80,10 @@ export const writeSafetensors = (tensors: Iterable<NamedTensor>, metadata: Metad
   }
   return bytes;
 };
+
+/** `safetensorsChunks`, joined into one new array. */
+export const writeSafetensors = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array =>
+  joinChunks(safetensorsChunks(tensors, metadata));
 
 interface StoredTensor {
   readonly dtype: StoredDType;

@@ -16,7 +16,7 @@ describe.skipIf(missing !== undefined)("the heap of the WebAssembly module", () 
     const file = fileURLToPath(new URL("../../dist/backend/wasm/kernels.wasm", import.meta.url));
     memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
     exports = await instantiate(await WebAssembly.compile(await readFile(file)), memory);
-    exports.open(1);
+    exports.open(1, 1);
   });
 
   const addressOf = (handle: number): number => exports.at(handle, 0, 0) >>> 0;

@@ -1,4 +1,4 @@
-/** The WebAssembly backend, apart from reading the kernels' file and starting workers: that is the host's part. */
+/** The WebAssembly backend, apart from what Node and browsers do differently: that is the host's part. */
 import type { HostArray } from "../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
@@ -12,7 +12,7 @@ export interface WasmWorker {
   end(): Promise<void>;
 }
 
-/** What depends on where it runs; tests bring hosts of their own. */
+/** What Node and browsers do differently; tests bring hosts of their own. */
 export interface WasmHost {
   /** The bytes of kernels.wasm. */
   load(): Promise<BufferSource>;
@@ -35,6 +35,16 @@ const sharedMemory = (): WebAssembly.Memory => {
     } catch (error) {
       if (maximum / 2 < initialPages * 4) throw unavailable("shared memory must be available", undefined, error);
     }
+  }
+};
+
+/** Whether this thread may sleep: the main thread of a browser may not. */
+const mayBlock = (): boolean => {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
+    return true;
+  } catch {
+    return false;
   }
 };
 
@@ -75,7 +85,7 @@ export const openWasmBackend = async (host: WasmHost, threads: number): Promise<
   const exports = await instantiate(module, memory);
   checkCompiledKernels("wasm", compiledKernels(memory, exports));
 
-  exports.open(threads);
+  exports.open(threads, mayBlock() ? 1 : 0);
   const starting = Array.from({ length: threads - 1 }, async (_, index) => {
     const stackTop = exports.worker_stack() >>> 0;
     if (stackTop === 0) throw new Error("there is no memory for another stack");

@@ -2,7 +2,7 @@
 
 export interface WasmExports {
   readonly __stack_pointer: { value: number };
-  open(threads: number): void;
+  open(threads: number, mayBlock: number): void;
   close(): void;
   worker_stack(): number;
   worker_main(thread: number): void;

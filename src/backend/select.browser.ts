@@ -1,0 +1,32 @@
+/** Which backend serves in a browser. */
+import { ConfigError } from "../core/errors.ts";
+import type { Backend, BackendName } from "./backend.ts";
+import { openReference } from "./reference/reference.ts";
+import { openWasm, type WasmOptions } from "./wasm/browser.ts";
+
+export const backendChoices = ["wasm", "reference"] as const satisfies readonly BackendName[];
+export type BackendChoice = (typeof backendChoices)[number];
+
+/**
+ * Opens a backend: `wasm`, in a page that is cross-origin isolated, or `reference`, in any page and slow. Threads of
+ * `wasm` are workers of its own, which end with `close`. Where it is called, it computes: call it in a worker, so that
+ * the page goes on answering.
+ *
+ * @throws {UnsupportedKernelError} where `wasm` cannot run, with the reason; without cross-origin isolation it names the
+ *   headers that are missing
+ * @throws {ConfigError} for an unknown name or a number of threads that is not from 1 to 256
+ */
+export const openBackend = async (choice: BackendChoice = "wasm", options: WasmOptions = {}): Promise<Backend> => {
+  switch (choice) {
+    case "wasm":
+      return openWasm(options);
+    case "reference":
+      return openReference();
+    default:
+      throw new ConfigError({
+        where: "backend",
+        must: `must be ${backendChoices.join(" or ")}`,
+        got: String(choice satisfies never),
+      });
+  }
+};

@@ -1,0 +1,53 @@
+/** The WebAssembly backend in a browser. The page must be cross-origin isolated, or there is no shared memory. */
+import { UnsupportedKernelError } from "../../core/errors.ts";
+import type { Backend } from "../backend.ts";
+import type { WasmHost } from "./engine.ts";
+import { openWasmBackend } from "./engine.ts";
+
+const load = async (): Promise<BufferSource> => {
+  const url = new URL("./kernels.wasm", import.meta.url);
+  const response = await fetch(url);
+  if (response.ok) return response.arrayBuffer();
+  throw new UnsupportedKernelError({
+    where: "wasm backend",
+    must: `its kernels must be served at ${url.pathname}`,
+    got: `status ${response.status}`,
+  });
+};
+
+const startWorker: WasmHost["startWorker"] = (start) =>
+  new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("./worker.browser.js", import.meta.url), { type: "module" });
+    worker.onerror = (event) => reject(new Error(event.message));
+    worker.onmessage = () => resolve({ end: async () => worker.terminate() });
+    worker.postMessage(start);
+  });
+
+/** Shared memory, which the threads meet in, is had by isolated pages only. */
+const checkIsolated = (): void => {
+  const { crossOriginIsolated } = globalThis as { readonly crossOriginIsolated?: boolean };
+  if (crossOriginIsolated !== false && typeof SharedArrayBuffer !== "undefined") return;
+  throw new UnsupportedKernelError({
+    where: "wasm backend",
+    must: "the page must be cross-origin isolated, for the memory that its threads share",
+    got: "one that is not",
+    hint: "serving it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+  });
+};
+
+export interface WasmOptions {
+  /** 1 to 256; by default as many as the browser says that the machine runs at a time. */
+  readonly threads?: number | undefined;
+}
+
+/**
+ * Opens the WebAssembly backend. Call it in a worker: on the page's own thread it works too, but that thread computes
+ * with the others, and answers nothing meanwhile.
+ *
+ * @throws {UnsupportedKernelError} where the page is not cross-origin isolated, or the browser lacks SIMD or threads
+ * @throws {ConfigError} for a number of threads that is not from 1 to 256
+ */
+export const openWasm = async ({ threads = navigator.hardwareConcurrency }: WasmOptions = {}): Promise<Backend> => {
+  checkIsolated();
+  return openWasmBackend({ load, startWorker }, threads);
+};

@@ -1,0 +1,62 @@
+import type { Backend } from "../backend/backend.ts";
+import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
+import { CheckpointError } from "../core/errors.ts";
+import { type LanguageModel, languageModel } from "./language-model.ts";
+import { parsePretrained, placeModel, type pretrainedNames } from "./parse.ts";
+
+type PretrainedName = (typeof pretrainedNames)[number];
+
+/** A checkpoint's files by name: all that `train` hands to `onCheckpoint`, or as many as loading needs. */
+export type CheckpointFiles = Readonly<Record<PretrainedName, Uint8Array>> & Readonly<Record<string, Uint8Array>>;
+
+export interface LoadOptions {
+  /** An opened backend (yours to close), or the name of one (closed with the model). Default "wasm". */
+  readonly backend?: Backend | BackendChoice | undefined;
+  /** Threads of a backend opened here; default: all cores. */
+  readonly threads?: number | undefined;
+}
+
+const fetchFile = async (directory: string, name: PretrainedName): Promise<Uint8Array> => {
+  const where = `${directory}/${name}`;
+  let got: string;
+  try {
+    const response = await fetch(where);
+    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+    got = `status ${response.status}`;
+  } catch (cause) {
+    throw new CheckpointError({ where, must: "the file must be served there", got: "no answer", cause });
+  }
+  throw new CheckpointError({ where, must: "the file must be served there", got });
+};
+
+const fetchFiles = async (directory: string): Promise<Record<PretrainedName, Uint8Array>> => {
+  const [config, model, tokenizer] = await Promise.all([
+    fetchFile(directory, "config.json"),
+    fetchFile(directory, "model.safetensors"),
+    fetchFile(directory, "tokenizer.json"),
+  ]);
+  return { "config.json": config, "model.safetensors": model, "tokenizer.json": tokenizer };
+};
+
+/**
+ * A language model from a checkpoint, trained here or in Node.
+ * @param checkpoint its files, or the address of the directory that serves them.
+ * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
+ */
+export const loadPretrained = async (
+  checkpoint: string | URL | CheckpointFiles,
+  options: LoadOptions = {},
+): Promise<LanguageModel> => {
+  const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
+  const directory = isAddress ? String(checkpoint).replace(/\/+$/, "") : "checkpoint";
+  const pretrained = parsePretrained(directory, isAddress ? await fetchFiles(directory) : checkpoint);
+  const { backend = "wasm", threads } = options;
+  if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
+  const opened = await openBackend(backend, { threads });
+  try {
+    return languageModel(placeModel(opened, pretrained), pretrained.tokenizer, () => opened.close());
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+};

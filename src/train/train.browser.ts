@@ -1,0 +1,156 @@
+/** Training and measuring on a text that is at hand as a string: in a page, or wherever there are no files. */
+import { z } from "zod";
+import type { Backend } from "../backend/backend.ts";
+import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
+import { parseConfig, withoutUndefined } from "../core/config.ts";
+import { ConfigError } from "../core/errors.ts";
+import { firstWord, splitText } from "../data/corpus.ts";
+import { joinChunks } from "../io/safetensors.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import type { CheckpointFiles } from "../pretrained/load.browser.ts";
+import { pretrainedFiles } from "../pretrained/pretrained-files.ts";
+import { trainCharTokenizer } from "../tokenizer/char.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { RunConfig } from "./config.ts";
+import type { Evaluation } from "./evaluate.ts";
+import { evaluateCorpus, type Measuring } from "./evaluate-corpus.ts";
+import type { TrainEvent } from "./events.ts";
+import type { PartialConfig } from "./merge.ts";
+import { checkStopAt, prepare, resolveConfig } from "./prepare.ts";
+import type { PresetName } from "./presets.ts";
+import { type RunStore, run } from "./run.ts";
+
+export interface TrainOptions {
+  /** What to learn from. */
+  readonly text: string;
+  /** A text to validate on; else the last `valFraction` of `text`. */
+  readonly valText?: string | undefined;
+  /** In (0, 1); default 0.1. */
+  readonly valFraction?: number | undefined;
+  /** Default "quick". */
+  readonly preset?: PresetName | undefined;
+  /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
+  readonly config?: PartialConfig<RunConfig> | undefined;
+  /** What samples continue; default: the text's first word. */
+  readonly prompt?: string | undefined;
+  /** Tokens to write at the end; 0: none. Default 400. */
+  readonly finalSampleTokens?: number | undefined;
+  /** An opened backend (yours to close), or the name of one. Default "wasm". */
+  readonly backend?: Backend | BackendChoice | undefined;
+  /** Threads of a backend opened here; default: all cores. */
+  readonly threads?: number | undefined;
+  /** End after this many updates; the schedule stays the whole run's. */
+  readonly stopAt?: number | undefined;
+  /** Abort to stop after the step under way, with a last checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Given the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
+   * lowest so far ("best"): what `loadPretrained` takes. Training waits for the promise.
+   */
+  readonly onCheckpoint?: ((files: CheckpointFiles, which: "last" | "best") => void | Promise<void>) | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  text: z.string(),
+  valText: z.string().optional(),
+  valFraction: z.number().gt(0).lt(1).optional(),
+  preset: z.string().default("quick"),
+  prompt: z.string().min(1).optional(),
+  finalSampleTokens: z.int().min(0).default(400),
+  threads: z.int().min(1).max(256).optional(),
+  stopAt: z.int().positive().optional(),
+  // Checked once it is merged with the preset.
+  config: z.unknown().optional(),
+  // Checked by TypeScript, and where they are used.
+  backend: z.unknown().optional(),
+  signal: z.unknown().optional(),
+  onCheckpoint: z.unknown().optional(),
+});
+
+const storeFor = (
+  onCheckpoint: NonNullable<TrainOptions["onCheckpoint"]>,
+  { model }: RunConfig,
+  tokenizer: Tokenizer,
+): RunStore => {
+  const give = async (values: Float32Array, which: "last" | "best"): Promise<void> => {
+    const files = Object.entries(pretrainedFiles(model, tokenizer, values)).map(([name, content]) => [
+      name,
+      typeof content === "string" ? new TextEncoder().encode(content) : joinChunks(content),
+    ]);
+    await onCheckpoint(Object.fromEntries(files) as CheckpointFiles, which);
+  };
+  return {
+    path: "onCheckpoint",
+    record: async () => {},
+    async saveCheckpoint({ values }) {
+      await give(values, "last");
+      return "onCheckpoint";
+    },
+    saveBest: (values) => give(values, "best"),
+  };
+};
+
+/**
+ * Trains a model on a text and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
+ * `done`. Same options and backend: same bits, with any number of threads, and those that Node's `wasm` backend gives.
+ * Call it in a worker: it computes on the thread that calls it.
+ *
+ * @throws ConfigError for options that cannot work, DataError for text that cannot be used, UnsupportedKernelError for a
+ *   backend that the page lacks.
+ */
+export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, ...rest } = parseConfig(
+    optionsSchema,
+    withoutUndefined(options),
+    "train",
+  );
+  if (valText !== undefined && valFraction !== undefined) {
+    throw new ConfigError({
+      where: "valText and valFraction",
+      must: "only one of them may say what is held out",
+      got: "both",
+      hint: "one of them",
+    });
+  }
+  checkStopAt(stopAt, 0);
+  const config = resolveConfig(preset, [rest.config ?? {}]);
+  const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
+  const prepared = prepare(config, split, trainCharTokenizer(split.train, split.val));
+  const prompt = rest.prompt ?? firstWord(text);
+  prepared.tokenizer.encode(prompt, "prompt");
+  const { backend = "wasm", signal, onCheckpoint } = options;
+  signal?.throwIfAborted();
+  const opened = typeof backend === "string" ? await openBackend(backend, { threads }) : backend;
+  try {
+    yield* run({
+      ...prepared,
+      backend: opened,
+      corpus: "text",
+      prompt,
+      finalSampleTokens,
+      store: onCheckpoint === undefined ? null : storeFor(onCheckpoint, config, prepared.tokenizer),
+      resume: null,
+      stopAt,
+      signal,
+    });
+  } finally {
+    if (opened !== backend) await opened.close();
+  }
+}
+
+export interface EvaluateOptions extends Omit<Measuring, "split"> {
+  /** What to measure on, all of it. */
+  readonly text: string;
+}
+
+/**
+ * A model's cross-entropy on a text: every token after the first is predicted once, in non-overlapping windows.
+ * @throws ConfigError for a loss that is not finite, DataError for a text of fewer than two tokens or a character that
+ *   the tokenizer lacks.
+ */
+export const evaluate = (lm: LanguageModel, { text, ...measuring }: EvaluateOptions): Promise<Evaluation> =>
+  evaluateCorpus(
+    lm,
+    { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] },
+    { ...measuring, split: "all" },
+  );

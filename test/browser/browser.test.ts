@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import { generate } from "#foretoken/generate/generate.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { Evaluation } from "#foretoken/train/evaluate.js";
+import { evaluateCorpus } from "#foretoken/train/evaluate-corpus.js";
+import type { TrainEvent } from "#foretoken/train/events.js";
+import { train } from "#foretoken/train/train.node.js";
+import { collect, ofType, useFolder, wordsText } from "../support/runs.ts";
+import { isolation, missingChromium, openPage } from "./chromium.ts";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const { newPath, writeText } = useFolder();
+
+const settings = {
+  text: wordsText("browser", 2000),
+  preset: "quick",
+  // Everything that has randomness or a curve of its own takes part.
+  config: {
+    model: { contextLength: 32, nEmbd: 32, dropout: 0.1 },
+    train: { steps: 20, batchSize: 8, warmupSteps: 2, learningRate: 1e-2, evalInterval: 10, sampleTokens: 5 },
+  },
+  prompt: "the",
+  threads: 2,
+} as const;
+
+interface PageResult {
+  readonly error?: string;
+  readonly events: readonly TrainEvent[];
+  readonly written: string;
+  readonly fromMemory: string;
+  readonly fromServer: string;
+  readonly evaluation: Evaluation;
+  readonly bytesInUse: number;
+  /** SHA-256 of the trained model's file. */
+  readonly modelHash: string;
+}
+
+const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
+
+/** What must be the same on every platform: all but paths and speed. */
+const timeless = (events: readonly TrainEvent[]): unknown[] =>
+  events.map((event) => ({ ...event, corpus: "", out: "", path: "", tokensPerSecond: 0 }));
+
+const pages = async (checkpoint: string) => ({
+  "/": here("pages/index.html"),
+  "/page.js": here("pages/page.js"),
+  "/worker.js": here("pages/worker.js"),
+  "/settings.json": await writeText(JSON.stringify(settings)),
+  "/foretoken/": here("../../dist"),
+  "/checkpoint/": checkpoint,
+});
+
+describe.skipIf(missingChromium !== undefined)(title("a page that is cross-origin isolated"), () => {
+  let checkpoint = "";
+  let inNode: readonly TrainEvent[];
+  let inPage: PageResult;
+
+  beforeAll(async () => {
+    const { text, preset, config, threads } = settings;
+    const data = await writeText(text);
+    const out = newPath();
+    checkpoint = join(out, "checkpoint");
+    inNode = await collect(train({ data, preset, config, out, backend: "wasm", threads, finalSampleTokens: 20 }));
+    inPage = (await openPage({ files: await pages(checkpoint), headers: isolation })) as PageResult;
+    expect(inPage.error).toBeUndefined();
+  });
+
+  it("trains in a worker on two threads, and the loss falls", () => {
+    const [start] = ofType(inPage.events, "start");
+    expect(start).toMatchObject({ backend: "wasm", threads: 2, out: "onCheckpoint" });
+    const losses = ofType(inPage.events, "step").map(({ loss }) => loss);
+    expect(losses).toHaveLength(20);
+    expect(losses[0]).toBeGreaterThan(2.5);
+    expect(losses.at(-1)).toBeLessThan(1.5);
+  });
+
+  it("has the losses, learning rates, evaluations and samples of the same run in Node, to the bit", () => {
+    expect(timeless(inPage.events)).toEqual(timeless(inNode));
+  });
+
+  it("hands out the same checkpoint, byte for byte", async () => {
+    const model = await readFile(join(checkpoint, "model.safetensors"));
+    expect(inPage.modelHash).toBe(createHash("sha256").update(model).digest("hex"));
+  });
+
+  it("writes and measures with it as Node does; on the page's own thread, and from files that are served, too", async () => {
+    const lm = await loadPretrained(checkpoint, { backend: "wasm", threads: 1 });
+    let written = "";
+    for await (const event of generate(lm, { prompt: settings.prompt, maxNewTokens: 30 })) {
+      if (event.type === "token") written += event.text;
+    }
+    const corpus = { name: "text", train: "", val: settings.text, parts: [] };
+    const evaluation = await evaluateCorpus(lm, corpus, { split: "all" });
+    await lm.close();
+    expect(written).toHaveLength(30);
+    expect(inPage).toMatchObject({ written, fromMemory: written, fromServer: written, evaluation });
+  });
+
+  it("leaves no memory behind", () => {
+    expect(inPage.bytesInUse).toBe(0);
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)(title("a page that is not cross-origin isolated"), () => {
+  it("is told which headers it lacks, and has the reference backend", async () => {
+    const found = await openPage({ files: await pages(""), headers: {} });
+    expect(found).toEqual({
+      refused: {
+        name: "UnsupportedKernelError",
+        message:
+          "wasm backend: the page must be cross-origin isolated, for the memory that its threads share; got one that is not; " +
+          "try serving it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+      },
+      reference: "reference",
+    });
+  });
+});

@@ -1,0 +1,125 @@
+/** Pages in a real browser: served from here, opened in headless Chromium, which sends back what they found. */
+import { spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, extname, join } from "node:path";
+
+const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+
+const isProgram = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const find = (): string | undefined => {
+  const { CHROME_PATH, PATH = "" } = process.env;
+  if (CHROME_PATH !== undefined && CHROME_PATH !== "") return isProgram(CHROME_PATH) ? CHROME_PATH : undefined;
+  return PATH.split(delimiter)
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find(isProgram);
+};
+
+const program = find();
+
+/** Why no page can be opened here; undefined where Chromium is. Where it must be, a missing one fails the tests. */
+export const missingChromium: string | undefined =
+  program !== undefined || process.env.FORETOKEN_REQUIRE_CHROMIUM === "1"
+    ? undefined
+    : "no chromium on the path or in CHROME_PATH";
+
+const types: Readonly<Record<string, string>> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".json": "application/json",
+};
+
+/** What makes a page cross-origin isolated. */
+export const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+} as const;
+
+export interface Site {
+  /** Files on disk by their paths on the server; a path that ends with "/" is a folder. `/` is the page. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Sent with every file. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const fileOf = (files: Site["files"], path: string): string | undefined => {
+  const folder = Object.keys(files).find((key) => key.length > 1 && key.endsWith("/") && path.startsWith(key));
+  return files[path] ?? (folder === undefined ? undefined : join(files[folder] as string, path.slice(folder.length)));
+};
+
+/** Serves `site` until `work` is done; gives it the address, and what is posted to `/result`. */
+const serve = async <T>(
+  { files, headers }: Site,
+  work: (address: string, result: Promise<string>) => Promise<T>,
+): Promise<T> => {
+  let give: (result: string) => void = () => {};
+  const result = new Promise<string>((resolve) => {
+    give = resolve;
+  });
+  const server = createServer(async (request, response) => {
+    const path = (request.url ?? "/").split("?")[0] as string;
+    if (request.method === "POST") {
+      let body = "";
+      for await (const chunk of request.setEncoding("utf8")) body += chunk;
+      response.writeHead(204).end();
+      give(body);
+      return;
+    }
+    const file = fileOf(files, path);
+    const content = file === undefined ? undefined : await readFile(file).catch(() => undefined);
+    if (content === undefined) response.writeHead(404).end();
+    else response.writeHead(200, { "Content-Type": types[extname(file as string)] ?? "", ...headers }).end(content);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    return await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, result);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+};
+
+/**
+ * Opens the page of `site` and resolves to what it posts to `/result`, from JSON.
+ * @throws Error with what Chromium printed, when it ends before the page has posted anything.
+ */
+export const openPage = async (site: Site): Promise<unknown> => {
+  if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
+  const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));
+  try {
+    return await serve(site, async (address, result) => {
+      const flags = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
+      // Chromium has no sandbox for root.
+      if (process.getuid?.() === 0) flags.push("--no-sandbox");
+      const args = [...flags, "--enable-logging=stderr", `--user-data-dir=${profile}`, address];
+      const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+      let printed = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        printed += text;
+      });
+      const ended = new Promise<never>((_, reject) => {
+        child.on("error", reject);
+        child.on("close", (status) => reject(new Error(`chromium ended with status ${status}:\n${printed}`)));
+      });
+      try {
+        return JSON.parse(await Promise.race([result, ended]));
+      } finally {
+        child.kill();
+        await ended.catch(() => undefined);
+      }
+    });
+  } finally {
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+};
