@@ -76,14 +76,27 @@ const argmax = (logits: Float32Array): number => {
   return best;
 };
 
-/** Chooses one token. Greedy uses no randomness, all else one number per token. */
-export const sampleToken = (logits: Float32Array, sampling: Sampling, random: RandomStream): number => {
-  if (sampling.temperature === 0) return argmax(logits);
-  const { ids, probabilities } = filterCandidates(logits, sampling);
-  let remaining = random.uniform();
+/** The token that a number fell on, and the part of [0, 1) that belongs to it. */
+export interface Draw {
+  readonly id: number;
+  /** Sum of the probabilities before it, and that sum with its own. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Lays the candidates end to end, each as long as its probability, and takes the one that `number` in [0, 1) falls on. */
+export const drawToken = ({ ids, probabilities }: Candidates, number: number): Draw => {
+  let remaining = number;
+  let from = 0;
   for (const [i, probability] of probabilities.entries()) {
     remaining -= probability;
-    if (remaining < 0) return ids[i] as number;
+    // Rounding may leave a little of 1 to no one: the last candidate has it.
+    if (remaining < 0 || i === probabilities.length - 1) return { id: ids[i] as number, from, to: from + probability };
+    from += probability;
   }
-  return ids.at(-1) as number;
+  throw new Error("there must be a candidate to draw");
 };
+
+/** Chooses one token. Greedy uses no randomness, all else one number per token. */
+export const sampleToken = (logits: Float32Array, sampling: Sampling, random: RandomStream): number =>
+  sampling.temperature === 0 ? argmax(logits) : drawToken(filterCandidates(logits, sampling), random.uniform()).id;

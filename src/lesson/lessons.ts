@@ -1,4 +1,5 @@
 import type { LessonInput } from "./input.ts";
+import { maskLesson } from "./mask.ts";
 import { pairsLesson } from "./pairs.ts";
 import type { Lesson } from "./piece.ts";
 
@@ -10,6 +11,7 @@ interface Part {
 /** The parts, in the order in which they build on each other. */
 export const lessons = {
   pairs: { summary: "how one text becomes many examples", start: pairsLesson },
+  mask: { summary: "why a model may not look ahead", start: maskLesson },
 } as const satisfies Readonly<Record<string, Part>>;
 
 export type LessonName = keyof typeof lessons;

@@ -1,0 +1,191 @@
+import { generateDefaults } from "../generate/generate.ts";
+import type { Model } from "../models/model.ts";
+import { evaluate, type MeasuredTokens, measureTokens } from "../train/evaluate.ts";
+import { visibleText } from "./characters.ts";
+import type { LessonInput } from "./input.ts";
+import type { Lesson, Piece, Span, Text } from "./piece.ts";
+import { createLearner, type Learner, recentLoss, trainTogether, withMask, write } from "./small-model.ts";
+import { dictionaryOf, shortestWord, type WordShare, wordShare } from "./words.ts";
+
+const nats = (loss: number): string => loss.toFixed(2);
+const count = (n: number): string => n.toLocaleString("en-US");
+
+/** Positions and characters of the window that the table shows. */
+const shown = { positions: 5, characters: 16 };
+
+/** What position i sees of a window, with the answer in brackets where it is among it. */
+const seenRow = (window: readonly string[], i: number): readonly Text[] => {
+  const text = (from: number, end?: number): string => visibleText(window.slice(from, end).join(""));
+  const answer: Span = { text: text(i + 1, i + 2), emphasis: "strong" };
+  return [
+    String(i),
+    text(0, i + 1),
+    [{ text: text(0, i + 1) }, { text: `[${answer.text}]`, emphasis: "bad" }, { text: text(i + 2) }],
+    [answer],
+  ];
+};
+
+const explanation = (input: LessonInput): readonly Piece[] => {
+  const window = [...input.line].slice(0, shown.characters);
+  const rows = Math.min(shown.positions, window.length - 1);
+  return [
+    {
+      kind: "prose",
+      text: "A model reads a whole window at once and is asked at each position which character comes next. But the one that comes next is in the window too, one place further on. The causal mask hides it: position i sees what stands at 0 to i. Without a mask it sees all, the answer in brackets too:",
+    },
+    {
+      kind: "table",
+      columns: [
+        { title: "i", align: "right" },
+        { title: "with the mask", align: "left" },
+        { title: "without", align: "left" },
+        { title: "asked for", align: "left" },
+      ],
+      rows: Array.from({ length: rows }, (_, i) => seenRow(window, i)),
+    },
+  ];
+};
+
+/** What is said of the two losses of the training, by what they came to. */
+const trainingRemark = (causal: Learner, cheater: Learner): Text => {
+  const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
+  const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
+  return cheated < honest / 4
+    ? [
+        { text: figures, emphasis: "strong" },
+        {
+          text: "The model without a mask has found out that the answer to position i stands at position i + 1, and copies it. It has not learned to predict.",
+        },
+      ]
+    : `${figures}So soon, the model without a mask has not found out that it can copy.`;
+};
+
+/** Tokens of the held-out text that are measured; the reference backend would take minutes for all. */
+const measuredOn = { compiled: Number.POSITIVE_INFINITY, reference: 512 };
+
+/** How each model does on held-out text and what it writes. */
+interface Outcome {
+  readonly learner: Learner;
+  /** Nats per token of held-out text, seeing what it saw in training. */
+  readonly asTrained: number;
+  /** The same weights behind the causal mask. */
+  readonly masked: number;
+  readonly text: string;
+  readonly words: WordShare;
+}
+
+const writing = { length: 600, shown: 260, temperature: generateDefaults.temperature, topK: generateDefaults.topK };
+/** A small model that has been trained without the time to learn words shows as much in less. */
+const lengthOn = { compiled: writing.length, reference: 40 };
+
+const outcomeOf = async (
+  input: LessonInput,
+  learner: Learner,
+  held: MeasuredTokens,
+  dictionary: ReadonlySet<string>,
+): Promise<Outcome> => {
+  const { model } = learner.trainer;
+  const loss = async (of: Model): Promise<number> => (await evaluate(of, held, input.signal)).natsPerToken;
+  const asTrained = await loss(model);
+  const masked = model.config.mask === "causal" ? asTrained : await loss(withMask(model, "causal"));
+  const { prompt } = input.corpus;
+  const length = lengthOn[input.backend.name === "reference" ? "reference" : "compiled"];
+  const text = await write(input, model, { ...writing, prompt, length });
+  return { learner, asTrained, masked, text, words: wordShare(dictionary, text, prompt) };
+};
+
+const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
+
+const outcomePieces = (
+  { corpus, seed, tokenizer }: LessonInput,
+  outcomes: readonly Outcome[],
+  held: MeasuredTokens,
+  dictionary: ReadonlySet<string>,
+): readonly Piece[] => {
+  const uniform = Math.log(tokenizer.vocabSize);
+  const cheater = outcomes.at(-1);
+  const worse = cheater !== undefined && cheater.masked > uniform;
+  return [
+    { kind: "heading", text: "What each of them writes" },
+    {
+      kind: "prose",
+      text: `Both continue ${JSON.stringify(corpus.prompt)}, with seed ${seed} at temperature ${writing.temperature}. While a model writes, nothing stands at position i + 1 yet: there is nothing to copy.`,
+    },
+    {
+      kind: "columns",
+      columns: outcomes.map(({ learner, text }) => ({
+        title: learner.name,
+        text: [...text.trimStart()].slice(0, writing.shown).join(""),
+      })),
+    },
+    { kind: "heading", text: `On the held-out text (${count(held.ids.length - 1)} characters)` },
+    {
+      kind: "table",
+      columns: [
+        { title: "trained", align: "left" },
+        { title: "loss as trained", align: "right" },
+        { title: "loss with the mask", align: "right" },
+        { title: "dictionary words", align: "right" },
+      ],
+      rows: outcomes.map(({ learner, asTrained, masked, words }) => [
+        learner.name,
+        nats(asTrained),
+        nats(masked),
+        `${words.known} of ${words.words} (${percent(words.share)})`,
+      ]),
+    },
+    {
+      kind: "prose",
+      text: [
+        {
+          text: `Dictionary words: of the runs of ${shortestWord} letters or more in all ${outcomes.map(({ text }) => [...text].length)[0]} characters written, those among the ${count(dictionary.size)} different ones of the training part. `,
+          emphasis: "muted",
+        },
+        {
+          text: `Guessing blindly costs ln ${tokenizer.vocabSize} = ${nats(uniform)} nats.${
+            worse ? " The same weights that copied so well do worse than that as soon as they may not look ahead." : ""
+          }`,
+        },
+      ],
+    },
+  ];
+};
+
+/** The same model trained with and without the causal mask, side by side. */
+export async function* maskLesson(input: LessonInput): Lesson {
+  const { corpus, tokenizer, valIds, backend } = input;
+  yield { kind: "title", part: "mask", text: "Why a model may not look ahead" };
+  yield* explanation(input);
+
+  const causal = createLearner(input, "with the mask", "causal");
+  try {
+    const cheater = createLearner(input, "without", "none");
+    try {
+      const { layout, config } = causal.trainer.model;
+      const { steps, batchSize } = causal.config.train;
+      yield { kind: "heading", text: "The same model, trained twice" };
+      yield {
+        kind: "prose",
+        text: `${count(layout.count)} parameters, the same first weights, the same ${steps} batches of ${batchSize} windows of ${config.contextLength} characters of ${corpus.name}. Only the mask differs. They learn in turn, step by step:`,
+      };
+      yield* trainTogether(input, "mask", [causal, cheater]);
+      yield { kind: "prose", text: trainingRemark(causal, cheater) };
+      yield { kind: "pause" };
+
+      const held = measureTokens(
+        valIds.slice(0, measuredOn[backend.name === "reference" ? "reference" : "compiled"]),
+        tokenizer,
+      );
+      const dictionary = dictionaryOf(corpus.train);
+      const outcomes = [
+        await outcomeOf(input, causal, held, dictionary),
+        await outcomeOf(input, cheater, held, dictionary),
+      ];
+      yield* outcomePieces(input, outcomes, held, dictionary);
+    } finally {
+      cheater.trainer.close();
+    }
+  } finally {
+    causal.trainer.close();
+  }
+}

@@ -1,0 +1,28 @@
+/** What counts as a word: a run of this many letters or more. Shorter ones are hit by chance. */
+export const shortestWord = 3;
+
+/** The words of `text` in lower case, in order, as often as they occur. */
+export const wordsOf = (text: string): readonly string[] =>
+  (text.toLowerCase().match(/\p{L}+/gu) ?? []).filter((word) => [...word].length >= shortestWord);
+
+/** The different words of a text. */
+export const dictionaryOf = (text: string): ReadonlySet<string> => new Set(wordsOf(text));
+
+/** How many of the words of a text are in a dictionary. */
+export interface WordShare {
+  readonly words: number;
+  readonly known: number;
+  /** known / words; 0 for a text without words. */
+  readonly share: number;
+}
+
+/**
+ * The share of dictionary words in what a model wrote after `prompt`. A word that was begun by the prompt or cut off by
+ * the end is not the model's, and is left out.
+ */
+export const wordShare = (dictionary: ReadonlySet<string>, written: string, prompt: string): WordShare => {
+  const begun = /\p{L}$/u.test(prompt) ? written.replace(/^\p{L}+/u, "") : written;
+  const words = wordsOf(begun.replace(/\p{L}+$/u, ""));
+  const known = words.filter((word) => dictionary.has(word)).length;
+  return { words: words.length, known, share: words.length === 0 ? 0 : known / words.length };
+};
