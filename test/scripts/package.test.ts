@@ -12,8 +12,18 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   });
   const [{ files }] = JSON.parse(stdout) as [{ files: readonly { path: string }[] }];
   const paths = files.map(({ path }) => path);
-  for (const path of ["dist/index.js", "dist/index.d.ts", "dist/cli/main.js", "dist/backend/wasm/kernels.wasm"]) {
-    expect(paths).toContain(path);
-  }
+  const needed = [
+    "index.js",
+    "index.d.ts",
+    "browser.d.ts",
+    "foretoken.browser.js",
+    "cli/main.js",
+    "backend/wasm/kernels.wasm",
+  ];
+  expect(paths).toEqual(expect.arrayContaining(needed.map((name) => `dist/${name}`)));
+  // In a browser one file serves: what it was made of would never be read.
+  expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
+  const known = /^(dist\/.*|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
+  expect(paths.filter((path) => !known.test(path))).toEqual([]);
   expect(paths.filter((path) => /\.(node|map|tmp|ts|cc|h)$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);
 });

@@ -1,0 +1,64 @@
+/** The packed tarball, installed into an empty project as a stranger would. */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a line of shell in `cwd`. What npm tells the processes that it starts is kept from npm itself. */
+export const shell = (line: string, cwd: string): Promise<Outcome> => {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(npm_|FORETOKEN_|NODE_)/.test(name)),
+  );
+  return new Promise((resolve) => {
+    execFile(line, { cwd, shell: true, env, maxBuffer: 2 ** 26 }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+    );
+  });
+};
+
+const quiet = "--no-audit --no-fund --loglevel=error";
+
+export interface Installed {
+  readonly project: string;
+  /** Files of the tarball, with their sizes. */
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly unpackedSize: number;
+  /** Of the tarball, in bytes. */
+  readonly packedSize: number;
+  readonly remove: () => Promise<void>;
+}
+
+/**
+ * Packs what is built and installs it: from npm's cache, and where that lacks a dependency from the registry.
+ * @throws Error with what npm printed.
+ */
+export const installTarball = async (): Promise<Installed> => {
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-package-"));
+  const project = join(folder, "project");
+  const remove = (): Promise<void> => rm(folder, { recursive: true });
+  try {
+    const packed = await shell(`npm pack --json --ignore-scripts --pack-destination "${folder}" ${quiet}`, root);
+    if (packed.status !== 0) throw new Error(packed.stderr);
+    const [{ filename, files, size, unpackedSize }] = JSON.parse(packed.stdout);
+    await shell("mkdir project", folder);
+    await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
+    const install = (from: string): Promise<Outcome> =>
+      shell(`npm install ${from} --install-links ${quiet} "${join(folder, filename)}"`, project);
+    const offline = await install("--offline");
+    const installed = offline.status === 0 ? offline : await install("--prefer-offline");
+    if (installed.status !== 0) throw new Error(installed.stderr);
+    return { project, files, packedSize: size, unpackedSize, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+};

@@ -1,0 +1,182 @@
+import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { wordsText } from "../support/runs.ts";
+import { type Installed, installTarball, type Outcome, root, shell } from "./installed.ts";
+
+const kilobytes = 1000;
+const megabytes = 1000 * kilobytes;
+
+const attempt = await installTarball().catch((error: Error) => error);
+// An install may need the network, which may not be there. Where the whole project is checked it must not fail.
+const missing =
+  attempt instanceof Error && process.env.FORETOKEN_REQUIRE_REGISTRY !== "1"
+    ? `npm cannot install: ${attempt.message.split("\n")[0]}`
+    : undefined;
+
+describe.skipIf(missing !== undefined)(
+  `the packed tarball, installed${missing === undefined ? "" : `: ${missing}`}`,
+  () => {
+    let installed: Installed;
+    beforeAll(async () => {
+      if (attempt instanceof Error) throw attempt;
+      installed = attempt;
+      await write("words.txt", wordsText("tarball", 600));
+    });
+    afterAll(() => (attempt instanceof Error ? undefined : attempt.remove()));
+
+    const write = (name: string, text: string): Promise<void> => writeFile(join(installed.project, name), text);
+    const run = (line: string): Promise<Outcome> => shell(line, installed.project);
+    const inPackage = (path: string): string => join(installed.project, "node_modules/foretoken", path);
+    const sizeOf = async (folder: string): Promise<number> => {
+      const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+      const files = entries.filter((entry) => entry.isFile());
+      const sizes = await Promise.all(files.map(async (file) => (await stat(join(file.parentPath, file.name))).size));
+      return sizes.reduce((sum, size) => sum + size, 0);
+    };
+
+    it("is small, and brings three packages with it", async () => {
+      const { stdout } = await run("npm ls --all --parseable");
+      const packages = stdout.trim().split("\n").slice(1);
+      const names = packages.map((path) => path.split(/node_modules[/\\]/).at(-1));
+      expect(names.sort()).toEqual(["commander", "foretoken", "picocolors", "zod"]);
+      expect(installed.packedSize).toBeLessThan(500 * kilobytes);
+      expect(installed.unpackedSize).toBeLessThan(2 * megabytes);
+      expect(await sizeOf(join(installed.project, "node_modules"))).toBeLessThan(12 * megabytes);
+    });
+
+    it("has no script that runs at its installation, and nothing that was compiled for one machine", async () => {
+      const { scripts } = JSON.parse(await readFile(inPackage("package.json"), "utf8"));
+      expect(Object.keys(scripts).filter((name) => /^(pre|post)?install$/.test(name))).toEqual([]);
+      expect(installed.files.filter(({ path }) => path.endsWith(".node"))).toEqual([]);
+      const { stdout } = await run("npx --no-install foretoken info --json");
+      expect(JSON.parse(stdout).auto).toMatchObject({ name: "wasm" });
+    });
+
+    it("has every file that its exports and its command name", async () => {
+      const { exports, bin } = JSON.parse(await readFile(inPackage("package.json"), "utf8"));
+      const targets = Object.values(exports as Record<string, string | Record<string, string>>).flatMap((target) =>
+        typeof target === "string" ? [target] : Object.values(target),
+      );
+      const there = new Set(installed.files.map(({ path }) => path));
+      const named = [...targets, ...Object.values(bin as Record<string, string>)].map((path) =>
+        path.replace(/^\.\//, ""),
+      );
+      expect(named).toContain("dist/foretoken.browser.js");
+      expect(named.filter((path) => !there.has(path))).toEqual([]);
+    });
+
+    it("trains, evaluates and generates from an ES module", async () => {
+      await write(
+        "run.mjs",
+        `
+      import { evaluate, generate, loadPretrained, train } from "foretoken";
+      const model = { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 };
+      const settings = { steps: 30, batchSize: 4, evalInterval: 30, sampleTokens: 0, warmupSteps: 2, learningRate: 1e-2 };
+      const losses = [];
+      for await (const event of train({ data: "words.txt", out: "runs/words", preset: "quick", config: { model, train: settings } })) {
+        if (event.type === "step") losses.push(event.loss);
+      }
+      const lm = await loadPretrained("runs/words/checkpoint");
+      const { natsPerToken } = await evaluate(lm, { data: "words.txt" });
+      let text = "";
+      for await (const event of generate(lm, { prompt: "the", maxNewTokens: 12 })) if (event.type === "token") text += event.text;
+      await lm.close();
+      console.log(JSON.stringify({ losses, natsPerToken, text, backend: lm.model.backend.name }));
+    `,
+      );
+      const { stdout, stderr, status } = await run("node run.mjs");
+      expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+      const { losses, natsPerToken, text, backend } = JSON.parse(stdout);
+      expect(backend).toBe("wasm");
+      expect(losses).toHaveLength(30);
+      expect(losses[29]).toBeLessThan(losses[0] - 0.5);
+      expect(natsPerToken).toBeLessThan(losses[0] - 0.5);
+      expect(text).toHaveLength(12);
+    });
+
+    it("has a command, which trains, evaluates and writes", async () => {
+      const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+      expect((await run("npx --no-install foretoken --version")).stdout.trim()).toBe(version);
+      const model = "--model.nLayer 1 --model.nHead 2 --model.nEmbd 16 --model.contextLength 16";
+      const trained = await run(
+        `npx --no-install foretoken train --data words.txt --out runs/cli --preset quick --steps 4 ${model} --json`,
+      );
+      expect(trained.status, trained.stderr).toBe(0);
+      const generated = await run(
+        "npx --no-install foretoken generate runs/cli --prompt the --max-new-tokens 5 --json",
+      );
+      expect(generated.status, generated.stderr).toBe(0);
+      expect(JSON.parse(generated.stdout.trim().split("\n").at(-1) as string)).toMatchObject({
+        type: "done",
+        newTokens: 5,
+      });
+      const evaluated = await run("npx --no-install foretoken evaluate runs/cli --data words.txt --json");
+      expect(evaluated.status, evaluated.stderr).toBe(0);
+    });
+
+    const program = `
+    import { evaluate, generate, type LanguageModel, loadPretrained, openBackend, train, type TrainEvent } from "foretoken";
+
+    const backend = await openBackend("wasm", { threads: 2 });
+    const events: TrainEvent[] = [];
+    for await (const event of train({ data: "words.txt", out: null, backend, config: { train: { steps: 1 } } })) {
+      if (event.type === "eval") console.log(event.valLoss.toFixed(3), event.best);
+      // @ts-expect-error: a step has no validation loss
+      if (event.type === "step") console.log(event.valLoss);
+      events.push(event);
+    }
+    const lm: LanguageModel = await loadPretrained("runs/words/checkpoint", { backend });
+    for await (const event of generate(lm, { prompt: "the" })) if (event.type === "token") console.log(event.text.length);
+    const { bitsPerByte }: { bitsPerByte: number } = await evaluate(lm, { data: "words.txt" });
+    console.log(bitsPerByte);
+    // @ts-expect-error: there is no such preset
+    train({ preset: "none" });
+  `;
+    const page = `
+    import { type CheckpointFiles, evaluate, generate, loadPretrained, openBackend, train } from "foretoken/browser";
+
+    const backend = await openBackend("wasm", { threads: 2 });
+    let files: CheckpointFiles | undefined;
+    for await (const event of train({ text: "a text", backend, onCheckpoint: (saved) => void (files = saved) })) {
+      if (event.type === "step") console.log(event.loss);
+    }
+    const lm = await loadPretrained(files ?? new URL("https://example.org/model/"), { backend });
+    for await (const event of generate(lm, { prompt: "a" })) if (event.type === "token") console.log(event.text);
+    console.log((await evaluate(lm, { text: "a text" })).natsPerToken);
+    // @ts-expect-error: a page has no native backend
+    await openBackend("native");
+  `;
+
+    const check = async (options: Readonly<Record<string, unknown>>, ...files: string[]): Promise<void> => {
+      const base = {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        target: "es2022",
+        skipLibCheck: false,
+      };
+      await write("tsconfig.json", JSON.stringify({ compilerOptions: { ...base, ...options }, files }));
+      const { stdout, status } = await run(`node "${join(root, "node_modules/typescript/bin/tsc")}" -p .`);
+      expect({ stdout, status }).toEqual({ stdout: "", status: 0 });
+    };
+
+    it("type-checks strictly in Node's TypeScript, without the types of browsers", async () => {
+      await symlink(join(root, "node_modules/@types"), join(installed.project, "node_modules/@types"), "junction");
+      await write("program.ts", program);
+      await check({ module: "nodenext", lib: ["es2023"], types: ["node"] }, "program.ts");
+    });
+
+    it("type-checks strictly for a bundler, without the types of Node", async () => {
+      await write("page.ts", page);
+      await write("program.ts", program);
+      const bundled = {
+        module: "esnext",
+        moduleResolution: "bundler",
+        lib: ["es2022", "dom", "dom.iterable"],
+        types: [],
+      };
+      await check(bundled, "page.ts", "program.ts");
+    });
+  },
+);
