@@ -1,3 +1,4 @@
+import { generationLesson } from "./generation.ts";
 import type { LessonInput } from "./input.ts";
 import { maskLesson } from "./mask.ts";
 import { pairsLesson } from "./pairs.ts";
@@ -12,6 +13,7 @@ interface Part {
 export const lessons = {
   pairs: { summary: "how one text becomes many examples", start: pairsLesson },
   mask: { summary: "why a model may not look ahead", start: maskLesson },
+  generation: { summary: "how a model writes, one character at a time", start: generationLesson },
 } as const satisfies Readonly<Record<string, Part>>;
 
 export type LessonName = keyof typeof lessons;
