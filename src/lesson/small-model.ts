@@ -8,7 +8,7 @@ import { presets } from "../train/presets.ts";
 import { createTrainer, type Trainer } from "../train/trainer.ts";
 import { yieldToHost } from "../train/yield.ts";
 import type { LessonInput } from "./input.ts";
-import type { Curve, Piece } from "./piece.ts";
+import type { Curve, Level, Piece } from "./piece.ts";
 
 /** How much a lesson does: what its reader can wait for. */
 export interface LessonSize {
@@ -91,15 +91,17 @@ const curveOf = ({ name, losses }: Learner): Curve => ({
 
 /**
  * Trains all learners to their end, in turn step by step on the same batches, and yields their curves as they grow.
+ * @param compared levels for the chart besides that of knowing nothing.
  * @throws the signal's reason when it aborts.
  */
 export async function* trainTogether(
   { tokenizer, signal }: LessonInput,
   id: string,
   learners: readonly Learner[],
+  compared: readonly Level[] = [],
 ): AsyncGenerator<Piece, void, undefined> {
   const total = Math.max(...learners.map(({ config }) => config.train.steps));
-  const levels = [{ name: `ln ${tokenizer.vocabSize}`, loss: Math.log(tokenizer.vocabSize) }];
+  const levels = [{ name: `ln ${tokenizer.vocabSize}`, loss: Math.log(tokenizer.vocabSize) }, ...compared];
   const every = Math.ceil(total / charts);
   for (let step = 0; step < total; step++) {
     for (const { trainer, losses } of learners) {
