@@ -5,7 +5,7 @@ import { bigramModel, type CountedModel, meanLoss, uniformModel, unigramModel, w
 import type { LessonInput } from "./input.ts";
 import { softmax, untrainedModel } from "./model.ts";
 import type { Lesson, Piece, Text } from "./piece.ts";
-import { createLearner, trainTogether, write } from "./small-model.ts";
+import { createLearner, type LessonSize, lessonSize, trainTogether, write } from "./small-model.ts";
 
 const nats = (loss: number): string => loss.toFixed(2);
 const percent = (p: number): string => `${(100 * p).toFixed(1)}%`;
@@ -170,14 +170,14 @@ const writing = { length: 60, temperature: 1, topK: 0 };
 const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
   corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
 
-const countedGuessers = (input: LessonInput): readonly Guesser[] => {
-  const { tokenizer, trainIds, valIds, seed } = input;
+const countedGuessers = (input: LessonInput, held: Int32Array): readonly Guesser[] => {
+  const { tokenizer, trainIds, seed } = input;
   const [start = 0] = tokenizer.encode(promptOf(input));
   const { vocabSize } = tokenizer;
   const guesser = (name: string, model: CountedModel): Guesser => {
     const random = randomStream(randomKey(seed, "sampling"));
     const written = writeCounted(model, vocabSize, start, writing.length, random);
-    return { name, loss: meanLoss(model, valIds), text: tokenizer.decode(written) };
+    return { name, loss: meanLoss(model, held), text: tokenizer.decode(written) };
   };
   return [
     guesser("uniform", uniformModel(vocabSize)),
@@ -205,11 +205,12 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
 });
 
 /** What losses mean: those of simple guessers beside the falling one of a model that learns. */
-async function* losses(input: LessonInput): Lesson {
-  const { corpus, tokenizer, trainIds, valIds, signal, backend } = input;
-  const guessers = countedGuessers(input);
+async function* losses(input: LessonInput, size: LessonSize): Lesson {
+  const { corpus, tokenizer, trainIds, signal } = input;
+  const held = input.valIds.subarray(0, Math.min(input.valIds.length, size.measured + 1));
+  const guessers = countedGuessers(input, held);
   yield { kind: "heading", text: "What a loss means" };
-  const learner = createLearner(input, "small model", "causal");
+  const learner = createLearner(input, size, "small model", "causal");
   try {
     const { model } = learner.trainer;
     const { steps } = learner.config.train;
@@ -219,7 +220,6 @@ async function* losses(input: LessonInput): Lesson {
     };
     const levels = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
     yield* trainTogether(input, "loss", [learner], levels);
-    const held = backend.name === "reference" ? valIds.subarray(0, 512) : valIds;
     const { natsPerToken } = await evaluate(model, measureTokens(held, tokenizer), signal);
     const text = await write(input, model, { ...writing, prompt: promptOf(input) });
     yield guesserTable([...guessers, { name: learner.name, loss: natsPerToken, text }]);
@@ -231,7 +231,7 @@ async function* losses(input: LessonInput): Lesson {
     kind: "prose",
     text: [
       {
-        text: `Mean losses on the ${count(valIds.length - 1)} characters that were held out. bits = nats / ln 2. As among: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
+        text: `Mean losses on the ${count(held.length - 1)} characters that were held out. bits = nats / ln 2. As among: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
       },
       {
         text: `A loss of 1.5 is as unsure as among ${among(1.5)} characters, 1.0 as among ${among(1)}`,
@@ -243,9 +243,9 @@ async function* losses(input: LessonInput): Lesson {
 }
 
 /** From logits to the loss, and what a loss means. */
-export async function* lossLesson(input: LessonInput): Lesson {
+export async function* lossLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
   yield { kind: "title", part: "loss", text: "How wrong a guess is" };
   yield* toLosses(await readLine(input), input);
   yield { kind: "pause" };
-  yield* losses(input);
+  yield* losses(input, size);
 }
