@@ -35,7 +35,7 @@ export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTo
 };
 
 /** Rows per forward pass: about as many tokens as a training batch of the reference task. */
-const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4096 / contextLength));
+export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4096 / contextLength));
 
 /**
  * The mean loss over every token after the first, each predicted once within non-overlapping windows of

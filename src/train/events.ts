@@ -1,6 +1,7 @@
 import type { RunConfig } from "./config.ts";
+import type { MemoryEstimate } from "./memory.ts";
 
-/** Version of the events' form; a field that changes its meaning raises it. */
+/** Version of the events' form: a field that changes its meaning raises it, a new field or a new type does not. */
 export const eventVersion = 1;
 
 interface Versioned {
@@ -25,6 +26,21 @@ export interface StartEvent extends Versioned {
   readonly out: string | null;
   /** Updates done before: 0 unless resumed. */
   readonly step: number;
+  /** What the run will take, in bytes. */
+  readonly memory: MemoryEstimate;
+}
+
+/** How long the run will take: told once, when its first steps have been timed. Not kept in the run's folder. */
+export interface EstimateEvent extends Versioned {
+  readonly type: "estimate";
+  /** Updates done. */
+  readonly step: number;
+  /** Steps that were timed; the first one is not among them. */
+  readonly timedSteps: number;
+  /** Median of these. */
+  readonly stepSeconds: number;
+  /** To the end, evaluations and samples included. */
+  readonly secondsLeft: number;
 }
 
 /** One optimizer update. */
@@ -91,4 +107,4 @@ export interface DoneEvent extends Versioned {
   readonly out: string | null;
 }
 
-export type TrainEvent = StartEvent | StepEvent | EvalEvent | SampleEvent | CheckpointEvent | DoneEvent;
+export type TrainEvent = StartEvent | EstimateEvent | StepEvent | EvalEvent | SampleEvent | CheckpointEvent | DoneEvent;

@@ -6,14 +6,17 @@ import type { Arena } from "../models/arena.ts";
 import { languageModel } from "../pretrained/language-model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
+import { estimateSeconds } from "./duration.ts";
 import { evaluate, type MeasuredTokens } from "./evaluate.ts";
 import {
   type CheckpointEvent,
+  type EstimateEvent,
   type EvalEvent,
   type SampleEvent,
   type TrainEvent,
   eventVersion as v,
 } from "./events.ts";
+import { estimateMemory } from "./memory.ts";
 import { freshProgress, isEvaluationDue, type Progress } from "./progress.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 import { yieldToHost } from "./yield.ts";
@@ -62,8 +65,16 @@ export interface RunInput {
   readonly signal?: AbortSignal | undefined;
 }
 
-const readArena = async (backend: Backend, { storage }: Arena): Promise<Float32Array> =>
-  Float32Array.from(await readTensor(backend, { storage, offset: 0, shape: [storage.length] }));
+const readArena = async (backend: Backend, { storage }: Arena): Promise<Float32Array> => {
+  const values = await readTensor(backend, { storage, offset: 0, shape: [storage.length] });
+  return values instanceof Float32Array ? values : Float32Array.from(values);
+};
+
+/** Steps that the estimate of a run's time is made from: enough for a median, few enough to come early. */
+const timedSteps = 5;
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress): Promise<Snapshot> => ({
   progress,
@@ -85,6 +96,7 @@ const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress
 export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, undefined> {
   const { backend, config, tokenizer, val, store, signal } = input;
   const { train } = config;
+  const memory = await estimateMemory(config, tokenizer.vocabSize, val.ids.length, store !== null);
   const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
   const lm = languageModel(trainer.model, tokenizer);
   let progress = input.resume?.progress ?? freshProgress;
@@ -167,6 +179,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       vocabSize: tokenizer.vocabSize,
       out: store?.path ?? null,
       step: progress.step,
+      memory,
     });
 
     const tokensPerStep = train.batchSize * train.gradAccumSteps * config.model.contextLength;
@@ -188,8 +201,21 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       if (step % train.checkpointInterval === 0 && step < train.steps) yield* save();
     }
 
+    /** Of this process, without the first, which also warms up. */
+    const stepTimes: number[] = [];
+    const estimate = (): EstimateEvent => {
+      const stepSeconds = median(stepTimes);
+      const { finalSampleTokens } = input;
+      const promptTokens = tokenizer.encode(input.prompt).length;
+      const remaining = { step: progress.step, lastStep, valTokens: val.ids.length, promptTokens, finalSampleTokens };
+      const secondsLeft = estimateSeconds(config, stepSeconds, remaining);
+      return { v, type: "estimate", step: progress.step, timedSteps, stepSeconds, secondsLeft };
+    };
+    const firstStep = progress.step;
+    const isAborted = (): boolean => signal?.aborted === true;
+
     if (isEvaluationDue(progress, train)) yield* afterStep();
-    while (progress.step < lastStep && !outOfPatience && signal?.aborted !== true) {
+    while (progress.step < lastStep && !outOfPatience && !isAborted()) {
       const began = performance.now();
       const result = await trainer.step(progress.step);
       const seconds = (performance.now() - began) / 1000;
@@ -201,6 +227,9 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
         lossCount: progress.lossCount + 1,
       };
       yield await note({ v, type: "step", step, ...result, tokensPerSecond: tokensPerStep / seconds });
+      if (step > firstStep + 1) stepTimes.push(seconds);
+      // Not noted: it depends on the clock and is of this process alone.
+      if (step === firstStep + 1 + timedSteps && step < lastStep && !isAborted()) yield estimate();
       await yieldToHost();
       yield* afterStep();
     }

@@ -40,11 +40,22 @@ export const createTrainer = (
   vocabSize: number,
   trainTokens: Int32Array,
 ): Trainer => {
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens);
+  initialise(backend, trainer.model.layout, trainer.model.arena, config.train.seed);
+  return trainer;
+};
+
+/** A trainer with all weights zero. */
+export const undrawnTrainer = (
+  backend: Backend,
+  config: RunConfig,
+  vocabSize: number,
+  trainTokens: Int32Array,
+): Trainer => {
   const { train } = config;
   const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
   const { contextLength, dropout } = config.model;
   const model = createModel(backend, config.model, vocabSize);
-  initialise(backend, model.layout, model.arena, seed);
   const gradients = createArena(backend, model.layout);
   const optimizer = createOptimizer(backend, model.layout, train.optimizer);
   const leaves = [...model.arena.tensors].map(([name, value]): [Tensor, Tensor] => {

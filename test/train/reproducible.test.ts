@@ -87,7 +87,7 @@ for (const preset of ["book", "shakespeare"] as const)
       const steps = (count: number) => Array.from({ length: count }, () => "step");
       const types = events.map(({ type }) => type);
       expect(types).toEqual([
-      "start", ...steps(6), "eval", "sample", "checkpoint", ...steps(6), "eval", "sample", "checkpoint", "done",
+      "start", ...steps(6), "estimate", "eval", "sample", "checkpoint", ...steps(6), "eval", "sample", "checkpoint", "done",
     ]); // biome-ignore format: the order reads best on one line
       const all = ofType(events, "step");
       expect(all.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));

@@ -2,15 +2,16 @@ import { type Command, Option } from "commander";
 import { ConfigError } from "../../core/errors.ts";
 import type { TrainEvent } from "../../train/events.ts";
 import { resolveConfig } from "../../train/prepare.ts";
-import { type PresetName, presetNames } from "../../train/presets.ts";
+import { defaultPreset, type PresetName, presetNames, presets } from "../../train/presets.ts";
 import { type TrainOptions, train } from "../../train/train.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
+import { formatCount } from "../display/format.ts";
 import { liveReporter } from "../display/live.ts";
 import { pastLosses } from "../display/past-losses.ts";
 import { plainReporter } from "../display/plain.ts";
 import { jsonReporter, type TrainReporter } from "../display/reporter.ts";
-import type { RunContext } from "../display/run-text.ts";
+import { memoryWarning, type RunContext } from "../display/run-text.ts";
 import { commandLine } from "../display/shell.ts";
 import {
   addRunningFlags,
@@ -22,6 +23,7 @@ import {
   parsePath,
   type RunningFlags,
 } from "../flags.ts";
+import { freeMemory } from "../free-memory.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
 import { onReaderGone } from "../output.ts";
@@ -38,11 +40,13 @@ interface TrainFlags extends RunningFlags {
   readonly stopAt?: number;
 }
 
+const stepsOf = (preset: PresetName): string => formatCount(presets[preset].train.steps);
+
 const examples = `
 Examples:
-  $ foretoken train                                    a first model, in about two minutes
+  $ foretoken train                                    preset ${defaultPreset}: a first model, ${stepsOf(defaultPreset)} steps
   $ foretoken train --data notes.txt --out runs/notes  on a text (or a folder of texts) of your own
-  $ foretoken train --preset book                      the reference model, 3,000 steps
+  $ foretoken train --preset book                      the reference model, ${stepsOf("book")} steps
   $ foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
   $ foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
   $ foretoken train --resume runs/notes                go on where a run was interrupted
@@ -77,7 +81,7 @@ const newRunOptions = async (
   const contents = path === undefined ? {} : await readConfigFile(path);
   const preset =
     flags.preset ??
-    (contents.preset === undefined ? "quick" : parseChoice(`${path}: preset`, presetNames)(contents.preset));
+    (contents.preset === undefined ? defaultPreset : parseChoice(`${path}: preset`, presetNames)(contents.preset));
   const { model = {}, train = {} } = contents;
   const file = path === undefined ? undefined : { path, contents };
   const config = resolveConfig(preset, [{ model, train }, changes.changes], fieldNamer(changes, file));
@@ -99,6 +103,7 @@ const chooseReporter = async (flags: TrainFlags, context: RunContext): Promise<T
 
 const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly string[]): Promise<void> => {
   const { backend, why, remark } = await chooseBackend(flags);
+  const free = freeMemory();
   let reporter: TrainReporter | undefined;
   // The other reporters tell `why` themselves.
   const early: string[] = flags.json === true && remark !== undefined ? [remark] : [];
@@ -129,10 +134,12 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
     });
     for await (const event of events) {
       if (reporter === undefined) {
-        reporter = await chooseReporter(flags, { args, why });
+        reporter = await chooseReporter(flags, { args, why, freeMemory: free });
         for (const line of early) reporter.notice(line);
       }
       reporter.event(event);
+      const warning = event.type === "start" ? memoryWarning(event.memory, free) : undefined;
+      if (warning !== undefined) reporter.notice(warning);
       if (event.type === "done" && event.reason === "interrupted") interruptedAt = event;
       // Saved is enough where nobody reads what would come yet.
       if (readerGone && event.type === "checkpoint") break;
@@ -169,7 +176,7 @@ export const declareTrain = (command: Command): void => {
     )
     .optionsGroup("Run:")
     .addOption(
-      new Option("--preset <name>", `start from ${presetNames.join(" or ")} (default: quick)`).argParser(
+      new Option("--preset <name>", `start from ${presetNames.join(" or ")} (default: ${defaultPreset})`).argParser(
         parseChoice("--preset", presetNames),
       ),
     )

@@ -2,6 +2,18 @@
 
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
 
+/** As 980, 421k, 1.2M, 124M. */
+export const formatShort = (count: number): string => {
+  const units = ["", "k", "M", "G", "T"];
+  let value = count;
+  let unit = 0;
+  while (unit < units.length - 1 && Number(value.toPrecision(3)) >= 1000) {
+    value /= 1000;
+    unit++;
+  }
+  return unit === 0 ? String(Math.round(value)) : `${value < 10 ? value.toFixed(1) : Math.round(value)}${units[unit]}`;
+};
+
 /** As "1 layer", "4 layers". */
 export const formatPlural = (count: number, noun: string): string =>
   `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
@@ -20,6 +32,10 @@ export const formatDuration = (seconds: number): string => {
   const hours = Math.floor(whole / 3600);
   return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 };
+
+/** A short time, as 22 ms, 1.4 s. */
+export const formatSeconds = (seconds: number): string =>
+  seconds < 0.9995 ? `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
 
 export const formatBytes = (bytes: number): string =>
   bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -9,7 +9,7 @@ import { lossHistory } from "./loss-history.ts";
 import type { PastLosses } from "./past-losses.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
-import { evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
+import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
 
 const redrawMs = 100;
 /** Share of the smoothed loss that stays at each step. */
@@ -145,6 +145,9 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
           ({ step, loss, learningRate } = event);
           smoothedLoss = smooth(event.loss);
           activity = activityAfter(record, step, interrupted);
+          break;
+        case "estimate":
+          region.print([...estimateLines(event, record.tokensPerStep, width(), style), ""]);
           break;
         case "eval":
           activity = event.reason === "interval" ? undefined : event.reason === "end" ? "writing" : "saved";

@@ -1,4 +1,5 @@
-import type { RunConfig } from "../../train/config.ts";
+import { evaluationsLeft, forwardSeconds } from "../../train/duration.ts";
+import type { StartEvent } from "../../train/events.ts";
 
 const recent = 50;
 
@@ -24,8 +25,9 @@ export interface Pace {
   secondsLeft(): number | undefined;
 }
 
-/** @param firstStep updates done before, where the run was resumed. */
-export const createPace = ({ train }: RunConfig, firstStep: number, startedAt: number): Pace => {
+/** @param start the run, which may have been resumed. */
+export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, startedAt: number): Pace => {
+  const { steps } = config.train;
   const speeds: number[] = [];
   const stepTimes: number[] = [];
   const evalTimes: number[] = [];
@@ -50,8 +52,10 @@ export const createPace = ({ train }: RunConfig, firstStep: number, startedAt: n
     secondsLeft() {
       const stepTime = median(stepTimes);
       if (stepTime === undefined) return undefined;
-      const evals = Math.ceil(train.steps / train.evalInterval) - Math.floor(done / train.evalInterval);
-      return (train.steps - done) * stepTime + (done === train.steps ? 0 : evals) * (median(evalTimes) ?? measuring);
+      if (done >= steps) return 0;
+      // Until one has been made: by its share of a step's arithmetic.
+      const evalTime = median(evalTimes) ?? (measuring > 0 ? measuring : forwardSeconds(config, stepTime, valTokens));
+      return (steps - done) * stepTime + evaluationsLeft(config, done, steps) * evalTime;
     },
   };
 };

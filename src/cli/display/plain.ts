@@ -4,7 +4,7 @@ import { plainStyle } from "../terminal.ts";
 import { formatCount, formatDuration, formatLoss, formatRate } from "./format.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
-import { evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
+import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
 
 /** Wide enough that nothing is broken: files and programs have no width. */
 const width = 400;
@@ -52,6 +52,9 @@ export const plainReporter = (context: RunContext): TrainReporter => {
           if (isDue || now() - spokeAt >= longestSilence) say([stepLine(event, record)]);
           break;
         }
+        case "estimate":
+          say(estimateLines(event, record.tokensPerStep, width, style));
+          break;
         case "eval":
           say(evalLines(event, steps, width, style));
           break;

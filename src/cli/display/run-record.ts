@@ -6,6 +6,7 @@ import type { ToldRun } from "./run-text.ts";
 export interface RunRecord {
   readonly start: StartEvent;
   readonly pace: Pace;
+  readonly tokensPerStep: number;
   measured: EvalEvent | undefined;
   /** Written, but not shown yet: the last one belongs into the summary. */
   sample: SampleEvent | undefined;
@@ -15,13 +16,17 @@ export interface RunRecord {
 /** The clock in seconds. */
 export const now = (): number => performance.now() / 1000;
 
-export const createRecord = (start: StartEvent): RunRecord => ({
-  start,
-  pace: createPace(start.config, start.step, now()),
-  measured: undefined,
-  sample: undefined,
-  checkpoint: undefined,
-});
+export const createRecord = (start: StartEvent): RunRecord => {
+  const { model, train } = start.config;
+  return {
+    start,
+    pace: createPace(start, now()),
+    tokensPerStep: train.batchSize * train.gradAccumSteps * model.contextLength,
+    measured: undefined,
+    sample: undefined,
+    checkpoint: undefined,
+  };
+};
 
 /** Takes note of `event`. */
 export const takeNote = (record: RunRecord, event: TrainEvent): void => {
@@ -41,6 +46,7 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
       record.checkpoint = event.path;
       break;
     case "start":
+    case "estimate":
     case "done":
       break;
   }

@@ -1,7 +1,17 @@
-import type { DoneEvent, EvalEvent, SampleEvent, StartEvent } from "../../train/events.ts";
+import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../train/events.ts";
+import type { MemoryEstimate } from "../../train/memory.ts";
 import { escapeText } from "../flags.ts";
 import { printable, type Style } from "../terminal.ts";
-import { flow, formatCount, formatDuration, formatLoss, formatPlural, wrapText } from "./format.ts";
+import {
+  flow,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatLoss,
+  formatPlural,
+  formatSeconds,
+  wrapText,
+} from "./format.ts";
 import { commandLine, withoutFlags } from "./shell.ts";
 
 /** What the command line knows of a run besides its events. */
@@ -10,6 +20,8 @@ export interface RunContext {
   readonly args: readonly string[];
   /** Why this backend was taken; undefined where it was named. */
   readonly why: string | undefined;
+  /** Bytes that were free before the run began. */
+  readonly freeMemory: number;
 }
 
 const labelWidth = 11;
@@ -26,6 +38,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
   const { model, train } = config;
   const { times, approximately } = style.symbols;
   const batches = train.gradAccumSteps === 1 ? "" : `${train.gradAccumSteps} ${times} `;
+  const tokens = train.gradAccumSteps * train.batchSize * model.contextLength;
   const untrained = Math.log(vocabSize);
   return [
     ...row(
@@ -65,15 +78,45 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       "plan",
       [
         ...(event.step === 0 ? [] : [`on from step ${formatCount(event.step)}`]),
-        `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} tokens`,
+        `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens`,
         `untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`,
       ],
       width,
       style,
     ),
+    ...row("memory", memoryParts(event.memory, context.freeMemory), width, style),
     ...(event.out === null ? [] : row("run", [event.out], width, style)),
   ];
 };
+
+const memoryParts = ({ total, weights, gradients, moments, temporaries, saving }: MemoryEstimate, free: number) => [
+  `${formatBytes(total)} of ${formatBytes(free)} free`,
+  `weights ${formatBytes(weights)}`,
+  `gradients ${formatBytes(gradients)}`,
+  `moments ${formatBytes(moments)}`,
+  `temporaries ${formatBytes(temporaries)}`,
+  ...(saving === 0 ? [] : [`saving ${formatBytes(saving)}`]),
+];
+
+/** What to say of a run that will not fit into what is free; undefined where it will. */
+export const memoryWarning = ({ total }: MemoryEstimate, free: number): string | undefined =>
+  total <= free
+    ? undefined
+    : `This run needs about ${formatBytes(total)} of memory and ${formatBytes(free)} are free: it will be slow or fail; a smaller batch, context or model needs less`;
+
+/** How long the run will take. */
+export const estimateLines = (event: EstimateEvent, tokens: number, width: number, style: Style): string[] =>
+  row(
+    "time",
+    [
+      `${style.symbols.approximately} ${formatDuration(event.secondsLeft)} to the end`,
+      `${formatSeconds(event.stepSeconds)} a step`,
+      `${formatCount(tokens / event.stepSeconds)} tokens/s`,
+      `by ${formatPlural(event.timedSteps, "step")}`,
+    ],
+    width,
+    style,
+  );
 
 /** One evaluation in a line (more where the terminal is narrow). */
 export const evalLines = (event: EvalEvent, steps: number, width: number, { symbols, colors }: Style): string[] => {

@@ -1,0 +1,39 @@
+import { bytesPerElement, type DType, hostArray } from "../core/dtype.ts";
+import type { Backend, Storage } from "./backend.ts";
+
+/** A backend that has no memory and computes nothing, but counts what would be taken. */
+export interface CountingBackend extends Backend {
+  /** The most bytes that were in live storages at one time. */
+  peakBytes(): number;
+}
+
+/**
+ * Opens one. Work that runs on it takes and frees what it would on a real backend, in no time: this says how much memory
+ * the work needs. What is read is all zeros, so no work may depend on values.
+ */
+export const openCounting = (): CountingBackend => {
+  let bytes = 0;
+  let peak = 0;
+  const sizeOf = ({ dtype, length }: Storage): number => length * bytesPerElement[dtype];
+  return {
+    name: "reference",
+    capabilities: { instructionSet: "none", threads: 1, real: ["float32"] },
+    alloc(dtype: DType, length: number) {
+      const storage = { dtype, length };
+      bytes += sizeOf(storage);
+      peak = Math.max(peak, bytes);
+      return storage;
+    },
+    free(storage) {
+      bytes -= sizeOf(storage);
+    },
+    write() {},
+    async read({ dtype, length: all }, offset = 0, length = all - offset) {
+      return hostArray(dtype, length);
+    },
+    run() {},
+    bytesInUse: () => bytes,
+    peakBytes: () => peak,
+    async close() {},
+  };
+};
