@@ -7,7 +7,7 @@ import { writeNotice } from "./output.ts";
 export const exitStatus = { success: 0, bug: 1, mistake: 2 } as const;
 
 /** Control characters, line ends among them, spelt out: an error is one line, and it moves no cursor. */
-const oneLine = (text: string): string =>
+export const oneLine = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
   text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/gu, (found) => JSON.stringify(found).slice(1, -1));
 

@@ -120,7 +120,9 @@ export const addRunningFlags = (command: Command): Command =>
 export const checkArguments = (command: Command): void => {
   const surplus = command.args[command.registeredArguments.length];
   if (surplus === undefined) return;
-  const takes = command.registeredArguments.map((argument) => `<${argument.name()}>`).join(" ");
+  const takes = command.registeredArguments
+    .map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`))
+    .join(" ");
   throw new ConfigError({
     where: command.name(),
     must: takes === "" ? "takes flags only" : `takes ${takes} and flags only`,

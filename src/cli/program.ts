@@ -30,6 +30,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "show how the method works, on a text and a model, part by part",
     load: async () => (await import("./commands/lesson.ts")).declareLesson,
   },
+  runs: {
+    summary: "list runs with their best losses",
+    load: async () => (await import("./commands/runs.ts")).declareRuns,
+  },
   info: {
     summary: "show the machine, the backends and what would be used",
     load: async () => (await import("./commands/info.ts")).declareInfo,
@@ -38,7 +42,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 
 const examples = `
 Examples:
-  $ foretoken train                                train a first model, in about two minutes
+  $ foretoken train                                train a first model
   $ foretoken train --data notes.txt --steps 3000  on a text of your own
   $ foretoken generate runs/notes --prompt "ROMEO:"
   $ foretoken evaluate runs/notes

@@ -101,7 +101,7 @@ const checkSame = (where: string, one: unknown, description: unknown): void => {
  * Reads the last checkpoint of the run in `path`. Nothing is changed before `open`.
  * @throws CheckpointError when a file is missing or damaged, or the checkpoint is of another config.
  */
-export const readRun = async (path: string, { config }: RunDescription): Promise<ResumedRun> => {
+export const readRun = async (path: string, { config, data }: RunDescription): Promise<ResumedRun> => {
   const directory = join(path, folderNames.checkpoint);
   const metrics = join(path, folderNames.metrics);
   if (!(await hasCheckpoint(directory))) {
@@ -109,7 +109,7 @@ export const readRun = async (path: string, { config }: RunDescription): Promise
       saved: null,
       async open(tokenizer) {
         await filterJsonLines(metrics, () => false);
-        return openRunFolder(path, { config, tokenizer }, true);
+        return openRunFolder(path, { config, tokenizer, data }, true);
       },
     };
   }
@@ -131,7 +131,7 @@ export const readRun = async (path: string, { config }: RunDescription): Promise
     async open() {
       await recoverCheckpoint(directory);
       await filterJsonLines(metrics, belongsBefore(progress, config.train));
-      return openRunFolder(path, { config, tokenizer }, false);
+      return openRunFolder(path, { config, tokenizer, data }, false);
     },
   };
 };

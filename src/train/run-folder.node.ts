@@ -1,10 +1,11 @@
-import { access, constants, readdir, stat, writeFile } from "node:fs/promises";
+import { access, appendFile, constants, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
+import { systemErrorCode } from "../core/system-error.ts";
 import { writeCheckpoint } from "../io/checkpoint.node.ts";
 import { makeFolders } from "../io/files.node.ts";
-import { openJsonLines } from "../io/jsonl.node.ts";
+import { openJsonLines, readJsonLines } from "../io/jsonl.node.ts";
 import { safetensorsChunks } from "../io/safetensors.ts";
 import { modelLayout } from "../models/model.ts";
 import { formatVersion, jsonText } from "../pretrained/checkpoint-json.ts";
@@ -12,15 +13,19 @@ import { pretrainedFiles } from "../pretrained/pretrained-files.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "./config.ts";
 import type { TrainEvent } from "./events.ts";
+import { type NotedEvent, type NotedSample, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
 import { progressSchema } from "./progress.ts";
 import type { RunStore, Snapshot } from "./run.ts";
+import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 
 /**
  * A run's folder:
  *
  *     run.json        what was asked for: the config and the text (path and hash)
+ *     README.md       what all this is, for people: written anew at every checkpoint
  *     metrics.jsonl   the events, a line each
+ *     samples.txt     what the model wrote, for people
  *     checkpoint/     the last checkpoint: a Hugging Face directory with trainer_state.json and optimizer.safetensors
  *     best/           the weights of the lowest validation loss: a Hugging Face directory
  */
@@ -29,6 +34,8 @@ export const folderNames = {
   metrics: "metrics.jsonl",
   checkpoint: "checkpoint",
   best: "best",
+  readme: "README.md",
+  samples: "samples.txt",
 } as const;
 
 /** Which text a run reads, and how its resumption knows it again. */
@@ -120,23 +127,66 @@ export interface RunFolder extends RunStore {
 interface OpenOptions {
   readonly config: RunConfig;
   readonly tokenizer: Tokenizer;
+  readonly data: Pick<RunData, "name" | "prompt">;
 }
+
+const sampleText = ({ step, prompt, text }: NotedSample): string => `--- step ${step} ---\n${prompt}${text}\n\n`;
+
+/** Puts a file for people in its place, whole; what a kill loses can be written again. */
+const replaceFile = async (path: string, text: string): Promise<void> => {
+  await writeFile(`${path}.tmp`, text);
+  await rename(`${path}.tmp`, path);
+};
+
+/** Whether the page `path` is ours to write: it is not there, or says so. */
+const isOurs = async (path: string): Promise<boolean> =>
+  readFile(path, "utf8").then(
+    (text) => text.includes(readmeMark),
+    (error: unknown) => systemErrorCode(error) === "ENOENT",
+  );
+
+/** What a run's folder tells people: README.md and samples.txt, both made of the events. */
+const openStory = async (
+  path: string,
+  { config, data }: OpenOptions,
+  past: readonly NotedEvent[],
+  saved: boolean,
+): Promise<{ readonly tell: (event: TrainEvent) => Promise<void> }> => {
+  const story = newStory(saved);
+  for (const event of past) goOn(story, event);
+  const subject = { config, corpus: data.name, prompt: data.prompt };
+  const page = join(path, folderNames.readme);
+  const samples = join(path, folderNames.samples);
+  const written = past.filter((event) => event.type === "sample").map(sampleText);
+  if (written.length > 0) await replaceFile(samples, written.join(""));
+  else await rm(samples, { force: true });
+  return {
+    async tell(event) {
+      if (event.type === "estimate") return;
+      goOn(story, event);
+      if (event.type === "sample") await appendFile(samples, sampleText(event));
+      const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";
+      if (isDue && (await isOurs(page))) await replaceFile(page, runReadme(story, subject));
+    },
+  };
+};
 
 /**
  * Opens a run's folder that is there to go on writing to it.
  * @param first whether nothing of the run is noted yet.
  */
-export const openRunFolder = async (
-  path: string,
-  { config, tokenizer }: OpenOptions,
-  first: boolean,
-): Promise<RunFolder> => {
-  const metrics = await openJsonLines(join(path, folderNames.metrics));
+export const openRunFolder = async (path: string, options: OpenOptions, first: boolean): Promise<RunFolder> => {
+  const { config, tokenizer } = options;
+  const noted = join(path, folderNames.metrics);
+  const past = (await readJsonLines(noted)).map(parseNoted).filter((event) => event !== undefined);
+  const story = await openStory(path, options, past, !first);
+  const metrics = await openJsonLines(noted);
   return {
     path,
-    // A resumed run's `start` would make its metrics differ from an uninterrupted one's.
     record: async (event) => {
+      // A resumed run's `start` would make its metrics differ from an uninterrupted one's.
       if (event.type !== "start" || first) await metrics.append(event);
+      await story.tell(event);
     },
     async saveCheckpoint(snapshot) {
       await metrics.flush();
@@ -150,7 +200,11 @@ export const openRunFolder = async (
   };
 };
 
-const makeFolder = async (path: string, options: OpenOptions & { data: RunData }): Promise<RunFolder> => {
+interface NewFolder extends OpenOptions {
+  readonly data: RunData;
+}
+
+const makeFolder = async (path: string, options: NewFolder): Promise<RunFolder> => {
   await checkFree(path);
   await makeFolders(resolve(path));
   const { config, data } = options;
@@ -163,7 +217,7 @@ const makeFolder = async (path: string, options: OpenOptions & { data: RunData }
  * step is done, for want of memory say, leaves nothing behind.
  * @throws ConfigError when something is there by then.
  */
-export const createRunFolder = (path: string, options: OpenOptions & { data: RunData }): RunFolder => {
+export const createRunFolder = (path: string, options: NewFolder): RunFolder => {
   let made: Promise<RunFolder> | undefined;
   let first: TrainEvent | undefined;
   const folder = (): Promise<RunFolder> => {

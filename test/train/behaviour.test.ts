@@ -268,7 +268,7 @@ describe("a run that breaks off", () => {
     expect((failure as ConfigError).message).toMatch(
       /^evaluation after step 1: the validation loss must stay finite; got /,
     );
-    expect((await readdir(out)).sort()).toEqual(["metrics.jsonl", "run.json"]);
+    expect((await readdir(out)).sort()).toEqual(["README.md", "metrics.jsonl", "run.json"]);
   });
 
   it("because the reader stops reading gives its memory back and can be resumed from the last checkpoint", async () => {
@@ -294,7 +294,7 @@ describe("a run that breaks off", () => {
     await collect(train(options(whole)));
     const out = newPath();
     for await (const event of train(options(out))) if (event.type === "step" && event.step === 3) break;
-    expect((await readdir(out)).sort()).toEqual(["metrics.jsonl", "run.json"]);
+    expect((await readdir(out)).sort()).toEqual(["README.md", "metrics.jsonl", "run.json"]);
     const notices: string[] = [];
     const resumed = train({ resume: out, threads: 2, onNotice: (line) => notices.push(line) });
     expect(ofType(await collect(resumed), "start")[0]?.step).toBe(0);

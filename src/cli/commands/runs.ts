@@ -1,0 +1,77 @@
+import { stat } from "node:fs/promises";
+import type { Command } from "commander";
+import { type ListedRun, listRuns } from "../../train/runs.node.ts";
+import { runsLines } from "../display/runs-table.ts";
+import { oneLine } from "../failure.ts";
+import { checkArguments, parseChoice } from "../flags.ts";
+import { writeJson, writeNotice, writeOut } from "../output.ts";
+import { printable, styleFor } from "../terminal.ts";
+
+const orders = ["time", "loss"] as const;
+
+interface RunsFlags {
+  readonly sort: (typeof orders)[number];
+  readonly json?: true;
+}
+
+/** Where train puts them. */
+const defaultFolder = "runs";
+
+const examples = `
+Examples:
+  $ foretoken runs                        newest first
+  $ foretoken runs --sort loss            the lowest validation loss first
+  $ foretoken runs experiments --json | jq -r 'select(.best) | [.best.valLoss, .name] | @tsv'
+
+Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer.
+An unfinished run is under way, or was killed: its folder cannot tell which.`;
+
+/** Runs without a loss come last; the order among equals stays. */
+const byLoss = (a: ListedRun, b: ListedRun): number =>
+  (a.best?.valLoss ?? Number.MAX_VALUE) - (b.best?.valLoss ?? Number.MAX_VALUE);
+
+const isMissing = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => false,
+    () => true,
+  );
+
+const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): Promise<void> => {
+  if (folder === undefined && (await isMissing(defaultFolder))) {
+    writeNotice(`no runs yet: there is no folder ${defaultFolder}; try foretoken train`);
+    return;
+  }
+  const { runs, skipped } = await listRuns(folder ?? defaultFolder);
+  const sorted = sort === "loss" ? [...runs].sort(byLoss) : runs;
+  if (json === true) for (const run of sorted) writeJson(run);
+  else if (sorted.length > 0) {
+    const { stdout } = process;
+    const width = stdout.isTTY ? (stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
+    const style = styleFor(stdout);
+    // Paths and texts have the names that people gave them.
+    const name = ({ path }: ListedRun): string => printable(path, style.symbols.unicode);
+    writeOut(
+      runsLines(sorted, name, width, style)
+        .map((line) => `${line}\n`)
+        .join(""),
+    );
+  } else writeNotice(`no runs in ${folder ?? defaultFolder}`);
+  for (const { path, reason } of skipped) {
+    writeNotice(oneLine(`skipped ${reason.startsWith(path) ? reason : `${path}: ${reason}`}`));
+  }
+};
+
+/** `foretoken runs`. */
+export const declareRuns = (command: Command): void => {
+  command
+    .usage("[folder] [flags]")
+    .argument("[folder]", `a folder of runs, or a run's own (default: ${defaultFolder})`)
+    .option("--sort <order>", "time (newest first) or loss (lowest first)", parseChoice("--sort", orders), "time")
+    .option("--json", "write nothing but JSON to standard output, one object a run")
+    .addHelpText("after", examples)
+    .allowExcessArguments()
+    .action(async (folder: string | undefined, flags: RunsFlags) => {
+      checkArguments(command);
+      await runRuns(folder, flags);
+    });
+};

@@ -1,0 +1,107 @@
+import type { ListedRun, RunState } from "../../train/runs.node.ts";
+import type { Style } from "../terminal.ts";
+import { columns, flow, formatCount, formatLoss, formatShort } from "./format.ts";
+
+/** As 2026-03-01 14:05, in the time of the place. */
+const formatTime = (iso: string): string => {
+  const date = new Date(iso);
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+};
+
+/** The preset's name, else layers and channels; and how many parameters. */
+const modelText = ({ preset, config, parameters }: ListedRun, { symbols }: Style): string => {
+  const { nLayer, nEmbd } = config.model;
+  const shape = preset ?? `${nLayer}${symbols.times}${nEmbd}`;
+  return parameters === null ? shape : `${shape} ${formatShort(parameters)}`;
+};
+
+const bestText = ({ best }: ListedRun): string =>
+  best === null ? "" : `${formatLoss(best.valLoss)} at ${formatCount(best.step)}`;
+
+const stateText: Readonly<Record<RunState, string>> = {
+  finished: "finished",
+  patience: "out of patience",
+  interrupted: "interrupted",
+  unfinished: "unfinished",
+};
+
+interface Column {
+  readonly title: string;
+  readonly alignRight?: true;
+  readonly cell: (run: ListedRun) => string;
+}
+
+const tableColumns = (style: Style, name: (run: ListedRun) => string): readonly Column[] => [
+  { title: "run", cell: name },
+  { title: "begun", cell: ({ startedAt }) => formatTime(startedAt) },
+  { title: "model", cell: (run) => modelText(run, style) },
+  { title: "text", cell: ({ corpus }) => corpus },
+  { title: "steps", alignRight: true, cell: ({ step, steps }) => `${formatCount(step)}/${formatCount(steps)}` },
+  { title: "best loss", alignRight: true, cell: bestText },
+  { title: "state", cell: ({ state }) => stateText[state] },
+];
+
+const gap = "  ";
+
+/** A line a run under a line of titles; undefined where that does not fit into `width` columns. */
+const tableLines = (
+  runs: readonly ListedRun[],
+  name: (run: ListedRun) => string,
+  width: number,
+  style: Style,
+): string[] | undefined => {
+  const { colors } = style;
+  const shown = tableColumns(style, name).map(({ title, alignRight, cell }) => {
+    const cells = [title, ...runs.map(cell)];
+    const wide = Math.max(...cells.map(columns));
+    return cells.map((text) => {
+      const space = " ".repeat(wide - columns(text));
+      return alignRight === true ? space + text : text + space;
+    });
+  });
+  const rows = [undefined, ...runs].map((run, i) => ({
+    run,
+    line: shown
+      .map((cells) => cells[i] ?? "")
+      .join(gap)
+      .trimEnd(),
+  }));
+  if (rows.some(({ line }) => columns(line) > width)) return undefined;
+  return rows.map(({ run, line }) => (run === undefined ? colors.dim(line) : line));
+};
+
+/** Two lines a run or more, none wider than `width` as far as words allow. */
+const blockLines = (
+  runs: readonly ListedRun[],
+  name: (run: ListedRun) => string,
+  width: number,
+  style: Style,
+): string[] =>
+  runs.flatMap((run) => {
+    const { colors, symbols } = style;
+    const { step, steps, best, state, startedAt, corpus } = run;
+    const first = [
+      ...(best === null ? [] : [`${colors.yellow(formatLoss(best.valLoss))} nats/token at ${formatCount(best.step)}`]),
+      `${formatCount(step)}/${formatCount(steps)} steps`,
+      stateText[state],
+    ];
+    const second = [formatTime(startedAt), modelText(run, style), corpus];
+    const separator = ` ${symbols.dot} `;
+    return [
+      colors.bold(name(run)),
+      ...[first, second].flatMap((parts) => flow(parts, separator, width - 2)).map((line) => `  ${line}`),
+    ];
+  });
+
+/**
+ * The runs as lines of text: a table where it fits into `width` columns, else some lines for each.
+ * @param name how a run is called.
+ */
+export const runsLines = (
+  runs: readonly ListedRun[],
+  name: (run: ListedRun) => string,
+  width: number,
+  style: Style,
+): string[] => tableLines(runs, name, width, style) ?? blockLines(runs, name, width, style);

@@ -1,0 +1,47 @@
+import { z } from "zod";
+
+const step = z.int().min(0);
+
+const start = z.object({
+  type: z.literal("start"),
+  parameters: z.number(),
+  backend: z.string(),
+  instructionSet: z.string(),
+  trainTokens: z.number(),
+  valTokens: z.number(),
+  vocabSize: z.number(),
+});
+const stepDone = z.object({ type: z.literal("step"), step });
+const evaluation = z.object({
+  type: z.literal("eval"),
+  step,
+  trainLoss: z.number().nullable(),
+  valLoss: z.number(),
+  natsPerCharacter: z.number(),
+  bitsPerByte: z.number(),
+  reason: z.enum(["interval", "end", "interrupted"]),
+});
+const sample = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
+const checkpoint = z.object({ type: z.literal("checkpoint"), step });
+const done = z.object({ type: z.literal("done"), step, reason: z.enum(["finished", "patience", "interrupted"]) });
+
+const notedEventSchema = z.discriminatedUnion("type", [start, stepDone, evaluation, sample, checkpoint, done]);
+
+/** What the events of a run have in them that is told of it later. Those of `TrainEvent` are of this form. */
+export type NotedEvent = z.infer<typeof notedEventSchema>;
+export type NotedStart = z.infer<typeof start>;
+export type NotedEval = z.infer<typeof evaluation>;
+export type NotedSample = z.infer<typeof sample>;
+export type NotedDone = z.infer<typeof done>;
+
+/** A line of `metrics.jsonl` as an event; undefined for what is none, or damaged. */
+export const parseNoted = (line: unknown): NotedEvent | undefined => notedEventSchema.safeParse(line).data;
+
+/** The evaluation with the lowest loss. One made because the run was stopped counts only where there is no other. */
+export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => {
+  const planned = evals.filter(({ reason }) => reason !== "interrupted");
+  return (planned.length > 0 ? planned : evals).reduce<NotedEval | undefined>(
+    (best, one) => (best === undefined || one.valLoss < best.valLoss ? one : best),
+    undefined,
+  );
+};

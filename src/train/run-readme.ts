@@ -1,0 +1,216 @@
+import type { ModelConfig } from "../models/config.ts";
+import type { RunConfig, TrainConfig } from "./config.ts";
+import { bestEval, type NotedDone, type NotedEval, type NotedEvent, type NotedStart } from "./noted-events.ts";
+import { presetOf } from "./preset-of.ts";
+
+/** What has happened in a run so far, as far as its page tells of it. */
+export interface RunStory {
+  start: NotedStart | undefined;
+  step: number;
+  readonly evals: NotedEval[];
+  /** Whether there is a checkpoint. */
+  saved: boolean;
+  sampled: boolean;
+  done: NotedDone | undefined;
+}
+
+export const newStory = (saved: boolean): RunStory => ({
+  start: undefined,
+  step: 0,
+  evals: [],
+  saved,
+  sampled: false,
+  done: undefined,
+});
+
+/** Adds an event to the story. */
+export const goOn = (story: RunStory, event: NotedEvent): void => {
+  if (event.type !== "start") story.step = event.step;
+  switch (event.type) {
+    case "start":
+      // A resumed run tells again what was told.
+      story.start ??= event;
+      break;
+    case "eval":
+      story.evals.push(event);
+      break;
+    case "sample":
+      story.sampled = true;
+      break;
+    case "checkpoint":
+      story.saved = true;
+      break;
+    case "done":
+      story.done = event;
+      break;
+    case "step":
+      break;
+  }
+};
+
+/** What a page is about besides the events. */
+export interface ReadmeSubject {
+  readonly config: RunConfig;
+  /** Name of the text. */
+  readonly corpus: string;
+  /** What samples continue. */
+  readonly prompt: string;
+}
+
+const count = (value: number): string => Math.round(value).toLocaleString("en-US");
+const plural = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+const loss = (value: number): string => value.toFixed(4);
+
+const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+
+/** Most rows of the table of losses: a long run's are thinned out evenly. */
+const mostRows = 20;
+
+const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): readonly NotedEval[] => {
+  if (evals.length <= mostRows) return evals;
+  const last = evals.length - 1;
+  const kept = new Set(Array.from({ length: mostRows }, (_, i) => Math.round((i * last) / (mostRows - 1))));
+  return evals.filter((one, i) => kept.has(i) || one === best);
+};
+
+const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
+  if (evals.length === 0) return ["None has been measured yet."];
+  const best = bestEval(evals);
+  return [
+    row(["step", "validation", "training", "bits/byte", ""]),
+    "|---:|---:|---:|---:|---|",
+    ...shownEvals(evals, best).map((one) => {
+      const { step, valLoss, trainLoss, bitsPerByte } = one;
+      const training = trainLoss === null ? "" : loss(trainLoss);
+      return row([count(step), loss(valLoss), training, loss(bitsPerByte), one === best ? "best" : ""]);
+    }),
+  ];
+};
+
+const state = ({ step, done }: RunStory, { steps, patience }: TrainConfig): string => {
+  const so = `${count(step)} of ${count(steps)} steps`;
+  switch (done?.reason) {
+    case "finished":
+      return `finished: ${so}`;
+    case "patience":
+      return `ended after ${so}: ${plural(patience, "evaluation")} without a better loss`;
+    case "interrupted":
+      return `interrupted after ${so}`;
+    case undefined:
+      return `not finished: ${so} when this page was written`;
+  }
+};
+
+const shape = ({ nLayer, nHead, nEmbd, contextLength }: ModelConfig): string =>
+  `${plural(nLayer, "layer")}, ${plural(nHead, "head")}, ${plural(nEmbd, "channel")}, context ${count(contextLength)}`;
+
+const plan = ({ model, train }: RunConfig): string => {
+  const { steps, batchSize, gradAccumSteps, optimizer, schedule, learningRate, seed } = train;
+  const windows = batchSize * gradAccumSteps;
+  return [
+    `${plural(steps, "step")} of ${count(windows)} × ${count(model.contextLength)} = ${count(windows * model.contextLength)} tokens`,
+    `${optimizer.kind}, learning rate ${learningRate}, ${schedule.kind}`,
+    `seed ${seed}`,
+  ].join("; ");
+};
+
+/** A word of a command as every shell takes it. Line ends and tabs are spelt as the command reads them. */
+const quoted = (prompt: string): string => {
+  const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+  return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
+};
+
+const facts = (story: RunStory, { config, corpus }: ReadmeSubject): readonly string[] => {
+  const { start, evals } = story;
+  const best = bestEval(evals);
+  const preset = presetOf(config);
+  const told: readonly (readonly [what: string, fact: string])[] = [
+    ["state", state(story, config.train)],
+    ...(preset === null ? [] : ([["preset", preset]] as const)),
+    ["model", `${start === undefined ? "" : `${plural(start.parameters, "parameter")}: `}${shape(config.model)}`],
+    [
+      "text",
+      start === undefined
+        ? corpus
+        : `${corpus}: ${count(start.trainTokens)} tokens to learn from, ${count(start.valTokens)} held out, ${count(start.vocabSize)} distinct`,
+    ],
+    ["plan", plan(config)],
+    ...(start === undefined
+      ? []
+      : ([
+          ["begun on", `backend ${start.backend} (${start.instructionSet})`],
+          ["untrained", `${loss(Math.log(start.vocabSize))} nats/token (ln ${start.vocabSize})`],
+        ] as const)),
+    ...(best === undefined
+      ? []
+      : ([["best", `${loss(best.valLoss)} nats/token on what was held out, at step ${count(best.step)}`]] as const)),
+  ];
+  return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
+};
+
+const commands = ({ saved, done }: RunStory, { prompt }: ReadmeSubject): readonly string[] => {
+  const isOver = done?.reason === "finished" || done?.reason === "patience";
+  return [
+    ...(isOver ? [] : ["npx foretoken train --resume .                 # go on to the planned end"]),
+    ...(saved
+      ? [
+          `npx foretoken generate . --prompt ${quoted(prompt)}`,
+          "npx foretoken generate . --interactive         # line by line",
+          "npx foretoken evaluate .                       # measure it again",
+          "npx foretoken generate best                    # the weights with the lowest validation loss",
+        ]
+      : []),
+  ];
+};
+
+const files = ({ saved, sampled, evals }: RunStory): readonly string[] => [
+  row(["file", "what it is"]),
+  "|---|---|",
+  row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
+  row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
+  ...(sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
+  ...(saved
+    ? [
+        row(["`checkpoint/`", "the last state: a Hugging Face directory, and what going on needs:"]),
+        row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
+        row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
+      ]
+    : []),
+  ...(evals.some(({ reason }) => reason !== "interrupted")
+    ? [row(["`best/`", "the weights with the lowest validation loss: a Hugging Face directory"])]
+    : []),
+];
+
+const python = `from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained("checkpoint")
+tokenizer = AutoTokenizer.from_pretrained("checkpoint")`;
+
+/** What marks a page as one that may be written anew. */
+export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
+
+/** The page that explains a run's folder, in Markdown: a function of what was asked for and what has happened. */
+export const runReadme = (story: RunStory, subject: ReadmeSubject): string => {
+  const sh = commands(story, subject);
+  return [
+    `# A language model of ${subject.corpus}`,
+    "",
+    readmeMark,
+    "",
+    "Foretoken trained it, or is training it, to predict the next token of this text.",
+    "",
+    ...facts(story, subject),
+    "",
+    "## Losses",
+    "",
+    "In nats per token: on the part of the text that was held out, and the mean of the training steps before.",
+    "",
+    ...lossesTable(story.evals),
+    ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),
+    ...(story.saved ? ["", "In Python, with the package transformers:", "", "```python", python, "```"] : []),
+    "",
+    "## Files",
+    "",
+    ...files(story),
+    "",
+  ].join("\n");
+};

@@ -1,0 +1,228 @@
+import { createReadStream } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { CheckpointError, ForetokenError } from "../core/errors.ts";
+import { systemErrorCode } from "../core/system-error.ts";
+import { hasCheckpoint } from "../io/checkpoint.node.ts";
+import type { RunConfig } from "./config.ts";
+import type { DoneEvent } from "./events.ts";
+import {
+  bestEval,
+  type NotedDone,
+  type NotedEval,
+  type NotedEvent,
+  type NotedStart,
+  parseNoted,
+} from "./noted-events.ts";
+import { presetOf } from "./preset-of.ts";
+import type { PresetName } from "./presets.ts";
+import { readRunDescription } from "./resume.node.ts";
+import { folderNames, isFolder } from "./run-folder.node.ts";
+
+/** How a run ended; `unfinished`: it has not said. It is under way, or was killed: its folder cannot tell which. */
+export type RunState = DoneEvent["reason"] | "unfinished";
+
+/** A validation loss and where it was. */
+export interface RunLoss {
+  readonly step: number;
+  /** Nats per token. */
+  readonly valLoss: number;
+  readonly natsPerCharacter: number;
+  readonly bitsPerByte: number;
+}
+
+/** A run as its folder tells of it. */
+export interface ListedRun {
+  /** The folder's name. */
+  readonly name: string;
+  readonly path: string;
+  readonly state: RunState;
+  /** When the folder was made and when something was noted last, in ISO 8601: the times of its files. */
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  /** The preset that it is a run of, with any steps and seed; null where fields were changed. */
+  readonly preset: PresetName | null;
+  /** null where nothing has been noted yet. */
+  readonly parameters: number | null;
+  /** Name of the text. */
+  readonly corpus: string;
+  /** Updates done, and planned. */
+  readonly step: number;
+  readonly steps: number;
+  /** The lowest validation loss; null before the first evaluation. */
+  readonly best: RunLoss | null;
+  /** The directory that the other commands take; null where nothing is saved yet. */
+  readonly checkpoint: string | null;
+  readonly config: RunConfig;
+}
+
+/** A folder that is none of a run, or cannot be read. */
+export interface SkippedFolder {
+  readonly path: string;
+  readonly reason: string;
+}
+
+export interface RunList {
+  /** Newest first. */
+  readonly runs: readonly ListedRun[];
+  readonly skipped: readonly SkippedFolder[];
+}
+
+interface Noted {
+  start: NotedStart | undefined;
+  step: number;
+  readonly evals: NotedEval[];
+  done: NotedDone | undefined;
+}
+
+const take = (noted: Noted, event: NotedEvent): void => {
+  // Whatever comes after `done` is of a resumed run.
+  if (event.type !== "start") noted.done = undefined;
+  switch (event.type) {
+    case "start":
+      noted.start = event;
+      return;
+    case "eval":
+      noted.evals.push(event);
+      break;
+    case "done":
+      noted.done = event;
+      break;
+    case "step":
+    case "sample":
+    case "checkpoint":
+      break;
+  }
+  noted.step = Math.max(noted.step, event.step);
+};
+
+/** What a line begins with that tells of a step: nearly all do, and only the last one matters. */
+const stepLine = '{"v":1,"type":"step",';
+
+const parseLine = (line: string): NotedEvent | undefined => {
+  try {
+    return parseNoted(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+};
+
+async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
+  let rest = "";
+  try {
+    for await (const chunk of createReadStream(path, "utf8")) {
+      const lines = (rest + String(chunk)).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") throw error;
+  }
+  if (rest !== "") yield rest;
+}
+
+/** Damaged lines are passed over: a killed process may leave half a one. */
+const readNoted = async (path: string): Promise<Noted> => {
+  const noted: Noted = { start: undefined, step: 0, evals: [], done: undefined };
+  let lastStep: string | undefined;
+  const takeLine = (line: string): void => {
+    const event = parseLine(line);
+    if (event !== undefined) take(noted, event);
+  };
+  for await (const line of linesOf(path)) {
+    if (line.startsWith(stepLine)) {
+      // The one before it may be the last that is whole.
+      if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
+      lastStep = line;
+      noted.done = undefined;
+      continue;
+    }
+    if (lastStep !== undefined) takeLine(lastStep);
+    lastStep = undefined;
+    takeLine(line);
+  }
+  if (lastStep !== undefined) takeLine(lastStep);
+  return noted;
+};
+
+const modified = async (path: string): Promise<Date | undefined> =>
+  stat(path).then(
+    ({ mtime }) => mtime,
+    () => undefined,
+  );
+
+const readListed = async (path: string): Promise<ListedRun> => {
+  const { config, data } = await readRunDescription(path);
+  const metrics = join(path, folderNames.metrics);
+  const { start, step, evals, done } = await readNoted(metrics);
+  const started = (await modified(join(path, folderNames.description))) ?? new Date(0);
+  const checkpoint = join(path, folderNames.checkpoint);
+  const best = bestEval(evals);
+  return {
+    name: basename(resolve(path)),
+    path,
+    state: done?.reason ?? "unfinished",
+    startedAt: started.toISOString(),
+    updatedAt: ((await modified(metrics)) ?? started).toISOString(),
+    preset: presetOf(config),
+    parameters: start?.parameters ?? null,
+    corpus: data.name,
+    step,
+    steps: config.train.steps,
+    best:
+      best === undefined
+        ? null
+        : {
+            step: best.step,
+            valLoss: best.valLoss,
+            natsPerCharacter: best.natsPerCharacter,
+            bitsPerByte: best.bitsPerByte,
+          },
+    checkpoint: (await hasCheckpoint(checkpoint)) ? checkpoint : null,
+    config,
+  };
+};
+
+/** A run, or why it is passed over: what is wrong with one folder must not hide the others. */
+const readOne = async (path: string): Promise<ListedRun | SkippedFolder> => {
+  try {
+    if (!(await readdir(path)).includes(folderNames.description)) {
+      return { path, reason: `no run: it has no ${folderNames.description}` };
+    }
+    return await readListed(path);
+  } catch (error) {
+    const mine = error instanceof ForetokenError || systemErrorCode(error) !== undefined;
+    if (!mine || !(error instanceof Error)) throw error;
+    return { path, reason: error.message };
+  }
+};
+
+/**
+ * The runs in `folder`, which may also be a run's folder itself. Files in it and folders whose names begin with a dot
+ * are no runs; what else is none, or is damaged, is among the skipped. Nothing on disk is changed.
+ * @throws CheckpointError when there is no such folder.
+ */
+export const listRuns = async (folder: string): Promise<RunList> => {
+  if (!(await isFolder(folder))) {
+    const found = await modified(folder);
+    throw new CheckpointError({
+      where: folder,
+      must: "must be a folder of runs",
+      got: found === undefined ? "no such folder" : "a file",
+    });
+  }
+  const entries = await readdir(folder);
+  const isRun = entries.includes(folderNames.description);
+  const paths = isRun ? [folder] : entries.filter((name) => !name.startsWith(".")).map((name) => join(folder, name));
+  const runs: ListedRun[] = [];
+  const skipped: SkippedFolder[] = [];
+  // One after the other: a folder may hold thousands.
+  for (const path of paths.sort()) {
+    if (!(await isFolder(path))) continue;
+    const one = await readOne(path);
+    if ("reason" in one) skipped.push(one);
+    else runs.push(one);
+  }
+  runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0));
+  return { runs, skipped };
+};
