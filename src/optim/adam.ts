@@ -1,6 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
 import type { AdamConfig } from "./config.ts";
-import type { Moments, Update } from "./optimizer.ts";
+import type { Moments, Update } from "./update.ts";
 
 /**
  * Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) of one step, over the elements from `offset` to `end`

@@ -12,7 +12,7 @@ import type { Backend, Storage, View } from "../backend/backend.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import type { MuonConfig } from "./config.ts";
-import type { Moments, Update } from "./optimizer.ts";
+import type { Moments, Update } from "./update.ts";
 
 /** Jordan's coefficients: fast for small singular values, which end within about 0.3 of 1. */
 const [a, b, c] = [3.4445, -4.775, 2.0315] as const;

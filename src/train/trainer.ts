@@ -9,8 +9,9 @@ import { createModel, type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
 import { clipFactor } from "../optim/clip.ts";
-import { createOptimizer, type Optimizer } from "../optim/optimizer.ts";
+import { createOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
+import type { Optimizer } from "../optim/update.ts";
 import type { RunConfig } from "./config.ts";
 
 export interface StepResult {

@@ -1,0 +1,25 @@
+import type { Arena } from "../models/arena.ts";
+
+/** What one update is made with. */
+export interface Update {
+  readonly values: Arena;
+  readonly gradients: Arena;
+  /** 1 for the first update. */
+  readonly step: number;
+  readonly learningRate: number;
+  /** Factor on every gradient, from clipping. */
+  readonly gradScale: number;
+}
+
+/** Running means of gradients, with the parameters' layout: Adam's, or for Muon's matrices the momentum, in m. */
+export interface Moments {
+  readonly m: Arena;
+  readonly v: Arena;
+}
+
+export interface Optimizer {
+  readonly moments: Moments;
+  /** Changes the values by the gradients. */
+  update(update: Update): void;
+  close(): void;
+}
