@@ -44,6 +44,23 @@ const buildTypeScript = async () => {
   return `TypeScript: built in ${secondsSince(started)}`;
 };
 
+/** After the library: examples import it by name, and are checked against the types that it ships. */
+const buildExamples = async () => {
+  const sources = sourcesUnder("examples", [".ts"]);
+  const outputs = sources.map((file) => join(root, "build", file.replace(/\.ts$/, ".js")));
+  const hash = hashFiles([...sources, "tsconfig.json", "tsconfig.examples.json"]);
+  if (outputs.every((file) => existsSync(file)) && readStamp("examples", outputs[0]) === hash) return undefined;
+  const started = performance.now();
+  await execute([process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.examples.json"]);
+  writeStamp("examples", hash);
+  return `Examples: built in ${secondsSince(started)}`;
+};
+
+const buildTypeScriptAndExamples = async () => {
+  const built = [await buildTypeScript(), await buildExamples()].filter((line) => line !== undefined);
+  return built.length === 0 ? undefined : built.join("\n");
+};
+
 // In a process of its own: that compiler computes on the thread that calls it.
 const buildWasm = async () => (await execute([process.execPath, "scripts/build-wasm.mjs"])).trim() || undefined;
 
@@ -54,7 +71,7 @@ const main = async () => {
     return;
   }
   const forBrowser = async () => {
-    const lines = await Promise.all([buildWasm(), buildTypeScript()]);
+    const lines = await Promise.all([buildWasm(), buildTypeScriptAndExamples()]);
     return [...lines, await buildBrowser()].filter((line) => line !== undefined).join("\n") || undefined;
   };
   const results = await Promise.allSettled([forBrowser(), buildNative()]);

@@ -1,5 +1,16 @@
 /** The library: what `import … from "foretoken"` gives in Node. */
-export type { Backend, BackendName, Capabilities } from "./backend/backend.ts";
+export {
+  backward,
+  type Context,
+  type DropoutSource,
+  dropoutSource,
+  inferenceContext,
+  type TrainingContext,
+  withContext,
+} from "./autograd/context.ts";
+export type { Tape } from "./autograd/tape.ts";
+export { type Memory, readScalar, readTensor, type Tensor } from "./autograd/tensor.ts";
+export type { Backend, BackendName, Capabilities, Storage, View } from "./backend/backend.ts";
 export {
   type BackendChoice,
   type BackendDescription,
@@ -17,6 +28,16 @@ export {
   ShapeError,
   UnsupportedKernelError,
 } from "./core/errors.ts";
+export { type RandomKey, type RandomStream, randomKey, randomStream, type Stream } from "./core/random.ts";
+export {
+  type Batch,
+  type EvaluationOptions,
+  evaluationWindows,
+  type TrainingBatchOptions,
+  trainingBatch,
+} from "./data/batches.ts";
+export { type CorpusOptions, type LoadedCorpus, loadCorpus } from "./data/corpora.node.ts";
+export { type Corpus, splitText, type TextSplit } from "./data/corpus.ts";
 export {
   type FinishReason,
   type GenerateDoneEvent,
@@ -25,10 +46,19 @@ export {
   generate,
   type TokenEvent,
 } from "./generate/generate.ts";
+export type { Arena, ArenaLayout, Placed } from "./models/arena.ts";
 export type { ModelConfig } from "./models/config.ts";
-export type { Model } from "./models/model.ts";
-export type { LanguageModel, Logits } from "./pretrained/language-model.ts";
+export { crossEntropyLoss, forward } from "./models/forward.ts";
+export { createGradients, type Gradients } from "./models/gradients.ts";
+export { freshModel, type Model } from "./models/model.ts";
+export { createOptimizer, type Optimizer } from "./optim/adam.ts";
+export { clipFactor } from "./optim/clip.ts";
+export type { OptimizerConfig, ScheduleConfig } from "./optim/config.ts";
+export { type LearningRatePlan, learningRateAt } from "./optim/schedule.ts";
+export { type LanguageModel, type Logits, languageModel } from "./pretrained/language-model.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
+export { savePretrained } from "./pretrained/save.node.ts";
+export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { RunConfig, TrainConfig } from "./train/config.ts";
 export { type EvaluateOptions, evaluate } from "./train/evaluate.node.ts";

@@ -2,7 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import type { RealDType } from "../core/dtype.ts";
 import type { RandomKey } from "../core/random.ts";
 import { createTape, type Tape } from "./tape.ts";
-import { createMemory, type Memory } from "./tensor.ts";
+import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 
 /** Dropout's randomness in one training step: a key, and a number for each place that drops, in order of use. */
 export interface DropoutSource {
@@ -18,6 +18,11 @@ export interface Context {
   readonly tape: Tape | null;
   /** null: evaluation, dropout does nothing. */
   readonly dropout: DropoutSource | null;
+}
+
+/** A context that records: `backward` turns what was computed in it into gradients. */
+export interface TrainingContext extends Context {
+  readonly tape: Tape;
 }
 
 /** Numbers the places that drop 0, 1, 2, … under `key`. */
@@ -37,12 +42,17 @@ export const inferenceContext = (backend: Backend): Context => ({
 });
 
 /** A context that records gradients. `dropout` null turns dropout off. */
-export const trainingContext = (backend: Backend, dropout: DropoutSource | null): Context & { readonly tape: Tape } => {
+export const trainingContext = (backend: Backend, dropout: DropoutSource | null): TrainingContext => {
   const memory = createMemory(backend, realOf(backend));
   return { backend, memory, tape: createTape(backend, memory), dropout };
 };
 
-/** Runs `work` in a context and frees its temporaries, whether it returns or throws. */
+/**
+ * Runs `work` in a context and frees its temporaries, whether it returns or throws: no tensor computed in the context
+ * may be used after that.
+ * @param context one of `inferenceContext` or `trainingContext`, for this once.
+ * @returns what `work` returns.
+ */
 export const withContext = async <C extends Context, T>(
   context: C,
   work: (context: C) => T | Promise<T>,
@@ -53,3 +63,14 @@ export const withContext = async <C extends Context, T>(
     context.memory.close();
   }
 };
+
+/**
+ * Goes back through all that `total` was computed from: adds the gradient of scale · `total` to the gradient of every
+ * weight that the context's tape watches. Uses the tape up, once only, and gives back the memory of `total` itself:
+ * read it before.
+ * @param total a sum, [1], as of `crossEntropyLoss`.
+ * @param scale factor on every gradient; 1 / predictions makes the gradient of a sum that of a mean.
+ * @throws ShapeError if `total` is not one number.
+ */
+export const backward = ({ tape, memory }: TrainingContext, total: Tensor, scale = 1): void =>
+  tape.backward(total, memory.upload(Float32Array.of(scale), [1]));

@@ -36,6 +36,10 @@ export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
 export const readTensor = (backend: Backend, tensor: Tensor): Promise<HostArray> =>
   backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
 
+/** The only element of a tensor of one, as of a loss, after all work before it. */
+export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> =>
+  (await readTensor(backend, reshape(tensor, [1])))[0] as number;
+
 /**
  * The temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so that an
  * activation goes back to the backend as soon as the backward pass is done with it; `close` frees what is left.

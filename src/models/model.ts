@@ -1,11 +1,12 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
+import { parseConfig } from "../core/config.ts";
 import type { RealDType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
-import { type Arena, type ArenaLayout, arenaLayout, createArena } from "./arena.ts";
-import type { ModelConfig } from "./config.ts";
+import { type Arena, type ArenaLayout, arenaLayout, createArena, initialise } from "./arena.ts";
+import { type ModelConfig, modelConfigSchema } from "./config.ts";
 import { declareTransformer, type TransformerTensors } from "./transformer.ts";
 
 /** A model in a backend's memory. */
@@ -70,6 +71,20 @@ export const createModel = (
       backend.free(angles.sin.storage);
     },
   };
+};
+
+/**
+ * A model before any training: its weights are drawn from normal distributions, each a function of the seed alone.
+ * @param config checked; a preset's, as `{ ...presets.quick.model, nLayer: 3 }`.
+ * @param vocabSize tokens that there are, as `tokenizer.vocabSize`.
+ * @param seed a whole number from 0.
+ * @returns a model whose weights are the caller's to free, with `close`.
+ * @throws ConfigError naming the first field that cannot work.
+ */
+export const freshModel = (backend: Backend, config: ModelConfig, vocabSize: number, seed: number): Model => {
+  const model = createModel(backend, parseConfig(modelConfigSchema, config, "model"), vocabSize);
+  initialise(backend, model.layout, model.arena, seed);
+  return model;
 };
 
 /**

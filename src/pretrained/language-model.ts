@@ -1,7 +1,7 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor } from "../autograd/tensor.ts";
-import { type Model, uploadIds } from "../models/model.ts";
-import { logitsOf, transformer } from "../models/transformer.ts";
+import { forward } from "../models/forward.ts";
+import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Logits of every position: `data[t · V + v]`, the unnormalised log-probability of token v after position t. */
@@ -44,9 +44,7 @@ export const languageModel = (
     tokenizer,
     logits: (ids) =>
       withContext(inferenceContext(model.backend), async (context) => {
-        const input = uploadIds(context, model, ids, 1, ids.length);
-        const hidden = transformer(context, model.config, model.parameters, input);
-        const data = await readTensor(model.backend, logitsOf(context, model.parameters, hidden));
+        const data = await readTensor(model.backend, forward(context, model, ids, 1, ids.length));
         return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
       }),
     close: () => {

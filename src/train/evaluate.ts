@@ -1,10 +1,9 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
-import { readTensor } from "../autograd/tensor.ts";
+import { readScalar } from "../autograd/tensor.ts";
 import { evaluationWindows } from "../data/batches.ts";
 import { countCharacters } from "../data/corpus.ts";
-import { type Model, uploadIds } from "../models/model.ts";
-import { logitsOf, transformer } from "../models/transformer.ts";
-import { crossEntropy } from "../ops/cross-entropy.ts";
+import { crossEntropyLoss, forward } from "../models/forward.ts";
+import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { yieldToHost } from "./yield.ts";
 
@@ -58,10 +57,8 @@ export const evaluate = async (
   })) {
     signal?.throwIfAborted();
     nats += await withContext(inferenceContext(model.backend), async (context) => {
-      const hidden = transformer(context, model.config, model.parameters, uploadIds(context, model, x, rows, time));
-      const targets = context.memory.upload(y, [rows, time]);
-      const loss = crossEntropy(context, logitsOf(context, model.parameters, hidden), targets);
-      return (await readTensor(model.backend, loss))[0] as number;
+      const logits = forward(context, model, x, rows, time); // [B, T, V]
+      return readScalar(model.backend, crossEntropyLoss(context, logits, y));
     });
     predicted += y.length;
     onProgress?.(predicted);

@@ -1,0 +1,131 @@
+/**
+ * New names. The model reads a list of names, letter by letter, and writes names that are not in it.
+ *
+ *     npm run example names                              1,717 first names of Europe and its neighbours
+ *     npm run example names -- towns.txt --steps 300     a list of your own, one name a line
+ *
+ * Each row of a batch is one name here, so batches are made by hand. For the method itself see causal-lm.ts.
+ */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import {
+  backward,
+  clipFactor,
+  createGradients,
+  createOptimizer,
+  crossEntropyLoss,
+  dropoutSource,
+  forward,
+  freshModel,
+  generate,
+  inferenceContext,
+  languageModel,
+  learningRateAt,
+  openBackend,
+  presets,
+  randomKey,
+  randomStream,
+  readScalar,
+  savePretrained,
+  trainCharTokenizer,
+  withContext,
+} from "foretoken";
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { steps: { type: "string", default: "1200" }, out: { type: "string" } },
+});
+const [file = "examples/names.txt"] = positionals;
+const lines = readFileSync(file, "utf8").split("\n");
+const names = [...new Set(lines.map((line) => line.trim()).filter((line) => line !== ""))];
+
+// Every tenth name is held out: the loss on those says whether the model learns how names are made, or only these names.
+const isHeldOut = (index: number): boolean => index % 10 === 9;
+const known = names.filter((_, index) => !isHeldOut(index));
+const heldOut = names.filter((_, index) => isHeldOut(index));
+console.log(`${file}: ${known.length} names to learn from, ${heldOut.length} held out`);
+
+// "\n" begins and ends a name: after it comes a first letter, and it comes after the last one.
+const tokenizer = trainCharTokenizer(`\n${names.join("\n")}`);
+const [newline = 0] = tokenizer.encode("\n");
+const time = Math.max(...names.map((name) => tokenizer.encode(name).length)) + 1;
+
+/** Rows of x = "\nname", y = "name\n". The target −1, behind the end of a name, takes no part in the loss. */
+const batchOf = (chosen: readonly string[]): { x: Int32Array; y: Int32Array; predictions: number } => {
+  const x = new Int32Array(chosen.length * time).fill(newline);
+  const y = new Int32Array(chosen.length * time).fill(-1);
+  for (const [row, name] of chosen.entries()) {
+    x.set(tokenizer.encode(`\n${name}`), row * time);
+    y.set(tokenizer.encode(`${name}\n`), row * time);
+  }
+  return { x, y, predictions: y.filter((target) => target !== -1).length };
+};
+
+const seed = 1;
+const batchSize = 32;
+const plan = { ...presets.quick.train, steps: Number(flags.steps), learningRate: 5e-3 };
+const backend = await openBackend("auto");
+const architecture = { ...presets.quick.model, contextLength: time, nLayer: 2, nHead: 4, nEmbd: 64, dropout: 0.2 };
+const model = freshModel(backend, architecture, tokenizer.vocabSize, seed);
+const gradients = createGradients(model);
+const optimizer = createOptimizer(backend, model.layout, plan.optimizer);
+
+/** Mean loss in nats per letter. */
+const measure = async (chosen: readonly string[]): Promise<number> => {
+  const { x, y, predictions } = batchOf(chosen);
+  const sum = await withContext(inferenceContext(backend), (context) =>
+    readScalar(backend, crossEntropyLoss(context, forward(context, model, x, chosen.length, time), y)),
+  );
+  return sum / predictions;
+};
+
+for (let step = 0; step < plan.steps; step++) {
+  const random = randomStream(randomKey(seed, "batches", step));
+  const chosen = Array.from({ length: batchSize }, () => known[random.integer(known.length)] ?? "");
+  const { x, y, predictions } = batchOf(chosen);
+  gradients.clear();
+  await gradients.record(
+    (context) => {
+      const sum = crossEntropyLoss(context, forward(context, model, x, batchSize, time), y);
+      backward(context, sum, 1 / predictions);
+    },
+    dropoutSource(randomKey(seed, "dropout", step)),
+  );
+  const clip = clipFactor(await gradients.norm(), plan.maxGradNorm);
+  optimizer.update(model.arena, gradients.arena, step + 1, learningRateAt(plan, step), clip);
+  if ((step + 1) % Math.ceil(plan.steps / 6) === 0) {
+    const [learnt, unseen] = [await measure(known), await measure(heldOut)];
+    console.log(
+      `step ${step + 1}: loss ${learnt.toFixed(3)} on names it learns, ${unseen.toFixed(3)} on names held out`,
+    );
+  }
+}
+
+// Ask for 500 names, each from "\n" to the next "\n".
+const lm = languageModel(model, tokenizer);
+const written: string[] = [];
+for (let i = 0; i < 500; i++) {
+  for await (const event of generate(lm, {
+    prompt: "\n",
+    stop: ["\n"],
+    maxNewTokens: time,
+    temperature: 0.8,
+    seed: i,
+  })) {
+    if (event.type === "done") written.push(event.text);
+  }
+}
+const different = new Set(written);
+const fresh = [...different].filter((name) => !names.includes(name));
+const found = [...different].filter((name) => heldOut.includes(name));
+console.log(
+  `\nOf ${written.length} names written, ${different.size} are different and ${fresh.length} of them in no list:`,
+);
+console.log(fresh.slice(0, 40).join(", "));
+if (found.length > 0) console.log(`\nReal names that it had never seen: ${found.join(", ")}`);
+
+if (flags.out !== undefined) {
+  await savePretrained(flags.out, lm);
+  console.log(`\nSaved in ${flags.out}`);
+}
+await backend.close();

@@ -1,0 +1,34 @@
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { crossEntropy } from "../ops/cross-entropy.ts";
+import { type Model, uploadIds } from "./model.ts";
+import { logitsOf, transformer } from "./transformer.ts";
+
+/**
+ * One pass over `rows` sequences of `time` tokens, all positions of all of them at once. Position t of a row sees
+ * tokens 0 to t of that row and no other.
+ * @param context where temporaries live: of `withContext(inferenceContext(…))` or `Gradients.record`.
+ * @param ids [rows · time], row after row, each a whole number in [0, vocabSize).
+ * @param rows sequences, B.
+ * @param time tokens of each, T, from 1 to the context length.
+ * @returns logits [B, T, V], a temporary of the context: at [b, t, v] the unnormalised log-probability that token v
+ *   follows token t of row b.
+ * @throws ShapeError for an id out of range, or rows that are too long.
+ */
+export const forward = (context: Context, model: Model, ids: ArrayLike<number>, rows: number, time: number): Tensor => {
+  const { config, parameters } = model;
+  const hidden = transformer(context, config, parameters, uploadIds(context, model, ids, rows, time)); // [B, T, C]
+  return logitsOf(context, parameters, hidden); // [B, T, V]
+};
+
+/**
+ * −ln p(target), summed over all predictions: divide by their number for the mean that is called the loss. As
+ * torch.nn.functional.cross_entropy with reduction "sum" and ignore_index −1.
+ * @param context the one that `logits` were computed in.
+ * @param logits [.., V], as of `forward`.
+ * @param targets the id that should have been predicted at each position, in the same order; −1 leaves one out.
+ * @returns the sum in nats, [1], a temporary of the context.
+ * @throws ShapeError if there is not one target for each prediction.
+ */
+export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int32Array): Tensor =>
+  crossEntropy(context, logits, context.memory.upload(targets, logits.shape.slice(0, -1)));

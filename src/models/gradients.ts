@@ -1,0 +1,57 @@
+import {
+  type DropoutSource,
+  inferenceContext,
+  type TrainingContext,
+  trainingContext,
+  withContext,
+} from "../autograd/context.ts";
+import { readScalar, type Tensor } from "../autograd/tensor.ts";
+import { type Arena, createArena } from "./arena.ts";
+import type { Model } from "./model.ts";
+
+/** A number for each weight of a model: how the loss would change with it. */
+export interface Gradients {
+  /** In the layout of the model's weights; by a weight's name in `arena.tensors`. */
+  readonly arena: Arena;
+  /** Sets all to zero. `backward` adds: without this, to those of the step before. */
+  clear(): void;
+  /**
+   * Runs `work` in a context that records what is computed from the model's weights, so that `backward` in it adds to
+   * these gradients. Frees the context's temporaries at the end.
+   * @param dropout where dropout drops; null, the default: nowhere.
+   * @returns what `work` returns.
+   */
+  record<T>(work: (context: TrainingContext) => T | Promise<T>, dropout?: DropoutSource | null): Promise<T>;
+  /** The length of all of them as one vector, √Σg². */
+  norm(): Promise<number>;
+  /** Frees them. */
+  close(): void;
+}
+
+/** Gradients of a model's weights, all zero. The caller closes them. */
+export const createGradients = (model: Model): Gradients => {
+  const { backend, layout } = model;
+  const arena = createArena(backend, layout);
+  const all = { storage: arena.storage, offset: 0 };
+  const leaves = [...model.arena.tensors].map(([name, value]): [Tensor, Tensor] => {
+    const gradient = arena.tensors.get(name);
+    if (gradient === undefined) throw new Error(`no gradient was laid out for ${name}`);
+    return [value, gradient];
+  });
+  return {
+    arena,
+    clear: () => backend.run("fill", { y: all, n: layout.length, value: 0 }),
+    record: (work, dropout = null) =>
+      withContext(trainingContext(backend, dropout), (context) => {
+        for (const [value, gradient] of leaves) context.tape.watch(value, gradient);
+        return work(context);
+      }),
+    norm: () =>
+      withContext(inferenceContext(backend), async ({ memory }) => {
+        const squares = memory.allocate([1]);
+        backend.run("sumOfSquares", { x: all, y: squares, n: layout.length });
+        return Math.sqrt(await readScalar(backend, squares));
+      }),
+    close: () => backend.free(arena.storage),
+  };
+};
