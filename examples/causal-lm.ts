@@ -108,8 +108,9 @@ for (let step = 0; step < steps; step++) {
     backward(context, sum, 1 / batch.y.length); // fills the gradients, those of the mean
     return mean;
   });
-  const clip = clipFactor(await gradients.norm(), config.train.maxGradNorm); // no step may go too far
-  optimizer.update(model.arena, gradients.arena, step + 1, learningRateAt(config.train, step), clip);
+  const gradScale = clipFactor(await gradients.norm(), config.train.maxGradNorm); // no step may go too far
+  const learningRate = learningRateAt(config.train, step);
+  optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
   losses.push(loss);
   const every = Math.ceil(steps / 10);
   if (losses.length % every === 0) {

@@ -91,8 +91,9 @@ for (let step = 0; step < plan.steps; step++) {
     },
     dropoutSource(randomKey(seed, "dropout", step)),
   );
-  const clip = clipFactor(await gradients.norm(), plan.maxGradNorm);
-  optimizer.update(model.arena, gradients.arena, step + 1, learningRateAt(plan, step), clip);
+  const gradScale = clipFactor(await gradients.norm(), plan.maxGradNorm);
+  const learningRate = learningRateAt(plan, step);
+  optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
   if ((step + 1) % Math.ceil(plan.steps / 6) === 0) {
     const [learnt, unseen] = [await measure(known), await measure(heldOut)];
     console.log(

@@ -1,13 +1,13 @@
-import { dropoutSource, trainingContext, withContext } from "../autograd/context.ts";
-import { readTensor, type Tensor } from "../autograd/tensor.ts";
+import { backward, dropoutSource } from "../autograd/context.ts";
+import { readScalar } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { trainingBatch } from "../data/batches.ts";
-import { createArena, initialise } from "../models/arena.ts";
-import { createModel, type Model, uploadIds } from "../models/model.ts";
-import { logitsOf, transformer } from "../models/transformer.ts";
-import { crossEntropy } from "../ops/cross-entropy.ts";
+import { initialise } from "../models/arena.ts";
+import { crossEntropyLoss, forward } from "../models/forward.ts";
+import { createGradients } from "../models/gradients.ts";
+import { createModel, type Model } from "../models/model.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { createOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
@@ -57,43 +57,30 @@ export const undrawnTrainer = (
   const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
   const { contextLength, dropout } = config.model;
   const model = createModel(backend, config.model, vocabSize);
-  const gradients = createArena(backend, model.layout);
+  const gradients = createGradients(model);
   const optimizer = createOptimizer(backend, model.layout, train.optimizer);
-  const leaves = [...model.arena.tensors].map(([name, value]): [Tensor, Tensor] => {
-    const gradient = gradients.tensors.get(name);
-    if (gradient === undefined) throw new Error(`no gradient was laid out for ${name}`);
-    return [value, gradient];
-  });
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
-  const all = { storage: gradients.storage, offset: 0 };
 
   return {
     model,
     optimizer,
     async step(step) {
-      backend.run("fill", { y: all, n: model.layout.length, value: 0 });
+      gradients.clear();
       // One source for the whole step: each micro-batch drops at places of its own.
       const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step)) : null;
       let loss = 0;
       for (let microStep = 0; microStep < gradAccumSteps; microStep++) {
         const batch = trainingBatch(trainTokens, { batchSize, contextLength, seed, step, microStep });
-        const summed = await withContext(trainingContext(backend, drops), async (context) => {
-          for (const [value, gradient] of leaves) context.tape.watch(value, gradient);
-          const x = uploadIds(context, model, batch.x, batchSize, contextLength); // [B, T]
-          const y = context.memory.upload(batch.y, [batchSize, contextLength]); // [B, T]
-          const hidden = transformer(context, config.model, model.parameters, x); // [B, T, C]
-          const total = crossEntropy(context, logitsOf(context, model.parameters, hidden), y); // [1]
-          const reading = readTensor(backend, total);
-          context.tape.backward(total, context.memory.upload(Float32Array.of(1 / tokensPerStep), [1]));
-          return (await reading)[0] as number;
-        });
+        const summed = await gradients.record(async (context) => {
+          const logits = forward(context, model, batch.x, batch.rows, batch.time); // [B, T, V]
+          const total = crossEntropyLoss(context, logits, batch.y); // [1]
+          const reading = readScalar(backend, total);
+          backward(context, total, 1 / tokensPerStep);
+          return reading;
+        }, drops);
         loss += summed / tokensPerStep;
       }
-      const gradNorm = await withContext(trainingContext(backend, null), async ({ memory }) => {
-        const squares = memory.allocate([1]);
-        backend.run("sumOfSquares", { x: all, y: squares, n: model.layout.length });
-        return Math.sqrt((await readTensor(backend, squares))[0] as number);
-      });
+      const gradNorm = await gradients.norm();
       if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
         throw new ConfigError({
           where: `step ${step + 1}`,
@@ -108,12 +95,12 @@ export const undrawnTrainer = (
       }
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
-      optimizer.update({ values: model.arena, gradients, step: step + 1, learningRate, gradScale });
+      optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
       return { loss, learningRate, gradNorm };
     },
     close() {
       optimizer.close();
-      backend.free(gradients.storage);
+      gradients.close();
       model.close();
     },
   };

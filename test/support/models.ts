@@ -1,11 +1,11 @@
-import { trainingContext, withContext } from "#foretoken/autograd/context.js";
-import { readTensor } from "#foretoken/autograd/tensor.js";
+import { backward } from "#foretoken/autograd/context.js";
+import { readScalar, readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { type ArenaLayout, createArena } from "#foretoken/models/arena.js";
+import type { ArenaLayout } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
-import { createModel, type Model, uploadIds } from "#foretoken/models/model.js";
-import { logitsOf, transformer } from "#foretoken/models/transformer.js";
-import { crossEntropy } from "#foretoken/ops/cross-entropy.js";
+import { crossEntropyLoss, forward } from "#foretoken/models/forward.js";
+import { createGradients } from "#foretoken/models/gradients.js";
+import { createModel, type Model } from "#foretoken/models/model.js";
 import { presets } from "#foretoken/train/presets.js";
 import { hashInteger, hashUniform } from "./hash.ts";
 
@@ -54,25 +54,19 @@ export const differentiate = async (
   y: Int32Array,
   time: number,
 ): Promise<Differentiated> => {
-  const { backend, layout, arena, config, parameters } = model;
-  const batch = x.length / time;
-  const sums = createArena(backend, layout);
-  const read = async (tensor: Parameters<typeof readTensor>[1]): Promise<Float32Array> =>
+  const { backend } = model;
+  const gradients = createGradients(model);
+  const readValues = async (tensor: Parameters<typeof readTensor>[1]): Promise<Float32Array> =>
     Float32Array.from(await readTensor(backend, tensor));
-  const result = await withContext(trainingContext(backend, null), async (context) => {
-    for (const [name, value] of arena.tensors) {
-      const gradient = sums.tensors.get(name);
-      if (gradient !== undefined) context.tape.watch(value, gradient);
-    }
-    const hidden = transformer(context, config, parameters, uploadIds(context, model, x, batch, time));
-    const logits = logitsOf(context, parameters, hidden);
-    const total = crossEntropy(context, logits, context.memory.upload(y, [batch, time]));
-    const forward = { logits: await read(logits), loss: ((await read(total))[0] as number) / x.length };
-    context.tape.backward(total, context.memory.upload(Float32Array.of(1 / x.length), [1]));
-    const gradients = new Map<string, Float32Array>();
-    for (const [name, gradient] of sums.tensors) gradients.set(name, await read(gradient));
-    return { ...forward, gradients };
+  const result = await gradients.record(async (context) => {
+    const logits = forward(context, model, x, x.length / time, time);
+    const total = crossEntropyLoss(context, logits, y);
+    const before = { logits: await readValues(logits), loss: (await readScalar(backend, total)) / x.length };
+    backward(context, total, 1 / x.length);
+    const byName = new Map<string, Float32Array>();
+    for (const [name, gradient] of gradients.arena.tensors) byName.set(name, await readValues(gradient));
+    return { ...before, gradients: byName };
   });
-  backend.free(sums.storage);
+  gradients.close();
   return result;
 };

@@ -1,0 +1,55 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { CheckpointError } from "#foretoken/core/errors.js";
+import { freshModel } from "#foretoken/models/model.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { savePretrained } from "#foretoken/pretrained/save.node.js";
+import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
+import { bookModel, qwen3Model } from "../support/models.ts";
+import { useFolder } from "../support/runs.ts";
+
+const { newPath } = useFolder();
+let backend: Backend;
+beforeAll(async () => {
+  backend = await openReference();
+});
+afterAll(() => backend.close());
+const tokenizer = trainCharTokenizer("a cat sat");
+const small = { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 };
+const untrained = (seed: number, architecture = bookModel): LanguageModel =>
+  languageModel(freshModel(backend, { ...architecture, ...small }, tokenizer.vocabSize, seed), tokenizer);
+
+test.each([
+  ["GPT-2's", bookModel],
+  ["Qwen3's", qwen3Model],
+])("what was saved loads with the same logits: %s shape", async (_, architecture) => {
+  const lm = untrained(1, architecture);
+  const directory = join(newPath(), "new", "folders");
+  await savePretrained(directory, lm);
+  const loaded = await loadPretrained(directory, { backend });
+  const ids = tokenizer.encode("cat");
+  expect(await loaded.logits(ids)).toEqual(await lm.logits(ids));
+});
+
+test("a checkpoint may take the place of an earlier one", async () => {
+  const directory = newPath();
+  await savePretrained(directory, untrained(1));
+  const second = untrained(2);
+  await savePretrained(directory, second);
+  const ids = tokenizer.encode("cat");
+  expect(await (await loadPretrained(directory, { backend })).logits(ids)).toEqual(await second.logits(ids));
+});
+
+test("a folder with other files in it is left as it is", async () => {
+  const directory = newPath();
+  await mkdir(directory);
+  await writeFile(join(directory, "letter.txt"), "Dear");
+  await expect(savePretrained(directory, untrained(1))).rejects.toThrow(CheckpointError);
+  await expect(savePretrained(directory, untrained(1))).rejects.toThrow("must be new, empty or an earlier checkpoint");
+  expect(await readdir(directory)).toEqual(["letter.txt"]);
+  expect(await readFile(join(directory, "letter.txt"), "utf8")).toBe("Dear");
+});
