@@ -18,7 +18,7 @@ void rmsNormForward(const Call& call, Pool& pool) {
   float* rstds = call.buffer(3);
   const int64_t rows = call.ints[0], channels = call.ints[1];
   const float eps = static_cast<float>(call.floats[0]);
-  const float width = static_cast<float>(channels);
+  const float inverseWidth = 1.0f / static_cast<float>(channels);
   parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* row = x + r * channels;
@@ -27,7 +27,7 @@ void rmsNormForward(const Call& call, Pool& pool) {
         const F32 value = load(row + c, lanes);
         return value * value;
       });
-      const float rstd = 1.0f / __builtin_sqrtf(squares / width + eps);
+      const float rstd = 1.0f / __builtin_sqrtf(squares * inverseWidth + eps);
       rstds[r] = rstd;
       forVectors(0, channels, [=](int64_t c, auto lanes) {
         store(out + c, load(row + c, lanes) * rstd * load(gamma + c, lanes), lanes);
@@ -40,7 +40,7 @@ void rmsNormForward(const Call& call, Pool& pool) {
 FT_INLINE void rmsNormBackwardRows(const Call& call, int64_t begin, int64_t end, float* partial) {
   const float* gamma = call.buffer(2);
   const int64_t channels = call.ints[1];
-  const float width = static_cast<float>(channels);
+  const float inverseWidth = 1.0f / static_cast<float>(channels);
   for (int64_t r = begin; r < end; r++) {
     const float* dy = call.buffer(0) + r * channels;
     const float* x = call.buffer(1) + r * channels;
@@ -48,7 +48,7 @@ FT_INLINE void rmsNormBackwardRows(const Call& call, int64_t begin, int64_t end,
     float* dx = call.buffer(4) + r * channels;
     const float mean = sumRow(channels, [=](int64_t c, auto lanes) {
       return load(dy + c, lanes) * load(gamma + c, lanes) * (load(x + c, lanes) * rstd);
-    }) / width;
+    }) * inverseWidth;
     forVectors(0, channels, [=](int64_t c, auto lanes) {
       const F32 gradient = load(dy + c, lanes);
       const F32 normal = load(x + c, lanes) * rstd;

@@ -43,7 +43,7 @@ void rotaryForward(const Call& call, Pool& pool) {
   const int64_t rows = call.ints[0], time = call.ints[1], heads = call.ints[2], headDim = call.ints[3];
   const int64_t start = call.ints[4];
   const float eps = static_cast<float>(call.floats[0]);
-  const float size = static_cast<float>(headDim);
+  const float inverseSize = 1.0f / static_cast<float>(headDim);
   const int64_t half = headDim / 2, width = heads * headDim;
   parallelRanges(pool, rows, rowGrain(3 * width), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
@@ -67,7 +67,7 @@ void rotaryForward(const Call& call, Pool& pool) {
             const Pair value = loadPair(from + i, half, lanes);
             return fma(value.first, value.first, value.second * value.second);
           });
-          const float rstd = 1.0f / __builtin_sqrtf(squares / size + eps);
+          const float rstd = 1.0f / __builtin_sqrtf(squares * inverseSize + eps);
           *kept = rstd;
           forVectors(0, half, [=](int64_t i, auto lanes) {
             const Pair value = loadPair(from + i, half, lanes);
@@ -92,7 +92,7 @@ FT_INLINE void rotaryBackwardRows(const Call& call, int64_t begin, int64_t end, 
   const float* rstds = call.buffer(6);
   float* dx = call.buffer(7);
   const int64_t time = call.ints[1], heads = call.ints[2], headDim = call.ints[3], start = call.ints[4];
-  const float size = static_cast<float>(headDim);
+  const float inverseSize = 1.0f / static_cast<float>(headDim);
   const int64_t half = headDim / 2, width = heads * headDim;
   for (int64_t r = begin; r < end; r++) {
     const float* cosine = cosines + (start + r % time) * half;
@@ -118,7 +118,7 @@ FT_INLINE void rotaryBackwardRows(const Call& call, int64_t begin, int64_t end, 
           const Pair value = loadPair(given + i, half, lanes);
           const Pair scale = loadPair(gamma + i, half, lanes);
           return fma(dz.first * scale.first, value.first * rstd, dz.second * scale.second * (value.second * rstd));
-        }) / size;
+        }) * inverseSize;
         forVectors(0, half, [=](int64_t i, auto lanes) {
           const Pair dz = turnedBack(i, lanes);
           const Pair value = loadPair(given + i, half, lanes);

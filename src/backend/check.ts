@@ -5,8 +5,9 @@
 import type { DType, HostArray, RealDType } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import type { BackendName, Storage, View } from "./backend.ts";
-import type { BufferSpec, KernelArgs, KernelName } from "./kernels.ts";
+import type { KernelArgs, KernelName } from "./kernels.ts";
 import { kernelNames, kernels } from "./kernels.ts";
+import type { BufferSpec } from "./signature.ts";
 
 /** The backend that checks: what it computes in, and which storages are its own and not freed. */
 export interface StorageOwner {

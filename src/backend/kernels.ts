@@ -9,78 +9,8 @@
  * "out" is overwritten, "inout" is read and updated; an optional buffer may be null.
  */
 
-type Access = "in" | "out" | "inout";
-type Element = "real" | "index";
-
-export interface BufferSpec {
-  readonly access: Access;
-  readonly element: Element;
-  readonly optional: boolean;
-}
-
-const spec = <const A extends Access, const E extends Element, const O extends boolean>(
-  access: A,
-  element: E,
-  optional: O,
-) => ({ access, element, optional });
-
-const input = spec("in", "real", false);
-const maybeInput = spec("in", "real", true);
-const output = spec("out", "real", false);
-const update = spec("inout", "real", false);
-const maybeUpdate = spec("inout", "real", true);
-const indices = spec("in", "index", false);
-
-type Numbers<Names extends string> = { readonly [N in Names]: number };
-
-interface Signature<B extends Record<string, BufferSpec>, I extends string, F extends string> {
-  /** In argument order. */
-  readonly buffers: B;
-  /** Integer arguments (int32) in argument order. Lengths and strides count elements. */
-  readonly ints: readonly I[];
-  /** Real arguments in argument order. */
-  readonly floats: readonly F[];
-  /** Elements that each buffer must hold from its offset on. */
-  readonly lengths: (sizes: Numbers<I>) => { readonly [N in keyof B]: number };
-}
-
-const kernel = <const B extends Record<string, BufferSpec>, const I extends string, const F extends string = never>(
-  signature: Signature<B, I, F>,
-): Signature<B, I, F> => signature;
-
-const dropoutKey = ["key0", "key1", "key2", "key3", "site"] as const;
-
-const attentionSizes = [
-  "batch",
-  "queries",
-  "start",
-  "heads",
-  "headDim",
-  "queryStride",
-  "queryBatchStride",
-  "keyStride",
-  "keyBatchStride",
-] as const;
-
-/** Length of a strided [batch, rows, width] buffer up to its last element. */
-const strided = (batch: number, batchStride: number, rows: number, stride: number, width: number): number =>
-  batch === 0 || rows === 0 ? 0 : (batch - 1) * batchStride + (rows - 1) * stride + width;
-
-const attentionLengths = (s: Numbers<(typeof attentionSizes)[number]>) => {
-  const width = s.heads * s.headDim;
-  const queries = strided(s.batch, s.queryBatchStride, s.queries, s.queryStride, width);
-  const keys = strided(s.batch, s.keyBatchStride, s.start + s.queries, s.keyStride, width);
-  return { queries, keys, out: s.batch * s.queries * width, stats: s.batch * s.heads * s.queries };
-};
-
-const rotarySizes = ["rows", "time", "heads", "headDim", "start"] as const;
-
-const rotaryLengths = ({ rows, time, heads, headDim, start }: Numbers<(typeof rotarySizes)[number]>) => ({
-  packed: rows * 3 * heads * headDim,
-  gamma: headDim,
-  table: ((start + time) * headDim) / 2,
-  stats: rows * 2 * heads,
-});
+import { attentionLengths, attentionSizes, dropoutKey, rotaryLengths, rotarySizes, strided } from "./kernel-sizes.ts";
+import { indices, input, kernel, maybeInput, maybeUpdate, type Numbers, output, update } from "./signature.ts";
 
 export const kernels = {
   /** y[i] = value. */

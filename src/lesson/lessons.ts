@@ -1,4 +1,6 @@
+import { generationLesson } from "./generation.ts";
 import type { LessonInput } from "./input.ts";
+import { lossLesson } from "./loss.ts";
 import { maskLesson } from "./mask.ts";
 import { pairsLesson } from "./pairs.ts";
 import type { Lesson } from "./piece.ts";
@@ -11,7 +13,9 @@ interface Part {
 /** The parts, in the order in which they build on each other. */
 export const lessons = {
   pairs: { summary: "how one text becomes many examples", start: pairsLesson },
+  loss: { summary: "what a guess costs, and what a loss means", start: lossLesson },
   mask: { summary: "why a model may not look ahead", start: maskLesson },
+  generation: { summary: "how a model writes, one character at a time", start: generationLesson },
 } as const satisfies Readonly<Record<string, Part>>;
 
 export type LessonName = keyof typeof lessons;

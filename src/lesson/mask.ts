@@ -1,10 +1,10 @@
 import { generateDefaults } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import { evaluate, type MeasuredTokens, measureTokens } from "../train/evaluate.ts";
-import { visibleText } from "./characters.ts";
+import { visibleCharacter, visibleText } from "./characters.ts";
 import type { LessonInput } from "./input.ts";
 import type { Lesson, Piece, Span, Text } from "./piece.ts";
-import { createLearner, type Learner, recentLoss, trainTogether, withMask, write } from "./small-model.ts";
+import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, withMask, write } from "./small-model.ts";
 import { dictionaryOf, shortestWord, type WordShare, wordShare } from "./words.ts";
 
 const nats = (loss: number): string => loss.toFixed(2);
@@ -16,7 +16,7 @@ const shown = { positions: 5, characters: 16 };
 /** What position i sees of a window, with the answer in brackets where it is among it. */
 const seenRow = (window: readonly string[], i: number): readonly Text[] => {
   const text = (from: number, end?: number): string => visibleText(window.slice(from, end).join(""));
-  const answer: Span = { text: text(i + 1, i + 2), emphasis: "strong" };
+  const answer: Span = { text: visibleCharacter(window[i + 1] ?? ""), emphasis: "strong" };
   return [
     String(i),
     text(0, i + 1),
@@ -60,9 +60,6 @@ const trainingRemark = (causal: Learner, cheater: Learner): Text => {
     : `${figures}So soon, the model without a mask has not found out that it can copy.`;
 };
 
-/** Tokens of the held-out text that are measured; the reference backend would take minutes for all. */
-const measuredOn = { compiled: Number.POSITIVE_INFINITY, reference: 512 };
-
 /** How each model does on held-out text and what it writes. */
 interface Outcome {
   readonly learner: Learner;
@@ -74,12 +71,12 @@ interface Outcome {
   readonly words: WordShare;
 }
 
-const writing = { length: 600, shown: 260, temperature: generateDefaults.temperature, topK: generateDefaults.topK };
-/** A small model that has been trained without the time to learn words shows as much in less. */
-const lengthOn = { compiled: writing.length, reference: 40 };
+/** Of what is written, the characters that are shown. */
+const charactersShown = 260;
 
 const outcomeOf = async (
   input: LessonInput,
+  length: number,
   learner: Learner,
   held: MeasuredTokens,
   dictionary: ReadonlySet<string>,
@@ -89,8 +86,7 @@ const outcomeOf = async (
   const asTrained = await loss(model);
   const masked = model.config.mask === "causal" ? asTrained : await loss(withMask(model, "causal"));
   const { prompt } = input.corpus;
-  const length = lengthOn[input.backend.name === "reference" ? "reference" : "compiled"];
-  const text = await write(input, model, { ...writing, prompt, length });
+  const text = await write(input, model, { ...generateDefaults, prompt, length });
   return { learner, asTrained, masked, text, words: wordShare(dictionary, text, prompt) };
 };
 
@@ -109,13 +105,13 @@ const outcomePieces = (
     { kind: "heading", text: "What each of them writes" },
     {
       kind: "prose",
-      text: `Both continue ${JSON.stringify(corpus.prompt)}, with seed ${seed} at temperature ${writing.temperature}. While a model writes, nothing stands at position i + 1 yet: there is nothing to copy.`,
+      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, nothing stands at position i + 1 yet: there is nothing to copy.`,
     },
     {
       kind: "columns",
       columns: outcomes.map(({ learner, text }) => ({
         title: learner.name,
-        text: [...text.trimStart()].slice(0, writing.shown).join(""),
+        text: [...text.trimStart()].slice(0, charactersShown).join(""),
       })),
     },
     { kind: "heading", text: `On the held-out text (${count(held.ids.length - 1)} characters)` },
@@ -131,7 +127,7 @@ const outcomePieces = (
         learner.name,
         nats(asTrained),
         nats(masked),
-        `${words.known} of ${words.words} (${percent(words.share)})`,
+        words.words === 0 ? "no words" : `${words.known} of ${words.words} (${percent(words.share)})`,
       ]),
     },
     {
@@ -152,14 +148,14 @@ const outcomePieces = (
 };
 
 /** The same model trained with and without the causal mask, side by side. */
-export async function* maskLesson(input: LessonInput): Lesson {
-  const { corpus, tokenizer, valIds, backend } = input;
+export async function* maskLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
+  const { corpus, tokenizer, valIds } = input;
   yield { kind: "title", part: "mask", text: "Why a model may not look ahead" };
   yield* explanation(input);
 
-  const causal = createLearner(input, "with the mask", "causal");
+  const causal = createLearner(input, size, "with the mask", "causal");
   try {
-    const cheater = createLearner(input, "without", "none");
+    const cheater = createLearner(input, size, "without", "none");
     try {
       const { layout, config } = causal.trainer.model;
       const { steps, batchSize } = causal.config.train;
@@ -172,14 +168,11 @@ export async function* maskLesson(input: LessonInput): Lesson {
       yield { kind: "prose", text: trainingRemark(causal, cheater) };
       yield { kind: "pause" };
 
-      const held = measureTokens(
-        valIds.slice(0, measuredOn[backend.name === "reference" ? "reference" : "compiled"]),
-        tokenizer,
-      );
+      const held = measureTokens(valIds.slice(0, size.measured), tokenizer);
       const dictionary = dictionaryOf(corpus.train);
       const outcomes = [
-        await outcomeOf(input, causal, held, dictionary),
-        await outcomeOf(input, cheater, held, dictionary),
+        await outcomeOf(input, size.written, causal, held, dictionary),
+        await outcomeOf(input, size.written, cheater, held, dictionary),
       ];
       yield* outcomePieces(input, outcomes, held, dictionary);
     } finally {

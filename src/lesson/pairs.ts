@@ -66,9 +66,9 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
     {
       kind: "prose",
       text: [
-        { text: visibleText(line), emphasis: "strong" },
+        { text: `“${visibleText(line)}”`, emphasis: "strong" },
         {
-          text: `  has ${characters.length} characters: ${pairs} pairs. Each of the ${tokenizer.vocabSize} characters of ${corpus.name} has a number, its token id. The model reads only these.`,
+          text: ` has ${characters.length} characters: ${pairs} pairs. Each of the ${tokenizer.vocabSize} characters of ${corpus.name} has a number, its token id. The model reads only these.`,
         },
       ],
     },

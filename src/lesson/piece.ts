@@ -31,6 +31,12 @@ export interface Curve {
   readonly points: readonly { readonly step: number; readonly loss: number }[];
 }
 
+/** A loss to compare curves with. */
+export interface Level {
+  readonly name: string;
+  readonly loss: number;
+}
+
 export type Piece =
   | { readonly kind: "title"; readonly part: string; readonly text: string }
   | { readonly kind: "heading"; readonly text: string }
@@ -56,7 +62,7 @@ export type Piece =
       readonly kind: "curves";
       readonly id: string;
       readonly curves: readonly Curve[];
-      readonly levels: readonly { readonly name: string; readonly loss: number }[];
+      readonly levels: readonly Level[];
       readonly steps: number;
       readonly final: boolean;
     }

@@ -1,3 +1,4 @@
+import type { Backend } from "../backend/backend.ts";
 import { generate } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
@@ -7,32 +8,62 @@ import { presets } from "../train/presets.ts";
 import { createTrainer, type Trainer } from "../train/trainer.ts";
 import { yieldToHost } from "../train/yield.ts";
 import type { LessonInput } from "./input.ts";
-import type { Curve, Piece } from "./piece.ts";
+import type { Curve, Level, Piece } from "./piece.ts";
 
-/** Enough to write words. The reference backend is meant to be read, not to be fast. */
-const stepsOn = { compiled: 400, reference: 12 };
+/** How much a lesson does: what its reader can wait for. */
+export interface LessonSize {
+  readonly contextLength: number;
+  readonly nLayer: number;
+  readonly nHead: number;
+  readonly nEmbd: number;
+  readonly hidden: number;
+  readonly batchSize: number;
+  readonly steps: number;
+  /** Tokens that a model writes. */
+  readonly written: number;
+  /** Most tokens of the held-out text that are measured. */
+  readonly measured: number;
+}
 
-/** The shape and the recipe of the preset `shakespeare`, small enough to learn while its reader waits. */
-export const smallModelConfig = (
-  { backend, trainIds, seed }: Pick<LessonInput, "backend" | "trainIds" | "seed">,
-  mask: AttentionMask,
-): RunConfig => ({
-  model: {
-    ...presets.shakespeare.model,
-    contextLength: Math.max(1, Math.min(64, trainIds.length - 1)),
-    nLayer: 2,
-    nHead: 4,
-    nEmbd: 64,
-    mlp: { kind: "swiglu", hidden: 176 },
-    mask,
-  },
-  train: {
-    ...presets.shakespeare.train,
-    steps: backend.name === "reference" ? stepsOn.reference : stepsOn.compiled,
-    batchSize: 16,
-    seed,
-  },
-});
+/** Enough to write words. */
+const compiledSize: LessonSize = {
+  contextLength: 64,
+  nLayer: 2,
+  nHead: 4,
+  nEmbd: 64,
+  hidden: 176,
+  batchSize: 16,
+  steps: 400,
+  written: 600,
+  measured: Number.POSITIVE_INFINITY,
+};
+
+/** The reference backend is meant to be read, not to be fast. */
+const referenceSize: LessonSize = {
+  contextLength: 32,
+  nLayer: 1,
+  nHead: 2,
+  nEmbd: 32,
+  hidden: 88,
+  batchSize: 8,
+  steps: 60,
+  written: 60,
+  measured: 1024,
+};
+
+/** The size for a backend. */
+export const lessonSize = ({ name }: Backend): LessonSize => (name === "reference" ? referenceSize : compiledSize);
+
+/** The shape and the recipe of the preset `shakespeare`, in another size. */
+const smallModelConfig = ({ trainIds, seed }: LessonInput, size: LessonSize, mask: AttentionMask): RunConfig => {
+  const { nLayer, nHead, nEmbd, hidden, steps, batchSize } = size;
+  const contextLength = Math.max(1, Math.min(size.contextLength, trainIds.length - 1));
+  const { model, train } = presets.shakespeare;
+  return {
+    model: { ...model, contextLength, nLayer, nHead, nEmbd, mlp: { kind: "swiglu", hidden }, mask },
+    train: { ...train, steps, batchSize, seed },
+  };
+};
 
 /** A model that learns, under the name that its curve has. */
 export interface Learner {
@@ -44,8 +75,8 @@ export interface Learner {
 }
 
 /** A small model with freshly drawn weights: the same ones with either mask. The caller closes its trainer. */
-export const createLearner = (input: LessonInput, name: string, mask: AttentionMask): Learner => {
-  const config = smallModelConfig(input, mask);
+export const createLearner = (input: LessonInput, size: LessonSize, name: string, mask: AttentionMask): Learner => {
+  const config = smallModelConfig(input, size, mask);
   const trainer = createTrainer(input.backend, config, input.tokenizer.vocabSize, input.trainIds);
   return { name, config, trainer, losses: [] };
 };
@@ -60,15 +91,17 @@ const curveOf = ({ name, losses }: Learner): Curve => ({
 
 /**
  * Trains all learners to their end, in turn step by step on the same batches, and yields their curves as they grow.
+ * @param compared levels for the chart besides that of knowing nothing.
  * @throws the signal's reason when it aborts.
  */
 export async function* trainTogether(
   { tokenizer, signal }: LessonInput,
   id: string,
   learners: readonly Learner[],
+  compared: readonly Level[] = [],
 ): AsyncGenerator<Piece, void, undefined> {
   const total = Math.max(...learners.map(({ config }) => config.train.steps));
-  const levels = [{ name: `ln ${tokenizer.vocabSize}`, loss: Math.log(tokenizer.vocabSize) }];
+  const levels = [{ name: `ln ${tokenizer.vocabSize}`, loss: Math.log(tokenizer.vocabSize) }, ...compared];
   const every = Math.ceil(total / charts);
   for (let step = 0; step < total; step++) {
     for (const { trainer, losses } of learners) {

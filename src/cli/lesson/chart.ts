@@ -7,7 +7,7 @@ import { fitText, widthOf } from "./text.ts";
 type Curves = Extract<Piece, { kind: "curves" }>;
 
 /** Lines of the plot; two more are for the axis. */
-export const chartRows = 9;
+export const chartRows = 8;
 /** Columns of the plot below which the names go under it. */
 const leastPlot = 30;
 const widestName = 30;
@@ -15,21 +15,21 @@ const widestName = 30;
 /** A name at the right edge, as near as can be to the place of its line. */
 interface Label {
   readonly text: string;
+  readonly loss: number;
   readonly row: number;
   /** The index of its curve; undefined for a level. */
   readonly curve: number | undefined;
 }
 
-/** Moves labels apart that would share a row, upper ones first; what finds no row is left out. */
+/** Moves labels that would share a row downwards, the lower loss below, and up again from the bottom. */
 const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Label> => {
-  const byRow = new Map<number, Label>();
-  for (const label of labels) {
-    const free = Array.from({ length: rows }, (_, row) => row)
-      .filter((row) => !byRow.has(row))
-      .sort((a, b) => Math.abs(a - label.row) - Math.abs(b - label.row) || a - b)[0];
-    if (free !== undefined) byRow.set(free, label);
+  const byLoss = [...labels].sort((a, b) => b.loss - a.loss).slice(0, rows);
+  const places: number[] = [];
+  for (const { row } of byLoss) places.push(Math.max(row, (places.at(-1) ?? -1) + 1));
+  for (let i = places.length - 1, lowest = rows - 1; i >= 0; i--, lowest--) {
+    places[i] = Math.min(places[i] ?? 0, lowest);
   }
-  return byRow;
+  return new Map(byLoss.map((label, i) => [places[i] ?? 0, label]));
 };
 
 /** Curves over the steps on an axis of losses from 0, with the levels that they are to be compared with. */
@@ -50,11 +50,16 @@ export const curveChart = ({ curves, levels, steps }: Curves, width: number, sty
   const rowOf = (loss: number): number => Math.floor(y(loss) / cell.down);
 
   const labels: Label[] = [
-    ...levels.map(({ name, loss }) => ({ text: `${name} ${loss.toFixed(2)}`, row: rowOf(loss), curve: undefined })),
+    ...levels.map(({ name, loss }) => ({
+      text: `${name} ${loss.toFixed(2)}`,
+      loss,
+      row: rowOf(loss),
+      curve: undefined,
+    })),
     ...drawable.flatMap(({ name, points }, curve) => {
       const newest = points.slice(-Math.max(1, Math.ceil(steps / 50)));
       const loss = newest.reduce((sum, point) => sum + point.loss, 0) / newest.length;
-      return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, row: rowOf(loss), curve }];
+      return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, loss, row: rowOf(loss), curve }];
     }),
   ];
   const nameWidth = Math.min(widestName, Math.max(...labels.map(({ text }) => widthOf(text, style))));

@@ -1,0 +1,60 @@
+import type { RandomStream } from "../core/random.ts";
+
+/** A model that has no weights but counts: what comes next depends on the last token at most. */
+export interface CountedModel {
+  /** In (0, 1]; over all `next` they sum to 1. */
+  readonly probability: (last: number, next: number) => number;
+}
+
+/** Every token alike: 1/V. */
+export const uniformModel = (vocabSize: number): CountedModel => ({ probability: () => 1 / vocabSize });
+
+/** Every token as often as it occurs in `ids`, each count one higher than it is, so that none is impossible. */
+export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
+  const counts = new Float64Array(vocabSize).fill(1);
+  for (const id of ids) counts[id] = (counts[id] ?? 0) + 1;
+  return { probability: (_, next) => (counts[next] ?? 0) / (ids.length + vocabSize) };
+};
+
+/** Every token as often as it follows the last one in `ids`, each count one higher than it is. */
+export const bigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
+  const counts = new Float64Array(vocabSize * vocabSize).fill(1);
+  const totals = new Float64Array(vocabSize).fill(vocabSize);
+  for (let i = 0; i + 1 < ids.length; i++) {
+    const last = ids[i] ?? 0;
+    const pair = last * vocabSize + (ids[i + 1] ?? 0);
+    counts[pair] = (counts[pair] ?? 0) + 1;
+    totals[last] = (totals[last] ?? 0) + 1;
+  }
+  return { probability: (last, next) => (counts[last * vocabSize + next] ?? 0) / (totals[last] ?? 1) };
+};
+
+/** The mean of −ln p over every token of `ids` after the first, in nats. */
+export const meanLoss = ({ probability }: CountedModel, ids: Int32Array): number => {
+  let nats = 0;
+  for (let i = 0; i + 1 < ids.length; i++) nats -= Math.log(probability(ids[i] ?? 0, ids[i + 1] ?? 0));
+  return nats / (ids.length - 1);
+};
+
+/** `length` tokens drawn one after the other, the first after `start`. */
+export const writeCounted = (
+  { probability }: CountedModel,
+  vocabSize: number,
+  start: number,
+  length: number,
+  random: RandomStream,
+): number[] => {
+  const written: number[] = [];
+  let last = start;
+  for (let i = 0; i < length; i++) {
+    let remaining = random.uniform();
+    let next = 0;
+    for (; next < vocabSize - 1; next++) {
+      remaining -= probability(last, next);
+      if (remaining < 0) break;
+    }
+    written.push(next);
+    last = next;
+  }
+  return written;
+};

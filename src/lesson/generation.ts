@@ -1,0 +1,262 @@
+import { randomKey, randomStream } from "../core/random.ts";
+import { createDecoder } from "../generate/decoder.ts";
+import { generateDefaults } from "../generate/generate.ts";
+import { candidatesOf, type Draw, drawToken, filterCandidates, type Sampling } from "../generate/sampler.ts";
+import type { Model } from "../models/model.ts";
+import { yieldToHost } from "../train/yield.ts";
+import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
+import type { LessonInput } from "./input.ts";
+import type { Bar, Column, Lesson, Piece, Span, Text } from "./piece.ts";
+import { createLearner, lessonSize, trainTogether, write } from "./small-model.ts";
+
+const { temperature, topK, topP, minP } = generateDefaults;
+const sampling: Sampling = { temperature, topK, topP, minP };
+/** Candidates of the bars, before and after training. */
+const barsShown = { before: 4, after: 7 };
+/** Rows of the tables. */
+const rowsShown = { candidates: 6, draws: 5 };
+/** Characters of each of the two texts. */
+const mostWritten = 200;
+/** Characters by which the sequence outgrows the window. */
+const cropped = 6;
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+const quoted = (text: string): string => `“${visibleText(text)}”`;
+
+/** What is to be continued: the reader's line, else the beginning of one, cut where a character is sure to follow. */
+const promptOf = ({ line, isReadersLine }: LessonInput): string => {
+  const characters = [...line];
+  return isReadersLine ? line : characters.slice(0, Math.max(1, Math.ceil(characters.length * 0.6))).join("");
+};
+
+const logitsAfter = async (model: Model, ids: readonly number[]): Promise<Float32Array> => {
+  const decoder = createDecoder(model, false);
+  try {
+    return await decoder.next(ids);
+  } finally {
+    decoder.close();
+  }
+};
+
+/** The likeliest tokens as bars of their probability, of 1. */
+const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: number): Piece => {
+  const { ids, probabilities } = candidatesOf(logits, 1);
+  const bars = ids.slice(0, shown).map((id, i): Bar => {
+    const probability = probabilities[i] ?? 0;
+    return {
+      label: visibleCharacter(tokenizer.token(id)),
+      value: probability,
+      shown: `${(logits[id] ?? 0).toFixed(2)}  ${percent(probability)}`,
+    };
+  });
+  return { kind: "bars", bars, maximum: 1 };
+};
+
+/** How the same logits are drawn from at other temperatures, and with fewer candidates. */
+const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): readonly Piece[] => {
+  const whole: Sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
+  const ways: readonly { readonly title: string; readonly sampling: Sampling }[] = [
+    ...[0.5, 1, 2].map((temperature) => ({
+      title: `temperature ${temperature}`,
+      sampling: { ...whole, temperature },
+    })),
+    { title: "1, top-k 3", sampling: { ...whole, topK: 3 } },
+  ];
+  const columns: readonly Column[] = [
+    { title: "", align: "left" },
+    { title: "logit", align: "right" },
+    ...ways.map(({ title }): Column => ({ title, align: "right" })),
+  ];
+  const distributions = ways.map((way) => {
+    const { ids, probabilities } = filterCandidates(logits, way.sampling);
+    return new Map(ids.map((id, i) => [id, probabilities[i] ?? 0]));
+  });
+  const shown = candidatesOf(logits, 1).ids.slice(0, rowsShown.candidates);
+  const rest = logits.length - shown.length;
+  const ofRest = distributions.map((distribution) =>
+    [...distribution].reduce((sum, [id, p]) => (shown.includes(id) ? sum : sum + p), 0),
+  );
+  const cell = (share: number | undefined): Text =>
+    share === undefined || share === 0 ? [{ text: "–", emphasis: "muted" }] : percent(share);
+  return [
+    { kind: "heading", text: "Temperature and top-k" },
+    {
+      kind: "prose",
+      text: "The logits are divided by the temperature before the softmax. A low one favours the favourite, a high one levels. Top-k keeps the k likeliest and nothing else.",
+    },
+    {
+      kind: "table",
+      columns,
+      rows: [
+        ...shown.map((id) => [
+          visibleCharacter(tokenizer.token(id)),
+          (logits[id] ?? 0).toFixed(2),
+          ...distributions.map((distribution) => cell(distribution.get(id))),
+        ]),
+        ...(rest > 0 ? [[`${rest} others`, "", ...ofRest.map(cell)]] : []),
+      ],
+    },
+  ];
+};
+
+/** A token that was drawn: after how many others, by which number. */
+interface DrawnToken {
+  /** Length of the sequence before it. */
+  readonly after: number;
+  readonly number: number;
+  readonly draw: Draw;
+}
+
+/** Goes on from `prompt` until the sequence has `length` tokens: as `generate` does, with what it keeps to itself. */
+const drawTokens = async (
+  { seed, signal }: LessonInput,
+  model: Model,
+  prompt: readonly number[],
+  length: number,
+): Promise<{ readonly ids: readonly number[]; readonly drawn: readonly DrawnToken[] }> => {
+  const ids = [...prompt];
+  const drawn: DrawnToken[] = [];
+  const random = randomStream(randomKey(seed, "sampling"));
+  const decoder = createDecoder(model);
+  try {
+    while (ids.length < length) {
+      signal.throwIfAborted();
+      const candidates = filterCandidates(await decoder.next(ids), sampling);
+      const number = random.uniform();
+      const draw = drawToken(candidates, number);
+      drawn.push({ after: ids.length, number, draw });
+      ids.push(draw.id);
+      await yieldToHost();
+    }
+  } finally {
+    decoder.close();
+  }
+  return { ids, drawn };
+};
+
+const drawPieces = (
+  { tokenizer }: LessonInput,
+  ids: readonly number[],
+  drawn: readonly DrawnToken[],
+): readonly Piece[] => {
+  const characters = ids.map((id) => tokenizer.token(id));
+  return [
+    { kind: "heading", text: "Draw, append, again" },
+    {
+      kind: "prose",
+      text: `The candidates are laid end to end from 0 to 1, the likeliest first, each as long as its probability (temperature ${sampling.temperature}, top-k ${sampling.topK}). A random number falls on one of them. It is appended, and the model reads on from there:`,
+    },
+    {
+      kind: "table",
+      columns: [
+        { title: "sequence so far", align: "left" },
+        { title: "number", align: "right" },
+        { title: "falls into", align: "left" },
+        { title: "", align: "left" },
+        { title: "", align: "left" },
+      ],
+      rows: drawn
+        .slice(0, rowsShown.draws)
+        .map(({ after, number, draw }): readonly Text[] => [
+          contextEnd(characters.slice(0, after), 30),
+          number.toFixed(4),
+          `${draw.from.toFixed(4)} to ${draw.to.toFixed(4)}`,
+          "→",
+          [{ text: visibleCharacter(tokenizer.token(draw.id)), emphasis: "good" }],
+        ]),
+    },
+  ];
+};
+
+const cropPieces = ({ tokenizer }: LessonInput, { config }: Model, ids: readonly number[]): readonly Piece[] => {
+  const { contextLength } = config;
+  const text = (from: number, end?: number): string => visibleText(tokenizer.decode(ids.slice(from, end)));
+  const outside = ids.length - contextLength;
+  const line: readonly Span[] = [{ text: text(0, outside), emphasis: "muted" }, { text: `[${text(outside)}]` }];
+  return [
+    { kind: "heading", text: "The crop" },
+    {
+      kind: "prose",
+      text: `This model sees ${contextLength} characters at most. The sequence has ${ids.length} now: only the last ${contextLength}, in brackets, go into the next prediction.`,
+    },
+    { kind: "lines", lines: [line], of: "sequence" },
+  ];
+};
+
+const question = (vocabSize: number): Piece => ({
+  kind: "prose",
+  text: `To write, a model answers one question again and again: which character comes next? Its answer after the last one is a number for each of the ${vocabSize}, the logits. The softmax turns them into probabilities. One character is drawn, appended, and the model is asked again.`,
+});
+
+/** What to see in the answer of a model that was never trained. */
+const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | undefined): Piece => {
+  const itself = quoted([...prompt].at(-1) ?? "");
+  const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
+  return {
+    kind: "prose",
+    text: `Even shares would be ${percent(1 / logits.length)} each. It knows nothing yet.${
+      favoursLast
+        ? ` That it favours ${itself} is how it is built: characters are read and written by the same weights, so the last one read looks a little likely.`
+        : ""
+    }`,
+  };
+};
+
+/** How likely the trained model held what comes next in the held-out text. */
+const answerRemark = ({ tokenizer }: LessonInput, logits: Float32Array, next: string): Piece => {
+  const { ids, probabilities } = candidatesOf(logits, 1);
+  const given = probabilities[ids.indexOf(tokenizer.encode(next)[0] ?? 0)] ?? 0;
+  return {
+    kind: "prose",
+    text: `The text, which it has not seen, goes on with ${quoted(next)}: it gave that ${percent(given)}.`,
+  };
+};
+
+/** How a model writes, one token at a time, before training and after. */
+export async function* generationLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
+  const { corpus, tokenizer, isReadersLine, line } = input;
+  const prompt = promptOf(input);
+  const promptIds = Array.from(tokenizer.encode(prompt));
+  const length = Math.min(size.written, mostWritten);
+  const learner = createLearner(input, size, "loss", "causal");
+  try {
+    const { model } = learner.trainer;
+    const { contextLength } = model.config;
+    const { steps, batchSize } = learner.config.train;
+    const text = (): Promise<string> => write(input, model, { prompt, length, ...sampling });
+
+    yield { kind: "title", part: "generation", text: "One character at a time" };
+    yield question(model.vocabSize);
+    const untrained = await logitsAfter(model, promptIds);
+    yield { kind: "heading", text: `After ${quoted(prompt)}, before training: logit and probability` };
+    yield candidateBars(input, untrained, barsShown.before);
+    yield untrainedRemark(untrained, prompt, promptIds.at(-1));
+    const before = await text();
+
+    const what = `${steps} steps of ${batchSize} × ${contextLength} characters of ${corpus.name}`;
+    yield { kind: "heading", text: `Training: ${what}` };
+    yield* trainTogether(input, "generation", [learner]);
+    const trained = await logitsAfter(model, promptIds);
+    yield { kind: "heading", text: `After ${quoted(prompt)}, after training` };
+    yield candidateBars(input, trained, barsShown.after);
+    const next = isReadersLine ? undefined : [...line][[...prompt].length];
+    if (next !== undefined) yield answerRemark(input, trained, next);
+    yield { kind: "pause" };
+
+    yield* temperaturePieces(input, trained);
+    const reach = Math.max(promptIds.length + rowsShown.draws, contextLength + cropped);
+    const { ids, drawn } = await drawTokens(input, model, promptIds, reach);
+    yield* drawPieces(input, ids, drawn);
+    yield* cropPieces(input, model, ids);
+    yield { kind: "heading", text: `${length} draws after ${quoted(prompt)}` };
+    yield {
+      kind: "columns",
+      columns: [
+        { title: "before training", text: before },
+        { title: "after", text: await text() },
+      ],
+    };
+  } finally {
+    learner.trainer.close();
+  }
+}

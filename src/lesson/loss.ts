@@ -1,0 +1,251 @@
+import { randomKey, randomStream } from "../core/random.ts";
+import { evaluate, measureTokens } from "../train/evaluate.ts";
+import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
+import { bigramModel, type CountedModel, meanLoss, uniformModel, unigramModel, writeCounted } from "./counted.ts";
+import type { LessonInput } from "./input.ts";
+import { softmax, untrainedModel } from "./model.ts";
+import type { Lesson, Piece, Text } from "./piece.ts";
+import { createLearner, type LessonSize, lessonSize, trainTogether, write } from "./small-model.ts";
+
+const nats = (loss: number): string => loss.toFixed(2);
+const percent = (p: number): string => `${(100 * p).toFixed(1)}%`;
+const count = (n: number): string => n.toLocaleString("en-US");
+
+/** A line as a model sees it: after each of its characters but the last, what it gives to every one that may follow. */
+interface ReadLine {
+  readonly characters: readonly string[];
+  readonly ids: Int32Array;
+  readonly parameters: number;
+  /** [V] of position `at`. */
+  readonly logits: (at: number) => Float32Array;
+}
+
+const readLine = async (input: LessonInput): Promise<ReadLine> => {
+  const lm = untrainedModel(input);
+  try {
+    const characters = [...input.line].slice(0, lm.model.config.contextLength + 1);
+    const ids = input.tokenizer.encode(characters.join(""));
+    const { data, shape } = await lm.logits(ids.subarray(0, -1));
+    const logits = (at: number): Float32Array => data.subarray(at * shape[1], (at + 1) * shape[1]);
+    return { characters, ids, parameters: lm.model.layout.count, logits };
+  } finally {
+    await lm.close();
+  }
+};
+
+/** A position whose next character is a letter and that has seen something. */
+const exampleOf = (characters: readonly string[]): number => {
+  const found = characters.findIndex((_, at) => at >= 4 && /^\p{L}$/u.test(characters[at + 1] ?? ""));
+  return found === -1 ? Math.max(0, characters.length - 2) : found;
+};
+
+/** Candidates that the table shows besides the right one. */
+const likeliest = 2;
+const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
+
+/** One position in full: from the logits to the loss. */
+const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: LessonInput): readonly Piece[] => {
+  const target = ids[at + 1] ?? 0;
+  const values = logits(at);
+  const p = softmax(values);
+  const byProbability = Array.from(p, (_, id) => id).sort((a, b) => (p[b] ?? 0) - (p[a] ?? 0));
+  const rank = byProbability.indexOf(target);
+  const row = (id: number): readonly Text[] => {
+    const logit = values[id] ?? 0;
+    const cells = [
+      visibleCharacter(tokenizer.token(id)),
+      logit.toFixed(2),
+      Math.exp(logit).toFixed(2),
+      percent(p[id] ?? 0),
+    ];
+    if (id !== target) return cells;
+    return [...cells, "← what comes next"].map((text) => [{ text, emphasis: "good" as const }]);
+  };
+  const sum = values.reduce((total, logit) => total + Math.exp(logit), 0);
+  const probability = p[target] ?? 0;
+  return [
+    {
+      kind: "table",
+      columns: [
+        { title: "next", align: "left" },
+        { title: "logit", align: "right" },
+        { title: "e^logit", align: "right" },
+        { title: "p", align: "right" },
+        { title: "", align: "left" },
+      ],
+      rows: [
+        ...byProbability.slice(0, likeliest).map(row),
+        ...(rank > likeliest ? [dots(5)] : []),
+        ...(rank >= likeliest ? [row(target)] : []),
+        [`all ${values.length}`, "", sum.toFixed(2), percent(p.reduce((a, b) => a + b, 0)), ""],
+      ],
+    },
+    {
+      kind: "prose",
+      text: [
+        { text: "The loss is −ln p of the character that came next, here " },
+        { text: `−ln ${probability.toFixed(4)} = ${nats(-Math.log(probability))} nats`, emphasis: "strong" },
+        { text: `. The loss of the line is the mean over its ${ids.length - 1} positions:` },
+      ],
+    },
+  ];
+};
+
+const longestContext = 34;
+
+/** The losses of the line's positions, their mean, and what to compare it with. */
+const allPositions = ({ characters, ids, logits }: ReadLine, vocabSize: number): readonly Piece[] => {
+  const pairs = characters.length - 1;
+  const p = Array.from({ length: pairs }, (_, at) => softmax(logits(at))[ids[at + 1] ?? 0] ?? 0);
+  const mean = p.reduce((sum, probability) => sum - Math.log(probability), 0) / pairs;
+  const first = [0, 1].filter((at) => at < pairs);
+  return [
+    {
+      kind: "table",
+      columns: [
+        { title: "after", align: "left" },
+        { title: "comes", align: "left" },
+        { title: "p", align: "right" },
+        { title: "loss", align: "right" },
+      ],
+      rows: [
+        ...first.map((at) => [
+          contextEnd(characters.slice(0, at + 1), longestContext),
+          visibleCharacter(characters[at + 1] ?? ""),
+          percent(p[at] ?? 0),
+          nats(-Math.log(p[at] ?? 0)),
+        ]),
+        ...(pairs > first.length ? [dots(4)] : []),
+        [{ text: `mean of ${pairs}` }, { text: "" }, { text: "" }, { text: nats(mean) }].map(({ text }) => [
+          { text, emphasis: "strong" as const },
+        ]),
+        [`knowing nothing: ln ${vocabSize}`, "", percent(1 / vocabSize), nats(Math.log(vocabSize))],
+      ],
+    },
+    { kind: "heading", text: "What p on the right character costs" },
+    {
+      kind: "bars",
+      bars: [0.9, 0.5, 1 / vocabSize, 0.01].map((probability) => ({
+        label: `p = ${probability === 1 / vocabSize ? `1/${vocabSize}` : `${100 * probability}%`}`,
+        value: -Math.log(probability),
+        shown: nats(-Math.log(probability)),
+      })),
+    },
+  ];
+};
+
+const toLosses = (read: ReadLine, input: LessonInput): readonly Piece[] => {
+  const at = exampleOf(read.characters);
+  const seen = contextEnd(read.characters.slice(0, at + 1), longestContext);
+  return [
+    {
+      kind: "prose",
+      text: [
+        { text: `An untrained model (${count(read.parameters)} parameters) reads ` },
+        { text: `“${visibleText(read.characters.join(""))}”`, emphasis: "strong" },
+        {
+          text: " and at each position gives every character a number, its logit. Softmax makes probabilities of them: p = e^logit / Σ e^logit. After ",
+        },
+        { text: `“${seen}”`, emphasis: "strong" },
+        { text: ":" },
+      ],
+    },
+    ...onePosition(read, at, input),
+    ...allPositions(read, input.tokenizer.vocabSize),
+  ];
+};
+
+/** One that guesses the held-out text. */
+interface Guesser {
+  readonly name: string;
+  /** Nats per token of the held-out text. */
+  readonly loss: number;
+  /** A piece of what it writes. */
+  readonly text: string;
+}
+
+const writing = { length: 60, temperature: 1, topK: 0 };
+
+/** What all of them continue: the beginning of a line, where the text has lines. */
+const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
+  corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
+
+const countedGuessers = (input: LessonInput, held: Int32Array): readonly Guesser[] => {
+  const { tokenizer, trainIds, seed } = input;
+  const [start = 0] = tokenizer.encode(promptOf(input));
+  const { vocabSize } = tokenizer;
+  const guesser = (name: string, model: CountedModel): Guesser => {
+    const random = randomStream(randomKey(seed, "sampling"));
+    const written = writeCounted(model, vocabSize, start, writing.length, random);
+    return { name, loss: meanLoss(model, held), text: tokenizer.decode(written) };
+  };
+  return [
+    guesser("uniform", uniformModel(vocabSize)),
+    guesser("unigram", unigramModel(trainIds, vocabSize)),
+    guesser("bigram", bigramModel(trainIds, vocabSize)),
+  ];
+};
+
+const guesserTable = (guessers: readonly Guesser[]): Piece => ({
+  kind: "table",
+  columns: [
+    { title: "guesser", align: "left" },
+    { title: "nats", align: "right" },
+    { title: "bits", align: "right" },
+    { title: "as among", align: "right" },
+    { title: "it writes", align: "left" },
+  ],
+  rows: guessers.map(({ name, loss, text }) => [
+    name,
+    nats(loss),
+    nats(loss / Math.LN2),
+    Math.exp(loss).toFixed(1),
+    visibleText(text),
+  ]),
+});
+
+/** What losses mean: those of simple guessers beside the falling one of a model that learns. */
+async function* losses(input: LessonInput, size: LessonSize): Lesson {
+  const { corpus, tokenizer, trainIds, signal } = input;
+  const held = input.valIds.subarray(0, Math.min(input.valIds.length, size.measured + 1));
+  const guessers = countedGuessers(input, held);
+  yield { kind: "heading", text: "What a loss means" };
+  const learner = createLearner(input, size, "small model", "causal");
+  try {
+    const { model } = learner.trainer;
+    const { steps } = learner.config.train;
+    yield {
+      kind: "prose",
+      text: `Three guessers only count, in ${count(trainIds.length)} characters of ${corpus.name}. Uniform: each of the ${tokenizer.vocabSize} characters alike. Unigram: each as often as it occurs. Bigram: each as often as it follows the one before (every count plus one). A model of ${count(model.layout.count)} parameters learns from the same characters in ${count(steps)} steps:`,
+    };
+    const levels = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
+    yield* trainTogether(input, "loss", [learner], levels);
+    const { natsPerToken } = await evaluate(model, measureTokens(held, tokenizer), signal);
+    const text = await write(input, model, { ...writing, prompt: promptOf(input) });
+    yield guesserTable([...guessers, { name: learner.name, loss: natsPerToken, text }]);
+  } finally {
+    learner.trainer.close();
+  }
+  const among = (loss: number): string => Math.exp(loss).toFixed(1);
+  yield {
+    kind: "prose",
+    text: [
+      {
+        text: `Mean losses on the ${count(held.length - 1)} characters that were held out. bits = nats / ln 2. As among: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
+      },
+      {
+        text: `A loss of 1.5 is as unsure as among ${among(1.5)} characters, 1.0 as among ${among(1)}`,
+        emphasis: "strong",
+      },
+      { text: ". Nobody gets to 0: a text can go on in more than one way." },
+    ],
+  };
+}
+
+/** From logits to the loss, and what a loss means. */
+export async function* lossLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
+  yield { kind: "title", part: "loss", text: "How wrong a guess is" };
+  yield* toLosses(await readLine(input), input);
+  yield { kind: "pause" };
+  yield* losses(input, size);
+}

@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { maskLesson } from "#foretoken/lesson/mask.js";
+import type { Piece } from "#foretoken/lesson/piece.js";
+import { ofKind, piecesOf, tableWith, tinyInput, tinySize } from "./small-lessons.ts";
+
+let backend: Backend;
+let pieces: readonly Piece[];
+beforeAll(async () => {
+  backend = await openReference();
+  pieces = await piecesOf(maskLesson(tinyInput(backend), tinySize));
+});
+afterAll(() => backend.close());
+
+it("says the same whenever it runs, and leaves nothing in the backend's memory", async () => {
+  const before = backend.bytesInUse();
+  expect(await piecesOf(maskLesson(tinyInput(backend), tinySize))).toEqual(pieces);
+  expect(backend.bytesInUse()).toBe(before);
+});
+
+it("shows the answer to each position in what it sees without the mask, and not with it", () => {
+  const { line } = tinyInput(backend);
+  const rows = tableWith(pieces, "asked for");
+  for (const [i, [position, masked, whole, asked]] of rows.entries()) {
+    expect(position).toBe(String(i));
+    expect(masked).toBe(line.slice(0, i + 1));
+    expect(whole?.startsWith(`${masked}[${asked}]`)).toBe(true);
+    expect(asked).toBe(line.charAt(i + 1).replace(" ", "␣"));
+  }
+});
+
+it("lets both curves grow side by side from the same start, the last chart final", () => {
+  const charts = ofKind(pieces, "curves");
+  expect(charts.map(({ final }) => final)).toEqual(charts.map((_, i) => i === charts.length - 1));
+  for (const { curves } of charts) expect(curves[0]?.points.length).toBe(curves[1]?.points.length);
+  expect(charts.at(-1)?.curves[0]?.points).toHaveLength(tinySize.steps);
+  // Projections that start at zero make the mask no matter before the first update.
+  expect(charts[0]?.curves[0]?.points).toEqual(charts[0]?.curves[1]?.points);
+});

@@ -1,0 +1,58 @@
+import type { Backend } from "#foretoken/backend/backend.js";
+import { splitText } from "#foretoken/data/corpus.js";
+import { type LessonInput, lessonInput } from "#foretoken/lesson/input.js";
+import type { Lesson, Piece, Text } from "#foretoken/lesson/piece.js";
+import type { LessonSize } from "#foretoken/lesson/small-model.js";
+
+/** A lesson that is over in a moment, and teaches nothing. */
+export const tinySize: LessonSize = {
+  contextLength: 16,
+  nLayer: 1,
+  nHead: 2,
+  nEmbd: 8,
+  hidden: 16,
+  batchSize: 2,
+  steps: 5,
+  written: 40,
+  measured: 100,
+};
+
+const text = "the cat sat on the mat and the dog sat on the cat.\n".repeat(20);
+
+export const tinyInput = (backend: Backend, changes: Partial<LessonInput> = {}): LessonInput => ({
+  ...lessonInput({
+    backend,
+    corpus: {
+      name: "a text",
+      source: "test",
+      ...splitText(text),
+      parts: [{ where: "test", start: 0 }],
+      prompt: "the ",
+    },
+    clock: () => 0,
+    signal: new AbortController().signal,
+  }),
+  ...changes,
+});
+
+export const piecesOf = async (lesson: Lesson): Promise<readonly Piece[]> => {
+  const pieces: Piece[] = [];
+  for await (const piece of lesson) pieces.push(piece);
+  return pieces;
+};
+
+export const plain = (value: Text): string =>
+  typeof value === "string" ? value : value.map((span) => span.text).join("");
+
+export type PieceOf<K extends Piece["kind"]> = Extract<Piece, { readonly kind: K }>;
+
+/** The pieces of one kind, in order. */
+export const ofKind = <K extends Piece["kind"]>(pieces: readonly Piece[], kind: K): readonly PieceOf<K>[] =>
+  pieces.filter((piece): piece is PieceOf<K> => piece.kind === kind);
+
+/** The cells of the table with this column, as plain text. */
+export const tableWith = (pieces: readonly Piece[], title: string): readonly (readonly string[])[] => {
+  const found = ofKind(pieces, "table").find(({ columns }) => columns.some((column) => column.title === title));
+  if (found === undefined) throw new Error(`no table has a column ${title}`);
+  return found.rows.map((row) => row.map(plain));
+};
