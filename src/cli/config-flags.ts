@@ -6,21 +6,21 @@ import { ConfigError } from "../core/errors.ts";
 import { type ConfigField, configFields } from "../core/schema-fields.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { runConfigSchema } from "../train/config.ts";
-import { flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
+import { expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
 
 /** Train fields that are set so often that they have a flag without the prefix. */
 const shortFlags = ["steps", "batchSize", "learningRate", "seed", "evalInterval", "checkpointInterval", "patience"];
 
 const longFlag = (path: readonly string[]): string => `--${path.join(".")}`;
 
-const parserFor = (flag: string, { type }: ConfigField): ((text: string) => unknown) => {
+const parserFor = (flag: string, { type, choices = [] }: ConfigField): ((text: string) => unknown) => {
   switch (type) {
     case "number":
       return parseNumber(flag);
     case "boolean":
       return parseBoolean(flag);
     case "string":
-      return (text) => text;
+      return expecting((text: string) => text, { choices });
   }
 };
 

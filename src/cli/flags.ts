@@ -6,6 +6,26 @@ import { nearest } from "../core/nearest.ts";
 /** The flag of a name: maxNewTokens is --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
+/** What may stand where a value is expected, as far as a shell can complete it. */
+export interface ExpectedValue {
+  readonly choices: readonly string[];
+  /** Whether files and folders may. */
+  readonly paths: boolean;
+}
+
+type Parser = (text: string, earlier: never) => unknown;
+
+const expectedValues = new WeakMap<object, ExpectedValue>();
+
+/** Notes what the parser of a flag or an argument expects; returns it. */
+export const expecting = <P extends Parser>(parser: P, { choices = [], paths = false }: Partial<ExpectedValue>): P => {
+  expectedValues.set(parser, { choices, paths });
+  return parser;
+};
+
+/** What `parser` was said to expect. */
+export const expectedValue = (parser: object): ExpectedValue | undefined => expectedValues.get(parser);
+
 /** A number as people write one. @throws ConfigError naming the flag for all else, as "abc", "", "0x10" or "1e999". */
 export const parseNumber =
   (flag: string) =>
@@ -38,18 +58,21 @@ export const parseFraction =
     throw new ConfigError({ where: flag, must: "must be above 0 and below 1", got: text, hint: "0.1" });
   };
 
-export const parseBoolean =
-  (flag: string) =>
-  (text: string): boolean => {
+export const parseBoolean = (flag: string): ((text: string) => boolean) => {
+  const parse = (text: string): boolean => {
     if (text === "true") return true;
     if (text === "false") return false;
     throw new ConfigError({ where: flag, must: "must be true or false", got: JSON.stringify(text) });
   };
+  return expecting(parse, { choices: ["true", "false"] });
+};
 
 /** One of `choices`. */
-export const parseChoice =
-  <Choice extends string>(flag: string, choices: readonly Choice[]) =>
-  (text: string): Choice => {
+export const parseChoice = <Choice extends string>(
+  flag: string,
+  choices: readonly Choice[],
+): ((text: string) => Choice) => {
+  const parse = (text: string): Choice => {
     const found = choices.find((choice) => choice === text);
     if (found !== undefined) return found;
     throw new ConfigError({
@@ -59,11 +82,15 @@ export const parseChoice =
       hint: nearest(text, choices) ?? "--help",
     });
   };
+  return expecting(parse, { choices });
+};
 
-/** A path or a name; a flag in its place means that the value was forgotten. */
-export const parsePath =
-  (flag: string) =>
-  (text: string): string => {
+/**
+ * A path or a name; a flag in its place means that the value was forgotten.
+ * @param names known ones, to complete.
+ */
+export const parsePath = (flag: string, names: readonly string[] = []): ((text: string) => string) => {
+  const parse = (text: string): string => {
     if (text !== "" && !text.startsWith("--")) return text;
     throw new ConfigError({
       where: flag,
@@ -72,6 +99,8 @@ export const parsePath =
       ...(text === "" ? {} : { hint: `./${text} where a file is called so` }),
     });
   };
+  return expecting(parse, { choices: names, paths: true });
+};
 
 const escapes: Readonly<Record<string, string>> = { "\\n": "\n", "\\t": "\t", "\\\\": "\\" };
 

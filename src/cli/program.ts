@@ -3,17 +3,9 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { commandLineError, exitStatus, reportFailure } from "./failure.ts";
+import { declareVerb, type Verbs } from "./verb.ts";
 
-/** Adds a verb's arguments, flags and action. The action sets `process.exitCode` where that is not to be 0. */
-export type Declare = (command: Command) => void;
-
-interface Verb {
-  readonly summary: string;
-  /** Only the verb that is run is loaded, so that `--help` answers at once. */
-  readonly load: () => Promise<Declare>;
-}
-
-const verbs: Readonly<Record<string, Verb>> = {
+const verbs: Verbs = {
   train: {
     summary: "train a model on a text, or go on with a run",
     load: async () => (await import("./commands/train.ts")).declareTrain,
@@ -37,6 +29,13 @@ const verbs: Readonly<Record<string, Verb>> = {
   info: {
     summary: "show the machine, the backends and what would be used",
     load: async () => (await import("./commands/info.ts")).declareInfo,
+  },
+  completion: {
+    summary: "print a script that lets a shell complete commands and flags",
+    load: async () => {
+      const { declareCompletion } = await import("./commands/completion.ts");
+      return (command) => declareCompletion(command, verbs);
+    },
   },
 };
 
@@ -67,15 +66,17 @@ const checkVerb = (name: string): void => {
   });
 };
 
-/** `help`, `help train` and no argument at all, as commander spells them. */
-const spellHelp = (args: readonly string[]): readonly string[] => {
-  if (args.length === 0) return ["--help"];
-  return args[0] === "help" ? [...args.slice(1), "--help"] : args;
+/** `help`, `help train`, `version` and no argument at all, as commander spells them. */
+const spellAsFlags = (args: readonly string[]): readonly string[] => {
+  const [first = "help", ...rest] = args;
+  // What is no verb of its own is in the help of them all.
+  if (first === "help") return ["help", "version"].includes(rest[0] ?? "") ? ["--help"] : [...rest, "--help"];
+  return first === "version" ? ["--version", ...rest] : args;
 };
 
 /** Runs the command line `args` (without node and the script); returns the exit status. */
 export const runProgram = async (args: readonly string[]): Promise<number> => {
-  const words = spellHelp(args);
+  const words = spellAsFlags(args);
   const program = new Command("foretoken")
     .description("Causal language models: train, generate, evaluate, at the speed of the machine.")
     .version(version(), "-V, --version", "show the version")
@@ -86,14 +87,14 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
     .addHelpText("after", examples);
   let current = program;
   try {
-    const [verb] = words;
-    if (verb !== undefined && !verb.startsWith("-")) checkVerb(verb);
-    for (const [name, { summary, load }] of Object.entries(verbs)) {
+    const [word] = words;
+    if (word !== undefined && !word.startsWith("-")) checkVerb(word);
+    for (const [name, verb] of Object.entries(verbs)) {
+      const { summary } = verb;
       const command = program.command(name).summary(summary).description(summary);
-      if (name !== verb) continue;
+      if (name !== word) continue;
       current = command;
-      (await load())(command);
-      command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");
+      await declareVerb(command, verb);
     }
     await program.parseAsync(words, { from: "user" });
     return Number(process.exitCode ?? exitStatus.success);

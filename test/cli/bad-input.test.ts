@@ -270,6 +270,16 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       says: ["nonsense.json: train.learningRate", '"fast"'],
     },
   ],
+  "generate --interactive": [
+    generating("with a prompt", ["run", "--interactive", "--prompt", "The"], "--prompt and --interactive", "got both"),
+    generating("of no checkpoint", ["nowhere", "--interactive"], "nowhere"),
+    generating("with a bad setting", ["run", "-i", "--top-k", "1.5"], "--top-k: must be a whole number; got 1.5"),
+  ],
+  completion: [
+    { name: "no shell", args: ["completion"], says: ["<shell>"] },
+    { name: "an unknown shell", args: ["completion", "fsh"], says: ["bash, zsh or fish", '"fsh"', "try fish"] },
+    { name: "two shells", args: ["completion", "bash", "zsh"], says: ["<shell>", '"zsh"'] },
+  ],
   runs: [
     { name: "no folder of runs", args: ["runs", "nowhere"], says: ["nowhere", "no such folder"] },
     { name: "a file for runs", args: ["runs", "text.txt"], says: ["text.txt", "a file"] },

@@ -18,16 +18,18 @@ export interface Running {
   /** Called with what standard output holds so far, whenever there is more; may send a signal. */
   readonly onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
   readonly env?: Readonly<Record<string, string>>;
+  /** Standard input; none unless given. */
+  readonly input?: string;
 }
 
 /** Runs the real program in `cwd`, its output in pipes. */
-export const cli = (args: readonly string[], { cwd, onOutput, env = {} }: Running): Promise<Outcome> =>
+export const cli = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], {
       cwd,
       env: { ...process.env, LC_ALL: "C.UTF-8", ...env },
-      stdio: ["ignore", "pipe", "pipe"],
     });
+    child.stdin.on("error", () => {}).end(input ?? "");
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
-import { loadCorpus } from "../../data/corpora.node.ts";
+import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
 import { loadPretrained } from "../../pretrained/load.node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
@@ -108,12 +108,12 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
 export const declareEvaluate = (command: Command): void => {
   command
     .usage("<checkpoint> [flags]")
-    .argument("<checkpoint>", "a directory that train wrote, or a run's folder")
+    .argument("<checkpoint>", "a directory that train wrote, or a run's folder", parsePath("<checkpoint>"))
     .optionsGroup("Text:")
     .option(
       "--data <text>",
       "a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)",
-      parsePath("--data"),
+      parsePath("--data", corpusNames),
     )
     .option(
       "--val-fraction <x>",

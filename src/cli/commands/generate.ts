@@ -5,7 +5,17 @@ import { generate, generateDefaults, generateSettingsSchema } from "../../genera
 import { loadPretrained } from "../../pretrained/load.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath } from "../checkpoint-path.ts";
-import { addRunningFlags, checkArguments, flagOf, parseNumber, parseText, type RunningFlags } from "../flags.ts";
+import {
+  addRunningFlags,
+  checkArguments,
+  flagOf,
+  parseNumber,
+  parsePath,
+  parseText,
+  type RunningFlags,
+} from "../flags.ts";
+import { runInteractive } from "../interactive/loop.ts";
+import { createSession } from "../interactive/session.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
 import { printable, styleFor } from "../terminal.ts";
@@ -20,6 +30,7 @@ interface GenerateFlags extends RunningFlags {
   readonly seed: number;
   readonly stop: readonly string[];
   readonly cache: boolean;
+  readonly interactive?: true;
 }
 
 const examples = `
@@ -28,6 +39,8 @@ Examples:
   $ foretoken generate runs/notes/best --prompt "To be" --temperature 0        the likeliest text
   $ foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
   $ foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
+  $ foretoken generate runs/notes --interactive                           line by line; /help says how
+  $ foretoken generate runs/notes --interactive < prompts.txt             a prompt a line
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
@@ -40,6 +53,15 @@ const runGenerate = async (directory: string, flags: GenerateFlags): Promise<voi
   }
   const { backend, remark } = await chooseBackend(flags);
   const lm = await loadPretrained(await checkpointPath(directory), { backend, threads });
+  if (flags.interactive === true) {
+    if (remark !== undefined) writeNotice(remark);
+    try {
+      await runInteractive(lm, createSession(lm, settings, cache), json === true);
+    } finally {
+      await lm.close();
+    }
+    return;
+  }
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
   const { unicode } = styleFor(process.stdout).symbols;
@@ -79,13 +101,14 @@ export const declareGenerate = (command: Command): void => {
   ];
   command
     .usage("<checkpoint> [flags]")
-    .argument("<checkpoint>", "a directory that train wrote, or a run's folder")
+    .argument("<checkpoint>", "a directory that train wrote, or a run's folder", parsePath("<checkpoint>"))
     .optionsGroup("Text:")
     .addOption(
       new Option("--prompt <text>", "what to continue; \\n, \\t and \\\\ are interpreted")
         .default("\n", "a line end")
         .argParser(parseText("--prompt")),
     )
+    .option("-i, --interactive", "take prompts line by line, from the terminal or a pipe")
     .option("--max-new-tokens <n>", "tokens to write", number("--max-new-tokens"), maxNewTokens)
     .addOption(
       new Option("--stop <text>", "end before this text, with \\n, \\t and \\\\; may be given again")
@@ -109,6 +132,14 @@ export const declareGenerate = (command: Command): void => {
     .allowExcessArguments()
     .action(async (directory: string, flags: GenerateFlags) => {
       checkArguments(command);
+      if (flags.interactive === true && command.getOptionValueSource("prompt") === "cli") {
+        throw new ConfigError({
+          where: "--prompt and --interactive",
+          must: "only one of them may say what to continue",
+          got: "both",
+          hint: "one of them",
+        });
+      }
       await runGenerate(directory, flags);
     });
 };

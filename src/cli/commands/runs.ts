@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type ListedRun, listRuns } from "../../train/runs.node.ts";
 import { runsLines } from "../display/runs-table.ts";
 import { oneLine } from "../failure.ts";
-import { checkArguments, parseChoice } from "../flags.ts";
+import { checkArguments, parseChoice, parsePath } from "../flags.ts";
 import { writeJson, writeNotice, writeOut } from "../output.ts";
 import { printable, styleFor } from "../terminal.ts";
 
@@ -65,7 +65,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
 export const declareRuns = (command: Command): void => {
   command
     .usage("[folder] [flags]")
-    .argument("[folder]", `a folder of runs, or a run's own (default: ${defaultFolder})`)
+    .argument("[folder]", `a folder of runs, or a run's own (default: ${defaultFolder})`, parsePath("[folder]"))
     .option("--sort <order>", "time (newest first) or loss (lowest first)", parseChoice("--sort", orders), "time")
     .option("--json", "write nothing but JSON to standard output, one object a run")
     .addHelpText("after", examples)

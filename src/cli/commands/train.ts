@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { ConfigError } from "../../core/errors.ts";
+import { corpusNames } from "../../data/corpora.node.ts";
 import type { TrainEvent } from "../../train/events.ts";
 import { resolveConfig } from "../../train/prepare.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/presets.ts";
@@ -166,9 +167,9 @@ export const declareTrain = (command: Command): void => {
     .option(
       "--data <text>",
       "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
-      parsePath("--data"),
+      parsePath("--data", corpusNames),
     )
-    .option("--val-data <text>", "a text to validate on", parsePath("--val-data"))
+    .option("--val-data <text>", "a text to validate on", parsePath("--val-data", corpusNames))
     .option(
       "--val-fraction <x>",
       "else the last part of the text: this share (default: 0.1)",

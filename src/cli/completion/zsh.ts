@@ -1,0 +1,80 @@
+import type { ExpectedValue } from "../flags.ts";
+import type { FlagWord, VerbWords } from "./words.ts";
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Text inside of a specification of _arguments or _describe, where some signs mean something. */
+const plain = (text: string): string => text.replace(/[\\:[\]]/gu, (sign) => `\\${sign}`);
+
+/** The action of _arguments that completes a value. */
+const action = ({ choices, paths }: ExpectedValue): string => {
+  if (choices.length === 0) return paths ? "_files" : " ";
+  const words = choices.map(plain).join(" ");
+  // A blank in front: _arguments then adds no arguments of its own.
+  return paths ? ` _foretoken_names_and_files ${words}` : `(${words})`;
+};
+
+const flagSpecs = ({ names, summary, value }: FlagWord): readonly string[] =>
+  names.map((name) => {
+    const takes = value === undefined ? "" : `:value:${action(value)}`;
+    // "*": a flag may be given again.
+    return quoted(`*${name}${value === undefined ? "" : "="}[${plain(summary)}]${takes}`);
+  });
+
+const verbCase = ({ name, flags, argument }: VerbWords): string => {
+  const specs = [
+    ...flags.flatMap(flagSpecs),
+    ...(argument === undefined ? [] : [quoted(`1:argument:${action(argument)}`)]),
+  ];
+  return `    ${name})
+      _arguments \\
+${specs.map((spec) => `        ${spec}`).join(" \\\n")}
+      ;;`;
+};
+
+/** Completion for zsh. */
+export const zshCompletion = (verbs: readonly VerbWords[]): string => {
+  const described = [
+    ...verbs.map(({ name, summary }) => [name, summary] as const),
+    ["help", "show the help"] as const,
+    ["version", "show the version"] as const,
+  ].map(([name, summary]) => `    ${quoted(`${name}:${plain(summary)}`)}`);
+  return `#compdef foretoken
+# Completion of foretoken for zsh. To have it now:
+#   source <(foretoken completion zsh)
+# For good, put that line into ~/.zshrc after compinit, or save this as _foretoken in a folder of $fpath.
+
+_foretoken_names_and_files() {
+  _alternative "names:name:($*)" 'files:file:_files'
+}
+
+_foretoken() {
+  local -a verbs
+  verbs=(
+${described.join("\n")}
+  )
+  if (( CURRENT == 2 )); then
+    case $PREFIX in
+    -*) _arguments '--help[show the help]' '--version[show the version]' ;;
+    *) _describe -t commands command verbs ;;
+    esac
+    return
+  fi
+  local verb=$words[2]
+  shift words
+  (( CURRENT-- ))
+  case $verb in
+    help)
+      _describe -t commands command verbs
+      ;;
+${verbs.map(verbCase).join("\n")}
+  esac
+}
+
+if [[ $funcstack[1] == _foretoken ]]; then
+  _foretoken "$@"
+else
+  compdef _foretoken foretoken
+fi
+`;
+};

@@ -1,0 +1,180 @@
+import { createInterface, type Interface } from "node:readline";
+import { ForetokenError } from "../../core/errors.ts";
+import type { LanguageModel } from "../../pretrained/language-model.ts";
+import { formatPlural } from "../display/format.ts";
+import { exitStatus, oneLine } from "../failure.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
+import { printable, type Style, styleFor } from "../terminal.ts";
+import type { Request, Session } from "./session.ts";
+
+/** How what is written is shown. */
+interface Show {
+  prompt(text: string): void;
+  text(text: string): void;
+}
+
+const showOn = (style: Style, isTerminal: boolean): Show => {
+  const visible = (text: string): string => (isTerminal ? printable(text, style.symbols.unicode) : text);
+  return {
+    prompt: (text) => writeOut(isTerminal ? style.colors.bold(visible(text)) : text),
+    text: (text) => writeOut(visible(text)),
+  };
+};
+
+const write = async (request: Extract<Request, { kind: "write" }>, json: boolean, show: Show): Promise<void> => {
+  if (!json) show.prompt(request.prompt);
+  let shown = 0;
+  for await (const event of request.events) {
+    if (json) writeJson(event);
+    else if (event.type === "token") {
+      show.text(event.text);
+      shown += event.text.length;
+    } else show.text(`${event.text.slice(shown)}\n`);
+    // Keys and signals are heard between two tokens.
+    await new Promise(setImmediate);
+  }
+};
+
+/** Does what a line asks for. Mistakes are told in one line; returns whether it went well, or "quit". */
+const answer = async (
+  session: Session,
+  line: string,
+  signal: AbortSignal,
+  json: boolean,
+  show: Show,
+  tell: (line: string) => void,
+): Promise<boolean | "quit"> => {
+  try {
+    const request = session.ask(line, signal);
+    switch (request.kind) {
+      case "quit":
+        return "quit";
+      case "tell":
+        for (const told of request.lines) tell(told);
+        return true;
+      case "write":
+        await write(request, json, show);
+        return true;
+    }
+  } catch (error) {
+    if (!(error instanceof ForetokenError)) throw error;
+    writeNotice(`foretoken: ${oneLine(error.message)}`);
+    return false;
+  }
+};
+
+/** The lines that are typed, with what interrupts the writing. */
+export interface Keyboard {
+  /** Shows the prompt and waits; undefined at the end. */
+  next(): Promise<string | undefined>;
+  /** Runs `work`; an empty line, Ctrl-C and the end of input abort its signal. A line of text does too, and comes next. */
+  interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+}
+
+export const keyboardOf = (readline: Interface): Keyboard => {
+  const typed: string[] = [];
+  let waiting: ((line: string | undefined) => void) | undefined;
+  let writing: AbortController | undefined;
+  let ended = false;
+  const give = (line: string | undefined): void => {
+    const taker = waiting;
+    waiting = undefined;
+    taker?.(line);
+  };
+  readline.on("line", (line) => {
+    writing?.abort();
+    if (waiting !== undefined) give(line);
+    else if (line !== "") typed.push(line);
+  });
+  readline.on("SIGINT", () => {
+    if (writing === undefined) readline.close();
+    else writing.abort();
+  });
+  readline.on("close", () => {
+    ended = true;
+    writing?.abort();
+    give(undefined);
+  });
+  return {
+    next: () => {
+      const line = typed.shift();
+      if (line !== undefined || ended) return Promise.resolve(line);
+      readline.prompt();
+      return new Promise((resolve) => {
+        waiting = resolve;
+      });
+    },
+    async interruptible(work) {
+      writing = new AbortController();
+      try {
+        return await work(writing.signal);
+      } finally {
+        writing = undefined;
+      }
+    },
+  };
+};
+
+const onTerminal = async (lm: LanguageModel, session: Session, json: boolean): Promise<void> => {
+  const { stdin, stdout, stderr } = process;
+  // What is typed is no part of a result that goes elsewhere.
+  const output = stdout.isTTY && !json ? stdout : stderr;
+  const style = styleFor(output);
+  const show = showOn(styleFor(stdout), stdout.isTTY === true);
+  const readline = createInterface({
+    input: stdin,
+    output,
+    prompt: style.colors.dim("> "),
+    completer: (line: string) => [session.commands.filter((command) => command.startsWith(line)), line],
+  });
+  onReaderGone(() => readline.close());
+  const keyboard = keyboardOf(readline);
+  const { dot } = style.symbols;
+  const about = [
+    formatPlural(lm.model.layout.count, "parameter"),
+    `context ${lm.model.config.contextLength}`,
+    "type the beginning of a text, or /help",
+  ];
+  const tell = (line: string): void => {
+    output.write(`${line}\n`);
+  };
+  tell(about.join(` ${dot} `));
+  for (;;) {
+    const line = await keyboard.next();
+    if (line === undefined) break;
+    const outcome = await keyboard.interruptible((signal) => answer(session, line, signal, json, show, tell));
+    if (outcome === "quit") break;
+  }
+  readline.close();
+  // The shell's prompt belongs on a line of its own.
+  output.write("\n");
+};
+
+const fromPipe = async (session: Session, json: boolean): Promise<void> => {
+  const { stdin, stdout } = process;
+  const show = showOn(styleFor(stdout), stdout.isTTY === true);
+  const interrupt = onInterrupt(() => {});
+  onReaderGone(interrupt.abort);
+  const readline = createInterface({ input: stdin, terminal: false });
+  const stop = (): void => readline.close();
+  interrupt.signal.addEventListener("abort", stop);
+  try {
+    for await (const line of readline) {
+      if (interrupt.signal.aborted) break;
+      if (line === "") continue;
+      const outcome = await answer(session, line, interrupt.signal, json, show, writeNotice);
+      if (outcome === "quit") break;
+      // The rest is still done, but a script must learn of it.
+      if (!outcome) process.exitCode = exitStatus.mistake;
+    }
+  } finally {
+    readline.close();
+    interrupt.release();
+  }
+  if (interrupt.signal.aborted) process.exitCode = interrupt.status() ?? exitStatus.success;
+};
+
+/** Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end. */
+export const runInteractive = (lm: LanguageModel, session: Session, json: boolean): Promise<void> =>
+  process.stdin.isTTY ? onTerminal(lm, session, json) : fromPipe(session, json);

@@ -1,0 +1,19 @@
+import type { Command } from "commander";
+
+/** Adds a verb's arguments, flags and action. The action sets `process.exitCode` where that is not to be 0. */
+export type Declare = (command: Command) => void;
+
+export interface Verb {
+  readonly summary: string;
+  /** Only the verb that is run is loaded, so that `--help` answers at once. */
+  readonly load: () => Promise<Declare>;
+}
+
+/** All verbs by name, in the order of the help. */
+export type Verbs = Readonly<Record<string, Verb>>;
+
+/** Declares a verb, with the flags that all have. */
+export const declareVerb = async (command: Command, { load }: Verb): Promise<void> => {
+  (await load())(command);
+  command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");
+};

@@ -1,0 +1,105 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { cli, onWindows, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const isThere = (shell: string): boolean =>
+  !onWindows && spawnSync(shell, ["-c", "true"], { stdio: "ignore" }).status === 0;
+const without = (shell: string): string => (isThere(shell) ? "" : ` (there is no ${shell} here)`);
+
+let cwd: string;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  const scripts = await Promise.all(["bash", "zsh", "fish"].map((shell) => cli(["completion", shell], { cwd })));
+  for (const [i, name] of ["bash", "zsh", "fish"].entries()) {
+    expect(scripts[i]).toMatchObject({ status: 0, stderr: "" });
+    writeFileSync(join(cwd, `completion.${name}`), scripts[i]?.stdout ?? "");
+  }
+});
+
+afterAll(() => remove());
+
+/** What bash offers for the last of `words`. */
+const bashOffers = (words: readonly string[]): readonly string[] => {
+  const script = `
+    source completion.bash
+    COMP_WORDS=("$@")
+    COMP_CWORD=$(($# - 1))
+    $(complete -p foretoken | sed -E 's/.*-F ([^ ]+).*/\\1/')
+    for word in "\${COMPREPLY[@]}"; do echo "$word"; done`;
+  const out = execFileSync("bash", ["-c", script, "bash", ...words], { cwd, encoding: "utf8" });
+  return out.split("\n").filter((line) => line !== "");
+};
+
+describe.skipIf(!isThere("bash"))(`bash${without("bash")}`, () => {
+  test.each<[line: string, offers: readonly string[]]>([
+    ["foretoken ev", ["evaluate"]],
+    ["foretoken --v", ["--version"]],
+    ["foretoken help ge", ["generate"]],
+    ["foretoken train --see", ["--seed"]],
+    ["foretoken train --model.nL", ["--model.nLayer"]],
+    ["foretoken train --preset bo", ["book"]],
+    ["foretoken train --preset = qu", ["quick"]],
+    ["foretoken train --model.norm.kind ", ["layernorm", "rmsnorm"]],
+    ["foretoken train --model.tieEmbeddings t", ["true"]],
+    ["foretoken train --data te", ["text.txt"]],
+    ["foretoken train --data mo", ["moby-dick"]],
+    ["foretoken train --seed ", []],
+    ["foretoken train ", []],
+    ["foretoken generate te", ["text.txt"]],
+    ["foretoken generate run --back", ["--backend"]],
+    ["foretoken generate run --backend na", ["native"]],
+    ["foretoken evaluate run --split ", ["val", "train", "all"]],
+    ["foretoken runs --sort ", ["time", "loss"]],
+    ["foretoken completion ", ["bash", "zsh", "fish"]],
+    ["foretoken nonsense ", []],
+  ])("%j", (line, offers) => {
+    expect(bashOffers(line.split(" "))).toEqual(offers);
+  });
+
+  test("every verb, and every flag of its help", async () => {
+    const help = (await cli(["--help"], { cwd })).stdout;
+    const verbs = bashOffers(["foretoken", ""]);
+    for (const [, verb] of help.matchAll(/^ {2}(\w+)(?: \[options\])? .*\S {2,}\w/gmu)) expect(verbs).toContain(verb);
+    expect(verbs).toEqual(expect.arrayContaining(["train", "generate", "evaluate", "lesson", "runs", "info"]));
+    const flags = (await cli(["train", "--help"], { cwd })).stdout.matchAll(/^ {2}(?:-\w, )?(--[\w.-]+)/gmu);
+    const named = [...flags].map(([, flag]) => flag);
+    expect(named.length).toBeGreaterThan(30);
+    expect([...bashOffers(["foretoken", "train", "-"])].sort()).toEqual([...new Set(named)].sort());
+  });
+});
+
+test.skipIf(!isThere("zsh"))(`zsh reads its script, and knows the function${without("zsh")}`, () => {
+  const script = "compdef() { echo compdef $*; }; source ./completion.zsh; whence -w _foretoken";
+  const out = execFileSync("zsh", ["-f", "-c", script], { cwd, encoding: "utf8" });
+  expect(out).toBe("compdef _foretoken foretoken\n_foretoken: function\n");
+});
+
+describe.skipIf(!isThere("fish"))(`fish${without("fish")}`, () => {
+  test.each<[line: string, offers: readonly string[]]>([
+    ["foretoken ev", ["evaluate"]],
+    ["foretoken train --model.nL", ["--model.nLayer"]],
+    ["foretoken train --preset bo", ["book"]],
+    ["foretoken runs --sort lo", ["loss"]],
+    ["foretoken lesson pa", ["pairs"]],
+    ["foretoken train --data te", ["text.txt"]],
+  ])("%j", (line, offers) => {
+    const script = `source completion.fish; complete -C ${JSON.stringify(line)}`;
+    const out = execFileSync("fish", ["--no-config", "-c", script], { cwd, encoding: "utf8" });
+    expect(out.split("\n").flatMap((found) => found.split("\t")[0] || [])).toEqual(offers);
+  });
+});
+
+test("a shell that is not known is told in a line, with those that are", async () => {
+  expect(await cli(["completion", "ksh"], { cwd })).toMatchObject({
+    status: 2,
+    stdout: "",
+    stderr: 'foretoken: shell: must be bash, zsh or fish; got "ksh"; try zsh\n',
+  });
+});

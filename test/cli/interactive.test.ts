@@ -1,0 +1,214 @@
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { PassThrough } from "node:stream";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { keyboardOf } from "#foretoken/cli/interactive/loop.js";
+import { createSession, type Session, type Settings } from "#foretoken/cli/interactive/session.js";
+import { generate, generateDefaults } from "#foretoken/generate/generate.js";
+import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { cli, jsonLines, onWindows, tiny, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+let lm: LanguageModel;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await cli(["train", ...tiny, "--out", "run"], { cwd });
+  lm = await loadPretrained(join(cwd, "run", "checkpoint"), { backend: await openReference() });
+});
+
+afterAll(async () => {
+  await lm.close();
+  await remove();
+});
+
+const settings: Settings = { ...generateDefaults, stop: [], maxNewTokens: 12 };
+const { signal } = new AbortController();
+
+/** What the session writes for a line: prompt and text. */
+const written = async (session: Session, line: string): Promise<string> => {
+  const request = session.ask(line, signal);
+  if (request.kind !== "write") throw new Error(`${line}: ${request.kind}`);
+  let text = request.prompt;
+  for await (const event of request.events) if (event.type === "done") text += event.text;
+  return text;
+};
+
+const generated = async (prompt: string, options: Partial<Settings> = {}): Promise<string> => {
+  for await (const event of generate(lm, { ...settings, ...options, prompt })) {
+    if (event.type === "done") return event.text;
+  }
+  throw new Error("no end");
+};
+
+const told = (session: Session, line: string): string => {
+  const request = session.ask(line, signal);
+  return request.kind === "tell" ? request.lines.join("\n") : request.kind;
+};
+
+describe("a session", () => {
+  test("writes for each line what generate does with it as the prompt", async () => {
+    const session = createSession(lm, settings, true);
+    expect(await written(session, "The")).toBe(`The${await generated("The")}`);
+    expect(await written(session, "It\\n")).toBe(`It\n${await generated("It\n")}`);
+    expect(await written(session, "The")).toBe(`The${await generated("The")}`);
+  });
+
+  test("goes on with the text at an empty line, with the next seed", async () => {
+    const session = createSession(lm, settings, true);
+    const first = await written(session, "The");
+    const second = await written(session, "");
+    expect(second).toBe(await generated(first, { seed: 2 }));
+    expect(await written(session, "")).toBe(await generated(first + second, { seed: 3 }));
+    // A new prompt begins with the seed that is set.
+    expect(await written(session, "The")).toBe(first);
+  });
+
+  test("changes settings, tells them, and takes them back", async () => {
+    const session = createSession(lm, settings, true);
+    expect(told(session, "/temperature")).toBe(`/temperature ${generateDefaults.temperature}`);
+    expect(told(session, "/temperature 0.5")).toBe("/temperature 0.5");
+    expect(told(session, "/top-k   3 ")).toBe("/top-k 3");
+    expect(told(session, "/seed 7")).toBe("/seed 7");
+    expect(await written(session, "The")).toBe(`The${await generated("The", { temperature: 0.5, topK: 3, seed: 7 })}`);
+    expect(await written(session, "/again")).toBe(
+      `The${await generated("The", { temperature: 0.5, topK: 3, seed: 8 })}`,
+    );
+    expect(told(session, "/help")).toContain("/seed 8");
+    expect(told(session, "/reset")).toBe("as at the start");
+    expect(told(session, "/seed")).toBe("/seed 1");
+    expect(() => session.ask("", signal)).toThrow(/none yet/u);
+  });
+
+  test("knows every command of its help, and nothing else", () => {
+    const session = createSession(lm, settings, true);
+    const help = told(session, "/help");
+    for (const command of session.commands) expect(help).toContain(`  ${command} `);
+    expect(told(session, "/quit")).toBe("quit");
+  });
+
+  test.each([
+    ["/temprature 1", /command: must be a known one; got "\/temprature"; try \/temperature/u],
+    ["/temperature hot", /\/temperature: must be a finite number; got "hot"/u],
+    ["/temperature -1", /\/temperature: must be at least 0; got -1/u],
+    ["/top-p 2", /\/top-p: must be at most 1; got 2/u],
+    ["/max-new-tokens 0", /\/max-new-tokens: must be above 0; got 0/u],
+    ["/seed 1 2", /\/seed: must be a finite number; got "1 2"/u],
+    ["/quit now", /\/quit: nothing may follow; got "now"/u],
+    ["/again", /none yet/u],
+    ["The q", /prompt: every character .*"q".*column 5/u],
+    ["//The", /prompt: every character .*"\/"/u],
+    ["a\\q", /prompt: a backslash must be followed/u],
+  ])("refuses %j and stays as it was", async (line, says) => {
+    const session = createSession(lm, settings, true);
+    const before = told(session, "/help");
+    expect(() => session.ask(line, signal)).toThrow(says);
+    expect(told(session, "/help")).toBe(before);
+    expect(await written(session, "The")).toBe(`The${await generated("The")}`);
+  });
+});
+
+/** A keyboard whose keys are pressed by `type`, as a terminal sends them. */
+const keyboard = () => {
+  const input = new PassThrough();
+  const output = new PassThrough();
+  const readline = createInterface({ input, output, terminal: true, prompt: "> " });
+  return { keys: keyboardOf(readline), type: (text: string) => input.write(text), readline };
+};
+
+/** Writing that ends when it is told to. */
+const untilAborted = (stop: AbortSignal): Promise<string> =>
+  new Promise((resolve) => {
+    stop.addEventListener("abort", () => resolve("stopped"));
+  });
+
+describe("the keyboard", () => {
+  test("gives lines, and the end at Ctrl-D or at Ctrl-C", async () => {
+    for (const end of ["\u0004", "\u0003"]) {
+      const { keys, type } = keyboard();
+      const line = keys.next();
+      type("To be\r");
+      expect(await line).toBe("To be");
+      const last = keys.next();
+      type(end);
+      expect(await last).toBeUndefined();
+      expect(await keys.next()).toBeUndefined();
+    }
+  });
+
+  test("stops the writing at an empty line and at Ctrl-C, and then goes on asking", async () => {
+    for (const key of ["\r", "\u0003"]) {
+      const { keys, type, readline } = keyboard();
+      const work = keys.interruptible(untilAborted);
+      type(key);
+      expect(await work).toBe("stopped");
+      const line = keys.next();
+      type("next\r");
+      expect(await line).toBe("next");
+      readline.close();
+    }
+  });
+
+  test("takes a line that is typed while it writes as the next one", async () => {
+    const { keys, type, readline } = keyboard();
+    const work = keys.interruptible(untilAborted);
+    type("or not\r");
+    expect(await work).toBe("stopped");
+    expect(await keys.next()).toBe("or not");
+    readline.close();
+  });
+
+  test("stops the writing where the input ends", async () => {
+    const { keys, type } = keyboard();
+    const work = keys.interruptible(untilAborted);
+    type("\u0004");
+    expect(await work).toBe("stopped");
+    expect(await keys.next()).toBeUndefined();
+  });
+});
+
+describe("in a pipe", () => {
+  const args = ["generate", "run", "--interactive", "--max-new-tokens", "8", "--backend", "reference"];
+
+  test("takes a prompt a line, to the end", async () => {
+    const outcome = await cli(args, { cwd, input: "The\n\n/seed 2\nIt" });
+    const first = await generated("The", { maxNewTokens: 8 });
+    const second = await generated("It", { maxNewTokens: 8, seed: 2 });
+    expect(outcome).toEqual({ status: 0, stdout: `The${first}\nIt${second}\n`, stderr: "/seed 2\n" });
+  });
+
+  test("tells a bad line, goes on, and ends with the status of a mistake", async () => {
+    const { status, stdout, stderr } = await cli(args, { cwd, input: "The q\n/nope\nThe\n" });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^foretoken: prompt: [^\n]*"q"[^\n]*\nforetoken: command: [^\n]*"\/nope"[^\n]*\n$/u);
+    expect(stdout).toBe(`The${await generated("The", { maxNewTokens: 8 })}\n`);
+  });
+
+  test("writes events with --json, and ends at /quit", async () => {
+    const { status, stdout } = await cli([...args, "--json"], { cwd, input: "The\n/quit\nIt\n" });
+    expect(status).toBe(0);
+    const events = jsonLines(stdout);
+    expect(events.filter(({ type }) => type === "done")).toHaveLength(1);
+    expect(events.at(-1)).toMatchObject({ text: await generated("The", { maxNewTokens: 8 }), promptTokens: 3 });
+  });
+
+  test.skipIf(onWindows)(
+    `Ctrl-C ends it${onWindows ? " (Windows ends a process that is sent a signal)" : ""}`,
+    async () => {
+      const { status } = await cli([...args.slice(0, 3), "--backend", "reference", "--max-new-tokens", "1000000"], {
+        cwd,
+        input: "The\nIt\n",
+        onOutput: (stdout, kill) => {
+          if (stdout.length > 10) kill("SIGINT");
+        },
+      });
+      expect(status).toBe(130);
+    },
+  );
+});
