@@ -1,7 +1,11 @@
 // Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, the rest once.
 // Without a compiler, or when it fails, WebAssembly serves: only FORETOKEN_REQUIRE_NATIVE=1 makes that an error.
+//
+// A clone runs it when it is installed. The package, which is never compiled by itself, has it for those who want that:
+//
+//     node node_modules/foretoken/scripts/build-native.mjs
 import { spawn } from "node:child_process";
-import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -101,8 +105,17 @@ export const inParallel = async (jobs, workers = availableParallelism()) => {
   if (failures.length > 0) throw failures[0];
 };
 
-const build = async (compiler, sets) => {
-  const headers = createRequire(import.meta.url)("node-api-headers").include_dir;
+/** Those of Node-API: a clone has them as a package, and most installations of Node beside the program. */
+const findHeaders = () => {
+  try {
+    return createRequire(import.meta.url)("node-api-headers").include_dir;
+  } catch {
+    const beside = join(dirname(dirname(realpathSync(process.execPath))), "include/node");
+    return existsSync(join(beside, "node_api.h")) ? beside : undefined;
+  }
+};
+
+const build = async (compiler, sets, headers) => {
   mkdirSync(join(root, "build"), { recursive: true });
   mkdirSync(dirname(output), { recursive: true });
   // A folder of its own, so that two builds at once do not mix.
@@ -164,9 +177,11 @@ export const buildNative = async () => {
   if (compiler === undefined) return built?.startsWith(hash) ? undefined : skip("no C++ compiler found");
   const stamp = `${hash} ${compiler.join(" ")}`;
   if (built === stamp) return undefined;
+  const headers = findHeaders();
+  if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
   const started = performance.now();
   try {
-    await build(compiler, sets);
+    await build(compiler, sets, headers);
   } catch (error) {
     console.error(error.message);
     return skip(`${compiler[0]} failed (its output is above)`);

@@ -1,4 +1,7 @@
-/** The library in a browser: what `import … from "foretoken/browser"` gives. */
+/**
+ * The library in a browser: what `import … from "foretoken/browser"` gives.
+ * @module foretoken/browser
+ */
 export type { Backend, BackendName, Capabilities } from "./backend/backend.ts";
 export { type BackendChoice, openBackend } from "./backend/select.browser.ts";
 export type { WasmOptions } from "./backend/wasm/browser.ts";

@@ -1,4 +1,7 @@
-/** The library: what `import … from "foretoken"` gives in Node. */
+/**
+ * The library: what `import … from "foretoken"` gives in Node.
+ * @module foretoken
+ */
 export {
   backward,
   type Context,

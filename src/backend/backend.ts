@@ -14,8 +14,10 @@ export interface View {
   readonly offset: number;
 }
 
+/** What serves: plain TypeScript, the kernels as WebAssembly, or compiled for this machine. */
 export type BackendName = "reference" | "wasm" | "native";
 
+/** What a backend has opened with. */
 export interface Capabilities {
   /** The instruction set in use, as "avx512", "simd128", "javascript". */
   readonly instructionSet: string;
@@ -42,6 +44,10 @@ export interface Backend {
   write(storage: Storage, data: HostArray, offset?: number): void;
   /** Copies `length` elements out, starting at `offset`, after all work before it is done. */
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
+  /**
+   * Runs one kernel: buffers, integers and reals by their names in `kernels`.
+   * @throws ShapeError or DTypeError before anything is touched, ConfigError for want of memory
+   */
   run<K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void;
   /** Bytes held in live storages, for tests of leaks and for reports. */
   bytesInUse(): number;

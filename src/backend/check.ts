@@ -143,8 +143,8 @@ const checkView = (
  * element type and long enough from its offset on.
  *
  * @returns the elements that each buffer must hold, by name
- * @throws {ShapeError} naming the kernel, the argument, what must hold and what came
- * @throws {DTypeError} for a buffer of another element type
+ * @throws ShapeError naming the kernel, the argument, what must hold and what came
+ * @throws DTypeError for a buffer of another element type
  */
 export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, args: KernelArgs<K, View>): Sizes => {
   const plan = kernelPlans[kernel];
@@ -168,8 +168,8 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
 /**
  * Checks the arguments of `alloc`.
  *
- * @throws {DTypeError} for a type that the backend does not compute in
- * @throws {ShapeError} for a length that is no whole number
+ * @throws DTypeError for a type that the backend does not compute in
+ * @throws ShapeError for a length that is no whole number
  */
 export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): void => {
   if (dtype !== "int32" && dtype !== owner.real) {
@@ -183,7 +183,7 @@ export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): v
   throw new ShapeError({ where: "alloc", must: "length must be a whole number, at least 0", got: String(length) });
 };
 
-/** @throws {ShapeError} for a storage that was freed or that another backend made */
+/** @throws ShapeError for a storage that was freed or that another backend made */
 export const checkOwned = (owner: StorageOwner, where: string, storage: Storage): void => {
   if (!owner.owns(storage)) throw storageError(where, owner);
 };
@@ -191,7 +191,7 @@ export const checkOwned = (owner: StorageOwner, where: string, storage: Storage)
 /**
  * Checks that `length` elements from `offset` on are part of a live storage of `owner`.
  *
- * @throws {ShapeError}
+ * @throws ShapeError
  */
 export const checkRange = (
   owner: StorageOwner,
@@ -222,8 +222,8 @@ const dtypeOf = (data: HostArray): DType | undefined =>
 /**
  * Checks the arguments of `write`.
  *
- * @throws {DTypeError} for an array of another element type than the storage's
- * @throws {ShapeError} for a storage or a range that will not do
+ * @throws DTypeError for an array of another element type than the storage's
+ * @throws ShapeError for a storage or a range that will not do
  */
 export const checkWrite = (owner: StorageOwner, storage: Storage, data: HostArray, offset: number): void => {
   checkOwned(owner, "write", storage);

@@ -46,7 +46,7 @@ export interface Engine {
 
 export const maxThreads = 256;
 
-/** @throws {ConfigError} unless `threads` is a whole number from 1 to 256 */
+/** @throws ConfigError unless `threads` is a whole number from 1 to 256 */
 export const checkThreads = (threads: number): void => {
   if (Number.isInteger(threads) && threads >= 1 && threads <= maxThreads) return;
   throw new ConfigError({
@@ -59,7 +59,7 @@ export const checkThreads = (threads: number): void => {
 /**
  * Compares a compiled table with kernels.ts, so that a library built from other sources is never called.
  *
- * @throws {UnsupportedKernelError} naming the first difference
+ * @throws UnsupportedKernelError naming the first difference
  */
 export const checkCompiledKernels = (name: BackendName, compiled: readonly CompiledKernel[]): void => {
   const describe = (k: CompiledKernel | undefined): string =>

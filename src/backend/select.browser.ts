@@ -5,6 +5,7 @@ import { openReference } from "./reference/reference.ts";
 import { openWasm, type WasmOptions } from "./wasm/browser.ts";
 
 export const backendChoices = ["wasm", "reference"] as const satisfies readonly BackendName[];
+/** A backend by name. */
 export type BackendChoice = (typeof backendChoices)[number];
 
 /**
@@ -12,9 +13,9 @@ export type BackendChoice = (typeof backendChoices)[number];
  * `wasm` are workers of its own, which end with `close`. Where it is called, it computes: call it in a worker, so that
  * the page goes on answering.
  *
- * @throws {UnsupportedKernelError} where `wasm` cannot run, with the reason; without cross-origin isolation it names the
+ * @throws UnsupportedKernelError where `wasm` cannot run, with the reason; without cross-origin isolation it names the
  *   headers that are missing
- * @throws {ConfigError} for an unknown name or a number of threads that is not from 1 to 256
+ * @throws ConfigError for an unknown name or a number of threads that is not from 1 to 256
  */
 export const openBackend = async (choice: BackendChoice = "wasm", options: WasmOptions = {}): Promise<Backend> => {
   switch (choice) {

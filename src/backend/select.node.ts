@@ -10,8 +10,10 @@ import { openWasm, probeWasm } from "./wasm/node.ts";
 const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];
 
 export const backendChoices = ["auto", ...order] as const;
+/** A backend by name, or the fastest that works here. */
 export type BackendChoice = (typeof backendChoices)[number];
 
+/** What a backend would use here, or why it is missing. */
 export type BackendDescription =
   | {
       readonly name: BackendName;
@@ -24,6 +26,7 @@ export type BackendDescription =
     }
   | { readonly name: BackendName; readonly available: false; readonly reason: string };
 
+/** All backends, as `describeBackends` finds them. */
 export interface BackendReport {
   /** Best first. */
   readonly backends: readonly BackendDescription[];
@@ -55,7 +58,7 @@ const describeBackend = async (name: BackendName): Promise<BackendDescription> =
 /**
  * Every backend with what it would use or why it is missing, and the choice of `auto`. Starts nothing.
  *
- * @throws {ConfigError} when FORETOKEN_ISA names an instruction set that is not there
+ * @throws ConfigError when FORETOKEN_ISA names an instruction set that is not there
  */
 export const describeBackends = async (): Promise<BackendReport> => {
   const backends = await Promise.all(order.map(describeBackend));
@@ -66,6 +69,7 @@ export const describeBackends = async (): Promise<BackendReport> => {
   return { backends, auto: { name: best.name, why } };
 };
 
+/** How `openBackend` opens one. */
 export interface BackendOptions {
   /** 1 to 256; by default as many as the machine runs at a time. The reference backend has one, always. */
   readonly threads?: number | undefined;
@@ -74,8 +78,8 @@ export interface BackendOptions {
 /**
  * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
  *
- * @throws {UnsupportedKernelError} when the one that was named is not there, with the reason
- * @throws {ConfigError} for an unknown name, a bad number of threads or a FORETOKEN_ISA that is not there
+ * @throws UnsupportedKernelError when the one that was named is not there, with the reason
+ * @throws ConfigError for an unknown name, a bad number of threads or a FORETOKEN_ISA that is not there
  */
 export const openBackend = async (choice: BackendChoice, { threads }: BackendOptions = {}): Promise<Backend> => {
   switch (choice) {

@@ -41,8 +41,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Why generation ended: `maxNewTokens` were written, a stop string came, or the signal was aborted. */
 export type FinishReason = "length" | "stop" | "aborted";
 
+/** A token was drawn. */
 export interface TokenEvent {
   readonly v: 1;
   readonly type: "token";
@@ -53,6 +55,7 @@ export interface TokenEvent {
   readonly text: string;
 }
 
+/** Last: nothing more is written. */
 export interface GenerateDoneEvent {
   readonly v: 1;
   readonly type: "done";
@@ -63,6 +66,7 @@ export interface GenerateDoneEvent {
   readonly newTokens: number;
 }
 
+/** What `generate` yields. */
 export type GenerateEvent = TokenEvent | GenerateDoneEvent;
 
 /**

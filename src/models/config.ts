@@ -98,4 +98,5 @@ export const modelConfigSchema = z
     }
   });
 
+/** The shape of a model: all but its vocabulary, which is the tokenizer's. */
 export type ModelConfig = z.infer<typeof modelConfigSchema>;

@@ -9,6 +9,7 @@ type PretrainedName = (typeof pretrainedNames)[number];
 /** A checkpoint's files by name: all that `train` hands to `onCheckpoint`, or as many as loading needs. */
 export type CheckpointFiles = Readonly<Record<PretrainedName, Uint8Array>> & Readonly<Record<string, Uint8Array>>;
 
+/** Where `loadPretrained` puts a model. */
 export interface LoadOptions {
   /** An opened backend (yours to close), or the name of one (closed with the model). Default "wasm". */
   readonly backend?: Backend | BackendChoice | undefined;

@@ -11,6 +11,7 @@ import { type Pretrained, parsePretrained, placeModel, pretrainedNames } from ".
 export const readPretrained = async (directory: string): Promise<Pretrained> =>
   parsePretrained(directory, await readCheckpoint(directory, pretrainedNames));
 
+/** Where `loadPretrained` puts a model. */
 export interface LoadOptions {
   /** An opened backend (yours to close), or the name of one (closed with the model). Default "auto". */
   readonly backend?: Backend | BackendChoice | undefined;

@@ -21,8 +21,10 @@ export const trainConfigSchema = z.strictObject({
   patience: countOrNone.describe("stop after this many evaluations without a better loss; 0: never"),
   sampleTokens: countOrNone.describe("tokens to write at each evaluation; 0: none"),
 });
+/** How a model is trained: steps, batch, optimizer, schedule, evaluation. */
 export type TrainConfig = z.infer<typeof trainConfigSchema>;
 
 /** All that a run's result depends on, but the text. */
 export const runConfigSchema = z.strictObject({ model: modelConfigSchema, train: trainConfigSchema });
+/** A model's shape and how it is trained. */
 export type RunConfig = z.infer<typeof runConfigSchema>;

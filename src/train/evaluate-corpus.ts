@@ -6,6 +6,7 @@ import type { LanguageModel } from "../pretrained/language-model.ts";
 import { type Evaluation, evaluate as evaluateTokens, measureTokens } from "./evaluate.ts";
 
 export const splitNames = ["val", "train", "all"] as const;
+/** Which part of a text: the held-out end, what comes before it, or both. */
 export type SplitName = (typeof splitNames)[number];
 
 export interface Measuring {

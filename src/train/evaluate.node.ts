@@ -3,6 +3,7 @@ import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { checkSplit, evaluateCorpus, type Measuring } from "./evaluate-corpus.ts";
 
+/** What `evaluate` measures on. */
 export interface EvaluateOptions extends Measuring {
   /** Name of a corpus, a UTF-8 text file, or a folder of them. Default: as for `train`. */
   readonly data?: string | undefined;

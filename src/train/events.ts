@@ -107,4 +107,5 @@ export interface DoneEvent extends Versioned {
   readonly out: string | null;
 }
 
+/** What `train` yields. */
 export type TrainEvent = StartEvent | EstimateEvent | StepEvent | EvalEvent | SampleEvent | CheckpointEvent | DoneEvent;

@@ -105,6 +105,7 @@ const shakespeare: RunConfig = {
 
 /** Complete configurations by name. A `--config` file and flags change single fields of one. */
 export const presets = { book, quick, shakespeare } as const satisfies Record<string, RunConfig>;
+/** A preset by name. */
 export type PresetName = keyof typeof presets;
 export const defaultPreset: PresetName = "shakespeare";
 export const presetNames = Object.keys(presets) as readonly PresetName[];

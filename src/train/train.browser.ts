@@ -6,6 +6,7 @@ import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { firstWord, splitText } from "../data/corpus.ts";
 import { joinChunks } from "../io/safetensors.ts";
+import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { CheckpointFiles } from "../pretrained/load.browser.ts";
 import { pretrainedFiles } from "../pretrained/pretrained-files.ts";
@@ -20,6 +21,7 @@ import { checkStopAt, prepare, resolveConfig } from "./prepare.ts";
 import type { PresetName } from "./presets.ts";
 import { type RunStore, run } from "./run.ts";
 
+/** What `train` is told. */
 export interface TrainOptions {
   /** What to learn from. */
   readonly text: string;
@@ -119,6 +121,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   const prompt = rest.prompt ?? firstWord(text);
   prepared.tokenizer.encode(prompt, "prompt");
   const { backend = "wasm", signal, onCheckpoint } = options;
+  // What is handed out must have a name elsewhere.
+  if (onCheckpoint !== undefined) architectureOf(config.model);
   signal?.throwIfAborted();
   const opened = typeof backend === "string" ? await openBackend(backend, { threads }) : backend;
   try {
@@ -138,6 +142,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   }
 }
 
+/** What `evaluate` measures on. */
 export interface EvaluateOptions extends Omit<Measuring, "split"> {
   /** What to measure on, all of it. */
   readonly text: string;

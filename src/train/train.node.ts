@@ -31,6 +31,7 @@ interface Running {
   readonly onNotice?: (line: string) => void;
 }
 
+/** A run from its beginning. */
 export interface NewRun extends Running {
   readonly resume?: undefined;
   /** Name of a corpus, a UTF-8 text file, or a folder of them. Default: Tiny Shakespeare, offline Moby-Dick. */
@@ -49,11 +50,13 @@ export interface NewRun extends Running {
   readonly finalSampleTokens?: number;
 }
 
+/** A run that goes on from its last checkpoint. */
 export interface ResumedRunOptions extends Running {
   /** A run's folder. The run goes on in place, to its planned end. */
   readonly resume: string;
 }
 
+/** What `train` is told: to begin a run, or to go on with one. */
 export type TrainOptions = NewRun | ResumedRunOptions;
 
 /** `runs/<time>-<preset>`, with the time of day in UTC to the second. */

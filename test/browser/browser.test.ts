@@ -39,6 +39,10 @@ interface PageResult {
   readonly modelHash: string;
 }
 
+/** As strict as can be, but for what the README says that it must allow. */
+const policy =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
+
 const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
 
 /** What must be the same on every platform: all but paths and speed. */
@@ -65,7 +69,8 @@ describe.skipIf(missingChromium !== undefined)(title("a page that is cross-origi
     const out = newPath();
     checkpoint = join(out, "checkpoint");
     inNode = await collect(train({ data, preset, config, out, backend: "wasm", threads, finalSampleTokens: 20 }));
-    inPage = (await openPage({ files: await pages(checkpoint), headers: isolation })) as PageResult;
+    const headers = { ...isolation, "Content-Security-Policy": policy };
+    inPage = (await openPage({ files: await pages(checkpoint), headers })) as PageResult;
     expect(inPage.error).toBeUndefined();
   });
 
@@ -117,5 +122,36 @@ describe.skipIf(missingChromium !== undefined)(title("a page that is not cross-o
       },
       reference: "reference",
     });
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)(title("the README's page and worker"), () => {
+  it("train and write", async () => {
+    const readme = await readFile(here("../../README.md"), "utf8");
+    const block = (name: string): string =>
+      new RegExp(`\\n\`\`\`js\\n// ${name}\\n([^]*?)\`\`\``).exec(readme)?.[1] ?? "";
+    const asPrinted = "{ train: { steps: 200 } }";
+    expect(block("worker.js")).toContain(asPrinted);
+    const smaller = "{ model: { contextLength: 16, nEmbd: 32 }, train: { steps: 10, batchSize: 4, sampleTokens: 0 } }";
+    const worker = block("worker.js")
+      .replace(asPrinted, smaller)
+      .replace("foretoken/browser", "/foretoken/foretoken.browser.js");
+    // Sends home what the page shows, once the worker has written all.
+    const page = `const events = [];
+      const show = (event) => {
+        events.push(event);
+        if (event.newTokens !== undefined) fetch("/result", { method: "POST", body: JSON.stringify(events) });
+      };
+      ${block("page.js").replace("console.log(event)", "show(event)")}`;
+    const files = {
+      ...(await pages("")),
+      "/page.js": await writeText(page),
+      "/worker.js": await writeText(worker),
+      "/notes.txt": await writeText(`The ${settings.text}`),
+    };
+    const events = (await openPage({ files, headers: isolation })) as { type: string }[];
+    const types = [...new Set(events.map(({ type }) => type))];
+    expect(types).toEqual(["start", "step", "eval", "sample", "checkpoint", "done", "token"]);
+    expect(events.at(-1)).toMatchObject({ type: "done", finishReason: "length", newTokens: 400 });
   });
 });

@@ -36,6 +36,8 @@ export const missingChromium: string | undefined =
 
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html",
+  ".txt": "text/plain",
+  ".safetensors": "application/octet-stream",
   ".js": "text/javascript",
   ".json": "application/json",
 };
@@ -79,7 +81,7 @@ const serve = async <T>(
     const file = fileOf(files, path);
     const content = file === undefined ? undefined : await readFile(file).catch(() => undefined);
     if (content === undefined) response.writeHead(404).end();
-    else response.writeHead(200, { "Content-Type": types[extname(file as string)] ?? "", ...headers }).end(content);
+    else response.writeHead(200, { "Content-Type": types[extname(path)] ?? types[".html"], ...headers }).end(content);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {

@@ -115,6 +115,17 @@ describe.skipIf(missing !== undefined)(
       expect(evaluated.status, evaluated.stderr).toBe(0);
     });
 
+    it("builds the native backend where it is asked to and can: with a compiler", async () => {
+      const { stdout, stderr } = await run("node node_modules/foretoken/scripts/build-native.mjs");
+      expect(stderr).toBe("");
+      const { auto } = JSON.parse((await run("npx --no-install foretoken info --json")).stdout);
+      if (/^native: built for /.test(stdout)) expect(auto.name).toBe("native");
+      else {
+        expect(stdout).toMatch(/^(no C\+\+ compiler|no Node-API headers) found.*WebAssembly serves\n$/);
+        expect(auto.why).toContain(join("node_modules", "foretoken", "scripts", "build-native.mjs"));
+      }
+    });
+
     const program = `
     import { evaluate, generate, type LanguageModel, loadPretrained, openBackend, train, type TrainEvent } from "foretoken";
 

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError, UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
@@ -21,6 +22,9 @@ interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" |
   close(): void;
 }
 
+/** In a clone and in the installed package. */
+const builder = fileURLToPath(new URL("../../../scripts/build-native.mjs", import.meta.url));
+
 const loadAddon = (): Addon => {
   const where = "native backend";
   if (process.env.FORETOKEN_NO_NATIVE === "1") {
@@ -32,7 +36,7 @@ const loadAddon = (): Addon => {
       where,
       must: `it must be built for ${process.platform} ${process.arch}`,
       got: "no such file",
-      hint: "npm run build with a C++ compiler on the path",
+      hint: `node ${relative(process.cwd(), builder)} with a C++ compiler on the path`,
     });
   }
   let addon: Addon;
@@ -61,8 +65,8 @@ const chooseInstructionSet = ({ instructionSets }: Addon): string => {
 /**
  * What `openNative` would use, without starting anything.
  *
- * @throws {UnsupportedKernelError} where the addon is missing, hidden or of other sources, with the reason
- * @throws {ConfigError} when FORETOKEN_ISA names an instruction set that is not there
+ * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
+ * @throws ConfigError when FORETOKEN_ISA names an instruction set that is not there
  */
 export const probeNative = (): { readonly instructionSet: string; readonly instructionSets: readonly string[] } => {
   const addon = loadAddon();
@@ -93,8 +97,8 @@ export interface NativeOptions {
  * Opens the native backend. Its threads are its own and end with `close`, or with the thread of Node that opened it.
  * The environment variable FORETOKEN_ISA forces an instruction set.
  *
- * @throws {UnsupportedKernelError} where the addon is missing, hidden or of other sources, with the reason
- * @throws {ConfigError} for a number of threads, or a FORETOKEN_ISA, that cannot be had
+ * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
+ * @throws ConfigError for a number of threads, or a FORETOKEN_ISA, that cannot be had
  */
 export const openNative = async ({ threads = availableParallelism() }: NativeOptions = {}): Promise<Backend> => {
   checkThreads(threads);

@@ -35,6 +35,7 @@ const checkIsolated = (): void => {
   });
 };
 
+/** How `openBackend` opens one. */
 export interface WasmOptions {
   /** 1 to 256; by default as many as the browser says that the machine runs at a time. */
   readonly threads?: number | undefined;
@@ -44,8 +45,8 @@ export interface WasmOptions {
  * Opens the WebAssembly backend. Call it in a worker: on the page's own thread it works too, but that thread computes
  * with the others, and answers nothing meanwhile.
  *
- * @throws {UnsupportedKernelError} where the page is not cross-origin isolated, or the browser lacks SIMD or threads
- * @throws {ConfigError} for a number of threads that is not from 1 to 256
+ * @throws UnsupportedKernelError where the page is not cross-origin isolated, or the browser lacks SIMD or threads
+ * @throws ConfigError for a number of threads that is not from 1 to 256
  */
 export const openWasm = async ({ threads = navigator.hardwareConcurrency }: WasmOptions = {}): Promise<Backend> => {
   checkIsolated();

@@ -75,8 +75,8 @@ export const compileKernels = async (host: WasmHost): Promise<WebAssembly.Module
 /**
  * Opens the WebAssembly backend with `threads` threads, the caller's among them.
  *
- * @throws {UnsupportedKernelError} where it cannot run or was built from other sources, with the reason
- * @throws {ConfigError} for a number of threads that is not from 1 to 256
+ * @throws UnsupportedKernelError where it cannot run or was built from other sources, with the reason
+ * @throws ConfigError for a number of threads that is not from 1 to 256
  */
 export const openWasmBackend = async (host: WasmHost, threads: number): Promise<Backend> => {
   checkThreads(threads);

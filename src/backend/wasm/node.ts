@@ -37,7 +37,7 @@ const host: WasmHost = { load, startWorker };
 /**
  * Succeeds where `openWasm` can be expected to.
  *
- * @throws {UnsupportedKernelError} where it is not built or the runtime lacks what it needs
+ * @throws UnsupportedKernelError where it is not built or the runtime lacks what it needs
  */
 export const probeWasm = async (): Promise<void> => {
   await compileKernels(host);
@@ -51,8 +51,8 @@ export interface WasmOptions {
 /**
  * Opens the WebAssembly backend. Its worker threads keep no process alive and end with `close`.
  *
- * @throws {UnsupportedKernelError} where it is not built, cannot run or was built from other sources
- * @throws {ConfigError} for a number of threads that is not from 1 to 256
+ * @throws UnsupportedKernelError where it is not built, cannot run or was built from other sources
+ * @throws ConfigError for a number of threads that is not from 1 to 256
  */
 export const openWasm = ({ threads = availableParallelism() }: WasmOptions = {}): Promise<Backend> =>
   openWasmBackend(host, threads);

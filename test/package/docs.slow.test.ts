@@ -1,0 +1,42 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { presets } from "#foretoken/train/presets.js";
+import { root } from "./installed.ts";
+
+describe("the reference, made from the docstrings", () => {
+  let folder = "";
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "foretoken-docs-"));
+    // A missing docstring or a link to nothing is an error: typedoc.json says so.
+    await promisify(execFile)(process.execPath, [join(root, "scripts/build-docs.mjs"), folder]);
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it.each([
+    ["index.md", "index"],
+    ["foretoken/browser.md", "browser"],
+  ])("describes in %s each function and class that it exports", async (page, entry) => {
+    const headings = [...(await readFile(join(folder, page), "utf8")).matchAll(/^### (?:`abstract` )?(\w+)/gm)];
+    const exported = Object.keys(await import(`#foretoken/${entry}.js`));
+    expect(exported.length).toBeGreaterThan(10);
+    expect(headings.map(([, name]) => name)).toEqual(expect.arrayContaining(exported));
+  });
+
+  it("lists each field of the configuration with its values, its default and what it is in the presets", async () => {
+    const lines = (await readFile(join(folder, "configuration.md"), "utf8")).split("\n");
+    const rowsOf = (field: string): string[] => lines.filter((line) => line.startsWith(`| \`${field}\` |`));
+    expect(rowsOf("model.nLayer")).toEqual([
+      expect.stringMatching(/whole number from 1 to \d+ \| transformer blocks \|/),
+    ]);
+    // Two kinds have it, with a default of its own each.
+    expect(rowsOf("model.norm.eps").map((row) => row.split(" | ")[3])).toEqual(["`0.00001`", "`0.000001`"]);
+    const missing = Object.entries(presets.book).flatMap(([part, fields]) =>
+      Object.keys(fields).filter((name) => !lines.some((line) => line.startsWith(`| \`${part}.${name}`))),
+    );
+    expect(missing).toEqual([]);
+  });
+});
