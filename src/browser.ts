@@ -2,7 +2,18 @@
  * The library in a browser: what `import … from "foretoken/browser"` gives.
  * @module foretoken/browser
  */
-export type { Backend, BackendName, Capabilities } from "./backend/backend.ts";
+export {
+  backward,
+  type Context,
+  type DropoutSource,
+  dropoutSource,
+  inferenceContext,
+  type TrainingContext,
+  withContext,
+} from "./autograd/context.ts";
+export type { Tape } from "./autograd/tape.ts";
+export { type Memory, readScalar, readTensor, type Tensor } from "./autograd/tensor.ts";
+export type { Backend, BackendName, Capabilities, Storage, View } from "./backend/backend.ts";
 export { type BackendChoice, openBackend } from "./backend/select.browser.ts";
 export type { WasmOptions } from "./backend/wasm/browser.ts";
 export {
@@ -14,6 +25,15 @@ export {
   ShapeError,
   UnsupportedKernelError,
 } from "./core/errors.ts";
+export { type RandomKey, type RandomStream, randomKey, randomStream, type Stream } from "./core/random.ts";
+export {
+  type Batch,
+  type EvaluationOptions,
+  evaluationWindows,
+  type TrainingBatchOptions,
+  trainingBatch,
+} from "./data/batches.ts";
+export { type Corpus, splitText, type TextSplit } from "./data/corpus.ts";
 export {
   type FinishReason,
   type GenerateDoneEvent,
@@ -22,16 +42,27 @@ export {
   generate,
   type TokenEvent,
 } from "./generate/generate.ts";
+export type { Arena, ArenaLayout, Placed } from "./models/arena.ts";
 export type { ModelConfig } from "./models/config.ts";
-export type { Model } from "./models/model.ts";
-export type { LanguageModel, Logits } from "./pretrained/language-model.ts";
+export { crossEntropyLoss, forward } from "./models/forward.ts";
+export { createGradients, type Gradients } from "./models/gradients.ts";
+export { freshModel, type Model } from "./models/model.ts";
+export { clipFactor } from "./optim/clip.ts";
+export type { OptimizerConfig, ScheduleConfig } from "./optim/config.ts";
+export { createOptimizer } from "./optim/optimizer.ts";
+export { type LearningRatePlan, learningRateAt } from "./optim/schedule.ts";
+export type { Moments, Optimizer, Update } from "./optim/update.ts";
+export { type LanguageModel, type Logits, languageModel } from "./pretrained/language-model.ts";
 export { type CheckpointFiles, type LoadOptions, loadPretrained } from "./pretrained/load.browser.ts";
+export { savePretrained } from "./pretrained/save.browser.ts";
+export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { RunConfig, TrainConfig } from "./train/config.ts";
 export type { Evaluation } from "./train/evaluate.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
+  EstimateEvent,
   EvalEvent,
   SampleEvent,
   StartEvent,

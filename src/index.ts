@@ -71,6 +71,7 @@ export type { SplitName } from "./train/evaluate-corpus.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
+  EstimateEvent,
   EvalEvent,
   SampleEvent,
   StartEvent,

@@ -5,11 +5,10 @@ import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { firstWord, splitText } from "../data/corpus.ts";
-import { joinChunks } from "../io/safetensors.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { CheckpointFiles } from "../pretrained/load.browser.ts";
-import { pretrainedFiles } from "../pretrained/pretrained-files.ts";
+import { checkpointFiles } from "../pretrained/save.browser.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
@@ -73,24 +72,17 @@ const storeFor = (
   onCheckpoint: NonNullable<TrainOptions["onCheckpoint"]>,
   { model }: RunConfig,
   tokenizer: Tokenizer,
-): RunStore => {
-  const give = async (values: Float32Array, which: "last" | "best"): Promise<void> => {
-    const files = Object.entries(pretrainedFiles(model, tokenizer, values)).map(([name, content]) => [
-      name,
-      typeof content === "string" ? new TextEncoder().encode(content) : joinChunks(content),
-    ]);
-    await onCheckpoint(Object.fromEntries(files) as CheckpointFiles, which);
-  };
-  return {
-    path: "onCheckpoint",
-    record: async () => {},
-    async saveCheckpoint({ values }) {
-      await give(values, "last");
-      return "onCheckpoint";
-    },
-    saveBest: (values) => give(values, "best"),
-  };
-};
+): RunStore => ({
+  path: "onCheckpoint",
+  record: async () => {},
+  async saveCheckpoint({ values }) {
+    await onCheckpoint(checkpointFiles(model, tokenizer, values), "last");
+    return "onCheckpoint";
+  },
+  async saveBest(values) {
+    await onCheckpoint(checkpointFiles(model, tokenizer, values), "best");
+  },
+});
 
 /**
  * Trains a model on a text and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,

@@ -17,7 +17,7 @@ describe("the reference, made from the docstrings", () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   it.each([
-    ["index.md", "index"],
+    ["foretoken.md", "index"],
     ["foretoken/browser.md", "browser"],
   ])("describes in %s each function and class that it exports", async (page, entry) => {
     const headings = [...(await readFile(join(folder, page), "utf8")).matchAll(/^### (?:`abstract` )?(\w+)/gm)];
