@@ -7,6 +7,7 @@ import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 /** Dropout's randomness in one training step: a key, and a number for each place that drops, in order of use. */
 export interface DropoutSource {
   readonly key: RandomKey;
+  /** The number of the next place, in order of use. */
   nextSite(): number;
 }
 

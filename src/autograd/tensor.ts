@@ -46,13 +46,17 @@ export const readScalar = async (backend: Backend, tensor: Tensor): Promise<numb
  * Tensors that were not allocated here (parameters) pass through `retain` and `release` untouched.
  */
 export interface Memory {
+  /** A tensor of one reference, contents undefined; of the real type unless told otherwise. */
   allocate(shape: Shape, dtype?: DType): Tensor;
   /** A tensor holding a copy of host data. */
   upload(data: HostArray, shape: Shape): Tensor;
+  /** One reference more; nothing for a tensor that is not a temporary. Returns the tensor. */
   retain(tensor: Tensor): Tensor;
+  /** One reference fewer; the last one gives the storage back. */
   release(tensor: Tensor): void;
   /** Whether exactly one reference is held, so that it may be overwritten. */
   exclusive(tensor: Tensor): boolean;
+  /** Gives back all that is left. */
   close(): void;
 }
 

@@ -6,6 +6,7 @@
 
 /** What a stream of numbers is for; part of the key, so no two uses ever share numbers. */
 export const streams = { init: 1, batches: 2, dropout: 3, sampling: 4 } as const;
+/** What random numbers are for. */
 export type Stream = keyof typeof streams;
 
 /** A key: the user's seed (53 bits, split in two) and the two words that say what the numbers are for. */

@@ -12,6 +12,7 @@ export interface Batch {
   readonly time: number;
 }
 
+/** Which windows `trainingBatch` draws. */
 export interface TrainingBatchOptions {
   /** Rows of one micro-batch, B. */
   readonly batchSize: number;
@@ -54,6 +55,7 @@ export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions)
   return { x, y, rows: batchSize, time: contextLength };
 };
 
+/** How `evaluationWindows` cuts a text. */
 export interface EvaluationOptions {
   readonly contextLength: number;
   /** Most rows of one batch. */

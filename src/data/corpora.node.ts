@@ -69,6 +69,7 @@ const findText = async (nameOrPath: string, surroundings: Surroundings): Promise
   }
 };
 
+/** What `loadCorpus` holds out. */
 export interface CorpusOptions {
   /** Name or path of a text to validate on; the corpus itself is then all for training. */
   readonly valData?: string | undefined;

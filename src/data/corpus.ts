@@ -24,6 +24,7 @@ export interface Corpus {
   readonly notice?: string;
 }
 
+/** A text to train on and one to validate on. */
 export interface TextSplit {
   readonly train: string;
   readonly val: string;

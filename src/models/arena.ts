@@ -8,6 +8,7 @@ import type { Declare, ParameterSpec } from "../nn/parameters.ts";
 /** Kernels run best from 64-byte boundaries: 16 float32. */
 const alignment = 16;
 
+/** A parameter with its place in an arena. */
 export interface Placed extends ParameterSpec {
   /** In elements, from the arena's start. */
   readonly offset: number;

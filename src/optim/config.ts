@@ -28,6 +28,7 @@ export const optimizerConfigSchema = z.discriminatedUnion("kind", [
     weightDecay: z.number().min(0).default(0.1).describe("of the matrices inside blocks (nothing else has any)"),
   }),
 ]);
+/** An update rule with its constants. */
 export type OptimizerConfig = z.infer<typeof optimizerConfigSchema>;
 export type AdamConfig = Exclude<OptimizerConfig, { readonly kind: "muon" }>;
 export type MuonConfig = Extract<OptimizerConfig, { readonly kind: "muon" }>;
@@ -44,4 +45,5 @@ export const scheduleConfigSchema = z.discriminatedUnion("kind", [
     minLearningRate: z.number().min(0).default(0).describe("learning rate at the last step"),
   }),
 ]);
+/** The learning rate after the warm-up. */
 export type ScheduleConfig = z.infer<typeof scheduleConfigSchema>;

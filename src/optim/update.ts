@@ -17,9 +17,11 @@ export interface Moments {
   readonly v: Arena;
 }
 
+/** An update rule with its running means, in a backend's memory. */
 export interface Optimizer {
   readonly moments: Moments;
   /** Changes the values by the gradients. */
   update(update: Update): void;
+  /** Frees the running means. */
   close(): void;
 }

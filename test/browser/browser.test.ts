@@ -153,7 +153,15 @@ describe.skipIf(missingChromium !== undefined)(title("the README's page and work
     };
     const events = (await openPage({ files, headers: isolation })) as { type: string }[];
     const types = [...new Set(events.map(({ type }) => type))];
-    expect(types.filter((type) => type !== "estimate")).toEqual(["start", "step", "eval", "sample", "checkpoint", "done", "token"]);
+    expect(types.filter((type) => type !== "estimate")).toEqual([
+      "start",
+      "step",
+      "eval",
+      "sample",
+      "checkpoint",
+      "done",
+      "token",
+    ]);
     expect(events.at(-1)).toMatchObject({ type: "done", finishReason: "length", newTokens: 400 });
   });
 });
