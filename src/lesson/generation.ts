@@ -1,7 +1,14 @@
 import { randomKey, randomStream } from "../core/random.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import { generateDefaults } from "../generate/generate.ts";
-import { candidatesOf, type Draw, drawToken, filterCandidates, type Sampling } from "../generate/sampler.ts";
+import {
+  type Candidates,
+  candidatesOf,
+  type Draw,
+  drawToken,
+  filterCandidates,
+  type Sampling,
+} from "../generate/sampler.ts";
 import type { Model } from "../models/model.ts";
 import { yieldToHost } from "../train/yield.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
@@ -12,11 +19,11 @@ import { createLearner, lessonSize, trainTogether, write } from "./small-model.t
 const { temperature, topK, topP, minP } = generateDefaults;
 const sampling: Sampling = { temperature, topK, topP, minP };
 /** Candidates of the bars, before and after training. */
-const barsShown = { before: 4, after: 7 };
+const barsShown = { before: 3, after: 5 };
 /** Rows of the tables. */
-const rowsShown = { candidates: 6, draws: 5 };
+const rowsShown = { candidates: 4, draws: 4 };
 /** Characters of each of the two texts. */
-const mostWritten = 200;
+const mostWritten = 120;
 /** Characters by which the sequence outgrows the window. */
 const cropped = 6;
 
@@ -60,7 +67,7 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
       title: `temperature ${temperature}`,
       sampling: { ...whole, temperature },
     })),
-    { title: "1, top-k 3", sampling: { ...whole, topK: 3 } },
+    { title: "1 and top-k 3", sampling: { ...whole, topK: 3 } },
   ];
   const columns: readonly Column[] = [
     { title: "", align: "left" },
@@ -101,6 +108,7 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
 
 /** A token that was drawn: after how many others, by which number. */
 interface DrawnToken {
+  readonly candidates: Candidates;
   /** Length of the sequence before it. */
   readonly after: number;
   readonly number: number;
@@ -124,7 +132,7 @@ const drawTokens = async (
       const candidates = filterCandidates(await decoder.next(ids), sampling);
       const number = random.uniform();
       const draw = drawToken(candidates, number);
-      drawn.push({ after: ids.length, number, draw });
+      drawn.push({ candidates, after: ids.length, number, draw });
       ids.push(draw.id);
       await yieldToHost();
     }
@@ -134,18 +142,34 @@ const drawTokens = async (
   return { ids, drawn };
 };
 
-const drawPieces = (
-  { tokenizer }: LessonInput,
-  ids: readonly number[],
-  drawn: readonly DrawnToken[],
-): readonly Piece[] => {
+/** Columns of the strip of candidates. */
+const stripWidth = 64;
+
+/**
+ * The candidates laid end to end, each as its character repeated, and below them the place where the number falls: in
+ * each column stands what a number in its middle would draw.
+ */
+const strip = ({ tokenizer }: LessonInput, { candidates, number }: DrawnToken): Piece => {
+  const cells = Array.from({ length: stripWidth }, (_, i) =>
+    visibleCharacter(tokenizer.token(drawToken(candidates, (i + 0.5) / stripWidth).id)),
+  );
+  const at = Math.min(stripWidth - 1, Math.floor(number * stripWidth));
+  const shown = number.toFixed(4);
+  const pointer = at < stripWidth / 2 ? `${" ".repeat(at)}▲ ${shown}` : `${shown} ▲`.padStart(at + 1);
+  return { kind: "lines", lines: [cells.join(""), [{ text: pointer, emphasis: "good" }]], of: "sequence" };
+};
+
+const drawPieces = (input: LessonInput, ids: readonly number[], drawn: readonly DrawnToken[]): readonly Piece[] => {
+  const { tokenizer } = input;
+  const [first] = drawn;
   const characters = ids.map((id) => tokenizer.token(id));
   return [
     { kind: "heading", text: "Draw, append, again" },
     {
       kind: "prose",
-      text: `The candidates are laid end to end from 0 to 1, the likeliest first, each as long as its probability (temperature ${sampling.temperature}, top-k ${sampling.topK}). A random number falls on one of them. It is appended, and the model reads on from there:`,
+      text: `The candidates are laid end to end from 0 to 1, the likeliest first, each as long as its probability (temperature ${sampling.temperature}, top-k ${sampling.topK}). A random number falls on one of them, which is appended, and the model reads on from there:`,
     },
+    ...(first === undefined ? [] : [strip(input, first)]),
     {
       kind: "table",
       columns: [
@@ -153,7 +177,7 @@ const drawPieces = (
         { title: "number", align: "right" },
         { title: "falls into", align: "left" },
         { title: "", align: "left" },
-        { title: "", align: "left" },
+        { title: "draws", align: "left" },
       ],
       rows: drawn
         .slice(0, rowsShown.draws)
@@ -177,7 +201,7 @@ const cropPieces = ({ tokenizer }: LessonInput, { config }: Model, ids: readonly
     { kind: "heading", text: "The crop" },
     {
       kind: "prose",
-      text: `This model sees ${contextLength} characters at most. The sequence has ${ids.length} now: only the last ${contextLength}, in brackets, go into the next prediction.`,
+      text: `The sequence has ${ids.length} characters now. This model sees ${contextLength} at most: the last ones, in brackets.`,
     },
     { kind: "lines", lines: [line], of: "sequence" },
   ];
@@ -252,8 +276,8 @@ export async function* generationLesson(input: LessonInput, size = lessonSize(in
     yield {
       kind: "columns",
       columns: [
-        { title: "before training", text: before },
-        { title: "after", text: await text() },
+        { title: "before training", text: visibleText(before) },
+        { title: "after", text: visibleText(await text()) },
       ],
     };
   } finally {

@@ -54,7 +54,7 @@ const trainingRemark = (causal: Learner, cheater: Learner): Text => {
     ? [
         { text: figures, emphasis: "strong" },
         {
-          text: "The model without a mask has found out that the answer to position i stands at position i + 1, and copies it. It has not learned to predict.",
+          text: "The model without a mask has found out that the answer to position i stands at position i+1, and copies it. It has not learned to predict.",
         },
       ]
     : `${figures}So soon, the model without a mask has not found out that it can copy.`;
@@ -72,7 +72,7 @@ interface Outcome {
 }
 
 /** Of what is written, the characters that are shown. */
-const charactersShown = 260;
+const charactersShown = 180;
 
 const outcomeOf = async (
   input: LessonInput,
@@ -94,6 +94,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
 
 const outcomePieces = (
   { corpus, seed, tokenizer }: LessonInput,
+  contextLength: number,
   outcomes: readonly Outcome[],
   held: MeasuredTokens,
   dictionary: ReadonlySet<string>,
@@ -105,7 +106,7 @@ const outcomePieces = (
     { kind: "heading", text: "What each of them writes" },
     {
       kind: "prose",
-      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, nothing stands at position i + 1 yet: there is nothing to copy.`,
+      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, nothing stands at position i+1 yet: there is nothing to copy. In training that was so only at the last of the ${contextLength} places of a window.`,
     },
     {
       kind: "columns",
@@ -114,7 +115,7 @@ const outcomePieces = (
         text: [...text.trimStart()].slice(0, charactersShown).join(""),
       })),
     },
-    { kind: "heading", text: `On the held-out text (${count(held.ids.length - 1)} characters)` },
+    { kind: "heading", text: `On held-out text (${count(held.ids.length - 1)} characters), in nats per character` },
     {
       kind: "table",
       columns: [
@@ -155,7 +156,7 @@ export async function* maskLesson(input: LessonInput, size = lessonSize(input.ba
 
   const causal = createLearner(input, size, "with the mask", "causal");
   try {
-    const cheater = createLearner(input, size, "without", "none");
+    const cheater = createLearner(input, size, "without a mask", "none");
     try {
       const { layout, config } = causal.trainer.model;
       const { steps, batchSize } = causal.config.train;
@@ -174,7 +175,7 @@ export async function* maskLesson(input: LessonInput, size = lessonSize(input.ba
         await outcomeOf(input, size.written, causal, held, dictionary),
         await outcomeOf(input, size.written, cheater, held, dictionary),
       ];
-      yield* outcomePieces(input, outcomes, held, dictionary);
+      yield* outcomePieces(input, config.contextLength, outcomes, held, dictionary);
     } finally {
       cheater.trainer.close();
     }

@@ -27,7 +27,7 @@ it("draws what generate draws: each number falls into the part of its character"
     expect(to).toBeGreaterThanOrEqual(Number(number));
   }
   const after = ofKind(pieces, "columns")[0]?.columns[1]?.text ?? "";
-  const drawn = rows.map((row) => row.at(-1)?.replace("␣", " ").replace("↵", "\n")).join("");
+  const drawn = rows.map((row) => row.at(-1)?.replace("␣", " ")).join("");
   expect(drawn).toHaveLength(rows.length);
   expect(after.startsWith(drawn)).toBe(true);
 });
@@ -46,8 +46,17 @@ it("shows distributions that are whole, flatter at a higher temperature, and cut
   expect(rows.filter((row) => row[5] !== "–")).toHaveLength(3);
 });
 
+it("lays the candidates end to end, and points at the one that is drawn", () => {
+  const [row] = tableWith(pieces, "falls into");
+  const [cells = "", pointer = ""] = (ofKind(pieces, "lines")[0]?.lines ?? []).map(plain);
+  const at = pointer.indexOf("▲");
+  expect(Math.floor(Number(row?.[1]) * cells.length)).toBe(at);
+  // A candidate's border may run through the column.
+  expect(cells.slice(at - 1, at + 2)).toContain(row?.at(-1));
+});
+
 it("crops to the context length", () => {
-  const [line] = ofKind(pieces, "lines")[0]?.lines ?? [];
+  const [line] = ofKind(pieces, "lines").at(-1)?.lines ?? [];
   const [outside = "", window = ""] = plain(line ?? "").split(/[[\]]/);
   expect([...window]).toHaveLength(tinySize.contextLength);
   expect(outside.length).toBeGreaterThan(0);
