@@ -1,5 +1,5 @@
 import type { Piece } from "../../lesson/piece.ts";
-import { cellFor, createCanvas, isDrawable, meanByColumn } from "../display/canvas.ts";
+import { type CurvePoint, cellFor, createCanvas, isDrawable } from "../display/canvas.ts";
 import { formatCount } from "../display/format.ts";
 import type { Style } from "../terminal.ts";
 import { fitText, widthOf } from "./text.ts";
@@ -21,15 +21,39 @@ interface Label {
   readonly curve: number | undefined;
 }
 
-/** Moves labels that would share a row downwards, the lower loss below, and up again from the bottom. */
+/**
+ * Moves labels that would share a row downwards, the lower loss below, and up again from the bottom. Where there are more
+ * than rows, curves keep theirs.
+ */
 const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Label> => {
-  const byLoss = [...labels].sort((a, b) => b.loss - a.loss).slice(0, rows);
+  const kept = [...labels].sort((a, b) => Number(a.curve === undefined) - Number(b.curve === undefined)).slice(0, rows);
+  const byLoss = kept.sort((a, b) => b.loss - a.loss);
   const places: number[] = [];
   for (const { row } of byLoss) places.push(Math.max(row, (places.at(-1) ?? -1) + 1));
   for (let i = places.length - 1, lowest = rows - 1; i >= 0; i--, lowest--) {
     places[i] = Math.min(places[i] ?? 0, lowest);
   }
   return new Map(byLoss.map((label, i) => [places[i] ?? 0, label]));
+};
+
+/** Means that a curve is drawn through: as many at any width, and few enough that a batch's luck does not show. */
+const means = 50;
+
+/** The first point, since a fall begins there, and then the mean of each stretch. */
+const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurvePoint[] => {
+  const stretches = new Map<number, CurvePoint[]>();
+  for (const point of points) {
+    const stretch = Math.floor((point.step * means) / Math.max(1, steps));
+    stretches.set(stretch, [...(stretches.get(stretch) ?? []), point]);
+  }
+  const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+  return [
+    ...points.slice(0, 1),
+    ...[...stretches.values()].map((stretch) => ({
+      step: mean(stretch.map(({ step }) => step)),
+      loss: mean(stretch.map(({ loss }) => loss)),
+    })),
+  ];
 };
 
 /** Curves over the steps on an axis of losses from 0, with the levels that they are to be compared with. */
@@ -57,7 +81,8 @@ export const curveChart = ({ curves, levels, steps }: Curves, width: number, sty
       curve: undefined,
     })),
     ...drawable.flatMap(({ name, points }, curve) => {
-      const newest = points.slice(-Math.max(1, Math.ceil(steps / 50)));
+      // One step has the loss of one batch: the last tenth of them tells where the curve is.
+      const newest = points.slice(-Math.max(1, Math.ceil(points.length / 10)));
       const loss = newest.reduce((sum, point) => sum + point.loss, 0) / newest.length;
       return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, loss, row: rowOf(loss), curve }];
     }),
@@ -71,7 +96,7 @@ export const curveChart = ({ curves, levels, steps }: Curves, width: number, sty
     Math.min(plotWidth * cell.across - 1, Math.round((step / Math.max(1, steps)) * (plotWidth * cell.across - 1)));
   const canvases = drawable.map(({ points }) => {
     const canvas = createCanvas(plotWidth, chartRows, cell);
-    canvas.line(meanByColumn(points, x).map(([column, loss]) => [column, y(loss)] as const));
+    canvas.line(smoothed(points, steps).map(({ step, loss }) => [x(step), y(loss)] as const));
     return canvas;
   });
   const levelRows = new Set(levels.map(({ loss }) => rowOf(loss)));

@@ -1,0 +1,39 @@
+import pc from "picocolors";
+import { showPlain } from "#foretoken/cli/lesson/show.js";
+import { type Style, symbolsFor } from "#foretoken/cli/terminal.js";
+import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
+
+/** How a lesson is written where there is Unicode or not, without colours. */
+export const uncoloured = (unicode = true): Style => ({
+  symbols: symbolsFor(unicode),
+  colors: pc.createColors(false),
+});
+
+/** A lesson that has been run. */
+export async function* replay(pieces: readonly Piece[]): Lesson {
+  yield* pieces;
+}
+
+/** What a pipe of this width gets. */
+export const plainText = async (lesson: Lesson, width: number, style = uncoloured()): Promise<string> => {
+  let text = "";
+  await showPlain(
+    lesson,
+    (part) => {
+      text += part;
+    },
+    width,
+    style,
+  );
+  return text;
+};
+
+/** The pieces between the pauses. */
+export const screensOf = (pieces: readonly Piece[]): readonly (readonly Piece[])[] => {
+  const screens: Piece[][] = [[]];
+  for (const piece of pieces) {
+    if (piece.kind === "pause") screens.push([]);
+    else screens.at(-1)?.push(piece);
+  }
+  return screens;
+};

@@ -1,0 +1,38 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { openBackend } from "#foretoken/backend/select.node.js";
+import { loadCorpus } from "#foretoken/data/corpora.node.js";
+import { lessonInput } from "#foretoken/lesson/input.js";
+import { type LessonName, lessons } from "#foretoken/lesson/lessons.js";
+import type { Piece } from "#foretoken/lesson/piece.js";
+import { plainText, replay, screensOf } from "./screens.ts";
+
+/** Rows of a terminal that a screen of a lesson fits on, less those of the question whether to go on. */
+const rows = 30 - 2;
+
+/** Tests that a part looks as reviewed, from Moby-Dick, on the backend whose bits are the same on every machine. */
+export const testSnapshots = (name: LessonName, times: readonly number[] = []): void => {
+  let backend: Backend;
+  const pieces: Piece[] = [];
+
+  beforeAll(async () => {
+    backend = await openBackend("wasm", { threads: 2 });
+    const corpus = await loadCorpus("moby-dick");
+    let reading = 0;
+    const clock = (): number => times[reading++] ?? 0;
+    const input = lessonInput({ backend, corpus, clock, signal: new AbortController().signal });
+    for await (const piece of lessons[name].start(input)) pieces.push(piece);
+    expect(reading).toBe(times.length);
+    // Far more than a training takes, for machines that are slow or busy.
+  }, 600_000);
+  afterAll(() => backend.close());
+
+  it.each([80, 120])(`${name} looks as reviewed in %i columns, on two screens at most`, async (width) => {
+    const screens = await Promise.all(screensOf(pieces).map((screen) => plainText(replay(screen), width)));
+    const mark = `${"~".repeat(width)}\n`;
+    await expect(screens.join(mark)).toMatchFileSnapshot(`snapshots/${name}-${width}.txt`);
+    expect(screens.length).toBeLessThanOrEqual(2);
+    for (const screen of screens) expect(screen.trimEnd().split("\n").length).toBeLessThanOrEqual(rows);
+    for (const line of screens.join("").split("\n")) expect([...line].length).toBeLessThanOrEqual(width);
+  });
+};
