@@ -67,6 +67,17 @@ export const lineToShow = (text: string): string => {
   );
 };
 
+/** Fails for a text with too little in it to learn from or to look at. */
+const checkLength = (ids: Int32Array, where: string): void => {
+  if (ids.length >= shortestLine) return;
+  throw new DataError({
+    where,
+    must: `the text must have at least ${shortestLine} characters`,
+    got: String(ids.length),
+    hint: "more text",
+  });
+};
+
 /** Fails for a line that cannot be looked at, in one sentence that says what can. */
 const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: string): void => {
   try {
@@ -90,14 +101,16 @@ const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: st
 /**
  * Prepares a lesson.
  * @throws ConfigError for a reader's line that is too short, DataError for a character in it that the corpus lacks or
- *   a corpus with nothing to learn from.
+ *   a corpus with too little text.
  */
 export const lessonInput = (options: LessonOptions): LessonInput => {
   const { backend, corpus, text, where = "text", seed = 1, clock, signal } = options;
   const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
-  const line = text ?? lineToShow(corpus.val);
-  if (text !== undefined) checkLine(text, tokenizer, corpus, where);
   const trainIds = tokenizer.encode(corpus.train);
   const valIds = tokenizer.encode(corpus.val);
+  checkLength(trainIds, `${corpus.name}, training part`);
+  checkLength(valIds, `${corpus.name}, held-out part`);
+  if (text !== undefined) checkLine(text, tokenizer, corpus, where);
+  const line = text ?? lineToShow(corpus.val);
   return { backend, corpus, tokenizer, trainIds, valIds, line, isReadersLine: text !== undefined, seed, clock, signal };
 };

@@ -32,13 +32,13 @@ describe("a lesson's input", () => {
   });
   afterAll(() => backend.close());
 
-  const given = (text?: string) =>
+  const given = (text?: string, whole = "The cat sat on a mat.\n".repeat(20)) =>
     lessonInput({
       backend,
       corpus: {
         name: "a text",
         source: "test",
-        ...splitText("The cat sat on a mat.\n".repeat(20)),
+        ...splitText(whole),
         parts: [{ where: "test", start: 0 }],
         prompt: "The ",
       },
@@ -53,6 +53,12 @@ describe("a lesson's input", () => {
     expect(given("a cat")).toMatchObject({ line: "a cat", isReadersLine: true });
     const { trainIds, valIds, corpus, tokenizer } = given();
     expect(tokenizer.decode([...trainIds, ...valIds])).toBe(corpus.train + corpus.val);
+  });
+
+  it("refuses a text with too little in it", () => {
+    expect(() => given(undefined, "abcdefghijkl")).toThrow(
+      "a text, held-out part: the text must have at least 3 characters; got 2; try more text",
+    );
   });
 
   it("refuses a line that is too short, or with a character that the text lacks", () => {

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { openBackend } from "../../backend/select.node.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { lessonInput } from "../../lesson/input.ts";
-import { type LessonName, lessonNames, lessons, lessonsInTurn } from "../../lesson/lessons.ts";
+import { type LessonName, lessonNames, lessons, lessonsInTurn, oneLesson } from "../../lesson/lessons.ts";
 import type { Lesson } from "../../lesson/piece.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "../flags.ts";
 import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { readKeys } from "../lesson/keys.ts";
-import { showOnTerminal, showPlain } from "../lesson/show.ts";
+import { showOnTerminal, showPlain, widest } from "../lesson/show.ts";
 import { inFlags } from "../option-names.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
 import { canRedraw, styleFor } from "../terminal.ts";
@@ -52,7 +52,9 @@ const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => 
   const keys = readKeys(stdin, {
     // With keys read one by one, the terminal makes no signals of them.
     onInterrupt: () => process.emit("SIGINT", "SIGINT"),
-    onSuspend: () => process.kill(process.pid, "SIGTSTP"),
+    onSuspend: () => {
+      if (process.platform !== "win32") process.kill(process.pid, "SIGTSTP");
+    },
     onEnd: interrupt.abort,
   });
   try {
@@ -80,7 +82,8 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
   if (json) {
     for await (const piece of lesson) writeJson(piece);
   } else if (process.stdin.isTTY && canRedraw(process.stdout)) await withKeys(lesson, interrupt);
-  else await showPlain(lesson, writeOut, pipeWidth, styleFor(process.stdout));
+  else
+    await showPlain(lesson, writeOut, Math.min(widest, process.stdout.columns ?? pipeWidth), styleFor(process.stdout));
 };
 
 const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
@@ -96,7 +99,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
     // After all that can be wrong with the input: a mistake is told in one line, alone.
     for (const notice of [corpus.notice, remark]) if (notice !== undefined) writeNotice(notice);
-    await show(lessonsInTurn(part === all ? lessonNames : [part], input), json === true, interrupt);
+    await show(part === all ? lessonsInTurn(lessonNames, input) : oneLesson(part, input), json === true, interrupt);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
   } finally {

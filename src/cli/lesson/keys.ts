@@ -65,6 +65,7 @@ export const readKeys = (
           settle("end");
           break;
         case "suspend":
+          input.setRawMode(false);
           handlers.onSuspend();
           break;
       }

@@ -66,7 +66,8 @@ export interface Stage extends Screen {
 }
 
 const redrawMs = 100;
-const widest = 120;
+/** Columns that a lesson takes at most. */
+export const widest = 120;
 const narrowest = 20;
 /** The pause's own lines. */
 const promptRows = 2;

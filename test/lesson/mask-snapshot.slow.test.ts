@@ -1,3 +1,0 @@
-import { testSnapshots } from "./snapshot.ts";
-
-testSnapshots("mask");
