@@ -168,7 +168,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     };
     const opening = openWasmBackend({ load, startWorker }, 4);
     await expect(opening).rejects.toThrow(UnsupportedKernelError);
-    await expect(opening).rejects.toThrow("wasm backend: 4 threads must start; try fewer threads");
+    await expect(opening).rejects.toThrow("wasm backend: 4 threads must start; got no more workers; try fewer threads");
     expect(ended).toBe(2);
   });
 
@@ -187,7 +187,9 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
       };
       const opening = openWasmBackend({ load, startWorker }, 40);
       await expect(opening).rejects.toThrow(UnsupportedKernelError);
-      await expect(opening).rejects.toThrow("wasm backend: 40 threads must start; try fewer threads");
+      await expect(opening).rejects.toThrow(
+        "wasm backend: 40 threads must start; got there is no memory for another stack; try fewer threads",
+      );
       expect(stacks).not.toContain(0);
       expect(stacks.length).toBeGreaterThan(0);
       expect(ended).toBe(stacks.length);

@@ -112,18 +112,31 @@ describe.skipIf(missingChromium !== undefined)(title("a page that is cross-origi
   });
 });
 
-describe.skipIf(missingChromium !== undefined)(title("a page that is not cross-origin isolated"), () => {
+describe.skipIf(missingChromium !== undefined)(title("a page that may not compute"), () => {
+  /** What opening the backends comes to in a page with these headers. */
+  const open = async (headers: Readonly<Record<string, string>>): Promise<unknown> => {
+    const onlyOpen = await writeText(JSON.stringify({ only: "open" }));
+    return openPage({ files: { ...(await pages("")), "/settings.json": onlyOpen }, headers });
+  };
+  const refusal = (message: string | RegExp) => ({
+    refused: { name: "UnsupportedKernelError", message: expect.stringMatching(message) },
+    reference: "reference",
+  });
+
   it("is told which headers it lacks, and has the reference backend", async () => {
-    const found = await openPage({ files: await pages(""), headers: {} });
-    expect(found).toEqual({
-      refused: {
-        name: "UnsupportedKernelError",
-        message:
-          "wasm backend: the page must be cross-origin isolated, for the memory that its threads share; got one that is not; " +
-          "try serving it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
-      },
-      reference: "reference",
-    });
+    const headers = `${Object.keys(isolation)[0]}: same-origin and ${Object.keys(isolation)[1]}: require-corp`;
+    const must = "must be cross-origin isolated, for the memory that its threads share";
+    const got = `got one that is not; try serving it with the headers ${headers}`;
+    expect(await open({})).toEqual(refusal(`^wasm backend: the page ${must}; ${got}$`));
+  });
+
+  it.each([
+    ["connect-src", "the kernels'", /^wasm backend: its kernels must be readable; .*connect-src has blob:$/],
+    ["worker-src", "the threads'", /^wasm backend: 2 threads must start; .*blob: in worker-src; try fewer threads$/],
+  ])("is told that its %s forbids %s addresses", async (directive, _, message) => {
+    const strict = policy.replace(new RegExp(`(${directive} 'self') blob:`), "$1");
+    expect(strict).not.toBe(policy);
+    expect(await open({ ...isolation, "Content-Security-Policy": strict })).toEqual(refusal(message));
   });
 });
 

@@ -4,21 +4,29 @@ import type { Backend } from "../backend.ts";
 import type { WasmHost } from "./engine.ts";
 import { openWasmBackend } from "./engine.ts";
 
+// The build puts both files into the bundle (scripts/build-browser.mjs), and these addresses are then blob: ones.
 const load = async (): Promise<BufferSource> => {
   const url = new URL("./kernels.wasm", import.meta.url);
-  const response = await fetch(url);
-  if (response.ok) return response.arrayBuffer();
-  throw new UnsupportedKernelError({
-    where: "wasm backend",
-    must: `its kernels must be served at ${url.pathname}`,
-    got: `status ${response.status}`,
+  const unreadable = (got: string, cause?: unknown): UnsupportedKernelError =>
+    new UnsupportedKernelError({
+      where: "wasm backend",
+      must: "its kernels must be readable",
+      got,
+      hint: "a Content-Security-Policy whose connect-src has blob:",
+      cause,
+    });
+  const response = await fetch(url).catch((cause: unknown) => {
+    throw unreadable(String(cause), cause);
   });
+  if (!response.ok) throw unreadable(`status ${response.status}`);
+  return response.arrayBuffer();
 };
 
 const startWorker: WasmHost["startWorker"] = (start) =>
   new Promise((resolve, reject) => {
     const worker = new Worker(new URL("./worker.browser.js", import.meta.url), { type: "module" });
-    worker.onerror = (event) => reject(new Error(event.message));
+    worker.onerror = ({ message = "no worker; a Content-Security-Policy must have blob: in worker-src" }) =>
+      reject(new Error(message));
     worker.onmessage = () => resolve({ end: async () => worker.terminate() });
     worker.postMessage(start);
   });

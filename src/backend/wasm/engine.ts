@@ -100,7 +100,14 @@ export const openWasmBackend = async (host: WasmHost, threads: number): Promise<
   const failure = outcomes.find((outcome) => outcome.status === "rejected");
   if (failure !== undefined) {
     await endWorkers();
-    throw unavailable(`${threads} threads must start`, "fewer threads", failure.reason);
+    const { reason } = failure as PromiseRejectedResult;
+    throw new UnsupportedKernelError({
+      where: "wasm backend",
+      must: `${threads} threads must start`,
+      got: reason instanceof Error ? reason.message : String(reason),
+      hint: "fewer threads",
+      cause: reason,
+    });
   }
   return compiledBackend("wasm", wasmEngine(memory, exports, threads, endWorkers));
 };

@@ -27,8 +27,11 @@ const hash = async (bytes) => {
 
 const main = async () => {
   const settings = await (await fetch("/settings.json")).json();
-  if (!crossOriginIsolated) {
-    const refused = await openBackend("wasm").catch((error) => ({ name: error.name, message: error.message }));
+  if (settings.only === "open") {
+    const refused = await openBackend("wasm", { threads: 2 }).catch((error) => ({
+      name: error.name,
+      message: error.message,
+    }));
     const reference = await openBackend("reference");
     return { refused, reference: reference.name };
   }
