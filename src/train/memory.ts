@@ -9,7 +9,7 @@ import { undrawnTrainer } from "./trainer.ts";
 export interface MemoryEstimate {
   readonly weights: number;
   readonly gradients: number;
-  /** The optimizer's, and tables of positions where the model has them. */
+  /** The optimizer's, with what else lasts: its scratch, and tables of positions. */
   readonly moments: number;
   /** The most that activations, their gradients and scratch copies take at one time: of a step, an evaluation or a sample. */
   readonly temporaries: number;

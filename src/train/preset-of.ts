@@ -1,12 +1,13 @@
 import { type RunConfig, runConfigSchema } from "./config.ts";
 import { type PresetName, presetNames, presets } from "./presets.ts";
 
-/** What makes a run another run of the same recipe, and not another recipe. */
+/** A config without what no weight depends on, and without how long and from where. */
 const recipe = (config: RunConfig): string => {
   const { model, train } = runConfigSchema.parse(config);
-  return JSON.stringify({ model, train: { ...train, steps: 0, seed: 0 } });
+  const { steps, seed, evalInterval, checkpointInterval, sampleTokens, ...rest } = train;
+  return JSON.stringify({ model, train: rest });
 };
 
-/** The preset that `config` is, whatever its number of steps and its seed; null where it is none. */
+/** The preset that `config` is, whatever its number of steps, its seed and its intervals; null where it is none. */
 export const presetOf = (config: RunConfig): PresetName | null =>
   presetNames.find((name) => recipe(presets[name]) === recipe(config)) ?? null;

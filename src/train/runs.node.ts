@@ -40,7 +40,7 @@ export interface ListedRun {
   /** When the folder was made and when something was noted last, in ISO 8601: the times of its files. */
   readonly startedAt: string;
   readonly updatedAt: string;
-  /** The preset that it is a run of, with any steps and seed; null where fields were changed. */
+  /** The preset that it is a run of, with any steps, seed and intervals; null where other fields were changed. */
   readonly preset: PresetName | null;
   /** null where nothing has been noted yet. */
   readonly parameters: number | null;

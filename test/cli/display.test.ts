@@ -4,13 +4,17 @@ import { join } from "node:path";
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import type { CurvePoint } from "#foretoken/cli/display/canvas.js";
-import { columns, flow, formatDuration, wrapText } from "#foretoken/cli/display/format.js";
+import { columns, flow, formatDuration, formatSeconds, formatShort, wrapText } from "#foretoken/cli/display/format.js";
 import { type LiveState, liveFrame } from "#foretoken/cli/display/live-frame.js";
 import { liveRegion } from "#foretoken/cli/display/live-region.js";
 import { lossCurve, shownSteps } from "#foretoken/cli/display/loss-curve.js";
 import { lossHistory } from "#foretoken/cli/display/loss-history.js";
 import { pastLosses } from "#foretoken/cli/display/past-losses.js";
+import { memoryWarning } from "#foretoken/cli/display/run-text.js";
+import { runsLines } from "#foretoken/cli/display/runs-table.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
+import { resolveConfig } from "#foretoken/train/prepare.js";
+import type { ListedRun } from "#foretoken/train/runs.node.js";
 
 const style = (unicode: boolean, colored = false) => ({
   symbols: symbolsFor(unicode),
@@ -192,6 +196,71 @@ describe("the live frame", () => {
     );
     expect(lines.join("\n")).toMatch(/^step {5}0\/1,000 ─+ {3}0%$/u);
   });
+});
+
+const listed = (changes: Partial<ListedRun>): ListedRun => ({
+  name: "notes",
+  path: "runs/2026-03-01-101112-shakespeare",
+  state: "finished",
+  startedAt: "2026-03-01T10:11:12.000Z",
+  updatedAt: "2026-03-01T10:13:12.000Z",
+  preset: "shakespeare",
+  parameters: 800_256,
+  corpus: "tiny-shakespeare",
+  step: 800,
+  steps: 800,
+  best: { step: 800, valLoss: 1.5555, natsPerCharacter: 1.5555, bitsPerByte: 2.25 },
+  checkpoint: null,
+  config: resolveConfig("shakespeare", []),
+  ...changes,
+});
+
+describe("the list of runs", () => {
+  const runs = [
+    listed({}),
+    listed({ state: "unfinished", best: null, step: 3, preset: null, parameters: null, path: "runs/b" }),
+  ];
+  const name = ({ path }: ListedRun): string => path;
+
+  test.each([40, 60, 80, 120, 200])("fits into %i columns", (width) => {
+    for (const unicode of [true, false]) {
+      const lines = runsLines(runs, name, width, style(unicode, true));
+      for (const line of lines) expect(columns(line)).toBeLessThanOrEqual(width);
+      if (!unicode) expect(lines.join("").replaceAll(/\u001b\[\d+m/gu, "")).toMatch(/^[ -~]+$/u);
+    }
+  });
+
+  test("is a table where there is room, with its columns in line", () => {
+    const [titles = "", first = "", second = ""] = runsLines(runs, name, 140, style(true));
+    expect(first).toMatch(
+      /^runs\/2026-03-01-101112-shakespeare {2}\S+ \S+ {2}shakespeare 800k {2}tiny-shakespeare {2}800\/800 {2}1\.556 at 800 {2}finished$/u,
+    );
+    expect(second).toContain("4×128 ");
+    for (const word of ["begun", "model", "text", "state"]) expect(titles[titles.indexOf(word) - 1]).toBe(" ");
+    expect(first.indexOf("finished")).toBe(second.indexOf("unfinished"));
+    expect(first.indexOf("finished")).toBe(titles.indexOf("state"));
+  });
+
+  test("is a block for each elsewhere, which leaves out what is not known", () => {
+    const lines = runsLines(runs, name, 80, style(false));
+    expect(lines[1]).toBe("  1.556 nats/token at 800 - 800/800 steps - finished");
+    expect(lines[4]).toBe("  3/800 steps - unfinished");
+  });
+});
+
+test("a run that does not fit into what is free is warned of, with both figures", () => {
+  const memory = { weights: 0, gradients: 0, moments: 0, temporaries: 0, saving: 0, total: 3 * 2 ** 30 };
+  expect(memoryWarning(memory, 3 * 2 ** 30)).toBeUndefined();
+  expect(memoryWarning(memory, 2 ** 29)).toMatch(/needs about 3\.0 GiB of memory and 512\.0 MiB are free/u);
+});
+
+test("counts and short times are read at a glance", () => {
+  expect([0, 17, 999, 1000, 1234, 9_960, 420_864, 999_600, 824_832_000].map(formatShort)).toEqual([
+    ...["0", "17", "999", "1.0k", "1.2k", "10k", "421k", "1.0M", "825M"],
+  ]);
+  expect([0.0004, 0.00994, 0.0221, 0.9994, 0.9996, 2.06].map(formatSeconds)).toEqual([
+    ...["0.4 ms", "9.9 ms", "22 ms", "999 ms", "1.0 s", "2.1 s"],
+  ]);
 });
 
 /** What a terminal shows after `text`: enough of one for what the region writes. */

@@ -48,9 +48,40 @@ test("in a pipe train writes plain lines, without escape codes whatever the envi
     "bits/byte",
     `checkpoint ${join("plain", "checkpoint")}`,
     "perplexity",
+    "6 steps of 2 × 8 = 16 tokens",
   ]) {
     expect(plain.stdout).toContain(words);
   }
+  expect(plain.stdout).toMatch(/^memory +[\d.]+ [MG]iB of [\d.]+ [MG]iB free · weights /mu);
+});
+
+test("train says after its first steps how long it will take, and is in ASCII alone where the locale is", async () => {
+  const args = ["train", ...tiny, "--steps", "20", "--eval-interval", "10", "--out", "timed"];
+  const { status, stdout } = await cli(args, { cwd, env: { LC_ALL: "C" } });
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/^time +~ \d+:\d\d to the end - [\d.]+ m?s a step - [\d,]+ tokens\/s - by 5 steps$/mu);
+  expect(stdout).toMatch(/^[\n -~]+$/u);
+});
+
+test("runs lists the runs, in either order, and names what is none", async () => {
+  const [shown, told, bare] = await Promise.all([
+    cli(["runs", "."], { cwd }),
+    cli(["runs", ".", "--sort", "loss", "--json"], { cwd }),
+    cli(["runs"], { cwd }),
+  ]);
+  expect(shown.status).toBe(0);
+  const [titles, ...lines] = shown.stdout.trimEnd().split("\n");
+  expect(titles).toMatch(/^run +begun +model +text +steps +best loss +state$/u);
+  expect(lines.map((line) => line.split(/ +/u)[0])).toEqual(expect.arrayContaining(["json", "plain"]));
+  for (const line of lines) expect(line).toMatch(/ text\.txt +[\d,]+\/[\d,]+ +\d\.\d{3} at \d+ {2}finished$/u);
+  const losses = jsonLines(told.stdout).map(({ best }) => (best as { valLoss: number }).valLoss);
+  expect(losses.length).toBe(lines.length);
+  expect([...losses].sort((a, b) => a - b)).toEqual(losses);
+  expect(bare).toEqual({
+    status: 0,
+    stdout: "",
+    stderr: "no runs yet: there is no folder runs; try foretoken train\n",
+  });
 });
 
 test.skipIf(onWindows)(`the next commands can be copied${noShell}`, async () => {
@@ -181,7 +212,7 @@ test.skipIf(onWindows)(`a reader that goes away ends it quietly, and what was tr
 test("--help and --version answer on every level, with examples", async () => {
   const helps = await Promise.all([
     ...[["--help"], ["help"], [], ["help", "train"], ["train", "--help"]].map((args) => cli(args, { cwd })),
-    ...["generate", "evaluate", "info"].map((verb) => cli([verb, "--help"], { cwd })),
+    ...["generate", "evaluate", "runs", "completion", "info"].map((verb) => cli([verb, "--help"], { cwd })),
   ]);
   for (const help of helps) {
     expect(help).toMatchObject({ status: 0, stderr: "" });
@@ -191,7 +222,11 @@ test("--help and --version answer on every level, with examples", async () => {
   for (const flag of ["--model.nLayer", "--model.dropout", "--train.warmupSteps", "--learning-rate", "--stop-at"]) {
     expect(helps[4]?.stdout).toContain(flag);
   }
-  expect((await cli(["--version"], { cwd })).stdout).toMatch(/^\d+\.\d+\.\d+\n$/u);
+  const versions = await Promise.all([["--version"], ["-V"], ["version"]].map((args) => cli(args, { cwd })));
+  for (const { status, stdout } of versions) {
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/u);
+  }
 });
 
 test("a config file is changed by flags, and changes the preset", async () => {

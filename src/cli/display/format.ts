@@ -11,7 +11,9 @@ export const formatShort = (count: number): string => {
     value /= 1000;
     unit++;
   }
-  return unit === 0 ? String(Math.round(value)) : `${value < 10 ? value.toFixed(1) : Math.round(value)}${units[unit]}`;
+  return unit === 0
+    ? String(Math.round(value))
+    : `${value < 9.95 ? value.toFixed(1) : Math.round(value)}${units[unit]}`;
 };
 
 /** As "1 layer", "4 layers". */
