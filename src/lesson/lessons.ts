@@ -21,17 +21,6 @@ export const lessons = {
 export type LessonName = keyof typeof lessons;
 export const lessonNames = Object.keys(lessons) as readonly LessonName[];
 
-/** One part, and which one to go on with. */
-export async function* oneLesson(name: LessonName, input: LessonInput): Lesson {
-  yield* lessons[name].start(input);
-  const next = lessonNames[lessonNames.indexOf(name) + 1];
-  if (next === undefined) return;
-  yield {
-    kind: "prose",
-    text: [{ text: `Next: foretoken lesson ${next}, ${lessons[next].summary}.`, emphasis: "muted" }],
-  };
-}
-
 /** Several parts, one after the other, with a pause between two. */
 export async function* lessonsInTurn(names: readonly LessonName[], input: LessonInput): Lesson {
   for (const [index, name] of names.entries()) {

@@ -41,7 +41,7 @@ describe("lesson in a pipe", () => {
   it.each([
     [["lesson", "pear"], 'part: must be pairs, loss, mask, generation or all; got "pear"; try pairs'],
     [["lesson", "genration"], 'got "genration"; try generation'],
-    [["lesson", "pairs", "loss", ...onText], 'lesson: takes <part> and flags only; got "loss"'],
+    [["lesson", "pairs", "loss", ...onText], 'lesson: takes [part] and flags only; got "loss"'],
     [
       ["lesson", "pairs", "--text", "a café", ...onText],
       '--text: every character must be one of the 17 in text.txt; got "f" (U+0066)',
@@ -94,6 +94,7 @@ describe.skipIf(!hasScript)(
       const { status, stdout } = await onTerminal("\r");
       expect(status).toBe(0);
       expect(stdout).toContain("One pass gives the same");
+      expect(stdout).toContain("Next: foretoken lesson loss");
       expect(stdout).toContain("\u001b[");
     });
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { openBackend } from "../../backend/select.node.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { lessonInput } from "../../lesson/input.ts";
-import { type LessonName, lessonNames, lessons, lessonsInTurn, oneLesson } from "../../lesson/lessons.ts";
+import { type LessonName, lessonNames, lessons, lessonsInTurn } from "../../lesson/lessons.ts";
 import type { Lesson } from "../../lesson/piece.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import {
@@ -86,6 +86,12 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
     await showPlain(lesson, writeOut, Math.min(widest, process.stdout.columns ?? pipeWidth), styleFor(process.stdout));
 };
 
+/** Which part goes on where this one ends; nothing after the last. */
+const nextLine = (part: Part): string => {
+  const next = part === all ? undefined : lessonNames[lessonNames.indexOf(part) + 1];
+  return next === undefined ? "" : `\nNext: foretoken lesson ${next}, ${lessons[next].summary}.\n`;
+};
+
 const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
   const { data, text, seed, threads, json } = flags;
   const corpus = await loadCorpus(data);
@@ -99,7 +105,8 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
     // After all that can be wrong with the input: a mistake is told in one line, alone.
     for (const notice of [corpus.notice, remark]) if (notice !== undefined) writeNotice(notice);
-    await show(part === all ? lessonsInTurn(lessonNames, input) : oneLesson(part, input), json === true, interrupt);
+    await show(lessonsInTurn(part === all ? lessonNames : [part], input), json === true, interrupt);
+    if (json !== true && !signal.aborted) writeOut(nextLine(part));
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
   } finally {

@@ -107,7 +107,7 @@ export const curveChart = ({ curves, levels, steps }: Curves, width: number, sty
   const byRow = placed(labels, chartRows);
   const axis = symbols.unicode
     ? { tick: "┤", side: "│", corner: "└", floor: "─", level: "╌" }
-    : { tick: "+", side: "|", corner: "+", floor: "-", level: "." };
+    : { tick: "+", side: "|", corner: "+", floor: "-", level: "~" };
 
   const lines = Array.from({ length: chartRows }, (_, row) => {
     const tick = row === 0 ? String(top) : row === chartRows - 1 ? "0" : "";
