@@ -17,7 +17,7 @@ import { evaluateCorpus, type Measuring } from "./evaluate-corpus.ts";
 import type { TrainEvent } from "./events.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkStopAt, prepare, resolveConfig } from "./prepare.ts";
-import type { PresetName } from "./presets.ts";
+import { defaultPreset, type PresetName } from "./presets.ts";
 import { type RunStore, run } from "./run.ts";
 
 /** What `train` is told. */
@@ -28,7 +28,7 @@ export interface TrainOptions {
   readonly valText?: string | undefined;
   /** In (0, 1); default 0.1. */
   readonly valFraction?: number | undefined;
-  /** Default "quick". */
+  /** Default: `defaultPreset`. */
   readonly preset?: PresetName | undefined;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig> | undefined;
@@ -55,7 +55,7 @@ const optionsSchema = z.strictObject({
   text: z.string(),
   valText: z.string().optional(),
   valFraction: z.number().gt(0).lt(1).optional(),
-  preset: z.string().default("quick"),
+  preset: z.string().default(defaultPreset),
   prompt: z.string().min(1).optional(),
   finalSampleTokens: z.int().min(0).default(400),
   threads: z.int().min(1).max(256).optional(),
