@@ -31,6 +31,13 @@ describe("the browser's entry", () => {
     expect(await outsideImports(join(dist, "index.js"))).toContain("node:fs/promises");
   });
 
+  it("exports what Node's does, but for what only Node has", async () => {
+    const names = async (entry: string): Promise<string[]> => Object.keys(await import(`#foretoken/${entry}.js`));
+    const inBrowser = await names("browser");
+    const onlyInNode = (await names("index")).filter((name) => !inBrowser.includes(name));
+    expect(onlyInNode.sort()).toEqual(["describeBackends", "loadCorpus"]);
+  });
+
   it("is one file that imports nothing and names no place of this machine", async () => {
     const bundle = await readFile(join(dist, "foretoken.browser.js"), "utf8");
     expect(bundle).not.toMatch(/["'`]node:|\brequire\(|\bimport\.meta\b|(?:^|[;}])import\s*[\w*{"'`]/m);
