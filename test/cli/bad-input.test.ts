@@ -277,7 +277,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   ],
   completion: [
     { name: "no shell", args: ["completion"], says: ["<shell>"] },
-    { name: "an unknown shell", args: ["completion", "fsh"], says: ["bash, zsh or fish", '"fsh"', "try fish"] },
+    { name: "an unknown shell", args: ["completion", "bsh"], says: ["bash, zsh or fish", '"bsh"', "try bash"] },
     { name: "two shells", args: ["completion", "bash", "zsh"], says: ["<shell>", '"zsh"'] },
   ],
   runs: [
