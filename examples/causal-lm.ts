@@ -35,7 +35,7 @@ import {
   withContext,
 } from "foretoken";
 
-const flags = parseArgs({ options: { data: { type: "string" }, steps: { type: "string", default: "1600" } } }).values;
+const flags = parseArgs({ options: { data: { type: "string" }, steps: { type: "string", default: "800" } } }).values;
 
 // 1. The text and its tokens. A model computes with numbers, so every distinct character gets one, its id. The last
 // tenth of the text is held out: the model never learns from it, so what it knows there it has understood.
@@ -48,9 +48,10 @@ console.log(`   ${tokenizer.vocabSize} distinct ones, so ids from 0 to ${tokeniz
 
 // 2. Shifted pairs. The text itself says what is right: after any beginning of it comes the token that is there. Take
 // T + 1 tokens. x is all but the last of them, y is all but the first. Then y[t] is what follows x[0], …, x[t].
+const recipe = presets.shakespeare; // a configuration to start from: here a smaller model, that learns in less time
 const config: RunConfig = {
-  model: { ...presets.quick.model, contextLength: 64, nLayer: 2, nHead: 4, nEmbd: 64 },
-  train: { ...presets.quick.train, steps: Number(flags.steps), batchSize: 16, learningRate: 1e-2 },
+  model: { ...recipe.model, contextLength: 64, nLayer: 2, nEmbd: 64, mlp: { kind: "swiglu", hidden: 176 } },
+  train: { ...recipe.train, steps: Number(flags.steps), batchSize: 16 },
 };
 const { contextLength } = config.model; // T: how far back the model can see
 const { steps, batchSize, seed } = config.train;
@@ -65,16 +66,12 @@ for (let t = 0; t < 5; t++) console.log(`   after ${show(x.subarray(0, t + 1))} 
 const backend = await openBackend("auto"); // what computes: C++ for this CPU, or the same C++ as WebAssembly
 const model = freshModel(backend, config.model, tokenizer.vocabSize, seed);
 const lm = languageModel(model, tokenizer);
-console.log(
-  `\n3. A transformer of ${config.model.nLayer} blocks with ${model.layout.count} weights, on ${backend.name}.`,
-);
+console.log(`\n3. A transformer of ${config.model.nLayer} blocks, ${model.layout.count} weights, on ${backend.name}.`);
 
 // 4. One forward pass. All of x goes in at once. Out come the logits, T rows of V numbers: row t has a score for each
 // token as the one that follows x[0], …, x[t]. Each row is a prediction, and y knows the answer: T examples in one pass.
-const {
-  data: logits,
-  shape: [T, V],
-} = await lm.logits(x);
+const { data: logits, shape } = await lm.logits(x);
+const [T, V] = shape;
 console.log(`\n4. One pass over ${x.length} tokens gives logits [${T}, ${V}]: ${T} examples.`);
 
 // 5. Cross-entropy. Softmax makes a row of scores into probabilities. The loss of a prediction is −ln of the probability
@@ -93,9 +90,9 @@ console.log(
 );
 
 // 6. Training. A step takes B windows from random places of the text and goes forward to their loss, then backward: the
-// chain rule, from the loss to each weight, says which way that weight should move. The optimizer moves all a little.
+// chain rule, from the loss to each weight, says how the loss changes with it. The optimizer moves each a little, downhill.
 const gradients = createGradients(model); // for each weight: how the loss changes with it
-const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // AdamW
+const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; AdamW is another
 const losses: number[] = [];
 console.log("\n6. Training. The mean loss, since the line before:");
 for (let step = 0; step < steps; step++) {
@@ -109,7 +106,7 @@ for (let step = 0; step < steps; step++) {
     return mean;
   });
   const gradScale = clipFactor(await gradients.norm(), config.train.maxGradNorm); // no step may go too far
-  const learningRate = learningRateAt(config.train, step);
+  const learningRate = learningRateAt(config.train, step); // how far it goes: less and less towards the end
   optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
   losses.push(loss);
   const every = Math.ceil(steps / 10);
@@ -158,8 +155,8 @@ for (let count = 0; count < 300; count++) {
 
 // 10. The library has all of this in two functions. train() is the loop of 6: the same seed gives the same losses.
 console.log("\n\n10. train() gives the losses of the loop above, to the bit:");
-for await (const event of train({ data: flags.data, preset: "quick", config, out: null, backend })) {
-  if (event.type === "step") console.log(`   step ${event.step}: ${event.loss === losses[event.step - 1]}`);
+for await (const event of train({ data: flags.data, preset: "shakespeare", config, out: null, backend })) {
+  if (event.type === "step") console.log(`    there ${event.loss}, here ${losses[event.step - 1]}`);
   if (event.type === "step" && event.step === Math.min(3, steps)) break; // three are enough here
 }
 process.stdout.write(`    generate() goes on from any prompt:\n    ${corpus.prompt}`);

@@ -21,6 +21,7 @@ import {
   inferenceContext,
   languageModel,
   learningRateAt,
+  type ModelConfig,
   openBackend,
   presets,
   randomKey,
@@ -33,7 +34,7 @@ import {
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { steps: { type: "string", default: "1200" }, out: { type: "string" } },
+  options: { steps: { type: "string", default: "800" }, out: { type: "string" } },
 });
 const [file = "examples/names.txt"] = positionals;
 const lines = readFileSync(file, "utf8").split("\n");
@@ -63,9 +64,12 @@ const batchOf = (chosen: readonly string[]): { x: Int32Array; y: Int32Array; pre
 
 const seed = 1;
 const batchSize = 32;
-const plan = { ...presets.quick.train, steps: Number(flags.steps), learningRate: 5e-3 };
+const plan = { ...presets.shakespeare.train, steps: Number(flags.steps) };
 const backend = await openBackend("auto");
-const architecture = { ...presets.quick.model, contextLength: time, nLayer: 2, nHead: 4, nEmbd: 64, dropout: 0.2 };
+const architecture: ModelConfig = {
+  ...presets.shakespeare.model,
+  ...{ contextLength: time, nLayer: 2, nHead: 4, nEmbd: 64, mlp: { kind: "swiglu", hidden: 176 }, dropout: 0.15 },
+};
 const model = freshModel(backend, architecture, tokenizer.vocabSize, seed);
 const gradients = createGradients(model);
 const optimizer = createOptimizer(backend, model.layout, plan.optimizer);
@@ -94,7 +98,7 @@ for (let step = 0; step < plan.steps; step++) {
   const gradScale = clipFactor(await gradients.norm(), plan.maxGradNorm);
   const learningRate = learningRateAt(plan, step);
   optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
-  if ((step + 1) % Math.ceil(plan.steps / 6) === 0) {
+  if ((step + 1) % Math.ceil(plan.steps / 10) === 0) {
     const [learnt, unseen] = [await measure(known), await measure(heldOut)];
     console.log(
       `step ${step + 1}: loss ${learnt.toFixed(3)} on names it learns, ${unseen.toFixed(3)} on names held out`,
@@ -110,7 +114,7 @@ for (let i = 0; i < 500; i++) {
     prompt: "\n",
     stop: ["\n"],
     maxNewTokens: time,
-    temperature: 0.8,
+    temperature: 0.7,
     seed: i,
   })) {
     if (event.type === "done") written.push(event.text);

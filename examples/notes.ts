@@ -11,7 +11,7 @@ import { generate, loadPretrained, train } from "foretoken";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { steps: { type: "string", default: "600" }, prompt: { type: "string" }, out: { type: "string" } },
+  options: { steps: { type: "string", default: "400" }, prompt: { type: "string" }, out: { type: "string" } },
 });
 const [folder = "docs"] = positionals; // UTF-8 files in it and below; hidden and binary ones are passed over
 
@@ -19,19 +19,13 @@ const [folder = "docs"] = positionals; // UTF-8 files in it and below; hidden an
 // the loss on the held-out tenth has not become lower for three evaluations; best/ keeps the weights from before.
 const steps = Number(flags.steps);
 const config = {
-  model: { contextLength: 64, nLayer: 2, nHead: 4, nEmbd: 96, dropout: 0.1 },
-  train: {
-    steps,
-    batchSize: 16,
-    learningRate: 3e-3,
-    evalInterval: Math.ceil(steps / 12),
-    patience: 3,
-    sampleTokens: 0,
-  },
+  model: { contextLength: 64, nLayer: 2, nHead: 4, nEmbd: 64, mlp: { hidden: 176 }, dropout: 0.2 },
+  train: { steps, batchSize: 16, evalInterval: Math.ceil(steps / 12), patience: 3, sampleTokens: 0 },
 };
 
 let run = "";
-for await (const event of train({ data: folder, preset: "quick", config, out: flags.out, finalSampleTokens: 0 })) {
+const options = { data: folder, preset: "shakespeare", config, out: flags.out, finalSampleTokens: 0 } as const;
+for await (const event of train(options)) {
   if (event.type === "start") {
     run = event.out ?? "";
     console.log(`${folder}: ${event.trainTokens} characters to learn from, ${event.valTokens} held out`);
