@@ -19,11 +19,11 @@ import { createLearner, lessonSize, trainTogether, write } from "./small-model.t
 const { temperature, topK, topP, minP } = generateDefaults;
 const sampling: Sampling = { temperature, topK, topP, minP };
 /** Candidates of the bars, before and after training. */
-const barsShown = { before: 3, after: 5 };
+const barsShown = { before: 3, after: 4 };
 /** Rows of the tables. */
-const rowsShown = { candidates: 4, draws: 4 };
+const rowsShown = { candidates: 3, draws: 4 };
 /** Characters of each of the two texts. */
-const mostWritten = 120;
+const mostWritten = 74;
 /** Characters by which the sequence outgrows the window. */
 const cropped = 6;
 
@@ -53,7 +53,7 @@ const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: 
     return {
       label: visibleCharacter(tokenizer.token(id)),
       value: probability,
-      shown: `${(logits[id] ?? 0).toFixed(2)}  ${percent(probability)}`,
+      shown: `${(logits[id] ?? 0).toFixed(2)}  ${percent(probability).padStart(5)}`,
     };
   });
   return { kind: "bars", bars, maximum: 1 };
@@ -164,10 +164,10 @@ const drawPieces = (input: LessonInput, ids: readonly number[], drawn: readonly 
   const [first] = drawn;
   const characters = ids.map((id) => tokenizer.token(id));
   return [
-    { kind: "heading", text: "Draw, append, again" },
+    { kind: "heading", text: `Draw and append, at temperature ${sampling.temperature} with top-k ${sampling.topK}` },
     {
       kind: "prose",
-      text: `The candidates are laid end to end from 0 to 1, the likeliest first, each as long as its probability (temperature ${sampling.temperature}, top-k ${sampling.topK}). A random number falls on one of them, which is appended, and the model reads on from there:`,
+      text: "A number is drawn. It falls on a candidate, each as long as it is likely:",
     },
     ...(first === undefined ? [] : [strip(input, first)]),
     {
@@ -198,18 +198,17 @@ const cropPieces = ({ tokenizer }: LessonInput, { config }: Model, ids: readonly
   const outside = ids.length - contextLength;
   const line: readonly Span[] = [{ text: text(0, outside), emphasis: "muted" }, { text: `[${text(outside)}]` }];
   return [
-    { kind: "heading", text: "The crop" },
     {
-      kind: "prose",
-      text: `The sequence has ${ids.length} characters now. This model sees ${contextLength} at most: the last ones, in brackets.`,
+      kind: "lines",
+      lines: [`The sequence has ${ids.length} characters now. The model sees the last ${contextLength}:`, line],
+      of: "sequence",
     },
-    { kind: "lines", lines: [line], of: "sequence" },
   ];
 };
 
 const question = (vocabSize: number): Piece => ({
   kind: "prose",
-  text: `To write, a model answers one question again and again: which character comes next? Its answer after the last one is a number for each of the ${vocabSize}, the logits. The softmax turns them into probabilities. One character is drawn, appended, and the model is asked again.`,
+  text: `To write, a model is asked again and again which character comes next. Its answer is a number for each of the ${vocabSize}, the logits. The softmax makes probabilities of them. One character is drawn and appended.`,
 });
 
 /** What to see in the answer of a model that was never trained. */
@@ -218,10 +217,8 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Even shares would be ${percent(1 / logits.length)} each. It knows nothing yet.${
-      favoursLast
-        ? ` That it favours ${itself} is how it is built: characters are read and written by the same weights, so the last one read looks a little likely.`
-        : ""
+    text: `Even shares would be ${percent(1 / logits.length)} each: it knows nothing yet.${
+      favoursLast ? ` It favours ${itself}, which it read last, since the same weights read and write characters.` : ""
     }`,
   };
 };
@@ -259,7 +256,7 @@ export async function* generationLesson(input: LessonInput, size = lessonSize(in
 
     const what = `${steps} steps of ${batchSize} × ${contextLength} characters of ${corpus.name}`;
     yield { kind: "heading", text: `Training: ${what}` };
-    yield* trainTogether(input, "generation", [learner]);
+    yield* trainTogether(input, "generation", [learner], { height: 4 });
     const trained = await logitsAfter(model, promptIds);
     yield { kind: "heading", text: `After ${quoted(prompt)}, after training` };
     yield candidateBars(input, trained, barsShown.after);
@@ -272,12 +269,11 @@ export async function* generationLesson(input: LessonInput, size = lessonSize(in
     const { ids, drawn } = await drawTokens(input, model, promptIds, reach);
     yield* drawPieces(input, ids, drawn);
     yield* cropPieces(input, model, ids);
-    yield { kind: "heading", text: `${length} draws after ${quoted(prompt)}` };
     yield {
       kind: "columns",
       columns: [
-        { title: "before training", text: visibleText(before) },
-        { title: "after", text: visibleText(await text()) },
+        { title: `${length} draws before training`, text: visibleText(before) },
+        { title: `${length} after`, text: visibleText(await text()) },
       ],
     };
   } finally {

@@ -218,8 +218,8 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
       kind: "prose",
       text: `Three guessers only count, in ${count(trainIds.length)} characters of ${corpus.name}. Uniform: each of the ${tokenizer.vocabSize} characters alike. Unigram: each as often as it occurs. Bigram: each as often as it follows the one before (every count plus one). A model of ${count(model.layout.count)} parameters learns from the same characters in ${count(steps)} steps:`,
     };
-    const levels = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
-    yield* trainTogether(input, "loss", [learner], levels);
+    const compared = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
+    yield* trainTogether(input, "loss", [learner], { compared });
     const { natsPerToken } = await evaluate(model, measureTokens(held, tokenizer), signal);
     const text = await write(input, model, { ...writing, prompt: promptOf(input) });
     yield guesserTable([...guessers, { name: learner.name, loss: natsPerToken, text }]);

@@ -11,7 +11,7 @@ const nats = (loss: number): string => loss.toFixed(2);
 const count = (n: number): string => n.toLocaleString("en-US");
 
 /** Positions and characters of the window that the table shows. */
-const shown = { positions: 5, characters: 16 };
+const shown = { positions: 4, characters: 16 };
 
 /** What position i sees of a window, with the answer in brackets where it is among it. */
 const seenRow = (window: readonly string[], i: number): readonly Text[] => {
@@ -166,8 +166,8 @@ export async function* maskLesson(input: LessonInput, size = lessonSize(input.ba
         text: `${count(layout.count)} parameters, the same first weights, the same ${steps} batches of ${batchSize} windows of ${config.contextLength} characters of ${corpus.name}. Only the mask differs. They learn in turn, step by step:`,
       };
       yield* trainTogether(input, "mask", [causal, cheater]);
-      yield { kind: "prose", text: trainingRemark(causal, cheater) };
       yield { kind: "pause" };
+      yield { kind: "prose", text: trainingRemark(causal, cheater) };
 
       const held = measureTokens(valIds.slice(0, size.measured), tokenizer);
       const dictionary = dictionaryOf(corpus.train);

@@ -64,6 +64,8 @@ export type Piece =
       readonly curves: readonly Curve[];
       readonly levels: readonly Level[];
       readonly steps: number;
+      /** Lines of the plot, where a lesson has little room. */
+      readonly height?: number;
       readonly final: boolean;
     }
   /** A screen ends here, with more to come: a terminal waits for a key, a pipe goes on. */

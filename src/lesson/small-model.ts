@@ -81,6 +81,13 @@ export const createLearner = (input: LessonInput, size: LessonSize, name: string
   return { name, config, trainer, losses: [] };
 };
 
+export interface ChartOptions {
+  /** Levels besides that of knowing nothing. */
+  readonly compared?: readonly Level[];
+  /** Lines of the plot, where there is little room. */
+  readonly height?: number;
+}
+
 /** Charts that are shown while a training runs. */
 const charts = 60;
 
@@ -91,14 +98,13 @@ const curveOf = ({ name, losses }: Learner): Curve => ({
 
 /**
  * Trains all learners to their end, in turn step by step on the same batches, and yields their curves as they grow.
- * @param compared levels for the chart besides that of knowing nothing.
  * @throws the signal's reason when it aborts.
  */
 export async function* trainTogether(
   { tokenizer, signal }: LessonInput,
   id: string,
   learners: readonly Learner[],
-  compared: readonly Level[] = [],
+  { compared = [], height }: ChartOptions = {},
 ): AsyncGenerator<Piece, void, undefined> {
   const total = Math.max(...learners.map(({ config }) => config.train.steps));
   const levels = [{ name: `ln ${tokenizer.vocabSize}`, loss: Math.log(tokenizer.vocabSize) }, ...compared];
@@ -111,7 +117,15 @@ export async function* trainTogether(
     }
     const final = step === total - 1;
     if (final || step % every === 0) {
-      yield { kind: "curves", id, curves: learners.map(curveOf), levels, steps: total, final };
+      yield {
+        kind: "curves",
+        id,
+        curves: learners.map(curveOf),
+        levels,
+        steps: total,
+        final,
+        ...(height === undefined ? {} : { height }),
+      };
     }
   }
 }

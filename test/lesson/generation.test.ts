@@ -56,7 +56,7 @@ it("lays the candidates end to end, and points at the one that is drawn", () => 
 });
 
 it("crops to the context length", () => {
-  const [line] = ofKind(pieces, "lines").at(-1)?.lines ?? [];
+  const line = ofKind(pieces, "lines").at(-1)?.lines.at(-1);
   const [outside = "", window = ""] = plain(line ?? "").split(/[[\]]/);
   expect([...window]).toHaveLength(tinySize.contextLength);
   expect(outside.length).toBeGreaterThan(0);

@@ -7,8 +7,8 @@ import { type LessonName, lessons } from "#foretoken/lesson/lessons.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
 import { plainText, replay, screensOf } from "./screens.ts";
 
-/** Rows of a terminal that a screen of a lesson fits on, less those of the question whether to go on. */
-const rows = 30 - 2;
+/** Rows of a terminal that a screen of a lesson fits on, less that of the question whether to go on. */
+const rows = 30 - 1;
 
 /** Tests that a part looks as reviewed, from Moby-Dick, on the backend whose bits are the same on every machine. */
 export const testSnapshots = (name: LessonName, times: readonly number[] = []): void => {

@@ -6,8 +6,8 @@ import { fitText, widthOf } from "./text.ts";
 
 type Curves = Extract<Piece, { kind: "curves" }>;
 
-/** Lines of the plot; two more are for the axis. */
-export const chartRows = 8;
+/** Lines of the plot unless a lesson asks for others; two more are for the axis. */
+const usualRows = 8;
 /** Columns of the plot below which the names go under it. */
 const leastPlot = 30;
 const widestName = 30;
@@ -57,7 +57,11 @@ const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurveP
 };
 
 /** Curves over the steps on an axis of losses from 0, with the levels that they are to be compared with. */
-export const curveChart = ({ curves, levels, steps }: Curves, width: number, style: Style): string[] => {
+export const curveChart = (
+  { curves, levels, steps, height: chartRows = usualRows }: Curves,
+  width: number,
+  style: Style,
+): string[] => {
   const { symbols, colors } = style;
   const inks = [colors.cyan, colors.yellow, colors.magenta, colors.green];
   const inkOf = (curve: number): ((text: string) => string) => inks[curve % inks.length] ?? colors.cyan;

@@ -69,8 +69,8 @@ const redrawMs = 100;
 /** Columns that a lesson takes at most. */
 export const widest = 120;
 const narrowest = 20;
-/** The pause's own lines. */
-const promptRows = 2;
+/** The pause's own line. */
+const promptRows = 1;
 /** Rows that are kept for what follows a heading and its prose, or all of it goes to the next screen. */
 const leastSection = 5;
 
@@ -93,9 +93,10 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     const { colors, symbols } = style;
     const prompt = `Enter: go on ${symbols.dot} q: end`;
     settle();
-    stage.write(`\n${colors.inverse(` ${prompt} `.slice(0, width()))}`);
+    stage.write(`${colors.inverse(` ${prompt} `.slice(0, width()))}`);
     const wish = await stage.nextWish();
-    stage.write("\r\u001b[K");
+    // The blank line is seen in what was scrolled; it may leave the screen, so it takes none of the rows.
+    stage.write(wish === "go on" ? "\r\u001b[K\n" : "\r\u001b[K");
     rowsUsed = 0;
     page.startScreen();
     return wish === "go on";
