@@ -1,0 +1,3 @@
+import { testSnapshots } from "./snapshot.ts";
+
+testSnapshots("mask");
