@@ -11,7 +11,7 @@ import { generate, loadPretrained, train } from "foretoken";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { steps: { type: "string", default: "400" }, prompt: { type: "string" }, out: { type: "string" } },
+  options: { steps: { type: "string", default: "800" }, prompt: { type: "string" }, out: { type: "string" } },
 });
 const [folder = "docs"] = positionals; // UTF-8 files in it and below; hidden and binary ones are passed over
 
