@@ -7,6 +7,10 @@ export const visibleText = (text: string): string =>
 /** One character that stands alone: also a space is a sign. */
 export const visibleCharacter = (character: string): string => (character === " " ? "␣" : visibleText(character));
 
+/** A text whose longer runs of line ends are counted instead of shown: they would push the rest off the screen. */
+export const foldLineEnds = (text: string): string =>
+  text.replaceAll(/\n{3,}/gu, (run) => `\n${visibleText("\n")} × ${run.length}\n`);
+
 /** The end of a context in at most `most` characters, the cut shown as an ellipsis. */
 export const contextEnd = (characters: readonly string[], most: number): string => {
   const cut = characters.length > most;
