@@ -1,7 +1,7 @@
 import { generateDefaults } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import { evaluate, type MeasuredTokens, measureTokens } from "../train/evaluate.ts";
-import { visibleCharacter, visibleText } from "./characters.ts";
+import { foldLineEnds, visibleCharacter, visibleText } from "./characters.ts";
 import type { LessonInput } from "./input.ts";
 import type { Lesson, Piece, Span, Text } from "./piece.ts";
 import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, withMask, write } from "./small-model.ts";
@@ -112,7 +112,7 @@ const outcomePieces = (
       kind: "columns",
       columns: outcomes.map(({ learner, text }) => ({
         title: learner.name,
-        text: [...text.trimStart()].slice(0, charactersShown).join(""),
+        text: foldLineEnds([...text.trimStart()].slice(0, charactersShown).join("")),
       })),
     },
     { kind: "heading", text: `On held-out text (${count(held.ids.length - 1)} characters), in nats per character` },
