@@ -80,6 +80,23 @@ describe("on a terminal", () => {
     for (let i = 0; i < 40; i++) expect(screens().join("")).toContain(`piece ${i}`);
   });
 
+  it("puts a blank line between two pieces on every screen, and none above the first", async () => {
+    const pieces = Array.from({ length: 12 }, (_, i) => prose(`piece ${i}`));
+    const { stage, screens } = stageOf(new Array<Wish>(12).fill("go on"), 9);
+    await showOnTerminal(replay(pieces), stage, uncoloured());
+    const numbers = screens().map((screen) =>
+      screen
+        .replace(/^\r\u001b\[K\n/u, "")
+        .replaceAll(/\r|\u001b\[[KJ]| Enter.*/gu, "")
+        .split("\n")
+        .map((line) => line.replace("piece ", "")),
+    );
+    expect(numbers.slice(0, 2)).toEqual([
+      ["0", "", "1", "", "2", "", "3", ""],
+      ["4", "", "5", "", "6", "", "7", ""],
+    ]);
+  });
+
   it("keeps a heading with what it is the heading of", async () => {
     const pieces: Piece[] = Array.from({ length: 10 }, (_, i) => prose(`piece ${i}`));
     const { stage, screens } = stageOf(["go on"], 24);

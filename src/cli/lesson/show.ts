@@ -98,13 +98,13 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     // The blank line is seen in what was scrolled; it may leave the screen, so it takes none of the rows.
     stage.write(wish === "go on" ? "\r\u001b[K\n" : "\r\u001b[K");
     rowsUsed = 0;
-    page.startScreen();
     return wish === "go on";
   };
 
   for await (const piece of lesson) {
     if (piece.kind === "pause") {
       if (!(await goesOn())) return;
+      page.startScreen();
       continue;
     }
     if (piece.kind === "curves" && live?.id === piece.id) {
