@@ -9,6 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const pages = ["README.md", "docs/architecture.md", "docs/adding-an-op.md"];
+/** What a command named beside it makes. */
+const made = ["docs/api/"];
 const readPage = (page: string): Promise<string> => readFile(join(root, page), "utf8");
 
 let folder: string;
@@ -48,7 +50,7 @@ describe.each(pages)("%s", (page) => {
       ...(await readPage(page)).matchAll(/`((?:src|native|scripts|test|docs|bench)\/[\w./-]*\w\/?|\.ci\/run)`/g),
     ].map(([, name]) => name as string);
     expect(named.length).toBeGreaterThan(0);
-    expect(named.filter((name) => !existsSync(join(root, name)))).toEqual([]);
+    expect(named.filter((name) => !made.includes(name) && !existsSync(join(root, name)))).toEqual([]);
   });
 });
 
