@@ -1,6 +1,6 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
-import type { Storage } from "../backend/backend.ts";
+import { allocateAll } from "../backend/allocate-all.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 
@@ -27,9 +27,8 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
   // Without a mask an earlier position changes with each new one: there is nothing to keep.
   const keeps = cache && mask === "causal";
   const width = 2 * nEmbd;
-  const storages: readonly Storage[] = keeps
-    ? Array.from({ length: nLayer }, () => backend.alloc(model.arena.storage.dtype, contextLength * width))
-    : [];
+  const lengths = Array.from({ length: keeps ? nLayer : 0 }, () => contextLength * width);
+  const storages = allocateAll(backend, model.arena.storage.dtype, lengths);
   const layers = storages.map((storage) => ({
     keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
   }));

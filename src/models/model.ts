@@ -1,6 +1,7 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
+import { closeOnError } from "../core/close-on-error.ts";
 import { parseConfig } from "../core/config.ts";
 import type { RealDType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
@@ -35,10 +36,17 @@ const createAngles = (backend: Backend, config: ModelConfig, theta: number, real
     backend.write(storage, real === "float32" ? Float32Array.from(values) : values);
     return { storage, offset: 0, shape: [contextLength, values.length / contextLength] };
   };
-  return { cos: place(cos), sin: place(sin) };
+  const placed = place(cos);
+  return {
+    cos: placed,
+    sin: closeOnError(
+      () => backend.free(placed.storage),
+      () => place(sin),
+    ),
+  };
 };
 
-/** A model with all weights zero: `initialise` or a checkpoint fills them. */
+/** A model with all weights zero: `initialise` or a checkpoint fills them. A failure leaves no memory taken. */
 export const createModel = (
   backend: Backend,
   config: ModelConfig,
@@ -56,7 +64,11 @@ export const createModel = (
     config,
     vocabSize,
   );
-  const angles = config.position.kind === "rope" ? createAngles(backend, config, config.position.theta, real) : null;
+  const { position } = config;
+  const angles = closeOnError(
+    () => backend.free(arena.storage),
+    () => (position.kind === "rope" ? createAngles(backend, config, position.theta, real) : null),
+  );
   return {
     config,
     vocabSize,
@@ -83,7 +95,7 @@ export const createModel = (
  */
 export const freshModel = (backend: Backend, config: ModelConfig, vocabSize: number, seed: number): Model => {
   const model = createModel(backend, parseConfig(modelConfigSchema, config, "model"), vocabSize);
-  initialise(backend, model.layout, model.arena, seed);
+  closeOnError(model.close, () => initialise(backend, model.layout, model.arena, seed));
   return model;
 };
 

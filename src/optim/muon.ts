@@ -8,7 +8,9 @@
  * NS is five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ: a Newton–Schulz iteration that brings all singular values
  * near 1. Embeddings, the head and vectors are left to AdamW.
  */
+import { allocateAll } from "../backend/allocate-all.ts";
 import type { Backend, Storage, View } from "../backend/backend.ts";
+import { closeOnError } from "../core/close-on-error.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import type { MuonConfig } from "./config.ts";
@@ -39,9 +41,8 @@ const matricesOf = (layout: ArenaLayout): readonly Matrix[] =>
 
 /** X → its orthogonalisation, with scratch memory for matrices of up to `largest` elements and `side` as shorter side. */
 const createOrthogonalizer = (backend: Backend, largest: number, side: number) => {
-  const [other, gram, square, squares] = [largest, side * side, side * side, 1].map((length) =>
-    backend.alloc("float32", length),
-  ) as [Storage, Storage, Storage, Storage];
+  const scratch = allocateAll(backend, "float32", [largest, side * side, side * side, 1]);
+  const [other, gram, square, squares] = scratch;
   const at = (storage: Storage): View => ({ storage, offset: 0 });
 
   return {
@@ -68,7 +69,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
       }
     },
     close() {
-      for (const storage of [other, gram, square, squares]) backend.free(storage);
+      for (const storage of scratch) backend.free(storage);
     },
   };
 };
@@ -79,7 +80,10 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
   const largest = Math.max(1, ...matrices.map(({ rows, columns }) => rows * columns));
   const side = Math.max(1, ...matrices.map(({ rows, columns }) => Math.min(rows, columns)));
   const direction = backend.alloc("float32", largest);
-  const orthogonalizer = createOrthogonalizer(backend, largest, side);
+  const orthogonalizer = closeOnError(
+    () => backend.free(direction),
+    () => createOrthogonalizer(backend, largest, side),
+  );
   const others = layout.parameters.filter(({ shape, stacked }) => stacked === undefined && shape.length >= 2);
   const { momentum, weightDecay, adamLearningRateRatio, beta1, beta2, eps } = config;
 

@@ -1,4 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
+import { closeOnError } from "../core/close-on-error.ts";
 import { type ArenaLayout, createArena } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import type { OptimizerConfig } from "./config.ts";
@@ -7,10 +8,15 @@ import type { Moments, Optimizer } from "./update.ts";
 
 /** Moments start at zero. */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, config: OptimizerConfig): Optimizer => {
-  const moments: Moments = { m: createArena(backend, layout), v: createArena(backend, layout) };
+  const m = createArena(backend, layout);
+  const v = closeOnError(
+    () => backend.free(m.storage),
+    () => createArena(backend, layout),
+  );
+  const moments: Moments = { m, v };
   const close = (): void => {
-    backend.free(moments.m.storage);
-    backend.free(moments.v.storage);
+    backend.free(m.storage);
+    backend.free(v.storage);
   };
   switch (config.kind) {
     case "adam":
@@ -25,7 +31,7 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, config: O
         close,
       };
     case "muon": {
-      const muon = createMuon(backend, layout, config, moments);
+      const muon = closeOnError(close, () => createMuon(backend, layout, config, moments));
       return {
         moments,
         update: muon.update,

@@ -1,6 +1,7 @@
 import { backward, dropoutSource } from "../autograd/context.ts";
 import { readScalar } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
+import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { trainingBatch } from "../data/batches.ts";
@@ -42,11 +43,12 @@ export const createTrainer = (
   trainTokens: Int32Array,
 ): Trainer => {
   const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens);
-  initialise(backend, trainer.model.layout, trainer.model.arena, config.train.seed);
+  const { layout, arena } = trainer.model;
+  closeOnError(trainer.close, () => initialise(backend, layout, arena, config.train.seed));
   return trainer;
 };
 
-/** A trainer with all weights zero. */
+/** A trainer with all weights zero. A failure leaves no memory taken. */
 export const undrawnTrainer = (
   backend: Backend,
   config: RunConfig,
@@ -57,8 +59,12 @@ export const undrawnTrainer = (
   const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
   const { contextLength, dropout } = config.model;
   const model = createModel(backend, config.model, vocabSize);
-  const gradients = createGradients(model);
-  const optimizer = createOptimizer(backend, model.layout, train.optimizer);
+  const gradients = closeOnError(model.close, () => createGradients(model));
+  const closeBoth = (): void => {
+    gradients.close();
+    model.close();
+  };
+  const optimizer = closeOnError(closeBoth, () => createOptimizer(backend, model.layout, train.optimizer));
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
   return {
@@ -100,8 +106,7 @@ export const undrawnTrainer = (
     },
     close() {
       optimizer.close();
-      gradients.close();
-      model.close();
+      closeBoth();
     },
   };
 };
