@@ -44,12 +44,17 @@ test("a checkpoint may take the place of an earlier one", async () => {
   expect(await (await loadPretrained(directory, { backend })).logits(ids)).toEqual(await second.logits(ids));
 });
 
-test("a folder with other files in it is left as it is", async () => {
+test.each([
+  ["alone", false],
+  ["beside a checkpoint", true],
+])("a folder with another file in it is left as it is: %s", async (_, isCheckpoint) => {
   const directory = newPath();
   await mkdir(directory);
+  if (isCheckpoint) await savePretrained(directory, untrained(1));
   await writeFile(join(directory, "letter.txt"), "Dear");
-  await expect(savePretrained(directory, untrained(1))).rejects.toThrow(CheckpointError);
-  await expect(savePretrained(directory, untrained(1))).rejects.toThrow("must be new, empty or an earlier checkpoint");
-  expect(await readdir(directory)).toEqual(["letter.txt"]);
+  const before = await readdir(directory);
+  await expect(savePretrained(directory, untrained(2))).rejects.toThrow(CheckpointError);
+  await expect(savePretrained(directory, untrained(2))).rejects.toThrow(/must be new, .*; got .*"letter\.txt"/u);
+  expect(await readdir(directory)).toEqual(before);
   expect(await readFile(join(directory, "letter.txt"), "utf8")).toBe("Dear");
 });
