@@ -80,4 +80,12 @@ export type {
 } from "./train/events.ts";
 export type { PartialConfig } from "./train/merge.ts";
 export { type PresetName, presets } from "./train/presets.ts";
+export {
+  type ListedRun,
+  listRuns,
+  type RunList,
+  type RunLoss,
+  type RunState,
+  type SkippedFolder,
+} from "./train/runs.node.ts";
 export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./train/train.node.ts";

@@ -138,10 +138,10 @@ const replaceFile = async (path: string, text: string): Promise<void> => {
   await rename(`${path}.tmp`, path);
 };
 
-/** Whether the page `path` is ours to write: it is not there, or says so. */
+/** Whether the page `path` is ours to write: it is not there, says so, or lost all it said with the machine's power. */
 const isOurs = async (path: string): Promise<boolean> =>
   readFile(path, "utf8").then(
-    (text) => text.includes(readmeMark),
+    (text) => text.includes(readmeMark) || /^\0*$/u.test(text),
     (error: unknown) => systemErrorCode(error) === "ENOENT",
   );
 

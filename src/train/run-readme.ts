@@ -148,7 +148,11 @@ const facts = (story: RunStory, { config, corpus }: ReadmeSubject): readonly str
   return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
 };
 
-const commands = ({ saved, done }: RunStory, { prompt }: ReadmeSubject): readonly string[] => {
+/** Whether there are weights of the lowest loss: one that was measured because the run was stopped has none. */
+const hasBest = ({ evals }: RunStory): boolean => evals.some(({ reason }) => reason !== "interrupted");
+
+const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[] => {
+  const { saved, done } = story;
   const isOver = done?.reason === "finished" || done?.reason === "patience";
   return [
     ...(isOver ? [] : ["npx foretoken train --resume .                 # go on to the planned end"]),
@@ -157,26 +161,28 @@ const commands = ({ saved, done }: RunStory, { prompt }: ReadmeSubject): readonl
           `npx foretoken generate . --prompt ${quoted(prompt)}`,
           "npx foretoken generate . --interactive         # line by line",
           "npx foretoken evaluate .                       # measure it again",
-          "npx foretoken generate best                    # the weights with the lowest validation loss",
         ]
+      : []),
+    ...(hasBest(story)
+      ? ["npx foretoken generate best                    # the weights with the lowest validation loss"]
       : []),
   ];
 };
 
-const files = ({ saved, sampled, evals }: RunStory): readonly string[] => [
+const files = (story: RunStory): readonly string[] => [
   row(["file", "what it is"]),
   "|---|---|",
   row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
   row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
-  ...(sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
-  ...(saved
+  ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
+  ...(story.saved
     ? [
         row(["`checkpoint/`", "the last state: a Hugging Face directory, and what going on needs:"]),
         row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
         row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
       ]
     : []),
-  ...(evals.some(({ reason }) => reason !== "interrupted")
+  ...(hasBest(story)
     ? [row(["`best/`", "the weights with the lowest validation loss: a Hugging Face directory"])]
     : []),
 ];
@@ -188,8 +194,12 @@ tokenizer = AutoTokenizer.from_pretrained("checkpoint")`;
 /** What marks a page as one that may be written anew. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
 
+/** A file's name may have line ends and codes for terminals in it. */
+const inOneLine = (name: string): string => name.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
+
 /** The page that explains a run's folder, in Markdown: a function of what was asked for and what has happened. */
-export const runReadme = (story: RunStory, subject: ReadmeSubject): string => {
+export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
+  const subject = { ...given, corpus: inOneLine(given.corpus) };
   const sh = commands(story, subject);
   return [
     `# A language model of ${subject.corpus}`,

@@ -62,6 +62,7 @@ export interface SkippedFolder {
   readonly reason: string;
 }
 
+/** What `listRuns` finds. */
 export interface RunList {
   /** Newest first. */
   readonly runs: readonly ListedRun[];

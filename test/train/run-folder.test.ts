@@ -2,10 +2,10 @@ import { appendFile, cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors.js";
+import { listRuns } from "#foretoken/index.js";
 import type { NotedEval } from "#foretoken/train/noted-events.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
 import { goOn, newStory, runReadme } from "#foretoken/train/run-readme.js";
-import { listRuns } from "#foretoken/train/runs.node.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
 
@@ -160,6 +160,37 @@ describe("a run's own page", () => {
       const there = (await readdir(join(runs, name))).filter((file) => file !== "README.md");
       expect([...named].sort(), name).toEqual(there.sort());
     }
+  });
+
+  it("tells of the best weights once there are some", async () => {
+    const out = newPath();
+    await collect(train({ ...start(out), stopAt: 4 }));
+    const page = await read(out, "README.md");
+    expect(page).toContain("foretoken generate . ");
+    expect(page).not.toContain("best/");
+    expect(page).not.toContain("generate best");
+    expect(await read(runs, "half", "README.md")).toContain("npx foretoken generate best ");
+  });
+
+  it.each([
+    ["empty", ""],
+    ["full of zeros", "\0\0\0"],
+  ])("is written anew where the power went before it was on the disk: %s", async (_, left) => {
+    const out = newPath();
+    await collect(train({ ...start(out), stopAt: 7 }));
+    await writeFile(join(out, "README.md"), left);
+    await collect(train({ resume: out, backend: "reference" }));
+    expect(await read(out, "README.md")).toBe(await read(runs, "whole", "README.md"));
+  });
+
+  it("shows the name of a text in one line, whatever characters are in it", () => {
+    const page = runReadme(newStory(false), {
+      config: resolveConfig("book", []),
+      corpus: "a\n\u001b[31mb",
+      prompt: "a",
+    });
+    expect(page).toContain("# A language model of a [31mb\n");
+    expect(page).toContain("| text | a [31mb |");
   });
 
   it("is left alone where its owner has made it another", async () => {
