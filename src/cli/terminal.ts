@@ -110,14 +110,20 @@ export const plainStyle = (): Style => ({ ...styleFor(process.stdout), colors: p
 /** Whether lines can be redrawn in place. */
 export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true && process.env.TERM !== "dumb";
 
+const showControls = (text: string, controls: RegExp, unicode: boolean): string =>
+  text.replace(controls, (control) => {
+    const code = control.codePointAt(0) as number;
+    if (!unicode) return code < 0x80 ? `^${String.fromCodePoint(code ^ 0x40)}` : "?";
+    return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";
+  });
+
 /**
  * Text of a model as a terminal may show it: control characters but line end and tab become visible.
  * @param unicode whether there are glyphs for that; else carets show them, as in ^[.
  */
 export const printable = (text: string, unicode = true): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, (control) => {
-    const code = control.codePointAt(0) as number;
-    if (!unicode) return code < 0x80 ? `^${String.fromCodePoint(code ^ 0x40)}` : "?";
-    return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";
-  });
+  showControls(text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, unicode);
+
+/** The name of a file, a folder or a text as `printable` shows text, in one line: names may hold any character. */
+export const printableName = (name: string, unicode = true): string => showControls(name, /\p{Cc}/gu, unicode);

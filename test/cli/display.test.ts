@@ -220,18 +220,17 @@ describe("the list of runs", () => {
     listed({}),
     listed({ state: "unfinished", best: null, step: 3, preset: null, parameters: null, path: "runs/b" }),
   ];
-  const name = ({ path }: ListedRun): string => path;
 
   test.each([40, 60, 80, 120, 200])("fits into %i columns", (width) => {
     for (const unicode of [true, false]) {
-      const lines = runsLines(runs, name, width, style(unicode, true));
+      const lines = runsLines(runs, width, style(unicode, true));
       for (const line of lines) expect(columns(line)).toBeLessThanOrEqual(width);
       if (!unicode) expect(lines.join("").replaceAll(/\u001b\[\d+m/gu, "")).toMatch(/^[ -~]+$/u);
     }
   });
 
   test("is a table where there is room, with its columns in line", () => {
-    const [titles = "", first = "", second = ""] = runsLines(runs, name, 140, style(true));
+    const [titles = "", first = "", second = ""] = runsLines(runs, 140, style(true));
     expect(first).toMatch(
       /^runs\/2026-03-01-101112-shakespeare {2}\S+ \S+ {2}shakespeare 800k {2}tiny-shakespeare {2}800\/800 {2}1\.556 at 800 {2}finished$/u,
     );
@@ -241,8 +240,17 @@ describe("the list of runs", () => {
     expect(first.indexOf("finished")).toBe(titles.indexOf("state"));
   });
 
+  test.each([40, 200])("shows names with control characters in one line and without them, in %i columns", (width) => {
+    const named = [listed({ path: "runs/a\u001b[31m\nb", corpus: "c\u0007\n.txt" })];
+    const lines = runsLines(named, width, style(true));
+    expect(lines.join("")).not.toMatch(/\p{Cc}/u);
+    expect(lines.join(" ")).toContain("runs/a\u241b[31m\u240ab");
+    expect(lines.join(" ")).toContain("c\u2407\u240a.txt");
+    expect(lines).toHaveLength(runsLines([listed({ path: "runs/a b", corpus: "c.txt" })], width, style(true)).length);
+  });
+
   test("is a block for each elsewhere, which leaves out what is not known", () => {
-    const lines = runsLines(runs, name, 80, style(false));
+    const lines = runsLines(runs, 80, style(false));
     expect(lines[1]).toBe("  1.556 nats/token at 800 - 800/800 steps - finished");
     expect(lines[4]).toBe("  3/800 steps - unfinished");
   });

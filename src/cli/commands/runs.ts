@@ -5,7 +5,7 @@ import { runsLines } from "../display/runs-table.ts";
 import { oneLine } from "../failure.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags.ts";
 import { writeJson, writeNotice, writeOut } from "../output.ts";
-import { printable, styleFor } from "../terminal.ts";
+import { styleFor } from "../terminal.ts";
 
 const orders = ["time", "loss"] as const;
 
@@ -47,11 +47,8 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
   else if (sorted.length > 0) {
     const { stdout } = process;
     const width = stdout.isTTY ? (stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
-    const style = styleFor(stdout);
-    // Paths and texts have the names that people gave them.
-    const name = ({ path }: ListedRun): string => printable(path, style.symbols.unicode);
     writeOut(
-      runsLines(sorted, name, width, style)
+      runsLines(sorted, width, styleFor(stdout))
         .map((line) => `${line}\n`)
         .join(""),
     );

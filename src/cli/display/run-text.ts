@@ -1,7 +1,7 @@
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../train/events.ts";
 import type { MemoryEstimate } from "../../train/memory.ts";
 import { escapeText } from "../flags.ts";
-import { printable, type Style } from "../terminal.ts";
+import { printable, printableName, type Style } from "../terminal.ts";
 import {
   flow,
   formatBytes,
@@ -44,7 +44,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
     ...row(
       "text",
       [
-        event.corpus,
+        printableName(event.corpus, style.symbols.unicode),
         `${formatCount(event.trainTokens)} tokens to learn from`,
         `${formatCount(event.valTokens)} held out`,
         `${formatCount(vocabSize)} distinct`,
@@ -85,7 +85,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       style,
     ),
     ...row("memory", memoryParts(event.memory, context.freeMemory), width, style),
-    ...(event.out === null ? [] : row("run", [event.out], width, style)),
+    ...(event.out === null ? [] : row("run", [printableName(event.out, style.symbols.unicode)], width, style)),
   ];
 };
 

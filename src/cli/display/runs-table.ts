@@ -1,5 +1,5 @@
 import type { ListedRun, RunState } from "../../train/runs.node.ts";
-import type { Style } from "../terminal.ts";
+import { printableName, type Style } from "../terminal.ts";
 import { columns, flow, formatCount, formatLoss, formatShort } from "./format.ts";
 
 /** As 2026-03-01 14:05, in the time of the place. */
@@ -33,11 +33,15 @@ interface Column {
   readonly cell: (run: ListedRun) => string;
 }
 
-const tableColumns = (style: Style, name: (run: ListedRun) => string): readonly Column[] => [
-  { title: "run", cell: name },
+/** Paths and texts have the names that people gave them. */
+const pathOf = ({ path }: ListedRun, { symbols }: Style): string => printableName(path, symbols.unicode);
+const corpusOf = ({ corpus }: ListedRun, { symbols }: Style): string => printableName(corpus, symbols.unicode);
+
+const tableColumns = (style: Style): readonly Column[] => [
+  { title: "run", cell: (run) => pathOf(run, style) },
   { title: "begun", cell: ({ startedAt }) => formatTime(startedAt) },
   { title: "model", cell: (run) => modelText(run, style) },
-  { title: "text", cell: ({ corpus }) => corpus },
+  { title: "text", cell: (run) => corpusOf(run, style) },
   { title: "steps", alignRight: true, cell: ({ step, steps }) => `${formatCount(step)}/${formatCount(steps)}` },
   { title: "best loss", alignRight: true, cell: bestText },
   { title: "state", cell: ({ state }) => stateText[state] },
@@ -46,14 +50,9 @@ const tableColumns = (style: Style, name: (run: ListedRun) => string): readonly 
 const gap = "  ";
 
 /** A line a run under a line of titles; undefined where that does not fit into `width` columns. */
-const tableLines = (
-  runs: readonly ListedRun[],
-  name: (run: ListedRun) => string,
-  width: number,
-  style: Style,
-): string[] | undefined => {
+const tableLines = (runs: readonly ListedRun[], width: number, style: Style): string[] | undefined => {
   const { colors } = style;
-  const shown = tableColumns(style, name).map(({ title, alignRight, cell }) => {
+  const shown = tableColumns(style).map(({ title, alignRight, cell }) => {
     const cells = [title, ...runs.map(cell)];
     const wide = Math.max(...cells.map(columns));
     return cells.map((text) => {
@@ -73,35 +72,23 @@ const tableLines = (
 };
 
 /** Two lines a run or more, none wider than `width` as far as words allow. */
-const blockLines = (
-  runs: readonly ListedRun[],
-  name: (run: ListedRun) => string,
-  width: number,
-  style: Style,
-): string[] =>
+const blockLines = (runs: readonly ListedRun[], width: number, style: Style): string[] =>
   runs.flatMap((run) => {
     const { colors, symbols } = style;
-    const { step, steps, best, state, startedAt, corpus } = run;
+    const { step, steps, best, state, startedAt } = run;
     const first = [
       ...(best === null ? [] : [`${colors.yellow(formatLoss(best.valLoss))} nats/token at ${formatCount(best.step)}`]),
       `${formatCount(step)}/${formatCount(steps)} steps`,
       stateText[state],
     ];
-    const second = [formatTime(startedAt), modelText(run, style), corpus];
+    const second = [formatTime(startedAt), modelText(run, style), corpusOf(run, style)];
     const separator = ` ${symbols.dot} `;
     return [
-      colors.bold(name(run)),
+      colors.bold(pathOf(run, style)),
       ...[first, second].flatMap((parts) => flow(parts, separator, width - 2)).map((line) => `  ${line}`),
     ];
   });
 
-/**
- * The runs as lines of text: a table where it fits into `width` columns, else some lines for each.
- * @param name how a run is called.
- */
-export const runsLines = (
-  runs: readonly ListedRun[],
-  name: (run: ListedRun) => string,
-  width: number,
-  style: Style,
-): string[] => tableLines(runs, name, width, style) ?? blockLines(runs, name, width, style);
+/** The runs as lines of text: a table where it fits into `width` columns, else some lines for each. */
+export const runsLines = (runs: readonly ListedRun[], width: number, style: Style): string[] =>
+  tableLines(runs, width, style) ?? blockLines(runs, width, style);
