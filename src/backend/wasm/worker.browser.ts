@@ -5,10 +5,12 @@ import { serveAsWorker } from "./worker.ts";
 interface WorkerScope {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   postMessage(message: unknown): void;
+  reportError(error: unknown): void;
 }
 
 const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = ({ data }) => {
-  void serveAsWorker(data as WorkerStart, () => scope.postMessage("ready"));
+  // Only what is reported reaches the one who waits for "ready": a rejected promise stays within the worker.
+  serveAsWorker(data as WorkerStart, () => scope.postMessage("ready")).catch(scope.reportError.bind(scope));
 };
