@@ -12,6 +12,7 @@ import {
 import type { Model } from "../models/model.ts";
 import { yieldToHost } from "../train/yield.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
+import { percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";
 import type { Bar, Column, Lesson, Piece, Span, Text } from "./piece.ts";
 import { createLearner, lessonSize, trainTogether, write } from "./small-model.ts";
@@ -27,7 +28,6 @@ const mostWritten = 74;
 /** Characters by which the sequence outgrows the window. */
 const cropped = 6;
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
 const quoted = (text: string): string => `“${visibleText(text)}”`;
 
 /** What is to be continued: the reader's line, else the beginning of one, cut where a character is sure to follow. */

@@ -2,14 +2,11 @@ import { randomKey, randomStream } from "../core/random.ts";
 import { evaluate, measureTokens } from "../train/evaluate.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { bigramModel, type CountedModel, meanLoss, uniformModel, unigramModel, writeCounted } from "./counted.ts";
+import { count, nats, percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";
 import { softmax, untrainedModel } from "./model.ts";
 import type { Lesson, Piece, Text } from "./piece.ts";
 import { createLearner, type LessonSize, lessonSize, trainTogether, write } from "./small-model.ts";
-
-const nats = (loss: number): string => loss.toFixed(2);
-const percent = (p: number): string => `${(100 * p).toFixed(1)}%`;
-const count = (n: number): string => n.toLocaleString("en-US");
 
 /** A line as a model sees it: after each of its characters but the last, what it gives to every one that may follow. */
 interface ReadLine {

@@ -2,13 +2,11 @@ import { generateDefaults } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import { evaluate, type MeasuredTokens, measureTokens } from "../train/evaluate.ts";
 import { foldLineEnds, visibleCharacter, visibleText } from "./characters.ts";
+import { count, nats, percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";
 import type { Lesson, Piece, Span, Text } from "./piece.ts";
 import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, withMask, write } from "./small-model.ts";
 import { dictionaryOf, shortestWord, type WordShare, wordShare } from "./words.ts";
-
-const nats = (loss: number): string => loss.toFixed(2);
-const count = (n: number): string => n.toLocaleString("en-US");
 
 /** Positions and characters of the window that the table shows. */
 const shown = { positions: 4, characters: 16 };
@@ -90,8 +88,6 @@ const outcomeOf = async (
   return { learner, asTrained, masked, text, words: wordShare(dictionary, text, prompt) };
 };
 
-const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
-
 const outcomePieces = (
   { corpus, seed, tokenizer }: LessonInput,
   contextLength: number,
@@ -128,7 +124,7 @@ const outcomePieces = (
         learner.name,
         nats(asTrained),
         nats(masked),
-        words.words === 0 ? "no words" : `${words.known} of ${words.words} (${percent(words.share)})`,
+        words.words === 0 ? "no words" : `${words.known} of ${words.words} (${percent(words.share, 0)})`,
       ]),
     },
     {

@@ -1,19 +1,11 @@
-import { initialise } from "../models/arena.ts";
-import { createModel, type Model } from "../models/model.ts";
+import { freshModel, type Model } from "../models/model.ts";
 import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
 import { presets } from "../train/presets.ts";
 import type { LessonInput } from "./input.ts";
 
 /** A model of the preset `book` with weights as they are drawn, before any training. The caller closes it. */
-export const untrainedModel = ({
-  backend,
-  tokenizer,
-  seed,
-}: LessonInput): LanguageModel & { readonly model: Model } => {
-  const model = createModel(backend, { ...presets.book.model, dropout: 0 }, tokenizer.vocabSize);
-  initialise(backend, model.layout, model.arena, seed);
-  return languageModel(model, tokenizer);
-};
+export const untrainedModel = ({ backend, tokenizer, seed }: LessonInput): LanguageModel & { readonly model: Model } =>
+  languageModel(freshModel(backend, { ...presets.book.model, dropout: 0 }, tokenizer.vocabSize, seed), tokenizer);
 
 /** The probabilities that `logits` [V] stand for: softmax, in double precision. */
 export const softmax = (logits: Float32Array): Float64Array => {

@@ -1,6 +1,7 @@
 import { createDecoder } from "../generate/decoder.ts";
 import { yieldToHost } from "../train/yield.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
+import { count } from "./figures.ts";
 import type { LessonInput } from "./input.ts";
 import { lossOf, untrainedModel } from "./model.ts";
 import type { Lesson, Piece, Text } from "./piece.ts";
@@ -157,7 +158,7 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
     { kind: "heading", text: `One pass over T tokens is T examples` },
     {
       kind: "prose",
-      text: `Measured just now: an untrained model of ${parameters.toLocaleString("en-US")} parameters reads T = ${time} tokens of ${corpus.name} (${backend.name}, ${threads} thread${threads === 1 ? "" : "s"}).`,
+      text: `Measured just now: an untrained model of ${count(parameters)} parameters reads T = ${time} tokens of ${corpus.name} (${backend.name}, ${threads} thread${threads === 1 ? "" : "s"}).`,
     },
     {
       kind: "bars",

@@ -1,5 +1,9 @@
 import type { RunConfig } from "./config.ts";
 
+/** The middle one, of an even number the higher of the two; undefined where there is none. */
+export const median = (values: readonly number[]): number | undefined =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
 /** What a step, forward and backward, does of arithmetic for one forward pass over the same tokens. */
 const forwardsPerStep = 3;
 

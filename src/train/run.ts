@@ -6,7 +6,7 @@ import type { Arena } from "../models/arena.ts";
 import { languageModel } from "../pretrained/language-model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
-import { estimateSeconds } from "./duration.ts";
+import { estimateSeconds, median } from "./duration.ts";
 import { evaluate, type MeasuredTokens } from "./evaluate.ts";
 import {
   type CheckpointEvent,
@@ -72,9 +72,6 @@ const readArena = async (backend: Backend, { storage }: Arena): Promise<Float32A
 
 /** Steps that the estimate of a run's time is made from: enough for a median, few enough to come early. */
 const timedSteps = 5;
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress): Promise<Snapshot> => ({
   progress,
@@ -204,7 +201,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     /** Of this process, without the first, which also warms up. */
     const stepTimes: number[] = [];
     const estimate = (): EstimateEvent => {
-      const stepSeconds = median(stepTimes);
+      const stepSeconds = median(stepTimes) ?? 0;
       const { finalSampleTokens } = input;
       const promptTokens = tokenizer.encode(input.prompt).length;
       const remaining = { step: progress.step, lastStep, valTokens: val.ids.length, promptTokens, finalSampleTokens };

@@ -5,6 +5,7 @@ import { generate, generateDefaults, generateSettingsSchema } from "../../genera
 import { loadPretrained } from "../../pretrained/load.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath } from "../checkpoint-path.ts";
+import { shownText, writeGenerated } from "../display/generated.ts";
 import {
   addRunningFlags,
   checkArguments,
@@ -17,8 +18,7 @@ import {
 import { runInteractive } from "../interactive/loop.ts";
 import { createSession } from "../interactive/session.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
-import { printable, styleFor } from "../terminal.ts";
+import { onReaderGone, writeNotice, writeOut } from "../output.ts";
 
 interface GenerateFlags extends RunningFlags {
   readonly prompt: string;
@@ -64,27 +64,15 @@ const runGenerate = async (directory: string, flags: GenerateFlags): Promise<voi
   }
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
-  const { unicode } = styleFor(process.stdout).symbols;
-  const show = (text: string): void => writeOut(process.stdout.isTTY ? printable(text, unicode) : text);
   try {
     // Now rather than after the prompt has been printed.
     lm.tokenizer.encode(prompt, "--prompt");
     // After all that can be wrong with the input: a mistake is told in one line, alone.
     if (remark !== undefined) writeNotice(remark);
-    if (json !== true) show(prompt);
-    let shown = 0;
-    for await (const event of generate(lm, { ...settings, prompt, cache, signal: interrupt.signal })) {
-      if (json === true) writeJson(event);
-      else if (event.type === "token") {
-        show(event.text);
-        shown += event.text.length;
-      } else {
-        // What was held back as the beginning of a stop string that did not come.
-        show(`${event.text.slice(shown)}\n`);
-        if (event.finishReason === "aborted") process.exitCode = interrupt.status();
-      }
-      await new Promise(setImmediate);
-    }
+    if (json !== true) writeOut(shownText(prompt));
+    const events = generate(lm, { ...settings, prompt, cache, signal: interrupt.signal });
+    const finishReason = await writeGenerated(events, json === true);
+    if (finishReason === "aborted") process.exitCode = interrupt.status();
   } finally {
     interrupt.release();
     await lm.close();

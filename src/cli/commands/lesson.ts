@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { openBackend } from "../../backend/select.node.ts";
-import { loadCorpus } from "../../data/corpora.node.ts";
+import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { lessonInput } from "../../lesson/input.ts";
 import { type LessonName, lessonNames, lessons, lessonsInTurn } from "../../lesson/lessons.ts";
 import type { Lesson } from "../../lesson/piece.ts";
@@ -126,7 +126,7 @@ export const declareLesson = (command: Command): void => {
     .option(
       "--data <text>",
       "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
-      parsePath("--data"),
+      parsePath("--data", corpusNames),
     )
     .option("--text <line>", "a line to look at; \\n, \\t and \\\\ are interpreted", parseText("--text"))
     .option("--seed <n>", "decides all that is drawn: weights, batches, samples", parseInteger("--seed", 0), 1);

@@ -1,12 +1,7 @@
-import { evaluationsLeft, forwardSeconds } from "../../train/duration.ts";
+import { evaluationsLeft, forwardSeconds, median } from "../../train/duration.ts";
 import type { StartEvent } from "../../train/events.ts";
 
 const recent = 50;
-
-const median = (values: readonly number[]): number | undefined => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
-};
 
 const keepRecent = (values: number[], value: number): void => {
   values.push(value);

@@ -2,38 +2,17 @@ import { createInterface, type Interface } from "node:readline";
 import { ForetokenError } from "../../core/errors.ts";
 import type { LanguageModel } from "../../pretrained/language-model.ts";
 import { formatPlural } from "../display/format.ts";
+import { shownText, writeGenerated } from "../display/generated.ts";
 import { exitStatus, oneLine } from "../failure.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
-import { printable, type Style, styleFor } from "../terminal.ts";
+import { onReaderGone, writeNotice, writeOut } from "../output.ts";
+import { styleFor } from "../terminal.ts";
 import type { Request, Session } from "./session.ts";
 
-/** How what is written is shown. */
-interface Show {
-  prompt(text: string): void;
-  text(text: string): void;
-}
-
-const showOn = (style: Style, isTerminal: boolean): Show => {
-  const visible = (text: string): string => (isTerminal ? printable(text, style.symbols.unicode) : text);
-  return {
-    prompt: (text) => writeOut(isTerminal ? style.colors.bold(visible(text)) : text),
-    text: (text) => writeOut(visible(text)),
-  };
-};
-
-const write = async (request: Extract<Request, { kind: "write" }>, json: boolean, show: Show): Promise<void> => {
-  if (!json) show.prompt(request.prompt);
-  let shown = 0;
-  for await (const event of request.events) {
-    if (json) writeJson(event);
-    else if (event.type === "token") {
-      show.text(event.text);
-      shown += event.text.length;
-    } else show.text(`${event.text.slice(shown)}\n`);
-    // Keys and signals are heard between two tokens.
-    await new Promise(setImmediate);
-  }
+const write = async ({ prompt, events }: Extract<Request, { kind: "write" }>, json: boolean): Promise<void> => {
+  const { stdout } = process;
+  if (!json) writeOut(stdout.isTTY ? styleFor(stdout).colors.bold(shownText(prompt)) : prompt);
+  await writeGenerated(events, json);
 };
 
 /** Does what a line asks for. Mistakes are told in one line; returns whether it went well, or "quit". */
@@ -42,7 +21,6 @@ const answer = async (
   line: string,
   signal: AbortSignal,
   json: boolean,
-  show: Show,
   tell: (line: string) => void,
 ): Promise<boolean | "quit"> => {
   try {
@@ -54,7 +32,7 @@ const answer = async (
         for (const told of request.lines) tell(told);
         return true;
       case "write":
-        await write(request, json, show);
+        await write(request, json);
         return true;
     }
   } catch (error) {
@@ -121,7 +99,6 @@ const onTerminal = async (lm: LanguageModel, session: Session, json: boolean): P
   // What is typed is no part of a result that goes elsewhere.
   const output = stdout.isTTY && !json ? stdout : stderr;
   const style = styleFor(output);
-  const show = showOn(styleFor(stdout), stdout.isTTY === true);
   const readline = createInterface({
     input: stdin,
     output,
@@ -140,20 +117,23 @@ const onTerminal = async (lm: LanguageModel, session: Session, json: boolean): P
     output.write(`${line}\n`);
   };
   tell(about.join(` ${dot} `));
-  for (;;) {
-    const line = await keyboard.next();
-    if (line === undefined) break;
-    const outcome = await keyboard.interruptible((signal) => answer(session, line, signal, json, show, tell));
-    if (outcome === "quit") break;
+  try {
+    for (;;) {
+      const line = await keyboard.next();
+      if (line === undefined) break;
+      const outcome = await keyboard.interruptible((signal) => answer(session, line, signal, json, tell));
+      if (outcome === "quit") break;
+    }
+  } finally {
+    // After an error too: an open keyboard would keep the process alive.
+    readline.close();
   }
-  readline.close();
   // The shell's prompt belongs on a line of its own.
   output.write("\n");
 };
 
 const fromPipe = async (session: Session, json: boolean): Promise<void> => {
-  const { stdin, stdout } = process;
-  const show = showOn(styleFor(stdout), stdout.isTTY === true);
+  const { stdin } = process;
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
   const readline = createInterface({ input: stdin, terminal: false });
@@ -163,7 +143,7 @@ const fromPipe = async (session: Session, json: boolean): Promise<void> => {
     for await (const line of readline) {
       if (interrupt.signal.aborted) break;
       if (line === "") continue;
-      const outcome = await answer(session, line, interrupt.signal, json, show, writeNotice);
+      const outcome = await answer(session, line, interrupt.signal, json, writeNotice);
       if (outcome === "quit") break;
       // The rest is still done, but a script must learn of it.
       if (!outcome) process.exitCode = exitStatus.mistake;
