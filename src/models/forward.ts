@@ -6,7 +6,7 @@ import { logitsOf, transformer } from "./transformer.ts";
 
 /**
  * One pass over `rows` sequences of `time` tokens, all positions of all of them at once. Position t of a row sees
- * tokens 0 to t of that row and no other.
+ * tokens 0 to t of that row and no other (without the causal mask all of that row).
  * @param context where temporaries live: of `withContext(inferenceContext(…))` or `Gradients.record`.
  * @param ids [rows · time], row after row, each a whole number in [0, vocabSize).
  * @param rows sequences, B.
