@@ -1,4 +1,5 @@
 /** Which backend serves in a browser. */
+import { alternatives } from "../core/alternatives.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { openReference } from "./reference/reference.ts";
@@ -26,7 +27,7 @@ export const openBackend = async (choice: BackendChoice = "wasm", options: WasmO
     default:
       throw new ConfigError({
         where: "backend",
-        must: `must be ${backendChoices.join(" or ")}`,
+        must: `must be ${alternatives(backendChoices)}`,
         got: String(choice satisfies never),
       });
   }

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { type BackendChoice, backendChoices } from "../backend/select.node.ts";
+import { alternatives } from "../core/alternatives.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 
@@ -77,7 +78,7 @@ export const parseChoice = <Choice extends string>(
     if (found !== undefined) return found;
     throw new ConfigError({
       where: flag,
-      must: `must be ${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`,
+      must: `must be ${alternatives(choices)}`,
       got: JSON.stringify(text),
       hint: nearest(text, choices) ?? "--help",
     });

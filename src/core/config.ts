@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { alternatives } from "./alternatives.ts";
 import { ConfigError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { knownKeys, knownKinds } from "./schema-fields.ts";
@@ -25,16 +26,24 @@ const typeNames: Readonly<Record<string, string>> = {
 const requirement = (issue: z.core.$ZodIssue): string => {
   switch (issue.code) {
     case "too_small":
+      if (issue.origin === "string")
+        return `must have at least ${issue.minimum} character${issue.minimum === 1 ? "" : "s"}`;
       return `must be ${issue.inclusive === false ? "above" : "at least"} ${issue.minimum}`;
     case "too_big":
       return `must be ${issue.inclusive === false ? "below" : "at most"} ${issue.maximum}`;
     case "invalid_type":
       return `must be ${typeNames[issue.expected] ?? issue.expected}`;
     case "invalid_value":
-      return `must be ${issue.values.map(String).join(" or ")}`;
+      return `must be ${alternatives(issue.values.map(String))}`;
     default:
       return issue.message;
   }
+};
+
+/** What came, and the nearest of `names` where it may be one of them, mistyped. */
+const instead = (given: unknown, names: readonly string[]): { readonly got: string; readonly hint?: string } => {
+  const hint = typeof given === "string" ? nearest(given, names) : undefined;
+  return { got: show(given), ...(hint === undefined ? {} : { hint }) };
 };
 
 /** `given` without the keys that are undefined: for options, those are not set. */
@@ -63,6 +72,7 @@ export const parseConfig = <Schema extends z.ZodType>(
   const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
   const path = issue.path.map(String);
   const field = call(path);
+  const given = valueAt(value, issue.path);
   if (issue.code === "unrecognized_keys") {
     const unknown = String(issue.keys[0]);
     const known = knownKeys(schema, issue.path);
@@ -78,11 +88,9 @@ export const parseConfig = <Schema extends z.ZodType>(
   }
   if (issue.code === "custom") throw new ConfigError({ where: field, must: issue.message });
   if (issue.code === "invalid_union" && issue.errors.length === 0) {
-    throw new ConfigError({
-      where: field,
-      must: `must be ${knownKinds(schema, issue.path).join(" or ")}`,
-      got: show(valueAt(value, issue.path)),
-    });
+    const kinds = knownKinds(schema, issue.path);
+    throw new ConfigError({ where: field, must: `must be ${alternatives(kinds)}`, ...instead(given, kinds) });
   }
-  throw new ConfigError({ where: field, must: requirement(issue), got: show(valueAt(value, issue.path)) });
+  const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
+  throw new ConfigError({ where: field, must: requirement(issue), ...instead(given, names) });
 };

@@ -63,7 +63,7 @@ const findText = async (nameOrPath: string, surroundings: Surroundings): Promise
       return found;
     }
     default: {
-      const { text, ...rest } = await readText(nameOrPath);
+      const { text, ...rest } = await readText(nameOrPath, /[./\\]/u.test(nameOrPath) ? [] : corpusNames);
       return { name: basename(resolve(nameOrPath)), source: nameOrPath, text, prompt: firstWord(text), ...rest };
     }
   }

@@ -1,6 +1,7 @@
 import type { Stats } from "node:fs";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { alternatives } from "../core/alternatives.ts";
 import { DataError } from "../core/errors.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import type { TextPart } from "./corpus.ts";
@@ -15,9 +16,9 @@ export interface TextFromDisk {
 }
 
 /** A system error as a sentence about the file at `path`. */
-const fileError = (path: string, error: unknown): DataError => {
+const fileError = (path: string, error: unknown, names: readonly string[] = []): DataError => {
   const code = systemErrorCode(error) ?? "";
-  const hint = "a path to a text file or to a folder of them";
+  const hint = alternatives([...names, "a path to a text file or to a folder of them"]);
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new DataError({ where: path, must: "the file must exist", got: "nothing there", hint, cause: error });
   }
@@ -26,11 +27,11 @@ const fileError = (path: string, error: unknown): DataError => {
   return new DataError({ where: path, must: "the file must be readable", got, cause: error });
 };
 
-const statOf = async (path: string): Promise<Stats> => {
+const statOf = async (path: string, names?: readonly string[]): Promise<Stats> => {
   try {
     return await stat(path);
   } catch (error) {
-    throw fileError(path, error);
+    throw fileError(path, error, names);
   }
 };
 
@@ -117,10 +118,11 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
  * The text of a file, or of all files in a folder and below: sorted by path, one blank line between two. Hidden,
  * empty and binary files of a folder are skipped (`notice` says so of binary ones).
  * @param path as the user gave it; errors name it.
+ * @param names what might have been meant where there is nothing at `path`.
  * @throws DataError for a path that is missing, unreadable, no file, or has no text; and as `decodeText`.
  */
-export const readText = async (path: string): Promise<TextFromDisk> => {
-  const kind = await statOf(path);
+export const readText = async (path: string, names?: readonly string[]): Promise<TextFromDisk> => {
+  const kind = await statOf(path, names);
   if (kind.isDirectory()) return readFolder(path);
   if (!kind.isFile()) {
     throw new DataError({ where: path, must: "the path must be a file or a folder", got: "something else" });

@@ -213,7 +213,7 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     const { steps } = learner.config.train;
     yield {
       kind: "prose",
-      text: `Three guessers only count, in ${count(trainIds.length)} characters of ${corpus.name}. Uniform: each of the ${tokenizer.vocabSize} characters alike. Unigram: each as often as it occurs. Bigram: each as often as it follows the one before (every count plus one). A model of ${count(model.layout.count)} parameters learns from the same characters in ${count(steps)} steps:`,
+      text: `Three guessers only count, in ${count(trainIds.length)} characters of ${corpus.name}. Uniform: each of the ${tokenizer.vocabSize} characters alike. Unigram: each as often as it occurs. Bigram: each as often as it follows the one before (every count plus one). A model of ${count(model.layout.count)} parameters learns from them in ${count(steps)} steps, with this loss on them:`,
     };
     const compared = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
     yield* trainTogether(input, "loss", [learner], { compared });

@@ -1,4 +1,5 @@
 /** What is made and checked before a run begins, wherever its text comes from. */
+import { alternatives } from "../core/alternatives.ts";
 import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
@@ -24,7 +25,7 @@ export const resolveConfig = (
   if (known === undefined) {
     throw new ConfigError({
       where: "preset",
-      must: `must be ${presetNames.join(" or ")}`,
+      must: `must be ${alternatives(presetNames)}`,
       got: JSON.stringify(preset),
       hint: nearest(preset, presetNames) ?? defaultPreset,
     });

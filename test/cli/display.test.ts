@@ -181,7 +181,15 @@ describe("the live frame", () => {
 
   test("says where the run is", () => {
     const shown = liveFrame(state, 100, 24, style(true)).join("\n");
-    for (const words of ["412/1,000", "41%", "0:52 left", "loss 1.912", "raw 1.874", "lr 2.83e-3", "31,204 tokens/s"]) {
+    for (const words of [
+      "412/1,000",
+      "41%",
+      "0:52 left",
+      "loss 1.912",
+      "this step 1.874",
+      "lr 2.83e-3",
+      "31,204 tokens/s",
+    ]) {
       expect(shown).toContain(words);
     }
   });

@@ -22,8 +22,8 @@ interface EvaluateFlags extends RunningFlags {
 
 const examples = `
 Examples:
-  $ foretoken evaluate runs/notes                    on what its run held out
-  $ foretoken evaluate runs/notes/best --split train     on what it has learned from
+  $ foretoken evaluate runs/notes                       on what its run held out
+  $ foretoken evaluate runs/notes/best --split train    on what it has learned from
   $ foretoken evaluate runs/notes --data other.txt --split all --json
 
 Every token after the first is predicted once, so the figures have no sampling noise. Between models with different

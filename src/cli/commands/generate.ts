@@ -36,11 +36,11 @@ interface GenerateFlags extends RunningFlags {
 const examples = `
 Examples:
   $ foretoken generate runs/notes --prompt "ROMEO:"
-  $ foretoken generate runs/notes/best --prompt "To be" --temperature 0        the likeliest text
+  $ foretoken generate runs/notes/best --prompt "To be" --temperature 0         the likeliest text
   $ foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
   $ foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
-  $ foretoken generate runs/notes --interactive                           line by line; /help says how
-  $ foretoken generate runs/notes --interactive < prompts.txt             a prompt a line
+  $ foretoken generate runs/notes --interactive                              line by line; /help says how
+  $ foretoken generate runs/notes --interactive < prompts.txt                a prompt a line
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import type { TrainEvent } from "../../train/events.ts";
@@ -177,7 +178,7 @@ export const declareTrain = (command: Command): void => {
     )
     .optionsGroup("Run:")
     .addOption(
-      new Option("--preset <name>", `start from ${presetNames.join(" or ")} (default: ${defaultPreset})`).argParser(
+      new Option("--preset <name>", `start from ${alternatives(presetNames)} (default: ${defaultPreset})`).argParser(
         parseChoice("--preset", presetNames),
       ),
     )

@@ -40,7 +40,7 @@ const figures = (state: LiveState, { symbols, colors }: Style): string[] => {
   const { loss, smoothedLoss, learningRate, tokensPerSecond, activity } = state;
   return [
     ...(smoothedLoss === undefined ? [] : [`loss ${colors.cyan(formatLoss(smoothedLoss))}`]),
-    ...(loss === undefined ? [] : [`raw ${formatLoss(loss)}`]),
+    ...(loss === undefined ? [] : [`this step ${formatLoss(loss)}`]),
     ...(learningRate === undefined ? [] : [`lr ${formatRate(learningRate)}`]),
     ...(tokensPerSecond === undefined ? [] : [`${formatCount(tokensPerSecond)} tokens/s`]),
     ...(activity === undefined ? [] : [colors.yellow(activity + symbols.ellipsis)]),
