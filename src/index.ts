@@ -78,8 +78,6 @@ export type {
   StepEvent,
   TrainEvent,
 } from "./train/events.ts";
-export type { PartialConfig } from "./train/merge.ts";
-export { type PresetName, presets } from "./train/presets.ts";
 export {
   type ListedRun,
   listRuns,
@@ -87,5 +85,7 @@ export {
   type RunLoss,
   type RunState,
   type SkippedFolder,
-} from "./train/runs.node.ts";
+} from "./train/folder/runs.node.ts";
+export type { PartialConfig } from "./train/merge.ts";
+export { type PresetName, presets } from "./train/presets.ts";
 export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./train/train.node.ts";

@@ -2,8 +2,8 @@ import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { hasCheckpoint } from "../io/checkpoint.node.ts";
-import { type RunDescription, readRunDescription } from "../train/resume.node.ts";
-import { folderNames } from "../train/run-folder.node.ts";
+import { type RunDescription, readRunDescription } from "../train/folder/resume.node.ts";
+import { folderNames } from "../train/folder/run-folder.node.ts";
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(

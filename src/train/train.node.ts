@@ -7,15 +7,15 @@ import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
 import type { RunConfig } from "./config.ts";
 import type { TrainEvent } from "./events.ts";
+import { readRun, readRunDescription } from "./folder/resume.node.ts";
+import { loadRunCorpus } from "./folder/run-corpus.node.ts";
+import { checkFree, createRunFolder, type RunData, type RunFolder } from "./folder/run-folder.node.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkTrainOptions } from "./options.ts";
 import { checkStopAt, type Prepared, prepare, resolveConfig } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
 import { freshProgress, isEvaluationDue } from "./progress.ts";
-import { readRun, readRunDescription } from "./resume.node.ts";
 import { run } from "./run.ts";
-import { loadRunCorpus } from "./run-corpus.node.ts";
-import { checkFree, createRunFolder, type RunData, type RunFolder } from "./run-folder.node.ts";
 
 /** What no result depends on: allowed for new and for resumed runs. */
 interface Running {

@@ -13,8 +13,8 @@ import { pastLosses } from "#foretoken/cli/display/past-losses.js";
 import { memoryWarning } from "#foretoken/cli/display/run-text.js";
 import { runsLines } from "#foretoken/cli/display/runs-table.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
+import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
-import type { ListedRun } from "#foretoken/train/runs.node.js";
 
 const style = (unicode: boolean, colored = false) => ({
   symbols: symbolsFor(unicode),

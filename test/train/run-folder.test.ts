@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors.js";
 import { listRuns } from "#foretoken/index.js";
-import type { NotedEval } from "#foretoken/train/noted-events.js";
+import type { NotedEval } from "#foretoken/train/folder/noted-events.js";
+import { goOn, newStory, runReadme } from "#foretoken/train/folder/run-readme.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
-import { goOn, newStory, runReadme } from "#foretoken/train/run-readme.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
 

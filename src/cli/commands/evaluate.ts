@@ -5,7 +5,7 @@ import { type Corpus, splitText } from "../../data/corpus.ts";
 import { loadPretrained } from "../../pretrained/load.node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
 import { checkSplit, evaluateCorpus, type SplitName, splitNames } from "../../train/evaluate-corpus.ts";
-import { loadRunCorpus } from "../../train/run-corpus.node.ts";
+import { loadRunCorpus } from "../../train/folder/run-corpus.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath, runOf } from "../checkpoint-path.ts";
 import { formatCount } from "../display/format.ts";

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
-import { type ListedRun, listRuns } from "../../train/runs.node.ts";
+import { type ListedRun, listRuns } from "../../train/folder/runs.node.ts";
 import { runsLines } from "../display/runs-table.ts";
 import { oneLine } from "../failure.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags.ts";

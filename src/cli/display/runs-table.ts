@@ -1,4 +1,4 @@
-import type { ListedRun, RunState } from "../../train/runs.node.ts";
+import type { ListedRun, RunState } from "../../train/folder/runs.node.ts";
 import { printableName, type Style } from "../terminal.ts";
 import { columns, flow, formatCount, formatLoss, formatShort } from "./format.ts";
 

@@ -1,22 +1,22 @@
 import { access, appendFile, constants, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { ConfigError } from "../core/errors.ts";
-import { systemErrorCode } from "../core/system-error.ts";
-import { writeCheckpoint } from "../io/checkpoint.node.ts";
-import { makeFolders } from "../io/files.node.ts";
-import { openJsonLines, readJsonLines } from "../io/jsonl.node.ts";
-import { safetensorsChunks } from "../io/safetensors.ts";
-import { modelLayout } from "../models/model.ts";
-import { formatVersion, jsonText } from "../pretrained/checkpoint-json.ts";
-import { pretrainedFiles } from "../pretrained/pretrained-files.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { type RunConfig, runConfigSchema } from "./config.ts";
-import type { TrainEvent } from "./events.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { writeCheckpoint } from "../../io/checkpoint.node.ts";
+import { makeFolders } from "../../io/files.node.ts";
+import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
+import { safetensorsChunks } from "../../io/safetensors.ts";
+import { modelLayout } from "../../models/model.ts";
+import { formatVersion, jsonText } from "../../pretrained/checkpoint-json.ts";
+import { pretrainedFiles } from "../../pretrained/pretrained-files.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { type RunConfig, runConfigSchema } from "../config.ts";
+import type { TrainEvent } from "../events.ts";
+import { progressSchema } from "../progress.ts";
+import type { RunStore, Snapshot } from "../run.ts";
 import { type NotedEvent, type NotedSample, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
-import { progressSchema } from "./progress.ts";
-import type { RunStore, Snapshot } from "./run.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 
 /**

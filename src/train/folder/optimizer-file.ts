@@ -1,6 +1,6 @@
-import { CheckpointError } from "../core/errors.ts";
-import type { readSafetensors } from "../io/safetensors.ts";
-import type { ArenaLayout } from "../models/arena.ts";
+import { CheckpointError } from "../../core/errors.ts";
+import type { readSafetensors } from "../../io/safetensors.ts";
+import type { ArenaLayout } from "../../models/arena.ts";
 
 /** One of Adam's moments as the tensors of `optimizer.safetensors`: `m.` or `v.` and the parameter's name. */
 export const momentTensors = (layout: ArenaLayout, kind: "m" | "v", values: Float32Array) =>

@@ -1,7 +1,7 @@
-import type { ModelConfig } from "../models/config.ts";
-import type { RunConfig, TrainConfig } from "./config.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import type { RunConfig, TrainConfig } from "../config.ts";
+import { presetOf } from "../preset-of.ts";
 import { bestEval, type NotedDone, type NotedEval, type NotedEvent, type NotedStart } from "./noted-events.ts";
-import { presetOf } from "./preset-of.ts";
 
 /** What has happened in a run so far, as far as its page tells of it. */
 export interface RunStory {

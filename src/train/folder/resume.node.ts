@@ -1,19 +1,19 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { CheckpointError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { hasCheckpoint, readCheckpoint, recoverCheckpoint } from "../io/checkpoint.node.ts";
-import { filterJsonLines } from "../io/jsonl.node.ts";
-import { readSafetensors } from "../io/safetensors.ts";
-import { modelLayout } from "../models/model.ts";
-import { checkFormatVersion, checkJson, parseJson } from "../pretrained/checkpoint-json.ts";
-import { parsePretrained, pretrainedNames } from "../pretrained/parse.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { RunConfig } from "./config.ts";
+import { CheckpointError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { hasCheckpoint, readCheckpoint, recoverCheckpoint } from "../../io/checkpoint.node.ts";
+import { filterJsonLines } from "../../io/jsonl.node.ts";
+import { readSafetensors } from "../../io/safetensors.ts";
+import { modelLayout } from "../../models/model.ts";
+import { checkFormatVersion, checkJson, parseJson } from "../../pretrained/checkpoint-json.ts";
+import { parsePretrained, pretrainedNames } from "../../pretrained/parse.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import type { RunConfig } from "../config.ts";
+import { isEvaluationDue, type Progress } from "../progress.ts";
+import type { Snapshot } from "../run.ts";
 import { momentsFrom } from "./optimizer-file.ts";
-import { isEvaluationDue, type Progress } from "./progress.ts";
-import type { Snapshot } from "./run.ts";
 import {
   descriptionSchema,
   folderNames,

@@ -1,11 +1,13 @@
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { CheckpointError, ForetokenError } from "../core/errors.ts";
-import { systemErrorCode } from "../core/system-error.ts";
-import { hasCheckpoint } from "../io/checkpoint.node.ts";
-import type { RunConfig } from "./config.ts";
-import type { DoneEvent } from "./events.ts";
+import { CheckpointError, ForetokenError } from "../../core/errors.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { hasCheckpoint } from "../../io/checkpoint.node.ts";
+import type { RunConfig } from "../config.ts";
+import type { DoneEvent } from "../events.ts";
+import { presetOf } from "../preset-of.ts";
+import type { PresetName } from "../presets.ts";
 import {
   bestEval,
   type NotedDone,
@@ -14,8 +16,6 @@ import {
   type NotedStart,
   parseNoted,
 } from "./noted-events.ts";
-import { presetOf } from "./preset-of.ts";
-import type { PresetName } from "./presets.ts";
 import { readRunDescription } from "./resume.node.ts";
 import { folderNames, isFolder } from "./run-folder.node.ts";
 

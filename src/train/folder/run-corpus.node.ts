@@ -1,5 +1,5 @@
-import { CheckpointError } from "../core/errors.ts";
-import { type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
+import { CheckpointError } from "../../core/errors.ts";
+import { type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
 import type { RunData } from "./run-folder.node.ts";
 
 /**
