@@ -4,7 +4,15 @@ import { join } from "node:path";
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import type { CurvePoint } from "#foretoken/cli/display/canvas.js";
-import { columns, flow, formatDuration, formatSeconds, formatShort, wrapText } from "#foretoken/cli/display/format.js";
+import {
+  columns,
+  flow,
+  formatBytes,
+  formatDuration,
+  formatSeconds,
+  formatShort,
+  wrapText,
+} from "#foretoken/cli/display/format.js";
 import { type LiveState, liveFrame } from "#foretoken/cli/display/live-frame.js";
 import { liveRegion } from "#foretoken/cli/display/live-region.js";
 import { lossCurve, shownSteps } from "#foretoken/cli/display/loss-curve.js";
@@ -270,7 +278,10 @@ test("a run that does not fit into what is free is warned of, with both figures"
   expect(memoryWarning(memory, 2 ** 29)).toMatch(/needs about 3\.0 GiB of memory and 512\.0 MiB are free/u);
 });
 
-test("counts and short times are read at a glance", () => {
+test("counts, sizes and short times are read at a glance", () => {
+  expect([0, 18_750, 104_857, 104_858, 2 ** 29, 3 * 2 ** 30].map(formatBytes)).toEqual([
+    ...["0.0 KiB", "18.3 KiB", "102.4 KiB", "0.1 MiB", "512.0 MiB", "3.0 GiB"],
+  ]);
   expect([0, 17, 999, 1000, 1234, 9_960, 420_864, 999_600, 824_832_000].map(formatShort)).toEqual([
     ...["0", "17", "999", "1.0k", "1.2k", "10k", "421k", "1.0M", "825M"],
   ]);
