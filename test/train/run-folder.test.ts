@@ -162,6 +162,14 @@ describe("a run's own page", () => {
     }
   });
 
+  it("is that of a finished run also where the process ended before it could say so", async () => {
+    const out = newPath();
+    for await (const event of train(start(out))) if (event.type === "checkpoint" && event.step === 12) break;
+    expect(await read(out, "metrics.jsonl")).not.toContain('"done"');
+    expect(await read(out, "README.md")).toBe(await read(runs, "whole", "README.md"));
+    expect((await listRuns(out)).runs).toMatchObject([{ state: "finished", step: 12 }]);
+  });
+
   it("tells of the best weights once there are some", async () => {
     const out = newPath();
     await collect(train({ ...start(out), stopAt: 4 }));

@@ -87,9 +87,13 @@ const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
   ];
 };
 
-const state = ({ step, done }: RunStory, { steps, patience }: TrainConfig): string => {
-  const so = `${count(step)} of ${count(steps)} steps`;
-  switch (done?.reason) {
+/** How the run ended. Its page is not written between its last evaluation and the checkpoint after that. */
+const reasonOf = ({ evals, done }: RunStory): NotedDone["reason"] | undefined =>
+  done?.reason ?? (evals.at(-1)?.reason === "end" ? "finished" : undefined);
+
+const state = (story: RunStory, { steps, patience }: TrainConfig): string => {
+  const so = `${count(story.step)} of ${count(steps)} steps`;
+  switch (reasonOf(story)) {
     case "finished":
       return `finished: ${so}`;
     case "patience":
@@ -152,8 +156,9 @@ const facts = (story: RunStory, { config, corpus }: ReadmeSubject): readonly str
 const hasBest = ({ evals }: RunStory): boolean => evals.some(({ reason }) => reason !== "interrupted");
 
 const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[] => {
-  const { saved, done } = story;
-  const isOver = done?.reason === "finished" || done?.reason === "patience";
+  const { saved } = story;
+  const reason = reasonOf(story);
+  const isOver = reason === "finished" || reason === "patience";
   return [
     ...(isOver ? [] : ["npx foretoken train --resume .                 # go on to the planned end"]),
     ...(saved

@@ -73,12 +73,13 @@ interface Noted {
   start: NotedStart | undefined;
   step: number;
   readonly evals: NotedEval[];
-  done: NotedDone | undefined;
+  /** How it ended; a run that was saved after its last evaluation has ended, also where it could not say so. */
+  ended: NotedDone["reason"] | undefined;
 }
 
 const take = (noted: Noted, event: NotedEvent): void => {
   // Whatever comes after `done` is of a resumed run.
-  if (event.type !== "start") noted.done = undefined;
+  if (event.type !== "start") noted.ended = undefined;
   switch (event.type) {
     case "start":
       noted.start = event;
@@ -87,11 +88,13 @@ const take = (noted: Noted, event: NotedEvent): void => {
       noted.evals.push(event);
       break;
     case "done":
-      noted.done = event;
+      noted.ended = event.reason;
+      break;
+    case "checkpoint":
+      if (noted.evals.at(-1)?.reason === "end") noted.ended = "finished";
       break;
     case "step":
     case "sample":
-    case "checkpoint":
       break;
   }
   noted.step = Math.max(noted.step, event.step);
@@ -124,7 +127,7 @@ async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
 
 /** Damaged lines are passed over: a killed process may leave half a one. */
 const readNoted = async (path: string): Promise<Noted> => {
-  const noted: Noted = { start: undefined, step: 0, evals: [], done: undefined };
+  const noted: Noted = { start: undefined, step: 0, evals: [], ended: undefined };
   let lastStep: string | undefined;
   const takeLine = (line: string): void => {
     const event = parseLine(line);
@@ -135,7 +138,7 @@ const readNoted = async (path: string): Promise<Noted> => {
       // The one before it may be the last that is whole.
       if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
       lastStep = line;
-      noted.done = undefined;
+      noted.ended = undefined;
       continue;
     }
     if (lastStep !== undefined) takeLine(lastStep);
@@ -155,14 +158,14 @@ const modified = async (path: string): Promise<Date | undefined> =>
 const readListed = async (path: string): Promise<ListedRun> => {
   const { config, data } = await readRunDescription(path);
   const metrics = join(path, folderNames.metrics);
-  const { start, step, evals, done } = await readNoted(metrics);
+  const { start, step, evals, ended } = await readNoted(metrics);
   const started = (await modified(join(path, folderNames.description))) ?? new Date(0);
   const checkpoint = join(path, folderNames.checkpoint);
   const best = bestEval(evals);
   return {
     name: basename(resolve(path)),
     path,
-    state: done?.reason ?? "unfinished",
+    state: ended ?? "unfinished",
     startedAt: started.toISOString(),
     updatedAt: ((await modified(metrics)) ?? started).toISOString(),
     preset: presetOf(config),
