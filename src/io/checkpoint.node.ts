@@ -133,7 +133,7 @@ const missing = (folder: string): CheckpointError =>
     where: folder,
     must: "the path must be a checkpoint's folder",
     got: "no such folder",
-    hint: "the path of a checkpoint event, or of a checkpoint in a run's folder",
+    hint: "a run's folder, or the checkpoint/ or best/ in it",
   });
 
 const readFile = async (folder: string, path: string, name: string): Promise<Uint8Array> => {

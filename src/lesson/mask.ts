@@ -97,7 +97,7 @@ const outcomePieces = (
 ): readonly Piece[] => {
   const uniform = Math.log(tokenizer.vocabSize);
   const cheater = outcomes.at(-1);
-  const worse = cheater !== undefined && cheater.masked > uniform;
+  const worse = cheater !== undefined && cheater.asTrained < uniform && cheater.masked > uniform;
   return [
     { kind: "heading", text: "What each of them writes" },
     {

@@ -38,3 +38,13 @@ it("lets both curves grow side by side from the same start, the last chart final
   // Projections that start at zero make the mask no matter before the first update.
   expect(charts[0]?.curves[0]?.points).toEqual(charts[0]?.curves[1]?.points);
 });
+
+it("says that what copied so well does worse than guessing only where it did copy well", () => {
+  const prose = ofKind(pieces, "prose")
+    .map(({ text }) => JSON.stringify(text))
+    .join("\n");
+  const [, asTrained, masked] = tableWith(pieces, "loss as trained").at(-1) ?? [];
+  const guessing = Number(/costs ln \d+ = ([\d.]+) nats/u.exec(prose)?.[1]);
+  expect(guessing).toBeGreaterThan(0);
+  expect(prose.includes("copied so well")).toBe(Number(asTrained) < guessing && Number(masked) > guessing);
+});
