@@ -14,6 +14,9 @@ struct Call {
   void* buffers[kMaxBuffers];  // null where an optional buffer is absent
   int64_t ints[kMaxInts];
   double floats[kMaxFloats];
+  // Operands of matrix products and of attention's products are rounded to bfloat16, to nearest, ties to even; sums
+  // stay in float32. As the backend was opened: `dtype` in src/backend/backend.ts.
+  bool bfloat16;
 
   template <typename T = float>
   T* buffer(int index) const {

@@ -86,6 +86,7 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   }
   for (int i = 0; i < kernel.ints; i++) call.ints[i] = static_cast<int64_t>(packet[kPacketInts + i]);
   for (int i = 0; i < kernel.floats; i++) call.floats[i] = packet[kPacketFloats + i];
+  call.bfloat16 = packet[kPacketBfloat16] != 0;
   kernel.run(call, pool);
   return pool.takeOutOfMemory() ? kOutOfMemory : kDispatched;
 }

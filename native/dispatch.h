@@ -41,11 +41,13 @@ class Storages {
 };
 
 // A packet is an array of doubles: the kernel's index; for each of kMaxBuffers buffers its handle (-1 = absent), its
-// offset and the length that the kernel will touch, both in elements of 4 bytes; kMaxInts integers; kMaxFloats reals.
+// offset and the length that the kernel will touch, both in elements of 4 bytes; kMaxInts integers; kMaxFloats reals; 1
+// where products are to be computed from bfloat16, else 0.
 constexpr int kPacketBuffers = 1;
 constexpr int kPacketInts = kPacketBuffers + 3 * kMaxBuffers;
 constexpr int kPacketFloats = kPacketInts + kMaxInts;
-constexpr int kPacketLength = kPacketFloats + kMaxFloats;
+constexpr int kPacketBfloat16 = kPacketFloats + kMaxFloats;
+constexpr int kPacketLength = kPacketBfloat16 + 1;
 
 constexpr int kDispatched = 0;
 constexpr int kNoSuchKernel = -1;

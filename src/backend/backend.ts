@@ -1,4 +1,4 @@
-import type { DType, HostArray } from "../core/dtype.ts";
+import type { DType, HostArray, ProductDType } from "../core/dtype.ts";
 import type { KernelArgs, KernelName } from "./kernels.ts";
 
 /** A piece of a backend's memory. Only the backend that made it can use it. */
@@ -22,7 +22,9 @@ export interface Capabilities {
   /** The instruction set in use, as "avx512", "simd128", "javascript". */
   readonly instructionSet: string;
   readonly threads: number;
-  /** Element types that kernels compute in. */
+  /** What the operands of matrix products (the linear layers' and attention's) are rounded to. */
+  readonly dtype: ProductDType;
+  /** Element types of storages that kernels take. */
   readonly real: readonly ("float32" | "float64")[];
 }
 

@@ -3,7 +3,7 @@
  * numbers (native/dispatch.h). How a packet gets to the kernels is the engine's business.
  */
 
-import type { DType, HostArray } from "../core/dtype.ts";
+import type { DType, HostArray, ProductDType } from "../core/dtype.ts";
 import { hostArray } from "../core/dtype.ts";
 import { ConfigError, ShapeError, UnsupportedKernelError } from "../core/errors.ts";
 import type { Backend, BackendName, Storage, View } from "./backend.ts";
@@ -145,13 +145,17 @@ const memoryCache = (engine: Engine) => {
   };
 };
 
+/** The doubles that a packet has room for, in the order of native/dispatch.h. */
+export const packetLength = ({ buffers, ints, floats }: PacketLimits): number => 1 + 3 * buffers + ints + floats + 1;
+
 /** The backend `name` over `engine`, whose table has been compared with kernels.ts. */
-export const compiledBackend = (name: BackendName, engine: Engine): Backend => {
+export const compiledBackend = (name: BackendName, engine: Engine, dtype: ProductDType): Backend => {
   const identity = {};
   const cache = memoryCache(engine);
   const { packet, limits } = engine;
   const firstInt = 1 + 3 * limits.buffers;
   const firstFloat = firstInt + limits.ints;
+  packet[packetLength(limits) - 1] = dtype === "bfloat16" ? 1 : 0;
   let bytesInUse = 0;
   let closing: Promise<void> | undefined;
 
@@ -257,7 +261,7 @@ export const compiledBackend = (name: BackendName, engine: Engine): Backend => {
 
   return {
     name,
-    capabilities: { instructionSet: engine.instructionSet, threads: engine.threads, real: ["float32"] },
+    capabilities: { instructionSet: engine.instructionSet, threads: engine.threads, dtype, real: ["float32"] },
     alloc,
     free,
     write,

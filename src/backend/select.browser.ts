@@ -23,7 +23,7 @@ export const openBackend = async (choice: BackendChoice = "wasm", options: WasmO
     case "wasm":
       return openWasm(options);
     case "reference":
-      return openReference();
+      return openReference({ dtype: options.dtype ?? "float32" });
     default:
       throw new ConfigError({
         where: "backend",

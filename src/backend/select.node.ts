@@ -1,5 +1,7 @@
 /** Which backend serves: the choice by name, or the best there is. */
 import { availableParallelism } from "node:os";
+import { alternatives } from "../core/alternatives.ts";
+import type { ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { openNative, probeNative } from "./native/native.node.ts";
@@ -23,6 +25,8 @@ export type BackendDescription =
       readonly instructionSets: readonly string[];
       /** Used unless told otherwise. */
       readonly threads: number;
+      /** What the dtype `auto` takes. */
+      readonly fasterDtype: ProductDType;
     }
   | { readonly name: BackendName; readonly available: false; readonly reason: string };
 
@@ -40,9 +44,19 @@ const probes: Readonly<
   native: async () => ({ ...probeNative(), threads: availableParallelism() }),
   wasm: async () => {
     await probeWasm();
-    return { instructionSet: "simd128", instructionSets: ["simd128"], threads: availableParallelism() };
+    return {
+      instructionSet: "simd128",
+      instructionSets: ["simd128"],
+      threads: availableParallelism(),
+      fasterDtype: "float32",
+    };
   },
-  reference: async () => ({ instructionSet: "javascript", instructionSets: ["javascript"], threads: 1 }),
+  reference: async () => ({
+    instructionSet: "javascript",
+    instructionSets: ["javascript"],
+    threads: 1,
+    fasterDtype: "float32",
+  }),
 };
 
 const describeBackend = async (name: BackendName): Promise<BackendDescription> => {
@@ -69,28 +83,39 @@ export const describeBackends = async (): Promise<BackendReport> => {
   return { backends, auto: { name: best.name, why } };
 };
 
+export const dtypeChoices = ["auto", "float32", "bfloat16"] as const;
+/** What operands of products are rounded to, or that which is faster on the backend. */
+export type DTypeChoice = (typeof dtypeChoices)[number];
+
 /** How `openBackend` opens one. */
 export interface BackendOptions {
   /** 1 to 256; by default as many as the machine runs at a time. The reference backend has one, always. */
   readonly threads?: number | undefined;
+  /** Of the operands of products: float32 unless told otherwise; `auto`, that which is faster here. */
+  readonly dtype?: DTypeChoice | undefined;
 }
 
 /**
  * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
  *
  * @throws UnsupportedKernelError when the one that was named is not there, with the reason
- * @throws ConfigError for an unknown name, a bad number of threads or a FORETOKEN_ISA that is not there
+ * @throws ConfigError for an unknown name or dtype, a bad number of threads or a FORETOKEN_ISA that is not there
  */
-export const openBackend = async (choice: BackendChoice, { threads }: BackendOptions = {}): Promise<Backend> => {
+export const openBackend = async (
+  choice: BackendChoice,
+  { threads, dtype = "float32" }: BackendOptions = {},
+): Promise<Backend> => {
+  if (!dtypeChoices.includes(dtype))
+    throw new ConfigError({ where: "dtype", must: `must be ${alternatives(dtypeChoices)}`, got: String(dtype) });
   switch (choice) {
     case "auto":
-      return openBackend((await describeBackends()).auto.name, { threads });
+      return openBackend((await describeBackends()).auto.name, { threads, dtype });
     case "native":
-      return openNative({ threads });
+      return openNative({ threads, dtype: dtype === "auto" ? probeNative().fasterDtype : dtype });
     case "wasm":
-      return openWasm({ threads });
+      return openWasm({ threads, dtype: dtype === "auto" ? "float32" : dtype });
     case "reference":
-      return openReference();
+      return openReference({ dtype: dtype === "auto" ? "float32" : dtype });
     default:
       throw new ConfigError({
         where: "backend",

@@ -2,13 +2,22 @@
 export type DType = "float32" | "float64" | "int32";
 export type RealDType = Exclude<DType, "int32">;
 
+/**
+ * What the operands of matrix products are rounded to; sums and all else are float32. bfloat16 has the range of float32 with
+ * 8 bits of precision, and is faster where the CPU multiplies it directly.
+ */
+export type ProductDType = "float32" | "bfloat16";
+
 export type HostArray = Float32Array | Float64Array | Int32Array;
 export type RealArray = Float32Array | Float64Array;
 
 export const bytesPerElement = { float32: 4, float64: 8, int32: 4 } as const satisfies Record<DType, number>;
 
 /** Machine epsilon (distance from 1 to the next value), for tolerances. */
-export const epsilon = { float32: 2 ** -23, float64: 2 ** -52 } as const satisfies Record<RealDType, number>;
+export const epsilon = { float32: 2 ** -23, float64: 2 ** -52, bfloat16: 2 ** -7 } as const satisfies Record<
+  RealDType | ProductDType,
+  number
+>;
 
 /** A zeroed host array of `length` elements. */
 export const hostArray = (dtype: DType, length: number): HostArray => {

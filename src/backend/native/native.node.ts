@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { ProductDType } from "../../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
 import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
@@ -62,15 +63,24 @@ const chooseInstructionSet = ({ instructionSets }: Addon): string => {
   });
 };
 
+/** Those with an instruction that multiplies bfloat16, so that it is faster there than float32. */
+const multiplyBfloat16: ReadonlySet<string> = new Set(["amx", "avx512bf16"]);
+
 /**
  * What `openNative` would use, without starting anything.
  *
  * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
  * @throws ConfigError when FORETOKEN_ISA names an instruction set that is not there
  */
-export const probeNative = (): { readonly instructionSet: string; readonly instructionSets: readonly string[] } => {
+export const probeNative = (): {
+  readonly instructionSet: string;
+  readonly instructionSets: readonly string[];
+  readonly fasterDtype: ProductDType;
+} => {
   const addon = loadAddon();
-  return { instructionSet: chooseInstructionSet(addon), instructionSets: addon.instructionSets };
+  const instructionSet = chooseInstructionSet(addon);
+  const fasterDtype = multiplyBfloat16.has(instructionSet) ? "bfloat16" : "float32";
+  return { instructionSet, instructionSets: addon.instructionSets, fasterDtype };
 };
 
 const openInstance = (addon: Addon, instructionSet: string, threads: number): AddonInstance => {
@@ -91,6 +101,8 @@ const openInstance = (addon: Addon, instructionSet: string, threads: number): Ad
 export interface NativeOptions {
   /** 1 to 256; by default as many as the machine runs at a time. */
   readonly threads?: number | undefined;
+  /** Of the operands of products: float32 unless told otherwise. */
+  readonly dtype?: ProductDType | undefined;
 }
 
 /**
@@ -100,12 +112,15 @@ export interface NativeOptions {
  * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
  * @throws ConfigError for a number of threads, or a FORETOKEN_ISA, that cannot be had
  */
-export const openNative = async ({ threads = availableParallelism() }: NativeOptions = {}): Promise<Backend> => {
+export const openNative = async ({
+  threads = availableParallelism(),
+  dtype = "float32",
+}: NativeOptions = {}): Promise<Backend> => {
   checkThreads(threads);
   const addon = loadAddon();
   const instructionSet = chooseInstructionSet(addon);
   const instance = openInstance(addon, instructionSet, threads);
-  return compiledBackend("native", {
+  const engine: Engine = {
     instructionSet,
     threads,
     limits: addon.limits,
@@ -116,5 +131,6 @@ export const openNative = async ({ threads = availableParallelism() }: NativeOpt
     read: instance.read,
     run: instance.run,
     close: async () => instance.close(),
-  });
+  };
+  return compiledBackend("native", engine, dtype);
 };

@@ -39,9 +39,11 @@ const addScaledRows = (
   }
 };
 
-/** A linear layer's products. Each sum goes in ascending order, so no row's bits depend on how many rows there are. */
+/** A linear layer's products; the sums of dBias are no products and take dy as it is. Each sum goes in ascending order, so no row's bits depend on how many rows there are. */
 export const products: HostKernels<"linearForward" | "linearBackwardInput" | "linearBackwardWeight"> = {
-  linearForward({ x, w, bias, y, m, n, k }) {
+  linearForward({ bias, y, m, n, k, operand, ...given }) {
+    const x = operand(given.x);
+    const w = operand(given.w);
     const wholeBlocks = n - (n % 4);
     for (let i = 0; i < m; i++) {
       const xRow = i * k;
@@ -76,7 +78,9 @@ export const products: HostKernels<"linearForward" | "linearBackwardInput" | "li
     }
   },
 
-  linearBackwardInput({ dy, w, dx, m, n, k }) {
+  linearBackwardInput({ dx, m, n, k, operand, ...given }) {
+    const dy = operand(given.dy);
+    const w = operand(given.w);
     const row = new Float64Array(k);
     for (let i = 0; i < m; i++) {
       row.fill(0);
@@ -85,11 +89,13 @@ export const products: HostKernels<"linearForward" | "linearBackwardInput" | "li
     }
   },
 
-  linearBackwardWeight({ dy, x, dw, dBias, m, n, k }) {
+  linearBackwardWeight({ dy, dw, dBias, m, n, k, operand, ...given }) {
+    const factors = operand(dy);
+    const x = operand(given.x);
     const row = new Float64Array(k);
     for (let j = 0; j < n; j++) {
       row.fill(0);
-      addScaledRows(row, dy, j, n, x, m);
+      addScaledRows(row, factors, j, n, x, m);
       for (let c = 0; c < k; c++) dw[j * k + c] = (dw[j * k + c] as number) + (row[c] as number);
     }
     if (dBias === null) return;

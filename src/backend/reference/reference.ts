@@ -1,4 +1,4 @@
-import type { DType, HostArray, RealDType } from "../../core/dtype.ts";
+import type { DType, HostArray, ProductDType, RealDType } from "../../core/dtype.ts";
 import { bytesPerElement, hostArray } from "../../core/dtype.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Backend, Storage, View } from "../backend.ts";
@@ -12,7 +12,7 @@ import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { gelu } from "./gelu.ts";
-import type { HostArgs, HostKernels } from "./host-args.ts";
+import { type HostArgs, type HostKernels, type Operand, roundedToBfloat16 } from "./host-args.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { products } from "./products.ts";
 import { rmsNorm } from "./rms-norm.ts";
@@ -42,6 +42,8 @@ const poison = (data: HostArray): HostArray => {
 export interface ReferenceOptions {
   /** The one real element type of this backend: float32 (the default), or float64 for gradient checks. */
   readonly real?: RealDType;
+  /** Of the operands of products: as they are (float32, the default), or rounded to bfloat16. */
+  readonly dtype?: ProductDType;
 }
 
 /**
@@ -51,12 +53,17 @@ export interface ReferenceOptions {
  * New storages hold NaN (the smallest integer for int32), so that a read of what was never written shows. Memory that
  * is freed is kept for the next storage of its type and length.
  */
-export const openReference = async ({ real = "float32" }: ReferenceOptions = {}): Promise<Backend> => {
+export const openReference = async ({
+  real = "float32",
+  dtype = "float32",
+}: ReferenceOptions = {}): Promise<Backend> => {
   const live = new Map<Storage, HostArray>();
   const spare = new Map<string, HostArray[]>();
   let bytes = 0;
   let closed = false;
   const owner: StorageOwner = { name: "reference", real, owns: (storage) => live.has(storage) };
+
+  const operand: Operand = dtype === "bfloat16" ? roundedToBfloat16 : (values) => values;
 
   const dataOf = (storage: Storage): HostArray => live.get(storage) as HostArray;
   const sizeClass = (dtype: DType, length: number): string => `${dtype}:${length}`;
@@ -94,7 +101,7 @@ export const openReference = async ({ real = "float32" }: ReferenceOptions = {})
   const run = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void => {
     const lengths = checkCall(owner, kernel, args);
     const given = args as Readonly<Record<string, unknown>>;
-    const hostArgs: Record<string, unknown> = { ...given };
+    const hostArgs: Record<string, unknown> = { ...given, operand };
     for (const [name] of kernelPlans[kernel].buffers) {
       const view = given[name] as View | null | undefined;
       hostArgs[name] = view
@@ -113,7 +120,7 @@ export const openReference = async ({ real = "float32" }: ReferenceOptions = {})
 
   return {
     name: "reference",
-    capabilities: { instructionSet: "javascript", threads: 1, real: [real] },
+    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real] },
     alloc,
     free,
     write,

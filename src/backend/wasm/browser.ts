@@ -1,4 +1,5 @@
 /** The WebAssembly backend in a browser. The page must be cross-origin isolated, or there is no shared memory. */
+import type { ProductDType } from "../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
 import type { WasmHost } from "./engine.ts";
@@ -47,6 +48,8 @@ const checkIsolated = (): void => {
 export interface WasmOptions {
   /** 1 to 256; by default as many as the browser says that the machine runs at a time. */
   readonly threads?: number | undefined;
+  /** Of the operands of products: float32 unless told otherwise. */
+  readonly dtype?: ProductDType | undefined;
 }
 
 /**
@@ -56,7 +59,10 @@ export interface WasmOptions {
  * @throws UnsupportedKernelError where the page is not cross-origin isolated, or the browser lacks SIMD or threads
  * @throws ConfigError for a number of threads that is not from 1 to 256
  */
-export const openWasm = async ({ threads = navigator.hardwareConcurrency }: WasmOptions = {}): Promise<Backend> => {
+export const openWasm = async ({
+  threads = navigator.hardwareConcurrency,
+  dtype = "float32",
+}: WasmOptions = {}): Promise<Backend> => {
   checkIsolated();
-  return openWasmBackend({ load, startWorker }, threads);
+  return openWasmBackend({ load, startWorker }, threads, dtype);
 };

@@ -1,9 +1,9 @@
 /** The WebAssembly backend, apart from what Node and browsers do differently: that is the host's part. */
-import type { HostArray } from "../../core/dtype.ts";
+import type { HostArray, ProductDType } from "../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
 import type { CompiledKernel, Engine } from "../compiled.ts";
-import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
+import { checkCompiledKernels, checkThreads, compiledBackend, packetLength } from "../compiled.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 
@@ -78,7 +78,7 @@ export const compileKernels = async (host: WasmHost): Promise<WebAssembly.Module
  * @throws UnsupportedKernelError where it cannot run or was built from other sources, with the reason
  * @throws ConfigError for a number of threads that is not from 1 to 256
  */
-export const openWasmBackend = async (host: WasmHost, threads: number): Promise<Backend> => {
+export const openWasmBackend = async (host: WasmHost, threads: number, dtype: ProductDType): Promise<Backend> => {
   checkThreads(threads);
   const module = await compileKernels(host);
   const memory = sharedMemory();
@@ -109,7 +109,7 @@ export const openWasmBackend = async (host: WasmHost, threads: number): Promise<
       cause: reason,
     });
   }
-  return compiledBackend("wasm", wasmEngine(memory, exports, threads, endWorkers));
+  return compiledBackend("wasm", wasmEngine(memory, exports, threads, endWorkers), dtype);
 };
 
 const wasmEngine = (
@@ -119,7 +119,6 @@ const wasmEngine = (
   close: () => Promise<void>,
 ): Engine => {
   const limits = { buffers: exports.max_buffers(), ints: exports.max_ints(), floats: exports.max_floats() };
-  const packetLength = 1 + 3 * limits.buffers + limits.ints + limits.floats;
   let broken = false;
 
   const view = (handle: number, byteOffset: number, host: HostArray): HostArray | undefined => {
@@ -137,7 +136,7 @@ const wasmEngine = (
     threads,
     limits,
     // Shared memory is never detached, so this view stays good.
-    packet: new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength),
+    packet: new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength(limits)),
     allocate: exports.allocate,
     release: exports.release,
     write(handle, byteOffset, data) {

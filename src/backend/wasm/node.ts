@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import type { ProductDType } from "../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
 import type { WasmHost } from "./engine.ts";
@@ -46,6 +47,8 @@ export const probeWasm = async (): Promise<void> => {
 export interface WasmOptions {
   /** 1 to 256; by default as many as the machine runs at a time. */
   readonly threads?: number | undefined;
+  /** Of the operands of products: float32 unless told otherwise. */
+  readonly dtype?: ProductDType | undefined;
 }
 
 /**
@@ -54,5 +57,5 @@ export interface WasmOptions {
  * @throws UnsupportedKernelError where it is not built, cannot run or was built from other sources
  * @throws ConfigError for a number of threads that is not from 1 to 256
  */
-export const openWasm = ({ threads = availableParallelism() }: WasmOptions = {}): Promise<Backend> =>
-  openWasmBackend(host, threads);
+export const openWasm = ({ threads = availableParallelism(), dtype = "float32" }: WasmOptions = {}): Promise<Backend> =>
+  openWasmBackend(host, threads, dtype);
