@@ -149,7 +149,7 @@ const memoryCache = (engine: Engine) => {
 export const packetLength = ({ buffers, ints, floats }: PacketLimits): number => 1 + 3 * buffers + ints + floats + 1;
 
 /** The backend `name` over `engine`, whose table has been compared with kernels.ts. */
-export const compiledBackend = (name: BackendName, engine: Engine, dtype: ProductDType): Backend => {
+export const compiledBackend = (name: BackendName, engine: Engine, dtype: ProductDType = "float32"): Backend => {
   const identity = {};
   const cache = memoryCache(engine);
   const { packet, limits } = engine;

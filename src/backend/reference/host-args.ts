@@ -10,6 +10,9 @@ type HostBuffers<B> = {
 /** What a product computes with in place of `values`: they themselves, or a copy of them that is rounded. */
 export type Operand = (values: RealArray) => RealArray;
 
+/** Operands as they are. */
+export const asGiven: Operand = (values) => values;
+
 /**
  * Each value rounded to bfloat16, to nearest, ties to even, as IEEE 754 rounds: from float32, whose upper half a bfloat16 is.
  * NaN stays NaN.
@@ -25,9 +28,18 @@ export const roundedToBfloat16: Operand = (values) => {
   return singles;
 };
 
+/** The kernels that compute products, whose operands have a dtype. */
+type MultiplyingKernel =
+  | "linearForward"
+  | "linearBackwardInput"
+  | "linearBackwardWeight"
+  | "attentionForward"
+  | "attentionBackward";
+
 /** The arguments of kernel K with each buffer as an array that begins at its offset and ends with its last element. */
 export type HostArgs<K extends KernelName> = HostBuffers<KernelTable[K]["buffers"]> &
-  Omit<KernelArgs<K, never>, keyof KernelTable[K]["buffers"]> & { readonly operand: Operand };
+  Omit<KernelArgs<K, never>, keyof KernelTable[K]["buffers"]> &
+  (K extends MultiplyingKernel ? { readonly operand: Operand } : unknown);
 
 /**
  * Implementations of the kernels `Names`. Each computes in double and rounds once, when it stores; none allocates per

@@ -12,7 +12,7 @@ import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { gelu } from "./gelu.ts";
-import { type HostArgs, type HostKernels, type Operand, roundedToBfloat16 } from "./host-args.ts";
+import { asGiven, type HostArgs, type HostKernels, type Operand, roundedToBfloat16 } from "./host-args.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { products } from "./products.ts";
 import { rmsNorm } from "./rms-norm.ts";
@@ -63,7 +63,7 @@ export const openReference = async ({
   let closed = false;
   const owner: StorageOwner = { name: "reference", real, owns: (storage) => live.has(storage) };
 
-  const operand: Operand = dtype === "bfloat16" ? roundedToBfloat16 : (values) => values;
+  const operand: Operand = dtype === "bfloat16" ? roundedToBfloat16 : asGiven;
 
   const dataOf = (storage: Storage): HostArray => live.get(storage) as HostArray;
   const sizeClass = (dtype: DType, length: number): string => `${dtype}:${length}`;

@@ -78,7 +78,11 @@ export const compileKernels = async (host: WasmHost): Promise<WebAssembly.Module
  * @throws UnsupportedKernelError where it cannot run or was built from other sources, with the reason
  * @throws ConfigError for a number of threads that is not from 1 to 256
  */
-export const openWasmBackend = async (host: WasmHost, threads: number, dtype: ProductDType): Promise<Backend> => {
+export const openWasmBackend = async (
+  host: WasmHost,
+  threads: number,
+  dtype: ProductDType = "float32",
+): Promise<Backend> => {
   checkThreads(threads);
   const module = await compileKernels(host);
   const memory = sharedMemory();

@@ -1,4 +1,5 @@
 import { attention as referenceAttention } from "#foretoken/backend/reference/attention.js";
+import { asGiven } from "#foretoken/backend/reference/host-args.js";
 import type { Sample, Samples } from "../sample.ts";
 import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 
@@ -101,6 +102,7 @@ const backward = (given: Case): Sample<"attentionBackward"> => {
   const logSumExp = new Float64Array(batch * heads * queries);
   referenceAttention.attentionForward({
     ...numbers,
+    operand: asGiven,
     q,
     k: q.subarray(width),
     v: q.subarray(2 * width),
@@ -125,7 +127,15 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   const { q, k, v } = buffers as Readonly<Record<"q" | "k" | "v", Float64Array>>;
   const out = new Float64Array(batch * queries * heads * headDim);
   const logSumExp = new Float64Array(batch * heads * queries);
-  referenceAttention.attentionForward({ ...numbers, q, k, v, out, logSumExp });
+  referenceAttention.attentionForward({
+    operand: asGiven,
+    ...numbers,
+    q,
+    k,
+    v,
+    out,
+    logSumExp,
+  });
   const grads = {
     dq: nans(batch * queryBatchStride),
     dk: nans(batch * keyBatchStride),

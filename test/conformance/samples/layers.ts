@@ -1,3 +1,4 @@
+import { asGiven } from "#foretoken/backend/reference/host-args.js";
 import { layerNorm as referenceNorm } from "#foretoken/backend/reference/layer-norm.js";
 import { products } from "#foretoken/backend/reference/products.js";
 import type { Samples } from "../sample.ts";
@@ -153,6 +154,6 @@ export const layerNorm: Samples<"layerNormForward" | "layerNormBackward"> = {
 export const modelLogits = (rows: number, vocabSize: number): Float64Array => {
   const y = new Float64Array(rows * vocabSize);
   const [m, n, k] = [rows, vocabSize, 16];
-  products.linearForward({ x: normals(m * k), w: normals(n * k, 0.5), bias: null, y, m, n, k });
+  products.linearForward({ operand: asGiven, x: normals(m * k), w: normals(n * k, 0.5), bias: null, y, m, n, k });
   return rounded(y);
 };
