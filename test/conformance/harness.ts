@@ -1,7 +1,7 @@
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
 import type { KernelArgs, KernelName } from "#foretoken/backend/kernels.js";
 import { kernels } from "#foretoken/backend/kernels.js";
-import type { HostArgs } from "#foretoken/backend/reference/host-args.js";
+import { asGiven, type HostArgs } from "#foretoken/backend/reference/host-args.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import type { HostArray } from "#foretoken/core/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";
@@ -101,7 +101,7 @@ const run = async <K extends KernelName>(
 };
 
 const hostArgs = <K extends KernelName>(sample: Sample<K>, { places }: Plan, contents: Contents): HostArgs<K> => {
-  const args: Record<string, unknown> = { ...sample.numbers };
+  const args: Record<string, unknown> = { ...sample.numbers, operand: asGiven };
   for (const name of Object.keys(sample.buffers)) {
     const place = places[name];
     args[name] =
