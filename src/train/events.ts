@@ -1,3 +1,4 @@
+import type { KernelProfile } from "../backend/profiled.ts";
 import type { RunConfig } from "./config.ts";
 import type { MemoryEstimate } from "./memory.ts";
 
@@ -93,6 +94,17 @@ export interface CheckpointEvent extends Versioned {
   readonly path: string;
 }
 
+/** Where the time went, of a run with `profile`: told before `done`. Not kept in the run's folder. */
+export interface ProfileEvent extends Versioned {
+  readonly type: "profile";
+  /** Updates done. */
+  readonly step: number;
+  /** Of this process, all of the run: evaluations, samples and checkpoints included. */
+  readonly seconds: number;
+  /** The longest first; what is missing of `seconds` was spent outside of kernels. */
+  readonly kernels: readonly KernelProfile[];
+}
+
 /** Last of a run. */
 export interface DoneEvent extends Versioned {
   readonly type: "done";
@@ -108,4 +120,12 @@ export interface DoneEvent extends Versioned {
 }
 
 /** What `train` yields. */
-export type TrainEvent = StartEvent | EstimateEvent | StepEvent | EvalEvent | SampleEvent | CheckpointEvent | DoneEvent;
+export type TrainEvent =
+  | StartEvent
+  | EstimateEvent
+  | StepEvent
+  | EvalEvent
+  | SampleEvent
+  | CheckpointEvent
+  | ProfileEvent
+  | DoneEvent;

@@ -1,5 +1,6 @@
 import { readTensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
+import { profiled } from "../backend/profiled.ts";
 import { ConfigError } from "../core/errors.ts";
 import { generate } from "../generate/generate.ts";
 import type { Arena } from "../models/arena.ts";
@@ -63,6 +64,8 @@ export interface RunInput {
   /** Stop after this many updates, as an interruption would. */
   readonly stopAt?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Whether the kernels are timed, for a `profile` event. */
+  readonly profile?: boolean | undefined;
 }
 
 const readArena = async (backend: Backend, { storage }: Arena): Promise<Float32Array> => {
@@ -91,8 +94,11 @@ const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress
  * @throws ConfigError when a loss is not finite any more; the last checkpoint is then from before.
  */
 export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, undefined> {
-  const { backend, config, tokenizer, val, store, signal } = input;
+  const { config, tokenizer, val, store, signal } = input;
+  const profile = input.profile === true ? profiled(input.backend) : undefined;
+  const backend = profile ?? input.backend;
   const { train } = config;
+  const begun = performance.now();
   const memory = await estimateMemory(config, tokenizer.vocabSize, val.ids.length, store !== null);
   const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
   const lm = languageModel(trainer.model, tokenizer);
@@ -246,6 +252,11 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     if (lastEval === undefined) throw new Error("a run ends with an evaluation");
     const { step, best } = progress;
     const { valLoss } = lastEval;
+    if (profile !== undefined) {
+      const seconds = (performance.now() - begun) / 1000;
+      // Not noted: it depends on the clock and is of this process alone.
+      yield { v, type: "profile", step, seconds, kernels: profile.profile() };
+    }
     yield await note({
       v,
       type: "done",

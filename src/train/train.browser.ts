@@ -42,6 +42,8 @@ export interface TrainOptions {
   readonly threads?: number | undefined;
   /** End after this many updates; the schedule stays the whole run's. */
   readonly stopAt?: number | undefined;
+  /** Time the kernels, for a `profile` event before `done`. */
+  readonly profile?: boolean | undefined;
   /** Abort to stop after the step under way, with a last checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -60,6 +62,7 @@ const optionsSchema = z.strictObject({
   finalSampleTokens: z.int().min(0).default(400),
   threads: z.int().min(1).max(256).optional(),
   stopAt: z.int().positive().optional(),
+  profile: z.boolean().optional(),
   // Checked once it is merged with the preset.
   config: z.unknown().optional(),
   // Checked by TypeScript, and where they are used.
@@ -93,7 +96,7 @@ const storeFor = (
  *   backend that the page lacks.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, ...rest } = parseConfig(
+  const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, profile, ...rest } = parseConfig(
     optionsSchema,
     withoutUndefined(options),
     "train",
@@ -127,6 +130,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       store: onCheckpoint === undefined ? null : storeFor(onCheckpoint, config, prepared.tokenizer),
       resume: null,
       stopAt,
+      profile,
       signal,
     });
   } finally {

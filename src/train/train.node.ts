@@ -25,6 +25,8 @@ interface Running {
   readonly threads?: number | undefined;
   /** End after this many updates as an interruption would; the schedule stays the whole run's. */
   readonly stopAt?: number | undefined;
+  /** Time the kernels, for a `profile` event before `done`. */
+  readonly profile?: boolean | undefined;
   /** Abort to save and stop. */
   readonly signal?: AbortSignal;
   /** One line that the user should see, as that another text was taken. */
@@ -115,7 +117,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
 };
 
 async function* runPrepared(
-  { stopAt, signal }: Running,
+  { stopAt, profile, signal }: Running,
   backend: Backend,
   { config, tokenizer, trainTokens, val }: Prepared,
   { name, prompt, finalSampleTokens }: RunData,
@@ -135,6 +137,7 @@ async function* runPrepared(
       store,
       resume,
       stopAt,
+      profile,
       signal,
     });
   } finally {

@@ -18,6 +18,7 @@ import { liveRegion } from "#foretoken/cli/display/live-region.js";
 import { lossCurve, shownSteps } from "#foretoken/cli/display/loss-curve.js";
 import { lossHistory } from "#foretoken/cli/display/loss-history.js";
 import { pastLosses } from "#foretoken/cli/display/past-losses.js";
+import { profileLines } from "#foretoken/cli/display/profile-table.js";
 import { memoryWarning } from "#foretoken/cli/display/run-text.js";
 import { runsLines } from "#foretoken/cli/display/runs-table.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
@@ -269,6 +270,30 @@ describe("the list of runs", () => {
     const lines = runsLines(runs, 80, style(false));
     expect(lines[1]).toBe("  1.556 nats/token at 800 - 800/800 steps - finished");
     expect(lines[4]).toBe("  3/800 steps - unfinished");
+  });
+});
+
+describe("where the time went", () => {
+  const kernels = [
+    { kernel: "linearForward", calls: 1200, seconds: 3, flops: 6e11, bytes: 2 ** 31 },
+    { kernel: "add", calls: 40, seconds: 0.5, flops: 0, bytes: 1e9 },
+  ] as const;
+  const event = { v: 1, type: "profile", step: 20, seconds: 4, kernels } as const;
+
+  test("is a line a kernel, products by their arithmetic and the rest by bytes, then what is outside", () => {
+    expect(profileLines(event, 100, style(true))).toEqual([
+      "Where 4.0 s went, of 20 steps with evaluations, samples and checkpoints:",
+      "kernel                time  share  calls         rate      bytes",
+      "linearForward        3.0 s  75.0%  1,200  200 GFLOP/s    2.0 GiB",
+      "add                 500 ms  12.5%     40     2.0 GB/s  953.7 MiB",
+      "outside of kernels  500 ms  12.5%",
+    ]);
+  });
+
+  test.each([34, 42, 60])("leaves out columns where %i are too few", (width) => {
+    const [, ...table] = profileLines(event, width, style(true));
+    for (const line of table) expect(columns(line)).toBeLessThanOrEqual(width);
+    expect(table[1]).toMatch(/^linearForward +3\.0 s +75\.0%/u);
   });
 });
 

@@ -55,6 +55,21 @@ test("in a pipe train writes plain lines, without escape codes whatever the envi
   expect(plain.stdout).toMatch(/^memory +[\d.]+ [MG]iB of [\d.]+ [MG]iB free · weights /mu);
 });
 
+test("train --profile tells before the end where the time went, as lines and as an event", async () => {
+  const [lines, events] = await Promise.all([
+    cli(["train", ...tiny, "--out", "profiled", "--profile"], { cwd }),
+    cli(["train", ...tiny, "--out", "profiled-json", "--profile", "--json"], { cwd }),
+  ]);
+  expect(lines).toMatchObject({ status: 0, stderr: "" });
+  expect(lines.stdout).toMatch(/^kernel +time +share +calls +rate +bytes$/mu);
+  expect(lines.stdout).toMatch(/^linearForward +[\d.]+ m?s +[\d.]+% +[\d,]+ +[\d.,]+ GFLOP\/s +[\d.]+ [KMG]iB$/mu);
+  expect(lines.stdout).toMatch(/^outside of kernels +[\d.]+ m?s +[\d.]+%$/mu);
+  expect(lines.stdout.indexOf("outside of kernels")).toBeLessThan(lines.stdout.indexOf("Done: 6 steps"));
+  const types = jsonLines(events.stdout).map(({ type }) => type);
+  expect(types.slice(-2)).toEqual(["profile", "done"]);
+  expect(readFileSync(join(cwd, "profiled-json", "metrics.jsonl"), "utf8")).not.toContain(`"type":"profile"`);
+});
+
 test("train says after its first steps how long it will take, and is in ASCII alone where the locale is", async () => {
   const args = ["train", ...tiny, "--steps", "20", "--eval-interval", "10", "--out", "timed"];
   const { status, stdout } = await cli(args, { cwd, env: { LC_ALL: "C" } });

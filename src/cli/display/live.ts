@@ -7,6 +7,7 @@ import { liveFrame } from "./live-frame.ts";
 import { liveRegion } from "./live-region.ts";
 import { lossHistory } from "./loss-history.ts";
 import type { PastLosses } from "./past-losses.ts";
+import { profileLines } from "./profile-table.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
@@ -158,6 +159,9 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
           break;
         case "sample":
           activity = undefined;
+          break;
+        case "profile":
+          region.print([...profileLines(event, width(), style), ""]);
           break;
         case "done":
           finish(record, event);

@@ -2,6 +2,7 @@ import type { StepEvent } from "../../train/events.ts";
 import { writeNotice, writeOut } from "../output.ts";
 import { plainStyle } from "../terminal.ts";
 import { formatCount, formatDuration, formatLoss, formatRate } from "./format.ts";
+import { profileLines } from "./profile-table.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
@@ -60,6 +61,9 @@ export const plainReporter = (context: RunContext): TrainReporter => {
           break;
         case "checkpoint":
           say([`step ${formatCount(event.step)}   checkpoint ${event.path}`]);
+          break;
+        case "profile":
+          say(["", ...profileLines(event, width, style)]);
           break;
         case "done":
           say(["", ...summaryLines(toldRun(record, event, now() - began), context, width, style)]);

@@ -47,6 +47,7 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
       break;
     case "start":
     case "estimate":
+    case "profile":
     case "done":
       break;
   }

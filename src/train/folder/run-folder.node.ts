@@ -162,7 +162,7 @@ const openStory = async (
   else await rm(samples, { force: true });
   return {
     async tell(event) {
-      if (event.type === "estimate") return;
+      if (event.type === "estimate" || event.type === "profile") return;
       goOn(story, event);
       if (event.type === "sample") await appendFile(samples, sampleText(event));
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";
