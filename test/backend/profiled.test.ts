@@ -103,7 +103,7 @@ describe("a profiled backend", () => {
 
   it("computes the same bits", async () => {
     const losses = async (timed: boolean): Promise<number> => {
-      const backend = timed ? profiled(await openReference({ real: "float64" })) : await openReference();
+      const backend = timed ? profiled(await openReference()) : await openReference();
       const trainer = createTrainer(backend, config, 11, tokens);
       await trainer.step(0);
       const { loss } = await trainer.step(1);
