@@ -1,7 +1,7 @@
 /** Which backend serves: the choice by name, or the best there is. */
 import { availableParallelism } from "node:os";
 import { alternatives } from "../core/alternatives.ts";
-import type { ProductDType } from "../core/dtype.ts";
+import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { openNative, probeNative } from "./native/native.node.ts";
@@ -82,10 +82,6 @@ export const describeBackends = async (): Promise<BackendReport> => {
   const why = [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ");
   return { backends, auto: { name: best.name, why } };
 };
-
-export const dtypeChoices = ["auto", "float32", "bfloat16"] as const;
-/** What operands of products are rounded to, or that which is faster on the backend. */
-export type DTypeChoice = (typeof dtypeChoices)[number];
 
 /** How `openBackend` opens one. */
 export interface BackendOptions {

@@ -9,7 +9,16 @@ import { runConfigSchema } from "../train/config.ts";
 import { expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
 
 /** Train fields that are set so often that they have a flag without the prefix. */
-const shortFlags = ["steps", "batchSize", "learningRate", "seed", "evalInterval", "checkpointInterval", "patience"];
+const shortFlags = [
+  "steps",
+  "batchSize",
+  "learningRate",
+  "seed",
+  "dtype",
+  "evalInterval",
+  "checkpointInterval",
+  "patience",
+];
 
 const longFlag = (path: readonly string[]): string => `--${path.join(".")}`;
 

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { type BackendChoice, backendChoices } from "../backend/select.node.ts";
 import { alternatives } from "../core/alternatives.ts";
+import { type DTypeChoice, dtypeChoices } from "../core/dtype.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 
@@ -145,6 +146,18 @@ export const addRunningFlags = (command: Command): Command =>
       parseInteger("--threads", 1, 256),
     )
     .option("--json", "write nothing but JSON to standard output, one object a line");
+
+/** What a trained model is computed in. */
+export interface DTypeFlag {
+  readonly dtype: DTypeChoice;
+}
+
+export const addDTypeFlag = (command: Command): Command =>
+  command.addOption(
+    new Option("--dtype <name>", `what products are computed from: ${dtypeChoices.join(", ")}`)
+      .default("auto")
+      .argParser(parseChoice("--dtype", dtypeChoices)),
+  );
 
 /** Fails for words that no flag took: commander would not say which. */
 export const checkArguments = (command: Command): void => {

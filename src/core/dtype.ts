@@ -8,6 +8,10 @@ export type RealDType = Exclude<DType, "int32">;
  */
 export type ProductDType = "float32" | "bfloat16";
 
+export const dtypeChoices = ["auto", "float32", "bfloat16"] as const satisfies readonly (ProductDType | "auto")[];
+/** What operands of products are rounded to, or that which is faster on the backend. */
+export type DTypeChoice = (typeof dtypeChoices)[number];
+
 export type HostArray = Float32Array | Float64Array | Int32Array;
 export type RealArray = Float32Array | Float64Array;
 

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
+import type { DTypeChoice } from "../core/dtype.ts";
 import { readCheckpoint } from "../io/checkpoint.node.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
 import { type Pretrained, parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
@@ -17,6 +18,8 @@ export interface LoadOptions {
   readonly backend?: Backend | BackendChoice | undefined;
   /** Threads of a backend opened here; default: all cores. */
   readonly threads?: number | undefined;
+  /** Of a backend opened here: float32, the default, for logits to the last digit; auto for speed. */
+  readonly dtype?: DTypeChoice | undefined;
 }
 
 /**
@@ -25,9 +28,9 @@ export interface LoadOptions {
  */
 export const loadPretrained = async (directory: string, options: LoadOptions = {}): Promise<LanguageModel> => {
   const pretrained = await readPretrained(directory);
-  const { backend = "auto", threads } = options;
+  const { backend = "auto", threads, dtype } = options;
   if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
-  const opened = await openBackend(backend, { threads });
+  const opened = await openBackend(backend, { threads, dtype });
   try {
     return languageModel(placeModel(opened, pretrained), pretrained.tokenizer, () => opened.close());
   } catch (error) {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { dtypeChoices } from "../core/dtype.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { optimizerConfigSchema, scheduleConfigSchema } from "../optim/config.ts";
 
@@ -15,6 +16,11 @@ export const trainConfigSchema = z.strictObject({
   schedule: scheduleConfigSchema.describe("learning rate after the warm-up"),
   optimizer: optimizerConfigSchema.describe("update rule"),
   maxGradNorm: z.number().min(0).describe("clip the global gradient norm to this; 0: never"),
+  // Runs that were begun before there was a choice computed in float32.
+  dtype: z
+    .enum(dtypeChoices)
+    .default("float32")
+    .describe("what products are computed from: bfloat16 is faster where the CPU multiplies it, which auto looks for"),
   seed: z.int().min(0).describe("decides initial weights, batches, dropout and samples"),
   evalInterval: positiveInteger.describe("steps between evaluations of the whole validation split"),
   checkpointInterval: positiveInteger.describe("steps between checkpoints"),

@@ -1,4 +1,5 @@
 import type { KernelProfile } from "../backend/profiled.ts";
+import type { ProductDType } from "../core/dtype.ts";
 import type { RunConfig } from "./config.ts";
 import type { MemoryEstimate } from "./memory.ts";
 
@@ -18,6 +19,8 @@ export interface StartEvent extends Versioned {
   readonly backend: string;
   readonly instructionSet: string;
   readonly threads: number;
+  /** What the operands of products are rounded to. */
+  readonly dtype: ProductDType;
   /** Name of the text. */
   readonly corpus: string;
   readonly trainTokens: number;

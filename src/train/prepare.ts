@@ -1,4 +1,5 @@
 /** What is made and checked before a run begins, wherever its text comes from. */
+import type { Backend } from "../backend/backend.ts";
 import { alternatives } from "../core/alternatives.ts";
 import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
@@ -31,6 +32,24 @@ export const resolveConfig = (
     });
   }
   return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), where);
+};
+
+/**
+ * The configuration with the dtype that `backend` computes in, as a run keeps it: what is resumed on another machine goes
+ * on in the same.
+ * @throws ConfigError when the configuration asks for another.
+ */
+export const withDType = (config: RunConfig, { capabilities: { dtype } }: Backend): RunConfig => {
+  const { train } = config;
+  if (train.dtype !== "auto" && train.dtype !== dtype) {
+    throw new ConfigError({
+      where: "train.dtype",
+      must: "must be that of the backend which was opened, or auto",
+      got: `${train.dtype} with a backend of ${dtype}`,
+      hint: `openBackend(name, { dtype: "${train.dtype}" })`,
+    });
+  }
+  return { ...config, train: { ...train, dtype } };
 };
 
 /** A text as a run takes it. */

@@ -30,6 +30,7 @@ const book: RunConfig = {
     schedule: { kind: "constant" },
     optimizer: { kind: "adam", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
     maxGradNorm: 0,
+    dtype: "auto",
     seed: 1,
     evalInterval: 250,
     checkpointInterval: 500,

@@ -176,6 +176,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       backend: backend.name,
       instructionSet: backend.capabilities.instructionSet,
       threads: backend.capabilities.threads,
+      dtype: backend.capabilities.dtype,
       corpus: input.corpus,
       trainTokens: input.trainTokens.length,
       valTokens: val.ids.length,

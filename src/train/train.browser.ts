@@ -16,7 +16,7 @@ import type { Evaluation } from "./evaluate.ts";
 import { evaluateCorpus, type Measuring } from "./evaluate-corpus.ts";
 import type { TrainEvent } from "./events.ts";
 import type { PartialConfig } from "./merge.ts";
-import { checkStopAt, prepare, resolveConfig } from "./prepare.ts";
+import { checkStopAt, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
 import { type RunStore, run } from "./run.ts";
 
@@ -119,10 +119,14 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   // What is handed out must have a name elsewhere.
   if (onCheckpoint !== undefined) architectureOf(config.model);
   signal?.throwIfAborted();
-  const opened = typeof backend === "string" ? await openBackend(backend, { threads }) : backend;
+  const opened =
+    typeof backend === "string"
+      ? await openBackend(backend, { threads, dtype: config.train.dtype === "bfloat16" ? "bfloat16" : "float32" })
+      : backend;
   try {
     yield* run({
       ...prepared,
+      config: withDType(config, opened),
       backend: opened,
       corpus: "text",
       prompt,

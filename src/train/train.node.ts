@@ -12,7 +12,7 @@ import { loadRunCorpus } from "./folder/run-corpus.node.ts";
 import { checkFree, createRunFolder, type RunData, type RunFolder } from "./folder/run-folder.node.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkTrainOptions } from "./options.ts";
-import { checkStopAt, type Prepared, prepare, resolveConfig } from "./prepare.ts";
+import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
 import { freshProgress, isEvaluationDue } from "./progress.ts";
 import { run } from "./run.ts";
@@ -72,15 +72,16 @@ const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(d
 
 async function* withBackend(
   { backend = "auto", threads }: Running,
-  work: (backend: Backend) => AsyncGenerator<TrainEvent, void, undefined>,
+  config: RunConfig,
+  work: (backend: Backend, config: RunConfig) => AsyncGenerator<TrainEvent, void, undefined>,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   if (typeof backend !== "string") {
-    yield* work(backend);
+    yield* work(backend, withDType(config, backend));
     return;
   }
-  const opened = await openBackend(backend, { threads });
+  const opened = await openBackend(backend, { threads, dtype: config.train.dtype });
   try {
-    yield* work(opened);
+    yield* work(opened, withDType(config, opened));
   } finally {
     await opened.close();
   }
@@ -109,10 +110,10 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
     prompt: corpus.prompt,
     finalSampleTokens,
   };
-  yield* withBackend(options, async function* (backend) {
+  yield* withBackend(options, config, async function* (backend, settled) {
     options.signal?.throwIfAborted();
-    const store = out === null ? null : createRunFolder(out, { config, tokenizer, data });
-    yield* runPrepared(options, backend, prepared, data, store, null);
+    const store = out === null ? null : createRunFolder(out, { config: settled, tokenizer, data });
+    yield* runPrepared(options, backend, { ...prepared, config: settled }, data, store, null);
   });
 };
 
@@ -173,7 +174,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
   if (saved === null) options.onNotice?.(`${options.resume}: no checkpoint yet; beginning again at step 0`);
   const prepared = prepare(config, corpus, saved?.tokenizer ?? trainCharTokenizer(corpus.train, corpus.val));
-  yield* withBackend(options, async function* (backend) {
+  yield* withBackend(options, config, async function* (backend) {
     options.signal?.throwIfAborted();
     const store = await open(prepared.tokenizer);
     yield* runPrepared(options, backend, prepared, data, store, saved?.snapshot ?? null);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Backend } from "#foretoken/backend/backend.js";
+import type { Backend, View } from "#foretoken/backend/backend.js";
+import { roundedToBfloat16 } from "#foretoken/backend/reference/host-args.js";
 import { erfc } from "#foretoken/backend/reference/normal.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import { ConfigError, DataError, DTypeError, ShapeError } from "#foretoken/core/errors.js";
@@ -157,6 +158,40 @@ describe("kernels of the reference backend", () => {
     }
     const loss = { logits: table, targets: index(3), losses: y, logSumExp: y, rows: 1, vocabSize: 3 };
     expect(() => backend.run("crossEntropyForward", loss)).toThrow(DataError);
+  });
+
+  test("bfloat16 is the nearest, ties to even, and keeps what is no number", () => {
+    const cases = [
+      [1 + 2 ** -9, 1],
+      [1 + 2 ** -8, 1],
+      [1 + 2 ** -8 + 2 ** -20, 1 + 2 ** -7],
+      [1 + 3 * 2 ** -8, 1 + 2 ** -6],
+      [-1 - 3 * 2 ** -8, -1 - 2 ** -6],
+      [3.4e38, Infinity],
+      [-Infinity, -Infinity],
+      [-0, -0],
+      [2 ** -133, 2 ** -133],
+      [Number.NaN, Number.NaN],
+    ] as const;
+    const given = Float32Array.from(cases, ([value]) => value);
+    expect([...roundedToBfloat16(given)]).toEqual(cases.map(([, rounded]) => rounded));
+    expect([...given]).toEqual(cases.map(([value]) => Math.fround(value)));
+  });
+
+  test("with the dtype bfloat16 a product is of rounded operands, its sum is not rounded", async () => {
+    const values = Float32Array.of(1 + 2 ** -9, 2 ** -9);
+    const products: number[] = [];
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const backend = await openReference({ dtype });
+      const place = (): View => ({ storage: backend.alloc("float32", 2), offset: 0 });
+      const [x, w, y] = [place(), place(), place()];
+      backend.write(x.storage, values);
+      backend.write(w.storage, Float32Array.of(1, 1));
+      backend.run("linearForward", { x, w, bias: null, y, m: 1, n: 1, k: 2 });
+      products.push((await backend.read(y.storage))[0] as number);
+      await backend.close();
+    }
+    expect(products).toEqual([1 + 2 ** -8, 1 + 2 ** -9]);
   });
 
   test("float64 keeps double precision", async () => {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
+import type { DTypeChoice } from "#foretoken/core/dtype.js";
 import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 
 afterEach(() => vi.unstubAllEnvs());
@@ -43,6 +44,27 @@ test("without the native backend, auto takes WebAssembly and says why", async ()
 test("an unknown backend is a clear error", async () => {
   await expect(openBackend("cuda" as BackendChoice)).rejects.toThrow(
     new ConfigError({ where: "backend", must: "must be one of auto, native, wasm, reference", got: "cuda" }),
+  );
+});
+
+test("auto takes the dtype that is faster, float32 where nothing is said", async () => {
+  for (const described of (await describeBackends()).backends) {
+    if (!described.available) continue;
+    for (const [asked, got] of [
+      [undefined, "float32"],
+      ["auto", described.fasterDtype],
+      ["bfloat16", "bfloat16"],
+    ] as const) {
+      const backend = await openBackend(described.name, { dtype: asked, threads: 1 });
+      expect(backend.capabilities.dtype, `${described.name}, ${asked}`).toBe(got);
+      await backend.close();
+    }
+  }
+});
+
+test("an unknown dtype is a clear error", async () => {
+  await expect(openBackend("auto", { dtype: "float16" as DTypeChoice })).rejects.toThrow(
+    "dtype: must be auto, float32 or bfloat16; got float16",
   );
 });
 

@@ -69,6 +69,19 @@ for (const preset of ["book", "shakespeare"] as const)
       }
     });
 
+    it("goes on in its dtype, whatever is faster where it is resumed", async () => {
+      const config = { ...plan, train: { ...plan.train, dtype: "bfloat16" as const } };
+      const begin = async (stopAt?: number): Promise<string> => {
+        const out = newPath();
+        await collect(train({ preset, config, data, out, backend: name, stopAt, finalSampleTokens: 5 }));
+        return out;
+      };
+      const resumed = await begin(5);
+      const events = await collect(train({ resume: resumed, backend: name }));
+      expect(ofType(events, "start")).toMatchObject([{ dtype: "bfloat16" }]);
+      expect(await checkpointHashes(resumed)).toEqual(await checkpointHashes(await begin()));
+    });
+
     it("may be interrupted again and again; what it notes is what an uninterrupted one does", async () => {
       const whole = await start();
       const out = await start({ stopAt: 2 });

@@ -9,12 +9,21 @@ import { loadRunCorpus } from "../../train/folder/run-corpus.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath, runOf } from "../checkpoint-path.ts";
 import { formatCount } from "../display/format.ts";
-import { addRunningFlags, checkArguments, parseChoice, parseFraction, parsePath, type RunningFlags } from "../flags.ts";
+import {
+  addDTypeFlag,
+  addRunningFlags,
+  checkArguments,
+  type DTypeFlag,
+  parseChoice,
+  parseFraction,
+  parsePath,
+  type RunningFlags,
+} from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
 import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
 
-interface EvaluateFlags extends RunningFlags {
+interface EvaluateFlags extends RunningFlags, DTypeFlag {
   readonly data?: string;
   readonly valFraction?: number;
   readonly split: SplitName;
@@ -75,11 +84,11 @@ const progressLine = (hidden: boolean) => {
 };
 
 const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> => {
-  const { threads, split, json } = flags;
+  const { threads, dtype, split, json } = flags;
   const { backend, remark } = await chooseBackend(flags);
   checkSplit(split, flags.valFraction);
   const directory = await checkpointPath(path);
-  const lm = await loadPretrained(directory, { backend, threads });
+  const lm = await loadPretrained(directory, { backend, threads, dtype });
   const interrupt = onInterrupt(() => {});
   onReaderGone(interrupt.abort);
   const progress = progressLine(json === true);
@@ -121,7 +130,7 @@ export const declareEvaluate = (command: Command): void => {
       parseFraction("--val-fraction"),
     )
     .option("--split <name>", "which part to measure on: val, train or all", parseChoice("--split", splitNames), "val");
-  addRunningFlags(command)
+  addDTypeFlag(addRunningFlags(command))
     .addHelpText("after", examples)
     .allowExcessArguments()
     .action(async (path: string, flags: EvaluateFlags) => {

@@ -7,8 +7,10 @@ import { chooseBackend } from "../backend-choice.ts";
 import { checkpointPath } from "../checkpoint-path.ts";
 import { shownText, writeGenerated } from "../display/generated.ts";
 import {
+  addDTypeFlag,
   addRunningFlags,
   checkArguments,
+  type DTypeFlag,
   flagOf,
   parseNumber,
   parsePath,
@@ -20,7 +22,7 @@ import { createSession } from "../interactive/session.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onReaderGone, writeNotice, writeOut } from "../output.ts";
 
-interface GenerateFlags extends RunningFlags {
+interface GenerateFlags extends RunningFlags, DTypeFlag {
   readonly prompt: string;
   readonly maxNewTokens: number;
   readonly temperature: number;
@@ -45,14 +47,14 @@ Examples:
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
 const runGenerate = async (directory: string, flags: GenerateFlags): Promise<void> => {
-  const { prompt, maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, threads } = flags;
+  const { prompt, maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, threads, dtype } = flags;
   const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   if (prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
   const { backend, remark } = await chooseBackend(flags);
-  const lm = await loadPretrained(await checkpointPath(directory), { backend, threads });
+  const lm = await loadPretrained(await checkpointPath(directory), { backend, threads, dtype });
   if (flags.interactive === true) {
     if (remark !== undefined) writeNotice(remark);
     try {
@@ -114,7 +116,7 @@ export const declareGenerate = (command: Command): void => {
     .option("--top-p <x>", "only the likeliest that together reach this probability; 1: all", number("--top-p"), topP)
     .option("--min-p <x>", "none less likely than this times the likeliest; 0: all", number("--min-p"), minP)
     .option("--seed <n>", "same seed, same text", number("--seed"), seed);
-  addRunningFlags(command)
+  addDTypeFlag(addRunningFlags(command))
     .option("--no-cache", "compute every token from the start: same text, slower")
     .addHelpText("after", examples)
     .allowExcessArguments()

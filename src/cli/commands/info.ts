@@ -30,10 +30,10 @@ const collect = async () => {
 
 const describe = (backend: BackendDescription): string => {
   if (!backend.available) return `missing: ${backend.reason}`;
-  const { instructionSet, instructionSets, threads } = backend;
+  const { instructionSet, instructionSets, threads, fasterDtype } = backend;
   const others = instructionSets.filter((name) => name !== instructionSet);
   const also = others.length === 0 ? "" : `, could use ${others.join(", ")} (FORETOKEN_ISA)`;
-  return `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}${also}`;
+  return `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}, ${fasterDtype}${also}`;
 };
 
 const infoText = ({ machine, backends, auto, folders }: Awaited<ReturnType<typeof collect>>): string => {

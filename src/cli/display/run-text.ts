@@ -69,6 +69,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       [
         `${event.backend} (${event.instructionSet})`,
         formatPlural(event.threads, "thread"),
+        event.dtype,
         ...(context.why === undefined ? [] : [context.why]),
       ],
       width,

@@ -142,7 +142,7 @@ const facts = (story: RunStory, { config, corpus }: ReadmeSubject): readonly str
     ...(start === undefined
       ? []
       : ([
-          ["begun on", `backend ${start.backend} (${start.instructionSet})`],
+          ["begun on", `backend ${start.backend} (${start.instructionSet}), ${config.train.dtype}`],
           ["untrained", `${loss(Math.log(start.vocabSize))} nats/token (ln ${start.vocabSize})`],
         ] as const)),
     ...(best === undefined
