@@ -58,21 +58,16 @@ fit(
     8,
 )
 
-# Φ(−a)·exp(a²/2) = t·(½ + u·q(u)) with t = 1 / (1 + k·a) and u = 1 − t, for 0 ≤ a ≤ 13.3, past which exp(−a²/2) is 0
-# in float32. The ½ is exact, so that little is rounded near a = 0. k = 0.4 came out best of 0.2, 0.25, …, 0.5.
-k = mpmath.mpf(float(np.float32(0.4)))
+# φ(x) = 2^f·2^n / √(2π) where −x²/2·log₂ e = n + f, n whole
+root_two_pi = mpmath.sqrt(2 * mpmath.pi)
+fit("normalDensity", lambda f: 2**f / root_two_pi, lambda f: root_two_pi / 2**f, -0.5 - 1e-4, 0.5 + 1e-4, 6)
 
 
-def tail(u):
-    a = u / (1 - u) / k
-    return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) / 2
+# Mills' ratio Φ(−a)/φ(a) for 0 ≤ a ≤ 5.5, in u = a/2.75 − 1. The weight exp(−a²/4) lies between that of the relative
+# error (1) and that of the absolute error of Φ (exp(−a²/2)): near 0 every digit counts, in the far tail few do.
+def mills(u):
+    a = (u + 1) * mpmath.mpf(2.75)
+    return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) * root_two_pi / 2
 
 
-fit(
-    "normalTail",
-    lambda u: (tail(u) / (1 - u) - 0.5) / u,
-    lambda u: u * (1 - u) / tail(u),
-    1e-6,
-    float(1 - 1 / (1 + k * 13.3)),
-    9,
-)
+fit("millsRatio", mills, lambda u: mpmath.exp(-((u + 1) * 2.75) ** 2 / 4) / mills(u), -1, 1, 14)

@@ -1,5 +1,6 @@
 // GELU (Hendrycks & Gimpel 2016), as torch.nn.functional.gelu with approximate="none" or "tanh".
-// exact: y = x·Φ(x), y′ = Φ(x) + x·φ(x).
+// exact: y = x·Φ(x), y′ = Φ(x) + x·φ(x). With a = |x| and Φ(x) = 1 − Φ(−x): y = max(x, 0) − a·Φ(−a), and
+// y′ = h = Φ(−a) − a·φ(a) for negative x, 1 − h for others.
 // tanh: y = x·½(1 + tanh u) = x·σ(2u) with u = √(2/π)·(x + 0.044715·x³), y′ = σ + x·σ·(1 − σ)·2u′.
 #pragma once
 
@@ -15,11 +16,19 @@ constexpr int64_t kGeluGrain = 4096;
 constexpr float kTwiceRootTwoOverPi = 1.59576912f;
 constexpr float kCubic = 0.044715f;
 
-FT_INLINE F32 gelu(F32 x) { return x * normal(x).cumulative; }
+// Past 12.5 the tail is below 1e-35: nothing beside x, and multiplied by x itself it could be something. NaN stays NaN.
+FT_INLINE F32 geluMagnitude(F32 x) { return min(splat(12.5f), (F32)((U32)x & 0x7FFFFFFFu)); }
+
+FT_INLINE F32 gelu(F32 x) {
+  const F32 a = geluMagnitude(x);
+  return max(F32{}, x) - a * normalTail(a).cumulative;
+}
 
 FT_INLINE F32 geluSlope(F32 x) {
-  const Normal at = normal(x);
-  return fma(x, at.density, at.cumulative);
+  const F32 a = geluMagnitude(x);
+  const NormalTail tail = normalTail(a);
+  const F32 h = fma(-a, tail.density, tail.cumulative);
+  return x < 0.0f ? h : 1.0f - h;
 }
 
 FT_INLINE F32 geluTanh(F32 x) {
