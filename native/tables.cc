@@ -13,6 +13,9 @@ extern const KernelTable kTable;
 namespace avx512 {
 extern const KernelTable kTable;
 }
+namespace avx512bf16 {
+extern const KernelTable kTable;
+}
 
 int usableTables(const KernelTable* tables[kMaxTables]) {
   // These look at what the operating system saves (XCR0) as well as at the CPU.
@@ -22,6 +25,7 @@ int usableTables(const KernelTable* tables[kMaxTables]) {
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512cd");
   int count = 0;
+  if (hasAvx512 && __builtin_cpu_supports("avx512bf16")) tables[count++] = &avx512bf16::kTable;
   if (hasAvx512) tables[count++] = &avx512::kTable;
   if (hasAvx2) tables[count++] = &avx2::kTable;
   tables[count++] = &baseline::kTable;

@@ -1,10 +1,10 @@
 // C = A·B for float32 matrices in any order, in the manner of BLIS (Van Zee & van de Geijn, "BLIS: a framework for
 // rapidly instantiating BLAS functionality", 2015): B in packed panels shared by all threads, A packed by each thread
-// for its own rows, register tiles in between.
+// for its own rows, register tiles in between. Where operands are bfloat16, packing rounds them.
 //
-// Numerics: the reduction is cut at multiples of kDepth from its beginning. Inside a piece an element is one chain of
-// fma; pieces are added in ascending order. No sum is divided between threads, and an element's bits depend on its row
-// of A and its column of B alone.
+// Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece an
+// element is one chain of multiplyAdd; pieces are added in ascending order. No sum is divided between threads, and an
+// element's bits depend on its row of A and its column of B alone.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Values of k per piece: a panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) share the L1 cache.
+// Units of k per piece: a panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) share the L1 cache.
 constexpr int64_t kDepth = 128;
 static_assert(kDepth <= kTileDepth, "a tile of A holds one piece");
 
@@ -29,21 +29,21 @@ constexpr int64_t kSweepFloats = int64_t{1} << 17;
 
 struct Product {
   int64_t m, n, k;
-  const float* a;   // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
+  const float* a;     // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
   int64_t lda;
-  const float* b;   // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
+  const float* b;     // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
   int64_t ldb;
-  float* c;         // c[i · n + j]
-  bool accumulate;  // C += A·B
+  float* c;           // c[i · n + j]
+  bool accumulate;    // C += A·B
   const float* bias;  // [n], added to every row, or null; not with accumulate
-  float* aSums;       // [m] += Σ over k of A (kColumns only), or null
+  float* aSums;       // [m] += Σ over k of A as it is (kColumns only), or null
 };
 
 FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 FT_INLINE int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
-// The part of B that is packed at one time: rows [k0, k1), columns [j0, j1). Panels of kTileColumns follow each other;
-// each holds its columns of every row, row by row.
+// The part of B that is packed at one time: units [k0, k1) of k, columns [j0, j1). Panels of kTileColumns follow each
+// other; each holds its columns of every unit, unit by unit.
 struct Chunk {
   int64_t k0, k1, j0, j1;
   float* packed;
@@ -51,13 +51,26 @@ struct Chunk {
   float* panel(int64_t j, int64_t k) const { return packed + (j - j0) * (k1 - k0) + (k - k0) * kTileColumns; }
 };
 
-template <Order kB>
-FT_INLINE void packPanel(const Product& p, int64_t j, int64_t columns, int64_t k0, int64_t k1, float* to) {
-  if constexpr (kB == Order::kRows) copyBlockPadded(p.b + k0 * p.ldb + j, p.ldb, to, kTileColumns, k1 - k0, columns);
-  else transposeBlockPadded(p.b + j * p.ldb + k0, p.ldb, to, kTileColumns, columns, k1 - k0);
+// The values of k in units [k0, k1): they begin at valueOf(k0).
+template <class Operands>
+FT_INLINE int64_t valueOf(int64_t unit) {
+  return unit * Operands::kUnitDepth;
+}
+template <class Operands>
+FT_INLINE int64_t valuesIn(const Product& p, int64_t k0, int64_t k1) {
+  return smaller(valueOf<Operands>(k1), p.k) - valueOf<Operands>(k0);
 }
 
-template <Order kB>
+template <class Operands, Order kB>
+FT_INLINE void packPanel(const Product& p, int64_t j, int64_t columns, int64_t k0, int64_t k1, float* to) {
+  const int64_t k = valueOf<Operands>(k0);
+  const int64_t values = valuesIn<Operands>(p, k0, k1);
+  if constexpr (kB == Order::kRows)
+    copyBlockPadded<Operands>(p.b + k * p.ldb + j, p.ldb, to, kTileColumns, values, columns);
+  else transposeBlockPadded<Operands>(p.b + j * p.ldb + k, p.ldb, to, kTileColumns, columns, values);
+}
+
+template <class Operands, Order kB>
 static void packChunk(const Product& p, const Chunk& chunk, Pool& pool) {
   const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
   const int64_t pieces = (chunk.k1 - chunk.k0 + kDepth - 1) / kDepth;
@@ -66,7 +79,8 @@ static void packChunk(const Product& p, const Chunk& chunk, Pool& pool) {
     for (int64_t item = begin; item < end; item++) {
       const int64_t j = chunk.j0 + item / pieces * kTileColumns;
       const int64_t k = chunk.k0 + item % pieces * kDepth;
-      packPanel<kB>(p, j, smaller(kTileColumns, chunk.j1 - j), k, smaller(k + kDepth, chunk.k1), chunk.panel(j, k));
+      packPanel<Operands, kB>(p, j, smaller(kTileColumns, chunk.j1 - j), k, smaller(k + kDepth, chunk.k1),
+                              chunk.panel(j, k));
     }
   });
 }
@@ -80,22 +94,39 @@ constexpr int64_t kColumnStride = (kTileRows + kLanes - 1) / kLanes * kLanes;
 template <Order kA>
 constexpr int64_t kPackedTile = kA == Order::kRows ? kTileRows * kRowStride : kDepth * kColumnStride;
 
-// The sums over k are those of A's columns: aSums[i + r] += Σ a[k · lda + i + r].
+// Units [k0, k1) of rows [i, i + rows) of A. Their sums over k are those of the values before they are rounded:
+// aSums[i + r] += Σ a[k · lda + i + r].
+template <class Operands>
 FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, int64_t k1, float* to, bool sum) {
+  constexpr int kUnitDepth = Operands::kUnitDepth;
+  const int64_t first = valueOf<Operands>(k0);
+  const int64_t values = valuesIn<Operands>(p, k0, k1);
+  const int64_t nextPiece = first + values + valueOf<Operands>(kDepth) <= p.k ? valueOf<Operands>(kDepth) * p.lda : 0;
   for (int r = 0; r < rows; r += kLanes) {
     const int count = rows - r < kLanes ? rows - r : kLanes;
     // A whole vector where the row of A has one; what it holds past the tile is not used.
-    const bool whole = i + r + kLanes <= p.m;
-    const float* from = p.a + k0 * p.lda + i + r;
-    const int64_t nextPiece = k1 + kDepth <= p.k ? kDepth * p.lda : 0;
+    const int width = i + r + kLanes <= p.m ? kLanes : count;
+    const float* from = p.a + first * p.lda + i + r;
     float* target = to + r;
     F32 total{};
-    for (int64_t k = k0; k < k1; k++, from += p.lda, target += kColumnStride) {
-      __builtin_prefetch(from + nextPiece);
-      const F32 value = whole ? load(from) : loadPartial(from, count);
-      store(target, value);
-      total += value;
-    }
+    const auto pack = [&](int64_t valuesLeft) __attribute__((always_inline)) {
+      F32 unit[kUnitDepth];
+      FT_UNROLL
+      for (int d = 0; d < kUnitDepth; d++, from += p.lda) {
+        if (d < valuesLeft) {
+          __builtin_prefetch(from + nextPiece);
+          unit[d] = Float32::along(from, width);
+          total += unit[d];
+        } else {
+          unit[d] = F32{};
+        }
+      }
+      store(target, Operands::across(unit));
+      target += kColumnStride;
+    };
+    int64_t k = 0;
+    for (; k + kUnitDepth <= values; k += kUnitDepth) pack(kUnitDepth);
+    if (k < values) pack(values - k);
     if (!sum) continue;
     float* sums = p.aSums + i + r;
     if (count == kLanes) store(sums, load(sums) + total);
@@ -103,8 +134,8 @@ FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, in
   }
 }
 
-// Rows [i0, i1) × columns [j0, j1) of C, over the rows of B that are in the chunk.
-template <Order kA>
+// Rows [i0, i1) × columns [j0, j1) of C, over the units of k that are in the chunk.
+template <class Operands, Order kA>
 static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
                           float* scratch) {
   const bool small = (chunk.k1 - chunk.k0) * (j1 - j0) <= kSweepFloats;
@@ -120,8 +151,10 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
         for (int64_t t = block; t < blockEnd; t++) {
           const int64_t i = i0 + tileBegin(i1 - i0, t);
           const int rows = static_cast<int>(i0 + tileBegin(i1 - i0, t + 1) - i);
-          if constexpr (kA == Order::kRows) copyBlock(p.a + i * p.lda + k, p.lda, scratch, kRowStride, rows, kEnd - k);
-          else packColumns(p, i, rows, k, kEnd, scratch, p.aSums && jBegin == 0);
+          if constexpr (kA == Order::kRows)
+            copyBlock<Operands>(p.a + i * p.lda + valueOf<Operands>(k), p.lda, scratch, kRowStride, rows,
+                                valuesIn<Operands>(p, k, kEnd));
+          else packColumns<Operands>(p, i, rows, k, kEnd, scratch, p.aSums && jBegin == 0);
           Tile tile{rows,         0,       kEnd - k, scratch,             kColumnStride, nullptr,
                     kTileColumns, nullptr, p.n,      resultOfPiece(p, k), nullptr};
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
@@ -129,7 +162,7 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
             tile.b = chunk.panel(j, k);
             tile.c = p.c + i * p.n + j;
             tile.bias = p.bias && k == 0 ? p.bias + j : nullptr;
-            multiply<kA>(tile);
+            multiply<kA, Operands>(tile);
           }
         }
       }
@@ -159,9 +192,10 @@ FT_INLINE Grid gridFor(int64_t m, int64_t n, int threads) {
 }
 
 // Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
-template <Order kB>
+template <class Operands, Order kB>
 static void multiplyFewRows(const Product& p, Pool& pool) {
   const int64_t panels = (p.n + kTileColumns - 1) / kTileColumns;
+  const int64_t units = unitsOf<Operands>(p.k);
   const int64_t grain = 1 + kThreadWork / 4 / (p.k * kTileColumns);
   constexpr int64_t kA = kPackedTile<Order::kRows>;
   if (!pool.reserveScratch((kA + kDepth * kTileColumns) * int64_t{sizeof(float)})) return;
@@ -170,20 +204,21 @@ static void multiplyFewRows(const Product& p, Pool& pool) {
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = panel * kTileColumns;
       const int64_t columns = smaller(kTileColumns, p.n - j);
-      for (int64_t k = 0; k < p.k; k += kDepth) {
-        const int64_t kEnd = smaller(k + kDepth, p.k);
-        copyBlock(p.a + k, p.lda, scratch, kRowStride, p.m, kEnd - k);
-        packPanel<kB>(p, j, columns, k, kEnd, scratch + kA);
-        multiply<Order::kRows>({static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, 0, scratch + kA,
-                                kTileColumns, p.c + j, p.n, resultOfPiece(p, k),
-                                p.bias && k == 0 ? p.bias + j : nullptr});
+      for (int64_t k = 0; k < units; k += kDepth) {
+        const int64_t kEnd = smaller(k + kDepth, units);
+        copyBlock<Operands>(p.a + valueOf<Operands>(k), p.lda, scratch, kRowStride, p.m,
+                            valuesIn<Operands>(p, k, kEnd));
+        packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
+        multiply<Order::kRows, Operands>({static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, 0,
+                                          scratch + kA, kTileColumns, p.c + j, p.n, resultOfPiece(p, k),
+                                          p.bias && k == 0 ? p.bias + j : nullptr});
       }
     }
   });
 }
 
-template <Order kA, Order kB>
-static void multiplyMatrices(const Product& p, Pool& pool) {
+template <class Operands, Order kA, Order kB>
+static void multiplyAs(const Product& p, Pool& pool) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) {
     if (p.accumulate) return;
@@ -192,10 +227,11 @@ static void multiplyMatrices(const Product& p, Pool& pool) {
     return;
   }
   if constexpr (kA == Order::kRows) {
-    if (p.m <= kTileRows) return multiplyFewRows<kB>(p, pool);
+    if (p.m <= kTileRows) return multiplyFewRows<Operands, kB>(p, pool);
   }
 
-  const int64_t depth = smaller(p.k, kChunkDepth);
+  const int64_t units = unitsOf<Operands>(p.k);
+  const int64_t depth = smaller(units, kChunkDepth);
   const int64_t width = smaller(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
   float* packed = static_cast<float*>(pool.sharedScratch(depth * width * int64_t{sizeof(float)}));
   if (packed == nullptr || !pool.reserveScratch(kPackedTile<kA> * int64_t{sizeof(float)})) return;
@@ -203,10 +239,10 @@ static void multiplyMatrices(const Product& p, Pool& pool) {
   const Grid grid = gridFor(p.m, smaller(p.n, width), static_cast<int>(smaller(pool.threads(), work)));
   const int64_t rowTiles = tileCount(p.m);
 
-  for (int64_t k = 0; k < p.k; k += depth) {
+  for (int64_t k = 0; k < units; k += depth) {
     for (int64_t j = 0; j < p.n; j += width) {
-      const Chunk chunk{k, smaller(k + depth, p.k), j, smaller(j + width, p.n), packed};
-      packChunk<kB>(p, chunk, pool);
+      const Chunk chunk{k, smaller(k + depth, units), j, smaller(j + width, p.n), packed};
+      packChunk<Operands, kB>(p, chunk, pool);
       const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
       parallelRanges(pool, int64_t{grid.rows} * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
         float* scratch = static_cast<float*>(pool.scratch(thread));
@@ -217,11 +253,17 @@ static void multiplyMatrices(const Product& p, Pool& pool) {
           const int64_t i1 = tileBegin(p.m, rowTiles * (row + 1) / grid.rows);
           const int64_t j0 = chunk.j0 + panels * column / grid.columns * kTileColumns;
           const int64_t j1 = smaller(chunk.j0 + panels * (column + 1) / grid.columns * kTileColumns, chunk.j1);
-          if (i0 < i1 && j0 < j1) multiplyChunk<kA>(p, chunk, i0, i1, j0, j1, scratch);
+          if (i0 < i1 && j0 < j1) multiplyChunk<Operands, kA>(p, chunk, i0, i1, j0, j1, scratch);
         }
       });
     }
   }
+}
+
+template <Order kA, Order kB>
+static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool) {
+  if (bfloat16) multiplyAs<Bfloat16, kA, kB>(p, pool);
+  else multiplyAs<Float32, kA, kB>(p, pool);
 }
 
 }  // namespace foretoken::FT_ISA

@@ -1,60 +1,81 @@
-// Operands of a matrix product copied into the layouts that the register tile reads.
+// Operands of a matrix product copied into the layouts that the register tile reads (see operands.h).
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
-#include "tile.h"
+#include "operands.h"
 
 namespace foretoken::FT_ISA {
 
-// to[i · toStride + j] = from[i · fromStride + j] for a block of rows.
+template <class Operands>
+FT_INLINE int64_t unitsOf(int64_t values) {
+  return (values + Operands::kUnitDepth - 1) / Operands::kUnitDepth;
+}
+
+// k along the rows of `from`: unit u of row i to to[i · toStride + u], for a block of rows with `width` values of k.
+template <class Operands = Float32>
 FT_INLINE void copyBlock(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                          int64_t width) {
+  const int64_t units = unitsOf<Operands>(width);
   for (int64_t i = 0; i < rows; i++) {
     const float* source = from + i * fromStride;
     float* target = to + i * toStride;
-    int64_t j = 0;
-    for (; j + kLanes <= width; j += kLanes) store(target + j, load(source + j));
-    if (j < width) storePartial(target + j, loadPartial(source + j, static_cast<int>(width - j)),
-                                static_cast<int>(width - j));
+    int64_t u = 0;
+    for (; u + kLanes <= units; u += kLanes)
+      store(target + u, Operands::along(source + u * Operands::kUnitDepth, width - u * Operands::kUnitDepth));
+    if (u < units)
+      storePartial(target + u, Operands::along(source + u * Operands::kUnitDepth, width - u * Operands::kUnitDepth),
+                   static_cast<int>(units - u));
   }
 }
 
-// to[i · toStride + j] = from[i · fromStride + j]; columns [width, up to the next multiple of kLanes) become 0.
+// `count` lanes (at least one) of the rows of k that make one unit: the first of them at `from`, `rows` of them there.
+template <class Operands>
+FT_INLINE F32 loadAcross(const float* from, int64_t stride, int64_t rows, int64_t count) {
+  F32 values[Operands::kUnitDepth];
+  FT_UNROLL
+  for (int d = 0; d < Operands::kUnitDepth; d++) values[d] = d < rows ? Float32::along(from + d * stride, count) : F32{};
+  return Operands::across(values);
+}
+
+// k across the rows of `from`: unit u of column j to to[u · toStride + j], for `rows` values of k and `width` columns.
+// Columns [width, up to the next multiple of kLanes) become 0.
+template <class Operands = Float32>
 FT_INLINE void copyBlockPadded(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                int64_t width) {
-  for (int64_t i = 0; i < rows; i++) {
-    const float* source = from + i * fromStride;
-    float* target = to + i * toStride;
-    int64_t j = 0;
-    for (; j + kLanes <= width; j += kLanes) store(target + j, load(source + j));
-    if (j < width) store(target + j, loadPartial(source + j, static_cast<int>(width - j)));
+  for (int64_t k = 0; k < rows; k += Operands::kUnitDepth) {
+    const float* source = from + k * fromStride;
+    float* target = to + k / Operands::kUnitDepth * toStride;
+    for (int64_t j = 0; j < width; j += kLanes)
+      store(target + j, loadAcross<Operands>(source + j, fromStride, rows - k, width - j));
   }
 }
 
-// to[j · toStride + i] = from[i · fromStride + j] for i in [0, rows), j in [0, width). In every row of `to`, columns
-// [rows, up to the next multiple of kLanes) become 0. toStride must hold them.
+// k along the rows of `from`, which become columns: unit u of row i to to[u · toStride + i], for a block of rows with
+// `width` values of k. In every row of `to`, columns [rows, up to the next multiple of kLanes) become 0. toStride must
+// hold them.
+template <class Operands = Float32>
 static void transposeBlockPadded(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                  int64_t width) {
+  constexpr int kDepth = kLanes * Operands::kUnitDepth;
   for (int64_t i = 0; i < rows; i += kLanes) {
     const int height = static_cast<int>(rows - i < kLanes ? rows - i : kLanes);
-    for (int64_t j = 0; j < width; j += kLanes) {
-      const int count = static_cast<int>(width - j < kLanes ? width - j : kLanes);
-      const float* source = from + i * fromStride + j;
-      float* target = to + j * toStride + i;
+    for (int64_t k = 0; k < width; k += kDepth) {
+      const float* source = from + i * fromStride + k;
+      float* target = to + k / Operands::kUnitDepth * toStride + i;
       F32 block[kLanes];
-      if (height == kLanes && count == kLanes) {
+      if (height == kLanes && width - k >= kDepth) {
         FT_UNROLL
-        for (int r = 0; r < kLanes; r++) block[r] = load(source + r * fromStride);
+        for (int r = 0; r < kLanes; r++) block[r] = Operands::along(source + r * fromStride, kDepth);
         transpose(block);
         FT_UNROLL
         for (int r = 0; r < kLanes; r++) store(target + r * toStride, block[r]);
       } else {
         for (int r = 0; r < kLanes; r++)
-          block[r] = r < height ? loadPartial(source + r * fromStride, count) : F32{};
+          block[r] = r < height ? Operands::along(source + r * fromStride, width - k) : F32{};
         transpose(block);
-        for (int r = 0; r < count; r++) store(target + r * toStride, block[r]);
+        const int64_t units = unitsOf<Operands>(width - k);
+        for (int64_t r = 0; r < kLanes && r < units; r++) store(target + r * toStride, block[r]);
       }
     }
   }

@@ -1,13 +1,15 @@
 // The register tile: up to kTileRows × kTileColumns elements of a product C = A·B held in registers while the
 // reduction index k runs. Matrix products and attention are both built from it.
 //
-// Every element is one chain c = fma(a[i, k], b[k, j], c) over ascending k, whatever the height of the tile and
-// wherever the element lies in it. That is what makes results independent of how work is divided.
+// Every element is one chain c = multiplyAdd(a[i, k], b[k, j], c) over the units of ascending k (see operands.h),
+// whatever the height of the tile and wherever the element lies in it. That is what makes results independent of how
+// work is divided.
 #pragma once
 
 #include <cstdint>
 
 #include "../simd.h"
+#include "operands.h"
 
 namespace foretoken::FT_ISA {
 
@@ -27,7 +29,7 @@ constexpr int kTileColumns = kTileVectors * kLanes;
 // Multiply-adds that are worth waking one more thread for.
 constexpr int64_t kThreadWork = int64_t{1} << 18;
 
-// How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth values of k. Columns: a[k · lda + i].
+// How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth units of k. Columns: a[k · lda + i].
 // The row stride is known to the compiler, so that one pointer reaches every row; it is no power of two, so that the
 // rows do not fall into the same sets of the cache.
 enum class Order { kRows, kColumns };
@@ -40,7 +42,7 @@ enum class Result { kSet, kAdd, kContinue };
 struct Tile {
   int rows;     // 1..kTileRows
   int columns;  // 1..kTileColumns; B may be read up to the next full vector, C is not
-  int64_t k;
+  int64_t k;    // in units
   const float* a;
   int64_t lda;
   const float* b;
@@ -51,7 +53,7 @@ struct Tile {
   const float* bias;  // [columns] or null; with kSet only
 };
 
-template <int kRows, int kVectors, Order kOrder>
+template <class Operands, int kRows, int kVectors, Order kOrder>
 static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
   F32 sums[kRows][kVectors];
   float* const c = tile.c;
@@ -87,9 +89,9 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
     for (int v = 0; v < kVectors; v++) right[v] = load(b + v * kLanes);
     FT_UNROLL
     for (int i = 0; i < kRows; i++) {
-      const F32 left = splat(kOrder == Order::kRows ? a[i * kRowStride] : a[i]);
+      const F32 left = Operands::splatUnit(kOrder == Order::kRows ? a + i * kRowStride : a + i);
       FT_UNROLL
-      for (int v = 0; v < kVectors; v++) sums[i][v] = fma(left, right[v], sums[i][v]);
+      for (int v = 0; v < kVectors; v++) sums[i][v] = Operands::multiplyAdd(left, right[v], sums[i][v]);
     }
     a += aStep;
     b += bStep;
@@ -125,13 +127,13 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
   }
 }
 
-template <Order kOrder, int kRows = kTileRows>
+template <Order kOrder, class Operands = Float32, int kRows = kTileRows>
 FT_INLINE void multiply(const Tile& tile) {
   if constexpr (kRows > 1) {
-    if (tile.rows < kRows) return multiply<kOrder, kRows - 1>(tile);
+    if (tile.rows < kRows) return multiply<kOrder, Operands, kRows - 1>(tile);
   }
-  if (tile.columns > kLanes) multiplyTile<kRows, 2, kOrder>(tile);
-  else multiplyTile<kRows, 1, kOrder>(tile);
+  if (tile.columns > kLanes) multiplyTile<typename Operands::Stored, kRows, 2, kOrder>(tile);
+  else multiplyTile<typename Operands::Stored, kRows, 1, kOrder>(tile);
 }
 
 // Rows [0, count) cut into as few tiles as possible, of nearly equal height: the rows of tile `index` are

@@ -22,7 +22,7 @@ static void linearForward(const Call& call, Pool& pool) {
   product.ldb = k;
   product.bias = call.buffer(2);
   product.c = call.buffer(3);
-  multiplyMatrices<Order::kRows, Order::kColumns>(product, pool);
+  multiplyMatrices<Order::kRows, Order::kColumns>(product, call.bfloat16, pool);
 }
 
 // dx[M, K] = dy[M, N] · w[N, K]
@@ -37,7 +37,7 @@ static void linearBackwardInput(const Call& call, Pool& pool) {
   product.b = call.buffer(1);
   product.ldb = k;
   product.c = call.buffer(2);
-  multiplyMatrices<Order::kRows, Order::kRows>(product, pool);
+  multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool);
 }
 
 // dw[N, K] += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy
@@ -54,7 +54,7 @@ static void linearBackwardWeight(const Call& call, Pool& pool) {
   product.c = call.buffer(2);
   product.accumulate = true;
   product.aSums = call.buffer(3);
-  multiplyMatrices<Order::kColumns, Order::kRows>(product, pool);
+  multiplyMatrices<Order::kColumns, Order::kRows>(product, call.bfloat16, pool);
 }
 
 }  // namespace foretoken::FT_ISA

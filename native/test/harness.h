@@ -63,27 +63,41 @@ class Exact {
 using Floats = Exact<float>;
 using Ints = Exact<int32_t>;
 
-// One pass over all kernels with one table, one number of threads and one placement of buffers.
+// How one pass over all kernels goes: where buffers begin, and what operands of products are rounded to. Not `judged`:
+// results may be anything, only what is touched matters.
+struct Way {
+  bool shifted;
+  bool bfloat16;
+  bool judged = true;
+};
+
+// One pass over all kernels with one table and one number of threads.
 class Suite {
  public:
-  // Not `judged`: results may be anything, only what is touched matters.
-  Suite(const KernelTable& table, Pool& pool, bool shifted, bool judged = true)
-      : table_(table), pool_(pool), shifted_(shifted), judged_(judged) {}
+  Suite(const KernelTable& table, Pool& pool, Way way) : table_(table), pool_(pool), way_(way) {}
 
-  bool shifted() const { return shifted_; }
+  // What a product computes with in place of `value`: to nearest, ties to even.
+  double operand(float value) const {
+    if (!way_.bfloat16) return value;
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
+    std::memcpy(&value, &bits, sizeof bits);
+    return value;
+  }
   int failures() const { return failures_; }
   // Of every bit of every result so far, in order.
   uint64_t digest() const { return digest_; }
   const std::vector<bool>& called() const { return called_; }
 
-  Floats floats(int64_t length) const { return Floats(length, shifted_); }
+  Floats floats(int64_t length) const { return Floats(length, way_.shifted); }
   Floats randomFloats(int64_t length, float scale = 1) {
-    Floats values(length, shifted_);
+    Floats values(length, way_.shifted);
     for (int64_t i = 0; i < length; i++) values[i] = scale * random_.real();
     return values;
   }
   Ints randomInts(int64_t length, int bound) {
-    Ints values(length, shifted_);
+    Ints values(length, way_.shifted);
     for (int64_t i = 0; i < length; i++) values[i] = static_cast<int32_t>(random_.bits() % static_cast<uint32_t>(bound));
     return values;
   }
@@ -101,6 +115,7 @@ class Suite {
       }
       called_[static_cast<size_t>(i)] = true;
       Call arguments = {};
+      arguments.bfloat16 = way_.bfloat16;
       int at = 0;
       for (const void* buffer : buffers) arguments.buffers[at++] = const_cast<void*>(buffer);
       at = 0;
@@ -116,7 +131,7 @@ class Suite {
 
   // Every got[i] within epsilon · (|wanted(i)| + magnitude) of wanted(i), where `magnitude` is the size of what was summed.
   void expect(const char* what, const Floats& got, double magnitude, const std::function<double(int64_t)>& wanted) {
-    if (!judged_) return;
+    if (!way_.judged) return;
     int64_t wrong = -1;
     for (int64_t i = 0; i < got.size(); i++) {
       const double value = wanted(i);
@@ -127,9 +142,9 @@ class Suite {
     take(got);
     if (wrong < 0) return;
     failures_++;
-    std::printf("%s, %d threads, %s: %s[%lld of %lld] must be %.9g, is %.9g\n", table_.instructionSet, pool_.threads(),
-                shifted_ ? "shifted" : "aligned", what, static_cast<long long>(wrong),
-                static_cast<long long>(got.size()), wanted(wrong), static_cast<double>(got[wrong]));
+    std::printf("%s, %s, %d threads, %s: %s[%lld of %lld] must be %.9g, is %.9g\n", table_.instructionSet,
+                way_.bfloat16 ? "bfloat16" : "float32", pool_.threads(), way_.shifted ? "shifted" : "aligned", what,
+                static_cast<long long>(wrong), static_cast<long long>(got.size()), wanted(wrong), static_cast<double>(got[wrong]));
   }
 
   // Counts the bits in, for the comparison of thread counts.
@@ -146,8 +161,7 @@ class Suite {
 
   const KernelTable& table_;
   Pool& pool_;
-  const bool shifted_;
-  const bool judged_;
+  const Way way_;
   Random random_{1};
   int failures_ = 0;
   uint64_t digest_ = 0xCBF29CE484222325u;

@@ -10,13 +10,13 @@ namespace foretoken::test {
 namespace {
 
 // The digest of all results.
-uint64_t runAll(const KernelTable& table, int threads, bool shifted, int& failures) {
+uint64_t runAll(const KernelTable& table, int threads, Way way, int& failures) {
   ThreadPool pool(threads);
   if (!pool.start()) {
     std::printf("the system refuses to start %d threads\n", threads);
     std::abort();
   }
-  Suite suite(table, pool, shifted);
+  Suite suite(table, pool, way);
   testElementwise(suite);
   testLayers(suite);
   testRotary(suite);
@@ -54,9 +54,9 @@ class StarvedPool final : public Pool {
 };
 
 // Kernels that get no scratch return, and touch nothing that is not theirs.
-int runStarved(const KernelTable& table) {
+int runStarved(const KernelTable& table, bool bfloat16) {
   StarvedPool pool;
-  Suite suite(table, pool, false, false);
+  Suite suite(table, pool, {.shifted = false, .bfloat16 = bfloat16, .judged = false});
   testElementwise(suite);
   testLayers(suite);
   testRotary(suite);
@@ -95,14 +95,16 @@ int main() {
   const KernelTable* tables[kMaxTables];
   const int count = usableTables(tables);
   for (int i = 0; i < count; i++) {
-    const uint64_t one = runAll(*tables[i], 1, false, failures);
-    for (const int threads : {2, 5}) {
-      if (runAll(*tables[i], threads, threads == 5, failures) == one) continue;
-      std::printf("%s: %d threads give other bits than one\n", tables[i]->instructionSet, threads);
-      failures++;
+    for (const bool bfloat16 : {false, true}) {
+      const uint64_t one = runAll(*tables[i], 1, {.shifted = false, .bfloat16 = bfloat16}, failures);
+      for (const int threads : {2, 5}) {
+        if (runAll(*tables[i], threads, {.shifted = threads == 5, .bfloat16 = bfloat16}, failures) == one) continue;
+        std::printf("%s: %d threads give other bits than one\n", tables[i]->instructionSet, threads);
+        failures++;
+      }
+      failures += runStarved(*tables[i], bfloat16);
+      std::printf("%s %s: done\n", tables[i]->instructionSet, bfloat16 ? "bfloat16" : "float32");
     }
-    failures += runStarved(*tables[i]);
-    std::printf("%s: done\n", tables[i]->instructionSet);
   }
   std::printf("%d failures\n", failures);
   return failures == 0 ? 0 : 1;

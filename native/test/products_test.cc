@@ -14,7 +14,7 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   s.call("linearForward", {x.data(), w.data(), withBias ? bias.data() : nullptr, y.data()}, {m, n, k});
   s.expect("linearForward", y, static_cast<double>(k), [&](int64_t i) {
     double sum = withBias ? bias[i % n] : 0;
-    for (int64_t j = 0; j < k; j++) sum += static_cast<double>(x[i / n * k + j]) * w[i % n * k + j];
+    for (int64_t j = 0; j < k; j++) sum += s.operand(x[i / n * k + j]) * s.operand(w[i % n * k + j]);
     return sum;
   });
 
@@ -22,7 +22,7 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   s.call("linearBackwardInput", {dy.data(), w.data(), dx.data()}, {m, n, k});
   s.expect("linearBackwardInput", dx, static_cast<double>(n), [&](int64_t i) {
     double sum = 0;
-    for (int64_t j = 0; j < n; j++) sum += static_cast<double>(dy[i / k * n + j]) * w[j * k + i % k];
+    for (int64_t j = 0; j < n; j++) sum += s.operand(dy[i / k * n + j]) * s.operand(w[j * k + i % k]);
     return sum;
   });
 
@@ -33,7 +33,7 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   s.call("linearBackwardWeight", {dy.data(), x.data(), dw.data(), withBias ? dBias.data() : nullptr}, {m, n, k});
   s.expect("linearBackwardWeight", dw, static_cast<double>(m), [&](int64_t i) {
     double sum = before[static_cast<size_t>(i)];
-    for (int64_t j = 0; j < m; j++) sum += static_cast<double>(dy[j * n + i / k]) * x[j * k + i % k];
+    for (int64_t j = 0; j < m; j++) sum += s.operand(dy[j * n + i / k]) * s.operand(x[j * k + i % k]);
     return sum;
   });
   s.expect("linearBackwardWeight bias", dBias, static_cast<double>(m), [&](int64_t c) {

@@ -2,25 +2,29 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { openNative, probeNative } from "#foretoken/backend/native/native.node.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import { openWasm, probeWasm } from "#foretoken/backend/wasm/node.js";
+import type { ProductDType } from "#foretoken/core/dtype.js";
 import { UnsupportedKernelError } from "#foretoken/core/errors.js";
 
 interface Present {
   readonly kind: "present";
   readonly name: string;
+  readonly dtype: ProductDType;
   readonly open: (threads: number) => Promise<Backend>;
   /** How many threads to try it with. */
   readonly threads: readonly number[];
 }
 
-/** A backend with one instruction set, or the reason in words why it cannot be tested here. */
+/** A backend with one instruction set and one dtype, or the reason in words why it cannot be tested here. */
 export type Candidate = Present | { readonly kind: "missing"; readonly name: string; readonly reason: string };
 
+const dtypes: readonly ProductDType[] = ["float32", "bfloat16"];
+
 // openNative reads the variable before it waits for anything.
-const openNativeWith = (instructionSet: string, threads: number): Promise<Backend> => {
+const openNativeWith = (instructionSet: string, dtype: ProductDType, threads: number): Promise<Backend> => {
   const before = process.env.FORETOKEN_ISA;
   process.env.FORETOKEN_ISA = instructionSet;
   try {
-    return openNative({ threads });
+    return openNative({ threads, dtype });
   } finally {
     if (before === undefined) delete process.env.FORETOKEN_ISA;
     else process.env.FORETOKEN_ISA = before;
@@ -36,22 +40,30 @@ const orMissing = async (name: string, find: () => Promise<Candidate[]>): Promis
   }
 };
 
-const native = orMissing("native", async () =>
-  probeNative().instructionSets.map((set) => ({
+type Opening = (dtype: ProductDType, threads: number) => Promise<Backend>;
+
+const present = (name: string, threads: readonly number[], open: Opening): Candidate[] =>
+  dtypes.map((dtype) => ({
     kind: "present",
-    name: `native ${set}`,
-    open: (threads) => openNativeWith(set, threads),
-    threads: [1, 2],
-  })),
+    name: `${name} ${dtype}`,
+    dtype,
+    threads,
+    open: (count) => open(dtype, count),
+  }));
+
+const native = orMissing("native", async () =>
+  probeNative().instructionSets.flatMap((set) =>
+    present(`native ${set}`, [1, 2], (dtype, threads) => openNativeWith(set, dtype, threads)),
+  ),
 );
 
 const wasm = orMissing("wasm", async () => {
   await probeWasm();
-  return [{ kind: "present", name: "wasm", open: (threads) => openWasm({ threads }), threads: [1, 2] }];
+  return present("wasm", [1, 2], (dtype, threads) => openWasm({ threads, dtype }));
 });
 
 export const candidates: readonly Candidate[] = [
-  { kind: "present", name: "reference", open: () => openReference(), threads: [1] },
+  ...present("reference", [1], (dtype) => openReference({ dtype })),
   ...(await native),
   ...(await wasm),
 ];

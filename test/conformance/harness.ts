@@ -1,9 +1,9 @@
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
 import type { KernelArgs, KernelName } from "#foretoken/backend/kernels.js";
 import { kernels } from "#foretoken/backend/kernels.js";
-import { asGiven, type HostArgs } from "#foretoken/backend/reference/host-args.js";
+import { asGiven, type HostArgs, roundedToBfloat16 } from "#foretoken/backend/reference/host-args.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
-import type { HostArray } from "#foretoken/core/dtype.js";
+import type { HostArray, ProductDType } from "#foretoken/core/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";
 import { layerBounds, simpleBounds } from "./bounds.ts";
 import { rotaryBounds } from "./bounds-rotary.ts";
@@ -100,8 +100,14 @@ const run = async <K extends KernelName>(
   return after;
 };
 
-const hostArgs = <K extends KernelName>(sample: Sample<K>, { places }: Plan, contents: Contents): HostArgs<K> => {
-  const args: Record<string, unknown> = { ...sample.numbers, operand: asGiven };
+const hostArgs = <K extends KernelName>(
+  sample: Sample<K>,
+  { places }: Plan,
+  contents: Contents,
+  dtype: ProductDType,
+): HostArgs<K> => {
+  const operand = dtype === "bfloat16" ? roundedToBfloat16 : asGiven;
+  const args: Record<string, unknown> = { ...sample.numbers, operand };
   for (const name of Object.keys(sample.buffers)) {
     const place = places[name];
     args[name] =
@@ -121,17 +127,25 @@ interface Expected {
 // Compiled kernels may flush what is below float32's normal range, factors of ordinary size included.
 const underflow = 2 ** -120;
 
-const exactReference = openReference({ real: "float64" });
-const expectations = new Map<object, Map<Layout, Expected>>();
+const exactReferences = {
+  float32: openReference({ real: "float64", dtype: "float32" }),
+  bfloat16: openReference({ real: "float64", dtype: "bfloat16" }),
+};
+const expectations = new Map<object, Map<string, Expected>>();
 
-const expected = async <K extends KernelName>(kernel: K, sample: Sample<K>, layout: Layout): Promise<Expected> => {
-  const known = expectations.get(sample)?.get(layout);
+const expected = async <K extends KernelName>(
+  kernel: K,
+  sample: Sample<K>,
+  layout: Layout,
+  dtype: ProductDType,
+): Promise<Expected> => {
+  const known = expectations.get(sample)?.get(`${layout} ${dtype}`);
   if (known !== undefined) return known;
   const planned = plan(kernel, sample, layout);
   const before = new Map<string, HostArray>(planned.roots.map(({ name, contents }) => [name, contents]));
-  const contents = await run(await exactReference, kernel, sample, planned);
+  const contents = await run(await exactReferences[dtype], kernel, sample, planned);
   const tolerances = new Map(planned.roots.map((root) => [root.name, new Float64Array(root.contents.length)]));
-  const allowed = bounds[kernel](hostArgs(sample, planned, before), hostArgs(sample, planned, contents));
+  const allowed = bounds[kernel](hostArgs(sample, planned, before, dtype), hostArgs(sample, planned, contents, dtype));
   for (const [name, tolerance] of Object.entries<Tolerance>(allowed)) {
     const place = planned.places[name];
     if (place === undefined) continue;
@@ -142,8 +156,8 @@ const expected = async <K extends KernelName>(kernel: K, sample: Sample<K>, layo
     }
   }
   const result = { contents, tolerances };
-  const layouts = expectations.get(sample) ?? new Map<Layout, Expected>();
-  expectations.set(sample, layouts.set(layout, result));
+  const ways = expectations.get(sample) ?? new Map<string, Expected>();
+  expectations.set(sample, ways.set(`${layout} ${dtype}`, result));
   return result;
 };
 
@@ -179,8 +193,8 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances: Float64Array)
 };
 
 /**
- * Runs the sample on the backend and holds every element of every storage against the reference in double: outputs
- * within tolerance, all else (inputs, gaps between rows, the guards around each buffer) untouched.
+ * Runs the sample on the backend and holds every element of every storage against the reference in double, opened with
+ * the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows, the guards around each buffer) untouched.
  * Returns what is wrong, or undefined.
  */
 export const disagreement = async <K extends KernelName>(
@@ -190,7 +204,7 @@ export const disagreement = async <K extends KernelName>(
   layout: Layout,
 ): Promise<string | undefined> => {
   const planned = plan(kernel, sample, layout);
-  const { contents, tolerances } = await expected(kernel, sample, layout);
+  const { contents, tolerances } = await expected(kernel, sample, layout, backend.capabilities.dtype);
   const actual = await run(backend, kernel, sample, planned);
   for (const { name } of planned.roots) {
     const got = actual.get(name) as HostArray;

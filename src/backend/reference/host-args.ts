@@ -28,13 +28,16 @@ export const roundedToBfloat16: Operand = (values) => {
   return singles;
 };
 
-/** The kernels that compute products, whose operands have a dtype. */
-type MultiplyingKernel =
-  | "linearForward"
-  | "linearBackwardInput"
-  | "linearBackwardWeight"
-  | "attentionForward"
-  | "attentionBackward";
+/** The kernels that compute products, whose operands have a dtype: all that a backend's dtype reaches. */
+export const multiplyingKernels = [
+  "linearForward",
+  "linearBackwardInput",
+  "linearBackwardWeight",
+  "attentionForward",
+  "attentionBackward",
+] as const satisfies readonly KernelName[];
+
+type MultiplyingKernel = (typeof multiplyingKernels)[number];
 
 /** The arguments of kernel K with each buffer as an array that begins at its offset and ends with its last element. */
 export type HostArgs<K extends KernelName> = HostBuffers<KernelTable[K]["buffers"]> &

@@ -1,0 +1,79 @@
+// How the operands of a product lie in packed memory: in units of 32 bits. A unit holds one value of k as float32, or two
+// neighbouring ones as bfloat16, the first in the lower half; where the last has no neighbour, zero stands there.
+// Packed memory is declared as float, but units are only moved, and multiplied by multiplyAdd.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "../simd.h"
+
+namespace foretoken::FT_ISA {
+
+// To nearest, ties to even, in the upper half of each lane; the lower half becomes 0. NaN stays NaN.
+FT_INLINE F32 roundToBfloat16(F32 value) {
+  const U32 bits = (U32)value;
+  const U32 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
+  return select(value == value, (F32)rounded, (F32)((bits | 0x00400000u) & 0xFFFF0000u));
+}
+
+struct Float32 {
+  using Stored = Float32;               // what the register tile sees
+  static constexpr int kUnitDepth = 1;  // values of k in a unit
+
+  FT_INLINE F32 splatUnit(const float* unit) { return splat(*unit); }
+  FT_INLINE F32 multiplyAdd(F32 left, F32 right, F32 sum) { return fma(left, right, sum); }
+
+  // Units of neighbouring lanes, from kUnitDepth rows of successive k.
+  FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) { return rows[0]; }
+  // Units of successive k, from the first of `count` values (at least one) in a row; zero past them.
+  FT_INLINE F32 along(const float* from, int64_t count) {
+    return count >= kLanes ? load(from) : loadPartial(from, static_cast<int>(count));
+  }
+};
+
+#if defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64
+
+// Halves of two vectors, lane by lane.
+alignas(64) constexpr uint16_t kInterleaved[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                   8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+
+// Pairs for vdpbf16ps, which takes subnormal bfloat16 for zero.
+struct Bfloat16 {
+  using Stored = Bfloat16;
+  static constexpr int kUnitDepth = 2;
+
+  FT_INLINE F32 splatUnit(const float* unit) {
+    int32_t bits;
+    std::memcpy(&bits, unit, sizeof bits);
+    return (F32)_mm512_set1_epi32(bits);
+  }
+  FT_INLINE F32 multiplyAdd(F32 left, F32 right, F32 sum) {
+    return (F32)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
+  }
+
+  FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) {
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)rows[1], (__m512)rows[0]);
+    return (F32)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), both);
+  }
+  FT_INLINE F32 along(const float* from, int64_t count) {
+    const F32 low = Float32::along(from, count);
+    const F32 high = count > kLanes ? Float32::along(from + kLanes, count - kLanes) : F32{};
+    return (F32)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+  }
+};
+
+#else
+
+// Without an instruction for pairs: float32 that hold rounded values.
+struct Bfloat16 {
+  using Stored = Float32;
+  static constexpr int kUnitDepth = 1;
+
+  FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) { return roundToBfloat16(rows[0]); }
+  FT_INLINE F32 along(const float* from, int64_t count) { return roundToBfloat16(Float32::along(from, count)); }
+};
+
+#endif
+
+}  // namespace foretoken::FT_ISA
