@@ -38,10 +38,18 @@
 // registers.
 #if defined(__clang__)
 #define FT_UNROLL _Pragma("clang loop unroll(full)")
-#define FT_UNROLL_BY_4 _Pragma("clang loop unroll_count(4)")
 #else
 #define FT_UNROLL _Pragma("GCC unroll 32")
-#define FT_UNROLL_BY_4 _Pragma("GCC unroll 4")
+#endif
+
+// Before the loop of a register tile. Not in WebAssembly: V8 moves all loads of an unrolled body before its arithmetic
+// and keeps them in memory for want of registers.
+#if defined(__wasm__)
+#define FT_UNROLL_TILE _Pragma("clang loop unroll(disable)")
+#elif defined(__clang__)
+#define FT_UNROLL_TILE _Pragma("clang loop unroll_count(4)")
+#else
+#define FT_UNROLL_TILE _Pragma("GCC unroll 4")
 #endif
 
 namespace foretoken::FT_ISA {

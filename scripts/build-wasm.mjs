@@ -31,6 +31,9 @@ const flags = [
   "-mbulk-memory",
   "-mthread-model",
   "posix",
+  // It would turn the constant offsets of loads into additions of their own.
+  "-mllvm",
+  "-disable-lsr",
   "-nostdlib",
   "-iquote",
   "native",

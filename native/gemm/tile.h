@@ -82,7 +82,7 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
   const float* b = tile.b;
   const int64_t aStep = kOrder == Order::kRows ? 1 : tile.lda;
   const int64_t bStep = tile.ldb;
-  FT_UNROLL_BY_4
+  FT_UNROLL_TILE
   for (int64_t k = tile.k; k > 0; k--) {
     F32 right[kVectors];
     FT_UNROLL
