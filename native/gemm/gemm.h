@@ -2,6 +2,9 @@
 // rapidly instantiating BLAS functionality", 2015): B in packed panels shared by all threads, A packed by each thread
 // for its own rows, register tiles in between. Where operands are bfloat16, packing rounds them.
 //
+// An epilogue is what happens to a sum beyond being stored. Bias and addend join it in registers. All else is a Finish: a
+// function of a finished tile of C, called while that lies in the L1 cache.
+//
 // Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece an
 // element is one chain of multiplyAdd; pieces are added in ascending order. No sum is divided between threads, and an
 // element's bits depend on its row of A and its column of B alone.
@@ -29,14 +32,22 @@ constexpr int64_t kSweepFloats = int64_t{1} << 17;
 
 struct Product {
   int64_t m, n, k;
-  const float* a;     // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
+  const float* a;       // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
   int64_t lda;
-  const float* b;     // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
+  const float* b;       // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
   int64_t ldb;
-  float* c;           // c[i · n + j]
-  bool accumulate;    // C += A·B
-  const float* bias;  // [n], added to every row, or null; not with accumulate
-  float* aSums;       // [m] += Σ over k of A as it is (kColumns only), or null
+  float* c;             // c[i · n + j]
+  bool accumulate;      // C += A·B
+  const float* bias;    // [n], added to every row, or null
+  const float* addend;  // [m, n], added after the bias, or null; no part of C
+  float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
+};
+
+// Rows [i, i + rows) × columns [j, j + columns) of C hold what is wanted of them. A kernel with more to do passes a
+// function of these arguments: it may read and overwrite those elements of C and use the same ones of other arrays.
+// It is called once for every element, on some thread.
+struct Done {
+  void operator()(int64_t /*i*/, int64_t /*j*/, int64_t /*rows*/, int64_t /*columns*/) const {}
 };
 
 FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -89,6 +100,12 @@ FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
   return k > 0 || p.accumulate ? Result::kAdd : Result::kSet;
 }
 
+// For the last piece of a tile of C at (i, j).
+FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
+  if (p.bias) tile.bias = p.bias + j;
+  if (p.addend) tile.addend = p.addend + i * p.n + j;
+}
+
 // A tile of A in a thread's scratch: by rows, or by columns with this stride.
 constexpr int64_t kColumnStride = (kTileRows + kLanes - 1) / kLanes * kLanes;
 template <Order kA>
@@ -135,9 +152,9 @@ FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, in
 }
 
 // Rows [i0, i1) × columns [j0, j1) of C, over the units of k that are in the chunk.
-template <class Operands, Order kA>
+template <class Operands, Order kA, class Finish>
 static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-                          float* scratch) {
+                          float* scratch, const Finish& finish) {
   const bool small = (chunk.k1 - chunk.k0) * (j1 - j0) <= kSweepFloats;
   const int64_t sweep = small ? j1 - j0 : kSweepColumns;
   const int64_t tiles = tileCount(i1 - i0);
@@ -155,14 +172,16 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
             copyBlock<Operands>(p.a + i * p.lda + valueOf<Operands>(k), p.lda, scratch, kRowStride, rows,
                                 valuesIn<Operands>(p, k, kEnd));
           else packColumns<Operands>(p, i, rows, k, kEnd, scratch, p.aSums && jBegin == 0);
-          Tile tile{rows,         0,       kEnd - k, scratch,             kColumnStride, nullptr,
-                    kTileColumns, nullptr, p.n,      resultOfPiece(p, k), nullptr};
+          const bool last = valueOf<Operands>(kEnd) >= p.k;
+          Tile tile{rows,    0,            kEnd - k, scratch, kColumnStride,
+                    nullptr, kTileColumns, nullptr,  p.n,     resultOfPiece(p, k)};
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
             tile.columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
             tile.b = chunk.panel(j, k);
             tile.c = p.c + i * p.n + j;
-            tile.bias = p.bias && k == 0 ? p.bias + j : nullptr;
+            if (last) addEpilogue(p, i, j, tile);
             multiply<kA, Operands>(tile);
+            if (last) finish(i, j, rows, tile.columns);
           }
         }
       }
@@ -192,8 +211,8 @@ FT_INLINE Grid gridFor(int64_t m, int64_t n, int threads) {
 }
 
 // Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
-template <class Operands, Order kB>
-static void multiplyFewRows(const Product& p, Pool& pool) {
+template <class Operands, Order kB, class Finish>
+static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) {
   const int64_t panels = (p.n + kTileColumns - 1) / kTileColumns;
   const int64_t units = unitsOf<Operands>(p.k);
   const int64_t grain = 1 + kThreadWork / 4 / (p.k * kTileColumns);
@@ -209,25 +228,34 @@ static void multiplyFewRows(const Product& p, Pool& pool) {
         copyBlock<Operands>(p.a + valueOf<Operands>(k), p.lda, scratch, kRowStride, p.m,
                             valuesIn<Operands>(p, k, kEnd));
         packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
-        multiply<Order::kRows, Operands>({static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, 0,
-                                          scratch + kA, kTileColumns, p.c + j, p.n, resultOfPiece(p, k),
-                                          p.bias && k == 0 ? p.bias + j : nullptr});
+        Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, 0,
+                  scratch + kA,          kTileColumns,              p.c + j,  p.n,     resultOfPiece(p, k)};
+        if (kEnd == units) addEpilogue(p, 0, j, tile);
+        multiply<Order::kRows, Operands>(tile);
       }
+      finish(0, j, p.m, columns);
     }
   });
 }
 
-template <class Operands, Order kA, Order kB>
-static void multiplyAs(const Product& p, Pool& pool) {
-  if (p.m == 0 || p.n == 0) return;
-  if (p.k == 0) {
-    if (p.accumulate) return;
-    for (int64_t i = 0; i < p.m; i++)
-      for (int64_t j = 0; j < p.n; j++) p.c[i * p.n + j] = p.bias ? p.bias[j] : 0.0f;
-    return;
+// Sums of nothing.
+template <class Finish>
+static void multiplyNothing(const Product& p, const Finish& finish) {
+  for (int64_t i = 0; i < p.m; i++) {
+    for (int64_t j = 0; j < p.n; j++) {
+      float* c = p.c + i * p.n + j;
+      *c = (p.accumulate ? *c : 0.0f) + (p.bias ? p.bias[j] : 0.0f) + (p.addend ? p.addend[i * p.n + j] : 0.0f);
+    }
+    finish(i, 0, 1, p.n);
   }
+}
+
+template <class Operands, Order kA, Order kB, class Finish>
+static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0) return multiplyNothing(p, finish);
   if constexpr (kA == Order::kRows) {
-    if (p.m <= kTileRows) return multiplyFewRows<Operands, kB>(p, pool);
+    if (p.m <= kTileRows) return multiplyFewRows<Operands, kB>(p, pool, finish);
   }
 
   const int64_t units = unitsOf<Operands>(p.k);
@@ -253,17 +281,17 @@ static void multiplyAs(const Product& p, Pool& pool) {
           const int64_t i1 = tileBegin(p.m, rowTiles * (row + 1) / grid.rows);
           const int64_t j0 = chunk.j0 + panels * column / grid.columns * kTileColumns;
           const int64_t j1 = smaller(chunk.j0 + panels * (column + 1) / grid.columns * kTileColumns, chunk.j1);
-          if (i0 < i1 && j0 < j1) multiplyChunk<Operands, kA>(p, chunk, i0, i1, j0, j1, scratch);
+          if (i0 < i1 && j0 < j1) multiplyChunk<Operands, kA>(p, chunk, i0, i1, j0, j1, scratch, finish);
         }
       });
     }
   }
 }
 
-template <Order kA, Order kB>
-static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool) {
-  if (bfloat16) multiplyAs<Bfloat16, kA, kB>(p, pool);
-  else multiplyAs<Float32, kA, kB>(p, pool);
+template <Order kA, Order kB, class Finish = Done>
+static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool, const Finish& finish = {}) {
+  if (bfloat16) multiplyAs<Bfloat16, kA, kB>(p, pool, finish);
+  else multiplyAs<Float32, kA, kB>(p, pool, finish);
 }
 
 }  // namespace foretoken::FT_ISA

@@ -36,7 +36,7 @@ enum class Order { kRows, kColumns };
 constexpr int kTileDepth = 256;
 constexpr int kRowStride = kTileDepth + 16;
 
-// What becomes of C: overwritten by the sum (plus bias), the sum added to it, or the chain started from it.
+// What becomes of C: overwritten by the sum, the sum added to it, or the chain started from it.
 enum class Result { kSet, kAdd, kContinue };
 
 struct Tile {
@@ -50,7 +50,8 @@ struct Tile {
   float* c;
   int64_t ldc;
   Result result;
-  const float* bias;  // [columns] or null; with kSet only
+  const float* bias = nullptr;    // [columns], added to every row, or null
+  const float* addend = nullptr;  // as C, rows ldc apart: added to it after the bias, or null
 };
 
 template <class Operands, int kRows, int kVectors, Order kOrder>
@@ -110,6 +111,13 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
       const F32 bias = loadColumns(tile.bias, v);
       FT_UNROLL
       for (int i = 0; i < kRows; i++) sums[i][v] += bias;
+    }
+  }
+  if (tile.addend) {
+    FT_UNROLL
+    for (int i = 0; i < kRows; i++) {
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) sums[i][v] += loadColumns(tile.addend + i * ldc, v);
     }
   }
   FT_UNROLL
