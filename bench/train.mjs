@@ -1,135 +1,222 @@
 /**
- * Times training steps side by side: this library's backends and PyTorch, in turn, on the same text and the same shapes
- * (dropout 0, float32, Adam). Each keeps its process; one works while the others wait.
+ * Times training steps side by side: this library's backends and dtypes, PyTorch in each of its ways, and TensorFlow.js on
+ * WebAssembly, in turn, on the same tokens and shapes, with AdamW and clipping. Each keeps its process; one works while
+ * the others wait. What is not installed is left out, with the reason.
  *
- *   node bench/train.mjs [--config book] [--rounds 7] [--steps 10] [--threads 2] [--python python3] [--json FILE]
+ *   node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,pytorch,tfjs] [--python python3]
+ *                        [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
  *
- * Prints the median step of all rounds and the ratios round by round. Without a Python that has PyTorch, our own only.
+ * --seconds is about how long each configuration is measured, after a warm-up: rounds and steps follow from it and from
+ * how long a step takes, but each process makes one step in each of three rounds at least. --dropout adds a process of
+ * ours with it, beside the one without.
+ *
+ * Prints the medians of alternating rounds, and ratios against the best of PyTorch: of the same dtype, and of all.
  */
-import { spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { describeBackends } from "../dist/backend/select.node.js";
 import { loadCorpus } from "../dist/data/corpora.node.js";
+import { trainCharTokenizer } from "../dist/tokenizer/char.js";
+import { configs, runConfig, tokensPerStep } from "./lib/configs.mjs";
+import { settle, startContestant } from "./lib/contestants.mjs";
+import { machine, machineLine, roofsLine } from "./lib/machine.mjs";
+import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { stepCost } from "./lib/recorded-calls.mjs";
+import { measureRoofs } from "./lib/roofs.mjs";
+import { count, digits, mebibytes, median, ratio, textTable } from "./lib/statistics.mjs";
 
-const shapes = {
-  "nano-cpu": { contextLength: 64, nLayer: 4, nHead: 4, nEmbd: 128, batchSize: 12, learningRate: 3e-4 },
-  book: { contextLength: 128, nLayer: 4, nHead: 4, nEmbd: 128, batchSize: 32, learningRate: 3e-4 },
-};
-
+const kinds = ["native", "wasm", "pytorch", "tfjs"];
 const { values } = parseArgs({
   options: {
-    config: { type: "string", default: "book" },
-    rounds: { type: "string", default: "7" },
-    steps: { type: "string", default: "10" },
-    threads: { type: "string", default: String(availableParallelism()) },
-    python: { type: "string", default: "python3" },
-    json: { type: "string" },
+    ...commonOptions,
+    only: { type: "string", default: kinds.join(",") },
+    seconds: { type: "string", default: "120" },
+    dropout: { type: "string", default: "0" },
   },
 });
-const shape = shapes[values.config];
-if (shape === undefined) {
-  console.error(`--config: must be ${Object.keys(shapes).join(" or ")}; got ${values.config}`);
-  process.exit(2);
-}
-const rounds = Number(values.rounds);
-const stepsPerRound = Number(values.steps);
-const threads = Number(values.threads);
-
-const median = (numbers) => {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-};
-const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** A child that answers each line "N" with the times of N steps. Resolves to undefined if it cannot start. */
-const contestant = async (name, command, args) => {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  let errors = "";
-  child.stderr.on("data", (data) => {
-    errors += data;
-  });
-  child.on("error", (error) => {
-    errors += error.message;
-  });
-  const first = await lines.next();
-  if (first.done) {
-    console.error(`${name} left out: ${errors.trim().split("\n").at(-1)}`);
-    return undefined;
-  }
-  return {
-    name,
-    about: JSON.parse(first.value),
-    times: [],
-    async work(steps) {
-      child.stdin.write(`${steps}\n`);
-      const line = await lines.next();
-      if (line.done) throw new Error(`${name} ended: ${errors}`);
-      const { milliseconds } = JSON.parse(line.value);
-      return milliseconds;
-    },
-    end: () => child.stdin.end(),
-  };
-};
-
-const corpus = await loadCorpus();
-const textFile = join(tmpdir(), `foretoken-bench-${process.pid}.txt`);
-writeFileSync(textFile, corpus.train + corpus.val);
+const names = configNames(values.config);
+const wanted = namesOf("only", values.only, kinds);
+const threads = wholeNumber("threads", values.threads);
+const seconds = Number(values.seconds);
+const dropout = Number(values.dropout);
+if (!(seconds > 0)) refuse(`--seconds: must be above 0; got ${values.seconds}`);
+if (!(dropout >= 0 && dropout < 1)) refuse(`--dropout: must be at least 0 and below 1; got ${values.dropout}`);
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const ours = (backend) =>
-  contestant(`foretoken ${backend}`, process.execPath, [
-    here("peers/foretoken_train.mjs"),
-    textFile,
-    JSON.stringify({ ...shape, threads, backend }),
-  ]);
-const torch = (attention) =>
-  contestant(`pytorch ${attention}`, values.python, [
-    here("peers/pytorch_train.py"),
-    textFile,
-    JSON.stringify({ ...shape, threads, attention }),
-  ]);
+const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
 
-const contestants = [];
-for (const start of [() => ours("native"), () => torch("sdpa"), () => torch("plain"), () => ours("wasm")]) {
-  const one = await start();
-  if (one !== undefined) contestants.push(one);
-}
+/** The same for every process: characters of the text, or tokens at random where the vocabulary is larger. */
+const tokensOf = async (name) => {
+  const { vocabSize } = configs[name];
+  const file = join(folder, `${name}.i32`);
+  if (vocabSize !== null) {
+    let state = 1;
+    const tokens = Int32Array.from({ length: 100_000 }, () => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * vocabSize);
+    });
+    writeFileSync(file, tokens);
+    return { file, vocabSize, text: "random tokens" };
+  }
+  const corpus = await loadCorpus();
+  const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
+  writeFileSync(file, tokenizer.encode(corpus.train));
+  return { file, vocabSize: tokenizer.vocabSize, text: corpus.name };
+};
 
-for (const one of contestants) await one.work(5); // warm-up
-for (let round = 0; round < rounds; round++) {
-  for (const one of contestants) {
-    await wait(300); // a peer's threads spin for a while after their work
-    one.times.push(median(await one.work(stepsPerRound)));
+/** Too slow there to be waited for. */
+const large = ["baby", "gpt2"];
+
+const { backends } = await describeBackends();
+/** All that may take part: how to start each, and what it is to be compared with. */
+const entrants = (name, file, vocabSize) => {
+  const config = runConfig(name);
+  const ours = (backend, dtype, p = 0) => ({
+    name: `foretoken ${backend} ${dtype}${p > 0 ? ` dropout ${p}` : ""}`,
+    kind: backend,
+    dtype,
+    dropout: p,
+    command: [process.execPath, here("peers/foretoken_train.mjs")],
+    request: { config: { ...config, model: { ...config.model, dropout: p } }, vocabSize, threads, backend, dtype },
+  });
+  const torch = (dtype, attention) => ({
+    name: `pytorch ${dtype} ${attention}`,
+    kind: "pytorch",
+    dtype,
+    dropout: 0,
+    command: [values.python, here("peers/pytorch_train.py")],
+    request: { config, vocabSize, threads, dtype, attention },
+  });
+  const dtypes = ["float32", "bfloat16"];
+  const all = [
+    ...dtypes.flatMap((dtype) => [ours("native", dtype), ...(dropout > 0 ? [ours("native", dtype, dropout)] : [])]),
+    ...dtypes.flatMap((dtype) => ["sdpa", "plain"].map((attention) => torch(dtype, attention))),
+    ...(large.includes(name)
+      ? []
+      : [
+          ours("wasm", "float32"),
+          {
+            name: "tfjs wasm float32",
+            kind: "tfjs",
+            dtype: "float32",
+            dropout: 0,
+            command: [process.execPath, here("peers/tfjs_train.mjs")],
+            request: { config, vocabSize },
+          },
+        ]),
+  ];
+  return all
+    .filter(({ kind }) => wanted.includes(kind))
+    .map((one) => ({ ...one, command: [...one.command, file, JSON.stringify(one.request)] }));
+};
+
+/** Untrained weights know nothing: all begin near ln V, with small differences from how weights were drawn. */
+const checkStart = (contestants, vocabSize) => {
+  const expected = Math.log(vocabSize);
+  for (const { name, firstLoss, about } of contestants) {
+    if (!(Math.abs(firstLoss - expected) < 0.3))
+      throw new Error(`${name}: must begin near ln ${vocabSize} = ${expected.toFixed(3)}; got ${firstLoss}`);
+    if (about.parameters !== contestants[0].about.parameters)
+      throw new Error(`${name}: must have ${contestants[0].about.parameters} parameters; got ${about.parameters}`);
+  }
+};
+
+const minRounds = 3;
+const maxRounds = 9;
+/** Steps of one process in one round: enough for a median, at most these many seconds. */
+const roundSeconds = 1.5;
+
+const measure = async (name) => {
+  const { file, vocabSize, text } = await tokensOf(name);
+  const contestants = [];
+  for (const { command, request: _, ...entrant } of entrants(name, file, vocabSize)) {
+    const one = await startContestant(entrant.name, command);
+    if (one === undefined) continue;
+    // The first step allocates; by the second or third all is warm.
+    const { losses, milliseconds } = await one.ask({ steps: 1 });
+    const second = await one.ask({ steps: milliseconds[0] > 2000 ? 1 : 3 });
+    const step = Math.min(...second.milliseconds) / 1000;
+    const steps = Math.max(1, Math.min(20, Math.round(roundSeconds / step)));
+    const state = { firstLoss: losses[0], lastLoss: Number.NaN, peakMemory: 0, times: [], step, steps };
+    contestants.push({ ...entrant, ...one, ...state });
+  }
+  if (contestants.length === 0) refuse("nothing to measure: none of what --only names is here");
+  checkStart(contestants, vocabSize);
+  const round = contestants.reduce((sum, { step, steps }) => sum + 0.3 + step * steps, 0);
+  const rounds = Math.max(minRounds, Math.min(maxRounds, Math.floor(seconds / round)));
+  for (let i = 0; i < rounds; i++) {
+    for (const one of contestants) {
+      await settle();
+      const { milliseconds, losses, peakMemory } = await one.ask({ steps: one.steps });
+      Object.assign(one, { peakMemory, lastLoss: losses.at(-1) });
+      one.times.push(median(milliseconds));
+    }
+  }
+  for (const one of contestants) await one.end();
+  const results = contestants.map(({ ask: _, end: __, step: ___, times, ...rest }) => {
+    return { ...rest, milliseconds: median(times), times };
+  });
+  const { model, batchSize } = configs[name];
+  return { name, text, vocabSize, model, batchSize, rounds, cost: await stepCost(name, vocabSize), results };
+};
+
+const bestOf = (results, dtype) =>
+  results
+    .filter((one) => one.kind === "pytorch" && (dtype === undefined || one.dtype === dtype))
+    .sort((a, b) => a.milliseconds - b.milliseconds)[0];
+
+/** Median of the rounds' ratios: both were measured within seconds. */
+const against = (peer, one) =>
+  peer === undefined ? Number.NaN : median(peer.times.map((time, round) => time / one.times[round]));
+
+const tableOf = ({ name, results }) => [
+  ["", "ms a step", "range", "tokens/s", "peak memory", "× PyTorch, same dtype", "× PyTorch's best"],
+  ...results.map((one) => [
+    one.name,
+    digits(one.milliseconds),
+    `${digits(Math.min(...one.times))}–${digits(Math.max(...one.times))}`,
+    count((1000 * tokensPerStep(name)) / one.milliseconds),
+    mebibytes(one.peakMemory),
+    ratio(against(bestOf(results, one.dtype), one)),
+    ratio(against(bestOf(results), one)),
+  ]),
+];
+
+const native = backends.find((backend) => backend.name === "native");
+const roofs = native?.available === true ? await measureRoofs(native.instructionSet, threads) : undefined;
+const about = machine();
+console.log(machineLine(about));
+if (roofs !== undefined) console.log(`${roofs.instructionSet}, ${threads} threads: ${roofsLine(roofs)}`);
+const measurements = [];
+for (const name of names) {
+  const measurement = await measure(name);
+  measurements.push(measurement);
+  const { model, batchSize, vocabSize, text, rounds, results } = measurement;
+  const { nLayer, nHead, nEmbd, contextLength } = model;
+  const { parameters } = results[0].about;
+  const versions = ["pytorch", "tfjs"].map((kind) => results.find((one) => one.kind === kind));
+  console.log(`
+${name}: ${nLayer} layers, ${nHead} heads, ${nEmbd} channels, ${count(parameters)} parameters; ${text}, V ${vocabSize}
+${batchSize} × ${contextLength} = ${count(tokensPerStep(name))} tokens a step; AdamW, clipping; ${threads} threads${versions
+    .filter((one) => one !== undefined)
+    .map(({ kind, about: { version } }) => `; ${kind} ${version}`)
+    .join("")}
+medians of ${rounds} alternating rounds; ratios above 1: faster than PyTorch
+`);
+  process.stdout.write(textTable(tableOf(measurement)));
+  for (const one of results.filter((result) => result.dropout > 0)) {
+    const without = results.find(
+      (other) => other.kind === one.kind && other.dtype === one.dtype && other.dropout === 0,
+    );
+    console.log(
+      `dropout ${one.dropout} costs ${one.dtype} ${digits(100 * (1 / against(without, one) - 1))}% of a step`,
+    );
   }
 }
-for (const one of contestants) one.end();
-if (existsSync(textFile)) (await import("node:fs")).unlinkSync(textFile);
-
-const tokens = shape.batchSize * shape.contextLength;
-const peers = contestants.filter(({ name }) => name.startsWith("pytorch"));
-console.log(`${values.config}: ${tokens} tokens a step, float32, dropout 0, Adam; ${threads} threads; ${corpus.name}`);
-console.log(
-  `${cpus()[0]?.model.trim()}; Node ${process.version}${peers[0] ? `; PyTorch ${peers[0].about.version}` : ""}`,
-);
-console.log(`medians of ${stepsPerRound} steps in each of ${rounds} alternating rounds\n`);
-const columns = ["", "ms a step", "range of medians", "tokens/s", ...peers.map(({ name }) => `× ${name}`)];
-const rows = contestants.map((one) => {
-  const step = median(one.times);
-  const ratios = peers.map((peer) => median(peer.times.map((time, round) => time / one.times[round])).toFixed(2));
-  const range = `${Math.min(...one.times).toFixed(1)}–${Math.max(...one.times).toFixed(1)}`;
-  return [one.name, step.toFixed(1), range, Math.round((1000 * tokens) / step).toLocaleString("en"), ...ratios];
-});
-const widths = columns.map((column, i) => Math.max(column.length, ...rows.map((row) => row[i].length)));
-for (const row of [columns, ...rows]) {
-  console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  "));
-}
-if (values.json !== undefined) {
-  const results = contestants.map(({ name, about, times }) => ({ name, about, medianMilliseconds: times }));
-  writeFileSync(values.json, `${JSON.stringify({ config: values.config, shape, threads, results }, null, 2)}\n`);
+if (typeof values.json === "string") {
+  writeFileSync(values.json, `${JSON.stringify({ machine: about, threads, roofs, measurements }, null, 2)}\n`);
 }

@@ -1,39 +1,36 @@
 /**
- * Our side of bench/train.mjs: trains on demand and answers with step times. The same work as a step of
- * `foretoken train`: batch, forward, backward, gradient norm, Adam, and the loss read back.
+ * Our side of bench/train.mjs: trains on demand and answers with the times of steps. The same work as a step of
+ * `foretoken train`: batch, forward, backward, gradient norm, update, and the loss read back.
  *
- * Usage: foretoken_train.mjs TEXT CONFIG_JSON
+ * Usage: foretoken_train.mjs TOKENS JSON
+ * TOKENS is a file of int32. JSON: {"config": {"model", "train"}, "vocabSize", "threads", "backend", "dtype"}
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { openBackend } from "../../dist/backend/select.node.js";
-import { splitText } from "../../dist/data/corpus.js";
-import { trainCharTokenizer } from "../../dist/tokenizer/char.js";
-import { presets } from "../../dist/train/presets.js";
 import { createTrainer } from "../../dist/train/trainer.js";
+import { peakMemory } from "../lib/peak-memory.mjs";
 
-const [textFile, configJson] = process.argv.slice(2);
-const { batchSize, learningRate, threads, backend: name, ...shape } = JSON.parse(configJson);
-const backend = await openBackend(name, { threads });
-const text = readFileSync(textFile, "utf8");
-const tokenizer = trainCharTokenizer(text);
-const config = {
-  model: { ...presets.book.model, ...shape, dropout: 0 },
-  train: { ...presets.book.train, batchSize, learningRate },
-};
-const trainer = createTrainer(backend, config, tokenizer.vocabSize, tokenizer.encode(splitText(text).train));
+const [tokensFile, json] = process.argv.slice(2);
+const { config, vocabSize, threads, backend: name, dtype } = JSON.parse(json);
+const bytes = readFileSync(tokensFile);
+const tokens = new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+const backend = await openBackend(name, { threads, dtype });
+const trainer = createTrainer(backend, config, vocabSize, tokens);
 console.log(JSON.stringify({ ...backend.capabilities, parameters: trainer.model.layout.count }));
 
 let step = 0;
 for await (const line of createInterface({ input: process.stdin })) {
+  const { steps } = JSON.parse(line);
   const milliseconds = [];
-  let loss = 0;
-  for (let i = 0; i < Number(line); i++) {
+  const losses = [];
+  for (let i = 0; i < steps; i++) {
     const began = performance.now();
-    loss = (await trainer.step(step++)).loss;
+    const { loss } = await trainer.step(step++);
     milliseconds.push(performance.now() - began);
+    losses.push(loss);
   }
-  console.log(JSON.stringify({ milliseconds, loss }));
+  console.log(JSON.stringify({ milliseconds, losses, peakMemory: peakMemory() }));
 }
 trainer.close();
 await backend.close();

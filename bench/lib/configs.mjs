@@ -1,0 +1,52 @@
+/** The models that are measured, each with its batch. One description serves this library and its peers. */
+import { presets } from "../../dist/train/presets.js";
+
+/** The reference model without dropout. Bias on all but q, k, v and the head; the head has weights of its own. */
+const book = { ...presets.book.model, dropout: 0 };
+
+/** Biases everywhere but in the head, which shares the embedding's weights, and the tanh form of GELU. */
+const gpt2 = {
+  ...book,
+  bias: { qkv: true, projection: true, mlp: true },
+  mlp: { kind: "gelu", approximate: "tanh", ratio: 4 },
+  tieEmbeddings: true,
+};
+
+/** vocabSize null: characters of the text; a number: tokens at random, since the time does not depend on which they are. */
+export const configs = {
+  "nano-cpu": {
+    model: { ...book, contextLength: 64, nLayer: 4, nHead: 4, nEmbd: 128 },
+    batchSize: 12,
+    vocabSize: null,
+  },
+  book: { model: book, batchSize: 32, vocabSize: null },
+  baby: { model: { ...book, contextLength: 256, nLayer: 6, nHead: 6, nEmbd: 384 }, batchSize: 64, vocabSize: null },
+  gpt2: {
+    model: { ...gpt2, contextLength: 64, nLayer: 12, nHead: 12, nEmbd: 768 },
+    batchSize: 4,
+    vocabSize: 50_257,
+  },
+  /** To try the benchmarks themselves. */
+  tiny: { model: { ...gpt2, contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 16 }, batchSize: 2, vocabSize: 40 },
+};
+
+/** Those that are measured unless told otherwise. */
+export const measured = ["nano-cpu", "book", "baby", "gpt2"];
+
+/**
+ * The whole configuration of a run: AdamW and clipping, as models of this kind are trained.
+ * @returns {import("../../dist/train/config.js").RunConfig}
+ */
+export const runConfig = (name) => {
+  const { model, batchSize } = configs[name];
+  /** @type {import("../../dist/train/config.js").RunConfig["train"]} */
+  const train = {
+    ...presets.book.train,
+    batchSize,
+    optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 },
+    maxGradNorm: 1,
+  };
+  return { model, train };
+};
+
+export const tokensPerStep = (name) => configs[name].batchSize * configs[name].model.contextLength;

@@ -1,0 +1,55 @@
+/** Processes that are measured in turn: each works when it is told to and waits while the others do. */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+
+/**
+ * Starts a process that writes a line of JSON about itself, then answers each line of JSON on its standard input with
+ * one. Resolves to undefined, with a line on standard error, where it ends before that: a peer that is not installed.
+ *
+ * @param {string} name
+ * @param {readonly string[]} command program and arguments.
+ * @param {Record<string, string>} [env] beside this process's.
+ */
+export const startContestant = async (name, [program, ...args], env = {}) => {
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let errors = "";
+  child.stderr.on("data", (data) => {
+    errors += data;
+  });
+  child.on("error", (error) => {
+    errors += error.message;
+  });
+  child.stdin.on("error", () => {});
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  const next = async () => {
+    const line = await lines.next();
+    if (!line.done) return JSON.parse(line.value);
+    await ended;
+    const said = errors.trim().split("\n").at(-1);
+    throw new Error(`${name} ended${said === "" ? "" : `: ${said}`}`);
+  };
+  let about;
+  try {
+    about = await next();
+  } catch (error) {
+    console.error(`left out: ${error.message}`);
+    return undefined;
+  }
+  return {
+    name,
+    about,
+    /** @param {object} work */
+    ask(work) {
+      child.stdin.write(`${JSON.stringify(work)}\n`);
+      return next();
+    },
+    async end() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+};
+
+/** OpenMP's threads of a peer spin for a while after their work: they must not take part in the next one's time. */
+export const settle = () => new Promise((resolve) => setTimeout(resolve, 300));

@@ -1,0 +1,35 @@
+/** Flags that the benchmarks share, checked. */
+import { availableParallelism } from "node:os";
+import { configs, measured } from "./configs.mjs";
+
+/** Ends the program: the mistake is the user's. */
+export const refuse = (message) => {
+  console.error(message);
+  process.exit(2);
+};
+
+/** For node:util's parseArgs. */
+export const commonOptions = /** @type {const} */ ({
+  config: { type: "string", default: measured.join(",") },
+  threads: { type: "string", default: String(availableParallelism()) },
+  python: { type: "string", default: "python3" },
+  json: { type: "string" },
+});
+
+/** A whole number above 0. */
+export const wholeNumber = (flag, text) => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) refuse(`--${flag}: must be a whole number above 0; got ${text}`);
+  return value;
+};
+
+/** Names with commas between them, each one of `known`. */
+export const namesOf = (flag, text, known) => {
+  const names = text.split(",").filter((name) => name !== "");
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined || names.length === 0)
+    refuse(`--${flag}: must be one or more of ${known.join(", ")}; got ${unknown ?? "none"}`);
+  return names;
+};
+
+export const configNames = (text) => namesOf("config", text, Object.keys(configs));

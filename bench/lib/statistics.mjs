@@ -1,0 +1,45 @@
+/** Medians, and tables of cells as text and as Markdown. */
+
+/** @param {readonly number[]} numbers */
+export const median = (numbers) => {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+/** Three digits that mean something: 0.123, 1.23, 12.3, 123, 1,234. */
+export const digits = (value) =>
+  !Number.isFinite(value)
+    ? "–"
+    : Math.abs(value) >= 99.95
+      ? Math.round(value).toLocaleString("en-US")
+      : value.toFixed(Math.abs(value) >= 9.995 ? 1 : Math.abs(value) >= 0.9995 ? 2 : 3);
+
+export const count = (value) => Math.round(value).toLocaleString("en-US");
+export const percent = (share) => (Number.isFinite(share) ? `${Math.round(100 * share)}%` : "–");
+export const ratio = (value) => (Number.isFinite(value) ? `${value.toFixed(2)}×` : "–");
+export const mebibytes = (bytes) => (bytes === undefined ? "–" : `${count(bytes / 2 ** 20)} MiB`);
+
+/**
+ * A table for a terminal; the first column to the left, the others to the right.
+ * @param {readonly (readonly string[])[]} rows the first one holds the titles.
+ */
+export const textTable = (rows) => {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  const line = (row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .join("  ")
+      .trimEnd();
+  return rows.map((row) => `${line(row)}\n`).join("");
+};
+
+/**
+ * The same table in Markdown.
+ * @param {readonly (readonly string[])[]} rows
+ */
+export const markdownTable = (rows) => {
+  const line = (cells) => `| ${cells.join(" | ")} |\n`;
+  const [titles, ...body] = rows;
+  return line(titles) + line(titles.map((_, i) => (i === 0 ? "---" : "---:"))) + body.map(line).join("");
+};

@@ -1,0 +1,70 @@
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { describeBackends } from "#foretoken/backend/select.node.js";
+import { runBench } from "./run-bench.ts";
+
+const { backends } = await describeBackends();
+const isHere = (name: string): boolean => backends.some((one) => one.name === name && one.available);
+
+/** What bench/report.mjs reads of it. */
+const resultsSchema = z.object({
+  machine: z.object({ cpu: z.string(), node: z.string() }),
+  roofs: z.object({ float32: z.number().positive(), l2: z.object({ read: z.number().positive() }) }).optional(),
+  measurements: z.array(
+    z.object({
+      name: z.string(),
+      rounds: z.number().min(3),
+      cost: z.object({ flops: z.number(), bytes: z.number().positive() }),
+      results: z.array(
+        z.object({
+          name: z.string(),
+          kind: z.string(),
+          dtype: z.string(),
+          milliseconds: z.number().positive(),
+          times: z.array(z.number().positive()).min(3),
+          peakMemory: z.number().positive(),
+          firstLoss: z.number(),
+          about: z.object({ parameters: z.number() }),
+        }),
+      ),
+    }),
+  ),
+});
+
+it("times steps of every backend and dtype that is here, and leaves out with a reason what is not", async () => {
+  const args = ["--config", "tiny", "--seconds", "0.1", "--threads", "1", "--dropout", "0.1"];
+  const python = "no-such-program";
+  const { status, stdout, stderr, json } = await runBench("train", [...args, "--python", python]);
+  expect(status, stderr).toBe(0);
+  const { measurements, roofs } = resultsSchema.parse(json);
+  const [measurement] = measurements;
+  expect(measurement).toMatchObject({ name: "tiny" });
+  const ours = measurement?.results.filter(({ kind }) => kind === "native" || kind === "wasm") ?? [];
+  const native = ["float32", "bfloat16"].flatMap((dtype) => [
+    `foretoken native ${dtype}`,
+    `foretoken native ${dtype} dropout 0.1`,
+  ]);
+  expect(ours.map(({ name }) => name)).toEqual([
+    ...(isHere("native") ? native : []),
+    ...(isHere("wasm") ? ["foretoken wasm float32"] : []),
+  ]);
+  // One layer of 12 C² and biases, positions, two norms and the last, the embedding that the head shares.
+  for (const { about } of ours) expect(about.parameters).toBe(12 * 16 * 16 + 13 * 16 + 8 * 16 + 2 * 16 + 40 * 16);
+  for (const { firstLoss } of ours) expect(Math.abs(firstLoss - Math.log(40))).toBeLessThan(0.3);
+  const compiled = isHere("native") && !stderr.includes("no roofs: no C++ compiler found");
+  expect(roofs !== undefined).toBe(compiled);
+  for (const { name } of ours) expect(stdout).toMatch(new RegExp(`^${name} +[\\d.]+ +[\\d.]+–[\\d.]+ `, "mu"));
+  expect(stderr).toMatch(/^left out: pytorch float32 sdpa ended: /mu);
+});
+
+it.each([
+  [["--config", "large"], /--config: must be one or more of .*tiny; got large/],
+  [["--only", "jax"], /--only: must be one or more of native, wasm, pytorch, tfjs; got jax/],
+  [["--seconds", "soon"], /--seconds: must be above 0; got soon/],
+  [["--dropout", "1"], /--dropout: must be at least 0 and below 1; got 1/],
+])("refuses %j in a line", async (args, says) => {
+  const { status, stderr } = await runBench("train", args);
+  expect(status).toBe(2);
+  expect(stderr.trim()).toMatch(says);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+});
