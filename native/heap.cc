@@ -13,7 +13,7 @@ namespace foretoken {
 namespace {
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kLargePage = 2 << 20;
-constexpr int64_t kLargeFrom = 4 << 20;
+constexpr int64_t kLargeFrom = 2 << 20;
 }  // namespace
 
 void* heapAllocate(int64_t bytes) {
