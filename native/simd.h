@@ -73,7 +73,8 @@ FT_INLINE F32 splat(float value) { return value - F32{}; }
 FT_INLINE F32 bitsToFloat(I32 bits) { return (F32)bits; }
 FT_INLINE I32 floatToBits(F32 value) { return (I32)value; }
 
-// a·b + c, rounded once where the set has it; where it has not (baseline x86, WebAssembly) rounded twice.
+// a·b + c, rounded once where the set has it; where it has not (baseline x86, WebAssembly) rounded twice. Relaxed SIMD
+// has it where the CPU has it.
 FT_INLINE F32 fma(F32 a, F32 b, F32 c) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -81,6 +82,8 @@ FT_INLINE F32 fma(F32 a, F32 b, F32 c) {
   return (F32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 #elif defined(__ARM_NEON) && FT_VECTOR_BYTES == 16
   return (F32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#elif defined(__wasm_relaxed_simd__)
+  return (F32)wasm_f32x4_relaxed_madd((v128_t)a, (v128_t)b, (v128_t)c);
 #else
   return a * b + c;
 #endif

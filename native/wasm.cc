@@ -12,7 +12,7 @@
 
 namespace foretoken {
 
-namespace simd128 {
+namespace FT_ISA {
 extern const KernelTable kTable;
 }
 
@@ -27,7 +27,7 @@ alignas(64) double packet[kPacketLength];
 
 ThreadPool& pool() { return *reinterpret_cast<ThreadPool*>(poolMemory); }
 Storages& storages() { return *reinterpret_cast<Storages*>(storagesMemory); }
-const KernelTable& table() { return simd128::kTable; }
+const KernelTable& table() { return FT_ISA::kTable; }
 
 }  // namespace
 

@@ -2,10 +2,12 @@
 // of their workers. A page, a bundler and a CDN take it as it is; import maps, which workers do not have, are not needed.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
 
 const output = join(root, "dist/foretoken.browser.js");
-const kernels = "dist/backend/wasm/kernels.wasm";
+const kernels = ["kernels.wasm", "kernels.relaxed-simd.wasm"];
+const kernelPath = (name) => `dist/backend/wasm/${name}`;
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
 /** Object URLs of files that are part of the bundle, each made when it is first asked for. */
@@ -24,7 +26,7 @@ const embeddedUrl = (name, type, base64) => {
 const embed = (files) => ({
   name: "embed",
   transform: (code) => {
-    const embedded = code.replace(/new URL\("\.\/([\w.]+)", import\.meta\.url\)/g, (_, name) => {
+    const embedded = code.replace(/new URL\("\.\/([\w.-]+)", import\.meta\.url\)/g, (_, name) => {
       const { type, content } = files[name];
       return `embeddedUrl("${name}", "${type}", "${Buffer.from(content).toString("base64")}")`;
     });
@@ -62,12 +64,19 @@ const notice = () => {
 export const buildBrowser = async () => {
   const sources = sourcesUnder("dist", [".js"]).filter((file) => join(root, file) !== output);
   const versions = ["zod", "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
-  const hash = hashFiles([...sources, kernels, "package.json", "scripts/build-browser.mjs"], versions);
+  const hash = hashFiles(
+    [...sources, ...kernels.map(kernelPath), "package.json", "scripts/build-browser.mjs"],
+    versions,
+  );
   if (readStamp("browser", output) === hash) return undefined;
   const started = performance.now();
   const worker = await bundle("dist/backend/wasm/worker.browser.js", []);
+  const compressed = kernels.map((name) => [
+    `${name}.gz`,
+    { type: "application/gzip", content: gzipSync(readFileSync(join(root, kernelPath(name))), { level: 9 }) },
+  ]);
   const files = {
-    "kernels.wasm": { type: "application/wasm", content: readFileSync(join(root, kernels)) },
+    ...Object.fromEntries(compressed),
     "worker.browser.js": { type: "text/javascript", content: worker },
   };
   const code = await bundle("dist/browser.js", [embed(files)], notice());

@@ -14,7 +14,6 @@ import {
 } from "./build-common.mjs";
 
 const folder = join(root, "dist/backend/wasm");
-const output = join(folder, "kernels.wasm");
 const units = ["wasm", "dispatch", "parallel", "heap", "isa"];
 
 const flags = [
@@ -38,8 +37,13 @@ const flags = [
   "-iquote",
   "native",
   ...warningFlags(),
-  "-DFT_ISA=simd128",
   "-DFT_VECTOR_BYTES=16",
+];
+
+/** A module for each instruction set: src/backend/wasm/node.ts and browser.ts choose. */
+const modules = [
+  { file: "kernels.wasm", flags: ["-DFT_ISA=simd128"] },
+  { file: "kernels.relaxed-simd.wasm", flags: ["-DFT_ISA=relaxed_simd", "-mrelaxed-simd"] },
 ];
 
 const linkFlags = [
@@ -69,12 +73,8 @@ const treeOf = (files) => {
   return tree;
 };
 
-/** Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
-export const buildWasm = async () => {
-  const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
-  const hash = hashFiles([...sources, "scripts/build-wasm.mjs"]);
-  if (readStamp("wasm", output) === hash) return undefined;
-  const started = performance.now();
+/** @returns the module's bytes */
+const compile = async (moduleFlags, sources) => {
   // The package's types lack this function.
   const { runClang } = /** @type {any} */ (await import("@yowasp/clang"));
   let printed = "";
@@ -85,26 +85,37 @@ export const buildWasm = async () => {
   const command = [
     "clang++",
     ...flags,
+    ...moduleFlags,
     ...linkFlags.map((flag) => `-Wl,${flag}`),
     ...units.map((name) => `native/${name}.cc`),
     "-o",
     "kernels.wasm",
   ];
-  let files;
   // Its progress in reading its own files, a matter of milliseconds, goes to the console whatever it is told.
   const log = console.log;
   console.log = () => {};
   try {
-    files = await runClang(command, treeOf(sources), { stdout: print, stderr: print });
+    const files = await runClang(command, treeOf(sources), { stdout: print, stderr: print });
+    return files["kernels.wasm"];
   } catch (error) {
     throw new Error(`WebAssembly: the kernels do not compile\n${printed}${error.message}`);
   } finally {
     console.log = log;
   }
+};
+
+/** Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
+export const buildWasm = async () => {
+  const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
+  const hash = hashFiles([...sources, "scripts/build-wasm.mjs"]);
+  if (modules.every(({ file }) => readStamp("wasm", join(folder, file)) === hash)) return undefined;
+  const started = performance.now();
   mkdirSync(folder, { recursive: true });
-  const temporary = `${output}.${process.pid}.tmp`;
-  writeFileSync(temporary, files["kernels.wasm"]);
-  renameSync(temporary, output);
+  for (const { file, flags: moduleFlags } of modules) {
+    const temporary = join(folder, `${file}.${process.pid}.tmp`);
+    writeFileSync(temporary, await compile(moduleFlags, sources));
+    renameSync(temporary, join(folder, file));
+  }
   writeStamp("wasm", hash);
   return `WebAssembly: built in ${secondsSince(started)}`;
 };

@@ -4,6 +4,7 @@ import { alternatives } from "../core/alternatives.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 import type { Backend, BackendName } from "./backend.ts";
+import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 import { openNative, probeNative } from "./native/native.node.ts";
 import { openReference } from "./reference/reference.ts";
 import { openWasm, probeWasm } from "./wasm/node.ts";
@@ -21,7 +22,7 @@ export type BackendDescription =
       readonly name: BackendName;
       readonly available: true;
       readonly instructionSet: string;
-      /** All that it could use, best first. */
+      /** All that it could use: the one that it takes unasked, then others. */
       readonly instructionSets: readonly string[];
       /** Used unless told otherwise. */
       readonly threads: number;
@@ -38,32 +39,24 @@ export interface BackendReport {
   readonly auto: { readonly name: BackendName; readonly why: string };
 }
 
-const probes: Readonly<
-  Record<BackendName, () => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>>
-> = {
-  native: async () => ({ ...probeNative(), threads: availableParallelism() }),
-  wasm: async () => {
-    await probeWasm();
-    return {
-      instructionSet: "simd128",
-      instructionSets: ["simd128"],
-      threads: availableParallelism(),
-      fasterDtype: "float32",
-    };
-  },
+type Probe = (asked?: string) => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>;
+
+const probes: Readonly<Record<BackendName, Probe>> = {
+  native: async (asked) => ({ ...probeNative(asked), threads: availableParallelism() }),
+  wasm: async (asked) => ({ ...(await probeWasm(asked)), threads: availableParallelism(), fasterDtype: "float32" }),
   reference: async () => ({
     instructionSet: "javascript",
-    instructionSets: ["javascript"],
+    instructionSets: referenceInstructionSets,
     threads: 1,
     fasterDtype: "float32",
   }),
 };
 
-const describeBackend = async (name: BackendName): Promise<BackendDescription> => {
+const describeBackend = async (name: BackendName, asked?: string): Promise<BackendDescription> => {
   try {
-    return { name, available: true, ...(await probes[name]()) };
+    return { name, available: true, ...(await probes[name](asked)) };
   } catch (error) {
-    // A FORETOKEN_ISA that cannot be had is the user's mistake: not a reason to take another backend quietly.
+    // An instruction set that cannot be had is the user's mistake: not a reason to take another backend quietly.
     if (!(error instanceof UnsupportedKernelError)) throw error;
     return { name, available: false, reason: error.message };
   }
@@ -75,12 +68,21 @@ const describeBackend = async (name: BackendName): Promise<BackendDescription> =
  * @throws ConfigError when FORETOKEN_ISA names an instruction set that is not there
  */
 export const describeBackends = async (): Promise<BackendReport> => {
-  const backends = await Promise.all(order.map(describeBackend));
+  const backends = await Promise.all(order.map((name) => describeBackend(name)));
   const best = backends.find((backend) => backend.available);
   if (best === undefined || !best.available) throw new Error("the reference backend is always there");
   const missing = backends.flatMap((backend) => (backend.available ? [] : [backend.reason]));
   const why = [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ");
   return { backends, auto: { name: best.name, why } };
+};
+
+/** What `auto` takes. Those after it are not looked for: that would cost a start its time. */
+const firstAvailable = async (asked: string | undefined): Promise<BackendName> => {
+  for (const name of order) {
+    const { available } = await describeBackend(name, asked);
+    if (available) return name;
+  }
+  throw new Error("the reference backend is always there");
 };
 
 /** How `openBackend` opens one. */
@@ -89,28 +91,38 @@ export interface BackendOptions {
   readonly threads?: number | undefined;
   /** Of the operands of products: float32 unless told otherwise; `auto`, that which is faster here. */
   readonly dtype?: DTypeChoice | undefined;
+  /**
+   * One of the backend's instruction sets, as `describeBackends` lists them; by default the one that FORETOKEN_ISA
+   * names, or else the best that gives the same results in every engine.
+   */
+  readonly instructionSet?: string | undefined;
 }
 
 /**
  * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
  *
  * @throws UnsupportedKernelError when the one that was named is not there, with the reason
- * @throws ConfigError for an unknown name or dtype, a bad number of threads or a FORETOKEN_ISA that is not there
+ * @throws ConfigError for an unknown name or dtype, a bad number of threads or an instruction set that is not there
  */
 export const openBackend = async (
   choice: BackendChoice,
-  { threads, dtype = "float32" }: BackendOptions = {},
+  { threads, dtype = "float32", instructionSet }: BackendOptions = {},
 ): Promise<Backend> => {
   if (!dtypeChoices.includes(dtype))
     throw new ConfigError({ where: "dtype", must: `must be ${alternatives(dtypeChoices)}`, got: String(dtype) });
   switch (choice) {
     case "auto":
-      return openBackend((await describeBackends()).auto.name, { threads, dtype });
+      return openBackend(await firstAvailable(instructionSet), { threads, dtype, instructionSet });
     case "native":
-      return openNative({ threads, dtype: dtype === "auto" ? probeNative().fasterDtype : dtype });
+      return openNative({
+        threads,
+        dtype: dtype === "auto" ? probeNative(instructionSet).fasterDtype : dtype,
+        instructionSet,
+      });
     case "wasm":
-      return openWasm({ threads, dtype: dtype === "auto" ? "float32" : dtype });
+      return openWasm({ threads, dtype: dtype === "auto" ? "float32" : dtype, instructionSet });
     case "reference":
+      checkReference(instructionSet);
       return openReference({ dtype: dtype === "auto" ? "float32" : dtype });
     default:
       throw new ConfigError({

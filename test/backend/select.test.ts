@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import type { DTypeChoice } from "#foretoken/core/dtype.js";
@@ -6,7 +7,8 @@ import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 
 afterEach(() => vi.unstubAllEnvs());
 
-const native = (await describeBackends()).backends.find(({ name }) => name === "native");
+const { backends } = await describeBackends();
+const native = backends.find(({ name }) => name === "native");
 
 test("every backend is described, best first, and auto takes the first that is there", async () => {
   const { backends, auto } = await describeBackends();
@@ -72,14 +74,61 @@ test.for([0, 1.5, -2, 257])("%d threads are refused by every backend that has th
   await expect(openBackend("auto", { threads })).rejects.toThrow(/^threads: must be a whole number from 1 to 256/);
 });
 
+describe("an instruction set of WebAssembly", () => {
+  const wasm = backends.find(({ name }) => name === "wasm");
+  const relaxed = wasm?.available === true && wasm.instructionSets.includes("relaxed-simd");
+
+  test("is simd128 unless told otherwise, also where FORETOKEN_ISA names a native one", async () => {
+    vi.stubEnv("FORETOKEN_ISA", "baseline");
+    const backend = await openBackend("wasm", { threads: 1 });
+    expect(backend.capabilities.instructionSet).toBe("simd128");
+    await backend.close();
+  });
+
+  test.skipIf(!relaxed)("relaxed-simd is taken by its name alone, and auto then takes WebAssembly", async () => {
+    const byOption = await openBackend("auto", { threads: 2, instructionSet: "relaxed-simd" });
+    expect(byOption).toMatchObject({ name: "wasm", capabilities: { instructionSet: "relaxed-simd", threads: 2 } });
+    await byOption.close();
+    vi.stubEnv("FORETOKEN_ISA", "relaxed-simd");
+    const byVariable = await openBackend("auto", { threads: 1 });
+    expect(byVariable).toMatchObject({ name: "wasm", capabilities: { instructionSet: "relaxed-simd" } });
+    await byVariable.close();
+    expect((await describeBackends()).auto.name).toBe("wasm");
+  });
+
+  test("that is unknown is a clear error", async () => {
+    vi.stubEnv("FORETOKEN_ISA", "relaxed");
+    await expect(openBackend("wasm")).rejects.toThrow(
+      "FORETOKEN_ISA: must name an instruction set that this machine and build have; got relaxed; try simd128",
+    );
+    await expect(openBackend("wasm", { instructionSet: "baseline" })).rejects.toThrow(ConfigError);
+  });
+});
+
+test("the reference backend has no other instruction set than its own", async () => {
+  await (await openBackend("reference", { instructionSet: "javascript" })).close();
+  await expect(openBackend("reference", { instructionSet: "avx2" })).rejects.toThrow(
+    "instructionSet: must name an instruction set that this machine and build have; got avx2; try javascript",
+  );
+});
+
 describe.skipIf(native?.available !== true)("FORETOKEN_ISA", () => {
   const sets = native?.available === true ? native.instructionSets : [];
 
-  test.for(sets)("forces %s", async (set) => {
+  test.for(sets)("forces %s, and so does the option", async (set) => {
+    expect(nativeInstructionSets).toContain(set);
+    const byOption = await openBackend("native", { threads: 1, instructionSet: set });
+    expect(byOption.capabilities.instructionSet).toBe(set);
+    await byOption.close();
     vi.stubEnv("FORETOKEN_ISA", set);
-    const backend = await openBackend("native", { threads: 1 });
-    expect(backend.capabilities.instructionSet).toBe(set);
-    await backend.close();
+    const byVariable = await openBackend("native", { threads: 1 });
+    expect(byVariable.capabilities.instructionSet).toBe(set);
+    await byVariable.close();
+  });
+
+  test.for(["simd128", "javascript"])("is refused by the native backend for %s, which another has", async (set) => {
+    vi.stubEnv("FORETOKEN_ISA", set);
+    await expect(openBackend("native")).rejects.toThrow(UnsupportedKernelError);
   });
 
   test.for(["auto", "native"] as const)(

@@ -19,18 +19,6 @@ export type Candidate = Present | { readonly kind: "missing"; readonly name: str
 
 const dtypes: readonly ProductDType[] = ["float32", "bfloat16"];
 
-// openNative reads the variable before it waits for anything.
-const openNativeWith = (instructionSet: string, dtype: ProductDType, threads: number): Promise<Backend> => {
-  const before = process.env.FORETOKEN_ISA;
-  process.env.FORETOKEN_ISA = instructionSet;
-  try {
-    return openNative({ threads, dtype });
-  } finally {
-    if (before === undefined) delete process.env.FORETOKEN_ISA;
-    else process.env.FORETOKEN_ISA = before;
-  }
-};
-
 const orMissing = async (name: string, find: () => Promise<Candidate[]>): Promise<Candidate[]> => {
   try {
     return await find();
@@ -52,15 +40,16 @@ const present = (name: string, threads: readonly number[], open: Opening): Candi
   }));
 
 const native = orMissing("native", async () =>
-  probeNative().instructionSets.flatMap((set) =>
-    present(`native ${set}`, [1, 2], (dtype, threads) => openNativeWith(set, dtype, threads)),
+  probeNative().instructionSets.flatMap((instructionSet) =>
+    present(`native ${instructionSet}`, [1, 2], (dtype, threads) => openNative({ threads, dtype, instructionSet })),
   ),
 );
 
-const wasm = orMissing("wasm", async () => {
-  await probeWasm();
-  return present("wasm", [1, 2], (dtype, threads) => openWasm({ threads, dtype }));
-});
+const wasm = orMissing("wasm", async () =>
+  (await probeWasm()).instructionSets.flatMap((instructionSet) =>
+    present(`wasm ${instructionSet}`, [1, 2], (dtype, threads) => openWasm({ threads, dtype, instructionSet })),
+  ),
+);
 
 export const candidates: readonly Candidate[] = [
   ...present("reference", [1], (dtype) => openReference({ dtype })),

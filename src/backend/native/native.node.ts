@@ -6,9 +6,11 @@ import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ProductDType } from "../../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../../core/errors.ts";
+import { askedInstructionSet } from "../asked-instruction-set.node.ts";
 import type { Backend } from "../backend.ts";
 import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
+import { chooseNative } from "../instruction-sets.ts";
 
 /** What native/napi.cc exports. */
 interface Addon {
@@ -51,34 +53,25 @@ const loadAddon = (): Addon => {
   return addon;
 };
 
-const chooseInstructionSet = ({ instructionSets }: Addon): string => {
-  const forced = process.env.FORETOKEN_ISA;
-  if (forced === undefined || forced === "") return instructionSets[0] as string;
-  if (instructionSets.includes(forced)) return forced;
-  throw new ConfigError({
-    where: "FORETOKEN_ISA",
-    must: "must name an instruction set that this machine and build have",
-    got: forced,
-    hint: instructionSets.join(", "),
-  });
-};
-
 /** Those with an instruction that multiplies bfloat16, so that it is faster there than float32. */
 const multiplyBfloat16: ReadonlySet<string> = new Set(["amx", "avx512bf16"]);
 
 /**
  * What `openNative` would use, without starting anything.
  *
+ * @param asked the instruction set, as in `NativeOptions`
  * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
- * @throws ConfigError when FORETOKEN_ISA names an instruction set that is not there
+ * @throws ConfigError when an instruction set is asked for that is not there
  */
-export const probeNative = (): {
+export const probeNative = (
+  asked?: string,
+): {
   readonly instructionSet: string;
   readonly instructionSets: readonly string[];
   readonly fasterDtype: ProductDType;
 } => {
   const addon = loadAddon();
-  const instructionSet = chooseInstructionSet(addon);
+  const instructionSet = chooseNative(addon.instructionSets, askedInstructionSet(asked));
   const fasterDtype = multiplyBfloat16.has(instructionSet) ? "bfloat16" : "float32";
   return { instructionSet, instructionSets: addon.instructionSets, fasterDtype };
 };
@@ -103,22 +96,24 @@ export interface NativeOptions {
   readonly threads?: number | undefined;
   /** Of the operands of products: float32 unless told otherwise. */
   readonly dtype?: ProductDType | undefined;
+  /** The best that this machine has, or the one that FORETOKEN_ISA names, unless told otherwise. */
+  readonly instructionSet?: string | undefined;
 }
 
 /**
  * Opens the native backend. Its threads are its own and end with `close`, or with the thread of Node that opened it.
- * The environment variable FORETOKEN_ISA forces an instruction set.
  *
  * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
- * @throws ConfigError for a number of threads, or a FORETOKEN_ISA, that cannot be had
+ * @throws ConfigError for a number of threads, or an instruction set, that cannot be had
  */
 export const openNative = async ({
   threads = availableParallelism(),
   dtype = "float32",
+  instructionSet: asked,
 }: NativeOptions = {}): Promise<Backend> => {
   checkThreads(threads);
   const addon = loadAddon();
-  const instructionSet = chooseInstructionSet(addon);
+  const instructionSet = chooseNative(addon.instructionSets, askedInstructionSet(asked));
   const instance = openInstance(addon, instructionSet, threads);
   const engine: Engine = {
     instructionSet,

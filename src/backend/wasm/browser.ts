@@ -2,12 +2,17 @@
 import type { ProductDType } from "../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
+import { chooseWasm, type WasmInstructionSet } from "../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";
 import { openWasmBackend } from "./engine.ts";
 
-// The build puts both files into the bundle (scripts/build-browser.mjs), and these addresses are then blob: ones.
-const load = async (): Promise<BufferSource> => {
-  const url = new URL("./kernels.wasm", import.meta.url);
+// The build puts the files into the bundle (scripts/build-browser.mjs), and these addresses are then blob: ones.
+const urls: Readonly<Record<WasmInstructionSet, () => URL>> = {
+  simd128: () => new URL("./kernels.wasm.gz", import.meta.url),
+  "relaxed-simd": () => new URL("./kernels.relaxed-simd.wasm.gz", import.meta.url),
+};
+
+const load: WasmHost["load"] = async (instructionSet) => {
   const unreadable = (got: string, cause?: unknown): UnsupportedKernelError =>
     new UnsupportedKernelError({
       where: "wasm backend",
@@ -16,11 +21,11 @@ const load = async (): Promise<BufferSource> => {
       hint: "a Content-Security-Policy whose connect-src has blob:",
       cause,
     });
-  const response = await fetch(url).catch((cause: unknown) => {
+  const response = await fetch(urls[instructionSet]()).catch((cause: unknown) => {
     throw unreadable(String(cause), cause);
   });
-  if (!response.ok) throw unreadable(`status ${response.status}`);
-  return response.arrayBuffer();
+  if (!response.ok || response.body === null) throw unreadable(`status ${response.status}`);
+  return new Response(response.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 };
 
 const startWorker: WasmHost["startWorker"] = (start) =>
@@ -50,19 +55,27 @@ export interface WasmOptions {
   readonly threads?: number | undefined;
   /** Of the operands of products: float32 unless told otherwise. */
   readonly dtype?: ProductDType | undefined;
+  /**
+   * `simd128` unless told otherwise. `relaxed-simd`, which not every browser has, is faster where the CPU multiplies and
+   * adds in one instruction; results then are those of this CPU and browser, and not the same to the bit elsewhere.
+   */
+  readonly instructionSet?: WasmInstructionSet | undefined;
 }
 
 /**
  * Opens the WebAssembly backend. Call it in a worker: on the page's own thread it works too, but that thread computes
  * with the others, and answers nothing meanwhile.
  *
- * @throws UnsupportedKernelError where the page is not cross-origin isolated, or the browser lacks SIMD or threads
- * @throws ConfigError for a number of threads that is not from 1 to 256
+ * @throws UnsupportedKernelError where the page is not cross-origin isolated, or the browser lacks SIMD, relaxed where it is asked for,
+ *   or threads
+ * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
  */
 export const openWasm = async ({
   threads = navigator.hardwareConcurrency,
   dtype = "float32",
+  instructionSet,
 }: WasmOptions = {}): Promise<Backend> => {
   checkIsolated();
-  return openWasmBackend({ load, startWorker }, threads, dtype);
+  const asked = instructionSet === undefined ? undefined : ({ by: "instructionSet", name: instructionSet } as const);
+  return openWasmBackend({ load, startWorker }, threads, dtype, chooseWasm(asked));
 };

@@ -4,6 +4,7 @@ import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
 import type { CompiledKernel, Engine } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend, packetLength } from "../compiled.ts";
+import type { WasmInstructionSet } from "../instruction-sets.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 
@@ -14,8 +15,8 @@ export interface WasmWorker {
 
 /** What Node and browsers do differently; tests bring hosts of their own. */
 export interface WasmHost {
-  /** The bytes of kernels.wasm. */
-  load(): Promise<BufferSource>;
+  /** The bytes of the module for an instruction set. */
+  load(instructionSet: WasmInstructionSet): Promise<BufferSource>;
   /** Resolves when the worker is about to enter its loop; rejects when it cannot start. It keeps no process alive. */
   startWorker(start: WorkerStart): Promise<WasmWorker>;
 }
@@ -63,13 +64,16 @@ const compiledKernels = (memory: WebAssembly.Memory, exports: WasmExports): read
     floats: exports.kernel_floats(index),
   }));
 
-/** Compiles the kernels; the reason in words where that cannot be. */
-export const compileKernels = async (host: WasmHost): Promise<WebAssembly.Module> => {
-  const bytes = await host.load();
-  if (!WebAssembly.validate(bytes)) {
-    throw unavailable("the runtime must have WebAssembly with SIMD and threads", "a newer runtime");
-  }
-  return WebAssembly.compile(bytes);
+const needs: Readonly<Record<WasmInstructionSet, string>> = {
+  simd128: "SIMD and threads",
+  "relaxed-simd": "relaxed SIMD and threads",
+};
+
+/** Reads the kernels; the reason in words where they cannot run. */
+export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructionSet): Promise<BufferSource> => {
+  const bytes = await host.load(instructionSet);
+  if (WebAssembly.validate(bytes)) return bytes;
+  throw unavailable(`the runtime must have WebAssembly with ${needs[instructionSet]}`, "a newer runtime");
 };
 
 /**
@@ -82,9 +86,10 @@ export const openWasmBackend = async (
   host: WasmHost,
   threads: number,
   dtype: ProductDType = "float32",
+  instructionSet: WasmInstructionSet = "simd128",
 ): Promise<Backend> => {
   checkThreads(threads);
-  const module = await compileKernels(host);
+  const module = await WebAssembly.compile(await loadKernels(host, instructionSet));
   const memory = sharedMemory();
   const exports = await instantiate(module, memory);
   checkCompiledKernels("wasm", compiledKernels(memory, exports));
@@ -113,14 +118,13 @@ export const openWasmBackend = async (
       cause: reason,
     });
   }
-  return compiledBackend("wasm", wasmEngine(memory, exports, threads, endWorkers), dtype);
+  return compiledBackend("wasm", wasmEngine(memory, exports, { instructionSet, threads, close: endWorkers }), dtype);
 };
 
 const wasmEngine = (
   memory: WebAssembly.Memory,
   exports: WasmExports,
-  threads: number,
-  close: () => Promise<void>,
+  { instructionSet, threads, close }: Pick<Engine, "instructionSet" | "threads" | "close">,
 ): Engine => {
   const limits = { buffers: exports.max_buffers(), ints: exports.max_ints(), floats: exports.max_floats() };
   let broken = false;
@@ -136,7 +140,7 @@ const wasmEngine = (
   };
 
   return {
-    instructionSet: "simd128",
+    instructionSet,
     threads,
     limits,
     // Shared memory is never detached, so this view stays good.

@@ -1,0 +1,8 @@
+import type { AskedInstructionSet } from "./instruction-sets.ts";
+
+/** The instruction set of the option, or else the one that the environment variable FORETOKEN_ISA names. */
+export const askedInstructionSet = (option: string | undefined): AskedInstructionSet | undefined => {
+  if (option !== undefined) return { by: "instructionSet", name: option };
+  const name = process.env.FORETOKEN_ISA;
+  return name === undefined || name === "" ? undefined : { by: "FORETOKEN_ISA", name };
+};

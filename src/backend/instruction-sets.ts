@@ -1,0 +1,74 @@
+/** The instruction sets that kernels are compiled for, and which of them a backend takes. */
+import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
+
+/** Of the native backend, each on machines that have it. */
+export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;
+
+/**
+ * Of the WebAssembly backend. `relaxed-simd` multiplies and adds in one instruction, rounded once, where the CPU has
+ * one, and in two, rounded twice, where it has not: results hold for one machine and engine. It is never taken unasked.
+ */
+export const wasmInstructionSets = ["simd128", "relaxed-simd"] as const;
+export type WasmInstructionSet = (typeof wasmInstructionSets)[number];
+
+/** Of the reference backend. */
+export const referenceInstructionSets = ["javascript"] as const;
+
+/** What asks for an instruction set: an option by its name, or the environment variable. */
+export interface AskedInstructionSet {
+  readonly by: "instructionSet" | "FORETOKEN_ISA";
+  readonly name: string;
+}
+
+const refused = ({ by, name }: AskedInstructionSet, available: readonly string[]): ConfigError =>
+  new ConfigError({
+    where: by,
+    must: "must name an instruction set that this machine and build have",
+    got: name,
+    hint: available.join(", "),
+  });
+
+const isOf = (names: readonly string[], name: string): boolean => names.includes(name);
+
+const others = [
+  { backend: "wasm", sets: wasmInstructionSets },
+  { backend: "reference", sets: referenceInstructionSets },
+] as const;
+
+/**
+ * The set that the native backend takes of those `available`, best first.
+ *
+ * @throws UnsupportedKernelError for one that another backend has
+ * @throws ConfigError for any other that is not available
+ */
+export const chooseNative = (available: readonly string[], asked: AskedInstructionSet | undefined): string => {
+  if (asked === undefined) return available[0] as string;
+  if (available.includes(asked.name)) return asked.name;
+  const other = others.find(({ sets }) => isOf(sets, asked.name));
+  if (other === undefined) throw refused(asked, available);
+  throw new UnsupportedKernelError({
+    where: "native backend",
+    must: "it must have the instruction set that is asked for",
+    got: asked.name,
+    hint: `the ${other.backend} backend`,
+  });
+};
+
+/**
+ * The set that the WebAssembly backend takes. FORETOKEN_ISA may name a native one, which says nothing to this backend.
+ *
+ * @throws ConfigError for one that it does not have
+ */
+export const chooseWasm = (asked: AskedInstructionSet | undefined): WasmInstructionSet => {
+  if (asked === undefined) return "simd128";
+  const own = wasmInstructionSets.find((name) => name === asked.name);
+  if (own !== undefined) return own;
+  if (asked.by === "FORETOKEN_ISA" && isOf(nativeInstructionSets, asked.name)) return "simd128";
+  throw refused(asked, wasmInstructionSets);
+};
+
+/** @throws ConfigError for an option that names any set but the reference backend's own */
+export const checkReference = (asked: string | undefined): void => {
+  if (asked === undefined || isOf(referenceInstructionSets, asked)) return;
+  throw refused({ by: "instructionSet", name: asked }, referenceInstructionSets);
+};
