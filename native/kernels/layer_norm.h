@@ -1,6 +1,6 @@
 // Layer normalisation (Ba, Kiros, Hinton 2016), as torch.nn.functional.layer_norm over the last axis.
 // forward: x̂ = (x − mean)·rstd, y = x̂·gamma + beta, with rstd = 1/√(var + eps) and the biased variance.
-// backward, with g = dy·gamma: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)); dGamma += Σ dy·x̂; dBeta += Σ dy.
+// backward, with g = dy·gamma: dx = or += rstd·(g − mean(g) − x̂·mean(g·x̂)); dGamma += Σ dy·x̂; dBeta += Σ dy.
 #pragma once
 
 #include "../call.h"
@@ -42,40 +42,58 @@ void layerNormForward(const Call& call, Pool& pool) {
   });
 }
 
-// dx of rows [begin, end); their Σ dy·x̂ and Σ dy are added to `partial` [2, channels].
-FT_INLINE void layerNormBackwardRows(const Call& call, int64_t begin, int64_t end, float* partial) {
+// dx of rows [r, r + kRows); their Σ dy·x̂ and Σ dy are added to `partial` [2, channels], which is loaded and stored once
+// for all of them.
+template <int kRows>
+FT_INLINE void layerNormBackwardRows(const Call& call, int64_t r, float* partial) {
   const float* gamma = call.buffer(2);
   const int64_t channels = call.ints[1];
+  const bool add = call.ints[2] != 0;
   const float width = static_cast<float>(channels);
-  float* partialGamma = partial;
-  float* partialBeta = partial + channels;
-  for (int64_t r = begin; r < end; r++) {
-    const float* dy = call.buffer(0) + r * channels;
-    const float* x = call.buffer(1) + r * channels;
-    const float mean = call.buffer(3)[r];
-    const float rstd = call.buffer(4)[r];
-    float* dx = call.buffer(5) + r * channels;
-    const float meanG = sumRow(channels, [=](int64_t c, auto lanes) {
-      return load(dy + c, lanes) * load(gamma + c, lanes);
-    }) / width;
-    const float meanGX = sumRow(channels, [=](int64_t c, auto lanes) {
-      return load(dy + c, lanes) * load(gamma + c, lanes) * ((load(x + c, lanes) - mean) * rstd);
-    }) / width;
-    forVectors(0, channels, [=](int64_t c, auto lanes) {
-      const F32 gradient = load(dy + c, lanes);
-      const F32 normal = (load(x + c, lanes) - mean) * rstd;
-      const F32 centred = fma(gradient, load(gamma + c, lanes), splat(-meanG));
-      store(dx + c, (centred - normal * meanGX) * rstd, lanes);
-      store(partialGamma + c, fma(gradient, normal, load(partialGamma + c, lanes)), lanes);
-      store(partialBeta + c, load(partialBeta + c, lanes) + gradient, lanes);
+  const float* dy = call.buffer(0) + r * channels;
+  const float* x = call.buffer(1) + r * channels;
+  float* dx = call.buffer(5) == nullptr ? nullptr : call.buffer(5) + r * channels;
+  float mean[kRows], rstd[kRows], meanG[kRows], meanGX[kRows];
+  FT_UNROLL
+  for (int i = 0; i < kRows; i++) {
+    mean[i] = call.buffer(3)[r + i];
+    rstd[i] = call.buffer(4)[r + i];
+    const float* gradients = dy + i * channels;
+    const float* values = x + i * channels;
+    const float shift = mean[i], scale = rstd[i];
+    const RowSums sums = sumRowTwice(channels, [=](int64_t c, auto lanes) {
+      const F32 g = load(gradients + c, lanes) * load(gamma + c, lanes);
+      return Terms{g, g * ((load(values + c, lanes) - shift) * scale)};
     });
+    meanG[i] = sums.first / width;
+    meanGX[i] = sums.second / width;
   }
+  forVectors(0, channels, [=](int64_t c, auto lanes) {
+    F32 sumGamma = load(partial + c, lanes);
+    F32 sumBeta = load(partial + channels + c, lanes);
+    const F32 scale = load(gamma + c, lanes);
+    FT_UNROLL
+    for (int i = 0; i < kRows; i++) {
+      const F32 gradient = load(dy + i * channels + c, lanes);
+      const F32 normal = (load(x + i * channels + c, lanes) - mean[i]) * rstd[i];
+      sumGamma = fma(gradient, normal, sumGamma);
+      sumBeta += gradient;
+      if (dx == nullptr) continue;
+      float* to = dx + i * channels + c;
+      const F32 own = (fma(gradient, scale, splat(-meanG[i])) - normal * meanGX[i]) * rstd[i];
+      store(to, add ? load(to, lanes) + own : own, lanes);
+    }
+    store(partial + c, sumGamma, lanes);
+    store(partial + channels + c, sumBeta, lanes);
+  });
 }
 
 void layerNormBackward(const Call& call, Pool& pool) {
   float* const sums[] = {call.buffer(6), call.buffer(7)};
   sumOverRows(pool, call.ints[0], call.ints[1], sums, [&call](int64_t begin, int64_t end, float* partial) {
-    layerNormBackwardRows(call, begin, end, partial);
+    int64_t r = begin;
+    for (; r + 4 <= end; r += 4) layerNormBackwardRows<4>(call, r, partial);
+    for (; r < end; r++) layerNormBackwardRows<1>(call, r, partial);
   });
 }
 

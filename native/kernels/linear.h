@@ -40,7 +40,7 @@ static void linearBackwardInput(const Call& call, Pool& pool) {
   multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool);
 }
 
-// dw[N, K] += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy
+// dw[N, K] = or += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy
 static void linearBackwardWeight(const Call& call, Pool& pool) {
   const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
   Product product{};
@@ -52,7 +52,7 @@ static void linearBackwardWeight(const Call& call, Pool& pool) {
   product.b = call.buffer(1);
   product.ldb = k;
   product.c = call.buffer(2);
-  product.accumulate = true;
+  product.accumulate = call.ints[3] != 0;
   product.aSums = call.buffer(3);
   multiplyMatrices<Order::kColumns, Order::kRows>(product, call.bfloat16, pool);
 }

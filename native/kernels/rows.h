@@ -19,6 +19,32 @@ FT_INLINE float sumRow(int64_t channels, Term term) {
   return sumLanes((totals[0] + totals[1]) + (totals[2] + totals[3]));
 }
 
+// Two terms of one element, and their sums over a row.
+struct Terms {
+  F32 first, second;
+};
+struct RowSums {
+  float first, second;
+};
+
+// sumRow of two terms at once.
+template <typename Both>
+FT_INLINE RowSums sumRowTwice(int64_t channels, Both terms) {
+  Terms totals[4] = {};
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= channels; c += 4 * kLanes)
+    for (int j = 0; j < 4; j++) {
+      const Terms term = terms(c + j * kLanes, All{});
+      totals[j] = {totals[j].first + term.first, totals[j].second + term.second};
+    }
+  forVectors(c, channels, [&](int64_t i, auto lanes) {
+    const Terms term = terms(i, lanes);
+    totals[0] = {totals[0].first + term.first, totals[0].second + term.second};
+  });
+  return {sumLanes((totals[0].first + totals[1].first) + (totals[2].first + totals[3].first)),
+          sumLanes((totals[0].second + totals[1].second) + (totals[2].second + totals[3].second))};
+}
+
 // Adds to each to[i], of `width` elements (null: not wanted), the total over all rows of what rowsBody(begin, end, partial)
 // adds to partial[i, :]. Rows are summed in chunks whose length depends on `rows` alone, then chunk by chunk in order.
 template <int kSums, typename Rows>

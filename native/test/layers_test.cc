@@ -77,7 +77,8 @@ void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
   Floats dx = s.floats(rows * channels);
   Floats dGamma = s.randomFloats(channels);
   Floats dBeta = s.randomFloats(channels);
-  std::vector<double> wantGamma(dGamma.data(), dGamma.data() + channels);
+  const std::vector<double> gammaBefore(dGamma.data(), dGamma.data() + channels);
+  std::vector<double> wantGamma = gammaBefore;
   std::vector<double> wantBeta(dBeta.data(), dBeta.data() + channels);
   for (int64_t i = 0; i < rows * channels; i++) {
     wantGamma[static_cast<size_t>(i % channels)] += dy[i] * normal(i);
@@ -86,8 +87,8 @@ void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
   s.call("layerNormBackward",
          {dy.data(), x.data(), gamma.data(), means.data(), rstds.data(), dx.data(), dGamma.data(),
           withBeta ? dBeta.data() : nullptr},
-         {rows, channels});
-  s.expect("layerNormBackward", dx, magnitude * (channels < 4 ? 100 : 10), [&](int64_t i) {
+         {rows, channels, 0});
+  const auto wantX = [&](int64_t i) {
     const int64_t row = i / channels * channels;
     double plain = 0;
     double along = 0;
@@ -97,10 +98,22 @@ void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
     }
     const double inner = dy[i] * gamma[i % channels] - (plain + normal(i) * along) / static_cast<double>(channels);
     return rstd[static_cast<size_t>(i / channels)] * inner;
-  });
+  };
+  s.expect("layerNormBackward", dx, magnitude * (channels < 4 ? 100 : 10), wantX);
   const double sums = static_cast<double>(rows) + magnitude;
   s.expect("layerNormBackward gamma", dGamma, sums, [&](int64_t c) { return wantGamma[static_cast<size_t>(c)]; });
   s.expect("layerNormBackward beta", dBeta, sums, [&](int64_t c) { return wantBeta[static_cast<size_t>(c)]; });
+  s.call("layerNormBackward",
+         {dy.data(), x.data(), gamma.data(), means.data(), rstds.data(), dx.data(), nullptr, nullptr},
+         {rows, channels, 1});
+  s.expect("layerNormBackward added", dx, magnitude * (channels < 4 ? 200 : 20), [&](int64_t i) { return 2 * wantX(i); });
+  s.call("layerNormBackward",
+         {dy.data(), x.data(), gamma.data(), means.data(), rstds.data(), nullptr, dGamma.data(), nullptr},
+         {rows, channels, 0});
+  s.expect("layerNormBackward gamma alone", dGamma, 2 * sums, [&](int64_t c) {
+    const double before = gammaBefore[static_cast<size_t>(c)];
+    return 2 * wantGamma[static_cast<size_t>(c)] - before;
+  });
 }
 
 void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {

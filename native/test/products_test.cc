@@ -30,17 +30,21 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   Floats dBias = s.randomFloats(n);
   const std::vector<double> before(dw.data(), dw.data() + dw.size());
   const std::vector<double> biasBefore(dBias.data(), dBias.data() + n);
-  s.call("linearBackwardWeight", {dy.data(), x.data(), dw.data(), withBias ? dBias.data() : nullptr}, {m, n, k});
-  s.expect("linearBackwardWeight", dw, static_cast<double>(m), [&](int64_t i) {
-    double sum = before[static_cast<size_t>(i)];
+  const auto weightSum = [&](int64_t i) {
+    double sum = 0;
     for (int64_t j = 0; j < m; j++) sum += s.operand(dy[j * n + i / k]) * s.operand(x[j * k + i % k]);
     return sum;
-  });
+  };
+  s.call("linearBackwardWeight", {dy.data(), x.data(), dw.data(), withBias ? dBias.data() : nullptr}, {m, n, k, 1});
+  s.expect("linearBackwardWeight", dw, static_cast<double>(m),
+           [&](int64_t i) { return before[static_cast<size_t>(i)] + weightSum(i); });
   s.expect("linearBackwardWeight bias", dBias, static_cast<double>(m), [&](int64_t c) {
     double sum = biasBefore[static_cast<size_t>(c)];
     for (int64_t j = 0; withBias && j < m; j++) sum += dy[j * n + c];
     return sum;
   });
+  s.call("linearBackwardWeight", {dy.data(), x.data(), dw.data(), nullptr}, {m, n, k, 0});
+  s.expect("linearBackwardWeight, not added", dw, static_cast<double>(m), weightSum);
 }
 
 }  // namespace

@@ -32,17 +32,20 @@ void rmsNorm(Suite& s, int64_t rows, int64_t channels) {
   std::vector<double> wantGamma(dGamma.data(), dGamma.data() + channels);
   for (int64_t i = 0; i < rows * channels; i++) wantGamma[static_cast<size_t>(i % channels)] += dy[i] * normal(i);
   s.call("rmsNormBackward", {dy.data(), x.data(), gamma.data(), rstds.data(), dx.data(), dGamma.data()},
-         {rows, channels});
-  // One channel's gradient is what eps leaves of a difference, magnified where x is small.
-  s.expect("rmsNormBackward", dx, channels < 4 ? 1000 : 100, [&](int64_t i) {
+         {rows, channels, 0});
+  const auto wantX = [&](int64_t i) {
     const int64_t row = i / channels * channels;
     double along = 0;
     for (int64_t c = 0; c < channels; c++) along += dy[row + c] * gamma[c] * normal(row + c);
     const double inner = dy[i] * gamma[i % channels] - normal(i) * along / static_cast<double>(channels);
     return rstd[static_cast<size_t>(i / channels)] * inner;
-  });
+  };
+  // One channel's gradient is what eps leaves of a difference, magnified where x is small.
+  s.expect("rmsNormBackward", dx, channels < 4 ? 1000 : 100, wantX);
   const double sums = 4 * static_cast<double>(rows);
   s.expect("rmsNormBackward gamma", dGamma, sums, [&](int64_t c) { return wantGamma[static_cast<size_t>(c)]; });
+  s.call("rmsNormBackward", {dy.data(), x.data(), gamma.data(), rstds.data(), dx.data(), nullptr}, {rows, channels, 1});
+  s.expect("rmsNormBackward added", dx, channels < 4 ? 2000 : 200, [&](int64_t i) { return 2 * wantX(i); });
 }
 
 void rotary(Suite& s, int64_t batch, int64_t time, int64_t heads, int64_t headDim, bool normed) {

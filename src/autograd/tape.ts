@@ -9,8 +9,11 @@ import type { Memory, Tensor } from "./tensor.ts";
  * vector–Jacobian product). See Griewank & Walther, "Evaluating Derivatives" (2008), chapter 3.
  */
 export interface Tape {
-  /** Marks `leaf` as wanting a gradient, to be added to `gradient` (same shape, zeroed by the caller). */
-  watch(leaf: Tensor, gradient: Tensor): void;
+  /**
+   * Marks `leaf` as wanting a gradient, to be added to `gradient` (same shape). While the leaf is in `blank`, its gradient
+   * holds nothing: what is added first overwrites it, and takes the leaf out of the set.
+   */
+  watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>): void;
   /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs that are not tracked. */
   tracks(tensor: Tensor): boolean;
   /**
@@ -21,13 +24,24 @@ export interface Tape {
   record(output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], vjp: (dy: Tensor) => void): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
   accumulate(tensor: Tensor, gradient: Tensor): void;
-  /** Where a kernel may itself add to the gradient of `tensor`; null if it is not tracked. */
+  /**
+   * Where a kernel may itself write or add to the gradient of `tensor`, all of it and at once; null if it is not tracked.
+   */
+  destination(tensor: Tensor): Destination | null;
+  /** Where a kernel may itself add to the gradient of `tensor`, or to parts of it; null if it is not tracked. */
   accumulator(tensor: Tensor): Tensor | null;
   /**
    * Propagates `gradient` (the gradient of some scalar by `output`) to every watched leaf. Uses the tape up:
    * activations, the output's included, are released on the way.
    */
   backward(output: Tensor, gradient: Tensor): void;
+}
+
+/** A gradient that a kernel is about to write, or to add to. */
+export interface Destination {
+  readonly gradient: Tensor;
+  /** 1: what is there must be added to; 0: it is nothing, and must be overwritten. As kernels take it. */
+  readonly add: 0 | 1;
 }
 
 interface Entry {
@@ -39,12 +53,10 @@ interface Entry {
 /** An empty tape over `backend`, with gradients of activations in `memory`. */
 export const createTape = (backend: Backend, memory: Memory): Tape => {
   const tracked = new Set<Tensor>();
-  const leaves = new Set<Tensor>();
+  /** Leaves, with the set that says whether their gradients hold something. */
+  const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
-
-  const addInto = (target: Tensor, gradient: Tensor): void =>
-    backend.run("add", { a: target, b: gradient, y: target, n: sizeOf(target.shape) });
 
   const accumulate = (tensor: Tensor, gradient: Tensor): void => {
     if (!tracked.has(tensor)) {
@@ -56,20 +68,40 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       gradients.set(tensor, gradient);
       return;
     }
-    if (leaves.has(tensor) || memory.exclusive(existing)) {
-      addInto(existing, gradient);
+    const n = sizeOf(tensor.shape);
+    if (leaves.get(tensor)?.delete(tensor)) {
+      backend.run("copyRows", { x: gradient, y: existing, rows: 1, width: n, xStride: n, yStride: n });
+    } else if (leaves.has(tensor) || memory.exclusive(existing)) {
+      backend.run("add", { a: existing, b: gradient, y: existing, n });
     } else {
       // `existing` is shared with another tensor's gradient: the sum needs a place of its own.
       const sum = memory.allocate(existing.shape);
-      backend.run("add", { a: existing, b: gradient, y: sum, n: sizeOf(existing.shape) });
+      backend.run("add", { a: existing, b: gradient, y: sum, n });
       memory.release(existing);
       gradients.set(tensor, sum);
     }
     memory.release(gradient);
   };
 
+  const destination = (tensor: Tensor): Destination | null => {
+    if (!tracked.has(tensor)) return null;
+    const existing = gradients.get(tensor);
+    if (existing !== undefined) {
+      const blank = leaves.get(tensor);
+      if (blank !== undefined) return { gradient: existing, add: blank.delete(tensor) ? 0 : 1 };
+      if (memory.exclusive(existing)) return { gradient: existing, add: 1 };
+    }
+    const fresh = memory.allocate(tensor.shape);
+    gradients.set(tensor, fresh);
+    if (existing === undefined) return { gradient: fresh, add: 0 };
+    const n = sizeOf(tensor.shape);
+    backend.run("copyRows", { x: existing, y: fresh, rows: 1, width: n, xStride: n, yStride: n });
+    memory.release(existing);
+    return { gradient: fresh, add: 1 };
+  };
+
   return {
-    watch(leaf, gradient) {
+    watch(leaf, gradient, blank = new Set()) {
       if (!sameShape(leaf.shape, gradient.shape)) {
         throw new ShapeError({
           where: "watch",
@@ -78,7 +110,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
         });
       }
       tracked.add(leaf);
-      leaves.add(leaf);
+      leaves.set(leaf, blank);
       gradients.set(leaf, gradient);
     },
     tracks: (tensor) => tracked.has(tensor),
@@ -91,20 +123,11 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       entries.push({ output, saved, vjp });
     },
     accumulate,
+    destination,
     accumulator(tensor) {
-      if (!tracked.has(tensor)) return null;
-      const existing = gradients.get(tensor);
-      if (existing !== undefined && (leaves.has(tensor) || memory.exclusive(existing))) return existing;
-      const fresh = memory.allocate(tensor.shape);
-      const n = sizeOf(tensor.shape);
-      if (existing === undefined) {
-        backend.run("fill", { y: fresh, n, value: 0 });
-      } else {
-        backend.run("copyRows", { x: existing, y: fresh, rows: 1, width: n, xStride: n, yStride: n });
-        memory.release(existing);
-      }
-      gradients.set(tensor, fresh);
-      return fresh;
+      const to = destination(tensor);
+      if (to?.add === 0) backend.run("fill", { y: to.gradient, n: sizeOf(tensor.shape), value: 0 });
+      return to?.gradient ?? null;
     },
     backward(output, gradient) {
       if (!sameShape(output.shape, gradient.shape)) {

@@ -104,6 +104,13 @@ const writtenOnly: ReadonlySet<string> = new Set([
   "attentionBackward.dv",
 ]);
 
+/** Outputs that are read only where the call's `add` is 1. */
+const addedWhereTold: ReadonlySet<string> = new Set([
+  "linearBackwardWeight.dw",
+  "layerNormBackward.dx",
+  "rmsNormBackward.dx",
+]);
+
 /**
  * The cost of one call with checked arguments. Bytes follow from the element types of the buffers that are given; what a
  * kernel keeps for itself while it computes does not count.
@@ -119,7 +126,9 @@ export const kernelCost = <K extends KernelName>(kernel: K, args: KernelArgs<K, 
   for (const [name, { access }] of buffers) {
     const view = given[name] as View | null | undefined;
     if (view === null || view === undefined) continue;
-    const passes = access === "inout" && !writtenOnly.has(`${kernel}.${name}`) ? 2 : 1;
+    const buffer = `${kernel}.${name}`;
+    const onlyWritten = writtenOnly.has(buffer) || (addedWhereTold.has(buffer) && given.add === 0);
+    const passes = access === "inout" && !onlyWritten ? 2 : 1;
     bytes += passes * (part[name] ?? whole[name] ?? 0) * bytesPerElement[view.storage.dtype];
   }
   return { flops: flopsOf[kernel](sizes), bytes };

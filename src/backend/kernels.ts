@@ -120,10 +120,13 @@ export const kernels = {
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, dx: m * k }),
   }),
 
-  /** dw[N, K] += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy. The sum over M is never split by thread. */
+  /**
+   * dw[N, K] = dy[M, N]ᵀ · x[M, K], or with `add` = 1 that added to it; dBias[N] += Σ over M of dy. The sum over M is never
+   * split by thread.
+   */
   linearBackwardWeight: kernel({
     buffers: { dy: input, x: input, dw: update, dBias: maybeUpdate },
-    ints: ["m", "n", "k"],
+    ints: ["m", "n", "k", "add"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, x: m * k, dw: n * k, dBias: n }),
   }),
@@ -143,7 +146,7 @@ export const kernels = {
     }),
   }),
 
-  /** dx is overwritten; dGamma and dBeta, each [channels], are added to. */
+  /** dx is overwritten, or with `add` = 1 added to; dGamma and dBeta, each [channels], are added to. */
   layerNormBackward: kernel({
     buffers: {
       dy: input,
@@ -151,11 +154,11 @@ export const kernels = {
       gamma: input,
       mean: input,
       rstd: input,
-      dx: output,
-      dGamma: update,
+      dx: maybeUpdate,
+      dGamma: maybeUpdate,
       dBeta: maybeUpdate,
     },
-    ints: ["rows", "channels"],
+    ints: ["rows", "channels", "add"],
     floats: [],
     lengths: ({ rows, channels }) => ({
       dy: rows * channels,
@@ -177,10 +180,10 @@ export const kernels = {
     lengths: ({ rows, channels }) => ({ x: rows * channels, gamma: channels, y: rows * channels, rstd: rows }),
   }),
 
-  /** dx is overwritten; dGamma, [channels], is added to. */
+  /** dx is overwritten, or with `add` = 1 added to; dGamma, [channels], is added to. */
   rmsNormBackward: kernel({
-    buffers: { dy: input, x: input, gamma: input, rstd: input, dx: output, dGamma: update },
-    ints: ["rows", "channels"],
+    buffers: { dy: input, x: input, gamma: input, rstd: input, dx: maybeUpdate, dGamma: maybeUpdate },
+    ints: ["rows", "channels", "add"],
     floats: [],
     lengths: ({ rows, channels }) => ({
       dy: rows * channels,

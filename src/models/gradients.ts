@@ -6,6 +6,7 @@ import {
   withContext,
 } from "../autograd/context.ts";
 import { readScalar, type Tensor } from "../autograd/tensor.ts";
+import { sizeOf } from "../core/shape.ts";
 import { type Arena, createArena } from "./arena.ts";
 import type { Model } from "./model.ts";
 
@@ -13,7 +14,10 @@ import type { Model } from "./model.ts";
 export interface Gradients {
   /** In the layout of the model's weights; by a weight's name in `arena.tensors`. */
   readonly arena: Arena;
-  /** Sets all to zero. `backward` adds: without this, to those of the step before. */
+  /**
+   * Sets all to zero: `backward` adds, without this to those of the step before. A matrix is only marked. What `backward`
+   * adds first overwrites it, and it is filled where it is looked at before that.
+   */
   clear(): void;
   /**
    * Runs `work` in a context that records what is computed from the model's weights, so that `backward` in it adds to
@@ -38,16 +42,32 @@ export const createGradients = (model: Model): Gradients => {
     if (gradient === undefined) throw new Error(`no gradient was laid out for ${name}`);
     return [value, gradient];
   });
+  const matrices = leaves.filter(([{ shape }]) => shape.length >= 2);
+  /** Weights whose gradients are zero by agreement. */
+  const blank = new Set<Tensor>();
+  const fillBlank = (): void => {
+    for (const [value, gradient] of matrices) {
+      if (blank.delete(value)) backend.run("fill", { y: gradient, n: sizeOf(gradient.shape), value: 0 });
+    }
+  };
   return {
-    arena,
-    clear: () => backend.run("fill", { y: all, n: layout.length, value: 0 }),
+    get arena() {
+      fillBlank();
+      return arena;
+    },
+    clear() {
+      for (const [value] of matrices) blank.add(value);
+      const { decayed, length } = layout;
+      backend.run("fill", { y: { ...all, offset: decayed }, n: length - decayed, value: 0 });
+    },
     record: (work, dropout = null) =>
       withContext(trainingContext(backend, dropout), (context) => {
-        for (const [value, gradient] of leaves) context.tape.watch(value, gradient);
+        for (const [value, gradient] of leaves) context.tape.watch(value, gradient, blank);
         return work(context);
       }),
     norm: () =>
       withContext(inferenceContext(backend), async ({ memory }) => {
+        fillBlank();
         const squares = memory.allocate([1]);
         backend.run("sumOfSquares", { x: all, y: squares, n: layout.length });
         return Math.sqrt(await readScalar(backend, squares));

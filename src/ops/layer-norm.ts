@@ -9,7 +9,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
+import { nowhere, type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
 
 /** `beta` null: no offset. `eps` is added to the variance. */
 export const layerNorm = (context: Context, x: Tensor, gamma: Tensor, beta: Tensor | null, eps: number): Tensor => {
@@ -29,14 +29,10 @@ export const layerNorm = (context: Context, x: Tensor, gamma: Tensor, beta: Tens
     return y;
   }
   tape.record(y, beta === null ? [x, gamma] : [x, gamma, beta], [mean, rstd], (dy) => {
-    const dx = memory.allocate(x.shape);
-    const watched = tape.accumulator(gamma);
-    const dGamma = watched ?? memory.allocate(gamma.shape);
-    if (watched === null) backend.run("fill", { y: dGamma, n: channels, value: 0 });
+    const { gradient: dx, add } = tape.destination(x) ?? nowhere;
+    const dGamma = tape.accumulator(gamma);
     const dBeta = beta === null ? null : tape.accumulator(beta);
-    backend.run("layerNormBackward", { dy, x, gamma, mean, rstd, dx, dGamma, dBeta, rows, channels });
-    if (watched === null) memory.release(dGamma);
-    tape.accumulate(x, dx);
+    backend.run("layerNormBackward", { dy, x, gamma, mean, rstd, dx, dGamma, dBeta, rows, channels, add });
   });
   return y;
 };

@@ -31,9 +31,9 @@ export const linear = (context: Context, x: Tensor, weight: Tensor, bias: Tensor
       backend.run("linearBackwardInput", { dy, w: weight, dx, m, n, k });
       tape.accumulate(x, dx);
     }
-    const dw = tape.accumulator(weight);
+    const to = tape.destination(weight);
     const dBias = bias === null ? null : tape.accumulator(bias);
-    if (dw !== null) backend.run("linearBackwardWeight", { dy, x, dw, dBias, m, n, k });
+    if (to !== null) backend.run("linearBackwardWeight", { dy, x, dw: to.gradient, dBias, m, n, k, add: to.add });
   });
   return y;
 };

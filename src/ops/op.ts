@@ -14,6 +14,9 @@ export interface OpSample {
   readonly run: (context: Context, inputs: Readonly<Record<string, Tensor>>) => Tensor;
 }
 
+/** In place of a destination where no gradient is wanted: kernels that take null leave it out. */
+export const nowhere = { gradient: null, add: 0 } as const;
+
 /** An input of a sample, by name. */
 export const sampleInput = (inputs: Readonly<Record<string, Tensor>>, name: string): Tensor => {
   const tensor = inputs[name];

@@ -8,7 +8,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { type OpSample, rowsOf, sampleInput } from "./op.ts";
+import { nowhere, type OpSample, rowsOf, sampleInput } from "./op.ts";
 
 /** `weight` is γ. `eps` is added to the mean square. */
 export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number): Tensor => {
@@ -25,13 +25,9 @@ export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number
     return y;
   }
   tape.record(y, [x, weight], [rstd], (dy) => {
-    const dx = memory.allocate(x.shape);
-    const watched = tape.accumulator(weight);
-    const dGamma = watched ?? memory.allocate(weight.shape);
-    if (watched === null) backend.run("fill", { y: dGamma, n: channels, value: 0 });
-    backend.run("rmsNormBackward", { dy, x, gamma: weight, rstd, dx, dGamma, rows, channels });
-    if (watched === null) memory.release(dGamma);
-    tape.accumulate(x, dx);
+    const { gradient: dx, add } = tape.destination(x) ?? nowhere;
+    const dGamma = tape.accumulator(weight);
+    backend.run("rmsNormBackward", { dy, x, gamma: weight, rstd, dx, dGamma, rows, channels, add });
   });
   return y;
 };

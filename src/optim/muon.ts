@@ -57,8 +57,8 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
         // A = X·Xᵀ, or Xᵀ·X where that is the smaller one: the polynomial in A is the same on either side.
         if (wide) backend.run("linearForward", { x, w: x, bias: null, y: at(gram), m: rows, n: rows, k: columns });
         else {
-          backend.run("fill", { y: at(gram), n: k * k, value: 0 });
-          backend.run("linearBackwardWeight", { dy: x, x, dw: at(gram), dBias: null, m: rows, n: columns, k: columns });
+          const sizes = { m: rows, n: columns, k: columns, add: 0 };
+          backend.run("linearBackwardWeight", { dy: x, x, dw: at(gram), dBias: null, ...sizes });
         }
         // A is symmetric, so A·Aᵀ is its square.
         backend.run("linearForward", { x: at(gram), w: at(gram), bias: null, y: at(square), m: k, n: k, k });

@@ -24,7 +24,8 @@ describe("the cost of a call", () => {
 
   test("what is added to counts as read and as written, and elements as large as they are", () => {
     const args = { dy: view(8), x: view(6), dw: view(12), dBias: null, m: 2, n: 4, k: 3 };
-    expect(kernelCost("linearBackwardWeight", args).bytes).toBe(4 * (8 + 6 + 2 * 12));
+    expect(kernelCost("linearBackwardWeight", { ...args, add: 1 }).bytes).toBe(4 * (8 + 6 + 2 * 12));
+    expect(kernelCost("linearBackwardWeight", { ...args, add: 0 }).bytes).toBe(4 * (8 + 6 + 12));
     expect(kernelCost("sum", { x: view(5, "float64"), y: view(1, "float64"), n: 5 }).bytes).toBe(8 * 6);
   });
 

@@ -47,10 +47,10 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const [total, squares] = [view(1), view(1)];
   backend.run("linearForward", { x, w, bias, y, m, n, k });
   backend.run("linearBackwardInput", { dy: y, w, dx, m, n, k });
-  backend.run("linearBackwardWeight", { dy: y, x, dw, dBias, m, n, k });
+  backend.run("linearBackwardWeight", { dy: y, x, dw, dBias, m, n, k, add: 1 });
   const norm = { x, gamma: bias, mean, rstd, rows: m, channels: k };
   backend.run("layerNormForward", { ...norm, beta: bias, y: normed, eps: 1e-5 });
-  backend.run("layerNormBackward", { ...norm, dy: normed, dx, dGamma, dBeta });
+  backend.run("layerNormBackward", { ...norm, dy: normed, dx, dGamma, dBeta, add: 0 });
   backend.run("sum", { x: y, y: total, n: m * n });
   backend.run("sumOfSquares", { x: y, y: squares, n: m * n });
 

@@ -1,6 +1,6 @@
 import { rotaryHeads } from "#foretoken/backend/reference/rotary.js";
 import type { Bounds } from "./bounds.ts";
-import { at, eps, magnitudes, maybeMagnitudes, scaled, sumError } from "./bounds.ts";
+import { at, eps, maybeMagnitudes, scaled, sumError } from "./bounds.ts";
 
 /** RMS norm, rotary embedding and SwiGLU. */
 type Names =
@@ -21,8 +21,8 @@ export const rotaryBounds: Bounds<Names> = {
     rstd: (r) => sumError(channels) * at(rstd, r),
   }),
 
-  rmsNormBackward: ({ dy, x, gamma, rstd, dGamma, rows, channels }) => {
-    const gammaSums = magnitudes(dGamma);
+  rmsNormBackward: ({ dy, x, gamma, rstd, dGamma, rows, channels, add }, after) => {
+    const gammaSums = maybeMagnitudes(dGamma);
     const dx = new Float64Array(rows * channels);
     for (let r = 0; r < rows; r++) {
       const normalised = (c: number): number => Math.abs(at(x, r * channels + c)) * at(rstd, r);
@@ -30,10 +30,12 @@ export const rotaryBounds: Bounds<Names> = {
       let mean = 0;
       for (let c = 0; c < channels; c++) {
         mean += (g(c) * normalised(c)) / channels;
-        gammaSums[c] = at(gammaSums, c) + Math.abs(at(dy, r * channels + c)) * normalised(c);
+        if (gammaSums !== null) gammaSums[c] = at(gammaSums, c) + Math.abs(at(dy, r * channels + c)) * normalised(c);
       }
       for (let c = 0; c < channels; c++) {
-        dx[r * channels + c] = at(rstd, r) * (2 * eps * g(c) + sumError(channels + 4) * normalised(c) * mean);
+        const i = r * channels + c;
+        dx[i] = at(rstd, r) * (2 * eps * g(c) + sumError(channels + 4) * normalised(c) * mean);
+        if (add && after.dx !== null) dx[i] = at(dx, i) + eps * Math.abs(at(after.dx, i));
       }
     }
     return { dx: scaled(1, dx), dGamma: scaled(sumError(rows + 4), gammaSums) };

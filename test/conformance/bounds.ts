@@ -144,8 +144,8 @@ export const layerBounds: Bounds<
     };
   },
 
-  layerNormBackward: ({ dy, x, gamma, mean, rstd, dGamma, dBeta, rows, channels }) => {
-    const gammaSums = magnitudes(dGamma);
+  layerNormBackward: ({ dy, x, gamma, mean, rstd, dGamma, dBeta, rows, channels, add }, after) => {
+    const gammaSums = maybeMagnitudes(dGamma);
     const betaSums = maybeMagnitudes(dBeta);
     const dx = new Float64Array(rows * channels);
     for (let r = 0; r < rows; r++) {
@@ -157,7 +157,7 @@ export const layerBounds: Bounds<
         const d = Math.abs(at(dy, i));
         g += (d * Math.abs(at(gamma, c))) / channels;
         gx += (d * Math.abs(at(gamma, c)) * normalised) / channels;
-        gammaSums[c] = at(gammaSums, c) + d * normalised;
+        if (gammaSums !== null) gammaSums[c] = at(gammaSums, c) + d * normalised;
         if (betaSums !== null) betaSums[c] = at(betaSums, c) + d;
       }
       for (let c = 0; c < channels; c++) {
@@ -165,6 +165,7 @@ export const layerBounds: Bounds<
         const normalised = Math.abs(at(x, i) - at(mean, r)) * at(rstd, r);
         const own = Math.abs(at(dy, i) * at(gamma, c));
         dx[i] = at(rstd, r) * (2 * eps * own + sumError(channels + 4) * (g + normalised * gx));
+        if (add && after.dx !== null) dx[i] = at(dx, i) + eps * Math.abs(at(after.dx, i));
       }
     }
     const error = sumError(rows + 4);

@@ -44,6 +44,11 @@ export type HostArgs<K extends KernelName> = HostBuffers<KernelTable[K]["buffers
   Omit<KernelArgs<K, never>, keyof KernelTable[K]["buffers"]> &
   (K extends MultiplyingKernel ? { readonly operand: Operand } : unknown);
 
+/** to[i] += from[i] */
+export const addTo = (to: RealArray, from: RealArray): void => {
+  for (let i = 0; i < from.length; i++) to[i] = (to[i] as number) + (from[i] as number);
+};
+
 /**
  * Implementations of the kernels `Names`. Each computes in double and rounds once, when it stores; none allocates per
  * element. Formulas and aliasing are those of ../kernels.ts.

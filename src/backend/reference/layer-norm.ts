@@ -1,4 +1,4 @@
-import type { HostKernels } from "./host-args.ts";
+import { addTo, type HostKernels } from "./host-args.ts";
 
 /** Layer normalisation (Ba, Kiros & Hinton 2016), with the biased variance, as torch.nn.functional.layer_norm. */
 export const layerNorm: HostKernels<"layerNormForward" | "layerNormBackward"> = {
@@ -21,7 +21,7 @@ export const layerNorm: HostKernels<"layerNormForward" | "layerNormBackward"> = 
   },
 
   // With x̂ = (x − mean) · rstd, g = dy · gamma and means over the row: dx = rstd · (g − mean(g) − x̂ · mean(g · x̂)).
-  layerNormBackward({ dy, x, gamma, mean, rstd, dx, dGamma, dBeta, rows, channels }) {
+  layerNormBackward({ dy, x, gamma, mean, rstd, dx, dGamma, dBeta, rows, channels, add }) {
     const gammaSum = new Float64Array(channels);
     const betaSum = new Float64Array(channels);
     for (let r = 0; r < rows; r++) {
@@ -39,15 +39,16 @@ export const layerNorm: HostKernels<"layerNormForward" | "layerNormBackward"> = 
         gammaSum[c] = (gammaSum[c] as number) + d * normalised;
         betaSum[c] = (betaSum[c] as number) + d;
       }
+      if (dx === null) continue;
       const gMean = gSum / channels;
       const gxMean = gxSum / channels;
       for (let c = 0; c < channels; c++) {
         const normalised = ((x[row + c] as number) - mu) * inverse;
-        dx[row + c] = inverse * ((dy[row + c] as number) * (gamma[c] as number) - gMean - normalised * gxMean);
+        const own = inverse * ((dy[row + c] as number) * (gamma[c] as number) - gMean - normalised * gxMean);
+        dx[row + c] = (add ? (dx[row + c] as number) : 0) + own;
       }
     }
-    for (let c = 0; c < channels; c++) dGamma[c] = (dGamma[c] as number) + (gammaSum[c] as number);
-    if (dBeta === null) return;
-    for (let c = 0; c < channels; c++) dBeta[c] = (dBeta[c] as number) + (betaSum[c] as number);
+    if (dGamma !== null) addTo(dGamma, gammaSum);
+    if (dBeta !== null) addTo(dBeta, betaSum);
   },
 };

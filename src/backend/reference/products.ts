@@ -89,14 +89,14 @@ export const products: HostKernels<"linearForward" | "linearBackwardInput" | "li
     }
   },
 
-  linearBackwardWeight({ dy, dw, dBias, m, n, k, operand, ...given }) {
+  linearBackwardWeight({ dy, dw, dBias, m, n, k, add, operand, ...given }) {
     const factors = operand(dy);
     const x = operand(given.x);
     const row = new Float64Array(k);
     for (let j = 0; j < n; j++) {
       row.fill(0);
       addScaledRows(row, factors, j, n, x, m);
-      for (let c = 0; c < k; c++) dw[j * k + c] = (dw[j * k + c] as number) + (row[c] as number);
+      for (let c = 0; c < k; c++) dw[j * k + c] = (add ? (dw[j * k + c] as number) : 0) + (row[c] as number);
     }
     if (dBias === null) return;
     for (let j = 0; j < n; j++) {

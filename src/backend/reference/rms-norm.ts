@@ -1,4 +1,4 @@
-import type { HostKernels } from "./host-args.ts";
+import { addTo, type HostKernels } from "./host-args.ts";
 
 /** RMS normalisation (Zhang & Sennrich 2019), as torch.nn.functional.rms_norm over the last axis. */
 export const rmsNorm: HostKernels<"rmsNormForward" | "rmsNormBackward"> = {
@@ -14,7 +14,7 @@ export const rmsNorm: HostKernels<"rmsNormForward" | "rmsNormBackward"> = {
   },
 
   // With x̂ = x · rstd, g = dy · gamma and the mean over the row: dx = rstd · (g − x̂ · mean(g · x̂)).
-  rmsNormBackward({ dy, x, gamma, rstd, dx, dGamma, rows, channels }) {
+  rmsNormBackward({ dy, x, gamma, rstd, dx, dGamma, rows, channels, add }) {
     const gammaSum = new Float64Array(channels);
     for (let r = 0; r < rows; r++) {
       const row = r * channels;
@@ -26,12 +26,14 @@ export const rmsNorm: HostKernels<"rmsNormForward" | "rmsNormBackward"> = {
         total += d * (gamma[c] as number) * normalised;
         gammaSum[c] = (gammaSum[c] as number) + d * normalised;
       }
+      if (dx === null) continue;
       const mean = total / channels;
       for (let c = 0; c < channels; c++) {
         const normalised = (x[row + c] as number) * inverse;
-        dx[row + c] = inverse * ((dy[row + c] as number) * (gamma[c] as number) - normalised * mean);
+        const own = inverse * ((dy[row + c] as number) * (gamma[c] as number) - normalised * mean);
+        dx[row + c] = (add ? (dx[row + c] as number) : 0) + own;
       }
     }
-    for (let c = 0; c < channels; c++) dGamma[c] = (dGamma[c] as number) + (gammaSum[c] as number);
+    if (dGamma !== null) addTo(dGamma, gammaSum);
   },
 };

@@ -2,7 +2,7 @@ import { asGiven } from "#foretoken/backend/reference/host-args.js";
 import { layerNorm as referenceNorm } from "#foretoken/backend/reference/layer-norm.js";
 import { products } from "#foretoken/backend/reference/products.js";
 import type { Samples } from "../sample.ts";
-import { blank, noise, rounded, spoiled } from "../sample.ts";
+import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 
 const { normals } = noise(2);
 
@@ -78,9 +78,15 @@ export const linear: Samples<"linearForward" | "linearBackwardInput" | "linearBa
     const dy = normals(m * n);
     const x = normals(m * k);
     const dw = normals(n * k);
+    const name = productName(size);
     return [
-      { name: productName(size), numbers: { m, n, k }, buffers: { dy, x, dw, dBias: normals(n) } },
-      { name: `${productName(size)}, no bias`, numbers: { m, n, k }, buffers: { dy, x, dw, dBias: null } },
+      { name, numbers: { m, n, k, add: 1 }, buffers: { dy, x, dw, dBias: normals(n) } },
+      { name: `${name}, no bias`, numbers: { m, n, k, add: 1 }, buffers: { dy, x, dw, dBias: null } },
+      {
+        name: `${name}, not added`,
+        numbers: { m, n, k, add: 0 },
+        buffers: { dy, x, dw: nans(n * k), dBias: normals(n) },
+      },
     ];
   }),
 };
@@ -140,12 +146,20 @@ export const layerNorm: Samples<"layerNormForward" | "layerNormBackward"> = {
     const rstd = new Float64Array(rows);
     referenceNorm.layerNormForward({ x, gamma, beta: null, y, mean, rstd, rows, channels, eps: 1e-5 });
     const given = { dy: normals(rows * channels), x, gamma, mean: rounded(mean), rstd: rounded(rstd) };
-    const numbers = { rows, channels };
+    const numbers = { rows, channels, add: 0 };
     const name = `rows=${rows} C=${channels}`;
-    const dGamma = normals(channels);
+    const [dGamma, dBeta] = [normals(channels), normals(channels)];
+    const dx = nans(rows * channels);
     return [
-      { name, numbers, buffers: { ...given, dx: blank, dGamma, dBeta: normals(channels) } },
-      { name: `${name}, no beta`, numbers, buffers: { ...given, dx: blank, dGamma, dBeta: null } },
+      { name, numbers, buffers: { ...given, dx, dGamma, dBeta } },
+      { name: `${name}, no beta`, numbers, buffers: { ...given, dx, dGamma, dBeta: null } },
+      {
+        name: `${name}, added`,
+        numbers: { ...numbers, add: 1 },
+        buffers: { ...given, dx: normals(rows * channels), dGamma, dBeta },
+      },
+      { name: `${name}, weights alone`, numbers, buffers: { ...given, dx: null, dGamma, dBeta } },
+      { name: `${name}, dx alone`, numbers, buffers: { ...given, dx, dGamma: null, dBeta: null } },
     ];
   }),
 };

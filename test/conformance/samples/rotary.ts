@@ -2,7 +2,7 @@ import { rmsNorm as referenceNorm } from "#foretoken/backend/reference/rms-norm.
 import { rotary as referenceRotary } from "#foretoken/backend/reference/rotary.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import type { Samples } from "../sample.ts";
-import { blank, edgeLengths, noise, rounded, spoiled } from "../sample.ts";
+import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 import { normSizes } from "./layers.ts";
 
 const { normals } = noise(4);
@@ -29,18 +29,26 @@ export const rmsNorm: Samples<"rmsNormForward" | "rmsNormBackward"> = {
     })),
   ],
 
-  rmsNormBackward: normSizes.map(([rows, channels]) => {
+  rmsNormBackward: normSizes.flatMap(([rows, channels]) => {
     const x = normals(rows * channels, 2, 0.5);
     const gamma = normals(channels);
     const rstd = new Float64Array(rows);
     const y = new Float64Array(rows * channels);
     referenceNorm.rmsNormForward({ x, gamma, y, rstd, rows, channels, eps: 1e-6 });
     const given = { dy: normals(rows * channels), x, gamma, rstd: rounded(rstd) };
-    return {
-      name: `rows=${rows} C=${channels}`,
-      numbers: { rows, channels },
-      buffers: { ...given, dx: blank, dGamma: normals(channels) },
-    };
+    const name = `rows=${rows} C=${channels}`;
+    const dGamma = normals(channels);
+    const numbers = { rows, channels, add: 0 };
+    return [
+      { name, numbers, buffers: { ...given, dx: nans(rows * channels), dGamma } },
+      {
+        name: `${name}, added`,
+        numbers: { ...numbers, add: 1 },
+        buffers: { ...given, dx: normals(rows * channels), dGamma },
+      },
+      { name: `${name}, dGamma alone`, numbers, buffers: { ...given, dx: null, dGamma } },
+      { name: `${name}, dx alone`, numbers, buffers: { ...given, dx: nans(rows * channels), dGamma: null } },
+    ];
   }),
 };
 
