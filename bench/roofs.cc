@@ -128,7 +128,7 @@ struct Aligned {
 using Array = std::vector<float, Aligned<float>>;
 
 // Goes over the array until this many bytes have passed.
-constexpr double kPassedBytes = 3e9;
+constexpr double kPassedBytes = 1e9;
 
 double readAll(const Array& x) {
   const long passes = static_cast<long>(kPassedBytes / static_cast<double>(x.size() * sizeof(float))) + 1;

@@ -20,7 +20,7 @@ import { parseArgs } from "node:util";
 import { describeBackends } from "../dist/backend/select.node.js";
 import { loadCorpus } from "../dist/data/corpora.node.js";
 import { trainCharTokenizer } from "../dist/tokenizer/char.js";
-import { configs, runConfig, tokensPerStep } from "./lib/configs.mjs";
+import { configs, randomTokens, runConfig, tokensPerStep } from "./lib/configs.mjs";
 import { settle, startContestant } from "./lib/contestants.mjs";
 import { machine, machineLine, roofsLine } from "./lib/machine.mjs";
 import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
@@ -54,12 +54,7 @@ const tokensOf = async (name) => {
   const { vocabSize } = configs[name];
   const file = join(folder, `${name}.i32`);
   if (vocabSize !== null) {
-    let state = 1;
-    const tokens = Int32Array.from({ length: 100_000 }, () => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return Math.floor((state / 2 ** 32) * vocabSize);
-    });
-    writeFileSync(file, tokens);
+    writeFileSync(file, randomTokens(100_000, vocabSize));
     return { file, vocabSize, text: "random tokens" };
   }
   const corpus = await loadCorpus();

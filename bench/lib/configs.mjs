@@ -49,4 +49,14 @@ export const runConfig = (name) => {
   return { model, train };
 };
 
+/** Tokens at random, the same each time. */
+export const randomTokens = (length, vocabSize) => {
+  let state = 1;
+  return Int32Array.from({ length }, () => {
+    // A linear congruential generator: the constants are those of Numerical Recipes.
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * vocabSize);
+  });
+};
+
 export const tokensPerStep = (name) => configs[name].batchSize * configs[name].model.contextLength;

@@ -1,42 +1,165 @@
 /**
- * The kernels that a step calls, with their arguments: found by taking one on a backend that only counts, so that what is
+ * The kernels that a model calls, with their arguments: found by running it on a backend that only counts, so that what is
  * measured is always what a model does.
  */
+import { kernelPlans } from "../../dist/backend/check.js";
 import { openCounting } from "../../dist/backend/counting.js";
 import { kernelCost } from "../../dist/backend/kernel-cost.js";
+import { bytesPerElement } from "../../dist/core/dtype.js";
+import { createDecoder } from "../../dist/generate/decoder.js";
+import { createModel } from "../../dist/models/model.js";
 import { undrawnTrainer } from "../../dist/train/trainer.js";
-import { runConfig } from "./configs.mjs";
+import { randomTokens, runConfig } from "./configs.mjs";
 
-/** Runs `work` on a counting backend; returns every call in order: kernel, arguments, cost. */
-export const record = async (work) => {
+/**
+ * A call as it was recorded. `contents` holds what index storages were given.
+ * @typedef {{
+ *   kernel: import("../../dist/backend/kernels.js").KernelName,
+ *   args: Readonly<Record<string, unknown>>,
+ *   contents: ReadonlyMap<object, Int32Array>,
+ *   flops: number, read: number, written: number,
+ * }} Call
+ */
+
+/**
+ * Prepares on a counting backend, then does the work that `prepare` resolves to; resolves to the work's calls, in order.
+ * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
+ * @param {import("../../dist/core/dtype.js").ProductDType} dtype
+ */
+const record = async (prepare, dtype = "float32") => {
+  /** @type {Call[]} */
   const calls = [];
   const counting = openCounting();
-  /** What index storages were last given: ids must be in range. */
   const contents = new Map();
-  await work({
+  const work = await prepare({
     ...counting,
+    capabilities: { ...counting.capabilities, dtype },
     write(storage, data) {
-      if (storage.dtype === "int32") contents.set(storage, Int32Array.from(data));
+      if (data instanceof Int32Array) contents.set(storage, data.slice());
       counting.write(storage, data);
     },
     run(kernel, args) {
       calls.push({ kernel, args, contents, ...kernelCost(kernel, args) });
     },
   });
+  calls.length = 0;
+  await work();
   return calls;
 };
 
-/** The calls of a training step of a configuration by name. */
-export const recordStep = (name, vocabSize, config = runConfig(name)) =>
+/**
+ * The calls of a training step.
+ * @param {import("../../dist/train/config.js").RunConfig} config
+ * @param {number} vocabSize
+ * @param {import("../../dist/core/dtype.js").ProductDType} [dtype]
+ */
+export const recordStep = (config, vocabSize, dtype) =>
   record(async (backend) => {
-    const trainer = undrawnTrainer(backend, config, vocabSize, new Int32Array(config.model.contextLength + 1));
-    await trainer.step(0);
-    trainer.close();
-  });
+    const trainer = undrawnTrainer(backend, config, vocabSize, randomTokens(4 * config.model.contextLength, vocabSize));
+    return () => trainer.step(0);
+  }, dtype);
+
+/**
+ * The calls of one more token after half a context, whose keys and values are kept.
+ * @param {import("../../dist/models/config.js").ModelConfig} model
+ * @param {number} vocabSize
+ * @param {import("../../dist/core/dtype.js").ProductDType} [dtype]
+ */
+export const recordDecoding = (model, vocabSize, dtype) =>
+  record(async (backend) => {
+    const decoder = createDecoder(createModel(backend, model, vocabSize));
+    const ids = [...randomTokens(model.contextLength / 2, vocabSize)];
+    await decoder.next(ids);
+    return () => decoder.next([...ids, 0]);
+  }, dtype);
 
 /** Arithmetic of products and bytes of all kernels in a step. */
 export const stepCost = async (name, vocabSize) => {
-  const calls = await recordStep(name, vocabSize);
+  const calls = await recordStep(runConfig(name), vocabSize);
   const sum = (of) => calls.reduce((total, call) => total + of(call), 0);
-  return { flops: sum(({ flops }) => flops), bytes: sum(({ bytes }) => bytes) };
+  return { flops: sum(({ flops }) => flops), bytes: sum(({ read, written }) => read + written) };
+};
+
+/** Keys of random numbers: no time depends on them. */
+const isWord = (name) => /^(key\d|site)$/u.test(name);
+
+/**
+ * Equal calls together, each with how often it is made.
+ * @param {readonly Call[]} calls
+ */
+export const distinct = (calls) => {
+  /** @type {Map<string, Call & { count: number, shape: string }>} */
+  const found = new Map();
+  for (const call of calls) {
+    const { buffers, ints } = kernelPlans[call.kernel];
+    const sizes = ints.filter((name) => !isWord(name)).map((name) => `${name} ${call.args[name]}`);
+    const absent = buffers.filter(([name]) => call.args[name] == null).map(([name]) => `no ${name}`);
+    const shape = [...sizes, ...absent].join(" ");
+    const key = `${call.kernel} ${shape}`;
+    const known = found.get(key);
+    if (known === undefined) found.set(key, { ...call, shape, count: 1 });
+    else known.count++;
+  }
+  return [...found.values()];
+};
+
+/** A block to fill memory with: numbers in [-1, 1), none of them so small that arithmetic with them is slow. */
+const noise = Float32Array.from(
+  { length: 2 ** 16 },
+  (_, i) => ((Math.imul(i + 1, 2_654_435_761) >>> 0) / 2 ** 31 || 1) - 1,
+);
+
+/** @param {import("../../dist/backend/backend.js").Backend} backend */
+const fillWithNoise = (backend, storage) => {
+  for (let at = 0; at < storage.length; at += noise.length) {
+    backend.write(storage, noise.subarray(0, Math.min(noise.length, storage.length - at)), at);
+  }
+};
+
+/** Offsets keep their place in a cache line. */
+const lineElements = 16;
+
+/**
+ * Puts a recorded call onto a real backend: memory of the same lengths, shared where the call's buffers share it, and of
+ * what is shared with others (all weights lie in one array) no more than the call uses.
+ *
+ * @param {import("../../dist/backend/backend.js").Backend} backend
+ * @param {Call} call
+ */
+export const replay = (backend, { kernel, args, contents }) => {
+  const { buffers, lengths } = kernelPlans[kernel];
+  const needed = lengths(/** @type {Readonly<Record<string, number>>} */ (args));
+  const views = buffers.flatMap(([name]) => {
+    const view = /** @type {import("../../dist/backend/backend.js").View | null | undefined} */ (args[name]);
+    return view == null ? [] : [{ name, ...view, end: view.offset + needed[name] }];
+  });
+  const made = new Map();
+  let bytes = 0;
+  for (const { storage } of views) {
+    if (made.has(storage)) continue;
+    const parts = views.filter((view) => view.storage === storage);
+    const first = Math.min(...parts.map(({ offset }) => offset));
+    const start = first - (first % lineElements);
+    const length = Math.max(...parts.map(({ end }) => end)) - start;
+    const copy = backend.alloc(storage.dtype, length);
+    bytes += length * bytesPerElement[storage.dtype];
+    const ids = contents.get(storage);
+    if (storage.dtype !== "int32") fillWithNoise(backend, copy);
+    else if (ids !== undefined) backend.write(copy, ids.subarray(start, start + length));
+    made.set(storage, { copy, start });
+  }
+  const placed = Object.fromEntries(
+    views.map(({ name, storage, offset }) => {
+      const { copy, start } = made.get(storage);
+      return [name, { storage: copy, offset: offset - start }];
+    }),
+  );
+  const replayed = /** @type {never} */ ({ ...args, ...placed });
+  return {
+    bytes,
+    run: () => backend.run(kernel, replayed),
+    free() {
+      for (const { copy } of made.values()) backend.free(copy);
+    },
+  };
 };

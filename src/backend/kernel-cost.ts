@@ -12,8 +12,9 @@ import type { Numbers } from "./signature.ts";
 export interface KernelCost {
   /** A multiplication and an addition are two. 0 for kernels whose time is that of their bytes. */
   readonly flops: number;
-  /** Each element that the call needs, read once, written once, or both: the least that memory must move. */
-  readonly bytes: number;
+  /** Bytes of elements that the call needs, each once: with `written`, the least that memory must move. */
+  readonly read: number;
+  readonly written: number;
 }
 
 type Sizes<K extends KernelName> = Numbers<KernelTable[K]["ints"][number]>;
@@ -122,14 +123,16 @@ export const kernelCost = <K extends KernelName>(kernel: K, args: KernelArgs<K, 
   const whole = lengths(given as Readonly<Record<string, number>>);
   const touched = touchedOf[kernel] as Touched<K> | undefined;
   const part = (touched?.(sizes) ?? {}) as Readonly<Record<string, number | undefined>>;
-  let bytes = 0;
+  let read = 0;
+  let written = 0;
   for (const [name, { access }] of buffers) {
     const view = given[name] as View | null | undefined;
     if (view === null || view === undefined) continue;
     const buffer = `${kernel}.${name}`;
     const onlyWritten = writtenOnly.has(buffer) || (addedWhereTold.has(buffer) && given.add === 0);
-    const passes = access === "inout" && !onlyWritten ? 2 : 1;
-    bytes += passes * (part[name] ?? whole[name] ?? 0) * bytesPerElement[view.storage.dtype];
+    const bytes = (part[name] ?? whole[name] ?? 0) * bytesPerElement[view.storage.dtype];
+    if (access !== "out" && !onlyWritten) read += bytes;
+    if (access !== "in") written += bytes;
   }
-  return { flops: flopsOf[kernel](sizes), bytes };
+  return { flops: flopsOf[kernel](sizes), read, written };
 };

@@ -33,11 +33,11 @@ export const profiled = (inner: Backend): ProfiledBackend => {
       const ended = performance.now();
       const entry = kept.get(kernel);
       if (entry === undefined) return;
-      const { flops, bytes } = kernelCost(kernel, args);
+      const { flops, read, written } = kernelCost(kernel, args);
       entry.calls++;
       entry.seconds += (ended - began) / 1000;
       entry.flops += flops;
-      entry.bytes += bytes;
+      entry.bytes += read + written;
     },
     profile: () =>
       [...kept.values()]

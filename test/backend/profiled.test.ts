@@ -18,15 +18,20 @@ const key = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
 describe("the cost of a call", () => {
   test("a product is two operations a weight and row; its bytes are those of the buffers that are given", () => {
     const args = { x: view(6), w: view(12), bias: view(4), y: view(8), m: 2, n: 4, k: 3 };
-    expect(kernelCost("linearForward", args)).toEqual({ flops: 2 * 2 * 4 * 3, bytes: 4 * (6 + 12 + 4 + 8) });
-    expect(kernelCost("linearForward", { ...args, bias: null }).bytes).toBe(4 * (6 + 12 + 8));
+    expect(kernelCost("linearForward", args)).toEqual({ flops: 2 * 2 * 4 * 3, read: 4 * (6 + 12 + 4), written: 4 * 8 });
+    expect(kernelCost("linearForward", { ...args, bias: null }).read).toBe(4 * (6 + 12));
   });
 
   test("what is added to counts as read and as written, and elements as large as they are", () => {
     const args = { dy: view(8), x: view(6), dw: view(12), dBias: null, m: 2, n: 4, k: 3 };
-    expect(kernelCost("linearBackwardWeight", { ...args, add: 1 }).bytes).toBe(4 * (8 + 6 + 2 * 12));
-    expect(kernelCost("linearBackwardWeight", { ...args, add: 0 }).bytes).toBe(4 * (8 + 6 + 12));
-    expect(kernelCost("sum", { x: view(5, "float64"), y: view(1, "float64"), n: 5 }).bytes).toBe(8 * 6);
+    const adding = kernelCost("linearBackwardWeight", { ...args, add: 1 });
+    expect(adding).toMatchObject({ read: 4 * (8 + 6 + 12), written: 4 * 12 });
+    const writing = kernelCost("linearBackwardWeight", { ...args, add: 0 });
+    expect(writing).toMatchObject({ read: 4 * (8 + 6), written: 4 * 12 });
+    expect(kernelCost("sum", { x: view(5, "float64"), y: view(1, "float64"), n: 5 })).toMatchObject({
+      read: 8 * 5,
+      written: 8,
+    });
   });
 
   test("attention multiplies what is seen alone, and reads its parts of a packed array alone", () => {
@@ -45,18 +50,19 @@ describe("the cost of a call", () => {
     for (let query = 0; query < queries; query++) for (let seen = 0; seen <= query; seen++) pairs += batch * heads;
     const causal = kernelCost("attentionForward", { ...parts, ...sizes, causal: 1 });
     expect(causal.flops).toBe(4 * pairs * headDim);
-    expect(causal.bytes).toBe(4 * (4 * batch * queries * width + batch * heads * queries));
+    const values = batch * queries * width;
+    expect(causal).toMatchObject({ read: 4 * 3 * values, written: 4 * (values + batch * heads * queries) });
     const everything = kernelCost("attentionForward", { ...parts, ...sizes, causal: 0 });
     expect(everything.flops).toBe(4 * batch * heads * queries * queries * headDim);
     const gradients = { dOut: view(120), dq: packed, dk: packed, dv: packed };
     const back = kernelCost("attentionBackward", { ...parts, ...gradients, ...sizes, causal: 1 });
     expect(back.flops).toBe(2.5 * causal.flops);
-    expect(back.bytes).toBe(4 * (8 * batch * queries * width + batch * heads * queries));
+    expect(back).toMatchObject({ read: 4 * (5 * values + batch * heads * queries), written: 4 * 3 * values });
   });
 
   test("of rows that lie apart, what is between them is not touched", () => {
     const args = { x: view(100), y: view(100), rows: 3, width: 2, xStride: 40, yStride: 2 };
-    expect(kernelCost("copyRows", args).bytes).toBe(4 * 2 * 3 * 2);
+    expect(kernelCost("copyRows", args)).toMatchObject({ read: 4 * 3 * 2, written: 4 * 3 * 2 });
   });
 });
 

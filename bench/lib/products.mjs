@@ -1,0 +1,22 @@
+/** Which of a linear layer's products a kernel computes, for peers that know products alone. */
+
+/**
+ * `forward`: x[M, K] · w[N, K]ᵀ (+ bias); `input`: dy[M, N] · w[N, K]; `weight`: dy[M, N]ᵀ · x[M, K].
+ * @typedef {{ of: "forward" | "input" | "weight", m: number, n: number, k: number, bias: boolean }} Product
+ */
+
+const parts = /** @type {const} */ ([
+  ["linearForward", "forward"],
+  ["linearBackwardInput", "input"],
+  ["linearBackwardWeight", "weight"],
+]);
+
+/**
+ * The product of a recorded call; undefined for another kernel, and for a product with no row.
+ * @returns {Product | undefined}
+ */
+export const productOf = ({ kernel, args }) => {
+  const [, of] = parts.find(([name]) => kernel.startsWith(name)) ?? [];
+  const { m, n, k, bias } = args;
+  return of === undefined || !(m * n * k > 0) ? undefined : { of, m, n, k, bias: bias != null };
+};

@@ -1,0 +1,67 @@
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { kernelNames } from "#foretoken/backend/kernels.js";
+import { describeBackends } from "#foretoken/backend/select.node.js";
+import { runBench } from "./run-bench.ts";
+
+const { backends } = await describeBackends();
+
+/** What bench/report.mjs reads of it. */
+const resultsSchema = z.object({
+  machine: z.object({ cpu: z.string() }),
+  measurements: z.array(
+    z.object({
+      name: z.string(),
+      dtype: z.string(),
+      backend: z.string(),
+      results: z.array(
+        z.object({
+          kernel: z.enum(kernelNames as readonly [string, ...string[]]),
+          count: z.int().positive(),
+          flops: z.number(),
+          read: z.number(),
+          written: z.number(),
+          milliseconds: z.number().positive(),
+          leastMilliseconds: z.number().positive().optional(),
+          peers: z.record(z.string(), z.number()),
+        }),
+      ),
+    }),
+  ),
+});
+
+it("covers every kernel", async () => {
+  const { status, stdout, stderr } = await runBench("kernels", ["--list"]);
+  expect(status, stderr).toBe(0);
+  expect(stdout.trimEnd().split("\n")).toEqual([...kernelNames].sort());
+});
+
+it.each(["native", "wasm", "reference"])("times each call of a step on %s", async (backend) => {
+  const found = backends.find(({ name }) => name === backend);
+  const quick = ["--config", "tiny", "--rounds", "1", "--milliseconds", "0.1", "--threads", "1", "--no-peers"];
+  const { status, stdout, stderr, json } = await runBench("kernels", [...quick, "--backend", backend]);
+  if (found?.available !== true) {
+    expect(stderr).toContain(found?.reason);
+    return;
+  }
+  expect(status, stderr).toBe(0);
+  const { measurements } = resultsSchema.parse(json);
+  expect(measurements.map(({ name, dtype }) => `${name} ${dtype}`)).toEqual(["tiny float32", "tiny bfloat16"]);
+  for (const { results } of measurements) {
+    // One layer's four products, and the head: each forward, and back to its input and its weights.
+    const flops = results.reduce((sum, one) => sum + (one.kernel.startsWith("linear") ? one.count * one.flops : 0), 0);
+    expect(flops).toBe(6 * (12 * 16 * 16 + 40 * 16) * 16);
+    for (const { kernel } of results) expect(stdout).toMatch(new RegExp(`^${kernel} `, "mu"));
+  }
+});
+
+it.each([
+  [["--config", "large"], /--config: must be one or more of .*decode; got large/],
+  [["--dtype", "int8"], /--dtype: must be one or more of float32, bfloat16; got int8/],
+  [["--rounds", "0"], /--rounds: must be a whole number above 0; got 0/],
+])("refuses %j in a line", async (args, says) => {
+  const { status, stderr } = await runBench("kernels", args);
+  expect(status).toBe(2);
+  expect(stderr.trim()).toMatch(says);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+});
