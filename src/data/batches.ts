@@ -55,6 +55,19 @@ export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions)
   return { x, y, rows: batchSize, time: contextLength };
 };
 
+/**
+ * The rows of a batch, in order, in as many parts of about `tokens` tokens as come nearest to that; a row is never cut.
+ * No copies.
+ */
+export function* inPasses({ x, y, rows, time }: Batch, tokens: number): Generator<Batch, void, undefined> {
+  const passes = Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
+  for (let pass = 0; pass < passes; pass++) {
+    const [first, end] = [Math.floor((rows * pass) / passes), Math.floor((rows * (pass + 1)) / passes)];
+    const part = (values: Int32Array): Int32Array => values.subarray(first * time, end * time);
+    yield { x: part(x), y: part(y), rows: end - first, time };
+  }
+}
+
 /** How `evaluationWindows` cuts a text. */
 export interface EvaluationOptions {
   readonly contextLength: number;

@@ -4,7 +4,7 @@ import type { Backend } from "../backend/backend.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { trainingBatch } from "../data/batches.ts";
+import { inPasses, trainingBatch } from "../data/batches.ts";
 import { initialise } from "../models/arena.ts";
 import { crossEntropyLoss, forward } from "../models/forward.ts";
 import { createGradients } from "../models/gradients.ts";
@@ -34,6 +34,12 @@ export interface Trainer {
   step(step: number): Promise<StepResult>;
   close(): void;
 }
+
+/**
+ * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations
+ * of one pass are all that is in memory, however large the batch is.
+ */
+const tokensPerPass = 4096;
 
 /** A trainer with freshly drawn weights; a resumed run then overwrites weights and moments. */
 export const createTrainer = (
@@ -77,14 +83,16 @@ export const undrawnTrainer = (
       let loss = 0;
       for (let microStep = 0; microStep < gradAccumSteps; microStep++) {
         const batch = trainingBatch(trainTokens, { batchSize, contextLength, seed, step, microStep });
-        const summed = await gradients.record(async (context) => {
-          const logits = forward(context, model, batch.x, batch.rows, batch.time); // [B, T, V]
-          const total = crossEntropyLoss(context, logits, batch.y); // [1]
-          const reading = readScalar(backend, total);
-          backward(context, total, 1 / tokensPerStep);
-          return reading;
-        }, drops);
-        loss += summed / tokensPerStep;
+        for (const { x, y, rows, time } of inPasses(batch, tokensPerPass)) {
+          const summed = await gradients.record(async (context) => {
+            const logits = forward(context, model, x, rows, time); // [B, T, V]
+            const total = crossEntropyLoss(context, logits, y); // [1]
+            const reading = readScalar(backend, total);
+            backward(context, total, 1 / tokensPerStep);
+            return reading;
+          }, drops);
+          loss += summed / tokensPerStep;
+        }
       }
       const gradNorm = await gradients.norm();
       if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DataError } from "#foretoken/core/errors.js";
-import { checkTokenCounts, evaluationWindows, trainingBatch } from "#foretoken/data/batches.js";
+import { checkTokenCounts, evaluationWindows, inPasses, trainingBatch } from "#foretoken/data/batches.js";
 
 /** Tokens that are their own positions, so that a window tells where it came from. */
 const positions = (length: number): Int32Array => Int32Array.from({ length }, (_, index) => index);
@@ -66,6 +66,40 @@ describe("trainingBatch", () => {
   it("refuses tokens shorter than a window and its last target", () => {
     expect(() => trainingBatch(positions(8), { batchSize: 1, contextLength: 8, seed: 1, step: 0 })).toThrow(DataError);
     expect(trainingBatch(positions(9), { batchSize: 1, contextLength: 8, seed: 1, step: 0 }).y[7]).toBe(8);
+  });
+});
+
+describe("inPasses", () => {
+  it("goes through the rows in order, none cut or left out, in parts that are as equal as can be", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 70 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.nat(500),
+        (rows, time, tokens) => {
+          const x = Int32Array.from({ length: rows * time }, (_, i) => i);
+          const passes = [...inPasses({ x, y: x.map((id) => id + 1), rows, time }, tokens + 1)];
+          expect(passes.flatMap((pass) => [...pass.x])).toEqual([...x]);
+          for (const pass of passes) {
+            expect([pass.time, pass.x.length]).toEqual([time, pass.rows * time]);
+            expect(pass.y).toEqual(pass.x.map((id) => id + 1));
+          }
+          const sizes = passes.map((pass) => pass.rows);
+          expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+        },
+      ),
+    );
+  });
+
+  it("takes the number of passes that comes nearest to the tokens that were asked for", () => {
+    const batch = (rows: number, time: number) => ({
+      x: new Int32Array(rows * time),
+      y: new Int32Array(rows * time),
+      rows,
+      time,
+    });
+    const passes = (rows: number, time: number): number => [...inPasses(batch(rows, time), 4096)].length;
+    expect([passes(32, 128), passes(40, 128), passes(64, 256), passes(2, 8192), passes(1, 1)]).toEqual([1, 1, 4, 2, 1]);
   });
 });
 

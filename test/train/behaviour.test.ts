@@ -72,6 +72,9 @@ describe("accumulated micro-batches", () => {
     }
     // The tolerance is no cover for a missing part.
     expect(furthest("gradient", await gradientOf(backend, 6, 1), whole, tolerance).ratio).toBeGreaterThan(100);
+    // Passes of 4,096 tokens are what micro-batches of as many would be.
+    const rows = 4096 / sizes.contextLength;
+    expect(await gradientOf(backend, 2 * rows, 1)).toEqual(await gradientOf(backend, rows, 2));
     await backend.close();
   });
 });
