@@ -31,6 +31,32 @@ FT_INLINE F32 exp(F32 x) {
   return x <= 88.72283f ? positive : x + kInfinity;
 }
 
+// 2ˣ for x up to 127, within 1 ulp; below −126 it loses digits and then is 0.
+FT_INLINE F32 exp2(F32 x) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  const F32 n = (F32)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  // NaN stays NaN: max gives its second argument then.
+  const F32 above = max(splat(-127.0f), x);
+  const F32 shifted = above + splat(12583039.0f);  // 1.5·2²³ + 127: n + 127 is in the low bits
+  const F32 n = shifted - splat(12583039.0f);
+  x = above;
+#endif
+  const F32 r = x - n;
+  F32 q = splat(0.00015353362f);
+  q = fma(q, r, splat(0.00133988739f));
+  q = fma(q, r, splat(0.00961843692f));
+  q = fma(q, r, splat(0.0555033237f));
+  q = fma(q, r, splat(0.240226477f));
+  q = fma(q, r, splat(0.693147182f));
+  const F32 mantissa = fma(q, r, splat(1.0f));
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (F32)_mm512_scalef_ps((__m512)mantissa, (__m512)n);
+#else
+  return mantissa * (F32)((U32)shifted << 23);
+#endif
+}
+
 // ln x, within 0.82 ulp, for normal positive x; +∞ gives +∞.
 FT_INLINE F32 log(F32 x) {
   const U32 bits = (U32)x;

@@ -92,6 +92,18 @@ FT_INLINE void dropoutBlock(const DropoutKey& key, uint32_t row, int64_t begin, 
   }
 }
 
+// The same for one element of kLanes rows [row, row + kLanes) at a time: calls body(offset, kept) for each of the block's
+// elements, where `kept` has all bits set in the lanes of the rows that keep it.
+template <typename Body>
+FT_INLINE void dropoutColumns(const DropoutKey& key, uint32_t row, int64_t begin, Body body) {
+  const uint32_t first = static_cast<uint32_t>(begin / kDropoutBlock) * 16u;
+  for (int part = 0; part < 16; part++) {
+    const Words words =
+        threefry({{U32{} + (first + static_cast<uint32_t>(part)), laneIndex() + row, U32{} + key.site, U32{}}}, key.key);
+    for (int i = 0; i < 4; i++) body(i * 16 + part, (I32)(words.word[i] >= key.threshold));
+  }
+}
+
 // Writes `scale` (1 / (1 − p)) or 0 for elements [begin, begin + count) of `row`; begin is a multiple of 64.
 FT_INLINE void dropoutScales(const DropoutKey& key, uint32_t row, int64_t begin, int64_t count, float scale,
                              float* out) {

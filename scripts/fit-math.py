@@ -48,6 +48,16 @@ fit(
     4,
 )
 
+# exp2(r) = 2^r = 1 + r·q(r) for |r| ≤ ½
+fit(
+    "exp2",
+    lambda r: (2**r - 1) / r,
+    lambda r: r / 2**r,
+    -0.5,
+    0.5,
+    5,
+)
+
 # ln(1 + f) = f − f²/2 + f³·q(f) for 1 + f in [√½, √2]
 fit(
     "log",

@@ -24,6 +24,11 @@ struct Float32 {
   FT_INLINE F32 splatUnit(const float* unit) { return splat(*unit); }
   FT_INLINE F32 multiplyAdd(F32 left, F32 right, F32 sum) { return fma(left, right, sum); }
 
+  // The first value of each unit, with zeros for the others.
+  FT_INLINE F32 firstOfUnit(F32 units) { return units; }
+
+  // Values as a product takes them, in float32.
+  FT_INLINE F32 rounded(F32 values) { return values; }
   // Units of neighbouring lanes, from kUnitDepth rows of successive k.
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) { return rows[0]; }
   // Units of successive k, from the first of `count` values (at least one) in a row; zero past them.
@@ -51,7 +56,9 @@ struct Bfloat16 {
   FT_INLINE F32 multiplyAdd(F32 left, F32 right, F32 sum) {
     return (F32)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
   }
+  FT_INLINE F32 firstOfUnit(F32 units) { return (F32)((U32)units & 0xFFFFu); }
 
+  FT_INLINE F32 rounded(F32 values) { return roundToBfloat16(values); }
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) {
     const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)rows[1], (__m512)rows[0]);
     return (F32)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), both);
@@ -70,6 +77,7 @@ struct Bfloat16 {
   using Stored = Float32;
   static constexpr int kUnitDepth = 1;
 
+  FT_INLINE F32 rounded(F32 values) { return roundToBfloat16(values); }
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) { return roundToBfloat16(rows[0]); }
   FT_INLINE F32 along(const float* from, int64_t count) { return roundToBfloat16(Float32::along(from, count)); }
 };

@@ -1,154 +1,232 @@
 // Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018;
 // Dao et al., "FlashAttention", 2022); where it is causal, nothing above the diagonal is computed. Declared in
 // src/backend/kernels.ts.
+//
+// The order of a query's sums, whatever else is in the call: a score is one chain over headDim; keys go in blocks of
+// kBlock, and of each the maximum is found before its weights are added: in four chains, of every fourth key, to their
+// total, and in one chain a channel to the output.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "../call.h"
 #include "../math.h"
 #include "../parallel.h"
 #include "attention_backward.h"
+#include "attention_few.h"
 #include "attention_parts.h"
 
 namespace foretoken::FT_ISA {
 
-// Scratch of one thread. Of the queries of a block: the unnormalised output, the running maximum, and the running sum
-// with one partial sum a lane.
+// Scratch of one thread, for the queries of a block and a block of keys.
+template <class Operands>
 struct AttentionForwardScratch {
-  float* left;        // [kTileRows][kRowStride] queries · scale
-  float* scores;      // [kTileRows][kRowStride] scores, then probabilities
-  float* mask;        // [kBlock]
-  float* maxima;      // [kBlock]
-  float* sums;        // [kBlock][kLanes]
-  float* keys;        // transposed
-  float* values;      // panels
-  float* out;         // [kBlock][outStride]
-  int64_t outStride;
+  float* queries;  // [kGroups][units of headDim][kGroup]
+  float* keys;     // [kBlock][alongStride]
+  float* values;   // [units of kBlock][width]
+  float* scores;   // [kBlock][kGroup]: of one group; then its weights, as units
+  float* kept;     // [kBlock][kGroup]: the dropout mask of one group
+  float* out;      // [kBlock][width], unnormalised
+  float* maxima;   // [kBlock]: running maxima of scores, times exponentScale; in the end logSumExp
+  float* totals;   // [kBlock]: running sums of weights; in the end what `out` is multiplied with
 
   static int64_t floats(const Attention& a) {
-    return 2 * kTileRows * kRowStride + 2 * kBlock + kBlock * kLanes + 3 * a.panelFloats();
+    return kBlock * (a.headDim + 3 * a.width + 2 * kGroup + 2);
   }
   AttentionForwardScratch(const Attention& a, void* memory) {
-    left = static_cast<float*>(memory);
-    scores = left + kTileRows * kRowStride;
-    mask = scores + kTileRows * kRowStride;
-    maxima = mask + kBlock;
-    sums = maxima + kBlock;
-    keys = sums + kBlock * kLanes;
-    values = keys + a.panelFloats();
-    out = values + a.panelFloats();
-    outStride = a.panelFloats() / kBlock;
+    keys = static_cast<float*>(memory);
+    values = keys + kBlock * a.width;
+    out = values + kBlock * a.width;
+    scores = out + kBlock * a.width;
+    kept = scores + kBlock * kGroup;
+    maxima = kept + kBlock * kGroup;
+    totals = maxima + kBlock;
+    queries = totals + kBlock;
   }
 };
 
-// Turns the scores of one query with `count` keys of a block into e^(score − maximum), and brings what was summed over
-// earlier blocks to the new maximum.
-FT_INLINE void softmaxRow(float* scores, int64_t count, bool first, float* maximum, float* sums, float* out,
-                          int64_t width) {
-  F32 highest = splat(-kInfinity);
-  for (int64_t j = 0; j < count; j += kLanes)
-    highest = max(firstLanes(count - j, load(scores + j), splat(-kInfinity)), highest);
-  float reference = maxLanes(highest);
-  F32 sum{};
+// The highest, or the lowest, of the scores of each of a vector of queries, kGroup apart.
+template <bool kHighest>
+FT_INLINE F32 extremeColumns(const float* scores, const Sight& sight, int64_t rows) {
+  const auto pick = [](F32 a, F32 b) { return kHighest ? max(a, b) : min(a, b); };
+  const F32 none = splat(kHighest ? -kInfinity : kInfinity);
+  F32 extremes[4] = {none, none, none, none};
+  int64_t key = 0;
+  for (; key + 4 <= sight.full; key += 4) {
+    FT_UNROLL
+    for (int i = 0; i < 4; i++) extremes[i] = pick(load(scores + (key + i) * kGroup), extremes[i]);
+  }
+  for (; key < rows; key++) extremes[0] = pick(sight.lanes(key) ? load(scores + key * kGroup) : none, extremes[0]);
+  return pick(pick(extremes[0], extremes[1]), pick(extremes[2], extremes[3]));
+}
+
+// Turns the scores of a vector of queries, kGroup apart, into the units of the weights 2^(scale · score − maximum), less
+// what is dropped, and adds them to `total`. Returns what the output over earlier blocks is to be multiplied with.
+template <class Operands>
+FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, const float* kept, float scale,
+                             bool first, float* maximum, float* total) {
+  F32 reference = scale < 0 ? extremeColumns<false>(scores, sight, rows) : extremeColumns<true>(scores, sight, rows);
+  reference *= scale;
+  F32 factor = splat(1.0f);
   if (!first) {
-    if (*maximum > reference) reference = *maximum;
-    const F32 factor = exp(splat(*maximum - reference));
-    sum = load(sums) * factor;
-    for (int64_t d = 0; d < width; d += kLanes) store(out + d, load(out + d) * factor);
+    const F32 before = load(maximum);
+    reference = max(before, reference);
+    factor = exp2(before - reference);
   }
-  *maximum = reference;
-  for (int64_t j = 0; j < count; j += kLanes) {
-    const F32 weight = firstLanes(count - j, exp(load(scores + j) - reference), F32{});
-    store(scores + j, weight);
-    sum += weight;
-  }
-  store(sums, sum);
+  store(maximum, reference);
+
+  F32 sums[4] = {};
+  int64_t key = 0;
+  const auto weigh = [&](auto seen) __attribute__((always_inline)) {
+    F32 weights[4];
+    FT_UNROLL
+    for (int i = 0; i < 4; i++) {
+      const F32 weight = exp2(fma(load(scores + (key + i) * kGroup), splat(scale), -reference));
+      weights[i] = seen(key + i, weight);
+      sums[i] += weights[i];
+    }
+    if (kept != nullptr) {
+      FT_UNROLL
+      for (int i = 0; i < 4; i++) weights[i] = maskedBy(kept + (key + i) * kGroup, weights[i]);
+    }
+    storeAcross<Operands>(weights, scores + key / Operands::kUnitDepth * kGroup, kGroup);
+  };
+  for (; key + 4 <= sight.full; key += 4) weigh([](int64_t, F32 weight) { return weight; });
+  for (; key < rows; key += 4) weigh([&](int64_t at, F32 weight) { return sight.lanes(at) ? weight : F32{}; });
+  const F32 sum = (sums[0] + sums[2]) + (sums[1] + sums[3]);
+  store(total, first ? sum : fma(load(total), factor, sum));
+  return factor;
 }
 
 // The pointers of one head, at its first row.
 struct AttentionForwardHead {
   const float *q, *k, *v;
   float *out, *logSumExp;
-  uint32_t maskRow;
+  int64_t index;
 
-  AttentionForwardHead(const Call& call, const Attention& a, int64_t index) {
-    const int64_t b = index / a.heads, h = index % a.heads;
+  AttentionForwardHead(const Call& call, const Attention& a, int64_t head) : index(head) {
+    const int64_t b = head / a.heads, h = head % a.heads;
     q = call.buffer(0) + b * a.queryBatchStride + h * a.headDim;
     k = call.buffer(1) + b * a.keyBatchStride + h * a.headDim;
     v = call.buffer(2) + b * a.keyBatchStride + h * a.headDim;
     out = call.buffer(3) + b * a.queries * a.outStride() + h * a.headDim;
-    logSumExp = call.buffer(4) + index * a.queries;
-    maskRow = a.maskRow(b, h, 0);
+    logSumExp = call.buffer(4) + head * a.queries;
   }
 
-  void prefetch(const Attention& a, int64_t query, int64_t rows) const {
+  __attribute__((always_inline)) void ask(const Attention& a, int64_t query) const {
     const int64_t key = a.start + query;
-    prefetchRows(q + query * a.queryStride, a.queryStride, rows, a.headDim);
-    prefetchRows(k + key * a.keyStride, a.keyStride, rows, a.headDim);
-    prefetchRows(v + key * a.keyStride, a.keyStride, rows, a.headDim);
-    prefetchRows<true>(out + query * a.outStride(), a.outStride(), rows, a.headDim);
+    askForRow(q + query * a.queryStride, a.headDim);
+    askForRow(k + key * a.keyStride, a.headDim);
+    askForRow(v + key * a.keyStride, a.headDim);
+    askForRow<true>(out + query * a.outStride(), a.headDim);
   }
 };
 
-// Queries [begin, end) of one head, all in one block of positions.
-static void attendBlock(const Attention& a, const AttentionForwardScratch& s, const AttentionForwardHead& head,
-                        const AttentionForwardHead& next, int64_t begin, int64_t end) {
-  const int64_t width = vectorsOf(a.headDim);
-  const int64_t firstPosition = a.start + begin;
-  const int64_t keyEnd = a.start + (a.causal ? end : a.queries);
-  const int64_t tiles = tileCount(end - begin);
-  for (int64_t block = 0; block < keyEnd; block += kBlock) {
-    const int64_t blockKeys = keyEnd - block < kBlock ? keyEnd - block : kBlock;
-    const bool last = keyEnd - block <= kBlock;
-    const bool diagonal = a.causal && last;
-    packRightTransposed(head.k + block * a.keyStride, a.keyStride, blockKeys, a.headDim, s.keys);
-    packRight(head.v + block * a.keyStride, a.keyStride, blockKeys, a.headDim, 1, s.values);
-    for (int64_t t = 0; t < tiles; t++) {
-      const int64_t query = tileBegin(end - begin, t);
-      const int rows = static_cast<int>(tileBegin(end - begin, t + 1) - query);
-      // Keys of this block that the first and the last query of the tile see.
-      const int64_t fewest = diagonal ? firstPosition + query + 1 - block : blockKeys;
-      const int64_t most = diagonal ? fewest + rows - 1 : blockKeys;
-      if (last) next.prefetch(a, begin + query, rows);
-      packLeft(head.q + (begin + query) * a.queryStride, a.queryStride, rows, a.headDim, a.scale, s.left);
-      multiplyByKeys(s.left, rows, s.keys, most, a.headDim, s.scores);
-      for (int i = 0; i < rows; i++) {
-        const int64_t row = query + i;
-        const int64_t count = diagonal ? fewest + i : blockKeys;
-        float* scores = s.scores + i * kRowStride;
-        softmaxRow(scores, count, block == 0, s.maxima + row, s.sums + row * kLanes, s.out + row * s.outStride, width);
-        if (!a.drops) continue;
-        dropoutScales(a.dropoutKey, head.maskRow + static_cast<uint32_t>(begin + row), block, vectorsOf(count),
-                      a.keptScale, s.mask);
-        for (int64_t j = 0; j < count; j += kLanes) store(scores + j, load(scores + j) * load(s.mask + j));
+// Positions [begin, end) of one head, all in one block.
+template <class Operands>
+struct ForwardBlock {
+  const Attention& a;
+  const AttentionForwardScratch<Operands>& s;
+  const AttentionForwardHead& head;
+  const AttentionForwardHead& next;
+  int64_t begin, end;
+  RowsAhead ahead = {};
+
+  void run() {
+    const int64_t home = begin / kBlock * kBlock;
+    const int64_t keyEnd = a.keysSeen(end);
+    forGroups([&](int64_t group, int64_t first, int64_t last) {
+      packGroup<Operands>(a, head.q + (group + first - a.start) * a.queryStride, a.queryStride, first, last,
+                          queriesOf(group));
+    });
+    for (int64_t block = 0; block < keyEnd; block += kBlock) {
+      const int64_t keys = lesser(keyEnd - block, kBlock);
+      if (keyEnd - block <= kBlock) ahead = {begin - a.start, end - a.start};
+      packAlong<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keys);
+      packAcross<Operands>(a, head.v + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.values);
+      forGroups([&](int64_t group, int64_t first, int64_t last) { attend(block, keys, group, first, last); });
+    }
+    finish(home);
+  }
+
+ private:
+  // Calls body(group, first, last) for each group, where queries [first, last) of it are in the call.
+  template <typename Body>
+  void forGroups(Body body) {
+    for (int64_t group = begin / kGroup * kGroup; group < end; group += kGroup)
+      body(group, greater(begin - group, 0), lesser(end - group, kGroup));
+  }
+
+  float* queriesOf(int64_t group) const { return s.queries + group % kBlock * unitsOf<Operands>(a.headDim); }
+
+  // What keys [0, blockKeys) of the block at position `block` give to a group.
+  void attend(int64_t block, int64_t blockKeys, int64_t group, int64_t first, int64_t last) {
+    const int64_t inBlock = group % kBlock;
+    const bool diagonal = a.causal && group - inBlock == block;
+    const int64_t keys = diagonal ? lesser(inBlock + kGroup, tilesOf(blockKeys)) : blockKeys;
+    const int64_t keyStride = a.alongStride<Operands>();
+    for (int64_t key = 0; key < keys; key += kTileHeight) {
+      ahead.ask(a, next, RowsAhead::kRows);
+      // Of the second vector's own keys the first vector sees none.
+      const int64_t vector = diagonal && key >= inBlock + kLanes ? kLanes : 0;
+      multiplyBlock<Operands, LeftOrder::kByRow>(
+          {s.keys + key * keyStride, keyStride, queriesOf(group) + vector, kGroup, unitsOf<Operands>(a.headDim),
+           s.scores + key * kGroup + vector, kGroup, false},
+          kGroup - vector);
+    }
+
+    float* out = s.out + inBlock * a.width;
+    for (int64_t v = 0; v < kGroup; v += kLanes) {
+      if (v >= last || v + kLanes <= first) continue;
+      const Sight sight{diagonal ? inBlock + v : blockKeys, diagonal};
+      const int64_t rows = diagonal ? lesser(sight.full + kLanes, tilesOf(blockKeys)) : (blockKeys + 3) / 4 * 4;
+      if (a.drops) dropoutMask(a, a.maskRow(head.index, group + v - a.start), block, rows, s.kept + v);
+      const F32 factor = softmaxColumns<Operands>(s.scores + v, sight, rows, a.drops ? s.kept + v : nullptr,
+                                                  a.exponentScale, block == 0, s.maxima + inBlock + v,
+                                                  s.totals + inBlock + v);
+      if (block == 0) continue;
+      float factors[kLanes];
+      store(factors, factor);
+      for (int64_t i = 0; i < kLanes; i++) {
+        float* row = out + (v + i) * a.width;
+        for (int64_t d = 0; d < a.width; d += kLanes) store(row + d, load(row + d) * factors[i]);
       }
-      const Result result = block == 0 ? Result::kSet : Result::kContinue;
-      float* sum = s.out + query * s.outStride;
-      if (diagonal) multiplyCausally(s.scores, rows, fewest, s.values, width, sum, s.outStride, result);
-      else multiplyByRows<Order::kRows>(s.scores, rows, blockKeys, s.values, width, sum, s.outStride, result);
+    }
+
+    for (int64_t query = 0; query < kGroup; query += kTileHeight) {
+      if (query >= last || query + kTileHeight <= first) continue;
+      const int64_t units = unitsOf<Operands>(diagonal ? inBlock + query : blockKeys);
+      const BlockProduct product{s.scores + query, kGroup, s.values, a.width, units, out + query * a.width, a.width,
+                                 block != 0};
+      if (diagonal) multiplyBlock<Operands, LeftOrder::kByUnit, true>(product, a.width);
+      else multiplyBlock<Operands, LeftOrder::kByUnit>(product, a.width);
     }
   }
-  for (int64_t row = 0; row < end - begin; row++) {
-    const float total = sumLanes(load(s.sums + row * kLanes));
-    const float factor = 1.0f / total;
-    float* target = head.out + (begin + row) * a.outStride();
-    const float* source = s.out + row * s.outStride;
-    int64_t d = 0;
-    for (; d + kLanes <= a.headDim; d += kLanes) store(target + d, load(source + d) * factor);
-    if (d < a.headDim) storePartial(target + d, load(source + d) * factor, static_cast<int>(a.headDim - d));
-    head.logSumExp[begin + row] = s.maxima[row] + log(total);
+
+  void finish(int64_t home) const {
+    for (int64_t i = 0; i < kBlock; i += kLanes) {
+      const F32 total = load(s.totals + i);
+      store(s.maxima + i, fma(load(s.maxima + i), splat(kLn2), log(total)));
+      store(s.totals + i, splat(a.keptScale) / total);
+    }
+    const int64_t row = begin - a.start;
+    std::memcpy(head.logSumExp + row, s.maxima + (begin - home), sizeof(float) * static_cast<size_t>(end - begin));
+    forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
+      const float* from = s.out + (begin - home) * a.width + d;
+      float* to = head.out + row * a.outStride() + d;
+      for (int64_t i = begin - home; i < end - home; i++, from += a.width, to += a.outStride())
+        store(to, load(from) * s.totals[i], lanes);
+    });
   }
-}
+};
 
-// q: [B, queries, H·D], k, v: [B, start + queries, H·D] → out: [B, queries, H·D], logSumExp: [B, H, queries]
-static void attentionForward(const Call& call, Pool& pool) {
-  const Attention a(call);
-  if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
-
+template <class Operands>
+static void attendForward(const Call& call, const Attention& a, Pool& pool) {
+  if (a.queries <= kFewQueries) return attendFew<Operands>(call, a, pool);
   // Work in query blocks, in proportion to the keys that they see.
   const int64_t firstBlock = a.start / kBlock;
-  const int64_t blocks = (a.start + a.queries - 1) / kBlock - firstBlock + 1;
+  const int64_t blocks = (a.keys - 1) / kBlock - firstBlock + 1;
   const int64_t allKeyBlocks = firstBlock + blocks;
   const int64_t costPerHead = a.causal ? blocks * firstBlock + blocks * (blocks + 1) / 2 : blocks * allKeyBlocks;
   const int64_t cost = a.batch * a.heads * costPerHead;
@@ -156,11 +234,14 @@ static void attentionForward(const Call& call, Pool& pool) {
   const int64_t multiplyAdds = a.batch * a.heads * a.headDim * pairsSeen;
   const int64_t wanted = multiplyAdds / kThreadWork + 1;
   const int64_t parts = wanted < pool.threads() ? wanted : pool.threads();
-  if (!pool.reserveScratch(AttentionForwardScratch::floats(a) * int64_t{sizeof(float)})) return;
+  using Scratch = AttentionForwardScratch<Operands>;
+  if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, parts, 1, [&](int64_t firstPart, int64_t lastPart, int thread) {
-    const AttentionForwardScratch scratch(a, pool.scratch(thread));
+    const Scratch scratch(a, pool.scratch(thread));
     int64_t done = 0;
-    for (int64_t head = 0; head < a.batch * a.heads; head++) {
+    for (int64_t index = 0; index < a.batch * a.heads; index++) {
+      const AttentionForwardHead head(call, a, index);
+      const AttentionForwardHead next(call, a, lesser(index + 1, a.batch * a.heads - 1));
       for (int64_t block = 0; block < blocks; block++) {
         // A block belongs to the part in whose share of the cost its middle lies.
         const int64_t keyBlocks = a.causal ? firstBlock + block + 1 : allKeyBlocks;
@@ -169,14 +250,19 @@ static void attentionForward(const Call& call, Pool& pool) {
         const int64_t part = middle * parts / (2 * cost);
         if (part < firstPart || part >= lastPart) continue;
         const int64_t position = (firstBlock + block) * kBlock;
-        const int64_t begin = position < a.start ? 0 : position - a.start;
-        const int64_t limit = position + kBlock - a.start;
-        const int64_t end = limit < a.queries ? limit : a.queries;
-        const int64_t nextHead = head + 1 < a.batch * a.heads ? head + 1 : head;
-        attendBlock(a, scratch, {call, a, head}, {call, a, nextHead}, begin, end);
+        ForwardBlock<Operands>{a, scratch, head, next, greater(position, a.start), lesser(position + kBlock, a.keys)}
+            .run();
       }
     }
   });
+}
+
+// q: [B, queries, H·D], k, v: [B, start + queries, H·D] → out: [B, queries, H·D], logSumExp: [B, H, queries]
+static void attentionForward(const Call& call, Pool& pool) {
+  const Attention a(call);
+  if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
+  if (call.bfloat16) attendForward<Bfloat16>(call, a, pool);
+  else attendForward<Float32>(call, a, pool);
 }
 
 }  // namespace foretoken::FT_ISA

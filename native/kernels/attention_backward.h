@@ -1,5 +1,7 @@
 // Gradients of attention. With P the probabilities, recomputed from logSumExp, and M the dropout mask:
-//   dV = (P∘M)ᵀ·dOut;  dP = (dOut·Vᵀ)∘M;  dS = P∘(dP − rowsum(dOut∘out));  dQ = scale·dS·K;  dK = scale·dSᵀ·Q.
+//   dV = (P∘M)ᵀ·dOut;  dP = (dOut·Vᵀ)∘M;  dS = scale·P∘(dP − rowsum(dOut∘out));  dQ = dS·K;  dK = dSᵀ·Q.
+// A block of keys meets one group of queries after the other, a tile of keys at a time; of all pairs of block and group
+// only dS is kept, for dQ.
 #pragma once
 
 #include <cstdint>
@@ -11,42 +13,74 @@
 
 namespace foretoken::FT_ISA {
 
-// Scratch of one thread, for a block of keys and a block of queries.
+// Scratch of one thread, for a block of keys and a group of queries; `exponents` and `deltas` are of a whole head.
+template <class Operands>
 struct AttentionBackwardScratch {
-  float* left;              // [kTileRows][kRowStride] queries · scale
-  float* leftOut;           // [kTileRows][kRowStride] gradients of the output
-  float* pairs;             // [kBlock][kRowStride]: P∘M in columns [0, kBlock), dS in [kBlock, 2·kBlock)
-  float* mask;              // [kBlock]
-  float* keysTransposed;    // of K
-  float* valuesTransposed;  // of V
-  float* keys;              // panels of scale · K
-  float* queries;           // panels of scale · Q
-  float* gradients;         // panels of dOut
+  // With one value a unit the two ways to pack are the same.
+  static constexpr bool kTwoWays = Operands::kUnitDepth > 1;
+
+  float* keys;             // [kBlock][alongStride]: left of Q
+  float* values;           // [kBlock][alongStride]: left of dOut
+  float* keysAcross;       // [units of kBlock][width]: right of dS
+  float* queries;          // [units of kGroup][width]: right of dSᵀ
+  float* gradients;        // [units of kGroup][width]: dOut, right of Pᵀ
+  float* queryColumns;     // [units of headDim][kGroup]: Q, right of K
+  float* gradientColumns;  // [units of headDim][kGroup]: dOut, right of V
+  float* weights;          // [kTileHeight][kGroup]: scores, then P∘M but for its factor
+  float* tileScores;       // [kTileHeight][kGroup]: where units are pairs, dS of a tile of keys
+  float* weightsAlong;     // [kTileHeight][kGroup]: where units are pairs, `weights` as units along the queries
+  float* scoresAlong;      // [kTileHeight][kGroup]: where units are pairs, `tileScores` as units along the queries
+  float* dScores;          // [units of kBlock][kGroup]: dOut·Vᵀ, then dS
+  float* kept;             // [kBlock][kGroup]: M
+  float* dKeys;            // [kBlock][width]
+  float* dValues;          // [kBlock][width], but for the factor of M
+  float* dQueries;         // [kGroup][width]
+  float* exponents;        // [queries]: logSumExp · log₂ e
+  float* deltas;           // [queries]: scale · rowsum(dOut∘out)
 
   static int64_t floats(const Attention& a) {
-    return (2 * kTileRows + kBlock) * kRowStride + kBlock + 5 * a.panelFloats();
+    return (5 * kBlock + 3 * kGroup) * a.width + 2 * kGroup * a.headDim + (4 * kTileHeight + 2 * kBlock) * kGroup +
+           2 * stats(a);
   }
   AttentionBackwardScratch(const Attention& a, void* memory) {
-    left = static_cast<float*>(memory);
-    leftOut = left + kTileRows * kRowStride;
-    pairs = leftOut + kTileRows * kRowStride;
-    mask = pairs + kBlock * kRowStride;
-    keysTransposed = mask + kBlock;
-    valuesTransposed = keysTransposed + a.panelFloats();
-    keys = valuesTransposed + a.panelFloats();
-    queries = keys + a.panelFloats();
-    gradients = queries + a.panelFloats();
+    float* at = static_cast<float*>(memory);
+    const auto take = [&at](int64_t count) {
+      float* taken = at;
+      at += count;
+      return taken;
+    };
+    keys = take(kBlock * a.width);
+    values = take(kBlock * a.width);
+    keysAcross = kTwoWays ? take(kBlock * a.width) : keys;
+    dKeys = take(kBlock * a.width);
+    dValues = take(kBlock * a.width);
+    queries = take(kGroup * a.width);
+    gradients = take(kGroup * a.width);
+    dQueries = take(kGroup * a.width);
+    dScores = take(kBlock * kGroup);
+    weights = take(kTileHeight * kGroup);
+    tileScores = take(kTileHeight * kGroup);
+    weightsAlong = kTwoWays ? take(kTileHeight * kGroup) : weights;
+    scoresAlong = take(kTileHeight * kGroup);
+    kept = take(kBlock * kGroup);
+    queryColumns = take(kGroup * a.headDim);
+    gradientColumns = take(kGroup * a.headDim);
+    exponents = take(stats(a));
+    deltas = take(stats(a));
   }
+
+ private:
+  static int64_t stats(const Attention& a) { return (a.queries + kGroup - 1) / kGroup * kGroup; }
 };
 
 // The pointers of one head, at its first row.
 struct AttentionHead {
   const float *dOut, *q, *k, *v, *out, *logSumExp;
   float *dq, *dk, *dv;
-  uint32_t maskRow;
+  int64_t index;
 
-  AttentionHead(const Call& call, const Attention& a, int64_t index) {
-    const int64_t b = index / a.heads, h = index % a.heads;
+  AttentionHead(const Call& call, const Attention& a, int64_t head) : index(head) {
+    const int64_t b = head / a.heads, h = head % a.heads;
     const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
     const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
     const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
@@ -55,112 +89,195 @@ struct AttentionHead {
     k = call.buffer(2) + keyOffset;
     v = call.buffer(3) + keyOffset;
     out = call.buffer(4) + outOffset;
-    logSumExp = call.buffer(5) + index * a.queries;
+    logSumExp = call.buffer(5) + head * a.queries;
     dq = call.buffer(6) + queryOffset;
     dk = call.buffer(7) + keyOffset;
     dv = call.buffer(8) + keyOffset;
-    maskRow = a.maskRow(b, h, 0);
   }
 
-  void prefetch(const Attention& a, int64_t row, int64_t rows) const {
-    prefetchRows(dOut + row * a.outStride(), a.outStride(), rows, a.headDim);
-    prefetchRows(q + row * a.queryStride, a.queryStride, rows, a.headDim);
-    prefetchRows(k + row * a.keyStride, a.keyStride, rows, a.headDim);
-    prefetchRows(v + row * a.keyStride, a.keyStride, rows, a.headDim);
-    prefetchRows(out + row * a.outStride(), a.outStride(), rows, a.headDim);
-    prefetchRows<true>(dq + row * a.queryStride, a.queryStride, rows, a.headDim);
-    prefetchRows<true>(dk + row * a.keyStride, a.keyStride, rows, a.headDim);
-    prefetchRows<true>(dv + row * a.keyStride, a.keyStride, rows, a.headDim);
+  __attribute__((always_inline)) void ask(const Attention& a, int64_t row) const {
+    askForRow(dOut + row * a.outStride(), a.headDim);
+    askForRow(q + row * a.queryStride, a.headDim);
+    askForRow(k + row * a.keyStride, a.headDim);
+    askForRow(v + row * a.keyStride, a.headDim);
+    askForRow(out + row * a.outStride(), a.headDim);
+    askForRow<true>(dq + row * a.queryStride, a.headDim);
+    askForRow<true>(dk + row * a.keyStride, a.headDim);
+    askForRow<true>(dv + row * a.keyStride, a.headDim);
   }
 };
 
-FT_INLINE float dotRows(const float* a, const float* b, int64_t width) {
-  F32 sum{};
-  int64_t d = 0;
-  for (; d + kLanes <= width; d += kLanes) sum = fma(load(a + d), load(b + d), sum);
-  if (d < width) {
-    const int count = static_cast<int>(width - d);
-    sum = fma(loadPartial(a + d, count), loadPartial(b + d, count), sum);
-  }
-  return sumLanes(sum);
-}
-
-// Scores and dOut·Vᵀ of one query become P∘M and dS for its `count` keys of the block, and 0 up to `zeroEnd`.
-FT_INLINE void softmaxBackwardRow(float* pair, int64_t count, int64_t zeroEnd, float logSumExp, float rowSum,
-                                  const float* mask) {
-  float* gradient = pair + kBlock;
-  int64_t j = 0;
-  for (; j < count; j += kLanes) {
-    F32 weight = firstLanes(count - j, exp(load(pair + j) - logSumExp), F32{});
-    F32 dWeight = load(gradient + j);
-    F32 kept = weight;
-    if (mask) {
-      dWeight *= load(mask + j);
-      kept *= load(mask + j);
+// Scores and dOut·Vᵀ of a vector of queries with a tile of keys, rows kGroup apart, become P∘M (but for its factor) and
+// dS. `seen` clears the lanes of queries that do not see a key.
+template <class Operands, typename Seen>
+FT_INLINE void softmaxBackward(const Attention& a, Seen seen, F32 exponent, F32 delta, const float* kept,
+                               float* weights, float* dScores) {
+  constexpr bool kPairs = Operands::kUnitDepth > 1;
+  const F32 dScale = splat(a.scale * a.keptScale);
+  FT_UNROLL
+  for (int i = 0; i < kTileHeight; i++) {
+    F32 weight = seen(i, exp2(fma(load(weights + i * kGroup), splat(a.exponentScale), -exponent)));
+    F32 dWeight = load(dScores + i * kGroup);
+    F32 keptWeight = weight;
+    if (kept != nullptr) {
+      dWeight = maskedBy(kept + i * kGroup, dWeight);
+      keptWeight = maskedBy(kept + i * kGroup, weight);
     }
-    store(gradient + j, firstLanes(count - j, weight * (dWeight - rowSum), F32{}));
-    store(pair + j, kept);
-  }
-  for (; j < zeroEnd; j += kLanes) {
-    store(pair + j, F32{});
-    store(gradient + j, F32{});
+    const F32 dScore = seen(i, weight * fma(dWeight, dScale, -delta));
+    if constexpr (kPairs) {
+      store(weights + i * kGroup, keptWeight);
+      store(dScores + i * kGroup, dScore);
+    } else {
+      store(weights + i * kGroup, Operands::across({keptWeight}));
+      store(dScores + i * kGroup, Operands::across({dScore}));
+    }
   }
 }
 
-// Adds what queries [q0, q1) and keys [k0, k1) give each other; each is one block.
-static void attendBackwardBlock(const Attention& a, const AttentionBackwardScratch& s, const AttentionHead& head,
-                                const AttentionHead& next, int64_t k0, int64_t k1, int64_t q0, int64_t q1) {
-  const bool diagonal = a.causal && q0 == k0;
-  const int64_t keys = k1 - k0;
-  const int64_t queries = q1 - q0;
-  packRight(head.q + q0 * a.queryStride, a.queryStride, queries, a.headDim, a.scale, s.queries);
-  packRight(head.dOut + q0 * a.outStride(), a.outStride(), queries, a.headDim, 1, s.gradients);
+// A block of keys [block, blockEnd) of one head, and all queries that see them.
+template <class Operands>
+struct BackwardBlock {
+  const Attention& a;
+  const AttentionBackwardScratch<Operands>& s;
+  const AttentionHead& head;
+  const AttentionHead& next;
+  int64_t block, keys;
+  RowsAhead ahead = {block, block + keys};
 
-  const int64_t queryTiles = tileCount(queries);
-  for (int64_t t = 0; t < queryTiles; t++) {
-    const int64_t query = tileBegin(queries, t);
-    const int rows = static_cast<int>(tileBegin(queries, t + 1) - query);
-    const int64_t fewest = diagonal ? query + 1 : keys;
-    const int64_t most = diagonal ? query + rows : keys;
-    const float* dOut = head.dOut + (q0 + query) * a.outStride();
-    const float* out = head.out + (q0 + query) * a.outStride();
-    float* pairs = s.pairs + query * kRowStride;
-    if (q0 == k0) next.prefetch(a, q0 + query, rows);
-    packLeft(head.q + (q0 + query) * a.queryStride, a.queryStride, rows, a.headDim, a.scale, s.left);
-    packLeft(dOut, a.outStride(), rows, a.headDim, 1, s.leftOut);
-    multiplyByKeys(s.left, rows, s.keysTransposed, most, a.headDim, pairs);
-    multiplyByKeys(s.leftOut, rows, s.valuesTransposed, most, a.headDim, pairs + kBlock);
-    for (int i = 0; i < rows; i++) {
-      const int64_t count = diagonal ? fewest + i : keys;
-      // dK and dV read the row as far as the tile of keys that the query's own position is in.
-      const int64_t reach = vectorsOf(count + kTileRows);
-      if (a.drops)
-        dropoutScales(a.dropoutKey, head.maskRow + static_cast<uint32_t>(q0 + query + i), k0, vectorsOf(count),
-                      a.keptScale, s.mask);
-      softmaxBackwardRow(pairs + i * kRowStride, count, reach < kBlock ? reach : kBlock,
-                         head.logSumExp[q0 + query + i],
-                         dotRows(dOut + i * a.outStride(), out + i * a.outStride(), a.headDim),
-                         a.drops ? s.mask : nullptr);
+  void run() {
+    packAlong<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keys);
+    packAlong<Operands>(a, head.v + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.values);
+    if constexpr (Operands::kUnitDepth > 1)
+      packAcross<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keysAcross);
+    for (int64_t group = a.causal ? block : 0; group < a.queries; group += kGroup) {
+      const int64_t count = lesser(a.queries - group, kGroup);
+      if (block == 0) prepare(group, count);
+      attend(group, count);
     }
-    float* dq = head.dq + (q0 + query) * a.queryStride;
-    const Result result = k0 == 0 ? Result::kSet : Result::kContinue;
-    if (diagonal) multiplyCausally(pairs + kBlock, rows, fewest, s.keys, a.headDim, dq, a.queryStride, result);
-    else multiplyByRows<Order::kRows>(pairs + kBlock, rows, keys, s.keys, a.headDim, dq, a.queryStride, result);
+    writeRows(a, s.dKeys, keys, 1, head.dk + block * a.keyStride, a.keyStride);
+    writeRows(a, s.dValues, keys, a.keptScale, head.dv + block * a.keyStride, a.keyStride);
   }
 
-  const int64_t keyTiles = tileCount(keys);
-  const Result result = diagonal || q0 == 0 ? Result::kSet : Result::kContinue;
-  for (int64_t t = 0; t < keyTiles; t++) {
-    const int64_t key = tileBegin(keys, t);
-    const int rows = static_cast<int>(tileBegin(keys, t + 1) - key);
-    const int64_t first = diagonal ? key : 0;
-    const float* pairs = s.pairs + first * kRowStride + key;
-    const int64_t row = (k0 + key) * a.keyStride;
-    multiplyByRows<Order::kColumns>(pairs, rows, queries - first, s.gradients + first * kTileColumns, a.headDim,
-                                    head.dv + row, a.keyStride, result);
-    multiplyByRows<Order::kColumns>(pairs + kBlock, rows, queries - first, s.queries + first * kTileColumns, a.headDim,
-                                    head.dk + row, a.keyStride, result);
+ private:
+  static constexpr int kDepth = Operands::kUnitDepth;
+  static constexpr int64_t kRowsAtATime = (RowsAhead::kRows + 3) / 4;
+
+  // What the gradients of queries [group, group + count) take with them from the forward pass.
+  void prepare(int64_t group, int64_t count) const {
+    for (int64_t i = group; i < group + count; i++) {
+      F32 sum{};
+      for (int64_t d = 0; d < a.headDim; d += kLanes) {
+        const F32 dOut = Operands::rounded(Float32::along(head.dOut + i * a.outStride() + d, a.headDim - d));
+        sum = fma(dOut, Float32::along(head.out + i * a.outStride() + d, a.headDim - d), sum);
+      }
+      s.exponents[i] = head.logSumExp[i] * kLog2E;
+      s.deltas[i] = a.scale * sumLanes(sum);
+    }
+    for (int64_t i = group + count; i < group + kGroup; i++) s.exponents[i] = s.deltas[i] = 0;
   }
+
+  // Adds what the keys and queries [group, group + count) give each other.
+  void attend(int64_t group, int64_t count) {
+    const int64_t inBlock = group - block;
+    const bool diagonal = a.causal && inBlock < kBlock;
+    const float* q = head.q + group * a.queryStride;
+    const float* dOut = head.dOut + group * a.outStride();
+    packAcross<Operands>(a, q, a.queryStride, count, kGroup, s.queries);
+    packAcross<Operands>(a, dOut, a.outStride(), count, kGroup, s.gradients);
+    packGroup<Operands>(a, q, a.queryStride, 0, count, s.queryColumns);
+    packGroup<Operands>(a, dOut, a.outStride(), 0, count, s.gradientColumns);
+
+    const int64_t rows = diagonal ? lesser(inBlock + kGroup, tilesOf(keys)) : keys;
+    if (a.drops) {
+      for (int64_t v = 0; v < kGroup; v += kLanes)
+        dropoutMask(a, a.maskRow(head.index, group + v), block, rows, s.kept + v);
+    }
+    for (int64_t key = 0; key < rows; key += kTileHeight) attendTile(group, count, key, diagonal);
+
+    float* dq = head.dq + group * a.queryStride;
+    if (block != 0) packAcross<Float32>(a, dq, a.queryStride, count, count, s.dQueries);
+    for (int64_t query = 0; query < count; query += kTileHeight) {
+      const int64_t units = unitsOf<Operands>(diagonal ? inBlock + query : keys);
+      const BlockProduct product{s.dScores + query,           kGroup,  s.keysAcross, a.width, units,
+                                 s.dQueries + query * a.width, a.width, block != 0};
+      if (diagonal) multiplyBlock<Operands, LeftOrder::kByUnit, true>(product, a.width);
+      else multiplyBlock<Operands, LeftOrder::kByUnit>(product, a.width);
+    }
+    writeRows(a, s.dQueries, count, 1, dq, a.queryStride);
+  }
+
+  // A group and the keys [key, key + kTileHeight) of the block.
+  void attendTile(int64_t group, int64_t count, int64_t key, bool diagonal) {
+    const int64_t inBlock = group - block;
+    // The first query that sees any of these keys, and the first vector of queries in which one does.
+    const int64_t query = diagonal ? greater(key - inBlock, 0) : 0;
+    const int64_t vector = query / kLanes * kLanes;
+    const int64_t stride = a.alongStride<Operands>();
+    float* dScores = kDepth > 1 ? s.tileScores : s.dScores + key * kGroup;
+    ahead.ask(a, next, kRowsAtATime);
+    multiplyBlock<Operands, LeftOrder::kByRow>({s.keys + key * stride, stride, s.queryColumns + vector, kGroup,
+                                                unitsOf<Operands>(a.headDim), s.weights + vector, kGroup, false},
+                                               kGroup - vector);
+    ahead.ask(a, next, kRowsAtATime);
+    multiplyBlock<Operands, LeftOrder::kByRow>({s.values + key * stride, stride, s.gradientColumns + vector, kGroup,
+                                                unitsOf<Operands>(a.headDim), dScores + vector, kGroup, false},
+                                               kGroup - vector);
+
+    for (int64_t v = vector; v < kGroup; v += kLanes) {
+      const Sight sight{diagonal ? inBlock + v : keys, diagonal};
+      const F32 exponent = load(s.exponents + group + v);
+      const F32 delta = load(s.deltas + group + v);
+      const float* kept = a.drops ? s.kept + key * kGroup + v : nullptr;
+      const auto all = [](int, F32 value) { return value; };
+      const auto some = [&](int i, F32 value) { return sight.lanes(key + i) ? value : F32{}; };
+      if (key + kTileHeight <= sight.full)
+        softmaxBackward<Operands>(a, all, exponent, delta, kept, s.weights + v, dScores + v);
+      else softmaxBackward<Operands>(a, some, exponent, delta, kept, s.weights + v, dScores + v);
+    }
+    if constexpr (kDepth > 1) packTile(key, vector);
+
+    const int64_t units = unitsOf<Operands>(count - query);
+    if (count <= query) return;
+    const bool continues = group != 0 && !(diagonal && key >= inBlock);
+    const int64_t firstUnit = query / kDepth;
+    ahead.ask(a, next, kRowsAtATime);
+    multiplyBlock<Operands, LeftOrder::kByRow>(
+        {s.weightsAlong + firstUnit, kGroup, s.gradients + firstUnit * a.width, a.width, units,
+         s.dValues + key * a.width, a.width, continues},
+        a.width);
+    ahead.ask(a, next, kRowsAtATime);
+    multiplyBlock<Operands, LeftOrder::kByRow>(
+        {(kDepth > 1 ? s.scoresAlong : dScores) + firstUnit, kGroup, s.queries + firstUnit * a.width, a.width, units,
+         s.dKeys + key * a.width, a.width, continues},
+        a.width);
+  }
+
+  // Where units are pairs: P∘M along the queries, and dS both along them and across the keys.
+  void packTile(int64_t key, int64_t vector) const {
+    for (int64_t i = 0; i < kTileHeight; i++) {
+      store(s.weightsAlong + i * kGroup, Operands::along(s.weights + i * kGroup, kGroup));
+      store(s.scoresAlong + i * kGroup, Operands::along(s.tileScores + i * kGroup, kGroup));
+    }
+    for (int64_t v = vector; v < kGroup; v += kLanes)
+      for (int64_t i = 0; i < kTileHeight; i += kDepth)
+        store(s.dScores + (key + i) / kDepth * kGroup + v,
+              loadAcross<Operands>(s.tileScores + i * kGroup + v, kGroup, kDepth, kLanes));
+  }
+};
+
+template <class Operands>
+static void attendBackward(const Call& call, const Attention& a, Pool& pool) {
+  using Scratch = AttentionBackwardScratch<Operands>;
+  if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
+  parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
+    const Scratch scratch(a, pool.scratch(thread));
+    for (int64_t index = begin; index < end; index++) {
+      const AttentionHead head(call, a, index);
+      const AttentionHead next(call, a, lesser(index + 1, end - 1));
+      for (int64_t block = 0; block < a.queries; block += kBlock)
+        BackwardBlock<Operands>{a, scratch, head, next, block, lesser(a.queries - block, kBlock)}.run();
+    }
+  });
 }
 
 // dOut, out: [B, T, H·D]; q, k, v and their gradients as in attentionForward. One thread computes a whole head, so no
@@ -168,23 +285,8 @@ static void attendBackwardBlock(const Attention& a, const AttentionBackwardScrat
 static void attentionBackward(const Call& call, Pool& pool) {
   const Attention a(call);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
-  if (!pool.reserveScratch(AttentionBackwardScratch::floats(a) * int64_t{sizeof(float)})) return;
-  parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
-    const AttentionBackwardScratch scratch(a, pool.scratch(thread));
-    for (int64_t index = begin; index < end; index++) {
-      const AttentionHead head(call, a, index);
-      const AttentionHead next(call, a, index + 1 < end ? index + 1 : index);
-      for (int64_t k0 = 0; k0 < a.queries; k0 += kBlock) {
-        const int64_t k1 = k0 + kBlock < a.queries ? k0 + kBlock : a.queries;
-        const float* k = head.k + k0 * a.keyStride;
-        packRightTransposed(k, a.keyStride, k1 - k0, a.headDim, scratch.keysTransposed);
-        packRightTransposed(head.v + k0 * a.keyStride, a.keyStride, k1 - k0, a.headDim, scratch.valuesTransposed);
-        packRight(k, a.keyStride, k1 - k0, a.headDim, a.scale, scratch.keys);
-        for (int64_t q0 = a.causal ? k0 : 0; q0 < a.queries; q0 += kBlock)
-          attendBackwardBlock(a, scratch, head, next, k0, k1, q0, q0 + kBlock < a.queries ? q0 + kBlock : a.queries);
-      }
-    }
-  });
+  if (call.bfloat16) attendBackward<Bfloat16>(call, a, pool);
+  else attendBackward<Float32>(call, a, pool);
 }
 
 }  // namespace foretoken::FT_ISA

@@ -1,28 +1,47 @@
 // What the two directions of attention share: the arguments, the blocks, and how operands are laid out for the
 // register tile.
+//
+// Scores lie with the queries along the vector, S[key][query]. So a maximum or a sum over keys is taken vector by
+// vector, keys are the left operand as they lie in memory, values the right one, and only queries are transposed.
 #pragma once
 
 #include <cstdint>
 
 #include "../call.h"
-#include "../gemm/tile.h"
 #include "../gemm/pack.h"
+#include "../gemm/tile.h"
+#include "../lanes.h"
+#include "../math.h"
 #include "../random.h"
 #include "../simd.h"
+#include "attention_tile.h"
 
 namespace foretoken::FT_ISA {
 
 // Keys and queries go in blocks that begin at multiples of this absolute position, whatever part of the sequence a
-// call computes: so a query meets its keys in the same order and the same groups in every call, and the diagonal runs
-// from corner to corner of a block.
+// call computes: so a query meets its keys in the same order and the same blocks in every call.
 constexpr int64_t kBlock = 128;
-static_assert(kBlock % kTileColumns == 0 && 2 * kBlock <= kTileDepth && kBlock % kDropoutBlock == 0);
+// Queries of a block that share two vectors; groups begin at multiples of this absolute position.
+constexpr int64_t kGroup = 2 * kLanes;
+constexpr int64_t kGroups = kBlock / kGroup;
+static_assert(kBlock % kGroup == 0 && kGroup % kTileHeight == 0 && kLanes % 4 == 0 && kBlock % kDropoutBlock == 0);
+
+constexpr float kLn2 = 0.693147181f;
+constexpr float kLog2E = 1.44269504f;
+
+FT_INLINE int64_t vectorsOf(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+FT_INLINE int64_t tilesOf(int64_t count) { return (count + kTileHeight - 1) / kTileHeight * kTileHeight; }
+FT_INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+FT_INLINE int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
 
 struct Attention {
   int64_t batch, queries, start, heads, headDim;
   int64_t queryStride, queryBatchStride, keyStride, keyBatchStride;
+  int64_t keys;   // start + queries
+  int64_t width;  // headDim in whole vectors
   bool causal;
   float scale;
+  float exponentScale;  // scale · log₂ e: weights are powers of 2
   bool drops;
   DropoutKey dropoutKey;
   float keptScale;  // 1 / (1 − p)
@@ -38,152 +57,157 @@ struct Attention {
     queryBatchStride = ints[6];
     keyStride = ints[7];
     keyBatchStride = ints[8];
+    keys = start + queries;
+    width = vectorsOf(headDim);
     for (int i = 0; i < 4; i++) dropoutKey.key[i] = static_cast<uint32_t>(ints[9 + i]);
     dropoutKey.site = static_cast<uint32_t>(ints[13]);
     causal = ints[14] != 0;
     scale = static_cast<float>(call.floats[0]);
+    exponentScale = static_cast<float>(call.floats[0] * 1.4426950408889634);
     const double p = call.floats[1];
     drops = p > 0;
     dropoutKey.threshold = dropoutThreshold(p);
-    keptScale = static_cast<float>(1.0 / (1.0 - p));
+    keptScale = drops ? static_cast<float>(1.0 / (1.0 - p)) : 1.0f;
   }
 
-  // Floats of one operand of a block, in panels.
-  int64_t panelFloats() const { return (headDim + kTileColumns - 1) / kTileColumns * kTileColumns * kBlock; }
   int64_t outStride() const { return heads * headDim; }
   // The row of the dropout mask (see `dropout` in src/backend/kernels.ts).
-  uint32_t maskRow(int64_t b, int64_t h, int64_t query) const {
-    return static_cast<uint32_t>((b * heads + h) * queries + query);
+  uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(head * queries + query); }
+  // How many keys the queries before position `end` see.
+  int64_t keysSeen(int64_t end) const { return causal ? end : keys; }
+  // From row to row of a left operand over headDim.
+  template <class Operands>
+  int64_t alongStride() const {
+    return vectorsOf(unitsOf<Operands>(headDim));
   }
 };
 
-FT_INLINE int64_t vectorsOf(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+// What keys of a block a vector of queries sees: all of them the first `full`; of the next kLanes, lane i the first i + 1
+// where it is on the diagonal, and none where it is not.
+struct Sight {
+  int64_t full;
+  bool diagonal;
 
-// `value` in the first `count` lanes, `outside` in the others (all of them where count is 0 or less).
-FT_INLINE F32 firstLanes(int64_t count, F32 value, F32 outside) {
-  if (count >= kLanes) return value;
-  return (I32)laneIndex() < static_cast<int32_t>(count) ? value : outside;
-}
+  I32 lanes(int64_t key) const {
+    const int64_t first = key < full ? 0 : diagonal ? key - full : kLanes;
+    return (I32)laneIndex() >= static_cast<int32_t>(first);
+  }
+};
 
-// Asks for rows of the next head, which lie apart and would be waited for one by one.
 template <bool kToWrite = false>
-FT_INLINE void prefetchRows(const float* from, int64_t stride, int64_t rows, int64_t headDim) {
+FT_INLINE void askForRow(const float* row, int64_t headDim) {
   constexpr int64_t kLineFloats = 16;
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t d = 0; d < headDim; d += kLineFloats) __builtin_prefetch(from + i * stride + d, kToWrite, 2);
+  for (int64_t d = 0; d < headDim; d += kLineFloats) __builtin_prefetch(row + d, kToWrite, 2);
 }
 
-// Rows of q (or of dOut) as the left operand of a tile.
-FT_INLINE void packLeft(const float* from, int64_t stride, int64_t rows, int64_t headDim, float scale, float* to) {
-  for (int64_t i = 0; i < rows; i++) {
-    for (int64_t d = 0; d < headDim; d += kLanes) {
-      const float* source = from + i * stride + d;
-      const F32 value = headDim - d < kLanes ? loadPartial(source, static_cast<int>(headDim - d)) : load(source);
-      store(to + i * kRowStride + d, value * scale);
+// Rows of the next head, which lie apart and would be waited for one by one. They are asked for a few at a time between
+// the products: the processor drops what is too much at once. Inlined always, since compilers take a call that does
+// nothing else for one without effect.
+struct RowsAhead {
+  // How many at each tile of keys: so many that the tiles of a causal block come to all of its rows.
+  static constexpr int64_t kTilesOfBlock = kGroup / kTileHeight * kGroups * (kGroups + 1) / 2;
+  static constexpr int64_t kRows = (kBlock + kTilesOfBlock - 1) / kTilesOfBlock;
+
+  int64_t row = 0, end = 0;
+
+  template <class Head>
+  __attribute__((always_inline)) void ask(const Attention& a, const Head& next, int64_t rows) {
+    for (; rows > 0 && row < end; rows--, row++) next.ask(a, row);
+  }
+};
+
+// Packs rows of headDim values as units along headDim: to[row][stride]. Rows from `rows` to `end` become 0.
+template <class Operands>
+FT_INLINE void packAlong(const Attention& a, const float* from, int64_t fromStride, int64_t rows, int64_t end,
+                         float* to) {
+  const int64_t stride = a.alongStride<Operands>();
+  for (int64_t u = 0; u < stride; u += kLanes) {
+    const float* source = from + u * Operands::kUnitDepth;
+    const int64_t count = a.headDim - u * Operands::kUnitDepth;
+    for (int64_t i = 0; i < rows; i++, source += fromStride) store(to + i * stride + u, Operands::along(source, count));
+    for (int64_t i = rows; i < end; i++) store(to + i * stride + u, F32{});
+  }
+}
+
+// The same as units across the rows: to[row / kUnitDepth][width].
+template <class Operands>
+FT_INLINE void packAcross(const Attention& a, const float* from, int64_t fromStride, int64_t rows, int64_t end,
+                          float* to) {
+  constexpr int kDepth = Operands::kUnitDepth;
+  for (int64_t d = 0; d < a.width; d += kLanes) {
+    const float* source = from + d;
+    float* target = to + d;
+    const int64_t count = a.headDim - d;
+    for (int64_t i = 0; i < rows; i += kDepth, source += kDepth * fromStride, target += a.width)
+      store(target, loadAcross<Operands>(source, fromStride, rows - i, count));
+    for (int64_t i = unitsOf<Operands>(rows) * kDepth; i < end; i += kDepth, target += a.width) store(target, F32{});
+  }
+}
+
+// The queries [first, last) of a group, transposed: to[unit][kGroup], zeros where there is no query. `from` is where the
+// first of them lies.
+template <class Operands>
+FT_INLINE void packGroup(const Attention& a, const float* from, int64_t stride, int64_t first, int64_t last, float* to) {
+  for (int64_t begin = 0; begin < kGroup; begin += kLanes) {
+    const float* rows = from + (begin - first) * stride;
+    const bool whole = first <= begin && begin + kLanes <= last;
+    for (int64_t u = 0; u < unitsOf<Operands>(a.headDim); u += kLanes) {
+      const int64_t d = u * Operands::kUnitDepth;
+      float* target = to + u * kGroup + begin;
+      F32 block[kLanes];
+      if (whole) {
+        FT_UNROLL
+        for (int r = 0; r < kLanes; r++) block[r] = Operands::along(rows + r * stride + d, a.headDim - d);
+      } else {
+        for (int64_t r = 0; r < kLanes; r++) {
+          const bool present = first <= begin + r && begin + r < last;
+          block[r] = present ? Operands::along(rows + r * stride + d, a.headDim - d) : F32{};
+        }
+      }
+      transpose(block);
+      const int64_t units = lesser(unitsOf<Operands>(a.headDim) - u, kLanes);
+      if (units == kLanes) {
+        FT_UNROLL
+        for (int r = 0; r < kLanes; r++) store(target + r * kGroup, block[r]);
+      } else {
+        for (int64_t r = 0; r < units; r++) store(target + r * kGroup, block[r]);
+      }
     }
   }
 }
 
-// Rows of a block as the right operand of a product over those rows: panels [kBlock][kTileColumns].
-FT_INLINE void packRight(const float* from, int64_t stride, int64_t rows, int64_t headDim, float scale, float* to) {
-  for (int64_t i = 0; i < rows; i++) {
-    for (int64_t d = 0; d < headDim; d += kLanes) {
-      const float* source = from + i * stride + d;
-      const F32 value = headDim - d < kLanes ? loadPartial(source, static_cast<int>(headDim - d)) : load(source);
-      store(to + d / kTileColumns * (kBlock * kTileColumns) + i * kTileColumns + d % kTileColumns, value * scale);
-    }
-  }
+// to[row] = factor · from[row][width] for `rows` rows of a head.
+FT_INLINE void writeRows(const Attention& a, const float* from, int64_t rows, float factor, float* to, int64_t stride) {
+  forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
+    const float* source = from + d;
+    float* target = to + d;
+    for (int64_t i = 0; i < rows; i++, source += a.width, target += stride) store(target, load(source) * factor, lanes);
+  });
 }
 
-// Rows of a block as the right operand of a product over headDim: panels [headDim][kTileColumns], each for
-// kTileColumns rows.
-FT_INLINE void packRightTransposed(const float* from, int64_t stride, int64_t rows, int64_t headDim, float* to) {
-  for (int64_t i = 0; i < rows; i += kTileColumns) {
-    const int64_t count = rows - i < kTileColumns ? rows - i : kTileColumns;
-    transposeBlockPadded(from + i * stride, stride, to + i * headDim, kTileColumns, count, headDim);
-  }
-}
-
-// out[rows, keys] = left · rightᵀ, for as many whole vectors of keys as cover `keys`. Rows of out are kRowStride apart.
-FT_INLINE void multiplyByKeys(const float* left, int rows, const float* transposed, int64_t keys, int64_t headDim,
-                              float* out) {
-  for (int64_t j = 0; j < keys; j += kTileColumns) {
-    const int64_t columns = vectorsOf(keys - j);
-    multiply<Order::kRows>({rows, static_cast<int>(columns < kTileColumns ? columns : kTileColumns), headDim, left, 0,
-                            transposed + j * headDim, kTileColumns, out + j, kRowStride, Result::kSet, nullptr});
-  }
-}
-
-// out[rows, headDim] (+)= left[rows, count] · right[count, headDim]: `left` in either order, `right` from packRight.
-template <Order kOrder>
-FT_INLINE void multiplyByRows(const float* left, int rows, int64_t count, const float* right, int64_t headDim,
-                              float* out, int64_t stride, Result result) {
-  for (int64_t d = 0; d < headDim; d += kTileColumns) {
-    const int64_t columns = headDim - d < kTileColumns ? headDim - d : kTileColumns;
-    multiply<kOrder>({rows, static_cast<int>(columns), count, left, kRowStride, right + d * kBlock, kTileColumns,
-                      out + d, stride, result, nullptr});
-  }
-}
-
-// The corner of a causal product: row i takes the first i of kRows − 1 further rows of the right operand. Nothing is
-// multiplied by zero instead, because what a later token holds (infinities, NaN) must not reach an earlier one.
-template <int kRows, int kVectors, int kRow = 1>
-FT_INLINE void addCornerRow(F32 (&sums)[kRows][kVectors], const float* left, const float* right) {
-  if constexpr (kRow < kRows) {
-    FT_UNROLL
-    for (int v = 0; v < kVectors; v++) {
-      const F32 value = load(right + (kRow - 1) * kTileColumns + v * kLanes);
-      FT_UNROLL
-      for (int i = kRow; i < kRows; i++)
-        sums[i][v] = fma(splat(left[i * kRowStride + kRow - 1]), value, sums[i][v]);
-    }
-    addCornerRow<kRows, kVectors, kRow + 1>(sums, left, right);
-  }
-}
-
-template <int kRows, int kVectors>
-static __attribute__((noinline)) void addCornerTile(const float* left, const float* right, int columns, float* out,
-                                                    int64_t stride) {
-  F32 sums[kRows][kVectors];
-  const int last = columns - (kVectors - 1) * kLanes;
+// Four rows of a vector each as units across them: to[row / kUnitDepth][stride].
+template <class Operands>
+FT_INLINE void storeAcross(const F32 (&rows)[4], float* to, int64_t stride) {
+  constexpr int kDepth = Operands::kUnitDepth;
   FT_UNROLL
-  for (int i = 1; i < kRows; i++) {
+  for (int i = 0; i < 4; i += kDepth) {
+    F32 values[kDepth];
     FT_UNROLL
-    for (int v = 0; v < kVectors; v++) {
-      const float* from = out + i * stride + v * kLanes;
-      sums[i][v] = v == kVectors - 1 && last < kLanes ? loadPartial(from, last) : load(from);
-    }
-  }
-  addCornerRow(sums, left, right);
-  FT_UNROLL
-  for (int i = 1; i < kRows; i++) {
-    FT_UNROLL
-    for (int v = 0; v < kVectors; v++) {
-      float* to = out + i * stride + v * kLanes;
-      if (v == kVectors - 1 && last < kLanes) storePartial(to, sums[i][v], last);
-      else store(to, sums[i][v]);
-    }
+    for (int j = 0; j < kDepth; j++) values[j] = rows[i + j];
+    store(to + i / kDepth * stride, Operands::across(values));
   }
 }
 
-template <int kRows = kTileRows>
-FT_INLINE void addCorner(int rows, const float* left, const float* right, int columns, float* out, int64_t stride) {
-  if constexpr (kRows > 1) {
-    if (rows < kRows) return addCorner<kRows - 1>(rows, left, right, columns, out, stride);
-    if (columns > kLanes) addCornerTile<kRows, 2>(left, right, columns, out, stride);
-    else addCornerTile<kRows, 1>(left, right, columns, out, stride);
-  }
+// Which weights of keys [0, keys) of the block at position `block` dropout keeps, for the vector of queries whose first
+// has the row `row` of the mask: kept[key][kGroup], all bits of a lane set or none. Keys are counted in whole blocks of
+// the mask.
+FT_INLINE void dropoutMask(const Attention& a, uint32_t row, int64_t block, int64_t keys, float* kept) {
+  for (int64_t begin = 0; begin < keys; begin += kDropoutBlock)
+    dropoutColumns(a.dropoutKey, row, block + begin, [&](int64_t offset, I32 lanes) {
+      store(kept + (begin + offset) * kGroup, (F32)lanes);
+    });
 }
 
-// As multiplyByRows, where row i of `left` sees count + i rows of `right`.
-FT_INLINE void multiplyCausally(const float* left, int rows, int64_t count, const float* right, int64_t headDim,
-                                float* out, int64_t stride, Result result) {
-  multiplyByRows<Order::kRows>(left, rows, count, right, headDim, out, stride, result);
-  for (int64_t d = 0; d < headDim; d += kTileColumns) {
-    const int64_t columns = headDim - d < kTileColumns ? headDim - d : kTileColumns;
-    addCorner(rows, left + count, right + d * kBlock + count * kTileColumns, static_cast<int>(columns), out + d,
-              stride);
-  }
-}
+FT_INLINE F32 maskedBy(const float* kept, F32 value) { return (F32)((U32)value & (U32)load(kept)); }
 
 }  // namespace foretoken::FT_ISA

@@ -85,6 +85,8 @@ class Suite {
     std::memcpy(&value, &bits, sizeof bits);
     return value;
   }
+  // How far what is rounded in between may be off, relatively, in the unit of expect().
+  double operandError() const { return way_.bfloat16 ? 0x1p-8 / kEpsilon : 0; }
   int failures() const { return failures_; }
   // Of every bit of every result so far, in order.
   uint64_t digest() const { return digest_; }

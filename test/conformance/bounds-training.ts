@@ -1,5 +1,7 @@
 import { dropoutFactors } from "#foretoken/backend/reference/dropout.js";
+import { asGiven, type Operand } from "#foretoken/backend/reference/host-args.js";
 import type { RealArray } from "#foretoken/core/dtype.js";
+import { epsilon } from "#foretoken/core/dtype.js";
 import type { Bounds } from "./bounds.ts";
 import { at, eps, sumError } from "./bounds.ts";
 
@@ -74,14 +76,23 @@ const rowScores = (
   const { q, k, scale, headDim, keyStride } = args;
   let largest = Math.abs(logSumExp);
   const weights = Float64Array.from({ length: visible }, (_, j) => {
-    largest = Math.max(largest, scale * absoluteDot(q, query, k, keyBase + j * keyStride, headDim));
+    largest = Math.max(largest, Math.abs(scale) * absoluteDot(q, query, k, keyBase + j * keyStride, headDim));
     return Math.exp(scale * dot(q, query, k, keyBase + j * keyStride, headDim) - logSumExp);
   });
   return { weights, scoreError: sumError(headDim + 4) * largest };
 };
 
+/** How far an operand of a product may be from a value in between, in parts of it: half the distance of two bfloat16. */
+const operandError = (operand: Operand): number => (operand === asGiven ? 0 : epsilon.bfloat16 / 2);
+
+/**
+ * Scores come from operands that the reference rounds too. P and dS are rounded by the kernel alone, where they become
+ * operands: that adds to a product with them what one such error of each does to the sum of magnitudes.
+ */
 export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> = {
-  attentionForward: (args, { logSumExp }) => {
+  attentionForward: (given, { logSumExp }) => {
+    const { operand } = given;
+    const args = { ...given, q: operand(given.q), k: operand(given.k), v: operand(given.v) };
     const { v, headDim, keyStride } = args;
     const out = new Float64Array(args.out.length);
     const stats = new Float64Array(logSumExp.length);
@@ -90,7 +101,7 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
       const { keyBase, outRow, row, visible } = position;
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
       dropoutFactors(args, row, 0, visible, factors);
-      const error = 2 * scoreError + sumError(visible + 8);
+      const error = 2 * scoreError + sumError(visible + 8) + operandError(operand);
       for (let j = 0; j < visible; j++) {
         const weight = at(weights, j) * at(factors, j);
         if (weight === 0) continue;
@@ -104,7 +115,10 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
   },
 
   // dS = scale · P ∘ (F ∘ (dO·Vᵀ) − D): the two products cancel, so each counts with its magnitude.
-  attentionBackward: (args) => {
+  attentionBackward: (given) => {
+    const { operand } = given;
+    const rounded = { q: operand(given.q), k: operand(given.k), v: operand(given.v), dOut: operand(given.dOut) };
+    const args = { ...given, ...rounded };
     const { dOut, q, k, v, out, logSumExp, headDim, queries, scale, keyStride } = args;
     const dq = new Float64Array(args.dq.length);
     const dk = new Float64Array(args.dk.length);
@@ -115,16 +129,19 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
       dropoutFactors(args, row, 0, visible, factors);
       const error = 2 * scoreError + sumError(headDim + 8) + sumError(queries);
-      const delta = absoluteDot(dOut, outRow, out, outRow, headDim);
+      const delta = dot(dOut, outRow, out, outRow, headDim);
+      const deltaSize = absoluteDot(dOut, outRow, out, outRow, headDim);
       for (let j = 0; j < visible; j++) {
         const key = keyBase + j * keyStride;
         const kept = at(weights, j) * at(factors, j);
-        const dWeight = at(factors, j) * absoluteDot(dOut, outRow, v, key, headDim);
-        const dScore = error * scale * at(weights, j) * (dWeight + delta);
+        const dWeight = at(factors, j) * dot(dOut, outRow, v, key, headDim);
+        const dWeightSize = at(factors, j) * absoluteDot(dOut, outRow, v, key, headDim);
+        const dScoreError = error * (dWeightSize + deltaSize) + operandError(operand) * Math.abs(dWeight - delta);
+        const dScore = Math.abs(scale) * at(weights, j) * dScoreError;
         for (let c = 0; c < headDim; c++) {
           addTo(dq, query + c, dScore * Math.abs(at(k, key + c)));
           addTo(dk, key + c, dScore * Math.abs(at(q, query + c)));
-          addTo(dv, key + c, error * kept * Math.abs(at(dOut, outRow + c)));
+          addTo(dv, key + c, (error + operandError(operand)) * kept * Math.abs(at(dOut, outRow + c)));
         }
       }
     }

@@ -8,10 +8,18 @@ const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number
   return total;
 };
 
-/** Attention, one query of one head at a time: where it is causal, keys after the query are never read. */
+/**
+ * Attention, one query of one head at a time: where it is causal, keys after the query are never read.
+ *
+ * Of the operands of its products only those that are given are rounded. P and dS are operands too, but what a kernel
+ * rounds are multiples of them that depend on the order in which it meets the keys, so here they stay as they are.
+ */
 export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
   attentionForward(args) {
-    const { q, k, v, out, logSumExp, batch, queries, start, heads, headDim, scale } = args;
+    const { out, logSumExp, batch, queries, start, heads, headDim, scale, operand } = args;
+    const q = operand(args.q);
+    const k = operand(args.k);
+    const v = operand(args.v);
     const { queryStride, queryBatchStride, keyStride, keyBatchStride } = args;
     const weights = new Float64Array(start + queries);
     const factors = new Float64Array(start + queries);
@@ -55,7 +63,11 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
   // dV = (F∘P)ᵀ·dO; dS = P ∘ (F ∘ (dO·Vᵀ) − D), D = rowsum(dO ∘ O); dQ = scale · dS·K; dK = scale · dSᵀ·Q
   // (Dao et al. 2022, FlashAttention, appendix B).
   attentionBackward(args) {
-    const { dOut, q, k, v, out, logSumExp, dq, dk, dv, batch, queries, start, heads, headDim, scale } = args;
+    const { out, logSumExp, dq, dk, dv, batch, queries, start, heads, headDim, scale, operand } = args;
+    const dOut = operand(args.dOut);
+    const q = operand(args.q);
+    const k = operand(args.k);
+    const v = operand(args.v);
     const { queryStride, queryBatchStride, keyStride, keyBatchStride } = args;
     const keys = start + queries;
     const factors = new Float64Array(keys);

@@ -13,6 +13,8 @@ interface Case {
   readonly headDim: number;
   readonly p?: number;
   readonly causal?: 0 | 1;
+  /** 1/√D unless given. */
+  readonly scale?: number;
   /** Standard deviation of q and k. */
   readonly spread?: number;
   readonly name?: string;
@@ -28,13 +30,13 @@ const nameOf = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, caus
     ...(name === undefined ? [] : [name]),
   ].join(", ");
 
-const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, causal = 1 }: Case) => ({
+const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, causal = 1, scale }: Case) => ({
   batch,
   queries,
   start,
   heads,
   headDim,
-  scale: 1 / Math.sqrt(headDim),
+  scale: scale ?? 1 / Math.sqrt(headDim),
   p,
   causal,
   ...(p === 0 ? undropped : key),
@@ -171,6 +173,7 @@ const cases: readonly Case[] = [
   { queries: 33, headDim: 16, spread: 1e-10, name: "tiny" },
   { queries: 33, headDim: 16, spread: 5, name: "sharp" },
   { queries: 33, headDim: 16, spread: 100, name: "one-hot" },
+  { queries: 40, headDim: 16, spread: 3, scale: -0.5, name: "negative scale" },
   { batch: 0, queries: 4, headDim: 8, causal: 0 },
   { queries: 1, headDim: 1, causal: 0 },
   { queries: 2, headDim: 3, heads: 2, causal: 0 },
@@ -190,6 +193,10 @@ const cachedCases: readonly Case[] = [
   { queries: 1, start: 16, headDim: 32, heads: 4, batch: 2 },
   { queries: 1, start: 63, headDim: 64 },
   { queries: 1, start: 127, headDim: 33, batch: 3 },
+  { queries: 1, start: 40, headDim: 16, spread: 3, scale: -0.5, name: "negative scale" },
+  { queries: 2, start: 127, headDim: 32, heads: 2 },
+  { queries: 4, start: 126, headDim: 80, p: 0.3 },
+  { queries: 4, start: 254, headDim: 17, heads: 2, causal: 0 },
   { queries: 1, start: 300, headDim: 32, heads: 2 },
   { queries: 5, start: 31, headDim: 15, heads: 2 },
   { queries: 17, start: 47, headDim: 32, heads: 2, batch: 2 },

@@ -1,0 +1,180 @@
+// Attention of few queries, as in decoding, where reading the keys and values of all positions before is the work: a
+// query's scores lie along a vector, each key is transposed on its way, and values are used where they are. The order of
+// all sums is that of attention.h, so the bits are.
+#pragma once
+
+#include <cstdint>
+
+#include "../call.h"
+#include "../math.h"
+#include "../parallel.h"
+#include "attention_parts.h"
+
+namespace foretoken::FT_ISA {
+
+// More of them are worth a tile.
+constexpr int64_t kFewQueries = 4;
+// Multiply-adds that are worth waking one more thread for: each comes with its own word of memory.
+constexpr int64_t kFewWork = int64_t{1} << 16;
+
+// Scratch of one thread, for a block of keys and the queries of one head.
+template <class Operands>
+struct AttentionFewScratch {
+  float* keys;          // [kGroups][units of headDim][kGroup]
+  float* queries;       // [kFewQueries][alongStride]
+  float* weights;       // [kBlock]: scores, then weights
+  float* weightsAlong;  // [kBlock]: the weights as units
+  float* kept;          // [kBlock]: the dropout mask
+  float* out;           // [kFewQueries][width], unnormalised
+
+  static int64_t floats(const Attention& a) { return kBlock * (a.headDim + 3) + 2 * kFewQueries * a.width; }
+  AttentionFewScratch(const Attention& a, void* memory) {
+    weights = static_cast<float*>(memory);
+    weightsAlong = weights + kBlock;
+    kept = weightsAlong + kBlock;
+    queries = kept + kBlock;
+    out = queries + kFewQueries * a.width;
+    keys = out + kFewQueries * a.width;
+  }
+};
+
+// The running maximum and sum of one query, as `maxima` and `totals` of attention.h.
+struct RunningSum {
+  float maximum, total;
+};
+
+// Scores of one query with kGroup keys, which lie transposed.
+template <class Operands>
+FT_INLINE void scoreGroup(const float* query, const float* keys, int64_t units, float* scores) {
+  using Stored = typename Operands::Stored;
+  F32 low{}, high{};
+  for (int64_t u = 0; u < units; u++) {
+    const F32 value = Stored::splatUnit(query + u);
+    low = Stored::multiplyAdd(value, load(keys + u * kGroup), low);
+    high = Stored::multiplyAdd(value, load(keys + u * kGroup + kLanes), high);
+  }
+  store(scores, low);
+  store(scores + kLanes, high);
+}
+
+// Turns `keys` scores of one query into weights, with zeros up to the end of their group. Returns what the output over
+// earlier blocks is to be multiplied with.
+FT_INLINE float softmaxAlong(float* scores, int64_t keys, float scale, bool first, RunningSum& sum) {
+  // Lower scores are the higher ones where the scale is negative.
+  const float sign = scale < 0 ? -1.0f : 1.0f;
+  F32 highest = splat(-kInfinity);
+  forVectors(0, keys, [&](int64_t j, auto lanes) {
+    highest = max(within(lanes, load(scores + j) * sign, splat(-kInfinity)), highest);
+  });
+  float reference = maxLanes(highest) * sign * scale;
+  float factor = 1;
+  if (!first) {
+    if (sum.maximum > reference) reference = sum.maximum;
+    factor = exp2(splat(sum.maximum - reference))[0];
+  }
+  sum.maximum = reference;
+
+  typedef float F4 __attribute__((vector_size(16)));
+  F4 sums{};
+  for (int64_t j = 0; j < (keys + kGroup - 1) / kGroup * kGroup; j += kLanes) {
+    const F32 weight = exp2(fma(load(scores + j), splat(scale), splat(-reference)));
+    const F32 seen = (I32)laneIndex() < static_cast<int32_t>(keys - j) ? weight : F32{};
+    store(scores + j, seen);
+    F4 quarters[kLanes / 4];
+    std::memcpy(quarters, &seen, sizeof quarters);
+    for (const F4& quarter : quarters) sums += quarter;
+  }
+  const float total = (sums[0] + sums[2]) + (sums[1] + sums[3]);
+  sum.total = first ? total : fma(splat(sum.total), splat(factor), splat(total))[0];
+  return factor;
+}
+
+// out[column] = factor · out[column] + Σ over keys of weights · values, for kVectors vectors of columns; `count` columns
+// are in the row of a value.
+template <class Operands, int kVectors>
+FT_INLINE void addValues(const float* weights, const float* values, int64_t stride, int64_t keys, int64_t count,
+                         bool first, float factor, float* out) {
+  using Stored = typename Operands::Stored;
+  F32 sums[kVectors];
+  FT_UNROLL
+  for (int v = 0; v < kVectors; v++) sums[v] = first ? F32{} : load(out + v * kLanes) * factor;
+  const auto add = [&](int64_t key, int64_t rows, bool whole) __attribute__((always_inline)) {
+    const F32 weight = Stored::splatUnit(weights + key / Operands::kUnitDepth);
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) {
+      const int64_t columns = whole ? kLanes : count - v * kLanes;
+      const F32 value = loadAcross<Operands>(values + key * stride + v * kLanes, stride, rows, columns);
+      sums[v] = Stored::multiplyAdd(weight, value, sums[v]);
+    }
+  };
+  int64_t key = 0;
+  if (count >= kVectors * kLanes)
+    for (; key + Operands::kUnitDepth <= keys; key += Operands::kUnitDepth) add(key, Operands::kUnitDepth, true);
+  for (; key < keys; key += Operands::kUnitDepth) add(key, keys - key, false);
+  FT_UNROLL
+  for (int v = 0; v < kVectors; v++) store(out + v * kLanes, sums[v]);
+}
+
+template <class Operands>
+static void attendFewOfHead(const Call& call, const Attention& a, const AttentionFewScratch<Operands>& s,
+                            int64_t index) {
+  const int64_t b = index / a.heads, h = index % a.heads;
+  const float* q = call.buffer(0) + b * a.queryBatchStride + h * a.headDim;
+  const float* k = call.buffer(1) + b * a.keyBatchStride + h * a.headDim;
+  const float* v = call.buffer(2) + b * a.keyBatchStride + h * a.headDim;
+  const int64_t units = unitsOf<Operands>(a.headDim);
+  const int64_t queryStride = a.alongStride<Operands>();
+  RunningSum sums[kFewQueries];
+  packAlong<Operands>(a, q, a.queryStride, a.queries, a.queries, s.queries);
+
+  for (int64_t block = 0; block < a.keys; block += kBlock) {
+    const int64_t blockKeys = lesser(a.keys - block, kBlock);
+    const float* values = v + block * a.keyStride;
+    for (int64_t group = 0; group < blockKeys; group += kGroup)
+      packGroup<Operands>(a, k + (block + group) * a.keyStride, a.keyStride, 0, lesser(blockKeys - group, kGroup),
+                          s.keys + group * units);
+    for (int64_t i = 0; i < a.queries; i++) {
+      const int64_t keys = lesser(a.keysSeen(a.start + i + 1) - block, kBlock);
+      if (keys <= 0) continue;
+      for (int64_t group = 0; group < keys; group += kGroup)
+        scoreGroup<Operands>(s.queries + i * queryStride, s.keys + group * units, units, s.weights + group);
+      const float factor = softmaxAlong(s.weights, keys, a.exponentScale, block == 0, sums[i]);
+      if (a.drops) {
+        dropoutScales(a.dropoutKey, a.maskRow(index, i), block, vectorsOf(keys), 1, s.kept);
+        for (int64_t j = 0; j < keys; j += kLanes) store(s.weights + j, load(s.weights + j) * load(s.kept + j));
+      }
+      for (int64_t u = 0; u < unitsOf<Operands>(keys); u += kLanes)
+        store(s.weightsAlong + u, Operands::along(s.weights + u * Operands::kUnitDepth, kGroup));
+      const auto add = [&]<int kVectors>(int64_t d) __attribute__((always_inline)) {
+        addValues<Operands, kVectors>(s.weightsAlong, values + d, a.keyStride, keys, a.headDim - d, block == 0, factor,
+                                      s.out + i * a.width + d);
+      };
+      int64_t d = 0;
+      for (; d + 4 * kLanes <= a.width; d += 4 * kLanes) add.template operator()<4>(d);
+      for (; d + 2 * kLanes <= a.width; d += 2 * kLanes) add.template operator()<2>(d);
+      for (; d < a.width; d += kLanes) add.template operator()<1>(d);
+    }
+  }
+
+  for (int64_t i = 0; i < a.queries; i++) {
+    float* out = call.buffer(3) + ((b * a.queries + i) * a.heads + h) * a.headDim;
+    const float* from = s.out + i * a.width;
+    const float factor = a.keptScale / sums[i].total;
+    forVectors(0, a.headDim, [&](int64_t d, auto lanes) { store(out + d, load(from + d) * factor, lanes); });
+    call.buffer(4)[index * a.queries + i] =
+        fma(splat(sums[i].maximum), splat(kLn2), log(splat(sums[i].total)))[0];
+  }
+}
+
+template <class Operands>
+static void attendFew(const Call& call, const Attention& a, Pool& pool) {
+  using Scratch = AttentionFewScratch<Operands>;
+  if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
+  const int64_t grain = 1 + kFewWork / (2 * a.queries * a.keys * greater(a.headDim, 1));
+  parallelRanges(pool, a.batch * a.heads, grain, [&](int64_t begin, int64_t end, int thread) {
+    const Scratch scratch(a, pool.scratch(thread));
+    for (int64_t index = begin; index < end; index++) attendFewOfHead<Operands>(call, a, scratch, index);
+  });
+}
+
+}  // namespace foretoken::FT_ISA

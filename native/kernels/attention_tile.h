@@ -1,0 +1,115 @@
+// The register tile of attention: kTileHeight rows × one or two vectors of a product of two blocks that lie packed in a
+// thread's scratch. See attention_parts.h for how they lie, and gemm/operands.h for the units of the reduction index.
+//
+// Every element is one chain of multiplyAdd over ascending units, wherever it lies in a tile: so the bits of a query do
+// not depend on its neighbours.
+#pragma once
+
+#include <cstdint>
+
+#include "../gemm/operands.h"
+#include "../simd.h"
+
+namespace foretoken::FT_ISA {
+
+// With two vectors this leaves registers for the operands, and is as many independent sums as hide the latency of one.
+#if FT_VECTOR_BYTES == 64 || defined(__ARM_NEON)
+constexpr int kTileHeight = 8;
+#else
+constexpr int kTileHeight = 4;
+#endif
+
+// How the left operand lies: kByRow: left[row · leftStride + unit]; kByUnit: left[unit · leftStride + row].
+enum class LeftOrder { kByRow, kByUnit };
+
+struct BlockProduct {
+  const float* left;
+  int64_t leftStride;
+  const float* right;  // right[unit · rightStride + column]
+  int64_t rightStride;
+  int64_t units;
+  float* out;  // out[row · outStride + column]
+  int64_t outStride;
+  bool continues;  // the chains begin with what is in `out`, else with 0
+};
+
+// The corner of a causal product: row i takes the first i + 1 of kTileHeight further values of the right operand. Nothing
+// is multiplied by zero instead, because what a later token holds (infinities, NaN) must not reach an earlier one.
+template <class Operands, int kVectors, int kUnit = 0>
+FT_INLINE void addCorner(F32 (&sums)[kTileHeight][kVectors], const float* left, int64_t leftStride, const float* right,
+                         int64_t rightStride) {
+  // Row kFirst takes the first value of this unit alone; those after it take all of it.
+  constexpr int kFirst = kUnit * Operands::kUnitDepth;
+  if constexpr (kFirst < kTileHeight) {
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) {
+      const F32 value = load(right + v * kLanes);
+      sums[kFirst][v] =
+          Operands::multiplyAdd(Operands::splatUnit(left + kFirst), Operands::firstOfUnit(value), sums[kFirst][v]);
+      FT_UNROLL
+      for (int i = kFirst + 1; i < kTileHeight; i++)
+        sums[i][v] = Operands::multiplyAdd(Operands::splatUnit(left + i), value, sums[i][v]);
+    }
+    addCorner<Operands, kVectors, kUnit + 1>(sums, left + leftStride, leftStride, right + rightStride, rightStride);
+  }
+}
+
+template <class Operands, LeftOrder kOrder, int kVectors, bool kCorner>
+static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
+  F32 sums[kTileHeight][kVectors];
+  if (p.continues) {
+    FT_UNROLL
+    for (int i = 0; i < kTileHeight; i++) {
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) sums[i][v] = load(p.out + i * p.outStride + v * kLanes);
+    }
+  } else {
+    FT_UNROLL
+    for (int i = 0; i < kTileHeight; i++) {
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) sums[i][v] = F32{};
+    }
+  }
+
+  // One pointer a row, or one for all.
+  constexpr int kPointers = kOrder == LeftOrder::kByRow ? kTileHeight : 1;
+  const float* left[kPointers];
+  FT_UNROLL
+  for (int i = 0; i < kPointers; i++) left[i] = p.left + i * p.leftStride;
+  const float* right = p.right;
+  FT_UNROLL_TILE
+  for (int64_t unit = 0; unit < p.units; unit++) {
+    F32 values[kVectors];
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) values[v] = load(right + v * kLanes);
+    right += p.rightStride;
+    FT_UNROLL
+    for (int i = 0; i < kTileHeight; i++) {
+      const F32 all = Operands::splatUnit(kOrder == LeftOrder::kByRow ? left[i] + unit : left[0] + i);
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) sums[i][v] = Operands::multiplyAdd(all, values[v], sums[i][v]);
+    }
+    if constexpr (kOrder == LeftOrder::kByUnit) left[0] += p.leftStride;
+  }
+  if constexpr (kCorner) addCorner<Operands>(sums, left[0], p.leftStride, right, p.rightStride);
+
+  FT_UNROLL
+  for (int i = 0; i < kTileHeight; i++) {
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) store(p.out + i * p.outStride + v * kLanes, sums[i][v]);
+  }
+}
+
+// kTileHeight rows × columns [0, width), a multiple of kLanes.
+template <class Operands, LeftOrder kOrder, bool kCorner = false>
+FT_INLINE void multiplyBlock(BlockProduct p, int64_t width) {
+  using Stored = typename Operands::Stored;
+  for (; width >= 2 * kLanes; width -= 2 * kLanes) {
+    multiplyBlockTile<Stored, kOrder, 2, kCorner>(p);
+    p.right += 2 * kLanes;
+    p.out += 2 * kLanes;
+  }
+  if (width > 0) multiplyBlockTile<Stored, kOrder, 1, kCorner>(p);
+}
+
+}  // namespace foretoken::FT_ISA
