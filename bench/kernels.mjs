@@ -21,7 +21,7 @@ import { machine, machineLine, roofsLine } from "./lib/machine.mjs";
 import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { productOf } from "./lib/products.mjs";
 import { distinct, recordDecoding, recordStep, replay } from "./lib/recorded-calls.mjs";
-import { bandwidthFor, measureRoofs, peakOf } from "./lib/roofs.mjs";
+import { measureRoofs, passingTime, peakOf } from "./lib/roofs.mjs";
 import { count, digits, median, percent, ratio, textTable } from "./lib/statistics.mjs";
 
 const { values } = parseArgs({
@@ -77,10 +77,8 @@ const timeOf = ({ run }) => {
 };
 
 /** The least time that the roofs allow, in milliseconds. */
-const leastTime = (roofs, dtype, { flops, read, written }, footprint) => {
-  const seconds = [flops / peakOf(roofs, dtype), (read + written) / bandwidthFor(roofs, footprint, read, written)];
-  return Math.max(...seconds) / 1e6;
-};
+const leastTime = (roofs, dtype, { flops, read, written }, footprint) =>
+  Math.max(flops / peakOf(roofs, dtype), passingTime(roofs, footprint, read, written)) / 1e6;
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const startPeers = async () => {

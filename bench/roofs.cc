@@ -1,21 +1,30 @@
 // What this machine can do at most, with the instruction set and the number of threads that the kernels use: arithmetic
 // with all operands in registers, and bytes from each level of memory. bench/lib/roofs.mjs compiles and runs it.
 //
-//   roofs THREADS L2_BYTES L3_BYTES      (caches: the sum of what the threads have)
+//   roofs THREADS FIRST_BYTES LAST_BYTES      (of memory: the threads' together; doubled from the first to the last)
 //
-// Prints one JSON object: GFLOP/s and GB/s of all threads together, the best of several repeats. A multiplication and an
-// addition are two operations; a copy counts each byte that is read and each that is written. 0: there is no such thing.
+// Prints one JSON object: GFLOP/s and GB/s of all threads together, the best of several repeats and ways. A multiplication
+// and an addition are two operations; a copy counts each byte that is read and each that is written. 0: there is no such
+// thing. `amxBf16` is measured wherever the CPU and the system have it, whatever the set is compiled for.
 #include <barrier>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 #include <thread>
 #include <vector>
 
 #include "../native/simd.h"
 
-#if defined(__AMX_BF16__) && defined(__linux__)
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#if defined(__x86_64__) && defined(__linux__) && (__has_include(<amxbf16intrin.h>) || __has_include(<amxintrin.h>))
+#define ROOFS_HAVE_TILES
+#include <cpuid.h>
+#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -72,20 +81,30 @@ double dotBf16() {
 #endif
 }
 
-#if defined(__AMX_BF16__) && defined(__linux__)
+#if defined(ROOFS_HAVE_TILES)
+constexpr unsigned kHasBf16Tiles = 1u << 22;
+constexpr unsigned kHasTiles = 1u << 24;
 constexpr int kRequestPermission = 0x1023;
 constexpr int kTileData = 18;
 constexpr long kTileRounds = 1 << 18;
 
-// Before any thread is begun: permission is the process's.
-bool tilesAllowed() { return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0; }
+// Whether the CPU has them and Linux lets this process use them. Before any thread is begun: permission is the process's.
+bool tilesAllowed() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned needed = kHasBf16Tiles | kHasTiles;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & needed) != needed) return false;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
 
-double tiles() {
+// Two by two tiles of sums, from two of each operand: as a product of matrices has them.
+__attribute__((target("amx-tile,amx-bf16"))) double tiles() {
   struct alignas(64) {
     uint8_t palette = 1, startRow = 0, reserved[14] = {};
     uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
     uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
   } config;
+  // GCC believes that the instruction reads the first bytes alone.
+  asm volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
   _tile_zero(0);
   _tile_zero(1);
@@ -109,56 +128,112 @@ bool tilesAllowed() { return false; }
 double tiles() { return 0; }
 #endif
 
-// Elements of a thread's array; a whole number of unrolled steps.
+// The floats that a thread goes over, of the size asked for or a little more, and where they may be. As the kernels' memory
+// is: in large pages where the system gives them, and no vector across two cache lines.
 constexpr size_t kUnrolled = 8 * kLanes;
-size_t elementsFor(double bytes) { return (static_cast<size_t>(bytes) / sizeof(float) / kUnrolled + 1) * kUnrolled; }
+constexpr size_t kLargePage = 2 << 20;
 
-// As the kernels' memory is: no vector lies across two cache lines.
-template <typename T>
-struct Aligned {
-  using value_type = T;
-  T* allocate(size_t count) {
-    void* memory = std::aligned_alloc(64, count * sizeof(T));
-    if (memory == nullptr) std::abort();
-    return static_cast<T*>(memory);
-  }
-  void deallocate(T* memory, size_t) { std::free(memory); }
-  bool operator==(const Aligned&) const { return true; }
+struct Array {
+  float* data;
+  size_t size;
 };
-using Array = std::vector<float, Aligned<float>>;
 
-// Goes over the array until this many bytes have passed.
-constexpr double kPassedBytes = 1e9;
+Array allocate(double bytes) {
+  const size_t size = (static_cast<size_t>(bytes) / sizeof(float) / kUnrolled + 1) * kUnrolled;
+  const size_t pages = (size * sizeof(float) + kLargePage - 1) / kLargePage * kLargePage;
+  float* data = static_cast<float*>(std::aligned_alloc(kLargePage, pages));
+  if (data == nullptr) std::abort();
+#if defined(__linux__)
+  (void)madvise(data, pages, MADV_HUGEPAGE);
+#endif
+  for (size_t i = 0; i < size; i++) data[i] = 1.0f;
+  return {data, size};
+}
 
+// The beginning of an array: a whole number of unrolled steps, and an even one, so that it can be halved.
+Array beginning(const Array& x, double bytes) {
+  const size_t size = static_cast<size_t>(bytes) / sizeof(float) / (2 * kUnrolled) * (2 * kUnrolled);
+  return {x.data, size < x.size ? size : x.size / (2 * kUnrolled) * (2 * kUnrolled)};
+}
+
+// The next lines are asked for this far ahead, or left to the CPU to guess.
+constexpr size_t kAhead = 512;
+enum class Fetching { guessed, ahead };
+// Stores go through the cache, or past it.
+enum class Storing { cached, past };
+
+template <Fetching fetching>
+FT_INLINE void fetchAhead(const float* x) {
+  if constexpr (fetching == Fetching::ahead) {
+    for (size_t j = 0; j < kUnrolled; j += 16) __builtin_prefetch(x + kAhead + j);
+  }
+}
+
+template <Storing storing>
+FT_INLINE void put(float* to, F32 value) {
+#if FT_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  if constexpr (storing == Storing::past) return _mm512_stream_ps(to, value);
+#elif FT_VECTOR_BYTES == 32 && defined(__AVX2__)
+  if constexpr (storing == Storing::past) return _mm256_stream_ps(to, value);
+#elif defined(__SSE2__)
+  if constexpr (storing == Storing::past) return _mm_stream_ps(to, value);
+#endif
+  store(to, value);
+}
+
+// Goes over an array until so many bytes have passed.
+constexpr double kPassedBytes = 2e8;
+
+long passesOf(size_t elements) {
+  return static_cast<long>(kPassedBytes / static_cast<double>(elements * sizeof(float))) + 1;
+}
+
+template <Fetching fetching>
 double readAll(const Array& x) {
-  const long passes = static_cast<long>(kPassedBytes / static_cast<double>(x.size() * sizeof(float))) + 1;
+  const long passes = passesOf(x.size);
   for (long pass = 0; pass < passes; pass++) {
     F32 sums[8] = {};
-    for (size_t i = 0; i < x.size(); i += kUnrolled) {
-      FT_UNROLL for (int j = 0; j < 8; j++) sums[j] += load(x.data() + i + static_cast<size_t>(j) * kLanes);
+    for (size_t i = 0; i < x.size; i += kUnrolled) {
+      fetchAhead<fetching>(x.data + i);
+      FT_UNROLL for (int j = 0; j < 8; j++) sums[j] += load(x.data + i + static_cast<size_t>(j) * kLanes);
     }
     FT_UNROLL for (int j = 0; j < 8; j++) opaque(sums[j]);
   }
-  return static_cast<double>(passes) * static_cast<double>(x.size() * sizeof(float));
+  return static_cast<double>(passes) * static_cast<double>(x.size * sizeof(float));
 }
 
-double copyAll(Array& x) {
-  const size_t half = x.size() / 2 / kUnrolled * kUnrolled;
-  const long passes = static_cast<long>(kPassedBytes / static_cast<double>(2 * half * sizeof(float))) + 1;
+template <Storing storing>
+double writeAll(const Array& x) {
+  const long passes = passesOf(x.size);
+  F32 value = splat(1.0f);
   for (long pass = 0; pass < passes; pass++) {
-    float* to = x.data() + half;
+    opaque(value);
+    for (size_t i = 0; i < x.size; i += kUnrolled) {
+      FT_UNROLL for (int j = 0; j < 8; j++) put<storing>(x.data + i + static_cast<size_t>(j) * kLanes, value);
+    }
+  }
+  return static_cast<double>(passes) * static_cast<double>(x.size * sizeof(float));
+}
+
+template <Fetching fetching, Storing storing>
+double copyAll(const Array& x) {
+  const size_t half = x.size / 2;
+  const long passes = passesOf(2 * half);
+  for (long pass = 0; pass < passes; pass++) {
+    float* to = x.data + half;
     for (size_t i = 0; i < half; i += kUnrolled) {
+      fetchAhead<fetching>(x.data + i);
       FT_UNROLL for (int j = 0; j < 8; j++) {
-        F32 value = load(x.data() + i + static_cast<size_t>(j) * kLanes);
+        F32 value = load(x.data + i + static_cast<size_t>(j) * kLanes);
         opaque(value);
-        store(to + i + static_cast<size_t>(j) * kLanes, value);
+        put<storing>(to + i + static_cast<size_t>(j) * kLanes, value);
       }
     }
   }
   return static_cast<double>(passes) * static_cast<double>(2 * half * sizeof(float));
 }
 
-constexpr int kRepeats = 5;
+constexpr int kRepeats = 3;
 
 // The work of all threads, which begin together, over the time until the last has ended: the best of several repeats.
 double rate(int threads, const std::function<double(int)>& work) {
@@ -184,25 +259,36 @@ double rate(int threads, const std::function<double(int)>& work) {
   return best / 1e9;
 }
 
-int run(int threads, double l2, double l3) {
+using Way = double (*)(const Array&);
+
+int run(int threads, double first, double last) {
   const bool hasTiles = tilesAllowed();
   std::printf("{\"float32\":%.1f", rate(threads, [](int) { return multiplyAdd(); }));
   std::printf(",\"dotBf16\":%.1f", rate(threads, [](int) { return dotBf16(); }));
   std::printf(",\"amxBf16\":%.1f", hasTiles ? rate(threads, [](int) { return tiles(); }) : 0.0);
-  // Well within a level and well outside of the one above it.
-  const struct {
-    const char* name;
-    double bytes;
-  } levels[] = {{"l2", l2 / 2}, {"l3", l3 / 2}, {"memory", 8 * l3}};
-  for (const auto& level : levels) {
-    std::vector<Array> arrays;
-    for (int i = 0; i < threads; i++) arrays.emplace_back(elementsFor(level.bytes / threads), 1.0f);
-    const auto arrayOf = [&](int thread) -> Array& { return arrays[static_cast<size_t>(thread)]; };
-    std::printf(",\"%s\":{\"bytes\":%.0f", level.name, level.bytes);
-    std::printf(",\"read\":%.1f", rate(threads, [&](int thread) { return readAll(arrayOf(thread)); }));
-    std::printf(",\"copy\":%.1f}", rate(threads, [&](int thread) { return copyAll(arrayOf(thread)); }));
+  std::vector<Array> arrays;
+  for (int i = 0; i < threads; i++) arrays.push_back(allocate(last / threads));
+  std::printf(",\"levels\":[");
+  for (double bytes = first; bytes <= last; bytes *= 2) {
+    const auto best = [&](std::initializer_list<Way> ways) {
+      double most = 0;
+      for (const Way way : ways) {
+        const double one = rate(threads, [&](int thread) {
+          return way(beginning(arrays[static_cast<size_t>(thread)], bytes / threads));
+        });
+        if (one > most) most = one;
+      }
+      return most;
+    };
+    constexpr Fetching guessed = Fetching::guessed, ahead = Fetching::ahead;
+    constexpr Storing cached = Storing::cached, past = Storing::past;
+    std::printf("%s{\"bytes\":%.0f", bytes > first ? "," : "", bytes);
+    std::printf(",\"read\":%.1f", best({readAll<guessed>, readAll<ahead>}));
+    std::printf(",\"write\":%.1f", best({writeAll<cached>, writeAll<past>}));
+    std::printf(",\"copy\":%.1f}", best({copyAll<guessed, cached>, copyAll<ahead, cached>, copyAll<guessed, past>}));
   }
-  std::printf("}\n");
+  std::printf("]}\n");
+  for (const Array& one : arrays) std::free(one.data);
   return 0;
 }
 
@@ -211,7 +297,7 @@ int run(int threads, double l2, double l3) {
 
 int main(int count, char** words) {
   if (count != 4) {
-    std::fprintf(stderr, "usage: roofs THREADS L2_BYTES L3_BYTES\n");
+    std::fprintf(stderr, "usage: roofs THREADS FIRST_BYTES LAST_BYTES\n");
     return 2;
   }
   return foretoken::FT_ISA::run(std::atoi(words[1]), std::atof(words[2]), std::atof(words[3]));

@@ -1,5 +1,6 @@
 /** What a measurement must name: the machine, and what ran on it. */
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
+import { namedLevels, peakOf } from "./roofs.mjs";
 
 export const machine = () => ({
   cpu: cpus()[0]?.model.trim() ?? "unknown",
@@ -13,13 +14,13 @@ export const machine = () => ({
 export const machineLine = ({ cpu, cores, memoryBytes, system, node }) =>
   `${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB; ${system}; Node ${node}`;
 
-/** The best of the roofs, in one line. */
+/** The roofs of an instruction set, in one line. */
 export const roofsLine = (roofs) => {
-  const bf16 = Math.max(roofs.dotBf16, roofs.amxBf16);
-  const levels = ["l2", "l3", "memory"].map((level) => `${level} ${Math.round(roofs[level].read)}`);
+  const bfloat16 = peakOf(roofs, "bfloat16");
+  const named = Object.entries(namedLevels(roofs)).map(([name, { read }]) => `${name} ${Math.round(read)}`);
   return [
     `peak ${Math.round(roofs.float32)} GFLOP/s in float32`,
-    bf16 === 0 ? "no instruction for bfloat16" : `${Math.round(bf16)} in bfloat16`,
-    `read GB/s: ${levels.join(", ")}`,
+    bfloat16 === roofs.float32 ? "no instruction for bfloat16" : `${Math.round(bfloat16)} in bfloat16`,
+    `read GB/s: ${named.join(", ")}`,
   ].join("; ");
 };

@@ -56,21 +56,37 @@ export const measureRoofs = async (instructionSet, threads) => {
   const program = join(folder, `roofs-${instructionSet}`);
   const flags = [...commonFlags, ...isaDefines(set), ...set.flags, "-pthread"];
   await execute([...compiler, ...flags, "bench/roofs.cc", "-o", program]);
-  const { l2, l3 } = caches(threads);
-  return { instructionSet, threads, ...JSON.parse(await execute([program, threads, l2, l3].map(String))) };
+  const { first, last } = measuredSizes(caches(threads));
+  const measured = JSON.parse(await execute([program, threads, first, last].map(String)));
+  return { instructionSet, threads, ...measured };
 };
 
-/** GFLOP/s of products with operands of a dtype: what the fastest instruction for it gives. */
-export const peakOf = (roofs, dtype) =>
-  dtype === "bfloat16" ? Math.max(roofs.float32, roofs.dotBf16, roofs.amxBf16) : roofs.float32;
+/** From half of L2 to what no cache holds, in bytes: doubled in between. */
+export const measuredSizes = ({ l2, l3 }) => {
+  const first = l2 / 2;
+  // A virtual machine is told of the whole host's L3, which is not all its own, and may have little memory.
+  const last = Math.max(16 * l2, Math.min(8 * l3, 512 * mebibyte));
+  return { first, last: first * 2 ** Math.round(Math.log2(last / first)) };
+};
+
+/** Sizes to name: within L2, within L3 (between both in ratio, since the system may promise more of it), and in none. */
+export const namedLevels = ({ levels }) => {
+  const l2 = levels[0];
+  const memory = levels.at(-1);
+  const between = Math.sqrt(l2.bytes * memory.bytes);
+  return { l2, l3: levels.findLast(({ bytes }) => bytes <= between), memory };
+};
+
+/** GFLOP/s of products with operands of a dtype: what the fastest instruction of the set that was measured gives. */
+export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) =>
+  dtype === "bfloat16" ? Math.max(float32, dotBf16, instructionSet === "amx" ? amxBf16 : 0) : float32;
 
 /**
- * GB/s at which `read` bytes and `written` bytes pass when they lie together in the nearest level that holds them. A
- * copy's time is that of its reads and of its writes.
+ * The least time that `read` bytes and `written` bytes take, in nanoseconds, where they lie in `footprint` bytes: of the
+ * sizes that were measured the largest that is not above it decides. Reads and writes of the same number pass as a copy's.
  */
-export const bandwidthFor = (roofs, footprint, read, written) => {
-  const level = [roofs.l2, roofs.l3].find(({ bytes }) => footprint <= 2 * bytes) ?? roofs.memory;
-  const perRead = 1 / level.read;
-  const perWritten = Math.max(2 / level.copy - perRead, 0);
-  return (read + written) / (read * perRead + written * perWritten);
+export const passingTime = ({ levels }, footprint, read, written) => {
+  const level = levels.findLast(({ bytes }) => bytes <= footprint) ?? levels[0];
+  const both = Math.min(read, written);
+  return (2 * both) / level.copy + (read - both) / level.read + (written - both) / level.write;
 };

@@ -6,10 +6,19 @@ import { runBench } from "./run-bench.ts";
 const { backends } = await describeBackends();
 const isHere = (name: string): boolean => backends.some((one) => one.name === name && one.available);
 
+const levelSchema = z.object({
+  bytes: z.number().positive(),
+  read: z.number().positive(),
+  write: z.number().positive(),
+  copy: z.number().positive(),
+});
+
 /** What bench/report.mjs reads of it. */
 const resultsSchema = z.object({
   machine: z.object({ cpu: z.string(), node: z.string() }),
-  roofs: z.object({ float32: z.number().positive(), l2: z.object({ read: z.number().positive() }) }).optional(),
+  roofs: z
+    .object({ float32: z.number().positive(), amxBf16: z.number(), levels: z.array(levelSchema).min(5) })
+    .optional(),
   measurements: z.array(
     z.object({
       name: z.string(),
