@@ -6,8 +6,10 @@ import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 import { openNative, probeNative } from "./native/native.node.ts";
-import { openReference } from "./reference/reference.ts";
-import { openWasm, probeWasm } from "./wasm/node.ts";
+
+// Most starts need one backend, and the native one first: the others are loaded when they are asked for.
+const loadWasm = () => import("./wasm/node.ts");
+const loadReference = () => import("./reference/reference.ts");
 
 /** Best first. */
 const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];
@@ -43,7 +45,10 @@ type Probe = (asked?: string) => Promise<Omit<BackendDescription & { available: 
 
 const probes: Readonly<Record<BackendName, Probe>> = {
   native: async (asked) => ({ ...probeNative(asked), threads: availableParallelism() }),
-  wasm: async (asked) => ({ ...(await probeWasm(asked)), threads: availableParallelism(), fasterDtype: "float32" }),
+  wasm: async (asked) => {
+    const { probeWasm } = await loadWasm();
+    return { ...(await probeWasm(asked)), threads: availableParallelism(), fasterDtype: "float32" };
+  },
   reference: async () => ({
     instructionSet: "javascript",
     instructionSets: referenceInstructionSets,
@@ -62,6 +67,15 @@ const describeBackend = async (name: BackendName, asked?: string): Promise<Backe
   }
 };
 
+const autoOf = (looked: readonly BackendDescription[]): BackendReport["auto"] | undefined => {
+  const best = looked.find((backend) => backend.available);
+  if (best === undefined) return undefined;
+  const missing = looked.flatMap((backend) => (backend.available ? [] : [backend.reason]));
+  return { name: best.name, why: [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ") };
+};
+
+const noReference = (): Error => new Error("the reference backend is always there");
+
 /**
  * Every backend with what it would use or why it is missing, and the choice of `auto`. Starts nothing.
  *
@@ -69,20 +83,25 @@ const describeBackend = async (name: BackendName, asked?: string): Promise<Backe
  */
 export const describeBackends = async (): Promise<BackendReport> => {
   const backends = await Promise.all(order.map((name) => describeBackend(name)));
-  const best = backends.find((backend) => backend.available);
-  if (best === undefined || !best.available) throw new Error("the reference backend is always there");
-  const missing = backends.flatMap((backend) => (backend.available ? [] : [backend.reason]));
-  const why = [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ");
-  return { backends, auto: { name: best.name, why } };
+  const auto = autoOf(backends);
+  if (auto === undefined) throw noReference();
+  return { backends, auto };
 };
 
-/** What `auto` takes. Those after it are not looked for: that would cost a start its time. */
-const firstAvailable = async (asked: string | undefined): Promise<BackendName> => {
+/**
+ * What `auto` takes, and why. Those after it are not looked for: that would cost a start its time.
+ *
+ * @param asked an instruction set, as in `BackendOptions`
+ * @throws ConfigError when an instruction set is asked for that is not there
+ */
+export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> => {
+  const looked: BackendDescription[] = [];
   for (const name of order) {
-    const { available } = await describeBackend(name, asked);
-    if (available) return name;
+    looked.push(await describeBackend(name, asked));
+    const auto = autoOf(looked);
+    if (auto !== undefined) return auto;
   }
-  throw new Error("the reference backend is always there");
+  throw noReference();
 };
 
 /** How `openBackend` opens one. */
@@ -112,7 +131,7 @@ export const openBackend = async (
     throw new ConfigError({ where: "dtype", must: `must be ${alternatives(dtypeChoices)}`, got: String(dtype) });
   switch (choice) {
     case "auto":
-      return openBackend(await firstAvailable(instructionSet), { threads, dtype, instructionSet });
+      return openBackend((await findAuto(instructionSet)).name, { threads, dtype, instructionSet });
     case "native":
       return openNative({
         threads,
@@ -120,10 +139,10 @@ export const openBackend = async (
         instructionSet,
       });
     case "wasm":
-      return openWasm({ threads, dtype: dtype === "auto" ? "float32" : dtype, instructionSet });
+      return (await loadWasm()).openWasm({ threads, dtype: dtype === "auto" ? "float32" : dtype, instructionSet });
     case "reference":
       checkReference(instructionSet);
-      return openReference({ dtype: dtype === "auto" ? "float32" : dtype });
+      return (await loadReference()).openReference({ dtype: dtype === "auto" ? "float32" : dtype });
     default:
       throw new ConfigError({
         where: "backend",

@@ -1,4 +1,4 @@
-import { type BackendChoice, describeBackends } from "../backend/select.node.ts";
+import { type BackendChoice, findAuto } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { RunningFlags } from "./flags.ts";
 
@@ -21,6 +21,6 @@ export const chooseBackend = async ({ backend, threads }: RunningFlags): Promise
     });
   }
   if (backend !== "auto") return { backend, why: undefined, remark: undefined };
-  const { name, why } = (await describeBackends()).auto;
+  const { name, why } = await findAuto();
   return { backend: name, why, remark: name === "native" ? undefined : `backend ${name}: ${why}` };
 };

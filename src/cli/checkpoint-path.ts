@@ -2,8 +2,8 @@ import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { hasCheckpoint } from "../io/checkpoint.node.ts";
-import { type RunDescription, readRunDescription } from "../train/folder/resume.node.ts";
-import { folderNames } from "../train/folder/run-folder.node.ts";
+import { folderNames } from "../train/folder/folder-names.ts";
+import type { RunDescription } from "../train/folder/resume.node.ts";
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -30,5 +30,8 @@ export const checkpointPath = async (path: string): Promise<string> => {
 /** What the run that wrote the checkpoint `path` says of itself; undefined where it lies in no run's folder. */
 export const runOf = async (path: string): Promise<RunDescription | undefined> => {
   const folder = dirname(resolve(path));
-  return (await isFile(join(folder, folderNames.description))) ? readRunDescription(folder) : undefined;
+  if (!(await isFile(join(folder, folderNames.description)))) return undefined;
+  // Not before there is one to read: `generate`, which needs none, begins sooner without.
+  const { readRunDescription } = await import("../train/folder/resume.node.ts");
+  return readRunDescription(folder);
 };

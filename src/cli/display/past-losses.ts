@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { isRecord } from "../../core/is-record.ts";
 import { readJsonLines } from "../../io/jsonl.node.ts";
-import { folderNames } from "../../train/folder/run-folder.node.ts";
+import { folderNames } from "../../train/folder/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";
 
 /** What the curve of a resumed run begins with. */

@@ -13,10 +13,10 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import { isEvaluationDue, type Progress } from "../progress.ts";
 import type { Snapshot } from "../run.ts";
+import { folderNames } from "./folder-names.ts";
 import { momentsFrom } from "./optimizer-file.ts";
 import {
   descriptionSchema,
-  folderNames,
   isFolder,
   openRunFolder,
   type RunData,

@@ -15,28 +15,10 @@ import { type RunConfig, runConfigSchema } from "../config.ts";
 import type { TrainEvent } from "../events.ts";
 import { progressSchema } from "../progress.ts";
 import type { RunStore, Snapshot } from "../run.ts";
+import { folderNames } from "./folder-names.ts";
 import { type NotedEvent, type NotedSample, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
-
-/**
- * A run's folder:
- *
- *     run.json        what was asked for: the config and the text (path and hash)
- *     README.md       what all this is, for people: written anew at every checkpoint
- *     metrics.jsonl   the events, a line each
- *     samples.txt     what the model wrote, for people
- *     checkpoint/     the last checkpoint: a Hugging Face directory with trainer_state.json and optimizer.safetensors
- *     best/           the weights of the lowest validation loss: a Hugging Face directory
- */
-export const folderNames = {
-  description: "run.json",
-  metrics: "metrics.jsonl",
-  checkpoint: "checkpoint",
-  best: "best",
-  readme: "README.md",
-  samples: "samples.txt",
-} as const;
 
 /** Which text a run reads, and how its resumption knows it again. */
 const dataSchema = z.strictObject({

@@ -8,6 +8,7 @@ import type { RunConfig } from "../config.ts";
 import type { DoneEvent } from "../events.ts";
 import { presetOf } from "../preset-of.ts";
 import type { PresetName } from "../presets.ts";
+import { folderNames } from "./folder-names.ts";
 import {
   bestEval,
   type NotedDone,
@@ -17,7 +18,7 @@ import {
   parseNoted,
 } from "./noted-events.ts";
 import { readRunDescription } from "./resume.node.ts";
-import { folderNames, isFolder } from "./run-folder.node.ts";
+import { isFolder } from "./run-folder.node.ts";
 
 /** How a run ended; `unfinished`: it has not said. It is under way, or was killed: its folder cannot tell which. */
 export type RunState = DoneEvent["reason"] | "unfinished";
