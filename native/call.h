@@ -35,7 +35,7 @@ struct Kernel {
 };
 
 struct KernelTable {
-  const char* instructionSet;  // "avx512bf16", "avx512", "avx2", "baseline", "neon", "simd128"
+  const char* instructionSet;  // "amx", "avx512bf16", "avx512", "avx2", "baseline", "neon", "simd128"
   const Kernel* kernels;
   int count;
 };

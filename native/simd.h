@@ -32,6 +32,11 @@
 #error "compile native/isa.cc with -DFT_ISA=<name> -DFT_VECTOR_BYTES=<16|32|64>"
 #endif
 
+// Whether products of bfloat16 are computed by tiles: gemm/amx_tiles.h.
+#if defined(__AMX_BF16__) || defined(FT_EMULATED_TILES)
+#define FT_TILES 1
+#endif
+
 #define FT_INLINE static inline __attribute__((always_inline))
 
 // Before a loop of few, constant iterations whose body indexes an array of vectors: unrolled, the array lives in

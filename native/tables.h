@@ -6,7 +6,7 @@
 
 namespace foretoken {
 
-constexpr int kMaxTables = 4;
+constexpr int kMaxTables = 5;
 
 // Fills `tables` with those that the CPU and the operating system support, best first, and returns their number.
 int usableTables(const KernelTable* tables[kMaxTables]);

@@ -24,13 +24,22 @@ const output = join(root, "dist/backend/native", `foretoken.${process.platform}-
 
 const avx512 = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"];
 
-/** The instruction sets of an architecture, each with what the compiler must be told. Lowest first: see `link`. */
+/**
+ * The instruction sets of an architecture, each with what the compiler must be told. Lowest first: see `link`. `emulated`
+ * compiles the same source for a machine that lacks the set's last step.
+ */
 export const instructionSets = {
   x64: [
     { name: "baseline", vectorBytes: 16, flags: [] },
     { name: "avx2", vectorBytes: 32, flags: ["-mavx2", "-mfma"] },
     { name: "avx512", vectorBytes: 64, flags: avx512 },
     { name: "avx512bf16", vectorBytes: 64, flags: [...avx512, "-mavx512bf16"] },
+    {
+      name: "amx",
+      vectorBytes: 64,
+      flags: [...avx512, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
+      emulated: [...avx512, "-mavx512bf16", "-DFT_EMULATED_TILES"],
+    },
   ],
   arm64: [{ name: "neon", vectorBytes: 16, flags: [] }],
 };
@@ -45,6 +54,20 @@ export const commonFlags = [
   "-fno-math-errno",
   ...warningFlags(),
 ];
+
+/** Those sets that `compiler` knows the flags of: the newest need a compiler that is not old. */
+export const compilableSets = async (compiler) => {
+  const known = await Promise.allSettled(
+    (instructionSets[process.arch] ?? []).map(async (set) => {
+      await execute([...compiler, ...set.flags, "-x", "c++", "-fsyntax-only", "/dev/null"]);
+      return set;
+    }),
+  );
+  return known.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+};
+
+/** What native/tables.cc must know: which sets are in the binary. */
+export const tableDefines = (sets) => sets.map(({ name }) => `-DFT_HAS_${name.toUpperCase()}`);
 
 export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
 
@@ -124,7 +147,7 @@ const build = async (compiler, sets, headers) => {
     ...["napi", "dispatch", "parallel", "heap", "tables"].map((name) => ({
       source: `native/${name}.cc`,
       object: join(objects, `${name}.o`),
-      flags: ["-isystem", headers, "-DNAPI_VERSION=8"],
+      flags: ["-isystem", headers, "-DNAPI_VERSION=8", ...(name === "tables" ? tableDefines(sets) : [])],
     })),
     ...sets.map((set) => ({
       source: "native/isa.cc",
@@ -166,8 +189,7 @@ export const buildNative = async () => {
     return line;
   };
   if (process.env.FORETOKEN_NO_NATIVE === "1") return skip("FORETOKEN_NO_NATIVE=1");
-  const sets = instructionSets[process.arch];
-  if (process.platform === "win32" || sets === undefined)
+  if (process.platform === "win32" || instructionSets[process.arch] === undefined)
     return skip(`${process.platform} ${process.arch} is not supported`);
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
   const hash = hashFiles([...sources, "scripts/build-native.mjs"]);
@@ -179,6 +201,7 @@ export const buildNative = async () => {
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
   const started = performance.now();
+  const sets = await compilableSets(compiler);
   try {
     await build(compiler, sets, headers);
   } catch (error) {

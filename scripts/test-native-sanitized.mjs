@@ -4,7 +4,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./build-common.mjs";
-import { commonFlags, execute, findCompiler, inParallel, instructionSets, isaDefines } from "./build-native.mjs";
+import {
+  commonFlags,
+  compilableSets,
+  execute,
+  findCompiler,
+  inParallel,
+  isaDefines,
+  tableDefines,
+} from "./build-native.mjs";
 
 const sanitizers = {
   address: ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
@@ -38,14 +46,16 @@ const probe = async (compiler, name) => {
   return undefined;
 };
 
+// Tiles are memory here: so every access to them is seen, and machines without them test the kernels too.
 const buildAndRun = async (compiler, name) => {
   const folder = join(root, "build/sanitized", name);
   mkdirSync(folder, { recursive: true });
+  const sets = await compilableSets(compiler);
   const units = [
-    ...instructionSets[process.arch].map((set) => ({
+    ...sets.map((set) => ({
       source: "native/isa.cc",
       object: join(folder, `isa-${set.name}.o`),
-      flags: [...isaDefines(set), ...set.flags],
+      flags: [...isaDefines(set), ...(set.emulated ?? set.flags)],
     })),
     ...tests.map((test) => ({
       source: `native/test/${test}_test.cc`,
@@ -55,7 +65,7 @@ const buildAndRun = async (compiler, name) => {
     ...["parallel", "heap", "tables"].map((unit) => ({
       source: `native/${unit}.cc`,
       object: join(folder, `${unit}.o`),
-      flags: [],
+      flags: unit === "tables" ? ["-DFT_EMULATED_TILES", ...tableDefines(sets)] : [],
     })),
   ];
   // Optimised little, so that reports name lines; with run-time type information, which the vptr check reads.

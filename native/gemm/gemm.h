@@ -13,8 +13,10 @@
 #include <cstdint>
 
 #include "../parallel.h"
-#include "pack.h"
-#include "tile.h"
+#include "product.h"
+#if defined(FT_TILES)
+#include "amx.h"
+#endif
 
 namespace foretoken::FT_ISA {
 
@@ -29,29 +31,6 @@ static_assert(kChunkDepth % kDepth == 0, "pieces begin at multiples of kDepth");
 // … and at most this many columns are swept over one block of rows, so that a piece of them stays in L2.
 constexpr int64_t kSweepColumns = 512;
 constexpr int64_t kSweepFloats = int64_t{1} << 17;
-
-struct Product {
-  int64_t m, n, k;
-  const float* a;       // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
-  int64_t lda;
-  const float* b;       // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
-  int64_t ldb;
-  float* c;             // c[i · n + j]
-  bool accumulate;      // C += A·B
-  const float* bias;    // [n], added to every row, or null
-  const float* addend;  // [m, n], added after the bias, or null; no part of C
-  float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
-};
-
-// Rows [i, i + rows) × columns [j, j + columns) of C hold what is wanted of them. A kernel with more to do passes a
-// function of these arguments: it may read and overwrite those elements of C and use the same ones of other arrays.
-// It is called once for every element, on some thread.
-struct Done {
-  void operator()(int64_t /*i*/, int64_t /*j*/, int64_t /*rows*/, int64_t /*columns*/) const {}
-};
-
-FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-FT_INLINE int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
 // The part of B that is packed at one time: units [k0, k1) of k, columns [j0, j1). Panels of kTileColumns follow each
 // other; each holds its columns of every unit, unit by unit.
@@ -238,22 +217,8 @@ static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) 
   });
 }
 
-// Sums of nothing.
-template <class Finish>
-static void multiplyNothing(const Product& p, const Finish& finish) {
-  for (int64_t i = 0; i < p.m; i++) {
-    for (int64_t j = 0; j < p.n; j++) {
-      float* c = p.c + i * p.n + j;
-      *c = (p.accumulate ? *c : 0.0f) + (p.bias ? p.bias[j] : 0.0f) + (p.addend ? p.addend[i * p.n + j] : 0.0f);
-    }
-    finish(i, 0, 1, p.n);
-  }
-}
-
 template <class Operands, Order kA, Order kB, class Finish>
 static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
-  if (p.m == 0 || p.n == 0) return;
-  if (p.k == 0) return multiplyNothing(p, finish);
   if constexpr (kA == Order::kRows) {
     if (p.m <= kTileRows) return multiplyFewRows<Operands, kB>(p, pool, finish);
   }
@@ -290,8 +255,14 @@ static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
 
 template <Order kA, Order kB, class Finish = Done>
 static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool, const Finish& finish = {}) {
-  if (bfloat16) multiplyAs<Bfloat16, kA, kB>(p, pool, finish);
-  else multiplyAs<Float32, kA, kB>(p, pool, finish);
+  if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0) return multiplyNothing(p, finish);
+  if (!bfloat16) return multiplyAs<Float32, kA, kB>(p, pool, finish);
+#if defined(FT_TILES)
+  multiplyByTiles<kA, kB>(p, pool, finish);
+#else
+  multiplyAs<Bfloat16, kA, kB>(p, pool, finish);
+#endif
 }
 
 }  // namespace foretoken::FT_ISA

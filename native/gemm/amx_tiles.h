@@ -1,0 +1,115 @@
+// The tiles of Intel's Advanced Matrix Extensions: eight registers of 16 rows of 64 bytes. A row of A holds 16 pairs of
+// bfloat16 of successive k; a row of B holds one pair of k for each of 16 columns; C holds 16 × 16 sums in float32.
+// C += A·B takes what is subnormal for zero. (Intel, "Architecture Instruction Set Extensions Programming Reference",
+// chapter 3.)
+//
+// With FT_EMULATED_TILES the registers are memory: so the sanitizers see every access, on machines without tiles too.
+#pragma once
+
+#include <cstdint>
+
+#include "../simd.h"
+
+namespace foretoken::FT_ISA {
+
+constexpr int kTileSide = 16;                      // rows of a tile, and units of 32 bits in a row
+constexpr int kTileUnits = kTileSide * kTileSide;  // in a whole tile
+
+#if defined(FT_EMULATED_TILES)
+
+namespace {
+thread_local float emulatedTiles[8][kTileUnits];
+}
+
+// While one lives, its thread may use the tiles, whose contents are undefined at first.
+struct TileScope {
+  TileScope() { std::memset(emulatedTiles, 0xFF, sizeof emulatedTiles); }
+};
+
+template <int kIndex>
+FT_INLINE void clearTile() {
+  std::memset(emulatedTiles[kIndex], 0, sizeof emulatedTiles[kIndex]);
+}
+
+template <int kIndex>
+FT_INLINE void loadTile(const float* from) {
+  std::memcpy(emulatedTiles[kIndex], from, sizeof emulatedTiles[kIndex]);
+}
+
+// Rows at to[r · stride].
+template <int kIndex>
+FT_INLINE void storeTile(float* to, int64_t stride) {
+  for (int r = 0; r < kTileSide; r++)
+    std::memcpy(to + r * stride, emulatedTiles[kIndex] + r * kTileSide, sizeof(float) * kTileSide);
+}
+
+FT_INLINE float bfloat16Half(float unit, int half) {
+  uint32_t bits;
+  std::memcpy(&bits, &unit, sizeof bits);
+  bits = half == 0 ? bits << 16 : bits & 0xFFFF0000u;
+  if ((bits & 0x7F800000u) == 0) bits = 0;
+  std::memcpy(&unit, &bits, sizeof bits);
+  return unit;
+}
+
+template <int kC, int kA, int kB>
+FT_INLINE void multiplyAddTiles() {
+  for (int i = 0; i < kTileSide; i++) {
+    for (int j = 0; j < kTileSide; j++) {
+      float halves[2] = {};
+      for (int u = 0; u < kTileSide; u++) {
+        for (int half = 0; half < 2; half++)
+          halves[half] += bfloat16Half(emulatedTiles[kA][i * kTileSide + u], half) *
+                          bfloat16Half(emulatedTiles[kB][u * kTileSide + j], half);
+      }
+      emulatedTiles[kC][i * kTileSide + j] += halves[0] + halves[1];
+    }
+  }
+}
+
+#else
+
+struct alignas(64) TileShapes {
+  uint8_t palette = 1;
+  uint8_t startRow = 0;
+  uint8_t reserved[14] = {};
+  uint16_t rowBytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+constexpr TileShapes kWholeTiles{};
+
+// While one lives, its thread may use the tiles, whose contents are undefined at first. Released, they cost nothing when
+// the system switches threads.
+struct TileScope {
+  TileScope() { _tile_loadconfig(&kWholeTiles); }
+  ~TileScope() { _tile_release(); }
+  TileScope(const TileScope&) = delete;
+  TileScope& operator=(const TileScope&) = delete;
+};
+
+// The registers' numbers are part of the instructions, so there is no function to call: intrinsics are macros, and GCC's do
+// not tell it that loads read memory.
+template <int kIndex>
+FT_INLINE void clearTile() {
+  asm volatile("tilezero %%tmm%c0" ::"i"(kIndex));
+}
+
+template <int kIndex>
+FT_INLINE void loadTile(const float* from) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(kTileSide * sizeof(float)), "i"(kIndex) : "memory");
+}
+
+// Rows at to[r · stride].
+template <int kIndex>
+FT_INLINE void storeTile(float* to, int64_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride * int64_t{sizeof(float)}), "i"(kIndex) : "memory");
+}
+
+template <int kC, int kA, int kB>
+FT_INLINE void multiplyAddTiles() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kC), "i"(kA), "i"(kB));
+}
+
+#endif
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,46 @@
+// A matrix product and what is to happen to its sums, however they are computed.
+#pragma once
+
+#include <cstdint>
+
+#include "pack.h"
+#include "tile.h"
+
+namespace foretoken::FT_ISA {
+
+struct Product {
+  int64_t m, n, k;
+  const float* a;       // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
+  int64_t lda;
+  const float* b;       // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
+  int64_t ldb;
+  float* c;             // c[i · n + j]
+  bool accumulate;      // C += A·B
+  const float* bias;    // [n], added to every row, or null
+  const float* addend;  // [m, n], added after the bias, or null; no part of C
+  float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
+};
+
+// Rows [i, i + rows) × columns [j, j + columns) of C hold what is wanted of them. A kernel with more to do passes a
+// function of these arguments: it may read and overwrite those elements of C and use the same ones of other arrays.
+// It is called once for every element, on some thread.
+struct Done {
+  void operator()(int64_t /*i*/, int64_t /*j*/, int64_t /*rows*/, int64_t /*columns*/) const {}
+};
+
+FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+FT_INLINE int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
+// Sums of nothing.
+template <class Finish>
+static void multiplyNothing(const Product& p, const Finish& finish) {
+  for (int64_t i = 0; i < p.m; i++) {
+    for (int64_t j = 0; j < p.n; j++) {
+      float* c = p.c + i * p.n + j;
+      *c = (p.accumulate ? *c : 0.0f) + (p.bias ? p.bias[j] : 0.0f) + (p.addend ? p.addend[i * p.n + j] : 0.0f);
+    }
+    finish(i, 0, 1, p.n);
+  }
+}
+
+}  // namespace foretoken::FT_ISA
