@@ -1,0 +1,109 @@
+/**
+ * Trains for long, with evaluations and checkpoints, and watches the memory that the process holds (its resident set):
+ * after the first twentieth of the steps it must not grow.
+ *
+ *   node bench/soak.mjs [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2] [--json FILE]
+ *
+ * Prints the memory at each tenth, then how far its floor rose. Exit status 1 where that is more than 1 MiB, which is what
+ * the engine's own compiler and heap may still take.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { train } from "../dist/index.js";
+import { runConfig } from "./lib/configs.mjs";
+import { machine, machineLine } from "./lib/machine.mjs";
+import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { floorRise } from "./lib/resident-memory.mjs";
+import { count, mebibytes, textTable } from "./lib/statistics.mjs";
+
+const allowedRise = 2 ** 20;
+/** Of the whole run. */
+const samples = 200;
+/** Evaluations, each followed by a checkpoint: some lie in the twentieth that does not count. */
+const evaluations = 80;
+
+const { python: _, ...shared } = commonOptions;
+const { values } = parseArgs({
+  options: {
+    ...shared,
+    config: { type: "string", default: "nano-cpu" },
+    steps: { type: "string", default: "20000" },
+    backend: { type: "string", default: "auto" },
+    dtype: { type: "string", default: "auto" },
+  },
+});
+const names = configNames(values.config);
+if (names.length !== 1) refuse(`--config: must be one configuration; got ${values.config}`);
+const steps = wholeNumber("steps", values.steps);
+if (steps < samples) refuse(`--steps: must be at least ${samples}; got ${steps}`);
+const threads = wholeNumber("threads", values.threads);
+const [backend] = namesOf("backend", values.backend, ["auto", "native", "wasm", "reference"]);
+const [dtype] = namesOf("dtype", values.dtype, ["auto", "float32", "bfloat16"]);
+
+const folder = mkdtempSync(join(tmpdir(), "foretoken-soak-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
+const { model, train: recipe } = runConfig(names[0]);
+const interval = Math.max(1, Math.floor(steps / evaluations));
+const config = {
+  model,
+  train: {
+    ...recipe,
+    steps,
+    dtype: /** @type {"auto" | "float32" | "bfloat16"} */ (dtype),
+    evalInterval: interval,
+    checkpointInterval: interval,
+  },
+};
+
+const about = machine();
+console.log(machineLine(about));
+const every = Math.floor(steps / samples);
+/** @type {{ step: number, bytes: number }[]} */
+const taken = [];
+let started;
+for await (const event of train({
+  preset: "book",
+  config,
+  out: join(folder, "run"),
+  backend: /** @type {"auto" | "native" | "wasm" | "reference"} */ (backend),
+  threads,
+  finalSampleTokens: 0,
+  onNotice: console.error,
+})) {
+  if (event.type === "start") {
+    started = event;
+    console.log(
+      `${names[0]} on ${event.corpus}: ${event.backend} (${event.instructionSet}), ${event.dtype}, ${event.threads} threads`,
+    );
+  }
+  if (event.type === "step" && event.step % every === 0) {
+    taken.push({ step: event.step, bytes: process.memoryUsage.rss() });
+  }
+}
+const counted = taken.filter(({ step }) => step > steps / 20);
+const rise = floorRise(counted.map(({ bytes }) => bytes));
+const tenths = taken.filter((_, i) => (i + 1) % (samples / 10) === 0);
+const shown = [taken[0], ...tenths].map(({ step, bytes }) => [count(step), mebibytes(bytes)]);
+process.stdout.write(textTable([["step", "memory"], ...shown]));
+const verdict = rise > allowedRise ? "grew" : "did not grow";
+console.log(
+  `memory ${verdict}: its floor rose by ${(rise / 2 ** 20).toFixed(2)} MiB from the first to the last quarter of steps ${count(counted[0].step)} to ${count(steps)}`,
+);
+if (rise > allowedRise) process.exitCode = 1;
+if (typeof values.json === "string") {
+  const { backend: name, instructionSet, dtype: used } = started;
+  const all = {
+    machine: about,
+    config: names[0],
+    steps,
+    backend: name,
+    instructionSet,
+    dtype: used,
+    threads,
+    rise,
+    taken,
+  };
+  writeFileSync(values.json, `${JSON.stringify(all, null, 2)}\n`);
+}

@@ -1,0 +1,45 @@
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { runBench } from "./run-bench.ts";
+
+interface ResidentMemory {
+  floorRise(samples: readonly number[]): number;
+}
+
+// Named by a URL, since the benchmarks have no types.
+const { floorRise } = (await import(
+  new URL("../../bench/lib/resident-memory.mjs", import.meta.url).href
+)) as ResidentMemory;
+
+/** Garbage grows for 13 samples, then is collected. */
+const sawtooth = Array.from({ length: 200 }, (_, i) => 100 + (i % 13));
+
+it("finds what is never freed under garbage that is", () => {
+  expect(floorRise(sawtooth)).toBe(0);
+  expect(floorRise(sawtooth.map((sample, i) => sample + i / 10))).toBeGreaterThan(13);
+  expect(floorRise(sawtooth.map((sample, i) => (i === 120 ? sample + 50 : sample)))).toBe(0);
+});
+
+it("watches a run's memory", async () => {
+  const args = ["--config", "tiny", "--steps", "200", "--threads", "1"];
+  const { status, stdout, stderr, json } = await runBench("soak", args);
+  // A run as short as this may still be growing: which of the two it is does not matter here.
+  expect([0, 1], stderr).toContain(status);
+  const { taken, rise } = z
+    .object({ rise: z.number(), taken: z.array(z.object({ step: z.int(), bytes: z.number().min(2 ** 24) })) })
+    .parse(json);
+  expect(taken.map(({ step }) => step)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+  expect(status).toBe(rise > 2 ** 20 ? 1 : 0);
+  expect(stdout).toMatch(/^memory (grew|did not grow): its floor rose by -?[\d.]+ MiB/mu);
+});
+
+it.each([
+  [["--config", "book,baby"], /--config: must be one configuration; got book,baby/],
+  [["--steps", "10"], /--steps: must be at least 200; got 10/],
+  [["--dtype", "int8"], /--dtype: must be one or more of auto, float32, bfloat16; got int8/],
+])("refuses %j in a line", async (args, says) => {
+  const { status, stderr } = await runBench("soak", args);
+  expect(status).toBe(2);
+  expect(stderr.trim()).toMatch(says);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+});
