@@ -26,7 +26,8 @@ import { machine, machineLine, roofsLine } from "./lib/machine.mjs";
 import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { stepCost } from "./lib/recorded-calls.mjs";
 import { measureRoofs } from "./lib/roofs.mjs";
-import { count, digits, mebibytes, median, ratio, textTable } from "./lib/statistics.mjs";
+import { count, digits, median, textTable } from "./lib/statistics.mjs";
+import { dropoutCosts, trainingTable } from "./lib/training-table.mjs";
 
 const kinds = ["native", "wasm", "pytorch", "tfjs"];
 const { values } = parseArgs({
@@ -159,30 +160,11 @@ const measure = async (name) => {
   return { name, text, vocabSize, model, batchSize, rounds, cost: await stepCost(name, vocabSize), results };
 };
 
-const bestOf = (results, dtype) =>
-  results
-    .filter((one) => one.kind === "pytorch" && (dtype === undefined || one.dtype === dtype))
-    .sort((a, b) => a.milliseconds - b.milliseconds)[0];
-
-/** Median of the rounds' ratios: both were measured within seconds. */
-const against = (peer, one) =>
-  peer === undefined ? Number.NaN : median(peer.times.map((time, round) => time / one.times[round]));
-
-const tableOf = ({ name, results }) => [
-  ["", "ms a step", "range", "tokens/s", "peak memory", "× PyTorch, same dtype", "× PyTorch's best"],
-  ...results.map((one) => [
-    one.name,
-    digits(one.milliseconds),
-    `${digits(Math.min(...one.times))}–${digits(Math.max(...one.times))}`,
-    count((1000 * tokensPerStep(name)) / one.milliseconds),
-    mebibytes(one.peakMemory),
-    ratio(against(bestOf(results, one.dtype), one)),
-    ratio(against(bestOf(results), one)),
-  ]),
-];
-
 const native = backends.find((backend) => backend.name === "native");
-const roofs = native?.available === true ? await measureRoofs(native.instructionSet, threads) : undefined;
+const roofs =
+  native?.available === true && wanted.includes("native")
+    ? await measureRoofs(native.instructionSet, threads)
+    : undefined;
 const about = machine();
 console.log(machineLine(about));
 if (roofs !== undefined) console.log(`${roofs.instructionSet}, ${threads} threads: ${roofsLine(roofs)}`);
@@ -202,14 +184,9 @@ ${batchSize} × ${contextLength} = ${count(tokensPerStep(name))} tokens a step; 
     .join("")}
 medians of ${rounds} alternating rounds; ratios above 1: faster than PyTorch
 `);
-  process.stdout.write(textTable(tableOf(measurement)));
-  for (const one of results.filter((result) => result.dropout > 0)) {
-    const without = results.find(
-      (other) => other.kind === one.kind && other.dtype === one.dtype && other.dropout === 0,
-    );
-    console.log(
-      `dropout ${one.dropout} costs ${one.dtype} ${digits(100 * (1 / against(without, one) - 1))}% of a step`,
-    );
+  process.stdout.write(textTable(trainingTable(measurement)));
+  for (const { dropout: p, dtype, share } of dropoutCosts(results)) {
+    console.log(`dropout ${p} costs ${dtype} ${digits(100 * share)}% of a step`);
   }
 }
 if (typeof values.json === "string") {

@@ -12,7 +12,7 @@ import { createInterface } from "node:readline";
  */
 export const startContestant = async (name, [program, ...args], env = {}) => {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let errors = "";
   child.stderr.on("data", (data) => {
     errors += data;
@@ -23,10 +23,12 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
   child.stdin.on("error", () => {});
   const ended = new Promise((resolve) => child.on("close", resolve));
   const next = async () => {
-    const line = await lines.next();
+    const line = await answers.next();
     if (!line.done) return JSON.parse(line.value);
     await ended;
-    const said = errors.trim().split("\n").at(-1);
+    const lines = errors.trim().split("\n");
+    // Python ends with the error; Node has its stack and version after it.
+    const said = lines.find((one) => /^(Error|\w*Error):/u.test(one)) ?? lines.at(-1);
     throw new Error(`${name} ended${said === "" ? "" : `: ${said}`}`);
   };
   let about;

@@ -1,0 +1,185 @@
+/**
+ * Times writing: how long the command takes to start and to its first token, how fast one stream of tokens comes, and how
+ * fast a prompt is read.
+ *
+ *   node bench/generate.mjs [--config book,baby] [--dtype float32,bfloat16] [--backend native] [--rounds 7] [--threads 2]
+ *                           [--json FILE]
+ *
+ * Each model has its first weights, and goes from one token to its whole context: `foretoken generate` in a process that
+ * has just begun, where the engine still compiles what it runs, and `generate` of the library after that. A prompt is
+ * half a context. Medians of --rounds.
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { openBackend } from "../dist/backend/select.node.js";
+import { createDecoder } from "../dist/generate/decoder.js";
+import { freshModel, generate, languageModel, loadPretrained, savePretrained } from "../dist/index.js";
+import { charTokenizer } from "../dist/tokenizer/char.js";
+import { configs, randomTokens } from "./lib/configs.mjs";
+import { machine, machineLine } from "./lib/machine.mjs";
+import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { count, digits, median, textTable } from "./lib/statistics.mjs";
+
+const { python: _, ...shared } = commonOptions;
+const { values } = parseArgs({
+  options: {
+    ...shared,
+    config: { type: "string", default: "book,baby" },
+    dtype: { type: "string", default: "float32,bfloat16" },
+    backend: { type: "string", default: "native" },
+    rounds: { type: "string", default: "7" },
+  },
+});
+const ofCharacters = Object.keys(configs).filter((name) => configs[name].vocabSize === null);
+const names = namesOf("config", values.config, ofCharacters);
+const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
+const backends = namesOf("backend", values.backend, ["native", "wasm", "reference"]);
+if (backends.length !== 1) refuse(`--backend: must be one backend; got ${values.backend}`);
+const [backendName] = /** @type {("native" | "wasm" | "reference")[]} */ (backends);
+const rounds = wholeNumber("rounds", values.rounds);
+const threads = wholeNumber("threads", values.threads);
+
+const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+/** As many as Tiny Shakespeare has; a byte each, so that bytes of output are tokens. */
+const characters = Array.from({ length: 65 }, (_, i) => String.fromCharCode(0x3a + i));
+const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
+
+/** Runs the command; resolves to when its output had reached each length, in milliseconds from its start. */
+const runCommand = (...args) =>
+  new Promise((resolve, reject) => {
+    const began = performance.now();
+    const child = spawn(process.execPath, [command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    /** @type {{ length: number, at: number }[]} */
+    const reached = [];
+    let length = 0;
+    let errors = "";
+    child.stdout.on("data", (data) => {
+      length += data.length;
+      reached.push({ length, at: performance.now() - began });
+    });
+    child.stderr.on("data", (data) => {
+      errors += data;
+    });
+    child.on("error", reject);
+    child.on("close", (status) => {
+      if (status === 0) resolve({ reached, ended: performance.now() - began });
+      else reject(new Error(`foretoken ${args[0]} ended with ${status}: ${errors.trim()}`));
+    });
+  });
+
+/** Medians of each figure that `once` resolves to. */
+const medians = async (once) => {
+  const all = [];
+  for (let round = 0; round < rounds; round++) all.push(await once());
+  return Object.fromEntries(Object.keys(all[0]).map((key) => [key, median(all.map((one) => one[key]))]));
+};
+
+const checkpointOf = async (name) => {
+  const directory = join(folder, name);
+  const backend = await openBackend(backendName, { threads });
+  const lm = languageModel(freshModel(backend, configs[name].model, characters.length, 1), charTokenizer(characters));
+  await savePretrained(directory, lm);
+  await lm.close();
+  await backend.close();
+  return directory;
+};
+
+const prompt = characters[0];
+const running = (dtype) => ["--backend", backendName, "--threads", String(threads), "--dtype", dtype];
+
+/** Through the command, in a process that begins with it. */
+const throughCommand = (directory, dtype, tokens) =>
+  medians(async () => {
+    const flags = ["--prompt", prompt, "--max-new-tokens", String(tokens), ...running(dtype)];
+    const { reached } = await runCommand("generate", directory, ...flags);
+    const { length: already, at: firstToken } = reached.find(({ length }) => length > prompt.length);
+    const { at: last } = reached.find(({ length }) => length >= prompt.length + tokens);
+    return { firstToken, tokensPerSecond: (1000 * (tokens + prompt.length - already)) / (last - firstToken) };
+  });
+
+/** Through the library, after texts that warm it up. */
+const throughLibrary = async (directory, dtype, tokens, promptTokens) => {
+  const lm = await loadPretrained(directory, {
+    backend: backendName,
+    threads,
+    dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
+  });
+  const write = async () => {
+    let firstToken;
+    for await (const event of generate(lm, { prompt, maxNewTokens: tokens })) {
+      if (event.type === "token" && event.index === 0) firstToken = performance.now();
+    }
+    return { tokensPerSecond: (1000 * (tokens - 1)) / (performance.now() - firstToken) };
+  };
+  const ids = [...randomTokens(promptTokens, characters.length)];
+  const read = async () => {
+    const decoder = createDecoder(lm.model);
+    const began = performance.now();
+    await decoder.next(ids);
+    const milliseconds = performance.now() - began;
+    decoder.close();
+    return { milliseconds };
+  };
+  for (let i = 0; i < 5; i++) {
+    await write();
+    await read();
+  }
+  const { tokensPerSecond } = await medians(write);
+  const { milliseconds: promptMilliseconds } = await medians(read);
+  const { instructionSet } = lm.model.backend.capabilities;
+  await lm.close();
+  return { tokensPerSecond, promptMilliseconds, instructionSet };
+};
+
+const about = machine();
+console.log(machineLine(about));
+const smallest = await checkpointOf("nano-cpu");
+const { milliseconds: help } = await medians(async () => ({ milliseconds: (await runCommand("--help")).ended }));
+const { firstToken } = await throughCommand(smallest, "auto", 20);
+console.log(`foretoken --help ${digits(help)} ms; first token of nano-cpu ${digits(firstToken)} ms after the start\n`);
+
+const results = [];
+for (const name of names) {
+  const directory = name === "nano-cpu" ? smallest : await checkpointOf(name);
+  const { contextLength } = configs[name].model;
+  const tokens = contextLength - 1;
+  const promptTokens = contextLength / 2;
+  for (const dtype of dtypes) {
+    const fresh = await throughCommand(directory, dtype, tokens);
+    const warm = await throughLibrary(directory, dtype, tokens, promptTokens);
+    const { instructionSet, tokensPerSecond, promptMilliseconds } = warm;
+    results.push({
+      name,
+      dtype,
+      backend: backendName,
+      instructionSet,
+      tokens,
+      promptTokens,
+      promptMilliseconds,
+      firstTokenMilliseconds: fresh.firstToken,
+      commandTokensPerSecond: fresh.tokensPerSecond,
+      tokensPerSecond,
+    });
+  }
+}
+process.stdout.write(
+  textTable([
+    ["", "tokens/s, command", "tokens/s, library", "first token, ms", "prompt tokens/s"],
+    ...results.map((one) => [
+      `${one.name} ${one.dtype}`,
+      count(one.commandTokensPerSecond),
+      count(one.tokensPerSecond),
+      digits(one.firstTokenMilliseconds),
+      count((1000 * one.promptTokens) / one.promptMilliseconds),
+    ]),
+  ]),
+);
+if (typeof values.json === "string") {
+  const all = { machine: about, threads, start: { help, firstToken }, measurements: results };
+  writeFileSync(values.json, `${JSON.stringify(all, null, 2)}\n`);
+}

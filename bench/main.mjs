@@ -1,0 +1,101 @@
+/**
+ * Measures everything on this machine: training steps beside peers (train.mjs), kernels beside roofs (kernels.mjs), and
+ * writing (generate.mjs). Prints their tables and keeps their figures in one file, from which report.mjs writes
+ * docs/performance.md.
+ *
+ *   npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--only native,wasm,pytorch,tfjs]
+ *                    [--seconds 45] [--python python3] [--threads 2] [--json FILE]
+ *
+ * What was measured before and is not asked for stays in the file: `--part train --config book` measures one row again.
+ * --config leaves out of each part what it does not name; --only and --seconds are train.mjs's.
+ */
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { measured } from "./lib/configs.mjs";
+import { machine } from "./lib/machine.mjs";
+import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { mergePart, parts, resultsFile } from "./lib/results.mjs";
+
+const { values } = parseArgs({
+  options: {
+    ...commonOptions,
+    part: { type: "string", default: parts.join(",") },
+    only: { type: "string" },
+    seconds: { type: "string", default: "45" },
+  },
+});
+const names = configNames(values.config);
+const threads = String(wholeNumber("threads", values.threads));
+const asked = namesOf("part", values.part, parts);
+const python = String(values.python);
+
+const about = machine();
+const file = values.json === undefined ? resultsFile(about) : resolve(String(values.json));
+const read = () => {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (error.code === "ENOENT") return {};
+    throw error;
+  }
+};
+let results = read();
+if (results.machine !== undefined && results.machine.cpu !== about.cpu)
+  refuse(`--json: must be a file of this machine's (${about.cpu}); got one of ${results.machine.cpu}`);
+
+const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
+
+/** Runs one part with its tables on standard output; resolves to its figures. */
+const measure = (part, args) =>
+  new Promise((done, fail) => {
+    const output = join(folder, `${part}.json`);
+    const program = fileURLToPath(new URL(`${part}.mjs`, import.meta.url));
+    const child = spawn(process.execPath, [program, ...args, "--threads", threads, "--json", output], {
+      stdio: "inherit",
+    });
+    child.on("error", fail);
+    child.on("close", (status) => {
+      if (status === 0) done(JSON.parse(readFileSync(output, "utf8")));
+      // It has said why.
+      else process.exit(status ?? 1);
+    });
+  });
+
+/** Configurations of a part, of those that are asked for: all where that is all that it has. */
+const within = (known, more = []) => {
+  const some = names.filter((name) => known.includes(name));
+  return (names.join() === measured.join() ? [...some, ...more] : some).join(",");
+};
+const plans = {
+  train: {
+    config: names.join(","),
+    flags: ["--python", python, "--dropout", "0.1", "--seconds", String(values.seconds)].concat(
+      values.only === undefined ? [] : ["--only", values.only],
+    ),
+  },
+  kernels: {
+    config: within(["nano-cpu", "book", "baby", "gpt2", "tiny"], ["shakespeare", "decode"]),
+    flags: ["--python", python, "--rounds", "3", "--milliseconds", "20"],
+  },
+  generate: { config: within(["book", "baby"]), flags: [] },
+};
+
+const due = asked.filter((part) => plans[part].config !== "");
+if (due.length === 0) refuse(`--config: must name what --part ${values.part} measures; got ${values.config}`);
+for (const part of due) {
+  const { config, flags } = plans[part];
+  console.log(`\n== ${part}\n`);
+  const figures = await measure(part, ["--config", config, ...flags]);
+  results = { machine: about, ...results, [part]: mergePart(results[part], figures) };
+  mkdirSync(dirname(file), { recursive: true });
+  // Beside it, then renamed: a run that is broken off leaves what there was.
+  writeFileSync(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+  renameSync(`${file}.tmp`, file);
+}
+const shown = relative(process.cwd(), file);
+console.log(`\nwritten to ${shown}; node bench/report.mjs ${shown} puts it into docs/performance.md`);
