@@ -152,6 +152,28 @@ napi_value run(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// runAll(packets): the kernels of packets that lie end to end, up to the first that fails. Returns what dispatch() did for
+// the last one.
+napi_value runAll(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Instance& instance = arguments.instance();
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  int outcome = kNoSuchKernel;
+  if (instance.open() &&
+      napi_get_typedarray_info(env, arguments.values[0], &type, &length, &data, nullptr, nullptr) == napi_ok &&
+      type == napi_float64_array && length % kPacketLength == 0) {
+    const double* packets = static_cast<const double*>(data);
+    outcome = kDispatched;
+    for (size_t at = 0; at < length && outcome == kDispatched; at += kPacketLength)
+      outcome = dispatch(*instance.table, instance.storages, *instance.pool, packets + at);
+  }
+  napi_value result = nullptr;
+  (void)napi_create_int32(env, outcome, &result);
+  return result;
+}
+
 // close(): frees all; every later call finds nothing live.
 napi_value close(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -212,6 +234,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   setFunction(env, result, "write", write, instance);
   setFunction(env, result, "read", read, instance);
   setFunction(env, result, "run", run, instance);
+  setFunction(env, result, "runAll", runAll, instance);
   setFunction(env, result, "close", close, instance);
   return result;
 }

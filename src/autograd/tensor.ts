@@ -36,6 +36,17 @@ export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
 export const readTensor = (backend: Backend, tensor: Tensor): Promise<HostArray> =>
   backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
 
+/** Copies host data to a tensor that begins its storage, converted to its element type. */
+export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArray): void => {
+  const { dtype } = storage;
+  if (hostArray(dtype, 0).constructor === data.constructor) backend.write(storage, data);
+  else {
+    const converted = hostArray(dtype, data.length);
+    converted.set(data);
+    backend.write(storage, converted);
+  }
+};
+
 /** The only element of a tensor of one, as of a loss, after all work before it. */
 export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> =>
   (await readTensor(backend, reshape(tensor, [1])))[0] as number;
@@ -71,15 +82,8 @@ export const createMemory = (backend: Backend, real: RealDType): Memory => {
   return {
     allocate,
     upload(data, shape) {
-      const dtype = data instanceof Int32Array ? "int32" : real;
-      const tensor = allocate(shape, dtype);
-      const matching = hostArray(dtype, 0).constructor === data.constructor;
-      if (matching) backend.write(tensor.storage, data);
-      else {
-        const converted = hostArray(dtype, data.length);
-        converted.set(data);
-        backend.write(tensor.storage, converted);
-      }
+      const tensor = allocate(shape, data instanceof Int32Array ? "int32" : real);
+      writeTensor(backend, tensor, data);
       return tensor;
     },
     retain(tensor) {

@@ -17,6 +17,13 @@ export interface View {
 /** What serves: plain TypeScript, the kernels as WebAssembly, or compiled for this machine. */
 export type BackendName = "reference" | "wasm" | "native";
 
+/** Kernel calls in the order they were made in, as numbers of the backend that noted them. */
+export interface RecordedCalls {
+  readonly owner: object;
+  /** Sizes, offsets and integer arguments among them. Whoever changes one answers for what then runs. */
+  readonly numbers: Float64Array;
+}
+
 /** What a backend has opened with. */
 export interface Capabilities {
   /** The instruction set in use, as "avx512", "simd128", "javascript". */
@@ -51,6 +58,13 @@ export interface Backend {
    * @throws ShapeError or DTypeError before anything is touched, ConfigError for want of memory
    */
   run<K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void;
+  /** Does `work` and notes the kernels that it runs. Absent where a call again would cost no less than a new one. */
+  record?(work: () => void): RecordedCalls;
+  /**
+   * Runs noted calls again, checked for nothing but that their buffers are live and long enough.
+   * @throws ShapeError for calls of another backend, or a buffer that is neither
+   */
+  replay?(calls: RecordedCalls): void;
   /** Bytes held in live storages, for tests of leaks and for reports. */
   bytesInUse(): number;
   /** Stops threads and frees all memory. Safe to call twice. */

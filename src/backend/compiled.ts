@@ -6,7 +6,7 @@
 import type { DType, HostArray, ProductDType } from "../core/dtype.ts";
 import { hostArray } from "../core/dtype.ts";
 import { ConfigError, ShapeError, UnsupportedKernelError } from "../core/errors.ts";
-import type { Backend, BackendName, Storage, View } from "./backend.ts";
+import type { Backend, BackendName, RecordedCalls, Storage, View } from "./backend.ts";
 import type { StorageOwner } from "./check.ts";
 import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "./check.ts";
 import type { KernelArgs, KernelName } from "./kernels.ts";
@@ -41,6 +41,8 @@ export interface Engine {
    * short. Unless 0, nothing has been touched.
    */
   run(): number;
+  /** Runs packets that lie end to end, up to the first that is refused; what `run` gave for the last one. */
+  runAll(packets: Float64Array): number;
   close(): Promise<void>;
 }
 
@@ -155,9 +157,11 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
   const { packet, limits } = engine;
   const firstInt = 1 + 3 * limits.buffers;
   const firstFloat = firstInt + limits.ints;
-  packet[packetLength(limits) - 1] = dtype === "bfloat16" ? 1 : 0;
+  const length = packetLength(limits);
+  packet[length - 1] = dtype === "bfloat16" ? 1 : 0;
   let bytesInUse = 0;
   let closing: Promise<void> | undefined;
+  let recording: Float64Array[] | undefined;
 
   const owner: StorageOwner = {
     name,
@@ -213,6 +217,13 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     return data;
   };
 
+  const noScratch = (kernel: string): Error =>
+    new ConfigError({
+      where: `${name} backend`,
+      must: `memory must suffice for what ${kernel} needs while it computes, beside ${bytesInUse} bytes in use`,
+      hint: "a smaller batch, context or model",
+    });
+
   const run = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void => {
     const lengths = checkCall(owner, kernel, args);
     const { index, buffers, ints, floats } = kernelPlans[kernel];
@@ -239,18 +250,39 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
       cache.releaseAll();
       outcome = engine.run();
     }
-    if (outcome === 0) return;
-    if (outcome === outOfMemory) {
-      throw new ConfigError({
-        where: `${name} backend`,
-        must: `memory must suffice for what ${kernel} needs while it computes, beside ${bytesInUse} bytes in use`,
-        hint: "a smaller batch, context or model",
-      });
+    if (outcome === 0) {
+      recording?.push(packet.slice(0, length));
+      return;
     }
+    if (outcome === outOfMemory) throw noScratch(kernel);
     const buffer = buffers[outcome - 1]?.[0];
     throw buffer === undefined
       ? refused(kernel)
       : new ShapeError({ where: kernel, must: `${buffer} must lie in live memory of the ${name} backend` });
+  };
+
+  const record = (work: () => void): RecordedCalls => {
+    const calls: Float64Array[] = [];
+    const outer = recording;
+    recording = calls;
+    try {
+      work();
+    } finally {
+      recording = outer;
+    }
+    const numbers = new Float64Array(calls.length * length);
+    for (const [i, call] of calls.entries()) numbers.set(call, i * length);
+    return { owner: identity, numbers };
+  };
+
+  const replay = ({ owner: maker, numbers }: RecordedCalls): void => {
+    const outcome = maker === identity && closing === undefined ? engine.runAll(numbers) : 1;
+    if (outcome === 0) return;
+    if (outcome === outOfMemory) throw noScratch("a kernel");
+    throw new ShapeError({
+      where: "replay",
+      must: `the calls must be of this ${name} backend, and their buffers live and long enough`,
+    });
   };
 
   const close = (): Promise<void> => {
@@ -267,6 +299,8 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     write,
     read,
     run,
+    record,
+    replay,
     bytesInUse: () => bytesInUse,
     close,
   };

@@ -25,8 +25,10 @@ export interface ProfiledBackend extends Backend {
  */
 export const profiled = (inner: Backend): ProfiledBackend => {
   const kept = new Map(kernelNames.map((kernel) => [kernel, { kernel, calls: 0, seconds: 0, flops: 0, bytes: 0 }]));
+  // What is replayed is run by no `run`: without these all of it is.
+  const { record: _record, replay: _replay, ...rest } = inner;
   return {
-    ...inner,
+    ...rest,
     run(kernel, args) {
       const began = performance.now();
       inner.run(kernel, args);

@@ -1,8 +1,10 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
 import { allocateAll } from "../backend/allocate-all.ts";
+import type { HostArray } from "../core/dtype.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
+import { singleSteps } from "./single-steps.ts";
 
 /**
  * The logits that follow a growing sequence. Within the context length keys and values of earlier positions are kept
@@ -20,6 +22,8 @@ const lastRow = (hidden: Tensor): Tensor => {
   return slice(hidden, (time - 1) * channels, [1, channels]);
 };
 
+const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Array ? data : Float32Array.from(data));
+
 /** `cache` false computes every step from the start (to compare with). */
 export const createDecoder = (model: Model, cache = true): Decoder => {
   const { backend, config, parameters } = model;
@@ -32,21 +36,34 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
   const layers = storages.map((storage) => ({
     keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
   }));
+  const steps = singleSteps(model, layers);
   let cachedLength = 0;
 
+  const nextOfMany = (fresh: readonly number[], start: number | null): Promise<HostArray> =>
+    withContext(inferenceContext(backend), async (context) => {
+      const input = uploadIds(context, model, fresh, 1, fresh.length);
+      const cached = start === null ? null : { layers, length: start };
+      const hidden = transformer(context, config, parameters, input, cached); // [1, T, C]
+      return readTensor(backend, logitsOf(context, parameters, lastRow(hidden))); // [1, V]
+    });
+
   return {
-    next: (ids) =>
-      withContext(inferenceContext(backend), async (context) => {
-        const fits = keeps && ids.length <= contextLength;
-        const fresh = Int32Array.from(fits ? ids.slice(cachedLength) : ids.slice(-contextLength));
-        const input = uploadIds(context, model, fresh, 1, fresh.length);
-        const cached = fits ? { layers, length: cachedLength } : null;
-        const hidden = transformer(context, config, parameters, input, cached); // [1, T, C]
-        if (fits) cachedLength = ids.length;
-        const logits = await readTensor(backend, logitsOf(context, parameters, lastRow(hidden))); // [1, V]
-        return Float32Array.from(logits);
-      }),
+    async next(ids) {
+      if (!keeps || ids.length > contextLength) {
+        steps.release();
+        return asFloat32(await nextOfMany(ids.slice(-contextLength), null));
+      }
+      const start = cachedLength;
+      const last = ids.length - 1;
+      const logits =
+        start > 0 && start === last
+          ? await steps.next(ids[last] as number, start)
+          : await nextOfMany(ids.slice(start), start);
+      cachedLength = ids.length;
+      return asFloat32(logits);
+    },
     close() {
+      steps.release();
       for (const storage of storages) backend.free(storage);
     },
   };

@@ -48,7 +48,8 @@ export const estimateMemory = async (
   const firstBatch = Math.min(valTokens, rowsPerBatch(contextLength) * contextLength + 1);
   await evaluate(model, { ids: new Int32Array(firstBatch), characters: 1, bytes: 1 });
   const decoder = createDecoder(model);
-  for (const length of [contextLength, contextLength + 1]) await decoder.next(Array<number>(length).fill(0));
+  for (const length of [contextLength - 1, contextLength, contextLength + 1].filter((one) => one > 0))
+    await decoder.next(Array<number>(length).fill(0));
   decoder.close();
   trainer.close();
 

@@ -56,6 +56,28 @@ for (const { name, open, missing } of compiledBackends) {
       backend.free(storage);
     });
 
+    test("noted calls run again on what their buffers then hold, with the numbers that were changed in them", async () => {
+      const x = { storage: backend.alloc("float32", 4), offset: 0 };
+      const calls = backend.record?.(() => {
+        backend.run("fill", { y: x, n: 2, value: 3 });
+        backend.run("add", { a: x, b: x, y: { ...x, offset: 2 }, n: 2 });
+      });
+      if (calls === undefined) throw new Error("a compiled backend notes calls");
+      backend.write(x.storage, Float32Array.of(0, 0, 0, 0));
+      backend.replay?.(calls);
+      expect(await backend.read(x.storage)).toEqual(Float32Array.of(3, 3, 6, 6));
+      // The offset of the last buffer of the second call: y would end past the storage.
+      const offset = calls.numbers.length / 2 + 8;
+      expect(calls.numbers[offset]).toBe(2);
+      calls.numbers[offset] = 1e9;
+      expect(() => backend.replay?.(calls)).toThrow(ShapeError);
+      calls.numbers[offset] = 1;
+      backend.replay?.(calls);
+      expect(await backend.read(x.storage)).toEqual(Float32Array.of(3, 6, 6, 6));
+      expect(() => backend.replay?.({ ...calls, owner: {} })).toThrow(ShapeError);
+      backend.free(x.storage);
+    });
+
     test("an offset is where a kernel begins", async () => {
       const storage = backend.alloc("float32", 6);
       backend.write(storage, Float32Array.of(1, 2, 3, 4, 5, 6));
@@ -141,6 +163,7 @@ describe("the memory of a compiled backend", () => {
       write: () => true,
       read: () => true,
       run: () => outcome,
+      runAll: () => outcome,
       close: async () => {},
     };
     return { backend: compiledBackend("native", engine), total, allocations: () => next };

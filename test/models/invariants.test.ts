@@ -97,6 +97,36 @@ for (const [shape, config] of Object.entries(configs))
         }
       });
 
+      it(`replays the steps of single tokens, with the bits of a full pass, and begins anew past the context${title}`, async () => {
+        const ids = hashedIds("singles", contextLength, vocabSize);
+        const full = await logitsFor(model, ids, contextLength);
+        let calls = 0;
+        const run: Backend["run"] = (kernel, args) => {
+          calls++;
+          backend.run(kernel, args);
+        };
+        const counted = { ...model, backend: { ...backend, run } };
+        for (const promptLength of [1, 9, 62]) {
+          const inUse = backend.bytesInUse();
+          const decoder = createDecoder(counted);
+          for (let length = promptLength; length <= contextLength; length++) {
+            calls = 0;
+            const logits = await decoder.next(Array.from(ids.subarray(0, length)));
+            const what = `after ${length} tokens, of which ${promptLength} at once`;
+            expectSameBits(logits, rowsOf(full, length - 1, length), what);
+            // The prompt, then two steps that are noted.
+            const made = backend.replay === undefined || length < promptLength + 3;
+            expect({ what, calls: calls > 0 }).toEqual({ what, calls: made });
+          }
+          const past = [...ids, 1];
+          const window = Int32Array.from(past.slice(-contextLength));
+          const after = await logitsFor(model, window, contextLength);
+          expectSameBits(await decoder.next(past), rowsOf(after, contextLength - 1, contextLength), "past the context");
+          decoder.close();
+          expect(backend.bytesInUse()).toBe(inUse);
+        }
+      });
+
       it(`gives the same gradients to the bit, twice${title}`, async () => {
         const x = hashedIds("x", 3 * contextLength, vocabSize);
         const y = hashedIds("y", 3 * contextLength, vocabSize);

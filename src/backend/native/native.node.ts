@@ -21,7 +21,7 @@ interface Addon {
   open(instructionSet: string, threads: number): AddonInstance;
 }
 
-interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run"> {
+interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run" | "runAll"> {
   close(): void;
 }
 
@@ -125,6 +125,7 @@ export const openNative = async ({
     write: instance.write,
     read: instance.read,
     run: instance.run,
+    runAll: instance.runAll,
     close: async () => instance.close(),
   };
   return compiledBackend("native", engine, dtype);

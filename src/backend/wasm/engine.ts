@@ -139,12 +139,26 @@ const wasmEngine = (
       : new Float32Array(memory.buffer, address, length);
   };
 
+  // Shared memory is never detached, so this view stays good.
+  const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength(limits));
+  const run = (): number => {
+    if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");
+    try {
+      const outcome = exports.run();
+      if (exports.failed() === 0) return outcome;
+    } catch (error) {
+      broken = true;
+      throw error;
+    }
+    broken = true;
+    throw new Error("wasm backend: a kernel has failed in a worker");
+  };
+
   return {
     instructionSet,
     threads,
     limits,
-    // Shared memory is never detached, so this view stays good.
-    packet: new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength(limits)),
+    packet,
     allocate: exports.allocate,
     release: exports.release,
     write(handle, byteOffset, data) {
@@ -157,17 +171,14 @@ const wasmEngine = (
       if (source !== undefined) into.set(source);
       return source !== undefined;
     },
-    run() {
-      if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");
-      try {
-        const outcome = exports.run();
-        if (exports.failed() === 0) return outcome;
-      } catch (error) {
-        broken = true;
-        throw error;
+    run,
+    runAll(packets) {
+      for (let at = 0; at < packets.length; at += packet.length) {
+        packet.set(packets.subarray(at, at + packet.length));
+        const outcome = run();
+        if (outcome !== 0) return outcome;
       }
-      broken = true;
-      throw new Error("wasm backend: a kernel has failed in a worker");
+      return 0;
     },
     close,
   };
