@@ -21,7 +21,9 @@ constexpr int kStripLines = 2 * kTileSide;
 constexpr int kStepValues = 2 * kTileSide;                     // of k, in one tile
 constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;        // of a strip, for one step
 constexpr int64_t kPieceSteps = 16;                            // so that a strip of B fills most of L1
-constexpr int64_t kBlockStrips = 4;                            // of A
+// Of A, packed at one time by a thread: the more, the longer are the rows that are read where k runs across.
+template <Order kA>
+constexpr int64_t kBlockLines = kStripLines * (kA == Order::kRows ? 4 : 16);
 constexpr int64_t kSharedUnits = int64_t{1} << 20;             // of B, packed at one time
 
 // Lines [0, lines) × values [0, values) of an operand into a tile, with zeros for the others. Where k runs along the lines
@@ -33,7 +35,7 @@ FT_INLINE void packTile(const float* from, int64_t stride, int64_t lines, int64_
   if constexpr (kOrder == Order::kRows) {
     FT_UNROLL
     for (int line = 0; line < kTileSide; line++)
-      units[line] = line < lines ? Bfloat16::along(from + line * stride, values) : F32{};
+      units[line] = line < lines ? PairedBfloat16::along(from + line * stride, values) : F32{};
     if constexpr (kUnitsFirst) transpose(units);
   } else {
     F32 total{};
@@ -47,7 +49,7 @@ FT_INLINE void packTile(const float* from, int64_t stride, int64_t lines, int64_
         pair[d] = k < values ? Float32::along(from + k * stride, width) : F32{};
         total += pair[d];
       }
-      units[u] = Bfloat16::across(pair);
+      units[u] = PairedBfloat16::across(pair);
     }
     if (sums) {
       if (width == kTileSide) store(sums, load(sums) + total);
@@ -59,17 +61,30 @@ FT_INLINE void packTile(const float* from, int64_t stride, int64_t lines, int64_
   for (int r = 0; r < kTileSide; r++) store(to + r * kTileSide, units[r]);
 }
 
-// An operand: element (line, k) at from[line · stride + k] (kRows: k along lines) or from[k · stride + line] (kColumns).
+// Prefetches the values that packTile takes after `values` more of k, where k runs across.
+FT_INLINE void prefetchStep(const float* from, int64_t stride) {
+  for (int64_t k = 0; k < kStepValues; k++) __builtin_prefetch(from + k * stride);
+}
+
+// Steps of k of one tile after the other, or of all tiles of a step after each other: as memory lies. An operand's element
+// (line, k) is from[line · stride + k] (kRows: k along lines) or from[k · stride + line] (kColumns). Strips follow each
+// other in `to`, stripUnits apart; those lines that fill no more than a tile leave the other as it is.
 template <Order kOrder, bool kUnitsFirst>
-FT_INLINE void packStrip(const float* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
-  const int64_t lineStride = kOrder == Order::kRows ? stride : 1;
-  const int64_t valueStride = kOrder == Order::kRows ? 1 : stride;
-  for (int64_t k = 0; k < values; k += kStepValues, to += kStepUnits) {
-    const float* step = from + k * valueStride;
-    packTile<kOrder, kUnitsFirst>(step, stride, lines, values - k, to, sums);
-    if (lines > kTileSide)
-      packTile<kOrder, kUnitsFirst>(step + kTileSide * lineStride, stride, lines - kTileSide, values - k,
-                                    to + kTileUnits, sums ? sums + kTileSide : nullptr);
+FT_INLINE void packStrips(const float* from, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
+                          float* sums) {
+  const auto packOne = [&](int64_t line, int64_t k) __attribute__((always_inline)) {
+    const float* source = from + (kOrder == Order::kRows ? line * stride + k : k * stride + line);
+    float* target = to + line / kStripLines * stripUnits + k / kStepValues * kStepUnits +
+                    line % kStripLines / kTileSide * kTileUnits;
+    if (kOrder == Order::kColumns && k + 2 * kStepValues <= values) prefetchStep(source + kStepValues * stride, stride);
+    packTile<kOrder, kUnitsFirst>(source, stride, lines - line, values - k, target, sums ? sums + line : nullptr);
+  };
+  if constexpr (kOrder == Order::kRows) {
+    for (int64_t line = 0; line < lines; line += kTileSide)
+      for (int64_t k = 0; k < values; k += kStepValues) packOne(line, k);
+  } else {
+    for (int64_t k = 0; k < values; k += kStepValues)
+      for (int64_t line = 0; line < lines; line += kTileSide) packOne(line, k);
   }
 }
 
@@ -156,14 +171,12 @@ static void multiplyRows(const Product& p, const PackedPiece& piece, int64_t i0,
   const bool last = piece.k + piece.values == p.k;
   alignas(64) float sums[2][kStripLines * kStripLines];
   const TileScope scope;
-  for (int64_t i = i0; i < i1; i += kBlockStrips * kStripLines) {
-    const int64_t iEnd = smaller(i + kBlockStrips * kStripLines, i1);
-    for (int64_t strip = i; strip < iEnd; strip += kStripLines) {
-      const float* from = p.a + (kA == Order::kRows ? strip * p.lda + piece.k : piece.k * p.lda + strip);
-      float* rowSums = p.aSums && piece.j0 == 0 && begin == 0 ? p.aSums + strip : nullptr;
-      packStrip<kA, false>(from, p.lda, smaller(kStripLines, iEnd - strip), piece.values,
-                           scratch + (strip - i) / kStripLines * steps * kStepUnits, rowSums);
-    }
+  const int64_t stripUnits = steps * kStepUnits;
+  for (int64_t i = i0; i < i1; i += kBlockLines<kA>) {
+    const int64_t iEnd = smaller(i + kBlockLines<kA>, i1);
+    const float* from = p.a + (kA == Order::kRows ? i * p.lda + piece.k : piece.k * p.lda + i);
+    float* rowSums = p.aSums && piece.j0 == 0 && begin == 0 ? p.aSums + i : nullptr;
+    packStrips<kA, false>(from, p.lda, iEnd - i, piece.values, scratch, stripUnits, rowSums);
     int which = 0;
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = piece.j0 + panel * kStripLines;
@@ -171,8 +184,8 @@ static void multiplyRows(const Product& p, const PackedPiece& piece, int64_t i0,
       for (int64_t strip = i; strip < iEnd; strip += kStripLines, which ^= 1) {
         const int64_t rows = smaller(kStripLines, iEnd - strip);
         prefetchRows(p.c + strip * p.n + j, p.n, rows);
-        multiplyStrips(scratch + (strip - i) / kStripLines * steps * kStepUnits, piece.packed + panel * steps * kStepUnits,
-                       steps, rows, columns, sums[which]);
+        multiplyStrips(scratch + (strip - i) / kStripLines * stripUnits, piece.packed + panel * stripUnits, steps, rows,
+                       columns, sums[which]);
         storeSums(p, strip, j, rows, columns, sums[which], add, last);
         if (last) finish(strip, j, rows, columns);
       }
@@ -199,13 +212,27 @@ FT_INLINE TileGrid tileGridFor(int64_t m, int64_t n, int64_t threads) {
   return best;
 }
 
+// The threads pack strips, or steps of k where it runs across, of all strips: so that each reads what lies together.
 template <Order kB>
-FT_INLINE void packB(const Product& p, const PackedPiece& piece, int64_t strip, float* to) {
-  const int64_t j = piece.j0 + strip * kStripLines;
-  const float* from = p.b + (kB == Order::kColumns ? j * p.ldb + piece.k : piece.k * p.ldb + j);
-  // B's columns are its lines: k runs along them where B is given by columns.
-  packStrip<kB == Order::kColumns ? Order::kRows : Order::kColumns, true>(
-      from, p.ldb, smaller(kStripLines, piece.j1 - j), piece.values, to, nullptr);
+static void packPiece(const Product& p, const PackedPiece& piece, float* packed, Pool& pool) {
+  const int64_t stripUnits = piece.steps() * kStepUnits;
+  const int64_t columns = piece.j1 - piece.j0;
+  if constexpr (kB == Order::kColumns) {
+    const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
+    parallelRanges(pool, strips(columns), grain, [&](int64_t begin, int64_t end, int) {
+      const int64_t j = begin * kStripLines;
+      packStrips<Order::kRows, true>(p.b + (piece.j0 + j) * p.ldb + piece.k, p.ldb, smaller(end * kStripLines, columns) - j,
+                                     piece.values, packed + begin * stripUnits, stripUnits, nullptr);
+    });
+  } else {
+    const int64_t grain = 1 + kThreadWork / 8 / (kStepValues * columns);
+    parallelRanges(pool, piece.steps(), grain, [&](int64_t begin, int64_t end, int) {
+      const int64_t k = begin * kStepValues;
+      packStrips<Order::kColumns, true>(p.b + (piece.k + k) * p.ldb + piece.j0, p.ldb, columns,
+                                        smaller(end * kStepValues, piece.values) - k, packed + begin * kStepUnits,
+                                        stripUnits, nullptr);
+    });
+  }
 }
 
 template <Order kA, Order kB, class Finish>
@@ -214,7 +241,7 @@ static void multiplyByTiles(const Product& p, Pool& pool, const Finish& finish) 
   const int64_t depth = smaller(roundUp(p.k, kStepValues), kPieceValues);
   const int64_t width = smaller(roundUp(p.n, kStripLines), roundUp(kSharedUnits / (depth / 2), kStripLines));
   float* packed = static_cast<float*>(pool.sharedScratch(depth / 2 * width * int64_t{sizeof(float)}));
-  if (packed == nullptr || !pool.reserveScratch(kBlockStrips * kStripLines * depth / 2 * int64_t{sizeof(float)})) return;
+  if (packed == nullptr || !pool.reserveScratch(kBlockLines<kA> * depth / 2 * int64_t{sizeof(float)})) return;
   // A thread more is worth waking for about a microsecond's work.
   const int64_t threads = smaller(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
   const TileGrid grid = tileGridFor(p.m, smaller(p.n, width), threads);
@@ -223,11 +250,7 @@ static void multiplyByTiles(const Product& p, Pool& pool, const Finish& finish) 
     for (int64_t j = 0; j < p.n; j += width) {
       const PackedPiece piece{k, smaller(kPieceValues, p.k - k), j, smaller(j + width, p.n), packed};
       const int64_t panels = strips(piece.j1 - piece.j0);
-      const int64_t stripUnits = piece.steps() * kStepUnits;
-      const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
-      parallelRanges(pool, panels, grain, [&](int64_t begin, int64_t end, int) {
-        for (int64_t strip = begin; strip < end; strip++) packB<kB>(p, piece, strip, packed + strip * stripUnits);
-      });
+      packPiece<kB>(p, piece, packed, pool);
       parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
         float* scratch = static_cast<float*>(pool.scratch(thread));
         for (int64_t part = begin; part < end; part++) {
