@@ -22,7 +22,7 @@ import {
 
 const output = join(root, "dist/backend/native", `foretoken.${process.platform}-${process.arch}.node`);
 
-const avx512 = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"];
+const avx512 = ["-mavx2", "-mfma", "-mprfchw", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"];
 
 /**
  * The instruction sets of an architecture, each with what the compiler must be told. Lowest first: see `link`. `emulated`
@@ -31,7 +31,7 @@ const avx512 = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-ma
 export const instructionSets = {
   x64: [
     { name: "baseline", vectorBytes: 16, flags: [] },
-    { name: "avx2", vectorBytes: 32, flags: ["-mavx2", "-mfma"] },
+    { name: "avx2", vectorBytes: 32, flags: ["-mavx2", "-mfma", "-mprfchw"] },
     { name: "avx512", vectorBytes: 64, flags: avx512 },
     { name: "avx512bf16", vectorBytes: 64, flags: [...avx512, "-mavx512bf16"] },
     {

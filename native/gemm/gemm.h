@@ -85,8 +85,7 @@ FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
   if (p.addend) tile.addend = p.addend + i * p.n + j;
 }
 
-// A tile of A in a thread's scratch: by rows, or by columns with this stride.
-constexpr int64_t kColumnStride = (kTileRows + kLanes - 1) / kLanes * kLanes;
+// Floats of a tile of A in a thread's scratch.
 template <Order kA>
 constexpr int64_t kPackedTile = kA == Order::kRows ? kTileRows * kRowStride : kDepth * kColumnStride;
 
@@ -97,7 +96,6 @@ FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, in
   constexpr int kUnitDepth = Operands::kUnitDepth;
   const int64_t first = valueOf<Operands>(k0);
   const int64_t values = valuesIn<Operands>(p, k0, k1);
-  const int64_t nextPiece = first + values + valueOf<Operands>(kDepth) <= p.k ? valueOf<Operands>(kDepth) * p.lda : 0;
   for (int r = 0; r < rows; r += kLanes) {
     const int count = rows - r < kLanes ? rows - r : kLanes;
     // A whole vector where the row of A has one; what it holds past the tile is not used.
@@ -110,7 +108,6 @@ FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, in
       FT_UNROLL
       for (int d = 0; d < kUnitDepth; d++, from += p.lda) {
         if (d < valuesLeft) {
-          __builtin_prefetch(from + nextPiece);
           unit[d] = Float32::along(from, width);
           total += unit[d];
         } else {
@@ -130,6 +127,53 @@ FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, in
   }
 }
 
+// What of A is packed next, while a tile is computed. By rows, the next tile of A: all of it during one sweep over the
+// columns of C. By columns, the next piece of k of all tiles of a block, which share cache lines: during the whole block.
+template <class Operands, Order kA>
+struct AheadOfA {
+  const float* at = nullptr;  // null: nothing
+  int64_t stride = 0, rows = 0, lines = 0;
+
+  // For tile `t` of rows [i0, i1), in blocks of `blockTiles`, and units [k, kEnd).
+  AheadOfA(const Product& p, int64_t i0, int64_t i1, int64_t blockTiles, int64_t t, int64_t k, int64_t kEnd,
+           const Chunk& chunk) {
+    const int64_t tiles = tileCount(i1 - i0);
+    const int64_t block = t / blockTiles * blockTiles;
+    const int64_t blockEnd = smaller(block + blockTiles, tiles);
+    const bool sameBlock = kEnd < chunk.k1;
+    int64_t first = sameBlock ? block : blockEnd;
+    int64_t unit = sameBlock ? kEnd : chunk.k0;
+    if (kA == Order::kRows && t + 1 < blockEnd) {
+      first = t + 1;
+      unit = k;
+    }
+    if (first >= tiles) return;
+    const int64_t values = valuesIn<Operands>(p, unit, smaller(unit + kDepth, chunk.k1));
+    const int64_t i = i0 + tileBegin(i1 - i0, first);
+    const int64_t value = valueOf<Operands>(unit);
+    stride = p.lda;
+    if constexpr (kA == Order::kRows) {
+      at = p.a + i * p.lda + value;
+      rows = kTileRows;
+      lines = (values + kLineFloats - 1) / kLineFloats;
+    } else {
+      at = p.a + value * p.lda + i;
+      rows = values;
+      lines = (tileBegin(i1 - i0, smaller(first + blockTiles, tiles)) + i0 - i + kLineFloats - 1) / kLineFloats;
+    }
+  }
+
+  // The part for tile of C number `index` of the sweep, or of the block.
+  Ahead during(int64_t index, const float* otherwise) const {
+    constexpr int64_t kLines = kLinesAhead<kA>;
+    if (at == nullptr) return {otherwise, 0};
+    const int64_t across = (lines + kLines - 1) / kLines;
+    const int64_t row = index / across * kTileRows;
+    if (row >= rows) return {otherwise, 0};
+    return {at + row * stride + index % across * kLines * kLineFloats, stride};
+  }
+};
+
 // Rows [i0, i1) × columns [j0, j1) of C, over the units of k that are in the chunk.
 template <class Operands, Order kA, class Finish>
 static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
@@ -144,7 +188,9 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
       const int64_t blockEnd = smaller(block + blockTiles, tiles);
       for (int64_t k = chunk.k0; k < chunk.k1; k += kDepth) {
         const int64_t kEnd = smaller(k + kDepth, chunk.k1);
+        int64_t tileOfC = 0;
         for (int64_t t = block; t < blockEnd; t++) {
+          if (kA == Order::kRows) tileOfC = 0;
           const int64_t i = i0 + tileBegin(i1 - i0, t);
           const int rows = static_cast<int>(i0 + tileBegin(i1 - i0, t + 1) - i);
           if constexpr (kA == Order::kRows)
@@ -152,13 +198,14 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
                                 valuesIn<Operands>(p, k, kEnd));
           else packColumns<Operands>(p, i, rows, k, kEnd, scratch, p.aSums && jBegin == 0);
           const bool last = valueOf<Operands>(kEnd) >= p.k;
-          Tile tile{rows,    0,            kEnd - k, scratch, kColumnStride,
-                    nullptr, kTileColumns, nullptr,  p.n,     resultOfPiece(p, k)};
+          Tile tile{rows, 0, kEnd - k, scratch, nullptr, nullptr, p.n, resultOfPiece(p, k), {scratch, 0}};
+          const AheadOfA<Operands, kA> ahead(p, i0, i1, blockTiles, t, k, kEnd, chunk);
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
             tile.columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
             tile.b = chunk.panel(j, k);
             tile.c = p.c + i * p.n + j;
             if (last) addEpilogue(p, i, j, tile);
+            tile.ahead = ahead.during(tileOfC++, scratch);
             multiply<kA, Operands>(tile);
             if (last) finish(i, j, rows, tile.columns);
           }
@@ -207,8 +254,8 @@ static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) 
         copyBlock<Operands>(p.a + valueOf<Operands>(k), p.lda, scratch, kRowStride, p.m,
                             valuesIn<Operands>(p, k, kEnd));
         packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
-        Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, 0,
-                  scratch + kA,          kTileColumns,              p.c + j,  p.n,     resultOfPiece(p, k)};
+        Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k,           scratch, scratch + kA,
+                  p.c + j,               p.n,                       resultOfPiece(p, k), {p.c + j, 0}};
         if (kEnd == units) addEpilogue(p, 0, j, tile);
         multiply<Order::kRows, Operands>(tile);
       }

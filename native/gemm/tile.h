@@ -29,34 +29,82 @@ constexpr int kTileColumns = kTileVectors * kLanes;
 // Multiply-adds that are worth waking one more thread for.
 constexpr int64_t kThreadWork = int64_t{1} << 18;
 
-// How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth units of k. Columns: a[k · lda + i].
-// The row stride is known to the compiler, so that one pointer reaches every row; it is no power of two, so that the
-// rows do not fall into the same sets of the cache.
+// How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth units of k. Columns: a[k · kColumnStride + i].
+// Strides are known to the compiler, so that one pointer reaches every row; that of rows is no power of two, so that they
+// do not fall into the same sets of the cache.
 enum class Order { kRows, kColumns };
 constexpr int kTileDepth = 256;
 constexpr int kRowStride = kTileDepth + 16;
+constexpr int kColumnStride = (kTileRows + kLanes - 1) / kLanes * kLanes;
 
-// What becomes of C: overwritten by the sum, the sum added to it, or the chain started from it.
-enum class Result { kSet, kAdd, kContinue };
+// What becomes of C: overwritten by the sum, or the sum added to it.
+enum class Result { kSet, kAdd };
+
+// Memory that is wanted soon: kLinesAhead neighbouring cache lines in each of kTileRows rows. It is asked for a little at
+// a time while the tile is computed, as the lines of C are: a processor waits for the many that come at once.
+struct Ahead {
+  const float* at;
+  int64_t stride;
+};
+constexpr int64_t kLineFloats = 16;
+template <Order kOrder>
+constexpr int64_t kLinesAhead = kOrder == Order::kRows ? 2 : 4;
+
+// Units of k in the unrolled body of the tile's loop, and in that which asks for a row ahead; 0: it does not. Nothing is
+// unrolled in WebAssembly: V8 moves all loads of such a body before its arithmetic and keeps them in memory for want of
+// registers.
+#if defined(__wasm__)
+constexpr int kUnitsPerStep = 1;
+constexpr int kUnitsPerRowAhead = 0;
+#else
+constexpr int kUnitsPerStep = 4;
+constexpr int kUnitsPerRowAhead = 8;
+#endif
+template <int kValue>
+struct Constant {
+  static constexpr int value = kValue;
+};
 
 struct Tile {
   int rows;     // 1..kTileRows
   int columns;  // 1..kTileColumns; B may be read up to the next full vector, C is not
   int64_t k;    // in units
   const float* a;
-  int64_t lda;
-  const float* b;
-  int64_t ldb;
+  const float* b;  // b[k · kTileColumns + j]
   float* c;
   int64_t ldc;
   Result result;
+  Ahead ahead;  // any memory, for want of other C itself
   const float* bias = nullptr;    // [columns], added to every row, or null
   const float* addend = nullptr;  // as C, rows ldc apart: added to it after the bias, or null
 };
 
+// kSteps units of k: sums += A·B.
+template <class Operands, int kSteps, Order kOrder, int kRows, int kVectors>
+FT_INLINE void addUnits(F32 (&sums)[kRows][kVectors], const float* a, const float* b) {
+  FT_UNROLL
+  for (int u = 0; u < kSteps; u++) {
+    F32 right[kVectors];
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) right[v] = load(b + u * kTileColumns + v * kLanes);
+    FT_UNROLL
+    for (int i = 0; i < kRows; i++) {
+      const F32 left =
+          Operands::splatUnit(kOrder == Order::kRows ? a + i * kRowStride + u : a + u * kColumnStride + i);
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) sums[i][v] = Operands::multiplyAdd(left, right[v], sums[i][v]);
+    }
+  }
+}
+
 template <class Operands, int kRows, int kVectors, Order kOrder>
 static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
   F32 sums[kRows][kVectors];
+  FT_UNROLL
+  for (int i = 0; i < kRows; i++) {
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) sums[i][v] = F32{};
+  }
   float* const c = tile.c;
   const int64_t ldc = tile.ldc;
   const int lastColumns = tile.columns - (kVectors - 1) * kLanes;
@@ -65,38 +113,30 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
                                                      : load(from + v * kLanes);
   };
 
-  if (tile.result == Result::kContinue) {
-    FT_UNROLL
-    for (int i = 0; i < kRows; i++) {
-      FT_UNROLL
-      for (int v = 0; v < kVectors; v++) sums[i][v] = loadColumns(c + i * ldc, v);
-    }
-  } else {
-    FT_UNROLL
-    for (int i = 0; i < kRows; i++) {
-      FT_UNROLL
-      for (int v = 0; v < kVectors; v++) sums[i][v] = F32{};
-    }
-  }
-
   const float* a = tile.a;
   const float* b = tile.b;
-  const int64_t aStep = kOrder == Order::kRows ? 1 : tile.lda;
-  const int64_t bStep = tile.ldb;
-  FT_UNROLL_TILE
-  for (int64_t k = tile.k; k > 0; k--) {
-    F32 right[kVectors];
-    FT_UNROLL
-    for (int v = 0; v < kVectors; v++) right[v] = load(b + v * kLanes);
-    FT_UNROLL
-    for (int i = 0; i < kRows; i++) {
-      const F32 left = Operands::splatUnit(kOrder == Order::kRows ? a + i * kRowStride : a + i);
+  const auto add = [&](auto steps) __attribute__((always_inline)) {
+    constexpr int kSteps = decltype(steps)::value;
+    addUnits<Operands, kSteps, kOrder>(sums, a, b);
+    a += kSteps * (kOrder == Order::kRows ? 1 : kColumnStride);
+    b += kSteps * kTileColumns;
+  };
+  int64_t k = tile.k;
+  if constexpr (kUnitsPerRowAhead > 0) {
+    const float* toWrite = c;
+    const float* ahead = tile.ahead.at;
+    for (int row = 0; row < kTileRows && k >= kUnitsPerRowAhead; row++, k -= kUnitsPerRowAhead) {
+      __builtin_prefetch(toWrite, 1);
+      if constexpr (kTileColumns > kLineFloats) __builtin_prefetch(toWrite + kLineFloats, 1);
       FT_UNROLL
-      for (int v = 0; v < kVectors; v++) sums[i][v] = Operands::multiplyAdd(left, right[v], sums[i][v]);
+      for (int64_t line = 0; line < kLinesAhead<kOrder>; line++) __builtin_prefetch(ahead + line * kLineFloats);
+      if (row + 1 < kRows) toWrite += ldc;
+      ahead += tile.ahead.stride;
+      add(Constant<kUnitsPerRowAhead>{});
     }
-    a += aStep;
-    b += bStep;
   }
+  for (; k >= kUnitsPerStep; k -= kUnitsPerStep) add(Constant<kUnitsPerStep>{});
+  for (; k > 0; k--) add(Constant<1>{});
 
   if (tile.result == Result::kAdd) {
     FT_UNROLL

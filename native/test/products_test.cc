@@ -52,7 +52,8 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
 void testProducts(Suite& s) {
   constexpr int64_t kShapes[][3] = {{1, 1, 1},    {1, 65, 128}, {2, 17, 3},   {3, 5, 7},    {7, 1, 64},  {8, 64, 1},
                                     {15, 16, 17}, {31, 33, 63}, {64, 64, 64}, {65, 63, 65}, {127, 48, 5}, {6, 129, 33},
-                                    {33, 7, 300}, {97, 130, 70}, {14, 32, 520}};
+                                    {33, 7, 300}, {97, 130, 70}, {14, 32, 520},
+                                    {300, 130, 40}};
   for (const auto& [m, n, k] : kShapes)
     for (const bool withBias : {false, true}) products(s, m, n, k, withBias);
 }
