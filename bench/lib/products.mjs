@@ -7,6 +7,7 @@
 
 const parts = /** @type {const} */ ([
   ["linearForward", "forward"],
+  ["linearGeluForward", "forward"],
   ["linearBackwardInput", "input"],
   ["linearBackwardWeight", "weight"],
 ]);

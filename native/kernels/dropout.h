@@ -11,7 +11,8 @@ namespace {
 
 void dropout(const Call& call, Pool& pool) {
   const float* x = call.buffer(0);
-  float* y = call.buffer(1);
+  const float* addend = call.buffer(1);
+  float* y = call.buffer(2);
   const int64_t n = call.ints[0];
   const double p = call.floats[0];
   const float scale = static_cast<float>(1.0 / (1.0 - p));
@@ -23,12 +24,17 @@ void dropout(const Call& call, Pool& pool) {
     int64_t block = begin;
     for (; block + kDropoutBlock <= end; block += kDropoutBlock)
       dropoutBlock(key, 0, block, scale, [=](int offset, F32 scales) {
-        store(y + block + offset, load(x + block + offset) * scales);
+        const int64_t i = block + offset;
+        const F32 kept = load(x + i) * scales;
+        store(y + i, addend == nullptr ? kept : load(addend + i) + kept);
       });
     if (block == end) return;
     float scales[kDropoutBlock];
     dropoutScales(key, 0, block, end - block, scale, scales);
-    for (int64_t i = block; i < end; i++) y[i] = x[i] * scales[i - block];
+    for (int64_t i = block; i < end; i++) {
+      const float kept = x[i] * scales[i - block];
+      y[i] = addend == nullptr ? kept : addend[i] + kept;
+    }
   });
 }
 

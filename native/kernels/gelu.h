@@ -46,6 +46,28 @@ FT_INLINE F32 geluTanhSlope(F32 given) {
   return fma(x * innerSlope, gate.value * gate.rest, gate.value);
 }
 
+// An activation and its slope at one place.
+struct Activated {
+  F32 value;
+  F32 slope;
+};
+
+FT_INLINE Activated geluWithSlope(F32 x) {
+  const F32 a = geluMagnitude(x);
+  const NormalTail tail = normalTail(a);
+  const F32 h = fma(-a, tail.density, tail.cumulative);
+  return {max(F32{}, x) - a * tail.cumulative, x < 0.0f ? h : 1.0f - h};
+}
+
+FT_INLINE Activated geluTanhWithSlope(F32 given) {
+  const F32 x = max(splat(-16.0f), min(splat(16.0f), given));
+  const F32 square = x * x;
+  const F32 inner = x * fma(square, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
+  const F32 innerSlope = fma(square, splat(3 * kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
+  const Logistic gate = logistic(inner);
+  return {given * gate.value, fma(x * innerSlope, gate.value * gate.rest, gate.value)};
+}
+
 template <typename Function>
 FT_INLINE void geluForwardWith(const Call& call, Pool& pool, Function function) {
   const float* x = call.buffer(0);

@@ -5,12 +5,14 @@
 
 #include "../call.h"
 #include "../gemm/gemm.h"
+#include "../lanes.h"
 #include "../parallel.h"
+#include "gelu.h"
 
 namespace foretoken::FT_ISA {
 
-// y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]
-static void linearForward(const Call& call, Pool& pool) {
+// y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N], of a call that begins with x, w and bias and with M, N and K.
+FT_INLINE Product forwardProduct(const Call& call, float* y) {
   const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
   Product product{};
   product.m = m;
@@ -21,11 +23,52 @@ static void linearForward(const Call& call, Pool& pool) {
   product.b = call.buffer(1);
   product.ldb = k;
   product.bias = call.buffer(2);
-  product.c = call.buffer(3);
+  product.c = y;
+  return product;
+}
+
+// y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N]
+static void linearForward(const Call& call, Pool& pool) {
+  Product product = forwardProduct(call, call.buffer(4));
+  product.addend = call.buffer(3);
   multiplyMatrices<Order::kRows, Order::kColumns>(product, call.bfloat16, pool);
 }
 
-// dx[M, K] = dy[M, N] · w[N, K]
+// Calls body(index, lanes) for each vector of the finished tile of a matrix with `stride` columns.
+template <typename Body>
+FT_INLINE void forTile(int64_t i, int64_t j, int64_t rows, int64_t columns, int64_t stride, Body body) {
+  for (int64_t r = i; r < i + rows; r++) forVectors(r * stride + j, r * stride + j + columns, body);
+}
+
+template <bool kSlope, typename Activation>
+static void activatedForward(const Call& call, Pool& pool, Activation activation) {
+  const Product product = forwardProduct(call, call.buffer(3));
+  float* const y = call.buffer(3);
+  float* const slope = call.buffer(4);
+  const auto activate = [=](int64_t i, int64_t j, int64_t rows, int64_t columns) {
+    forTile(i, j, rows, columns, product.n, [=](int64_t at, auto lanes) __attribute__((always_inline)) {
+      const Activated result = activation(load(y + at, lanes));
+      store(y + at, result.value, lanes);
+      if constexpr (kSlope) store(slope + at, result.slope, lanes);
+    });
+  };
+  multiplyMatrices<Order::kRows, Order::kColumns>(product, call.bfloat16, pool, activate);
+}
+
+// y = gelu(h) and slope = gelu′(h) with h = x · wᵀ + bias, which lies in y until its tile is finished.
+static void linearGeluForward(const Call& call, Pool& pool) {
+  const auto exact = [](F32 h) __attribute__((always_inline)) { return geluWithSlope(h); };
+  const auto tanhForm = [](F32 h) __attribute__((always_inline)) { return geluTanhWithSlope(h); };
+  if (call.buffer(4) == nullptr) {
+    if (call.ints[3] != 0) activatedForward<false>(call, pool, tanhForm);
+    else activatedForward<false>(call, pool, exact);
+  } else {
+    if (call.ints[3] != 0) activatedForward<true>(call, pool, tanhForm);
+    else activatedForward<true>(call, pool, exact);
+  }
+}
+
+// dx[M, K] = dy[M, N] · w[N, K], times factor[M, K] where there is one
 static void linearBackwardInput(const Call& call, Pool& pool) {
   const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
   Product product{};
@@ -36,8 +79,15 @@ static void linearBackwardInput(const Call& call, Pool& pool) {
   product.lda = n;
   product.b = call.buffer(1);
   product.ldb = k;
-  product.c = call.buffer(2);
-  multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool);
+  product.c = call.buffer(3);
+  const float* const factor = call.buffer(2);
+  if (factor == nullptr) return multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool);
+  const auto scale = [c = product.c, factor, k](int64_t i, int64_t j, int64_t rows, int64_t columns) {
+    forTile(i, j, rows, columns, k, [=](int64_t at, auto lanes) __attribute__((always_inline)) {
+      store(c + at, load(c + at, lanes) * load(factor + at, lanes), lanes);
+    });
+  };
+  multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool, scale);
 }
 
 // dw[N, K] = or += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy

@@ -1,6 +1,5 @@
 // fill, add, combine, copyRows, sums, scaleByNorm, GELU, dropout, Adam.
-#include <numbers>
-
+#include "gelu.h"
 #include "harness.h"
 
 namespace foretoken::test {
@@ -51,20 +50,6 @@ void copies(Suite& s, int64_t rows, int64_t width, int64_t gapX, int64_t gapY) {
   });
 }
 
-double gelu(double x, bool tanhForm) {
-  if (!tanhForm) return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
-  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
-}
-
-double geluSlope(double x, bool tanhForm) {
-  if (!tanhForm) {
-    return 0.5 * std::erfc(-x / std::numbers::sqrt2) + x * std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi);
-  }
-  const double scale = std::sqrt(2 / std::numbers::pi);
-  const double t = std::tanh(scale * (x + 0.044715 * x * x * x));
-  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * scale * (1 + 3 * 0.044715 * x * x);
-}
-
 void activations(Suite& s, int64_t n) {
   const Floats x = s.randomFloats(n, 6);
   const Floats dy = s.randomFloats(n);
@@ -81,10 +66,12 @@ void dropouts(Suite& s, int64_t n) {
   const Floats x = s.randomFloats(n);
   Floats y = s.floats(n);
   const double p = 0.25;
-  s.call("dropout", {x.data(), y.data()}, {n, 1, -2, 3, 4, 5}, {p});
+  s.call("dropout", {x.data(), nullptr, y.data()}, {n, 1, -2, 3, 4, 5}, {p});
   // Which elements stay is the conformance suite's business; here each must be dropped or scaled.
   s.expect("dropout", y, 0, [&](int64_t i) { return y[i] == 0 ? 0 : x[i] / (1 - p); });
-  s.call("dropout", {x.data(), y.data()}, {n, 1, -2, 3, 4, 5}, {0});
+  s.call("dropout", {x.data(), x.data(), y.data()}, {n, 1, -2, 3, 4, 5}, {p});
+  s.expect("dropout with an addend", y, 1, [&](int64_t i) { return y[i] == x[i] ? x[i] : x[i] + x[i] / (1 - p); });
+  s.call("dropout", {x.data(), nullptr, y.data()}, {n, 1, -2, 3, 4, 5}, {0});
   s.expect("dropout of nothing", y, 0, [&](int64_t i) { return x[i]; });
 }
 

@@ -1,4 +1,5 @@
 // The three matrix products.
+#include "gelu.h"
 #include "harness.h"
 
 namespace foretoken::test {
@@ -11,20 +12,39 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   const Floats bias = s.randomFloats(n);
   const Floats dy = s.randomFloats(m * n);
   Floats y = s.floats(m * n);
-  s.call("linearForward", {x.data(), w.data(), withBias ? bias.data() : nullptr, y.data()}, {m, n, k});
-  s.expect("linearForward", y, static_cast<double>(k), [&](int64_t i) {
+  const float* given = withBias ? bias.data() : nullptr;
+  const auto forward = [&](int64_t i) {
     double sum = withBias ? bias[i % n] : 0;
     for (int64_t j = 0; j < k; j++) sum += s.operand(x[i / n * k + j]) * s.operand(w[i % n * k + j]);
     return sum;
-  });
+  };
+  s.call("linearForward", {x.data(), w.data(), given, nullptr, y.data()}, {m, n, k});
+  s.expect("linearForward", y, static_cast<double>(k), forward);
+  s.call("linearForward", {x.data(), w.data(), given, dy.data(), y.data()}, {m, n, k});
+  s.expect("linearForward with an addend", y, static_cast<double>(k), [&](int64_t i) { return forward(i) + dy[i]; });
+
+  Floats slope = s.floats(m * n);
+  for (const bool tanhForm : {false, true}) {
+    s.call("linearGeluForward", {x.data(), w.data(), given, y.data(), slope.data()}, {m, n, k, tanhForm});
+    s.expect("linearGeluForward", y, static_cast<double>(k), [&](int64_t i) { return gelu(forward(i), tanhForm); });
+    s.expect("linearGeluForward slope", slope, static_cast<double>(k),
+             [&](int64_t i) { return geluSlope(forward(i), tanhForm); });
+    s.call("linearGeluForward", {x.data(), w.data(), given, y.data(), nullptr}, {m, n, k, tanhForm});
+    s.expect("linearGeluForward alone", y, static_cast<double>(k),
+             [&](int64_t i) { return gelu(forward(i), tanhForm); });
+  }
 
   Floats dx = s.floats(m * k);
-  s.call("linearBackwardInput", {dy.data(), w.data(), dx.data()}, {m, n, k});
-  s.expect("linearBackwardInput", dx, static_cast<double>(n), [&](int64_t i) {
+  const auto inputSum = [&](int64_t i) {
     double sum = 0;
     for (int64_t j = 0; j < n; j++) sum += s.operand(dy[i / k * n + j]) * s.operand(w[j * k + i % k]);
     return sum;
-  });
+  };
+  s.call("linearBackwardInput", {dy.data(), w.data(), nullptr, dx.data()}, {m, n, k});
+  s.expect("linearBackwardInput", dx, static_cast<double>(n), inputSum);
+  s.call("linearBackwardInput", {dy.data(), w.data(), x.data(), dx.data()}, {m, n, k});
+  s.expect("linearBackwardInput with a factor", dx, static_cast<double>(n),
+           [&](int64_t i) { return inputSum(i) * x[i]; });
 
   Floats dw = s.randomFloats(n * k);
   Floats dBias = s.randomFloats(n);

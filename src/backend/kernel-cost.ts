@@ -41,6 +41,7 @@ const flopsOf: { readonly [K in KernelName]: (sizes: Sizes<K>) => number } = {
   embeddingForward: memory,
   embeddingBackward: memory,
   linearForward: product,
+  linearGeluForward: product,
   linearBackwardInput: product,
   linearBackwardWeight: product,
   layerNormForward: memory,

@@ -10,7 +10,17 @@
  */
 
 import { attentionLengths, attentionSizes, dropoutKey, rotaryLengths, rotarySizes, strided } from "./kernel-sizes.ts";
-import { indices, input, kernel, maybeInput, maybeUpdate, type Numbers, output, update } from "./signature.ts";
+import {
+  indices,
+  input,
+  kernel,
+  maybeInput,
+  maybeOutput,
+  maybeUpdate,
+  type Numbers,
+  output,
+  update,
+} from "./signature.ts";
 
 export const kernels = {
   /** y[i] = value. */
@@ -102,22 +112,33 @@ export const kernels = {
   }),
 
   /**
-   * y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] (torch.nn.functional.linear).
+   * y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N] (torch.nn.functional.linear, and a residual connection).
    * Row i of y depends on row i of x alone and has the same bits for every M.
    */
   linearForward: kernel({
-    buffers: { x: input, w: input, bias: maybeInput, y: output },
+    buffers: { x: input, w: input, bias: maybeInput, addend: maybeInput, y: output },
     ints: ["m", "n", "k"],
     floats: [],
-    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, y: m * n }),
+    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, addend: m * n, y: m * n }),
   }),
 
-  /** dx[M, K] = dy[M, N] · w[N, K]. */
+  /**
+   * y = gelu(h) and, where it is asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N], which is kept
+   * nowhere. `tanh` as for geluForward. Row i depends on row i of x alone and has the same bits for every M.
+   */
+  linearGeluForward: kernel({
+    buffers: { x: input, w: input, bias: maybeInput, y: output, slope: maybeOutput },
+    ints: ["m", "n", "k", "tanh"],
+    floats: [],
+    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, y: m * n, slope: m * n }),
+  }),
+
+  /** dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one. */
   linearBackwardInput: kernel({
-    buffers: { dy: input, w: input, dx: output },
+    buffers: { dy: input, w: input, factor: maybeInput, dx: output },
     ints: ["m", "n", "k"],
     floats: [],
-    lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, dx: m * k }),
+    lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
   }),
 
   /**
@@ -287,7 +308,7 @@ export const kernels = {
   }),
 
   /**
-   * y[i] = x[i] · keep(i) / (1 − p); y may be x. The same call with dy gives the gradient.
+   * y[i] = addend[i] + x[i] · keep(i) / (1 − p); y may be x. The same call with dy and no addend gives the gradient.
    *
    * keep(i) ⇔ word(i) ≥ round(p · 2³²), where word(i) comes from Threefry-4x32-13 (core/random.ts) under the key
    * (key0, key1, key2, key3). Elements go in blocks of 64: with e = i mod 64, element i uses the counter
@@ -295,10 +316,10 @@ export const kernels = {
    * array; in attention, row = (b·H + h)·queries + query and i is the key's position.
    */
   dropout: kernel({
-    buffers: { x: input, y: output },
+    buffers: { x: input, addend: maybeInput, y: output },
     ints: ["n", ...dropoutKey],
     floats: ["p"],
-    lengths: ({ n }) => ({ x: n, y: n }),
+    lengths: ({ n }) => ({ x: n, addend: n, y: n }),
   }),
 
   /**

@@ -19,6 +19,7 @@ const spec = <const A extends Access, const E extends Element, const O extends b
 export const input = spec("in", "real", false);
 export const maybeInput = spec("in", "real", true);
 export const output = spec("out", "real", false);
+export const maybeOutput = spec("out", "real", true);
 export const update = spec("inout", "real", false);
 export const maybeUpdate = spec("inout", "real", true);
 export const indices = spec("in", "index", false);

@@ -1,6 +1,5 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { add } from "../ops/add.ts";
 import type { RotaryTable } from "../ops/rotary.ts";
 import {
   type AttentionConfig,
@@ -48,21 +47,14 @@ export const block = (
   angles: RotaryTable | null,
   cached: CachePosition | null,
 ): Tensor => {
-  const attended = causalSelfAttention(
+  const middle = causalSelfAttention(
     context,
     config,
     layer.attention,
     norm(context, config.norm, layer.attentionNorm, x),
+    x,
     angles,
     cached,
   );
-  const middle = add(context, x, attended);
-  const transformed = mlp(
-    context,
-    config.mlp,
-    layer.mlp,
-    norm(context, config.norm, layer.mlpNorm, middle),
-    config.dropout,
-  );
-  return add(context, middle, transformed);
+  return mlp(context, config.mlp, layer.mlp, norm(context, config.norm, layer.mlpNorm, middle), middle, config.dropout);
 };

@@ -6,9 +6,8 @@ import {
   cachedCausalAttention,
   causalAttention,
 } from "../ops/causal-attention.ts";
-import { dropout } from "../ops/dropout.ts";
 import { type RotaryTable, rotary } from "../ops/rotary.ts";
-import { declareLinear, type LinearParameters, linearLayer } from "./linear.ts";
+import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
 import type { NormConfig } from "./norm.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
@@ -72,7 +71,7 @@ export interface CachePosition {
 }
 
 /**
- * Multi-head causal self-attention, [B, T, C] → [B, T, C].
+ * residual + multi-head causal self-attention of x, [B, T, C] → [B, T, C].
  * @param angles of rotary positions; null: positions are told otherwise.
  * @param cached null: the whole sequence is in x.
  */
@@ -81,6 +80,7 @@ export const causalSelfAttention = (
   config: AttentionConfig,
   layer: AttentionParameters<Tensor>,
   x: Tensor,
+  residual: Tensor,
   angles: RotaryTable | null,
   cached: CachePosition | null,
 ): Tensor => {
@@ -92,5 +92,5 @@ export const causalSelfAttention = (
     cached === null
       ? causalAttention(context, qkv, nHead, config.dropout, mask)
       : cachedCausalAttention(context, qkv, nHead, cached.cache, cached.start); // [B, T, C]
-  return dropout(context, linearLayer(context, layer.projection, mixed), config.dropout); // [B, T, C]
+  return residualLayer(context, layer.projection, mixed, residual, config.dropout); // [B, T, C]
 };

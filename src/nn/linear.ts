@@ -1,6 +1,6 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { linear } from "../ops/linear.ts";
+import { linear, linearResidual } from "../ops/linear.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
 export interface LinearParameters<P> {
@@ -35,4 +35,13 @@ export const declareLinear = <P>(
 });
 
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor): Tensor =>
-  linear(context, x, layer.weight, layer.bias);
+  linear(context, x, layer);
+
+/** What ends a branch of a block: residual + dropout(layer(x)). */
+export const residualLayer = (
+  context: Context,
+  layer: LinearParameters<Tensor>,
+  x: Tensor,
+  residual: Tensor,
+  dropout: number,
+): Tensor => linearResidual(context, x, layer, residual, dropout);

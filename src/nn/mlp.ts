@@ -1,9 +1,9 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { dropout } from "../ops/dropout.ts";
-import { type GeluApproximation, gelu } from "../ops/gelu.ts";
+import type { GeluApproximation } from "../ops/gelu.ts";
+import { geluMlp } from "../ops/gelu-mlp.ts";
 import { swiglu } from "../ops/swiglu.ts";
-import { declareLinear, type LinearParameters, linearLayer } from "./linear.ts";
+import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
 /** The position-wise branch of a block. */
@@ -48,23 +48,21 @@ export const declareMlp = <P>(
   };
 };
 
-const activation = (context: Context, config: MlpConfig, x: Tensor): Tensor => {
-  switch (config.kind) {
-    case "gelu":
-      return gelu(context, x, config.approximate);
-    case "swiglu":
-      return swiglu(context, x);
-  }
-};
-
-/** [B, T, C] → [B, T, C] */
+/** residual + the branch of x, [B, T, C] → [B, T, C] */
 export const mlp = (
   context: Context,
   config: MlpConfig,
   layer: MlpParameters<Tensor>,
   x: Tensor,
-  dropoutP: number,
+  residual: Tensor,
+  dropout: number,
 ): Tensor => {
-  const hidden = activation(context, config, linearLayer(context, layer.up, x)); // [B, T, F]
-  return dropout(context, linearLayer(context, layer.down, hidden), dropoutP); // [B, T, C]
+  switch (config.kind) {
+    case "gelu":
+      return geluMlp(context, x, { ...layer, approximate: config.approximate }, residual, dropout);
+    case "swiglu": {
+      const hidden = swiglu(context, linearLayer(context, layer.up, x)); // [B, T, F]
+      return residualLayer(context, layer.down, hidden, residual, dropout);
+    }
+  }
 };

@@ -1,39 +1,123 @@
 /**
- * y = x·Wᵀ + b
+ * y = x·Wᵀ + b, and at the end of a branch y = residual + dropout(x·Wᵀ + b)
  *
- *   x [.., K]   W [N, K]   b [N]   →   y [.., N]
- *   dx = dy·W     dW = dyᵀ·x     db = Σ over rows of dy
+ *   x [.., K]   W [N, K]   b [N]   residual [.., N]   →   y [.., N]
+ *   d = dropout(dy), the same draw     dx = d·W     dW = dᵀ·x     db = Σ over rows of d     dResidual = dy
  *
  * As torch.nn.functional.linear.
  */
-import type { Context } from "../autograd/context.ts";
+import type { Context, DropoutSource } from "../autograd/context.ts";
+import { dropoutSource } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors.ts";
-import { formatShape } from "../core/shape.ts";
+import { randomKey } from "../core/random.ts";
+import { formatShape, sizeOf } from "../core/shape.ts";
+import { type Draw, drawDropout } from "./dropout.ts";
 import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
 
-/** `bias` null: none. Row i of y has the same bits whatever the number of rows. */
-export const linear = (context: Context, x: Tensor, weight: Tensor, bias: Tensor | null): Tensor => {
-  const { backend, memory, tape } = context;
+/** [N, K] and [N] or none. */
+export interface LinearWeights {
+  readonly weight: Tensor;
+  readonly bias: Tensor | null;
+}
+
+/** Rows, outputs and inputs of a product, as kernels take them. */
+export interface LinearSizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** The sizes of x·Wᵀ + b, checked. */
+export const linearSizes = (where: string, x: Tensor, { weight, bias }: LinearWeights): LinearSizes => {
   const [n, k] = weight.shape;
   if (n === undefined || k === undefined || weight.shape.length !== 2) {
-    throw new ShapeError({ where: "linear", must: "the weight must be [N, K]", got: formatShape(weight.shape) });
+    throw new ShapeError({ where, must: "the weight must be [N, K]", got: formatShape(weight.shape) });
   }
-  const m = rowsOf("linear", x, k);
-  if (bias !== null) requireShape("linear", "the bias", bias, [n]);
+  const m = rowsOf(where, x, k);
+  if (bias !== null) requireShape(where, "the bias", bias, [n]);
+  return { m, n, k };
+};
 
+/** The inputs of a record: those that may want a gradient. */
+export const weightsOf = ({ weight, bias }: LinearWeights): readonly Tensor[] =>
+  bias === null ? [weight] : [weight, bias];
+
+/** Hands on the gradients of x, W and b, from that of x·Wᵀ + b. */
+export const linearGradients = (context: Context, x: Tensor, weights: LinearWeights, dy: Tensor): void => {
+  const { backend, memory, tape } = context;
+  if (tape?.tracks(x)) {
+    const dx = memory.allocate(x.shape);
+    const sizes = linearSizes("linear", x, weights);
+    backend.run("linearBackwardInput", { dy, w: weights.weight, factor: null, dx, ...sizes });
+    tape.accumulate(x, dx);
+  }
+  weightGradients(context, x, weights, dy);
+};
+
+/** Hands on the gradients of W and b alone. */
+export const weightGradients = (context: Context, x: Tensor, weights: LinearWeights, dy: Tensor): void => {
+  const { backend, tape } = context;
+  const to = tape?.destination(weights.weight) ?? null;
+  const dBias = weights.bias === null ? null : (tape?.accumulator(weights.bias) ?? null);
+  if (to === null) return;
+  const sizes = linearSizes("linear", x, weights);
+  backend.run("linearBackwardWeight", { dy, x, dw: to.gradient, dBias, ...sizes, add: to.add });
+};
+
+/** Row i of y has the same bits whatever the number of rows. */
+export const linear = (context: Context, x: Tensor, weights: LinearWeights): Tensor => {
+  const { backend, memory, tape } = context;
+  const { weight, bias } = weights;
+  const { m, n, k } = linearSizes("linear", x, weights);
   const y = memory.allocate([...x.shape.slice(0, -1), n]);
-  backend.run("linearForward", { x, w: weight, bias, y, m, n, k });
+  backend.run("linearForward", { x, w: weight, bias, addend: null, y, m, n, k });
+  tape?.record(y, [x, ...weightsOf(weights)], [], (dy) => linearGradients(context, x, weights, dy));
+  return y;
+};
 
-  tape?.record(y, bias === null ? [x, weight] : [x, weight, bias], [], (dy) => {
-    if (tape.tracks(x)) {
-      const dx = memory.allocate(x.shape);
-      backend.run("linearBackwardInput", { dy, w: weight, dx, m, n, k });
-      tape.accumulate(x, dx);
-    }
-    const to = tape.destination(weight);
-    const dBias = bias === null ? null : tape.accumulator(bias);
-    if (to !== null) backend.run("linearBackwardWeight", { dy, x, dw: to.gradient, dBias, m, n, k, add: to.add });
+/** residual + dropout(x·Wᵀ + b), without its gradients; `draw` null: nothing drops. */
+export const addLinear = (
+  { backend, memory }: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  residual: Tensor,
+  draw: Draw | null,
+): Tensor => {
+  const { weight, bias } = weights;
+  const { m, n, k } = linearSizes("residual", x, weights);
+  requireShape("residual", "what is added to", residual, [...x.shape.slice(0, -1), n]);
+  const y = memory.allocate(residual.shape);
+  const addend = draw === null ? residual : null;
+  backend.run("linearForward", { x, w: weight, bias, addend, y, m, n, k });
+  if (draw !== null) backend.run("dropout", { x: y, addend: residual, y, n: m * n, ...draw });
+  return y;
+};
+
+/** The gradient of the branch's end, from that of its sum with the residual. The caller releases it. */
+export const branchGradient = ({ backend, memory }: Context, dy: Tensor, draw: Draw | null): Tensor => {
+  if (draw === null) return memory.retain(dy);
+  const dBranch = memory.allocate(dy.shape);
+  backend.run("dropout", { x: dy, addend: null, y: dBranch, n: sizeOf(dy.shape), ...draw });
+  return dBranch;
+};
+
+/** y = residual + dropout(x·Wᵀ + b), each element of the product dropped with probability `p` in [0, 1) while training. */
+export const linearResidual = (
+  context: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  residual: Tensor,
+  p: number,
+): Tensor => {
+  const { memory, tape } = context;
+  const draw = drawDropout(context, p);
+  const y = addLinear(context, x, weights, residual, draw);
+  tape?.record(y, [x, ...weightsOf(weights), residual], [], (dy) => {
+    tape.accumulate(residual, memory.retain(dy));
+    const dBranch = branchGradient(context, dy, draw);
+    linearGradients(context, x, weights, dBranch);
+    memory.release(dBranch);
   });
   return y;
 };
@@ -42,12 +126,10 @@ const sample = (name: string, m: number, n: number, k: number, withBias: boolean
   name,
   inputs: { x: [m, k], weight: [n, k], ...(withBias ? { bias: [n] } : {}) },
   run: (context, inputs) =>
-    linear(
-      context,
-      sampleInput(inputs, "x"),
-      sampleInput(inputs, "weight"),
-      withBias ? sampleInput(inputs, "bias") : null,
-    ),
+    linear(context, sampleInput(inputs, "x"), {
+      weight: sampleInput(inputs, "weight"),
+      bias: withBias ? sampleInput(inputs, "bias") : null,
+    }),
 });
 
 export const samples: readonly OpSample[] = [
@@ -55,4 +137,34 @@ export const samples: readonly OpSample[] = [
   sample("odd sizes", 3, 5, 7, true),
   sample("no bias", 4, 2, 9, false),
   sample("past one vector", 17, 33, 19, true),
+];
+
+/** A source that draws the same each time. */
+export const sampleDropout = (): DropoutSource => dropoutSource(randomKey(1, "dropout"));
+
+const residualSample = (name: string, p: number, withBias: boolean): OpSample => ({
+  name,
+  inputs: { x: [6, 5], weight: [7, 5], residual: [6, 7], ...(withBias ? { bias: [7] } : {}) },
+  run: (context, inputs) =>
+    linearResidual(
+      { ...context, dropout: sampleDropout() },
+      sampleInput(inputs, "x"),
+      { weight: sampleInput(inputs, "weight"), bias: withBias ? sampleInput(inputs, "bias") : null },
+      sampleInput(inputs, "residual"),
+      p,
+    ),
+});
+
+export const residualSamples: readonly OpSample[] = [
+  residualSample("nothing dropped", 0, true),
+  residualSample("a fifth dropped", 0.2, true),
+  residualSample("half dropped, no bias", 0.5, false),
+  {
+    name: "onto its own input",
+    inputs: { x: [3, 5], weight: [5, 5] },
+    run: (context, inputs) => {
+      const x = sampleInput(inputs, "x");
+      return linearResidual(context, x, { weight: sampleInput(inputs, "weight"), bias: null }, x, 0);
+    },
+  },
 ];

@@ -2,11 +2,11 @@
 import { samples as add } from "./add.ts";
 import { samples as causalAttention } from "./causal-attention.ts";
 import { samples as crossEntropy } from "./cross-entropy.ts";
-import { samples as dropout } from "./dropout.ts";
 import { samples as embedding } from "./embedding.ts";
 import { samples as gelu } from "./gelu.ts";
+import { samples as geluMlp } from "./gelu-mlp.ts";
 import { samples as layerNorm } from "./layer-norm.ts";
-import { samples as linear } from "./linear.ts";
+import { samples as linear, residualSamples as linearResidual } from "./linear.ts";
 import { samples as rmsNorm } from "./rms-norm.ts";
 import { samples as rotary } from "./rotary.ts";
 import { samples as swiglu } from "./swiglu.ts";
@@ -15,11 +15,12 @@ export const opSamples = {
   add,
   causalAttention,
   crossEntropy,
-  dropout,
   embedding,
   gelu,
+  geluMlp,
   layerNorm,
   linear,
+  linearResidual,
   rmsNorm,
   rotary,
   swiglu,

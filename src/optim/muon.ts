@@ -55,16 +55,44 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
       for (let i = 0; i < iterations; i++) {
         const wide = rows <= columns;
         // A = X·Xᵀ, or Xᵀ·X where that is the smaller one: the polynomial in A is the same on either side.
-        if (wide) backend.run("linearForward", { x, w: x, bias: null, y: at(gram), m: rows, n: rows, k: columns });
+        if (wide)
+          backend.run("linearForward", {
+            x,
+            w: x,
+            bias: null,
+            addend: null,
+            y: at(gram),
+            m: rows,
+            n: rows,
+            k: columns,
+          });
         else {
           const sizes = { m: rows, n: columns, k: columns, add: 0 };
           backend.run("linearBackwardWeight", { dy: x, x, dw: at(gram), dBias: null, ...sizes });
         }
         // A is symmetric, so A·Aᵀ is its square.
-        backend.run("linearForward", { x: at(gram), w: at(gram), bias: null, y: at(square), m: k, n: k, k });
+        backend.run("linearForward", {
+          x: at(gram),
+          w: at(gram),
+          bias: null,
+          addend: null,
+          y: at(square),
+          m: k,
+          n: k,
+          k,
+        });
         backend.run("combine", { a: at(gram), b: at(square), y: at(gram), n: k * k, alpha: b, beta: c });
-        if (wide) backend.run("linearBackwardInput", { dy: at(gram), w: x, dx: at(other), m: k, n: k, k: columns });
-        else backend.run("linearForward", { x, w: at(gram), bias: null, y: at(other), m: rows, n: k, k });
+        if (wide)
+          backend.run("linearBackwardInput", {
+            dy: at(gram),
+            w: x,
+            factor: null,
+            dx: at(other),
+            m: k,
+            n: k,
+            k: columns,
+          });
+        else backend.run("linearForward", { x, w: at(gram), bias: null, addend: null, y: at(other), m: rows, n: k, k });
         backend.run("combine", { a: x, b: at(other), y: x, n, alpha: a, beta: 1 });
       }
     },

@@ -178,7 +178,7 @@ describe("the gradient check itself", () => {
     const uses = {
       // The second use hands the tape a new gradient, or adds to the one that is there by itself.
       gelu: (context: Context, _: Tensor, z: Tensor): Tensor => gelu(context, z, "none"),
-      linear: (context: Context, a: Tensor, z: Tensor): Tensor => linear(context, a, z, null),
+      linear: (context: Context, a: Tensor, z: Tensor): Tensor => linear(context, a, { weight: z, bias: null }),
     };
     for (const [name, secondUse] of Object.entries(uses)) {
       const run = (context: Context, tensors: Readonly<Record<string, Tensor>>): Tensor => {

@@ -16,12 +16,12 @@ const reals = (length: number, offset = 0) => ({ storage: storage("float32", len
 const ids = (length: number) => ({ storage: storage("int32", length), offset: 0 });
 
 test("a call that fits passes, and its lengths come back", () => {
-  const args = { x: reals(6), w: reals(12), bias: null, y: reals(10, 2), m: 2, n: 4, k: 3 };
-  expect(checkCall(owner, "linearForward", args)).toEqual({ x: 6, w: 12, bias: 4, y: 8 });
+  const args = { x: reals(6), w: reals(12), bias: null, addend: null, y: reals(10, 2), m: 2, n: 4, k: 3 };
+  expect(checkCall(owner, "linearForward", args)).toEqual({ x: 6, w: 12, bias: 4, addend: 8, y: 8 });
 });
 
 test("a short buffer is named, with what it must hold and what came", () => {
-  const args = { x: reals(6), w: reals(12), bias: null, y: reals(9, 2), m: 2, n: 4, k: 3 };
+  const args = { x: reals(6), w: reals(12), bias: null, addend: null, y: reals(9, 2), m: 2, n: 4, k: 3 };
   expect(() => checkCall(owner, "linearForward", args)).toThrow(
     new ShapeError({
       where: "linearForward",
@@ -41,13 +41,14 @@ test.for([-1, 0.5, 2 ** 31, Number.NaN, Number.POSITIVE_INFINITY])("size %d is r
 
 test("sizes whose product is past every integer do not wrap around", () => {
   const huge = 2 ** 31 - 1;
-  const args = { x: reals(8), w: reals(8), bias: null, y: reals(8), m: huge, n: huge, k: huge };
+  const args = { x: reals(8), w: reals(8), bias: null, addend: null, y: reals(8), m: huge, n: huge, k: huge };
   expect(() => checkCall(owner, "linearForward", args)).toThrow(ShapeError);
 });
 
 test("words of a random key may be any 32 bits, signed or not", () => {
+  const buffers = { x: reals(4), addend: null, y: reals(4) };
   const call = (key0: number) =>
-    checkCall(owner, "dropout", { x: reals(4), y: reals(4), n: 4, key0, key1: 0, key2: 0, key3: 0, site: 0, p: 0.1 });
+    checkCall(owner, "dropout", { ...buffers, n: 4, key0, key1: 0, key2: 0, key3: 0, site: 0, p: 0.1 });
   for (const word of [-(2 ** 31), -1, 0, 2 ** 32 - 1]) expect(() => call(word)).not.toThrow();
   for (const word of [-(2 ** 31) - 1, 2 ** 32, 0.5]) expect(() => call(word)).toThrow(/key0 must be/);
 });

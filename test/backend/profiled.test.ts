@@ -17,7 +17,7 @@ const key = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
 
 describe("the cost of a call", () => {
   test("a product is two operations a weight and row; its bytes are those of the buffers that are given", () => {
-    const args = { x: view(6), w: view(12), bias: view(4), y: view(8), m: 2, n: 4, k: 3 };
+    const args = { x: view(6), w: view(12), bias: view(4), addend: null, y: view(8), m: 2, n: 4, k: 3 };
     expect(kernelCost("linearForward", args)).toEqual({ flops: 2 * 2 * 4 * 3, read: 4 * (6 + 12 + 4), written: 4 * 8 });
     expect(kernelCost("linearForward", { ...args, bias: null }).read).toBe(4 * (6 + 12));
   });

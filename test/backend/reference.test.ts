@@ -187,7 +187,7 @@ describe("kernels of the reference backend", () => {
       const [x, w, y] = [place(), place(), place()];
       backend.write(x.storage, values);
       backend.write(w.storage, Float32Array.of(1, 1));
-      backend.run("linearForward", { x, w, bias: null, y, m: 1, n: 1, k: 2 });
+      backend.run("linearForward", { x, w, bias: null, addend: null, y, m: 1, n: 1, k: 2 });
       products.push((await backend.read(y.storage))[0] as number);
       await backend.close();
     }

@@ -45,8 +45,8 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const [dx, dw, dBias] = [view(m * k), view(n * k), view(n)];
   const [mean, rstd, normed, dGamma, dBeta] = [view(m), view(m), view(m * k), view(k), view(k)];
   const [total, squares] = [view(1), view(1)];
-  backend.run("linearForward", { x, w, bias, y, m, n, k });
-  backend.run("linearBackwardInput", { dy: y, w, dx, m, n, k });
+  backend.run("linearForward", { x, w, bias, addend: null, y, m, n, k });
+  backend.run("linearBackwardInput", { dy: y, w, factor: null, dx, m, n, k });
   backend.run("linearBackwardWeight", { dy: y, x, dw, dBias, m, n, k, add: 1 });
   const norm = { x, gamma: bias, mean, rstd, rows: m, channels: k };
   backend.run("layerNormForward", { ...norm, beta: bias, y: normed, eps: 1e-5 });
@@ -220,7 +220,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
       [w, 2],
     ] as const)
       backend.run("fill", { y: view, n: m * k, value });
-    const multiply = () => backend.run("linearForward", { x, w, bias: null, y, m, n, k });
+    const multiply = () => backend.run("linearForward", { x, w, bias: null, addend: null, y, m, n, k });
     // Only addresses: nothing is written there.
     const hoard: Storage[] = [];
     for (let length = 2 ** 28; length >= 16; length /= 2) {

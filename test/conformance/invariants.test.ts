@@ -36,11 +36,11 @@ const invariants = (open: () => Promise<Backend>): void => {
     const w = given(normals(n * k));
     const bias = given(normals(n));
     const all = room(m * n);
-    backend.run("linearForward", { x, w, bias, y: all, m, n, k });
+    backend.run("linearForward", { x, w, bias, addend: null, y: all, m, n, k });
     for (const rows of [1, 2, 5]) {
       for (const row of [0, 1, 7, 16, 31, m - rows]) {
         const alone = room(rows * n);
-        backend.run("linearForward", { x: { ...x, offset: row * k }, w, bias, y: alone, m: rows, n, k });
+        backend.run("linearForward", { x: { ...x, offset: row * k }, w, bias, addend: null, y: alone, m: rows, n, k });
         const inAll = await bits({ ...all, offset: row * n }, rows * n);
         expect(await bits(alone, rows * n), `rows ${row} to ${row + rows}`).toEqual(inAll);
       }

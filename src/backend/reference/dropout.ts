@@ -40,13 +40,16 @@ export const dropoutFactors = (
 };
 
 export const dropout: HostKernels<"dropout"> = {
-  dropout({ x, y, n, ...key }) {
+  dropout({ x, addend, y, n, ...key }) {
     const chunk = 1024;
     const factors = new Float64Array(chunk);
     for (let first = 0; first < n; first += chunk) {
       const length = Math.min(chunk, n - first);
       dropoutFactors(key, 0, first, length, factors);
-      for (let i = 0; i < length; i++) y[first + i] = (x[first + i] as number) * (factors[i] as number);
+      for (let i = first; i < first + length; i++) {
+        const dropped = (x[i] as number) * (factors[i - first] as number);
+        y[i] = addend === null ? dropped : (addend[i] as number) + dropped;
+      }
     }
   },
 };

@@ -12,18 +12,18 @@ const tanhDerivative = (x: number): number => {
   return s + x * s * (1 - s) * outer * (1 + 3 * cubic * x * x);
 };
 
+/** gelu(x); `tanh` 1 is the approximation. */
+export const geluAt = (x: number, tanh: number): number => x * (tanh ? sigmoid(x) : normalCdf(x));
+/** gelu′(x) */
+export const geluSlopeAt = (x: number, tanh: number): number =>
+  tanh ? tanhDerivative(x) : normalCdf(x) + x * normalPdf(x);
+
 export const gelu: HostKernels<"geluForward" | "geluBackward"> = {
   geluForward({ x, y, n, tanh }) {
-    for (let i = 0; i < n; i++) {
-      const xi = x[i] as number;
-      y[i] = xi * (tanh ? sigmoid(xi) : normalCdf(xi));
-    }
+    for (let i = 0; i < n; i++) y[i] = geluAt(x[i] as number, tanh);
   },
 
   geluBackward({ x, dy, dx, n, tanh }) {
-    for (let i = 0; i < n; i++) {
-      const xi = x[i] as number;
-      dx[i] = (dy[i] as number) * (tanh ? tanhDerivative(xi) : normalCdf(xi) + xi * normalPdf(xi));
-    }
+    for (let i = 0; i < n; i++) dx[i] = (dy[i] as number) * geluSlopeAt(x[i] as number, tanh);
   },
 };

@@ -31,6 +31,7 @@ export const roundedToBfloat16: Operand = (values) => {
 /** The kernels that compute products, whose operands have a dtype: all that a backend's dtype reaches. */
 export const multiplyingKernels = [
   "linearForward",
+  "linearGeluForward",
   "linearBackwardInput",
   "linearBackwardWeight",
   "attentionForward",

@@ -1,4 +1,5 @@
 import type { RealArray } from "../../core/dtype.ts";
+import { geluAt, geluSlopeAt } from "./gelu.ts";
 import type { HostKernels } from "./host-args.ts";
 
 /**
@@ -40,11 +41,15 @@ const addScaledRows = (
 };
 
 /** A linear layer's products; the sums of dBias are no products and take dy as it is. Each sum goes in ascending order, so no row's bits depend on how many rows there are. */
-export const products: HostKernels<"linearForward" | "linearBackwardInput" | "linearBackwardWeight"> = {
-  linearForward({ bias, y, m, n, k, operand, ...given }) {
+export const products: HostKernels<
+  "linearForward" | "linearGeluForward" | "linearBackwardInput" | "linearBackwardWeight"
+> = {
+  linearForward({ bias, addend, y, m, n, k, operand, ...given }) {
     const x = operand(given.x);
     const w = operand(given.w);
     const wholeBlocks = n - (n % 4);
+    const added = (row: number, j: number): number =>
+      (bias === null ? 0 : (bias[j] as number)) + (addend === null ? 0 : (addend[row + j] as number));
     for (let i = 0; i < m; i++) {
       const xRow = i * k;
       const yRow = i * n;
@@ -65,26 +70,37 @@ export const products: HostKernels<"linearForward" | "linearBackwardInput" | "li
           s2 += xl * (w[w2 + l] as number);
           s3 += xl * (w[w3 + l] as number);
         }
-        y[yRow + j] = s0 + (bias === null ? 0 : (bias[j] as number));
-        y[yRow + j + 1] = s1 + (bias === null ? 0 : (bias[j + 1] as number));
-        y[yRow + j + 2] = s2 + (bias === null ? 0 : (bias[j + 2] as number));
-        y[yRow + j + 3] = s3 + (bias === null ? 0 : (bias[j + 3] as number));
+        y[yRow + j] = s0 + added(yRow, j);
+        y[yRow + j + 1] = s1 + added(yRow, j + 1);
+        y[yRow + j + 2] = s2 + added(yRow, j + 2);
+        y[yRow + j + 3] = s3 + added(yRow, j + 3);
       }
       for (let j = wholeBlocks; j < n; j++) {
         let s = 0;
         for (let l = 0; l < k; l++) s += (x[xRow + l] as number) * (w[j * k + l] as number);
-        y[yRow + j] = s + (bias === null ? 0 : (bias[j] as number));
+        y[yRow + j] = s + added(yRow, j);
       }
     }
   },
 
-  linearBackwardInput({ dx, m, n, k, operand, ...given }) {
+  linearGeluForward({ y, slope, m, n, tanh, ...given }) {
+    const h = new Float64Array(m * n);
+    products.linearForward({ ...given, addend: null, y: h, m, n });
+    for (let i = 0; i < h.length; i++) {
+      const value = h[i] as number;
+      y[i] = geluAt(value, tanh);
+      if (slope !== null) slope[i] = geluSlopeAt(value, tanh);
+    }
+  },
+
+  linearBackwardInput({ dx, factor, m, n, k, operand, ...given }) {
     const dy = operand(given.dy);
     const w = operand(given.w);
     const row = new Float64Array(k);
     for (let i = 0; i < m; i++) {
       row.fill(0);
       addScaledRows(row, dy, i * n, 1, w, n);
+      if (factor !== null) for (let c = 0; c < k; c++) row[c] = (row[c] as number) * (factor[i * k + c] as number);
       dx.set(row, i * k);
     }
   },

@@ -172,14 +172,19 @@ export const elementwise: Samples<
     ...dropouts.map((numbers) => ({
       name: `n=${numbers.n}, p=${numbers.p}, site=${numbers.site}`,
       numbers,
-      buffers: { x: awayFromZero(numbers.n), y: blank } as const,
+      buffers: { x: awayFromZero(numbers.n), addend: null, y: blank } as const,
     })),
-    { name: "NaN", numbers: { n: 70, p: 0, ...key }, buffers: { x: withNan(), y: blank } },
-    { name: "all NaN", numbers: { n: 70, p: 0.5, ...key }, buffers: { x: nans(70), y: blank } },
+    ...dropouts.map((numbers) => ({
+      name: `n=${numbers.n}, p=${numbers.p}, site=${numbers.site}, with an addend`,
+      numbers,
+      buffers: { x: awayFromZero(numbers.n), addend: normals(numbers.n), y: blank } as const,
+    })),
+    { name: "NaN", numbers: { n: 70, p: 0, ...key }, buffers: { x: withNan(), addend: null, y: blank } },
+    { name: "all NaN", numbers: { n: 70, p: 0.5, ...key }, buffers: { x: nans(70), addend: null, y: blank } },
     {
       name: "in place",
       numbers: { n: 200, p: 0.25, ...key },
-      buffers: { x: awayFromZero(200), y: { of: "x", at: 0 } },
+      buffers: { x: awayFromZero(200), addend: null, y: { of: "x", at: 0 } },
     },
   ],
 };

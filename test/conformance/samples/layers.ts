@@ -35,41 +35,124 @@ const productSizes = [
   [2100, 5, 530],
 ] as const;
 
-const productName = ([m, n, k]: (typeof productSizes)[number]): string => `m=${m} n=${n} k=${k}`;
+/** For what happens to finished products: tiles whole and cut, few rows, more than one piece of a sum, more than a chunk. */
+const epilogueSizes: readonly (readonly [number, number, number])[] = [
+  [0, 4, 4],
+  [1, 1, 1],
+  [1, 65, 128],
+  [17, 15, 16],
+  [33, 31, 32],
+  [64, 65, 63],
+  [33, 70, 300],
+  [70, 600, 33],
+];
 
-export const linear: Samples<"linearForward" | "linearBackwardInput" | "linearBackwardWeight"> = {
+const productName = ([m, n, k]: readonly [number, number, number]): string => `m=${m} n=${n} k=${k}`;
+
+/** Of h: zeros, a grid over all that matters of GELU, and past both ends. */
+const preActivations = rounded([
+  ...Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000),
+  ...[0, 1e-45, 1e-30, 1e-4, 13, 20, 1e4, 1e15, 1e30, 3e38].flatMap((h) => [h, -h]),
+]);
+
+export const linear: Samples<"linearForward" | "linearGeluForward" | "linearBackwardInput" | "linearBackwardWeight"> = {
   linearForward: [
     ...productSizes.flatMap((size) => {
       const [m, n, k] = size;
       const x = normals(m * k);
       const w = normals(n * k);
       return [
-        { name: productName(size), numbers: { m, n, k }, buffers: { x, w, bias: normals(n), y: blank } as const },
+        {
+          name: productName(size),
+          numbers: { m, n, k },
+          buffers: { x, w, bias: normals(n), addend: null, y: blank } as const,
+        },
         {
           name: `${productName(size)}, no bias`,
           numbers: { m, n, k },
-          buffers: { x, w, bias: null, y: blank } as const,
+          buffers: { x, w, bias: null, addend: null, y: blank } as const,
         },
       ];
+    }),
+    ...epilogueSizes.map((size) => {
+      const [m, n, k] = size;
+      return {
+        name: `${productName(size)}, with an addend`,
+        numbers: { m, n, k },
+        buffers: {
+          x: normals(m * k),
+          w: normals(n * k),
+          bias: normals(n),
+          addend: normals(m * n),
+          y: blank,
+        } as const,
+      };
     }),
     {
       name: "NaN in x and w",
       numbers: { m: 19, n: 35, k: 40 },
-      buffers: { x: spoiled(normals(760), 200), w: spoiled(normals(1400), 500), bias: normals(35), y: blank },
+      buffers: {
+        x: spoiled(normals(760), 200),
+        w: spoiled(normals(1400), 500),
+        bias: normals(35),
+        addend: null,
+        y: blank,
+      },
     },
     {
       name: "magnitudes from 1e-20 to 1e15",
       numbers: { m: 3, n: 5, k: 18 },
-      buffers: { x: normals(54, 1e15), w: normals(90, 1e-20), bias: normals(5, 1e-5), y: blank },
+      buffers: { x: normals(54, 1e15), w: normals(90, 1e-20), bias: normals(5, 1e-5), addend: null, y: blank },
     },
   ],
 
-  linearBackwardInput: productSizes.map((size) => {
+  linearGeluForward: [0, 1].flatMap((tanh) => [
+    ...epilogueSizes.flatMap((size) => {
+      const [m, n, k] = size;
+      const x = normals(m * k, 1 / Math.sqrt(k));
+      const w = normals(n * k);
+      const numbers = { m, n, k, tanh };
+      const name = `${productName(size)}, tanh=${tanh}`;
+      return [
+        { name, numbers, buffers: { x, w, bias: normals(n), y: blank, slope: blank } as const },
+        { name: `${name}, no slope`, numbers, buffers: { x, w, bias: null, y: blank, slope: null } as const },
+      ];
+    }),
+    {
+      // h is the bias, and exact.
+      name: `grid, tanh=${tanh}`,
+      numbers: { m: 2, n: preActivations.length, k: 1, tanh },
+      buffers: {
+        x: new Float64Array(2),
+        w: normals(preActivations.length),
+        bias: preActivations,
+        y: blank,
+        slope: blank,
+      } as const,
+    },
+    {
+      name: `NaN in x and w, tanh=${tanh}`,
+      numbers: { m: 19, n: 35, k: 40, tanh },
+      buffers: {
+        x: spoiled(normals(760), 200),
+        w: spoiled(normals(1400), 500),
+        bias: normals(35),
+        y: blank,
+        slope: blank,
+      } as const,
+    },
+  ]),
+
+  linearBackwardInput: [
+    ...productSizes.map((size) => ({ size, scaled: false })),
+    ...epilogueSizes.map((size) => ({ size, scaled: true })),
+  ].map(({ size, scaled }) => {
     const [m, n, k] = size;
+    const factor = scaled ? normals(m * k) : null;
     return {
-      name: productName(size),
+      name: scaled ? `${productName(size)}, with a factor` : productName(size),
       numbers: { m, n, k },
-      buffers: { dy: normals(m * n), w: normals(n * k), dx: blank },
+      buffers: { dy: normals(m * n), w: normals(n * k), factor, dx: blank },
     };
   }),
 
@@ -168,6 +251,7 @@ export const layerNorm: Samples<"layerNormForward" | "layerNormBackward"> = {
 export const modelLogits = (rows: number, vocabSize: number): Float64Array => {
   const y = new Float64Array(rows * vocabSize);
   const [m, n, k] = [rows, vocabSize, 16];
-  products.linearForward({ operand: asGiven, x: normals(m * k), w: normals(n * k, 0.5), bias: null, y, m, n, k });
+  const [x, w] = [normals(m * k), normals(n * k, 0.5)];
+  products.linearForward({ operand: asGiven, x, w, bias: null, addend: null, y, m, n, k });
   return rounded(y);
 };

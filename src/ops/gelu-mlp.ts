@@ -1,0 +1,97 @@
+/**
+ * y = residual + dropout(gelu(x·Uᵀ + u)·Dᵀ + d): the branch of a block that goes through a hidden layer
+ *
+ *   x [.., C]   U [F, C]   u [F]   D [C, F]   d [C]   residual [.., C]   →   y [.., C]
+ *   e = dropout(dy), the same draw     dh = (e·D) ∘ gelu′(x·Uᵀ + u)     dD = eᵀ·gelu(…)     dU = dhᵀ·x     dResidual = dy
+ *
+ * GELU (Hendrycks & Gimpel 2016) is applied where the product is finished. The forward pass keeps gelu and gelu′, which
+ * share their arithmetic, so that the backward pass multiplies by what is there.
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { drawDropout } from "./dropout.ts";
+import type { GeluApproximation } from "./gelu.ts";
+import {
+  addLinear,
+  branchGradient,
+  type LinearWeights,
+  linearGradients,
+  linearSizes,
+  sampleDropout,
+  weightGradients,
+  weightsOf,
+} from "./linear.ts";
+import { type OpSample, sampleInput } from "./op.ts";
+
+export interface GeluMlpWeights {
+  /** C → F */
+  readonly up: LinearWeights;
+  /** F → C */
+  readonly down: LinearWeights;
+  readonly approximate: GeluApproximation;
+}
+
+/** Each element of the branch is dropped with probability `p` in [0, 1) while training. */
+export const geluMlp = (
+  context: Context,
+  x: Tensor,
+  { up, down, approximate }: GeluMlpWeights,
+  residual: Tensor,
+  p: number,
+): Tensor => {
+  const { backend, memory, tape } = context;
+  const { m, n, k } = linearSizes("geluMlp", x, up);
+  const tanh = approximate === "tanh" ? 1 : 0;
+  const hidden = memory.allocate([...x.shape.slice(0, -1), n]); // [.., F]
+  const slope = tape === null ? null : memory.allocate(hidden.shape);
+  backend.run("linearGeluForward", { x, w: up.weight, bias: up.bias, y: hidden, slope, m, n, k, tanh });
+  const draw = drawDropout(context, p);
+  const y = addLinear(context, hidden, down, residual, draw);
+  if (tape === null || slope === null) {
+    memory.release(hidden);
+    return y;
+  }
+
+  tape.record(y, [x, ...weightsOf(up), ...weightsOf(down), residual], [hidden, slope], (dy) => {
+    tape.accumulate(residual, memory.retain(dy));
+    const dBranch = branchGradient(context, dy, draw);
+    weightGradients(context, hidden, down, dBranch);
+    const dHidden = memory.allocate(hidden.shape);
+    const sizes = linearSizes("geluMlp", hidden, down);
+    backend.run("linearBackwardInput", { dy: dBranch, w: down.weight, factor: slope, dx: dHidden, ...sizes });
+    memory.release(dBranch);
+    linearGradients(context, x, up, dHidden);
+    memory.release(dHidden);
+  });
+  return y;
+};
+
+const sample = (name: string, approximate: GeluApproximation, withBias: boolean, p: number): OpSample => ({
+  name,
+  inputs: {
+    x: [3, 5],
+    up: [9, 5],
+    down: [5, 9],
+    residual: [3, 5],
+    ...(withBias ? { upBias: [9], downBias: [5] } : {}),
+  },
+  run: (context, inputs) => {
+    const weights = (weight: string, bias: string): LinearWeights => ({
+      weight: sampleInput(inputs, weight),
+      bias: withBias ? sampleInput(inputs, bias) : null,
+    });
+    return geluMlp(
+      { ...context, dropout: sampleDropout() },
+      sampleInput(inputs, "x"),
+      { up: weights("up", "upBias"), down: weights("down", "downBias"), approximate },
+      sampleInput(inputs, "residual"),
+      p,
+    );
+  },
+});
+
+export const samples: readonly OpSample[] = [
+  sample("exact", "none", true, 0),
+  sample("tanh, no bias", "tanh", false, 0),
+  sample("a fifth dropped", "none", true, 0.2),
+];
