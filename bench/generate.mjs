@@ -99,7 +99,9 @@ const throughCommand = (directory, dtype, tokens) =>
     const { reached } = await runCommand("generate", directory, ...flags);
     const { length: already, at: firstToken } = reached.find(({ length }) => length > prompt.length);
     const { at: last } = reached.find(({ length }) => length >= prompt.length + tokens);
-    return { firstToken, tokensPerSecond: (1000 * (tokens + prompt.length - already)) / (last - firstToken) };
+    // A machine with much else to do may hand over the whole text at once: then nothing can be said of its rate.
+    const tokensPerSecond = last > firstToken ? (1000 * (tokens + prompt.length - already)) / (last - firstToken) : 0;
+    return { firstToken, tokensPerSecond };
   });
 
 /** Through the library, after texts that warm it up. */
@@ -172,7 +174,7 @@ process.stdout.write(
     ["", "tokens/s, command", "tokens/s, library", "first token, ms", "prompt tokens/s"],
     ...results.map((one) => [
       `${one.name} ${one.dtype}`,
-      count(one.commandTokensPerSecond),
+      one.commandTokensPerSecond > 0 ? count(one.commandTokensPerSecond) : "–",
       count(one.tokensPerSecond),
       digits(one.firstTokenMilliseconds),
       count((1000 * one.promptTokens) / one.promptMilliseconds),

@@ -211,7 +211,7 @@ const writingSection = ({ generate }) => {
   const [{ start }] = generate.measurements;
   const rows = generate.measurements.map((one) => [
     `\`${one.name}\` ${one.dtype} (${one.backend}, ${one.instructionSet})`,
-    count(one.commandTokensPerSecond),
+    one.commandTokensPerSecond > 0 ? count(one.commandTokensPerSecond) : "–",
     count(one.tokensPerSecond),
     digits(one.firstTokenMilliseconds),
     count((1000 * one.promptTokens) / one.promptMilliseconds),

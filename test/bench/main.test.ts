@@ -38,14 +38,15 @@ it("times writing", async () => {
           promptTokens: z.literal(32),
           promptMilliseconds: positive,
           firstTokenMilliseconds: positive,
-          commandTokensPerSecond: positive,
+          // 0 where the text came at once, as it may while other tests run.
+          commandTokensPerSecond: z.number().nonnegative(),
           tokensPerSecond: positive,
         }),
       ),
     })
     .parse(json);
   expect(measurements).toHaveLength(1);
-  expect(stdout).toMatch(/^nano-cpu float32 +[\d,]+ +[\d,]+ /mu);
+  expect(stdout).toMatch(/^nano-cpu float32 +(?:[\d,]+|–) +[\d,]+ /mu);
 });
 
 it.each([
