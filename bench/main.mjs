@@ -3,8 +3,8 @@
  * writing (generate.mjs). Prints their tables and keeps their figures in one file, from which report.mjs writes
  * docs/performance.md.
  *
- *   npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--only native,wasm,pytorch,tfjs]
- *                    [--seconds 45] [--python python3] [--threads 2] [--json FILE]
+ *   npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--seconds 45]
+ *                    [--only native,wasm,reference,pytorch,tfjs] [--python python3] [--threads 2] [--json FILE]
  *
  * What was measured before and is not asked for stays in the file: `--part train --config book` measures one row again.
  * --config leaves out of each part what it does not name; --only and --seconds are train.mjs's.

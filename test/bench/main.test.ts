@@ -16,7 +16,7 @@ it("measures what it is asked for and keeps it in a file", async () => {
   expect(status, stderr).toBe(0);
   expect(json).toMatchObject({
     machine: { cores: expect.any(Number) },
-    train: { measurements: [{ name: "tiny", threads: 1, results: [{ name: "foretoken wasm float32" }] }] },
+    train: { measurements: [{ name: "tiny", threads: 1, results: [{ name: "foretoken wasm float32" }, {}] }] },
   });
   expect(stdout).toMatch(/^foretoken wasm float32 /mu);
   expect(stdout).toContain("node bench/report.mjs");

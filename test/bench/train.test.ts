@@ -48,14 +48,15 @@ it("times steps of every backend and dtype that is here, and leaves out with a r
   const { measurements, roofs } = resultsSchema.parse(json);
   const [measurement] = measurements;
   expect(measurement).toMatchObject({ name: "tiny" });
-  const ours = measurement?.results.filter(({ kind }) => kind === "native" || kind === "wasm") ?? [];
+  const ours = measurement?.results.filter(({ kind }) => ["native", "wasm", "reference"].includes(kind)) ?? [];
   const native = ["float32", "bfloat16"].flatMap((dtype) => [
     `foretoken native ${dtype}`,
     `foretoken native ${dtype} dropout 0.1`,
   ]);
   expect(ours.map(({ name }) => name)).toEqual([
     ...(isHere("native") ? native : []),
-    ...(isHere("wasm") ? ["foretoken wasm float32"] : []),
+    ...(isHere("wasm") ? ["foretoken wasm float32", "foretoken wasm bfloat16"] : []),
+    "foretoken reference float32",
   ]);
   // One layer of 12 C² and biases, positions, two norms and the last, the embedding that the head shares.
   for (const { about } of ours) expect(about.parameters).toBe(12 * 16 * 16 + 13 * 16 + 8 * 16 + 2 * 16 + 40 * 16);
@@ -68,7 +69,7 @@ it("times steps of every backend and dtype that is here, and leaves out with a r
 
 it.each([
   [["--config", "large"], /--config: must be one or more of .*tiny; got large/],
-  [["--only", "jax"], /--only: must be one or more of native, wasm, pytorch, tfjs; got jax/],
+  [["--only", "jax"], /--only: must be one or more of native, wasm, reference, pytorch, tfjs; got jax/],
   [["--seconds", "soon"], /--seconds: must be above 0; got soon/],
   [["--dropout", "1"], /--dropout: must be at least 0 and below 1; got 1/],
 ])("refuses %j in a line", async (args, says) => {
