@@ -5,11 +5,10 @@ Speaks as pytorch_products.py does, in float32; the result goes to memory that i
 """
 
 import json
-import statistics
 import sys
-import time
 
 import numpy as np
+from timing import time_of
 
 blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
 if "openblas" not in blas["name"]:
@@ -19,21 +18,6 @@ block = np.random.default_rng(1).random(1 << 16, dtype=np.float32) * 2 - 1
 
 def noise(rows, columns):
     return np.resize(block, (rows, columns))
-
-
-def time_of(run, milliseconds):
-    began = time.perf_counter()
-    run()
-    first = time.perf_counter() - began
-    batch = max(1, int(0.0005 / max(first, 1e-6)))
-    times = []
-    until = time.perf_counter() + milliseconds / 1000
-    while len(times) < 3 or time.perf_counter() < until:
-        start = time.perf_counter()
-        for _ in range(batch):
-            run()
-        times.append((time.perf_counter() - start) / batch)
-    return 1000 * statistics.median(times)
 
 
 def way(product):

@@ -8,11 +8,10 @@ as float32 and are cast first, as autocast does ("autocast"); in float32 the pro
 """
 
 import json
-import statistics
 import sys
-import time
 
 import torch
+from timing import time_of
 from torch.nn import functional as F
 
 torch.set_num_threads(int(sys.argv[1]))
@@ -22,21 +21,6 @@ block = torch.rand(1 << 16) * 2 - 1
 
 def noise(rows, columns):
     return block.repeat(rows * columns // block.numel() + 1)[: rows * columns].view(rows, columns)
-
-
-def time_of(run, milliseconds):
-    began = time.perf_counter()
-    run()
-    first = time.perf_counter() - began
-    batch = max(1, int(0.0005 / max(first, 1e-6)))
-    times = []
-    until = time.perf_counter() + milliseconds / 1000
-    while len(times) < 3 or time.perf_counter() < until:
-        start = time.perf_counter()
-        for _ in range(batch):
-            run()
-        times.append((time.perf_counter() - start) / batch)
-    return 1000 * statistics.median(times)
 
 
 def ways(product, dtype):

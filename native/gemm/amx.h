@@ -18,13 +18,13 @@
 namespace foretoken::FT_ISA {
 
 constexpr int kStripLines = 2 * kTileSide;
-constexpr int kStepValues = 2 * kTileSide;                     // of k, in one tile
-constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;        // of a strip, for one step
-constexpr int64_t kPieceSteps = 16;                            // so that a strip of B fills most of L1
+constexpr int kStepValues = 2 * kTileSide;               // of k, in one tile
+constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // of a strip, for one step
+constexpr int64_t kPieceSteps = 16;                      // so that a strip of B fills most of L1
+constexpr int64_t kSharedUnits = int64_t{1} << 20;       // of B, packed at one time
 // Of A, packed at one time by a thread: the more, the longer are the rows that are read where k runs across.
 template <Order kA>
 constexpr int64_t kBlockLines = kStripLines * (kA == Order::kRows ? 4 : 16);
-constexpr int64_t kSharedUnits = int64_t{1} << 20;             // of B, packed at one time
 
 // Lines [0, lines) × values [0, values) of an operand into a tile, with zeros for the others. Where k runs along the lines
 // of `from` they are `stride` apart; where it runs across, values are. sums: null, or for each line what its values are
@@ -61,7 +61,7 @@ FT_INLINE void packTile(const float* from, int64_t stride, int64_t lines, int64_
   for (int r = 0; r < kTileSide; r++) store(to + r * kTileSide, units[r]);
 }
 
-// Prefetches the values that packTile takes after `values` more of k, where k runs across.
+// Prefetches a step of k of a tile, where k runs across.
 FT_INLINE void prefetchStep(const float* from, int64_t stride) {
   for (int64_t k = 0; k < kStepValues; k++) __builtin_prefetch(from + k * stride);
 }
@@ -193,25 +193,6 @@ static void multiplyRows(const Product& p, const PackedPiece& piece, int64_t i0,
   }
 }
 
-// Threads in a grid over C: rather over rows than over columns, unless the largest share is smaller so.
-struct TileGrid {
-  int64_t rows, columns;
-};
-
-FT_INLINE TileGrid tileGridFor(int64_t m, int64_t n, int64_t threads) {
-  TileGrid best{1, 1};
-  int64_t least = strips(m) * strips(n) + 1;
-  for (int64_t columns = 1; columns <= threads; columns++) {
-    const int64_t rows = threads / columns;
-    const int64_t share = ((strips(m) + rows - 1) / rows) * ((strips(n) + columns - 1) / columns);
-    if (share < least) {
-      least = share;
-      best = {rows, columns};
-    }
-  }
-  return best;
-}
-
 // The threads pack strips, or steps of k where it runs across, of all strips: so that each reads what lies together.
 template <Order kB>
 static void packPiece(const Product& p, const PackedPiece& piece, float* packed, Pool& pool) {
@@ -244,7 +225,7 @@ static void multiplyByTiles(const Product& p, Pool& pool, const Finish& finish) 
   if (packed == nullptr || !pool.reserveScratch(kBlockLines<kA> * depth / 2 * int64_t{sizeof(float)})) return;
   // A thread more is worth waking for about a microsecond's work.
   const int64_t threads = smaller(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
-  const TileGrid grid = tileGridFor(p.m, smaller(p.n, width), threads);
+  const Grid grid = gridOver(strips(p.m), strips(smaller(p.n, width)), threads);
 
   for (int64_t k = 0; k < p.k; k += kPieceValues) {
     for (int64_t j = 0; j < p.n; j += width) {
@@ -259,8 +240,8 @@ static void multiplyByTiles(const Product& p, Pool& pool, const Finish& finish) 
           const int64_t i0 = strips(p.m) * row / grid.rows * kStripLines;
           const int64_t i1 = smaller(strips(p.m) * (row + 1) / grid.rows * kStripLines, p.m);
           const int64_t first = panels * column / grid.columns;
-          const int64_t end = panels * (column + 1) / grid.columns;
-          if (i0 < i1 && first < end) multiplyRows<kA>(p, piece, i0, i1, first, end, scratch, finish);
+          const int64_t last = panels * (column + 1) / grid.columns;
+          if (i0 < i1 && first < last) multiplyRows<kA>(p, piece, i0, i1, first, last, scratch, finish);
         }
       });
     }

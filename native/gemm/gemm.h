@@ -215,27 +215,6 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
   }
 }
 
-// Threads in a grid over C, so that the largest share is as small as possible; rather over rows than over columns.
-struct Grid {
-  int rows, columns;
-};
-
-FT_INLINE Grid gridFor(int64_t m, int64_t n, int threads) {
-  const int64_t rowTiles = tileCount(m);
-  const int64_t columnTiles = (n + kTileColumns - 1) / kTileColumns;
-  Grid best{1, 1};
-  int64_t least = rowTiles * columnTiles + 1;
-  for (int columns = 1; columns <= threads; columns++) {
-    const int rows = threads / columns;
-    const int64_t share = ((rowTiles + rows - 1) / rows) * ((columnTiles + columns - 1) / columns);
-    if (share < least) {
-      least = share;
-      best = {rows, columns};
-    }
-  }
-  return best;
-}
-
 // Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
 template <class Operands, Order kB, class Finish>
 static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) {
@@ -276,7 +255,8 @@ static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
   float* packed = static_cast<float*>(pool.sharedScratch(depth * width * int64_t{sizeof(float)}));
   if (packed == nullptr || !pool.reserveScratch(kPackedTile<kA> * int64_t{sizeof(float)})) return;
   const int64_t work = p.m * p.n * p.k / kThreadWork + 1;
-  const Grid grid = gridFor(p.m, smaller(p.n, width), static_cast<int>(smaller(pool.threads(), work)));
+  const Grid grid = gridOver(tileCount(p.m), (smaller(p.n, width) + kTileColumns - 1) / kTileColumns,
+                             smaller(pool.threads(), work));
   const int64_t rowTiles = tileCount(p.m);
 
   for (int64_t k = 0; k < units; k += depth) {
@@ -284,7 +264,7 @@ static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
       const Chunk chunk{k, smaller(k + depth, units), j, smaller(j + width, p.n), packed};
       packChunk<Operands, kB>(p, chunk, pool);
       const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
-      parallelRanges(pool, int64_t{grid.rows} * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
+      parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
         float* scratch = static_cast<float*>(pool.scratch(thread));
         for (int64_t part = begin; part < end; part++) {
           const int64_t row = part / grid.columns;

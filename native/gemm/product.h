@@ -31,6 +31,26 @@ struct Done {
 FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 FT_INLINE int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
+// Threads in a grid over C, so that the largest share is as small as possible; rather over rows than over columns.
+struct Grid {
+  int64_t rows, columns;
+};
+
+// For a C of rows × columns tiles, or whatever a thread takes whole.
+FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) {
+  Grid best{1, 1};
+  int64_t least = rowTiles * columnTiles + 1;
+  for (int64_t columns = 1; columns <= threads; columns++) {
+    const int64_t rows = threads / columns;
+    const int64_t share = ((rowTiles + rows - 1) / rows) * ((columnTiles + columns - 1) / columns);
+    if (share < least) {
+      least = share;
+      best = {rows, columns};
+    }
+  }
+  return best;
+}
+
 // Sums of nothing.
 template <class Finish>
 static void multiplyNothing(const Product& p, const Finish& finish) {

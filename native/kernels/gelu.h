@@ -19,33 +19,6 @@ constexpr float kCubic = 0.044715f;
 // Past 12.5 the tail is below 1e-35: nothing beside x, and multiplied by x itself it could be something. NaN stays NaN.
 FT_INLINE F32 geluMagnitude(F32 x) { return min(splat(12.5f), (F32)((U32)x & 0x7FFFFFFFu)); }
 
-FT_INLINE F32 gelu(F32 x) {
-  const F32 a = geluMagnitude(x);
-  return max(F32{}, x) - a * normalTail(a).cumulative;
-}
-
-FT_INLINE F32 geluSlope(F32 x) {
-  const F32 a = geluMagnitude(x);
-  const NormalTail tail = normalTail(a);
-  const F32 h = fma(-a, tail.density, tail.cumulative);
-  return x < 0.0f ? h : 1.0f - h;
-}
-
-FT_INLINE F32 geluTanh(F32 x) {
-  const F32 inner = x * fma(x * x, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
-  return x * sigmoid(inner);
-}
-
-FT_INLINE F32 geluTanhSlope(F32 given) {
-  // Past 16 the slope is 0 or 1 to the last digit; farther out innerSlope would overflow. In this order NaN stays NaN.
-  const F32 x = max(splat(-16.0f), min(splat(16.0f), given));
-  const F32 square = x * x;
-  const F32 inner = x * fma(square, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
-  const F32 innerSlope = fma(square, splat(3 * kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
-  const Logistic gate = logistic(inner);
-  return fma(x * innerSlope, gate.value * gate.rest, gate.value);
-}
-
 // An activation and its slope at one place.
 struct Activated {
   F32 value;
@@ -59,6 +32,15 @@ FT_INLINE Activated geluWithSlope(F32 x) {
   return {max(F32{}, x) - a * tail.cumulative, x < 0.0f ? h : 1.0f - h};
 }
 
+FT_INLINE F32 gelu(F32 x) { return geluWithSlope(x).value; }
+FT_INLINE F32 geluSlope(F32 x) { return geluWithSlope(x).slope; }
+
+FT_INLINE F32 geluTanh(F32 x) {
+  const F32 inner = x * fma(x * x, splat(kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
+  return x * sigmoid(inner);
+}
+
+// Past 16 the slope is 0 or 1 to the last digit; farther out innerSlope would overflow. In this order NaN stays NaN.
 FT_INLINE Activated geluTanhWithSlope(F32 given) {
   const F32 x = max(splat(-16.0f), min(splat(16.0f), given));
   const F32 square = x * x;
@@ -67,6 +49,8 @@ FT_INLINE Activated geluTanhWithSlope(F32 given) {
   const Logistic gate = logistic(inner);
   return {given * gate.value, fma(x * innerSlope, gate.value * gate.rest, gate.value)};
 }
+
+FT_INLINE F32 geluTanhSlope(F32 x) { return geluTanhWithSlope(x).slope; }
 
 template <typename Function>
 FT_INLINE void geluForwardWith(const Call& call, Pool& pool, Function function) {

@@ -3,13 +3,11 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Outcome, outcomeOf } from "../outcome-of.ts";
 
 const program = (name: string): string => fileURLToPath(new URL(`../../bench/${name}.mjs`, import.meta.url));
 
-export interface BenchOutcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+export interface BenchOutcome extends Outcome {
   /** What --json wrote; undefined where it wrote nothing. */
   readonly json: unknown;
 }
@@ -19,18 +17,7 @@ export const runBench = async (name: string, args: readonly string[]): Promise<B
   const folder = await mkdtemp(join(tmpdir(), "foretoken-bench-test-"));
   const file = join(folder, "results.json");
   try {
-    const outcome = await new Promise<Omit<BenchOutcome, "json">>((resolve, reject) => {
-      const child = spawn(process.execPath, [program(name), ...args, "--json", file]);
-      let stdout = "";
-      let stderr = "";
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        stdout += text;
-      });
-      child.stderr.setEncoding("utf8").on("data", (text: string) => {
-        stderr += text;
-      });
-      child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
-    });
+    const outcome = await outcomeOf(spawn(process.execPath, [program(name), ...args, "--json", file]));
     const text = await readFile(file, "utf8").catch(() => undefined);
     return { ...outcome, json: text === undefined ? undefined : (JSON.parse(text) as unknown) };
   } finally {

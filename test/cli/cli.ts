@@ -4,14 +4,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Outcome, outcomeOf } from "../outcome-of.ts";
 
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-
-export interface Outcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 export interface Running {
   readonly cwd: string;
@@ -23,43 +18,23 @@ export interface Running {
 }
 
 /** Runs the real program in `cwd`, its output in pipes. */
-export const cli = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args], {
-      cwd,
-      env: { ...process.env, LC_ALL: "C.UTF-8", ...env },
-    });
-    child.stdin.on("error", () => {}).end(input ?? "");
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-      onOutput?.(stdout, (signal) => child.kill(signal));
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-    });
-    child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
+export const cli = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> => {
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd,
+    env: { ...process.env, LC_ALL: "C.UTF-8", ...env },
   });
+  child.stdin.on("error", () => {}).end(input ?? "");
+  return outcomeOf(child, (stdout) => onOutput?.(stdout, (signal) => child.kill(signal)));
+};
 
 /** Put into a test's name where Windows cannot run it. */
 export const onWindows = process.platform === "win32";
 
 /** Runs a line of shell in which `foretoken` is the program. */
-export const shell = (line: string, cwd: string): Promise<Outcome> =>
-  new Promise((resolve, reject) => {
-    const foretoken = `foretoken() { "${process.execPath}" "${program}" "$@"; }`;
-    const child = spawn("bash", ["-c", `${foretoken}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-    });
-    child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
-  });
+export const shell = (line: string, cwd: string): Promise<Outcome> => {
+  const foretoken = `foretoken() { "${process.execPath}" "${program}" "$@"; }`;
+  return outcomeOf(spawn("bash", ["-c", `${foretoken}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] }));
+};
 
 /** 3,072 characters, 17 of them distinct. */
 export const text = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(64);
