@@ -43,26 +43,24 @@ FT_INLINE void storeTile(float* to, int64_t stride) {
     std::memcpy(to + r * stride, emulatedTiles[kIndex] + r * kTileSide, sizeof(float) * kTileSide);
 }
 
-FT_INLINE float bfloat16Half(float unit, int half) {
-  uint32_t bits;
-  std::memcpy(&bits, &unit, sizeof bits);
-  bits = half == 0 ? bits << 16 : bits & 0xFFFF0000u;
-  if ((bits & 0x7F800000u) == 0) bits = 0;
-  std::memcpy(&unit, &bits, sizeof bits);
-  return unit;
+// One bfloat16 of each unit, the lower (0) or the upper one, with zero for what is subnormal.
+FT_INLINE F32 halvesOf(F32 units, int half) {
+  const U32 bits = half == 0 ? (U32)units << 16 : (U32)units & 0xFFFF0000u;
+  return select((bits & 0x7F800000u) != 0u, (F32)bits, F32{});
 }
 
 template <int kC, int kA, int kB>
 FT_INLINE void multiplyAddTiles() {
-  for (int i = 0; i < kTileSide; i++) {
-    for (int j = 0; j < kTileSide; j++) {
-      float halves[2] = {};
-      for (int u = 0; u < kTileSide; u++) {
-        for (int half = 0; half < 2; half++)
-          halves[half] += bfloat16Half(emulatedTiles[kA][i * kTileSide + u], half) *
-                          bfloat16Half(emulatedTiles[kB][u * kTileSide + j], half);
-      }
-      emulatedTiles[kC][i * kTileSide + j] += halves[0] + halves[1];
+  static_assert(kLanes == kTileSide, "a row of a tile is a vector");
+  for (int half = 0; half < 2; half++) {
+    F32 right[kTileSide];
+    for (int u = 0; u < kTileSide; u++) right[u] = halvesOf(load(emulatedTiles[kB] + u * kTileSide), half);
+    for (int i = 0; i < kTileSide; i++) {
+      const F32 left = halvesOf(load(emulatedTiles[kA] + i * kTileSide), half);
+      F32 sum{};
+      for (int u = 0; u < kTileSide; u++) sum += splat(left[u]) * right[u];
+      float* const to = emulatedTiles[kC] + i * kTileSide;
+      store(to, load(to) + sum);
     }
   }
 }

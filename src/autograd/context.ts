@@ -49,6 +49,14 @@ export const trainingContext = (backend: Backend, dropout: DropoutSource | null)
 };
 
 /**
+ * Gives back a temporary that has been used for the last time on the way forward. Where that way is recorded, the tape does
+ * so, when it has gone back.
+ */
+export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
+  if (tape === null) memory.release(tensor);
+};
+
+/**
  * Runs `work` in a context and frees its temporaries, whether it returns or throws: no tensor computed in the context
  * may be used after that.
  * @param context one of `inferenceContext` or `trainingContext`, for this once.

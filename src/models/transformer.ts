@@ -1,4 +1,4 @@
-import type { Context } from "../autograd/context.ts";
+import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { type BlockParameters, block, declareBlock } from "../nn/block.ts";
 import { declareLinear, type LinearParameters, linearLayer } from "../nn/linear.ts";
@@ -64,16 +64,17 @@ export const transformer = (
   ids: Tensor,
   cached: CachedSequence | null = null,
 ): Tensor => {
-  const { memory, tape } = context;
   const start = cached?.length ?? 0;
   let x = embedding(context, ids, parameters.tokens, parameters.positions, start); // [B, T, C]
   for (const [i, layer] of parameters.blocks.entries()) {
     const cache = cached?.layers[i];
     const next = block(context, config, layer, x, parameters.angles, cache === undefined ? null : { cache, start }); // [B, T, C]
-    if (tape === null) memory.release(x);
+    spend(context, x);
     x = next;
   }
-  return norm(context, config.norm, parameters.norm, x); // [B, T, C]
+  const hidden = norm(context, config.norm, parameters.norm, x); // [B, T, C]
+  spend(context, x);
+  return hidden;
 };
 
 /** The head: [.., C] → logits [.., V]. */

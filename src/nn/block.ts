@@ -1,4 +1,4 @@
-import type { Context } from "../autograd/context.ts";
+import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { RotaryTable } from "../ops/rotary.ts";
 import {
@@ -47,14 +47,12 @@ export const block = (
   angles: RotaryTable | null,
   cached: CachePosition | null,
 ): Tensor => {
-  const middle = causalSelfAttention(
-    context,
-    config,
-    layer.attention,
-    norm(context, config.norm, layer.attentionNorm, x),
-    x,
-    angles,
-    cached,
-  );
-  return mlp(context, config.mlp, layer.mlp, norm(context, config.norm, layer.mlpNorm, middle), middle, config.dropout);
+  const first = norm(context, config.norm, layer.attentionNorm, x);
+  const middle = causalSelfAttention(context, config, layer.attention, first, x, angles, cached);
+  spend(context, first);
+  const second = norm(context, config.norm, layer.mlpNorm, middle);
+  const y = mlp(context, config.mlp, layer.mlp, second, middle, config.dropout);
+  spend(context, second);
+  spend(context, middle);
+  return y;
 };

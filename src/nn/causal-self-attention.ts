@@ -1,4 +1,4 @@
-import type { Context } from "../autograd/context.ts";
+import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import {
   type AttentionCache,
@@ -88,9 +88,13 @@ export const causalSelfAttention = (
   const norms = layer.headNorms === null ? null : { ...layer.headNorms, eps: norm.eps };
   const plain = linearLayer(context, layer.qkv, x); // [B, T, 3C]
   const qkv = angles === null ? plain : rotary(context, plain, nHead, angles, cached?.start ?? 0, norms);
+  if (qkv !== plain) spend(context, plain);
   const mixed =
     cached === null
       ? causalAttention(context, qkv, nHead, config.dropout, mask)
       : cachedCausalAttention(context, qkv, nHead, cached.cache, cached.start); // [B, T, C]
-  return residualLayer(context, layer.projection, mixed, residual, config.dropout); // [B, T, C]
+  spend(context, qkv);
+  const y = residualLayer(context, layer.projection, mixed, residual, config.dropout); // [B, T, C]
+  spend(context, mixed);
+  return y;
 };

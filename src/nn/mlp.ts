@@ -1,4 +1,4 @@
-import type { Context } from "../autograd/context.ts";
+import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { GeluApproximation } from "../ops/gelu.ts";
 import { geluMlp } from "../ops/gelu-mlp.ts";
@@ -61,8 +61,12 @@ export const mlp = (
     case "gelu":
       return geluMlp(context, x, { ...layer, approximate: config.approximate }, residual, dropout);
     case "swiglu": {
-      const hidden = swiglu(context, linearLayer(context, layer.up, x)); // [B, T, F]
-      return residualLayer(context, layer.down, hidden, residual, dropout);
+      const gateUp = linearLayer(context, layer.up, x); // [B, T, 2F]
+      const hidden = swiglu(context, gateUp); // [B, T, F]
+      spend(context, gateUp);
+      const y = residualLayer(context, layer.down, hidden, residual, dropout);
+      spend(context, hidden);
+      return y;
     }
   }
 };
