@@ -17,6 +17,10 @@ struct Call {
   // Operands of matrix products and of attention's products are rounded to bfloat16, to nearest, ties to even; sums
   // stay in float32. As the backend was opened: `dtype` in src/backend/backend.ts.
   bool bfloat16;
+  // Bit i: buffer i holds bfloat16 (kernels.ts says where that may be), else float32 or int32.
+  uint32_t narrow = 0;
+
+  bool isNarrow(int index) const { return (narrow >> index & 1u) != 0; }
 
   template <typename T = float>
   T* buffer(int index) const {

@@ -9,6 +9,7 @@ namespace foretoken {
 
 namespace {
 constexpr double kElementBytes = 4;
+constexpr double kNarrowBytes = 2;
 constexpr int kFirstCapacity = 256;
 }  // namespace
 
@@ -75,13 +76,15 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   if (!(packet[0] >= 0 && packet[0] < table.count)) return kNoSuchKernel;
   const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
   Call call;
+  call.narrow = static_cast<uint32_t>(packet[kPacketNarrow]);
   for (int i = 0; i < kernel.buffers; i++) {
     const double* buffer = packet + kPacketBuffers + 3 * i;
     if (buffer[0] == -1) {
       call.buffers[i] = nullptr;
       continue;
     }
-    call.buffers[i] = storages.at(buffer[0], buffer[1] * kElementBytes, buffer[2] * kElementBytes);
+    const double bytes = call.isNarrow(i) ? kNarrowBytes : kElementBytes;
+    call.buffers[i] = storages.at(buffer[0], buffer[1] * bytes, buffer[2] * bytes);
     if (call.buffers[i] == nullptr) return 1 + i;
   }
   for (int i = 0; i < kernel.ints; i++) call.ints[i] = static_cast<int64_t>(packet[kPacketInts + i]);

@@ -125,8 +125,8 @@ napi_value copy(napi_env env, napi_callback_info info, bool toStorage) {
   void* data = nullptr;
   bool done = false;
   if (napi_get_typedarray_info(env, arguments.values[2], &type, &length, &data, nullptr, nullptr) == napi_ok &&
-      (type == napi_float32_array || type == napi_int32_array)) {
-    const size_t bytes = length * sizeof(float);
+      (type == napi_float32_array || type == napi_int32_array || type == napi_uint16_array)) {
+    const size_t bytes = length * (type == napi_uint16_array ? sizeof(uint16_t) : sizeof(float));
     char* place =
         arguments.instance().storages.at(arguments.number(0), arguments.number(1), static_cast<double>(bytes));
     done = place != nullptr;

@@ -1,250 +1,197 @@
-// C = A·B from bfloat16 by tiles (amx_tiles.h): for instruction sets that have them, in place of gemm.h's way.
+// A·B from bfloat16 by tiles (amx_tiles.h), with k along the lines of A: for instruction sets that have them, in place of
+// gemm.h's way.
 //
-// Both operands are packed into strips of kStripLines rows of A or columns of B: for every 32 values of k two tiles, one
-// after the other in memory. B is packed for all threads; each packs a block of its own rows of A, which is then
-// multiplied with one strip of B after the other, so that the strip of B is in L1 while the block comes from L2.
+// B is packed into strips of kStripLines columns: for every 32 values of k two tiles, one after the other in memory. A is
+// packed in the same way, or where it is bfloat16 already, taken as it lies. Where A is high, B is packed for all threads,
+// and each goes through its own rows of A strip by strip. Where it is low, so that B is used a few times only, A is packed
+// for all, and each thread packs a strip of B just before it uses it.
 //
-// Numerics: k is cut into pieces at multiples of kPieceSteps · 32 from its beginning. Inside a piece an element's sum is
-// the tiles' own; pieces are added in ascending order. Bits depend on a row of A and a column of B alone.
+// Numerics: k is cut into pieces at multiples of kPieceAlong from its beginning. Inside a piece an element's sum is the
+// tiles' own; pieces are added in ascending order. Bits depend on a row of A and a column of B alone.
 #pragma once
 
 #include <cstdint>
 
-#include "../lanes.h"
 #include "../parallel.h"
-#include "amx_tiles.h"
-#include "product.h"
+#include "amx_strips.h"
 
 namespace foretoken::FT_ISA {
 
-constexpr int kStripLines = 2 * kTileSide;
-constexpr int kStepValues = 2 * kTileSide;               // of k, in one tile
-constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // of a strip, for one step
-constexpr int64_t kPieceSteps = 16;                      // so that a strip of B fills most of L1
-constexpr int64_t kSharedUnits = int64_t{1} << 20;       // of B, packed at one time
-// Of A, packed at one time by a thread: the more, the longer are the rows that are read where k runs across.
-template <Order kA>
-constexpr int64_t kBlockLines = kStripLines * (kA == Order::kRows ? 4 : 16);
+// Of k, summed by the tiles in one go: so much that most products have one piece.
+constexpr int64_t kPieceAlong = 2048;
+// Of all that is packed of B at one time.
+constexpr int64_t kSharedUnits = int64_t{3} << 17;
+// At most so many rows of A are packed for all threads, in place of B.
+constexpr int64_t kLowRows = 512;
 
-// Lines [0, lines) × values [0, values) of an operand into a tile, with zeros for the others. Where k runs along the lines
-// of `from` they are `stride` apart; where it runs across, values are. sums: null, or for each line what its values are
-// added to, as they are before rounding (k across only).
-template <Order kOrder, bool kUnitsFirst>
-FT_INLINE void packTile(const float* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
-  F32 units[kTileSide];
-  if constexpr (kOrder == Order::kRows) {
-    FT_UNROLL
-    for (int line = 0; line < kTileSide; line++)
-      units[line] = line < lines ? PairedBfloat16::along(from + line * stride, values) : F32{};
-    if constexpr (kUnitsFirst) transpose(units);
+struct TileProduct {
+  int64_t m, n, k;
+  TileOperand a;  // lines: the rows of C
+  TileOperand b;  // lines: the columns of C
+};
+
+// Columns of C whose strips of B are packed at one time.
+FT_INLINE int64_t columnsAtATime(int64_t steps) {
+  const int64_t strips = kSharedUnits / (steps * kStepUnits);
+  return (strips > 1 ? strips : 1) * kStripLines;
+}
+
+// A thread more is worth waking for about a microsecond's work.
+FT_INLINE int64_t threadsFor(const TileProduct& p, const Pool& pool) {
+  return smaller(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
+}
+
+// Values [k, k + values) of k.
+struct PieceOfK {
+  int64_t k, values;
+
+  int64_t steps() const { return (values + kStepValues - 1) / kStepValues; }
+  int64_t stripUnits() const { return steps() * kStepUnits; }
+};
+
+// Rows [i0, i1) × columns [j0, j1) of C.
+struct CellOfC {
+  int64_t i0, i1, j0, j1;
+
+  bool empty() const { return i0 >= i1 || j0 >= j1; }
+};
+
+// Number `part` of a grid over rows [0, m) and columns [j0, j1).
+FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, int64_t j1) {
+  const int64_t row = part / grid.columns, column = part % grid.columns;
+  const int64_t rows = stripsOf(m), columns = stripsOf(j1 - j0);
+  return {rows * row / grid.rows * kStripLines, smaller(rows * (row + 1) / grid.rows * kStripLines, m),
+          j0 + columns * column / grid.columns * kStripLines,
+          smaller(j0 + columns * (column + 1) / grid.columns * kStripLines, j1)};
+}
+
+// Packs lines [first, last) of an operand for all threads. They pack strips, or steps of k where it runs across, of all
+// strips: so that each reads what lies together.
+static void packShared(const TileOperand& operand, bool unitsFirst, const PieceOfK& piece, int64_t first, int64_t last,
+                       float* packed, Pool& pool) {
+  const PackStrips pack = packStripsOf(operand, unitsFirst);
+  const int64_t lines = last - first;
+  const int64_t stripUnits = piece.stripUnits();
+  if (operand.order == Order::kRows) {
+    const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
+    parallelRanges(pool, stripsOf(lines), grain, [&](int64_t begin, int64_t end, int) {
+      const int64_t line = begin * kStripLines;
+      pack(operand.at(first + line, piece.k), operand.stride, smaller(end * kStripLines, lines) - line, piece.values,
+           packed + begin * stripUnits, stripUnits, nullptr);
+    });
   } else {
-    F32 total{};
-    const int64_t width = lines < kTileSide ? lines : kTileSide;
-    FT_UNROLL
-    for (int u = 0; u < kTileSide; u++) {
-      F32 pair[2];
-      FT_UNROLL
-      for (int d = 0; d < 2; d++) {
-        const int64_t k = 2 * u + d;
-        pair[d] = k < values ? Float32::along(from + k * stride, width) : F32{};
-        total += pair[d];
+    const int64_t grain = 1 + kThreadWork / 8 / (kStepValues * lines);
+    parallelRanges(pool, piece.steps(), grain, [&](int64_t begin, int64_t end, int) {
+      const int64_t k = begin * kStepValues;
+      pack(operand.at(first, piece.k + k), operand.stride, lines, smaller(end * kStepValues, piece.values) - k,
+           packed + begin * kStepUnits, stripUnits, nullptr);
+    });
+  }
+}
+
+// A strip of A: as it lies where that will do, else packed into `scratch`.
+FT_INLINE StripOfA stripOfA(const TileProduct& p, const PieceOfK& piece, int64_t i, int64_t rows, float* scratch,
+                            PackStrips pack) {
+  const bool whole = rows == kTileSide || rows == kStripLines;
+  if (p.a.narrow && whole && piece.values % kStepValues == 0 && p.a.stride % 2 == 0)
+    return {static_cast<const float*>(p.a.at(i, piece.k)), p.a.stride / 2, kTileSide};
+  pack(p.a.at(i, piece.k), p.a.stride, rows, piece.values, scratch, piece.stripUnits(), nullptr);
+  return {scratch};
+}
+
+// One piece of a cell of C, where `packed` holds the strips of its columns of B.
+template <class Finishing>
+static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const CellOfC& cell, const float* packed,
+                         float* scratch, const float* from, const Finishing& finish) {
+  const PackStrips pack = packStripsOf(p.a, false);
+  StripMultiplier<Finishing> multiplier(p.n, from, finish);
+  const TileScope scope;
+  const int64_t times = stripsOf(cell.j1 - cell.j0) * piece.steps();
+  for (int64_t i = cell.i0; i < cell.i1; i += kStripLines) {
+    const int64_t rows = smaller(kStripLines, cell.i1 - i), next = i + rows;
+    const StripOfA a = stripOfA(p, piece, i, rows, scratch, pack);
+    multiplier.expect({p.a, next, smaller(kStripLines, cell.i1 - next), piece.k, piece.values, times});
+    const float* b = packed;
+    for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, b += piece.stripUnits())
+      multiplier.multiply(a, b, piece.steps(), {i, j, rows, smaller(kStripLines, cell.j1 - j)});
+  }
+  multiplier.end();
+}
+
+// One piece of a product of many rows: B is packed for all threads.
+template <class Finishing>
+static void multiplyHigh(const TileProduct& p, const PieceOfK& piece, float* packed, Pool& pool, const float* from,
+                         const Finishing& finish) {
+  const int64_t width = smaller(roundUp(p.n, kStripLines), columnsAtATime(piece.steps()));
+  const Grid grid = gridOver(stripsOf(p.m), stripsOf(smaller(p.n, width)), threadsFor(p, pool));
+  for (int64_t j = 0; j < p.n; j += width) {
+    const int64_t jEnd = smaller(j + width, p.n);
+    packShared(p.b, true, piece, j, jEnd, packed, pool);
+    parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
+      for (int64_t part = begin; part < end; part++) {
+        const CellOfC cell = cellOf(grid, part, p.m, j, jEnd);
+        if (cell.empty()) continue;
+        multiplyCell(p, piece, cell, packed + (cell.j0 - j) / kStripLines * piece.stripUnits(),
+                     static_cast<float*>(pool.scratch(thread)), from, finish);
       }
-      units[u] = PairedBfloat16::across(pair);
-    }
-    if (sums) {
-      if (width == kTileSide) store(sums, load(sums) + total);
-      else storePartial(sums, loadPartial(sums, static_cast<int>(width)) + total, static_cast<int>(width));
-    }
-    if constexpr (!kUnitsFirst) transpose(units);
-  }
-  FT_UNROLL
-  for (int r = 0; r < kTileSide; r++) store(to + r * kTileSide, units[r]);
-}
-
-// Prefetches a step of k of a tile, where k runs across.
-FT_INLINE void prefetchStep(const float* from, int64_t stride) {
-  for (int64_t k = 0; k < kStepValues; k++) __builtin_prefetch(from + k * stride);
-}
-
-// Steps of k of one tile after the other, or of all tiles of a step after each other: as memory lies. An operand's element
-// (line, k) is from[line · stride + k] (kRows: k along lines) or from[k · stride + line] (kColumns). Strips follow each
-// other in `to`, stripUnits apart; those lines that fill no more than a tile leave the other as it is.
-template <Order kOrder, bool kUnitsFirst>
-FT_INLINE void packStrips(const float* from, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
-                          float* sums) {
-  const auto packOne = [&](int64_t line, int64_t k) __attribute__((always_inline)) {
-    const float* source = from + (kOrder == Order::kRows ? line * stride + k : k * stride + line);
-    float* target = to + line / kStripLines * stripUnits + k / kStepValues * kStepUnits +
-                    line % kStripLines / kTileSide * kTileUnits;
-    if (kOrder == Order::kColumns && k + 2 * kStepValues <= values) prefetchStep(source + kStepValues * stride, stride);
-    packTile<kOrder, kUnitsFirst>(source, stride, lines - line, values - k, target, sums ? sums + line : nullptr);
-  };
-  if constexpr (kOrder == Order::kRows) {
-    for (int64_t line = 0; line < lines; line += kTileSide)
-      for (int64_t k = 0; k < values; k += kStepValues) packOne(line, k);
-  } else {
-    for (int64_t k = 0; k < values; k += kStepValues)
-      for (int64_t line = 0; line < lines; line += kTileSide) packOne(line, k);
+    });
   }
 }
 
-// sums[32][32] = strip of A · strip of B: of each one tile or both.
-template <int kRowTiles, int kColumnTiles>
-static void multiplyStrips(const float* a, const float* b, int64_t steps, float* sums) {
-  clearTile<0>();
-  if constexpr (kColumnTiles > 1) clearTile<1>();
-  if constexpr (kRowTiles > 1) clearTile<2>();
-  if constexpr (kRowTiles > 1 && kColumnTiles > 1) clearTile<3>();
-  for (; steps > 0; steps--, a += kStepUnits, b += kStepUnits) {
-    loadTile<4>(a);
-    loadTile<6>(b);
-    multiplyAddTiles<0, 4, 6>();
-    if constexpr (kColumnTiles > 1) {
-      loadTile<7>(b + kTileUnits);
-      multiplyAddTiles<1, 4, 7>();
+// One piece of a product of few rows: A is packed for all threads, and each packs a strip of B just before it uses it.
+template <class Finishing>
+static void multiplyLow(const TileProduct& p, const PieceOfK& piece, float* packed, Pool& pool, const float* from,
+                        const Finishing& finish) {
+  packShared(p.a, false, piece, 0, p.m, packed, pool);
+  const PackStrips pack = packStripsOf(p.b, true);
+  const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
+  const int64_t times = stripsOf(p.m) * piece.steps();
+  parallelRanges(pool, stripsOf(p.n), grain, [&](int64_t begin, int64_t end, int thread) {
+    float* scratch = static_cast<float*>(pool.scratch(thread));
+    StripMultiplier<Finishing> multiplier(p.n, from, finish);
+    const TileScope scope;
+    for (int64_t strip = begin; strip < end; strip++) {
+      const int64_t j = strip * kStripLines;
+      const int64_t columns = smaller(kStripLines, p.n - j), next = j + columns;
+      pack(p.b.at(j, piece.k), p.b.stride, columns, piece.values, scratch, piece.stripUnits(), nullptr);
+      if (strip + 1 < end)
+        multiplier.expect({p.b, next, smaller(kStripLines, p.n - next), piece.k, piece.values, times});
+      for (int64_t i = 0; i < p.m; i += kStripLines)
+        multiplier.multiply({packed + i / kStripLines * piece.stripUnits()}, scratch, piece.steps(),
+                            {i, j, smaller(kStripLines, p.m - i), columns});
     }
-    if constexpr (kRowTiles > 1) {
-      loadTile<5>(a + kTileUnits);
-      multiplyAddTiles<2, 5, 6>();
-      if constexpr (kColumnTiles > 1) multiplyAddTiles<3, 5, 7>();
-    }
-  }
-  storeTile<0>(sums, kStripLines);
-  if constexpr (kColumnTiles > 1) storeTile<1>(sums + kTileSide, kStripLines);
-  if constexpr (kRowTiles > 1) storeTile<2>(sums + kTileSide * kStripLines, kStripLines);
-  if constexpr (kRowTiles > 1 && kColumnTiles > 1) storeTile<3>(sums + kTileSide * (kStripLines + 1), kStripLines);
-}
-
-FT_INLINE void multiplyStrips(const float* a, const float* b, int64_t steps, int64_t rows, int64_t columns, float* sums) {
-  if (rows > kTileSide) {
-    if (columns > kTileSide) multiplyStrips<2, 2>(a, b, steps, sums);
-    else multiplyStrips<2, 1>(a, b, steps, sums);
-  } else {
-    if (columns > kTileSide) multiplyStrips<1, 2>(a, b, steps, sums);
-    else multiplyStrips<1, 1>(a, b, steps, sums);
-  }
-}
-
-// What becomes of the sums of rows [i, i + rows) and columns [j, j + columns): added to C or not, bias and addend after the
-// last piece.
-FT_INLINE void storeSums(const Product& p, int64_t i, int64_t j, int64_t rows, int64_t columns, const float* sums,
-                         bool add, bool last) {
-  const float* bias = last && p.bias ? p.bias + j : nullptr;
-  const float* addend = last && p.addend ? p.addend + i * p.n + j : nullptr;
-  float* c = p.c + i * p.n + j;
-  forVectors(0, columns, [&](int64_t v, auto lanes) {
-    const F32 offset = bias ? load(bias + v, lanes) : F32{};
-    for (int64_t r = 0; r < rows; r++) {
-      F32 value = load(sums + r * kStripLines + v);
-      float* to = c + r * p.n + v;
-      if (add) value = load(to, lanes) + value;
-      if (bias) value += offset;
-      if (addend) value += load(addend + r * p.n + v, lanes);
-      store(to, value, lanes);
-    }
+    multiplier.end();
   });
 }
 
-FT_INLINE void prefetchRows(const float* from, int64_t stride, int64_t rows) {
-  for (int64_t r = 0; r < rows; r++) {
-    __builtin_prefetch(from + r * stride, 1);
-    __builtin_prefetch(from + r * stride + kTileSide, 1);
+// finish.apply is called for all of C, one or two vectors after the other, on some thread.
+template <class Finishing>
+static void multiplyByTiles(const TileProduct& p, Pool& pool, const Finishing& finish) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0) {
+    for (int64_t i = 0; i < p.m; i++)
+      forVectors(0, p.n, [&](int64_t j, auto lanes) { finish.apply(i * p.n + j, j, Vectors<1>{}, lanes); });
+    return;
   }
-}
+  const int64_t depth = smaller(roundUp(p.k, kStepValues), kPieceAlong);
+  const int64_t stripUnits = depth / kStepValues * kStepUnits;
+  const bool low = p.m <= kLowRows && p.b.order == Order::kRows;
+  const int64_t width = smaller(roundUp(p.n, kStripLines), columnsAtATime(depth / kStepValues));
+  // Sums of pieces, where there are several.
+  const int64_t sums = p.k > depth ? roundUp(p.m * p.n, kLanes) : 0;
+  const int64_t units = sums + stripsOf(low ? p.m : width) * stripUnits;
+  float* shared = static_cast<float*>(pool.sharedScratch(units * int64_t{sizeof(float)}));
+  if (shared == nullptr || !pool.reserveScratch(stripUnits * int64_t{sizeof(float)})) return;
 
-FT_INLINE int64_t strips(int64_t lines) { return (lines + kStripLines - 1) / kStripLines; }
-
-// Values [k, k + values) of k and columns [j0, j1): `packed` holds a strip of B after the other.
-struct PackedPiece {
-  int64_t k, values, j0, j1;
-  const float* packed;
-
-  int64_t steps() const { return (values + kStepValues - 1) / kStepValues; }
-};
-
-// Rows [i0, i1) of C × strips [begin, end) of the piece.
-template <Order kA, class Finish>
-static void multiplyRows(const Product& p, const PackedPiece& piece, int64_t i0, int64_t i1, int64_t begin, int64_t end,
-                         float* scratch, const Finish& finish) {
-  const int64_t steps = piece.steps();
-  const bool add = piece.k > 0 || p.accumulate;
-  const bool last = piece.k + piece.values == p.k;
-  alignas(64) float sums[2][kStripLines * kStripLines];
-  const TileScope scope;
-  const int64_t stripUnits = steps * kStepUnits;
-  for (int64_t i = i0; i < i1; i += kBlockLines<kA>) {
-    const int64_t iEnd = smaller(i + kBlockLines<kA>, i1);
-    const float* from = p.a + (kA == Order::kRows ? i * p.lda + piece.k : piece.k * p.lda + i);
-    float* rowSums = p.aSums && piece.j0 == 0 && begin == 0 ? p.aSums + i : nullptr;
-    packStrips<kA, false>(from, p.lda, iEnd - i, piece.values, scratch, stripUnits, rowSums);
-    int which = 0;
-    for (int64_t panel = begin; panel < end; panel++) {
-      const int64_t j = piece.j0 + panel * kStripLines;
-      const int64_t columns = smaller(kStripLines, piece.j1 - j);
-      for (int64_t strip = i; strip < iEnd; strip += kStripLines, which ^= 1) {
-        const int64_t rows = smaller(kStripLines, iEnd - strip);
-        prefetchRows(p.c + strip * p.n + j, p.n, rows);
-        multiplyStrips(scratch + (strip - i) / kStripLines * stripUnits, piece.packed + panel * stripUnits, steps, rows,
-                       columns, sums[which]);
-        storeSums(p, strip, j, rows, columns, sums[which], add, last);
-        if (last) finish(strip, j, rows, columns);
-      }
-    }
-  }
-}
-
-// The threads pack strips, or steps of k where it runs across, of all strips: so that each reads what lies together.
-template <Order kB>
-static void packPiece(const Product& p, const PackedPiece& piece, float* packed, Pool& pool) {
-  const int64_t stripUnits = piece.steps() * kStepUnits;
-  const int64_t columns = piece.j1 - piece.j0;
-  if constexpr (kB == Order::kColumns) {
-    const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
-    parallelRanges(pool, strips(columns), grain, [&](int64_t begin, int64_t end, int) {
-      const int64_t j = begin * kStripLines;
-      packStrips<Order::kRows, true>(p.b + (piece.j0 + j) * p.ldb + piece.k, p.ldb, smaller(end * kStripLines, columns) - j,
-                                     piece.values, packed + begin * stripUnits, stripUnits, nullptr);
-    });
-  } else {
-    const int64_t grain = 1 + kThreadWork / 8 / (kStepValues * columns);
-    parallelRanges(pool, piece.steps(), grain, [&](int64_t begin, int64_t end, int) {
-      const int64_t k = begin * kStepValues;
-      packStrips<Order::kColumns, true>(p.b + (piece.k + k) * p.ldb + piece.j0, p.ldb, columns,
-                                        smaller(end * kStepValues, piece.values) - k, packed + begin * kStepUnits,
-                                        stripUnits, nullptr);
-    });
-  }
-}
-
-template <Order kA, Order kB, class Finish>
-static void multiplyByTiles(const Product& p, Pool& pool, const Finish& finish) {
-  constexpr int64_t kPieceValues = kPieceSteps * kStepValues;
-  const int64_t depth = smaller(roundUp(p.k, kStepValues), kPieceValues);
-  const int64_t width = smaller(roundUp(p.n, kStripLines), roundUp(kSharedUnits / (depth / 2), kStripLines));
-  float* packed = static_cast<float*>(pool.sharedScratch(depth / 2 * width * int64_t{sizeof(float)}));
-  if (packed == nullptr || !pool.reserveScratch(kBlockLines<kA> * depth / 2 * int64_t{sizeof(float)})) return;
-  // A thread more is worth waking for about a microsecond's work.
-  const int64_t threads = smaller(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
-  const Grid grid = gridOver(strips(p.m), strips(smaller(p.n, width)), threads);
-
-  for (int64_t k = 0; k < p.k; k += kPieceValues) {
-    for (int64_t j = 0; j < p.n; j += width) {
-      const PackedPiece piece{k, smaller(kPieceValues, p.k - k), j, smaller(j + width, p.n), packed};
-      const int64_t panels = strips(piece.j1 - piece.j0);
-      packPiece<kB>(p, piece, packed, pool);
-      parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
-        float* scratch = static_cast<float*>(pool.scratch(thread));
-        for (int64_t part = begin; part < end; part++) {
-          const int64_t row = part / grid.columns;
-          const int64_t column = part % grid.columns;
-          const int64_t i0 = strips(p.m) * row / grid.rows * kStripLines;
-          const int64_t i1 = smaller(strips(p.m) * (row + 1) / grid.rows * kStripLines, p.m);
-          const int64_t first = panels * column / grid.columns;
-          const int64_t last = panels * (column + 1) / grid.columns;
-          if (i0 < i1 && first < last) multiplyRows<kA>(p, piece, i0, i1, first, last, scratch, finish);
-        }
-      });
-    }
+  for (int64_t k = 0; k < p.k; k += depth) {
+    const PieceOfK piece{k, smaller(depth, p.k - k)};
+    const auto multiply = [&](const auto& finishPiece) {
+      const float* from = k > 0 ? shared : nullptr;
+      if (low) multiplyLow(p, piece, shared + sums, pool, from, finishPiece);
+      else multiplyHigh(p, piece, shared + sums, pool, from, finishPiece);
+    };
+    if (k + depth >= p.k) multiply(finish);
+    else multiply(storeSums(shared));
   }
 }
 

@@ -36,6 +36,13 @@ FT_INLINE void loadTile(const float* from) {
   std::memcpy(emulatedTiles[kIndex], from, sizeof emulatedTiles[kIndex]);
 }
 
+// Rows at from[r · stride].
+template <int kIndex>
+FT_INLINE void loadTile(const float* from, int64_t stride) {
+  for (int r = 0; r < kTileSide; r++)
+    std::memcpy(emulatedTiles[kIndex] + r * kTileSide, from + r * stride, sizeof(float) * kTileSide);
+}
+
 // Rows at to[r · stride].
 template <int kIndex>
 FT_INLINE void storeTile(float* to, int64_t stride) {
@@ -92,9 +99,15 @@ FT_INLINE void clearTile() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kIndex));
 }
 
+// Rows at from[r · stride].
+template <int kIndex>
+FT_INLINE void loadTile(const float* from, int64_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride * int64_t{sizeof(float)}), "i"(kIndex) : "memory");
+}
+
 template <int kIndex>
 FT_INLINE void loadTile(const float* from) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(kTileSide * sizeof(float)), "i"(kIndex) : "memory");
+  loadTile<kIndex>(from, kTileSide);
 }
 
 // Rows at to[r · stride].

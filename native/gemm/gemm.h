@@ -14,9 +14,6 @@
 
 #include "../parallel.h"
 #include "product.h"
-#if defined(FT_TILES)
-#include "amx.h"
-#endif
 
 namespace foretoken::FT_ISA {
 
@@ -285,11 +282,7 @@ static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool, const 
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) return multiplyNothing(p, finish);
   if (!bfloat16) return multiplyAs<Float32, kA, kB>(p, pool, finish);
-#if defined(FT_TILES)
-  multiplyByTiles<kA, kB>(p, pool, finish);
-#else
   multiplyAs<Bfloat16, kA, kB>(p, pool, finish);
-#endif
 }
 
 }  // namespace foretoken::FT_ISA

@@ -16,6 +16,9 @@
 #include "attention_backward.h"
 #include "attention_few.h"
 #include "attention_parts.h"
+#if defined(FT_TILES)
+#include "attention_tiles.h"
+#endif
 
 namespace foretoken::FT_ISA {
 
@@ -261,6 +264,9 @@ static void attendForward(const Call& call, const Attention& a, Pool& pool) {
 static void attentionForward(const Call& call, Pool& pool) {
   const Attention a(call);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
+#if defined(FT_TILES)
+  if (call.isNarrow(0)) return attendForwardByTiles(call, a, pool);
+#endif
   if (call.bfloat16) attendForward<Bfloat16>(call, a, pool);
   else attendForward<Float32>(call, a, pool);
 }

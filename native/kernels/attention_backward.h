@@ -10,6 +10,9 @@
 #include "../math.h"
 #include "../parallel.h"
 #include "attention_parts.h"
+#if defined(FT_TILES)
+#include "attention_tiles_backward.h"
+#endif
 
 namespace foretoken::FT_ISA {
 
@@ -285,6 +288,9 @@ static void attendBackward(const Call& call, const Attention& a, Pool& pool) {
 static void attentionBackward(const Call& call, Pool& pool) {
   const Attention a(call);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
+#if defined(FT_TILES)
+  if (call.isNarrow(0)) return attendBackwardByTiles(call, a, pool);
+#endif
   if (call.bfloat16) attendBackward<Bfloat16>(call, a, pool);
   else attendBackward<Float32>(call, a, pool);
 }

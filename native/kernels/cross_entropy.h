@@ -4,6 +4,7 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../math.h"
 #include "../parallel.h"
 #include "elementwise.h"
@@ -62,28 +63,34 @@ void crossEntropyForward(const Call& call, Pool& pool) {
   });
 }
 
-void crossEntropyBackward(const Call& call, Pool& pool) {
+template <typename T>
+FT_INLINE void crossEntropyBackwardTo(const Call& call, Pool& pool, T* dLogits) {
   const float* logits = call.buffer(0);
   const int32_t* targets = call.buffer<int32_t>(1);
   const float* logSumExps = call.buffer(2);
-  float* dLogits = call.buffer(4);
   const int64_t rows = call.ints[0], vocabSize = call.ints[1];
   const float gradient = *call.buffer(3);
   parallelRanges(pool, rows, rowGrain(vocabSize), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* row = logits + r * vocabSize;
-      float* out = dLogits + r * vocabSize;
+      T* out = dLogits + r * vocabSize;
       if (targets[r] < 0) {
-        std::memset(out, 0, sizeof(float) * static_cast<size_t>(vocabSize));
+        std::memset(out, 0, sizeof(T) * static_cast<size_t>(vocabSize));
         continue;
       }
       const float logSumExp = logSumExps[r];
       forVectors(0, vocabSize, [=](int64_t c, auto lanes) {
         store(out + c, exp(load(row + c, lanes) - logSumExp) * gradient, lanes);
       });
-      out[clampTarget(targets[r], vocabSize)] -= gradient;
+      const int64_t target = clampTarget(targets[r], vocabSize);
+      const F32 probability = exp(splat(row[target] - logSumExp));
+      storePartial(out + target, probability * gradient - gradient, 1);
     }
   });
+}
+
+void crossEntropyBackward(const Call& call, Pool& pool) {
+  withElements(call, 4, [&](auto* dLogits) { crossEntropyBackwardTo(call, pool, dLogits); });
 }
 
 }  // namespace

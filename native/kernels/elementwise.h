@@ -3,6 +3,7 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../parallel.h"
 
 namespace foretoken::FT_ISA {
@@ -26,13 +27,17 @@ void fill(const Call& call, Pool& pool) {
   });
 }
 
-void add(const Call& call, Pool& pool) {
-  const float* a = call.buffer(0);
-  const float* b = call.buffer(1);
-  float* y = call.buffer(2);
+template <typename T>
+FT_INLINE void addElements(const Call& call, Pool& pool, T* y) {
+  const T* a = call.buffer<T>(0);
+  const T* b = call.buffer<T>(1);
   parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
     forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, load(a + i, lanes) + load(b + i, lanes), lanes); });
   });
+}
+
+void add(const Call& call, Pool& pool) {
+  withElements(call, 2, [&](auto* y) { addElements(call, pool, y); });
 }
 
 void combine(const Call& call, Pool& pool) {
@@ -57,15 +62,19 @@ void scaleByNorm(const Call& call, Pool& pool) {
   });
 }
 
-void copyRows(const Call& call, Pool& pool) {
-  const float* x = call.buffer(0);
-  float* y = call.buffer(1);
+template <typename T>
+FT_INLINE void copyRowsOf(const Call& call, Pool& pool, T* y) {
+  const T* x = call.buffer<T>(0);
   const int64_t rows = call.ints[0], width = call.ints[1], xStride = call.ints[2], yStride = call.ints[3];
   if (width <= 0) return;
   parallelRanges(pool, rows, rowGrain(width), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++)
-      std::memcpy(y + r * yStride, x + r * xStride, sizeof(float) * static_cast<size_t>(width));
+      std::memcpy(y + r * yStride, x + r * xStride, sizeof(T) * static_cast<size_t>(width));
   });
+}
+
+void copyRows(const Call& call, Pool& pool) {
+  withElements(call, 1, [&](auto* y) { copyRowsOf(call, pool, y); });
 }
 
 }  // namespace

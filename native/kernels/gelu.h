@@ -19,15 +19,16 @@ constexpr float kCubic = 0.044715f;
 // Past 12.5 the tail is below 1e-35: nothing beside x, and multiplied by x itself it could be something. NaN stays NaN.
 FT_INLINE F32 geluMagnitude(F32 x) { return min(splat(12.5f), (F32)((U32)x & 0x7FFFFFFFu)); }
 
-// An activation and its slope at one place.
+// An activation and its slope at one place. kRough: to be rounded to bfloat16.
 struct Activated {
   F32 value;
   F32 slope;
 };
 
+template <bool kRough = false>
 FT_INLINE Activated geluWithSlope(F32 x) {
   const F32 a = geluMagnitude(x);
-  const NormalTail tail = normalTail(a);
+  const NormalTail tail = kRough ? roughNormalTail(a) : normalTail(a);
   const F32 h = fma(-a, tail.density, tail.cumulative);
   return {max(F32{}, x) - a * tail.cumulative, x < 0.0f ? h : 1.0f - h};
 }

@@ -5,17 +5,18 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../parallel.h"
 #include "rows.h"
 
 namespace foretoken::FT_ISA {
 namespace {
 
-void layerNormForward(const Call& call, Pool& pool) {
+template <typename T>
+FT_INLINE void layerNormForwardTo(const Call& call, Pool& pool, T* y) {
   const float* x = call.buffer(0);
   const float* gamma = call.buffer(1);
   const float* beta = call.buffer(2);
-  float* y = call.buffer(3);
   float* means = call.buffer(4);
   float* rstds = call.buffer(5);
   const int64_t rows = call.ints[0], channels = call.ints[1];
@@ -24,7 +25,7 @@ void layerNormForward(const Call& call, Pool& pool) {
   parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* row = x + r * channels;
-      float* out = y + r * channels;
+      T* out = y + r * channels;
       const float mean = sumRow(channels, [=](int64_t c, auto lanes) { return load(row + c, lanes); }) / width;
       const float squares = sumRow(channels, [=](int64_t c, auto lanes) {
         const F32 centred = within(lanes, load(row + c, lanes) - mean, F32{});
@@ -42,15 +43,19 @@ void layerNormForward(const Call& call, Pool& pool) {
   });
 }
 
+void layerNormForward(const Call& call, Pool& pool) {
+  withElements(call, 3, [&](auto* y) { layerNormForwardTo(call, pool, y); });
+}
+
 // dx of rows [r, r + kRows); their Σ dy·x̂ and Σ dy are added to `partial` [2, channels], which is loaded and stored once
 // for all of them.
-template <int kRows>
-FT_INLINE void layerNormBackwardRows(const Call& call, int64_t r, float* partial) {
+template <int kRows, typename T>
+FT_INLINE void layerNormBackwardRows(const Call& call, const T* allDy, int64_t r, float* partial) {
   const float* gamma = call.buffer(2);
   const int64_t channels = call.ints[1];
   const bool add = call.ints[2] != 0;
   const float width = static_cast<float>(channels);
-  const float* dy = call.buffer(0) + r * channels;
+  const T* dy = allDy + r * channels;
   const float* x = call.buffer(1) + r * channels;
   float* dx = call.buffer(5) == nullptr ? nullptr : call.buffer(5) + r * channels;
   float mean[kRows], rstd[kRows], meanG[kRows], meanGX[kRows];
@@ -58,7 +63,7 @@ FT_INLINE void layerNormBackwardRows(const Call& call, int64_t r, float* partial
   for (int i = 0; i < kRows; i++) {
     mean[i] = call.buffer(3)[r + i];
     rstd[i] = call.buffer(4)[r + i];
-    const float* gradients = dy + i * channels;
+    const T* gradients = dy + i * channels;
     const float* values = x + i * channels;
     const float shift = mean[i], scale = rstd[i];
     const RowSums sums = sumRowTwice(channels, [=](int64_t c, auto lanes) {
@@ -90,10 +95,12 @@ FT_INLINE void layerNormBackwardRows(const Call& call, int64_t r, float* partial
 
 void layerNormBackward(const Call& call, Pool& pool) {
   float* const sums[] = {call.buffer(6), call.buffer(7)};
-  sumOverRows(pool, call.ints[0], call.ints[1], sums, [&call](int64_t begin, int64_t end, float* partial) {
-    int64_t r = begin;
-    for (; r + 4 <= end; r += 4) layerNormBackwardRows<4>(call, r, partial);
-    for (; r < end; r++) layerNormBackwardRows<1>(call, r, partial);
+  withElements(call, 0, [&](const auto* dy) {
+    sumOverRows(pool, call.ints[0], call.ints[1], sums, [&call, dy](int64_t begin, int64_t end, float* partial) {
+      int64_t r = begin;
+      for (; r + 4 <= end; r += 4) layerNormBackwardRows<4>(call, dy, r, partial);
+      for (; r < end; r++) layerNormBackwardRows<1>(call, dy, r, partial);
+    });
   });
 }
 

@@ -8,6 +8,9 @@
 #include "../lanes.h"
 #include "../parallel.h"
 #include "gelu.h"
+#if defined(FT_TILES)
+#include "linear_tiles.h"
+#endif
 
 namespace foretoken::FT_ISA {
 
@@ -29,6 +32,9 @@ FT_INLINE Product forwardProduct(const Call& call, float* y) {
 
 // y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N]
 static void linearForward(const Call& call, Pool& pool) {
+#if defined(FT_TILES)
+  if (call.bfloat16) return linearForwardByTiles(call, pool);
+#endif
   Product product = forwardProduct(call, call.buffer(4));
   product.addend = call.buffer(3);
   multiplyMatrices<Order::kRows, Order::kColumns>(product, call.bfloat16, pool);
@@ -57,6 +63,9 @@ static void activatedForward(const Call& call, Pool& pool, Activation activation
 
 // y = gelu(h) and slope = gelu′(h) with h = x · wᵀ + bias, which lies in y until its tile is finished.
 static void linearGeluForward(const Call& call, Pool& pool) {
+#if defined(FT_TILES)
+  if (call.bfloat16) return linearGeluForwardByTiles(call, pool);
+#endif
   const auto exact = [](F32 h) __attribute__((always_inline)) { return geluWithSlope(h); };
   const auto tanhForm = [](F32 h) __attribute__((always_inline)) { return geluTanhWithSlope(h); };
   if (call.buffer(4) == nullptr) {
@@ -70,6 +79,9 @@ static void linearGeluForward(const Call& call, Pool& pool) {
 
 // dx[M, K] = dy[M, N] · w[N, K], times factor[M, K] where there is one
 static void linearBackwardInput(const Call& call, Pool& pool) {
+#if defined(FT_TILES)
+  if (call.bfloat16) return linearBackwardInputByTiles(call, pool);
+#endif
   const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
   Product product{};
   product.m = m;
@@ -92,6 +104,9 @@ static void linearBackwardInput(const Call& call, Pool& pool) {
 
 // dw[N, K] = or += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy
 static void linearBackwardWeight(const Call& call, Pool& pool) {
+#if defined(FT_TILES)
+  if (call.bfloat16) return linearBackwardWeightByTiles(call, pool);
+#endif
   const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
   Product product{};
   product.m = n;

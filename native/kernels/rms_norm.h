@@ -5,16 +5,17 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../parallel.h"
 #include "rows.h"
 
 namespace foretoken::FT_ISA {
 namespace {
 
-void rmsNormForward(const Call& call, Pool& pool) {
+template <typename T>
+FT_INLINE void rmsNormForwardTo(const Call& call, Pool& pool, T* y) {
   const float* x = call.buffer(0);
   const float* gamma = call.buffer(1);
-  float* y = call.buffer(2);
   float* rstds = call.buffer(3);
   const int64_t rows = call.ints[0], channels = call.ints[1];
   const float eps = static_cast<float>(call.floats[0]);
@@ -22,7 +23,7 @@ void rmsNormForward(const Call& call, Pool& pool) {
   parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* row = x + r * channels;
-      float* out = y + r * channels;
+      T* out = y + r * channels;
       const float squares = sumRow(channels, [=](int64_t c, auto lanes) {
         const F32 value = load(row + c, lanes);
         return value * value;
@@ -36,22 +37,26 @@ void rmsNormForward(const Call& call, Pool& pool) {
   });
 }
 
+void rmsNormForward(const Call& call, Pool& pool) {
+  withElements(call, 2, [&](auto* y) { rmsNormForwardTo(call, pool, y); });
+}
+
 // dx of rows [r, r + kRows); their Σ dy·x̂ is added to `partial` [channels], which is loaded and stored once for all of
 // them.
-template <int kRows>
-FT_INLINE void rmsNormBackwardRows(const Call& call, int64_t r, float* partial) {
+template <int kRows, typename T>
+FT_INLINE void rmsNormBackwardRows(const Call& call, const T* allDy, int64_t r, float* partial) {
   const float* gamma = call.buffer(2);
   const int64_t channels = call.ints[1];
   const bool add = call.ints[2] != 0;
   const float inverseWidth = 1.0f / static_cast<float>(channels);
-  const float* dy = call.buffer(0) + r * channels;
+  const T* dy = allDy + r * channels;
   const float* x = call.buffer(1) + r * channels;
   float* dx = call.buffer(4) == nullptr ? nullptr : call.buffer(4) + r * channels;
   float rstd[kRows], mean[kRows];
   FT_UNROLL
   for (int i = 0; i < kRows; i++) {
     rstd[i] = call.buffer(3)[r + i];
-    const float* gradients = dy + i * channels;
+    const T* gradients = dy + i * channels;
     const float* values = x + i * channels;
     const float scale = rstd[i];
     mean[i] = sumRow(channels, [=](int64_t c, auto lanes) {
@@ -77,10 +82,12 @@ FT_INLINE void rmsNormBackwardRows(const Call& call, int64_t r, float* partial) 
 
 void rmsNormBackward(const Call& call, Pool& pool) {
   float* const sums[] = {call.buffer(5)};
-  sumOverRows(pool, call.ints[0], call.ints[1], sums, [&call](int64_t begin, int64_t end, float* partial) {
-    int64_t r = begin;
-    for (; r + 4 <= end; r += 4) rmsNormBackwardRows<4>(call, r, partial);
-    for (; r < end; r++) rmsNormBackwardRows<1>(call, r, partial);
+  withElements(call, 0, [&](const auto* dy) {
+    sumOverRows(pool, call.ints[0], call.ints[1], sums, [&call, dy](int64_t begin, int64_t end, float* partial) {
+      int64_t r = begin;
+      for (; r + 4 <= end; r += 4) rmsNormBackwardRows<4>(call, dy, r, partial);
+      for (; r < end; r++) rmsNormBackwardRows<1>(call, dy, r, partial);
+    });
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../parallel.h"
 #include "rows.h"
 
@@ -22,23 +23,28 @@ FT_INLINE Pair turn(Pair z, F32 cosine, F32 sine) {
   return {fma(z.first, cosine, -(z.second * sine)), fma(z.second, cosine, z.first * sine)};
 }
 
-template <typename Lanes>
-FT_INLINE Pair loadPair(const float* from, int64_t half, Lanes lanes) {
+template <typename T, typename Lanes>
+FT_INLINE Pair loadPair(const T* from, int64_t half, Lanes lanes) {
   return {load(from, lanes), load(from + half, lanes)};
 }
 
-template <typename Lanes>
-FT_INLINE void storePair(float* to, int64_t half, Pair value, Lanes lanes) {
+template <typename T, typename Lanes>
+FT_INLINE void storePair(T* to, int64_t half, Pair value, Lanes lanes) {
   store(to, value.first, lanes);
   store(to + half, value.second, lanes);
 }
 
-void rotaryForward(const Call& call, Pool& pool) {
+template <typename From, typename To>
+FT_INLINE void copyElements(const From* from, To* to, int64_t count) {
+  forVectors(0, count, [=](int64_t i, auto lanes) { store(to + i, load(from + i, lanes), lanes); });
+}
+
+template <typename T>
+FT_INLINE void rotaryForwardTo(const Call& call, Pool& pool, T* y) {
   const float* x = call.buffer(0);
   const float* gammas[2] = {call.buffer(1), call.buffer(2)};
   const float* cosines = call.buffer(3);
   const float* sines = call.buffer(4);
-  float* y = call.buffer(5);
   float* rstds = call.buffer(6);
   const int64_t rows = call.ints[0], time = call.ints[1], heads = call.ints[2], headDim = call.ints[3];
   const int64_t start = call.ints[4];
@@ -53,7 +59,7 @@ void rotaryForward(const Call& call, Pool& pool) {
         const float* gamma = gammas[part];
         for (int64_t h = 0; h < heads; h++) {
           const float* from = x + (3 * r + part) * width + h * headDim;
-          float* to = y + (3 * r + part) * width + h * headDim;
+          T* to = y + (3 * r + part) * width + h * headDim;
           float* kept = rstds + (2 * r + part) * heads + h;
           if (gamma == nullptr) {
             *kept = 1.0f;
@@ -77,14 +83,18 @@ void rotaryForward(const Call& call, Pool& pool) {
           });
         }
       }
-      std::memcpy(y + (3 * r + 2) * width, x + (3 * r + 2) * width, sizeof(float) * static_cast<size_t>(width));
+      copyElements(x + (3 * r + 2) * width, y + (3 * r + 2) * width, width);
     }
   });
 }
 
+void rotaryForward(const Call& call, Pool& pool) {
+  withElements(call, 5, [&](auto* y) { rotaryForwardTo(call, pool, y); });
+}
+
 // dx of rows [begin, end). With norms, their Σ dz·x̂ over rows and heads is added to `partial` [2, headDim].
-FT_INLINE void rotaryBackwardRows(const Call& call, int64_t begin, int64_t end, float* partial) {
-  const float* dy = call.buffer(0);
+template <typename T>
+FT_INLINE void rotaryBackwardRows(const Call& call, const T* dy, int64_t begin, int64_t end, float* partial) {
   const float* x = call.buffer(1);
   const float* gammas[2] = {call.buffer(2), call.buffer(3)};
   const float* cosines = call.buffer(4);
@@ -103,7 +113,7 @@ FT_INLINE void rotaryBackwardRows(const Call& call, int64_t begin, int64_t end, 
       for (int64_t h = 0; h < heads; h++) {
         const int64_t at = (3 * r + part) * width + h * headDim;
         const float* given = x + at;
-        const float* gradient = dy + at;
+        const T* gradient = dy + at;
         float* to = dx + at;
         const auto turnedBack = [=](int64_t i, auto lanes) {
           return turn(loadPair(gradient + i, half, lanes), load(cosine + i, lanes), -load(sine + i, lanes));
@@ -133,22 +143,27 @@ FT_INLINE void rotaryBackwardRows(const Call& call, int64_t begin, int64_t end, 
         });
       }
     }
-    std::memcpy(dx + (3 * r + 2) * width, dy + (3 * r + 2) * width, sizeof(float) * static_cast<size_t>(width));
+    copyElements(dy + (3 * r + 2) * width, dx + (3 * r + 2) * width, width);
   }
 }
 
-void rotaryBackward(const Call& call, Pool& pool) {
+template <typename T>
+FT_INLINE void rotaryBackwardFrom(const Call& call, Pool& pool, const T* dy) {
   const int64_t rows = call.ints[0], heads = call.ints[2], headDim = call.ints[3];
   if (call.buffer(2) == nullptr) {
-    parallelRanges(pool, rows, rowGrain(3 * heads * headDim), [&call](int64_t begin, int64_t end, int) {
-      rotaryBackwardRows(call, begin, end, nullptr);
+    parallelRanges(pool, rows, rowGrain(3 * heads * headDim), [&call, dy](int64_t begin, int64_t end, int) {
+      rotaryBackwardRows(call, dy, begin, end, nullptr);
     });
     return;
   }
   float* const sums[] = {call.buffer(8), call.buffer(9)};
-  sumOverRows(pool, rows, headDim, sums, [&call](int64_t begin, int64_t end, float* partial) {
-    rotaryBackwardRows(call, begin, end, partial);
+  sumOverRows(pool, rows, headDim, sums, [&call, dy](int64_t begin, int64_t end, float* partial) {
+    rotaryBackwardRows(call, dy, begin, end, partial);
   });
+}
+
+void rotaryBackward(const Call& call, Pool& pool) {
+  withElements(call, 0, [&](const auto* dy) { rotaryBackwardFrom(call, pool, dy); });
 }
 
 }  // namespace

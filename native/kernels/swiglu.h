@@ -4,6 +4,7 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../math.h"
 #include "../parallel.h"
 
@@ -16,15 +17,15 @@ FT_INLINE int64_t swigluGrain(int64_t hidden) {
   return rows > 0 ? rows : 1;
 }
 
-void swigluForward(const Call& call, Pool& pool) {
+template <typename T>
+FT_INLINE void swigluForwardTo(const Call& call, Pool& pool, T* y) {
   const float* x = call.buffer(0);
-  float* y = call.buffer(1);
   const int64_t rows = call.ints[0], hidden = call.ints[1];
   parallelRanges(pool, rows, swigluGrain(hidden), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* gates = x + 2 * r * hidden;
       const float* ups = gates + hidden;
-      float* out = y + r * hidden;
+      T* out = y + r * hidden;
       forVectors(0, hidden, [=](int64_t c, auto lanes) {
         const F32 gate = load(gates + c, lanes);
         store(out + c, gate * sigmoid(gate) * load(ups + c, lanes), lanes);
@@ -33,16 +34,20 @@ void swigluForward(const Call& call, Pool& pool) {
   });
 }
 
-void swigluBackward(const Call& call, Pool& pool) {
+void swigluForward(const Call& call, Pool& pool) {
+  withElements(call, 1, [&](auto* y) { swigluForwardTo(call, pool, y); });
+}
+
+template <typename T>
+FT_INLINE void swigluBackwardFrom(const Call& call, Pool& pool, const T* dy) {
   const float* x = call.buffer(0);
-  const float* dy = call.buffer(1);
   float* dx = call.buffer(2);
   const int64_t rows = call.ints[0], hidden = call.ints[1];
   parallelRanges(pool, rows, swigluGrain(hidden), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* gates = x + 2 * r * hidden;
       const float* ups = gates + hidden;
-      const float* gradients = dy + r * hidden;
+      const T* gradients = dy + r * hidden;
       float* dGates = dx + 2 * r * hidden;
       float* dUps = dGates + hidden;
       forVectors(0, hidden, [=](int64_t c, auto lanes) {
@@ -55,6 +60,10 @@ void swigluBackward(const Call& call, Pool& pool) {
       });
     }
   });
+}
+
+void swigluBackward(const Call& call, Pool& pool) {
+  withElements(call, 1, [&](const auto* dy) { swigluBackwardFrom(call, pool, dy); });
 }
 
 }  // namespace

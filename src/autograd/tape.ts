@@ -75,7 +75,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       backend.run("add", { a: existing, b: gradient, y: existing, n });
     } else {
       // `existing` is shared with another tensor's gradient: the sum needs a place of its own.
-      const sum = memory.allocate(existing.shape);
+      const sum = memory.allocate(existing.shape, existing.storage.dtype);
       backend.run("add", { a: existing, b: gradient, y: sum, n });
       memory.release(existing);
       gradients.set(tensor, sum);
@@ -91,7 +91,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       if (blank !== undefined) return { gradient: existing, add: blank.delete(tensor) ? 0 : 1 };
       if (memory.exclusive(existing)) return { gradient: existing, add: 1 };
     }
-    const fresh = memory.allocate(tensor.shape);
+    const fresh = memory.allocate(tensor.shape, tensor.storage.dtype);
     gradients.set(tensor, fresh);
     if (existing === undefined) return { gradient: fresh, add: 0 };
     const n = sizeOf(tensor.shape);

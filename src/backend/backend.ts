@@ -1,4 +1,4 @@
-import type { DType, HostArray, ProductDType } from "../core/dtype.ts";
+import type { DType, HostArray, ProductDType, RealDType } from "../core/dtype.ts";
 import type { KernelArgs, KernelName } from "./kernels.ts";
 
 /** A piece of a backend's memory. Only the backend that made it can use it. */
@@ -32,7 +32,12 @@ export interface Capabilities {
   /** What the operands of matrix products (the linear layers' and attention's) are rounded to. */
   readonly dtype: ProductDType;
   /** Element types of storages that kernels take. */
-  readonly real: readonly ("float32" | "float64")[];
+  readonly real: readonly RealDType[];
+  /**
+   * Element type of activations and their gradients where a kernel takes either: bfloat16 where that is what products are
+   * multiplied from, else the real type.
+   */
+  readonly activations: RealDType | "bfloat16";
 }
 
 /**
@@ -49,7 +54,7 @@ export interface Backend {
   alloc(dtype: DType, length: number): Storage;
   /** Gives the memory back for reuse. A freed storage must not be used again (checked). */
   free(storage: Storage): void;
-  /** Copies host data in, starting at element `offset`. */
+  /** Copies host data in, starting at element `offset`. For a storage of bfloat16 it is float32, and rounded. */
   write(storage: Storage, data: HostArray, offset?: number): void;
   /** Copies `length` elements out, starting at `offset`, after all work before it is done. */
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;

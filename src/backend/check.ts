@@ -13,6 +13,7 @@ import type { BufferSpec } from "./signature.ts";
 export interface StorageOwner {
   readonly name: BackendName;
   readonly real: RealDType;
+  readonly activations: RealDType | "bfloat16";
   owns(storage: Storage): boolean;
 }
 
@@ -97,6 +98,26 @@ const checkPairs = (kernel: KernelName, given: Readonly<Record<string, unknown>>
   });
 };
 
+/** Buffers of activations that must all be of one element type. */
+const ofOneType: Partial<Record<KernelName, readonly string[]>> = {
+  add: ["a", "b", "y"],
+  copyRows: ["x", "y"],
+  linearGeluForward: ["y", "slope"],
+  attentionForward: ["q", "k", "v", "out"],
+  attentionBackward: ["q", "k", "v", "out", "dOut", "dq", "dk", "dv"],
+};
+
+const checkTypes = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
+  const [first = "", ...rest] = ofOneType[kernel] ?? [];
+  const typeOf = (name: string): DType | undefined => (given[name] as View | null | undefined)?.storage.dtype;
+  const wanted = typeOf(first);
+  for (const name of rest) {
+    const dtype = typeOf(name);
+    if (dtype === undefined || dtype === wanted) continue;
+    throw new DTypeError({ where: kernel, must: `${name} must be of one type with ${first}: ${wanted}`, got: dtype });
+  }
+};
+
 const storageError = (where: string, owner: StorageOwner): ShapeError =>
   new ShapeError({
     where,
@@ -119,7 +140,8 @@ const checkView = (
   const { storage, offset } = view;
   if (!owner.owns(storage)) throw storageError(`${kernel}: ${name}`, owner);
   const dtype: DType = spec.element === "index" ? "int32" : owner.real;
-  if (storage.dtype !== dtype) {
+  const narrow = spec.element === "activation" && storage.dtype === owner.activations;
+  if (storage.dtype !== dtype && !narrow) {
     throw new DTypeError({ where: kernel, must: `${name} must be ${dtype}`, got: storage.dtype });
   }
   if (!Number.isSafeInteger(offset) || offset < 0) {
@@ -162,6 +184,7 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
     checkView(owner, kernel, name, spec, given[name] as View | null | undefined, lengths[name] as number);
   }
   checkPairs(kernel, given);
+  checkTypes(kernel, given);
   return lengths;
 };
 
@@ -172,10 +195,11 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
  * @throws ShapeError for a length that is no whole number
  */
 export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): void => {
-  if (dtype !== "int32" && dtype !== owner.real) {
+  if (dtype !== "int32" && dtype !== owner.real && dtype !== owner.activations) {
+    const also = owner.activations === owner.real ? "" : `, ${owner.activations}`;
     throw new DTypeError({
       where: "alloc",
-      must: `the element type must be ${owner.real} or int32 on this ${owner.name} backend`,
+      must: `the element type must be ${owner.real}${also} or int32 on this ${owner.name} backend`,
       got: String(dtype),
     });
   }
@@ -228,8 +252,9 @@ const dtypeOf = (data: HostArray): DType | undefined =>
 export const checkWrite = (owner: StorageOwner, storage: Storage, data: HostArray, offset: number): void => {
   checkOwned(owner, "write", storage);
   const dtype = dtypeOf(data);
-  if (dtype !== storage.dtype) {
-    throw new DTypeError({ where: "write", must: `the data must be ${storage.dtype}`, got: dtype ?? typeof data });
+  const wanted = storage.dtype === "bfloat16" ? "float32" : storage.dtype;
+  if (dtype !== wanted) {
+    throw new DTypeError({ where: "write", must: `the data must be ${wanted}`, got: dtype ?? typeof data });
   }
   checkRange(owner, "write", storage, offset, data.length);
 };

@@ -4,7 +4,7 @@
  */
 
 import type { DType, HostArray, ProductDType } from "../core/dtype.ts";
-import { hostArray } from "../core/dtype.ts";
+import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../core/dtype.ts";
 import { ConfigError, ShapeError, UnsupportedKernelError } from "../core/errors.ts";
 import type { Backend, BackendName, RecordedCalls, Storage, View } from "./backend.ts";
 import type { StorageOwner } from "./check.ts";
@@ -23,19 +23,24 @@ export interface CompiledKernel {
 /** How many arguments of each sort a packet has room for. */
 export type PacketLimits = Omit<CompiledKernel, "name">;
 
+/** What goes in and out as it lies in memory; Uint16Array: bfloat16, where the engine is `narrow`. */
+export type EngineArray = HostArray | Uint16Array;
+
 /** The compiled side of a backend. It knows memory by handle and is told a call by its packet alone. */
 export interface Engine {
   readonly instructionSet: string;
   readonly threads: number;
   readonly limits: PacketLimits;
+  /** Whether its kernels take buffers of bfloat16 where a backend opened for bfloat16 may have them. */
+  readonly narrow: boolean;
   /** Filled before each `run`. */
   readonly packet: Float64Array;
   /** A handle, or -1 when there is no memory left. */
   allocate(bytes: number): number;
   release(handle: number): void;
   /** These return false when the handle is not live or the range not within its memory. */
-  write(handle: number, byteOffset: number, data: HostArray): boolean;
-  read(handle: number, byteOffset: number, into: HostArray): boolean;
+  write(handle: number, byteOffset: number, data: EngineArray): boolean;
+  read(handle: number, byteOffset: number, into: EngineArray): boolean;
   /**
    * Runs the packet. 0: done; -1: no such kernel; -2: no memory for its scratch; 1 + i: buffer i is not live or too
    * short. Unless 0, nothing has been touched.
@@ -91,7 +96,6 @@ interface CompiledStorage extends Storage {
   readonly bytes: number;
 }
 
-const elementBytes = 4;
 /** As kOutOfMemory of native/dispatch.h. */
 const outOfMemory = -2;
 const smallestBlock = 64;
@@ -148,7 +152,7 @@ const memoryCache = (engine: Engine) => {
 };
 
 /** The doubles that a packet has room for, in the order of native/dispatch.h. */
-export const packetLength = ({ buffers, ints, floats }: PacketLimits): number => 1 + 3 * buffers + ints + floats + 1;
+export const packetLength = ({ buffers, ints, floats }: PacketLimits): number => 1 + 3 * buffers + ints + floats + 2;
 
 /** The backend `name` over `engine`, whose table has been compared with kernels.ts. */
 export const compiledBackend = (name: BackendName, engine: Engine, dtype: ProductDType = "float32"): Backend => {
@@ -158,14 +162,17 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
   const firstInt = 1 + 3 * limits.buffers;
   const firstFloat = firstInt + limits.ints;
   const length = packetLength(limits);
-  packet[length - 1] = dtype === "bfloat16" ? 1 : 0;
+  packet[length - 2] = dtype === "bfloat16" ? 1 : 0;
   let bytesInUse = 0;
   let closing: Promise<void> | undefined;
   let recording: Float64Array[] | undefined;
 
+  const activations = dtype === "bfloat16" && engine.narrow ? "bfloat16" : "float32";
+
   const owner: StorageOwner = {
     name,
     real: "float32",
+    activations,
     owns(storage) {
       const { owner: maker, handle } = storage as Partial<CompiledStorage>;
       return maker === identity && handle !== -1 && closing === undefined;
@@ -176,7 +183,8 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     if (closing !== undefined)
       throw new ConfigError({ where: "alloc", must: `the ${name} backend must be open`, got: "a closed one" });
     checkAlloc(owner, dtype, length);
-    const bytes = blockBytes(length * elementBytes);
+    const used = length * bytesPerElement[dtype];
+    const bytes = blockBytes(used);
     const handle = cache.take(bytes);
     if (handle < 0) {
       throw new ConfigError({
@@ -185,7 +193,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
         hint: "a smaller batch, context or model",
       });
     }
-    bytesInUse += length * elementBytes;
+    bytesInUse += used;
     const storage: CompiledStorage = { dtype, length, owner: identity, handle, bytes };
     return storage;
   };
@@ -195,7 +203,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     const mine = storage as CompiledStorage;
     const { handle } = mine;
     mine.handle = -1;
-    bytesInUse -= mine.length * elementBytes;
+    bytesInUse -= mine.length * bytesPerElement[mine.dtype];
     cache.giveBack(handle, mine.bytes);
   };
 
@@ -205,16 +213,17 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
 
   const write = (storage: Storage, data: HostArray, offset = 0): void => {
     checkWrite(owner, storage, data, offset);
-    const { handle } = storage as CompiledStorage;
-    if (!engine.write(handle, offset * elementBytes, data)) throw refused("write");
+    const { dtype, handle } = storage as CompiledStorage;
+    const given = dtype === "bfloat16" ? toBfloat16(data) : data;
+    if (!engine.write(handle, offset * bytesPerElement[dtype], given)) throw refused("write");
   };
 
   const read = async (storage: Storage, offset = 0, length = storage.length - offset): Promise<HostArray> => {
     checkRange(owner, "read", storage, offset, length);
     const { dtype, handle } = storage as CompiledStorage;
-    const data = hostArray(dtype, length);
-    if (!engine.read(handle, offset * elementBytes, data)) throw refused("read");
-    return data;
+    const data = dtype === "bfloat16" ? new Uint16Array(length) : hostArray(dtype, length);
+    if (!engine.read(handle, offset * bytesPerElement[dtype], data)) throw refused("read");
+    return data instanceof Uint16Array ? fromBfloat16(data) : data;
   };
 
   const noScratch = (kernel: string): Error =>
@@ -229,6 +238,8 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     const { index, buffers, ints, floats } = kernelPlans[kernel];
     const given = args as Readonly<Record<string, unknown>>;
     packet[0] = index;
+    let narrow = 0;
+    let bit = 1;
     let at = 1;
     for (const [buffer] of buffers) {
       const view = given[buffer] as View | null | undefined;
@@ -238,13 +249,16 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
         packet[at] = (view.storage as CompiledStorage).handle;
         packet[at + 1] = view.offset;
         packet[at + 2] = lengths[buffer] as number;
+        if (view.storage.dtype === "bfloat16") narrow += bit;
       }
       at += 3;
+      bit *= 2;
     }
     at = firstInt;
     for (const int of ints) packet[at++] = given[int] as number;
     at = firstFloat;
     for (const float of floats) packet[at++] = given[float] as number;
+    packet[length - 1] = narrow;
     let outcome = engine.run();
     if (outcome === outOfMemory) {
       cache.releaseAll();
@@ -293,7 +307,13 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
 
   return {
     name,
-    capabilities: { instructionSet: engine.instructionSet, threads: engine.threads, dtype, real: ["float32"] },
+    capabilities: {
+      instructionSet: engine.instructionSet,
+      threads: engine.threads,
+      dtype,
+      real: ["float32"],
+      activations,
+    },
     alloc,
     free,
     write,

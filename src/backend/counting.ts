@@ -17,7 +17,7 @@ export const openCounting = (): CountingBackend => {
   const sizeOf = ({ dtype, length }: Storage): number => length * bytesPerElement[dtype];
   return {
     name: "reference",
-    capabilities: { instructionSet: "none", threads: 1, dtype: "float32", real: ["float32"] },
+    capabilities: { instructionSet: "none", threads: 1, dtype: "float32", real: ["float32"], activations: "float32" },
     alloc(dtype: DType, length: number) {
       const storage = { dtype, length };
       bytes += sizeOf(storage);

@@ -11,11 +11,15 @@
 
 import { attentionLengths, attentionSizes, dropoutKey, rotaryLengths, rotarySizes, strided } from "./kernel-sizes.ts";
 import {
+  activation,
+  activationOutput,
+  activationUpdate,
   indices,
   input,
   kernel,
+  maybeActivation,
+  maybeActivationOutput,
   maybeInput,
-  maybeOutput,
   maybeUpdate,
   type Numbers,
   output,
@@ -33,7 +37,7 @@ export const kernels = {
 
   /** y = a + b, elementwise; y may be a or b. */
   add: kernel({
-    buffers: { a: input, b: input, y: output },
+    buffers: { a: activation, b: activation, y: activationOutput },
     ints: ["n"],
     floats: [],
     lengths: ({ n }) => ({ a: n, b: n, y: n }),
@@ -49,7 +53,7 @@ export const kernels = {
 
   /** Copies `rows` rows of `width` from x (row stride xStride) to y (row stride yStride). No overlap. */
   copyRows: kernel({
-    buffers: { x: input, y: update },
+    buffers: { x: activation, y: activationUpdate },
     ints: ["rows", "width", "xStride", "yStride"],
     floats: [],
     lengths: ({ rows, width, xStride, yStride }) => ({
@@ -116,7 +120,7 @@ export const kernels = {
    * Row i of y depends on row i of x alone and has the same bits for every M.
    */
   linearForward: kernel({
-    buffers: { x: input, w: input, bias: maybeInput, addend: maybeInput, y: output },
+    buffers: { x: activation, w: input, bias: maybeInput, addend: maybeInput, y: activationOutput },
     ints: ["m", "n", "k"],
     floats: [],
     lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, addend: m * n, y: m * n }),
@@ -127,7 +131,7 @@ export const kernels = {
    * nowhere. `tanh` as for geluForward. Row i depends on row i of x alone and has the same bits for every M.
    */
   linearGeluForward: kernel({
-    buffers: { x: input, w: input, bias: maybeInput, y: output, slope: maybeOutput },
+    buffers: { x: activation, w: input, bias: maybeInput, y: activationOutput, slope: maybeActivationOutput },
     ints: ["m", "n", "k", "tanh"],
     floats: [],
     lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, y: m * n, slope: m * n }),
@@ -135,7 +139,7 @@ export const kernels = {
 
   /** dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one. */
   linearBackwardInput: kernel({
-    buffers: { dy: input, w: input, factor: maybeInput, dx: output },
+    buffers: { dy: activation, w: input, factor: maybeActivation, dx: activationOutput },
     ints: ["m", "n", "k"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
@@ -146,7 +150,7 @@ export const kernels = {
    * split by thread.
    */
   linearBackwardWeight: kernel({
-    buffers: { dy: input, x: input, dw: update, dBias: maybeUpdate },
+    buffers: { dy: activation, x: activation, dw: update, dBias: maybeUpdate },
     ints: ["m", "n", "k", "add"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, x: m * k, dw: n * k, dBias: n }),
@@ -154,7 +158,7 @@ export const kernels = {
 
   /** y = (x − mean) · rstd · gamma + beta over the last axis; keeps mean and rstd = 1/√(var + eps), each [rows]. */
   layerNormForward: kernel({
-    buffers: { x: input, gamma: input, beta: maybeInput, y: output, mean: output, rstd: output },
+    buffers: { x: input, gamma: input, beta: maybeInput, y: activationOutput, mean: output, rstd: output },
     ints: ["rows", "channels"],
     floats: ["eps"],
     lengths: ({ rows, channels }) => ({
@@ -170,7 +174,7 @@ export const kernels = {
   /** dx is overwritten, or with `add` = 1 added to; dGamma and dBeta, each [channels], are added to. */
   layerNormBackward: kernel({
     buffers: {
-      dy: input,
+      dy: activation,
       x: input,
       gamma: input,
       mean: input,
@@ -195,7 +199,7 @@ export const kernels = {
 
   /** y = x · rstd · gamma over the last axis (Zhang & Sennrich 2019); keeps rstd = 1/√(mean(x²) + eps), [rows]. */
   rmsNormForward: kernel({
-    buffers: { x: input, gamma: input, y: output, rstd: output },
+    buffers: { x: input, gamma: input, y: activationOutput, rstd: output },
     ints: ["rows", "channels"],
     floats: ["eps"],
     lengths: ({ rows, channels }) => ({ x: rows * channels, gamma: channels, y: rows * channels, rstd: rows }),
@@ -203,7 +207,7 @@ export const kernels = {
 
   /** dx is overwritten, or with `add` = 1 added to; dGamma, [channels], is added to. */
   rmsNormBackward: kernel({
-    buffers: { dy: input, x: input, gamma: input, rstd: input, dx: maybeUpdate, dGamma: maybeUpdate },
+    buffers: { dy: activation, x: input, gamma: input, rstd: input, dx: maybeUpdate, dGamma: maybeUpdate },
     ints: ["rows", "channels", "add"],
     floats: [],
     lengths: ({ rows, channels }) => ({
@@ -231,7 +235,7 @@ export const kernels = {
       gammaK: maybeInput,
       cos: input,
       sin: input,
-      y: output,
+      y: activationOutput,
       rstd: output,
     },
     ints: [...rotarySizes],
@@ -245,7 +249,7 @@ export const kernels = {
   /** dx is overwritten; dGammaQ and dGammaK, each [D], are added to, and left alone where there is no norm. */
   rotaryBackward: kernel({
     buffers: {
-      dy: input,
+      dy: activation,
       x: input,
       gammaQ: maybeInput,
       gammaK: maybeInput,
@@ -293,7 +297,7 @@ export const kernels = {
 
   /** SwiGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y = gate · σ(gate) · up, [rows, hidden]. */
   swigluForward: kernel({
-    buffers: { x: input, y: output },
+    buffers: { x: input, y: activationOutput },
     ints: ["rows", "hidden"],
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, y: rows * hidden }),
@@ -301,7 +305,7 @@ export const kernels = {
 
   /** dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ. */
   swigluBackward: kernel({
-    buffers: { x: input, dy: input, dx: output },
+    buffers: { x: input, dy: activation, dx: output },
     ints: ["rows", "hidden"],
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
@@ -331,7 +335,7 @@ export const kernels = {
    * A causal query's bits do not depend on `queries`, only on its absolute position and the values it sees.
    */
   attentionForward: kernel({
-    buffers: { q: input, k: input, v: input, out: output, logSumExp: output },
+    buffers: { q: activation, k: activation, v: activation, out: activationOutput, logSumExp: output },
     ints: [...attentionSizes, ...dropoutKey, "causal"],
     floats: ["scale", "p"],
     lengths: (sizes) => {
@@ -343,15 +347,15 @@ export const kernels = {
   /** dq, dk, dv are overwritten, with the strides of q, k and v; start must be 0. Probabilities are recomputed. */
   attentionBackward: kernel({
     buffers: {
-      dOut: input,
-      q: input,
-      k: input,
-      v: input,
-      out: input,
+      dOut: activation,
+      q: activation,
+      k: activation,
+      v: activation,
+      out: activation,
       logSumExp: input,
-      dq: update,
-      dk: update,
-      dv: update,
+      dq: activationUpdate,
+      dk: activationUpdate,
+      dv: activationUpdate,
     },
     ints: [...attentionSizes, ...dropoutKey, "causal"],
     floats: ["scale", "p"],
@@ -384,7 +388,7 @@ export const kernels = {
 
   /** dLogits = dLoss · (softmax(logits) − onehot(target)); 0 in ignored rows. dLoss is [1]. */
   crossEntropyBackward: kernel({
-    buffers: { logits: input, targets: indices, logSumExp: input, dLoss: input, dLogits: output },
+    buffers: { logits: input, targets: indices, logSumExp: input, dLoss: input, dLogits: activationOutput },
     ints: ["rows", "vocabSize"],
     floats: [],
     lengths: ({ rows, vocabSize }) => ({

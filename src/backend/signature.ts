@@ -1,7 +1,8 @@
 /** The words that kernels.ts declares a kernel in. */
 
 type Access = "in" | "out" | "inout";
-type Element = "real" | "index";
+/** `activation`: real, or what the backend has for activations (`Capabilities.activations`). */
+type Element = "real" | "activation" | "index";
 
 /** A buffer of a kernel: how it is accessed, what it holds and whether it may be null. */
 export interface BufferSpec {
@@ -22,6 +23,11 @@ export const output = spec("out", "real", false);
 export const maybeOutput = spec("out", "real", true);
 export const update = spec("inout", "real", false);
 export const maybeUpdate = spec("inout", "real", true);
+export const activation = spec("in", "activation", false);
+export const maybeActivation = spec("in", "activation", true);
+export const activationOutput = spec("out", "activation", false);
+export const maybeActivationOutput = spec("out", "activation", true);
+export const activationUpdate = spec("inout", "activation", false);
 export const indices = spec("in", "index", false);
 
 /** A number for each name. */

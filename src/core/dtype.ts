@@ -1,6 +1,9 @@
-/** Element types of device buffers. `float64` exists on the reference backend only, for gradient checks. */
-export type DType = "float32" | "float64" | "int32";
-export type RealDType = Exclude<DType, "int32">;
+export type RealDType = "float32" | "float64";
+/**
+ * Element types of device buffers. `float64` exists on the reference backend only, for gradient checks; `bfloat16` where
+ * products are multiplied from it directly, for what they hand to each other.
+ */
+export type DType = RealDType | "bfloat16" | "int32";
 
 /**
  * What the operands of matrix products are rounded to; sums and all else are float32. bfloat16 has the range of float32 with
@@ -15,7 +18,10 @@ export type DTypeChoice = (typeof dtypeChoices)[number];
 export type HostArray = Float32Array | Float64Array | Int32Array;
 export type RealArray = Float32Array | Float64Array;
 
-export const bytesPerElement = { float32: 4, float64: 8, int32: 4 } as const satisfies Record<DType, number>;
+export const bytesPerElement = { float32: 4, float64: 8, bfloat16: 2, int32: 4 } as const satisfies Record<
+  DType,
+  number
+>;
 
 /** Machine epsilon (distance from 1 to the next value), for tolerances. */
 export const epsilon = { float32: 2 ** -23, float64: 2 ** -52, bfloat16: 2 ** -7 } as const satisfies Record<
@@ -23,10 +29,11 @@ export const epsilon = { float32: 2 ** -23, float64: 2 ** -52, bfloat16: 2 ** -7
   number
 >;
 
-/** A zeroed host array of `length` elements. */
+/** A zeroed host array of `length` elements. bfloat16 is float32 on the host: backends convert it. */
 export const hostArray = (dtype: DType, length: number): HostArray => {
   switch (dtype) {
     case "float32":
+    case "bfloat16":
       return new Float32Array(length);
     case "float64":
       return new Float64Array(length);
@@ -34,3 +41,18 @@ export const hostArray = (dtype: DType, length: number): HostArray => {
       return new Int32Array(length);
   }
 };
+
+const floats = new Float32Array(1);
+const bits = new Uint32Array(floats.buffer);
+
+/** The nearest bfloat16 of each value, ties to even; NaN stays NaN. */
+export const toBfloat16 = (values: ArrayLike<number>): Uint16Array =>
+  Uint16Array.from(values, (value) => {
+    floats[0] = value;
+    const all = bits[0] as number;
+    return Number.isNaN(value) ? (all >>> 16) | 0x40 : (all + 0x7fff + ((all >>> 16) & 1)) >>> 16;
+  });
+
+/** The values of bfloat16, each exactly. */
+export const fromBfloat16 = (narrow: Uint16Array): Float32Array =>
+  new Float32Array(Uint32Array.from(narrow, (half) => half << 16).buffer);

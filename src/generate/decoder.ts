@@ -32,7 +32,7 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
   const keeps = cache && mask === "causal";
   const width = 2 * nEmbd;
   const lengths = Array.from({ length: keeps ? nLayer : 0 }, () => contextLength * width);
-  const storages = allocateAll(backend, model.arena.storage.dtype, lengths);
+  const storages = allocateAll(backend, backend.capabilities.activations, lengths);
   const layers = storages.map((storage) => ({
     keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
   }));

@@ -86,7 +86,9 @@ export const causalSelfAttention = (
 ): Tensor => {
   const { nHead, norm, mask } = config;
   const norms = layer.headNorms === null ? null : { ...layer.headNorms, eps: norm.eps };
-  const plain = linearLayer(context, layer.qkv, x); // [B, T, 3C]
+  // Turned by angles they are rounded once, after that.
+  const dtype = angles === null ? context.backend.capabilities.activations : undefined;
+  const plain = linearLayer(context, layer.qkv, x, dtype); // [B, T, 3C]
   const qkv = angles === null ? plain : rotary(context, plain, nHead, angles, cached?.start ?? 0, norms);
   if (qkv !== plain) spend(context, plain);
   const mixed =

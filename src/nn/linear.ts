@@ -1,5 +1,6 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { DType } from "../core/dtype.ts";
 import { linear, linearResidual } from "../ops/linear.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
@@ -34,8 +35,9 @@ export const declareLinear = <P>(
   bias: bias ? declare({ name: `${name}.bias`, shape: [outputs], init: { kind: "zeros" } }) : null,
 });
 
-export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor): Tensor =>
-  linear(context, x, layer);
+/** `dtype` of the output: the real type unless told otherwise. */
+export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor, dtype?: DType): Tensor =>
+  linear(context, x, layer, dtype);
 
 /** What ends a branch of a block: residual + dropout(layer(x)). */
 export const residualLayer = (

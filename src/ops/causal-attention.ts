@@ -72,7 +72,7 @@ export const causalAttention = (
     ...draw,
   };
   const [q, k, v] = thirds(qkv, channels);
-  const out = memory.allocate([batch, time, channels]);
+  const out = memory.allocate([batch, time, channels], qkv.storage.dtype);
   const logSumExp = memory.allocate([batch, heads, time]);
   backend.run("attentionForward", { q, k, v, out, logSumExp, ...sizes });
 
@@ -81,7 +81,7 @@ export const causalAttention = (
     return out;
   }
   tape.record(out, [qkv], [logSumExp], (dOut) => {
-    const dQkv = memory.allocate(qkv.shape);
+    const dQkv = memory.allocate(qkv.shape, qkv.storage.dtype);
     const [dq, dk, dv] = thirds(dQkv, channels);
     backend.run("attentionBackward", { dOut, q, k, v, out, logSumExp, dq, dk, dv, ...sizes });
     tape.accumulate(qkv, dQkv);
@@ -119,7 +119,7 @@ export const cachedCausalAttention = (
   const row = 2 * channels;
   const target = slice(cache.keysAndValues, start * row, [time, row]);
   backend.run("copyRows", { x: k, y: target, rows: time, width: row, xStride: 3 * channels, yStride: row });
-  const out = memory.allocate([1, time, channels]);
+  const out = memory.allocate([1, time, channels], qkv.storage.dtype);
   const logSumExp = memory.allocate([1, heads, time]);
   const cached = cache.keysAndValues;
   backend.run("attentionForward", {

@@ -29,7 +29,7 @@ export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor):
     return loss;
   }
   tape.record(loss, [logits], [logSumExp], (dLoss) => {
-    const dLogits = memory.allocate(logits.shape);
+    const dLogits = memory.allocate(logits.shape, backend.capabilities.activations);
     backend.run("crossEntropyBackward", { logits, targets, logSumExp, dLoss, dLogits, rows, vocabSize });
     tape.accumulate(logits, dLogits);
   });

@@ -42,8 +42,9 @@ export const geluMlp = (
   const { backend, memory, tape } = context;
   const { m, n, k } = linearSizes("geluMlp", x, up);
   const tanh = approximate === "tanh" ? 1 : 0;
-  const hidden = memory.allocate([...x.shape.slice(0, -1), n]); // [.., F]
-  const slope = tape === null ? null : memory.allocate(hidden.shape);
+  const { activations } = backend.capabilities;
+  const hidden = memory.allocate([...x.shape.slice(0, -1), n], activations); // [.., F]
+  const slope = tape === null ? null : memory.allocate(hidden.shape, activations);
   backend.run("linearGeluForward", { x, w: up.weight, bias: up.bias, y: hidden, slope, m, n, k, tanh });
   const draw = drawDropout(context, p);
   const y = addLinear(context, hidden, down, residual, draw);
@@ -56,7 +57,7 @@ export const geluMlp = (
     tape.accumulate(residual, memory.retain(dy));
     const dBranch = branchGradient(context, dy, draw);
     weightGradients(context, hidden, down, dBranch);
-    const dHidden = memory.allocate(hidden.shape);
+    const dHidden = memory.allocate(hidden.shape, activations);
     const sizes = linearSizes("geluMlp", hidden, down);
     backend.run("linearBackwardInput", { dy: dBranch, w: down.weight, factor: slope, dx: dHidden, ...sizes });
     memory.release(dBranch);

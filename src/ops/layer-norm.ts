@@ -18,7 +18,7 @@ export const layerNorm = (context: Context, x: Tensor, gamma: Tensor, beta: Tens
   const rows = rowsOf("layerNorm", x, channels);
   if (beta !== null) requireShape("layerNorm", "beta", beta, [channels]);
 
-  const y = memory.allocate(x.shape);
+  const y = memory.allocate(x.shape, backend.capabilities.activations);
   const mean = memory.allocate([rows]);
   const rstd = memory.allocate([rows]);
   backend.run("layerNormForward", { x, gamma, beta, y, mean, rstd, rows, channels, eps });

@@ -9,6 +9,7 @@
 import type { Context, DropoutSource } from "../autograd/context.ts";
 import { dropoutSource } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { DType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { formatShape, sizeOf } from "../core/shape.ts";
@@ -47,7 +48,7 @@ export const weightsOf = ({ weight, bias }: LinearWeights): readonly Tensor[] =>
 export const linearGradients = (context: Context, x: Tensor, weights: LinearWeights, dy: Tensor): void => {
   const { backend, memory, tape } = context;
   if (tape?.tracks(x)) {
-    const dx = memory.allocate(x.shape);
+    const dx = memory.allocate(x.shape, x.storage.dtype);
     const sizes = linearSizes("linear", x, weights);
     backend.run("linearBackwardInput", { dy, w: weights.weight, factor: null, dx, ...sizes });
     tape.accumulate(x, dx);
@@ -65,12 +66,15 @@ export const weightGradients = (context: Context, x: Tensor, weights: LinearWeig
   backend.run("linearBackwardWeight", { dy, x, dw: to.gradient, dBias, ...sizes, add: to.add });
 };
 
-/** Row i of y has the same bits whatever the number of rows. */
-export const linear = (context: Context, x: Tensor, weights: LinearWeights): Tensor => {
+/**
+ * Row i of y has the same bits whatever the number of rows.
+ * @param dtype of y: the real type, or the backend's for activations.
+ */
+export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtype?: DType): Tensor => {
   const { backend, memory, tape } = context;
   const { weight, bias } = weights;
   const { m, n, k } = linearSizes("linear", x, weights);
-  const y = memory.allocate([...x.shape.slice(0, -1), n]);
+  const y = memory.allocate([...x.shape.slice(0, -1), n], dtype);
   backend.run("linearForward", { x, w: weight, bias, addend: null, y, m, n, k });
   tape?.record(y, [x, ...weightsOf(weights)], [], (dy) => linearGradients(context, x, weights, dy));
   return y;

@@ -16,7 +16,7 @@ export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number
   const channels = weight.shape[0] ?? 0;
   const rows = rowsOf("rmsNorm", x, channels);
 
-  const y = memory.allocate(x.shape);
+  const y = memory.allocate(x.shape, backend.capabilities.activations);
   const rstd = memory.allocate([rows]);
   backend.run("rmsNormForward", { x, gamma: weight, y, rstd, rows, channels, eps });
 

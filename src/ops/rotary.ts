@@ -113,7 +113,7 @@ export const rotary = (
     headDim,
     start,
   };
-  const y = memory.allocate(qkv.shape);
+  const y = memory.allocate(qkv.shape, backend.capabilities.activations);
   const rstd = memory.allocate([rows, 2 * heads]);
   backend.run("rotaryForward", { ...given, y, rstd, eps: norms?.eps ?? 0 });
 

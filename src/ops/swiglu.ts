@@ -25,7 +25,7 @@ export const swiglu = (context: Context, x: Tensor): Tensor => {
   }
   const hidden = width / 2;
   const rows = rowsOf("swiglu", x, width);
-  const y = memory.allocate([...x.shape.slice(0, -1), hidden]);
+  const y = memory.allocate([...x.shape.slice(0, -1), hidden], backend.capabilities.activations);
   backend.run("swigluForward", { x, y, rows, hidden });
 
   tape?.record(y, [x], [], (dy) => {

@@ -5,7 +5,12 @@ import { checkAlloc, checkCall, checkRange, checkWrite } from "#foretoken/backen
 import { DTypeError, ShapeError } from "#foretoken/core/errors.js";
 
 const live = new Set<Storage>();
-const owner: StorageOwner = { name: "native", real: "float32", owns: (storage) => live.has(storage) };
+const owner: StorageOwner = {
+  name: "native",
+  real: "float32",
+  activations: "float32",
+  owns: (storage) => live.has(storage),
+};
 
 const storage = (dtype: Storage["dtype"], length: number): Storage => {
   const made: Storage = { dtype, length };

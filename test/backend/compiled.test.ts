@@ -153,7 +153,8 @@ describe("the memory of a compiled backend", () => {
       instructionSet: "none",
       threads: 1,
       limits: { buffers: 10, ints: 16, floats: 8 },
-      packet: new Float64Array(55),
+      narrow: false,
+      packet: new Float64Array(56),
       allocate(bytes) {
         if (total() + bytes > most) return -1;
         taken.set(next, bytes);

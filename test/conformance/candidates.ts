@@ -9,10 +9,14 @@ interface Present {
   readonly kind: "present";
   readonly name: string;
   readonly dtype: ProductDType;
+  /** Element type of the buffers of activations. */
+  readonly activations: ActivationDType;
   readonly open: (threads: number) => Promise<Backend>;
   /** How many threads to try it with. */
   readonly threads: readonly number[];
 }
+
+export type ActivationDType = "float32" | "bfloat16";
 
 /** A backend with one instruction set and one dtype, or the reason in words why it cannot be tested here. */
 export type Candidate = Present | { readonly kind: "missing"; readonly name: string; readonly reason: string };
@@ -30,20 +34,35 @@ const orMissing = async (name: string, find: () => Promise<Candidate[]>): Promis
 
 type Opening = (dtype: ProductDType, threads: number) => Promise<Backend>;
 
-const present = (name: string, threads: readonly number[], open: Opening): Candidate[] =>
-  dtypes.map((dtype) => ({
-    kind: "present",
-    name: `${name} ${dtype}`,
-    dtype,
-    threads,
-    open: (count) => open(dtype, count),
-  }));
+const present = (
+  name: string,
+  threads: readonly number[],
+  open: Opening,
+  activations: ActivationDType = "float32",
+): Candidate[] =>
+  dtypes
+    .filter((dtype) => dtype === "bfloat16" || activations === "float32")
+    .map((dtype) => ({
+      kind: "present",
+      name: `${name} ${dtype}${activations === "float32" ? "" : `, ${activations} activations`}`,
+      dtype,
+      activations,
+      threads,
+      open: (count) => open(dtype, count),
+    }));
 
-const native = orMissing("native", async () =>
-  probeNative().instructionSets.flatMap((instructionSet) =>
-    present(`native ${instructionSet}`, [1, 2], (dtype, threads) => openNative({ threads, dtype, instructionSet })),
-  ),
-);
+const native = orMissing("native", async () => {
+  const found: Candidate[] = [];
+  for (const instructionSet of probeNative().instructionSets) {
+    const open: Opening = (dtype, threads) => openNative({ threads, dtype, instructionSet });
+    found.push(...present(`native ${instructionSet}`, [1, 2], open));
+    const probe = await open("bfloat16", 1);
+    const { activations } = probe.capabilities;
+    await probe.close();
+    if (activations === "bfloat16") found.push(...present(`native ${instructionSet}`, [1, 2], open, activations));
+  }
+  return found;
+});
 
 const wasm = orMissing("wasm", async () =>
   (await probeWasm()).instructionSets.flatMap((instructionSet) =>

@@ -3,11 +3,12 @@ import type { KernelArgs, KernelName } from "#foretoken/backend/kernels.js";
 import { kernels } from "#foretoken/backend/kernels.js";
 import { asGiven, type HostArgs, roundedToBfloat16 } from "#foretoken/backend/reference/host-args.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
-import type { HostArray, ProductDType } from "#foretoken/core/dtype.js";
+import { epsilon, fromBfloat16, type HostArray, type ProductDType, toBfloat16 } from "#foretoken/core/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";
 import { layerBounds, simpleBounds } from "./bounds.ts";
 import { rotaryBounds } from "./bounds-rotary.ts";
 import { attentionBounds, lossBounds } from "./bounds-training.ts";
+import type { ActivationDType } from "./candidates.ts";
 import type { Sample } from "./sample.ts";
 
 const bounds: Bounds<KernelName> = {
@@ -28,6 +29,8 @@ type BufferGiven = Float64Array | Int32Array | { readonly of: string; readonly a
 /** A storage of a call: NaN (a wild index) in front of and behind the buffer or the array with its parts. */
 interface Root {
   readonly name: string;
+  /** Holds an activation, which may be of another element type than the rest. */
+  readonly activation: boolean;
   readonly lead: number;
   readonly contents: Float64Array | Int32Array;
 }
@@ -47,7 +50,17 @@ interface Plan {
 const lengthsOf = <K extends KernelName>(kernel: K, sample: Sample<K>): Readonly<Record<string, number>> =>
   (kernels[kernel].lengths as unknown as (sizes: Sample<K>["numbers"]) => Record<string, number>)(sample.numbers);
 
-const plan = <K extends KernelName>(kernel: K, sample: Sample<K>, layout: Layout): Plan => {
+/** As a storage of that element type would hold them. */
+const stored = (values: Float64Array, dtype: ActivationDType): Float64Array =>
+  dtype === "float32" ? values : Float64Array.from(fromBfloat16(toBfloat16(Float32Array.from(values))));
+
+const plan = <K extends KernelName>(
+  kernel: K,
+  sample: Sample<K>,
+  layout: Layout,
+  activations: ActivationDType = "float32",
+): Plan => {
+  const specs = kernels[kernel].buffers as Readonly<Record<string, { element: string }>>;
   const lengths = lengthsOf(kernel, sample);
   const given = Object.entries(sample.buffers as Readonly<Record<string, BufferGiven>>);
   const roots: Root[] = [];
@@ -55,13 +68,15 @@ const plan = <K extends KernelName>(kernel: K, sample: Sample<K>, layout: Layout
   given.forEach(([name, buffer], index) => {
     if (buffer === null || (typeof buffer === "object" && "of" in buffer)) return;
     const length = lengths[name] as number;
-    const data = buffer === "blank" ? new Float64Array(length).fill(Number.NaN) : buffer;
+    const activation = specs[name]?.element === "activation";
+    const reals = buffer === "blank" ? new Float64Array(length).fill(Number.NaN) : buffer;
+    const data = activation && reals instanceof Float64Array ? stored(reals, activations) : reals;
     const lead = guard + (layout === "aligned" ? 0 : 1 + ((2 * index) % 15));
     const total = lead + data.length + guard;
     const contents =
       data instanceof Int32Array ? new Int32Array(total).fill(wildIndex) : new Float64Array(total).fill(Number.NaN);
     contents.set(data, lead);
-    roots.push({ name, lead, contents });
+    roots.push({ name, activation, lead, contents });
     places[name] = { root: name, offset: lead, length };
   });
   for (const [name, buffer] of given) {
@@ -79,13 +94,15 @@ const run = async <K extends KernelName>(
   kernel: K,
   sample: Sample<K>,
   { roots, places }: Plan,
+  activations: ActivationDType = "float32",
 ): Promise<Contents> => {
   const real = backend.capabilities.real.includes("float64") ? "float64" : "float32";
   const storages = new Map<string, Storage>();
-  for (const { name, contents } of roots) {
+  for (const { name, activation, contents } of roots) {
     const index = contents instanceof Int32Array;
-    const storage = backend.alloc(index ? "int32" : real, contents.length);
-    backend.write(storage, index || real === "float64" ? contents : Float32Array.from(contents));
+    const dtype = activation && activations === "bfloat16" ? activations : index ? "int32" : real;
+    const storage = backend.alloc(dtype, contents.length);
+    backend.write(storage, index || dtype === "float64" ? contents : Float32Array.from(contents));
     storages.set(name, storage);
   }
   const views: Record<string, View | null> = {};
@@ -138,26 +155,34 @@ const expected = async <K extends KernelName>(
   sample: Sample<K>,
   layout: Layout,
   dtype: ProductDType,
+  activations: ActivationDType,
 ): Promise<Expected> => {
-  const known = expectations.get(sample)?.get(`${layout} ${dtype}`);
+  const way = `${layout} ${dtype} ${activations}`;
+  const known = expectations.get(sample)?.get(way);
   if (known !== undefined) return known;
-  const planned = plan(kernel, sample, layout);
+  const planned = plan(kernel, sample, layout, activations);
   const before = new Map<string, HostArray>(planned.roots.map(({ name, contents }) => [name, contents]));
   const contents = await run(await exactReferences[dtype], kernel, sample, planned);
   const tolerances = new Map(planned.roots.map((root) => [root.name, new Float64Array(root.contents.length)]));
+  const specs = kernels[kernel].buffers as Readonly<Record<string, { access: string }>>;
   const allowed = bounds[kernel](hostArgs(sample, planned, before, dtype), hostArgs(sample, planned, contents, dtype));
   for (const [name, tolerance] of Object.entries<Tolerance>(allowed)) {
     const place = planned.places[name];
     if (place === undefined) continue;
     const target = tolerances.get(place.root) as Float64Array;
+    const rounded = activations === "bfloat16" && planned.roots.find((root) => root.name === place.root)?.activation;
+    const values = contents.get(place.root) as HostArray;
     for (let i = 0; i < place.length; i++) {
+      const at = place.offset + i;
       const limit = tolerance(i);
-      if (limit !== 0) target[place.offset + i] = limit + underflow;
+      if (limit === 0 && !(rounded && specs[name]?.access === "out")) continue;
+      const rounding = rounded ? (epsilon.bfloat16 / 2) * (Math.abs(values[at] as number) + limit) : 0;
+      target[at] = limit + rounding + underflow;
     }
   }
   const result = { contents, tolerances };
   const ways = expectations.get(sample) ?? new Map<string, Expected>();
-  expectations.set(sample, ways.set(`${layout} ${dtype}`, result));
+  expectations.set(sample, ways.set(way, result));
   return result;
 };
 
@@ -193,8 +218,8 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances: Float64Array)
 };
 
 /**
- * Runs the sample on the backend and holds every element of every storage against the reference in double, opened with
- * the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows, the guards around each buffer) untouched.
+ * Runs the sample on the backend, with activations of that type, and holds every element of every storage against the
+ * reference in double, opened with the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows, the guards around each buffer) untouched.
  * Returns what is wrong, or undefined.
  */
 export const disagreement = async <K extends KernelName>(
@@ -202,10 +227,11 @@ export const disagreement = async <K extends KernelName>(
   kernel: K,
   sample: Sample<K>,
   layout: Layout,
+  activations: ActivationDType = "float32",
 ): Promise<string | undefined> => {
-  const planned = plan(kernel, sample, layout);
-  const { contents, tolerances } = await expected(kernel, sample, layout, backend.capabilities.dtype);
-  const actual = await run(backend, kernel, sample, planned);
+  const planned = plan(kernel, sample, layout, activations);
+  const { contents, tolerances } = await expected(kernel, sample, layout, backend.capabilities.dtype, activations);
+  const actual = await run(backend, kernel, sample, planned, activations);
   for (const { name } of planned.roots) {
     const got = actual.get(name) as HostArray;
     const wanted = contents.get(name) as HostArray;
@@ -226,7 +252,9 @@ export const resultBits = async <K extends KernelName>(
   backend: Backend,
   kernel: K,
   sample: Sample<K>,
+  activations: ActivationDType = "float32",
 ): Promise<readonly Uint8Array[]> => {
-  const contents = await run(backend, kernel, sample, plan(kernel, sample, "aligned"));
+  const planned = plan(kernel, sample, "aligned", activations);
+  const contents = await run(backend, kernel, sample, planned, activations);
   return [...contents.values()].map((data) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 };

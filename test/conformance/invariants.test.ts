@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend, View } from "#foretoken/backend/backend.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
-import { candidates } from "./candidates.ts";
+import { type ActivationDType, candidates } from "./candidates.ts";
 import { noise } from "./sample.ts";
 
 const { normals } = noise(5);
@@ -9,19 +9,22 @@ const { normals } = noise(5);
 const bitsOf = (values: Float32Array): number[] => [...new Uint32Array(values.slice().buffer)];
 
 /** What the kernels promise beyond being right: bits that do not depend on what else is in the call. */
-const invariants = (open: () => Promise<Backend>): void => {
+const invariants = (open: () => Promise<Backend>, activations: ActivationDType): void => {
   let backend: Backend;
   beforeAll(async () => {
     backend = await open();
   });
   afterAll(() => backend.close());
 
-  const given = (values: ArrayLike<number>): View => {
-    const storage = backend.alloc("float32", values.length);
+  const given = (values: ArrayLike<number>, dtype: ActivationDType = "float32"): View => {
+    const storage = backend.alloc(dtype, values.length);
     backend.write(storage, Float32Array.from(values));
     return { storage, offset: 0 };
   };
-  const room = (length: number): View => ({ storage: backend.alloc("float32", length), offset: 0 });
+  const room = (length: number, dtype: ActivationDType = "float32"): View => ({
+    storage: backend.alloc(dtype, length),
+    offset: 0,
+  });
   const bits = async ({ storage, offset }: View, length: number): Promise<number[]> =>
     bitsOf((await backend.read(storage, offset, length)) as Float32Array);
 
@@ -32,14 +35,14 @@ const invariants = (open: () => Promise<Backend>): void => {
     { n: 1, k: 5 },
   ])("a row of linearForward has the same bits among 37 as alone (n=$n k=$k)", async ({ n, k }) => {
     const m = 37;
-    const x = given(normals(m * k));
+    const x = given(normals(m * k), activations);
     const w = given(normals(n * k));
     const bias = given(normals(n));
-    const all = room(m * n);
+    const all = room(m * n, activations);
     backend.run("linearForward", { x, w, bias, addend: null, y: all, m, n, k });
     for (const rows of [1, 2, 5]) {
       for (const row of [0, 1, 7, 16, 31, m - rows]) {
-        const alone = room(rows * n);
+        const alone = room(rows * n, activations);
         backend.run("linearForward", { x: { ...x, offset: row * k }, w, bias, addend: null, y: alone, m: rows, n, k });
         const inAll = await bits({ ...all, offset: row * n }, rows * n);
         expect(await bits(alone, rows * n), `rows ${row} to ${row + rows}`).toEqual(inAll);
@@ -53,10 +56,10 @@ const invariants = (open: () => Promise<Backend>): void => {
       const rows = 37;
       const shared = { gamma: given(normals(channels)), beta: given(normals(channels)), channels, eps: 1e-5 };
       const x = given(normals(rows * channels));
-      const all = { y: room(rows * channels), mean: room(rows), rstd: room(rows) };
+      const all = { y: room(rows * channels, activations), mean: room(rows), rstd: room(rows) };
       backend.run("layerNormForward", { x, ...all, ...shared, rows });
       for (const row of [0, 1, 16, 36]) {
-        const alone = { y: room(channels), mean: room(1), rstd: room(1) };
+        const alone = { y: room(channels, activations), mean: room(1), rstd: room(1) };
         backend.run("layerNormForward", { x: { ...x, offset: row * channels }, ...alone, ...shared, rows: 1 });
         expect(await bits(alone.y, channels)).toEqual(await bits({ ...all.y, offset: row * channels }, channels));
         expect(await bits(alone.mean, 1)).toEqual(await bits({ ...all.mean, offset: row }, 1));
@@ -69,10 +72,10 @@ const invariants = (open: () => Promise<Backend>): void => {
     const rows = 37;
     const shared = { gamma: given(normals(channels)), channels, eps: 1e-5 };
     const x = given(normals(rows * channels));
-    const all = { y: room(rows * channels), rstd: room(rows) };
+    const all = { y: room(rows * channels, activations), rstd: room(rows) };
     backend.run("rmsNormForward", { x, ...all, ...shared, rows });
     for (const row of [0, 1, 16, 36]) {
-      const alone = { y: room(channels), rstd: room(1) };
+      const alone = { y: room(channels, activations), rstd: room(1) };
       backend.run("rmsNormForward", { x: { ...x, offset: row * channels }, ...alone, ...shared, rows: 1 });
       expect(await bits(alone.y, channels)).toEqual(await bits({ ...all.y, offset: row * channels }, channels));
       expect(await bits(alone.rstd, 1)).toEqual(await bits({ ...all.rstd, offset: row }, 1));
@@ -99,11 +102,11 @@ const invariants = (open: () => Promise<Backend>): void => {
         eps: 1e-6,
       };
       const x = given(normals(2 * time * stride));
-      const all = { y: room(2 * time * stride), rstd: room(4 * time * heads) };
+      const all = { y: room(2 * time * stride, activations), rstd: room(4 * time * heads) };
       backend.run("rotaryForward", { x, ...all, ...shared, rows: 2 * time, time, start: 0 });
       for (const start of [0, 1, 16, 35]) {
         for (const rows of [1, time - start]) {
-          const some = { y: room(rows * stride), rstd: room(2 * rows * heads) };
+          const some = { y: room(rows * stride, activations), rstd: room(2 * rows * heads) };
           const from = time + start;
           const part = { ...x, offset: from * stride };
           backend.run("rotaryForward", { x: part, ...some, ...shared, rows, time: rows, start });
@@ -117,10 +120,10 @@ const invariants = (open: () => Promise<Backend>): void => {
   test.for([1, 17, 344])("a row of swigluForward has the same bits among 37 as alone (F=%i)", async (hidden) => {
     const rows = 37;
     const x = given(normals(2 * rows * hidden));
-    const all = room(rows * hidden);
+    const all = room(rows * hidden, activations);
     backend.run("swigluForward", { x, y: all, rows, hidden });
     for (const row of [0, 1, 16, 36]) {
-      const alone = room(hidden);
+      const alone = room(hidden, activations);
       backend.run("swigluForward", { x: { ...x, offset: 2 * row * hidden }, y: alone, rows: 1, hidden });
       expect(await bits(alone, hidden)).toEqual(await bits({ ...all, offset: row * hidden }, hidden));
     }
@@ -137,12 +140,12 @@ const invariants = (open: () => Promise<Backend>): void => {
     async ({ time, heads, headDim }) => {
       const width = heads * headDim;
       const stride = 3 * width;
-      const qkv = given(normals(time * stride));
+      const qkv = given(normals(time * stride), activations);
       const part = (index: number, row = 0): View => ({ ...qkv, offset: index * width + row * stride });
       const shape = { batch: 1, heads, headDim, causal: 1, scale: 1 / Math.sqrt(headDim), ...undropped };
       const strides = { queryStride: stride, queryBatchStride: 0, keyStride: stride, keyBatchStride: 0 };
       const call = (start: number, queries: number): { out: View; logSumExp: View } => {
-        const results = { out: room(queries * width), logSumExp: room(heads * queries) };
+        const results = { out: room(queries * width, activations), logSumExp: room(heads * queries) };
         const inputs = { q: part(0, start), k: part(1), v: part(2) };
         backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides, queries, start });
         return results;
@@ -178,8 +181,8 @@ const invariants = (open: () => Promise<Backend>): void => {
       keyBatchStride: time * stride,
     };
     const forward = async (array: Float64Array): Promise<number[]> => {
-      const qkv = given(array);
-      const out = room(batch * time * width);
+      const qkv = given(array, activations);
+      const out = room(batch * time * width, activations);
       const inputs = { q: qkv, k: { ...qkv, offset: width }, v: { ...qkv, offset: 2 * width } };
       backend.run("attentionForward", { ...inputs, out, logSumExp: room(batch * heads * time), ...shape, ...strides });
       return bits(out, batch * time * width);
@@ -205,5 +208,8 @@ const invariants = (open: () => Promise<Backend>): void => {
 
 for (const candidate of candidates) {
   if (candidate.kind === "missing") test.skip(`${candidate.name}: ${candidate.reason}`);
-  else describe(candidate.name, () => invariants(() => candidate.open(Math.max(...candidate.threads))));
+  else
+    describe(candidate.name, () =>
+      invariants(() => candidate.open(Math.max(...candidate.threads)), candidate.activations),
+    );
 }

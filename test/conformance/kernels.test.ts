@@ -1,32 +1,44 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import type { KernelName } from "#foretoken/backend/kernels.js";
-import { kernelNames } from "#foretoken/backend/kernels.js";
+import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
 import { multiplyingKernels } from "#foretoken/backend/reference/host-args.js";
-import { candidates } from "./candidates.ts";
+import { type ActivationDType, candidates } from "./candidates.ts";
 import { disagreement, resultBits } from "./harness.ts";
 import { samples } from "./samples/all.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 const timeout = 60_000;
 
-const disagreements = async <K extends KernelName>(backend: Backend, kernel: K): Promise<string[]> => {
+const disagreements = async <K extends KernelName>(
+  backend: Backend,
+  kernel: K,
+  activations: ActivationDType,
+): Promise<string[]> => {
   const found: string[] = [];
   for (const sample of samples[kernel]) {
     for (const layout of ["aligned", "odd"] as const) {
-      const message = await disagreement(backend, kernel, sample, layout);
+      const message = await disagreement(backend, kernel, sample, layout, activations);
       if (message !== undefined) found.push(message);
     }
   }
   return found;
 };
 
+const takesActivations = (kernel: KernelName): boolean =>
+  Object.values(kernels[kernel].buffers).some(({ element }) => element === "activation");
+
 /** The samples whose bits differ between two backends. */
-const differences = async <K extends KernelName>(one: Backend, two: Backend, kernel: K): Promise<string[]> => {
+const differences = async <K extends KernelName>(
+  one: Backend,
+  two: Backend,
+  kernel: K,
+  activations: ActivationDType,
+): Promise<string[]> => {
   const found: string[] = [];
   for (const sample of samples[kernel]) {
-    const bits = await resultBits(one, kernel, sample);
-    const same = (await resultBits(two, kernel, sample)).every(
+    const bits = await resultBits(one, kernel, sample, activations);
+    const same = (await resultBits(two, kernel, sample, activations)).every(
       (bytes, i) => Buffer.compare(bytes, bits[i] as Uint8Array) === 0,
     );
     if (!same) found.push(`${kernel} (${sample.name})`);
@@ -48,13 +60,19 @@ for (const candidate of candidates) {
       for (const backend of backends) await backend.close();
     });
 
+    const { dtype, activations } = candidate;
     // The others do the same as on the candidate for float32.
-    const names = candidate.dtype === "float32" ? kernelNames : multiplyingKernels;
+    const names =
+      dtype === "float32"
+        ? kernelNames
+        : activations === "float32"
+          ? multiplyingKernels
+          : kernelNames.filter((kernel) => takesActivations(kernel));
 
     for (const [index, threads] of candidate.threads.entries()) {
       test.for(names)(`%s agrees with the reference in float64 (threads: ${threads})`, { timeout }, async (kernel) => {
         const backend = backends[index] as Backend;
-        expect((await disagreements(backend, kernel)).join("\n")).toBe("");
+        expect((await disagreements(backend, kernel, activations)).join("\n")).toBe("");
         expect(backend.bytesInUse()).toBe(0);
       });
     }
@@ -62,7 +80,7 @@ for (const candidate of candidates) {
     if (candidate.threads.length < 2) return;
     test.for(names)("%s gives the same bits for every number of threads", { timeout }, async (kernel) => {
       const [one, ...others] = backends as [Backend, ...Backend[]];
-      for (const other of others) expect((await differences(one, other, kernel)).join("\n")).toBe("");
+      for (const other of others) expect((await differences(one, other, kernel, activations)).join("\n")).toBe("");
     });
   });
 }

@@ -56,6 +56,9 @@ const loadAddon = (): Addon => {
 /** Those with an instruction that multiplies bfloat16, so that it is faster there than float32. */
 const multiplyBfloat16: ReadonlySet<string> = new Set(["amx", "avx512bf16"]);
 
+/** The one that multiplies by tiles, and takes activations in bfloat16: FT_TILES in native/simd.h. */
+const withTiles = "amx";
+
 /**
  * What `openNative` would use, without starting anything.
  *
@@ -119,6 +122,7 @@ export const openNative = async ({
     instructionSet,
     threads,
     limits: addon.limits,
+    narrow: instructionSet === withTiles,
     packet: instance.packet,
     allocate: instance.allocate,
     release: instance.release,

@@ -61,7 +61,7 @@ export const openReference = async ({
   const spare = new Map<string, HostArray[]>();
   let bytes = 0;
   let closed = false;
-  const owner: StorageOwner = { name: "reference", real, owns: (storage) => live.has(storage) };
+  const owner: StorageOwner = { name: "reference", real, activations: real, owns: (storage) => live.has(storage) };
 
   const operand: Operand = dtype === "bfloat16" ? roundedToBfloat16 : asGiven;
 
@@ -120,7 +120,7 @@ export const openReference = async ({
 
   return {
     name: "reference",
-    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real] },
+    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real], activations: real },
     alloc,
     free,
     write,

@@ -1,8 +1,8 @@
 /** The WebAssembly backend, apart from what Node and browsers do differently: that is the host's part. */
-import type { HostArray, ProductDType } from "../../core/dtype.ts";
+import type { ProductDType } from "../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import type { CompiledKernel, Engine } from "../compiled.ts";
+import type { CompiledKernel, Engine, EngineArray } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend, packetLength } from "../compiled.ts";
 import type { WasmInstructionSet } from "../instruction-sets.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
@@ -129,14 +129,14 @@ const wasmEngine = (
   const limits = { buffers: exports.max_buffers(), ints: exports.max_ints(), floats: exports.max_floats() };
   let broken = false;
 
-  const view = (handle: number, byteOffset: number, host: HostArray): HostArray | undefined => {
+  const view = (handle: number, byteOffset: number, host: EngineArray): EngineArray | undefined => {
     const { length } = host;
-    const address = exports.at(handle, byteOffset, 4 * length) >>> 0;
+    const address = exports.at(handle, byteOffset, host.BYTES_PER_ELEMENT * length) >>> 0;
     if (address === 0) return undefined;
     // Not kept: the memory's buffer is another one after it has grown.
-    return host instanceof Int32Array
-      ? new Int32Array(memory.buffer, address, length)
-      : new Float32Array(memory.buffer, address, length);
+    if (host instanceof Int32Array) return new Int32Array(memory.buffer, address, length);
+    if (host instanceof Uint16Array) return new Uint16Array(memory.buffer, address, length);
+    return new Float32Array(memory.buffer, address, length);
   };
 
   // Shared memory is never detached, so this view stays good.
@@ -158,6 +158,7 @@ const wasmEngine = (
     instructionSet,
     threads,
     limits,
+    narrow: false,
     packet,
     allocate: exports.allocate,
     release: exports.release,

@@ -1,0 +1,235 @@
+// Operands of products by tiles, packed: rounded to bfloat16 where they are float32, and strips of them as amx.h wants
+// them.
+#pragma once
+
+#include <cstdint>
+
+#include "../lanes.h"
+#include "../narrow.h"
+#include "amx_tiles.h"
+#include "operands.h"
+#include "pack.h"
+#include "tile.h"
+
+namespace foretoken::FT_ISA {
+
+constexpr int kStripLines = 2 * kTileSide;
+constexpr int kStepValues = 2 * kTileSide;               // of k, in one tile
+constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // of a strip, for one step
+
+FT_INLINE int64_t stripsOf(int64_t lines) { return (lines + kStripLines - 1) / kStripLines; }
+
+// Units of successive k, from the first of `count` values (at least one) in a row; zero past them.
+FT_INLINE F32 unitsAlong(const float* from, int64_t count) { return PairedBfloat16::along(from, count); }
+FT_INLINE F32 unitsAlong(const Narrow* from, int64_t count) {
+  if (count >= kStepValues) return (F32)_mm512_loadu_si512(from);
+  return (F32)_mm512_maskz_loadu_epi16((1u << count) - 1u, from);
+}
+
+// Units of `width` neighbouring lines from two rows of successive k, of which the second may be null: zero. Their values
+// are added to `total` where that is wanted.
+FT_INLINE F32 unitsAcross(const float* first, const float* second, int64_t width, bool sum, F32& total) {
+  const F32 pair[2] = {Float32::along(first, width), second == nullptr ? F32{} : Float32::along(second, width)};
+  if (sum) total += pair[0] + pair[1];
+  return PairedBfloat16::across(pair);
+}
+FT_INLINE __m512i loadHalves(const Narrow* from, int64_t width) {
+  return _mm512_cvtepu16_epi32(width >= kLanes
+                                   ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))
+                                   : _mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << width) - 1u), from));
+}
+FT_INLINE F32 unitsAcross(const Narrow* first, const Narrow* second, int64_t width, bool, F32&) {
+  const U32 low = (U32)loadHalves(first, width);
+  const U32 high = second == nullptr ? U32{} : (U32)loadHalves(second, width) << 16;
+  return (F32)(low | high);
+}
+
+// Lines [0, lines) × values [0, values) of an operand into a tile, with zeros for the others. Where k runs along the lines
+// of `from` they are `stride` apart; where it runs across, values are. kUnitsFirst: a row of the tile is one unit of all
+// lines (B), else all units of one line (A). sums: null, or for each line what its values are added to, as they are before
+// rounding (float32 with k across only).
+template <typename T, Order kOrder, bool kUnitsFirst>
+FT_INLINE void packTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
+  F32 units[kTileSide];
+  if constexpr (kOrder == Order::kRows) {
+    FT_UNROLL
+    for (int line = 0; line < kTileSide; line++)
+      units[line] = line < lines ? unitsAlong(from + line * stride, values) : F32{};
+    if constexpr (kUnitsFirst) transpose(units);
+  } else {
+    F32 total{};
+    const int64_t width = lines < kTileSide ? lines : kTileSide;
+    FT_UNROLL
+    for (int u = 0; u < kTileSide; u++) {
+      const T* pair = from + 2 * u * stride;
+      units[u] = 2 * u < values ? unitsAcross(pair, 2 * u + 1 < values ? pair + stride : nullptr, width,
+                                              sums != nullptr, total)
+                                : F32{};
+    }
+    if (sums) {
+      if (width == kTileSide) store(sums, load(sums) + total);
+      else storePartial(sums, loadPartial(sums, static_cast<int>(width)) + total, static_cast<int>(width));
+    }
+    if constexpr (!kUnitsFirst) transpose(units);
+  }
+  FT_UNROLL
+  for (int r = 0; r < kTileSide; r++) store(to + r * kTileSide, units[r]);
+}
+
+// Four pieces of 16 bytes, `stride` elements apart, side by side.
+FT_INLINE __m512i gatherPieces(const Narrow* from, int64_t stride) {
+  const auto piece = [=](int64_t i) __attribute__((always_inline)) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * stride));
+  };
+  __m512i all = _mm512_castsi128_si512(piece(0));
+  all = _mm512_inserti32x4(all, piece(1), 1);
+  all = _mm512_inserti32x4(all, piece(2), 2);
+  return _mm512_inserti32x4(all, piece(3), 3);
+}
+
+// packTile for a whole tile of bfloat16 that is to be transposed: what of the transposition crosses pieces of 16 bytes is
+// done by the loads.
+template <Order kOrder>
+FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
+  if constexpr (kOrder == Order::kRows) {
+    // 16 rows of 16 units: four units of four rows in each piece of a vector.
+    FT_UNROLL
+    for (int u = 0; u < kTileSide; u += 4) {
+      __m512i rows[4], pairs[4];
+      FT_UNROLL
+      for (int i = 0; i < 4; i++) rows[i] = gatherPieces(from + 2 * u + i * stride, 4 * stride);
+      FT_UNROLL
+      for (int i = 0; i < 2; i++) {
+        pairs[i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
+        pairs[2 + i] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
+      }
+      FT_UNROLL
+      for (int i = 0; i < 2; i++) {
+        store(to + (u + 2 * i) * kTileSide, (F32)_mm512_unpacklo_epi64(pairs[2 * i], pairs[2 * i + 1]));
+        store(to + (u + 2 * i + 1) * kTileSide, (F32)_mm512_unpackhi_epi64(pairs[2 * i], pairs[2 * i + 1]));
+      }
+    }
+  } else {
+    // 32 values of 16 lines: eight values of eight lines in each piece of a vector.
+    FT_UNROLL
+    for (int line = 0; line < kTileSide; line += 8) {
+      __m512i rows[8], pairs[8], fours[8];
+      FT_UNROLL
+      for (int i = 0; i < 8; i++) rows[i] = gatherPieces(from + line + i * stride, 8 * stride);
+      FT_UNROLL
+      for (int i = 0; i < 4; i++) {
+        pairs[i] = _mm512_unpacklo_epi16(rows[2 * i], rows[2 * i + 1]);
+        pairs[4 + i] = _mm512_unpackhi_epi16(rows[2 * i], rows[2 * i + 1]);
+      }
+      FT_UNROLL
+      for (int i = 0; i < 8; i += 4) {
+        FT_UNROLL
+        for (int j = 0; j < 2; j++) {
+          fours[i + j] = _mm512_unpacklo_epi32(pairs[i + 2 * j], pairs[i + 2 * j + 1]);
+          fours[i + 2 + j] = _mm512_unpackhi_epi32(pairs[i + 2 * j], pairs[i + 2 * j + 1]);
+        }
+      }
+      FT_UNROLL
+      for (int i = 0; i < 4; i++) {
+        store(to + (line + 2 * i) * kTileSide, (F32)_mm512_unpacklo_epi64(fours[2 * i], fours[2 * i + 1]));
+        store(to + (line + 2 * i + 1) * kTileSide, (F32)_mm512_unpackhi_epi64(fours[2 * i], fours[2 * i + 1]));
+      }
+    }
+  }
+}
+
+// Packs strips of `lines` lines and `values` values of k from `from`, with `stride` elements between lines, or between
+// values where k runs across. Strips follow each other in `to`, stripUnits apart; those lines that fill no more than a tile
+// leave the other as it is.
+using PackStrips = void (*)(const void* from, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
+                            float* sums);
+
+// Steps of k of one tile after the other, or of all tiles of a step after each other: as memory lies.
+template <typename T, Order kOrder, bool kUnitsFirst>
+static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
+                       float* sums) {
+  const T* from = static_cast<const T*>(given);
+  const auto packOne = [&](int64_t line, int64_t k) __attribute__((always_inline)) {
+    const T* source = from + (kOrder == Order::kRows ? line * stride + k : k * stride + line);
+    float* target = to + line / kStripLines * stripUnits + k / kStepValues * kStepUnits +
+                    line % kStripLines / kTileSide * kTileUnits;
+    if (kOrder == Order::kColumns && k + 2 * kStepValues <= values) {
+      for (int64_t i = 0; i < kStepValues; i++) __builtin_prefetch(source + (kStepValues + i) * stride);
+    }
+    float* sumsOfTile = sums == nullptr ? nullptr : sums + line;
+    // The usual case by itself: nothing in it asks how much there is.
+    constexpr bool kTransposed = (kOrder == Order::kRows) == kUnitsFirst;
+    if (lines - line < kTileSide || values - k < kStepValues)
+      packTile<T, kOrder, kUnitsFirst>(source, stride, lines - line, values - k, target, sumsOfTile);
+    else if constexpr (kTransposed && sizeof(T) == sizeof(Narrow)) transposeTile<kOrder>(source, stride, target);
+    else packTile<T, kOrder, kUnitsFirst>(source, stride, kTileSide, kStepValues, target, sumsOfTile);
+  };
+  if constexpr (kOrder == Order::kRows) {
+    for (int64_t line = 0; line < lines; line += kTileSide)
+      for (int64_t k = 0; k < values; k += kStepValues) packOne(line, k);
+  } else {
+    for (int64_t k = 0; k < values; k += kStepValues)
+      for (int64_t line = 0; line < lines; line += kTileSide) packOne(line, k);
+  }
+}
+
+// An operand of a product: element (line, k) is from[line · stride + k] (kRows: k along lines) or from[k · stride + line].
+struct TileOperand {
+  const void* from;
+  bool narrow;  // bfloat16, else float32
+  int64_t stride;
+  Order order;
+
+  int64_t elementBytes() const { return narrow ? int64_t{sizeof(Narrow)} : int64_t{sizeof(float)}; }
+  const void* at(int64_t line, int64_t k) const {
+    const int64_t element = order == Order::kRows ? line * stride + k : k * stride + line;
+    return static_cast<const char*>(from) + element * elementBytes();
+  }
+};
+
+// Part of an operand that is read soon: asked for a few cache lines at a time while tiles compute.
+class AheadOfReading {
+ public:
+  AheadOfReading() = default;
+
+  // Lines [line, line + lines) × values [k, k + values), by the time that ask() has been called `times` times.
+  AheadOfReading(const TileOperand& operand, int64_t line, int64_t lines, int64_t k, int64_t values, int64_t times) {
+    if (lines <= 0 || values <= 0) return;
+    const bool along = operand.order == Order::kRows;
+    at_ = static_cast<const char*>(operand.at(line, k));
+    rows_ = along ? lines : values;
+    width_ = (along ? values : lines) * operand.elementBytes();
+    stride_ = operand.stride * operand.elementBytes();
+    share_ = (rows_ * (width_ / kCacheLine + 1) + times - 1) / times;
+  }
+
+  __attribute__((always_inline)) void ask() {
+    for (int64_t i = 0; i < share_ && rows_ > 0; i++) {
+      __builtin_prefetch(at_ + offset_, 0, 2);
+      offset_ += kCacheLine;
+      if (offset_ < width_) continue;
+      offset_ = 0;
+      at_ += stride_;
+      rows_--;
+    }
+  }
+
+ private:
+  static constexpr int64_t kCacheLine = 64;
+  const char* at_ = nullptr;
+  int64_t rows_ = 0, width_ = 0, stride_ = 0, offset_ = 0, share_ = 0;
+};
+
+template <bool kUnitsFirst>
+FT_INLINE PackStrips packStripsOf(const TileOperand& operand) {
+  if (operand.order == Order::kRows)
+    return operand.narrow ? packStrips<Narrow, Order::kRows, kUnitsFirst> : packStrips<float, Order::kRows, kUnitsFirst>;
+  return operand.narrow ? packStrips<Narrow, Order::kColumns, kUnitsFirst>
+                        : packStrips<float, Order::kColumns, kUnitsFirst>;
+}
+
+FT_INLINE PackStrips packStripsOf(const TileOperand& operand, bool unitsFirst) {
+  return unitsFirst ? packStripsOf<true>(operand) : packStripsOf<false>(operand);
+}
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,205 @@
+// A strip of A times a strip of B by tiles: a block of kStripLines × kStripLines of C, or its part.
+#pragma once
+
+#include <cstdint>
+
+#include "../lanes.h"
+#include "../narrow.h"
+#include "amx_pack.h"
+#include "product.h"
+
+namespace foretoken::FT_ISA {
+
+// A strip of A for the tiles. Packed: tiles one after the other. As it lies, where it is bfloat16 with k along its lines:
+// tiles are loaded from its rows.
+struct StripOfA {
+  const float* at;
+  int64_t rowUnits = kTileSide;    // from row to row of a tile
+  int64_t stepUnits = kStepUnits;  // from step to step of k
+};
+
+// One of the four tiles of sums of two strips, where they lie with `stride` between rows.
+template <int kIndex>
+FT_INLINE void beginSums(const float* from, int64_t stride, bool continues) {
+  if (continues) loadTile<kIndex>(from + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
+  else clearTile<kIndex>();
+}
+template <int kIndex>
+FT_INLINE void endSums(float* to, int64_t stride) {
+  storeTile<kIndex>(to + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
+}
+
+// sums = strip of A · strip of B, or added to what is there: of each one tile or both. between(step) is called after each
+// step of k: what it does runs while the tiles compute.
+template <int kRowTiles, int kColumnTiles, class Between>
+FT_INLINE void multiplyStrips(const StripOfA& strip, const float* b, int64_t steps, float* sums, int64_t stride,
+                              bool continues, const Between& between) {
+  beginSums<0>(sums, stride, continues);
+  if constexpr (kColumnTiles > 1) beginSums<1>(sums, stride, continues);
+  if constexpr (kRowTiles > 1) beginSums<2>(sums, stride, continues);
+  if constexpr (kRowTiles > 1 && kColumnTiles > 1) beginSums<3>(sums, stride, continues);
+  const float* a = strip.at;
+  const float* lower = a + kTileSide * strip.rowUnits;
+  for (int64_t step = 0; step < steps; step++, a += strip.stepUnits, lower += strip.stepUnits, b += kStepUnits) {
+    loadTile<4>(a, strip.rowUnits);
+    loadTile<6>(b);
+    multiplyAddTiles<0, 4, 6>();
+    if constexpr (kColumnTiles > 1) {
+      loadTile<7>(b + kTileUnits);
+      multiplyAddTiles<1, 4, 7>();
+    }
+    if constexpr (kRowTiles > 1) {
+      loadTile<5>(lower, strip.rowUnits);
+      multiplyAddTiles<2, 5, 6>();
+      if constexpr (kColumnTiles > 1) multiplyAddTiles<3, 5, 7>();
+    }
+    between(step);
+  }
+  endSums<0>(sums, stride);
+  if constexpr (kColumnTiles > 1) endSums<1>(sums, stride);
+  if constexpr (kRowTiles > 1) endSums<2>(sums, stride);
+  if constexpr (kRowTiles > 1 && kColumnTiles > 1) endSums<3>(sums, stride);
+}
+
+// The same for strips of which the first `rows` lines and `columns` lines are wanted.
+template <class Between>
+FT_INLINE void multiplyStrips(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns, float* sums,
+                              int64_t stride, bool continues, const Between& between) {
+  if (rows > kTileSide) {
+    if (columns > kTileSide) multiplyStrips<2, 2>(a, b, steps, sums, stride, continues, between);
+    else multiplyStrips<2, 1>(a, b, steps, sums, stride, continues, between);
+  } else {
+    if (columns > kTileSide) multiplyStrips<1, 2>(a, b, steps, sums, stride, continues, between);
+    else multiplyStrips<1, 1>(a, b, steps, sums, stride, continues, between);
+  }
+}
+
+// A vector, or two neighbours.
+template <int kCount>
+struct Vectors {
+  F32 vector[kCount];
+};
+
+// Those that body(vector, offset) makes of each.
+template <int kCount, class Body>
+FT_INLINE Vectors<kCount> each(const Vectors<kCount>& from, Body body) {
+  Vectors<kCount> result;
+  FT_UNROLL
+  for (int i = 0; i < kCount; i++) result.vector[i] = body(from.vector[i], int64_t{i} * kLanes);
+  return result;
+}
+
+template <typename T, class Lanes>
+FT_INLINE void store(T* to, const Vectors<1>& values, Lanes lanes) {
+  store(to, values.vector[0], lanes);
+}
+FT_INLINE void store(float* to, const Vectors<2>& values, All) {
+  store(to, values.vector[0]);
+  store(to + kLanes, values.vector[1]);
+}
+FT_INLINE void store(Narrow* to, const Vectors<2>& values, All) {
+  storeUnits(to, values.vector[0], values.vector[1]);
+}
+
+// What is done with sums. apply(at, j, sums, lanes): with those of elements `at` of C and on, in columns j and on. ask(at):
+// asks for the memory that this touches for kStripLines elements from `at` on, before it is needed.
+template <class Ask, class Apply>
+struct Finish {
+  Ask ask;
+  Apply apply;
+};
+template <class Ask, class Apply>
+Finish(Ask, Apply) -> Finish<Ask, Apply>;
+
+// Asks for kStripLines elements that are going to be written, or read.
+template <typename T>
+FT_INLINE void askToWrite(T* at) {
+  __builtin_prefetch(at, 1);
+  if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + kTileSide, 1);
+}
+template <typename T>
+FT_INLINE void askToRead(const T* at) {
+  __builtin_prefetch(at);
+  if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + kTileSide);
+}
+
+// Sums as they are.
+template <typename T>
+FT_INLINE auto storeSums(T* to) {
+  return Finish{[=](int64_t at) __attribute__((always_inline)) { askToWrite(to + at); },
+                [=](int64_t at, int64_t, const auto& sums, auto lanes)
+                    __attribute__((always_inline)) { store(to + at, sums, lanes); }};
+}
+
+// A block of C.
+struct BlockOfC {
+  int64_t i, j, rows, columns;
+};
+
+// Multiplies one pair of strips after the other, and finishes the sums of each while the tiles compute the next.
+template <class Finishing>
+class StripMultiplier {
+ public:
+  // For a C with n columns. `from`: null, or what there is of the sums already.
+  StripMultiplier(int64_t n, const float* from, const Finishing& finish) : n_(n), from_(from), finish_(finish) {}
+
+  __attribute__((always_inline)) void multiply(const StripOfA& a, const float* b, int64_t steps, const BlockOfC& block) {
+    const int64_t share = (kStripLines + steps - 1) / steps;
+    multiplyStrips(a, b, steps, block.rows, block.columns, sums_[which_], kStripLines, false, [&](int64_t step) {
+      const int64_t begin = step * share;
+      for (int64_t r = begin; r < smaller(begin + share, block.rows); r++) {
+        const int64_t at = (block.i + r) * n_ + block.j;
+        if (from_ != nullptr) askToRead(from_ + at);
+        finish_.ask(at);
+      }
+      finishRows(begin, smaller(begin + share, pending_.rows));
+      ahead_.ask();
+    });
+    pending_ = block;
+    which_ ^= 1;
+  }
+
+  // What is going to be read while the next pairs are multiplied.
+  void expect(const AheadOfReading& ahead) { ahead_ = ahead; }
+
+  // After the last pair.
+  void end() {
+    finishRows(0, pending_.rows);
+    pending_.rows = 0;
+  }
+
+ private:
+  __attribute__((always_inline)) void finishRows(int64_t begin, int64_t end) const {
+    for (int64_t r = begin; r < end; r++) {
+      const int64_t at = (pending_.i + r) * n_ + pending_.j;
+      const float* sums = sums_[which_ ^ 1] + r * kStripLines;
+      if (pending_.columns == kStripLines) {
+        finishVectors<2>(at, pending_.j, sums, All{});
+      } else {
+        forVectors(0, pending_.columns,
+                   [&](int64_t v, auto lanes) { finishVectors<1>(at + v, pending_.j + v, sums + v, lanes); });
+      }
+    }
+  }
+
+  template <int kCount, class Lanes>
+  __attribute__((always_inline)) void finishVectors(int64_t at, int64_t j, const float* sums, Lanes lanes) const {
+    Vectors<kCount> loaded;
+    FT_UNROLL
+    for (int i = 0; i < kCount; i++) {
+      loaded.vector[i] = load(sums + i * kLanes);
+      if (from_ != nullptr) loaded.vector[i] = load(from_ + at + i * kLanes, lanes) + loaded.vector[i];
+    }
+    finish_.apply(at, j, loaded, lanes);
+  }
+
+  alignas(64) float sums_[2][kStripLines * kStripLines];
+  BlockOfC pending_ = {};
+  AheadOfReading ahead_;
+  int which_ = 0;
+  const int64_t n_;
+  const float* const from_;
+  const Finishing& finish_;
+};
+
+}  // namespace foretoken::FT_ISA

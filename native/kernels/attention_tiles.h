@@ -1,0 +1,281 @@
+// Attention of bfloat16 by tiles (../gemm/amx_tiles.h): a strip of kStripLines queries against all keys that one of them
+// sees. Of a head, keys and values are packed once; the scores of one strip are all that is kept.
+//
+// The order of a query's sums, whatever else is in the call: a score is the tiles' sum over headDim; weights are added to
+// their total in two chains a lane, over every other vector of keys; the output is the tiles' sum over keys from 0 on.
+#pragma once
+
+#include <cstdint>
+
+#include "../call.h"
+#include "../gemm/amx.h"
+#include "../math.h"
+#include "../narrow.h"
+#include "../parallel.h"
+#include "attention_parts.h"
+
+namespace foretoken::FT_ISA {
+
+// Packed strips of A and B of which the first `rows` lines and `columns` lines are wanted.
+static void multiplyTiles(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns, float* sums,
+                          int64_t stride, bool continues = false) {
+  multiplyStrips(a, b, steps, rows, columns, sums, stride, continues, [](int64_t) {});
+}
+
+// Rows of a head as the left operand, k along headDim: as they lie where that will do, else packed.
+FT_INLINE StripOfA stripOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* scratch) {
+  if (a.headDim % kStepValues == 0 && stride % 2 == 0 && (rows == kTileSide || rows == kStripLines))
+    return {reinterpret_cast<const float*>(from), stride / 2, kTileSide};
+  packStrips<Narrow, Order::kRows, false>(from, stride, rows, a.headDim, scratch, stripsOf(a.headDim) * kStepUnits, nullptr);
+  return {scratch};
+}
+
+// Rows that the next head needs, which lie apart: asked for a few at a time between the products of this one.
+template <int kArrays>
+struct RowsOfNextHead {
+  struct Array {
+    const Narrow* at;
+    int64_t stride;
+  };
+  Array arrays[kArrays];
+  int64_t rows = 0, width = 0, share = 0;
+
+  // By the time that ask() has been called `times` times.
+  void begin(int64_t count, int64_t headDim, int64_t times) {
+    rows = count;
+    width = headDim;
+    share = (count + times - 1) / times;
+  }
+  void ask() {
+    constexpr int64_t kLine = 32;
+    for (int64_t i = 0; i < share && rows > 0; i++, rows--)
+      for (Array& array : arrays) {
+        for (int64_t d = 0; d < width; d += kLine) __builtin_prefetch(array.at + d, 0, 2);
+        array.at += array.stride;
+      }
+  }
+};
+
+// Rows of a head as the right operand, k along headDim: strips of rows.
+FT_INLINE void packRowsOf(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
+  packStrips<Narrow, Order::kRows, true>(from, stride, rows, a.headDim, to, stripsOf(a.headDim) * kStepUnits,
+                                                nullptr);
+}
+
+// Rows of a head as an operand, k along the rows: strips of headDim.
+template <bool kUnitsFirst>
+FT_INLINE void packAcrossRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
+  packStrips<Narrow, Order::kColumns, kUnitsFirst>(from, stride, a.headDim, rows, to, stripsOf(rows) * kStepUnits,
+                                                   nullptr);
+}
+
+// Hands out parts of a thread's scratch, each aligned to a cache line. Without memory it only counts.
+struct Scratch {
+  float* memory;
+  int64_t used = 0;
+
+  float* take(int64_t floats) {
+    float* const taken = memory == nullptr ? nullptr : memory + used;
+    used += roundUp(floats, kLanes);
+    return taken;
+  }
+};
+
+struct TileForwardScratch {
+  float* keys;     // right of queries: strips of keys
+  float* values;   // right of weights: strips of headDim
+  float* queries;  // a strip
+  float* weights;  // a strip
+  float* masked;   // a strip of `values` in which what a query does not see is 0
+  float* scores;   // [kStripLines][keys in strips]
+  float* kept;     // [keys in blocks of the mask]
+  float* out;      // [kStripLines][headDim in strips]
+  int64_t floats;  // of all together
+
+  TileForwardScratch(const Attention& a, void* memory) {
+    const int64_t strips = stripsOf(a.headDim);
+    const int64_t keyUnits = stripsOf(a.keys) * kStepUnits;
+    Scratch scratch{static_cast<float*>(memory)};
+    keys = scratch.take(strips * keyUnits);
+    values = scratch.take(strips * keyUnits);
+    queries = scratch.take(strips * kStepUnits);
+    weights = scratch.take(keyUnits);
+    masked = scratch.take(keyUnits);
+    scores = scratch.take(stripsOf(a.keys) * kStripLines * kStripLines);
+    out = scratch.take(strips * kStripLines * kStripLines);
+    kept = scratch.take(roundUp(a.keys, kDropoutBlock));
+    floats = scratch.used;
+  }
+};
+
+// One head of a call.
+struct TileForwardHead {
+  const Attention& a;
+  const TileForwardScratch& s;
+  const Narrow *q, *k, *v;
+  Narrow* out;
+  float* logSumExp;
+  int64_t index;
+  bool finite = true;  // all values are
+
+  TileForwardHead(const Call& call, const Attention& attention, const TileForwardScratch& scratch, int64_t head)
+      : a(attention), s(scratch), index(head) {
+    const int64_t b = head / a.heads, h = head % a.heads;
+    q = call.buffer<Narrow>(0) + b * a.queryBatchStride + h * a.headDim;
+    k = call.buffer<Narrow>(1) + b * a.keyBatchStride + h * a.headDim;
+    v = call.buffer<Narrow>(2) + b * a.keyBatchStride + h * a.headDim;
+    out = call.buffer<Narrow>(3) + b * a.queries * a.outStride() + h * a.headDim;
+    logSumExp = call.buffer(4) + head * a.queries;
+  }
+
+  // For queries before position `end` of the call's.
+  void pack(int64_t end) {
+    const int64_t keys = a.keysSeen(a.start + end);
+    packRowsOf(a, k, a.keyStride, keys, s.keys);
+    packAcrossRows<true>(a, v, a.keyStride, keys, s.values);
+    finite = !a.causal || allFinite(v, keys);
+  }
+
+  // Queries [begin, begin + rows) of the call, at most kStripLines; `packedKeys` as they were packed.
+  void attend(int64_t begin, int64_t rows, int64_t packedKeys, RowsOfNextHead<4>& next) const {
+    const int64_t dSteps = stripsOf(a.headDim);
+    const int64_t keys = a.keysSeen(a.start + begin + rows);
+    const int64_t keySteps = stripsOf(keys);
+    const int64_t stride = keySteps * kStripLines;
+    const StripOfA queries = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
+    for (int64_t strip = 0; strip < keySteps; strip++)
+      multiplyTiles(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
+                    s.scores + strip * kStripLines, stride);
+
+    alignas(64) float maxima[kStripLines] = {}, totals[kStripLines];
+    for (float& total : totals) total = 1;
+    for (int64_t row = 0; row < rows; row++) {
+      next.ask();
+      softmaxRow(begin + row, row, s.scores + row * stride, keySteps, maxima + row, totals + row);
+    }
+
+    const int64_t outStride = dSteps * kStripLines;
+    const int64_t valueUnits = stripsOf(packedKeys) * kStepUnits;
+    for (int64_t strip = 0; strip < dSteps; strip++) {
+      const float* values = s.values + strip * valueUnits;
+      float* to = s.out + strip * kStripLines;
+      const int64_t columns = a.headDim - strip * kStripLines;
+      if (finite) multiplyTiles({s.weights}, values, keySteps, rows, columns, to, outStride);
+      else mixMasked(values, begin, rows, columns, to, outStride);
+    }
+
+    for (int64_t i = 0; i < kStripLines; i += kLanes) {
+      const F32 total = load(totals + i);
+      store(maxima + i, fma(load(maxima + i), splat(kLn2), log(total)));
+      store(totals + i, splat(a.keptScale) / total);
+    }
+    std::memcpy(logSumExp + begin, maxima, sizeof(float) * static_cast<size_t>(rows));
+    for (int64_t row = 0; row < rows; row++) {
+      Narrow* to = out + (begin + row) * a.outStride();
+      forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
+        store(to + d, load(s.out + row * outStride + d) * totals[row], lanes);
+      });
+    }
+  }
+
+ private:
+  bool allFinite(const Narrow* rows, int64_t count) const {
+    I32 wrong{};
+    for (int64_t i = 0; i < count; i++)
+      forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
+        wrong |= ((U32)load(rows + i * a.keyStride + d, lanes) & 0x7F800000u) == 0x7F800000u;
+      });
+    return sumLanes(wrong != 0 ? splat(1.0f) : F32{}) == 0;
+  }
+
+  // Turns the scores of one query into weights 2^(scale · score − maximum), less what is dropped, as a row of `weights`.
+  void softmaxRow(int64_t query, int64_t row, const float* scores, int64_t keySteps, float* maximum, float* total) const {
+    const int64_t seen = a.keysSeen(a.start + query + 1);
+    const F32 scale = splat(a.exponentScale);
+    F32 highest[2] = {splat(-kInfinity), splat(-kInfinity)};
+    int64_t key = 0;
+    for (; key + 2 * kLanes <= seen; key += 2 * kLanes) {
+      FT_UNROLL
+      for (int i = 0; i < 2; i++) highest[i] = max(load(scores + key + i * kLanes) * scale, highest[i]);
+    }
+    forVectors(key, seen, [&](int64_t at, auto lanes) {
+      highest[0] = max(within(lanes, load(scores + at, lanes) * scale, splat(-kInfinity)), highest[0]);
+    });
+    const float reference = maxLanes(max(highest[0], highest[1]));
+    *maximum = reference;
+
+    if (a.drops) dropoutScales(a.dropoutKey, a.maskRow(index, query), 0, seen, 1.0f, s.kept);
+    float* to = s.weights + row / kTileSide * kTileUnits + row % kTileSide * kTileSide;
+    F32 sums[2] = {};
+    const auto weigh = [&](int64_t step, bool whole) __attribute__((always_inline)) {
+      F32 weights[2];
+      FT_UNROLL
+      for (int i = 0; i < 2; i++) {
+        const int64_t at = step * kStripLines + i * kLanes;
+        F32 weight = exp2(fma(load(scores + at), scale, splat(-reference)));
+        if (!whole) weight = (I32)laneIndex() < static_cast<int32_t>(seen - at) ? weight : F32{};
+        sums[i] += weight;
+        weights[i] = a.drops ? (F32)((U32)weight & (U32)((I32)load(s.kept + at) != 0)) : weight;
+      }
+      storeUnits(to + step * kStepUnits, weights[0], weights[1]);
+    };
+    const int64_t wholeSteps = seen / kStripLines;
+    for (int64_t step = 0; step < wholeSteps; step++) weigh(step, true);
+    int64_t step = wholeSteps;
+    if (seen % kStripLines != 0) weigh(step++, false);
+    for (; step < keySteps; step++) storeUnits(to + step * kStepUnits, F32{}, F32{});
+    *total = sumLanes(sums[0] + sums[1]);
+  }
+
+  // The output of queries, one by one, where a value is infinite or NaN: what a later token holds must not reach an
+  // earlier one, and 0 · ∞ would.
+  void mixMasked(const float* values, int64_t begin, int64_t rows, int64_t columns, float* to, int64_t stride) const {
+    alignas(64) float sums[kStripLines * kStripLines];
+    for (int64_t row = 0; row < rows; row++) {
+      const int64_t seen = a.keysSeen(a.start + begin + row + 1);
+      const int64_t steps = stripsOf(seen);
+      std::memcpy(s.masked, values, sizeof(float) * static_cast<size_t>(steps * kStepUnits));
+      for (int64_t key = seen; key < steps * kStripLines; key++) {
+        float* pairs = s.masked + (steps - 1) * kStepUnits + key % kStripLines / 2 * kTileSide;
+        for (int64_t tile = 0; tile < 2; tile++)
+          store(pairs + tile * kTileUnits, (F32)((U32)load(pairs + tile * kTileUnits) & (key % 2 == 0 ? 0u : 0xFFFFu)));
+      }
+      multiplyTiles({s.weights}, s.masked, steps, rows, columns, sums, kStripLines);
+      for (int64_t d = 0; d < kStripLines; d += kLanes)
+        store(to + row * stride + d, load(sums + row * kStripLines + d));
+    }
+  }
+};
+
+static void attendForwardByTiles(const Call& call, const Attention& a, Pool& pool) {
+  if (!pool.reserveScratch(TileForwardScratch(a, nullptr).floats * int64_t{sizeof(float)})) return;
+  // By head, or where there are fewer than threads, by strip of a head.
+  const int64_t heads = a.batch * a.heads;
+  const int64_t strips = stripsOf(a.queries);
+  const int64_t parts = heads >= pool.threads() ? 1 : strips;
+  const int64_t work = a.headDim * a.queries * a.keys / parts;
+  const int64_t grain = kThreadWork / (work > 0 ? work : 1) + 1;
+  parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
+    const TileForwardScratch scratch(a, pool.scratch(thread));
+    const TileScope scope;
+    for (int64_t item = begin; item < end; item++) {
+      TileForwardHead head(call, a, scratch, item / parts);
+      const int64_t first = parts == 1 ? 0 : item % parts;
+      const int64_t last = parts == 1 ? strips : first + 1;
+      const int64_t queryEnd = lesser(last * kStripLines, a.queries);
+      head.pack(queryEnd);
+      RowsOfNextHead<4> next = {};
+      if (parts == 1 && item + 1 < end) {
+        const TileForwardHead other(call, a, scratch, item + 1);
+        next = {{{other.q, a.queryStride}, {other.k, a.keyStride}, {other.v, a.keyStride}, {other.out, a.outStride()}}};
+        next.begin(a.queries, a.headDim, a.queries);
+      }
+      for (int64_t strip = first; strip < last; strip++) {
+        const int64_t query = strip * kStripLines;
+        head.attend(query, lesser(a.queries - query, kStripLines), a.keysSeen(a.start + queryEnd), next);
+      }
+    }
+  });
+}
+
+}  // namespace foretoken::FT_ISA

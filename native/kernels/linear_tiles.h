@@ -1,0 +1,106 @@
+// The products of linear.h by tiles, for activations and gradients in float32 or bfloat16.
+#pragma once
+
+#include "../call.h"
+#include "../gemm/amx.h"
+#include "../gemm/amx_across.h"
+#include "../narrow.h"
+#include "gelu.h"
+
+namespace foretoken::FT_ISA {
+
+// An operand that a call names by its buffer: k along lines of `stride`, or across them.
+FT_INLINE TileOperand tileOperand(const Call& call, int buffer, int64_t stride, Order order) {
+  return {call.buffers[buffer], call.isNarrow(buffer), stride, order};
+}
+
+// x[M, K] · w[N, K]ᵀ, of a call that begins with x, w and bias and with M, N and K.
+FT_INLINE TileProduct forwardTileProduct(const Call& call) {
+  const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
+  return {m, n, k, tileOperand(call, 0, k, Order::kRows), tileOperand(call, 1, k, Order::kRows)};
+}
+
+static void linearForwardByTiles(const Call& call, Pool& pool) {
+  const float* const bias = call.buffer(2);
+  const float* const addend = call.buffer(3);
+  withElements(call, 4, [&](auto* y) {
+    const auto ask = [=](int64_t at) __attribute__((always_inline)) {
+      if (addend != nullptr) askToRead(addend + at);
+      askToWrite(y + at);
+    };
+    const auto apply = [=](int64_t at, int64_t j, const auto& sums, auto lanes) __attribute__((always_inline)) {
+      store(y + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
+        if (bias != nullptr) sum += load(bias + j + offset, lanes);
+        if (addend != nullptr) sum += load(addend + at + offset, lanes);
+        return sum;
+      }), lanes);
+    };
+    multiplyByTiles(forwardTileProduct(call), pool, Finish{ask, apply});
+  });
+}
+
+template <bool kSlope, typename T, typename Activation>
+static void activatedByTiles(const Call& call, Pool& pool, T* y, Activation activation) {
+  const float* const bias = call.buffer(2);
+  T* const slope = call.buffer<T>(4);
+  const auto ask = [=](int64_t at) __attribute__((always_inline)) {
+    askToWrite(y + at);
+    if constexpr (kSlope) askToWrite(slope + at);
+  };
+  const auto apply = [=](int64_t at, int64_t j, const auto& sums, auto lanes) __attribute__((always_inline)) {
+    auto slopes = sums;
+    int vector = 0;
+    store(y + at, each(sums, [&](F32 sum, int64_t offset) __attribute__((always_inline)) {
+      if (bias != nullptr) sum += load(bias + j + offset, lanes);
+      const Activated result = activation(sum);
+      slopes.vector[vector++] = result.slope;
+      return result.value;
+    }), lanes);
+    if constexpr (kSlope) store(slope + at, slopes, lanes);
+  };
+  multiplyByTiles(forwardTileProduct(call), pool, Finish{ask, apply});
+}
+
+static void linearGeluForwardByTiles(const Call& call, Pool& pool) {
+  const auto tanhForm = [](F32 h) __attribute__((always_inline)) { return geluTanhWithSlope(h); };
+  withElements(call, 3, [&](auto* y) {
+    constexpr bool kRough = sizeof *y == sizeof(Narrow);
+    const auto exact = [](F32 h) __attribute__((always_inline)) { return geluWithSlope<kRough>(h); };
+    if (call.buffers[4] == nullptr) {
+      if (call.ints[3] != 0) activatedByTiles<false>(call, pool, y, tanhForm);
+      else activatedByTiles<false>(call, pool, y, exact);
+    } else {
+      if (call.ints[3] != 0) activatedByTiles<true>(call, pool, y, tanhForm);
+      else activatedByTiles<true>(call, pool, y, exact);
+    }
+  });
+}
+
+static void linearBackwardInputByTiles(const Call& call, Pool& pool) {
+  const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
+  const TileProduct product{m, k, n, tileOperand(call, 0, n, Order::kRows), tileOperand(call, 1, k, Order::kColumns)};
+  withElements(call, 3, [&](auto* dx) {
+    if (call.buffers[2] == nullptr) return multiplyByTiles(product, pool, storeSums(dx));
+    withElements(call, 2, [&](auto* factor) {
+      const auto ask = [=](int64_t at) __attribute__((always_inline)) {
+        askToRead(factor + at);
+        askToWrite(dx + at);
+      };
+      const auto apply = [=](int64_t at, int64_t, const auto& sums, auto lanes) __attribute__((always_inline)) {
+        store(dx + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
+          return sum * load(factor + at + offset, lanes);
+        }), lanes);
+      };
+      multiplyByTiles(product, pool, Finish{ask, apply});
+    });
+  });
+}
+
+static void linearBackwardWeightByTiles(const Call& call, Pool& pool) {
+  const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
+  float* const dw = call.buffer(2);
+  const TileProduct factors{n, k, m, tileOperand(call, 0, n, Order::kColumns), tileOperand(call, 1, k, Order::kColumns)};
+  multiplyAcrossByTiles({factors, dw, call.ints[3] != 0, call.buffer(3)}, pool);
+}
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,53 @@
+// bfloat16 in memory: activations and their gradients, where an instruction set multiplies by tiles. Arithmetic is float32
+// all the same: a load widens, a store rounds to nearest, ties to even, with zero for what is subnormal.
+#pragma once
+
+#include <cstdint>
+
+#include "call.h"
+#include "lanes.h"
+
+namespace foretoken::FT_ISA {
+
+struct Narrow {
+  uint16_t bits;
+};
+
+#if defined(FT_TILES)
+
+FT_INLINE F32 widen(__m256i narrow) { return (F32)_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16); }
+
+FT_INLINE F32 load(const Narrow* from) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))); }
+FT_INLINE void store(Narrow* to, F32 value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh((__m512)value));
+}
+
+FT_INLINE F32 loadPartial(const Narrow* from, int count) {
+  return widen(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1u), from));
+}
+FT_INLINE void storePartial(Narrow* to, F32 value, int count) {
+  _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << count) - 1u), (__m256i)_mm512_cvtneps_pbh((__m512)value));
+}
+
+// Two vectors as 32 neighbours.
+FT_INLINE void storeUnits(void* to, F32 first, F32 second) {
+  _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+}
+
+FT_INLINE F32 load(const Narrow* from, All) { return load(from); }
+FT_INLINE F32 load(const Narrow* from, First lanes) { return loadPartial(from, lanes.count); }
+FT_INLINE void store(Narrow* to, F32 value, All) { store(to, value); }
+FT_INLINE void store(Narrow* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
+
+#endif
+
+// Calls body with buffer `index` as what it holds: a pointer to float or to Narrow. Sets without tiles know no Narrow.
+template <typename Body>
+FT_INLINE void withElements(const Call& call, int index, Body body) {
+#if defined(FT_TILES)
+  if (call.isNarrow(index)) return body(call.buffer<Narrow>(index));
+#endif
+  body(call.buffer(index));
+}
+
+}  // namespace foretoken::FT_ISA
