@@ -164,6 +164,58 @@ static void multiplyLow(const TileProduct& p, const PieceOfK& piece, float* pack
   });
 }
 
+// Rows of C that lie in `sums` as whole strips, `stride` apart, are finished: [0, p.m) × columns [j0, j1).
+template <class Finishing>
+static void finishSums(const TileProduct& p, int64_t j0, int64_t j1, const float* sums, int64_t stride,
+                       const Finishing& finish) {
+  for (int64_t i = 0; i < p.m; i++)
+    forVectors(j0, j1, [&](int64_t j, auto lanes) {
+      finish.apply(i * p.n + j, j, Vectors<1>{{load(sums + i * stride + j - j0)}}, lanes);
+    });
+}
+
+// Of a product of few rows where k runs across B's columns: what a thread takes of them at a time, and of k.
+constexpr int64_t kLowColumns = 384, kLowValues = 256;
+
+// The same where k runs across B's columns, and what is read of each value of k must be long: each thread takes some of
+// the columns, and goes through k piece by piece.
+template <class Finishing>
+static void multiplyLowAcross(const TileProduct& p, Pool& pool, const Finishing& finish) {
+  const int64_t rows = stripsOf(p.m) * kStripLines;
+  const int64_t depth = smaller(roundUp(p.k, kStepValues), kLowValues);
+  const int64_t stripUnits = depth / kStepValues * kStepUnits;
+  const int64_t strips = stripsOf(p.n), threads = smaller(threadsFor(p, pool), strips);
+  const int64_t width = smaller((strips + threads - 1) / threads, kLowColumns / kStripLines);
+  const int64_t units = (width + 1) * stripUnits + rows * width * kStripLines;
+  if (!pool.reserveScratch(units * int64_t{sizeof(float)})) return;
+  const PackStrips packA = packStripsOf(p.a, false), packB = packStripsOf(p.b, true);
+  parallelRanges(pool, strips, (strips + threads - 1) / threads, [&](int64_t begin, int64_t end, int thread) {
+    float* const packed = static_cast<float*>(pool.scratch(thread));
+    float* const scratch = packed + width * stripUnits;
+    float* const sums = scratch + stripUnits;
+    const TileScope scope;
+    for (int64_t strip = begin; strip < end; strip += width) {
+      const int64_t j0 = strip * kStripLines, j1 = smaller(smaller(strip + width, end) * kStripLines, p.n);
+      const int64_t stride = roundUp(j1 - j0, kStripLines);
+      for (int64_t k = 0; k < p.k; k += depth) {
+        const PieceOfK piece{k, smaller(depth, p.k - k)};
+        packB(p.b.at(j0, k), p.b.stride, j1 - j0, piece.values, packed, piece.stripUnits(), nullptr);
+        AheadOfReading ahead(p.b, j0, j1 - j0, k + depth, smaller(depth, p.k - k - depth),
+                             stripsOf(p.m) * stripsOf(j1 - j0) * piece.steps());
+        for (int64_t i = 0; i < p.m; i += kStripLines) {
+          const int64_t height = smaller(kStripLines, p.m - i);
+          const StripOfA a = stripOfA(p, piece, i, height, scratch, packA);
+          for (int64_t j = j0; j < j1; j += kStripLines)
+            multiplyStrips(a, packed + (j - j0) / kStripLines * piece.stripUnits(), piece.steps(), height,
+                           smaller(kStripLines, j1 - j), sums + i * stride + j - j0, stride, k > 0,
+                           [&](int64_t) __attribute__((always_inline)) { ahead.ask(); });
+        }
+      }
+      finishSums(p, j0, j1, sums, stride, finish);
+    }
+  });
+}
+
 // finish.apply is called for all of C, one or two vectors after the other, on some thread.
 template <class Finishing>
 static void multiplyByTiles(const TileProduct& p, Pool& pool, const Finishing& finish) {
@@ -173,9 +225,10 @@ static void multiplyByTiles(const TileProduct& p, Pool& pool, const Finishing& f
       forVectors(0, p.n, [&](int64_t j, auto lanes) { finish.apply(i * p.n + j, j, Vectors<1>{}, lanes); });
     return;
   }
+  if (p.m <= kLowRows && p.b.order == Order::kColumns) return multiplyLowAcross(p, pool, finish);
   const int64_t depth = smaller(roundUp(p.k, kStepValues), kPieceAlong);
   const int64_t stripUnits = depth / kStepValues * kStepUnits;
-  const bool low = p.m <= kLowRows && p.b.order == Order::kRows;
+  const bool low = p.m <= kLowRows;
   const int64_t width = smaller(roundUp(p.n, kStripLines), columnsAtATime(depth / kStepValues));
   // Sums of pieces, where there are several.
   const int64_t sums = p.k > depth ? roundUp(p.m * p.n, kLanes) : 0;

@@ -53,8 +53,13 @@ static void addBlock(const LongProduct& p, const float* a, const float* b, const
   const int64_t n = p.factors.n;
   const bool add = p.accumulate || piece.k > 0;
   float* c = p.c + block.i * n + block.j;
-  if (block.rows == kStripLines && block.columns == kStripLines)
-    return multiplyStrips<2, 2>({a}, b, piece.steps(), c, n, add, between);
+  if (block.rows == kStripLines && block.columns == kStripLines) {
+    const int64_t share = add ? 0 : (kStripLines + piece.steps() - 1) / piece.steps();
+    return multiplyStrips<2, 2>({a}, b, piece.steps(), c, n, add, [&](int64_t step) __attribute__((always_inline)) {
+      for (int64_t r = step * share; r < smaller((step + 1) * share, kStripLines); r++) askToWrite(c + r * n);
+      between(step);
+    });
+  }
   // Tiles are whole, so what C has not goes through memory that does.
   alignas(64) float sums[kStripLines * kStripLines];
   for (int64_t r = 0; add && r < block.rows; r++)

@@ -153,9 +153,6 @@ static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t
     const T* source = from + (kOrder == Order::kRows ? line * stride + k : k * stride + line);
     float* target = to + line / kStripLines * stripUnits + k / kStepValues * kStepUnits +
                     line % kStripLines / kTileSide * kTileUnits;
-    if (kOrder == Order::kColumns && k + 2 * kStepValues <= values) {
-      for (int64_t i = 0; i < kStepValues; i++) __builtin_prefetch(source + (kStepValues + i) * stride);
-    }
     float* sumsOfTile = sums == nullptr ? nullptr : sums + line;
     // The usual case by itself: nothing in it asks how much there is.
     constexpr bool kTransposed = (kOrder == Order::kRows) == kUnitsFirst;
