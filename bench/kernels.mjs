@@ -51,12 +51,12 @@ const recorders = {
   ...Object.fromEntries(
     Object.entries(configs).map(([name, { vocabSize }]) => [
       name,
-      (dtype) => recordStep(runConfig(name), vocabSize ?? characters, dtype),
+      (kind) => recordStep(runConfig(name), vocabSize ?? characters, kind),
     ]),
   ),
-  shakespeare: (dtype) =>
-    recordStep({ ...shakespeare, model: { ...shakespeare.model, dropout: 0.1 } }, characters, dtype),
-  decode: (dtype) => recordDecoding(configs.book.model, characters, dtype),
+  shakespeare: (kind) =>
+    recordStep({ ...shakespeare, model: { ...shakespeare.model, dropout: 0.1 } }, characters, kind),
+  decode: (kind) => recordDecoding(configs.book.model, characters, kind),
 };
 const names = namesOf("config", values.config, Object.keys(recorders));
 
@@ -167,9 +167,22 @@ const tableOf = (results, peerNames) => [
   }),
 ];
 
+const open = (dtype) =>
+  openBackend(/** @type {"native" | "wasm" | "reference"} */ (backendName), {
+    threads,
+    dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
+  });
+/** What a backend opened for that dtype has, where it is only asked for the kernels' names: that of any. */
+const kindOf = async (dtype) => {
+  if (values.list) return { dtype, activations: "float32" };
+  const backend = await open(dtype);
+  await backend.close();
+  return backend.capabilities;
+};
+
 const plans = await Promise.all(
   names.flatMap((name) =>
-    dtypes.map(async (dtype) => ({ name, dtype, calls: distinct(await recorders[name](dtype)) })),
+    dtypes.map(async (dtype) => ({ name, dtype, calls: distinct(await recorders[name](await kindOf(dtype))) })),
   ),
 );
 const covered = [...new Set(plans.flatMap(({ calls }) => calls.map(({ kernel }) => kernel)))].sort();
@@ -182,10 +195,7 @@ if (values.list) {
   let roofs;
   let peers = [];
   for (const { name, dtype, calls } of plans) {
-    const backend = await openBackend(/** @type {"native" | "wasm" | "reference"} */ (backendName), {
-      threads,
-      dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
-    });
+    const backend = await open(dtype);
     const { instructionSet } = backend.capabilities;
     if (measurements.length === 0) {
       roofs = await measureRoofs(instructionSet, threads);

@@ -56,7 +56,7 @@ void wakeAll(uint32_t*) {
 }
 #endif
 
-// Spins until ready() or until about 30 µs have passed; returns whether it was ready.
+// Spins until ready() or until about 200 µs have passed, longer than a token is chosen in; returns whether it was ready.
 #if defined(__wasm__)
 constexpr int kSpinRounds = 20000;
 
@@ -67,7 +67,7 @@ bool spin(Ready ready) {
   return false;
 }
 #else
-constexpr int64_t kSpinNanoseconds = 30000;
+constexpr int64_t kSpinNanoseconds = 200000;
 constexpr int kRoundsPerClock = 16;
 
 void relax() {

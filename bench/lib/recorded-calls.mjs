@@ -22,14 +22,19 @@ import { randomTokens, runConfig } from "./configs.mjs";
  */
 
 /**
+ * What the work's backend has: the types of operands and of activations.
+ * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations">} Kind
+ */
+
+/**
  * Prepares on a counting backend, then does the work that `prepare` resolves to; resolves to the work's calls, in order.
  * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
- * @param {import("../../dist/core/dtype.js").ProductDType} dtype
+ * @param {Kind} kind
  */
-const record = async (prepare, dtype = "float32") => {
+const record = async (prepare, { dtype, activations } = { dtype: "float32", activations: "float32" }) => {
   /** @type {Call[]} */
   const calls = [];
-  const counting = openCounting();
+  const counting = openCounting(activations);
   const contents = new Map();
   const work = await prepare({
     ...counting,
@@ -51,27 +56,27 @@ const record = async (prepare, dtype = "float32") => {
  * The calls of a training step.
  * @param {import("../../dist/train/config.js").RunConfig} config
  * @param {number} vocabSize
- * @param {import("../../dist/core/dtype.js").ProductDType} [dtype]
+ * @param {Kind} [kind]
  */
-export const recordStep = (config, vocabSize, dtype) =>
+export const recordStep = (config, vocabSize, kind) =>
   record(async (backend) => {
     const trainer = undrawnTrainer(backend, config, vocabSize, randomTokens(4 * config.model.contextLength, vocabSize));
     return () => trainer.step(0);
-  }, dtype);
+  }, kind);
 
 /**
  * The calls of one more token after half a context, whose keys and values are kept.
  * @param {import("../../dist/models/config.js").ModelConfig} model
  * @param {number} vocabSize
- * @param {import("../../dist/core/dtype.js").ProductDType} [dtype]
+ * @param {Kind} [kind]
  */
-export const recordDecoding = (model, vocabSize, dtype) =>
+export const recordDecoding = (model, vocabSize, kind) =>
   record(async (backend) => {
     const decoder = createDecoder(createModel(backend, model, vocabSize));
     const ids = [...randomTokens(model.contextLength / 2, vocabSize)];
     await decoder.next(ids);
     return () => decoder.next([...ids, 0]);
-  }, dtype);
+  }, kind);
 
 /** Arithmetic of products and bytes of all kernels in a step. */
 export const stepCost = async (name, vocabSize) => {
@@ -94,7 +99,11 @@ export const distinct = (calls) => {
     const { buffers, ints } = kernelPlans[call.kernel];
     const sizes = ints.filter((name) => !isWord(name)).map((name) => `${name} ${call.args[name]}`);
     const absent = buffers.filter(([name]) => call.args[name] == null).map(([name]) => `no ${name}`);
-    const shape = [...sizes, ...absent].join(" ");
+    const narrow = buffers
+      .map(([name]) => ({ name, view: /** @type {any} */ (call.args[name]) }))
+      .filter(({ view }) => view?.storage.dtype === "bfloat16")
+      .map(({ name }) => `bfloat16 ${name}`);
+    const shape = [...sizes, ...absent, ...narrow].join(" ");
     const key = `${call.kernel} ${shape}`;
     const known = found.get(key);
     if (known === undefined) found.set(key, { ...call, shape, count: 1 });

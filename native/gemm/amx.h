@@ -164,6 +164,59 @@ static void multiplyLow(const TileProduct& p, const PieceOfK& piece, float* pack
   });
 }
 
+// A product of so few rows that they fit beside each other in a tile, as in decoding: there B is read once, and that is what
+// takes the time. So B's lines take the part of A, which are loaded as they lie, and A's that of B: Cᵀ = Bᵀ·Aᵀ. To the bit
+// it is the same: factors may change places, and k is cut where it is.
+constexpr int64_t kFewRows = kTileSide;
+// Values of B that are worth waking one more thread for: about a microsecond's reading.
+constexpr int64_t kFewRowsWork = int64_t{1} << 15;
+
+template <class Finishing>
+static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finish) {
+  const int64_t depth = smaller(roundUp(p.k, kStepValues), kPieceAlong);
+  const int64_t pieces = (p.k + depth - 1) / depth;
+  const int64_t stripUnits = depth / kStepValues * kStepUnits;
+  if (!pool.reserveScratch((pieces + 1) * stripUnits * int64_t{sizeof(float)})) return;
+  const PackStrips packRows = packStripsOf(p.a, true), packLines = packStripsOf(p.b, false);
+  const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
+  parallelRanges(pool, stripsOf(p.n), 1 + kFewRowsWork / (kStripLines * p.k), [&](int64_t begin, int64_t end, int thread) {
+    float* const scratch = static_cast<float*>(pool.scratch(thread));
+    float* const rows = scratch + stripUnits;
+    const auto pieceAt = [&](int64_t index) { return PieceOfK{index * depth, smaller(depth, p.k - index * depth)}; };
+    for (int64_t i = 0; i < pieces; i++) {
+      const PieceOfK piece = pieceAt(i);
+      packRows(p.a.at(0, piece.k), p.a.stride, p.m, piece.values, rows + i * stripUnits, piece.stripUnits(), nullptr);
+    }
+    const TileScope scope;
+    alignas(64) float sums[kStripLines * kTileSide];
+    const I32 across = (I32)laneIndex() * kTileSide;
+    for (int64_t strip = begin; strip < end; strip++) {
+      const int64_t j = strip * kStripLines, columns = smaller(kStripLines, p.n - j);
+      F32 totals[kFewRows][2];
+      for (int64_t index = 0; index < pieces; index++) {
+        const PieceOfK piece = pieceAt(index);
+        const StripOfA lines = stripOfA(swapped, piece, j, columns, scratch, packLines);
+        AheadOfReading ahead(p.b, j + columns, smaller(kStripLines, p.n - j - columns), piece.k, piece.values, piece.steps());
+        multiplyStrips(lines, rows + index * stripUnits, piece.steps(), columns, p.m, sums, kTileSide, false,
+                       [&](int64_t) __attribute__((always_inline)) { ahead.ask(); });
+        for (int64_t i = 0; i < p.m; i++)
+          for (int half = 0; half < 2; half++) {
+            const F32 column = (F32)_mm512_i32gather_ps((__m512i)across, sums + half * kTileUnits + i, sizeof(float));
+            totals[i][half] = index == 0 ? column : totals[i][half] + column;
+          }
+      }
+      for (int64_t i = 0; i < p.m; i++) {
+        const int64_t at = i * p.n + j;
+        if (columns == kStripLines) finish.apply(at, j, Vectors<2>{{totals[i][0], totals[i][1]}}, All{});
+        else
+          forVectors(0, columns, [&](int64_t v, auto lanes) {
+            finish.apply(at + v, j + v, Vectors<1>{{totals[i][v / kLanes]}}, lanes);
+          });
+      }
+    }
+  });
+}
+
 // Rows of C that lie in `sums` as whole strips, `stride` apart, are finished: [0, p.m) × columns [j0, j1).
 template <class Finishing>
 static void finishSums(const TileProduct& p, int64_t j0, int64_t j1, const float* sums, int64_t stride,
@@ -225,6 +278,7 @@ static void multiplyByTiles(const TileProduct& p, Pool& pool, const Finishing& f
       forVectors(0, p.n, [&](int64_t j, auto lanes) { finish.apply(i * p.n + j, j, Vectors<1>{}, lanes); });
     return;
   }
+  if (p.m <= kFewRows && p.b.order == Order::kRows) return multiplyFew(p, pool, finish);
   if (p.m <= kLowRows && p.b.order == Order::kColumns) return multiplyLowAcross(p, pool, finish);
   const int64_t depth = smaller(roundUp(p.k, kStepValues), kPieceAlong);
   const int64_t stripUnits = depth / kStepValues * kStepUnits;

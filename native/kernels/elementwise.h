@@ -62,19 +62,24 @@ void scaleByNorm(const Call& call, Pool& pool) {
   });
 }
 
-template <typename T>
-FT_INLINE void copyRowsOf(const Call& call, Pool& pool, T* y) {
-  const T* x = call.buffer<T>(0);
+template <typename From, typename To>
+FT_INLINE void copyRowsOf(const Call& call, Pool& pool, const From* x, To* y) {
   const int64_t rows = call.ints[0], width = call.ints[1], xStride = call.ints[2], yStride = call.ints[3];
   if (width <= 0) return;
   parallelRanges(pool, rows, rowGrain(width), [=](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++)
-      std::memcpy(y + r * yStride, x + r * xStride, sizeof(T) * static_cast<size_t>(width));
+    for (int64_t r = begin; r < end; r++) {
+      if constexpr (sizeof(From) == sizeof(To)) {
+        std::memcpy(y + r * yStride, x + r * xStride, sizeof(To) * static_cast<size_t>(width));
+      } else {
+        forVectors(0, width,
+                   [=](int64_t i, auto lanes) { store(y + r * yStride + i, load(x + r * xStride + i, lanes), lanes); });
+      }
+    }
   });
 }
 
 void copyRows(const Call& call, Pool& pool) {
-  withElements(call, 1, [&](auto* y) { copyRowsOf(call, pool, y); });
+  withElements(call, 0, [&](const auto* x) { withElements(call, 1, [&](auto* y) { copyRowsOf(call, pool, x, y); }); });
 }
 
 }  // namespace

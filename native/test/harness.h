@@ -9,6 +9,8 @@
 #include <cstring>
 #include <functional>
 #include <initializer_list>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "../call.h"
@@ -33,6 +35,51 @@ class Random {
   uint64_t state_;
 };
 
+// The length of every buffer that there is, by where it begins.
+inline std::map<const void*, int64_t>& bufferLengths() {
+  static std::map<const void*, int64_t> lengths;
+  return lengths;
+}
+
+// To nearest, ties to even; NaN stays NaN.
+inline uint16_t toNarrow(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (std::isnan(value)) return static_cast<uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+inline float fromNarrow(uint16_t narrow) {
+  const uint32_t bits = static_cast<uint32_t>(narrow) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// The buffers of a kernel that may hold bfloat16, as bits: those of activations in src/backend/kernels.ts.
+inline uint32_t activationsOf(const char* kernel) {
+  static const std::map<std::string, uint32_t> activations = {
+      {"add", 0b111},
+      {"copyRows", 0b11},
+      {"linearForward", 0b10011},
+      {"linearGeluForward", 0b11011},
+      {"linearBackwardInput", 0b1101},
+      {"linearBackwardWeight", 0b11},
+      {"layerNormForward", 0b1000},
+      {"layerNormBackward", 0b1},
+      {"rmsNormForward", 0b100},
+      {"rmsNormBackward", 0b1},
+      {"rotaryForward", 0b100000},
+      {"rotaryBackward", 0b1},
+      {"swigluForward", 0b10},
+      {"swigluBackward", 0b10},
+      {"attentionForward", 0b1111},
+      {"attentionBackward", 0b111011111},
+      {"crossEntropyBackward", 0b10000},
+  };
+  const auto found = activations.find(kernel);
+  return found == activations.end() ? 0 : found->second;
+}
+
 // `length` elements that end where the allocation ends. They begin where it begins, or, shifted, one element later: off
 // every alignment.
 template <typename T>
@@ -42,9 +89,13 @@ class Exact {
     base_ = static_cast<T*>(std::malloc(sizeof(T) * static_cast<size_t>(length + shift_) + (length + shift_ == 0)));
     if (base_ == nullptr) std::abort();
     for (int64_t i = 0; i < length + shift_; i++) base_[i] = T{};
+    bufferLengths()[data()] = length;
   }
   Exact(Exact&& other) noexcept : length_(other.length_), shift_(other.shift_), base_(other.base_) { other.base_ = nullptr; }
-  ~Exact() { std::free(base_); }
+  ~Exact() {
+    if (base_ != nullptr) bufferLengths().erase(data());
+    std::free(base_);
+  }
   Exact(const Exact&) = delete;
   Exact& operator=(const Exact&) = delete;
 
@@ -62,12 +113,14 @@ class Exact {
 
 using Floats = Exact<float>;
 using Ints = Exact<int32_t>;
+using Narrows = Exact<uint16_t>;
 
-// How one pass over all kernels goes: where buffers begin, and what operands of products are rounded to. Not `judged`:
-// results may be anything, only what is touched matters.
+// How one pass over all kernels goes: where buffers begin, what operands of products are rounded to, and whether activations
+// lie in memory as bfloat16. Not `judged`: results may be anything, only what is touched matters.
 struct Way {
   bool shifted;
   bool bfloat16;
+  bool narrow = false;
   bool judged = true;
 };
 
@@ -124,7 +177,8 @@ class Suite {
       for (int64_t value : ints) arguments.ints[at++] = value;
       at = 0;
       for (double value : floats) arguments.floats[at++] = value;
-      kernel.run(arguments, pool_);
+      if (way_.narrow) runNarrow(kernel, arguments);
+      else kernel.run(arguments, pool_);
       return;
     }
     std::printf("%s: no such kernel\n", name);
@@ -137,7 +191,8 @@ class Suite {
     int64_t wrong = -1;
     for (int64_t i = 0; i < got.size(); i++) {
       const double value = wanted(i);
-      const double allowed = kEpsilon * (std::fabs(value) + magnitude);
+      // What else rounding to bfloat16 does is held against tighter bounds by the tests of conformance.
+      const double allowed = (way_.narrow ? 0x1p-7 : kEpsilon) * (std::fabs(value) + magnitude);
       // Written so that NaN is wrong.
       if (wrong < 0 && !(std::fabs(got[i] - value) <= allowed)) wrong = i;
     }
@@ -145,7 +200,7 @@ class Suite {
     if (wrong < 0) return;
     failures_++;
     std::printf("%s, %s, %d threads, %s: %s[%lld of %lld] must be %.9g, is %.9g\n", table_.instructionSet,
-                way_.bfloat16 ? "bfloat16" : "float32", pool_.threads(), way_.shifted ? "shifted" : "aligned", what,
+                way_.narrow ? "bfloat16 activations" : way_.bfloat16 ? "bfloat16" : "float32", pool_.threads(), way_.shifted ? "shifted" : "aligned", what,
                 static_cast<long long>(wrong), static_cast<long long>(got.size()), wanted(wrong), static_cast<double>(got[wrong]));
   }
 
@@ -159,6 +214,25 @@ class Suite {
   }
 
  private:
+  // Calls with activations as bfloat16, in buffers of exactly their length, and takes back what is in them then.
+  void runNarrow(const Kernel& kernel, Call& arguments) {
+    std::map<void*, Narrows> narrow;
+    const Call given = arguments;
+    const uint32_t activations = activationsOf(kernel.name);
+    for (int i = 0; i < kernel.buffers; i++) {
+      void* const buffer = given.buffers[i];
+      if (buffer == nullptr || (activations >> i & 1u) == 0) continue;
+      const auto [found, fresh] = narrow.try_emplace(buffer, bufferLengths().at(buffer), way_.shifted);
+      Narrows& values = found->second;
+      for (int64_t j = 0; fresh && j < values.size(); j++) values[j] = toNarrow(static_cast<float*>(buffer)[j]);
+      arguments.buffers[i] = values.data();
+      arguments.narrow |= 1u << i;
+    }
+    kernel.run(arguments, pool_);
+    for (const auto& [buffer, values] : narrow)
+      for (int64_t j = 0; j < values.size(); j++) static_cast<float*>(buffer)[j] = fromNarrow(values[j]);
+  }
+
   static constexpr double kEpsilon = 4e-6;
 
   const KernelTable& table_;

@@ -54,9 +54,10 @@ class StarvedPool final : public Pool {
 };
 
 // Kernels that get no scratch return, and touch nothing that is not theirs.
-int runStarved(const KernelTable& table, bool bfloat16) {
+int runStarved(const KernelTable& table, Way way) {
   StarvedPool pool;
-  Suite suite(table, pool, {.shifted = false, .bfloat16 = bfloat16, .judged = false});
+  way.judged = false;
+  Suite suite(table, pool, way);
   testElementwise(suite);
   testLayers(suite);
   testRotary(suite);
@@ -95,15 +96,22 @@ int main() {
   const KernelTable* tables[kMaxTables];
   const int count = usableTables(tables);
   for (int i = 0; i < count; i++) {
-    for (const bool bfloat16 : {false, true}) {
-      const uint64_t one = runAll(*tables[i], 1, {.shifted = false, .bfloat16 = bfloat16}, failures);
+    std::vector<Way> ways = {{.shifted = false, .bfloat16 = false}, {.shifted = false, .bfloat16 = true}};
+    // The set with tiles.
+    if (std::strcmp(tables[i]->instructionSet, "amx") == 0)
+      ways.push_back({.shifted = false, .bfloat16 = true, .narrow = true});
+    for (Way way : ways) {
+      const uint64_t one = runAll(*tables[i], 1, way, failures);
       for (const int threads : {2, 5}) {
-        if (runAll(*tables[i], threads, {.shifted = threads == 5, .bfloat16 = bfloat16}, failures) == one) continue;
+        way.shifted = threads == 5;
+        if (runAll(*tables[i], threads, way, failures) == one) continue;
         std::printf("%s: %d threads give other bits than one\n", tables[i]->instructionSet, threads);
         failures++;
       }
-      failures += runStarved(*tables[i], bfloat16);
-      std::printf("%s %s: done\n", tables[i]->instructionSet, bfloat16 ? "bfloat16" : "float32");
+      way.shifted = false;
+      failures += runStarved(*tables[i], way);
+      std::printf("%s %s: done\n", tables[i]->instructionSet,
+                  way.narrow ? "bfloat16 activations" : way.bfloat16 ? "bfloat16" : "float32");
     }
   }
   std::printf("%d failures\n", failures);

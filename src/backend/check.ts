@@ -101,7 +101,6 @@ const checkPairs = (kernel: KernelName, given: Readonly<Record<string, unknown>>
 /** Buffers of activations that must all be of one element type. */
 const ofOneType: Partial<Record<KernelName, readonly string[]>> = {
   add: ["a", "b", "y"],
-  copyRows: ["x", "y"],
   linearGeluForward: ["y", "slope"],
   attentionForward: ["q", "k", "v", "out"],
   attentionBackward: ["q", "k", "v", "out", "dOut", "dq", "dk", "dv"],

@@ -1,5 +1,5 @@
 import { bytesPerElement, type DType, hostArray } from "../core/dtype.ts";
-import type { Backend, Storage } from "./backend.ts";
+import type { Backend, Capabilities, Storage } from "./backend.ts";
 
 /** A backend that has no memory and computes nothing, but counts what would be taken. */
 export interface CountingBackend extends Backend {
@@ -10,14 +10,15 @@ export interface CountingBackend extends Backend {
 /**
  * Opens one. Work that runs on it takes and frees what it would on a real backend, in no time: this says how much memory
  * the work needs. What is read is all zeros, so no work may depend on values.
+ * @param activations their element type on the backend that it stands for.
  */
-export const openCounting = (): CountingBackend => {
+export const openCounting = (activations: Capabilities["activations"] = "float32"): CountingBackend => {
   let bytes = 0;
   let peak = 0;
   const sizeOf = ({ dtype, length }: Storage): number => length * bytesPerElement[dtype];
   return {
     name: "reference",
-    capabilities: { instructionSet: "none", threads: 1, dtype: "float32", real: ["float32"], activations: "float32" },
+    capabilities: { instructionSet: "none", threads: 1, dtype: "float32", real: ["float32"], activations },
     alloc(dtype: DType, length: number) {
       const storage = { dtype, length };
       bytes += sizeOf(storage);

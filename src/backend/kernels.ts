@@ -120,7 +120,7 @@ export const kernels = {
    * Row i of y depends on row i of x alone and has the same bits for every M.
    */
   linearForward: kernel({
-    buffers: { x: activation, w: input, bias: maybeInput, addend: maybeInput, y: activationOutput },
+    buffers: { x: activation, w: activation, bias: maybeInput, addend: maybeInput, y: activationOutput },
     ints: ["m", "n", "k"],
     floats: [],
     lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, addend: m * n, y: m * n }),
@@ -131,7 +131,7 @@ export const kernels = {
    * nowhere. `tanh` as for geluForward. Row i depends on row i of x alone and has the same bits for every M.
    */
   linearGeluForward: kernel({
-    buffers: { x: activation, w: input, bias: maybeInput, y: activationOutput, slope: maybeActivationOutput },
+    buffers: { x: activation, w: activation, bias: maybeInput, y: activationOutput, slope: maybeActivationOutput },
     ints: ["m", "n", "k", "tanh"],
     floats: [],
     lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, y: m * n, slope: m * n }),

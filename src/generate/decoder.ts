@@ -1,7 +1,9 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
 import { allocateAll } from "../backend/allocate-all.ts";
+import { closeOnError } from "../core/close-on-error.ts";
 import type { HostArray } from "../core/dtype.ts";
+import { inferenceWeights } from "../models/inference-weights.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import { singleSteps } from "./single-steps.ts";
@@ -24,19 +26,21 @@ const lastRow = (hidden: Tensor): Tensor => {
 
 const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Array ? data : Float32Array.from(data));
 
-/** `cache` false computes every step from the start (to compare with). */
+/** Follows the model's weights as they are now. `cache` false computes every step from the start (to compare with). */
 export const createDecoder = (model: Model, cache = true): Decoder => {
-  const { backend, config, parameters } = model;
+  const { backend, config } = model;
   const { contextLength, nEmbd, nLayer, mask } = config;
+  const weights = inferenceWeights(model);
+  const { parameters } = weights;
   // Without a mask an earlier position changes with each new one: there is nothing to keep.
   const keeps = cache && mask === "causal";
   const width = 2 * nEmbd;
   const lengths = Array.from({ length: keeps ? nLayer : 0 }, () => contextLength * width);
-  const storages = allocateAll(backend, backend.capabilities.activations, lengths);
+  const storages = closeOnError(weights.close, () => allocateAll(backend, backend.capabilities.activations, lengths));
   const layers = storages.map((storage) => ({
     keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
   }));
-  const steps = singleSteps(model, layers);
+  const steps = singleSteps(model, parameters, layers);
   let cachedLength = 0;
 
   const nextOfMany = (fresh: readonly number[], start: number | null): Promise<HostArray> =>
@@ -65,6 +69,7 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
     close() {
       steps.release();
       for (const storage of storages) backend.free(storage);
+      weights.close();
     },
   };
 };

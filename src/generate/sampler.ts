@@ -52,9 +52,28 @@ export const minP =
     return keepFirst(candidates, candidates.probabilities.filter((probability) => probability >= threshold).length);
   };
 
+const idRange = 2 ** 21;
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
+
+/** Ids of the logits from high to low, equal ones in their own order. */
+const sortedIds = (logits: Float32Array): number[] => {
+  if (logits.length > idRange)
+    return Array.from(logits, (_, id) => id).sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b);
+  // Numbers sort many times faster without a function that compares two: each holds the place of its logit among all
+  // float32, the highest first, and below that its id. 0 is added so that −0 is 0.
+  const keys = Float64Array.from(logits, (logit, id) => {
+    float[0] = logit + 0;
+    const bits = word[0] as number;
+    const fromHighest = bits >= 2 ** 31 ? bits : 2 ** 31 - 1 - bits;
+    return fromHighest * idRange + id;
+  }).sort();
+  return Array.from(keys, (key) => key % idRange);
+};
+
 /** softmax(logits / temperature) as candidates, likeliest first; equal ones in the order of their ids. */
 export const candidatesOf = (logits: Float32Array, temperature: number): Candidates => {
-  const ids = Array.from(logits, (_, id) => id).sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b);
+  const ids = sortedIds(logits);
   const highest = logits[ids[0] as number] as number;
   const weights = ids.map((id) => Math.exp(((logits[id] as number) - highest) / temperature));
   const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -4,7 +4,7 @@ import { readTensor, type Tensor } from "../autograd/tensor.ts";
 import { type Extrapolation, extrapolate, type RecordedAt } from "../backend/extrapolate.ts";
 import type { HostArray } from "../core/dtype.ts";
 import { type Model, uploadIds } from "../models/model.ts";
-import { type CachedSequence, logitsOf, transformer } from "../models/transformer.ts";
+import { type CachedSequence, logitsOf, type TransformerTensors, transformer } from "../models/transformer.ts";
 
 /** Steps of decoding by one token each. */
 export interface SingleSteps {
@@ -15,11 +15,15 @@ export interface SingleSteps {
 }
 
 /**
- * Steps over `layers`, the caches of keys and values. Every step makes the same kernel calls on the same temporaries, and
+ * Steps with `parameters` of the model over `layers`, the caches of keys and values. Every step makes the same kernel calls on the same temporaries, and
  * the numbers in them change with the position alone: so two successive steps are noted, and the others replay them.
  */
-export const singleSteps = (model: Model, layers: CachedSequence["layers"]): SingleSteps => {
-  const { backend, config, parameters, arena } = model;
+export const singleSteps = (
+  model: Model,
+  parameters: TransformerTensors,
+  layers: CachedSequence["layers"],
+): SingleSteps => {
+  const { backend, config, arena } = model;
   const memory = repeatedMemory(backend, arena.storage.dtype === "float64" ? "float64" : "float32");
   const context: Context = { backend, memory, tape: null, dropout: null };
   let earlier: RecordedAt | undefined;

@@ -99,7 +99,8 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   const backend = profile ?? input.backend;
   const { train } = config;
   const begun = performance.now();
-  const memory = await estimateMemory(config, tokenizer.vocabSize, val.ids.length, store !== null);
+  const { activations } = backend.capabilities;
+  const memory = await estimateMemory(config, tokenizer.vocabSize, val.ids.length, store !== null, activations);
   const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
   const lm = languageModel(trainer.model, tokenizer);
   let progress = input.resume?.progress ?? freshProgress;
