@@ -168,8 +168,8 @@ static void multiplyLow(const TileProduct& p, const PieceOfK& piece, float* pack
 // takes the time. So B's lines take the part of A, which are loaded as they lie, and A's that of B: Cᵀ = Bᵀ·Aᵀ. To the bit
 // it is the same: factors may change places, and k is cut where it is.
 constexpr int64_t kFewRows = kTileSide;
-// Values of B that are worth waking one more thread for: about a microsecond's reading.
-constexpr int64_t kFewRowsWork = int64_t{1} << 15;
+// Values of B that are worth waiting for one more thread: some five microseconds of reading.
+constexpr int64_t kFewRowsWork = int64_t{1} << 17;
 
 template <class Finishing>
 static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finish) {

@@ -6,6 +6,9 @@ import { printable, styleFor } from "../terminal.ts";
 export const shownText = (text: string): string =>
   process.stdout.isTTY ? printable(text, styleFor(process.stdout).symbols.unicode) : text;
 
+/** Milliseconds that text waits for more at most: too short to be seen, and many tokens of a small model. */
+const longestWait = 5;
+
 /**
  * Writes what a model writes to standard output as it comes, with a line end after it; with `json` the events.
  * @returns why it ended.
@@ -15,19 +18,33 @@ export const writeGenerated = async (
   json: boolean,
 ): Promise<FinishReason | undefined> => {
   let shown = 0;
+  let waiting = "";
+  let writtenAt = Number.NEGATIVE_INFINITY;
   let finishReason: FinishReason | undefined;
-  for await (const event of events) {
-    if (event.type === "done") finishReason = event.finishReason;
-    if (json) writeJson(event);
-    else if (event.type === "token") {
-      writeOut(shownText(event.text));
-      shown += event.text.length;
-    } else {
-      // What was held back as the beginning of a stop string that did not come.
-      writeOut(shownText(`${event.text.slice(shown)}\n`));
+  const flush = (): void => {
+    if (waiting !== "") writeOut(shownText(waiting));
+    waiting = "";
+  };
+  try {
+    for await (const event of events) {
+      if (event.type === "done") finishReason = event.finishReason;
+      if (json) writeJson(event);
+      else if (event.type === "token") {
+        waiting += event.text;
+        shown += event.text.length;
+      } else {
+        // What was held back as the beginning of a stop string that did not come.
+        waiting += `${event.text.slice(shown)}\n`;
+      }
+      const now = performance.now();
+      if (now - writtenAt < longestWait) continue;
+      flush();
+      writtenAt = now;
+      // Keys and signals are heard between two tokens.
+      await new Promise(setImmediate);
     }
-    // Keys and signals are heard between two tokens.
-    await new Promise(setImmediate);
+  } finally {
+    flush();
   }
   return finishReason;
 };
