@@ -3,16 +3,17 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../parallel.h"
 #include "../random.h"
 
 namespace foretoken::FT_ISA {
 namespace {
 
-void dropout(const Call& call, Pool& pool) {
+template <typename T>
+FT_INLINE void dropoutTo(const Call& call, Pool& pool, T* y) {
   const float* x = call.buffer(0);
   const float* addend = call.buffer(1);
-  float* y = call.buffer(2);
   const int64_t n = call.ints[0];
   const double p = call.floats[0];
   const float scale = static_cast<float>(1.0 / (1.0 - p));
@@ -31,11 +32,15 @@ void dropout(const Call& call, Pool& pool) {
     if (block == end) return;
     float scales[kDropoutBlock];
     dropoutScales(key, 0, block, end - block, scale, scales);
-    for (int64_t i = block; i < end; i++) {
-      const float kept = x[i] * scales[i - block];
-      y[i] = addend == nullptr ? kept : addend[i] + kept;
-    }
+    forVectors(block, end, [=, &scales](int64_t i, auto lanes) {
+      const F32 kept = load(x + i, lanes) * load(scales + i - block, lanes);
+      store(y + i, addend == nullptr ? kept : load(addend + i, lanes) + kept, lanes);
+    });
   });
+}
+
+void dropout(const Call& call, Pool& pool) {
+  withElements(call, 2, [&](auto* y) { dropoutTo(call, pool, y); });
 }
 
 }  // namespace

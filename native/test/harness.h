@@ -72,6 +72,7 @@ inline uint32_t activationsOf(const char* kernel) {
       {"rotaryBackward", 0b1},
       {"swigluForward", 0b10},
       {"swigluBackward", 0b10},
+      {"dropout", 0b100},
       {"attentionForward", 0b1111},
       {"attentionBackward", 0b111011111},
       {"crossEntropyBackward", 0b10000},

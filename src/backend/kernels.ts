@@ -320,7 +320,7 @@ export const kernels = {
    * array; in attention, row = (b·H + h)·queries + query and i is the key's position.
    */
   dropout: kernel({
-    buffers: { x: input, addend: maybeInput, y: output },
+    buffers: { x: input, addend: maybeInput, y: activationOutput },
     ints: ["n", ...dropoutKey],
     floats: ["p"],
     lengths: ({ n }) => ({ x: n, addend: n, y: n }),

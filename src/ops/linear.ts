@@ -101,7 +101,7 @@ export const addLinear = (
 /** The gradient of the branch's end, from that of its sum with the residual. The caller releases it. */
 export const branchGradient = ({ backend, memory }: Context, dy: Tensor, draw: Draw | null): Tensor => {
   if (draw === null) return memory.retain(dy);
-  const dBranch = memory.allocate(dy.shape);
+  const dBranch = memory.allocate(dy.shape, backend.capabilities.activations);
   backend.run("dropout", { x: dy, addend: null, y: dBranch, n: sizeOf(dy.shape), ...draw });
   return dBranch;
 };
