@@ -7,7 +7,9 @@
 // for all, and each thread packs a strip of B just before it uses it.
 //
 // Numerics: k is cut into pieces at multiples of kPieceAlong from its beginning. Inside a piece an element's sum is the
-// tiles' own; pieces are added in ascending order. Bits depend on a row of A and a column of B alone.
+// tiles' own; pieces are added in ascending order. Where k runs along B's columns as well (y = x·wᵀ), bits depend on a row of
+// A and a column of B alone. Where it runs across (dx = dy·w), they depend on whether there are more than kLowRows rows, too:
+// then the tiles go on from piece to piece.
 #pragma once
 
 #include <cstdint>
@@ -227,11 +229,11 @@ static void finishSums(const TileProduct& p, int64_t j0, int64_t j1, const float
     });
 }
 
-// Of a product of few rows where k runs across B's columns: what a thread takes of them at a time, and of k.
+// What a thread takes of B's columns at a time, and of k.
 constexpr int64_t kLowColumns = 384, kLowValues = 256;
 
-// The same where k runs across B's columns, and what is read of each value of k must be long: each thread takes some of
-// the columns, and goes through k piece by piece.
+// A product of few rows where k runs across B's columns, and what is read of each value of k must be long: each thread takes
+// some of the columns, and goes through k piece by piece.
 template <class Finishing>
 static void multiplyLowAcross(const TileProduct& p, Pool& pool, const Finishing& finish) {
   const int64_t rows = stripsOf(p.m) * kStripLines;
