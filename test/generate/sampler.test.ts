@@ -158,6 +158,20 @@ describe("for any logits", () => {
     minP: fc.double({ min: 0, max: 1, noNaN: true }),
   });
 
+  it("candidates come from the highest logit to the lowest, equal ones by their ids, whatever their sign and size", () => {
+    const any = fc.array(fc.oneof(fc.float({ noNaN: true }), fc.constantFrom(0, -0, 1, -1)), { minLength: 1 });
+    fc.assert(
+      fc.property(any, (values) => {
+        const sorted = values
+          .map((_, id) => id)
+          .sort(
+            (a, b) => (values[a] === values[b] ? a - b : 0) || ((values[a] as number) > (values[b] as number) ? -1 : 1),
+          );
+        expect(candidatesOf(Float32Array.from(values), 1).ids).toEqual(sorted);
+      }),
+    );
+  });
+
   it("probabilities sum to 1 and have the ratios of the softmax, with no token twice", () => {
     fc.assert(
       fc.property(logitsArbitrary, sampling, (logits, settings) => {

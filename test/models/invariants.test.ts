@@ -20,6 +20,11 @@ const configs = {
   "a model of Qwen3's shape": { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },
 } satisfies Record<string, ModelConfig>;
 
+const float32Ways = [
+  [1, "float32"],
+  [2, "float32"],
+] as const;
+
 /** Logits [B · T, V] of rows of `time` tokens. */
 const logitsFor = (model: Model, ids: Int32Array, time: number): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) => {
@@ -40,12 +45,14 @@ const expectSameBits = (actual: Float32Array, expected: Float32Array, what: stri
 
 for (const [shape, config] of Object.entries(configs))
   forEachBackend(shape, ({ name, open }) => {
-    for (const threads of name === "reference" ? [1] : [1, 2]) {
-      const title = name === "reference" ? "" : ` (${threads} thread${threads === 1 ? "" : "s"})`;
+    // In bfloat16 decoding may have weights of its own.
+    const ways = { reference: [[1, "float32"]], wasm: float32Ways, native: [...float32Ways, [2, "bfloat16"]] } as const;
+    for (const [threads, dtype] of ways[name]) {
+      const title = name === "reference" ? "" : ` (${threads} thread${threads === 1 ? "" : "s"}, ${dtype})`;
       let backend: Backend;
       let model: Model;
       beforeAll(async () => {
-        backend = await open(threads);
+        backend = await open(threads, dtype);
         model = hashedModel(backend, config, vocabSize);
       });
       afterAll(() => backend.close());

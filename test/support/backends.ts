@@ -2,12 +2,13 @@ import { describe } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
+import type { ProductDType } from "#foretoken/core/dtype.js";
 
 const { backends } = await describeBackends();
 
 export interface BackendCase {
   readonly name: "reference" | "wasm" | "native";
-  readonly open: (threads: number) => Promise<Backend>;
+  readonly open: (threads: number, dtype?: ProductDType) => Promise<Backend>;
 }
 
 /** Runs `suite` for every backend; one that is missing is skipped under a name that says why. */
@@ -23,7 +24,8 @@ export const forEachBackend = (
         suite({ name, open: () => openReference() }));
       continue;
     }
-    describe(`${title}, ${name}`, () => suite({ name, open: (threads) => openBackend(name, { threads }) }));
+    describe(`${title}, ${name}`, () =>
+      suite({ name, open: (threads, dtype) => openBackend(name, { threads, dtype }) }));
   }
 };
 
