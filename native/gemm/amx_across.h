@@ -1,12 +1,14 @@
 // C = A·B or C += A·B from bfloat16 by tiles, with k across the lines of both, and long: gradients of weights. Each thread
-// takes a cell of C and packs for itself what it needs of A and of B; the sums stay in C.
+// takes a cell of C, or a half of k, and packs for itself what it needs of A and of B; the sums stay in C.
 //
-// Numerics: k is cut into pieces at multiples of kPieceAcross from its beginning, which are added to C in ascending order,
-// step by step of 32 values by the tiles. Bits depend on a line of A and a line of B alone.
+// Numerics: a line's sum is the tiles' own, over k from its beginning on, added to what C holds. Long products of small C are
+// cut in two halves of k, of which the second is summed from zero and added at last. Bits depend on a line of A, a line of B
+// and the size of the product.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "amx.h"
 
@@ -14,8 +16,12 @@ namespace foretoken::FT_ISA {
 
 // Of k, packed at one time: so that a strip of each operand lies in L1 together.
 constexpr int64_t kPieceAcross = 256;
-// Strips of A that are packed at one time.
-constexpr int64_t kStripsAcross = 4;
+constexpr int64_t kPieceAcrossUnits = kPieceAcross / kStepValues * kStepUnits;  // of a strip
+// Columns of C whose strips of B are packed at one time.
+constexpr int64_t kColumnsAcross = 768;
+// A product with more k than this is cut in two, if C has few enough elements for a second copy to be cheap.
+constexpr int64_t kUncutValues = 512;
+constexpr int64_t kCutElements = int64_t{1} << 18;
 
 // sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
 static void addLineSums(const float* strips, const PieceOfK& piece, int64_t lines, float* sums) {
@@ -46,16 +52,58 @@ struct LongProduct {
   float* aSums;     // [m] += Σ over k of A as it is, or null
 };
 
-// Adds a strip of A times a strip of B to a block of C, or sets it.
+// Packs an operand's tiles one after the other, as between the steps of a product.
+template <typename T, bool kUnitsFirst>
+class TilePacker {
+ public:
+  // Lines [line, line + lines) of a piece of k, with k across, in strips from `to` on, by the time that pack() has been
+  // called `times` times. sums: as packTile has them.
+  TilePacker(const TileOperand& operand, int64_t line, int64_t lines, const PieceOfK& piece, float* to, float* sums,
+             int64_t times)
+      : from_(static_cast<const T*>(operand.at(line, piece.k))), stride_(operand.stride), lines_(lines),
+        values_(piece.values), to_(to), stripUnits_(piece.stripUnits()), sums_(sums), times_(times),
+        tiles_((lines + kTileSide - 1) / kTileSide * piece.steps()) {}
+
+  __attribute__((always_inline)) void pack() {
+    for (due_ += tiles_; due_ >= times_; due_ -= times_) packNext();
+  }
+
+  void finish() {
+    while (k_ < values_) packNext();
+  }
+
+ private:
+  // All lines of a step of k before the next step: as memory lies.
+  __attribute__((always_inline)) void packNext() {
+    if (k_ >= values_) return;
+    const T* from = from_ + k_ * stride_ + line_;
+    float* to = to_ + line_ / kStripLines * stripUnits_ + k_ / kStepValues * kStepUnits +
+                line_ % kStripLines / kTileSide * kTileUnits;
+    packAnyTile<T, Order::kColumns, kUnitsFirst>(from, stride_, lines_ - line_, values_ - k_, to,
+                                                 sums_ == nullptr ? nullptr : sums_ + line_);
+    line_ += kTileSide;
+    if (line_ < lines_) return;
+    line_ = 0;
+    k_ += kStepValues;
+  }
+
+  const T* const from_;
+  const int64_t stride_, lines_, values_;
+  float* const to_;
+  const int64_t stripUnits_;
+  float* const sums_;
+  const int64_t times_, tiles_;
+  int64_t line_ = 0, k_ = 0, due_ = 0;
+};
+
+// Adds a strip of A times a strip of B to a block of a matrix of n columns, or sets it.
 template <class Between>
-static void addBlock(const LongProduct& p, const float* a, const float* b, const PieceOfK& piece, const BlockOfC& block,
-                     const Between& between) {
-  const int64_t n = p.factors.n;
-  const bool add = p.accumulate || piece.k > 0;
-  float* c = p.c + block.i * n + block.j;
+static void addBlock(float* matrix, int64_t n, bool add, const float* a, const float* b, const PieceOfK& piece,
+                     const BlockOfC& block, const Between& between) {
+  float* c = matrix + block.i * n + block.j;
   if (block.rows == kStripLines && block.columns == kStripLines) {
     const int64_t share = add ? 0 : (kStripLines + piece.steps() - 1) / piece.steps();
-    return multiplyStrips<2, 2>({a}, b, piece.steps(), c, n, add, [&](int64_t step) __attribute__((always_inline)) {
+    return multiplyStrips<2, 2>({a}, b, piece.steps(), add ? c : nullptr, c, n, [&](int64_t step) __attribute__((always_inline)) {
       for (int64_t r = step * share; r < smaller((step + 1) * share, kStripLines); r++) askToWrite(c + r * n);
       between(step);
     });
@@ -64,39 +112,63 @@ static void addBlock(const LongProduct& p, const float* a, const float* b, const
   alignas(64) float sums[kStripLines * kStripLines];
   for (int64_t r = 0; add && r < block.rows; r++)
     std::memcpy(sums + r * kStripLines, c + r * n, sizeof(float) * static_cast<size_t>(block.columns));
-  multiplyStrips({a}, b, piece.steps(), block.rows, block.columns, sums, kStripLines, add, between);
+  multiplyStrips({a}, b, piece.steps(), block.rows, block.columns, add ? sums : nullptr, sums, kStripLines, between);
   for (int64_t r = 0; r < block.rows; r++)
     std::memcpy(c + r * n, sums + r * kStripLines, sizeof(float) * static_cast<size_t>(block.columns));
 }
 
-static void multiplyCellAcross(const LongProduct& p, const CellOfC& cell, float* scratch) {
-  const TileOperand &a = p.factors.a, &b = p.factors.b;
-  const PackStrips packA = packStripsOf(a, false), packB = packStripsOf(b, true);
+// Where values [k, kEnd) of a product go: c[m, n] and aSums[m], or null.
+struct PartOfK {
+  int64_t k, kEnd;
+  float* c;
+  bool accumulate;
+  float* aSums;
+};
+
+// A cell of at most kColumnsAcross columns, from a part of k. While one strip of A is multiplied, the next is packed, and
+// what the next piece needs of B. scratch: two strips of A and two pieces of B.
+template <typename A, typename B>
+static void multiplyCellAcross(const TileProduct& p, const PartOfK& part, const CellOfC& cell, float* scratch) {
   const int64_t height = stripsOf(cell.i1 - cell.i0), width = stripsOf(cell.j1 - cell.j0);
-  float* const packed = scratch + kStripsAcross * (kPieceAcross / kStepValues) * kStepUnits;
+  float* packedA[2] = {scratch, scratch + kPieceAcrossUnits};
+  float* packedB[2] = {scratch + 2 * kPieceAcrossUnits, scratch + (2 + width) * kPieceAcrossUnits};
+  const auto pieceAt = [&](int64_t k) { return PieceOfK{k, k < part.kEnd ? smaller(kPieceAcross, part.kEnd - k) : 0}; };
+  const auto packerOfA = [&](int64_t i, const PieceOfK& piece, float* to, int64_t times) {
+    float* const sums = part.aSums != nullptr && cell.j0 == 0 ? part.aSums + i : nullptr;
+    return TilePacker<A, false>(p.a, i, smaller(kStripLines, cell.i1 - i), piece, to, sums, times);
+  };
+  const auto packerOfB = [&](const PieceOfK& piece, float* to, int64_t times) {
+    return TilePacker<B, true>(p.b, cell.j0, cell.j1 - cell.j0, piece, to, nullptr, times);
+  };
   const TileScope scope;
-  for (int64_t k = 0; k < p.factors.k; k += kPieceAcross) {
-    const PieceOfK piece{k, smaller(kPieceAcross, p.factors.k - k)};
-    packB(b.at(cell.j0, k), b.stride, cell.j1 - cell.j0, piece.values, packed, piece.stripUnits(), nullptr);
-    const int64_t next = k + kPieceAcross, nextValues = smaller(kPieceAcross, p.factors.k - next);
-    const int64_t times = height * width * piece.steps();
-    AheadOfReading aheadA(a, cell.i0, cell.i1 - cell.i0, next, nextValues, times);
-    AheadOfReading aheadB(b, cell.j0, cell.j1 - cell.j0, next, nextValues, times);
-    const auto ask = [&](int64_t) __attribute__((always_inline)) {
-      aheadA.ask();
-      aheadB.ask();
-    };
-    for (int64_t i = cell.i0; i < cell.i1; i += kStripsAcross * kStripLines) {
-      const int64_t iEnd = smaller(i + kStripsAcross * kStripLines, cell.i1);
-      float* sums = p.aSums != nullptr && cell.j0 == 0 ? p.aSums + i : nullptr;
-      packA(a.at(i, k), a.stride, iEnd - i, piece.values, scratch, piece.stripUnits(), sums);
-      if (sums != nullptr && a.narrow) addLineSums(scratch, piece, iEnd - i, sums);
-      const float* strip = packed;
+  packerOfB(pieceAt(part.k), packedB[0], 1).finish();
+  packerOfA(cell.i0, pieceAt(part.k), packedA[0], 1).finish();
+  for (int64_t k = part.k; k < part.kEnd; k += kPieceAcross) {
+    const PieceOfK piece = pieceAt(k), next = pieceAt(k + kPieceAcross), afterNext = pieceAt(next.k + kPieceAcross);
+    const int64_t stripTimes = width * piece.steps(), times = height * stripTimes;
+    AheadOfReading aheadA(p.a, cell.i0, cell.i1 - cell.i0, next.k, next.values, times);
+    AheadOfReading aheadB(p.b, cell.j0, cell.j1 - cell.j0, afterNext.k, afterNext.values, times);
+    auto nextB = packerOfB(next, packedB[1], times);
+    for (int64_t i = cell.i0; i < cell.i1; i += kStripLines) {
+      const int64_t rows = smaller(kStripLines, cell.i1 - i);
+      const bool below = i + rows < cell.i1;
+      auto nextA = packerOfA(below ? i + rows : cell.i0, below ? piece : next, packedA[1], stripTimes);
+      if (sizeof(A) == sizeof(Narrow) && part.aSums != nullptr && cell.j0 == 0)
+        addLineSums(packedA[0], piece, rows, part.aSums + i);
+      const float* strip = packedB[0];
       for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, strip += piece.stripUnits())
-        for (int64_t line = i; line < iEnd; line += kStripLines)
-          addBlock(p, scratch + (line - i) / kStripLines * piece.stripUnits(), strip, piece,
-                   {line, j, smaller(kStripLines, iEnd - line), smaller(kStripLines, cell.j1 - j)}, ask);
+        addBlock(part.c, p.n, part.accumulate || k > part.k, packedA[0], strip, piece,
+                 {i, j, rows, smaller(kStripLines, cell.j1 - j)}, [&](int64_t) __attribute__((always_inline)) {
+                   nextA.pack();
+                   nextB.pack();
+                   aheadA.ask();
+                   aheadB.ask();
+                 });
+      nextA.finish();
+      std::swap(packedA[0], packedA[1]);
     }
+    nextB.finish();
+    std::swap(packedB[0], packedB[1]);
   }
 }
 
@@ -116,6 +188,45 @@ FT_INLINE Grid gridToPack(int64_t rowStrips, int64_t columnStrips, int64_t threa
   return best;
 }
 
+template <typename A, typename B>
+static void multiplyAcross(const LongProduct& p, Pool& pool) {
+  const TileProduct& f = p.factors;
+  const int64_t elements = f.m * f.n;
+  // In two parts whatever the threads, of which two can take one each: then they read and pack nothing twice.
+  const bool cut = f.k > kUncutValues && elements <= kCutElements;
+  const int64_t half = cut ? roundUp(f.k / 2, kStripLines) : f.k;
+  float* second = nullptr;
+  if (cut) {
+    second = static_cast<float*>(pool.sharedScratch((elements + f.m) * int64_t{sizeof(float)}));
+    if (second == nullptr) return;
+  }
+  const int64_t count = cut ? 2 : 1, threads = threadsFor(f, pool);
+  const Grid grid = gridToPack(stripsOf(f.m), stripsOf(f.n), threads > count ? threads / count : 1);
+  const int64_t width = smaller((stripsOf(f.n) + grid.columns - 1) / grid.columns * kStripLines, kColumnsAcross);
+  if (!pool.reserveScratch((2 + 2 * stripsOf(width)) * kPieceAcrossUnits * int64_t{sizeof(float)})) return;
+  float* const secondSums = cut && p.aSums != nullptr ? second + elements : nullptr;
+  if (secondSums != nullptr) std::memset(secondSums, 0, sizeof(float) * static_cast<size_t>(f.m));
+  const PartOfK parts[2] = {{0, half, p.c, p.accumulate, p.aSums}, {half, f.k, second, false, secondSums}};
+  const int64_t cells = grid.rows * grid.columns;
+  parallelRanges(pool, count * cells, threads == 1 ? count * cells : 1, [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t at = begin; at < end; at++) {
+      const CellOfC cell = cellOf(grid, at % cells, f.m, 0, f.n);
+      if (cell.i0 >= cell.i1) continue;
+      for (int64_t j = cell.j0; j < cell.j1; j += width)
+        multiplyCellAcross<A, B>(f, parts[at / cells], {cell.i0, cell.i1, j, smaller(j + width, cell.j1)},
+                                 static_cast<float*>(pool.scratch(thread)));
+    }
+  });
+  if (!cut) return;
+  const auto add = [](float* to, const float* from, int64_t begin, int64_t end) {
+    forVectors(begin, end, [=](int64_t i, auto lanes) __attribute__((always_inline)) {
+      store(to + i, load(to + i, lanes) + load(from + i, lanes), lanes);
+    });
+  };
+  parallelRanges(pool, elements, kThreadWork / 4, [&](int64_t begin, int64_t end, int) { add(p.c, second, begin, end); });
+  if (secondSums != nullptr) add(p.aSums, secondSums, 0, f.m);
+}
+
 static void multiplyAcrossByTiles(const LongProduct& p, Pool& pool) {
   const TileProduct& f = p.factors;
   if (f.m == 0 || f.n == 0) return;
@@ -123,20 +234,13 @@ static void multiplyAcrossByTiles(const LongProduct& p, Pool& pool) {
     if (!p.accumulate) std::memset(p.c, 0, sizeof(float) * static_cast<size_t>(f.m * f.n));
     return;
   }
-  constexpr int64_t kSteps = kPieceAcross / kStepValues;
-  const Grid grid = gridToPack(stripsOf(f.m), stripsOf(f.n), threadsFor(f, pool));
-  const int64_t width = smaller((stripsOf(f.n) + grid.columns - 1) / grid.columns * kStripLines, columnsAtATime(kSteps));
-  const int64_t units = (kStripsAcross + stripsOf(width)) * kSteps * kStepUnits;
-  if (!pool.reserveScratch(units * int64_t{sizeof(float)})) return;
-  parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
-    for (int64_t part = begin; part < end; part++) {
-      const CellOfC cell = cellOf(grid, part, f.m, 0, f.n);
-      if (cell.i0 >= cell.i1) continue;
-      for (int64_t j = cell.j0; j < cell.j1; j += width)
-        multiplyCellAcross(p, {cell.i0, cell.i1, j, smaller(j + width, cell.j1)},
-                           static_cast<float*>(pool.scratch(thread)));
-    }
-  });
+  if (f.a.narrow) {
+    if (f.b.narrow) multiplyAcross<Narrow, Narrow>(p, pool);
+    else multiplyAcross<Narrow, float>(p, pool);
+  } else {
+    if (f.b.narrow) multiplyAcross<float, Narrow>(p, pool);
+    else multiplyAcross<float, float>(p, pool);
+  }
 }
 
 }  // namespace foretoken::FT_ISA

@@ -138,6 +138,15 @@ FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
   }
 }
 
+// packTile, with the usual case by itself: nothing in it asks how much there is.
+template <typename T, Order kOrder, bool kUnitsFirst>
+FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
+  constexpr bool kTransposed = (kOrder == Order::kRows) == kUnitsFirst;
+  if (lines < kTileSide || values < kStepValues) packTile<T, kOrder, kUnitsFirst>(from, stride, lines, values, to, sums);
+  else if constexpr (kTransposed && sizeof(T) == sizeof(Narrow)) transposeTile<kOrder>(from, stride, to);
+  else packTile<T, kOrder, kUnitsFirst>(from, stride, kTileSide, kStepValues, to, sums);
+}
+
 // Packs strips of `lines` lines and `values` values of k from `from`, with `stride` elements between lines, or between
 // values where k runs across. Strips follow each other in `to`, stripUnits apart; those lines that fill no more than a tile
 // leave the other as it is.
@@ -150,16 +159,11 @@ static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t
                        float* sums) {
   const T* from = static_cast<const T*>(given);
   const auto packOne = [&](int64_t line, int64_t k) __attribute__((always_inline)) {
-    const T* source = from + (kOrder == Order::kRows ? line * stride + k : k * stride + line);
-    float* target = to + line / kStripLines * stripUnits + k / kStepValues * kStepUnits +
-                    line % kStripLines / kTileSide * kTileUnits;
-    float* sumsOfTile = sums == nullptr ? nullptr : sums + line;
-    // The usual case by itself: nothing in it asks how much there is.
-    constexpr bool kTransposed = (kOrder == Order::kRows) == kUnitsFirst;
-    if (lines - line < kTileSide || values - k < kStepValues)
-      packTile<T, kOrder, kUnitsFirst>(source, stride, lines - line, values - k, target, sumsOfTile);
-    else if constexpr (kTransposed && sizeof(T) == sizeof(Narrow)) transposeTile<kOrder>(source, stride, target);
-    else packTile<T, kOrder, kUnitsFirst>(source, stride, kTileSide, kStepValues, target, sumsOfTile);
+    packAnyTile<T, kOrder, kUnitsFirst>(from + (kOrder == Order::kRows ? line * stride + k : k * stride + line), stride,
+                                        lines - line, values - k,
+                                        to + line / kStripLines * stripUnits + k / kStepValues * kStepUnits +
+                                            line % kStripLines / kTileSide * kTileUnits,
+                                        sums == nullptr ? nullptr : sums + line);
   };
   if constexpr (kOrder == Order::kRows) {
     for (int64_t line = 0; line < lines; line += kTileSide)

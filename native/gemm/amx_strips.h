@@ -18,10 +18,10 @@ struct StripOfA {
   int64_t stepUnits = kStepUnits;  // from step to step of k
 };
 
-// One of the four tiles of sums of two strips, where they lie with `stride` between rows.
+// One of the four tiles of sums of two strips, where they lie with `stride` between rows, or zero for null.
 template <int kIndex>
-FT_INLINE void beginSums(const float* from, int64_t stride, bool continues) {
-  if (continues) loadTile<kIndex>(from + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
+FT_INLINE void beginSums(const float* from, int64_t stride) {
+  if (from != nullptr) loadTile<kIndex>(from + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
   else clearTile<kIndex>();
 }
 template <int kIndex>
@@ -29,15 +29,15 @@ FT_INLINE void endSums(float* to, int64_t stride) {
   storeTile<kIndex>(to + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
 }
 
-// sums = strip of A · strip of B, or added to what is there: of each one tile or both. between(step) is called after each
-// step of k: what it does runs while the tiles compute.
+// to = strip of A · strip of B, added to what is at `from` where that is not null: of each one tile or both. between(step)
+// is called after each step of k: what it does runs while the tiles compute.
 template <int kRowTiles, int kColumnTiles, class Between>
-FT_INLINE void multiplyStrips(const StripOfA& strip, const float* b, int64_t steps, float* sums, int64_t stride,
-                              bool continues, const Between& between) {
-  beginSums<0>(sums, stride, continues);
-  if constexpr (kColumnTiles > 1) beginSums<1>(sums, stride, continues);
-  if constexpr (kRowTiles > 1) beginSums<2>(sums, stride, continues);
-  if constexpr (kRowTiles > 1 && kColumnTiles > 1) beginSums<3>(sums, stride, continues);
+FT_INLINE void multiplyStrips(const StripOfA& strip, const float* b, int64_t steps, const float* from, float* to,
+                              int64_t stride, const Between& between) {
+  beginSums<0>(from, stride);
+  if constexpr (kColumnTiles > 1) beginSums<1>(from, stride);
+  if constexpr (kRowTiles > 1) beginSums<2>(from, stride);
+  if constexpr (kRowTiles > 1 && kColumnTiles > 1) beginSums<3>(from, stride);
   const float* a = strip.at;
   const float* lower = a + kTileSide * strip.rowUnits;
   for (int64_t step = 0; step < steps; step++, a += strip.stepUnits, lower += strip.stepUnits, b += kStepUnits) {
@@ -55,22 +55,22 @@ FT_INLINE void multiplyStrips(const StripOfA& strip, const float* b, int64_t ste
     }
     between(step);
   }
-  endSums<0>(sums, stride);
-  if constexpr (kColumnTiles > 1) endSums<1>(sums, stride);
-  if constexpr (kRowTiles > 1) endSums<2>(sums, stride);
-  if constexpr (kRowTiles > 1 && kColumnTiles > 1) endSums<3>(sums, stride);
+  endSums<0>(to, stride);
+  if constexpr (kColumnTiles > 1) endSums<1>(to, stride);
+  if constexpr (kRowTiles > 1) endSums<2>(to, stride);
+  if constexpr (kRowTiles > 1 && kColumnTiles > 1) endSums<3>(to, stride);
 }
 
 // The same for strips of which the first `rows` lines and `columns` lines are wanted.
 template <class Between>
-FT_INLINE void multiplyStrips(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns, float* sums,
-                              int64_t stride, bool continues, const Between& between) {
+FT_INLINE void multiplyStrips(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
+                              const float* from, float* to, int64_t stride, const Between& between) {
   if (rows > kTileSide) {
-    if (columns > kTileSide) multiplyStrips<2, 2>(a, b, steps, sums, stride, continues, between);
-    else multiplyStrips<2, 1>(a, b, steps, sums, stride, continues, between);
+    if (columns > kTileSide) multiplyStrips<2, 2>(a, b, steps, from, to, stride, between);
+    else multiplyStrips<2, 1>(a, b, steps, from, to, stride, between);
   } else {
-    if (columns > kTileSide) multiplyStrips<1, 2>(a, b, steps, sums, stride, continues, between);
-    else multiplyStrips<1, 1>(a, b, steps, sums, stride, continues, between);
+    if (columns > kTileSide) multiplyStrips<1, 2>(a, b, steps, from, to, stride, between);
+    else multiplyStrips<1, 1>(a, b, steps, from, to, stride, between);
   }
 }
 
@@ -131,27 +131,38 @@ FT_INLINE auto storeSums(T* to) {
                     __attribute__((always_inline)) { store(to + at, sums, lanes); }};
 }
 
+// Finishes `columns` sums of the row of C that begins at element `row`, in columns j and on.
+template <class Finishing>
+FT_INLINE void finishRow(const Finishing& finish, const float* sums, int64_t row, int64_t j, int64_t columns) {
+  if (columns == kStripLines)
+    finish.apply(row + j, j, Vectors<2>{{load(sums), load(sums + kLanes)}}, All{});
+  else
+    forVectors(0, columns, [&](int64_t v, auto lanes) {
+      finish.apply(row + j + v, j + v, Vectors<1>{{load(sums + v)}}, lanes);
+    });
+}
+
 // A block of C.
 struct BlockOfC {
   int64_t i, j, rows, columns;
 };
 
+constexpr int64_t kBlockUnits = int64_t{kStripLines} * kStripLines;
+
 // Multiplies one pair of strips after the other, and finishes the sums of each while the tiles compute the next.
 template <class Finishing>
 class StripMultiplier {
  public:
-  // For a C with n columns. `from`: null, or what there is of the sums already.
-  StripMultiplier(int64_t n, const float* from, const Finishing& finish) : n_(n), from_(from), finish_(finish) {}
+  // For a C with n columns.
+  StripMultiplier(int64_t n, const Finishing& finish) : n_(n), finish_(finish) {}
 
-  __attribute__((always_inline)) void multiply(const StripOfA& a, const float* b, int64_t steps, const BlockOfC& block) {
+  // from: sums of this block so far, kBlockUnits of them, or null.
+  __attribute__((always_inline)) void multiply(const StripOfA& a, const float* b, int64_t steps, const float* from,
+                                               const BlockOfC& block) {
     const int64_t share = (kStripLines + steps - 1) / steps;
-    multiplyStrips(a, b, steps, block.rows, block.columns, sums_[which_], kStripLines, false, [&](int64_t step) {
+    multiplyStrips(a, b, steps, block.rows, block.columns, from, sums_[which_], kStripLines, [&](int64_t step) {
       const int64_t begin = step * share;
-      for (int64_t r = begin; r < smaller(begin + share, block.rows); r++) {
-        const int64_t at = (block.i + r) * n_ + block.j;
-        if (from_ != nullptr) askToRead(from_ + at);
-        finish_.ask(at);
-      }
+      for (int64_t r = begin; r < smaller(begin + share, block.rows); r++) finish_.ask((block.i + r) * n_ + block.j);
       finishRows(begin, smaller(begin + share, pending_.rows));
       ahead_.ask();
     });
@@ -170,35 +181,15 @@ class StripMultiplier {
 
  private:
   __attribute__((always_inline)) void finishRows(int64_t begin, int64_t end) const {
-    for (int64_t r = begin; r < end; r++) {
-      const int64_t at = (pending_.i + r) * n_ + pending_.j;
-      const float* sums = sums_[which_ ^ 1] + r * kStripLines;
-      if (pending_.columns == kStripLines) {
-        finishVectors<2>(at, pending_.j, sums, All{});
-      } else {
-        forVectors(0, pending_.columns,
-                   [&](int64_t v, auto lanes) { finishVectors<1>(at + v, pending_.j + v, sums + v, lanes); });
-      }
-    }
+    for (int64_t r = begin; r < end; r++)
+      finishRow(finish_, sums_[which_ ^ 1] + r * kStripLines, (pending_.i + r) * n_, pending_.j, pending_.columns);
   }
 
-  template <int kCount, class Lanes>
-  __attribute__((always_inline)) void finishVectors(int64_t at, int64_t j, const float* sums, Lanes lanes) const {
-    Vectors<kCount> loaded;
-    FT_UNROLL
-    for (int i = 0; i < kCount; i++) {
-      loaded.vector[i] = load(sums + i * kLanes);
-      if (from_ != nullptr) loaded.vector[i] = load(from_ + at + i * kLanes, lanes) + loaded.vector[i];
-    }
-    finish_.apply(at, j, loaded, lanes);
-  }
-
-  alignas(64) float sums_[2][kStripLines * kStripLines];
+  alignas(64) float sums_[2][kBlockUnits];
   BlockOfC pending_ = {};
   AheadOfReading ahead_;
   int which_ = 0;
   const int64_t n_;
-  const float* const from_;
   const Finishing& finish_;
 };
 

@@ -19,7 +19,7 @@ namespace foretoken::FT_ISA {
 // Packed strips of A and B of which the first `rows` lines and `columns` lines are wanted.
 static void multiplyTiles(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns, float* sums,
                           int64_t stride, bool continues = false) {
-  multiplyStrips(a, b, steps, rows, columns, sums, stride, continues, [](int64_t) {});
+  multiplyStrips(a, b, steps, rows, columns, continues ? sums : nullptr, sums, stride, [](int64_t) {});
 }
 
 // Rows of a head as the left operand, k along headDim: as they lie where that will do, else packed.

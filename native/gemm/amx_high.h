@@ -1,0 +1,75 @@
+// Products by tiles with many rows: strips of B are packed for all threads, a piece of k at a time, and each thread goes
+// through its own rows of A strip by strip.
+#pragma once
+
+#include <cstdint>
+
+#include "amx_product.h"
+
+namespace foretoken::FT_ISA {
+
+// Of k in a piece: so much that most products have one.
+constexpr int64_t kHighValues = 2048;
+// Of all that is packed of B at one time.
+constexpr int64_t kSharedUnits = int64_t{3} << 17;
+
+// Columns of C whose strips of B are packed at one time.
+FT_INLINE int64_t columnsAtATime(int64_t steps) {
+  const int64_t strips = kSharedUnits / (steps * kStepUnits);
+  return (strips > 1 ? strips : 1) * kStripLines;
+}
+
+// One piece of a cell of C, where `packed` holds the strips of its columns of B.
+template <class Finishing>
+static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const CellOfC& cell, const float* packed,
+                         float* scratch, const BlockSums& sums, const Finishing& finish) {
+  const PackStrips pack = packStripsOf(p.a, false);
+  const bool last = piece.k + piece.values >= p.k;
+  StripMultiplier<Finishing> multiplier(p.n, finish);
+  const TileScope scope;
+  const int64_t times = stripsOf(cell.j1 - cell.j0) * piece.steps();
+  for (int64_t i = cell.i0; i < cell.i1; i += kStripLines) {
+    const int64_t rows = smaller(kStripLines, cell.i1 - i), next = i + rows;
+    const StripOfA a = stripOfA(p, piece, i, rows, scratch, pack);
+    multiplier.expect({p.a, next, smaller(kStripLines, cell.i1 - next), piece.k, piece.values, times});
+    const float* b = packed;
+    for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, b += piece.stripUnits()) {
+      const int64_t columns = smaller(kStripLines, cell.j1 - j);
+      float* const block = sums.at == nullptr ? nullptr : sums.block(i, j);
+      const float* const from = piece.k == 0 ? nullptr : block;
+      if (last) multiplier.multiply(a, b, piece.steps(), from, {i, j, rows, columns});
+      else multiplyStrips(a, b, piece.steps(), rows, columns, from, block, kStripLines, [](int64_t) {});
+    }
+  }
+  multiplier.end();
+}
+
+template <class Finishing>
+static void multiplyHigh(const TileProduct& p, Pool& pool, const Finishing& finish) {
+  const int64_t depth = smaller(roundUp(p.k, kStepValues), kHighValues);
+  const int64_t stripUnits = depth / kStepValues * kStepUnits;
+  const int64_t width = smaller(roundUp(p.n, kStripLines), columnsAtATime(depth / kStepValues));
+  const int64_t packedUnits = stripsOf(width) * stripUnits;
+  const int64_t sumUnits = p.k > depth ? stripsOf(p.m) * stripsOf(p.n) * kBlockUnits : 0;
+  float* const packed = static_cast<float*>(pool.sharedScratch((packedUnits + sumUnits) * int64_t{sizeof(float)}));
+  if (packed == nullptr || !pool.reserveScratch(stripUnits * int64_t{sizeof(float)})) return;
+  const BlockSums sums{sumUnits == 0 ? nullptr : packed + packedUnits, stripsOf(p.n)};
+  const Grid grid = gridOver(stripsOf(p.m), stripsOf(smaller(p.n, width)), threadsFor(p, pool));
+  for (int64_t k = 0; k < p.k; k += depth) {
+    const PieceOfK piece{k, smaller(depth, p.k - k)};
+    for (int64_t j = 0; j < p.n; j += width) {
+      const int64_t jEnd = smaller(j + width, p.n);
+      packShared(p.b, true, piece, j, jEnd, packed, pool);
+      parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
+        for (int64_t part = begin; part < end; part++) {
+          const CellOfC cell = cellOf(grid, part, p.m, j, jEnd);
+          if (cell.empty()) continue;
+          multiplyCell(p, piece, cell, packed + (cell.j0 - j) / kStripLines * piece.stripUnits(),
+                       static_cast<float*>(pool.scratch(thread)), sums, finish);
+        }
+      });
+    }
+  }
+}
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,90 @@
+// A product by tiles, and the pieces that it is cut into.
+#pragma once
+
+#include <cstdint>
+
+#include "../parallel.h"
+#include "amx_strips.h"
+
+namespace foretoken::FT_ISA {
+
+struct TileProduct {
+  int64_t m, n, k;
+  TileOperand a;  // lines: the rows of C
+  TileOperand b;  // lines: the columns of C
+};
+
+// A thread more is worth waking for about a microsecond's work.
+FT_INLINE int64_t threadsFor(const TileProduct& p, const Pool& pool) {
+  return smaller(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
+}
+
+// Values [k, k + values) of k.
+struct PieceOfK {
+  int64_t k, values;
+
+  int64_t steps() const { return (values + kStepValues - 1) / kStepValues; }
+  int64_t stripUnits() const { return steps() * kStepUnits; }
+};
+
+// Rows [i0, i1) × columns [j0, j1) of C.
+struct CellOfC {
+  int64_t i0, i1, j0, j1;
+
+  bool empty() const { return i0 >= i1 || j0 >= j1; }
+};
+
+// Number `part` of a grid over rows [0, m) and columns [j0, j1).
+FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, int64_t j1) {
+  const int64_t row = part / grid.columns, column = part % grid.columns;
+  const int64_t rows = stripsOf(m), columns = stripsOf(j1 - j0);
+  return {rows * row / grid.rows * kStripLines, smaller(rows * (row + 1) / grid.rows * kStripLines, m),
+          j0 + columns * column / grid.columns * kStripLines,
+          smaller(j0 + columns * (column + 1) / grid.columns * kStripLines, j1)};
+}
+
+// Packs lines [first, last) of an operand for all threads. They pack strips, or steps of k where it runs across, of all
+// strips: so that each reads what lies together.
+static void packShared(const TileOperand& operand, bool unitsFirst, const PieceOfK& piece, int64_t first, int64_t last,
+                       float* packed, Pool& pool) {
+  const PackStrips pack = packStripsOf(operand, unitsFirst);
+  const int64_t lines = last - first;
+  const int64_t stripUnits = piece.stripUnits();
+  if (operand.order == Order::kRows) {
+    const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
+    parallelRanges(pool, stripsOf(lines), grain, [&](int64_t begin, int64_t end, int) {
+      const int64_t line = begin * kStripLines;
+      pack(operand.at(first + line, piece.k), operand.stride, smaller(end * kStripLines, lines) - line, piece.values,
+           packed + begin * stripUnits, stripUnits, nullptr);
+    });
+  } else {
+    const int64_t grain = 1 + kThreadWork / 8 / (kStepValues * lines);
+    parallelRanges(pool, piece.steps(), grain, [&](int64_t begin, int64_t end, int) {
+      const int64_t k = begin * kStepValues;
+      pack(operand.at(first, piece.k + k), operand.stride, lines, smaller(end * kStepValues, piece.values) - k,
+           packed + begin * kStepUnits, stripUnits, nullptr);
+    });
+  }
+}
+
+// A strip of A: as it lies where that will do, else packed into `scratch`.
+FT_INLINE StripOfA stripOfA(const TileProduct& p, const PieceOfK& piece, int64_t i, int64_t rows, float* scratch,
+                            PackStrips pack) {
+  const bool whole = rows == kTileSide || rows == kStripLines;
+  if (p.a.narrow && whole && piece.values % kStepValues == 0 && p.a.stride % 2 == 0)
+    return {static_cast<const float*>(p.a.at(i, piece.k)), p.a.stride / 2, kTileSide};
+  pack(p.a.at(i, piece.k), p.a.stride, rows, piece.values, scratch, piece.stripUnits(), nullptr);
+  return {scratch};
+}
+
+// Sums of C between pieces of k, in blocks of kBlockUnits.
+struct BlockSums {
+  float* at;
+  int64_t columnStrips;
+
+  float* block(int64_t i, int64_t j) const {
+    return at + (i / kStripLines * columnStrips + j / kStripLines) * kBlockUnits;
+  }
+};
+
+}  // namespace foretoken::FT_ISA
