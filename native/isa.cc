@@ -52,7 +52,7 @@ constexpr Kernel kKernels[] = {
     {"attentionBackward", attentionBackward, 9, 15, 2},
     {"crossEntropyForward", crossEntropyForward, 4, 2, 0},
     {"crossEntropyBackward", crossEntropyBackward, 5, 2, 0},
-    {"adamStep", adamStep, 4, 1, 8},
+    {"adamStep", adamStep, 5, 1, 8},
 };
 }  // namespace
 

@@ -39,6 +39,14 @@ FT_INLINE F32 load(const Narrow* from, First lanes) { return loadPartial(from, l
 FT_INLINE void store(Narrow* to, F32 value, All) { store(to, value); }
 FT_INLINE void store(Narrow* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
 
+// A store that does not bring its cache line in: for what is not read again soon.
+FT_INLINE void storePast(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
+FT_INLINE void storePast(Narrow* to, F32 value) {
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh((__m512)value));
+}
+// Before other threads are told of what storePast has written.
+FT_INLINE void storesPastDone() { _mm_sfence(); }
+
 #endif
 
 // Calls body with buffer `index` as what it holds: a pointer to float or to Narrow. Sets without tiles know no Narrow.

@@ -22,6 +22,8 @@ constexpr int64_t kColumnsAcross = 768;
 // A product with more k than this is cut in two, if C has few enough elements for a second copy to be cheap.
 constexpr int64_t kUncutValues = 512;
 constexpr int64_t kCutElements = int64_t{1} << 18;
+// Elements of a C that is not worth keeping in a cache.
+constexpr int64_t kElementsPast = int64_t{1} << 20;
 
 // sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
 static void addLineSums(const float* strips, const PieceOfK& piece, int64_t lines, float* sums) {
@@ -117,6 +119,49 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     std::memcpy(c + r * n, sums + r * kStripLines, sizeof(float) * static_cast<size_t>(block.columns));
 }
 
+// Sets blocks of a matrix that is too large for any cache. Each is written past the caches while the tiles compute the next:
+// memory is not read first for that.
+class BlockWriter {
+ public:
+  // c[m, n], whose rows begin on cache lines.
+  BlockWriter(float* c, int64_t n) : c_(c), n_(n) {}
+
+  template <class Between>
+  __attribute__((always_inline)) void multiply(const float* a, const float* b, const PieceOfK& piece,
+                                               const BlockOfC& block, const Between& between) {
+    const int64_t share = (kStripLines + piece.steps() - 1) / piece.steps();
+    multiplyStrips({a}, b, piece.steps(), block.rows, block.columns, nullptr, sums_[which_], kStripLines,
+                   [&](int64_t step) __attribute__((always_inline)) {
+                     write(step * share, smaller((step + 1) * share, pending_.rows));
+                     between(step);
+                   });
+    pending_ = block;
+    which_ ^= 1;
+  }
+
+  // After the last block.
+  void end() {
+    write(0, pending_.rows);
+    pending_.rows = 0;
+    storesPastDone();
+  }
+
+ private:
+  __attribute__((always_inline)) void write(int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+      float* const to = c_ + (pending_.i + r) * n_ + pending_.j;
+      const float* const from = sums_[which_ ^ 1] + r * kStripLines;
+      for (int64_t v = 0; v < pending_.columns; v += kLanes) storePast(to + v, load(from + v));
+    }
+  }
+
+  alignas(64) float sums_[2][kBlockUnits];
+  BlockOfC pending_ = {};
+  int which_ = 0;
+  float* const c_;
+  const int64_t n_;
+};
+
 // Where values [k, kEnd) of a product go: c[m, n] and aSums[m], or null.
 struct PartOfK {
   int64_t k, kEnd;
@@ -140,6 +185,10 @@ static void multiplyCellAcross(const TileProduct& p, const PartOfK& part, const 
   const auto packerOfB = [&](const PieceOfK& piece, float* to, int64_t times) {
     return TilePacker<B, true>(p.b, cell.j0, cell.j1 - cell.j0, piece, to, nullptr, times);
   };
+  // The rows of what is written so are whole vectors, on cache lines.
+  const bool past = !part.accumulate && part.kEnd - part.k <= kPieceAcross && p.m * p.n >= kElementsPast &&
+                    p.n % kLanes == 0 && reinterpret_cast<uintptr_t>(part.c) % 64 == 0;
+  BlockWriter writer(part.c, p.n);
   const TileScope scope;
   packerOfB(pieceAt(part.k), packedB[0], 1).finish();
   packerOfA(cell.i0, pieceAt(part.k), packedA[0], 1).finish();
@@ -156,20 +205,24 @@ static void multiplyCellAcross(const TileProduct& p, const PartOfK& part, const 
       if (sizeof(A) == sizeof(Narrow) && part.aSums != nullptr && cell.j0 == 0)
         addLineSums(packedA[0], piece, rows, part.aSums + i);
       const float* strip = packedB[0];
-      for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, strip += piece.stripUnits())
-        addBlock(part.c, p.n, part.accumulate || k > part.k, packedA[0], strip, piece,
-                 {i, j, rows, smaller(kStripLines, cell.j1 - j)}, [&](int64_t) __attribute__((always_inline)) {
-                   nextA.pack();
-                   nextB.pack();
-                   aheadA.ask();
-                   aheadB.ask();
-                 });
+      const auto between = [&](int64_t) __attribute__((always_inline)) {
+        nextA.pack();
+        nextB.pack();
+        aheadA.ask();
+        aheadB.ask();
+      };
+      for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, strip += piece.stripUnits()) {
+        const BlockOfC block{i, j, rows, smaller(kStripLines, cell.j1 - j)};
+        if (past) writer.multiply(packedA[0], strip, piece, block, between);
+        else addBlock(part.c, p.n, part.accumulate || k > part.k, packedA[0], strip, piece, block, between);
+      }
       nextA.finish();
       std::swap(packedA[0], packedA[1]);
     }
     nextB.finish();
     std::swap(packedB[0], packedB[1]);
   }
+  writer.end();
 }
 
 // The cells of threads that pack for themselves: of equal size, and with as little to pack as may be.

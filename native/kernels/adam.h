@@ -3,12 +3,28 @@
 
 #include "../call.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../parallel.h"
 
 namespace foretoken::FT_ISA {
 namespace {
 
-void adamStep(const Call& call, Pool& pool) {
+FT_INLINE void copyDone(const float*) {}
+template <typename T, class Lanes>
+FT_INLINE void storeCopy(T* to, F32 value, Lanes lanes) {
+  store(to, value, lanes);
+}
+#if defined(FT_TILES)
+// The copy is read in the next step at the earliest. Whole vectors of one begin at multiples of 32 bytes, if the copy does.
+FT_INLINE void storeCopy(Narrow* to, F32 value, All lanes) {
+  if (reinterpret_cast<uintptr_t>(to) % sizeof(__m256i) == 0) storePast(to, value);
+  else store(to, value, lanes);
+}
+FT_INLINE void copyDone(const Narrow*) { storesPastDone(); }
+#endif
+
+template <bool kRounded, typename T>
+void adamStepTo(const Call& call, Pool& pool, T* rounded) {
   float* params = call.buffer(0);
   const float* grads = call.buffer(1);
   float* ms = call.buffer(2);
@@ -33,8 +49,18 @@ void adamStep(const Call& call, Pool& pool) {
       store(ms + i, m, lanes);
       store(vs + i, v, lanes);
       const F32 denominator = sqrt(v) / sqrtCorrection2 + eps;
-      store(params + i, param * decayFactor - m / denominator * stepSize, lanes);
+      const F32 result = param * decayFactor - m / denominator * stepSize;
+      store(params + i, result, lanes);
+      if constexpr (kRounded) storeCopy(rounded + i, result, lanes);
     });
+    if constexpr (kRounded) copyDone(rounded);
+  });
+}
+
+void adamStep(const Call& call, Pool& pool) {
+  withElements(call, 4, [&](auto* rounded) {
+    if (rounded == nullptr) adamStepTo<false>(call, pool, rounded);
+    else adamStepTo<true>(call, pool, rounded);
   });
 }
 

@@ -78,7 +78,7 @@ void dropouts(Suite& s, int64_t n) {
   s.expect("dropout of nothing", y, 0, [&](int64_t i) { return x[i]; });
 }
 
-void adam(Suite& s, int64_t n) {
+void adam(Suite& s, int64_t n, bool withCopy) {
   Floats param = s.randomFloats(n);
   Floats m = s.randomFloats(n, 0.1f);
   Floats v = s.floats(n);
@@ -95,9 +95,12 @@ void adam(Suite& s, int64_t n) {
     wantV[at] = beta2 * v[i] + (1 - beta2) * g * g;
     wantParam[at] = decay * param[i] - step * wantM[at] / (std::sqrt(wantV[at]) / correction + eps);
   }
-  s.call("adamStep", {param.data(), grad.data(), m.data(), v.data()}, {n},
+  Floats rounded = s.floats(n);
+  s.call("adamStep", {param.data(), grad.data(), m.data(), v.data(), withCopy ? rounded.data() : nullptr}, {n},
          {beta1, beta2, eps, step, correction, decay, l2, scale});
   s.expect("adamStep param", param, 0.1, [&](int64_t i) { return wantParam[static_cast<size_t>(i)]; });
+  if (withCopy)
+    s.expect("adamStep copy", rounded, 0.1, [&](int64_t i) { return wantParam[static_cast<size_t>(i)]; });
   s.expect("adamStep m", m, 0.1, [&](int64_t i) { return wantM[static_cast<size_t>(i)]; });
   s.expect("adamStep v", v, 0.1, [&](int64_t i) { return wantV[static_cast<size_t>(i)]; });
 }
@@ -109,7 +112,7 @@ void testElementwise(Suite& s) {
     simple(s, n);
     activations(s, n);
     dropouts(s, n);
-    adam(s, n);
+    for (const bool withCopy : {false, true}) adam(s, n, withCopy);
   }
   for (const int64_t rows : {1, 2, 65})
     for (const int64_t width : {1, 7, 16, 33, 130}) {

@@ -19,7 +19,15 @@ export interface Context {
   readonly tape: Tape | null;
   /** null: evaluation, dropout does nothing. */
   readonly dropout: DropoutSource | null;
+  /** What products take in place of a weight; null: the weight itself. */
+  readonly rounded: Rounded | null;
 }
+
+/** The copy of a weight that is rounded to what products are multiplied from. */
+export type Rounded = (weight: Tensor) => Tensor;
+
+/** A weight as products take it. */
+export const factorOf = ({ rounded }: Context, weight: Tensor): Tensor => (rounded === null ? weight : rounded(weight));
 
 /** A context that records: `backward` turns what was computed in it into gradients. */
 export interface TrainingContext extends Context {
@@ -35,17 +43,22 @@ export const dropoutSource = (key: RandomKey): DropoutSource => {
 const realOf = (backend: Backend): RealDType => (backend.capabilities.real.includes("float32") ? "float32" : "float64");
 
 /** A context for inference: no gradients, no dropout. Close its memory when done. */
-export const inferenceContext = (backend: Backend): Context => ({
+export const inferenceContext = (backend: Backend, rounded: Rounded | null = null): Context => ({
   backend,
   memory: createMemory(backend, realOf(backend)),
   tape: null,
   dropout: null,
+  rounded,
 });
 
 /** A context that records gradients. `dropout` null turns dropout off. */
-export const trainingContext = (backend: Backend, dropout: DropoutSource | null): TrainingContext => {
+export const trainingContext = (
+  backend: Backend,
+  dropout: DropoutSource | null,
+  rounded: Rounded | null = null,
+): TrainingContext => {
   const memory = createMemory(backend, realOf(backend));
-  return { backend, memory, tape: createTape(backend, memory), dropout };
+  return { backend, memory, tape: createTape(backend, memory), dropout, rounded };
 };
 
 /**

@@ -139,7 +139,7 @@ export const kernels = {
 
   /** dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one. */
   linearBackwardInput: kernel({
-    buffers: { dy: activation, w: input, factor: maybeActivation, dx: activationOutput },
+    buffers: { dy: activation, w: activation, factor: maybeActivation, dx: activationOutput },
     ints: ["m", "n", "k"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
@@ -404,13 +404,13 @@ export const kernels = {
    * Adam (Kingma & Ba 2014) and AdamW (Loshchilov & Hutter 2017), as torch.optim: with g = gradScale · grad,
    * m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps).
    * Before that: coupledDecay adds coupledDecay · param to g (Adam's L2), decayFactor multiplies param (AdamW).
-   * stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ).
+   * stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ). rounded is a copy of the new param.
    */
   adamStep: kernel({
-    buffers: { param: update, grad: input, m: update, v: update },
+    buffers: { param: update, grad: input, m: update, v: update, rounded: maybeActivationOutput },
     ints: ["n"],
     floats: ["beta1", "beta2", "eps", "stepSize", "sqrtCorrection2", "decayFactor", "coupledDecay", "gradScale"],
-    lengths: ({ n }) => ({ param: n, grad: n, m: n, v: n }),
+    lengths: ({ n }) => ({ param: n, grad: n, m: n, v: n, rounded: n }),
   }),
 } as const;
 

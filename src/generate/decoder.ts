@@ -3,8 +3,8 @@ import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
 import { allocateAll } from "../backend/allocate-all.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import type { HostArray } from "../core/dtype.ts";
-import { inferenceWeights } from "../models/inference-weights.ts";
 import { type Model, uploadIds } from "../models/model.ts";
+import { createRoundedWeights } from "../models/rounded-weights.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import { singleSteps } from "./single-steps.ts";
 
@@ -26,25 +26,29 @@ const lastRow = (hidden: Tensor): Tensor => {
 
 const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Array ? data : Float32Array.from(data));
 
-/** Follows the model's weights as they are now. `cache` false computes every step from the start (to compare with). */
+/** Follows the model with its weights as they are now. `cache` false computes every step from the start (to compare with). */
 export const createDecoder = (model: Model, cache = true): Decoder => {
-  const { backend, config } = model;
+  const { backend, config, parameters } = model;
   const { contextLength, nEmbd, nLayer, mask } = config;
-  const weights = inferenceWeights(model);
-  const { parameters } = weights;
+  const weights = createRoundedWeights(model);
+  weights?.refresh();
+  const rounded = weights?.of ?? null;
   // Without a mask an earlier position changes with each new one: there is nothing to keep.
   const keeps = cache && mask === "causal";
   const width = 2 * nEmbd;
   const lengths = Array.from({ length: keeps ? nLayer : 0 }, () => contextLength * width);
-  const storages = closeOnError(weights.close, () => allocateAll(backend, backend.capabilities.activations, lengths));
+  const storages = closeOnError(
+    () => weights?.close(),
+    () => allocateAll(backend, backend.capabilities.activations, lengths),
+  );
   const layers = storages.map((storage) => ({
     keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
   }));
-  const steps = singleSteps(model, parameters, layers);
+  const steps = singleSteps(model, rounded, layers);
   let cachedLength = 0;
 
   const nextOfMany = (fresh: readonly number[], start: number | null): Promise<HostArray> =>
-    withContext(inferenceContext(backend), async (context) => {
+    withContext(inferenceContext(backend, rounded), async (context) => {
       const input = uploadIds(context, model, fresh, 1, fresh.length);
       const cached = start === null ? null : { layers, length: start };
       const hidden = transformer(context, config, parameters, input, cached); // [1, T, C]
@@ -69,7 +73,7 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
     close() {
       steps.release();
       for (const storage of storages) backend.free(storage);
-      weights.close();
+      weights?.close();
     },
   };
 };

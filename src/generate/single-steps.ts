@@ -1,10 +1,10 @@
-import type { Context } from "../autograd/context.ts";
+import type { Context, Rounded } from "../autograd/context.ts";
 import { repeatedMemory } from "../autograd/repeated-memory.ts";
 import { readTensor, type Tensor } from "../autograd/tensor.ts";
 import { type Extrapolation, extrapolate, type RecordedAt } from "../backend/extrapolate.ts";
 import type { HostArray } from "../core/dtype.ts";
 import { type Model, uploadIds } from "../models/model.ts";
-import { type CachedSequence, logitsOf, type TransformerTensors, transformer } from "../models/transformer.ts";
+import { type CachedSequence, logitsOf, transformer } from "../models/transformer.ts";
 
 /** Steps of decoding by one token each. */
 export interface SingleSteps {
@@ -15,17 +15,14 @@ export interface SingleSteps {
 }
 
 /**
- * Steps with `parameters` of the model over `layers`, the caches of keys and values. Every step makes the same kernel calls on the same temporaries, and
- * the numbers in them change with the position alone: so two successive steps are noted, and the others replay them.
+ * Steps of a model over `layers`, the caches of keys and values. Every step makes the same kernel calls on the same
+ * temporaries, and the numbers in them change with the position alone: so two successive steps are noted, and the others
+ * replay them.
  */
-export const singleSteps = (
-  model: Model,
-  parameters: TransformerTensors,
-  layers: CachedSequence["layers"],
-): SingleSteps => {
-  const { backend, config, arena } = model;
+export const singleSteps = (model: Model, rounded: Rounded | null, layers: CachedSequence["layers"]): SingleSteps => {
+  const { backend, config, arena, parameters } = model;
   const memory = repeatedMemory(backend, arena.storage.dtype === "float64" ? "float64" : "float32");
-  const context: Context = { backend, memory, tape: null, dropout: null };
+  const context: Context = { backend, memory, tape: null, dropout: null, rounded };
   let earlier: RecordedAt | undefined;
   let replayed: { readonly calls: Extrapolation; readonly logits: Tensor } | undefined;
 

@@ -5,8 +5,8 @@ import { randomKey, randomStream } from "../core/random.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { Declare, ParameterSpec } from "../nn/parameters.ts";
 
-/** Kernels run best from 64-byte boundaries: 16 float32. */
-const alignment = 16;
+/** Kernels run best from 64-byte boundaries: 16 float32, or 32 bfloat16 of a copy in the same layout. */
+const alignment = 32;
 
 /** A parameter with its place in an arena. */
 export interface Placed extends ParameterSpec {

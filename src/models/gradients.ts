@@ -1,6 +1,7 @@
 import {
   type DropoutSource,
   inferenceContext,
+  type Rounded,
   type TrainingContext,
   trainingContext,
   withContext,
@@ -23,9 +24,14 @@ export interface Gradients {
    * Runs `work` in a context that records what is computed from the model's weights, so that `backward` in it adds to
    * these gradients. Frees the context's temporaries at the end.
    * @param dropout where dropout drops; null, the default: nowhere.
+   * @param rounded what products take in place of a weight; null, the default: the weight itself.
    * @returns what `work` returns.
    */
-  record<T>(work: (context: TrainingContext) => T | Promise<T>, dropout?: DropoutSource | null): Promise<T>;
+  record<T>(
+    work: (context: TrainingContext) => T | Promise<T>,
+    dropout?: DropoutSource | null,
+    rounded?: Rounded | null,
+  ): Promise<T>;
   /** The length of all of them as one vector, √Σg². */
   norm(): Promise<number>;
   /** Frees them. */
@@ -60,8 +66,8 @@ export const createGradients = (model: Model): Gradients => {
       const { decayed, length } = layout;
       backend.run("fill", { y: { ...all, offset: decayed }, n: length - decayed, value: 0 });
     },
-    record: (work, dropout = null) =>
-      withContext(trainingContext(backend, dropout), (context) => {
+    record: (work, dropout = null, rounded = null) =>
+      withContext(trainingContext(backend, dropout, rounded), (context) => {
         for (const [value, gradient] of leaves) context.tape.watch(value, gradient, blank);
         return work(context);
       }),

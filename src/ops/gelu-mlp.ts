@@ -7,7 +7,7 @@
  * GELU (Hendrycks & Gimpel 2016) is applied where the product is finished. The forward pass keeps gelu and gelu′, which
  * share their arithmetic, so that the backward pass multiplies by what is there.
  */
-import type { Context } from "../autograd/context.ts";
+import { type Context, factorOf } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { drawDropout } from "./dropout.ts";
 import type { GeluApproximation } from "./gelu.ts";
@@ -45,7 +45,8 @@ export const geluMlp = (
   const { activations } = backend.capabilities;
   const hidden = memory.allocate([...x.shape.slice(0, -1), n], activations); // [.., F]
   const slope = tape === null ? null : memory.allocate(hidden.shape, activations);
-  backend.run("linearGeluForward", { x, w: up.weight, bias: up.bias, y: hidden, slope, m, n, k, tanh });
+  const w = factorOf(context, up.weight);
+  backend.run("linearGeluForward", { x, w, bias: up.bias, y: hidden, slope, m, n, k, tanh });
   const draw = drawDropout(context, p);
   const y = addLinear(context, hidden, down, residual, draw);
   if (tape === null || slope === null) {
@@ -59,7 +60,8 @@ export const geluMlp = (
     weightGradients(context, hidden, down, dBranch);
     const dHidden = memory.allocate(hidden.shape, activations);
     const sizes = linearSizes("geluMlp", hidden, down);
-    backend.run("linearBackwardInput", { dy: dBranch, w: down.weight, factor: slope, dx: dHidden, ...sizes });
+    const factor = { w: factorOf(context, down.weight), factor: slope };
+    backend.run("linearBackwardInput", { dy: dBranch, ...factor, dx: dHidden, ...sizes });
     memory.release(dBranch);
     linearGradients(context, x, up, dHidden);
     memory.release(dHidden);

@@ -7,7 +7,7 @@
  * As torch.nn.functional.linear.
  */
 import type { Context, DropoutSource } from "../autograd/context.ts";
-import { dropoutSource } from "../autograd/context.ts";
+import { dropoutSource, factorOf } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { DType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
@@ -50,7 +50,8 @@ export const linearGradients = (context: Context, x: Tensor, weights: LinearWeig
   if (tape?.tracks(x)) {
     const dx = memory.allocate(x.shape, x.storage.dtype);
     const sizes = linearSizes("linear", x, weights);
-    backend.run("linearBackwardInput", { dy, w: weights.weight, factor: null, dx, ...sizes });
+    const w = factorOf(context, weights.weight);
+    backend.run("linearBackwardInput", { dy, w, factor: null, dx, ...sizes });
     tape.accumulate(x, dx);
   }
   weightGradients(context, x, weights, dy);
@@ -75,25 +76,26 @@ export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtyp
   const { weight, bias } = weights;
   const { m, n, k } = linearSizes("linear", x, weights);
   const y = memory.allocate([...x.shape.slice(0, -1), n], dtype);
-  backend.run("linearForward", { x, w: weight, bias, addend: null, y, m, n, k });
+  backend.run("linearForward", { x, w: factorOf(context, weight), bias, addend: null, y, m, n, k });
   tape?.record(y, [x, ...weightsOf(weights)], [], (dy) => linearGradients(context, x, weights, dy));
   return y;
 };
 
 /** residual + dropout(x·Wᵀ + b), without its gradients; `draw` null: nothing drops. */
 export const addLinear = (
-  { backend, memory }: Context,
+  context: Context,
   x: Tensor,
   weights: LinearWeights,
   residual: Tensor,
   draw: Draw | null,
 ): Tensor => {
+  const { backend, memory } = context;
   const { weight, bias } = weights;
   const { m, n, k } = linearSizes("residual", x, weights);
   requireShape("residual", "what is added to", residual, [...x.shape.slice(0, -1), n]);
   const y = memory.allocate(residual.shape);
   const addend = draw === null ? residual : null;
-  backend.run("linearForward", { x, w: weight, bias, addend, y, m, n, k });
+  backend.run("linearForward", { x, w: factorOf(context, weight), bias, addend, y, m, n, k });
   if (draw !== null) backend.run("dropout", { x: y, addend: residual, y, n: m * n, ...draw });
   return y;
 };

@@ -10,7 +10,7 @@ export const adamUpdate = (
   backend: Backend,
   { kind, beta1, beta2, eps }: Omit<AdamConfig, "weightDecay">,
   { m, v }: Moments,
-  { values, gradients, step, learningRate, gradScale }: Update,
+  { values, gradients, step, learningRate, gradScale, rounded = null }: Update,
 ): ((offset: number, end: number, weightDecay: number) => void) => {
   const stepSize = learningRate / (1 - beta1 ** step);
   const sqrtCorrection2 = Math.sqrt(1 - beta2 ** step);
@@ -20,6 +20,7 @@ export const adamUpdate = (
       grad: { storage: gradients.storage, offset },
       m: { storage: m.storage, offset },
       v: { storage: v.storage, offset },
+      rounded: rounded === null || offset >= rounded.storage.length ? null : { storage: rounded.storage, offset },
       n: end - offset,
       beta1,
       beta2,

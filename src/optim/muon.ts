@@ -135,9 +135,11 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
       const adam = adamUpdate(backend, { kind: "adamw", beta1, beta2, eps }, moments, {
         ...update,
         learningRate: learningRate * adamLearningRateRatio,
+        rounded: null,
       });
       for (const { offset, size } of others) adam(offset, offset + size, 0);
       adam(layout.decayed, layout.length, 0);
+      update.rounded?.refresh();
     },
     close(): void {
       orthogonalizer.close();

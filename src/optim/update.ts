@@ -1,4 +1,5 @@
 import type { Arena } from "../models/arena.ts";
+import type { RoundedWeights } from "../models/rounded-weights.ts";
 
 /** What one update is made with. */
 export interface Update {
@@ -9,6 +10,8 @@ export interface Update {
   readonly learningRate: number;
   /** Factor on every gradient, from clipping. */
   readonly gradScale: number;
+  /** The rounded copy of the values, which follows them; null or absent: there is none. */
+  readonly rounded?: RoundedWeights | null;
 }
 
 /** Running means of gradients, with the parameters' layout: Adam's, or for Muon's matrices the momentum, in m. */

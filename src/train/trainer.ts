@@ -9,6 +9,7 @@ import { initialise } from "../models/arena.ts";
 import { crossEntropyLoss, forward } from "../models/forward.ts";
 import { createGradients } from "../models/gradients.ts";
 import { createModel, type Model } from "../models/model.ts";
+import { createRoundedWeights } from "../models/rounded-weights.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { createOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
@@ -28,7 +29,8 @@ export interface Trainer {
   readonly model: Model;
   readonly optimizer: Optimizer;
   /**
-   * Update number `step` (0-based), on batches that are a function of (seed, step).
+   * Update number `step` (0-based), on batches that are a function of (seed, step). Weights that something else has changed
+   * are seen by the first step, and by one that does not follow the step before.
    * @throws ConfigError if the loss or the gradient is not finite; the weights are then still those before the step.
    */
   step(step: number): Promise<StepResult>;
@@ -71,6 +73,13 @@ export const undrawnTrainer = (
     model.close();
   };
   const optimizer = closeOnError(closeBoth, () => createOptimizer(backend, model.layout, train.optimizer));
+  const closeThree = (): void => {
+    optimizer.close();
+    closeBoth();
+  };
+  const rounded = closeOnError(closeThree, () => createRoundedWeights(model));
+  /** The step whose weights are rounded. */
+  let roundedFor = -1;
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
   return {
@@ -78,19 +87,25 @@ export const undrawnTrainer = (
     optimizer,
     async step(step) {
       gradients.clear();
+      if (step !== roundedFor) rounded?.refresh();
+      roundedFor = step;
       // One source for the whole step: each micro-batch drops at places of its own.
       const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step)) : null;
       let loss = 0;
       for (let microStep = 0; microStep < gradAccumSteps; microStep++) {
         const batch = trainingBatch(trainTokens, { batchSize, contextLength, seed, step, microStep });
         for (const { x, y, rows, time } of inPasses(batch, tokensPerPass)) {
-          const summed = await gradients.record(async (context) => {
-            const logits = forward(context, model, x, rows, time); // [B, T, V]
-            const total = crossEntropyLoss(context, logits, y); // [1]
-            const reading = readScalar(backend, total);
-            backward(context, total, 1 / tokensPerStep);
-            return reading;
-          }, drops);
+          const summed = await gradients.record(
+            async (context) => {
+              const logits = forward(context, model, x, rows, time); // [B, T, V]
+              const total = crossEntropyLoss(context, logits, y); // [1]
+              const reading = readScalar(backend, total);
+              backward(context, total, 1 / tokensPerStep);
+              return reading;
+            },
+            drops,
+            rounded?.of,
+          );
           loss += summed / tokensPerStep;
         }
       }
@@ -109,12 +124,14 @@ export const undrawnTrainer = (
       }
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
-      optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
+      const update = { step: step + 1, learningRate, gradScale, rounded };
+      optimizer.update({ values: model.arena, gradients: gradients.arena, ...update });
+      roundedFor = step + 1;
       return { loss, learningRate, gradNorm };
     },
     close() {
-      optimizer.close();
-      closeBoth();
+      rounded?.close();
+      closeThree();
     },
   };
 };

@@ -33,6 +33,9 @@ const productSizes = [
   [3, 530, 2100],
   [3, 2100, 530],
   [2100, 5, 530],
+  // The same for many rows, and a gradient of a weight that no cache holds.
+  [520, 12, 2100],
+  [5, 1040, 1024],
 ] as const;
 
 /** For what happens to finished products: tiles whole and cut, few rows, more than one piece of a sum, more than a chunk. */

@@ -88,6 +88,7 @@ const optimizerState = (n: number) => ({
   grad: normals(n, 0.1),
   m: normals(n, 0.1),
   v: normals(n, 0.1).map((x) => Math.fround(x * x)),
+  rounded: blank,
 });
 
 const firstStep = { stepSize: 1e-3 / (1 - 0.9), sqrtCorrection2: Math.sqrt(1 - 0.999) };
@@ -100,6 +101,11 @@ export const adam: Samples<"adamStep"> = {
       buffers: optimizerState(n),
     })),
     {
+      name: "no copy",
+      numbers: { n: 100, ...plain },
+      buffers: { ...optimizerState(100), rounded: null },
+    },
+    {
       name: "first step",
       numbers: { n: 100, ...plain, ...firstStep },
       buffers: { ...optimizerState(100), m: new Float64Array(100), v: new Float64Array(100) },
@@ -107,7 +113,13 @@ export const adam: Samples<"adamStep"> = {
     {
       name: "first step, no gradient",
       numbers: { n: 40, ...plain, ...firstStep },
-      buffers: { param: normals(40), grad: new Float64Array(40), m: new Float64Array(40), v: new Float64Array(40) },
+      buffers: {
+        param: normals(40),
+        grad: new Float64Array(40),
+        m: new Float64Array(40),
+        v: new Float64Array(40),
+        rounded: blank,
+      },
     },
     {
       name: "decoupled decay, clipped",
