@@ -83,13 +83,14 @@ const plain = {
   gradScale: 1,
 };
 
-const optimizerState = (n: number) => ({
-  param: normals(n),
-  grad: normals(n, 0.1),
-  m: normals(n, 0.1),
-  v: normals(n, 0.1).map((x) => Math.fround(x * x)),
-  rounded: blank,
-});
+const optimizerState = (n: number) =>
+  ({
+    param: normals(n),
+    grad: normals(n, 0.1),
+    m: normals(n, 0.1),
+    v: normals(n, 0.1).map((x) => Math.fround(x * x)),
+    rounded: blank,
+  }) as const;
 
 const firstStep = { stepSize: 1e-3 / (1 - 0.9), sqrtCorrection2: Math.sqrt(1 - 0.999) };
 
@@ -119,7 +120,7 @@ export const adam: Samples<"adamStep"> = {
         m: new Float64Array(40),
         v: new Float64Array(40),
         rounded: blank,
-      },
+      } as const,
     },
     {
       name: "decoupled decay, clipped",
