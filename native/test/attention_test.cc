@@ -32,7 +32,8 @@ struct Inputs {
   int64_t stat(int64_t b, int64_t t, int64_t h) const { return (b * shape.heads + h) * shape.queries + t; }
 };
 
-// A result, and of each of its elements the sum of magnitudes of what weights or their gradients are multiplied to.
+// A result, and of each of its elements the sum of magnitudes of what weights or their gradients are multiplied to. A gradient
+// that is a difference counts with the magnitudes of both sides: each side has its own rounding.
 struct Sums {
   std::vector<double> values, sizes;
 
@@ -40,6 +41,10 @@ struct Sums {
   void add(int64_t i, double weight, double factor) {
     values[static_cast<size_t>(i)] += weight * factor;
     sizes[static_cast<size_t>(i)] += std::fabs(weight * factor);
+  }
+  void add(int64_t i, double weight, double factor, double weightSize) {
+    values[static_cast<size_t>(i)] += weight * factor;
+    sizes[static_cast<size_t>(i)] += weightSize * std::fabs(factor);
   }
   double largestSize() const { return *std::max_element(sizes.begin(), sizes.end()); }
 };
@@ -82,18 +87,21 @@ Wanted compute(const Inputs& in, bool causal, double scale, const Doubles& q, co
           sum += at(weights, j);
         }
         at(w.logSumExp, in.stat(b, t, h)) = std::log(sum);
-        double delta = 0;
+        double delta = 0, deltaSize = 0;
         for (int64_t c = 0; c < headDim; c++) {
           const int64_t out = in.out(b, t, h) + c;
           for (int64_t j = 0; j < visible; j++) w.out.add(out, at(weights, j) / sum, at(v, in.key(b, j, h) + c));
           delta += at(w.out.values, out) * at(dOut, out);
+          deltaSize += std::fabs(at(w.out.values, out) * at(dOut, out));
         }
         for (int64_t j = 0; j < visible; j++) {
           const double weight = at(weights, j) / sum;
-          const double dScore = scale * weight * (dot(dOut, in.out(b, t, h), v, in.key(b, j, h), headDim) - delta);
+          const double dWeight = dot(dOut, in.out(b, t, h), v, in.key(b, j, h), headDim);
+          const double dScore = scale * weight * (dWeight - delta);
+          const double size = scale * weight * (std::fabs(dWeight) + deltaSize);
           for (int64_t c = 0; c < headDim; c++) {
-            w.dq.add(in.query(b, t, h) + c, dScore, at(k, in.key(b, j, h) + c));
-            w.dk.add(in.key(b, j, h) + c, dScore, at(q, in.query(b, t, h) + c));
+            w.dq.add(in.query(b, t, h) + c, dScore, at(k, in.key(b, j, h) + c), size);
+            w.dk.add(in.key(b, j, h) + c, dScore, at(q, in.query(b, t, h) + c), size);
             w.dv.add(in.key(b, j, h) + c, weight, at(dOut, in.out(b, t, h) + c));
           }
         }
