@@ -264,7 +264,7 @@ static void multiplyAcross(const LongProduct& p, Pool& pool) {
   parallelRanges(pool, count * cells, threads == 1 ? count * cells : 1, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t at = begin; at < end; at++) {
       const CellOfC cell = cellOf(grid, at % cells, f.m, 0, f.n);
-      if (cell.i0 >= cell.i1) continue;
+      if (cell.empty()) continue;
       for (int64_t j = cell.j0; j < cell.j1; j += width)
         multiplyCellAcross<A, B>(f, parts[at / cells], {cell.i0, cell.i1, j, smaller(j + width, cell.j1)},
                                  static_cast<float*>(pool.scratch(thread)));

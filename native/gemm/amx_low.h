@@ -56,7 +56,6 @@ static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finis
   });
 }
 
-
 // Finishes blocks of Cᵀ: kStripLines columns of C by kStripLines of its rows.
 template <class Finishing>
 class TransposedFinish {
@@ -94,16 +93,16 @@ class TransposedFinish {
 // Of k, in pieces of which a strip stays in L1 while the other operand's go by.
 constexpr int64_t kLowValues = 256;
 
-// A's strips for all pieces, piece by piece.
-static void packRowsShared(const TileProduct& p, int64_t depth, bool unitsFirst, float* packed, Pool& pool) {
+// A's strips in the form of B's for all pieces, piece by piece.
+static void packRowsShared(const TileProduct& p, int64_t depth, float* packed, Pool& pool) {
   const int64_t strips = stripsOf(p.m);
-  const PackStrips pack = packStripsOf(p.a, unitsFirst);
+  const PackStrips pack = packStripsOf(p.a, true);
   parallelRanges(pool, strips, 1 + kThreadWork / 8 / (kStripLines * p.k), [&](int64_t begin, int64_t end, int) {
     const int64_t i = begin * kStripLines, rows = smaller(end * kStripLines, p.m) - i;
     for (int64_t k = 0; k < p.k; k += depth) {
       const PieceOfK piece{k, smaller(depth, p.k - k)};
-      pack(p.a.at(i, k), p.a.stride, rows, piece.values, packed + strips * (k / kStepValues) * kStepUnits + begin * piece.stripUnits(),
-           piece.stripUnits(), nullptr);
+      float* const to = packed + strips * (k / kStepValues) * kStepUnits + begin * piece.stripUnits();
+      pack(p.a.at(i, k), p.a.stride, rows, piece.values, to, piece.stripUnits(), nullptr);
     }
   });
 }
@@ -117,7 +116,7 @@ static void multiplyLow(const TileProduct& p, Pool& pool, const Finishing& finis
   float* const packed = static_cast<float*>(pool.sharedScratch(packedUnits * int64_t{sizeof(float)}));
   const int64_t units = stripUnits + rowStrips * kBlockUnits;
   if (packed == nullptr || !pool.reserveScratch(units * int64_t{sizeof(float)})) return;
-  packRowsShared(p, depth, true, packed, pool);
+  packRowsShared(p, depth, packed, pool);
   const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
   const PackStrips pack = packStripsOf(p.b, false);
   const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * p.k);

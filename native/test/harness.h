@@ -62,7 +62,7 @@ inline uint32_t activationsOf(const char* kernel) {
       {"copyRows", 0b11},
       {"linearForward", 0b10011},
       {"linearGeluForward", 0b11011},
-      {"linearBackwardInput", 0b1101},
+      {"linearBackwardInput", 0b1111},
       {"linearBackwardWeight", 0b11},
       {"layerNormForward", 0b1000},
       {"layerNormBackward", 0b1},
@@ -76,6 +76,7 @@ inline uint32_t activationsOf(const char* kernel) {
       {"attentionForward", 0b1111},
       {"attentionBackward", 0b111011111},
       {"crossEntropyBackward", 0b10000},
+      {"adamStep", 0b10000},
   };
   const auto found = activations.find(kernel);
   return found == activations.end() ? 0 : found->second;

@@ -60,8 +60,8 @@ export const geluMlp = (
     weightGradients(context, hidden, down, dBranch);
     const dHidden = memory.allocate(hidden.shape, activations);
     const sizes = linearSizes("geluMlp", hidden, down);
-    const factor = { w: factorOf(context, down.weight), factor: slope };
-    backend.run("linearBackwardInput", { dy: dBranch, ...factor, dx: dHidden, ...sizes });
+    const scaled = { w: factorOf(context, down.weight), factor: slope };
+    backend.run("linearBackwardInput", { dy: dBranch, ...scaled, dx: dHidden, ...sizes });
     memory.release(dBranch);
     linearGradients(context, x, up, dHidden);
     memory.release(dHidden);
