@@ -42,17 +42,22 @@ export const hostArray = (dtype: DType, length: number): HostArray => {
   }
 };
 
-const floats = new Float32Array(1);
-const bits = new Uint32Array(floats.buffer);
-
-/** The nearest bfloat16 of each value, ties to even; NaN stays NaN. */
-export const toBfloat16 = (values: ArrayLike<number>): Uint16Array =>
-  Uint16Array.from(values, (value) => {
-    floats[0] = value;
-    const all = bits[0] as number;
-    return Number.isNaN(value) ? (all >>> 16) | 0x40 : (all + 0x7fff + ((all >>> 16) & 1)) >>> 16;
-  });
+/** The nearest bfloat16 of each value's nearest float32, ties to even; NaN stays NaN. */
+export const toBfloat16 = (values: ArrayLike<number>): Uint16Array => {
+  const singles = values instanceof Float32Array ? values : new Float32Array(values);
+  const words = new Uint32Array(singles.buffer, singles.byteOffset, singles.length);
+  const narrow = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as number;
+    const notANumber = (word & 0x7fffffff) > 0x7f800000;
+    narrow[i] = notANumber ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return narrow;
+};
 
 /** The values of bfloat16, each exactly. */
-export const fromBfloat16 = (narrow: Uint16Array): Float32Array =>
-  new Float32Array(Uint32Array.from(narrow, (half) => half << 16).buffer);
+export const fromBfloat16 = (narrow: Uint16Array): Float32Array => {
+  const words = new Uint32Array(narrow.length);
+  for (let i = 0; i < words.length; i++) words[i] = (narrow[i] as number) << 16;
+  return new Float32Array(words.buffer);
+};

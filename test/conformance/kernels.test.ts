@@ -38,8 +38,8 @@ const differences = async <K extends KernelName>(
   const found: string[] = [];
   for (const sample of samples[kernel]) {
     const bits = await resultBits(one, kernel, sample, activations);
-    const same = (await resultBits(two, kernel, sample, activations)).every(
-      (bytes, i) => Buffer.compare(bytes, bits[i] as Uint8Array) === 0,
+    const same = (await resultBits(two, kernel, sample, activations)).every((bytes, i) =>
+      bytes.equals(bits[i] as Uint8Array),
     );
     if (!same) found.push(`${kernel} (${sample.name})`);
   }
