@@ -63,10 +63,13 @@ export interface Backend {
    * @throws ShapeError or DTypeError before anything is touched, ConfigError for want of memory
    */
   run<K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void;
-  /** Does `work` and notes the kernels that it runs. Absent where a call again would cost no less than a new one. */
+  /**
+   * Does `work`, and notes the kernels that it calls in place of running them. Absent, with `replay`, where a noted call
+   * would cost no less than a new one.
+   */
   record?(work: () => void): RecordedCalls;
   /**
-   * Runs noted calls again, checked for nothing but that their buffers are live and long enough.
+   * Runs noted calls, checked for nothing but that their buffers are live and long enough.
    * @throws ShapeError for calls of another backend, or a buffer that is neither
    */
   replay?(calls: RecordedCalls): void;

@@ -259,15 +259,16 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     at = firstFloat;
     for (const float of floats) packet[at++] = given[float] as number;
     packet[length - 1] = narrow;
+    if (recording !== undefined) {
+      recording.push(packet.slice(0, length));
+      return;
+    }
     let outcome = engine.run();
     if (outcome === outOfMemory) {
       cache.releaseAll();
       outcome = engine.run();
     }
-    if (outcome === 0) {
-      recording?.push(packet.slice(0, length));
-      return;
-    }
+    if (outcome === 0) return;
     if (outcome === outOfMemory) throw noScratch(kernel);
     const buffer = buffers[outcome - 1]?.[0];
     throw buffer === undefined

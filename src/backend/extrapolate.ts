@@ -1,11 +1,5 @@
 import type { RecordedCalls } from "./backend.ts";
 
-/** Noted calls of a step, and the position that it was made at. */
-export interface RecordedAt {
-  readonly position: number;
-  readonly calls: RecordedCalls;
-}
-
 /** The calls of a step at any position. */
 export interface Extrapolation {
   /** Overwritten by the next call. */
@@ -13,23 +7,22 @@ export interface Extrapolation {
 }
 
 /**
- * The calls of a step at any position from those of two successive ones. It must be so that all numbers in them are
- * linear in the position: the offset of a row in a cache, the number of keys.
+ * The calls of a step at any position from those at positions 0 and 1. It must be so that all numbers in them are linear in
+ * the position: the offset of a row in a cache, the number of keys.
  */
-export const extrapolate = (earlier: RecordedAt, later: RecordedAt): Extrapolation => {
-  const { owner, numbers: from } = earlier.calls;
-  const { numbers: to } = later.calls;
-  if (owner !== later.calls.owner || from.length !== to.length || later.position !== earlier.position + 1)
-    throw new Error("two successive steps must make the same calls");
+export const extrapolate = (first: RecordedCalls, second: RecordedCalls): Extrapolation => {
+  const { owner, numbers: from } = first;
+  const { numbers: to } = second;
+  if (owner !== second.owner || from.length !== to.length) throw new Error("every step must make the same calls");
   const calls = { owner, numbers: from.slice() };
-  const changing = [...from.keys()].filter((i) => from[i] !== to[i]);
+  const changing: { readonly index: number; readonly start: number; readonly slope: number }[] = [];
+  from.forEach((start, index) => {
+    const slope = (to[index] as number) - start;
+    if (slope !== 0) changing.push({ index, start, slope });
+  });
   return {
     at(position) {
-      const steps = position - earlier.position;
-      for (const i of changing) {
-        const first = from[i] as number;
-        calls.numbers[i] = first + steps * ((to[i] as number) - first);
-      }
+      for (const { index, start, slope } of changing) calls.numbers[index] = start + position * slope;
       return calls;
     },
   };

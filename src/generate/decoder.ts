@@ -61,13 +61,15 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
         steps.release();
         return asFloat32(await nextOfMany(ids.slice(-contextLength), null));
       }
-      const start = cachedLength;
-      const last = ids.length - 1;
-      const logits =
-        start > 0 && start === last
-          ? await steps.next(ids[last] as number, start)
-          : await nextOfMany(ids.slice(start), start);
+      const position = ids.length - 1;
+      if (position > 0 && position === cachedLength) {
+        const logits = await steps.next(ids[position] as number, position);
+        cachedLength = ids.length;
+        return asFloat32(logits);
+      }
+      const logits = await nextOfMany(ids.slice(cachedLength), cachedLength);
       cachedLength = ids.length;
+      if (ids.length < contextLength) steps.prepare();
       return asFloat32(logits);
     },
     close() {

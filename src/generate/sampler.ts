@@ -10,84 +10,86 @@ export const samplingSchema = z.strictObject({
 });
 export type Sampling = z.infer<typeof samplingSchema>;
 
-/** Tokens that may be drawn, likeliest first, with probabilities that sum to 1. */
+/** Tokens that may be drawn, likeliest first and equal ones in the order of their ids, with probabilities that sum to 1. */
 export interface Candidates {
   readonly ids: readonly number[];
-  readonly probabilities: readonly number[];
+  readonly probabilities: Float64Array;
 }
 
-type Filter = (candidates: Candidates) => Candidates;
+// What follows is run for each token, so it sorts, finds and copies whole arrays at once, in the engine. Ids are found last:
+// most of them never are.
 
-const keepFirst = ({ ids, probabilities }: Candidates, count: number): Candidates => {
-  const kept = probabilities.slice(0, Math.max(1, count));
-  const total = kept.reduce((sum, p) => sum + p, 0);
-  return { ids: ids.slice(0, kept.length), probabilities: kept.map((p) => p / total) };
+/** Divides weights by their sum, where they are. */
+const normalise = (weights: Float64Array): Float64Array => {
+  let total = 0;
+  for (let i = 0; i < weights.length; i++) total += weights[i] as number;
+  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) / total;
+  return weights;
 };
+
+/** softmax(sorted / temperature), of logits from high to low. */
+const softmax = (sorted: Float32Array, temperature: number): Float64Array => {
+  const weights = new Float64Array(sorted);
+  const highest = weights[0] as number;
+  for (let i = 0; i < weights.length; i++) weights[i] = Math.exp(((weights[i] as number) - highest) / temperature);
+  return normalise(weights);
+};
+
+// Filters take probabilities from high to low and keep the first ones, where they are.
+
+const keepFirst = (probabilities: Float64Array, count: number): Float64Array =>
+  normalise(probabilities.subarray(0, Math.max(1, count)));
 
 /** The k likeliest (Fan, Lewis & Dauphin 2018). */
-export const topK =
-  (k: number): Filter =>
-  (candidates) =>
-    keepFirst(candidates, k);
+const topK = (probabilities: Float64Array, k: number): Float64Array => keepFirst(probabilities, k);
 
 /** The smallest set of likeliest tokens whose probabilities reach p: nucleus sampling (Holtzman et al. 2019). */
-export const topP =
-  (p: number): Filter =>
-  (candidates) => {
-    let total = 0;
-    let count = 0;
-    for (const probability of candidates.probabilities) {
-      total += probability;
-      count++;
-      if (total >= p) break;
-    }
-    return keepFirst(candidates, count);
-  };
+const topP = (probabilities: Float64Array, p: number): Float64Array => {
+  let total = 0;
+  let count = 0;
+  while (count < probabilities.length && total < p) total += probabilities[count++] as number;
+  return keepFirst(probabilities, count);
+};
 
 /** Those at least `p` times as likely as the likeliest (Nguyen et al. 2024). */
-export const minP =
-  (p: number): Filter =>
-  (candidates) => {
-    const threshold = p * (candidates.probabilities[0] ?? 0);
-    return keepFirst(candidates, candidates.probabilities.filter((probability) => probability >= threshold).length);
-  };
-
-const idRange = 2 ** 21;
-const float = new Float32Array(1);
-const word = new Uint32Array(float.buffer);
-
-/** Ids of the logits from high to low, equal ones in their own order. */
-const sortedIds = (logits: Float32Array): number[] => {
-  if (logits.length > idRange)
-    return Array.from(logits, (_, id) => id).sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b);
-  // Numbers sort many times faster without a function that compares two: each holds the place of its logit among all
-  // float32, the highest first, and below that its id. 0 is added so that −0 is 0.
-  const keys = Float64Array.from(logits, (logit, id) => {
-    float[0] = logit + 0;
-    const bits = word[0] as number;
-    const fromHighest = bits >= 2 ** 31 ? bits : 2 ** 31 - 1 - bits;
-    return fromHighest * idRange + id;
-  }).sort();
-  return Array.from(keys, (key) => key % idRange);
+const minP = (probabilities: Float64Array, p: number): Float64Array => {
+  const threshold = p * (probabilities[0] as number);
+  let count = 0;
+  while (count < probabilities.length && (probabilities[count] as number) >= threshold) count++;
+  return keepFirst(probabilities, count);
 };
 
-/** softmax(logits / temperature) as candidates, likeliest first; equal ones in the order of their ids. */
-export const candidatesOf = (logits: Float32Array, temperature: number): Candidates => {
-  const ids = sortedIds(logits);
-  const highest = logits[ids[0] as number] as number;
-  const weights = ids.map((id) => Math.exp(((logits[id] as number) - highest) / temperature));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return { ids, probabilities: weights.map((weight) => weight / total) };
+/** Probabilities of what would be drawn from: temperature, then top-k, top-p and min-p, in the order of Hugging Face's generate. */
+const keptProbabilities = (sorted: Float32Array, sampling: Sampling): Float64Array => {
+  let probabilities = softmax(sorted, sampling.temperature);
+  if (sampling.topK > 0) probabilities = topK(probabilities, sampling.topK);
+  if (sampling.topP < 1) probabilities = topP(probabilities, sampling.topP);
+  if (sampling.minP > 0) probabilities = minP(probabilities, sampling.minP);
+  return probabilities;
 };
 
-/** What would be drawn from: temperature, then top-k, top-p and min-p, in the order of Hugging Face's generate. */
+const fromHighToLow = (logits: Float32Array): Float32Array => logits.slice().sort().reverse();
+
+/** The token at `place` of `sorted`, the logits from high to low. */
+const idAt = (logits: Float32Array, sorted: Float32Array, place: number): number => {
+  const logit = sorted[place] as number;
+  // Of a model that has diverged: any token will do.
+  if (Number.isNaN(logit)) return place;
+  let id = logits.indexOf(logit);
+  for (let equal = sorted.indexOf(logit); equal < place; equal++) id = logits.indexOf(logit, id + 1);
+  return id;
+};
+
+/** What would be drawn from, with temperature, top-k, top-p and min-p. */
 export const filterCandidates = (logits: Float32Array, sampling: Sampling): Candidates => {
-  const filters: Filter[] = [];
-  if (sampling.topK > 0) filters.push(topK(sampling.topK));
-  if (sampling.topP < 1) filters.push(topP(sampling.topP));
-  if (sampling.minP > 0) filters.push(minP(sampling.minP));
-  return filters.reduce((candidates, filter) => filter(candidates), candidatesOf(logits, sampling.temperature));
+  const sorted = fromHighToLow(logits);
+  const probabilities = keptProbabilities(sorted, sampling);
+  return { ids: Array.from(probabilities, (_, place) => idAt(logits, sorted, place)), probabilities };
 };
+
+/** softmax(logits / temperature) as candidates. */
+export const candidatesOf = (logits: Float32Array, temperature: number): Candidates =>
+  filterCandidates(logits, { temperature, topK: 0, topP: 1, minP: 0 });
 
 const argmax = (logits: Float32Array): number => {
   let best = 0;
@@ -95,27 +97,42 @@ const argmax = (logits: Float32Array): number => {
   return best;
 };
 
-/** The token that a number fell on, and the part of [0, 1) that belongs to it. */
-export interface Draw {
-  readonly id: number;
+/** The place among candidates that a number fell on, and the part of [0, 1) that belongs to it. */
+interface Fall {
+  readonly place: number;
   /** Sum of the probabilities before it, and that sum with its own. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Lays the candidates end to end, each as long as its probability, and takes the one that `number` in [0, 1) falls on. */
-export const drawToken = ({ ids, probabilities }: Candidates, number: number): Draw => {
+/** Lays probabilities end to end and takes the one that `number` in [0, 1) falls on. */
+const fallOn = (probabilities: Float64Array, number: number): Fall => {
+  // Rounding may leave a little of 1 to no one: the last candidate has it.
+  const last = probabilities.length - 1;
   let remaining = number;
   let from = 0;
-  for (const [i, probability] of probabilities.entries()) {
+  for (let place = 0; ; place++) {
+    const probability = probabilities[place] as number;
     remaining -= probability;
-    // Rounding may leave a little of 1 to no one: the last candidate has it.
-    if (remaining < 0 || i === probabilities.length - 1) return { id: ids[i] as number, from, to: from + probability };
+    if (remaining < 0 || place >= last) return { place, from, to: from + probability };
     from += probability;
   }
-  throw new Error("there must be a candidate to draw");
+};
+
+/** The token that a number fell on, and the part of [0, 1) that belongs to it. */
+export interface Draw extends Omit<Fall, "place"> {
+  readonly id: number;
+}
+
+/** Draws the candidate that `number` in [0, 1) falls on. */
+export const drawToken = ({ ids, probabilities }: Candidates, number: number): Draw => {
+  const { place, from, to } = fallOn(probabilities, number);
+  return { id: ids[place] as number, from, to };
 };
 
 /** Chooses one token. Greedy uses no randomness, all else one number per token. */
-export const sampleToken = (logits: Float32Array, sampling: Sampling, random: RandomStream): number =>
-  sampling.temperature === 0 ? argmax(logits) : drawToken(filterCandidates(logits, sampling), random.uniform()).id;
+export const sampleToken = (logits: Float32Array, sampling: Sampling, random: RandomStream): number => {
+  if (sampling.temperature === 0) return argmax(logits);
+  const sorted = fromHighToLow(logits);
+  return idAt(logits, sorted, fallOn(keptProbabilities(sorted, sampling), random.uniform()).place);
+};

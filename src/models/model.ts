@@ -99,6 +99,20 @@ export const freshModel = (backend: Backend, config: ModelConfig, vocabSize: num
   return model;
 };
 
+/** @throws ShapeError unless every id is a whole number in [0, vocabSize). */
+export const checkIds = ({ vocabSize }: Model, ids: ArrayLike<number>): void => {
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as number;
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new ShapeError({
+        where: "model",
+        must: `token ids must be whole numbers in [0, ${vocabSize})`,
+        got: `${id} at position ${i}`,
+      });
+    }
+  }
+};
+
 /**
  * Checks token ids and copies them to the model's backend.
  * @param ids [batch · time], row after row, each a whole number in [0, vocabSize).
@@ -111,7 +125,7 @@ export const uploadIds = (
   batch: number,
   time: number,
 ): Tensor => {
-  const { vocabSize, config } = model;
+  const { config } = model;
   if (time < 1 || time > config.contextLength || ids.length !== batch * time) {
     throw new ShapeError({
       where: "model",
@@ -120,15 +134,6 @@ export const uploadIds = (
       hint: `the last ${config.contextLength} tokens`,
     });
   }
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i] as number;
-    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-      throw new ShapeError({
-        where: "model",
-        must: `token ids must be whole numbers in [0, ${vocabSize})`,
-        got: `${id} at position ${i}`,
-      });
-    }
-  }
+  checkIds(model, ids);
   return context.memory.upload(ids instanceof Int32Array ? ids : Int32Array.from(ids), [batch, time]);
 };
