@@ -35,7 +35,7 @@ constexpr Kernel kKernels[] = {
     {"embeddingBackward", embeddingBackward, 4, 5, 0},
     {"linearForward", linearForward, 5, 3, 0},
     {"linearGeluForward", linearGeluForward, 5, 4, 0},
-    {"linearBackwardInput", linearBackwardInput, 4, 3, 0},
+    {"linearBackwardInput", linearBackwardInput, 4, 4, 0},
     {"linearBackwardWeight", linearBackwardWeight, 4, 4, 0},
     {"layerNormForward", layerNormForward, 6, 2, 1},
     {"layerNormBackward", layerNormBackward, 8, 3, 0},
@@ -50,8 +50,8 @@ constexpr Kernel kKernels[] = {
     {"dropout", dropout, 3, 6, 1},
     {"attentionForward", attentionForward, 5, 15, 2},
     {"attentionBackward", attentionBackward, 9, 15, 2},
-    {"crossEntropyForward", crossEntropyForward, 4, 2, 0},
-    {"crossEntropyBackward", crossEntropyBackward, 5, 2, 0},
+    {"crossEntropyForward", crossEntropyForward, 4, 4, 0},
+    {"crossEntropyBackward", crossEntropyBackward, 5, 4, 0},
     {"adamStep", adamStep, 5, 1, 8},
 };
 }  // namespace

@@ -44,7 +44,7 @@ export {
 } from "./generate/generate.ts";
 export type { Arena, ArenaLayout, Placed } from "./models/arena.ts";
 export type { ModelConfig } from "./models/config.ts";
-export { crossEntropyLoss, forward } from "./models/forward.ts";
+export { crossEntropyLoss, forward, forwardLoss } from "./models/forward.ts";
 export { createGradients, type Gradients } from "./models/gradients.ts";
 export { freshModel, type Model } from "./models/model.ts";
 export { clipFactor } from "./optim/clip.ts";

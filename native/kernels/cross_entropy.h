@@ -42,23 +42,58 @@ FT_INLINE float sumOfExp(const float* row, int64_t n, float largest) {
   return static_cast<float>(total);
 }
 
-FT_INLINE int64_t clampTarget(int32_t target, int64_t vocabSize) {
-  return target >= vocabSize ? vocabSize - 1 : target;
+// ln Σ exp(row) = shift + log; −∞ where every element is.
+struct LogSumExp {
+  float shift, log;
+};
+
+FT_INLINE LogSumExp logSumExpOf(const float* row, int64_t n) {
+  const float largest = rowMax(row, n);
+  const float shift = largest > -kInfinity ? largest : 0.0f;
+  const float sum = sumOfExp(row, n, shift);
+  return {shift, sum == 0.0f ? -kInfinity : log(sum)};
 }
+
+// ln(eᵃ + eᵇ)
+FT_INLINE float logAddExp(float a, float b) {
+  const float larger = a > b ? a : b;
+  const float smaller = a > b ? b : a;
+  return smaller == -kInfinity ? larger : larger + log(1.0f + exp(smaller - larger));
+}
+
+// Columns [first, first + columns) of vocabSize, of a call that ends with these sizes.
+struct LossRange {
+  int64_t columns, first, vocabSize;
+
+  explicit LossRange(const Call& call) : columns(call.ints[1]), first(call.ints[2]), vocabSize(call.ints[3]) {}
+
+  bool isLast() const { return first + columns == vocabSize; }
+  // Where a target that is not ignored lies among them: it may be before or after.
+  int64_t columnOf(int32_t target) const { return (target >= vocabSize ? vocabSize - 1 : target) - first; }
+  bool holds(int64_t column) const { return column >= 0 && column < columns; }
+};
 
 void crossEntropyForward(const Call& call, Pool& pool) {
   const float* logits = call.buffer(0);
   const int32_t* targets = call.buffer<int32_t>(1);
   float* losses = call.buffer(2);
   float* logSumExps = call.buffer(3);
-  const int64_t rows = call.ints[0], vocabSize = call.ints[1];
-  parallelRanges(pool, rows, rowGrain(vocabSize), [=](int64_t begin, int64_t end, int) {
+  const LossRange range(call);
+  parallelRanges(pool, call.ints[0], rowGrain(range.columns), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
-      const float* row = logits + r * vocabSize;
-      const float largest = rowMax(row, vocabSize);
-      const float logSum = log(sumOfExp(row, vocabSize, largest));
-      logSumExps[r] = largest + logSum;
-      losses[r] = targets[r] < 0 ? 0.0f : (largest - row[clampTarget(targets[r], vocabSize)]) + logSum;
+      const float* row = logits + r * range.columns;
+      const LogSumExp here = logSumExpOf(row, range.columns);
+      const float before = range.first == 0 ? -kInfinity : logSumExps[r];
+      const float total = logAddExp(before, here.shift + here.log);
+      logSumExps[r] = total;
+      if (targets[r] < 0) {
+        losses[r] = 0.0f;
+        continue;
+      }
+      const int64_t column = range.columnOf(targets[r]);
+      const float negated = range.holds(column) ? -row[column] : range.first == 0 ? 0.0f : losses[r];
+      if (!range.isLast()) losses[r] = negated;
+      else losses[r] = range.first == 0 ? (here.shift + negated) + here.log : total + negated;
     }
   });
 }
@@ -68,23 +103,24 @@ FT_INLINE void crossEntropyBackwardTo(const Call& call, Pool& pool, T* dLogits) 
   const float* logits = call.buffer(0);
   const int32_t* targets = call.buffer<int32_t>(1);
   const float* logSumExps = call.buffer(2);
-  const int64_t rows = call.ints[0], vocabSize = call.ints[1];
   const float gradient = *call.buffer(3);
-  parallelRanges(pool, rows, rowGrain(vocabSize), [=](int64_t begin, int64_t end, int) {
+  const LossRange range(call);
+  parallelRanges(pool, call.ints[0], rowGrain(range.columns), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
-      const float* row = logits + r * vocabSize;
-      T* out = dLogits + r * vocabSize;
+      const float* row = logits + r * range.columns;
+      T* out = dLogits + r * range.columns;
       if (targets[r] < 0) {
-        std::memset(out, 0, sizeof(T) * static_cast<size_t>(vocabSize));
+        std::memset(out, 0, sizeof(T) * static_cast<size_t>(range.columns));
         continue;
       }
       const float logSumExp = logSumExps[r];
-      forVectors(0, vocabSize, [=](int64_t c, auto lanes) {
+      forVectors(0, range.columns, [=](int64_t c, auto lanes) {
         store(out + c, exp(load(row + c, lanes) - logSumExp) * gradient, lanes);
       });
-      const int64_t target = clampTarget(targets[r], vocabSize);
-      const F32 probability = exp(splat(row[target] - logSumExp));
-      storePartial(out + target, probability * gradient - gradient, 1);
+      const int64_t column = range.columnOf(targets[r]);
+      if (!range.holds(column)) continue;
+      const F32 probability = exp(splat(row[column] - logSumExp));
+      storePartial(out + column, probability * gradient - gradient, 1);
     }
   });
 }

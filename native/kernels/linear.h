@@ -77,7 +77,7 @@ static void linearGeluForward(const Call& call, Pool& pool) {
   }
 }
 
-// dx[M, K] = dy[M, N] · w[N, K], times factor[M, K] where there is one
+// dx[M, K] = or += dy[M, N] · w[N, K], or dx = that times factor[M, K] where there is one
 static void linearBackwardInput(const Call& call, Pool& pool) {
 #if defined(FT_TILES)
   if (call.bfloat16) return linearBackwardInputByTiles(call, pool);
@@ -92,6 +92,7 @@ static void linearBackwardInput(const Call& call, Pool& pool) {
   product.b = call.buffer(1);
   product.ldb = k;
   product.c = call.buffer(3);
+  product.accumulate = call.ints[3] != 0;
   const float* const factor = call.buffer(2);
   if (factor == nullptr) return multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool);
   const auto scale = [c = product.c, factor, k](int64_t i, int64_t j, int64_t rows, int64_t columns) {

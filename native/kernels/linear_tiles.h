@@ -80,6 +80,15 @@ static void linearBackwardInputByTiles(const Call& call, Pool& pool) {
   const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
   const TileProduct product{m, k, n, tileOperand(call, 0, n, Order::kRows), tileOperand(call, 1, k, Order::kColumns)};
   withElements(call, 3, [&](auto* dx) {
+    if (call.ints[3] != 0) {
+      const auto ask = [=](int64_t at) __attribute__((always_inline)) { askToWrite(dx + at); };
+      const auto apply = [=](int64_t at, int64_t, const auto& sums, auto lanes) __attribute__((always_inline)) {
+        store(dx + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
+          return sum + load(dx + at + offset, lanes);
+        }), lanes);
+      };
+      return multiplyByTiles(product, pool, Finish{ask, apply});
+    }
     if (call.buffers[2] == nullptr) return multiplyByTiles(product, pool, storeSums(dx));
     withElements(call, 2, [&](auto* factor) {
       const auto ask = [=](int64_t at) __attribute__((always_inline)) {

@@ -127,7 +127,8 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
   };
   Floats losses = s.floats(rows);
   Floats logSums = s.floats(rows);
-  s.call("crossEntropyForward", {logits.data(), targets.data(), losses.data(), logSums.data()}, {rows, vocabSize});
+  s.call("crossEntropyForward", {logits.data(), targets.data(), losses.data(), logSums.data()},
+         {rows, vocabSize, 0, vocabSize});
   s.expect("crossEntropyForward", losses, 10, [&](int64_t r) {
     return targets[r] < 0 ? 0 : logSum(r) - logits[r * vocabSize + targets[r]];
   });
@@ -137,7 +138,7 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
   dLoss[0] = 0.5f;
   Floats dLogits = s.floats(rows * vocabSize);
   s.call("crossEntropyBackward", {logits.data(), targets.data(), logSums.data(), dLoss.data(), dLogits.data()},
-         {rows, vocabSize}, {});
+         {rows, vocabSize, 0, vocabSize});
   std::vector<double> sums(static_cast<size_t>(rows));
   for (int64_t r = 0; r < rows; r++) sums[static_cast<size_t>(r)] = logSum(r);
   s.expect("crossEntropyBackward", dLogits, 1, [&](int64_t i) {
@@ -145,6 +146,29 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
     if (targets[r] < 0) return 0.0;
     return 0.5 * (std::exp(logits[i] - sums[static_cast<size_t>(r)]) - (i % vocabSize == targets[r] ? 1 : 0));
   });
+
+  // Once more in ranges, each in a buffer of its own length.
+  const int64_t width = (vocabSize + 2) / 3;
+  for (int64_t first = 0; first < vocabSize; first += width) {
+    const int64_t columns = std::min(width, vocabSize - first);
+    Floats range = s.floats(rows * columns);
+    for (int64_t i = 0; i < range.size(); i++) range[i] = logits[i / columns * vocabSize + first + i % columns];
+    s.call("crossEntropyForward", {range.data(), targets.data(), losses.data(), logSums.data()},
+           {rows, columns, first, vocabSize});
+    Floats dRange = s.floats(rows * columns);
+    Floats whole = s.floats(rows);
+    for (int64_t r = 0; r < rows; r++) whole[r] = static_cast<float>(sums[static_cast<size_t>(r)]);
+    s.call("crossEntropyBackward", {range.data(), targets.data(), whole.data(), dLoss.data(), dRange.data()},
+           {rows, columns, first, vocabSize});
+    s.expect("crossEntropyBackward of a range", dRange, 1, [&](int64_t i) {
+      return static_cast<double>(dLogits[i / columns * vocabSize + first + i % columns]);
+    });
+  }
+  s.expect("crossEntropyForward by ranges", losses, 20, [&](int64_t r) {
+    return targets[r] < 0 ? 0 : sums[static_cast<size_t>(r)] - logits[r * vocabSize + targets[r]];
+  });
+  s.expect("crossEntropyForward logSumExp by ranges", logSums, 20,
+           [&](int64_t r) { return sums[static_cast<size_t>(r)]; });
 }
 
 }  // namespace

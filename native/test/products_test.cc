@@ -40,11 +40,15 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
     for (int64_t j = 0; j < n; j++) sum += s.operand(dy[i / k * n + j]) * s.operand(w[j * k + i % k]);
     return sum;
   };
-  s.call("linearBackwardInput", {dy.data(), w.data(), nullptr, dx.data()}, {m, n, k});
+  s.call("linearBackwardInput", {dy.data(), w.data(), nullptr, dx.data()}, {m, n, k, 0});
   s.expect("linearBackwardInput", dx, static_cast<double>(n), inputSum);
-  s.call("linearBackwardInput", {dy.data(), w.data(), x.data(), dx.data()}, {m, n, k});
+  s.call("linearBackwardInput", {dy.data(), w.data(), x.data(), dx.data()}, {m, n, k, 0});
   s.expect("linearBackwardInput with a factor", dx, static_cast<double>(n),
            [&](int64_t i) { return inputSum(i) * x[i]; });
+  const std::vector<double> inputBefore(dx.data(), dx.data() + dx.size());
+  s.call("linearBackwardInput", {dy.data(), w.data(), nullptr, dx.data()}, {m, n, k, 1});
+  s.expect("linearBackwardInput, added", dx, static_cast<double>(n) + 1,
+           [&](int64_t i) { return inputBefore[static_cast<size_t>(i)] + inputSum(i); });
 
   Floats dw = s.randomFloats(n * k);
   Floats dBias = s.randomFloats(n);

@@ -65,8 +65,8 @@ const mustBePositive: Partial<Record<KernelName, readonly string[]>> = {
   embeddingBackward: ["time", "vocabSize"],
   rotaryForward: ["time", "headDim"],
   rotaryBackward: ["time", "headDim"],
-  crossEntropyForward: ["vocabSize"],
-  crossEntropyBackward: ["vocabSize"],
+  crossEntropyForward: ["columns"],
+  crossEntropyBackward: ["columns"],
 };
 
 const checkConditions = (kernel: KernelName, sizes: Sizes): void => {
@@ -75,6 +75,16 @@ const checkConditions = (kernel: KernelName, sizes: Sizes): void => {
   }
   if (kernel === "attentionBackward" && sizes.start !== 0) {
     throw new ShapeError({ where: kernel, must: "start must be 0", got: String(sizes.start) });
+  }
+  if (kernel === "crossEntropyForward" || kernel === "crossEntropyBackward") {
+    const { first = 0, columns = 0, vocabSize = 0 } = sizes;
+    if (first + columns > vocabSize) {
+      throw new ShapeError({
+        where: kernel,
+        must: `columns ${first} to ${first + columns - 1} must be below vocabSize`,
+        got: String(vocabSize),
+      });
+    }
   }
   if ((kernel === "rotaryForward" || kernel === "rotaryBackward") && (sizes.headDim as number) % 2 !== 0) {
     throw new ShapeError({ where: kernel, must: "headDim must be even", got: String(sizes.headDim) });
@@ -85,6 +95,12 @@ const checkConditions = (kernel: KernelName, sizes: Sizes): void => {
 const bothOrNeither: Partial<Record<KernelName, readonly [string, string]>> = {
   rotaryForward: ["gammaQ", "gammaK"],
   rotaryBackward: ["gammaQ", "gammaK"],
+};
+
+/** What a factor multiplies is not what it is added to. */
+const checkFactor = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
+  if (kernel !== "linearBackwardInput" || given.add === 0 || given.factor == null) return;
+  throw new ShapeError({ where: kernel, must: "add must be 0 where there is a factor", got: String(given.add) });
 };
 
 const checkPairs = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
@@ -183,6 +199,7 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
     checkView(owner, kernel, name, spec, given[name] as View | null | undefined, lengths[name] as number);
   }
   checkPairs(kernel, given);
+  checkFactor(kernel, given);
   checkTypes(kernel, given);
   return lengths;
 };

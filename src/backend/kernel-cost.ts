@@ -108,6 +108,7 @@ const writtenOnly: ReadonlySet<string> = new Set([
 
 /** Outputs that are read only where the call's `add` is 1. */
 const addedWhereTold: ReadonlySet<string> = new Set([
+  "linearBackwardInput.dx",
   "linearBackwardWeight.dw",
   "layerNormBackward.dx",
   "rmsNormBackward.dx",

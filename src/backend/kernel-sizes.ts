@@ -26,6 +26,9 @@ export const attentionLengths = (s: Numbers<(typeof attentionSizes)[number]>) =>
   return { queries, keys, out: s.batch * s.queries * width, stats: s.batch * s.heads * s.queries };
 };
 
+/** Columns [first, first + columns) of vocabSize. */
+export const lossSizes = ["rows", "columns", "first", "vocabSize"] as const;
+
 export const rotarySizes = ["rows", "time", "heads", "headDim", "start"] as const;
 
 export const rotaryLengths = ({ rows, time, heads, headDim, start }: Numbers<(typeof rotarySizes)[number]>) => ({

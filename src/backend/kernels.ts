@@ -9,7 +9,15 @@
  * "out" is overwritten, "inout" is read and updated; an optional buffer may be null.
  */
 
-import { attentionLengths, attentionSizes, dropoutKey, rotaryLengths, rotarySizes, strided } from "./kernel-sizes.ts";
+import {
+  attentionLengths,
+  attentionSizes,
+  dropoutKey,
+  lossSizes,
+  rotaryLengths,
+  rotarySizes,
+  strided,
+} from "./kernel-sizes.ts";
 import {
   activation,
   activationOutput,
@@ -137,10 +145,13 @@ export const kernels = {
     lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, y: m * n, slope: m * n }),
   }),
 
-  /** dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one. */
+  /**
+   * dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one; without one, and with `add` = 1, that
+   * added to dx.
+   */
   linearBackwardInput: kernel({
-    buffers: { dy: activation, w: activation, factor: maybeActivation, dx: activationOutput },
-    ints: ["m", "n", "k"],
+    buffers: { dy: activation, w: activation, factor: maybeActivation, dx: activationUpdate },
+    ints: ["m", "n", "k", "add"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
   }),
@@ -376,27 +387,33 @@ export const kernels = {
   }),
 
   /**
-   * losses[r] = logSumExp(logits[r, :]) − logits[r, targets[r]], in nats; 0 where targets[r] < 0 (ignored).
-   * Keeps logSumExp [rows].
+   * losses[r] = logSumExp(z[r, :]) − z[r, targets[r]], in nats; 0 where targets[r] < 0 (ignored). Keeps logSumExp [rows].
+   *
+   * z[rows, vocabSize] is given whole, or a range of its columns at a time, in ascending order: logits[rows, columns] are
+   * those from column `first` on, and logSumExp is that of the columns so far. Before the last range losses[r] is the
+   * target's −z where that has come, else 0. The first range overwrites both.
    */
   crossEntropyForward: kernel({
-    buffers: { logits: input, targets: indices, losses: output, logSumExp: output },
-    ints: ["rows", "vocabSize"],
+    buffers: { logits: input, targets: indices, losses: update, logSumExp: update },
+    ints: [...lossSizes],
     floats: [],
-    lengths: ({ rows, vocabSize }) => ({ logits: rows * vocabSize, targets: rows, losses: rows, logSumExp: rows }),
+    lengths: ({ rows, columns }) => ({ logits: rows * columns, targets: rows, losses: rows, logSumExp: rows }),
   }),
 
-  /** dLogits = dLoss · (softmax(logits) − onehot(target)); 0 in ignored rows. dLoss is [1]. */
+  /**
+   * dLogits = dLoss · (softmax(z) − onehot(target)) in columns [first, first + columns), of which z is in logits; 0 in
+   * ignored rows. dLoss is [1], logSumExp that of all columns.
+   */
   crossEntropyBackward: kernel({
     buffers: { logits: input, targets: indices, logSumExp: input, dLoss: input, dLogits: activationOutput },
-    ints: ["rows", "vocabSize"],
+    ints: [...lossSizes],
     floats: [],
-    lengths: ({ rows, vocabSize }) => ({
-      logits: rows * vocabSize,
+    lengths: ({ rows, columns }) => ({
+      logits: rows * columns,
       targets: rows,
       logSumExp: rows,
       dLoss: 1,
-      dLogits: rows * vocabSize,
+      dLogits: rows * columns,
     }),
   }),
 

@@ -1,6 +1,7 @@
-import type { Context } from "../autograd/context.ts";
+import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
+import { linearCrossEntropy } from "../ops/linear-cross-entropy.ts";
 import { type Model, uploadIds } from "./model.ts";
 import { logitsOf, transformer } from "./transformer.ts";
 
@@ -32,3 +33,26 @@ export const forward = (context: Context, model: Model, ids: ArrayLike<number>, 
  */
 export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int32Array): Tensor =>
   crossEntropy(context, logits, context.memory.upload(targets, logits.shape.slice(0, -1)));
+
+/**
+ * `forward` and `crossEntropyLoss` in one. The logits of a large vocabulary are then never all in memory, but computed a
+ * range of it at a time, and once more on the way back.
+ * @param ids, rows, time as for `forward`.
+ * @param targets as for `crossEntropyLoss`, [rows · time].
+ * @returns the sum in nats, [1], a temporary of the context.
+ * @throws ShapeError for an id out of range, rows that are too long, or if there is not one target for each prediction.
+ */
+export const forwardLoss = (
+  context: Context,
+  model: Model,
+  ids: ArrayLike<number>,
+  targets: Int32Array,
+  rows: number,
+  time: number,
+): Tensor => {
+  const { config, parameters } = model;
+  const hidden = transformer(context, config, parameters, uploadIds(context, model, ids, rows, time)); // [B, T, C]
+  const loss = linearCrossEntropy(context, hidden, parameters.head, context.memory.upload(targets, [rows, time]));
+  spend(context, hidden);
+  return loss;
+};

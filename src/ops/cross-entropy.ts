@@ -17,10 +17,11 @@ export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor):
   const rows = rowsOf("crossEntropy", logits, vocabSize);
   requireShape("crossEntropy", "targets", targets, logits.shape.slice(0, -1));
 
+  const sizes = { rows, columns: vocabSize, first: 0, vocabSize };
   const losses = memory.allocate([rows]);
   const logSumExp = memory.allocate([rows]);
   const loss = memory.allocate([1]);
-  backend.run("crossEntropyForward", { logits, targets, losses, logSumExp, rows, vocabSize });
+  backend.run("crossEntropyForward", { logits, targets, losses, logSumExp, ...sizes });
   backend.run("sum", { x: losses, y: loss, n: rows });
   memory.release(losses);
 
@@ -30,7 +31,7 @@ export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor):
   }
   tape.record(loss, [logits], [logSumExp], (dLoss) => {
     const dLogits = memory.allocate(logits.shape, backend.capabilities.activations);
-    backend.run("crossEntropyBackward", { logits, targets, logSumExp, dLoss, dLogits, rows, vocabSize });
+    backend.run("crossEntropyBackward", { logits, targets, logSumExp, dLoss, dLogits, ...sizes });
     tape.accumulate(logits, dLogits);
   });
   return loss;

@@ -61,7 +61,7 @@ export const geluMlp = (
     const dHidden = memory.allocate(hidden.shape, activations);
     const sizes = linearSizes("geluMlp", hidden, down);
     const scaled = { w: factorOf(context, down.weight), factor: slope };
-    backend.run("linearBackwardInput", { dy: dBranch, ...scaled, dx: dHidden, ...sizes });
+    backend.run("linearBackwardInput", { dy: dBranch, ...scaled, dx: dHidden, ...sizes, add: 0 });
     memory.release(dBranch);
     linearGradients(context, x, up, dHidden);
     memory.release(dHidden);

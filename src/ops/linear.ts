@@ -51,7 +51,7 @@ export const linearGradients = (context: Context, x: Tensor, weights: LinearWeig
     const dx = memory.allocate(x.shape, x.storage.dtype);
     const sizes = linearSizes("linear", x, weights);
     const w = factorOf(context, weights.weight);
-    backend.run("linearBackwardInput", { dy, w, factor: null, dx, ...sizes });
+    backend.run("linearBackwardInput", { dy, w, factor: null, dx, ...sizes, add: 0 });
     tape.accumulate(x, dx);
   }
   weightGradients(context, x, weights, dy);

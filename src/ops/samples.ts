@@ -7,6 +7,7 @@ import { samples as gelu } from "./gelu.ts";
 import { samples as geluMlp } from "./gelu-mlp.ts";
 import { samples as layerNorm } from "./layer-norm.ts";
 import { samples as linear, residualSamples as linearResidual } from "./linear.ts";
+import { samples as linearCrossEntropy } from "./linear-cross-entropy.ts";
 import { samples as rmsNorm } from "./rms-norm.ts";
 import { samples as rotary } from "./rotary.ts";
 import { samples as swiglu } from "./swiglu.ts";
@@ -20,6 +21,7 @@ export const opSamples = {
   geluMlp,
   layerNorm,
   linear,
+  linearCrossEntropy,
   linearResidual,
   rmsNorm,
   rotary,

@@ -91,6 +91,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
             m: k,
             n: k,
             k: columns,
+            add: 0,
           });
         else backend.run("linearForward", { x, w: at(gram), bias: null, addend: null, y: at(other), m: rows, n: k, k });
         backend.run("combine", { a: x, b: at(other), y: x, n, alpha: a, beta: 1 });

@@ -2,7 +2,7 @@ import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readScalar } from "../autograd/tensor.ts";
 import { evaluationWindows } from "../data/batches.ts";
 import { countCharacters } from "../data/corpus.ts";
-import { crossEntropyLoss, forward } from "../models/forward.ts";
+import { forwardLoss } from "../models/forward.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { yieldToHost } from "./yield.ts";
@@ -56,10 +56,9 @@ export const evaluate = async (
     batchSize: rowsPerBatch(contextLength),
   })) {
     signal?.throwIfAborted();
-    nats += await withContext(inferenceContext(model.backend), async (context) => {
-      const logits = forward(context, model, x, rows, time); // [B, T, V]
-      return readScalar(model.backend, crossEntropyLoss(context, logits, y));
-    });
+    nats += await withContext(inferenceContext(model.backend), (context) =>
+      readScalar(model.backend, forwardLoss(context, model, x, y, rows, time)),
+    );
     predicted += y.length;
     onProgress?.(predicted);
     await yieldToHost();

@@ -6,7 +6,7 @@ import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { inPasses, trainingBatch } from "../data/batches.ts";
 import { initialise } from "../models/arena.ts";
-import { crossEntropyLoss, forward } from "../models/forward.ts";
+import { forwardLoss } from "../models/forward.ts";
 import { createGradients } from "../models/gradients.ts";
 import { createModel, type Model } from "../models/model.ts";
 import { createRoundedWeights } from "../models/rounded-weights.ts";
@@ -97,8 +97,7 @@ export const undrawnTrainer = (
         for (const { x, y, rows, time } of inPasses(batch, tokensPerPass)) {
           const summed = await gradients.record(
             async (context) => {
-              const logits = forward(context, model, x, rows, time); // [B, T, V]
-              const total = crossEntropyLoss(context, logits, y); // [1]
+              const total = forwardLoss(context, model, x, y, rows, time); // [1]
               const reading = readScalar(backend, total);
               backward(context, total, 1 / tokensPerStep);
               return reading;

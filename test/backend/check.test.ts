@@ -64,7 +64,8 @@ test("a real that is not given is refused", () => {
 });
 
 test("element types are checked, and only optional buffers may be absent", () => {
-  const args = { logits: reals(8), targets: ids(2), losses: reals(2), logSumExp: reals(2), rows: 2, vocabSize: 4 };
+  const sizes = { rows: 2, columns: 4, first: 0, vocabSize: 4 };
+  const args = { logits: reals(8), targets: ids(2), losses: reals(2), logSumExp: reals(2), ...sizes };
   expect(() => checkCall(owner, "crossEntropyForward", args)).not.toThrow();
   expect(() => checkCall(owner, "crossEntropyForward", { ...args, targets: reals(2) })).toThrow(
     new DTypeError({ where: "crossEntropyForward", must: "targets must be int32", got: "float32" }),
@@ -104,8 +105,22 @@ test("sizes that would divide by zero or leave a table without rows are refused"
   expect(() => call(1, 2)).not.toThrow();
   expect(() => call(0, 2)).toThrow("embeddingForward: time must be at least 1; got 0");
   expect(() => call(1, 0)).toThrow("embeddingForward: vocabSize must be at least 1; got 0");
-  const loss = { logits: reals(0), targets: ids(2), losses: reals(2), logSumExp: reals(2), rows: 2, vocabSize: 0 };
-  expect(() => checkCall(owner, "crossEntropyForward", loss)).toThrow(/vocabSize must be at least 1/);
+  const loss = { logits: reals(4), targets: ids(2), losses: reals(2), logSumExp: reals(2), rows: 2 };
+  const range = (columns: number, first: number, vocabSize: number) =>
+    checkCall(owner, "crossEntropyForward", { ...loss, columns, first, vocabSize });
+  expect(() => range(2, 3, 5)).not.toThrow();
+  expect(() => range(0, 0, 0)).toThrow(/columns must be at least 1/);
+  expect(() => range(2, 4, 5)).toThrow("crossEntropyForward: columns 4 to 5 must be below vocabSize; got 5");
+});
+
+test("a product that is multiplied by a factor is added to nothing", () => {
+  const args = { dy: reals(2), w: reals(4), factor: null, dx: reals(2), m: 1, n: 2, k: 2 };
+  const scaled = { ...args, factor: reals(2) };
+  expect(() => checkCall(owner, "linearBackwardInput", { ...args, add: 1 })).not.toThrow();
+  expect(() => checkCall(owner, "linearBackwardInput", { ...scaled, add: 0 })).not.toThrow();
+  expect(() => checkCall(owner, "linearBackwardInput", { ...scaled, add: 1 })).toThrow(
+    "linearBackwardInput: add must be 0 where there is a factor; got 1",
+  );
 });
 
 test("gradients of attention are those of a whole sequence", () => {

@@ -156,8 +156,9 @@ describe("kernels of the reference backend", () => {
       const buffers = { ids: index(id), tokens: table, positions: null, y };
       expect(() => backend.run("embeddingForward", { ...buffers, ...sizes })).toThrow(DataError);
     }
-    const loss = { logits: table, targets: index(3), losses: y, logSumExp: y, rows: 1, vocabSize: 3 };
-    expect(() => backend.run("crossEntropyForward", loss)).toThrow(DataError);
+    const loss = { logits: table, targets: index(3), losses: y, logSumExp: y, rows: 1 };
+    const range = { columns: 3, first: 0, vocabSize: 3 };
+    expect(() => backend.run("crossEntropyForward", { ...loss, ...range })).toThrow(DataError);
   });
 
   test("bfloat16 is the nearest, ties to even, and keeps what is no number", () => {

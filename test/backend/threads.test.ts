@@ -46,7 +46,7 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const [mean, rstd, normed, dGamma, dBeta] = [view(m), view(m), view(m * k), view(k), view(k)];
   const [total, squares] = [view(1), view(1)];
   backend.run("linearForward", { x, w, bias, addend: null, y, m, n, k });
-  backend.run("linearBackwardInput", { dy: y, w, factor: null, dx, m, n, k });
+  backend.run("linearBackwardInput", { dy: y, w, factor: null, dx, m, n, k, add: 0 });
   backend.run("linearBackwardWeight", { dy: y, x, dw, dBias, m, n, k, add: 1 });
   const norm = { x, gamma: bias, mean, rstd, rows: m, channels: k };
   backend.run("layerNormForward", { ...norm, beta: bias, y: normed, eps: 1e-5 });

@@ -150,34 +150,36 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
 };
 
 export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" | "adamStep"> = {
-  crossEntropyForward: ({ logits, targets, vocabSize }, { logSumExp }) => {
-    // Rounding x − max moves exp(x − max) by u·|x − max| of itself: Σ p·|x − max| of the sum.
+  crossEntropyForward: (args, { logSumExp }) => {
+    const { logits, targets, columns, first, vocabSize } = args;
+    // Rounding x − max moves exp(x − max) by u·|x − max| of itself: Σ p·|x − max| of the sum. The columns before count as
+    // one more.
     const stats = Array.from(logSumExp, (total, r) => {
-      let shifts = 0;
-      for (let c = 0; c < vocabSize; c++) {
-        const shift = at(logits, r * vocabSize + c) - total;
-        if (shift > -200) shifts += Math.exp(shift) * Math.abs(shift);
-      }
-      return eps * (4 + Math.abs(total) + shifts) + sumError(vocabSize);
+      const shifts = (x: number): number => (x - total > -200 ? Math.exp(x - total) * Math.abs(x - total) : 0);
+      let sum = first > 0 ? shifts(at(args.logSumExp, r)) : 0;
+      for (let c = 0; c < columns; c++) sum += shifts(at(logits, r * columns + c));
+      return eps * (4 + Math.abs(total) + sum) + sumError(columns);
     });
     return {
       logSumExp: (r) => at(Float64Array.of(stats[r] as number), 0),
       losses: (r) => {
         const target = targets[r] as number;
-        return target < 0 ? 0 : (stats[r] as number) + eps * Math.abs(at(logits, r * vocabSize + target));
+        if (target < 0 || first + columns < vocabSize) return 0;
+        const subtracted = target < first ? at(args.losses, r) : at(logits, r * columns + target - first);
+        return (stats[r] as number) + eps * Math.abs(subtracted);
       },
     };
   },
 
-  crossEntropyBackward: ({ logits, targets, logSumExp, dLoss, vocabSize }) => ({
+  crossEntropyBackward: ({ logits, targets, logSumExp, dLoss, columns, first }) => ({
     dLogits: (i) => {
-      const r = Math.floor(i / vocabSize);
+      const r = Math.floor(i / columns);
       const target = targets[r] as number;
       if (target < 0) return 0;
       const shift = at(logits, i) - at(logSumExp, r);
       const probability = Math.exp(shift);
       const shiftError = probability === 0 ? 0 : probability * Math.abs(shift);
-      const onehot = i % vocabSize === target ? 1 : 0;
+      const onehot = first + (i % columns) === target ? 1 : 0;
       return eps * Math.abs(at(dLoss, 0)) * (shiftError + 6 * probability + onehot);
     },
   }),

@@ -127,7 +127,7 @@ export const layerBounds: Bounds<
   },
 
   linearBackwardInput: (args) => {
-    const dx = new Float64Array(args.dx.length);
+    const dx = magnitudes(args.dx);
     const factor = maybeMagnitudes(args.factor);
     products.linearBackwardInput({ ...args, dy: magnitudes(args.dy), w: magnitudes(args.w), factor, dx });
     return { dx: scaled(sumError(args.n + 1), dx) };

@@ -93,7 +93,7 @@ export const products: HostKernels<
     }
   },
 
-  linearBackwardInput({ dx, factor, m, n, k, operand, ...given }) {
+  linearBackwardInput({ dx, factor, m, n, k, add, operand, ...given }) {
     const dy = operand(given.dy);
     const w = operand(given.w);
     const row = new Float64Array(k);
@@ -101,6 +101,7 @@ export const products: HostKernels<
       row.fill(0);
       addScaledRows(row, dy, i * n, 1, w, n);
       if (factor !== null) for (let c = 0; c < k; c++) row[c] = (row[c] as number) * (factor[i * k + c] as number);
+      if (add) for (let c = 0; c < k; c++) row[c] = (row[c] as number) + (dx[i * k + c] as number);
       dx.set(row, i * k);
     }
   },

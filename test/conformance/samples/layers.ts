@@ -142,15 +142,18 @@ export const linear: Samples<"linearForward" | "linearGeluForward" | "linearBack
   ]),
 
   linearBackwardInput: [
-    ...productSizes.map((size) => ({ size, scaled: false })),
-    ...epilogueSizes.map((size) => ({ size, scaled: true })),
-  ].map(({ size, scaled }) => {
+    ...productSizes.map((size) => ({ size, scaled: false, add: 0 })),
+    ...epilogueSizes.map((size) => ({ size, scaled: true, add: 0 })),
+    // The last has sums that rest between pieces.
+    ...[...epilogueSizes, [3, 2100, 530] as const].map((size) => ({ size, scaled: false, add: 1 })),
+  ].map(({ size, scaled, add }) => {
     const [m, n, k] = size;
     const factor = scaled ? normals(m * k) : null;
+    const dx = add === 1 ? normals(m * k) : nans(m * k);
     return {
-      name: scaled ? `${productName(size)}, with a factor` : productName(size),
-      numbers: { m, n, k },
-      buffers: { dy: normals(m * n), w: normals(n * k), factor, dx: blank },
+      name: `${productName(size)}${scaled ? ", with a factor" : ""}${add === 1 ? ", added" : ""}`,
+      numbers: { m, n, k, add },
+      buffers: { dy: normals(m * n), w: normals(n * k), factor, dx },
     };
   }),
 

@@ -1,6 +1,6 @@
 import { crossEntropy as referenceLoss } from "#foretoken/backend/reference/cross-entropy.js";
 import type { Samples } from "../sample.ts";
-import { blank, edgeLengths, noise, rounded, spoiled } from "../sample.ts";
+import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 import { modelLogits } from "./layers.ts";
 
 const { normals, integers } = noise(3);
@@ -33,7 +33,7 @@ const withTarget = (targets: Int32Array, row: number, target: number): Int32Arra
 const losses = [
   ...lossSizes.map(([rows, vocabSize]) => ({
     name: `rows=${rows} V=${vocabSize}`,
-    numbers: { rows, vocabSize },
+    numbers: { rows, columns: vocabSize, first: 0, vocabSize },
     logits: modelLogits(rows, vocabSize),
     targets: integers(rows, vocabSize).map((t, i) => (i % 5 === 3 ? (i % 2 === 0 ? -1 : -100) : t)),
   })),
@@ -50,20 +50,80 @@ const losses = [
       ["NaN in the last column", spoiled(normals(9 * 65), 2 * 65 + 64), integers(9, 65)],
       ["NaN in an ignored row", spoiled(normals(9 * 65), 2 * 65 + 7), withTarget(integers(9, 65), 2, -1)],
     ] as const
-  ).map(([name, logits, targets]) => ({ name, numbers: { rows: 9, vocabSize: 65 }, logits, targets })),
+  ).map(([name, logits, targets]) => ({
+    name,
+    numbers: { rows: 9, columns: 65, first: 0, vocabSize: 65 },
+    logits,
+    targets,
+  })),
 ];
 
-export const crossEntropy: Samples<"crossEntropyForward" | "crossEntropyBackward"> = {
-  crossEntropyForward: losses.map(({ name, numbers, logits, targets }) => ({
-    name,
-    numbers,
-    buffers: { logits, targets, losses: blank, logSumExp: blank },
-  })),
+/** Columns [first, first + columns) of rows as long as `width`. */
+const columnsOf = (values: Float64Array, width: number, first: number, columns: number): Float64Array =>
+  values.filter((_, i) => i % width >= first && i % width < first + columns);
 
-  crossEntropyBackward: losses.map(({ name, numbers, logits, targets }) => {
-    const logSumExp = new Float64Array(numbers.rows);
-    const unused = new Float64Array(numbers.rows);
-    referenceLoss.crossEntropyForward({ logits, targets, losses: unused, logSumExp, ...numbers });
+/** What is known of the columns before `first`. */
+const soFar = (logits: Float64Array, targets: Int32Array, first: number, vocabSize: number) => {
+  const rows = targets.length;
+  const losses = nans(rows);
+  const logSumExp = nans(rows);
+  if (first > 0) {
+    const earlier = columnsOf(logits, vocabSize, 0, first);
+    const numbers = { rows, columns: first, first: 0, vocabSize };
+    referenceLoss.crossEntropyForward({ logits: earlier, targets, losses, logSumExp, ...numbers });
+  }
+  return { losses: rounded(losses), logSumExp: rounded(logSumExp) };
+};
+
+const noColumns = (logits: Float64Array, vocabSize: number, first: number, end: number): Float64Array =>
+  logits.map((v, i) => (i % vocabSize >= first && i % vocabSize < end ? -Infinity : v));
+
+/** A vocabulary in ranges: the first, one between, the last, of which each has targets and lacks some. */
+const ranges = (
+  [
+    ["", modelLogits(40, 200), integers(40, 200).map((t, i) => (i % 7 === 3 ? -1 : t))],
+    ["far from zero, ", normals(40 * 200, 1, 1e4), integers(40, 200)],
+    ["no power in the first range, ", noColumns(normals(40 * 200), 200, 0, 70), integers(40, 130).map((t) => t + 70)],
+    ["no power in the second range, ", noColumns(normals(40 * 200), 200, 70, 135), integers(40, 70)],
+  ] as const
+).flatMap(([name, logits, targets]) =>
+  (
+    [
+      [0, 70],
+      [70, 65],
+      [135, 65],
+    ] as const
+  ).map(([first, columns]) => ({
+    name: `${name}columns ${first} to ${first + columns - 1} of 200`,
+    numbers: { rows: 40, columns, first, vocabSize: 200 },
+    all: logits,
+    logits: columnsOf(logits, 200, first, columns),
+    targets,
+    ...soFar(logits, targets, first, 200),
+  })),
+);
+
+export const crossEntropy: Samples<"crossEntropyForward" | "crossEntropyBackward"> = {
+  crossEntropyForward: [
+    ...losses.map(({ name, numbers, logits, targets }) => ({
+      name,
+      numbers,
+      buffers: { logits, targets, losses: nans(numbers.rows), logSumExp: nans(numbers.rows) },
+    })),
+    ...ranges.map(({ name, numbers, logits, targets, losses, logSumExp }) => ({
+      name,
+      numbers,
+      buffers: { logits, targets, losses, logSumExp },
+    })),
+  ],
+
+  crossEntropyBackward: [...losses.map((one) => ({ ...one, all: one.logits })), ...ranges].map((one) => {
+    const { name, numbers, logits, targets } = one;
+    const { rows, vocabSize } = numbers;
+    const logSumExp = new Float64Array(rows);
+    const unused = new Float64Array(rows);
+    const whole = { rows, columns: vocabSize, first: 0, vocabSize };
+    referenceLoss.crossEntropyForward({ logits: one.all, targets, losses: unused, logSumExp, ...whole });
     return {
       name,
       numbers,

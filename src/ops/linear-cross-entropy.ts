@@ -1,0 +1,165 @@
+/**
+ * L = Σ over rows of logSumExp(z) − z[target] with z = x·Wᵀ + b: a head and its loss in one.
+ *
+ *   x [.., K]   W [V, K]   b [V]   targets [..]   →   L [1]
+ *   dz = dL·(softmax(z) − onehot(target))     dx = dz·W     dW = dzᵀ·x     db = Σ over rows of dz
+ *
+ * Logits of a large vocabulary are never all in memory. They are computed for a range of the vocabulary at a time: on the
+ * way forward for their sum of powers, and once more on the way back, where each range's gradient goes into those of x, W
+ * and b at once. That is a third product more, in place of memory for rows · V logits and their gradients (Wijmans et
+ * al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
+ */
+import { type Context, factorOf, spend } from "../autograd/context.ts";
+import { slice, type Tensor } from "../autograd/tensor.ts";
+import { crossEntropy } from "./cross-entropy.ts";
+import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts";
+import { type OpSample, requireShape, sampleInput } from "./op.ts";
+
+/** Logits that are kept where they are so few: 8 MiB of float32. */
+const fewLogits = 2 ** 21;
+/** Of more, so many are in memory at one time, where they stay in a cache … */
+const logitsAtATime = 2 ** 20;
+/** … but of at least so many tokens of the vocabulary, so that x is not read too often. */
+const leastColumns = 512;
+
+/** Tokens of the vocabulary whose logits are in memory at one time, for that many rows. */
+const columnsAtATime = (rows: number, vocabSize: number): number => {
+  if (rows * vocabSize <= fewLogits) return vocabSize;
+  const columns = Math.max(leastColumns, Math.floor(logitsAtATime / rows));
+  // Ranges of about one size, each a multiple of what every kernel takes at a time.
+  return Math.ceil(vocabSize / Math.ceil(vocabSize / columns) / 64) * 64;
+};
+
+/** A part of the vocabulary: tokens [first, first + columns). */
+interface Range {
+  readonly first: number;
+  readonly columns: number;
+}
+
+const rangesOf = (vocabSize: number, columns: number): readonly Range[] =>
+  Array.from({ length: Math.ceil(vocabSize / columns) }, (_, i) => ({
+    first: i * columns,
+    columns: Math.min(columns, vocabSize - i * columns),
+  }));
+
+/** Rows of W or elements of b. */
+const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T => {
+  if (whole === null) return whole;
+  const [, ...rest] = whole.shape;
+  const width = rest.reduce((product, size) => product * size, 1);
+  return slice(whole, first * width, [columns, ...rest]) as Tensor as T;
+};
+
+/**
+ * The summed loss, [1], in nats. A negative target takes its row out of the sum.
+ * @param columns tokens of the vocabulary whose logits are in memory at one time: by default as many as suit the sizes.
+ */
+export const linearCrossEntropy = (
+  context: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  targets: Tensor,
+  columns?: number,
+): Tensor => {
+  const { backend, memory, tape } = context;
+  const { m: rows, n: vocabSize, k } = linearSizes("linearCrossEntropy", x, weights);
+  requireShape("linearCrossEntropy", "targets", targets, x.shape.slice(0, -1));
+  const width = Math.min(columns ?? columnsAtATime(rows, vocabSize), vocabSize);
+  if (width === vocabSize) {
+    const logits = linear(context, x, weights);
+    const loss = crossEntropy(context, logits, targets);
+    spend(context, logits);
+    return loss;
+  }
+
+  const ranges = rangesOf(vocabSize, width);
+  const w = factorOf(context, weights.weight);
+  const logitsIn = (logits: Tensor, range: Range): void =>
+    backend.run("linearForward", {
+      x,
+      w: partOf(w, range),
+      bias: partOf(weights.bias, range),
+      addend: null,
+      y: logits,
+      m: rows,
+      n: range.columns,
+      k,
+    });
+
+  const logits = memory.allocate([rows, width]);
+  const losses = memory.allocate([rows]);
+  const logSumExp = memory.allocate([rows]);
+  const loss = memory.allocate([1]);
+  for (const range of ranges) {
+    logitsIn(logits, range);
+    backend.run("crossEntropyForward", { logits, targets, losses, logSumExp, rows, ...range, vocabSize });
+  }
+  backend.run("sum", { x: losses, y: loss, n: rows });
+  memory.release(losses);
+  memory.release(logits);
+  if (tape === null) {
+    memory.release(logSumExp);
+    return loss;
+  }
+
+  tape.record(loss, [x, ...weightsOf(weights)], [logSumExp], (dLoss) => {
+    const z = memory.allocate([rows, width]);
+    const dz = memory.allocate([rows, width], backend.capabilities.activations);
+    const dx = tape.tracks(x) ? memory.allocate(x.shape) : null;
+    const dWeight = tape.destination(weights.weight);
+    const dBias = weights.bias === null ? null : tape.accumulator(weights.bias);
+    for (const range of ranges) {
+      const sizes = { m: rows, n: range.columns, k };
+      logitsIn(z, range);
+      backend.run("crossEntropyBackward", {
+        logits: z,
+        targets,
+        logSumExp,
+        dLoss,
+        dLogits: dz,
+        rows,
+        ...range,
+        vocabSize,
+      });
+      if (dx !== null) {
+        const add = range.first === 0 ? 0 : 1;
+        backend.run("linearBackwardInput", { dy: dz, w: partOf(w, range), factor: null, dx, ...sizes, add });
+      }
+      if (dWeight !== null) {
+        const { gradient, add } = dWeight;
+        const parts = { dw: partOf(gradient, range), dBias: partOf(dBias, range) };
+        backend.run("linearBackwardWeight", { dy: dz, x, ...parts, ...sizes, add });
+      }
+    }
+    memory.release(dz);
+    memory.release(z);
+    if (dx !== null) tape.accumulate(x, dx);
+  });
+  return loss;
+};
+
+const sample = (
+  name: string,
+  targets: readonly number[],
+  [vocabSize, k]: readonly [number, number],
+  columns: number,
+  withBias = false,
+): OpSample => ({
+  name,
+  inputs: { x: [targets.length, k], weight: [vocabSize, k], ...(withBias ? { bias: [vocabSize] } : {}) },
+  run: (context, inputs) =>
+    linearCrossEntropy(
+      context,
+      sampleInput(inputs, "x"),
+      { weight: sampleInput(inputs, "weight"), bias: withBias ? sampleInput(inputs, "bias") : null },
+      context.memory.upload(Int32Array.from(targets), [targets.length]),
+      columns,
+    ),
+});
+
+export const samples: readonly OpSample[] = [
+  sample("all at once", [0, 6, 3, 3, 5], [7, 4], 7),
+  sample("two ranges", [1, 0, 2], [3, 5], 2),
+  sample("a token at a time, an ignored row", [0, -1, 4, 2], [5, 3], 1, true),
+  sample("ranges past one vector", [64, 0, 31, 32], [65, 18], 32, true),
+];
