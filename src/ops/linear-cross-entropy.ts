@@ -11,20 +11,24 @@
  */
 import { type Context, factorOf, spend } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
+import type { Capabilities } from "../backend/backend.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts";
 import { type OpSample, requireShape, sampleInput } from "./op.ts";
 
-/** Logits that are kept where they are so few: 8 MiB of float32. */
-const fewLogits = 2 ** 21;
+/**
+ * Logits that are kept where there are no more of them: 64 MiB, since computing them twice takes longer than memory does.
+ * Where activations are bfloat16, products are so fast that it does not: 8 MiB.
+ */
+const keptLogits = ({ activations }: Capabilities): number => (activations === "bfloat16" ? 2 ** 21 : 2 ** 24);
 /** Of more, so many are in memory at one time, where they stay in a cache … */
 const logitsAtATime = 2 ** 20;
 /** … but of at least so many tokens of the vocabulary, so that x is not read too often. */
 const leastColumns = 512;
 
 /** Tokens of the vocabulary whose logits are in memory at one time, for that many rows. */
-const columnsAtATime = (rows: number, vocabSize: number): number => {
-  if (rows * vocabSize <= fewLogits) return vocabSize;
+const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: number): number => {
+  if (rows * vocabSize <= keptLogits(capabilities)) return vocabSize;
   const columns = Math.max(leastColumns, Math.floor(logitsAtATime / rows));
   // Ranges of about one size, each a multiple of what every kernel takes at a time.
   return Math.ceil(vocabSize / Math.ceil(vocabSize / columns) / 64) * 64;
@@ -64,7 +68,7 @@ export const linearCrossEntropy = (
   const { backend, memory, tape } = context;
   const { m: rows, n: vocabSize, k } = linearSizes("linearCrossEntropy", x, weights);
   requireShape("linearCrossEntropy", "targets", targets, x.shape.slice(0, -1));
-  const width = Math.min(columns ?? columnsAtATime(rows, vocabSize), vocabSize);
+  const width = Math.min(columns ?? columnsAtATime(backend.capabilities, rows, vocabSize), vocabSize);
   if (width === vocabSize) {
     const logits = linear(context, x, weights);
     const loss = crossEntropy(context, logits, targets);

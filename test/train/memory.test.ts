@@ -83,6 +83,15 @@ it("grows with the batch up to a pass of 4,096 tokens, and has nothing to save w
   expect(four).toMatchObject({ saving: 0, weights: one.weights });
 });
 
+it("has no room for all logits of a large vocabulary", async () => {
+  const vocabSize = 50_000;
+  const config = resolveConfig("book", [smallRun, { model: { contextLength: 64 }, train: { batchSize: 64 } }]);
+  for (const activations of ["float32", "bfloat16"] as const) {
+    const { temporaries } = await estimateMemory(config, vocabSize, 10_000, true, activations);
+    expect(temporaries).toBeLessThan((4 * 64 * 64 * vocabSize) / 10);
+  }
+});
+
 it("takes no time for a model that no machine could hold", async () => {
   const model = { nEmbd: 8192, nLayer: 100, nHead: 64, contextLength: 1024 };
   const config = resolveConfig("book", [{ model, train: { batchSize: 1 } }]);
