@@ -29,9 +29,12 @@ FT_INLINE void storePartial(Narrow* to, F32 value, int count) {
   _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << count) - 1u), (__m256i)_mm512_cvtneps_pbh((__m512)value));
 }
 
-// Two vectors as 32 neighbours.
+// Two vectors as 32 neighbours, with zero for those whose bit of `kept` is not set.
 FT_INLINE void storeUnits(void* to, F32 first, F32 second) {
   _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+}
+FT_INLINE void storeUnits(void* to, F32 first, F32 second, uint32_t kept) {
+  _mm512_storeu_si512(to, (__m512i)_mm512_maskz_cvtne2ps_pbh(kept, (__m512)second, (__m512)first));
 }
 
 FT_INLINE F32 load(const Narrow* from, All) { return load(from); }

@@ -92,16 +92,52 @@ FT_INLINE void dropoutBlock(const DropoutKey& key, uint32_t row, int64_t begin, 
   }
 }
 
-// The same for one element of kLanes rows [row, row + kLanes) at a time: calls body(offset, kept) for each of the block's
-// elements, where `kept` has all bits set in the lanes of the rows that keep it.
-template <typename Body>
-FT_INLINE void dropoutColumns(const DropoutKey& key, uint32_t row, int64_t begin, Body body) {
+// Of a vector the lanes that are at least `least`, as bits, the first lane's lowest.
+FT_INLINE uint32_t bitsAtLeast(U32 values, uint32_t least) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return _mm512_cmpge_epu32_mask((__m512i)values, _mm512_set1_epi32(static_cast<int>(least)));
+#elif defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  return static_cast<uint32_t>(_mm256_movemask_ps((__m256)(values >= least)));
+#elif defined(__wasm_simd128__)
+  return wasm_i32x4_bitmask((v128_t)(values >= least));
+#elif defined(__SSE2__)
+  return static_cast<uint32_t>(_mm_movemask_ps((__m128)(values >= least)));
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < kLanes; i++) bits |= (values[i] >= least ? 1u : 0u) << i;
+  return bits;
+#endif
+}
+
+// Bit i: whether element begin + i of `row` is kept; begin is a multiple of 64.
+FT_INLINE uint64_t keptBits(const DropoutKey& key, uint32_t row, int64_t begin) {
   const uint32_t first = static_cast<uint32_t>(begin / kDropoutBlock) * 16u;
-  for (int part = 0; part < 16; part++) {
-    const Words words =
-        threefry({{U32{} + (first + static_cast<uint32_t>(part)), laneIndex() + row, U32{} + key.site, U32{}}}, key.key);
-    for (int i = 0; i < 4; i++) body(i * 16 + part, (I32)(words.word[i] >= key.threshold));
+  uint64_t bits = 0;
+  for (int part = 0; part < 16; part += kLanes) {
+    const U32 index = laneIndex() + (first + static_cast<uint32_t>(part));
+    const Words words = threefry({{index, U32{} + row, U32{} + key.site, U32{}}}, key.key);
+    for (int i = 0; i < 4; i++) bits |= uint64_t{bitsAtLeast(words.word[i], key.threshold)} << (i * 16 + part);
   }
+  return bits;
+}
+
+// The same bits for each of kLanes rows [row, row + kLanes): those of 32 elements a vector.
+FT_INLINE void keptColumns(const DropoutKey& key, uint32_t row, int64_t begin, U32 (&bits)[2]) {
+  const uint32_t first = static_cast<uint32_t>(begin / kDropoutBlock) * 16u;
+  bits[0] = bits[1] = U32{};
+  for (uint32_t part = 0; part < 16; part++) {
+    const Words words = threefry({{U32{} + (first + part), laneIndex() + row, U32{} + key.site, U32{}}}, key.key);
+    FT_UNROLL
+    for (int i = 0; i < 4; i++)
+      bits[i / 2] |= (U32)(words.word[i] >= key.threshold) & (1u << (static_cast<uint32_t>(i) % 2 * 16 + part));
+  }
+}
+
+// All bits of the lanes whose bit is set.
+FT_INLINE I32 lanesOf(uint32_t bits) {
+  U32 lane{};
+  for (int i = 0; i < kLanes; i++) lane[i] = 1u << i;
+  return (lane & bits) != 0u;
 }
 
 // Writes `scale` (1 / (1 − p)) or 0 for elements [begin, begin + count) of `row`; begin is a multiple of 64.

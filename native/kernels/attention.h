@@ -29,23 +29,23 @@ struct AttentionForwardScratch {
   float* keys;     // [kBlock][alongStride]
   float* values;   // [units of kBlock][width]
   float* scores;   // [kBlock][kGroup]: of one group; then its weights, as units
-  float* kept;     // [kBlock][kGroup]: the dropout mask of one group
+  uint32_t* kept;  // [kBlockWords][kGroup]: the dropout mask of one group
   float* out;      // [kBlock][width], unnormalised
   float* maxima;   // [kBlock]: running maxima of scores, times exponentScale; in the end logSumExp
   float* totals;   // [kBlock]: running sums of weights; in the end what `out` is multiplied with
 
   static int64_t floats(const Attention& a) {
-    return kBlock * (a.headDim + 3 * a.width + 2 * kGroup + 2);
+    return kBlock * (a.headDim + 3 * a.width + kGroup + 2) + kBlockWords * kGroup;
   }
   AttentionForwardScratch(const Attention& a, void* memory) {
     keys = static_cast<float*>(memory);
     values = keys + kBlock * a.width;
     out = values + kBlock * a.width;
     scores = out + kBlock * a.width;
-    kept = scores + kBlock * kGroup;
-    maxima = kept + kBlock * kGroup;
+    maxima = scores + kBlock * kGroup;
     totals = maxima + kBlock;
     queries = totals + kBlock;
+    kept = reinterpret_cast<uint32_t*>(queries + kBlock * a.headDim);
   }
 };
 
@@ -67,7 +67,7 @@ FT_INLINE F32 extremeColumns(const float* scores, const Sight& sight, int64_t ro
 // Turns the scores of a vector of queries, kGroup apart, into the units of the weights 2^(scale · score − maximum), less
 // what is dropped, and adds them to `total`. Returns what the output over earlier blocks is to be multiplied with.
 template <class Operands>
-FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, const float* kept, float scale,
+FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, const uint32_t* kept, float scale,
                              bool first, float* maximum, float* total) {
   F32 reference = scale < 0 ? extremeColumns<false>(scores, sight, rows) : extremeColumns<true>(scores, sight, rows);
   reference *= scale;
@@ -90,8 +90,9 @@ FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, co
       sums[i] += weights[i];
     }
     if (kept != nullptr) {
+      const U32 words = loadWords(kept + key / kWordKeys * kGroup);
       FT_UNROLL
-      for (int i = 0; i < 4; i++) weights[i] = maskedBy(kept + (key + i) * kGroup, weights[i]);
+      for (int i = 0; i < 4; i++) weights[i] = maskedBy(words, key + i, weights[i]);
     }
     storeAcross<Operands>(weights, scores + key / Operands::kUnitDepth * kGroup, kGroup);
   };
@@ -107,8 +108,10 @@ struct AttentionForwardHead {
   const float *q, *k, *v;
   float *out, *logSumExp;
   int64_t index;
+  HeadMask mask;
 
-  AttentionForwardHead(const Call& call, const Attention& a, int64_t head) : index(head) {
+  AttentionForwardHead(const Call& call, const Attention& a, int64_t head)
+      : index(head), mask(a, call.buffer<uint32_t>(5), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
     q = call.buffer(0) + b * a.queryBatchStride + h * a.headDim;
     k = call.buffer(1) + b * a.keyBatchStride + h * a.headDim;
@@ -184,7 +187,12 @@ struct ForwardBlock {
       if (v >= last || v + kLanes <= first) continue;
       const Sight sight{diagonal ? inBlock + v : blockKeys, diagonal};
       const int64_t rows = diagonal ? lesser(sight.full + kLanes, tilesOf(blockKeys)) : (blockKeys + 3) / 4 * 4;
-      if (a.drops) dropoutMask(a, a.maskRow(head.index, group + v - a.start), block, rows, s.kept + v);
+      if (a.drops) {
+        drawMask(a, a.maskRow(head.index, group + v - a.start), block, rows, s.kept + v);
+        const int64_t begin = greater(first, v), query = group + begin - a.start;
+        if (head.mask.words != nullptr)
+          head.mask.put(s.kept + begin, query, lesser(last, v + kLanes) - begin, block, rows);
+      }
       const F32 factor = softmaxColumns<Operands>(s.scores + v, sight, rows, a.drops ? s.kept + v : nullptr,
                                                   a.exponentScale, block == 0, s.maxima + inBlock + v,
                                                   s.totals + inBlock + v);
@@ -260,7 +268,8 @@ static void attendForward(const Call& call, const Attention& a, Pool& pool) {
   });
 }
 
-// q: [B, queries, H·D], k, v: [B, start + queries, H·D] → out: [B, queries, H·D], logSumExp: [B, H, queries]
+// q: [B, queries, H·D], k, v: [B, start + queries, H·D] → out: [B, queries, H·D], logSumExp: [B, H, queries], kept: HeadMask
+// of every head
 static void attentionForward(const Call& call, Pool& pool) {
   const Attention a(call);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;

@@ -34,7 +34,7 @@ struct AttentionBackwardScratch {
   float* weightsAlong;     // [kTileHeight][kGroup]: where units are pairs, `weights` as units along the queries
   float* scoresAlong;      // [kTileHeight][kGroup]: where units are pairs, `tileScores` as units along the queries
   float* dScores;          // [units of kBlock][kGroup]: dOut·Vᵀ, then dS
-  float* kept;             // [kBlock][kGroup]: M
+  uint32_t* kept;          // [kBlockWords][kGroup]: M
   float* dKeys;            // [kBlock][width]
   float* dValues;          // [kBlock][width], but for the factor of M
   float* dQueries;         // [kGroup][width]
@@ -42,7 +42,7 @@ struct AttentionBackwardScratch {
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
 
   static int64_t floats(const Attention& a) {
-    return (5 * kBlock + 3 * kGroup) * a.width + 2 * kGroup * a.headDim + (4 * kTileHeight + 2 * kBlock) * kGroup +
+    return (5 * kBlock + 3 * kGroup) * a.width + 2 * kGroup * a.headDim + (4 * kTileHeight + kBlock + kBlockWords) * kGroup +
            2 * stats(a);
   }
   AttentionBackwardScratch(const Attention& a, void* memory) {
@@ -65,7 +65,7 @@ struct AttentionBackwardScratch {
     tileScores = take(kTileHeight * kGroup);
     weightsAlong = kTwoWays ? take(kTileHeight * kGroup) : weights;
     scoresAlong = take(kTileHeight * kGroup);
-    kept = take(kBlock * kGroup);
+    kept = reinterpret_cast<uint32_t*>(take(kBlockWords * kGroup));
     queryColumns = take(kGroup * a.headDim);
     gradientColumns = take(kGroup * a.headDim);
     exponents = take(stats(a));
@@ -81,8 +81,9 @@ struct AttentionHead {
   const float *dOut, *q, *k, *v, *out, *logSumExp;
   float *dq, *dk, *dv;
   int64_t index;
+  HeadMask mask;
 
-  AttentionHead(const Call& call, const Attention& a, int64_t head) : index(head) {
+  AttentionHead(const Call& call, const Attention& a, int64_t head) : index(head), mask(a, call.buffer<uint32_t>(6), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
     const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
     const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
@@ -93,9 +94,9 @@ struct AttentionHead {
     v = call.buffer(3) + keyOffset;
     out = call.buffer(4) + outOffset;
     logSumExp = call.buffer(5) + head * a.queries;
-    dq = call.buffer(6) + queryOffset;
-    dk = call.buffer(7) + keyOffset;
-    dv = call.buffer(8) + keyOffset;
+    dq = call.buffer(7) + queryOffset;
+    dk = call.buffer(8) + keyOffset;
+    dv = call.buffer(9) + keyOffset;
   }
 
   __attribute__((always_inline)) void ask(const Attention& a, int64_t row) const {
@@ -111,21 +112,17 @@ struct AttentionHead {
 };
 
 // Scores and dOut·Vᵀ of a vector of queries with a tile of keys, rows kGroup apart, become P∘M (but for its factor) and
-// dS. `seen` clears the lanes of queries that do not see a key.
-template <class Operands, typename Seen>
-FT_INLINE void softmaxBackward(const Attention& a, Seen seen, F32 exponent, F32 delta, const float* kept,
-                               float* weights, float* dScores) {
+// dS. `seen` clears the lanes of queries that do not see a key; `masked` those where its weight is dropped.
+template <class Operands, typename Seen, typename Masked>
+FT_INLINE void softmaxBackward(const Attention& a, Seen seen, Masked masked, F32 exponent, F32 delta, float* weights,
+                               float* dScores) {
   constexpr bool kPairs = Operands::kUnitDepth > 1;
   const F32 dScale = splat(a.scale * a.keptScale);
   FT_UNROLL
   for (int i = 0; i < kTileHeight; i++) {
     F32 weight = seen(i, exp2(fma(load(weights + i * kGroup), splat(a.exponentScale), -exponent)));
-    F32 dWeight = load(dScores + i * kGroup);
-    F32 keptWeight = weight;
-    if (kept != nullptr) {
-      dWeight = maskedBy(kept + i * kGroup, dWeight);
-      keptWeight = maskedBy(kept + i * kGroup, weight);
-    }
+    const F32 dWeight = masked(i, load(dScores + i * kGroup));
+    const F32 keptWeight = masked(i, weight);
     const F32 dScore = seen(i, weight * fma(dWeight, dScale, -delta));
     if constexpr (kPairs) {
       store(weights + i * kGroup, keptWeight);
@@ -191,9 +188,11 @@ struct BackwardBlock {
     packGroup<Operands>(a, dOut, a.outStride(), 0, count, s.gradientColumns);
 
     const int64_t rows = diagonal ? lesser(inBlock + kGroup, tilesOf(keys)) : keys;
-    if (a.drops) {
+    if (a.drops && head.mask.words != nullptr) {
+      head.mask.get(s.kept, group, count, block, rows);
+    } else if (a.drops) {
       for (int64_t v = 0; v < kGroup; v += kLanes)
-        dropoutMask(a, a.maskRow(head.index, group + v), block, rows, s.kept + v);
+        drawMask(a, a.maskRow(head.index, group + v), block, rows, s.kept + v);
     }
     for (int64_t key = 0; key < rows; key += kTileHeight) attendTile(group, count, key, diagonal);
 
@@ -230,12 +229,15 @@ struct BackwardBlock {
       const Sight sight{diagonal ? inBlock + v : keys, diagonal};
       const F32 exponent = load(s.exponents + group + v);
       const F32 delta = load(s.deltas + group + v);
-      const float* kept = a.drops ? s.kept + key * kGroup + v : nullptr;
       const auto all = [](int, F32 value) { return value; };
       const auto some = [&](int i, F32 value) { return sight.lanes(key + i) ? value : F32{}; };
-      if (key + kTileHeight <= sight.full)
-        softmaxBackward<Operands>(a, all, exponent, delta, kept, s.weights + v, dScores + v);
-      else softmaxBackward<Operands>(a, some, exponent, delta, kept, s.weights + v, dScores + v);
+      const auto through = [&](auto masked) __attribute__((always_inline)) {
+        if (key + kTileHeight <= sight.full)
+          softmaxBackward<Operands>(a, all, masked, exponent, delta, s.weights + v, dScores + v);
+        else softmaxBackward<Operands>(a, some, masked, exponent, delta, s.weights + v, dScores + v);
+      };
+      if (!a.drops) through(all);
+      else through([&](int i, F32 value) { return maskedBy(loadWords(s.kept + (key + i) / kWordKeys * kGroup + v), key + i, value); });
     }
     if constexpr (kDepth > 1) packTile(key, vector);
 

@@ -24,15 +24,13 @@ struct AttentionFewScratch {
   float* queries;       // [kFewQueries][alongStride]
   float* weights;       // [kBlock]: scores, then weights
   float* weightsAlong;  // [kBlock]: the weights as units
-  float* kept;          // [kBlock]: the dropout mask
   float* out;           // [kFewQueries][width], unnormalised
 
-  static int64_t floats(const Attention& a) { return kBlock * (a.headDim + 3) + 2 * kFewQueries * a.width; }
+  static int64_t floats(const Attention& a) { return kBlock * (a.headDim + 2) + 2 * kFewQueries * a.width; }
   AttentionFewScratch(const Attention& a, void* memory) {
     weights = static_cast<float*>(memory);
     weightsAlong = weights + kBlock;
-    kept = weightsAlong + kBlock;
-    queries = kept + kBlock;
+    queries = weightsAlong + kBlock;
     out = queries + kFewQueries * a.width;
     keys = out + kFewQueries * a.width;
   }
@@ -122,6 +120,7 @@ static void attendFewOfHead(const Call& call, const Attention& a, const Attentio
   const float* q = call.buffer(0) + b * a.queryBatchStride + h * a.headDim;
   const float* k = call.buffer(1) + b * a.keyBatchStride + h * a.headDim;
   const float* v = call.buffer(2) + b * a.keyBatchStride + h * a.headDim;
+  const HeadMask mask(a, call.buffer<uint32_t>(5), index);
   const int64_t units = unitsOf<Operands>(a.headDim);
   const int64_t queryStride = a.alongStride<Operands>();
   RunningSum sums[kFewQueries];
@@ -139,9 +138,13 @@ static void attendFewOfHead(const Call& call, const Attention& a, const Attentio
       for (int64_t group = 0; group < keys; group += kGroup)
         scoreGroup<Operands>(s.queries + i * queryStride, s.keys + group * units, units, s.weights + group);
       const float factor = softmaxAlong(s.weights, keys, a.exponentScale, block == 0, sums[i]);
-      if (a.drops) {
-        dropoutScales(a.dropoutKey, a.maskRow(index, i), block, vectorsOf(keys), 1, s.kept);
-        for (int64_t j = 0; j < keys; j += kLanes) store(s.weights + j, load(s.weights + j) * load(s.kept + j));
+      for (int64_t begin = 0; a.drops && begin < keys; begin += kDropoutBlock) {
+        const uint64_t kept = keptBits(a.dropoutKey, a.maskRow(index, i), block + begin);
+        if (mask.words != nullptr) mask.putRow(kept, i, block + begin);
+        for (int64_t j = 0; j < kDropoutBlock; j += kLanes) {
+          float* const weights = s.weights + begin + j;
+          store(weights, (F32)((U32)load(weights) & (U32)lanesOf(static_cast<uint32_t>(kept >> j))));
+        }
       }
       for (int64_t u = 0; u < unitsOf<Operands>(keys); u += kLanes)
         store(s.weightsAlong + u, Operands::along(s.weights + u * Operands::kUnitDepth, kGroup));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "../call.h"
 #include "../gemm/pack.h"
@@ -198,16 +199,77 @@ FT_INLINE void storeAcross(const F32 (&rows)[4], float* to, int64_t stride) {
   }
 }
 
-// Which weights of keys [0, keys) of the block at position `block` dropout keeps, for the vector of queries whose first
-// has the row `row` of the mask: kept[key][kGroup], all bits of a lane set or none. Keys are counted in whole blocks of
-// the mask.
-FT_INLINE void dropoutMask(const Attention& a, uint32_t row, int64_t block, int64_t keys, float* kept) {
-  for (int64_t begin = 0; begin < keys; begin += kDropoutBlock)
-    dropoutColumns(a.dropoutKey, row, block + begin, [&](int64_t offset, I32 lanes) {
-      store(kept + (begin + offset) * kGroup, (F32)lanes);
-    });
+// The dropout mask is kept as bits, a word for each query and kWordKeys keys: bit key % kWordKeys is set where the weight is
+// kept. A group's lie as [word][kGroup].
+constexpr int64_t kWordKeys = 32;
+FT_INLINE int64_t wordsOf(int64_t keys) { return (keys + kWordKeys - 1) / kWordKeys; }
+constexpr int64_t kBlockWords = kBlock / kWordKeys;
+
+FT_INLINE U32 loadWords(const uint32_t* from) {
+  U32 words;
+  std::memcpy(&words, from, sizeof words);
+  return words;
+}
+FT_INLINE void storeWords(uint32_t* to, U32 words) { std::memcpy(to, &words, sizeof words); }
+
+// The mask of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for the vector of queries whose
+// first has the mask's row `row`.
+FT_INLINE void drawMask(const Attention& a, uint32_t row, int64_t block, int64_t keys, uint32_t* kept) {
+  const DropoutKey key = a.dropoutKey;  // no store reaches it: so what depends on it alone is computed once
+  for (int64_t begin = 0; begin < keys; begin += kDropoutBlock) {
+    U32 words[2];
+    keptColumns(key, row, block + begin, words);
+    for (int64_t i = 0; i < 2; i++) storeWords(kept + (begin / kWordKeys + i) * kGroup, words[i]);
+  }
 }
 
-FT_INLINE F32 maskedBy(const float* kept, F32 value) { return (F32)((U32)value & (U32)load(kept)); }
+FT_INLINE F32 maskedBy(U32 words, int64_t key, F32 value) {
+  return (F32)((U32)value & (U32)((words & (1u << key % kWordKeys)) != 0u));
+}
+
+// The mask of one head as it is handed from the forward to the backward pass, of whole sequences: [⌈keys/kWordKeys⌉][queries];
+// null where it is not.
+struct HeadMask {
+  uint32_t* words;
+  int64_t queries, rows;
+
+  HeadMask(const Attention& a, uint32_t* buffer, int64_t head)
+      : words(buffer == nullptr ? nullptr : buffer + head * wordsOf(a.keys) * a.queries),
+        queries(a.queries),
+        rows(wordsOf(a.keys)) {}
+
+  // Those of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for `count` queries of a group, the
+  // first of which is number `query` of the call.
+  void put(const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t keys) const {
+    forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(row, from + i * kGroup, count); });
+  }
+  void get(uint32_t* to, int64_t query, int64_t count, int64_t block, int64_t keys) const {
+    forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
+  }
+  // Asks for what is going to be put.
+  void ask(int64_t query, int64_t count, int64_t keys) const {
+    constexpr int64_t kLineWords = 16;
+    forRows(query, 0, keys, [=](const uint32_t* row, int64_t) {
+      for (int64_t i = 0; i < count; i += kLineWords) __builtin_prefetch(row + i, 1);
+    });
+  }
+  // Those of one query for the kDropoutBlock keys from position `key` on.
+  void putRow(uint64_t bits, int64_t query, int64_t key) const {
+    const int64_t row = key / kWordKeys;
+    words[row * queries + query] = static_cast<uint32_t>(bits);
+    if (row + 1 < rows) words[(row + 1) * queries + query] = static_cast<uint32_t>(bits >> kWordKeys);
+  }
+
+ private:
+  template <typename Body>
+  void forRows(int64_t query, int64_t block, int64_t keys, Body body) const {
+    const int64_t first = block / kWordKeys;
+    const int64_t count = (keys + kDropoutBlock - 1) / kDropoutBlock * (kDropoutBlock / kWordKeys);
+    for (int64_t i = 0; i < lesser(count, rows - first); i++) body(words + (first + i) * queries + query, i);
+  }
+  static void copy(uint32_t* to, const uint32_t* from, int64_t count) {
+    std::memcpy(to, from, sizeof(uint32_t) * static_cast<size_t>(count));
+  }
+};
 
 }  // namespace foretoken::FT_ISA

@@ -88,7 +88,7 @@ struct TileForwardScratch {
   float* weights;  // a strip
   float* masked;   // a strip of `values` in which what a query does not see is 0
   float* scores;   // [kStripLines][keys in strips]
-  float* kept;     // [keys in blocks of the mask]
+  uint32_t* kept;  // [words of keys in blocks of the mask][kGroup]: the dropout mask of a strip
   float* out;      // [kStripLines][headDim in strips]
   int64_t floats;  // of all together
 
@@ -103,7 +103,7 @@ struct TileForwardScratch {
     masked = scratch.take(keyUnits);
     scores = scratch.take(stripsOf(a.keys) * kStripLines * kStripLines);
     out = scratch.take(strips * kStripLines * kStripLines);
-    kept = scratch.take(roundUp(a.keys, kDropoutBlock));
+    kept = reinterpret_cast<uint32_t*>(scratch.take(roundUp(a.keys, kDropoutBlock) / kWordKeys * kGroup));
     floats = scratch.used;
   }
 };
@@ -116,10 +116,11 @@ struct TileForwardHead {
   Narrow* out;
   float* logSumExp;
   int64_t index;
+  HeadMask mask;
   bool finite = true;  // all values are
 
   TileForwardHead(const Call& call, const Attention& attention, const TileForwardScratch& scratch, int64_t head)
-      : a(attention), s(scratch), index(head) {
+      : a(attention), s(scratch), index(head), mask(a, call.buffer<uint32_t>(5), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
     q = call.buffer<Narrow>(0) + b * a.queryBatchStride + h * a.headDim;
     k = call.buffer<Narrow>(1) + b * a.keyBatchStride + h * a.headDim;
@@ -147,6 +148,7 @@ struct TileForwardHead {
       multiplyTiles(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
                     s.scores + strip * kStripLines, stride);
 
+    if (a.drops) draw(begin, rows);
     alignas(64) float maxima[kStripLines] = {}, totals[kStripLines];
     for (float& total : totals) total = 1;
     for (int64_t row = 0; row < rows; row++) {
@@ -204,7 +206,6 @@ struct TileForwardHead {
     const float reference = maxLanes(max(highest[0], highest[1]));
     *maximum = reference;
 
-    if (a.drops) dropoutScales(a.dropoutKey, a.maskRow(index, query), 0, seen, 1.0f, s.kept);
     float* to = s.weights + row / kTileSide * kTileUnits + row % kTileSide * kTileSide;
     F32 sums[2] = {};
     const auto weigh = [&](int64_t step, bool whole) __attribute__((always_inline)) {
@@ -215,9 +216,10 @@ struct TileForwardHead {
         F32 weight = exp2(fma(load(scores + at), scale, splat(-reference)));
         if (!whole) weight = (I32)laneIndex() < static_cast<int32_t>(seen - at) ? weight : F32{};
         sums[i] += weight;
-        weights[i] = a.drops ? (F32)((U32)weight & (U32)((I32)load(s.kept + at) != 0)) : weight;
+        weights[i] = weight;
       }
-      storeUnits(to + step * kStepUnits, weights[0], weights[1]);
+      if (a.drops) storeUnits(to + step * kStepUnits, weights[0], weights[1], s.kept[step * kGroup + row]);
+      else storeUnits(to + step * kStepUnits, weights[0], weights[1]);
     };
     const int64_t wholeSteps = seen / kStripLines;
     for (int64_t step = 0; step < wholeSteps; step++) weigh(step, true);
@@ -225,6 +227,24 @@ struct TileForwardHead {
     if (seen % kStripLines != 0) weigh(step++, false);
     for (; step < keySteps; step++) storeUnits(to + step * kStepUnits, F32{}, F32{});
     *total = sumLanes(sums[0] + sums[1]);
+  }
+
+  // The dropout mask of queries [begin, begin + rows).
+  __attribute__((noinline)) void draw(int64_t begin, int64_t rows) const {
+    static_assert(kWordKeys == kStripLines && kGroup == kStripLines, "a word is the mask of a step");
+    const DropoutKey dropoutKey = a.dropoutKey;  // no store reaches it: so what depends on it alone is computed once
+    const int64_t all = a.keysSeen(a.start + begin + rows);
+    if (mask.words != nullptr) mask.ask(begin, rows, all);
+    for (int64_t row = 0; row < rows; row++) {
+      const int64_t seen = a.keysSeen(a.start + begin + row + 1);
+      for (int64_t key = 0; key < seen; key += kDropoutBlock) {
+        const uint64_t bits = keptBits(dropoutKey, a.maskRow(index, begin + row), key);
+        uint32_t* const to = s.kept + key / kWordKeys * kGroup + row;
+        to[0] = static_cast<uint32_t>(bits);
+        to[kGroup] = static_cast<uint32_t>(bits >> kWordKeys);
+      }
+    }
+    if (mask.words != nullptr) mask.put(s.kept, begin, rows, 0, all);
   }
 
   // The output of queries, one by one, where a value is infinite or NaN: what a later token holds must not reach an

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "attention_tiles.h"
 
@@ -12,7 +13,7 @@ namespace foretoken::FT_ISA {
 
 // Keys that share the dropout mask's counters: two strips.
 constexpr int64_t kMaskStrips = kDropoutBlock / kStripLines;
-static_assert(kGroup == kStripLines, "dropoutMask gives what a pair of strips needs");
+static_assert(kGroup == kStripLines && kWordKeys == kStripLines, "a group's words are the mask of a pair of strips");
 
 struct TileBackwardScratch {
   int64_t strips;   // of headDim
@@ -30,7 +31,7 @@ struct TileBackwardScratch {
   float* weights;          // P∘M but for its factor: strips of keys, with all queries
   float* dScores;          // dSᵀ: strips of keys, with all queries
   float* dScoresAcross;    // dS: a strip of queries, with a strip of keys
-  float* kept;             // [kDropoutBlock][kGroup]
+  uint32_t* kept;          // [kMaskStrips][kGroup]: the dropout mask
   float* dQueries;         // [strips of queries][headDim in strips][kStripLines]
   float* rows;             // [kStripLines][headDim in strips]: dV or dK of a strip
   float* exponents;        // [queries]: logSumExp · log₂ e
@@ -53,7 +54,7 @@ struct TileBackwardScratch {
     weights = s.take(kMaskStrips * qStrips * kStepUnits);
     dScores = s.take(kMaskStrips * qStrips * kStepUnits);
     dScoresAcross = s.take(kStepUnits);
-    kept = s.take(kDropoutBlock * kGroup);
+    kept = reinterpret_cast<uint32_t*>(s.take(kMaskStrips * kGroup));
     dQueries = s.take(qStrips * strips * kStripLines * kStripLines);
     rows = s.take(strips * kStripLines * kStripLines);
     exponents = s.take(qStrips * kStripLines);
@@ -83,9 +84,10 @@ struct TileBackwardHead {
   const float* logSumExp;
   Narrow *dq, *dk, *dv;
   int64_t index;
+  HeadMask mask;
 
   TileBackwardHead(const Call& call, const Attention& attention, const TileBackwardScratch& scratch, int64_t head)
-      : a(attention), s(scratch), index(head) {
+      : a(attention), s(scratch), index(head), mask(a, call.buffer<uint32_t>(6), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
     const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
     const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
@@ -96,9 +98,9 @@ struct TileBackwardHead {
     v = call.buffer<Narrow>(3) + keyOffset;
     out = call.buffer<Narrow>(4) + outOffset;
     logSumExp = call.buffer(5) + head * a.queries;
-    dq = call.buffer<Narrow>(6) + queryOffset;
-    dk = call.buffer<Narrow>(7) + keyOffset;
-    dv = call.buffer<Narrow>(8) + keyOffset;
+    dq = call.buffer<Narrow>(7) + queryOffset;
+    dk = call.buffer<Narrow>(8) + keyOffset;
+    dv = call.buffer<Narrow>(9) + keyOffset;
   }
 
   void run(RowsOfNextHead<8>& next) const {
@@ -137,9 +139,12 @@ struct TileBackwardHead {
       left[which][1] = stripOfRows(a, v + at, a.keyStride, queriesIn(keys), s.values + which * units);
     }
     for (int64_t queries = a.causal ? strip : 0; queries < s.qStrips; queries++) {
-      if (a.drops) {
+      const int64_t query = queries * kStripLines, key = strip * kStripLines;
+      if (a.drops && mask.words != nullptr) {
+        mask.get(s.kept, query, queriesIn(queries), key, kDropoutBlock);
+      } else if (a.drops) {
         for (int64_t lane = 0; lane < kStripLines; lane += kLanes)
-          dropoutMask(a, a.maskRow(index, queries * kStripLines + lane), strip * kStripLines, kDropoutBlock, s.kept + lane);
+          drawMask(a, a.maskRow(index, query + lane), key, kDropoutBlock, s.kept + lane);
       }
       for (int64_t keys = strip; keys < last; keys++)
         if (!a.causal || keys <= queries) {
@@ -164,12 +169,15 @@ struct TileBackwardHead {
     multiplyTiles(left[1], s.gradientColumns + queries * units, s.strips, keyCount, queryCount, s.dWeights,
                   kStripLines);
     const int64_t at = (which * s.qStrips + queries) * kStepUnits;
-    const float* kept = a.drops ? s.kept + which * kStripLines * kGroup : nullptr;
+    const uint32_t* kept = a.drops ? s.kept + which * kGroup : nullptr;
     const float* exponents = s.exponents + queries * kStripLines;
     const float* deltas = s.deltas + queries * kStripLines;
     const PairSight sight{keyCount, queryCount, a.causal && keys == queries};
-    if (sight.all()) softmaxPair<true>(sight, exponents, deltas, kept, s.weights + at, s.dScores + at);
-    else softmaxPair<false>(sight, exponents, deltas, kept, s.weights + at, s.dScores + at);
+    const auto pair = [&](auto all, auto drops) {
+      softmaxPair<all, drops>(sight, exponents, deltas, kept, s.weights + at, s.dScores + at);
+    };
+    const auto whole = [&](auto drops) { sight.all() ? pair(std::true_type{}, drops) : pair(std::false_type{}, drops); };
+    kept == nullptr ? whole(std::false_type{}) : whole(std::true_type{});
 
     // dQᵀ += Kᵀ · dSᵀ
     for (int64_t strip = 0; strip < s.strips; strip++)
@@ -179,32 +187,35 @@ struct TileBackwardHead {
   }
 
   // Scores and dOut·Vᵀ become P∘M (but for its factor) and dS, as rows of keys and, dS, as pairs of keys too.
-  template <bool kAll>
+  template <bool kAll, bool kDrops>
   __attribute__((noinline)) void softmaxPair(const PairSight& sight, const float* exponents, const float* deltas,
-                                             const float* kept, float* weightRows,
+                                             const uint32_t* kept, float* weightRows,
                                              float* dScoreRows) const {
     const F32 scale = splat(a.exponentScale), dScale = splat(a.scale * a.keptScale);
     F32 exponent[2], delta[2];
+    U32 words[2] = {};
     FT_UNROLL
     for (int v = 0; v < 2; v++) {
       exponent[v] = load(exponents + v * kLanes);
       delta[v] = load(deltas + v * kLanes);
+      if constexpr (kDrops) words[v] = loadWords(kept + v * kLanes);
     }
+    U32 bit = U32{} + 1;  // of the key
     for (int64_t key = 0; key < kStripLines; key += 2) {
       F32 weights[2][2], dScores[2][2];
       FT_UNROLL
       for (int i = 0; i < 2; i++) {
+        __mmask16 lanes[2];
         FT_UNROLL
         for (int v = 0; v < 2; v++) {
           const int64_t at = (key + i) * kStripLines + v * kLanes;
           const F32 weight = exp2(fma(load(s.scores + at), scale, -exponent[v]));
-          F32 keptWeight = weight;
           F32 dWeight = load(s.dWeights + at);
-          if (kept != nullptr) {
-            keptWeight = maskedBy(kept + at, weight);
-            dWeight = maskedBy(kept + at, dWeight);
+          if constexpr (kDrops) {
+            lanes[v] = _mm512_test_epi32_mask((__m512i)words[v], (__m512i)bit);
+            dWeight = (F32)_mm512_maskz_loadu_ps(lanes[v], s.dWeights + at);
           }
-          weights[i][v] = keptWeight;
+          weights[i][v] = weight;
           dScores[i][v] = weight * fma(dWeight, dScale, -delta[v]);
           if constexpr (!kAll) {
             const I32 sees = sight.lanes(key + i, v * kLanes);
@@ -213,7 +224,12 @@ struct TileBackwardHead {
           }
         }
         const int64_t row = (key + i) / kTileSide * kTileUnits + (key + i) % kTileSide * kTileSide;
-        storeUnits(weightRows + row, weights[i][0], weights[i][1]);
+        if constexpr (kDrops) {
+          storeUnits(weightRows + row, weights[i][0], weights[i][1], _mm512_kunpackw(lanes[1], lanes[0]));
+          bit += bit;
+        } else {
+          storeUnits(weightRows + row, weights[i][0], weights[i][1]);
+        }
         storeUnits(dScoreRows + row, dScores[i][0], dScores[i][1]);
       }
       FT_UNROLL

@@ -125,26 +125,43 @@ void attention(Suite& s, const Inputs& in, bool causal) {
   Floats out = s.floats(in.outLength());
   Floats stats = s.floats(batch * heads * queries);
   for (const double p : {0.0, 0.5}) {
-    const auto forward = [&] {
-      s.call("attentionForward", {q.data(), k.data(), v.data(), out.data(), stats.data()},
+    const auto forward = [&](Floats& to, const void* kept) {
+      s.call("attentionForward", {q.data(), k.data(), v.data(), to.data(), stats.data(), kept},
              {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
               in.keyBatchStride(), 1, 2, 3, 4, 5, causal ? 1 : 0},
              {scale, p});
     };
-    forward();
+    forward(out, nullptr);
     s.expect("attentionForward logSumExp", stats, 10,
              [&want](int64_t i) { return want.logSumExp[static_cast<size_t>(i)]; });
     if (p == 0) expect("attentionForward", out, 1, want.out);
     s.take(out);
     if (start != 0) continue;
-    Floats dq = s.floats(in.queryLength());
-    Floats dk = s.floats(in.keyLength());
-    Floats dv = s.floats(in.keyLength());
-    s.call("attentionBackward",
-           {dOut.data(), q.data(), k.data(), v.data(), out.data(), stats.data(), dq.data(), dk.data(), dv.data()},
-           {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
-            in.keyBatchStride(), 1, 2, 3, 4, 5, causal ? 1 : 0},
-           {scale, p});
+    struct Gradients {
+      Floats q, k, v;
+    };
+    const auto backward = [&](const void* kept) {
+      Gradients d{s.floats(in.queryLength()), s.floats(in.keyLength()), s.floats(in.keyLength())};
+      s.call("attentionBackward",
+             {dOut.data(), q.data(), k.data(), v.data(), out.data(), stats.data(), kept, d.q.data(), d.k.data(), d.v.data()},
+             {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
+              in.keyBatchStride(), 1, 2, 3, 4, 5, causal ? 1 : 0},
+             {scale, p});
+      return d;
+    };
+    const auto [dq, dk, dv] = backward(nullptr);
+    if (p > 0) {
+      // A mask that is kept is the one that is drawn.
+      Ints kept = s.randomInts(batch * heads * ((queries + 31) / 32) * queries, 1 << 30);
+      Floats same = s.floats(in.outLength());
+      forward(same, kept.data());
+      s.expectSame("attentionForward that keeps its mask", same, out);
+      const Gradients d = backward(kept.data());
+      s.expectSame("attentionBackward dq with a mask", d.q, dq);
+      s.expectSame("attentionBackward dk with a mask", d.k, dk);
+      s.expectSame("attentionBackward dv with a mask", d.v, dv);
+      s.take(kept);
+    }
     if (p == 0) {
       const double magnitude = 4 * static_cast<double>(headDim) + static_cast<double>(queries) / 4;
       expect("attentionBackward dq", dq, magnitude, want.dq);

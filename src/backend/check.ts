@@ -69,7 +69,8 @@ const mustBePositive: Partial<Record<KernelName, readonly string[]>> = {
   crossEntropyBackward: ["columns"],
 };
 
-const checkConditions = (kernel: KernelName, sizes: Sizes): void => {
+const checkConditions = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
+  const sizes = given as Sizes;
   for (const name of mustBePositive[kernel] ?? []) {
     if (sizes[name] === 0) throw new ShapeError({ where: kernel, must: `${name} must be at least 1`, got: "0" });
   }
@@ -85,6 +86,9 @@ const checkConditions = (kernel: KernelName, sizes: Sizes): void => {
         got: String(vocabSize),
       });
     }
+  }
+  if (kernel === "attentionForward" && given.kept != null && sizes.start !== 0) {
+    throw new ShapeError({ where: kernel, must: "start must be 0 where the mask is kept", got: String(sizes.start) });
   }
   if ((kernel === "rotaryForward" || kernel === "rotaryBackward") && (sizes.headDim as number) % 2 !== 0) {
     throw new ShapeError({ where: kernel, must: "headDim must be even", got: String(sizes.headDim) });
@@ -192,9 +196,8 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
       throw new ShapeError({ where: kernel, must: `${name} must be a number`, got: String(given[name]) });
     }
   }
-  const sizes = given as Sizes;
-  checkConditions(kernel, sizes);
-  const lengths = plan.lengths(sizes);
+  checkConditions(kernel, given);
+  const lengths = plan.lengths(given as Sizes);
   for (const [name, spec] of plan.buffers) {
     checkView(owner, kernel, name, spec, given[name] as View | null | undefined, lengths[name] as number);
   }

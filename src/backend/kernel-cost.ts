@@ -101,6 +101,7 @@ const touchedOf: { readonly [K in KernelName]?: Touched<K> } = {
 /** Outputs that are written in part have access "inout", so that what is beside stays: they are not read. */
 const writtenOnly: ReadonlySet<string> = new Set([
   "copyRows.y",
+  "attentionForward.kept",
   "attentionBackward.dq",
   "attentionBackward.dk",
   "attentionBackward.dv",

@@ -19,11 +19,15 @@ export const attentionSizes = [
 export const strided = (batch: number, batchStride: number, rows: number, stride: number, width: number): number =>
   batch === 0 || rows === 0 ? 0 : (batch - 1) * batchStride + (rows - 1) * stride + width;
 
+/** Words that hold a bit for each of `count` elements. */
+export const wordsOf = (count: number): number => Math.ceil(count / 32);
+
 export const attentionLengths = (s: Numbers<(typeof attentionSizes)[number]>) => {
   const width = s.heads * s.headDim;
   const queries = strided(s.batch, s.queryBatchStride, s.queries, s.queryStride, width);
   const keys = strided(s.batch, s.keyBatchStride, s.start + s.queries, s.keyStride, width);
-  return { queries, keys, out: s.batch * s.queries * width, stats: s.batch * s.heads * s.queries };
+  const stats = s.batch * s.heads * s.queries;
+  return { queries, keys, out: s.batch * s.queries * width, stats, kept: stats * wordsOf(s.start + s.queries) };
 };
 
 /** Columns [first, first + columns) of vocabSize. */

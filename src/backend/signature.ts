@@ -29,6 +29,9 @@ export const activationOutput = spec("out", "activation", false);
 export const maybeActivationOutput = spec("out", "activation", true);
 export const activationUpdate = spec("inout", "activation", false);
 export const indices = spec("in", "index", false);
+/** Words of 32 bits. */
+export const maybeBits = spec("in", "index", true);
+export const maybeBitsUpdate = spec("inout", "index", true);
 
 /** A number for each name. */
 export type Numbers<Names extends string> = { readonly [N in Names]: number };

@@ -6,11 +6,13 @@
  *   with dP = dout·vᵀ and δ[i] = dout[i]·out[i]:   dS = P·(dP − δ)     dq = dS·k/√D     dk = dSᵀ·q/√D     dv = Pᵀ·dout
  *
  * Vaswani et al. 2017; computed in tiles with running maxima as in FlashAttention (Dao et al. 2022, 2023), so
- * that nothing of size T×T is kept. Dropout acts on P, as in torch.nn.functional.scaled_dot_product_attention.
+ * that nothing of size T×T is kept but, where there is dropout, a bit for each weight. Dropout acts on P, as in
+ * torch.nn.functional.scaled_dot_product_attention.
  */
 import { type Context, dropoutSource } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { View } from "../backend/backend.ts";
+import { wordsOf } from "../backend/kernel-sizes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { formatShape } from "../core/shape.ts";
@@ -74,16 +76,18 @@ export const causalAttention = (
   const [q, k, v] = thirds(qkv, channels);
   const out = memory.allocate([batch, time, channels], qkv.storage.dtype);
   const logSumExp = memory.allocate([batch, heads, time]);
-  backend.run("attentionForward", { q, k, v, out, logSumExp, ...sizes });
+  const keeps = tape !== null && draw.p > 0;
+  const kept = keeps ? memory.allocate([batch, heads, wordsOf(time), time], "int32") : null;
+  backend.run("attentionForward", { q, k, v, out, logSumExp, kept, ...sizes });
 
   if (tape === null) {
     memory.release(logSumExp);
     return out;
   }
-  tape.record(out, [qkv], [logSumExp], (dOut) => {
+  tape.record(out, [qkv], kept === null ? [logSumExp] : [logSumExp, kept], (dOut) => {
     const dQkv = memory.allocate(qkv.shape, qkv.storage.dtype);
     const [dq, dk, dv] = thirds(dQkv, channels);
-    backend.run("attentionBackward", { dOut, q, k, v, out, logSumExp, dq, dk, dv, ...sizes });
+    backend.run("attentionBackward", { dOut, q, k, v, out, logSumExp, kept, dq, dk, dv, ...sizes });
     tape.accumulate(qkv, dQkv);
   });
   return out;
@@ -128,6 +132,7 @@ export const cachedCausalAttention = (
     v: { storage: cached.storage, offset: cached.offset + channels },
     out,
     logSumExp,
+    kept: null,
     batch: 1,
     queries: time,
     start,

@@ -137,10 +137,17 @@ test("gradients of attention are those of a whole sequence", () => {
     scale: 1,
     p: 0,
   };
-  const buffers = { dOut: reals(4), q: reals(4), k: reals(8), v: reals(8), out: reals(4), logSumExp: reals(1) };
+  const inputs = { q: reals(4), k: reals(8), v: reals(8) };
+  const buffers = { ...inputs, dOut: reals(4), out: reals(4), logSumExp: reals(1), kept: null };
   const gradients = { dq: reals(4), dk: reals(8), dv: reals(8) };
   expect(() => checkCall(owner, "attentionBackward", { ...sizes, ...more, ...buffers, ...gradients })).toThrow(
     "attentionBackward: start must be 0; got 1",
+  );
+  const results = { out: reals(4), logSumExp: reals(1) };
+  const forward = { ...sizes, ...more, ...inputs, ...results };
+  expect(() => checkCall(owner, "attentionForward", { ...forward, kept: null })).not.toThrow();
+  expect(() => checkCall(owner, "attentionForward", { ...forward, kept: ids(1) })).toThrow(
+    "attentionForward: start must be 0 where the mask is kept; got 1",
   );
 });
 

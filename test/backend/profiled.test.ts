@@ -45,7 +45,8 @@ describe("the cost of a call", () => {
       keyBatchStride: queries * 3 * width,
     };
     const sizes = { batch, queries, start: 0, heads, headDim, ...strides, ...key, scale: 1, p: 0 };
-    const parts = { q: packed, k: packed, v: packed, out: view(batch * queries * width), logSumExp: view(30) };
+    const results = { out: view(batch * queries * width), logSumExp: view(30), kept: null };
+    const parts = { q: packed, k: packed, v: packed, ...results };
     let pairs = 0;
     for (let query = 0; query < queries; query++) for (let seen = 0; seen <= query; seen++) pairs += batch * heads;
     const causal = kernelCost("attentionForward", { ...parts, ...sizes, causal: 1 });

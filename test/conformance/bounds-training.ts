@@ -111,7 +111,7 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
       }
       stats[row] = scoreError + sumError(visible) + 4 * eps * (1 + Math.abs(at(logSumExp, row)));
     }
-    return { out: (i) => at(out, i), logSumExp: (i) => at(stats, i) };
+    return { out: (i) => at(out, i), logSumExp: (i) => at(stats, i), kept: () => 0 };
   },
 
   // dS = scale · P ∘ (F ∘ (dO·Vᵀ) − D): the two products cancel, so each counts with its magnitude.

@@ -72,7 +72,8 @@ describe("the suite notices", () => {
         backend.run(called, args);
         const view = (args as Readonly<Record<string, View | number | null>>)[name];
         if (view === null || typeof view !== "object") return;
-        backend.write(view.storage, Float32Array.of(0.123), view.offset - 1);
+        const wrong = view.storage.dtype === "int32" ? Int32Array.of(123) : Float32Array.of(0.123);
+        backend.write(view.storage, wrong, view.offset - 1);
       };
       expect((await failures({ ...backend, run }, kernel, 1)).join("\n"), name).toContain("outside of every buffer");
     }

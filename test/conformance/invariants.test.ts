@@ -147,7 +147,8 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       const call = (start: number, queries: number): { out: View; logSumExp: View } => {
         const results = { out: room(queries * width, activations), logSumExp: room(heads * queries) };
         const inputs = { q: part(0, start), k: part(1), v: part(2) };
-        backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides, queries, start });
+        const sizes = { ...shape, ...strides, queries, start };
+        backend.run("attentionForward", { ...inputs, ...results, kept: null, ...sizes });
         return results;
       };
       const all = call(0, time);
@@ -184,7 +185,8 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       const qkv = given(array, activations);
       const out = room(batch * time * width, activations);
       const inputs = { q: qkv, k: { ...qkv, offset: width }, v: { ...qkv, offset: 2 * width } };
-      backend.run("attentionForward", { ...inputs, out, logSumExp: room(batch * heads * time), ...shape, ...strides });
+      const results = { out, logSumExp: room(batch * heads * time), kept: null };
+      backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides });
       return bits(out, batch * time * width);
     };
     const clean = await forward(values);

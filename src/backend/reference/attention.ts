@@ -1,5 +1,6 @@
 import type { RealArray } from "../../core/dtype.ts";
-import { dropoutFactors } from "./dropout.ts";
+import { wordsOf } from "../kernel-sizes.ts";
+import { dropoutFactors, packMask, unpackMask } from "./dropout.ts";
 import type { HostKernels } from "./host-args.ts";
 
 const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
@@ -16,13 +17,14 @@ const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number
  */
 export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
   attentionForward(args) {
-    const { out, logSumExp, batch, queries, start, heads, headDim, scale, operand } = args;
+    const { out, logSumExp, kept, batch, queries, start, heads, headDim, scale, operand } = args;
     const q = operand(args.q);
     const k = operand(args.k);
     const v = operand(args.v);
     const { queryStride, queryBatchStride, keyStride, keyBatchStride } = args;
     const weights = new Float64Array(start + queries);
-    const factors = new Float64Array(start + queries);
+    const words = wordsOf(start + queries);
+    const factors = new Float64Array(32 * words);
     const sums = new Float64Array(headDim);
     for (let b = 0; b < batch; b++) {
       for (let h = 0; h < heads; h++) {
@@ -46,7 +48,10 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
           }
           logSumExp[row] = max + Math.log(total);
 
-          dropoutFactors(args, row, 0, visible, factors);
+          const drawn = Math.min(Math.ceil(visible / 64) * 64, factors.length);
+          dropoutFactors(args, row, 0, drawn, factors);
+          if (kept !== null && args.p > 0)
+            packMask(factors, drawn, kept, (b * heads + h) * words * queries + t, queries);
           sums.fill(0);
           for (let j = 0; j < visible; j++) {
             const weight = ((weights[j] as number) / total) * (factors[j] as number);
@@ -63,7 +68,7 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
   // dV = (F∘P)ᵀ·dO; dS = P ∘ (F ∘ (dO·Vᵀ) − D), D = rowsum(dO ∘ O); dQ = scale · dS·K; dK = scale · dSᵀ·Q
   // (Dao et al. 2022, FlashAttention, appendix B).
   attentionBackward(args) {
-    const { out, logSumExp, dq, dk, dv, batch, queries, start, heads, headDim, scale, operand } = args;
+    const { out, logSumExp, kept, dq, dk, dv, batch, queries, start, heads, headDim, scale, operand } = args;
     const dOut = operand(args.dOut);
     const q = operand(args.q);
     const k = operand(args.k);
@@ -85,7 +90,8 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
           const row = (b * heads + h) * queries + t;
           const visible = args.causal ? start + t + 1 : start + queries;
           const delta = dot(dOut, outRow, out, outRow, headDim);
-          dropoutFactors(args, row, 0, visible, factors);
+          if (kept === null || args.p === 0) dropoutFactors(args, row, 0, visible, factors);
+          else unpackMask(kept, (b * heads + h) * wordsOf(keys) * queries + t, queries, args.p, visible, factors);
           querySums.fill(0);
           for (let j = 0; j < visible; j++) {
             const key = keyBase + j * keyStride;
@@ -94,11 +100,11 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
             const weight = Math.exp(scale * dot(q, query, k, key, headDim) - (logSumExp[row] as number));
             const dWeight = factor * dot(dOut, outRow, v, key, headDim);
             const dScore = scale * weight * (dWeight - delta);
-            const kept = weight * factor;
+            const keptWeight = weight * factor;
             for (let c = 0; c < headDim; c++) {
               querySums[c] = (querySums[c] as number) + dScore * (k[key + c] as number);
               keySums[sumsRow + c] = (keySums[sumsRow + c] as number) + dScore * (q[query + c] as number);
-              valueSums[sumsRow + c] = (valueSums[sumsRow + c] as number) + kept * (dOut[outRow + c] as number);
+              valueSums[sumsRow + c] = (valueSums[sumsRow + c] as number) + keptWeight * (dOut[outRow + c] as number);
             }
           }
           dq.set(querySums, query);

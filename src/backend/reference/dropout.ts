@@ -39,6 +39,30 @@ export const dropoutFactors = (
   }
 };
 
+/** A mask's bits: bit j of word w is set where factor 32·w + j is not 0; word w at `at` + w·stride. */
+export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at: number, stride: number): void => {
+  for (let first = 0; first < n; first += 32) {
+    let word = 0;
+    for (let j = first; j < Math.min(first + 32, n); j++) if (factors[j] !== 0) word |= 1 << (j - first);
+    kept[at + (first / 32) * stride] = word;
+  }
+};
+
+/** Fills factors[0..n) from such bits. */
+export const unpackMask = (
+  kept: Int32Array,
+  at: number,
+  stride: number,
+  p: number,
+  n: number,
+  factors: Float64Array,
+): void => {
+  for (let j = 0; j < n; j++) {
+    const word = kept[at + Math.floor(j / 32) * stride] as number;
+    factors[j] = (word >>> (j % 32)) & 1 ? 1 / (1 - p) : 0;
+  }
+};
+
 export const dropout: HostKernels<"dropout"> = {
   dropout({ x, addend, y, n, ...key }) {
     const chunk = 1024;

@@ -3,7 +3,7 @@ import { asGiven } from "#foretoken/backend/reference/host-args.js";
 import type { Sample, Samples } from "../sample.ts";
 import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 
-const { normals } = noise(4);
+const { normals, integers } = noise(4);
 
 interface Case {
   readonly batch?: number;
@@ -57,8 +57,18 @@ const packed = (given: Case): Sample<"attentionForward"> => {
   return {
     name: `packed, ${nameOf(given)}`,
     numbers: { ...settings(given), ...strides },
-    buffers: { q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width }, out: blank, logSumExp: blank },
+    buffers: { q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width }, out: blank, logSumExp: blank, kept: null },
   };
+};
+
+/** Room for the mask of a call, with words that say nothing in it. */
+const maskOf = ({ batch, heads, queries }: Sample<"attentionForward">["numbers"]): Int32Array =>
+  integers(batch * heads * Math.ceil(queries / 32) * queries, 2 ** 31);
+
+/** The same call, which keeps its mask; words of blocks that no query sees must stay as they are. */
+const keeping = (given: Case): Sample<"attentionForward"> => {
+  const { name, numbers, buffers } = packed(given);
+  return { name: `keeping its mask, ${name}`, numbers, buffers: { ...buffers, kept: maskOf(numbers) } };
 };
 
 /** NaN at `place` of position 20's q, k and v, each 16 wide: in q it shows at that position, else at all from there on. */
@@ -90,18 +100,22 @@ const cached = (given: Case): Sample<"attentionForward"> => {
   return {
     name: `cached, ${nameOf(given)}`,
     numbers: { ...settings(given), ...strides },
-    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank },
+    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank, kept: null },
   };
 };
 
-/** The backward call that belongs to a packed forward one; its gradients go to one [B, T, 3C] array too. */
-const backward = (given: Case): Sample<"attentionBackward"> => {
+/**
+ * The backward call that belongs to a packed forward one; its gradients go to one [B, T, 3C] array too. It draws its mask
+ * again, or takes the one that the forward call has kept.
+ */
+const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
   const { name, numbers, buffers } = packed(given);
   const { batch, queries, heads, headDim } = numbers;
   const width = heads * headDim;
   const q = buffers.q as Float64Array;
   const out = new Float64Array(batch * queries * width);
   const logSumExp = new Float64Array(batch * heads * queries);
+  const kept = keeps ? maskOf(numbers) : null;
   referenceAttention.attentionForward({
     ...numbers,
     operand: asGiven,
@@ -110,13 +124,14 @@ const backward = (given: Case): Sample<"attentionBackward"> => {
     v: q.subarray(2 * width),
     out,
     logSumExp,
+    kept,
   });
   return {
-    name,
+    name: keeps ? `with the mask that was kept, ${name}` : name,
     numbers,
     buffers: {
       ...{ q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width } },
-      ...{ dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp) },
+      ...{ dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), kept },
       ...{ dq: nans(q.length), dk: { of: "dq", at: width }, dv: { of: "dq", at: 2 * width } },
     },
   };
@@ -137,6 +152,7 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
     v,
     out,
     logSumExp,
+    kept: null,
   });
   const grads = {
     dq: nans(batch * queryBatchStride),
@@ -146,7 +162,10 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   return {
     name: `with gaps, ${nameOf(given)}`,
     numbers,
-    buffers: { q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), ...grads },
+    buffers: {
+      ...{ q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), kept: null },
+      ...grads,
+    },
   };
 };
 
@@ -187,6 +206,17 @@ const cases: readonly Case[] = [
   { queries: 33, headDim: 16, spread: 100, causal: 0, name: "one-hot" },
 ];
 
+const keptCases: readonly Case[] = [
+  { queries: 3, headDim: 16, heads: 2, batch: 2, p: 0.3 },
+  { queries: 33, headDim: 16, heads: 2, batch: 2, p: 0.1 },
+  { queries: 64, headDim: 32, p: 0.2 },
+  { queries: 65, headDim: 32, heads: 3, batch: 2, p: 0.5 },
+  { queries: 197, headDim: 8, p: 0.9 },
+  { queries: 4, headDim: 8, heads: 2, p: 0.5, causal: 0 },
+  { queries: 161, headDim: 8, heads: 2, p: 0.5, causal: 0 },
+  { queries: 20, headDim: 8, name: "nothing dropped" },
+];
+
 const cachedCases: readonly Case[] = [
   { queries: 1, start: 0, headDim: 16 },
   { queries: 1, start: 1, headDim: 17, heads: 2 },
@@ -208,9 +238,15 @@ const cachedCases: readonly Case[] = [
 ];
 
 export const attention: Samples<"attentionForward" | "attentionBackward"> = {
-  attentionForward: [...cases.map(packed), ...cachedCases.map(cached), ...[3, 19, 35].map(packedWithNan)],
+  attentionForward: [
+    ...cases.map(packed),
+    ...keptCases.map(keeping),
+    ...cachedCases.map(cached),
+    ...[3, 19, 35].map(packedWithNan),
+  ],
   attentionBackward: [
-    ...cases.map(backward),
+    ...cases.map((given) => backward(given)),
+    ...keptCases.map((given) => backward(given, true)),
     backwardWithGaps({ queries: 18, headDim: 16, heads: 2, batch: 2 }),
     backwardWithGaps({ queries: 35, headDim: 33, p: 0.2 }),
     backwardWithGaps({ queries: 135, headDim: 17, heads: 2, causal: 0 }),
