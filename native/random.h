@@ -1,6 +1,6 @@
 // Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one counter a
 // lane, and the dropout masks made of it. The numbers are those of src/core/random.ts; which number belongs to which
-// element is written at `dropout` in src/backend/kernels.ts and is the same for every vector width.
+// element is written at `linearDropoutForward` in src/backend/kernels.ts and is the same for every vector width.
 #pragma once
 
 #include <cstdint>
@@ -77,21 +77,6 @@ FT_INLINE uint32_t dropoutThreshold(double p) {
   return threshold >= 4294967295.0 ? 0xFFFFFFFFu : static_cast<uint32_t>(threshold);
 }
 
-// Calls body(offset, scales) for each vector of the block that starts at element `begin` (a multiple of 64) of `row`:
-// `scales` holds `scale` where elements [begin + offset, begin + offset + kLanes) are kept and 0 where they are not.
-template <typename Body>
-FT_INLINE void dropoutBlock(const DropoutKey& key, uint32_t row, int64_t begin, float scale, Body body) {
-  const uint32_t first = static_cast<uint32_t>(begin / kDropoutBlock) * 16u;
-  for (int part = 0; part < 16; part += kLanes) {
-    const U32 index = laneIndex() + (first + static_cast<uint32_t>(part));
-    const Words words = threefry({{index, U32{} + row, U32{} + key.site, U32{}}}, key.key);
-    for (int i = 0; i < 4; i++) {
-      const F32 scales = words.word[i] >= key.threshold ? splat(scale) : F32{};
-      body(i * 16 + part, scales);
-    }
-  }
-}
-
 // Of a vector the lanes that are at least `least`, as bits, the first lane's lowest.
 FT_INLINE uint32_t bitsAtLeast(U32 values, uint32_t least) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
@@ -107,6 +92,15 @@ FT_INLINE uint32_t bitsAtLeast(U32 values, uint32_t least) {
   for (int i = 0; i < kLanes; i++) bits |= (values[i] >= least ? 1u : 0u) << i;
   return bits;
 #endif
+}
+
+// `ints`: the key's four words and the site, as kernels take them; p in [0, 1).
+FT_INLINE DropoutKey dropoutKeyOf(const int64_t* ints, double p) {
+  DropoutKey key{};
+  for (int i = 0; i < 4; i++) key.key[i] = static_cast<uint32_t>(ints[i]);
+  key.site = static_cast<uint32_t>(ints[4]);
+  key.threshold = dropoutThreshold(p);
+  return key;
 }
 
 // Bit i: whether element begin + i of `row` is kept; begin is a multiple of 64.
@@ -140,18 +134,19 @@ FT_INLINE I32 lanesOf(uint32_t bits) {
   return (lane & bits) != 0u;
 }
 
-// Writes `scale` (1 / (1 − p)) or 0 for elements [begin, begin + count) of `row`; begin is a multiple of 64.
-FT_INLINE void dropoutScales(const DropoutKey& key, uint32_t row, int64_t begin, int64_t count, float scale,
-                             float* out) {
-  int64_t done = 0;
-  for (; done + kDropoutBlock <= count; done += kDropoutBlock)
-    dropoutBlock(key, row, begin + done, scale, [&](int offset, F32 scales) { store(out + done + offset, scales); });
-  if (done == count) return;
-  dropoutBlock(key, row, begin + done, scale, [&](int offset, F32 scales) {
-    const int64_t left = count - done - offset;
-    if (left >= kLanes) store(out + done + offset, scales);
-    else if (left > 0) storePartial(out + done + offset, scales, static_cast<int>(left));
-  });
+// The bits of elements [at, at + count) of an array, at most 32, where bit i % 32 of word i / 32 is that of element i.
+FT_INLINE uint32_t bitsAt(const uint32_t* words, int64_t at, int64_t count) {
+  const uint32_t first = static_cast<uint32_t>(at % 32), bits = words[at / 32] >> first;
+  return first + count <= 32 ? bits : bits | words[at / 32 + 1] << (32 - first);
+}
+
+// `scale` in the lanes whose bit is set, 0 in the others.
+FT_INLINE F32 scaleWhere(uint32_t bits, float scale) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (F32)_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), (__m512)splat(scale));
+#else
+  return (F32)((U32)splat(scale) & (U32)lanesOf(bits));
+#endif
 }
 
 }  // namespace foretoken::FT_ISA

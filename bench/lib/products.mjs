@@ -8,7 +8,9 @@
 const parts = /** @type {const} */ ([
   ["linearForward", "forward"],
   ["linearGeluForward", "forward"],
+  ["linearDropoutForward", "forward"],
   ["linearBackwardInput", "input"],
+  ["linearDropoutBackwardInput", "input"],
   ["linearBackwardWeight", "weight"],
 ]);
 

@@ -19,19 +19,33 @@ FT_INLINE int64_t columnsAtATime(int64_t steps) {
   return (strips > 1 ? strips : 1) * kStripLines;
 }
 
-// One piece of a cell of C, where `packed` holds the strips of its columns of B.
+// The grid of threads over C, of which columns are packed at one time.
+FT_INLINE Grid gridOf(const TileProduct& p, int64_t width, const Pool& pool) {
+  return gridOver(stripsOf(p.m), stripsOf(smaller(p.n, width)), threadsFor(p, pool));
+}
+
+// Whether a thread computes all of its rows, and at once.
+FT_INLINE bool takesWholeRows(const TileProduct& p, const Pool& pool) {
+  const int64_t depth = roundUp(p.k, kStepValues), width = columnsAtATime(depth / kStepValues);
+  return depth <= kHighValues && p.n <= width && gridOf(p, width, pool).columns == 1;
+}
+
+// One piece of a cell of C, where `packed` holds the strips of its columns of B. `prepares`: its rows, which are whole.
 template <class Finishing>
 static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const CellOfC& cell, const float* packed,
-                         float* scratch, const BlockSums& sums, const Finishing& finish) {
+                         float* scratch, const BlockSums& sums, const Finishing& finish, bool prepares) {
   const PackStrips pack = packStripsOf(p.a, false);
   const bool last = piece.k + piece.values >= p.k;
   StripMultiplier<Finishing> multiplier(p.n, finish);
   const TileScope scope;
   const int64_t times = stripsOf(cell.j1 - cell.j0) * piece.steps();
+  if constexpr (Finishing::kPrepares)
+    for (int64_t i = cell.i0; prepares && i < smaller(cell.i0 + kStripLines, cell.i1); i++) finish.prepare(i);
   for (int64_t i = cell.i0; i < cell.i1; i += kStripLines) {
     const int64_t rows = smaller(kStripLines, cell.i1 - i), next = i + rows;
     const StripOfA a = stripOfA(p, piece, i, rows, scratch, pack);
     multiplier.expect({p.a, next, smaller(kStripLines, cell.i1 - next), piece.k, piece.values, times});
+    if (prepares && next < cell.i1) multiplier.prepare(next, smaller(next + kStripLines, cell.i1), times);
     const float* b = packed;
     for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, b += piece.stripUnits()) {
       const int64_t columns = smaller(kStripLines, cell.j1 - j);
@@ -45,7 +59,7 @@ static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const Cell
 }
 
 template <class Finishing>
-static void multiplyHigh(const TileProduct& p, Pool& pool, const Finishing& finish) {
+static void multiplyHigh(const TileProduct& p, Pool& pool, const Finishing& finish, bool prepares) {
   const int64_t depth = smaller(roundUp(p.k, kStepValues), kHighValues);
   const int64_t stripUnits = depth / kStepValues * kStepUnits;
   const int64_t width = smaller(roundUp(p.n, kStripLines), columnsAtATime(depth / kStepValues));
@@ -54,7 +68,7 @@ static void multiplyHigh(const TileProduct& p, Pool& pool, const Finishing& fini
   float* const packed = static_cast<float*>(pool.sharedScratch((packedUnits + sumUnits) * int64_t{sizeof(float)}));
   if (packed == nullptr || !pool.reserveScratch(stripUnits * int64_t{sizeof(float)})) return;
   const BlockSums sums{sumUnits == 0 ? nullptr : packed + packedUnits, stripsOf(p.n)};
-  const Grid grid = gridOver(stripsOf(p.m), stripsOf(smaller(p.n, width)), threadsFor(p, pool));
+  const Grid grid = gridOf(p, width, pool);
   for (int64_t k = 0; k < p.k; k += depth) {
     const PieceOfK piece{k, smaller(depth, p.k - k)};
     for (int64_t j = 0; j < p.n; j += width) {
@@ -65,7 +79,7 @@ static void multiplyHigh(const TileProduct& p, Pool& pool, const Finishing& fini
           const CellOfC cell = cellOf(grid, part, p.m, j, jEnd);
           if (cell.empty()) continue;
           multiplyCell(p, piece, cell, packed + (cell.j0 - j) / kStripLines * piece.stripUnits(),
-                       static_cast<float*>(pool.scratch(thread)), sums, finish);
+                       static_cast<float*>(pool.scratch(thread)), sums, finish, prepares);
         }
       });
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "../lanes.h"
 #include "../narrow.h"
@@ -101,15 +102,23 @@ FT_INLINE void store(Narrow* to, const Vectors<2>& values, All) {
   storeUnits(to, values.vector[0], values.vector[1]);
 }
 
+struct NothingToPrepare {};
+
 // What is done with sums. apply(at, j, sums, lanes): with those of elements `at` of C and on, in columns j and on. ask(at):
-// asks for the memory that this touches for kStripLines elements from `at` on, before it is needed.
-template <class Ask, class Apply>
+// asks for the memory that this touches for kStripLines elements from `at` on, before it is needed. prepare(i): makes what
+// row i needs, before anything of that row is multiplied; each row on one thread, in any order; where `prepares` says so.
+template <class Ask, class Apply, class Prepare = NothingToPrepare>
 struct Finish {
+  static constexpr bool kPrepares = !std::is_same_v<Prepare, NothingToPrepare>;
   Ask ask;
   Apply apply;
+  Prepare prepare = {};
+  bool prepares = false;
 };
 template <class Ask, class Apply>
 Finish(Ask, Apply) -> Finish<Ask, Apply>;
+template <class Ask, class Apply, class Prepare>
+Finish(Ask, Apply, Prepare, bool) -> Finish<Ask, Apply, Prepare>;
 
 // Asks for kStripLines elements that are going to be written, or read.
 template <typename T>
@@ -165,6 +174,8 @@ class StripMultiplier {
       for (int64_t r = begin; r < smaller(begin + share, block.rows); r++) finish_.ask((block.i + r) * n_ + block.j);
       finishRows(begin, smaller(begin + share, pending_.rows));
       ahead_.ask();
+      if constexpr (Finishing::kPrepares)
+        for (int64_t i = 0; i < rowShare_ && row_ < rowEnd_; i++) finish_.prepare(row_++);
     });
     pending_ = block;
     which_ ^= 1;
@@ -172,6 +183,13 @@ class StripMultiplier {
 
   // What is going to be read while the next pairs are multiplied.
   void expect(const AheadOfReading& ahead) { ahead_ = ahead; }
+
+  // Rows [row, end) are prepared while `times` steps of the next pairs are multiplied.
+  void prepare(int64_t row, int64_t end, int64_t times) {
+    row_ = row;
+    rowEnd_ = end;
+    rowShare_ = (end - row + times - 1) / times;
+  }
 
   // After the last pair.
   void end() {
@@ -189,6 +207,7 @@ class StripMultiplier {
   BlockOfC pending_ = {};
   AheadOfReading ahead_;
   int which_ = 0;
+  int64_t row_ = 0, rowEnd_ = 0, rowShare_ = 0;
   const int64_t n_;
   const Finishing& finish_;
 };

@@ -60,19 +60,17 @@ struct Attention {
     keyBatchStride = ints[8];
     keys = start + queries;
     width = vectorsOf(headDim);
-    for (int i = 0; i < 4; i++) dropoutKey.key[i] = static_cast<uint32_t>(ints[9 + i]);
-    dropoutKey.site = static_cast<uint32_t>(ints[13]);
     causal = ints[14] != 0;
     scale = static_cast<float>(call.floats[0]);
     exponentScale = static_cast<float>(call.floats[0] * 1.4426950408889634);
     const double p = call.floats[1];
     drops = p > 0;
-    dropoutKey.threshold = dropoutThreshold(p);
+    dropoutKey = dropoutKeyOf(ints + 9, p);
     keptScale = drops ? static_cast<float>(1.0 / (1.0 - p)) : 1.0f;
   }
 
   int64_t outStride() const { return heads * headDim; }
-  // The row of the dropout mask (see `dropout` in src/backend/kernels.ts).
+  // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels.ts).
   uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(head * queries + query); }
   // How many keys the queries before position `end` see.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }

@@ -1,5 +1,8 @@
-// dropout: see src/backend/kernels.ts for which random number belongs to which element.
+// What dropout keeps of a branch's result, as bits, and the gradient that it lets pass. Which random number belongs to which
+// element: `linearDropoutForward` in src/backend/kernels.ts.
 #pragma once
+
+#include <cstdint>
 
 #include "../call.h"
 #include "../lanes.h"
@@ -8,40 +11,75 @@
 #include "../random.h"
 
 namespace foretoken::FT_ISA {
-namespace {
 
-template <typename T>
-FT_INLINE void dropoutTo(const Call& call, Pool& pool, T* y) {
-  const float* x = call.buffer(0);
-  const float* addend = call.buffer(1);
-  const int64_t n = call.ints[0];
-  const double p = call.floats[0];
-  const float scale = static_cast<float>(1.0 / (1.0 - p));
-  DropoutKey key{};
-  for (int i = 0; i < 4; i++) key.key[i] = static_cast<uint32_t>(call.ints[1 + i]);
-  key.site = static_cast<uint32_t>(call.ints[5]);
-  key.threshold = dropoutThreshold(p);
-  parallelRanges(pool, n, 64 * kDropoutBlock, [=](int64_t begin, int64_t end, int) {
-    int64_t block = begin;
-    for (; block + kDropoutBlock <= end; block += kDropoutBlock)
-      dropoutBlock(key, 0, block, scale, [=](int offset, F32 scales) {
-        const int64_t i = block + offset;
-        const F32 kept = load(x + i) * scales;
-        store(y + i, addend == nullptr ? kept : load(addend + i) + kept);
-      });
-    if (block == end) return;
-    float scales[kDropoutBlock];
-    dropoutScales(key, 0, block, end - block, scale, scales);
-    forVectors(block, end, [=, &scales](int64_t i, auto lanes) {
-      const F32 kept = load(x + i, lanes) * load(scales + i - block, lanes);
-      store(y + i, addend == nullptr ? kept : load(addend + i, lanes) + kept, lanes);
-    });
+// What a kept element is multiplied with.
+FT_INLINE float keptScale(double p) { return static_cast<float>(1.0 / (1.0 - p)); }
+
+FT_INLINE int64_t countOf(All) { return kLanes; }
+FT_INLINE int64_t countOf(First lanes) { return lanes.count; }
+
+// The bits of elements [begin, end), where both are multiples of kDropoutBlock.
+FT_INLINE void drawKept(const DropoutKey& dropoutKey, int64_t begin, int64_t end, uint32_t* kept) {
+  const DropoutKey key = dropoutKey;  // no store reaches it: so what depends on it alone is computed once
+  for (int64_t block = begin; block < end; block += kDropoutBlock) {
+    const uint64_t bits = keptBits(key, 0, block);
+    kept[block / 32] = static_cast<uint32_t>(bits);
+    kept[block / 32 + 1] = static_cast<uint32_t>(bits >> 32);
+  }
+}
+
+// Bit i % 32 of word i / 32: whether element i of n is kept; 0 past the last.
+static void drawKept(const DropoutKey& dropoutKey, int64_t n, uint32_t* kept, Pool& pool) {
+  parallelRanges(pool, n, 64 * kDropoutBlock, [&](int64_t begin, int64_t end, int) {
+    const int64_t whole = end / kDropoutBlock * kDropoutBlock;
+    drawKept(dropoutKey, begin, whole, kept);
+    if (whole == end) return;
+    const uint64_t bits = keptBits(dropoutKey, 0, whole) & ((uint64_t{1} << (end - whole)) - 1);
+    kept[whole / 32] = static_cast<uint32_t>(bits);
+    if (end - whole > 32) kept[whole / 32 + 1] = static_cast<uint32_t>(bits >> 32);
   });
 }
 
-void dropout(const Call& call, Pool& pool) {
-  withElements(call, 2, [&](auto* y) { dropoutTo(call, pool, y); });
-}
+// The gradient in front of a dropout from that behind it, dBranch = dy · kept / (1 − p), of a call that begins with dy and
+// kept, with dBranch as buffer 4.
+class DropoutGradient {
+ public:
+  explicit DropoutGradient(const Call& call)
+      : dy_(call.buffer(0)),
+        kept_(call.buffer<uint32_t>(1)),
+        to_(call.buffers[4]),
+        narrow_(call.isNarrow(4)),
+        scale_(keptScale(call.floats[0])) {}
 
-}  // namespace
+  // Elements [begin, end).
+  void make(int64_t begin, int64_t end) const {
+#if defined(FT_TILES)
+    if (narrow_) return make(begin, end, static_cast<Narrow*>(to_));
+#endif
+    make(begin, end, static_cast<float*>(to_));
+  }
+
+ private:
+  template <typename T>
+  void make(int64_t begin, int64_t end, T* to) const {
+    int64_t at = begin;
+    if (begin % 32 == 0) {
+      for (; at + 32 <= end; at += 32) {
+        const uint32_t bits = kept_[at / 32];
+        FT_UNROLL
+        for (int i = 0; i < 32; i += kLanes) store(to + at + i, load(dy_ + at + i) * scaleWhere(bits >> i, scale_));
+      }
+    }
+    forVectors(at, end, [&](int64_t i, auto lanes) {
+      store(to + i, load(dy_ + i, lanes) * scaleWhere(bitsAt(kept_, i, countOf(lanes)), scale_), lanes);
+    });
+  }
+
+  const float* const dy_;
+  const uint32_t* const kept_;
+  void* const to_;
+  const bool narrow_;
+  const float scale_;
+};
+
 }  // namespace foretoken::FT_ISA

@@ -7,6 +7,7 @@
 #include "../gemm/gemm.h"
 #include "../lanes.h"
 #include "../parallel.h"
+#include "dropout.h"
 #include "gelu.h"
 #if defined(FT_TILES)
 #include "linear_tiles.h"
@@ -77,23 +78,40 @@ static void linearGeluForward(const Call& call, Pool& pool) {
   }
 }
 
-// dx[M, K] = or += dy[M, N] · w[N, K], or dx = that times factor[M, K] where there is one
-static void linearBackwardInput(const Call& call, Pool& pool) {
+// y = addend + (x · wᵀ + bias) · kept / (1 − p), where x · wᵀ + bias lies in y until its tile is finished.
+static void linearDropoutForward(const Call& call, Pool& pool) {
 #if defined(FT_TILES)
-  if (call.bfloat16) return linearBackwardInputByTiles(call, pool);
+  if (call.bfloat16) return linearDropoutForwardByTiles(call, pool);
 #endif
+  uint32_t* const kept = call.buffer<uint32_t>(4);
+  drawKept(dropoutKeyOf(call.ints + 3, call.floats[0]), call.ints[0] * call.ints[1], kept, pool);
+  const float* const addend = call.buffer(3);
+  float* const y = call.buffer(5);
+  const float scale = keptScale(call.floats[0]);
+  const Product product = forwardProduct(call, y);
+  const auto drop = [=](int64_t i, int64_t j, int64_t rows, int64_t columns) {
+    forTile(i, j, rows, columns, product.n, [=](int64_t at, auto lanes) __attribute__((always_inline)) {
+      const F32 dropped = load(y + at, lanes) * scaleWhere(bitsAt(kept, at, countOf(lanes)), scale);
+      store(y + at, load(addend + at, lanes) + dropped, lanes);
+    });
+  };
+  multiplyMatrices<Order::kRows, Order::kColumns>(product, call.bfloat16, pool, drop);
+}
+
+// dx[M, K] = or += dy[M, N] · w[N, K], or dx = that times factor[M, K] where there is one
+static void inputGradient(const Call& call, const float* dy, const float* w, const float* factor, float* dx, bool add,
+                          Pool& pool) {
   const int64_t m = call.ints[0], n = call.ints[1], k = call.ints[2];
   Product product{};
   product.m = m;
   product.n = k;
   product.k = n;
-  product.a = call.buffer(0);
+  product.a = dy;
   product.lda = n;
-  product.b = call.buffer(1);
+  product.b = w;
   product.ldb = k;
-  product.c = call.buffer(3);
-  product.accumulate = call.ints[3] != 0;
-  const float* const factor = call.buffer(2);
+  product.c = dx;
+  product.accumulate = add;
   if (factor == nullptr) return multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool);
   const auto scale = [c = product.c, factor, k](int64_t i, int64_t j, int64_t rows, int64_t columns) {
     forTile(i, j, rows, columns, k, [=](int64_t at, auto lanes) __attribute__((always_inline)) {
@@ -101,6 +119,24 @@ static void linearBackwardInput(const Call& call, Pool& pool) {
     });
   };
   multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool, scale);
+}
+
+static void linearBackwardInput(const Call& call, Pool& pool) {
+#if defined(FT_TILES)
+  if (call.bfloat16) return linearBackwardInputByTiles(call, pool);
+#endif
+  inputGradient(call, call.buffer(0), call.buffer(1), call.buffer(2), call.buffer(3), call.ints[3] != 0, pool);
+}
+
+// dBranch = dy · kept / (1 − p); dx = dBranch · w, times factor where there is one
+static void linearDropoutBackwardInput(const Call& call, Pool& pool) {
+#if defined(FT_TILES)
+  if (call.bfloat16) return linearDropoutBackwardInputByTiles(call, pool);
+#endif
+  const DropoutGradient dropping(call);
+  parallelRanges(pool, call.ints[0] * call.ints[1], 64 * kDropoutBlock,
+                 [&](int64_t begin, int64_t end, int) { dropping.make(begin, end); });
+  inputGradient(call, call.buffer(4), call.buffer(2), call.buffer(3), call.buffer(5), false, pool);
 }
 
 // dw[N, K] = or += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy

@@ -1,4 +1,4 @@
-// fill, add, combine, copyRows, sums, scaleByNorm, GELU, dropout, Adam.
+// fill, add, combine, copyRows, sums, scaleByNorm, GELU, Adam.
 #include "gelu.h"
 #include "harness.h"
 
@@ -62,22 +62,6 @@ void activations(Suite& s, int64_t n) {
   }
 }
 
-void dropouts(Suite& s, int64_t n) {
-  const Floats x = s.randomFloats(n);
-  Floats y = s.floats(n);
-  const double p = 0.25;
-  s.call("dropout", {x.data(), nullptr, y.data()}, {n, 1, -2, 3, 4, 5}, {p});
-  // Which elements stay is the conformance suite's business; here each must be dropped or scaled.
-  s.expect("dropout", y, 0, [&](int64_t i) { return y[i] == 0 ? 0 : x[i] / (1 - p); });
-  s.call("dropout", {x.data(), x.data(), y.data()}, {n, 1, -2, 3, 4, 5}, {p});
-  s.expect("dropout with an addend", y, 1, [&](int64_t i) {
-    const bool dropped = std::fabs(y[i]) < 1.5 * std::fabs(x[i]);
-    return dropped ? x[i] : x[i] + x[i] / (1 - p);
-  });
-  s.call("dropout", {x.data(), nullptr, y.data()}, {n, 1, -2, 3, 4, 5}, {0});
-  s.expect("dropout of nothing", y, 0, [&](int64_t i) { return x[i]; });
-}
-
 void adam(Suite& s, int64_t n, bool withCopy) {
   Floats param = s.randomFloats(n);
   Floats m = s.randomFloats(n, 0.1f);
@@ -111,7 +95,6 @@ void testElementwise(Suite& s) {
   for (const int64_t n : kSizes) {
     simple(s, n);
     activations(s, n);
-    dropouts(s, n);
     for (const bool withCopy : {false, true}) adam(s, n, withCopy);
   }
   for (const int64_t rows : {1, 2, 65})

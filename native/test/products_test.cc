@@ -23,6 +23,18 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   s.call("linearForward", {x.data(), w.data(), given, dy.data(), y.data()}, {m, n, k});
   s.expect("linearForward with an addend", y, static_cast<double>(k), [&](int64_t i) { return forward(i) + dy[i]; });
 
+  // Which elements are kept is the conformance suite's business; here what the bits say.
+  for (const double p : {0.0, 0.25}) {
+    Ints kept = s.randomInts((m * n + 31) / 32, 1 << 30);
+    s.call("linearDropoutForward", {x.data(), w.data(), given, dy.data(), kept.data(), y.data()},
+           {m, n, k, 1, -2, 3, 4, 5}, {p});
+    s.expect("linearDropoutForward", y, static_cast<double>(k), [&](int64_t i) {
+      const bool keeps = p == 0 || (static_cast<uint32_t>(kept[i / 32]) >> i % 32 & 1u) != 0;
+      return dy[i] + (keeps ? forward(i) / (1 - p) : 0);
+    });
+    s.take(kept);
+  }
+
   Floats slope = s.floats(m * n);
   for (const bool tanhForm : {false, true}) {
     s.call("linearGeluForward", {x.data(), w.data(), given, y.data(), slope.data()}, {m, n, k, tanhForm});
@@ -49,6 +61,23 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   s.call("linearBackwardInput", {dy.data(), w.data(), nullptr, dx.data()}, {m, n, k, 1});
   s.expect("linearBackwardInput, added", dx, static_cast<double>(n) + 1,
            [&](int64_t i) { return inputBefore[static_cast<size_t>(i)] + inputSum(i); });
+
+  const double p = 0.5;
+  const Ints kept = s.randomInts((m * n + 31) / 32, 1 << 30);
+  const auto passed = [&](int64_t i) { return (kept[i / 32] >> i % 32 & 1) != 0 ? dy[i] / (1 - p) : 0; };
+  const auto passedSum = [&](int64_t i) {
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) sum += s.operand(static_cast<float>(passed(i / k * n + j))) * s.operand(w[j * k + i % k]);
+    return sum;
+  };
+  Floats dBranch = s.floats(m * n);
+  for (const bool scaled : {false, true}) {
+    s.call("linearDropoutBackwardInput",
+           {dy.data(), kept.data(), w.data(), scaled ? x.data() : nullptr, dBranch.data(), dx.data()}, {m, n, k}, {p});
+    s.expect("linearDropoutBackwardInput dBranch", dBranch, 0, passed);
+    s.expect("linearDropoutBackwardInput dx", dx, 2 * static_cast<double>(n),
+             [&](int64_t i) { return passedSum(i) * (scaled ? x[i] : 1); });
+  }
 
   Floats dw = s.randomFloats(n * k);
   Floats dBias = s.randomFloats(n);

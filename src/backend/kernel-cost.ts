@@ -42,7 +42,9 @@ const flopsOf: { readonly [K in KernelName]: (sizes: Sizes<K>) => number } = {
   embeddingBackward: memory,
   linearForward: product,
   linearGeluForward: product,
+  linearDropoutForward: product,
   linearBackwardInput: product,
+  linearDropoutBackwardInput: product,
   linearBackwardWeight: product,
   layerNormForward: memory,
   layerNormBackward: memory,
@@ -54,7 +56,6 @@ const flopsOf: { readonly [K in KernelName]: (sizes: Sizes<K>) => number } = {
   geluBackward: memory,
   swigluForward: memory,
   swigluBackward: memory,
-  dropout: memory,
   /** Scores and mixing. */
   attentionForward: (sizes) => 4 * attended(sizes),
   /** Scores again, and the gradients of weights, q, k and v. */

@@ -17,11 +17,14 @@ import {
   rotaryLengths,
   rotarySizes,
   strided,
+  wordsOf,
 } from "./kernel-sizes.ts";
 import {
   activation,
   activationOutput,
   activationUpdate,
+  bits,
+  bitsOutput,
   indices,
   input,
   kernel,
@@ -148,6 +151,22 @@ export const kernels = {
   }),
 
   /**
+   * y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]: a branch that ends with dropout,
+   * and its residual connection. Keeps the mask as bits: bit i mod 32 of word ⌊i/32⌋ is keep(i), 0 past the last element.
+   *
+   * keep(i) ⇔ word(i) ≥ round(p · 2³²), where word(i) comes from Threefry-4x32-13 (core/random.ts) under the key
+   * (key0, key1, key2, key3). Elements go in blocks of 64: with e = i mod 64, element i uses the counter
+   * (⌊i/64⌋·16 + e mod 16, row, site, 0) and of its four words number ⌊e/16⌋. Here row = 0 and i counts the whole
+   * array; in attention, row = (b·H + h)·queries + query and i is the key's position.
+   */
+  linearDropoutForward: kernel({
+    buffers: { x: activation, w: activation, bias: maybeInput, addend: input, kept: bitsOutput, y: output },
+    ints: ["m", "n", "k", ...dropoutKey],
+    floats: ["p"],
+    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, addend: m * n, kept: wordsOf(m * n), y: m * n }),
+  }),
+
+  /**
    * dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one; without one, and with `add` = 1, that
    * added to dx.
    */
@@ -156,6 +175,31 @@ export const kernels = {
     ints: ["m", "n", "k", "add"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
+  }),
+
+  /**
+   * The same at the end of a branch with dropout: dBranch[i] = dy[i] · kept(i) / (1 − p), with the mask of
+   * linearDropoutForward, and dx[M, K] = dBranch[M, N] · w[N, K], elementwise times factor[M, K] where there is one.
+   */
+  linearDropoutBackwardInput: kernel({
+    buffers: {
+      dy: input,
+      kept: bits,
+      w: activation,
+      factor: maybeActivation,
+      dBranch: activationOutput,
+      dx: activationOutput,
+    },
+    ints: ["m", "n", "k"],
+    floats: ["p"],
+    lengths: ({ m, n, k }) => ({
+      dy: m * n,
+      kept: wordsOf(m * n),
+      w: n * k,
+      factor: m * k,
+      dBranch: m * n,
+      dx: m * k,
+    }),
   }),
 
   /**
@@ -325,27 +369,12 @@ export const kernels = {
   }),
 
   /**
-   * y[i] = addend[i] + x[i] · keep(i) / (1 − p); y may be x. The same call with dy and no addend gives the gradient.
-   *
-   * keep(i) ⇔ word(i) ≥ round(p · 2³²), where word(i) comes from Threefry-4x32-13 (core/random.ts) under the key
-   * (key0, key1, key2, key3). Elements go in blocks of 64: with e = i mod 64, element i uses the counter
-   * (⌊i/64⌋·16 + e mod 16, row, site, 0) and of its four words number ⌊e/16⌋. Here row = 0 and i counts the whole
-   * array; in attention, row = (b·H + h)·queries + query and i is the key's position.
-   */
-  dropout: kernel({
-    buffers: { x: input, addend: maybeInput, y: activationOutput },
-    ints: ["n", ...dropoutKey],
-    floats: ["p"],
-    lengths: ({ n }) => ({ x: n, addend: n, y: n }),
-  }),
-
-  /**
    * Attention (Vaswani et al. 2017): out = dropout(softmax(q·kᵀ·scale)) · v, per head, over the keys that a query sees:
    * `causal` = 1: those ≤ start + query; 0: all start + queries.
    * q is [B, queries, H·D], k and v are [B, start + queries, H·D], each with its own row and batch strides (so that
    * they may be parts of one [B, T, 3C] array or of a cache); out is dense [B, queries, H·D].
    * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout. With it, `kept` keeps the mask as bits,
-   * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j) of `dropout`. Of a query those words are written that are of
+   * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query those words are written that are of
    * blocks of 64 keys of which it sees any. Where it is given, start is 0.
    * A causal query's bits do not depend on `queries`, only on its absolute position and the values it sees.
    */

@@ -30,6 +30,8 @@ export const maybeActivationOutput = spec("out", "activation", true);
 export const activationUpdate = spec("inout", "activation", false);
 export const indices = spec("in", "index", false);
 /** Words of 32 bits. */
+export const bits = spec("in", "index", false);
+export const bitsOutput = spec("out", "index", false);
 export const maybeBits = spec("in", "index", true);
 export const maybeBitsUpdate = spec("inout", "index", true);
 

@@ -13,12 +13,12 @@ import { drawDropout } from "./dropout.ts";
 import type { GeluApproximation } from "./gelu.ts";
 import {
   addLinear,
-  branchGradient,
+  branchGradients,
   type LinearWeights,
   linearGradients,
   linearSizes,
   sampleDropout,
-  weightGradients,
+  savedOf,
   weightsOf,
 } from "./linear.ts";
 import { type OpSample, sampleInput } from "./op.ts";
@@ -47,26 +47,19 @@ export const geluMlp = (
   const slope = tape === null ? null : memory.allocate(hidden.shape, activations);
   const w = factorOf(context, up.weight);
   backend.run("linearGeluForward", { x, w, bias: up.bias, y: hidden, slope, m, n, k, tanh });
-  const draw = drawDropout(context, p);
-  const y = addLinear(context, hidden, down, residual, draw);
+  const end = addLinear(context, hidden, down, residual, drawDropout(context, p));
   if (tape === null || slope === null) {
     memory.release(hidden);
-    return y;
+    return end.y;
   }
 
-  tape.record(y, [x, ...weightsOf(up), ...weightsOf(down), residual], [hidden, slope], (dy) => {
+  tape.record(end.y, [x, ...weightsOf(up), ...weightsOf(down), residual], [hidden, slope, ...savedOf(end)], (dy) => {
     tape.accumulate(residual, memory.retain(dy));
-    const dBranch = branchGradient(context, dy, draw);
-    weightGradients(context, hidden, down, dBranch);
-    const dHidden = memory.allocate(hidden.shape, activations);
-    const sizes = linearSizes("geluMlp", hidden, down);
-    const scaled = { w: factorOf(context, down.weight), factor: slope };
-    backend.run("linearBackwardInput", { dy: dBranch, ...scaled, dx: dHidden, ...sizes, add: 0 });
-    memory.release(dBranch);
+    const dHidden = branchGradients(context, hidden, down, dy, end, slope);
     linearGradients(context, x, up, dHidden);
     memory.release(dHidden);
   });
-  return y;
+  return end.y;
 };
 
 const sample = (name: string, approximate: GeluApproximation, withBias: boolean, p: number): OpSample => ({

@@ -9,11 +9,12 @@
 import type { Context, DropoutSource } from "../autograd/context.ts";
 import { dropoutSource, factorOf } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { wordsOf } from "../backend/kernel-sizes.ts";
 import type { DType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { formatShape, sizeOf } from "../core/shape.ts";
-import { type Draw, drawDropout } from "./dropout.ts";
+import { formatShape } from "../core/shape.ts";
+import { type Draw, type Dropped, drawDropout } from "./dropout.ts";
 import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
 
 /** [N, K] and [N] or none. */
@@ -81,6 +82,15 @@ export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtyp
   return y;
 };
 
+/** The end of a branch: y = residual + dropout(x·Wᵀ + b), and what its gradient needs of dropout, a temporary. */
+export interface BranchEnd {
+  readonly y: Tensor;
+  readonly dropped: Dropped | null;
+}
+
+/** The temporaries of a branch's end that the way back needs. */
+export const savedOf = ({ dropped }: BranchEnd): readonly Tensor[] => (dropped === null ? [] : [dropped.kept]);
+
 /** residual + dropout(x·Wᵀ + b), without its gradients; `draw` null: nothing drops. */
 export const addLinear = (
   context: Context,
@@ -88,24 +98,49 @@ export const addLinear = (
   weights: LinearWeights,
   residual: Tensor,
   draw: Draw | null,
-): Tensor => {
-  const { backend, memory } = context;
+): BranchEnd => {
+  const { backend, memory, tape } = context;
   const { weight, bias } = weights;
   const { m, n, k } = linearSizes("residual", x, weights);
   requireShape("residual", "what is added to", residual, [...x.shape.slice(0, -1), n]);
   const y = memory.allocate(residual.shape);
-  const addend = draw === null ? residual : null;
-  backend.run("linearForward", { x, w: factorOf(context, weight), bias, addend, y, m, n, k });
-  if (draw !== null) backend.run("dropout", { x: y, addend: residual, y, n: m * n, ...draw });
-  return y;
+  const given = { x, w: factorOf(context, weight), bias, addend: residual, y, m, n, k };
+  if (draw === null) {
+    backend.run("linearForward", given);
+    return { y, dropped: null };
+  }
+  const kept = memory.allocate([wordsOf(m * n)], "int32");
+  backend.run("linearDropoutForward", { ...given, kept, ...draw });
+  if (tape !== null) return { y, dropped: { kept, p: draw.p } };
+  memory.release(kept);
+  return { y, dropped: null };
 };
 
-/** The gradient of the branch's end, from that of its sum with the residual. The caller releases it. */
-export const branchGradient = ({ backend, memory }: Context, dy: Tensor, draw: Draw | null): Tensor => {
-  if (draw === null) return memory.retain(dy);
+/**
+ * Hands on the gradients of W and b at a branch's end, from that of its sum with the residual, and returns that of x,
+ * elementwise times `factor` where there is one.
+ */
+export const branchGradients = (
+  context: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  dy: Tensor,
+  { dropped }: BranchEnd,
+  factor: Tensor | null,
+): Tensor => {
+  const { backend, memory } = context;
+  const dx = memory.allocate(x.shape, x.storage.dtype);
+  const given = { dy, w: factorOf(context, weights.weight), factor, dx, ...linearSizes("residual", x, weights) };
+  if (dropped === null) {
+    backend.run("linearBackwardInput", { ...given, add: 0 });
+    weightGradients(context, x, weights, dy);
+    return dx;
+  }
   const dBranch = memory.allocate(dy.shape, backend.capabilities.activations);
-  backend.run("dropout", { x: dy, addend: null, y: dBranch, n: sizeOf(dy.shape), ...draw });
-  return dBranch;
+  backend.run("linearDropoutBackwardInput", { ...given, ...dropped, dBranch });
+  weightGradients(context, x, weights, dBranch);
+  memory.release(dBranch);
+  return dx;
 };
 
 /** y = residual + dropout(x·Wᵀ + b), each element of the product dropped with probability `p` in [0, 1) while training. */
@@ -117,15 +152,12 @@ export const linearResidual = (
   p: number,
 ): Tensor => {
   const { memory, tape } = context;
-  const draw = drawDropout(context, p);
-  const y = addLinear(context, x, weights, residual, draw);
-  tape?.record(y, [x, ...weightsOf(weights), residual], [], (dy) => {
+  const end = addLinear(context, x, weights, residual, drawDropout(context, p));
+  tape?.record(end.y, [x, ...weightsOf(weights), residual], savedOf(end), (dy) => {
     tape.accumulate(residual, memory.retain(dy));
-    const dBranch = branchGradient(context, dy, draw);
-    linearGradients(context, x, weights, dBranch);
-    memory.release(dBranch);
+    tape.accumulate(x, branchGradients(context, x, weights, dy, end, null));
   });
-  return y;
+  return end.y;
 };
 
 const sample = (name: string, m: number, n: number, k: number, withBias: boolean): OpSample => ({

@@ -51,9 +51,9 @@ test("sizes whose product is past every integer do not wrap around", () => {
 });
 
 test("words of a random key may be any 32 bits, signed or not", () => {
-  const buffers = { x: reals(4), addend: null, y: reals(4) };
-  const call = (key0: number) =>
-    checkCall(owner, "dropout", { ...buffers, n: 4, key0, key1: 0, key2: 0, key3: 0, site: 0, p: 0.1 });
+  const buffers = { x: reals(2), w: reals(2), bias: null, addend: reals(4), kept: ids(1), y: reals(4) };
+  const others = { m: 2, n: 2, k: 1, key1: 0, key2: 0, key3: 0, site: 0, p: 0.1 };
+  const call = (key0: number) => checkCall(owner, "linearDropoutForward", { ...buffers, ...others, key0 });
   for (const word of [-(2 ** 31), -1, 0, 2 ** 32 - 1]) expect(() => call(word)).not.toThrow();
   for (const word of [-(2 ** 31) - 1, 2 ** 32, 0.5]) expect(() => call(word)).toThrow(/key0 must be/);
 });

@@ -1,4 +1,5 @@
 import type { KernelName, KernelTable } from "#foretoken/backend/kernels.js";
+import { isKept } from "#foretoken/backend/reference/dropout.js";
 import { elementwise } from "#foretoken/backend/reference/elementwise.js";
 import { embedding } from "#foretoken/backend/reference/embedding.js";
 import type { HostArgs } from "#foretoken/backend/reference/host-args.js";
@@ -58,7 +59,6 @@ export const simpleBounds: Bounds<
   | "scaleByNorm"
   | "embeddingForward"
   | "embeddingBackward"
-  | "dropout"
 > = {
   fill: () => ({ y: exact }),
   add: () => ({ y: exact }),
@@ -87,18 +87,14 @@ export const simpleBounds: Bounds<
     const error = sumError(args.rows);
     return { dTokens: scaled(error, dTokens), dPositions: scaled(error, dPositions) };
   },
-
-  // A dropped element is expected to be 0, with no room: the masks must be equal.
-  dropout: ({ addend }, { y }) => ({
-    y: (i) =>
-      addend === null ? 2 * eps * Math.abs(at(y, i)) : 2 * eps * (Math.abs(at(y, i)) + Math.abs(at(addend, i))),
-  }),
 };
 
 export const layerBounds: Bounds<
   | "linearForward"
   | "linearGeluForward"
+  | "linearDropoutForward"
   | "linearBackwardInput"
+  | "linearDropoutBackwardInput"
   | "linearBackwardWeight"
   | "layerNormForward"
   | "layerNormBackward"
@@ -126,11 +122,32 @@ export const layerBounds: Bounds<
     };
   },
 
+  // The masks must be equal; a dropped element is its addend, with no room for its product.
+  linearDropoutForward: (args, { kept, y }) => {
+    const sizes = new Float64Array(args.y.length);
+    const bias = maybeMagnitudes(args.bias);
+    const given = { ...args, x: magnitudes(args.x), w: magnitudes(args.w), bias };
+    products.linearForward({ ...given, addend: null, y: sizes });
+    const passed = (i: number): number => (isKept(kept, i) ? at(sizes, i) / (1 - args.p) : 0);
+    return {
+      y: (i) => (sumError(args.k + 1) + 3 * eps) * passed(i) + eps * Math.abs(at(y, i)),
+      kept: exact,
+    };
+  },
+
   linearBackwardInput: (args) => {
     const dx = magnitudes(args.dx);
     const factor = maybeMagnitudes(args.factor);
     products.linearBackwardInput({ ...args, dy: magnitudes(args.dy), w: magnitudes(args.w), factor, dx });
     return { dx: scaled(sumError(args.n + 1), dx) };
+  },
+
+  // A dropped element is expected to be 0, with no room.
+  linearDropoutBackwardInput: (args, { dBranch }) => {
+    const dx = new Float64Array(args.dx.length);
+    const factor = maybeMagnitudes(args.factor);
+    products.linearBackwardInput({ ...args, dy: magnitudes(dBranch), w: magnitudes(args.w), factor, dx, add: 0 });
+    return { dBranch: relative(2, dBranch), dx: scaled(sumError(args.n + 1), dx) };
   },
 
   linearBackwardWeight: (args) => {

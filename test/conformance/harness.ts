@@ -83,12 +83,12 @@ const plan = <K extends KernelName>(
     const activation = specs[name]?.element === "activation";
     const lead = guard + (layout === "aligned" ? 0 : 1 + ((2 * index) % 15));
     const end = lead + (buffer === "blank" ? length : buffer.length);
-    const integers = buffer instanceof Int32Array;
+    const integers = specs[name]?.element === "index";
     const contents = hostArray(integers ? "int32" : real, end + guard);
     const outside = integers ? wildIndex : Number.NaN;
     contents.fill(outside, 0, buffer === "blank" ? end : lead);
     if (buffer !== "blank")
-      contents.set(integers ? buffer : stored(buffer, activation ? activations : "float32"), lead);
+      contents.set(buffer instanceof Int32Array ? buffer : stored(buffer, activation ? activations : "float32"), lead);
     contents.fill(outside, end);
     roots.push({ name, activation, lead, contents });
     places[name] = { root: name, offset: lead, length };

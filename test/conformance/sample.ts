@@ -9,7 +9,7 @@ export interface Part<Name extends string> {
   readonly at: number;
 }
 
-/** An "out" buffer of its own: as long as the kernel asks, NaN before the call. */
+/** An "out" buffer of its own: as long as the kernel asks, NaN (a wild word) before the call. */
 export const blank = "blank";
 
 type SampleBuffer<Spec, Name extends string> =

@@ -1,15 +1,15 @@
 import { threefry4x32 } from "../../core/random.ts";
-import type { HostArgs, HostKernels } from "./host-args.ts";
+import type { HostArgs } from "./host-args.ts";
 
 /** What of a kernel's arguments decides which elements are dropped. */
-export type DropoutKey = Pick<HostArgs<"dropout">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
+export type DropoutKey = Pick<HostArgs<"linearDropoutForward">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
 
 const blockLength = 64;
 const countersPerBlock = 16;
 
 /**
  * Fills factors[0..n) with what each element of row `row` is multiplied by: 1/(1 − p) where kept, 0 where dropped
- * (the rule is in ../kernels.ts, `dropout`). Elements begin at `first`, a multiple of 64.
+ * (the rule is in ../kernels.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
  */
 export const dropoutFactors = (
   { key0, key1, key2, key3, site, p }: DropoutKey,
@@ -48,6 +48,10 @@ export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at:
   }
 };
 
+/** Bit i % 32 of word i / 32. */
+export const isKept = (kept: Int32Array, i: number): boolean =>
+  (((kept[Math.floor(i / 32)] as number) >>> (i % 32)) & 1) === 1;
+
 /** Fills factors[0..n) from such bits. */
 export const unpackMask = (
   kept: Int32Array,
@@ -61,19 +65,4 @@ export const unpackMask = (
     const word = kept[at + Math.floor(j / 32) * stride] as number;
     factors[j] = (word >>> (j % 32)) & 1 ? 1 / (1 - p) : 0;
   }
-};
-
-export const dropout: HostKernels<"dropout"> = {
-  dropout({ x, addend, y, n, ...key }) {
-    const chunk = 1024;
-    const factors = new Float64Array(chunk);
-    for (let first = 0; first < n; first += chunk) {
-      const length = Math.min(chunk, n - first);
-      dropoutFactors(key, 0, first, length, factors);
-      for (let i = first; i < first + length; i++) {
-        const dropped = (x[i] as number) * (factors[i - first] as number);
-        y[i] = addend === null ? dropped : (addend[i] as number) + dropped;
-      }
-    }
-  },
 };

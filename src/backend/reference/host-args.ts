@@ -32,7 +32,9 @@ export const roundedToBfloat16: Operand = (values) => {
 export const multiplyingKernels = [
   "linearForward",
   "linearGeluForward",
+  "linearDropoutForward",
   "linearBackwardInput",
+  "linearDropoutBackwardInput",
   "linearBackwardWeight",
   "attentionForward",
   "attentionBackward",

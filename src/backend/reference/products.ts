@@ -1,4 +1,5 @@
 import type { RealArray } from "../../core/dtype.ts";
+import { dropoutFactors, packMask, unpackMask } from "./dropout.ts";
 import { geluAt, geluSlopeAt } from "./gelu.ts";
 import type { HostKernels } from "./host-args.ts";
 
@@ -42,7 +43,12 @@ const addScaledRows = (
 
 /** A linear layer's products; the sums of dBias are no products and take dy as it is. Each sum goes in ascending order, so no row's bits depend on how many rows there are. */
 export const products: HostKernels<
-  "linearForward" | "linearGeluForward" | "linearBackwardInput" | "linearBackwardWeight"
+  | "linearForward"
+  | "linearGeluForward"
+  | "linearDropoutForward"
+  | "linearBackwardInput"
+  | "linearDropoutBackwardInput"
+  | "linearBackwardWeight"
 > = {
   linearForward({ bias, addend, y, m, n, k, operand, ...given }) {
     const x = operand(given.x);
@@ -93,6 +99,15 @@ export const products: HostKernels<
     }
   },
 
+  linearDropoutForward({ addend, kept, y, m, n, ...given }) {
+    const h = new Float64Array(m * n);
+    products.linearForward({ ...given, addend: null, y: h, m, n });
+    const factors = new Float64Array(m * n);
+    dropoutFactors(given, 0, 0, m * n, factors);
+    packMask(factors, m * n, kept, 0, 1);
+    for (let i = 0; i < h.length; i++) y[i] = (addend[i] as number) + (h[i] as number) * (factors[i] as number);
+  },
+
   linearBackwardInput({ dx, factor, m, n, k, add, operand, ...given }) {
     const dy = operand(given.dy);
     const w = operand(given.w);
@@ -104,6 +119,13 @@ export const products: HostKernels<
       if (add) for (let c = 0; c < k; c++) row[c] = (row[c] as number) + (dx[i * k + c] as number);
       dx.set(row, i * k);
     }
+  },
+
+  linearDropoutBackwardInput({ dy, kept, dBranch, p, ...given }) {
+    const factors = new Float64Array(dy.length);
+    unpackMask(kept, 0, 1, p, dy.length, factors);
+    for (let i = 0; i < dy.length; i++) dBranch[i] = (dy[i] as number) * (factors[i] as number);
+    products.linearBackwardInput({ ...given, dy: dBranch, add: 0 });
   },
 
   linearBackwardWeight({ dy, dw, dBias, m, n, k, add, operand, ...given }) {

@@ -8,7 +8,6 @@ import type { KernelArgs, KernelName } from "../kernels.ts";
 import { adam } from "./adam.ts";
 import { attention } from "./attention.ts";
 import { crossEntropy } from "./cross-entropy.ts";
-import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { gelu } from "./gelu.ts";
@@ -28,7 +27,6 @@ const hostKernels: HostKernels<KernelName> = {
   ...rotary,
   ...gelu,
   ...swiglu,
-  ...dropout,
   ...attention,
   ...crossEntropy,
   ...adam,

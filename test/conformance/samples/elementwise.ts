@@ -25,28 +25,8 @@ const extremes = rounded(
 const withNan = (): Float64Array => spoiled(normals(70), 37);
 const grid = rounded(Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000));
 
-const key = { key0: 123456789, key1: -5, key2: 3, key3: 77, site: 9 };
-const dropouts = [
-  ...lengths.map((n) => ({ n, p: 0.5, ...key })),
-  { n: 1000, p: 0.1, ...key, site: 0 },
-  { n: 1000, p: 0.9, ...key, key0: 0, key1: 0 },
-  { n: 5000, p: 0.1, ...key, key3: 2147483647 },
-  { n: 100, p: 0, ...key },
-];
-/** Nothing near zero, so that a dropped element and a kept one never look alike. */
-const awayFromZero = (n: number): Float64Array => normals(n).map((v) => Math.fround(v + Math.sign(v)));
-
 export const elementwise: Samples<
-  | "fill"
-  | "add"
-  | "combine"
-  | "copyRows"
-  | "sum"
-  | "sumOfSquares"
-  | "scaleByNorm"
-  | "geluForward"
-  | "geluBackward"
-  | "dropout"
+  "fill" | "add" | "combine" | "copyRows" | "sum" | "sumOfSquares" | "scaleByNorm" | "geluForward" | "geluBackward"
 > = {
   fill: lengths.map((n) => ({ name: `n=${n}`, numbers: { n, value: 0.1 }, buffers: { y: blank } })),
 
@@ -167,26 +147,6 @@ export const elementwise: Samples<
       buffers: { x: extremes, dy: normals(extremes.length), dx: blank },
     },
   ]),
-
-  dropout: [
-    ...dropouts.map((numbers) => ({
-      name: `n=${numbers.n}, p=${numbers.p}, site=${numbers.site}`,
-      numbers,
-      buffers: { x: awayFromZero(numbers.n), addend: null, y: blank } as const,
-    })),
-    ...dropouts.map((numbers) => ({
-      name: `n=${numbers.n}, p=${numbers.p}, site=${numbers.site}, with an addend`,
-      numbers,
-      buffers: { x: awayFromZero(numbers.n), addend: normals(numbers.n), y: blank } as const,
-    })),
-    { name: "NaN", numbers: { n: 70, p: 0, ...key }, buffers: { x: withNan(), addend: null, y: blank } },
-    { name: "all NaN", numbers: { n: 70, p: 0.5, ...key }, buffers: { x: nans(70), addend: null, y: blank } },
-    {
-      name: "in place",
-      numbers: { n: 200, p: 0.25, ...key },
-      buffers: { x: awayFromZero(200), addend: null, y: { of: "x", at: 0 } },
-    },
-  ],
 };
 
 const embeddings = [

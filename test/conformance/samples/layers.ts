@@ -4,7 +4,7 @@ import { products } from "#foretoken/backend/reference/products.js";
 import type { Samples } from "../sample.ts";
 import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 
-const { normals } = noise(2);
+const { normals, integers } = noise(2);
 
 const productSizes = [
   [0, 4, 4],
@@ -60,7 +60,21 @@ const preActivations = rounded([
   ...[0, 1e-45, 1e-30, 1e-4, 13, 20, 1e4, 1e15, 1e30, 3e38].flatMap((h) => [h, -h]),
 ]);
 
-export const linear: Samples<"linearForward" | "linearGeluForward" | "linearBackwardInput" | "linearBackwardWeight"> = {
+/** The same, and for rows that share no block of a mask, and many of them. */
+const dropoutSizes = [...epilogueSizes, [5, 64, 17], [70, 128, 96], [600, 192, 40], [550, 96, 70]] as const;
+/** Room for a bit for each of n elements, with any bits in it. */
+const anyBits = (n: number): Int32Array => integers(Math.ceil(n / 32), 2 ** 32);
+
+const key = { key0: 123456789, key1: -5, key2: 3, key3: 77, site: 9 };
+
+export const linear: Samples<
+  | "linearForward"
+  | "linearGeluForward"
+  | "linearDropoutForward"
+  | "linearBackwardInput"
+  | "linearDropoutBackwardInput"
+  | "linearBackwardWeight"
+> = {
   linearForward: [
     ...productSizes.flatMap((size) => {
       const [m, n, k] = size;
@@ -141,6 +155,47 @@ export const linear: Samples<"linearForward" | "linearGeluForward" | "linearBack
     },
   ]),
 
+  linearDropoutForward: [
+    ...dropoutSizes.flatMap((size) =>
+      [0.1, 0.5].map((p) => {
+        const [m, n, k] = size;
+        return {
+          name: `${productName(size)}, p=${p}`,
+          numbers: { m, n, k, ...key, p },
+          buffers: {
+            x: normals(m * k),
+            w: normals(n * k),
+            bias: p === 0.1 ? normals(n) : null,
+            addend: normals(m * n),
+            kept: blank,
+            y: blank,
+          } as const,
+        };
+      }),
+    ),
+    ...[
+      { p: 0, ...key },
+      { p: 0.9, ...key, key0: 0, key1: 0, site: 0 },
+      { p: 0.1, ...key, key3: 2147483647 },
+    ].map((draw) => ({
+      name: `p=${draw.p}, site=${draw.site}`,
+      numbers: { m: 9, n: 70, k: 12, ...draw },
+      buffers: { x: normals(108), w: normals(840), bias: null, addend: normals(630), kept: blank, y: blank } as const,
+    })),
+    {
+      name: "NaN in x and w",
+      numbers: { m: 19, n: 35, k: 40, ...key, p: 0.5 },
+      buffers: {
+        x: spoiled(normals(760), 200),
+        w: spoiled(normals(1400), 500),
+        bias: normals(35),
+        addend: normals(665),
+        kept: blank,
+        y: blank,
+      },
+    },
+  ],
+
   linearBackwardInput: [
     ...productSizes.map((size) => ({ size, scaled: false, add: 0 })),
     ...epilogueSizes.map((size) => ({ size, scaled: true, add: 0 })),
@@ -158,6 +213,39 @@ export const linear: Samples<"linearForward" | "linearGeluForward" | "linearBack
   }),
 
   // The last gradient fits into no cache.
+  linearDropoutBackwardInput: [
+    // 1 / (1 − p) is a power of two: so what is rounded to bfloat16 afterwards is the same number in double.
+    ...dropoutSizes.flatMap((size) =>
+      [0.75, 0.5].map((p) => {
+        const [m, n, k] = size;
+        return {
+          name: `${productName(size)}, p=${p}`,
+          numbers: { m, n, k, p },
+          buffers: {
+            dy: normals(m * n),
+            kept: anyBits(m * n),
+            w: normals(n * k),
+            factor: p === 0.75 ? normals(m * k) : null,
+            dBranch: blank,
+            dx: blank,
+          } as const,
+        };
+      }),
+    ),
+    {
+      name: "NaN in dy",
+      numbers: { m: 19, n: 35, k: 40, p: 0.5 },
+      buffers: {
+        dy: spoiled(normals(665), 200),
+        kept: anyBits(665),
+        w: normals(1400),
+        factor: null,
+        dBranch: blank,
+        dx: blank,
+      },
+    },
+  ],
+
   linearBackwardWeight: [...productSizes, [2, 1040, 1024] as const].flatMap((size) => {
     const [m, n, k] = size;
     const dy = normals(m * n);
