@@ -37,7 +37,9 @@
 #define FT_TILES 1
 #endif
 
+#if !defined(FT_INLINE)
 #define FT_INLINE static inline __attribute__((always_inline))
+#endif
 
 // Before a loop of few, constant iterations whose body indexes an array of vectors: unrolled, the array lives in
 // registers.

@@ -13,13 +13,17 @@ namespace foretoken {
 namespace baseline {
 extern const KernelTable kTable;
 }
+// FT_HAS_<set>: it is in the binary, as the compiler is new enough for it.
+#if defined(FT_HAS_AVX2)
 namespace avx2 {
 extern const KernelTable kTable;
 }
+#endif
+#if defined(FT_HAS_AVX512)
 namespace avx512 {
 extern const KernelTable kTable;
 }
-// FT_HAS_<set>: the compiler is new enough for it.
+#endif
 #if defined(FT_HAS_AVX512BF16)
 namespace avx512bf16 {
 extern const KernelTable kTable;
@@ -59,20 +63,26 @@ bool hasTiles() {
 int usableTables(const KernelTable* tables[kMaxTables]) {
   // These look at what the operating system saves (XCR0) as well as at the CPU.
   __builtin_cpu_init();
-  const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool hasAvx512 = hasAvx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512cd");
+  [[maybe_unused]] const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  [[maybe_unused]] const bool hasAvx512 =
+      hasAvx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
   int count = 0;
-#if defined(FT_HAS_AVX512BF16)
+#if defined(FT_HAS_AVX512BF16) || defined(FT_HAS_AMX)
   const bool hasBfloat16 = hasAvx512 && __builtin_cpu_supports("avx512bf16");
+#endif
 #if defined(FT_HAS_AMX)
   if (hasBfloat16 && hasTiles()) tables[count++] = &amx::kTable;
 #endif
+#if defined(FT_HAS_AVX512BF16)
   if (hasBfloat16) tables[count++] = &avx512bf16::kTable;
 #endif
+#if defined(FT_HAS_AVX512)
   if (hasAvx512) tables[count++] = &avx512::kTable;
+#endif
+#if defined(FT_HAS_AVX2)
   if (hasAvx2) tables[count++] = &avx2::kTable;
+#endif
   tables[count++] = &baseline::kTable;
   return count;
 }

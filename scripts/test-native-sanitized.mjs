@@ -14,9 +14,17 @@ import {
   tableDefines,
 } from "./build-native.mjs";
 
+// Per sanitizer: the compiler's flags, which instruction sets, and what the program is told.
 const sanitizers = {
-  address: ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-  thread: ["-fsanitize=thread"],
+  // Null pointers and accesses past an object are what the address sanitizer itself sees.
+  address: {
+    flags: ["-fsanitize=address,undefined", "-fno-sanitize=null,object-size", "-fno-sanitize-recover=all"],
+    of: (sets) => sets,
+    told: [],
+  },
+  // What threads share is shared alike in all sets, which are one source, but for tiles: so the set that any machine has, and
+  // the one with tiles. What a single thread does is the address sanitizer's.
+  thread: { flags: ["-fsanitize=thread"], of: (sets) => [...new Set([sets[0], sets.at(-1)])], told: ["races"] },
 };
 const tests = ["kernels", "elementwise", "layers", "rotary", "products", "attention"];
 
@@ -25,15 +33,17 @@ const notHere = /FATAL: ThreadSanitizer: [^\n]*mapping[^\n]*|LeakSanitizer has e
 
 const firstLine = (text) => text.trim().split("\n")[0];
 
+const folderOf = (name) => join(root, "build/sanitized", name);
+
 /** Why the sanitizer cannot be used here, or undefined where a program that does nothing compiles and runs with it. */
 const probe = async (compiler, name) => {
-  const folder = join(root, "build/sanitized", name);
+  const folder = folderOf(name);
   mkdirSync(folder, { recursive: true });
   const source = join(folder, "empty.cc");
   const program = join(folder, "empty");
   writeFileSync(source, "int main() { return 0; }\n");
   try {
-    await execute([...compiler, ...sanitizers[name], "-pthread", source, "-o", program]);
+    await execute([...compiler, ...sanitizers[name].flags, "-pthread", source, "-o", program]);
   } catch (error) {
     return { reason: `${compiler[0]} does not have it: ${firstLine(error.message)}`, compiles: false };
   }
@@ -47,39 +57,54 @@ const probe = async (compiler, name) => {
 };
 
 // Tiles are memory here: so every access to them is seen, and machines without them test the kernels too.
-const buildAndRun = async (compiler, name) => {
-  const folder = join(root, "build/sanitized", name);
-  mkdirSync(folder, { recursive: true });
+const unitsOf = (name, sets) => [
+  ...sets.map((set) => ({
+    source: "native/isa.cc",
+    object: join(folderOf(name), `isa-${set.name}.o`),
+    flags: [...isaDefines(set), ...(set.emulated ?? set.flags)],
+    // The sets with more flags have more to compile.
+    cost: 1 + set.flags.length,
+  })),
+  ...tests.map((test) => ({
+    source: `native/test/${test}_test.cc`,
+    object: join(folderOf(name), `${test}_test.o`),
+    flags: [],
+    cost: 0,
+  })),
+  ...["parallel", "heap", "tables"].map((unit) => ({
+    source: `native/${unit}.cc`,
+    object: join(folderOf(name), `${unit}.o`),
+    flags: unit === "tables" ? ["-DFT_EMULATED_TILES", ...tableDefines(sets)] : [],
+    cost: 0,
+  })),
+];
+
+/** Builds the programs of the sanitizers `names`, the longest compilations of all first. Resolves to their paths by name. */
+const build = async (compiler, names) => {
   const sets = await compilableSets(compiler);
-  const units = [
-    ...sets.map((set) => ({
-      source: "native/isa.cc",
-      object: join(folder, `isa-${set.name}.o`),
-      flags: [...isaDefines(set), ...(set.emulated ?? set.flags)],
-    })),
-    ...tests.map((test) => ({
-      source: `native/test/${test}_test.cc`,
-      object: join(folder, `${test}_test.o`),
-      flags: [],
-    })),
-    ...["parallel", "heap", "tables"].map((unit) => ({
-      source: `native/${unit}.cc`,
-      object: join(folder, `${unit}.o`),
-      flags: unit === "tables" ? ["-DFT_EMULATED_TILES", ...tableDefines(sets)] : [],
-    })),
-  ];
-  // Optimised little, so that reports name lines; with run-time type information, which the vptr check reads.
-  const flags = [...commonFlags.filter((flag) => !["-O3", "-fno-rtti"].includes(flag)), "-O1", "-g", "-pthread"];
+  // Optimised little, so that reports name lines; with run-time type information, which the vptr check reads. Nothing is
+  // forced inline: with every access checked that makes minutes of compilation.
+  const kept = commonFlags.filter((flag) => !["-O3", "-fno-rtti"].includes(flag));
+  const flags = [...kept, "-O1", "-g1", "-DFT_INLINE=static inline", "-pthread"];
+  const units = names.flatMap((name) => {
+    const { flags: sanitizing, of } = sanitizers[name];
+    return unitsOf(name, of(sets)).map((unit) => ({ ...unit, name, flags: [...flags, ...sanitizing, ...unit.flags] }));
+  });
+  units.sort((a, b) => b.cost - a.cost);
   await inParallel(
     units.map(
-      ({ source, object, flags: own }) =>
+      ({ source, object, flags }) =>
         () =>
-          execute([...compiler, ...flags, ...sanitizers[name], ...own, "-c", source, "-o", object]),
+          execute([...compiler, ...flags, "-c", source, "-o", object]),
     ),
   );
-  const program = join(folder, "kernels_test");
-  await execute([...compiler, ...sanitizers[name], "-pthread", ...units.map(({ object }) => object), "-o", program]);
-  return execute([program]);
+  const programs = {};
+  for (const name of names) {
+    const objects = units.filter((unit) => unit.name === name).map(({ object }) => object);
+    programs[name] = join(folderOf(name), "kernels_test");
+    await execute([...compiler, ...sanitizers[name].flags, "-pthread", ...objects, "-o", programs[name]]);
+  }
+  return programs;
 };
 
 const compiler = findCompiler();
@@ -88,24 +113,30 @@ if (compiler === undefined) {
   process.exit(process.env.FORETOKEN_REQUIRE_NATIVE === "1" ? 1 : 0);
 }
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(sanitizers);
+const skipped = new Map();
 for (const name of chosen) {
   if (!(name in sanitizers)) throw new Error(`no such sanitizer: ${name}; try ${Object.keys(sanitizers).join(", ")}`);
   const unusable = await probe(compiler, name);
-  if (unusable !== undefined) {
-    console.log(`skipped: ${name} sanitizer: ${unusable.reason}`);
-    if (name === "address" && unusable.compiles && process.env.FORETOKEN_REQUIRE_NATIVE === "1") process.exitCode = 1;
-    continue;
-  }
-  try {
-    console.log(`${name}:\n${await buildAndRun(compiler, name)}`);
-  } catch (error) {
-    // Whether the machine's layout of memory suits the thread sanitizer can differ from one start to the next.
-    const reason = name === "thread" ? notHere.exec(error.message)?.[0] : undefined;
-    if (reason !== undefined) {
-      console.log(`skipped: ${name} sanitizer: ${reason}`);
-      continue;
-    }
-    console.error(`${name}:\n${error.message}`);
+  if (unusable === undefined) continue;
+  skipped.set(name, unusable.reason);
+  if (name === "address" && unusable.compiles && process.env.FORETOKEN_REQUIRE_NATIVE === "1") process.exitCode = 1;
+}
+const usable = chosen.filter((name) => !skipped.has(name));
+const programs = await build(compiler, usable).catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});
+const ends = await Promise.allSettled(usable.map((name) => execute([programs[name], ...sanitizers[name].told])));
+for (const name of chosen) {
+  const end = ends[usable.indexOf(name)];
+  // Whether the machine's layout of memory suits the thread sanitizer can differ from one start to the next.
+  const reason = name === "thread" && end?.status === "rejected" ? notHere.exec(end.reason.message)?.[0] : undefined;
+  if (end === undefined || reason !== undefined) {
+    console.log(`skipped: ${name} sanitizer: ${skipped.get(name) ?? reason}`);
+  } else if (end.status === "fulfilled") {
+    console.log(`${name}:\n${end.value}`);
+  } else {
+    console.error(`${name}:\n${end.reason.message}`);
     process.exitCode = 1;
   }
 }

@@ -17,6 +17,9 @@ constexpr int kTileUnits = kTileSide * kTileSide;  // in a whole tile
 
 #if defined(FT_EMULATED_TILES)
 
+// Not inline: there are hundreds of calls, and a compiler takes minutes to sanitize as many loops.
+#define FT_EMULATION [[gnu::noinline]] [[maybe_unused]] static
+
 namespace {
 thread_local float emulatedTiles[8][kTileUnits];
 }
@@ -27,25 +30,25 @@ struct TileScope {
 };
 
 template <int kIndex>
-FT_INLINE void clearTile() {
+FT_EMULATION void clearTile() {
   std::memset(emulatedTiles[kIndex], 0, sizeof emulatedTiles[kIndex]);
 }
 
 template <int kIndex>
-FT_INLINE void loadTile(const float* from) {
+FT_EMULATION void loadTile(const float* from) {
   std::memcpy(emulatedTiles[kIndex], from, sizeof emulatedTiles[kIndex]);
 }
 
 // Rows at from[r · stride].
 template <int kIndex>
-FT_INLINE void loadTile(const float* from, int64_t stride) {
+FT_EMULATION void loadTile(const float* from, int64_t stride) {
   for (int r = 0; r < kTileSide; r++)
     std::memcpy(emulatedTiles[kIndex] + r * kTileSide, from + r * stride, sizeof(float) * kTileSide);
 }
 
 // Rows at to[r · stride].
 template <int kIndex>
-FT_INLINE void storeTile(float* to, int64_t stride) {
+FT_EMULATION void storeTile(float* to, int64_t stride) {
   for (int r = 0; r < kTileSide; r++)
     std::memcpy(to + r * stride, emulatedTiles[kIndex] + r * kTileSide, sizeof(float) * kTileSide);
 }
@@ -57,7 +60,7 @@ FT_INLINE F32 halvesOf(F32 units, int half) {
 }
 
 template <int kC, int kA, int kB>
-FT_INLINE void multiplyAddTiles() {
+FT_EMULATION void multiplyAddTiles() {
   static_assert(kLanes == kTileSide, "a row of a tile is a vector");
   for (int half = 0; half < 2; half++) {
     F32 right[kTileSide];

@@ -55,8 +55,6 @@ struct Wanted {
   Sums dq, dk, dv;
 };
 
-using Doubles = std::vector<double>;
-
 double dot(const Doubles& a, int64_t atA, const Doubles& b, int64_t atB, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; i++) sum += a[static_cast<size_t>(atA + i)] * b[static_cast<size_t>(atB + i)];
@@ -116,8 +114,8 @@ void attention(Suite& s, const Inputs& in, bool causal) {
   const Floats k = s.randomFloats(in.keyLength(), 2);
   const Floats v = s.randomFloats(in.keyLength());
   const Floats dOut = s.randomFloats(in.outLength());
-  const Wanted want =
-      compute(in, causal, scale, operands(s, q), operands(s, k), operands(s, v), operands(s, dOut));
+  const Wanted& want = s.once(
+      [&] { return compute(in, causal, scale, operands(s, q), operands(s, k), operands(s, v), operands(s, dOut)); });
   const auto expect = [&s](const char* what, const Floats& got, double magnitude, const Sums& wanted) {
     s.expect(what, got, magnitude + s.operandError() * wanted.largestSize(),
              [&wanted](int64_t i) { return wanted.values[static_cast<size_t>(i)]; });
