@@ -59,6 +59,9 @@ void wakeAll(uint32_t*) {
 // Spins until ready() or until about 200 µs have passed, longer than a token is chosen in; returns whether it was ready.
 #if defined(__wasm__)
 constexpr int kSpinRounds = 20000;
+constexpr int kBriefRounds = 200;
+
+void relax() {}
 
 template <typename Ready>
 bool spin(Ready ready) {
@@ -69,6 +72,7 @@ bool spin(Ready ready) {
 #else
 constexpr int64_t kSpinNanoseconds = 200000;
 constexpr int kRoundsPerClock = 16;
+constexpr int kBriefRounds = 16;  // about a microsecond
 
 void relax() {
 #if defined(__x86_64__)
@@ -97,6 +101,15 @@ bool spin(Ready ready) {
 }
 #endif
 
+template <typename Ready>
+bool spinBriefly(Ready ready) {
+  for (int round = 0; round < kBriefRounds; round++) {
+    if (ready()) return true;
+    relax();
+  }
+  return false;
+}
+
 }  // namespace
 
 void ThreadPool::run(void (*task)(void*, int, int), void* context) {
@@ -107,12 +120,19 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
   task_ = task;
   context_ = context;
   __atomic_store_n(&unfinished_, static_cast<uint32_t>(threads_ - 1), __ATOMIC_SEQ_CST);
-  __atomic_add_fetch(&generation_, 1, __ATOMIC_SEQ_CST);
+  const uint32_t generation = __atomic_add_fetch(&generation_, 1, __ATOMIC_SEQ_CST);
   // A worker counts itself a sleeper before it looks at the generation for the last time, so none is missed here.
   if (load(&sleepers_) != 0) wakeAll(&generation_);
   task(context, 0, threads_);
 
   const auto finished = [this] { return load(&unfinished_) == 0 || failed(); };
+  if (spinBriefly(finished)) return;
+  // A share that its thread has not begun by now, because that sleeps or the system runs something else, is done here.
+  for (int thread = 1; thread < threads_; thread++) {
+    if (!begins(thread, generation)) continue;
+    task(context, thread, threads_);
+    finish();
+  }
   if (!mayBlock_) {
     while (!finished()) {
     }
@@ -123,6 +143,11 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
   for (uint32_t left = load(&unfinished_); left != 0 && !failed(); left = load(&unfinished_))
     sleepWhile(&unfinished_, left);
   __atomic_store_n(&callerSleeps_, 0, __ATOMIC_SEQ_CST);
+}
+
+bool ThreadPool::begins(int thread, uint32_t generation) {
+  uint32_t before = generation - 1;
+  return __atomic_compare_exchange_n(&shares_[thread].begun, &before, generation, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 void ThreadPool::finish() {
@@ -136,13 +161,15 @@ void ThreadPool::abandon() {
 }
 
 void ThreadPool::workerLoop(int thread) {
-  for (uint32_t seen = 0;; seen++) {
+  for (uint32_t seen = 0;;) {
     if (!spin([&] { return load(&generation_) != seen; })) {
       __atomic_add_fetch(&sleepers_, 1, __ATOMIC_SEQ_CST);
       while (load(&generation_) == seen) sleepWhile(&generation_, seen);
       __atomic_sub_fetch(&sleepers_, 1, __ATOMIC_SEQ_CST);
     }
+    seen = load(&generation_);
     if (load(&closing_) != 0) return;
+    if (!begins(thread, seen)) continue;
     task_(context_, thread, threads_);
     finish();
   }

@@ -12,7 +12,8 @@ class Pool {
 
   virtual int threads() const = 0;
 
-  // Runs task(context, thread, threads) on every thread, the caller's being thread 0, and waits for all.
+  // Calls task(context, thread, threads) once for every thread, the caller's being thread 0, and waits for all. Each call is
+  // made by its thread, or by the caller where that thread is late.
   virtual void run(void (*task)(void* context, int thread, int threads), void* context) = 0;
 
   // Sees to it that every thread has `bytes` of scratch memory. To be called before run(), and before anything is written:
@@ -40,10 +41,11 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
     body(0, count, 0);
     return;
   }
+  // In one place, since another core fetches it by cache lines.
   struct Context {
-    Body& body;
     int64_t count, grain;
-  } context{body, count, grain};
+    Body body;
+  } context{count, grain, body};
   pool.run(
       [](void* opaque, int thread, int threads) {
         Context& c = *static_cast<Context*>(opaque);

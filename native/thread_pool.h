@@ -49,6 +49,14 @@ class ThreadPool final : public Pool {
     int64_t bytes = 0;
   };
 
+  // The call of run() whose share of a thread was begun last. A cache line each.
+  struct alignas(64) Share {
+    uint32_t begun = 0;
+  };
+
+  // Whether whoever asks is the first to begin `thread`'s share of call number `generation`, and is to do it.
+  bool begins(int thread, uint32_t generation);
+
   void* grown(Scratch& scratch, int64_t bytes);
   void finish();
   void endWorkers();
@@ -57,15 +65,17 @@ class ThreadPool final : public Pool {
   const bool mayBlock_;
   int started_ = 0;
   bool outOfMemory_ = false;
-  void (*task_)(void*, int, int) = nullptr;
-  void* context_ = nullptr;
   uint32_t closing_ = 0;
   uint32_t failed_ = 0;
-  // Counts calls of run(): a worker that sees a new number has work. Each on a cache line of its own.
+  // Counts calls of run(): a worker that sees a new number may have work. Each on a cache line of its own, the first with
+  // what the work is.
   alignas(64) uint32_t generation_ = 0;
+  void (*task_)(void*, int, int) = nullptr;
+  void* context_ = nullptr;
   alignas(64) uint32_t unfinished_ = 0;
   alignas(64) uint32_t sleepers_ = 0;
   uint32_t callerSleeps_ = 0;
+  Share shares_[kMaxThreads];
   Scratch scratch_[kMaxThreads + 1];
 #if !defined(__wasm__)
   struct Start {

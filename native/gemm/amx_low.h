@@ -14,8 +14,8 @@ namespace foretoken::FT_ISA {
 // Rows that fit beside each other in a tile, as in decoding: B is read once, and that is what takes the time.
 constexpr int64_t kFewRows = kTileSide;
 constexpr int64_t kFewValues = 2048;  // of k at one time
-// Values of B that are worth waiting for one more thread: some five microseconds of reading.
-constexpr int64_t kFewRowsWork = int64_t{1} << 17;
+// Values of B that are worth one more thread: some two microseconds of reading.
+constexpr int64_t kFewRowsWork = int64_t{1} << 16;
 
 template <class Finishing>
 static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finish) {
@@ -25,7 +25,8 @@ static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finis
   if (!pool.reserveScratch((pieces + 1) * stripUnits * int64_t{sizeof(float)})) return;
   const PackStrips packRows = packStripsOf(p.a, true), packLines = packStripsOf(p.b, false);
   const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
-  parallelRanges(pool, stripsOf(p.n), 1 + kFewRowsWork / (kStripLines * p.k), [&](int64_t begin, int64_t end, int thread) {
+  const int64_t grain = 1 + kFewRowsWork / (kStripLines * p.k);
+  parallelRanges(pool, stripsOf(p.n), grain, [=, &pool](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const rows = scratch + stripUnits;
     const auto pieceAt = [&](int64_t index) { return PieceOfK{index * depth, smaller(depth, p.k - index * depth)}; };
@@ -41,9 +42,9 @@ static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finis
       for (int64_t index = 0; index < pieces; index++) {
         const PieceOfK piece = pieceAt(index);
         const StripOfA lines = stripOfA(swapped, piece, j, columns, scratch, packLines);
-        AheadOfReading ahead(p.b, j + columns, smaller(kStripLines, p.n - j - columns), piece.k, piece.values, piece.steps());
+        // Asking for B ahead of this loop would take it longer than waiting does: all it does is load.
         multiplyStrips(lines, rows + index * stripUnits, piece.steps(), columns, p.m, index == 0 ? nullptr : sums, sums,
-                       kTileSide, [&](int64_t) __attribute__((always_inline)) { ahead.ask(); });
+                       kTileSide, [](int64_t) {});
       }
       for (int64_t i = 0; i < p.m; i++) {
         alignas(64) float row[kStripLines];
