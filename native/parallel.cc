@@ -147,7 +147,8 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
 
 bool ThreadPool::begins(int thread, uint32_t generation) {
   uint32_t before = generation - 1;
-  return __atomic_compare_exchange_n(&shares_[thread].begun, &before, generation, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  return __atomic_compare_exchange_n(&shares_[thread].begun, &before, generation, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST);
 }
 
 void ThreadPool::finish() {

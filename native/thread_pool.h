@@ -67,8 +67,8 @@ class ThreadPool final : public Pool {
   bool outOfMemory_ = false;
   uint32_t closing_ = 0;
   uint32_t failed_ = 0;
-  // Counts calls of run(): a worker that sees a new number may have work. Each on a cache line of its own, the first with
-  // what the work is.
+  // Counts calls of run(): a worker that sees a new number may have work. Each on a cache line of its own, the first
+  // with what the work is.
   alignas(64) uint32_t generation_ = 0;
   void (*task_)(void*, int, int) = nullptr;
   void* context_ = nullptr;

@@ -12,8 +12,6 @@
 
 namespace foretoken::FT_ISA {
 
-// More of them are worth a tile.
-constexpr int64_t kFewQueries = 4;
 // Multiply-adds that are worth waking one more thread for: each comes with its own word of memory.
 constexpr int64_t kFewWork = int64_t{1} << 16;
 

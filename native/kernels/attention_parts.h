@@ -27,6 +27,9 @@ constexpr int64_t kGroup = 2 * kLanes;
 constexpr int64_t kGroups = kBlock / kGroup;
 static_assert(kBlock % kGroup == 0 && kGroup % kTileHeight == 0 && kLanes % 4 == 0 && kBlock % kDropoutBlock == 0);
 
+// More queries are worth a tile of the register.
+constexpr int64_t kFewQueries = 4;
+
 constexpr float kLn2 = 0.693147181f;
 constexpr float kLog2E = 1.44269504f;
 

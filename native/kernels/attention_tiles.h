@@ -132,9 +132,10 @@ struct TileForwardHead {
   // For queries before position `end` of the call's.
   void pack(int64_t end) {
     const int64_t keys = a.keysSeen(a.start + end);
-    packRowsOf(a, k, a.keyStride, keys, s.keys);
+    if (!few()) packRowsOf(a, k, a.keyStride, keys, s.keys);
     packAcrossRows<true>(a, v, a.keyStride, keys, s.values);
-    finite = !a.causal || allFinite(v, keys);
+    // The last query sees all keys there are.
+    finite = !a.causal || a.queries == 1 || allFinite(v, keys);
   }
 
   // Queries [begin, begin + rows) of the call, at most kStripLines; `packedKeys` as they were packed.
@@ -143,10 +144,14 @@ struct TileForwardHead {
     const int64_t keys = a.keysSeen(a.start + begin + rows);
     const int64_t keySteps = stripsOf(keys);
     const int64_t stride = keySteps * kStripLines;
-    const StripOfA queries = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
-    for (int64_t strip = 0; strip < keySteps; strip++)
-      multiplyTiles(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
-                    s.scores + strip * kStripLines, stride);
+    if (few()) {
+      scoreFew(rows, keys, stride);
+    } else {
+      const StripOfA queries = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
+      for (int64_t strip = 0; strip < keySteps; strip++)
+        multiplyTiles(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
+                      s.scores + strip * kStripLines, stride);
+    }
 
     if (a.drops) draw(begin, rows);
     alignas(64) float maxima[kStripLines] = {}, totals[kStripLines];
@@ -181,6 +186,25 @@ struct TileForwardHead {
   }
 
  private:
+  // Whether packing keys would be most of the work, as in decoding.
+  bool few() const { return a.queries <= kFewQueries; }
+
+  // Scores of few queries, all of the call's, with keys as they lie for the left operand: factors may change places.
+  void scoreFew(int64_t rows, int64_t keys, int64_t stride) const {
+    alignas(64) float sums[kStripLines * kStripLines];
+    const I32 across = (I32)laneIndex() * kStripLines;
+    packRowsOf(a, q, a.queryStride, rows, s.queries);
+    for (int64_t key = 0; key < keys; key += kStripLines) {
+      const int64_t count = lesser(keys - key, kStripLines);
+      const StripOfA lines = stripOfRows(a, k + key * a.keyStride, a.keyStride, count, s.keys);
+      multiplyTiles(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
+      for (int64_t row = 0; row < rows; row++)
+        for (int64_t half = 0; half < kStripLines; half += kLanes)
+          store(s.scores + row * stride + key + half,
+                (F32)_mm512_i32gather_ps((__m512i)across, sums + half * kStripLines + row, sizeof(float)));
+    }
+  }
+
   bool allFinite(const Narrow* rows, int64_t count) const {
     I32 wrong{};
     for (int64_t i = 0; i < count; i++)
