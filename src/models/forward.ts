@@ -37,8 +37,10 @@ export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int3
 /**
  * `forward` and `crossEntropyLoss` in one. The logits of a large vocabulary are then never all in memory, but computed a
  * range of it at a time, and once more on the way back.
- * @param ids, rows, time as for `forward`.
+ * @param ids as for `forward`, [rows · time].
  * @param targets as for `crossEntropyLoss`, [rows · time].
+ * @param rows as for `forward`.
+ * @param time as for `forward`.
  * @returns the sum in nats, [1], a temporary of the context.
  * @throws ShapeError for an id out of range, rows that are too long, or if there is not one target for each prediction.
  */
