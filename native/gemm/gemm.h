@@ -23,8 +23,10 @@ static_assert(kDepth <= kTileDepth, "a tile of A holds one piece");
 
 // Of B, packed and used between two meetings of the threads: at most about this many floats …
 constexpr int64_t kChunkFloats = int64_t{1} << 20;
-constexpr int64_t kChunkDepth = 2048;
-static_assert(kChunkDepth % kDepth == 0, "pieces begin at multiples of kDepth");
+// … of at most this many units. Where k is long, C is the small one (a gradient of weights): it is gone through more often
+// so that B is still in L2 when it is used.
+template <Order kA>
+constexpr int64_t kChunkDepth = kA == Order::kRows ? 2048 : 512;
 // … and at most this many columns are swept over one block of rows, so that a piece of them stays in L2.
 constexpr int64_t kSweepColumns = 512;
 constexpr int64_t kSweepFloats = int64_t{1} << 17;
@@ -80,48 +82,70 @@ FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
 FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
   if (p.bias) tile.bias = p.bias + j;
   if (p.addend) tile.addend = p.addend + i * p.n + j;
+  if (p.beside) tile.beside = p.beside + i * p.n + j;
 }
 
 // Floats of a tile of A in a thread's scratch.
 template <Order kA>
 constexpr int64_t kPackedTile = kA == Order::kRows ? kTileRows * kRowStride : kDepth * kColumnStride;
 
-// Units [k0, k1) of rows [i, i + rows) of A. Their sums over k are those of the values before they are rounded:
-// aSums[i + r] += Σ a[k · lda + i + r].
+// Tiles of A that are packed together where k lies across its rows: so a cache line that several tiles need is read once.
+constexpr int64_t kBlockTiles = 8;
+// Units of k that are packed of one tile before the next has its turn: their lines stay in L1, whatever the stride is.
+constexpr int64_t kUnitsAtATime = 8;
+
+// Units [k0, k1) of the tiles [t0, t1) of rows [i0, i1) of A, a tile to each kPackedTile of `to`. Their sums over k are
+// those of the values before they are rounded: aSums[i] += Σ a[k · lda + i].
 template <class Operands>
-FT_INLINE void packColumns(const Product& p, int64_t i, int rows, int64_t k0, int64_t k1, float* to, bool sum) {
+static void packColumns(const Product& p, int64_t i0, int64_t i1, int64_t t0, int64_t t1, int64_t k0, int64_t k1,
+                        float* to, bool sum) {
   constexpr int kUnitDepth = Operands::kUnitDepth;
-  const int64_t first = valueOf<Operands>(k0);
-  const int64_t values = valuesIn<Operands>(p, k0, k1);
-  for (int r = 0; r < rows; r += kLanes) {
-    const int count = rows - r < kLanes ? rows - r : kLanes;
-    // A whole vector where the row of A has one; what it holds past the tile is not used.
-    const int width = i + r + kLanes <= p.m ? kLanes : count;
-    const float* from = p.a + first * p.lda + i + r;
-    float* target = to + r;
-    F32 total{};
-    const auto pack = [&](int64_t valuesLeft) __attribute__((always_inline)) {
-      F32 unit[kUnitDepth];
-      FT_UNROLL
-      for (int d = 0; d < kUnitDepth; d++, from += p.lda) {
-        if (d < valuesLeft) {
-          unit[d] = Float32::along(from, width);
-          total += unit[d];
-        } else {
-          unit[d] = F32{};
+  constexpr int64_t kStrips = kColumnStride / kLanes;
+  F32 totals[kBlockTiles * kStrips] = {};
+  const auto forStrips = [&](auto body) __attribute__((always_inline)) {
+    for (int64_t t = t0; t < t1; t++) {
+      const int64_t i = i0 + tileBegin(i1 - i0, t);
+      const int64_t rows = i0 + tileBegin(i1 - i0, t + 1) - i;
+      for (int64_t r = 0; r < rows; r += kLanes)
+        body(i + r, static_cast<int>(smaller(kLanes, rows - r)), to + (t - t0) * kPackedTile<Order::kColumns> + r,
+             totals[(t - t0) * kStrips + r / kLanes]);
+    }
+  };
+  for (int64_t k = k0; k < k1; k += kUnitsAtATime) {
+    const int64_t kEnd = smaller(k + kUnitsAtATime, k1);
+    const int64_t values = valuesIn<Operands>(p, k, kEnd);
+    forStrips([&](int64_t i, int count, float* strip, F32& total) __attribute__((always_inline)) {
+      // A whole vector where the row of A has one; what it holds past the tile is not used.
+      const int width = i + kLanes <= p.m ? kLanes : count;
+      const float* from = p.a + valueOf<Operands>(k) * p.lda + i;
+      float* target = strip + (k - k0) * kColumnStride;
+      F32 added = total;
+      const auto pack = [&](int64_t valuesLeft) __attribute__((always_inline)) {
+        F32 unit[kUnitDepth];
+        FT_UNROLL
+        for (int d = 0; d < kUnitDepth; d++, from += p.lda) {
+          if (d < valuesLeft) {
+            unit[d] = Float32::along(from, width);
+            added += unit[d];
+          } else {
+            unit[d] = F32{};
+          }
         }
-      }
-      store(target, Operands::across(unit));
-      target += kColumnStride;
-    };
-    int64_t k = 0;
-    for (; k + kUnitDepth <= values; k += kUnitDepth) pack(kUnitDepth);
-    if (k < values) pack(values - k);
-    if (!sum) continue;
-    float* sums = p.aSums + i + r;
+        store(target, Operands::across(unit));
+        target += kColumnStride;
+      };
+      int64_t value = 0;
+      for (; value + kUnitDepth <= values; value += kUnitDepth) pack(kUnitDepth);
+      if (value < values) pack(values - value);
+      total = added;
+    });
+  }
+  if (!sum) return;
+  forStrips([&](int64_t i, int count, float*, F32& total) __attribute__((always_inline)) {
+    float* sums = p.aSums + i;
     if (count == kLanes) store(sums, load(sums) + total);
     else storePartial(sums, loadPartial(sums, count) + total, count);
-  }
+  });
 }
 
 // What of A is packed next, while a tile is computed. By rows, the next tile of A: all of it during one sweep over the
@@ -162,7 +186,7 @@ struct AheadOfA {
 
   // The part for tile of C number `index` of the sweep, or of the block.
   Ahead during(int64_t index, const float* otherwise) const {
-    constexpr int64_t kLines = kLinesAhead<kA>;
+    constexpr int64_t kLines = kLinesAhead<kA, Operands>;
     if (at == nullptr) return {otherwise, 0};
     const int64_t across = (lines + kLines - 1) / kLines;
     const int64_t row = index / across * kTileRows;
@@ -178,7 +202,7 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
   const bool small = (chunk.k1 - chunk.k0) * (j1 - j0) <= kSweepFloats;
   const int64_t sweep = small ? j1 - j0 : kSweepColumns;
   const int64_t tiles = tileCount(i1 - i0);
-  const int64_t blockTiles = small && kA == Order::kRows ? 1 : 8;
+  const int64_t blockTiles = small && kA == Order::kRows ? 1 : kBlockTiles;
   for (int64_t jBegin = j0; jBegin < j1; jBegin += sweep) {
     const int64_t jEnd = smaller(jBegin + sweep, j1);
     for (int64_t block = 0; block < tiles; block += blockTiles) {
@@ -186,16 +210,19 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
       for (int64_t k = chunk.k0; k < chunk.k1; k += kDepth) {
         const int64_t kEnd = smaller(k + kDepth, chunk.k1);
         int64_t tileOfC = 0;
+        if constexpr (kA == Order::kColumns)
+          packColumns<Operands>(p, i0, i1, block, blockEnd, k, kEnd, scratch, p.aSums && jBegin == 0);
         for (int64_t t = block; t < blockEnd; t++) {
           if (kA == Order::kRows) tileOfC = 0;
           const int64_t i = i0 + tileBegin(i1 - i0, t);
           const int rows = static_cast<int>(i0 + tileBegin(i1 - i0, t + 1) - i);
+          const float* packed = scratch;
           if constexpr (kA == Order::kRows)
             copyBlock<Operands>(p.a + i * p.lda + valueOf<Operands>(k), p.lda, scratch, kRowStride, rows,
                                 valuesIn<Operands>(p, k, kEnd));
-          else packColumns<Operands>(p, i, rows, k, kEnd, scratch, p.aSums && jBegin == 0);
+          else packed += (t - block) * kPackedTile<kA>;
           const bool last = valueOf<Operands>(kEnd) >= p.k;
-          Tile tile{rows, 0, kEnd - k, scratch, nullptr, nullptr, p.n, resultOfPiece(p, k), {scratch, 0}};
+          Tile tile{rows, 0, kEnd - k, packed, nullptr, nullptr, p.n, resultOfPiece(p, k), {scratch, 0}};
           const AheadOfA<Operands, kA> ahead(p, i0, i1, blockTiles, t, k, kEnd, chunk);
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
             tile.columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
@@ -247,10 +274,12 @@ static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
   }
 
   const int64_t units = unitsOf<Operands>(p.k);
-  const int64_t depth = smaller(units, kChunkDepth);
+  static_assert(kChunkDepth<kA> % kDepth == 0, "pieces begin at multiples of kDepth");
+  const int64_t depth = smaller(units, kChunkDepth<kA>);
   const int64_t width = smaller(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
   float* packed = static_cast<float*>(pool.sharedScratch(depth * width * int64_t{sizeof(float)}));
-  if (packed == nullptr || !pool.reserveScratch(kPackedTile<kA> * int64_t{sizeof(float)})) return;
+  if (packed == nullptr || !pool.reserveScratch((kA == Order::kRows ? 1 : kBlockTiles) * kPackedTile<kA> * int64_t{sizeof(float)}))
+    return;
   const int64_t work = p.m * p.n * p.k / kThreadWork + 1;
   const Grid grid = gridOver(tileCount(p.m), (smaller(p.n, width) + kTileColumns - 1) / kTileColumns,
                              smaller(pool.threads(), work));

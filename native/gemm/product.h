@@ -18,6 +18,7 @@ struct Product {
   bool accumulate;      // C += A·B
   const float* bias;    // [n], added to every row, or null
   const float* addend;  // [m, n], added after the bias, or null; no part of C
+  const float* beside;  // [m, n], what a Finish takes beside C, or null
   float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
 };
 

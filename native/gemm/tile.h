@@ -47,18 +47,18 @@ struct Ahead {
   int64_t stride;
 };
 constexpr int64_t kLineFloats = 16;
-template <Order kOrder>
-constexpr int64_t kLinesAhead = kOrder == Order::kRows ? 2 : 4;
+template <Order kOrder, class Operands>
+constexpr int64_t kLinesAhead = kOrder == Order::kRows ? 2 * Operands::kUnitDepth : 4;
 
-// Units of k in the unrolled body of the tile's loop, and in that which asks for a row ahead; 0: it does not. Nothing is
-// unrolled in WebAssembly: V8 moves all loads of such a body before its arithmetic and keeps them in memory for want of
-// registers.
+// Units of k in the unrolled body of the tile's loop, and values of k in that which asks for a row ahead; 0: it does not.
+// Nothing is unrolled in WebAssembly: V8 moves all loads of such a body before its arithmetic and keeps them in memory for
+// want of registers.
 #if defined(__wasm__)
 constexpr int kUnitsPerStep = 1;
-constexpr int kUnitsPerRowAhead = 0;
+constexpr int kValuesPerRowAhead = 0;
 #else
 constexpr int kUnitsPerStep = 4;
-constexpr int kUnitsPerRowAhead = 8;
+constexpr int kValuesPerRowAhead = 8;
 #endif
 template <int kValue>
 struct Constant {
@@ -77,6 +77,7 @@ struct Tile {
   Ahead ahead;  // any memory, for want of other C itself
   const float* bias = nullptr;    // [columns], added to every row, or null
   const float* addend = nullptr;  // as C, rows ldc apart: added to it after the bias, or null
+  const float* beside = nullptr;  // as C: wanted as soon as this tile is finished, or null
 };
 
 // kSteps units of k: sums += A·B.
@@ -122,15 +123,23 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
     b += kSteps * kTileColumns;
   };
   int64_t k = tile.k;
+  constexpr int kUnitsPerRowAhead = kValuesPerRowAhead / Operands::kUnitDepth;
   if constexpr (kUnitsPerRowAhead > 0) {
     const float* toWrite = c;
+    const float* beside = tile.addend ? tile.addend : tile.beside ? tile.beside : c;
     const float* ahead = tile.ahead.at;
     for (int row = 0; row < kTileRows && k >= kUnitsPerRowAhead; row++, k -= kUnitsPerRowAhead) {
-      __builtin_prefetch(toWrite, 1);
-      if constexpr (kTileColumns > kLineFloats) __builtin_prefetch(toWrite + kLineFloats, 1);
       FT_UNROLL
-      for (int64_t line = 0; line < kLinesAhead<kOrder>; line++) __builtin_prefetch(ahead + line * kLineFloats);
-      if (row + 1 < kRows) toWrite += ldc;
+      for (int64_t line = 0; line < kTileColumns; line += kLineFloats) {
+        __builtin_prefetch(toWrite + line, 1);
+        __builtin_prefetch(beside + line);
+      }
+      FT_UNROLL
+      for (int64_t line = 0; line < kLinesAhead<kOrder, Operands>; line++) __builtin_prefetch(ahead + line * kLineFloats);
+      if (row + 1 < kRows) {
+        toWrite += ldc;
+        beside += ldc;
+      }
       ahead += tile.ahead.stride;
       add(Constant<kUnitsPerRowAhead>{});
     }

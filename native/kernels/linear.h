@@ -49,9 +49,10 @@ FT_INLINE void forTile(int64_t i, int64_t j, int64_t rows, int64_t columns, int6
 
 template <bool kSlope, typename Activation>
 static void activatedForward(const Call& call, Pool& pool, Activation activation) {
-  const Product product = forwardProduct(call, call.buffer(3));
   float* const y = call.buffer(3);
   float* const slope = call.buffer(4);
+  Product product = forwardProduct(call, y);
+  product.beside = slope;
   const auto activate = [=](int64_t i, int64_t j, int64_t rows, int64_t columns) {
     forTile(i, j, rows, columns, product.n, [=](int64_t at, auto lanes) __attribute__((always_inline)) {
       const Activated result = activation(load(y + at, lanes));
@@ -88,7 +89,8 @@ static void linearDropoutForward(const Call& call, Pool& pool) {
   const float* const addend = call.buffer(3);
   float* const y = call.buffer(5);
   const float scale = keptScale(call.floats[0]);
-  const Product product = forwardProduct(call, y);
+  Product product = forwardProduct(call, y);
+  product.beside = addend;
   const auto drop = [=](int64_t i, int64_t j, int64_t rows, int64_t columns) {
     forTile(i, j, rows, columns, product.n, [=](int64_t at, auto lanes) __attribute__((always_inline)) {
       const F32 dropped = load(y + at, lanes) * scaleWhere(bitsAt(kept, at, countOf(lanes)), scale);
@@ -112,6 +114,7 @@ static void inputGradient(const Call& call, const float* dy, const float* w, con
   product.ldb = k;
   product.c = dx;
   product.accumulate = add;
+  product.beside = factor;
   if (factor == nullptr) return multiplyMatrices<Order::kRows, Order::kRows>(product, call.bfloat16, pool);
   const auto scale = [c = product.c, factor, k](int64_t i, int64_t j, int64_t rows, int64_t columns) {
     forTile(i, j, rows, columns, k, [=](int64_t at, auto lanes) __attribute__((always_inline)) {
