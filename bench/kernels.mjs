@@ -174,7 +174,7 @@ const open = (dtype) =>
   });
 /** What a backend opened for that dtype has, where it is only asked for the kernels' names: that of any. */
 const kindOf = async (dtype) => {
-  if (values.list) return { dtype, activations: "float32" };
+  if (values.list) return { dtype, activations: "float32", tiles: false };
   const backend = await open(dtype);
   await backend.close();
   return backend.capabilities;

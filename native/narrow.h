@@ -1,5 +1,5 @@
-// bfloat16 in memory: activations and their gradients, where an instruction set multiplies by tiles. Arithmetic is float32
-// all the same: a load widens, a store rounds to nearest, ties to even, with zero for what is subnormal.
+// bfloat16 in memory: activations and their gradients, where an instruction set multiplies bfloat16. Other arithmetic is
+// float32 all the same: a load widens, a store rounds to nearest, ties to even, with zero for what is subnormal.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ struct Narrow {
   uint16_t bits;
 };
 
-#if defined(FT_TILES)
+#if defined(FT_NARROW)
 
 FT_INLINE F32 widen(__m256i narrow) { return (F32)_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16); }
 
@@ -42,20 +42,23 @@ FT_INLINE F32 load(const Narrow* from, First lanes) { return loadPartial(from, l
 FT_INLINE void store(Narrow* to, F32 value, All) { store(to, value); }
 FT_INLINE void store(Narrow* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
 
-// A store that does not bring its cache line in: for what is not read again soon.
+// A store of a whole line, at a multiple of 64 bytes, that does not bring it in: for what is not read again soon.
 FT_INLINE void storePast(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
-FT_INLINE void storePast(Narrow* to, F32 value) {
-  _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh((__m512)value));
+FT_INLINE void storePast(Narrow* to, F32 first, F32 second) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
 }
 // Before other threads are told of what storePast has written.
 FT_INLINE void storesPastDone() { _mm_sfence(); }
 
 #endif
 
-// Calls body with buffer `index` as what it holds: a pointer to float or to Narrow. Sets without tiles know no Narrow.
+template <typename T>
+constexpr bool kIsNarrow = sizeof(T) == sizeof(Narrow);
+
+// Calls body with buffer `index` as what it holds: a pointer to float or to Narrow. Other sets know no Narrow.
 template <typename Body>
 FT_INLINE void withElements(const Call& call, int index, Body body) {
-#if defined(FT_TILES)
+#if defined(FT_NARROW)
   if (call.isNarrow(index)) return body(call.buffer<Narrow>(index));
 #endif
   body(call.buffer(index));

@@ -37,6 +37,11 @@
 #define FT_TILES 1
 #endif
 
+// Whether activations may lie in memory as bfloat16: narrow.h.
+#if defined(FT_TILES) || (defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64)
+#define FT_NARROW 1
+#endif
+
 #if !defined(FT_INLINE)
 #define FT_INLINE static inline __attribute__((always_inline))
 #endif

@@ -22,8 +22,8 @@ import { randomTokens, runConfig } from "./configs.mjs";
  */
 
 /**
- * What the work's backend has: the types of operands and of activations.
- * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations">} Kind
+ * What the work's backend has: the type of operands, and what decides about its calls.
+ * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations" | "tiles">} Kind
  */
 
 /**
@@ -31,10 +31,10 @@ import { randomTokens, runConfig } from "./configs.mjs";
  * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
  * @param {Kind} kind
  */
-const record = async (prepare, { dtype, activations } = { dtype: "float32", activations: "float32" }) => {
+const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activations: "float32", tiles: false }) => {
   /** @type {Call[]} */
   const calls = [];
-  const counting = openCounting(activations);
+  const counting = openCounting(kind);
   const contents = new Map();
   const work = await prepare({
     ...counting,

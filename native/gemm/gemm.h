@@ -3,7 +3,8 @@
 // for its own rows, register tiles in between. Where operands are bfloat16, packing rounds them.
 //
 // An epilogue is what happens to a sum beyond being stored. Bias and addend join it in registers. All else is a Finish: a
-// function of a finished tile of C, called while that lies in the L1 cache.
+// function of a finished tile of C, called while that lies in the L1 cache. Where C is not kept, because what is wanted of
+// it is another type, its sums rest in a thread's scratch until then.
 //
 // Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece an
 // element is one chain of multiplyAdd; pieces are added in ascending order. No sum is divided between threads, and an
@@ -54,9 +55,12 @@ template <class Operands, Order kB>
 FT_INLINE void packPanel(const Product& p, int64_t j, int64_t columns, int64_t k0, int64_t k1, float* to) {
   const int64_t k = valueOf<Operands>(k0);
   const int64_t values = valuesIn<Operands>(p, k0, k1);
-  if constexpr (kB == Order::kRows)
-    copyBlockPadded<Operands>(p.b + k * p.ldb + j, p.ldb, to, kTileColumns, values, columns);
-  else transposeBlockPadded<Operands>(p.b + j * p.ldb + k, p.ldb, to, kTileColumns, columns, values);
+  const int64_t offset = kB == Order::kRows ? k * p.b.stride + j : j * p.b.stride + k;
+  withElementsFrom<Operands>(p.b, offset, [&](const auto* from) __attribute__((always_inline)) {
+    if constexpr (kB == Order::kRows)
+      copyBlockPadded<Operands>(from, p.b.stride, to, kTileColumns, values, columns);
+    else transposeBlockPadded<Operands>(from, p.b.stride, to, kTileColumns, columns, values);
+  });
 }
 
 template <class Operands, Order kB>
@@ -81,23 +85,40 @@ FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
 // For the last piece of a tile of C at (i, j).
 FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
   if (p.bias) tile.bias = p.bias + j;
-  if (p.addend) tile.addend = p.addend + i * p.n + j;
-  if (p.beside) tile.beside = p.beside + i * p.n + j;
+  if (p.addend) {
+    tile.addend = p.addend + i * p.n + j;
+    tile.ldAddend = p.n;
+    tile.toRead = {tile.addend, p.n};
+  }
+  if (p.beside.at) tile.toRead = {placeOf(p.beside, i, j), floatsToNext(p.beside)};
+  if (p.result.at) tile.toWrite = {placeOf(p.result, i, j), floatsToNext(p.result)};
 }
 
 // Floats of a tile of A in a thread's scratch.
 template <Order kA>
 constexpr int64_t kPackedTile = kA == Order::kRows ? kTileRows * kRowStride : kDepth * kColumnStride;
 
+// Units [k0, k1) of rows [i, i + rows) of A.
+template <class Operands>
+FT_INLINE void packRows(const Product& p, int64_t i, int64_t rows, int64_t k0, int64_t k1, float* to) {
+  withElementsFrom<Operands>(p.a, i * p.a.stride + valueOf<Operands>(k0), [&](const auto* from)
+                                                                              __attribute__((always_inline)) {
+    copyBlock<Operands>(from, p.a.stride, to, kRowStride, rows, valuesIn<Operands>(p, k0, k1));
+  });
+}
+
 // Tiles of A that are packed together where k lies across its rows: so a cache line that several tiles need is read once.
 constexpr int64_t kBlockTiles = 8;
 // Units of k that are packed of one tile before the next has its turn: their lines stay in L1, whatever the stride is.
 constexpr int64_t kUnitsAtATime = 8;
+// Floats of all tiles of A in a thread's scratch.
+template <Order kA>
+constexpr int64_t kPackedTiles = (kA == Order::kRows ? 1 : kBlockTiles) * kPackedTile<kA>;
 
 // Units [k0, k1) of the tiles [t0, t1) of rows [i0, i1) of A, a tile to each kPackedTile of `to`. Their sums over k are
-// those of the values before they are rounded: aSums[i] += Σ a[k · lda + i].
-template <class Operands>
-static void packColumns(const Product& p, int64_t i0, int64_t i1, int64_t t0, int64_t t1, int64_t k0, int64_t k1,
+// those of the values before they are rounded: aSums[i] += Σ a[k · stride + i], with a where the values of A begin.
+template <class Operands, typename T>
+static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, int64_t t0, int64_t t1, int64_t k0, int64_t k1,
                         float* to, bool sum) {
   constexpr int kUnitDepth = Operands::kUnitDepth;
   constexpr int64_t kStrips = kColumnStride / kLanes;
@@ -117,13 +138,13 @@ static void packColumns(const Product& p, int64_t i0, int64_t i1, int64_t t0, in
     forStrips([&](int64_t i, int count, float* strip, F32& total) __attribute__((always_inline)) {
       // A whole vector where the row of A has one; what it holds past the tile is not used.
       const int width = i + kLanes <= p.m ? kLanes : count;
-      const float* from = p.a + valueOf<Operands>(k) * p.lda + i;
+      const T* from = a + valueOf<Operands>(k) * p.a.stride + i;
       float* target = strip + (k - k0) * kColumnStride;
       F32 added = total;
       const auto pack = [&](int64_t valuesLeft) __attribute__((always_inline)) {
         F32 unit[kUnitDepth];
         FT_UNROLL
-        for (int d = 0; d < kUnitDepth; d++, from += p.lda) {
+        for (int d = 0; d < kUnitDepth; d++, from += p.a.stride) {
           if (d < valuesLeft) {
             unit[d] = Float32::along(from, width);
             added += unit[d];
@@ -172,15 +193,16 @@ struct AheadOfA {
     const int64_t values = valuesIn<Operands>(p, unit, smaller(unit + kDepth, chunk.k1));
     const int64_t i = i0 + tileBegin(i1 - i0, first);
     const int64_t value = valueOf<Operands>(unit);
-    stride = p.lda;
+    const int64_t perLine = kLineFloats * (p.a.narrow ? 2 : 1);
+    stride = floatsToNext(p.a);
     if constexpr (kA == Order::kRows) {
-      at = p.a + i * p.lda + value;
+      at = placeOf(p.a, i, value);
       rows = kTileRows;
-      lines = (values + kLineFloats - 1) / kLineFloats;
+      lines = (values + perLine - 1) / perLine;
     } else {
-      at = p.a + value * p.lda + i;
+      at = placeOf(p.a, value, i);
       rows = values;
-      lines = (tileBegin(i1 - i0, smaller(first + blockTiles, tiles)) + i0 - i + kLineFloats - 1) / kLineFloats;
+      lines = (tileBegin(i1 - i0, smaller(first + blockTiles, tiles)) + i0 - i + perLine - 1) / perLine;
     }
   }
 
@@ -195,6 +217,26 @@ struct AheadOfA {
   }
 };
 
+// Where a thread keeps sums of a product whose C is not kept: of one tile, which is finished as soon as it is computed, or
+// between pieces of k, of a block of tiles.
+struct Resting {
+  float* sums;  // null: in C
+  int64_t stride;
+  bool oneTile;
+
+  static int64_t floats(const Product& p, int64_t units) {
+    if (p.c) return 0;
+    return units <= kDepth ? kTileRows * kTileColumns : kBlockTiles * kTileRows * kSweepColumns;
+  }
+  Resting(const Product& p, const Chunk& chunk, int64_t sweep, float* scratch)
+      : sums(p.c ? nullptr : scratch),
+        stride(chunk.k1 - chunk.k0 <= kDepth ? kTileColumns : roundUp(sweep, kTileColumns)),
+        oneTile(chunk.k1 - chunk.k0 <= kDepth) {}
+
+  // Those of tile `t` of a block, columns from number `j` of the sweep on.
+  float* of(int64_t t, int64_t j) const { return oneTile ? sums : sums + t * kTileRows * stride + j; }
+};
+
 // Rows [i0, i1) × columns [j0, j1) of C, over the units of k that are in the chunk.
 template <class Operands, Order kA, class Finish>
 static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
@@ -203,6 +245,7 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
   const int64_t sweep = small ? j1 - j0 : kSweepColumns;
   const int64_t tiles = tileCount(i1 - i0);
   const int64_t blockTiles = small && kA == Order::kRows ? 1 : kBlockTiles;
+  const Resting resting(p, chunk, sweep, scratch + kPackedTiles<kA>);
   for (int64_t jBegin = j0; jBegin < j1; jBegin += sweep) {
     const int64_t jEnd = smaller(jBegin + sweep, j1);
     for (int64_t block = 0; block < tiles; block += blockTiles) {
@@ -211,27 +254,28 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
         const int64_t kEnd = smaller(k + kDepth, chunk.k1);
         int64_t tileOfC = 0;
         if constexpr (kA == Order::kColumns)
-          packColumns<Operands>(p, i0, i1, block, blockEnd, k, kEnd, scratch, p.aSums && jBegin == 0);
+          withElementsFrom<Operands>(p.a, 0, [&](const auto* a) {
+            packColumns<Operands>(p, a, i0, i1, block, blockEnd, k, kEnd, scratch, p.aSums && jBegin == 0);
+          });
         for (int64_t t = block; t < blockEnd; t++) {
           if (kA == Order::kRows) tileOfC = 0;
           const int64_t i = i0 + tileBegin(i1 - i0, t);
           const int rows = static_cast<int>(i0 + tileBegin(i1 - i0, t + 1) - i);
           const float* packed = scratch;
           if constexpr (kA == Order::kRows)
-            copyBlock<Operands>(p.a + i * p.lda + valueOf<Operands>(k), p.lda, scratch, kRowStride, rows,
-                                valuesIn<Operands>(p, k, kEnd));
+            packRows<Operands>(p, i, rows, k, kEnd, scratch);
           else packed += (t - block) * kPackedTile<kA>;
           const bool last = valueOf<Operands>(kEnd) >= p.k;
-          Tile tile{rows, 0, kEnd - k, packed, nullptr, nullptr, p.n, resultOfPiece(p, k), {scratch, 0}};
           const AheadOfA<Operands, kA> ahead(p, i0, i1, blockTiles, t, k, kEnd, chunk);
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
-            tile.columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
-            tile.b = chunk.panel(j, k);
-            tile.c = p.c + i * p.n + j;
+            const int columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
+            float* const c = p.c ? p.c + i * p.n + j : resting.of(t - block, j - jBegin);
+            const int64_t stride = p.c ? p.n : resting.stride;
+            Tile tile{rows,   columns,             kEnd - k, packed, chunk.panel(j, k), c,
+                      stride, resultOfPiece(p, k), ahead.during(tileOfC++, scratch)};
             if (last) addEpilogue(p, i, j, tile);
-            tile.ahead = ahead.during(tileOfC++, scratch);
             multiply<kA, Operands>(tile);
-            if (last) finish(i, j, rows, tile.columns);
+            if (last) finish(i, j, rows, columns, c, stride);
           }
         }
       }
@@ -246,29 +290,31 @@ static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) 
   const int64_t units = unitsOf<Operands>(p.k);
   const int64_t grain = 1 + kThreadWork / 4 / (p.k * kTileColumns);
   constexpr int64_t kA = kPackedTile<Order::kRows>;
-  if (!pool.reserveScratch((kA + kDepth * kTileColumns) * int64_t{sizeof(float)})) return;
+  constexpr int64_t kPanel = kDepth * kTileColumns;
+  if (!pool.reserveScratch((kA + kPanel + kTileRows * kTileColumns) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
     float* scratch = static_cast<float*>(pool.scratch(thread));
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = panel * kTileColumns;
       const int64_t columns = smaller(kTileColumns, p.n - j);
+      float* const c = p.c ? p.c + j : scratch + kA + kPanel;
+      const int64_t stride = p.c ? p.n : kTileColumns;
       for (int64_t k = 0; k < units; k += kDepth) {
         const int64_t kEnd = smaller(k + kDepth, units);
-        copyBlock<Operands>(p.a + valueOf<Operands>(k), p.lda, scratch, kRowStride, p.m,
-                            valuesIn<Operands>(p, k, kEnd));
+        packRows<Operands>(p, 0, p.m, k, kEnd, scratch);
         packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
-        Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k,           scratch, scratch + kA,
-                  p.c + j,               p.n,                       resultOfPiece(p, k), {p.c + j, 0}};
+        Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, scratch + kA, c,
+                  stride,                resultOfPiece(p, k),       {c, 0}};
         if (kEnd == units) addEpilogue(p, 0, j, tile);
         multiply<Order::kRows, Operands>(tile);
       }
-      finish(0, j, p.m, columns);
+      finish(0, j, p.m, columns, c, stride);
     }
   });
 }
 
 template <class Operands, Order kA, Order kB, class Finish>
-static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
+static void multiplyAs(Product p, Pool& pool, const Finish& finish) {
   if constexpr (kA == Order::kRows) {
     if (p.m <= kTileRows) return multiplyFewRows<Operands, kB>(p, pool, finish);
   }
@@ -277,9 +323,13 @@ static void multiplyAs(const Product& p, Pool& pool, const Finish& finish) {
   static_assert(kChunkDepth<kA> % kDepth == 0, "pieces begin at multiples of kDepth");
   const int64_t depth = smaller(units, kChunkDepth<kA>);
   const int64_t width = smaller(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
-  float* packed = static_cast<float*>(pool.sharedScratch(depth * width * int64_t{sizeof(float)}));
-  if (packed == nullptr || !pool.reserveScratch((kA == Order::kRows ? 1 : kBlockTiles) * kPackedTile<kA> * int64_t{sizeof(float)}))
-    return;
+  // Between chunks of k, sums rest in a C of their own.
+  const bool rests = p.c == nullptr && depth < units;
+  float* packed = static_cast<float*>(
+      pool.sharedScratch((depth * width + (rests ? p.m * p.n : 0)) * int64_t{sizeof(float)}));
+  if (packed != nullptr && rests) p.c = packed + depth * width;
+  const int64_t floats = kPackedTiles<kA> + Resting::floats(p, units);
+  if (packed == nullptr || !pool.reserveScratch(floats * int64_t{sizeof(float)})) return;
   const int64_t work = p.m * p.n * p.k / kThreadWork + 1;
   const Grid grid = gridOver(tileCount(p.m), (smaller(p.n, width) + kTileColumns - 1) / kTileColumns,
                              smaller(pool.threads(), work));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../narrow.h"
 #include "../simd.h"
 
 namespace foretoken::FT_ISA {
@@ -18,8 +19,9 @@ FT_INLINE F32 roundToBfloat16(F32 value) {
 }
 
 struct Float32 {
-  using Stored = Float32;               // what the register tile sees
-  static constexpr int kUnitDepth = 1;  // values of k in a unit
+  using Stored = Float32;                    // what the register tile sees
+  static constexpr int kUnitDepth = 1;       // values of k in a unit
+  static constexpr bool kTakesNarrow = false;  // whether what is to be packed may be bfloat16 in memory
 
   FT_INLINE F32 splatUnit(const float* unit) { return splat(*unit); }
   FT_INLINE F32 multiplyAdd(F32 left, F32 right, F32 sum) { return fma(left, right, sum); }
@@ -35,6 +37,11 @@ struct Float32 {
   FT_INLINE F32 along(const float* from, int64_t count) {
     return count >= kLanes ? load(from) : loadPartial(from, static_cast<int>(count));
   }
+#if defined(FT_NARROW)
+  FT_INLINE F32 along(const Narrow* from, int64_t count) {
+    return count >= kLanes ? load(from) : loadPartial(from, static_cast<int>(count));
+  }
+#endif
 };
 
 #if defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64
@@ -47,6 +54,7 @@ alignas(64) constexpr uint16_t kInterleaved[32] = {0, 16, 1, 17, 2,  18, 3,  19,
 struct PairedBfloat16 {
   using Stored = PairedBfloat16;
   static constexpr int kUnitDepth = 2;
+  static constexpr bool kTakesNarrow = true;
 
   FT_INLINE F32 splatUnit(const float* unit) {
     int32_t bits;
@@ -63,10 +71,19 @@ struct PairedBfloat16 {
     const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)rows[1], (__m512)rows[0]);
     return (F32)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), both);
   }
+  // The same from `count` lanes (at least one) of two rows in memory, of which the second may be missing (null).
+  FT_INLINE F32 across(const Narrow* first, const Narrow* second, int64_t count) {
+    const U32 low = (U32)Float32::along(first, count) >> 16;
+    return (F32)(second == nullptr ? low : low | (U32)Float32::along(second, count));
+  }
   FT_INLINE F32 along(const float* from, int64_t count) {
     const F32 low = Float32::along(from, count);
     const F32 high = count > kLanes ? Float32::along(from + kLanes, count - kLanes) : F32{};
     return (F32)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+  }
+  FT_INLINE F32 along(const Narrow* from, int64_t count) {
+    if (count >= 2 * kLanes) return (F32)_mm512_loadu_si512(from);
+    return (F32)_mm512_maskz_loadu_epi16(static_cast<__mmask32>((uint32_t{1} << count) - 1), from);
   }
 };
 
@@ -76,6 +93,7 @@ struct PairedBfloat16 {
 struct RoundedBfloat16 {
   using Stored = Float32;
   static constexpr int kUnitDepth = 1;
+  static constexpr bool kTakesNarrow = false;
 
   FT_INLINE F32 rounded(F32 values) { return roundToBfloat16(values); }
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) { return roundToBfloat16(rows[0]); }

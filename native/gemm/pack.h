@@ -13,12 +13,12 @@ FT_INLINE int64_t unitsOf(int64_t values) {
 }
 
 // k along the rows of `from`: unit u of row i to to[i · toStride + u], for a block of rows with `width` values of k.
-template <class Operands = Float32>
-FT_INLINE void copyBlock(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
+template <class Operands = Float32, typename T>
+FT_INLINE void copyBlock(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                          int64_t width) {
   const int64_t units = unitsOf<Operands>(width);
   for (int64_t i = 0; i < rows; i++) {
-    const float* source = from + i * fromStride;
+    const T* source = from + i * fromStride;
     float* target = to + i * toStride;
     int64_t u = 0;
     for (; u + kLanes <= units; u += kLanes)
@@ -30,8 +30,9 @@ FT_INLINE void copyBlock(const float* from, int64_t fromStride, float* to, int64
 }
 
 // `count` lanes (at least one) of the rows of k that make one unit: the first of them at `from`, `rows` of them there.
-template <class Operands>
-FT_INLINE F32 loadAcross(const float* from, int64_t stride, int64_t rows, int64_t count) {
+template <class Operands, typename T>
+FT_INLINE F32 loadAcross(const T* from, int64_t stride, int64_t rows, int64_t count) {
+  if constexpr (kIsNarrow<T>) return Operands::across(from, rows > 1 ? from + stride : nullptr, count);
   F32 values[Operands::kUnitDepth];
   FT_UNROLL
   for (int d = 0; d < Operands::kUnitDepth; d++) values[d] = d < rows ? Float32::along(from + d * stride, count) : F32{};
@@ -40,11 +41,11 @@ FT_INLINE F32 loadAcross(const float* from, int64_t stride, int64_t rows, int64_
 
 // k across the rows of `from`: unit u of column j to to[u · toStride + j], for `rows` values of k and `width` columns.
 // Columns [width, up to the next multiple of kLanes) become 0.
-template <class Operands = Float32>
-FT_INLINE void copyBlockPadded(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
+template <class Operands = Float32, typename T>
+FT_INLINE void copyBlockPadded(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                int64_t width) {
   for (int64_t k = 0; k < rows; k += Operands::kUnitDepth) {
-    const float* source = from + k * fromStride;
+    const T* source = from + k * fromStride;
     float* target = to + k / Operands::kUnitDepth * toStride;
     for (int64_t j = 0; j < width; j += kLanes)
       store(target + j, loadAcross<Operands>(source + j, fromStride, rows - k, width - j));
@@ -54,14 +55,14 @@ FT_INLINE void copyBlockPadded(const float* from, int64_t fromStride, float* to,
 // k along the rows of `from`, which become columns: unit u of row i to to[u · toStride + i], for a block of rows with
 // `width` values of k. In every row of `to`, columns [rows, up to the next multiple of kLanes) become 0. toStride must
 // hold them.
-template <class Operands = Float32>
-static void transposeBlockPadded(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
+template <class Operands = Float32, typename T>
+static void transposeBlockPadded(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                  int64_t width) {
   constexpr int kDepth = kLanes * Operands::kUnitDepth;
   for (int64_t i = 0; i < rows; i += kLanes) {
     const int height = static_cast<int>(rows - i < kLanes ? rows - i : kLanes);
     for (int64_t k = 0; k < width; k += kDepth) {
-      const float* source = from + i * fromStride + k;
+      const T* source = from + i * fromStride + k;
       float* target = to + k / Operands::kUnitDepth * toStride + i;
       F32 block[kLanes];
       if (height == kLanes && width - k >= kDepth) {

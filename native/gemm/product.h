@@ -8,25 +8,49 @@
 
 namespace foretoken::FT_ISA {
 
+// A matrix in memory, of float32 or, with operands that take it, of bfloat16. `stride` elements from row to row.
+struct Matrix {
+  const void* at;
+  bool narrow;
+  int64_t stride;
+};
+
 struct Product {
   int64_t m, n, k;
-  const float* a;       // kRows: a[i · lda + k]; kColumns: a[k · lda + i]
-  int64_t lda;
-  const float* b;       // kRows: b[k · ldb + j]; kColumns: b[j · ldb + k]
-  int64_t ldb;
-  float* c;             // c[i · n + j]
+  Matrix a;             // kRows: a[i · stride + k]; kColumns: a[k · stride + i]
+  Matrix b;             // kRows: b[k · stride + j]; kColumns: b[j · stride + k]
+  float* c;             // c[i · n + j]; null: sums are handed to the Finish alone
   bool accumulate;      // C += A·B
   const float* bias;    // [n], added to every row, or null
   const float* addend;  // [m, n], added after the bias, or null; no part of C
-  const float* beside;  // [m, n], what a Finish takes beside C, or null
+  Matrix beside;        // what a Finish reads or writes at the place of a sum, in rows of n; or none (null)
+  Matrix result;        // where C is null, what the Finish writes
   float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
 };
 
-// Rows [i, i + rows) × columns [j, j + columns) of C hold what is wanted of them. A kernel with more to do passes a
-// function of these arguments: it may read and overwrite those elements of C and use the same ones of other arrays.
-// It is called once for every element, on some thread.
+// What a matrix holds from (i, j) on, if only to be asked for: a pointer to float, whatever lies there.
+FT_INLINE const float* placeOf(const Matrix& matrix, int64_t i, int64_t j) {
+  const int64_t bytes = (i * matrix.stride + j) * (matrix.narrow ? 2 : 4);
+  return reinterpret_cast<const float*>(static_cast<const char*>(matrix.at) + bytes);
+}
+// Floats from a row to the one below.
+FT_INLINE int64_t floatsToNext(const Matrix& matrix) { return matrix.narrow ? matrix.stride / 2 : matrix.stride; }
+
+// Calls body with what the matrix holds from element `offset` on, as a pointer to its type.
+template <class Operands, typename Body>
+FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body) {
+  if constexpr (Operands::kTakesNarrow) {
+    if (matrix.narrow) return body(static_cast<const Narrow*>(matrix.at) + offset);
+  }
+  body(static_cast<const float*>(matrix.at) + offset);
+}
+
+// The sums of rows [i, i + rows) × columns [j, j + columns) of C are at `sums`, rows `stride` apart: in C, where there is
+// one. A kernel with more to do passes a function of these arguments: it may read the sums, write to C, and use the same
+// elements of other arrays. It is called once for every element, on some thread.
 struct Done {
-  void operator()(int64_t /*i*/, int64_t /*j*/, int64_t /*rows*/, int64_t /*columns*/) const {}
+  void operator()(int64_t /*i*/, int64_t /*j*/, int64_t /*rows*/, int64_t /*columns*/, const float* /*sums*/,
+                  int64_t /*stride*/) const {}
 };
 
 FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -55,12 +79,17 @@ FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) 
 // Sums of nothing.
 template <class Finish>
 static void multiplyNothing(const Product& p, const Finish& finish) {
+  float sums[kTileColumns];
   for (int64_t i = 0; i < p.m; i++) {
-    for (int64_t j = 0; j < p.n; j++) {
-      float* c = p.c + i * p.n + j;
-      *c = (p.accumulate ? *c : 0.0f) + (p.bias ? p.bias[j] : 0.0f) + (p.addend ? p.addend[i * p.n + j] : 0.0f);
+    for (int64_t begin = 0; begin < p.n; begin += kTileColumns) {
+      const int64_t columns = smaller(kTileColumns, p.n - begin);
+      float* const c = p.c ? p.c + i * p.n + begin : sums;
+      for (int64_t j = 0; j < columns; j++) {
+        const int64_t at = begin + j;
+        c[j] = (p.accumulate ? c[j] : 0.0f) + (p.bias ? p.bias[at] : 0.0f) + (p.addend ? p.addend[i * p.n + at] : 0.0f);
+      }
+      finish(i, begin, 1, columns, c, p.n);
     }
-    finish(i, 0, 1, p.n);
   }
 }
 

@@ -40,8 +40,8 @@ constexpr int kColumnStride = (kTileRows + kLanes - 1) / kLanes * kLanes;
 // What becomes of C: overwritten by the sum, or the sum added to it.
 enum class Result { kSet, kAdd };
 
-// Memory that is wanted soon: kLinesAhead neighbouring cache lines in each of kTileRows rows. It is asked for a little at
-// a time while the tile is computed, as the lines of C are: a processor waits for the many that come at once.
+// Memory that is wanted soon, as neighbouring cache lines in each of kTileRows rows. It is asked for a little at a time
+// while the tile is computed: a processor waits for the many that come at once.
 struct Ahead {
   const float* at;
   int64_t stride;
@@ -74,10 +74,12 @@ struct Tile {
   float* c;
   int64_t ldc;
   Result result;
-  Ahead ahead;  // any memory, for want of other C itself
+  Ahead ahead;  // kLinesAhead lines a row, of what is packed next; any memory where there is nothing to ask for
   const float* bias = nullptr;    // [columns], added to every row, or null
-  const float* addend = nullptr;  // as C, rows ldc apart: added to it after the bias, or null
-  const float* beside = nullptr;  // as C: wanted as soon as this tile is finished, or null
+  const float* addend = nullptr;  // added to C after the bias, or null
+  int64_t ldAddend = 0;
+  // Memory that is wanted as soon as this tile is finished, a row of it for each of C: to be read and to be written.
+  Ahead toRead{c, ldc}, toWrite{c, ldc};
 };
 
 // kSteps units of k: sums += A·B.
@@ -125,20 +127,20 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
   int64_t k = tile.k;
   constexpr int kUnitsPerRowAhead = kValuesPerRowAhead / Operands::kUnitDepth;
   if constexpr (kUnitsPerRowAhead > 0) {
-    const float* toWrite = c;
-    const float* beside = tile.addend ? tile.addend : tile.beside ? tile.beside : c;
+    const float* toRead = tile.toRead.at;
+    const float* toWrite = tile.toWrite.at;
     const float* ahead = tile.ahead.at;
     for (int row = 0; row < kTileRows && k >= kUnitsPerRowAhead; row++, k -= kUnitsPerRowAhead) {
       FT_UNROLL
       for (int64_t line = 0; line < kTileColumns; line += kLineFloats) {
         __builtin_prefetch(toWrite + line, 1);
-        __builtin_prefetch(beside + line);
+        __builtin_prefetch(toRead + line);
       }
       FT_UNROLL
       for (int64_t line = 0; line < kLinesAhead<kOrder, Operands>; line++) __builtin_prefetch(ahead + line * kLineFloats);
       if (row + 1 < kRows) {
-        toWrite += ldc;
-        beside += ldc;
+        toWrite += tile.toWrite.stride;
+        toRead += tile.toRead.stride;
       }
       ahead += tile.ahead.stride;
       add(Constant<kUnitsPerRowAhead>{});
@@ -166,7 +168,7 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
     FT_UNROLL
     for (int i = 0; i < kRows; i++) {
       FT_UNROLL
-      for (int v = 0; v < kVectors; v++) sums[i][v] += loadColumns(tile.addend + i * ldc, v);
+      for (int v = 0; v < kVectors; v++) sums[i][v] += loadColumns(tile.addend + i * tile.ldAddend, v);
     }
   }
   FT_UNROLL

@@ -9,18 +9,24 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-FT_INLINE void copyDone(const float*) {}
-template <typename T, class Lanes>
-FT_INLINE void storeCopy(T* to, F32 value, Lanes lanes) {
-  store(to, value, lanes);
+// Writes the copy of elements [begin, end), vector by vector, as far as whole lines go past the caches: it is read in the next
+// step at the earliest. resultOf(i) makes element i and those after it. Returns where it has stopped.
+template <typename Result>
+FT_INLINE int64_t copyLines(float*, int64_t begin, int64_t, Result) {
+  return begin;
 }
-#if defined(FT_TILES)
-// The copy is read in the next step at the earliest. Whole vectors of one begin at multiples of 32 bytes, if the copy does.
-FT_INLINE void storeCopy(Narrow* to, F32 value, All lanes) {
-  if (reinterpret_cast<uintptr_t>(to) % sizeof(__m256i) == 0) storePast(to, value);
-  else store(to, value, lanes);
+#if defined(FT_NARROW)
+template <typename Result>
+FT_INLINE int64_t copyLines(Narrow* to, int64_t begin, int64_t end, Result resultOf) {
+  if (reinterpret_cast<uintptr_t>(to + begin) % 64 != 0) return begin;
+  int64_t i = begin;
+  for (; i + 2 * kLanes <= end; i += 2 * kLanes) {
+    const F32 first = resultOf(i);
+    storePast(to + i, first, resultOf(i + kLanes));
+  }
+  storesPastDone();
+  return i;
 }
-FT_INLINE void copyDone(const Narrow*) { storesPastDone(); }
 #endif
 
 template <bool kRounded, typename T>
@@ -41,7 +47,7 @@ void adamStepTo(const Call& call, Pool& pool, T* rounded) {
   const float coupledDecay = static_cast<float>(call.floats[6]);
   const float gradScale = static_cast<float>(call.floats[7]);
   parallelRanges(pool, call.ints[0], 2048, [=](int64_t begin, int64_t end, int) {
-    forVectors(begin, end, [=](int64_t i, auto lanes) {
+    const auto update = [=](int64_t i, auto lanes) __attribute__((always_inline)) {
       const F32 param = load(params + i, lanes);
       const F32 grad = load(grads + i, lanes) * gradScale + param * coupledDecay;
       const F32 m = load(ms + i, lanes) * beta1 + grad * rest1;
@@ -51,9 +57,15 @@ void adamStepTo(const Call& call, Pool& pool, T* rounded) {
       const F32 denominator = sqrt(v) / sqrtCorrection2 + eps;
       const F32 result = param * decayFactor - m / denominator * stepSize;
       store(params + i, result, lanes);
-      if constexpr (kRounded) storeCopy(rounded + i, result, lanes);
+      return result;
+    };
+    int64_t at = begin;
+    if constexpr (kRounded)
+      at = copyLines(rounded, begin, end, [=](int64_t i) __attribute__((always_inline)) { return update(i, All{}); });
+    forVectors(at, end, [=](int64_t i, auto lanes) {
+      const F32 result = update(i, lanes);
+      if constexpr (kRounded) store(rounded + i, result, lanes);
     });
-    if constexpr (kRounded) copyDone(rounded);
   });
 }
 

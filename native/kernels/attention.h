@@ -104,19 +104,21 @@ FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, co
 }
 
 // The pointers of one head, at its first row.
+template <typename T>
 struct AttentionForwardHead {
-  const float *q, *k, *v;
-  float *out, *logSumExp;
+  const T *q, *k, *v;
+  T* out;
+  float* logSumExp;
   int64_t index;
   HeadMask mask;
 
   AttentionForwardHead(const Call& call, const Attention& a, int64_t head)
       : index(head), mask(a, call.buffer<uint32_t>(5), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
-    q = call.buffer(0) + b * a.queryBatchStride + h * a.headDim;
-    k = call.buffer(1) + b * a.keyBatchStride + h * a.headDim;
-    v = call.buffer(2) + b * a.keyBatchStride + h * a.headDim;
-    out = call.buffer(3) + b * a.queries * a.outStride() + h * a.headDim;
+    q = call.buffer<T>(0) + b * a.queryBatchStride + h * a.headDim;
+    k = call.buffer<T>(1) + b * a.keyBatchStride + h * a.headDim;
+    v = call.buffer<T>(2) + b * a.keyBatchStride + h * a.headDim;
+    out = call.buffer<T>(3) + b * a.queries * a.outStride() + h * a.headDim;
     logSumExp = call.buffer(4) + head * a.queries;
   }
 
@@ -130,12 +132,12 @@ struct AttentionForwardHead {
 };
 
 // Positions [begin, end) of one head, all in one block.
-template <class Operands>
+template <class Operands, typename T>
 struct ForwardBlock {
   const Attention& a;
   const AttentionForwardScratch<Operands>& s;
-  const AttentionForwardHead& head;
-  const AttentionForwardHead& next;
+  const AttentionForwardHead<T>& head;
+  const AttentionForwardHead<T>& next;
   int64_t begin, end;
   RowsAhead ahead = {};
 
@@ -225,16 +227,17 @@ struct ForwardBlock {
     std::memcpy(head.logSumExp + row, s.maxima + (begin - home), sizeof(float) * static_cast<size_t>(end - begin));
     forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
       const float* from = s.out + (begin - home) * a.width + d;
-      float* to = head.out + row * a.outStride() + d;
+      T* to = head.out + row * a.outStride() + d;
       for (int64_t i = begin - home; i < end - home; i++, from += a.width, to += a.outStride())
         store(to, load(from) * s.totals[i], lanes);
     });
   }
 };
 
-template <class Operands>
+// q, k, v and out hold T.
+template <class Operands, typename T = float>
 static void attendForward(const Call& call, const Attention& a, Pool& pool) {
-  if (a.queries <= kFewQueries) return attendFew<Operands>(call, a, pool);
+  if (a.queries <= kFewQueries) return attendFew<Operands, T>(call, a, pool);
   // Work in query blocks, in proportion to the keys that they see.
   const int64_t firstBlock = a.start / kBlock;
   const int64_t blocks = (a.keys - 1) / kBlock - firstBlock + 1;
@@ -251,8 +254,8 @@ static void attendForward(const Call& call, const Attention& a, Pool& pool) {
     const Scratch scratch(a, pool.scratch(thread));
     int64_t done = 0;
     for (int64_t index = 0; index < a.batch * a.heads; index++) {
-      const AttentionForwardHead head(call, a, index);
-      const AttentionForwardHead next(call, a, lesser(index + 1, a.batch * a.heads - 1));
+      const AttentionForwardHead<T> head(call, a, index);
+      const AttentionForwardHead<T> next(call, a, lesser(index + 1, a.batch * a.heads - 1));
       for (int64_t block = 0; block < blocks; block++) {
         // A block belongs to the part in whose share of the cost its middle lies.
         const int64_t keyBlocks = a.causal ? firstBlock + block + 1 : allKeyBlocks;
@@ -261,7 +264,8 @@ static void attendForward(const Call& call, const Attention& a, Pool& pool) {
         const int64_t part = middle * parts / (2 * cost);
         if (part < firstPart || part >= lastPart) continue;
         const int64_t position = (firstBlock + block) * kBlock;
-        ForwardBlock<Operands>{a, scratch, head, next, greater(position, a.start), lesser(position + kBlock, a.keys)}
+        ForwardBlock<Operands, T>{a,    scratch,                    head,
+                                  next, greater(position, a.start), lesser(position + kBlock, a.keys)}
             .run();
       }
     }
@@ -275,6 +279,8 @@ static void attentionForward(const Call& call, Pool& pool) {
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
 #if defined(FT_TILES)
   if (call.isNarrow(0)) return attendForwardByTiles(call, a, pool);
+#elif defined(FT_NARROW)
+  if (call.isNarrow(0)) return attendForward<Bfloat16, Narrow>(call, a, pool);
 #endif
   if (call.bfloat16) attendForward<Bfloat16>(call, a, pool);
   else attendForward<Float32>(call, a, pool);

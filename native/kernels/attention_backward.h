@@ -16,7 +16,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Scratch of one thread, for a block of keys and a group of queries; `exponents` and `deltas` are of a whole head.
+// Scratch of one thread, for a block of keys and a group of queries; what is [queries] is of a whole head, in whole groups.
 template <class Operands>
 struct AttentionBackwardScratch {
   // With one value a unit the two ways to pack are the same.
@@ -37,12 +37,12 @@ struct AttentionBackwardScratch {
   uint32_t* kept;          // [kBlockWords][kGroup]: M
   float* dKeys;            // [kBlock][width]
   float* dValues;          // [kBlock][width], but for the factor of M
-  float* dQueries;         // [kGroup][width]
+  float* dQueries;         // [queries][width]
   float* exponents;        // [queries]: logSumExp · log₂ e
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
 
   static int64_t floats(const Attention& a) {
-    return (5 * kBlock + 3 * kGroup) * a.width + 2 * kGroup * a.headDim + (4 * kTileHeight + kBlock + kBlockWords) * kGroup +
+    return (5 * kBlock + 2 * kGroup + stats(a)) * a.width + 2 * kGroup * a.headDim + (4 * kTileHeight + kBlock + kBlockWords) * kGroup +
            2 * stats(a);
   }
   AttentionBackwardScratch(const Attention& a, void* memory) {
@@ -59,7 +59,7 @@ struct AttentionBackwardScratch {
     dValues = take(kBlock * a.width);
     queries = take(kGroup * a.width);
     gradients = take(kGroup * a.width);
-    dQueries = take(kGroup * a.width);
+    dQueries = take(stats(a) * a.width);
     dScores = take(kBlock * kGroup);
     weights = take(kTileHeight * kGroup);
     tileScores = take(kTileHeight * kGroup);
@@ -77,9 +77,11 @@ struct AttentionBackwardScratch {
 };
 
 // The pointers of one head, at its first row.
+template <typename T>
 struct AttentionHead {
-  const float *dOut, *q, *k, *v, *out, *logSumExp;
-  float *dq, *dk, *dv;
+  const T *dOut, *q, *k, *v, *out;
+  const float* logSumExp;
+  T *dq, *dk, *dv;
   int64_t index;
   HeadMask mask;
 
@@ -88,15 +90,15 @@ struct AttentionHead {
     const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
     const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
     const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
-    dOut = call.buffer(0) + outOffset;
-    q = call.buffer(1) + queryOffset;
-    k = call.buffer(2) + keyOffset;
-    v = call.buffer(3) + keyOffset;
-    out = call.buffer(4) + outOffset;
+    dOut = call.buffer<T>(0) + outOffset;
+    q = call.buffer<T>(1) + queryOffset;
+    k = call.buffer<T>(2) + keyOffset;
+    v = call.buffer<T>(3) + keyOffset;
+    out = call.buffer<T>(4) + outOffset;
     logSumExp = call.buffer(5) + head * a.queries;
-    dq = call.buffer(7) + queryOffset;
-    dk = call.buffer(8) + keyOffset;
-    dv = call.buffer(9) + keyOffset;
+    dq = call.buffer<T>(7) + queryOffset;
+    dk = call.buffer<T>(8) + keyOffset;
+    dv = call.buffer<T>(9) + keyOffset;
   }
 
   __attribute__((always_inline)) void ask(const Attention& a, int64_t row) const {
@@ -135,12 +137,12 @@ FT_INLINE void softmaxBackward(const Attention& a, Seen seen, Masked masked, F32
 }
 
 // A block of keys [block, blockEnd) of one head, and all queries that see them.
-template <class Operands>
+template <class Operands, typename T>
 struct BackwardBlock {
   const Attention& a;
   const AttentionBackwardScratch<Operands>& s;
-  const AttentionHead& head;
-  const AttentionHead& next;
+  const AttentionHead<T>& head;
+  const AttentionHead<T>& next;
   int64_t block, keys;
   RowsAhead ahead = {block, block + keys};
 
@@ -180,8 +182,8 @@ struct BackwardBlock {
   void attend(int64_t group, int64_t count) {
     const int64_t inBlock = group - block;
     const bool diagonal = a.causal && inBlock < kBlock;
-    const float* q = head.q + group * a.queryStride;
-    const float* dOut = head.dOut + group * a.outStride();
+    const T* q = head.q + group * a.queryStride;
+    const T* dOut = head.dOut + group * a.outStride();
     packAcross<Operands>(a, q, a.queryStride, count, kGroup, s.queries);
     packAcross<Operands>(a, dOut, a.outStride(), count, kGroup, s.gradients);
     packGroup<Operands>(a, q, a.queryStride, 0, count, s.queryColumns);
@@ -196,16 +198,16 @@ struct BackwardBlock {
     }
     for (int64_t key = 0; key < rows; key += kTileHeight) attendTile(group, count, key, diagonal);
 
-    float* dq = head.dq + group * a.queryStride;
-    if (block != 0) packAcross<Float32>(a, dq, a.queryStride, count, count, s.dQueries);
+    float* const dQueries = s.dQueries + group * a.width;
     for (int64_t query = 0; query < count; query += kTileHeight) {
       const int64_t units = unitsOf<Operands>(diagonal ? inBlock + query : keys);
       const BlockProduct product{s.dScores + query,           kGroup,  s.keysAcross, a.width, units,
-                                 s.dQueries + query * a.width, a.width, block != 0};
+                                 dQueries + query * a.width, a.width, block != 0};
       if (diagonal) multiplyBlock<Operands, LeftOrder::kByUnit, true>(product, a.width);
       else multiplyBlock<Operands, LeftOrder::kByUnit>(product, a.width);
     }
-    writeRows(a, s.dQueries, count, 1, dq, a.queryStride);
+    const bool lastKeys = diagonal || block + kBlock >= a.keys;
+    if (lastKeys) writeRows(a, dQueries, count, 1, head.dq + group * a.queryStride, a.queryStride);
   }
 
   // A group and the keys [key, key + kTileHeight) of the block.
@@ -270,17 +272,18 @@ struct BackwardBlock {
   }
 };
 
-template <class Operands>
+// dOut, q, k, v, out, dq, dk and dv hold T.
+template <class Operands, typename T = float>
 static void attendBackward(const Call& call, const Attention& a, Pool& pool) {
   using Scratch = AttentionBackwardScratch<Operands>;
   if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
     const Scratch scratch(a, pool.scratch(thread));
     for (int64_t index = begin; index < end; index++) {
-      const AttentionHead head(call, a, index);
-      const AttentionHead next(call, a, lesser(index + 1, end - 1));
+      const AttentionHead<T> head(call, a, index);
+      const AttentionHead<T> next(call, a, lesser(index + 1, end - 1));
       for (int64_t block = 0; block < a.queries; block += kBlock)
-        BackwardBlock<Operands>{a, scratch, head, next, block, lesser(a.queries - block, kBlock)}.run();
+        BackwardBlock<Operands, T>{a, scratch, head, next, block, lesser(a.queries - block, kBlock)}.run();
     }
   });
 }
@@ -292,6 +295,8 @@ static void attentionBackward(const Call& call, Pool& pool) {
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
 #if defined(FT_TILES)
   if (call.isNarrow(0)) return attendBackwardByTiles(call, a, pool);
+#elif defined(FT_NARROW)
+  if (call.isNarrow(0)) return attendBackward<Bfloat16, Narrow>(call, a, pool);
 #endif
   if (call.bfloat16) attendBackward<Bfloat16>(call, a, pool);
   else attendBackward<Float32>(call, a, pool);

@@ -87,8 +87,8 @@ FT_INLINE float softmaxAlong(float* scores, int64_t keys, float scale, bool firs
 
 // out[column] = factor · out[column] + Σ over keys of weights · values, for kVectors vectors of columns; `count` columns
 // are in the row of a value.
-template <class Operands, int kVectors>
-FT_INLINE void addValues(const float* weights, const float* values, int64_t stride, int64_t keys, int64_t count,
+template <class Operands, int kVectors, typename T>
+FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, int64_t keys, int64_t count,
                          bool first, float factor, float* out) {
   using Stored = typename Operands::Stored;
   F32 sums[kVectors];
@@ -111,13 +111,13 @@ FT_INLINE void addValues(const float* weights, const float* values, int64_t stri
   for (int v = 0; v < kVectors; v++) store(out + v * kLanes, sums[v]);
 }
 
-template <class Operands>
+template <class Operands, typename T>
 static void attendFewOfHead(const Call& call, const Attention& a, const AttentionFewScratch<Operands>& s,
                             int64_t index) {
   const int64_t b = index / a.heads, h = index % a.heads;
-  const float* q = call.buffer(0) + b * a.queryBatchStride + h * a.headDim;
-  const float* k = call.buffer(1) + b * a.keyBatchStride + h * a.headDim;
-  const float* v = call.buffer(2) + b * a.keyBatchStride + h * a.headDim;
+  const T* q = call.buffer<T>(0) + b * a.queryBatchStride + h * a.headDim;
+  const T* k = call.buffer<T>(1) + b * a.keyBatchStride + h * a.headDim;
+  const T* v = call.buffer<T>(2) + b * a.keyBatchStride + h * a.headDim;
   const HeadMask mask(a, call.buffer<uint32_t>(5), index);
   const int64_t units = unitsOf<Operands>(a.headDim);
   const int64_t queryStride = a.alongStride<Operands>();
@@ -126,7 +126,7 @@ static void attendFewOfHead(const Call& call, const Attention& a, const Attentio
 
   for (int64_t block = 0; block < a.keys; block += kBlock) {
     const int64_t blockKeys = lesser(a.keys - block, kBlock);
-    const float* values = v + block * a.keyStride;
+    const T* values = v + block * a.keyStride;
     for (int64_t group = 0; group < blockKeys; group += kGroup)
       packGroup<Operands>(a, k + (block + group) * a.keyStride, a.keyStride, 0, lesser(blockKeys - group, kGroup),
                           s.keys + group * units);
@@ -158,7 +158,7 @@ static void attendFewOfHead(const Call& call, const Attention& a, const Attentio
   }
 
   for (int64_t i = 0; i < a.queries; i++) {
-    float* out = call.buffer(3) + ((b * a.queries + i) * a.heads + h) * a.headDim;
+    T* out = call.buffer<T>(3) + ((b * a.queries + i) * a.heads + h) * a.headDim;
     const float* from = s.out + i * a.width;
     const float factor = a.keptScale / sums[i].total;
     forVectors(0, a.headDim, [&](int64_t d, auto lanes) { store(out + d, load(from + d) * factor, lanes); });
@@ -167,14 +167,14 @@ static void attendFewOfHead(const Call& call, const Attention& a, const Attentio
   }
 }
 
-template <class Operands>
+template <class Operands, typename T>
 static void attendFew(const Call& call, const Attention& a, Pool& pool) {
   using Scratch = AttentionFewScratch<Operands>;
   if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
   const int64_t grain = 1 + kFewWork / (2 * a.queries * a.keys * greater(a.headDim, 1));
   parallelRanges(pool, a.batch * a.heads, grain, [&](int64_t begin, int64_t end, int thread) {
     const Scratch scratch(a, pool.scratch(thread));
-    for (int64_t index = begin; index < end; index++) attendFewOfHead<Operands>(call, a, scratch, index);
+    for (int64_t index = begin; index < end; index++) attendFewOfHead<Operands, T>(call, a, scratch, index);
   });
 }
 

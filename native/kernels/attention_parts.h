@@ -96,10 +96,10 @@ struct Sight {
   }
 };
 
-template <bool kToWrite = false>
-FT_INLINE void askForRow(const float* row, int64_t headDim) {
-  constexpr int64_t kLineFloats = 16;
-  for (int64_t d = 0; d < headDim; d += kLineFloats) __builtin_prefetch(row + d, kToWrite, 2);
+template <bool kToWrite = false, typename T>
+FT_INLINE void askForRow(const T* row, int64_t headDim) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t d = 0; d < headDim; d += kLine) __builtin_prefetch(row + d, kToWrite, 2);
 }
 
 // Rows of the next head, which lie apart and would be waited for one by one. They are asked for a few at a time between
@@ -119,12 +119,12 @@ struct RowsAhead {
 };
 
 // Packs rows of headDim values as units along headDim: to[row][stride]. Rows from `rows` to `end` become 0.
-template <class Operands>
-FT_INLINE void packAlong(const Attention& a, const float* from, int64_t fromStride, int64_t rows, int64_t end,
+template <class Operands, typename T>
+FT_INLINE void packAlong(const Attention& a, const T* from, int64_t fromStride, int64_t rows, int64_t end,
                          float* to) {
   const int64_t stride = a.alongStride<Operands>();
   for (int64_t u = 0; u < stride; u += kLanes) {
-    const float* source = from + u * Operands::kUnitDepth;
+    const T* source = from + u * Operands::kUnitDepth;
     const int64_t count = a.headDim - u * Operands::kUnitDepth;
     for (int64_t i = 0; i < rows; i++, source += fromStride) store(to + i * stride + u, Operands::along(source, count));
     for (int64_t i = rows; i < end; i++) store(to + i * stride + u, F32{});
@@ -132,12 +132,12 @@ FT_INLINE void packAlong(const Attention& a, const float* from, int64_t fromStri
 }
 
 // The same as units across the rows: to[row / kUnitDepth][width].
-template <class Operands>
-FT_INLINE void packAcross(const Attention& a, const float* from, int64_t fromStride, int64_t rows, int64_t end,
+template <class Operands, typename T>
+FT_INLINE void packAcross(const Attention& a, const T* from, int64_t fromStride, int64_t rows, int64_t end,
                           float* to) {
   constexpr int kDepth = Operands::kUnitDepth;
   for (int64_t d = 0; d < a.width; d += kLanes) {
-    const float* source = from + d;
+    const T* source = from + d;
     float* target = to + d;
     const int64_t count = a.headDim - d;
     for (int64_t i = 0; i < rows; i += kDepth, source += kDepth * fromStride, target += a.width)
@@ -148,10 +148,10 @@ FT_INLINE void packAcross(const Attention& a, const float* from, int64_t fromStr
 
 // The queries [first, last) of a group, transposed: to[unit][kGroup], zeros where there is no query. `from` is where the
 // first of them lies.
-template <class Operands>
-FT_INLINE void packGroup(const Attention& a, const float* from, int64_t stride, int64_t first, int64_t last, float* to) {
+template <class Operands, typename T>
+FT_INLINE void packGroup(const Attention& a, const T* from, int64_t stride, int64_t first, int64_t last, float* to) {
   for (int64_t begin = 0; begin < kGroup; begin += kLanes) {
-    const float* rows = from + (begin - first) * stride;
+    const T* rows = from + (begin - first) * stride;
     const bool whole = first <= begin && begin + kLanes <= last;
     for (int64_t u = 0; u < unitsOf<Operands>(a.headDim); u += kLanes) {
       const int64_t d = u * Operands::kUnitDepth;
@@ -179,10 +179,11 @@ FT_INLINE void packGroup(const Attention& a, const float* from, int64_t stride, 
 }
 
 // to[row] = factor · from[row][width] for `rows` rows of a head.
-FT_INLINE void writeRows(const Attention& a, const float* from, int64_t rows, float factor, float* to, int64_t stride) {
+template <typename T>
+FT_INLINE void writeRows(const Attention& a, const float* from, int64_t rows, float factor, T* to, int64_t stride) {
   forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
     const float* source = from + d;
-    float* target = to + d;
+    T* target = to + d;
     for (int64_t i = 0; i < rows; i++, source += a.width, target += stride) store(target, load(source) * factor, lanes);
   });
 }

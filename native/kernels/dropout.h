@@ -53,7 +53,7 @@ class DropoutGradient {
 
   // Elements [begin, end).
   void make(int64_t begin, int64_t end) const {
-#if defined(FT_TILES)
+#if defined(FT_NARROW)
     if (narrow_) return make(begin, end, static_cast<Narrow*>(to_));
 #endif
     make(begin, end, static_cast<float*>(to_));

@@ -38,6 +38,8 @@ export interface Capabilities {
    * multiplied from, else the real type.
    */
   readonly activations: RealDType | "bfloat16";
+  /** Whether products go by tiles: so fast that what can be computed twice need not be kept. */
+  readonly tiles: boolean;
 }
 
 /**

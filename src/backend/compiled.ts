@@ -33,6 +33,8 @@ export interface Engine {
   readonly limits: PacketLimits;
   /** Whether its kernels take buffers of bfloat16 where a backend opened for bfloat16 may have them. */
   readonly narrow: boolean;
+  /** Whether products of bfloat16 go by tiles. */
+  readonly tiles: boolean;
   /** Filled before each `run`. */
   readonly packet: Float64Array;
   /** A handle, or -1 when there is no memory left. */
@@ -314,6 +316,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
       dtype,
       real: ["float32"],
       activations,
+      tiles: dtype === "bfloat16" && engine.tiles,
     },
     alloc,
     free,

@@ -17,10 +17,10 @@ import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts"
 import { type OpSample, requireShape, sampleInput } from "./op.ts";
 
 /**
- * Logits that are kept where there are no more of them: 64 MiB, since computing them twice takes longer than memory does.
- * Where activations are bfloat16, products are so fast that it does not: 8 MiB.
+ * Logits that are kept where there are no more of them: 64 MiB, since computing them twice takes longer than memory does;
+ * with tiles it does not: 8 MiB.
  */
-const keptLogits = ({ activations }: Capabilities): number => (activations === "bfloat16" ? 2 ** 21 : 2 ** 24);
+const keptLogits = ({ tiles }: Capabilities): number => (tiles ? 2 ** 21 : 2 ** 24);
 /** Of more, so many are in memory at one time, where they stay in a cache … */
 const logitsAtATime = 2 ** 20;
 /** … but of at least so many tokens of the vocabulary, so that x is not read too often. */

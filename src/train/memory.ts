@@ -1,5 +1,4 @@
-import type { Capabilities } from "../backend/backend.ts";
-import { openCounting } from "../backend/counting.ts";
+import { type MemoryKind, openCounting } from "../backend/counting.ts";
 import { bytesPerElement } from "../core/dtype.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import type { RunConfig } from "./config.ts";
@@ -29,17 +28,17 @@ export interface MemoryEstimate {
  *
  * @param valTokens tokens that evaluations go over.
  * @param saved whether checkpoints are written.
- * @param activations their element type on the run's backend.
+ * @param kind of the run's backend: float32 without tiles unless told otherwise.
  */
 export const estimateMemory = async (
   config: RunConfig,
   vocabSize: number,
   valTokens: number,
   saved: boolean,
-  activations: Capabilities["activations"] = "float32",
+  kind?: MemoryKind,
 ): Promise<MemoryEstimate> => {
   const { contextLength } = config.model;
-  const backend = openCounting(activations);
+  const backend = openCounting(kind);
   // Micro-batches come one after the other: more of them take no more.
   const oneBatch = { ...config, train: { ...config.train, gradAccumSteps: 1 } };
   const trainer = undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));

@@ -99,8 +99,8 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   const backend = profile ?? input.backend;
   const { train } = config;
   const begun = performance.now();
-  const { activations } = backend.capabilities;
-  const memory = await estimateMemory(config, tokenizer.vocabSize, val.ids.length, store !== null, activations);
+  const { capabilities } = backend;
+  const memory = await estimateMemory(config, tokenizer.vocabSize, val.ids.length, store !== null, capabilities);
   const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
   const lm = languageModel(trainer.model, tokenizer);
   let progress = input.resume?.progress ?? freshProgress;

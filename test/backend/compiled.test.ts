@@ -155,6 +155,7 @@ describe("the memory of a compiled backend", () => {
       threads: 1,
       limits: { buffers: 10, ints: 16, floats: 8 },
       narrow: false,
+      tiles: false,
       packet: new Float64Array(56),
       allocate(bytes) {
         if (total() + bytes > most) return -1;

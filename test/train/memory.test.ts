@@ -86,8 +86,12 @@ it("grows with the batch up to a pass of 4,096 tokens, and has nothing to save w
 it("has no room for all logits of a large vocabulary", async () => {
   const vocabSize = 50_000;
   const config = resolveConfig("book", [smallRun, { model: { contextLength: 64 }, train: { batchSize: 64 } }]);
-  for (const activations of ["float32", "bfloat16"] as const) {
-    const { temporaries } = await estimateMemory(config, vocabSize, 10_000, true, activations);
+  for (const [activations, tiles] of [
+    ["float32", false],
+    ["bfloat16", false],
+    ["bfloat16", true],
+  ] as const) {
+    const { temporaries } = await estimateMemory(config, vocabSize, 10_000, true, { activations, tiles });
     expect(temporaries).toBeLessThan((4 * 64 * 64 * vocabSize) / 10);
   }
 });

@@ -53,10 +53,10 @@ const loadAddon = (): Addon => {
   return addon;
 };
 
-/** Those with an instruction that multiplies bfloat16, so that it is faster there than float32. */
+/** Those with an instruction that multiplies bfloat16, so that it is faster there than float32: FT_NARROW in native/simd.h. */
 const multiplyBfloat16: ReadonlySet<string> = new Set(["amx", "avx512bf16"]);
 
-/** The one that multiplies by tiles, and takes activations in bfloat16: FT_TILES in native/simd.h. */
+/** The one that does so by tiles: FT_TILES in native/simd.h. */
 const withTiles = "amx";
 
 /**
@@ -122,7 +122,8 @@ export const openNative = async ({
     instructionSet,
     threads,
     limits: addon.limits,
-    narrow: instructionSet === withTiles,
+    narrow: multiplyBfloat16.has(instructionSet),
+    tiles: instructionSet === withTiles,
     packet: instance.packet,
     allocate: instance.allocate,
     release: instance.release,

@@ -118,7 +118,7 @@ export const openReference = async ({
 
   return {
     name: "reference",
-    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real], activations: real },
+    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real], activations: real, tiles: false },
     alloc,
     free,
     write,

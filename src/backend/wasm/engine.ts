@@ -159,6 +159,7 @@ const wasmEngine = (
     threads,
     limits,
     narrow: false,
+    tiles: false,
     packet,
     allocate: exports.allocate,
     release: exports.release,
