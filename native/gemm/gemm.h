@@ -152,7 +152,8 @@ static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, in
             unit[d] = F32{};
           }
         }
-        store(target, Operands::across(unit));
+        if constexpr (kIsNarrow<T>) store(target, Operands::acrossExact(unit));
+        else store(target, Operands::across(unit));
         target += kColumnStride;
       };
       int64_t value = 0;

@@ -46,9 +46,12 @@ struct Float32 {
 
 #if defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64
 
-// Halves of two vectors, lane by lane.
+// Of 32 values the first half and the second, lane by lane.
 alignas(64) constexpr uint16_t kInterleaved[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+// Of two times 32 values the first halves, lane by lane; the second ones are 16 further.
+alignas(64) constexpr uint16_t kInterleavedPair[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                                       8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
 
 // Pairs for vdpbf16ps, which takes subnormal bfloat16 for zero.
 struct PairedBfloat16 {
@@ -76,6 +79,16 @@ struct PairedBfloat16 {
     const U32 low = (U32)Float32::along(first, count) >> 16;
     return (F32)(second == nullptr ? low : low | (U32)Float32::along(second, count));
   }
+  // The same of two vectors of lanes.
+  FT_INLINE void acrossTwo(const Narrow* first, const Narrow* second, float* to) {
+    const __m512i a = _mm512_loadu_si512(first), b = _mm512_loadu_si512(second);
+    const __m512i low = _mm512_load_si512(kInterleavedPair);
+    const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(kLanes));
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, low, b));
+    _mm512_storeu_si512(to + kLanes, _mm512_permutex2var_epi16(a, high, b));
+  }
+  // Of values that are bfloat16 already.
+  FT_INLINE F32 acrossExact(const F32 (&rows)[kUnitDepth]) { return (F32)((U32)rows[0] >> 16 | (U32)rows[1]); }
   FT_INLINE F32 along(const float* from, int64_t count) {
     const F32 low = Float32::along(from, count);
     const F32 high = count > kLanes ? Float32::along(from + kLanes, count - kLanes) : F32{};

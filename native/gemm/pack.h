@@ -47,7 +47,12 @@ FT_INLINE void copyBlockPadded(const T* from, int64_t fromStride, float* to, int
   for (int64_t k = 0; k < rows; k += Operands::kUnitDepth) {
     const T* source = from + k * fromStride;
     float* target = to + k / Operands::kUnitDepth * toStride;
-    for (int64_t j = 0; j < width; j += kLanes)
+    int64_t j = 0;
+    if constexpr (kIsNarrow<T>) {
+      for (; k + 1 < rows && j + 2 * kLanes <= width; j += 2 * kLanes)
+        Operands::acrossTwo(source + j, source + fromStride + j, target + j);
+    }
+    for (; j < width; j += kLanes)
       store(target + j, loadAcross<Operands>(source + j, fromStride, rows - k, width - j));
   }
 }

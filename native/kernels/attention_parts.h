@@ -136,7 +136,21 @@ template <class Operands, typename T>
 FT_INLINE void packAcross(const Attention& a, const T* from, int64_t fromStride, int64_t rows, int64_t end,
                           float* to) {
   constexpr int kDepth = Operands::kUnitDepth;
-  for (int64_t d = 0; d < a.width; d += kLanes) {
+  int64_t d = 0;
+  if constexpr (kIsNarrow<T>) {
+    for (; a.headDim - d >= 2 * kLanes; d += 2 * kLanes) {
+      const T* source = from + d;
+      float* target = to + d;
+      int64_t i = 0;
+      for (; i + kDepth <= rows; i += kDepth, source += kDepth * fromStride, target += a.width)
+        Operands::acrossTwo(source, source + fromStride, target);
+      for (; i < end; i += kDepth, target += a.width) {
+        for (int64_t v = 0; v < 2 * kLanes; v += kLanes)
+          store(target + v, i < rows ? loadAcross<Operands>(source + v, fromStride, rows - i, kLanes) : F32{});
+      }
+    }
+  }
+  for (; d < a.width; d += kLanes) {
     const T* source = from + d;
     float* target = to + d;
     const int64_t count = a.headDim - d;
