@@ -270,6 +270,9 @@ napi_value initialise(napi_env env, napi_value exports) {
   for (int i = 0; i < count; i++)
     (void)napi_set_element(env, sets, static_cast<uint32_t>(i), text(env, tables[i]->instructionSet));
   set(env, exports, "instructionSets", sets);
+  napi_value fast = nullptr;
+  (void)napi_get_boolean(env, pairsAreFast(), &fast);
+  set(env, exports, "pairsAreFast", fast);
   set(env, exports, "kernels", describeKernels(env, *tables[0]));
 
   napi_value limits = nullptr;

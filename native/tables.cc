@@ -87,6 +87,11 @@ int usableTables(const KernelTable* tables[kMaxTables]) {
   return count;
 }
 
+bool pairsAreFast() {
+  __builtin_cpu_init();
+  return !__builtin_cpu_is("intel");
+}
+
 #elif defined(__aarch64__)
 
 namespace neon {
@@ -97,6 +102,8 @@ int usableTables(const KernelTable* tables[kMaxTables]) {
   tables[0] = &neon::kTable;
   return 1;
 }
+
+bool pairsAreFast() { return false; }
 
 #else
 #error "the native backend knows x86-64 and arm64; elsewhere WebAssembly serves"

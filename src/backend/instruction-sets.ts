@@ -1,8 +1,19 @@
 /** The instruction sets that kernels are compiled for, and which of them a backend takes. */
+import type { ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 
 /** Of the native backend, each on machines that have it. */
 export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;
+
+/** Whether a native set multiplies bfloat16 by tiles: FT_TILES in native/simd.h. */
+export const hasTiles = (set: string): boolean => set === "amx";
+
+/** Whether it has an instruction that multiplies bfloat16, and takes activations in it: FT_NARROW in native/simd.h. */
+export const takesNarrow = (set: string): boolean => hasTiles(set) || set === "avx512bf16";
+
+/** What products are fastest in. `pairsAreFast`: as native/tables.h says of the CPU. */
+export const fasterDtypeOf = (set: string, pairsAreFast: boolean): ProductDType =>
+  hasTiles(set) || (takesNarrow(set) && pairsAreFast) ? "bfloat16" : "float32";
 
 /**
  * Of the WebAssembly backend. `relaxed-simd` multiplies and adds in one instruction, rounded once, where the CPU has

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
+import { fasterDtypeOf, nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import type { DTypeChoice } from "#foretoken/core/dtype.js";
@@ -62,6 +62,15 @@ test("auto takes the dtype that is faster, float32 where nothing is said", async
       await backend.close();
     }
   }
+});
+
+test.for([
+  ["amx", false, "bfloat16"],
+  ["avx512bf16", true, "bfloat16"],
+  ["avx512bf16", false, "float32"],
+  ["avx512", true, "float32"],
+] as const)("products by %s, with fast pairs: %s, are fastest in %s", ([set, pairsAreFast, dtype]) => {
+  expect(fasterDtypeOf(set, pairsAreFast)).toBe(dtype);
 });
 
 test("an unknown dtype is a clear error", async () => {

@@ -10,12 +10,14 @@ import { askedInstructionSet } from "../asked-instruction-set.node.ts";
 import type { Backend } from "../backend.ts";
 import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
-import { chooseNative } from "../instruction-sets.ts";
+import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../instruction-sets.ts";
 
 /** What native/napi.cc exports. */
 interface Addon {
   /** Usable on this machine, best first. */
   readonly instructionSets: readonly string[];
+  /** Whether the CPU multiplies pairs of bfloat16 faster than float32 without tiles. */
+  readonly pairsAreFast: boolean;
   readonly kernels: readonly CompiledKernel[];
   readonly limits: PacketLimits;
   open(instructionSet: string, threads: number): AddonInstance;
@@ -53,12 +55,6 @@ const loadAddon = (): Addon => {
   return addon;
 };
 
-/** Those with an instruction that multiplies bfloat16, so that it is faster there than float32: FT_NARROW in native/simd.h. */
-const multiplyBfloat16: ReadonlySet<string> = new Set(["amx", "avx512bf16"]);
-
-/** The one that does so by tiles: FT_TILES in native/simd.h. */
-const withTiles = "amx";
-
 /**
  * What `openNative` would use, without starting anything.
  *
@@ -75,7 +71,7 @@ export const probeNative = (
 } => {
   const addon = loadAddon();
   const instructionSet = chooseNative(addon.instructionSets, askedInstructionSet(asked));
-  const fasterDtype = multiplyBfloat16.has(instructionSet) ? "bfloat16" : "float32";
+  const fasterDtype = fasterDtypeOf(instructionSet, addon.pairsAreFast);
   return { instructionSet, instructionSets: addon.instructionSets, fasterDtype };
 };
 
@@ -122,8 +118,8 @@ export const openNative = async ({
     instructionSet,
     threads,
     limits: addon.limits,
-    narrow: multiplyBfloat16.has(instructionSet),
-    tiles: instructionSet === withTiles,
+    narrow: takesNarrow(instructionSet),
+    tiles: hasTiles(instructionSet),
     packet: instance.packet,
     allocate: instance.allocate,
     release: instance.release,
