@@ -13,6 +13,7 @@ import {
   isaDefines,
   tableDefines,
 } from "./build-native.mjs";
+import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
 // Per sanitizer: the compiler's flags, which instruction sets, and what the program is told.
 const sanitizers = {
@@ -26,7 +27,6 @@ const sanitizers = {
   // the one with tiles. What a single thread does is the address sanitizer's.
   thread: { flags: ["-fsanitize=thread"], of: (sets) => [...new Set([sets[0], sets.at(-1)])], told: ["races"] },
 };
-const tests = ["kernels", "elementwise", "layers", "rotary", "products", "attention"];
 
 // What sanitizers say that could not even set themselves up: a matter of the machine, not of the program.
 const notHere = /FATAL: ThreadSanitizer: [^\n]*mapping[^\n]*|LeakSanitizer has encountered a fatal error/;
@@ -65,13 +65,13 @@ const unitsOf = (name, sets) => [
     // The sets with more flags have more to compile.
     cost: 1 + set.flags.length,
   })),
-  ...tests.map((test) => ({
+  ...nativeTests.map((test) => ({
     source: `native/test/${test}_test.cc`,
     object: join(folderOf(name), `${test}_test.o`),
     flags: [],
     cost: 0,
   })),
-  ...["parallel", "heap", "tables"].map((unit) => ({
+  ...nativeUnits.map((unit) => ({
     source: `native/${unit}.cc`,
     object: join(folderOf(name), `${unit}.o`),
     flags: unit === "tables" ? ["-DFT_EMULATED_TILES", ...tableDefines(sets)] : [],

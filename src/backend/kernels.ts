@@ -9,29 +9,17 @@
  * "out" is overwritten, "inout" is read and updated; an optional buffer may be null.
  */
 
-import {
-  attentionLengths,
-  attentionSizes,
-  dropoutKey,
-  lossSizes,
-  rotaryLengths,
-  rotarySizes,
-  strided,
-  wordsOf,
-} from "./kernel-sizes.ts";
+import { attentionKernels } from "./attention-kernels.ts";
+import { lossSizes, rotaryLengths, rotarySizes, strided } from "./kernel-sizes.ts";
+import { linearKernels } from "./linear-kernels.ts";
 import {
   activation,
   activationOutput,
   activationUpdate,
-  bits,
-  bitsOutput,
   indices,
   input,
   kernel,
-  maybeActivation,
   maybeActivationOutput,
-  maybeBits,
-  maybeBitsUpdate,
   maybeInput,
   maybeUpdate,
   type Numbers,
@@ -128,90 +116,8 @@ export const kernels = {
     }),
   }),
 
-  /**
-   * y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N] (torch.nn.functional.linear, and a residual connection).
-   * Row i of y depends on row i of x alone and has the same bits for every M.
-   */
-  linearForward: kernel({
-    buffers: { x: activation, w: activation, bias: maybeInput, addend: maybeInput, y: activationOutput },
-    ints: ["m", "n", "k"],
-    floats: [],
-    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, addend: m * n, y: m * n }),
-  }),
-
-  /**
-   * y = gelu(h) and, where it is asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N], which is kept
-   * nowhere. `tanh` as for geluForward. Row i depends on row i of x alone and has the same bits for every M.
-   */
-  linearGeluForward: kernel({
-    buffers: { x: activation, w: activation, bias: maybeInput, y: activationOutput, slope: maybeActivationOutput },
-    ints: ["m", "n", "k", "tanh"],
-    floats: [],
-    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, y: m * n, slope: m * n }),
-  }),
-
-  /**
-   * y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]: a branch that ends with dropout,
-   * and its residual connection. Keeps the mask as bits: bit i mod 32 of word ⌊i/32⌋ is keep(i), 0 past the last element.
-   *
-   * keep(i) ⇔ word(i) ≥ round(p · 2³²), where word(i) comes from Threefry-4x32-13 (core/random.ts) under the key
-   * (key0, key1, key2, key3). Elements go in blocks of 64: with e = i mod 64, element i uses the counter
-   * (⌊i/64⌋·16 + e mod 16, row, site, 0) and of its four words number ⌊e/16⌋. Here row = 0 and i counts the whole
-   * array; in attention, row = (b·H + h)·queries + query and i is the key's position.
-   */
-  linearDropoutForward: kernel({
-    buffers: { x: activation, w: activation, bias: maybeInput, addend: input, kept: bitsOutput, y: output },
-    ints: ["m", "n", "k", ...dropoutKey],
-    floats: ["p"],
-    lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, addend: m * n, kept: wordsOf(m * n), y: m * n }),
-  }),
-
-  /**
-   * dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one; without one, and with `add` = 1, that
-   * added to dx.
-   */
-  linearBackwardInput: kernel({
-    buffers: { dy: activation, w: activation, factor: maybeActivation, dx: activationUpdate },
-    ints: ["m", "n", "k", "add"],
-    floats: [],
-    lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
-  }),
-
-  /**
-   * The same at the end of a branch with dropout: dBranch[i] = dy[i] · kept(i) / (1 − p), with the mask of
-   * linearDropoutForward, and dx[M, K] = dBranch[M, N] · w[N, K], elementwise times factor[M, K] where there is one.
-   */
-  linearDropoutBackwardInput: kernel({
-    buffers: {
-      dy: input,
-      kept: bits,
-      w: activation,
-      factor: maybeActivation,
-      dBranch: activationOutput,
-      dx: activationOutput,
-    },
-    ints: ["m", "n", "k"],
-    floats: ["p"],
-    lengths: ({ m, n, k }) => ({
-      dy: m * n,
-      kept: wordsOf(m * n),
-      w: n * k,
-      factor: m * k,
-      dBranch: m * n,
-      dx: m * k,
-    }),
-  }),
-
-  /**
-   * dw[N, K] = dy[M, N]ᵀ · x[M, K], or with `add` = 1 that added to it; dBias[N] += Σ over M of dy. The sum over M is never
-   * split by thread.
-   */
-  linearBackwardWeight: kernel({
-    buffers: { dy: activation, x: activation, dw: update, dBias: maybeUpdate },
-    ints: ["m", "n", "k", "add"],
-    floats: [],
-    lengths: ({ m, n, k }) => ({ dy: m * n, x: m * k, dw: n * k, dBias: n }),
-  }),
+  // x·Wᵀ + b with what ends it, and its gradients.
+  ...linearKernels,
 
   /** y = (x − mean) · rstd · gamma + beta over the last axis; keeps mean and rstd = 1/√(var + eps), each [rows]. */
   layerNormForward: kernel({
@@ -368,68 +274,8 @@ export const kernels = {
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
   }),
 
-  /**
-   * Attention (Vaswani et al. 2017): out = dropout(softmax(q·kᵀ·scale)) · v, per head, over the keys that a query sees:
-   * `causal` = 1: those ≤ start + query; 0: all start + queries.
-   * q is [B, queries, H·D], k and v are [B, start + queries, H·D], each with its own row and batch strides (so that
-   * they may be parts of one [B, T, 3C] array or of a cache); out is dense [B, queries, H·D].
-   * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout. With it, `kept` keeps the mask as bits,
-   * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query those words are written that are of
-   * blocks of 64 keys of which it sees any. Where it is given, start is 0.
-   * A causal query's bits do not depend on `queries`, only on its absolute position and the values it sees.
-   */
-  attentionForward: kernel({
-    buffers: {
-      q: activation,
-      k: activation,
-      v: activation,
-      out: activationOutput,
-      logSumExp: output,
-      kept: maybeBitsUpdate,
-    },
-    ints: [...attentionSizes, ...dropoutKey, "causal"],
-    floats: ["scale", "p"],
-    lengths: (sizes) => {
-      const { queries, keys, out, stats, kept } = attentionLengths(sizes);
-      return { q: queries, k: keys, v: keys, out, logSumExp: stats, kept };
-    },
-  }),
-
-  /**
-   * dq, dk, dv are overwritten, with the strides of q, k and v; start must be 0. Probabilities are recomputed, and without
-   * `kept` of the forward call the dropout mask is drawn again.
-   */
-  attentionBackward: kernel({
-    buffers: {
-      dOut: activation,
-      q: activation,
-      k: activation,
-      v: activation,
-      out: activation,
-      logSumExp: input,
-      kept: maybeBits,
-      dq: activationUpdate,
-      dk: activationUpdate,
-      dv: activationUpdate,
-    },
-    ints: [...attentionSizes, ...dropoutKey, "causal"],
-    floats: ["scale", "p"],
-    lengths: (sizes) => {
-      const { queries, keys, out, stats, kept } = attentionLengths(sizes);
-      return {
-        dOut: out,
-        q: queries,
-        k: keys,
-        v: keys,
-        out,
-        logSumExp: stats,
-        kept,
-        dq: queries,
-        dk: keys,
-        dv: keys,
-      };
-    },
-  }),
+  // Forward and back.
+  ...attentionKernels,
 
   /**
    * losses[r] = logSumExp(z[r, :]) − z[r, targets[r]], in nats; 0 where targets[r] < 0 (ignored). Keeps logSumExp [rows].

@@ -66,18 +66,19 @@ export const undrawnTrainer = (
   const { train } = config;
   const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
   const { contextLength, dropout } = config.model;
-  const model = createModel(backend, config.model, vocabSize);
-  const gradients = closeOnError(model.close, () => createGradients(model));
-  const closeBoth = (): void => {
-    gradients.close();
-    model.close();
+  const opened: { close(): void }[] = [];
+  const close = (): void => {
+    for (const one of opened.splice(0).reverse()) one.close();
   };
-  const optimizer = closeOnError(closeBoth, () => createOptimizer(backend, model.layout, train.optimizer));
-  const closeThree = (): void => {
-    optimizer.close();
-    closeBoth();
+  const open = <T extends { close(): void } | null>(create: () => T): T => {
+    const one = closeOnError(close, create);
+    if (one !== null) opened.push(one);
+    return one;
   };
-  const rounded = closeOnError(closeThree, () => createRoundedWeights(model));
+  const model = open(() => createModel(backend, config.model, vocabSize));
+  const gradients = open(() => createGradients(model));
+  const optimizer = open(() => createOptimizer(backend, model.layout, train.optimizer));
+  const rounded = open(() => createRoundedWeights(model));
   /** The step whose weights are rounded. */
   let roundedFor = -1;
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
@@ -128,9 +129,6 @@ export const undrawnTrainer = (
       roundedFor = step + 1;
       return { loss, learningRate, gradNorm };
     },
-    close() {
-      rounded?.close();
-      closeThree();
-    },
+    close,
   };
 };

@@ -1,0 +1,53 @@
+// Builds native/test for 64-bit Arm and runs it in an emulator: so that NEON's kernels are tested on other machines too.
+// Needs a cross compiler and an emulator (Debian's g++-aarch64-linux-gnu and qemu-user); skipped, with the reason, where
+// either is missing, or with FORETOKEN_REQUIRE_NEON=1 an error. An Arm machine tests them itself.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "./build-common.mjs";
+import { commonFlags, execute, inParallel, instructionSets, isaDefines } from "./build-native.mjs";
+import { nativeTests, nativeUnits } from "./native-tests.mjs";
+
+const compiler = ["aarch64-linux-gnu-g++"];
+const emulator = ["qemu-aarch64"];
+
+/** Why the command cannot be used, or undefined. */
+const probe = (command) =>
+  execute([...command, "--version"]).then(
+    () => undefined,
+    (error) => `${command[0]}: ${error.message.trim().split("\n")[0]}`,
+  );
+
+/** Resolves to the program's path. */
+const build = async () => {
+  const folder = join(root, "build/neon");
+  mkdirSync(folder, { recursive: true });
+  const [neon] = instructionSets.arm64;
+  const units = [
+    { name: "isa", source: "native/isa.cc", flags: [...isaDefines(neon), ...neon.flags] },
+    ...nativeTests.map((test) => ({ name: `${test}_test`, source: `native/test/${test}_test.cc`, flags: [] })),
+    ...nativeUnits.map((unit) => ({ name: unit, source: `native/${unit}.cc`, flags: [] })),
+  ].map((unit) => ({ ...unit, object: join(folder, `${unit.name}.o`) }));
+  await inParallel(
+    units.map(
+      ({ source, object, flags }) =>
+        () =>
+          execute([...compiler, ...commonFlags, "-pthread", ...flags, "-c", source, "-o", object]),
+    ),
+  );
+  const program = join(folder, "kernels_test");
+  // Static, so that the emulator needs no libraries of the other machine.
+  await execute([...compiler, "-static", "-pthread", ...units.map(({ object }) => object), "-o", program]);
+  return program;
+};
+
+const missing = process.arch === "arm64" ? "this machine is one" : ((await probe(compiler)) ?? (await probe(emulator)));
+if (missing !== undefined) {
+  console.log(`skipped: NEON in an emulator: ${missing}`);
+  process.exit(process.env.FORETOKEN_REQUIRE_NEON === "1" && process.arch !== "arm64" ? 1 : 0);
+}
+try {
+  console.log(await execute([...emulator, await build()]));
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
