@@ -284,12 +284,16 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
   }
 }
 
+// Multiply-adds of one row that are worth waking one more thread for: each reads its own value of B, and a half of B may fit
+// into a cache that the whole does not.
+constexpr int64_t kOneRowWork = kThreadWork / 16;
+
 // Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
 template <class Operands, Order kB, class Finish>
 static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) {
   const int64_t panels = (p.n + kTileColumns - 1) / kTileColumns;
   const int64_t units = unitsOf<Operands>(p.k);
-  const int64_t grain = 1 + kThreadWork / 4 / (p.k * kTileColumns);
+  const int64_t grain = 1 + kOneRowWork / (p.k * kTileColumns);
   constexpr int64_t kA = kPackedTile<Order::kRows>;
   constexpr int64_t kPanel = kDepth * kTileColumns;
   if (!pool.reserveScratch((kA + kPanel + kTileRows * kTileColumns) * int64_t{sizeof(float)})) return;
