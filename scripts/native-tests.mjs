@@ -1,3 +1,3 @@
-/** The parts of the program that tests the kernels without Node: native/test/NAME_test.cc, and what it is linked with. */
+/** The program that tests the kernels without Node: its parts in native/test/, and the sources that it is linked with. */
 export const nativeTests = ["kernels", "elementwise", "layers", "rotary", "products", "attention"];
 export const nativeUnits = ["parallel", "heap", "tables"];

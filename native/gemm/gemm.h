@@ -83,6 +83,7 @@ FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
 }
 
 // For the last piece of a tile of C at (i, j).
+template <class Operands>
 FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
   if (p.bias) tile.bias = p.bias + j;
   if (p.addend) {
@@ -90,8 +91,8 @@ FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
     tile.ldAddend = p.n;
     tile.toRead = {tile.addend, p.n};
   }
-  if (p.beside.at) tile.toRead = {placeOf(p.beside, i, j), floatsToNext(p.beside)};
-  if (p.result.at) tile.toWrite = {placeOf(p.result, i, j), floatsToNext(p.result)};
+  if (p.beside.at) tile.toRead = {placeOf<Operands>(p.beside, i, j), floatsToNext<Operands>(p.beside)};
+  if (Operands::kTakesNarrow && p.result.at) tile.toWrite = {placeOf<Operands>(p.result, i, j), floatsToNext<Operands>(p.result)};
 }
 
 // Floats of a tile of A in a thread's scratch.
@@ -194,14 +195,14 @@ struct AheadOfA {
     const int64_t values = valuesIn<Operands>(p, unit, smaller(unit + kDepth, chunk.k1));
     const int64_t i = i0 + tileBegin(i1 - i0, first);
     const int64_t value = valueOf<Operands>(unit);
-    const int64_t perLine = kLineFloats * (p.a.narrow ? 2 : 1);
-    stride = floatsToNext(p.a);
+    const int64_t perLine = kLineFloats * (isNarrow<Operands>(p.a) ? 2 : 1);
+    stride = floatsToNext<Operands>(p.a);
     if constexpr (kA == Order::kRows) {
-      at = placeOf(p.a, i, value);
+      at = placeOf<Operands>(p.a, i, value);
       rows = kTileRows;
       lines = (values + perLine - 1) / perLine;
     } else {
-      at = placeOf(p.a, value, i);
+      at = placeOf<Operands>(p.a, value, i);
       rows = values;
       lines = (tileBegin(i1 - i0, smaller(first + blockTiles, tiles)) + i0 - i + perLine - 1) / perLine;
     }
@@ -225,8 +226,9 @@ struct Resting {
   int64_t stride;
   bool oneTile;
 
+  template <class Operands>
   static int64_t floats(const Product& p, int64_t units) {
-    if (p.c) return 0;
+    if (hasC<Operands>(p)) return 0;
     return units <= kDepth ? kTileRows * kTileColumns : kBlockTiles * kTileRows * kSweepColumns;
   }
   Resting(const Product& p, const Chunk& chunk, int64_t sweep, float* scratch)
@@ -270,11 +272,11 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
           const AheadOfA<Operands, kA> ahead(p, i0, i1, blockTiles, t, k, kEnd, chunk);
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
             const int columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
-            float* const c = p.c ? p.c + i * p.n + j : resting.of(t - block, j - jBegin);
-            const int64_t stride = p.c ? p.n : resting.stride;
+            float* const c = hasC<Operands>(p) ? p.c + i * p.n + j : resting.of(t - block, j - jBegin);
+            const int64_t stride = hasC<Operands>(p) ? p.n : resting.stride;
             Tile tile{rows,   columns,             kEnd - k, packed, chunk.panel(j, k), c,
                       stride, resultOfPiece(p, k), ahead.during(tileOfC++, scratch)};
-            if (last) addEpilogue(p, i, j, tile);
+            if (last) addEpilogue<Operands>(p, i, j, tile);
             multiply<kA, Operands>(tile);
             if (last) finish(i, j, rows, columns, c, stride);
           }
@@ -296,21 +298,21 @@ static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) 
   const int64_t grain = 1 + kOneRowWork / (p.k * kTileColumns);
   constexpr int64_t kA = kPackedTile<Order::kRows>;
   constexpr int64_t kPanel = kDepth * kTileColumns;
-  if (!pool.reserveScratch((kA + kPanel + kTileRows * kTileColumns) * int64_t{sizeof(float)})) return;
+  if (!pool.reserveScratch((kA + kPanel + Resting::floats<Operands>(p, 1)) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
     float* scratch = static_cast<float*>(pool.scratch(thread));
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = panel * kTileColumns;
       const int64_t columns = smaller(kTileColumns, p.n - j);
-      float* const c = p.c ? p.c + j : scratch + kA + kPanel;
-      const int64_t stride = p.c ? p.n : kTileColumns;
+      float* const c = hasC<Operands>(p) ? p.c + j : scratch + kA + kPanel;
+      const int64_t stride = hasC<Operands>(p) ? p.n : kTileColumns;
       for (int64_t k = 0; k < units; k += kDepth) {
         const int64_t kEnd = smaller(k + kDepth, units);
         packRows<Operands>(p, 0, p.m, k, kEnd, scratch);
         packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
         Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, scratch + kA, c,
                   stride,                resultOfPiece(p, k),       {c, 0}};
-        if (kEnd == units) addEpilogue(p, 0, j, tile);
+        if (kEnd == units) addEpilogue<Operands>(p, 0, j, tile);
         multiply<Order::kRows, Operands>(tile);
       }
       finish(0, j, p.m, columns, c, stride);
@@ -329,11 +331,11 @@ static void multiplyAs(Product p, Pool& pool, const Finish& finish) {
   const int64_t depth = smaller(units, kChunkDepth<kA>);
   const int64_t width = smaller(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
   // Between chunks of k, sums rest in a C of their own.
-  const bool rests = p.c == nullptr && depth < units;
+  const bool rests = !hasC<Operands>(p) && depth < units;
   float* packed = static_cast<float*>(
       pool.sharedScratch((depth * width + (rests ? p.m * p.n : 0)) * int64_t{sizeof(float)}));
   if (packed != nullptr && rests) p.c = packed + depth * width;
-  const int64_t floats = kPackedTiles<kA> + Resting::floats(p, units);
+  const int64_t floats = kPackedTiles<kA> + Resting::floats<Operands>(p, units);
   if (packed == nullptr || !pool.reserveScratch(floats * int64_t{sizeof(float)})) return;
   const int64_t work = p.m * p.n * p.k / kThreadWork + 1;
   const Grid grid = gridOver(tileCount(p.m), (smaller(p.n, width) + kTileColumns - 1) / kTileColumns,

@@ -28,19 +28,33 @@ struct Product {
   float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
 };
 
+// Those of operands that take no bfloat16 are known to be float32, and to have a C, when this is compiled.
+template <class Operands>
+FT_INLINE bool isNarrow(const Matrix& matrix) {
+  return Operands::kTakesNarrow && matrix.narrow;
+}
+template <class Operands>
+FT_INLINE bool hasC(const Product& p) {
+  return !Operands::kTakesNarrow || p.c != nullptr;
+}
+
 // What a matrix holds from (i, j) on, if only to be asked for: a pointer to float, whatever lies there.
+template <class Operands>
 FT_INLINE const float* placeOf(const Matrix& matrix, int64_t i, int64_t j) {
-  const int64_t bytes = (i * matrix.stride + j) * (matrix.narrow ? 2 : 4);
+  const int64_t bytes = (i * matrix.stride + j) * (isNarrow<Operands>(matrix) ? 2 : 4);
   return reinterpret_cast<const float*>(static_cast<const char*>(matrix.at) + bytes);
 }
 // Floats from a row to the one below.
-FT_INLINE int64_t floatsToNext(const Matrix& matrix) { return matrix.narrow ? matrix.stride / 2 : matrix.stride; }
+template <class Operands>
+FT_INLINE int64_t floatsToNext(const Matrix& matrix) {
+  return isNarrow<Operands>(matrix) ? matrix.stride / 2 : matrix.stride;
+}
 
 // Calls body with what the matrix holds from element `offset` on, as a pointer to its type.
 template <class Operands, typename Body>
 FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body) {
   if constexpr (Operands::kTakesNarrow) {
-    if (matrix.narrow) return body(static_cast<const Narrow*>(matrix.at) + offset);
+    if (isNarrow<Operands>(matrix)) return body(static_cast<const Narrow*>(matrix.at) + offset);
   }
   body(static_cast<const float*>(matrix.at) + offset);
 }

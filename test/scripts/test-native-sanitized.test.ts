@@ -9,7 +9,7 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "foretoken-sanitized-"));
   mkdirSync(join(folder, "scripts"));
-  for (const name of ["build-common.mjs", "build-native.mjs", "test-native-sanitized.mjs"]) {
+  for (const name of ["build-common.mjs", "build-native.mjs", "native-tests.mjs", "test-native-sanitized.mjs"]) {
     copyFileSync(fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url)), join(folder, "scripts", name));
   }
 });
