@@ -92,7 +92,7 @@ FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
     tile.toRead = {tile.addend, p.n};
   }
   if (p.beside.at) tile.toRead = {placeOf<Operands>(p.beside, i, j), floatsToNext<Operands>(p.beside)};
-  if (Operands::kTakesNarrow && p.result.at) tile.toWrite = {placeOf<Operands>(p.result, i, j), floatsToNext<Operands>(p.result)};
+  if (!hasC<Operands>(p)) tile.toWrite = {placeOf<Operands>(p.result, i, j), floatsToNext<Operands>(p.result)};
 }
 
 // Floats of a tile of A in a thread's scratch.

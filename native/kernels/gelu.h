@@ -7,6 +7,7 @@
 #include "../call.h"
 #include "../lanes.h"
 #include "../math.h"
+#include "../narrow.h"
 #include "../parallel.h"
 
 namespace foretoken::FT_ISA {
@@ -49,6 +50,17 @@ FT_INLINE Activated geluTanhWithSlope(F32 given) {
   const F32 innerSlope = fma(square, splat(3 * kCubic * kTwiceRootTwoOverPi), splat(kTwiceRootTwoOverPi));
   const Logistic gate = logistic(inner);
   return {given * gate.value, fma(x * innerSlope, gate.value * gate.rest, gate.value)};
+}
+
+// Calls body<whether a slope is wanted>(activation) with the form that is asked for, for results that are kept as T.
+template <typename T, typename Body>
+FT_INLINE void withGelu(bool tanhForm, bool slope, Body body) {
+  const auto tanh = [](F32 h) __attribute__((always_inline)) { return geluTanhWithSlope(h); };
+  const auto exact = [](F32 h) __attribute__((always_inline)) { return geluWithSlope<kIsNarrow<T>>(h); };
+  if (tanhForm && slope) body.template operator()<true>(tanh);
+  else if (tanhForm) body.template operator()<false>(tanh);
+  else if (slope) body.template operator()<true>(exact);
+  else body.template operator()<false>(exact);
 }
 
 FT_INLINE F32 geluTanhSlope(F32 x) { return geluTanhWithSlope(x).slope; }

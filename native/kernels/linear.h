@@ -93,16 +93,10 @@ static void linearGeluForward(const Call& call, Pool& pool) {
 #if defined(FT_TILES)
   if (call.bfloat16) return linearGeluForwardByTiles(call, pool);
 #endif
-  const auto tanhForm = [](F32 h) __attribute__((always_inline)) { return geluTanhWithSlope(h); };
   withElements(call, 3, [&]<typename T>(T* y) {
-    const auto exact = [](F32 h) __attribute__((always_inline)) { return geluWithSlope<kIsNarrow<T>>(h); };
-    if (call.buffers[4] == nullptr) {
-      if (call.ints[3] != 0) activatedForward<false>(call, pool, y, tanhForm);
-      else activatedForward<false>(call, pool, y, exact);
-    } else {
-      if (call.ints[3] != 0) activatedForward<true>(call, pool, y, tanhForm);
-      else activatedForward<true>(call, pool, y, exact);
-    }
+    withGelu<T>(call.ints[3] != 0, call.buffers[4] != nullptr, [&]<bool kSlope>(auto activation) {
+      activatedForward<kSlope>(call, pool, y, activation);
+    });
   });
 }
 

@@ -63,16 +63,10 @@ static void activatedByTiles(const Call& call, Pool& pool, T* y, Activation acti
 }
 
 static void linearGeluForwardByTiles(const Call& call, Pool& pool) {
-  const auto tanhForm = [](F32 h) __attribute__((always_inline)) { return geluTanhWithSlope(h); };
   withElements(call, 3, [&]<typename T>(T* y) {
-    const auto exact = [](F32 h) __attribute__((always_inline)) { return geluWithSlope<kIsNarrow<T>>(h); };
-    if (call.buffers[4] == nullptr) {
-      if (call.ints[3] != 0) activatedByTiles<false>(call, pool, y, tanhForm);
-      else activatedByTiles<false>(call, pool, y, exact);
-    } else {
-      if (call.ints[3] != 0) activatedByTiles<true>(call, pool, y, tanhForm);
-      else activatedByTiles<true>(call, pool, y, exact);
-    }
+    withGelu<T>(call.ints[3] != 0, call.buffers[4] != nullptr, [&]<bool kSlope>(auto activation) {
+      activatedByTiles<kSlope>(call, pool, y, activation);
+    });
   });
 }
 
