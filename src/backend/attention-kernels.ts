@@ -19,8 +19,8 @@ export const attentionKernels = {
    * q is [B, queries, H·D], k and v are [B, start + queries, H·D], each with its own row and batch strides (so that
    * they may be parts of one [B, T, 3C] array or of a cache); out is dense [B, queries, H·D].
    * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout. With it, `kept` keeps the mask as bits,
-   * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query those words are written that are of
-   * blocks of 64 keys of which it sees any. Where it is given, start is 0.
+   * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query
+   * those words are written that are of blocks of 64 keys of which it sees any. Where it is given, start is 0.
    * A causal query's bits do not depend on `queries`, only on its absolute position and the values it sees.
    */
   attentionForward: kernel({
