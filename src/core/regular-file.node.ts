@@ -1,0 +1,86 @@
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { systemErrorCode } from "./system-error.ts";
+
+/** Most bytes that one call reads: some systems refuse 2 GiB and more. */
+const maxBytesPerCall = 2 ** 30;
+
+/** What may be read. */
+export interface ReadLimits {
+  /** A larger file is refused before any memory is taken for it. */
+  readonly maxBytes: number;
+  /** Whether a link is followed. Default false: a folder from elsewhere could name any file of the user's with one. */
+  readonly followLinks?: boolean;
+}
+
+/** A path that is there and was not read, because of its kind or its size; in the words of an error line. */
+export class UnreadableFileError extends Error {
+  override readonly name = "UnreadableFileError";
+  readonly must: string;
+  readonly got: string;
+
+  constructor(must: string, got: string) {
+    super(`${must}; got ${got}`);
+    this.must = must;
+    this.got = got;
+  }
+}
+
+const mustBeFile = "the path must be a regular file";
+
+/**
+ * Opens a regular file for reading. A pipe, a device or a folder is refused without being read, and without waiting.
+ * @throws UnreadableFileError for what is no regular file; the system's own error where it refuses.
+ */
+export const openRegularFile = async (path: string, followLinks = false): Promise<FileHandle> => {
+  // Without blocking: opening a pipe would wait for a writer. Neither flag exists on Windows.
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  const file = await open(path, O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW)).catch((error: unknown) => {
+    const code = systemErrorCode(error);
+    if (code === "ELOOP") throw new UnreadableFileError(mustBeFile, "a link");
+    // A socket.
+    if (code === "ENXIO") throw new UnreadableFileError(mustBeFile, "something else");
+    throw error;
+  });
+  try {
+    const found = await file.stat();
+    if (found.isFile()) return file;
+    throw new UnreadableFileError(mustBeFile, found.isDirectory() ? "a folder" : "something else");
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+};
+
+/**
+ * A whole regular file in a buffer of its own, so that numbers in it can be aligned.
+ * @param onPiece is given each piece as soon as it is read, while the next one is being read.
+ * @throws UnreadableFileError for what is no regular file, or larger than `maxBytes`; the system's own error where it refuses.
+ */
+export const readRegularFile = async (
+  path: string,
+  { maxBytes, followLinks = false }: ReadLimits,
+  onPiece?: (piece: Uint8Array) => void,
+): Promise<Uint8Array> => {
+  const file = await openRegularFile(path, followLinks);
+  try {
+    const { size } = await file.stat();
+    if (size > maxBytes) throw new UnreadableFileError(`the file must be at most ${maxBytes} bytes`, `${size} bytes`);
+    const bytes = new Uint8Array(size);
+    const pieceBytes = onPiece === undefined ? maxBytesPerCall : 2 ** 22;
+    let offset = 0;
+    let pending: Uint8Array | undefined;
+    while (offset < size) {
+      const reading = file.read(bytes, offset, Math.min(size - offset, pieceBytes), offset);
+      if (pending !== undefined) onPiece?.(pending);
+      const { bytesRead } = await reading;
+      pending = bytes.subarray(offset, offset + bytesRead);
+      if (bytesRead === 0) break;
+      offset += bytesRead;
+    }
+    if (pending !== undefined && pending.length > 0) onPiece?.(pending);
+    return bytes.subarray(0, offset);
+  } finally {
+    await file.close();
+  }
+};
