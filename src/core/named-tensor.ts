@@ -7,3 +7,9 @@ export interface NamedTensor {
   readonly shape: Shape;
   readonly data: Float32Array;
 }
+
+/** A tensor whose values are read when they are written, so that not all of a model is on the host at one time. */
+export interface LazyTensor extends Omit<NamedTensor, "data"> {
+  /** Row-major, as many as `shape` says. */
+  readonly read: () => Promise<Float32Array>;
+}

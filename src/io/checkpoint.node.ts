@@ -1,22 +1,36 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
+import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
-import { type Contents, flushFolder, makeFolders, readWhole, writeFlushed } from "./files.node.ts";
+import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
+import {
+  type Binding,
+  type FileDigest,
+  isMarked,
+  type Manifest,
+  manifestJson,
+  manifestName,
+  parseManifest,
+} from "./manifest.ts";
+import { occupantOf, removeOwned } from "./owned-folder.node.ts";
 
 /**
- * A checkpoint is a folder of files that are written together and read together. How NAME is replaced:
+ * A checkpoint is a folder of files that are written together and read together, with a manifest of their hashes. How NAME
+ * is replaced:
  *
  *     1. the files go into `.tmp-<random>-NAME` beside it, and are flushed to the disk
  *     2. NAME is renamed to `.old-NAME`          (where there is a NAME)
  *     3. `.tmp-<random>-NAME` is renamed to NAME
- *     4. `.old-NAME` is deleted
+ *     4. `.old-NAME` is removed, file by file, or kept under another name
  *
  * Killed at any moment, the folder under its name is whole: the old one until 2, the new one from 3 on. Between 2 and
  * 3 there is only `.old-NAME`: readers then read that, and the next writer (or `recoverCheckpoint`) renames it back.
- * A `.tmp-…` that nobody renamed, and an `.old-NAME` beside a NAME, are rubbish that the next writer deletes. One
+ * A `.tmp-…` that nobody renamed, and an `.old-NAME` beside a NAME, are rubbish that the next writer removes. One
  * process at a time may write a checkpoint; any number may read it meanwhile.
+ *
+ * Only what this program wrote is removed: see owned-folder.node.ts.
  */
 
 interface Place {
@@ -35,7 +49,7 @@ const placeOf = (folder: string): Place => {
 };
 
 /** A folder's identity, which changes when another takes its name; undefined where there is none. */
-const identityOf = async (path: string): Promise<string | undefined> => {
+export const identityOf = async (path: string): Promise<string | undefined> => {
   try {
     const found = await stat(path, { bigint: true });
     return found.isDirectory() ? `${found.dev}:${found.ino}:${found.birthtimeNs}` : undefined;
@@ -48,26 +62,48 @@ const identityOf = async (path: string): Promise<string | undefined> => {
 
 const exists = async (path: string): Promise<boolean> => (await identityOf(path)) !== undefined;
 
+/** Where the checkpoint `old` goes that has been replaced; undefined: it is removed. */
+export type Keep = (old: string) => Promise<string | undefined>;
+
+/** Removes or keeps the checkpoint `old`, of which `path` is the next one. */
+const putAway = async ({ path, old }: Place, keep: Keep | undefined): Promise<void> => {
+  const kept = await keep?.(old);
+  if (kept === undefined) await removeOwned(old, path);
+  else await rename(old, kept);
+};
+
 /**
  * Finishes or undoes what a killed writer left of the checkpoint `folder`, so that it is under its own name. Not for
  * use while another process writes it.
+ * @param keep as in `writeCheckpoint`.
+ * @param own names of files, besides a checkpoint's usual ones, that a killed writer may have left.
  */
-export const recoverCheckpoint = async (folder: string): Promise<void> => {
-  const { path, parent, name, old } = placeOf(folder);
+export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readonly string[] = []): Promise<void> => {
+  const place = placeOf(folder);
+  const { path, parent, name, old } = place;
   if (!(await exists(parent))) return;
-  if (await exists(old)) {
-    if (await exists(path)) await rm(old, { recursive: true, force: true });
-    else await rename(old, path);
+  const occupant = await occupantOf(old);
+  if (occupant !== "nothing") {
+    if (!(await exists(path))) await rename(old, path);
+    else if (occupant === "ours" || occupant === "an empty folder") await putAway(place, keep);
+    else {
+      throw new CheckpointError({
+        where: old,
+        must: "the name must be free while the checkpoint beside it is replaced",
+        got: occupant,
+        hint: "another name for it",
+      });
+    }
   }
-  for (const entry of await readdir(parent)) {
-    if (/^\.tmp-[0-9a-f]{12}-(.*)$/s.exec(entry)?.[1] === name) {
-      await rm(join(parent, entry), { recursive: true, force: true });
+  for (const entry of await readdir(parent, { withFileTypes: true })) {
+    if (entry.isDirectory() && temporaryOf(entry.name) === name) {
+      await removeOwned(join(parent, entry.name), undefined, own);
     }
   }
 };
 
 const checkFileNames = (folder: string, names: readonly string[]): void => {
-  const bad = names.find((name) => name !== basename(name) || name === "" || name === "." || name === "..");
+  const bad = names.find((name) => name !== basename(name) || ["", ".", "..", manifestName].includes(name));
   if (bad !== undefined) {
     throw new CheckpointError({
       where: folder,
@@ -77,16 +113,36 @@ const checkFileNames = (folder: string, names: readonly string[]): void => {
   }
 };
 
-const writeError = (folder: string, error: unknown): CheckpointError =>
-  new CheckpointError({
-    where: folder,
-    must: "the checkpoint must be writable; what was there before is unharmed",
-    got: error instanceof Error ? error.message : String(error),
-    hint: "another folder, or more room on the disk",
-    cause: error,
-  });
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const replace = async ({ path, parent, old }: Place, temporary: string): Promise<void> => {
+const writeError = (folder: string, error: unknown): CheckpointError =>
+  error instanceof CheckpointError
+    ? error
+    : new CheckpointError({
+        where: folder,
+        must: "the checkpoint must be writable; what was there before is unharmed",
+        got: messageOf(error),
+        hint: "another folder, or more room on the disk",
+        cause: error,
+      });
+
+/**
+ * Fails unless `folder` can be replaced by a checkpoint: it is free, empty, or a checkpoint that this program wrote.
+ * @throws CheckpointError also where it cannot be listed.
+ */
+const checkReplaceable = async (folder: string, { path }: Place): Promise<void> => {
+  const occupant = await occupantOf(path);
+  if (occupant === "nothing" || occupant === "an empty folder" || occupant === "ours") return;
+  throw new CheckpointError({
+    where: folder,
+    must: "the folder must be new, empty or a checkpoint that foretoken wrote",
+    got: occupant,
+    hint: "another folder",
+  });
+};
+
+const replace = async (place: Place, temporary: string, keep: Keep | undefined): Promise<void> => {
+  const { path, parent, old } = place;
   const replaced = await exists(path);
   if (replaced) await rename(path, old);
   try {
@@ -96,28 +152,59 @@ const replace = async ({ path, parent, old }: Place, temporary: string): Promise
     throw error;
   }
   await flushFolder(parent);
-  if (replaced) await rm(old, { recursive: true, force: true });
+  // The new one is in its place: what cannot be put away now is by the next writer.
+  if (replaced) await putAway(place, keep).catch(() => undefined);
 };
 
+/** What `writeCheckpoint` takes besides the files. */
+export interface WriteOptions {
+  /** What the files belong to. */
+  readonly run?: Binding;
+  /** What becomes of the checkpoint that is replaced; without, it is removed. */
+  readonly keep?: Keep;
+  /** false: the folder's parent must be there. Default true. */
+  readonly makeParents?: boolean;
+}
+
 /**
- * Writes the checkpoint `folder` with exactly these files, in place of the one that is there; a kill or an error
- * leaves the old one or the new one, never half. Returns when it is on the disk itself. Makes missing parent folders.
- * @param files contents by plain file name.
- * @throws CheckpointError when the system refuses, or something that is no folder has the name.
+ * Writes the checkpoint `folder` with exactly these files and a manifest, in place of the one that is there; a kill or an
+ * error leaves the old one or the new one, never half. Returns when it is on the disk itself.
+ * @param files contents by plain file name; those in pieces are asked for one piece after the other.
+ * @throws CheckpointError when the system refuses, or the name is taken by what this program did not write.
  */
-export const writeCheckpoint = async (folder: string, files: Readonly<Record<string, Contents>>): Promise<void> => {
+export const writeCheckpoint = async (
+  folder: string,
+  files: Readonly<Record<string, Contents>>,
+  { run, keep, makeParents = true }: WriteOptions = {},
+): Promise<void> => {
   const place = placeOf(folder);
-  checkFileNames(folder, Object.keys(files));
-  const temporary = join(place.parent, `.tmp-${randomBytes(6).toString("hex")}-${place.name}`);
+  const names = Object.keys(files);
+  checkFileNames(folder, names);
+  const temporary = join(place.parent, temporaryName(place.name));
+  let made = false;
   try {
-    await makeFolders(place.parent);
-    await recoverCheckpoint(folder);
+    if (makeParents) await makeFolders(place.parent);
+    await checkReplaceable(folder, place);
+    await recoverCheckpoint(folder, keep, names);
     await mkdir(temporary);
-    for (const [name, contents] of Object.entries(files)) await writeFlushed(join(temporary, name), contents);
+    made = true;
+    const digests: Record<string, FileDigest> = {};
+    for (const [name, contents] of Object.entries(files)) {
+      const hash = createHash("sha256");
+      let bytes = 0;
+      await writeFlushed(join(temporary, name), contents, (piece) => {
+        hash.update(piece);
+        bytes += piece.length;
+      });
+      digests[name] = { bytes, sha256: hash.digest("hex") };
+    }
+    await writeFlushed(join(temporary, manifestName), manifestJson({ run: run ?? null, files: digests }));
     await flushFolder(temporary);
-    await replace(place, temporary);
+    await replace(place, temporary, keep);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    if (made && (await exists(temporary).catch(() => false))) {
+      await removeOwned(temporary, undefined, names).catch(() => undefined);
+    }
     throw writeError(folder, error);
   }
 };
@@ -136,38 +223,98 @@ const missing = (folder: string): CheckpointError =>
     hint: "a run's folder, or the checkpoint/ or best/ in it",
   });
 
-const readFile = async (folder: string, path: string, name: string): Promise<Uint8Array> => {
-  try {
-    return await readWhole(join(path, name));
-  } catch (error) {
-    const where = join(folder, name);
-    if (systemErrorCode(error) === "ENOENT") {
-      const must = `a checkpoint must have ${name}`;
-      throw new CheckpointError({
-        where,
-        must,
-        got: "no such file",
-        hint: "a complete copy of the folder",
-        cause: error,
-      });
-    }
-    const got = error instanceof Error ? error.message : String(error);
-    throw new CheckpointError({ where, must: "the file must be readable", got, cause: error });
+const completeCopy = "a complete copy of the folder";
+
+/** Larger files are refused before memory is taken for them. */
+const maxBytesOf = (name: string): number => (name.endsWith(".json") ? 2 ** 26 : 2 ** 40);
+
+const readError = (folder: string, name: string, error: unknown): CheckpointError => {
+  const where = join(folder, name);
+  if (systemErrorCode(error) === "ENOENT") {
+    const must = `a checkpoint must have ${name}`;
+    return new CheckpointError({ where, must, got: "no such file", hint: completeCopy, cause: error });
   }
+  if (error instanceof UnreadableFileError) {
+    return new CheckpointError({ where, must: error.must, got: error.got, hint: completeCopy, cause: error });
+  }
+  return new CheckpointError({ where, must: "the file must be readable", got: messageOf(error), cause: error });
 };
+
+const readFile = (
+  folder: string,
+  path: string,
+  name: string,
+  onPiece?: (piece: Uint8Array) => void,
+): Promise<Uint8Array> =>
+  readRegularFile(join(path, name), { maxBytes: maxBytesOf(name) }, onPiece).catch((error: unknown) => {
+    throw readError(folder, name, error);
+  });
+
+/** null where the folder has none of ours: it is of another program, or of a time before there were any. */
+const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
+  const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
+    (error: unknown) => {
+      if (systemErrorCode(error) === "ENOENT") return new Uint8Array();
+      throw readError(folder, manifestName, error);
+    },
+  );
+  const text = new TextDecoder().decode(bytes);
+  if (!isMarked(text)) return null;
+  let manifest: Manifest | undefined;
+  try {
+    manifest = parseManifest(JSON.parse(text));
+  } catch {
+    manifest = undefined;
+  }
+  if (manifest !== undefined) return manifest;
+  throw new CheckpointError({
+    where: join(folder, manifestName),
+    must: "the file must list the checkpoint's files with their SHA-256",
+    got: "a damaged one",
+    hint: completeCopy,
+  });
+};
+
+/** Reads a file and compares it with what the manifest says of it. */
+const readChecked = async (
+  folder: string,
+  path: string,
+  name: string,
+  manifest: Manifest | null,
+): Promise<Uint8Array> => {
+  if (manifest === null) return readFile(folder, path, name);
+  const hash = createHash("sha256");
+  const bytes = await readFile(folder, path, name, (piece) => hash.update(piece));
+  const expected = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
+  if (expected?.bytes === bytes.length && expected.sha256 === hash.digest("hex")) return bytes;
+  throw new CheckpointError({
+    where: join(folder, name),
+    must: `the file must be the one that was saved, by its SHA-256 in ${manifestName}`,
+    got: expected?.bytes === bytes.length ? "other contents" : `${bytes.length} bytes`,
+    hint: completeCopy,
+  });
+};
+
+/** What `readCheckpoint` gives. */
+export interface ReadCheckpoint<Name extends string> {
+  /** Contents by name, each in a buffer of its own. */
+  readonly files: Record<Name, Uint8Array>;
+  /** What the files were compared with; null where there is none, and they are unchecked. */
+  readonly manifest: Manifest | null;
+}
 
 /** How often a reader starts again when a writer replaces the folder under its hands. */
 const attempts = 100;
 
 /**
- * The named files of the checkpoint `folder`, all from one and the same writing of it.
- * @returns contents by name, each in a buffer of its own.
- * @throws CheckpointError when the folder or one of the files is missing or unreadable.
+ * The named files of the checkpoint `folder`, all from one and the same writing of it, compared with its manifest.
+ * @throws CheckpointError when the folder or one of the files is missing, unreadable, no regular file, or not as it was
+ *   written.
  */
 export const readCheckpoint = async <Name extends string>(
   folder: string,
   names: readonly Name[],
-): Promise<Record<Name, Uint8Array>> => {
+): Promise<ReadCheckpoint<Name>> => {
   const { path, old } = placeOf(folder);
   for (let attempt = 1; ; attempt++) {
     // A NAME that turns up while `.old-NAME` is looked for has changed the identity: the next attempt finds it.
@@ -175,9 +322,10 @@ export const readCheckpoint = async <Name extends string>(
     const from = identity === undefined && (await exists(old)) ? old : path;
     try {
       if (identity === undefined && from === path && (await identityOf(path)) === undefined) throw missing(folder);
+      const manifest = await manifestOf(folder, from);
       const files = {} as Record<Name, Uint8Array>;
-      for (const name of names) files[name] = await readFile(folder, from, name);
-      if ((await identityOf(path)) === identity || attempt === attempts) return files;
+      for (const name of names) files[name] = await readChecked(folder, from, name, manifest);
+      if ((await identityOf(path)) === identity || attempt === attempts) return { files, manifest };
     } catch (error) {
       if ((await identityOf(path)) === identity || attempt === attempts) throw error;
     }

@@ -1,30 +1,46 @@
-import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rmdir, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 
-/** A file's contents; a list is written piece after piece. */
-export type Contents = string | Uint8Array | readonly Uint8Array[];
+/** A file's contents; of several pieces, each is written before the next is asked for. */
+export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Most bytes that one call reads or writes: some systems refuse 2 GiB and more. */
+/** Most bytes that one call writes: some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
-const pieces = (contents: Contents): readonly Uint8Array[] => {
+const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint8Array> => {
   if (typeof contents === "string") return [new TextEncoder().encode(contents)];
   return contents instanceof Uint8Array ? [contents] : contents;
 };
 
-const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {
+/** Writes all of `bytes` where the file ends; a system may take a part of them only. */
+export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {
   for (let offset = 0; offset < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, maxBytesPerCall));
     offset += bytesWritten;
   }
 };
 
-/** Writes a new file and returns when it is on the disk itself. @throws when the file exists. */
-export const writeFlushed = async (path: string, contents: Contents): Promise<void> => {
+/**
+ * Writes a new file and returns when it is on the disk itself.
+ * @param onPiece is given each piece while it is being written.
+ * @throws when there is a file of that name, or a link.
+ */
+export const writeFlushed = async (
+  path: string,
+  contents: Contents,
+  onPiece?: (piece: Uint8Array) => void,
+): Promise<void> => {
   const file = await open(path, "wx");
   try {
-    for (const piece of pieces(contents)) await writeAll(file, piece);
+    for await (const piece of piecesOf(contents)) {
+      const writing = writeAll(file, piece);
+      onPiece?.(piece);
+      await writing;
+    }
     await file.sync();
   } finally {
     await file.close();
@@ -42,36 +58,72 @@ export const flushFolder = async (path: string): Promise<void> => {
   }
 };
 
-/** A whole file in a buffer of its own (so that numbers in it can be aligned), of any size that memory holds. */
-export const readWhole = async (path: string): Promise<Uint8Array> => {
-  const file = await open(path, "r");
+/** A name beside NAME that nobody else uses: it marks what is being written, and may be deleted after a kill. */
+export const temporaryName = (name: string): string => `.tmp-${randomBytes(6).toString("hex")}-${name}`;
+
+/** The NAME that `entry` is the temporary of; undefined for any other entry. */
+export const temporaryOf = (entry: string): string | undefined => /^\.tmp-[0-9a-f]{12}-(.*)$/su.exec(entry)?.[1];
+
+/**
+ * Puts a file in its place, whole and flushed: a kill or an error leaves the old one or the new one. A link of that name
+ * is replaced itself; what it leads to stays.
+ */
+export const replaceFile = async (path: string, contents: Contents): Promise<void> => {
+  const temporary = join(dirname(path), temporaryName(basename(path)));
   try {
-    const bytes = new Uint8Array((await file.stat()).size);
-    let offset = 0;
-    while (offset < bytes.length) {
-      const { bytesRead } = await file.read(bytes, offset, Math.min(bytes.length - offset, maxBytesPerCall), offset);
-      if (bytesRead === 0) break;
-      offset += bytesRead;
-    }
-    return bytes.subarray(0, offset);
-  } finally {
-    await file.close();
+    await writeFlushed(temporary, contents);
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
   }
+  await flushFolder(dirname(path));
+};
+
+/**
+ * Opens a regular file to add to its end, and makes it where it is missing.
+ * @throws UnreadableFileError for a link, a pipe or a device of that name.
+ */
+export const openToAppend = async (path: string): Promise<FileHandle> => {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  const must = "the path must be a regular file, to be added to";
+  const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
+    const code = systemErrorCode(error);
+    if (code === "ELOOP") throw new UnreadableFileError(must, "a link");
+    if (code === "ENXIO") throw new UnreadableFileError(must, "something else");
+    throw error;
+  });
+  const isRegular = await file.stat().then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  if (isRegular) return file;
+  await file.close();
+  throw new UnreadableFileError(must, "something else");
 };
 
 /**
  * Makes a folder and what is missing above it. Not Node's own `recursive`: that tries for ever where the system
  * answers "no such folder" although the one above is there, as /proc does.
+ * @returns those that it made, the outermost first.
  */
-export const makeFolders = async (path: string): Promise<void> => {
-  const make = (): Promise<void> =>
-    mkdir(path).catch(async (error: unknown) => {
-      if (systemErrorCode(error) === "EEXIST" && (await stat(path)).isDirectory()) return;
-      throw error;
-    });
-  await make().catch(async (error: unknown) => {
+export const makeFolders = async (path: string): Promise<readonly string[]> => {
+  const make = (): Promise<readonly string[]> =>
+    mkdir(path).then(
+      () => [path],
+      async (error: unknown) => {
+        if (systemErrorCode(error) === "EEXIST" && (await stat(path)).isDirectory()) return [];
+        throw error;
+      },
+    );
+  return make().catch(async (error: unknown) => {
     if (systemErrorCode(error) !== "ENOENT" || dirname(path) === path) throw error;
-    await makeFolders(dirname(path));
-    await make();
+    const above = await makeFolders(dirname(path));
+    return [...above, ...(await make())];
   });
+};
+
+/** Removes those of `folders` that are empty, the last first: what `makeFolders` made. */
+export const removeEmptyFolders = async (folders: readonly string[]): Promise<void> => {
+  for (const folder of [...folders].reverse()) await rmdir(folder).catch(() => undefined);
 };

@@ -1,7 +1,8 @@
-import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { openRegularFile } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
-import { flushFolder, writeFlushed } from "./files.node.ts";
+import { flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from "./files.node.ts";
 
 /** A file of JSON lines that grows at its end. */
 export interface JsonLines {
@@ -12,9 +13,11 @@ export interface JsonLines {
   close(): Promise<void>;
 }
 
+const lineOf = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+
 /** Opens `path` for appending and makes it where it is missing. */
 export const openJsonLines = async (path: string): Promise<JsonLines> => {
-  const file: FileHandle = await open(path, "a");
+  const file: FileHandle = await openToAppend(path);
   // Writes of one handle must not overlap, or lines could come out of order.
   let last: Promise<unknown> = Promise.resolve();
   const after = (work: () => Promise<unknown>): Promise<void> => {
@@ -23,14 +26,59 @@ export const openJsonLines = async (path: string): Promise<JsonLines> => {
     return done;
   };
   return {
-    append: (value) => after(() => file.appendFile(`${JSON.stringify(value)}\n`)),
+    append: (value) => after(async () => writeAll(file, lineOf(value))),
     flush: () => after(() => file.sync()),
     close: () => after(() => file.close()),
   };
 };
 
-/** A line's value, or undefined for one that a killed process left half written. */
-const parseLine = (line: string): unknown => {
+/** Longer lines are no events: they are left out, and never held in memory. */
+const maxLineBytes = 2 ** 24;
+const pieceBytes = 2 ** 18;
+
+/** The lines of a file of any size, without their ends; no file has none. A line longer than `maxLineBytes` comes empty. */
+export async function* readLines(path: string): AsyncGenerator<string, void, undefined> {
+  const file = await openRegularFile(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (file === undefined) return;
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(pieceBytes);
+  let rest: Uint8Array[] = [];
+  let restBytes = 0;
+  const keep = (part: Uint8Array): void => {
+    restBytes += part.length;
+    if (restBytes <= maxLineBytes) rest.push(part.slice());
+    else rest = [];
+  };
+  const take = (): string => {
+    const line = decoder.decode(Buffer.concat(rest));
+    rest = [];
+    restBytes = 0;
+    return line;
+  };
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, pieceBytes);
+      if (bytesRead === 0) break;
+      const piece = buffer.subarray(0, bytesRead);
+      let from = 0;
+      for (let end = piece.indexOf(10); end !== -1; end = piece.indexOf(10, from)) {
+        keep(piece.subarray(from, end));
+        yield take();
+        from = end + 1;
+      }
+      if (from < bytesRead) keep(piece.subarray(from));
+    }
+    if (restBytes > 0) yield take();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A line's value, or undefined for one that is no JSON, as what a killed process left half written. */
+export const parseLine = (line: string): unknown => {
   try {
     return JSON.parse(line) as unknown;
   } catch {
@@ -39,29 +87,54 @@ const parseLine = (line: string): unknown => {
 };
 
 /** The values of a file of JSON lines, in order. Lines that are no JSON, as a last one cut off, are left out; no file is no lines. */
-export const readJsonLines = async (path: string): Promise<unknown[]> => {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return [];
-    throw error;
+export async function* readJsonLines(path: string): AsyncGenerator<unknown, void, undefined> {
+  for await (const line of readLines(path)) {
+    const value = parseLine(line);
+    if (value !== undefined) yield value;
   }
-  return text
-    .split("\n")
-    .map(parseLine)
-    .filter((value) => value !== undefined);
-};
+}
+
+async function* keptLines(
+  path: string,
+  keep: (value: unknown) => boolean,
+  more: () => readonly unknown[],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const value of readJsonLines(path)) if (keep(value)) yield lineOf(value);
+  for (const value of more()) yield lineOf(value);
+}
+
+/** Many lines in one piece, so that each does not cost a call of the system. */
+async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  let held: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const line of lines) {
+    held.push(line);
+    bytes += line.length;
+    if (bytes < pieceBytes) continue;
+    yield Buffer.concat(held);
+    held = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(held);
+}
 
 /**
  * Rewrites `path` with the lines that `keep` accepts, by way of a temporary file beside it: a kill leaves the old
  * file or the new one. A resumed run drops the lines past its checkpoint with it, since it will write them again.
+ * @param more lines to add at the end, asked for when all others have been seen.
  */
-export const filterJsonLines = async (path: string, keep: (value: unknown) => boolean): Promise<void> => {
-  const values = (await readJsonLines(path)).filter(keep);
-  const temporary = `${path}.tmp`;
-  await rm(temporary, { force: true });
-  await writeFlushed(temporary, values.map((value) => `${JSON.stringify(value)}\n`).join(""));
-  await rename(temporary, path);
+export const filterJsonLines = async (
+  path: string,
+  keep: (value: unknown) => boolean,
+  more: () => readonly unknown[] = () => [],
+): Promise<void> => {
+  const temporary = join(dirname(path), temporaryName(basename(path)));
+  try {
+    await writeFlushed(temporary, inPieces(keptLines(path, keep, more)));
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
   await flushFolder(dirname(path));
 };

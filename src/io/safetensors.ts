@@ -1,6 +1,6 @@
 import { CheckpointError, ShapeError } from "../core/errors.ts";
 import { isRecord } from "../core/is-record.ts";
-import type { NamedTensor } from "../core/named-tensor.ts";
+import type { LazyTensor, NamedTensor } from "../core/named-tensor.ts";
 import { sizeOf } from "../core/shape.ts";
 import { float32FromBfloat16, float32FromHalf } from "./half.ts";
 import { findDuplicateKey } from "./json-keys.ts";
@@ -24,18 +24,13 @@ export interface SafetensorsFile {
 const maxHeaderBytes = 100_000_000;
 const lengthBytes = 8;
 const metadataKey = "__metadata__";
+const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
 
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : a > b ? 1 : 0;
 
-/**
- * The bytes of a file, in pieces: a header and a view of each tensor's data (not a copy: do not change the data before
- * the pieces are written). Names are sorted and the header is padded with spaces to a multiple of 8 bytes, so the
- * same tensors give the same bytes in whatever order they come.
- * @throws ShapeError for a name used twice or data that does not fill its shape.
- */
-export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array[] => {
-  const sorted = [...tensors].sort((a, b) => byKey([a.name, a], [b.name, b]));
+/** The length of the header, and the header. Tensors lie in the order of `sorted`. */
+const headerOf = (sorted: readonly Pick<NamedTensor, "name" | "shape">[], metadata: Metadata): Uint8Array => {
   const fields: string[] = [];
   const names = new Set<string>([metadataKey]);
   const metadataEntries = Object.entries(metadata).sort(byKey);
@@ -44,18 +39,13 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
     fields.push(`"${metadataKey}":{${pairs.join(",")}}`);
   }
   let offset = 0;
-  for (const { name, shape, data } of sorted) {
-    const where = `tensor ${JSON.stringify(name)}`;
-    if (names.has(name)) throw new ShapeError({ where, must: "every tensor of a file must have a name of its own" });
-    names.add(name);
-    if (sizeOf(shape) !== data.length) {
-      throw new ShapeError({
-        where,
-        must: "data must fill the shape",
-        got: `${data.length} values for [${shape.join(", ")}]`,
-      });
+  for (const { name, shape } of sorted) {
+    if (names.has(name)) {
+      const where = `tensor ${JSON.stringify(name)}`;
+      throw new ShapeError({ where, must: "every tensor of a file must have a name of its own" });
     }
-    const end = offset + data.byteLength;
+    names.add(name);
+    const end = offset + sizeOf(shape) * bytesPerValue.F32;
     // Written by hand: an object would put names like "0" first.
     fields.push(
       `${JSON.stringify(name)}:{"dtype":"F32","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
@@ -67,8 +57,43 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
   const header = new Uint8Array(lengthBytes + headerBytes).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(headerBytes), true);
   header.set(json, lengthBytes);
-  return [header, ...sorted.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
+  return header;
 };
+
+const sortedByName = <T extends { readonly name: string }>(tensors: Iterable<T>): readonly T[] =>
+  [...tensors].sort((a, b) => byKey([a.name, a], [b.name, b]));
+
+const bytesOf = ({ name, shape, data }: NamedTensor): Uint8Array => {
+  if (sizeOf(shape) !== data.length) {
+    throw new ShapeError({
+      where: `tensor ${JSON.stringify(name)}`,
+      must: "data must fill the shape",
+      got: `${data.length} values for [${shape.join(", ")}]`,
+    });
+  }
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+};
+
+/**
+ * The bytes of a file, in pieces: a header and a view of each tensor's data (not a copy: do not change the data before
+ * the pieces are written). Names are sorted and the header is padded with spaces to a multiple of 8 bytes, so the
+ * same tensors give the same bytes in whatever order they come.
+ * @throws ShapeError for a name used twice or data that does not fill its shape.
+ */
+export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array[] => {
+  const sorted = sortedByName(tensors);
+  return [headerOf(sorted, metadata), ...sorted.map(bytesOf)];
+};
+
+/** `safetensorsChunks` of tensors that are read one after the other. */
+export async function* safetensorsPieces(
+  tensors: Iterable<LazyTensor>,
+  metadata: Metadata = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const sorted = sortedByName(tensors);
+  yield headerOf(sorted, metadata);
+  for (const { name, shape, read } of sorted) yield bytesOf({ name, shape, data: await read() });
+}
 
 /** The pieces of a file as one new array. */
 export const joinChunks = (chunks: readonly Uint8Array[]): Uint8Array => {
@@ -92,7 +117,6 @@ interface StoredTensor {
   readonly end: number;
 }
 
-const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
 type StoredDType = keyof typeof bytesPerValue;
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

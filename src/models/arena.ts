@@ -71,6 +71,23 @@ export const createArena = (backend: Backend, layout: ArenaLayout, real: RealDTy
   return { storage, tensors };
 };
 
+/** Copies `size` elements of an arena from `offset` on to the host; do not change it. */
+export type ReadValues = (offset: number, size: number) => Promise<Float32Array>;
+
+/** Reads an arena in a backend's memory, as it is when it is read. */
+export const arenaReader =
+  (backend: Backend, { storage }: Pick<Arena, "storage">): ReadValues =>
+  async (offset, size) => {
+    const values = await backend.read(storage, offset, size);
+    return values instanceof Float32Array ? values : Float32Array.from(values);
+  };
+
+/** Reads an arena's values that are on the host. */
+export const arrayReader =
+  (values: Float32Array): ReadValues =>
+  async (offset, size) =>
+    values.subarray(offset, offset + size);
+
 /** Draws the initial weights: parameter i from stream ("init", i) of the seed, so they do not depend on each other. */
 export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {
   const values = hostArray(arena.storage.dtype, layout.length);

@@ -2,15 +2,22 @@ import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import type { DTypeChoice } from "../core/dtype.ts";
 import { readCheckpoint } from "../io/checkpoint.node.ts";
+import { manifestName } from "../io/manifest.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
 import { type Pretrained, parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
 
 /**
- * Reads and checks a checkpoint directory without opening a backend.
+ * Reads a checkpoint directory and compares its files with its manifest, without opening a backend.
  * @throws CheckpointError naming the file and what is wrong with it.
  */
-export const readPretrained = async (directory: string): Promise<Pretrained> =>
-  parsePretrained(directory, await readCheckpoint(directory, pretrainedNames));
+export const readPretrained = async (directory: string): Promise<Pretrained & { readonly checked: boolean }> => {
+  const { files, manifest } = await readCheckpoint(directory, pretrainedNames);
+  return { ...parsePretrained(directory, files), checked: manifest !== null };
+};
+
+/** What to say of a checkpoint that has no manifest. */
+export const uncheckedNotice = (directory: string): string =>
+  `${directory}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
 
 /** Where `loadPretrained` puts a model. */
 export interface LoadOptions {
@@ -20,14 +27,18 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /** Of a backend opened here: float32, the default, for logits to the last digit; auto for speed. */
   readonly dtype?: DTypeChoice | undefined;
+  /** One line that the user should see: that there is no manifest, so that damage would not be noticed. */
+  readonly onNotice?: ((line: string) => void) | undefined;
 }
 
 /**
- * A language model from a checkpoint directory.
+ * A language model from a checkpoint directory. Its files are compared with the SHA-256 in `manifest.json`, while they are
+ * read; a directory without one, of an earlier version or of another program, loads unchecked, and `onNotice` says so.
  * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
  */
 export const loadPretrained = async (directory: string, options: LoadOptions = {}): Promise<LanguageModel> => {
   const pretrained = await readPretrained(directory);
+  if (!pretrained.checked) options.onNotice?.(uncheckedNotice(directory));
   const { backend = "auto", threads, dtype } = options;
   if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
   const opened = await openBackend(backend, { threads, dtype });

@@ -1,4 +1,5 @@
-import { safetensorsChunks } from "../io/safetensors.ts";
+import { safetensorsPieces } from "../io/safetensors.ts";
+import type { ReadValues } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { architectureOf, toHuggingFace } from "../models/hugging-face/hugging-face.ts";
 import { modelLayout } from "../models/model.ts";
@@ -7,14 +8,17 @@ import { tokenizerConfigJson } from "../tokenizer/tokenizer-json.ts";
 import { formatVersion, jsonText } from "./checkpoint-json.ts";
 import { generationDefaults } from "./generation-config.ts";
 
-/** The files of a Hugging Face directory: what `loadPretrained` and `transformers` read. */
+/**
+ * The files of a Hugging Face directory: what `loadPretrained` and `transformers` read.
+ * @param readValues the weights in the layout of `modelLayout`; asked for one tensor after the other.
+ */
 export const pretrainedFiles = (
   config: ModelConfig,
   tokenizer: Tokenizer,
-  values: Float32Array,
-): Record<string, string | readonly Uint8Array[]> => {
+  readValues: ReadValues,
+): Record<string, string | AsyncIterable<Uint8Array>> => {
   const { vocabSize } = tokenizer;
-  const tensors = toHuggingFace(config, modelLayout(config, vocabSize), values);
+  const tensors = toHuggingFace(config, modelLayout(config, vocabSize), readValues);
   const { temperature, topK, maxNewTokens } = generationDefaults;
   return {
     "config.json": jsonText({
@@ -22,7 +26,7 @@ export const pretrainedFiles = (
       foretoken: { formatVersion, model: config },
     }),
     "generation_config.json": jsonText({ do_sample: true, temperature, top_k: topK, max_new_tokens: maxNewTokens }),
-    "model.safetensors": safetensorsChunks(tensors, { format: "pt" }),
+    "model.safetensors": safetensorsPieces(tensors, { format: "pt" }),
     "tokenizer.json": jsonText(tokenizer.toJSON()),
     "tokenizer_config.json": jsonText(tokenizerConfigJson(config.contextLength)),
   };

@@ -1,26 +1,34 @@
-import { readTensor } from "../autograd/tensor.ts";
 import { joinChunks } from "../io/safetensors.ts";
+import { arenaReader, type ReadValues } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { LanguageModel } from "./language-model.ts";
 import type { CheckpointFiles } from "./load.browser.ts";
 import { pretrainedFiles } from "./pretrained-files.ts";
 
+const bytesOf = async (content: string | AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
+  if (typeof content === "string") return new TextEncoder().encode(content);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of content) pieces.push(piece);
+  return joinChunks(pieces);
+};
+
 /** The files of a Hugging Face directory, in memory; weights in the layout of `modelLayout`. */
-export const checkpointFiles = (config: ModelConfig, tokenizer: Tokenizer, values: Float32Array): CheckpointFiles => {
-  const files = Object.entries(pretrainedFiles(config, tokenizer, values)).map(([name, content]) => [
-    name,
-    typeof content === "string" ? new TextEncoder().encode(content) : joinChunks(content),
-  ]);
-  return Object.fromEntries(files) as CheckpointFiles;
+export const checkpointFiles = async (
+  config: ModelConfig,
+  tokenizer: Tokenizer,
+  values: ReadValues,
+): Promise<CheckpointFiles> => {
+  const files: Record<string, Uint8Array> = {};
+  for (const [name, content] of Object.entries(pretrainedFiles(config, tokenizer, values))) {
+    files[name] = await bytesOf(content);
+  }
+  return files as CheckpointFiles;
 };
 
 /**
  * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.
  * @throws ConfigError for a model that has no name there, as one without a mask.
  */
-export const savePretrained = async ({ model, tokenizer }: LanguageModel): Promise<CheckpointFiles> => {
-  const { storage } = model.arena;
-  const values = await readTensor(model.backend, { storage, offset: 0, shape: [storage.length] });
-  return checkpointFiles(model.config, tokenizer, Float32Array.from(values));
-};
+export const savePretrained = ({ model, tokenizer }: LanguageModel): Promise<CheckpointFiles> =>
+  checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));

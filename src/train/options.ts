@@ -7,6 +7,7 @@ const running = {
   backend: z.unknown().optional(),
   threads: z.int().min(1).max(256).optional(),
   stopAt: z.int().positive().optional(),
+  keepLast: z.int().positive().optional(),
   profile: z.boolean().optional(),
   signal: z.unknown().optional(),
   onNotice: z.unknown().optional(),

@@ -1,9 +1,8 @@
-import { readTensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
 import { profiled } from "../backend/profiled.ts";
 import { ConfigError } from "../core/errors.ts";
 import { generate } from "../generate/generate.ts";
-import type { Arena } from "../models/arena.ts";
+import { arenaReader, type ReadValues } from "../models/arena.ts";
 import { languageModel } from "../pretrained/language-model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
@@ -34,6 +33,14 @@ export interface Snapshot extends TrainerArrays {
   readonly progress: Progress;
 }
 
+/** A run at one step while it is saved: its arrays are read from the backend piece by piece. */
+export interface SavedState {
+  readonly progress: Progress;
+  readonly values: ReadValues;
+  readonly m: ReadValues;
+  readonly v: ReadValues;
+}
+
 /** Where a run is kept. */
 export interface RunStore {
   /** Shown in events. */
@@ -41,9 +48,9 @@ export interface RunStore {
   /** Notes an event; order is kept. */
   record(event: TrainEvent): Promise<void>;
   /** Replaces the checkpoint; returns its directory. Whole or not at all. */
-  saveCheckpoint(snapshot: Snapshot): Promise<string>;
-  /** Replaces the weights of the lowest validation loss. */
-  saveBest(values: Float32Array): Promise<void>;
+  saveCheckpoint(state: SavedState): Promise<string>;
+  /** Replaces the weights of the lowest validation loss, which are those after `step` updates. */
+  saveBest(values: ReadValues, step: number): Promise<void>;
 }
 
 export interface RunInput {
@@ -68,19 +75,14 @@ export interface RunInput {
   readonly profile?: boolean | undefined;
 }
 
-const readArena = async (backend: Backend, { storage }: Arena): Promise<Float32Array> => {
-  const values = await readTensor(backend, { storage, offset: 0, shape: [storage.length] });
-  return values instanceof Float32Array ? values : Float32Array.from(values);
-};
-
 /** Steps that the estimate of a run's time is made from: enough for a median, few enough to come early. */
 const timedSteps = 5;
 
-const snapshotOf = async (backend: Backend, trainer: Trainer, progress: Progress): Promise<Snapshot> => ({
+const stateOf = (backend: Backend, { model, optimizer }: Trainer, progress: Progress): SavedState => ({
   progress,
-  values: await readArena(backend, trainer.model.arena),
-  m: await readArena(backend, trainer.optimizer.moments.m),
-  v: await readArena(backend, trainer.optimizer.moments.v),
+  values: arenaReader(backend, model.arena),
+  m: arenaReader(backend, optimizer.moments.m),
+  v: arenaReader(backend, optimizer.moments.v),
 });
 
 /**
@@ -138,7 +140,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
         best: isBest ? { step, valLoss } : best,
         evalsSinceBest: isBest ? 0 : progress.evalsSinceBest + 1,
       };
-      if (isBest) await store?.saveBest(await readArena(backend, trainer.model.arena));
+      if (isBest) await store?.saveBest(arenaReader(backend, trainer.model.arena), step);
     }
     return note({ v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
   };
@@ -158,7 +160,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   async function* save(): AsyncGenerator<CheckpointEvent, void, undefined> {
     const { step } = progress;
     if (store === null || savedAt === step) return;
-    const path = await store.saveCheckpoint(await snapshotOf(backend, trainer, progress));
+    const path = await store.saveCheckpoint(stateOf(backend, trainer, progress));
     savedAt = step;
     yield await note({ v, type: "checkpoint", step, path });
   }

@@ -79,11 +79,11 @@ const storeFor = (
   path: "onCheckpoint",
   record: async () => {},
   async saveCheckpoint({ values }) {
-    await onCheckpoint(checkpointFiles(model, tokenizer, values), "last");
+    await onCheckpoint(await checkpointFiles(model, tokenizer, values), "last");
     return "onCheckpoint";
   },
   async saveBest(values) {
-    await onCheckpoint(checkpointFiles(model, tokenizer, values), "best");
+    await onCheckpoint(await checkpointFiles(model, tokenizer, values), "best");
   },
 });
 

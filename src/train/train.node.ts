@@ -6,15 +6,18 @@ import { isCorpusName, loadCorpus } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
 import type { RunConfig } from "./config.ts";
-import type { TrainEvent } from "./events.ts";
-import { readRun, readRunDescription } from "./folder/resume.node.ts";
+import { type TrainEvent, eventVersion as v } from "./events.ts";
+import { missingEnd } from "./folder/ended-run.node.ts";
+import { checkFree, createRunFolder } from "./folder/new-run-folder.node.ts";
+import { endOf, findRun, lockRun, readRun, readRunDescription } from "./folder/resume.node.ts";
 import { loadRunCorpus } from "./folder/run-corpus.node.ts";
-import { checkFree, createRunFolder, type RunData, type RunFolder } from "./folder/run-folder.node.ts";
+import type { RunFolder } from "./folder/run-folder.node.ts";
+import type { RunData } from "./folder/run-schemas.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkTrainOptions } from "./options.ts";
 import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
-import { freshProgress, isEvaluationDue } from "./progress.ts";
+import { freshProgress } from "./progress.ts";
 import { run } from "./run.ts";
 
 /** What no result depends on: allowed for new and for resumed runs. */
@@ -25,6 +28,8 @@ interface Running {
   readonly threads?: number | undefined;
   /** End after this many updates as an interruption would; the schedule stays the whole run's. */
   readonly stopAt?: number | undefined;
+  /** Checkpoints to keep, the last one among them; at least 1. Default 1, or as the resumed run was begun with. */
+  readonly keepLast?: number | undefined;
   /** Time the kernels, for a `profile` event before `done`. */
   readonly profile?: boolean | undefined;
   /** Abort to save and stop. */
@@ -46,15 +51,18 @@ export interface NewRun extends Running {
   readonly preset?: PresetName;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig>;
-  /** Folder of the run: new or empty. null: nothing is saved. Default: `runs/<time>-<preset>`. */
+  /** Folder of the run: new or empty. null: nothing is saved. Default: `runs/<time>-<preset>`, numbered where it is taken. */
   readonly out?: string | null | undefined;
   /** Tokens to write at the end; 0: none. Default 400. */
   readonly finalSampleTokens?: number;
 }
 
-/** A run that goes on from its last checkpoint. */
+/** A run that goes on from a checkpoint. */
 export interface ResumedRunOptions extends Running {
-  /** A run's folder. The run goes on in place, to its planned end. */
+  /**
+   * A run's folder: the run goes on in place, from its last checkpoint to its planned end. Or one of the checkpoints in it,
+   * as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
+   */
   readonly resume: string;
 }
 
@@ -94,7 +102,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   if (out !== null) {
     // What is saved must have a name elsewhere.
     architectureOf(config.model);
-    await checkFree(out);
+    if (options.out !== undefined) await checkFree(out);
   }
   const corpus = await loadCorpus(options.data, { valData, valFraction });
   if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
@@ -112,7 +120,8 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   };
   yield* withBackend(options, config, async function* (backend, settled) {
     options.signal?.throwIfAborted();
-    const store = out === null ? null : createRunFolder(out, { config: settled, tokenizer, data });
+    const subject = { config: settled, tokenizer, data, keepLast: options.keepLast ?? 1 };
+    const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject);
     yield* runPrepared(options, backend, { ...prepared, config: settled }, data, store, null);
   });
 };
@@ -146,39 +155,61 @@ async function* runPrepared(
   }
 }
 
-const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  const description = await readRunDescription(options.resume);
-  const { config, data } = description;
-  const { saved, open } = await readRun(options.resume, description);
-  const progress = saved?.snapshot.progress ?? freshProgress;
-  const { step, evalsSinceBest } = progress;
-  if (step >= config.train.steps && !isEvaluationDue(progress, config.train)) {
-    throw new ConfigError({
-      where: `resume ${options.resume}`,
-      must: "the run must have steps left",
-      got: `all ${config.train.steps} done`,
-      hint: "a new run with more train.steps",
-    });
+/** Notes the end of a run that has ended, where its process was killed before it could. */
+async function* noteEnd(store: RunFolder, done: TrainEvent & { readonly type: "done" }): AsyncGenerator<TrainEvent> {
+  try {
+    await store.record({ v, type: "checkpoint", step: done.step, path: join(store.path, "checkpoint") });
+    await store.record(done);
+    yield done;
+  } finally {
+    await store.close();
   }
-  const { patience } = config.train;
-  if (patience > 0 && evalsSinceBest >= patience) {
-    throw new ConfigError({
-      where: `resume ${options.resume}`,
-      must: "the run must not have ended of itself",
-      got: `${patience} evaluations without a better loss (patience)`,
-      hint: "a new run with more train.patience",
-    });
-  }
-  checkStopAt(options.stopAt, step);
-  const corpus = await loadRunCorpus(data);
-  if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
-  if (saved === null) options.onNotice?.(`${options.resume}: no checkpoint yet; beginning again at step 0`);
-  const prepared = prepare(config, corpus, saved?.tokenizer ?? trainCharTokenizer(corpus.train, corpus.val));
-  yield* withBackend(options, config, async function* (backend) {
-    options.signal?.throwIfAborted();
-    const store = await open(prepared.tokenizer);
-    yield* runPrepared(options, backend, prepared, data, store, saved?.snapshot ?? null);
+}
+
+const hasEnded = (path: string, { steps, patience }: RunConfig["train"], end: "finished" | "patience"): ConfigError =>
+  new ConfigError({
+    where: `resume ${path}`,
+    ...(end === "finished"
+      ? { must: "the run must have steps left", got: `all ${steps} done`, hint: "a new run with more train.steps" }
+      : {
+          must: "the run must not have ended of itself",
+          got: `${patience} evaluations without a better loss (patience)`,
+          hint: "a new run with more train.patience",
+        }),
   });
+
+const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  const named = await findRun(options.resume);
+  const { path } = named;
+  const described = await readRunDescription(path);
+  const description = { ...described, keepLast: options.keepLast ?? described.keepLast };
+  const { config, data } = description;
+  // Before anything is read that another process might change.
+  const lock = await lockRun(path);
+  try {
+    const { saved, open } = await readRun(named, description, options.onNotice);
+    const progress = saved?.snapshot.progress ?? freshProgress;
+    const end = endOf(progress, config.train);
+    if (saved !== null && end !== null) {
+      const done = await missingEnd(path, progress, end);
+      if (done === undefined) throw hasEnded(options.resume, config.train, end);
+      options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
+      yield* noteEnd(await open(saved.tokenizer, lock), done);
+      return;
+    }
+    checkStopAt(options.stopAt, progress.step);
+    const corpus = await loadRunCorpus(data);
+    if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
+    if (saved === null) options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
+    const prepared = prepare(config, corpus, saved?.tokenizer ?? trainCharTokenizer(corpus.train, corpus.val));
+    yield* withBackend(options, config, async function* (backend) {
+      options.signal?.throwIfAborted();
+      const store = await open(prepared.tokenizer, lock);
+      yield* runPrepared(options, backend, prepared, data, store, saved?.snapshot ?? null);
+    });
+  } finally {
+    await lock.release();
+  }
 };
 
 /**

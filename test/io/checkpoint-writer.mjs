@@ -16,7 +16,7 @@ const counted = (target, name) => {
     return original.apply(this, args);
   };
 };
-for (const name of ["mkdir", "open", "readdir", "rename", "rm"]) counted(fs, name);
+for (const name of ["mkdir", "open", "readdir", "rename", "unlink", "rmdir"]) counted(fs, name);
 const handle = await fs.open(fileURLToPath(import.meta.url));
 for (const name of ["write", "sync"]) counted(Object.getPrototypeOf(handle), name);
 await handle.close();

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/reference/reference.js";
@@ -6,6 +6,7 @@ import { openBackend } from "#foretoken/backend/select.node.js";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors.js";
 import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
+import { arrayReader } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { architectureOf } from "#foretoken/models/hugging-face/hugging-face.js";
 import { modelLayout } from "#foretoken/models/model.js";
@@ -28,15 +29,16 @@ beforeAll(() => {
 /** A new checkpoint's folder. */
 const checkpoint = async (): Promise<string> => {
   const folder = newPath();
-  await writeCheckpoint(folder, pretrainedFiles(config, tokenizer, values));
+  await writeCheckpoint(folder, pretrainedFiles(config, tokenizer, arrayReader(values)));
   return folder;
 };
 
-/** Rewrites a JSON file of a checkpoint. */
+/** Rewrites a JSON file of a checkpoint, which is then one without a manifest: nothing but its contents tells of it. */
 const edit = async (path: string, change: (json: { foretoken: { model: Record<string, unknown> } }) => void) => {
   const json = JSON.parse(await readFile(path, "utf8"));
   change(json);
   await writeFile(path, JSON.stringify(json));
+  await rm(join(path, "..", "manifest.json"));
 };
 
 const failure = async (folder: string): Promise<Error> => {
@@ -64,7 +66,7 @@ describe("readPretrained", () => {
   ])("gives back what was written as %s, to the bit", async (architecture, model: ModelConfig) => {
     const folder = newPath();
     const written = hashedWeights(modelLayout(model, 3));
-    await writeCheckpoint(folder, pretrainedFiles(model, tokenizer, written));
+    await writeCheckpoint(folder, pretrainedFiles(model, tokenizer, arrayReader(written)));
     const read = await readPretrained(folder);
     expect(read.values).toEqual(written);
     expect(read.config).toEqual(model);
@@ -75,7 +77,7 @@ describe("readPretrained", () => {
   it("has Qwen3's names and shapes", async () => {
     const folder = newPath();
     const written = hashedWeights(modelLayout(qwen3, 3));
-    await writeCheckpoint(folder, pretrainedFiles(qwen3, tokenizer, written));
+    await writeCheckpoint(folder, pretrainedFiles(qwen3, tokenizer, arrayReader(written)));
     const { tensors } = readSafetensors(await readFile(join(folder, "model.safetensors")), "model.safetensors");
     const block = Object.fromEntries(
       [...tensors].flatMap(([name, { shape }]) =>
@@ -138,7 +140,7 @@ describe("readPretrained", () => {
     const damaged = values.slice();
     damaged[5] = bad;
     const folder = newPath();
-    await writeCheckpoint(folder, pretrainedFiles(config, tokenizer, damaged));
+    await writeCheckpoint(folder, pretrainedFiles(config, tokenizer, arrayReader(damaged)));
     expect((await failure(folder)).message).toMatch(
       new RegExp(`model\\.safetensors: transformer\\.\\S+ must hold finite numbers; got ${bad} at \\d+$`, "u"),
     );

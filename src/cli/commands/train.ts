@@ -40,6 +40,7 @@ interface TrainFlags extends RunningFlags {
   readonly out?: string;
   readonly resume?: string;
   readonly stopAt?: number;
+  readonly keepLast?: number;
   readonly profile?: true;
 }
 
@@ -59,7 +60,16 @@ A preset's fields are changed first by --config, then by flags. Ctrl-C saves and
 Ctrl-C quits at once, and what was saved before stays whole.`;
 
 /** All that may be given with --resume: nothing here changes the result. */
-const allowedWithResume = ["--resume", "--backend", "--threads", "--stop-at", "--profile", "--json", "--verbose"];
+const allowedWithResume = [
+  "--resume",
+  "--backend",
+  "--threads",
+  "--stop-at",
+  "--keep-last",
+  "--profile",
+  "--json",
+  "--verbose",
+];
 
 const checkResume = (command: Command): void => {
   const other = command.options.find(
@@ -70,7 +80,7 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "nothing that would change the run may be given with it",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with none but --backend, --threads, --stop-at, --profile and --json",
+    hint: "a new run, or --resume with none but --backend, --threads, --stop-at, --keep-last, --profile and --json",
   });
 };
 
@@ -132,6 +142,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
       backend,
       threads: flags.threads,
       stopAt: flags.stopAt,
+      keepLast: flags.keepLast,
       profile: flags.profile,
       signal: interrupt.signal,
       onNotice: notice,
@@ -188,6 +199,11 @@ export const declareTrain = (command: Command): void => {
     .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<preset>)", parsePath("--out"))
     .option("--resume <folder>", "go on with the run in this folder, in place", parsePath("--resume"))
     .option("--stop-at <n>", "end at this step as Ctrl-C would", parseInteger("--stop-at", 1))
+    .option(
+      "--keep-last <n>",
+      "checkpoints to keep: the last one and those before it (default: 1, or as the run began)",
+      parseInteger("--keep-last", 1),
+    )
     .option("--profile", "time the kernels, and show at the end where the time went");
   const configFlags = addConfigFlags(command);
   addRunningFlags(command)

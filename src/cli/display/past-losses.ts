@@ -1,8 +1,11 @@
 import { join } from "node:path";
 import { isRecord } from "../../core/is-record.ts";
+import { UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
 import { readJsonLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";
+import { lossHistory } from "./loss-history.ts";
 
 /** What the curve of a resumed run begins with. */
 export interface PastLosses {
@@ -12,13 +15,18 @@ export interface PastLosses {
   readonly validation: readonly CurvePoint[];
 }
 
-/** The losses that a run's folder has noted. Best effort: what cannot be read is left out. */
+/** The losses that a run's folder has noted, thinned out where there are many. Best effort: what cannot be read is left out. */
 export const pastLosses = async (folder: string): Promise<PastLosses> => {
-  const lines: readonly unknown[] = await readJsonLines(join(folder, folderNames.metrics)).catch(() => []);
-  const points = (type: string, lossKey: string): readonly CurvePoint[] =>
-    lines.filter(isRecord).flatMap((line) => {
-      const { step, [lossKey]: loss } = line;
-      return line.type === type && typeof step === "number" && typeof loss === "number" ? [{ step, loss }] : [];
-    });
-  return { train: points("step", "loss"), validation: points("eval", "valLoss") };
+  const train = lossHistory();
+  const validation = lossHistory();
+  try {
+    for await (const line of readJsonLines(join(folder, folderNames.metrics))) {
+      if (!isRecord(line) || typeof line.step !== "number") continue;
+      if (line.type === "step" && typeof line.loss === "number") train.add(line.step, line.loss);
+      if (line.type === "eval" && typeof line.valLoss === "number") validation.add(line.step, line.valLoss);
+    }
+  } catch (error) {
+    if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
+  }
+  return { train: train.points(), validation: validation.points() };
 };

@@ -1,8 +1,8 @@
 /** A model's weights as the tensors of a Hugging Face checkpoint, and back. */
 import { CheckpointError, ConfigError } from "../../core/errors.ts";
-import type { NamedTensor } from "../../core/named-tensor.ts";
+import type { LazyTensor, NamedTensor } from "../../core/named-tensor.ts";
 import { formatShape, type Shape } from "../../core/shape.ts";
-import type { ArenaLayout, Placed } from "../arena.ts";
+import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture, TensorMapping } from "./architecture.ts";
 import { gpt2, isGpt2 } from "./gpt2.ts";
@@ -63,18 +63,21 @@ const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }
 export const toHuggingFace = (
   config: ModelConfig,
   layout: ArenaLayout,
-  values: Float32Array,
-): readonly NamedTensor[] => {
+  readValues: ReadValues,
+): readonly LazyTensor[] => {
   const parameters = byName(layout);
   return architectureOf(config).mappings.map((mapping) => {
     const { theirs: name, transposed, absent = 0 } = mapping;
     const place = placeOf(parameters, mapping);
-    if (place === undefined) return { name, shape: [absent], data: new Float32Array(absent) };
+    if (place === undefined) return { name, shape: [absent], read: async () => new Float32Array(absent) };
     const { shape, offset, size } = place;
-    const data = values.subarray(offset, offset + size);
-    if (transposed !== true) return { name, shape, data };
+    if (transposed !== true) return { name, shape, read: () => readValues(offset, size) };
     const [rows = 0, columns = 0] = shape;
-    return { name, shape: [columns, rows], data: transpose(data, rows, columns) };
+    return {
+      name,
+      shape: [columns, rows],
+      read: async () => transpose(await readValues(offset, size), rows, columns),
+    };
   });
 };
 

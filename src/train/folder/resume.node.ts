@@ -1,43 +1,68 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { CheckpointError } from "../../core/errors.ts";
+import { CheckpointError, ForetokenError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
-import { hasCheckpoint, readCheckpoint, recoverCheckpoint } from "../../io/checkpoint.node.ts";
-import { filterJsonLines } from "../../io/jsonl.node.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { hasCheckpoint, readCheckpoint } from "../../io/checkpoint.node.ts";
+import { filterJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
+import { type Lock, takeLock } from "../../io/lock.node.ts";
+import type { Manifest } from "../../io/manifest.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { modelLayout } from "../../models/model.ts";
 import { checkFormatVersion, checkJson, parseJson } from "../../pretrained/checkpoint-json.ts";
+import { uncheckedNotice } from "../../pretrained/load.node.ts";
 import { parsePretrained, pretrainedNames } from "../../pretrained/parse.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
+import { eventVersion } from "../events.ts";
 import { isEvaluationDue, type Progress } from "../progress.ts";
 import type { Snapshot } from "../run.ts";
-import { folderNames } from "./folder-names.ts";
+import { folderNames, keptName, keptStep } from "./folder-names.ts";
+import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";
 import { momentsFrom } from "./optimizer-file.ts";
-import {
-  descriptionSchema,
-  isFolder,
-  openRunFolder,
-  type RunData,
-  type RunFolder,
-  stateSchema,
-} from "./run-folder.node.ts";
+import { configHash, isFolder, openRunFolder, type RunFolder } from "./run-folder.node.ts";
+import { descriptionSchema, type RunData, stateSchema } from "./run-schemas.ts";
 
 /** What a run's folder says of itself. */
 export interface RunDescription {
   readonly config: RunConfig;
   readonly data: RunData;
+  /** Checkpoints that are kept, the last one among them. */
+  readonly keepLast: number;
 }
 
 const versioned = z.object({ formatVersion: z.int() });
 
-/** Parses and checks JSON of a run; the version goes first, since a later one may have keys that are unknown here. */
-const parseVersioned = <Schema extends z.ZodType>(schema: Schema, bytes: Uint8Array, where: string) => {
-  const json = parseJson(bytes, where);
+/** Checks JSON of a run; the version goes first, since a later one may have keys that are unknown here. */
+const checkVersioned = <Schema extends z.ZodType>(schema: Schema, json: unknown, where: string) => {
   const version = versioned.safeParse(json);
   if (version.success) checkFormatVersion(version.data.formatVersion, where);
   return checkJson(schema, json, where);
+};
+
+const maxDescriptionBytes = 2 ** 20;
+
+const readDescription = async (path: string, where: string): Promise<Uint8Array> => {
+  try {
+    return await readRegularFile(join(path, folderNames.description), { maxBytes: maxDescriptionBytes });
+  } catch (cause) {
+    if (systemErrorCode(cause) === "ENOENT") {
+      throw new CheckpointError({
+        where: path,
+        must: `a run's folder must have ${folderNames.description}`,
+        got: "no such file",
+        hint: "the run's folder itself, not its checkpoint",
+      });
+    }
+    const isKind = cause instanceof UnreadableFileError;
+    throw new CheckpointError({
+      where,
+      must: isKind ? cause.must : "the file must be readable",
+      got: isKind ? cause.got : cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  }
 };
 
 /** @throws CheckpointError when `path` is no run's folder or its description is damaged. */
@@ -51,40 +76,99 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
     });
   }
   const where = join(path, folderNames.description);
-  if (!(await readdir(path)).includes(folderNames.description)) {
+  const bytes = await readDescription(path, where);
+  if (bytes.every((byte) => byte === 0)) {
     throw new CheckpointError({
-      where: path,
-      must: `a run's folder must have ${folderNames.description}`,
-      got: "no such file",
-      hint: "the run's folder itself, not its checkpoint",
+      where,
+      must: "the file must say what the run is",
+      got: "an empty one, left by a process that was ended before the run began",
+      hint: `a new run, for which ${path} is free if nothing else is in it`,
     });
   }
-  const { [folderNames.description]: bytes } = await readCheckpoint(path, [folderNames.description]);
-  return parseVersioned(descriptionSchema, bytes, where);
+  return checkVersioned(descriptionSchema, parseJson(bytes, where), where);
 };
 
-/** Which noted events a run resumed at `step` keeps: those that it would have written without the interruption. */
-const belongsBefore =
-  (progress: Progress, train: RunConfig["train"]) =>
-  (event: unknown): boolean =>
-    isRecord(event) &&
-    typeof event.step === "number" &&
-    event.step <= progress.step &&
-    event.type !== "done" &&
-    event.reason !== "interrupted" &&
-    // A checkpoint between those of the plan, or before its step's evaluation, was written because the run was stopped.
-    !(
-      event.type === "checkpoint" &&
-      (event.step % train.checkpointInterval !== 0 ||
-        (event.step === progress.step && isEvaluationDue(progress, train)))
+/** A run that the user named, and which of its checkpoints. */
+export interface NamedRun {
+  /** The run's folder. */
+  readonly path: string;
+  /** Name of the checkpoint in it. */
+  readonly checkpoint: string;
+}
+
+/** What `named` is: a run's folder, for its last checkpoint, or one of the checkpoints in it. */
+export const findRun = async (named: string): Promise<NamedRun> => {
+  const name = basename(resolve(named));
+  const isCheckpoint = name === folderNames.checkpoint || keptStep(name) !== undefined;
+  if (isCheckpoint && (await isFolder(named))) {
+    const folder = dirname(resolve(named));
+    const hasRun = await readRegularFile(join(folder, folderNames.description), { maxBytes: maxDescriptionBytes }).then(
+      () => true,
+      () => false,
     );
+    if (hasRun)
+      return { path: dirname(named) === "." && !named.includes("/") ? folder : dirname(named), checkpoint: name };
+  }
+  return { path: named, checkpoint: folderNames.checkpoint };
+};
+
+/** Takes a run's lock. @throws ConfigError when another process works in its folder, CheckpointError where none may. */
+export const lockRun = async (path: string): Promise<Lock> => {
+  try {
+    return await takeLock(join(resolve(path), folderNames.lock), `resume ${path}`);
+  } catch (cause) {
+    if (cause instanceof ForetokenError) throw cause;
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError({ where: `resume ${path}`, must: "the run's folder must be writable", got, cause });
+  }
+};
+
+/** How a run has ended of itself; null where there is something left to do. */
+export const endOf = (progress: Progress, train: RunConfig["train"]): "finished" | "patience" | null => {
+  if (progress.step >= train.steps) return isEvaluationDue(progress, train) ? null : "finished";
+  return train.patience > 0 && progress.evalsSinceBest >= train.patience ? "patience" : null;
+};
+
+/** Whether the checkpoint of `step` is one of the plan, and not the last of the run: that is noted with its end. */
+const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]): boolean =>
+  step % train.checkpointInterval === 0 &&
+  !(step === progress.step && (isEvaluationDue(progress, train) || endOf(progress, train) !== null));
+
+/** Which noted events a run resumed at `step` keeps: those that it would have written without the interruption. */
+const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["train"]): boolean =>
+  isRecord(event) &&
+  typeof event.step === "number" &&
+  event.step <= progress.step &&
+  event.type !== "done" &&
+  event.reason !== "interrupted" &&
+  // A checkpoint between those of the plan, or before its step's evaluation, was written because the run was stopped.
+  !(event.type === "checkpoint" && !isPlanned(event.step, progress, train));
+
+/**
+ * Rewrites the noted events of a run that goes on at `progress`. A process that was killed between a checkpoint and its
+ * note left the note out: it is added.
+ */
+const mendNotes = async (path: string, progress: Progress, train: RunConfig["train"]): Promise<void> => {
+  const { step } = progress;
+  let noted = step === 0 || !isPlanned(step, progress, train);
+  const keep = (event: unknown): boolean => {
+    const kept = belongsBefore(event, progress, train);
+    if (kept && isRecord(event) && event.type === "checkpoint" && event.step === step) noted = true;
+    return kept;
+  };
+  const event = { v: eventVersion, type: "checkpoint", step, path: join(path, folderNames.checkpoint) };
+  await filterJsonLines(join(resolve(path), folderNames.metrics), keep, () => (noted ? [] : [event]));
+};
 
 /** A run read back from its folder, and the folder opened to go on with it. */
 export interface ResumedRun {
-  /** The last checkpoint; null for a run that was ended before its first: it begins again. */
+  /** The checkpoint; null for a run that was ended before its first: it begins again. */
   readonly saved: { readonly snapshot: Snapshot; readonly tokenizer: Tokenizer } | null;
-  /** @param tokenizer that of the checkpoint, where there is one. */
-  open(tokenizer: Tokenizer): Promise<RunFolder>;
+  /**
+   * @param tokenizer that of the checkpoint, where there is one.
+   * @param lock the run's, which goes over to the folder.
+   */
+  open(tokenizer: Tokenizer, lock: Lock): Promise<RunFolder>;
 }
 
 const checkSame = (where: string, one: unknown, description: unknown): void => {
@@ -97,27 +181,33 @@ const checkSame = (where: string, one: unknown, description: unknown): void => {
   });
 };
 
-/**
- * Reads the last checkpoint of the run in `path`. Nothing is changed before `open`.
- * @throws CheckpointError when a file is missing or damaged, or the checkpoint is of another config.
- */
-export const readRun = async (path: string, { config, data }: RunDescription): Promise<ResumedRun> => {
-  const directory = join(path, folderNames.checkpoint);
-  const metrics = join(path, folderNames.metrics);
-  if (!(await hasCheckpoint(directory))) {
-    return {
-      saved: null,
-      async open(tokenizer) {
-        await filterJsonLines(metrics, () => false);
-        return openRunFolder(path, { config, tokenizer, data }, true);
-      },
-    };
-  }
+/** Fails for files of another step, or of a run with another configuration, than the manifest is of. */
+const checkBinding = (manifest: Manifest | null, step: number, config: unknown, where: string): void => {
+  const run = manifest?.run;
+  if (run === null || run === undefined) return;
+  if (run.step === step && run.config === configHash(config)) return;
+  throw new CheckpointError({
+    where,
+    must: "the step and the configuration must be those of the checkpoint's manifest",
+    got: run.step === step ? "another configuration" : `step ${step} with a manifest of step ${run.step}`,
+    hint: "a complete copy of the folder",
+  });
+};
+
+const readSaved = async (
+  directory: string,
+  { config }: RunDescription,
+  onNotice: (line: string) => void,
+): Promise<NonNullable<ResumedRun["saved"]>> => {
   const own = ["trainer_state.json", "optimizer.safetensors"] as const;
   // Read together: what a writer puts in its place meanwhile is of another step.
-  const files = await readCheckpoint(directory, [...own, ...pretrainedNames]);
+  const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames]);
+  if (manifest === null) onNotice(uncheckedNotice(directory));
   const stateWhere = join(directory, "trainer_state.json");
-  const { progress, config: saved } = parseVersioned(stateSchema, files["trainer_state.json"], stateWhere);
+  const stateJson = parseJson(files["trainer_state.json"], stateWhere);
+  const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
+  // Of the file as it is: a later version fills in fields that it has not.
+  checkBinding(manifest, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
   checkSame(stateWhere, saved, config);
   const { tokenizer, values, config: model } = parsePretrained(directory, files);
   checkSame(join(directory, "config.json"), model, config.model);
@@ -126,12 +216,77 @@ export const readRun = async (path: string, { config, data }: RunDescription): P
   const { tensors } = readSafetensors(files["optimizer.safetensors"], optimizerWhere);
   const m = momentsFrom(layout, "m", tensors, optimizerWhere);
   const v = momentsFrom(layout, "v", tensors, optimizerWhere);
+  return { snapshot: { progress, values, m, v }, tokenizer };
+};
+
+/** The error of a checkpoint that cannot be read, with the way to go on from the one before, where there is one. */
+const withWayBack = async (
+  error: unknown,
+  { path, checkpoint }: NamedRun,
+  description: RunDescription,
+): Promise<unknown> => {
+  if (!(error instanceof CheckpointError)) return error;
+  const failed = keptStep(checkpoint) ?? Number.POSITIVE_INFINITY;
+  for (const step of await keptSteps(path).catch(() => [])) {
+    if (step >= failed) continue;
+    const whole = await readSaved(join(path, keptName(step)), description, () => {}).then(
+      () => true,
+      () => false,
+    );
+    if (!whole) continue;
+    return new CheckpointError({ ...error.details, hint: `resume ${join(path, keptName(step))}`, cause: error });
+  }
+  return error;
+};
+
+/** Fails for a run that has lost its checkpoint: it is not the same as one that had none yet. */
+const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> => {
+  const [kept] = await keptSteps(path);
+  let saved = kept;
+  for await (const line of readJsonLines(join(path, folderNames.metrics))) {
+    if (isRecord(line) && line.type === "checkpoint" && typeof line.step === "number") saved ??= line.step;
+  }
+  if (saved === undefined) return;
+  throw new CheckpointError({
+    where: join(path, checkpoint),
+    must: "the run's checkpoint must be there, since one was saved",
+    got: "no such folder",
+    hint: kept === undefined ? "restoring it" : `resume ${join(path, keptName(kept))}`,
+  });
+};
+
+/**
+ * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
+ * @param onNotice is told where there is no manifest to compare the files with.
+ * @throws CheckpointError when a file is missing or damaged, or the checkpoint is of another config or step.
+ */
+export const readRun = async (
+  named: NamedRun,
+  description: RunDescription,
+  onNotice: (line: string) => void = () => {},
+): Promise<ResumedRun> => {
+  const { path, checkpoint } = named;
+  const directory = join(path, checkpoint);
+  if (!(await hasCheckpoint(directory))) {
+    await checkNeverSaved(named);
+    return {
+      saved: null,
+      async open(tokenizer, lock) {
+        await filterJsonLines(join(resolve(path), folderNames.metrics), () => false);
+        return openRunFolder(path, { ...description, tokenizer }, lock, true);
+      },
+    };
+  }
+  const saved = await readSaved(directory, description, onNotice).catch(async (error: unknown) => {
+    throw await withWayBack(error, named, description);
+  });
+  const { train } = description.config;
   return {
-    saved: { snapshot: { progress, values, m, v }, tokenizer },
-    async open() {
-      await recoverCheckpoint(directory);
-      await filterJsonLines(metrics, belongsBefore(progress, config.train));
-      return openRunFolder(path, { config, tokenizer, data }, false);
+    saved,
+    async open(tokenizer, lock) {
+      if (checkpoint !== folderNames.checkpoint) await takeUp(resolve(path), checkpoint);
+      await mendNotes(path, saved.snapshot.progress, train);
+      return openRunFolder(path, { ...description, tokenizer }, lock, false);
     },
   };
 };

@@ -1,6 +1,6 @@
 import { CheckpointError } from "../../core/errors.ts";
 import { type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
-import type { RunData } from "./run-folder.node.ts";
+import type { RunData } from "./run-schemas.ts";
 
 /**
  * The text that a run began with, split as then.

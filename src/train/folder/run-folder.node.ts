@@ -1,50 +1,27 @@
-import { access, appendFile, constants, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { z } from "zod";
-import { ConfigError } from "../../core/errors.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { writeCheckpoint } from "../../io/checkpoint.node.ts";
-import { makeFolders } from "../../io/files.node.ts";
+import { createHash } from "node:crypto";
+import { readdir, stat, unlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { CheckpointError } from "../../core/errors.ts";
+import { hasCheckpoint, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
+import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
-import { safetensorsChunks } from "../../io/safetensors.ts";
+import type { Lock } from "../../io/lock.node.ts";
+import { readManifest } from "../../io/owned-folder.node.ts";
+import { safetensorsPieces } from "../../io/safetensors.ts";
 import { modelLayout } from "../../models/model.ts";
 import { formatVersion, jsonText } from "../../pretrained/checkpoint-json.ts";
 import { pretrainedFiles } from "../../pretrained/pretrained-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { type RunConfig, runConfigSchema } from "../config.ts";
+import type { RunConfig } from "../config.ts";
 import type { TrainEvent } from "../events.ts";
-import { progressSchema } from "../progress.ts";
-import type { RunStore, Snapshot } from "../run.ts";
+import type { RunStore, SavedState } from "../run.ts";
 import { folderNames } from "./folder-names.ts";
-import { type NotedEvent, type NotedSample, parseNoted } from "./noted-events.ts";
+import { keepBefore, prune } from "./kept-checkpoints.node.ts";
+import { type NotedEvent, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
-import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
-
-/** Which text a run reads, and how its resumption knows it again. */
-const dataSchema = z.strictObject({
-  data: z.string(),
-  valData: z.string().nullable(),
-  valFraction: z.number(),
-  name: z.string(),
-  sha256: z.string(),
-  prompt: z.string(),
-  finalSampleTokens: z.int().min(0),
-});
-export type RunData = z.infer<typeof dataSchema>;
-
-/** `run.json` */
-export const descriptionSchema = z.strictObject({
-  formatVersion: z.int().positive(),
-  config: runConfigSchema,
-  data: dataSchema,
-});
-
-/** `trainer_state.json` */
-export const stateSchema = z.strictObject({
-  formatVersion: z.int().positive(),
-  config: runConfigSchema,
-  progress: progressSchema,
-});
+import type { RunData } from "./run-schemas.ts";
+import { openStory } from "./story.node.ts";
 
 export const isFolder = async (path: string): Promise<boolean> =>
   stat(path).then(
@@ -52,174 +29,161 @@ export const isFolder = async (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Fails unless a folder can be made below the first folder on the way up from `path` that is there. */
-const checkWritable = async (path: string): Promise<void> => {
-  let parent = dirname(resolve(path));
-  while (parent !== dirname(parent) && (await stat(parent).catch(() => undefined)) === undefined)
-    parent = dirname(parent);
-  const writable = await access(parent, constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-  if (writable && (await isFolder(parent))) return;
-  throw new ConfigError({
-    where: `out ${path}`,
-    must: "the folder must be in one that can be written to",
-    got: writable ? `${parent}, which is a file` : `${parent}, which cannot`,
-    hint: "another folder",
-  });
-};
-
-/**
- * Fails unless `path` can become a run's folder: it is free, or an empty folder.
- * @throws ConfigError when something is there or it cannot be made. Nothing is changed.
- */
-export const checkFree = async (path: string): Promise<void> => {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) {
-    await checkWritable(path);
-    return;
-  }
-  const entries = found.isDirectory() ? await readdir(path) : undefined;
-  if (entries?.length === 0) return;
-  const isRun = entries?.includes(folderNames.description) === true;
-  throw new ConfigError({
-    where: `out ${path}`,
-    must: "the folder must be new or empty",
-    got: entries === undefined ? "a file" : isRun ? "a run" : "a folder with other files",
-    hint: isRun ? `another folder, or resume ${path}` : "another folder",
-  });
-};
-
-const checkpointFiles = (config: RunConfig, tokenizer: Tokenizer, snapshot: Snapshot) => {
-  const layout = modelLayout(config.model, tokenizer.vocabSize);
-  const moments = [...momentTensors(layout, "m", snapshot.m), ...momentTensors(layout, "v", snapshot.v)];
-  return {
-    ...pretrainedFiles(config.model, tokenizer, snapshot.values),
-    "optimizer.safetensors": safetensorsChunks(moments),
-    "trainer_state.json": jsonText({ formatVersion, config, progress: snapshot.progress }),
-  };
-};
-
 /** A run's folder opened for writing. */
 export interface RunFolder extends RunStore {
+  /** Gives the folder back to others. */
   close(): Promise<void>;
 }
 
-interface OpenOptions {
+/** What a run's folder is of. */
+export interface RunSubject {
   readonly config: RunConfig;
   readonly tokenizer: Tokenizer;
-  readonly data: Pick<RunData, "name" | "prompt">;
+  readonly data: RunData;
+  /** Checkpoints that are kept, the last one among them. */
+  readonly keepLast: number;
 }
 
-const sampleText = ({ step, prompt, text }: NotedSample): string => `--- step ${step} ---\n${prompt}${text}\n\n`;
+/** SHA-256 of a configuration, by which a checkpoint's manifest knows its run. */
+export const configHash = (config: unknown): string =>
+  createHash("sha256").update(JSON.stringify(config)).digest("hex");
 
-/** Puts a file for people in its place, whole; what a kill loses can be written again. */
-const replaceFile = async (path: string, text: string): Promise<void> => {
-  await writeFile(`${path}.tmp`, text);
-  await rename(`${path}.tmp`, path);
+/** The contents of `run.json`. */
+export const descriptionText = ({ config, data, keepLast }: RunSubject): string =>
+  jsonText({ formatVersion, config, data, keepLast });
+
+const checkpointFiles = ({ config, tokenizer }: RunSubject, { values, m, v, progress }: SavedState) => {
+  const layout = modelLayout(config.model, tokenizer.vocabSize);
+  return {
+    ...pretrainedFiles(config.model, tokenizer, values),
+    "optimizer.safetensors": safetensorsPieces([...momentTensors(layout, "m", m), ...momentTensors(layout, "v", v)]),
+    "trainer_state.json": jsonText({ formatVersion, config, progress }),
+  };
 };
 
-/** Whether the page `path` is ours to write: it is not there, says so, or lost all it said with the machine's power. */
-const isOurs = async (path: string): Promise<boolean> =>
-  readFile(path, "utf8").then(
-    (text) => text.includes(readmeMark) || /^\0*$/u.test(text),
-    (error: unknown) => systemErrorCode(error) === "ENOENT",
-  );
+/**
+ * Saves a run whose folder is gone, or was replaced by another, in a new one.
+ * @throws CheckpointError that says where, always.
+ */
+const rescue = async (path: string, subject: RunSubject, state: SavedState): Promise<never> => {
+  const must = "the run's folder must stay in its place while it trains";
+  const failed = new CheckpointError({ where: path, must, got: "no such folder, and no other place to save in" });
+  for (const place of [resolve(path), join(tmpdir(), basename(resolve(path)))]) {
+    for (let i = 1; i <= 100; i++) {
+      const refuge = `${place}-rescued${i === 1 ? "" : `-${i}`}`;
+      try {
+        // Only a folder that it has made itself.
+        if (!(await makeFolders(refuge)).includes(refuge)) continue;
+        await replaceFile(join(refuge, folderNames.description), descriptionText(subject));
+        const run = { step: state.progress.step, config: configHash(subject.config) };
+        await writeCheckpoint(join(refuge, folderNames.checkpoint), checkpointFiles(subject, state), { run });
+      } catch {
+        break;
+      }
+      const got = `no such folder any more; saved in ${refuge} instead`;
+      throw new CheckpointError({ where: path, must, got, hint: `resume ${refuge}` });
+    }
+  }
+  throw failed;
+};
 
-/** What a run's folder tells people: README.md and samples.txt, both made of the events. */
-const openStory = async (
-  path: string,
-  { config, data }: OpenOptions,
-  past: readonly NotedEvent[],
-  saved: boolean,
-): Promise<{ readonly tell: (event: TrainEvent) => Promise<void> }> => {
-  const story = newStory(saved);
-  for (const event of past) goOn(story, event);
-  const subject = { config, corpus: data.name, prompt: data.prompt };
-  const page = join(path, folderNames.readme);
-  const samples = join(path, folderNames.samples);
-  const written = past.filter((event) => event.type === "sample").map(sampleText);
-  if (written.length > 0) await replaceFile(samples, written.join(""));
-  else await rm(samples, { force: true });
-  return {
-    async tell(event) {
-      if (event.type === "estimate" || event.type === "profile") return;
-      goOn(story, event);
-      if (event.type === "sample") await appendFile(samples, sampleText(event));
-      const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";
-      if (isDue && (await isOurs(page))) await replaceFile(page, runReadme(story, subject));
-    },
-  };
+async function* notedEvents(path: string): AsyncGenerator<NotedEvent, void, undefined> {
+  for await (const line of readJsonLines(path)) {
+    const event = parseNoted(line);
+    if (event !== undefined) yield event;
+  }
+}
+
+/** Removes what a killed process left of the files that are written by way of a temporary one. */
+const removeLeftovers = async (folder: string): Promise<void> => {
+  const ours: readonly string[] = Object.values(folderNames);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const name = temporaryOf(entry.name);
+    if (entry.isFile() && name !== undefined && ours.includes(name)) await unlink(join(folder, entry.name));
+  }
 };
 
 /**
  * Opens a run's folder that is there to go on writing to it.
+ * @param shown its path, as events tell it; it is resolved once, here.
+ * @param lock the folder's; it is given back by `close`, and where opening fails.
  * @param first whether nothing of the run is noted yet.
  */
-export const openRunFolder = async (path: string, options: OpenOptions, first: boolean): Promise<RunFolder> => {
-  const { config, tokenizer } = options;
+export const openRunFolder = async (
+  shown: string,
+  subject: RunSubject,
+  lock: Lock,
+  first: boolean,
+): Promise<RunFolder> => {
+  const path = resolve(shown);
+  const { config, tokenizer, keepLast } = subject;
+  const checkpoint = join(path, folderNames.checkpoint);
+  const best = join(path, folderNames.best);
   const noted = join(path, folderNames.metrics);
-  const past = (await readJsonLines(noted)).map(parseNoted).filter((event) => event !== undefined);
-  const story = await openStory(path, options, past, !first);
-  const metrics = await openJsonLines(noted);
+  const binding = (step: number) => ({ step, config: configHash(config) });
+  const identity = await identityOf(path);
+  /** Whether the folder is still the one that was opened: it may be deleted, or its disk unmounted, while a run goes on. */
+  const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => undefined)) === identity;
+
+  const open = async () => {
+    await removeLeftovers(path);
+    for (const folder of [checkpoint, best]) {
+      const step = (await readManifest(folder))?.run?.step ?? 0;
+      await recoverCheckpoint(folder, folder === checkpoint ? keepBefore(path, step, keepLast) : undefined);
+    }
+    const story = await openStory(path, subject, notedEvents(noted), await hasCheckpoint(checkpoint));
+    return { story, metrics: await openJsonLines(noted) };
+  };
+  const { story, metrics } = await open().catch(async (error: unknown) => {
+    await lock.release();
+    throw error;
+  });
+
+  /** Nothing is written into a folder that has taken the place of the run's; the next checkpoint finds it a new one. */
+  const unlessGone = async (work: () => Promise<void>): Promise<void> => {
+    if (!(await isHere())) return;
+    try {
+      await work();
+    } catch (error) {
+      if (await isHere()) throw error;
+    }
+  };
+  const tells = (event: TrainEvent): boolean =>
+    event.type === "start" || event.type === "sample" || event.type === "checkpoint" || event.type === "done";
+
   return {
-    path,
+    path: shown,
     record: async (event) => {
       // A resumed run's `start` would make its metrics differ from an uninterrupted one's.
       if (event.type !== "start" || first) await metrics.append(event);
-      await story.tell(event);
+      if (tells(event)) await unlessGone(() => story.tell(event));
+      else await story.tell(event);
     },
-    async saveCheckpoint(snapshot) {
+    async saveCheckpoint(state) {
+      const { step } = state.progress;
+      if (!(await isHere())) await rescue(shown, subject, state);
       await metrics.flush();
-      const directory = join(path, folderNames.checkpoint);
-      await writeCheckpoint(directory, checkpointFiles(config, tokenizer, snapshot));
-      return directory;
+      await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
+        run: binding(step),
+        keep: keepBefore(path, step, keepLast),
+        makeParents: false,
+      });
+      await prune(path, step, keepLast);
+      return join(shown, folderNames.checkpoint);
     },
-    saveBest: (values) =>
-      writeCheckpoint(join(path, folderNames.best), pretrainedFiles(config.model, tokenizer, values)),
-    close: () => metrics.close(),
-  };
-};
-
-interface NewFolder extends OpenOptions {
-  readonly data: RunData;
-}
-
-const makeFolder = async (path: string, options: NewFolder): Promise<RunFolder> => {
-  await checkFree(path);
-  await makeFolders(resolve(path));
-  const { config, data } = options;
-  await writeFile(join(path, folderNames.description), jsonText({ formatVersion, config, data }), { flag: "wx" });
-  return openRunFolder(path, options, true);
-};
-
-/**
- * A new run's folder. It is made when there is more to keep than the first event: a run that fails before its first
- * step is done, for want of memory say, leaves nothing behind.
- * @throws ConfigError when something is there by then.
- */
-export const createRunFolder = (path: string, options: NewFolder): RunFolder => {
-  let made: Promise<RunFolder> | undefined;
-  let first: TrainEvent | undefined;
-  const folder = (): Promise<RunFolder> => {
-    made ??= makeFolder(path, options).then(async (opened) => {
-      if (first !== undefined) await opened.record(first);
-      return opened;
-    });
-    return made;
-  };
-  return {
-    path,
-    record: async (event) => {
-      if (event.type === "start") first = event;
-      else await (await folder()).record(event);
-    },
-    saveCheckpoint: async (snapshot) => (await folder()).saveCheckpoint(snapshot),
-    saveBest: async (values) => (await folder()).saveBest(values),
-    close: async () => {
-      // What it failed with has been thrown to the one who asked for it.
-      await (await made?.catch(() => undefined))?.close();
+    saveBest: (values, step) =>
+      unlessGone(() =>
+        writeCheckpoint(best, pretrainedFiles(config.model, tokenizer, values), {
+          run: binding(step),
+          makeParents: false,
+        }),
+      ),
+    async close() {
+      try {
+        await metrics.close();
+      } finally {
+        await lock.release();
+      }
     },
   };
 };

@@ -1,0 +1,206 @@
+/**
+ * A lock that says which process works in a folder: a file that names the process, when it started and in which boot of
+ * which machine. It needs no heartbeat, and one that a crash left behind is taken over.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync, readlinkSync } from "node:fs";
+import { link, rename, unlink, writeFile } from "node:fs/promises";
+import { hostname, uptime } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { ConfigError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
+import { readRegularFile } from "../core/regular-file.node.ts";
+import { systemErrorCode } from "../core/system-error.ts";
+import { temporaryName } from "./files.node.ts";
+
+/** A process, told apart from all that had or will have its number. */
+interface Holder {
+  readonly pid: number;
+  /** When it started, as the system counts. */
+  readonly started: string;
+  /** Which boot of the machine, and which space of process numbers. */
+  readonly boot: string;
+  readonly host: string;
+}
+
+const readLine = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+};
+
+/** When process `pid` started; undefined where there is none. */
+const startOf = (pid: number): string | undefined => {
+  if (process.platform === "linux") {
+    const stat = readLine(`/proc/${pid}/stat`);
+    // The name in parentheses may hold anything; field 22 counts from the process number. A zombie has ended.
+    const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+  }
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (systemErrorCode(error) === "ESRCH") return undefined;
+  }
+  if (process.platform === "win32") return "unknown";
+  const { status, stdout } = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" });
+  return status === 0 ? stdout.trim() : "unknown";
+};
+
+/** The space of process numbers that this process sees: a container has one of its own. */
+const bootOf = (): string => {
+  const boot = readLine("/proc/sys/kernel/random/boot_id");
+  // Elsewhere the minute that it began in; uptime and clock disagree by less, mostly.
+  if (boot === undefined) return `minute ${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
+  try {
+    return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
+  } catch {
+    return boot;
+  }
+};
+
+const thisProcess = (): Holder => ({
+  pid: process.pid,
+  started: startOf(process.pid) ?? "unknown",
+  boot: bootOf(),
+  host: hostname(),
+});
+
+const parseHolder = (text: string): Holder | undefined => {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(json)) return undefined;
+  const { pid, started, boot, host } = json;
+  const isHolder =
+    Number.isSafeInteger(pid) &&
+    (pid as number) > 0 &&
+    typeof started === "string" &&
+    typeof boot === "string" &&
+    typeof host === "string";
+  return isHolder ? { pid: pid as number, started, boot, host } : undefined;
+};
+
+const minuteOf = (boot: string): number => Number(/^minute (\d+)$/u.exec(boot)?.[1]);
+
+const isSameBoot = (a: string, b: string): boolean => a === b || Math.abs(minuteOf(a) - minuteOf(b)) <= 2;
+
+/** `gone`: it has ended. `elsewhere`: it cannot be seen from here. */
+const stateOf = (holder: Holder, self: Holder): "running" | "gone" | "elsewhere" => {
+  if (isSameBoot(holder.boot, self.boot)) return startOf(holder.pid) === holder.started ? "running" : "gone";
+  const [bootId] = holder.boot.split(" ");
+  const [ownBootId] = self.boot.split(" ");
+  // Another machine, or another container of this one.
+  if (holder.host !== self.host || bootId === ownBootId) return "elsewhere";
+  return "gone";
+};
+
+const inUse = (where: string, path: string, holder: Holder, state: "running" | "elsewhere"): ConfigError =>
+  new ConfigError({
+    where,
+    must: "no other process may be working in the folder",
+    got:
+      state === "running"
+        ? `process ${holder.pid}${holder.pid === process.pid ? ", this one" : ""}`
+        : `process ${holder.pid} of ${holder.host}, which cannot be looked at from here`,
+    hint: state === "running" ? "waiting for it, or ending it" : `removing ${path} if that has ended`,
+  });
+
+const readIfThere = (path: string): Promise<string | undefined> =>
+  readRegularFile(path, { maxBytes: 4096 }).then(
+    (bytes) => new TextDecoder().decode(bytes),
+    (error: unknown) => {
+      if (systemErrorCode(error) === "ENOENT") return undefined;
+      throw error;
+    },
+  );
+
+/** A lock that is held. */
+export interface Lock {
+  /** Gives it back. A second call does nothing. */
+  release(): Promise<void>;
+}
+
+const besides = (path: string): string => join(dirname(path), temporaryName(basename(path)));
+
+/** Makes the file with all that is in it at once, where there is none. @returns whether it did. */
+const createWhole = async (path: string, text: string): Promise<boolean> => {
+  const temporary = besides(path);
+  await writeFile(temporary, text, { flag: "wx" });
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    // Whoever holds the lock has cleared away what looked like a killed process's file.
+    if (code === "EEXIST" || code === "ENOENT") return false;
+    // Some file systems have no links.
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code ?? "")) throw error;
+    return writeFile(path, text, { flag: "wx" }).then(
+      () => true,
+      (again: unknown) => {
+        if (systemErrorCode(again) === "EEXIST") return false;
+        throw again;
+      },
+    );
+  } finally {
+    await unlink(temporary).catch(() => undefined);
+  }
+};
+
+/**
+ * Moves the lock that was `found` to have no holder out of the way, so that of several that find it one only takes it.
+ * Whoever then has another's fresh lock in its hands puts it back.
+ */
+const removeStale = async (path: string, found: string): Promise<void> => {
+  const aside = besides(path);
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return;
+    throw error;
+  }
+  if ((await readIfThere(aside)) !== found) await link(aside, path).catch(() => undefined);
+  await unlink(aside).catch(() => undefined);
+};
+
+/** How often it is looked whether a lock that is not whole has become so. */
+const looks = 3;
+
+/**
+ * Takes the lock `path`.
+ * @param where what is locked, for the error.
+ * @throws ConfigError when another process holds it, or may hold it on another machine.
+ */
+export const takeLock = async (path: string, where: string): Promise<Lock> => {
+  const self = thisProcess();
+  const text = `${JSON.stringify(self)}\n`;
+  const release = async (): Promise<void> => {
+    if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
+  };
+  for (let attempt = 0; attempt < 10; attempt++) {
+    if (await createWhole(path, text)) return { release };
+    const found = await readIfThere(path);
+    if (found === undefined) continue;
+    const holder = parseHolder(found);
+    if (holder !== undefined) {
+      const state = stateOf(holder, self);
+      if (state !== "gone") throw inUse(where, path, holder, state);
+    } else if (attempt < looks) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      continue;
+    }
+    await removeStale(path, found);
+  }
+  throw new ConfigError({
+    where,
+    must: "no other process may be working in the folder",
+    got: "others that are about to",
+    hint: "waiting for them",
+  });
+};

@@ -1,0 +1,64 @@
+import { isRecord } from "../core/is-record.ts";
+
+/** The file that says which bytes a checkpoint's other files have. */
+export const manifestName = "manifest.json";
+
+/** What marks a folder as a checkpoint that may be replaced. */
+const mark = "foretoken checkpoint";
+
+/** What one file was when it was written. */
+export interface FileDigest {
+  readonly bytes: number;
+  /** SHA-256, hexadecimal. */
+  readonly sha256: string;
+}
+
+/** What a checkpoint's files belong to, besides each other. */
+export interface Binding {
+  /** Updates done. */
+  readonly step: number;
+  /** SHA-256 of the run's configuration as JSON, hexadecimal. */
+  readonly config: string;
+}
+
+/** `manifest.json` */
+export interface Manifest {
+  readonly files: Readonly<Record<string, FileDigest>>;
+  /** null for weights that belong to no run. */
+  readonly run: Binding | null;
+}
+
+/** The contents of `manifest.json`. */
+export const manifestJson = ({ files, run }: Manifest): string =>
+  `${JSON.stringify({ [mark]: 1, run, files }, null, 2)}\n`;
+
+/** Whether the text of a `manifest.json` claims to be ours, whatever else is in it or is damaged. */
+export const isMarked = (text: string): boolean => text.includes(mark);
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isHash = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/u.test(value);
+
+const bindingOf = (value: unknown): Binding | null | undefined => {
+  if (value === null) return null;
+  if (!isRecord(value)) return undefined;
+  const { step, config } = value;
+  return isCount(step) && isHash(config) ? { step, config } : undefined;
+};
+
+/**
+ * The manifest that parsed JSON holds; undefined where it is damaged.
+ * @param json of a text that `isMarked`.
+ */
+export const parseManifest = (json: unknown): Manifest | undefined => {
+  if (!isRecord(json) || json[mark] !== 1 || !isRecord(json.files)) return undefined;
+  const run = bindingOf(json.run);
+  if (run === undefined) return undefined;
+  const files: [string, FileDigest][] = [];
+  for (const [name, digest] of Object.entries(json.files)) {
+    if (!isRecord(digest)) return undefined;
+    const { bytes, sha256 } = digest;
+    if (!isCount(bytes) || !isHash(sha256)) return undefined;
+    files.push([name, { bytes, sha256 }]);
+  }
+  return { files: Object.fromEntries(files), run };
+};

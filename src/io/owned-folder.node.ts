@@ -1,0 +1,110 @@
+/**
+ * Which folders this program may replace, and how what is in them is removed: file by file, those that it wrote. What
+ * anybody else put there is moved on or stays.
+ */
+import { createHash } from "node:crypto";
+import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { readRegularFile } from "../core/regular-file.node.ts";
+import { systemErrorCode } from "../core/system-error.ts";
+import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
+
+/** The files of a checkpoint: ours in a folder that is marked as one, edited or not. */
+const checkpointNames: readonly string[] = [
+  "config.json",
+  "generation_config.json",
+  "model.safetensors",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "optimizer.safetensors",
+  "trainer_state.json",
+  manifestName,
+];
+
+const maxMarkBytes = 2 ** 20;
+
+const readMark = async (path: string): Promise<string> =>
+  readRegularFile(path, { maxBytes: maxMarkBytes }).then(
+    (bytes) => new TextDecoder().decode(bytes),
+    () => "",
+  );
+
+/** The text of the folder's `manifest.json`, and what it says; null where there is none that is whole. */
+export const readManifest = async (folder: string): Promise<Manifest | null> => {
+  const text = await readMark(join(folder, manifestName));
+  if (!isMarked(text)) return null;
+  try {
+    return parseManifest(JSON.parse(text)) ?? null;
+  } catch {
+    return null;
+  }
+};
+
+/**
+ * Whether a folder says that this program wrote it: by its manifest, or, from before there were any, by the section of
+ * `config.json` that no other program writes.
+ */
+const isOurs = async (folder: string): Promise<boolean> =>
+  isMarked(await readMark(join(folder, manifestName))) ||
+  (await readMark(join(folder, "config.json"))).includes('"foretoken"');
+
+/** What has a path. */
+export type Occupant = "nothing" | "an empty folder" | "ours" | "a folder of somebody else" | "a file" | "a link";
+
+/** @throws the system's error for a folder that cannot be listed, or a path that cannot be looked at. */
+export const occupantOf = async (path: string): Promise<Occupant> => {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found === undefined) return "nothing";
+  if (found.isSymbolicLink()) return "a link";
+  if (!found.isDirectory()) return "a file";
+  if ((await readdir(path)).length === 0) return "an empty folder";
+  return (await isOurs(path)) ? "ours" : "a folder of somebody else";
+};
+
+const isUnchanged = async (path: string, name: string, manifest: Manifest | null): Promise<boolean> => {
+  if (name !== basename(name) || manifest === null || !Object.hasOwn(manifest.files, name)) return false;
+  const digest = manifest.files[name];
+  if (digest === undefined) return false;
+  return readRegularFile(join(path, name), { maxBytes: digest.bytes }).then(
+    (bytes) => createHash("sha256").update(bytes).digest("hex") === digest.sha256,
+    () => false,
+  );
+};
+
+/**
+ * The entries of a checkpoint's folder that this program did not write.
+ * @param own further names that are ours there.
+ */
+export const foreignEntries = async (folder: string, own: readonly string[] = []): Promise<readonly string[]> => {
+  const manifest = await readManifest(folder);
+  const foreign: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const { name } = entry;
+    const known = (checkpointNames.includes(name) || own.includes(name)) && !entry.isDirectory();
+    if (!known && !(await isUnchanged(folder, name, manifest))) foreign.push(name);
+  }
+  return foreign;
+};
+
+/**
+ * Removes a checkpoint's folder. What somebody else put in it moves to `heir`, where the name is free there; else it and
+ * the folder stay.
+ * @param own further names that are ours there.
+ */
+export const removeOwned = async (folder: string, heir?: string, own: readonly string[] = []): Promise<void> => {
+  const foreign = await foreignEntries(folder, own);
+  if (heir !== undefined) {
+    const taken = await readdir(heir);
+    for (const name of foreign) if (!taken.includes(name)) await rename(join(folder, name), join(heir, name));
+  }
+  // The manifest last: killed here, the folder is still marked.
+  const names = (await readdir(folder)).filter((name) => !foreign.includes(name));
+  for (const name of names.filter((one) => one !== manifestName)) await unlink(join(folder, name));
+  const left = (await readdir(folder)).filter((name) => name !== manifestName);
+  if (left.length > 0) return;
+  if (names.includes(manifestName)) await unlink(join(folder, manifestName));
+  await rmdir(folder);
+};

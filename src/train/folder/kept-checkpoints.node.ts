@@ -1,0 +1,61 @@
+/** Checkpoints that are kept beside the last one, each in a folder with its step in the name. */
+import { readdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { type Keep, recoverCheckpoint } from "../../io/checkpoint.node.ts";
+import { flushFolder } from "../../io/files.node.ts";
+import { occupantOf, readManifest, removeOwned } from "../../io/owned-folder.node.ts";
+import { folderNames, keptName, keptStep } from "./folder-names.ts";
+
+/** Steps of the checkpoints that are kept beside the last one in a run's folder, the newest first. */
+export const keptSteps = async (folder: string): Promise<readonly number[]> => {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isDirectory() ? (keptStep(entry.name) ?? []) : [])).sort((a, b) => b - a);
+};
+
+/**
+ * What becomes of the last checkpoint when one of `step` takes its place: it is kept where more than one are, and removed
+ * where it is not from before.
+ */
+export const keepBefore =
+  (folder: string, step: number, keepLast: number): Keep =>
+  async (old) => {
+    const oldStep = keepLast > 1 ? (await readManifest(old))?.run?.step : undefined;
+    if (oldStep === undefined || oldStep >= step) return undefined;
+    const target = join(folder, keptName(oldStep));
+    const occupant = await occupantOf(target);
+    // Of the same run before it went back: written again, to the bit.
+    if (occupant === "ours") await removeOwned(target);
+    return (await occupantOf(target)) === "nothing" ? target : undefined;
+  };
+
+/** Removes the oldest of those from before `step`, so that with the last one `keepLast` are left. */
+export const prune = async (folder: string, step: number, keepLast: number): Promise<void> => {
+  const before = (await keptSteps(folder)).filter((kept) => kept < step);
+  for (const kept of before.slice(Math.max(0, keepLast - 1))) {
+    const path = join(folder, keptName(kept));
+    if ((await occupantOf(path)) === "ours") await removeOwned(path);
+  }
+};
+
+const freeName = async (path: string): Promise<string> => {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? path : `${path}-${i}`;
+    if ((await occupantOf(name)) === "nothing") return name;
+  }
+};
+
+/**
+ * Makes the kept checkpoint `name` the last one of the run in `folder`. The one that was the last is set aside under a name
+ * that says so, and never removed.
+ */
+export const takeUp = async (folder: string, name: string): Promise<void> => {
+  const last = join(folder, folderNames.checkpoint);
+  const old = join(folder, `.old-${folderNames.checkpoint}`);
+  await recoverCheckpoint(last);
+  const isThere = (await occupantOf(last)) !== "nothing";
+  // Killed between these, the next to open the run puts the last one back.
+  if (isThere) await rename(last, old);
+  await rename(join(folder, name), last);
+  if (isThere) await rename(old, await freeName(`${last}-set-aside`));
+  await flushFolder(folder);
+};

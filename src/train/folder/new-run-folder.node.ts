@@ -1,0 +1,156 @@
+import { readdir, stat, unlink } from "node:fs/promises";
+import { join, normalize, resolve } from "node:path";
+import { ConfigError, ForetokenError } from "../../core/errors.ts";
+import { readRegularFile } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
+import { type Lock, takeLock } from "../../io/lock.node.ts";
+import type { TrainEvent } from "../events.ts";
+import { folderNames } from "./folder-names.ts";
+import { descriptionText, openRunFolder, type RunFolder, type RunSubject } from "./run-folder.node.ts";
+
+/** Whether a run's description says nothing: its process was killed, or the power went, before it was on the disk. */
+const isBlank = async (path: string): Promise<boolean> =>
+  readRegularFile(path, { maxBytes: 2 ** 20 }).then(
+    (bytes) => bytes.every((byte) => byte === 0),
+    () => false,
+  );
+
+/** What a process that was killed while it made a run's folder leaves there, and nothing else. */
+const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
+  const { description, lock } = folderNames;
+  const name = temporaryOf(entry) ?? entry;
+  if (name === lock) return true;
+  return name === description && (entry !== name || (await isBlank(join(folder, entry))));
+};
+
+/**
+ * Fails unless `path` can become a run's folder: it is free, or an empty folder.
+ * @param out as the user gave it.
+ */
+const checkEmpty = async (path: string, out: string): Promise<void> => {
+  const found = await stat(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  const entries = found.isDirectory() ? await readdir(path) : undefined;
+  let other: string | undefined;
+  for (const entry of entries ?? []) if (!(await isLeftover(path, entry))) other ??= entry;
+  if (entries !== undefined && other === undefined) return;
+  const isRun = entries?.includes(folderNames.description) === true;
+  throw new ConfigError({
+    where: `out ${out}`,
+    must: "the folder must be new or empty",
+    got: entries === undefined ? "a file" : isRun ? "a run" : "a folder with other files",
+    hint: isRun ? `another folder, or resume ${out}` : "another folder",
+  });
+};
+
+const unusable = (out: string, cause: unknown): ConfigError =>
+  new ConfigError({
+    where: `out ${out}`,
+    must: "the folder must be one that can be made and written to",
+    got: cause instanceof Error ? cause.message : String(cause),
+    hint: "another folder",
+    cause,
+  });
+
+/**
+ * Fails unless `out` can become a run's folder: it is free, or an empty folder.
+ * @throws ConfigError when something is there or it cannot be looked at. Nothing is changed.
+ */
+export const checkFree = (out: string): Promise<void> =>
+  checkEmpty(resolve(out), out).catch((error: unknown) => {
+    throw error instanceof ForetokenError ? error : unusable(out, error);
+  });
+
+/** A folder that nobody else has, with its lock. */
+interface Reserved {
+  /** As the user gave it, or with a number at its end. */
+  readonly out: string;
+  readonly path: string;
+  readonly lock: Lock;
+  /** Those that were made for it. */
+  readonly made: readonly string[];
+}
+
+const reserveAt = async (given: string): Promise<Reserved> => {
+  // Once: `new/..` is another folder before and after `new` is there.
+  const path = resolve(given);
+  const out = normalize(given);
+  const made = await makeFolders(path);
+  try {
+    const lock = await takeLock(join(path, folderNames.lock), `out ${out}`);
+    try {
+      await checkEmpty(path, out);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    return { out, path, lock, made };
+  } catch (error) {
+    await removeEmptyFolders(made);
+    throw error;
+  }
+};
+
+/** @param isOwnChoice whether another name will do: `out` with a number, where it is taken. */
+const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? out : `${out}-${i}`;
+    try {
+      return await reserveAt(name);
+    } catch (error) {
+      const isTaken = error instanceof ForetokenError;
+      if (isTaken && isOwnChoice && i < 100) continue;
+      throw isTaken ? error : unusable(name, error);
+    }
+  }
+};
+
+/**
+ * A new run's folder. The folder and its lock are made at once, so that two runs never share one and one that cannot be
+ * written to is noticed before anything is computed. What is in it is written when there is more to keep than the first
+ * event: a run that fails before its first step is done, for want of memory say, leaves nothing behind.
+ * @param out its path; a name of the program's own choice may get a number at its end.
+ * @throws ConfigError when something is there by then, or it cannot be made.
+ */
+export const createRunFolder = async (out: string, isOwnChoice: boolean, subject: RunSubject): Promise<RunFolder> => {
+  const reserved = await reserve(out, isOwnChoice);
+  const { path, lock, made } = reserved;
+  let opened: Promise<RunFolder> | undefined;
+  let first: TrainEvent | undefined;
+  const folder = (): Promise<RunFolder> => {
+    opened ??= (async () => {
+      await replaceFile(join(path, folderNames.description), descriptionText(subject));
+      const run = await openRunFolder(reserved.out, subject, lock, true);
+      if (first !== undefined) await run.record(first);
+      return run;
+    })();
+    return opened;
+  };
+  return {
+    path: reserved.out,
+    record: async (event) => {
+      if (event.type === "start") first = event;
+      else await (await folder()).record(event);
+    },
+    saveCheckpoint: async (state) => (await folder()).saveCheckpoint(state),
+    saveBest: async (values, step) => (await folder()).saveBest(values, step),
+    close: async () => {
+      // What it failed with has been thrown to the one who asked for it.
+      const run = await opened?.catch(() => undefined);
+      if (run !== undefined) {
+        await run.close();
+        return;
+      }
+      await lock.release();
+      // Also left by a process that was killed here before.
+      for (const entry of await readdir(path)) {
+        if (await isLeftover(path, entry)) await unlink(join(path, entry)).catch(() => undefined);
+      }
+      await removeEmptyFolders(made);
+    },
+  };
+};

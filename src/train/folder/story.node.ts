@@ -1,0 +1,87 @@
+/** What a run's folder tells people: README.md and samples.txt, both made of the events. */
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { readRegularFile } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { openToAppend, replaceFile, writeAll } from "../../io/files.node.ts";
+import type { RunConfig } from "../config.ts";
+import type { TrainEvent } from "../events.ts";
+import { folderNames } from "./folder-names.ts";
+import type { NotedEvent, NotedSample } from "./noted-events.ts";
+import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
+import type { RunData } from "./run-schemas.ts";
+
+/** What the story is about. */
+export interface StorySubject {
+  readonly config: RunConfig;
+  readonly data: Pick<RunData, "name" | "prompt">;
+}
+
+const sampleMark = "--- step ";
+const sampleText = ({ step, prompt, text }: NotedSample): string => `${sampleMark}${step} ---\n${prompt}${text}\n\n`;
+
+/** Beginnings of files are enough to know them by. */
+const maxPageBytes = 2 ** 24;
+
+/** Whether the file `path` is ours to write: it is not there, is known by `isOurs`, or lost all it said with the machine's power. */
+const mayWrite = async (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
+  readRegularFile(path, { maxBytes: maxPageBytes }).then(
+    (bytes) => {
+      const text = new TextDecoder().decode(bytes);
+      return isOurs(text) || /^\0*$/u.test(text);
+    },
+    (error: unknown) => systemErrorCode(error) === "ENOENT",
+  );
+
+const append = async (path: string, text: string): Promise<void> => {
+  const file = await openToAppend(path);
+  try {
+    await writeAll(file, new TextEncoder().encode(text));
+  } finally {
+    await file.close();
+  }
+};
+
+/** Tells of what happens. */
+export interface Story {
+  tell(event: TrainEvent): Promise<void>;
+}
+
+/**
+ * Opens what a run's folder tells.
+ * @param past the events before, in order.
+ * @param saved whether there is a checkpoint.
+ */
+export const openStory = async (
+  folder: string,
+  { config, data }: StorySubject,
+  past: AsyncIterable<NotedEvent>,
+  saved: boolean,
+): Promise<Story> => {
+  const story = newStory(saved);
+  const subject = { config, corpus: data.name, prompt: data.prompt };
+  const page = join(folder, folderNames.readme);
+  const samples = join(folder, folderNames.samples);
+  const written: string[] = [];
+  for await (const event of past) {
+    goOn(story, event);
+    if (event.type === "sample") written.push(sampleText(event));
+  }
+  const ownsSamples = await mayWrite(samples, (text) => text.startsWith(sampleMark));
+  if (ownsSamples && written.length > 0) await replaceFile(samples, written.join(""));
+  else if (ownsSamples) {
+    await unlink(samples).catch((error: unknown) => {
+      if (systemErrorCode(error) !== "ENOENT") throw error;
+    });
+  }
+  return {
+    async tell(event) {
+      if (event.type === "estimate" || event.type === "profile") return;
+      goOn(story, event);
+      if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
+      const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";
+      const isPage = (text: string): boolean => text.includes(readmeMark);
+      if (isDue && (await mayWrite(page, isPage))) await replaceFile(page, runReadme(story, subject));
+    },
+  };
+};

@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConfigError } from "#foretoken/core/errors.js";
+import { takeLock } from "#foretoken/io/lock.node.js";
+
+let folder = "";
+let path = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "foretoken-lock-"));
+  path = join(folder, ".lock");
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const refusal = async (): Promise<string> => {
+  const error = await takeLock(path, "resume run").catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ConfigError);
+  return (error as ConfigError).message;
+};
+
+/** A process that takes the lock, says so, and waits to be killed. */
+const other = async () => {
+  const module = JSON.stringify(import.meta.resolve("#foretoken/io/lock.node.js"));
+  const program = `
+    const { takeLock } = await import(${module});
+    await takeLock(${JSON.stringify(path)}, "other");
+    console.log("taken");
+    process.stdin.resume();
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["pipe", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  return child;
+};
+
+describe("a lock", () => {
+  it("is held by one, and free once it is given back, as often as that is said", async () => {
+    const lock = await takeLock(path, "run");
+    expect(await refusal()).toBe(
+      `resume run: no other process may be working in the folder; got process ${process.pid}, this one; try waiting for it, or ending it`,
+    );
+    await lock.release();
+    await lock.release();
+    expect(await readdir(folder)).toEqual([]);
+    const again = await takeLock(path, "run");
+    // Not the holder any more: another's lock stays.
+    await lock.release().catch(() => undefined);
+    await again.release();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("of another process is refused while that runs, and taken over once it has been killed", async () => {
+    const child = await other();
+    expect(await refusal()).toContain(`got process ${child.pid};`);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    const lock = await takeLock(path, "run");
+    expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ pid: process.pid });
+    await lock.release();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.skipIf(process.platform !== "linux")(
+    "whose process number is another's by now, or of an earlier boot, is taken over",
+    async () => {
+      await takeLock(path, "run");
+      const holder = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+      for (const change of [{ started: "1" }, { boot: "0000 pid:[1]" }]) {
+        await writeFile(path, JSON.stringify({ ...holder, ...change }));
+        await (await takeLock(path, "run")).release();
+      }
+    },
+  );
+
+  it.skipIf(process.platform !== "linux")("of another machine or container is refused, with what to do", async () => {
+    await takeLock(path, "run");
+    const holder = JSON.parse(await readFile(path, "utf8")) as { boot: string };
+    const [boot] = holder.boot.split(" ");
+    for (const change of [{ boot: "0000 pid:[1]", host: "other" }, { boot: `${boot} pid:[1]` }]) {
+      await writeFile(path, JSON.stringify({ ...holder, ...change }));
+      expect(await refusal()).toMatch(/which cannot be looked at from here; try removing .*\.lock if that has ended$/u);
+    }
+  });
+
+  it.each(["", "{", "null", '{"pid": "x"}', "\0\0\0"])("that is damaged is taken over: %j", async (contents) => {
+    await writeFile(path, contents);
+    await (await takeLock(path, "run")).release();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("that several want at once, beside one left by a crash, is had by one only", async () => {
+    for (let round = 0; round < 20; round++) {
+      await writeFile(path, round % 2 === 0 ? '{"pid":1' : "");
+      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(path, "run")));
+      const taken = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+      expect(taken).toHaveLength(1);
+      await taken[0]?.release();
+      expect(await readdir(folder)).toEqual([]);
+    }
+  });
+});
