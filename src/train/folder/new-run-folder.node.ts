@@ -47,11 +47,19 @@ const checkEmpty = async (path: string, out: string): Promise<void> => {
   });
 };
 
+const reasons: Readonly<Record<string, string>> = {
+  ENOTDIR: "a file above it",
+  EEXIST: "a file",
+  EACCES: "no permission",
+  EPERM: "no permission",
+  EROFS: "a disk that cannot be written to",
+};
+
 const unusable = (out: string, cause: unknown): ConfigError =>
   new ConfigError({
     where: `out ${out}`,
     must: "the folder must be one that can be made and written to",
-    got: cause instanceof Error ? cause.message : String(cause),
+    got: reasons[systemErrorCode(cause) ?? ""] ?? (cause instanceof Error ? cause.message : String(cause)),
     hint: "another folder",
     cause,
   });
