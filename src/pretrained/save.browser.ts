@@ -1,3 +1,4 @@
+import { withManifest } from "../io/manifest.browser.ts";
 import { joinChunks } from "../io/safetensors.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -13,7 +14,7 @@ const bytesOf = async (content: string | AsyncIterable<Uint8Array>): Promise<Uin
   return joinChunks(pieces);
 };
 
-/** The files of a Hugging Face directory, in memory; weights in the layout of `modelLayout`. */
+/** The files of a Hugging Face directory with their manifest, in memory; weights in the layout of `modelLayout`. */
 export const checkpointFiles = async (
   config: ModelConfig,
   tokenizer: Tokenizer,
@@ -23,7 +24,7 @@ export const checkpointFiles = async (
   for (const [name, content] of Object.entries(pretrainedFiles(config, tokenizer, values))) {
     files[name] = await bytesOf(content);
   }
-  return files as CheckpointFiles;
+  return (await withManifest(files)) as CheckpointFiles;
 };
 
 /**
