@@ -15,6 +15,7 @@ import type { RunData } from "./run-schemas.ts";
 export interface StorySubject {
   readonly config: RunConfig;
   readonly data: Pick<RunData, "name" | "prompt">;
+  readonly keepLast: number;
 }
 
 const sampleMark = "--- step ";
@@ -54,12 +55,12 @@ export interface Story {
  */
 export const openStory = async (
   folder: string,
-  { config, data }: StorySubject,
+  { config, data, keepLast }: StorySubject,
   past: AsyncIterable<NotedEvent>,
   saved: boolean,
 ): Promise<Story> => {
   const story = newStory(saved);
-  const subject = { config, corpus: data.name, prompt: data.prompt };
+  const subject = { config, corpus: data.name, prompt: data.prompt, keepLast };
   const page = join(folder, folderNames.readme);
   const samples = join(folder, folderNames.samples);
   const written: string[] = [];
