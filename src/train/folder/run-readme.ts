@@ -188,7 +188,7 @@ const files = (story: RunStory, { keepLast }: ReadmeSubject): readonly string[] 
         row(["`checkpoint/`", "the last state: a Hugging Face directory, and what going on needs:"]),
         row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
         row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
-        row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it; `best/` has one too"]),
+        row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
         ...(keepLast > 1
           ? [row(["`checkpoint-STEP/`", "the checkpoints before it: resume one of them to go back"])]
           : []),
