@@ -1,4 +1,5 @@
 import { CheckpointError } from "../../core/errors.ts";
+import { firstNotFinite } from "../../core/finite.ts";
 import type { readSafetensors } from "../../io/safetensors.ts";
 import type { ArenaLayout } from "../../models/arena.ts";
 
@@ -29,6 +30,16 @@ export const momentsFrom = (
         where,
         must: `the file must hold ${kind}.${name} with shape [${shape.join(", ")}]`,
         got: tensor === undefined ? "no such tensor" : `[${tensor.shape.join(", ")}]`,
+      });
+    }
+    const bad = firstNotFinite(tensor.data);
+    if (bad >= 0) {
+      const got = `${tensor.data[bad]} at position ${bad}`;
+      throw new CheckpointError({
+        where,
+        must: `${kind}.${name} must hold finite numbers`,
+        got,
+        hint: "another checkpoint",
       });
     }
     values.set(tensor.data, offset);

@@ -18,6 +18,8 @@ import type { RunStore, Snapshot } from "../run.ts";
 import { folderNames } from "./folder-names.ts";
 import { type NotedEvent, type NotedSample, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
+import { writeRecord } from "./record.node.ts";
+import { readRollback, writeRollback } from "./rollback.node.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 
 /** Which text a run reads, and how its resumption knows it again. */
@@ -102,7 +104,7 @@ const checkpointFiles = (config: RunConfig, tokenizer: Tokenizer, snapshot: Snap
 };
 
 /** A run's folder opened for writing. */
-export interface RunFolder extends RunStore {
+export interface RunFolder extends Required<RunStore> {
   close(): Promise<void>;
 }
 
@@ -145,6 +147,7 @@ const openStory = async (
   return {
     async tell(event) {
       if (event.type === "estimate" || event.type === "profile") return;
+      if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample") await appendFile(samples, sampleText(event));
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";
@@ -163,6 +166,8 @@ export const openRunFolder = async (path: string, options: OpenOptions, first: b
   const past = (await readJsonLines(noted)).map(parseNoted).filter((event) => event !== undefined);
   const story = await openStory(path, options, past, !first);
   const metrics = await openJsonLines(noted);
+  const rollback = join(path, folderNames.rollback);
+  const layout = modelLayout(config.model, tokenizer.vocabSize);
   return {
     path,
     record: async (event) => {
@@ -178,6 +183,9 @@ export const openRunFolder = async (path: string, options: OpenOptions, first: b
     },
     saveBest: (values) =>
       writeCheckpoint(join(path, folderNames.best), pretrainedFiles(config.model, tokenizer, values)),
+    saveRecord: (name, chunks) => writeRecord(path, name, chunks),
+    saveRollback: (point) => writeRollback(rollback, layout, point),
+    readRollback: () => readRollback(rollback, layout),
     close: () => metrics.close(),
   };
 };
@@ -217,6 +225,9 @@ export const createRunFolder = (path: string, options: NewFolder): RunFolder => 
     },
     saveCheckpoint: async (snapshot) => (await folder()).saveCheckpoint(snapshot),
     saveBest: async (values) => (await folder()).saveBest(values),
+    saveRecord: async (name, chunks) => (await folder()).saveRecord(name, chunks),
+    saveRollback: async (point) => (await folder()).saveRollback(point),
+    readRollback: async () => (await folder()).readRollback(),
     close: async () => {
       // What it failed with has been thrown to the one who asked for it.
       await (await made?.catch(() => undefined))?.close();

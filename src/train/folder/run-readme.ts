@@ -174,7 +174,7 @@ const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[]
   ];
 };
 
-const files = (story: RunStory): readonly string[] => [
+const files = (story: RunStory, { config }: ReadmeSubject): readonly string[] => [
   row(["file", "what it is"]),
   "|---|---|",
   row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
@@ -189,6 +189,9 @@ const files = (story: RunStory): readonly string[] => [
     : []),
   ...(hasBest(story)
     ? [row(["`best/`", "the weights with the lowest validation loss: a Hugging Face directory"])]
+    : []),
+  ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
+    ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
     : []),
 ];
 
@@ -225,7 +228,7 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     "## Files",
     "",
-    ...files(story),
+    ...files(story, subject),
     "",
   ].join("\n");
 };
