@@ -43,20 +43,27 @@ const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ?
 
 const short = (value: number): string => String(Number(value.toPrecision(6)));
 
+/** Where the record is, or why it could not be kept. */
+type Kept = { readonly file: string | null } | { readonly refused: string };
+
 const stopped = (
-  { config, store }: Flight,
+  { config }: Flight,
   { step, leftOutInARow }: Progress,
   { must }: Fault,
   { measured, tensor }: Finding,
-  file: string | null,
+  kept: Kept,
 ): ConfigError => {
   const { loss, gradNorm } = measured;
   const goesOn = config.train.onNonfinite !== "stop";
   return new ConfigError({
     where: `step ${step + 1}`,
     must: goesOn ? `${must}, or be left out ${mostInARow} times in a row at most` : must,
-    got: `loss ${short(loss)}, gradient norm ${short(gradNorm)}, first in ${tensor}${goesOn ? `; ${leftOutInARow} left out` : ""}`,
-    hint: `${calmer(step)}${file === null || store === null ? "" : `; foretoken replay ${file}`}`,
+    got: [
+      `loss ${short(loss)}, gradient norm ${short(gradNorm)}, first in ${tensor}`,
+      ...(goesOn ? [`${leftOutInARow} left out`] : []),
+      ...("refused" in kept ? [`no record kept: ${kept.refused}`] : []),
+    ].join("; "),
+    hint: `${calmer(step)}${"file" in kept && kept.file !== null ? `; foretoken replay ${kept.file}` : ""}`,
   });
 };
 
@@ -73,27 +80,32 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
   const finding = await findBad(backend, trainer, progress.step, values);
   const { measured, tensor } = finding;
   const { instructionSet, dtype } = backend.capabilities;
-  const file =
-    store?.saveRecord === undefined
-      ? null
-      : await store.saveRecord(
-          recordName(step),
-          recordChunks({
-            ...measured,
-            config: { ...config, train: { ...config.train, dtype } },
-            vocabSize,
-            step,
-            reason: fault.kind,
-            tensor,
-            backend: backend.name,
-            instructionSet,
-            dtype,
-            values,
-            batch: batchOf(trainer, progress.step),
-          }),
-        );
-  if (onNonfinite === "stop" || progress.leftOutInARow >= mostInARow)
-    throw stopped(flight, progress, fault, finding, file);
+  const keep = async (): Promise<string | null> => {
+    if (store?.saveRecord === undefined) return null;
+    const chunks = recordChunks({
+      ...measured,
+      config: { ...config, train: { ...config.train, dtype } },
+      vocabSize,
+      step,
+      reason: fault.kind,
+      tensor,
+      backend: backend.name,
+      instructionSet,
+      dtype,
+      values,
+      batch: batchOf(trainer, progress.step),
+    });
+    return store.saveRecord(recordName(step), chunks);
+  };
+  if (onNonfinite === "stop" || progress.leftOutInARow >= mostInARow) {
+    // A full disk must not hide what is wrong with the step.
+    const kept = await keep().then(
+      (file): Kept => ({ file }),
+      (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),
+    );
+    throw stopped(flight, progress, fault, finding, kept);
+  }
+  const file = await keep();
   const [loss, gradNorm] = [finiteOrNull(measured.loss), finiteOrNull(measured.gradNorm)];
   return { v, type: "nonfinite", step, loss, gradNorm, tensor, action: onNonfinite, file };
 };
