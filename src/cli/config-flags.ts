@@ -18,6 +18,7 @@ const shortFlags = [
   "evalInterval",
   "checkpointInterval",
   "patience",
+  "onNonfinite",
 ];
 
 const longFlag = (path: readonly string[]): string => `--${path.join(".")}`;

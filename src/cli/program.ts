@@ -18,6 +18,10 @@ const verbs: Verbs = {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
   },
+  replay: {
+    summary: "make a step again that was not finite, or exploded",
+    load: async () => (await import("./commands/replay.ts")).declareReplay,
+  },
   lesson: {
     summary: "show how the method works, on a text and a model, part by part",
     load: async () => (await import("./commands/lesson.ts")).declareLesson,

@@ -88,22 +88,37 @@ export const arrayReader =
   async (offset, size) =>
     values.subarray(offset, offset + size);
 
-/** Draws the initial weights: parameter i from stream ("init", i) of the seed, so they do not depend on each other. */
+/** Elements that are drawn before they are written: the host holds no copy of all weights. */
+const drawnAtATime = 2 ** 16;
+
+/**
+ * Draws the initial weights: parameter i from stream ("init", i) of the seed, so they do not depend on each other.
+ * @param arena all zero, as `createArena` makes it.
+ */
 export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {
-  const values = hostArray(arena.storage.dtype, layout.length);
-  for (const { init, offset, size, index } of layout.parameters) {
+  const { storage } = arena;
+  const drawn = hostArray(storage.dtype, Math.min(layout.length, drawnAtATime));
+  const write = ({ offset, size }: Placed, next: () => number): void => {
+    for (let done = 0; done < size; ) {
+      const count = Math.min(drawn.length, size - done);
+      for (let i = 0; i < count; i++) drawn[i] = next();
+      backend.write(storage, drawn.subarray(0, count), offset + done);
+      done += count;
+    }
+  };
+  for (const placed of layout.parameters) {
+    const { init, index } = placed;
     switch (init.kind) {
       case "zeros":
         break;
       case "ones":
-        values.fill(1, offset, offset + size);
+        write(placed, () => 1);
         break;
       case "normal": {
         const random = randomStream(randomKey(seed, "init", index));
-        for (let i = offset; i < offset + size; i++) values[i] = init.std * random.normal();
+        write(placed, () => init.std * random.normal());
         break;
       }
     }
   }
-  backend.write(arena.storage, values);
 };

@@ -13,15 +13,27 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, config: O
     () => backend.free(m.storage),
     () => createArena(backend, layout),
   );
-  const moments: Moments = { m, v };
+  const flag = closeOnError(
+    () => {
+      backend.free(v.storage);
+      backend.free(m.storage);
+    },
+    () => backend.alloc("float32", 1),
+  );
+  const moments: Moments = { m, v, unreal: { storage: flag, offset: 0 } };
   const close = (): void => {
-    backend.free(m.storage);
-    backend.free(v.storage);
+    for (const storage of [flag, v.storage, m.storage]) backend.free(storage);
   };
+  const health = {
+    isFinite: async () => (await backend.read(flag))[0] === 0,
+    forget: () => backend.write(flag, Float32Array.of(0)),
+  };
+  health.forget();
   switch (config.kind) {
     case "adam":
     case "adamw":
       return {
+        ...health,
         moments,
         update(update) {
           const adam = adamUpdate(backend, config, moments, update);
@@ -33,6 +45,7 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, config: O
     case "muon": {
       const muon = closeOnError(close, () => createMuon(backend, layout, config, moments));
       return {
+        ...health,
         moments,
         update: muon.update,
         close() {

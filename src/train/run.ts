@@ -12,12 +12,16 @@ import {
   type CheckpointEvent,
   type EstimateEvent,
   type EvalEvent,
+  type OverfittingEvent,
   type SampleEvent,
   type TrainEvent,
   eventVersion as v,
 } from "./events.ts";
+import { faultOf, withoutStep, withStep } from "./faults.ts";
+import { checkHealth, type RecordStore, recordFault } from "./leave-out.ts";
 import { estimateMemory } from "./memory.ts";
-import { freshProgress, isEvaluationDue, type Progress } from "./progress.ts";
+import { freshProgress, hasTurned, isEvaluationDue, type Progress } from "./progress.ts";
+import { createRollback, type RollbackStore } from "./rollback.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 import { yieldToHost } from "./yield.ts";
 
@@ -42,7 +46,7 @@ export interface SavedState {
 }
 
 /** Where a run is kept. */
-export interface RunStore {
+export interface RunStore extends RecordStore, RollbackStore {
   /** Shown in events. */
   readonly path: string;
   /** Notes an event; order is kept. */
@@ -93,7 +97,11 @@ const stateOf = (backend: Backend, { model, optimizer }: Trainer, progress: Prog
  * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
  * one has at that step, and the evaluation it shows on the way out is not part of that.
  *
- * @throws ConfigError when a loss is not finite any more; the last checkpoint is then from before.
+ * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or goes on
+ * without it, as `train.onNonfinite` says.
+ *
+ * @throws ConfigError for such a step where the run is to stop, and where an update has made a weight or a moment infinite
+ *   or NaN: the last checkpoint is then from before.
  */
 export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, undefined> {
   const { config, tokenizer, val, store, signal } = input;
@@ -107,6 +115,9 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   const lm = languageModel(trainer.model, tokenizer);
   let progress = input.resume?.progress ?? freshProgress;
   let savedAt = -1;
+  const { onNonfinite, checkpointInterval } = train;
+  const rollback = onNonfinite === "rollback" ? createRollback(backend, trainer, train, store) : null;
+  const flight = { backend, trainer, config, vocabSize: tokenizer.vocabSize, store };
 
   const note = async <E extends TrainEvent>(event: E): Promise<E> => {
     await store?.record(event);
@@ -131,12 +142,14 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       });
     }
     const isBest = best === null || valLoss < best.valLoss;
+    if (isBest && reason !== "interrupted") await checkHealth(backend, trainer, step);
     const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
     if (reason !== "interrupted") {
       progress = {
-        step,
+        ...progress,
         lossSum: 0,
         lossCount: 0,
+        leftOut: 0,
         best: isBest ? { step, valLoss } : best,
         evalsSinceBest: isBest ? 0 : progress.evalsSinceBest + 1,
       };
@@ -157,9 +170,18 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     yield await note({ v, type: "sample", step: progress.step, prompt: input.prompt, text });
   }
 
+  /** Once a run. */
+  async function* tellOverfitting(valLoss: number): AsyncGenerator<OverfittingEvent, void, undefined> {
+    const { step, best, overfitting } = progress;
+    if (best === null || overfitting || !hasTurned(progress, valLoss)) return;
+    progress = { ...progress, overfitting: true };
+    yield await note({ v, type: "overfitting", step, valLoss, bestValLoss: best.valLoss, bestStep: best.step });
+  }
+
   async function* save(): AsyncGenerator<CheckpointEvent, void, undefined> {
     const { step } = progress;
     if (store === null || savedAt === step) return;
+    await checkHealth(backend, trainer, step);
     const path = await store.saveCheckpoint(stateOf(backend, trainer, progress));
     savedAt = step;
     yield await note({ v, type: "checkpoint", step, path });
@@ -201,11 +223,15 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
         lastEval = await measure(step === train.steps ? "end" : "interval", signal);
         if (lastEval === undefined) return;
         yield lastEval;
+        yield* tellOverfitting(lastEval.valLoss);
         if (step < train.steps && train.sampleTokens > 0) yield* write(train.sampleTokens);
         outOfPatience = train.patience > 0 && progress.evalsSinceBest >= train.patience && step < train.steps;
         if (outOfPatience) return;
       }
-      if (step % train.checkpointInterval === 0 && step < train.steps) yield* save();
+      if (step % checkpointInterval === 0 && step < train.steps) {
+        yield* save();
+        await rollback?.keep(step);
+      }
     }
 
     /** Of this process, without the first, which also warms up. */
@@ -222,19 +248,34 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     const isAborted = (): boolean => signal?.aborted === true;
 
     if (isEvaluationDue(progress, train)) yield* afterStep();
+    // A kill may have come between the planned checkpoint and its copy to go back to.
+    else if (firstStep > 0 && firstStep % checkpointInterval === 0) await rollback?.keep(firstStep);
     while (progress.step < lastStep && !outOfPatience && !isAborted()) {
       const began = performance.now();
-      const result = await trainer.step(progress.step);
-      const seconds = (performance.now() - began) / 1000;
+      const measured = await trainer.measure(progress.step);
+      const fault = faultOf(measured, progress, train, tokenizer.vocabSize);
       const step = progress.step + 1;
-      progress = {
-        ...progress,
-        step,
-        lossSum: progress.lossSum + result.loss,
-        lossCount: progress.lossCount + 1,
-      };
-      yield await note({ v, type: "step", step, ...result, tokensPerSecond: tokensPerStep / seconds });
-      if (step > firstStep + 1) stepTimes.push(seconds);
+      if (fault === undefined) {
+        const learningRate = trainer.update(progress.step, measured);
+        const seconds = (performance.now() - began) / 1000;
+        progress = withStep(progress, measured);
+        const { loss, gradNorm } = measured;
+        yield await note({
+          v,
+          type: "step",
+          step,
+          loss,
+          learningRate,
+          gradNorm,
+          tokensPerSecond: tokensPerStep / seconds,
+        });
+        if (step > firstStep + 1) stepTimes.push(seconds);
+      } else {
+        const event = await recordFault(flight, progress, fault);
+        await rollback?.goBack(progress.step);
+        progress = withoutStep(progress);
+        yield await note(event);
+      }
       // Not noted: it depends on the clock and is of this process alone.
       if (step === firstStep + 1 + timedSteps && step < lastStep && !isAborted()) yield estimate();
       await yieldToHost();

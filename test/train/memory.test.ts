@@ -66,7 +66,8 @@ forEachBackend("the memory of a run", ({ open }) => {
     expect(peak()).toBe(total - saving);
     expect(weights).toBeGreaterThanOrEqual(4 * start.parameters);
     expect([gradients, saving]).toEqual([weights, 3 * weights]);
-    expect(moments > 2 * weights).toBe(more);
+    // Besides the moments there is one number, which tells that one of them is not finite.
+    expect(moments > 2 * weights + 4).toBe(more);
     expect(moments).toBeGreaterThanOrEqual(2 * weights);
     expect(weights + gradients + moments + temporaries + saving).toBe(total);
   });

@@ -146,6 +146,9 @@ export const createRunFolder = async (out: string, isOwnChoice: boolean, subject
     },
     saveCheckpoint: async (state) => (await folder()).saveCheckpoint(state),
     saveBest: async (values, step) => (await folder()).saveBest(values, step),
+    saveRecord: async (name, chunks) => (await folder()).saveRecord(name, chunks),
+    saveRollback: async (point) => (await folder()).saveRollback(point),
+    readRollback: async () => (await folder()).readRollback(),
     close: async () => {
       // What it failed with has been thrown to the one who asked for it.
       const run = await opened?.catch(() => undefined);

@@ -20,6 +20,8 @@ import { folderNames } from "./folder-names.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
 import { type NotedEvent, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
+import { writeRecord } from "./record.node.ts";
+import { readRollback, writeRollback } from "./rollback.node.ts";
 import type { RunData } from "./run-schemas.ts";
 import { openStory } from "./story.node.ts";
 
@@ -30,7 +32,7 @@ export const isFolder = async (path: string): Promise<boolean> =>
   );
 
 /** A run's folder opened for writing. */
-export interface RunFolder extends RunStore {
+export interface RunFolder extends Required<RunStore> {
   /** Gives the folder back to others. */
   close(): Promise<void>;
 }
@@ -119,7 +121,9 @@ export const openRunFolder = async (
   const { config, tokenizer, keepLast } = subject;
   const checkpoint = join(path, folderNames.checkpoint);
   const best = join(path, folderNames.best);
+  const rollback = join(path, folderNames.rollback);
   const noted = join(path, folderNames.metrics);
+  const layout = modelLayout(config.model, tokenizer.vocabSize);
   const binding = (step: number) => ({ step, config: configHash(config) });
   const identity = await identityOf(path);
   /** Whether the folder is still the one that was opened: it may be deleted, or its disk unmounted, while a run goes on. */
@@ -127,7 +131,7 @@ export const openRunFolder = async (
 
   const open = async () => {
     await removeLeftovers(path);
-    for (const folder of [checkpoint, best]) {
+    for (const folder of [checkpoint, best, rollback]) {
       const step = (await readManifest(folder))?.run?.step ?? 0;
       await recoverCheckpoint(folder, folder === checkpoint ? keepBefore(path, step, keepLast) : undefined);
     }
@@ -178,6 +182,12 @@ export const openRunFolder = async (
           makeParents: false,
         }),
       ),
+    async saveRecord(name, chunks) {
+      await writeRecord(path, name, chunks);
+      return join(shown, name);
+    },
+    saveRollback: (point) => unlessGone(() => writeRollback(rollback, layout, point)),
+    readRollback: () => readRollback(rollback, layout),
     async close() {
       try {
         await metrics.close();

@@ -177,7 +177,7 @@ const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[]
   ];
 };
 
-const files = (story: RunStory, { keepLast }: ReadmeSubject): readonly string[] => [
+const files = (story: RunStory, { config, keepLast }: ReadmeSubject): readonly string[] => [
   row(["file", "what it is"]),
   "|---|---|",
   row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
@@ -196,6 +196,9 @@ const files = (story: RunStory, { keepLast }: ReadmeSubject): readonly string[] 
     : []),
   ...(hasBest(story)
     ? [row(["`best/`", "the weights with the lowest validation loss: a Hugging Face directory"])]
+    : []),
+  ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
+    ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
     : []),
 ];
 
