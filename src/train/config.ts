@@ -34,7 +34,9 @@ export const trainConfigSchema = z.strictObject({
   onNonfinite: z
     .enum(nonfiniteActions)
     .default("stop")
-    .describe("what follows a loss or gradient that is not finite or explodes: the step is left out in any case"),
+    .describe(
+      "where a loss or gradient is not finite or explodes: stop, skip the step, or go back to the last checkpoint",
+    ),
   maxLossRatio: ratio
     .default(10)
     .describe("a loss above this times the larger of ln(vocabulary size) and the mean loss explodes; 0: never"),

@@ -37,13 +37,13 @@ export const faultOf = (
   if (maxLossRatio > 0 && means.count > 0 && loss > maxLossRatio * usualLoss) {
     return {
       kind: "loss",
-      must: `the loss must not explode, to more than ${maxLossRatio} times ${usualLoss.toFixed(3)} (train.maxLossRatio)`,
+      must: `the loss must not exceed ${maxLossRatio} × ${usualLoss.toFixed(2)} (train.maxLossRatio)`,
     };
   }
   if (maxGradNormRatio > 0 && means.count >= settledSteps && gradNorm > maxGradNormRatio * means.gradNorm) {
     return {
       kind: "gradient",
-      must: `the gradient must not explode, to more than ${maxGradNormRatio} times its mean norm ${means.gradNorm.toPrecision(3)} (train.maxGradNormRatio)`,
+      must: `the gradient norm must not exceed ${maxGradNormRatio} × its mean ${means.gradNorm.toPrecision(3)} (train.maxGradNormRatio)`,
     };
   }
   return undefined;

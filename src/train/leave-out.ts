@@ -1,5 +1,6 @@
 /** What a run does with a step that is not finite, or explodes: it never touches a weight. */
 import type { Backend } from "../backend/backend.ts";
+import { alternatives } from "../core/alternatives.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { RunConfig } from "./config.ts";
 import { type NonfiniteEvent, eventVersion as v } from "./events.ts";
@@ -48,22 +49,24 @@ type Kept = { readonly file: string | null } | { readonly refused: string };
 
 const stopped = (
   { config }: Flight,
-  { step, leftOutInARow }: Progress,
+  { step }: Progress,
   { must }: Fault,
   { measured, tensor }: Finding,
   kept: Kept,
 ): ConfigError => {
   const { loss, gradNorm } = measured;
   const goesOn = config.train.onNonfinite !== "stop";
+  const bad = [
+    `${goesOn ? "one more: " : ""}loss ${short(loss)}, gradient norm ${short(gradNorm)}, first in ${tensor}`,
+    ...("refused" in kept ? [`no record kept: ${kept.refused}`] : []),
+  ];
+  const file = "file" in kept ? kept.file : null;
   return new ConfigError({
     where: `step ${step + 1}`,
-    must: goesOn ? `${must}, or be left out ${mostInARow} times in a row at most` : must,
-    got: [
-      `loss ${short(loss)}, gradient norm ${short(gradNorm)}, first in ${tensor}`,
-      ...(goesOn ? [`${leftOutInARow} left out`] : []),
-      ...("refused" in kept ? [`no record kept: ${kept.refused}`] : []),
-    ].join("; "),
-    hint: `${calmer(step)}${"file" in kept && kept.file !== null ? `; foretoken replay ${kept.file}` : ""}`,
+    must: goesOn ? `at most ${mostInARow} steps in a row may be left out` : must,
+    got: bad.join("; "),
+    // One way alone: a message has an end, and the file must be in it.
+    hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; foretoken replay ${file}`,
   });
 };
 
@@ -131,6 +134,6 @@ export const checkHealth = async (backend: Backend, { model, optimizer }: Traine
     where: `step ${step}`,
     must: "weights and moments must stay finite",
     got: `infinity or NaN in ${found[0] ?? "one of an earlier step"}`,
-    hint: calmer(1),
+    hint: alternatives(calmer(1)),
   });
 };

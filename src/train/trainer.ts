@@ -2,6 +2,7 @@ import { backward, dropoutSource } from "../autograd/context.ts";
 import { readScalar } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type Observer, observed } from "../backend/observed.ts";
+import { alternatives } from "../core/alternatives.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
@@ -184,7 +185,7 @@ export const trainerOn = (given: Backend, config: RunConfig, vocabSize: number, 
           where: `step ${step + 1}`,
           must: "loss and gradient must stay finite",
           got: `loss ${loss}, gradient norm ${gradNorm}`,
-          hint: calmer(step),
+          hint: alternatives(calmer(step)),
         });
       }
       return { loss, gradNorm, learningRate: trainer.update(step, { loss, gradNorm }) };
@@ -194,9 +195,9 @@ export const trainerOn = (given: Backend, config: RunConfig, vocabSize: number, 
   return trainer;
 };
 
-/** What to try where a step is not finite, or explodes. */
-export const calmer = (step: number): string =>
+/** What to try where a step is not finite, or explodes; the first is the likeliest to help. */
+export const calmer = (step: number): readonly [string, ...string[]] =>
   step === 0
     ? // No update has been made yet: the learning rate had no part in it.
-      "a smaller model.initStd"
-    : "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1";
+      ["a smaller model.initStd"]
+    : ["a lower train.learningRate", "train.warmupSteps", "train.maxGradNorm 1"];

@@ -17,8 +17,11 @@ afterAll(() => place.remove());
 describe("foretoken replay", () => {
   it("is what a stopped run names", () => {
     expect(stopped.status).toBe(2);
-    expect(stopped.stderr).toMatch(/^foretoken: step 1: the loss must not explode, .*; got loss [\d.]+, .*\n$/mu);
+    expect(stopped.stderr).toMatch(
+      /^foretoken: step 1: the loss must not exceed 0\.001 × 2\.83 .*; got loss [\d.]+, .*\n$/mu,
+    );
     expect(stopped.stderr).toContain(`; foretoken replay ${file}\n`);
+    expect(stopped.stderr.length).toBeLessThanOrEqual(300);
   });
 
   it("makes the step again, and ends with 0", async () => {

@@ -61,6 +61,22 @@ forEachBackend("the flight recorder", ({ open }) => {
     await backend.close();
   });
 
+  it("looks through bfloat16 as well", async () => {
+    const backend = await open(2, "bfloat16");
+    const config = { ...book, train: { ...book.train, dtype: "bfloat16" } } as const;
+    await withTrainer(backend, config, async (trainer) => {
+      await trainer.step(0);
+      const measured = await trainer.measure(1);
+      const found = await find(backend, trainer, 1);
+      expect(found).toEqual({ measured, tensor: expect.stringMatching(/^no tensor: all finite, /u) });
+      const { storage, offset } = trainer.model.arena.tensors.get("head.weight") ?? expect.fail();
+      for (let at = 0; at < 13; at++) backend.write(storage, Float32Array.of(3.3e38), offset + at * 16);
+      trainer.replaced();
+      expect((await find(backend, trainer, 1)).tensor).toMatch(/ \[\d+\], forward, head\.weight$/u);
+    });
+    await backend.close();
+  });
+
   it("names a weight that was bad before the step", async () => {
     const backend = await open(1);
     await withTrainer(backend, shakespeare, async (trainer) => {
