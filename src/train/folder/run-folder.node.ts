@@ -145,6 +145,7 @@ const openStory = async (
   return {
     async tell(event) {
       if (event.type === "estimate" || event.type === "profile") return;
+      if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample") await appendFile(samples, sampleText(event));
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";
