@@ -12,10 +12,11 @@ let remove: () => Promise<void>;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 
-/** A copy of the trained run with one thing wrong in it. */
+/** A copy of the trained run with one thing wrong in it, in the last weights as well as in the best. */
 const damaged = (name: string, damage: (checkpoint: string) => void): void => {
   cpSync(inside("run"), inside(name), { recursive: true });
   damage(inside(name, "checkpoint"));
+  damage(inside(name, "best"));
 };
 
 const editJson = (path: string, edit: (json: Record<string, unknown>) => void): void => {
