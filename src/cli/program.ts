@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
-import { commandLineError, exitStatus, reportFailure } from "./failure.ts";
+import { exitStatus } from "./exit-status.ts";
+import { commandLineError, reportFailure } from "./failure.ts";
+import { writeOut } from "./output.ts";
 import { declareVerb, type Verbs } from "./verb.ts";
 
 const verbs: Verbs = {
@@ -87,7 +89,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
     .helpOption("-h, --help", "show this help")
     .helpCommand(false)
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut, writeErr: () => {} })
     .addHelpText("after", examples);
   let current = program;
   try {

@@ -17,8 +17,12 @@ const editDistance = (a: string, b: string): number => {
   return at(a.length, b.length);
 };
 
-/** The name most like `word`, for "try …" after a typing error; undefined if there are none. */
+/** Nobody mistypes a name into something longer, and comparing takes time in proportion to the length. */
+const longestWord = 100;
+
+/** The name most like `word`, for "try …" after a typing error; undefined if there are none, or nothing is like it. */
 export const nearest = (word: string, names: readonly string[]): string | undefined => {
+  if (word.length > longestWord) return undefined;
   const distance = (name: string): number => editDistance(word.toLowerCase(), name.toLowerCase());
   return [...names].sort((a, b) => distance(a) - distance(b))[0];
 };

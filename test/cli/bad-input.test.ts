@@ -12,10 +12,11 @@ let remove: () => Promise<void>;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 
-/** A copy of the trained run with one thing wrong in it. */
+/** A copy of the trained run with one thing wrong in it, in the last weights as well as in the best. */
 const damaged = (name: string, damage: (checkpoint: string) => void): void => {
   cpSync(inside("run"), inside(name), { recursive: true });
   unchecked(inside(name, "checkpoint"), damage);
+  unchecked(inside(name, "best"), damage);
 };
 
 /** Damages a checkpoint that has no manifest, so that what is wrong must be found in the files themselves. */

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import type { Backend } from "../../backend/backend.ts";
 import { describeBackends, openBackend } from "../../backend/select.node.ts";
+import { oneLine } from "../../core/one-line.ts";
 import type { FlightRecord } from "../../train/flight-record.ts";
 import { readRecord } from "../../train/folder/record.node.ts";
 import { type Replay, replay } from "../../train/replay.ts";
 import { chooseBackend } from "../backend-choice.ts";
-import { exitStatus, oneLine } from "../failure.ts";
+import { exitStatus } from "../exit-status.ts";
 import { addRunningFlags, checkArguments, parsePath, type RunningFlags } from "../flags.ts";
 import { inFlags } from "../option-names.ts";
 import { writeJson, writeNotice, writeOut } from "../output.ts";
