@@ -88,6 +88,8 @@ export const passagesOf = (text: string, parts: readonly TextPart[], from: numbe
 
 /** The first word of a text (at most 24 characters), or its first character where it has no word. */
 export const firstWord = (text: string): string => {
-  const word = /\S+/u.exec(text)?.[0];
-  return [...(word ?? text.slice(0, 2))].slice(0, word === undefined ? 1 : 24).join("");
+  const start = text.search(/\S/u);
+  // Not all of the word: it may be as long as the text. 24 characters are at most 48 UTF-16 units.
+  const word = start === -1 ? text.slice(0, 2) : text.slice(start, start + 48);
+  return [...(start === -1 ? word : (/^\S+/u.exec(word)?.[0] ?? ""))].slice(0, start === -1 ? 1 : 24).join("");
 };

@@ -21,17 +21,16 @@ const describeCharacter = (codePoint: number): string => {
 /** Line and column (from 1, in code points) and offset (from 0, in code points) of UTF-16 index `index`. */
 const position = (text: string, index: number): string => {
   let line = 1;
-  let lineStart = 0;
-  for (let at = text.indexOf("\n"); at !== -1 && at < index; at = text.indexOf("\n", at + 1)) {
-    line++;
-    lineStart = at + 1;
+  let column = 1;
+  let characters = 0;
+  for (let at = 0; at < index; at++) {
+    const codePoint = text.codePointAt(at) as number;
+    if (codePoint > 0xffff) at++;
+    characters++;
+    column++;
+    if (codePoint === 10) [line, column] = [line + 1, 1];
   }
-  const countPoints = (from: number): number => {
-    let count = 0;
-    for (const _ of text.slice(from, index)) count++;
-    return count;
-  };
-  return `line ${line}, column ${countPoints(lineStart) + 1} (character ${countPoints(0)})`;
+  return `line ${line}, column ${column} (character ${characters})`;
 };
 
 const isSurrogate = (codePoint: number): boolean => codePoint >= 0xd800 && codePoint <= 0xdfff;
@@ -79,9 +78,16 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
   };
 
   const decode = (tokenIds: Iterable<number>): string => {
-    const pieces: string[] = [];
-    for (const id of tokenIds) pieces.push(token(id));
-    return pieces.join("");
+    // In blocks: a list of single characters takes many times the memory of the text.
+    let text = "";
+    let block: string[] = [];
+    for (const id of tokenIds) {
+      block.push(token(id));
+      if (block.length < 4096) continue;
+      text += block.join("");
+      block = [];
+    }
+    return text + block.join("");
   };
 
   return {
