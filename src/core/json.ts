@@ -11,23 +11,24 @@ const maxDepth = 64;
 /** What a JSON text may be. */
 export interface JsonLimits {
   readonly maxBytes: number;
-  /** Most values in it, counted with the lists and objects: memory follows from their number. Default: any. */
+  /** Most values in it, counted with the lists and objects. Default: any. */
   readonly maxValues?: number;
+  /** Most keys of all its objects: a key can take 300 bytes of memory. Default: any. */
+  readonly maxKeys?: number;
   /** What the text is, in errors. Default: "the file". */
   readonly what?: string;
   /** Whether keys are data, as names of tensors are; else `__proto__` is refused, which no configuration has. */
   readonly anyKey?: boolean;
 }
 
-const mebibyte = 2 ** 20;
-
-/** Limits of each kind of file. A configuration takes a few kilobytes. */
+/** Limits of each kind of file: no more memory than 200 MiB and twice the file, whatever is in it. */
 export const jsonLimits = {
-  config: { maxBytes: mebibyte },
-  /** As many values as there are characters in Unicode, and some. */
-  tokenizer: { maxBytes: 64 * mebibyte, maxValues: 1_200_000 },
-  /** Enough for both moments of the deepest model that a configuration allows: 240,000 tensors. */
-  safetensorsHeader: { maxBytes: 32 * mebibyte, maxValues: 2 * mebibyte, what: "the header", anyKey: true },
+  /** A configuration takes a few kilobytes. */
+  config: { maxBytes: 2 ** 20 },
+  /** Enough for other programs' vocabularies too, so that their kind can be named. */
+  tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19 },
+  /** Enough for both moments of the deepest model that a configuration allows: 50,000 tensors with four keys each. */
+  safetensorsHeader: { maxBytes: 2 ** 23, maxValues: 2 ** 19, maxKeys: 2 ** 18, what: "the header", anyKey: true },
 } as const satisfies Record<string, JsonLimits>;
 
 /** What is wrong with a JSON text, in the words of an error line. */
@@ -56,7 +57,7 @@ interface Scanned {
 }
 
 /** Depth, values and keys, in one pass. UTF-8 has no structural character within another. */
-const scan = (bytes: Uint8Array, what: string, maxValues: number): Scanned => {
+const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: number): Scanned => {
   let depth = 0;
   let values = 1;
   let keys = 0;
@@ -85,8 +86,9 @@ const scan = (bytes: Uint8Array, what: string, maxValues: number): Scanned => {
         keys++;
         break;
     }
-    if (values > maxValues) {
-      return { keys, fault: { must: `${what} must hold at most ${maxValues} values`, got: "more" } };
+    if (values > maxValues || keys > maxKeys) {
+      const most = values > maxValues ? `${maxValues} values` : `${maxKeys} keys`;
+      return { keys, fault: { must: `${what} must hold at most ${most}`, got: "more" } };
     }
   }
   return { keys };
@@ -155,15 +157,13 @@ const findDuplicateKey = (json: string): string | undefined => {
  * `JSON.parse` keeps the last of them in silence, so two readers of one file could see two different things.
  * @param refuse makes the error of a text that is too large, too deep, no JSON, or has a key that it may not have.
  */
-export const parseJson = (
-  bytes: Uint8Array,
-  { maxBytes, maxValues = Number.POSITIVE_INFINITY, what = "the file", anyKey = false }: JsonLimits,
-  refuse: (fault: JsonFault) => Error,
-): unknown => {
+export const parseJson = (bytes: Uint8Array, limits: JsonLimits, refuse: (fault: JsonFault) => Error): unknown => {
+  const { POSITIVE_INFINITY: any } = Number;
+  const { maxBytes, maxValues = any, maxKeys = any, what = "the file", anyKey = false } = limits;
   if (bytes.length > maxBytes) {
     throw refuse({ must: `${what} must be at most ${maxBytes} bytes`, got: `${bytes.length}` });
   }
-  const scanned = scan(bytes, what, maxValues);
+  const scanned = scan(bytes, what, maxValues, maxKeys);
   if (scanned.fault !== undefined) throw refuse(scanned.fault);
   const mustBeJson = `${what} must be JSON in UTF-8`;
   let text: string;

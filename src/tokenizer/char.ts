@@ -33,6 +33,9 @@ const position = (text: string, index: number): string => {
   return `line ${line}, column ${column} (character ${characters})`;
 };
 
+/** More than Unicode has assigned, and as many as fit into a `tokenizer.json` that can be read. */
+const maxCharacters = 500_000;
+
 const isSurrogate = (codePoint: number): boolean => codePoint >= 0xd800 && codePoint <= 0xdfff;
 
 /**
@@ -124,6 +127,14 @@ export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer =
   }
   if (codePoints.size === 0) {
     throw new DataError({ where: "tokenizer", must: "the text must have at least one character", got: "none" });
+  }
+  if (codePoints.size > maxCharacters) {
+    throw new DataError({
+      where: "tokenizer",
+      must: `the text must have at most ${maxCharacters} distinct characters`,
+      got: String(codePoints.size),
+      hint: "a text in a language",
+    });
   }
   const sorted = Int32Array.from(codePoints).sort();
   return charTokenizer(Array.from(sorted, (codePoint) => String.fromCodePoint(codePoint)));

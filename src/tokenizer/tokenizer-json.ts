@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
 import { shorten, show } from "../core/show.ts";
 
 /**
@@ -32,7 +33,8 @@ const charJson = z.object({
   decoder: z.object({ type: z.literal("Fuse") }),
   model: z.object({
     type: z.literal("WordLevel"),
-    vocab: z.record(z.string(), z.int().nonnegative()),
+    // Entry by entry below, in a tenth of the time.
+    vocab: z.custom<Readonly<Record<string, unknown>>>(isRecord, "expected an object"),
     unk_token: z.literal(""),
   }),
 });
@@ -72,8 +74,11 @@ export const charactersFromJson = (json: unknown, where: string): readonly strin
   const characters = new Array<string | undefined>(entries.length).fill(undefined);
   for (const [character, id] of entries) {
     const bad = (must: string): never => {
-      throw new CheckpointError({ where, must, got: `${show(character)}: ${id}` });
+      throw new CheckpointError({ where, must, got: `${show(character)}: ${show(id)}` });
     };
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
+      return bad("ids in model.vocab must be whole numbers from 0");
+    }
     const codePoint = character.codePointAt(0);
     if (codePoint === undefined || String.fromCodePoint(codePoint) !== character) {
       bad("every token of model.vocab must be one character");
