@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
+import { checkEvaluationWindows, checkTrainingBatch } from "./check-windows.ts";
 
 /**
  * Shifted pairs. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: at every position the target is
@@ -37,6 +38,7 @@ const wordsPerBlock = 4;
  * @throws DataError when there are fewer.
  */
 export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch => {
+  checkTrainingBatch(tokens, options);
   const { batchSize, contextLength, seed, step, microStep = 0 } = options;
   checkTokenCounts({ train: tokens.length }, contextLength);
   const firstRow = microStep * batchSize;
@@ -81,6 +83,7 @@ export interface EvaluationOptions {
  * batch of its own: one row, `time` below contextLength. Fewer than two tokens give nothing.
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {
+  checkEvaluationWindows(tokens, options);
   const { contextLength, batchSize } = options;
   const predictions = Math.max(tokens.length - 1, 0);
   const fullWindows = Math.floor(predictions / contextLength);

@@ -1,4 +1,6 @@
+import { checkText } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 
 /** A stretch of a text that people know by a name of its own: a file of a folder, mostly. It ends where the next begins. */
 export interface TextPart {
@@ -58,11 +60,12 @@ const indexOfCharacter = (text: string, count: number): number => {
  * @throws ConfigError for another fraction.
  */
 export const splitText = (text: string, valFraction = 0.1): TextSplit => {
-  if (!(valFraction > 0 && valFraction < 1)) {
+  checkText("text", text);
+  if (typeof valFraction !== "number" || !(valFraction > 0 && valFraction < 1)) {
     throw new ConfigError({
       where: "valFraction",
       must: "the held-out share of the text must be above 0 and below 1",
-      got: String(valFraction),
+      got: show(valFraction),
       hint: "0.1",
     });
   }

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { checkLoad } from "./check-load.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
 import { parsePretrained, placeModel, type pretrainedNames } from "./parse.ts";
 
@@ -48,6 +49,7 @@ export const loadPretrained = async (
   checkpoint: string | URL | CheckpointFiles,
   options: LoadOptions = {},
 ): Promise<LanguageModel> => {
+  checkLoad(checkpoint, options, true);
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
   const directory = isAddress ? String(checkpoint).replace(/\/+$/, "") : "checkpoint";
   const pretrained = parsePretrained(directory, isAddress ? await fetchFiles(directory) : checkpoint);

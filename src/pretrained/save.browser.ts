@@ -1,4 +1,5 @@
 import { readTensor } from "../autograd/tensor.ts";
+import { checkLanguageModel } from "../core/check-arguments.ts";
 import { joinChunks } from "../io/safetensors.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -19,7 +20,9 @@ export const checkpointFiles = (config: ModelConfig, tokenizer: Tokenizer, value
  * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.
  * @throws ConfigError for a model that has no name there, as one without a mask.
  */
-export const savePretrained = async ({ model, tokenizer }: LanguageModel): Promise<CheckpointFiles> => {
+export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
+  checkLanguageModel("savePretrained: model", lm);
+  const { model, tokenizer } = lm;
   const { storage } = model.arena;
   const values = await readTensor(model.backend, { storage, offset: 0, shape: [storage.length] });
   return checkpointFiles(model.config, tokenizer, Float32Array.from(values));

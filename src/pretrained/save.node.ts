@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { readTensor } from "../autograd/tensor.ts";
+import { checkLanguageModel, checkPath } from "../core/check-arguments.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { writeCheckpoint } from "../io/checkpoint.node.ts";
 import type { LanguageModel } from "./language-model.ts";
@@ -25,7 +26,10 @@ const checkReplaceable = async (directory: string, names: readonly string[]): Pr
  * @throws CheckpointError when the system refuses, or the folder holds something else (as an optimizer's moments beside
  *   a model). Nothing is changed then.
  */
-export const savePretrained = async (directory: string, { model, tokenizer }: LanguageModel): Promise<void> => {
+export const savePretrained = async (directory: string, lm: LanguageModel): Promise<void> => {
+  checkLanguageModel("savePretrained: model", lm);
+  const { model, tokenizer } = lm;
+  checkPath("savePretrained: directory", directory);
   const { storage } = model.arena;
   const values = await readTensor(model.backend, { storage, offset: 0, shape: [storage.length] });
   const files = pretrainedFiles(model.config, tokenizer, Float32Array.from(values));

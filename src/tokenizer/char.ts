@@ -1,4 +1,6 @@
+import { checkText } from "../core/check-arguments.ts";
 import { DataError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 import type { TokenizerMethods } from "./methods.ts";
 import { charTokenizerToJson } from "./tokenizer-json.ts";
 
@@ -36,6 +38,11 @@ const position = (text: string, index: number): string => {
 /** More than Unicode has assigned, and as many as fit into a `tokenizer.json` that can be read. */
 const maxCharacters = 500_000;
 
+const checkIds = (ids: unknown): void => {
+  if (typeof ids === "object" && ids !== null && Symbol.iterator in ids) return;
+  throw new DataError({ where: "decode", must: "the argument must be a list of token ids", got: show(ids) });
+};
+
 const isSurrogate = (codePoint: number): boolean => codePoint >= 0xd800 && codePoint <= 0xdfff;
 
 /**
@@ -49,6 +56,7 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
   });
 
   const encode = (text: string, where = "text", before = ""): Int32Array => {
+    checkText(String(where), text);
     const out = new Int32Array(text.length);
     let length = 0;
     for (let index = 0; index < text.length; ) {
@@ -70,17 +78,19 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
 
   const token = (id: number): string => {
     const character = characters[id];
-    if (character === undefined) {
+    // Not undefined, since a list has other keys than ids.
+    if (typeof character !== "string") {
       throw new DataError({
         where: "decode",
         must: `a token id must be an integer from 0 to ${characters.length - 1}`,
-        got: String(id),
+        got: show(id),
       });
     }
     return character;
   };
 
   const decode = (tokenIds: Iterable<number>): string => {
+    checkIds(tokenIds);
     // In blocks: a list of single characters takes many times the memory of the text.
     let text = "";
     let block: string[] = [];
@@ -112,6 +122,7 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
 export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer => {
   const codePoints = new Set<number>();
   for (const text of texts) {
+    checkText("tokenizer", text);
     for (let index = 0; index < text.length; ) {
       const codePoint = text.codePointAt(index) as number;
       if (isSurrogate(codePoint)) {
