@@ -3,7 +3,7 @@
 import { alternatives } from "../core/alternatives.ts";
 import { checkChoice, checkOptions } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { showWord } from "../core/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { openReference } from "./reference/reference.ts";
 import { openWasm, type WasmOptions } from "./wasm/browser.ts";
@@ -33,7 +33,7 @@ export const openBackend = async (choice: BackendChoice = "wasm", options: WasmO
       throw new ConfigError({
         where: "backend",
         must: `must be ${alternatives(backendChoices)}`,
-        got: show(choice satisfies never),
+        got: showWord(choice satisfies never),
       });
   }
 };

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { checkChoice, checkName, checkOptions } from "../core/check-arguments.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { showWord } from "../core/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 import { openNative, probeNative } from "./native/native.node.ts";
@@ -148,7 +148,7 @@ export const openBackend = async (choice: BackendChoice, options: BackendOptions
       throw new ConfigError({
         where: "backend",
         must: `must be one of ${backendChoices.join(", ")}`,
-        got: show(choice satisfies never),
+        got: showWord(choice satisfies never),
       });
   }
 };

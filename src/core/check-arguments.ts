@@ -5,7 +5,7 @@
 import { alternatives } from "./alternatives.ts";
 import { ConfigError, DataError, ShapeError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
-import { show } from "./show.ts";
+import { show, showWord } from "./show.ts";
 
 /** @throws ConfigError saying that `where` must be `what` */
 const refuse = (where: string, what: string, value: unknown): never => {
@@ -176,7 +176,8 @@ export const checkBackendChoice = (where: string, value: unknown): void => {
 
 /** One of a few words, or nothing. */
 export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
-  if (value !== undefined && !choices.some((choice) => choice === value)) refuse(where, alternatives(choices), value);
+  if (value === undefined || choices.some((choice) => choice === value)) return;
+  throw new ConfigError({ where, must: `must be ${alternatives(choices)}`, got: showWord(value) });
 };
 
 /** A callback that may be left out. */

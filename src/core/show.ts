@@ -41,3 +41,6 @@ export const show = (value: unknown): string => {
   const items = value.slice(0, 8).map((item) => (tag(item) === "a list" ? "[…]" : showItem(item)));
   return shorten(`[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`);
 };
+
+/** A word as it stands, and anything else as `show` tells it: for what should be one of a few words. */
+export const showWord = (value: unknown): string => (typeof value === "string" ? shorten(value) : show(value));

@@ -77,7 +77,7 @@ export const charactersFromJson = (json: unknown, where: string): readonly strin
       throw new CheckpointError({ where, must, got: `${show(character)}: ${show(id)}` });
     };
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
-      return bad("ids in model.vocab must be whole numbers from 0");
+      return bad(`model.vocab.${shorten(character)} must be a whole number from 0`);
     }
     const codePoint = character.codePointAt(0);
     if (codePoint === undefined || String.fromCodePoint(codePoint) !== character) {
