@@ -56,7 +56,9 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
   });
 
   const encode = (text: string, where = "text", before = ""): Int32Array => {
-    checkText(String(where), text);
+    checkText("encode: where", where);
+    checkText("encode: before", before);
+    checkText(where, text);
     const out = new Int32Array(text.length);
     let length = 0;
     for (let index = 0; index < text.length; ) {
@@ -77,9 +79,9 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
   };
 
   const token = (id: number): string => {
-    const character = characters[id];
-    // Not undefined, since a list has other keys than ids.
-    if (typeof character !== "string") {
+    // A list has other keys than ids.
+    const character = typeof id === "number" ? characters[id] : undefined;
+    if (character === undefined) {
       throw new DataError({
         where: "decode",
         must: `a token id must be an integer from 0 to ${characters.length - 1}`,

@@ -183,7 +183,7 @@ describe("safetensors", () => {
   });
 
   const forgeLong = (headerBytes: number, fill: string): Uint8Array => {
-    const bytes = Buffer.alloc(8 + headerBytes, fill);
+    const bytes = Buffer.alloc(8 + headerBytes).fill(fill, 8);
     bytes.writeBigUInt64LE(BigInt(headerBytes));
     return bytes;
   };
