@@ -127,6 +127,34 @@ const cases: readonly Case[] = [
     args: () => [undefined],
     call: (value: never) => foretoken.learningRateAt({ ...foretoken.presets.quick.train, [name]: value }, 100),
   })),
+  {
+    name: "Backend.alloc",
+    args: () => ["float32", 4],
+    call: (dtype, length) => backend.alloc(dtype, length),
+    allows: (value) => value !== 2 ** 60,
+  },
+  { name: "Backend.free", args: () => [backend.alloc("float32", 4)], call: (storage) => backend.free(storage) },
+  {
+    name: "Backend.write",
+    args: () => [backend.alloc("float32", 4), new Float32Array(4), 0],
+    call: (...args) => backend.write(...(args as unknown as Parameters<foretoken.Backend["write"]>)),
+  },
+  {
+    name: "Backend.read",
+    args: () => [backend.alloc("float32", 4), 0, 4],
+    call: (...args) => backend.read(...(args as unknown as Parameters<foretoken.Backend["read"]>)),
+  },
+  {
+    name: "Backend.run",
+    args: () => ["fill", { y: { storage: backend.alloc("float32", 4), offset: 0 }, n: 4, value: 0 }],
+    call: (kernel, args) => backend.run(kernel, args),
+  },
+  ...["y", "n", "value"].map((name) => ({
+    name: `Backend.run ${name}`,
+    args: () => [undefined],
+    call: (value: never) =>
+      backend.run("fill", { y: { storage: backend.alloc("float32", 4), offset: 0 }, n: 4, value: 0, [name]: value }),
+  })),
   { name: "inferenceContext", args: () => [backend], call: foretoken.inferenceContext },
   {
     name: "withContext",
