@@ -64,74 +64,85 @@ export const checkKeys = (where: string, value: unknown, names: readonly string[
   });
 };
 
-type Members = Readonly<Record<string, "function" | "object" | "number" | "string" | "boolean">>;
+type MemberType = "function" | "object" | "number" | "string" | "boolean";
+type Members = readonly (readonly [name: string, type: MemberType])[];
 
-const membersOf = (value: unknown, members: Members): boolean =>
+/** Listed once: some of these checks run for each token. */
+const members = (types: Readonly<Record<string, MemberType>>): Members => Object.entries(types);
+
+const hasMembers = (value: unknown, wanted: Members): boolean =>
   typeof value === "object" &&
   value !== null &&
-  Object.entries(members).every(([name, type]) => {
+  wanted.every(([name, type]) => {
     const member: unknown = Reflect.get(value, name);
     return typeof member === type && member !== null;
   });
 
 /** A check of objects that have these members: of what a function of the library returned, mostly. */
 const checkForm =
-  (what: string, members: Members, inner?: (value: object) => boolean) =>
+  (what: string, wanted: Members, inner?: (value: object) => boolean) =>
   (where: string, value: unknown): void => {
-    if (!membersOf(value, members) || inner?.(value as object) === false) refuse(where, what, value);
+    if (!hasMembers(value, wanted) || inner?.(value as object) === false) refuse(where, what, value);
   };
 
-const backendMembers = {
+const backendMembers = members({
   alloc: "function",
   free: "function",
   read: "function",
   run: "function",
   capabilities: "object",
-};
-const modelMembers = {
+});
+const modelMembers = members({
   config: "object",
   vocabSize: "number",
   backend: "object",
   arena: "object",
   parameters: "object",
-};
-const tokenizerMembers = { vocabSize: "number", encode: "function", decode: "function", token: "function" };
+});
+const tokenizerMembers = members({ vocabSize: "number", encode: "function", decode: "function", token: "function" });
 
-const isBackend = (value: unknown): boolean => membersOf(value, backendMembers as Members);
+const isBackend = (value: unknown): boolean => hasMembers(value, backendMembers);
 const isModel = (value: unknown): boolean =>
-  membersOf(value, modelMembers as Members) && isBackend(Reflect.get(value as object, "backend"));
+  hasMembers(value, modelMembers) && isBackend(Reflect.get(value as object, "backend"));
 
-export const checkBackend = checkForm("a backend, as openBackend gives it", backendMembers as Members);
+export const checkBackend = checkForm("a backend, as openBackend gives it", backendMembers);
 
-export const checkModel = checkForm("a model, as freshModel gives it", modelMembers as Members, isModel);
+export const checkModel = checkForm("a model, as freshModel gives it", modelMembers, isModel);
 
-export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", tokenizerMembers as Members);
+export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", tokenizerMembers);
 
 export const checkLanguageModel = checkForm(
   "a language model, as loadPretrained gives it",
-  { model: "object", tokenizer: "object" },
-  (value) =>
-    isModel(Reflect.get(value, "model")) && membersOf(Reflect.get(value, "tokenizer"), tokenizerMembers as Members),
+  members({ model: "object", tokenizer: "object" }),
+  (value) => isModel(Reflect.get(value, "model")) && hasMembers(Reflect.get(value, "tokenizer"), tokenizerMembers),
 );
 
-export const checkContext = checkForm("a context, as withContext and Gradients.record give it", {
-  backend: "object",
-  memory: "object",
-});
+export const checkContext = checkForm(
+  "a context, as withContext and Gradients.record give it",
+  members({
+    backend: "object",
+    memory: "object",
+  }),
+);
 
-export const checkTrainingContext = checkForm("a context that records, as Gradients.record gives it", {
-  backend: "object",
-  memory: "object",
-  tape: "object",
-});
+export const checkTrainingContext = checkForm(
+  "a context that records, as Gradients.record gives it",
+  members({
+    backend: "object",
+    memory: "object",
+    tape: "object",
+  }),
+);
 
-export const checkTensor = checkForm("a tensor", { storage: "object", offset: "number", shape: "object" }, (value) =>
-  Array.isArray(Reflect.get(value, "shape")),
+export const checkTensor = checkForm(
+  "a tensor",
+  members({ storage: "object", offset: "number", shape: "object" }),
+  (value) => Array.isArray(Reflect.get(value, "shape")),
 );
 
 export const checkLayout = checkForm(
   "a layout, as a model's",
-  { length: "number", decayed: "number", parameters: "object" },
+  members({ length: "number", decayed: "number", parameters: "object" }),
   (value) => Array.isArray(Reflect.get(value, "parameters")),
 );
 
@@ -141,29 +152,38 @@ export const checkRandomKey = (where: string, value: unknown): void => {
   if (!isKey) refuse(where, "a key, as randomKey gives it", value);
 };
 
+const kinded = members({ kind: "string" });
+const falling = members({ minLearningRate: "number" });
+
 export const checkPlan = checkForm(
   "a plan of learning rates, as a configuration's train",
-  { learningRate: "number", warmupSteps: "number", steps: "number", schedule: "object" },
+  members({ learningRate: "number", warmupSteps: "number", steps: "number", schedule: "object" }),
   (value) => {
     const schedule: unknown = Reflect.get(value, "schedule");
     return (
-      membersOf(schedule, { kind: "string" }) &&
-      (Reflect.get(schedule as object, "kind") === "constant" || membersOf(schedule, { minLearningRate: "number" }))
+      hasMembers(schedule, kinded) &&
+      (Reflect.get(schedule as object, "kind") === "constant" || hasMembers(schedule, falling))
     );
   },
 );
 
-export const checkUpdate = checkForm("an update: values, gradients, step, learningRate and gradScale", {
-  values: "object",
-  gradients: "object",
-  step: "number",
-  learningRate: "number",
-  gradScale: "number",
-});
+export const checkUpdate = checkForm(
+  "an update: values, gradients, step, learningRate and gradScale",
+  members({
+    values: "object",
+    gradients: "object",
+    step: "number",
+    learningRate: "number",
+    gradScale: "number",
+  }),
+);
 
-export const checkSurroundings = checkForm("an object with env and fetch", { env: "object", fetch: "function" });
+export const checkSurroundings = checkForm(
+  "an object with env and fetch",
+  members({ env: "object", fetch: "function" }),
+);
 
-const checkSignalForm = checkForm("an AbortSignal", { aborted: "boolean", throwIfAborted: "function" });
+const checkSignalForm = checkForm("an AbortSignal", members({ aborted: "boolean", throwIfAborted: "function" }));
 
 export const checkSignal = (where: string, value: unknown): void => {
   if (value !== undefined) checkSignalForm(where, value);
