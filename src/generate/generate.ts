@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { checkLanguageModel, checkOptions, checkSignal } from "../core/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
@@ -88,7 +89,10 @@ export async function* generate(
   lm: LanguageModel,
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
+  checkLanguageModel("generate: model", lm);
+  checkOptions("generate: options", options);
   const { signal, ...given } = options;
+  checkSignal("generate: signal", signal);
   const { prompt, cache, ...settings } = parseConfig(
     optionsSchema,
     { ...generateDefaults, cache: true, ...withoutUndefined(given) },

@@ -77,8 +77,12 @@ export async function* readLines(path: string): AsyncGenerator<string, void, und
   }
 }
 
+/** Brackets of a line that was forged: an event has some dozens, and this many could be nested too deep to be written again. */
+const mostBrackets = 1000;
+
 /** A line's value, or undefined for one that is no JSON, as what a killed process left half written. */
 export const parseLine = (line: string): unknown => {
+  if (line.length > mostBrackets && line.replace(/[^[{]+/gu, "").length > mostBrackets) return undefined;
   try {
     return JSON.parse(line) as unknown;
   } catch {

@@ -12,7 +12,7 @@ const probability = z.number().min(0).lt(1);
 export const modelConfigSchema = z
   .strictObject({
     contextLength: positiveInteger(2 ** 20).describe("tokens that a prediction can see (T)"),
-    nLayer: positiveInteger(10_000).describe("transformer blocks"),
+    nLayer: positiveInteger(2048).describe("transformer blocks"),
     nHead: positiveInteger(2 ** 16).describe("attention heads in each block (H)"),
     nEmbd: positiveInteger(2 ** 16).describe("channels of the residual stream (C)"),
     position: z

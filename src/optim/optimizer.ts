@@ -1,13 +1,19 @@
 import type { Backend } from "../backend/backend.ts";
+import { checkBackend, checkLayout, checkUpdate } from "../core/check-arguments.ts";
 import { closeOnError } from "../core/close-on-error.ts";
+import { parseConfig } from "../core/config.ts";
+import { plainData } from "../core/plain-data.ts";
 import { type ArenaLayout, createArena } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
-import type { OptimizerConfig } from "./config.ts";
+import { type OptimizerConfig, optimizerConfigSchema } from "./config.ts";
 import { createMuon } from "./muon.ts";
 import type { Moments, Optimizer } from "./update.ts";
 
 /** Moments start at zero. */
-export const createOptimizer = (backend: Backend, layout: ArenaLayout, config: OptimizerConfig): Optimizer => {
+export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {
+  checkBackend("createOptimizer: backend", backend);
+  checkLayout("createOptimizer: layout", layout);
+  const config = parseConfig(optimizerConfigSchema, plainData(given, "optimizer"), "optimizer");
   const m = createArena(backend, layout);
   const v = closeOnError(
     () => backend.free(m.storage),
@@ -36,6 +42,7 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, config: O
         ...health,
         moments,
         update(update) {
+          checkUpdate("update", update);
           const adam = adamUpdate(backend, config, moments, update);
           adam(0, layout.decayed, config.weightDecay);
           adam(layout.decayed, layout.length, 0);
@@ -47,7 +54,10 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, config: O
       return {
         ...health,
         moments,
-        update: muon.update,
+        update(update) {
+          checkUpdate("update", update);
+          muon.update(update);
+        },
         close() {
           muon.close();
           close();

@@ -3,6 +3,7 @@ import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { checkManifest } from "../io/manifest.browser.ts";
 import { manifestName } from "../io/manifest.ts";
+import { checkLoad } from "./check-load.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
 import { parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
 
@@ -60,6 +61,7 @@ export const loadPretrained = async (
   checkpoint: string | URL | CheckpointFiles,
   options: LoadOptions = {},
 ): Promise<LanguageModel> => {
+  checkLoad(checkpoint, options, true);
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
   const directory = isAddress ? String(checkpoint).replace(/\/+$/, "") : "checkpoint";
   const files = isAddress ? await fetchFiles(directory) : checkpoint;

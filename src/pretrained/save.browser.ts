@@ -1,3 +1,4 @@
+import { checkLanguageModel } from "../core/check-arguments.ts";
 import { withManifest } from "../io/manifest.browser.ts";
 import { joinChunks } from "../io/safetensors.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
@@ -31,5 +32,8 @@ export const checkpointFiles = async (
  * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.
  * @throws ConfigError for a model that has no name there, as one without a mask.
  */
-export const savePretrained = ({ model, tokenizer }: LanguageModel): Promise<CheckpointFiles> =>
-  checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
+export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
+  checkLanguageModel("savePretrained: model", lm);
+  const { model, tokenizer } = lm;
+  return checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
+};

@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { checkPath } from "../../core/check-arguments.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
@@ -188,6 +189,7 @@ const readOne = async (path: string): Promise<ListedRun | SkippedFolder> => {
  * @throws CheckpointError when there is no such folder.
  */
 export const listRuns = async (folder: string): Promise<RunList> => {
+  checkPath("listRuns: folder", folder);
   if (!(await isFolder(folder))) {
     const found = await modified(folder);
     throw new CheckpointError({
