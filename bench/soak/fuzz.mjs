@@ -1,0 +1,133 @@
+/**
+ * Hostile input, thousands of cases of each class: configurations, texts, checkpoints, command lines. A case may work, or
+ * be refused in one short line. It may not crash, hang, take memory without need, say that there is a bug, or change a
+ * file that it was not told to write.
+ *
+ * Cases run one after another in a child process; this one watches its time and memory, and starts it again after a case
+ * that it did not survive.
+ */
+import { fork } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createFindings } from "./lib/findings.mjs";
+
+export const fuzzClasses = /** @type {const} */ (["configuration", "text", "checkpoint", "flags"]);
+
+const longestMs = 5000;
+/** Beyond what an undamaged case takes and twice the files' sizes. */
+const spareBytes = 200 * 2 ** 20;
+/** Ends a case before it takes the whole machine. */
+const mostResident = 3 * 2 ** 30;
+
+const child = fileURLToPath(new URL("./lib/fuzz-child.mjs", import.meta.url));
+
+/** Resident memory of a process in bytes; 0 where the system does not tell. */
+const residentOf = (pid) => {
+  try {
+    return 4096 * Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
+  } catch {
+    return 0;
+  }
+};
+
+/**
+ * Runs the cases `from` to `to` until one of them ends the child.
+ * @returns {Promise<number>} the case to go on with
+ */
+const runChild = (options, onCase) =>
+  new Promise((resolve, reject) => {
+    const { name, seed, from, to } = options;
+    const folder = mkdtempSync(join(tmpdir(), `foretoken-fuzz-${name}-`));
+    const process_ = fork(child, [name, String(seed), String(from), String(to), folder], {
+      execArgv: ["--expose-gc"],
+      // Nothing of the user's is looked at, and nothing kept.
+      env: { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, FORETOKEN_CORPORA: folder, LC_ALL: "C.UTF-8" },
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    let current = from;
+    let startedAt = 0;
+    let killed = "";
+    let lastWords = "";
+    process_.stderr?.setEncoding("utf8").on("data", (text) => {
+      lastWords = (lastWords + text).slice(-4000);
+    });
+    const watch = setInterval(() => {
+      if (startedAt === 0 || killed !== "") return;
+      if (performance.now() - startedAt > longestMs) killed = `hangs: not done after ${longestMs / 1000} s`;
+      else if (residentOf(process_.pid) > mostResident) killed = "memory: more than 3 GiB";
+      if (killed !== "") process_.kill("SIGKILL");
+    }, 100);
+    process_.on("message", (/** @type {any} */ message) => {
+      if (message.type === "start") {
+        current = message.number;
+        startedAt = performance.now();
+        return;
+      }
+      startedAt = 0;
+      if (message.type === "failed") {
+        process_.kill("SIGKILL");
+        reject(new Error(message.detail));
+        return;
+      }
+      const { number, refused, failure, grown, allowance, what } = message;
+      const took = grown > allowance + spareBytes;
+      const memory = {
+        cause: "memory: more than 200 MiB above an undamaged case",
+        detail: `${(grown / 2 ** 20).toFixed()} MiB`,
+      };
+      onCase({ number, refused, what, failure: failure ?? (took ? memory : undefined) });
+      current = number + 1;
+    });
+    process_.on("close", (status, signal) => {
+      clearInterval(watch);
+      rmSync(folder, { recursive: true, force: true });
+      if (startedAt !== 0) {
+        const ended = signal ?? `exit status ${status}`;
+        onCase({
+          number: current,
+          refused: false,
+          what: "",
+          failure: {
+            cause: killed === "" ? `ends the process: ${ended}` : killed,
+            detail: lastWords.trim().split("\n")[0] ?? "",
+          },
+        });
+        resolve(current + 1);
+      } else if (current <= to) reject(new Error(`fuzz ${name}: the child ended before case ${current}: ${lastWords}`));
+      else resolve(current);
+    });
+  });
+
+/**
+ * @param {{ cases: number, seed: number, classes: readonly string[], only?: number | undefined }} options
+ * @returns {Promise<{ failed: number, classes: Record<string, object> }>}
+ */
+export const fuzz = async ({ cases, seed, classes, only }) => {
+  const results = {};
+  let failed = 0;
+  console.log(`fuzz: seed ${seed}`);
+  for (const name of classes) {
+    const findings = createFindings(
+      (number) => `node bench/soak/main.mjs --part fuzz --classes ${name} --seed ${seed} --only ${number}`,
+    );
+    let refused = 0;
+    let ran = 0;
+    const [first, last] = only === undefined ? [1, cases] : [only, only];
+    for (let from = first; from <= last; ) {
+      from = await runChild({ name, seed, from, to: last }, (one) => {
+        ran++;
+        if (one.refused) refused++;
+        if (one.failure !== undefined) findings.add(one.number, one.failure);
+        if (only !== undefined)
+          console.log(`  ${one.what}: ${one.failure?.detail ?? (one.refused ? "refused" : "works")}`);
+      });
+    }
+    findings.print();
+    failed += findings.count();
+    results[name] = { cases: ran, refused, failed: findings.count(), causes: findings.causes() };
+    console.log(`fuzz ${name}: ${ran} cases, ${refused} refused, ${findings.count()} failed`);
+  }
+  return { failed, classes: results };
+};
