@@ -12,10 +12,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createFindings } from "./lib/findings.mjs";
+import { excerpt } from "./lib/judge.mjs";
 
 export const fuzzClasses = /** @type {const} */ (["configuration", "text", "checkpoint", "flags"]);
 
 const longestMs = 5000;
+/** Before the first case: a run is trained, and undamaged cases are run. */
+const longestPreparationMs = 60_000;
 /** Beyond what an undamaged case takes and twice the files' sizes. */
 const spareBytes = 200 * 2 ** 20;
 /** Ends a case before it takes the whole machine. */
@@ -48,21 +51,35 @@ const runChild = (options, onCase) =>
     });
     let current = from;
     let startedAt = 0;
+    const begunAt = performance.now();
+    let ready = false;
     let killed = "";
     let lastWords = "";
+    /** What the current case is, where it says so. */
+    let about = "";
     process_.stderr?.setEncoding("utf8").on("data", (text) => {
       lastWords = (lastWords + text).slice(-4000);
     });
     const watch = setInterval(() => {
-      if (startedAt === 0 || killed !== "") return;
+      if (killed !== "") return;
+      if (startedAt === 0) {
+        if (!ready && performance.now() - begunAt > longestPreparationMs) process_.kill("SIGKILL");
+        return;
+      }
       if (performance.now() - startedAt > longestMs) killed = `hangs: not done after ${longestMs / 1000} s`;
       else if (residentOf(process_.pid) > mostResident) killed = "memory: more than 3 GiB";
       if (killed !== "") process_.kill("SIGKILL");
     }, 100);
     process_.on("message", (/** @type {any} */ message) => {
+      ready = true;
       if (message.type === "start") {
         current = message.number;
         startedAt = performance.now();
+        about = "";
+        return;
+      }
+      if (message.type === "note") {
+        about = excerpt(message.about);
         return;
       }
       startedAt = 0;
@@ -75,7 +92,7 @@ const runChild = (options, onCase) =>
       const took = grown > allowance + spareBytes;
       const memory = {
         cause: "memory: more than 200 MiB above an undamaged case",
-        detail: `${(grown / 2 ** 20).toFixed()} MiB`,
+        detail: `${(grown / 2 ** 20).toFixed()} MiB: ${about}`,
       };
       onCase({ number, refused, what, failure: failure ?? (took ? memory : undefined) });
       current = number + 1;
@@ -91,7 +108,7 @@ const runChild = (options, onCase) =>
           what: "",
           failure: {
             cause: killed === "" ? `ends the process: ${ended}` : killed,
-            detail: lastWords.trim().split("\n")[0] ?? "",
+            detail: `${about} ${excerpt(lastWords.trim().split("\n")[0] ?? "")}`,
           },
         });
         resolve(current + 1);

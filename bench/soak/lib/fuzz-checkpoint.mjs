@@ -6,7 +6,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -45,7 +44,14 @@ const withHeader = (text, data) => {
 
 /** A safetensors file with an edited header: shapes, offsets, types and names that lie. */
 const forgedTensors = (random, bytes) => {
-  const { header, data } = headerOf(bytes);
+  let header;
+  let data;
+  try {
+    ({ header, data } = headerOf(bytes));
+  } catch {
+    // Damaged already.
+    return damagedBytes(random, bytes);
+  }
   const names = Object.keys(header).filter((name) => name !== "__metadata__");
   const name = random.pick(names);
   const tensor = header[name];
@@ -199,19 +205,28 @@ const damage = (random, run, other) => {
     return `${file}: header forged`;
   }
   if (file.endsWith(".json")) {
-    const text = damagedJson(random, JSON.parse(bytes.toString()));
+    const text = damagedJson(random, parsed(bytes.toString()));
     write(random.chance(0.2) ? damagedEncoding(random, text) : text);
     return `${file}: JSON forged`;
   }
   if (file.endsWith(".jsonl")) {
     const lines = bytes.toString().split("\n");
     const at = random.below(lines.length);
-    lines[at] = random.chance(0.5) ? hostileJson(random, 3) : damagedJson(random, JSON.parse(lines[at] || "{}"));
+    lines[at] = random.chance(0.5) ? hostileJson(random, 3) : damagedJson(random, parsed(lines[at]));
     write(lines.join("\n"));
     return `${file}: a line forged`;
   }
   appendFileSync(path, hostileWord(random));
   return `${file}: text added`;
+};
+
+/** JSON as a value; what is damaged already as an empty object. */
+const parsed = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
 };
 
 const sizeOf = (run) =>
@@ -225,7 +240,7 @@ export const create = async (place) => {
   writeFileSync(data, wordsText("checkpoint", 300));
   const short = join(place, "short.txt");
   writeFileSync(short, "the cat sat on a mat.\n");
-  const backend = await openBackend("native", { threads: 1 });
+  const backend = await openBackend("auto", { threads: 1 });
   const template = join(place, "run");
   const other = join(place, "other");
   const config = { ...smallConfig, train: { ...smallConfig.train, steps: 40 } };
@@ -285,7 +300,7 @@ export const create = async (place) => {
       if (failed !== undefined || refused)
         throw new Error(`the undamaged checkpoint fails to ${step}: ${failed?.detail}`);
     },
-    run: async (random, folder) => {
+    run: async (random, folder, note) => {
       const run = withRun(folder);
       const done = Array.from({ length: random.pick([1, 1, 1, 2]) }, () => damage(random, run, other));
       const signed = random.below(3);
@@ -294,6 +309,7 @@ export const create = async (place) => {
         if (signed === 2) rmSync(join(run, name, "manifest.json"), { force: true, recursive: true });
       }
       const bytes = sizeOf(run);
+      await note(done.join(", "));
       const { step, ...outcome } = await use(run, folder);
       const what = `${done.join(", ")}; ${step}`;
       const mine = readFileSync(join(folder, precious), "utf8");

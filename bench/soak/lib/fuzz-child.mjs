@@ -58,8 +58,9 @@ try {
     const path = fresh(join(cases, String(number)));
     await tell({ type: "start", number });
     const random = randomOf(seed, name, number);
+    const note = (/** @type {string} */ about) => tell({ type: "note", about });
     const { result, grown } = await measured(() =>
-      run(random, path).catch((error) => ({
+      run(random, path, note).catch((error) => ({
         what: "the fuzzer itself",
         failure: failure("the fuzzer threw", error?.stack ?? error),
       })),

@@ -1,6 +1,8 @@
 /** Configurations: JSON files for `--config`, and objects for the library's `train`. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { inspect } from "node:util";
+import { findAuto } from "../../../dist/backend/select.node.js";
 import { train } from "../../../dist/train/train.node.js";
 import { damagedBytes, damagedEncoding, damagedJson, hostileJson, hostileWord } from "./hostile-values.mjs";
 import { failure, judged, judgedProgram } from "./judge.mjs";
@@ -134,6 +136,7 @@ const fileOf = (random) => {
 export const create = async (place) => {
   const data = join(place, "text.txt");
   writeFileSync(data, wordsText("configuration", 120));
+  const { name: backend } = await findAuto();
 
   const program = async (folder, bytes) => {
     const path = join(folder, "config.json");
@@ -152,7 +155,7 @@ export const create = async (place) => {
       join(folder, "run"),
       ...short,
     ];
-    const outcome = await runInProcess([...args, "--stop-at", "1", "--backend", "native", "--threads", "1"], folder);
+    const outcome = await runInProcess([...args, "--stop-at", "1", "--backend", backend, "--threads", "1"], folder);
     return { ...judgedProgram(outcome), bytes: bytes.length, what: args.join(" ") };
   };
 
@@ -164,7 +167,7 @@ export const create = async (place) => {
       out: null,
       stopAt: 1,
       threads: 1,
-      backend: "native",
+      backend,
       finalSampleTokens: 0,
     };
     if (random.chance(0.1))
@@ -184,10 +187,19 @@ export const create = async (place) => {
       const { failure: failed, refused } = await program(folder, Buffer.from("{}"));
       if (failed !== undefined || refused) throw new Error(`the undamaged configuration fails: ${failed?.detail}`);
     },
-    run: async (random, folder) => {
-      const outcome = random.chance(0.6)
-        ? await program(folder, fileOf(random))
-        : await library(random, forLibrary(random));
+    run: async (random, folder, note) => {
+      let outcome;
+      if (random.chance(0.6)) {
+        const bytes = fileOf(random);
+        await note(`--config with ${bytes.subarray(0, 300).toString()}`);
+        outcome = await program(folder, bytes);
+      } else {
+        const config = forLibrary(random);
+        await note(
+          `train() with ${inspect(config, { depth: 4, maxStringLength: 40, maxArrayLength: 4, breakLength: 300 })}`,
+        );
+        outcome = await library(random, config);
+      }
       if (/** @type {any} */ ({}).polluted === undefined) return outcome;
       Reflect.deleteProperty(Object.prototype, "polluted");
       return { ...outcome, failure: failure("Object.prototype is changed", "polluted") };

@@ -1,0 +1,426 @@
+/** Command lines of every command, in a folder of files that only what is asked for may change. */
+import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { findAuto } from "../../../dist/backend/select.node.js";
+import { train } from "../../../dist/train/train.node.js";
+import { treeOf } from "./folder.mjs";
+import { hostileNumber, hostileWord } from "./hostile-values.mjs";
+import { failure, judgedProgram } from "./judge.mjs";
+import { runInProcess } from "./program.mjs";
+import { configFlags, smallConfig, wordsText } from "./small-run.mjs";
+
+/** Paths that are no good place for a run, a text or a checkpoint. None outside of the scratch folder could be made. */
+const hostilePaths = [
+  ...[
+    "",
+    ".",
+    "./",
+    "..",
+    "new/..",
+    "notes/..",
+    "new/../notes",
+    "notes",
+    "notes/",
+    "notes/a.txt",
+    "notes/a.txt/x",
+    "run",
+    "run/",
+  ],
+  ...[
+    "run/checkpoint",
+    "run/best",
+    "run/..",
+    "run/checkpoint/..",
+    "link",
+    "link/",
+    "link/x",
+    "dangling",
+    "dangling/x",
+    "loop",
+  ],
+  ...[
+    "text.txt",
+    "text.txt/",
+    "text.txt/x",
+    "empty",
+    "empty/",
+    "new",
+    "new/a/b/c/d",
+    "./new/./x",
+    "-",
+    "--",
+    "-x",
+    "~",
+    "~/x",
+  ],
+  ...[
+    "/dev/null",
+    "/dev/null/x",
+    "/dev/full",
+    "/proc/self/mem",
+    "/proc/self/x",
+    "/proc/self/fd/0",
+    "/dev/fd/0",
+    "/sys/x",
+  ],
+  ...[
+    "broken",
+    "broken/checkpoint",
+    "pipe",
+    "*",
+    "?",
+    "$HOME",
+    "file:///x",
+    "http://x/y",
+    "C:\\x",
+    "a\nb",
+    "a\0b",
+    "\u001b[2J",
+    "\u009b2J",
+  ],
+  ...[
+    "n".repeat(255),
+    "n".repeat(256),
+    "n/".repeat(100),
+    "n/".repeat(3000),
+    "../".repeat(3),
+    "日本語",
+    "\ud800",
+    ".hidden",
+    "run.json",
+  ],
+];
+/** A way up that leaves the scratch folder's own parents is not tried. */
+const depth = 4;
+
+/** Flags whose valid values are cheap at any size are free; of the others only cheap or invalid values are given. */
+const numberFlags = {
+  train: [
+    ...["--steps", "--learning-rate", "--seed", "--eval-interval", "--checkpoint-interval", "--patience", "--threads"],
+    ...[
+      "--val-fraction",
+      "--train.warmupSteps",
+      "--train.maxGradNorm",
+      "--train.optimizer.eps",
+      "--train.optimizer.beta1",
+    ],
+    ...[
+      "--train.optimizer.beta2",
+      "--train.optimizer.weightDecay",
+      "--train.schedule.minLearningRate",
+      "--model.dropout",
+    ],
+    ...["--model.initStd", "--model.norm.eps", "--model.position.theta", "--train.optimizer.momentum"],
+  ],
+  generate: ["--temperature", "--top-k", "--top-p", "--min-p", "--seed", "--threads"],
+  evaluate: ["--val-fraction", "--threads"],
+  lesson: ["--seed", "--threads"],
+};
+const costlyFlags = {
+  train: [
+    ...["--batch-size", "--train.batchSize", "--train.gradAccumSteps", "--train.sampleTokens", "--model.contextLength"],
+    ...["--model.nLayer", "--model.nHead", "--model.nEmbd", "--model.mlp.ratio", "--model.mlp.hidden"],
+  ],
+  generate: ["--max-new-tokens"],
+};
+const costlyValues = [
+  "0",
+  "-1",
+  "1",
+  "2",
+  "1.5",
+  "4e18",
+  "9007199254740993",
+  "1e300",
+  "1e999",
+  "NaN",
+  "",
+  "0x8",
+  "1_0",
+  "٣",
+  "1e-46",
+  "8 ",
+];
+
+const wordFlags = {
+  train: {
+    "--preset": ["book", "quick", "shakespeare", "Book", "boook"],
+    "--dtype": ["float32", "bfloat16", "auto", "float64"],
+    "--backend": ["native", "wasm", "reference", "auto", "cuda"],
+    "--model.qkNorm": ["true", "false", "yes"],
+    "--model.mask": ["causal", "none", "all"],
+    "--model.norm.kind": ["layernorm", "rmsnorm", "batchnorm"],
+    "--model.mlp.kind": ["gelu", "swiglu", "relu"],
+    "--model.position.kind": ["learned", "rope", "alibi"],
+    "--model.tieEmbeddings": ["true", "false", "1"],
+    "--train.optimizer.kind": ["adam", "adamw", "muon", "sgd"],
+    "--train.schedule.kind": ["constant", "cosine", "linear", "step"],
+  },
+  generate: {
+    "--prompt": ["the ", "\\n", "\\x", "\\", "Z", ""],
+    "--stop": ["\\n", "", "a", "\\q"],
+    "--dtype": ["float32", "bfloat16", "float64"],
+    "--backend": ["native", "wasm", "reference", "cpu"],
+  },
+  evaluate: {
+    "--split": ["val", "train", "all", "test"],
+    "--dtype": ["float32", "auto", "x"],
+    "--backend": ["native", "wasm", "reference", "x"],
+  },
+  lesson: { "--text": ["the cat", "", "x"], "--backend": ["native", "reference"] },
+  runs: { "--sort": ["time", "loss", "name"] },
+};
+const pathFlags = {
+  train: ["--data", "--val-data", "--config", "--out", "--resume"],
+  evaluate: ["--data"],
+  lesson: ["--data"],
+};
+const switches = {
+  train: ["--json", "--profile", "--verbosee", "--version", "--no-profile", "-h", "-V", "--help=1"],
+  generate: ["--json", "--no-cache", "--cache", "-i", "--interactive", "-h"],
+  evaluate: ["--json", "-j", "-h"],
+  lesson: ["--json", "-h"],
+  runs: ["--json", "-h"],
+  info: ["--json", "-h"],
+  completion: ["-h"],
+};
+
+const pathOf = (random) => (random.chance(0.85) ? random.pick(hostilePaths) : hostileWord(random));
+
+/** One flag with its value, in one word or two, or without. */
+const flagOf = (random, command) => {
+  const spelt = (flag, value) => {
+    const kind = random.below(12);
+    if (kind === 0) return [flag];
+    if (kind === 1) return [`${flag}=`];
+    return kind < 5 ? [`${flag}=${value}`] : [flag, value];
+  };
+  switch (random.below(9)) {
+    case 0:
+    case 1:
+      if (numberFlags[command])
+        return spelt(
+          random.pick(numberFlags[command]),
+          random.chance(0.7) ? hostileNumber(random) : hostileWord(random),
+        );
+      return [];
+    case 2:
+      return costlyFlags[command] ? spelt(random.pick(costlyFlags[command]), random.pick(costlyValues)) : [];
+    case 3: {
+      const flags = wordFlags[command];
+      if (flags === undefined) return [];
+      const flag = random.pick(Object.keys(flags));
+      return spelt(flag, random.chance(0.7) ? random.pick(flags[flag]) : hostileWord(random));
+    }
+    case 4:
+    case 5:
+      return pathFlags[command] ? spelt(random.pick(pathFlags[command]), pathOf(random)) : [];
+    case 6:
+      return switches[command] ? [random.pick(switches[command])] : [];
+    case 7:
+      return [`--${hostileWord(random)}`];
+    default:
+      return [
+        random.chance(0.3)
+          ? hostileWord(random)
+          : random.pick([
+              "--",
+              "-",
+              "---resume",
+              "--resume",
+              "--data",
+              "--model",
+              "--model.",
+              "--model.x=1",
+              "-i",
+              "-ih",
+            ]),
+      ];
+  }
+};
+
+const commands = [
+  "train",
+  "train",
+  "train",
+  "train",
+  "generate",
+  "generate",
+  "evaluate",
+  "evaluate",
+  "runs",
+  "info",
+  "completion",
+];
+
+const commandLine = (random, backend) => {
+  if (random.chance(0.04)) return Array.from({ length: random.below(4) }, () => hostileWord(random));
+  // A lesson takes seconds where it is not refused.
+  const command = random.chance(0.01) ? "lesson" : random.pick(commands);
+  const extra = Array.from({ length: random.pick([0, 1, 1, 2, 3]) }, () => flagOf(random, command)).flat();
+  const resumes = extra.some((word) => word.startsWith("--resume"));
+  const running = ["--backend", backend, "--threads", "1"];
+  switch (command) {
+    case "train": {
+      const own =
+        resumes && random.chance(0.9) ? [] : ["--preset", "book", ...configFlags(smallConfig), "--data", "text.txt"];
+      const out = resumes || random.chance(0.2) ? [] : ["--out", "out"];
+      return [command, ...own, ...out, ...running, "--stop-at", resumes ? "6" : "1", ...extra];
+    }
+    case "generate":
+      return [
+        command,
+        random.chance(0.7) ? "run" : pathOf(random),
+        ...running,
+        "--max-new-tokens",
+        "3",
+        "--prompt",
+        "the",
+        ...extra,
+      ];
+    case "evaluate":
+      return [command, random.chance(0.7) ? "run" : pathOf(random), ...running, ...extra];
+    case "lesson":
+      return [command, random.pick(["pairs", "none", "x", "pairs2"]), "--data", "text.txt", ...running, ...extra];
+    case "completion":
+      return [command, random.pick(["bash", "zsh", "fish", "sh", hostileWord(random)]), ...extra];
+    case "runs":
+      return [command, ...(random.chance(0.7) ? [pathOf(random)] : []), ...extra];
+    default:
+      return [command, ...extra];
+  }
+};
+
+/** The values that the command line gives a flag, in either spelling. */
+const valuesOf = (args, flag) =>
+  args.flatMap((word, i) =>
+    word === flag ? [args[i + 1] ?? ""] : word.startsWith(`${flag}=`) ? [word.slice(flag.length + 1)] : [],
+  );
+
+/** Whether a command line may make or change `path`, which is relative to the scratch folder. */
+const mayChange = (args, scratch, before) => {
+  if (args[0] !== "train") return () => false;
+  const inside = (path) => relative(scratch, resolve(scratch, path));
+  // A run's own folder grows; a new one is made where nothing is yet, with what is missing above it.
+  const resumed = valuesOf(args, "--resume").map(inside);
+  const made = [...valuesOf(args, "--out").map(inside), "runs"];
+  return (path, was) => {
+    const bare = path.replace(/\/$/u, "");
+    if (resumed.some((folder) => folder !== "" && bare.startsWith(`${folder}/`))) return true;
+    // A run that is resumed through a link is where the link leads.
+    if (resumed.some((folder) => folder.startsWith("link")) && bare.startsWith("run/")) return true;
+    if (was !== undefined) return false;
+    return made.some((folder) => {
+      const target = folder.startsWith("link") ? folder.replace(/^link/u, "run") : folder;
+      if (target === "" || (before.has(`${target}/`) && target !== "empty" && target !== "runs")) return false;
+      return bare === target || bare.startsWith(`${target}/`) || target.startsWith(`${bare}/`);
+    });
+  };
+};
+
+export const create = async (place) => {
+  const { name: backend } = await findAuto();
+  // What is above the scratch folder is ours too.
+  const home = join(place, ...Array.from({ length: depth }, (_, i) => `up${i}`));
+  const scratch = join(home, "scratch");
+  const template = join(place, "template");
+  mkdirSync(template, { recursive: true });
+  const at = (...parts) => join(template, ...parts);
+  writeFileSync(at("text.txt"), wordsText("flags", 400));
+  const config = /** @type {any} */ ({ ...smallConfig, train: { ...smallConfig.train, steps: 8 } });
+  const stopped = {
+    preset: /** @type {const} */ ("book"),
+    config,
+    data: join(scratch, "text.txt"),
+    finalSampleTokens: 0,
+    stopAt: 5,
+    threads: 1,
+  };
+  mkdirSync(scratch, { recursive: true });
+  cpSync(at("text.txt"), join(scratch, "text.txt"));
+  for await (const event of train({ ...stopped, backend, out: at("run") })) void event;
+  mkdirSync(at("notes"));
+  writeFileSync(at("notes", "a.txt"), wordsText("notes", 60));
+  writeFileSync(at("notes", "diary.md"), "Dear diary,\nnothing.\n");
+  mkdirSync(at("empty"));
+  mkdirSync(at("broken", "checkpoint"), { recursive: true });
+  writeFileSync(at("broken", "run.json"), "{");
+  writeFileSync(at("broken", "checkpoint", "config.json"), "{}");
+  symlinkSync("run", at("link"));
+  symlinkSync("nowhere", at("dangling"));
+  symlinkSync("loop", at("loop"));
+  for (let up = home; up !== place; up = join(up, "..")) writeFileSync(join(up, "canary.txt"), "mine");
+  const restore = () => {
+    rmSync(scratch, { recursive: true, force: true });
+    mkdirSync(scratch, { recursive: true });
+    cpSync(template, scratch, { recursive: true, verbatimSymlinks: true });
+  };
+  restore();
+  const root = join(place, "up0");
+  const prefix = `${relative(root, scratch)}/`;
+  let before = treeOf(root);
+
+  const use = async (args) => {
+    const judgment = judgedProgram(await runInProcess(args, existsSync(scratch) ? scratch : home));
+    const after = treeOf(root);
+    const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
+      (path) => before.get(path) !== after.get(path),
+    );
+    if (changed.length === 0) return judgment;
+    const inScratch = new Map(
+      [...before].filter(([path]) => path.startsWith(prefix)).map(([path, kind]) => [path.slice(prefix.length), kind]),
+    );
+    const allowed = mayChange(args, scratch, inScratch);
+    const wrong = changed.find(
+      (path) => !path.startsWith(prefix) || path === prefix || !allowed(path.slice(prefix.length), before.get(path)),
+    );
+    restore();
+    for (let up = home; up !== place; up = join(up, "..")) writeFileSync(join(up, "canary.txt"), "mine");
+    before = treeOf(root);
+    return wrong === undefined
+      ? judgment
+      : { ...judgment, failure: failure("a file is changed that was not to be", `${wrong} by ${args.join(" ")}`) };
+  };
+
+  return {
+    undamaged: async () => {
+      for (const args of [
+        [
+          "train",
+          "--preset",
+          "book",
+          ...configFlags(smallConfig),
+          "--data",
+          "text.txt",
+          "--stop-at",
+          "1",
+          "--out",
+          "out",
+          "--backend",
+          backend,
+        ],
+        ["evaluate", "run", "--backend", backend],
+        ["train", "--resume", "run", "--stop-at", "6", "--backend", backend],
+        ["runs", "."],
+      ]) {
+        const { failure: failed, refused } = await use(args);
+        if (failed !== undefined || refused) throw new Error(`${args.join(" ")} fails: ${failed?.detail}`);
+      }
+    },
+    run: async (random, _folder, note) => {
+      const args = commandLine(random, backend);
+      const what = args.map((word) => (word.length > 60 ? `${word.slice(0, 50)}…` : word)).join(" ");
+      await note(what);
+      const judgment = await use(args);
+      return {
+        ...judgment,
+        what,
+        bytes: 0,
+        failure: judgment.failure && {
+          ...judgment.failure,
+          detail: `${judgment.failure.detail} of ${what.slice(-200)}`,
+        },
+      };
+    },
+  };
+};
