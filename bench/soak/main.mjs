@@ -66,7 +66,7 @@ for (const part of parts.filter((one) => asked.includes(one))) {
         ? await fuzz({ cases: cases ?? 10_000, seed, classes, only })
         : part === "kill"
           ? await kill({ kills, seed })
-          : await faults({ cases, seed, only });
+          : await faults({ cases, only });
   results[part] = result;
   failed += result.failed;
   console.log(`${part}: ${((performance.now() - started) / 1000).toFixed()} s`);

@@ -54,16 +54,16 @@ const kinds = {
 const numbers = {
   "model.contextLength": [1, 2, 16, 0, -1, 1.5, 2 ** 20 + 1, 2 ** 53, 1e300],
   "model.nLayer": [1, 2, 3, 0, -1, 0.5, 10_001, 1e9],
-  "model.nHead": [1, 2, 4, 3, 0, -2, 2 ** 16 + 1, 1e18],
-  "model.nEmbd": [2, 8, 12, 7, 0, -8, 2 ** 16 + 2, 2 ** 31, 2 ** 53],
+  "model.nHead": [1, 4, 2, 3, 0, -2, 2 ** 16 + 1, 1e18],
+  "model.nEmbd": [4, 12, 2, 8, 7, 0, -8, 2 ** 16 + 2, 2 ** 31, 2 ** 53],
   "model.dropout": [0, 0.5, 0.999999, 1, -0.1, 1e-46, 2],
-  "model.initStd": [1e-46, 1e38, 1e300, 5e-324, 0, -1, 0.02],
+  "model.initStd": [0.02, 0.2, 1e-46, 1e38, 1e300, 5e-324, 0, -1],
   "train.steps": [1, 2, 1e15, 0, -1, 1.5, 2 ** 53 + 2],
   "train.batchSize": [1, 3, 0, -1, 2.5, 2 ** 45, 2 ** 53],
   "train.gradAccumSteps": [1, 3, 0, -1, 0.1],
-  "train.learningRate": [1e-46, 5e-324, 1e38, 1e300, 0, -1, 1e-3],
+  "train.learningRate": [1e-3, 1e-5, 1e-46, 5e-324, 1e38, 1e300, 0, -1],
   "train.warmupSteps": [0, 1, 1e15, -1, 0.5],
-  "train.maxGradNorm": [0, 1e-46, 1e300, -1, 5e-324],
+  "train.maxGradNorm": [0, 3, 1e-46, 1e300, -1, 5e-324],
   "train.seed": [0, 1, 2 ** 32, 2 ** 53 - 1, -1, 0.5, 2 ** 53 + 2],
   "train.evalInterval": [1, 1e15, 0, -1],
   "train.checkpointInterval": [1, 1e15, 0, 1.5],
@@ -79,8 +79,14 @@ const setAt = (config, path, value) => {
   node[last] = value;
 };
 
+/** Faults, or now and then changes that are all valid: the first two values of each list. */
 const swapped = (random) => {
   const config = structuredClone(smallConfig);
+  if (random.chance(0.25)) {
+    const path = random.pick(Object.keys(numbers));
+    setAt(config, path, random.pick(numbers[path].slice(0, 2)));
+    return config;
+  }
   for (let changes = random.between(1, 3); changes > 0; changes--) {
     const table = random.chance(0.4) ? kinds : numbers;
     const path = random.pick(Object.keys(table));

@@ -408,7 +408,8 @@ export const create = async (place) => {
       }
     },
     run: async (random, _folder, note) => {
-      const args = commandLine(random, backend);
+      // No system passes NUL in an argument.
+      const args = commandLine(random, backend).map((word) => word.replaceAll("\0", ""));
       const what = args.map((word) => (word.length > 60 ? `${word.slice(0, 50)}…` : word)).join(" ");
       await note(what);
       const judgment = await use(args);
