@@ -174,6 +174,7 @@ const damage = (random, run, other) => {
       const name = random.chance(0.5)
         ? join(run, folder, random.pick(["x", ".hidden", "a\nb", "manifest.json.tmp"]))
         : join(run, folder);
+      if (!existsSync(join(run, folder))) return `${folder} is gone already`;
       if (name === join(run, folder)) {
         renameSync(name, join(run, random.pick([`.old-${folder}`, `.tmp-0123456789ab-${folder}`, "elsewhere"])));
         return `${folder} has another name`;
@@ -260,8 +261,8 @@ export const create = async (place) => {
   const precious = join("precious.txt");
 
   /** Loads, measures and resumes. */
-  const use = async (run, folder) => {
-    const checkpoint = existsSync(join(run, "checkpoint")) ? join(run, "checkpoint") : join(run, "best");
+  const use = async (run, folder, name) => {
+    const checkpoint = join(run, name);
     const loaded = await judged(async () => {
       const lm = await loadPretrained(checkpoint, { backend });
       try {
@@ -296,7 +297,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      const { failure: failed, refused, step } = await use(withRun(folder), folder);
+      const { failure: failed, refused, step } = await use(withRun(folder), folder, "checkpoint");
       if (failed !== undefined || refused)
         throw new Error(`the undamaged checkpoint fails to ${step}: ${failed?.detail}`);
     },
@@ -310,7 +311,7 @@ export const create = async (place) => {
       }
       const bytes = sizeOf(run);
       await note(done.join(", "));
-      const { step, ...outcome } = await use(run, folder);
+      const { step, ...outcome } = await use(run, folder, done.join().includes("best") ? "best" : "checkpoint");
       const what = `${done.join(", ")}; ${step}`;
       const mine = readFileSync(join(folder, precious), "utf8");
       if (mine !== "mine")
