@@ -27,7 +27,7 @@ const mostResident = 3 * 2 ** 30;
 /** Files here are not written to a disk, which cases that save would wait for; elsewhere the usual place. */
 const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
-const child = fileURLToPath(new URL("./lib/fuzz-child.mjs", import.meta.url));
+const child = fileURLToPath(new URL("./fuzz/child.mjs", import.meta.url));
 
 /** Resident memory of a process in bytes; 0 where the system does not tell. */
 const residentOf = (pid) => {

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { findAuto } from "../../../dist/backend/select.node.js";
 import { train } from "../../../dist/train/train.node.js";
+import { failure, judged, judgedProgram } from "../lib/judge.mjs";
+import { runInProcess } from "../lib/program.mjs";
+import { configFlags, smallConfig, wordsText } from "../lib/small-run.mjs";
 import { damagedBytes, damagedEncoding, damagedJson, hostileJson, hostileWord } from "./hostile-values.mjs";
-import { failure, judged, judgedProgram } from "./judge.mjs";
-import { runInProcess } from "./program.mjs";
-import { configFlags, smallConfig, wordsText } from "./small-run.mjs";
 
 /** Kinds of the unions, whole, to be exchanged for one another. */
 const kinds = {

@@ -1,8 +1,8 @@
-// Runs cases of one class: `node fuzz-child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs, which it tells of each.
+// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs, which it tells of each.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { failure } from "./judge.mjs";
-import { randomOf } from "./random.mjs";
+import { failure } from "../lib/judge.mjs";
+import { randomOf } from "../lib/random.mjs";
 
 const [name, seed, from, to, folder] = process.argv.slice(2);
 
@@ -43,7 +43,7 @@ const measured = async (work) => {
 
 const cases = join(folder, "cases");
 try {
-  const { create } = await import(`./fuzz-${name}.mjs`);
+  const { create } = await import(`./${name}.mjs`);
   const place = join(folder, "place");
   mkdirSync(place);
   const { undamaged, run } = await create(place);

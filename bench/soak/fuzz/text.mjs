@@ -6,11 +6,11 @@ import { openBackend } from "../../../dist/backend/select.node.js";
 import { loadPretrained } from "../../../dist/pretrained/load.node.js";
 import { evaluate } from "../../../dist/train/evaluate.node.js";
 import { train } from "../../../dist/train/train.node.js";
-import { treeOf } from "./folder.mjs";
+import { treeOf } from "../lib/folder.mjs";
+import { failure, judged, judgedProgram } from "../lib/judge.mjs";
+import { runInProcess } from "../lib/program.mjs";
+import { configFlags, smallConfig, wordsText } from "../lib/small-run.mjs";
 import { damagedBytes } from "./hostile-values.mjs";
-import { failure, judged, judgedProgram } from "./judge.mjs";
-import { runInProcess } from "./program.mjs";
-import { configFlags, smallConfig, wordsText } from "./small-run.mjs";
 
 const good = wordsText("text", 200);
 

@@ -19,12 +19,12 @@ import { openBackend } from "../../../dist/backend/select.node.js";
 import { loadPretrained } from "../../../dist/pretrained/load.node.js";
 import { evaluate } from "../../../dist/train/evaluate.node.js";
 import { train } from "../../../dist/train/train.node.js";
-import { treeOf } from "./folder.mjs";
+import { treeOf } from "../lib/folder.mjs";
+import { failure, judged, judgedProgram } from "../lib/judge.mjs";
+import { runInProcess } from "../lib/program.mjs";
+import { smallConfig, wordsText } from "../lib/small-run.mjs";
 import { damagedBytes, damagedEncoding, damagedJson, hostileJson, hostileWord } from "./hostile-values.mjs";
-import { failure, judged, judgedProgram } from "./judge.mjs";
-import { runInProcess } from "./program.mjs";
 import { signAgain } from "./signed.mjs";
-import { smallConfig, wordsText } from "./small-run.mjs";
 
 /** Files of a run, by path. */
 const filesOf = (run) =>

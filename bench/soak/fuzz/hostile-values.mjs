@@ -92,7 +92,7 @@ const rawMark = "\u0001raw:";
 
 /**
  * JSON text of `value` with one to three faults: a value replaced, a key renamed, added, removed or given twice.
- * @param {import("./random.mjs").Random} random
+ * @param {import("../lib/random.mjs").Random} random
  */
 export const damagedJson = (random, value, { longestKey = 3_000_000 } = {}) => {
   const copy = structuredClone(value);
