@@ -81,6 +81,22 @@ export const hostilePaths = [
     "run.json",
   ],
 ];
+/** Those that name something of the user's, or would if they were not resolved with care. */
+export const nearPaths = [
+  "",
+  ".",
+  "..",
+  "new/..",
+  "new/../notes",
+  "notes",
+  "link",
+  "run",
+  "run/..",
+  "run/best",
+  "empty",
+  "new",
+];
+
 /** Flags whose valid values are cheap at any size are free; of the others only cheap or invalid values are given. */
 export const numberFlags = {
   train: [
@@ -159,7 +175,7 @@ export const wordFlags = {
   runs: { "--sort": ["time", "loss", "name"] },
 };
 export const pathFlags = {
-  train: ["--data", "--val-data", "--config", "--out", "--resume"],
+  train: ["--data", "--val-data", "--config", "--out", "--out", "--out", "--resume", "--resume"],
   evaluate: ["--data"],
   lesson: ["--data"],
 };

@@ -1,16 +1,19 @@
 /** Command lines of every command, in a folder of files that only what is asked for may change. */
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { findAuto } from "../../../dist/backend/select.node.js";
+import { findAuto, openBackend } from "../../../dist/backend/select.node.js";
+import { loadPretrained } from "../../../dist/pretrained/load.node.js";
+import { savePretrained } from "../../../dist/pretrained/save.node.js";
 import { train } from "../../../dist/train/train.node.js";
 import { treeOf } from "../lib/folder.mjs";
-import { failure, judgedProgram } from "../lib/judge.mjs";
+import { failure, judged, judgedProgram } from "../lib/judge.mjs";
 import { runInProcess } from "../lib/program.mjs";
 import { configFlags, smallConfig, wordsText } from "../lib/small-run.mjs";
 import {
   costlyFlags,
   costlyValues,
   hostilePaths,
+  nearPaths,
   numberFlags,
   pathFlags,
   switches,
@@ -21,7 +24,8 @@ import { hostileNumber, hostileWord } from "./hostile-values.mjs";
 /** A way up that leaves the scratch folder's own parents is not tried. */
 const depth = 4;
 
-const pathOf = (random) => (random.chance(0.85) ? random.pick(hostilePaths) : hostileWord(random));
+const pathOf = (random) =>
+  random.chance(0.4) ? random.pick(nearPaths) : random.chance(0.85) ? random.pick(hostilePaths) : hostileWord(random);
 
 /** One flag with its value, in one word or two, or without. */
 const flagOf = (random, command) => {
@@ -89,7 +93,11 @@ const commands = [
   "completion",
 ];
 
+const saving = "savePretrained";
+
 const commandLine = (random, backend) => {
+  // Not a command: the function of the library, which takes a path, too.
+  if (random.chance(0.06)) return [saving, pathOf(random)];
   if (random.chance(0.04)) return Array.from({ length: random.below(4) }, () => hostileWord(random));
   // A lesson takes seconds where it is not refused.
   const command = random.chance(0.01) ? "lesson" : random.pick(commands);
@@ -135,8 +143,18 @@ const valuesOf = (args, flag) =>
 
 /** Whether a command line may make or change `path`, which is relative to the scratch folder. */
 const mayChange = (args, scratch, before) => {
-  if (args[0] !== "train") return () => false;
   const inside = (path) => relative(scratch, resolve(scratch, path));
+  if (args[0] === saving) {
+    const target = inside(args[1]).replace(/^link/u, "run");
+    // New, empty, or a checkpoint and nothing else: these are replaced whole.
+    const replaceable = ["empty", "run/best", "broken/checkpoint"].includes(target);
+    if (target === "" || (before.has(`${target}/`) && !replaceable)) return () => false;
+    return (path, was) => {
+      const bare = path.replace(/\/$/u, "");
+      return bare === target || bare.startsWith(`${target}/`) || (was === undefined && target.startsWith(`${bare}/`));
+    };
+  }
+  if (args[0] !== "train") return () => false;
   // A run's own folder grows; a new one is made where nothing is yet, with what is missing above it.
   const resumed = valuesOf(args, "--resume").map(inside);
   const made = [...valuesOf(args, "--out").map(inside), "runs"];
@@ -196,8 +214,21 @@ export const create = async (place) => {
   const prefix = `${relative(root, scratch)}/`;
   let before = treeOf(root);
 
+  const opened = await openBackend("auto", { threads: 1 });
+  const lm = await loadPretrained(at("run", "checkpoint"), { backend: opened });
+  const save = async (path) => {
+    const where = process.cwd();
+    process.chdir(scratch);
+    const judgment = await judged(() => savePretrained(path, lm));
+    process.chdir(where);
+    return judgment;
+  };
+
   const use = async (args) => {
-    const judgment = judgedProgram(await runInProcess(args, existsSync(scratch) ? scratch : home));
+    const judgment =
+      args[0] === saving
+        ? await save(args[1])
+        : judgedProgram(await runInProcess(args, existsSync(scratch) ? scratch : home));
     const after = treeOf(root);
     const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
       (path) => before.get(path) !== after.get(path),
@@ -215,26 +246,17 @@ export const create = async (place) => {
     before = treeOf(root);
     return wrong === undefined
       ? judgment
-      : { ...judgment, failure: failure("a file is changed that was not to be", `${wrong} by ${args.join(" ")}`) };
+      : {
+          ...judgment,
+          failure: failure(`a file is changed that was not to be, by ${args[0]}`, `${wrong} by ${args.join(" ")}`),
+        };
   };
 
   return {
     undamaged: async () => {
+      const one = ["--stop-at", "1", "--backend", backend];
       for (const args of [
-        [
-          "train",
-          "--preset",
-          "book",
-          ...configFlags(smallConfig),
-          "--data",
-          "text.txt",
-          "--stop-at",
-          "1",
-          "--out",
-          "out",
-          "--backend",
-          backend,
-        ],
+        [...["train", "--preset", "book", ...configFlags(smallConfig), "--data", "text.txt", "--out", "out"], ...one],
         ["evaluate", "run", "--backend", backend],
         ["train", "--resume", "run", "--stop-at", "6", "--backend", backend],
         ["runs", "."],
@@ -245,7 +267,8 @@ export const create = async (place) => {
     },
     run: async (random, _folder, note) => {
       // No system passes NUL in an argument.
-      const args = commandLine(random, backend).map((word) => word.replaceAll("\0", ""));
+      const line = commandLine(random, backend);
+      const args = line[0] === saving ? line : line.map((word) => word.replaceAll("\0", ""));
       const what = args.map((word) => (word.length > 60 ? `${word.slice(0, 50)}…` : word)).join(" ");
       await note(what);
       const judgment = await use(args);
