@@ -55,10 +55,15 @@ Examples:
   $ foretoken <command> --help                     all flags of a command, with examples`;
 
 const version = (): string => {
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  return version;
+  try {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+      version: string;
+    };
+    return version;
+  } catch {
+    // No command needs it.
+    return "unknown";
+  }
 };
 
 const checkVerb = (name: string): void => {

@@ -26,6 +26,9 @@ const fairShare = (parts: readonly string[], room: number): number => {
   return share;
 };
 
+/** Units up to which a way out stays whole, since it may be a command to copy. */
+const longestHint = 140;
+
 /**
  * The message: one line of at most `longestMessage` units, without control characters. Where that is too short for
  * all, the parts that the user gave lose their middles; what must hold is whole.
@@ -34,9 +37,10 @@ const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   const say = (subject: string, instead: string, way: string): string =>
     `${subject}: ${oneLine(must)}${got === undefined ? "" : `; got ${instead}`}${hint === undefined ? "" : `; try ${way}`}`;
   // Shortened before as well as after: a part may be a whole file.
-  const parts = [where, got ?? "", hint ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
-  const share = fairShare(parts, longestMessage - say("", "", "").length);
-  const [subject = "", instead = "", way = ""] = parts.map((part) => shorten(part, share));
+  const way = shorten(oneLine(shorten(hint ?? "", longestMessage)), longestHint);
+  const parts = [where, got ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
+  const share = fairShare(parts, longestMessage - say("", "", way).length);
+  const [subject = "", instead = ""] = parts.map((part) => shorten(part, share));
   return shorten(say(subject, instead, way), longestMessage);
 };
 

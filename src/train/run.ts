@@ -57,6 +57,14 @@ export interface RunStore extends RecordStore, RollbackStore {
   saveBest(values: ReadValues, step: number): Promise<void>;
 }
 
+/** What a run that was stopped had begun and not ended, besides an evaluation: its progress tells of that. */
+export interface BrokenOff {
+  /** The sample after the evaluation of its step, or the last one. */
+  readonly sample: boolean;
+  /** The loss of the run's last evaluation, where all steps are done. */
+  readonly lastLoss: number | undefined;
+}
+
 export interface RunInput {
   readonly backend: Backend;
   readonly config: RunConfig;
@@ -72,6 +80,8 @@ export interface RunInput {
   readonly store: RunStore | null;
   /** null: from the start. */
   readonly resume: Snapshot | null;
+  /** What was broken off when a resumed run was stopped, and is made up for first. */
+  readonly broken?: BrokenOff | undefined;
   /** Stop after this many updates, as an interruption would. */
   readonly stopAt?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -158,15 +168,20 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     return note({ v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
   };
 
-  /** Nothing where the signal breaks it off: no result depends on a sample. */
+  /** Whether the newest sample was written to its end. */
+  let wroteLast = true;
+
+  /** Nothing where the signal breaks it off; a resumed run makes up for it. */
   async function* write(maxNewTokens: number): AsyncGenerator<SampleEvent, void, undefined> {
     let text = "";
+    wroteLast = false;
     const stop = signal === undefined ? {} : { signal };
     for await (const event of generate(lm, { prompt: input.prompt, maxNewTokens, seed: train.seed, ...stop })) {
       if (event.type === "token") text += event.text;
       else if (event.finishReason === "aborted") return;
       await yieldToHost();
     }
+    wroteLast = true;
     yield await note({ v, type: "sample", step: progress.step, prompt: input.prompt, text });
   }
 
@@ -214,20 +229,28 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     const tokensPerStep = train.batchSize * train.gradAccumSteps * config.model.contextLength;
     const lastStep = Math.min(train.steps, input.stopAt ?? train.steps);
     let outOfPatience = false;
-    let lastEval: EvalEvent | undefined;
+    let lastLoss = input.broken?.lastLoss;
+    let measuredAt = lastLoss === undefined ? -1 : progress.step;
 
     /** What a step is followed by; also for a resumed run that was stopped before the step's evaluation was done. */
     async function* afterStep(): AsyncGenerator<TrainEvent, void, undefined> {
       const { step } = progress;
       if (isEvaluationDue(progress, train)) {
-        lastEval = await measure(step === train.steps ? "end" : "interval", signal);
-        if (lastEval === undefined) return;
-        yield lastEval;
-        yield* tellOverfitting(lastEval.valLoss);
+        const evaluated = await measure(step === train.steps ? "end" : "interval", signal);
+        if (evaluated === undefined) return;
+        lastLoss = evaluated.valLoss;
+        measuredAt = step;
+        yield evaluated;
+        yield* tellOverfitting(lastLoss);
         if (step < train.steps && train.sampleTokens > 0) yield* write(train.sampleTokens);
         outOfPatience = train.patience > 0 && progress.evalsSinceBest >= train.patience && step < train.steps;
         if (outOfPatience) return;
       }
+      yield* savePlanned();
+    }
+
+    async function* savePlanned(): AsyncGenerator<TrainEvent, void, undefined> {
+      const { step } = progress;
       if (step % checkpointInterval === 0 && step < train.steps) {
         yield* save();
         await rollback?.keep(step);
@@ -248,6 +271,10 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     const isAborted = (): boolean => signal?.aborted === true;
 
     if (isEvaluationDue(progress, train)) yield* afterStep();
+    else if (input.broken?.sample === true && input.broken.lastLoss === undefined) {
+      yield* write(train.sampleTokens);
+      yield* savePlanned();
+    }
     // A kill may have come between the planned checkpoint and its copy to go back to.
     else if (firstStep > 0 && firstStep % checkpointInterval === 0) await rollback?.keep(firstStep);
     while (progress.step < lastStep && !outOfPatience && !isAborted()) {
@@ -282,21 +309,25 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       yield* afterStep();
     }
 
-    const interrupted = !outOfPatience && (progress.step < train.steps || isEvaluationDue(progress, train));
+    const isOver = outOfPatience || input.broken?.lastLoss !== undefined;
+    let interrupted = !isOver && (progress.step < train.steps || isEvaluationDue(progress, train));
+    if (!interrupted) {
+      if (input.finalSampleTokens > 0) yield* write(input.finalSampleTokens);
+      // A sample that was broken off is made up for, as all else.
+      interrupted = isAborted() && !wroteLast;
+    }
     if (interrupted) {
       // Saved before it is measured: a second interruption while measuring must lose nothing.
       yield* save();
-      if (lastEval?.step !== progress.step) {
-        lastEval = await measure("interrupted");
-        if (lastEval !== undefined) yield lastEval;
+      if (measuredAt !== progress.step) {
+        const evaluated = await measure("interrupted");
+        lastLoss = evaluated?.valLoss;
+        if (evaluated !== undefined) yield evaluated;
       }
-    } else {
-      if (input.finalSampleTokens > 0) yield* write(input.finalSampleTokens);
-      yield* save();
-    }
-    if (lastEval === undefined) throw new Error("a run ends with an evaluation");
+    } else yield* save();
+    if (lastLoss === undefined) throw new Error("a run ends with an evaluation");
     const { step, best } = progress;
-    const { valLoss } = lastEval;
+    const valLoss = lastLoss;
     if (profile !== undefined) {
       const seconds = (performance.now() - begun) / 1000;
       // Not noted: it depends on the clock and is of this process alone.
@@ -306,7 +337,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       v,
       type: "done",
       step,
-      reason: interrupted ? "interrupted" : outOfPatience ? "patience" : "finished",
+      reason: interrupted ? "interrupted" : step < train.steps ? "patience" : "finished",
       valLoss,
       bestValLoss: best?.valLoss ?? valLoss,
       bestStep: best?.step ?? step,

@@ -368,3 +368,31 @@ describe("a run of an earlier version, without a manifest", () => {
     expect(basename(out)).toBe("run");
   });
 });
+
+describe("a sample that is broken off", () => {
+  it.each([5, 12])("at step %d is made up for, so that the notes are whole and in order", async (step) => {
+    const out = newPath();
+    const controller = new AbortController();
+    for await (const event of train({ ...options(out), signal: controller.signal })) {
+      if (event.type === "eval" && event.step === step) controller.abort();
+      if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step });
+    }
+    await resume(out);
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
+    expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
+  });
+
+  it("is made up for before the checkpoint of its step, where there is one", async () => {
+    const changes = { evalInterval: 4, checkpointInterval: 4 };
+    const uninterrupted = newPath();
+    await collect(train(options(uninterrupted, changes)));
+    const out = newPath();
+    const controller = new AbortController();
+    for await (const event of train({ ...options(out, changes), signal: controller.signal })) {
+      if (event.type === "eval" && event.step === 4) controller.abort();
+    }
+    await resume(out);
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(uninterrupted));
+    expect(await timelessMetrics(out)).toEqual(await timelessMetrics(uninterrupted));
+  });
+});

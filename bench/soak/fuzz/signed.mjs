@@ -24,6 +24,8 @@ const renewed = (value, folder, name) => {
 export const signAgain = (folder) => {
   const path = join(folder, "manifest.json");
   try {
+    // A pipe in its place would be waited for.
+    if (!lstatSync(path).isFile()) return;
     writeFileSync(path, JSON.stringify(renewed(JSON.parse(readFileSync(path, "utf8")), folder, undefined), null, 2));
   } catch {
     // Damaged itself: let it be found so.

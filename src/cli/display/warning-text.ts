@@ -5,7 +5,7 @@ import { commandLine } from "./shell.ts";
 /** What is told of a run whose validation loss has turned. */
 export const overfittingText = ({ step, valLoss, bestValLoss, bestStep }: OverfittingEvent): string =>
   `step ${formatCount(step)}   validation loss has turned: ${formatLoss(valLoss)}, after ${formatLoss(bestValLoss)} ` +
-  `at step ${formatCount(bestStep)}; best/ keeps those weights; try --train.dropout 0.1, a smaller model or --patience 3`;
+  `at step ${formatCount(bestStep)}; best/ keeps those weights; try --model.dropout 0.1, a smaller model or --patience 3`;
 
 const actionText = { skip: "skipped", rollback: "back to the last checkpoint" } as const satisfies Record<
   NonfiniteEvent["action"],

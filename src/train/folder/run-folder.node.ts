@@ -3,6 +3,8 @@ import { readdir, stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors.ts";
+import { UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
 import { hasCheckpoint, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
@@ -140,7 +142,13 @@ export const openRunFolder = async (
   };
   const { story, metrics } = await open().catch(async (error: unknown) => {
     await lock.release();
-    throw error;
+    if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
+    throw new CheckpointError({
+      where: shown,
+      must: "the run's folder must be writable, its notes regular files",
+      got: error instanceof Error ? error.message : String(error),
+      cause: error,
+    });
   });
 
   /** Nothing is written into a folder that has taken the place of the run's; the next checkpoint finds it a new one. */
@@ -152,6 +160,21 @@ export const openRunFolder = async (
       if (await isHere()) throw error;
     }
   };
+  /** Says which file refused: the system does not, of one that is open. */
+  const naming = async (name: string, work: Promise<void>): Promise<void> => {
+    try {
+      await work;
+    } catch (cause) {
+      if (systemErrorCode(cause) === undefined && !(cause instanceof UnreadableFileError)) throw cause;
+      throw new CheckpointError({
+        where: join(shown, name),
+        must: "the run's notes must be writable; its checkpoint is unharmed",
+        got: cause instanceof Error ? cause.message : String(cause),
+        hint: "more room on the disk",
+        cause,
+      });
+    }
+  };
   const tells = (event: TrainEvent): boolean =>
     event.type === "start" || event.type === "sample" || event.type === "checkpoint" || event.type === "done";
 
@@ -159,14 +182,14 @@ export const openRunFolder = async (
     path: shown,
     record: async (event) => {
       // A resumed run's `start` would make its metrics differ from an uninterrupted one's.
-      if (event.type !== "start" || first) await metrics.append(event);
-      if (tells(event)) await unlessGone(() => story.tell(event));
-      else await story.tell(event);
+      if (event.type !== "start" || first) await naming(folderNames.metrics, metrics.append(event));
+      const told = tells(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
+      await naming(event.type === "sample" ? folderNames.samples : folderNames.readme, told);
     },
     async saveCheckpoint(state) {
       const { step } = state.progress;
       if (!(await isHere())) await rescue(shown, subject, state);
-      await metrics.flush();
+      await naming(folderNames.metrics, metrics.flush());
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
         run: binding(step),
         keep: keepBefore(path, step, keepLast),

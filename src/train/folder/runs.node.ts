@@ -2,7 +2,6 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { checkPath } from "../../core/check-arguments.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
-import { UnreadableFileError } from "../../core/regular-file.node.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { hasCheckpoint } from "../../io/checkpoint.node.ts";
 import { parseLine, readLines } from "../../io/jsonl.node.ts";
@@ -176,8 +175,7 @@ const readOne = async (path: string): Promise<ListedRun | SkippedFolder> => {
     }
     return await readListed(path);
   } catch (error) {
-    const mine =
-      error instanceof ForetokenError || error instanceof UnreadableFileError || systemErrorCode(error) !== undefined;
+    const mine = error instanceof ForetokenError || systemErrorCode(error) !== undefined;
     if (!mine || !(error instanceof Error)) throw error;
     return { path, reason: error.message };
   }
