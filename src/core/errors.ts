@@ -26,8 +26,9 @@ const fairShare = (parts: readonly string[], room: number): number => {
   return share;
 };
 
-/** Units up to which a way out stays whole, since it may be a command to copy. */
+/** Units up to which a way out stays whole, since it may be a command to copy; and what the others need beside it. */
 const longestHint = 140;
+const leastForOthers = 80;
 
 /**
  * The message: one line of at most `longestMessage` units, without control characters. Where that is too short for
@@ -37,8 +38,13 @@ const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   const say = (subject: string, instead: string, way: string): string =>
     `${subject}: ${oneLine(must)}${got === undefined ? "" : `; got ${instead}`}${hint === undefined ? "" : `; try ${way}`}`;
   // Shortened before as well as after: a part may be a whole file.
-  const way = shorten(oneLine(shorten(hint ?? "", longestMessage)), longestHint);
   const parts = [where, got ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
+  const others = Math.min(
+    leastForOthers,
+    parts.reduce((sum, { length }) => sum + length, 0),
+  );
+  const room = Math.max(1, longestMessage - say("", "", "").length - others);
+  const way = shorten(oneLine(shorten(hint ?? "", longestMessage)), Math.min(longestHint, room));
   const share = fairShare(parts, longestMessage - say("", "", way).length);
   const [subject = "", instead = ""] = parts.map((part) => shorten(part, share));
   return shorten(say(subject, instead, way), longestMessage);

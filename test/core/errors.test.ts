@@ -23,7 +23,9 @@ describe("an error's message", () => {
         const error = new ConfigError(details);
         expect(error.message.length).toBeLessThanOrEqual(longestMessage);
         // A way out is shortened at less than half of a message.
-        expect(error.message.length).toBeGreaterThan(details.hint === undefined ? longestMessage - 10 : longestMessage / 2);
+        expect(error.message.length).toBeGreaterThan(
+          details.hint === undefined ? longestMessage - 10 : longestMessage / 2,
+        );
         expect(error.message).toContain(must);
         expect(error.message).toContain("…");
         // Throws for half of a surrogate pair.
