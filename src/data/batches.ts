@@ -30,42 +30,66 @@ const wordsPerInteger = 2;
 const wordsPerBlock = 4;
 
 /**
+ * Draws the rows of a step one after the other, from row `firstRow` on: each call gives a batch of the next `rows` rows,
+ * as new arrays.
+ */
+const rowDrawer = (tokens: Int32Array, options: TrainingBatchOptions): ((rows: number) => Batch) => {
+  const { batchSize, contextLength: time, seed, step, microStep = 0 } = options;
+  checkTokenCounts({ train: tokens.length }, time);
+  const firstRow = microStep * batchSize;
+  const rowsPerBlock = wordsPerBlock / wordsPerInteger;
+  const stream = randomStream(randomKey(seed, "batches", step), Math.floor(firstRow / rowsPerBlock));
+  for (let skipped = 0; skipped < firstRow % rowsPerBlock; skipped++) stream.integer(1);
+  const offsets = tokens.length - time;
+  return (rows) => {
+    const x = new Int32Array(rows * time);
+    const y = new Int32Array(rows * time);
+    for (let row = 0; row < rows; row++) {
+      const from = stream.integer(offsets);
+      x.set(tokens.subarray(from, from + time), row * time);
+      y.set(tokens.subarray(from + 1, from + 1 + time), row * time);
+    }
+    return { x, y, rows, time };
+  };
+};
+
+/**
  * A batch of windows at uniformly random offsets, as new arrays. Row r of a step is a pure function of
  * (seed, step, r), so a resumed run sees what an uninterrupted one would, and k accumulated micro-batches of B rows
  * are one batch of k·B rows.
  * @param tokens the training split; at least contextLength + 1 of them.
  * @throws DataError when there are fewer.
  */
-export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch => {
-  const { batchSize, contextLength, seed, step, microStep = 0 } = options;
-  checkTokenCounts({ train: tokens.length }, contextLength);
-  const firstRow = microStep * batchSize;
-  const rowsPerBlock = wordsPerBlock / wordsPerInteger;
-  const stream = randomStream(randomKey(seed, "batches", step), Math.floor(firstRow / rowsPerBlock));
-  for (let skipped = 0; skipped < firstRow % rowsPerBlock; skipped++) stream.integer(1);
-
-  const x = new Int32Array(batchSize * contextLength);
-  const y = new Int32Array(batchSize * contextLength);
-  const offsets = tokens.length - contextLength;
-  for (let row = 0; row < batchSize; row++) {
-    const from = stream.integer(offsets);
-    x.set(tokens.subarray(from, from + contextLength), row * contextLength);
-    y.set(tokens.subarray(from + 1, from + 1 + contextLength), row * contextLength);
-  }
-  return { x, y, rows: batchSize, time: contextLength };
-};
+export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch =>
+  rowDrawer(tokens, options)(options.batchSize);
 
 /**
- * The rows of a batch, in order, in as many parts of about `tokens` tokens as come nearest to that; a row is never cut.
- * No copies.
+ * How many rows each pass of a batch has: as many passes of about `tokens` tokens as come nearest to that. A row is never
+ * cut, and passes differ by one row at most.
  */
-export function* inPasses({ x, y, rows, time }: Batch, tokens: number): Generator<Batch, void, undefined> {
+export function* passRows(rows: number, time: number, tokens: number): Generator<number, void, undefined> {
   const passes = Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
-  for (let pass = 0; pass < passes; pass++) {
-    const [first, end] = [Math.floor((rows * pass) / passes), Math.floor((rows * (pass + 1)) / passes)];
-    const part = (values: Int32Array): Int32Array => values.subarray(first * time, end * time);
-    yield { x: part(x), y: part(y), rows: end - first, time };
+  let done = 0;
+  for (let pass = 1; pass <= passes; pass++) {
+    const end = Math.floor((rows * pass) / passes);
+    yield end - done;
+    done = end;
   }
+}
+
+/**
+ * The rows of `trainingBatch` in its order, in passes as `passRows` cuts them. Each pass is drawn when it is asked for, so
+ * the memory that this takes depends on `tokensPerPass` and not on the batch.
+ * @param tokens as for `trainingBatch`.
+ * @throws DataError when there are too few.
+ */
+export function* trainingPasses(
+  tokens: Int32Array,
+  options: TrainingBatchOptions,
+  tokensPerPass: number,
+): Generator<Batch, void, undefined> {
+  const draw = rowDrawer(tokens, options);
+  for (const rows of passRows(options.batchSize, options.contextLength, tokensPerPass)) yield draw(rows);
 }
 
 /** How `evaluationWindows` cuts a text. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { DataError } from "../core/errors.ts";
 import { type Corpus, firstWord, splitText, type TextSplit } from "./corpus.ts";
@@ -85,8 +85,27 @@ export interface LoadedCorpus extends Corpus {
   readonly sha256: string;
 }
 
-const hashOf = ({ train, val }: TextSplit): string =>
-  createHash("sha256").update(train).update("\0").update(val).digest("hex");
+/** UTF-16 units that are hashed at a time: a hash takes three bytes of memory for each before it begins. */
+const unitsPerPiece = 2 ** 18;
+
+/** Adds `text` in UTF-8, piece by piece; no pair of surrogates is cut. */
+const updateWith = (hash: Hash, text: string): void => {
+  for (let from = 0; from < text.length; ) {
+    let end = Math.min(text.length, from + unitsPerPiece);
+    const last = text.charCodeAt(end - 1);
+    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end++;
+    hash.update(text.slice(from, end));
+    from = end;
+  }
+};
+
+const hashOf = ({ train, val }: TextSplit): string => {
+  const hash = createHash("sha256");
+  updateWith(hash, train);
+  hash.update("\0");
+  updateWith(hash, val);
+  return hash.digest("hex");
+};
 
 /**
  * The corpus called `nameOrPath`: "tiny-shakespeare", "moby-dick", "default" (the first where it can be had, else the

@@ -88,22 +88,24 @@ export const arrayReader =
   async (offset, size) =>
     values.subarray(offset, offset + size);
 
-/** Draws the initial weights: parameter i from stream ("init", i) of the seed, so they do not depend on each other. */
+/** Elements that are drawn before they are written: the host holds no copy of all weights. */
+const drawnAtATime = 2 ** 16;
+
+/**
+ * Draws the initial weights: parameter i from stream ("init", i) of the seed, so they do not depend on each other.
+ * @param arena all zero, as `createArena` makes it.
+ */
 export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {
-  const values = hostArray(arena.storage.dtype, layout.length);
-  for (const { init, offset, size, index } of layout.parameters) {
-    switch (init.kind) {
-      case "zeros":
-        break;
-      case "ones":
-        values.fill(1, offset, offset + size);
-        break;
-      case "normal": {
-        const random = randomStream(randomKey(seed, "init", index));
-        for (let i = offset; i < offset + size; i++) values[i] = init.std * random.normal();
-        break;
-      }
+  const { storage } = arena;
+  const drawn = hostArray(storage.dtype, Math.min(layout.length, drawnAtATime));
+  for (const { init, index, offset, size } of layout.parameters) {
+    if (init.kind === "zeros") continue;
+    const random = init.kind === "normal" ? randomStream(randomKey(seed, "init", index)) : undefined;
+    for (let done = 0; done < size; done += drawn.length) {
+      const part = drawn.subarray(0, Math.min(drawn.length, size - done));
+      if (init.kind === "ones") part.fill(1);
+      else if (random !== undefined) for (let i = 0; i < part.length; i++) part[i] = init.std * random.normal();
+      backend.write(storage, part, offset + done);
     }
   }
-  backend.write(arena.storage, values);
 };

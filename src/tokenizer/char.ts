@@ -63,7 +63,8 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
       out[length++] = id;
       index += codePoint > 0xffff ? 2 : 1;
     }
-    return out.slice(0, length);
+    // A copy only where characters of two UTF-16 units left room.
+    return length === out.length ? out : out.slice(0, length);
   };
 
   const token = (id: number): string => {

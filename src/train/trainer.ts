@@ -4,7 +4,7 @@ import type { Backend } from "../backend/backend.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { inPasses, trainingBatch } from "../data/batches.ts";
+import { trainingPasses } from "../data/batches.ts";
 import { initialise } from "../models/arena.ts";
 import { forwardLoss } from "../models/forward.ts";
 import { createGradients } from "../models/gradients.ts";
@@ -41,7 +41,7 @@ export interface Trainer {
  * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations
  * of one pass are all that is in memory, however large the batch is.
  */
-const tokensPerPass = 4096;
+export const tokensPerPass = 4096;
 
 /** A trainer with freshly drawn weights; a resumed run then overwrites weights and moments. */
 export const createTrainer = (
@@ -94,8 +94,8 @@ export const undrawnTrainer = (
       const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step)) : null;
       let loss = 0;
       for (let microStep = 0; microStep < gradAccumSteps; microStep++) {
-        const batch = trainingBatch(trainTokens, { batchSize, contextLength, seed, step, microStep });
-        for (const { x, y, rows, time } of inPasses(batch, tokensPerPass)) {
+        const batch = { batchSize, contextLength, seed, step, microStep };
+        for (const { x, y, rows, time } of trainingPasses(trainTokens, batch, tokensPerPass)) {
           const summed = await gradients.record(
             async (context) => {
               const total = forwardLoss(context, model, x, y, rows, time); // [1]

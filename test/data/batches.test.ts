@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DataError } from "#foretoken/core/errors.js";
-import { checkTokenCounts, evaluationWindows, inPasses, trainingBatch } from "#foretoken/data/batches.js";
+import {
+  checkTokenCounts,
+  evaluationWindows,
+  passRows,
+  trainingBatch,
+  trainingPasses,
+} from "#foretoken/data/batches.js";
 
 /** Tokens that are their own positions, so that a window tells where it came from. */
 const positions = (length: number): Int32Array => Int32Array.from({ length }, (_, index) => index);
@@ -69,22 +75,23 @@ describe("trainingBatch", () => {
   });
 });
 
-describe("inPasses", () => {
-  it("goes through the rows in order, none cut or left out, in parts that are as equal as can be", () => {
+describe("trainingPasses", () => {
+  it("gives the rows of the batch in order, none cut or left out, in parts that are as equal as can be", () => {
+    const tokens = positions(300);
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 70 }),
         fc.integer({ min: 1, max: 9 }),
         fc.nat(500),
-        (rows, time, tokens) => {
-          const x = Int32Array.from({ length: rows * time }, (_, i) => i);
-          const passes = [...inPasses({ x, y: x.map((id) => id + 1), rows, time }, tokens + 1)];
-          expect(passes.flatMap((pass) => [...pass.x])).toEqual([...x]);
-          for (const pass of passes) {
-            expect([pass.time, pass.x.length]).toEqual([time, pass.rows * time]);
-            expect(pass.y).toEqual(pass.x.map((id) => id + 1));
-          }
-          const sizes = passes.map((pass) => pass.rows);
+        fc.nat(3),
+        (batchSize, contextLength, passTokens, microStep) => {
+          const options = { batchSize, contextLength, seed: 3, step: 4, microStep };
+          const batch = trainingBatch(tokens, options);
+          const passes = [...trainingPasses(tokens, options, passTokens + 1)];
+          expect(passes.flatMap(({ x }) => [...x])).toEqual([...batch.x]);
+          expect(passes.flatMap(({ y }) => [...y])).toEqual([...batch.y]);
+          for (const { x, rows, time } of passes) expect([time, x.length]).toEqual([contextLength, rows * time]);
+          const sizes = passes.map(({ rows }) => rows);
           expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
         },
       ),
@@ -92,14 +99,20 @@ describe("inPasses", () => {
   });
 
   it("takes the number of passes that comes nearest to the tokens that were asked for", () => {
-    const batch = (rows: number, time: number) => ({
-      x: new Int32Array(rows * time),
-      y: new Int32Array(rows * time),
-      rows,
-      time,
-    });
-    const passes = (rows: number, time: number): number => [...inPasses(batch(rows, time), 4096)].length;
+    const passes = (rows: number, time: number): number => [...passRows(rows, time, 4096)].length;
     expect([passes(32, 128), passes(40, 128), passes(64, 256), passes(2, 8192), passes(1, 1)]).toEqual([1, 1, 4, 2, 1]);
+  });
+
+  it("draws a pass when it is asked for, however large the batch is", () => {
+    const options = { batchSize: 2 ** 31, contextLength: 64, seed: 1, step: 0 };
+    // All of them would be 1 TiB.
+    const first = trainingPasses(positions(200), options, 4096).next().value;
+    expect(first).toEqual(trainingBatch(positions(200), { ...options, batchSize: 64 }));
+  });
+
+  it("refuses tokens shorter than a window and its last target", () => {
+    const options = { batchSize: 1, contextLength: 8, seed: 1, step: 0 };
+    expect(() => trainingPasses(positions(8), options, 4096).next()).toThrow(DataError);
   });
 });
 
