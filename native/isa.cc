@@ -26,7 +26,7 @@ namespace {
 constexpr Kernel kKernels[] = {
     {"fill", fill, 1, 1, 1},
     {"add", add, 3, 1, 0},
-    {"combine", combine, 3, 1, 2},
+    {"combine", combine, 4, 1, 2},
     {"copyRows", copyRows, 2, 4, 0},
     {"sum", sum, 2, 1, 0},
     {"sumOfSquares", sumOfSquares, 2, 1, 0},
@@ -53,7 +53,7 @@ constexpr Kernel kKernels[] = {
     {"attentionBackward", attentionBackward, 10, 15, 2},
     {"crossEntropyForward", crossEntropyForward, 4, 4, 0},
     {"crossEntropyBackward", crossEntropyBackward, 5, 4, 0},
-    {"adamStep", adamStep, 5, 1, 8},
+    {"adamStep", adamStep, 6, 1, 8},
 };
 }  // namespace
 

@@ -64,6 +64,8 @@ export type {
   DoneEvent,
   EstimateEvent,
   EvalEvent,
+  NonfiniteEvent,
+  OverfittingEvent,
   SampleEvent,
   StartEvent,
   StepEvent,

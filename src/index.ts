@@ -73,6 +73,8 @@ export type {
   DoneEvent,
   EstimateEvent,
   EvalEvent,
+  NonfiniteEvent,
+  OverfittingEvent,
   SampleEvent,
   StartEvent,
   StepEvent,

@@ -43,7 +43,7 @@ export const memoryConfigs = {
     config: changed(
       quick,
       { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 16 },
-      { batchSize: 200_000, gradAccumSteps: 2, steps: 1 },
+      { batchSize: 50_000, gradAccumSteps: 2, steps: 1 },
     ),
     characters: 65,
     text: 100_000,

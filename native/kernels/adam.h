@@ -5,6 +5,7 @@
 #include "../lanes.h"
 #include "../narrow.h"
 #include "../parallel.h"
+#include "../unreal.h"
 
 namespace foretoken::FT_ISA {
 namespace {
@@ -46,8 +47,10 @@ void adamStepTo(const Call& call, Pool& pool, T* rounded) {
   const float decayFactor = static_cast<float>(call.floats[5]);
   const float coupledDecay = static_cast<float>(call.floats[6]);
   const float gradScale = static_cast<float>(call.floats[7]);
+  float* unreal = call.buffer(5);
   parallelRanges(pool, call.ints[0], 2048, [=](int64_t begin, int64_t end, int) {
-    const auto update = [=](int64_t i, auto lanes) __attribute__((always_inline)) {
+    F32 watched{};
+    const auto update = [=, &watched](int64_t i, auto lanes) __attribute__((always_inline)) {
       const F32 param = load(params + i, lanes);
       const F32 grad = load(grads + i, lanes) * gradScale + param * coupledDecay;
       const F32 m = load(ms + i, lanes) * beta1 + grad * rest1;
@@ -57,15 +60,18 @@ void adamStepTo(const Call& call, Pool& pool, T* rounded) {
       const F32 denominator = sqrt(v) / sqrtCorrection2 + eps;
       const F32 result = param * decayFactor - m / denominator * stepSize;
       store(params + i, result, lanes);
+      // An infinite or NaN m makes the result so; an infinite v does not.
+      watched += within(lanes, unrealOf(result) + unrealOf(v), F32{});
       return result;
     };
     int64_t at = begin;
     if constexpr (kRounded)
-      at = copyLines(rounded, begin, end, [=](int64_t i) __attribute__((always_inline)) { return update(i, All{}); });
-    forVectors(at, end, [=](int64_t i, auto lanes) {
+      at = copyLines(rounded, begin, end, [&](int64_t i) __attribute__((always_inline)) { return update(i, All{}); });
+    forVectors(at, end, [&](int64_t i, auto lanes) {
       const F32 result = update(i, lanes);
       if constexpr (kRounded) store(rounded + i, result, lanes);
     });
+    if (unreal != nullptr) tellUnreal(unreal, watched);
   });
 }
 

@@ -5,6 +5,7 @@
 #include "../lanes.h"
 #include "../narrow.h"
 #include "../parallel.h"
+#include "../unreal.h"
 
 namespace foretoken::FT_ISA {
 
@@ -40,16 +41,27 @@ void add(const Call& call, Pool& pool) {
   withElements(call, 2, [&](auto* y) { addElements(call, pool, y); });
 }
 
-void combine(const Call& call, Pool& pool) {
+template <bool kWatched>
+FT_INLINE void combineWatched(const Call& call, Pool& pool) {
   const float* a = call.buffer(0);
   const float* b = call.buffer(1);
   float* y = call.buffer(2);
+  [[maybe_unused]] float* unreal = call.buffer(3);
   const float alpha = static_cast<float>(call.floats[0]), beta = static_cast<float>(call.floats[1]);
   parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
-    forVectors(begin, end, [=](int64_t i, auto lanes) {
-      store(y + i, fma(load(a + i, lanes), splat(alpha), load(b + i, lanes) * beta), lanes);
+    [[maybe_unused]] F32 watched{};
+    forVectors(begin, end, [&](int64_t i, auto lanes) {
+      const F32 result = fma(load(a + i, lanes), splat(alpha), load(b + i, lanes) * beta);
+      store(y + i, result, lanes);
+      if constexpr (kWatched) watched += within(lanes, unrealOf(result), F32{});
     });
+    if constexpr (kWatched) tellUnreal(unreal, watched);
   });
+}
+
+void combine(const Call& call, Pool& pool) {
+  if (call.buffer(3) == nullptr) combineWatched<false>(call, pool);
+  else combineWatched<true>(call, pool);
 }
 
 void scaleByNorm(const Call& call, Pool& pool) {

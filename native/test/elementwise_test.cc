@@ -21,8 +21,27 @@ void simple(Suite& s, int64_t n) {
   s.call("add", {inPlace.data(), b.data(), inPlace.data()}, {n});
   s.expect("add in place", inPlace, 0, [&](int64_t i) { return static_cast<double>(a[i]) + b[i]; });
 
-  s.call("combine", {a.data(), b.data(), y.data()}, {n}, {0.5, -1.75});
+  s.call("combine", {a.data(), b.data(), y.data(), nullptr}, {n}, {0.5, -1.75});
   s.expect("combine", y, 2, [&](int64_t i) { return 0.5 * a[i] - 1.75 * b[i]; });
+  Floats unreal = s.floats(1);
+  Floats watched = s.floats(n);
+  s.call("combine", {a.data(), b.data(), watched.data(), unreal.data()}, {n}, {0.5, -1.75});
+  s.expectSame("combine, watched", watched, y);
+  s.expect("combine of what is finite", unreal, 0, [](int64_t) { return 0; });
+  // Of any element, in a vector or after the last; by any thread, and by all.
+  for (const int64_t i : {int64_t{0}, n / 2, n - 1}) {
+    const float kept = inPlace[i];
+    inPlace[i] = i == 0 ? INFINITY : NAN;
+    unreal[0] = 0;
+    s.call("combine", {inPlace.data(), b.data(), watched.data(), unreal.data()}, {n}, {0.5, -1.75});
+    s.expect("combine of what is not finite", unreal, 0, [](int64_t) { return 1; });
+    inPlace[i] = kept;
+  }
+  s.call("combine", {a.data(), b.data(), watched.data(), unreal.data()}, {n}, {0.5, -1.75});
+  s.expect("combine keeps the flag", unreal, 0, [](int64_t) { return 1; });
+  unreal[0] = 0;
+  s.call("combine", {a.data(), b.data(), watched.data(), unreal.data()}, {n}, {INFINITY, 1});
+  s.expect("combine with an infinite factor", unreal, 0, [](int64_t) { return 1; });
 
   Floats total = s.floats(1);
   double sum = 0;
@@ -80,13 +99,42 @@ void adam(Suite& s, int64_t n, bool withCopy) {
     wantParam[at] = decay * param[i] - step * wantM[at] / (std::sqrt(wantV[at]) / correction + eps);
   }
   Floats rounded = s.floats(n);
-  s.call("adamStep", {param.data(), grad.data(), m.data(), v.data(), withCopy ? rounded.data() : nullptr}, {n},
+  Floats unreal = s.floats(1);
+  float* const copy = withCopy ? rounded.data() : nullptr;
+  s.call("adamStep", {param.data(), grad.data(), m.data(), v.data(), copy, unreal.data()}, {n},
          {beta1, beta2, eps, step, correction, decay, l2, scale});
+  s.expect("adamStep of what is finite", unreal, 0, [](int64_t) { return 0; });
   s.expect("adamStep param", param, 0.1, [&](int64_t i) { return wantParam[static_cast<size_t>(i)]; });
   if (withCopy)
     s.expect("adamStep copy", rounded, 0.1, [&](int64_t i) { return wantParam[static_cast<size_t>(i)]; });
   s.expect("adamStep m", m, 0.1, [&](int64_t i) { return wantM[static_cast<size_t>(i)]; });
   s.expect("adamStep v", v, 0.1, [&](int64_t i) { return wantV[static_cast<size_t>(i)]; });
+
+  // Whatever is not finite shows: in param, in m and in v, of any element.
+  const Floats zero = s.floats(n);
+  const auto step1 = [&](double stepSize, float* flag) {
+    s.call("adamStep", {param.data(), zero.data(), m.data(), v.data(), copy, flag}, {n},
+           {beta1, beta2, eps, stepSize, correction, 1, 0, 1});
+  };
+  int at = 0;
+  for (Floats* one : {&param, &m, &v}) {
+    for (const int64_t i : {int64_t{0}, n / 2, n - 1}) {
+      const float kept = param[i], keptM = m[i], keptV = v[i];
+      (*one)[i] = at++ % 2 == 0 ? INFINITY : NAN;
+      unreal[0] = 0;
+      step1(0, unreal.data());
+      s.expect("adamStep of what is not finite", unreal, 0, [](int64_t) { return 1; });
+      step1(0, nullptr);
+      param[i] = kept;
+      m[i] = keptM;
+      v[i] = keptV;
+    }
+  }
+  unreal[0] = 0;
+  step1(0, unreal.data());
+  s.expect("adamStep of what is finite again", unreal, 0, [](int64_t) { return 0; });
+  step1(INFINITY, unreal.data());
+  s.expect("adamStep with an infinite step", unreal, 0, [](int64_t) { return 1; });
 }
 
 }  // namespace

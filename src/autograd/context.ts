@@ -1,4 +1,13 @@
 import type { Backend } from "../backend/backend.ts";
+import {
+  checkBackend,
+  checkContext,
+  checkFunction,
+  checkNumber,
+  checkRandomKey,
+  checkTensor,
+  checkTrainingContext,
+} from "../core/check-arguments.ts";
 import type { RealDType } from "../core/dtype.ts";
 import type { RandomKey } from "../core/random.ts";
 import { createTape, type Tape } from "./tape.ts";
@@ -36,6 +45,7 @@ export interface TrainingContext extends Context {
 
 /** Numbers the places that drop 0, 1, 2, … under `key`. */
 export const dropoutSource = (key: RandomKey): DropoutSource => {
+  checkRandomKey("dropoutSource: key", key);
   let site = 0;
   return { key, nextSite: () => site++ };
 };
@@ -43,13 +53,10 @@ export const dropoutSource = (key: RandomKey): DropoutSource => {
 const realOf = (backend: Backend): RealDType => (backend.capabilities.real.includes("float32") ? "float32" : "float64");
 
 /** A context for inference: no gradients, no dropout. Close its memory when done. */
-export const inferenceContext = (backend: Backend, rounded: Rounded | null = null): Context => ({
-  backend,
-  memory: createMemory(backend, realOf(backend)),
-  tape: null,
-  dropout: null,
-  rounded,
-});
+export const inferenceContext = (backend: Backend, rounded: Rounded | null = null): Context => {
+  checkBackend("inferenceContext: backend", backend);
+  return { backend, memory: createMemory(backend, realOf(backend)), tape: null, dropout: null, rounded };
+};
 
 /** A context that records gradients. `dropout` null turns dropout off. */
 export const trainingContext = (
@@ -79,7 +86,9 @@ export const withContext = async <C extends Context, T>(
   context: C,
   work: (context: C) => T | Promise<T>,
 ): Promise<T> => {
+  checkContext("withContext: context", context);
   try {
+    checkFunction("withContext: work", work);
     return await work(context);
   } finally {
     context.memory.close();
@@ -94,5 +103,9 @@ export const withContext = async <C extends Context, T>(
  * @param scale factor on every gradient; 1 / predictions makes the gradient of a sum that of a mean.
  * @throws ShapeError if `total` is not one number.
  */
-export const backward = ({ tape, memory }: TrainingContext, total: Tensor, scale = 1): void =>
-  tape.backward(total, memory.upload(Float32Array.of(scale), [1]));
+export const backward = (context: TrainingContext, total: Tensor, scale = 1): void => {
+  checkTrainingContext("backward: context", context);
+  checkTensor("backward: total", total);
+  checkNumber("backward: scale", scale);
+  context.tape.backward(total, context.memory.upload(Float32Array.of(scale), [1]));
+};

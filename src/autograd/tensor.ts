@@ -1,4 +1,5 @@
 import type { Backend, Storage, View } from "../backend/backend.ts";
+import { checkBackend, checkTensor } from "../core/check-arguments.ts";
 import { type DType, type HostArray, hostArray, type RealDType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
@@ -33,8 +34,11 @@ export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
 };
 
 /** Copies the tensor's elements to the host, after all work before it. */
-export const readTensor = (backend: Backend, tensor: Tensor): Promise<HostArray> =>
-  backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
+export const readTensor = async (backend: Backend, tensor: Tensor): Promise<HostArray> => {
+  checkBackend("readTensor: backend", backend);
+  checkTensor("readTensor: tensor", tensor);
+  return backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
+};
 
 /** Copies host data to a tensor that begins its storage, converted to its element type. */
 export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArray): void => {
@@ -48,8 +52,10 @@ export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArr
 };
 
 /** The only element of a tensor of one, as of a loss, after all work before it. */
-export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> =>
-  (await readTensor(backend, reshape(tensor, [1])))[0] as number;
+export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> => {
+  checkTensor("readScalar: tensor", tensor);
+  return (await readTensor(backend, reshape(tensor, [1])))[0] as number;
+};
 
 /**
  * The temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so that an

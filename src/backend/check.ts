@@ -4,6 +4,7 @@
  */
 import type { DType, HostArray, RealDType } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
+import { show, showWord } from "../core/show.ts";
 import type { BackendName, Storage, View } from "./backend.ts";
 import type { KernelArgs, KernelName } from "./kernels.ts";
 import { kernelNames, kernels } from "./kernels.ts";
@@ -47,6 +48,9 @@ const maxInt = 2 ** 31 - 1;
 /** Words of a random key: any 32 bits, read as signed or unsigned. All other integers are sizes. */
 const isWord: ReadonlySet<string> = new Set(["key0", "key1", "key2", "key3", "site"]);
 
+/** An argument of a kernel, for an error line. */
+const told = (value: unknown): string => (value === undefined ? "undefined" : showWord(value));
+
 const checkInt = (kernel: KernelName, name: string, value: unknown): void => {
   const word = isWord.has(name);
   const low = word ? -(2 ** 31) : 0;
@@ -55,7 +59,7 @@ const checkInt = (kernel: KernelName, name: string, value: unknown): void => {
   throw new ShapeError({
     where: kernel,
     must: `${name} must be a whole number from ${low} to ${high}`,
-    got: String(value),
+    got: told(value),
   });
 };
 
@@ -75,7 +79,7 @@ const checkConditions = (kernel: KernelName, given: Readonly<Record<string, unkn
     if (sizes[name] === 0) throw new ShapeError({ where: kernel, must: `${name} must be at least 1`, got: "0" });
   }
   if (kernel === "attentionBackward" && sizes.start !== 0) {
-    throw new ShapeError({ where: kernel, must: "start must be 0", got: String(sizes.start) });
+    throw new ShapeError({ where: kernel, must: "start must be 0", got: told(sizes.start) });
   }
   if (kernel === "crossEntropyForward" || kernel === "crossEntropyBackward") {
     const { first = 0, columns = 0, vocabSize = 0 } = sizes;
@@ -83,15 +87,15 @@ const checkConditions = (kernel: KernelName, given: Readonly<Record<string, unkn
       throw new ShapeError({
         where: kernel,
         must: `columns ${first} to ${first + columns - 1} must be below vocabSize`,
-        got: String(vocabSize),
+        got: told(vocabSize),
       });
     }
   }
   if (kernel === "attentionForward" && given.kept != null && sizes.start !== 0) {
-    throw new ShapeError({ where: kernel, must: "start must be 0 where the mask is kept", got: String(sizes.start) });
+    throw new ShapeError({ where: kernel, must: "start must be 0 where the mask is kept", got: told(sizes.start) });
   }
   if ((kernel === "rotaryForward" || kernel === "rotaryBackward") && (sizes.headDim as number) % 2 !== 0) {
-    throw new ShapeError({ where: kernel, must: "headDim must be even", got: String(sizes.headDim) });
+    throw new ShapeError({ where: kernel, must: "headDim must be even", got: told(sizes.headDim) });
   }
 };
 
@@ -104,7 +108,7 @@ const bothOrNeither: Partial<Record<KernelName, readonly [string, string]>> = {
 /** What a factor multiplies is not what it is added to. */
 const checkFactor = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
   if (kernel !== "linearBackwardInput" || given.add === 0 || given.factor == null) return;
-  throw new ShapeError({ where: kernel, must: "add must be 0 where there is a factor", got: String(given.add) });
+  throw new ShapeError({ where: kernel, must: "add must be 0 where there is a factor", got: told(given.add) });
 };
 
 const checkPairs = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
@@ -154,7 +158,7 @@ const checkView = (
 ): void => {
   if (view === null || view === undefined) {
     if (spec.optional) return;
-    throw new ShapeError({ where: kernel, must: `${name} must be given`, got: String(view) });
+    throw new ShapeError({ where: kernel, must: `${name} must be given`, got: told(view) });
   }
   const { storage, offset } = view;
   if (!owner.owns(storage)) throw storageError(`${kernel}: ${name}`, owner);
@@ -167,7 +171,7 @@ const checkView = (
     throw new ShapeError({
       where: kernel,
       must: `${name}'s offset must be a whole number, at least 0`,
-      got: String(offset),
+      got: told(offset),
     });
   }
   if (!(offset + length <= storage.length)) {
@@ -179,6 +183,13 @@ const checkView = (
   }
 };
 
+const callError = (kernel: unknown, args: unknown): ShapeError =>
+  new ShapeError({
+    where: "run",
+    must: "a kernel of the table must be named, with an object of its arguments",
+    got: `${told(kernel)} and ${show(args)}`,
+  });
+
 /**
  * Checks one call of a kernel: integers in range, reals given as numbers, and every buffer live, this backend's, of its
  * element type and long enough from its offset on.
@@ -188,12 +199,13 @@ const checkView = (
  * @throws DTypeError for a buffer of another element type
  */
 export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, args: KernelArgs<K, View>): Sizes => {
-  const plan = kernelPlans[kernel];
+  const plan = typeof kernel === "string" ? kernelPlans[kernel] : undefined;
   const given = args as Readonly<Record<string, unknown>>;
+  if (plan?.ints === undefined || typeof given !== "object" || given === null) throw callError(kernel, args);
   for (const name of plan.ints) checkInt(kernel, name, given[name]);
   for (const name of plan.floats) {
     if (typeof given[name] !== "number") {
-      throw new ShapeError({ where: kernel, must: `${name} must be a number`, got: String(given[name]) });
+      throw new ShapeError({ where: kernel, must: `${name} must be a number`, got: told(given[name]) });
     }
   }
   checkConditions(kernel, given);
@@ -219,11 +231,11 @@ export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): v
     throw new DTypeError({
       where: "alloc",
       must: `the element type must be ${owner.real}${also} or int32 on this ${owner.name} backend`,
-      got: String(dtype),
+      got: told(dtype),
     });
   }
   if (Number.isSafeInteger(length) && length >= 0) return;
-  throw new ShapeError({ where: "alloc", must: "length must be a whole number, at least 0", got: String(length) });
+  throw new ShapeError({ where: "alloc", must: "length must be a whole number, at least 0", got: told(length) });
 };
 
 /** @throws ShapeError for a storage that was freed or that another backend made */
@@ -249,7 +261,7 @@ export const checkRange = (
   throw new ShapeError({
     where,
     must: `the elements must lie within the storage's ${storage.length}`,
-    got: `${length} from offset ${offset} on`,
+    got: `${told(length)} from offset ${told(offset)} on`,
   });
 };
 

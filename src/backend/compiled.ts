@@ -6,6 +6,7 @@
 import type { DType, HostArray, ProductDType } from "../core/dtype.ts";
 import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../core/dtype.ts";
 import { ConfigError, ShapeError, UnsupportedKernelError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 import type { Backend, BackendName, RecordedCalls, Storage, View } from "./backend.ts";
 import type { StorageOwner } from "./check.ts";
 import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "./check.ts";
@@ -62,7 +63,7 @@ export const checkThreads = (threads: number): void => {
   throw new ConfigError({
     where: "threads",
     must: `must be a whole number from 1 to ${maxThreads}`,
-    got: String(threads),
+    got: show(threads),
   });
 };
 

@@ -101,11 +101,13 @@ const touchedOf: { readonly [K in KernelName]?: Touched<K> } = {
 
 /** Outputs that are written in part have access "inout", so that what is beside stays: they are not read. */
 const writtenOnly: ReadonlySet<string> = new Set([
+  "combine.unreal",
   "copyRows.y",
   "attentionForward.kept",
   "attentionBackward.dq",
   "attentionBackward.dk",
   "attentionBackward.dv",
+  "adamStep.unreal",
 ]);
 
 /** Outputs that are read only where the call's `add` is 1. */

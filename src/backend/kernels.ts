@@ -44,12 +44,12 @@ export const kernels = {
     lengths: ({ n }) => ({ a: n, b: n, y: n }),
   }),
 
-  /** y = alpha · a + beta · b, elementwise; y may be a or b. */
+  /** y = alpha · a + beta · b, elementwise; y may be a or b. `unreal`, [1], becomes 1 where an element of y is not finite. */
   combine: kernel({
-    buffers: { a: input, b: input, y: output },
+    buffers: { a: input, b: input, y: output, unreal: maybeUpdate },
     ints: ["n"],
     floats: ["alpha", "beta"],
-    lengths: ({ n }) => ({ a: n, b: n, y: n }),
+    lengths: ({ n }) => ({ a: n, b: n, y: n, unreal: 1 }),
   }),
 
   /** Copies `rows` rows of `width` from x (row stride xStride) to y (row stride yStride). No overlap. */
@@ -313,12 +313,20 @@ export const kernels = {
    * m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps).
    * Before that: coupledDecay adds coupledDecay · param to g (Adam's L2), decayFactor multiplies param (AdamW).
    * stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ). rounded is a copy of the new param.
+   * `unreal`, [1], becomes 1 where an element of the new param, m or v is not finite, and is left alone otherwise.
    */
   adamStep: kernel({
-    buffers: { param: update, grad: input, m: update, v: update, rounded: maybeActivationOutput },
+    buffers: {
+      param: update,
+      grad: input,
+      m: update,
+      v: update,
+      rounded: maybeActivationOutput,
+      unreal: maybeUpdate,
+    },
     ints: ["n"],
     floats: ["beta1", "beta2", "eps", "stepSize", "sqrtCorrection2", "decayFactor", "coupledDecay", "gradScale"],
-    lengths: ({ n }) => ({ param: n, grad: n, m: n, v: n, rounded: n }),
+    lengths: ({ n }) => ({ param: n, grad: n, m: n, v: n, rounded: n, unreal: 1 }),
   }),
 } as const;
 

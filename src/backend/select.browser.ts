@@ -1,6 +1,9 @@
 /** Which backend serves in a browser. */
+
 import { alternatives } from "../core/alternatives.ts";
+import { checkChoice, checkOptions } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
+import { showWord } from "../core/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { openReference } from "./reference/reference.ts";
 import { openWasm, type WasmOptions } from "./wasm/browser.ts";
@@ -19,6 +22,8 @@ export type BackendChoice = (typeof backendChoices)[number];
  * @throws ConfigError for an unknown name or a number of threads that is not from 1 to 256
  */
 export const openBackend = async (choice: BackendChoice = "wasm", options: WasmOptions = {}): Promise<Backend> => {
+  checkOptions("openBackend: options", options);
+  checkChoice("dtype", options.dtype, ["float32", "bfloat16"]);
   switch (choice) {
     case "wasm":
       return openWasm(options);
@@ -28,7 +33,7 @@ export const openBackend = async (choice: BackendChoice = "wasm", options: WasmO
       throw new ConfigError({
         where: "backend",
         must: `must be ${alternatives(backendChoices)}`,
-        got: String(choice satisfies never),
+        got: showWord(choice satisfies never),
       });
   }
 };

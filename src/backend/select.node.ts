@@ -1,8 +1,10 @@
 /** Which backend serves: the choice by name, or the best there is. */
+
 import { availableParallelism } from "node:os";
-import { alternatives } from "../core/alternatives.ts";
+import { checkChoice, checkName, checkOptions } from "../core/check-arguments.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
+import { showWord } from "../core/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 import { openNative, probeNative } from "./native/native.node.ts";
@@ -123,12 +125,11 @@ export interface BackendOptions {
  * @throws UnsupportedKernelError when the one that was named is not there, with the reason
  * @throws ConfigError for an unknown name or dtype, a bad number of threads or an instruction set that is not there
  */
-export const openBackend = async (
-  choice: BackendChoice,
-  { threads, dtype = "float32", instructionSet }: BackendOptions = {},
-): Promise<Backend> => {
-  if (!dtypeChoices.includes(dtype))
-    throw new ConfigError({ where: "dtype", must: `must be ${alternatives(dtypeChoices)}`, got: String(dtype) });
+export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
+  checkOptions("openBackend: options", options);
+  const { threads, dtype = "float32", instructionSet } = options;
+  checkChoice("dtype", dtype, dtypeChoices);
+  if (instructionSet !== undefined) checkName("instructionSet", instructionSet);
   switch (choice) {
     case "auto":
       return openBackend((await findAuto(instructionSet)).name, { threads, dtype, instructionSet });
@@ -147,7 +148,7 @@ export const openBackend = async (
       throw new ConfigError({
         where: "backend",
         must: `must be one of ${backendChoices.join(", ")}`,
-        got: String(choice satisfies never),
+        got: showWord(choice satisfies never),
       });
   }
 };

@@ -1,9 +1,25 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../core/errors.ts";
+import { CheckpointError, ConfigError } from "../core/errors.ts";
 import { hasCheckpoint } from "../io/checkpoint.node.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import { type LoadOptions, loadPretrained } from "../pretrained/load.node.ts";
 import { folderNames } from "../train/folder/folder-names.ts";
 import type { RunDescription } from "../train/folder/resume.node.ts";
+import { bestWeightsNotice } from "./best-weights.ts";
+
+/** Which weights of a run: those with the lowest validation loss, or those of its last checkpoint. */
+export const weightsNames = ["best", "last"] as const;
+export type WeightsName = (typeof weightsNames)[number];
+
+/** A model that was found by a path. */
+export interface FoundModel {
+  readonly lm: LanguageModel;
+  /** Where it was read. */
+  readonly directory: string;
+  /** Lines for people: about the weights that were taken, where the choice was ours, and that they are unchecked. */
+  readonly notices: readonly string[];
+}
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -11,20 +27,65 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/**
- * The checkpoint directory that the user means: what is named, or the `checkpoint` of the run that is named.
- * @throws CheckpointError for a run that has none yet.
- */
-export const checkpointPath = async (path: string): Promise<string> => {
-  if (!(await isFile(join(path, folderNames.description)))) return path;
-  const checkpoint = join(path, folderNames.checkpoint);
-  if (await hasCheckpoint(checkpoint)) return checkpoint;
-  throw new CheckpointError({
-    where: path,
-    must: "the run must have a checkpoint",
-    got: "none yet",
-    hint: `foretoken train --resume ${path}`,
+const noWeights = (run: string, must: string, hint: string): CheckpointError =>
+  new CheckpointError({ where: run, must, got: "none yet", hint });
+
+const load = async (directory: string, options: LoadOptions): Promise<FoundModel> => {
+  const notices: string[] = [];
+  const onNotice = (line: string): void => {
+    notices.push(line);
+  };
+  return { lm: await loadPretrained(directory, { ...options, onNotice }), directory, notices };
+};
+
+/** The best weights, unless they are damaged and the run has others. */
+const loadBest = async (run: string, options: LoadOptions, alone: boolean): Promise<FoundModel> => {
+  const found = await load(join(run, folderNames.best), options).catch((error: unknown) => {
+    if (alone || !(error instanceof CheckpointError)) throw error;
+    return error;
   });
+  if (!(found instanceof CheckpointError)) {
+    const notice = await bestWeightsNotice(run);
+    return notice === undefined ? found : { ...found, notices: [...found.notices, notice] };
+  }
+  const last = await load(join(run, folderNames.checkpoint), options);
+  const notice = `${found.message}; the weights of the last checkpoint serve instead`;
+  return { ...last, notices: [notice, ...last.notices] };
+};
+
+/**
+ * Loads the model that the user means: of the checkpoint directory that is named, or of the run that is named.
+ * @param weights which of a run's; undefined: the best, where there are any.
+ * @throws ConfigError for `weights` of what is no run; CheckpointError for a run that has none yet.
+ */
+export const loadNamed = async (
+  path: string,
+  weights: WeightsName | undefined,
+  options: LoadOptions,
+): Promise<FoundModel> => {
+  if (!(await isFile(join(path, folderNames.description)))) {
+    if (weights === undefined || !(await hasCheckpoint(path))) return load(path, options);
+    throw new ConfigError({
+      where: "--weights",
+      must: "must go with a run's folder, which has more than one checkpoint",
+      got: `${path}, which is a checkpoint itself`,
+      hint: "the run's folder, or no --weights",
+    });
+  }
+  const [hasBest, hasLast] = await Promise.all([
+    hasCheckpoint(join(path, folderNames.best)),
+    hasCheckpoint(join(path, folderNames.checkpoint)),
+  ]);
+  if (hasBest && weights !== "last") return loadBest(path, options, weights === "best" || !hasLast);
+  if (hasLast && weights !== "best") return load(join(path, folderNames.checkpoint), options);
+  if (weights === "best" && hasLast) {
+    throw noWeights(path, "the run must have weights of an evaluation", "--weights last");
+  }
+  throw noWeights(
+    path,
+    "the run must have a checkpoint",
+    hasBest ? "--weights best" : `foretoken train --resume ${path}`,
+  );
 };
 
 /** What the run that wrote the checkpoint `path` says of itself; undefined where it lies in no run's folder. */

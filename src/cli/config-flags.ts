@@ -1,8 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
+import { jsonLimits, parseJson } from "../core/json.ts";
+import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { type ConfigField, configFields } from "../core/schema-fields.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { runConfigSchema } from "../train/config.ts";
@@ -18,6 +19,7 @@ const shortFlags = [
   "evalInterval",
   "checkpointInterval",
   "patience",
+  "onNonfinite",
 ];
 
 const longFlag = (path: readonly string[]): string => `--${path.join(".")}`;
@@ -114,30 +116,27 @@ const configFileSchema = z.strictObject({
 });
 export type ConfigFile = z.infer<typeof configFileSchema>;
 
-/** Reads a `--config` file. @throws ConfigError for one that is missing, no JSON, or has an unknown key. */
+/** Reads a `--config` file. @throws ConfigError for one that is missing, too large, no JSON, or has an unknown key. */
 export const readConfigFile = async (path: string): Promise<ConfigFile> => {
+  const where = `--config ${path}`;
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readRegularFile(path, { ...jsonLimits.config, followLinks: true });
   } catch (cause) {
+    if (cause instanceof UnreadableFileError)
+      throw new ConfigError({ where, must: cause.must, got: cause.got, hint: "a JSON file", cause });
     const code = systemErrorCode(cause) ?? String(cause);
-    const got = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder" : code;
-    throw new ConfigError({ where: `--config ${path}`, must: "must name a readable JSON file", got, cause });
+    const got = code === "ENOENT" ? "no such file" : code;
+    throw new ConfigError({ where, must: "must name a readable JSON file", got, cause });
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError({ where: `--config ${path}`, must: "the file must be JSON", got, cause });
-  }
+  const json = parseJson(bytes, jsonLimits.config, (fault) => new ConfigError({ where, ...fault }));
   return parseConfig(configFileSchema, json, path);
 };
 
 const hasPath = (value: unknown, path: readonly string[]): boolean => {
   let node = value;
   for (const part of path) {
-    if (typeof node !== "object" || node === null || !(part in node)) return false;
+    if (typeof node !== "object" || node === null || !Object.hasOwn(node, part)) return false;
     node = Reflect.get(node, part);
   }
   return true;

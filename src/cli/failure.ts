@@ -1,15 +1,9 @@
 import type { Command, CommanderError } from "commander";
 import { ConfigError, ForetokenError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
+import { oneLine, shorten } from "../core/one-line.ts";
+import { exitStatus } from "./exit-status.ts";
 import { writeNotice } from "./output.ts";
-
-/** Exit statuses: all well, our own fault, the user's mistake. `Interrupt` has those of signals. */
-export const exitStatus = { success: 0, bug: 1, mistake: 2 } as const;
-
-/** Control characters, line ends among them, spelt out: an error is one line, and it moves no cursor. */
-export const oneLine = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/gu, (found) => JSON.stringify(found).slice(1, -1));
 
 const flagsOf = (command: Command): readonly string[] =>
   [...command.options.map(({ long }) => long ?? ""), "--help"].filter((flag) => flag !== "");
@@ -53,15 +47,27 @@ const told = (error: unknown): unknown =>
       })
     : error;
 
+/** Most UTF-16 units of a line that tells an error. */
+const longestLine = 300;
+
+/** `before`, the message and `after` in one line; where they are too long, the message loses its middle. */
+const errorLine = (before: string, message: string, after: string): string => {
+  // Shortened before as well as after: spelling it out takes time, and makes it longer.
+  const line = oneLine(shorten(message, longestLine));
+  return `${before}${shorten(line, longestLine - before.length - after.length)}${after}`;
+};
+
 /** Tells the user on standard error, in one line (with `verbose` the stack after it); returns the exit status. */
 export const reportFailure = (thrown: unknown, verbose: boolean): number => {
   const error = told(thrown);
-  const message = oneLine(error instanceof Error ? error.message : String(error));
+  const message = error instanceof Error ? error.message : String(error);
   // A full disk or a missing permission is nothing that we could have done better.
   const mistake = error instanceof ForetokenError || isSystemError(error);
   writeNotice(
-    mistake ? `foretoken: ${message}` : `foretoken: a bug: ${message}; please report it with what --verbose adds`,
+    mistake
+      ? errorLine("foretoken: ", message, "")
+      : errorLine("foretoken: a bug: ", message, "; please report it with what --verbose adds"),
   );
-  if (verbose && error instanceof Error && error.stack !== undefined) writeNotice(error.stack);
+  if (verbose && error instanceof Error) for (const line of (error.stack ?? "").split("\n")) writeNotice(line);
   return mistake ? exitStatus.mistake : exitStatus.bug;
 };

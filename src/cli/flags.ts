@@ -4,6 +4,7 @@ import { alternatives } from "../core/alternatives.ts";
 import { type DTypeChoice, dtypeChoices } from "../core/dtype.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
+import { show } from "../core/show.ts";
 
 /** The flag of a name: maxNewTokens is --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -80,7 +81,7 @@ export const parseChoice = <Choice extends string>(
     throw new ConfigError({
       where: flag,
       must: `must be ${alternatives(choices)}`,
-      got: JSON.stringify(text),
+      got: show(text),
       hint: nearest(text, choices) ?? "--help",
     });
   };

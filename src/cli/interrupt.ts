@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM as an AbortSignal. */
+/** Ctrl-C, SIGTERM and the end of the terminal as an AbortSignal. */
 export interface Interrupt {
   readonly signal: AbortSignal;
   /** Aborts without a signal. */
@@ -10,26 +10,30 @@ export interface Interrupt {
 }
 
 /** As shells count: 128 and the signal's number. */
-const statusOf = { SIGINT: 130, SIGTERM: 143 } as const;
+const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
- * The first SIGINT or SIGTERM aborts and calls `onFirst` with the exit status that it stands for; a second one ends the
- * process at once.
+ * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with the exit status that it stands for. A second
+ * one ends the process at once, but for SIGHUP: a terminal that is closed sends it more than once.
  */
 export const onInterrupt = (onFirst: (status: number) => void): Interrupt => {
   const controller = new AbortController();
   let status: number | undefined;
   const handle = (signal: keyof typeof statusOf): void => {
+    if (status !== undefined && signal === "SIGHUP") return;
     if (status !== undefined) process.exit(statusOf[signal]);
     status = statusOf[signal];
     controller.abort();
     onFirst(status);
   };
-  process.on("SIGINT", handle).on("SIGTERM", handle);
+  const signals = Object.keys(statusOf) as readonly (keyof typeof statusOf)[];
+  for (const signal of signals) process.on(signal, handle);
   return {
     signal: controller.signal,
     abort: () => controller.abort(),
     status: () => status,
-    release: () => process.off("SIGINT", handle).off("SIGTERM", handle),
+    release: () => {
+      for (const signal of signals) process.off(signal, handle);
+    },
   };
 };

@@ -1,7 +1,13 @@
 #!/usr/bin/env node
+import { reportFailure } from "./failure.ts";
+import { surviveLostTerminal } from "./lost-terminal.ts";
 import { guardStandardStreams } from "./output.ts";
 import { runProgram } from "./program.ts";
 
+const args = process.argv.slice(2);
 guardStandardStreams();
+surviveLostTerminal();
+// A bug outside of the command's own flow, as in a timer, is told in the same words.
+process.on("uncaughtException", (error) => process.exit(reportFailure(error, args.includes("--verbose"))));
 // Not process.exit: what is still on its way to a pipe would be lost.
-process.exitCode = await runProgram(process.argv.slice(2));
+process.exitCode = await runProgram(args);

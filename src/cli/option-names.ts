@@ -6,8 +6,8 @@ const option = `(?:${options.join("|")})`;
 const inWhere = new RegExp(`^${option}(?= |$)(?: and ${option}$)?`, "u");
 /** What else goes wrong is called by its path, which may be any word. */
 const resumed = /^resume(?= )/u;
-/** Fields of a config, and options whose names are no words of a sentence. */
-const inHint = /\b(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|resume(?= \S+$))/gu;
+/** Fields of a config, and options whose names are no words of a sentence; not where they are a part of a flag or a path. */
+const inHint = /(?<![\w./-])(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|resume(?= \S))/gu;
 
 const flag = (name: string): string =>
   name.includes(".") ? `--${name}` : `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;

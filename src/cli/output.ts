@@ -1,33 +1,118 @@
-/** Standard output and error of the program, safe against a reader that goes away (`| head`). */
+import { fstatSync, writeSync } from "node:fs";
+import { isatty } from "node:tty";
+import { ConfigError } from "../core/errors.ts";
+import { oneLine } from "../core/one-line.ts";
+import { systemErrorCode } from "../core/system-error.ts";
+import { exitStatus } from "./exit-status.ts";
 
-let readerGone = false;
-let whenGone: (() => void) | undefined;
+/**
+ * Standard output and error of the program. Standard output ends in one of two ways before its time:
+ *
+ * - its reader goes away (`| head`): nobody wants the rest, so nothing is said and the status is as it would be;
+ * - it does not take what is written (the disk is full): that is told at the end, and the status is that of a mistake.
+ */
 
-/** What to do when nobody reads standard output any more; by default the program ends at once, quietly. */
-export const onReaderGone = (action: () => void): void => {
-  whenGone = action;
+/** What a system says when the other end of a pipe or a socket is gone. */
+const goneCodes = ["EPIPE", "ECONNRESET", "EOF"];
+
+let ended = false;
+let failure: unknown;
+let whenEnded: (() => void) | undefined;
+let wayOut = "another place for it, as a disk with more room";
+
+/**
+ * What to do when standard output takes no more, so that no work is done for nothing. What is written after that is
+ * dropped.
+ */
+export const onOutputEnd = (action: () => void): void => {
+  whenEnded = action;
+};
+
+/** What the user can do where standard output failed; without this another place is suggested. */
+export const suggestAfterFailure = (hint: string): void => {
+  wayOut = hint;
+};
+
+const end = (error: unknown): void => {
+  if (ended) return;
+  ended = true;
+  if (!goneCodes.includes(systemErrorCode(error) ?? "")) failure = error;
+  whenEnded?.();
+};
+
+/** What the system said, with its code first. */
+const saidBy = (error: unknown): string => {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = systemErrorCode(error) ?? "";
+  return message.startsWith(code) ? message.replace(/, write$/u, "") : code;
+};
+
+/** At the very end, whatever it ended with, so that no status of before is taken for the last one. */
+const tellFailure = (): void => {
+  if (failure === undefined) return;
+  const error = new ConfigError({
+    where: "standard output",
+    must: "must take what is written",
+    got: saidBy(failure),
+    hint: wayOut,
+  });
+  writeNotice(`foretoken: ${error.message}`);
+  const status = Number(process.exitCode ?? exitStatus.success);
+  // The status of a signal, or of an error, says more.
+  if (status === exitStatus.success) process.exitCode = exitStatus.mistake;
 };
 
 /** Call once, before anything is written. */
 export const guardStandardStreams = (): void => {
-  process.stdout.on("error", () => {
-    if (readerGone) return;
-    readerGone = true;
-    if (whenGone === undefined) process.exit(0);
-    whenGone();
-  });
+  process.stdout.on("error", end);
   process.stderr.on("error", () => {});
+  process.on("exit", tellFailure);
 };
 
-/** Writes to standard output; what nobody reads is dropped. */
+/** Whether standard output is a file or a device that is none of a terminal's. */
+const isFile = (): boolean => {
+  try {
+    const found = fstatSync(1);
+    return !isatty(1) && (found.isFile() || found.isCharacterDevice() || found.isBlockDevice() || found.isDirectory());
+  } catch {
+    return false;
+  }
+};
+
+let toFile: boolean | undefined;
+
+/** Node's own stream for a file takes a short write, as of a disk that is just full, for a whole one. */
+const writeWhole = (text: string): void => {
+  const bytes = Buffer.from(text);
+  for (let offset = 0; offset < bytes.length; ) {
+    const written = writeSync(1, bytes, offset, bytes.length - offset);
+    if (written === 0) throw new Error("nothing of it was taken");
+    offset += written;
+  }
+};
+
+/** Writes to standard output; what nobody takes is dropped. */
 export const writeOut = (text: string): void => {
-  if (!readerGone) process.stdout.write(text);
+  if (ended) return;
+  toFile ??= isFile();
+  if (!toFile) {
+    process.stdout.write(text);
+    return;
+  }
+  try {
+    writeWhole(text);
+  } catch (error) {
+    end(error);
+  }
 };
 
-/** A line of what a program reads: JSON on standard output. */
-export const writeJson = (value: unknown): void => writeOut(`${JSON.stringify(value)}\n`);
+/**
+ * A line of what a program reads: JSON on standard output. JSON leaves most control characters as they are; spelt out
+ * they mean the same, and no terminal obeys them.
+ */
+export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stringify(value))}\n`);
 
-/** A line for people that is not part of the result. */
+/** A line for people that is not part of the result. Names in it may hold any character: none moves a cursor. */
 export const writeNotice = (line: string): void => {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${oneLine(line)}\n`);
 };

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
-import { commandLineError, exitStatus, reportFailure } from "./failure.ts";
+import { exitStatus } from "./exit-status.ts";
+import { commandLineError, reportFailure } from "./failure.ts";
+import { writeOut } from "./output.ts";
 import { declareVerb, type Verbs } from "./verb.ts";
 
 const verbs: Verbs = {
@@ -17,6 +19,10 @@ const verbs: Verbs = {
   evaluate: {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
+  },
+  replay: {
+    summary: "make a step again that was not finite, or exploded",
+    load: async () => (await import("./commands/replay.ts")).declareReplay,
   },
   lesson: {
     summary: "show how the method works, on a text and a model, part by part",
@@ -49,10 +55,15 @@ Examples:
   $ foretoken <command> --help                     all flags of a command, with examples`;
 
 const version = (): string => {
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  return version;
+  try {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+      version: string;
+    };
+    return version;
+  } catch {
+    // No command needs it.
+    return "unknown";
+  }
 };
 
 const checkVerb = (name: string): void => {
@@ -83,7 +94,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
     .helpOption("-h, --help", "show this help")
     .helpCommand(false)
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut, writeErr: () => {} })
     .addHelpText("after", examples);
   let current = program;
   try {

@@ -1,5 +1,6 @@
 import type { WriteStream } from "node:tty";
 import pc from "picocolors";
+import { controls } from "../core/one-line.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
@@ -110,9 +111,14 @@ export const plainStyle = (): Style => ({ ...styleFor(process.stdout), colors: p
 /** Whether lines can be redrawn in place. */
 export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true && process.env.TERM !== "dumb";
 
-const showControls = (text: string, controls: RegExp, unicode: boolean): string =>
+/** Columns to draw in: 80 for a pipe, and for a terminal that does not say how wide it is. */
+export const terminalColumns = ({ columns }: { readonly columns?: number | undefined }): number =>
+  columns === undefined || columns < 1 ? 80 : columns;
+
+const showControls = (text: string, kept: string, unicode: boolean): string =>
   text.replace(controls, (control) => {
-    const code = control.codePointAt(0) as number;
+    if (kept.includes(control)) return control;
+    const code = control.charCodeAt(0);
     if (!unicode) return code < 0x80 ? `^${String.fromCodePoint(code ^ 0x40)}` : "?";
     return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";
   });
@@ -121,9 +127,7 @@ const showControls = (text: string, controls: RegExp, unicode: boolean): string 
  * Text of a model as a terminal may show it: control characters but line end and tab become visible.
  * @param unicode whether there are glyphs for that; else carets show them, as in ^[.
  */
-export const printable = (text: string, unicode = true): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-  showControls(text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, unicode);
+export const printable = (text: string, unicode = true): string => showControls(text, "\n\t", unicode);
 
 /** The name of a file, a folder or a text as `printable` shows text, in one line: names may hold any character. */
-export const printableName = (name: string, unicode = true): string => showControls(name, /\p{Cc}/gu, unicode);
+export const printableName = (name: string, unicode = true): string => showControls(name, "", unicode);

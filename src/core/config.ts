@@ -3,6 +3,7 @@ import { alternatives } from "./alternatives.ts";
 import { ConfigError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { knownKeys, knownKinds } from "./schema-fields.ts";
+import { shorten, show } from "./show.ts";
 
 /** Follows `path` into a plain value. */
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
@@ -10,9 +11,6 @@ const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
     (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
     value,
   );
-
-const show = (value: unknown): string =>
-  value === undefined ? "nothing" : typeof value === "number" ? String(value) : JSON.stringify(value);
 
 const typeNames: Readonly<Record<string, string>> = {
   int: "a whole number",
@@ -52,6 +50,15 @@ export const withoutUndefined = <T extends object>(given: T): { [K in keyof T]: 
     [K in keyof T]: Exclude<T[K], undefined>;
   };
 
+/** A value may be of any kind: one that cannot be looked at, as a proxy that was revoked, is a mistake too. */
+const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: string) => {
+  try {
+    return schema.safeParse(value);
+  } catch (cause) {
+    throw new ConfigError({ where, must: "must be plain data", got: "an object that cannot be read", cause });
+  }
+};
+
 /** What to call a field in an error: the flag that set it, the file that it is in. */
 export type FieldNamer = (path: readonly string[]) => string;
 
@@ -66,11 +73,12 @@ export const parseConfig = <Schema extends z.ZodType>(
   value: unknown,
   where: string | FieldNamer,
 ): z.output<Schema> => {
-  const result = schema.safeParse(value);
+  const result = check(schema, value, typeof where === "string" ? where : where([]) || "options");
   if (result.success) return result.data;
   const issue = result.error.issues[0] as z.core.$ZodIssue;
   const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
-  const path = issue.path.map(String);
+  // A key of a record may have any length.
+  const path = issue.path.map((key) => shorten(String(key)));
   const field = call(path);
   const given = valueAt(value, issue.path);
   if (issue.code === "unrecognized_keys") {
@@ -79,10 +87,10 @@ export const parseConfig = <Schema extends z.ZodType>(
     const suggestion = nearest(unknown, known);
     throw new ConfigError({
       // A flag is a key of its own: it is named whole.
-      where: typeof where === "string" ? field : call([...path, unknown]),
+      where: typeof where === "string" ? field : call([...path, shorten(unknown)]),
       // Known, but of another member of the union.
       must: suggestion === unknown ? "must go with the kind that is chosen" : "every key must be a known one",
-      got: JSON.stringify(unknown),
+      got: show(unknown),
       ...(suggestion === undefined ? {} : { hint: suggestion === unknown ? "another kind" : suggestion }),
     });
   }

@@ -1,3 +1,5 @@
+import { oneLine, shorten } from "./one-line.ts";
+
 /**
  * Every error a user can cause carries the same three facts: what must hold, what came, what to try. The CLI prints
  * the one-line message and exits 2; anything that is not a `ForetokenError` is our own fault and exits 1.
@@ -14,8 +16,33 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-const sentence = ({ where, must, got, hint }: ErrorDetails): string =>
-  `${where}: ${must}${got === undefined ? "" : `; got ${got}`}${hint === undefined ? "" : `; try ${hint}`}`;
+/** Most UTF-16 units of a message: with the name of the program before it, a line of an error has at most 300. */
+export const longestMessage = 280;
+
+/** The largest number of units for each part with which all of them fit into `room`: only the longest give way. */
+const fairShare = (parts: readonly string[], room: number): number => {
+  let share = longestMessage;
+  while (share > 1 && parts.reduce((sum, { length }) => sum + Math.min(length, share), 0) > room) share--;
+  return share;
+};
+
+/** Units up to which a way out stays whole, since it may be a command to copy. */
+const longestHint = 140;
+
+/**
+ * The message: one line of at most `longestMessage` units, without control characters. Where that is too short for
+ * all, the parts that the user gave lose their middles; what must hold is whole.
+ */
+const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
+  const say = (subject: string, instead: string, way: string): string =>
+    `${subject}: ${oneLine(must)}${got === undefined ? "" : `; got ${instead}`}${hint === undefined ? "" : `; try ${way}`}`;
+  // Shortened before as well as after: a part may be a whole file.
+  const way = shorten(oneLine(shorten(hint ?? "", longestMessage)), longestHint);
+  const parts = [where, got ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
+  const share = fairShare(parts, longestMessage - say("", "", way).length);
+  const [subject = "", instead = ""] = parts.map((part) => shorten(part, share));
+  return shorten(say(subject, instead, way), longestMessage);
+};
 
 /** Base of all errors that name a user's mistake: *where: what must hold; got …; try …*. */
 export abstract class ForetokenError extends Error {

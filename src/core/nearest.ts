@@ -1,3 +1,8 @@
+/** A longer word is no mistyped name, and comparing takes time by the product of both lengths. */
+const longestWord = 64;
+/** More names than any choice has. */
+const mostNames = 500;
+
 /** Edits (insert, delete, replace, swap of neighbours) between two words. */
 const editDistance = (a: string, b: string): number => {
   const rows = Array.from({ length: a.length + 1 }, (_, i) => {
@@ -17,8 +22,18 @@ const editDistance = (a: string, b: string): number => {
   return at(a.length, b.length);
 };
 
-/** The name most like `word`, for "try …" after a typing error; undefined if there are none. */
+/**
+ * The name most like `word`, for "try …" after a typing error; undefined if there are none, or the word is too long to be
+ * a mistyped one. The work is bounded, whatever the word.
+ */
 export const nearest = (word: string, names: readonly string[]): string | undefined => {
-  const distance = (name: string): number => editDistance(word.toLowerCase(), name.toLowerCase());
-  return [...names].sort((a, b) => distance(a) - distance(b))[0];
+  if (word.length > longestWord || names.length > mostNames) return undefined;
+  let best: string | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const name of names) {
+    if (name.length > longestWord) continue;
+    const distance = editDistance(word.toLowerCase(), name.toLowerCase());
+    if (distance < least) [best, least] = [name, distance];
+  }
+  return best;
 };

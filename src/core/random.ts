@@ -1,3 +1,5 @@
+import { checkChoice, checkRandomKey, checkWhole } from "./check-arguments.ts";
+
 /**
  * Counter-based random numbers: Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as
  * 1, 2, 3", SC 2011). A draw is a pure function of (key, counter), so any element of any stream can be had without
@@ -6,6 +8,7 @@
 
 /** What a stream of numbers is for; part of the key, so no two uses ever share numbers. */
 export const streams = { init: 1, batches: 2, dropout: 3, sampling: 4 } as const;
+const streamNames = Object.keys(streams);
 /** What random numbers are for. */
 export type Stream = keyof typeof streams;
 
@@ -13,12 +16,12 @@ export type Stream = keyof typeof streams;
 export type RandomKey = readonly [seedLow: number, seedHigh: number, stream: number, index: number];
 
 /** The key of stream `stream`, sub-stream `index` (a step, a layer, a parameter), under the user's `seed`. */
-export const randomKey = (seed: number, stream: Stream, index = 0): RandomKey => [
-  seed >>> 0,
-  Math.floor(seed / 2 ** 32) >>> 0,
-  streams[stream],
-  index >>> 0,
-];
+export const randomKey = (seed: number, stream: Stream, index = 0): RandomKey => {
+  checkWhole("randomKey: seed", seed);
+  checkWhole("randomKey: index", index);
+  checkChoice("randomKey: stream", stream ?? null, streamNames);
+  return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, streams[stream], index >>> 0];
+};
 
 const rotations = [10, 26, 11, 21, 13, 27, 23, 5, 6, 20, 17, 11, 25, 10, 18, 20] as const;
 const parity = 0x1bd11bda;
@@ -79,6 +82,8 @@ export interface RandomStream {
 
 /** Reads the words of `key` in order, starting at block `startBlock` of four words. */
 export const randomStream = (key: RandomKey, startBlock = 0): RandomStream => {
+  checkRandomKey("randomStream: key", key);
+  checkWhole("randomStream: startBlock", startBlock);
   const block = new Uint32Array(4);
   let next = 4;
   let counter = startBlock;

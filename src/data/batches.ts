@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
+import { checkEvaluationWindows, checkTrainingBatch } from "./check-windows.ts";
 
 /**
  * Shifted pairs. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: at every position the target is
@@ -60,8 +61,10 @@ const rowDrawer = (tokens: Int32Array, options: TrainingBatchOptions): ((rows: n
  * @param tokens the training split; at least contextLength + 1 of them.
  * @throws DataError when there are fewer.
  */
-export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch =>
-  rowDrawer(tokens, options)(options.batchSize);
+export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch => {
+  checkTrainingBatch(tokens, options);
+  return rowDrawer(tokens, options)(options.batchSize);
+};
 
 /**
  * How many rows each pass of a batch has: as many passes of about `tokens` tokens as come nearest to that. A row is never
@@ -105,6 +108,7 @@ export interface EvaluationOptions {
  * batch of its own: one row, `time` below contextLength. Fewer than two tokens give nothing.
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {
+  checkEvaluationWindows(tokens, options);
   const { contextLength, batchSize } = options;
   const predictions = Math.max(tokens.length - 1, 0);
   const fullWindows = Math.floor(predictions / contextLength);

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { basename, resolve } from "node:path";
+import { checkOptions, checkSurroundings, checkText } from "../core/check-arguments.ts";
 import { DataError } from "../core/errors.ts";
 import { type Corpus, firstWord, splitText, type TextSplit } from "./corpus.ts";
 import { findMobyDick, mobyDickError } from "./moby-dick.node.ts";
@@ -113,7 +114,11 @@ const hashOf = ({ train, val }: TextSplit): string => {
  * @throws DataError when it cannot be had or is no text; ConfigError for a fraction outside (0, 1).
  */
 export const loadCorpus = async (nameOrPath = "default", options: CorpusOptions = {}): Promise<LoadedCorpus> => {
+  checkText("data", nameOrPath);
+  checkOptions("loadCorpus: options", options);
   const { valData, valFraction, surroundings = { env: process.env, fetch: globalThis.fetch } } = options;
+  if (valData !== undefined) checkText("valData", valData);
+  checkSurroundings("surroundings", surroundings);
   if (nameOrPath === "") throw new DataError({ where: "data", must: "a name or a path must be given", got: '""' });
   const { text, parts, notice, ...about } = await findText(nameOrPath, surroundings);
   const held = valData === undefined ? undefined : await findText(valData, surroundings);

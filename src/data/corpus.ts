@@ -1,4 +1,6 @@
+import { checkText } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 
 /** A stretch of a text that people know by a name of its own: a file of a folder, mostly. It ends where the next begins. */
 export interface TextPart {
@@ -58,11 +60,12 @@ const indexOfCharacter = (text: string, count: number): number => {
  * @throws ConfigError for another fraction.
  */
 export const splitText = (text: string, valFraction = 0.1): TextSplit => {
-  if (!(valFraction > 0 && valFraction < 1)) {
+  checkText("text", text);
+  if (typeof valFraction !== "number" || !(valFraction > 0 && valFraction < 1)) {
     throw new ConfigError({
       where: "valFraction",
       must: "the held-out share of the text must be above 0 and below 1",
-      got: String(valFraction),
+      got: show(valFraction),
       hint: "0.1",
     });
   }
@@ -88,6 +91,8 @@ export const passagesOf = (text: string, parts: readonly TextPart[], from: numbe
 
 /** The first word of a text (at most 24 characters), or its first character where it has no word. */
 export const firstWord = (text: string): string => {
-  const word = /\S+/u.exec(text)?.[0];
-  return [...(word ?? text.slice(0, 2))].slice(0, word === undefined ? 1 : 24).join("");
+  const start = text.search(/\S/u);
+  // Not all of the word: it may be as long as the text. 24 characters are at most 48 UTF-16 units.
+  const word = start === -1 ? text.slice(0, 2) : text.slice(start, start + 48);
+  return [...(start === -1 ? word : (/^\S+/u.exec(word)?.[0] ?? ""))].slice(0, start === -1 ? 1 : 24).join("");
 };

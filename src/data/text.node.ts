@@ -1,10 +1,13 @@
 import type { Stats } from "node:fs";
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { alternatives } from "../core/alternatives.ts";
 import { DataError } from "../core/errors.ts";
+import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import type { TextPart } from "./corpus.ts";
+import type { OwnFolder } from "./own-folder.node.ts";
+import { listTextFolder, type TextFolder } from "./text-folder.node.ts";
 import { decodeText, isBinary, maxTextBytes } from "./utf8.ts";
 
 /** What was read, and a line about what was passed over. */
@@ -35,36 +38,34 @@ const statOf = async (path: string, names?: readonly string[]): Promise<Stats> =
   }
 };
 
-const readBytes = async (path: string, size: number): Promise<Uint8Array> => {
-  if (size > maxTextBytes) {
-    throw new DataError({ where: path, must: `a text must be at most ${maxTextBytes} bytes`, got: `${size} bytes` });
-  }
+/**
+ * The bytes of a text file. Links are followed: the user named the file, or the folder that it is in.
+ * @throws DataError for what is no regular file (any more), is too large, or changes meanwhile.
+ */
+const readBytes = async (path: string): Promise<Uint8Array> => {
   try {
-    return await readFile(path);
+    const before = await stat(path);
+    const bytes = await readRegularFile(path, { maxBytes: maxTextBytes, followLinks: true });
+    const after = await stat(path);
+    if (bytes.length === after.size && before.mtimeMs === after.mtimeMs) return bytes;
   } catch (error) {
-    throw fileError(path, error);
+    if (!(error instanceof UnreadableFileError)) throw fileError(path, error);
+    const { must, got } = error;
+    throw new DataError({ where: path, must, got, cause: error });
   }
+  throw new DataError({
+    where: path,
+    must: "the file must not change while it is read",
+    got: "another size or time than before",
+    hint: "again when nothing writes to it",
+  });
 };
 
-/** Files below `folder` by path, as `name` or `name/name`. Hidden ones are left out; a link to a folder is not followed twice. */
-const filesBelow = async (folder: string, prefix: string, seen: Set<string>): Promise<string[]> => {
-  const real = await realpath(folder);
-  if (seen.has(real)) return [];
-  seen.add(real);
-  const found: string[] = [];
-  for (const name of await readdir(folder)) {
-    if (name.startsWith(".")) continue;
-    const kind = await stat(join(folder, name));
-    if (kind.isDirectory()) found.push(...(await filesBelow(join(folder, name), `${prefix}${name}/`, seen)));
-    else if (kind.isFile()) found.push(`${prefix}${name}`);
-  }
-  return found;
-};
-
-const listFolder = async (folder: string): Promise<string[]> => {
+const list = async (folder: string): Promise<TextFolder> => {
   try {
-    return (await filesBelow(folder, "", new Set())).sort();
+    return await listTextFolder(folder);
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw fileError(error instanceof Error && "path" in error ? String(error.path) : folder, error);
   }
 };
@@ -73,17 +74,58 @@ const listFolder = async (folder: string): Promise<string[]> => {
 const withBlankLine = (text: string): string =>
   `${text}${text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n"}`;
 
+/** As "2 runs, as runs/a"; undefined where there are none. */
+const counted = (kind: string, paths: readonly string[], ending = ""): string | undefined =>
+  paths.length === 0 ? undefined : `${paths.length} ${kind}${paths.length > 1 ? "s" : ""}, as ${paths[0]}${ending}`;
+
+/** What there is in a folder that is no text, in one line; undefined where there is nothing of the kind. */
+const noticeOf = (folder: string, { own, unreadable }: TextFolder, binary: readonly string[]): string | undefined => {
+  const ofKind = (wanted: OwnFolder) => own.filter(({ kind }) => kind === wanted).map(({ path }) => path);
+  const parts = [
+    counted("binary file", binary),
+    counted("run", ofKind("run")),
+    counted("checkpoint", ofKind("checkpoint")),
+    counted("path", unreadable, ", where there is no file"),
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : `${folder}: skipped ${parts.join("; ")}`;
+};
+
+const emptyFolder = (folder: string, { own }: TextFolder, binary: readonly string[]): DataError => {
+  const [first] = own;
+  const got =
+    first === undefined
+      ? binary.length === 0
+        ? "none"
+        : `only binary ones, as ${binary[0]}`
+      : `only what foretoken wrote, as the ${first.kind} ${first.path}`;
+  return new DataError({
+    where: folder,
+    must: "the folder must hold at least one text file",
+    got,
+    hint: "a folder with UTF-8 text files in it (hidden files are not read)",
+  });
+};
+
 const readFolder = async (folder: string): Promise<TextFromDisk> => {
+  const listed = await list(folder);
+  const itself = listed.own.find(({ path }) => path === "");
+  if (itself !== undefined) {
+    throw new DataError({
+      where: folder,
+      must: "the folder must hold texts",
+      got: `a ${itself.kind} of foretoken`,
+      hint: "the text that its model learned from, or another",
+    });
+  }
   const files: { readonly path: string; readonly text: string }[] = [];
-  const skipped: string[] = [];
+  const binary: string[] = [];
   let total = 0;
-  for (const name of await listFolder(folder)) {
+  for (const name of listed.files) {
     const path = join(folder, name);
-    const { size } = await statOf(path);
-    if (size === 0) continue;
-    const bytes = await readBytes(path, size);
+    const bytes = await readBytes(path);
+    if (bytes.length === 0) continue;
     if (isBinary(bytes)) {
-      skipped.push(name);
+      binary.push(name);
       continue;
     }
     total += bytes.length;
@@ -92,31 +134,21 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
     }
     files.push({ path, text: decodeText(bytes, path) });
   }
-  if (files.length === 0) {
-    throw new DataError({
-      where: folder,
-      must: "the folder must hold at least one text file",
-      got: skipped.length === 0 ? "none" : `only binary ones, as ${skipped[0]}`,
-      hint: "a folder with UTF-8 text files in it (hidden files are not read)",
-    });
-  }
+  if (files.length === 0) throw emptyFolder(folder, listed, binary);
   const parts: TextPart[] = [];
   let text = "";
   for (const [index, file] of files.entries()) {
     parts.push({ where: file.path, start: text.length });
     text += index === files.length - 1 ? file.text : withBlankLine(file.text);
   }
-  if (skipped.length === 0) return { text, parts };
-  return {
-    text,
-    parts,
-    notice: `${folder}: skipped ${skipped.length} binary file${skipped.length > 1 ? "s" : ""}, as ${skipped[0]}`,
-  };
+  const notice = noticeOf(folder, listed, binary);
+  return notice === undefined ? { text, parts } : { text, parts, notice };
 };
 
 /**
- * The text of a file, or of all files in a folder and below: sorted by path, one blank line between two. Hidden,
- * empty and binary files of a folder are skipped (`notice` says so of binary ones).
+ * The text of a file, or of all files in a folder and below: sorted by path, one blank line between two. Hidden, empty
+ * and binary files of a folder are skipped, and so are runs, checkpoints and what is no file (`notice` says so of all but
+ * the hidden and the empty).
  * @param path as the user gave it; errors name it.
  * @param names what might have been meant where there is nothing at `path`.
  * @throws DataError for a path that is missing, unreadable, no file, or has no text; and as `decodeText`.
@@ -127,5 +159,5 @@ export const readText = async (path: string, names?: readonly string[]): Promise
   if (!kind.isFile()) {
     throw new DataError({ where: path, must: "the path must be a file or a folder", got: "something else" });
   }
-  return { text: decodeText(await readBytes(path, kind.size), path), parts: [{ where: path, start: 0 }] };
+  return { text: decodeText(await readBytes(path), path), parts: [{ where: path, start: 0 }] };
 };

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { DataError } from "../core/errors.ts";
+import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 
 /** Where things outside of the program are; tests put their own in. */
 export interface Surroundings {
@@ -15,13 +16,18 @@ const address = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data
 const sha256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed";
 const timeoutMs = 10_000;
 
-const isGenuine = (bytes: Uint8Array): boolean => createHash("sha256").update(bytes).digest("hex") === sha256;
+const isGenuine = (found: Uint8Array | UnreadableFileError | undefined): found is Uint8Array =>
+  found instanceof Uint8Array && createHash("sha256").update(found).digest("hex") === sha256;
 
-const readIfThere = async (path: string): Promise<Uint8Array | undefined> => {
+/** Somewhat more than the text has. */
+const maxBytes = 2 ** 21;
+
+/** Undefined for what is not there or cannot be read: there are other places to look. */
+const readIfThere = async (path: string): Promise<Uint8Array | UnreadableFileError | undefined> => {
   try {
-    return await readFile(path);
-  } catch {
-    return undefined;
+    return await readRegularFile(path, { maxBytes, followLinks: true });
+  } catch (error) {
+    return error instanceof UnreadableFileError ? error : undefined;
   }
 };
 
@@ -48,11 +54,27 @@ const reason = (error: unknown): string => {
   return error.cause instanceof Error ? reason(error.cause) : error.message;
 };
 
+/** The body of an answer; undefined for one that is longer than the text, which is not read to its end. */
+const bodyOf = async ({ body }: Response): Promise<Uint8Array | undefined> => {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  const reader = body?.getReader();
+  for (let next = await reader?.read(); next?.value !== undefined; next = await reader?.read()) {
+    length += next.value.length;
+    if (length > maxBytes) {
+      await reader?.cancel();
+      return undefined;
+    }
+    pieces.push(next.value);
+  }
+  return Buffer.concat(pieces);
+};
+
 const download = async (fetch: Surroundings["fetch"]): Promise<Uint8Array | string> => {
   try {
     const response = await fetch(address, { signal: AbortSignal.timeout(timeoutMs) });
     if (!response.ok) return `HTTP status ${response.status}`;
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const bytes = await bodyOf(response);
     return isGenuine(bytes) ? bytes : `another text than the known one (sha256 ${sha256.slice(0, 12)}…)`;
   } catch (error) {
     return reason(error);
@@ -72,19 +94,19 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
   if (folder !== undefined && folder !== "") {
     const path = join(folder, fileName);
     const bytes = await readIfThere(path);
-    if (bytes !== undefined && isGenuine(bytes)) return { bytes, source: path };
+    if (isGenuine(bytes)) return { bytes, source: path };
     if (bytes !== undefined) {
       throw new DataError({
         where: path,
         must: `the file in FORETOKEN_CORPORA must be Tiny Shakespeare, sha256 ${sha256}`,
-        got: "another text",
+        got: bytes instanceof UnreadableFileError ? bytes.got : "another text",
         hint: "removing it, or --data with its path to train on what is there",
       });
     }
   }
   const cached = cachePath(env);
   const kept = await readIfThere(cached);
-  if (kept !== undefined && isGenuine(kept)) return { bytes: kept, source: cached };
+  if (isGenuine(kept)) return { bytes: kept, source: cached };
   const fetched = await download(fetch);
   if (typeof fetched === "string") return { problem: fetched };
   await keep(cached, fetched);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { checkLanguageModel, checkOptions, checkSignal } from "../core/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
@@ -7,7 +8,7 @@ import type { LanguageModel } from "../pretrained/language-model.ts";
 import { textStream } from "../tokenizer/tokenizer.ts";
 import { createDecoder } from "./decoder.ts";
 import { type Sampling, sampleToken, samplingSchema } from "./sampler.ts";
-import { stopWatch } from "./stop-strings.ts";
+import { type StopWatch, stopWatch, type WatchedText } from "./stop-strings.ts";
 
 /** What decides the text, besides the model and the prompt. */
 export const generateSettingsSchema = samplingSchema.extend({
@@ -51,7 +52,10 @@ export interface TokenEvent {
   /** 0 for the first token after the prompt. */
   readonly index: number;
   readonly id: number;
-  /** Text that may now be shown: empty while it might be the beginning of a stop string. */
+  /**
+   * Text that may now be shown: empty while it might be the beginning of a stop string. The texts of all tokens add up
+   * to that of `done`.
+   */
   readonly text: string;
 }
 
@@ -60,7 +64,7 @@ export interface GenerateDoneEvent {
   readonly v: 1;
   readonly type: "done";
   readonly finishReason: FinishReason;
-  /** All text after the prompt. */
+  /** All text after the prompt; where the signal was aborted, without what was held back for a stop string. */
   readonly text: string;
   readonly promptTokens: number;
   readonly newTokens: number;
@@ -68,6 +72,12 @@ export interface GenerateDoneEvent {
 
 /** What `generate` yields. */
 export type GenerateEvent = TokenEvent | GenerateDoneEvent;
+
+/** The text of the last token, with all that was held back before it. */
+const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedText => ({
+  text: shown + rest.text + (rest.stopped ? "" : watch.end()),
+  stopped: rest.stopped,
+});
 
 /**
  * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
@@ -79,7 +89,10 @@ export async function* generate(
   lm: LanguageModel,
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
+  checkLanguageModel("generate: model", lm);
+  checkOptions("generate: options", options);
   const { signal, ...given } = options;
+  checkSignal("generate: signal", signal);
   const { prompt, cache, ...settings } = parseConfig(
     optionsSchema,
     { ...generateDefaults, cache: true, ...withoutUndefined(given) },
@@ -109,7 +122,9 @@ export async function* generate(
       }
       const id = sampleToken(await decoder.next(ids), settings, random);
       ids.push(id);
-      const shown = watch.push(stream.push(id));
+      const pushed = watch.push(stream.push(id));
+      const isLast = index === settings.maxNewTokens - 1;
+      const shown = isLast && !pushed.stopped ? withRest(pushed.text, watch.push(stream.end()), watch) : pushed;
       text += shown.text;
       yield { v: 1, type: "token", index, id, text: shown.text };
       if (shown.stopped) {
@@ -120,7 +135,5 @@ export async function* generate(
   } finally {
     decoder.close();
   }
-  const rest = finishReason === "stop" ? "" : watch.push(stream.end()).text + watch.end();
-  text += rest;
   yield { v: 1, type: "done", finishReason, text, promptTokens, newTokens: ids.length - promptTokens };
 }

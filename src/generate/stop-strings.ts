@@ -1,10 +1,16 @@
+/** What may be shown now, and whether a stop string was reached. */
+export interface WatchedText {
+  readonly text: string;
+  readonly stopped: boolean;
+}
+
 /**
  * Watches a stream of text for stop strings. Text that might be the beginning of one is held back until it is known
  * not to be, so that a stop string never shows.
  */
 export interface StopWatch {
-  /** Adds text; returns what may be shown now, and whether a stop string was reached. */
-  push(text: string): { readonly text: string; readonly stopped: boolean };
+  /** Adds text. */
+  push(text: string): WatchedText;
   /** What was held back when nothing follows. */
   end(): string;
 }

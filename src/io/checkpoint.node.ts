@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
+import { jsonLimits } from "../core/json.ts";
 import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
@@ -226,7 +227,12 @@ const missing = (folder: string): CheckpointError =>
 const completeCopy = "a complete copy of the folder";
 
 /** Larger files are refused before memory is taken for them. */
-const maxBytesOf = (name: string): number => (name.endsWith(".json") ? 2 ** 26 : 2 ** 40);
+const maxBytesOf = (name: string): number =>
+  name === "tokenizer.json"
+    ? jsonLimits.tokenizer.maxBytes
+    : name.endsWith(".json")
+      ? jsonLimits.config.maxBytes
+      : 2 ** 40;
 
 const readError = (folder: string, name: string, error: unknown): CheckpointError => {
   const where = join(folder, name);

@@ -1,6 +1,7 @@
 import { type FileHandle, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { openRegularFile } from "../core/regular-file.node.ts";
+import { CheckpointError } from "../core/errors.ts";
+import { openRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from "./files.node.ts";
 
@@ -36,11 +37,24 @@ export const openJsonLines = async (path: string): Promise<JsonLines> => {
 const maxLineBytes = 2 ** 24;
 const pieceBytes = 2 ** 18;
 
-/** The lines of a file of any size, without their ends; no file has none. A line longer than `maxLineBytes` comes empty. */
+const unreadable = (path: string, cause: unknown): CheckpointError => {
+  const isKind = cause instanceof UnreadableFileError;
+  return new CheckpointError({
+    where: path,
+    must: isKind ? cause.must : "the file must be readable",
+    got: isKind ? cause.got : cause instanceof Error ? cause.message : String(cause),
+    cause,
+  });
+};
+
+/**
+ * The lines of a file of any size, without their ends; no file has none. A line longer than `maxLineBytes` comes empty.
+ * @throws CheckpointError for a link, a pipe or a folder of that name, and where the system refuses.
+ */
 export async function* readLines(path: string): AsyncGenerator<string, void, undefined> {
   const file = await openRegularFile(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
-    throw error;
+    throw unreadable(path, error);
   });
   if (file === undefined) return;
   const decoder = new TextDecoder();
@@ -60,7 +74,9 @@ export async function* readLines(path: string): AsyncGenerator<string, void, und
   };
   try {
     for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, pieceBytes);
+      const { bytesRead } = await file.read(buffer, 0, pieceBytes).catch((error: unknown) => {
+        throw unreadable(path, error);
+      });
       if (bytesRead === 0) break;
       const piece = buffer.subarray(0, bytesRead);
       let from = 0;
@@ -77,8 +93,12 @@ export async function* readLines(path: string): AsyncGenerator<string, void, und
   }
 }
 
+/** Brackets of a line that was forged: an event has some dozens, and this many could be nested too deep to be written again. */
+const mostBrackets = 1000;
+
 /** A line's value, or undefined for one that is no JSON, as what a killed process left half written. */
 export const parseLine = (line: string): unknown => {
+  if (line.length > mostBrackets && line.replace(/[^[{]+/gu, "").length > mostBrackets) return undefined;
   try {
     return JSON.parse(line) as unknown;
   } catch {

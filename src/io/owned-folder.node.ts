@@ -18,6 +18,7 @@ const checkpointNames: readonly string[] = [
   "tokenizer_config.json",
   "optimizer.safetensors",
   "trainer_state.json",
+  "state.safetensors",
   manifestName,
 ];
 

@@ -1,9 +1,10 @@
 import { CheckpointError, ShapeError } from "../core/errors.ts";
 import { isRecord } from "../core/is-record.ts";
+import { jsonLimits, parseJson } from "../core/json.ts";
 import type { LazyTensor, NamedTensor } from "../core/named-tensor.ts";
 import { sizeOf } from "../core/shape.ts";
+import { show } from "../core/show.ts";
 import { float32FromBfloat16, float32FromHalf } from "./half.ts";
-import { findDuplicateKey } from "./json-keys.ts";
 
 /**
  * The safetensors format (https://github.com/huggingface/safetensors): eight bytes, the header's length as a
@@ -20,8 +21,6 @@ export interface SafetensorsFile {
   readonly metadata: Metadata;
 }
 
-/** The reference implementation's bound on a header. */
-const maxHeaderBytes = 100_000_000;
 const lengthBytes = 8;
 const metadataKey = "__metadata__";
 const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
@@ -117,23 +116,15 @@ interface StoredTensor {
   readonly end: number;
 }
 
+/** More axes than any tensor has. */
+const maxAxes = 64;
+
 type StoredDType = keyof typeof bytesPerValue;
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 const isStoredDType = (value: unknown): value is StoredDType =>
   typeof value === "string" && Object.hasOwn(bytesPerValue, value);
-
-/** A value for an error line. A forged header can hold anything: at any length, nested too deep to print. */
-const show = (value: unknown): string => {
-  if (isRecord(value)) return "an object";
-  if (Array.isArray(value)) {
-    const items = value.slice(0, 8).map((item) => (Array.isArray(item) ? "[…]" : show(item)));
-    return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
-  }
-  const text = value === undefined ? "nothing" : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-};
 
 /** Header and where the data begins. */
 const readHeader = (bytes: Uint8Array, where: string): { entries: [string, unknown][]; dataStart: number } => {
@@ -143,23 +134,17 @@ const readHeader = (bytes: Uint8Array, where: string): { entries: [string, unkno
   if (bytes.length < lengthBytes) fail("a safetensors file must begin with 8 bytes of length", `${bytes.length} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const declared = view.getBigUint64(0, true);
-  if (declared > BigInt(maxHeaderBytes)) fail(`the header must be at most ${maxHeaderBytes} bytes`, `${declared}`);
+  const { maxBytes } = jsonLimits.safetensorsHeader;
+  if (declared > BigInt(maxBytes)) fail(`the header must be at most ${maxBytes} bytes`, `${declared}`);
   const dataStart = lengthBytes + Number(declared);
   if (dataStart > bytes.length) {
     fail("the header must end within the file", `a header of ${declared} bytes in a file of ${bytes.length}`);
   }
-  let header: unknown;
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
-      bytes.subarray(lengthBytes, dataStart),
-    );
-    header = JSON.parse(text);
-    const duplicate = findDuplicateKey(text);
-    if (duplicate !== undefined) fail("every name in the header must be unique", `${show(duplicate)} twice`);
-  } catch (error) {
-    if (error instanceof CheckpointError) throw error;
-    fail("the header must be JSON in UTF-8", error instanceof Error ? error.message : String(error));
-  }
+  const header = parseJson(
+    bytes.subarray(lengthBytes, dataStart),
+    jsonLimits.safetensorsHeader,
+    (fault) => new CheckpointError({ where, ...fault, hint: "a complete copy of the file" }),
+  );
   if (!isRecord(header)) return fail("the header must be a JSON object", show(header));
   return { entries: Object.entries(header), dataStart };
 };
@@ -173,7 +158,9 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTens
   const unknownKey = Object.keys(others)[0];
   if (unknownKey !== undefined) fail("an entry must have dtype, shape and data_offsets only", unknownKey);
   if (!isStoredDType(dtype)) return fail("dtype must be F32, F16 or BF16", dtype);
-  if (!Array.isArray(shape) || !shape.every(isSize)) return fail("shape must be a list of whole numbers from 0", shape);
+  if (!Array.isArray(shape) || !shape.every(isSize) || shape.length > maxAxes) {
+    return fail(`shape must be a list of at most ${maxAxes} whole numbers from 0`, shape);
+  }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
     return fail("data_offsets must be two whole numbers from 0", offsets);
   }

@@ -50,13 +50,18 @@ const fitting = { least: 16, most: 44 };
  * The first line, else the first sentence, else the first stretch of `text` that is short enough to look at. Capitals
  * only would be a heading, and the text is read from its first line end on: what is before may be half a sentence.
  */
-export const lineToShow = (text: string): string => {
+export const lineToShow = (whole: string): string => {
+  // The beginning is enough to find a line in, and a line may be as long as the text.
+  const text = whole.slice(0, 2 ** 20);
   const isFitting = (line: string): boolean => {
+    if (line.length > 2 * fitting.most) return false;
     const { length } = [...line];
     return length >= fitting.least && length <= fitting.most && /\p{Ll}/u.test(line) && /^\p{Lu}[\p{Ll} ]/u.test(line);
   };
   const lines = text.slice(text.indexOf("\n") + 1).split("\n");
-  const sentences = (): readonly string[] => lines.flatMap((line) => line.match(/[^.!?]+[.!?]+/gu) ?? []);
+  const sentences = (): readonly string[] =>
+    // To the end where no sign comes: else the search would begin again at each character of a long line.
+    lines.flatMap((line) => line.match(/[^.!?]+(?:[.!?]+|$)/gu) ?? []).filter((s) => /[.!?]$/u.test(s));
   const found =
     lines.map((line) => line.trim()).find(isFitting) ??
     sentences()

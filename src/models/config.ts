@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { positiveFloat32 } from "../core/float32.ts";
 
 /** No machine holds more: a bound keeps a typing error or a forged file from taking all memory before it is noticed. */
 const positiveInteger = (highest: number) => z.int().positive().max(highest);
@@ -11,7 +12,7 @@ const probability = z.number().min(0).lt(1);
 export const modelConfigSchema = z
   .strictObject({
     contextLength: positiveInteger(2 ** 20).describe("tokens that a prediction can see (T)"),
-    nLayer: positiveInteger(10_000).describe("transformer blocks"),
+    nLayer: positiveInteger(2048).describe("transformer blocks"),
     nHead: positiveInteger(2 ** 16).describe("attention heads in each block (H)"),
     nEmbd: positiveInteger(2 ** 16).describe("channels of the residual stream (C)"),
     position: z
@@ -32,11 +33,11 @@ export const modelConfigSchema = z
       .discriminatedUnion("kind", [
         z.strictObject({
           kind: z.literal("layernorm"),
-          eps: z.number().positive().default(1e-5).describe("added to the variance"),
+          eps: positiveFloat32().default(1e-5).describe("added to the variance"),
         }),
         z.strictObject({
           kind: z.literal("rmsnorm"),
-          eps: z.number().positive().default(1e-6).describe("added to the mean square"),
+          eps: positiveFloat32().default(1e-6).describe("added to the mean square"),
         }),
       ])
       .describe("normalisation before each branch"),
@@ -62,7 +63,7 @@ export const modelConfigSchema = z
       .describe("which linear layers have a bias"),
     tieEmbeddings: z.boolean().describe("the head shares the token embedding's weights"),
     dropout: probability.describe("on attention weights and after both projections of a block"),
-    initStd: z.number().positive().describe("standard deviation of the initial weights"),
+    initStd: positiveFloat32().describe("standard deviation of the initial weights"),
     zeroProjections: z
       .boolean()
       .default(false)

@@ -1,9 +1,32 @@
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import {
+  checkContext,
+  checkIdList,
+  checkInt32,
+  checkModel,
+  checkNumber,
+  checkTensor,
+} from "../core/check-arguments.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
 import { linearCrossEntropy } from "../ops/linear-cross-entropy.ts";
 import { type Model, uploadIds } from "./model.ts";
 import { logitsOf, transformer } from "./transformer.ts";
+
+const checkForward = (
+  where: string,
+  context: Context,
+  model: Model,
+  ids: unknown,
+  rows: number,
+  time: number,
+): void => {
+  checkContext(`${where}: context`, context);
+  checkModel(`${where}: model`, model);
+  checkIdList(`${where}: ids`, ids);
+  checkNumber(`${where}: rows`, rows);
+  checkNumber(`${where}: time`, time);
+};
 
 /**
  * One pass over `rows` sequences of `time` tokens, all positions of all of them at once. Position t of a row sees
@@ -17,6 +40,7 @@ import { logitsOf, transformer } from "./transformer.ts";
  * @throws ShapeError for an id out of range, or rows that are too long.
  */
 export const forward = (context: Context, model: Model, ids: ArrayLike<number>, rows: number, time: number): Tensor => {
+  checkForward("forward", context, model, ids, rows, time);
   const { config, parameters } = model;
   const hidden = transformer(context, config, parameters, uploadIds(context, model, ids, rows, time)); // [B, T, C]
   return logitsOf(context, parameters, hidden); // [B, T, V]
@@ -31,8 +55,12 @@ export const forward = (context: Context, model: Model, ids: ArrayLike<number>, 
  * @returns the sum in nats, [1], a temporary of the context.
  * @throws ShapeError if there is not one target for each prediction.
  */
-export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int32Array): Tensor =>
-  crossEntropy(context, logits, context.memory.upload(targets, logits.shape.slice(0, -1)));
+export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int32Array): Tensor => {
+  checkContext("crossEntropyLoss: context", context);
+  checkTensor("crossEntropyLoss: logits", logits);
+  checkInt32("crossEntropyLoss: targets", targets);
+  return crossEntropy(context, logits, context.memory.upload(targets, logits.shape.slice(0, -1)));
+};
 
 /**
  * `forward` and `crossEntropyLoss` in one. The logits of a large vocabulary are then never all in memory, but computed a
@@ -52,6 +80,8 @@ export const forwardLoss = (
   rows: number,
   time: number,
 ): Tensor => {
+  checkForward("forwardLoss", context, model, ids, rows, time);
+  checkInt32("forwardLoss: targets", targets);
   const { config, parameters } = model;
   const hidden = transformer(context, config, parameters, uploadIds(context, model, ids, rows, time)); // [B, T, C]
   const loss = linearCrossEntropy(context, hidden, parameters.head, context.memory.upload(targets, [rows, time]));

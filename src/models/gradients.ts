@@ -7,6 +7,7 @@ import {
   withContext,
 } from "../autograd/context.ts";
 import { readScalar, type Tensor } from "../autograd/tensor.ts";
+import { checkFunction, checkModel } from "../core/check-arguments.ts";
 import { sizeOf } from "../core/shape.ts";
 import { type Arena, createArena } from "./arena.ts";
 import type { Model } from "./model.ts";
@@ -40,6 +41,7 @@ export interface Gradients {
 
 /** Gradients of a model's weights, all zero. The caller closes them. */
 export const createGradients = (model: Model): Gradients => {
+  checkModel("createGradients: model", model);
   const { backend, layout } = model;
   const arena = createArena(backend, layout);
   const all = { storage: arena.storage, offset: 0 };
@@ -68,6 +70,7 @@ export const createGradients = (model: Model): Gradients => {
     },
     record: (work, dropout = null, rounded = null) =>
       withContext(trainingContext(backend, dropout, rounded), (context) => {
+        checkFunction("record: work", work);
         for (const [value, gradient] of leaves) context.tape.watch(value, gradient, blank);
         return work(context);
       }),

@@ -1,10 +1,13 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
+import { checkBackend, checkWhole } from "../core/check-arguments.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { parseConfig } from "../core/config.ts";
 import type { RealDType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
+import { plainData } from "../core/plain-data.ts";
+import { show } from "../core/show.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena, initialise } from "./arena.ts";
 import { type ModelConfig, modelConfigSchema } from "./config.ts";
@@ -94,7 +97,10 @@ export const createModel = (
  * @throws ConfigError naming the first field that cannot work.
  */
 export const freshModel = (backend: Backend, config: ModelConfig, vocabSize: number, seed: number): Model => {
-  const model = createModel(backend, parseConfig(modelConfigSchema, config, "model"), vocabSize);
+  checkBackend("freshModel: backend", backend);
+  checkWhole("freshModel: vocabSize", vocabSize, 1);
+  checkWhole("freshModel: seed", seed);
+  const model = createModel(backend, parseConfig(modelConfigSchema, plainData(config, "model"), "model"), vocabSize);
   closeOnError(model.close, () => initialise(backend, model.layout, model.arena, seed));
   return model;
 };
@@ -107,7 +113,7 @@ export const checkIds = ({ vocabSize }: Model, ids: ArrayLike<number>): void => 
       throw new ShapeError({
         where: "model",
         must: `token ids must be whole numbers in [0, ${vocabSize})`,
-        got: `${id} at position ${i}`,
+        got: `${show(id)} at position ${i}`,
       });
     }
   }

@@ -9,7 +9,7 @@ import type { Moments, Update } from "./update.ts";
 export const adamUpdate = (
   backend: Backend,
   { kind, beta1, beta2, eps }: Omit<AdamConfig, "weightDecay">,
-  { m, v }: Moments,
+  { m, v, unreal }: Moments,
   { values, gradients, step, learningRate, gradScale, rounded = null }: Update,
 ): ((offset: number, end: number, weightDecay: number) => void) => {
   const stepSize = learningRate / (1 - beta1 ** step);
@@ -21,6 +21,7 @@ export const adamUpdate = (
       m: { storage: m.storage, offset },
       v: { storage: v.storage, offset },
       rounded: rounded === null || offset >= rounded.storage.length ? null : { storage: rounded.storage, offset },
+      unreal,
       n: end - offset,
       beta1,
       beta2,

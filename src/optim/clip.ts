@@ -1,6 +1,11 @@
+import { checkNumber } from "../core/check-arguments.ts";
+
 /**
  * The factor that brings a gradient of global norm `norm` to at most `maxGradNorm` (0: no clipping), as
  * torch.nn.utils.clip_grad_norm_ (Pascanu et al. 2013).
  */
-export const clipFactor = (norm: number, maxGradNorm: number): number =>
-  maxGradNorm > 0 ? Math.min(1, maxGradNorm / (norm + 1e-6)) : 1;
+export const clipFactor = (norm: number, maxGradNorm: number): number => {
+  checkNumber("clipFactor: norm", norm);
+  checkNumber("clipFactor: maxGradNorm", maxGradNorm);
+  return maxGradNorm > 0 ? Math.min(1, maxGradNorm / (norm + 1e-6)) : 1;
+};

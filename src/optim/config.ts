@@ -1,11 +1,12 @@
 import { z } from "zod";
+import { float32FromZero, largestFloat32, positiveFloat32 } from "../core/float32.ts";
 
 const beta = z.number().min(0).lt(1);
 const moments = (weightDecay: number) => ({
   beta1: beta.default(0.9).describe("decay of the mean gradient"),
   beta2: beta.default(0.999).describe("decay of the mean squared gradient"),
-  eps: z.number().positive().default(1e-8).describe("added to the root of the second moment"),
-  weightDecay: z.number().min(0).default(weightDecay).describe("of matrices (biases and norms have none)"),
+  eps: positiveFloat32().default(1e-8).describe("added to the root of the second moment"),
+  weightDecay: float32FromZero().default(weightDecay).describe("of matrices (biases and norms have none)"),
 });
 
 /**
@@ -21,11 +22,12 @@ export const optimizerConfigSchema = z.discriminatedUnion("kind", [
     adamLearningRateRatio: z
       .number()
       .positive()
+      .max(largestFloat32)
       .default(0.15)
       .describe("learning rate of embeddings, head and vectors, which AdamW updates, as a share of learningRate"),
     ...moments(0.1),
     beta2: beta.default(0.95).describe("decay of the mean squared gradient"),
-    weightDecay: z.number().min(0).default(0.1).describe("of the matrices inside blocks (nothing else has any)"),
+    weightDecay: float32FromZero().default(0.1).describe("of the matrices inside blocks (nothing else has any)"),
   }),
 ]);
 /** An update rule with its constants. */
@@ -38,11 +40,11 @@ export const scheduleConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
   z.strictObject({
     kind: z.literal("cosine"),
-    minLearningRate: z.number().min(0).default(0).describe("learning rate at the last step"),
+    minLearningRate: float32FromZero().default(0).describe("learning rate at the last step"),
   }),
   z.strictObject({
     kind: z.literal("linear"),
-    minLearningRate: z.number().min(0).default(0).describe("learning rate at the last step"),
+    minLearningRate: float32FromZero().default(0).describe("learning rate at the last step"),
   }),
 ]);
 /** The learning rate after the warm-up. */

@@ -5,8 +5,8 @@
  *   m ← μ·m + (1 − μ)·g        u = μ·m + (1 − μ)·g        (Nesterov)
  *   W ← (1 − η·λ)·W − η·√max(1, out/in)·NS(u / ‖u‖)
  *
- * NS is five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ: a Newton–Schulz iteration that brings all singular values
- * near 1. Embeddings, the head and vectors are left to AdamW.
+ * NS is five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ: a Newton–Schulz iteration. A singular value of at least
+ * 0.002 of the norm ends between 0.68 and 1.20; one that is nearly zero grows by a⁵ ≈ 485 and stays near 0. Embeddings, the head and vectors are left to AdamW.
  */
 import { allocateAll } from "../backend/allocate-all.ts";
 import type { Backend, Storage, View } from "../backend/backend.ts";
@@ -16,7 +16,7 @@ import { adamUpdate } from "./adam.ts";
 import type { MuonConfig } from "./config.ts";
 import type { Moments, Update } from "./update.ts";
 
-/** Jordan's coefficients: fast for small singular values, which end within about 0.3 of 1. */
+/** Jordan's coefficients: fast for small singular values. */
 const [a, b, c] = [3.4445, -4.775, 2.0315] as const;
 const iterations = 5;
 const normEps = 1e-7;
@@ -81,7 +81,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
           n: k,
           k,
         });
-        backend.run("combine", { a: at(gram), b: at(square), y: at(gram), n: k * k, alpha: b, beta: c });
+        backend.run("combine", { a: at(gram), b: at(square), y: at(gram), unreal: null, n: k * k, alpha: b, beta: c });
         if (wide)
           backend.run("linearBackwardInput", {
             dy: at(gram),
@@ -94,7 +94,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
             add: 0,
           });
         else backend.run("linearForward", { x, w: at(gram), bias: null, addend: null, y: at(other), m: rows, n: k, k });
-        backend.run("combine", { a: x, b: at(other), y: x, n, alpha: a, beta: 1 });
+        backend.run("combine", { a: x, b: at(other), y: x, unreal: null, n, alpha: a, beta: 1 });
       }
     },
     close() {
@@ -126,12 +126,13 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
         const m = { storage: moments.m.storage, offset };
         const u = { storage: direction, offset: 0 };
         const mixed = { b: grad, n, alpha: momentum, beta: (1 - momentum) * gradScale };
-        backend.run("combine", { ...mixed, a: m, y: m });
-        backend.run("combine", { ...mixed, a: m, y: u });
+        const { unreal } = moments;
+        backend.run("combine", { ...mixed, a: m, y: m, unreal });
+        backend.run("combine", { ...mixed, a: m, y: u, unreal: null });
         orthogonalizer.run(u, rows, columns);
         const alpha = 1 - learningRate * weightDecay;
         const beta = -learningRate * Math.sqrt(Math.max(1, rows / columns));
-        backend.run("combine", { a: param, b: u, y: param, n, alpha, beta });
+        backend.run("combine", { a: param, b: u, y: param, unreal, n, alpha, beta });
       }
       const adam = adamUpdate(backend, { kind: "adamw", beta1, beta2, eps }, moments, {
         ...update,

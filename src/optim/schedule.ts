@@ -1,3 +1,6 @@
+import { checkNumber, checkPlan } from "../core/check-arguments.ts";
+import { ConfigError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 import type { ScheduleConfig } from "./config.ts";
 
 /** What a learning rate depends on, besides the step. */
@@ -14,6 +17,8 @@ export interface LearningRatePlan {
  * (Loshchilov & Hutter 2016, without restarts) or a straight line. A warm-up longer than the run just ends early.
  */
 export const learningRateAt = (plan: LearningRatePlan, step: number): number => {
+  checkPlan("learningRateAt: plan", plan);
+  checkNumber("learningRateAt: step", step);
   const { learningRate, warmupSteps, steps, schedule } = plan;
   if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
   switch (schedule.kind) {
@@ -26,5 +31,11 @@ export const learningRateAt = (plan: LearningRatePlan, step: number): number => 
       const left = schedule.kind === "cosine" ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
       return schedule.minLearningRate + left * (learningRate - schedule.minLearningRate);
     }
+    default:
+      throw new ConfigError({
+        where: "schedule.kind",
+        must: "must be constant, cosine or linear",
+        got: show(schedule satisfies never),
+      });
   }
 };

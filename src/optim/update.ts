@@ -1,3 +1,4 @@
+import type { View } from "../backend/backend.ts";
 import type { Arena } from "../models/arena.ts";
 import type { RoundedWeights } from "../models/rounded-weights.ts";
 
@@ -18,6 +19,8 @@ export interface Update {
 export interface Moments {
   readonly m: Arena;
   readonly v: Arena;
+  /** [1]: not 0 from the first update on that has left a weight or a running mean which is not finite. */
+  readonly unreal: View;
 }
 
 /** An update rule with its running means, in a backend's memory. */
@@ -25,6 +28,10 @@ export interface Optimizer {
   readonly moments: Moments;
   /** Changes the values by the gradients. */
   update(update: Update): void;
+  /** Whether every weight and every running mean is finite that an update has left, since the last `forget`. */
+  isFinite(): Promise<boolean>;
+  /** Takes weights and running means for finite: others have been written in their place. */
+  forget(): void;
   /** Frees the running means. */
   close(): void;
 }

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { parseConfig } from "../core/config.ts";
 import { CheckpointError, ForetokenError } from "../core/errors.ts";
+import { type JsonLimits, jsonLimits, parseJson as parse } from "../core/json.ts";
 
 /** Version of what `config.json` says under "foretoken"; a newer one is refused. */
 export const formatVersion = 1;
@@ -8,15 +9,13 @@ export const formatVersion = 1;
 /** JSON as it stands in a checkpoint: indented, with a newline at the end. */
 export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Parses a checkpoint's JSON file. @throws CheckpointError for what is no JSON. */
-export const parseJson = (bytes: Uint8Array, where: string): unknown => {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw new CheckpointError({ where, must: "the file must be JSON", got, cause });
-  }
-};
+/**
+ * Parses a JSON file of a checkpoint or a run.
+ * @param limits of its kind.
+ * @throws CheckpointError for a file that is too large, no JSON, or nested too deep.
+ */
+export const parseJson = (bytes: Uint8Array, where: string, limits: JsonLimits = jsonLimits.config): unknown =>
+  parse(bytes, limits, (fault) => new CheckpointError({ where, ...fault }));
 
 /** Checks JSON of a checkpoint against a schema. @throws CheckpointError naming the field. */
 export const checkJson = <Schema extends z.ZodType>(

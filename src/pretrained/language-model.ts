@@ -1,5 +1,6 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor } from "../autograd/tensor.ts";
+import { checkFunction, checkIdList, checkModel, checkTokenizer } from "../core/check-arguments.ts";
 import { forward } from "../models/forward.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -30,6 +31,9 @@ export const languageModel = (
   tokenizer: Tokenizer,
   onClose: () => Promise<void> = async () => {},
 ): LanguageModel => {
+  checkModel("languageModel: model", model);
+  checkTokenizer("languageModel: tokenizer", tokenizer);
+  checkFunction("languageModel: onClose", onClose);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     try {
@@ -44,6 +48,7 @@ export const languageModel = (
     tokenizer,
     logits: (ids) =>
       withContext(inferenceContext(model.backend), async (context) => {
+        checkIdList("logits: ids", ids);
         const data = await readTensor(model.backend, forward(context, model, ids, 1, ids.length));
         return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
       }),

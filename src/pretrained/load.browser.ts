@@ -1,8 +1,11 @@
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { checkManifest } from "../io/manifest.browser.ts";
+import { manifestName } from "../io/manifest.ts";
+import { checkLoad } from "./check-load.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
-import { parsePretrained, placeModel, type pretrainedNames } from "./parse.ts";
+import { parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
 
 type PretrainedName = (typeof pretrainedNames)[number];
 
@@ -30,17 +33,27 @@ const fetchFile = async (directory: string, name: PretrainedName): Promise<Uint8
   throw new CheckpointError({ where, must: "the file must be served there", got });
 };
 
-const fetchFiles = async (directory: string): Promise<Record<PretrainedName, Uint8Array>> => {
-  const [config, model, tokenizer] = await Promise.all([
+/** A directory of another program, or of a time before there were any, has none. */
+const fetchManifest = (directory: string): Promise<Record<string, Uint8Array>> =>
+  fetch(`${directory}/${manifestName}`).then(
+    async (response): Promise<Record<string, Uint8Array>> =>
+      response.ok ? { [manifestName]: new Uint8Array(await response.arrayBuffer()) } : {},
+    () => ({}),
+  );
+
+const fetchFiles = async (directory: string): Promise<CheckpointFiles> => {
+  const [config, model, tokenizer, manifest] = await Promise.all([
     fetchFile(directory, "config.json"),
     fetchFile(directory, "model.safetensors"),
     fetchFile(directory, "tokenizer.json"),
+    fetchManifest(directory),
   ]);
-  return { "config.json": config, "model.safetensors": model, "tokenizer.json": tokenizer };
+  return { ...manifest, "config.json": config, "model.safetensors": model, "tokenizer.json": tokenizer };
 };
 
 /**
- * A language model from a checkpoint, trained here or in Node.
+ * A language model from a checkpoint, trained here or in Node. Its files are compared with the SHA-256 in `manifest.json`
+ * where that is among them and the page has Web Crypto.
  * @param checkpoint its files, or the address of the directory that serves them.
  * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
  */
@@ -48,9 +61,12 @@ export const loadPretrained = async (
   checkpoint: string | URL | CheckpointFiles,
   options: LoadOptions = {},
 ): Promise<LanguageModel> => {
+  checkLoad(checkpoint, options, true);
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
   const directory = isAddress ? String(checkpoint).replace(/\/+$/, "") : "checkpoint";
-  const pretrained = parsePretrained(directory, isAddress ? await fetchFiles(directory) : checkpoint);
+  const files = isAddress ? await fetchFiles(directory) : checkpoint;
+  await checkManifest(files, pretrainedNames, directory);
+  const pretrained = parsePretrained(directory, files);
   const { backend = "wasm", threads } = options;
   if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
   const opened = await openBackend(backend, { threads });

@@ -3,6 +3,7 @@ import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import type { DTypeChoice } from "../core/dtype.ts";
 import { readCheckpoint } from "../io/checkpoint.node.ts";
 import { manifestName } from "../io/manifest.ts";
+import { checkLoad } from "./check-load.ts";
 import { type LanguageModel, languageModel } from "./language-model.ts";
 import { type Pretrained, parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
 
@@ -37,6 +38,7 @@ export interface LoadOptions {
  * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
  */
 export const loadPretrained = async (directory: string, options: LoadOptions = {}): Promise<LanguageModel> => {
+  checkLoad(directory, options);
   const pretrained = await readPretrained(directory);
   if (!pretrained.checked) options.onNotice?.(uncheckedNotice(directory));
   const { backend = "auto", threads, dtype } = options;

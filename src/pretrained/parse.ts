@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Backend } from "../backend/backend.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { jsonLimits } from "../core/json.ts";
 import { readSafetensors } from "../io/safetensors.ts";
 import { type ModelConfig, modelConfigSchema } from "../models/config.ts";
 import { fromHuggingFace } from "../models/hugging-face/hugging-face.ts";
@@ -47,7 +48,8 @@ export const parsePretrained = (
   if (version.success) checkFormatVersion(version.data.foretoken.formatVersion, at("config.json"));
   const json = checkJson(configJson, raw, at("config.json"));
   const config = json.foretoken.model;
-  const tokenizer = loadTokenizer(parseJson(files["tokenizer.json"], at("tokenizer.json")), at("tokenizer.json"));
+  const vocabulary = parseJson(files["tokenizer.json"], at("tokenizer.json"), jsonLimits.tokenizer);
+  const tokenizer = loadTokenizer(vocabulary, at("tokenizer.json"));
   if (tokenizer.vocabSize !== json.vocab_size) {
     throw new CheckpointError({
       where: at("tokenizer.json"),

@@ -1,3 +1,5 @@
+import { checkLanguageModel } from "../core/check-arguments.ts";
+import { withManifest } from "../io/manifest.browser.ts";
 import { joinChunks } from "../io/safetensors.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -13,7 +15,7 @@ const bytesOf = async (content: string | AsyncIterable<Uint8Array>): Promise<Uin
   return joinChunks(pieces);
 };
 
-/** The files of a Hugging Face directory, in memory; weights in the layout of `modelLayout`. */
+/** The files of a Hugging Face directory with their manifest, in memory; weights in the layout of `modelLayout`. */
 export const checkpointFiles = async (
   config: ModelConfig,
   tokenizer: Tokenizer,
@@ -23,12 +25,15 @@ export const checkpointFiles = async (
   for (const [name, content] of Object.entries(pretrainedFiles(config, tokenizer, values))) {
     files[name] = await bytesOf(content);
   }
-  return files as CheckpointFiles;
+  return (await withManifest(files)) as CheckpointFiles;
 };
 
 /**
  * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.
  * @throws ConfigError for a model that has no name there, as one without a mask.
  */
-export const savePretrained = ({ model, tokenizer }: LanguageModel): Promise<CheckpointFiles> =>
-  checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
+export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
+  checkLanguageModel("savePretrained: model", lm);
+  const { model, tokenizer } = lm;
+  return checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
+};

@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
+import { checkLanguageModel, checkPath } from "../core/check-arguments.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { writeCheckpoint } from "../io/checkpoint.node.ts";
 import { manifestName } from "../io/manifest.ts";
@@ -52,7 +53,10 @@ const replaceable = async (directory: string, names: readonly string[]): Promise
  * @throws CheckpointError when the system refuses, the folder cannot be listed, or it holds something else (as an
  *   optimizer's moments beside a model, or a letter). Nothing is changed then.
  */
-export const savePretrained = async (directory: string, { model, tokenizer }: LanguageModel): Promise<void> => {
+export const savePretrained = async (directory: string, lm: LanguageModel): Promise<void> => {
+  checkLanguageModel("savePretrained: model", lm);
+  checkPath("savePretrained: directory", directory);
+  const { model, tokenizer } = lm;
   const files = pretrainedFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
   const path = await replaceable(directory, Object.keys(files));
   await writeCheckpoint(path, files);

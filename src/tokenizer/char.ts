@@ -1,4 +1,6 @@
+import { checkText } from "../core/check-arguments.ts";
 import { DataError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 import type { TokenizerMethods } from "./methods.ts";
 import { charTokenizerToJson } from "./tokenizer-json.ts";
 
@@ -21,17 +23,24 @@ const describeCharacter = (codePoint: number): string => {
 /** Line and column (from 1, in code points) and offset (from 0, in code points) of UTF-16 index `index`. */
 const position = (text: string, index: number): string => {
   let line = 1;
-  let lineStart = 0;
-  for (let at = text.indexOf("\n"); at !== -1 && at < index; at = text.indexOf("\n", at + 1)) {
-    line++;
-    lineStart = at + 1;
+  let column = 1;
+  let characters = 0;
+  for (let at = 0; at < index; at++) {
+    const codePoint = text.codePointAt(at) as number;
+    if (codePoint > 0xffff) at++;
+    characters++;
+    column++;
+    if (codePoint === 10) [line, column] = [line + 1, 1];
   }
-  const countPoints = (from: number): number => {
-    let count = 0;
-    for (const _ of text.slice(from, index)) count++;
-    return count;
-  };
-  return `line ${line}, column ${countPoints(lineStart) + 1} (character ${countPoints(0)})`;
+  return `line ${line}, column ${column} (character ${characters})`;
+};
+
+/** More than Unicode has assigned, and as many as fit into a `tokenizer.json` that can be read. */
+const maxCharacters = 500_000;
+
+const checkIds = (ids: unknown): void => {
+  if (typeof ids === "object" && ids !== null && Symbol.iterator in ids) return;
+  throw new DataError({ where: "decode", must: "the argument must be a list of token ids", got: show(ids) });
 };
 
 const isSurrogate = (codePoint: number): boolean => codePoint >= 0xd800 && codePoint <= 0xdfff;
@@ -47,6 +56,9 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
   });
 
   const encode = (text: string, where = "text", before = ""): Int32Array => {
+    checkText("encode: where", where);
+    checkText("encode: before", before);
+    checkText(where, text);
     const out = new Int32Array(text.length);
     let length = 0;
     for (let index = 0; index < text.length; ) {
@@ -68,21 +80,30 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
   };
 
   const token = (id: number): string => {
-    const character = characters[id];
+    // A list has other keys than ids.
+    const character = typeof id === "number" ? characters[id] : undefined;
     if (character === undefined) {
       throw new DataError({
         where: "decode",
         must: `a token id must be an integer from 0 to ${characters.length - 1}`,
-        got: String(id),
+        got: show(id),
       });
     }
     return character;
   };
 
   const decode = (tokenIds: Iterable<number>): string => {
-    const pieces: string[] = [];
-    for (const id of tokenIds) pieces.push(token(id));
-    return pieces.join("");
+    checkIds(tokenIds);
+    // In blocks: a list of single characters takes many times the memory of the text.
+    let text = "";
+    let block: string[] = [];
+    for (const id of tokenIds) {
+      block.push(token(id));
+      if (block.length < 4096) continue;
+      text += block.join("");
+      block = [];
+    }
+    return text + block.join("");
   };
 
   return {
@@ -104,6 +125,7 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
 export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer => {
   const codePoints = new Set<number>();
   for (const text of texts) {
+    checkText("tokenizer", text);
     for (let index = 0; index < text.length; ) {
       const codePoint = text.codePointAt(index) as number;
       if (isSurrogate(codePoint)) {
@@ -119,6 +141,14 @@ export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer =
   }
   if (codePoints.size === 0) {
     throw new DataError({ where: "tokenizer", must: "the text must have at least one character", got: "none" });
+  }
+  if (codePoints.size > maxCharacters) {
+    throw new DataError({
+      where: "tokenizer",
+      must: `the text must have at most ${maxCharacters} distinct characters`,
+      got: String(codePoints.size),
+      hint: "a text in a language",
+    });
   }
   const sorted = Int32Array.from(codePoints).sort();
   return charTokenizer(Array.from(sorted, (codePoint) => String.fromCodePoint(codePoint)));

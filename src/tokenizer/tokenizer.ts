@@ -1,4 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 import { type CharTokenizer, charTokenizer } from "./char.ts";
 import { charactersFromJson, isCharTokenizerJson } from "./tokenizer-json.ts";
 
@@ -9,7 +10,7 @@ export type Tokenizer = CharTokenizer;
 const describeModel = (json: unknown): string => {
   const model = typeof json === "object" && json !== null && "model" in json ? json.model : undefined;
   const type = typeof model === "object" && model !== null && "type" in model ? model.type : undefined;
-  return typeof type === "string" ? `a model of type ${JSON.stringify(type)}` : "JSON that names no model";
+  return typeof type === "string" ? `a model of type ${show(type)}` : "JSON that names no model";
 };
 
 /**

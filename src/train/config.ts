@@ -1,21 +1,25 @@
 import { z } from "zod";
 import { dtypeChoices } from "../core/dtype.ts";
+import { float32FromZero, largestFloat32 } from "../core/float32.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { optimizerConfigSchema, scheduleConfigSchema } from "../optim/config.ts";
 
 const positiveInteger = z.int().positive();
 const countOrNone = z.int().min(0);
+const ratio = z.number().min(0);
+
+export const nonfiniteActions = ["stop", "skip", "rollback"] as const;
 
 /** How a model is trained. Everything here decides the result; what does not (threads, backend) is elsewhere. */
 export const trainConfigSchema = z.strictObject({
   steps: positiveInteger.describe("optimizer updates"),
   batchSize: positiveInteger.describe("windows in one forward pass (B)"),
   gradAccumSteps: positiveInteger.describe("forward and backward passes per update; a step sees batchSize times this"),
-  learningRate: z.number().positive().describe("highest learning rate"),
+  learningRate: z.number().positive().max(largestFloat32).describe("highest learning rate"),
   warmupSteps: countOrNone.describe("steps of linear warm-up"),
   schedule: scheduleConfigSchema.describe("learning rate after the warm-up"),
   optimizer: optimizerConfigSchema.describe("update rule"),
-  maxGradNorm: z.number().min(0).describe("clip the global gradient norm to this; 0: never"),
+  maxGradNorm: float32FromZero().describe("clip the global gradient norm to this; 0: never"),
   // Runs that were begun before there was a choice computed in float32.
   dtype: z
     .enum(dtypeChoices)
@@ -26,6 +30,19 @@ export const trainConfigSchema = z.strictObject({
   checkpointInterval: positiveInteger.describe("steps between checkpoints"),
   patience: countOrNone.describe("stop after this many evaluations without a better loss; 0: never"),
   sampleTokens: countOrNone.describe("tokens to write at each evaluation; 0: none"),
+  // Defaults, as for runs that were begun before there was a choice.
+  onNonfinite: z
+    .enum(nonfiniteActions)
+    .default("stop")
+    .describe(
+      "where a loss or gradient is not finite or explodes: stop, skip the step, or go back to the last checkpoint",
+    ),
+  maxLossRatio: ratio
+    .default(10)
+    .describe("a loss above this times the larger of ln(vocabulary size) and the mean loss explodes; 0: never"),
+  maxGradNormRatio: ratio
+    .default(1000)
+    .describe("a gradient norm above this times the mean one explodes, from step 21 on; 0: never"),
 });
 /** How a model is trained: steps, batch, optimizer, schedule, evaluation. */
 export type TrainConfig = z.infer<typeof trainConfigSchema>;

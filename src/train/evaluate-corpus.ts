@@ -1,5 +1,7 @@
+import { checkCallback, checkSignal } from "../core/check-arguments.ts";
 import { ConfigError, DataError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
+import { show } from "../core/show.ts";
 import { checkPredictable } from "../data/batches.ts";
 import { type Corpus, passagesOf } from "../data/corpus.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
@@ -26,8 +28,8 @@ export const checkSplit = (split: string = "val", valFraction?: number): void =>
     throw new ConfigError({
       where: "split",
       must: `must be ${splitNames.slice(0, -1).join(", ")} or ${splitNames.at(-1)}`,
-      got: JSON.stringify(split),
-      hint: nearest(split, splitNames) ?? "val",
+      got: show(split),
+      hint: (typeof split === "string" ? nearest(split, splitNames) : undefined) ?? "val",
     });
   }
   if (split === "all" && valFraction !== undefined) {
@@ -74,6 +76,8 @@ export const evaluateCorpus = async (
   { split = "val", signal, onProgress }: Measuring = {},
 ): Promise<Evaluation> => {
   checkSplit(split);
+  checkSignal("evaluate: signal", signal);
+  checkCallback("evaluate: onProgress", onProgress);
   const ids = encodeSplit(lm, corpus, split);
   checkPredictable(ids.length, splitTitles[split], split === "all" ? "more text" : "more text, or split all");
   const tokens = ids.length - 1;

@@ -1,3 +1,4 @@
+import { checkCallback, checkKeys, checkLanguageModel } from "../core/check-arguments.ts";
 import { loadCorpus } from "../data/corpora.node.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { Evaluation } from "./evaluate.ts";
@@ -19,6 +20,9 @@ export interface EvaluateOptions extends Measuring {
  *   used or a character that the tokenizer lacks.
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions = {}): Promise<Evaluation> => {
+  checkLanguageModel("evaluate: model", lm);
+  checkKeys("evaluate", options, ["data", "valFraction", "onNotice", "split", "signal", "onProgress"]);
+  checkCallback("evaluate: onNotice", options.onNotice);
   const { data, valFraction, onNotice, ...measuring } = options;
   checkSplit(measuring.split, valFraction);
   const corpus = await loadCorpus(data, { valFraction });

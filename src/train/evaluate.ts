@@ -59,7 +59,8 @@ export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.
 
 /**
  * The mean loss over every token after the first, each predicted once within non-overlapping windows of
- * contextLength: no sampling, so no noise. Sums in double precision.
+ * contextLength: no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
+ * is rounded to float32 once; the sums of all batches are added in double precision.
  * @param onProgress is told after each batch how many tokens have been predicted.
  * @throws DOMException AbortError when `signal` aborts.
  */

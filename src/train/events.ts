@@ -82,6 +82,40 @@ export interface EvalEvent extends Versioned {
   readonly best: boolean;
 }
 
+/**
+ * Validation loss has turned: it rises while the loss of training falls on. Told once, after the `eval` that shows it.
+ * A smaller model, dropout or an earlier end (`patience`) would serve this text better; `best/` keeps the best weights.
+ */
+export interface OverfittingEvent extends Versioned {
+  readonly type: "overfitting";
+  readonly step: number;
+  /** At this step, nats per token. */
+  readonly valLoss: number;
+  /** The lowest so far. */
+  readonly bestValLoss: number;
+  readonly bestStep: number;
+}
+
+/** A step was not taken, because its loss or a gradient was not finite, or exploded. */
+export interface NonfiniteEvent extends Versioned {
+  readonly type: "nonfinite";
+  /** The update that would have been done, counted as in `step`. */
+  readonly step: number;
+  /** Mean over the step's tokens, nats per token; null where it was not finite. */
+  readonly loss: number | null;
+  /** Global norm before clipping; null where it was not finite. */
+  readonly gradNorm: number | null;
+  /** The first tensor that went bad. */
+  readonly tensor: string;
+  /**
+   * The run goes on with the next step in either case. `skip`: with the weights as they are; `rollback`: with weights and
+   * moments of the last checkpoint of the plan, or those it began with.
+   */
+  readonly action: "skip" | "rollback";
+  /** What was kept to repeat the step with, as `foretoken replay` takes it; null where nothing is saved. */
+  readonly file: string | null;
+}
+
 /** Text written by the model. */
 export interface SampleEvent extends Versioned {
   readonly type: "sample";
@@ -130,6 +164,8 @@ export type TrainEvent =
   | EstimateEvent
   | StepEvent
   | EvalEvent
+  | OverfittingEvent
+  | NonfiniteEvent
   | SampleEvent
   | CheckpointEvent
   | ProfileEvent

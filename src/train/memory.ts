@@ -18,7 +18,7 @@ export interface MemoryEstimate {
    * keeps for the next step, and scratch memory of kernels.
    */
   readonly temporaries: number;
-  /** Tensors on their way to a checkpoint; 0 where nothing is saved. */
+  /** Tensors on their way to a checkpoint, and the state to go back to with onNonfinite "rollback"; 0 where there is neither. */
   readonly saving: number;
   /** A checkpoint's arrays until the backend has them; 0 for a new run. */
   readonly loading: number;
@@ -91,10 +91,20 @@ const tokensOfSameBatches = (valTokens: number, contextLength: number): number =
  * What writing a checkpoint takes on the host. Tensors go one after the other, each with a copy for another layout at
  * most; those that were written wait for the collector.
  */
-export const savingBytes = ({ length, parameters }: ArenaLayout): number => {
+const writingBytes = ({ length, parameters }: ArenaLayout): number => {
   const largest = Math.max(0, ...parameters.map(({ size }) => size));
   const written = 3 * length * bytesPerElement.float32;
   return Math.min(written, 3 * largest * bytesPerElement.float32 + 2 ** 24);
+};
+
+/**
+ * What keeping a run's state takes on the host: of a checkpoint, and of the whole state that a run goes back to with
+ * onNonfinite "rollback". Where no store takes that, it stays, and the next one is beside it for a moment.
+ */
+export const savingBytes = (layout: ArenaLayout, { train }: RunConfig, saved: boolean): number => {
+  const state = 3 * layout.length * bytesPerElement.float32;
+  const rollback = train.onNonfinite === "rollback" ? (saved ? state : 2 * state) : 0;
+  return Math.max(rollback, saved ? writingBytes(layout) : 0);
 };
 
 /**
@@ -134,7 +144,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   trainer.close();
 
   const temporaries = backend.peakTouched() - lasting + backend.scratchBytes();
-  const saving = saved ? savingBytes(model.layout) : 0;
+  const saving = savingBytes(model.layout, config, saved);
   const loading = resumed ? 3 * arena : 0;
   // While a checkpoint is read, its files are there beside the arrays made of them.
   const inTurn = [reading + loading, 2 * loading - text, lasting + Math.max(temporaries + saving, loading)];

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../core/check-arguments.ts";
 import { parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 
@@ -40,6 +41,11 @@ const optionName = (path: readonly string[]): string => {
  * @throws ConfigError naming the first bad, unknown or contradictory option.
  */
 export const checkTrainOptions = (options: object): void => {
+  checkOptions("train: options", options);
+  const { backend, signal, onNotice } = options as Readonly<Record<string, unknown>>;
+  checkBackendChoice("train: backend", backend);
+  checkSignal("train: signal", signal);
+  checkCallback("train: onNotice", onNotice);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (given.resume === undefined) {
     parseConfig(newRunSchema, given, optionName);

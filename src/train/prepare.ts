@@ -4,6 +4,8 @@ import { alternatives } from "../core/alternatives.ts";
 import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
+import { plainData } from "../core/plain-data.ts";
+import { show } from "../core/show.ts";
 import { checkTokenCounts } from "../data/batches.ts";
 import type { TextSplit } from "../data/corpus.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -27,11 +29,13 @@ export const resolveConfig = (
     throw new ConfigError({
       where: "preset",
       must: `must be ${alternatives(presetNames)}`,
-      got: JSON.stringify(preset),
-      hint: nearest(preset, presetNames) ?? defaultPreset,
+      got: show(preset),
+      hint: (typeof preset === "string" ? nearest(preset, presetNames) : undefined) ?? defaultPreset,
     });
   }
-  return parseConfig(runConfigSchema, changes.reduce(merge, presets[known]), where);
+  const given = typeof where === "string" ? where : "config";
+  const merged = changes.map((change) => plainData(change, given)).reduce(merge, presets[known]);
+  return parseConfig(runConfigSchema, merged, where);
 };
 
 /**

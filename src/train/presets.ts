@@ -36,6 +36,9 @@ const book: RunConfig = {
     checkpointInterval: 500,
     patience: 0,
     sampleTokens: 0,
+    onNonfinite: "stop",
+    maxLossRatio: 10,
+    maxGradNormRatio: 1000,
   },
 };
 

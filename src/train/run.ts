@@ -13,12 +13,16 @@ import {
   type CheckpointEvent,
   type EstimateEvent,
   type EvalEvent,
+  type OverfittingEvent,
   type SampleEvent,
   type TrainEvent,
   eventVersion as v,
 } from "./events.ts";
+import { faultOf, withoutStep, withStep } from "./faults.ts";
+import { checkHealth, type RecordStore, recordFault } from "./leave-out.ts";
 import type { MemoryEstimate } from "./memory.ts";
-import { freshProgress, isEvaluationDue, type Progress } from "./progress.ts";
+import { freshProgress, hasTurned, isEvaluationDue, type Progress } from "./progress.ts";
+import { createRollback, type RollbackStore } from "./rollback.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 import { yieldToHost } from "./yield.ts";
 
@@ -45,7 +49,7 @@ export interface SavedState {
 }
 
 /** Where a run is kept. */
-export interface RunStore {
+export interface RunStore extends RecordStore, RollbackStore {
   /** Shown in events. */
   readonly path: string;
   /** Notes an event; order is kept. */
@@ -54,6 +58,14 @@ export interface RunStore {
   saveCheckpoint(state: SavedState): Promise<string>;
   /** Replaces the weights of the lowest validation loss, which are those after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
+}
+
+/** What a run that was stopped had begun and not ended, besides an evaluation: its progress tells of that. */
+export interface BrokenOff {
+  /** The sample after the evaluation of its step, or the last one. */
+  readonly sample: boolean;
+  /** The loss of the run's last evaluation, where all steps are done. */
+  readonly lastLoss: number | undefined;
 }
 
 export interface RunInput {
@@ -75,6 +87,8 @@ export interface RunInput {
   readonly memory: MemoryEstimate;
   /** Bytes that the process may come to hold; null where nobody knows. */
   readonly availableMemory: number | null;
+  /** What was broken off when a resumed run was stopped, and is made up for first. */
+  readonly broken?: BrokenOff | undefined;
   /** Stop after this many updates, as an interruption would. */
   readonly stopAt?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -100,7 +114,11 @@ const stateOf = (backend: Backend, { model, optimizer }: Trainer, progress: Prog
  * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
  * one has at that step, and the evaluation it shows on the way out is not part of that.
  *
- * @throws ConfigError when a loss is not finite any more; the last checkpoint is then from before.
+ * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or goes on
+ * without it, as `train.onNonfinite` says.
+ *
+ * @throws ConfigError for such a step where the run is to stop, and where an update has made a weight or a moment infinite
+ *   or NaN: the last checkpoint is then from before.
  */
 export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, undefined> {
   const { config, tokenizer, val, store, signal } = input;
@@ -110,6 +128,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   const begun = performance.now();
   let progress = input.resume?.progress ?? freshProgress;
   let savedAt = -1;
+  const { onNonfinite, checkpointInterval } = train;
 
   const note = async <E extends TrainEvent>(event: E): Promise<E> => {
     await store?.record(event);
@@ -138,6 +157,8 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
 
   const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
   const lm = languageModel(trainer.model, tokenizer);
+  const rollback = onNonfinite === "rollback" ? createRollback(backend, trainer, train, store) : null;
+  const flight = { backend, trainer, config, vocabSize: tokenizer.vocabSize, store };
 
   /** Undefined where `breakOff` breaks it off: all is then as before. */
   const measure = async (reason: EvalEvent["reason"], breakOff?: AbortSignal): Promise<EvalEvent | undefined> => {
@@ -157,12 +178,14 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       });
     }
     const isBest = best === null || valLoss < best.valLoss;
+    if (isBest && reason !== "interrupted") await checkHealth(backend, trainer, step);
     const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
     if (reason !== "interrupted") {
       progress = {
-        step,
+        ...progress,
         lossSum: 0,
         lossCount: 0,
+        leftOut: 0,
         best: isBest ? { step, valLoss } : best,
         evalsSinceBest: isBest ? 0 : progress.evalsSinceBest + 1,
       };
@@ -171,21 +194,35 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     return note({ v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
   };
 
-  /** Nothing where the signal breaks it off: no result depends on a sample. */
+  /** Whether the newest sample was written to its end. */
+  let wroteLast = true;
+
+  /** Nothing where the signal breaks it off; a resumed run makes up for it. */
   async function* write(maxNewTokens: number): AsyncGenerator<SampleEvent, void, undefined> {
     let text = "";
+    wroteLast = false;
     const stop = signal === undefined ? {} : { signal };
     for await (const event of generate(lm, { prompt: input.prompt, maxNewTokens, seed: train.seed, ...stop })) {
       if (event.type === "token") text += event.text;
       else if (event.finishReason === "aborted") return;
       await yieldToHost();
     }
+    wroteLast = true;
     yield await note({ v, type: "sample", step: progress.step, prompt: input.prompt, text });
+  }
+
+  /** Once a run. */
+  async function* tellOverfitting(valLoss: number): AsyncGenerator<OverfittingEvent, void, undefined> {
+    const { step, best, overfitting } = progress;
+    if (best === null || overfitting || !hasTurned(progress, valLoss)) return;
+    progress = { ...progress, overfitting: true };
+    yield await note({ v, type: "overfitting", step, valLoss, bestValLoss: best.valLoss, bestStep: best.step });
   }
 
   async function* save(): AsyncGenerator<CheckpointEvent, void, undefined> {
     const { step } = progress;
     if (store === null || savedAt === step) return;
+    await checkHealth(backend, trainer, step);
     const path = await store.saveCheckpoint(stateOf(backend, trainer, progress));
     savedAt = step;
     yield await note({ v, type: "checkpoint", step, path });
@@ -201,20 +238,32 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     const tokensPerStep = train.batchSize * train.gradAccumSteps * config.model.contextLength;
     const lastStep = Math.min(train.steps, input.stopAt ?? train.steps);
     let outOfPatience = false;
-    let lastEval: EvalEvent | undefined;
+    let lastLoss = input.broken?.lastLoss;
+    let measuredAt = lastLoss === undefined ? -1 : progress.step;
 
     /** What a step is followed by; also for a resumed run that was stopped before the step's evaluation was done. */
     async function* afterStep(): AsyncGenerator<TrainEvent, void, undefined> {
       const { step } = progress;
       if (isEvaluationDue(progress, train)) {
-        lastEval = await measure(step === train.steps ? "end" : "interval", signal);
-        if (lastEval === undefined) return;
-        yield lastEval;
+        const evaluated = await measure(step === train.steps ? "end" : "interval", signal);
+        if (evaluated === undefined) return;
+        lastLoss = evaluated.valLoss;
+        measuredAt = step;
+        yield evaluated;
+        yield* tellOverfitting(lastLoss);
         if (step < train.steps && train.sampleTokens > 0) yield* write(train.sampleTokens);
         outOfPatience = train.patience > 0 && progress.evalsSinceBest >= train.patience && step < train.steps;
         if (outOfPatience) return;
       }
-      if (step % train.checkpointInterval === 0 && step < train.steps) yield* save();
+      yield* savePlanned();
+    }
+
+    async function* savePlanned(): AsyncGenerator<TrainEvent, void, undefined> {
+      const { step } = progress;
+      if (step % checkpointInterval === 0 && step < train.steps) {
+        yield* save();
+        await rollback?.keep(step);
+      }
     }
 
     /** Of this process, without the first, which also warms up. */
@@ -231,40 +280,63 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
     const isAborted = (): boolean => signal?.aborted === true;
 
     if (isEvaluationDue(progress, train)) yield* afterStep();
+    else if (input.broken?.sample === true && input.broken.lastLoss === undefined) {
+      yield* write(train.sampleTokens);
+      yield* savePlanned();
+    }
+    // A kill may have come between the planned checkpoint and its copy to go back to.
+    else if (firstStep > 0 && firstStep % checkpointInterval === 0) await rollback?.keep(firstStep);
     while (progress.step < lastStep && !outOfPatience && !isAborted()) {
       const began = performance.now();
-      const result = await trainer.step(progress.step);
-      const seconds = (performance.now() - began) / 1000;
+      const measured = await trainer.measure(progress.step);
+      const fault = faultOf(measured, progress, train, tokenizer.vocabSize);
       const step = progress.step + 1;
-      progress = {
-        ...progress,
-        step,
-        lossSum: progress.lossSum + result.loss,
-        lossCount: progress.lossCount + 1,
-      };
-      yield await note({ v, type: "step", step, ...result, tokensPerSecond: tokensPerStep / seconds });
-      if (step > firstStep + 1) stepTimes.push(seconds);
+      if (fault === undefined) {
+        const learningRate = trainer.update(progress.step, measured);
+        const seconds = (performance.now() - began) / 1000;
+        progress = withStep(progress, measured);
+        const { loss, gradNorm } = measured;
+        yield await note({
+          v,
+          type: "step",
+          step,
+          loss,
+          learningRate,
+          gradNorm,
+          tokensPerSecond: tokensPerStep / seconds,
+        });
+        if (step > firstStep + 1) stepTimes.push(seconds);
+      } else {
+        const event = await recordFault(flight, progress, fault);
+        await rollback?.goBack(progress.step);
+        progress = withoutStep(progress);
+        yield await note(event);
+      }
       // Not noted: it depends on the clock and is of this process alone.
       if (step === firstStep + 1 + timedSteps && step < lastStep && !isAborted()) yield estimate();
       await yieldToHost();
       yield* afterStep();
     }
 
-    const interrupted = !outOfPatience && (progress.step < train.steps || isEvaluationDue(progress, train));
+    const isOver = outOfPatience || input.broken?.lastLoss !== undefined;
+    let interrupted = !isOver && (progress.step < train.steps || isEvaluationDue(progress, train));
+    if (!interrupted) {
+      if (input.finalSampleTokens > 0) yield* write(input.finalSampleTokens);
+      // A sample that was broken off is made up for, as all else.
+      interrupted = isAborted() && !wroteLast;
+    }
     if (interrupted) {
       // Saved before it is measured: a second interruption while measuring must lose nothing.
       yield* save();
-      if (lastEval?.step !== progress.step) {
-        lastEval = await measure("interrupted");
-        if (lastEval !== undefined) yield lastEval;
+      if (measuredAt !== progress.step) {
+        const evaluated = await measure("interrupted");
+        lastLoss = evaluated?.valLoss;
+        if (evaluated !== undefined) yield evaluated;
       }
-    } else {
-      if (input.finalSampleTokens > 0) yield* write(input.finalSampleTokens);
-      yield* save();
-    }
-    if (lastEval === undefined) throw new Error("a run ends with an evaluation");
+    } else yield* save();
+    if (lastLoss === undefined) throw new Error("a run ends with an evaluation");
     const { step, best } = progress;
-    const { valLoss } = lastEval;
+    const valLoss = lastLoss;
     if (profile !== undefined) {
       const seconds = (performance.now() - begun) / 1000;
       // Not noted: it depends on the clock and is of this process alone.
@@ -274,7 +346,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       v,
       type: "done",
       step,
-      reason: interrupted ? "interrupted" : outOfPatience ? "patience" : "finished",
+      reason: interrupted ? "interrupted" : step < train.steps ? "patience" : "finished",
       valLoss,
       bestValLoss: best?.valLoss ?? valLoss,
       bestStep: best?.step ?? step,

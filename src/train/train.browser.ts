@@ -1,7 +1,17 @@
 /** Training and measuring on a text that is at hand as a string: in a page, or wherever there are no files. */
+
 import { z } from "zod";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
+import {
+  checkBackendChoice,
+  checkCallback,
+  checkKeys,
+  checkLanguageModel,
+  checkOptions,
+  checkSignal,
+  checkText,
+} from "../core/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { firstWord, splitText } from "../data/corpus.ts";
@@ -97,6 +107,10 @@ const storeFor = (
  *   backend that the page lacks.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  checkOptions("train: options", options);
+  checkBackendChoice("train: backend", options.backend);
+  checkSignal("train: signal", options.signal);
+  checkCallback("train: onCheckpoint", options.onCheckpoint);
   const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, profile, ...rest } = parseConfig(
     optionsSchema,
     withoutUndefined(options),
@@ -169,9 +183,14 @@ export interface EvaluateOptions extends Omit<Measuring, "split"> {
  * @throws ConfigError for a loss that is not finite, DataError for a text of fewer than two tokens or a character that
  *   the tokenizer lacks.
  */
-export const evaluate = (lm: LanguageModel, { text, ...measuring }: EvaluateOptions): Promise<Evaluation> =>
-  evaluateCorpus(
+export const evaluate = async (lm: LanguageModel, options: EvaluateOptions): Promise<Evaluation> => {
+  checkLanguageModel("evaluate: model", lm);
+  checkKeys("evaluate", options, ["text", "signal", "onProgress"]);
+  const { text, ...measuring } = options;
+  checkText("evaluate: text", text);
+  return evaluateCorpus(
     lm,
     { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] },
     { ...measuring, split: "all" },
   );
+};

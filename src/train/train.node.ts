@@ -20,7 +20,7 @@ import { checkTexts, preflight, readingBytes, surroundings } from "./preflight.n
 import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
 import { freshProgress } from "./progress.ts";
-import { run } from "./run.ts";
+import { type BrokenOff, type RunInput, run } from "./run.ts";
 
 /** What no result depends on: allowed for new and for resumed runs. */
 interface Running {
@@ -164,7 +164,8 @@ async function* runPrepared(
   prepared: Prepared & Awaited<ReturnType<typeof preflight>>,
   { name, prompt, finalSampleTokens }: RunData,
   store: RunFolder | null,
-  resume: Parameters<typeof run>[0]["resume"],
+  resume: RunInput["resume"],
+  broken?: BrokenOff,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   try {
     yield* run({
@@ -175,6 +176,7 @@ async function* runPrepared(
       finalSampleTokens,
       store,
       resume,
+      broken,
       stopAt,
       profile,
       signal,
@@ -217,17 +219,20 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   // Before anything is read that another process might change.
   const lock = await lockRun(path);
   try {
-    const { saved, open } = await readRun(named, description, options.onNotice);
+    const { saved, open, ...rest } = await readRun(named, description, options.onNotice);
+    let { broken } = rest;
     const progress = saved?.snapshot.progress ?? freshProgress;
     const end = endOf(progress, config.train);
     if (saved !== null && end !== null) {
-      const done = await missingEnd(path, progress, end);
-      if (done === undefined) throw hasEnded(options.resume, config.train, end);
-      options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
-      yield* noteEnd(await open(saved.tokenizer, lock), done);
-      return;
-    }
-    checkStopAt(options.stopAt, progress.step);
+      const missing = await missingEnd(path, progress, end);
+      if (missing === undefined) throw hasEnded(options.resume, config.train, end);
+      if (missing.sampled || data.finalSampleTokens === 0) {
+        options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
+        yield* noteEnd(await open(saved.tokenizer, lock), missing.done);
+        return;
+      }
+      broken = { sample: true, lastLoss: missing.done.valLoss };
+    } else checkStopAt(options.stopAt, progress.step);
     await checkTexts(around, [data.data, data.valData]);
     const { prepared, reading } = await prepareText(options, config, loadRunCorpus(data), saved?.tokenizer ?? null);
     if (saved === null) options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
@@ -237,7 +242,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       const planned = { prepared, sampleTokens, saved: true, resumed: saved !== null, reading };
       const fitting = await preflight(around, backend, config, planned);
       const store = await open(prepared.tokenizer, lock);
-      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.snapshot ?? null);
+      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.snapshot ?? null, broken);
     });
   } finally {
     await lock.release();

@@ -21,15 +21,19 @@ it("finds what is never freed under garbage that is", () => {
 });
 
 it("watches a run's memory", async () => {
-  const args = ["--config", "tiny", "--steps", "200", "--threads", "1"];
-  const { status, stdout, stderr, json } = await runBench("soak", args);
+  const args = ["--part", "memory", "--config", "tiny", "--steps", "200", "--threads", "1"];
+  const { status, stdout, stderr, json } = await runBench("soak/main", args);
   // A run as short as this may still be growing: which of the two it is does not matter here.
   expect([0, 1], stderr).toContain(status);
   const bytes = z.number().min(2 ** 20);
-  const { taken, rises } = z
+  const {
+    memory: { taken, rises },
+  } = z
     .object({
-      rises: z.object({ outside: z.number(), used: z.number() }),
-      taken: z.array(z.object({ step: z.int(), resident: bytes, outside: bytes, used: bytes })),
+      memory: z.object({
+        rises: z.object({ outside: z.number(), used: z.number() }),
+        taken: z.array(z.object({ step: z.int(), resident: bytes, outside: bytes, used: bytes })),
+      }),
     })
     .parse(json);
   expect(taken.map(({ step }) => step)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
@@ -38,11 +42,13 @@ it("watches a run's memory", async () => {
 });
 
 it.each([
-  [["--config", "book,baby"], /--config: must be one configuration; got book,baby/],
+  [["--config", "book,baby"], /--config: must be one configuration of .*; got book,baby/],
   [["--steps", "10"], /--steps: must be at least 200; got 10/],
+  [["--part", "fuzz,sleep"], /--part: must be one or more of memory, fuzz, kill, faults; got sleep/],
+  [["--cases", "many"], /--cases: must be a whole number above 0; got many/],
   [["--dtype", "int8"], /--dtype: must be one or more of auto, float32, bfloat16; got int8/],
 ])("refuses %j in a line", async (args, says) => {
-  const { status, stderr } = await runBench("soak", args);
+  const { status, stderr } = await runBench("soak/main", args);
   expect(status).toBe(2);
   expect(stderr.trim()).toMatch(says);
   expect(stderr.trim().split("\n")).toHaveLength(1);

@@ -85,6 +85,26 @@ describe("training on a string", () => {
     await lm.close();
   });
 
+  it("hands out a manifest, which finds any byte that was changed", async () => {
+    let files: CheckpointFiles | undefined;
+    const onCheckpoint = (given: CheckpointFiles): void => {
+      files = given;
+    };
+    await collect(train({ ...small, stopAt: 1, onCheckpoint }));
+    const good = files as CheckpointFiles;
+    for (const name of ["config.json", "model.safetensors", "tokenizer.json", "manifest.json"]) {
+      const changed = Uint8Array.from(good[name] as Uint8Array);
+      // In the middle: of a manifest that is in a hash.
+      const middle = changed.length >> 1;
+      changed[middle] = (changed[middle] ?? 0) ^ 1;
+      await expect(loadPretrained({ ...good, [name]: changed }, { backend: "reference" }), name).rejects.toThrow(
+        /must be the one that was saved, by its SHA-256 in manifest\.json/u,
+      );
+    }
+    const { "manifest.json": _, ...unchecked } = good;
+    await (await loadPretrained(unchecked as CheckpointFiles, { backend: "reference" })).close();
+  });
+
   it("validates on another text where one is given, and stops where it is told", async () => {
     const events = await collect(train({ ...small, valText: "the cat", stopAt: 1 }));
     expect(events[0]).toMatchObject({ type: "start", trainTokens: text.length, valTokens: 7, out: null });

@@ -12,10 +12,17 @@ let remove: () => Promise<void>;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 
-/** A copy of the trained run with one thing wrong in it. */
+/** A copy of the trained run with one thing wrong in it, in the last weights as well as in the best. */
 const damaged = (name: string, damage: (checkpoint: string) => void): void => {
   cpSync(inside("run"), inside(name), { recursive: true });
-  damage(inside(name, "checkpoint"));
+  unchecked(inside(name, "checkpoint"), damage);
+  unchecked(inside(name, "best"), damage);
+};
+
+/** Damages a checkpoint that has no manifest, so that what is wrong must be found in the files themselves. */
+const unchecked = (checkpoint: string, damage: (checkpoint: string) => void): void => {
+  rmSync(join(checkpoint, "manifest.json"));
+  damage(checkpoint);
 };
 
 const editJson = (path: string, edit: (json: Record<string, unknown>) => void): void => {
@@ -63,7 +70,7 @@ beforeAll(async () => {
   writeFileSync(inside("full", "notes.txt"), "notes");
   const spoilt = (name: string, damage: (checkpoint: string) => void): void => {
     cpSync(inside("half"), inside(name), { recursive: true });
-    damage(inside(name, "checkpoint"));
+    unchecked(inside(name, "checkpoint"), damage);
   };
   spoilt("no-moments", (at) => rmSync(join(at, "optimizer.safetensors")));
   spoilt("cut-moments", (at) => truncateSync(join(at, "optimizer.safetensors"), 900));
@@ -84,14 +91,16 @@ beforeAll(async () => {
   cpSync(inside("half"), inside("newer-run"), { recursive: true });
   editJson(inside("newer-run", "run.json"), (json) => Object.assign(json, { formatVersion: 99, another: "thing" }));
   cpSync(inside("half"), inside("newer-state"), { recursive: true });
-  editJson(inside("newer-state", "checkpoint", "trainer_state.json"), (json) =>
-    Object.assign(json, { formatVersion: 99, another: "thing" }),
+  unchecked(inside("newer-state", "checkpoint"), (at) =>
+    editJson(join(at, "trainer_state.json"), (json) => Object.assign(json, { formatVersion: 99, another: "thing" })),
   );
   cpSync(inside("half"), inside("another-model"), { recursive: true });
-  editJson(inside("another-model", "checkpoint", "config.json"), (json) => {
-    const { model } = json.foretoken as { model: Record<string, unknown> };
-    model.dropout = 0.25;
-  });
+  unchecked(inside("another-model", "checkpoint"), (at) =>
+    editJson(join(at, "config.json"), (json) => {
+      const { model } = json.foretoken as { model: Record<string, unknown> };
+      model.dropout = 0.25;
+    }),
+  );
   damaged("no-weights", (at) => rmSync(join(at, "model.safetensors")));
   damaged("no-tokenizer", (at) => rmSync(join(at, "tokenizer.json")));
   damaged("cut-weights", (at) => truncateSync(join(at, "model.safetensors"), 900));
@@ -194,7 +203,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "with --data", args: ["train", "--resume", "half", "--data", "text.txt"], says: ["--resume", "--data"] },
     { name: "a finished run", args: ["train", "--resume", "run"], says: ["--resume run", "steps left", "all 6 done"] },
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
-    { name: "no run", args: ["train", "--resume", "run/checkpoint"], says: ["run/checkpoint", "run.json"] },
+    { name: "no run", args: ["train", "--resume", "run/best"], says: ["run/best", "run.json"] },
     { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume"] },
     resuming("no moments", "no-moments", "optimizer.safetensors", "no such file"),
     resuming("truncated moments", "cut-moments", "optimizer.safetensors"),

@@ -30,11 +30,12 @@ export const cli = (args: readonly string[], { cwd, onOutput, env = {}, input }:
 /** Put into a test's name where Windows cannot run it. */
 export const onWindows = process.platform === "win32";
 
+/** Makes `foretoken` the program in a line of shell. */
+export const shellPrelude = `foretoken() { "${process.execPath}" "${program}" "$@"; }`;
+
 /** Runs a line of shell in which `foretoken` is the program. */
-export const shell = (line: string, cwd: string): Promise<Outcome> => {
-  const foretoken = `foretoken() { "${process.execPath}" "${program}" "$@"; }`;
-  return outcomeOf(spawn("bash", ["-c", `${foretoken}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] }));
-};
+export const shell = (line: string, cwd: string): Promise<Outcome> =>
+  outcomeOf(spawn("bash", ["-c", `${shellPrelude}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] }));
 
 /** 3,072 characters, 17 of them distinct. */
 export const text = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(64);

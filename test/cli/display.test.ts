@@ -20,6 +20,7 @@ import { lossHistory } from "#foretoken/cli/display/loss-history.js";
 import { pastLosses } from "#foretoken/cli/display/past-losses.js";
 import { profileLines } from "#foretoken/cli/display/profile-table.js";
 import { runsLines } from "#foretoken/cli/display/runs-table.js";
+import { nonfiniteText, overfittingText } from "#foretoken/cli/display/warning-text.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
 import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
@@ -364,4 +365,18 @@ test("texts are put into columns without losing a character", () => {
 test("what a model writes cannot steer the terminal", () => {
   expect(printable("a\u001b[2Jb\u009bc\u007f\td\n")).toBe("a␛[2Jb\ufffdc\ufffd\td\n");
   expect(printable("a\u001b[2Jb\u009bc\u007f\td\n", false)).toBe("a^[[2Jb?c^?\td\n");
+});
+
+test("warnings of a run are lines that say what happened and what to do", () => {
+  const turned = { v: 1, type: "overfitting", step: 600, valLoss: 2.31, bestValLoss: 1.78, bestStep: 200 } as const;
+  expect(overfittingText(turned)).toBe(
+    "step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/ keeps those weights; try --train.dropout 0.1, a smaller model or --patience 3",
+  );
+  const bad = { v: 1, type: "nonfinite", step: 1041, loss: null, gradNorm: 1.5e9, tensor: "h.0.mlp.weight" } as const;
+  expect(nonfiniteText({ ...bad, action: "skip", file: null })).toBe(
+    "step 1,041   not taken: loss is not finite, gradient norm 1.500e+9, first in h.0.mlp.weight; skipped",
+  );
+  expect(nonfiniteText({ ...bad, loss: 2, gradNorm: null, action: "rollback", file: "runs/a/b c.json" })).toBe(
+    'step 1,041   not taken: loss 2.000, gradient norm is not finite, first in h.0.mlp.weight; back to the last checkpoint; to repeat it: npx foretoken replay "runs/a/b c.json"',
+  );
 });

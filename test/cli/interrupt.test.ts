@@ -1,7 +1,9 @@
+import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { cli, jsonLines, onWindows, tiny, tree, workplace } from "./cli.ts";
+import { outcomeOf } from "../outcome-of.ts";
+import { cli, jsonLines, onWindows, shell, shellPrelude, tiny, tree, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -71,6 +73,25 @@ test.skipIf(onWindows)(
   },
 );
 
+test.skipIf(onWindows)(
+  `a terminal that is closed saves as well, however often it says so, with a status of its own${noSignals}`,
+  async () => {
+    let sent = false;
+    const args = ["train", ...tiny, ...steps, "--steps", "100000", "--out", "hung-up", "--json"];
+    const { status, stdout } = await cli(args, {
+      cwd,
+      onOutput: (shown, kill) => {
+        if (sent || !shown.includes(`"type":"step","step":5,`)) return;
+        sent = true;
+        for (let i = 0; i < 3; i++) kill("SIGHUP");
+      },
+    });
+    expect(status).toBe(129);
+    expect(jsonLines(stdout).at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+    expect(tree(join(cwd, "hung-up", "checkpoint"))).toContain("trainer_state.json");
+  },
+);
+
 test.skipIf(onWindows)(`Ctrl-C ends generate's text with a line end${noSignals}`, async () => {
   await cli(["train", ...tiny, "--out", "writer"], { cwd });
   let sent = false;
@@ -86,3 +107,24 @@ test.skipIf(onWindows)(`Ctrl-C ends generate's text with a line end${noSignals}`
   expect({ status, stderr }).toEqual({ status: 130, stderr: "" });
   expect(stdout.endsWith("\n")).toBe(true);
 });
+
+const hasScript = /util-linux/u.test(spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "");
+const noTerminal = hasScript ? "" : " (there is no script of util-linux to make a terminal)";
+
+test.skipIf(!hasScript)(
+  `a run on a terminal that goes away is saved and ends with its own status, not by an abort${noTerminal}`,
+  async () => {
+    await shell("mkfifo status", cwd);
+    // The shell between gets the signal, outlives it and tells the status. Training learns of it by what it writes.
+    const train = `foretoken train ${[...tiny, ...steps].join(" ")} --steps 100000 --out gone`;
+    const line = `${shellPrelude}; trap "" HUP; ${train}; echo "$?" > status`;
+    const env = { ...process.env, TERM: "xterm", SHELL: "/bin/bash" };
+    const terminal = spawn("script", ["-qefc", line, "/dev/null"], { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
+    const ended = shell("cat status", cwd);
+    await outcomeOf(terminal, (shown) => {
+      if (shown.includes("this step")) terminal.kill("SIGKILL");
+    });
+    expect(await ended).toMatchObject({ stdout: "2\n" });
+    expect(tree(join(cwd, "gone", "checkpoint"))).toContain("trainer_state.json");
+  },
+);

@@ -192,13 +192,13 @@ export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" |
     const vError = (i: number): number => 5 * eps * (beta2 * at(v, i) + (1 - beta2) * g(i) ** 2);
     const paramError = (i: number): number => {
       const root = Math.sqrt(at(after.v, i));
-      const rootError = root === 0 ? 0 : vError(i) / (2 * root);
+      const rootError = root === 0 || root === Infinity ? 0 : vError(i) / (2 * root);
       const denominator = root / sqrtCorrection2 + epsilonTerm;
       const change = Math.abs((stepSize * at(after.m, i)) / denominator);
       const changeError =
         (stepSize * mError(i)) / denominator + change * (rootError / sqrtCorrection2 / denominator + 4 * eps);
       return changeError + 2 * eps * Math.abs(at(param, i));
     };
-    return { m: mError, v: vError, param: paramError, rounded: paramError };
+    return { m: mError, v: vError, param: paramError, rounded: paramError, unreal: () => 0 };
   },
 };

@@ -64,6 +64,7 @@ export const simpleBounds: Bounds<
   add: () => ({ y: exact }),
   combine: ({ a, b, alpha, beta }) => ({
     y: (i) => 2 * eps * (Math.abs(alpha * at(a, i)) + Math.abs(beta * at(b, i))),
+    unreal: exact,
   }),
   copyRows: () => ({ y: exact }),
 

@@ -83,12 +83,27 @@ describe("generate", () => {
     expect(tokens.map((token) => token.text).join("")).toBe(before);
   });
 
-  it("tells at the end what was held back for a stop string that did not come", async () => {
+  it("tells with the last token what was held back for a stop string that did not come", async () => {
     const { text } = await write({ maxNewTokens: 10 });
     const stop = `${text.slice(-2)}\u{1F600}`;
     const { done, tokens } = await write({ maxNewTokens: 10, stop: [stop] });
-    expect(done).toMatchObject({ finishReason: "length", text });
-    expect(tokens.map((token) => token.text).join("")).toBe(text.slice(0, -2));
+    expect(done).toMatchObject({ finishReason: "length", text, newTokens: 10 });
+    expect(tokens.map((token) => token.text)).toEqual([...text.slice(0, -2), "", text.slice(-2)]);
+  });
+
+  it("tells of what was held back neither in a token nor at the end where the signal is aborted", async () => {
+    const { text } = await write({ maxNewTokens: 10 });
+    const controller = new AbortController();
+    const seen: string[] = [];
+    const options = { prompt: "the ", topK: 0, temperature: 1, stop: [`${text.slice(3, 5)}\u{1F600}`] };
+    let done: GenerateDoneEvent | undefined;
+    for await (const event of generate(lm, { ...options, signal: controller.signal })) {
+      if (event.type === "done") done = event;
+      else seen.push(event.text);
+      if (seen.length === 5) controller.abort();
+    }
+    expect(seen.join("")).toBe(text.slice(0, 3));
+    expect(done).toMatchObject({ finishReason: "aborted", newTokens: 5, text: text.slice(0, 3) });
   });
 
   it("ends with `aborted` and the text so far", async () => {

@@ -98,8 +98,8 @@ describe("safetensors", () => {
     ["an empty file", new Uint8Array(0), /8 bytes of length; got 0 bytes/],
     ["seven bytes", new Uint8Array(7), /8 bytes of length; got 7 bytes/],
     ["a header past the end", forge("{}", 0, 3n), /must end within the file; got a header of 3 bytes in a file of 10/],
-    ["a header of 2^63 bytes", forge("{}", 0, 2n ** 63n), /header must be at most 100000000 bytes/],
-    ["a header of 100 MB and one byte", forge("{}", 0, 100_000_001n), /header must be at most/],
+    ["a header of 2^63 bytes", forge("{}", 0, 2n ** 63n), /header must be at most 8388608 bytes/],
+    ["a header of 8 MiB and one byte", forge("{}", 0, 8_388_609n), /header must be at most/],
     ["no header", forge(""), /header must be JSON/],
     ["no JSON", forge("{,}"), /header must be JSON/],
     ["a header that is not UTF-8", forge("{}").with(8, 0xff), /header must be JSON in UTF-8/],
@@ -160,6 +160,62 @@ describe("safetensors", () => {
   it("accept an empty tensor whose other extents overflow", () => {
     const file = readSafetensors(forge(JSON.stringify({ w: entry([2 ** 40, 2 ** 40, 0], [0, 0]) })), where);
     expect(file.tensors.get("w")?.data.length).toBe(0);
+  });
+
+  it("may have names that objects inherit", () => {
+    const names = ["__proto__", "constructor", "prototype", "toString"];
+    const written = names.map((name, i) => ({ name, shape: [1], data: Float32Array.of(i) }));
+    const file = readSafetensors(writeSafetensors(written, { ["__proto__"]: "a", constructor: "b" }), where);
+    expect([...file.tensors.keys()].sort()).toEqual([...names].sort());
+    expect(file.tensors.get("__proto__")?.data).toEqual(Float32Array.of(0));
+    expect(Object.keys(file.metadata)).toEqual(["__proto__", "constructor"]);
+    expect(Object.getPrototypeOf(file.metadata)).toBe(Object.prototype);
+    const forged = forge('{"w":{"__proto__":{"dtype":"F32"},"shape":[1],"data_offsets":[0,4]}}', 4);
+    expect(() => readSafetensors(forged, where)).toThrow(/data_offsets only; got "__proto__"/u);
+  });
+
+  it("may have empty tensors by the ten thousand, and as many as the deepest model's", () => {
+    const entries = Array.from(
+      { length: 50_000 },
+      (_, i) => `"t${i}":{"dtype":"F32","shape":[0,${i}],"data_offsets":[0,0]}`,
+    );
+    expect(readSafetensors(forge(`{${entries.join(",")}}`), where).tensors.size).toBe(50_000);
+  });
+
+  const forgeLong = (headerBytes: number, fill: string): Uint8Array => {
+    const bytes = Buffer.alloc(8 + headerBytes).fill(fill, 8);
+    bytes.writeBigUInt64LE(BigInt(headerBytes));
+    return bytes;
+  };
+  const longest = 2 ** 23;
+  const filled = (item: (i: number) => string): string => {
+    let text = "{";
+    for (let i = 0; text.length < longest - 1000; i++) text += `${item(i)},`;
+    return `${text}"z":0}`.padEnd(longest);
+  };
+
+  it.each<[string, () => Uint8Array, RegExp]>([
+    ["90 MB of brackets", () => forgeLong(90_000_000, "["), /the header must be at most 8388608 bytes; got 90000000/u],
+    ["8 MiB of brackets", () => forgeLong(longest, "["), /nested at most 64 deep/u],
+    ["8 MiB of objects", () => forgeLong(longest, '{"a":'), /nested at most 64 deep/u],
+    ["8 MiB of quotes", () => forgeLong(longest, '"'), /must be JSON/u],
+    ["8 MiB of backslashes", () => forgeLong(longest, '"\\'), /must be JSON/u],
+    ["8 MiB of keys", () => forge(filled((i) => `"${i}":0`)), /at most 262144 keys/u],
+    ["8 MiB of lists", () => forge(filled((i) => `"k":[${"[],".repeat(99)}${i}]`)), /at most 524288 values/u],
+    ["a name of 2 MB", () => forge(`{"${"k".repeat(2_000_000)}":1}`), /tensor "kkk[^\n]*an entry must be an object/u],
+    ["a key of 2 MB", () => forge(`{"w":{"${"k".repeat(2_000_000)}":1}}`), /data_offsets only; got "kkk/u],
+    ["a name of 2 MB twice", () => forge(`{${`"${"k".repeat(2_000_000)}":1,`.repeat(2)}"z":1}`), /unique; got "kkk/u],
+    ["a dtype of 2 MB", () => forge(JSON.stringify({ w: entry([1], [0, 4], "k".repeat(2e6)) }), 4), /dtype must be/u],
+    [
+      "a shape of a million axes",
+      () => forge(JSON.stringify({ w: entry(Array(400_000).fill(1), [0, 4]) }), 4),
+      /at most 64/u,
+    ],
+  ])("refuse %s in one short line", (_, file, message) => {
+    const read = () => readSafetensors(file(), where);
+    expect(read).toThrow(CheckpointError);
+    expect(read).toThrow(message);
+    expect(read).toThrow(/^[^\n]{1,300}$/u);
   });
 
   it("refuse every file that was cut off", () => {

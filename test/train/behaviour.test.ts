@@ -149,10 +149,13 @@ describe("options", () => {
   });
 });
 
+/** Losses that go up and up, and do not count as exploding. */
+const wild = { learningRate: 3, maxLossRatio: 0 };
+
 describe("the end of a run", () => {
   it("comes early when `patience` evaluations in a row bring nothing better", async () => {
     // A learning rate this high makes every evaluation after some step worse than the best.
-    const changes = { steps: 50, learningRate: 3, evalInterval: 1, patience: 3, checkpointInterval: 50 };
+    const changes = { ...wild, steps: 50, evalInterval: 1, patience: 3, checkpointInterval: 50 };
     const out = newPath();
     const events = await collect(train(options(out, changes)));
     const done = ofType(events, "done")[0];
@@ -166,7 +169,7 @@ describe("the end of a run", () => {
   });
 
   it("counts patience across an interruption", async () => {
-    const changes = { steps: 50, learningRate: 3, evalInterval: 1, patience: 3, checkpointInterval: 50 };
+    const changes = { ...wild, steps: 50, evalInterval: 1, patience: 3, checkpointInterval: 50 };
     const whole = newPath();
     const done = ofType(await collect(train(options(whole, changes))), "done")[0];
     const out = newPath();

@@ -97,7 +97,8 @@ forEachBackend(
       expect([gradients, loading]).toEqual([weights, 0]);
       expect(saving).toBeLessThanOrEqual(3 * weights);
       expect(saving).toBeGreaterThan(0);
-      expect(moments > 2 * weights).toBe(more);
+      // Besides the moments there is one number, which tells that one of them is not finite.
+      expect(moments > 2 * weights + 4).toBe(more);
       expect(moments).toBeGreaterThanOrEqual(2 * weights);
       expect(text).toBe(4 * (start.trainTokens + start.valTokens));
       expect(weights + gradients + moments + temporaries + saving + text + program).toBe(total);

@@ -176,8 +176,8 @@ describe("a run's own page", () => {
     const page = await read(out, "README.md");
     expect(page).toContain("foretoken generate . ");
     expect(page).not.toContain("best/");
-    expect(page).not.toContain("generate best");
-    expect(await read(runs, "half", "README.md")).toContain("npx foretoken generate best ");
+    expect(page).not.toContain("--weights last");
+    expect(await read(runs, "half", "README.md")).toMatch(/npx foretoken generate \. --prompt .* --weights last /u);
   });
 
   it.each([
@@ -196,6 +196,7 @@ describe("a run's own page", () => {
       config: resolveConfig("book", []),
       corpus: "a\n\u001b[31mb",
       prompt: "a",
+      keepLast: 1,
     });
     expect(page).toContain("# A language model of a [31mb\n");
     expect(page).toContain("| text | a [31mb |");
@@ -226,7 +227,12 @@ describe("a run's own page", () => {
       const event: NotedEval = { type: "eval", reason: "interval", ...noted };
       goOn(story, event);
     }
-    const page = runReadme(story, { config: resolveConfig("book", []), corpus: "a | b", prompt: 'Say "no" for $5\n' });
+    const page = runReadme(story, {
+      config: resolveConfig("book", []),
+      corpus: "a | b",
+      prompt: 'Say "no" for $5\n',
+      keepLast: 1,
+    });
     const rows = [...page.matchAll(/^\| ([\d,]+) \| \d/gmu)].map(([, step]) => step);
     expect(rows.length).toBeLessThanOrEqual(21);
     expect(rows).toEqual(expect.arrayContaining(["10", "1,230", "5,000"]));

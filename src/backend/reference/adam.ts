@@ -2,7 +2,7 @@ import type { HostKernels } from "./host-args.ts";
 
 export const adam: HostKernels<"adamStep"> = {
   adamStep(args) {
-    const { param, grad, m, v, rounded, n, beta1, beta2, eps, stepSize, sqrtCorrection2 } = args;
+    const { param, grad, m, v, rounded, unreal, n, beta1, beta2, eps, stepSize, sqrtCorrection2 } = args;
     const { decayFactor, coupledDecay, gradScale } = args;
     for (let i = 0; i < n; i++) {
       const before = param[i] as number;
@@ -13,6 +13,8 @@ export const adam: HostKernels<"adamStep"> = {
       v[i] = square;
       param[i] = decayFactor * before - (stepSize * mean) / (Math.sqrt(square) / sqrtCorrection2 + eps);
       if (rounded !== null) rounded[i] = param[i] as number;
+      // As stored: what is too large for float32 is infinite there.
+      if (unreal !== null && ![param, m, v].every((one) => Number.isFinite(one[i]))) unreal[0] = 1;
     }
   },
 };

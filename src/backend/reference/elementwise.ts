@@ -11,8 +11,11 @@ export const elementwise: HostKernels<
     for (let i = 0; i < n; i++) y[i] = (a[i] as number) + (b[i] as number);
   },
 
-  combine({ a, b, y, n, alpha, beta }) {
-    for (let i = 0; i < n; i++) y[i] = alpha * (a[i] as number) + beta * (b[i] as number);
+  combine({ a, b, y, unreal, n, alpha, beta }) {
+    for (let i = 0; i < n; i++) {
+      y[i] = alpha * (a[i] as number) + beta * (b[i] as number);
+      if (unreal !== null && !Number.isFinite(y[i])) unreal[0] = 1;
+    }
   },
 
   copyRows({ x, y, rows, width, xStride, yStride }) {

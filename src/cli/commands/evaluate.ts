@@ -2,12 +2,11 @@ import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
-import { loadPretrained } from "../../pretrained/load.node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
 import { checkSplit, evaluateCorpus, type SplitName, splitNames } from "../../train/evaluate-corpus.ts";
 import { loadRunCorpus } from "../../train/folder/run-corpus.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
-import { checkpointPath, runOf } from "../checkpoint-path.ts";
+import { loadNamed, runOf } from "../checkpoint-path.ts";
 import { formatCount } from "../display/format.ts";
 import {
   addDTypeFlag,
@@ -21,9 +20,10 @@ import {
 } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
-import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../output.ts";
+import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
 
-interface EvaluateFlags extends RunningFlags, DTypeFlag {
+interface EvaluateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
   readonly data?: string;
   readonly valFraction?: number;
   readonly split: SplitName;
@@ -32,7 +32,8 @@ interface EvaluateFlags extends RunningFlags, DTypeFlag {
 const examples = `
 Examples:
   $ foretoken evaluate runs/notes                       on what its run held out
-  $ foretoken evaluate runs/notes/best --split train    on what it has learned from
+  $ foretoken evaluate runs/notes --split train         on what it has learned from
+  $ foretoken evaluate runs/notes --weights last        the weights of its last checkpoint
   $ foretoken evaluate runs/notes --data other.txt --split all --json
 
 Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
@@ -87,10 +88,9 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   const { threads, dtype, split, json } = flags;
   const { backend, remark } = await chooseBackend(flags);
   checkSplit(split, flags.valFraction);
-  const directory = await checkpointPath(path);
-  const lm = await loadPretrained(directory, { backend, threads, dtype });
+  const { lm, directory, notices } = await loadNamed(path, flags.weights, { backend, threads, dtype });
   const interrupt = onInterrupt(() => {});
-  onReaderGone(interrupt.abort);
+  onOutputEnd(interrupt.abort);
   const progress = progressLine(json === true);
   try {
     const corpus = await findCorpus(directory, flags);
@@ -98,7 +98,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const result = await evaluateCorpus(lm, corpus, { split, signal: interrupt.signal, onProgress: progress.update });
     progress.clear();
     // After all that can be wrong with the input: a mistake is told in one line, alone.
-    if (remark !== undefined) writeNotice(remark);
+    for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
     if (json === true) {
       const { natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens } = result;
       writeJson({ natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens });
@@ -130,7 +130,7 @@ export const declareEvaluate = (command: Command): void => {
       parseFraction("--val-fraction"),
     )
     .option("--split <name>", "which part to measure on: val, train or all", parseChoice("--split", splitNames), "val");
-  addDTypeFlag(addRunningFlags(command))
+  addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
     .addHelpText("after", examples)
     .allowExcessArguments()
     .action(async (path: string, flags: EvaluateFlags) => {

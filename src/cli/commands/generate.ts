@@ -2,9 +2,9 @@ import { type Command, Option } from "commander";
 import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { generate, generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
-import { loadPretrained } from "../../pretrained/load.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
-import { checkpointPath } from "../checkpoint-path.ts";
+import { loadNamed } from "../checkpoint-path.ts";
+import { defaultPrompt } from "../default-prompt.ts";
 import { shownText, writeGenerated } from "../display/generated.ts";
 import {
   addDTypeFlag,
@@ -20,10 +20,11 @@ import {
 import { runInteractive } from "../interactive/loop.ts";
 import { createSession } from "../interactive/session.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { onReaderGone, writeNotice, writeOut } from "../output.ts";
+import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
+import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
 
-interface GenerateFlags extends RunningFlags, DTypeFlag {
-  readonly prompt: string;
+interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
+  readonly prompt?: string;
   readonly maxNewTokens: number;
   readonly temperature: number;
   readonly topK: number;
@@ -38,7 +39,8 @@ interface GenerateFlags extends RunningFlags, DTypeFlag {
 const examples = `
 Examples:
   $ foretoken generate runs/notes --prompt "ROMEO:"
-  $ foretoken generate runs/notes/best --prompt "To be" --temperature 0         the likeliest text
+  $ foretoken generate runs/notes --prompt "To be" --temperature 0              the likeliest text
+  $ foretoken generate runs/notes --weights last                             not those with the lowest loss
   $ foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
   $ foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
   $ foretoken generate runs/notes --interactive                              line by line; /help says how
@@ -46,17 +48,20 @@ Examples:
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
-const runGenerate = async (directory: string, flags: GenerateFlags): Promise<void> => {
-  const { prompt, maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, threads, dtype } = flags;
+const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
+  const { maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, threads, dtype } = flags;
   const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
-  if (prompt === "") {
+  if (flags.prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
   const { backend, remark } = await chooseBackend(flags);
-  const lm = await loadPretrained(await checkpointPath(directory), { backend, threads, dtype });
+  const { lm, directory, notices } = await loadNamed(path, flags.weights, { backend, threads, dtype });
+  const tellChoices = (): void => {
+    for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+  };
   if (flags.interactive === true) {
-    if (remark !== undefined) writeNotice(remark);
+    tellChoices();
     try {
       await runInteractive(lm, createSession(lm, settings, cache), json === true);
     } finally {
@@ -65,12 +70,13 @@ const runGenerate = async (directory: string, flags: GenerateFlags): Promise<voi
     return;
   }
   const interrupt = onInterrupt(() => {});
-  onReaderGone(interrupt.abort);
+  onOutputEnd(interrupt.abort);
   try {
+    const prompt = flags.prompt ?? (await defaultPrompt(lm.tokenizer, directory));
     // Now rather than after the prompt has been printed.
     lm.tokenizer.encode(prompt, "--prompt");
     // After all that can be wrong with the input: a mistake is told in one line, alone.
-    if (remark !== undefined) writeNotice(remark);
+    tellChoices();
     if (json !== true) writeOut(shownText(prompt));
     const events = generate(lm, { ...settings, prompt, cache, signal: interrupt.signal });
     const finishReason = await writeGenerated(events, json === true);
@@ -94,9 +100,10 @@ export const declareGenerate = (command: Command): void => {
     .argument("<checkpoint>", "a directory that train wrote, or a run's folder", parsePath("<checkpoint>"))
     .optionsGroup("Text:")
     .addOption(
-      new Option("--prompt <text>", "what to continue; \\n, \\t and \\\\ are interpreted")
-        .default("\n", "a line end")
-        .argParser(parseText("--prompt")),
+      new Option(
+        "--prompt <text>",
+        "what to continue; \\n, \\t and \\\\ are interpreted (default: a line end; where the model knows none, what its run's samples continue; else its first token)",
+      ).argParser(parseText("--prompt")),
     )
     .option("-i, --interactive", "take prompts line by line, from the terminal or a pipe")
     .option("--max-new-tokens <n>", "tokens to write", number("--max-new-tokens"), maxNewTokens)
@@ -116,11 +123,11 @@ export const declareGenerate = (command: Command): void => {
     .option("--top-p <x>", "only the likeliest that together reach this probability; 1: all", number("--top-p"), topP)
     .option("--min-p <x>", "none less likely than this times the likeliest; 0: all", number("--min-p"), minP)
     .option("--seed <n>", "same seed, same text", number("--seed"), seed);
-  addDTypeFlag(addRunningFlags(command))
+  addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
     .option("--no-cache", "compute every token from the start: same text, slower")
     .addHelpText("after", examples)
     .allowExcessArguments()
-    .action(async (directory: string, flags: GenerateFlags) => {
+    .action(async (path: string, flags: GenerateFlags) => {
       checkArguments(command);
       if (flags.interactive === true && command.getOptionValueSource("prompt") === "cli") {
         throw new ConfigError({
@@ -130,6 +137,6 @@ export const declareGenerate = (command: Command): void => {
           hint: "one of them",
         });
       }
-      await runGenerate(directory, flags);
+      await runGenerate(path, flags);
     });
 };

@@ -6,6 +6,7 @@ import { cachePath } from "../../data/tiny-shakespeare.node.ts";
 import { formatBytes } from "../display/format.ts";
 import { checkArguments } from "../flags.ts";
 import { writeJson, writeOut } from "../output.ts";
+import { printableName, styleFor } from "../terminal.ts";
 
 const examples = `
 Examples:
@@ -46,7 +47,9 @@ const infoText = ({ machine, backends, auto, folders }: Awaited<ReturnType<typeo
     ["cache", folders.cache],
     ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
   ];
-  return rows.map(([label, value]) => `${label.padEnd(12)}${value}\n`).join("");
+  const { unicode } = styleFor(process.stdout).symbols;
+  // Folders come from the environment, and may have any character in their names.
+  return rows.map(([label, value]) => `${label.padEnd(12)}${printableName(value, unicode)}\n`).join("");
 };
 
 /** `foretoken info`. */

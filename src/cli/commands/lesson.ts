@@ -18,8 +18,8 @@ import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { readKeys } from "../lesson/keys.ts";
 import { showOnTerminal, showPlain, widest } from "../lesson/show.ts";
 import { inFlags } from "../option-names.ts";
-import { onReaderGone, writeJson, writeNotice, writeOut } from "../output.ts";
-import { canRedraw, styleFor } from "../terminal.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../output.ts";
+import { canRedraw, styleFor, terminalColumns } from "../terminal.ts";
 
 interface LessonFlags extends RunningFlags {
   readonly data?: string;
@@ -44,9 +44,6 @@ ${lessonNames.map((name) => `  ${name.padEnd(13)}${lessons[name].summary}`).join
 
 On a terminal Enter or space goes on, and q ends. Every figure is computed while you read.`;
 
-/** A pipe gets the width of the classic terminal. */
-const pipeWidth = 80;
-
 const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
   const { stdin, stdout } = process;
   const keys = readKeys(stdin, {
@@ -62,10 +59,10 @@ const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => 
       lesson,
       {
         get columns() {
-          return stdout.columns ?? pipeWidth;
+          return terminalColumns(stdout);
         },
         get rows() {
-          return stdout.rows ?? 24;
+          return stdout.rows || 24;
         },
         write: writeOut,
         nextWish: keys.next,
@@ -82,8 +79,7 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
   if (json) {
     for await (const piece of lesson) writeJson(piece);
   } else if (process.stdin.isTTY && canRedraw(process.stdout)) await withKeys(lesson, interrupt);
-  else
-    await showPlain(lesson, writeOut, Math.min(widest, process.stdout.columns ?? pipeWidth), styleFor(process.stdout));
+  else await showPlain(lesson, writeOut, Math.min(widest, terminalColumns(process.stdout)), styleFor(process.stdout));
 };
 
 /** Which part goes on where this one ends; nothing after the last. */
@@ -98,7 +94,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
   const { backend: name, remark } = await chooseBackend(flags);
   const backend = await openBackend(name, { threads });
   const interrupt = onInterrupt(() => {});
-  onReaderGone(interrupt.abort);
+  onOutputEnd(interrupt.abort);
   try {
     const clock = (): number => performance.now();
     const { signal } = interrupt;

@@ -2,10 +2,9 @@ import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { type ListedRun, listRuns } from "../../train/folder/runs.node.ts";
 import { runsLines } from "../display/runs-table.ts";
-import { oneLine } from "../failure.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags.ts";
 import { writeJson, writeNotice, writeOut } from "../output.ts";
-import { styleFor } from "../terminal.ts";
+import { styleFor, terminalColumns } from "../terminal.ts";
 
 const orders = ["time", "loss"] as const;
 
@@ -46,7 +45,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
   if (json === true) for (const run of sorted) writeJson(run);
   else if (sorted.length > 0) {
     const { stdout } = process;
-    const width = stdout.isTTY ? (stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
+    const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     writeOut(
       runsLines(sorted, width, styleFor(stdout))
         .map((line) => `${line}\n`)
@@ -54,7 +53,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
     );
   } else writeNotice(`no runs in ${folder ?? defaultFolder}`);
   for (const { path, reason } of skipped) {
-    writeNotice(oneLine(`skipped ${reason.startsWith(path) ? reason : `${path}: ${reason}`}`));
+    writeNotice(`skipped ${reason.startsWith(path) ? reason : `${path}: ${reason}`}`);
   }
 };
 

@@ -2,7 +2,6 @@ import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
-import type { TrainEvent } from "../../train/events.ts";
 import { memoryWarning } from "../../train/preflight.ts";
 import { resolveConfig } from "../../train/prepare.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/presets.ts";
@@ -28,7 +27,7 @@ import {
 } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
-import { onReaderGone } from "../output.ts";
+import { onOutputEnd, suggestAfterFailure } from "../output.ts";
 import { canRedraw } from "../terminal.ts";
 
 interface TrainFlags extends RunningFlags {
@@ -132,12 +131,14 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
     reporter.interrupting();
     notice("Finishing the step and saving (Ctrl-C again quits at once)");
   });
-  let readerGone = false;
-  onReaderGone(() => {
-    readerGone = true;
+  let outputEnded = false;
+  onOutputEnd(() => {
+    outputEnded = true;
     interrupt.abort();
   });
-  let interruptedAt: TrainEvent | undefined;
+  let out: string | null = null;
+  let complete = false;
+  let interrupted = false;
   try {
     const events = train({
       ...options,
@@ -158,9 +159,14 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
       reporter.event(event);
       const warning = event.type === "start" ? memoryWarning(event.memory, event.availableMemory) : undefined;
       if (warning !== undefined) reporter.notice(warning);
-      if (event.type === "done" && event.reason === "interrupted") interruptedAt = event;
+      if (event.type === "start") out = event.out;
+      if (event.type === "eval") complete = event.reason === "end";
+      if (event.type === "done") interrupted = event.reason === "interrupted";
       // Saved is enough where nobody reads what would come yet.
-      if (readerGone && event.type === "checkpoint") break;
+      if (outputEnded && event.type === "checkpoint" && !complete) {
+        interrupted = true;
+        break;
+      }
     }
   } catch (error) {
     throw inFlags(error);
@@ -168,11 +174,12 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
     reporter?.close();
     interrupt.release();
   }
+  if (!interrupted) return;
+  const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
+  if (outputEnded && toGoOn !== undefined) suggestAfterFailure(`${toGoOn}, where there is room for its output`);
   const status = interrupt.status();
-  if (interruptedAt?.type !== "done" || status === undefined) return;
-  const { out } = interruptedAt;
-  if (flags.json === true && out !== null)
-    reporter?.notice(`saved; to go on: ${commandLine(["train", "--resume", out])}`);
+  if (status === undefined) return;
+  if (flags.json === true && toGoOn !== undefined) reporter?.notice(`saved; to go on: ${toGoOn}`);
   process.exitCode = status;
 };
 

@@ -17,7 +17,6 @@ export const writeGenerated = async (
   events: AsyncIterable<GenerateEvent>,
   json: boolean,
 ): Promise<FinishReason | undefined> => {
-  let shown = 0;
   let waiting = "";
   let writtenAt = Number.NEGATIVE_INFINITY;
   let finishReason: FinishReason | undefined;
@@ -29,13 +28,7 @@ export const writeGenerated = async (
     for await (const event of events) {
       if (event.type === "done") finishReason = event.finishReason;
       if (json) writeJson(event);
-      else if (event.type === "token") {
-        waiting += event.text;
-        shown += event.text.length;
-      } else {
-        // What was held back as the beginning of a stop string that did not come.
-        waiting += `${event.text.slice(shown)}\n`;
-      }
+      else waiting += event.type === "token" ? event.text : "\n";
       const now = performance.now();
       if (now - writtenAt < longestWait) continue;
       flush();

@@ -1,6 +1,6 @@
 import type { TrainEvent } from "../../train/events.ts";
 import { writeOut } from "../output.ts";
-import { styleFor } from "../terminal.ts";
+import { printableName, styleFor, terminalColumns } from "../terminal.ts";
 import type { CurvePoint } from "./canvas.ts";
 import { wrapText } from "./format.ts";
 import { liveFrame } from "./live-frame.ts";
@@ -11,8 +11,11 @@ import { profileLines } from "./profile-table.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
+import { nonfiniteText, overfittingText } from "./warning-text.ts";
 
 const redrawMs = 100;
+/** Columns that are drawn in at most: more of them say nothing more, and all are drawn again ten times a second. */
+const widest = 500;
 /** Share of the smoothed loss that stays at each step. */
 const smoothing = 0.95;
 
@@ -42,10 +45,10 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
   const { stdout } = process;
   const style = styleFor(stdout);
   // One column less than there are: a full last column makes some terminals wrap.
-  const width = (): number => Math.max(20, (stdout.columns ?? 80) - 1);
+  const width = (): number => Math.max(20, Math.min(widest, terminalColumns(stdout) - 1));
   const region = liveRegion({
     get columns(): number {
-      return stdout.columns ?? 80;
+      return terminalColumns(stdout);
     },
     write: writeOut,
   });
@@ -86,7 +89,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
         validation,
       },
       width(),
-      stdout.rows ?? 24,
+      stdout.rows || 24,
       style,
     );
     region.draw(frame);
@@ -116,6 +119,11 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
     process.off("exit", restore).off("SIGTSTP", suspend).off("SIGCONT", goOn);
     restore();
   };
+
+  const warn = (line: string): void =>
+    region.print(
+      wrapText(printableName(line, style.symbols.unicode), width()).map((part) => style.colors.yellow(part)),
+    );
 
   const finish = (kept: RunRecord, event: Extract<TrainEvent, { type: "done" }>): void => {
     activity = undefined;
@@ -160,6 +168,12 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
         case "sample":
           activity = undefined;
           break;
+        case "overfitting":
+          warn(overfittingText(event));
+          break;
+        case "nonfinite":
+          warn(nonfiniteText(event));
+          break;
         case "profile":
           region.print([...profileLines(event, width(), style), ""]);
           break;
@@ -168,7 +182,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
           break;
       }
     },
-    notice: (line) => region.print(wrapText(line, width()).map((part) => style.colors.yellow(part))),
+    notice: warn,
     interrupting: () => {
       interrupted = true;
       activity = "finishing the step, then saving";

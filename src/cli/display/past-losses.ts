@@ -1,7 +1,6 @@
 import { join } from "node:path";
+import { CheckpointError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
-import { UnreadableFileError } from "../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
 import { readJsonLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";
@@ -26,7 +25,7 @@ export const pastLosses = async (folder: string): Promise<PastLosses> => {
       if (line.type === "eval" && typeof line.valLoss === "number") validation.add(line.step, line.valLoss);
     }
   } catch (error) {
-    if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
+    if (!(error instanceof CheckpointError)) throw error;
   }
   return { train: train.points(), validation: validation.points() };
 };

@@ -1,11 +1,12 @@
 import type { StepEvent } from "../../train/events.ts";
 import { writeNotice, writeOut } from "../output.ts";
-import { plainStyle } from "../terminal.ts";
+import { plainStyle, printableName } from "../terminal.ts";
 import { formatCount, formatDuration, formatLoss, formatRate } from "./format.ts";
 import { profileLines } from "./profile-table.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
+import { nonfiniteText, overfittingText } from "./warning-text.ts";
 
 /** Wide enough that nothing is broken: files and programs have no width. */
 const width = 400;
@@ -60,7 +61,13 @@ export const plainReporter = (context: RunContext): TrainReporter => {
           say(evalLines(event, steps, width, style));
           break;
         case "checkpoint":
-          say([`step ${formatCount(event.step)}   checkpoint ${event.path}`]);
+          say([`step ${formatCount(event.step)}   checkpoint ${printableName(event.path, style.symbols.unicode)}`]);
+          break;
+        case "overfitting":
+          say([overfittingText(event)]);
+          break;
+        case "nonfinite":
+          say([nonfiniteText(event)]);
           break;
         case "profile":
           say(["", ...profileLines(event, width, style)]);

@@ -47,6 +47,8 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
       break;
     case "start":
     case "estimate":
+    case "overfitting":
+    case "nonfinite":
     case "profile":
     case "done":
       break;

@@ -68,7 +68,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         `${event.backend} (${event.instructionSet})`,
         formatPlural(event.threads, "thread"),
         event.dtype,
-        ...(context.why === undefined ? [] : [context.why]),
+        ...(context.why === undefined ? [] : [printableName(context.why, style.symbols.unicode)]),
       ],
       width,
       style,
@@ -180,14 +180,16 @@ interface NextCommand {
 
 const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
+  const run = done.out;
   const next: NextCommand[] = [];
-  if (done.out !== null && done.reason === "interrupted") {
-    next.push({ command: commandLine(["train", "--resume", done.out]), purpose: "go on to the planned end" });
+  if (run !== null && done.reason === "interrupted") {
+    next.push({ command: commandLine(["train", "--resume", run]), purpose: "go on to the planned end" });
   }
-  if (checkpoint !== undefined) {
+  // The run's folder, not the checkpoint in it: so the best of its weights are taken.
+  if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
-    next.push({ command: commandLine(["generate", checkpoint, ...prompt]), purpose: "write more" });
-    next.push({ command: commandLine(["evaluate", checkpoint]), purpose: "measure it again" });
+    next.push({ command: commandLine(["generate", run, ...prompt]), purpose: "write more" });
+    next.push({ command: commandLine(["evaluate", run]), purpose: "measure it again" });
   }
   if (done.reason === "finished" && !args.some((word) => word.startsWith("--resume"))) {
     const steps = String(3 * start.config.train.steps);
@@ -203,7 +205,7 @@ export interface ToldRun {
   readonly done: DoneEvent;
   readonly measured: EvalEvent | undefined;
   readonly sample: SampleEvent | undefined;
-  /** The directory that the other commands take. */
+  /** The last one's directory; undefined where nothing was saved. */
   readonly checkpoint: string | undefined;
   readonly seconds: number;
 }
@@ -221,7 +223,10 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
     ...(better && done.out !== null
       ? row(
           "best",
-          [`${formatLoss(bestValLoss)} nats/token at step ${formatCount(bestStep)}`, `kept in ${done.out}/best`],
+          [
+            `${formatLoss(bestValLoss)} nats/token at step ${formatCount(bestStep)}`,
+            `kept in ${printableName(`${done.out}/best`, style.symbols.unicode)}`,
+          ],
           width,
           style,
         )

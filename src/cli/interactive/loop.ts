@@ -3,9 +3,9 @@ import { ForetokenError } from "../../core/errors.ts";
 import type { LanguageModel } from "../../pretrained/language-model.ts";
 import { formatPlural } from "../display/format.ts";
 import { shownText, writeGenerated } from "../display/generated.ts";
-import { exitStatus, oneLine } from "../failure.ts";
+import { exitStatus } from "../exit-status.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { onReaderGone, writeNotice, writeOut } from "../output.ts";
+import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
 import { styleFor } from "../terminal.ts";
 import type { Request, Session } from "./session.ts";
 
@@ -37,7 +37,7 @@ const answer = async (
     }
   } catch (error) {
     if (!(error instanceof ForetokenError)) throw error;
-    writeNotice(`foretoken: ${oneLine(error.message)}`);
+    writeNotice(`foretoken: ${error.message}`);
     return false;
   }
 };
@@ -105,7 +105,7 @@ const onTerminal = async (lm: LanguageModel, session: Session, json: boolean): P
     prompt: style.colors.dim("> "),
     completer: (line: string) => [session.commands.filter((command) => command.startsWith(line)), line],
   });
-  onReaderGone(() => readline.close());
+  onOutputEnd(() => readline.close());
   const keyboard = keyboardOf(readline);
   const { dot } = style.symbols;
   const about = [
@@ -135,7 +135,7 @@ const onTerminal = async (lm: LanguageModel, session: Session, json: boolean): P
 const fromPipe = async (session: Session, json: boolean): Promise<void> => {
   const { stdin } = process;
   const interrupt = onInterrupt(() => {});
-  onReaderGone(interrupt.abort);
+  onOutputEnd(interrupt.abort);
   const readline = createInterface({ input: stdin, terminal: false });
   const stop = (): void => readline.close();
   interrupt.signal.addEventListener("abort", stop);
@@ -152,7 +152,9 @@ const fromPipe = async (session: Session, json: boolean): Promise<void> => {
     readline.close();
     interrupt.release();
   }
-  if (interrupt.signal.aborted) process.exitCode = interrupt.status() ?? exitStatus.success;
+  // Where the reader of standard output went away there is none: a mistake of before keeps its status.
+  const status = interrupt.status();
+  if (status !== undefined) process.exitCode = status;
 };
 
 /** Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end. */

@@ -2,6 +2,7 @@
 import { CheckpointError, ConfigError } from "../../core/errors.ts";
 import type { LazyTensor, NamedTensor } from "../../core/named-tensor.ts";
 import { formatShape, type Shape } from "../../core/shape.ts";
+import { show } from "../../core/show.ts";
 import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture, TensorMapping } from "./architecture.ts";
@@ -125,7 +126,7 @@ export const fromHuggingFace = (
   const names = new Set(mappings.map(({ theirs }) => theirs));
   for (const name of tensors.keys()) {
     if (!names.has(name)) {
-      throw new CheckpointError({ where, must: "every tensor must belong to the model", got: JSON.stringify(name) });
+      throw new CheckpointError({ where, must: "every tensor must belong to the model", got: show(name) });
     }
   }
   const placements: ((values: Float32Array) => void)[] = [];

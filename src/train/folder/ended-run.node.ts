@@ -1,26 +1,74 @@
-/** A run that has ended and could not say so: its process was killed after the last checkpoint and before the last note. */
+/** What a run's notes lack, since its process was stopped or killed before it could note all. */
 import { join } from "node:path";
 import { readJsonLines } from "../../io/jsonl.node.ts";
+import type { TrainConfig } from "../config.ts";
 import { type DoneEvent, eventVersion as v } from "../events.ts";
 import type { Progress } from "../progress.ts";
+import type { BrokenOff } from "../run.ts";
 import { folderNames } from "./folder-names.ts";
-import { type NotedEval, parseNoted } from "./noted-events.ts";
+import { parseNoted } from "./noted-events.ts";
+
+/** What the notes of a run say of the step that it goes on from. */
+interface NotesAt {
+  /** The validation loss that was measured there. */
+  readonly valLoss: number | undefined;
+  readonly sampled: boolean;
+  /** Whether the run's end is the last that is noted. */
+  readonly ended: boolean;
+}
+
+const notesAt = async (path: string, step: number): Promise<NotesAt> => {
+  let valLoss: number | undefined;
+  let sampled = false;
+  let ended = false;
+  for await (const line of readJsonLines(join(path, folderNames.metrics))) {
+    const event = parseNoted(line);
+    if (event === undefined) continue;
+    const isHere = event.type !== "start" && event.step === step;
+    if (isHere && event.type === "eval" && event.reason !== "interrupted") valLoss = event.valLoss;
+    if (isHere && event.type === "sample") sampled = true;
+    ended = isHere && event.type === "done" && event.reason !== "interrupted";
+  }
+  return { valLoss, sampled, ended };
+};
+
+/** What an ended run has to make up for: its last notes, or its last sample as well. */
+export interface MissingEnd {
+  readonly done: DoneEvent;
+  /** Whether the last sample is there. */
+  readonly sampled: boolean;
+}
 
 /** The last event of an ended run, where it is not noted; undefined where it is, or cannot be told any more. */
 export const missingEnd = async (
   path: string,
   { step, best }: Progress,
   reason: "finished" | "patience",
-): Promise<DoneEvent | undefined> => {
-  let lastEval: NotedEval | undefined;
-  let isNoted = false;
-  for await (const line of readJsonLines(join(path, folderNames.metrics))) {
-    const event = parseNoted(line);
-    if (event?.type === "eval" && event.step === step) lastEval = event;
-    if (event !== undefined) isNoted = event.type === "done" && event.step === step;
-  }
-  if (isNoted || lastEval === undefined) return undefined;
-  const { valLoss } = lastEval;
+): Promise<MissingEnd | undefined> => {
+  const { valLoss, sampled, ended } = await notesAt(path, step);
+  if (ended || valLoss === undefined) return undefined;
   const bestValLoss = best?.valLoss ?? valLoss;
-  return { v, type: "done", step, reason, valLoss, bestValLoss, bestStep: best?.step ?? step, out: path };
+  const done = {
+    v,
+    type: "done",
+    step,
+    reason,
+    valLoss,
+    bestValLoss,
+    bestStep: best?.step ?? step,
+    out: path,
+  } as const;
+  return { done, sampled };
+};
+
+/** Whether the sample after the evaluation of a run's step was broken off: a stopped run does not wait for it. */
+export const brokenOff = async (
+  path: string,
+  { step, lossCount, leftOut }: Progress,
+  { evalInterval, sampleTokens, steps }: TrainConfig,
+): Promise<BrokenOff | undefined> => {
+  const isEvaluated = step > 0 && step < steps && step % evalInterval === 0 && lossCount + leftOut === 0;
+  if (!isEvaluated || sampleTokens === 0) return undefined;
+  const { valLoss, sampled } = await notesAt(path, step);
+  return valLoss === undefined || sampled ? undefined : { sample: true, lastLoss: undefined };
 };

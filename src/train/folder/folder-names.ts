@@ -8,6 +8,8 @@
  *     checkpoint/          the last checkpoint: a Hugging Face directory with trainer_state.json and optimizer.safetensors
  *     checkpoint-<step>/   those before it, where more than the last are kept
  *     best/                the weights of the lowest validation loss: a Hugging Face directory
+ *     rollback/            with onNonfinite "rollback": what the run goes back to
+ *     nonfinite-step-N.safetensors   the record of a step that was not finite, or exploded
  *     .lock                which process works in the folder, while one does
  */
 export const folderNames = {
@@ -15,6 +17,7 @@ export const folderNames = {
   metrics: "metrics.jsonl",
   checkpoint: "checkpoint",
   best: "best",
+  rollback: "rollback",
   readme: "README.md",
   samples: "samples.txt",
   lock: ".lock",

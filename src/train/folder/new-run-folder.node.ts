@@ -47,11 +47,19 @@ const checkEmpty = async (path: string, out: string): Promise<void> => {
   });
 };
 
+const reasons: Readonly<Record<string, string>> = {
+  ENOTDIR: "a file above it",
+  EEXIST: "a file",
+  EACCES: "no permission",
+  EPERM: "no permission",
+  EROFS: "a disk that cannot be written to",
+};
+
 const unusable = (out: string, cause: unknown): ConfigError =>
   new ConfigError({
     where: `out ${out}`,
     must: "the folder must be one that can be made and written to",
-    got: cause instanceof Error ? cause.message : String(cause),
+    got: reasons[systemErrorCode(cause) ?? ""] ?? (cause instanceof Error ? cause.message : String(cause)),
     hint: "another folder",
     cause,
   });
@@ -138,6 +146,9 @@ export const createRunFolder = async (out: string, isOwnChoice: boolean, subject
     },
     saveCheckpoint: async (state) => (await folder()).saveCheckpoint(state),
     saveBest: async (values, step) => (await folder()).saveBest(values, step),
+    saveRecord: async (name, chunks) => (await folder()).saveRecord(name, chunks),
+    saveRollback: async (point) => (await folder()).saveRollback(point),
+    readRollback: async () => (await folder()).readRollback(),
     close: async () => {
       // What it failed with has been thrown to the one who asked for it.
       const run = await opened?.catch(() => undefined);

@@ -17,7 +17,8 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import { eventVersion } from "../events.ts";
 import { isEvaluationDue, type Progress } from "../progress.ts";
-import type { Snapshot, TrainerArrays } from "../run.ts";
+import type { BrokenOff, Snapshot, TrainerArrays } from "../run.ts";
+import { brokenOff } from "./ended-run.node.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";
 import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";
 import { momentsFrom } from "./optimizer-file.ts";
@@ -134,6 +135,9 @@ const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]):
   step % train.checkpointInterval === 0 &&
   !(step === progress.step && (isEvaluationDue(progress, train) || endOf(progress, train) !== null));
 
+/** What comes after a step, before its checkpoint of the plan. */
+const afterStep: readonly unknown[] = ["eval", "overfitting", "sample"];
+
 /** Which noted events a run resumed at `step` keeps: those that it would have written without the interruption. */
 const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["train"]): boolean =>
   isRecord(event) &&
@@ -141,6 +145,8 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
   event.step <= progress.step &&
   event.type !== "done" &&
   event.reason !== "interrupted" &&
+  // Made again, with the evaluation that is due.
+  !(event.step === progress.step && isEvaluationDue(progress, train) && afterStep.includes(event.type)) &&
   // A checkpoint between those of the plan, or before its step's evaluation, was written because the run was stopped.
   !(event.type === "checkpoint" && !isPlanned(event.step, progress, train));
 
@@ -148,11 +154,20 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
  * Rewrites the noted events of a run that goes on at `progress`. A process that was killed between a checkpoint and its
  * note left the note out: it is added.
  */
-const mendNotes = async (path: string, progress: Progress, train: RunConfig["train"]): Promise<void> => {
+const mendNotes = async (
+  path: string,
+  progress: Progress,
+  train: RunConfig["train"],
+  broken: BrokenOff | undefined,
+): Promise<void> => {
   const { step } = progress;
-  let noted = step === 0 || !isPlanned(step, progress, train);
+  // After a sample that is made up for, the checkpoint is written and noted again: in the order of all runs.
+  const isLater = broken?.sample === true;
+  let noted = step === 0 || isLater || !isPlanned(step, progress, train);
   const keep = (event: unknown): boolean => {
-    const kept = belongsBefore(event, progress, train);
+    const kept =
+      belongsBefore(event, progress, train) &&
+      !(isLater && isRecord(event) && event.type === "checkpoint" && event.step === step);
     if (kept && isRecord(event) && event.type === "checkpoint" && event.step === step) noted = true;
     return kept;
   };
@@ -169,6 +184,8 @@ export interface ResumedRun {
    * @param lock the run's, which goes over to the folder.
    */
   open(tokenizer: Tokenizer, lock: Lock): Promise<RunFolder>;
+  /** What was broken off when the run was stopped. */
+  readonly broken: BrokenOff | undefined;
 }
 
 const checkSame = (where: string, one: unknown, description: unknown): void => {
@@ -282,6 +299,7 @@ export const readRun = async (
     await checkNeverSaved(named);
     return {
       saved: null,
+      broken: undefined,
       async open(tokenizer, lock) {
         await filterJsonLines(join(resolve(path), folderNames.metrics), () => false);
         return openRunFolder(path, { ...description, tokenizer }, lock, true);
@@ -292,11 +310,14 @@ export const readRun = async (
     throw await withWayBack(error, named, description);
   });
   const { train } = description.config;
+  const { progress } = saved.snapshot;
+  const broken = await brokenOff(path, progress, train);
   return {
     saved,
+    broken,
     async open(tokenizer, lock) {
       if (checkpoint !== folderNames.checkpoint) await takeUp(resolve(path), checkpoint);
-      await mendNotes(path, saved.snapshot.progress, train);
+      await mendNotes(path, progress, train, broken);
       return openRunFolder(path, { ...description, tokenizer }, lock, false);
     },
   };

@@ -3,6 +3,8 @@ import { readdir, stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors.ts";
+import { UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
 import { hasCheckpoint, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
@@ -20,6 +22,8 @@ import { folderNames } from "./folder-names.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
 import { type NotedEvent, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
+import { writeRecord } from "./record.node.ts";
+import { readRollback, writeRollback } from "./rollback.node.ts";
 import type { RunData } from "./run-schemas.ts";
 import { openStory } from "./story.node.ts";
 
@@ -30,7 +34,7 @@ export const isFolder = async (path: string): Promise<boolean> =>
   );
 
 /** A run's folder opened for writing. */
-export interface RunFolder extends RunStore {
+export interface RunFolder extends Required<RunStore> {
   /** Gives the folder back to others. */
   close(): Promise<void>;
 }
@@ -119,7 +123,9 @@ export const openRunFolder = async (
   const { config, tokenizer, keepLast } = subject;
   const checkpoint = join(path, folderNames.checkpoint);
   const best = join(path, folderNames.best);
+  const rollback = join(path, folderNames.rollback);
   const noted = join(path, folderNames.metrics);
+  const layout = modelLayout(config.model, tokenizer.vocabSize);
   const binding = (step: number) => ({ step, config: configHash(config) });
   const identity = await identityOf(path);
   /** Whether the folder is still the one that was opened: it may be deleted, or its disk unmounted, while a run goes on. */
@@ -127,7 +133,7 @@ export const openRunFolder = async (
 
   const open = async () => {
     await removeLeftovers(path);
-    for (const folder of [checkpoint, best]) {
+    for (const folder of [checkpoint, best, rollback]) {
       const step = (await readManifest(folder))?.run?.step ?? 0;
       await recoverCheckpoint(folder, folder === checkpoint ? keepBefore(path, step, keepLast) : undefined);
     }
@@ -136,7 +142,13 @@ export const openRunFolder = async (
   };
   const { story, metrics } = await open().catch(async (error: unknown) => {
     await lock.release();
-    throw error;
+    if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
+    throw new CheckpointError({
+      where: shown,
+      must: "the run's folder must be writable, its notes regular files",
+      got: error instanceof Error ? error.message : String(error),
+      cause: error,
+    });
   });
 
   /** Nothing is written into a folder that has taken the place of the run's; the next checkpoint finds it a new one. */
@@ -148,6 +160,21 @@ export const openRunFolder = async (
       if (await isHere()) throw error;
     }
   };
+  /** Says which file refused: the system does not, of one that is open. */
+  const naming = async (name: string, work: Promise<void>): Promise<void> => {
+    try {
+      await work;
+    } catch (cause) {
+      if (systemErrorCode(cause) === undefined && !(cause instanceof UnreadableFileError)) throw cause;
+      throw new CheckpointError({
+        where: join(shown, name),
+        must: "the run's notes must be writable; its checkpoint is unharmed",
+        got: cause instanceof Error ? cause.message : String(cause),
+        hint: "more room on the disk",
+        cause,
+      });
+    }
+  };
   const tells = (event: TrainEvent): boolean =>
     event.type === "start" || event.type === "sample" || event.type === "checkpoint" || event.type === "done";
 
@@ -155,14 +182,14 @@ export const openRunFolder = async (
     path: shown,
     record: async (event) => {
       // A resumed run's `start` would make its metrics differ from an uninterrupted one's.
-      if (event.type !== "start" || first) await metrics.append(event);
-      if (tells(event)) await unlessGone(() => story.tell(event));
-      else await story.tell(event);
+      if (event.type !== "start" || first) await naming(folderNames.metrics, metrics.append(event));
+      const told = tells(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
+      await naming(event.type === "sample" ? folderNames.samples : folderNames.readme, told);
     },
     async saveCheckpoint(state) {
       const { step } = state.progress;
       if (!(await isHere())) await rescue(shown, subject, state);
-      await metrics.flush();
+      await naming(folderNames.metrics, metrics.flush());
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
         run: binding(step),
         keep: keepBefore(path, step, keepLast),
@@ -178,6 +205,12 @@ export const openRunFolder = async (
           makeParents: false,
         }),
       ),
+    async saveRecord(name, chunks) {
+      await writeRecord(path, name, chunks);
+      return join(shown, name);
+    },
+    saveRollback: (point) => unlessGone(() => writeRollback(rollback, layout, point)),
+    readRollback: () => readRollback(rollback, layout),
     async close() {
       try {
         await metrics.close();

@@ -55,6 +55,8 @@ export interface ReadmeSubject {
   readonly corpus: string;
   /** What samples continue. */
   readonly prompt: string;
+  /** Checkpoints that are kept, the last one among them. */
+  readonly keepLast: number;
 }
 
 const count = (value: number): string => Math.round(value).toLocaleString("en-US");
@@ -168,13 +170,14 @@ const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[]
           "npx foretoken evaluate .                       # measure it again",
         ]
       : []),
-    ...(hasBest(story)
-      ? ["npx foretoken generate best                    # the weights with the lowest validation loss"]
+    // Without it, a run's weights are those of the lowest validation loss.
+    ...(saved && hasBest(story)
+      ? [`npx foretoken generate . --prompt ${quoted(prompt)} --weights last  # those of the last step, not the best`]
       : []),
   ];
 };
 
-const files = (story: RunStory): readonly string[] => [
+const files = (story: RunStory, { config, keepLast }: ReadmeSubject): readonly string[] => [
   row(["file", "what it is"]),
   "|---|---|",
   row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
@@ -185,10 +188,17 @@ const files = (story: RunStory): readonly string[] => [
         row(["`checkpoint/`", "the last state: a Hugging Face directory, and what going on needs:"]),
         row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
         row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
+        row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
+        ...(keepLast > 1
+          ? [row(["`checkpoint-STEP/`", "the checkpoints before it: resume one of them to go back"])]
+          : []),
       ]
     : []),
   ...(hasBest(story)
     ? [row(["`best/`", "the weights with the lowest validation loss: a Hugging Face directory"])]
+    : []),
+  ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
+    ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
     : []),
 ];
 
@@ -225,7 +235,7 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     "## Files",
     "",
-    ...files(story),
+    ...files(story, subject),
     "",
   ].join("\n");
 };

@@ -1,9 +1,10 @@
-import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { checkPath } from "../../core/check-arguments.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { hasCheckpoint } from "../../io/checkpoint.node.ts";
+import { parseLine, readLines } from "../../io/jsonl.node.ts";
 import type { RunConfig } from "../config.ts";
 import type { DoneEvent } from "../events.ts";
 import { presetOf } from "../preset-of.ts";
@@ -104,37 +105,15 @@ const take = (noted: Noted, event: NotedEvent): void => {
 /** What a line begins with that tells of a step: nearly all do, and only the last one matters. */
 const stepLine = '{"v":1,"type":"step",';
 
-const parseLine = (line: string): NotedEvent | undefined => {
-  try {
-    return parseNoted(JSON.parse(line));
-  } catch {
-    return undefined;
-  }
-};
-
-async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
-  let rest = "";
-  try {
-    for await (const chunk of createReadStream(path, "utf8")) {
-      const lines = (rest + String(chunk)).split("\n");
-      rest = lines.pop() ?? "";
-      yield* lines;
-    }
-  } catch (error) {
-    if (systemErrorCode(error) !== "ENOENT") throw error;
-  }
-  if (rest !== "") yield rest;
-}
-
 /** Damaged lines are passed over: a killed process may leave half a one. */
 const readNoted = async (path: string): Promise<Noted> => {
   const noted: Noted = { start: undefined, step: 0, evals: [], ended: undefined };
   let lastStep: string | undefined;
   const takeLine = (line: string): void => {
-    const event = parseLine(line);
+    const event = parseNoted(parseLine(line));
     if (event !== undefined) take(noted, event);
   };
-  for await (const line of linesOf(path)) {
+  for await (const line of readLines(path)) {
     if (line.startsWith(stepLine)) {
       // The one before it may be the last that is whole.
       if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
@@ -208,6 +187,7 @@ const readOne = async (path: string): Promise<ListedRun | SkippedFolder> => {
  * @throws CheckpointError when there is no such folder.
  */
 export const listRuns = async (folder: string): Promise<RunList> => {
+  checkPath("listRuns: folder", folder);
   if (!(await isFolder(folder))) {
     const found = await modified(folder);
     throw new CheckpointError({

@@ -15,6 +15,7 @@ import type { RunData } from "./run-schemas.ts";
 export interface StorySubject {
   readonly config: RunConfig;
   readonly data: Pick<RunData, "name" | "prompt">;
+  readonly keepLast: number;
 }
 
 const sampleMark = "--- step ";
@@ -54,12 +55,12 @@ export interface Story {
  */
 export const openStory = async (
   folder: string,
-  { config, data }: StorySubject,
+  { config, data, keepLast }: StorySubject,
   past: AsyncIterable<NotedEvent>,
   saved: boolean,
 ): Promise<Story> => {
   const story = newStory(saved);
-  const subject = { config, corpus: data.name, prompt: data.prompt };
+  const subject = { config, corpus: data.name, prompt: data.prompt, keepLast };
   const page = join(folder, folderNames.readme);
   const samples = join(folder, folderNames.samples);
   const written: string[] = [];
@@ -77,6 +78,7 @@ export const openStory = async (
   return {
     async tell(event) {
       if (event.type === "estimate" || event.type === "profile") return;
+      if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";

@@ -46,22 +46,47 @@ export const elementwise: Samples<
     ...lengths.map((n) => ({
       name: `n=${n}`,
       numbers: { n, alpha: 0.1, beta: -1.7 },
-      buffers: { a: normals(n), b: normals(n), y: blank } as const,
+      buffers: { a: normals(n), b: normals(n), y: blank, unreal: null } as const,
     })),
+    ...lengths.map((n) => ({
+      name: `n=${n}, all finite`,
+      numbers: { n, alpha: 0.1, beta: -1.7 },
+      buffers: { a: normals(n), b: normals(n), y: blank, unreal: rounded([0]) } as const,
+    })),
+    ...[0, 37, 64, 29_999].map((place) => ({
+      name: `NaN at ${place} of ${place + 6}`,
+      numbers: { n: place + 6, alpha: 0, beta: 1 },
+      buffers: {
+        a: spoiled(normals(place + 6), place),
+        b: normals(place + 6),
+        y: blank,
+        unreal: rounded([0]),
+      } as const,
+    })),
+    {
+      name: "an infinite factor",
+      numbers: { n: 70, alpha: Infinity, beta: 0 },
+      buffers: { a: normals(70), b: normals(70), y: blank, unreal: rounded([0]) },
+    },
+    {
+      name: "not finite before",
+      numbers: { n: 5, alpha: 1, beta: 1 },
+      buffers: { a: normals(5), b: normals(5), y: blank, unreal: rounded([1]) },
+    },
     {
       name: "in place on a",
       numbers: { n: 65, alpha: 2, beta: 0.3 },
-      buffers: { a: normals(65), b: normals(65), y: { of: "a", at: 0 } },
+      buffers: { a: normals(65), b: normals(65), y: { of: "a", at: 0 }, unreal: null },
     },
     {
       name: "in place on b",
       numbers: { n: 65, alpha: 0, beta: 0.95 },
-      buffers: { a: normals(65), b: normals(65), y: { of: "b", at: 0 } },
+      buffers: { a: normals(65), b: normals(65), y: { of: "b", at: 0 }, unreal: null },
     },
     {
       name: "NaN",
       numbers: { n: 70, alpha: 0, beta: 1 },
-      buffers: { a: withNan(), b: normals(70), y: blank },
+      buffers: { a: withNan(), b: normals(70), y: blank, unreal: null },
     },
   ],
 

@@ -150,6 +150,7 @@ const optimizerState = (n: number) =>
     m: normals(n, 0.1),
     v: normals(n, 0.1).map((x) => Math.fround(x * x)),
     rounded: blank,
+    unreal: rounded([0]),
   }) as const;
 
 const firstStep = { stepSize: 1e-3 / (1 - 0.9), sqrtCorrection2: Math.sqrt(1 - 0.999) };
@@ -180,6 +181,7 @@ export const adam: Samples<"adamStep"> = {
         m: new Float64Array(40),
         v: new Float64Array(40),
         rounded: blank,
+        unreal: null,
       } as const,
     },
     {
@@ -196,6 +198,26 @@ export const adam: Samples<"adamStep"> = {
       name: "a gradient that is NaN",
       numbers: { n: 70, ...plain },
       buffers: { ...optimizerState(70), grad: spoiled(normals(70), 37) },
+    },
+    ...(["param", "m", "v"] as const).flatMap((name) =>
+      [0, 37, 64, 20_001].map((place) => ({
+        name: `${name} that is infinite at ${place} of ${place + 6}`,
+        numbers: { n: place + 6, ...plain },
+        buffers: {
+          ...optimizerState(place + 6),
+          [name]: optimizerState(place + 6)[name].map((x, i) => (i === place ? Infinity : x)),
+        },
+      })),
+    ),
+    {
+      name: "an infinite step",
+      numbers: { n: 70, ...plain, stepSize: Infinity },
+      buffers: optimizerState(70),
+    },
+    {
+      name: "not finite before",
+      numbers: { n: 70, ...plain },
+      buffers: { ...optimizerState(70), unreal: rounded([1]) },
     },
     {
       name: "tiny gradients",

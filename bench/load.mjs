@@ -1,0 +1,79 @@
+/**
+ * What the manifest of a checkpoint costs when it is written and read: a model of GPT-2's size (475 MiB), saved once, then read with its
+ * manifest and without in turn.
+ *
+ *   node bench/load.mjs [--config gpt2] [--rounds 5]
+ *
+ * A file that was just written is in the system's cache, so reading takes no time of a disk: the check's share is the most
+ * that it can be.
+ */
+import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { openReference } from "../dist/backend/reference/reference.js";
+import { freshModel } from "../dist/models/model.js";
+import { languageModel } from "../dist/pretrained/language-model.js";
+import { readPretrained } from "../dist/pretrained/load.node.js";
+import { savePretrained } from "../dist/pretrained/save.node.js";
+import { charTokenizer } from "../dist/tokenizer/char.js";
+import { configs } from "./lib/configs.mjs";
+import { machine, machineLine } from "./lib/machine.mjs";
+import { configNames, refuse, wholeNumber } from "./lib/options.mjs";
+import { digits, mebibytes, median, textTable } from "./lib/statistics.mjs";
+
+const { values } = parseArgs({
+  options: { config: { type: "string", default: "gpt2" }, rounds: { type: "string", default: "5" } },
+});
+const [name, ...others] = configNames(values.config);
+if (others.length > 0) refuse(`--config: must be one configuration; got ${values.config}`);
+const rounds = wholeNumber("rounds", values.rounds);
+
+const folder = mkdtempSync(join(tmpdir(), "foretoken-load-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
+const { model: config, vocabSize } = configs[name];
+const characters = Array.from({ length: vocabSize ?? 65 }, (_, i) => String.fromCodePoint(0x4e00 + i));
+const tokenizer = charTokenizer(
+  characters.map((character, i) => (i < 20_000 ? character : String.fromCodePoint(0x20000 + i))),
+);
+const backend = await openReference();
+const model = freshModel(backend, config, tokenizer.vocabSize, 1);
+const path = join(folder, "model");
+
+const seconds = async (work) => {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1000;
+};
+
+console.log(machineLine(machine()));
+const saving = await seconds(() => savePretrained(path, languageModel(model, tokenizer)));
+model.close();
+const bytes = statSync(join(path, "model.safetensors")).size;
+const [manifest, aside] = [join(path, "manifest.json"), join(folder, "manifest.json")];
+/** @type {{ checked: number[], unchecked: number[] }} */
+const times = { checked: [], unchecked: [] };
+for (let round = 0; round <= rounds; round++) {
+  const checked = await seconds(() => readPretrained(path));
+  renameSync(manifest, aside);
+  const unchecked = await seconds(() => readPretrained(path));
+  renameSync(aside, manifest);
+  // The first round warms up.
+  if (round === 0) continue;
+  times.checked.push(checked);
+  times.unchecked.push(unchecked);
+}
+const [checked, unchecked] = [median(times.checked), median(times.unchecked)];
+console.log(`${name}: model.safetensors ${mebibytes(bytes)}, saved with its manifest in ${digits(saving)} s`);
+process.stdout.write(
+  textTable([
+    ["reading and checking the checkpoint", "seconds", "lowest", "highest"],
+    ...Object.entries({ "with the manifest": times.checked, without: times.unchecked }).map(([what, all]) => [
+      what,
+      ...[median(all), Math.min(...all), Math.max(...all)].map(digits),
+    ]),
+  ]),
+);
+console.log(
+  `the manifest costs ${digits(checked - unchecked)} s, ${digits((100 * (checked - unchecked)) / unchecked)}% of reading without`,
+);

@@ -1,0 +1,327 @@
+/**
+ * Faults of the file system: each call that the program makes fails once, as a full disk, a broken one, a missing
+ * permission or a read-only one would make it, or takes a part of what it was given. So does each write to standard output.
+ *
+ * The exit status must be right (2 with one line that says what happened and where, or 0 where the call was not needed), no
+ * file of the user's may change, and what is on the disk must be whole: a run that is resumed ends in the bits of one that
+ * nothing happened to.
+ */
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createFindings } from "./lib/findings.mjs";
+import { differenceOf, treeOf } from "./lib/folder.mjs";
+import { failure, judgedProgram } from "./lib/judge.mjs";
+import { each, start } from "./lib/processes.mjs";
+import { configFlags, smallConfig, wordsText } from "./lib/small-run.mjs";
+
+const preload = new URL("./lib/fault-preload.mjs", import.meta.url).href;
+const saver = fileURLToPath(new URL("./lib/save-model.mjs", import.meta.url));
+const devFull = "/dev/full";
+
+const running = ["--backend", "reference"];
+const train = [
+  "train",
+  "--preset",
+  "book",
+  ...configFlags(smallConfig),
+  "--data",
+  "text.txt",
+  "--out",
+  "run",
+  ...running,
+];
+const resume = ["train", "--resume", "run", ...running];
+
+/** What is done with a file system that fails. `from`: which prepared folder it begins with. */
+const scenarios = {
+  "train a new run": { args: train, from: "text" },
+  "resume a run": { args: resume, from: "stopped" },
+  "resume a run between the renames": { args: resume, from: "renamed" },
+  generate: { args: ["generate", "run", "--prompt", "the ", "--max-new-tokens", "5", ...running], from: "whole" },
+  evaluate: { args: ["evaluate", "run", ...running], from: "whole" },
+  runs: { args: ["runs", "."], from: "whole" },
+  savePretrained: { args: [join("run", "checkpoint"), "model"], from: "whole", script: saver },
+};
+
+/** Commands whose standard output fails. */
+const outputs = {
+  train: { args: train, from: "text" },
+  "train --json": { args: [...train, "--json"], from: "text" },
+  "train --profile": { args: [...train, "--profile"], from: "text" },
+  "train --resume --json": { args: [...resume, "--json"], from: "stopped" },
+  generate: { args: ["generate", "run", "--prompt", "the ", "--max-new-tokens", "4", ...running], from: "whole" },
+  "generate --json": { args: ["generate", "run", "--max-new-tokens", "4", "--json", ...running], from: "whole" },
+  "generate -i": {
+    args: ["generate", "run", "-i", "--max-new-tokens", "4", ...running],
+    from: "whole",
+    input: "the\nthe\n",
+  },
+  evaluate: { args: ["evaluate", "run", ...running], from: "whole" },
+  "evaluate --json": { args: ["evaluate", "run", "--json", ...running], from: "whole" },
+  runs: { args: ["runs", "."], from: "whole" },
+  "runs --json": { args: ["runs", ".", "--json"], from: "whole" },
+  info: { args: ["info"], from: "text" },
+  "info --json": { args: ["info", "--json"], from: "text" },
+  completion: { args: ["completion", "bash"], from: "text" },
+  "lesson pairs": { args: ["lesson", "pairs", "--data", "text.txt", ...running], from: "text" },
+  help: { args: ["--help"], from: "text" },
+  "train --help": { args: ["train", "--help"], from: "text" },
+  version: { args: ["--version"], from: "text" },
+};
+
+/** Which faults a call can have. */
+const faultsOf = (name) => {
+  if (/^handle\.(write|appendFile|writeFile|writev)$/u.test(name)) return ["ENOSPC", "EIO", "short"];
+  if (/^(writeFile|appendFile)/u.test(name)) return ["ENOSPC", "EIO", "EACCES", "EROFS", "short"];
+  if (name === "handle.read") return ["EIO", "short"];
+  if (name === "handle.sync" || name === "handle.datasync") return ["EIO", "ENOSPC"];
+  if (name.startsWith("handle.")) return ["EIO"];
+  if (/^(open to write|mkdir|rename|symlink|link|copyFile)/u.test(name)) return ["ENOSPC", "EIO", "EACCES", "EROFS"];
+  if (/^(rm|unlink|rmdir|utimes|chmod|truncate)/u.test(name)) return ["EIO", "EACCES", "EROFS"];
+  return ["EIO", "EACCES"];
+};
+
+const said = {
+  ENOSPC: /ENOSPC|no space|full/iu,
+  EIO: /EIO|i\/o error/iu,
+  EACCES: /EACCES|permission/iu,
+  EROFS: /EROFS|read-only/iu,
+  short: /ENOSPC|no space|full|short|cut|end/iu,
+};
+
+/** Names by which a line may call the file: its own, or a folder's that it is in. */
+const namesFor = (path, scratch) => {
+  const names = [];
+  for (let at = path; at !== scratch && at !== dirname(at) && names.length < 4; at = dirname(at))
+    names.push(
+      basename(at)
+        .replace(/^\.(tmp-[0-9a-f]+|old)-/u, "")
+        .replace(/\.tmp$/u, ""),
+    );
+  return names;
+};
+
+const prepare = async (place) => {
+  const folders = Object.fromEntries(["text", "stopped", "renamed", "whole"].map((name) => [name, join(place, name)]));
+  mkdirSync(join(folders.text, "notes"), { recursive: true });
+  writeFileSync(join(folders.text, "text.txt"), wordsText("faults", 400));
+  writeFileSync(join(folders.text, "notes", "diary.md"), "Dear diary,\nnothing.\n");
+  const make = async (name, args) => {
+    cpSync(folders.text, folders[name], { recursive: true });
+    // The run remembers where its text was: here and not in the copy that a case works on.
+    const { status, stderr } = await start(["train", ...args], { cwd: folders[name] });
+    if (status !== 0) throw new Error(`faults: the run without a fault fails: ${stderr}`);
+  };
+  await make("whole", train.slice(1));
+  await make("stopped", [...train.slice(1), "--stop-at", "6"]);
+  cpSync(folders.stopped, folders.renamed, { recursive: true });
+  cpSync(join(folders.renamed, "run", "checkpoint"), join(folders.renamed, "run", ".old-checkpoint"), {
+    recursive: true,
+  });
+  rmSync(join(folders.renamed, "run", "checkpoint"), { recursive: true });
+  // Another model, which is replaced.
+  cpSync(join(folders.whole, "run", "best"), join(folders.whole, "model"), { recursive: true });
+  return folders;
+};
+
+/** What may change in a folder while a scenario runs. */
+const isOurs = (path, { args, script }) =>
+  script === saver ? /^(\.(tmp-[0-9a-f]+|old)-)?model\//u.test(path) : args[0] === "train" && path.startsWith("run/");
+
+const changedOf = (cwd, before, scenario) => {
+  const after = treeOf(cwd);
+  return [...new Set([...before.keys(), ...after.keys()])].find(
+    (path) => before.get(path) !== after.get(path) && !isOurs(path, scenario) && !/^(run|model)\/$/u.test(path),
+  );
+};
+
+/** Goes on with a run after its fault, or begins it anew where nothing of it is there; says how it differs from a whole one. */
+const afterTraining = async (cwd, whole) => {
+  const run = join(cwd, "run");
+  const finished = () => {
+    try {
+      return (
+        JSON.parse(readFileSync(join(run, "checkpoint", "trainer_state.json"), "utf8")).progress.step ===
+        smallConfig.train.steps
+      );
+    } catch {
+      return false;
+    }
+  };
+  const again = existsSync(join(run, "run.json")) ? resume : train;
+  const { status, stderr } = await start(again, { cwd });
+  const refusedAsDone = status === 2 && /have steps left|finished|complete/u.test(stderr) && finished();
+  if (status !== 0 && !refusedAsDone) return failure("afterwards the run neither resumes nor begins anew", stderr);
+  try {
+    const difference = differenceOf(run, join(whole, "run"));
+    return difference === undefined ? undefined : failure("afterwards the run ends in other bits", difference);
+  } catch (error) {
+    return failure("afterwards the run is not whole", error.message);
+  }
+};
+
+const sameFolders = (one, other) => JSON.stringify([...treeOf(one)]) === JSON.stringify([...treeOf(other)]);
+
+const afterSaving = async (cwd, { whole, scenario, status, folders }) => {
+  const model = join(cwd, "model");
+  if (!existsSync(model)) {
+    if (!existsSync(join(cwd, ".old-model"))) return failure("the model is gone", readdirSync(cwd).join());
+  } else if (
+    status === 0
+      ? !sameFolders(model, whole)
+      : !sameFolders(model, whole) && !sameFolders(model, join(folders.whole, "model"))
+  ) {
+    return failure("the model is neither the old one nor the new one", readdirSync(model).join());
+  }
+  const again = await start(scenario.args, { cwd, script: scenario.script });
+  if (again.status !== 0 || !sameFolders(model, whole))
+    return failure("afterwards the model cannot be saved", again.stderr);
+  const left = readdirSync(cwd).find((name) => /^\.(tmp|old)-/u.test(name));
+  return left === undefined ? undefined : failure("afterwards there is rubbish", left);
+};
+
+/** Judges the end of a process that had a fault. */
+const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) => {
+  if (status === null) return failure(`ended by ${signal}`, stderr);
+  const judgment = judgedProgram({ status, stdout: "", stderr });
+  if (judgment.failure !== undefined) return judgment.failure;
+  if (status === 0) return isOutput ? failure("exit status 0 although output is lost", stderr) : undefined;
+  const line = stderr.trimEnd().split("\n").at(-1) ?? "";
+  if (!said[fault].test(line)) return failure(`the line does not say what happened (${fault})`, line);
+  const names = isOutput ? ["standard output", "stdout", "output"] : namesFor(path, cwd);
+  return names.length === 0 || names.some((name) => line.includes(name))
+    ? undefined
+    : failure("the line does not say where", `${line} (${path})`);
+};
+
+/** Runs one case in a folder of its own. */
+const runCase = async (place, folders, one) => {
+  const { number, scenario, fault, call, path, write, stays, full } = one;
+  // Always the same place for the same case: the run's hash of its text does not depend on it.
+  const cwd = join(place, `case-${number}`);
+  cpSync(folders[scenario.from], cwd, { recursive: true });
+  for (const name of ["run"].filter((each) => existsSync(join(cwd, each, "run.json")))) {
+    const description = join(cwd, name, "run.json");
+    writeFileSync(description, readFileSync(description, "utf8").replaceAll(folders[scenario.from], cwd));
+  }
+  const before = treeOf(cwd);
+  const isOutput = call === undefined;
+  const plan = full ? {} : isOutput ? { write, fault, stays } : { call, fault };
+  const ended = await start(scenario.args, {
+    cwd,
+    script: scenario.script,
+    preload,
+    input: scenario.input,
+    // A file outside of what is compared, or the device that is always full.
+    stdout: full ? devFull : `${cwd}.out`,
+    env: { FORETOKEN_SOAK_FAULT: JSON.stringify(plan) },
+  });
+  const changed = changedOf(cwd, before, scenario);
+  const { whole } = folders;
+  const found =
+    judgedEnd(ended, { fault, path, cwd, isOutput }) ??
+    (changed === undefined ? undefined : failure("a file of the user's changed", changed)) ??
+    (scenario.args[0] === "train" && !scenario.args.includes("--help") ? await afterTraining(cwd, whole) : undefined) ??
+    (scenario.script === saver
+      ? await afterSaving(cwd, { whole: join(folders.whole, "expected"), scenario, status: ended.status, folders })
+      : undefined);
+  rmSync(cwd, { recursive: true, force: true });
+  rmSync(`${cwd}.out`, { force: true });
+  return { found, status: ended.status };
+};
+
+/** Every case there is: the calls of each scenario are counted in a run without a fault. */
+const listCases = async (place, folders) => {
+  const cases = [];
+  const counts = [];
+  const measure = async (scenario) => {
+    const cwd = join(place, "measured");
+    const log = join(place, "calls.json");
+    cpSync(folders[scenario.from], cwd, { recursive: true });
+    const { status, stderr } = await start(scenario.args, {
+      cwd,
+      script: scenario.script,
+      preload,
+      input: scenario.input,
+      stdout: join(place, "measured.out"),
+      env: { FORETOKEN_SOAK_FAULT: JSON.stringify({ log }) },
+    });
+    if (status !== 0) throw new Error(`faults: ${scenario.args.join(" ")} fails without a fault: ${stderr}`);
+    if (scenario.script === saver) cpSync(join(cwd, "model"), join(folders.whole, "expected"), { recursive: true });
+    rmSync(cwd, { recursive: true });
+    return JSON.parse(readFileSync(log, "utf8"));
+  };
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    const { calls } = await measure(scenario);
+    counts.push(`${name}: ${calls.length} calls`);
+    for (const [i, call] of calls.entries())
+      for (const fault of faultsOf(call.name))
+        cases.push({
+          scenario,
+          what: `${name}: ${fault} at call ${i + 1}, ${call.name}`,
+          kind: `${name}, ${call.name}`,
+          call: i + 1,
+          path: call.path,
+          fault,
+        });
+  }
+  for (const [name, scenario] of Object.entries(outputs)) {
+    const { writes } = await measure(scenario);
+    counts.push(`${name}: ${writes} writes`);
+    if (existsSync(devFull))
+      cases.push({ scenario, what: `${name} > ${devFull}`, kind: `${name}, output`, fault: "ENOSPC", full: true });
+    // Each lesson takes seconds, and has hundreds of writes that are all alike.
+    const counted = name.startsWith("lesson") ? Math.min(writes, 2) : writes;
+    for (let write = 1; write <= counted; write++)
+      for (const [fault, stays] of [
+        ["ENOSPC", true],
+        ["EIO", false],
+      ])
+        cases.push({
+          scenario,
+          what: `${name}: ${fault} at write ${write} of ${writes}`,
+          kind: `${name}, output`,
+          write,
+          fault,
+          stays,
+        });
+  }
+  console.log(`faults: ${counts.join("; ")}`);
+  return cases.map((one, i) => ({ ...one, number: i + 1 }));
+};
+
+/**
+ * @param {{ cases?: number | undefined, only?: number | undefined }} options `cases`: so many, evenly spread; all unless given.
+ */
+export const faults = async ({ cases: wanted, only }) => {
+  const place = mkdtempSync(join(tmpdir(), "foretoken-faults-"));
+  try {
+    const folders = await prepare(place);
+    const all = await listCases(place, folders);
+    const share = Math.min(1, (wanted ?? all.length) / all.length);
+    const chosen = all.filter(({ number }) =>
+      only === undefined ? Math.floor(number * share) > Math.floor((number - 1) * share) : number === only,
+    );
+    const findings = createFindings((number) => `node bench/soak/main.mjs --part faults --only ${number}`);
+    let survived = 0;
+    await each(chosen, availableParallelism(), async (one) => {
+      const { found, status } = await runCase(place, folders, one);
+      if (status === 0) survived++;
+      if (found !== undefined)
+        findings.add(one.number, { cause: `${one.kind}: ${found.cause}`, detail: `${one.what}: ${found.detail}` });
+      if (only !== undefined)
+        console.log(
+          `  ${one.what} (${one.path ?? ""}): ${found === undefined ? `as it should be, exit status ${status}` : found.detail}`,
+        );
+    });
+    findings.print();
+    console.log(
+      `faults: ${chosen.length} of ${all.length} cases, ${survived} with exit status 0, ${findings.count()} failed`,
+    );
+    return { failed: findings.count(), cases: chosen.length, of: all.length, causes: findings.causes() };
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+};

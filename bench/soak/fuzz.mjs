@@ -1,0 +1,161 @@
+/**
+ * Hostile input, thousands of cases of each class: configurations, texts, checkpoints, command lines. A case may work, or
+ * be refused in one short line. It may not crash, hang, take memory without need, say that there is a bug, or change a
+ * file that it was not told to write.
+ *
+ * Cases run one after another in a child process; this one watches its time and memory, and starts it again after a case
+ * that it did not survive.
+ */
+import { fork } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createFindings } from "./lib/findings.mjs";
+import { excerpt } from "./lib/judge.mjs";
+
+export const fuzzClasses = /** @type {const} */ (["configuration", "text", "checkpoint", "flags"]);
+
+const longestMs = 5000;
+/** Before the first case: a run is trained, and undamaged cases are run. */
+const longestPreparationMs = 60_000;
+/** Beyond what an undamaged case takes and twice the files' sizes. */
+const spareBytes = 200 * 2 ** 20;
+/** Ends a case before it takes the whole machine. */
+const mostResident = 3 * 2 ** 30;
+
+/** Files here are not written to a disk, which cases that save would wait for; elsewhere the usual place. */
+const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+const child = fileURLToPath(new URL("./fuzz/child.mjs", import.meta.url));
+
+/** Resident memory of a process in bytes; 0 where the system does not tell. */
+const residentOf = (pid) => {
+  try {
+    return 1024 * Number(/VmRSS:\s+(\d+) kB/u.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+};
+
+/**
+ * Runs the cases `from` to `to` until one of them ends the child.
+ * @returns {Promise<number>} the case to go on with
+ */
+const runChild = (options, onCase) =>
+  new Promise((resolve, reject) => {
+    const { name, seed, from, to } = options;
+    const folder = mkdtempSync(join(scratch, `foretoken-fuzz-${name}-`));
+    const process_ = fork(child, [name, String(seed), String(from), String(to), folder], {
+      execArgv: ["--expose-gc"],
+      // Nothing of the user's is looked at, and nothing kept.
+      env: { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, FORETOKEN_CORPORA: folder, LC_ALL: "C.UTF-8" },
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    let current = from;
+    let startedAt = 0;
+    const begunAt = performance.now();
+    let ready = false;
+    let killed = "";
+    let lastWords = "";
+    /** What the current case is, where it says so. */
+    let about = "";
+    process_.stderr?.setEncoding("utf8").on("data", (text) => {
+      lastWords = (lastWords + text).slice(-4000);
+    });
+    const watch = setInterval(() => {
+      if (killed !== "") return;
+      if (startedAt === 0) {
+        if (!ready && performance.now() - begunAt > longestPreparationMs) process_.kill("SIGKILL");
+        return;
+      }
+      if (performance.now() - startedAt > longestMs) killed = `hangs: not done after ${longestMs / 1000} s`;
+      else if (residentOf(process_.pid) > mostResident) killed = "memory: more than 3 GiB";
+      if (killed !== "") process_.kill("SIGKILL");
+    }, 100);
+    process_.on("message", (/** @type {any} */ message) => {
+      ready = true;
+      if (message.type === "start") {
+        current = message.number;
+        startedAt = performance.now();
+        about = "";
+        return;
+      }
+      if (message.type === "note") {
+        about = excerpt(message.about);
+        return;
+      }
+      startedAt = 0;
+      if (message.type === "failed") {
+        process_.kill("SIGKILL");
+        reject(new Error(message.detail));
+        return;
+      }
+      const { number, refused, failure, grown, allowance, what } = message;
+      const took = grown > allowance + spareBytes;
+      const memory = {
+        cause: "memory: more than 200 MiB above an undamaged case",
+        detail: `${(grown / 2 ** 20).toFixed()} MiB: ${about}`,
+      };
+      onCase({ number, refused, what, failure: failure ?? (took ? memory : undefined), isMeasured: !failure && took });
+      current = number + 1;
+    });
+    process_.on("close", (status, signal) => {
+      clearInterval(watch);
+      rmSync(folder, { recursive: true, force: true });
+      if (startedAt !== 0) {
+        const ended = signal ?? `exit status ${status}`;
+        onCase({
+          number: current,
+          refused: false,
+          what: "",
+          isMeasured: killed !== "",
+          failure: {
+            cause: killed === "" ? `ends the process: ${ended}` : killed,
+            detail: `${about} ${excerpt(lastWords.trim().split("\n")[0] ?? "")}`,
+          },
+        });
+        resolve(current + 1);
+      } else if (current <= to) reject(new Error(`fuzz ${name}: the child ended before case ${current}: ${lastWords}`));
+      else resolve(current);
+    });
+  });
+
+/**
+ * @param {{ cases: number, seed: number, classes: readonly string[], only?: number | undefined }} options
+ * @returns {Promise<{ failed: number, classes: Record<string, object> }>}
+ */
+export const fuzz = async ({ cases, seed, classes, only }) => {
+  const results = {};
+  let failed = 0;
+  console.log(`fuzz: seed ${seed}`);
+  for (const name of classes) {
+    const findings = createFindings(
+      (number) => `node bench/soak/main.mjs --part fuzz --classes ${name} --seed ${seed} --only ${number}`,
+    );
+    let refused = 0;
+    let ran = 0;
+    const [first, last] = only === undefined ? [1, cases] : [only, only];
+    for (let from = first; from <= last; ) {
+      const doubtful = [];
+      const judge = (one) => {
+        ran++;
+        if (one.refused) refused++;
+        if (one.failure !== undefined) findings.add(one.number, one.failure);
+        if (only !== undefined)
+          console.log(`  ${one.what}: ${one.failure?.detail ?? (one.refused ? "refused" : "works")}`);
+      };
+      from = await runChild({ name, seed, from, to: last }, (one) => {
+        if (one.isMeasured) doubtful.push(one.number);
+        else judge(one);
+      });
+      // Time and memory once more, in a process of its own: the machine may have been busy, or garbage in the way.
+      for (const number of doubtful) await runChild({ name, seed, from: number, to: number }, judge);
+    }
+    findings.print();
+    failed += findings.count();
+    results[name] = { cases: ran, refused, failed: findings.count(), causes: findings.causes() };
+    console.log(`fuzz ${name}: ${ran} cases, ${refused} refused, ${findings.count()} failed`);
+  }
+  return { failed, classes: results };
+};

@@ -1,0 +1,88 @@
+// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs, which it tells of each.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { failure } from "../lib/judge.mjs";
+import { randomOf } from "../lib/random.mjs";
+
+const [name, seed, from, to, folder] = process.argv.slice(2);
+
+const tell = (message) => new Promise((resolve) => process.send?.(message, undefined, {}, resolve));
+
+// What is thrown where nobody can catch it is a crash of the program.
+const strays = [];
+process.on("uncaughtException", (error) => strays.push(error));
+process.on("unhandledRejection", (error) => strays.push(error));
+// No network, as where it is down.
+globalThis.fetch = () => Promise.reject(new TypeError("fetch failed"));
+
+/** The most resident memory since `resetPeak`, in bytes; 0 where the system does not tell. */
+const peak = () => {
+  try {
+    return 1024 * Number(/VmHWM:\s+(\d+) kB/u.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+};
+const resetPeak = () => {
+  try {
+    // 5: the high-water mark, see proc(5).
+    writeFileSync("/proc/self/clear_refs", "5");
+  } catch {
+    // Another system than Linux: memory is not judged there.
+  }
+};
+
+/** Runs `work` and measures how far resident memory rose. */
+const measured = async (work) => {
+  resetPeak();
+  const before = process.memoryUsage.rss();
+  const result = await work();
+  const most = peak();
+  return { result, grown: most === 0 ? 0 : Math.max(0, most - before) };
+};
+
+const cases = join(folder, "cases");
+try {
+  const { create } = await import(`./${name}.mjs`);
+  const place = join(folder, "place");
+  mkdirSync(place);
+  const { undamaged, run } = await create(place);
+  const fresh = (/** @type {string} */ path) => {
+    mkdirSync(path, { recursive: true });
+    return path;
+  };
+  // Twice: the first also takes what the process keeps.
+  await undamaged(fresh(join(cases, "first")));
+  const { grown: usual } = await measured(() => undamaged(fresh(join(cases, "second"))));
+  for (let number = Number(from); number <= Number(to); number++) {
+    const path = fresh(join(cases, String(number)));
+    await tell({ type: "start", number });
+    const random = randomOf(seed, name, number);
+    const note = (/** @type {string} */ about) => tell({ type: "note", about });
+    const { result, grown } = await measured(() =>
+      run(random, path, note).catch((error) => ({
+        what: "the fuzzer itself",
+        failure: failure("the fuzzer threw", error?.stack ?? error),
+      })),
+    );
+    // Rejections that nobody handles are told of after the microtasks.
+    await new Promise((resolve) => setImmediate(resolve));
+    const stray = strays.splice(0)[0];
+    const lost = stray === undefined ? undefined : failure("an error that nobody catches", stray?.stack ?? stray);
+    const { refused = false, bytes = 0, what = "" } = result;
+    rmSync(path, { recursive: true, force: true });
+    if (grown > 2 ** 27) globalThis.gc?.();
+    await tell({
+      type: "done",
+      number,
+      refused,
+      what,
+      failure: lost ?? result.failure,
+      grown,
+      allowance: usual + 2 * bytes,
+    });
+  }
+} catch (error) {
+  await tell({ type: "failed", detail: error?.stack ?? String(error) });
+}
+process.exit();

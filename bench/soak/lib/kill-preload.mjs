@@ -1,0 +1,55 @@
+// Ends the program by a signal inside a save: `node --import kill-preload.mjs dist/cli/main.js train …`, with a plan as JSON
+// in FORETOKEN_SOAK_KILL: { call, signal } for the file-system call of that number among those of saves, before it is made;
+// { log } writes how many there were, and how many saves, to a file at the end.
+//
+// A call belongs to a save when its path, or that of its file, lies in a folder that a save makes beside its own.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+
+const plan = JSON.parse(process.env.FORETOKEN_SOAK_KILL ?? "{}");
+const { writeFileSync } = fs;
+const handlePaths = new WeakMap();
+let calls = 0;
+let saves = 0;
+
+const die = () => {
+  if (plan.signal !== "SIGSTOP") {
+    process.kill(process.pid, plan.signal);
+    return;
+  }
+  // Stopped, continued and killed: this process cannot do the last two itself.
+  spawnSync("sh", ["-c", `kill -STOP ${process.pid}; kill -CONT ${process.pid}; kill -KILL ${process.pid}`]);
+};
+
+const count = (...paths) => {
+  if (!paths.some((path) => /(^|[\\/])\.(tmp|old)-[^\\/]*/u.test(String(path)))) return;
+  calls++;
+  if (calls === plan.call) die();
+};
+
+for (const name of ["mkdir", "open", "rename", "rm", "writeFile", "readdir", "unlink", "rmdir"]) {
+  const real = fs.promises[name];
+  fs.promises[name] = async function (...args) {
+    if (name === "mkdir" && /\.tmp-/u.test(String(args[0]))) saves++;
+    count(args[0], name === "rename" ? args[1] : "");
+    const result = await Reflect.apply(real, this, args);
+    if (name === "open") handlePaths.set(result, String(args[0]));
+    return result;
+  };
+}
+const some = await fs.promises.open(process.execPath);
+const prototype = Object.getPrototypeOf(some);
+await some.close();
+for (const name of ["write", "writev", "sync", "datasync", "close", "appendFile", "writeFile"]) {
+  const real = prototype[name];
+  prototype[name] = async function (...args) {
+    count(handlePaths.get(this) ?? "");
+    return Reflect.apply(real, this, args);
+  };
+}
+syncBuiltinESMExports();
+
+process.on("exit", () => {
+  if (plan.log !== undefined) writeFileSync(plan.log, JSON.stringify({ calls, saves }));
+});

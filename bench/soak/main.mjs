@@ -1,0 +1,75 @@
+/**
+ * What takes hours: memory over 20,000 steps, hostile input, kills, and faults of the file system. Run by hand; the slow
+ * tests run the same code with small counts.
+ *
+ *   npm run soak -- [--part memory,fuzz,kill,faults] [--seed 1] [--json FILE]
+ *     memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
+ *     fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
+ *     kill     [--kills 100]
+ *     faults   [--cases all]
+ *
+ * Each part prints what it did and a closing line with counts. Exit status 1 where something failed.
+ */
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { configs } from "../lib/configs.mjs";
+import { machine, machineLine } from "../lib/machine.mjs";
+import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "../lib/options.mjs";
+import { faults } from "./faults.mjs";
+import { fuzz, fuzzClasses } from "./fuzz.mjs";
+import { kill } from "./kill.mjs";
+import { memory } from "./memory.mjs";
+
+const parts = ["memory", "fuzz", "kill", "faults"];
+
+const { python: _, ...shared } = commonOptions;
+const { values } = parseArgs({
+  options: {
+    ...shared,
+    part: { type: "string", default: parts.join() },
+    seed: { type: "string", default: "1" },
+    config: { type: "string", default: "nano-cpu" },
+    steps: { type: "string", default: "20000" },
+    backend: { type: "string", default: "auto" },
+    dtype: { type: "string", default: "auto" },
+    cases: { type: "string" },
+    classes: { type: "string", default: fuzzClasses.join() },
+    only: { type: "string" },
+    kills: { type: "string", default: "100" },
+  },
+});
+const asked = namesOf("part", values.part, parts);
+const seed = wholeNumber("seed", values.seed);
+const cases = values.cases === undefined ? undefined : wholeNumber("cases", values.cases);
+const only = values.only === undefined ? undefined : wholeNumber("only", values.only);
+const classes = namesOf("classes", values.classes, fuzzClasses);
+const kills = wholeNumber("kills", values.kills);
+const threads = wholeNumber("threads", values.threads);
+const [backend] = namesOf("backend", values.backend, ["auto", "native", "wasm", "reference"]);
+const [dtype] = namesOf("dtype", values.dtype, ["auto", "float32", "bfloat16"]);
+const names = configNames(values.config);
+if (names.length !== 1)
+  refuse(`--config: must be one configuration of ${Object.keys(configs).join(", ")}; got ${values.config}`);
+const steps = wholeNumber("steps", values.steps);
+if (steps < 200) refuse(`--steps: must be at least 200; got ${steps}`);
+
+const about = machine();
+console.log(machineLine(about));
+const results = { machine: about };
+let failed = 0;
+for (const part of parts.filter((one) => asked.includes(one))) {
+  const started = performance.now();
+  const result =
+    part === "memory"
+      ? await memory({ config: names[0], steps, backend, dtype, threads })
+      : part === "fuzz"
+        ? await fuzz({ cases: cases ?? 10_000, seed, classes, only })
+        : part === "kill"
+          ? await kill({ kills, seed })
+          : await faults({ cases, only });
+  results[part] = result;
+  failed += result.failed;
+  console.log(`${part}: ${((performance.now() - started) / 1000).toFixed()} s`);
+}
+if (typeof values.json === "string") writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
+if (failed > 0) process.exitCode = 1;

@@ -1,0 +1,97 @@
+/**
+ * Trains for long, with evaluations and checkpoints, and watches memory: what the process holds (its resident set) less the
+ * JavaScript engine's heap, and what is used of that heap. After the first twentieth of the steps neither must grow. How
+ * much the engine reserves for its heap is its own affair: for its young generation up to twice 16 MiB, which it takes in
+ * steps, some of them after minutes.
+ *
+ * Prints the memory at each tenth, then how far the floors rose. Exit status 1 where one did by more than 1 MiB, which is
+ * what the engine's own compiler may still take.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getHeapStatistics } from "node:v8";
+import { train } from "../../dist/index.js";
+import { runConfig } from "../lib/configs.mjs";
+import { floorRise } from "../lib/resident-memory.mjs";
+import { count, mebibytes, textTable } from "../lib/statistics.mjs";
+
+const allowedRise = 2 ** 20;
+/** Of the whole run. */
+const samples = 200;
+/** Evaluations, each followed by a checkpoint: some lie in the twentieth that does not count. */
+const evaluations = 80;
+
+/**
+ * @param {{ config: string, steps: number, backend: string, dtype: string, threads: number }} options
+ */
+export const memory = async ({ config: name, steps, backend, dtype, threads }) => {
+  const folder = mkdtempSync(join(tmpdir(), "foretoken-soak-"));
+  const { model, train: recipe } = runConfig(name);
+  const interval = Math.max(1, Math.floor(steps / evaluations));
+  const config = {
+    model,
+    train: {
+      ...recipe,
+      steps,
+      dtype: /** @type {"auto" | "float32" | "bfloat16"} */ (dtype),
+      evalInterval: interval,
+      checkpointInterval: interval,
+    },
+  };
+
+  const every = Math.floor(steps / samples);
+  /** @type {{ step: number, resident: number, outside: number, used: number }[]} */
+  const taken = [];
+  let started;
+  for await (const event of train({
+    preset: "book",
+    config,
+    out: join(folder, "run"),
+    backend: /** @type {"auto" | "native" | "wasm" | "reference"} */ (backend),
+    threads,
+    finalSampleTokens: 0,
+    onNotice: console.error,
+  })) {
+    if (event.type === "start") {
+      started = event;
+      console.log(
+        `${name} on ${event.corpus}: ${event.backend} (${event.instructionSet}), ${event.dtype}, ${event.threads} threads`,
+      );
+    }
+    if (event.type === "step" && event.step % every === 0) {
+      const resident = process.memoryUsage.rss();
+      const { total_physical_size: reserved, used_heap_size: used } = getHeapStatistics();
+      taken.push({ step: event.step, resident, outside: resident - reserved, used });
+    }
+  }
+  const counted = taken.filter(({ step }) => step > steps / 20);
+  const rises = {
+    outside: floorRise(counted.map(({ outside }) => outside)),
+    used: floorRise(counted.map(({ used }) => used)),
+  };
+  const tenths = taken.filter((_, i) => (i + 1) % (samples / 10) === 0);
+  const shown = [taken[0], ...tenths].map(({ step, resident, outside, used }) => [
+    count(step),
+    ...[resident, outside, used].map(mebibytes),
+  ]);
+  process.stdout.write(textTable([["step", "resident", "outside the heap", "used of the heap"], ...shown]));
+  const grew = Math.max(rises.outside, rises.used) > allowedRise;
+  const [outside, used] = [rises.outside, rises.used].map((rise) => (rise / 2 ** 20).toFixed(2));
+  console.log(
+    `memory ${grew ? "grew" : "did not grow"}: from the first to the last quarter of steps ${count(counted[0].step)} to ${count(steps)} its floor rose by ${outside} MiB outside the engine's heap, and by ${used} MiB of what is used of that`,
+  );
+  rmSync(folder, { recursive: true });
+  const { backend: opened, instructionSet } = started;
+  return {
+    failed: grew ? 1 : 0,
+    config: name,
+    steps,
+    backend: opened,
+    instructionSet,
+    dtype: started.dtype,
+    threads,
+    rises,
+    taken,
+  };
+};

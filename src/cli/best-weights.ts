@@ -1,0 +1,38 @@
+import { join } from "node:path";
+import { isRecord } from "../core/is-record.ts";
+import { readCheckpoint } from "../io/checkpoint.node.ts";
+import { readManifest } from "../io/owned-folder.node.ts";
+import { parseJson } from "../pretrained/checkpoint-json.ts";
+import { folderNames } from "../train/folder/folder-names.ts";
+import { formatCount } from "./display/format.ts";
+
+interface Steps {
+  readonly last: unknown;
+  readonly best: unknown;
+}
+
+/** Of a run from before there were manifests: what its last checkpoint knows. */
+const stepsOfState = async (run: string): Promise<Steps> => {
+  const name = "trainer_state.json";
+  const { files } = await readCheckpoint(join(run, folderNames.checkpoint), [name]);
+  const state = parseJson(files[name], name);
+  const progress = isRecord(state) && isRecord(state.progress) ? state.progress : {};
+  return { last: progress.step, best: isRecord(progress.best) ? progress.best.step : undefined };
+};
+
+/** The steps of a run's last checkpoint and of its best weights. */
+const stepsOf = async (run: string): Promise<Steps> => {
+  const [last, best] = await Promise.all([
+    readManifest(join(run, folderNames.checkpoint)),
+    readManifest(join(run, folderNames.best)),
+  ]);
+  return last === null || best === null ? stepsOfState(run) : { last: last.run?.step, best: best.run?.step };
+};
+
+/** A line that says which weights of `run` its best ones are; undefined where the last ones are the same. */
+export const bestWeightsNotice = async (run: string): Promise<string | undefined> => {
+  // Best effort: nothing but this line depends on it.
+  const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
+  if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
+  return `weights of step ${formatCount(best)}, the lowest validation loss (--weights last: those of step ${formatCount(last)})`;
+};

@@ -1,0 +1,119 @@
+import type { Command } from "commander";
+import type { Backend } from "../../backend/backend.ts";
+import { describeBackends, openBackend } from "../../backend/select.node.ts";
+import { oneLine } from "../../core/one-line.ts";
+import type { FlightRecord } from "../../train/flight-record.ts";
+import { readRecord } from "../../train/folder/record.node.ts";
+import { type Replay, replay } from "../../train/replay.ts";
+import { chooseBackend } from "../backend-choice.ts";
+import { exitStatus } from "../exit-status.ts";
+import { addRunningFlags, checkArguments, parsePath, type RunningFlags } from "../flags.ts";
+import { inFlags } from "../option-names.ts";
+import { writeJson, writeNotice, writeOut } from "../output.ts";
+
+const examples = `
+Examples:
+  $ foretoken replay runs/notes/nonfinite-step-120.safetensors
+  $ foretoken replay runs/notes/nonfinite-step-120.safetensors --backend reference
+  $ foretoken replay runs/notes/nonfinite-step-120.safetensors --json
+
+Makes a step again that train left out or stopped at, since its loss or gradient was not finite, or exploded: from the
+weights, the batch and the seed in the file. Nothing is changed. The status is 0 where the same comes out, else 2.`;
+
+/** The record's backend where this machine has it. */
+const openFor = async (record: FlightRecord, flags: RunningFlags): Promise<Backend> => {
+  const { threads } = flags;
+  let wanted = flags.backend;
+  if (wanted === "auto") {
+    const found = (await describeBackends()).backends.find(({ name }) => name === record.backend);
+    if (found?.available === true) wanted = found.name;
+    else writeNotice(oneLine(`not on backend ${record.backend}, as then: ${found?.reason ?? "it is unknown"}`));
+  }
+  const { backend } = await chooseBackend({ ...flags, backend: wanted });
+  const { dtype } = record.config.train;
+  return openBackend(backend, { threads, dtype });
+};
+
+const title = ({ step, config, reason }: FlightRecord): string => {
+  const what = { nonfinite: "was not finite", loss: "had an exploding loss", gradient: "had an exploding gradient" };
+  return `step ${step} of ${config.train.steps}, which ${what[reason]}`;
+};
+
+const resultText = (record: FlightRecord, { measured, tensor, reproduced }: Replay, backend: Backend): string => {
+  const { instructionSet, dtype } = backend.capabilities;
+  const rows: readonly (readonly [label: string, then: string, now: string])[] = [
+    ["", "recorded", "now"],
+    ["backend", record.backend, backend.name],
+    ["instruction set", record.instructionSet, instructionSet],
+    ["dtype", record.dtype, dtype],
+    ["loss", String(record.loss), String(measured.loss)],
+    ["gradient norm", String(record.gradNorm), String(measured.gradNorm)],
+  ];
+  const first = tensor === record.tensor ? [tensor] : [`${record.tensor} (recorded)`, `${tensor} (now)`];
+  return [
+    title(record),
+    ...rows.map((cells) =>
+      cells
+        .map((cell) => cell.padEnd(22))
+        .join("")
+        .trimEnd(),
+    ),
+    ...first.map((one) => `${"first bad tensor".padEnd(22)}${oneLine(one)}`),
+    `${"reproduced".padEnd(22)}${reproduced ? "yes" : "no"}`,
+    "",
+  ].join("\n");
+};
+
+const runReplay = async (path: string, flags: RunningFlags): Promise<void> => {
+  const record = await readRecord(path);
+  const backend = await openFor(record, flags);
+  try {
+    const result = await replay(backend, record);
+    const { measured, tensor, reproduced, isSame } = result;
+    if (!isSame) {
+      writeNotice(
+        `computed on ${backend.name} (${backend.capabilities.instructionSet}), recorded on ${record.backend} (${record.instructionSet}): losses and norms may differ by 1%`,
+      );
+    }
+    if (flags.json === true) {
+      const { step, loss, gradNorm, reason } = record;
+      writeJson({
+        step,
+        reason,
+        ...measured,
+        tensor,
+        backend: backend.name,
+        instructionSet: backend.capabilities.instructionSet,
+        dtype: backend.capabilities.dtype,
+        recorded: {
+          loss,
+          gradNorm,
+          tensor: record.tensor,
+          backend: record.backend,
+          instructionSet: record.instructionSet,
+          dtype: record.dtype,
+        },
+        reproduced,
+      });
+    } else writeOut(resultText(record, result, backend));
+    if (!reproduced) process.exitCode = exitStatus.mistake;
+  } finally {
+    await backend.close();
+  }
+};
+
+/** `foretoken replay`. */
+export const declareReplay = (command: Command): void => {
+  command
+    .usage("<file> [flags]")
+    .argument("<file>", "nonfinite-step-N.safetensors, which train left in its run's folder", parsePath("<file>"));
+  addRunningFlags(command)
+    .addHelpText("after", examples)
+    .allowExcessArguments()
+    .action(async (path: string, flags: RunningFlags) => {
+      checkArguments(command);
+      await runReplay(path, flags).catch((error: unknown) => {
+        throw inFlags(error);
+      });
+    });
+};

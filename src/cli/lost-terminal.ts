@@ -1,0 +1,23 @@
+import { closeSync } from "node:fs";
+import { isatty } from "node:tty";
+
+const standard = [0, 1, 2] as const;
+
+/**
+ * Lets the program end with its own status after its terminal has been closed. Node restores the terminal's modes at
+ * exit, and aborts where the system refuses that; a descriptor that is closed by then is passed over. Call once, at
+ * the start.
+ */
+export const surviveLostTerminal = (): void => {
+  const terminals = standard.filter((descriptor) => isatty(descriptor));
+  process.on("exit", () => {
+    for (const descriptor of terminals) {
+      if (isatty(descriptor)) continue;
+      try {
+        closeSync(descriptor);
+      } catch {
+        // Closed already.
+      }
+    }
+  });
+};

@@ -1,0 +1,212 @@
+/**
+ * Checks of what a JavaScript program calls the library with, where no compiler has looked: one sentence about the
+ * argument, not a TypeError from deep inside. They look at the form of an object, not at its contents.
+ */
+import { alternatives } from "./alternatives.ts";
+import { ConfigError, DataError, ShapeError } from "./errors.ts";
+import { nearest } from "./nearest.ts";
+import { show, showWord } from "./show.ts";
+
+/** @throws ConfigError saying that `where` must be `what` */
+const refuse = (where: string, what: string, value: unknown): never => {
+  throw new ConfigError({ where, must: `must be ${what}`, got: show(value) });
+};
+
+/** A path, a prompt, a name: any text but an empty one. */
+export const checkName = (where: string, value: unknown): void => {
+  if (typeof value !== "string" || value === "") refuse(where, "a text that is not empty", value);
+};
+
+/** A path: which one, and whether it will do, is for what uses it. */
+export const checkPath = (where: string, value: unknown): void => {
+  if (typeof value !== "string") refuse(where, "a path", value);
+};
+
+/** @throws DataError, as for a text that cannot be used */
+export const checkText = (where: string, value: unknown): void => {
+  if (typeof value !== "string") throw new DataError({ where, must: "must be a text", got: show(value) });
+};
+
+export const checkNumber = (where: string, value: unknown): void => {
+  if (typeof value !== "number") refuse(where, "a number", value);
+};
+
+export const checkWhole = (where: string, value: unknown, least = 0): void => {
+  if (!Number.isSafeInteger(value) || (value as number) < least) refuse(where, `a whole number from ${least}`, value);
+};
+
+export const checkFunction = (where: string, value: unknown): void => {
+  if (typeof value !== "function") refuse(where, "a function", value);
+};
+
+/** An object of options; what is in it is for a schema. */
+export const checkOptions = (where: string, value: unknown): void => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(where, "an object of options", value);
+};
+
+/** @throws ShapeError for what is neither a list of numbers nor a typed array */
+export const checkIdList = (where: string, value: unknown): void => {
+  const isList = typeof value === "object" && value !== null && "length" in value && Number.isInteger(value.length);
+  if (!isList) throw new ShapeError({ where, must: "must be a list of token ids", got: show(value) });
+};
+
+/** An object of options that has none but these. */
+export const checkKeys = (where: string, value: unknown, names: readonly string[]): void => {
+  checkOptions(`${where}: options`, value);
+  const other = Object.keys(value as object).find((key) => !names.includes(key));
+  if (other === undefined) return;
+  const hint = nearest(other, names);
+  throw new ConfigError({
+    where,
+    must: "every option must be a known one",
+    got: show(other),
+    ...(hint === undefined ? {} : { hint }),
+  });
+};
+
+type MemberType = "function" | "object" | "number" | "string" | "boolean";
+type Members = readonly (readonly [name: string, type: MemberType])[];
+
+/** Listed once: some of these checks run for each token. */
+const members = (types: Readonly<Record<string, MemberType>>): Members => Object.entries(types);
+
+const hasMembers = (value: unknown, wanted: Members): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  wanted.every(([name, type]) => {
+    const member: unknown = Reflect.get(value, name);
+    return typeof member === type && member !== null;
+  });
+
+/** A check of objects that have these members: of what a function of the library returned, mostly. */
+const checkForm =
+  (what: string, wanted: Members, inner?: (value: object) => boolean) =>
+  (where: string, value: unknown): void => {
+    if (!hasMembers(value, wanted) || inner?.(value as object) === false) refuse(where, what, value);
+  };
+
+const backendMembers = members({
+  alloc: "function",
+  free: "function",
+  read: "function",
+  run: "function",
+  capabilities: "object",
+});
+const modelMembers = members({
+  config: "object",
+  vocabSize: "number",
+  backend: "object",
+  arena: "object",
+  parameters: "object",
+});
+const tokenizerMembers = members({ vocabSize: "number", encode: "function", decode: "function", token: "function" });
+
+const isBackend = (value: unknown): boolean => hasMembers(value, backendMembers);
+const isModel = (value: unknown): boolean =>
+  hasMembers(value, modelMembers) && isBackend(Reflect.get(value as object, "backend"));
+
+export const checkBackend = checkForm("a backend, as openBackend gives it", backendMembers);
+
+export const checkModel = checkForm("a model, as freshModel gives it", modelMembers, isModel);
+
+export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", tokenizerMembers);
+
+export const checkLanguageModel = checkForm(
+  "a language model, as loadPretrained gives it",
+  members({ model: "object", tokenizer: "object" }),
+  (value) => isModel(Reflect.get(value, "model")) && hasMembers(Reflect.get(value, "tokenizer"), tokenizerMembers),
+);
+
+export const checkContext = checkForm(
+  "a context, as withContext and Gradients.record give it",
+  members({
+    backend: "object",
+    memory: "object",
+  }),
+);
+
+export const checkTrainingContext = checkForm(
+  "a context that records, as Gradients.record gives it",
+  members({
+    backend: "object",
+    memory: "object",
+    tape: "object",
+  }),
+);
+
+export const checkTensor = checkForm(
+  "a tensor",
+  members({ storage: "object", offset: "number", shape: "object" }),
+  (value) => Array.isArray(Reflect.get(value, "shape")),
+);
+
+export const checkLayout = checkForm(
+  "a layout, as a model's",
+  members({ length: "number", decayed: "number", parameters: "object" }),
+  (value) => Array.isArray(Reflect.get(value, "parameters")),
+);
+
+/** @throws ConfigError unless `value` is a key, as `randomKey` gives it */
+export const checkRandomKey = (where: string, value: unknown): void => {
+  const isKey = Array.isArray(value) && value.length === 4 && value.every((word) => typeof word === "number");
+  if (!isKey) refuse(where, "a key, as randomKey gives it", value);
+};
+
+const kinded = members({ kind: "string" });
+const falling = members({ minLearningRate: "number" });
+
+export const checkPlan = checkForm(
+  "a plan of learning rates, as a configuration's train",
+  members({ learningRate: "number", warmupSteps: "number", steps: "number", schedule: "object" }),
+  (value) => {
+    const schedule: unknown = Reflect.get(value, "schedule");
+    return (
+      hasMembers(schedule, kinded) &&
+      (Reflect.get(schedule as object, "kind") === "constant" || hasMembers(schedule, falling))
+    );
+  },
+);
+
+export const checkUpdate = checkForm(
+  "an update: values, gradients, step, learningRate and gradScale",
+  members({
+    values: "object",
+    gradients: "object",
+    step: "number",
+    learningRate: "number",
+    gradScale: "number",
+  }),
+);
+
+export const checkSurroundings = checkForm(
+  "an object with env and fetch",
+  members({ env: "object", fetch: "function" }),
+);
+
+const checkSignalForm = checkForm("an AbortSignal", members({ aborted: "boolean", throwIfAborted: "function" }));
+
+export const checkSignal = (where: string, value: unknown): void => {
+  if (value !== undefined) checkSignalForm(where, value);
+};
+
+/** What a function is told of where to compute: a name, an opened backend, or nothing. */
+export const checkBackendChoice = (where: string, value: unknown): void => {
+  if (value !== undefined && typeof value !== "string") checkBackend(where, value);
+};
+
+/** One of a few words, or nothing. */
+export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
+  if (value === undefined || choices.some((choice) => choice === value)) return;
+  throw new ConfigError({ where, must: `must be ${alternatives(choices)}`, got: showWord(value) });
+};
+
+/** A callback that may be left out. */
+export const checkCallback = (where: string, value: unknown): void => {
+  if (value !== undefined) checkFunction(where, value);
+};
+
+export const checkInt32 = (where: string, value: unknown): void => {
+  if (!(value instanceof Int32Array)) {
+    throw new ShapeError({ where, must: "must be an Int32Array of token ids", got: show(value) });
+  }
+};

@@ -1,0 +1,5 @@
+/** Index of the first number that is not finite, or -1. A loop: for a large model findIndex would take seconds. */
+export const firstNotFinite = (values: ArrayLike<number>): number => {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  return -1;
+};

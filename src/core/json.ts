@@ -1,0 +1,188 @@
+import { shorten, show } from "./show.ts";
+
+/**
+ * JSON from elsewhere: a file that a stranger wrote. Its size and depth are checked before it is parsed, so that a forged
+ * file costs neither the memory nor the stack of the process. What comes out can be walked by plain recursion.
+ */
+
+/** Deepest nesting of lists and objects: several times what any file here has. */
+const maxDepth = 64;
+
+/** What a JSON text may be. */
+export interface JsonLimits {
+  readonly maxBytes: number;
+  /** Most values in it, counted with the lists and objects. Default: any. */
+  readonly maxValues?: number;
+  /** Most keys of all its objects: a key can take 300 bytes of memory. Default: any. */
+  readonly maxKeys?: number;
+  /** What the text is, in errors. Default: "the file". */
+  readonly what?: string;
+  /** Whether keys are data, as names of tensors are; else `__proto__` is refused, which no configuration has. */
+  readonly anyKey?: boolean;
+}
+
+/** Limits of each kind of file: no more memory than 200 MiB and twice the file, whatever is in it. */
+export const jsonLimits = {
+  /** A configuration takes a few kilobytes. */
+  config: { maxBytes: 2 ** 20 },
+  /** Enough for other programs' vocabularies too, so that their kind can be named. */
+  tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19 },
+  /** Enough for both moments of the deepest model that a configuration allows: 50,000 tensors with four keys each. */
+  safetensorsHeader: { maxBytes: 2 ** 23, maxValues: 2 ** 19, maxKeys: 2 ** 18, what: "the header", anyKey: true },
+} as const satisfies Record<string, JsonLimits>;
+
+/** What is wrong with a JSON text, in the words of an error line. */
+export interface JsonFault {
+  readonly must: string;
+  readonly got: string;
+  readonly cause?: unknown;
+}
+
+/** Bytes of JSON's signs. */
+const sign = {
+  quote: 0x22,
+  comma: 0x2c,
+  colon: 0x3a,
+  backslash: 0x5c,
+  openList: 0x5b,
+  closeList: 0x5d,
+  openObject: 0x7b,
+  closeObject: 0x7d,
+} as const;
+
+/** What can be told of a JSON text without parsing it. */
+interface Scanned {
+  readonly keys: number;
+  readonly fault?: JsonFault;
+}
+
+/** Depth, values and keys, in one pass. UTF-8 has no structural character within another. */
+const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: number): Scanned => {
+  let depth = 0;
+  let values = 1;
+  let keys = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    switch (bytes[at]) {
+      case sign.quote:
+        for (at++; at < bytes.length && bytes[at] !== sign.quote; at++) if (bytes[at] === sign.backslash) at++;
+        break;
+      case sign.openList:
+      case sign.openObject:
+        depth++;
+        values++;
+        if (depth > maxDepth) {
+          const must = `lists and objects in ${what} must be nested at most ${maxDepth} deep`;
+          return { keys, fault: { must, got: `more at byte ${at}` } };
+        }
+        break;
+      case sign.closeList:
+      case sign.closeObject:
+        depth--;
+        break;
+      case sign.comma:
+        values++;
+        break;
+      case sign.colon:
+        keys++;
+        break;
+    }
+    if (values > maxValues || keys > maxKeys) {
+      const most = values > maxValues ? `${maxValues} values` : `${maxKeys} keys`;
+      return { keys, fault: { must: `${what} must hold at most ${most}`, got: "more" } };
+    }
+  }
+  return { keys };
+};
+
+/** Keys of all objects in a parsed value, at most `maxDepth` deep; `protos`: those that are `__proto__`. */
+const countKeys = (value: unknown): { readonly keys: number; readonly protos: number } => {
+  let keys = 0;
+  let protos = 0;
+  const visit = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return;
+    if (Array.isArray(node)) {
+      for (const item of node) visit(item);
+      return;
+    }
+    for (const key of Object.keys(node)) {
+      keys++;
+      if (key === "__proto__") protos++;
+      visit((node as Readonly<Record<string, unknown>>)[key]);
+    }
+  };
+  visit(value);
+  return { keys, protos };
+};
+
+/**
+ * The first key that one object of a JSON text holds twice, or undefined.
+ * @param json text that `JSON.parse` accepts.
+ */
+const findDuplicateKey = (json: string): string | undefined => {
+  const open: (Set<string> | "list")[] = [];
+  let lastString = [0, 0] as readonly [start: number, end: number];
+  for (let at = 0; at < json.length; at++) {
+    switch (json.charCodeAt(at)) {
+      case sign.quote: {
+        const start = at;
+        for (at++; json.charCodeAt(at) !== sign.quote; at++) if (json.charCodeAt(at) === sign.backslash) at++;
+        lastString = [start, at + 1];
+        break;
+      }
+      case sign.openObject:
+        open.push(new Set());
+        break;
+      case sign.openList:
+        open.push("list");
+        break;
+      case sign.closeObject:
+      case sign.closeList:
+        open.pop();
+        break;
+      case sign.colon: {
+        const keys = open.at(-1);
+        const key = JSON.parse(json.slice(...lastString)) as string;
+        if (!(keys instanceof Set)) break;
+        if (keys.has(key)) return key;
+        keys.add(key);
+        break;
+      }
+    }
+  }
+  return undefined;
+};
+
+/**
+ * The value of a JSON text in UTF-8, at most 64 lists and objects deep. A key that one object has twice is refused:
+ * `JSON.parse` keeps the last of them in silence, so two readers of one file could see two different things.
+ * @param refuse makes the error of a text that is too large, too deep, no JSON, or has a key that it may not have.
+ */
+export const parseJson = (bytes: Uint8Array, limits: JsonLimits, refuse: (fault: JsonFault) => Error): unknown => {
+  const { POSITIVE_INFINITY: any } = Number;
+  const { maxBytes, maxValues = any, maxKeys = any, what = "the file", anyKey = false } = limits;
+  if (bytes.length > maxBytes) {
+    throw refuse({ must: `${what} must be at most ${maxBytes} bytes`, got: `${bytes.length}` });
+  }
+  const scanned = scan(bytes, what, maxValues, maxKeys);
+  if (scanned.fault !== undefined) throw refuse(scanned.fault);
+  const mustBeJson = `${what} must be JSON in UTF-8`;
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw refuse({ must: mustBeJson, got: "bytes that are not UTF-8", cause });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw refuse({ must: mustBeJson, got: shorten(cause instanceof Error ? cause.message : String(cause)), cause });
+  }
+  const { keys, protos } = countKeys(value);
+  if (keys !== scanned.keys) {
+    const twice = findDuplicateKey(text);
+    throw refuse({ must: `every key of an object in ${what} must be unique`, got: `${show(twice)} twice` });
+  }
+  if (protos > 0 && !anyKey) throw refuse({ must: "every key must be a known one", got: '"__proto__"' });
+  return value;
+};

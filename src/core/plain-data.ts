@@ -1,0 +1,52 @@
+import { ConfigError } from "./errors.ts";
+import { show } from "./show.ts";
+
+/** More than any configuration has. */
+const maxDepth = 16;
+const maxFields = 10_000;
+
+/** Whether an object is one of `{}` or JSON, of this window or another: no class made it. */
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+};
+
+/**
+ * A copy of a configuration as it was given to the library: what is read from it later cannot change or fail. A key
+ * `__proto__` stays a key, for the schema to refuse.
+ * @param where what `value` is, for errors.
+ * @throws ConfigError for an object that a class made, one with accessors or symbols, one that holds itself, or more
+ *   fields than any configuration has.
+ */
+export const plainData = (value: unknown, where: string): unknown => {
+  let fields = 0;
+  const refuse = (path: readonly string[], must: string, got?: string): never => {
+    throw new ConfigError({ where: [where, ...path].join("."), must, ...(got === undefined ? {} : { got }) });
+  };
+  const copy = (node: unknown, path: readonly string[]): unknown => {
+    if (typeof node !== "object" || node === null) return node;
+    if (path.length > maxDepth) return refuse([], `must be nested at most ${maxDepth} deep`, "more");
+    const list = Array.isArray(node);
+    if (!list && !isPlain(node)) return refuse(path, "must be a plain object", "one that a class made");
+    const entries: [string, unknown][] = [];
+    for (const key of Reflect.ownKeys(node)) {
+      if (list && key === "length") continue;
+      if (typeof key === "symbol") return refuse(path, "every key must be a text", show(key));
+      fields++;
+      if (fields > maxFields) return refuse([], `must have at most ${maxFields} fields`, "more");
+      const property = Object.getOwnPropertyDescriptor(node, key);
+      if (property === undefined || !("value" in property)) {
+        return refuse(path, "every field must hold a value", `an accessor, ${show(key)}`);
+      }
+      entries.push([key, copy(property.value, [...path, key.slice(0, 64)])]);
+    }
+    return list ? entries.map(([, item]) => item) : Object.fromEntries(entries);
+  };
+  try {
+    return copy(value, []);
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    // A proxy can fail wherever it is looked at.
+    throw new ConfigError({ where, must: "must be plain data", got: "an object that cannot be read", cause });
+  }
+};

@@ -1,0 +1,46 @@
+/** Most characters of a value that an error line quotes. */
+const longest = 80;
+
+/** The beginning of a text, where it is too long for an error line. */
+export const shorten = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text);
+
+const tag = (value: unknown): string => {
+  try {
+    return Array.isArray(value) ? "a list" : "an object";
+  } catch {
+    // A proxy that was revoked.
+    return "an object";
+  }
+};
+
+const showItem = (value: unknown): string => {
+  switch (typeof value) {
+    case "string":
+      // Cut first: it may have millions of characters.
+      return value.length > longest ? `${JSON.stringify(value.slice(0, longest))}…` : JSON.stringify(value);
+    case "undefined":
+      return "nothing";
+    case "function":
+      return "a function";
+    case "bigint":
+    case "symbol":
+      return shorten(`${typeof value} ${String(value)}`);
+    case "object":
+      return value === null ? "null" : tag(value);
+    default:
+      return String(value);
+  }
+};
+
+/**
+ * A value of any kind, as an error line quotes it: short, however large, deep or strange the value. Objects are not looked
+ * into.
+ */
+export const show = (value: unknown): string => {
+  if (tag(value) !== "a list" || !Array.isArray(value)) return showItem(value);
+  const items = value.slice(0, 8).map((item) => (tag(item) === "a list" ? "[…]" : showItem(item)));
+  return shorten(`[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`);
+};
+
+/** A word as it stands, and anything else as `show` tells it: for what should be one of a few words. */
+export const showWord = (value: unknown): string => (typeof value === "string" ? shorten(value) : show(value));

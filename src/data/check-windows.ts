@@ -1,0 +1,27 @@
+import { checkInt32, checkOptions, checkWhole } from "../core/check-arguments.ts";
+
+interface Sizes {
+  readonly batchSize: unknown;
+  readonly contextLength: unknown;
+  readonly microStep?: unknown;
+}
+
+const checkSizes = (where: string, options: Sizes): void => {
+  checkOptions(`${where}: options`, options);
+  checkWhole(`${where}: batchSize`, options.batchSize, 1);
+  checkWhole(`${where}: contextLength`, options.contextLength, 1);
+};
+
+/** Checks the arguments of `trainingBatch`. @throws ShapeError for other tokens, ConfigError for other options */
+export const checkTrainingBatch = (tokens: unknown, options: Sizes): void => {
+  checkInt32("trainingBatch: tokens", tokens);
+  checkSizes("trainingBatch", options);
+  // The seed and the step are checked as parts of a key.
+  if (options.microStep !== undefined) checkWhole("trainingBatch: microStep", options.microStep);
+};
+
+/** Checks the arguments of `evaluationWindows`. @throws ShapeError for other tokens, ConfigError for other options */
+export const checkEvaluationWindows = (tokens: unknown, options: Sizes): void => {
+  checkInt32("evaluationWindows: tokens", tokens);
+  checkSizes("evaluationWindows", options);
+};

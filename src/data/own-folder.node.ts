@@ -1,0 +1,46 @@
+/** Folders that this program wrote: they are no text, wherever they lie. */
+import { join } from "node:path";
+import { isRecord } from "../core/is-record.ts";
+import { jsonLimits, parseJson } from "../core/json.ts";
+import { readRegularFile } from "../core/regular-file.node.ts";
+
+/** What kind of folder this program writes. */
+export type OwnFolder = "run" | "checkpoint";
+
+/** The value of a JSON file; undefined where there is none that can be read. */
+const readJson = async (path: string): Promise<unknown> => {
+  try {
+    const bytes = await readRegularFile(path, jsonLimits.config);
+    return parseJson(bytes, jsonLimits.config, ({ must, got }) => new Error(`${must}; got ${got}`));
+  } catch {
+    return undefined;
+  }
+};
+
+const hasKeys = (value: unknown, keys: readonly string[]): boolean =>
+  isRecord(value) && keys.every((key) => Object.hasOwn(value, key));
+
+/**
+ * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with the keys of ours,
+ * or beside `metrics.jsonl` or `checkpoint/`. A checkpoint has a `model.safetensors` beside `manifest.json`, or beside a
+ * `config.json` with our section.
+ * @param files names of the regular files in the folder.
+ * @param folders names of the folders in it.
+ */
+export const ownFolder = async (
+  folder: string,
+  files: ReadonlySet<string>,
+  folders: ReadonlySet<string>,
+): Promise<OwnFolder | undefined> => {
+  if (files.has("run.json")) {
+    if (files.has("metrics.jsonl") || folders.has("checkpoint")) return "run";
+    if (hasKeys(await readJson(join(folder, "run.json")), ["formatVersion", "config", "data"])) return "run";
+  }
+  if (files.has("model.safetensors")) {
+    if (files.has("manifest.json")) return "checkpoint";
+    if (files.has("config.json") && hasKeys(await readJson(join(folder, "config.json")), ["foretoken"])) {
+      return "checkpoint";
+    }
+  }
+  return undefined;
+};

@@ -1,0 +1,51 @@
+/** Manifests in a page, by its Web Crypto; pages that are not served over HTTPS or from localhost have none. */
+import { CheckpointError } from "../core/errors.ts";
+import { type FileDigest, isMarked, manifestJson, manifestName, parseManifest } from "./manifest.ts";
+
+type Files = Readonly<Record<string, Uint8Array>>;
+
+const digestOf = async (bytes: Uint8Array): Promise<FileDigest> => {
+  // A copy where it is a view of shared memory, which Web Crypto does not take.
+  const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", own));
+  const sha256 = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { bytes: bytes.length, sha256 };
+};
+
+const canDigest = (): boolean => globalThis.crypto?.subtle !== undefined;
+
+/** The files with a `manifest.json` of their hashes, where hashes can be computed. */
+export const withManifest = async (files: Files): Promise<Files> => {
+  if (!canDigest()) return files;
+  const digests: Record<string, FileDigest> = {};
+  for (const [name, bytes] of Object.entries(files)) digests[name] = await digestOf(bytes);
+  return { ...files, [manifestName]: new TextEncoder().encode(manifestJson({ run: null, files: digests })) };
+};
+
+/**
+ * Compares files with the `manifest.json` among them; without one of ours they are unchecked.
+ * @param names those that are needed.
+ * @param where what errors call the folder.
+ * @throws CheckpointError for a file that is not as it was saved.
+ */
+export const checkManifest = async (files: Files, names: readonly string[], where: string): Promise<void> => {
+  const text = new TextDecoder().decode(files[manifestName] ?? new Uint8Array());
+  if (!isMarked(text) || !canDigest()) return;
+  let manifest: ReturnType<typeof parseManifest>;
+  try {
+    manifest = parseManifest(JSON.parse(text));
+  } catch {
+    manifest = undefined;
+  }
+  for (const name of names) {
+    const expected = manifest !== undefined && Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
+    const found = await digestOf(files[name] ?? new Uint8Array());
+    if (expected?.bytes === found.bytes && expected.sha256 === found.sha256) continue;
+    throw new CheckpointError({
+      where: `${where}/${name}`,
+      must: `the file must be the one that was saved, by its SHA-256 in ${manifestName}`,
+      got: `${found.bytes} other bytes`,
+      hint: "a complete copy of the files",
+    });
+  }
+};

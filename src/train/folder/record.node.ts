@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { CheckpointError } from "../../core/errors.ts";
+import { openRegularFile, readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { replaceFile } from "../../io/files.node.ts";
+import { type FlightRecord, parseRecord, recordMark } from "../flight-record.ts";
+
+/** More than any model here has weights for: what is larger is no record. */
+const maxBytes = 2 ** 33;
+
+/** Bytes at a file's beginning in which the mark of a record is: the metadata come first in it. */
+const markWithin = 2 ** 16;
+
+/** Whether `path` is ours to replace: nothing is there, or the record of a step. */
+const isOurs = async (path: string): Promise<boolean> => {
+  try {
+    const file = await openRegularFile(path);
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(markWithin), 0, markWithin, 0);
+      return buffer.subarray(0, bytesRead).includes(recordMark);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof UnreadableFileError) return false;
+    if (systemErrorCode(error) === "ENOENT") return true;
+    throw error;
+  }
+};
+
+/**
+ * Writes the record of a step into a run's folder, whole or not at all, and returns its path.
+ * @throws CheckpointError where something else has the name.
+ */
+export const writeRecord = async (folder: string, name: string, chunks: readonly Uint8Array[]): Promise<string> => {
+  const path = join(folder, name);
+  if (!(await isOurs(path))) {
+    throw new CheckpointError({
+      where: path,
+      must: "the record of a step must have this name for itself",
+      got: "another file",
+      hint: "another name for that file",
+    });
+  }
+  await replaceFile(path, chunks);
+  return path;
+};
+
+/**
+ * Reads the record of a step, which may be forged.
+ * @throws CheckpointError naming what is wrong with it.
+ */
+export const readRecord = async (path: string): Promise<FlightRecord> => {
+  // The user has named it: a link is followed.
+  const bytes = await readRegularFile(path, { maxBytes, followLinks: true }).catch((cause: unknown) => {
+    const code = systemErrorCode(cause);
+    const refused = cause instanceof UnreadableFileError ? cause : undefined;
+    const got = code === "ENOENT" ? "no such file" : (refused?.got ?? code ?? String(cause));
+    throw new CheckpointError({ where: path, must: refused?.must ?? "must name a readable file", got, cause });
+  });
+  return parseRecord(bytes, path);
+};

@@ -1,0 +1,60 @@
+/** `rollback/` in a run's folder: what a run with onNonfinite "rollback" goes back to. */
+import { CheckpointError } from "../../core/errors.ts";
+import { firstNotFinite } from "../../core/finite.ts";
+import type { NamedTensor } from "../../core/named-tensor.ts";
+import { hasCheckpoint, readCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
+import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
+import type { ArenaLayout } from "../../models/arena.ts";
+import type { RollbackPoint } from "../rollback.ts";
+
+const file = "state.safetensors";
+const arrays = ["values", "m", "v"] as const;
+
+/** Replaces the point in `directory`, whole or not at all. */
+export const writeRollback = (directory: string, layout: ArenaLayout, point: RollbackPoint): Promise<void> => {
+  const tensors = arrays.flatMap((array) =>
+    layout.parameters.map(
+      ({ name, shape, offset, size }): NamedTensor => ({
+        name: `${array}.${name}`,
+        shape,
+        data: point[array].subarray(offset, offset + size),
+      }),
+    ),
+  );
+  return writeCheckpoint(
+    directory,
+    { [file]: safetensorsChunks(tensors, { step: String(point.step) }) },
+    { makeParents: false },
+  );
+};
+
+/** @throws CheckpointError for one that is damaged. */
+export const readRollback = async (directory: string, layout: ArenaLayout): Promise<RollbackPoint | null> => {
+  if (!(await hasCheckpoint(directory))) return null;
+  const {
+    files: { [file]: bytes },
+  } = await readCheckpoint(directory, [file]);
+  const where = `${directory}/${file}`;
+  const { tensors, metadata } = readSafetensors(bytes, where);
+  const { step = "" } = metadata;
+  if (!/^\d{1,15}$/u.test(step)) {
+    throw new CheckpointError({ where, must: "step must be a whole number", got: JSON.stringify(step.slice(0, 80)) });
+  }
+  const read = (array: (typeof arrays)[number]): Float32Array => {
+    const values = new Float32Array(layout.length);
+    for (const { name, shape, offset, size } of layout.parameters) {
+      const tensor = tensors.get(`${array}.${name}`);
+      const bad = tensor === undefined || tensor.shape.join() !== shape.join();
+      if (bad || firstNotFinite(tensor.data) >= 0) {
+        throw new CheckpointError({
+          where,
+          must: `the file must hold ${array}.${name} with ${size} finite numbers`,
+          got: tensor === undefined ? "no such tensor" : bad ? "another shape" : "infinity or NaN",
+        });
+      }
+      values.set(tensor.data, offset);
+    }
+    return values;
+  };
+  return { step: Number(step), values: read("values"), m: read("m"), v: read("v") };
+};

@@ -1,0 +1,43 @@
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { onWindows } from "../cli/cli.ts";
+import { runBench } from "./run-bench.ts";
+
+const causes = z.record(z.string(), z.array(z.int()));
+const classes = ["configuration", "text", "checkpoint", "flags"];
+
+// A tenth of the full counts where cases run in one process, a hundredth where each starts one.
+it.skipIf(onWindows).each(classes)(
+  "a thousand hostile inputs of the class %s work, or are refused in a line (pipes and links: not on Windows)",
+  async (name) => {
+    const { status, stdout, stderr, json } = await runBench("soak/main", [
+      ...["--part", "fuzz", "--classes", name, "--cases", "1000"],
+    ]);
+    const counts = z.object({ cases: z.int(), refused: z.int(), causes });
+    const { fuzz } = z.object({ fuzz: z.object({ classes: z.record(z.string(), counts) }) }).parse(json);
+    expect(fuzz.classes[name]?.causes, stdout + stderr).toEqual({});
+    expect(fuzz.classes[name]?.cases).toBe(1000);
+    // Neither is all refused, nor nothing.
+    expect(fuzz.classes[name]?.refused).toBeGreaterThan(100);
+    expect(fuzz.classes[name]?.refused).toBeLessThan(1000);
+    expect(status).toBe(0);
+  },
+);
+
+it.skipIf(onWindows)("a killed run ends in the bits of one that was not (signals: not on Windows)", async () => {
+  const { status, stdout, stderr, json } = await runBench("soak/main", ["--part", "kill", "--kills", "2"]);
+  const { kill } = z
+    .object({ kill: z.object({ causes, backends: z.record(z.string(), z.object({ kills: z.int() })) }) })
+    .parse(json);
+  expect(kill.causes, stdout + stderr).toEqual({});
+  for (const { kills } of Object.values(kill.backends)) expect(kills).toBe(2);
+  expect(status).toBe(0);
+});
+
+it.skipIf(onWindows)("a fault of the file system loses nothing and is told (sh: not on Windows)", async () => {
+  const { status, stdout, stderr, json } = await runBench("soak/main", ["--part", "faults", "--cases", "40"]);
+  const { faults } = z.object({ faults: z.object({ causes, cases: z.int() }) }).parse(json);
+  expect(faults.causes, stdout + stderr).toEqual({});
+  expect(faults.cases).toBe(40);
+  expect(status).toBe(0);
+});

@@ -1,0 +1,99 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { cli, jsonLines, onWindows, shell, tiny, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  expect(await cli(["train", ...tiny, "--out", "run"], { cwd })).toMatchObject({ status: 0 });
+});
+
+afterAll(() => remove());
+
+const told = /^foretoken: standard output: must take what is written; got ENOSPC[^\n]*; try [^\n]+\n$/u;
+const training = `train ${tiny.join(" ")}`;
+const lesson = "lesson pairs --data text.txt --backend reference";
+
+const commands = [
+  ...["--help", "--version", "train --help", "info", "info --json", "runs .", "runs . --json", "completion bash"],
+  ...["generate run", "generate run --json", "evaluate run", "evaluate run --json", lesson, `${lesson} --json`],
+];
+
+const noFullDevice = existsSync("/dev/full") ? "" : " (this system has no /dev/full)";
+
+describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, () => {
+  test.concurrent.each(commands)("%s says so in a line, and ends with the status of a mistake", async (line) => {
+    const outcome = await shell(`foretoken ${line} > /dev/full`, cwd);
+    expect(outcome).toEqual({ status: 2, stdout: "", stderr: expect.stringMatching(told) });
+  });
+
+  test("so does generate that takes prompts from a pipe", async () => {
+    const outcome = await shell("printf 'The\\nIt\\n' | foretoken generate run -i > /dev/full", cwd);
+    expect(outcome).toEqual({ status: 2, stdout: "", stderr: expect.stringMatching(told) });
+  });
+
+  test("the status is the same where standard error is full too", async () => {
+    const lines = ["--help", "info --json", "generate run", `${training} --out unheard`];
+    for (const line of lines) {
+      expect(await shell(`foretoken ${line} > /dev/full 2>&1`, cwd)).toEqual({ status: 2, stdout: "", stderr: "" });
+    }
+    expect((await shell("foretoken nonsense 2> /dev/full", cwd)).status).toBe(2);
+  });
+
+  test.each(["", " --json"])("train%s saves first, and names how to go on", async (flag) => {
+    const out = `full${flag.trim()}`;
+    const outcome = await shell(`foretoken ${training}${flag} --out ${out} > /dev/full`, cwd);
+    expect(outcome).toEqual({ status: 2, stdout: "", stderr: expect.stringMatching(told) });
+    expect(outcome.stderr).toContain(`npx foretoken train --resume ${out}, `);
+    const rest = await cli(["train", "--resume", out, "--backend", "reference", "--json"], { cwd });
+    expect(rest.status).toBe(0);
+    expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "finished", step: 6 });
+  });
+});
+
+const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "";
+
+// A file at its limit takes the beginning of what is written, and nothing after that.
+test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
+  const whole = await cli(["train", "--help"], { cwd });
+  expect(whole.stdout.length).toBeGreaterThan(2048);
+  const outcome = await shell("ulimit -f 1; foretoken train --help > short.txt", cwd);
+  expect(outcome).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/^[^\n]*standard output[^\n]*EFBIG[^\n]*\n$/u),
+  });
+  const taken = readFileSync(join(cwd, "short.txt"), "utf8");
+  expect(statSync(join(cwd, "short.txt")).size).toBeLessThan(whole.stdout.length);
+  expect(whole.stdout.startsWith(taken)).toBe(true);
+});
+
+const noShell = onWindows ? " (Windows has no POSIX shell)" : "";
+
+test.skipIf(onWindows)(`a reader that is gone takes no status away${noShell}`, async () => {
+  const line = "printf 'The q\\nThe\\n' | foretoken generate run -i --json | head -c 1 > /dev/null";
+  const { stdout } = await shell(`${line}; echo "\${PIPESTATUS[1]}"`, cwd);
+  expect(stdout).toBe("2\n");
+});
+
+test.skipIf(onWindows)(`what is closed or empty ends a command with its own status${noShell}`, async () => {
+  for (const streams of [">&-", "2>&-", "<&-", ">&- 2>&- <&-"]) {
+    const line = (words: string): string => `{ foretoken ${words} ${streams}; echo "$?"; } | tail -n 1`;
+    const { stdout } = await shell(`${line("evaluate run")}; ${line("nonsense")}`, cwd);
+    expect(stdout, streams).toBe("0\n2\n");
+  }
+});
+
+test("a bug outside of a command's own flow is one line too, and its status is the last word", async () => {
+  const throwing = `process.once("beforeExit", () => { throw new Error("lost\\n".repeat(1000)); })`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(throwing)}` };
+  const { status, stdout, stderr } = await cli(["--version"], { cwd, env });
+  expect({ status, version: stdout }).toEqual({ status: 1, version: expect.stringMatching(/^[\d.]+\n$/u) });
+  expect(stderr).toMatch(/^foretoken: a bug: lost\\n[^\n]*…[^\n]*; please report it with what --verbose adds\n$/u);
+  expect(stderr.trimEnd().length).toBeLessThanOrEqual(300);
+});

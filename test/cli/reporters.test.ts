@@ -1,0 +1,64 @@
+import { spawn } from "node:child_process";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { NonfiniteEvent, OverfittingEvent } from "#foretoken/train/events.js";
+import { type Outcome, outcomeOf } from "../outcome-of.ts";
+import { cli, jsonLines, tiny, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const overfitting: OverfittingEvent = {
+  ...{ v: 1, type: "overfitting", step: 600 },
+  ...{ valLoss: 2.31, bestValLoss: 1.78, bestStep: 200 },
+};
+const nonfinite: NonfiniteEvent = {
+  ...{ v: 1, type: "nonfinite", step: 601, loss: null, gradNorm: null },
+  ...{ tensor: "h.0.mlp.weight", action: "skip", file: null },
+};
+
+let cwd: string;
+let remove: () => Promise<void>;
+let start: unknown;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  const { stdout } = await cli(["train", ...tiny, "--out", "run", "--json"], { cwd });
+  [start] = jsonLines(stdout);
+});
+
+afterAll(() => remove());
+
+/** What a reporter writes of a run that has both warnings. */
+const told = (reporter: string): Promise<Outcome> => {
+  const program = `
+    const at = (path) => import(${JSON.stringify(new URL("../../dist/cli/display/", import.meta.url).href)} + path);
+    const { plainReporter } = await at("plain.js");
+    const { liveReporter } = await at("live.js");
+    const { jsonReporter } = await at("reporter.js");
+    const context = { args: [], why: undefined, freeMemory: 2 ** 30 };
+    const reporter = { plain: plainReporter, live: liveReporter, json: jsonReporter }[${JSON.stringify(reporter)}](context);
+    for (const event of ${JSON.stringify([start, overfitting, nonfinite])}) reporter.event(event);
+    reporter.close();`;
+  const env = { ...process.env, LC_ALL: "C.UTF-8", FORCE_COLOR: "1" };
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    ...{ cwd, env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return outcomeOf(child);
+};
+
+const yellow = (text: string): string => `\u001b[33m${text}\u001b[39m`;
+
+test("a warning of a run is a line in a pipe, yellow on a terminal, and an event in JSON", async () => {
+  const [plain, live, json] = await Promise.all([told("plain"), told("live"), told("json")]);
+  for (const { status, stderr } of [plain, live, json]) expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  const turned = "step 600   validation loss has turned: 2.310, after 1.780 at step 200";
+  const bad = "step 601   not taken: loss is not finite, gradient norm is not finite, first in h.0.mlp.weight; skipped";
+  const lines = plain.stdout.split("\n");
+  expect(lines.filter((line) => line.startsWith(`${turned}; best/ keeps those weights; try `))).toHaveLength(1);
+  expect(lines.filter((line) => line === bad)).toHaveLength(1);
+  expect(plain.stdout).not.toContain("\u001b");
+  expect(live.stdout).toContain(yellow("step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/"));
+  expect(live.stdout).toMatch(/\[33mstep 601 {3}not taken: /u);
+  expect(jsonLines(json.stdout).slice(1)).toEqual([overfitting, nonfinite]);
+});

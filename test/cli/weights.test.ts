@@ -1,0 +1,144 @@
+import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Outcome } from "../outcome-of.ts";
+import { cli, jsonLines, tiny, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+let trained: Outcome;
+/** Of a command that took the best weights of `run`. */
+let notice: string;
+
+const inside = (...parts: string[]): string => join(cwd, ...parts);
+const on = ["--backend", "reference"];
+
+/** A rate that grows far too high: the lowest loss is not the last one. */
+const turning = ["--learning-rate", "3", "--train.schedule.kind", "constant", "--train.warmupSteps", "4"];
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  trained = await cli(["train", ...tiny, ...turning, "--out", "run"], { cwd });
+  expect(trained.status).toBe(0);
+  const state = readFileSync(inside("run", "checkpoint", "trainer_state.json"), "utf8");
+  const { progress } = JSON.parse(state) as { progress: { best: { step: number } } };
+  expect(progress.best.step).toBeLessThan(6);
+  notice = `weights of step ${progress.best.step}, the lowest validation loss (--weights last: those of step 6)\n`;
+});
+
+afterAll(() => remove());
+
+const evaluated = async (...args: readonly string[]): Promise<{ readonly loss: unknown; readonly stderr: string }> => {
+  const { status, stdout, stderr } = await cli(["evaluate", ...args, "--json", ...on], { cwd });
+  expect(status, stderr).toBe(0);
+  return { loss: jsonLines(stdout)[0]?.natsPerToken, stderr };
+};
+
+describe("a run's folder", () => {
+  test("stands for its best weights unless told otherwise, and says so once", async () => {
+    const [own, best, last, inBest, inLast] = await Promise.all([
+      evaluated("run"),
+      evaluated("run", "--weights", "best"),
+      evaluated("run", "--weights", "last"),
+      evaluated("run/best"),
+      evaluated("run/checkpoint"),
+    ]);
+    expect(Number(inBest.loss)).toBeLessThan(Number(inLast.loss));
+    expect(own).toEqual({ loss: inBest.loss, stderr: notice });
+    expect(best).toEqual(own);
+    expect(last).toEqual(inLast);
+    expect([inBest.stderr, inLast.stderr]).toEqual(["", ""]);
+  });
+
+  test("does so for generate, which is silent where both are of one step", async () => {
+    const args = ["--prompt", "The", "--json", ...on];
+    expect((await cli(["train", ...tiny, "--steps", "2", "--out", "short"], { cwd })).status).toBe(0);
+    const [own, best, short] = await Promise.all([
+      cli(["generate", "run", ...args], { cwd }),
+      cli(["generate", "run/best", ...args], { cwd }),
+      cli(["generate", "short", ...args], { cwd }),
+    ]);
+    expect(own).toEqual({ ...best, stderr: notice });
+    expect(short).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  test("is what the commands after a training name", () => {
+    expect(trained.stdout).toMatch(/^ {2}npx foretoken generate run --prompt The /mu);
+    expect(trained.stdout).toMatch(/^ {2}npx foretoken evaluate run /mu);
+  });
+
+  test("has the step of its best weights told where a run was killed after them, before a checkpoint", async () => {
+    cpSync(inside("run"), inside("killed"), { recursive: true });
+    const line = readFileSync(inside("run", "metrics.jsonl"), "utf8")
+      .split("\n")
+      .find((one) => one.includes('"eval"'));
+    const later = { ...(JSON.parse(String(line)) as object), step: 1400, best: true };
+    writeFileSync(inside("killed", "metrics.jsonl"), `${String(line)}\n${JSON.stringify(later)}\n{"v":1,"ty`);
+    expect((await evaluated("killed")).stderr).toBe(
+      "weights of step 1,400, the lowest validation loss (--weights last: those of step 6)\n",
+    );
+  });
+
+  test("stands for its last weights where the best are damaged, with a line that says so", async () => {
+    cpSync(inside("run"), inside("damaged"), { recursive: true });
+    truncateSync(inside("damaged", "best", "model.safetensors"), 900);
+    const { loss, stderr } = await evaluated("damaged");
+    expect(loss).toBe((await evaluated("run/checkpoint")).loss);
+    expect(stderr).toMatch(/^damaged\/best\/model\.safetensors: [^\n]*the last checkpoint serve instead\n$/u);
+    const asked = await cli(["evaluate", "damaged", "--weights", "best"], { cwd });
+    expect(asked).toMatchObject({ status: 2, stdout: "" });
+    expect(asked.stderr).toMatch(/^foretoken: damaged\/best\/model\.safetensors: [^\n]*\n$/u);
+  });
+
+  test("stands for what it has, and refuses what it has not", async () => {
+    for (const folder of ["best", "checkpoint"]) {
+      cpSync(inside("run"), inside(`no-${folder}`), { recursive: true });
+      rmSync(inside(`no-${folder}`, folder), { recursive: true });
+    }
+    const [one, other] = await Promise.all([evaluated("no-best"), evaluated("no-checkpoint")]);
+    expect([one.stderr, other.stderr]).toEqual(["", ""]);
+    expect(Number(one.loss)).toBeGreaterThan(Number(other.loss));
+    const asked = await Promise.all([
+      cli(["evaluate", "no-best", "--weights", "best"], { cwd }),
+      cli(["generate", "no-checkpoint", "--weights", "last"], { cwd }),
+    ]);
+    expect(asked.map(({ status }) => status)).toEqual([2, 2]);
+    expect(asked[0]?.stderr).toMatch(/^foretoken: no-best: [^\n]*; got none yet; try --weights last\n$/u);
+    expect(asked[1]?.stderr).toMatch(/^foretoken: no-checkpoint: [^\n]*; got none yet; try --weights best\n$/u);
+  });
+
+  test.each(["generate", "evaluate"])("alone has a choice of weights: %s says so of a checkpoint", async (verb) => {
+    const { status, stdout, stderr } = await cli([verb, "run/best", "--weights", "last"], { cwd });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/^foretoken: --weights: must go with a run's folder[^\n]*; got run\/best[^\n]*\n$/u);
+    expect((await cli([verb, "run", "--weights", "lst"], { cwd })).stderr).toContain("best or last");
+  });
+});
+
+describe("without a prompt", () => {
+  const write = async (path: string): Promise<string> => {
+    const { status, stdout, stderr } = await cli(["generate", path, "--max-new-tokens", "3", ...on], { cwd });
+    expect(status, stderr).toBe(0);
+    return stdout;
+  };
+
+  test("generate continues a line end, else what the run's samples do, else the first token", async () => {
+    expect((await write("run/checkpoint")).startsWith("\n")).toBe(true);
+    writeFileSync(inside("flat.txt"), "no end of a line in it ".repeat(100));
+    expect((await cli(["train", ...tiny, "--data", "flat.txt", "--out", "flat"], { cwd })).status).toBe(0);
+    const { data } = JSON.parse(readFileSync(inside("flat", "run.json"), "utf8")) as { data: { prompt: string } };
+    expect(data.prompt.length).toBeGreaterThan(1);
+    expect((await write("flat")).startsWith(data.prompt)).toBe(true);
+    // In no run's folder there is none to ask.
+    cpSync(inside("flat", "best"), inside("alone"), { recursive: true });
+    expect(await write("alone")).toHaveLength(1 + 3 + 1);
+    expect((await write("alone")).startsWith(" ")).toBe(true);
+    writeFileSync(inside("flat", "run.json"), "{");
+    expect((await write("flat/best")).startsWith(" ")).toBe(true);
+    const asked = await cli(["generate", "flat", "-i", "--max-new-tokens", "3", ...on], { cwd, input: "no\n" });
+    expect(asked).toMatchObject({ status: 0, stdout: expect.stringMatching(/^no.{3}\n$/u) });
+  });
+});

@@ -1,0 +1,17 @@
+import { expect, it } from "vitest";
+import { nearest } from "#foretoken/core/nearest.js";
+
+it("suggests the name with the fewest edits, the first of equal ones", () => {
+  expect(nearest("stpes", ["seed", "steps", "dtype"])).toBe("steps");
+  expect(nearest("STEPS", ["seed", "steps"])).toBe("steps");
+  expect(nearest("x", ["ab", "cd"])).toBe("ab");
+  expect(nearest("x", [])).toBeUndefined();
+});
+
+// Comparing them took a minute, and 30 MB ended the process.
+it("suggests nothing for a word that is no mistyped name, or among too many names", () => {
+  expect(nearest("k".repeat(30_000_000), ["steps"])).toBeUndefined();
+  expect(nearest("k".repeat(65), ["k".repeat(64)])).toBeUndefined();
+  expect(nearest("steps", ["s".repeat(1_000_000), "step"])).toBe("step");
+  expect(nearest("steps", Array<string>(1_000_000).fill("steps"))).toBeUndefined();
+});
