@@ -77,6 +77,8 @@ export interface Backend {
   replay?(calls: RecordedCalls): void;
   /** Bytes held in live storages, for tests of leaks and for reports. */
   bytesInUse(): number;
+  /** Bytes that it has taken from the system for storages, freed ones that it keeps for reuse included. Absent: as in use. */
+  bytesHeld?(): number;
   /** Stops threads and frees all memory. Safe to call twice. */
   close(): Promise<void>;
 }

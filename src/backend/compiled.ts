@@ -12,6 +12,7 @@ import type { StorageOwner } from "./check.ts";
 import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "./check.ts";
 import type { KernelArgs, KernelName } from "./kernels.ts";
 import { kernelNames } from "./kernels.ts";
+import { blockBytes, memoryCache } from "./memory-cache.ts";
 
 /** One kernel of a compiled table: its name and how many arguments of each sort it takes. */
 export interface CompiledKernel {
@@ -101,58 +102,6 @@ interface CompiledStorage extends Storage {
 
 /** As kOutOfMemory of native/dispatch.h. */
 const outOfMemory = -2;
-const smallestBlock = 64;
-
-/** Rounds up to one of eight sizes per power of two, so that storages of about one length share memory. */
-export const blockBytes = (bytes: number): number => {
-  if (bytes <= smallestBlock) return smallestBlock;
-  const step = Math.max(smallestBlock, 2 ** (Math.floor(Math.log2(bytes - 1)) - 3));
-  return Math.ceil(bytes / step) * step;
-};
-
-/**
- * Freed memory by block size. A training step frees what it took, so that the next one finds all it needs here. Blocks
- * of different sizes are in use at different times, so a step's blocks together are more than it uses at once:
- * up to twice the most that was in use is held before all that is spare goes back to the system.
- */
-const memoryCache = (engine: Engine) => {
-  const spare = new Map<number, number[]>();
-  let used = 0;
-  let kept = 0;
-  let mostUsed = 0;
-  const releaseAll = (): void => {
-    for (const handles of spare.values()) for (const handle of handles) engine.release(handle);
-    spare.clear();
-    kept = 0;
-  };
-  return {
-    releaseAll,
-    take(bytes: number): number {
-      let handle = spare.get(bytes)?.pop();
-      if (handle === undefined) {
-        handle = engine.allocate(bytes);
-        if (handle < 0 && kept > 0) {
-          releaseAll();
-          handle = engine.allocate(bytes);
-        }
-        if (handle < 0) return handle;
-      } else {
-        kept -= bytes;
-      }
-      used += bytes;
-      mostUsed = Math.max(mostUsed, used);
-      return handle;
-    },
-    giveBack(handle: number, bytes: number): void {
-      used -= bytes;
-      kept += bytes;
-      const handles = spare.get(bytes);
-      if (handles === undefined) spare.set(bytes, [handle]);
-      else handles.push(handle);
-      if (used + kept > 2 * mostUsed) releaseAll();
-    },
-  };
-};
 
 /** The doubles that a packet has room for, in the order of native/dispatch.h. */
 export const packetLength = ({ buffers, ints, floats }: PacketLimits): number => 1 + 3 * buffers + ints + floats + 2;
@@ -327,6 +276,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     record,
     replay,
     bytesInUse: () => bytesInUse,
+    bytesHeld: () => (closing === undefined ? cache.held() : 0),
     close,
   };
 };

@@ -98,27 +98,14 @@ const drawnAtATime = 2 ** 16;
 export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {
   const { storage } = arena;
   const drawn = hostArray(storage.dtype, Math.min(layout.length, drawnAtATime));
-  const write = ({ offset, size }: Placed, next: () => number): void => {
-    for (let done = 0; done < size; ) {
-      const count = Math.min(drawn.length, size - done);
-      for (let i = 0; i < count; i++) drawn[i] = next();
-      backend.write(storage, drawn.subarray(0, count), offset + done);
-      done += count;
-    }
-  };
-  for (const placed of layout.parameters) {
-    const { init, index } = placed;
-    switch (init.kind) {
-      case "zeros":
-        break;
-      case "ones":
-        write(placed, () => 1);
-        break;
-      case "normal": {
-        const random = randomStream(randomKey(seed, "init", index));
-        write(placed, () => init.std * random.normal());
-        break;
-      }
+  for (const { init, index, offset, size } of layout.parameters) {
+    if (init.kind === "zeros") continue;
+    const random = init.kind === "normal" ? randomStream(randomKey(seed, "init", index)) : undefined;
+    for (let done = 0; done < size; done += drawn.length) {
+      const part = drawn.subarray(0, Math.min(drawn.length, size - done));
+      if (init.kind === "ones") part.fill(1);
+      else if (random !== undefined) for (let i = 0; i < part.length; i++) part[i] = init.std * random.normal();
+      backend.write(storage, part, offset + done);
     }
   }
 };

@@ -32,6 +32,8 @@ export interface StartEvent extends Versioned {
   readonly step: number;
   /** What the run will take, in bytes. */
   readonly memory: MemoryEstimate;
+  /** Bytes that the process may come to hold, what it holds already included; null where nobody knows, as in a browser. */
+  readonly availableMemory: number | null;
 }
 
 /** How long the run will take: told once, when its first steps have been timed. Not kept in the run's folder. */

@@ -10,6 +10,8 @@ const running = {
   stopAt: z.int().positive().optional(),
   keepLast: z.int().positive().optional(),
   profile: z.boolean().optional(),
+  availableMemory: z.number().positive().optional(),
+  memoryCheck: z.boolean().optional(),
   signal: z.unknown().optional(),
   onNotice: z.unknown().optional(),
 };

@@ -3,6 +3,7 @@ import { profiled } from "../backend/profiled.ts";
 import { ConfigError } from "../core/errors.ts";
 import { generate } from "../generate/generate.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
+import { modelLayout } from "../models/model.ts";
 import { languageModel } from "../pretrained/language-model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
@@ -19,7 +20,7 @@ import {
 } from "./events.ts";
 import { faultOf, withoutStep, withStep } from "./faults.ts";
 import { checkHealth, type RecordStore, recordFault } from "./leave-out.ts";
-import { estimateMemory } from "./memory.ts";
+import type { MemoryEstimate } from "./memory.ts";
 import { freshProgress, hasTurned, isEvaluationDue, type Progress } from "./progress.ts";
 import { createRollback, type RollbackStore } from "./rollback.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
@@ -33,8 +34,10 @@ export interface TrainerArrays {
 }
 
 /** A run at one step: what a resumed run starts from. */
-export interface Snapshot extends TrainerArrays {
+export interface Snapshot {
   readonly progress: Progress;
+  /** Gives the arrays away, once: they are as large as weights and moments are in the backend. */
+  take(): TrainerArrays;
 }
 
 /** A run at one step while it is saved: its arrays are read from the backend piece by piece. */
@@ -80,6 +83,10 @@ export interface RunInput {
   readonly store: RunStore | null;
   /** null: from the start. */
   readonly resume: Snapshot | null;
+  /** What the run will take, for its first event. */
+  readonly memory: MemoryEstimate;
+  /** Bytes that the process may come to hold; null where nobody knows. */
+  readonly availableMemory: number | null;
   /** What was broken off when a resumed run was stopped, and is made up for first. */
   readonly broken?: BrokenOff | undefined;
   /** Stop after this many updates, as an interruption would. */
@@ -119,20 +126,39 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   const backend = profile ?? input.backend;
   const { train } = config;
   const begun = performance.now();
-  const { capabilities } = backend;
-  const memory = await estimateMemory(config, tokenizer.vocabSize, val.ids.length, store !== null, capabilities);
-  const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
-  const lm = languageModel(trainer.model, tokenizer);
   let progress = input.resume?.progress ?? freshProgress;
   let savedAt = -1;
   const { onNonfinite, checkpointInterval } = train;
-  const rollback = onNonfinite === "rollback" ? createRollback(backend, trainer, train, store) : null;
-  const flight = { backend, trainer, config, vocabSize: tokenizer.vocabSize, store };
 
   const note = async <E extends TrainEvent>(event: E): Promise<E> => {
     await store?.record(event);
     return event;
   };
+
+  // Before any memory is taken: who reads it sees how much it will be.
+  yield await note({
+    v,
+    type: "start",
+    config,
+    parameters: modelLayout(config.model, tokenizer.vocabSize).count,
+    backend: backend.name,
+    instructionSet: backend.capabilities.instructionSet,
+    threads: backend.capabilities.threads,
+    dtype: backend.capabilities.dtype,
+    corpus: input.corpus,
+    trainTokens: input.trainTokens.length,
+    valTokens: val.ids.length,
+    vocabSize: tokenizer.vocabSize,
+    out: store?.path ?? null,
+    step: progress.step,
+    memory: input.memory,
+    availableMemory: input.availableMemory,
+  });
+
+  const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
+  const lm = languageModel(trainer.model, tokenizer);
+  const rollback = onNonfinite === "rollback" ? createRollback(backend, trainer, train, store) : null;
+  const flight = { backend, trainer, config, vocabSize: tokenizer.vocabSize, store };
 
   /** Undefined where `breakOff` breaks it off: all is then as before. */
   const measure = async (reason: EvalEvent["reason"], breakOff?: AbortSignal): Promise<EvalEvent | undefined> => {
@@ -204,28 +230,11 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
 
   try {
     if (input.resume !== null) {
-      backend.write(trainer.model.arena.storage, input.resume.values);
-      backend.write(trainer.optimizer.moments.m.storage, input.resume.m);
-      backend.write(trainer.optimizer.moments.v.storage, input.resume.v);
+      const { values, m, v } = input.resume.take();
+      backend.write(trainer.model.arena.storage, values);
+      backend.write(trainer.optimizer.moments.m.storage, m);
+      backend.write(trainer.optimizer.moments.v.storage, v);
     }
-    yield await note({
-      v,
-      type: "start",
-      config,
-      parameters: trainer.model.layout.count,
-      backend: backend.name,
-      instructionSet: backend.capabilities.instructionSet,
-      threads: backend.capabilities.threads,
-      dtype: backend.capabilities.dtype,
-      corpus: input.corpus,
-      trainTokens: input.trainTokens.length,
-      valTokens: val.ids.length,
-      vocabSize: tokenizer.vocabSize,
-      out: store?.path ?? null,
-      step: progress.step,
-      memory,
-    });
-
     const tokensPerStep = train.batchSize * train.gradAccumSteps * config.model.contextLength;
     const lastStep = Math.min(train.steps, input.stopAt ?? train.steps);
     let outOfPatience = false;

@@ -25,6 +25,7 @@ import type { RunConfig } from "./config.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { evaluateCorpus, type Measuring } from "./evaluate-corpus.ts";
 import type { TrainEvent } from "./events.ts";
+import { estimateMemory } from "./memory.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkStopAt, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
@@ -138,9 +139,24 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       ? await openBackend(backend, { threads, dtype: config.train.dtype === "bfloat16" ? "bfloat16" : "float32" })
       : backend;
   try {
+    const settled = withDType(config, opened);
+    const { tokenizer, trainTokens, val } = prepared;
+    const memory = await estimateMemory(settled, {
+      vocabSize: tokenizer.vocabSize,
+      valTokens: val.ids.length,
+      sampleTokens: Math.max(settled.train.sampleTokens, finalSampleTokens),
+      saved: onCheckpoint !== undefined,
+      resumed: false,
+      text: trainTokens.byteLength + val.ids.byteLength,
+      reading: 0,
+      program: 0,
+      kind: { ...opened.capabilities, name: opened.name },
+    });
     yield* run({
       ...prepared,
-      config: withDType(config, opened),
+      memory,
+      availableMemory: null,
+      config: settled,
       backend: opened,
       corpus: "text",
       prompt,

@@ -2,9 +2,10 @@ import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
-import { isCorpusName, loadCorpus } from "../data/corpora.node.ts";
+import { isCorpusName, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { trainCharTokenizer } from "../tokenizer/char.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
 import { missingEnd } from "./folder/ended-run.node.ts";
@@ -15,6 +16,7 @@ import type { RunFolder } from "./folder/run-folder.node.ts";
 import type { RunData } from "./folder/run-schemas.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkTrainOptions } from "./options.ts";
+import { checkTexts, preflight, readingBytes, surroundings } from "./preflight.node.ts";
 import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
 import { freshProgress } from "./progress.ts";
@@ -32,6 +34,13 @@ interface Running {
   readonly keepLast?: number | undefined;
   /** Time the kernels, for a `profile` event before `done`. */
   readonly profile?: boolean | undefined;
+  /**
+   * Bytes that this process may come to hold, what it holds already included: a run that needs more is refused before
+   * anything is taken or written. Default: what is free, within the limit of the container.
+   */
+  readonly availableMemory?: number | undefined;
+  /** false: a run that needs more than is available runs anyway. Default true. */
+  readonly memoryCheck?: boolean | undefined;
   /** Abort to save and stop. */
   readonly signal?: AbortSignal;
   /** One line that the user should see, as that another text was taken. */
@@ -95,6 +104,23 @@ async function* withBackend(
   }
 }
 
+/**
+ * A text as a run takes it, and what else is kept of it. All in a function of its own: when it returns, nobody holds the
+ * text any more.
+ */
+const prepareText = async (
+  { onNotice }: Running,
+  config: RunConfig,
+  loading: Promise<LoadedCorpus>,
+  tokenizer: Tokenizer | null,
+) => {
+  const corpus = await loading;
+  const { name, sha256, prompt, notice, train: text, val } = corpus;
+  if (notice !== undefined) onNotice?.(notice);
+  const prepared = prepare(config, corpus, tokenizer ?? trainCharTokenizer(text, val));
+  return { prepared, reading: readingBytes(corpus), about: { name, sha256, prompt } };
+};
+
 const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
   const { preset = defaultPreset, valData, valFraction, finalSampleTokens = 400 } = options;
   const out = options.out === undefined ? defaultFolder(preset) : options.out;
@@ -104,32 +130,38 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
     architectureOf(config.model);
     if (options.out !== undefined) await checkFree(out);
   }
-  const corpus = await loadCorpus(options.data, { valData, valFraction });
-  if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
-  const prepared = prepare(config, corpus, trainCharTokenizer(corpus.train, corpus.val));
+  const around = surroundings(options.availableMemory, options.memoryCheck !== false);
+  await checkTexts(around, [options.data, valData]);
+  // Not kept in a variable, which would keep the text.
+  const { prepared, reading, about } = await prepareText(
+    options,
+    config,
+    loadCorpus(options.data, { valData, valFraction }),
+    null,
+  );
   const { tokenizer } = prepared;
   const data: RunData = {
     // The default is whichever text it was.
-    data: options.data === undefined || options.data === "default" ? corpus.name : placeOf(options.data),
+    data: options.data === undefined || options.data === "default" ? about.name : placeOf(options.data),
     valData: valData === undefined ? null : placeOf(valData),
     valFraction: valFraction ?? 0.1,
-    name: corpus.name,
-    sha256: corpus.sha256,
-    prompt: corpus.prompt,
+    ...about,
     finalSampleTokens,
   };
   yield* withBackend(options, config, async function* (backend, settled) {
     options.signal?.throwIfAborted();
+    const planned = { prepared, sampleTokens: finalSampleTokens, saved: out !== null, resumed: false, reading };
+    const fitting = await preflight(around, backend, settled, planned);
     const subject = { config: settled, tokenizer, data, keepLast: options.keepLast ?? 1 };
     const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject);
-    yield* runPrepared(options, backend, { ...prepared, config: settled }, data, store, null);
+    yield* runPrepared(options, backend, { ...prepared, ...fitting, config: settled }, data, store, null);
   });
 };
 
 async function* runPrepared(
   { stopAt, profile, signal }: Running,
   backend: Backend,
-  { config, tokenizer, trainTokens, val }: Prepared,
+  prepared: Prepared & Awaited<ReturnType<typeof preflight>>,
   { name, prompt, finalSampleTokens }: RunData,
   store: RunFolder | null,
   resume: RunInput["resume"],
@@ -137,12 +169,9 @@ async function* runPrepared(
 ): AsyncGenerator<TrainEvent, void, undefined> {
   try {
     yield* run({
+      ...prepared,
       backend,
-      config,
       corpus: name,
-      tokenizer,
-      trainTokens,
-      val,
       prompt,
       finalSampleTokens,
       store,
@@ -186,6 +215,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   const described = await readRunDescription(path);
   const description = { ...described, keepLast: options.keepLast ?? described.keepLast };
   const { config, data } = description;
+  const around = surroundings(options.availableMemory, options.memoryCheck !== false);
   // Before anything is read that another process might change.
   const lock = await lockRun(path);
   try {
@@ -203,14 +233,16 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       }
       broken = { sample: true, lastLoss: missing.done.valLoss };
     } else checkStopAt(options.stopAt, progress.step);
-    const corpus = await loadRunCorpus(data);
-    if (corpus.notice !== undefined) options.onNotice?.(corpus.notice);
+    await checkTexts(around, [data.data, data.valData]);
+    const { prepared, reading } = await prepareText(options, config, loadRunCorpus(data), saved?.tokenizer ?? null);
     if (saved === null) options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
-    const prepared = prepare(config, corpus, saved?.tokenizer ?? trainCharTokenizer(corpus.train, corpus.val));
     yield* withBackend(options, config, async function* (backend) {
       options.signal?.throwIfAborted();
+      const { finalSampleTokens: sampleTokens } = data;
+      const planned = { prepared, sampleTokens, saved: true, resumed: saved !== null, reading };
+      const fitting = await preflight(around, backend, config, planned);
       const store = await open(prepared.tokenizer, lock);
-      yield* runPrepared(options, backend, prepared, data, store, saved?.snapshot ?? null, broken);
+      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.snapshot ?? null, broken);
     });
   } finally {
     await lock.release();

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend, Storage } from "#foretoken/backend/backend.js";
 import type { CompiledKernel, Engine } from "#foretoken/backend/compiled.js";
-import { blockBytes, checkCompiledKernels, compiledBackend } from "#foretoken/backend/compiled.js";
+import { checkCompiledKernels, compiledBackend } from "#foretoken/backend/compiled.js";
 import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
+import { blockBytes } from "#foretoken/backend/memory-cache.js";
 import { initialMemoryBytes } from "#foretoken/backend/wasm/engine.js";
 import type { HostArray } from "#foretoken/core/dtype.js";
 import { ConfigError, DTypeError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors.js";

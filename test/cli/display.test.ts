@@ -19,7 +19,6 @@ import { lossCurve, shownSteps } from "#foretoken/cli/display/loss-curve.js";
 import { lossHistory } from "#foretoken/cli/display/loss-history.js";
 import { pastLosses } from "#foretoken/cli/display/past-losses.js";
 import { profileLines } from "#foretoken/cli/display/profile-table.js";
-import { memoryWarning } from "#foretoken/cli/display/run-text.js";
 import { runsLines } from "#foretoken/cli/display/runs-table.js";
 import { nonfiniteText, overfittingText } from "#foretoken/cli/display/warning-text.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
@@ -296,12 +295,6 @@ describe("where the time went", () => {
     for (const line of table) expect(columns(line)).toBeLessThanOrEqual(width);
     expect(table[1]).toMatch(/^linearForward +3\.0 s +75\.0%/u);
   });
-});
-
-test("a run that does not fit into what is free is warned of, with both figures", () => {
-  const memory = { weights: 0, gradients: 0, moments: 0, temporaries: 0, saving: 0, total: 3 * 2 ** 30 };
-  expect(memoryWarning(memory, 3 * 2 ** 30)).toBeUndefined();
-  expect(memoryWarning(memory, 2 ** 29)).toMatch(/needs about 3\.0 GiB of memory and 512\.0 MiB are free/u);
 });
 
 test("counts, sizes and short times are read at a glance", () => {

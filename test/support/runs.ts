@@ -93,11 +93,14 @@ export const checkpointHashes = async (run: string): Promise<Readonly<Record<str
   return hashes;
 };
 
-/** The noted events without what depends on the clock or the place. */
+/** The noted events without what depends on the clock, the place or the process. */
 export const timelessMetrics = async (run: string): Promise<readonly unknown[]> => {
   const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
   return lines.map((line) => {
-    const { tokensPerSecond, path, out, threads, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    const { tokensPerSecond, path, out, threads, memory, availableMemory, ...rest } = JSON.parse(line) as Record<
+      string,
+      unknown
+    >;
     return rest;
   });
 };

@@ -89,7 +89,9 @@ forEachBackend(
       const seen = new Set<number>();
       let events = 0;
       for await (const event of train({ ...options(newPath()), config, backend })) {
-        if (event.type !== "done") seen.add(backend.bytesInUse());
+        // It says what will be taken, before it is.
+        if (event.type === "start") expect(backend.bytesInUse()).toBe(before);
+        else if (event.type !== "done") seen.add(backend.bytesInUse());
         events++;
       }
       expect(events).toBeGreaterThan(20);

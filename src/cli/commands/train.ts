@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
+import { memoryWarning } from "../../train/preflight.ts";
 import { resolveConfig } from "../../train/prepare.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/presets.ts";
 import { type TrainOptions, train } from "../../train/train.node.ts";
@@ -12,7 +13,7 @@ import { liveReporter } from "../display/live.ts";
 import { pastLosses } from "../display/past-losses.ts";
 import { plainReporter } from "../display/plain.ts";
 import { jsonReporter, type TrainReporter } from "../display/reporter.ts";
-import { memoryWarning, type RunContext } from "../display/run-text.ts";
+import type { RunContext } from "../display/run-text.ts";
 import { commandLine } from "../display/shell.ts";
 import {
   addRunningFlags,
@@ -24,7 +25,6 @@ import {
   parsePath,
   type RunningFlags,
 } from "../flags.ts";
-import { freeMemory } from "../free-memory.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
 import { onOutputEnd, suggestAfterFailure } from "../output.ts";
@@ -41,6 +41,8 @@ interface TrainFlags extends RunningFlags {
   readonly stopAt?: number;
   readonly keepLast?: number;
   readonly profile?: true;
+  /** false with --no-memory-check. */
+  readonly memoryCheck: boolean;
 }
 
 const stepsOf = (preset: PresetName): string => formatCount(presets[preset].train.steps);
@@ -66,6 +68,7 @@ const allowedWithResume = [
   "--stop-at",
   "--keep-last",
   "--profile",
+  "--no-memory-check",
   "--json",
   "--verbose",
 ];
@@ -79,7 +82,7 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "nothing that would change the run may be given with it",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with none but --backend, --threads, --stop-at, --keep-last, --profile and --json",
+    hint: "a new run, or --resume with none but --backend, --threads, --stop-at, --keep-last, --profile, --no-memory-check and --json",
   });
 };
 
@@ -115,7 +118,6 @@ const chooseReporter = async (flags: TrainFlags, context: RunContext): Promise<T
 
 const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly string[]): Promise<void> => {
   const { backend, why, remark } = await chooseBackend(flags);
-  const free = freeMemory();
   let reporter: TrainReporter | undefined;
   // The other reporters tell `why` themselves.
   const early: string[] = flags.json === true && remark !== undefined ? [remark] : [];
@@ -145,16 +147,17 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
       stopAt: flags.stopAt,
       keepLast: flags.keepLast,
       profile: flags.profile,
+      memoryCheck: flags.memoryCheck,
       signal: interrupt.signal,
       onNotice: notice,
     });
     for await (const event of events) {
       if (reporter === undefined) {
-        reporter = await chooseReporter(flags, { args, why, freeMemory: free });
+        reporter = await chooseReporter(flags, { args, why });
         for (const line of early) reporter.notice(line);
       }
       reporter.event(event);
-      const warning = event.type === "start" ? memoryWarning(event.memory, free) : undefined;
+      const warning = event.type === "start" ? memoryWarning(event.memory, event.availableMemory) : undefined;
       if (warning !== undefined) reporter.notice(warning);
       if (event.type === "start") out = event.out;
       if (event.type === "eval") complete = event.reason === "end";
@@ -211,7 +214,8 @@ export const declareTrain = (command: Command): void => {
       "checkpoints to keep: the last one and those before it (default: 1, or as the run began)",
       parseInteger("--keep-last", 1),
     )
-    .option("--profile", "time the kernels, and show at the end where the time went");
+    .option("--profile", "time the kernels, and show at the end where the time went")
+    .option("--no-memory-check", "run also where more memory is needed than is free");
   const configFlags = addConfigFlags(command);
   addRunningFlags(command)
     .addHelpText("after", examples)

@@ -1,4 +1,5 @@
 /** Numbers and times as people read them. */
+export { formatBytes } from "../../core/format-bytes.ts";
 
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
 
@@ -38,13 +39,6 @@ export const formatDuration = (seconds: number): string => {
 /** A short time, as 22 ms, 1.4 s. */
 export const formatSeconds = (seconds: number): string =>
   seconds < 0.9995 ? `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
-
-export const formatBytes = (bytes: number): string =>
-  bytes >= 2 ** 30
-    ? `${(bytes / 2 ** 30).toFixed(1)} GiB`
-    : bytes >= 2 ** 20 / 10
-      ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
-      : `${(bytes / 2 ** 10).toFixed(1)} KiB`;
 
 /** Columns that `text` takes: escape codes none, all else one (nothing wider is written by us). */
 export const columns = (text: string): number => {

@@ -20,8 +20,6 @@ export interface RunContext {
   readonly args: readonly string[];
   /** Why this backend was taken; undefined where it was named. */
   readonly why: string | undefined;
-  /** Bytes that were free before the run began. */
-  readonly freeMemory: number;
 }
 
 const labelWidth = 11;
@@ -85,25 +83,22 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       width,
       style,
     ),
-    ...row("memory", memoryParts(event.memory, context.freeMemory), width, style),
+    ...row("memory", memoryParts(event.memory, event.availableMemory), width, style),
     ...(event.out === null ? [] : row("run", [printableName(event.out, style.symbols.unicode)], width, style)),
   ];
 };
 
-const memoryParts = ({ total, weights, gradients, moments, temporaries, saving }: MemoryEstimate, free: number) => [
-  `${formatBytes(total)} of ${formatBytes(free)} free`,
-  `weights ${formatBytes(weights)}`,
-  `gradients ${formatBytes(gradients)}`,
-  `moments ${formatBytes(moments)}`,
-  `temporaries ${formatBytes(temporaries)}`,
-  ...(saving === 0 ? [] : [`saving ${formatBytes(saving)}`]),
-];
-
-/** What to say of a run that will not fit into what is free; undefined where it will. */
-export const memoryWarning = ({ total }: MemoryEstimate, free: number): string | undefined =>
-  total <= free
-    ? undefined
-    : `This run needs about ${formatBytes(total)} of memory and ${formatBytes(free)} are free: it will be slow or fail; a smaller batch, context or model needs less`;
+const memoryParts = (memory: MemoryEstimate, available: number | null): readonly string[] => {
+  const { total, weights, gradients, moments, temporaries, saving, loading, text, reading, program } = memory;
+  const parts = { weights, gradients, moments, temporaries, saving, loading, text, program };
+  const told = Object.entries(parts).filter(([, bytes]) => bytes > 0);
+  return [
+    available === null ? formatBytes(total) : `${formatBytes(total)} of ${formatBytes(available)} free`,
+    ...told.map(([name, bytes]) => `${name} ${formatBytes(bytes)}`),
+    // Told where it decides.
+    ...(total === program + text + reading + loading && reading > 0 ? [`reading ${formatBytes(reading)}`] : []),
+  ];
+};
 
 /** How long the run will take. */
 export const estimateLines = (event: EstimateEvent, tokens: number, width: number, style: Style): string[] =>

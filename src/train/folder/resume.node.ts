@@ -17,7 +17,7 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import { eventVersion } from "../events.ts";
 import { isEvaluationDue, type Progress } from "../progress.ts";
-import type { BrokenOff, Snapshot } from "../run.ts";
+import type { BrokenOff, Snapshot, TrainerArrays } from "../run.ts";
 import { brokenOff } from "./ended-run.node.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";
 import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";
@@ -211,6 +211,17 @@ const checkBinding = (manifest: Manifest | null, step: number, config: unknown, 
   });
 };
 
+/** Given away once, so that nobody holds them when they are in the backend. */
+const givenOnce = (arrays: TrainerArrays): (() => TrainerArrays) => {
+  let kept: TrainerArrays | undefined = arrays;
+  return () => {
+    const given = kept;
+    if (given === undefined) throw new Error("a checkpoint's arrays are given once");
+    kept = undefined;
+    return given;
+  };
+};
+
 const readSaved = async (
   directory: string,
   { config }: RunDescription,
@@ -233,7 +244,7 @@ const readSaved = async (
   const { tensors } = readSafetensors(files["optimizer.safetensors"], optimizerWhere);
   const m = momentsFrom(layout, "m", tensors, optimizerWhere);
   const v = momentsFrom(layout, "v", tensors, optimizerWhere);
-  return { snapshot: { progress, values, m, v }, tokenizer };
+  return { snapshot: { progress, take: givenOnce({ values, m, v }) }, tokenizer };
 };
 
 /** The error of a checkpoint that cannot be read, with the way to go on from the one before, where there is one. */

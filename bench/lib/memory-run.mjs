@@ -1,0 +1,18 @@
+/**
+ * A process that trains as bench/memory.mjs tells it, in one word of JSON, and writes one line of JSON: what was said of
+ * its memory, and the most that it had.
+ */
+import { train } from "../../dist/index.js";
+import { peakMemory } from "./peak-memory.mjs";
+
+const { resume, ...options } = JSON.parse(process.argv[2] ?? "{}");
+const told =
+  resume === undefined ? { preset: "quick", finalSampleTokens: 20, ...options } : { resume, backend: options.backend };
+let start;
+for await (const event of train({ ...told, threads: options.threads, memoryCheck: false })) {
+  if (event.type === "start") start = event;
+}
+const { memory, parameters, backend, instructionSet, dtype } = start;
+process.stdout.write(
+  `${JSON.stringify({ memory, parameters, backend, instructionSet, dtype, measured: peakMemory() })}\n`,
+);

@@ -1,0 +1,105 @@
+/**
+ * Compares what a run says of its memory before it begins with the most that its process has had at its end. Each
+ * configuration trains in a process of its own: steps, evaluations, samples and checkpoints.
+ *
+ *   node bench/memory.mjs [--configs tiny,nano-cpu,quick,book,shakespeare,wide,baby,gpt2,large-text,large-batch]
+ *                         [--backend native,wasm] [--threads 2] [--dtype auto] [--resume] [--json FILE]
+ *
+ * --resume measures, of each configuration, also a run that goes on from the checkpoint of the first one's first step.
+ *
+ * Prints a table. Exit status 1 where an estimate is less than 95 % or more than 115 % of what was measured.
+ */
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { machine, machineLine } from "./lib/machine.mjs";
+import { memoryConfigs, textOf } from "./lib/memory-configs.mjs";
+import { commonOptions, namesOf, wholeNumber } from "./lib/options.mjs";
+import { count, mebibytes, textTable } from "./lib/statistics.mjs";
+
+const [least, most] = [0.95, 1.15];
+const known = Object.keys(memoryConfigs);
+const { values } = parseArgs({
+  options: {
+    configs: { type: "string", default: known.join(",") },
+    backend: { type: "string", default: "native,wasm" },
+    threads: commonOptions.threads,
+    dtype: { type: "string", default: "auto" },
+    resume: { type: "boolean", default: false },
+    json: commonOptions.json,
+  },
+});
+const names = namesOf("configs", values.configs, known);
+const backends = namesOf("backend", values.backend, ["native", "wasm"]);
+const threads = wholeNumber("threads", values.threads);
+const [dtype] = namesOf("dtype", values.dtype, ["auto", "float32", "bfloat16"]);
+
+const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
+const program = fileURLToPath(new URL("lib/memory-run.mjs", import.meta.url));
+
+const measure = (options) =>
+  JSON.parse(execFileSync(process.execPath, [program, JSON.stringify(options)], { encoding: "utf8" }));
+
+const writeText = (name) => {
+  const path = join(folder, `${name}.txt`);
+  const { text, characters } = memoryConfigs[name];
+  const file = openSync(path, "w");
+  for (const piece of textOf(text, characters)) writeSync(file, piece);
+  closeSync(file);
+  return path;
+};
+
+const results = [];
+for (const name of names) {
+  const data = writeText(name);
+  for (const backend of backends) {
+    const out = join(folder, `${name}-${backend}`);
+    const { model, train } = memoryConfigs[name].config;
+    const options = { data, out, backend, threads, config: { model, train: { ...train, dtype } } };
+    const add = (what, result) => {
+      const { memory, measured } = result;
+      results.push({ name: what, ratio: memory.total / measured, threads, ...result });
+    };
+    if (values.resume) {
+      add(name, measure({ ...options, stopAt: 1, config: { model, train: { ...train, steps: 2, dtype } } }));
+      add(`${name}, resumed`, measure({ resume: out, backend, threads }));
+    } else {
+      add(name, measure(options));
+    }
+    rmSync(out, { recursive: true });
+  }
+  rmSync(data);
+}
+
+const isWithin = ({ ratio }) => ratio >= least && ratio <= most;
+const about = machine();
+console.log(`${machineLine(about)}; ${threads} threads; MiB\n`);
+process.stdout.write(
+  textTable([
+    ["", "backend", "parameters", "lasting", "temporaries", "text", "program", "estimate", "measured", "ratio", ""],
+    ...results.map((one) => {
+      const { weights, gradients, moments, temporaries, text, program: base, total } = one.memory;
+      const sizes = [weights + gradients + moments, temporaries, text, base, total, one.measured];
+      const where = `${one.backend} (${one.instructionSet}) ${one.dtype}`;
+      return [
+        one.name,
+        where,
+        count(one.parameters),
+        ...sizes.map((bytes) => mebibytes(bytes)),
+        one.ratio.toFixed(3),
+        isWithin(one) ? "" : "!",
+      ];
+    }),
+  ]),
+);
+if (typeof values.json === "string") {
+  writeFileSync(values.json, `${JSON.stringify({ machine: about, results }, null, 2)}\n`);
+}
+if (!results.every(isWithin)) {
+  console.error(`an estimate must be ${100 * least} to ${100 * most} % of what is measured`);
+  process.exitCode = 1;
+}
