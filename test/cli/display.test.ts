@@ -370,7 +370,7 @@ test("what a model writes cannot steer the terminal", () => {
 test("warnings of a run are lines that say what happened and what to do", () => {
   const turned = { v: 1, type: "overfitting", step: 600, valLoss: 2.31, bestValLoss: 1.78, bestStep: 200 } as const;
   expect(overfittingText(turned)).toBe(
-    "step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/ keeps those weights; try --train.dropout 0.1, a smaller model or --patience 3",
+    "step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/ keeps those weights; try --model.dropout 0.1, a smaller model or --patience 3",
   );
   const bad = { v: 1, type: "nonfinite", step: 1041, loss: null, gradNorm: 1.5e9, tensor: "h.0.mlp.weight" } as const;
   expect(nonfiniteText({ ...bad, action: "skip", file: null })).toBe(
