@@ -24,6 +24,13 @@ export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<voi
   }
 };
 
+/** A system's error with the file in its words: of one that is open the system does not name it. */
+const naming = (path: string, error: unknown): unknown => {
+  if (!(error instanceof Error) || systemErrorCode(error) === undefined || error.message.includes(path)) return error;
+  error.message = `${error.message} '${path}'`;
+  return error;
+};
+
 /**
  * Writes a new file and returns when it is on the disk itself.
  * @param onPiece is given each piece while it is being written.
@@ -42,6 +49,8 @@ export const writeFlushed = async (
       await writing;
     }
     await file.sync();
+  } catch (error) {
+    throw naming(path, error);
   } finally {
     await file.close();
   }
@@ -53,6 +62,8 @@ export const flushFolder = async (path: string): Promise<void> => {
   const folder = await open(path, "r");
   try {
     await folder.sync();
+  } catch (error) {
+    throw naming(path, error);
   } finally {
     await folder.close();
   }
@@ -93,13 +104,13 @@ export const openToAppend = async (path: string): Promise<FileHandle> => {
     if (code === "ENXIO") throw new UnreadableFileError(must, "something else");
     throw error;
   });
-  const isRegular = await file.stat().then(
-    (found) => found.isFile(),
-    () => false,
-  );
-  if (isRegular) return file;
-  await file.close();
-  throw new UnreadableFileError(must, "something else");
+  try {
+    if ((await file.stat()).isFile()) return file;
+    throw new UnreadableFileError(must, "something else");
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 };
 
 /**

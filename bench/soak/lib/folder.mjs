@@ -41,7 +41,7 @@ export const timelessMetrics = (run) => {
     .slice(0, -1)
     .split("\n")
     .map((line) => {
-      const { tokensPerSecond, path, out, threads, ...rest } = JSON.parse(line);
+      const { tokensPerSecond, path, out, threads, memory, availableMemory, ...rest } = JSON.parse(line);
       return JSON.stringify(rest);
     });
 };

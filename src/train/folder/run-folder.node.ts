@@ -129,7 +129,8 @@ export const openRunFolder = async (
   const binding = (step: number) => ({ step, config: configHash(config) });
   const identity = await identityOf(path);
   /** Whether the folder is still the one that was opened: it may be deleted, or its disk unmounted, while a run goes on. */
-  const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => undefined)) === identity;
+  // Where that cannot be told the folder is taken to be there: then whatever is written to it says what is wrong.
+  const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
 
   const open = async () => {
     await removeLeftovers(path);
