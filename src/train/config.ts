@@ -47,7 +47,23 @@ export const trainConfigSchema = z.strictObject({
 /** How a model is trained: steps, batch, optimizer, schedule, evaluation. */
 export type TrainConfig = z.infer<typeof trainConfigSchema>;
 
+/** More tokens than any known model was given in one update: a mistyped batch would make a step that never ends. */
+const mostTokensPerStep = 2 ** 24;
+
 /** All that a run's result depends on, but the text. */
-export const runConfigSchema = z.strictObject({ model: modelConfigSchema, train: trainConfigSchema });
+export const runConfigSchema = z
+  .strictObject({ model: modelConfigSchema, train: trainConfigSchema })
+  .check(({ value: { model, train }, issues }) => {
+    const tokensPerRow = model.contextLength * train.gradAccumSteps;
+    const tokens = tokensPerRow * train.batchSize;
+    if (tokens <= mostTokensPerStep) return;
+    const fitting = Math.floor(mostTokensPerStep / tokensPerRow);
+    issues.push({
+      code: "custom",
+      input: train.batchSize,
+      path: ["train", "batchSize"],
+      message: `must make a step of at most ${mostTokensPerStep} tokens, with model.contextLength and train.gradAccumSteps; got ${tokens}; try ${Math.max(1, fitting)}${fitting < 1 ? " and a smaller train.gradAccumSteps" : ""}`,
+    });
+  });
 /** A model's shape and how it is trained. */
 export type RunConfig = z.infer<typeof runConfigSchema>;
