@@ -58,8 +58,9 @@ for (const name of names) {
   const data = writeText(name);
   for (const backend of backends) {
     const out = join(folder, `${name}-${backend}`);
-    const { model, train } = memoryConfigs[name].config;
-    const options = { data, out, backend, threads, config: { model, train: { ...train, dtype } } };
+    const { config, valFraction = 0.1 } = memoryConfigs[name];
+    const { model, train } = config;
+    const options = { data, valFraction, out, backend, threads, config: { model, train: { ...train, dtype } } };
     const add = (what, result) => {
       const { memory, measured } = result;
       results.push({ name: what, ratio: memory.total / measured, threads, ...result });

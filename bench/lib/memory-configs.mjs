@@ -18,7 +18,7 @@ const changed = (base, model = {}, train = {}) => ({
 const { book, quick, shakespeare } = presets;
 const small = { contextLength: 32, nLayer: 2, nHead: 2, nEmbd: 64 };
 
-/** `characters`: distinct ones in the text; `text`: its length. Half of a text of few characters is to learn from. */
+/** `characters`: distinct ones in the text; `text`: its length; `valFraction`: what is held out of it, where not a tenth. */
 export const memoryConfigs = {
   tiny: { config: changed(quick, small, { batchSize: 8 }), characters: 65, text: 200_000 },
   "nano-cpu": { config: changed(runConfig("nano-cpu")), characters: 65, text: 200_000 },
@@ -38,7 +38,12 @@ export const memoryConfigs = {
   },
   baby: { config: changed(runConfig("baby"), {}, { batchSize: 20 }), characters: 65, text: 20_000 },
   gpt2: { config: changed(runConfig("gpt2")), characters: 50_257, text: 60_000 },
-  "large-text": { config: changed(quick, small, { batchSize: 8 }), characters: 65, text: 110_000_000 },
+  "large-text": {
+    config: changed(quick, small, { batchSize: 8 }),
+    characters: 65,
+    text: 110_000_000,
+    valFraction: 0.001,
+  },
   "large-batch": {
     config: changed(
       quick,

@@ -106,6 +106,14 @@ const stateOf = (backend: Backend, { model, optimizer }: Trainer, progress: Prog
   v: arenaReader(backend, optimizer.moments.v),
 });
 
+/** Puts a snapshot's arrays into the backend. A function of its own, so that nobody holds them afterwards. */
+const takeUp = (backend: Backend, { model, optimizer }: Trainer, snapshot: Snapshot): void => {
+  const { values, m, v } = snapshot.take();
+  backend.write(model.arena.storage, values);
+  backend.write(optimizer.moments.m.storage, m);
+  backend.write(optimizer.moments.v.storage, v);
+};
+
 /**
  * Trains to the end of the plan, an interruption or the end of patience, and yields what happens. A run always ends
  * with an evaluation, a checkpoint and `done`. Aborting `signal` counts as an interruption: the step under way is
@@ -229,12 +237,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   }
 
   try {
-    if (input.resume !== null) {
-      const { values, m, v } = input.resume.take();
-      backend.write(trainer.model.arena.storage, values);
-      backend.write(trainer.optimizer.moments.m.storage, m);
-      backend.write(trainer.optimizer.moments.v.storage, v);
-    }
+    if (input.resume !== null) takeUp(backend, trainer, input.resume);
     const tokensPerStep = train.batchSize * train.gradAccumSteps * config.model.contextLength;
     const lastStep = Math.min(train.steps, input.stopAt ?? train.steps);
     let outOfPatience = false;

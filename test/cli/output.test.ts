@@ -56,6 +56,17 @@ test("in a pipe train writes plain lines, without escape codes whatever the envi
   expect(plain.stdout).toMatch(/^memory +[\d.]+ [MG]iB of [\d.]+ [MG]iB free · weights /mu);
 });
 
+test("train --no-memory-check is for new and for resumed runs", async () => {
+  const flags = ["--no-memory-check", "--stop-at", "2", "--json"];
+  const begun = await cli(["train", ...tiny, ...flags, "--out", "unchecked"], { cwd });
+  expect(begun.status).toBe(0);
+  const [start] = jsonLines(begun.stdout);
+  expect(start?.availableMemory).toBeGreaterThan(0);
+  const resumed = await cli(["train", "--resume", "unchecked", "--no-memory-check", "--json"], { cwd });
+  expect(resumed.status).toBe(0);
+  expect(jsonLines(resumed.stdout).at(-1)).toMatchObject({ type: "done", step: 6, reason: "finished" });
+});
+
 test("train --profile tells before the end where the time went, as lines and as an event", async () => {
   const [lines, events] = await Promise.all([
     cli(["train", ...tiny, "--out", "profiled", "--profile"], { cwd }),
