@@ -18,7 +18,7 @@ import { parseArgs } from "node:util";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { memoryConfigs, textOf } from "./lib/memory-configs.mjs";
 import { commonOptions, namesOf, wholeNumber } from "./lib/options.mjs";
-import { count, mebibytes, textTable } from "./lib/statistics.mjs";
+import { count, mebibytes, percent, textTable } from "./lib/statistics.mjs";
 
 const [least, most] = [0.95, 1.15];
 const known = Object.keys(memoryConfigs);
@@ -101,6 +101,6 @@ if (typeof values.json === "string") {
   writeFileSync(values.json, `${JSON.stringify({ machine: about, results }, null, 2)}\n`);
 }
 if (!results.every(isWithin)) {
-  console.error(`an estimate must be ${100 * least} to ${100 * most} % of what is measured`);
+  console.error(`an estimate must be ${percent(least)} to ${percent(most)} of what is measured`);
   process.exitCode = 1;
 }

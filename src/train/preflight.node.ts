@@ -14,7 +14,7 @@ import type { Prepared } from "./prepare.ts";
  * WebAssembly, also the compiler's code, and for each worker thread an engine of its own.
  */
 const growth = 30 * 2 ** 20;
-const wasmGrowth = 14 * 2 ** 20;
+const wasmGrowth = 11 * 2 ** 20;
 const workerBytes = 10 * 2 ** 20;
 
 const growthOf = ({ name, capabilities }: Backend): number =>
