@@ -34,5 +34,5 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
   // Best effort: nothing but this line depends on it.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
-  return `weights of step ${formatCount(best)}, the lowest validation loss (--weights last: those of step ${formatCount(last)})`;
+  return `weights of step ${formatCount(best)}, the best evaluation of the plan (--weights last: those of step ${formatCount(last)})`;
 };

@@ -78,7 +78,7 @@ export interface EvalEvent extends Versioned {
   readonly tokens: number;
   /** `interrupted`: taken because the run was stopped here; a resumed run does not count it. */
   readonly reason: "interval" | "end" | "interrupted";
-  /** Whether this is the lowest validation loss so far. */
+  /** Whether this is the lowest validation loss so far of the evaluations of the plan: `best/` has its weights. */
   readonly best: boolean;
 }
 

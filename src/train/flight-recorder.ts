@@ -6,6 +6,9 @@ import { firstNotFinite } from "../core/finite.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "./trainer.ts";
 
+/** What a finding begins with where no tensor is bad. */
+export const allFinite = "no tensor: ";
+
 /** What the recorder finds. */
 export interface Finding {
   readonly measured: StepMeasure;
@@ -166,7 +169,7 @@ export const findBad = async (
     if (bad !== undefined) return { measured, tensor: bad };
     const { storage } = trainer.gradients.arena;
     const gradients = await readTensor(backend, { storage, offset: 0, shape: [layout.length] });
-    return { measured, tensor: `no tensor: all finite, largest gradient ${largestParameter(layout, gradients)}` };
+    return { measured, tensor: `${allFinite}all finite, largest gradient ${largestParameter(layout, gradients)}` };
   } finally {
     watch.close();
   }

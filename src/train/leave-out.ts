@@ -6,7 +6,7 @@ import type { RunConfig } from "./config.ts";
 import { type NonfiniteEvent, eventVersion as v } from "./events.ts";
 import { type Fault, mostInARow } from "./faults.ts";
 import { type RecordedBatch, recordChunks, recordName } from "./flight-record.ts";
-import { type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
+import { allFinite, type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
 import type { Progress } from "./progress.ts";
 import { readArena } from "./rollback.ts";
 import { calmer, type Trainer } from "./trainer.ts";
@@ -47,6 +47,10 @@ const short = (value: number): string => String(Number(value.toPrecision(6)));
 /** Where the record is, or why it could not be kept. */
 type Kept = { readonly file: string | null } | { readonly refused: string };
 
+/** What the recorder found, as a part of a sentence. */
+const inWords = (tensor: string): string =>
+  tensor.startsWith(allFinite) ? tensor.slice(allFinite.length) : `first in ${tensor}`;
+
 const stopped = (
   { config }: Flight,
   { step }: Progress,
@@ -57,7 +61,7 @@ const stopped = (
   const { loss, gradNorm } = measured;
   const goesOn = config.train.onNonfinite !== "stop";
   const bad = [
-    `${goesOn ? "one more: " : ""}loss ${short(loss)}, gradient norm ${short(gradNorm)}, first in ${tensor}`,
+    `${goesOn ? "one more: " : ""}loss ${short(loss)}, gradient norm ${short(gradNorm)}, ${inWords(tensor)}`,
     ...("refused" in kept ? [`no record kept: ${kept.refused}`] : []),
   ];
   const file = "file" in kept ? kept.file : null;

@@ -28,7 +28,10 @@ const newRunSchema = z.strictObject({
   finalSampleTokens: z.int().min(0).optional(),
 });
 
-const resumedRunSchema = z.strictObject({ ...running, resume: z.string().min(1) });
+/** Where the same text is now. */
+const moved = { data: z.string().min(1).optional(), valData: z.string().min(1).optional() };
+
+const resumedRunSchema = z.strictObject({ ...running, ...moved, resume: z.string().min(1) });
 
 /** Calls an option by its own name, without what it is an option of. */
 const optionName = (path: readonly string[]): string => {
@@ -59,13 +62,15 @@ export const checkTrainOptions = (options: object): void => {
     }
     return;
   }
-  const other = Object.keys(given).find((key) => key in newRunSchema.shape && !(key in running));
+  const other = Object.keys(given).find((key) => key in newRunSchema.shape && !(key in resumedRunSchema.shape));
   if (other !== undefined) {
     throw new ConfigError({
       where: "resume",
       must: "nothing that would change the run may be given with it",
       got: other,
-      hint: `a new run, or resume with none but ${Object.keys(running).join(", ")}`,
+      hint: `a new run, or resume with none but ${Object.keys(resumedRunSchema.shape)
+        .filter((key) => key !== "resume")
+        .join(", ")}`,
     });
   }
   parseConfig(resumedRunSchema, given, optionName);

@@ -199,7 +199,16 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       };
       if (isBest) await store?.saveBest(arenaReader(backend, trainer.model.arena), step);
     }
-    return note({ v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
+    return note({
+      v,
+      type: "eval",
+      step,
+      trainLoss,
+      valLoss,
+      ...rest,
+      reason,
+      best: isBest && reason !== "interrupted",
+    });
   };
 
   /** Whether the newest sample was written to its end. */

@@ -73,6 +73,9 @@ export interface ResumedRunOptions extends Running {
    * as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
    */
   readonly resume: string;
+  /** Where the run's text, and the text it validates on, are now, if they were moved: they must be the same texts. */
+  readonly data?: string | undefined;
+  readonly valData?: string | undefined;
 }
 
 /** What `train` is told: to begin a run, or to go on with one. */
@@ -233,8 +236,13 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       }
       broken = { sample: true, lastLoss: missing.done.valLoss };
     } else checkStopAt(options.stopAt, progress.step);
-    await checkTexts(around, [data.data, data.valData]);
-    const { prepared, reading } = await prepareText(options, config, loadRunCorpus(data), saved?.tokenizer ?? null);
+    await checkTexts(around, [options.data ?? data.data, options.valData ?? data.valData]);
+    const { prepared, reading } = await prepareText(
+      options,
+      config,
+      loadRunCorpus(data, options),
+      saved?.tokenizer ?? null,
+    );
     if (saved === null) options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
     yield* withBackend(options, config, async function* (backend) {
       options.signal?.throwIfAborted();

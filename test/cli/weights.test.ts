@@ -26,7 +26,7 @@ beforeAll(async () => {
   const state = readFileSync(inside("run", "checkpoint", "trainer_state.json"), "utf8");
   const { progress } = JSON.parse(state) as { progress: { best: { step: number } } };
   expect(progress.best.step).toBeLessThan(6);
-  notice = `weights of step ${progress.best.step}, the lowest validation loss (--weights last: those of step 6)\n`;
+  notice = `weights of step ${progress.best.step}, the best evaluation of the plan (--weights last: those of step 6)\n`;
 });
 
 afterAll(() => remove());
@@ -75,7 +75,7 @@ describe("a run's folder", () => {
     const manifest = inside("killed", "best", "manifest.json");
     writeFileSync(manifest, readFileSync(manifest, "utf8").replace(/"step": \d+/u, '"step": 1400'));
     expect((await evaluated("killed")).stderr).toBe(
-      "weights of step 1,400, the lowest validation loss (--weights last: those of step 6)\n",
+      "weights of step 1,400, the best evaluation of the plan (--weights last: those of step 6)\n",
     );
   });
 

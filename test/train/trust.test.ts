@@ -396,3 +396,19 @@ describe("a sample that is broken off", () => {
     expect(await timelessMetrics(out)).toEqual(await timelessMetrics(uninterrupted));
   });
 });
+
+describe("a text that was moved", () => {
+  it("is named where the run is resumed, and must be the same", async () => {
+    const text = await writeText(wordsText("trust", 300));
+    const out = newPath();
+    await collect(train({ ...options(out), data: text, stopAt: 6 }));
+    const moved = newPath();
+    await rename(text, moved);
+    expect((await failure(resume(out))).message).toContain("try --data with the path that it has now");
+    const other = await writeText(wordsText("another", 300));
+    expect((await failure(resume(out, { data: other }))).message).toContain("must be the one that the run began with");
+    await resume(out, { data: moved });
+    const [found, expected] = [await checkpointHashes(out), await checkpointHashes(whole)];
+    expect(found["checkpoint/model.safetensors"]).toBe(expected["checkpoint/model.safetensors"]);
+  });
+});

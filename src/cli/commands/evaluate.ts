@@ -39,9 +39,17 @@ Examples:
 Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
 tokenizers only nats per character and bits per byte compare.`;
 
-/** The text that was named, else that of the checkpoint's run, else the default corpus. */
+/** The text that was named, else that of the checkpoint's run. */
 const findCorpus = async (directory: string, { data, valFraction }: EvaluateFlags): Promise<Corpus> => {
   const run = data === undefined ? await runOf(directory) : undefined;
+  if (run === undefined && data === undefined) {
+    throw new ConfigError({
+      where: "evaluate",
+      must: "a text must be named for a model that lies in no run's folder",
+      got: "no --data",
+      hint: "--data FILE",
+    });
+  }
   if (run === undefined) return loadCorpus(data, { valFraction });
   const corpus = await loadRunCorpus(run.data);
   if (valFraction === undefined) return corpus;

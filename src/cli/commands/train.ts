@@ -63,6 +63,8 @@ Ctrl-C quits at once, and what was saved before stays whole.`;
 /** All that may be given with --resume: nothing here changes the result. */
 const allowedWithResume = [
   "--resume",
+  "--data",
+  "--val-data",
   "--backend",
   "--threads",
   "--stop-at",
@@ -224,7 +226,9 @@ export const declareTrain = (command: Command): void => {
       checkArguments(command);
       if (flags.resume !== undefined) checkResume(command);
       const options =
-        flags.resume === undefined ? await newRunOptions(command, flags, configFlags) : { resume: flags.resume };
+        flags.resume === undefined
+          ? await newRunOptions(command, flags, configFlags)
+          : { resume: flags.resume, data: flags.data, valData: flags.valData };
       await runTrain(options, flags, process.argv.slice(3));
     });
 };

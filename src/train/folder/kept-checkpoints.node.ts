@@ -1,6 +1,6 @@
 /** Checkpoints that are kept beside the last one, each in a folder with its step in the name. */
 import { readdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Keep, recoverCheckpoint } from "../../io/checkpoint.node.ts";
 import { flushFolder } from "../../io/files.node.ts";
 import { occupantOf, readManifest, removeOwned } from "../../io/owned-folder.node.ts";
@@ -47,8 +47,9 @@ const freeName = async (path: string): Promise<string> => {
 /**
  * Makes the kept checkpoint `name` the last one of the run in `folder`. The one that was the last is set aside under a name
  * that says so, and never removed.
+ * @returns that name; undefined where there was no last one.
  */
-export const takeUp = async (folder: string, name: string): Promise<void> => {
+export const takeUp = async (folder: string, name: string): Promise<string | undefined> => {
   const last = join(folder, folderNames.checkpoint);
   const old = join(folder, `.old-${folderNames.checkpoint}`);
   await recoverCheckpoint(last);
@@ -56,6 +57,8 @@ export const takeUp = async (folder: string, name: string): Promise<void> => {
   // Killed between these, the next to open the run puts the last one back.
   if (isThere) await rename(last, old);
   await rename(join(folder, name), last);
-  if (isThere) await rename(old, await freeName(`${last}-set-aside`));
+  const aside = await freeName(`${last}-set-aside`);
+  if (isThere) await rename(old, aside);
   await flushFolder(folder);
+  return isThere ? basename(aside) : undefined;
 };

@@ -2,6 +2,7 @@ import { readdir, stat, unlink } from "node:fs/promises";
 import { join, normalize, resolve } from "node:path";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
 import { readRegularFile } from "../../core/regular-file.node.ts";
+import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { type Lock, takeLock } from "../../io/lock.node.ts";
@@ -43,7 +44,7 @@ const checkEmpty = async (path: string, out: string): Promise<void> => {
     where: `out ${out}`,
     must: "the folder must be new or empty",
     got: entries === undefined ? "a file" : isRun ? "a run" : "a folder with other files",
-    hint: isRun ? `another folder, or resume ${out}` : "another folder",
+    hint: isRun ? `another folder, or resume ${quoteWord(out)}` : "another folder",
   });
 };
 

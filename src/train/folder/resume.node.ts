@@ -3,6 +3,7 @@ import { z } from "zod";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { hasCheckpoint, readCheckpoint } from "../../io/checkpoint.node.ts";
 import { filterJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
@@ -262,7 +263,11 @@ const withWayBack = async (
       () => false,
     );
     if (!whole) continue;
-    return new CheckpointError({ ...error.details, hint: `resume ${join(path, keptName(step))}`, cause: error });
+    return new CheckpointError({
+      ...error.details,
+      hint: `resume ${quoteWord(join(path, keptName(step)))}`,
+      cause: error,
+    });
   }
   return error;
 };
@@ -279,7 +284,7 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
     where: join(path, checkpoint),
     must: "the run's checkpoint must be there, since one was saved",
     got: "no such folder",
-    hint: kept === undefined ? "restoring it" : `resume ${join(path, keptName(kept))}`,
+    hint: kept === undefined ? "restoring it" : `resume ${quoteWord(join(path, keptName(kept)))}`,
   });
 };
 
@@ -316,7 +321,14 @@ export const readRun = async (
     saved,
     broken,
     async open(tokenizer, lock) {
-      if (checkpoint !== folderNames.checkpoint) await takeUp(resolve(path), checkpoint);
+      if (checkpoint !== folderNames.checkpoint) {
+        const aside = await takeUp(resolve(path), checkpoint);
+        if (aside !== undefined) {
+          onNotice(
+            `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
+          );
+        }
+      }
       await mendNotes(path, progress, train, broken);
       return openRunFolder(path, { ...description, tokenizer }, lock, false);
     },

@@ -1,13 +1,28 @@
-import { CheckpointError } from "../../core/errors.ts";
+import { CheckpointError, DataError } from "../../core/errors.ts";
 import { type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
 import type { RunData } from "./run-schemas.ts";
+
+/** Where a run's text is now, if it was moved. */
+export interface MovedText {
+  readonly data?: string | undefined;
+  readonly valData?: string | undefined;
+}
 
 /**
  * The text that a run began with, split as then.
  * @throws DataError when it cannot be had, CheckpointError when it is another one by now.
  */
-export const loadRunCorpus = async ({ data, valData, valFraction, sha256 }: RunData): Promise<LoadedCorpus> => {
-  const corpus = await loadCorpus(data, { valData: valData ?? undefined, valFraction });
+export const loadRunCorpus = async (
+  { data: before, valData: valBefore, valFraction, sha256 }: RunData,
+  moved: MovedText = {},
+): Promise<LoadedCorpus> => {
+  const data = moved.data ?? before;
+  const valData = moved.valData ?? valBefore ?? undefined;
+  const corpus = await loadCorpus(data, { valData, valFraction }).catch((error: unknown) => {
+    if (!(error instanceof DataError) || moved.data !== undefined) throw error;
+    const hint = "--data with the path that it has now";
+    throw new DataError({ ...error.details, hint, cause: error });
+  });
   if (corpus.sha256 !== sha256) {
     throw new CheckpointError({
       where: data,

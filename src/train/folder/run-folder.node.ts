@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
+import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { hasCheckpoint, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
@@ -85,7 +86,10 @@ const rescue = async (path: string, subject: RunSubject, state: SavedState): Pro
         break;
       }
       const got = `no such folder any more; saved in ${refuge} instead`;
-      throw new CheckpointError({ where: path, must, got, hint: `resume ${refuge}` });
+      const { step } = state.progress;
+      const hint =
+        step < subject.config.train.steps ? `resume ${quoteWord(refuge)}` : `foretoken generate ${quoteWord(refuge)}`;
+      throw new CheckpointError({ where: path, must, got, hint });
     }
   }
   throw failed;
