@@ -200,7 +200,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("--out holds other files", ["--out", "full"], "--out full", "a folder with other files"),
     training("--out below a file", ["--out", "text.txt/run"], "--out text.txt/run", "file"),
     { name: "with other flags", args: ["train", "--resume", "half", "--steps", "9"], says: ["--resume", "--steps"] },
-    { name: "with --data", args: ["train", "--resume", "half", "--data", "text.txt"], says: ["--resume", "--data"] },
+    { name: "with --steps", args: ["train", "--resume", "half", "--steps", "50"], says: ["--resume", "--steps"] },
     { name: "a finished run", args: ["train", "--resume", "run"], says: ["--resume run", "steps left", "all 6 done"] },
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
     { name: "no run", args: ["train", "--resume", "run/best"], says: ["run/best", "run.json"] },

@@ -274,7 +274,7 @@ describe("killing the writer", () => {
       expect(left).toBeGreaterThanOrEqual(written);
       written = left;
     }
-    await writeCheckpoint(checkpoint, { a: "done" });
+    await writeCheckpoint(checkpoint, { "a.txt": "done", "b.bin": "", "c.json": "" });
     expect(await siblings()).toEqual(["last"]);
   }, 30_000);
 });

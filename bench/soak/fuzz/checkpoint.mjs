@@ -191,11 +191,14 @@ const damage = (random, run, other) => {
         "lock",
         ".lock",
       ]);
+      rmSync(join(run, name), { force: true });
       symlinkSync(join(run, "..", "precious.txt"), join(run, name));
       return `${name} is a link to a file of the user's`;
     }
     default:
   }
+  // Written through it would be the fuzzer's own doing.
+  if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
   const bytes = readFileSync(path);
   if (kind === 8 || (kind === 9 && !isTensors && !file.endsWith(".json"))) {
     write(damagedBytes(random, bytes));
