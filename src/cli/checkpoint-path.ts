@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError } from "../core/errors.ts";
+import { systemErrorCode } from "../core/system-error.ts";
 import { hasCheckpoint } from "../io/checkpoint.node.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { type LoadOptions, loadPretrained } from "../pretrained/load.node.ts";
@@ -24,7 +25,10 @@ export interface FoundModel {
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isFile(),
-    () => false,
+    (error: unknown) => {
+      if (["ENOENT", "ENOTDIR"].includes(systemErrorCode(error) ?? "")) return false;
+      throw error;
+    },
   );
 
 const noWeights = (run: string, must: string, hint: string): CheckpointError =>

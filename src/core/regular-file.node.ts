@@ -26,6 +26,9 @@ export class UnreadableFileError extends Error {
   }
 }
 
+/** A file with more bytes than may be read. */
+export class FileTooLargeError extends UnreadableFileError {}
+
 const mustBeFile = "the path must be a regular file";
 
 /**
@@ -65,7 +68,7 @@ export const readRegularFile = async (
   const file = await openRegularFile(path, followLinks);
   try {
     const { size } = await file.stat();
-    if (size > maxBytes) throw new UnreadableFileError(`the file must be at most ${maxBytes} bytes`, `${size} bytes`);
+    if (size > maxBytes) throw new FileTooLargeError(`the file must be at most ${maxBytes} bytes`, `${size} bytes`);
     const bytes = new Uint8Array(size);
     const pieceBytes = onPiece === undefined ? maxBytesPerCall : 2 ** 22;
     let offset = 0;

@@ -3,13 +3,13 @@ import { mkdir, readdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { jsonLimits } from "../core/json.ts";
-import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
+import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
 import {
   type Binding,
   type FileDigest,
-  isMarked,
+  isManifest,
   type Manifest,
   manifestJson,
   manifestName,
@@ -85,8 +85,9 @@ export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readon
   if (!(await exists(parent))) return;
   const occupant = await occupantOf(old);
   if (occupant !== "nothing") {
-    if (!(await exists(path))) await rename(old, path);
-    else if (occupant === "ours" || occupant === "an empty folder") await putAway(place, keep);
+    const isOld = occupant === "ours" || occupant === "an empty folder";
+    if (isOld && (await occupantOf(path)) === "nothing") await rename(old, path);
+    else if (isOld && (await exists(path))) await putAway(place, keep);
     else {
       throw new CheckpointError({
         where: old,
@@ -131,8 +132,8 @@ const writeError = (folder: string, error: unknown): CheckpointError =>
  * Fails unless `folder` can be replaced by a checkpoint: it is free, empty, or a checkpoint that this program wrote.
  * @throws CheckpointError also where it cannot be listed.
  */
-const checkReplaceable = async (folder: string, { path }: Place): Promise<void> => {
-  const occupant = await occupantOf(path);
+export const checkReplaceable = async (folder: string): Promise<void> => {
+  const occupant = await occupantOf(placeOf(folder).path);
   if (occupant === "nothing" || occupant === "an empty folder" || occupant === "ours") return;
   throw new CheckpointError({
     where: folder,
@@ -185,7 +186,7 @@ export const writeCheckpoint = async (
   let made = false;
   try {
     if (makeParents) await makeFolders(place.parent);
-    await checkReplaceable(folder, place);
+    await checkReplaceable(folder);
     await recoverCheckpoint(folder, keep, names);
     await mkdir(temporary);
     made = true;
@@ -251,27 +252,32 @@ const readFile = (
   path: string,
   name: string,
   onPiece?: (piece: Uint8Array) => void,
+  expectedBytes = maxBytesOf(name),
 ): Promise<Uint8Array> =>
-  readRegularFile(join(path, name), { maxBytes: maxBytesOf(name) }, onPiece).catch((error: unknown) => {
-    throw readError(folder, name, error);
-  });
+  readRegularFile(join(path, name), { maxBytes: Math.min(expectedBytes, maxBytesOf(name)) }, onPiece).catch(
+    (error: unknown) => {
+      throw readError(folder, name, error);
+    },
+  );
 
 /** null where the folder has none of ours: it is of another program, or of a time before there were any. */
 const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
   const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
     (error: unknown) => {
-      if (systemErrorCode(error) === "ENOENT") return new Uint8Array();
+      if (systemErrorCode(error) === "ENOENT") return undefined;
       throw readError(folder, manifestName, error);
     },
   );
-  const text = new TextDecoder().decode(bytes);
-  if (!isMarked(text)) return null;
-  let manifest: Manifest | undefined;
+  if (bytes === undefined) return null;
+  let json: unknown;
   try {
-    manifest = parseManifest(JSON.parse(text));
+    json = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    manifest = undefined;
+    json = undefined;
   }
+  // Another program's, as of a page, has nothing of this in it. Where the mark alone is damaged, the rest tells.
+  if (json !== undefined && !isManifest(json)) return null;
+  const manifest = parseManifest(json);
   if (manifest !== undefined) return manifest;
   throw new CheckpointError({
     where: join(folder, manifestName),
@@ -290,15 +296,22 @@ const readChecked = async (
 ): Promise<Uint8Array> => {
   if (manifest === null) return readFile(folder, path, name);
   const hash = createHash("sha256");
-  const bytes = await readFile(folder, path, name, (piece) => hash.update(piece));
   const expected = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
+  const changed = (got: string): CheckpointError =>
+    new CheckpointError({
+      where: join(folder, name),
+      must: `the file must be the one that was saved, by its SHA-256 in ${manifestName}`,
+      got,
+      hint: completeCopy,
+    });
+  const bytes = await readFile(folder, path, name, (piece) => hash.update(piece), expected?.bytes).catch(
+    (error: unknown) => {
+      const cause = error instanceof CheckpointError ? error.cause : undefined;
+      throw cause instanceof FileTooLargeError && expected !== undefined ? changed(cause.got) : error;
+    },
+  );
   if (expected?.bytes === bytes.length && expected.sha256 === hash.digest("hex")) return bytes;
-  throw new CheckpointError({
-    where: join(folder, name),
-    must: `the file must be the one that was saved, by its SHA-256 in ${manifestName}`,
-    got: expected?.bytes === bytes.length ? "other contents" : `${bytes.length} bytes`,
-    hint: completeCopy,
-  });
+  throw changed(expected?.bytes === bytes.length ? "other contents" : `${bytes.length} bytes`);
 };
 
 /** What `readCheckpoint` gives. */

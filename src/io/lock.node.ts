@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
-import { link, rename, unlink, writeFile } from "node:fs/promises";
+import { link, unlink, writeFile } from "node:fs/promises";
 import { hostname, uptime } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { ConfigError } from "../core/errors.ts";
@@ -31,19 +31,29 @@ const readLine = (path: string): string | undefined => {
   }
 };
 
+/** The start of a process that runs and cannot be looked at. */
+const unseen = "unseen";
+
+const isThere = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemErrorCode(error) !== "ESRCH";
+  }
+};
+
 /** When process `pid` started; undefined where there is none. */
 const startOf = (pid: number): string | undefined => {
   if (process.platform === "linux") {
     const stat = readLine(`/proc/${pid}/stat`);
     // The name in parentheses may hold anything; field 22 counts from the process number. A zombie has ended.
     const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+    if (fields !== undefined) return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+    // Of another user's process some systems show nothing.
+    return isThere(pid) ? unseen : undefined;
   }
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (systemErrorCode(error) === "ESRCH") return undefined;
-  }
+  if (!isThere(pid)) return undefined;
   if (process.platform === "win32") return "unknown";
   const { status, stdout } = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" });
   return status === 0 ? stdout.trim() : "unknown";
@@ -92,7 +102,10 @@ const isSameBoot = (a: string, b: string): boolean => a === b || Math.abs(minute
 
 /** `gone`: it has ended. `elsewhere`: it cannot be seen from here. */
 const stateOf = (holder: Holder, self: Holder): "running" | "gone" | "elsewhere" => {
-  if (isSameBoot(holder.boot, self.boot)) return startOf(holder.pid) === holder.started ? "running" : "gone";
+  if (isSameBoot(holder.boot, self.boot)) {
+    const started = startOf(holder.pid);
+    return started === holder.started || started === unseen ? "running" : "gone";
+  }
   const [bootId] = holder.boot.split(" ");
   const [ownBootId] = self.boot.split(" ");
   // Another machine, or another container of this one.
@@ -153,24 +166,37 @@ const createWhole = async (path: string, text: string): Promise<boolean> => {
   }
 };
 
+const pause = (): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, 20);
+  });
+
 /**
- * Moves the lock that was `found` to have no holder out of the way, so that of several that find it one only takes it.
- * Whoever then has another's fresh lock in its hands puts it back.
+ * Removes the lock that was `found` to have no holder. One process at a time removes: else a second one, late, would remove
+ * the lock that the first has taken by then.
  */
-const removeStale = async (path: string, found: string): Promise<void> => {
-  const aside = besides(path);
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return;
-    throw error;
+const removeStale = async (path: string, found: string, self: Holder): Promise<void> => {
+  const guard = `${path}-taking`;
+  if (!(await createWhole(guard, `${JSON.stringify(self)}\n`))) {
+    const holder = parseHolder((await readIfThere(guard)) ?? "");
+    if (holder === undefined || stateOf(holder, self) === "gone") await unlink(guard).catch(() => undefined);
+    else await pause();
+    return;
   }
-  if ((await readIfThere(aside)) !== found) await link(aside, path).catch(() => undefined);
-  await unlink(aside).catch(() => undefined);
+  try {
+    if ((await readIfThere(path)) === found) await unlink(path);
+  } finally {
+    await unlink(guard).catch(() => undefined);
+  }
 };
+
+/** Whether a file was a lock before it was cut off, or lost all it said with the machine's power. */
+const isBroken = (text: string): boolean => /^\0*$/u.test(text) || text.startsWith('{"pid"'.slice(0, text.length));
 
 /** How often it is looked whether a lock that is not whole has become so. */
 const looks = 3;
+/** How often it is tried while others take it over. */
+const attempts = 100;
 
 /**
  * Takes the lock `path`.
@@ -183,7 +209,7 @@ export const takeLock = async (path: string, where: string): Promise<Lock> => {
   const release = async (): Promise<void> => {
     if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
   };
-  for (let attempt = 0; attempt < 10; attempt++) {
+  for (let attempt = 0; attempt < attempts; attempt++) {
     if (await createWhole(path, text)) return { release };
     const found = await readIfThere(path);
     if (found === undefined) continue;
@@ -191,11 +217,18 @@ export const takeLock = async (path: string, where: string): Promise<Lock> => {
     if (holder !== undefined) {
       const state = stateOf(holder, self);
       if (state !== "gone") throw inUse(where, path, holder, state);
+    } else if (!isBroken(found)) {
+      throw new ConfigError({
+        where,
+        must: `${basename(path)} must be a lock of foretoken`,
+        got: "another file",
+        hint: "another name for it",
+      });
     } else if (attempt < looks) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause();
       continue;
     }
-    await removeStale(path, found);
+    await removeStale(path, found, self);
   }
   throw new ConfigError({
     where,

@@ -35,6 +35,10 @@ export const manifestJson = ({ files, run }: Manifest): string =>
 /** Whether the text of a `manifest.json` claims to be ours, whatever else is in it or is damaged. */
 export const isMarked = (text: string): boolean => text.includes(mark);
 
+/** Whether JSON is a manifest of ours, or was one before it was damaged. */
+export const isManifest = (json: unknown): boolean =>
+  isRecord(json) && (Object.hasOwn(json, mark) || (isRecord(json.files) && Object.hasOwn(json, "run")));
+
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isHash = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/u.test(value);
 

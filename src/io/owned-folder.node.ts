@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { isRecord } from "../core/is-record.ts";
 import { readRegularFile } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
@@ -41,13 +42,21 @@ export const readManifest = async (folder: string): Promise<Manifest | null> => 
   }
 };
 
+const hasSection = (text: string): boolean => {
+  try {
+    const json: unknown = JSON.parse(text);
+    return isRecord(json) && isRecord(json.foretoken) && typeof json.foretoken.formatVersion === "number";
+  } catch {
+    return false;
+  }
+};
+
 /**
  * Whether a folder says that this program wrote it: by its manifest, or, from before there were any, by the section of
  * `config.json` that no other program writes.
  */
 const isOurs = async (folder: string): Promise<boolean> =>
-  isMarked(await readMark(join(folder, manifestName))) ||
-  (await readMark(join(folder, "config.json"))).includes('"foretoken"');
+  isMarked(await readMark(join(folder, manifestName))) || hasSection(await readMark(join(folder, "config.json")));
 
 /** What has a path. */
 export type Occupant = "nothing" | "an empty folder" | "ours" | "a folder of somebody else" | "a file" | "a link";

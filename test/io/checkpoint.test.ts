@@ -149,6 +149,15 @@ describe("what is not ours", () => {
     expect(await siblings()).toEqual(["last"]);
   });
 
+  it.each(["file", "link"])("stays under the name of the one before: a %s", async (kind) => {
+    const old = join(checkpoint, "..", ".old-last");
+    await mkdir(join(checkpoint, ".."), { recursive: true });
+    if (kind === "file") await writeFile(old, "mine");
+    else await symlink(folder, old);
+    expect(await messageOf(writeCheckpoint(checkpoint, { a: "1" }))).toContain(`got a ${kind}`);
+    expect(await siblings()).toEqual([".old-last"]);
+  });
+
   it("stays where it is in a name that a killed writer's folder would have", async () => {
     const parent = join(checkpoint, "..");
     const old = join(parent, ".old-last");
@@ -191,6 +200,17 @@ describe("a manifest", () => {
     }
     expect(found).toBeGreaterThan(8 * 13);
   });
+
+  it.each(["", "\0\0\0\0", '{"foretoken check'])(
+    "that is cut off or blank is damaged, not absent: %j",
+    async (left) => {
+      await writeCheckpoint(checkpoint, { a: "1" });
+      await writeFile(join(checkpoint, "manifest.json"), left);
+      expect(await messageOf(readCheckpoint(checkpoint, ["a"]))).toMatch(
+        /manifest\.json: the file must list .*; got a damaged one/u,
+      );
+    },
+  );
 
   it("of another program is none of ours: the folder is read unchecked", async () => {
     await mkdir(checkpoint, { recursive: true });

@@ -84,14 +84,20 @@ describe("a lock", () => {
     }
   });
 
-  it.each(["", "{", "null", '{"pid": "x"}', "\0\0\0"])("that is damaged is taken over: %j", async (contents) => {
+  it("that is somebody's file of that name is left alone, and said to be", async () => {
+    await writeFile(path, "my notes");
+    expect(await refusal()).toMatch(/\.lock must be a lock of foretoken; got another file/u);
+    expect(await readFile(path, "utf8")).toBe("my notes");
+  });
+
+  it.each(["", "{", '{"pid": "x"}', "\0\0\0"])("that is damaged is taken over: %j", async (contents) => {
     await writeFile(path, contents);
     await (await takeLock(path, "run")).release();
     expect(await readdir(folder)).toEqual([]);
   });
 
   it("that several want at once, beside one left by a crash, is had by one only", async () => {
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 60; round++) {
       await writeFile(path, round % 2 === 0 ? '{"pid":1' : "");
       const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(path, "run")));
       const taken = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -121,8 +122,13 @@ const edit = async (out: string, changes: object): Promise<void> => {
     const config = { ...json.config, train: { ...json.config.train, ...changes } };
     await writeFile(path, JSON.stringify({ ...json, config }));
   }
-  // It is bound to the configuration.
+  // They are bound to the configuration.
+  const { config } = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as { config: object };
+  const hash = createHash("sha256").update(JSON.stringify(config)).digest("hex");
   await rm(join(out, "checkpoint", "manifest.json"));
+  const manifest = join(out, "rollback", "manifest.json");
+  const bound = await readFile(manifest, "utf8").catch(() => undefined);
+  if (bound !== undefined) await writeFile(manifest, bound.replace(/"config": "[0-9a-f]+"/u, `"config": "${hash}"`));
 };
 
 /** Noted events but for the place of files. */

@@ -192,6 +192,32 @@ describe("a checkpoint", () => {
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
 
+  it("that somebody has copied stays, where the run itself keeps one alone", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), stopAt: 6 }));
+    await cp(join(out, "checkpoint"), join(out, "checkpoint-6"), { recursive: true });
+    await resume(out);
+    expect(await readdir(out)).toContain("checkpoint-6");
+  });
+
+  it("whose place is taken is noticed before anything is computed", async () => {
+    for (const name of ["best", "checkpoint"]) {
+      const out = newPath();
+      await collect(train({ ...options(out), stopAt: 4 }));
+      await rename(join(out, "checkpoint"), join(out, "elsewhere"));
+      if (name === "best") await rename(join(out, "elsewhere"), join(out, "checkpoint"));
+      if (name === "best") await mkdir(join(out, name));
+      if (name === "best") await writeFile(join(out, name, "letter.txt"), "Dear");
+      else await symlink(join(out, "elsewhere"), join(out, name));
+      const types: string[] = [];
+      const work = (async () => {
+        for await (const { type } of train({ resume: out, backend: "reference" })) types.push(type);
+      })();
+      expect((await failure(work)).message).toMatch(/must be new, empty or a checkpoint that foretoken wrote/u);
+      expect(types).toEqual([]);
+    }
+  });
+
   it("that is lost is not taken for one that was never there", async () => {
     const out = newPath();
     await collect(train({ ...options(out), stopAt: 6 }));

@@ -46,19 +46,17 @@ const freeName = async (path: string): Promise<string> => {
 
 /**
  * Makes the kept checkpoint `name` the last one of the run in `folder`. The one that was the last is set aside under a name
- * that says so, and never removed.
- * @returns that name; undefined where there was no last one.
+ * that says so, and never removed. Killed between the two renames, the run has no last checkpoint: to resume it is refused
+ * then, with the names of those that there are.
+ * @returns the name of the one that was set aside; undefined where there was no last one.
  */
 export const takeUp = async (folder: string, name: string): Promise<string | undefined> => {
   const last = join(folder, folderNames.checkpoint);
-  const old = join(folder, `.old-${folderNames.checkpoint}`);
   await recoverCheckpoint(last);
   const isThere = (await occupantOf(last)) !== "nothing";
-  // Killed between these, the next to open the run puts the last one back.
-  if (isThere) await rename(last, old);
-  await rename(join(folder, name), last);
   const aside = await freeName(`${last}-set-aside`);
-  if (isThere) await rename(old, aside);
+  if (isThere) await rename(last, aside);
+  await rename(join(folder, name), last);
   await flushFolder(folder);
   return isThere ? basename(aside) : undefined;
 };

@@ -21,7 +21,7 @@ const isBlank = async (path: string): Promise<boolean> =>
 const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
   const { description, lock } = folderNames;
   const name = temporaryOf(entry) ?? entry;
-  if (name === lock) return true;
+  if (name === lock || name === `${lock}-taking`) return true;
   return name === description && (entry !== name || (await isBlank(join(folder, entry))));
 };
 

@@ -3,6 +3,7 @@ import { CheckpointError } from "../../core/errors.ts";
 import { firstNotFinite } from "../../core/finite.ts";
 import type { NamedTensor } from "../../core/named-tensor.ts";
 import { hasCheckpoint, readCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
+import type { Binding } from "../../io/manifest.ts";
 import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
 import type { ArenaLayout } from "../../models/arena.ts";
 import type { RollbackPoint } from "../rollback.ts";
@@ -11,7 +12,12 @@ const file = "state.safetensors";
 const arrays = ["values", "m", "v"] as const;
 
 /** Replaces the point in `directory`, whole or not at all. */
-export const writeRollback = (directory: string, layout: ArenaLayout, point: RollbackPoint): Promise<void> => {
+export const writeRollback = (
+  directory: string,
+  layout: ArenaLayout,
+  point: RollbackPoint,
+  run: Binding,
+): Promise<void> => {
   const tensors = arrays.flatMap((array) =>
     layout.parameters.map(
       ({ name, shape, offset, size }): NamedTensor => ({
@@ -24,15 +30,23 @@ export const writeRollback = (directory: string, layout: ArenaLayout, point: Rol
   return writeCheckpoint(
     directory,
     { [file]: safetensorsChunks(tensors, { step: String(point.step) }) },
-    { makeParents: false },
+    { makeParents: false, run },
   );
 };
 
-/** @throws CheckpointError for one that is damaged. */
-export const readRollback = async (directory: string, layout: ArenaLayout): Promise<RollbackPoint | null> => {
+/**
+ * @param config hash of the run's configuration.
+ * @throws CheckpointError for one that is damaged, unchecked, or of another run.
+ */
+export const readRollback = async (
+  directory: string,
+  layout: ArenaLayout,
+  config: string,
+): Promise<RollbackPoint | null> => {
   if (!(await hasCheckpoint(directory))) return null;
   const {
     files: { [file]: bytes },
+    manifest,
   } = await readCheckpoint(directory, [file]);
   const where = `${directory}/${file}`;
   const { tensors, metadata } = readSafetensors(bytes, where);
@@ -56,5 +70,12 @@ export const readRollback = async (directory: string, layout: ArenaLayout): Prom
     }
     return values;
   };
+  if (manifest?.run?.config !== config || manifest.run.step !== Number(step)) {
+    throw new CheckpointError({
+      where: directory,
+      must: "the weights to go back to must be those of this run, by their manifest",
+      got: manifest === null ? "no manifest" : "another run's",
+    });
+  }
   return { step: Number(step), values: read("values"), m: read("m"), v: read("v") };
 };

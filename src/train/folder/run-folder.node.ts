@@ -6,7 +6,13 @@ import { CheckpointError } from "../../core/errors.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
 import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
-import { hasCheckpoint, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
+import {
+  checkReplaceable,
+  hasCheckpoint,
+  identityOf,
+  recoverCheckpoint,
+  writeCheckpoint,
+} from "../../io/checkpoint.node.ts";
 import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
 import type { Lock } from "../../io/lock.node.ts";
@@ -139,6 +145,8 @@ export const openRunFolder = async (
   const open = async () => {
     await removeLeftovers(path);
     for (const folder of [checkpoint, best, rollback]) {
+      // Now rather than when there is something to save.
+      await checkReplaceable(folder);
       const step = (await readManifest(folder))?.run?.step ?? 0;
       await recoverCheckpoint(folder, folder === checkpoint ? keepBefore(path, step, keepLast) : undefined);
     }
@@ -200,7 +208,8 @@ export const openRunFolder = async (
         keep: keepBefore(path, step, keepLast),
         makeParents: false,
       });
-      await prune(path, step, keepLast);
+      // Where one alone is kept, others beside it are copies of the user's own.
+      if (keepLast > 1) await prune(path, step, keepLast);
       return join(shown, folderNames.checkpoint);
     },
     saveBest: (values, step) =>
@@ -214,8 +223,8 @@ export const openRunFolder = async (
       await writeRecord(path, name, chunks);
       return join(shown, name);
     },
-    saveRollback: (point) => unlessGone(() => writeRollback(rollback, layout, point)),
-    readRollback: () => readRollback(rollback, layout),
+    saveRollback: (point) => unlessGone(() => writeRollback(rollback, layout, point, binding(point.step))),
+    readRollback: () => readRollback(rollback, layout, configHash(config)),
     async close() {
       try {
         await metrics.close();
