@@ -19,7 +19,7 @@ export interface Update {
 export interface Moments {
   readonly m: Arena;
   readonly v: Arena;
-  /** [1]: not 0 from the first update on that has left a weight or a running mean which is not finite. */
+  /** One number: not 0 from the first update on that has left a weight or a running mean which is not finite. */
   readonly unreal: View;
 }
 
