@@ -45,11 +45,16 @@ const policy =
 
 const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
 
-/** What must be the same on every platform: all but names, paths and what the clock says. */
+/** What must be the same on every platform: all but names, paths, what the clock says and what a page cannot know of memory. */
 const timeless = (events: readonly TrainEvent[]): unknown[] =>
   events
     .filter(({ type }) => type !== "estimate")
-    .map((event) => ({ ...event, corpus: "", out: "", path: "", tokensPerSecond: 0 }));
+    .map((event) => ({ ...event, corpus: "", out: "", path: "", tokensPerSecond: 0 }))
+    .map((event) =>
+      event.type === "start"
+        ? { ...event, availableMemory: null, memory: { ...event.memory, program: 0, reading: 0, total: 0 } }
+        : event,
+    );
 
 const pages = async (checkpoint: string) => ({
   "/": here("pages/index.html"),

@@ -39,7 +39,7 @@ const told = (reporter: string): Promise<Outcome> => {
     const reporter = { plain: plainReporter, live: liveReporter, json: jsonReporter }[${JSON.stringify(reporter)}](context);
     for (const event of ${JSON.stringify([start, overfitting, nonfinite])}) reporter.event(event);
     reporter.close();`;
-  const env = { ...process.env, LC_ALL: "C.UTF-8", FORCE_COLOR: "1" };
+  const env = { ...process.env, LC_ALL: "C.UTF-8", FORCE_COLOR: "1", NO_COLOR: undefined };
   const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
     ...{ cwd, env },
     stdio: ["ignore", "pipe", "pipe"],
