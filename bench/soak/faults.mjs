@@ -21,17 +21,10 @@ const saver = fileURLToPath(new URL("./lib/save-model.mjs", import.meta.url));
 const devFull = "/dev/full";
 
 const running = ["--backend", "reference"];
-const train = [
-  "train",
-  "--preset",
-  "book",
-  ...configFlags(smallConfig),
-  "--data",
-  "text.txt",
-  "--out",
-  "run",
-  ...running,
-];
+/** With two checkpoints, of which the second replaces the first: each further one makes the same calls. */
+const config = { ...smallConfig, train: { ...smallConfig.train, steps: 4, evalInterval: 2, checkpointInterval: 2 } };
+const stopAt = 2;
+const train = ["train", "--preset", "book", ...configFlags(config), "--data", "text.txt", "--out", "run", ...running];
 const resume = ["train", "--resume", "run", ...running];
 
 /** What is done with a file system that fails. `from`: which prepared folder it begins with. */
@@ -115,7 +108,7 @@ const prepare = async (place) => {
     if (status !== 0) throw new Error(`faults: the run without a fault fails: ${stderr}`);
   };
   await make("whole", train.slice(1));
-  await make("stopped", [...train.slice(1), "--stop-at", "6"]);
+  await make("stopped", [...train.slice(1), "--stop-at", String(stopAt)]);
   cpSync(folders.stopped, folders.renamed, { recursive: true });
   cpSync(join(folders.renamed, "run", "checkpoint"), join(folders.renamed, "run", ".old-checkpoint"), {
     recursive: true,
@@ -144,7 +137,7 @@ const afterTraining = async (cwd, whole) => {
     try {
       return (
         JSON.parse(readFileSync(join(run, "checkpoint", "trainer_state.json"), "utf8")).progress.step ===
-        smallConfig.train.steps
+        config.train.steps
       );
     } catch {
       return false;

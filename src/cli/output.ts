@@ -8,23 +8,27 @@ import { exitStatus } from "./exit-status.ts";
 /**
  * Standard output and error of the program. Standard output ends in one of two ways before its time:
  *
- * - its reader goes away (`| head`): nobody wants the rest, so nothing is said and the status is as it would be;
+ * - its reader goes away (`| head`): nobody wants the rest, so nothing is said and the status is as it would be, but for a
+ *   training, which then is not finished: it saves, says how to go on and ends as SIGPIPE would end it;
  * - it does not take what is written (the disk is full): that is told at the end, and the status is that of a mistake.
  */
 
 /** What a system says when the other end of a pipe or a socket is gone. */
 const goneCodes = ["EPIPE", "ECONNRESET", "EOF"];
 
+/** How standard output ended: its reader is gone, or it failed. */
+export type OutputEnd = "gone" | "failed";
+
 let ended = false;
 let failure: unknown;
-let whenEnded: (() => void) | undefined;
+let whenEnded: ((how: OutputEnd) => void) | undefined;
 let wayOut = "another place for it, as a disk with more room";
 
 /**
  * What to do when standard output takes no more, so that no work is done for nothing. What is written after that is
  * dropped.
  */
-export const onOutputEnd = (action: () => void): void => {
+export const onOutputEnd = (action: (how: OutputEnd) => void): void => {
   whenEnded = action;
 };
 
@@ -36,8 +40,9 @@ export const suggestAfterFailure = (hint: string): void => {
 const end = (error: unknown): void => {
   if (ended) return;
   ended = true;
-  if (!goneCodes.includes(systemErrorCode(error) ?? "")) failure = error;
-  whenEnded?.();
+  const how = goneCodes.includes(systemErrorCode(error) ?? "") ? "gone" : "failed";
+  if (how === "failed") failure = error;
+  whenEnded?.(how);
 };
 
 /** What the system said, with its code first. */

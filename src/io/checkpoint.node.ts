@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { jsonLimits } from "../core/json.ts";
 import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
+import { quoteWord } from "../core/shell-word.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
 import {
@@ -235,11 +236,33 @@ const maxBytesOf = (name: string): number =>
       ? jsonLimits.config.maxBytes
       : 2 ** 40;
 
-const readError = (folder: string, name: string, error: unknown): CheckpointError => {
+/** Most entries of a folder that are looked into. */
+const mostEntries = 1000;
+
+/** A folder in `folder`, or in one of its own, that has a file `name`; undefined where there is none. */
+const folderWith = async (folder: string, name: string, depth = 2): Promise<string | undefined> => {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const inside = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).slice(0, mostEntries);
+  for (const entry of inside) {
+    const found = await stat(join(folder, entry.name, name)).catch(() => undefined);
+    if (found?.isFile() === true) return join(folder, entry.name);
+  }
+  if (depth <= 1) return undefined;
+  for (const entry of inside) {
+    const found = await folderWith(join(folder, entry.name), name, depth - 1);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
+
+const readError = async (folder: string, name: string, error: unknown): Promise<CheckpointError> => {
   const where = join(folder, name);
   if (systemErrorCode(error) === "ENOENT") {
     const must = `a checkpoint must have ${name}`;
-    return new CheckpointError({ where, must, got: "no such file", hint: completeCopy, cause: error });
+    // A run's folder, or one with runs in it, is named sooner than a damaged copy.
+    const other = await folderWith(folder, name);
+    const hint = other === undefined ? completeCopy : quoteWord(other);
+    return new CheckpointError({ where, must, got: "no such file", hint, cause: error });
   }
   if (error instanceof UnreadableFileError) {
     return new CheckpointError({ where, must: error.must, got: error.got, hint: completeCopy, cause: error });
@@ -255,17 +278,17 @@ const readFile = (
   expectedBytes = maxBytesOf(name),
 ): Promise<Uint8Array> =>
   readRegularFile(join(path, name), { maxBytes: Math.min(expectedBytes, maxBytesOf(name)) }, onPiece).catch(
-    (error: unknown) => {
-      throw readError(folder, name, error);
+    async (error: unknown) => {
+      throw await readError(folder, name, error);
     },
   );
 
 /** null where the folder has none of ours: it is of another program, or of a time before there were any. */
 const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
   const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
-    (error: unknown) => {
+    async (error: unknown) => {
       if (systemErrorCode(error) === "ENOENT") return undefined;
-      throw readError(folder, manifestName, error);
+      throw await readError(folder, manifestName, error);
     },
   );
   if (bytes === undefined) return null;

@@ -1,6 +1,6 @@
 /** Manifests in a page, by its Web Crypto; pages that are not served over HTTPS or from localhost have none. */
 import { CheckpointError } from "../core/errors.ts";
-import { type FileDigest, isMarked, manifestJson, manifestName, parseManifest } from "./manifest.ts";
+import { type FileDigest, isManifest, manifestJson, manifestName, parseManifest } from "./manifest.ts";
 
 type Files = Readonly<Record<string, Uint8Array>>;
 
@@ -29,14 +29,17 @@ export const withManifest = async (files: Files): Promise<Files> => {
  * @throws CheckpointError for a file that is not as it was saved.
  */
 export const checkManifest = async (files: Files, names: readonly string[], where: string): Promise<void> => {
-  const text = new TextDecoder().decode(files[manifestName] ?? new Uint8Array());
-  if (!isMarked(text) || !canDigest()) return;
-  let manifest: ReturnType<typeof parseManifest>;
+  const bytes = files[manifestName];
+  if (bytes === undefined || !canDigest()) return;
+  let json: unknown;
   try {
-    manifest = parseManifest(JSON.parse(text));
+    json = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    manifest = undefined;
+    json = undefined;
   }
+  // Another program's has nothing of this in it; what is no JSON at all is a damaged one.
+  if (json !== undefined && !isManifest(json)) return;
+  const manifest = parseManifest(json);
   for (const name of names) {
     const expected = manifest !== undefined && Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
     const found = await digestOf(files[name] ?? new Uint8Array());

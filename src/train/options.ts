@@ -2,6 +2,7 @@ import { z } from "zod";
 import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../core/check-arguments.ts";
 import { parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
+import { nonfiniteActions } from "./config.ts";
 
 const running = {
   // Checked where it is opened, before anything is written.
@@ -31,7 +32,12 @@ const newRunSchema = z.strictObject({
 /** Where the same text is now. */
 const moved = { data: z.string().min(1).optional(), valData: z.string().min(1).optional() };
 
-const resumedRunSchema = z.strictObject({ ...running, ...moved, resume: z.string().min(1) });
+const resumedRunSchema = z.strictObject({
+  ...running,
+  ...moved,
+  resume: z.string().min(1),
+  onNonfinite: z.enum(nonfiniteActions).optional(),
+});
 
 /** Calls an option by its own name, without what it is an option of. */
 const optionName = (path: readonly string[]): string => {

@@ -78,7 +78,7 @@ export const createRollback = (
         where: `step ${step + 1}`,
         must: `weights and moments of step ${planned} must be there to go back to`,
         got: point === null ? "none" : `those of step ${point.step}`,
-        hint: "a resumption without onNonfinite rollback",
+        hint: "resuming with train.onNonfinite skip or stop",
       });
     },
   };

@@ -76,6 +76,8 @@ export interface ResumedRunOptions extends Running {
   /** Where the run's text, and the text it validates on, are now, if they were moved: they must be the same texts. */
   readonly data?: string | undefined;
   readonly valData?: string | undefined;
+  /** What to do from here on at a step that is not finite or explodes. Default: as the run was begun with. */
+  readonly onNonfinite?: RunConfig["train"]["onNonfinite"] | undefined;
 }
 
 /** What `train` is told: to begin a run, or to go on with one. */
@@ -216,8 +218,13 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   const named = await findRun(options.resume);
   const { path } = named;
   const described = await readRunDescription(path);
-  const description = { ...described, keepLast: options.keepLast ?? described.keepLast };
-  const { config, data } = description;
+  const { train: trained } = described.config;
+  const config = {
+    ...described.config,
+    train: { ...trained, onNonfinite: options.onNonfinite ?? trained.onNonfinite },
+  };
+  const description = { ...described, config, keepLast: options.keepLast ?? described.keepLast };
+  const { data } = description;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);
   // Before anything is read that another process might change.
   const lock = await lockRun(path);

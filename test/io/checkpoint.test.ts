@@ -62,6 +62,15 @@ describe("a checkpoint", () => {
     );
   });
 
+  it("that is in a folder of the one that is named is what the error suggests", async () => {
+    await writeCheckpoint(checkpoint, { "config.json": "{}" });
+    for (const named of [join(folder, "runs"), folder]) {
+      expect(await messageOf(readCheckpoint(named, ["config.json"]))).toBe(
+        `${join(named, "config.json")}: a checkpoint must have config.json; got no such file; try ${checkpoint}`,
+      );
+    }
+  });
+
   it("with a truncated model is refused by the reader of the model", async () => {
     const model = writeSafetensors([{ name: "w", shape: [4], data: new Float32Array(4) }]);
     await writeCheckpoint(checkpoint, { "model.safetensors": model });

@@ -122,9 +122,10 @@ const edit = async (out: string, changes: object): Promise<void> => {
     const config = { ...json.config, train: { ...json.config.train, ...changes } };
     await writeFile(path, JSON.stringify({ ...json, config }));
   }
-  // They are bound to the configuration.
-  const { config } = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as { config: object };
-  const hash = createHash("sha256").update(JSON.stringify(config)).digest("hex");
+  // They are bound to the configuration, but for what a resumption may change.
+  const { config } = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as { config: { train: object } };
+  const fixed = { ...config, train: { ...config.train, onNonfinite: undefined } };
+  const hash = createHash("sha256").update(JSON.stringify(fixed)).digest("hex");
   await rm(join(out, "checkpoint", "manifest.json"));
   const manifest = join(out, "rollback", "manifest.json");
   const bound = await readFile(manifest, "utf8").catch(() => undefined);
@@ -273,6 +274,20 @@ describe("a run that is to stop", () => {
     const { tensors, metadata } = readSafetensors(await readFile(file), file);
     expect(tensors.get("batch.x")?.shape).toEqual([1, 16]);
     expect(metadata).toMatchObject({ step: "2", reason: "loss", seed: "1", backend: "reference" });
+  });
+
+  it("goes on where it is resumed with another action, as a run that was begun with it", async () => {
+    const [stopped, whole] = [newPath(), newPath()];
+    await messageOf(collect(train(options(stopped, shaky("stop")))));
+    const resume = { resume: stopped, backend: "reference" } as const;
+    // As it was begun with, unless told otherwise.
+    await messageOf(collect(train(resume)));
+    await collect(train({ ...resume, onNonfinite: "skip" }));
+    await collect(train(options(whole, shaky("skip"))));
+    const weightsOf = (out: string) => readFile(join(out, "checkpoint", "model.safetensors"));
+    expect(await weightsOf(stopped)).toEqual(await weightsOf(whole));
+    // But for how they began.
+    expect((await noted(stopped)).slice(1)).toEqual((await noted(whole)).slice(1));
   });
 
   it("replaces its own record of the step, and no other file", async () => {

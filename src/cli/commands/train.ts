@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
+import type { TrainConfig } from "../../train/config.ts";
 import { memoryWarning } from "../../train/preflight.ts";
 import { resolveConfig } from "../../train/prepare.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/presets.ts";
@@ -15,6 +16,7 @@ import { plainReporter } from "../display/plain.ts";
 import { jsonReporter, type TrainReporter } from "../display/reporter.ts";
 import type { RunContext } from "../display/run-text.ts";
 import { commandLine } from "../display/shell.ts";
+import { exitStatus } from "../exit-status.ts";
 import {
   addRunningFlags,
   checkArguments,
@@ -27,7 +29,7 @@ import {
 } from "../flags.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
-import { onOutputEnd, suggestAfterFailure } from "../output.ts";
+import { type OutputEnd, onOutputEnd, suggestAfterFailure } from "../output.ts";
 import { canRedraw } from "../terminal.ts";
 
 interface TrainFlags extends RunningFlags {
@@ -60,7 +62,7 @@ Examples:
 A preset's fields are changed first by --config, then by flags. Ctrl-C saves and says how to go on; a second
 Ctrl-C quits at once, and what was saved before stays whole.`;
 
-/** All that may be given with --resume: nothing here changes the result. */
+/** All that may be given with --resume: nothing here changes what the steps of the run give. */
 const allowedWithResume = [
   "--resume",
   "--data",
@@ -69,6 +71,8 @@ const allowedWithResume = [
   "--threads",
   "--stop-at",
   "--keep-last",
+  "--on-nonfinite",
+  "--train.onNonfinite",
   "--profile",
   "--no-memory-check",
   "--json",
@@ -84,15 +88,25 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "nothing that would change the run may be given with it",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with none but --backend, --threads, --stop-at, --keep-last, --profile, --no-memory-check and --json",
+    hint: "a new run, or --resume with none but --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --no-memory-check and --json",
   });
 };
 
-const newRunOptions = async (
+type ConfigFlags = ReturnType<typeof addConfigFlags>;
+
+const resumedRunOptions = (
   command: Command,
-  flags: TrainFlags,
-  configFlags: ReturnType<typeof addConfigFlags>,
-): Promise<TrainOptions> => {
+  { data, valData }: TrainFlags,
+  resume: string,
+  configFlags: ConfigFlags,
+): TrainOptions => {
+  checkResume(command);
+  const { train } = changesFromFlags(command, configFlags).changes;
+  const { onNonfinite } = (train ?? {}) as Partial<TrainConfig>;
+  return { resume, data, valData, onNonfinite };
+};
+
+const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: ConfigFlags): Promise<TrainOptions> => {
   const changes = changesFromFlags(command, configFlags);
   const path = flags.config;
   const contents = path === undefined ? {} : await readConfigFile(path);
@@ -133,9 +147,9 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
     reporter.interrupting();
     notice("Finishing the step and saving (Ctrl-C again quits at once)");
   });
-  let outputEnded = false;
-  onOutputEnd(() => {
-    outputEnded = true;
+  let outputEnded: OutputEnd | undefined;
+  onOutputEnd((how) => {
+    outputEnded = how;
     interrupt.abort();
   });
   let out: string | null = null;
@@ -165,7 +179,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
       // Saved is enough where nobody reads what would come yet.
-      if (outputEnded && event.type === "checkpoint" && !complete) {
+      if (outputEnded !== undefined && event.type === "checkpoint" && !complete) {
         interrupted = true;
         break;
       }
@@ -178,10 +192,13 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
   }
   if (!interrupted) return;
   const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
-  if (outputEnded && toGoOn !== undefined) suggestAfterFailure(`${toGoOn}, where there is room for its output`);
-  const status = interrupt.status();
+  if (outputEnded === "failed" && toGoOn !== undefined)
+    suggestAfterFailure(`${toGoOn}, where there is room for its output`);
+  // A script must not take a run that was cut short for a finished one.
+  const status = interrupt.status() ?? (outputEnded === "gone" ? exitStatus.readerGone : undefined);
   if (status === undefined) return;
-  if (flags.json === true && toGoOn !== undefined) reporter?.notice(`saved; to go on: ${toGoOn}`);
+  if ((flags.json === true || outputEnded === "gone") && toGoOn !== undefined)
+    reporter?.notice(`saved; to go on: ${toGoOn}`);
   process.exitCode = status;
 };
 
@@ -224,11 +241,10 @@ export const declareTrain = (command: Command): void => {
     .allowExcessArguments()
     .action(async (flags: TrainFlags) => {
       checkArguments(command);
-      if (flags.resume !== undefined) checkResume(command);
       const options =
         flags.resume === undefined
           ? await newRunOptions(command, flags, configFlags)
-          : { resume: flags.resume, data: flags.data, valData: flags.valData };
+          : resumedRunOptions(command, flags, flags.resume, configFlags);
       await runTrain(options, flags, process.argv.slice(3));
     });
 };

@@ -23,7 +23,7 @@ import { brokenOff } from "./ended-run.node.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";
 import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";
 import { momentsFrom } from "./optimizer-file.ts";
-import { configHash, isFolder, openRunFolder, type RunFolder } from "./run-folder.node.ts";
+import { configHash, fixedConfig, isFolder, openRunFolder, type RunFolder } from "./run-folder.node.ts";
 import { descriptionSchema, type RunData, stateSchema } from "./run-schemas.ts";
 
 /** What a run's folder says of itself. */
@@ -190,7 +190,7 @@ export interface ResumedRun {
 }
 
 const checkSame = (where: string, one: unknown, description: unknown): void => {
-  if (JSON.stringify(one) === JSON.stringify(description)) return;
+  if (fixedConfig(one) === fixedConfig(description)) return;
   throw new CheckpointError({
     where,
     must: `the checkpoint's config must be that of ${folderNames.description}`,

@@ -3,6 +3,7 @@ import { readdir, stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
 import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
@@ -55,9 +56,14 @@ export interface RunSubject {
   readonly keepLast: number;
 }
 
+/** A configuration as JSON without the one field that a resumption may change. */
+export const fixedConfig = (config: unknown): string => {
+  if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);
+  return JSON.stringify({ ...config, train: { ...config.train, onNonfinite: undefined } });
+};
+
 /** SHA-256 of a configuration, by which a checkpoint's manifest knows its run. */
-export const configHash = (config: unknown): string =>
-  createHash("sha256").update(JSON.stringify(config)).digest("hex");
+export const configHash = (config: unknown): string => createHash("sha256").update(fixedConfig(config)).digest("hex");
 
 /** The contents of `run.json`. */
 export const descriptionText = ({ config, data, keepLast }: RunSubject): string =>
