@@ -267,7 +267,8 @@ export const create = async (place) => {
     },
     run: async (random, _folder, note) => {
       // No system passes NUL in an argument.
-      const line = commandLine(random, backend);
+      // Half a surrogate pair has no UTF-8: Node takes U+FFFD for it, in arguments and in paths.
+      const line = commandLine(random, backend).map((word) => word.toWellFormed());
       const args = line[0] === saving ? line : line.map((word) => word.replaceAll("\0", ""));
       const what = args.map((word) => (word.length > 60 ? `${word.slice(0, 50)}…` : word)).join(" ");
       await note(what);
