@@ -1,4 +1,6 @@
-/** Whether a process's memory grows, told from samples of it while it works. */
+/** Whether a process's memory grows, told from samples of it while it works, and what grows. */
+import { readFileSync } from "node:fs";
+import { getHeapStatistics } from "node:v8";
 
 /**
  * How far the floor has risen: the lowest of the last quarter of the samples above the lowest of the first quarter, in the
@@ -8,4 +10,36 @@
 export const floorRise = (samples) => {
   const quarter = Math.floor(samples.length / 4);
   return Math.min(...samples.slice(-quarter)) - Math.min(...samples.slice(0, quarter));
+};
+
+/** Of a mapping's line in /proc/self/smaps: the path at its end, empty for anonymous memory. */
+const header = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)$/u;
+
+/**
+ * Resident bytes of this process by what they are for; null where the system does not tell.
+ * - `used`, `garbage`: of the JavaScript engine's heap, what is alive or not yet known to be dead, and the rest of its pages;
+ * - `malloc`: the C library's main heap: buffers, the engine's compiler;
+ * - `anonymous`: other memory of no file: tensors, stacks of threads, large buffers, machine code;
+ * - `files`: programs, libraries and their data.
+ * @returns {Record<"used" | "garbage" | "malloc" | "anonymous" | "files", number> | null}
+ */
+export const residentByKind = () => {
+  let text;
+  try {
+    text = readFileSync("/proc/self/smaps", "utf8");
+  } catch {
+    return null;
+  }
+  const { used_heap_size: used, total_physical_size: reserved } = getHeapStatistics();
+  const kinds = { used, garbage: reserved - used, malloc: 0, anonymous: -reserved, files: 0 };
+  /** @type {"malloc" | "anonymous" | "files"} */
+  let kind = "anonymous";
+  for (const line of text.split("\n")) {
+    const path = header.exec(line)?.[1];
+    if (path !== undefined)
+      kind = path === "[heap]" ? "malloc" : path === "" || path.startsWith("[") ? "anonymous" : "files";
+    const resident = /^Rss: +(\d+) kB$/u.exec(line)?.[1];
+    if (resident !== undefined) kinds[kind] += Number(resident) * 1024;
+  }
+  return kinds;
 };

@@ -4,7 +4,7 @@
  * much the engine reserves for its heap is its own affair: for its young generation up to twice 16 MiB, which it takes in
  * steps, some of them after minutes.
  *
- * Prints the memory at each tenth, then how far the floors rose. Exit status 1 where one did by more than 1 MiB, which is
+ * Prints the memory at each tenth, then what it is for at a fifth and at the end, then how far the floors rose. Exit status 1 where one did by more than 1 MiB, which is
  * what the engine's own compiler may still take.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { getHeapStatistics } from "node:v8";
 import { train } from "../../dist/index.js";
 import { runConfig } from "../lib/configs.mjs";
-import { floorRise } from "../lib/resident-memory.mjs";
+import { floorRise, residentByKind } from "../lib/resident-memory.mjs";
 import { count, mebibytes, textTable } from "../lib/statistics.mjs";
 
 const allowedRise = 2 ** 20;
@@ -43,6 +43,8 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
   const every = Math.floor(steps / samples);
   /** @type {{ step: number, resident: number, outside: number, used: number }[]} */
   const taken = [];
+  /** @type {ReturnType<typeof residentByKind>[]} */
+  const kinds = [];
   let started;
   for await (const event of train({
     preset: "book",
@@ -64,6 +66,8 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
       const { total_physical_size: reserved, used_heap_size: used } = getHeapStatistics();
       taken.push({ step: event.step, resident, outside: resident - reserved, used });
     }
+    if (event.type === "step" && (event.step === Math.floor(steps / 5) || event.step === steps))
+      kinds.push(residentByKind());
   }
   const counted = taken.filter(({ step }) => step > steps / 20);
   const rises = {
@@ -76,6 +80,19 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
     ...[resident, outside, used].map(mebibytes),
   ]);
   process.stdout.write(textTable([["step", "resident", "outside the heap", "used of the heap"], ...shown]));
+  const [fifth, end] = kinds;
+  if (fifth && end) {
+    const names = /** @type {(keyof typeof end)[]} */ (Object.keys(end));
+    const rows = names.map((name) => [
+      name,
+      mebibytes(fifth[name]),
+      mebibytes(end[name]),
+      mebibytes(end[name] - fifth[name]),
+    ]);
+    process.stdout.write(
+      textTable([["resident for", `step ${count(Math.floor(steps / 5))}`, `step ${count(steps)}`, "more"], ...rows]),
+    );
+  }
   const grew = Math.max(rises.outside, rises.used) > allowedRise;
   const [outside, used] = [rises.outside, rises.used].map((rise) => (rise / 2 ** 20).toFixed(2));
   console.log(
@@ -92,6 +109,7 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
     dtype: started.dtype,
     threads,
     rises,
+    kinds,
     taken,
   };
 };
