@@ -148,6 +148,8 @@ const damage = (random, run, other) => {
   const kind = random.below(16);
   switch (kind) {
     case 0:
+      // Through a link it would be the fuzzer's own doing.
+      if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
       truncateSync(path, random.pick([0, 1, 7, 8, random.below(lstatSync(path).size + 1)]));
       return `${file} is cut`;
     case 1:
@@ -224,10 +226,10 @@ const damage = (random, run, other) => {
   return `${file}: text added`;
 };
 
-/** JSON as a value; what is damaged already as an empty object. */
+/** JSON as a value; what is damaged already, or nested too deeply to be copied, as an empty object. */
 const parsed = (text) => {
   try {
-    return JSON.parse(text);
+    return structuredClone(JSON.parse(text));
   } catch {
     return {};
   }
