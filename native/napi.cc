@@ -270,6 +270,13 @@ napi_value initialise(napi_env env, napi_value exports) {
   for (int i = 0; i < count; i++)
     (void)napi_set_element(env, sets, static_cast<uint32_t>(i), text(env, tables[i]->instructionSet));
   set(env, exports, "instructionSets", sets);
+  const char* names[kMaxTables];
+  const int missing = missingTables(names);
+  napi_value notCompiled = nullptr;
+  (void)napi_create_array_with_length(env, static_cast<size_t>(missing), &notCompiled);
+  for (int i = 0; i < missing; i++)
+    (void)napi_set_element(env, notCompiled, static_cast<uint32_t>(i), text(env, names[i]));
+  set(env, exports, "notCompiled", notCompiled);
   napi_value fast = nullptr;
   (void)napi_get_boolean(env, pairsAreFast(), &fast);
   set(env, exports, "pairsAreFast", fast);

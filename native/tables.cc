@@ -1,112 +1,98 @@
 #include "tables.h"
 
-#if defined(FT_HAS_AMX) && defined(__linux__) && !defined(FT_EMULATED_TILES)
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include <cstring>
+
+#include "cpu.h"
 
 namespace foretoken {
 
-#if defined(__x86_64__)
+// FT_HAS_<set>: it is in the binary.
+#define FT_DECLARE(set)            \
+  namespace set {                  \
+  extern const KernelTable kTable; \
+  }
 
-namespace baseline {
-extern const KernelTable kTable;
-}
-// FT_HAS_<set>: it is in the binary, as the compiler is new enough for it.
+#if defined(FT_HAS_BASELINE)
+FT_DECLARE(baseline)
+#endif
 #if defined(FT_HAS_AVX2)
-namespace avx2 {
-extern const KernelTable kTable;
-}
+FT_DECLARE(avx2)
 #endif
 #if defined(FT_HAS_AVX512)
-namespace avx512 {
-extern const KernelTable kTable;
-}
+FT_DECLARE(avx512)
 #endif
 #if defined(FT_HAS_AVX512BF16)
-namespace avx512bf16 {
-extern const KernelTable kTable;
-}
+FT_DECLARE(avx512bf16)
 #endif
 #if defined(FT_HAS_AMX)
-namespace amx {
-extern const KernelTable kTable;
-}
+FT_DECLARE(amx)
+#endif
+#if defined(FT_HAS_NEON)
+FT_DECLARE(neon)
+#endif
 
 namespace {
 
-// Whether tiles may be used. Linux gives a process their memory when it asks, and to all its threads.
-bool hasTiles() {
-#if defined(FT_EMULATED_TILES)
-  return true;
-#elif defined(__linux__)
-  constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kSystemSaves = 1u << 27;
-  constexpr unsigned kTileState = 3u << 17;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kSystemSaves) == 0) return false;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kAmxBf16) == 0 || (d & kAmxTile) == 0) return false;
-  unsigned saved = 0, high = 0;
-  asm("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
-  if ((saved & kTileState) != kTileState) return false;
-  static const bool permitted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-  return permitted;
-#else
-  return false;
+static_assert(kMaxTables == kMaxSets);
+
+const KernelTable* const kCompiled[] = {
+#if defined(FT_HAS_AMX)
+    &amx::kTable,
 #endif
+#if defined(FT_HAS_AVX512BF16)
+    &avx512bf16::kTable,
+#endif
+#if defined(FT_HAS_AVX512)
+    &avx512::kTable,
+#endif
+#if defined(FT_HAS_AVX2)
+    &avx2::kTable,
+#endif
+#if defined(FT_HAS_BASELINE)
+    &baseline::kTable,
+#endif
+#if defined(FT_HAS_NEON)
+    &neon::kTable,
+#endif
+};
+
+const KernelTable* compiled(const char* name) {
+  for (const KernelTable* table : kCompiled)
+    if (std::strcmp(table->instructionSet, name) == 0) return table;
+  return nullptr;
 }
 
 }  // namespace
-#endif
 
 int usableTables(const KernelTable* tables[kMaxTables]) {
-  // These look at what the operating system saves (XCR0) as well as at the CPU.
-  __builtin_cpu_init();
-  [[maybe_unused]] const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  [[maybe_unused]] const bool hasAvx512 =
-      hasAvx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
   int count = 0;
-#if defined(FT_HAS_AVX512BF16) || defined(FT_HAS_AMX)
-  const bool hasBfloat16 = hasAvx512 && __builtin_cpu_supports("avx512bf16");
+#if defined(FT_EMULATED_TILES)
+  // The same source on a machine without tiles.
+  if (!hasAmx() && hasAvx512Bf16() && compiled("amx") != nullptr) tables[count++] = compiled("amx");
 #endif
-#if defined(FT_HAS_AMX)
-  if (hasBfloat16 && hasTiles()) tables[count++] = &amx::kTable;
-#endif
-#if defined(FT_HAS_AVX512BF16)
-  if (hasBfloat16) tables[count++] = &avx512bf16::kTable;
-#endif
-#if defined(FT_HAS_AVX512)
-  if (hasAvx512) tables[count++] = &avx512::kTable;
-#endif
-#if defined(FT_HAS_AVX2)
-  if (hasAvx2) tables[count++] = &avx2::kTable;
-#endif
-  tables[count++] = &baseline::kTable;
+  const char* names[kMaxSets];
+  const int runnable = runnableSets(names);
+  for (int i = 0; i < runnable; i++)
+    if (const KernelTable* table = compiled(names[i])) tables[count++] = table;
+  return count;
+}
+
+int missingTables(const char* missing[kMaxTables]) {
+  const char* names[kMaxSets];
+  const int runnable = runnableSets(names);
+  int count = 0;
+  for (int i = 0; i < runnable; i++)
+    if (compiled(names[i]) == nullptr) missing[count++] = names[i];
   return count;
 }
 
 bool pairsAreFast() {
+#if defined(__x86_64__)
   __builtin_cpu_init();
   return !__builtin_cpu_is("intel");
-}
-
-#elif defined(__aarch64__)
-
-namespace neon {
-extern const KernelTable kTable;
-}
-
-int usableTables(const KernelTable* tables[kMaxTables]) {
-  tables[0] = &neon::kTable;
-  return 1;
-}
-
-bool pairsAreFast() { return false; }
-
 #else
-#error "the native backend knows x86-64 and arm64; elsewhere WebAssembly serves"
+  return false;
 #endif
+}
 
 }  // namespace foretoken

@@ -1,13 +1,16 @@
 // Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, the rest once.
 // Without a compiler, or when it fails, WebAssembly serves: only FORETOKEN_REQUIRE_NATIVE=1 makes that an error.
 //
+// Compiled are the best set that this CPU has and the one that every CPU has; those that FORETOKEN_BUILD_ISA names, as
+// "avx2,avx512" or "all", are added. What is built already and has them is left alone.
+//
 // A clone runs it when it is installed. The package, which is never compiled by itself, has it for those who want that:
 //
 //     node node_modules/foretoken/scripts/build-native.mjs
 import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import {
   hashFiles,
@@ -64,6 +67,39 @@ export const compilableSets = async (compiler) => {
     }),
   );
   return known.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+};
+
+/** Names of the sets that this machine can run, best first: told by a program, as at run time. */
+const runnableSets = async (compiler) => {
+  const folder = mkdtempSync(join(tmpdir(), "foretoken-probe-"));
+  try {
+    const program = join(folder, "probe");
+    await execute([...compiler, "-std=c++20", "native/probe.cc", "-o", program]);
+    return (await execute([program])).trim().split("\n");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+const namesIn = (list) => list.split(",").filter((name) => name !== "");
+
+/**
+ * Those of `compilable` that are to be compiled.
+ * @param {{ name: string }[]} compilable lowest first
+ * @param {readonly string[]} runnable names of those that the machine can run
+ * @param {string} asked a list of names, "all", or nothing
+ */
+export const wantedSets = (compilable, runnable, asked) => {
+  const known = Object.values(instructionSets).flatMap((sets) => sets.map(({ name }) => name));
+  const names = namesIn(asked);
+  const unknown = names.find((name) => name !== "all" && !known.includes(name));
+  if (unknown !== undefined)
+    throw new Error(
+      `FORETOKEN_BUILD_ISA: must be "all", or some of ${known.join(", ")}; got ${JSON.stringify(unknown)}`,
+    );
+  if (names.includes("all")) return compilable;
+  const best = compilable.findLast(({ name }) => runnable.includes(name));
+  return compilable.filter((set, i) => i === 0 || set === best || names.includes(set.name));
 };
 
 /** What native/tables.cc must know: which sets are in the binary. */
@@ -196,20 +232,27 @@ export const buildNative = async () => {
   const compiler = findCompiler();
   const built = readStamp("native", output);
   if (compiler === undefined) return built?.startsWith(hash) ? undefined : skip("no C++ compiler found");
-  const stamp = `${hash} ${compiler.join(" ")}`;
-  if (built === stamp) return undefined;
+  const asked = process.env.FORETOKEN_BUILD_ISA ?? "";
+  // Which sets serve depends on the CPU.
+  const stamp = `${hash} ${compiler.join(" ")} ${cpus()[0]?.model}: `;
+  const has = built?.startsWith(stamp) ? built.slice(stamp.length).split(",") : undefined;
+  if (has !== undefined && namesIn(asked).every((name) => has.includes(name))) return undefined;
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
   const started = performance.now();
-  const sets = await compilableSets(compiler);
+  const compilable = await compilableSets(compiler);
+  const runnable = await runnableSets(compiler).catch(() => undefined);
+  // Where the machine cannot be asked all serve.
+  const sets = wantedSets(compilable, runnable ?? [], runnable === undefined ? "all" : asked);
   try {
     await build(compiler, sets, headers);
   } catch (error) {
     console.error(error.message);
     return skip(`${compiler[0]} failed (its output is above)`);
   }
-  writeStamp("native", stamp);
-  return `native: built for ${sets.map(({ name }) => name).join(", ")} in ${secondsSince(started)}`;
+  const names = sets.map(({ name }) => name);
+  writeStamp("native", stamp + [...names, ...(sets.length === compilable.length ? ["all"] : [])].join());
+  return `native: built for ${names.join(", ")} in ${secondsSince(started)}`;
 };
 
 if (isMain(import.meta.url)) {

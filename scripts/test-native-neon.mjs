@@ -4,7 +4,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./build-common.mjs";
-import { commonFlags, execute, inParallel, instructionSets, isaDefines } from "./build-native.mjs";
+import { commonFlags, execute, inParallel, instructionSets, isaDefines, tableDefines } from "./build-native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
 const compiler = ["aarch64-linux-gnu-g++"];
@@ -25,7 +25,11 @@ const build = async () => {
   const units = [
     { name: "isa", source: "native/isa.cc", flags: [...isaDefines(neon), ...neon.flags] },
     ...nativeTests.map((test) => ({ name: `${test}_test`, source: `native/test/${test}_test.cc`, flags: [] })),
-    ...nativeUnits.map((unit) => ({ name: unit, source: `native/${unit}.cc`, flags: [] })),
+    ...nativeUnits.map((unit) => ({
+      name: unit,
+      source: `native/${unit}.cc`,
+      flags: unit === "tables" ? tableDefines([neon]) : [],
+    })),
   ].map((unit) => ({ ...unit, object: join(folder, `${unit.name}.o`) }));
   await inParallel(
     units.map(

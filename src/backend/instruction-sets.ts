@@ -46,15 +46,33 @@ const others = [
   { backend: "reference", sets: referenceInstructionSets },
 ] as const;
 
+/** Sets that the machine could use, but that are not compiled, and the command that compiles them. */
+export interface NotCompiled {
+  readonly names: readonly string[];
+  readonly command: string;
+}
+
 /**
  * The set that the native backend takes of those `available`, best first.
  *
  * @throws UnsupportedKernelError for one that another backend has
  * @throws ConfigError for any other that is not available
  */
-export const chooseNative = (available: readonly string[], asked: AskedInstructionSet | undefined): string => {
+export const chooseNative = (
+  available: readonly string[],
+  asked: AskedInstructionSet | undefined,
+  notCompiled: NotCompiled,
+): string => {
   if (asked === undefined) return available[0] as string;
   if (available.includes(asked.name)) return asked.name;
+  if (notCompiled.names.includes(asked.name)) {
+    throw new ConfigError({
+      where: asked.by,
+      must: "must name an instruction set that is compiled",
+      got: asked.name,
+      hint: `${available.join(", ")}, or FORETOKEN_BUILD_ISA=${asked.name} ${notCompiled.command} first`,
+    });
+  }
   const other = others.find(({ sets }) => isOf(sets, asked.name));
   if (other === undefined) throw refused(asked, available);
   throw new UnsupportedKernelError({

@@ -28,6 +28,8 @@ export type BackendDescription =
       readonly instructionSet: string;
       /** All that it could use: the one that it takes unasked, then others. */
       readonly instructionSets: readonly string[];
+      /** This machine could use them too, if they were compiled. */
+      readonly notCompiled: readonly string[];
       /** Used unless told otherwise. */
       readonly threads: number;
       /** What the dtype `auto` takes. */
@@ -49,11 +51,12 @@ const probes: Readonly<Record<BackendName, Probe>> = {
   native: async (asked) => ({ ...probeNative(asked), threads: availableParallelism() }),
   wasm: async (asked) => {
     const { probeWasm } = await loadWasm();
-    return { ...(await probeWasm(asked)), threads: availableParallelism(), fasterDtype: "float32" };
+    return { ...(await probeWasm(asked)), notCompiled: [], threads: availableParallelism(), fasterDtype: "float32" };
   },
   reference: async () => ({
     instructionSet: "javascript",
     instructionSets: referenceInstructionSets,
+    notCompiled: [],
     threads: 1,
     fasterDtype: "float32",
   }),

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { fasterDtypeOf, nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
+import { chooseNative, fasterDtypeOf, nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import type { DTypeChoice } from "#foretoken/core/dtype.js";
@@ -118,6 +118,15 @@ test("the reference backend has no other instruction set than its own", async ()
   await (await openBackend("reference", { instructionSet: "javascript" })).close();
   await expect(openBackend("reference", { instructionSet: "avx2" })).rejects.toThrow(
     "instructionSet: must name an instruction set that this machine and build have; got avx2; try javascript",
+  );
+});
+
+test("a set that is not compiled is named with the command that compiles it", () => {
+  const notCompiled = { names: ["avx512", "avx2"], command: "node scripts/build-native.mjs" };
+  const choose = (name: string) => chooseNative(["amx", "baseline"], { by: "FORETOKEN_ISA", name }, notCompiled);
+  expect(choose("baseline")).toBe("baseline");
+  expect(() => choose("avx2")).toThrow(
+    "FORETOKEN_ISA: must name an instruction set that is compiled; got avx2; try amx, baseline, or FORETOKEN_BUILD_ISA=avx2 node scripts/build-native.mjs first",
   );
 });
 

@@ -128,3 +128,24 @@ test.skipIf(onWindows)(`what is up to date is left alone, and a changed source i
   writeFileSync(join(folder, "native/napi.cc"), "int two = 2;\n");
   expect(build(env).stdout).toMatch(/^native: built for /);
 });
+
+const { wantedSets } = (await import(new URL("../../scripts/build-native.mjs", import.meta.url).href)) as {
+  wantedSets(compilable: readonly { name: string }[], runnable: readonly string[], asked: string): { name: string }[];
+};
+
+test.for([
+  ["the best of the CPU and the one that all have", ["avx512", "avx2", "baseline"], "", ["baseline", "avx512"]],
+  ["one set where that is all", ["baseline"], "", ["baseline"]],
+  ["those that are named beside them", ["avx2", "baseline"], "avx512,amx", ["baseline", "avx2", "avx512", "amx"]],
+  ["all where that is asked for", ["baseline"], "all", ["baseline", "avx2", "avx512", "amx"]],
+  ["none that the compiler does not know", ["avx512bf16", "avx512", "baseline"], "avx512bf16", ["baseline", "avx512"]],
+] as const)("compiles %s", ([, runnable, asked, expected]) => {
+  const compilable = ["baseline", "avx2", "avx512", "amx"].map((name) => ({ name }));
+  expect(wantedSets(compilable, runnable, asked).map(({ name }) => name)).toEqual(expected);
+});
+
+test("a set that there is not is refused by name", () => {
+  expect(() => wantedSets([{ name: "baseline" }], ["baseline"], "avx2,mmx")).toThrow(
+    /^FORETOKEN_BUILD_ISA: must be "all", or some of baseline, avx2, .*; got "mmx"$/u,
+  );
+});

@@ -16,6 +16,8 @@ import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../instructi
 interface Addon {
   /** Usable on this machine, best first. */
   readonly instructionSets: readonly string[];
+  /** This machine could use them too, but they are not in the addon; best first. */
+  readonly notCompiled: readonly string[];
   /** Whether the CPU multiplies pairs of bfloat16 faster than float32 without tiles. */
   readonly pairsAreFast: boolean;
   readonly kernels: readonly CompiledKernel[];
@@ -41,7 +43,7 @@ const loadAddon = (): Addon => {
       where,
       must: `it must be built for ${process.platform} ${process.arch}`,
       got: "no such file",
-      hint: `node ${relative(process.cwd(), builder)} with a C++ compiler on the path`,
+      hint: `${buildCommand()} with a C++ compiler on the path`,
     });
   }
   let addon: Addon;
@@ -55,6 +57,12 @@ const loadAddon = (): Addon => {
   return addon;
 };
 
+/** The command that builds the addon, as the user would type it. */
+const buildCommand = (): string => `node ${relative(process.cwd(), builder)}`;
+
+const chooseSet = ({ instructionSets, notCompiled }: Addon, asked: string | undefined): string =>
+  chooseNative(instructionSets, askedInstructionSet(asked), { names: notCompiled, command: buildCommand() });
+
 /**
  * What `openNative` would use, without starting anything.
  *
@@ -67,12 +75,14 @@ export const probeNative = (
 ): {
   readonly instructionSet: string;
   readonly instructionSets: readonly string[];
+  /** Sets that this machine could use if they were compiled. */
+  readonly notCompiled: readonly string[];
   readonly fasterDtype: ProductDType;
 } => {
   const addon = loadAddon();
-  const instructionSet = chooseNative(addon.instructionSets, askedInstructionSet(asked));
-  const fasterDtype = fasterDtypeOf(instructionSet, addon.pairsAreFast);
-  return { instructionSet, instructionSets: addon.instructionSets, fasterDtype };
+  const { instructionSets, notCompiled, pairsAreFast } = addon;
+  const instructionSet = chooseSet(addon, asked);
+  return { instructionSet, instructionSets, notCompiled, fasterDtype: fasterDtypeOf(instructionSet, pairsAreFast) };
 };
 
 const openInstance = (addon: Addon, instructionSet: string, threads: number): AddonInstance => {
@@ -95,7 +105,7 @@ export interface NativeOptions {
   readonly threads?: number | undefined;
   /** Of the operands of products: float32 unless told otherwise. */
   readonly dtype?: ProductDType | undefined;
-  /** The best that this machine has, or the one that FORETOKEN_ISA names, unless told otherwise. */
+  /** The best that this machine and build have, or the one that FORETOKEN_ISA names, unless told otherwise. */
   readonly instructionSet?: string | undefined;
 }
 
@@ -112,7 +122,7 @@ export const openNative = async ({
 }: NativeOptions = {}): Promise<Backend> => {
   checkThreads(threads);
   const addon = loadAddon();
-  const instructionSet = chooseNative(addon.instructionSets, askedInstructionSet(asked));
+  const instructionSet = chooseSet(addon, asked);
   const instance = openInstance(addon, instructionSet, threads);
   const engine: Engine = {
     instructionSet,

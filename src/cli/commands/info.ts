@@ -31,10 +31,11 @@ const collect = async () => {
 
 const describe = (backend: BackendDescription): string => {
   if (!backend.available) return `missing: ${backend.reason}`;
-  const { instructionSet, instructionSets, threads, fasterDtype } = backend;
+  const { instructionSet, instructionSets, notCompiled, threads, fasterDtype } = backend;
   const others = instructionSets.filter((name) => name !== instructionSet);
   const also = others.length === 0 ? "" : `, could use ${others.join(", ")} (FORETOKEN_ISA)`;
-  return `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}, ${fasterDtype}${also}`;
+  const missing = notCompiled.length === 0 ? "" : `, not compiled: ${notCompiled.join(", ")} (FORETOKEN_BUILD_ISA)`;
+  return `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}, ${fasterDtype}${also}${missing}`;
 };
 
 const infoText = ({ machine, backends, auto, folders }: Awaited<ReturnType<typeof collect>>): string => {
