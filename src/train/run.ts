@@ -2,7 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import { profiled } from "../backend/profiled.ts";
 import { ConfigError } from "../core/errors.ts";
 import { generate } from "../generate/generate.ts";
-import { arenaReader, type ReadValues } from "../models/arena.ts";
+import type { ReadValues } from "../models/arena.ts";
 import { modelLayout } from "../models/model.ts";
 import { languageModel } from "../pretrained/language-model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -23,29 +23,20 @@ import { checkHealth, type RecordStore, recordFault } from "./leave-out.ts";
 import type { MemoryEstimate } from "./memory.ts";
 import { freshProgress, hasTurned, isEvaluationDue, type Progress } from "./progress.ts";
 import { createRollback, type RollbackStore } from "./rollback.ts";
-import { createTrainer, type Trainer } from "./trainer.ts";
+import type { StateArrays, TrainerSnapshot } from "./state.ts";
+import { createTrainer } from "./trainer.ts";
 import { yieldToHost } from "./yield.ts";
 
-/** Weights and, for going on, Adam's moments; each flat, in the layout of `modelLayout`. */
-export interface TrainerArrays {
-  readonly values: Float32Array;
-  readonly m: Float32Array;
-  readonly v: Float32Array;
-}
-
 /** A run at one step: what a resumed run starts from. */
-export interface Snapshot {
+export interface ResumedState {
   readonly progress: Progress;
-  /** Gives the arrays away, once: they are as large as weights and moments are in the backend. */
-  take(): TrainerArrays;
+  /** Gives the trainer's state away, once: its arrays are as large as those in the backend. */
+  take(): StateArrays;
 }
 
-/** A run at one step while it is saved: its arrays are read from the backend piece by piece. */
-export interface SavedState {
+/** A run at one step while it is saved: its trainer's state is read from the backend piece by piece. */
+export interface SavedState extends TrainerSnapshot {
   readonly progress: Progress;
-  readonly values: ReadValues;
-  readonly m: ReadValues;
-  readonly v: ReadValues;
 }
 
 /** Where a run is kept. */
@@ -82,7 +73,7 @@ export interface RunInput {
   /** null: nothing is kept. */
   readonly store: RunStore | null;
   /** null: from the start. */
-  readonly resume: Snapshot | null;
+  readonly resume: ResumedState | null;
   /** What the run will take, for its first event. */
   readonly memory: MemoryEstimate;
   /** Bytes that the process may come to hold; null where nobody knows. */
@@ -98,21 +89,6 @@ export interface RunInput {
 
 /** Steps that the estimate of a run's time is made from: enough for a median, few enough to come early. */
 const timedSteps = 5;
-
-const stateOf = (backend: Backend, { model, optimizer }: Trainer, progress: Progress): SavedState => ({
-  progress,
-  values: arenaReader(backend, model.arena),
-  m: arenaReader(backend, optimizer.moments.m),
-  v: arenaReader(backend, optimizer.moments.v),
-});
-
-/** Puts a snapshot's arrays into the backend. A function of its own, so that nobody holds them afterwards. */
-const takeUp = (backend: Backend, { model, optimizer }: Trainer, snapshot: Snapshot): void => {
-  const { values, m, v } = snapshot.take();
-  backend.write(model.arena.storage, values);
-  backend.write(optimizer.moments.m.storage, m);
-  backend.write(optimizer.moments.v.storage, v);
-};
 
 /**
  * Trains to the end of the plan, an interruption or the end of patience, and yields what happens. A run always ends
@@ -165,7 +141,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
 
   const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
   const lm = languageModel(trainer.model, tokenizer);
-  const rollback = onNonfinite === "rollback" ? createRollback(backend, trainer, train, store) : null;
+  const rollback = onNonfinite === "rollback" ? createRollback(trainer, train, store) : null;
   const flight = { backend, trainer, config, vocabSize: tokenizer.vocabSize, store };
 
   /** Undefined where `breakOff` breaks it off: all is then as before. */
@@ -186,7 +162,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
       });
     }
     const isBest = best === null || valLoss < best.valLoss;
-    if (isBest && reason !== "interrupted") await checkHealth(backend, trainer, step);
+    if (isBest && reason !== "interrupted") await checkHealth(trainer, step);
     const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
     if (reason !== "interrupted") {
       progress = {
@@ -197,7 +173,7 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
         best: isBest ? { step, valLoss } : best,
         evalsSinceBest: isBest ? 0 : progress.evalsSinceBest + 1,
       };
-      if (isBest) await store?.saveBest(arenaReader(backend, trainer.model.arena), step);
+      if (isBest) await store?.saveBest(trainer.snapshot().weights.read, step);
     }
     return note({
       v,
@@ -239,14 +215,15 @@ export async function* run(input: RunInput): AsyncGenerator<TrainEvent, void, un
   async function* save(): AsyncGenerator<CheckpointEvent, void, undefined> {
     const { step } = progress;
     if (store === null || savedAt === step) return;
-    await checkHealth(backend, trainer, step);
-    const path = await store.saveCheckpoint(stateOf(backend, trainer, progress));
+    await checkHealth(trainer, step);
+    const path = await store.saveCheckpoint({ progress, ...trainer.snapshot() });
     savedAt = step;
     yield await note({ v, type: "checkpoint", step, path });
   }
 
   try {
-    if (input.resume !== null) takeUp(backend, trainer, input.resume);
+    // Nobody holds the arrays afterwards.
+    if (input.resume !== null) trainer.restore(input.resume.take());
     const tokensPerStep = train.batchSize * train.gradAccumSteps * config.model.contextLength;
     const lastStep = Math.min(train.steps, input.stopAt ?? train.steps);
     let outOfPatience = false;

@@ -89,8 +89,8 @@ const storeFor = (
 ): RunStore => ({
   path: "onCheckpoint",
   record: async () => {},
-  async saveCheckpoint({ values }) {
-    await onCheckpoint(await checkpointFiles(model, tokenizer, values), "last");
+  async saveCheckpoint({ weights }) {
+    await onCheckpoint(await checkpointFiles(model, tokenizer, weights.read), "last");
     return "onCheckpoint";
   },
   async saveBest(values) {

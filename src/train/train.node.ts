@@ -231,7 +231,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   try {
     const { saved, open, ...rest } = await readRun(named, description, options.onNotice);
     let { broken } = rest;
-    const progress = saved?.snapshot.progress ?? freshProgress;
+    const progress = saved?.state.progress ?? freshProgress;
     const end = endOf(progress, config.train);
     if (saved !== null && end !== null) {
       const missing = await missingEnd(path, progress, end);
@@ -257,7 +257,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       const planned = { prepared, sampleTokens, saved: true, resumed: saved !== null, reading };
       const fitting = await preflight(around, backend, config, planned);
       const store = await open(prepared.tokenizer, lock);
-      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.snapshot ?? null, broken);
+      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.state ?? null, broken);
     });
   } finally {
     await lock.release();

@@ -7,7 +7,7 @@ import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { type Batch, trainingPasses } from "../data/batches.ts";
-import { initialise } from "../models/arena.ts";
+import { type Arena, arenaReader, initialise } from "../models/arena.ts";
 import { forwardLoss } from "../models/forward.ts";
 import { createGradients, type Gradients } from "../models/gradients.ts";
 import { createModel, type Model } from "../models/model.ts";
@@ -17,6 +17,7 @@ import { createOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Optimizer } from "../optim/update.ts";
 import type { TrainerConfig } from "./config.ts";
+import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
 
 /** What a step finds before it changes a weight. */
 export interface StepMeasure {
@@ -56,8 +57,14 @@ export interface Trainer {
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
   /** The update by the gradient that `measure` has just found; returns its learning rate. */
   update(step: number, measured: StepMeasure): number;
-  /** Weights or moments have been written from elsewhere: the next step sees them. */
-  replaced(): void;
+  /** The state as it is now: a checkpoint, and what a run may go back to. Read it before the next update. */
+  snapshot(): TrainerSnapshot;
+  /**
+   * Goes back to a state, of this trainer or of another of the same configuration. The next step sees it.
+   * @param arrays all arrays of `stateLayouts`, which stay the caller's; null: the state before the first step, with weights
+   *   drawn from the seed.
+   */
+  restore(arrays: StateArrays | null): void;
   /**
    * `measure` and `update` in one.
    * @throws ConfigError if the loss or the gradient is not finite; the weights are then still those before the step.
@@ -82,7 +89,7 @@ const passesOf = ({ model, train }: TrainerConfig, tokens: Int32Array): PassSour
     trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass);
 };
 
-/** A trainer with freshly drawn weights; a resumed run then overwrites weights and moments. */
+/** A trainer in the state before the first step; a resumed run then restores its own. */
 export const createTrainer = (
   backend: Backend,
   config: TrainerConfig,
@@ -90,8 +97,7 @@ export const createTrainer = (
   trainTokens: Int32Array,
 ): Trainer => {
   const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens);
-  const { layout, arena } = trainer.model;
-  closeOnError(trainer.close, () => initialise(backend, layout, arena, config.train.seed));
+  closeOnError(trainer.close, () => trainer.restore(null));
   return trainer;
 };
 
@@ -156,6 +162,18 @@ export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: numb
     return { loss, gradNorm: await gradients.norm() };
   };
 
+  const arenas: readonly (StateLayout & { readonly arena: Arena })[] = [
+    { name: weightsName, layout: model.layout, arena: model.arena },
+    ...optimizer.state,
+  ];
+
+  const begin = (): void => {
+    for (const { arena, layout } of arenas) {
+      backend.run("fill", { y: { storage: arena.storage, offset: 0 }, n: layout.length, value: 0 });
+    }
+    initialise(backend, model.layout, model.arena, seed);
+  };
+
   const trainer: Trainer = {
     model,
     optimizer,
@@ -174,7 +192,23 @@ export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: numb
       roundedFor = step + 1;
       return learningRate;
     },
-    replaced() {
+    snapshot() {
+      const [weights, ...others] = arenas.map(({ name, layout, arena }) => ({
+        name,
+        layout,
+        read: arenaReader(backend, arena),
+      }));
+      return { weights: weights as StatePart, optimizer: others };
+    },
+    restore(arrays) {
+      if (arrays === null) begin();
+      else {
+        for (const { name, arena } of arenas) {
+          const values = arrays.get(name);
+          if (values === undefined) throw new Error(`a state must have ${name}`);
+          backend.write(arena.storage, values);
+        }
+      }
       roundedFor = -1;
       optimizer.forget();
     },
