@@ -2,14 +2,17 @@ import { type MemoryKind, openCounting } from "../backend/counting.ts";
 import { bytesPerElement } from "../core/dtype.ts";
 import { passRows } from "../data/batches.ts";
 import { createDecoder } from "../generate/decoder.ts";
+import { createGradients } from "../models/gradients.ts";
 import type { RunConfig } from "./config.ts";
 import { evaluate, rowsPerBatch } from "./evaluate.ts";
+import { arraysOfSum } from "./gradient-sum.ts";
 import { type StateLayout, stateLayouts, stateLength } from "./state.ts";
-import { tokensPerPass, undrawnTrainer } from "./trainer.ts";
+import { passesPerStep, tokensPerPass, undrawnTrainer } from "./trainer.ts";
 
 /** What a run takes of memory, in bytes. */
 export interface MemoryEstimate {
   readonly weights: number;
+  /** An array of all gradients, and where a step has several passes, those that their sums wait in. */
   readonly gradients: number;
   /** The optimizer's, with what else lasts: its scratch, tables of positions, and weights rounded to bfloat16. */
   readonly moments: number;
@@ -120,10 +123,12 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const { contextLength } = config.model;
   const backend = openCounting(kind);
   const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength);
-  // Micro-batches come one after the other: more of them take no more.
+  // Passes come one after the other: more of them take no more, but for arrays to add their gradients in.
   const oneBatch = { ...config, train: { ...config.train, batchSize, gradAccumSteps: 1 } };
   const trainer = undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));
   const { model } = trainer;
+  const sums = arraysOfSum(passesPerStep(config));
+  for (let more = arraysOfSum(passesPerStep(oneBatch)); more < sums; more++) createGradients(model);
   const lasting = backend.bytesInUse();
   const arena = model.layout.length * bytesPerElement.float32;
 
@@ -151,8 +156,8 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const inTurn = [reading + loading, 2 * loading - text, lasting + Math.max(temporaries + saving, loading)];
   return {
     weights: arena,
-    gradients: arena,
-    moments: lasting - 2 * arena,
+    gradients: sums * arena,
+    moments: lasting - (1 + sums) * arena,
     temporaries,
     saving,
     loading,

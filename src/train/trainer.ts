@@ -1,23 +1,26 @@
 import { backward, dropoutSource } from "../autograd/context.ts";
 import { readScalar } from "../autograd/tensor.ts";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, Storage } from "../backend/backend.ts";
 import { type Observer, observed } from "../backend/observed.ts";
 import { alternatives } from "../core/alternatives.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { type Batch, trainingPasses } from "../data/batches.ts";
+import { type Batch, passCount, trainingPasses } from "../data/batches.ts";
 import { type Arena, arenaReader, initialise } from "../models/arena.ts";
 import { forwardLoss } from "../models/forward.ts";
-import { createGradients, type Gradients } from "../models/gradients.ts";
+import type { Gradients } from "../models/gradients.ts";
 import { createModel, type Model } from "../models/model.ts";
 import { createRoundedWeights, type RoundedWeights } from "../models/rounded-weights.ts";
+import { dropoutPlaces } from "../models/transformer.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { createOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Optimizer } from "../optim/update.ts";
 import type { TrainerConfig } from "./config.ts";
+import { createGradientSum } from "./gradient-sum.ts";
 import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
+import { alone, type Share, shareOf, type Team } from "./team.ts";
 
 /** What a step finds before it changes a weight. */
 export interface StepMeasure {
@@ -45,9 +48,12 @@ export interface StepObserver {
 export interface Trainer {
   readonly model: Model;
   readonly optimizer: Optimizer;
+  /** Of the step that was measured last, over all passes and all machines. */
   readonly gradients: Gradients;
+  /** All arrays that gradients are written to in a step, that of `gradients` among them. */
+  readonly gradientStorages: readonly Storage[];
   readonly rounded: RoundedWeights | null;
-  /** The passes of a step, in order: rows of token ids and of what follows them. */
+  /** The passes of a step on all machines, in order: rows of token ids and of what follows them. */
   passes(step: number): Iterable<Batch>;
   /**
    * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and no
@@ -79,6 +85,10 @@ export interface Trainer {
  */
 export const tokensPerPass = 4096;
 
+/** How many passes a step has: those of all its micro-batches, on all machines. They are numbered in order. */
+export const passesPerStep = ({ model, train }: TrainerConfig): number =>
+  train.gradAccumSteps * passCount(train.batchSize, model.contextLength, tokensPerPass);
+
 /** The passes of micro-batch `microStep` of a step. */
 export type PassSource = (step: number, microStep: number) => Iterable<Batch>;
 
@@ -95,8 +105,9 @@ export const createTrainer = (
   config: TrainerConfig,
   vocabSize: number,
   trainTokens: Int32Array,
+  team: Team = alone,
 ): Trainer => {
-  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens);
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team);
   closeOnError(trainer.close, () => trainer.restore(null));
   return trainer;
 };
@@ -107,13 +118,21 @@ export const undrawnTrainer = (
   config: TrainerConfig,
   vocabSize: number,
   trainTokens: Int32Array,
-): Trainer => trainerOn(backend, config, vocabSize, passesOf(config, trainTokens));
+  team: Team = alone,
+): Trainer => trainerOn(backend, config, vocabSize, passesOf(config, trainTokens), team);
 
 /** The same on passes from elsewhere. */
-export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: number, passes: PassSource): Trainer => {
+export const trainerOn = (
+  given: Backend,
+  config: TrainerConfig,
+  vocabSize: number,
+  passes: PassSource,
+  team: Team = alone,
+): Trainer => {
   const { train } = config;
   const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
   const { contextLength, dropout } = config.model;
+  const share = shareOf(passesPerStep(config), team);
   const opened: { close(): void }[] = [];
   const close = (): void => {
     for (const one of opened.splice(0).reverse()) one.close();
@@ -125,41 +144,64 @@ export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: numb
   };
   const backend = observed(given);
   const model = open(() => createModel(backend, config.model, vocabSize));
-  const gradients = open(() => createGradients(model));
+  const sum = open(() => createGradientSum(model, share.to - share.from));
   const optimizer = open(() => createOptimizer(backend, model.layout, train.optimizer));
   const rounded = open(() => createRoundedWeights(model));
   /** The step whose weights are rounded. */
   let roundedFor = -1;
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
-  function* passesOfStep(step: number): Generator<Batch, void, undefined> {
-    for (let microStep = 0; microStep < gradAccumSteps; microStep++) yield* passes(step, microStep);
+  /** Passes [from, to) of a step. */
+  function* passesBetween(step: number, { from, to }: Share): Generator<Batch, void, undefined> {
+    const perMicroBatch = passesPerStep(config) / gradAccumSteps;
+    let number = Math.floor(from / perMicroBatch) * perMicroBatch;
+    while (number < to) {
+      for (const pass of passes(step, number / perMicroBatch)) {
+        if (number >= from && number < to) yield pass;
+        number++;
+      }
+    }
   }
 
-  const gradient = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
+  /** Makes the gradient of a pass; returns its part of the step's loss. */
+  const gradientOf = async (
+    step: number,
+    number: number,
+    { x, y, rows, time }: Batch,
+    gradients: Gradients,
+    enter: StepObserver["phase"],
+  ): Promise<number> => {
     gradients.clear();
+    // Each pass drops at places of its own, which follow from its number.
+    const first = number * dropoutPlaces(config.model);
+    const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step), first) : null;
+    const summed = await gradients.record(
+      async (context) => {
+        enter("forward");
+        const total = forwardLoss(context, model, x, y, rows, time); // [1]
+        const reading = readScalar(backend, total);
+        enter("backward");
+        backward(context, total, 1 / tokensPerStep);
+        return reading;
+      },
+      drops,
+      rounded?.of,
+    );
+    return summed / tokensPerStep;
+  };
+
+  const measure = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
     if (step !== roundedFor) rounded?.refresh();
     roundedFor = step;
-    // One source for the whole step: each micro-batch drops at places of its own.
-    const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step)) : null;
-    let loss = 0;
-    for (const { x, y, rows, time } of passesOfStep(step)) {
-      const summed = await gradients.record(
-        async (context) => {
-          enter("forward");
-          const total = forwardLoss(context, model, x, y, rows, time); // [1]
-          const reading = readScalar(backend, total);
-          enter("backward");
-          backward(context, total, 1 / tokensPerStep);
-          return reading;
-        },
-        drops,
-        rounded?.of,
-      );
-      loss += summed / tokensPerStep;
-    }
+    const batches = passesBetween(step, share);
+    const ours = await sum.add(share.from, share.to, async (number, gradients) => {
+      const { value: batch } = batches.next();
+      if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
+      return gradientOf(step, number, batch, gradients, enter);
+    });
+    const loss = await team.reduce(backend, sum.total.arena, ours);
     enter("norm");
-    return { loss, gradNorm: await gradients.norm() };
+    return { loss, gradNorm: await sum.total.norm() };
   };
 
   const arenas: readonly (StateLayout & { readonly arena: Arena })[] = [
@@ -177,18 +219,19 @@ export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: numb
   const trainer: Trainer = {
     model,
     optimizer,
-    gradients,
+    gradients: sum.total,
+    gradientStorages: sum.storages,
     rounded,
-    passes: passesOfStep,
+    passes: (step) => passesBetween(step, { from: 0, to: passesPerStep(config) }),
     measure: (step, observer) =>
       observer === undefined
-        ? gradient(step, () => {})
-        : backend.observe(observer.kernel, () => gradient(step, observer.phase)),
+        ? measure(step, () => {})
+        : backend.observe(observer.kernel, () => measure(step, observer.phase)),
     update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
       const update = { step: step + 1, learningRate, gradScale, rounded };
-      optimizer.update({ values: model.arena, gradients: gradients.arena, ...update });
+      optimizer.update({ values: model.arena, gradients: sum.total.arena, ...update });
       roundedFor = step + 1;
       return learningRate;
     },

@@ -74,6 +74,7 @@ describe("accumulated micro-batches", () => {
     // Passes of 4,096 tokens are what micro-batches of as many would be.
     const rows = 4096 / sizes.contextLength;
     expect(await gradientOf(backend, 2 * rows, 1)).toEqual(await gradientOf(backend, rows, 2));
+    expect(await gradientOf(backend, 3 * rows, 2)).toEqual(await gradientOf(backend, rows, 6));
     await backend.close();
   });
 });
