@@ -29,7 +29,8 @@ import { estimateMemory } from "./memory.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkStopAt, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
-import { type RunStore, run } from "./run.ts";
+import { run } from "./run/run.ts";
+import type { RunStore } from "./run/run-input.ts";
 
 /** What `train` is told. */
 export interface TrainOptions {

@@ -20,7 +20,8 @@ import { checkTexts, preflight, readingBytes, surroundings } from "./preflight.n
 import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
 import { freshProgress } from "./progress.ts";
-import { type BrokenOff, type RunInput, run } from "./run.ts";
+import { run } from "./run/run.ts";
+import type { BrokenOff, RunInput } from "./run/run-input.ts";
 
 /** What no result depends on: allowed for new and for resumed runs. */
 interface Running {

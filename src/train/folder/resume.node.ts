@@ -17,7 +17,7 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import { eventVersion } from "../events.ts";
 import { isEvaluationDue, type Progress } from "../progress.ts";
-import type { BrokenOff, ResumedState } from "../run.ts";
+import type { BrokenOff, ResumedState } from "../run/run-input.ts";
 import { type StateArrays, stateLayouts, weightsName } from "../state.ts";
 import { brokenOff } from "./ended-run.node.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";

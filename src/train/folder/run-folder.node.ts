@@ -25,7 +25,7 @@ import { defaultTokenizer } from "../../tokenizer/config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import type { TrainEvent } from "../events.ts";
-import type { RunStore, SavedState } from "../run.ts";
+import type { RunStore, SavedState } from "../run/run-input.ts";
 import { stateLayouts } from "../state.ts";
 import { folderNames } from "./folder-names.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
