@@ -6,8 +6,9 @@ import { createGradients } from "../models/gradients.ts";
 import type { RunConfig } from "./config.ts";
 import { evaluate, rowsPerBatch } from "./evaluate.ts";
 import { arraysOfSum } from "./gradient-sum.ts";
+import { passesPerStep, tokensPerPass } from "./passes.ts";
 import { type StateLayout, stateLayouts, stateLength } from "./state.ts";
-import { passesPerStep, tokensPerPass, undrawnTrainer } from "./trainer.ts";
+import { undrawnTrainer } from "./trainer.ts";
 
 /** What a run takes of memory, in bytes. */
 export interface MemoryEstimate {

@@ -6,7 +6,7 @@ import { alternatives } from "../core/alternatives.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { type Batch, passCount, trainingPasses } from "../data/batches.ts";
+import type { Batch } from "../data/batches.ts";
 import { type Arena, arenaReader, initialise } from "../models/arena.ts";
 import { forwardLoss } from "../models/forward.ts";
 import type { Gradients } from "../models/gradients.ts";
@@ -19,8 +19,9 @@ import { learningRateAt } from "../optim/schedule.ts";
 import type { Optimizer } from "../optim/update.ts";
 import type { TrainerConfig } from "./config.ts";
 import { createGradientSum } from "./gradient-sum.ts";
+import { type PassSource, passesBetween, passesOfText, passesPerStep } from "./passes.ts";
 import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
-import { alone, type Share, shareOf, type Team } from "./team.ts";
+import { alone, shareOf, type Team } from "./team.ts";
 
 /** What a step finds before it changes a weight. */
 export interface StepMeasure {
@@ -79,26 +80,6 @@ export interface Trainer {
   close(): void;
 }
 
-/**
- * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations
- * of one pass are all that is in memory, however large the batch is.
- */
-export const tokensPerPass = 4096;
-
-/** How many passes a step has: those of all its micro-batches, on all machines. They are numbered in order. */
-export const passesPerStep = ({ model, train }: TrainerConfig): number =>
-  train.gradAccumSteps * passCount(train.batchSize, model.contextLength, tokensPerPass);
-
-/** The passes of micro-batch `microStep` of a step. */
-export type PassSource = (step: number, microStep: number) => Iterable<Batch>;
-
-const passesOf = ({ model, train }: TrainerConfig, tokens: Int32Array): PassSource => {
-  const { batchSize, seed } = train;
-  const { contextLength } = model;
-  return (step, microStep) =>
-    trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass);
-};
-
 /** A trainer in the state before the first step; a resumed run then restores its own. */
 export const createTrainer = (
   backend: Backend,
@@ -119,7 +100,7 @@ export const undrawnTrainer = (
   vocabSize: number,
   trainTokens: Int32Array,
   team: Team = alone,
-): Trainer => trainerOn(backend, config, vocabSize, passesOf(config, trainTokens), team);
+): Trainer => trainerOn(backend, config, vocabSize, passesOfText(config, trainTokens), team);
 
 /** The same on passes from elsewhere. */
 export const trainerOn = (
@@ -151,18 +132,6 @@ export const trainerOn = (
   let roundedFor = -1;
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
-  /** Passes [from, to) of a step. */
-  function* passesBetween(step: number, { from, to }: Share): Generator<Batch, void, undefined> {
-    const perMicroBatch = passesPerStep(config) / gradAccumSteps;
-    let number = Math.floor(from / perMicroBatch) * perMicroBatch;
-    while (number < to) {
-      for (const pass of passes(step, number / perMicroBatch)) {
-        if (number >= from && number < to) yield pass;
-        number++;
-      }
-    }
-  }
-
   /** Makes the gradient of a pass; returns its part of the step's loss. */
   const gradientOf = async (
     step: number,
@@ -193,7 +162,7 @@ export const trainerOn = (
   const measure = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
     if (step !== roundedFor) rounded?.refresh();
     roundedFor = step;
-    const batches = passesBetween(step, share);
+    const batches = passesBetween(config, passes, step, share);
     const ours = await sum.add(share.from, share.to, async (number, gradients) => {
       const { value: batch } = batches.next();
       if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
@@ -222,7 +191,7 @@ export const trainerOn = (
     gradients: sum.total,
     gradientStorages: sum.storages,
     rounded,
-    passes: (step) => passesBetween(step, { from: 0, to: passesPerStep(config) }),
+    passes: (step) => passesBetween(config, passes, step, { from: 0, to: passesPerStep(config) }),
     measure: (step, observer) =>
       observer === undefined
         ? measure(step, () => {})

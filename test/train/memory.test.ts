@@ -8,12 +8,13 @@ import { evaluate } from "#foretoken/train/evaluate.js";
 import { arraysOfSum } from "#foretoken/train/gradient-sum.js";
 import { estimateMemory, type MemoryNeeds } from "#foretoken/train/memory.js";
 import type { PartialConfig } from "#foretoken/train/merge.js";
+import { passesPerStep } from "#foretoken/train/passes.js";
 import { checkMemory, checkTextSize, memoryWarning } from "#foretoken/train/preflight.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
 import type { PresetName } from "#foretoken/train/presets.js";
 import { stateLayouts, stateLength } from "#foretoken/train/state.js";
 import { train } from "#foretoken/train/train.node.js";
-import { createTrainer, passesPerStep, undrawnTrainer } from "#foretoken/train/trainer.js";
+import { createTrainer, undrawnTrainer } from "#foretoken/train/trainer.js";
 import { compiled, forEachBackend } from "../support/backends.ts";
 import { collect, ofType, smallMuonRun, smallRun, useFolder, wordsText } from "../support/runs.ts";
 
