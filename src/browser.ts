@@ -51,12 +51,13 @@ export { clipFactor } from "./optim/clip.ts";
 export type { OptimizerConfig, ScheduleConfig } from "./optim/config.ts";
 export { createOptimizer } from "./optim/optimizer.ts";
 export { type LearningRatePlan, learningRateAt } from "./optim/schedule.ts";
-export type { Moments, Optimizer, Update } from "./optim/update.ts";
+export type { Optimizer, OptimizerArena, Update } from "./optim/update.ts";
 export { type LanguageModel, type Logits, languageModel } from "./pretrained/language-model.ts";
 export { type CheckpointFiles, type LoadOptions, loadPretrained } from "./pretrained/load.browser.ts";
 export { savePretrained } from "./pretrained/save.browser.ts";
 export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
-export type { Tokenizer } from "./tokenizer/tokenizer.ts";
+export type { TokenizerConfig } from "./tokenizer/config.ts";
+export type { DecodeOptions, SpecialToken, Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { RunConfig, TrainConfig } from "./train/config.ts";
 export type { Evaluation } from "./train/evaluate.ts";
 export type {
