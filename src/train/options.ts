@@ -13,6 +13,7 @@ const running = {
   profile: z.boolean().optional(),
   availableMemory: z.number().positive().optional(),
   memoryCheck: z.boolean().optional(),
+  worker: z.boolean().optional(),
   signal: z.unknown().optional(),
   onNotice: z.unknown().optional(),
 };
