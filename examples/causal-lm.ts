@@ -50,6 +50,7 @@ console.log(`   ${tokenizer.vocabSize} distinct ones, so ids from 0 to ${tokeniz
 // T + 1 tokens. x is all but the last of them, y is all but the first. Then y[t] is what follows x[0], …, x[t].
 const recipe = presets.shakespeare; // a configuration to start from: here a smaller model, that learns in less time
 const config: RunConfig = {
+  ...recipe,
   model: { ...recipe.model, contextLength: 64, nLayer: 2, nEmbd: 64, mlp: { kind: "swiglu", hidden: 176 } },
   train: { ...recipe.train, steps: Number(flags.steps), batchSize: 16 },
 };

@@ -32,14 +32,16 @@ def foretoken(program: str, *arguments: str) -> None:
 
 WRITE_TOKENIZER = """
 import { readFileSync, writeFileSync } from "node:fs";
-import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
+import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { tokenizerConfigJson } from "#foretoken/tokenizer/tokenizer-json.js";
 const [, folder] = process.argv;
 const text = readFileSync(`${folder}/text`, "utf8");
 const tokenizer = trainCharTokenizer(text);
 writeFileSync(`${folder}/tokenizer.json`, JSON.stringify(tokenizer));
-writeFileSync(`${folder}/tokenizer_config.json`, JSON.stringify(tokenizerConfigJson(128)));
+writeFileSync(`${folder}/tokenizer_config.json`, JSON.stringify(tokenizerConfigJson(128, tokenizer)));
 writeFileSync(`${folder}/ids.json`, JSON.stringify([...tokenizer.encode(text)]));
+const special = charTokenizer(tokenizer.characters, ["<|system|>", "<|endoftext|>"]);
+writeFileSync(`${folder}/special.json`, JSON.stringify(special));
 """
 
 
@@ -55,6 +57,12 @@ def check_tokenizer(text: str) -> None:
         fast = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         assert fast.encode(text).ids == ids
         assert fast.decode(ids) == text
+        special = tokenizers.Tokenizer.from_file(str(folder / "special.json"))
+        end = special.token_to_id("<|endoftext|>")
+        assert (end, special.get_vocab_size()) == (len(set(text)) + 1, len(set(text)) + 2)
+        assert special.encode(text).ids == ids
+        assert special.decode([*ids, end]) == text
+        assert special.decode([end], skip_special_tokens=False) == "<|endoftext|>"
         try:
             fast.encode("\U0010fffd")
         except Exception as error:

@@ -56,7 +56,8 @@ export { type LanguageModel, type Logits, languageModel } from "./pretrained/lan
 export { type CheckpointFiles, type LoadOptions, loadPretrained } from "./pretrained/load.browser.ts";
 export { savePretrained } from "./pretrained/save.browser.ts";
 export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
-export type { Tokenizer } from "./tokenizer/tokenizer.ts";
+export type { TokenizerConfig } from "./tokenizer/config.ts";
+export type { DecodeOptions, SpecialToken, Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { RunConfig, TrainConfig } from "./train/config.ts";
 export type { Evaluation } from "./train/evaluate.ts";
 export type {

@@ -46,7 +46,7 @@ export const runConfig = (name) => {
     optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 },
     maxGradNorm: 1,
   };
-  return { model, train };
+  return { ...presets.book, model, train };
 };
 
 /** Tokens at random, the same each time. */

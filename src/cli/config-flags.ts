@@ -53,7 +53,11 @@ const configFlag = (flag: string, field: ConfigField, group: string): ConfigFlag
   return { path: field.path, flag, option };
 };
 
-const groups: Readonly<Record<string, string>> = { model: "The model:", train: "The training:" };
+const groups: Readonly<Record<string, string>> = {
+  tokenizer: "The tokens:",
+  model: "The model:",
+  train: "The training:",
+};
 
 const makeFlags = (): readonly ConfigFlag[] => {
   const fields = configFields(runConfigSchema);
@@ -108,9 +112,10 @@ export const changesFromFlags = (command: Command, flags: readonly ConfigFlag[])
   return { changes, setBy };
 };
 
-/** Anything below model and train is checked once it is merged with the preset. */
+/** Anything below tokenizer, model and train is checked once it is merged with the preset. */
 const configFileSchema = z.strictObject({
   preset: z.string().optional(),
+  tokenizer: z.record(z.string(), z.unknown()).optional(),
   model: z.record(z.string(), z.unknown()).optional(),
   train: z.record(z.string(), z.unknown()).optional(),
 });

@@ -26,5 +26,11 @@ const promptOfRun = async (directory: string): Promise<string> => {
 export const defaultPrompt = async (tokenizer: Tokenizer, directory: string): Promise<string> => {
   if (knows(tokenizer, "\n")) return "\n";
   const prompt = await promptOfRun(directory);
-  return knows(tokenizer, prompt) ? prompt : tokenizer.token(0);
+  if (knows(tokenizer, prompt)) return prompt;
+  // A token that is a part of a character, or none of a text, is no prompt.
+  for (let id = 0; id < tokenizer.vocabSize; id++) {
+    const text = tokenizer.decode([id]);
+    if (knows(tokenizer, text)) return text;
+  }
+  return prompt;
 };

@@ -99,7 +99,14 @@ const modelMembers = members({
   arena: "object",
   parameters: "object",
 });
-const tokenizerMembers = members({ vocabSize: "number", encode: "function", decode: "function", token: "function" });
+const tokenizerMembers = members({
+  vocabSize: "number",
+  specialTokens: "object",
+  encode: "function",
+  decode: "function",
+  bytes: "function",
+  token: "function",
+});
 
 const isBackend = (value: unknown): boolean => hasMembers(value, backendMembers);
 const isModel = (value: unknown): boolean =>

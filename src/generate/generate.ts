@@ -5,7 +5,7 @@ import { ConfigError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
 import { generationDefaults } from "../pretrained/generation-config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
-import { textStream } from "../tokenizer/tokenizer.ts";
+import { textStream } from "../tokenizer/text-stream.ts";
 import { createDecoder } from "./decoder.ts";
 import { type Sampling, sampleToken, samplingSchema } from "./sampler.ts";
 import { type StopWatch, stopWatch, type WatchedText } from "./stop-strings.ts";
@@ -15,6 +15,7 @@ export const generateSettingsSchema = samplingSchema.extend({
   maxNewTokens: z.int().positive().describe("tokens to write after the prompt"),
   seed: z.int().min(0).describe("same seed, same text"),
   stop: z.array(z.string().min(1)).describe("end before any of these strings"),
+  showSpecialTokens: z.boolean().describe("write special tokens by their names instead of leaving them out"),
 });
 
 const optionsSchema = generateSettingsSchema.extend({ prompt: z.string(), cache: z.boolean() });
@@ -26,6 +27,7 @@ export const generateDefaults = {
   minP: 0,
   seed: 1,
   stop: [] as readonly string[],
+  showSpecialTokens: false,
 };
 
 type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefined };
@@ -37,13 +39,18 @@ export interface GenerateOptions extends SamplingOptions {
   readonly seed?: number | undefined;
   /** Generation ends before the first of these; it is not part of the text. */
   readonly stop?: readonly string[] | undefined;
+  /** true: special tokens are in the text, by their names. Default false: they are no text. */
+  readonly showSpecialTokens?: boolean | undefined;
   /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. */
   readonly cache?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Why generation ended: `maxNewTokens` were written, a stop string came, or the signal was aborted. */
-export type FinishReason = "length" | "stop" | "aborted";
+/**
+ * Why generation ended: `maxNewTokens` were written, a stop string came, the model drew the tokenizer's end of text, or the
+ * signal was aborted.
+ */
+export type FinishReason = "length" | "stop" | "endOfText" | "aborted";
 
 /** A token was drawn. */
 export interface TokenEvent {
@@ -53,8 +60,8 @@ export interface TokenEvent {
   readonly index: number;
   readonly id: number;
   /**
-   * Text that may now be shown: empty while it might be the beginning of a stop string. The texts of all tokens add up
-   * to that of `done`.
+   * Text that may now be shown: empty while a character lacks bytes, or it might be the beginning of a stop string. The
+   * texts of all tokens add up to the text of `done`.
    */
   readonly text: string;
 }
@@ -67,6 +74,7 @@ export interface GenerateDoneEvent {
   /** All text after the prompt; where the signal was aborted, without what was held back for a stop string. */
   readonly text: string;
   readonly promptTokens: number;
+  /** The end of text is one of them, where it was drawn. */
   readonly newTokens: number;
 }
 
@@ -81,7 +89,8 @@ const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedTe
 
 /**
  * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
- * contextLength tokens. Yields each token as it is drawn, then `done`.
+ * contextLength tokens. Yields each token as it is drawn, then `done`. A text that the model ends itself ends with the token
+ * `tokenizer.endOfText`.
  *
  * @throws ConfigError for a setting out of range or unknown, or an empty prompt, DataError for a character the tokenizer lacks.
  */
@@ -109,7 +118,8 @@ export async function* generate(
   }
   const promptTokens = ids.length;
   const random = randomStream(randomKey(settings.seed, "sampling"));
-  const stream = textStream(lm.tokenizer);
+  const { endOfText } = lm.tokenizer;
+  const stream = textStream(lm.tokenizer, { showSpecialTokens: settings.showSpecialTokens });
   const watch = stopWatch(settings.stop);
   const decoder = createDecoder(lm.model, cache);
   let text = "";
@@ -123,12 +133,13 @@ export async function* generate(
       const id = sampleToken(await decoder.next(ids), settings, random);
       ids.push(id);
       const pushed = watch.push(stream.push(id));
-      const isLast = index === settings.maxNewTokens - 1;
+      const isEnd = id === endOfText;
+      const isLast = isEnd || index === settings.maxNewTokens - 1;
       const shown = isLast && !pushed.stopped ? withRest(pushed.text, watch.push(stream.end()), watch) : pushed;
       text += shown.text;
       yield { v: 1, type: "token", index, id, text: shown.text };
-      if (shown.stopped) {
-        finishReason = "stop";
+      if (shown.stopped || isEnd) {
+        finishReason = shown.stopped ? "stop" : "endOfText";
         break;
       }
     }

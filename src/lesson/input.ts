@@ -1,7 +1,8 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, DataError } from "../core/errors.ts";
 import type { Corpus } from "../data/corpus.ts";
-import { trainCharTokenizer } from "../tokenizer/char.ts";
+import { defaultTokenizer } from "../tokenizer/config.ts";
+import { trainTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** What every lesson works with: a text, a line of it to look at closely, and where to compute. */
@@ -110,7 +111,7 @@ const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: st
  */
 export const lessonInput = (options: LessonOptions): LessonInput => {
   const { backend, corpus, text, where = "text", seed = 1, clock, signal } = options;
-  const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
+  const tokenizer = trainTokenizer(defaultTokenizer, corpus.train, corpus.val);
   const trainIds = tokenizer.encode(corpus.train);
   const valIds = tokenizer.encode(corpus.val);
   checkLength(trainIds, `${corpus.name}, training part`);

@@ -3,7 +3,7 @@ import { generate } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
 import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
-import type { RunConfig } from "../train/config.ts";
+import type { TrainerConfig } from "../train/config.ts";
 import { presets } from "../train/presets.ts";
 import { createTrainer, type Trainer } from "../train/trainer.ts";
 import { yieldToHost } from "../train/yield.ts";
@@ -58,7 +58,7 @@ export const lessonSize = ({ name }: Backend): LessonSize => (name === "referenc
  * Qwen3's shape and Muon, as the preset `shakespeare`, but of a recipe of its own: what the lessons show was read by people,
  * and is not to change whenever the preset does. A head that shares the embeddings is part of what *generation* tells.
  */
-const smallModelConfig = ({ trainIds, seed }: LessonInput, size: LessonSize, mask: AttentionMask): RunConfig => {
+const smallModelConfig = ({ trainIds, seed }: LessonInput, size: LessonSize, mask: AttentionMask): TrainerConfig => {
   const { nLayer, nHead, nEmbd, hidden, steps, batchSize } = size;
   return {
     model: {
@@ -102,7 +102,7 @@ const smallModelConfig = ({ trainIds, seed }: LessonInput, size: LessonSize, mas
 /** A model that learns, under the name that its curve has. */
 export interface Learner {
   readonly name: string;
-  readonly config: RunConfig;
+  readonly config: TrainerConfig;
   readonly trainer: Trainer;
   /** The losses of its steps so far, nats per token. */
   readonly losses: number[];

@@ -6,7 +6,8 @@ import { readSafetensors } from "../io/safetensors.ts";
 import { type ModelConfig, modelConfigSchema } from "../models/config.ts";
 import { fromHuggingFace } from "../models/hugging-face/hugging-face.ts";
 import { createModel, type Model, modelLayout } from "../models/model.ts";
-import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../tokenizer/registry.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { checkFormatVersion, checkJson, parseJson } from "./checkpoint-json.ts";
 
 const foretokenSection = z.object({

@@ -17,17 +17,26 @@ export const pretrainedFiles = (
   tokenizer: Tokenizer,
   readValues: ReadValues,
 ): Record<string, string | AsyncIterable<Uint8Array>> => {
-  const { vocabSize } = tokenizer;
+  const { vocabSize, endOfText } = tokenizer;
+  // `transformers` ends a text there too.
+  const end = endOfText === null ? {} : { eos_token_id: endOfText };
   const tensors = toHuggingFace(config, modelLayout(config, vocabSize), readValues);
   const { temperature, topK, maxNewTokens } = generationDefaults;
   return {
     "config.json": jsonText({
       ...architectureOf(config).configJson(vocabSize),
+      ...end,
       foretoken: { formatVersion, model: config },
     }),
-    "generation_config.json": jsonText({ do_sample: true, temperature, top_k: topK, max_new_tokens: maxNewTokens }),
+    "generation_config.json": jsonText({
+      do_sample: true,
+      temperature,
+      top_k: topK,
+      max_new_tokens: maxNewTokens,
+      ...end,
+    }),
     "model.safetensors": safetensorsPieces(tensors, { format: "pt" }),
     "tokenizer.json": jsonText(tokenizer.toJSON()),
-    "tokenizer_config.json": jsonText(tokenizerConfigJson(config.contextLength)),
+    "tokenizer_config.json": jsonText(tokenizerConfigJson(config.contextLength, tokenizer)),
   };
 };

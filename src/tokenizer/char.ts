@@ -1,13 +1,15 @@
 import { checkText } from "../core/check-arguments.ts";
 import { DataError } from "../core/errors.ts";
 import { show } from "../core/show.ts";
-import type { TokenizerMethods } from "./methods.ts";
-import { charTokenizerToJson } from "./tokenizer-json.ts";
+import { isSurrogate } from "../core/surrogate.ts";
+import { decodeTokens } from "./text-stream.ts";
+import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
+import { charTokenizerToJson, endOfTextName } from "./tokenizer-json.ts";
 
 /** One token per Unicode code point (not per UTF-16 unit: an emoji is one token; a combining mark is its own). */
-export interface CharTokenizer extends TokenizerMethods {
+export interface CharTokenizer extends Tokenizer {
   readonly kind: "char";
-  /** The characters in the order of their ids. */
+  /** The characters in the order of their ids, which special tokens follow. */
   readonly characters: readonly string[];
 }
 
@@ -43,17 +45,22 @@ const checkIds = (ids: unknown): void => {
   throw new DataError({ where: "decode", must: "the argument must be a list of token ids", got: show(ids) });
 };
 
-const isSurrogate = (codePoint: number): boolean => codePoint >= 0xd800 && codePoint <= 0xdfff;
-
 /**
- * The tokenizer whose ids are the positions in `characters`.
+ * The tokenizer whose ids are the positions in `characters`, followed by special tokens.
  * @param characters distinct single code points; id i is `characters[i]`.
+ * @param specialNames what special tokens are called, each once. One named `<|endoftext|>` is the end of a text.
  */
-export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
+export const charTokenizer = (characters: readonly string[], specialNames: readonly string[] = []): CharTokenizer => {
   const ids = new Map<number, number>();
   characters.forEach((character, id) => {
     ids.set(character.codePointAt(0) as number, id);
   });
+  const vocabSize = characters.length + specialNames.length;
+  const specialTokens = specialNames.map((name, i): SpecialToken => ({ id: characters.length + i, name }));
+  const noBytes = new Uint8Array();
+  const encoder = new TextEncoder();
+  /** Made when they are asked for. */
+  const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
 
   const encode = (text: string, where = "text", before = ""): Int32Array => {
     checkText("encode: where", where);
@@ -81,39 +88,40 @@ export const charTokenizer = (characters: readonly string[]): CharTokenizer => {
 
   const token = (id: number): string => {
     // A list has other keys than ids.
-    const character = typeof id === "number" ? characters[id] : undefined;
-    if (character === undefined) {
+    const text = typeof id === "number" ? (characters[id] ?? specialNames[id - characters.length]) : undefined;
+    if (text === undefined) {
       throw new DataError({
         where: "decode",
-        must: `a token id must be an integer from 0 to ${characters.length - 1}`,
+        must: `a token id must be an integer from 0 to ${vocabSize - 1}`,
         got: show(id),
       });
     }
-    return character;
+    return text;
   };
 
-  const decode = (tokenIds: Iterable<number>): string => {
-    checkIds(tokenIds);
-    // In blocks: a list of single characters takes many times the memory of the text.
-    let text = "";
-    let block: string[] = [];
-    for (const id of tokenIds) {
-      block.push(token(id));
-      if (block.length < 4096) continue;
-      text += block.join("");
-      block = [];
-    }
-    return text + block.join("");
+  const bytes = (id: number): Uint8Array => {
+    const known = bytesById[id];
+    if (known !== undefined) return known;
+    const text = token(id);
+    const made = id < characters.length ? encoder.encode(text) : noBytes;
+    bytesById[id] = made;
+    return made;
   };
 
   return {
     kind: "char",
-    vocabSize: characters.length,
+    vocabSize,
     characters,
+    specialTokens,
+    endOfText: specialTokens.find(({ name }) => name === endOfTextName)?.id ?? null,
     encode,
-    decode,
+    decode: (tokenIds, options) => {
+      checkIds(tokenIds);
+      return decodeTokens({ bytes, specialTokens }, tokenIds, options);
+    },
+    bytes,
     token,
-    toJSON: () => charTokenizerToJson(characters),
+    toJSON: () => charTokenizerToJson(characters, specialTokens),
   };
 };
 

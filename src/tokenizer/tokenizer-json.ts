@@ -2,26 +2,41 @@ import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
 import { isRecord } from "../core/is-record.ts";
 import { shorten, show } from "../core/show.ts";
+import { isSurrogate } from "../core/surrogate.ts";
+import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
+
+/** The special token of this name is the end of a text: `tokenizer.json` has no other way to say it. GPT-2's name. */
+export const endOfTextName = "<|endoftext|>";
 
 /**
  * A character-level tokenizer in the format of Hugging Face's `tokenizers`: the text is split into its code points,
- * each is looked up whole, and decoding joins them. There are no special tokens. `unk_token` is required by the
- * format; the empty string is no token of the vocabulary, so an unknown character is an error there too and never
- * a wrong id. Source: the `tokenizers` library's serialised form, checked by `scripts/check-formats.py`.
+ * each is looked up whole, and decoding joins them. Special tokens are `added_tokens`, with ids after those of the
+ * characters. `unk_token` is required by the format; the empty string is no token of the vocabulary, so an unknown
+ * character is an error there too and never a wrong id. Source: the `tokenizers` library's serialised form, checked by
+ * `scripts/check-formats.py`.
  */
 const charPipeline = {
-  version: "1.0",
-  truncation: null,
-  padding: null,
-  added_tokens: [],
   normalizer: null,
   pre_tokenizer: { type: "Split", pattern: { Regex: "[\\s\\S]" }, behavior: "Isolated", invert: false },
   post_processor: null,
   decoder: { type: "Fuse" },
 } as const;
 
+/** How an added token is matched in a text, as `tokenizers` writes it of a special token. */
+const specialMatching = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true } as const;
+
+const addedToken = z.strictObject({
+  id: z.int().min(0),
+  content: z.string().min(1).max(200),
+  single_word: z.literal(false),
+  lstrip: z.literal(false),
+  rstrip: z.literal(false),
+  normalized: z.literal(false),
+  special: z.literal(true),
+});
+
 const charJson = z.object({
-  added_tokens: z.tuple([]),
+  added_tokens: z.array(addedToken),
   normalizer: z.null(),
   pre_tokenizer: z.object({
     type: z.literal("Split"),
@@ -41,36 +56,43 @@ const charJson = z.object({
 
 const wordLevel = z.object({ model: z.object({ type: z.literal("WordLevel") }) });
 
-/** Whether `json` claims to be a character-level tokenizer; `charactersFromJson` then checks the rest. */
+/** Whether `json` claims to be a character-level tokenizer; `charVocabularyFromJson` then checks the rest. */
 export const isCharTokenizerJson = (json: unknown): boolean => wordLevel.safeParse(json).success;
 
-/** The contents of `tokenizer.json` for the vocabulary `characters`. */
-export const charTokenizerToJson = (characters: readonly string[]): unknown => ({
-  ...charPipeline,
-  model: {
-    type: "WordLevel",
-    vocab: Object.fromEntries(characters.map((character, id) => [character, id])),
-    unk_token: "",
-  },
-});
+/** The contents of `tokenizer.json` for the vocabulary `characters`, and special tokens with the ids after them. */
+export const charTokenizerToJson = (
+  characters: readonly string[],
+  specialTokens: readonly SpecialToken[] = [],
+): unknown => {
+  const { normalizer, pre_tokenizer, post_processor, decoder } = charPipeline;
+  return {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: specialTokens.map(({ id, name }) => ({ id, content: name, ...specialMatching })),
+    normalizer,
+    pre_tokenizer,
+    post_processor,
+    decoder,
+    model: {
+      type: "WordLevel",
+      vocab: Object.fromEntries(characters.map((character, id) => [character, id])),
+      unk_token: "",
+    },
+  };
+};
 
-/**
- * The characters, in the order of their ids, that `charTokenizerToJson` wrote. Anything that would make other software
- * encode the same text differently (a normalizer, an added token, another pre-tokenizer) is refused, never ignored.
- * @throws CheckpointError naming the field.
- */
-export const charactersFromJson = (json: unknown, where: string): readonly string[] => {
-  const parsed = charJson.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new CheckpointError({
-      where,
-      // A key of a forged vocabulary may have any length.
-      must: `${shorten(issue?.path.join(".") ?? "the tokenizer")} must be as foretoken writes it for a character-level tokenizer`,
-      ...(issue === undefined ? {} : { got: shorten(issue.message) }),
-    });
-  }
-  const entries = Object.entries(parsed.data.model.vocab);
+/** What `charTokenizerToJson` wrote. */
+export interface CharVocabulary {
+  /** In the order of their ids, from 0. */
+  readonly characters: readonly string[];
+  /** Names of special tokens, in the order of their ids, which follow. */
+  readonly specialNames: readonly string[];
+}
+
+/** The characters of a vocabulary in the order of their ids. @throws CheckpointError */
+const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): readonly string[] => {
+  const entries = Object.entries(vocab);
   const characters = new Array<string | undefined>(entries.length).fill(undefined);
   for (const [character, id] of entries) {
     const bad = (must: string): never => {
@@ -80,7 +102,8 @@ export const charactersFromJson = (json: unknown, where: string): readonly strin
       return bad(`model.vocab.${shorten(character)} must be a whole number from 0`);
     }
     const codePoint = character.codePointAt(0);
-    if (codePoint === undefined || String.fromCodePoint(codePoint) !== character) {
+    const isOne = codePoint !== undefined && String.fromCodePoint(codePoint) === character;
+    if (!isOne || isSurrogate(codePoint)) {
       bad("every token of model.vocab must be one character");
     }
     if (id >= entries.length) bad(`ids in model.vocab must be 0 to ${entries.length - 1}, one each`);
@@ -93,11 +116,50 @@ export const charactersFromJson = (json: unknown, where: string): readonly strin
 };
 
 /**
+ * What `charTokenizerToJson` wrote. Anything that would make other software encode the same text differently (a normalizer,
+ * a token that is no special one, another pre-tokenizer) is refused, never ignored.
+ * @throws CheckpointError naming the field.
+ */
+export const charVocabularyFromJson = (json: unknown, where: string): CharVocabulary => {
+  const parsed = charJson.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new CheckpointError({
+      where,
+      // A key of a forged vocabulary may have any length.
+      must: `${shorten(issue?.path.join(".") ?? "the tokenizer")} must be as foretoken writes it for a character-level tokenizer`,
+      ...(issue === undefined ? {} : { got: shorten(issue.message) }),
+    });
+  }
+  const { model, added_tokens: added } = parsed.data;
+  const characters = charactersOf(model.vocab, where);
+  const names = new Set<string>();
+  for (const [i, { id, content }] of added.entries()) {
+    const must =
+      id !== characters.length + i
+        ? `the ids of added_tokens must follow those of model.vocab, from ${characters.length} on`
+        : names.has(content) || Object.hasOwn(model.vocab, content)
+          ? "every token must have a name of its own"
+          : undefined;
+    if (must !== undefined) throw new CheckpointError({ where, must, got: `${show(content)}: ${id}` });
+    names.add(content);
+  }
+  return { characters, specialNames: [...names] };
+};
+
+/**
  * The contents of `tokenizer_config.json`: without it `transformers` would take the tokenizer class of the
  * architecture in `config.json`, which expects a byte-level BPE and special tokens.
  */
-export const tokenizerConfigJson = (contextLength: number): unknown => ({
-  tokenizer_class: "PreTrainedTokenizerFast",
-  model_max_length: contextLength,
-  clean_up_tokenization_spaces: false,
-});
+export const tokenizerConfigJson = (
+  contextLength: number,
+  { endOfText, specialTokens }: Pick<Tokenizer, "endOfText" | "specialTokens">,
+): unknown => {
+  const end = specialTokens.find(({ id }) => id === endOfText);
+  return {
+    tokenizer_class: "PreTrainedTokenizerFast",
+    model_max_length: contextLength,
+    clean_up_tokenization_spaces: false,
+    ...(end === undefined ? {} : { eos_token: end.name }),
+  };
+};

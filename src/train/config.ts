@@ -3,6 +3,7 @@ import { dtypeChoices } from "../core/dtype.ts";
 import { float32FromZero, largestFloat32 } from "../core/float32.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { optimizerConfigSchema, scheduleConfigSchema } from "../optim/config.ts";
+import { tokenizerConfigSchema } from "../tokenizer/config.ts";
 
 const positiveInteger = z.int().positive();
 const countOrNone = z.int().min(0);
@@ -52,7 +53,7 @@ const mostTokensPerStep = 2 ** 24;
 
 /** All that a run's result depends on, but the text. */
 export const runConfigSchema = z
-  .strictObject({ model: modelConfigSchema, train: trainConfigSchema })
+  .strictObject({ tokenizer: tokenizerConfigSchema, model: modelConfigSchema, train: trainConfigSchema })
   .check(({ value: { model, train }, issues }) => {
     const tokensPerRow = model.contextLength * train.gradAccumSteps;
     const tokens = tokensPerRow * train.batchSize;
@@ -65,5 +66,7 @@ export const runConfigSchema = z
       message: `must make a step of at most ${mostTokensPerStep} tokens, with model.contextLength and train.gradAccumSteps; got ${tokens}; try ${Math.max(1, fitting)}${fitting < 1 ? " and a smaller train.gradAccumSteps" : ""}`,
     });
   });
-/** A model's shape and how it is trained. */
+/** What a run's tokens are, a model's shape and how it is trained. */
 export type RunConfig = z.infer<typeof runConfigSchema>;
+/** The part of it that the arithmetic of a step depends on: to a trainer, tokens are numbers. */
+export type TrainerConfig = Pick<RunConfig, "model" | "train">;

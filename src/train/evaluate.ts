@@ -1,9 +1,9 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readScalar } from "../autograd/tensor.ts";
 import { evaluationWindows } from "../data/batches.ts";
-import { countCharacters } from "../data/corpus.ts";
 import { forwardLoss } from "../models/forward.ts";
 import type { Model } from "../models/model.ts";
+import { charactersBegun } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { yieldToHost } from "./yield.ts";
 
@@ -21,15 +21,16 @@ export interface Evaluation {
 /** Tokens of a split, with what they stand for in text; measured once per run. */
 export interface MeasuredTokens {
   readonly ids: Int32Array;
-  /** Characters (code points) in the predicted tokens. */
+  /** Characters (code points) of the text that the predicted tokens cover: those whose first byte is in one of them. */
   readonly characters: number;
-  /** UTF-8 bytes in the predicted tokens. */
+  /** UTF-8 bytes of the text that the predicted tokens cover. */
   readonly bytes: number;
 }
 
 /**
- * Counts the characters and bytes that predictions of `ids` (all but the first) stand for. Each token of a character
- * tokenizer is whole text of its own, so it is enough to know how often each comes: no text is put together.
+ * Counts the characters and bytes of the text that predictions of `ids` (all but the first) cover. A token covers a span of
+ * the text's bytes, which may begin or end within a character: a character counts where its first byte is. So it is enough
+ * to know how often each token comes; no text is put together, and no token is decoded by itself.
  * @throws DataError for an id that the tokenizer lacks.
  */
 export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTokens => {
@@ -38,18 +39,17 @@ export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTo
   for (let i = 1; i < ids.length; i++) {
     const id = ids[i] as number;
     // It throws.
-    if (id < 0 || id >= vocabSize) tokenizer.token(id);
+    if (id < 0 || id >= vocabSize) tokenizer.bytes(id);
     counts[id] = (counts[id] as number) + 1;
   }
-  const encoder = new TextEncoder();
   let characters = 0;
   let bytes = 0;
   for (let id = 0; id < vocabSize; id++) {
     const count = counts[id] as number;
     if (count === 0) continue;
-    const text = tokenizer.token(id);
-    characters += count * countCharacters(text);
-    bytes += count * encoder.encode(text).length;
+    const span = tokenizer.bytes(id);
+    characters += count * charactersBegun(span);
+    bytes += count * span.length;
   }
   return { ids, characters, bytes };
 };

@@ -27,9 +27,9 @@ const largestThatFits = async (most: number, fits: (value: number) => Promise<bo
 
 /** What of the run would fit, as the end of an error line. */
 const wayOut = async (config: RunConfig, needs: MemoryNeeds, available: number): Promise<string> => {
-  const { model, train } = config;
+  const { model, train, ...others } = config;
   const totalOf = async (batchSize: number, contextLength: number): Promise<number> => {
-    const smaller = { model: { ...model, contextLength }, train: { ...train, batchSize } };
+    const smaller = { ...others, model: { ...model, contextLength }, train: { ...train, batchSize } };
     return (await estimateMemory(smaller, needs)).total;
   };
   const fits = async (batchSize: number, contextLength: number): Promise<boolean> =>

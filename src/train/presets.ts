@@ -1,3 +1,4 @@
+import { defaultTokenizer } from "../tokenizer/config.ts";
 import type { RunConfig } from "./config.ts";
 
 /**
@@ -5,6 +6,7 @@ import type { RunConfig } from "./config.ts";
  * dropout 0.1, Adam at a constant 3e-4.
  */
 const book: RunConfig = {
+  tokenizer: defaultTokenizer,
   model: {
     contextLength: 128,
     nLayer: 4,
@@ -47,6 +49,7 @@ const book: RunConfig = {
  * and half the context of `book` make a step cheap enough for the many steps that a small model needs to learn words.
  */
 const quick: RunConfig = {
+  tokenizer: defaultTokenizer,
   model: { ...book.model, nLayer: 2, contextLength: 64, dropout: 0 },
   train: {
     ...book.train,
@@ -68,6 +71,7 @@ const quick: RunConfig = {
  * about two minutes on two cores; `--steps 3000` goes further.
  */
 const shakespeare: RunConfig = {
+  tokenizer: defaultTokenizer,
   model: {
     contextLength: 256,
     nLayer: 4,

@@ -19,7 +19,7 @@ import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { CheckpointFiles } from "../pretrained/load.browser.ts";
 import { checkpointFiles } from "../pretrained/save.browser.ts";
-import { trainCharTokenizer } from "../tokenizer/char.ts";
+import { trainTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import type { Evaluation } from "./evaluate.ts";
@@ -127,7 +127,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   checkStopAt(stopAt, 0);
   const config = resolveConfig(preset, [rest.config ?? {}]);
   const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
-  const prepared = prepare(config, split, trainCharTokenizer(split.train, split.val));
+  const prepared = prepare(config, split, trainTokenizer(config.tokenizer, split.train, split.val));
   const prompt = rest.prompt ?? firstWord(text);
   prepared.tokenizer.encode(prompt, "prompt");
   const { backend = "wasm", signal, onCheckpoint } = options;

@@ -5,7 +5,7 @@ import { ConfigError } from "../core/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import { isCorpusName, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
-import { trainCharTokenizer } from "../tokenizer/char.ts";
+import { trainTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
@@ -125,7 +125,7 @@ const prepareText = async (
   const corpus = await loading;
   const { name, sha256, prompt, notice, train: text, val } = corpus;
   if (notice !== undefined) onNotice?.(notice);
-  const prepared = prepare(config, corpus, tokenizer ?? trainCharTokenizer(text, val));
+  const prepared = prepare(config, corpus, tokenizer ?? trainTokenizer(config.tokenizer, text, val));
   return { prepared, reading: readingBytes(corpus), about: { name, sha256, prompt } };
 };
 

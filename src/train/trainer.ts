@@ -16,7 +16,7 @@ import { clipFactor } from "../optim/clip.ts";
 import { createOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Optimizer } from "../optim/update.ts";
-import type { RunConfig } from "./config.ts";
+import type { TrainerConfig } from "./config.ts";
 
 /** What a step finds before it changes a weight. */
 export interface StepMeasure {
@@ -75,7 +75,7 @@ export const tokensPerPass = 4096;
 /** The passes of micro-batch `microStep` of a step. */
 export type PassSource = (step: number, microStep: number) => Iterable<Batch>;
 
-const passesOf = ({ model, train }: RunConfig, tokens: Int32Array): PassSource => {
+const passesOf = ({ model, train }: TrainerConfig, tokens: Int32Array): PassSource => {
   const { batchSize, seed } = train;
   const { contextLength } = model;
   return (step, microStep) =>
@@ -85,7 +85,7 @@ const passesOf = ({ model, train }: RunConfig, tokens: Int32Array): PassSource =
 /** A trainer with freshly drawn weights; a resumed run then overwrites weights and moments. */
 export const createTrainer = (
   backend: Backend,
-  config: RunConfig,
+  config: TrainerConfig,
   vocabSize: number,
   trainTokens: Int32Array,
 ): Trainer => {
@@ -98,13 +98,13 @@ export const createTrainer = (
 /** A trainer with all weights zero. A failure leaves no memory taken. */
 export const undrawnTrainer = (
   backend: Backend,
-  config: RunConfig,
+  config: TrainerConfig,
   vocabSize: number,
   trainTokens: Int32Array,
 ): Trainer => trainerOn(backend, config, vocabSize, passesOf(config, trainTokens));
 
 /** The same on passes from elsewhere. */
-export const trainerOn = (given: Backend, config: RunConfig, vocabSize: number, passes: PassSource): Trainer => {
+export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: number, passes: PassSource): Trainer => {
   const { train } = config;
   const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
   const { contextLength, dropout } = config.model;

@@ -10,6 +10,8 @@ import {
 } from "#foretoken/generate/generate.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
+import { byteTokenizer } from "../support/byte-tokenizer.ts";
 import { bookModel, hashedModel } from "../support/models.ts";
 
 const characters = [..."abcdefghijklmnopqrstuvwxyz \n."];
@@ -23,10 +25,16 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-const write = async (options: Partial<GenerateOptions> = {}) => {
+const write = async (options: Partial<GenerateOptions> = {}, model = lm) => {
   const tokens: TokenEvent[] = [];
   let done: GenerateDoneEvent | undefined;
-  for await (const event of generate(lm, { prompt: "the ", maxNewTokens: 30, topK: 0, temperature: 1, ...options })) {
+  for await (const event of generate(model, {
+    prompt: "the ",
+    maxNewTokens: 30,
+    topK: 0,
+    temperature: 1,
+    ...options,
+  })) {
     if (event.type === "token") tokens.push(event);
     else done = event;
   }
@@ -119,6 +127,39 @@ describe("generate", () => {
       finishReason: "aborted",
       newTokens: 0,
     });
+  });
+
+  it("ends with the end of text, which is no text unless it is asked for", async () => {
+    const special = loadTokenizer(charTokenizer(characters, ["<|system|>", "<|endoftext|>"]).toJSON());
+    const speaker = languageModel(hashedModel(backend, lm.model.config, special.vocabSize), special);
+    const options = { maxNewTokens: 400, temperature: 2 };
+    const { done, tokens } = await write(options, speaker);
+    expect(done.finishReason).toBe("endOfText");
+    expect(tokens.at(-1)).toMatchObject({ id: special.endOfText, text: "" });
+    expect(tokens.slice(0, -1).map(({ id }) => id)).not.toContain(special.endOfText);
+    expect(done).toMatchObject({ newTokens: tokens.length, text: special.decode(tokens.map(({ id }) => id)) });
+    expect(done.text).not.toContain("<|");
+    const shown = await write({ ...options, showSpecialTokens: true }, speaker);
+    expect(shown.text).toBe(
+      special.decode(
+        tokens.map(({ id }) => id),
+        { showSpecialTokens: true },
+      ),
+    );
+    expect(shown.text.endsWith("<|endoftext|>")).toBe(true);
+    // What a stop string might have begun with is told with it.
+    const held = await write({ ...options, stop: [`${done.text.slice(-2)}\u{1F600}`] }, speaker);
+    expect(held.done).toMatchObject({ finishReason: "endOfText", text: done.text });
+    speaker.model.close();
+  });
+
+  it("holds back bytes until they make a character", async () => {
+    const bytes = byteTokenizer();
+    const speaker = languageModel(hashedModel(backend, lm.model.config, bytes.vocabSize), bytes);
+    const { tokens, text } = await write({ prompt: "é", maxNewTokens: 60, temperature: 2 }, speaker);
+    expect(tokens.map((token) => token.text).join("")).toBe(text);
+    expect(text).toBe(bytes.decode(tokens.map(({ id }) => id)));
+    speaker.model.close();
   });
 
   it("refuses what cannot work, in one line", async () => {

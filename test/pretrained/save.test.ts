@@ -8,7 +8,7 @@ import { freshModel } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
-import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
+import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { bookModel, qwen3Model } from "../support/models.ts";
 import { useFolder } from "../support/runs.ts";
 
@@ -33,6 +33,19 @@ test.each([
   const loaded = await loadPretrained(directory, { backend });
   const ids = tokenizer.encode("cat");
   expect(await loaded.logits(ids)).toEqual(await lm.logits(ids));
+});
+
+test("a special token that ends a text is named for other software, and comes back", async () => {
+  const special = charTokenizer([..."act"], ["<|endoftext|>"]);
+  const lm = languageModel(freshModel(backend, { ...bookModel, ...small }, special.vocabSize, 1), special);
+  const directory = newPath();
+  await savePretrained(directory, lm);
+  const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(directory, name), "utf8"));
+  expect(await read("config.json")).toMatchObject({ vocab_size: 4, eos_token_id: 3 });
+  expect(await read("generation_config.json")).toMatchObject({ eos_token_id: 3 });
+  expect(await read("tokenizer_config.json")).toMatchObject({ eos_token: "<|endoftext|>" });
+  const loaded = await loadPretrained(directory, { backend });
+  expect(loaded.tokenizer).toMatchObject({ endOfText: 3, vocabSize: 4 });
 });
 
 test("a checkpoint may take the place of an earlier one", async () => {

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CheckpointError, DataError } from "#foretoken/core/errors.js";
-import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
-import { loadTokenizer, textStream } from "#foretoken/tokenizer/tokenizer.js";
+import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
+import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
+import { textStream } from "#foretoken/tokenizer/text-stream.js";
 import { tokenizerConfigJson } from "#foretoken/tokenizer/tokenizer-json.js";
 
 /** Any text without half surrogate pairs. */
@@ -71,8 +72,7 @@ describe("tokenizer.json", () => {
       fc.property(text, (sample) => {
         const tokenizer = trainCharTokenizer(sample);
         const loaded = loadTokenizer(JSON.parse(JSON.stringify(tokenizer)));
-        expect(loaded.kind).toBe("char");
-        expect(loaded.characters).toEqual(tokenizer.characters);
+        expect(loaded).toMatchObject({ kind: "char", characters: tokenizer.characters });
       }),
     );
   });
@@ -81,7 +81,32 @@ describe("tokenizer.json", () => {
     const json = file() as { added_tokens: unknown[]; model: { unk_token: string; vocab: Record<string, number> } };
     expect(json.added_tokens).toEqual([]);
     expect(Object.hasOwn(json.model.vocab, json.model.unk_token)).toBe(false);
-    expect(tokenizerConfigJson(128)).not.toHaveProperty("bos_token");
+    expect(tokenizerConfigJson(128, original)).not.toHaveProperty("bos_token");
+    expect(tokenizerConfigJson(128, original)).not.toHaveProperty("eos_token");
+  });
+
+  it("keeps special tokens, their ids and which one is the end of text", () => {
+    const special = charTokenizer([..."ab"], ["<|system|>", "<|endoftext|>"]);
+    const json = JSON.parse(JSON.stringify(special)) as { added_tokens: unknown[] };
+    expect(json.added_tokens[1]).toMatchObject({ id: 3, content: "<|endoftext|>", special: true, normalized: false });
+    const loaded = loadTokenizer(json);
+    expect(loaded.specialTokens).toEqual(special.specialTokens);
+    expect([loaded.vocabSize, loaded.endOfText]).toEqual([4, 3]);
+    expect(tokenizerConfigJson(128, loaded)).toHaveProperty("eos_token", "<|endoftext|>");
+    // In a text its name is text as any other: here of characters that are unknown.
+    expect(() => loaded.encode("<|endoftext|>")).toThrow(DataError);
+  });
+
+  const withAdded = (...tokens: object[]): unknown => ({
+    ...file(),
+    added_tokens: tokens.map((token) => ({
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+      ...token,
+    })),
   });
 
   it.each([
@@ -89,7 +114,17 @@ describe("tokenizer.json", () => {
     ["no model", {}, /got JSON that names no model/],
     ["no object", "hello", /got JSON that names no model/],
     ["a normalizer", { ...file(), normalizer: { type: "NFC" } }, /normalizer must be/],
-    ["an added token", { ...file(), added_tokens: [{ id: 0 }] }, /added_tokens must be/],
+    ["an added token", { ...file(), added_tokens: [{ id: 0 }] }, /added_tokens\.0\.content must be/],
+    ["an added token that is no special one", withAdded({ id: 9, content: "x", special: false }), /0\.special must be/],
+    ["an added token that eats spaces", withAdded({ id: 9, content: "x", lstrip: true }), /0\.lstrip must be/],
+    ["an added token among the characters", withAdded({ id: 0, content: "x" }), /must follow .*from 9 on; got "x": 0/],
+    ["an added token of a character", withAdded({ id: 9, content: "e" }), /a name of its own; got "e": 9/],
+    [
+      "an added token twice",
+      withAdded({ id: 9, content: "<s>" }, { id: 10, content: "<s>" }),
+      /a name of its own; got "<s>": 10/,
+    ],
+    ["half of a surrogate pair", withModel({ vocab: { "\ud800": 0 } }), /must be one character/],
     ["another pre-tokenizer", { ...file(), pre_tokenizer: { type: "Whitespace" } }, /pre_tokenizer\.type must be/],
     ["another decoder", { ...file(), decoder: null }, /decoder must be/],
     ["an unknown token", withModel({ unk_token: "a" }), /model\.unk_token must be/],

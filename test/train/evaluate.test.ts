@@ -6,6 +6,8 @@ import { openReference } from "#foretoken/backend/reference/reference.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { evaluate } from "#foretoken/train/evaluate.node.js";
+import { evaluateCorpus } from "#foretoken/train/evaluate-corpus.js";
+import { byteTokenizer } from "../support/byte-tokenizer.ts";
 import { bookModel, hashedModel } from "../support/models.ts";
 import { useFolder, wordsText } from "../support/runs.ts";
 
@@ -66,6 +68,22 @@ describe("evaluate", () => {
       expect(result.perplexity).toBeCloseTo(Math.exp(total / tokens), 4);
     });
   }
+
+  it("tells the loss of characters and bytes for tokens that cut characters", async () => {
+    const whole = "né 🐋 né 🐋 ";
+    const cut = byteTokenizer(whole, 3);
+    const speaker = languageModel(hashedModel(backend, lm.model.config, cut.vocabSize), cut);
+    const parts = [{ where: "text", start: 0 }];
+    const corpus = { name: "text", train: "", val: whole, parts };
+    const { natsPerToken, natsPerCharacter, bitsPerByte, tokens } = await evaluateCorpus(speaker, corpus, {
+      split: "all",
+    });
+    // 18 bytes in 6 tokens; the first is "né", which nothing predicts.
+    expect(tokens).toBe(5);
+    expect((natsPerToken * tokens) / natsPerCharacter).toBeCloseTo([...whole].length - 2, 9);
+    expect((natsPerToken * tokens) / Math.LN2 / bitsPerByte).toBeCloseTo(18 - 3, 9);
+    speaker.model.close();
+  });
 
   it("takes another share of the text to validate on", async () => {
     const { tokens } = await evaluate(lm, { data, valFraction: 0.5 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
-import type { RunConfig } from "#foretoken/train/config.js";
+import type { TrainerConfig } from "#foretoken/train/config.js";
 import { evaluate } from "#foretoken/train/evaluate.js";
 import { presets } from "#foretoken/train/presets.js";
 import { createTrainer, type StepResult } from "#foretoken/train/trainer.js";
@@ -43,7 +43,7 @@ const chain: Chain = [
   [0.9, 0.1, 0, 0, 0],
 ];
 
-const config = (steps: number): RunConfig => ({
+const config = (steps: number): TrainerConfig => ({
   model: { ...bookModel, contextLength: 16, nLayer: 2, nHead: 2, nEmbd: 32 },
   train: {
     ...presets.quick.train,
@@ -64,7 +64,7 @@ interface Learned {
 
 const learn = async (
   backend: Backend,
-  plan: RunConfig,
+  plan: TrainerConfig,
   vocabSize: number,
   text: Int32Array,
   held: Int32Array,

@@ -4,6 +4,7 @@ import { DataError } from "#foretoken/core/errors.js";
 import { countCharacters } from "#foretoken/data/corpus.js";
 import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { measureTokens } from "#foretoken/train/evaluate.js";
+import { byteTokenizer } from "../support/byte-tokenizer.ts";
 
 it("counts characters and bytes of all tokens but the first, as the text itself has them", () => {
   fc.assert(
@@ -20,15 +21,43 @@ it("counts characters and bytes of all tokens but the first, as the text itself 
   );
 });
 
+it("counts what tokens cover that cut characters: each byte once, and a character where its first byte is", () => {
+  const text = fc.string({ unit: "binary", minLength: 1, maxLength: 60 });
+  fc.assert(
+    fc.property(text, fc.integer({ min: 1, max: 5 }), (sample, size) => {
+      const tokenizer = byteTokenizer(sample, size);
+      const ids = tokenizer.encode(sample);
+      const all = new TextEncoder().encode(sample);
+      const first = tokenizer.bytes(ids[0] ?? 0);
+      const { characters, bytes } = measureTokens(ids, tokenizer);
+      expect(bytes).toBe(all.length - first.length);
+      // All of them but those that begin in the first token, which nothing predicts.
+      let begun = 0;
+      for (let at = 0, character = 0; at < first.length; character++) {
+        begun++;
+        at += new TextEncoder().encode([...sample][character]).length;
+      }
+      expect(characters).toBe(countCharacters(sample) - begun);
+    }),
+  );
+});
+
+it("counts no bytes for a special token", () => {
+  const tokenizer = byteTokenizer("é", 1);
+  const ids = Int32Array.of(...tokenizer.encode("aé"), tokenizer.endOfText ?? 0, ...tokenizer.encode("b"));
+  expect(measureTokens(ids, tokenizer)).toEqual({ ids, characters: 2, bytes: 3 });
+});
+
 it("puts no text together: a hundred million tokens of it would not fit into a string", () => {
   const tokenizer = charTokenizer(["a", "🐋"]);
   const asked: number[] = [];
   const watched = {
     ...tokenizer,
     decode: () => expect.fail("no decoding"),
-    token: (id: number) => {
+    token: () => expect.fail("no decoding"),
+    bytes: (id: number) => {
       asked.push(id);
-      return tokenizer.token(id);
+      return tokenizer.bytes(id);
     },
   };
   const ids = new Int32Array(1_000_001).fill(1, 500_001);

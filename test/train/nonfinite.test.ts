@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -6,6 +5,7 @@ import { ConfigError } from "#foretoken/core/errors.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { readRecord } from "#foretoken/train/folder/record.node.js";
+import { configHash } from "#foretoken/train/folder/run-folder.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { compiled, forEachBackend } from "../support/backends.ts";
 import {
@@ -124,8 +124,7 @@ const edit = async (out: string, changes: object): Promise<void> => {
   }
   // They are bound to the configuration, but for what a resumption may change.
   const { config } = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as { config: { train: object } };
-  const fixed = { ...config, train: { ...config.train, onNonfinite: undefined } };
-  const hash = createHash("sha256").update(JSON.stringify(fixed)).digest("hex");
+  const hash = configHash(config);
   await rm(join(out, "checkpoint", "manifest.json"));
   const manifest = join(out, "rollback", "manifest.json");
   const bound = await readFile(manifest, "utf8").catch(() => undefined);

@@ -32,6 +32,7 @@ interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
   readonly minP: number;
   readonly seed: number;
   readonly stop: readonly string[];
+  readonly showSpecialTokens: boolean;
   readonly cache: boolean;
   readonly interactive?: true;
 }
@@ -49,8 +50,9 @@ Examples:
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
-  const { maxNewTokens, temperature, topK, topP, minP, seed, stop, cache, json, threads, dtype } = flags;
-  const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop };
+  const { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens, cache } = flags;
+  const { json, threads, dtype } = flags;
+  const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   if (flags.prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
@@ -112,6 +114,7 @@ export const declareGenerate = (command: Command): void => {
         .default([], "none")
         .argParser(parseStop),
     )
+    .option("--show-special-tokens", "write special tokens, as the end of a text, by their names", false)
     .optionsGroup("Sampling:")
     .option(
       "--temperature <x>",

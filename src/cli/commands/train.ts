@@ -113,9 +113,9 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const preset =
     flags.preset ??
     (contents.preset === undefined ? defaultPreset : parseChoice(`${path}: preset`, presetNames)(contents.preset));
-  const { model = {}, train = {} } = contents;
+  const { tokenizer = {}, model = {}, train = {} } = contents;
   const file = path === undefined ? undefined : { path, contents };
-  const config = resolveConfig(preset, [{ model, train }, changes.changes], fieldNamer(changes, file));
+  const config = resolveConfig(preset, [{ tokenizer, model, train }, changes.changes], fieldNamer(changes, file));
   return {
     preset,
     config,
@@ -224,7 +224,11 @@ export const declareTrain = (command: Command): void => {
         parseChoice("--preset", presetNames),
       ),
     )
-    .option("--config <file>", 'JSON with changes to it: { "preset", "model", "train" }', parsePath("--config"))
+    .option(
+      "--config <file>",
+      'JSON with changes to it: { "preset", "tokenizer", "model", "train" }',
+      parsePath("--config"),
+    )
     .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<preset>)", parsePath("--out"))
     .option("--resume <folder>", "go on with the run in this folder, in place", parsePath("--resume"))
     .option("--stop-at <n>", "end at this step as Ctrl-C would", parseInteger("--stop-at", 1))

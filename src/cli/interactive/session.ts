@@ -3,6 +3,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import { type GenerateEvent, generate, generateSettingsSchema } from "../../generate/generate.ts";
 import type { LanguageModel } from "../../pretrained/language-model.ts";
+import { fromWholeCharacter } from "../../tokenizer/text-stream.ts";
 import { flagOf, parseNumber, parseText } from "../flags.ts";
 
 /** What decides the text, besides the prompt. */
@@ -68,8 +69,10 @@ export const createSession = (lm: LanguageModel, first: Settings, cache: boolean
   /** Each passage that goes on draws with a seed of its own, or it might repeat the one before. */
   let passages = 0;
 
-  const tail = (whole: string): string =>
-    lm.tokenizer.decode(lm.tokenizer.encode(whole, "prompt").slice(-contextLength));
+  const tail = (whole: string): string => {
+    const seen = lm.tokenizer.encode(whole, "prompt").slice(-contextLength);
+    return lm.tokenizer.decode(fromWholeCharacter(lm.tokenizer, seen));
+  };
 
   const write = (prompt: string, seed: number, signal: AbortSignal): Request => {
     // Now, so that nothing has been shown of a prompt with a character that the model does not know.

@@ -16,7 +16,7 @@ export interface TensorMapping {
 /** A configuration of ours as a class of `transformers` has it. */
 export interface Architecture {
   readonly name: "GPT2LMHeadModel" | "LlamaForCausalLM" | "Qwen3ForCausalLM";
-  /** `config.json`. No bos, eos or pad token is named: a default id would fall on a real character. */
+  /** `config.json`. No bos, eos or pad token is named here: a default id would fall on a real character. */
   readonly configJson: (vocabSize: number) => Record<string, unknown>;
   readonly mappings: readonly TensorMapping[];
 }

@@ -240,6 +240,7 @@ const readSaved = async (
   checkSame(stateWhere, saved, config);
   const { tokenizer, values, config: model } = parsePretrained(directory, files);
   checkSame(join(directory, "config.json"), model, config.model);
+  checkSame(join(directory, "tokenizer.json"), tokenizer.kind, config.tokenizer.kind);
   const layout = modelLayout(config.model, tokenizer.vocabSize);
   const optimizerWhere = join(directory, "optimizer.safetensors");
   const { tensors } = readSafetensors(files["optimizer.safetensors"], optimizerWhere);

@@ -22,6 +22,7 @@ import { safetensorsPieces } from "../../io/safetensors.ts";
 import { modelLayout } from "../../models/model.ts";
 import { formatVersion, jsonText } from "../../pretrained/checkpoint-json.ts";
 import { pretrainedFiles } from "../../pretrained/pretrained-files.ts";
+import { defaultTokenizer } from "../../tokenizer/config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import type { TrainEvent } from "../events.ts";
@@ -56,10 +57,19 @@ export interface RunSubject {
   readonly keepLast: number;
 }
 
-/** A configuration as JSON without the one field that a resumption may change. */
+/**
+ * A configuration as JSON without the one field that a resumption may change, and without the tokenizer that all runs had
+ * before there was a choice: so their hashes stay.
+ */
 export const fixedConfig = (config: unknown): string => {
   if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);
-  return JSON.stringify({ ...config, train: { ...config.train, onNonfinite: undefined } });
+  const { tokenizer, train, ...others } = config;
+  const isDefault = JSON.stringify(tokenizer) === JSON.stringify(defaultTokenizer);
+  return JSON.stringify({
+    ...(isDefault ? {} : { tokenizer }),
+    ...others,
+    train: { ...train, onNonfinite: undefined },
+  });
 };
 
 /** SHA-256 of a configuration, by which a checkpoint's manifest knows its run. */

@@ -1,0 +1,36 @@
+import { expect, it } from "vitest";
+import { CheckpointError } from "#foretoken/core/errors.js";
+import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
+import { defaultTokenizer } from "#foretoken/tokenizer/config.js";
+import { loadTokenizer, trainTokenizer } from "#foretoken/tokenizer/registry.js";
+import { runConfigSchema } from "#foretoken/train/config.js";
+import { fixedConfig } from "#foretoken/train/folder/run-folder.node.js";
+import { resolveConfig } from "#foretoken/train/prepare.js";
+import { presets } from "#foretoken/train/presets.js";
+
+it("makes the tokenizer that a configuration names, for all parts of a text", () => {
+  const tokenizer = trainTokenizer({ kind: "char" }, "ba", "c");
+  expect(tokenizer.toJSON()).toEqual(trainCharTokenizer("ba", "c").toJSON());
+  expect(tokenizer).toMatchObject({ kind: "char", vocabSize: 3, specialTokens: [], endOfText: null });
+});
+
+it("reads what it made", () => {
+  const tokenizer = trainTokenizer(defaultTokenizer, "ba\n");
+  expect(loadTokenizer(JSON.parse(JSON.stringify(tokenizer))).toJSON()).toEqual(tokenizer.toJSON());
+  expect(() => loadTokenizer({ model: { type: "Unigram" } })).toThrow(CheckpointError);
+});
+
+it("is part of a run's configuration, whose default is the tokenizer of all runs before", () => {
+  const { tokenizer, ...before } = presets.book;
+  expect(runConfigSchema.parse(before)).toEqual(presets.book);
+  expect(tokenizer).toEqual({ kind: "char" });
+  // By this hash's text a checkpoint of before knows its run.
+  expect(fixedConfig(runConfigSchema.parse(before))).toBe(fixedConfig(before));
+  expect(fixedConfig({ ...before, tokenizer: { kind: "words" } })).not.toBe(fixedConfig(before));
+});
+
+it("refuses a kind that there is not, by name", () => {
+  const change = { tokenizer: { kind: "chars" } };
+  expect(() => resolveConfig("book", [change])).toThrow('config.tokenizer.kind: must be char; got "chars"; try char');
+  expect(() => resolveConfig("book", [{ tokenizer: { size: 1 } }])).toThrow(/config\.tokenizer: every key must be/u);
+});
