@@ -13,7 +13,6 @@ const running = {
   profile: z.boolean().optional(),
   availableMemory: z.number().positive().optional(),
   memoryCheck: z.boolean().optional(),
-  worker: z.boolean().optional(),
   signal: z.unknown().optional(),
   onNotice: z.unknown().optional(),
 };

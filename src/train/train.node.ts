@@ -2,7 +2,6 @@ import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
-import { takeThread } from "../core/remote/worker.node.ts";
 import { isCorpusName, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { trainTokenizer } from "../tokenizer/registry.ts";
@@ -42,8 +41,6 @@ interface Running {
   readonly availableMemory?: number | undefined;
   /** false: a run that needs more than is available runs anyway. Default true. */
   readonly memoryCheck?: boolean | undefined;
-  /** false: a backend by name is opened on the thread that calls, too. Default true. */
-  readonly worker?: boolean | undefined;
   /** Abort to save and stop. */
   readonly signal?: AbortSignal;
   /** One line that the user should see, as that another text was taken. */
@@ -267,39 +264,8 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   }
 };
 
-/** Trains on the thread that calls it. @throws as `train` */
-export async function* trainHere(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  yield* options.resume === undefined ? startRun(options) : resumeRun(options);
-}
-
-/** What no thread can be sent, as a function in a configuration, is refused by the check that names it. */
-const isCloneable = ({ config }: TrainOptions & { readonly config?: unknown }): boolean => {
-  try {
-    structuredClone(config);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-/** As `trainHere`, in a thread of its own. */
-async function* trainElsewhere(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  const { signal, onNotice, ...args } = options;
-  const thread = takeThread(new URL("./train-worker.node.js", import.meta.url));
-  try {
-    yield* thread.call("train", args, {
-      signal,
-      callbacks: { onNotice: (line: string) => onNotice?.(line) },
-    }) as ReturnType<typeof train>;
-  } finally {
-    thread.release();
-  }
-}
-
 /**
  * Trains a model and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
- * With a backend by name the run has a thread of its own, at most one event ahead of those that were taken; with an opened
- * backend it computes on the thread that calls it.
  * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
  * All input is checked before anything is written.
  *
@@ -308,6 +274,5 @@ async function* trainElsewhere(options: TrainOptions): AsyncGenerator<TrainEvent
  */
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
   checkTrainOptions(options);
-  const { backend = "auto", worker = true } = options;
-  yield* worker && typeof backend === "string" && isCloneable(options) ? trainElsewhere(options) : trainHere(options);
+  yield* options.resume === undefined ? startRun(options) : resumeRun(options);
 }

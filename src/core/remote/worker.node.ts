@@ -17,7 +17,9 @@ interface Started {
 }
 
 const start = (entry: URL): Started => {
-  const worker = new Worker(entry, { env: SHARE_ENV });
+  // What says how the program's own text is to be taken is refused for a file.
+  const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
+  const worker = new Worker(entry, { env: SHARE_ENV, execArgv });
   // Only who waits for it keeps the process alive.
   worker.unref();
   const caller = createCaller(
