@@ -8,7 +8,7 @@ import type { Evaluation } from "../train/evaluate.ts";
 import { evaluateCorpus, type MeasuredCorpus, type SplitName } from "../train/evaluate-corpus.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { type TrainOptions, train } from "../train/train.node.ts";
-import type { LoadedModel, LoadRequest } from "./messages.ts";
+import type { LoadedModel, LoadRequest } from "./messages.node.ts";
 
 const models = new Map<number, LanguageModel>();
 let loaded = 0;

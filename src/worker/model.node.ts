@@ -9,7 +9,7 @@ import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/evaluate-corpus.ts";
-import type { LoadedModel, LoadRequest } from "./messages.ts";
+import type { LoadedModel, LoadRequest } from "./messages.node.ts";
 
 /** A model in a thread of its own: while it writes or is measured, the thread that calls does other things. */
 export interface WorkerModel {
