@@ -345,6 +345,13 @@ export interface ReadCheckpoint<Name extends string> {
   readonly manifest: Manifest | null;
 }
 
+/** `identityOf`, in the words of a reader. */
+const look = (folder: string, path: string): Promise<string | undefined> =>
+  identityOf(path).catch((cause: unknown) => {
+    const must = "the folder must be readable";
+    throw new CheckpointError({ where: folder, must, got: messageOf(cause), cause });
+  });
+
 /** How often a reader starts again when a writer replaces the folder under its hands. */
 const attempts = 100;
 
@@ -360,16 +367,16 @@ export const readCheckpoint = async <Name extends string>(
   const { path, old } = placeOf(folder);
   for (let attempt = 1; ; attempt++) {
     // A NAME that turns up while `.old-NAME` is looked for has changed the identity: the next attempt finds it.
-    const identity = await identityOf(path);
-    const from = identity === undefined && (await exists(old)) ? old : path;
+    const identity = await look(folder, path);
+    const from = identity === undefined && (await look(folder, old)) !== undefined ? old : path;
     try {
-      if (identity === undefined && from === path && (await identityOf(path)) === undefined) throw missing(folder);
+      if (identity === undefined && from === path && (await look(folder, path)) === undefined) throw missing(folder);
       const manifest = await manifestOf(folder, from);
       const files = {} as Record<Name, Uint8Array>;
       for (const name of names) files[name] = await readChecked(folder, from, name, manifest);
-      if ((await identityOf(path)) === identity || attempt === attempts) return { files, manifest };
+      if ((await look(folder, path)) === identity || attempt === attempts) return { files, manifest };
     } catch (error) {
-      if ((await identityOf(path)) === identity || attempt === attempts) throw error;
+      if ((await look(folder, path)) === identity || attempt === attempts) throw error;
     }
   }
 };

@@ -1,4 +1,5 @@
 import { beforeAll, expect, it } from "vitest";
+import type { TrainEvent } from "#foretoken/train/events.js";
 import { train } from "#foretoken/train/train.node.js";
 import { forEachBackend } from "../support/backends.ts";
 import {
@@ -86,6 +87,25 @@ for (const preset of ["book", "shakespeare"] as const)
       const whole = await start();
       const out = await start({ stopAt: 2 });
       for (const stopAt of [3, 5, 8]) await resume(out, { stopAt });
+      await resume(out);
+      expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
+      expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
+    });
+
+    it("may be stopped before its first step, and again before the first that it goes on with", async () => {
+      const whole = await start();
+      const out = newPath();
+      const stopAtOnce = async (next: (signal: AbortSignal) => AsyncGenerator<TrainEvent>): Promise<void> => {
+        const controller = new AbortController();
+        for await (const { type } of next(controller.signal)) if (type === "start") controller.abort();
+      };
+      const again = { resume: out, backend: name, threads: 2 } as const;
+      await stopAtOnce((signal) =>
+        train({ preset, config: plan, data, out, backend: name, threads: 2, finalSampleTokens: 5, signal }),
+      );
+      await stopAtOnce((signal) => train({ ...again, signal }));
+      await collect(train({ ...again, stopAt: 6 }));
+      for (let i = 0; i < 2; i++) await stopAtOnce((signal) => train({ ...again, signal }));
       await resume(out);
       expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
       expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));

@@ -133,6 +133,7 @@ export const endOf = (progress: Progress, train: RunConfig["train"]): "finished"
 
 /** Whether the checkpoint of `step` is one of the plan, and not the last of the run: that is noted with its end. */
 const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]): boolean =>
+  step > 0 &&
   step % train.checkpointInterval === 0 &&
   !(step === progress.step && (isEvaluationDue(progress, train) || endOf(progress, train) !== null));
 
@@ -165,12 +166,15 @@ const mendNotes = async (
   // After a sample that is made up for, the checkpoint is written and noted again: in the order of all runs.
   const isLater = broken?.sample === true;
   let noted = step === 0 || isLater || !isPlanned(step, progress, train);
+  let kept = false;
   const keep = (event: unknown): boolean => {
-    const kept =
-      belongsBefore(event, progress, train) &&
-      !(isLater && isRecord(event) && event.type === "checkpoint" && event.step === step);
-    if (kept && isRecord(event) && event.type === "checkpoint" && event.step === step) noted = true;
-    return kept;
+    if (!belongsBefore(event, progress, train)) return false;
+    if (!isRecord(event) || event.type !== "checkpoint" || event.step !== step) return true;
+    // A resumption that was stopped before its first step has written it again.
+    if (isLater || kept) return false;
+    kept = true;
+    noted = true;
+    return true;
   };
   const event = { v: eventVersion, type: "checkpoint", step, path: join(path, folderNames.checkpoint) };
   await filterJsonLines(join(resolve(path), folderNames.metrics), keep, () => (noted ? [] : [event]));

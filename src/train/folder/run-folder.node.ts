@@ -36,10 +36,17 @@ import { readRollback, writeRollback } from "./rollback.node.ts";
 import type { RunData } from "./run-schemas.ts";
 import { openStory } from "./story.node.ts";
 
+/** What a system says of a path that leads nowhere. Anything else, as a broken disk, does not mean that nothing is there. */
+const nothingThere: readonly string[] = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
+
 export const isFolder = async (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isDirectory(),
-    () => false,
+    (cause: unknown) => {
+      if (nothingThere.includes(systemErrorCode(cause) ?? "")) return false;
+      const got = cause instanceof Error ? cause.message : String(cause);
+      throw new CheckpointError({ where: path, must: "the folder must be one that can be looked at", got, cause });
+    },
   );
 
 /** A run's folder opened for writing. */

@@ -167,9 +167,10 @@ const readListed = async (path: string): Promise<ListedRun> => {
   };
 };
 
-/** A run, or why it is passed over: what is wrong with one folder must not hide the others. */
-const readOne = async (path: string): Promise<ListedRun | SkippedFolder> => {
+/** A run, or why it is passed over: what is wrong with one folder must not hide the others. Undefined for what is no folder. */
+const readOne = async (path: string): Promise<ListedRun | SkippedFolder | undefined> => {
   try {
+    if (!(await isFolder(path))) return undefined;
     if (!(await readdir(path)).includes(folderNames.description)) {
       return { path, reason: `no run: it has no ${folderNames.description}` };
     }
@@ -203,8 +204,8 @@ export const listRuns = async (folder: string): Promise<RunList> => {
   const skipped: SkippedFolder[] = [];
   // One after the other: a folder may hold thousands.
   for (const path of paths.sort()) {
-    if (!(await isFolder(path))) continue;
     const one = await readOne(path);
+    if (one === undefined) continue;
     if ("reason" in one) skipped.push(one);
     else runs.push(one);
   }
