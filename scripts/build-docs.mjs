@@ -49,7 +49,12 @@ const fieldsOf = (path, schema) => {
     // What several kinds have alike is told once.
     const told = fields.filter(({ key }, index) => fields.findIndex((other) => other.key === key) === index);
     return [
-      { path: `${path}.kind`, values: kinds.map(nameOf).map(code).join(", "), meaning: schema.description ?? "" },
+      {
+        path: `${path}.kind`,
+        values: kinds.map(nameOf).map(code).join(", "),
+        meaning: schema.description ?? "",
+        default: schema.default?.kind,
+      },
       ...told.flatMap(({ name, field, key }) => {
         const having = fields.filter((other) => other.key === key).map(({ member }) => nameOf(member));
         return fieldsOf(`${path}.${name}`, field).map((row) =>
@@ -93,6 +98,10 @@ const configurationPage = async () => {
     "",
     "The fields of `RunConfig`, which `train` takes as `config`, `--config` as a file and the command line as flags",
     "(`--model.nLayer 6`), each with its value in the presets.",
+    "",
+    "## The tokens",
+    "",
+    ...table("tokenizer"),
     "",
     "## The model",
     "",

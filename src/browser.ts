@@ -51,7 +51,7 @@ export { clipFactor } from "./optim/clip.ts";
 export type { OptimizerConfig, ScheduleConfig } from "./optim/config.ts";
 export { createOptimizer } from "./optim/optimizer.ts";
 export { type LearningRatePlan, learningRateAt } from "./optim/schedule.ts";
-export type { Moments, Optimizer, Update } from "./optim/update.ts";
+export type { Optimizer, OptimizerArena, Update } from "./optim/update.ts";
 export { type LanguageModel, type Logits, languageModel } from "./pretrained/language-model.ts";
 export { type CheckpointFiles, type LoadOptions, loadPretrained } from "./pretrained/load.browser.ts";
 export { savePretrained } from "./pretrained/save.browser.ts";

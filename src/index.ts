@@ -58,7 +58,7 @@ export { clipFactor } from "./optim/clip.ts";
 export type { OptimizerConfig, ScheduleConfig } from "./optim/config.ts";
 export { createOptimizer } from "./optim/optimizer.ts";
 export { type LearningRatePlan, learningRateAt } from "./optim/schedule.ts";
-export type { Moments, Optimizer, Update } from "./optim/update.ts";
+export type { Optimizer, OptimizerArena, Update } from "./optim/update.ts";
 export { type LanguageModel, type Logits, languageModel } from "./pretrained/language-model.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
 export { savePretrained } from "./pretrained/save.node.ts";

@@ -7,13 +7,14 @@ import {
   checkRandomKey,
   checkTensor,
   checkTrainingContext,
+  checkWhole,
 } from "../core/check-arguments.ts";
 import type { RealDType } from "../core/dtype.ts";
 import type { RandomKey } from "../core/random.ts";
 import { createTape, type Tape } from "./tape.ts";
 import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 
-/** Dropout's randomness in one training step: a key, and a number for each place that drops, in order of use. */
+/** Dropout's randomness in one forward pass: a key, and a number for each place that drops, in order of use. */
 export interface DropoutSource {
   readonly key: RandomKey;
   /** The number of the next place, in order of use. */
@@ -43,10 +44,14 @@ export interface TrainingContext extends Context {
   readonly tape: Tape;
 }
 
-/** Numbers the places that drop 0, 1, 2, … under `key`. */
-export const dropoutSource = (key: RandomKey): DropoutSource => {
+/**
+ * Numbers the places that drop `first`, `first` + 1, … under `key`.
+ * @param first a whole number from 0; passes of one step must not share places.
+ */
+export const dropoutSource = (key: RandomKey, first = 0): DropoutSource => {
   checkRandomKey("dropoutSource: key", key);
-  let site = 0;
+  checkWhole("dropoutSource: first", first);
+  let site = first;
   return { key, nextSite: () => site++ };
 };
 

@@ -66,12 +66,16 @@ export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions)
   return rowDrawer(tokens, options)(options.batchSize);
 };
 
+/** How many passes of about `tokens` tokens a batch of `rows` rows is cut into. */
+export const passCount = (rows: number, time: number, tokens: number): number =>
+  Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
+
 /**
  * How many rows each pass of a batch has: as many passes of about `tokens` tokens as come nearest to that. A row is never
  * cut, and passes differ by one row at most.
  */
 export function* passRows(rows: number, time: number, tokens: number): Generator<number, void, undefined> {
-  const passes = Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
+  const passes = passCount(rows, time, tokens);
   let done = 0;
   for (let pass = 1; pass <= passes; pass++) {
     const end = Math.floor((rows * pass) / passes);

@@ -18,7 +18,7 @@ export interface Placed extends ParameterSpec {
 }
 
 /**
- * Where each parameter lies in one flat array. Values, gradients and optimizer moments are four arrays of this one
+ * Where each parameter lies in one flat array. Values, gradients and an optimizer's running means are arrays of such a
  * layout, so clearing, clipping and updating are one call over all of them. Matrices come first: weight
  * decay applies to [0, decayed) only. Gaps between parameters stay zero.
  */
@@ -33,6 +33,8 @@ export interface ArenaLayout {
 
 const align = (offset: number): number => Math.ceil(offset / alignment) * alignment;
 
+type Unplaced = Omit<Placed, "offset">;
+
 /** Lays out what `declareAll` declares. */
 export const arenaLayout = (declareAll: (declare: Declare<ParameterSpec>) => void): ArenaLayout => {
   const specs: ParameterSpec[] = [];
@@ -40,11 +42,18 @@ export const arenaLayout = (declareAll: (declare: Declare<ParameterSpec>) => voi
     specs.push(spec);
     return spec;
   });
-  const indexed = specs.map((spec, index) => ({ ...spec, index, size: sizeOf(spec.shape) }));
+  return placeAll(specs.map((spec, index) => ({ ...spec, index, size: sizeOf(spec.shape) })));
+};
+
+/** The layout of some of the parameters alone, in the same order: for an array that not every parameter has a part in. */
+export const partOfLayout = ({ parameters }: ArenaLayout, isPart: (parameter: Placed) => boolean): ArenaLayout =>
+  placeAll(parameters.filter(isPart));
+
+const placeAll = (indexed: readonly Unplaced[]): ArenaLayout => {
   const matrices = indexed.filter((spec) => spec.shape.length >= 2);
   const others = indexed.filter((spec) => spec.shape.length < 2);
   let length = 0;
-  const place = (spec: ParameterSpec & { index: number; size: number }): Placed => {
+  const place = (spec: Unplaced): Placed => {
     const offset = length;
     length = align(length + spec.size);
     return { ...spec, offset };

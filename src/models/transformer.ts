@@ -1,6 +1,6 @@
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { type BlockParameters, block, declareBlock } from "../nn/block.ts";
+import { type BlockParameters, block, declareBlock, dropoutPlacesOfBlock } from "../nn/block.ts";
 import { declareLinear, type LinearParameters, linearLayer } from "../nn/linear.ts";
 import { declareNorm, type NormParameters, norm } from "../nn/norm.ts";
 import type { Declare } from "../nn/parameters.ts";
@@ -76,6 +76,9 @@ export const transformer = (
   spend(context, x);
   return hidden;
 };
+
+/** Places that drop in one forward pass, each with a number of its own. */
+export const dropoutPlaces = ({ nLayer }: ModelConfig): number => nLayer * dropoutPlacesOfBlock;
 
 /** The head: [.., C] → logits [.., V]. */
 export const logitsOf = (context: Context, parameters: TransformerParameters<Tensor>, hidden: Tensor): Tensor =>

@@ -38,6 +38,9 @@ export const declareBlock = <P>(declare: Declare<P>, name: string, config: Block
   };
 };
 
+/** Places in a block that drop: the attention's weights, its result, the MLP's result. */
+export const dropoutPlacesOfBlock = 3;
+
 /** A pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [B, T, C] → [B, T, C] */
 export const block = (
   context: Context,

@@ -1,25 +1,26 @@
 import type { Backend } from "../backend/backend.ts";
 import type { AdamConfig } from "./config.ts";
-import type { Moments, Update } from "./update.ts";
+import type { Moments } from "./state.ts";
+import type { Update } from "./update.ts";
 
 /**
  * Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) of one step, over the elements from `offset` to `end`
- * of the arena, with bias correction.
+ * of the arena, with bias correction. Their second moments begin at `second` in an arena of their own layout.
  */
 export const adamUpdate = (
   backend: Backend,
   { kind, beta1, beta2, eps }: Omit<AdamConfig, "weightDecay">,
   { m, v, unreal }: Moments,
   { values, gradients, step, learningRate, gradScale, rounded = null }: Update,
-): ((offset: number, end: number, weightDecay: number) => void) => {
+): ((offset: number, end: number, weightDecay: number, second?: number) => void) => {
   const stepSize = learningRate / (1 - beta1 ** step);
   const sqrtCorrection2 = Math.sqrt(1 - beta2 ** step);
-  return (offset, end, weightDecay) =>
+  return (offset, end, weightDecay, second = offset) =>
     backend.run("adamStep", {
       param: { storage: values.storage, offset },
       grad: { storage: gradients.storage, offset },
       m: { storage: m.storage, offset },
-      v: { storage: v.storage, offset },
+      v: { storage: v.storage, offset: second },
       rounded: rounded === null || offset >= rounded.storage.length ? null : { storage: rounded.storage, offset },
       unreal,
       n: end - offset,

@@ -14,7 +14,8 @@ import { closeOnError } from "../core/close-on-error.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import type { MuonConfig } from "./config.ts";
-import type { Moments, Update } from "./update.ts";
+import { isBlockMatrix, type Moments, momentLayouts } from "./state.ts";
+import type { Update } from "./update.ts";
 
 /** Jordan's coefficients: fast for small singular values. */
 const [a, b, c] = [3.4445, -4.775, 2.0315] as const;
@@ -29,9 +30,8 @@ interface Matrix {
 }
 
 const matricesOf = (layout: ArenaLayout): readonly Matrix[] =>
-  layout.parameters.flatMap(({ shape, stacked, offset, size }) => {
-    const [rows, columns] = shape;
-    if (stacked === undefined || rows === undefined || columns === undefined) return [];
+  layout.parameters.filter(isBlockMatrix).flatMap(({ shape, stacked = 1, offset, size }) => {
+    const [rows = 0, columns = 0] = shape;
     return Array.from({ length: stacked }, (_, i) => ({
       offset: offset + (i * size) / stacked,
       rows: rows / stacked,
@@ -113,7 +113,9 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
     () => backend.free(direction),
     () => createOrthogonalizer(backend, largest, side),
   );
-  const others = layout.parameters.filter(({ shape, stacked }) => stacked === undefined && shape.length >= 2);
+  const { v } = momentLayouts(layout, config);
+  const seconds = new Map(v.parameters.map(({ name, offset }) => [name, offset]));
+  const others = layout.parameters.filter((one) => one.shape.length >= 2 && !isBlockMatrix(one));
   const { momentum, weightDecay, adamLearningRateRatio, beta1, beta2, eps } = config;
 
   return {
@@ -139,8 +141,9 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
         learningRate: learningRate * adamLearningRateRatio,
         rounded: null,
       });
-      for (const { offset, size } of others) adam(offset, offset + size, 0);
-      adam(layout.decayed, layout.length, 0);
+      for (const { name, offset, size } of others) adam(offset, offset + size, 0, seconds.get(name));
+      // Vectors have all both moments: they lie in one stretch of either arena.
+      adam(layout.decayed, layout.length, 0, v.decayed);
       update.rounded?.refresh();
     },
     close(): void {

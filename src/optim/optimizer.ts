@@ -7,17 +7,19 @@ import { type ArenaLayout, createArena } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import { type OptimizerConfig, optimizerConfigSchema } from "./config.ts";
 import { createMuon } from "./muon.ts";
-import type { Moments, Optimizer } from "./update.ts";
+import { type Moments, momentLayouts } from "./state.ts";
+import type { Optimizer } from "./update.ts";
 
-/** Moments start at zero. */
+/** An optimizer whose running means start at zero. */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {
   checkBackend("createOptimizer: backend", backend);
   checkLayout("createOptimizer: layout", layout);
   const config = parseConfig(optimizerConfigSchema, plainData(given, "optimizer"), "optimizer");
-  const m = createArena(backend, layout);
+  const layouts = momentLayouts(layout, config);
+  const m = createArena(backend, layouts.m);
   const v = closeOnError(
     () => backend.free(m.storage),
-    () => createArena(backend, layout),
+    () => createArena(backend, layouts.v),
   );
   const flag = closeOnError(
     () => {
@@ -30,17 +32,20 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
   const close = (): void => {
     for (const storage of [flag, v.storage, m.storage]) backend.free(storage);
   };
-  const health = {
+  const common = {
+    state: [
+      { name: "m", layout: layouts.m, arena: m },
+      { name: "v", layout: layouts.v, arena: v },
+    ],
     isFinite: async () => (await backend.read(flag))[0] === 0,
     forget: () => backend.write(flag, Float32Array.of(0)),
-  };
-  health.forget();
+  } as const;
+  common.forget();
   switch (config.kind) {
     case "adam":
     case "adamw":
       return {
-        ...health,
-        moments,
+        ...common,
         update(update) {
           checkUpdate("update", update);
           const adam = adamUpdate(backend, config, moments, update);
@@ -52,8 +57,7 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
     case "muon": {
       const muon = closeOnError(close, () => createMuon(backend, layout, config, moments));
       return {
-        ...health,
-        moments,
+        ...common,
         update(update) {
           checkUpdate("update", update);
           muon.update(update);

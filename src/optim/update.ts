@@ -1,5 +1,4 @@
-import type { View } from "../backend/backend.ts";
-import type { Arena } from "../models/arena.ts";
+import type { Arena, ArenaLayout } from "../models/arena.ts";
 import type { RoundedWeights } from "../models/rounded-weights.ts";
 
 /** What one update is made with. */
@@ -15,17 +14,23 @@ export interface Update {
   readonly rounded?: RoundedWeights | null;
 }
 
-/** Running means of gradients, with the parameters' layout: Adam's, or for Muon's matrices the momentum, in m. */
-export interface Moments {
-  readonly m: Arena;
-  readonly v: Arena;
-  /** One number: not 0 from the first update on that has left a weight or a running mean which is not finite. */
-  readonly unreal: View;
+/** Where a running mean of an optimizer lies in its array. */
+export interface OptimizerLayout {
+  /** As a checkpoint's file names it: `m`, a mean of gradients, or `v`, a mean of their squares. */
+  readonly name: "m" | "v";
+  /** Of the parameters that have this mean: all of them, or those whose update reads it. */
+  readonly layout: ArenaLayout;
+}
+
+/** A running mean of an optimizer in a backend's memory. */
+export interface OptimizerArena extends OptimizerLayout {
+  readonly arena: Arena;
 }
 
 /** An update rule with its running means, in a backend's memory. */
 export interface Optimizer {
-  readonly moments: Moments;
+  /** The running means: with the weights, all that the next update depends on. */
+  readonly state: readonly OptimizerArena[];
   /** Changes the values by the gradients. */
   update(update: Update): void;
   /** Whether every weight and every running mean is finite that an update has left, since the last `forget`. */

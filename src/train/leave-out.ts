@@ -8,7 +8,7 @@ import { type Fault, mostInARow } from "./faults.ts";
 import { type RecordedBatch, recordChunks, recordName } from "./flight-record.ts";
 import { allFinite, type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
 import type { Progress } from "./progress.ts";
-import { readArena } from "./rollback.ts";
+import { readPart } from "./state.ts";
 import { calmer, type Trainer } from "./trainer.ts";
 
 /** Where the record of a step is kept. */
@@ -83,7 +83,7 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
   const { backend, trainer, config, vocabSize, store } = flight;
   const { onNonfinite } = config.train;
   const step = progress.step + 1;
-  const values = await readArena(backend, trainer.model.arena);
+  const values = await readPart(trainer.snapshot().weights);
   const finding = await findBad(backend, trainer, progress.step, values);
   const { measured, tensor } = finding;
   const { instructionSet, dtype } = backend.capabilities;
@@ -122,17 +122,13 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
  * @param step updates done.
  * @throws ConfigError where an update has made a weight or a moment infinite or NaN.
  */
-export const checkHealth = async (backend: Backend, { model, optimizer }: Trainer, step: number): Promise<void> => {
-  if (await optimizer.isFinite()) return;
-  const { m, v: squares } = optimizer.moments;
+export const checkHealth = async (trainer: Trainer, step: number): Promise<void> => {
+  if (await trainer.optimizer.isFinite()) return;
+  const { weights, optimizer } = trainer.snapshot();
   const found: string[] = [];
-  for (const [what, arena] of [
-    ["weight", model.arena] as const,
-    ["moment of", m] as const,
-    ["moment of", squares] as const,
-  ]) {
-    const name = firstBadParameter(model.layout, await readArena(backend, arena));
-    if (name !== undefined) found.push(`${what} ${name}`);
+  for (const part of [weights, ...optimizer]) {
+    const name = firstBadParameter(part.layout, await readPart(part));
+    if (name !== undefined) found.push(`${part === weights ? "weight" : "moment of"} ${name}`);
   }
   throw new ConfigError({
     where: `step ${step}`,

@@ -2,14 +2,18 @@ import { type MemoryKind, openCounting } from "../backend/counting.ts";
 import { bytesPerElement } from "../core/dtype.ts";
 import { passRows } from "../data/batches.ts";
 import { createDecoder } from "../generate/decoder.ts";
-import type { ArenaLayout } from "../models/arena.ts";
+import { createGradients } from "../models/gradients.ts";
 import type { RunConfig } from "./config.ts";
 import { evaluate, rowsPerBatch } from "./evaluate.ts";
-import { tokensPerPass, undrawnTrainer } from "./trainer.ts";
+import { arraysOfSum } from "./gradient-sum.ts";
+import { passesPerStep, tokensPerPass } from "./passes.ts";
+import { type StateLayout, stateLayouts, stateLength } from "./state.ts";
+import { undrawnTrainer } from "./trainer.ts";
 
 /** What a run takes of memory, in bytes. */
 export interface MemoryEstimate {
   readonly weights: number;
+  /** An array of all gradients, and where a step has several passes, those that their sums wait in. */
   readonly gradients: number;
   /** The optimizer's, with what else lasts: its scratch, tables of positions, and weights rounded to bfloat16. */
   readonly moments: number;
@@ -91,9 +95,9 @@ const tokensOfSameBatches = (valTokens: number, contextLength: number): number =
  * What writing a checkpoint takes on the host. Tensors go one after the other, each with a copy for another layout at
  * most; those that were written wait for the collector.
  */
-const writingBytes = ({ length, parameters }: ArenaLayout): number => {
-  const largest = Math.max(0, ...parameters.map(({ size }) => size));
-  const written = 3 * length * bytesPerElement.float32;
+const writingBytes = (layouts: readonly StateLayout[]): number => {
+  const largest = Math.max(0, ...layouts.flatMap(({ layout }) => layout.parameters.map(({ size }) => size)));
+  const written = stateLength(layouts) * bytesPerElement.float32;
   return Math.min(written, 3 * largest * bytesPerElement.float32 + 2 ** 24);
 };
 
@@ -101,10 +105,10 @@ const writingBytes = ({ length, parameters }: ArenaLayout): number => {
  * What keeping a run's state takes on the host: of a checkpoint, and of the whole state that a run goes back to with
  * onNonfinite "rollback". Where no store takes that, it stays, and the next one is beside it for a moment.
  */
-export const savingBytes = (layout: ArenaLayout, { train }: RunConfig, saved: boolean): number => {
-  const state = 3 * layout.length * bytesPerElement.float32;
+export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfig, saved: boolean): number => {
+  const state = stateLength(layouts) * bytesPerElement.float32;
   const rollback = train.onNonfinite === "rollback" ? (saved ? state : 2 * state) : 0;
-  return Math.max(rollback, saved ? writingBytes(layout) : 0);
+  return Math.max(rollback, saved ? writingBytes(layouts) : 0);
 };
 
 /**
@@ -120,10 +124,12 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const { contextLength } = config.model;
   const backend = openCounting(kind);
   const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength);
-  // Micro-batches come one after the other: more of them take no more.
+  // Passes come one after the other: more of them take no more, but for arrays to add their gradients in.
   const oneBatch = { ...config, train: { ...config.train, batchSize, gradAccumSteps: 1 } };
   const trainer = undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));
   const { model } = trainer;
+  const sums = arraysOfSum(passesPerStep(config));
+  for (let more = arraysOfSum(passesPerStep(oneBatch)); more < sums; more++) createGradients(model);
   const lasting = backend.bytesInUse();
   const arena = model.layout.length * bytesPerElement.float32;
 
@@ -144,14 +150,15 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   trainer.close();
 
   const temporaries = backend.peakTouched() - lasting + backend.scratchBytes();
-  const saving = savingBytes(model.layout, config, saved);
-  const loading = resumed ? 3 * arena : 0;
+  const layouts = stateLayouts(config, vocabSize);
+  const saving = savingBytes(layouts, config, saved);
+  const loading = resumed ? stateLength(layouts) * bytesPerElement.float32 : 0;
   // While a checkpoint is read, its files are there beside the arrays made of them.
   const inTurn = [reading + loading, 2 * loading - text, lasting + Math.max(temporaries + saving, loading)];
   return {
     weights: arena,
-    gradients: arena,
-    moments: lasting - 2 * arena,
+    gradients: sums * arena,
+    moments: lasting - (1 + sums) * arena,
     temporaries,
     saving,
     loading,

@@ -29,7 +29,8 @@ import { estimateMemory } from "./memory.ts";
 import type { PartialConfig } from "./merge.ts";
 import { checkStopAt, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
-import { type RunStore, run } from "./run.ts";
+import { run } from "./run/run.ts";
+import type { RunStore } from "./run/run-input.ts";
 
 /** What `train` is told. */
 export interface TrainOptions {
@@ -89,8 +90,8 @@ const storeFor = (
 ): RunStore => ({
   path: "onCheckpoint",
   record: async () => {},
-  async saveCheckpoint({ values }) {
-    await onCheckpoint(await checkpointFiles(model, tokenizer, values), "last");
+  async saveCheckpoint({ weights }) {
+    await onCheckpoint(await checkpointFiles(model, tokenizer, weights.read), "last");
     return "onCheckpoint";
   },
   async saveBest(values) {

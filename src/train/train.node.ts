@@ -20,7 +20,8 @@ import { checkTexts, preflight, readingBytes, surroundings } from "./preflight.n
 import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare.ts";
 import { defaultPreset, type PresetName } from "./presets.ts";
 import { freshProgress } from "./progress.ts";
-import { type BrokenOff, type RunInput, run } from "./run.ts";
+import { run } from "./run/run.ts";
+import type { BrokenOff, RunInput } from "./run/run-input.ts";
 
 /** What no result depends on: allowed for new and for resumed runs. */
 interface Running {
@@ -231,7 +232,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   try {
     const { saved, open, ...rest } = await readRun(named, description, options.onNotice);
     let { broken } = rest;
-    const progress = saved?.snapshot.progress ?? freshProgress;
+    const progress = saved?.state.progress ?? freshProgress;
     const end = endOf(progress, config.train);
     if (saved !== null && end !== null) {
       const missing = await missingEnd(path, progress, end);
@@ -257,7 +258,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       const planned = { prepared, sampleTokens, saved: true, resumed: saved !== null, reading };
       const fitting = await preflight(around, backend, config, planned);
       const store = await open(prepared.tokenizer, lock);
-      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.snapshot ?? null, broken);
+      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.state ?? null, broken);
     });
   } finally {
     await lock.release();

@@ -1,22 +1,27 @@
 import { backward, dropoutSource } from "../autograd/context.ts";
 import { readScalar } from "../autograd/tensor.ts";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, Storage } from "../backend/backend.ts";
 import { type Observer, observed } from "../backend/observed.ts";
 import { alternatives } from "../core/alternatives.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { type Batch, trainingPasses } from "../data/batches.ts";
-import { initialise } from "../models/arena.ts";
+import type { Batch } from "../data/batches.ts";
+import { type Arena, arenaReader, initialise } from "../models/arena.ts";
 import { forwardLoss } from "../models/forward.ts";
-import { createGradients, type Gradients } from "../models/gradients.ts";
+import type { Gradients } from "../models/gradients.ts";
 import { createModel, type Model } from "../models/model.ts";
 import { createRoundedWeights, type RoundedWeights } from "../models/rounded-weights.ts";
+import { dropoutPlaces } from "../models/transformer.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { createOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Optimizer } from "../optim/update.ts";
 import type { TrainerConfig } from "./config.ts";
+import { createGradientSum } from "./gradient-sum.ts";
+import { type PassSource, passesBetween, passesOfText, passesPerStep } from "./passes.ts";
+import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
+import { alone, shareOf, type Team } from "./team.ts";
 
 /** What a step finds before it changes a weight. */
 export interface StepMeasure {
@@ -44,9 +49,12 @@ export interface StepObserver {
 export interface Trainer {
   readonly model: Model;
   readonly optimizer: Optimizer;
+  /** Of the step that was measured last, over all passes and all machines. */
   readonly gradients: Gradients;
+  /** All arrays that gradients are written to in a step, that of `gradients` among them. */
+  readonly gradientStorages: readonly Storage[];
   readonly rounded: RoundedWeights | null;
-  /** The passes of a step, in order: rows of token ids and of what follows them. */
+  /** The passes of a step on all machines, in order: rows of token ids and of what follows them. */
   passes(step: number): Iterable<Batch>;
   /**
    * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and no
@@ -56,8 +64,14 @@ export interface Trainer {
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
   /** The update by the gradient that `measure` has just found; returns its learning rate. */
   update(step: number, measured: StepMeasure): number;
-  /** Weights or moments have been written from elsewhere: the next step sees them. */
-  replaced(): void;
+  /** The state as it is now: a checkpoint, and what a run may go back to. Read it before the next update. */
+  snapshot(): TrainerSnapshot;
+  /**
+   * Goes back to a state, of this trainer or of another of the same configuration. The next step sees it.
+   * @param arrays all arrays of `stateLayouts`, which stay the caller's; null: the state before the first step, with weights
+   *   drawn from the seed.
+   */
+  restore(arrays: StateArrays | null): void;
   /**
    * `measure` and `update` in one.
    * @throws ConfigError if the loss or the gradient is not finite; the weights are then still those before the step.
@@ -66,32 +80,16 @@ export interface Trainer {
   close(): void;
 }
 
-/**
- * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations
- * of one pass are all that is in memory, however large the batch is.
- */
-export const tokensPerPass = 4096;
-
-/** The passes of micro-batch `microStep` of a step. */
-export type PassSource = (step: number, microStep: number) => Iterable<Batch>;
-
-const passesOf = ({ model, train }: TrainerConfig, tokens: Int32Array): PassSource => {
-  const { batchSize, seed } = train;
-  const { contextLength } = model;
-  return (step, microStep) =>
-    trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass);
-};
-
-/** A trainer with freshly drawn weights; a resumed run then overwrites weights and moments. */
+/** A trainer in the state before the first step; a resumed run then restores its own. */
 export const createTrainer = (
   backend: Backend,
   config: TrainerConfig,
   vocabSize: number,
   trainTokens: Int32Array,
+  team: Team = alone,
 ): Trainer => {
-  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens);
-  const { layout, arena } = trainer.model;
-  closeOnError(trainer.close, () => initialise(backend, layout, arena, config.train.seed));
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team);
+  closeOnError(trainer.close, () => trainer.restore(null));
   return trainer;
 };
 
@@ -101,13 +99,21 @@ export const undrawnTrainer = (
   config: TrainerConfig,
   vocabSize: number,
   trainTokens: Int32Array,
-): Trainer => trainerOn(backend, config, vocabSize, passesOf(config, trainTokens));
+  team: Team = alone,
+): Trainer => trainerOn(backend, config, vocabSize, passesOfText(config, trainTokens), team);
 
 /** The same on passes from elsewhere. */
-export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: number, passes: PassSource): Trainer => {
+export const trainerOn = (
+  given: Backend,
+  config: TrainerConfig,
+  vocabSize: number,
+  passes: PassSource,
+  team: Team = alone,
+): Trainer => {
   const { train } = config;
   const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
   const { contextLength, dropout } = config.model;
+  const share = shareOf(passesPerStep(config), team);
   const opened: { close(): void }[] = [];
   const close = (): void => {
     for (const one of opened.splice(0).reverse()) one.close();
@@ -119,62 +125,102 @@ export const trainerOn = (given: Backend, config: TrainerConfig, vocabSize: numb
   };
   const backend = observed(given);
   const model = open(() => createModel(backend, config.model, vocabSize));
-  const gradients = open(() => createGradients(model));
+  const sum = open(() => createGradientSum(model, share.to - share.from));
   const optimizer = open(() => createOptimizer(backend, model.layout, train.optimizer));
   const rounded = open(() => createRoundedWeights(model));
   /** The step whose weights are rounded. */
   let roundedFor = -1;
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
-  function* passesOfStep(step: number): Generator<Batch, void, undefined> {
-    for (let microStep = 0; microStep < gradAccumSteps; microStep++) yield* passes(step, microStep);
-  }
-
-  const gradient = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
+  /** Makes the gradient of a pass; returns its part of the step's loss. */
+  const gradientOf = async (
+    step: number,
+    number: number,
+    { x, y, rows, time }: Batch,
+    gradients: Gradients,
+    enter: StepObserver["phase"],
+  ): Promise<number> => {
     gradients.clear();
+    // Each pass drops at places of its own, which follow from its number.
+    const first = number * dropoutPlaces(config.model);
+    const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step), first) : null;
+    const summed = await gradients.record(
+      async (context) => {
+        enter("forward");
+        const total = forwardLoss(context, model, x, y, rows, time); // [1]
+        const reading = readScalar(backend, total);
+        enter("backward");
+        backward(context, total, 1 / tokensPerStep);
+        return reading;
+      },
+      drops,
+      rounded?.of,
+    );
+    return summed / tokensPerStep;
+  };
+
+  const measure = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
     if (step !== roundedFor) rounded?.refresh();
     roundedFor = step;
-    // One source for the whole step: each micro-batch drops at places of its own.
-    const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step)) : null;
-    let loss = 0;
-    for (const { x, y, rows, time } of passesOfStep(step)) {
-      const summed = await gradients.record(
-        async (context) => {
-          enter("forward");
-          const total = forwardLoss(context, model, x, y, rows, time); // [1]
-          const reading = readScalar(backend, total);
-          enter("backward");
-          backward(context, total, 1 / tokensPerStep);
-          return reading;
-        },
-        drops,
-        rounded?.of,
-      );
-      loss += summed / tokensPerStep;
-    }
+    const batches = passesBetween(config, passes, step, share);
+    const ours = await sum.add(share.from, share.to, async (number, gradients) => {
+      const { value: batch } = batches.next();
+      if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
+      return gradientOf(step, number, batch, gradients, enter);
+    });
+    const loss = await team.reduce(backend, sum.total.arena, ours);
     enter("norm");
-    return { loss, gradNorm: await gradients.norm() };
+    return { loss, gradNorm: await sum.total.norm() };
+  };
+
+  const arenas: readonly (StateLayout & { readonly arena: Arena })[] = [
+    { name: weightsName, layout: model.layout, arena: model.arena },
+    ...optimizer.state,
+  ];
+
+  const begin = (): void => {
+    for (const { arena, layout } of arenas) {
+      backend.run("fill", { y: { storage: arena.storage, offset: 0 }, n: layout.length, value: 0 });
+    }
+    initialise(backend, model.layout, model.arena, seed);
   };
 
   const trainer: Trainer = {
     model,
     optimizer,
-    gradients,
+    gradients: sum.total,
+    gradientStorages: sum.storages,
     rounded,
-    passes: passesOfStep,
+    passes: (step) => passesBetween(config, passes, step, { from: 0, to: passesPerStep(config) }),
     measure: (step, observer) =>
       observer === undefined
-        ? gradient(step, () => {})
-        : backend.observe(observer.kernel, () => gradient(step, observer.phase)),
+        ? measure(step, () => {})
+        : backend.observe(observer.kernel, () => measure(step, observer.phase)),
     update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
       const update = { step: step + 1, learningRate, gradScale, rounded };
-      optimizer.update({ values: model.arena, gradients: gradients.arena, ...update });
+      optimizer.update({ values: model.arena, gradients: sum.total.arena, ...update });
       roundedFor = step + 1;
       return learningRate;
     },
-    replaced() {
+    snapshot() {
+      const [weights, ...others] = arenas.map(({ name, layout, arena }) => ({
+        name,
+        layout,
+        read: arenaReader(backend, arena),
+      }));
+      return { weights: weights as StatePart, optimizer: others };
+    },
+    restore(arrays) {
+      if (arrays === null) begin();
+      else {
+        for (const { name, arena } of arenas) {
+          const values = arrays.get(name);
+          if (values === undefined) throw new Error(`a state must have ${name}`);
+          backend.write(arena.storage, values);
+        }
+      }
       roundedFor = -1;
       optimizer.forget();
     },

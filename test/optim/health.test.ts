@@ -26,8 +26,8 @@ forEachBackend("an optimizer", ({ open }) => {
       const update = (step: number, learningRate = 1e-3): void =>
         optimizer.update({ values, gradients, step, learningRate, gradScale: 1 });
       const begin = (): void => {
-        for (const { storage } of [values, optimizer.moments.m, optimizer.moments.v])
-          backend.write(storage, new Float32Array(layout.length));
+        for (const { storage } of [values, ...optimizer.state.map(({ arena }) => arena)])
+          backend.write(storage, new Float32Array(storage.length));
         initialise(backend, layout, values, 1);
         optimizer.forget();
       };

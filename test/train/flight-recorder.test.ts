@@ -8,7 +8,7 @@ import { type FlightRecord, parseRecord, recordChunks } from "#foretoken/train/f
 import { findBad } from "#foretoken/train/flight-recorder.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
 import { replay } from "#foretoken/train/replay.js";
-import { readArena } from "#foretoken/train/rollback.js";
+import { readPart, readSnapshot } from "#foretoken/train/state.js";
 import { createTrainer, type Trainer } from "#foretoken/train/trainer.js";
 import { forEachBackend } from "../support/backends.ts";
 import { hashedIds } from "../support/models.ts";
@@ -33,15 +33,17 @@ const withTrainer = async <T>(
   }
 };
 
-/** Writes one number into a parameter, in the backend's memory. */
-const plant = (backend: Backend, { model, replaced }: Trainer, name: string, at: number, value: number): void => {
-  const { storage, offset } = model.arena.tensors.get(name) ?? expect.fail(`no parameter ${name}`);
-  backend.write(storage, Float32Array.of(value), offset + at);
-  replaced();
+/** Changes a parameter between two steps. */
+const change = async (trainer: Trainer, name: string, edit: (values: Float32Array) => void): Promise<void> => {
+  const { offset, shape } = trainer.model.arena.tensors.get(name) ?? expect.fail(`no parameter ${name}`);
+  const size = shape.reduce((product, length) => product * length, 1);
+  const state = await readSnapshot(trainer.snapshot());
+  edit(state.get("values")?.subarray(offset, offset + size) ?? expect.fail("no weights"));
+  trainer.restore(state);
 };
 
 const find = async (backend: Backend, trainer: Trainer, step: number) =>
-  findBad(backend, trainer, step, await readArena(backend, trainer.model.arena));
+  findBad(backend, trainer, step, await readPart(trainer.snapshot().weights));
 
 forEachBackend("the flight recorder", ({ open }) => {
   it.each([
@@ -52,11 +54,11 @@ forEachBackend("the flight recorder", ({ open }) => {
     await withTrainer(backend, config, async (trainer) => {
       for (let step = 0; step < 3; step++) await trainer.step(step);
       const measured = await trainer.measure(3);
-      const before = await readArena(backend, trainer.model.arena);
+      const before = await readPart(trainer.snapshot().weights);
       const found = await find(backend, trainer, 3);
       expect(found.measured).toEqual(measured);
       expect(found.tensor).toMatch(/^no tensor: all finite, largest gradient \S+$/u);
-      expect(await readArena(backend, trainer.model.arena)).toEqual(before);
+      expect(await readPart(trainer.snapshot().weights)).toEqual(before);
     });
     await backend.close();
   });
@@ -69,9 +71,9 @@ forEachBackend("the flight recorder", ({ open }) => {
       const measured = await trainer.measure(1);
       const found = await find(backend, trainer, 1);
       expect(found).toEqual({ measured, tensor: expect.stringMatching(/^no tensor: all finite, /u) });
-      const { storage, offset } = trainer.model.arena.tensors.get("head.weight") ?? expect.fail();
-      for (let at = 0; at < 13; at++) backend.write(storage, Float32Array.of(3.3e38), offset + at * 16);
-      trainer.replaced();
+      await change(trainer, "head.weight", (values) => {
+        for (let at = 0; at < 13; at++) values[at * 16] = 3.3e38;
+      });
       expect((await find(backend, trainer, 1)).tensor).toMatch(/ \[\d+\], forward, head\.weight$/u);
     });
     await backend.close();
@@ -80,7 +82,9 @@ forEachBackend("the flight recorder", ({ open }) => {
   it("names a weight that was bad before the step", async () => {
     const backend = await open(1);
     await withTrainer(backend, shakespeare, async (trainer) => {
-      plant(backend, trainer, "blocks.1.mlp.down.weight", 5, Number.NaN);
+      await change(trainer, "blocks.1.mlp.down.weight", (values) => {
+        values[5] = Number.NaN;
+      });
       const { measured, tensor } = await find(backend, trainer, 0);
       expect(tensor).toBe("weight blocks.1.mlp.down.weight, before the step");
       expect(measured.loss).toBeNaN();
@@ -94,7 +98,9 @@ forEachBackend("the flight recorder", ({ open }) => {
       const backend = await open(2);
       await withTrainer(backend, book, async (trainer) => {
         // What a norm has left is above 1 in some row: times this it is too large.
-        for (let at = 0; at < 13; at++) plant(backend, trainer, name, at * 16, 3.4e38);
+        await change(trainer, name, (values) => {
+          for (let at = 0; at < 13; at++) values[at * 16] = 3.4e38;
+        });
         const { measured, tensor } = await find(backend, trainer, 0);
         expect(tensor).toMatch(new RegExp(`^linearForward\\.y \\[\\d+\\], forward, ${name}$`, "u"));
         expect(Number.isFinite(measured.loss)).toBe(false);
@@ -107,14 +113,8 @@ forEachBackend("the flight recorder", ({ open }) => {
     const backend = await open(2);
     await withTrainer(backend, book, async (trainer) => {
       // All logits are 0, whatever is before the head: the loss is ln V, and only the head has a gradient, a huge one.
-      const fill = (name: string, value: number): void => {
-        const { storage, offset, shape } = trainer.model.arena.tensors.get(name) ?? expect.fail(name);
-        const n = shape.reduce((product, size) => product * size, 1);
-        backend.write(storage, new Float32Array(n).fill(value), offset);
-      };
-      fill("head.weight", 0);
-      fill("norm.weight", 1e10);
-      trainer.replaced();
+      await change(trainer, "head.weight", (values) => values.fill(0));
+      await change(trainer, "norm.weight", (values) => values.fill(1e10));
       const { measured, tensor } = await find(backend, trainer, 0);
       expect(measured.loss).toBeCloseTo(Math.log(vocabSize), 5);
       expect(measured.gradNorm).toBeGreaterThan(1e8);
@@ -127,7 +127,9 @@ forEachBackend("the flight recorder", ({ open }) => {
     const backend = await open(2);
     const record = await withTrainer(backend, shakespeare, async (trainer): Promise<FlightRecord> => {
       for (let step = 0; step < 2; step++) await trainer.step(step);
-      plant(backend, trainer, "tokens.weight", 3, Number.POSITIVE_INFINITY);
+      await change(trainer, "tokens.weight", (values) => {
+        values[3] = Number.POSITIVE_INFINITY;
+      });
       return recorded(backend, trainer, shakespeare, 3);
     });
     const read = parseRecord(joinChunks(recordChunks(record)), "record");
@@ -141,7 +143,7 @@ forEachBackend("the flight recorder", ({ open }) => {
 });
 
 const recorded = async (backend: Backend, trainer: Trainer, config: RunConfig, step: number): Promise<FlightRecord> => {
-  const values = await readArena(backend, trainer.model.arena);
+  const values = await readPart(trainer.snapshot().weights);
   const { measured, tensor } = await findBad(backend, trainer, step - 1, values);
   const passes = [...trainer.passes(step - 1)];
   const ids = (which: "x" | "y"): Float32Array => Float32Array.from(passes.flatMap((pass) => [...pass[which]]));

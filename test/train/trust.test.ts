@@ -387,8 +387,9 @@ describe("a run of an earlier version, without a manifest", () => {
     expect(hashes["checkpoint/model.safetensors"]).toBe(
       "45867123b5e418b9164599b7cf15637b9f572697bc95e760753c133ba5b5d168",
     );
+    // That version also wrote second moments that Muon never reads, all zero: else its tensors, to the bit.
     expect(hashes["checkpoint/optimizer.safetensors"]).toBe(
-      "27de2b2efb264cd725b733f70aa4b63a568d4be66f84376c608f696a389dbcba",
+      "1a747b32f3eceb4d4e124529a3cd7a7054b4d261a6e8b718a84622862c212f54",
     );
     expect((await readdir(join(out, "checkpoint"))).sort()).toContain("manifest.json");
     expect(basename(out)).toBe("run");

@@ -4,7 +4,7 @@ import { readJsonLines } from "../../io/jsonl.node.ts";
 import type { TrainConfig } from "../config.ts";
 import { type DoneEvent, eventVersion as v } from "../events.ts";
 import type { Progress } from "../progress.ts";
-import type { BrokenOff } from "../run.ts";
+import type { BrokenOff } from "../run/run-input.ts";
 import { folderNames } from "./folder-names.ts";
 import { parseNoted } from "./noted-events.ts";
 

@@ -1,14 +1,14 @@
 import { CheckpointError } from "../../core/errors.ts";
 import type { LazyTensor } from "../../core/named-tensor.ts";
 import type { readSafetensors } from "../../io/safetensors.ts";
-import type { ArenaLayout, ReadValues } from "../../models/arena.ts";
+import type { StateLayout, StatePart } from "../state.ts";
 
-/** One of Adam's moments as the tensors of `optimizer.safetensors`: `m.` or `v.` and the parameter's name. */
-export const momentTensors = (layout: ArenaLayout, kind: "m" | "v", readValues: ReadValues): LazyTensor[] =>
+/** A running mean of the optimizer as the tensors of `optimizer.safetensors`: its name, a dot, the parameter's name. */
+export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTensor[] =>
   layout.parameters.map(({ name, shape, offset, size }) => ({
     name: `${kind}.${name}`,
     shape,
-    read: () => readValues(offset, size),
+    read: () => read(offset, size),
   }));
 
 /** Index of the first number that no moment can be, or -1: a mean of squares is not negative either. */
@@ -21,13 +21,13 @@ const findBad = (data: Float32Array, lowest: number): number => {
 };
 
 /**
- * One of Adam's moments in the layout of the arena, read back.
+ * A running mean of the optimizer, read back. The file may hold more than is asked for: before Muon kept second moments of
+ * those parameters alone that need them, it wrote them for all.
  * @param where the file, for errors.
  * @throws CheckpointError for a tensor that is missing or has another shape, or a number that no moment can be.
  */
 export const momentsFrom = (
-  layout: ArenaLayout,
-  kind: "m" | "v",
+  { name: kind, layout }: StateLayout,
   tensors: ReturnType<typeof readSafetensors>["tensors"],
   where: string,
 ): Float32Array => {

@@ -10,7 +10,6 @@ import { filterJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
 import { type Lock, takeLock } from "../../io/lock.node.ts";
 import type { Manifest } from "../../io/manifest.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
-import { modelLayout } from "../../models/model.ts";
 import { checkFormatVersion, checkJson, parseJson } from "../../pretrained/checkpoint-json.ts";
 import { uncheckedNotice } from "../../pretrained/load.node.ts";
 import { parsePretrained, pretrainedNames } from "../../pretrained/parse.ts";
@@ -18,7 +17,8 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import { eventVersion } from "../events.ts";
 import { isEvaluationDue, type Progress } from "../progress.ts";
-import type { BrokenOff, Snapshot, TrainerArrays } from "../run.ts";
+import type { BrokenOff, ResumedState } from "../run/run-input.ts";
+import { type StateArrays, stateLayouts, weightsName } from "../state.ts";
 import { brokenOff } from "./ended-run.node.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";
 import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";
@@ -183,7 +183,7 @@ const mendNotes = async (
 /** A run read back from its folder, and the folder opened to go on with it. */
 export interface ResumedRun {
   /** The checkpoint; null for a run that was ended before its first: it begins again. */
-  readonly saved: { readonly snapshot: Snapshot; readonly tokenizer: Tokenizer } | null;
+  readonly saved: { readonly state: ResumedState; readonly tokenizer: Tokenizer } | null;
   /**
    * @param tokenizer that of the checkpoint, where there is one.
    * @param lock the run's, which goes over to the folder.
@@ -217,8 +217,8 @@ const checkBinding = (manifest: Manifest | null, step: number, config: unknown, 
 };
 
 /** Given away once, so that nobody holds them when they are in the backend. */
-const givenOnce = (arrays: TrainerArrays): (() => TrainerArrays) => {
-  let kept: TrainerArrays | undefined = arrays;
+const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
+  let kept: StateArrays | undefined = arrays;
   return () => {
     const given = kept;
     if (given === undefined) throw new Error("a checkpoint's arrays are given once");
@@ -245,12 +245,13 @@ const readSaved = async (
   const { tokenizer, values, config: model } = parsePretrained(directory, files);
   checkSame(join(directory, "config.json"), model, config.model);
   checkSame(join(directory, "tokenizer.json"), tokenizer.kind, config.tokenizer.kind);
-  const layout = modelLayout(config.model, tokenizer.vocabSize);
   const optimizerWhere = join(directory, "optimizer.safetensors");
   const { tensors } = readSafetensors(files["optimizer.safetensors"], optimizerWhere);
-  const m = momentsFrom(layout, "m", tensors, optimizerWhere);
-  const v = momentsFrom(layout, "v", tensors, optimizerWhere);
-  return { snapshot: { progress, take: givenOnce({ values, m, v }) }, tokenizer };
+  const arrays = new Map([[weightsName, values]]);
+  for (const part of stateLayouts(config, tokenizer.vocabSize)) {
+    if (part.name !== weightsName) arrays.set(part.name, momentsFrom(part, tensors, optimizerWhere));
+  }
+  return { state: { progress, take: givenOnce(arrays) }, tokenizer };
 };
 
 /** The error of a checkpoint that cannot be read, with the way to go on from the one before, where there is one. */
@@ -320,7 +321,7 @@ export const readRun = async (
     throw await withWayBack(error, named, description);
   });
   const { train } = description.config;
-  const { progress } = saved.snapshot;
+  const { progress } = saved.state;
   const broken = await brokenOff(path, progress, train);
   return {
     saved,

@@ -5,42 +5,47 @@ import type { NamedTensor } from "../../core/named-tensor.ts";
 import { hasCheckpoint, readCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
 import type { Binding } from "../../io/manifest.ts";
 import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
-import type { ArenaLayout } from "../../models/arena.ts";
 import type { RollbackPoint } from "../rollback.ts";
+import type { StateLayout } from "../state.ts";
 
 const file = "state.safetensors";
-const arrays = ["values", "m", "v"] as const;
 
-/** Replaces the point in `directory`, whole or not at all. */
+/**
+ * Replaces the point in `directory`, whole or not at all.
+ * @param layouts of the state's arrays.
+ */
 export const writeRollback = (
   directory: string,
-  layout: ArenaLayout,
-  point: RollbackPoint,
+  layouts: readonly StateLayout[],
+  { step, arrays }: RollbackPoint,
   run: Binding,
 ): Promise<void> => {
-  const tensors = arrays.flatMap((array) =>
-    layout.parameters.map(
+  const tensors = layouts.flatMap(({ name: array, layout }) => {
+    const values = arrays.get(array);
+    if (values === undefined) throw new Error(`a state must have ${array}`);
+    return layout.parameters.map(
       ({ name, shape, offset, size }): NamedTensor => ({
         name: `${array}.${name}`,
         shape,
-        data: point[array].subarray(offset, offset + size),
+        data: values.subarray(offset, offset + size),
       }),
-    ),
-  );
+    );
+  });
   return writeCheckpoint(
     directory,
-    { [file]: safetensorsChunks(tensors, { step: String(point.step) }) },
+    { [file]: safetensorsChunks(tensors, { step: String(step) }) },
     { makeParents: false, run },
   );
 };
 
 /**
+ * @param layouts of the state's arrays; the file may hold more.
  * @param config hash of the run's configuration.
  * @throws CheckpointError for one that is damaged, unchecked, or of another run.
  */
 export const readRollback = async (
   directory: string,
-  layout: ArenaLayout,
+  layouts: readonly StateLayout[],
   config: string,
 ): Promise<RollbackPoint | null> => {
   if (!(await hasCheckpoint(directory))) return null;
@@ -54,7 +59,7 @@ export const readRollback = async (
   if (!/^\d{1,15}$/u.test(step)) {
     throw new CheckpointError({ where, must: "step must be a whole number", got: JSON.stringify(step.slice(0, 80)) });
   }
-  const read = (array: (typeof arrays)[number]): Float32Array => {
+  const read = ({ name: array, layout }: StateLayout): Float32Array => {
     const values = new Float32Array(layout.length);
     for (const { name, shape, offset, size } of layout.parameters) {
       const tensor = tensors.get(`${array}.${name}`);
@@ -77,5 +82,5 @@ export const readRollback = async (
       got: manifest === null ? "no manifest" : "another run's",
     });
   }
-  return { step: Number(step), values: read("values"), m: read("m"), v: read("v") };
+  return { step: Number(step), arrays: new Map(layouts.map((one) => [one.name, read(one)])) };
 };

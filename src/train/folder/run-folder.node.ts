@@ -19,14 +19,14 @@ import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
 import type { Lock } from "../../io/lock.node.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
-import { modelLayout } from "../../models/model.ts";
 import { formatVersion, jsonText } from "../../pretrained/checkpoint-json.ts";
 import { pretrainedFiles } from "../../pretrained/pretrained-files.ts";
 import { defaultTokenizer } from "../../tokenizer/config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import type { TrainEvent } from "../events.ts";
-import type { RunStore, SavedState } from "../run.ts";
+import type { RunStore, SavedState } from "../run/run-input.ts";
+import { stateLayouts } from "../state.ts";
 import { folderNames } from "./folder-names.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
 import { type NotedEvent, parseNoted } from "./noted-events.ts";
@@ -86,14 +86,11 @@ export const configHash = (config: unknown): string => createHash("sha256").upda
 export const descriptionText = ({ config, data, keepLast }: RunSubject): string =>
   jsonText({ formatVersion, config, data, keepLast });
 
-const checkpointFiles = ({ config, tokenizer }: RunSubject, { values, m, v, progress }: SavedState) => {
-  const layout = modelLayout(config.model, tokenizer.vocabSize);
-  return {
-    ...pretrainedFiles(config.model, tokenizer, values),
-    "optimizer.safetensors": safetensorsPieces([...momentTensors(layout, "m", m), ...momentTensors(layout, "v", v)]),
-    "trainer_state.json": jsonText({ formatVersion, config, progress }),
-  };
-};
+const checkpointFiles = ({ config, tokenizer }: RunSubject, { weights, optimizer, progress }: SavedState) => ({
+  ...pretrainedFiles(config.model, tokenizer, weights.read),
+  "optimizer.safetensors": safetensorsPieces(optimizer.flatMap(momentTensors)),
+  "trainer_state.json": jsonText({ formatVersion, config, progress }),
+});
 
 /**
  * Saves a run whose folder is gone, or was replaced by another, in a new one.
@@ -158,7 +155,7 @@ export const openRunFolder = async (
   const best = join(path, folderNames.best);
   const rollback = join(path, folderNames.rollback);
   const noted = join(path, folderNames.metrics);
-  const layout = modelLayout(config.model, tokenizer.vocabSize);
+  const layouts = stateLayouts(config, tokenizer.vocabSize);
   const binding = (step: number) => ({ step, config: configHash(config) });
   const identity = await identityOf(path);
   /** Whether the folder is still the one that was opened: it may be deleted, or its disk unmounted, while a run goes on. */
@@ -246,8 +243,8 @@ export const openRunFolder = async (
       await writeRecord(path, name, chunks);
       return join(shown, name);
     },
-    saveRollback: (point) => unlessGone(() => writeRollback(rollback, layout, point, binding(point.step))),
-    readRollback: () => readRollback(rollback, layout, configHash(config)),
+    saveRollback: (point) => unlessGone(() => writeRollback(rollback, layouts, point, binding(point.step))),
+    readRollback: () => readRollback(rollback, layouts, configHash(config)),
     async close() {
       try {
         await metrics.close();

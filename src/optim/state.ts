@@ -1,0 +1,43 @@
+import type { View } from "../backend/backend.ts";
+import { type Arena, type ArenaLayout, type Placed, partOfLayout } from "../models/arena.ts";
+import type { OptimizerConfig } from "./config.ts";
+import type { OptimizerLayout } from "./update.ts";
+
+/** Whether a parameter is a matrix inside a block, or several stacked: what Muon makes orthogonal. */
+export const isBlockMatrix = ({ shape, stacked }: Placed): boolean => stacked !== undefined && shape.length >= 2;
+
+/** The layouts of an optimizer's running means. */
+export interface MomentLayouts {
+  /** Adam's first moment; for Muon's matrices the momentum. */
+  readonly m: ArenaLayout;
+  /** Adam's second moment. Muon's matrices have none. */
+  readonly v: ArenaLayout;
+}
+
+export const momentLayouts = (layout: ArenaLayout, { kind }: Pick<OptimizerConfig, "kind">): MomentLayouts => ({
+  m: layout,
+  v: kind === "muon" ? partOfLayout(layout, (parameter) => !isBlockMatrix(parameter)) : layout,
+});
+
+/**
+ * The running means that an optimizer keeps, without making it.
+ * @param layout of the weights.
+ */
+export const optimizerLayouts = (
+  layout: ArenaLayout,
+  config: Pick<OptimizerConfig, "kind">,
+): readonly OptimizerLayout[] => {
+  const { m, v } = momentLayouts(layout, config);
+  return [
+    { name: "m", layout: m },
+    { name: "v", layout: v },
+  ];
+};
+
+/** The running means in a backend's memory, in the layouts of `momentLayouts`. */
+export interface Moments {
+  readonly m: Arena;
+  readonly v: Arena;
+  /** One number: not 0 from the first update on that has left a weight or a running mean which is not finite. */
+  readonly unreal: View;
+}

@@ -1,0 +1,100 @@
+/** What a run tells of its model on the way: the loss on held-out text, and text that it writes. */
+import { ConfigError } from "../../core/errors.ts";
+import { generate } from "../../generate/generate.ts";
+import { evaluate } from "../evaluate.ts";
+import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../events.ts";
+import { checkHealth } from "../leave-out.ts";
+import { hasTurned } from "../progress.ts";
+import { yieldToHost } from "../yield.ts";
+import { note, type RunState } from "./run-state.ts";
+
+/** Fails where training has gone so wrong that the loss cannot be told. */
+const checkFinite = (step: number, valLoss: number, perplexity: number): void => {
+  if (Number.isFinite(perplexity)) return;
+  throw new ConfigError({
+    where: `evaluation after step ${step}`,
+    must: "the validation loss must stay finite",
+    got: `${valLoss} nats per token`,
+    hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
+  });
+};
+
+/** Takes note of an evaluation of the plan; keeps the weights where they are the best. */
+const countEvaluation = async (run: RunState, valLoss: number, isBest: boolean): Promise<void> => {
+  const { trainer, input, progress } = run;
+  const { step, best, evalsSinceBest } = progress;
+  if (isBest) await checkHealth(trainer, step);
+  run.progress = {
+    ...progress,
+    lossSum: 0,
+    lossCount: 0,
+    leftOut: 0,
+    best: isBest ? { step, valLoss } : best,
+    evalsSinceBest: isBest ? 0 : evalsSinceBest + 1,
+  };
+  if (isBest) await input.store?.saveBest(trainer.snapshot().weights.read, step);
+};
+
+/**
+ * Measures the whole validation split.
+ * @returns undefined where `breakOff` breaks it off: all is then as before.
+ */
+export const measure = async (
+  run: RunState,
+  reason: EvalEvent["reason"],
+  breakOff?: AbortSignal,
+): Promise<EvalEvent | undefined> => {
+  const { trainer, input } = run;
+  const evaluation = await evaluate(trainer.model, input.val, breakOff).catch((error: unknown) => {
+    if (breakOff?.aborted === true) return undefined;
+    throw error;
+  });
+  if (evaluation === undefined) return undefined;
+  const { natsPerToken: valLoss, ...rest } = evaluation;
+  const { step, lossSum, lossCount, best } = run.progress;
+  checkFinite(step, valLoss, rest.perplexity);
+  const isPlanned = reason !== "interrupted";
+  const isBest = isPlanned && (best === null || valLoss < best.valLoss);
+  if (isPlanned) await countEvaluation(run, valLoss, isBest);
+  run.measured = { step, valLoss };
+  const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
+  return note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
+};
+
+/** Once a run, at the evaluation that shows it. */
+export async function* tellOverfitting(
+  run: RunState,
+  valLoss: number,
+): AsyncGenerator<OverfittingEvent, void, undefined> {
+  const { step, best, overfitting } = run.progress;
+  if (best === null || overfitting || !hasTurned(run.progress, valLoss)) return;
+  run.progress = { ...run.progress, overfitting: true };
+  yield await note(run.input, {
+    v,
+    type: "overfitting",
+    step,
+    valLoss,
+    bestValLoss: best.valLoss,
+    bestStep: best.step,
+  });
+}
+
+/**
+ * Lets the model write.
+ * @returns whether it has written to the end. Nothing is told where the signal breaks it off; a resumed run makes up for it.
+ */
+export async function* writeSample(
+  { input, lm, progress }: RunState,
+  maxNewTokens: number,
+): AsyncGenerator<SampleEvent, boolean, undefined> {
+  const { prompt, signal, config } = input;
+  const stop = signal === undefined ? {} : { signal };
+  let text = "";
+  for await (const event of generate(lm, { prompt, maxNewTokens, seed: config.train.seed, ...stop })) {
+    if (event.type === "token") text += event.text;
+    else if (event.finishReason === "aborted") return false;
+    await yieldToHost();
+  }
+  yield await note(input, { v, type: "sample", step: progress.step, prompt, text });
+  return true;
+}

@@ -1,0 +1,77 @@
+/** What a run works with, and how far it is. */
+import type { Backend } from "../../backend/backend.ts";
+import { type ProfiledBackend, profiled } from "../../backend/profiled.ts";
+import { closeOnError } from "../../core/close-on-error.ts";
+import { type LanguageModel, languageModel } from "../../pretrained/language-model.ts";
+import type { TrainEvent } from "../events.ts";
+import { freshProgress, type Progress } from "../progress.ts";
+import { createRollback, type Rollback } from "../rollback.ts";
+import { createTrainer, type Trainer } from "../trainer.ts";
+import type { RunInput } from "./run-input.ts";
+
+/** A run under way. The parts of a run (step, measure, save) read it, and change the fields that are not readonly. */
+export interface RunState {
+  readonly input: RunInput;
+  /** The run's, timed where that is asked for. */
+  readonly backend: Backend;
+  readonly profile: ProfiledBackend | null;
+  readonly trainer: Trainer;
+  readonly lm: LanguageModel;
+  readonly rollback: Rollback | null;
+  /** Update that it began after, and the one that it ends with: the plan's last, or an earlier one. */
+  readonly firstStep: number;
+  readonly lastStep: number;
+  /** Milliseconds, by `performance.now()`. */
+  readonly begun: number;
+  /** All that is saved of where the run stands. */
+  progress: Progress;
+  /** The last evaluation, of this process or, where all steps are done, of the one before; null: none yet. */
+  measured: { readonly step: number; readonly valLoss: number } | null;
+  /** Whether there have been too many evaluations without a better loss. */
+  outOfPatience: boolean;
+  /** The step whose checkpoint was written last by this process; -1: none. */
+  savedAt: number;
+  /** Seconds of the steps of this process, without the first, which also warms up. */
+  readonly stepSeconds: number[];
+}
+
+/** Makes what a run needs, in the state that it begins or goes on with. `trainer.close` gives the memory back. */
+export const setUp = (input: RunInput): RunState => {
+  const { config, tokenizer, store, resume, broken } = input;
+  const { train } = config;
+  const begun = performance.now();
+  const profile = input.profile === true ? profiled(input.backend) : null;
+  const backend = profile ?? input.backend;
+  const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
+  // The arrays are given away: nobody holds them afterwards.
+  closeOnError(trainer.close, () => {
+    if (resume !== null) trainer.restore(resume.take());
+  });
+  const progress = resume?.progress ?? freshProgress;
+  const { step } = progress;
+  return {
+    input,
+    backend,
+    profile,
+    trainer,
+    lm: languageModel(trainer.model, tokenizer),
+    rollback: train.onNonfinite === "rollback" ? createRollback(trainer, train, store) : null,
+    firstStep: step,
+    lastStep: Math.min(train.steps, input.stopAt ?? train.steps),
+    begun,
+    progress,
+    measured: broken?.lastLoss === undefined ? null : { step, valLoss: broken.lastLoss },
+    outOfPatience: false,
+    savedAt: -1,
+    stepSeconds: [],
+  };
+};
+
+/** Notes an event where the run is kept, and hands it on. */
+export const note = async <E extends TrainEvent>({ store }: Pick<RunInput, "store">, event: E): Promise<E> => {
+  await store?.record(event);
+  return event;
+};
+
+/** Whether the run was told to stop. */
+export const isAborted = ({ signal }: RunInput): boolean => signal?.aborted === true;

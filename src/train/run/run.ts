@@ -1,0 +1,135 @@
+import { modelLayout } from "../../models/model.ts";
+import { type DoneEvent, type StartEvent, type TrainEvent, eventVersion as v } from "../events.ts";
+import { freshProgress, isEvaluationDue } from "../progress.ts";
+import { measure, tellOverfitting, writeSample } from "./measure.ts";
+import type { RunInput } from "./run-input.ts";
+import { isAborted, note, type RunState, setUp } from "./run-state.ts";
+import { save, savePlanned } from "./save.ts";
+import { takeStep } from "./step.ts";
+
+type Events = AsyncGenerator<TrainEvent, void, undefined>;
+
+/**
+ * Trains to the end of the plan, an interruption or the end of patience, and yields what happens. A run always ends
+ * with an evaluation, a checkpoint and `done`. Aborting `signal` counts as an interruption: the step under way is
+ * finished, an evaluation under way is broken off (a resumed run makes up for it), the run is saved and measured.
+ *
+ * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
+ * one has at that step, and the evaluation it shows on the way out is not part of that.
+ *
+ * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or goes on
+ * without it, as `train.onNonfinite` says.
+ *
+ * @throws ConfigError for such a step where the run is to stop, and where an update has made a weight or a moment infinite
+ *   or NaN: the last checkpoint is then from before.
+ */
+export async function* run(input: RunInput): Events {
+  // Before any memory is taken: who reads it sees how much it will be.
+  yield await note(input, started(input));
+  const run = setUp(input);
+  try {
+    yield* makeUp(run);
+    while (run.progress.step < run.lastStep && !run.outOfPatience && !isAborted(input)) {
+      yield* takeStep(run);
+      yield* afterStep(run);
+    }
+    yield* end(run);
+  } finally {
+    run.trainer.close();
+  }
+}
+
+const started = ({ backend, config, tokenizer, store, resume, ...input }: RunInput): StartEvent => ({
+  v,
+  type: "start",
+  config,
+  parameters: modelLayout(config.model, tokenizer.vocabSize).count,
+  backend: backend.name,
+  instructionSet: backend.capabilities.instructionSet,
+  threads: backend.capabilities.threads,
+  dtype: backend.capabilities.dtype,
+  corpus: input.corpus,
+  trainTokens: input.trainTokens.length,
+  valTokens: input.val.ids.length,
+  vocabSize: tokenizer.vocabSize,
+  out: store?.path ?? null,
+  step: (resume?.progress ?? freshProgress).step,
+  memory: input.memory,
+  availableMemory: input.availableMemory,
+});
+
+/** Makes up for what a resumed run had begun and not ended when it was stopped. */
+async function* makeUp(run: RunState): Events {
+  const { input, rollback, firstStep } = run;
+  const { train } = input.config;
+  if (isEvaluationDue(run.progress, train)) yield* afterStep(run);
+  else if (input.broken?.sample === true && input.broken.lastLoss === undefined) {
+    yield* writeSample(run, train.sampleTokens);
+    yield* savePlanned(run);
+  }
+  // A kill may have come between the planned checkpoint and its copy to go back to.
+  else if (firstStep > 0 && firstStep % train.checkpointInterval === 0) await rollback?.keep(firstStep);
+}
+
+/** What the plan has for the step that was just taken: an evaluation with a sample, a checkpoint. */
+async function* afterStep(run: RunState): Events {
+  const { config, signal } = run.input;
+  const { steps, sampleTokens, patience } = config.train;
+  const { step } = run.progress;
+  if (isEvaluationDue(run.progress, config.train)) {
+    const evaluated = await measure(run, step === steps ? "end" : "interval", signal);
+    if (evaluated === undefined) return;
+    yield evaluated;
+    yield* tellOverfitting(run, evaluated.valLoss);
+    if (step < steps && sampleTokens > 0) yield* writeSample(run, sampleTokens);
+    run.outOfPatience = patience > 0 && run.progress.evalsSinceBest >= patience && step < steps;
+    if (run.outOfPatience) return;
+  }
+  yield* savePlanned(run);
+}
+
+/** Whether the run has come to its end, and not been stopped before: only then the last sample is written. */
+const isOver = ({ input, progress, outOfPatience }: RunState): boolean => {
+  const { train } = input.config;
+  if (outOfPatience || input.broken?.lastLoss !== undefined) return true;
+  return progress.step >= train.steps && !isEvaluationDue(progress, train);
+};
+
+/** The last sample, the last checkpoint and the last event; of a run that was stopped, an evaluation to show instead. */
+async function* end(run: RunState): Events {
+  const { input, profile } = run;
+  let interrupted = !isOver(run);
+  if (!interrupted && input.finalSampleTokens > 0) {
+    const whole = yield* writeSample(run, input.finalSampleTokens);
+    // A sample that was broken off is made up for, as all else.
+    interrupted = isAborted(input) && !whole;
+  }
+  // Saved before it is measured: a second interruption while measuring must lose nothing.
+  yield* save(run);
+  const { step } = run.progress;
+  if (interrupted && run.measured?.step !== step) {
+    const evaluated = await measure(run, "interrupted");
+    if (evaluated !== undefined) yield evaluated;
+  }
+  if (profile !== null) {
+    // Not noted: it depends on the clock and is of this process alone.
+    yield { v, type: "profile", step, seconds: (performance.now() - run.begun) / 1000, kernels: profile.profile() };
+  }
+  yield await note(input, ended(run, interrupted));
+}
+
+const ended = ({ input, progress, measured }: RunState, interrupted: boolean): DoneEvent => {
+  if (measured === null) throw new Error("a run ends with an evaluation");
+  const { step, best } = progress;
+  const { valLoss } = measured;
+  return {
+    v,
+    type: "done",
+    step,
+    reason: interrupted ? "interrupted" : step < input.config.train.steps ? "patience" : "finished",
+    valLoss,
+    bestValLoss: best?.valLoss ?? valLoss,
+    bestStep: best?.step ?? step,
+    out: input.store?.path ?? null,
+  };
+};

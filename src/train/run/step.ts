@@ -1,0 +1,67 @@
+/** One step of a run: an update, or a step that is left out. */
+import { estimateSeconds, median } from "../duration.ts";
+import {
+  type EstimateEvent,
+  type NonfiniteEvent,
+  type StepEvent,
+  type TrainEvent,
+  eventVersion as v,
+} from "../events.ts";
+import { type Fault, faultOf, withoutStep, withStep } from "../faults.ts";
+import { recordFault } from "../leave-out.ts";
+import type { StepMeasure } from "../trainer.ts";
+import { yieldToHost } from "../yield.ts";
+import { isAborted, note, type RunState } from "./run-state.ts";
+
+/** Steps that the estimate of a run's time is made from: enough for a median, few enough to come early. */
+const timedSteps = 5;
+
+/** Changes the weights by what was measured since `began`. */
+const update = (run: RunState, measured: StepMeasure, began: number): Promise<StepEvent> => {
+  const { trainer, input, progress, firstStep } = run;
+  const { model, train } = input.config;
+  const learningRate = trainer.update(progress.step, measured);
+  const seconds = (performance.now() - began) / 1000;
+  run.progress = withStep(progress, measured);
+  const { step } = run.progress;
+  if (step > firstStep + 1) run.stepSeconds.push(seconds);
+  const { loss, gradNorm } = measured;
+  const tokensPerSecond = (train.batchSize * train.gradAccumSteps * model.contextLength) / seconds;
+  return note(input, { v, type: "step", step, loss, learningRate, gradNorm, tokensPerSecond });
+};
+
+/** Records a step that is not finite, or explodes, and goes on without it. @throws ConfigError where the run is to stop. */
+const leaveOut = async (run: RunState, fault: Fault): Promise<NonfiniteEvent> => {
+  const { backend, trainer, rollback, input, progress } = run;
+  const { config, store } = input;
+  const flight = { backend, trainer, config, vocabSize: input.tokenizer.vocabSize, store };
+  const event = await recordFault(flight, progress, fault);
+  await rollback?.goBack(progress.step);
+  run.progress = withoutStep(progress);
+  return note(input, event);
+};
+
+/** How long the run still takes. Not noted: it depends on the clock and is of this process alone. */
+const estimate = ({ input, progress, lastStep, stepSeconds: timed }: RunState): EstimateEvent => {
+  const { step } = progress;
+  const stepSeconds = median(timed) ?? 0;
+  const secondsLeft = estimateSeconds(input.config, stepSeconds, {
+    step,
+    lastStep,
+    valTokens: input.val.ids.length,
+    promptTokens: input.tokenizer.encode(input.prompt).length,
+    finalSampleTokens: input.finalSampleTokens,
+  });
+  return { v, type: "estimate", step, timedSteps, stepSeconds, secondsLeft };
+};
+
+export async function* takeStep(run: RunState): AsyncGenerator<TrainEvent, void, undefined> {
+  const { trainer, input, firstStep, lastStep } = run;
+  const began = performance.now();
+  const measured = await trainer.measure(run.progress.step);
+  const fault = faultOf(measured, run.progress, input.config.train, input.tokenizer.vocabSize);
+  yield fault === undefined ? await update(run, measured, began) : await leaveOut(run, fault);
+  const { step } = run.progress;
+  if (step === firstStep + 1 + timedSteps && step < lastStep && !isAborted(input)) yield estimate(run);
+  await yieldToHost();
+}
