@@ -13,6 +13,7 @@ const floors = [
   "pretrained",
   "generate",
   "train",
+  "worker",
   "lesson",
   "serve",
   "cli",

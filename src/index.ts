@@ -91,4 +91,5 @@ export {
 } from "./train/folder/runs.node.ts";
 export type { PartialConfig } from "./train/merge.ts";
 export { type PresetName, presets } from "./train/presets.ts";
-export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./train/train.node.ts";
+export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.node.ts";
+export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./worker/train.node.ts";

@@ -3,10 +3,9 @@ import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError } from "../core/errors.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { hasCheckpoint } from "../io/checkpoint.node.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
-import { type LoadOptions, loadPretrained } from "../pretrained/load.node.ts";
 import { folderNames } from "../train/folder/folder-names.ts";
 import type { RunDescription } from "../train/folder/resume.node.ts";
+import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../worker/model.node.ts";
 import { bestWeightsNotice } from "./best-weights.ts";
 
 /** Which weights of a run: those with the lowest validation loss, or those of its last checkpoint. */
@@ -15,7 +14,7 @@ export type WeightsName = (typeof weightsNames)[number];
 
 /** A model that was found by a path. */
 export interface FoundModel {
-  readonly lm: LanguageModel;
+  readonly lm: WorkerModel;
   /** Where it was read. */
   readonly directory: string;
   /** Lines for people: about the weights that were taken, where the choice was ours, and that they are unchecked. */
@@ -34,16 +33,16 @@ const isFile = (path: string): Promise<boolean> =>
 const noWeights = (run: string, must: string, hint: string): CheckpointError =>
   new CheckpointError({ where: run, must, got: "none yet", hint });
 
-const load = async (directory: string, options: LoadOptions): Promise<FoundModel> => {
+const load = async (directory: string, options: WorkerLoadOptions): Promise<FoundModel> => {
   const notices: string[] = [];
   const onNotice = (line: string): void => {
     notices.push(line);
   };
-  return { lm: await loadPretrained(directory, { ...options, onNotice }), directory, notices };
+  return { lm: await loadInWorker(directory, { ...options, onNotice }), directory, notices };
 };
 
 /** The best weights, unless they are damaged and the run has others. */
-const loadBest = async (run: string, options: LoadOptions, alone: boolean): Promise<FoundModel> => {
+const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean): Promise<FoundModel> => {
   const found = await load(join(run, folderNames.best), options).catch((error: unknown) => {
     if (alone || !(error instanceof CheckpointError)) throw error;
     return error;
@@ -65,7 +64,7 @@ const loadBest = async (run: string, options: LoadOptions, alone: boolean): Prom
 export const loadNamed = async (
   path: string,
   weights: WeightsName | undefined,
-  options: LoadOptions,
+  options: WorkerLoadOptions,
 ): Promise<FoundModel> => {
   if (!(await isFile(join(path, folderNames.description)))) {
     if (weights === undefined || !(await hasCheckpoint(path))) return load(path, options);

@@ -42,7 +42,8 @@ export const checkSplit = (split: string = "val", valFraction?: number): void =>
   }
 };
 
-type MeasuredCorpus = Pick<Corpus, "name" | "train" | "val" | "parts">;
+/** What of a text is measured. */
+export type MeasuredCorpus = Pick<Corpus, "name" | "train" | "val" | "parts">;
 
 /** Token ids of a split. @throws DataError for a character that the tokenizer lacks, with its place in its file. */
 const encodeSplit = (

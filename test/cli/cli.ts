@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+export const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 export interface Running {
   readonly cwd: string;

@@ -4,7 +4,7 @@ import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import { keyboardOf } from "#foretoken/cli/interactive/loop.js";
-import { createSession, type Session, type Settings } from "#foretoken/cli/interactive/session.js";
+import { createSession, type Session, type Settings, type Writer } from "#foretoken/cli/interactive/session.js";
 import { generate, generateDefaults } from "#foretoken/generate/generate.js";
 import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
@@ -16,11 +16,13 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 let cwd: string;
 let remove: () => Promise<void>;
 let lm: LanguageModel;
+let writer: Writer;
 
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());
   await cli(["train", ...tiny, "--out", "run"], { cwd });
   lm = await loadPretrained(join(cwd, "run", "checkpoint"), { backend: await openReference() });
+  writer = { config: lm.model.config, tokenizer: lm.tokenizer, generate: (options) => generate(lm, options) };
 });
 
 afterAll(async () => {
@@ -54,14 +56,14 @@ const told = (session: Session, line: string): string => {
 
 describe("a session", () => {
   test("writes for each line what generate does with it as the prompt", async () => {
-    const session = createSession(lm, settings, true);
+    const session = createSession(writer, settings, true);
     expect(await written(session, "The")).toBe(`The${await generated("The")}`);
     expect(await written(session, "It\\n")).toBe(`It\n${await generated("It\n")}`);
     expect(await written(session, "The")).toBe(`The${await generated("The")}`);
   });
 
   test("goes on with the text at an empty line, with the next seed", async () => {
-    const session = createSession(lm, settings, true);
+    const session = createSession(writer, settings, true);
     const first = await written(session, "The");
     const second = await written(session, "");
     expect(second).toBe(await generated(first, { seed: 2 }));
@@ -71,7 +73,7 @@ describe("a session", () => {
   });
 
   test("changes settings, tells them, and takes them back", async () => {
-    const session = createSession(lm, settings, true);
+    const session = createSession(writer, settings, true);
     expect(told(session, "/temperature")).toBe(`/temperature ${generateDefaults.temperature}`);
     expect(told(session, "/temperature 0.5")).toBe("/temperature 0.5");
     expect(told(session, "/top-k   3 ")).toBe("/top-k 3");
@@ -87,7 +89,7 @@ describe("a session", () => {
   });
 
   test("knows every command of its help, and nothing else", () => {
-    const session = createSession(lm, settings, true);
+    const session = createSession(writer, settings, true);
     const help = told(session, "/help");
     for (const command of session.commands) expect(help).toContain(`  ${command} `);
     expect(told(session, "/quit")).toBe("quit");
@@ -106,7 +108,7 @@ describe("a session", () => {
     ["//The", /prompt: every character .*"\/"/u],
     ["a\\q", /prompt: a backslash must be followed/u],
   ])("refuses %j and stays as it was", async (line, says) => {
-    const session = createSession(lm, settings, true);
+    const session = createSession(writer, settings, true);
     const before = told(session, "/help");
     expect(() => session.ask(line, signal)).toThrow(says);
     expect(told(session, "/help")).toBe(before);

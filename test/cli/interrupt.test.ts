@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { outcomeOf } from "../outcome-of.ts";
-import { cli, jsonLines, onWindows, shell, shellPrelude, tiny, tree, workplace } from "./cli.ts";
+import { cli, jsonLines, onWindows, program, shell, shellPrelude, tiny, tree, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -32,6 +32,31 @@ const interrupted = (out: string, signal: NodeJS.Signals, step: number, more: re
     },
   });
 };
+
+test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seconds${noSignals}`, async () => {
+  // Of the reference backend: 8 × 128 tokens through 0.4 M parameters.
+  const size = ["--model.contextLength", "128", "--model.nLayer", "2", "--model.nEmbd", "128", "--batch-size", "8"];
+  const args = ["--data", "text.txt", "--backend", "reference", "--preset", "book", ...size, "--out", "slow"];
+  const child = spawn(process.execPath, [program, "train", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  let asked = 0;
+  let answered = 0;
+  child.stderr.on("data", (text: Buffer) => {
+    if (String(text).includes("Finishing the step and saving")) answered = performance.now();
+  });
+  const { status, stdout } = await outcomeOf(child, (text) => {
+    if (asked > 0 || !text.includes("\nrun ")) return;
+    // In the midst of the first step.
+    setTimeout(() => {
+      asked = performance.now();
+      child.kill("SIGINT");
+    }, 200);
+  });
+  const ended = performance.now();
+  expect(status).toBe(130);
+  expect(stdout).toContain("slow/checkpoint");
+  // The step goes on for longer than that.
+  expect(answered - asked).toBeLessThan(Math.max(100, (ended - asked) / 4));
+});
 
 const read = (...path: string[]): Buffer => readFileSync(join(cwd, ...path));
 

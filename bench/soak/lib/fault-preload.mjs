@@ -1,17 +1,19 @@
 // Makes one file-system call of the program fail: `node --import fault-preload.mjs dist/cli/main.js …`, with a plan as JSON
 // in FORETOKEN_SOAK_FAULT: { call, fault } for the call of that number, { write, fault, stays } for a write to standard
-// output; { log } writes which calls there were to a file at the end.
+// output, which makes the file `mark` where it comes to it; { log } writes a line for each call to a file, and at the end one
+// with the number of writes.
+//
+// The program's threads share their environment, and in it the number of calls.
 //
 // Only calls from the program's own files in dist/ count: Node's loading of modules makes calls, too.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { constants } from "node:os";
+import { isMainThread } from "node:worker_threads";
 
 const plan = JSON.parse(process.env.FORETOKEN_SOAK_FAULT ?? "{}");
-/** @type {{ name: string, path: string }[]} */
-const calls = [];
 let writes = 0;
-const original = { writeFileSync: fs.writeFileSync, writeSync: fs.writeSync };
+const original = { writeFileSync: fs.writeFileSync, appendFileSync: fs.appendFileSync, writeSync: fs.writeSync };
 const handlePaths = new WeakMap();
 const words = {
   ENOSPC: "no space left on device",
@@ -44,8 +46,10 @@ const half = (data) => {
 /** Notes a call; returns the fault that it is to have. */
 const faultOf = (name, path) => {
   if (!isProgram()) return undefined;
-  calls.push({ name, path });
-  return calls.length === plan.call ? plan.fault : undefined;
+  const calls = Number(process.env.FORETOKEN_SOAK_CALLS ?? 0) + 1;
+  process.env.FORETOKEN_SOAK_CALLS = String(calls);
+  if (plan.log !== undefined) original.appendFileSync(plan.log, `${JSON.stringify({ name, path })}\n`);
+  return calls === plan.call ? plan.fault : undefined;
 };
 
 const pathText = (path) => (path instanceof URL ? path.pathname : String(path));
@@ -124,6 +128,7 @@ syncBuiltinESMExports();
 const writeFault = () => {
   writes++;
   const hit = writes === plan.write || (plan.stays === true && writes > plan.write);
+  if (hit && plan.mark !== undefined) original.writeFileSync(plan.mark, "");
   return hit ? systemError(plan.fault, "write", "") : undefined;
 };
 const { stdout } = process;
@@ -144,5 +149,5 @@ fs.writeSync = /** @type {any} */ (
 syncBuiltinESMExports();
 
 process.on("exit", () => {
-  if (plan.log !== undefined) original.writeFileSync(plan.log, JSON.stringify({ calls, writes }));
+  if (plan.log !== undefined && isMainThread) original.appendFileSync(plan.log, `${JSON.stringify({ writes })}\n`);
 });

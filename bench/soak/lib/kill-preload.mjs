@@ -1,6 +1,6 @@
 // Ends the program by a signal inside a save: `node --import kill-preload.mjs dist/cli/main.js train …`, with a plan as JSON
 // in FORETOKEN_SOAK_KILL: { call, signal } for the file-system call of that number among those of saves, before it is made;
-// { log } writes how many there were, and how many saves, to a file at the end.
+// { log } writes how many there were, and how many saves, to a file.
 //
 // A call belongs to a save when its path, or that of its file, lies in a folder that a save makes beside its own.
 import { spawnSync } from "node:child_process";
@@ -25,6 +25,7 @@ const die = () => {
 const count = (...paths) => {
   if (!paths.some((path) => /(^|[\\/])\.(tmp|old)-[^\\/]*/u.test(String(path)))) return;
   calls++;
+  if (plan.log !== undefined) writeFileSync(plan.log, JSON.stringify({ calls, saves }));
   if (calls === plan.call) die();
 };
 
@@ -49,7 +50,3 @@ for (const name of ["write", "writev", "sync", "datasync", "close", "appendFile"
   };
 }
 syncBuiltinESMExports();
-
-process.on("exit", () => {
-  if (plan.log !== undefined) writeFileSync(plan.log, JSON.stringify({ calls, saves }));
-});

@@ -3,7 +3,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
-import { checkSplit, evaluateCorpus, type SplitName, splitNames } from "../../train/evaluate-corpus.ts";
+import { checkSplit, type SplitName, splitNames } from "../../train/evaluate-corpus.ts";
 import { loadRunCorpus } from "../../train/folder/run-corpus.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { loadNamed, runOf } from "../checkpoint-path.ts";
@@ -103,7 +103,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   try {
     const corpus = await findCorpus(directory, flags);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
-    const result = await evaluateCorpus(lm, corpus, { split, signal: interrupt.signal, onProgress: progress.update });
+    const result = await lm.evaluate(corpus, { split, signal: interrupt.signal, onProgress: progress.update });
     progress.clear();
     // After all that can be wrong with the input: a mistake is told in one line, alone.
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { generate, generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
+import { generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { loadNamed } from "../checkpoint-path.ts";
 import { defaultPrompt } from "../default-prompt.ts";
@@ -80,7 +80,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     // After all that can be wrong with the input: a mistake is told in one line, alone.
     tellChoices();
     if (json !== true) writeOut(shownText(prompt));
-    const events = generate(lm, { ...settings, prompt, cache, signal: interrupt.signal });
+    const events = lm.generate({ ...settings, prompt, cache, signal: interrupt.signal });
     const finishReason = await writeGenerated(events, json === true);
     if (finishReason === "aborted") process.exitCode = interrupt.status();
   } finally {

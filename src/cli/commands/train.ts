@@ -6,7 +6,7 @@ import type { TrainConfig } from "../../train/config.ts";
 import { memoryWarning } from "../../train/preflight.ts";
 import { resolveConfig } from "../../train/prepare.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/presets.ts";
-import { type TrainOptions, train } from "../../train/train.node.ts";
+import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
 import { formatCount } from "../display/format.ts";

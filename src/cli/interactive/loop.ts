@@ -1,6 +1,6 @@
 import { createInterface, type Interface } from "node:readline";
 import { ForetokenError } from "../../core/errors.ts";
-import type { LanguageModel } from "../../pretrained/language-model.ts";
+import type { WorkerModel } from "../../worker/model.node.ts";
 import { formatPlural } from "../display/format.ts";
 import { shownText, writeGenerated } from "../display/generated.ts";
 import { exitStatus } from "../exit-status.ts";
@@ -94,7 +94,7 @@ export const keyboardOf = (readline: Interface): Keyboard => {
   };
 };
 
-const onTerminal = async (lm: LanguageModel, session: Session, json: boolean): Promise<void> => {
+const onTerminal = async (lm: WorkerModel, session: Session, json: boolean): Promise<void> => {
   const { stdin, stdout, stderr } = process;
   // What is typed is no part of a result that goes elsewhere.
   const output = stdout.isTTY && !json ? stdout : stderr;
@@ -109,8 +109,8 @@ const onTerminal = async (lm: LanguageModel, session: Session, json: boolean): P
   const keyboard = keyboardOf(readline);
   const { dot } = style.symbols;
   const about = [
-    formatPlural(lm.model.layout.count, "parameter"),
-    `context ${lm.model.config.contextLength}`,
+    formatPlural(lm.parameters, "parameter"),
+    `context ${lm.config.contextLength}`,
     "type the beginning of a text, or /help",
   ];
   const tell = (line: string): void => {
@@ -158,5 +158,5 @@ const fromPipe = async (session: Session, json: boolean): Promise<void> => {
 };
 
 /** Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end. */
-export const runInteractive = (lm: LanguageModel, session: Session, json: boolean): Promise<void> =>
+export const runInteractive = (lm: WorkerModel, session: Session, json: boolean): Promise<void> =>
   process.stdin.isTTY ? onTerminal(lm, session, json) : fromPipe(session, json);

@@ -1,13 +1,16 @@
 import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
-import { type GenerateEvent, generate, generateSettingsSchema } from "../../generate/generate.ts";
-import type { LanguageModel } from "../../pretrained/language-model.ts";
+import { type GenerateEvent, generateSettingsSchema } from "../../generate/generate.ts";
 import { fromWholeCharacter } from "../../tokenizer/text-stream.ts";
+import type { WorkerModel } from "../../worker/model.node.ts";
 import { flagOf, parseNumber, parseText } from "../flags.ts";
 
 /** What decides the text, besides the prompt. */
 export type Settings = Required<ReturnType<typeof generateSettingsSchema.parse>>;
+
+/** A model as a session uses it. */
+export type Writer = Pick<WorkerModel, "config" | "tokenizer" | "generate">;
 
 /** What a line asks for. */
 export type Request =
@@ -60,8 +63,8 @@ const helpLines = (settings: Settings): readonly string[] => {
 };
 
 /** @param cache as in `generate`. */
-export const createSession = (lm: LanguageModel, first: Settings, cache: boolean): Session => {
-  const { contextLength } = lm.model.config;
+export const createSession = (lm: Writer, first: Settings, cache: boolean): Session => {
+  const { contextLength } = lm.config;
   let settings = first;
   let lastPrompt: string | undefined;
   /** What an empty line goes on with: as much as the model sees. */
@@ -79,7 +82,7 @@ export const createSession = (lm: LanguageModel, first: Settings, cache: boolean
     text = tail(prompt);
     const from = text;
     async function* events(): AsyncGenerator<GenerateEvent, void, undefined> {
-      for await (const event of generate(lm, { ...settings, seed, prompt: from, cache, signal })) {
+      for await (const event of lm.generate({ ...settings, seed, prompt: from, cache, signal })) {
         if (event.type === "done") text = tail(from + event.text);
         yield event;
       }

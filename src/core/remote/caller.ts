@@ -1,0 +1,128 @@
+import { errorOfMessage, messageOfError } from "./error-message.ts";
+import type { CallerMessage, WorkerMessage } from "./messages.ts";
+
+/** What a call is given beside its arguments. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** By the names that the method calls them by. */
+  readonly callbacks?: Readonly<Record<string, (...args: never[]) => unknown>>;
+}
+
+/** Makes calls of another thread. */
+export interface Caller {
+  /**
+   * What the method yields. Nothing begins before the first event is asked for; the other thread is at most one event ahead.
+   * Who leaves the loop waits until the other thread has ended the call.
+   */
+  call(method: string, args: unknown, options?: CallOptions): AsyncGenerator<unknown, void, undefined>;
+  /** To be given all that the other thread says. */
+  take(message: WorkerMessage): void;
+  /** The other thread is gone: all calls fail. */
+  fail(error: Error): void;
+}
+
+type Reply = WorkerMessage & { readonly type: "event" | "end" | "error" };
+
+interface Call {
+  readonly callbacks: NonNullable<CallOptions["callbacks"]>;
+  readonly replies: Reply[];
+  failure: Error | undefined;
+  wake: () => void;
+}
+
+/**
+ * @param post sends to the other thread.
+ * @param waiting is told when somebody begins to wait for the other thread, and when nobody does any more.
+ */
+export const createCaller = (
+  post: (message: CallerMessage) => void,
+  waiting: (somebody: boolean) => void = () => {},
+): Caller => {
+  const calls = new Map<number, Call>();
+  let called = 0;
+  let waiters = 0;
+
+  const reply = async (state: Call): Promise<Reply> => {
+    if (++waiters === 1) waiting(true);
+    try {
+      while (state.replies.length === 0 && state.failure === undefined) {
+        await new Promise<void>((resolve) => {
+          state.wake = resolve;
+        });
+      }
+    } finally {
+      if (--waiters === 0) waiting(false);
+    }
+    if (state.failure !== undefined) throw state.failure;
+    return state.replies.shift() as Reply;
+  };
+
+  const runCallback = async (state: Call, message: WorkerMessage & { type: "callback" }): Promise<void> => {
+    const { call, name, args, asked } = message;
+    try {
+      await state.callbacks[name]?.(...(args as never[]));
+      if (asked !== null) post({ type: "answer", call, asked, error: null });
+    } catch (error) {
+      if (asked !== null) post({ type: "answer", call, asked, error: messageOfError(error) });
+      // The caller's own error, as it was thrown.
+      state.failure ??= error instanceof Error ? error : new Error(String(error));
+      state.wake();
+    }
+  };
+
+  return {
+    async *call(method, args, { signal, callbacks = {} } = {}) {
+      const call = ++called;
+      const state: Call = { callbacks, replies: [], failure: undefined, wake: () => {} };
+      calls.set(call, state);
+      const abort = (): void => post({ type: "abort", call });
+      let open = true;
+      try {
+        post({ type: "call", call, method, args, aborted: signal?.aborted === true });
+        signal?.addEventListener("abort", abort);
+        for (;;) {
+          const message = await reply(state);
+          if (message.type === "event") {
+            yield message.value;
+            post({ type: "more", call });
+            continue;
+          }
+          open = false;
+          if (message.type === "end") return;
+          // The other thread has a signal of its own: what was aborted here says why.
+          if (message.error.name === "AbortError" && signal?.aborted === true) throw signal.reason;
+          throw errorOfMessage(message.error);
+        }
+      } finally {
+        signal?.removeEventListener("abort", abort);
+        if (open && calls.has(call)) {
+          const thrown = state.failure;
+          state.failure = undefined;
+          post({ type: "return", call });
+          while (open) {
+            const { type } = await reply(state);
+            open = type === "event";
+          }
+          state.failure = thrown;
+        }
+        calls.delete(call);
+      }
+    },
+    take(message) {
+      const state = calls.get(message.call);
+      if (state === undefined) return;
+      if (message.type === "callback") void runCallback(state, message);
+      else {
+        state.replies.push(message);
+        state.wake();
+      }
+    },
+    fail(error) {
+      for (const [call, state] of calls) {
+        calls.delete(call);
+        state.failure = error;
+        state.wake();
+      }
+    },
+  };
+};

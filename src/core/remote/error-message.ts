@@ -1,0 +1,55 @@
+import {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  DTypeError,
+  type ErrorDetails,
+  ForetokenError,
+  ShapeError,
+  UnsupportedKernelError,
+} from "../errors.ts";
+import { systemErrorCode } from "../system-error.ts";
+
+/** An error as another thread can be sent it: a clone would lose its class and what is wrong. */
+export interface ErrorMessage {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  /** Of a system's error. */
+  readonly code: string | undefined;
+  /** Of a `ForetokenError`, without its cause. */
+  readonly details: Omit<ErrorDetails, "cause"> | undefined;
+  readonly cause: ErrorMessage | undefined;
+}
+
+const classes = { ShapeError, DTypeError, ConfigError, DataError, CheckpointError, UnsupportedKernelError };
+
+/** Causes of causes that are sent along. */
+const deepest = 4;
+
+/** The error to send. */
+export const messageOfError = (error: unknown, depth = 0): ErrorMessage => {
+  if (!(error instanceof Error)) {
+    const message = String(error);
+    return { name: "Error", message, stack: undefined, code: undefined, details: undefined, cause: undefined };
+  }
+  const { name, message, stack, cause } = error;
+  const { cause: _, ...details } = error instanceof ForetokenError ? error.details : { cause: undefined };
+  return {
+    ...{ name, message, stack, code: systemErrorCode(error) },
+    details: error instanceof ForetokenError ? (details as Omit<ErrorDetails, "cause">) : undefined,
+    cause: cause === undefined || depth >= deepest ? undefined : messageOfError(cause, depth + 1),
+  };
+};
+
+/** The error that was sent, of the class that it had where it is one of ours, with the stack that it had. */
+export const errorOfMessage = ({ name, message, stack, code, details, cause: sent }: ErrorMessage): Error => {
+  const cause = sent === undefined ? undefined : errorOfMessage(sent);
+  const Class = Object.hasOwn(classes, name) ? classes[name as keyof typeof classes] : undefined;
+  const error =
+    Class !== undefined && details !== undefined
+      ? new Class({ ...details, ...(cause === undefined ? {} : { cause }) })
+      : Object.assign(new Error(message, cause === undefined ? undefined : { cause }), { name });
+  if (stack !== undefined) error.stack = stack;
+  return code === undefined ? error : Object.assign(error, { code });
+};

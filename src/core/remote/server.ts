@@ -1,0 +1,106 @@
+import { messageOfError } from "./error-message.ts";
+import { type CallerMessage, eventsAhead, type WorkerMessage } from "./messages.ts";
+
+/** What a method of a worker has of its caller beside the arguments. */
+export interface CallContext {
+  readonly signal: AbortSignal;
+  /** Calls a callback of the caller's, without waiting for it. */
+  tell(name: string, ...args: readonly unknown[]): void;
+  /** Calls one and waits for it. */
+  ask(name: string, ...args: readonly unknown[]): Promise<void>;
+}
+
+/** A method yields what the caller's iterator gives. */
+export type Methods = Readonly<Record<string, (args: never, context: CallContext) => AsyncGenerator<unknown, void>>>;
+
+interface Call {
+  readonly controller: AbortController;
+  readonly answers: Map<number, { resolve(): void; reject(error: unknown): void }>;
+  /** Events that may still be made. */
+  wanted: number;
+  returned: boolean;
+  wake: () => void;
+}
+
+/** Works on what the other side of `port` calls for. */
+export const serve = (
+  methods: Methods,
+  port: { post(message: WorkerMessage): void; onMessage(take: (message: CallerMessage) => void): void },
+): void => {
+  const calls = new Map<number, Call>();
+
+  const contextOf = (call: number, { controller, answers }: Call): CallContext => {
+    let asked = 0;
+    return {
+      signal: controller.signal,
+      tell: (name, ...args) => port.post({ type: "callback", call, name, args, asked: null }),
+      ask: (name, ...args) =>
+        new Promise((resolve, reject) => {
+          answers.set(++asked, { resolve, reject });
+          port.post({ type: "callback", call, name, args, asked });
+        }),
+    };
+  };
+
+  const work = async (call: number, state: Call, method: string, args: unknown): Promise<void> => {
+    const events = (methods[method] as Methods[string])(args as never, contextOf(call, state));
+    try {
+      for (;;) {
+        while (state.wanted === 0 && !state.returned) {
+          await new Promise<void>((resolve) => {
+            state.wake = resolve;
+          });
+        }
+        if (state.returned) {
+          await events.return();
+          break;
+        }
+        const next = await events.next();
+        if (next.done === true) break;
+        state.wanted--;
+        port.post({ type: "event", call, value: next.value });
+      }
+      port.post({ type: "end", call });
+    } catch (error) {
+      port.post({ type: "error", call, error: messageOfError(error) });
+    } finally {
+      calls.delete(call);
+    }
+  };
+
+  port.onMessage((message) => {
+    if (message.type === "call") {
+      const controller = new AbortController();
+      if (message.aborted) controller.abort();
+      const state: Call = {
+        ...{ controller, answers: new Map() },
+        ...{ wanted: 1 + eventsAhead, returned: false, wake: () => {} },
+      };
+      calls.set(message.call, state);
+      void work(message.call, state, message.method, message.args);
+      return;
+    }
+    const state = calls.get(message.call);
+    // It has ended meanwhile.
+    if (state === undefined) return;
+    switch (message.type) {
+      case "more":
+        state.wanted++;
+        break;
+      case "abort":
+        state.controller.abort();
+        return;
+      case "return":
+        state.returned = true;
+        break;
+      case "answer": {
+        const answer = state.answers.get(message.asked);
+        state.answers.delete(message.asked);
+        if (message.error === null) answer?.resolve();
+        else answer?.reject(new Error(message.error.message));
+        return;
+      }
+    }
+    state.wake();
+  });
+};

@@ -1,0 +1,68 @@
+/** Threads of Node that work on calls. One that is free is kept for the next call: to start one takes longer than a step. */
+import { parentPort, SHARE_ENV, Worker } from "node:worker_threads";
+import { type Caller, createCaller } from "./caller.ts";
+import type { CallerMessage, WorkerMessage } from "./messages.ts";
+import { type Methods, serve } from "./server.ts";
+
+/** A thread of its own, until it is given back. */
+export interface WorkerThread extends Pick<Caller, "call"> {
+  /** For the next who asks; a call that is under way fails. */
+  release(): void;
+}
+
+interface Started {
+  readonly caller: Caller;
+  readonly worker: Worker;
+  alive: boolean;
+}
+
+const start = (entry: URL): Started => {
+  // What says how the program's own text is to be taken is refused for a file.
+  const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
+  const worker = new Worker(entry, { env: SHARE_ENV, execArgv });
+  // Only who waits for it keeps the process alive.
+  worker.unref();
+  const caller = createCaller(
+    (message) => worker.postMessage(message),
+    (somebody) => (somebody ? worker.ref() : worker.unref()),
+  );
+  const started = { caller, worker, alive: true };
+  const gone = (error: Error): void => {
+    started.alive = false;
+    caller.fail(error);
+  };
+  worker.on("message", (message: WorkerMessage) => caller.take(message));
+  worker.on("error", gone);
+  worker.on("exit", (status) => gone(new Error(`the worker thread has ended (${status})`)));
+  return started;
+};
+
+/** At most one for an entry. */
+const idle = new Map<string, Started>();
+
+/** A thread that runs the module `entry`, which calls `serveThread`. */
+export const takeThread = (entry: URL): WorkerThread => {
+  const kept = idle.get(entry.href);
+  idle.delete(entry.href);
+  const thread = kept?.alive === true ? kept : start(entry);
+  let released = false;
+  return {
+    call: (method, args, options) => thread.caller.call(method, args, options),
+    release() {
+      if (released) return;
+      released = true;
+      if (thread.alive && !idle.has(entry.href)) idle.set(entry.href, thread);
+      else void thread.worker.terminate();
+    },
+  };
+};
+
+/** To be called by the module that a thread runs. */
+export const serveThread = (methods: Methods): void => {
+  const port = parentPort;
+  if (port === null) throw new Error("this module is for a worker thread");
+  serve(methods, {
+    post: (message) => port.postMessage(message),
+    onMessage: (take) => port.on("message", (message: CallerMessage) => take(message)),
+  });
+};

@@ -1,0 +1,55 @@
+/** What a worker thread runs: training, and what is done with models that it holds. */
+import type { CallContext } from "../core/remote/server.ts";
+import { serveThread } from "../core/remote/worker.node.ts";
+import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import { loadPretrained } from "../pretrained/load.node.ts";
+import type { Evaluation } from "../train/evaluate.ts";
+import { evaluateCorpus, type MeasuredCorpus, type SplitName } from "../train/evaluate-corpus.ts";
+import type { TrainEvent } from "../train/events.ts";
+import { type TrainOptions, train } from "../train/train.node.ts";
+import type { LoadedModel, LoadRequest } from "./messages.node.ts";
+
+const models = new Map<number, LanguageModel>();
+let loaded = 0;
+
+const modelOf = (key: number): LanguageModel => {
+  const lm = models.get(key);
+  if (lm === undefined) throw new Error(`no model ${key} in this thread`);
+  return lm;
+};
+
+serveThread({
+  train: (options: TrainOptions, { signal, tell }: CallContext): AsyncGenerator<TrainEvent, void> =>
+    train({ ...options, signal, onNotice: (line) => tell("onNotice", line) }),
+
+  async *load({ directory, ...options }: LoadRequest, { tell }: CallContext): AsyncGenerator<LoadedModel, void> {
+    const lm = await loadPretrained(directory, { ...options, onNotice: (line) => tell("onNotice", line) });
+    const key = ++loaded;
+    models.set(key, lm);
+    const { config, layout, backend } = lm.model;
+    const { name, capabilities } = backend;
+    const tokenizer = lm.tokenizer.toJSON();
+    yield { key, config, parameters: layout.count, tokenizer, backend: name, capabilities };
+  },
+
+  generate: (
+    { key, options }: { readonly key: number; readonly options: Omit<GenerateOptions, "signal"> },
+    { signal }: CallContext,
+  ): AsyncGenerator<GenerateEvent, void> => generate(modelOf(key), { ...options, signal }),
+
+  async *evaluate(
+    { key, corpus, split }: { readonly key: number; readonly corpus: MeasuredCorpus; readonly split: SplitName },
+    { signal, tell }: CallContext,
+  ): AsyncGenerator<Evaluation, void> {
+    const onProgress = (done: number, all: number): void => tell("onProgress", done, all);
+    yield await evaluateCorpus(modelOf(key), corpus, { split, signal, onProgress });
+  },
+
+  // biome-ignore lint/correctness/useYield: a call that yields nothing
+  async *close({ key }: { readonly key: number }): AsyncGenerator<never, void> {
+    const lm = models.get(key);
+    models.delete(key);
+    await lm?.close();
+  },
+});

@@ -1,0 +1,229 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { openReference } from "#foretoken/backend/reference/reference.js";
+import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors.js";
+import { loadCorpus } from "#foretoken/data/corpora.node.js";
+import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { evaluateCorpus } from "#foretoken/train/evaluate-corpus.js";
+import type { TrainEvent } from "#foretoken/train/events.js";
+import { train as trainHere } from "#foretoken/train/train.node.js";
+import { loadInWorker, type WorkerModel } from "#foretoken/worker/model.node.js";
+import { type NewRun, train } from "#foretoken/worker/train.node.js";
+import { outcomeOf } from "../outcome-of.ts";
+import { checkpointHashes, collect, smallRun, timelessMetrics, useFolder, wordsText } from "../support/runs.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const { newPath, writeText } = useFolder();
+let data = "";
+beforeAll(async () => {
+  data = await writeText(wordsText("worker", 300));
+});
+
+const options = (out: string | null, changes: object = {}): NewRun => ({
+  ...{ preset: "book", config: smallRun, data, out, backend: "reference", finalSampleTokens: 5 },
+  ...changes,
+});
+
+/** The longest time, in milliseconds, that a timer of this thread waited for its turn while `work` went on. */
+const longestPause = async <T>(work: Promise<T>): Promise<{ readonly pause: number; readonly result: T }> => {
+  let pause = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    pause = Math.max(pause, now - last);
+    last = now;
+  }, 5);
+  try {
+    return { result: await work, pause };
+  } finally {
+    clearInterval(timer);
+  }
+};
+
+describe("training in a thread of its own", () => {
+  it("gives the same events, notes and bits", async () => {
+    const [here, there] = [newPath(), newPath()];
+    const inThread = await collect(trainHere(options(here)));
+    const inWorker = await collect(train(options(there)));
+    const timeless = (events: readonly TrainEvent[], run: string): unknown =>
+      events
+        .filter(({ type }) => type !== "estimate")
+        .map((event) =>
+          JSON.parse(
+            JSON.stringify({ ...event, tokensPerSecond: 0, memory: 0, availableMemory: 0 }).replaceAll(run, "run"),
+          ),
+        );
+    expect(timeless(inWorker, there)).toEqual(timeless(inThread, here));
+    expect(await checkpointHashes(there)).toEqual(await checkpointHashes(here));
+    expect((await timelessMetrics(there)).length).toBe((await timelessMetrics(here)).length);
+  });
+
+  // A step of the reference backend that takes seconds.
+  const slow = {
+    model: { ...smallRun.model, contextLength: 128, nLayer: 2, nHead: 2, nEmbd: 128 },
+    train: {
+      ...smallRun.train,
+      steps: 100,
+      batchSize: 8,
+      gradAccumSteps: 1,
+      evalInterval: 100,
+      checkpointInterval: 100,
+    },
+  };
+
+  it("leaves the thread that calls free during long steps, and hears its signal", async () => {
+    const text = await writeText(wordsText("long", 3000));
+    const controller = new AbortController();
+    const seen: TrainEvent[] = [];
+    let stepMilliseconds = 0;
+    const work = async (): Promise<void> => {
+      let began = performance.now();
+      for await (const event of train(options(null, { data: text, config: slow, signal: controller.signal }))) {
+        if (event.type === "start") began = performance.now();
+        if (event.type === "step") {
+          stepMilliseconds ||= performance.now() - began;
+          controller.abort();
+        }
+        seen.push(event);
+      }
+    };
+    const { pause } = await longestPause(work());
+    expect(stepMilliseconds).toBeGreaterThan(300);
+    expect(pause).toBeLessThan(stepMilliseconds / 2);
+    expect(seen.at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+    // It may be at the next step already.
+    expect(seen.filter(({ type }) => type === "step").length).toBeLessThanOrEqual(2);
+  });
+
+  it("computes on the thread that calls where that has opened the backend, or says so", async () => {
+    const backend = await openReference();
+    let most = 0;
+    for await (const _ of train(options(null, { backend }))) most = Math.max(most, backend.bytesInUse());
+    expect(most).toBeGreaterThan(0);
+    const events = await collect(train(options(null, { worker: false })));
+    expect(events.at(-1)?.type).toBe("done");
+    await expect(collect(train(options(null, { worker: "yes" as never })))).rejects.toThrow(
+      'train: worker: must be true or false; got "yes"',
+    );
+  });
+
+  it("fails with the errors of the library, as it would here", async () => {
+    const cases: (readonly [changes: object, type: new (...args: never[]) => Error])[] = [
+      [{ data: join(newPath(), "none.txt") }, DataError],
+      [{ config: { model: { nEmbd: 7 } } }, ConfigError],
+      [{ config: { model: { nEmbd: () => 8 } } }, ConfigError],
+      [{ resume: newPath() }, CheckpointError],
+    ];
+    for (const [changes, type] of cases) {
+      const all = "resume" in changes ? { ...changes, backend: "reference" as const } : options(null, changes);
+      const errors = await Promise.all(
+        [train, trainHere].map((run) =>
+          collect(run(all as NewRun)).then(
+            () => undefined,
+            (error: unknown) => error,
+          ),
+        ),
+      );
+      for (const error of errors) expect(error).toBeInstanceOf(type);
+      expect((errors[0] as Error).message).toBe((errors[1] as Error).message);
+      expect((errors[0] as ConfigError).details.must).toBe((errors[1] as ConfigError).details.must);
+    }
+  });
+
+  it("ends where the loop is left, and where a callback throws", async () => {
+    const out = newPath();
+    let steps = 0;
+    for await (const event of train(options(out))) if (event.type === "step" && ++steps === 3) break;
+    // The folder is free again.
+    const rest = await collect(train({ resume: out, backend: "reference" }));
+    expect(rest.at(-1)).toMatchObject({ type: "done", reason: "finished" });
+    const onNotice = (): void => {
+      throw new RangeError("mine");
+    };
+    const noCheckpoint = newPath();
+    for await (const _ of train(options(noCheckpoint))) break;
+    await expect(collect(train({ resume: noCheckpoint, backend: "reference", onNotice }))).rejects.toThrow(RangeError);
+  });
+
+  it("throws the reason of a signal that was aborted before", async () => {
+    const signal = AbortSignal.abort(new Error("not today"));
+    await expect(collect(train(options(null, { signal })))).rejects.toThrow("not today");
+  });
+
+  it("keeps no process alive that does not wait for it", async () => {
+    const url = new URL("../../dist/index.js", import.meta.url).href;
+    const program = `
+      const { train } = await import(${JSON.stringify(url)});
+      const events = train({ data: ${JSON.stringify(data)}, out: null, backend: "reference", preset: "book" });
+      console.log((await events.next()).value.type);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect(await outcomeOf(child)).toEqual({ status: 0, stdout: "start\n", stderr: "" });
+  });
+});
+
+describe("a model in a thread of its own", () => {
+  let run = "";
+  let lm: WorkerModel;
+  beforeAll(async () => {
+    run = newPath();
+    await collect(trainHere(options(run)));
+    lm = await loadInWorker(join(run, "checkpoint"), { backend: "reference" });
+  });
+  afterAll(() => lm.close());
+
+  it("writes and measures what it does here", async () => {
+    const local = await loadPretrained(join(run, "checkpoint"), { backend: await openReference() });
+    const settings = { prompt: "the ", maxNewTokens: 20, seed: 3 };
+    const all = async (events: AsyncIterable<GenerateEvent>): Promise<GenerateEvent[]> => {
+      const list: GenerateEvent[] = [];
+      for await (const event of events) list.push(event);
+      return list;
+    };
+    expect(await all(lm.generate(settings))).toEqual(await all(generate(local, settings)));
+    const corpus = await loadCorpus(data);
+    const told: number[] = [];
+    const measured = await lm.evaluate(corpus, { split: "all", onProgress: (done) => told.push(done) });
+    expect(measured).toEqual(await evaluateCorpus(local, corpus, { split: "all" }));
+    expect(told.at(-1)).toBe(measured.tokens);
+    expect(lm).toMatchObject({ config: local.model.config, parameters: local.model.layout.count });
+    expect(lm.tokenizer.encode("the")).toEqual(local.tokenizer.encode("the"));
+    await local.close();
+  });
+
+  it("is broken off by a signal, and by leaving the loop; and then writes again", async () => {
+    const controller = new AbortController();
+    let last: GenerateEvent | undefined;
+    for await (const event of lm.generate({ prompt: "the ", maxNewTokens: 100_000, signal: controller.signal })) {
+      last = event;
+      controller.abort();
+    }
+    expect(last).toMatchObject({ type: "done", finishReason: "aborted" });
+    for await (const _ of lm.generate({ prompt: "the ", maxNewTokens: 100_000 })) break;
+    const both = await Promise.all(
+      [1, 2].map(async (seed) => {
+        let text = "";
+        for await (const event of lm.generate({ prompt: "the ", maxNewTokens: 5, seed }))
+          if (event.type === "token") text += event.text;
+        return text;
+      }),
+    );
+    for (const text of both) expect(text).toHaveLength(5);
+  });
+
+  it("tells mistakes as the library does", async () => {
+    await expect(loadInWorker(newPath(), { backend: "reference" })).rejects.toThrow(CheckpointError);
+    await expect(lm.generate({ prompt: "" }).next()).rejects.toThrow(ConfigError);
+    await expect(lm.generate({ prompt: "é" }).next()).rejects.toThrow(DataError);
+    const closed = await loadInWorker(join(run, "checkpoint"), { backend: "reference" });
+    await closed.close();
+    await closed.close();
+    expect(() => closed.generate({ prompt: "the " })).toThrow(
+      "generate: the model must be open; got one that was closed",
+    );
+  });
+});
