@@ -1,8 +1,18 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { kernelPlans } from "#foretoken/backend/check.js";
 import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
 import { multiplyingKernels } from "#foretoken/backend/reference/host-args.js";
 import { activation, input, kernel, maxStorageBuffers, output, type Split } from "#foretoken/backend/signature.js";
+
+interface Generator {
+  readonly kernelHeader: string;
+  headerOf(declarations: Readonly<Record<string, object>>): string;
+}
+
+// Named by a URL, since the scripts have no types.
+const script = new URL("../../scripts/generate-kernel-header.mjs", import.meta.url).href;
+const { kernelHeader, headerOf } = (await import(script)) as Generator;
 
 const splitOf = (declaration: { readonly split?: Split }): Split | undefined => declaration.split;
 
@@ -68,4 +78,32 @@ test("a declaration that names what it does not have does not compile", () => {
   kernel({ ...declared, cost: { unread: ["y"] } });
   // @ts-expect-error: no buffer z, and no such scratch
   kernel({ ...declared, split: { scratch: {}, passes: [{ reads: ["z"], writes: ["y"] }] } });
+});
+
+describe("the header for C++", () => {
+  test("is that of the declarations", () => {
+    const committed = readFileSync(new URL(`../../${kernelHeader}`, import.meta.url), "utf8");
+    expect(committed).toBe(headerOf(kernels));
+  });
+
+  test("names each argument with its type, and marks the buffers of activations", () => {
+    const header = headerOf({
+      mixed: {
+        purpose: "y = x",
+        buffers: { x: { access: "in", element: "activation", optional: true }, y: output },
+        ints: ["n"],
+        floats: ["eps"],
+      },
+    });
+    expect(header).toContain('{"mixed", 2, 1, 1, 0b01}');
+    expect(header).toContain(
+      "  OptionalActivationBuffer<const float> x;\n  Buffer<float> y;\n  int64_t n;\n  double eps;\n",
+    );
+    expect(header).toContain("kernel(mixed, MixedArgs)");
+  });
+
+  test.for([["of"], ["bfloat16"], ["n n"], ["n", "n"]])("has no argument named %s", (ints) => {
+    const declaration = { purpose: "y = 0", buffers: { y: output }, ints, floats: [] };
+    expect(() => headerOf({ named: declaration })).toThrow(/named: .* is no name for an argument in C\+\+/);
+  });
 });
