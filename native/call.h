@@ -1,42 +1,44 @@
-// The one interface between the bindings (napi.cc, wasm.cc) and the kernels. A kernel receives the arguments of
-// src/backend/kernels.ts in the order declared there; every size has been checked before it gets here.
+// The one interface between the bindings (napi.cc, wasm.cc) and the kernels. A binding fills a Call, whose arguments are in the
+// order of src/backend/kernels.ts; a kernel gets them by name, as the structure that generated/kernels.h has for it. Every size
+// has been checked before it gets here.
 #pragma once
 
 #include <cstdint>
 
-namespace foretoken {
+#include "buffers.h"
+#include "generated/kernels.h"
 
-constexpr int kMaxBuffers = 10;
-constexpr int kMaxInts = 16;
-constexpr int kMaxFloats = 8;
+namespace foretoken {
 
 struct Call {
   void* buffers[kMaxBuffers];  // null where an optional buffer is absent
   int64_t ints[kMaxInts];
   double floats[kMaxFloats];
-  // Operands of matrix products and of attention's products are rounded to bfloat16, to nearest, ties to even; sums
-  // stay in float32. As the backend was opened: `dtype` in src/backend/backend.ts.
-  bool bfloat16;
-  // Bit i: buffer i holds bfloat16 (kernels.ts says where that may be), else float32 or int32.
-  uint32_t narrow = 0;
+  bool bfloat16;        // as kernels have it
+  uint32_t narrow = 0;  // bit i: buffer i holds bfloat16, else float32 or a kind of integer
 
   bool isNarrow(int index) const { return (narrow >> index & 1u) != 0; }
 
-  template <typename T = float>
-  T* buffer(int index) const {
-    return static_cast<T*>(buffers[index]);
+  // For generated/kernels.h alone: elsewhere arguments have names.
+  AnyBuffer buffer(int index) const { return {buffers[index], isNarrow(index)}; }
+  void setBuffer(int index, AnyBuffer buffer) {
+    buffers[index] = buffer.memory;
+    if (buffer.narrow) narrow |= 1u << index;
   }
 };
 
 class Pool;
 
 struct Kernel {
-  const char* name;  // as in src/backend/kernels.ts
+  KernelDeclaration declaration;
   void (*run)(const Call& call, Pool& pool);
-  int buffers;
-  int ints;
-  int floats;
 };
+
+// What a table holds for kernel kRun, which takes its arguments as an Args.
+template <typename Args, void (*kRun)(const Args& args, Pool& pool)>
+constexpr Kernel kernelOf() {
+  return {kDeclarations[Args::kIndex], [](const Call& call, Pool& pool) { kRun(Args::of(call), pool); }};
+}
 
 struct KernelTable {
   const char* instructionSet;  // "amx", "avx512bf16", "avx512", "avx2", "baseline", "neon", "simd128"

@@ -75,9 +75,10 @@ int64_t Storages::clear() {
 int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet) {
   if (!(packet[0] >= 0 && packet[0] < table.count)) return kNoSuchKernel;
   const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
+  const KernelDeclaration& declaration = kernel.declaration;
   Call call;
-  call.narrow = static_cast<uint32_t>(packet[kPacketNarrow]);
-  for (int i = 0; i < kernel.buffers; i++) {
+  call.narrow = static_cast<uint32_t>(packet[kPacketNarrow]) & declaration.activations;
+  for (int i = 0; i < declaration.buffers; i++) {
     const double* buffer = packet + kPacketBuffers + 3 * i;
     if (buffer[0] == -1) {
       call.buffers[i] = nullptr;
@@ -87,8 +88,8 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
     call.buffers[i] = storages.at(buffer[0], buffer[1] * bytes, buffer[2] * bytes);
     if (call.buffers[i] == nullptr) return 1 + i;
   }
-  for (int i = 0; i < kernel.ints; i++) call.ints[i] = static_cast<int64_t>(packet[kPacketInts + i]);
-  for (int i = 0; i < kernel.floats; i++) call.floats[i] = packet[kPacketFloats + i];
+  for (int i = 0; i < declaration.ints; i++) call.ints[i] = static_cast<int64_t>(packet[kPacketInts + i]);
+  for (int i = 0; i < declaration.floats; i++) call.floats[i] = packet[kPacketFloats + i];
   call.bfloat16 = packet[kPacketBfloat16] != 0;
   kernel.run(call, pool);
   return pool.takeOutOfMemory() ? kOutOfMemory : kDispatched;

@@ -244,7 +244,7 @@ napi_value describeKernels(napi_env env, const KernelTable& table) {
   napi_value list = nullptr;
   (void)napi_create_array_with_length(env, static_cast<size_t>(table.count), &list);
   for (int i = 0; i < table.count; i++) {
-    const Kernel& kernel = table.kernels[i];
+    const KernelDeclaration& kernel = table.kernels[i].declaration;
     napi_value entry = nullptr;
     (void)napi_create_object(env, &entry);
     set(env, entry, "name", text(env, kernel.name));

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "call.h"
+#include "buffers.h"
 #include "lanes.h"
 
 namespace foretoken::FT_ISA {
@@ -55,13 +55,13 @@ FT_INLINE void storesPastDone() { _mm_sfence(); }
 template <typename T>
 constexpr bool kIsNarrow = sizeof(T) == sizeof(Narrow);
 
-// Calls body with buffer `index` as what it holds: a pointer to float or to Narrow. Other sets know no Narrow.
-template <typename Body>
-FT_INLINE void withElements(const Call& call, int index, Body body) {
+// Calls body with what the buffer holds: a pointer to float or to Narrow. Other sets know no Narrow.
+template <typename T, typename Body>
+FT_INLINE void withElements(const Activations<T>& buffer, Body body) {
 #if defined(FT_NARROW)
-  if (call.isNarrow(index)) return body(call.buffer<Narrow>(index));
+  if (buffer.narrow()) return body(buffer.template as<Narrow>());
 #endif
-  body(call.buffer(index));
+  body(buffer.template as<float>());
 }
 
 }  // namespace foretoken::FT_ISA

@@ -94,13 +94,13 @@ FT_INLINE uint32_t bitsAtLeast(U32 values, uint32_t least) {
 #endif
 }
 
-// `ints`: the key's four words and the site, as kernels take them; p in [0, 1).
-FT_INLINE DropoutKey dropoutKeyOf(const int64_t* ints, double p) {
-  DropoutKey key{};
-  for (int i = 0; i < 4; i++) key.key[i] = static_cast<uint32_t>(ints[i]);
-  key.site = static_cast<uint32_t>(ints[4]);
-  key.threshold = dropoutThreshold(p);
-  return key;
+// Of the arguments of a kernel with dropout, with p in [0, 1).
+template <typename Args>
+FT_INLINE DropoutKey dropoutKeyOf(const Args& args) {
+  return {{static_cast<uint32_t>(args.key0), static_cast<uint32_t>(args.key1), static_cast<uint32_t>(args.key2),
+           static_cast<uint32_t>(args.key3)},
+          static_cast<uint32_t>(args.site),
+          dropoutThreshold(args.p)};
 }
 
 // Bit i: whether element begin + i of `row` is kept; begin is a multiple of 64.

@@ -59,10 +59,10 @@ FT_EXPORT(packet) double* packetAddress() { return packet; }
 FT_EXPORT(run) int run() { return dispatch(table(), storages(), pool(), packet); }
 
 FT_EXPORT(kernel_count) int kernelCount() { return table().count; }
-FT_EXPORT(kernel_name) const char* kernelName(int index) { return table().kernels[index].name; }
-FT_EXPORT(kernel_buffers) int kernelBuffers(int index) { return table().kernels[index].buffers; }
-FT_EXPORT(kernel_ints) int kernelInts(int index) { return table().kernels[index].ints; }
-FT_EXPORT(kernel_floats) int kernelFloats(int index) { return table().kernels[index].floats; }
+FT_EXPORT(kernel_name) const char* kernelName(int index) { return table().kernels[index].declaration.name; }
+FT_EXPORT(kernel_buffers) int kernelBuffers(int index) { return table().kernels[index].declaration.buffers; }
+FT_EXPORT(kernel_ints) int kernelInts(int index) { return table().kernels[index].declaration.ints; }
+FT_EXPORT(kernel_floats) int kernelFloats(int index) { return table().kernels[index].declaration.floats; }
 FT_EXPORT(max_buffers) int maxBuffers() { return kMaxBuffers; }
 FT_EXPORT(max_ints) int maxInts() { return kMaxInts; }
 FT_EXPORT(max_floats) int maxFloats() { return kMaxFloats; }

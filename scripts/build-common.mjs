@@ -11,6 +11,9 @@ export const isMain = (url) => process.argv[1] !== undefined && pathToFileURL(pr
 
 const isSet = (value = "") => !["", "0", "false"].includes(value);
 
+/** Whether this is a run of continuous integration, which says so. */
+export const isCi = (env = process.env) => isSet(env.CI);
+
 /**
  * Warnings are errors where the project is checked, but not where it is used: another compiler than those that were
  * tried may warn of more.
@@ -18,7 +21,7 @@ const isSet = (value = "") => !["", "0", "false"].includes(value);
 export const warningFlags = (env = process.env) => [
   "-Wall",
   "-Wextra",
-  ...(env.FORETOKEN_REQUIRE_NATIVE === "1" || isSet(env.CI) ? ["-Werror"] : []),
+  ...(env.FORETOKEN_REQUIRE_NATIVE === "1" || isCi(env) ? ["-Werror"] : []),
 ];
 
 /** A path as git, the build's texts and WebAssembly's compiler write it on every platform. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { buildBrowser } from "./build-browser.mjs";
 import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
 import { buildNative, execute } from "./build-native.mjs";
+import { generateKernelHeader } from "./generate-kernel-header.mjs";
 
 const hasPackage = (name) => {
   try {
@@ -56,8 +57,9 @@ const buildExamples = async () => {
   return `Examples: built in ${secondsSince(started)}`;
 };
 
-const buildTypeScriptAndExamples = async () => {
-  const built = [await buildTypeScript(), await buildExamples()].filter((line) => line !== undefined);
+/** Before C++, which needs the header. */
+const buildTypeScriptAndHeader = async () => {
+  const built = [await buildTypeScript(), await generateKernelHeader()].filter((line) => line !== undefined);
   return built.length === 0 ? undefined : built.join("\n");
 };
 
@@ -71,10 +73,12 @@ const main = async () => {
     return;
   }
   const forBrowser = async () => {
-    const lines = await Promise.all([buildWasm(), buildTypeScriptAndExamples()]);
+    const lines = await Promise.all([buildWasm(), buildExamples()]);
     return [...lines, await buildBrowser()].filter((line) => line !== undefined).join("\n") || undefined;
   };
-  const results = await Promise.allSettled([forBrowser(), buildNative()]);
+  const [first] = await Promise.allSettled([buildTypeScriptAndHeader()]);
+  const others = first.status === "rejected" ? [] : await Promise.allSettled([forBrowser(), buildNative()]);
+  const results = [first, ...others];
   for (const result of results) {
     if (result.status === "rejected") {
       console.error(result.reason.message);

@@ -1,7 +1,7 @@
 // adamStep: Adam and AdamW in the order of operations of torch.optim; see src/backend/kernels.ts.
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../narrow.h"
 #include "../parallel.h"
@@ -31,24 +31,24 @@ FT_INLINE int64_t copyLines(Narrow* to, int64_t begin, int64_t end, Result resul
 #endif
 
 template <bool kRounded, typename T>
-void adamStepTo(const Call& call, Pool& pool, T* rounded) {
-  float* params = call.buffer(0);
-  const float* grads = call.buffer(1);
-  float* ms = call.buffer(2);
-  float* vs = call.buffer(3);
-  const float beta1 = static_cast<float>(call.floats[0]);
-  const float beta2 = static_cast<float>(call.floats[1]);
+void adamStepTo(const AdamStepArgs& args, Pool& pool, T* rounded) {
+  float* params = args.param;
+  const float* grads = args.grad;
+  float* ms = args.m;
+  float* vs = args.v;
+  const float beta1 = static_cast<float>(args.beta1);
+  const float beta2 = static_cast<float>(args.beta2);
   // From the doubles: 1 − 0.999 in float32 would be off by 5e-5 of itself.
-  const float rest1 = static_cast<float>(1.0 - call.floats[0]);
-  const float rest2 = static_cast<float>(1.0 - call.floats[1]);
-  const float eps = static_cast<float>(call.floats[2]);
-  const float stepSize = static_cast<float>(call.floats[3]);
-  const float sqrtCorrection2 = static_cast<float>(call.floats[4]);
-  const float decayFactor = static_cast<float>(call.floats[5]);
-  const float coupledDecay = static_cast<float>(call.floats[6]);
-  const float gradScale = static_cast<float>(call.floats[7]);
-  float* unreal = call.buffer(5);
-  parallelRanges(pool, call.ints[0], 2048, [=](int64_t begin, int64_t end, int) {
+  const float rest1 = static_cast<float>(1.0 - args.beta1);
+  const float rest2 = static_cast<float>(1.0 - args.beta2);
+  const float eps = static_cast<float>(args.eps);
+  const float stepSize = static_cast<float>(args.stepSize);
+  const float sqrtCorrection2 = static_cast<float>(args.sqrtCorrection2);
+  const float decayFactor = static_cast<float>(args.decayFactor);
+  const float coupledDecay = static_cast<float>(args.coupledDecay);
+  const float gradScale = static_cast<float>(args.gradScale);
+  float* unreal = args.unreal.orNull();
+  parallelRanges(pool, args.n, 2048, [=](int64_t begin, int64_t end, int) {
     F32 watched{};
     const auto update = [=, &watched](int64_t i, auto lanes) __attribute__((always_inline)) {
       const F32 param = load(params + i, lanes);
@@ -75,10 +75,10 @@ void adamStepTo(const Call& call, Pool& pool, T* rounded) {
   });
 }
 
-void adamStep(const Call& call, Pool& pool) {
-  withElements(call, 4, [&](auto* rounded) {
-    if (rounded == nullptr) adamStepTo<false>(call, pool, rounded);
-    else adamStepTo<true>(call, pool, rounded);
+void adamStep(const AdamStepArgs& args, Pool& pool) {
+  withElements(args.rounded.orNull(), [&](auto* rounded) {
+    if (rounded == nullptr) adamStepTo<false>(args, pool, rounded);
+    else adamStepTo<true>(args, pool, rounded);
   });
 }
 

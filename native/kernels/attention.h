@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../math.h"
 #include "../parallel.h"
 #include "attention_backward.h"
@@ -110,16 +110,16 @@ struct AttentionForwardHead {
   T* out;
   float* logSumExp;
   int64_t index;
-  HeadMask mask;
+  HeadMask<uint32_t> mask;
 
-  AttentionForwardHead(const Call& call, const Attention& a, int64_t head)
-      : index(head), mask(a, call.buffer<uint32_t>(5), head) {
+  AttentionForwardHead(const AttentionForwardArgs& args, const Attention& a, int64_t head)
+      : index(head), mask(a, args.kept.orNull(), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
-    q = call.buffer<T>(0) + b * a.queryBatchStride + h * a.headDim;
-    k = call.buffer<T>(1) + b * a.keyBatchStride + h * a.headDim;
-    v = call.buffer<T>(2) + b * a.keyBatchStride + h * a.headDim;
-    out = call.buffer<T>(3) + b * a.queries * a.outStride() + h * a.headDim;
-    logSumExp = call.buffer(4) + head * a.queries;
+    q = args.q.as<T>() + b * a.queryBatchStride + h * a.headDim;
+    k = args.k.as<T>() + b * a.keyBatchStride + h * a.headDim;
+    v = args.v.as<T>() + b * a.keyBatchStride + h * a.headDim;
+    out = args.out.as<T>() + b * a.queries * a.outStride() + h * a.headDim;
+    logSumExp = args.logSumExp + head * a.queries;
   }
 
   __attribute__((always_inline)) void ask(const Attention& a, int64_t query) const {
@@ -236,8 +236,8 @@ struct ForwardBlock {
 
 // q, k, v and out hold T.
 template <class Operands, typename T = float>
-static void attendForward(const Call& call, const Attention& a, Pool& pool) {
-  if (a.queries <= kFewQueries) return attendFew<Operands, T>(call, a, pool);
+static void attendForward(const AttentionForwardArgs& args, const Attention& a, Pool& pool) {
+  if (a.queries <= kFewQueries) return attendFew<Operands, T>(args, a, pool);
   // Work in query blocks, in proportion to the keys that they see.
   const int64_t firstBlock = a.start / kBlock;
   const int64_t blocks = (a.keys - 1) / kBlock - firstBlock + 1;
@@ -254,8 +254,8 @@ static void attendForward(const Call& call, const Attention& a, Pool& pool) {
     const Scratch scratch(a, pool.scratch(thread));
     int64_t done = 0;
     for (int64_t index = 0; index < a.batch * a.heads; index++) {
-      const AttentionForwardHead<T> head(call, a, index);
-      const AttentionForwardHead<T> next(call, a, lesser(index + 1, a.batch * a.heads - 1));
+      const AttentionForwardHead<T> head(args, a, index);
+      const AttentionForwardHead<T> next(args, a, lesser(index + 1, a.batch * a.heads - 1));
       for (int64_t block = 0; block < blocks; block++) {
         // A block belongs to the part in whose share of the cost its middle lies.
         const int64_t keyBlocks = a.causal ? firstBlock + block + 1 : allKeyBlocks;
@@ -274,16 +274,16 @@ static void attendForward(const Call& call, const Attention& a, Pool& pool) {
 
 // q: [B, queries, H·D], k, v: [B, start + queries, H·D] → out: [B, queries, H·D], logSumExp: [B, H, queries], kept: HeadMask
 // of every head
-static void attentionForward(const Call& call, Pool& pool) {
-  const Attention a(call);
+static void attentionForward(const AttentionForwardArgs& args, Pool& pool) {
+  const Attention a(args);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
 #if defined(FT_TILES)
-  if (call.isNarrow(0)) return attendForwardByTiles(call, a, pool);
+  if (args.q.narrow()) return attendForwardByTiles(args, a, pool);
 #elif defined(FT_NARROW)
-  if (call.isNarrow(0)) return attendForward<Bfloat16, Narrow>(call, a, pool);
+  if (args.q.narrow()) return attendForward<Bfloat16, Narrow>(args, a, pool);
 #endif
-  if (call.bfloat16) attendForward<Bfloat16>(call, a, pool);
-  else attendForward<Float32>(call, a, pool);
+  if (args.bfloat16) attendForward<Bfloat16>(args, a, pool);
+  else attendForward<Float32>(args, a, pool);
 }
 
 }  // namespace foretoken::FT_ISA

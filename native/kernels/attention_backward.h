@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../math.h"
 #include "../parallel.h"
 #include "attention_parts.h"
@@ -83,22 +83,23 @@ struct AttentionHead {
   const float* logSumExp;
   T *dq, *dk, *dv;
   int64_t index;
-  HeadMask mask;
+  HeadMask<const uint32_t> mask;
 
-  AttentionHead(const Call& call, const Attention& a, int64_t head) : index(head), mask(a, call.buffer<uint32_t>(6), head) {
+  AttentionHead(const AttentionBackwardArgs& args, const Attention& a, int64_t head)
+      : index(head), mask(a, args.kept.orNull(), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
     const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
     const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
     const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
-    dOut = call.buffer<T>(0) + outOffset;
-    q = call.buffer<T>(1) + queryOffset;
-    k = call.buffer<T>(2) + keyOffset;
-    v = call.buffer<T>(3) + keyOffset;
-    out = call.buffer<T>(4) + outOffset;
-    logSumExp = call.buffer(5) + head * a.queries;
-    dq = call.buffer<T>(7) + queryOffset;
-    dk = call.buffer<T>(8) + keyOffset;
-    dv = call.buffer<T>(9) + keyOffset;
+    dOut = args.dOut.as<T>() + outOffset;
+    q = args.q.as<T>() + queryOffset;
+    k = args.k.as<T>() + keyOffset;
+    v = args.v.as<T>() + keyOffset;
+    out = args.out.as<T>() + outOffset;
+    logSumExp = args.logSumExp + head * a.queries;
+    dq = args.dq.as<T>() + queryOffset;
+    dk = args.dk.as<T>() + keyOffset;
+    dv = args.dv.as<T>() + keyOffset;
   }
 
   __attribute__((always_inline)) void ask(const Attention& a, int64_t row) const {
@@ -274,14 +275,14 @@ struct BackwardBlock {
 
 // dOut, q, k, v, out, dq, dk and dv hold T.
 template <class Operands, typename T = float>
-static void attendBackward(const Call& call, const Attention& a, Pool& pool) {
+static void attendBackward(const AttentionBackwardArgs& args, const Attention& a, Pool& pool) {
   using Scratch = AttentionBackwardScratch<Operands>;
   if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
     const Scratch scratch(a, pool.scratch(thread));
     for (int64_t index = begin; index < end; index++) {
-      const AttentionHead<T> head(call, a, index);
-      const AttentionHead<T> next(call, a, lesser(index + 1, end - 1));
+      const AttentionHead<T> head(args, a, index);
+      const AttentionHead<T> next(args, a, lesser(index + 1, end - 1));
       for (int64_t block = 0; block < a.queries; block += kBlock)
         BackwardBlock<Operands, T>{a, scratch, head, next, block, lesser(a.queries - block, kBlock)}.run();
     }
@@ -290,16 +291,16 @@ static void attendBackward(const Call& call, const Attention& a, Pool& pool) {
 
 // dOut, out: [B, T, H·D]; q, k, v and their gradients as in attentionForward. One thread computes a whole head, so no
 // sum is divided.
-static void attentionBackward(const Call& call, Pool& pool) {
-  const Attention a(call);
+static void attentionBackward(const AttentionBackwardArgs& args, Pool& pool) {
+  const Attention a(args);
   if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
 #if defined(FT_TILES)
-  if (call.isNarrow(0)) return attendBackwardByTiles(call, a, pool);
+  if (args.q.narrow()) return attendBackwardByTiles(args, a, pool);
 #elif defined(FT_NARROW)
-  if (call.isNarrow(0)) return attendBackward<Bfloat16, Narrow>(call, a, pool);
+  if (args.q.narrow()) return attendBackward<Bfloat16, Narrow>(args, a, pool);
 #endif
-  if (call.bfloat16) attendBackward<Bfloat16>(call, a, pool);
-  else attendBackward<Float32>(call, a, pool);
+  if (args.bfloat16) attendBackward<Bfloat16>(args, a, pool);
+  else attendBackward<Float32>(args, a, pool);
 }
 
 }  // namespace foretoken::FT_ISA

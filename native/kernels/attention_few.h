@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../math.h"
 #include "../parallel.h"
 #include "attention_parts.h"
@@ -112,13 +112,13 @@ FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, 
 }
 
 template <class Operands, typename T>
-static void attendFewOfHead(const Call& call, const Attention& a, const AttentionFewScratch<Operands>& s,
-                            int64_t index) {
+static void attendFewOfHead(const AttentionForwardArgs& args, const Attention& a,
+                            const AttentionFewScratch<Operands>& s, int64_t index) {
   const int64_t b = index / a.heads, h = index % a.heads;
-  const T* q = call.buffer<T>(0) + b * a.queryBatchStride + h * a.headDim;
-  const T* k = call.buffer<T>(1) + b * a.keyBatchStride + h * a.headDim;
-  const T* v = call.buffer<T>(2) + b * a.keyBatchStride + h * a.headDim;
-  const HeadMask mask(a, call.buffer<uint32_t>(5), index);
+  const T* q = args.q.as<T>() + b * a.queryBatchStride + h * a.headDim;
+  const T* k = args.k.as<T>() + b * a.keyBatchStride + h * a.headDim;
+  const T* v = args.v.as<T>() + b * a.keyBatchStride + h * a.headDim;
+  const HeadMask<uint32_t> mask(a, args.kept.orNull(), index);
   const int64_t units = unitsOf<Operands>(a.headDim);
   const int64_t queryStride = a.alongStride<Operands>();
   RunningSum sums[kFewQueries];
@@ -158,23 +158,23 @@ static void attendFewOfHead(const Call& call, const Attention& a, const Attentio
   }
 
   for (int64_t i = 0; i < a.queries; i++) {
-    T* out = call.buffer<T>(3) + ((b * a.queries + i) * a.heads + h) * a.headDim;
+    T* out = args.out.as<T>() + ((b * a.queries + i) * a.heads + h) * a.headDim;
     const float* from = s.out + i * a.width;
     const float factor = a.keptScale / sums[i].total;
     forVectors(0, a.headDim, [&](int64_t d, auto lanes) { store(out + d, load(from + d) * factor, lanes); });
-    call.buffer(4)[index * a.queries + i] =
+    args.logSumExp[index * a.queries + i] =
         fma(splat(sums[i].maximum), splat(kLn2), log(splat(sums[i].total)))[0];
   }
 }
 
 template <class Operands, typename T>
-static void attendFew(const Call& call, const Attention& a, Pool& pool) {
+static void attendFew(const AttentionForwardArgs& args, const Attention& a, Pool& pool) {
   using Scratch = AttentionFewScratch<Operands>;
   if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
   const int64_t grain = 1 + kFewWork / (2 * a.queries * a.keys * greater(a.headDim, 1));
   parallelRanges(pool, a.batch * a.heads, grain, [&](int64_t begin, int64_t end, int thread) {
     const Scratch scratch(a, pool.scratch(thread));
-    for (int64_t index = begin; index < end; index++) attendFewOfHead<Operands, T>(call, a, scratch, index);
+    for (int64_t index = begin; index < end; index++) attendFewOfHead<Operands, T>(args, a, scratch, index);
   });
 }
 

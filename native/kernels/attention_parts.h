@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../call.h"
 #include "../gemm/pack.h"
 #include "../gemm/tile.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../math.h"
 #include "../random.h"
@@ -50,27 +50,26 @@ struct Attention {
   DropoutKey dropoutKey;
   float keptScale;  // 1 / (1 − p)
 
-  explicit Attention(const Call& call) {
-    const int64_t* ints = call.ints;
-    batch = ints[0];
-    queries = ints[1];
-    start = ints[2];
-    heads = ints[3];
-    headDim = ints[4];
-    queryStride = ints[5];
-    queryBatchStride = ints[6];
-    keyStride = ints[7];
-    keyBatchStride = ints[8];
-    keys = start + queries;
-    width = vectorsOf(headDim);
-    causal = ints[14] != 0;
-    scale = static_cast<float>(call.floats[0]);
-    exponentScale = static_cast<float>(call.floats[0] * 1.4426950408889634);
-    const double p = call.floats[1];
-    drops = p > 0;
-    dropoutKey = dropoutKeyOf(ints + 9, p);
-    keptScale = drops ? static_cast<float>(1.0 / (1.0 - p)) : 1.0f;
-  }
+  // `args` of either direction.
+  template <typename Args>
+  explicit Attention(const Args& args)
+      : batch(args.batch),
+        queries(args.queries),
+        start(args.start),
+        heads(args.heads),
+        headDim(args.headDim),
+        queryStride(args.queryStride),
+        queryBatchStride(args.queryBatchStride),
+        keyStride(args.keyStride),
+        keyBatchStride(args.keyBatchStride),
+        keys(start + queries),
+        width(vectorsOf(headDim)),
+        causal(args.causal != 0),
+        scale(static_cast<float>(args.scale)),
+        exponentScale(static_cast<float>(args.scale * 1.4426950408889634)),
+        drops(args.p > 0),
+        dropoutKey(dropoutKeyOf(args)),
+        keptScale(drops ? static_cast<float>(1.0 / (1.0 - args.p)) : 1.0f) {}
 
   int64_t outStride() const { return heads * headDim; }
   // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels.ts).
@@ -244,12 +243,13 @@ FT_INLINE F32 maskedBy(U32 words, int64_t key, F32 value) {
 }
 
 // The mask of one head as it is handed from the forward to the backward pass, of whole sequences: [⌈keys/kWordKeys⌉][queries];
-// null where it is not.
+// null where it is not. Word: uint32_t, or const uint32_t where it is read.
+template <typename Word>
 struct HeadMask {
-  uint32_t* words;
+  Word* words;
   int64_t queries, rows;
 
-  HeadMask(const Attention& a, uint32_t* buffer, int64_t head)
+  HeadMask(const Attention& a, Word* buffer, int64_t head)
       : words(buffer == nullptr ? nullptr : buffer + head * wordsOf(a.keys) * a.queries),
         queries(a.queries),
         rows(wordsOf(a.keys)) {}
@@ -260,7 +260,7 @@ struct HeadMask {
     forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(row, from + i * kGroup, count); });
   }
   void get(uint32_t* to, int64_t query, int64_t count, int64_t block, int64_t keys) const {
-    forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
+    forRows(query, block, keys, [=](const uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
   }
   // Asks for what is going to be put.
   void ask(int64_t query, int64_t count, int64_t keys) const {

@@ -7,8 +7,8 @@
 
 #include <cstdint>
 
-#include "../call.h"
 #include "../gemm/amx.h"
+#include "../generated/kernels.h"
 #include "../math.h"
 #include "../narrow.h"
 #include "../parallel.h"
@@ -116,17 +116,18 @@ struct TileForwardHead {
   Narrow* out;
   float* logSumExp;
   int64_t index;
-  HeadMask mask;
+  HeadMask<uint32_t> mask;
   bool finite = true;  // all values are
 
-  TileForwardHead(const Call& call, const Attention& attention, const TileForwardScratch& scratch, int64_t head)
-      : a(attention), s(scratch), index(head), mask(a, call.buffer<uint32_t>(5), head) {
+  TileForwardHead(const AttentionForwardArgs& args, const Attention& attention, const TileForwardScratch& scratch,
+                  int64_t head)
+      : a(attention), s(scratch), index(head), mask(a, args.kept.orNull(), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
-    q = call.buffer<Narrow>(0) + b * a.queryBatchStride + h * a.headDim;
-    k = call.buffer<Narrow>(1) + b * a.keyBatchStride + h * a.headDim;
-    v = call.buffer<Narrow>(2) + b * a.keyBatchStride + h * a.headDim;
-    out = call.buffer<Narrow>(3) + b * a.queries * a.outStride() + h * a.headDim;
-    logSumExp = call.buffer(4) + head * a.queries;
+    q = args.q.as<Narrow>() + b * a.queryBatchStride + h * a.headDim;
+    k = args.k.as<Narrow>() + b * a.keyBatchStride + h * a.headDim;
+    v = args.v.as<Narrow>() + b * a.keyBatchStride + h * a.headDim;
+    out = args.out.as<Narrow>() + b * a.queries * a.outStride() + h * a.headDim;
+    logSumExp = args.logSumExp + head * a.queries;
   }
 
   // For queries before position `end` of the call's.
@@ -291,7 +292,7 @@ struct TileForwardHead {
   }
 };
 
-static void attendForwardByTiles(const Call& call, const Attention& a, Pool& pool) {
+static void attendForwardByTiles(const AttentionForwardArgs& args, const Attention& a, Pool& pool) {
   if (!pool.reserveScratch(TileForwardScratch(a, nullptr).floats * int64_t{sizeof(float)})) return;
   // By head, or where there are fewer than threads, by strip of a head.
   const int64_t heads = a.batch * a.heads;
@@ -303,14 +304,14 @@ static void attendForwardByTiles(const Call& call, const Attention& a, Pool& poo
     const TileForwardScratch scratch(a, pool.scratch(thread));
     const TileScope scope;
     for (int64_t item = begin; item < end; item++) {
-      TileForwardHead head(call, a, scratch, item / parts);
+      TileForwardHead head(args, a, scratch, item / parts);
       const int64_t first = parts == 1 ? 0 : item % parts;
       const int64_t last = parts == 1 ? strips : first + 1;
       const int64_t queryEnd = lesser(last * kStripLines, a.queries);
       head.pack(queryEnd);
       RowsOfNextHead<4> next = {};
       if (parts == 1 && item + 1 < end) {
-        const TileForwardHead other(call, a, scratch, item + 1);
+        const TileForwardHead other(args, a, scratch, item + 1);
         next = {{{other.q, a.queryStride}, {other.k, a.keyStride}, {other.v, a.keyStride}, {other.out, a.outStride()}}};
         next.begin(a.queries, a.headDim, a.queries);
       }

@@ -84,23 +84,24 @@ struct TileBackwardHead {
   const float* logSumExp;
   Narrow *dq, *dk, *dv;
   int64_t index;
-  HeadMask mask;
+  HeadMask<const uint32_t> mask;
 
-  TileBackwardHead(const Call& call, const Attention& attention, const TileBackwardScratch& scratch, int64_t head)
-      : a(attention), s(scratch), index(head), mask(a, call.buffer<uint32_t>(6), head) {
+  TileBackwardHead(const AttentionBackwardArgs& args, const Attention& attention, const TileBackwardScratch& scratch,
+                   int64_t head)
+      : a(attention), s(scratch), index(head), mask(a, args.kept.orNull(), head) {
     const int64_t b = head / a.heads, h = head % a.heads;
     const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
     const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
     const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
-    dOut = call.buffer<Narrow>(0) + outOffset;
-    q = call.buffer<Narrow>(1) + queryOffset;
-    k = call.buffer<Narrow>(2) + keyOffset;
-    v = call.buffer<Narrow>(3) + keyOffset;
-    out = call.buffer<Narrow>(4) + outOffset;
-    logSumExp = call.buffer(5) + head * a.queries;
-    dq = call.buffer<Narrow>(7) + queryOffset;
-    dk = call.buffer<Narrow>(8) + keyOffset;
-    dv = call.buffer<Narrow>(9) + keyOffset;
+    dOut = args.dOut.as<Narrow>() + outOffset;
+    q = args.q.as<Narrow>() + queryOffset;
+    k = args.k.as<Narrow>() + keyOffset;
+    v = args.v.as<Narrow>() + keyOffset;
+    out = args.out.as<Narrow>() + outOffset;
+    logSumExp = args.logSumExp + head * a.queries;
+    dq = args.dq.as<Narrow>() + queryOffset;
+    dk = args.dk.as<Narrow>() + keyOffset;
+    dv = args.dv.as<Narrow>() + keyOffset;
   }
 
   void run(RowsOfNextHead<8>& next) const {
@@ -276,7 +277,7 @@ struct TileBackwardHead {
 };
 
 // One thread computes a whole head, so no sum is divided.
-static void attendBackwardByTiles(const Call& call, const Attention& a, Pool& pool) {
+static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Attention& a, Pool& pool) {
   if (!pool.reserveScratch(TileBackwardScratch(a, nullptr).floats * int64_t{sizeof(float)})) return;
   parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
     const TileBackwardScratch scratch(a, pool.scratch(thread));
@@ -284,7 +285,7 @@ static void attendBackwardByTiles(const Call& call, const Attention& a, Pool& po
     for (int64_t head = begin; head < end; head++) {
       RowsOfNextHead<8> next = {};
       if (head + 1 < end) {
-        const TileBackwardHead n(call, a, scratch, head + 1);
+        const TileBackwardHead n(args, a, scratch, head + 1);
         next = {{{n.dOut, a.outStride()},
                  {n.q, a.queryStride},
                  {n.k, a.keyStride},
@@ -295,7 +296,7 @@ static void attendBackwardByTiles(const Call& call, const Attention& a, Pool& po
                  {n.dv, a.keyStride}}};
         next.begin(a.queries, a.headDim, scratch.qStrips * (scratch.qStrips + 1) / 2);
       }
-      TileBackwardHead(call, a, scratch, head).run(next);
+      TileBackwardHead(args, a, scratch, head).run(next);
     }
   });
 }

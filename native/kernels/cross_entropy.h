@@ -2,10 +2,10 @@
 // negative targets ignored. loss = ln Σ exp(z) − z[target]; dz = dLoss·(softmax(z) − onehot(target)).
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
-#include "../narrow.h"
 #include "../math.h"
+#include "../narrow.h"
 #include "../parallel.h"
 #include "elementwise.h"
 
@@ -61,11 +61,13 @@ FT_INLINE float logAddExp(float a, float b) {
   return smaller == -kInfinity ? larger : larger + log(1.0f + exp(smaller - larger));
 }
 
-// Columns [first, first + columns) of vocabSize, of a call that ends with these sizes.
+// Columns [first, first + columns) of vocabSize.
 struct LossRange {
   int64_t columns, first, vocabSize;
 
-  explicit LossRange(const Call& call) : columns(call.ints[1]), first(call.ints[2]), vocabSize(call.ints[3]) {}
+  // `args` of either direction.
+  template <typename Args>
+  explicit LossRange(const Args& args) : columns(args.columns), first(args.first), vocabSize(args.vocabSize) {}
 
   bool isLast() const { return first + columns == vocabSize; }
   // Where a target that is not ignored lies among them: it may be before or after.
@@ -73,13 +75,13 @@ struct LossRange {
   bool holds(int64_t column) const { return column >= 0 && column < columns; }
 };
 
-void crossEntropyForward(const Call& call, Pool& pool) {
-  const float* logits = call.buffer(0);
-  const int32_t* targets = call.buffer<int32_t>(1);
-  float* losses = call.buffer(2);
-  float* logSumExps = call.buffer(3);
-  const LossRange range(call);
-  parallelRanges(pool, call.ints[0], rowGrain(range.columns), [=](int64_t begin, int64_t end, int) {
+void crossEntropyForward(const CrossEntropyForwardArgs& args, Pool& pool) {
+  const float* logits = args.logits;
+  const int32_t* targets = args.targets;
+  float* losses = args.losses;
+  float* logSumExps = args.logSumExp;
+  const LossRange range(args);
+  parallelRanges(pool, args.rows, rowGrain(range.columns), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* row = logits + r * range.columns;
       const LogSumExp here = logSumExpOf(row, range.columns);
@@ -99,13 +101,13 @@ void crossEntropyForward(const Call& call, Pool& pool) {
 }
 
 template <typename T>
-FT_INLINE void crossEntropyBackwardTo(const Call& call, Pool& pool, T* dLogits) {
-  const float* logits = call.buffer(0);
-  const int32_t* targets = call.buffer<int32_t>(1);
-  const float* logSumExps = call.buffer(2);
-  const float gradient = *call.buffer(3);
-  const LossRange range(call);
-  parallelRanges(pool, call.ints[0], rowGrain(range.columns), [=](int64_t begin, int64_t end, int) {
+FT_INLINE void crossEntropyBackwardTo(const CrossEntropyBackwardArgs& args, Pool& pool, T* dLogits) {
+  const float* logits = args.logits;
+  const int32_t* targets = args.targets;
+  const float* logSumExps = args.logSumExp;
+  const float gradient = *args.dLoss;
+  const LossRange range(args);
+  parallelRanges(pool, args.rows, rowGrain(range.columns), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* row = logits + r * range.columns;
       T* out = dLogits + r * range.columns;
@@ -125,8 +127,8 @@ FT_INLINE void crossEntropyBackwardTo(const Call& call, Pool& pool, T* dLogits) 
   });
 }
 
-void crossEntropyBackward(const Call& call, Pool& pool) {
-  withElements(call, 4, [&](auto* dLogits) { crossEntropyBackwardTo(call, pool, dLogits); });
+void crossEntropyBackward(const CrossEntropyBackwardArgs& args, Pool& pool) {
+  withElements(args.dLogits, [&](auto* dLogits) { crossEntropyBackwardTo(args, pool, dLogits); });
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../narrow.h"
 #include "../parallel.h"
@@ -40,23 +40,15 @@ static void drawKept(const DropoutKey& dropoutKey, int64_t n, uint32_t* kept, Po
   });
 }
 
-// The gradient in front of a dropout from that behind it, dBranch = dy · kept / (1 − p), of a call that begins with dy and
-// kept, with dBranch as buffer 4.
+// The gradient in front of a dropout from that behind it: dBranch = dy · kept / (1 − p).
 class DropoutGradient {
  public:
-  explicit DropoutGradient(const Call& call)
-      : dy_(call.buffer(0)),
-        kept_(call.buffer<uint32_t>(1)),
-        to_(call.buffers[4]),
-        narrow_(call.isNarrow(4)),
-        scale_(keptScale(call.floats[0])) {}
+  explicit DropoutGradient(const LinearDropoutBackwardInputArgs& args)
+      : dy_(args.dy), kept_(args.kept), to_(args.dBranch), scale_(keptScale(args.p)) {}
 
   // Elements [begin, end).
   void make(int64_t begin, int64_t end) const {
-#if defined(FT_NARROW)
-    if (narrow_) return make(begin, end, static_cast<Narrow*>(to_));
-#endif
-    make(begin, end, static_cast<float*>(to_));
+    withElements(to_, [&](auto* to) { make(begin, end, to); });
   }
 
  private:
@@ -77,8 +69,7 @@ class DropoutGradient {
 
   const float* const dy_;
   const uint32_t* const kept_;
-  void* const to_;
-  const bool narrow_;
+  const Activations<float> to_;
   const float scale_;
 };
 

@@ -1,7 +1,7 @@
 // fill, add, combine, copyRows, scaleByNorm: see src/backend/kernels.ts.
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../narrow.h"
 #include "../parallel.h"
@@ -20,35 +20,35 @@ FT_INLINE int64_t rowGrain(int64_t width) {
 
 namespace {
 
-void fill(const Call& call, Pool& pool) {
-  float* y = call.buffer(0);
-  const float value = static_cast<float>(call.floats[0]);
-  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+void fill(const FillArgs& args, Pool& pool) {
+  float* y = args.y;
+  const float value = static_cast<float>(args.value);
+  parallelRanges(pool, args.n, kElementGrain, [=](int64_t begin, int64_t end, int) {
     forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, splat(value), lanes); });
   });
 }
 
 template <typename T>
-FT_INLINE void addElements(const Call& call, Pool& pool, T* y) {
-  const T* a = call.buffer<T>(0);
-  const T* b = call.buffer<T>(1);
-  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+FT_INLINE void addElements(const AddArgs& args, Pool& pool, T* y) {
+  const T* a = args.a.as<T>();
+  const T* b = args.b.as<T>();
+  parallelRanges(pool, args.n, kElementGrain, [=](int64_t begin, int64_t end, int) {
     forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, load(a + i, lanes) + load(b + i, lanes), lanes); });
   });
 }
 
-void add(const Call& call, Pool& pool) {
-  withElements(call, 2, [&](auto* y) { addElements(call, pool, y); });
+void add(const AddArgs& args, Pool& pool) {
+  withElements(args.y, [&](auto* y) { addElements(args, pool, y); });
 }
 
 template <bool kWatched>
-FT_INLINE void combineWatched(const Call& call, Pool& pool) {
-  const float* a = call.buffer(0);
-  const float* b = call.buffer(1);
-  float* y = call.buffer(2);
-  [[maybe_unused]] float* unreal = call.buffer(3);
-  const float alpha = static_cast<float>(call.floats[0]), beta = static_cast<float>(call.floats[1]);
-  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+FT_INLINE void combineWatched(const CombineArgs& args, Pool& pool) {
+  const float* a = args.a;
+  const float* b = args.b;
+  float* y = args.y;
+  [[maybe_unused]] float* unreal = args.unreal.orNull();
+  const float alpha = static_cast<float>(args.alpha), beta = static_cast<float>(args.beta);
+  parallelRanges(pool, args.n, kElementGrain, [=](int64_t begin, int64_t end, int) {
     [[maybe_unused]] F32 watched{};
     forVectors(begin, end, [&](int64_t i, auto lanes) {
       const F32 result = fma(load(a + i, lanes), splat(alpha), load(b + i, lanes) * beta);
@@ -59,26 +59,26 @@ FT_INLINE void combineWatched(const Call& call, Pool& pool) {
   });
 }
 
-void combine(const Call& call, Pool& pool) {
-  if (call.buffer(3) == nullptr) combineWatched<false>(call, pool);
-  else combineWatched<true>(call, pool);
+void combine(const CombineArgs& args, Pool& pool) {
+  if (args.unreal) combineWatched<true>(args, pool);
+  else combineWatched<false>(args, pool);
 }
 
-void scaleByNorm(const Call& call, Pool& pool) {
-  const float* x = call.buffer(0);
-  float* y = call.buffer(2);
-  const double norm = __builtin_sqrt(static_cast<double>(call.buffer(1)[0])) + call.floats[0];
+void scaleByNorm(const ScaleByNormArgs& args, Pool& pool) {
+  const float* x = args.x;
+  float* y = args.y;
+  const double norm = __builtin_sqrt(static_cast<double>(*args.squares)) + args.eps;
   const float inverse = static_cast<float>(1.0 / norm);
-  parallelRanges(pool, call.ints[0], kElementGrain, [=](int64_t begin, int64_t end, int) {
+  parallelRanges(pool, args.n, kElementGrain, [=](int64_t begin, int64_t end, int) {
     forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, load(x + i, lanes) * inverse, lanes); });
   });
 }
 
 template <typename From, typename To>
-FT_INLINE void copyRowsOf(const Call& call, Pool& pool, const From* x, To* y) {
-  const int64_t rows = call.ints[0], width = call.ints[1], xStride = call.ints[2], yStride = call.ints[3];
+FT_INLINE void copyRowsOf(const CopyRowsArgs& args, Pool& pool, const From* x, To* y) {
+  const int64_t width = args.width, xStride = args.xStride, yStride = args.yStride;
   if (width <= 0) return;
-  parallelRanges(pool, rows, rowGrain(width), [=](int64_t begin, int64_t end, int) {
+  parallelRanges(pool, args.rows, rowGrain(width), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       if constexpr (sizeof(From) == sizeof(To)) {
         std::memcpy(y + r * yStride, x + r * xStride, sizeof(To) * static_cast<size_t>(width));
@@ -90,8 +90,8 @@ FT_INLINE void copyRowsOf(const Call& call, Pool& pool, const From* x, To* y) {
   });
 }
 
-void copyRows(const Call& call, Pool& pool) {
-  withElements(call, 0, [&](const auto* x) { withElements(call, 1, [&](auto* y) { copyRowsOf(call, pool, x, y); }); });
+void copyRows(const CopyRowsArgs& args, Pool& pool) {
+  withElements(args.x, [&](const auto* x) { withElements(args.y, [&](auto* y) { copyRowsOf(args, pool, x, y); }); });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // embeddingForward and embeddingBackward: see src/backend/kernels.ts.
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../parallel.h"
 #include "elementwise.h"
@@ -14,13 +14,13 @@ FT_INLINE int64_t clampId(int32_t id, int64_t vocabSize) {
   return id < 0 ? 0 : id >= vocabSize ? vocabSize - 1 : id;
 }
 
-void embeddingForward(const Call& call, Pool& pool) {
-  const int32_t* ids = call.buffer<int32_t>(0);
-  const float* tokens = call.buffer(1);
-  const float* positions = call.buffer(2);
-  float* y = call.buffer(3);
-  const int64_t rows = call.ints[0], time = call.ints[1], channels = call.ints[2], vocabSize = call.ints[3];
-  const int64_t start = call.ints[4];
+void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
+  const int32_t* ids = args.ids;
+  const float* tokens = args.tokens;
+  const float* positions = args.positions.orNull();
+  float* y = args.y;
+  const int64_t rows = args.rows, time = args.time, channels = args.channels, vocabSize = args.vocabSize;
+  const int64_t start = args.start;
   parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* token = tokens + clampId(ids[r], vocabSize) * channels;
@@ -38,13 +38,13 @@ void embeddingForward(const Call& call, Pool& pool) {
 }
 
 // Threads share out the channels, not the rows: rows of the same id are then added in order without a lock.
-void embeddingBackward(const Call& call, Pool& pool) {
-  const int32_t* ids = call.buffer<int32_t>(0);
-  const float* dy = call.buffer(1);
-  float* dTokens = call.buffer(2);
-  float* dPositions = call.buffer(3);
-  const int64_t rows = call.ints[0], time = call.ints[1], channels = call.ints[2], vocabSize = call.ints[3];
-  const int64_t start = call.ints[4];
+void embeddingBackward(const EmbeddingBackwardArgs& args, Pool& pool) {
+  const int32_t* ids = args.ids;
+  const float* dy = args.dy;
+  float* dTokens = args.dTokens.orNull();
+  float* dPositions = args.dPositions.orNull();
+  const int64_t rows = args.rows, time = args.time, channels = args.channels, vocabSize = args.vocabSize;
+  const int64_t start = args.start;
   parallelRanges(pool, channels, 16, [=](int64_t begin, int64_t end, int) {
     const auto addRow = [=](float* to, const float* from) {
       forVectors(begin, end, [=](int64_t c, auto lanes) {

@@ -4,7 +4,7 @@
 // tanh: y = x·½(1 + tanh u) = x·σ(2u) with u = √(2/π)·(x + 0.044715·x³), y′ = σ + x·σ·(1 − σ)·2u′.
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../math.h"
 #include "../narrow.h"
@@ -66,34 +66,34 @@ FT_INLINE void withGelu(bool tanhForm, bool slope, Body body) {
 FT_INLINE F32 geluTanhSlope(F32 x) { return geluTanhWithSlope(x).slope; }
 
 template <typename Function>
-FT_INLINE void geluForwardWith(const Call& call, Pool& pool, Function function) {
-  const float* x = call.buffer(0);
-  float* y = call.buffer(1);
-  parallelRanges(pool, call.ints[0], kGeluGrain, [=](int64_t begin, int64_t end, int) {
+FT_INLINE void geluForwardWith(const GeluForwardArgs& args, Pool& pool, Function function) {
+  const float* x = args.x;
+  float* y = args.y;
+  parallelRanges(pool, args.n, kGeluGrain, [=](int64_t begin, int64_t end, int) {
     forVectors(begin, end, [=](int64_t i, auto lanes) { store(y + i, function(load(x + i, lanes)), lanes); });
   });
 }
 
 template <typename Function>
-FT_INLINE void geluBackwardWith(const Call& call, Pool& pool, Function slope) {
-  const float* x = call.buffer(0);
-  const float* dy = call.buffer(1);
-  float* dx = call.buffer(2);
-  parallelRanges(pool, call.ints[0], kGeluGrain, [=](int64_t begin, int64_t end, int) {
+FT_INLINE void geluBackwardWith(const GeluBackwardArgs& args, Pool& pool, Function slope) {
+  const float* x = args.x;
+  const float* dy = args.dy;
+  float* dx = args.dx;
+  parallelRanges(pool, args.n, kGeluGrain, [=](int64_t begin, int64_t end, int) {
     forVectors(begin, end, [=](int64_t i, auto lanes) {
       store(dx + i, load(dy + i, lanes) * slope(load(x + i, lanes)), lanes);
     });
   });
 }
 
-void geluForward(const Call& call, Pool& pool) {
-  if (call.ints[1] != 0) geluForwardWith(call, pool, [](F32 x) { return geluTanh(x); });
-  else geluForwardWith(call, pool, [](F32 x) { return gelu(x); });
+void geluForward(const GeluForwardArgs& args, Pool& pool) {
+  if (args.tanh != 0) geluForwardWith(args, pool, [](F32 x) { return geluTanh(x); });
+  else geluForwardWith(args, pool, [](F32 x) { return gelu(x); });
 }
 
-void geluBackward(const Call& call, Pool& pool) {
-  if (call.ints[1] != 0) geluBackwardWith(call, pool, [](F32 x) { return geluTanhSlope(x); });
-  else geluBackwardWith(call, pool, [](F32 x) { return geluSlope(x); });
+void geluBackward(const GeluBackwardArgs& args, Pool& pool) {
+  if (args.tanh != 0) geluBackwardWith(args, pool, [](F32 x) { return geluTanhSlope(x); });
+  else geluBackwardWith(args, pool, [](F32 x) { return geluSlope(x); });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // sum and sumOfSquares, accumulated in double precision: chunks of fixed length, whose totals are added in order.
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../parallel.h"
 
@@ -38,11 +38,12 @@ FT_INLINE double reduceChunk(const float* x, int64_t n, Term term) {
   return sumDoubles((totals[0] + totals[1]) + (totals[2] + totals[3])) + rest;
 }
 
-template <typename Term>
-FT_INLINE void reduce(const Call& call, Pool& pool, Term term) {
-  const float* x = call.buffer(0);
-  float* y = call.buffer(1);
-  const int64_t n = call.ints[0];
+// `args` of either sum.
+template <typename Args, typename Term>
+FT_INLINE void reduce(const Args& args, Pool& pool, Term term) {
+  const float* x = args.x;
+  float* y = args.y;
+  const int64_t n = args.n;
   if (n <= kReduceChunk) {
     *y = static_cast<float>(reduceChunk(x, n, term));
     return;
@@ -61,12 +62,12 @@ FT_INLINE void reduce(const Call& call, Pool& pool, Term term) {
   *y = static_cast<float>(total);
 }
 
-void sum(const Call& call, Pool& pool) {
-  reduce(call, pool, [](auto x) { return x; });
+void sum(const SumArgs& args, Pool& pool) {
+  reduce(args, pool, [](auto x) { return x; });
 }
 
-void sumOfSquares(const Call& call, Pool& pool) {
-  reduce(call, pool, [](auto x) { return x * x; });
+void sumOfSquares(const SumOfSquaresArgs& args, Pool& pool) {
+  reduce(args, pool, [](auto x) { return x * x; });
 }
 
 }  // namespace

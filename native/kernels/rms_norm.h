@@ -3,7 +3,7 @@
 // backward, with g = dy·gamma: dx = or += rstd·(g − x̂·mean(g·x̂)); dGamma += Σ dy·x̂.
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../narrow.h"
 #include "../parallel.h"
@@ -13,12 +13,12 @@ namespace foretoken::FT_ISA {
 namespace {
 
 template <typename T>
-FT_INLINE void rmsNormForwardTo(const Call& call, Pool& pool, T* y) {
-  const float* x = call.buffer(0);
-  const float* gamma = call.buffer(1);
-  float* rstds = call.buffer(3);
-  const int64_t rows = call.ints[0], channels = call.ints[1];
-  const float eps = static_cast<float>(call.floats[0]);
+FT_INLINE void rmsNormForwardTo(const RmsNormForwardArgs& args, Pool& pool, T* y) {
+  const float* x = args.x;
+  const float* gamma = args.gamma;
+  float* rstds = args.rstd;
+  const int64_t rows = args.rows, channels = args.channels;
+  const float eps = static_cast<float>(args.eps);
   const float inverseWidth = 1.0f / static_cast<float>(channels);
   parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
@@ -37,25 +37,25 @@ FT_INLINE void rmsNormForwardTo(const Call& call, Pool& pool, T* y) {
   });
 }
 
-void rmsNormForward(const Call& call, Pool& pool) {
-  withElements(call, 2, [&](auto* y) { rmsNormForwardTo(call, pool, y); });
+void rmsNormForward(const RmsNormForwardArgs& args, Pool& pool) {
+  withElements(args.y, [&](auto* y) { rmsNormForwardTo(args, pool, y); });
 }
 
 // dx of rows [r, r + kRows); their Σ dy·x̂ is added to `partial` [channels], which is loaded and stored once for all of
 // them.
 template <int kRows, typename T>
-FT_INLINE void rmsNormBackwardRows(const Call& call, const T* allDy, int64_t r, float* partial) {
-  const float* gamma = call.buffer(2);
-  const int64_t channels = call.ints[1];
-  const bool add = call.ints[2] != 0;
+FT_INLINE void rmsNormBackwardRows(const RmsNormBackwardArgs& args, const T* allDy, int64_t r, float* partial) {
+  const float* gamma = args.gamma;
+  const int64_t channels = args.channels;
+  const bool add = args.add != 0;
   const float inverseWidth = 1.0f / static_cast<float>(channels);
   const T* dy = allDy + r * channels;
-  const float* x = call.buffer(1) + r * channels;
-  float* dx = call.buffer(4) == nullptr ? nullptr : call.buffer(4) + r * channels;
+  const float* x = args.x + r * channels;
+  float* dx = args.dx ? args.dx.orNull() + r * channels : nullptr;
   float rstd[kRows], mean[kRows];
   FT_UNROLL
   for (int i = 0; i < kRows; i++) {
-    rstd[i] = call.buffer(3)[r + i];
+    rstd[i] = args.rstd[r + i];
     const T* gradients = dy + i * channels;
     const float* values = x + i * channels;
     const float scale = rstd[i];
@@ -80,13 +80,13 @@ FT_INLINE void rmsNormBackwardRows(const Call& call, const T* allDy, int64_t r, 
   });
 }
 
-void rmsNormBackward(const Call& call, Pool& pool) {
-  float* const sums[] = {call.buffer(5)};
-  withElements(call, 0, [&](const auto* dy) {
-    sumOverRows(pool, call.ints[0], call.ints[1], sums, [&call, dy](int64_t begin, int64_t end, float* partial) {
+void rmsNormBackward(const RmsNormBackwardArgs& args, Pool& pool) {
+  float* const sums[] = {args.dGamma.orNull()};
+  withElements(args.dy, [&](const auto* dy) {
+    sumOverRows(pool, args.rows, args.channels, sums, [&args, dy](int64_t begin, int64_t end, float* partial) {
       int64_t r = begin;
-      for (; r + 4 <= end; r += 4) rmsNormBackwardRows<4>(call, dy, r, partial);
-      for (; r < end; r++) rmsNormBackwardRows<1>(call, dy, r, partial);
+      for (; r + 4 <= end; r += 4) rmsNormBackwardRows<4>(args, dy, r, partial);
+      for (; r < end; r++) rmsNormBackwardRows<1>(args, dy, r, partial);
     });
   });
 }

@@ -4,7 +4,7 @@
 // backward: dz is dy turned by the opposite angle; from there on as in rms_norm.h.
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../narrow.h"
 #include "../parallel.h"
@@ -40,15 +40,15 @@ FT_INLINE void copyElements(const From* from, To* to, int64_t count) {
 }
 
 template <typename T>
-FT_INLINE void rotaryForwardTo(const Call& call, Pool& pool, T* y) {
-  const float* x = call.buffer(0);
-  const float* gammas[2] = {call.buffer(1), call.buffer(2)};
-  const float* cosines = call.buffer(3);
-  const float* sines = call.buffer(4);
-  float* rstds = call.buffer(6);
-  const int64_t rows = call.ints[0], time = call.ints[1], heads = call.ints[2], headDim = call.ints[3];
-  const int64_t start = call.ints[4];
-  const float eps = static_cast<float>(call.floats[0]);
+FT_INLINE void rotaryForwardTo(const RotaryForwardArgs& args, Pool& pool, T* y) {
+  const float* x = args.x;
+  const float* gammas[2] = {args.gammaQ.orNull(), args.gammaK.orNull()};
+  const float* cosines = args.cos;
+  const float* sines = args.sin;
+  float* rstds = args.rstd;
+  const int64_t rows = args.rows, time = args.time, heads = args.heads, headDim = args.headDim;
+  const int64_t start = args.start;
+  const float eps = static_cast<float>(args.eps);
   const float inverseSize = 1.0f / static_cast<float>(headDim);
   const int64_t half = headDim / 2, width = heads * headDim;
   parallelRanges(pool, rows, rowGrain(3 * width), [=](int64_t begin, int64_t end, int) {
@@ -88,20 +88,21 @@ FT_INLINE void rotaryForwardTo(const Call& call, Pool& pool, T* y) {
   });
 }
 
-void rotaryForward(const Call& call, Pool& pool) {
-  withElements(call, 5, [&](auto* y) { rotaryForwardTo(call, pool, y); });
+void rotaryForward(const RotaryForwardArgs& args, Pool& pool) {
+  withElements(args.y, [&](auto* y) { rotaryForwardTo(args, pool, y); });
 }
 
 // dx of rows [begin, end). With norms, their Σ dz·x̂ over rows and heads is added to `partial` [2, headDim].
 template <typename T>
-FT_INLINE void rotaryBackwardRows(const Call& call, const T* dy, int64_t begin, int64_t end, float* partial) {
-  const float* x = call.buffer(1);
-  const float* gammas[2] = {call.buffer(2), call.buffer(3)};
-  const float* cosines = call.buffer(4);
-  const float* sines = call.buffer(5);
-  const float* rstds = call.buffer(6);
-  float* dx = call.buffer(7);
-  const int64_t time = call.ints[1], heads = call.ints[2], headDim = call.ints[3], start = call.ints[4];
+FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, int64_t begin, int64_t end,
+                                  float* partial) {
+  const float* x = args.x;
+  const float* gammas[2] = {args.gammaQ.orNull(), args.gammaK.orNull()};
+  const float* cosines = args.cos;
+  const float* sines = args.sin;
+  const float* rstds = args.rstd;
+  float* dx = args.dx;
+  const int64_t time = args.time, heads = args.heads, headDim = args.headDim, start = args.start;
   const float inverseSize = 1.0f / static_cast<float>(headDim);
   const int64_t half = headDim / 2, width = heads * headDim;
   for (int64_t r = begin; r < end; r++) {
@@ -148,22 +149,22 @@ FT_INLINE void rotaryBackwardRows(const Call& call, const T* dy, int64_t begin, 
 }
 
 template <typename T>
-FT_INLINE void rotaryBackwardFrom(const Call& call, Pool& pool, const T* dy) {
-  const int64_t rows = call.ints[0], heads = call.ints[2], headDim = call.ints[3];
-  if (call.buffer(2) == nullptr) {
-    parallelRanges(pool, rows, rowGrain(3 * heads * headDim), [&call, dy](int64_t begin, int64_t end, int) {
-      rotaryBackwardRows(call, dy, begin, end, nullptr);
+FT_INLINE void rotaryBackwardFrom(const RotaryBackwardArgs& args, Pool& pool, const T* dy) {
+  if (!args.gammaQ) {
+    const int64_t grain = rowGrain(3 * args.heads * args.headDim);
+    parallelRanges(pool, args.rows, grain, [&args, dy](int64_t begin, int64_t end, int) {
+      rotaryBackwardRows(args, dy, begin, end, nullptr);
     });
     return;
   }
-  float* const sums[] = {call.buffer(8), call.buffer(9)};
-  sumOverRows(pool, rows, headDim, sums, [&call, dy](int64_t begin, int64_t end, float* partial) {
-    rotaryBackwardRows(call, dy, begin, end, partial);
+  float* const sums[] = {args.dGammaQ.orNull(), args.dGammaK.orNull()};
+  sumOverRows(pool, args.rows, args.headDim, sums, [&args, dy](int64_t begin, int64_t end, float* partial) {
+    rotaryBackwardRows(args, dy, begin, end, partial);
   });
 }
 
-void rotaryBackward(const Call& call, Pool& pool) {
-  withElements(call, 0, [&](const auto* dy) { rotaryBackwardFrom(call, pool, dy); });
+void rotaryBackward(const RotaryBackwardArgs& args, Pool& pool) {
+  withElements(args.dy, [&](const auto* dy) { rotaryBackwardFrom(args, pool, dy); });
 }
 
 }  // namespace

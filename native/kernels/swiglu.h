@@ -2,10 +2,10 @@
 // backward: dGate = dy·up·silu′(gate), dUp = dy·silu(gate), with silu′(z) = σ(z) + z·σ(z)·(1 − σ(z)).
 #pragma once
 
-#include "../call.h"
+#include "../generated/kernels.h"
 #include "../lanes.h"
-#include "../narrow.h"
 #include "../math.h"
+#include "../narrow.h"
 #include "../parallel.h"
 
 namespace foretoken::FT_ISA {
@@ -18,9 +18,9 @@ FT_INLINE int64_t swigluGrain(int64_t hidden) {
 }
 
 template <typename T>
-FT_INLINE void swigluForwardTo(const Call& call, Pool& pool, T* y) {
-  const float* x = call.buffer(0);
-  const int64_t rows = call.ints[0], hidden = call.ints[1];
+FT_INLINE void swigluForwardTo(const SwigluForwardArgs& args, Pool& pool, T* y) {
+  const float* x = args.x;
+  const int64_t rows = args.rows, hidden = args.hidden;
   parallelRanges(pool, rows, swigluGrain(hidden), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* gates = x + 2 * r * hidden;
@@ -34,15 +34,15 @@ FT_INLINE void swigluForwardTo(const Call& call, Pool& pool, T* y) {
   });
 }
 
-void swigluForward(const Call& call, Pool& pool) {
-  withElements(call, 1, [&](auto* y) { swigluForwardTo(call, pool, y); });
+void swigluForward(const SwigluForwardArgs& args, Pool& pool) {
+  withElements(args.y, [&](auto* y) { swigluForwardTo(args, pool, y); });
 }
 
 template <typename T>
-FT_INLINE void swigluBackwardFrom(const Call& call, Pool& pool, const T* dy) {
-  const float* x = call.buffer(0);
-  float* dx = call.buffer(2);
-  const int64_t rows = call.ints[0], hidden = call.ints[1];
+FT_INLINE void swigluBackwardFrom(const SwigluBackwardArgs& args, Pool& pool, const T* dy) {
+  const float* x = args.x;
+  float* dx = args.dx;
+  const int64_t rows = args.rows, hidden = args.hidden;
   parallelRanges(pool, rows, swigluGrain(hidden), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* gates = x + 2 * r * hidden;
@@ -62,8 +62,8 @@ FT_INLINE void swigluBackwardFrom(const Call& call, Pool& pool, const T* dy) {
   });
 }
 
-void swigluBackward(const Call& call, Pool& pool) {
-  withElements(call, 1, [&](const auto* dy) { swigluBackwardFrom(call, pool, dy); });
+void swigluBackward(const SwigluBackwardArgs& args, Pool& pool) {
+  withElements(args.dy, [&](const auto* dy) { swigluBackwardFrom(args, pool, dy); });
 }
 
 }  // namespace

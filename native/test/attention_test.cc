@@ -123,11 +123,13 @@ void attention(Suite& s, const Inputs& in, bool causal) {
   Floats out = s.floats(in.outLength());
   Floats stats = s.floats(batch * heads * queries);
   for (const double p : {0.0, 0.5}) {
-    const auto forward = [&](Floats& to, const void* kept) {
-      s.call("attentionForward", {q.data(), k.data(), v.data(), to.data(), stats.data(), kept},
-             {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
-              in.keyBatchStride(), 1, 2, 3, 4, 5, causal ? 1 : 0},
-             {scale, p});
+    const auto forward = [&](Floats& to, uint32_t* kept) {
+      s.call(AttentionForwardArgs{
+          .q = q.data(), .k = k.data(), .v = v.data(), .out = to.data(), .logSumExp = stats.data(), .kept = kept,
+          .batch = batch, .queries = queries, .start = start, .heads = heads, .headDim = headDim,
+          .queryStride = in.stride(), .queryBatchStride = in.queryBatchStride(), .keyStride = in.stride(),
+          .keyBatchStride = in.keyBatchStride(), .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
+          .causal = causal ? 1 : 0, .scale = scale, .p = p});
     };
     forward(out, nullptr);
     s.expect("attentionForward logSumExp", stats, 10,
@@ -138,19 +140,21 @@ void attention(Suite& s, const Inputs& in, bool causal) {
     struct Gradients {
       Floats q, k, v;
     };
-    const auto backward = [&](const void* kept) {
+    const auto backward = [&](const uint32_t* kept) {
       Gradients d{s.floats(in.queryLength()), s.floats(in.keyLength()), s.floats(in.keyLength())};
-      s.call("attentionBackward",
-             {dOut.data(), q.data(), k.data(), v.data(), out.data(), stats.data(), kept, d.q.data(), d.k.data(), d.v.data()},
-             {batch, queries, start, heads, headDim, in.stride(), in.queryBatchStride(), in.stride(),
-              in.keyBatchStride(), 1, 2, 3, 4, 5, causal ? 1 : 0},
-             {scale, p});
+      s.call(AttentionBackwardArgs{
+          .dOut = dOut.data(), .q = q.data(), .k = k.data(), .v = v.data(), .out = out.data(),
+          .logSumExp = stats.data(), .kept = kept, .dq = d.q.data(), .dk = d.k.data(), .dv = d.v.data(),
+          .batch = batch, .queries = queries, .start = start, .heads = heads, .headDim = headDim,
+          .queryStride = in.stride(), .queryBatchStride = in.queryBatchStride(), .keyStride = in.stride(),
+          .keyBatchStride = in.keyBatchStride(), .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
+          .causal = causal ? 1 : 0, .scale = scale, .p = p});
       return d;
     };
     const auto [dq, dk, dv] = backward(nullptr);
     if (p > 0) {
       // A mask that is kept is the one that is drawn.
-      Ints kept = s.randomInts(batch * heads * ((queries + 31) / 32) * queries, 1 << 30);
+      Words kept = s.randomWords(batch * heads * ((queries + 31) / 32) * queries);
       Floats same = s.floats(in.outLength());
       forward(same, kept.data());
       s.expectSame("attentionForward that keeps its mask", same, out);

@@ -12,20 +12,23 @@ void simple(Suite& s, int64_t n) {
   const Floats a = s.randomFloats(n);
   const Floats b = s.randomFloats(n);
   Floats y = s.floats(n);
-  s.call("fill", {y.data()}, {n}, {0.375});
+  s.call(FillArgs{.y = y.data(), .n = n, .value = 0.375});
   s.expect("fill", y, 0, [](int64_t) { return 0.375; });
-  s.call("add", {a.data(), b.data(), y.data()}, {n});
+  s.call(AddArgs{.a = a.data(), .b = b.data(), .y = y.data(), .n = n});
   s.expect("add", y, 0, [&](int64_t i) { return static_cast<double>(a[i]) + b[i]; });
   Floats inPlace = s.floats(n);
   std::memcpy(inPlace.data(), a.data(), sizeof(float) * static_cast<size_t>(n));
-  s.call("add", {inPlace.data(), b.data(), inPlace.data()}, {n});
+  s.call(AddArgs{.a = inPlace.data(), .b = b.data(), .y = inPlace.data(), .n = n});
   s.expect("add in place", inPlace, 0, [&](int64_t i) { return static_cast<double>(a[i]) + b[i]; });
 
-  s.call("combine", {a.data(), b.data(), y.data(), nullptr}, {n}, {0.5, -1.75});
+  s.call(CombineArgs{
+      .a = a.data(), .b = b.data(), .y = y.data(), .unreal = nullptr, .n = n, .alpha = 0.5, .beta = -1.75});
   s.expect("combine", y, 2, [&](int64_t i) { return 0.5 * a[i] - 1.75 * b[i]; });
   Floats unreal = s.floats(1);
   Floats watched = s.floats(n);
-  s.call("combine", {a.data(), b.data(), watched.data(), unreal.data()}, {n}, {0.5, -1.75});
+  s.call(CombineArgs{
+      .a = a.data(), .b = b.data(), .y = watched.data(), .unreal = unreal.data(), .n = n, .alpha = 0.5,
+      .beta = -1.75});
   s.expectSame("combine, watched", watched, y);
   s.expect("combine of what is finite", unreal, 0, [](int64_t) { return 0; });
   // Of any element, in a vector or after the last; by any thread, and by all.
@@ -33,14 +36,20 @@ void simple(Suite& s, int64_t n) {
     const float kept = inPlace[i];
     inPlace[i] = i == 0 ? INFINITY : NAN;
     unreal[0] = 0;
-    s.call("combine", {inPlace.data(), b.data(), watched.data(), unreal.data()}, {n}, {0.5, -1.75});
+    s.call(CombineArgs{
+        .a = inPlace.data(), .b = b.data(), .y = watched.data(), .unreal = unreal.data(), .n = n, .alpha = 0.5,
+        .beta = -1.75});
     s.expect("combine of what is not finite", unreal, 0, [](int64_t) { return 1; });
     inPlace[i] = kept;
   }
-  s.call("combine", {a.data(), b.data(), watched.data(), unreal.data()}, {n}, {0.5, -1.75});
+  s.call(CombineArgs{
+      .a = a.data(), .b = b.data(), .y = watched.data(), .unreal = unreal.data(), .n = n, .alpha = 0.5,
+      .beta = -1.75});
   s.expect("combine keeps the flag", unreal, 0, [](int64_t) { return 1; });
   unreal[0] = 0;
-  s.call("combine", {a.data(), b.data(), watched.data(), unreal.data()}, {n}, {INFINITY, 1});
+  s.call(CombineArgs{
+      .a = a.data(), .b = b.data(), .y = watched.data(), .unreal = unreal.data(), .n = n, .alpha = INFINITY,
+      .beta = 1});
   s.expect("combine with an infinite factor", unreal, 0, [](int64_t) { return 1; });
 
   Floats total = s.floats(1);
@@ -50,11 +59,11 @@ void simple(Suite& s, int64_t n) {
     sum += a[i];
     squares += static_cast<double>(a[i]) * a[i];
   }
-  s.call("sum", {a.data(), total.data()}, {n});
+  s.call(SumArgs{.x = a.data(), .y = total.data(), .n = n});
   s.expect("sum", total, static_cast<double>(n), [&](int64_t) { return sum; });
-  s.call("sumOfSquares", {a.data(), total.data()}, {n});
+  s.call(SumOfSquaresArgs{.x = a.data(), .y = total.data(), .n = n});
   s.expect("sumOfSquares", total, squares, [&](int64_t) { return squares; });
-  s.call("scaleByNorm", {a.data(), total.data(), y.data()}, {n}, {0.125});
+  s.call(ScaleByNormArgs{.x = a.data(), .squares = total.data(), .y = y.data(), .n = n, .eps = 0.125});
   s.expect("scaleByNorm", y, 0, [&](int64_t i) { return a[i] / (std::sqrt(squares) + 0.125); });
 }
 
@@ -63,7 +72,8 @@ void copies(Suite& s, int64_t rows, int64_t width, int64_t gapX, int64_t gapY) {
   const int64_t strideY = width + gapY;
   const Floats x = s.randomFloats((rows - 1) * strideX + width);
   Floats y = s.floats((rows - 1) * strideY + width);
-  s.call("copyRows", {x.data(), y.data()}, {rows, width, strideX, strideY});
+  s.call(CopyRowsArgs{
+      .x = x.data(), .y = y.data(), .rows = rows, .width = width, .xStride = strideX, .yStride = strideY});
   s.expect("copyRows", y, 0, [&](int64_t i) {
     return i % strideY < width ? static_cast<double>(x[i / strideY * strideX + i % strideY]) : 0;
   });
@@ -74,9 +84,9 @@ void activations(Suite& s, int64_t n) {
   const Floats dy = s.randomFloats(n);
   Floats y = s.floats(n);
   for (const bool tanhForm : {false, true}) {
-    s.call("geluForward", {x.data(), y.data()}, {n, tanhForm});
+    s.call(GeluForwardArgs{.x = x.data(), .y = y.data(), .n = n, .tanh = tanhForm});
     s.expect("geluForward", y, 0.2, [&](int64_t i) { return gelu(x[i], tanhForm); });
-    s.call("geluBackward", {x.data(), dy.data(), y.data()}, {n, tanhForm});
+    s.call(GeluBackwardArgs{.x = x.data(), .dy = dy.data(), .dx = y.data(), .n = n, .tanh = tanhForm});
     s.expect("geluBackward", y, 1, [&](int64_t i) { return dy[i] * geluSlope(x[i], tanhForm); });
   }
 }
@@ -101,8 +111,10 @@ void adam(Suite& s, int64_t n, bool withCopy) {
   Floats rounded = s.floats(n);
   Floats unreal = s.floats(1);
   float* const copy = withCopy ? rounded.data() : nullptr;
-  s.call("adamStep", {param.data(), grad.data(), m.data(), v.data(), copy, unreal.data()}, {n},
-         {beta1, beta2, eps, step, correction, decay, l2, scale});
+  s.call(AdamStepArgs{
+      .param = param.data(), .grad = grad.data(), .m = m.data(), .v = v.data(), .rounded = copy,
+      .unreal = unreal.data(), .n = n, .beta1 = beta1, .beta2 = beta2, .eps = eps, .stepSize = step,
+      .sqrtCorrection2 = correction, .decayFactor = decay, .coupledDecay = l2, .gradScale = scale});
   s.expect("adamStep of what is finite", unreal, 0, [](int64_t) { return 0; });
   s.expect("adamStep param", param, 0.1, [&](int64_t i) { return wantParam[static_cast<size_t>(i)]; });
   if (withCopy)
@@ -113,8 +125,10 @@ void adam(Suite& s, int64_t n, bool withCopy) {
   // Whatever is not finite shows: in param, in m and in v, of any element.
   const Floats zero = s.floats(n);
   const auto step1 = [&](double stepSize, float* flag) {
-    s.call("adamStep", {param.data(), zero.data(), m.data(), v.data(), copy, flag}, {n},
-           {beta1, beta2, eps, stepSize, correction, 1, 0, 1});
+    s.call(AdamStepArgs{
+        .param = param.data(), .grad = zero.data(), .m = m.data(), .v = v.data(), .rounded = copy, .unreal = flag,
+        .n = n, .beta1 = beta1, .beta2 = beta2, .eps = eps, .stepSize = stepSize, .sqrtCorrection2 = correction,
+        .decayFactor = 1, .coupledDecay = 0, .gradScale = 1});
   };
   int at = 0;
   for (Floats* one : {&param, &m, &v}) {

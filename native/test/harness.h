@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <initializer_list>
 #include <map>
 #include <string>
 #include <tuple>
@@ -56,34 +55,6 @@ inline float fromNarrow(uint16_t narrow) {
   return value;
 }
 
-// The buffers of a kernel that may hold bfloat16, as bits: those of activations in src/backend/kernels.ts.
-inline uint32_t activationsOf(const char* kernel) {
-  static const std::map<std::string, uint32_t> activations = {
-      {"add", 0b111},
-      {"copyRows", 0b11},
-      {"linearForward", 0b10011},
-      {"linearGeluForward", 0b11011},
-      {"linearDropoutForward", 0b11},
-      {"linearBackwardInput", 0b1111},
-      {"linearDropoutBackwardInput", 0b111100},
-      {"linearBackwardWeight", 0b11},
-      {"layerNormForward", 0b1000},
-      {"layerNormBackward", 0b1},
-      {"rmsNormForward", 0b100},
-      {"rmsNormBackward", 0b1},
-      {"rotaryForward", 0b100000},
-      {"rotaryBackward", 0b1},
-      {"swigluForward", 0b10},
-      {"swigluBackward", 0b10},
-      {"attentionForward", 0b1111},
-      {"attentionBackward", 0b1110011111},
-      {"crossEntropyBackward", 0b10000},
-      {"adamStep", 0b10000},
-  };
-  const auto found = activations.find(kernel);
-  return found == activations.end() ? 0 : found->second;
-}
-
 // `length` elements that end where the allocation ends. They begin where it begins, or, shifted, one element later: off
 // every alignment.
 template <typename T>
@@ -117,6 +88,7 @@ class Exact {
 
 using Floats = Exact<float>;
 using Ints = Exact<int32_t>;
+using Words = Exact<uint32_t>;
 using Narrows = Exact<uint16_t>;
 
 // How one pass over all kernels goes: where buffers begin, what operands of products are rounded to, and whether activations
@@ -162,33 +134,22 @@ class Suite {
     for (int64_t i = 0; i < length; i++) values[i] = static_cast<int32_t>(random_.bits() % static_cast<uint32_t>(bound));
     return values;
   }
+  Words randomWords(int64_t length) {
+    Words values(length, way_.shifted);
+    for (int64_t i = 0; i < length; i++) values[i] = random_.bits();
+    return values;
+  }
 
-  void call(const char* name, std::initializer_list<const void*> buffers, std::initializer_list<int64_t> ints,
-            std::initializer_list<double> floats = {}) {
+  // Runs the kernel that takes an Args.
+  template <typename Args>
+  void call(const Args& args) {
     called_.resize(static_cast<size_t>(table_.count));
-    for (int i = 0; i < table_.count; i++) {
-      const Kernel& kernel = table_.kernels[i];
-      if (std::strcmp(kernel.name, name) != 0) continue;
-      if (static_cast<int>(buffers.size()) != kernel.buffers || static_cast<int>(ints.size()) != kernel.ints ||
-          static_cast<int>(floats.size()) != kernel.floats) {
-        std::printf("%s: this test passes other arguments than the table declares\n", name);
-        std::abort();
-      }
-      called_[static_cast<size_t>(i)] = true;
-      Call arguments = {};
-      arguments.bfloat16 = way_.bfloat16;
-      int at = 0;
-      for (const void* buffer : buffers) arguments.buffers[at++] = const_cast<void*>(buffer);
-      at = 0;
-      for (int64_t value : ints) arguments.ints[at++] = value;
-      at = 0;
-      for (double value : floats) arguments.floats[at++] = value;
-      if (way_.narrow) runNarrow(kernel, arguments);
-      else kernel.run(arguments, pool_);
-      return;
-    }
-    std::printf("%s: no such kernel\n", name);
-    std::abort();
+    called_[Args::kIndex] = true;
+    Call call = args.template toCall<Call>();
+    call.bfloat16 = way_.bfloat16;
+    const Kernel& kernel = table_.kernels[Args::kIndex];
+    if (way_.narrow) runNarrow(kernel, call);
+    else kernel.run(call, pool_);
   }
 
   // The n-th call gives what the n-th call of the first suite of this way gave. For what follows from the inputs: these are
@@ -261,20 +222,17 @@ class Suite {
   }
 
   // Calls with activations as bfloat16, in buffers of exactly their length, and takes back what is in them then.
-  void runNarrow(const Kernel& kernel, Call& arguments) {
+  void runNarrow(const Kernel& kernel, Call call) {
     std::map<void*, Narrows> narrow;
-    const Call given = arguments;
-    const uint32_t activations = activationsOf(kernel.name);
-    for (int i = 0; i < kernel.buffers; i++) {
-      void* const buffer = given.buffers[i];
-      if (buffer == nullptr || (activations >> i & 1u) == 0) continue;
+    for (int i = 0; i < kernel.declaration.buffers; i++) {
+      void* const buffer = call.buffers[i];
+      if (buffer == nullptr || (kernel.declaration.activations >> i & 1u) == 0) continue;
       const auto [found, fresh] = narrow.try_emplace(buffer, bufferLengths().at(buffer), way_.shifted);
       Narrows& values = found->second;
       for (int64_t j = 0; fresh && j < values.size(); j++) values[j] = toNarrow(static_cast<float*>(buffer)[j]);
-      arguments.buffers[i] = values.data();
-      arguments.narrow |= 1u << i;
+      call.setBuffer(i, {values.data(), true});
     }
-    kernel.run(arguments, pool_);
+    kernel.run(call, pool_);
     for (const auto& [buffer, values] : narrow)
       for (int64_t j = 0; j < values.size(); j++) static_cast<float*>(buffer)[j] = fromNarrow(values[j]);
   }

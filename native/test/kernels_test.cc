@@ -26,7 +26,7 @@ uint64_t runAll(const KernelTable& table, int threads, Way way, int& failures) {
   testAttention(suite);
   for (size_t i = 0; i < suite.called().size(); i++) {
     if (suite.called()[i]) continue;
-    std::printf("%s: no test calls it\n", table.kernels[i].name);
+    std::printf("%s: no test calls it\n", table.kernels[i].declaration.name);
     failures++;
   }
   failures += suite.failures();

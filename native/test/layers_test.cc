@@ -15,8 +15,9 @@ void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool wit
   const Floats dy = s.randomFloats(rows * channels);
   Floats y = s.floats(rows * channels);
   const auto place = [&](int64_t r) { return (start + r % time) * channels; };
-  s.call("embeddingForward", {ids.data(), tokens.data(), withPositions ? positions.data() : nullptr, y.data()},
-         {rows, time, channels, vocabSize, start});
+  s.call(EmbeddingForwardArgs{
+      .ids = ids.data(), .tokens = tokens.data(), .positions = withPositions ? positions.data() : nullptr,
+      .y = y.data(), .rows = rows, .time = time, .channels = channels, .vocabSize = vocabSize, .start = start});
   s.expect("embeddingForward", y, 0, [&](int64_t i) {
     const int64_t r = i / channels;
     const int64_t c = i % channels;
@@ -32,9 +33,10 @@ void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool wit
       wantTokens[static_cast<size_t>(ids[r] * channels + c)] += dy[r * channels + c];
       if (withPositions) wantPositions[static_cast<size_t>(place(r) + c)] += dy[r * channels + c];
     }
-  s.call("embeddingBackward",
-         {ids.data(), dy.data(), dTokens.data(), withPositions ? dPositions.data() : nullptr},
-         {rows, time, channels, vocabSize, start});
+  s.call(EmbeddingBackwardArgs{
+      .ids = ids.data(), .dy = dy.data(), .dTokens = dTokens.data(),
+      .dPositions = withPositions ? dPositions.data() : nullptr, .rows = rows, .time = time, .channels = channels,
+      .vocabSize = vocabSize, .start = start});
   s.expect("embeddingBackward tokens", dTokens, 10, [&](int64_t i) { return wantTokens[static_cast<size_t>(i)]; });
   s.expect("embeddingBackward positions", dPositions, 10, [&](int64_t i) { return wantPositions[static_cast<size_t>(i)]; });
 }
@@ -65,9 +67,9 @@ void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
   Floats y = s.floats(rows * channels);
   Floats means = s.floats(rows);
   Floats rstds = s.floats(rows);
-  s.call("layerNormForward",
-         {x.data(), gamma.data(), withBeta ? beta.data() : nullptr, y.data(), means.data(), rstds.data()},
-         {rows, channels}, {eps});
+  s.call(LayerNormForwardArgs{
+      .x = x.data(), .gamma = gamma.data(), .beta = withBeta ? beta.data() : nullptr, .y = y.data(),
+      .mean = means.data(), .rstd = rstds.data(), .rows = rows, .channels = channels, .eps = eps});
   s.expect("layerNormForward", y, magnitude, [&](int64_t i) {
     return normal(i) * gamma[i % channels] + (withBeta ? beta[i % channels] : 0);
   });
@@ -84,10 +86,10 @@ void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
     wantGamma[static_cast<size_t>(i % channels)] += dy[i] * normal(i);
     if (withBeta) wantBeta[static_cast<size_t>(i % channels)] += dy[i];
   }
-  s.call("layerNormBackward",
-         {dy.data(), x.data(), gamma.data(), means.data(), rstds.data(), dx.data(), dGamma.data(),
-          withBeta ? dBeta.data() : nullptr},
-         {rows, channels, 0});
+  s.call(LayerNormBackwardArgs{
+      .dy = dy.data(), .x = x.data(), .gamma = gamma.data(), .mean = means.data(), .rstd = rstds.data(),
+      .dx = dx.data(), .dGamma = dGamma.data(), .dBeta = withBeta ? dBeta.data() : nullptr, .rows = rows,
+      .channels = channels, .add = 0});
   const auto wantX = [&](int64_t i) {
     const int64_t row = i / channels * channels;
     double plain = 0;
@@ -103,13 +105,13 @@ void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
   const double sums = static_cast<double>(rows) + magnitude;
   s.expect("layerNormBackward gamma", dGamma, sums, [&](int64_t c) { return wantGamma[static_cast<size_t>(c)]; });
   s.expect("layerNormBackward beta", dBeta, sums, [&](int64_t c) { return wantBeta[static_cast<size_t>(c)]; });
-  s.call("layerNormBackward",
-         {dy.data(), x.data(), gamma.data(), means.data(), rstds.data(), dx.data(), nullptr, nullptr},
-         {rows, channels, 1});
+  s.call(LayerNormBackwardArgs{
+      .dy = dy.data(), .x = x.data(), .gamma = gamma.data(), .mean = means.data(), .rstd = rstds.data(),
+      .dx = dx.data(), .dGamma = nullptr, .dBeta = nullptr, .rows = rows, .channels = channels, .add = 1});
   s.expect("layerNormBackward added", dx, magnitude * (channels < 4 ? 200 : 20), [&](int64_t i) { return 2 * wantX(i); });
-  s.call("layerNormBackward",
-         {dy.data(), x.data(), gamma.data(), means.data(), rstds.data(), nullptr, dGamma.data(), nullptr},
-         {rows, channels, 0});
+  s.call(LayerNormBackwardArgs{
+      .dy = dy.data(), .x = x.data(), .gamma = gamma.data(), .mean = means.data(), .rstd = rstds.data(),
+      .dx = nullptr, .dGamma = dGamma.data(), .dBeta = nullptr, .rows = rows, .channels = channels, .add = 0});
   s.expect("layerNormBackward gamma alone", dGamma, 2 * sums, [&](int64_t c) {
     const double before = gammaBefore[static_cast<size_t>(c)];
     return 2 * wantGamma[static_cast<size_t>(c)] - before;
@@ -127,8 +129,9 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
   };
   Floats losses = s.floats(rows);
   Floats logSums = s.floats(rows);
-  s.call("crossEntropyForward", {logits.data(), targets.data(), losses.data(), logSums.data()},
-         {rows, vocabSize, 0, vocabSize});
+  s.call(CrossEntropyForwardArgs{
+      .logits = logits.data(), .targets = targets.data(), .losses = losses.data(), .logSumExp = logSums.data(),
+      .rows = rows, .columns = vocabSize, .first = 0, .vocabSize = vocabSize});
   s.expect("crossEntropyForward", losses, 10, [&](int64_t r) {
     return targets[r] < 0 ? 0 : logSum(r) - logits[r * vocabSize + targets[r]];
   });
@@ -137,8 +140,9 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
   Floats dLoss = s.floats(1);
   dLoss[0] = 0.5f;
   Floats dLogits = s.floats(rows * vocabSize);
-  s.call("crossEntropyBackward", {logits.data(), targets.data(), logSums.data(), dLoss.data(), dLogits.data()},
-         {rows, vocabSize, 0, vocabSize});
+  s.call(CrossEntropyBackwardArgs{
+      .logits = logits.data(), .targets = targets.data(), .logSumExp = logSums.data(), .dLoss = dLoss.data(),
+      .dLogits = dLogits.data(), .rows = rows, .columns = vocabSize, .first = 0, .vocabSize = vocabSize});
   std::vector<double> sums(static_cast<size_t>(rows));
   for (int64_t r = 0; r < rows; r++) sums[static_cast<size_t>(r)] = logSum(r);
   s.expect("crossEntropyBackward", dLogits, 1, [&](int64_t i) {
@@ -153,13 +157,15 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
     const int64_t columns = std::min(width, vocabSize - first);
     Floats range = s.floats(rows * columns);
     for (int64_t i = 0; i < range.size(); i++) range[i] = logits[i / columns * vocabSize + first + i % columns];
-    s.call("crossEntropyForward", {range.data(), targets.data(), losses.data(), logSums.data()},
-           {rows, columns, first, vocabSize});
+    s.call(CrossEntropyForwardArgs{
+        .logits = range.data(), .targets = targets.data(), .losses = losses.data(), .logSumExp = logSums.data(),
+        .rows = rows, .columns = columns, .first = first, .vocabSize = vocabSize});
     Floats dRange = s.floats(rows * columns);
     Floats whole = s.floats(rows);
     for (int64_t r = 0; r < rows; r++) whole[r] = static_cast<float>(sums[static_cast<size_t>(r)]);
-    s.call("crossEntropyBackward", {range.data(), targets.data(), whole.data(), dLoss.data(), dRange.data()},
-           {rows, columns, first, vocabSize});
+    s.call(CrossEntropyBackwardArgs{
+        .logits = range.data(), .targets = targets.data(), .logSumExp = whole.data(), .dLoss = dLoss.data(),
+        .dLogits = dRange.data(), .rows = rows, .columns = columns, .first = first, .vocabSize = vocabSize});
     s.expectNow("crossEntropyBackward of a range", dRange, 1, [&](int64_t i) {
       return static_cast<double>(dLogits[i / columns * vocabSize + first + i % columns]);
     });

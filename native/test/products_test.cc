@@ -18,18 +18,21 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
     for (int64_t j = 0; j < k; j++) sum += s.operand(x[i / n * k + j]) * s.operand(w[i % n * k + j]);
     return sum;
   };
-  s.call("linearForward", {x.data(), w.data(), given, nullptr, y.data()}, {m, n, k});
+  s.call(LinearForwardArgs{
+      .x = x.data(), .w = w.data(), .bias = given, .addend = nullptr, .y = y.data(), .m = m, .n = n, .k = k});
   s.expect("linearForward", y, static_cast<double>(k), forward);
-  s.call("linearForward", {x.data(), w.data(), given, dy.data(), y.data()}, {m, n, k});
+  s.call(LinearForwardArgs{
+      .x = x.data(), .w = w.data(), .bias = given, .addend = dy.data(), .y = y.data(), .m = m, .n = n, .k = k});
   s.expect("linearForward with an addend", y, static_cast<double>(k), [&](int64_t i) { return forward(i) + dy[i]; });
 
   // Which elements are kept is the conformance suite's business, the same in all sets; here what the bits say.
   for (const double p : {0.0, 0.25}) {
-    Ints kept = s.randomInts((m * n + 31) / 32, 1 << 30);
-    s.call("linearDropoutForward", {x.data(), w.data(), given, dy.data(), kept.data(), y.data()},
-           {m, n, k, 1, -2, 3, 4, 5}, {p});
+    Words kept = s.randomWords((m * n + 31) / 32);
+    s.call(LinearDropoutForwardArgs{
+        .x = x.data(), .w = w.data(), .bias = given, .addend = dy.data(), .kept = kept.data(), .y = y.data(), .m = m,
+        .n = n, .k = k, .key0 = 1, .key1 = -2, .key2 = 3, .key3 = 4, .site = 5, .p = p});
     s.expect("linearDropoutForward", y, static_cast<double>(k), [&](int64_t i) {
-      const bool keeps = p == 0 || (static_cast<uint32_t>(kept[i / 32]) >> i % 32 & 1u) != 0;
+      const bool keeps = p == 0 || (kept[i / 32] >> i % 32 & 1u) != 0;
       return dy[i] + (keeps ? forward(i) / (1 - p) : 0);
     });
     s.take(kept);
@@ -37,11 +40,15 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
 
   Floats slope = s.floats(m * n);
   for (const bool tanhForm : {false, true}) {
-    s.call("linearGeluForward", {x.data(), w.data(), given, y.data(), slope.data()}, {m, n, k, tanhForm});
+    s.call(LinearGeluForwardArgs{
+        .x = x.data(), .w = w.data(), .bias = given, .y = y.data(), .slope = slope.data(), .m = m, .n = n, .k = k,
+        .tanh = tanhForm});
     s.expect("linearGeluForward", y, static_cast<double>(k), [&](int64_t i) { return gelu(forward(i), tanhForm); });
     s.expect("linearGeluForward slope", slope, static_cast<double>(k),
              [&](int64_t i) { return geluSlope(forward(i), tanhForm); });
-    s.call("linearGeluForward", {x.data(), w.data(), given, y.data(), nullptr}, {m, n, k, tanhForm});
+    s.call(LinearGeluForwardArgs{
+        .x = x.data(), .w = w.data(), .bias = given, .y = y.data(), .slope = nullptr, .m = m, .n = n, .k = k,
+        .tanh = tanhForm});
     s.expect("linearGeluForward alone", y, static_cast<double>(k),
              [&](int64_t i) { return gelu(forward(i), tanhForm); });
   }
@@ -52,18 +59,21 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
     for (int64_t j = 0; j < n; j++) sum += s.operand(dy[i / k * n + j]) * s.operand(w[j * k + i % k]);
     return sum;
   };
-  s.call("linearBackwardInput", {dy.data(), w.data(), nullptr, dx.data()}, {m, n, k, 0});
+  s.call(LinearBackwardInputArgs{
+      .dy = dy.data(), .w = w.data(), .factor = nullptr, .dx = dx.data(), .m = m, .n = n, .k = k, .add = 0});
   s.expect("linearBackwardInput", dx, static_cast<double>(n), inputSum);
-  s.call("linearBackwardInput", {dy.data(), w.data(), x.data(), dx.data()}, {m, n, k, 0});
+  s.call(LinearBackwardInputArgs{
+      .dy = dy.data(), .w = w.data(), .factor = x.data(), .dx = dx.data(), .m = m, .n = n, .k = k, .add = 0});
   s.expect("linearBackwardInput with a factor", dx, static_cast<double>(n),
            [&](int64_t i) { return inputSum(i) * x[i]; });
-  s.call("linearBackwardInput", {dy.data(), w.data(), nullptr, dx.data()}, {m, n, k, 1});
+  s.call(LinearBackwardInputArgs{
+      .dy = dy.data(), .w = w.data(), .factor = nullptr, .dx = dx.data(), .m = m, .n = n, .k = k, .add = 1});
   s.expect("linearBackwardInput, added", dx, 2 * static_cast<double>(n) + 1,
            [&](int64_t i) { return inputSum(i) * x[i] + inputSum(i); });
 
   const double p = 0.5;
-  const Ints kept = s.randomInts((m * n + 31) / 32, 1 << 30);
-  const auto passed = [&](int64_t i) { return (kept[i / 32] >> i % 32 & 1) != 0 ? dy[i] / (1 - p) : 0; };
+  const Words kept = s.randomWords((m * n + 31) / 32);
+  const auto passed = [&](int64_t i) { return (kept[i / 32] >> i % 32 & 1u) != 0 ? dy[i] / (1 - p) : 0; };
   const auto passedSum = [&](int64_t i) {
     double sum = 0;
     for (int64_t j = 0; j < n; j++) sum += s.operand(static_cast<float>(passed(i / k * n + j))) * s.operand(w[j * k + i % k]);
@@ -71,8 +81,9 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
   };
   Floats dBranch = s.floats(m * n);
   for (const bool scaled : {false, true}) {
-    s.call("linearDropoutBackwardInput",
-           {dy.data(), kept.data(), w.data(), scaled ? x.data() : nullptr, dBranch.data(), dx.data()}, {m, n, k}, {p});
+    s.call(LinearDropoutBackwardInputArgs{
+        .dy = dy.data(), .kept = kept.data(), .w = w.data(), .factor = scaled ? x.data() : nullptr,
+        .dBranch = dBranch.data(), .dx = dx.data(), .m = m, .n = n, .k = k, .p = p});
     s.expect("linearDropoutBackwardInput dBranch", dBranch, 0, passed);
     s.expect("linearDropoutBackwardInput dx", dx, 2 * static_cast<double>(n),
              [&](int64_t i) { return passedSum(i) * (scaled ? x[i] : 1); });
@@ -87,7 +98,9 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
     for (int64_t j = 0; j < m; j++) sum += s.operand(dy[j * n + i / k]) * s.operand(x[j * k + i % k]);
     return sum;
   };
-  s.call("linearBackwardWeight", {dy.data(), x.data(), dw.data(), withBias ? dBias.data() : nullptr}, {m, n, k, 1});
+  s.call(LinearBackwardWeightArgs{
+      .dy = dy.data(), .x = x.data(), .dw = dw.data(), .dBias = withBias ? dBias.data() : nullptr, .m = m, .n = n,
+      .k = k, .add = 1});
   s.expect("linearBackwardWeight", dw, static_cast<double>(m),
            [&](int64_t i) { return before[static_cast<size_t>(i)] + weightSum(i); });
   s.expect("linearBackwardWeight bias", dBias, static_cast<double>(m), [&](int64_t c) {
@@ -95,7 +108,8 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
     for (int64_t j = 0; withBias && j < m; j++) sum += dy[j * n + c];
     return sum;
   });
-  s.call("linearBackwardWeight", {dy.data(), x.data(), dw.data(), nullptr}, {m, n, k, 0});
+  s.call(LinearBackwardWeightArgs{
+      .dy = dy.data(), .x = x.data(), .dw = dw.data(), .dBias = nullptr, .m = m, .n = n, .k = k, .add = 0});
   s.expect("linearBackwardWeight, not added", dw, static_cast<double>(m), weightSum);
 }
 

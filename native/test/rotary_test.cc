@@ -23,7 +23,9 @@ void rmsNorm(Suite& s, int64_t rows, int64_t channels) {
   const auto normal = [&](int64_t i) { return x[i] * rstd[static_cast<size_t>(i / channels)]; };
   Floats y = s.floats(rows * channels);
   Floats rstds = s.floats(rows);
-  s.call("rmsNormForward", {x.data(), gamma.data(), y.data(), rstds.data()}, {rows, channels}, {kEps});
+  s.call(RmsNormForwardArgs{
+      .x = x.data(), .gamma = gamma.data(), .y = y.data(), .rstd = rstds.data(), .rows = rows, .channels = channels,
+      .eps = kEps});
   s.expect("rmsNormForward", y, 0, [&](int64_t i) { return normal(i) * gamma[i % channels]; });
   s.expect("rmsNormForward rstd", rstds, 0, [&](int64_t r) { return rstd[static_cast<size_t>(r)]; });
 
@@ -31,8 +33,9 @@ void rmsNorm(Suite& s, int64_t rows, int64_t channels) {
   Floats dGamma = s.randomFloats(channels);
   std::vector<double> wantGamma(dGamma.data(), dGamma.data() + channels);
   for (int64_t i = 0; i < rows * channels; i++) wantGamma[static_cast<size_t>(i % channels)] += dy[i] * normal(i);
-  s.call("rmsNormBackward", {dy.data(), x.data(), gamma.data(), rstds.data(), dx.data(), dGamma.data()},
-         {rows, channels, 0});
+  s.call(RmsNormBackwardArgs{
+      .dy = dy.data(), .x = x.data(), .gamma = gamma.data(), .rstd = rstds.data(), .dx = dx.data(),
+      .dGamma = dGamma.data(), .rows = rows, .channels = channels, .add = 0});
   const auto wantX = [&](int64_t i) {
     const int64_t row = i / channels * channels;
     double along = 0;
@@ -44,7 +47,9 @@ void rmsNorm(Suite& s, int64_t rows, int64_t channels) {
   s.expect("rmsNormBackward", dx, channels < 4 ? 1000 : 100, wantX);
   const double sums = 4 * static_cast<double>(rows);
   s.expect("rmsNormBackward gamma", dGamma, sums, [&](int64_t c) { return wantGamma[static_cast<size_t>(c)]; });
-  s.call("rmsNormBackward", {dy.data(), x.data(), gamma.data(), rstds.data(), dx.data(), nullptr}, {rows, channels, 1});
+  s.call(RmsNormBackwardArgs{
+      .dy = dy.data(), .x = x.data(), .gamma = gamma.data(), .rstd = rstds.data(), .dx = dx.data(), .dGamma = nullptr,
+      .rows = rows, .channels = channels, .add = 1});
   s.expect("rmsNormBackward added", dx, channels < 4 ? 2000 : 200, [&](int64_t i) { return 2 * wantX(i); });
 }
 
@@ -77,12 +82,14 @@ void rotary(Suite& s, int64_t batch, int64_t time, int64_t heads, int64_t headDi
   };
   const auto dz = [&](int64_t at) { return turned(at, -1, [&](int64_t i) { return static_cast<double>(dy[i]); }); };
 
-  const void* queryScale = normed ? gammaQ.data() : nullptr;
-  const void* keyScale = normed ? gammaK.data() : nullptr;
+  const float* queryScale = normed ? gammaQ.data() : nullptr;
+  const float* keyScale = normed ? gammaK.data() : nullptr;
   Floats y = s.floats(length);
   Floats rstds = s.floats(rows * 2 * heads);
-  s.call("rotaryForward", {x.data(), queryScale, keyScale, cosines.data(), sines.data(), y.data(), rstds.data()},
-         {rows, time, heads, headDim, start}, {kEps});
+  s.call(RotaryForwardArgs{
+      .x = x.data(), .gammaQ = queryScale, .gammaK = keyScale, .cos = cosines.data(), .sin = sines.data(),
+      .y = y.data(), .rstd = rstds.data(), .rows = rows, .time = time, .heads = heads, .headDim = headDim,
+      .start = start, .eps = kEps});
   s.expect("rotaryForward", y, 4, [&](int64_t i) { return isValue(i) ? static_cast<double>(x[i]) : turned(i, 1, z); });
   s.expect("rotaryForward rstd", rstds, 0, [&](int64_t i) {
     const int64_t part = i / heads % 2;
@@ -98,10 +105,11 @@ void rotary(Suite& s, int64_t batch, int64_t time, int64_t heads, int64_t headDi
     if (isValue(at)) continue;
     (at / width % 3 == 0 ? wantQ : wantK)[static_cast<size_t>(at % headDim)] += dz(at) * x[at] * rstd(at);
   }
-  s.call("rotaryBackward",
-         {dy.data(), x.data(), queryScale, keyScale, cosines.data(), sines.data(), rstds.data(), dx.data(),
-          normed ? dGammaQ.data() : nullptr, normed ? dGammaK.data() : nullptr},
-         {rows, time, heads, headDim, start});
+  s.call(RotaryBackwardArgs{
+      .dy = dy.data(), .x = x.data(), .gammaQ = queryScale, .gammaK = keyScale, .cos = cosines.data(),
+      .sin = sines.data(), .rstd = rstds.data(), .dx = dx.data(), .dGammaQ = normed ? dGammaQ.data() : nullptr,
+      .dGammaK = normed ? dGammaK.data() : nullptr, .rows = rows, .time = time, .heads = heads, .headDim = headDim,
+      .start = start});
   s.expect("rotaryBackward", dx, 1000, [&](int64_t at) -> double {
     if (isValue(at)) return dy[at];
     if (!normed) return dz(at);
@@ -113,10 +121,10 @@ void rotary(Suite& s, int64_t batch, int64_t time, int64_t heads, int64_t headDi
   s.expect("rotaryBackward gammaQ", dGammaQ, sums, [&](int64_t i) { return wantQ[static_cast<size_t>(i)]; });
   s.expect("rotaryBackward gammaK", dGammaK, sums, [&](int64_t i) { return wantK[static_cast<size_t>(i)]; });
   if (!normed) return;
-  s.call("rotaryBackward",
-         {dy.data(), x.data(), queryScale, keyScale, cosines.data(), sines.data(), rstds.data(), dx.data(), nullptr,
-          nullptr},
-         {rows, time, heads, headDim, start});
+  s.call(RotaryBackwardArgs{
+      .dy = dy.data(), .x = x.data(), .gammaQ = queryScale, .gammaK = keyScale, .cos = cosines.data(),
+      .sin = sines.data(), .rstd = rstds.data(), .dx = dx.data(), .dGammaQ = nullptr, .dGammaK = nullptr,
+      .rows = rows, .time = time, .heads = heads, .headDim = headDim, .start = start});
   s.take(dx);
 }
 
@@ -127,10 +135,10 @@ void swiglu(Suite& s, int64_t rows, int64_t hidden) {
   const auto gateOf = [&](int64_t i) -> double { return x[i / hidden * 2 * hidden + i % hidden]; };
   const auto upOf = [&](int64_t i) -> double { return x[i / hidden * 2 * hidden + hidden + i % hidden]; };
   Floats y = s.floats(rows * hidden);
-  s.call("swigluForward", {x.data(), y.data()}, {rows, hidden});
+  s.call(SwigluForwardArgs{.x = x.data(), .y = y.data(), .rows = rows, .hidden = hidden});
   s.expect("swigluForward", y, 0.01, [&](int64_t i) { return gateOf(i) * sigmoid(gateOf(i)) * upOf(i); });
   Floats dx = s.floats(2 * rows * hidden);
-  s.call("swigluBackward", {x.data(), dy.data(), dx.data()}, {rows, hidden});
+  s.call(SwigluBackwardArgs{.x = x.data(), .dy = dy.data(), .dx = dx.data(), .rows = rows, .hidden = hidden});
   s.expect("swigluBackward", dx, 6, [&](int64_t at) {
     const int64_t i = at / (2 * hidden) * hidden + at % hidden;
     const double gate = gateOf(i);

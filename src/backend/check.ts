@@ -8,7 +8,7 @@ import { show, showWord } from "../core/show.ts";
 import type { BackendName, Storage, View } from "./backend.ts";
 import type { KernelArgs, KernelName } from "./kernels.ts";
 import { kernelNames, kernels } from "./kernels.ts";
-import type { BufferSpec } from "./signature.ts";
+import { type BufferSpec, type Cost, holdsIntegers, type Limit, type Signature } from "./signature.ts";
 
 /** The backend that checks: what it computes in, and which storages are its own and not freed. */
 export interface StorageOwner {
@@ -20,23 +20,55 @@ export interface StorageOwner {
 
 type Sizes = Readonly<Record<string, number>>;
 
+/** Two buffers that may not share memory, by their place among the kernel's. */
+interface Apart {
+  readonly written: number;
+  readonly other: number;
+}
+
 /** A kernel's declaration in the order of its arguments, with the names as plain text. */
 export interface KernelPlan {
   readonly index: number;
   readonly buffers: readonly (readonly [name: string, spec: BufferSpec])[];
   readonly ints: readonly string[];
+  readonly words: ReadonlySet<string>;
   readonly floats: readonly string[];
   readonly lengths: (sizes: Sizes) => Sizes;
+  readonly limits: readonly Limit[];
+  readonly oneType: readonly string[];
+  readonly apart: readonly Apart[];
+  readonly cost: Cost;
 }
 
+/** A declaration, for what goes through it by name. */
+type Declaration = Signature<Readonly<Record<string, BufferSpec>>, string, string, string>;
+
+/** Of two buffers that are written, the pair once. */
+const apartOf = ({ buffers, shares = {} }: Declaration): Apart[] => {
+  const may = shares as Readonly<Record<string, readonly string[] | undefined>>;
+  const specs = Object.entries(buffers);
+  return specs.flatMap(([one, { access }], i) =>
+    specs.flatMap(([other, spec], j) => {
+      const counted = access === "in" || j === i || (spec.access !== "in" && j < i);
+      return counted || may[one]?.includes(other) ? [] : [{ written: i, other: j }];
+    }),
+  );
+};
+
 const planOf = (name: KernelName, index: number): KernelPlan => {
-  const { buffers, ints, floats, lengths } = kernels[name];
+  const declaration = kernels[name] as unknown as Declaration;
+  const { buffers, ints, words = [], floats, lengths, limits = [], oneType = [], cost = {} } = declaration;
   return {
     index,
     buffers: Object.entries(buffers),
     ints,
+    words: new Set(words),
     floats,
-    lengths: lengths as unknown as (sizes: Sizes) => Sizes,
+    lengths,
+    limits,
+    oneType,
+    apart: apartOf(declaration),
+    cost,
   };
 };
 
@@ -45,14 +77,13 @@ export const kernelPlans = Object.fromEntries(
 ) as Readonly<Record<KernelName, KernelPlan>>;
 
 const maxInt = 2 ** 31 - 1;
-/** Words of a random key: any 32 bits, read as signed or unsigned. All other integers are sizes. */
-const isWord: ReadonlySet<string> = new Set(["key0", "key1", "key2", "key3", "site"]);
 
 /** An argument of a kernel, for an error line. */
 const told = (value: unknown): string => (value === undefined ? "undefined" : showWord(value));
 
-const checkInt = (kernel: KernelName, name: string, value: unknown): void => {
-  const word = isWord.has(name);
+type Given = Readonly<Record<string, unknown>>;
+
+const checkInt = (kernel: KernelName, name: string, value: unknown, word: boolean): void => {
   const low = word ? -(2 ** 31) : 0;
   const high = word ? 2 ** 32 - 1 : maxInt;
   if (typeof value === "number" && Number.isInteger(value) && value >= low && value <= high) return;
@@ -63,81 +94,73 @@ const checkInt = (kernel: KernelName, name: string, value: unknown): void => {
   });
 };
 
-/** Sizes that no buffer's length rules out, but that would divide by zero or index an empty row. */
-const mustBePositive: Partial<Record<KernelName, readonly string[]>> = {
-  embeddingForward: ["time", "vocabSize"],
-  embeddingBackward: ["time", "vocabSize"],
-  rotaryForward: ["time", "headDim"],
-  rotaryBackward: ["time", "headDim"],
-  crossEntropyForward: ["columns"],
-  crossEntropyBackward: ["columns"],
-};
-
-const checkConditions = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
-  const sizes = given as Sizes;
-  for (const name of mustBePositive[kernel] ?? []) {
-    if (sizes[name] === 0) throw new ShapeError({ where: kernel, must: `${name} must be at least 1`, got: "0" });
-  }
-  if (kernel === "attentionBackward" && sizes.start !== 0) {
-    throw new ShapeError({ where: kernel, must: "start must be 0", got: told(sizes.start) });
-  }
-  if (kernel === "crossEntropyForward" || kernel === "crossEntropyBackward") {
-    const { first = 0, columns = 0, vocabSize = 0 } = sizes;
-    if (first + columns > vocabSize) {
-      throw new ShapeError({
-        where: kernel,
-        must: `columns ${first} to ${first + columns - 1} must be below vocabSize`,
-        got: told(vocabSize),
-      });
+/** What must hold and what came, where a limit is passed. */
+const passed = (limit: Limit, given: Given): { must: string; got: string } | undefined => {
+  const size = (name: string): number => given[name] as number;
+  switch (limit.kind) {
+    case "positive":
+      return size(limit.size) === 0 ? { must: `${limit.size} must be at least 1`, got: "0" } : undefined;
+    case "even":
+      return size(limit.size) % 2 === 0
+        ? undefined
+        : { must: `${limit.size} must be even`, got: told(given[limit.size]) };
+    case "zero": {
+      const free = limit.given !== undefined && given[limit.given] == null;
+      if (free || size(limit.size) === 0) return undefined;
+      const must = [`${limit.size} must be 0`, ...(limit.where === undefined ? [] : [limit.where])].join(" ");
+      return { must, got: told(given[limit.size]) };
     }
+    case "range": {
+      const [first, end] = [size(limit.first), size(limit.first) + size(limit.count)];
+      if (end <= size(limit.end)) return undefined;
+      const must = `${limit.count} ${first} to ${end - 1} must be below ${limit.end}`;
+      return { must, got: told(given[limit.end]) };
+    }
+    case "together": {
+      const [one, other] = limit.buffers;
+      if ((given[one] == null) === (given[other] == null)) return undefined;
+      const absent = given[one] == null ? one : other;
+      return { must: `${one} and ${other} must both be given or both be null`, got: `null for ${absent} alone` };
+    }
+    default:
+      return limit satisfies never;
   }
-  if (kernel === "attentionForward" && given.kept != null && sizes.start !== 0) {
-    throw new ShapeError({ where: kernel, must: "start must be 0 where the mask is kept", got: told(sizes.start) });
+};
+
+const checkLimits = (kernel: KernelName, limits: readonly Limit[], given: Given): void => {
+  for (const limit of limits) {
+    const wrong = passed(limit, given);
+    if (wrong !== undefined) throw new ShapeError({ where: kernel, ...wrong });
   }
-  if ((kernel === "rotaryForward" || kernel === "rotaryBackward") && (sizes.headDim as number) % 2 !== 0) {
-    throw new ShapeError({ where: kernel, must: "headDim must be even", got: told(sizes.headDim) });
-  }
 };
 
-/** Optional buffers that only make sense together. */
-const bothOrNeither: Partial<Record<KernelName, readonly [string, string]>> = {
-  rotaryForward: ["gammaQ", "gammaK"],
-  rotaryBackward: ["gammaQ", "gammaK"],
-};
+const viewOf = (given: Given, name: string): View | null | undefined => given[name] as View | null | undefined;
 
-/** What a factor multiplies is not what it is added to. */
-const checkFactor = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
-  if (kernel !== "linearBackwardInput" || given.add === 0 || given.factor == null) return;
-  throw new ShapeError({ where: kernel, must: "add must be 0 where there is a factor", got: told(given.add) });
-};
-
-const checkPairs = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
-  const [one, other] = bothOrNeither[kernel] ?? [];
-  if (one === undefined || other === undefined || (given[one] == null) === (given[other] == null)) return;
-  const absent = given[one] == null ? one : other;
-  throw new ShapeError({
-    where: kernel,
-    must: `${one} and ${other} must both be given or both be null`,
-    got: `null for ${absent} alone`,
-  });
-};
-
-/** Buffers of activations that must all be of one element type. */
-const ofOneType: Partial<Record<KernelName, readonly string[]>> = {
-  add: ["a", "b", "y"],
-  linearGeluForward: ["y", "slope"],
-  attentionForward: ["q", "k", "v", "out"],
-  attentionBackward: ["q", "k", "v", "out", "dOut", "dq", "dk", "dv"],
-};
-
-const checkTypes = (kernel: KernelName, given: Readonly<Record<string, unknown>>): void => {
-  const [first = "", ...rest] = ofOneType[kernel] ?? [];
-  const typeOf = (name: string): DType | undefined => (given[name] as View | null | undefined)?.storage.dtype;
-  const wanted = typeOf(first);
+const checkTypes = (kernel: KernelName, [first = "", ...rest]: readonly string[], given: Given): void => {
+  const wanted = viewOf(given, first)?.storage.dtype;
   for (const name of rest) {
-    const dtype = typeOf(name);
+    const dtype = viewOf(given, name)?.storage.dtype;
     if (dtype === undefined || dtype === wanted) continue;
     throw new DTypeError({ where: kernel, must: `${name} must be of one type with ${first}: ${wanted}`, got: dtype });
+  }
+};
+
+/** The views of the call that is being checked, in the order of its buffers. */
+const views: (View | null | undefined)[] = [];
+
+const checkApart = (kernel: KernelName, { buffers, apart }: KernelPlan, lengths: Sizes): void => {
+  for (const { written, other } of apart) {
+    const to = views[written];
+    const from = views[other];
+    if (to == null || from == null || to.storage !== from.storage) continue;
+    const [toName, fromName] = [buffers[written]?.[0] as string, buffers[other]?.[0] as string];
+    const [toEnd, fromEnd] = [to.offset + (lengths[toName] as number), from.offset + (lengths[fromName] as number)];
+    if (to.offset >= fromEnd || from.offset >= toEnd) continue;
+    throw new ShapeError({
+      where: kernel,
+      must: `${toName} and ${fromName} must not share memory`,
+      got: `elements from ${to.offset} to ${toEnd - 1} and from ${from.offset} to ${fromEnd - 1} of one storage`,
+    });
   }
 };
 
@@ -162,7 +185,7 @@ const checkView = (
   }
   const { storage, offset } = view;
   if (!owner.owns(storage)) throw storageError(`${kernel}: ${name}`, owner);
-  const dtype: DType = spec.element === "index" ? "int32" : owner.real;
+  const dtype: DType = holdsIntegers(spec) ? "int32" : owner.real;
   const narrow = spec.element === "activation" && storage.dtype === owner.activations;
   if (storage.dtype !== dtype && !narrow) {
     throw new DTypeError({ where: kernel, must: `${name} must be ${dtype}`, got: storage.dtype });
@@ -191,8 +214,8 @@ const callError = (kernel: unknown, args: unknown): ShapeError =>
   });
 
 /**
- * Checks one call of a kernel: integers in range, reals given as numbers, and every buffer live, this backend's, of its
- * element type and long enough from its offset on.
+ * Checks one call of a kernel: integers in range, reals given as numbers, every buffer live, this backend's, of its element
+ * type and long enough from its offset on, and no output in memory that another buffer has, but where the kernel allows it.
  *
  * @returns the elements that each buffer must hold, by name
  * @throws ShapeError naming the kernel, the argument, what must hold and what came
@@ -202,20 +225,22 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
   const plan = typeof kernel === "string" ? kernelPlans[kernel] : undefined;
   const given = args as Readonly<Record<string, unknown>>;
   if (plan?.ints === undefined || typeof given !== "object" || given === null) throw callError(kernel, args);
-  for (const name of plan.ints) checkInt(kernel, name, given[name]);
+  for (const name of plan.ints) checkInt(kernel, name, given[name], plan.words.has(name));
   for (const name of plan.floats) {
     if (typeof given[name] !== "number") {
       throw new ShapeError({ where: kernel, must: `${name} must be a number`, got: told(given[name]) });
     }
   }
-  checkConditions(kernel, given);
+  checkLimits(kernel, plan.limits, given);
   const lengths = plan.lengths(given as Sizes);
+  let at = 0;
   for (const [name, spec] of plan.buffers) {
-    checkView(owner, kernel, name, spec, given[name] as View | null | undefined, lengths[name] as number);
+    const view = viewOf(given, name);
+    checkView(owner, kernel, name, spec, view, lengths[name] as number);
+    views[at++] = view;
   }
-  checkPairs(kernel, given);
-  checkFactor(kernel, given);
-  checkTypes(kernel, given);
+  checkTypes(kernel, plan.oneType, given);
+  checkApart(kernel, plan, lengths);
   return lengths;
 };
 

@@ -2,6 +2,7 @@
 import { readTensor } from "../autograd/tensor.ts";
 import type { Backend, Storage, View } from "../backend/backend.ts";
 import { kernelPlans } from "../backend/check.ts";
+import { holdsIntegers } from "../backend/signature.ts";
 import { firstNotFinite } from "../core/finite.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "./trainer.ts";
@@ -109,7 +110,7 @@ const createWatch = (backend: Backend, { model, gradientStorages, rounded }: Tra
       const sizes = lengths(given as Readonly<Record<string, number>>);
       const views = buffers.flatMap(([name, spec]) => {
         const view = given[name] as View | null | undefined;
-        return view === null || view === undefined || spec.element === "index" ? [] : [{ name, spec, view }];
+        return view === null || view === undefined || holdsIntegers(spec) ? [] : [{ name, spec, view }];
       });
       const own = views.map(({ view }) => parameterAt(view)).find((name) => name !== undefined);
       lastParameter = own ?? lastParameter;

@@ -88,6 +88,19 @@ test("a rotary embedding has pairs of elements, and norms for both q and k or fo
   expect(() => checkCall(owner, "rotaryForward", { ...args, start: 2 })).toThrow(/cos must hold 8 elements/);
 });
 
+test("an output shares memory only with the buffers that the kernel allows", () => {
+  const whole = storage("float32", 8);
+  const at = (offset: number) => ({ storage: whole, offset });
+  expect(() => checkCall(owner, "add", { a: at(0), b: at(4), y: at(0), n: 4 })).not.toThrow();
+  expect(() => checkCall(owner, "sum", { x: at(0), y: at(4), n: 4 })).not.toThrow();
+  expect(() => checkCall(owner, "sum", { x: at(0), y: at(3), n: 4 })).toThrow(
+    "sum: y and x must not share memory; got elements from 3 to 3 and from 0 to 3 of one storage",
+  );
+  const norm = { x: at(0), gamma: reals(4), rows: 1, channels: 4, eps: 1e-5 };
+  expect(() => checkCall(owner, "rmsNormForward", { ...norm, y: at(4), rstd: at(3) })).toThrow(/rstd and x must not/);
+  expect(() => checkCall(owner, "rmsNormForward", { ...norm, y: at(4), rstd: at(7) })).toThrow(/y and rstd must not/);
+});
+
 test("storages that were freed or are another backend's are refused", () => {
   const freed = reals(4);
   live.delete(freed.storage);

@@ -3,6 +3,7 @@ import type { KernelArgs, KernelName } from "#foretoken/backend/kernels.js";
 import { kernels } from "#foretoken/backend/kernels.js";
 import { asGiven, type HostArgs, roundedToBfloat16 } from "#foretoken/backend/reference/host-args.js";
 import { openReference } from "#foretoken/backend/reference/reference.js";
+import { type BufferSpec, holdsIntegers } from "#foretoken/backend/signature.js";
 import type { DType, HostArray, ProductDType, RealDType } from "#foretoken/core/dtype.js";
 import { epsilon, fromBfloat16, hostArray, toBfloat16 } from "#foretoken/core/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";
@@ -72,7 +73,7 @@ const plan = <K extends KernelName>(
   real: RealDType,
   activations: ActivationDType,
 ): Plan => {
-  const specs = kernels[kernel].buffers as Readonly<Record<string, { element: string }>>;
+  const specs = kernels[kernel].buffers as Readonly<Record<string, BufferSpec>>;
   const lengths = lengthsOf(kernel, sample);
   const given = Object.entries(sample.buffers as Readonly<Record<string, BufferGiven>>);
   const roots: Root[] = [];
@@ -83,7 +84,8 @@ const plan = <K extends KernelName>(
     const activation = specs[name]?.element === "activation";
     const lead = guard + (layout === "aligned" ? 0 : 1 + ((2 * index) % 15));
     const end = lead + (buffer === "blank" ? length : buffer.length);
-    const integers = specs[name]?.element === "index";
+    const spec = specs[name];
+    const integers = spec !== undefined && holdsIntegers(spec);
     const contents = hostArray(integers ? "int32" : real, end + guard);
     const outside = integers ? wildIndex : Number.NaN;
     contents.fill(outside, 0, buffer === "blank" ? end : lead);

@@ -13,7 +13,7 @@ export interface Part<Name extends string> {
 export const blank = "blank";
 
 type SampleBuffer<Spec, Name extends string> =
-  | (Spec extends { element: "index" } ? Int32Array : Float64Array)
+  | (Spec extends { element: "index" | "bits" } ? Int32Array : Float64Array)
   | Part<Name>
   | (Spec extends { access: "out" } ? typeof blank : never)
   | (Spec extends { optional: true } ? null : never);

@@ -1,7 +1,7 @@
 import type { RealArray } from "../../core/dtype.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../kernels.ts";
 
-type Element<Spec> = Spec extends { element: "index" } ? Int32Array : RealArray;
+type Element<Spec> = Spec extends { element: "index" | "bits" } ? Int32Array : RealArray;
 
 type HostBuffers<B> = {
   readonly [N in keyof B]: B[N] extends { optional: true } ? Element<B[N]> | null : Element<B[N]>;
