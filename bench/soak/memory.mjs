@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getHeapStatistics } from "node:v8";
-import { train } from "../../dist/index.js";
+import { train } from "../../dist/train/train.node.js";
 import { runConfig } from "../lib/configs.mjs";
 import { floorRise, residentByKind } from "../lib/resident-memory.mjs";
 import { count, mebibytes, textTable } from "../lib/statistics.mjs";
