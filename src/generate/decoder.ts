@@ -1,10 +1,8 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
 import { allocateAll } from "../backend/allocate-all.ts";
-import { closeOnError } from "../core/close-on-error.ts";
 import type { HostArray } from "../core/dtype.ts";
 import { type Model, uploadIds } from "../models/model.ts";
-import { createRoundedWeights } from "../models/rounded-weights.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import { singleSteps } from "./single-steps.ts";
 
@@ -30,17 +28,12 @@ const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Arr
 export const createDecoder = (model: Model, cache = true): Decoder => {
   const { backend, config, parameters } = model;
   const { contextLength, nEmbd, nLayer, mask } = config;
-  const weights = createRoundedWeights(model);
-  weights?.refresh();
-  const rounded = weights?.of ?? null;
+  const rounded = model.rounded()?.of ?? null;
   // Without a mask an earlier position changes with each new one: there is nothing to keep.
   const keeps = cache && mask === "causal";
   const width = 2 * nEmbd;
   const lengths = Array.from({ length: keeps ? nLayer : 0 }, () => contextLength * width);
-  const storages = closeOnError(
-    () => weights?.close(),
-    () => allocateAll(backend, backend.capabilities.activations, lengths),
-  );
+  const storages = allocateAll(backend, backend.capabilities.activations, lengths);
   const layers = storages.map((storage) => ({
     keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
   }));
@@ -75,7 +68,6 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
     close() {
       steps.release();
       for (const storage of storages) backend.free(storage);
-      weights?.close();
     },
   };
 };

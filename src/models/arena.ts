@@ -68,6 +68,8 @@ const placeAll = (indexed: readonly Unplaced[]): ArenaLayout => {
 export interface Arena {
   readonly storage: Storage;
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** How often its elements were changed as a whole: copies of them are then old. */
+  readonly changes: { count: number };
 }
 
 /** Allocates a zeroed array of this layout. The caller frees `storage`. */
@@ -77,7 +79,7 @@ export const createArena = (backend: Backend, layout: ArenaLayout, real: RealDTy
   const tensors = new Map(
     layout.parameters.map(({ name, shape, offset }): [string, Tensor] => [name, { storage, offset, shape }]),
   );
-  return { storage, tensors };
+  return { storage, tensors, changes: { count: 0 } };
 };
 
 /** Copies `size` elements of an arena from `offset` on to the host; do not change it. */
@@ -106,6 +108,7 @@ const drawnAtATime = 2 ** 16;
  */
 export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {
   const { storage } = arena;
+  arena.changes.count++;
   const drawn = hostArray(storage.dtype, Math.min(layout.length, drawnAtATime));
   for (const { init, index, offset, size } of layout.parameters) {
     if (init.kind === "zeros") continue;

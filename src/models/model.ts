@@ -11,6 +11,7 @@ import { show } from "../core/show.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena, initialise } from "./arena.ts";
 import { type ModelConfig, modelConfigSchema } from "./config.ts";
+import { createWeightCopies, type RoundedWeights } from "./rounded-weights.ts";
 import { declareTransformer, type TransformerTensors } from "./transformer.ts";
 
 /** A model in a backend's memory. */
@@ -22,6 +23,13 @@ export interface Model {
   /** The weights as one flat array. */
   readonly arena: Arena;
   readonly parameters: TransformerTensors;
+  /**
+   * The matrices rounded to what products are multiplied from, as the weights are now; null where products are multiplied
+   * from the weights themselves. They are made once, and again after an update or `weightsChanged`.
+   */
+  rounded(): RoundedWeights | null;
+  /** To be called by who has written to the weights other than by an optimizer's update: copies of them are then old. */
+  weightsChanged(): void;
   /** Frees the weights. */
   close(): void;
 }
@@ -72,6 +80,7 @@ export const createModel = (
     () => backend.free(arena.storage),
     () => (position.kind === "rope" ? createAngles(backend, config, position.theta, real) : null),
   );
+  const copies = createWeightCopies(backend, layout, arena);
   return {
     config,
     vocabSize,
@@ -79,7 +88,12 @@ export const createModel = (
     layout,
     arena,
     parameters: { ...parameters, angles },
+    rounded: copies.current,
+    weightsChanged: () => {
+      arena.changes.count++;
+    },
     close() {
+      copies.close();
       backend.free(arena.storage);
       if (angles === null) return;
       backend.free(angles.cos.storage);

@@ -144,7 +144,6 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
       for (const { name, offset, size } of others) adam(offset, offset + size, 0, seconds.get(name));
       // Vectors have all both moments: they lie in one stretch of either arena.
       adam(layout.decayed, layout.length, 0, v.decayed);
-      update.rounded?.refresh();
     },
     close(): void {
       orthogonalizer.close();

@@ -8,7 +8,7 @@ import { adamUpdate } from "./adam.ts";
 import { type OptimizerConfig, optimizerConfigSchema } from "./config.ts";
 import { createMuon } from "./muon.ts";
 import { type Moments, momentLayouts } from "./state.ts";
-import type { Optimizer } from "./update.ts";
+import type { Optimizer, Update } from "./update.ts";
 
 /** An optimizer whose running means start at zero. */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {
@@ -41,6 +41,9 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
     forget: () => backend.write(flag, Float32Array.of(0)),
   } as const;
   common.forget();
+  const changed = ({ values }: Update): void => {
+    values.changes.count++;
+  };
   switch (config.kind) {
     case "adam":
     case "adamw":
@@ -51,6 +54,8 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
           const adam = adamUpdate(backend, config, moments, update);
           adam(0, layout.decayed, config.weightDecay);
           adam(layout.decayed, layout.length, 0);
+          changed(update);
+          update.rounded?.followed();
         },
         close,
       };
@@ -61,6 +66,8 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
         update(update) {
           checkUpdate("update", update);
           muon.update(update);
+          changed(update);
+          update.rounded?.refresh();
         },
         close() {
           muon.close();

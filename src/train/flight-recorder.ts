@@ -61,11 +61,11 @@ const chunk = 2 ** 18;
 const flagsPerStorage = 1024;
 
 /** Looks at each output of each kernel, and keeps a flag of it in the backend's memory. */
-const createWatch = (backend: Backend, { model, gradientStorages, rounded }: Trainer) => {
+const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => {
   const scratch = backend.alloc("float32", chunk);
   const flags: Storage[] = [];
   const outputs: Output[] = [];
-  const parameterStorages = [model.arena.storage, ...gradientStorages, rounded?.storage];
+  const parameterStorages = [model.arena.storage, ...gradientStorages, model.rounded()?.storage];
   let phase: StepPhase = "forward";
   let lastParameter: string | undefined;
 

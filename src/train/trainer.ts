@@ -11,7 +11,6 @@ import { type Arena, arenaReader, initialise } from "../models/arena.ts";
 import { forwardLoss } from "../models/forward.ts";
 import type { Gradients } from "../models/gradients.ts";
 import { createModel, type Model } from "../models/model.ts";
-import { createRoundedWeights, type RoundedWeights } from "../models/rounded-weights.ts";
 import { dropoutPlaces } from "../models/transformer.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { createOptimizer } from "../optim/optimizer.ts";
@@ -53,7 +52,6 @@ export interface Trainer {
   readonly gradients: Gradients;
   /** All arrays that gradients are written to in a step, that of `gradients` among them. */
   readonly gradientStorages: readonly Storage[];
-  readonly rounded: RoundedWeights | null;
   /** The passes of a step on all machines, in order: rows of token ids and of what follows them. */
   passes(step: number): Iterable<Batch>;
   /**
@@ -127,9 +125,10 @@ export const trainerOn = (
   const model = open(() => createModel(backend, config.model, vocabSize));
   const sum = open(() => createGradientSum(model, share.to - share.from));
   const optimizer = open(() => createOptimizer(backend, model.layout, train.optimizer));
-  const rounded = open(() => createRoundedWeights(model));
-  /** The step whose weights are rounded. */
-  let roundedFor = -1;
+  // Memory for them is taken now: whatever a run has from beginning to end comes before what its steps take.
+  closeOnError(close, () => model.rounded());
+  /** The step whose weights are known here: those of another may have been written by somebody else. */
+  let knownFor = -1;
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
   /** Makes the gradient of a pass; returns its part of the step's loss. */
@@ -154,14 +153,14 @@ export const trainerOn = (
         return reading;
       },
       drops,
-      rounded?.of,
+      model.rounded()?.of,
     );
     return summed / tokensPerStep;
   };
 
   const measure = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
-    if (step !== roundedFor) rounded?.refresh();
-    roundedFor = step;
+    if (step !== knownFor) model.weightsChanged();
+    knownFor = step;
     const batches = passesBetween(config, passes, step, share);
     const ours = await sum.add(share.from, share.to, async (number, gradients) => {
       const { value: batch } = batches.next();
@@ -190,7 +189,6 @@ export const trainerOn = (
     optimizer,
     gradients: sum.total,
     gradientStorages: sum.storages,
-    rounded,
     passes: (step) => passesBetween(config, passes, step, { from: 0, to: passesPerStep(config) }),
     measure: (step, observer) =>
       observer === undefined
@@ -199,9 +197,9 @@ export const trainerOn = (
     update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
-      const update = { step: step + 1, learningRate, gradScale, rounded };
+      const update = { step: step + 1, learningRate, gradScale, rounded: model.rounded() };
       optimizer.update({ values: model.arena, gradients: sum.total.arena, ...update });
-      roundedFor = step + 1;
+      knownFor = step + 1;
       return learningRate;
     },
     snapshot() {
@@ -221,7 +219,8 @@ export const trainerOn = (
           backend.write(arena.storage, values);
         }
       }
-      roundedFor = -1;
+      model.weightsChanged();
+      knownFor = -1;
       optimizer.forget();
     },
     async step(step) {
