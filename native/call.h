@@ -44,6 +44,7 @@ struct KernelTable {
   const char* instructionSet;  // "amx", "avx512bf16", "avx512", "avx2", "baseline", "neon", "simd128"
   const Kernel* kernels;
   int count;
+  bool narrow;  // whether activations may lie in memory as bfloat16: FT_NARROW of simd.h
 };
 
 }  // namespace foretoken

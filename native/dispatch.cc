@@ -77,7 +77,7 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
   const KernelDeclaration& declaration = kernel.declaration;
   Call call;
-  call.narrow = static_cast<uint32_t>(packet[kPacketNarrow]) & declaration.activations;
+  call.narrow = table.narrow ? static_cast<uint32_t>(packet[kPacketNarrow]) & declaration.activations : 0;
   for (int i = 0; i < declaration.buffers; i++) {
     const double* buffer = packet + kPacketBuffers + 3 * i;
     if (buffer[0] == -1) {

@@ -18,6 +18,11 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/adam.h"
 
+#if defined(FT_NARROW)
+#define FT_TAKES_NARROW true
+#else
+#define FT_TAKES_NARROW false
+#endif
 #define FT_STRING_(x) #x
 #define FT_STRING(x) FT_STRING_(x)
 
@@ -30,6 +35,6 @@ constexpr Kernel kKernels[] = {FT_EACH_KERNEL(FT_KERNEL)};
 }  // namespace
 
 extern const KernelTable kTable;
-const KernelTable kTable = {FT_STRING(FT_ISA), kKernels, sizeof kKernels / sizeof kKernels[0]};
+const KernelTable kTable = {FT_STRING(FT_ISA), kKernels, sizeof kKernels / sizeof kKernels[0], FT_TAKES_NARROW};
 
 }  // namespace foretoken::FT_ISA

@@ -2,8 +2,6 @@
 // sanitizers do not fit into a stock one. Built and run by scripts/test-native-sanitized.mjs.
 #include <time.h>
 
-#include <string>
-
 #include "../tables.h"
 #include "../thread_pool.h"
 #include "harness.h"
@@ -100,10 +98,7 @@ int main(bool onlyRaces) {
   const int count = usableTables(tables);
   for (int i = 0; i < count; i++) {
     std::vector<Way> ways = {{.shifted = false, .bfloat16 = false}, {.shifted = false, .bfloat16 = true}};
-    // The sets that FT_NARROW of simd.h names.
-    const std::string set = tables[i]->instructionSet;
-    if (set == "amx" || set == "avx512bf16")
-      ways.push_back({.shifted = false, .bfloat16 = true, .narrow = true});
+    if (tables[i]->narrow) ways.push_back({.shifted = false, .bfloat16 = true, .narrow = true});
     for (Way way : ways) {
       std::vector<uint64_t> digests;
       for (const int threads : {1, 2, 5}) {
