@@ -31,8 +31,7 @@ export interface WorkerLoadOptions extends Omit<LoadRequest, "directory"> {
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
-/** The thread's entry, from here. */
-export const workerEntry = new URL("./entry.node.js", import.meta.url);
+const entry = new URL("./model-entry.node.js", import.meta.url);
 
 /**
  * Loads a checkpoint directory in a thread of its own.
@@ -43,7 +42,7 @@ export const loadInWorker = async (
   { onNotice, ...options }: WorkerLoadOptions = {},
 ): Promise<WorkerModel> => {
   checkOptions("loadInWorker: options", options);
-  const thread = takeThread(workerEntry);
+  const thread = takeThread(entry);
   /** The only event of a call that has one. */
   const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
     let result: unknown;

@@ -35,7 +35,7 @@ describe("the browser's entry", () => {
     const names = async (entry: string): Promise<string[]> => Object.keys(await import(`#foretoken/${entry}.js`));
     const inBrowser = await names("browser");
     const onlyInNode = (await names("index")).filter((name) => !inBrowser.includes(name));
-    expect(onlyInNode.sort()).toEqual(["describeBackends", "listRuns", "loadCorpus"]);
+    expect(onlyInNode.sort()).toEqual(["describeBackends", "listRuns", "loadCorpus", "loadInWorker"]);
   });
 
   it("is one file that imports nothing and names no place of this machine", async () => {

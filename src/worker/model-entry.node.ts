@@ -1,13 +1,11 @@
-/** What a worker thread runs: training, and what is done with models that it holds. */
+/** What a worker thread runs that holds models, and is asked to write with them and to measure them. */
 import type { CallContext } from "../core/remote/server.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { loadPretrained } from "../pretrained/load.node.ts";
 import type { Evaluation } from "../train/evaluate.ts";
-import { evaluateCorpus, type MeasuredCorpus, type SplitName } from "../train/evaluate-corpus.ts";
-import type { TrainEvent } from "../train/events.ts";
-import { type TrainOptions, train } from "../train/train.node.ts";
+import type { MeasuredCorpus, SplitName } from "../train/evaluate-corpus.ts";
 import type { LoadedModel, LoadRequest } from "./messages.node.ts";
 
 const models = new Map<number, LanguageModel>();
@@ -20,9 +18,6 @@ const modelOf = (key: number): LanguageModel => {
 };
 
 serveThread({
-  train: (options: TrainOptions, { signal, tell }: CallContext): AsyncGenerator<TrainEvent, void> =>
-    train({ ...options, signal, onNotice: (line) => tell("onNotice", line) }),
-
   async *load({ directory, ...options }: LoadRequest, { tell }: CallContext): AsyncGenerator<LoadedModel, void> {
     const lm = await loadPretrained(directory, { ...options, onNotice: (line) => tell("onNotice", line) });
     const key = ++loaded;
@@ -42,6 +37,8 @@ serveThread({
     { key, corpus, split }: { readonly key: number; readonly corpus: MeasuredCorpus; readonly split: SplitName },
     { signal, tell }: CallContext,
   ): AsyncGenerator<Evaluation, void> {
+    // Not before there is something to measure: a model that writes begins sooner without.
+    const { evaluateCorpus } = await import("../train/evaluate-corpus.ts");
     const onProgress = (done: number, all: number): void => tell("onProgress", done, all);
     yield await evaluateCorpus(modelOf(key), corpus, { split, signal, onProgress });
   },

@@ -1,0 +1,10 @@
+/** What a worker thread runs that trains. */
+import type { CallContext } from "../core/remote/server.ts";
+import { serveThread } from "../core/remote/worker.node.ts";
+import type { TrainEvent } from "../train/events.ts";
+import { type TrainOptions, train } from "../train/train.node.ts";
+
+serveThread({
+  train: (options: TrainOptions, { signal, tell }: CallContext): AsyncGenerator<TrainEvent, void> =>
+    train({ ...options, signal, onNotice: (line) => tell("onNotice", line) }),
+});
