@@ -296,17 +296,20 @@ const listCases = async (place, folders) => {
 };
 
 /**
- * @param {{ cases?: number | undefined, only?: number | undefined }} options `cases`: so many, evenly spread; all unless given.
+ * @param {{ cases?: number | undefined, only?: number | undefined, match?: string }} options
+ *   `match`: only those whose description has it. `cases`: so many of them, evenly spread; all unless given.
  */
-export const faults = async ({ cases: wanted, only }) => {
+export const faults = async ({ cases: wanted, only, match = "" }) => {
   const place = mkdtempSync(join(tmpdir(), "foretoken-faults-"));
   try {
     const folders = await prepare(place);
     const all = await listCases(place, folders);
-    const share = Math.min(1, (wanted ?? all.length) / all.length);
-    const chosen = all.filter(({ number }) =>
-      only === undefined ? Math.floor(number * share) > Math.floor((number - 1) * share) : number === only,
-    );
+    const matching = all.filter(({ what }) => what.includes(match));
+    const share = Math.min(1, (wanted ?? matching.length) / matching.length);
+    const chosen =
+      only === undefined
+        ? matching.filter((_, i) => Math.floor((i + 1) * share) > Math.floor(i * share))
+        : all.filter(({ number }) => number === only);
     const findings = createFindings((number) => `node bench/soak/main.mjs --part faults --only ${number}`);
     let survived = 0;
     await each(chosen, availableParallelism(), async (one) => {

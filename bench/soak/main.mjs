@@ -6,7 +6,7 @@
  *     memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
  *     fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
  *     kill     [--kills 100]
- *     faults   [--cases all]
+ *     faults   [--cases all] [--match TEXT]    of those whose description has TEXT
  *
  * Each part prints what it did and a closing line with counts. Exit status 1 where something failed.
  */
@@ -35,6 +35,7 @@ const { values } = parseArgs({
     cases: { type: "string" },
     classes: { type: "string", default: fuzzClasses.join() },
     only: { type: "string" },
+    match: { type: "string", default: "" },
     kills: { type: "string", default: "100" },
   },
 });
@@ -66,7 +67,7 @@ for (const part of parts.filter((one) => asked.includes(one))) {
         ? await fuzz({ cases: cases ?? 10_000, seed, classes, only })
         : part === "kill"
           ? await kill({ kills, seed })
-          : await faults({ cases, only });
+          : await faults({ cases, only, match: values.match });
   results[part] = result;
   failed += result.failed;
   console.log(`${part}: ${((performance.now() - started) / 1000).toFixed()} s`);
