@@ -15,6 +15,15 @@ export type ReadSmallFile = (path: string) => string | undefined;
 /** More than any of these files has. */
 const maxBytes = 2 ** 18;
 
+const close = (file: number | undefined): void => {
+  if (file === undefined) return;
+  try {
+    closeSync(file);
+  } catch {
+    // It was only read.
+  }
+};
+
 /** Files of /proc and /sys have no size: read until they end, or until there is too much. */
 const readSmallFile: ReadSmallFile = (path) => {
   let file: number | undefined;
@@ -31,7 +40,7 @@ const readSmallFile: ReadSmallFile = (path) => {
   } catch {
     return undefined;
   } finally {
-    if (file !== undefined) closeSync(file);
+    close(file);
   }
 };
 

@@ -14,7 +14,9 @@ interface Threading {
   /** false: a backend by name is opened on the thread that calls, too. Default true: it has a thread of its own. */
   readonly worker?: boolean | undefined;
 }
+/** A run from its beginning. */
 export interface NewRun extends NewRunHere, Threading {}
+/** A run that goes on from a checkpoint. */
 export interface ResumedRunOptions extends ResumedRunHere, Threading {}
 
 /** What `train` is told: to begin a run, or to go on with one. */

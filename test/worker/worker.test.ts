@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/reference/reference.js";
@@ -159,10 +160,14 @@ describe("training in a thread of its own", () => {
       const { train } = await import(${JSON.stringify(url)});
       const events = train({ data: ${JSON.stringify(data)}, out: null, backend: "reference", preset: "book" });
       console.log((await events.next()).value.type);`;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    expect(await outcomeOf(child)).toEqual({ status: 0, stdout: "start\n", stderr: "" });
+    const file = `${await writeText(program)}.mjs`;
+    await writeFile(file, program);
+    // The engine's flags are for the thread too, and may not be refused.
+    const flags = ["--expose-gc", "--max-old-space-size=500"];
+    for (const args of [["--input-type=module", "-e", program], [file]]) {
+      const child = spawn(process.execPath, [...flags, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+      expect(await outcomeOf(child)).toEqual({ status: 0, stdout: "start\n", stderr: "" });
+    }
   });
 });
 

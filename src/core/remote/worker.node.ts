@@ -17,9 +17,10 @@ interface Started {
 }
 
 const start = (entry: URL): Started => {
-  // What says how the program's own text is to be taken is refused for a file.
-  const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
-  const worker = new Worker(entry, { env: SHARE_ENV, execArgv });
+  // The program's flags are a thread's too, but for one that says how the program's own text is to be taken: it is refused
+  // for a file. Given as a list they would be checked, and the engine's, as --expose-gc, be refused.
+  const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
+  const worker = new Worker(entry, { env: SHARE_ENV, ...(inherits ? {} : { execArgv: [] }) });
   // Only who waits for it keeps the process alive.
   worker.unref();
   const caller = createCaller(
