@@ -224,7 +224,12 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
     ...described.config,
     train: { ...trained, onNonfinite: options.onNonfinite ?? trained.onNonfinite },
   };
-  const description = { ...described, config, keepLast: options.keepLast ?? described.keepLast };
+  const description = {
+    ...described,
+    config,
+    keepLast: options.keepLast ?? described.keepLast,
+    keptMore: described.keepLast > 1,
+  };
   const { data } = description;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);
   // Before anything is read that another process might change.

@@ -1,8 +1,17 @@
 import type { Capabilities } from "../backend/backend.ts";
-import { checkOptions } from "../core/check-arguments.ts";
+import {
+  checkCallback,
+  checkKeys,
+  checkName,
+  checkNumber,
+  checkOptions,
+  checkPath,
+  checkSignal,
+} from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
+import { show } from "../core/show.ts";
 import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
@@ -31,17 +40,41 @@ export interface WorkerLoadOptions extends Omit<LoadRequest, "directory"> {
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
+/** @throws ConfigError for what no thread can be sent, as a function. */
+const checkCloneable = (where: string, value: unknown): void => {
+  try {
+    structuredClone(value);
+  } catch (cause) {
+    throw new ConfigError({
+      where,
+      must: "must hold numbers, texts, lists and objects alone",
+      got: String(cause),
+      cause,
+    });
+  }
+};
+
+const checkCorpus = (where: string, value: unknown): void => {
+  const { train, val, parts } = (value ?? {}) as Partial<Record<keyof MeasuredCorpus, unknown>>;
+  if (typeof train === "string" && typeof val === "string" && Array.isArray(parts)) return;
+  throw new ConfigError({ where, must: "must be a text, as loadCorpus gives it", got: show(value) });
+};
+
 const entry = new URL("./model-entry.node.js", import.meta.url);
 
 /**
  * Loads a checkpoint directory in a thread of its own.
  * @throws as `loadPretrained`
  */
-export const loadInWorker = async (
-  directory: string,
-  { onNotice, ...options }: WorkerLoadOptions = {},
-): Promise<WorkerModel> => {
-  checkOptions("loadInWorker: options", options);
+export const loadInWorker = async (directory: string, given: WorkerLoadOptions = {}): Promise<WorkerModel> => {
+  checkPath("loadInWorker: directory", directory);
+  checkKeys("loadInWorker", given, ["backend", "threads", "dtype", "onNotice"]);
+  const { onNotice, ...options } = given;
+  checkCallback("loadInWorker: onNotice", onNotice);
+  // An opened one stays on the thread that has opened it.
+  if (options.backend !== undefined) checkName("loadInWorker: backend", options.backend);
+  if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
+  if (options.dtype !== undefined) checkName("loadInWorker: dtype", options.dtype);
   const thread = takeThread(entry);
   /** The only event of a call that has one. */
   const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
@@ -67,9 +100,21 @@ export const loadInWorker = async (
   };
   return {
     ...{ config, parameters, tokenizer, backend: { name: backend, capabilities } },
-    generate: ({ signal, ...options }) =>
-      call("generate", { options }, { signal }) as AsyncGenerator<GenerateEvent, void, undefined>,
-    evaluate: async ({ name, train, val, parts }, { split = "val", signal, onProgress } = {}) => {
+    generate: (settings) => {
+      checkOptions("generate: options", settings);
+      const { signal, ...options } = settings;
+      checkSignal("generate: signal", signal);
+      checkCloneable("generate: options", options);
+      return call("generate", { options }, { signal }) as AsyncGenerator<GenerateEvent, void, undefined>;
+    },
+    evaluate: async (corpus, measuring = {}) => {
+      checkCorpus("evaluate: corpus", corpus);
+      checkKeys("evaluate", measuring, ["split", "signal", "onProgress"]);
+      const { name, train, val, parts } = corpus;
+      const { split = "val", signal, onProgress } = measuring;
+      checkSignal("evaluate: signal", signal);
+      checkCallback("evaluate: onProgress", onProgress);
+      checkName("evaluate: split", split);
       const callbacks = { onProgress: (done: number, all: number) => onProgress?.(done, all) };
       return one(call("evaluate", { corpus: { name, train, val, parts }, split }, { signal, callbacks }));
     },

@@ -130,6 +130,13 @@ describe("two processes", () => {
 });
 
 describe("a checkpoint", () => {
+  it("is alone again where a run that kept more is to keep one", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), keepLast: 3, stopAt: 9 }));
+    await collect(train({ resume: out, backend: "reference", keepLast: 1 }));
+    expect((await readdir(out)).filter((name) => name.startsWith("checkpoint"))).toEqual(["checkpoint"]);
+  });
+
   it("that is damaged is refused by name, and the line names the one before where more are kept", async () => {
     const out = newPath();
     await collect(train({ ...options(out), keepLast: 2 }));

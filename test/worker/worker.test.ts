@@ -222,6 +222,17 @@ describe("a model in a thread of its own", () => {
 
   it("tells mistakes as the library does", async () => {
     await expect(loadInWorker(newPath(), { backend: "reference" })).rejects.toThrow(CheckpointError);
+    const opened = await openReference();
+    for (const given of [{ backend: opened }, null, { foo: 1 }, { threads: () => 1 }, { onNotice: 1 }]) {
+      await expect(loadInWorker(join(run, "checkpoint"), given as never)).rejects.toThrow(ConfigError);
+    }
+    for (const given of [undefined, { prompt: "the", signal: {} }, { prompt: "the", seed: () => 1 }]) {
+      expect(() => lm.generate(given as never)).toThrow(ConfigError);
+    }
+    for (const given of ["text.txt", { text: "the" }, undefined]) {
+      await expect(lm.evaluate(given as never)).rejects.toThrow(/corpus: must be a text, as loadCorpus gives it; got/u);
+    }
+    await expect(lm.evaluate(await loadCorpus(data), { splitt: "all" } as never)).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "" }).next()).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "é" }).next()).rejects.toThrow(DataError);
     const closed = await loadInWorker(join(run, "checkpoint"), { backend: "reference" });

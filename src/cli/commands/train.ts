@@ -88,7 +88,7 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "nothing that would change the run may be given with it",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with none but --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --no-memory-check and --json",
+    hint: "a new run, or --resume with none but --data, --val-data, --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --no-memory-check and --json",
   });
 };
 

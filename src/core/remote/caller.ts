@@ -76,9 +76,11 @@ export const createCaller = (
       const state: Call = { callbacks, replies: [], failure: undefined, wake: () => {} };
       calls.set(call, state);
       const abort = (): void => post({ type: "abort", call });
-      let open = true;
+      let open = false;
       try {
+        // Throws for what no thread can be sent: then there is no call.
         post({ type: "call", call, method, args, aborted: signal?.aborted === true });
+        open = true;
         signal?.addEventListener("abort", abort);
         for (;;) {
           const message = await reply(state);

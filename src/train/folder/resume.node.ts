@@ -32,6 +32,8 @@ export interface RunDescription {
   readonly data: RunData;
   /** Checkpoints that are kept, the last one among them. */
   readonly keepLast: number;
+  /** Whether more than one were kept before. */
+  readonly keptMore?: boolean;
 }
 
 const versioned = z.object({ formatVersion: z.int() });

@@ -62,6 +62,8 @@ export interface RunSubject {
   readonly data: RunData;
   /** Checkpoints that are kept, the last one among them. */
   readonly keepLast: number;
+  /** Whether the run kept more than one before: then those beside the last one are its own. */
+  readonly keptMore?: boolean;
 }
 
 /**
@@ -150,7 +152,7 @@ export const openRunFolder = async (
   first: boolean,
 ): Promise<RunFolder> => {
   const path = resolve(shown);
-  const { config, tokenizer, keepLast } = subject;
+  const { config, tokenizer, keepLast, keptMore = false } = subject;
   const checkpoint = join(path, folderNames.checkpoint);
   const best = join(path, folderNames.best);
   const rollback = join(path, folderNames.rollback);
@@ -229,7 +231,7 @@ export const openRunFolder = async (
         makeParents: false,
       });
       // Where one alone is kept, others beside it are copies of the user's own.
-      if (keepLast > 1) await prune(path, step, keepLast);
+      if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
       return join(shown, folderNames.checkpoint);
     },
     saveBest: (values, step) =>
