@@ -1,4 +1,5 @@
 /** What a worker thread runs that holds models, and is asked to write with them and to measure them. */
+import { ConfigError } from "../core/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
@@ -13,7 +14,8 @@ let loaded = 0;
 
 const modelOf = (key: number): LanguageModel => {
   const lm = models.get(key);
-  if (lm === undefined) throw new Error(`no model ${key} in this thread`);
+  if (lm === undefined)
+    throw new ConfigError({ where: "model", must: "the model must be open", got: "one that was closed" });
   return lm;
 };
 

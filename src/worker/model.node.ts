@@ -119,7 +119,10 @@ export const loadInWorker = async (directory: string, given: WorkerLoadOptions =
       return one(call("evaluate", { corpus: { name, train, val, parts }, split }, { signal, callbacks }));
     },
     close: () => {
-      closing ??= one<void>(thread.call("close", { key })).finally(() => thread.release());
+      // Where the thread is gone, so is the model.
+      closing ??= one<void>(thread.call("close", { key }))
+        .catch(() => {})
+        .finally(() => thread.release());
       return closing;
     },
   };

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors.js";
+import { errorOfMessage, messageOfError } from "#foretoken/core/remote/error-message.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
@@ -145,8 +147,39 @@ describe("training in a thread of its own", () => {
       throw new RangeError("mine");
     };
     const noCheckpoint = newPath();
-    for await (const _ of train(options(noCheckpoint))) break;
+    for await (const event of train(options(noCheckpoint))) if (event.type === "step") break;
     await expect(collect(train({ resume: noCheckpoint, backend: "reference", onNotice }))).rejects.toThrow(RangeError);
+  });
+
+  it("leaves nothing where it is left at its first event", async () => {
+    const out = newPath();
+    for await (const _ of train(options(out))) break;
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it("stays in its folder where the program goes to another one", async () => {
+    const [here, there] = [newPath(), newPath()];
+    for (const folder of [here, there]) await mkdir(folder);
+    const before = process.cwd();
+    try {
+      process.chdir(there);
+      await collect(train(options("run", { finalSampleTokens: 0 })));
+      const theirs = await readFile(join(there, "run", "metrics.jsonl"), "utf8");
+      process.chdir(here);
+      for await (const { type } of train(options("run"))) if (type === "start") process.chdir(there);
+      expect(await readFile(join(there, "run", "metrics.jsonl"), "utf8")).toBe(theirs);
+      expect(existsSync(join(here, "run", "checkpoint", "model.safetensors"))).toBe(true);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  it("hands on what a system says, so that a full disk is told as one", () => {
+    const error = Object.assign(new Error("ENOSPC: no space left"), { code: "ENOSPC", syscall: "write" });
+    expect(errorOfMessage(structuredClone(messageOfError(error)))).toMatchObject({
+      ...{ message: "ENOSPC: no space left", code: "ENOSPC", syscall: "write" },
+    });
+    expect(errorOfMessage(messageOfError(Object.create(null))).message).toBe("an object");
   });
 
   it("throws the reason of a signal that was aborted before", async () => {

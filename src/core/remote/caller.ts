@@ -1,5 +1,5 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
-import type { CallerMessage, WorkerMessage } from "./messages.ts";
+import { type CallerMessage, eventsAhead, type WorkerMessage } from "./messages.ts";
 
 /** What a call is given beside its arguments. */
 export interface CallOptions {
@@ -41,6 +41,8 @@ export const createCaller = (
   const calls = new Map<number, Call>();
   let called = 0;
   let waiters = 0;
+  /** Why the other thread is gone. */
+  let gone: Error | undefined;
 
   const reply = async (state: Call): Promise<Reply> => {
     if (++waiters === 1) waiting(true);
@@ -65,18 +67,20 @@ export const createCaller = (
     } catch (error) {
       if (asked !== null) post({ type: "answer", call, asked, error: messageOfError(error) });
       // The caller's own error, as it was thrown.
-      state.failure ??= error instanceof Error ? error : new Error(String(error));
+      state.failure ??= error instanceof Error ? error : errorOfMessage(messageOfError(error));
       state.wake();
     }
   };
 
   return {
     async *call(method, args, { signal, callbacks = {} } = {}) {
+      if (gone !== undefined) throw gone;
       const call = ++called;
       const state: Call = { callbacks, replies: [], failure: undefined, wake: () => {} };
       calls.set(call, state);
       const abort = (): void => post({ type: "abort", call });
       let open = false;
+      let isFirst = true;
       try {
         // Throws for what no thread can be sent: then there is no call.
         post({ type: "call", call, method, args, aborted: signal?.aborted === true });
@@ -86,7 +90,9 @@ export const createCaller = (
           const message = await reply(state);
           if (message.type === "event") {
             yield message.value;
-            post({ type: "more", call });
+            // The second one is asked for when the first was taken: who leaves the loop at once has begun nothing else.
+            post({ type: "more", call, events: isFirst ? 1 + eventsAhead : 1 });
+            isFirst = false;
             continue;
           }
           open = false;
@@ -120,6 +126,7 @@ export const createCaller = (
       }
     },
     fail(error) {
+      gone ??= error;
       for (const [call, state] of calls) {
         calls.delete(call);
         state.failure = error;

@@ -8,6 +8,7 @@ import {
   ShapeError,
   UnsupportedKernelError,
 } from "../errors.ts";
+import { show } from "../show.ts";
 import { systemErrorCode } from "../system-error.ts";
 
 /** An error as another thread can be sent it: a clone would lose its class and what is wrong. */
@@ -17,6 +18,7 @@ export interface ErrorMessage {
   readonly stack: string | undefined;
   /** Of a system's error. */
   readonly code: string | undefined;
+  readonly syscall: string | undefined;
   /** Of a `ForetokenError`, without its cause. */
   readonly details: Omit<ErrorDetails, "cause"> | undefined;
   readonly cause: ErrorMessage | undefined;
@@ -30,20 +32,22 @@ const deepest = 4;
 /** The error to send. */
 export const messageOfError = (error: unknown, depth = 0): ErrorMessage => {
   if (!(error instanceof Error)) {
-    const message = String(error);
-    return { name: "Error", message, stack: undefined, code: undefined, details: undefined, cause: undefined };
+    const message = typeof error === "string" ? error : show(error);
+    const none = { stack: undefined, code: undefined, syscall: undefined, details: undefined, cause: undefined };
+    return { name: "Error", message, ...none };
   }
   const { name, message, stack, cause } = error;
   const { cause: _, ...details } = error instanceof ForetokenError ? error.details : { cause: undefined };
   return {
     ...{ name, message, stack, code: systemErrorCode(error) },
+    syscall: "syscall" in error && typeof error.syscall === "string" ? error.syscall : undefined,
     details: error instanceof ForetokenError ? (details as Omit<ErrorDetails, "cause">) : undefined,
     cause: cause === undefined || depth >= deepest ? undefined : messageOfError(cause, depth + 1),
   };
 };
 
 /** The error that was sent, of the class that it had where it is one of ours, with the stack that it had. */
-export const errorOfMessage = ({ name, message, stack, code, details, cause: sent }: ErrorMessage): Error => {
+export const errorOfMessage = ({ name, message, stack, code, syscall, details, cause: sent }: ErrorMessage): Error => {
   const cause = sent === undefined ? undefined : errorOfMessage(sent);
   const Class = Object.hasOwn(classes, name) ? classes[name as keyof typeof classes] : undefined;
   const error =
@@ -51,5 +55,5 @@ export const errorOfMessage = ({ name, message, stack, code, details, cause: sen
       ? new Class({ ...details, ...(cause === undefined ? {} : { cause }) })
       : Object.assign(new Error(message, cause === undefined ? undefined : { cause }), { name });
   if (stack !== undefined) error.stack = stack;
-  return code === undefined ? error : Object.assign(error, { code });
+  return Object.assign(error, code === undefined ? {} : { code }, syscall === undefined ? {} : { syscall });
 };

@@ -11,8 +11,8 @@ export type CallerMessage =
       /** Whether its signal is aborted already. */
       readonly aborted: boolean;
     }
-  /** One more event is wanted. */
-  | { readonly type: "more"; readonly call: number }
+  /** So many more events are wanted. */
+  | { readonly type: "more"; readonly call: number; readonly events: number }
   /** The call's signal was aborted. */
   | { readonly type: "abort"; readonly call: number }
   /** Nobody wants the rest. */

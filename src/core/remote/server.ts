@@ -1,5 +1,5 @@
 import { messageOfError } from "./error-message.ts";
-import { type CallerMessage, eventsAhead, type WorkerMessage } from "./messages.ts";
+import type { CallerMessage, WorkerMessage } from "./messages.ts";
 
 /** What a method of a worker has of its caller beside the arguments. */
 export interface CallContext {
@@ -74,7 +74,7 @@ export const serve = (
       if (message.aborted) controller.abort();
       const state: Call = {
         ...{ controller, answers: new Map() },
-        ...{ wanted: 1 + eventsAhead, returned: false, wake: () => {} },
+        ...{ wanted: 1, returned: false, wake: () => {} },
       };
       calls.set(message.call, state);
       void work(message.call, state, message.method, message.args);
@@ -85,7 +85,7 @@ export const serve = (
     if (state === undefined) return;
     switch (message.type) {
       case "more":
-        state.wanted++;
+        state.wanted += message.events;
         break;
       case "abort":
         state.controller.abort();

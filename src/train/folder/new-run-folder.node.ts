@@ -133,7 +133,7 @@ export const createRunFolder = async (out: string, isOwnChoice: boolean, subject
   const folder = (): Promise<RunFolder> => {
     opened ??= (async () => {
       await replaceFile(join(path, folderNames.description), descriptionText(subject));
-      const run = await openRunFolder(reserved.out, subject, lock, true);
+      const run = await openRunFolder(reserved.out, subject, lock, true, path);
       if (first !== undefined) await run.record(first);
       return run;
     })();

@@ -160,6 +160,7 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
  */
 const mendNotes = async (
   path: string,
+  root: string,
   progress: Progress,
   train: RunConfig["train"],
   broken: BrokenOff | undefined,
@@ -179,7 +180,7 @@ const mendNotes = async (
     return true;
   };
   const event = { v: eventVersion, type: "checkpoint", step, path: join(path, folderNames.checkpoint) };
-  await filterJsonLines(join(resolve(path), folderNames.metrics), keep, () => (noted ? [] : [event]));
+  await filterJsonLines(join(root, folderNames.metrics), keep, () => (noted ? [] : [event]));
 };
 
 /** A run read back from its folder, and the folder opened to go on with it. */
@@ -307,6 +308,7 @@ export const readRun = async (
   onNotice: (line: string) => void = () => {},
 ): Promise<ResumedRun> => {
   const { path, checkpoint } = named;
+  const root = resolve(path);
   const directory = join(path, checkpoint);
   if (!(await hasCheckpoint(directory))) {
     await checkNeverSaved(named);
@@ -314,8 +316,8 @@ export const readRun = async (
       saved: null,
       broken: undefined,
       async open(tokenizer, lock) {
-        await filterJsonLines(join(resolve(path), folderNames.metrics), () => false);
-        return openRunFolder(path, { ...description, tokenizer }, lock, true);
+        await filterJsonLines(join(root, folderNames.metrics), () => false);
+        return openRunFolder(path, { ...description, tokenizer }, lock, true, root);
       },
     };
   }
@@ -330,15 +332,15 @@ export const readRun = async (
     broken,
     async open(tokenizer, lock) {
       if (checkpoint !== folderNames.checkpoint) {
-        const aside = await takeUp(resolve(path), checkpoint);
+        const aside = await takeUp(root, checkpoint);
         if (aside !== undefined) {
           onNotice(
             `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
           );
         }
       }
-      await mendNotes(path, progress, train, broken);
-      return openRunFolder(path, { ...description, tokenizer }, lock, false);
+      await mendNotes(path, root, progress, train, broken);
+      return openRunFolder(path, { ...description, tokenizer }, lock, false, root);
     },
   };
 };

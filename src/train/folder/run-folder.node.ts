@@ -141,17 +141,18 @@ const removeLeftovers = async (folder: string): Promise<void> => {
 
 /**
  * Opens a run's folder that is there to go on writing to it.
- * @param shown its path, as events tell it; it is resolved once, here.
+ * @param shown its path, as events tell it.
  * @param lock the folder's; it is given back by `close`, and where opening fails.
  * @param first whether nothing of the run is noted yet.
+ * @param path where it is: resolved when the lock was taken, since the program may have gone to another folder since.
  */
 export const openRunFolder = async (
   shown: string,
   subject: RunSubject,
   lock: Lock,
   first: boolean,
+  path: string,
 ): Promise<RunFolder> => {
-  const path = resolve(shown);
   const { config, tokenizer, keepLast, keptMore = false } = subject;
   const checkpoint = join(path, folderNames.checkpoint);
   const best = join(path, folderNames.best);
@@ -223,7 +224,7 @@ export const openRunFolder = async (
     },
     async saveCheckpoint(state) {
       const { step } = state.progress;
-      if (!(await isHere())) await rescue(shown, subject, state);
+      if (!(await isHere())) await rescue(path, subject, state);
       await naming(folderNames.metrics, metrics.flush());
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
         run: binding(step),
