@@ -5,20 +5,23 @@ import { nearest } from "../core/nearest.ts";
 import { exitStatus } from "./exit-status.ts";
 import { commandLineError, reportFailure } from "./failure.ts";
 import { writeOut } from "./output.ts";
-import { declareVerb, type Verbs } from "./verb.ts";
+import { declareVerb, prepareVerb, type Verbs } from "./verb.ts";
 
 const verbs: Verbs = {
   train: {
     summary: "train a model on a text, or go on with a run",
     load: async () => (await import("./commands/train.ts")).declareTrain,
+    thread: "train",
   },
   generate: {
     summary: "write text with a trained model",
     load: async () => (await import("./commands/generate.ts")).declareGenerate,
+    thread: "model",
   },
   evaluate: {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
+    thread: "model",
   },
   replay: {
     summary: "make a step again that was not finite, or exploded",
@@ -105,6 +108,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
       const command = program.command(name).summary(summary).description(summary);
       if (name !== word) continue;
       current = command;
+      if (!words.includes("--help") && !words.includes("-h")) await prepareVerb(verb);
       await declareVerb(command, verb);
     }
     await program.parseAsync(words, { from: "user" });

@@ -18,6 +18,7 @@ import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/evaluate-corpus.ts";
+import { workerEntries } from "./entries.node.ts";
 import type { LoadedModel, LoadRequest } from "./messages.node.ts";
 
 /** A model in a thread of its own: while it writes or is measured, the thread that calls does other things. */
@@ -60,8 +61,6 @@ const checkCorpus = (where: string, value: unknown): void => {
   throw new ConfigError({ where, must: "must be a text, as loadCorpus gives it", got: show(value) });
 };
 
-const entry = new URL("./model-entry.node.js", import.meta.url);
-
 /**
  * Loads a checkpoint directory in a thread of its own.
  * @throws as `loadPretrained`
@@ -75,7 +74,7 @@ export const loadInWorker = async (directory: string, given: WorkerLoadOptions =
   if (options.backend !== undefined) checkName("loadInWorker: backend", options.backend);
   if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
   if (options.dtype !== undefined) checkName("loadInWorker: dtype", options.dtype);
-  const thread = takeThread(entry);
+  const thread = takeThread(workerEntries.model);
   /** The only event of a call that has one. */
   const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
     let result: unknown;

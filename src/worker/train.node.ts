@@ -9,6 +9,7 @@ import {
   type ResumedRunOptions as ResumedRunHere,
   train as trainHere,
 } from "../train/train.node.ts";
+import { workerEntries } from "./entries.node.ts";
 
 interface Threading {
   /** false: a backend by name is opened on the thread that calls, too. Default true: it has a thread of its own. */
@@ -21,8 +22,6 @@ export interface ResumedRunOptions extends ResumedRunHere, Threading {}
 
 /** What `train` is told: to begin a run, or to go on with one. */
 export type TrainOptions = NewRun | ResumedRunOptions;
-
-const entry = new URL("./train-entry.node.js", import.meta.url);
 
 /** What no thread can be sent, as a function in a configuration, is refused on this one by the check that names it. */
 const isCloneable = (options: object): boolean => {
@@ -57,7 +56,7 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
     yield* trainHere(rest);
     return;
   }
-  const thread = takeThread(entry);
+  const thread = takeThread(workerEntries.train);
   const callbacks = { onNotice: (line: string) => onNotice?.(line) };
   try {
     yield* thread.call("train", args, { signal, callbacks }) as AsyncGenerator<TrainEvent, void, undefined>;

@@ -21,8 +21,6 @@ const start = (entry: URL): Started => {
   // for a file. Given as a list they would be checked, and the engine's, as --expose-gc, be refused.
   const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const worker = new Worker(entry, { env: SHARE_ENV, ...(inherits ? {} : { execArgv: [] }) });
-  // Only who waits for it keeps the process alive.
-  worker.unref();
   const caller = createCaller(
     (message) => worker.postMessage(message),
     (somebody) => (somebody ? worker.ref() : worker.unref()),
@@ -35,11 +33,18 @@ const start = (entry: URL): Started => {
   worker.on("message", (message: WorkerMessage) => caller.take(message));
   worker.on("error", gone);
   worker.on("exit", (status) => gone(new Error(`the worker thread has ended (${status})`)));
+  // Only who waits for it keeps the process alive. After the listeners: each added one would keep it alive again.
+  worker.unref();
   return started;
 };
 
 /** At most one for an entry. */
 const idle = new Map<string, Started>();
+
+/** Starts a thread for who will ask for one soon: it loads its modules beside those of this one. */
+export const prepareThread = (entry: URL): void => {
+  if (!idle.has(entry.href)) idle.set(entry.href, start(entry));
+};
 
 /** A thread that runs the module `entry`, which calls `serveThread`. */
 export const takeThread = (entry: URL): WorkerThread => {
