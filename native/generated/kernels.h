@@ -8,8 +8,8 @@
 namespace foretoken {
 
 // The most arguments of each sort that a kernel has.
-constexpr int kMaxBuffers = 10;
-constexpr int kMaxInts = 15;
+constexpr int kMaxBuffers = 11;
+constexpr int kMaxInts = 18;
 constexpr int kMaxFloats = 8;
 
 struct KernelDeclaration {
@@ -32,22 +32,22 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"geluBackward", 3, 2, 0, 0},
     {"swigluForward", 2, 2, 0, 0b10},
     {"swigluBackward", 3, 2, 0, 0b010},
-    {"embeddingForward", 4, 5, 0, 0},
-    {"embeddingBackward", 4, 5, 0, 0},
+    {"embeddingForward", 5, 6, 0, 0},
+    {"embeddingBackward", 5, 6, 0, 0},
     {"layerNormForward", 6, 2, 1, 0b001000},
     {"layerNormBackward", 8, 3, 0, 0b00000001},
     {"rmsNormForward", 4, 2, 1, 0b0100},
     {"rmsNormBackward", 6, 3, 0, 0b000001},
-    {"rotaryForward", 7, 5, 1, 0b0100000},
-    {"rotaryBackward", 10, 5, 0, 0b0000000001},
+    {"rotaryForward", 8, 8, 1, 0b01000000},
+    {"rotaryBackward", 11, 8, 0, 0b00000000001},
     {"linearForward", 5, 3, 0, 0b10011},
     {"linearGeluForward", 5, 4, 0, 0b11011},
     {"linearDropoutForward", 6, 8, 1, 0b000011},
     {"linearBackwardInput", 4, 4, 0, 0b1111},
     {"linearDropoutBackwardInput", 6, 3, 1, 0b111100},
     {"linearBackwardWeight", 4, 4, 0, 0b0011},
-    {"attentionForward", 6, 15, 2, 0b001111},
-    {"attentionBackward", 10, 15, 2, 0b1110011111},
+    {"attentionForward", 7, 18, 2, 0b0001111},
+    {"attentionBackward", 11, 18, 2, 0b11100011111},
     {"crossEntropyForward", 4, 4, 0, 0},
     {"crossEntropyBackward", 5, 4, 0, 0b10000},
     {"adamStep", 6, 1, 8, 0b010000},
@@ -430,12 +430,14 @@ struct EmbeddingForwardArgs {
   Buffer<const int32_t> ids;
   Buffer<const float> tokens;
   OptionalBuffer<const float> positions;
+  OptionalBuffer<const int32_t> places;
   Buffer<float> y;
   int64_t rows;
   int64_t time;
   int64_t channels;
   int64_t vocabSize;
   int64_t start;
+  int64_t positionRows;
   bool bfloat16 = false;
 
   template <typename Call>
@@ -444,12 +446,14 @@ struct EmbeddingForwardArgs {
         .ids = Buffer<const int32_t>(call.buffer(0)),
         .tokens = Buffer<const float>(call.buffer(1)),
         .positions = OptionalBuffer<const float>(call.buffer(2)),
-        .y = Buffer<float>(call.buffer(3)),
+        .places = OptionalBuffer<const int32_t>(call.buffer(3)),
+        .y = Buffer<float>(call.buffer(4)),
         .rows = call.ints[0],
         .time = call.ints[1],
         .channels = call.ints[2],
         .vocabSize = call.ints[3],
         .start = call.ints[4],
+        .positionRows = call.ints[5],
         .bfloat16 = call.bfloat16,
     };
   }
@@ -459,12 +463,14 @@ struct EmbeddingForwardArgs {
     call.setBuffer(0, ids.any());
     call.setBuffer(1, tokens.any());
     call.setBuffer(2, positions.any());
-    call.setBuffer(3, y.any());
+    call.setBuffer(3, places.any());
+    call.setBuffer(4, y.any());
     call.ints[0] = rows;
     call.ints[1] = time;
     call.ints[2] = channels;
     call.ints[3] = vocabSize;
     call.ints[4] = start;
+    call.ints[5] = positionRows;
     call.bfloat16 = bfloat16;
     return call;
   }
@@ -475,6 +481,7 @@ struct EmbeddingBackwardArgs {
   static constexpr int kIndex = 12;
 
   Buffer<const int32_t> ids;
+  OptionalBuffer<const int32_t> places;
   Buffer<const float> dy;
   OptionalBuffer<float> dTokens;
   OptionalBuffer<float> dPositions;
@@ -483,20 +490,23 @@ struct EmbeddingBackwardArgs {
   int64_t channels;
   int64_t vocabSize;
   int64_t start;
+  int64_t positionRows;
   bool bfloat16 = false;
 
   template <typename Call>
   __attribute__((always_inline)) static EmbeddingBackwardArgs of(const Call& call) {
     return {
         .ids = Buffer<const int32_t>(call.buffer(0)),
-        .dy = Buffer<const float>(call.buffer(1)),
-        .dTokens = OptionalBuffer<float>(call.buffer(2)),
-        .dPositions = OptionalBuffer<float>(call.buffer(3)),
+        .places = OptionalBuffer<const int32_t>(call.buffer(1)),
+        .dy = Buffer<const float>(call.buffer(2)),
+        .dTokens = OptionalBuffer<float>(call.buffer(3)),
+        .dPositions = OptionalBuffer<float>(call.buffer(4)),
         .rows = call.ints[0],
         .time = call.ints[1],
         .channels = call.ints[2],
         .vocabSize = call.ints[3],
         .start = call.ints[4],
+        .positionRows = call.ints[5],
         .bfloat16 = call.bfloat16,
     };
   }
@@ -504,14 +514,16 @@ struct EmbeddingBackwardArgs {
   Call toCall() const {
     Call call = {};
     call.setBuffer(0, ids.any());
-    call.setBuffer(1, dy.any());
-    call.setBuffer(2, dTokens.any());
-    call.setBuffer(3, dPositions.any());
+    call.setBuffer(1, places.any());
+    call.setBuffer(2, dy.any());
+    call.setBuffer(3, dTokens.any());
+    call.setBuffer(4, dPositions.any());
     call.ints[0] = rows;
     call.ints[1] = time;
     call.ints[2] = channels;
     call.ints[3] = vocabSize;
     call.ints[4] = start;
+    call.ints[5] = positionRows;
     call.bfloat16 = bfloat16;
     return call;
   }
@@ -706,8 +718,8 @@ struct RmsNormBackwardArgs {
   }
 };
 
-// rotaryForward: Rotary position embedding of packed q | k | v, [rows, 3·H·D], after an optional norm of each head of
-// q and k.
+// rotaryForward: Rotary position embedding of packed q | k | v, [rows, (H + 2·Hk)·D], after an optional norm of each
+// head of q and k.
 struct RotaryForwardArgs {
   static constexpr int kIndex = 17;
 
@@ -716,13 +728,17 @@ struct RotaryForwardArgs {
   OptionalBuffer<const float> gammaK;
   Buffer<const float> cos;
   Buffer<const float> sin;
+  OptionalBuffer<const int32_t> places;
   ActivationBuffer<float> y;
   Buffer<float> rstd;
   int64_t rows;
   int64_t time;
   int64_t heads;
+  int64_t keyHeads;
   int64_t headDim;
+  int64_t rotaryDim;
   int64_t start;
+  int64_t tableRows;
   double eps;
   bool bfloat16 = false;
 
@@ -734,13 +750,17 @@ struct RotaryForwardArgs {
         .gammaK = OptionalBuffer<const float>(call.buffer(2)),
         .cos = Buffer<const float>(call.buffer(3)),
         .sin = Buffer<const float>(call.buffer(4)),
-        .y = ActivationBuffer<float>(call.buffer(5)),
-        .rstd = Buffer<float>(call.buffer(6)),
+        .places = OptionalBuffer<const int32_t>(call.buffer(5)),
+        .y = ActivationBuffer<float>(call.buffer(6)),
+        .rstd = Buffer<float>(call.buffer(7)),
         .rows = call.ints[0],
         .time = call.ints[1],
         .heads = call.ints[2],
-        .headDim = call.ints[3],
-        .start = call.ints[4],
+        .keyHeads = call.ints[3],
+        .headDim = call.ints[4],
+        .rotaryDim = call.ints[5],
+        .start = call.ints[6],
+        .tableRows = call.ints[7],
         .eps = call.floats[0],
         .bfloat16 = call.bfloat16,
     };
@@ -753,13 +773,17 @@ struct RotaryForwardArgs {
     call.setBuffer(2, gammaK.any());
     call.setBuffer(3, cos.any());
     call.setBuffer(4, sin.any());
-    call.setBuffer(5, y.any());
-    call.setBuffer(6, rstd.any());
+    call.setBuffer(5, places.any());
+    call.setBuffer(6, y.any());
+    call.setBuffer(7, rstd.any());
     call.ints[0] = rows;
     call.ints[1] = time;
     call.ints[2] = heads;
-    call.ints[3] = headDim;
-    call.ints[4] = start;
+    call.ints[3] = keyHeads;
+    call.ints[4] = headDim;
+    call.ints[5] = rotaryDim;
+    call.ints[6] = start;
+    call.ints[7] = tableRows;
     call.floats[0] = eps;
     call.bfloat16 = bfloat16;
     return call;
@@ -776,6 +800,7 @@ struct RotaryBackwardArgs {
   OptionalBuffer<const float> gammaK;
   Buffer<const float> cos;
   Buffer<const float> sin;
+  OptionalBuffer<const int32_t> places;
   Buffer<const float> rstd;
   Buffer<float> dx;
   OptionalBuffer<float> dGammaQ;
@@ -783,8 +808,11 @@ struct RotaryBackwardArgs {
   int64_t rows;
   int64_t time;
   int64_t heads;
+  int64_t keyHeads;
   int64_t headDim;
+  int64_t rotaryDim;
   int64_t start;
+  int64_t tableRows;
   bool bfloat16 = false;
 
   template <typename Call>
@@ -796,15 +824,19 @@ struct RotaryBackwardArgs {
         .gammaK = OptionalBuffer<const float>(call.buffer(3)),
         .cos = Buffer<const float>(call.buffer(4)),
         .sin = Buffer<const float>(call.buffer(5)),
-        .rstd = Buffer<const float>(call.buffer(6)),
-        .dx = Buffer<float>(call.buffer(7)),
-        .dGammaQ = OptionalBuffer<float>(call.buffer(8)),
-        .dGammaK = OptionalBuffer<float>(call.buffer(9)),
+        .places = OptionalBuffer<const int32_t>(call.buffer(6)),
+        .rstd = Buffer<const float>(call.buffer(7)),
+        .dx = Buffer<float>(call.buffer(8)),
+        .dGammaQ = OptionalBuffer<float>(call.buffer(9)),
+        .dGammaK = OptionalBuffer<float>(call.buffer(10)),
         .rows = call.ints[0],
         .time = call.ints[1],
         .heads = call.ints[2],
-        .headDim = call.ints[3],
-        .start = call.ints[4],
+        .keyHeads = call.ints[3],
+        .headDim = call.ints[4],
+        .rotaryDim = call.ints[5],
+        .start = call.ints[6],
+        .tableRows = call.ints[7],
         .bfloat16 = call.bfloat16,
     };
   }
@@ -817,15 +849,19 @@ struct RotaryBackwardArgs {
     call.setBuffer(3, gammaK.any());
     call.setBuffer(4, cos.any());
     call.setBuffer(5, sin.any());
-    call.setBuffer(6, rstd.any());
-    call.setBuffer(7, dx.any());
-    call.setBuffer(8, dGammaQ.any());
-    call.setBuffer(9, dGammaK.any());
+    call.setBuffer(6, places.any());
+    call.setBuffer(7, rstd.any());
+    call.setBuffer(8, dx.any());
+    call.setBuffer(9, dGammaQ.any());
+    call.setBuffer(10, dGammaK.any());
     call.ints[0] = rows;
     call.ints[1] = time;
     call.ints[2] = heads;
-    call.ints[3] = headDim;
-    call.ints[4] = start;
+    call.ints[3] = keyHeads;
+    call.ints[4] = headDim;
+    call.ints[5] = rotaryDim;
+    call.ints[6] = start;
+    call.ints[7] = tableRows;
     call.bfloat16 = bfloat16;
     return call;
   }
@@ -1136,15 +1172,19 @@ struct AttentionForwardArgs {
   ActivationBuffer<float> out;
   Buffer<float> logSumExp;
   OptionalBuffer<uint32_t> kept;
+  OptionalBuffer<const int32_t> segments;
   int64_t batch;
   int64_t queries;
   int64_t start;
   int64_t heads;
+  int64_t keyHeads;
   int64_t headDim;
   int64_t queryStride;
   int64_t queryBatchStride;
   int64_t keyStride;
   int64_t keyBatchStride;
+  int64_t rows;
+  int64_t keyRows;
   int64_t key0;
   int64_t key1;
   int64_t key2;
@@ -1164,21 +1204,25 @@ struct AttentionForwardArgs {
         .out = ActivationBuffer<float>(call.buffer(3)),
         .logSumExp = Buffer<float>(call.buffer(4)),
         .kept = OptionalBuffer<uint32_t>(call.buffer(5)),
+        .segments = OptionalBuffer<const int32_t>(call.buffer(6)),
         .batch = call.ints[0],
         .queries = call.ints[1],
         .start = call.ints[2],
         .heads = call.ints[3],
-        .headDim = call.ints[4],
-        .queryStride = call.ints[5],
-        .queryBatchStride = call.ints[6],
-        .keyStride = call.ints[7],
-        .keyBatchStride = call.ints[8],
-        .key0 = call.ints[9],
-        .key1 = call.ints[10],
-        .key2 = call.ints[11],
-        .key3 = call.ints[12],
-        .site = call.ints[13],
-        .causal = call.ints[14],
+        .keyHeads = call.ints[4],
+        .headDim = call.ints[5],
+        .queryStride = call.ints[6],
+        .queryBatchStride = call.ints[7],
+        .keyStride = call.ints[8],
+        .keyBatchStride = call.ints[9],
+        .rows = call.ints[10],
+        .keyRows = call.ints[11],
+        .key0 = call.ints[12],
+        .key1 = call.ints[13],
+        .key2 = call.ints[14],
+        .key3 = call.ints[15],
+        .site = call.ints[16],
+        .causal = call.ints[17],
         .scale = call.floats[0],
         .p = call.floats[1],
         .bfloat16 = call.bfloat16,
@@ -1193,21 +1237,25 @@ struct AttentionForwardArgs {
     call.setBuffer(3, out.any());
     call.setBuffer(4, logSumExp.any());
     call.setBuffer(5, kept.any());
+    call.setBuffer(6, segments.any());
     call.ints[0] = batch;
     call.ints[1] = queries;
     call.ints[2] = start;
     call.ints[3] = heads;
-    call.ints[4] = headDim;
-    call.ints[5] = queryStride;
-    call.ints[6] = queryBatchStride;
-    call.ints[7] = keyStride;
-    call.ints[8] = keyBatchStride;
-    call.ints[9] = key0;
-    call.ints[10] = key1;
-    call.ints[11] = key2;
-    call.ints[12] = key3;
-    call.ints[13] = site;
-    call.ints[14] = causal;
+    call.ints[4] = keyHeads;
+    call.ints[5] = headDim;
+    call.ints[6] = queryStride;
+    call.ints[7] = queryBatchStride;
+    call.ints[8] = keyStride;
+    call.ints[9] = keyBatchStride;
+    call.ints[10] = rows;
+    call.ints[11] = keyRows;
+    call.ints[12] = key0;
+    call.ints[13] = key1;
+    call.ints[14] = key2;
+    call.ints[15] = key3;
+    call.ints[16] = site;
+    call.ints[17] = causal;
     call.floats[0] = scale;
     call.floats[1] = p;
     call.bfloat16 = bfloat16;
@@ -1226,6 +1274,7 @@ struct AttentionBackwardArgs {
   ActivationBuffer<const float> out;
   Buffer<const float> logSumExp;
   OptionalBuffer<const uint32_t> kept;
+  OptionalBuffer<const int32_t> segments;
   ActivationBuffer<float> dq;
   ActivationBuffer<float> dk;
   ActivationBuffer<float> dv;
@@ -1233,11 +1282,14 @@ struct AttentionBackwardArgs {
   int64_t queries;
   int64_t start;
   int64_t heads;
+  int64_t keyHeads;
   int64_t headDim;
   int64_t queryStride;
   int64_t queryBatchStride;
   int64_t keyStride;
   int64_t keyBatchStride;
+  int64_t rows;
+  int64_t keyRows;
   int64_t key0;
   int64_t key1;
   int64_t key2;
@@ -1258,24 +1310,28 @@ struct AttentionBackwardArgs {
         .out = ActivationBuffer<const float>(call.buffer(4)),
         .logSumExp = Buffer<const float>(call.buffer(5)),
         .kept = OptionalBuffer<const uint32_t>(call.buffer(6)),
-        .dq = ActivationBuffer<float>(call.buffer(7)),
-        .dk = ActivationBuffer<float>(call.buffer(8)),
-        .dv = ActivationBuffer<float>(call.buffer(9)),
+        .segments = OptionalBuffer<const int32_t>(call.buffer(7)),
+        .dq = ActivationBuffer<float>(call.buffer(8)),
+        .dk = ActivationBuffer<float>(call.buffer(9)),
+        .dv = ActivationBuffer<float>(call.buffer(10)),
         .batch = call.ints[0],
         .queries = call.ints[1],
         .start = call.ints[2],
         .heads = call.ints[3],
-        .headDim = call.ints[4],
-        .queryStride = call.ints[5],
-        .queryBatchStride = call.ints[6],
-        .keyStride = call.ints[7],
-        .keyBatchStride = call.ints[8],
-        .key0 = call.ints[9],
-        .key1 = call.ints[10],
-        .key2 = call.ints[11],
-        .key3 = call.ints[12],
-        .site = call.ints[13],
-        .causal = call.ints[14],
+        .keyHeads = call.ints[4],
+        .headDim = call.ints[5],
+        .queryStride = call.ints[6],
+        .queryBatchStride = call.ints[7],
+        .keyStride = call.ints[8],
+        .keyBatchStride = call.ints[9],
+        .rows = call.ints[10],
+        .keyRows = call.ints[11],
+        .key0 = call.ints[12],
+        .key1 = call.ints[13],
+        .key2 = call.ints[14],
+        .key3 = call.ints[15],
+        .site = call.ints[16],
+        .causal = call.ints[17],
         .scale = call.floats[0],
         .p = call.floats[1],
         .bfloat16 = call.bfloat16,
@@ -1291,24 +1347,28 @@ struct AttentionBackwardArgs {
     call.setBuffer(4, out.any());
     call.setBuffer(5, logSumExp.any());
     call.setBuffer(6, kept.any());
-    call.setBuffer(7, dq.any());
-    call.setBuffer(8, dk.any());
-    call.setBuffer(9, dv.any());
+    call.setBuffer(7, segments.any());
+    call.setBuffer(8, dq.any());
+    call.setBuffer(9, dk.any());
+    call.setBuffer(10, dv.any());
     call.ints[0] = batch;
     call.ints[1] = queries;
     call.ints[2] = start;
     call.ints[3] = heads;
-    call.ints[4] = headDim;
-    call.ints[5] = queryStride;
-    call.ints[6] = queryBatchStride;
-    call.ints[7] = keyStride;
-    call.ints[8] = keyBatchStride;
-    call.ints[9] = key0;
-    call.ints[10] = key1;
-    call.ints[11] = key2;
-    call.ints[12] = key3;
-    call.ints[13] = site;
-    call.ints[14] = causal;
+    call.ints[4] = keyHeads;
+    call.ints[5] = headDim;
+    call.ints[6] = queryStride;
+    call.ints[7] = queryBatchStride;
+    call.ints[8] = keyStride;
+    call.ints[9] = keyBatchStride;
+    call.ints[10] = rows;
+    call.ints[11] = keyRows;
+    call.ints[12] = key0;
+    call.ints[13] = key1;
+    call.ints[14] = key2;
+    call.ints[15] = key3;
+    call.ints[16] = site;
+    call.ints[17] = causal;
     call.floats[0] = scale;
     call.floats[1] = p;
     call.bfloat16 = bfloat16;

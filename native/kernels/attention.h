@@ -103,27 +103,26 @@ FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, co
   return factor;
 }
 
-// The pointers of one head, at its first row.
+// The pointers of one head of a sequence, at its first row.
 template <typename T>
 struct AttentionForwardHead {
   const T *q, *k, *v;
   T* out;
   float* logSumExp;
-  int64_t index;
+  int64_t number, start;
   HeadMask<uint32_t> mask;
 
   AttentionForwardHead(const AttentionForwardArgs& args, const Attention& a, int64_t head)
-      : index(head), mask(a, args.kept.orNull(), head) {
-    const int64_t b = head / a.heads, h = head % a.heads;
-    q = args.q.as<T>() + b * a.queryBatchStride + h * a.headDim;
-    k = args.k.as<T>() + b * a.keyBatchStride + h * a.headDim;
-    v = args.v.as<T>() + b * a.keyBatchStride + h * a.headDim;
-    out = args.out.as<T>() + b * a.queries * a.outStride() + h * a.headDim;
-    logSumExp = args.logSumExp + head * a.queries;
+      : number(head), start(a.start), mask(a, args.kept.orNull(), head) {
+    q = args.q.as<T>() + a.queryOf(head);
+    k = args.k.as<T>() + a.keyOf(head);
+    v = args.v.as<T>() + a.keyOf(head);
+    out = args.out.as<T>() + a.outOf(head);
+    logSumExp = args.logSumExp + a.statOf(head);
   }
 
   __attribute__((always_inline)) void ask(const Attention& a, int64_t query) const {
-    const int64_t key = a.start + query;
+    const int64_t key = start + query;
     askForRow(q + query * a.queryStride, a.headDim);
     askForRow(k + key * a.keyStride, a.headDim);
     askForRow(v + key * a.keyStride, a.headDim);
@@ -190,7 +189,7 @@ struct ForwardBlock {
       const Sight sight{diagonal ? inBlock + v : blockKeys, diagonal};
       const int64_t rows = diagonal ? lesser(sight.full + kLanes, tilesOf(blockKeys)) : (blockKeys + 3) / 4 * 4;
       if (a.drops) {
-        drawMask(a, a.maskRow(head.index, group + v - a.start), block, rows, s.kept + v);
+        drawMask(a, a.maskRow(head.number, group + v - a.start), block, rows, s.kept + v);
         const int64_t begin = greater(first, v), query = group + begin - a.start;
         if (head.mask.words != nullptr)
           head.mask.put(s.kept + begin, query, lesser(last, v + kLanes) - begin, block, rows);
@@ -234,56 +233,88 @@ struct ForwardBlock {
   }
 };
 
-// q, k, v and out hold T.
-template <class Operands, typename T = float>
-static void attendForward(const AttentionForwardArgs& args, const Attention& a, Pool& pool) {
-  if (a.queries <= kFewQueries) return attendFew<Operands, T>(args, a, pool);
-  // Work in query blocks, in proportion to the keys that they see.
-  const int64_t firstBlock = a.start / kBlock;
-  const int64_t blocks = (a.keys - 1) / kBlock - firstBlock + 1;
-  const int64_t allKeyBlocks = firstBlock + blocks;
-  const int64_t costPerHead = a.causal ? blocks * firstBlock + blocks * (blocks + 1) / 2 : blocks * allKeyBlocks;
-  const int64_t cost = a.batch * a.heads * costPerHead;
-  const int64_t pairsSeen = a.queries * (2 * a.start + (a.causal ? 1 : 2) * a.queries);  // twice their mean
-  const int64_t multiplyAdds = a.batch * a.heads * a.headDim * pairsSeen;
+// The blocks of queries of a head, and the blocks of keys that each meets: the work of one in proportion to these.
+struct QueryBlocks {
+  int64_t first, count, allKeyBlocks;
+  bool causal;
+
+  explicit QueryBlocks(const Attention& a)
+      : first(a.start / kBlock),
+        count((a.keys - 1) / kBlock - first + 1),
+        allKeyBlocks(first + count),
+        causal(a.causal) {}
+
+  int64_t keyBlocks(int64_t block) const { return causal ? first + block + 1 : allKeyBlocks; }
+  int64_t keyBlocksOfAll() const { return causal ? count * first + count * (count + 1) / 2 : count * allKeyBlocks; }
+};
+
+// Calls body(a, head) for each head of each sequence with many queries, in order.
+template <typename Body>
+FT_INLINE void forHeadsOfMany(const Attention& call, Body body) {
+  for (int64_t b = 0; b < call.batch; b++) {
+    const Attention a = call.sequence(b);
+    if (a.few()) continue;
+    for (int64_t head = 0; head < a.heads; head++) body(a, head);
+  }
+}
+
+// The heads of sequences with many queries.
+template <class Operands, typename T>
+static void attendMany(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
+  int64_t cost = 0, multiplyAdds = 0;
+  forHeadsOfMany(call, [&](const Attention& a, int64_t) {
+    cost += QueryBlocks(a).keyBlocksOfAll();
+    multiplyAdds += a.headDim * a.queries * (2 * a.start + (a.causal ? 1 : 2) * a.queries);  // twice their number
+  });
   const int64_t wanted = multiplyAdds / kThreadWork + 1;
   const int64_t parts = wanted < pool.threads() ? wanted : pool.threads();
-  using Scratch = AttentionForwardScratch<Operands>;
-  if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
   parallelRanges(pool, parts, 1, [&](int64_t firstPart, int64_t lastPart, int thread) {
-    const Scratch scratch(a, pool.scratch(thread));
+    const AttentionForwardScratch<Operands> scratch(call, pool.scratch(thread));
     int64_t done = 0;
-    for (int64_t index = 0; index < a.batch * a.heads; index++) {
-      const AttentionForwardHead<T> head(args, a, index);
-      const AttentionForwardHead<T> next(args, a, lesser(index + 1, a.batch * a.heads - 1));
-      for (int64_t block = 0; block < blocks; block++) {
+    forHeadsOfMany(call, [&](const Attention& a, int64_t number) {
+      const AttentionForwardHead<T> head(args, a, number);
+      const bool last = number + 1 == a.heads;
+      const Attention after = last && a.number + 1 < a.batch ? a.sequence(a.number + 1) : a;
+      const AttentionForwardHead<T> next(args, after, after.number != a.number ? 0 : number + (last ? 0 : 1));
+      const QueryBlocks blocks(a);
+      for (int64_t block = 0; block < blocks.count; block++) {
         // A block belongs to the part in whose share of the cost its middle lies.
-        const int64_t keyBlocks = a.causal ? firstBlock + block + 1 : allKeyBlocks;
+        const int64_t keyBlocks = blocks.keyBlocks(block);
         const int64_t middle = 2 * done + keyBlocks;
         done += keyBlocks;
         const int64_t part = middle * parts / (2 * cost);
         if (part < firstPart || part >= lastPart) continue;
-        const int64_t position = (firstBlock + block) * kBlock;
+        const int64_t position = (blocks.first + block) * kBlock;
         ForwardBlock<Operands, T>{a,    scratch,                    head,
                                   next, greater(position, a.start), lesser(position + kBlock, a.keys)}
             .run();
       }
-    }
+    });
   });
 }
 
-// q: [B, queries, H·D], k, v: [B, start + queries, H·D] → out: [B, queries, H·D], logSumExp: [B, H, queries], kept: HeadMask
-// of every head
+// q, k, v and out hold T.
+template <class Operands, typename T = float>
+static void attendForward(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
+  const AttentionExtent extent = call.extent();
+  const int64_t few = extent.few ? AttentionFewScratch<Operands>::floats(call) : 0;
+  const int64_t many = extent.many ? AttentionForwardScratch<Operands>::floats(call) : 0;
+  if (!pool.reserveScratch(greater(few, many) * int64_t{sizeof(float)})) return;
+  if (extent.few) attendFew<Operands, T>(args, call, extent, pool);
+  if (extent.many) attendMany<Operands, T>(args, call, pool);
+}
+
+// Declared in src/backend/kernels.ts.
 static void attentionForward(const AttentionForwardArgs& args, Pool& pool) {
-  const Attention a(args);
-  if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
+  const Attention call(args);
+  if (call.batch == 0 || call.queries == 0 || call.heads == 0) return;
 #if defined(FT_TILES)
-  if (args.q.narrow()) return attendForwardByTiles(args, a, pool);
+  if (args.q.narrow()) return attendForwardByTiles(args, call, pool);
 #elif defined(FT_NARROW)
-  if (args.q.narrow()) return attendForward<Bfloat16, Narrow>(args, a, pool);
+  if (args.q.narrow()) return attendForward<Bfloat16, Narrow>(args, call, pool);
 #endif
-  if (args.bfloat16) attendForward<Bfloat16>(args, a, pool);
-  else attendForward<Float32>(args, a, pool);
+  if (args.bfloat16) attendForward<Bfloat16>(args, call, pool);
+  else attendForward<Float32>(args, call, pool);
 }
 
 }  // namespace foretoken::FT_ISA

@@ -35,17 +35,18 @@ struct AttentionBackwardScratch {
   float* scoresAlong;      // [kTileHeight][kGroup]: where units are pairs, `tileScores` as units along the queries
   float* dScores;          // [units of kBlock][kGroup]: dOut·Vᵀ, then dS
   uint32_t* kept;          // [kBlockWords][kGroup]: M
-  float* dKeys;            // [kBlock][width]
-  float* dValues;          // [kBlock][width], but for the factor of M
+  float* dKeys;            // [kBlock][width]; where heads share keys, [queries][width]
+  float* dValues;          // the same, but for the factor of M
   float* dQueries;         // [queries][width]
   float* exponents;        // [queries]: logSumExp · log₂ e
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
 
-  static int64_t floats(const Attention& a) {
-    return (5 * kBlock + 2 * kGroup + stats(a)) * a.width + 2 * kGroup * a.headDim + (4 * kTileHeight + kBlock + kBlockWords) * kGroup +
-           2 * stats(a);
+  static int64_t floats(const Attention& a, const AttentionExtent& extent) {
+    const int64_t all = stats(extent);
+    return (3 * kBlock + 2 * keyRows(a, extent) + 2 * kGroup + all) * a.width + 2 * kGroup * a.headDim +
+           (4 * kTileHeight + kBlock + kBlockWords) * kGroup + 2 * all;
   }
-  AttentionBackwardScratch(const Attention& a, void* memory) {
+  AttentionBackwardScratch(const Attention& a, const AttentionExtent& extent, void* memory) {
     float* at = static_cast<float*>(memory);
     const auto take = [&at](int64_t count) {
       float* taken = at;
@@ -55,11 +56,11 @@ struct AttentionBackwardScratch {
     keys = take(kBlock * a.width);
     values = take(kBlock * a.width);
     keysAcross = kTwoWays ? take(kBlock * a.width) : keys;
-    dKeys = take(kBlock * a.width);
-    dValues = take(kBlock * a.width);
+    dKeys = take(keyRows(a, extent) * a.width);
+    dValues = take(keyRows(a, extent) * a.width);
     queries = take(kGroup * a.width);
     gradients = take(kGroup * a.width);
-    dQueries = take(stats(a) * a.width);
+    dQueries = take(stats(extent) * a.width);
     dScores = take(kBlock * kGroup);
     weights = take(kTileHeight * kGroup);
     tileScores = take(kTileHeight * kGroup);
@@ -68,38 +69,41 @@ struct AttentionBackwardScratch {
     kept = reinterpret_cast<uint32_t*>(take(kBlockWords * kGroup));
     queryColumns = take(kGroup * a.headDim);
     gradientColumns = take(kGroup * a.headDim);
-    exponents = take(stats(a));
-    deltas = take(stats(a));
+    exponents = take(stats(extent));
+    deltas = take(stats(extent));
   }
 
  private:
-  static int64_t stats(const Attention& a) { return (a.queries + kGroup - 1) / kGroup * kGroup; }
+  static int64_t stats(const AttentionExtent& extent) { return (extent.queries + kGroup - 1) / kGroup * kGroup; }
+  static int64_t keyRows(const Attention& a, const AttentionExtent& extent) {
+    return a.group > 1 ? (extent.queries + kBlock - 1) / kBlock * kBlock : kBlock;
+  }
 };
 
-// The pointers of one head, at its first row.
+// The pointers of one head of a sequence, at its first row.
 template <typename T>
 struct AttentionHead {
   const T *dOut, *q, *k, *v, *out;
   const float* logSumExp;
   T *dq, *dk, *dv;
-  int64_t index;
+  int64_t number;
+  bool first, last;  // of those that share keys and values
   HeadMask<const uint32_t> mask;
 
   AttentionHead(const AttentionBackwardArgs& args, const Attention& a, int64_t head)
-      : index(head), mask(a, args.kept.orNull(), head) {
-    const int64_t b = head / a.heads, h = head % a.heads;
-    const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
-    const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
-    const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
-    dOut = args.dOut.as<T>() + outOffset;
-    q = args.q.as<T>() + queryOffset;
-    k = args.k.as<T>() + keyOffset;
-    v = args.v.as<T>() + keyOffset;
-    out = args.out.as<T>() + outOffset;
-    logSumExp = args.logSumExp + head * a.queries;
-    dq = args.dq.as<T>() + queryOffset;
-    dk = args.dk.as<T>() + keyOffset;
-    dv = args.dv.as<T>() + keyOffset;
+      : number(head),
+        first(head % a.group == 0),
+        last(head % a.group == a.group - 1),
+        mask(a, args.kept.orNull(), head) {
+    dOut = args.dOut.as<T>() + a.outOf(head);
+    q = args.q.as<T>() + a.queryOf(head);
+    k = args.k.as<T>() + a.keyOf(head);
+    v = args.v.as<T>() + a.keyOf(head);
+    out = args.out.as<T>() + a.outOf(head);
+    logSumExp = args.logSumExp + a.statOf(head);
+    dq = args.dq.as<T>() + a.queryOf(head);
+    dk = args.dk.as<T>() + a.keyOf(head);
+    dv = args.dv.as<T>() + a.keyOf(head);
   }
 
   __attribute__((always_inline)) void ask(const Attention& a, int64_t row) const {
@@ -146,6 +150,10 @@ struct BackwardBlock {
   const AttentionHead<T>& next;
   int64_t block, keys;
   RowsAhead ahead = {block, block + keys};
+  // Where heads share keys, the rows of all blocks wait for the last of them.
+  int64_t firstRow = a.group > 1 ? block : 0;
+  float* dKeys = s.dKeys + firstRow * a.width;
+  float* dValues = s.dValues + firstRow * a.width;
 
   void run() {
     packAlong<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keys);
@@ -157,8 +165,9 @@ struct BackwardBlock {
       if (block == 0) prepare(group, count);
       attend(group, count);
     }
-    writeRows(a, s.dKeys, keys, 1, head.dk + block * a.keyStride, a.keyStride);
-    writeRows(a, s.dValues, keys, a.keptScale, head.dv + block * a.keyStride, a.keyStride);
+    if (!head.last) return;
+    writeRows(a, dKeys, keys, 1, head.dk + block * a.keyStride, a.keyStride);
+    writeRows(a, dValues, keys, a.keptScale, head.dv + block * a.keyStride, a.keyStride);
   }
 
  private:
@@ -195,7 +204,7 @@ struct BackwardBlock {
       head.mask.get(s.kept, group, count, block, rows);
     } else if (a.drops) {
       for (int64_t v = 0; v < kGroup; v += kLanes)
-        drawMask(a, a.maskRow(head.index, group + v), block, rows, s.kept + v);
+        drawMask(a, a.maskRow(head.number, group + v), block, rows, s.kept + v);
     }
     for (int64_t key = 0; key < rows; key += kTileHeight) attendTile(group, count, key, diagonal);
 
@@ -246,17 +255,17 @@ struct BackwardBlock {
 
     const int64_t units = unitsOf<Operands>(count - query);
     if (count <= query) return;
-    const bool continues = group != 0 && !(diagonal && key >= inBlock);
+    const bool continues = !head.first || (group != 0 && !(diagonal && key >= inBlock));
     const int64_t firstUnit = query / kDepth;
     ahead.ask(a, next, kRowsAtATime);
     multiplyBlock<Operands, LeftOrder::kByRow>(
         {s.weightsAlong + firstUnit, kGroup, s.gradients + firstUnit * a.width, a.width, units,
-         s.dValues + key * a.width, a.width, continues},
+         dValues + key * a.width, a.width, continues},
         a.width);
     ahead.ask(a, next, kRowsAtATime);
     multiplyBlock<Operands, LeftOrder::kByRow>(
         {(kDepth > 1 ? s.scoresAlong : dScores) + firstUnit, kGroup, s.queries + firstUnit * a.width, a.width, units,
-         s.dKeys + key * a.width, a.width, continues},
+         dKeys + key * a.width, a.width, continues},
         a.width);
   }
 
@@ -275,32 +284,35 @@ struct BackwardBlock {
 
 // dOut, q, k, v, out, dq, dk and dv hold T.
 template <class Operands, typename T = float>
-static void attendBackward(const AttentionBackwardArgs& args, const Attention& a, Pool& pool) {
+static void attendBackward(const AttentionBackwardArgs& args, const Attention& call, Pool& pool) {
   using Scratch = AttentionBackwardScratch<Operands>;
-  if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
-  parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
-    const Scratch scratch(a, pool.scratch(thread));
-    for (int64_t index = begin; index < end; index++) {
-      const AttentionHead<T> head(args, a, index);
-      const AttentionHead<T> next(args, a, lesser(index + 1, end - 1));
+  const AttentionExtent extent = call.extent();
+  if (!pool.reserveScratch(Scratch::floats(call, extent) * int64_t{sizeof(float)})) return;
+  parallelRanges(pool, call.batch * call.keyHeads, 1, [&](int64_t begin, int64_t end, int thread) {
+    const Scratch scratch(call, extent, pool.scratch(thread));
+    const int64_t last = end * call.group - 1;
+    for (int64_t index = begin * call.group; index <= last; index++) {
+      const Attention a = call.sequence(index / call.heads);
+      const AttentionHead<T> head(args, a, index % call.heads);
+      const int64_t following = lesser(index + 1, last);
+      const AttentionHead<T> next(args, call.sequence(following / call.heads), following % call.heads);
       for (int64_t block = 0; block < a.queries; block += kBlock)
         BackwardBlock<Operands, T>{a, scratch, head, next, block, lesser(a.queries - block, kBlock)}.run();
     }
   });
 }
 
-// dOut, out: [B, T, H·D]; q, k, v and their gradients as in attentionForward. One thread computes a whole head, so no
-// sum is divided.
+// Declared in src/backend/kernels.ts. One thread computes all heads that share keys and values, so no sum is divided.
 static void attentionBackward(const AttentionBackwardArgs& args, Pool& pool) {
-  const Attention a(args);
-  if (a.batch == 0 || a.queries == 0 || a.heads == 0) return;
+  const Attention call(args);
+  if (call.batch == 0 || call.queries == 0 || call.heads == 0) return;
 #if defined(FT_TILES)
-  if (args.q.narrow()) return attendBackwardByTiles(args, a, pool);
+  if (args.q.narrow()) return attendBackwardByTiles(args, call, pool);
 #elif defined(FT_NARROW)
-  if (args.q.narrow()) return attendBackward<Bfloat16, Narrow>(args, a, pool);
+  if (args.q.narrow()) return attendBackward<Bfloat16, Narrow>(args, call, pool);
 #endif
-  if (args.bfloat16) attendBackward<Bfloat16>(args, a, pool);
-  else attendBackward<Float32>(args, a, pool);
+  if (args.bfloat16) attendBackward<Bfloat16>(args, call, pool);
+  else attendBackward<Float32>(args, call, pool);
 }
 
 }  // namespace foretoken::FT_ISA

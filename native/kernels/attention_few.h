@@ -15,28 +15,33 @@ namespace foretoken::FT_ISA {
 // Multiply-adds that are worth waking one more thread for: each comes with its own word of memory.
 constexpr int64_t kFewWork = int64_t{1} << 16;
 
-// Scratch of one thread, for a block of keys and the queries of one head.
+// The running maximum and sum of one query, as `maxima` and `totals` of attention.h.
+struct RunningSum {
+  float maximum, total;
+};
+
+// Scratch of one thread, for a block of keys and the queries of the heads that share them.
 template <class Operands>
 struct AttentionFewScratch {
   float* keys;          // [kGroups][units of headDim][kGroup]
-  float* queries;       // [kFewQueries][alongStride]
+  float* queries;       // [group · kFewQueries][alongStride]
   float* weights;       // [kBlock]: scores, then weights
   float* weightsAlong;  // [kBlock]: the weights as units
-  float* out;           // [kFewQueries][width], unnormalised
+  float* out;           // [group · kFewQueries][width], unnormalised
+  RunningSum* sums;     // [group · kFewQueries]
 
-  static int64_t floats(const Attention& a) { return kBlock * (a.headDim + 2) + 2 * kFewQueries * a.width; }
+  static int64_t floats(const Attention& a) {
+    const int64_t most = a.group * kFewQueries;
+    return kBlock * (a.headDim + 2) + 2 * most * a.width + most * int64_t{sizeof(RunningSum) / sizeof(float)};
+  }
   AttentionFewScratch(const Attention& a, void* memory) {
     weights = static_cast<float*>(memory);
     weightsAlong = weights + kBlock;
     queries = weightsAlong + kBlock;
-    out = queries + kFewQueries * a.width;
-    keys = out + kFewQueries * a.width;
+    out = queries + a.group * kFewQueries * a.width;
+    keys = out + a.group * kFewQueries * a.width;
+    sums = reinterpret_cast<RunningSum*>(keys + kBlock * a.headDim);
   }
-};
-
-// The running maximum and sum of one query, as `maxima` and `totals` of attention.h.
-struct RunningSum {
-  float maximum, total;
 };
 
 // Scores of one query with kGroup keys, which lie transposed.
@@ -111,18 +116,18 @@ FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, 
   for (int v = 0; v < kVectors; v++) store(out + v * kLanes, sums[v]);
 }
 
+// The heads that share head `shared` of keys and values, which are packed once for all of them.
 template <class Operands, typename T>
-static void attendFewOfHead(const AttentionForwardArgs& args, const Attention& a,
-                            const AttentionFewScratch<Operands>& s, int64_t index) {
-  const int64_t b = index / a.heads, h = index % a.heads;
-  const T* q = args.q.as<T>() + b * a.queryBatchStride + h * a.headDim;
-  const T* k = args.k.as<T>() + b * a.keyBatchStride + h * a.headDim;
-  const T* v = args.v.as<T>() + b * a.keyBatchStride + h * a.headDim;
-  const HeadMask<uint32_t> mask(a, args.kept.orNull(), index);
+static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& a,
+                             const AttentionFewScratch<Operands>& s, int64_t shared) {
+  const int64_t first = shared * a.group;
+  const T* k = args.k.as<T>() + a.keyOf(first);
+  const T* v = args.v.as<T>() + a.keyOf(first);
   const int64_t units = unitsOf<Operands>(a.headDim);
   const int64_t queryStride = a.alongStride<Operands>();
-  RunningSum sums[kFewQueries];
-  packAlong<Operands>(a, q, a.queryStride, a.queries, a.queries, s.queries);
+  for (int64_t member = 0; member < a.group; member++)
+    packAlong<Operands>(a, args.q.as<T>() + a.queryOf(first + member), a.queryStride, a.queries, a.queries,
+                        s.queries + member * a.queries * queryStride);
 
   for (int64_t block = 0; block < a.keys; block += kBlock) {
     const int64_t blockKeys = lesser(a.keys - block, kBlock);
@@ -130,14 +135,16 @@ static void attendFewOfHead(const AttentionForwardArgs& args, const Attention& a
     for (int64_t group = 0; group < blockKeys; group += kGroup)
       packGroup<Operands>(a, k + (block + group) * a.keyStride, a.keyStride, 0, lesser(blockKeys - group, kGroup),
                           s.keys + group * units);
-    for (int64_t i = 0; i < a.queries; i++) {
+    for (int64_t row = 0; row < a.group * a.queries; row++) {
+      const int64_t head = first + row / a.queries, i = row % a.queries;
       const int64_t keys = lesser(a.keysSeen(a.start + i + 1) - block, kBlock);
       if (keys <= 0) continue;
       for (int64_t group = 0; group < keys; group += kGroup)
-        scoreGroup<Operands>(s.queries + i * queryStride, s.keys + group * units, units, s.weights + group);
-      const float factor = softmaxAlong(s.weights, keys, a.exponentScale, block == 0, sums[i]);
+        scoreGroup<Operands>(s.queries + row * queryStride, s.keys + group * units, units, s.weights + group);
+      const float factor = softmaxAlong(s.weights, keys, a.exponentScale, block == 0, s.sums[row]);
+      const HeadMask<uint32_t> mask(a, args.kept.orNull(), head);
       for (int64_t begin = 0; a.drops && begin < keys; begin += kDropoutBlock) {
-        const uint64_t kept = keptBits(a.dropoutKey, a.maskRow(index, i), block + begin);
+        const uint64_t kept = keptBits(a.dropoutKey, a.maskRow(head, i), block + begin);
         if (mask.words != nullptr) mask.putRow(kept, i, block + begin);
         for (int64_t j = 0; j < kDropoutBlock; j += kLanes) {
           float* const weights = s.weights + begin + j;
@@ -148,7 +155,7 @@ static void attendFewOfHead(const AttentionForwardArgs& args, const Attention& a
         store(s.weightsAlong + u, Operands::along(s.weights + u * Operands::kUnitDepth, kGroup));
       const auto add = [&]<int kVectors>(int64_t d) __attribute__((always_inline)) {
         addValues<Operands, kVectors>(s.weightsAlong, values + d, a.keyStride, keys, a.headDim - d, block == 0, factor,
-                                      s.out + i * a.width + d);
+                                      s.out + row * a.width + d);
       };
       int64_t d = 0;
       for (; d + 4 * kLanes <= a.width; d += 4 * kLanes) add.template operator()<4>(d);
@@ -157,24 +164,27 @@ static void attendFewOfHead(const AttentionForwardArgs& args, const Attention& a
     }
   }
 
-  for (int64_t i = 0; i < a.queries; i++) {
-    T* out = args.out.as<T>() + ((b * a.queries + i) * a.heads + h) * a.headDim;
-    const float* from = s.out + i * a.width;
-    const float factor = a.keptScale / sums[i].total;
+  for (int64_t row = 0; row < a.group * a.queries; row++) {
+    const int64_t head = first + row / a.queries, i = row % a.queries;
+    T* out = args.out.as<T>() + a.outOf(head) + i * a.outStride();
+    const float* from = s.out + row * a.width;
+    const float factor = a.keptScale / s.sums[row].total;
     forVectors(0, a.headDim, [&](int64_t d, auto lanes) { store(out + d, load(from + d) * factor, lanes); });
-    args.logSumExp[index * a.queries + i] =
-        fma(splat(sums[i].maximum), splat(kLn2), log(splat(sums[i].total)))[0];
+    args.logSumExp[a.statOf(head) + i] = fma(splat(s.sums[row].maximum), splat(kLn2), log(splat(s.sums[row].total)))[0];
   }
 }
 
+// The sequences with few queries. Scratch is reserved.
 template <class Operands, typename T>
-static void attendFew(const AttentionForwardArgs& args, const Attention& a, Pool& pool) {
-  using Scratch = AttentionFewScratch<Operands>;
-  if (!pool.reserveScratch(Scratch::floats(a) * int64_t{sizeof(float)})) return;
-  const int64_t grain = 1 + kFewWork / (2 * a.queries * a.keys * greater(a.headDim, 1));
-  parallelRanges(pool, a.batch * a.heads, grain, [&](int64_t begin, int64_t end, int thread) {
-    const Scratch scratch(a, pool.scratch(thread));
-    for (int64_t index = begin; index < end; index++) attendFewOfHead<Operands, T>(args, a, scratch, index);
+static void attendFew(const AttentionForwardArgs& args, const Attention& call, const AttentionExtent& extent, Pool& pool) {
+  const int64_t queries = lesser(extent.queries, kFewQueries) * call.group;
+  const int64_t grain = 1 + kFewWork / (2 * queries * extent.keys * greater(call.headDim, 1));
+  parallelRanges(pool, call.batch * call.keyHeads, grain, [&](int64_t begin, int64_t end, int thread) {
+    const AttentionFewScratch<Operands> scratch(call, pool.scratch(thread));
+    for (int64_t item = begin; item < end; item++) {
+      const Attention a = call.sequence(item / call.keyHeads);
+      if (a.few() && a.queries > 0) attendFewOfGroup<Operands, T>(args, a, scratch, item % call.keyHeads);
+    }
   });
 }
 

@@ -38,10 +38,17 @@ FT_INLINE int64_t tilesOf(int64_t count) { return (count + kTileHeight - 1) / kT
 FT_INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 FT_INLINE int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
 
+// What the sequences of a call have in common with the largest of them.
+struct AttentionExtent {
+  int64_t queries = 0, keys = 0;        // of the largest
+  bool few = false, many = false;       // whether any has few queries, and whether any has more
+};
+
+// A call, as seen from one of its sequences: a row of the batch, or a segment.
 struct Attention {
-  int64_t batch, queries, start, heads, headDim;
+  int64_t batch, longest, heads, keyHeads, headDim;
+  int64_t group;  // heads that share keys and values
   int64_t queryStride, queryBatchStride, keyStride, keyBatchStride;
-  int64_t keys;   // start + queries
   int64_t width;  // headDim in whole vectors
   bool causal;
   float scale;
@@ -49,31 +56,88 @@ struct Attention {
   bool drops;
   DropoutKey dropoutKey;
   float keptScale;  // 1 / (1 − p)
+  const int32_t* segments;
+  int64_t rows, keyRows;  // of all segments
+
+  // Of the sequence.
+  int64_t number, queries, start;
+  int64_t keys;  // start + queries
 
   // `args` of either direction.
   template <typename Args>
   explicit Attention(const Args& args)
       : batch(args.batch),
-        queries(args.queries),
-        start(args.start),
+        longest(args.queries),
         heads(args.heads),
+        keyHeads(args.keyHeads),
         headDim(args.headDim),
+        group(keyHeads > 0 ? heads / keyHeads : 0),
         queryStride(args.queryStride),
         queryBatchStride(args.queryBatchStride),
         keyStride(args.keyStride),
         keyBatchStride(args.keyBatchStride),
-        keys(start + queries),
         width(vectorsOf(headDim)),
         causal(args.causal != 0),
         scale(static_cast<float>(args.scale)),
         exponentScale(static_cast<float>(args.scale * 1.4426950408889634)),
         drops(args.p > 0),
         dropoutKey(dropoutKeyOf(args)),
-        keptScale(drops ? static_cast<float>(1.0 / (1.0 - args.p)) : 1.0f) {}
+        keptScale(drops ? static_cast<float>(1.0 / (1.0 - args.p)) : 1.0f),
+        segments(args.segments.orNull()),
+        rows(args.rows),
+        keyRows(args.keyRows),
+        number(0),
+        queries(args.queries),
+        start(args.start),
+        keys(start + queries) {}
+
+  // The same call, seen from sequence `b`. A segment that lies outside of the rows, which the caller should not have passed,
+  // must not reach memory that is not ours.
+  Attention sequence(int64_t b) const {
+    Attention a = *this;
+    a.number = b;
+    if (segments == nullptr) return a;
+    const int32_t* const segment = segments + 4 * b;
+    a.firstQuery_ = between(segment[0], rows);
+    a.firstKey_ = between(segment[2], keyRows);
+    a.queries = between(segment[1], lesser(longest, lesser(rows - a.firstQuery_, keyRows - a.firstKey_)));
+    a.start = between(segment[3], keyRows - a.firstKey_ - a.queries);
+    a.keys = a.start + a.queries;
+    return a;
+  }
+
+  AttentionExtent extent() const {
+    AttentionExtent e;
+    for (int64_t b = 0; b < (segments == nullptr ? lesser(batch, 1) : batch); b++) {
+      const Attention a = sequence(b);
+      e.queries = greater(e.queries, a.queries);
+      e.keys = greater(e.keys, a.keys);
+      (a.few() ? e.few : e.many) |= a.queries > 0;
+    }
+    return e;
+  }
+
+  // Whether packing keys would be most of the work, as in decoding.
+  bool few() const { return queries <= kFewQueries; }
 
   int64_t outStride() const { return heads * headDim; }
+  // Where the first rows of a head of the sequence begin: in q, in k and v, in out and in logSumExp.
+  int64_t queryOf(int64_t head) const {
+    return (segments == nullptr ? number * queryBatchStride : firstQuery_ * queryStride) + head * headDim;
+  }
+  int64_t keyOf(int64_t head) const {
+    return (segments == nullptr ? number * keyBatchStride : firstKey_ * keyStride) + head / group * headDim;
+  }
+  int64_t outOf(int64_t head) const {
+    return (segments == nullptr ? number * queries : firstQuery_) * outStride() + head * headDim;
+  }
+  int64_t statOf(int64_t head) const {
+    return segments == nullptr ? indexOf(head) * queries : head * rows + firstQuery_;
+  }
+  // A head's number among those of all sequences.
+  int64_t indexOf(int64_t head) const { return number * heads + head; }
   // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels.ts).
-  uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(head * queries + query); }
+  uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(indexOf(head) * longest + query); }
   // How many keys the queries before position `end` see.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }
   // From row to row of a left operand over headDim.
@@ -81,6 +145,11 @@ struct Attention {
   int64_t alongStride() const {
     return vectorsOf(unitsOf<Operands>(headDim));
   }
+
+ private:
+  static int64_t between(int64_t value, int64_t most) { return value < 0 ? 0 : lesser(value, most); }
+
+  int64_t firstQuery_ = 0, firstKey_ = 0;
 };
 
 // What keys of a block a vector of queries sees: all of them the first `full`; of the next kLanes, lane i the first i + 1
@@ -250,7 +319,7 @@ struct HeadMask {
   int64_t queries, rows;
 
   HeadMask(const Attention& a, Word* buffer, int64_t head)
-      : words(buffer == nullptr ? nullptr : buffer + head * wordsOf(a.keys) * a.queries),
+      : words(buffer == nullptr ? nullptr : buffer + a.indexOf(head) * wordsOf(a.keys) * a.queries),
         queries(a.queries),
         rows(wordsOf(a.keys)) {}
 

@@ -92,51 +92,50 @@ struct TileForwardScratch {
   float* out;      // [kStripLines][headDim in strips]
   int64_t floats;  // of all together
 
-  TileForwardScratch(const Attention& a, void* memory) {
+  TileForwardScratch(const Attention& a, const AttentionExtent& extent, void* memory) {
     const int64_t strips = stripsOf(a.headDim);
-    const int64_t keyUnits = stripsOf(a.keys) * kStepUnits;
+    const int64_t keyUnits = stripsOf(extent.keys) * kStepUnits;
     Scratch scratch{static_cast<float*>(memory)};
     keys = scratch.take(strips * keyUnits);
     values = scratch.take(strips * keyUnits);
     queries = scratch.take(strips * kStepUnits);
     weights = scratch.take(keyUnits);
     masked = scratch.take(keyUnits);
-    scores = scratch.take(stripsOf(a.keys) * kStripLines * kStripLines);
+    scores = scratch.take(stripsOf(extent.keys) * kStripLines * kStripLines);
     out = scratch.take(strips * kStripLines * kStripLines);
-    kept = reinterpret_cast<uint32_t*>(scratch.take(roundUp(a.keys, kDropoutBlock) / kWordKeys * kGroup));
+    kept = reinterpret_cast<uint32_t*>(scratch.take(roundUp(extent.keys, kDropoutBlock) / kWordKeys * kGroup));
     floats = scratch.used;
   }
 };
 
-// One head of a call.
+// One head of a sequence.
 struct TileForwardHead {
   const Attention& a;
   const TileForwardScratch& s;
   const Narrow *q, *k, *v;
   Narrow* out;
   float* logSumExp;
-  int64_t index;
+  int64_t number;
   HeadMask<uint32_t> mask;
   bool finite = true;  // all values are
 
   TileForwardHead(const AttentionForwardArgs& args, const Attention& attention, const TileForwardScratch& scratch,
                   int64_t head)
-      : a(attention), s(scratch), index(head), mask(a, args.kept.orNull(), head) {
-    const int64_t b = head / a.heads, h = head % a.heads;
-    q = args.q.as<Narrow>() + b * a.queryBatchStride + h * a.headDim;
-    k = args.k.as<Narrow>() + b * a.keyBatchStride + h * a.headDim;
-    v = args.v.as<Narrow>() + b * a.keyBatchStride + h * a.headDim;
-    out = args.out.as<Narrow>() + b * a.queries * a.outStride() + h * a.headDim;
-    logSumExp = args.logSumExp + head * a.queries;
+      : a(attention), s(scratch), number(head), mask(a, args.kept.orNull(), head) {
+    q = args.q.as<Narrow>() + a.queryOf(head);
+    k = args.k.as<Narrow>() + a.keyOf(head);
+    v = args.v.as<Narrow>() + a.keyOf(head);
+    out = args.out.as<Narrow>() + a.outOf(head);
+    logSumExp = args.logSumExp + a.statOf(head);
   }
 
-  // For queries before position `end` of the call's.
-  void pack(int64_t end) {
+  // For queries before number `end`. Returns whether all values are finite.
+  bool pack(int64_t end) const {
     const int64_t keys = a.keysSeen(a.start + end);
-    if (!few()) packRowsOf(a, k, a.keyStride, keys, s.keys);
+    if (!a.few()) packRowsOf(a, k, a.keyStride, keys, s.keys);
     packAcrossRows<true>(a, v, a.keyStride, keys, s.values);
     // The last query sees all keys there are.
-    finite = !a.causal || a.queries == 1 || allFinite(v, keys);
+    return !a.causal || a.queries == 1 || allFinite(v, keys);
   }
 
   // Queries [begin, begin + rows) of the call, at most kStripLines; `packedKeys` as they were packed.
@@ -145,7 +144,7 @@ struct TileForwardHead {
     const int64_t keys = a.keysSeen(a.start + begin + rows);
     const int64_t keySteps = stripsOf(keys);
     const int64_t stride = keySteps * kStripLines;
-    if (few()) {
+    if (a.few()) {
       scoreFew(rows, keys, stride);
     } else {
       const StripOfA queries = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
@@ -187,9 +186,6 @@ struct TileForwardHead {
   }
 
  private:
-  // Whether packing keys would be most of the work, as in decoding.
-  bool few() const { return a.queries <= kFewQueries; }
-
   // Scores of few queries, all of the call's, with keys as they lie for the left operand: factors may change places.
   void scoreFew(int64_t rows, int64_t keys, int64_t stride) const {
     alignas(64) float sums[kStripLines * kStripLines];
@@ -263,7 +259,7 @@ struct TileForwardHead {
     for (int64_t row = 0; row < rows; row++) {
       const int64_t seen = a.keysSeen(a.start + begin + row + 1);
       for (int64_t key = 0; key < seen; key += kDropoutBlock) {
-        const uint64_t bits = keptBits(dropoutKey, a.maskRow(index, begin + row), key);
+        const uint64_t bits = keptBits(dropoutKey, a.maskRow(number, begin + row), key);
         uint32_t* const to = s.kept + key / kWordKeys * kGroup + row;
         to[0] = static_cast<uint32_t>(bits);
         to[kGroup] = static_cast<uint32_t>(bits >> kWordKeys);
@@ -292,28 +288,37 @@ struct TileForwardHead {
   }
 };
 
-static void attendForwardByTiles(const AttentionForwardArgs& args, const Attention& a, Pool& pool) {
-  if (!pool.reserveScratch(TileForwardScratch(a, nullptr).floats * int64_t{sizeof(float)})) return;
+static void attendForwardByTiles(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
+  const AttentionExtent extent = call.extent();
+  if (!pool.reserveScratch(TileForwardScratch(call, extent, nullptr).floats * int64_t{sizeof(float)})) return;
   // By head, or where there are fewer than threads, by strip of a head.
-  const int64_t heads = a.batch * a.heads;
-  const int64_t strips = stripsOf(a.queries);
-  const int64_t parts = heads >= pool.threads() ? 1 : strips;
-  const int64_t work = a.headDim * a.queries * a.keys / parts;
+  const int64_t heads = call.batch * call.heads;
+  const int64_t parts = heads >= pool.threads() ? 1 : stripsOf(extent.queries);
+  const int64_t work = call.headDim * extent.queries * extent.keys / greater(parts, 1);
   const int64_t grain = kThreadWork / (work > 0 ? work : 1) + 1;
   parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
-    const TileForwardScratch scratch(a, pool.scratch(thread));
+    const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
+    bool packed = false, finite = true;  // the keys and values of the item before
     for (int64_t item = begin; item < end; item++) {
-      TileForwardHead head(args, a, scratch, item / parts);
+      const int64_t index = item / parts;
+      const Attention a = call.sequence(index / call.heads);
+      TileForwardHead head(args, a, scratch, index % call.heads);
+      const int64_t strips = stripsOf(a.queries);
       const int64_t first = parts == 1 ? 0 : item % parts;
-      const int64_t last = parts == 1 ? strips : first + 1;
+      const int64_t last = parts == 1 ? strips : lesser(first + 1, strips);
+      const bool shared = packed && parts == 1 && head.number % a.group != 0;
+      packed = first < last;
+      if (!packed) continue;
       const int64_t queryEnd = lesser(last * kStripLines, a.queries);
-      head.pack(queryEnd);
+      if (!shared) finite = head.pack(queryEnd);
+      head.finite = finite;
       RowsOfNextHead<4> next = {};
       if (parts == 1 && item + 1 < end) {
-        const TileForwardHead other(args, a, scratch, item + 1);
+        const Attention after = call.sequence((index + 1) / call.heads);
+        const TileForwardHead other(args, after, scratch, (index + 1) % call.heads);
         next = {{{other.q, a.queryStride}, {other.k, a.keyStride}, {other.v, a.keyStride}, {other.out, a.outStride()}}};
-        next.begin(a.queries, a.headDim, a.queries);
+        next.begin(after.queries, a.headDim, a.queries);
       }
       for (int64_t strip = first; strip < last; strip++) {
         const int64_t query = strip * kStripLines;

@@ -33,13 +33,15 @@ struct TileBackwardScratch {
   float* dScoresAcross;    // dS: a strip of queries, with a strip of keys
   uint32_t* kept;          // [kMaskStrips][kGroup]: the dropout mask
   float* dQueries;         // [strips of queries][headDim in strips][kStripLines]
-  float* rows;             // [kStripLines][headDim in strips]: dV or dK of a strip
+  float* dKeys;            // [kStripLines][headDim in strips]: dK of a strip; where heads share keys, of all strips
+  float* dValues;          // the same: dV
   float* exponents;        // [queries]: logSumExp · log₂ e
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
 
   int64_t floats;          // of all together
 
-  TileBackwardScratch(const Attention& a, void* memory) : strips(stripsOf(a.headDim)), qStrips(stripsOf(a.queries)) {
+  TileBackwardScratch(const Attention& a, const AttentionExtent& extent, void* memory)
+      : strips(stripsOf(a.headDim)), qStrips(stripsOf(extent.queries)) {
     Scratch s{static_cast<float*>(memory)};
     const int64_t all = strips * qStrips * kStepUnits;
     keys = s.take(kMaskStrips * strips * kStepUnits);
@@ -56,7 +58,9 @@ struct TileBackwardScratch {
     dScoresAcross = s.take(kStepUnits);
     kept = reinterpret_cast<uint32_t*>(s.take(kMaskStrips * kGroup));
     dQueries = s.take(qStrips * strips * kStripLines * kStripLines);
-    rows = s.take(strips * kStripLines * kStripLines);
+    const int64_t keyStrips = a.group > 1 ? qStrips : 1;
+    dKeys = s.take(keyStrips * strips * kStripLines * kStripLines);
+    dValues = s.take(keyStrips * strips * kStripLines * kStripLines);
     exponents = s.take(qStrips * kStripLines);
     deltas = s.take(qStrips * kStripLines);
     floats = s.used;
@@ -76,45 +80,49 @@ struct PairSight {
   }
 };
 
-// One head of a call.
+// One head of a sequence.
 struct TileBackwardHead {
   const Attention& a;
   const TileBackwardScratch& s;
   const Narrow *dOut, *q, *k, *v, *out;
   const float* logSumExp;
   Narrow *dq, *dk, *dv;
-  int64_t index;
+  int64_t number;
+  int64_t qStrips;  // of the sequence
+  bool first, last;  // of those that share keys and values
   HeadMask<const uint32_t> mask;
 
   TileBackwardHead(const AttentionBackwardArgs& args, const Attention& attention, const TileBackwardScratch& scratch,
                    int64_t head)
-      : a(attention), s(scratch), index(head), mask(a, args.kept.orNull(), head) {
-    const int64_t b = head / a.heads, h = head % a.heads;
-    const int64_t queryOffset = b * a.queryBatchStride + h * a.headDim;
-    const int64_t keyOffset = b * a.keyBatchStride + h * a.headDim;
-    const int64_t outOffset = b * a.queries * a.outStride() + h * a.headDim;
-    dOut = args.dOut.as<Narrow>() + outOffset;
-    q = args.q.as<Narrow>() + queryOffset;
-    k = args.k.as<Narrow>() + keyOffset;
-    v = args.v.as<Narrow>() + keyOffset;
-    out = args.out.as<Narrow>() + outOffset;
-    logSumExp = args.logSumExp + head * a.queries;
-    dq = args.dq.as<Narrow>() + queryOffset;
-    dk = args.dk.as<Narrow>() + keyOffset;
-    dv = args.dv.as<Narrow>() + keyOffset;
+      : a(attention),
+        s(scratch),
+        number(head),
+        qStrips(stripsOf(a.queries)),
+        first(head % a.group == 0),
+        last(head % a.group == a.group - 1),
+        mask(a, args.kept.orNull(), head) {
+    dOut = args.dOut.as<Narrow>() + a.outOf(head);
+    q = args.q.as<Narrow>() + a.queryOf(head);
+    k = args.k.as<Narrow>() + a.keyOf(head);
+    v = args.v.as<Narrow>() + a.keyOf(head);
+    out = args.out.as<Narrow>() + a.outOf(head);
+    logSumExp = args.logSumExp + a.statOf(head);
+    dq = args.dq.as<Narrow>() + a.queryOf(head);
+    dk = args.dk.as<Narrow>() + a.keyOf(head);
+    dv = args.dv.as<Narrow>() + a.keyOf(head);
   }
 
   void run(RowsOfNextHead<8>& next) const {
     pack();
-    for (int64_t strip = 0; strip < s.qStrips; strip += kMaskStrips) meetQueries(strip, next);
-    for (int64_t strip = 0; strip < s.qStrips; strip++) writeTransposed(strip);
+    for (int64_t strip = 0; strip < qStrips; strip += kMaskStrips) meetQueries(strip, next);
+    for (int64_t strip = 0; strip < qStrips; strip++) writeTransposed(strip);
   }
 
  private:
   int64_t queriesIn(int64_t strip) const { return lesser(a.queries - strip * kStripLines, kStripLines); }
 
   void pack() const {
-    packAcrossRows<false>(a, k, a.keyStride, a.queries, s.keysAcross);
+    if (first) packAcrossRows<false>(a, k, a.keyStride, a.queries, s.keysAcross);
     packRowsOf(a, q, a.queryStride, a.queries, s.queryColumns);
     packRowsOf(a, dOut, a.outStride(), a.queries, s.gradientColumns);
     packAcrossRows<true>(a, q, a.queryStride, a.queries, s.queriesAcross);
@@ -127,37 +135,37 @@ struct TileBackwardHead {
       s.exponents[i] = logSumExp[i] * kLog2E;
       s.deltas[i] = a.scale * sumLanes(sum);
     }
-    for (int64_t i = a.queries; i < s.qStrips * kStripLines; i++) s.exponents[i] = s.deltas[i] = 0;
+    for (int64_t i = a.queries; i < qStrips * kStripLines; i++) s.exponents[i] = s.deltas[i] = 0;
   }
 
   // Strips of keys [strip, strip + kMaskStrips), and all queries that see them.
   void meetQueries(int64_t strip, RowsOfNextHead<8>& next) const {
-    const int64_t last = lesser(strip + kMaskStrips, s.qStrips);
+    const int64_t end = lesser(strip + kMaskStrips, qStrips);
     StripOfA left[kMaskStrips][2] = {};
-    for (int64_t keys = strip; keys < last; keys++) {
+    for (int64_t keys = strip; keys < end; keys++) {
       const int64_t which = keys - strip, at = keys * kStripLines * a.keyStride, units = s.strips * kStepUnits;
       left[which][0] = stripOfRows(a, k + at, a.keyStride, queriesIn(keys), s.keys + which * units);
       left[which][1] = stripOfRows(a, v + at, a.keyStride, queriesIn(keys), s.values + which * units);
     }
-    for (int64_t queries = a.causal ? strip : 0; queries < s.qStrips; queries++) {
+    for (int64_t queries = a.causal ? strip : 0; queries < qStrips; queries++) {
       const int64_t query = queries * kStripLines, key = strip * kStripLines;
       if (a.drops && mask.words != nullptr) {
         mask.get(s.kept, query, queriesIn(queries), key, kDropoutBlock);
       } else if (a.drops) {
         for (int64_t lane = 0; lane < kStripLines; lane += kLanes)
-          drawMask(a, a.maskRow(index, query + lane), key, kDropoutBlock, s.kept + lane);
+          drawMask(a, a.maskRow(number, query + lane), key, kDropoutBlock, s.kept + lane);
       }
-      for (int64_t keys = strip; keys < last; keys++)
+      for (int64_t keys = strip; keys < end; keys++)
         if (!a.causal || keys <= queries) {
           meet(left[keys - strip], keys, queries, keys - strip);
           next.ask();
         }
     }
-    for (int64_t keys = strip; keys < last; keys++) {
-      const int64_t first = a.causal ? keys : 0;
-      const int64_t from = ((keys - strip) * s.qStrips + first) * kStepUnits;
-      writeProduct(s.weights + from, s.gradientsAcross, keys, first, a.keptScale, dv);
-      writeProduct(s.dScores + from, s.queriesAcross, keys, first, 1, dk);
+    for (int64_t keys = strip; keys < end; keys++) {
+      const int64_t seen = a.causal ? keys : 0;
+      const int64_t from = ((keys - strip) * qStrips + seen) * kStepUnits;
+      addProduct(s.weights + from, s.gradientsAcross, keys, seen, a.keptScale, s.dValues, dv);
+      addProduct(s.dScores + from, s.queriesAcross, keys, seen, 1, s.dKeys, dk);
     }
   }
 
@@ -169,7 +177,7 @@ struct TileBackwardHead {
                   kStripLines);
     multiplyTiles(left[1], s.gradientColumns + queries * units, s.strips, keyCount, queryCount, s.dWeights,
                   kStripLines);
-    const int64_t at = (which * s.qStrips + queries) * kStepUnits;
+    const int64_t at = (which * qStrips + queries) * kStepUnits;
     const uint32_t* kept = a.drops ? s.kept + which * kGroup : nullptr;
     const float* exponents = s.exponents + queries * kStripLines;
     const float* deltas = s.deltas + queries * kStripLines;
@@ -182,7 +190,7 @@ struct TileBackwardHead {
 
     // dQᵀ += Kᵀ · dSᵀ
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyTiles({s.keysAcross + (strip * s.qStrips + keys) * kStepUnits}, s.dScoresAcross, 1,
+      multiplyTiles({s.keysAcross + (strip * qStrips + keys) * kStepUnits}, s.dScoresAcross, 1,
                     a.headDim - strip * kStripLines, queryCount,
                     s.dQueries + (queries * s.strips + strip) * kStripLines * kStripLines, kStripLines, keys > 0);
   }
@@ -240,16 +248,19 @@ struct TileBackwardHead {
     }
   }
 
-  // A strip of keys' rows of a gradient: factor · left · right, over strips of queries from `first` on.
-  void writeProduct(const float* left, const float* right, int64_t keys, int64_t first, float factor, Narrow* to) const {
+  // A strip of keys' rows of a gradient: left · right, over strips of queries from `seen` on, is added to those of the heads
+  // before that share the keys. The last of them writes factor · sum.
+  void addProduct(const float* left, const float* right, int64_t keys, int64_t seen, float factor, float* sums,
+                  Narrow* to) const {
     const int64_t rows = queriesIn(keys);
     const int64_t stride = s.strips * kStripLines;
+    if (a.group > 1) sums += keys * kStripLines * stride;
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyTiles({left}, right + (strip * s.qStrips + first) * kStepUnits, s.qStrips - first, rows,
-                    a.headDim - strip * kStripLines, s.rows + strip * kStripLines, stride);
-    for (int64_t row = 0; row < rows; row++)
+      multiplyTiles({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, rows,
+                    a.headDim - strip * kStripLines, sums + strip * kStripLines, stride, !first);
+    for (int64_t row = 0; last && row < rows; row++)
       forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
-        store(to + (keys * kStripLines + row) * a.keyStride + d, load(s.rows + row * stride + d) * factor, lanes);
+        store(to + (keys * kStripLines + row) * a.keyStride + d, load(sums + row * stride + d) * factor, lanes);
       });
   }
 
@@ -276,16 +287,21 @@ struct TileBackwardHead {
   }
 };
 
-// One thread computes a whole head, so no sum is divided.
-static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Attention& a, Pool& pool) {
-  if (!pool.reserveScratch(TileBackwardScratch(a, nullptr).floats * int64_t{sizeof(float)})) return;
-  parallelRanges(pool, a.batch * a.heads, 1, [&](int64_t begin, int64_t end, int thread) {
-    const TileBackwardScratch scratch(a, pool.scratch(thread));
+// One thread computes all heads that share keys and values, so no sum is divided.
+static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Attention& call, Pool& pool) {
+  const AttentionExtent extent = call.extent();
+  if (!pool.reserveScratch(TileBackwardScratch(call, extent, nullptr).floats * int64_t{sizeof(float)})) return;
+  parallelRanges(pool, call.batch * call.keyHeads, 1, [&](int64_t begin, int64_t end, int thread) {
+    const TileBackwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
-    for (int64_t head = begin; head < end; head++) {
+    for (int64_t index = begin * call.group; index < end * call.group; index++) {
+      const Attention a = call.sequence(index / call.heads);
+      if (a.queries == 0) continue;
+      const TileBackwardHead head(args, a, scratch, index % call.heads);
       RowsOfNextHead<8> next = {};
-      if (head + 1 < end) {
-        const TileBackwardHead n(args, a, scratch, head + 1);
+      if (index + 1 < end * call.group) {
+        const Attention after = call.sequence((index + 1) / call.heads);
+        const TileBackwardHead n(args, after, scratch, (index + 1) % call.heads);
         next = {{{n.dOut, a.outStride()},
                  {n.q, a.queryStride},
                  {n.k, a.keyStride},
@@ -294,9 +310,9 @@ static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Atten
                  {n.dq, a.queryStride},
                  {n.dk, a.keyStride},
                  {n.dv, a.keyStride}}};
-        next.begin(a.queries, a.headDim, scratch.qStrips * (scratch.qStrips + 1) / 2);
+        next.begin(after.queries, a.headDim, head.qStrips * (head.qStrips + 1) / 2);
       }
-      TileBackwardHead(args, a, scratch, head).run(next);
+      head.run(next);
     }
   });
 }

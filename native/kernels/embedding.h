@@ -9,10 +9,8 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// An id that is out of range, which the caller should not have passed, must not reach memory that is not ours.
-FT_INLINE int64_t clampId(int32_t id, int64_t vocabSize) {
-  return id < 0 ? 0 : id >= vocabSize ? vocabSize - 1 : id;
-}
+// An index that is out of range, which the caller should not have passed, must not reach memory that is not ours.
+FT_INLINE int64_t clampIndex(int32_t index, int64_t rows) { return index < 0 ? 0 : index >= rows ? rows - 1 : index; }
 
 void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   const int32_t* ids = args.ids;
@@ -20,15 +18,19 @@ void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   const float* positions = args.positions.orNull();
   float* y = args.y;
   const int64_t rows = args.rows, time = args.time, channels = args.channels, vocabSize = args.vocabSize;
-  const int64_t start = args.start;
+  const int64_t start = args.start, positionRows = args.positionRows;
+  const int32_t* places = args.places.orNull();
+  const auto placeOf = [=](int64_t r) {
+    return places == nullptr ? start + r % time : clampIndex(places[r], positionRows);
+  };
   parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
-      const float* token = tokens + clampId(ids[r], vocabSize) * channels;
+      const float* token = tokens + clampIndex(ids[r], vocabSize) * channels;
       float* out = y + r * channels;
       if (positions == nullptr) {
         forVectors(0, channels, [=](int64_t c, auto lanes) { store(out + c, load(token + c, lanes), lanes); });
       } else {
-        const float* position = positions + (start + r % time) * channels;
+        const float* position = positions + placeOf(r) * channels;
         forVectors(0, channels, [=](int64_t c, auto lanes) {
           store(out + c, load(token + c, lanes) + load(position + c, lanes), lanes);
         });
@@ -44,7 +46,11 @@ void embeddingBackward(const EmbeddingBackwardArgs& args, Pool& pool) {
   float* dTokens = args.dTokens.orNull();
   float* dPositions = args.dPositions.orNull();
   const int64_t rows = args.rows, time = args.time, channels = args.channels, vocabSize = args.vocabSize;
-  const int64_t start = args.start;
+  const int64_t start = args.start, positionRows = args.positionRows;
+  const int32_t* places = args.places.orNull();
+  const auto placeOf = [=](int64_t r) {
+    return places == nullptr ? start + r % time : clampIndex(places[r], positionRows);
+  };
   parallelRanges(pool, channels, 16, [=](int64_t begin, int64_t end, int) {
     const auto addRow = [=](float* to, const float* from) {
       forVectors(begin, end, [=](int64_t c, auto lanes) {
@@ -53,8 +59,8 @@ void embeddingBackward(const EmbeddingBackwardArgs& args, Pool& pool) {
     };
     for (int64_t r = 0; r < rows; r++) {
       const float* from = dy + r * channels;
-      if (dTokens != nullptr) addRow(dTokens + clampId(ids[r], vocabSize) * channels, from);
-      if (dPositions != nullptr) addRow(dPositions + (start + r % time) * channels, from);
+      if (dTokens != nullptr) addRow(dTokens + clampIndex(ids[r], vocabSize) * channels, from);
+      if (dPositions != nullptr) addRow(dPositions + placeOf(r) * channels, from);
     }
   });
 }

@@ -8,7 +8,7 @@ namespace foretoken::test {
 namespace {
 
 struct Shape {
-  int64_t batch, queries, start, heads, headDim;
+  int64_t batch, queries, start, heads, keyHeads, headDim;
 };
 
 // q, k and v as three buffers with gaps, each ending with its last element.
@@ -17,17 +17,22 @@ struct Inputs {
   int64_t rowGap, batchGap;
 
   int64_t width() const { return shape.heads * shape.headDim; }
+  int64_t keyWidth() const { return shape.keyHeads * shape.headDim; }
   int64_t keys() const { return shape.start + shape.queries; }
   int64_t stride() const { return width() + rowGap; }
+  int64_t keyStride() const { return keyWidth() + rowGap; }
   int64_t queryBatchStride() const { return shape.queries * stride() + batchGap; }
-  int64_t keyBatchStride() const { return keys() * stride() + batchGap; }
+  int64_t keyBatchStride() const { return keys() * keyStride() + batchGap; }
   int64_t queryLength() const {
     return (shape.batch - 1) * queryBatchStride() + (shape.queries - 1) * stride() + width();
   }
-  int64_t keyLength() const { return (shape.batch - 1) * keyBatchStride() + (keys() - 1) * stride() + width(); }
+  int64_t keyLength() const { return (shape.batch - 1) * keyBatchStride() + (keys() - 1) * keyStride() + keyWidth(); }
   int64_t outLength() const { return shape.batch * shape.queries * width(); }
   int64_t query(int64_t b, int64_t t, int64_t h) const { return b * queryBatchStride() + t * stride() + h * shape.headDim; }
-  int64_t key(int64_t b, int64_t t, int64_t h) const { return b * keyBatchStride() + t * stride() + h * shape.headDim; }
+  // Of the head of keys that head `h` of queries reads.
+  int64_t key(int64_t b, int64_t t, int64_t h) const {
+    return b * keyBatchStride() + t * keyStride() + h / (shape.heads / shape.keyHeads) * shape.headDim;
+  }
   int64_t out(int64_t b, int64_t t, int64_t h) const { return ((b * shape.queries + t) * shape.heads + h) * shape.headDim; }
   int64_t stat(int64_t b, int64_t t, int64_t h) const { return (b * shape.heads + h) * shape.queries + t; }
 };
@@ -71,7 +76,7 @@ Wanted compute(const Inputs& in, bool causal, double scale, const Doubles& q, co
                const Doubles& dOut) {
   const auto zeros = [](int64_t n) { return std::vector<double>(static_cast<size_t>(n)); };
   const auto at = [](auto& values, int64_t i) -> auto& { return values[static_cast<size_t>(i)]; };
-  const auto [batch, queries, start, heads, headDim] = in.shape;
+  const auto [batch, queries, start, heads, keyHeads, headDim] = in.shape;
   Wanted w{Sums(in.outLength()), zeros(batch * heads * queries), Sums(in.queryLength()), Sums(in.keyLength()),
            Sums(in.keyLength())};
   for (int64_t b = 0; b < batch; b++)
@@ -108,7 +113,7 @@ Wanted compute(const Inputs& in, bool causal, double scale, const Doubles& q, co
 }
 
 void attention(Suite& s, const Inputs& in, bool causal) {
-  const auto [batch, queries, start, heads, headDim] = in.shape;
+  const auto [batch, queries, start, heads, keyHeads, headDim] = in.shape;
   const double scale = 1 / std::sqrt(static_cast<double>(headDim));
   const Floats q = s.randomFloats(in.queryLength(), 2);
   const Floats k = s.randomFloats(in.keyLength(), 2);
@@ -126,9 +131,10 @@ void attention(Suite& s, const Inputs& in, bool causal) {
     const auto forward = [&](Floats& to, uint32_t* kept) {
       s.call(AttentionForwardArgs{
           .q = q.data(), .k = k.data(), .v = v.data(), .out = to.data(), .logSumExp = stats.data(), .kept = kept,
-          .batch = batch, .queries = queries, .start = start, .heads = heads, .headDim = headDim,
-          .queryStride = in.stride(), .queryBatchStride = in.queryBatchStride(), .keyStride = in.stride(),
-          .keyBatchStride = in.keyBatchStride(), .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
+          .segments = nullptr, .batch = batch, .queries = queries, .start = start, .heads = heads,
+          .keyHeads = keyHeads, .headDim = headDim, .queryStride = in.stride(),
+          .queryBatchStride = in.queryBatchStride(), .keyStride = in.keyStride(),
+          .keyBatchStride = in.keyBatchStride(), .rows = 0, .keyRows = 0, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
           .causal = causal ? 1 : 0, .scale = scale, .p = p});
     };
     forward(out, nullptr);
@@ -144,10 +150,10 @@ void attention(Suite& s, const Inputs& in, bool causal) {
       Gradients d{s.floats(in.queryLength()), s.floats(in.keyLength()), s.floats(in.keyLength())};
       s.call(AttentionBackwardArgs{
           .dOut = dOut.data(), .q = q.data(), .k = k.data(), .v = v.data(), .out = out.data(),
-          .logSumExp = stats.data(), .kept = kept, .dq = d.q.data(), .dk = d.k.data(), .dv = d.v.data(),
-          .batch = batch, .queries = queries, .start = start, .heads = heads, .headDim = headDim,
-          .queryStride = in.stride(), .queryBatchStride = in.queryBatchStride(), .keyStride = in.stride(),
-          .keyBatchStride = in.keyBatchStride(), .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
+          .logSumExp = stats.data(), .kept = kept, .segments = nullptr, .dq = d.q.data(), .dk = d.k.data(),
+          .dv = d.v.data(), .batch = batch, .queries = queries, .start = start, .heads = heads, .keyHeads = keyHeads,
+          .headDim = headDim, .queryStride = in.stride(), .queryBatchStride = in.queryBatchStride(),
+          .keyStride = in.keyStride(), .keyBatchStride = in.keyBatchStride(), .rows = 0, .keyRows = 0, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
           .causal = causal ? 1 : 0, .scale = scale, .p = p});
       return d;
     };
@@ -176,13 +182,124 @@ void attention(Suite& s, const Inputs& in, bool causal) {
   }
 }
 
+// One after the other in the rows of q; keys and values in as many rows as they need.
+struct Sequence {
+  int64_t queries, start;
+};
+
+// Segments have the bits of a call for each, forward and, where all start at 0, back.
+void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, double p) {
+  const int64_t width = heads * headDim, keyWidth = keyHeads * headDim;
+  int64_t rows = 0, keyRows = 0, longest = 0;
+  bool fresh = true;
+  Ints table = s.randomInts(4 * static_cast<int64_t>(sequences.size()), 1);
+  for (size_t i = 0; i < sequences.size(); i++) {
+    const int64_t row[] = {rows, sequences[i].queries, keyRows, sequences[i].start};
+    for (size_t j = 0; j < 4; j++) table[static_cast<int64_t>(4 * i + j)] = static_cast<int32_t>(row[j]);
+    rows += sequences[i].queries;
+    keyRows += sequences[i].queries + sequences[i].start;
+    longest = std::max(longest, sequences[i].queries);
+    fresh = fresh && sequences[i].start == 0;
+  }
+  const Floats q = s.randomFloats(rows * width, 2), k = s.randomFloats(keyRows * keyWidth, 2);
+  const Floats v = s.randomFloats(keyRows * keyWidth), dOut = s.randomFloats(rows * width);
+  Floats out = s.floats(rows * width), stats = s.floats(heads * rows);
+  AttentionForwardArgs forward{
+      .q = q.data(), .k = k.data(), .v = v.data(), .out = out.data(), .logSumExp = stats.data(), .kept = nullptr,
+      .segments = table.data(), .batch = static_cast<int64_t>(sequences.size()), .queries = longest, .start = 0,
+      .heads = heads, .keyHeads = keyHeads, .headDim = headDim, .queryStride = width, .queryBatchStride = 0,
+      .keyStride = keyWidth, .keyBatchStride = 0, .rows = rows, .keyRows = keyRows, .key0 = 1, .key1 = 2, .key2 = 3,
+      .key3 = 4, .site = 5, .causal = 1, .scale = 0.25, .p = p};
+  s.call(forward);
+  s.take(out);
+  s.take(stats);
+  Floats dq = s.floats(rows * width), dk = s.floats(keyRows * keyWidth), dv = s.floats(keyRows * keyWidth);
+  const auto backwardOf = [](const AttentionForwardArgs& f, const float* gradient, float* toQ, float* toK, float* toV) {
+    return AttentionBackwardArgs{
+        .dOut = gradient, .q = f.q.as<float>(), .k = f.k.as<float>(), .v = f.v.as<float>(),
+        .out = f.out.as<float>(), .logSumExp = f.logSumExp, .kept = nullptr, .segments = f.segments.orNull(),
+        .dq = toQ, .dk = toK, .dv = toV, .batch = f.batch, .queries = f.queries, .start = 0, .heads = f.heads,
+        .keyHeads = f.keyHeads, .headDim = f.headDim, .queryStride = f.queryStride,
+        .queryBatchStride = f.queryBatchStride, .keyStride = f.keyStride, .keyBatchStride = f.keyBatchStride,
+        .rows = f.rows, .keyRows = f.keyRows, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5, .causal = 1,
+        .scale = 0.25, .p = f.p};
+  };
+  if (fresh) {
+    s.call(backwardOf(forward, dOut.data(), dq.data(), dk.data(), dv.data()));
+    s.take(dq);
+    s.take(dk);
+    s.take(dv);
+  }
+  // Alone, without dropout, whose mask goes by the number of the sequence.
+  if (p > 0) return;
+  const auto part = [&s](const Floats& of, int64_t first, int64_t count) {
+    Floats copy = s.floats(count);
+    std::memcpy(copy.data(), of.data() + first, sizeof(float) * static_cast<size_t>(count));
+    return copy;
+  };
+  for (size_t i = 0; i < sequences.size(); i++) {
+    const int64_t row = table[static_cast<int64_t>(4 * i)], keyRow = table[static_cast<int64_t>(4 * i + 2)];
+    const auto [queries, start] = sequences[i];
+    const int64_t keys = queries + start;
+    const Floats qs = part(q, row * width, queries * width), ks = part(k, keyRow * keyWidth, keys * keyWidth);
+    const Floats vs = part(v, keyRow * keyWidth, keys * keyWidth), gradient = part(dOut, row * width, queries * width);
+    Floats alone = s.floats(queries * width), aloneStats = s.floats(heads * queries);
+    AttentionForwardArgs one = forward;
+    one.q = qs.data();
+    one.k = ks.data();
+    one.v = vs.data();
+    one.out = alone.data();
+    one.logSumExp = aloneStats.data();
+    one.segments = nullptr;
+    one.batch = 1;
+    one.queries = queries;
+    one.start = start;
+    one.rows = one.keyRows = 0;
+    s.call(one);
+    s.expectSame("attentionForward of a segment", part(out, row * width, queries * width), alone);
+    if (!fresh) continue;
+    Floats dqs = s.floats(queries * width), dks = s.floats(keys * keyWidth), dvs = s.floats(keys * keyWidth);
+    s.call(backwardOf(one, gradient.data(), dqs.data(), dks.data(), dvs.data()));
+    s.expectSame("attentionBackward dq of a segment", part(dq, row * width, queries * width), dqs);
+    s.expectSame("attentionBackward dk of a segment", part(dk, keyRow * keyWidth, keys * keyWidth), dks);
+    s.expectSame("attentionBackward dv of a segment", part(dv, keyRow * keyWidth, keys * keyWidth), dvs);
+  }
+}
+
+// Segments that lie outside of the rows, which a caller should not pass, reach nothing beyond them: buffers are as long as
+// the rows, and the address sanitizer watches.
+void segmentsOutside(Suite& s) {
+  constexpr int64_t rows = 9, width = 20;
+  constexpr int32_t kFar = 1 << 30;
+  const Floats q = s.randomFloats(rows * width), k = s.randomFloats(rows * width), v = s.randomFloats(rows * width);
+  for (const auto& segment : std::vector<std::vector<int32_t>>{{kFar, 9, 0, 0}, {0, kFar, 0, 0}, {0, 9, kFar, 0},
+                                                              {0, 9, 0, kFar}, {-kFar, -kFar, -kFar, -kFar},
+                                                              {4, 9, 7, 3}, {0, 2, 0, kFar}, {8, 1, 8, 1}}) {
+    Ints table = s.randomInts(4, 1);
+    for (size_t i = 0; i < 4; i++) table[static_cast<int64_t>(i)] = segment[i];
+    Floats out = s.floats(rows * width), stats = s.floats(rows);
+    s.call(AttentionForwardArgs{
+        .q = q.data(), .k = k.data(), .v = v.data(), .out = out.data(), .logSumExp = stats.data(), .kept = nullptr,
+        .segments = table.data(), .batch = 1, .queries = rows, .start = 0, .heads = 1, .keyHeads = 1,
+        .headDim = width, .queryStride = width, .queryBatchStride = 0, .keyStride = width, .keyBatchStride = 0,
+        .rows = rows, .keyRows = rows, .key0 = 0, .key1 = 0, .key2 = 0, .key3 = 0, .site = 0, .causal = 1,
+        .scale = 0.25, .p = 0});
+  }
+}
+
 }  // namespace
 
 void testAttention(Suite& s) {
-  constexpr Shape kShapes[] = {{1, 1, 0, 1, 1},  {1, 3, 0, 2, 5},   {2, 17, 0, 3, 16}, {1, 63, 0, 1, 8},
-                               {2, 64, 0, 2, 32}, {1, 65, 0, 1, 33}, {3, 7, 0, 5, 64},  {1, 129, 0, 2, 17},
-                               {1, 1, 64, 2, 32}, {2, 5, 11, 2, 15}, {1, 66, 63, 1, 40}, {1, 4, 126, 2, 33},
-                               {2, 2, 255, 1, 80}};
+  constexpr Shape kShapes[] = {{1, 1, 0, 1, 1, 1},   {1, 3, 0, 2, 2, 5},   {2, 17, 0, 3, 3, 16},  {1, 63, 0, 1, 1, 8},
+                               {2, 64, 0, 2, 2, 32}, {1, 65, 0, 1, 1, 33}, {3, 7, 0, 5, 5, 64},   {1, 129, 0, 2, 2, 17},
+                               {1, 1, 64, 2, 2, 32}, {2, 5, 11, 2, 2, 15}, {1, 66, 63, 1, 1, 40}, {1, 4, 126, 2, 2, 33},
+                               {2, 2, 255, 1, 1, 80}, {2, 17, 0, 4, 2, 16}, {1, 129, 0, 3, 1, 17}, {2, 65, 0, 4, 2, 32},
+                               {1, 2, 130, 6, 2, 33}, {1, 33, 40, 4, 1, 16}};
+  segments(s, {{5, 0}, {1, 17}, {64, 0}}, 2, 2, 16, 0);
+  segments(s, {{1, 200}, {1, 3}, {4, 126}, {1, 0}}, 4, 2, 32, 0);
+  segments(s, {{33, 0}, {1, 0}, {140, 0}, {64, 0}}, 4, 2, 17, 0);
+  segments(s, {{33, 0}, {3, 0}, {65, 0}}, 2, 1, 16, 0.5);
+  segmentsOutside(s);
   for (const Shape& shape : kShapes) {
     for (const bool causal : {true, false}) {
       attention(s, {shape, 0, 0}, causal);

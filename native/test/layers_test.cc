@@ -5,7 +5,7 @@ namespace foretoken::test {
 
 namespace {
 
-void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool withPositions) {
+void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool withPositions, bool withPlaces) {
   const int64_t rows = batch * time;
   const int64_t vocabSize = 11;
   const int64_t start = withPositions ? 2 : 0;
@@ -14,10 +14,13 @@ void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool wit
   const Floats positions = s.randomFloats((start + time) * channels);
   const Floats dy = s.randomFloats(rows * channels);
   Floats y = s.floats(rows * channels);
-  const auto place = [&](int64_t r) { return (start + r % time) * channels; };
+  const Ints places = s.randomInts(rows, static_cast<int>(start + time));
+  const int32_t* placed = withPlaces ? places.data() : nullptr;
+  const auto place = [&](int64_t r) { return (withPlaces ? places[r] : start + r % time) * channels; };
   s.call(EmbeddingForwardArgs{
       .ids = ids.data(), .tokens = tokens.data(), .positions = withPositions ? positions.data() : nullptr,
-      .y = y.data(), .rows = rows, .time = time, .channels = channels, .vocabSize = vocabSize, .start = start});
+      .places = placed, .y = y.data(), .rows = rows, .time = time, .channels = channels, .vocabSize = vocabSize,
+      .start = start, .positionRows = start + time});
   s.expect("embeddingForward", y, 0, [&](int64_t i) {
     const int64_t r = i / channels;
     const int64_t c = i % channels;
@@ -34,9 +37,9 @@ void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool wit
       if (withPositions) wantPositions[static_cast<size_t>(place(r) + c)] += dy[r * channels + c];
     }
   s.call(EmbeddingBackwardArgs{
-      .ids = ids.data(), .dy = dy.data(), .dTokens = dTokens.data(),
+      .ids = ids.data(), .places = placed, .dy = dy.data(), .dTokens = dTokens.data(),
       .dPositions = withPositions ? dPositions.data() : nullptr, .rows = rows, .time = time, .channels = channels,
-      .vocabSize = vocabSize, .start = start});
+      .vocabSize = vocabSize, .start = start, .positionRows = start + time});
   s.expect("embeddingBackward tokens", dTokens, 10, [&](int64_t i) { return wantTokens[static_cast<size_t>(i)]; });
   s.expect("embeddingBackward positions", dPositions, 10, [&](int64_t i) { return wantPositions[static_cast<size_t>(i)]; });
 }
@@ -182,9 +185,10 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
 void testLayers(Suite& s) {
   for (const int64_t channels : {1, 3, 15, 16, 17, 64, 129})
     for (const bool optional : {false, true}) {
-      embedding(s, 1, 1, channels, optional);
-      embedding(s, 3, 5, channels, optional);
-      embedding(s, 2, 65, channels, optional);
+      embedding(s, 1, 1, channels, optional, false);
+      embedding(s, 3, 5, channels, optional, false);
+      embedding(s, 3, 5, channels, optional, true);
+      embedding(s, 2, 65, channels, optional, false);
       for (const int64_t rows : {1, 2, 7, 64, 131}) layerNorm(s, rows, channels, optional);
     }
   for (const int64_t vocabSize : {1, 2, 15, 16, 17, 65, 257})

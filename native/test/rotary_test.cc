@@ -53,48 +53,55 @@ void rmsNorm(Suite& s, int64_t rows, int64_t channels) {
   s.expect("rmsNormBackward added", dx, channels < 4 ? 2000 : 200, [&](int64_t i) { return 2 * wantX(i); });
 }
 
-void rotary(Suite& s, int64_t batch, int64_t time, int64_t heads, int64_t headDim, bool normed) {
-  const int64_t start = 3, rows = batch * time, half = headDim / 2, width = heads * headDim, length = rows * 3 * width;
+struct RotaryShape {
+  int64_t batch, time, heads, keyHeads, headDim, rotaryDim;
+};
+
+void rotary(Suite& s, const RotaryShape& shape, bool normed, bool withPlaces) {
+  const auto [batch, time, heads, keyHeads, headDim, rotaryDim] = shape;
+  const int64_t start = 3, rows = batch * time, half = rotaryDim / 2, rotated = heads + keyHeads;
+  const int64_t width = (heads + 2 * keyHeads) * headDim, length = rows * width, tableRows = start + time;
   const Floats x = s.randomFloats(length, 2);
   const Floats dy = s.randomFloats(length);
   const Floats gammaQ = s.randomFloats(headDim);
   const Floats gammaK = s.randomFloats(headDim);
-  Floats cosines = s.floats((start + time) * half);
-  Floats sines = s.floats((start + time) * half);
+  const Ints places = s.randomInts(rows, static_cast<int>(tableRows));
+  const int32_t* placed = withPlaces ? places.data() : nullptr;
+  Floats cosines = s.floats(tableRows * half);
+  Floats sines = s.floats(tableRows * half);
   for (int64_t i = 0; i < cosines.size(); i++) {
     cosines[i] = static_cast<float>(std::cos(0.7 * static_cast<double>(i)));
     sines[i] = static_cast<float>(std::sin(0.7 * static_cast<double>(i)));
   }
   const auto headOf = [&](int64_t at) { return at / headDim * headDim; };
-  const auto isValue = [&](int64_t at) { return at / width % 3 == 2; };
-  const auto gamma = [&](int64_t at) -> double {
-    return normed ? (at / width % 3 == 0 ? gammaQ : gammaK)[at % headDim] : 1;
-  };
+  const auto isQuery = [&](int64_t at) { return at % width < heads * headDim; };
+  const auto isValue = [&](int64_t at) { return at % width >= rotated * headDim; };
+  const auto gamma = [&](int64_t at) -> double { return normed ? (isQuery(at) ? gammaQ : gammaK)[at % headDim] : 1; };
   const auto rstd = [&](int64_t at) { return normed ? inverseRms(x, headOf(at), headDim) : 1; };
   const auto z = [&](int64_t at) { return x[at] * rstd(at) * gamma(at); };
   // Element `at` of what comes of turning `from` by the angles of its position, or back (sign −1).
   const auto turned = [&](int64_t at, double sign, const std::function<double(int64_t)>& from) {
-    const int64_t i = at % half;
-    const int64_t row = (start + at / (3 * width) % time) * half;
+    if (at % headDim >= rotaryDim) return from(at);
+    const int64_t i = at % headDim % half, row = at / width;
+    const int64_t angle = (withPlaces ? places[row] : start + row % time) * half + i;
     const bool second = at % headDim >= half;
     const double other = from(second ? at - half : at + half);
-    return from(at) * cosines[row + i] + (second ? sign : -sign) * other * sines[row + i];
+    return from(at) * cosines[angle] + (second ? sign : -sign) * other * sines[angle];
   };
   const auto dz = [&](int64_t at) { return turned(at, -1, [&](int64_t i) { return static_cast<double>(dy[i]); }); };
 
   const float* queryScale = normed ? gammaQ.data() : nullptr;
   const float* keyScale = normed ? gammaK.data() : nullptr;
   Floats y = s.floats(length);
-  Floats rstds = s.floats(rows * 2 * heads);
+  Floats rstds = s.floats(rows * rotated);
   s.call(RotaryForwardArgs{
       .x = x.data(), .gammaQ = queryScale, .gammaK = keyScale, .cos = cosines.data(), .sin = sines.data(),
-      .y = y.data(), .rstd = rstds.data(), .rows = rows, .time = time, .heads = heads, .headDim = headDim,
-      .start = start, .eps = kEps});
+      .places = placed, .y = y.data(), .rstd = rstds.data(), .rows = rows, .time = time, .heads = heads,
+      .keyHeads = keyHeads, .headDim = headDim, .rotaryDim = rotaryDim, .start = start, .tableRows = tableRows,
+      .eps = kEps});
   s.expect("rotaryForward", y, 4, [&](int64_t i) { return isValue(i) ? static_cast<double>(x[i]) : turned(i, 1, z); });
-  s.expect("rotaryForward rstd", rstds, 0, [&](int64_t i) {
-    const int64_t part = i / heads % 2;
-    return rstd((i / (2 * heads) * 3 + part) * width + i % heads * headDim);
-  });
+  s.expect("rotaryForward rstd", rstds, 0,
+           [&](int64_t i) { return rstd(i / rotated * width + i % rotated * headDim); });
 
   Floats dx = s.floats(length);
   Floats dGammaQ = s.randomFloats(headDim);
@@ -103,13 +110,16 @@ void rotary(Suite& s, int64_t batch, int64_t time, int64_t heads, int64_t headDi
   std::vector<double> wantK(dGammaK.data(), dGammaK.data() + headDim);
   for (int64_t at = 0; at < length && normed; at++) {
     if (isValue(at)) continue;
-    (at / width % 3 == 0 ? wantQ : wantK)[static_cast<size_t>(at % headDim)] += dz(at) * x[at] * rstd(at);
+    (isQuery(at) ? wantQ : wantK)[static_cast<size_t>(at % headDim)] += dz(at) * x[at] * rstd(at);
   }
-  s.call(RotaryBackwardArgs{
-      .dy = dy.data(), .x = x.data(), .gammaQ = queryScale, .gammaK = keyScale, .cos = cosines.data(),
-      .sin = sines.data(), .rstd = rstds.data(), .dx = dx.data(), .dGammaQ = normed ? dGammaQ.data() : nullptr,
-      .dGammaK = normed ? dGammaK.data() : nullptr, .rows = rows, .time = time, .heads = heads, .headDim = headDim,
-      .start = start});
+  const auto backward = [&](float* toQ, float* toK) {
+    s.call(RotaryBackwardArgs{
+        .dy = dy.data(), .x = x.data(), .gammaQ = queryScale, .gammaK = keyScale, .cos = cosines.data(),
+        .sin = sines.data(), .places = placed, .rstd = rstds.data(), .dx = dx.data(), .dGammaQ = toQ, .dGammaK = toK,
+        .rows = rows, .time = time, .heads = heads, .keyHeads = keyHeads, .headDim = headDim, .rotaryDim = rotaryDim,
+        .start = start, .tableRows = tableRows});
+  };
+  backward(normed ? dGammaQ.data() : nullptr, normed ? dGammaK.data() : nullptr);
   s.expect("rotaryBackward", dx, 1000, [&](int64_t at) -> double {
     if (isValue(at)) return dy[at];
     if (!normed) return dz(at);
@@ -121,10 +131,7 @@ void rotary(Suite& s, int64_t batch, int64_t time, int64_t heads, int64_t headDi
   s.expect("rotaryBackward gammaQ", dGammaQ, sums, [&](int64_t i) { return wantQ[static_cast<size_t>(i)]; });
   s.expect("rotaryBackward gammaK", dGammaK, sums, [&](int64_t i) { return wantK[static_cast<size_t>(i)]; });
   if (!normed) return;
-  s.call(RotaryBackwardArgs{
-      .dy = dy.data(), .x = x.data(), .gammaQ = queryScale, .gammaK = keyScale, .cos = cosines.data(),
-      .sin = sines.data(), .rstd = rstds.data(), .dx = dx.data(), .dGammaQ = nullptr, .dGammaK = nullptr,
-      .rows = rows, .time = time, .heads = heads, .headDim = headDim, .start = start});
+  backward(nullptr, nullptr);
   s.take(dx);
 }
 
@@ -155,9 +162,11 @@ void testRotary(Suite& s) {
     for (const int64_t rows : {1, 2, 7, 64, 131}) rmsNorm(s, rows, channels);
   for (const int64_t headDim : {2, 6, 8, 14, 32, 34, 66})
     for (const bool normed : {false, true}) {
-      rotary(s, 1, 1, 1, headDim, normed);
-      rotary(s, 2, 5, 3, headDim, normed);
-      rotary(s, 2, 67, 2, headDim, normed);
+      rotary(s, {1, 1, 1, 1, headDim, headDim}, normed, false);
+      rotary(s, {2, 5, 3, 3, headDim, headDim}, normed, false);
+      rotary(s, {2, 67, 2, 2, headDim, headDim}, normed, false);
+      rotary(s, {2, 5, 4, 2, headDim, headDim}, normed, true);
+      rotary(s, {2, 5, 2, 1, headDim, headDim / 4 * 2}, normed, false);
     }
   for (const int64_t hidden : {1, 3, 15, 16, 17, 64, 129, 344})
     for (const int64_t rows : {1, 2, 67}) swiglu(s, rows, hidden);

@@ -122,6 +122,27 @@ const passed = (limit: Limit, given: Given): { must: string; got: string } | und
       const absent = given[one] == null ? one : other;
       return { must: `${one} and ${other} must both be given or both be null`, got: `null for ${absent} alone` };
     }
+    case "either": {
+      const [one, other] = limit.buffers;
+      if (given[one] == null || given[other] == null) return undefined;
+      return { must: `one of ${one} and ${other} must be null`, got: "both" };
+    }
+    case "multiple":
+      return size(limit.size) % size(limit.of) === 0
+        ? undefined
+        : { must: `${limit.size} must be a multiple of ${limit.of}`, got: `${size(limit.size)} and ${size(limit.of)}` };
+    case "most":
+      return size(limit.size) <= size(limit.most)
+        ? undefined
+        : { must: `${limit.size} must be at most ${limit.most}`, got: `${size(limit.size)} and ${size(limit.most)}` };
+    case "counts": {
+      const absent = given[limit.buffer] == null;
+      if ((size(limit.size) === 0) === absent) return undefined;
+      const must = absent
+        ? `must be 0 where ${limit.buffer} is null`
+        : `must be at least 1 where ${limit.buffer} is given`;
+      return { must: `${limit.size} ${must}`, got: told(given[limit.size]) };
+    }
     default:
       return limit satisfies never;
   }

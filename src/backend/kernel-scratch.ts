@@ -37,19 +37,24 @@ const sums = ({ n }: Numbers<"n">): KernelScratch => ({ perThread: 0, shared: 8 
 const block = 128;
 const group = 32;
 
-/** native/kernels/attention.h, which depends on the width of a head alone. */
-const attention = ({ headDim }: Numbers<"headDim">): KernelScratch => ({
-  perThread: floatBytes * block * (4 * up(headDim, 32) + group + 2),
+/** native/kernels/attention.h, and attention_few.h where many heads share few keys. */
+const attention = ({ headDim, heads, keyHeads }: Numbers<"headDim" | "heads" | "keyHeads">): KernelScratch => ({
+  perThread: floatBytes * (block * (4 * up(headDim, 32) + group + 2) + (8 * heads * up(headDim, 32)) / keyHeads),
   shared: 0,
 });
 
 /** native/kernels/attention_backward.h and, the larger one, attention_tiles_backward.h: all queries of a head. */
-const attentionBackward = ({ headDim, queries }: Numbers<"headDim" | "queries">, tiles: boolean): KernelScratch => {
+const attentionBackward = (
+  { headDim, queries, heads, keyHeads }: Numbers<"headDim" | "queries" | "heads" | "keyHeads">,
+  tiles: boolean,
+): KernelScratch => {
   const width = up(headDim, 32);
   const all = up(queries, group);
+  // Gradients of keys and values wait there for all heads that share them.
+  const shared = heads > keyHeads ? 2 * up(queries, block) * width : 0;
   const floats = tiles
-    ? 3.5 * width * all + 64 * all + 2 * 64 * width
-    : (5 * block + 2 * group + all) * width + (5 * block + 64) * group + 2 * all;
+    ? 3.5 * width * all + 64 * all + 3 * 64 * width + shared
+    : (5 * block + 2 * group + all) * width + (5 * block + 64) * group + 2 * all + shared;
   return { perThread: floatBytes * floats, shared: 0 };
 };
 

@@ -8,11 +8,14 @@ export const attentionSizes = [
   "queries",
   "start",
   "heads",
+  "keyHeads",
   "headDim",
   "queryStride",
   "queryBatchStride",
   "keyStride",
   "keyBatchStride",
+  "rows",
+  "keyRows",
 ] as const;
 
 type AttentionSizes = Numbers<(typeof attentionSizes)[number]>;
@@ -24,23 +27,45 @@ export const strided = (batch: number, batchStride: number, rows: number, stride
 /** Words that hold a bit for each of `count` elements. */
 export const wordsOf = (count: number): number => Math.ceil(count / 32);
 
+/** With segments (`rows` > 0) the batch is one array of rows, of which each sequence has some. */
 export const attentionLengths = (s: AttentionSizes) => {
   const width = s.heads * s.headDim;
-  const queries = strided(s.batch, s.queryBatchStride, s.queries, s.queryStride, width);
-  const keys = strided(s.batch, s.keyBatchStride, s.start + s.queries, s.keyStride, width);
-  const stats = s.batch * s.heads * s.queries;
-  return { queries, keys, out: s.batch * s.queries * width, stats, kept: stats * wordsOf(s.start + s.queries) };
+  const keyWidth = s.keyHeads * s.headDim;
+  const together = s.rows > 0;
+  const rows = together ? s.rows : s.batch * s.queries;
+  const stats = s.heads * rows;
+  return {
+    queries: together
+      ? strided(1, 0, s.rows, s.queryStride, width)
+      : strided(s.batch, s.queryBatchStride, s.queries, s.queryStride, width),
+    keys: together
+      ? strided(1, 0, s.keyRows, s.keyStride, keyWidth)
+      : strided(s.batch, s.keyBatchStride, s.start + s.queries, s.keyStride, keyWidth),
+    out: rows * width,
+    stats,
+    kept: stats * wordsOf(s.start + s.queries),
+    segments: segmentInts * s.batch,
+  };
 };
 
-/** Pairs of a query and a key that it sees, times D: what one of attention's products multiplies. */
+/** What attention's `segments` say of each sequence: its first row of queries, their number, its first row of keys, its start. */
+export const segmentInts = 4;
+
+const queryRows = (s: AttentionSizes): number => (s.rows > 0 ? s.rows : s.batch * s.queries);
+
+/**
+ * Pairs of a query and a key that it sees, times D: what one of attention's products multiplies. With segments: as if each
+ * sequence were the longest, and had nothing before it.
+ */
 export const attended = (s: AttentionSizes & Numbers<"causal">): number => {
   const seen = s.causal === 1 ? s.start + (s.queries + 1) / 2 : s.start + s.queries;
-  return s.batch * s.heads * s.queries * seen * s.headDim;
+  return queryRows(s) * s.heads * seen * s.headDim;
 };
 
 /** Elements of a strided buffer of queries, or of keys, that are not between its rows. */
-export const queriesOf = (s: AttentionSizes): number => s.batch * s.queries * s.heads * s.headDim;
-export const keysOf = (s: AttentionSizes): number => s.batch * (s.start + s.queries) * s.heads * s.headDim;
+export const queriesOf = (s: AttentionSizes): number => queryRows(s) * s.heads * s.headDim;
+export const keysOf = (s: AttentionSizes): number =>
+  (s.rows > 0 ? s.keyRows : s.batch * (s.start + s.queries)) * s.keyHeads * s.headDim;
 
 /** A product of two factors: a multiplication and an addition are two. */
 export const product = ({ m, n, k }: Numbers<"m" | "n" | "k">): number => 2 * m * n * k;
@@ -51,21 +76,24 @@ export const gathered = (s: Numbers<"rows" | "vocabSize" | "time" | "channels">)
   positions: Math.min(s.rows, s.time) * s.channels,
 });
 
-export const rotaryLengths = ({
-  rows,
-  time,
-  heads,
-  headDim,
-  start,
-}: Numbers<"rows" | "time" | "heads" | "headDim" | "start">) => ({
-  packed: rows * 3 * heads * headDim,
-  gamma: headDim,
-  table: ((start + time) * headDim) / 2,
-  stats: rows * 2 * heads,
+export const rotarySizes = ["rows", "time", "heads", "keyHeads", "headDim", "rotaryDim", "start", "tableRows"] as const;
+
+type RotarySizes = Numbers<(typeof rotarySizes)[number]>;
+
+/** Elements of a row of q | k | v. */
+export const packedWidth = ({ heads, keyHeads, headDim }: Numbers<"heads" | "keyHeads" | "headDim">): number =>
+  (heads + 2 * keyHeads) * headDim;
+
+export const rotaryLengths = (s: RotarySizes) => ({
+  packed: s.rows * packedWidth(s),
+  gamma: s.headDim,
+  table: (s.tableRows * s.rotaryDim) / 2,
+  stats: s.rows * (s.heads + s.keyHeads),
+  places: s.rows,
 });
 
 /** Angles that a call reads. */
-export const rotaryTables = ({ time, headDim }: Numbers<"time" | "headDim">) => ({
-  cos: (time * headDim) / 2,
-  sin: (time * headDim) / 2,
+export const rotaryTables = ({ time, rotaryDim }: Numbers<"time" | "rotaryDim">) => ({
+  cos: (time * rotaryDim) / 2,
+  sin: (time * rotaryDim) / 2,
 });

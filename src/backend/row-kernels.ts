@@ -1,49 +1,72 @@
 /** The part of the kernel table (kernels.ts) that computes row by row: embedding, norms, rotary position embedding. */
 
-import { gathered, rotaryLengths, rotaryTables } from "./kernel-sizes.ts";
-import { activation, activationOutput, indices, input, kernel, maybeInput, maybeUpdate, output } from "./signature.ts";
+import { gathered, rotaryLengths, rotarySizes, rotaryTables } from "./kernel-sizes.ts";
+import {
+  activation,
+  activationOutput,
+  indices,
+  input,
+  kernel,
+  maybeIndices,
+  maybeInput,
+  maybeUpdate,
+  output,
+} from "./signature.ts";
 
-const rotarySizes = ["rows", "time", "heads", "headDim", "start"] as const;
+const embeddingSizes = ["rows", "time", "channels", "vocabSize", "start", "positionRows"] as const;
+
+const embeddingLimits = [
+  { kind: "positive", size: "time" },
+  { kind: "positive", size: "vocabSize" },
+  { kind: "range", first: "start", count: "time", end: "positionRows" },
+] as const;
+
+const rotaryLimits = [
+  { kind: "positive", size: "time" },
+  { kind: "positive", size: "headDim" },
+  { kind: "even", size: "headDim" },
+  { kind: "even", size: "rotaryDim" },
+  { kind: "most", size: "rotaryDim", most: "headDim" },
+  { kind: "range", first: "start", count: "time", end: "tableRows" },
+  { kind: "together", buffers: ["gammaQ", "gammaK"] },
+] as const;
 
 export const rowKernels = {
   /**
    * `ids` is [rows], rows = B·time. Ids are in [0, vocabSize): the caller has checked them; a compiled backend clamps what is
-   * not.
+   * not. `positions` has `positionRows` rows. With `places` [rows] row r takes the one at places[r], which is checked and
+   * clamped in the same way.
    */
   embeddingForward: kernel({
     purpose: "y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :]",
-    buffers: { ids: indices, tokens: input, positions: maybeInput, y: output },
-    ints: ["rows", "time", "channels", "vocabSize", "start"],
+    buffers: { ids: indices, tokens: input, positions: maybeInput, places: maybeIndices, y: output },
+    ints: embeddingSizes,
     floats: [],
-    lengths: ({ rows, time, channels, vocabSize, start }) => ({
+    lengths: ({ rows, channels, vocabSize, positionRows }) => ({
       ids: rows,
       tokens: vocabSize * channels,
-      positions: (start + time) * channels,
+      positions: positionRows * channels,
+      places: rows,
       y: rows * channels,
     }),
-    limits: [
-      { kind: "positive", size: "time" },
-      { kind: "positive", size: "vocabSize" },
-    ],
+    limits: embeddingLimits,
     cost: { touched: gathered },
   }),
 
   /** Rows are added in ascending r. */
   embeddingBackward: kernel({
     purpose: "dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :]",
-    buffers: { ids: indices, dy: input, dTokens: maybeUpdate, dPositions: maybeUpdate },
-    ints: ["rows", "time", "channels", "vocabSize", "start"],
+    buffers: { ids: indices, places: maybeIndices, dy: input, dTokens: maybeUpdate, dPositions: maybeUpdate },
+    ints: embeddingSizes,
     floats: [],
-    lengths: ({ rows, time, channels, vocabSize, start }) => ({
+    lengths: ({ rows, channels, vocabSize, positionRows }) => ({
       ids: rows,
+      places: rows,
       dy: rows * channels,
       dTokens: vocabSize * channels,
-      dPositions: (start + time) * channels,
+      dPositions: positionRows * channels,
     }),
-    limits: [
-      { kind: "positive", size: "time" },
-      { kind: "positive", size: "vocabSize" },
-    ],
+    limits: embeddingLimits,
     cost: {
       touched: (sizes) => {
         const { tokens, positions } = gathered(sizes);
@@ -123,36 +146,33 @@ export const rowKernels = {
 
   /**
    * Su et al. 2021, with an optional RMS norm of each head of q and k before it (Henry et al. 2020). Row r is at position
-   * p = start + r mod time. Per head, with h = D/2:
-   * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i].
-   * v is copied. cos and sin are [start + time or more, D/2], D is even. gammaQ and gammaK, each [D], are shared by the
-   * heads; null: z = x. Keeps rstd = 1/√(mean(x²) + eps), [rows, 2·H], 1 without a norm.
+   * p = start + r mod time, or with `places` [rows] at places[r]. Per head, with R = `rotaryDim` and h = R/2:
+   * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i];
+   * the rest of a head, from R on, is z. v is copied. cos and sin are [tableRows, R/2], D and R are even. A place is below
+   * `tableRows`: the caller has checked it; a compiled backend clamps what is not. gammaQ and gammaK, each [D], are shared by
+   * the heads; null: z = x. Keeps rstd = 1/√(mean(x²) + eps), [rows, H + Hk], 1 without a norm.
    * Row r of y depends on row r of x alone and has the same bits for every number of rows.
    */
   rotaryForward: kernel({
     purpose:
-      "Rotary position embedding of packed q | k | v, [rows, 3·H·D], after an optional norm of each head of q and k",
+      "Rotary position embedding of packed q | k | v, [rows, (H + 2·Hk)·D], after an optional norm of each head of q and k",
     buffers: {
       x: input,
       gammaQ: maybeInput,
       gammaK: maybeInput,
       cos: input,
       sin: input,
+      places: maybeIndices,
       y: activationOutput,
       rstd: output,
     },
     ints: rotarySizes,
     floats: ["eps"],
     lengths: (sizes) => {
-      const { packed, gamma, table, stats } = rotaryLengths(sizes);
-      return { x: packed, gammaQ: gamma, gammaK: gamma, cos: table, sin: table, y: packed, rstd: stats };
+      const { packed, gamma, table, stats, places } = rotaryLengths(sizes);
+      return { x: packed, gammaQ: gamma, gammaK: gamma, cos: table, sin: table, places, y: packed, rstd: stats };
     },
-    limits: [
-      { kind: "positive", size: "time" },
-      { kind: "positive", size: "headDim" },
-      { kind: "even", size: "headDim" },
-      { kind: "together", buffers: ["gammaQ", "gammaK"] },
-    ],
+    limits: rotaryLimits,
     cost: { touched: rotaryTables },
   }),
 
@@ -166,6 +186,7 @@ export const rowKernels = {
       gammaK: maybeInput,
       cos: input,
       sin: input,
+      places: maybeIndices,
       rstd: input,
       dx: output,
       dGammaQ: maybeUpdate,
@@ -174,7 +195,7 @@ export const rowKernels = {
     ints: rotarySizes,
     floats: [],
     lengths: (sizes) => {
-      const { packed, gamma, table, stats } = rotaryLengths(sizes);
+      const { packed, gamma, table, stats, places } = rotaryLengths(sizes);
       return {
         dy: packed,
         x: packed,
@@ -182,24 +203,22 @@ export const rowKernels = {
         gammaK: gamma,
         cos: table,
         sin: table,
+        places,
         rstd: stats,
         dx: packed,
         dGammaQ: gamma,
         dGammaK: gamma,
       };
     },
-    limits: [
-      { kind: "positive", size: "time" },
-      { kind: "positive", size: "headDim" },
-      { kind: "even", size: "headDim" },
-      { kind: "together", buffers: ["gammaQ", "gammaK"] },
-    ],
+    limits: rotaryLimits,
     cost: { touched: rotaryTables },
     split: {
-      scratch: {},
+      // dy turned back.
+      scratch: { dz: (sizes) => rotaryLengths(sizes).packed },
       passes: [
-        { reads: ["dy", "x", "gammaQ", "gammaK", "cos", "sin", "rstd"], writes: ["dx"] },
-        { reads: ["dy", "x", "cos", "sin", "rstd"], writes: ["dGammaQ", "dGammaK"] },
+        { reads: ["dy", "cos", "sin", "places"], writes: ["dz"] },
+        { reads: ["dz", "x", "gammaQ", "gammaK", "rstd"], writes: ["dx"] },
+        { reads: ["dz", "x", "rstd"], writes: ["dGammaQ", "dGammaK"] },
       ],
     },
   }),

@@ -32,6 +32,7 @@ export const activationOutput = spec("out", "activation", false);
 export const maybeActivationOutput = spec("out", "activation", true);
 export const activationUpdate = spec("inout", "activation", false);
 export const indices = spec("in", "index", false);
+export const maybeIndices = spec("in", "index", true);
 /** Words of 32 bits. */
 export const bits = spec("in", "bits", false);
 export const bitsOutput = spec("out", "bits", false);
@@ -64,7 +65,15 @@ export type Limit<Size extends string = string, Option extends string = string> 
   /** [first, first + count) lies below `end`. */
   | { readonly kind: "range"; readonly first: Size; readonly count: Size; readonly end: Size }
   /** Both buffers are given, or both are null. */
-  | { readonly kind: "together"; readonly buffers: readonly [Option, Option] };
+  | { readonly kind: "together"; readonly buffers: readonly [Option, Option] }
+  /** One of them at most is given. */
+  | { readonly kind: "either"; readonly buffers: readonly [Option, Option] }
+  /** `size` is a whole multiple of `of`. */
+  | { readonly kind: "multiple"; readonly size: Size; readonly of: Size }
+  /** `size` is at most `most`. */
+  | { readonly kind: "most"; readonly size: Size; readonly most: Size }
+  /** `size` is 0 where `buffer` is null, and at least 1 where it is given. */
+  | { readonly kind: "counts"; readonly size: Size; readonly buffer: Option };
 
 /** What a call costs: see kernel-cost.ts. */
 export interface Cost<B extends Buffers = Buffers, Size extends string = string> {

@@ -4,6 +4,7 @@ import { allocateAll } from "../backend/allocate-all.ts";
 import type { HostArray } from "../core/dtype.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
+import { headsOf } from "../nn/causal-self-attention.ts";
 import { singleSteps } from "./single-steps.ts";
 
 /**
@@ -27,11 +28,12 @@ const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Arr
 /** Follows the model with its weights as they are now. `cache` false computes every step from the start (to compare with). */
 export const createDecoder = (model: Model, cache = true): Decoder => {
   const { backend, config, parameters } = model;
-  const { contextLength, nEmbd, nLayer, mask } = config;
+  const { contextLength, nLayer, mask } = config;
   const rounded = model.rounded()?.of ?? null;
   // Without a mask an earlier position changes with each new one: there is nothing to keep.
   const keeps = cache && mask === "causal";
-  const width = 2 * nEmbd;
+  const { keyHeads, headDim } = headsOf(config);
+  const width = 2 * keyHeads * headDim;
   const lengths = Array.from({ length: keeps ? nLayer : 0 }, () => contextLength * width);
   const storages = allocateAll(backend, backend.capabilities.activations, lengths);
   const layers = storages.map((storage) => ({
@@ -43,8 +45,8 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
   const nextOfMany = (fresh: readonly number[], start: number | null): Promise<HostArray> =>
     withContext(inferenceContext(backend, rounded), async (context) => {
       const input = uploadIds(context, model, fresh, 1, fresh.length);
-      const cached = start === null ? null : { layers, length: start };
-      const hidden = transformer(context, config, parameters, input, cached); // [1, T, C]
+      const places = start === null ? {} : { at: start, layers };
+      const hidden = transformer(context, config, parameters, input, places); // [1, T, C]
       return readTensor(backend, logitsOf(context, parameters, lastRow(hidden))); // [1, V]
     });
 

@@ -5,7 +5,8 @@ import type { RecordedCalls } from "../backend/backend.ts";
 import { type Extrapolation, extrapolate } from "../backend/extrapolate.ts";
 import type { HostArray } from "../core/dtype.ts";
 import { checkIds, type Model, uploadIds } from "../models/model.ts";
-import { type CachedSequence, logitsOf, transformer } from "../models/transformer.ts";
+import { logitsOf, transformer } from "../models/transformer.ts";
+import type { AttentionCache } from "../ops/causal-attention.ts";
 
 /** Steps of decoding by one token each. */
 export interface SingleSteps {
@@ -28,7 +29,7 @@ interface Ends {
  * temporaries, and the numbers in them change with the position alone: so those at positions 0 and 1 are noted, and all
  * steps replay them.
  */
-export const singleSteps = (model: Model, rounded: Rounded | null, layers: CachedSequence["layers"]): SingleSteps => {
+export const singleSteps = (model: Model, rounded: Rounded | null, layers: readonly AttentionCache[]): SingleSteps => {
   const { backend, config, arena, parameters } = model;
   const memory = repeatedMemory(backend, arena.storage.dtype === "float64" ? "float64" : "float32");
   const context: Context = { backend, memory, tape: null, dropout: null, rounded };
@@ -38,7 +39,7 @@ export const singleSteps = (model: Model, rounded: Rounded | null, layers: Cache
   const compute = (id: number, position: number): Ends => {
     memory.rewind();
     const input = uploadIds(context, model, [id], 1, 1);
-    const hidden = transformer(context, config, parameters, input, { layers, length: position }); // [1, 1, C]
+    const hidden = transformer(context, config, parameters, input, { at: position, layers }); // [1, 1, C]
     return { input, logits: logitsOf(context, parameters, hidden) }; // [1, 1, V]
   };
 

@@ -5,6 +5,62 @@ import { positiveFloat32 } from "../core/float32.ts";
 const positiveInteger = (highest: number) => z.int().positive().max(highest);
 const probability = z.number().min(0).lt(1);
 
+const ropeSchema = z.strictObject({
+  kind: z.literal("rope"),
+  theta: z.number().gt(1).default(10_000).describe("base of the wavelengths"),
+  fraction: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe("the part of each head's channels that is rotated; 1 unless given"),
+  scaling: z
+    .discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("none") }),
+      z.strictObject({
+        kind: z.literal("linear"),
+        factor: z
+          .number()
+          .min(1)
+          .max(2 ** 20)
+          .describe("how many times longer wavelengths become"),
+      }),
+      z.strictObject({
+        kind: z.literal("llama3"),
+        factor: z
+          .number()
+          .min(1)
+          .max(2 ** 20)
+          .default(8)
+          .describe("how many times longer wavelengths become"),
+        lowFrequency: z
+          .number()
+          .positive()
+          .default(1)
+          .describe("all of a wavelength that turns fewer times in originalContext is stretched"),
+        highFrequency: z
+          .number()
+          .positive()
+          .default(4)
+          .describe("nothing of one that turns more often is; more than lowFrequency"),
+        originalContext: positiveInteger(2 ** 30)
+          .default(8192)
+          .describe("tokens that a prediction could see in the first training"),
+      }),
+    ])
+    .optional()
+    .describe("how wavelengths are stretched for a longer context; none unless given"),
+});
+
+/** Rotary positions. */
+export type RopeConfig = z.infer<typeof ropeSchema>;
+
+/** Channels of a head that are rotated. */
+export const rotaryDimOf = (
+  config: { readonly nEmbd: number; readonly nHead: number; readonly headDim?: number | undefined },
+  { fraction = 1 }: Pick<RopeConfig, "fraction">,
+): number => Math.floor((config.headDim ?? config.nEmbd / config.nHead) * fraction);
+
 /**
  * A transformer, every choice a discriminated union of its own. Written to checkpoints, read from `--config` files
  * and turned into flags (`--model.nLayer 6`), so an unknown key is an error. The vocabulary comes from the tokenizer.
@@ -14,15 +70,15 @@ export const modelConfigSchema = z
     contextLength: positiveInteger(2 ** 20).describe("tokens that a prediction can see (T)"),
     nLayer: positiveInteger(2048).describe("transformer blocks"),
     nHead: positiveInteger(2 ** 16).describe("attention heads in each block (H)"),
+    nKvHead: positiveInteger(2 ** 16)
+      .optional()
+      .describe("heads of keys and values, each shared by nHead / nKvHead of queries; nHead of them unless given"),
+    headDim: positiveInteger(2 ** 16)
+      .optional()
+      .describe("channels of a head (D); nEmbd / nHead unless given"),
     nEmbd: positiveInteger(2 ** 16).describe("channels of the residual stream (C)"),
     position: z
-      .discriminatedUnion("kind", [
-        z.strictObject({ kind: z.literal("learned") }),
-        z.strictObject({
-          kind: z.literal("rope"),
-          theta: z.number().gt(1).default(10_000).describe("base of the wavelengths"),
-        }),
-      ])
+      .discriminatedUnion("kind", [z.strictObject({ kind: z.literal("learned") }), ropeSchema])
       .describe("how a token's place is told: a learned vector, or a rotation of queries and keys"),
     qkNorm: z.boolean().default(false).describe("RMS norm of each head's queries and keys before they are rotated"),
     mask: z
@@ -70,32 +126,49 @@ export const modelConfigSchema = z
       .describe("the last layer of each branch starts at zero, so that a block starts as the identity"),
   })
   .check((check) => {
-    const { nEmbd, nHead, position, qkNorm } = check.value;
-    if (position.kind === "rope" && (nEmbd / nHead) % 2 !== 0 && nEmbd % nHead === 0) {
-      check.issues.push({
-        code: "custom",
-        input: check.value,
-        path: ["nEmbd"],
-        message: `must be an even number of channels per head, which rope rotates in pairs; got ${nEmbd} and ${nHead}; try ${nEmbd + nHead}`,
-      });
-    }
-    if (qkNorm && position.kind !== "rope") {
-      check.issues.push({
-        code: "custom",
-        input: check.value,
-        path: ["qkNorm"],
-        message: `must be false unless position.kind is rope; got true with ${position.kind}; try position.kind rope`,
-      });
-    }
-    if (nEmbd % nHead !== 0) {
+    const config = check.value;
+    const { nEmbd, nHead, nKvHead = nHead, headDim, position, qkNorm } = config;
+    const wrong = (field: string, message: string): void => {
+      check.issues.push({ code: "custom", input: config, path: field.split("."), message });
+    };
+    const divided = headDim !== undefined || nEmbd % nHead === 0;
+    if (!divided) {
       const below = Math.floor(nEmbd / nHead) * nHead;
       const options = below === 0 ? `${nHead}` : `${below} or ${below + nHead}`;
-      check.issues.push({
-        code: "custom",
-        input: check.value,
-        path: ["nEmbd"],
-        message: `must be divisible by nHead; got ${nEmbd} and ${nHead}; try ${options}`,
-      });
+      wrong("nEmbd", `must be divisible by nHead; got ${nEmbd} and ${nHead}; try ${options}`);
+    }
+    if (nHead % nKvHead !== 0) {
+      const hint = [...Array(nHead).keys()]
+        .map((i) => nHead - i)
+        .find((count) => count <= nKvHead && nHead % count === 0);
+      wrong("nKvHead", `must divide nHead; got ${nKvHead} and ${nHead}; try ${hint ?? nHead}`);
+    }
+    if (qkNorm && position.kind !== "rope") {
+      wrong(
+        "qkNorm",
+        `must be false unless position.kind is rope; got true with ${position.kind}; try position.kind rope`,
+      );
+    }
+    if (position.kind !== "rope") return;
+    const { fraction = 1, scaling } = position;
+    const size = headDim ?? nEmbd / nHead;
+    if (divided && size % 2 !== 0) {
+      const must = "must be an even number of channels per head, which rope rotates in pairs";
+      if (headDim === undefined) wrong("nEmbd", `${must}; got ${nEmbd} and ${nHead}; try ${nEmbd + nHead}`);
+      else wrong("headDim", `${must}; got ${headDim}; try ${headDim + 1}`);
+    } else if (divided && (rotaryDimOf(config, position) % 2 !== 0 || rotaryDimOf(config, position) === 0)) {
+      const must = "must leave an even number of channels per head, of which rope rotates pairs";
+      wrong(
+        "position.fraction",
+        `${must}; got ${fraction} of ${size}; try ${(2 * Math.ceil((size * fraction) / 4)) / size}`,
+      );
+    }
+    if (scaling?.kind === "llama3" && scaling.highFrequency <= scaling.lowFrequency) {
+      const { lowFrequency, highFrequency } = scaling;
+      wrong(
+        "position.scaling.highFrequency",
+        `must be more than lowFrequency; got ${highFrequency} and ${lowFrequency}; try ${4 * lowFrequency}`,
+      );
     }
   });
 

@@ -10,7 +10,7 @@ import { plainData } from "../core/plain-data.ts";
 import { show } from "../core/show.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena, initialise } from "./arena.ts";
-import { type ModelConfig, modelConfigSchema } from "./config.ts";
+import { type ModelConfig, modelConfigSchema, type RopeConfig, rotaryDimOf } from "./config.ts";
 import { createWeightCopies, type RoundedWeights } from "./rounded-weights.ts";
 import { declareTransformer, type TransformerTensors } from "./transformer.ts";
 
@@ -39,9 +39,9 @@ export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout
   arenaLayout((declare) => declareTransformer(declare, config, vocabSize));
 
 /** The rotary angles of every position of the context. */
-const createAngles = (backend: Backend, config: ModelConfig, theta: number, real: RealDType): RotaryTable => {
-  const { contextLength, nEmbd, nHead } = config;
-  const { cos, sin } = rotaryAngles(contextLength, nEmbd / nHead, theta);
+const createAngles = (backend: Backend, config: ModelConfig, position: RopeConfig, real: RealDType): RotaryTable => {
+  const { contextLength } = config;
+  const { cos, sin } = rotaryAngles(contextLength, rotaryDimOf(config, position), position.theta, position.scaling);
   const place = (values: Float64Array): Tensor => {
     const storage = backend.alloc(real, values.length);
     backend.write(storage, real === "float32" ? Float32Array.from(values) : values);
@@ -78,7 +78,7 @@ export const createModel = (
   const { position } = config;
   const angles = closeOnError(
     () => backend.free(arena.storage),
-    () => (position.kind === "rope" ? createAngles(backend, config, position.theta, real) : null),
+    () => (position.kind === "rope" ? createAngles(backend, config, position, real) : null),
   );
   const copies = createWeightCopies(backend, layout, arena);
   return {

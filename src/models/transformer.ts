@@ -7,6 +7,7 @@ import type { Declare } from "../nn/parameters.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
 import { embedding } from "../ops/embedding.ts";
 import type { RotaryTable } from "../ops/rotary.ts";
+import type { Segments } from "../ops/segments.ts";
 import type { ModelConfig } from "./config.ts";
 
 export interface TransformerParameters<P> {
@@ -47,28 +48,28 @@ export interface TransformerTensors extends TransformerParameters<Tensor> {
   readonly angles: RotaryTable | null;
 }
 
-/** Keys and values of the first `length` positions of one sequence, a cache per block. */
-export interface CachedSequence {
-  readonly layers: readonly AttentionCache[];
-  readonly length: number;
+/** Where the rows of a pass stand, and what comes before them. */
+export interface PassPlaces {
+  /**
+   * The position of the first column, 0 without a cache; or segments, which a batch of one is divided into: documents that do
+   * not see each other, or with a cache sequences that are continued together. Default 0.
+   */
+  readonly at?: number | Segments;
+  /** Keys and values of what comes before, a cache per block: those of the pass are added. Inference only, B = 1. */
+  readonly layers?: readonly AttentionCache[] | null;
 }
 
-/**
- * ids [B, T] → the residual stream after the final norm, [B, T, C]. With `cached` (B = 1) the ids follow the
- * `cached.length` positions before them, and their keys and values are added to the cache.
- */
+/** ids [B, T] → the residual stream after the final norm, [B, T, C]. */
 export const transformer = (
   context: Context,
   config: ModelConfig,
   parameters: TransformerTensors,
   ids: Tensor,
-  cached: CachedSequence | null = null,
+  { at = 0, layers = null }: PassPlaces = {},
 ): Tensor => {
-  const start = cached?.length ?? 0;
-  let x = embedding(context, ids, parameters.tokens, parameters.positions, start); // [B, T, C]
+  let x = embedding(context, ids, parameters.tokens, parameters.positions, at); // [B, T, C]
   for (const [i, layer] of parameters.blocks.entries()) {
-    const cache = cached?.layers[i];
-    const next = block(context, config, layer, x, parameters.angles, cache === undefined ? null : { cache, start }); // [B, T, C]
+    const next = block(context, config, layer, x, parameters.angles, { at, cache: layers?.[i] ?? null }); // [B, T, C]
     spend(context, x);
     x = next;
   }

@@ -4,9 +4,9 @@ import type { RotaryTable } from "../ops/rotary.ts";
 import {
   type AttentionConfig,
   type AttentionParameters,
-  type CachePosition,
   causalSelfAttention,
   declareAttention,
+  type Places,
 } from "./causal-self-attention.ts";
 import { declareMlp, type MlpConfig, type MlpParameters, mlp } from "./mlp.ts";
 import { declareNorm, type NormParameters, norm } from "./norm.ts";
@@ -48,10 +48,10 @@ export const block = (
   layer: BlockParameters<Tensor>,
   x: Tensor,
   angles: RotaryTable | null,
-  cached: CachePosition | null,
+  places: Places,
 ): Tensor => {
   const first = norm(context, config.norm, layer.attentionNorm, x);
-  const middle = causalSelfAttention(context, config, layer.attention, first, x, angles, cached);
+  const middle = causalSelfAttention(context, config, layer.attention, first, x, angles, places);
   spend(context, first);
   const second = norm(context, config.norm, layer.mlpNorm, middle);
   const y = mlp(context, config.mlp, layer.mlp, second, middle, config.dropout);

@@ -5,8 +5,10 @@ import {
   type AttentionMask,
   cachedCausalAttention,
   causalAttention,
+  type Heads,
 } from "../ops/causal-attention.ts";
 import { type RotaryTable, rotary } from "../ops/rotary.ts";
+import type { Segments } from "../ops/segments.ts";
 import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
 import type { NormConfig } from "./norm.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
@@ -14,6 +16,10 @@ import type { Declare, Initialisation } from "./parameters.ts";
 export interface AttentionConfig {
   readonly nEmbd: number;
   readonly nHead: number;
+  /** Of keys and values; undefined: `nHead`. */
+  readonly nKvHead?: number | undefined;
+  /** undefined: nEmbd / nHead. */
+  readonly headDim?: number | undefined;
   readonly bias: { readonly qkv: boolean; readonly projection: boolean };
   readonly dropout: number;
   readonly mask: AttentionMask;
@@ -22,12 +28,24 @@ export interface AttentionConfig {
   readonly norm: NormConfig;
 }
 
+/** How a model's heads are divided. */
+export const headsOf = ({
+  nEmbd,
+  nHead,
+  nKvHead,
+  headDim,
+}: Pick<AttentionConfig, "nEmbd" | "nHead" | "nKvHead" | "headDim">): Heads => ({
+  heads: nHead,
+  keyHeads: nKvHead ?? nHead,
+  headDim: headDim ?? nEmbd / nHead,
+});
+
 export interface AttentionParameters<P> {
-  /** C → 3·C: queries, keys and values side by side, heads side by side in each. */
+  /** C → (H + 2·Hk)·D: queries, keys and values side by side, heads side by side in each. */
   readonly qkv: LinearParameters<P>;
   /** RMS norm of each head's queries and keys, [D] each, the same for all heads; null without qkNorm. */
   readonly headNorms: { readonly query: P; readonly key: P } | null;
-  /** C → C */
+  /** H·D → C */
   readonly projection: LinearParameters<P>;
 }
 
@@ -40,40 +58,44 @@ export interface AttentionInit {
 export const declareAttention = <P>(
   declare: Declare<P>,
   name: string,
-  { nEmbd, nHead, bias, qkNorm }: AttentionConfig,
+  config: AttentionConfig,
   { init, projectionInit }: AttentionInit,
 ): AttentionParameters<P> => {
+  const { nEmbd, bias, qkNorm } = config;
+  const { heads, keyHeads, headDim } = headsOf(config);
+  const stacked = [heads * headDim, keyHeads * headDim, keyHeads * headDim];
   const headNorm = (of: string): P =>
-    declare({ name: `${name}.${of}Norm.weight`, shape: [nEmbd / nHead], init: { kind: "ones" } });
+    declare({ name: `${name}.${of}Norm.weight`, shape: [headDim], init: { kind: "ones" } });
   return {
     qkv: declareLinear(declare, `${name}.qkv`, {
       inputs: nEmbd,
-      outputs: 3 * nEmbd,
+      outputs: (heads + 2 * keyHeads) * headDim,
       bias: bias.qkv,
       init,
-      stacked: 3,
+      stacked,
     }),
     headNorms: qkNorm ? { query: headNorm("query"), key: headNorm("key") } : null,
     projection: declareLinear(declare, `${name}.projection`, {
-      inputs: nEmbd,
+      inputs: heads * headDim,
       outputs: nEmbd,
       bias: bias.projection,
       init: projectionInit,
-      stacked: 1,
+      stacked: [nEmbd],
     }),
   };
 };
 
-/** A layer's cache, and how many positions it already holds. */
-export interface CachePosition {
-  readonly cache: AttentionCache;
-  readonly start: number;
+/** Where the rows of a pass stand. */
+export interface Places {
+  /** The position of the first column; or the segments that a batch of one is divided into. */
+  readonly at: number | Segments;
+  /** This layer's keys and values of what comes before; null: the whole sequences are in the pass. */
+  readonly cache: AttentionCache | null;
 }
 
 /**
  * residual + multi-head causal self-attention of x, [B, T, C] → [B, T, C].
  * @param angles of rotary positions; null: positions are told otherwise.
- * @param cached null: the whole sequence is in x.
  */
 export const causalSelfAttention = (
   context: Context,
@@ -82,21 +104,22 @@ export const causalSelfAttention = (
   x: Tensor,
   residual: Tensor,
   angles: RotaryTable | null,
-  cached: CachePosition | null,
+  { at, cache }: Places,
 ): Tensor => {
-  const { nHead, norm, mask } = config;
+  const { norm, mask, dropout } = config;
+  const heads = headsOf(config);
   const norms = layer.headNorms === null ? null : { ...layer.headNorms, eps: norm.eps };
   // Turned by angles they are rounded once, after that.
   const dtype = angles === null ? context.backend.capabilities.activations : undefined;
-  const plain = linearLayer(context, layer.qkv, x, dtype); // [B, T, 3C]
-  const qkv = angles === null ? plain : rotary(context, plain, nHead, angles, cached?.start ?? 0, norms);
+  const plain = linearLayer(context, layer.qkv, x, dtype); // [B, T, (H + 2·Hk)·D]
+  const qkv = angles === null ? plain : rotary(context, plain, heads, angles, at, norms);
   if (qkv !== plain) spend(context, plain);
   const mixed =
-    cached === null
-      ? causalAttention(context, qkv, nHead, config.dropout, mask)
-      : cachedCausalAttention(context, qkv, nHead, cached.cache, cached.start); // [B, T, C]
+    cache === null
+      ? causalAttention(context, qkv, heads, { dropoutP: dropout, mask, segments: typeof at === "number" ? null : at })
+      : cachedCausalAttention(context, qkv, heads, cache, at); // [B, T, H·D]
   spend(context, qkv);
-  const y = residualLayer(context, layer.projection, mixed, residual, config.dropout); // [B, T, C]
+  const y = residualLayer(context, layer.projection, mixed, residual, dropout); // [B, T, C]
   spend(context, mixed);
   return y;
 };

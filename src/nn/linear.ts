@@ -17,7 +17,7 @@ export interface LinearShape {
   readonly bias: boolean;
   readonly init: Initialisation;
   /** See `ParameterSpec.stacked`. */
-  readonly stacked?: number;
+  readonly stacked?: readonly number[];
 }
 
 /** A dense layer `inputs` → `outputs`. Biases start at 0. */

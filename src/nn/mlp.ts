@@ -35,15 +35,22 @@ export const declareMlp = <P>(
   { nEmbd, bias, init, projectionInit }: MlpShape,
 ): MlpParameters<P> => {
   const hidden = config.kind === "gelu" ? config.ratio * nEmbd : config.hidden;
-  const [first, stacked] = config.kind === "gelu" ? (["up", 1] as const) : (["gateUp", 2] as const);
+  const [first, stacked] =
+    config.kind === "gelu" ? (["up", [hidden]] as const) : (["gateUp", [hidden, hidden]] as const);
   return {
-    up: declareLinear(declare, `${name}.${first}`, { inputs: nEmbd, outputs: stacked * hidden, bias, init, stacked }),
+    up: declareLinear(declare, `${name}.${first}`, {
+      inputs: nEmbd,
+      outputs: stacked.length * hidden,
+      bias,
+      init,
+      stacked,
+    }),
     down: declareLinear(declare, `${name}.down`, {
       inputs: hidden,
       outputs: nEmbd,
       bias,
       init: projectionInit,
-      stacked: 1,
+      stacked: [nEmbd],
     }),
   };
 };

@@ -12,10 +12,11 @@ export interface ParameterSpec {
   readonly shape: Shape;
   readonly init: Initialisation;
   /**
-   * For a weight that maps hidden states to hidden states, inside a block: how many matrices are stacked along its first
-   * axis, as queries, keys and values. Muon updates these and no others. Absent: an embedding, the head or a vector.
+   * For a weight that maps hidden states to hidden states, inside a block: the rows of each of the matrices that are stacked
+   * along its first axis, as queries, keys and values. Muon updates these and no others. Absent: an embedding, the head or a
+   * vector.
    */
-  readonly stacked?: number;
+  readonly stacked?: readonly number[];
 }
 
 /**

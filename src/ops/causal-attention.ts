@@ -2,8 +2,10 @@
  * out[i] = Σ over j ≤ i of P[i, j]·v[j],   P[i, :] = softmax over j ≤ i of q[i]·k[j] / √D        (for each head)
  * Without the mask both run over all j.
  *
- *   qkv [B, T, 3·C]   →   out [B, T, C],   C = H·D; q, k, v are its three thirds, heads side by side in each
+ *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   q | k | v, heads side by side in each. Or a tensor for each of them.
+ *   Hk divides H: head h of q reads head ⌊h·Hk/H⌋ of k and v (grouped queries, Ainslie et al. 2023)
  *   with dP = dout·vᵀ and δ[i] = dout[i]·out[i]:   dS = P·(dP − δ)     dq = dS·k/√D     dk = dSᵀ·q/√D     dv = Pᵀ·dout
+ *   where dk and dv are summed over the heads that share them
  *
  * Vaswani et al. 2017; computed in tiles with running maxima as in FlashAttention (Dao et al. 2022, 2023), so
  * that nothing of size T×T is kept but, where there is dropout, a bit for each weight. Dropout acts on P, as in
@@ -12,136 +14,263 @@
 import { type Context, dropoutSource } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { View } from "../backend/backend.ts";
-import { wordsOf } from "../backend/kernel-sizes.ts";
+import { packedWidth, wordsOf } from "../backend/kernel-sizes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { formatShape } from "../core/shape.ts";
+import { formatShape, type Shape } from "../core/shape.ts";
 import { dropoutArguments } from "./dropout.ts";
 import { type OpSample, sampleInput } from "./op.ts";
+import { createSegments, type Segment, type Segments } from "./segments.ts";
 
 /** What a position sees. `causal`: itself and those before it; `none`: the whole sequence. */
 export type AttentionMask = "causal" | "none";
 
+/** How heads are divided. */
+export interface Heads {
+  /** H, of queries. */
+  readonly heads: number;
+  /** Hk, of keys and of values. Divides H. */
+  readonly keyHeads: number;
+  /** D */
+  readonly headDim: number;
+}
+
+/** [B, T, (H + 2·Hk)·D], or [B, T, H·D] and twice [B, T, Hk·D]. */
+export type AttentionInput = Tensor | { readonly queries: Tensor; readonly keys: Tensor; readonly values: Tensor };
+
+export interface AttentionOptions {
+  /** In [0, 1): drops attention weights where the context drops. Default 0. */
+  readonly dropoutP?: number;
+  /** Default causal. */
+  readonly mask?: AttentionMask;
+  /** The sequences that the time axis of a batch of one holds: a position sees its own alone. Absent: each row is one. */
+  readonly segments?: Segments | null;
+}
+
 const noDropout = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
-const dimensions = (where: string, qkv: Tensor, heads: number) => {
-  const [batch, time, width] = qkv.shape;
-  if (batch === undefined || time === undefined || width === undefined || width % (3 * heads) !== 0) {
-    throw new ShapeError({
-      where,
-      must: `qkv must be [B, T, 3·C] with C a multiple of the ${heads} heads`,
-      got: formatShape(qkv.shape),
-    });
+/** Columns `first` … of a tensor's rows. */
+interface Columns {
+  readonly tensor: Tensor;
+  readonly first: number;
+}
+
+const isPacked = (input: AttentionInput): input is Tensor => "storage" in input;
+
+/** q, k and v as parts of what is given, and the tensors that are given. */
+const partsOf = (input: AttentionInput, { heads, keyHeads, headDim }: Heads) => {
+  if (!isPacked(input)) {
+    const { queries, keys, values } = input;
+    const of = (tensor: Tensor): Columns => ({ tensor, first: 0 });
+    return { q: of(queries), k: of(keys), v: of(values), tensors: [queries, keys, values] };
   }
-  return { batch, time, channels: width / 3, headDim: width / 3 / heads };
+  const of = (first: number): Columns => ({ tensor: input, first });
+  return { q: of(0), k: of(heads * headDim), v: of((heads + keyHeads) * headDim), tensors: [input] };
 };
 
-const thirds = (qkv: Tensor, channels: number): readonly [View, View, View] => [
-  qkv,
-  { storage: qkv.storage, offset: qkv.offset + channels },
-  { storage: qkv.storage, offset: qkv.offset + 2 * channels },
-];
+const viewOf = ({ tensor, first }: Columns): View => ({ storage: tensor.storage, offset: tensor.offset + first });
 
-/**
- * Every position attends to itself and to those before it; with `mask` "none", to all of the sequence. `dropoutP` in
- * [0, 1) drops attention weights.
- */
+const checkShape = (where: string, name: string, { shape }: Tensor, wanted: Shape): void => {
+  if (formatShape(shape) === formatShape(wanted)) return;
+  throw new ShapeError({ where, must: `${name} must be ${formatShape(wanted)}`, got: formatShape(shape) });
+};
+
+const checkHeads = (where: string, { heads, keyHeads, headDim }: Heads): void => {
+  const whole = [heads, keyHeads, headDim].every((size) => Number.isSafeInteger(size) && size >= 1);
+  if (whole && heads % keyHeads === 0) return;
+  throw new ShapeError({
+    where,
+    must: "there must be 1 or more heads of 1 or more channels, as many or a multiple of those of keys",
+    got: `${heads} of ${headDim} channels, and ${keyHeads} of keys`,
+  });
+};
+
+/** B and T of what is given, whose shapes fit. */
+const checkInput = (where: string, input: AttentionInput, shape: Heads) => {
+  checkHeads(where, shape);
+  const [batch, time] = (isPacked(input) ? input : input.queries).shape;
+  if (batch === undefined || time === undefined) {
+    throw new ShapeError({ where, must: "what is attended must be [B, T, channels]", got: "fewer dimensions" });
+  }
+  if (isPacked(input)) {
+    checkShape(where, `qkv of ${shape.heads} and ${shape.keyHeads} heads`, input, [batch, time, packedWidth(shape)]);
+  } else {
+    const { heads, keyHeads, headDim } = shape;
+    checkShape(where, "queries", input.queries, [batch, time, heads * headDim]);
+    checkShape(where, "keys", input.keys, [batch, time, keyHeads * headDim]);
+    checkShape(where, "values", input.values, [batch, time, keyHeads * headDim]);
+  }
+  return { batch, time };
+};
+
+const strideOf = ({ tensor }: Columns): number => tensor.shape.at(-1) ?? 0;
+
+/** What both directions are told of the batch, whose rows are sequences of `time` positions. */
+const batchSizes = (batch: number, time: number, q: Columns, k: Columns) => ({
+  batch,
+  queries: time,
+  start: 0,
+  queryStride: strideOf(q),
+  queryBatchStride: time * strideOf(q),
+  keyStride: strideOf(k),
+  keyBatchStride: time * strideOf(k),
+  rows: 0,
+  keyRows: 0,
+});
+
+/** The same of segments, whose keys have `keyRows` rows of `keyStride`. */
+const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: number, keyRows: number) => ({
+  batch: list.length,
+  queries: longest,
+  start: 0,
+  queryStride: strideOf(q),
+  queryBatchStride: 0,
+  keyStride,
+  keyBatchStride: 0,
+  rows,
+  keyRows,
+});
+
+const checkSegments = (where: string, { rows, list }: Segments, batch: number, time: number, keyRows: number): void => {
+  if (batch !== 1 || rows !== time) {
+    throw new ShapeError({
+      where,
+      must: `segments must fill the time axis of one row: ${rows} positions`,
+      got: `${batch} rows of ${time}`,
+    });
+  }
+  for (const { keyRow, start, length } of list) {
+    if (keyRow + start + length <= keyRows) continue;
+    throw new ShapeError({
+      where,
+      must: `a segment must end within ${keyRows} rows of keys`,
+      got: `one of ${start} + ${length} positions at row ${keyRow}`,
+    });
+  }
+};
+
+/** Of each position over those that it sees. See AttentionOptions for what may be told besides. */
 export const causalAttention = (
   context: Context,
-  qkv: Tensor,
-  heads: number,
-  dropoutP: number,
-  mask: AttentionMask = "causal",
+  input: AttentionInput,
+  shape: Heads,
+  { dropoutP = 0, mask = "causal", segments = null }: AttentionOptions = {},
 ): Tensor => {
   const { backend, memory, tape } = context;
-  const { batch, time, channels, headDim } = dimensions("causalAttention", qkv, heads);
+  const { batch, time } = checkInput("causalAttention", input, shape);
+  if (segments !== null) {
+    checkSegments("causalAttention", segments, batch, time, time);
+    const elsewhere = segments.list.find(({ start, keyRow, row }) => start !== 0 || keyRow !== row);
+    if (elsewhere !== undefined) {
+      throw new ShapeError({
+        where: "causalAttention",
+        must: "segments must begin in this pass: what comes before is in a cache",
+        got: `a start of ${elsewhere.start} and keys at row ${elsewhere.keyRow}`,
+      });
+    }
+  }
+  const { q, k, v, tensors } = partsOf(input, shape);
   const draw =
     context.dropout === null || dropoutP === 0
       ? noDropout
       : { ...dropoutArguments(context.dropout.key, context.dropout.nextSite()), p: dropoutP };
   const sizes = {
-    batch,
-    queries: time,
-    start: 0,
-    heads,
-    headDim,
-    queryStride: 3 * channels,
-    queryBatchStride: time * 3 * channels,
-    keyStride: 3 * channels,
-    keyBatchStride: time * 3 * channels,
+    ...shape,
+    ...(segments === null ? batchSizes(batch, time, q, k) : segmentSizes(segments, q, strideOf(k), time)),
     causal: mask === "causal" ? 1 : 0,
-    scale: 1 / Math.sqrt(headDim),
+    scale: 1 / Math.sqrt(shape.headDim),
+    segments: segments?.table ?? null,
     ...draw,
   };
-  const [q, k, v] = thirds(qkv, channels);
-  const out = memory.allocate([batch, time, channels], qkv.storage.dtype);
-  const logSumExp = memory.allocate([batch, heads, time]);
-  const keeps = tape !== null && draw.p > 0;
-  const kept = keeps ? memory.allocate([batch, heads, wordsOf(time), time], "int32") : null;
-  backend.run("attentionForward", { q, k, v, out, logSumExp, kept, ...sizes });
+  const views = { q: viewOf(q), k: viewOf(k), v: viewOf(v) };
+  const out = memory.allocate([batch, time, shape.heads * shape.headDim], q.tensor.storage.dtype);
+  const logSumExp = memory.allocate([batch, shape.heads, time]);
+  // Of segments the mask is drawn again.
+  const keeps = tape !== null && draw.p > 0 && segments === null;
+  const kept = keeps ? memory.allocate([batch, shape.heads, wordsOf(time), time], "int32") : null;
+  backend.run("attentionForward", { ...views, out, logSumExp, kept, ...sizes });
 
   if (tape === null) {
     memory.release(logSumExp);
     return out;
   }
-  tape.record(out, [qkv], kept === null ? [logSumExp] : [logSumExp, kept], (dOut) => {
-    const dQkv = memory.allocate(qkv.shape, qkv.storage.dtype);
-    const [dq, dk, dv] = thirds(dQkv, channels);
-    backend.run("attentionBackward", { dOut, q, k, v, out, logSumExp, kept, dq, dk, dv, ...sizes });
-    tape.accumulate(qkv, dQkv);
+  tape.record(out, tensors, kept === null ? [logSumExp] : [logSumExp, kept], (dOut) => {
+    const gradients = tensors.map((tensor) => memory.allocate(tensor.shape, tensor.storage.dtype));
+    const gradientOf = ({ tensor, first }: Columns): View =>
+      viewOf({ tensor: gradients[tensors.indexOf(tensor)] as Tensor, first });
+    const written = { dq: gradientOf(q), dk: gradientOf(k), dv: gradientOf(v) };
+    backend.run("attentionBackward", { dOut, ...views, out, logSumExp, kept, ...written, ...sizes });
+    for (const [i, tensor] of tensors.entries()) tape.accumulate(tensor, gradients[i] as Tensor);
   });
   return out;
 };
 
-/** Keys and values of one layer, [capacity, 2·C]: row t holds k then v of position t. */
+/** Keys and values of one layer, [capacity, 2·Hk·D]: row t holds k then v of a position. */
 export interface AttentionCache {
   readonly keysAndValues: Tensor;
 }
 
 /**
- * Attention of new positions start … start + T − 1 of one sequence (B = 1) over all before them, whose keys and values
- * are in `cache`; theirs are added to it. Inference only. Same bits as `causalAttention` over the whole sequence.
+ * Attention of new positions over all before them, whose keys and values are in `cache`; theirs are added to it. Inference
+ * only. Same bits as `causalAttention` over each whole sequence.
+ *
+ * @param qkv [1, T, (H + 2·Hk)·D]
+ * @param at a number: the T positions follow that many of the only sequence, which has the cache for itself. Segments: each
+ * has its own start and place in the cache.
  */
 export const cachedCausalAttention = (
   context: Context,
   qkv: Tensor,
-  heads: number,
+  shape: Heads,
   cache: AttentionCache,
-  start: number,
+  at: number | Segments,
 ): Tensor => {
   const { backend, memory } = context;
-  const { batch, time, channels, headDim } = dimensions("cachedCausalAttention", qkv, heads);
-  const [capacity, width] = cache.keysAndValues.shape;
-  if (batch !== 1 || capacity === undefined || width !== 2 * channels || start + time > capacity) {
+  const where = "cachedCausalAttention";
+  const { batch, time } = checkInput(where, qkv, shape);
+  const { heads, keyHeads, headDim } = shape;
+  const keyWidth = keyHeads * headDim;
+  const row = 2 * keyWidth;
+  const cached = cache.keysAndValues;
+  const [capacity, width] = cached.shape;
+  const segments = typeof at === "number" ? null : at;
+  const start = typeof at === "number" ? at : 0;
+  if (
+    batch !== 1 ||
+    capacity === undefined ||
+    width !== row ||
+    start + time > (segments === null ? capacity : Infinity)
+  ) {
     throw new ShapeError({
-      where: "cachedCausalAttention",
-      must: `one sequence must end within a cache of [capacity, ${2 * channels}]`,
-      got: `${formatShape(qkv.shape)} at ${start} with a cache of ${formatShape(cache.keysAndValues.shape)}`,
+      where,
+      must: `one sequence must end within a cache of [capacity, ${row}]`,
+      got: `${formatShape(qkv.shape)} at ${start} with a cache of ${formatShape(cached.shape)}`,
     });
   }
-  const [q, k] = thirds(qkv, channels);
-  const row = 2 * channels;
-  const target = slice(cache.keysAndValues, start * row, [time, row]);
-  backend.run("copyRows", { x: k, y: target, rows: time, width: row, xStride: 3 * channels, yStride: row });
-  const out = memory.allocate([1, time, channels], qkv.storage.dtype);
+  if (segments !== null) checkSegments(where, segments, batch, time, capacity);
+  const { q, k } = partsOf(qkv, shape);
+  const stride = strideOf(q);
+  for (const part of segments?.list ?? [{ row: 0, length: time, start, keyRow: 0 }]) {
+    const target = slice(cached, (part.keyRow + part.start) * row, [part.length, row]);
+    const from = viewOf({ tensor: qkv, first: k.first + part.row * stride });
+    backend.run("copyRows", { x: from, y: target, rows: part.length, width: row, xStride: stride, yStride: row });
+  }
+  const out = memory.allocate([1, time, heads * headDim], qkv.storage.dtype);
   const logSumExp = memory.allocate([1, heads, time]);
-  const cached = cache.keysAndValues;
+  const sizes =
+    segments === null
+      ? { ...batchSizes(1, time, q, k), start, keyStride: row, keyBatchStride: capacity * row }
+      : segmentSizes(segments, q, row, capacity);
   backend.run("attentionForward", {
-    q,
+    q: viewOf(q),
     k: cached,
-    v: { storage: cached.storage, offset: cached.offset + channels },
+    v: viewOf({ tensor: cached, first: keyWidth }),
     out,
     logSumExp,
     kept: null,
-    batch: 1,
-    queries: time,
-    start,
-    heads,
-    headDim,
-    queryStride: 3 * channels,
-    queryBatchStride: time * 3 * channels,
-    keyStride: row,
-    keyBatchStride: capacity * row,
+    segments: segments?.table ?? null,
+    ...shape,
+    ...sizes,
     causal: 1,
     scale: 1 / Math.sqrt(headDim),
     ...noDropout,
@@ -150,33 +279,60 @@ export const cachedCausalAttention = (
   return out;
 };
 
-const sample = (
-  name: string,
-  b: number,
-  t: number,
-  heads: number,
-  headDim: number,
-  p = 0,
-  mask: AttentionMask = "causal",
-): OpSample => ({
-  name: mask === "causal" ? name : `${name}, no mask`,
-  inputs: { qkv: [b, t, 3 * heads * headDim] },
-  run: (context, inputs) =>
-    causalAttention(
-      { ...context, dropout: dropoutSource(randomKey(2, "dropout")) },
-      sampleInput(inputs, "qkv"),
-      heads,
-      p,
-      mask,
-    ),
-});
+interface SampleShape extends Partial<Heads> {
+  readonly b?: number;
+  readonly t: number;
+  readonly p?: number;
+  readonly mask?: AttentionMask;
+  readonly segments?: readonly Segment[];
+  /** A tensor each for queries, keys and values. */
+  readonly apart?: boolean;
+}
+
+const sample = (name: string, given: SampleShape): OpSample => {
+  const { b = 1, t, heads = 1, keyHeads = heads, headDim = 3, p = 0, mask = "causal", segments, apart } = given;
+  const shape = { heads, keyHeads, headDim };
+  const of = (count: number): Shape => [b, t, count * headDim];
+  return {
+    name: mask === "causal" ? name : `${name}, no mask`,
+    inputs:
+      apart === true
+        ? { queries: of(heads), keys: of(keyHeads), values: of(keyHeads) }
+        : { qkv: of(heads + 2 * keyHeads) },
+    run: (context, inputs) => {
+      const dropped = { ...context, dropout: dropoutSource(randomKey(2, "dropout")) };
+      const input =
+        apart === true
+          ? {
+              queries: sampleInput(inputs, "queries"),
+              keys: sampleInput(inputs, "keys"),
+              values: sampleInput(inputs, "values"),
+            }
+          : sampleInput(inputs, "qkv");
+      return causalAttention(dropped, input, shape, {
+        dropoutP: p,
+        mask,
+        segments: segments === undefined ? null : createSegments(context.memory, segments),
+      });
+    },
+  };
+};
 
 export const samples: readonly OpSample[] = [
-  sample("one position", 1, 1, 1, 2),
-  sample("odd sizes", 2, 5, 3, 7),
-  sample("dropout", 1, 6, 2, 4, 0.3),
-  sample("past one key block", 1, 70, 1, 3),
-  sample("one position", 1, 1, 1, 2, 0, "none"),
-  sample("odd sizes", 2, 5, 3, 7, 0, "none"),
-  sample("dropout", 1, 6, 2, 4, 0.3, "none"),
+  sample("one position", { t: 1, headDim: 2 }),
+  sample("odd sizes", { b: 2, t: 5, heads: 3, headDim: 7 }),
+  sample("dropout", { t: 6, heads: 2, headDim: 4, p: 0.3 }),
+  sample("past one key block", { t: 70 }),
+  sample("one position", { t: 1, headDim: 2, mask: "none" }),
+  sample("odd sizes", { b: 2, t: 5, heads: 3, headDim: 7, mask: "none" }),
+  sample("dropout", { t: 6, heads: 2, headDim: 4, p: 0.3, mask: "none" }),
+  sample("grouped queries", { b: 2, t: 5, heads: 4, keyHeads: 2 }),
+  sample("one head of keys, dropout", { t: 6, heads: 3, keyHeads: 1, headDim: 4, p: 0.3 }),
+  sample("grouped queries", { b: 2, t: 5, heads: 4, keyHeads: 2, mask: "none" }),
+  sample("tensors apart", { b: 2, t: 4, heads: 2, keyHeads: 1, apart: true }),
+  sample("packed documents", { t: 9, heads: 2, segments: [{ length: 2 }, { length: 6 }, { length: 1 }] }),
+  sample("packed documents, grouped queries, dropout", {
+    ...{ t: 8, heads: 4, keyHeads: 2, p: 0.3 },
+    segments: [{ length: 5 }, { length: 3 }],
+  }),
 ];

@@ -1,5 +1,5 @@
 /**
- * y[b, t, :] = E[id[b, t], :] + P[start + t, :]
+ * y[b, t, :] = E[id[b, t], :] + P[start + t, :]        (in segments: P at each row's place)
  *
  *   ids [B, T]   E [V, C]   P [contextLength, C]   →   y [B, T, C]
  *   dE[v, :] = Σ of dy over the places of v     dP[t, :] = Σ over b of dy
@@ -11,14 +11,15 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape } from "../core/shape.ts";
 import { type OpSample, sampleInput } from "./op.ts";
+import { createSegments, type Segment, type Segments } from "./segments.ts";
 
-/** `positions` null: token vectors alone. `start` is the absolute position of the first column. */
+/** `positions` null: token vectors alone. `at`: the position of the first column, or the segments that T is divided into. */
 export const embedding = (
   context: Context,
   ids: Tensor,
   tokens: Tensor,
   positions: Tensor | null,
-  start = 0,
+  at: number | Segments = 0,
 ): Tensor => {
   const { backend, memory, tape } = context;
   const [batch, time] = ids.shape;
@@ -30,27 +31,38 @@ export const embedding = (
       got: `${formatShape(ids.shape)} and ${formatShape(tokens.shape)}`,
     });
   }
-  const limit = positions?.shape[0];
-  if (limit !== undefined && start + time > limit) {
+  const start = typeof at === "number" ? at : 0;
+  const end = typeof at === "number" ? at + time : Math.max(...at.list.map((one) => one.start + one.length));
+  const positionRows = positions?.shape[0] ?? end;
+  const rows = batch * time;
+  if (end > positionRows || (typeof at !== "number" && at.rows !== rows)) {
     throw new ShapeError({
       where: "embedding",
-      must: `positions must lie within the context of ${limit}`,
-      got: `${start} to ${start + time - 1}`,
+      must: `positions must lie within the context of ${positionRows}, one for each of ${rows} rows`,
+      got: typeof at === "number" ? `${start} to ${end - 1}` : `${at.rows} in segments up to ${end - 1}`,
     });
   }
-  const sizes = { rows: batch * time, time, channels, vocabSize, start };
+  const sizes = { rows, time: typeof at === "number" ? time : 1, channels, vocabSize, start, positionRows };
+  const places = typeof at === "number" ? null : at.places;
   const y = memory.allocate([batch, time, channels]);
-  backend.run("embeddingForward", { ids, tokens, positions, y, ...sizes });
+  backend.run("embeddingForward", { ids, tokens, positions, places, y, ...sizes });
 
   tape?.record(y, positions === null ? [tokens] : [tokens, positions], [], (dy) => {
     const dTokens = tape.accumulator(tokens);
     const dPositions = positions === null ? null : tape.accumulator(positions);
-    backend.run("embeddingBackward", { ids, dy, dTokens, dPositions, ...sizes });
+    backend.run("embeddingBackward", { ids, places, dy, dTokens, dPositions, ...sizes });
   });
   return y;
 };
 
-const sample = (name: string, ids: readonly (readonly number[])[], v: number, c: number, p: number, start: number) => {
+const sample = (
+  name: string,
+  ids: readonly (readonly number[])[],
+  v: number,
+  c: number,
+  p: number,
+  at: number | readonly Segment[],
+) => {
   const time = ids[0]?.length ?? 0;
   return {
     name,
@@ -61,7 +73,7 @@ const sample = (name: string, ids: readonly (readonly number[])[], v: number, c:
         context.memory.upload(Int32Array.from(ids.flat()), [ids.length, time]),
         sampleInput(inputs, "tokens"),
         p > 0 ? sampleInput(inputs, "positions") : null,
-        start,
+        typeof at === "number" ? at : createSegments(context.memory, at),
       ),
   } satisfies OpSample;
 };
@@ -71,4 +83,5 @@ export const samples: readonly OpSample[] = [
   sample("repeated tokens", [[0, 1, 1], [4, 0, 1]], 5, 3, 3, 0), // biome-ignore format: a batch reads best on one line
   sample("no positions", [[1, 1, 0, 2]], 3, 17, 0, 0),
   sample("later start", [[3, 0]], 4, 5, 7, 5),
+  sample("segments", [[3, 0, 1, 3]], 4, 5, 4, [{ length: 1 }, { length: 3 }]),
 ];

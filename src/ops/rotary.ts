@@ -1,23 +1,27 @@
 /**
  * Rotary position embedding of q and k, packed as q | k | v, after an optional norm of each head
  *
- *   qkv [B, T, 3·H·D]   cos, sin [positions, D/2]   γq, γk [D]   →   [B, T, 3·H·D]
- *   for each head of q and of k, at position p, with h = D/2:
+ *   qkv [B, T, (H + 2·Hk)·D]   cos, sin [positions, R/2]   γq, γk [D]   →   [B, T, (H + 2·Hk)·D]
+ *   for each head of q and of k, at position p, with h = R/2:
  *     z = x·r·γ with r = 1/√(mean(x²) + ε)      (without norms: z = x)
  *     y[i]   = z[i]·cos[p, i]   − z[i+h]·sin[p, i]
  *     y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i]
+ *     y[j]   = z[j] from R on
  *   v is copied. Back: dz is dy turned by the opposite angle; from there as in rms-norm.ts
  *
- * Su et al. 2021, with the two halves of a head paired, as Hugging Face's models have it; the norm is Henry et al.
+ * Su et al. 2021, with the two halves of what is rotated paired, as Hugging Face's models have it; the norm is Henry et al.
  * 2020, as Qwen3's q_norm and k_norm.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { packedWidth } from "../backend/kernel-sizes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape } from "../core/shape.ts";
+import type { Heads } from "./causal-attention.ts";
 import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
+import { createSegments, type Segment, type Segments } from "./segments.ts";
 
-/** Cosine and sine of each position's angles, each [positions, D/2]. */
+/** Cosine and sine of each position's angles, each [positions, R/2]. */
 export interface RotaryTable {
   readonly cos: Tensor;
   readonly sin: Tensor;
@@ -31,23 +35,60 @@ export interface RotaryNorms {
   readonly eps: number;
 }
 
+/** How the wavelengths of a model are stretched, so that it can be used on texts longer than those of its first training. */
+export type RotaryScaling =
+  | { readonly kind: "none" }
+  /** All by `factor` (Chen et al. 2023). */
+  | { readonly kind: "linear"; readonly factor: number }
+  /**
+   * As Llama 3.1: by `factor` those longer than `originalContext` / `lowFrequency`, none shorter than `originalContext` /
+   * `highFrequency`, and in between the more the longer.
+   */
+  | {
+      readonly kind: "llama3";
+      readonly factor: number;
+      readonly lowFrequency: number;
+      readonly highFrequency: number;
+      readonly originalContext: number;
+    };
+
+/** Radians per position, after scaling. */
+const scaled = (frequency: number, scaling: RotaryScaling): number => {
+  switch (scaling.kind) {
+    case "none":
+      return frequency;
+    case "linear":
+      return frequency / scaling.factor;
+    case "llama3": {
+      const { factor, lowFrequency, highFrequency, originalContext } = scaling;
+      const turns = (originalContext * frequency) / (2 * Math.PI);
+      const kept = Math.min(1, Math.max(0, (turns - lowFrequency) / (highFrequency - lowFrequency)));
+      return kept * frequency + ((1 - kept) * frequency) / factor;
+    }
+    default:
+      return scaling satisfies never;
+  }
+};
+
 /**
- * What a `RotaryTable` holds: cosine and sine of p·theta^(−2i/D) for each position p and i < D/2, row by row.
+ * What a `RotaryTable` holds: cosine and sine of p·f[i] for each position p and i < R/2, row by row, where f[i] is
+ * theta^(−2i/R), scaled.
  *
  * @param positions how many positions, from 0 on
- * @param headDim D, even
+ * @param rotaryDim R, even: how many channels of a head are rotated
  * @param theta base of the wavelengths; 10,000 in the paper
  */
 export const rotaryAngles = (
   positions: number,
-  headDim: number,
+  rotaryDim: number,
   theta: number,
+  scaling: RotaryScaling = { kind: "none" },
 ): { readonly cos: Float64Array; readonly sin: Float64Array } => {
-  const half = headDim / 2;
+  const half = rotaryDim / 2;
   const cos = new Float64Array(positions * half);
   const sin = new Float64Array(positions * half);
   for (let i = 0; i < half; i++) {
-    const frequency = theta ** ((-2 * i) / headDim);
+    const frequency = scaled(theta ** ((-2 * i) / rotaryDim), scaling);
     for (let p = 0; p < positions; p++) {
       cos[p * half + i] = Math.cos(p * frequency);
       sin[p * half + i] = Math.sin(p * frequency);
@@ -56,47 +97,65 @@ export const rotaryAngles = (
   return { cos, sin };
 };
 
-const headDimOf = (qkv: Tensor, heads: number): number => {
-  const headDim = (qkv.shape.at(-1) ?? 0) / (3 * heads);
-  if (qkv.shape.length >= 2 && Number.isInteger(headDim / 2) && headDim > 0) return headDim;
-  throw new ShapeError({
-    where: "rotary",
-    must: `qkv must be [.., time, 3·H·D] with H = ${heads} and D even`,
-    got: formatShape(qkv.shape),
-  });
-};
-
-const checkTable = ({ cos, sin }: RotaryTable, positions: number, half: number): void => {
-  const rows = cos.shape[0] ?? 0;
-  if (rows < positions || cos.shape.length !== 2 || cos.shape[1] !== half) {
+/** The position of each row: rows of T from a start on, or each as its segment has it. */
+const checkPlaces = (
+  qkv: Tensor,
+  at: number | Segments,
+  rows: number,
+): { start: number; time: number; end: number } => {
+  if (typeof at === "number") {
+    const time = qkv.shape.at(-2) ?? 0;
+    return { start: at, time, end: at + time };
+  }
+  if (at.rows !== rows) {
     throw new ShapeError({
       where: "rotary",
-      must: `the table must be [positions, ${half}], with ${positions} positions or more`,
+      must: `segments must have as many rows as qkv: ${rows}`,
+      got: `${at.rows}`,
+    });
+  }
+  return { start: 0, time: 1, end: Math.max(...at.list.map(({ start, length }) => start + length)) };
+};
+
+const rotaryDimOf = ({ cos, sin }: RotaryTable, positions: number, { headDim }: Heads): number => {
+  const [rows = 0, half = 0] = cos.shape;
+  if (rows < positions || cos.shape.length !== 2 || half < 1 || 2 * half > headDim) {
+    throw new ShapeError({
+      where: "rotary",
+      must: `the table must be [positions, R/2], with ${positions} positions or more and R at most ${headDim}`,
       got: formatShape(cos.shape),
     });
   }
   requireShape("rotary", "sin", sin, cos.shape);
+  return 2 * half;
 };
 
 /**
- * @param qkv [.., T, 3·H·D]; the last axis but one is time
- * @param start position of the first of the T rows
+ * @param qkv [.., T, (H + 2·Hk)·D] with D even; the last axis but one is time
+ * @param at position of the first of the T rows; or the segments that T is divided into
  * @param norms null: q and k are rotated as they are
  * @returns a tensor of the shape of `qkv`. Its rows depend on their own input and position alone, to the bit.
  */
 export const rotary = (
   context: Context,
   qkv: Tensor,
-  heads: number,
+  shape: Heads,
   table: RotaryTable,
-  start: number,
+  at: number | Segments,
   norms: RotaryNorms | null,
 ): Tensor => {
   const { backend, memory, tape } = context;
-  const headDim = headDimOf(qkv, heads);
-  const rows = rowsOf("rotary", qkv, 3 * heads * headDim);
-  const time = qkv.shape.at(-2) ?? 0;
-  checkTable(table, start + time, headDim / 2);
+  const { heads, keyHeads, headDim } = shape;
+  if (qkv.shape.length < 2 || headDim % 2 !== 0) {
+    throw new ShapeError({
+      where: "rotary",
+      must: "qkv must be [.., time, channels] with an even number of channels a head",
+      got: `${formatShape(qkv.shape)} with ${headDim}`,
+    });
+  }
+  const rows = rowsOf("rotary", qkv, packedWidth(shape));
+  const { start, time, end } = checkPlaces(qkv, at, rows);
+  const rotaryDim = rotaryDimOf(table, end, shape);
   if (norms !== null) {
     requireShape("rotary", "the norm of queries", norms.query, [headDim]);
     requireShape("rotary", "the norm of keys", norms.key, [headDim]);
@@ -107,14 +166,18 @@ export const rotary = (
     gammaK: norms?.key ?? null,
     cos: table.cos,
     sin: table.sin,
+    places: typeof at === "number" ? null : at.places,
     rows,
     time,
     heads,
+    keyHeads,
     headDim,
+    rotaryDim,
     start,
+    tableRows: table.cos.shape[0] ?? 0,
   };
   const y = memory.allocate(qkv.shape, backend.capabilities.activations);
-  const rstd = memory.allocate([rows, 2 * heads]);
+  const rstd = memory.allocate([rows, heads + keyHeads]);
   backend.run("rotaryForward", { ...given, y, rstd, eps: norms?.eps ?? 0 });
 
   if (tape === null) {
@@ -135,33 +198,45 @@ interface SampleShape {
   readonly batch: number;
   readonly time: number;
   readonly heads: number;
+  readonly keyHeads?: number;
   readonly headDim: number;
-  readonly start: number;
+  readonly rotaryDim?: number;
+  readonly start?: number;
+  readonly segments?: readonly Segment[];
 }
 
-const sample = (name: string, shape: SampleShape, withNorms: boolean): OpSample => ({
-  name,
-  inputs: {
-    qkv: [shape.batch, shape.time, 3 * shape.heads * shape.headDim],
-    ...(withNorms ? { query: [shape.headDim], key: [shape.headDim] } : {}),
-  },
-  run: (context, inputs) => {
-    const { memory } = context;
-    const positions = shape.start + shape.time + 1;
-    const tableShape = [positions, shape.headDim / 2];
-    const { cos, sin } = rotaryAngles(positions, shape.headDim, 100);
-    const table = { cos: memory.upload(cos, tableShape), sin: memory.upload(sin, tableShape) };
-    const norms = withNorms
-      ? { query: sampleInput(inputs, "query"), key: sampleInput(inputs, "key"), eps: 1e-5 }
-      : null;
-    return rotary(context, sampleInput(inputs, "qkv"), shape.heads, table, shape.start, norms);
-  },
-});
+const sample = (name: string, given: SampleShape, withNorms: boolean): OpSample => {
+  const { batch, time, heads, keyHeads = heads, headDim, rotaryDim = headDim, start = 0, segments } = given;
+  const shape = { heads, keyHeads, headDim };
+  return {
+    name,
+    inputs: {
+      qkv: [batch, time, packedWidth(shape)],
+      ...(withNorms ? { query: [headDim], key: [headDim] } : {}),
+    },
+    run: (context, inputs) => {
+      const { memory } = context;
+      const positions = start + time + 1;
+      const tableShape = [positions, rotaryDim / 2];
+      const { cos, sin } = rotaryAngles(positions, rotaryDim, 100);
+      const table = { cos: memory.upload(cos, tableShape), sin: memory.upload(sin, tableShape) };
+      const norms = withNorms
+        ? { query: sampleInput(inputs, "query"), key: sampleInput(inputs, "key"), eps: 1e-5 }
+        : null;
+      const at = segments === undefined ? start : createSegments(memory, segments);
+      return rotary(context, sampleInput(inputs, "qkv"), shape, table, at, norms);
+    },
+  };
+};
 
 export const samples: readonly OpSample[] = [
-  sample("one pair", { batch: 1, time: 2, heads: 1, headDim: 2, start: 0 }, false),
+  sample("one pair", { batch: 1, time: 2, heads: 1, headDim: 2 }, false),
   sample("one pair, normed", { batch: 2, time: 2, heads: 1, headDim: 2, start: 1 }, true),
   sample("odd half", { batch: 2, time: 3, heads: 2, headDim: 6, start: 4 }, true),
-  sample("past one vector", { batch: 1, time: 2, heads: 1, headDim: 34, start: 0 }, true),
+  sample("past one vector", { batch: 1, time: 2, heads: 1, headDim: 34 }, true),
   sample("past one vector, no norms", { batch: 2, time: 2, heads: 1, headDim: 34, start: 3 }, false),
+  sample("grouped queries", { batch: 2, time: 2, heads: 4, keyHeads: 2, headDim: 4, start: 2 }, true),
+  sample("a part of a head", { batch: 1, time: 3, heads: 2, headDim: 8, rotaryDim: 4 }, false),
+  sample("a part of a head, normed", { batch: 1, time: 3, heads: 2, keyHeads: 1, headDim: 8, rotaryDim: 2 }, true),
+  sample("segments", { batch: 1, time: 5, heads: 1, headDim: 4, segments: [{ length: 3 }, { length: 2 }] }, true),
 ];

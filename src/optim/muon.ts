@@ -30,13 +30,14 @@ interface Matrix {
 }
 
 const matricesOf = (layout: ArenaLayout): readonly Matrix[] =>
-  layout.parameters.filter(isBlockMatrix).flatMap(({ shape, stacked = 1, offset, size }) => {
-    const [rows = 0, columns = 0] = shape;
-    return Array.from({ length: stacked }, (_, i) => ({
-      offset: offset + (i * size) / stacked,
-      rows: rows / stacked,
-      columns,
-    }));
+  layout.parameters.filter(isBlockMatrix).flatMap(({ shape, stacked = [], offset }) => {
+    const [, columns = 0] = shape;
+    let next = offset;
+    return stacked.map((rows) => {
+      const matrix = { offset: next, rows, columns };
+      next += rows * columns;
+      return matrix;
+    });
   });
 
 /** X → its orthogonalisation, with scratch memory for matrices of up to `largest` elements and `side` as shorter side. */

@@ -76,8 +76,9 @@ test("element types are checked, and only optional buffers may be absent", () =>
 });
 
 test("a rotary embedding has pairs of elements, and norms for both q and k or for neither", () => {
-  const sizes = { rows: 2, time: 2, heads: 1, headDim: 4, start: 1, eps: 1e-5 };
-  const table = { cos: reals(6), sin: reals(6) };
+  const heads = { heads: 1, keyHeads: 1, headDim: 4, rotaryDim: 4 };
+  const sizes = { rows: 2, time: 2, ...heads, start: 1, tableRows: 3, eps: 1e-5 };
+  const table = { cos: reals(6), sin: reals(6), places: null };
   const args = { x: reals(24), gammaQ: reals(4), gammaK: reals(4), ...table, y: reals(24), rstd: reals(4), ...sizes };
   expect(() => checkCall(owner, "rotaryForward", args)).not.toThrow();
   expect(() => checkCall(owner, "rotaryForward", { ...args, gammaQ: null, gammaK: null })).not.toThrow();
@@ -85,7 +86,15 @@ test("a rotary embedding has pairs of elements, and norms for both q and k or fo
     "rotaryForward: gammaQ and gammaK must both be given or both be null; got null for gammaK alone",
   );
   expect(() => checkCall(owner, "rotaryForward", { ...args, headDim: 3 })).toThrow(/headDim must be even; got 3/);
-  expect(() => checkCall(owner, "rotaryForward", { ...args, start: 2 })).toThrow(/cos must hold 8 elements/);
+  expect(() => checkCall(owner, "rotaryForward", { ...args, tableRows: 4 })).toThrow(/cos must hold 8 elements/);
+  expect(() => checkCall(owner, "rotaryForward", { ...args, start: 2 })).toThrow(
+    "rotaryForward: time 2 to 3 must be below tableRows; got 3",
+  );
+  expect(() => checkCall(owner, "rotaryForward", { ...args, rotaryDim: 6 })).toThrow(
+    "rotaryForward: rotaryDim must be at most headDim; got 6 and 4",
+  );
+  expect(() => checkCall(owner, "rotaryForward", { ...args, rotaryDim: 1 })).toThrow(/rotaryDim must be even; got 1/);
+  expect(() => checkCall(owner, "rotaryForward", { ...args, places: reals(2) })).toThrow(/places must be int32/);
 });
 
 test("an output shares memory only with the buffers that the kernel allows", () => {
@@ -112,9 +121,18 @@ test("storages that were freed or are another backend's are refused", () => {
 });
 
 test("sizes that would divide by zero or leave a table without rows are refused", () => {
-  const embedding = { ids: ids(2), tokens: reals(8), positions: null, y: reals(8), rows: 2, channels: 4, start: 0 };
+  const embedding = {
+    ids: ids(2),
+    tokens: reals(8),
+    positions: null,
+    places: null,
+    y: reals(8),
+    rows: 2,
+    channels: 4,
+    start: 0,
+  };
   const call = (time: number, vocabSize: number) =>
-    checkCall(owner, "embeddingForward", { ...embedding, time, vocabSize });
+    checkCall(owner, "embeddingForward", { ...embedding, time, vocabSize, positionRows: 1 });
   expect(() => call(1, 2)).not.toThrow();
   expect(() => call(0, 2)).toThrow("embeddingForward: time must be at least 1; got 0");
   expect(() => call(1, 0)).toThrow("embeddingForward: vocabSize must be at least 1; got 0");
@@ -137,7 +155,8 @@ test("a product that is multiplied by a factor is added to nothing", () => {
 });
 
 test("gradients of attention are those of a whole sequence", () => {
-  const sizes = { batch: 1, queries: 1, start: 1, heads: 1, headDim: 4, queryStride: 4, queryBatchStride: 4 };
+  const heads = { heads: 1, keyHeads: 1, headDim: 4, rows: 0, keyRows: 0 };
+  const sizes = { batch: 1, queries: 1, start: 1, ...heads, queryStride: 4, queryBatchStride: 4 };
   const more = {
     keyStride: 4,
     keyBatchStride: 8,
@@ -151,16 +170,43 @@ test("gradients of attention are those of a whole sequence", () => {
     p: 0,
   };
   const inputs = { q: reals(4), k: reals(8), v: reals(8) };
-  const buffers = { ...inputs, dOut: reals(4), out: reals(4), logSumExp: reals(1), kept: null };
+  const buffers = { ...inputs, dOut: reals(4), out: reals(4), logSumExp: reals(1), kept: null, segments: null };
   const gradients = { dq: reals(4), dk: reals(8), dv: reals(8) };
   expect(() => checkCall(owner, "attentionBackward", { ...sizes, ...more, ...buffers, ...gradients })).toThrow(
     "attentionBackward: start must be 0; got 1",
   );
   const results = { out: reals(4), logSumExp: reals(1) };
-  const forward = { ...sizes, ...more, ...inputs, ...results };
+  const forward = { ...sizes, ...more, ...inputs, ...results, segments: null };
   expect(() => checkCall(owner, "attentionForward", { ...forward, kept: null })).not.toThrow();
   expect(() => checkCall(owner, "attentionForward", { ...forward, kept: ids(1) })).toThrow(
     "attentionForward: start must be 0 where the mask is kept; got 1",
+  );
+});
+
+test("heads of keys divide those of queries, and segments say how many rows there are", () => {
+  const heads = { heads: 4, keyHeads: 2, headDim: 2, rows: 0, keyRows: 0 };
+  const key = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
+  const strides = { queryStride: 8, queryBatchStride: 8, keyStride: 4, keyBatchStride: 4 };
+  const sizes = { batch: 1, queries: 1, start: 0, ...heads, ...strides, ...key, causal: 1, scale: 1, p: 0 };
+  const buffers = { q: reals(8), k: reals(4), v: reals(4), out: reals(8), logSumExp: reals(4) };
+  const args = { ...sizes, ...buffers, kept: null, segments: null };
+  const call = (changes: Readonly<Record<string, unknown>>) =>
+    checkCall(owner, "attentionForward", { ...args, ...changes });
+  expect(() => call({})).not.toThrow();
+  expect(() => call({ keyHeads: 3 })).toThrow("attentionForward: heads must be a multiple of keyHeads; got 4 and 3");
+  expect(() => call({ keyHeads: 0 })).toThrow("attentionForward: keyHeads must be at least 1; got 0");
+  expect(() => call({ rows: 1 })).toThrow("attentionForward: rows must be 0 where segments is null; got 1");
+  const segments = ids(4);
+  expect(() => call({ segments, rows: 1, keyRows: 1 })).not.toThrow();
+  expect(() => call({ segments, keyRows: 1 })).toThrow("rows must be at least 1 where segments is given; got 0");
+  expect(() => call({ segments, rows: 2, keyRows: 1 })).toThrow(/q must hold 16 elements/);
+  expect(() => call({ segments, rows: 1, keyRows: 2 })).toThrow(/k must hold 8 elements/);
+  expect(() => call({ segments, rows: 1, keyRows: 1, batch: 2 })).toThrow(/segments must hold 8 elements/);
+  expect(() => call({ segments, rows: 1, keyRows: 1, start: 1 })).toThrow(
+    "start must be 0 where segments have their own",
+  );
+  expect(() => call({ segments, rows: 1, keyRows: 1, kept: ids(4) })).toThrow(
+    "one of segments and kept must be null; got both",
   );
 });
 

@@ -44,8 +44,21 @@ describe("the cost of a call", () => {
       keyStride: 3 * width,
       keyBatchStride: queries * 3 * width,
     };
-    const sizes = { batch, queries, start: 0, heads, headDim, ...strides, ...key, scale: 1, p: 0 };
-    const results = { out: view(batch * queries * width), logSumExp: view(30), kept: null };
+    const sizes = {
+      batch,
+      queries,
+      start: 0,
+      heads,
+      keyHeads: heads,
+      headDim,
+      rows: 0,
+      keyRows: 0,
+      ...strides,
+      ...key,
+      scale: 1,
+      p: 0,
+    };
+    const results = { out: view(batch * queries * width), logSumExp: view(30), kept: null, segments: null };
     const parts = { q: packed, k: packed, v: packed, ...results };
     let pairs = 0;
     for (let query = 0; query < queries; query++) for (let seen = 0; seen <= query; seen++) pairs += batch * heads;

@@ -151,9 +151,9 @@ describe("kernels of the reference backend", () => {
       backend.write(storage, Int32Array.of(value));
       return { storage, offset: 0 };
     };
-    const sizes = { rows: 1, time: 1, channels: 1, vocabSize: 3, start: 0 };
+    const sizes = { rows: 1, time: 1, channels: 1, vocabSize: 3, start: 0, positionRows: 1 };
     for (const id of [-1, 3]) {
-      const buffers = { ids: index(id), tokens: table, positions: null, y };
+      const buffers = { ids: index(id), tokens: table, positions: null, places: null, y };
       expect(() => backend.run("embeddingForward", { ...buffers, ...sizes })).toThrow(DataError);
     }
     const loss = { logits: table, targets: index(3), losses: y, logSumExp: view(backend, [0]), rows: 1 };

@@ -65,10 +65,21 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
     view(batch * heads * queries),
   ];
   const [dq, dk, dv] = [view(length), view(length), view(length)];
-  const sizes = { batch, queries, start: 0, heads, headDim, queryStride: stride, queryBatchStride: queries * stride };
+  const sizes = {
+    batch,
+    queries,
+    start: 0,
+    heads,
+    keyHeads: heads,
+    headDim,
+    rows: 0,
+    keyRows: 0,
+    queryStride: stride,
+    queryBatchStride: queries * stride,
+  };
   const keys = { keyStride: stride, keyBatchStride: queries * stride, key0: 1, key1: 2, key2: 3, key3: 4, site: 5 };
   const kept = { storage: backend.alloc("int32", batch * heads * Math.ceil(queries / 32) * queries), offset: 0 };
-  const attention = { ...sizes, ...keys, q, k: q, v, out, logSumExp: stats, kept, scale: 0.25, p: 0.1 };
+  const attention = { ...sizes, ...keys, q, k: q, v, out, logSumExp: stats, kept, segments: null, scale: 0.25, p: 0.1 };
   backend.run("attentionForward", { ...attention, causal: 1 });
   backend.run("attentionBackward", { ...attention, dOut, dq, dk, dv, causal: 1 });
   const unmasked = {

@@ -43,8 +43,8 @@ export const rotaryBounds: Bounds<Names> = {
 
   // A turned element is a sum of two products, each with its magnitude; v is copied, with no room.
   rotaryForward: (args, { rstd }) => {
-    const { x, gammaQ, gammaK, cos, sin, headDim } = args;
-    const half = headDim / 2;
+    const { x, gammaQ, gammaK, cos, sin, headDim, rotaryDim } = args;
+    const half = rotaryDim / 2;
     const y = new Float64Array(args.y.length);
     const stats = new Float64Array(rstd.length);
     for (const { part, at: head, angles, stat } of rotaryHeads(args)) {
@@ -57,14 +57,15 @@ export const rotaryBounds: Bounds<Names> = {
         y[head + i] = error * (z(i) * c + z(i + half) * s);
         y[head + half + i] = error * (z(i + half) * c + z(i) * s);
       }
+      for (let i = rotaryDim; i < headDim; i++) y[head + i] = gamma === null ? 0 : error * z(i);
       stats[stat] = gamma === null ? 0 : sumError(headDim) * at(rstd, stat);
     }
     return { y: scaled(1, y), rstd: scaled(1, stats) };
   },
 
   rotaryBackward: (args) => {
-    const { dy, x, gammaQ, gammaK, cos, sin, rstd, rows, heads, headDim } = args;
-    const half = headDim / 2;
+    const { dy, x, gammaQ, gammaK, cos, sin, rstd, rows, heads, headDim, rotaryDim } = args;
+    const half = rotaryDim / 2;
     const dx = new Float64Array(args.dx.length);
     const gammaSums = [maybeMagnitudes(args.dGammaQ), maybeMagnitudes(args.dGammaK)] as const;
     const dz = new Float64Array(headDim);
@@ -77,6 +78,7 @@ export const rotaryBounds: Bounds<Names> = {
         dz[i] = first * c + second * s;
         dz[i + half] = second * c + first * s;
       }
+      for (let i = rotaryDim; i < headDim; i++) dz[i] = Math.abs(at(dy, head + i));
       const gamma = part === 0 ? gammaQ : gammaK;
       if (gamma === null) {
         for (let i = 0; i < headDim; i++) dx[head + i] = 2 * eps * at(dz, i);

@@ -1,3 +1,4 @@
+import { attentionHeads } from "#foretoken/backend/reference/attention.js";
 import { dropoutFactors } from "#foretoken/backend/reference/dropout.js";
 import { asGiven, type Operand } from "#foretoken/backend/reference/host-args.js";
 import type { RealArray } from "#foretoken/core/dtype.js";
@@ -26,37 +27,26 @@ interface AttentionRow {
   readonly keyBase: number;
   /** Start of the row in out and dOut. */
   readonly outRow: number;
-  /** Index in logSumExp, and the row of the dropout mask. */
+  /** Index in logSumExp. */
   readonly row: number;
+  /** Of the dropout mask. */
+  readonly maskRow: number;
   readonly visible: number;
 }
 
-interface AttentionShape {
-  readonly [name: string]: unknown;
-  readonly batch: number;
-  readonly queries: number;
-  readonly start: number;
-  readonly heads: number;
-  readonly headDim: number;
-  readonly queryStride: number;
-  readonly queryBatchStride: number;
-  readonly keyStride: number;
-  readonly keyBatchStride: number;
-  readonly causal: number;
-}
+type AttentionShape = Parameters<typeof attentionHeads>[0] & { readonly causal: number };
 
 const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
-  for (let b = 0; b < s.batch; b++) {
-    for (let h = 0; h < s.heads; h++) {
-      for (let t = 0; t < s.queries; t++) {
-        yield {
-          query: b * s.queryBatchStride + t * s.queryStride + h * s.headDim,
-          keyBase: b * s.keyBatchStride + h * s.headDim,
-          outRow: ((b * s.queries + t) * s.heads + h) * s.headDim,
-          row: (b * s.heads + h) * s.queries + t,
-          visible: s.start + (s.causal ? t + 1 : s.queries),
-        };
-      }
+  for (const { queries, start, query, key, out, stat, index } of attentionHeads(s)) {
+    for (let t = 0; t < queries; t++) {
+      yield {
+        query: query + t * s.queryStride,
+        keyBase: key,
+        outRow: out + t * s.heads * s.headDim,
+        row: stat + t,
+        maskRow: index * s.queries + t,
+        visible: start + (s.causal ? t + 1 : queries),
+      };
     }
   }
 };
@@ -96,11 +86,11 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
     const { v, headDim, keyStride } = args;
     const out = new Float64Array(args.out.length);
     const stats = new Float64Array(logSumExp.length);
-    const factors = new Float64Array(args.start + args.queries);
+    const factors = new Float64Array(Math.max(0, ...Array.from(attentionRows(args), (row) => row.visible)));
     for (const position of attentionRows(args)) {
-      const { keyBase, outRow, row, visible } = position;
+      const { keyBase, outRow, row, maskRow, visible } = position;
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
-      dropoutFactors(args, row, 0, visible, factors);
+      dropoutFactors(args, maskRow, 0, visible, factors);
       const error = 2 * scoreError + sumError(visible + 8) + operandError(operand);
       for (let j = 0; j < visible; j++) {
         const weight = at(weights, j) * at(factors, j);
@@ -125,9 +115,9 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
     const dv = new Float64Array(args.dv.length);
     const factors = new Float64Array(queries);
     for (const position of attentionRows(args)) {
-      const { query, keyBase, outRow, row, visible } = position;
+      const { query, keyBase, outRow, row, maskRow, visible } = position;
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
-      dropoutFactors(args, row, 0, visible, factors);
+      dropoutFactors(args, maskRow, 0, visible, factors);
       const error = 2 * scoreError + sumError(headDim + 8) + sumError(queries);
       const delta = dot(dOut, outRow, out, outRow, headDim);
       const deltaSize = absoluteDot(dOut, outRow, out, outRow, headDim);

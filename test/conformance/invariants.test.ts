@@ -93,6 +93,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       const stride = 3 * heads * headDim;
       const { cos, sin } = rotaryAngles(time, headDim, 10_000);
       const shared = {
+        ...{ keyHeads: heads, rotaryDim: headDim, tableRows: time, places: null },
         gammaQ: normed ? given(normals(headDim)) : null,
         gammaK: normed ? given(normals(headDim)) : null,
         cos: given(cos),
@@ -142,13 +143,23 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       const stride = 3 * width;
       const qkv = given(normals(time * stride), activations);
       const part = (index: number, row = 0): View => ({ ...qkv, offset: index * width + row * stride });
-      const shape = { batch: 1, heads, headDim, causal: 1, scale: 1 / Math.sqrt(headDim), ...undropped };
+      const shape = {
+        batch: 1,
+        heads,
+        keyHeads: heads,
+        headDim,
+        rows: 0,
+        keyRows: 0,
+        causal: 1,
+        scale: 1 / Math.sqrt(headDim),
+        ...undropped,
+      };
       const strides = { queryStride: stride, queryBatchStride: 0, keyStride: stride, keyBatchStride: 0 };
       const call = (start: number, queries: number): { out: View; logSumExp: View } => {
         const results = { out: room(queries * width, activations), logSumExp: room(heads * queries) };
         const inputs = { q: part(0, start), k: part(1), v: part(2) };
         const sizes = { ...shape, ...strides, queries, start };
-        backend.run("attentionForward", { ...inputs, ...results, kept: null, ...sizes });
+        backend.run("attentionForward", { ...inputs, ...results, kept: null, segments: null, ...sizes });
         return results;
       };
       const all = call(0, time);
@@ -168,13 +179,98 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     },
   );
 
+  const asInt = (values: ArrayLike<number>): View => {
+    const storage = backend.alloc("int32", values.length);
+    backend.write(storage, Int32Array.from(values));
+    return { storage, offset: 0 };
+  };
+
+  test.for([
+    {
+      heads: 2,
+      keyHeads: 2,
+      headDim: 16,
+      lengths: [
+        [1, 40],
+        [130, 0],
+        [3, 7],
+        [1, 300],
+      ],
+    },
+    {
+      heads: 4,
+      keyHeads: 1,
+      headDim: 33,
+      lengths: [
+        [33, 0],
+        [2, 126],
+        [70, 64],
+      ],
+    },
+    {
+      heads: 4,
+      keyHeads: 2,
+      headDim: 32,
+      lengths: [
+        [1, 0],
+        [1, 129],
+        [4, 31],
+      ],
+    },
+  ])(
+    "a segment has the same bits as its sequence alone, and a head as with keys of its own (H=$heads Hk=$keyHeads)",
+    async ({ heads, keyHeads, headDim, lengths }) => {
+      const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
+      const sum = (of: (length: number[]) => number): number => lengths.reduce((total, one) => total + of(one), 0);
+      const rows = sum(([queries = 0]) => queries);
+      const keyRows = sum(([queries = 0, start = 0]) => queries + start);
+      const q = given(normals(rows * width), activations);
+      const k = given(normals(keyRows * keyWidth), activations);
+      const v = given(normals(keyRows * keyWidth), activations);
+      const all = { out: room(rows * width, activations), logSumExp: room(heads * rows) };
+      const table: number[] = [];
+      let [row, keyRow] = [0, 0];
+      for (const [queries = 0, start = 0] of lengths) {
+        table.push(row, queries, keyRow, start);
+        row += queries;
+        keyRow += queries + start;
+      }
+      const shape = { heads, keyHeads, headDim, scale: 0.25, causal: 1, ...undropped, kept: null };
+      const strides = { queryStride: width, queryBatchStride: 0, keyStride: keyWidth, keyBatchStride: 0 };
+      const longest = Math.max(...lengths.map(([queries = 0]) => queries));
+      const batch = { batch: lengths.length, queries: longest, start: 0, rows, keyRows, segments: asInt(table) };
+      backend.run("attentionForward", { q, k, v, ...all, ...shape, ...strides, ...batch });
+      for (const [i, [queries = 0, start = 0]] of lengths.entries()) {
+        const [row = 0, , keyRow = 0] = table.slice(4 * i, 4 * i + 4);
+        for (let h = 0; h < heads; h++) {
+          const shared = Math.floor((h * keyHeads) / heads) * headDim + keyRow * keyWidth;
+          const alone = { out: room(queries * headDim, activations), logSumExp: room(queries) };
+          const views = {
+            q: { ...q, offset: row * width + h * headDim },
+            k: { ...k, offset: shared },
+            v: { ...v, offset: shared },
+          };
+          const one = { batch: 1, queries, start, heads: 1, keyHeads: 1, rows: 0, keyRows: 0, segments: null };
+          backend.run("attentionForward", { ...views, ...alone, ...shape, ...strides, ...one });
+          for (let t = 0; t < queries; t++) {
+            const there = await bits({ ...all.out, offset: (row + t) * width + h * headDim }, headDim);
+            const here = await bits({ ...alone.out, offset: t * headDim }, headDim);
+            expect(here, `segment ${i}, head ${h}, query ${t}`).toEqual(there);
+          }
+          const stats = await bits({ ...all.logSumExp, offset: h * rows + row }, queries);
+          expect(await bits(alone.logSumExp, queries)).toEqual(stats);
+        }
+      }
+    },
+  );
+
   test("keys and values after a query do not touch it, be they NaN or infinite", async () => {
     const [batch, time, heads, headDim] = [2, 67, 2, 16];
     const width = heads * headDim;
     const stride = 3 * width;
     const values = normals(batch * time * stride);
     const numbers = { scale: 0.25, ...undropped, key0: 5, p: 0.2, causal: 1 };
-    const shape = { batch, queries: time, start: 0, heads, headDim, ...numbers };
+    const shape = { batch, queries: time, start: 0, heads, keyHeads: heads, headDim, rows: 0, keyRows: 0, ...numbers };
     const strides = {
       queryStride: stride,
       queryBatchStride: time * stride,
@@ -185,7 +281,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       const qkv = given(array, activations);
       const out = room(batch * time * width, activations);
       const inputs = { q: qkv, k: { ...qkv, offset: width }, v: { ...qkv, offset: 2 * width } };
-      const results = { out, logSumExp: room(batch * heads * time), kept: null };
+      const results = { out, logSumExp: room(batch * heads * time), kept: null, segments: null };
       backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides });
       return bits(out, batch * time * width);
     };

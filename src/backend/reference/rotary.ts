@@ -4,8 +4,11 @@ interface RotaryShape {
   readonly rows: number;
   readonly time: number;
   readonly heads: number;
+  readonly keyHeads: number;
   readonly headDim: number;
+  readonly rotaryDim: number;
   readonly start: number;
+  readonly places: Int32Array | null;
 }
 
 /** One head of q (part 0) or k (part 1) in one row: where it begins, its row of the table, its place in rstd. */
@@ -16,32 +19,38 @@ interface RotaryHead {
   readonly stat: number;
 }
 
+const widthOf = ({ heads, keyHeads, headDim }: RotaryShape): number => (heads + 2 * keyHeads) * headDim;
+
 /** Every head that is rotated, row by row, q before k. */
-export const rotaryHeads = function* ({ rows, time, heads, headDim, start }: RotaryShape): Generator<RotaryHead> {
-  const width = heads * headDim;
+export const rotaryHeads = function* (shape: RotaryShape): Generator<RotaryHead> {
+  const { rows, time, heads, keyHeads, headDim, rotaryDim, start, places } = shape;
   for (let r = 0; r < rows; r++) {
-    const angles = ((start + (r % time)) * headDim) / 2;
-    for (const part of [0, 1] as const) {
-      for (let h = 0; h < heads; h++) {
-        yield { part, at: (3 * r + part) * width + h * headDim, angles, stat: (2 * r + part) * heads + h };
-      }
+    const position = places === null ? start + (r % time) : (places[r] as number);
+    for (let h = 0; h < heads + keyHeads; h++) {
+      yield {
+        part: h < heads ? 0 : 1,
+        at: r * widthOf(shape) + h * headDim,
+        angles: (position * rotaryDim) / 2,
+        stat: r * (heads + keyHeads) + h,
+      };
     }
   }
 };
 
 /** The row's v, which goes through unchanged. */
-const copyValues = (from: ArrayLike<number>, to: Record<number, number>, { rows, heads, headDim }: RotaryShape) => {
-  const width = heads * headDim;
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < width; c++) to[(3 * r + 2) * width + c] = from[(3 * r + 2) * width + c] as number;
+const copyValues = (from: ArrayLike<number>, to: Record<number, number>, shape: RotaryShape) => {
+  const width = widthOf(shape);
+  const first = (shape.heads + shape.keyHeads) * shape.headDim;
+  for (let r = 0; r < shape.rows; r++) {
+    for (let c = r * width + first; c < (r + 1) * width; c++) to[c] = from[c] as number;
   }
 };
 
-/** Rotary position embedding (Su et al. 2021), the two halves of a head paired, after an RMS norm of q and k. */
+/** Rotary position embedding (Su et al. 2021), the two halves of what is rotated paired, after an RMS norm of q and k. */
 export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
   rotaryForward(args) {
-    const { x, gammaQ, gammaK, cos, sin, y, rstd, headDim, eps } = args;
-    const half = headDim / 2;
+    const { x, gammaQ, gammaK, cos, sin, y, rstd, headDim, rotaryDim, eps } = args;
+    const half = rotaryDim / 2;
     for (const { part, at, angles, stat } of rotaryHeads(args)) {
       const gamma = part === 0 ? gammaQ : gammaK;
       let inverse = 1;
@@ -58,6 +67,7 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
         y[at + i] = scaled(i) * c - scaled(i + half) * s;
         y[at + i + half] = scaled(i + half) * c + scaled(i) * s;
       }
+      for (let i = rotaryDim; i < headDim; i++) y[at + i] = scaled(i);
       rstd[stat] = inverse;
     }
     copyValues(x, y, args);
@@ -65,8 +75,8 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
 
   // The gradient is turned back by the same angle; from there on it is that of the RMS norm.
   rotaryBackward(args) {
-    const { dy, x, gammaQ, gammaK, cos, sin, rstd, dx, dGammaQ, dGammaK, headDim } = args;
-    const half = headDim / 2;
+    const { dy, x, gammaQ, gammaK, cos, sin, rstd, dx, dGammaQ, dGammaK, headDim, rotaryDim } = args;
+    const half = rotaryDim / 2;
     const dz = new Float64Array(headDim);
     const gammaSums = [new Float64Array(headDim), new Float64Array(headDim)] as const;
     for (const { part, at, angles, stat } of rotaryHeads(args)) {
@@ -78,6 +88,7 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
         dz[i] = first * c + second * s;
         dz[i + half] = second * c - first * s;
       }
+      for (let i = rotaryDim; i < headDim; i++) dz[i] = dy[at + i] as number;
       const gamma = part === 0 ? gammaQ : gammaK;
       if (gamma === null) {
         dx.set(dz, at);

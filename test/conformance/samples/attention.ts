@@ -10,6 +10,8 @@ interface Case {
   readonly queries: number;
   readonly start?: number;
   readonly heads?: number;
+  /** As many as heads unless given. */
+  readonly keyHeads?: number;
   readonly headDim: number;
   readonly p?: number;
   readonly causal?: 0 | 1;
@@ -23,19 +25,43 @@ interface Case {
 const key = { key0: 42, key1: 7, key2: 3, key3: -9, site: 2 };
 const undropped = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
 
-const nameOf = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, causal = 1, name }: Case): string =>
+const nameOf = ({
+  batch = 1,
+  queries,
+  start = 0,
+  heads = 1,
+  keyHeads,
+  headDim,
+  p = 0,
+  causal = 1,
+  name,
+}: Case): string =>
   [
     `B=${batch} queries=${queries} start=${start} H=${heads} D=${headDim} p=${p}`,
+    ...(keyHeads === undefined ? [] : [`Hk=${keyHeads}`]),
     ...(causal === 1 ? [] : ["no mask"]),
     ...(name === undefined ? [] : [name]),
   ].join(", ");
 
-const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, causal = 1, scale }: Case) => ({
+const settings = ({
+  batch = 1,
+  queries,
+  start = 0,
+  heads = 1,
+  keyHeads = heads,
+  headDim,
+  p = 0,
+  causal = 1,
+  scale,
+}: Case) => ({
   batch,
   queries,
   start,
   heads,
+  keyHeads,
   headDim,
+  rows: 0,
+  keyRows: 0,
   scale: scale ?? 1 / Math.sqrt(headDim),
   p,
   causal,
@@ -44,9 +70,9 @@ const settings = ({ batch = 1, queries, start = 0, heads = 1, headDim, p = 0, ca
 
 /** q, k and v as parts of one [B, T, 3C] array: how training calls it. */
 const packed = (given: Case): Sample<"attentionForward"> => {
-  const { batch = 1, queries, heads = 1, headDim, spread = 1 } = given;
-  const width = heads * headDim;
-  const stride = 3 * width;
+  const { batch = 1, queries, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
+  const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
+  const stride = width + 2 * keyWidth;
   const strides = {
     queryStride: stride,
     keyStride: stride,
@@ -57,7 +83,10 @@ const packed = (given: Case): Sample<"attentionForward"> => {
   return {
     name: `packed, ${nameOf(given)}`,
     numbers: { ...settings(given), ...strides },
-    buffers: { q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width }, out: blank, logSumExp: blank, kept: null },
+    buffers: {
+      ...{ q, k: { of: "q", at: width }, v: { of: "q", at: width + keyWidth } },
+      ...{ out: blank, logSumExp: blank, kept: null, segments: null },
+    },
   };
 };
 
@@ -80,12 +109,12 @@ const packedWithNan = (place: number): Sample<"attentionForward"> => {
 
 /** k and v in a cache with room left (NaN there: whoever reads it is found out): how generation calls it. */
 const cached = (given: Case): Sample<"attentionForward"> => {
-  const { batch = 1, queries, start = 0, heads = 1, headDim, spread = 1 } = given;
-  const width = heads * headDim;
+  const { batch = 1, queries, start = 0, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
+  const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
   const capacity = start + queries + 3;
   const fill = (): Float64Array => {
-    const all = nans(batch * capacity * width);
-    for (let b = 0; b < batch; b++) all.set(normals((start + queries) * width, spread), b * capacity * width);
+    const all = nans(batch * capacity * keyWidth);
+    for (let b = 0; b < batch; b++) all.set(normals((start + queries) * keyWidth, spread), b * capacity * keyWidth);
     return all;
   };
   const queryStride = width + 5;
@@ -93,14 +122,14 @@ const cached = (given: Case): Sample<"attentionForward"> => {
   for (let r = 0; r < batch * queries; r++) q.set(normals(width, spread), r * queryStride);
   const strides = {
     queryStride,
-    keyStride: width,
+    keyStride: keyWidth,
     queryBatchStride: queries * queryStride,
-    keyBatchStride: capacity * width,
+    keyBatchStride: capacity * keyWidth,
   };
   return {
     name: `cached, ${nameOf(given)}`,
     numbers: { ...settings(given), ...strides },
-    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank, kept: null },
+    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank, kept: null, segments: null },
   };
 };
 
@@ -110,8 +139,9 @@ const cached = (given: Case): Sample<"attentionForward"> => {
  */
 const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
   const { name, numbers, buffers } = packed(given);
-  const { batch, queries, heads, headDim } = numbers;
+  const { batch, queries, heads, keyHeads, headDim } = numbers;
   const width = heads * headDim;
+  const values = width + keyHeads * headDim;
   const q = buffers.q as Float64Array;
   const out = new Float64Array(batch * queries * width);
   const logSumExp = new Float64Array(batch * heads * queries);
@@ -121,18 +151,19 @@ const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
     operand: asGiven,
     q,
     k: q.subarray(width),
-    v: q.subarray(2 * width),
+    v: q.subarray(values),
     out,
     logSumExp,
     kept,
+    segments: null,
   });
   return {
     name: keeps ? `with the mask that was kept, ${name}` : name,
     numbers,
     buffers: {
-      ...{ q, k: { of: "q", at: width }, v: { of: "q", at: 2 * width } },
-      ...{ dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), kept },
-      ...{ dq: nans(q.length), dk: { of: "dq", at: width }, dv: { of: "dq", at: 2 * width } },
+      ...{ q, k: { of: "q", at: width }, v: { of: "q", at: values } },
+      ...{ dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), kept, segments: null },
+      ...{ dq: nans(q.length), dk: { of: "dq", at: width }, dv: { of: "dq", at: values } },
     },
   };
 };
@@ -153,6 +184,7 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
     out,
     logSumExp,
     kept: null,
+    segments: null,
   });
   const grads = {
     dq: nans(batch * queryBatchStride),
@@ -163,8 +195,65 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
     name: `with gaps, ${nameOf(given)}`,
     numbers,
     buffers: {
-      ...{ q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), kept: null },
+      ...{ q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp) },
+      ...{ kept: null, segments: null },
       ...grads,
+    },
+  };
+};
+
+/** One after the other: [queries, start]. */
+type Lengths = readonly (readonly [queries: number, start: number])[];
+
+/**
+ * Sequences of different lengths: queries one after the other, as in continuous batching; each has its keys and values in a
+ * place of its own of a cache, in another order, and NaN is between them.
+ */
+const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
+  const { heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
+  const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
+  const rows = lengths.reduce((sum, [queries]) => sum + queries, 0);
+  const keyRows = lengths.reduce((sum, [queries, start]) => sum + start + queries + 2, 0);
+  const q = normals(rows * width, spread);
+  const k = nans(keyRows * keyWidth);
+  const v = nans(keyRows * keyWidth);
+  const segments = new Int32Array(4 * lengths.length);
+  let [row, keyRow] = [0, keyRows];
+  for (const [i, [queries, start]] of lengths.entries()) {
+    keyRow -= start + queries + 1;
+    segments.set([row, queries, keyRow, start], 4 * i);
+    for (const values of [k, v]) values.set(normals((start + queries) * keyWidth, spread), keyRow * keyWidth);
+    row += queries;
+  }
+  const queries = Math.max(...lengths.map(([count]) => count));
+  const strides = { queryStride: width, keyStride: keyWidth, queryBatchStride: 0, keyBatchStride: 0 };
+  return {
+    name: `segments ${lengths.map(([count, start]) => `${count}@${start}`).join(" ")}, ${nameOf({ ...given, queries })}`,
+    numbers: { ...settings({ ...given, queries, batch: lengths.length }), ...strides, rows, keyRows },
+    buffers: { q, k, v, out: blank, logSumExp: blank, kept: null, segments },
+  };
+};
+
+/** Packed documents, whose gradients go to arrays of their own. */
+const segmentedBackward = (
+  lengths: readonly number[],
+  given: Omit<Case, "queries" | "start">,
+): Sample<"attentionBackward"> => {
+  const { name, numbers, buffers } = segmented(
+    lengths.map((queries) => [queries, 0] as const),
+    given,
+  );
+  const { q, k, v, segments } = buffers as Readonly<Record<"q" | "k" | "v", Float64Array>> & { segments: Int32Array };
+  const out = new Float64Array(q.length);
+  const logSumExp = new Float64Array(numbers.rows * numbers.heads);
+  const shared = { kept: null, segments };
+  referenceAttention.attentionForward({ operand: asGiven, ...numbers, q, k, v, out, logSumExp, ...shared });
+  return {
+    name,
+    numbers,
+    buffers: {
+      ...{ q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), ...shared },
+      ...{ dq: nans(q.length), dk: nans(k.length), dv: nans(v.length) },
     },
   };
 };
@@ -204,6 +293,14 @@ const cases: readonly Case[] = [
   { queries: 257, headDim: 8, p: 0.5, causal: 0 },
   { queries: 65, headDim: 32, heads: 3, batch: 2, p: 0.1, causal: 0 },
   { queries: 33, headDim: 16, spread: 100, causal: 0, name: "one-hot" },
+  { queries: 3, headDim: 8, heads: 2, keyHeads: 1 },
+  { queries: 17, headDim: 16, heads: 6, keyHeads: 3, batch: 2 },
+  { queries: 33, headDim: 33, heads: 4, keyHeads: 1, batch: 2, p: 0.3 },
+  { queries: 129, headDim: 32, heads: 4, keyHeads: 2, batch: 2 },
+  { queries: 300, headDim: 16, heads: 3, keyHeads: 1 },
+  { queries: 257, headDim: 17, heads: 4, keyHeads: 2, p: 0.5 },
+  { queries: 65, headDim: 32, heads: 4, keyHeads: 2, causal: 0 },
+  { queries: 140, headDim: 8, heads: 2, keyHeads: 1, p: 0.5, causal: 0 },
 ];
 
 const keptCases: readonly Case[] = [
@@ -215,6 +312,8 @@ const keptCases: readonly Case[] = [
   { queries: 4, headDim: 8, heads: 2, p: 0.5, causal: 0 },
   { queries: 161, headDim: 8, heads: 2, p: 0.5, causal: 0 },
   { queries: 20, headDim: 8, name: "nothing dropped" },
+  { queries: 70, headDim: 16, heads: 4, keyHeads: 2, batch: 2, p: 0.3 },
+  { queries: 4, headDim: 16, heads: 4, keyHeads: 2, batch: 2, p: 0.3 },
 ];
 
 const cachedCases: readonly Case[] = [
@@ -235,6 +334,53 @@ const cachedCases: readonly Case[] = [
   { queries: 7, start: 60, headDim: 16, heads: 2, batch: 2, p: 0.3 },
   { queries: 5, start: 31, headDim: 15, heads: 2, causal: 0 },
   { queries: 70, start: 190, headDim: 16, heads: 2, batch: 2, causal: 0 },
+  { queries: 1, start: 130, headDim: 64, heads: 8, keyHeads: 2, batch: 2 },
+  { queries: 4, start: 60, headDim: 17, heads: 4, keyHeads: 1, p: 0.3 },
+  { queries: 40, start: 100, headDim: 32, heads: 4, keyHeads: 2 },
+];
+
+const segmentCases: readonly (readonly [Lengths, Omit<Case, "queries" | "start">])[] = [
+  [[[1, 0]], { headDim: 8 }],
+  [
+    [
+      [5, 0],
+      [1, 17],
+      [64, 0],
+    ],
+    { headDim: 16, heads: 2 },
+  ],
+  [
+    [
+      [1, 200],
+      [1, 3],
+      [4, 126],
+      [1, 0],
+    ],
+    { headDim: 32, heads: 4, keyHeads: 2 },
+  ],
+  [
+    [
+      [130, 0],
+      [3, 127],
+      [33, 250],
+    ],
+    { headDim: 17, heads: 2, keyHeads: 1, p: 0.3 },
+  ],
+  [
+    [
+      [40, 9],
+      [2, 0],
+      [70, 0],
+    ],
+    { headDim: 16, heads: 3, causal: 0 },
+  ],
+];
+
+const documentCases: readonly (readonly [readonly number[], Omit<Case, "queries" | "start">])[] = [
+  [[1, 2, 7], { headDim: 8, heads: 2 }],
+  [[33, 1, 129, 64], { headDim: 16, heads: 2, keyHeads: 1 }],
+  [[100, 31], { headDim: 33, heads: 4, keyHeads: 2, p: 0.3 }],
+  [[17, 140], { headDim: 32, heads: 2, causal: 0 }],
 ];
 
 export const attention: Samples<"attentionForward" | "attentionBackward"> = {
@@ -242,6 +388,7 @@ export const attention: Samples<"attentionForward" | "attentionBackward"> = {
     ...cases.map(packed),
     ...keptCases.map(keeping),
     ...cachedCases.map(cached),
+    ...segmentCases.map(([lengths, given]) => segmented(lengths, given)),
     ...[3, 19, 35].map(packedWithNan),
   ],
   attentionBackward: [
@@ -250,5 +397,7 @@ export const attention: Samples<"attentionForward" | "attentionBackward"> = {
     backwardWithGaps({ queries: 18, headDim: 16, heads: 2, batch: 2 }),
     backwardWithGaps({ queries: 35, headDim: 33, p: 0.2 }),
     backwardWithGaps({ queries: 135, headDim: 17, heads: 2, causal: 0 }),
+    backwardWithGaps({ queries: 135, headDim: 17, heads: 4, keyHeads: 2 }),
+    ...documentCases.map(([lengths, given]) => segmentedBackward(lengths, given)),
   ],
 };

@@ -182,32 +182,41 @@ const embeddings = [
   { rows: 128, time: 64, channels: 64, vocabSize: 7, start: 0 },
   { rows: 130, time: 65, channels: 129, vocabSize: 200, start: 1 },
   { rows: 512, time: 128, channels: 80, vocabSize: 65, start: 0 },
-];
+].map((sizes) => ({ ...sizes, positionRows: sizes.start + sizes.time }));
+
+const embeddingName = ({ rows, time, channels, vocabSize, start }: (typeof embeddings)[number]): string =>
+  `rows=${rows} time=${time} C=${channels} V=${vocabSize} start=${start}`;
 
 export const embedding: Samples<"embeddingForward" | "embeddingBackward"> = {
   embeddingForward: embeddings.flatMap((numbers) => {
-    const { rows, time, channels, vocabSize, start } = numbers;
+    const { rows, channels, vocabSize, positionRows } = numbers;
     const ids = integers(rows, vocabSize);
     const tokens = normals(vocabSize * channels);
-    const name = `rows=${rows} time=${time} C=${channels} V=${vocabSize} start=${start}`;
-    const positions = normals((start + time) * channels);
+    const positions = normals(positionRows * channels);
+    const given = { ids, tokens, positions, places: null, y: blank } as const;
+    const name = embeddingName(numbers);
+    const places = integers(rows, positionRows);
     return [
-      { name, numbers, buffers: { ids, tokens, positions, y: blank } },
-      { name: `${name}, no positions`, numbers, buffers: { ids, tokens, positions: null, y: blank } },
+      { name, numbers, buffers: given },
+      { name: `${name}, no positions`, numbers, buffers: { ...given, positions: null } },
+      { name: `${name}, places`, numbers: { ...numbers, time: 1, start: 0 }, buffers: { ...given, places } },
     ];
   }),
 
   embeddingBackward: embeddings.flatMap((numbers) => {
-    const { rows, time, channels, vocabSize, start } = numbers;
+    const { rows, channels, vocabSize, positionRows } = numbers;
     const ids = integers(rows, vocabSize);
     const dy = normals(rows * channels);
     const dTokens = normals(vocabSize * channels);
-    const dPositions = normals((start + time) * channels);
-    const name = `rows=${rows} time=${time} C=${channels} V=${vocabSize} start=${start}`;
+    const dPositions = normals(positionRows * channels);
+    const given = { ids, places: null, dy, dTokens, dPositions };
+    const name = embeddingName(numbers);
+    const places = integers(rows, positionRows);
     return [
-      { name, numbers, buffers: { ids, dy, dTokens, dPositions } },
-      { name: `${name}, positions only`, numbers, buffers: { ids, dy, dTokens: null, dPositions } },
-      { name: `${name}, tokens only`, numbers, buffers: { ids, dy, dTokens, dPositions: null } },
+      { name, numbers, buffers: given },
+      { name: `${name}, positions only`, numbers, buffers: { ...given, dTokens: null } },
+      { name: `${name}, tokens only`, numbers, buffers: { ...given, dPositions: null } },
+      { name: `${name}, places`, numbers: { ...numbers, time: 1, start: 0 }, buffers: { ...given, places } },
     ];
   }),
 };

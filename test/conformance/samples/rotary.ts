@@ -1,3 +1,4 @@
+import { packedWidth } from "#foretoken/backend/kernel-sizes.js";
 import { rmsNorm as referenceNorm } from "#foretoken/backend/reference/rms-norm.js";
 import { rotary as referenceRotary } from "#foretoken/backend/reference/rotary.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
@@ -5,7 +6,7 @@ import type { Samples } from "../sample.ts";
 import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 import { normSizes } from "./layers.ts";
 
-const { normals } = noise(4);
+const { normals, integers } = noise(4);
 
 export const rmsNorm: Samples<"rmsNormForward" | "rmsNormBackward"> = {
   rmsNormForward: [
@@ -52,7 +53,21 @@ export const rmsNorm: Samples<"rmsNormForward" | "rmsNormBackward"> = {
   }),
 };
 
-const rotations = [
+interface Rotation {
+  readonly rows: number;
+  readonly time: number;
+  readonly heads: number;
+  /** As many as heads unless given. */
+  readonly keyHeads?: number;
+  readonly headDim: number;
+  /** All of headDim unless given. */
+  readonly rotaryDim?: number;
+  readonly start: number;
+  /** Positions are random, below this. */
+  readonly placesBelow?: number;
+}
+
+const rotations: readonly Rotation[] = [
   { rows: 0, time: 1, heads: 1, headDim: 4, start: 0 },
   { rows: 1, time: 1, heads: 1, headDim: 2, start: 0 },
   { rows: 1, time: 1, heads: 3, headDim: 6, start: 11 },
@@ -65,22 +80,41 @@ const rotations = [
   { rows: 7, time: 7, heads: 1, headDim: 66, start: 100 },
   { rows: 130, time: 65, heads: 2, headDim: 128, start: 5 },
   { rows: 3, time: 1, heads: 1, headDim: 200, start: 0 },
+  { rows: 6, time: 3, heads: 4, keyHeads: 1, headDim: 14, start: 2 },
+  { rows: 66, time: 33, heads: 4, keyHeads: 2, headDim: 32, start: 0 },
+  { rows: 6, time: 3, heads: 2, headDim: 16, rotaryDim: 2, start: 1 },
+  { rows: 10, time: 5, heads: 2, keyHeads: 1, headDim: 80, rotaryDim: 34, start: 0 },
+  { rows: 5, time: 5, heads: 1, headDim: 6, rotaryDim: 0, start: 0 },
+  { rows: 9, time: 1, heads: 2, keyHeads: 1, headDim: 32, start: 0, placesBelow: 40 },
 ];
 
-const rotationName = ({ rows, time, heads, headDim, start }: (typeof rotations)[number]): string =>
-  `rows=${rows} T=${time} H=${heads} D=${headDim} start=${start}`;
-
-const tableOf = ({ time, headDim, start }: (typeof rotations)[number]) => {
-  const { cos, sin } = rotaryAngles(start + time, headDim, 10_000);
-  return { cos: rounded(cos), sin: rounded(sin) };
+const fullRotation = ({ rows, time, heads, keyHeads = heads, headDim, rotaryDim = headDim, ...more }: Rotation) => {
+  const { start, placesBelow } = more;
+  const tableRows = placesBelow ?? start + time;
+  return { rows, time, heads, keyHeads, headDim, rotaryDim, start, tableRows };
 };
+
+const rotationName = (given: Rotation): string => {
+  const { rows, time, heads, keyHeads, headDim, rotaryDim, start } = fullRotation(given);
+  const places = given.placesBelow === undefined ? "" : " places";
+  return `rows=${rows} T=${time} H=${heads} Hk=${keyHeads} D=${headDim} R=${rotaryDim} start=${start}${places}`;
+};
+
+const tableOf = (given: Rotation) => {
+  const { tableRows, rotaryDim, rows } = fullRotation(given);
+  const { cos, sin } = rotaryAngles(tableRows, rotaryDim, 10_000);
+  const places = given.placesBelow === undefined ? null : integers(rows, given.placesBelow);
+  return { cos: rounded(cos), sin: rounded(sin), places };
+};
+
+const lengthOf = (given: Rotation): number => given.rows * packedWidth(fullRotation(given));
 
 export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
   rotaryForward: [
     ...rotations.flatMap((shape) => {
-      const { rows, heads, headDim } = shape;
-      const given = { x: normals(rows * 3 * heads * headDim), ...tableOf(shape), y: blank, rstd: blank } as const;
-      const numbers = { ...shape, eps: 1e-6 };
+      const { headDim } = shape;
+      const given = { x: normals(lengthOf(shape)), ...tableOf(shape), y: blank, rstd: blank } as const;
+      const numbers = { ...fullRotation(shape), eps: 1e-6 };
       const name = rotationName(shape);
       return [
         { name, numbers, buffers: { ...given, gammaQ: null, gammaK: null } },
@@ -103,25 +137,26 @@ export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
       const gammas = { gammaQ: normals(34), gammaK: normals(34) };
       return {
         name,
-        numbers: { ...shape, eps: 1e-5 },
+        numbers: { ...fullRotation(shape), eps: 1e-5 },
         buffers: { x, ...gammas, ...tableOf(shape), y: blank, rstd: blank } as const,
       };
     }),
   ],
 
-  rotaryBackward: rotations.flatMap((numbers) => {
-    const { rows, heads, headDim } = numbers;
-    const length = rows * 3 * heads * headDim;
+  rotaryBackward: rotations.flatMap((shape) => {
+    const numbers = fullRotation(shape);
+    const { rows, heads, keyHeads, headDim } = numbers;
+    const length = lengthOf(shape);
     const x = normals(length, 2, 0.5);
     const norms = { gammaQ: normals(headDim), gammaK: normals(headDim) };
-    const table = tableOf(numbers);
-    const rstd = new Float64Array(rows * 2 * heads);
+    const table = tableOf(shape);
+    const rstd = new Float64Array(rows * (heads + keyHeads));
     const y = new Float64Array(length);
     referenceRotary.rotaryForward({ x, ...norms, ...table, y, rstd, ...numbers, eps: 1e-6 });
     const given = { dy: normals(length), x, ...table, dx: blank } as const;
     const normed = { ...given, ...norms, rstd: rounded(rstd) };
     const plain = { ...given, gammaQ: null, gammaK: null, rstd: new Float64Array(rstd.length).fill(1) };
-    const name = rotationName(numbers);
+    const name = rotationName(shape);
     const dGammaQ = normals(headDim);
     const dGammaK = normals(headDim);
     return [
