@@ -14,8 +14,8 @@ export {
 export type { Tape } from "./autograd/tape.ts";
 export { type Memory, readScalar, readTensor, type Tensor } from "./autograd/tensor.ts";
 export type { Backend, BackendName, Capabilities, Storage, View } from "./backend/backend.ts";
+export type { WasmOptions } from "./backend/implementations/wasm/browser.ts";
 export { type BackendChoice, openBackend } from "./backend/select.browser.ts";
-export type { WasmOptions } from "./backend/wasm/browser.ts";
 export {
   CheckpointError,
   ConfigError,

@@ -1,4 +1,4 @@
-import type { KernelProfile } from "../backend/profiled.ts";
+import type { KernelProfile } from "../backend/observers/profiled.ts";
 import type { ProductDType } from "../core/dtype.ts";
 import type { RunConfig } from "./config.ts";
 import type { MemoryEstimate } from "./memory.ts";

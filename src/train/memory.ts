@@ -1,4 +1,4 @@
-import { type MemoryKind, openCounting } from "../backend/counting.ts";
+import { type MemoryKind, openCounting } from "../backend/observers/counting.ts";
 import { bytesPerElement } from "../core/dtype.ts";
 import { passRows } from "../data/batches.ts";
 import { createDecoder } from "../generate/decoder.ts";

@@ -1,7 +1,7 @@
 import { backward, dropoutSource } from "../autograd/context.ts";
 import { readScalar } from "../autograd/tensor.ts";
 import type { Backend, Storage } from "../backend/backend.ts";
-import { type Observer, observed } from "../backend/observed.ts";
+import { type Observer, observed } from "../backend/observers/observed.ts";
 import { alternatives } from "../core/alternatives.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { ConfigError } from "../core/errors.ts";

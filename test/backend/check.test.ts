@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Storage } from "#foretoken/backend/backend.js";
-import type { StorageOwner } from "#foretoken/backend/check.js";
-import { checkAlloc, checkCall, checkRange, checkWrite } from "#foretoken/backend/check.js";
+import type { StorageOwner } from "#foretoken/backend/calls/check.js";
+import { checkAlloc, checkCall, checkRange, checkWrite } from "#foretoken/backend/calls/check.js";
 import { DTypeError, ShapeError } from "#foretoken/core/errors.js";
 
 const live = new Set<Storage>();

@@ -1,7 +1,7 @@
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openNative } from "#foretoken/backend/native/native.node.js";
+import { openNative } from "#foretoken/backend/implementations/native/native.node.js";
+import { openWasm } from "#foretoken/backend/implementations/wasm/node.js";
 import { describeBackends } from "#foretoken/backend/select.node.js";
-import { openWasm } from "#foretoken/backend/wasm/node.js";
 
 interface CompiledBackend {
   readonly name: "native" | "wasm";

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend, Storage } from "#foretoken/backend/backend.js";
-import type { CompiledKernel, Engine } from "#foretoken/backend/compiled.js";
-import { checkCompiledKernels, compiledBackend } from "#foretoken/backend/compiled.js";
-import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
-import { blockBytes } from "#foretoken/backend/memory-cache.js";
-import { initialMemoryBytes } from "#foretoken/backend/wasm/engine.js";
+import type { CompiledKernel, Engine } from "#foretoken/backend/implementations/compiled.js";
+import { checkCompiledKernels, compiledBackend } from "#foretoken/backend/implementations/compiled.js";
+import { initialMemoryBytes } from "#foretoken/backend/implementations/wasm/engine.js";
+import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
+import { blockBytes } from "#foretoken/backend/memory/memory-cache.js";
 import type { HostArray } from "#foretoken/core/dtype.js";
 import { ConfigError, DTypeError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";

@@ -1,9 +1,16 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { kernelPlans } from "#foretoken/backend/check.js";
-import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
-import { multiplyingKernels } from "#foretoken/backend/reference/host-args.js";
-import { activation, input, kernel, maxStorageBuffers, output, type Split } from "#foretoken/backend/signature.js";
+import { kernelPlans } from "#foretoken/backend/calls/check.js";
+import { multiplyingKernels } from "#foretoken/backend/implementations/reference/host-args.js";
+import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
+import {
+  activation,
+  input,
+  kernel,
+  maxStorageBuffers,
+  output,
+  type Split,
+} from "#foretoken/backend/kernels/signature.js";
 
 interface Generator {
   readonly kernelHeader: string;

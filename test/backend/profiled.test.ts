@@ -1,9 +1,9 @@
 import { describe, expect, it, test } from "vitest";
 import type { Storage, View } from "#foretoken/backend/backend.js";
-import { openCounting } from "#foretoken/backend/counting.js";
-import { kernelCost } from "#foretoken/backend/kernel-cost.js";
-import { profiled } from "#foretoken/backend/profiled.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { kernelCost } from "#foretoken/backend/calls/cost.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { openCounting } from "#foretoken/backend/observers/counting.js";
+import { profiled } from "#foretoken/backend/observers/profiled.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
 import { train } from "#foretoken/train/train.node.js";
 import { createTrainer, undrawnTrainer } from "#foretoken/train/trainer.js";

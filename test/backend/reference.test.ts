@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Backend, View } from "#foretoken/backend/backend.js";
-import { roundedToBfloat16 } from "#foretoken/backend/reference/host-args.js";
-import { erfc } from "#foretoken/backend/reference/normal.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { roundedToBfloat16 } from "#foretoken/backend/implementations/reference/host-args.js";
+import { erfc } from "#foretoken/backend/implementations/reference/normal.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError, DataError, DTypeError, ShapeError } from "#foretoken/core/errors.js";
 
 const view = (backend: Backend, values: number[], offset = 0) => {

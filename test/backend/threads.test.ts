@@ -5,9 +5,9 @@ import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test, vi } from "vitest";
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
-import type { WasmHost } from "#foretoken/backend/wasm/engine.js";
-import { openWasmBackend } from "#foretoken/backend/wasm/engine.js";
-import { instantiate } from "#foretoken/backend/wasm/exports.js";
+import type { WasmHost } from "#foretoken/backend/implementations/wasm/engine.js";
+import { openWasmBackend } from "#foretoken/backend/implementations/wasm/engine.js";
+import { instantiate } from "#foretoken/backend/implementations/wasm/exports.js";
 import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
@@ -16,7 +16,8 @@ const dist = (path: string): string => new URL(`../../dist/${path}`, import.meta
 
 /** A program that adds on a backend of its own with two threads, prints the sum, and does not close it. */
 const program = (name: string): string => {
-  const module = name === "native" ? "backend/native/native.node.js" : "backend/wasm/node.js";
+  const module =
+    name === "native" ? "backend/implementations/native/native.node.js" : "backend/implementations/wasm/node.js";
   return `
     const { ${name === "native" ? "openNative" : "openWasm"}: open } = await import("${dist(module)}");
     const backend = await open({ threads: 2 });
@@ -155,7 +156,7 @@ for (const { name, open, missing } of compiledBackends) {
 const wasmMissing = compiledBackends.find(({ name }) => name === "wasm")?.missing;
 
 describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backend", () => {
-  const load = () => readFile(fileURLToPath(dist("backend/wasm/kernels.wasm")));
+  const load = () => readFile(fileURLToPath(dist("backend/implementations/wasm/kernels.wasm")));
 
   test("one that does not start makes opening fail, and the others end", async () => {
     let ended = 0;

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { WasmExports } from "#foretoken/backend/wasm/exports.js";
-import { instantiate } from "#foretoken/backend/wasm/exports.js";
+import type { WasmExports } from "#foretoken/backend/implementations/wasm/exports.js";
+import { instantiate } from "#foretoken/backend/implementations/wasm/exports.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
 
@@ -13,7 +13,7 @@ describe.skipIf(missing !== undefined)("the heap of the WebAssembly module", () 
   let exports: WasmExports;
 
   beforeEach(async () => {
-    const file = fileURLToPath(new URL("../../dist/backend/wasm/kernels.wasm", import.meta.url));
+    const file = fileURLToPath(new URL("../../dist/backend/implementations/wasm/kernels.wasm", import.meta.url));
     memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
     exports = await instantiate(await WebAssembly.compile(await readFile(file)), memory);
     exports.open(1, 1);

@@ -2,7 +2,7 @@ import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import { ConfigError } from "#foretoken/core/errors.js";
 import { generate } from "#foretoken/generate/generate.js";

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { evaluate } from "#foretoken/train/evaluate.node.js";

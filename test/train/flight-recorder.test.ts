@@ -165,7 +165,7 @@ const recorded = async (backend: Backend, trainer: Trainer, config: RunConfig, s
 };
 
 describe("a forged record", async () => {
-  const { openReference } = await import("#foretoken/backend/reference/reference.js");
+  const { openReference } = await import("#foretoken/backend/implementations/reference/reference.js");
   const backend = await openReference();
   const record = await withTrainer(backend, shakespeare, (trainer) => recorded(backend, trainer, shakespeare, 2));
   const whole = joinChunks(recordChunks(record));

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openCounting } from "#foretoken/backend/counting.js";
+import { openCounting } from "#foretoken/backend/observers/counting.js";
 import { ConfigError } from "#foretoken/core/errors.js";
 import type { RunConfig } from "#foretoken/train/config.js";
 import { evaluate } from "#foretoken/train/evaluate.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { resolveConfig } from "#foretoken/train/prepare.js";
 import { readSnapshot, stateLayouts } from "#foretoken/train/state.js";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { dropoutSource, trainingContext, withContext } from "#foretoken/autograd/context.js";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { randomKey } from "#foretoken/core/random.js";
 import { forwardLoss } from "#foretoken/models/forward.js";
 import { createModel } from "#foretoken/models/model.js";

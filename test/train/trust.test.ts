@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, symlink, unlink, writeFile } 
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors.js";
 import { errorOfMessage, messageOfError } from "#foretoken/core/remote/error-message.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";

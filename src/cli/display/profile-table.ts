@@ -1,4 +1,4 @@
-import type { KernelProfile } from "../../backend/profiled.ts";
+import type { KernelProfile } from "../../backend/observers/profiled.ts";
 import type { ProfileEvent } from "../../train/events.ts";
 import type { Style } from "../terminal.ts";
 import { columns, formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";

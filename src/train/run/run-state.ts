@@ -1,6 +1,6 @@
 /** What a run works with, and how far it is. */
 import type { Backend } from "../../backend/backend.ts";
-import { type ProfiledBackend, profiled } from "../../backend/profiled.ts";
+import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
 import { closeOnError } from "../../core/close-on-error.ts";
 import { type LanguageModel, languageModel } from "../../pretrained/language-model.ts";
 import type { TrainEvent } from "../events.ts";

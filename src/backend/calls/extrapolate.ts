@@ -1,4 +1,4 @@
-import type { RecordedCalls } from "./backend.ts";
+import type { RecordedCalls } from "../backend.ts";
 
 /** The calls of a step at any position. */
 export interface Extrapolation {

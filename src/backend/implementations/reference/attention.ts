@@ -1,5 +1,5 @@
-import type { RealArray } from "../../core/dtype.ts";
-import { wordsOf } from "../kernel-sizes.ts";
+import type { RealArray } from "../../../core/dtype.ts";
+import { wordsOf } from "../../kernels/sizes.ts";
 import { dropoutFactors, packMask, unpackMask } from "./dropout.ts";
 import type { HostKernels } from "./host-args.ts";
 

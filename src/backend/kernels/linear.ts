@@ -1,6 +1,5 @@
 /** The linear layer's part of the kernel table (kernels.ts): products, with what ends them, and their gradients. */
 
-import { dropoutKey, product, wordsOf } from "./kernel-sizes.ts";
 import {
   activation,
   activationOutput,
@@ -16,6 +15,7 @@ import {
   output,
   update,
 } from "./signature.ts";
+import { dropoutKey, product, wordsOf } from "./sizes.ts";
 
 export const linearKernels = {
   /**

@@ -1,8 +1,8 @@
 /** The WebAssembly backend in a browser. The page must be cross-origin isolated, or there is no shared memory. */
-import type { ProductDType } from "../../core/dtype.ts";
-import { UnsupportedKernelError } from "../../core/errors.ts";
-import type { Backend } from "../backend.ts";
-import { chooseWasm, type WasmInstructionSet } from "../instruction-sets.ts";
+import type { ProductDType } from "../../../core/dtype.ts";
+import { UnsupportedKernelError } from "../../../core/errors.ts";
+import type { Backend } from "../../backend.ts";
+import { chooseWasm, type WasmInstructionSet } from "../../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";
 import { openWasmBackend } from "./engine.ts";
 

@@ -1,7 +1,7 @@
 /** The part of the kernel table (kernels.ts) that computes row by row: embedding, norms, rotary position embedding. */
 
-import { gathered, rotaryLengths, rotaryTables } from "./kernel-sizes.ts";
 import { activation, activationOutput, indices, input, kernel, maybeInput, maybeUpdate, output } from "./signature.ts";
+import { gathered, rotaryLengths, rotaryTables } from "./sizes.ts";
 
 const rotarySizes = ["rows", "time", "heads", "headDim", "start"] as const;
 

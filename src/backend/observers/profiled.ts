@@ -1,6 +1,6 @@
-import type { Backend } from "./backend.ts";
-import { kernelCost } from "./kernel-cost.ts";
-import { type KernelName, kernelNames } from "./kernels.ts";
+import type { Backend } from "../backend.ts";
+import { kernelCost } from "../calls/cost.ts";
+import { type KernelName, kernelNames } from "../kernels/kernels.ts";
 
 /** All calls of one kernel together. */
 export interface KernelProfile {

@@ -1,4 +1,4 @@
-import { threefry4x32 } from "../../core/random.ts";
+import { threefry4x32 } from "../../../core/random.ts";
 import type { HostArgs } from "./host-args.ts";
 
 /** What of a kernel's arguments decides which elements are dropped. */
@@ -9,7 +9,7 @@ const countersPerBlock = 16;
 
 /**
  * Fills factors[0..n) with what each element of row `row` is multiplied by: 1/(1 − p) where kept, 0 where dropped
- * (the rule is in ../kernels.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
+ * (the rule is in ../../kernels/kernels.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
  */
 export const dropoutFactors = (
   { key0, key1, key2, key3, site, p }: DropoutKey,

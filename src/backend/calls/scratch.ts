@@ -2,9 +2,9 @@
  * Scratch memory that a kernel reserves of the thread pool while it computes (native/parallel.h): the pool keeps the
  * largest that any call asked for. Sizes as in native/: close from above, since they differ by instruction set.
  */
-import type { View } from "./backend.ts";
-import type { KernelArgs, KernelName, KernelTable } from "./kernels.ts";
-import type { Numbers } from "./signature.ts";
+import type { View } from "../backend.ts";
+import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";
+import type { Numbers } from "../kernels/signature.ts";
 
 /** Bytes. */
 export interface KernelScratch {

@@ -2,13 +2,13 @@
  * What every backend checks before it touches memory, from the one declaration of each kernel in kernels.ts. Wrong sizes,
  * offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
  */
-import type { DType, HostArray, RealDType } from "../core/dtype.ts";
-import { DTypeError, ShapeError } from "../core/errors.ts";
-import { show, showWord } from "../core/show.ts";
-import type { BackendName, Storage, View } from "./backend.ts";
-import type { KernelArgs, KernelName } from "./kernels.ts";
-import { kernelNames, kernels } from "./kernels.ts";
-import { type BufferSpec, type Cost, holdsIntegers, type Limit, type Signature } from "./signature.ts";
+import type { DType, HostArray, RealDType } from "../../core/dtype.ts";
+import { DTypeError, ShapeError } from "../../core/errors.ts";
+import { show, showWord } from "../../core/show.ts";
+import type { BackendName, Storage, View } from "../backend.ts";
+import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
+import { kernelNames, kernels } from "../kernels/kernels.ts";
+import { type BufferSpec, type Cost, holdsIntegers, type Limit, type Signature } from "../kernels/signature.ts";
 
 /** The backend that checks: what it computes in, and which storages are its own and not freed. */
 export interface StorageOwner {

@@ -1,5 +1,5 @@
-import type { Backend, View } from "./backend.ts";
-import type { KernelArgs, KernelName } from "./kernels.ts";
+import type { Backend, View } from "../backend.ts";
+import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 
 /**
  * Told of a kernel that has run.

@@ -1,5 +1,5 @@
-import type { DType } from "../core/dtype.ts";
-import type { Backend, Storage } from "./backend.ts";
+import type { DType } from "../../core/dtype.ts";
+import type { Backend, Storage } from "../backend.ts";
 
 /**
  * Takes several storages or none: where one cannot be had, those before it are freed.

@@ -1,7 +1,7 @@
 /** The part of the kernel table (kernels.ts) that computes element by element, and sums. */
 
-import { strided } from "./kernel-sizes.ts";
 import { activation, activationOutput, activationUpdate, input, kernel, maybeUpdate, output } from "./signature.ts";
+import { strided } from "./sizes.ts";
 
 export const elementwiseKernels = {
   fill: kernel({

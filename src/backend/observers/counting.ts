@@ -1,8 +1,8 @@
-import { bytesPerElement, type DType, hostArray } from "../core/dtype.ts";
-import type { Backend, BackendName, Capabilities, Storage } from "./backend.ts";
-import { kernelScratch } from "./kernel-scratch.ts";
-import { linearHeap } from "./linear-heap.ts";
-import { blockBytes, memoryCache } from "./memory-cache.ts";
+import { bytesPerElement, type DType, hostArray } from "../../core/dtype.ts";
+import type { Backend, BackendName, Capabilities, Storage } from "../backend.ts";
+import { kernelScratch } from "../calls/scratch.ts";
+import { linearHeap } from "../memory/linear-heap.ts";
+import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
 
 /** What of a backend decides how much memory work takes there. */
 export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> {

@@ -1,10 +1,10 @@
 /** The WebAssembly backend, apart from what Node and browsers do differently: that is the host's part. */
-import type { ProductDType } from "../../core/dtype.ts";
-import { UnsupportedKernelError } from "../../core/errors.ts";
-import type { Backend } from "../backend.ts";
+import type { ProductDType } from "../../../core/dtype.ts";
+import { UnsupportedKernelError } from "../../../core/errors.ts";
+import type { Backend } from "../../backend.ts";
+import type { WasmInstructionSet } from "../../instruction-sets.ts";
 import type { CompiledKernel, Engine, EngineArray } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend, packetLength } from "../compiled.ts";
-import type { WasmInstructionSet } from "../instruction-sets.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 

@@ -66,7 +66,7 @@ export type Limit<Size extends string = string, Option extends string = string> 
   /** Both buffers are given, or both are null. */
   | { readonly kind: "together"; readonly buffers: readonly [Option, Option] };
 
-/** What a call costs: see kernel-cost.ts. */
+/** What a call costs: see ../calls/cost.ts. */
 export interface Cost<B extends Buffers = Buffers, Size extends string = string> {
   /** Multiplications and additions of products. Absent: the time is that of the bytes. */
   readonly flops?: (sizes: Numbers<Size>) => number;

@@ -1,6 +1,5 @@
 /** Attention's part of the kernel table (kernels.ts). */
 
-import { attended, attentionLengths, attentionSizes, dropoutKey, keysOf, queriesOf } from "./kernel-sizes.ts";
 import {
   activation,
   activationOutput,
@@ -11,6 +10,7 @@ import {
   maybeBitsUpdate,
   output,
 } from "./signature.ts";
+import { attended, attentionLengths, attentionSizes, dropoutKey, keysOf, queriesOf } from "./sizes.ts";
 
 export const attentionKernels = {
   /**

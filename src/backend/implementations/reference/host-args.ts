@@ -1,5 +1,5 @@
-import type { RealArray } from "../../core/dtype.ts";
-import type { KernelArgs, KernelName, KernelTable } from "../kernels.ts";
+import type { RealArray } from "../../../core/dtype.ts";
+import type { KernelArgs, KernelName, KernelTable } from "../../kernels/kernels.ts";
 
 type Element<Spec> = Spec extends { element: "index" | "bits" } ? Int32Array : RealArray;
 
@@ -54,6 +54,6 @@ export const addTo = (to: RealArray, from: RealArray): void => {
 
 /**
  * Implementations of the kernels `Names`. Each computes in double and rounds once, when it stores; none allocates per
- * element. Formulas and aliasing are those of ../kernels.ts.
+ * element. Formulas and aliasing are those of ../../kernels/kernels.ts.
  */
 export type HostKernels<Names extends KernelName> = { readonly [K in Names]: (args: HostArgs<K>) => void };

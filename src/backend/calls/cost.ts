@@ -2,10 +2,10 @@
  * What a call of a kernel comes to, counted from its sizes: arithmetic of products and bytes of memory. From these and a
  * time follow the rates that `profiled` and the benchmarks show.
  */
-import { bytesPerElement } from "../core/dtype.ts";
-import type { View } from "./backend.ts";
+import { bytesPerElement } from "../../core/dtype.ts";
+import type { View } from "../backend.ts";
+import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelPlans } from "./check.ts";
-import type { KernelArgs, KernelName } from "./kernels.ts";
 
 /** What one call comes to. */
 export interface KernelCost {

@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
-import type { ProductDType } from "../../core/dtype.ts";
-import { UnsupportedKernelError } from "../../core/errors.ts";
-import { askedInstructionSet } from "../asked-instruction-set.node.ts";
-import type { Backend } from "../backend.ts";
-import { chooseWasm, type WasmInstructionSet, wasmInstructionSets } from "../instruction-sets.ts";
+import type { ProductDType } from "../../../core/dtype.ts";
+import { UnsupportedKernelError } from "../../../core/errors.ts";
+import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
+import type { Backend } from "../../backend.ts";
+import { chooseWasm, type WasmInstructionSet, wasmInstructionSets } from "../../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";
 import { loadKernels, openWasmBackend } from "./engine.ts";
 

@@ -4,13 +4,13 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ProductDType } from "../../core/dtype.ts";
-import { ConfigError, UnsupportedKernelError } from "../../core/errors.ts";
-import { askedInstructionSet } from "../asked-instruction-set.node.ts";
-import type { Backend } from "../backend.ts";
+import type { ProductDType } from "../../../core/dtype.ts";
+import { ConfigError, UnsupportedKernelError } from "../../../core/errors.ts";
+import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
+import type { Backend } from "../../backend.ts";
+import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../../instruction-sets.ts";
 import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
-import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../instruction-sets.ts";
 
 /** What native/napi.cc exports. */
 interface Addon {
@@ -30,7 +30,7 @@ interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" |
 }
 
 /** In a clone and in the installed package. */
-const builder = fileURLToPath(new URL("../../../scripts/build-native.mjs", import.meta.url));
+const builder = fileURLToPath(new URL("../../../../scripts/build-native.mjs", import.meta.url));
 
 const loadAddon = (): Addon => {
   const where = "native backend";

@@ -1,11 +1,11 @@
 /**
- * The kernels: every computation a backend can be asked for. This table, with its parts in *-kernels.ts beside it, is the one
- * place where a kernel is declared: what it computes, its arguments, how long each buffer must be, what must hold of sizes,
- * which buffers may share memory, and what a call costs. From it follow:
+ * The kernels: every computation a backend can be asked for. This table, with its parts beside it, is the one place where a
+ * kernel is declared: what it computes, its arguments, how long each buffer must be, what must hold of sizes, which buffers
+ * may share memory, and what a call costs. From it follow:
  *
  * - the TypeScript types of its arguments (below);
- * - the checks before any backend is called (check.ts);
- * - the cost that profiles and benchmarks show (kernel-cost.ts);
+ * - the checks before any backend is called (../calls/check.ts);
+ * - the cost that profiles and benchmarks show (../calls/cost.ts);
  * - the C++ structures of its arguments and the table of compiled kernels (native/generated/kernels.h), which is compared
  *   with this one when a compiled backend is loaded.
  *
@@ -14,12 +14,12 @@
  * "out" is overwritten, "inout" is read and updated; an optional buffer may be null.
  */
 
-import { attentionKernels } from "./attention-kernels.ts";
-import { elementwiseKernels } from "./elementwise-kernels.ts";
-import { linearKernels } from "./linear-kernels.ts";
-import { rowKernels } from "./row-kernels.ts";
+import { attentionKernels } from "./attention.ts";
+import { elementwiseKernels } from "./elementwise.ts";
+import { linearKernels } from "./linear.ts";
+import { rowKernels } from "./rows.ts";
 import type { Numbers } from "./signature.ts";
-import { trainingKernels } from "./training-kernels.ts";
+import { trainingKernels } from "./training.ts";
 
 export const kernels = {
   ...elementwiseKernels,

@@ -1,10 +1,10 @@
-import type { DType, HostArray, ProductDType, RealDType } from "../../core/dtype.ts";
-import { bytesPerElement, hostArray } from "../../core/dtype.ts";
-import { ConfigError } from "../../core/errors.ts";
-import type { Backend, Storage, View } from "../backend.ts";
-import type { StorageOwner } from "../check.ts";
-import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../check.ts";
-import type { KernelArgs, KernelName } from "../kernels.ts";
+import type { DType, HostArray, ProductDType, RealDType } from "../../../core/dtype.ts";
+import { bytesPerElement, hostArray } from "../../../core/dtype.ts";
+import { ConfigError } from "../../../core/errors.ts";
+import type { Backend, Storage, View } from "../../backend.ts";
+import type { StorageOwner } from "../../calls/check.ts";
+import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../../calls/check.ts";
+import type { KernelArgs, KernelName } from "../../kernels/kernels.ts";
 import { adam } from "./adam.ts";
 import { attention } from "./attention.ts";
 import { crossEntropy } from "./cross-entropy.ts";

@@ -3,16 +3,16 @@
  * numbers (native/dispatch.h). How a packet gets to the kernels is the engine's business.
  */
 
-import type { DType, HostArray, ProductDType } from "../core/dtype.ts";
-import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../core/dtype.ts";
-import { ConfigError, ShapeError, UnsupportedKernelError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
-import type { Backend, BackendName, RecordedCalls, Storage, View } from "./backend.ts";
-import type { StorageOwner } from "./check.ts";
-import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "./check.ts";
-import type { KernelArgs, KernelName } from "./kernels.ts";
-import { kernelNames } from "./kernels.ts";
-import { blockBytes, memoryCache } from "./memory-cache.ts";
+import type { DType, HostArray, ProductDType } from "../../core/dtype.ts";
+import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../../core/dtype.ts";
+import { ConfigError, ShapeError, UnsupportedKernelError } from "../../core/errors.ts";
+import { show } from "../../core/show.ts";
+import type { Backend, BackendName, RecordedCalls, Storage, View } from "../backend.ts";
+import type { StorageOwner } from "../calls/check.ts";
+import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../calls/check.ts";
+import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
+import { kernelNames } from "../kernels/kernels.ts";
+import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
 
 /** One kernel of a compiled table: its name and how many arguments of each sort it takes. */
 export interface CompiledKernel {
