@@ -23,7 +23,7 @@ import { runsLines } from "#foretoken/cli/display/runs-table.js";
 import { nonfiniteText, overfittingText } from "#foretoken/cli/display/warning-text.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
 import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 const style = (unicode: boolean, colored = false) => ({
   symbols: symbolsFor(unicode),

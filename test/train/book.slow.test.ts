@@ -4,9 +4,9 @@ import { describe, expect, it } from "vitest";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
-import { presets } from "#foretoken/train/presets.js";
+import { presets } from "#foretoken/train/config/presets.js";
+import { createTrainer } from "#foretoken/train/steps/trainer.js";
 import { train } from "#foretoken/train/train.node.js";
-import { createTrainer } from "#foretoken/train/trainer.js";
 import { compiled, forEachBackend } from "../support/backends.ts";
 import { checkpointHashes, collect, ofType, useFolder } from "../support/runs.ts";
 

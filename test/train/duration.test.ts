@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
-import { estimateSeconds, evaluationsLeft, forwardSeconds } from "#foretoken/train/duration.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
+import { estimateSeconds, evaluationsLeft, forwardSeconds } from "#foretoken/train/run/duration.js";
 import { train } from "#foretoken/train/train.node.js";
 import { collect, ofType, smallRun, useFolder, wordsText } from "../support/runs.ts";
 

@@ -4,8 +4,8 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { ConfigError } from "#foretoken/core/errors.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
 import { freshModel } from "#foretoken/models/model.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
-import { createTrainer } from "#foretoken/train/trainer.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
+import { createTrainer } from "#foretoken/train/steps/trainer.js";
 import { smallMuonRun } from "../support/runs.ts";
 
 const vocabSize = 20;

@@ -5,8 +5,8 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { ConfigError } from "#foretoken/core/errors.js";
 import type { Gradients } from "#foretoken/models/gradients.js";
 import { createModel, type Model } from "#foretoken/models/model.js";
-import { arraysOfSum, createGradientSum } from "#foretoken/train/gradient-sum.js";
-import { shareOf } from "#foretoken/train/team.js";
+import { arraysOfSum, createGradientSum } from "#foretoken/train/steps/gradient-sum.js";
+import { shareOf } from "#foretoken/train/steps/team.js";
 import { bookModel } from "../support/models.ts";
 
 let backend: Backend;

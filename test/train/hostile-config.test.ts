@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors.js";
-import { merge } from "#foretoken/train/merge.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
-import { presets } from "#foretoken/train/presets.js";
+import { merge } from "#foretoken/train/config/merge.js";
+import { presets } from "#foretoken/train/config/presets.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 class Model {
   nLayer = 2;

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { DataError } from "#foretoken/core/errors.js";
 import { countCharacters } from "#foretoken/data/corpus.js";
 import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
-import { measureTokens } from "#foretoken/train/evaluate.js";
+import { measureTokens } from "#foretoken/train/measuring/evaluate.js";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";
 
 it("counts characters and bytes of all tokens but the first, as the text itself has them", () => {

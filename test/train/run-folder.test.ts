@@ -5,7 +5,7 @@ import { CheckpointError } from "#foretoken/core/errors.js";
 import { listRuns } from "#foretoken/index.js";
 import type { NotedEval } from "#foretoken/train/folder/noted-events.js";
 import { goOn, newStory, runReadme } from "#foretoken/train/folder/run-readme.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
 

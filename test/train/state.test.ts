@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { modelLayout } from "#foretoken/models/model.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
-import { readSnapshot, stateLayouts } from "#foretoken/train/state.js";
-import { createTrainer, type StepResult } from "#foretoken/train/trainer.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
+import { readSnapshot, stateLayouts } from "#foretoken/train/steps/state.js";
+import { createTrainer, type StepResult } from "#foretoken/train/steps/trainer.js";
 import { hashedIds } from "../support/models.ts";
 import { smallMuonRun, smallRun } from "../support/runs.ts";
 

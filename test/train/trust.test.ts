@@ -6,8 +6,8 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { CheckpointError, ConfigError } from "#foretoken/core/errors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
-import type { RunConfig } from "#foretoken/train/config.js";
-import type { PartialConfig } from "#foretoken/train/merge.js";
+import type { RunConfig } from "#foretoken/train/config/config.js";
+import type { PartialConfig } from "#foretoken/train/config/merge.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, ofType, smallRun, timelessMetrics, useFolder, wordsText } from "../support/runs.ts";
 

@@ -9,8 +9,8 @@ import { errorOfMessage, messageOfError } from "#foretoken/core/remote/error-mes
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
-import { evaluateCorpus } from "#foretoken/train/evaluate-corpus.js";
 import type { TrainEvent } from "#foretoken/train/events.js";
+import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
 import { train as trainHere } from "#foretoken/train/train.node.js";
 import { loadInWorker, type WorkerModel } from "#foretoken/worker/model.node.js";
 import { type NewRun, train } from "#foretoken/worker/train.node.js";

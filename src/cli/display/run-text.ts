@@ -1,5 +1,5 @@
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../train/events.ts";
-import type { MemoryEstimate } from "../../train/memory.ts";
+import type { MemoryEstimate } from "../../train/prepare/memory.ts";
 import { escapeText } from "../flags.ts";
 import { printable, printableName, type Style } from "../terminal.ts";
 import {

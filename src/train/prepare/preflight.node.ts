@@ -1,10 +1,10 @@
 /** What `train` asks of the system before a run, and what it says of a run that will not fit. */
 import { stat } from "node:fs/promises";
-import type { Backend } from "../backend/backend.ts";
-import { freeMemory } from "../core/available-memory.node.ts";
-import { isCorpusName } from "../data/corpora.node.ts";
-import type { TextSplit } from "../data/corpus.ts";
-import type { RunConfig } from "./config.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { freeMemory } from "../../core/available-memory.node.ts";
+import { isCorpusName } from "../../data/corpora.node.ts";
+import type { TextSplit } from "../../data/corpus.ts";
+import type { RunConfig } from "../config/config.ts";
 import { estimateMemory, type MemoryEstimate } from "./memory.ts";
 import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts";
 import type { Prepared } from "./prepare.ts";

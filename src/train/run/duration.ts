@@ -1,4 +1,4 @@
-import type { RunConfig } from "./config.ts";
+import type { RunConfig } from "../config/config.ts";
 
 /** The middle one, of an even number the higher of the two; undefined where there is none. */
 export const median = (values: readonly number[]): number | undefined =>

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../core/check-arguments.ts";
-import { parseConfig } from "../core/config.ts";
-import { ConfigError } from "../core/errors.ts";
+import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../../core/check-arguments.ts";
+import { parseConfig } from "../../core/config.ts";
+import { ConfigError } from "../../core/errors.ts";
 import { nonfiniteActions } from "./config.ts";
 
 const running = {

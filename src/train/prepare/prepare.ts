@@ -1,18 +1,18 @@
 /** What is made and checked before a run begins, wherever its text comes from. */
-import type { Backend } from "../backend/backend.ts";
-import { alternatives } from "../core/alternatives.ts";
-import { type FieldNamer, parseConfig } from "../core/config.ts";
-import { ConfigError } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
-import { plainData } from "../core/plain-data.ts";
-import { show } from "../core/show.ts";
-import { checkTokenCounts } from "../data/batches.ts";
-import type { TextSplit } from "../data/corpus.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { type RunConfig, runConfigSchema } from "./config.ts";
-import { type MeasuredTokens, measureTokens } from "./evaluate.ts";
-import { merge } from "./merge.ts";
-import { defaultPreset, presetNames, presets } from "./presets.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { alternatives } from "../../core/alternatives.ts";
+import { type FieldNamer, parseConfig } from "../../core/config.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { plainData } from "../../core/plain-data.ts";
+import { show } from "../../core/show.ts";
+import { checkTokenCounts } from "../../data/batches.ts";
+import type { TextSplit } from "../../data/corpus.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { type RunConfig, runConfigSchema } from "../config/config.ts";
+import { merge } from "../config/merge.ts";
+import { defaultPreset, presetNames, presets } from "../config/presets.ts";
+import { type MeasuredTokens, measureTokens } from "../measuring/evaluate.ts";
 
 /**
  * The whole configuration that a preset and changes to it make, later changes over earlier ones.

@@ -1,6 +1,6 @@
-import { checkCallback, checkKeys, checkLanguageModel } from "../core/check-arguments.ts";
-import { loadCorpus } from "../data/corpora.node.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
+import { checkCallback, checkKeys, checkLanguageModel } from "../../core/check-arguments.ts";
+import { loadCorpus } from "../../data/corpora.node.ts";
+import type { LanguageModel } from "../../pretrained/language-model.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { checkSplit, evaluateCorpus, type Measuring } from "./evaluate-corpus.ts";
 

@@ -1,14 +1,14 @@
-import { type MemoryKind, openCounting } from "../backend/observers/counting.ts";
-import { bytesPerElement } from "../core/dtype.ts";
-import { passRows } from "../data/batches.ts";
-import { createDecoder } from "../generate/decoder.ts";
-import { createGradients } from "../models/gradients.ts";
-import type { RunConfig } from "./config.ts";
-import { evaluate, rowsPerBatch } from "./evaluate.ts";
-import { arraysOfSum } from "./gradient-sum.ts";
-import { passesPerStep, tokensPerPass } from "./passes.ts";
-import { type StateLayout, stateLayouts, stateLength } from "./state.ts";
-import { undrawnTrainer } from "./trainer.ts";
+import { type MemoryKind, openCounting } from "../../backend/observers/counting.ts";
+import { bytesPerElement } from "../../core/dtype.ts";
+import { passRows } from "../../data/batches.ts";
+import { createDecoder } from "../../generate/decoder.ts";
+import { createGradients } from "../../models/gradients.ts";
+import type { RunConfig } from "../config/config.ts";
+import { evaluate, rowsPerBatch } from "../measuring/evaluate.ts";
+import { arraysOfSum } from "../steps/gradient-sum.ts";
+import { passesPerStep, tokensPerPass } from "../steps/passes.ts";
+import { type StateLayout, stateLayouts, stateLength } from "../steps/state.ts";
+import { undrawnTrainer } from "../steps/trainer.ts";
 
 /** What a run takes of memory, in bytes. */
 export interface MemoryEstimate {

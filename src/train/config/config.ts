@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { dtypeChoices } from "../core/dtype.ts";
-import { float32FromZero, largestFloat32 } from "../core/float32.ts";
-import { modelConfigSchema } from "../models/config.ts";
-import { optimizerConfigSchema, scheduleConfigSchema } from "../optim/config.ts";
-import { tokenizerConfigSchema } from "../tokenizer/config.ts";
+import { dtypeChoices } from "../../core/dtype.ts";
+import { float32FromZero, largestFloat32 } from "../../core/float32.ts";
+import { modelConfigSchema } from "../../models/config.ts";
+import { optimizerConfigSchema, scheduleConfigSchema } from "../../optim/config.ts";
+import { tokenizerConfigSchema } from "../../tokenizer/config.ts";
 
 const positiveInteger = z.int().positive();
 const countOrNone = z.int().min(0);

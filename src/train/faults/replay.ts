@@ -1,9 +1,9 @@
-import type { Backend } from "../backend/backend.ts";
-import { type Batch, passRows } from "../data/batches.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { type Batch, passRows } from "../../data/batches.ts";
+import { type PassSource, tokensPerPass } from "../steps/passes.ts";
+import { trainerOn } from "../steps/trainer.ts";
 import type { FlightRecord } from "./flight-record.ts";
 import { type Finding, findBad } from "./flight-recorder.ts";
-import { type PassSource, tokensPerPass } from "./passes.ts";
-import { trainerOn } from "./trainer.ts";
 
 /** What making a recorded step again has given. */
 export interface Replay extends Finding {

@@ -4,10 +4,10 @@
  * grouped into micro-batches nor on how many machines share them, as long as each has a whole branch of the tree: 2ᵏ
  * machines have its 2ᵏ branches of depth k.
  */
-import type { Storage } from "../backend/backend.ts";
-import { closeOnError } from "../core/close-on-error.ts";
-import { createGradients, type Gradients } from "../models/gradients.ts";
-import type { Model } from "../models/model.ts";
+import type { Storage } from "../../backend/backend.ts";
+import { closeOnError } from "../../core/close-on-error.ts";
+import { createGradients, type Gradients } from "../../models/gradients.ts";
+import type { Model } from "../../models/model.ts";
 
 /** The pass that the second half of [from, to) begins with. */
 export const middleOf = (from: number, to: number): number => from + Math.ceil((to - from) / 2);

@@ -1,15 +1,15 @@
 /** What a run does with a step that is not finite, or explodes: it never touches a weight. */
-import type { Backend } from "../backend/backend.ts";
-import { alternatives } from "../core/alternatives.ts";
-import { ConfigError } from "../core/errors.ts";
-import type { RunConfig } from "./config.ts";
-import { type NonfiniteEvent, eventVersion as v } from "./events.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { alternatives } from "../../core/alternatives.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { RunConfig } from "../config/config.ts";
+import { type NonfiniteEvent, eventVersion as v } from "../events.ts";
+import type { Progress } from "../run/progress.ts";
+import { readPart } from "../steps/state.ts";
+import { calmer, type Trainer } from "../steps/trainer.ts";
 import { type Fault, mostInARow } from "./faults.ts";
 import { type RecordedBatch, recordChunks, recordName } from "./flight-record.ts";
 import { allFinite, type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
-import type { Progress } from "./progress.ts";
-import { readPart } from "./state.ts";
-import { calmer, type Trainer } from "./trainer.ts";
 
 /** Where the record of a step is kept. */
 export interface RecordStore {

@@ -1,11 +1,11 @@
-import { inferenceContext, withContext } from "../autograd/context.ts";
-import { readScalar } from "../autograd/tensor.ts";
-import { evaluationWindows } from "../data/batches.ts";
-import { forwardLoss } from "../models/forward.ts";
-import type { Model } from "../models/model.ts";
-import { charactersBegun } from "../tokenizer/text-stream.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { yieldToHost } from "./yield.ts";
+import { inferenceContext, withContext } from "../../autograd/context.ts";
+import { readScalar } from "../../autograd/tensor.ts";
+import { evaluationWindows } from "../../data/batches.ts";
+import { forwardLoss } from "../../models/forward.ts";
+import type { Model } from "../../models/model.ts";
+import { charactersBegun } from "../../tokenizer/text-stream.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { yieldToHost } from "../run/yield.ts";
 
 /** A model's cross-entropy on a text. Only the last two compare across tokenizers. */
 export interface Evaluation {

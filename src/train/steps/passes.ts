@@ -1,6 +1,6 @@
 /** The passes of a step: the rows of its micro-batches as they go through the model, numbered over all of them. */
-import { type Batch, passCount, trainingPasses } from "../data/batches.ts";
-import type { TrainerConfig } from "./config.ts";
+import { type Batch, passCount, trainingPasses } from "../../data/batches.ts";
+import type { TrainerConfig } from "../config/config.ts";
 
 /**
  * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations

@@ -1,11 +1,11 @@
 /** Finds the first tensor that goes bad in a step, by making the step again and looking at all that each kernel writes. */
-import { readTensor } from "../autograd/tensor.ts";
-import type { Backend, Storage, View } from "../backend/backend.ts";
-import { kernelPlans } from "../backend/calls/check.ts";
-import { holdsIntegers } from "../backend/kernels/signature.ts";
-import { firstNotFinite } from "../core/finite.ts";
-import type { ArenaLayout } from "../models/arena.ts";
-import type { StepMeasure, StepObserver, StepPhase, Trainer } from "./trainer.ts";
+import { readTensor } from "../../autograd/tensor.ts";
+import type { Backend, Storage, View } from "../../backend/backend.ts";
+import { kernelPlans } from "../../backend/calls/check.ts";
+import { holdsIntegers } from "../../backend/kernels/signature.ts";
+import { firstNotFinite } from "../../core/finite.ts";
+import type { ArenaLayout } from "../../models/arena.ts";
+import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../steps/trainer.ts";
 
 /** What a finding begins with where no tensor is bad. */
 export const allFinite = "no tensor: ";

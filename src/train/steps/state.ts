@@ -1,8 +1,8 @@
 /** A trainer's state, all that its next step depends on beside the step's number: weights and the optimizer's running means. */
-import type { ArenaLayout, ReadValues } from "../models/arena.ts";
-import { modelLayout } from "../models/model.ts";
-import { optimizerLayouts } from "../optim/state.ts";
-import type { TrainerConfig } from "./config.ts";
+import type { ArenaLayout, ReadValues } from "../../models/arena.ts";
+import { modelLayout } from "../../models/model.ts";
+import { optimizerLayouts } from "../../optim/state.ts";
+import type { TrainerConfig } from "../config/config.ts";
 
 /** One array of the state, and where each parameter lies in it. */
 export interface StateLayout {

@@ -1,10 +1,10 @@
-import { checkCallback, checkSignal } from "../core/check-arguments.ts";
-import { ConfigError, DataError } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
-import { show } from "../core/show.ts";
-import { checkPredictable } from "../data/batches.ts";
-import { type Corpus, passagesOf } from "../data/corpus.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
+import { checkCallback, checkSignal } from "../../core/check-arguments.ts";
+import { ConfigError, DataError } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { show } from "../../core/show.ts";
+import { checkPredictable } from "../../data/batches.ts";
+import { type Corpus, passagesOf } from "../../data/corpus.ts";
+import type { LanguageModel } from "../../pretrained/language-model.ts";
 import { type Evaluation, evaluate as evaluateTokens, measureTokens } from "./evaluate.ts";
 
 export const splitNames = ["val", "train", "all"] as const;

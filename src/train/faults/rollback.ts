@@ -1,7 +1,7 @@
 /** States that a run goes back to: that of the last planned checkpoint, or the one that it began with. */
-import { CheckpointError } from "../core/errors.ts";
-import { readSnapshot, type StateArrays } from "./state.ts";
-import type { Trainer } from "./trainer.ts";
+import { CheckpointError } from "../../core/errors.ts";
+import { readSnapshot, type StateArrays } from "../steps/state.ts";
+import type { Trainer } from "../steps/trainer.ts";
 
 /** A trainer's state after `step` updates. */
 export interface RollbackPoint {

@@ -1,7 +1,7 @@
 /** Whether a run fits into memory: asked before anything is taken for it or written. */
-import { ConfigError } from "../core/errors.ts";
-import { formatBytes } from "../core/format-bytes.ts";
-import type { RunConfig } from "./config.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { formatBytes } from "../../core/format-bytes.ts";
+import type { RunConfig } from "../config/config.ts";
 import { estimateMemory, type MemoryEstimate, type MemoryNeeds } from "./memory.ts";
 
 /** What there is. */

@@ -1,7 +1,7 @@
 /** Which steps are left out: those whose loss or gradient is not finite, or explodes. */
-import type { TrainConfig } from "./config.ts";
-import type { Progress } from "./progress.ts";
-import type { StepMeasure } from "./trainer.ts";
+import type { TrainConfig } from "../config/config.ts";
+import type { Progress } from "../run/progress.ts";
+import type { StepMeasure } from "../steps/trainer.ts";
 
 export const faultKinds = ["nonfinite", "loss", "gradient"] as const;
 

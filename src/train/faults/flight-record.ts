@@ -3,14 +3,14 @@
  * the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32: exact below 2^24), and the rest as metadata.
  */
 import { z } from "zod";
-import { CheckpointError } from "../core/errors.ts";
-import type { NamedTensor } from "../core/named-tensor.ts";
-import { readSafetensors, safetensorsChunks } from "../io/safetensors.ts";
-import { modelLayout } from "../models/model.ts";
-import { checkFormatVersion, checkJson, formatVersion } from "../pretrained/checkpoint-json.ts";
-import { type RunConfig, runConfigSchema } from "./config.ts";
+import { CheckpointError } from "../../core/errors.ts";
+import type { NamedTensor } from "../../core/named-tensor.ts";
+import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
+import { modelLayout } from "../../models/model.ts";
+import { checkFormatVersion, checkJson, formatVersion } from "../../pretrained/checkpoint-json.ts";
+import { type RunConfig, runConfigSchema } from "../config/config.ts";
+import type { StepMeasure } from "../steps/trainer.ts";
 import { type Fault, faultKinds } from "./faults.ts";
-import type { StepMeasure } from "./trainer.ts";
 
 /** Token ids of a step: what was seen, and what followed, row after row. */
 export interface RecordedBatch {

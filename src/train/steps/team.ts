@@ -1,7 +1,7 @@
 /** Machines that train one model together: each takes a share of every step's passes. */
-import type { Backend } from "../backend/backend.ts";
-import { ConfigError } from "../core/errors.ts";
-import type { Arena } from "../models/arena.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { Arena } from "../../models/arena.ts";
 import { middleOf } from "./gradient-sum.ts";
 
 /** The place of this machine among those that train together, and how their sums are put together. */

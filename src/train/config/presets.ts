@@ -1,4 +1,4 @@
-import { defaultTokenizer } from "../tokenizer/config.ts";
+import { defaultTokenizer } from "../../tokenizer/config.ts";
 import type { RunConfig } from "./config.ts";
 
 /**
