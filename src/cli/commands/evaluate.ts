@@ -7,7 +7,7 @@ import type { Evaluation } from "../../train/measuring/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../train/measuring/evaluate-corpus.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { loadNamed, runOf } from "../checkpoint-path.ts";
-import { formatCount } from "../display/format.ts";
+import { formatCount } from "../display/texts/format.ts";
 import {
   addDTypeFlag,
   addRunningFlags,

@@ -9,13 +9,13 @@ import { resolveConfig } from "../../train/prepare/prepare.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
-import { formatCount } from "../display/format.ts";
-import { liveReporter } from "../display/live.ts";
-import { pastLosses } from "../display/past-losses.ts";
-import { plainReporter } from "../display/plain.ts";
-import { jsonReporter, type TrainReporter } from "../display/reporter.ts";
-import type { RunContext } from "../display/run-text.ts";
-import { commandLine } from "../display/shell.ts";
+import { pastLosses } from "../display/drawing/past-losses.ts";
+import { liveReporter } from "../display/reporters/live.ts";
+import { plainReporter } from "../display/reporters/plain.ts";
+import { jsonReporter, type TrainReporter } from "../display/reporters/reporter.ts";
+import { formatCount } from "../display/texts/format.ts";
+import type { RunContext } from "../display/texts/run-text.ts";
+import { commandLine } from "../display/texts/shell.ts";
 import { exitStatus } from "../exit-status.ts";
 import {
   addRunningFlags,

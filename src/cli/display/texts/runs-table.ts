@@ -1,5 +1,5 @@
-import type { ListedRun, RunState } from "../../train/folder/runs.node.ts";
-import { printableName, type Style } from "../terminal.ts";
+import type { ListedRun, RunState } from "../../../train/folder/runs.node.ts";
+import { printableName, type Style } from "../../terminal.ts";
 import { columns, flow, formatCount, formatLoss, formatShort } from "./format.ts";
 
 /** As 2026-03-01 14:05, in the time of the place. */

@@ -1,6 +1,6 @@
-import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../train/events.ts";
+import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../../train/events.ts";
+import type { ToldRun } from "../texts/run-text.ts";
 import { createPace, type Pace } from "./pace.ts";
-import type { ToldRun } from "./run-text.ts";
 
 /** What has been heard of a run: the newest event of each kind, and its pace. */
 export interface RunRecord {

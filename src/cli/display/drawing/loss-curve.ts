@@ -1,6 +1,6 @@
-import type { Style } from "../terminal.ts";
+import type { Style } from "../../terminal.ts";
+import { formatCount } from "../texts/format.ts";
 import { type CurvePoint, cellFor, createCanvas, isDrawable, meanByColumn } from "./canvas.ts";
-import { formatCount } from "./format.ts";
 
 export interface LossCurve {
   /** By step, rising. */

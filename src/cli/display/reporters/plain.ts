@@ -1,12 +1,12 @@
-import type { StepEvent } from "../../train/events.ts";
-import { writeNotice, writeOut } from "../output.ts";
-import { plainStyle, printableName } from "../terminal.ts";
-import { formatCount, formatDuration, formatLoss, formatRate } from "./format.ts";
-import { profileLines } from "./profile-table.ts";
+import type { StepEvent } from "../../../train/events.ts";
+import { writeNotice, writeOut } from "../../output.ts";
+import { plainStyle, printableName } from "../../terminal.ts";
+import { formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
+import { profileLines } from "../texts/profile-table.ts";
+import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";
+import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
-import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
-import { nonfiniteText, overfittingText } from "./warning-text.ts";
 
 /** Wide enough that nothing is broken: files and programs have no width. */
 const width = 400;

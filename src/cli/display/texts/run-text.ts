@@ -1,7 +1,7 @@
-import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../train/events.ts";
-import type { MemoryEstimate } from "../../train/prepare/memory.ts";
-import { escapeText } from "../flags.ts";
-import { printable, printableName, type Style } from "../terminal.ts";
+import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../train/events.ts";
+import type { MemoryEstimate } from "../../../train/prepare/memory.ts";
+import { escapeText } from "../../flags.ts";
+import { printable, printableName, type Style } from "../../terminal.ts";
 import {
   flow,
   formatBytes,

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { CheckpointError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { readJsonLines } from "../../io/jsonl.node.ts";
-import { folderNames } from "../../train/folder/folder-names.ts";
+import { CheckpointError } from "../../../core/errors.ts";
+import { isRecord } from "../../../core/is-record.ts";
+import { readJsonLines } from "../../../io/jsonl.node.ts";
+import { folderNames } from "../../../train/folder/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";
 import { lossHistory } from "./loss-history.ts";
 

@@ -1,6 +1,6 @@
-import type { Style } from "../terminal.ts";
+import type { Style } from "../../terminal.ts";
+import { columns, flow, formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
 import type { CurvePoint } from "./canvas.ts";
-import { columns, flow, formatCount, formatDuration, formatLoss, formatRate } from "./format.ts";
 import { lossCurve, shownSteps } from "./loss-curve.ts";
 
 /** What the live display shows at one moment. */

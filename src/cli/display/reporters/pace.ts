@@ -1,5 +1,5 @@
-import type { StartEvent } from "../../train/events.ts";
-import { evaluationsLeft, forwardSeconds, median } from "../../train/run/duration.ts";
+import type { StartEvent } from "../../../train/events.ts";
+import { evaluationsLeft, forwardSeconds, median } from "../../../train/run/duration.ts";
 
 const recent = 50;
 

@@ -1,5 +1,5 @@
 /** Numbers and times as people read them. */
-export { formatBytes } from "../../core/format-bytes.ts";
+export { formatBytes } from "../../../core/format-bytes.ts";
 
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
 

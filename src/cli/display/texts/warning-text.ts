@@ -1,4 +1,4 @@
-import type { NonfiniteEvent, OverfittingEvent } from "../../train/events.ts";
+import type { NonfiniteEvent, OverfittingEvent } from "../../../train/events.ts";
 import { formatCount, formatLoss } from "./format.ts";
 import { commandLine } from "./shell.ts";
 

@@ -1,17 +1,17 @@
-import type { TrainEvent } from "../../train/events.ts";
-import { writeOut } from "../output.ts";
-import { printableName, styleFor, terminalColumns } from "../terminal.ts";
-import type { CurvePoint } from "./canvas.ts";
-import { wrapText } from "./format.ts";
-import { liveFrame } from "./live-frame.ts";
-import { liveRegion } from "./live-region.ts";
-import { lossHistory } from "./loss-history.ts";
-import type { PastLosses } from "./past-losses.ts";
-import { profileLines } from "./profile-table.ts";
+import type { TrainEvent } from "../../../train/events.ts";
+import { writeOut } from "../../output.ts";
+import { printableName, styleFor, terminalColumns } from "../../terminal.ts";
+import type { CurvePoint } from "../drawing/canvas.ts";
+import { liveFrame } from "../drawing/live-frame.ts";
+import { liveRegion } from "../drawing/live-region.ts";
+import { lossHistory } from "../drawing/loss-history.ts";
+import type { PastLosses } from "../drawing/past-losses.ts";
+import { wrapText } from "../texts/format.ts";
+import { profileLines } from "../texts/profile-table.ts";
+import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";
+import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
-import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "./run-text.ts";
-import { nonfiniteText, overfittingText } from "./warning-text.ts";
 
 const redrawMs = 100;
 /** Columns that are drawn in at most: more of them say nothing more, and all are drawn again ten times a second. */

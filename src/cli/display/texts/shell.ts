@@ -1,4 +1,4 @@
-import { quoteWord } from "../../core/shell-word.ts";
+import { quoteWord } from "../../../core/shell-word.ts";
 
 /** A command that can be copied into a shell. */
 export const commandLine = (words: readonly string[]): string =>

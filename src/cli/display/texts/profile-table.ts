@@ -1,6 +1,6 @@
-import type { KernelProfile } from "../../backend/observers/profiled.ts";
-import type { ProfileEvent } from "../../train/events.ts";
-import type { Style } from "../terminal.ts";
+import type { KernelProfile } from "../../../backend/observers/profiled.ts";
+import type { ProfileEvent } from "../../../train/events.ts";
+import type { Style } from "../../terminal.ts";
 import { columns, formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";
 
 /** Products at the rate of their arithmetic, all else at that of its bytes. */

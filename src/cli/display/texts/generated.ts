@@ -1,6 +1,6 @@
-import type { FinishReason, GenerateEvent } from "../../generate/generate.ts";
-import { writeJson, writeOut } from "../output.ts";
-import { printable, styleFor } from "../terminal.ts";
+import type { FinishReason, GenerateEvent } from "../../../generate/generate.ts";
+import { writeJson, writeOut } from "../../output.ts";
+import { printable, styleFor } from "../../terminal.ts";
 
 /** Text of a model for standard output: nothing in it moves a terminal's cursor, and a pipe gets it as it is. */
 export const shownText = (text: string): string =>

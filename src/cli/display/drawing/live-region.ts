@@ -1,4 +1,4 @@
-import { columns } from "./format.ts";
+import { columns } from "../texts/format.ts";
 
 /** Where a region is drawn: a terminal. */
 export interface Screen {
