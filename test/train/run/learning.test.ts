@@ -5,8 +5,8 @@ import type { TrainerConfig } from "#foretoken/train/config/config.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { evaluate } from "#foretoken/train/measuring/evaluate.js";
 import { createTrainer, type StepResult } from "#foretoken/train/steps/trainer.js";
-import { compiled, forEachBackend } from "../support/backends.ts";
-import { bookModel } from "../support/models.ts";
+import { compiled, forEachBackend } from "../../support/backends.ts";
+import { bookModel } from "../../support/models.ts";
 
 /** A first-order Markov chain: row i holds the probabilities of what follows token i. */
 type Chain = readonly (readonly number[])[];

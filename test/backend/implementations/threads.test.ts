@@ -12,7 +12,7 @@ import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
 
-const dist = (path: string): string => new URL(`../../dist/${path}`, import.meta.url).href;
+const dist = (path: string): string => new URL(`../../../dist/${path}`, import.meta.url).href;
 
 /** A program that adds on a backend of its own with two threads, prints the sum, and does not close it. */
 const program = (name: string): string => {

@@ -7,8 +7,8 @@ import { profiled } from "#foretoken/backend/observers/profiled.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { createTrainer, undrawnTrainer } from "#foretoken/train/steps/trainer.js";
 import { train } from "#foretoken/train/train.node.js";
-import { forEachBackend } from "../support/backends.ts";
-import { checkpointHashes, collect, ofType, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { forEachBackend } from "../../support/backends.ts";
+import { checkpointHashes, collect, ofType, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 

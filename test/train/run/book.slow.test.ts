@@ -7,8 +7,8 @@ import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { createTrainer } from "#foretoken/train/steps/trainer.js";
 import { train } from "#foretoken/train/train.node.js";
-import { compiled, forEachBackend } from "../support/backends.ts";
-import { checkpointHashes, collect, ofType, useFolder } from "../support/runs.ts";
+import { compiled, forEachBackend } from "../../support/backends.ts";
+import { checkpointHashes, collect, ofType, useFolder } from "../../support/runs.ts";
 
 /** The reference task on the text that it is defined on; the text is not committed. */
 const folder = process.env.FORETOKEN_CORPORA;

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { freshProgress, hasTurned } from "#foretoken/train/run/progress.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, collect, ofType, smallRun, timelessMetrics, useFolder, wordsText } from "../support/runs.ts";
+import {
+  checkpointHashes,
+  collect,
+  ofType,
+  smallRun,
+  timelessMetrics,
+  useFolder,
+  wordsText,
+} from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 

@@ -18,7 +18,7 @@ interface Generator {
 }
 
 // Named by a URL, since the scripts have no types.
-const script = new URL("../../scripts/generate-kernel-header.mjs", import.meta.url).href;
+const script = new URL("../../../scripts/generate-kernel-header.mjs", import.meta.url).href;
 const { kernelHeader, headerOf } = (await import(script)) as Generator;
 
 const splitOf = (declaration: { readonly split?: Split }): Split | undefined => declaration.split;
@@ -89,7 +89,7 @@ test("a declaration that names what it does not have does not compile", () => {
 
 describe("the header for C++", () => {
   test("is that of the declarations", () => {
-    const committed = readFileSync(new URL(`../../${kernelHeader}`, import.meta.url), "utf8");
+    const committed = readFileSync(new URL(`../../../${kernelHeader}`, import.meta.url), "utf8");
     expect(committed).toBe(headerOf(kernels));
   });
 

@@ -4,7 +4,7 @@ import { DataError } from "#foretoken/core/errors.js";
 import { countCharacters } from "#foretoken/data/corpus.js";
 import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { measureTokens } from "#foretoken/train/measuring/evaluate.js";
-import { byteTokenizer } from "../support/byte-tokenizer.ts";
+import { byteTokenizer } from "../../support/byte-tokenizer.ts";
 
 it("counts characters and bytes of all tokens but the first, as the text itself has them", () => {
   fc.assert(

@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
-import { forEachBackend } from "../support/backends.ts";
+import { forEachBackend } from "../../support/backends.ts";
 
-const bench = fileURLToPath(new URL("../../bench/memory.mjs", import.meta.url));
+const bench = fileURLToPath(new URL("../../../bench/memory.mjs", import.meta.url));
 
 // What the engine adds by itself, and when it collects, is a few MiB that differ from run to run: too much of the smallest.
 const configs = { native: "quick,nano-cpu,shakespeare,wide", wasm: "quick,shakespeare", reference: "" };

@@ -7,7 +7,7 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { readRecord } from "#foretoken/train/folder/record.node.js";
 import { configHash } from "#foretoken/train/folder/run-folder.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
-import { compiled, forEachBackend } from "../support/backends.ts";
+import { compiled, forEachBackend } from "../../support/backends.ts";
 import {
   checkpointHashes,
   collect,
@@ -17,7 +17,7 @@ import {
   timelessMetrics,
   useFolder,
   wordsText,
-} from "../support/runs.ts";
+} from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 

@@ -13,7 +13,7 @@ describe.skipIf(missing !== undefined)("the heap of the WebAssembly module", () 
   let exports: WasmExports;
 
   beforeEach(async () => {
-    const file = fileURLToPath(new URL("../../dist/backend/implementations/wasm/kernels.wasm", import.meta.url));
+    const file = fileURLToPath(new URL("../../../dist/backend/implementations/wasm/kernels.wasm", import.meta.url));
     memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
     exports = await instantiate(await WebAssembly.compile(await readFile(file)), memory);
     exports.open(1, 1);

@@ -14,10 +14,18 @@ import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { readSnapshot } from "#foretoken/train/steps/state.js";
 import { createTrainer } from "#foretoken/train/steps/trainer.js";
 import { type TrainOptions, train } from "#foretoken/train/train.node.js";
-import { compiled, forEachBackend } from "../support/backends.ts";
-import { furthest, gradientError, largest } from "../support/closeness.ts";
-import { hashedIds } from "../support/models.ts";
-import { checkpointHashes, collect, ofType, smallRun, timelessMetrics, useFolder, wordsText } from "../support/runs.ts";
+import { compiled, forEachBackend } from "../../support/backends.ts";
+import { furthest, gradientError, largest } from "../../support/closeness.ts";
+import { hashedIds } from "../../support/models.ts";
+import {
+  checkpointHashes,
+  collect,
+  ofType,
+  smallRun,
+  timelessMetrics,
+  useFolder,
+  wordsText,
+} from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 let data = "";

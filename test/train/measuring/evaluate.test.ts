@@ -7,9 +7,9 @@ import { type LanguageModel, languageModel } from "#foretoken/pretrained/languag
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
-import { byteTokenizer } from "../support/byte-tokenizer.ts";
-import { bookModel, hashedModel } from "../support/models.ts";
-import { useFolder, wordsText } from "../support/runs.ts";
+import { byteTokenizer } from "../../support/byte-tokenizer.ts";
+import { bookModel, hashedModel } from "../../support/models.ts";
+import { useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 const contextLength = 16;

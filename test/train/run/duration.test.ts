@@ -2,7 +2,7 @@ import { describe, expect, it, test } from "vitest";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { estimateSeconds, evaluationsLeft, forwardSeconds } from "#foretoken/train/run/duration.js";
 import { train } from "#foretoken/train/train.node.js";
-import { collect, ofType, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { collect, ofType, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 

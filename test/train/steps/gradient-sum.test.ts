@@ -7,7 +7,7 @@ import type { Gradients } from "#foretoken/models/gradients.js";
 import { createModel, type Model } from "#foretoken/models/model.js";
 import { arraysOfSum, createGradientSum } from "#foretoken/train/steps/gradient-sum.js";
 import { shareOf } from "#foretoken/train/steps/team.js";
-import { bookModel } from "../support/models.ts";
+import { bookModel } from "../../support/models.ts";
 
 let backend: Backend;
 let model: Model;

@@ -6,7 +6,7 @@ import { createDecoder } from "#foretoken/generate/decoder.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { createTrainer } from "#foretoken/train/steps/trainer.js";
-import { smallMuonRun } from "../support/runs.ts";
+import { smallMuonRun } from "../../support/runs.ts";
 
 const vocabSize = 20;
 const config = resolveConfig("shakespeare", [smallMuonRun]);

@@ -12,9 +12,9 @@ import { passesPerStep } from "#foretoken/train/steps/passes.js";
 import { readPart } from "#foretoken/train/steps/state.js";
 import type { Team } from "#foretoken/train/steps/team.js";
 import { createTrainer, type StepResult } from "#foretoken/train/steps/trainer.js";
-import { compiled, forEachBackend } from "../support/backends.ts";
-import { hashedIds } from "../support/models.ts";
-import { smallMuonRun, smallRun } from "../support/runs.ts";
+import { compiled, forEachBackend } from "../../support/backends.ts";
+import { hashedIds } from "../../support/models.ts";
+import { smallMuonRun, smallRun } from "../../support/runs.ts";
 
 const vocabSize = 11;
 const tokens = hashedIds("team", 500, vocabSize);

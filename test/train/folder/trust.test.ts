@@ -9,7 +9,15 @@ import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import type { RunConfig } from "#foretoken/train/config/config.js";
 import type { PartialConfig } from "#foretoken/train/config/merge.js";
 import { train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, collect, ofType, smallRun, timelessMetrics, useFolder, wordsText } from "../support/runs.ts";
+import {
+  checkpointHashes,
+  collect,
+  ofType,
+  smallRun,
+  timelessMetrics,
+  useFolder,
+  wordsText,
+} from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 let data = "";
@@ -370,7 +378,7 @@ describe("the notes of a run", () => {
 });
 
 describe("a run of an earlier version, without a manifest", () => {
-  const fixture = fileURLToPath(new URL("../fixtures/run-a9ede5f", import.meta.url));
+  const fixture = fileURLToPath(new URL("../../fixtures/run-a9ede5f", import.meta.url));
 
   it("resumes to the bits that it would have had, and is called unchecked", async () => {
     const folder = newPath();

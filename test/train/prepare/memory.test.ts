@@ -15,8 +15,8 @@ import { passesPerStep } from "#foretoken/train/steps/passes.js";
 import { stateLayouts, stateLength } from "#foretoken/train/steps/state.js";
 import { createTrainer, undrawnTrainer } from "#foretoken/train/steps/trainer.js";
 import { train } from "#foretoken/train/train.node.js";
-import { compiled, forEachBackend } from "../support/backends.ts";
-import { collect, ofType, smallMuonRun, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { compiled, forEachBackend } from "../../support/backends.ts";
+import { collect, ofType, smallMuonRun, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 

@@ -4,8 +4,8 @@ import { modelLayout } from "#foretoken/models/model.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { readSnapshot, stateLayouts } from "#foretoken/train/steps/state.js";
 import { createTrainer, type StepResult } from "#foretoken/train/steps/trainer.js";
-import { hashedIds } from "../support/models.ts";
-import { smallMuonRun, smallRun } from "../support/runs.ts";
+import { hashedIds } from "../../support/models.ts";
+import { smallMuonRun, smallRun } from "../../support/runs.ts";
 
 const vocabSize = 11;
 const tokens = hashedIds("state", 500, vocabSize);

@@ -7,7 +7,7 @@ import type { NotedEval } from "#foretoken/train/folder/noted-events.js";
 import { goOn, newStory, runReadme } from "#foretoken/train/folder/run-readme.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 const read = (...path: string[]): Promise<string> => readFile(join(...path), "utf8");

@@ -10,9 +10,9 @@ import { replay } from "#foretoken/train/faults/replay.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { readPart, readSnapshot } from "#foretoken/train/steps/state.js";
 import { createTrainer, type Trainer } from "#foretoken/train/steps/trainer.js";
-import { forEachBackend } from "../support/backends.ts";
-import { hashedIds } from "../support/models.ts";
-import { smallMuonRun, smallRun } from "../support/runs.ts";
+import { forEachBackend } from "../../support/backends.ts";
+import { hashedIds } from "../../support/models.ts";
+import { smallMuonRun, smallRun } from "../../support/runs.ts";
 
 const vocabSize = 13;
 const tokens = hashedIds("flight", 400, vocabSize);

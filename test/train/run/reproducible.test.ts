@@ -1,7 +1,7 @@
 import { beforeAll, expect, it } from "vitest";
 import type { TrainEvent } from "#foretoken/train/events.js";
 import { train } from "#foretoken/train/train.node.js";
-import { forEachBackend } from "../support/backends.ts";
+import { forEachBackend } from "../../support/backends.ts";
 import {
   checkpointHashes,
   collect,
@@ -11,7 +11,7 @@ import {
   timelessMetrics,
   useFolder,
   wordsText,
-} from "../support/runs.ts";
+} from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 let data = "";
