@@ -7,7 +7,7 @@ import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeSt
 
 const output = join(root, "dist/foretoken.browser.js");
 const kernels = ["kernels.wasm", "kernels.relaxed-simd.wasm"];
-const kernelPath = (name) => `dist/backend/wasm/${name}`;
+const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
 /** Object URLs of files that are part of the bundle, each made when it is first asked for. */
@@ -70,7 +70,7 @@ export const buildBrowser = async () => {
   );
   if (readStamp("browser", output) === hash) return undefined;
   const started = performance.now();
-  const worker = await bundle("dist/backend/wasm/worker.browser.js", []);
+  const worker = await bundle("dist/backend/implementations/wasm/worker.browser.js", []);
   const compressed = kernels.map((name) => [
     `${name}.gz`,
     { type: "application/gzip", content: gzipSync(readFileSync(join(root, kernelPath(name))), { level: 9 }) },

@@ -14,7 +14,9 @@
 import { type Context, dropoutSource } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { View } from "../backend/backend.ts";
-import { packedWidth, wordsOf } from "../backend/kernel-sizes.ts";
+
+import { packedWidth, wordsOf } from "../backend/kernels/sizes.ts";
+
 import { ShapeError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { formatShape, type Shape } from "../core/shape.ts";

@@ -14,7 +14,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { packedWidth } from "../backend/kernel-sizes.ts";
+import { packedWidth } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape } from "../core/shape.ts";
 import type { Heads } from "./causal-attention.ts";

@@ -3,7 +3,7 @@
  * sequences that are continued together.
  */
 import type { Memory, Tensor } from "../autograd/tensor.ts";
-import { segmentInts } from "../backend/kernel-sizes.ts";
+import { segmentInts } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { show } from "../core/show.ts";
 

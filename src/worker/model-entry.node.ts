@@ -5,8 +5,8 @@ import { serveThread } from "../core/remote/worker.node.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { loadPretrained } from "../pretrained/load.node.ts";
-import type { Evaluation } from "../train/evaluate.ts";
-import type { MeasuredCorpus, SplitName } from "../train/evaluate-corpus.ts";
+import type { Evaluation } from "../train/measuring/evaluate.ts";
+import type { MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
 import type { LoadedModel, LoadRequest } from "./messages.node.ts";
 
 const models = new Map<number, LanguageModel>();
@@ -40,7 +40,7 @@ serveThread({
     { signal, tell }: CallContext,
   ): AsyncGenerator<Evaluation, void> {
     // Not before there is something to measure: a model that writes begins sooner without.
-    const { evaluateCorpus } = await import("../train/evaluate-corpus.ts");
+    const { evaluateCorpus } = await import("../train/measuring/evaluate-corpus.ts");
     const onProgress = (done: number, all: number): void => tell("onProgress", done, all);
     yield await evaluateCorpus(modelOf(key), corpus, { split, signal, onProgress });
   },

@@ -16,8 +16,8 @@ import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { Evaluation } from "../train/evaluate.ts";
-import type { MeasuredCorpus, Measuring } from "../train/evaluate-corpus.ts";
+import type { Evaluation } from "../train/measuring/evaluate.ts";
+import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import { workerEntries } from "./entries.node.ts";
 import type { LoadedModel, LoadRequest } from "./messages.node.ts";
 

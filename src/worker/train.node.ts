@@ -2,8 +2,8 @@ import { checkOptions } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import { show } from "../core/show.ts";
+import { checkTrainOptions } from "../train/config/options.ts";
 import type { TrainEvent } from "../train/events.ts";
-import { checkTrainOptions } from "../train/options.ts";
 import {
   type NewRun as NewRunHere,
   type ResumedRunOptions as ResumedRunHere,

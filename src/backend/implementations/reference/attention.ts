@@ -1,0 +1,170 @@
+import type { RealArray } from "../../../core/dtype.ts";
+import { wordsOf } from "../../kernels/sizes.ts";
+import { dropoutFactors, packMask, unpackMask } from "./dropout.ts";
+import type { HostKernels } from "./host-args.ts";
+
+const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
+  let total = 0;
+  for (let i = 0; i < n; i++) total += (a[aFrom + i] as number) * (b[bFrom + i] as number);
+  return total;
+};
+
+interface AttentionShape {
+  readonly batch: number;
+  readonly queries: number;
+  readonly start: number;
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  readonly queryStride: number;
+  readonly queryBatchStride: number;
+  readonly keyStride: number;
+  readonly keyBatchStride: number;
+  readonly rows: number;
+  readonly segments: Int32Array | null;
+}
+
+/** One head of one sequence of a call: how long it is, and where its first rows begin. */
+export interface AttentionHead {
+  readonly queries: number;
+  readonly start: number;
+  /** In q, and in k and v. */
+  readonly query: number;
+  readonly key: number;
+  /** In out, whose rows are H·D apart. */
+  readonly out: number;
+  /** In logSumExp. */
+  readonly stat: number;
+  /** Number among the heads of all sequences: rows index · queries on of the dropout mask are its own. */
+  readonly index: number;
+  /** The first head that reads these keys and values, and the last. */
+  readonly first: boolean;
+  readonly last: boolean;
+}
+
+/** Every head of every sequence. */
+export const attentionHeads = function* (s: AttentionShape): Generator<AttentionHead> {
+  const group = s.heads / s.keyHeads;
+  const width = s.heads * s.headDim;
+  for (let b = 0; b < s.batch; b++) {
+    const segment = s.segments?.subarray(4 * b, 4 * b + 4);
+    const [queryRow = 0, queries = s.queries, keyRow = 0, start = s.start] = segment ?? [];
+    const whole = segment === undefined;
+    for (let h = 0; h < s.heads; h++) {
+      yield {
+        queries,
+        start,
+        query: (whole ? b * s.queryBatchStride : queryRow * s.queryStride) + h * s.headDim,
+        key: (whole ? b * s.keyBatchStride : keyRow * s.keyStride) + Math.floor(h / group) * s.headDim,
+        out: (whole ? b * s.queries : queryRow) * width + h * s.headDim,
+        stat: whole ? (b * s.heads + h) * s.queries : h * s.rows + queryRow,
+        index: b * s.heads + h,
+        first: h % group === 0,
+        last: h % group === group - 1,
+      };
+    }
+  }
+};
+
+/**
+ * Attention, one query of one head at a time: where it is causal, keys after the query are never read.
+ *
+ * Of the operands of its products only those that are given are rounded. P and dS are operands too, but what a kernel
+ * rounds are multiples of them that depend on the order in which it meets the keys, so here they stay as they are.
+ */
+export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
+  attentionForward(args) {
+    const { out, logSumExp, kept, queries: longest, heads, headDim, scale, operand } = args;
+    const q = operand(args.q);
+    const k = operand(args.k);
+    const v = operand(args.v);
+    const { queryStride, keyStride } = args;
+    const sums = new Float64Array(headDim);
+    for (const { queries, start, query: firstQuery, key: firstKey, out: to, stat, index } of attentionHeads(args)) {
+      const words = wordsOf(start + queries);
+      const weights = new Float64Array(start + queries);
+      const factors = new Float64Array(32 * words);
+      for (let t = 0; t < queries; t++) {
+        const query = firstQuery + t * queryStride;
+        const visible = args.causal ? start + t + 1 : start + queries;
+
+        let max = -Infinity;
+        for (let j = 0; j < visible; j++) {
+          const score = scale * dot(q, query, k, firstKey + j * keyStride, headDim);
+          weights[j] = score;
+          max = Math.max(max, score);
+        }
+        let total = 0;
+        for (let j = 0; j < visible; j++) {
+          const weight = Math.exp((weights[j] as number) - max);
+          weights[j] = weight;
+          total += weight;
+        }
+        logSumExp[stat + t] = max + Math.log(total);
+
+        const drawn = Math.min(Math.ceil(visible / 64) * 64, factors.length);
+        dropoutFactors(args, index * longest + t, 0, drawn, factors);
+        if (kept !== null && args.p > 0) packMask(factors, drawn, kept, index * words * queries + t, queries);
+        sums.fill(0);
+        for (let j = 0; j < visible; j++) {
+          const weight = ((weights[j] as number) / total) * (factors[j] as number);
+          const value = firstKey + j * keyStride;
+          for (let c = 0; c < headDim; c++) sums[c] = (sums[c] as number) + weight * (v[value + c] as number);
+        }
+        out.set(sums, to + t * heads * headDim);
+      }
+    }
+  },
+
+  // With P = exp(scale · q·kᵀ − logSumExp), F the dropout factors and O = (F∘P)·V:
+  // dV = (F∘P)ᵀ·dO; dS = P ∘ (F ∘ (dO·Vᵀ) − D), D = rowsum(dO ∘ O); dQ = scale · dS·K; dK = scale · dSᵀ·Q
+  // (Dao et al. 2022, FlashAttention, appendix B).
+  attentionBackward(args) {
+    const { out, logSumExp, kept, dq, dk, dv, queries: longest, heads, headDim, scale, operand } = args;
+    const dOut = operand(args.dOut);
+    const q = operand(args.q);
+    const k = operand(args.k);
+    const v = operand(args.v);
+    const { queryStride, keyStride } = args;
+    const factors = new Float64Array(longest);
+    const querySums = new Float64Array(headDim);
+    const keySums = new Float64Array(longest * headDim);
+    const valueSums = new Float64Array(longest * headDim);
+    for (const head of attentionHeads(args)) {
+      const { queries, query: firstQuery, key: firstKey, out: firstOut, stat, index, first, last } = head;
+      if (first) {
+        keySums.fill(0);
+        valueSums.fill(0);
+      }
+      for (let t = 0; t < queries; t++) {
+        const query = firstQuery + t * queryStride;
+        const outRow = firstOut + t * heads * headDim;
+        const visible = args.causal ? t + 1 : queries;
+        const delta = dot(dOut, outRow, out, outRow, headDim);
+        if (kept === null || args.p === 0) dropoutFactors(args, index * longest + t, 0, visible, factors);
+        else unpackMask(kept, index * wordsOf(queries) * queries + t, queries, args.p, visible, factors);
+        querySums.fill(0);
+        for (let j = 0; j < visible; j++) {
+          const key = firstKey + j * keyStride;
+          const sumsRow = j * headDim;
+          const factor = factors[j] as number;
+          const weight = Math.exp(scale * dot(q, query, k, key, headDim) - (logSumExp[stat + t] as number));
+          const dWeight = factor * dot(dOut, outRow, v, key, headDim);
+          const dScore = scale * weight * (dWeight - delta);
+          const keptWeight = weight * factor;
+          for (let c = 0; c < headDim; c++) {
+            querySums[c] = (querySums[c] as number) + dScore * (k[key + c] as number);
+            keySums[sumsRow + c] = (keySums[sumsRow + c] as number) + dScore * (q[query + c] as number);
+            valueSums[sumsRow + c] = (valueSums[sumsRow + c] as number) + keptWeight * (dOut[outRow + c] as number);
+          }
+        }
+        dq.set(querySums, query);
+      }
+      for (let j = 0; last && j < queries; j++) {
+        const sumsRow = j * headDim;
+        dk.set(keySums.subarray(sumsRow, sumsRow + headDim), firstKey + j * keyStride);
+        dv.set(valueSums.subarray(sumsRow, sumsRow + headDim), firstKey + j * keyStride);
+      }
+    }
+  },
+};

@@ -1,0 +1,225 @@
+/** The part of the kernel table (kernels.ts) that computes row by row: embedding, norms, rotary position embedding. */
+
+import {
+  activation,
+  activationOutput,
+  indices,
+  input,
+  kernel,
+  maybeIndices,
+  maybeInput,
+  maybeUpdate,
+  output,
+} from "./signature.ts";
+import { gathered, rotaryLengths, rotarySizes, rotaryTables } from "./sizes.ts";
+
+const embeddingSizes = ["rows", "time", "channels", "vocabSize", "start", "positionRows"] as const;
+
+const embeddingLimits = [
+  { kind: "positive", size: "time" },
+  { kind: "positive", size: "vocabSize" },
+  { kind: "range", first: "start", count: "time", end: "positionRows" },
+] as const;
+
+const rotaryLimits = [
+  { kind: "positive", size: "time" },
+  { kind: "positive", size: "headDim" },
+  { kind: "even", size: "headDim" },
+  { kind: "even", size: "rotaryDim" },
+  { kind: "most", size: "rotaryDim", most: "headDim" },
+  { kind: "range", first: "start", count: "time", end: "tableRows" },
+  { kind: "together", buffers: ["gammaQ", "gammaK"] },
+] as const;
+
+export const rowKernels = {
+  /**
+   * `ids` is [rows], rows = B·time. Ids are in [0, vocabSize): the caller has checked them; a compiled backend clamps what is
+   * not. `positions` has `positionRows` rows. With `places` [rows] row r takes the one at places[r], which is checked and
+   * clamped in the same way.
+   */
+  embeddingForward: kernel({
+    purpose: "y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :]",
+    buffers: { ids: indices, tokens: input, positions: maybeInput, places: maybeIndices, y: output },
+    ints: embeddingSizes,
+    floats: [],
+    lengths: ({ rows, channels, vocabSize, positionRows }) => ({
+      ids: rows,
+      tokens: vocabSize * channels,
+      positions: positionRows * channels,
+      places: rows,
+      y: rows * channels,
+    }),
+    limits: embeddingLimits,
+    cost: { touched: gathered },
+  }),
+
+  /** Rows are added in ascending r. */
+  embeddingBackward: kernel({
+    purpose: "dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :]",
+    buffers: { ids: indices, places: maybeIndices, dy: input, dTokens: maybeUpdate, dPositions: maybeUpdate },
+    ints: embeddingSizes,
+    floats: [],
+    lengths: ({ rows, channels, vocabSize, positionRows }) => ({
+      ids: rows,
+      places: rows,
+      dy: rows * channels,
+      dTokens: vocabSize * channels,
+      dPositions: positionRows * channels,
+    }),
+    limits: embeddingLimits,
+    cost: {
+      touched: (sizes) => {
+        const { tokens, positions } = gathered(sizes);
+        return { dTokens: tokens, dPositions: positions };
+      },
+    },
+  }),
+
+  /** Keeps mean and rstd = 1/√(var + eps), each [rows]. */
+  layerNormForward: kernel({
+    purpose: "y = (x − mean) · rstd · gamma + beta over the last axis",
+    buffers: { x: input, gamma: input, beta: maybeInput, y: activationOutput, mean: output, rstd: output },
+    ints: ["rows", "channels"],
+    floats: ["eps"],
+    lengths: ({ rows, channels }) => ({
+      x: rows * channels,
+      gamma: channels,
+      beta: channels,
+      y: rows * channels,
+      mean: rows,
+      rstd: rows,
+    }),
+  }),
+
+  layerNormBackward: kernel({
+    purpose:
+      "Gradients of layerNormForward: dx is overwritten, or with `add` = 1 added to; dGamma and dBeta are added to",
+    buffers: {
+      dy: activation,
+      x: input,
+      gamma: input,
+      mean: input,
+      rstd: input,
+      dx: maybeUpdate,
+      dGamma: maybeUpdate,
+      dBeta: maybeUpdate,
+    },
+    ints: ["rows", "channels", "add"],
+    floats: [],
+    lengths: ({ rows, channels }) => ({
+      dy: rows * channels,
+      x: rows * channels,
+      gamma: channels,
+      mean: rows,
+      rstd: rows,
+      dx: rows * channels,
+      dGamma: channels,
+      dBeta: channels,
+    }),
+    cost: { readToAdd: ["dx"] },
+  }),
+
+  /** Zhang & Sennrich 2019. Keeps rstd = 1/√(mean(x²) + eps), [rows]. */
+  rmsNormForward: kernel({
+    purpose: "y = x · rstd · gamma over the last axis",
+    buffers: { x: input, gamma: input, y: activationOutput, rstd: output },
+    ints: ["rows", "channels"],
+    floats: ["eps"],
+    lengths: ({ rows, channels }) => ({ x: rows * channels, gamma: channels, y: rows * channels, rstd: rows }),
+  }),
+
+  rmsNormBackward: kernel({
+    purpose: "Gradients of rmsNormForward: dx is overwritten, or with `add` = 1 added to; dGamma is added to",
+    buffers: { dy: activation, x: input, gamma: input, rstd: input, dx: maybeUpdate, dGamma: maybeUpdate },
+    ints: ["rows", "channels", "add"],
+    floats: [],
+    lengths: ({ rows, channels }) => ({
+      dy: rows * channels,
+      x: rows * channels,
+      gamma: channels,
+      rstd: rows,
+      dx: rows * channels,
+      dGamma: channels,
+    }),
+    cost: { readToAdd: ["dx"] },
+  }),
+
+  /**
+   * Su et al. 2021, with an optional RMS norm of each head of q and k before it (Henry et al. 2020). Row r is at position
+   * p = start + r mod time, or with `places` [rows] at places[r]. Per head, with R = `rotaryDim` and h = R/2:
+   * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i];
+   * the rest of a head, from R on, is z. v is copied. cos and sin are [tableRows, R/2], D and R are even. A place is below
+   * `tableRows`: the caller has checked it; a compiled backend clamps what is not. gammaQ and gammaK, each [D], are shared by
+   * the heads; null: z = x. Keeps rstd = 1/√(mean(x²) + eps), [rows, H + Hk], 1 without a norm.
+   * Row r of y depends on row r of x alone and has the same bits for every number of rows.
+   */
+  rotaryForward: kernel({
+    purpose:
+      "Rotary position embedding of packed q | k | v, [rows, (H + 2·Hk)·D], after an optional norm of each head of q and k",
+    buffers: {
+      x: input,
+      gammaQ: maybeInput,
+      gammaK: maybeInput,
+      cos: input,
+      sin: input,
+      places: maybeIndices,
+      y: activationOutput,
+      rstd: output,
+    },
+    ints: rotarySizes,
+    floats: ["eps"],
+    lengths: (sizes) => {
+      const { packed, gamma, table, stats, places } = rotaryLengths(sizes);
+      return { x: packed, gammaQ: gamma, gammaK: gamma, cos: table, sin: table, places, y: packed, rstd: stats };
+    },
+    limits: rotaryLimits,
+    cost: { touched: rotaryTables },
+  }),
+
+  /** dGammaQ and dGammaK are left alone where there is no norm. */
+  rotaryBackward: kernel({
+    purpose: "Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to",
+    buffers: {
+      dy: activation,
+      x: input,
+      gammaQ: maybeInput,
+      gammaK: maybeInput,
+      cos: input,
+      sin: input,
+      places: maybeIndices,
+      rstd: input,
+      dx: output,
+      dGammaQ: maybeUpdate,
+      dGammaK: maybeUpdate,
+    },
+    ints: rotarySizes,
+    floats: [],
+    lengths: (sizes) => {
+      const { packed, gamma, table, stats, places } = rotaryLengths(sizes);
+      return {
+        dy: packed,
+        x: packed,
+        gammaQ: gamma,
+        gammaK: gamma,
+        cos: table,
+        sin: table,
+        places,
+        rstd: stats,
+        dx: packed,
+        dGammaQ: gamma,
+        dGammaK: gamma,
+      };
+    },
+    limits: rotaryLimits,
+    cost: { touched: rotaryTables },
+    split: {
+      // dy turned back.
+      scratch: { dz: (sizes) => rotaryLengths(sizes).packed },
+      passes: [
+        { reads: ["dy", "cos", "sin", "places"], writes: ["dz"] },
+        { reads: ["dz", "x", "gammaQ", "gammaK", "rstd"], writes: ["dx"] },
+        { reads: ["dz", "x", "rstd"], writes: ["dGammaQ", "dGammaK"] },
+      ],
+    },
+  }),
+} as const;
