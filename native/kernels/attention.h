@@ -304,7 +304,7 @@ static void attendForward(const AttentionForwardArgs& args, const Attention& cal
   if (extent.many) attendMany<Operands, T>(args, call, pool);
 }
 
-// Declared in src/backend/kernels.ts.
+// Declared in src/backend/kernels/kernels.ts.
 static void attentionForward(const AttentionForwardArgs& args, Pool& pool) {
   const Attention call(args);
   if (call.batch == 0 || call.queries == 0 || call.heads == 0) return;

@@ -302,7 +302,7 @@ static void attendBackward(const AttentionBackwardArgs& args, const Attention& c
   });
 }
 
-// Declared in src/backend/kernels.ts. One thread computes all heads that share keys and values, so no sum is divided.
+// Declared in src/backend/kernels/kernels.ts. One thread computes all heads that share keys and values, so no sum is divided.
 static void attentionBackward(const AttentionBackwardArgs& args, Pool& pool) {
   const Attention call(args);
   if (call.batch == 0 || call.queries == 0 || call.heads == 0) return;

@@ -121,7 +121,6 @@ struct Attention {
   bool few() const { return queries <= kFewQueries; }
 
   int64_t outStride() const { return heads * headDim; }
-<<<<<<< HEAD
   // Where the first rows of a head of the sequence begin: in q, in k and v, in out and in logSumExp.
   int64_t queryOf(int64_t head) const {
     return (segments == nullptr ? number * queryBatchStride : firstQuery_ * queryStride) + head * headDim;
@@ -137,12 +136,8 @@ struct Attention {
   }
   // A head's number among those of all sequences.
   int64_t indexOf(int64_t head) const { return number * heads + head; }
-  // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels.ts).
-  uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(indexOf(head) * longest + query); }
-=======
   // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/kernels.ts).
-  uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(head * queries + query); }
->>>>>>> wt-rooms
+  uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(indexOf(head) * longest + query); }
   // How many keys the queries before position `end` see.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }
   // From row to row of a left operand over headDim.

@@ -217,7 +217,7 @@ void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, i
   const auto backwardOf = [](const AttentionForwardArgs& f, const float* gradient, float* toQ, float* toK, float* toV) {
     return AttentionBackwardArgs{
         .dOut = gradient, .q = f.q.as<float>(), .k = f.k.as<float>(), .v = f.v.as<float>(),
-        .out = f.out.as<float>(), .logSumExp = f.logSumExp, .kept = nullptr, .segments = f.segments.orNull(),
+        .out = f.out.as<float>(), .logSumExp = static_cast<const float*>(f.logSumExp), .kept = nullptr, .segments = f.segments.orNull(),
         .dq = toQ, .dk = toK, .dv = toV, .batch = f.batch, .queries = f.queries, .start = 0, .heads = f.heads,
         .keyHeads = f.keyHeads, .headDim = f.headDim, .queryStride = f.queryStride,
         .queryBatchStride = f.queryBatchStride, .keyStride = f.keyStride, .keyBatchStride = f.keyBatchStride,
