@@ -21,7 +21,9 @@ interface Run {
 interface Fixture {
   readonly torch: string;
   readonly seed: number;
-  readonly config: PassSizes & { readonly hidden?: number };
+  readonly config: PassSizes & { readonly hidden?: number } & Partial<
+      Pick<ModelConfig, "nKvHead" | "headDim" | "position">
+    >;
   readonly batch: number;
   readonly loss: number;
   readonly runs: Readonly<Record<string, Run>>;
@@ -32,14 +34,19 @@ const fileOf = (name: string): URL => new URL(`../fixtures/${name}`, import.meta
 const readFixture = (name: string) => {
   const fixture = JSON.parse(readFileSync(fileOf(`${name}.json`), "utf8")) as Fixture;
   const { tensors } = readSafetensors(readFileSync(fileOf(`${name}.safetensors`)), `${name}.safetensors`);
-  const { contextLength, nEmbd, nHead, nLayer, hidden } = fixture.config;
+  const { contextLength, nEmbd, nHead, nLayer, hidden, nKvHead, headDim, position } = fixture.config;
   const sizes = { contextLength, nEmbd, nHead, nLayer };
+  const swiglu = (): ModelConfig => ({ ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: hidden ?? 0 } });
   const model: ModelConfig =
-    hidden === undefined ? { ...bookModel, ...sizes } : { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden } };
+    hidden === undefined
+      ? { ...bookModel, ...sizes }
+      : position === undefined
+        ? swiglu()
+        : { ...swiglu(), qkNorm: false, nKvHead, headDim, position };
   return { title: `the small model of ${name}.json`, fixture, tensors, model };
 };
 
-describe.each([readFixture("small"), readFixture("qwen3")])("$title", ({ fixture, tensors, model }) => {
+describe.each(["small", "qwen3", "llama", "phi3"].map(readFixture))("$title", ({ fixture, tensors, model }) => {
   const tensor = (name: string): Float32Array => tensors.get(name)?.data ?? new Float32Array(0);
   const { config, batch } = fixture;
   const { vocabSize, contextLength: time } = config;

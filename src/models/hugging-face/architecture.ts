@@ -7,15 +7,15 @@ export interface TensorMapping {
   readonly ours: string;
   /** Theirs is [in, out], ours [out, in]. */
   readonly transposed?: boolean;
-  /** Theirs is one of `count` equal parts along our first axis. */
-  readonly part?: { readonly index: number; readonly count: number };
+  /** Theirs is `rows` of ours from row `first` on. */
+  readonly part?: { readonly first: number; readonly rows: number };
   /** Length of the vector that theirs always has and ours may lack: zeros are written, and anything else is refused. */
   readonly absent?: number;
 }
 
 /** A configuration of ours as a class of `transformers` has it. */
 export interface Architecture {
-  readonly name: "GPT2LMHeadModel" | "LlamaForCausalLM" | "Qwen3ForCausalLM";
+  readonly name: "GPT2LMHeadModel" | "LlamaForCausalLM" | "Qwen3ForCausalLM" | "Phi3ForCausalLM";
   /** `config.json`. No bos, eos or pad token is named here: a default id would fall on a real character. */
   readonly configJson: (vocabSize: number) => Record<string, unknown>;
   readonly mappings: readonly TensorMapping[];

@@ -2,7 +2,7 @@ import type { ModelConfig } from "../config.ts";
 import { type Architecture, commonJson, type TensorMapping } from "./architecture.ts";
 
 /**
- * `GPT2LMHeadModel`: learned positions, layer norm, GELU. Its linear layers inside blocks are `Conv1D`: weights
+ * `GPT2LMHeadModel`: learned positions, layer norm, GELU, keys and values for each head. Its linear layers inside blocks are `Conv1D`: weights
  * [in, out], the transpose of ours. It always has Q, K and V biases and biases on both MLP layers.
  */
 
@@ -13,7 +13,11 @@ type Gpt2Config = ModelConfig & {
 };
 
 export const isGpt2 = (config: ModelConfig): config is Gpt2Config =>
-  config.position.kind === "learned" && config.norm.kind === "layernorm" && config.mlp.kind === "gelu";
+  config.position.kind === "learned" &&
+  config.norm.kind === "layernorm" &&
+  config.mlp.kind === "gelu" &&
+  (config.nKvHead ?? config.nHead) === config.nHead &&
+  (config.headDim ?? config.nEmbd / config.nHead) === config.nEmbd / config.nHead;
 
 const blockMappings = (i: number, nEmbd: number, hidden: number): readonly TensorMapping[] => {
   const map = (ours: string, theirs: string, rest: Partial<TensorMapping> = {}): TensorMapping => ({

@@ -7,10 +7,10 @@ import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture, TensorMapping } from "./architecture.ts";
 import { gpt2, isGpt2 } from "./gpt2.ts";
-import { isQwen3, qwen3 } from "./qwen3.ts";
+import { isLlamaFamily, llamaFamily } from "./llama-family.ts";
 
 const known =
-  "GPT-2's (learned positions, layernorm, gelu), Qwen3's (rope, qkNorm, rmsnorm, swiglu, no biases) or Llama's (that without qkNorm)";
+  "GPT-2's (learned positions, layernorm, gelu, no nKvHead or headDim), Qwen3's (rope, qkNorm, rmsnorm, swiglu, no biases), Llama's (that without qkNorm) or Phi3's (Llama's with a fraction rotated, no scaling)";
 
 /**
  * The class of `transformers` that holds such a model.
@@ -25,13 +25,20 @@ export const architectureOf = (config: ModelConfig, where = "model"): Architectu
     });
   }
   if (isGpt2(config)) return gpt2(config);
-  if (isQwen3(config)) return qwen3(config);
-  const { position, norm, mlp, bias, qkNorm } = config;
+  if (isLlamaFamily(config)) return llamaFamily(config);
+  const { position, norm, mlp, bias, qkNorm, nHead, nKvHead = nHead, headDim } = config;
   const biases = bias.qkv || bias.projection || bias.mlp ? "biases" : "no biases";
+  const partly = position.kind === "rope" && (position.fraction ?? 1) !== 1;
+  const heads = [
+    ...(partly ? [`${position.fraction} of each head`] : []),
+    ...(partly && position.scaling !== undefined && position.scaling.kind !== "none" ? [position.scaling.kind] : []),
+    ...(nKvHead === nHead ? [] : ["nKvHead"]),
+    ...(headDim === undefined ? [] : ["headDim"]),
+  ];
   throw new ConfigError({
     where,
     must: `must have the shape of an architecture that checkpoints are written for: ${known}`,
-    got: [position.kind, ...(qkNorm ? ["qkNorm"] : []), norm.kind, mlp.kind, biases].join(", "),
+    got: [position.kind, ...heads, ...(qkNorm ? ["qkNorm"] : []), norm.kind, mlp.kind, biases].join(", "),
   });
 };
 
@@ -54,10 +61,10 @@ const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }
     if (absent === undefined) throw new Error(`${ours} was not laid out`);
     return undefined;
   }
-  const { index = 0, count = 1 } = part ?? {};
-  const [first = 1, ...others] = parameter.shape;
-  const size = parameter.size / count;
-  return { offset: parameter.offset + index * size, size, shape: [first / count, ...others] };
+  const [all = 1, ...others] = parameter.shape;
+  const { first, rows } = part ?? { first: 0, rows: all };
+  const width = parameter.size / all;
+  return { offset: parameter.offset + first * width, size: rows * width, shape: [rows, ...others] };
 };
 
 /** The tensors of `model.safetensors`, from the arena's values. */
