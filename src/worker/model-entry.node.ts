@@ -20,8 +20,8 @@ const modelOf = (key: number): LanguageModel => {
 };
 
 serveThread({
-  async *load({ directory, ...options }: LoadRequest, { tell }: CallContext): AsyncGenerator<LoadedModel, void> {
-    const lm = await loadPretrained(directory, { ...options, onNotice: (line) => tell("onNotice", line) });
+  async *load({ directory, ...options }: LoadRequest, { ask }: CallContext): AsyncGenerator<LoadedModel, void> {
+    const lm = await loadPretrained(directory, { ...options, onNotice: (line) => ask("onNotice", line) });
     const key = ++loaded;
     models.set(key, lm);
     const { config, layout, backend } = lm.model;

@@ -37,7 +37,7 @@ export interface WorkerModel {
 
 /** How `loadInWorker` loads a model. */
 export interface WorkerLoadOptions extends Omit<LoadRequest, "directory"> {
-  /** One line that the user should see, as that the files are unchecked. */
+  /** One line that the user should see, as that the files are unchecked. A promise is waited for. */
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
