@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/reference/reference.js";
 import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors.js";
@@ -190,13 +191,35 @@ describe("training in a thread of its own", () => {
       ["return new Promise(() => {});", "", 0],
       // The engine's own status for it.
       ["return new Promise(() => {});", "await next;", 13],
-      ["return new Promise(() => {});", "setTimeout(() => process.exit(4), 500); await events.return();", 4],
+      ["setTimeout(() => process.exit(4), 50); return new Promise(() => {});", "await events.return();", 4],
     ] as const;
     for (const [callback, after, status] of cases) {
       const args = ["--input-type=module", "-e", program(callback, after)];
       const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
       expect(await outcomeOf(child)).toMatchObject({ status, stdout: "told\n" });
     }
+  });
+
+  it("leaves a run that can go on where its thread is ended from outside", async () => {
+    const out = newPath();
+    const posted = vi.spyOn(Worker.prototype, "postMessage");
+    const resumed = () => collect(train({ resume: out, backend: "reference" }));
+    const work = async (): Promise<void> => {
+      let steps = 0;
+      for await (const event of train(options(out))) {
+        if (event.type !== "step" || ++steps !== 5) continue;
+        await expect(resumed()).rejects.toThrow(`got process ${process.pid}, this one;`);
+        await (posted.mock.contexts[0] as Worker).terminate();
+      }
+    };
+    await expect(work()).rejects.toThrow("the worker thread has ended (1)");
+    posted.mockRestore();
+    expect(await readdir(out)).toContain(".lock");
+    expect((await resumed()).at(-1)).toMatchObject({ type: "done", step: smallRun.train.steps, reason: "finished" });
+    expect(await readdir(out)).not.toContain(".lock");
+    const whole = newPath();
+    await collect(trainHere(options(whole)));
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
 
   it("leaves nothing where it is left at its first event", async () => {

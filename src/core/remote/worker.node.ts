@@ -31,8 +31,13 @@ const start = (entry: URL): Started => {
     caller.fail(error);
   };
   worker.on("message", (message: WorkerMessage) => caller.take(message));
-  worker.on("error", gone);
-  worker.on("exit", (status) => gone(new Error(`the worker thread has ended (${status})`)));
+  // The end follows: only then are its files closed, and what it had locked is free.
+  let failure: Error | undefined;
+  worker.on("error", (error) => {
+    failure = error;
+    started.alive = false;
+  });
+  worker.on("exit", (status) => gone(failure ?? new Error(`the worker thread has ended (${status})`)));
   // Only who waits for it keeps the process alive. After the listeners: each added one would keep it alive again.
   worker.unref();
   return started;
