@@ -1,0 +1,22 @@
+/** What a worker of a page runs: it trains, or holds models and is asked to write with them and to measure them. */
+import type { CallContext } from "../core/remote/server.ts";
+import { serveWorker } from "../core/remote/worker.browser.ts";
+import { type CheckpointFiles, loadPretrained } from "../pretrained/load.browser.ts";
+import { evaluateCorpus } from "../train/evaluate-corpus.ts";
+import type { TrainEvent } from "../train/events.ts";
+import { type TrainOptions, train } from "../train/train.browser.ts";
+import type { LoadRequest, TrainRequest } from "./messages.browser.ts";
+import { modelMethods } from "./model-methods.ts";
+
+serveWorker({
+  ...modelMethods(
+    ({ checkpoint, ...options }: LoadRequest) => loadPretrained(checkpoint, options),
+    async () => evaluateCorpus,
+  ),
+
+  train: ({ saved, ...given }: TrainRequest, { signal, ask }: CallContext): AsyncGenerator<TrainEvent, void> => {
+    const options: TrainOptions = { ...given, signal };
+    const onCheckpoint = (files: CheckpointFiles, which: string): Promise<void> => ask("onCheckpoint", files, which);
+    return train(saved ? { ...options, onCheckpoint } : options);
+  },
+});
