@@ -175,6 +175,19 @@ describe("training in a thread of its own", () => {
     expect(rest.at(-1)).toMatchObject({ type: "done", reason: "finished" });
   });
 
+  it("fails where its thread is ended while that waits for a callback", async () => {
+    const out = newPath();
+    for await (const event of trainHere(options(out))) if (event.type === "step") break;
+    const posted = vi.spyOn(Worker.prototype, "postMessage");
+    const onNotice = async (): Promise<void> => {
+      await (posted.mock.contexts[0] as Worker).terminate();
+    };
+    const ended = collect(train({ resume: out, backend: "reference", onNotice }));
+    await expect(ended).rejects.toThrow("the worker thread has ended (1)");
+    posted.mockRestore();
+    expect((await collect(train({ resume: out, backend: "reference" }))).at(-1)).toMatchObject({ type: "done" });
+  });
+
   it("lets the program end while it waits for a callback", async () => {
     const out = newPath();
     for await (const event of trainHere(options(out))) if (event.type === "step") break;

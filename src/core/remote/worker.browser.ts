@@ -41,7 +41,9 @@ export const startWorker = (make: () => Worker): StartedThread => {
   // Without a message where the module could not be had; else nothing in it caught the error.
   worker.onerror = ({ message }: { readonly message?: string }) => {
     end();
-    caller.fail(message === undefined ? noWorker("none") : new Error(`the worker has failed: ${message}`));
+    caller.fail(
+      message === undefined || message === "" ? noWorker("none") : new Error(`the worker has failed: ${message}`),
+    );
   };
   return { caller, isAlive: () => isAlive, end };
 };
