@@ -20,7 +20,7 @@ const floors = [
 ];
 
 /** Where Node's own modules may be imported. src/index.ts is the entry for Node: it hands on what needs it. */
-const nodeFiles = "^src/(cli|serve|backend/native)/|(^|/)node\\.ts$|\\.node\\.ts$|^src/index\\.ts$";
+const nodeFiles = "^src/(cli|serve|backend/implementations/native)/|(^|/)node\\.ts$|\\.node\\.ts$|^src/index\\.ts$";
 
 const upwards = floors.slice(0, -1).map((floor, i) => ({
   name: `floor-${floor}`,
@@ -66,7 +66,7 @@ export default {
         "What imports a file for Node needs Node itself: name it *.node.ts, or take what it gives as an argument.",
       severity: "error",
       from: { path: "^src/", pathNot: nodeFiles },
-      to: { path: "(^|/)node\\.ts$|\\.node\\.ts$|^src/(cli|serve|backend/native)/" },
+      to: { path: "(^|/)node\\.ts$|\\.node\\.ts$|^src/(cli|serve|backend/implementations/native)/" },
     },
     {
       name: "only-declared-packages",

@@ -14,7 +14,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openBackend } from "../dist/backend/select.node.js";
-import { presets } from "../dist/train/presets.js";
+import { presets } from "../dist/train/config/presets.js";
 import { configs, runConfig } from "./lib/configs.mjs";
 import { settle, startContestant } from "./lib/contestants.mjs";
 import { machine, machineLine, roofsLine } from "./lib/machine.mjs";

@@ -11,7 +11,7 @@ import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { openReference } from "../dist/backend/reference/reference.js";
+import { openReference } from "../dist/backend/implementations/reference/reference.js";
 import { freshModel } from "../dist/models/model.js";
 import { languageModel } from "../dist/pretrained/language-model.js";
 import { readPretrained } from "../dist/pretrained/load.node.js";

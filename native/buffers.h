@@ -1,5 +1,6 @@
-// Buffers as kernels see them. The type says what the declaration in src/backend/kernels.ts says: what a buffer holds, whether
-// it is written (const or not) and whether it may be absent. So C++ that does not fit the declaration does not compile.
+// Buffers as kernels see them. The type says what the declaration in src/backend/kernels/kernels.ts says: what a buffer
+// holds, whether it is written (const or not) and whether it may be absent. So C++ that does not fit the declaration does
+// not compile.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// The one interface between the bindings (napi.cc, wasm.cc) and the kernels. A binding fills a Call, whose arguments are in the
-// order of src/backend/kernels.ts; a kernel gets them by name, as the structure that generated/kernels.h has for it. Every size
-// has been checked before it gets here.
+// The one interface between the bindings (napi.cc, wasm.cc) and the kernels. A binding fills a Call, whose arguments are in
+// the order of src/backend/kernels/kernels.ts; a kernel gets them by name, as the structure that generated/kernels.h has for
+// it. Every size has been checked before it gets here.
 #pragma once
 
 #include <cstdint>

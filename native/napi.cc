@@ -239,7 +239,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// The kernels as [{ name, buffers, ints, floats }], to be compared with src/backend/kernels.ts.
+// The kernels as [{ name, buffers, ints, floats }], to be compared with src/backend/kernels/kernels.ts.
 napi_value describeKernels(napi_env env, const KernelTable& table) {
   napi_value list = nullptr;
   (void)napi_create_array_with_length(env, static_cast<size_t>(table.count), &list);

@@ -7,7 +7,7 @@ import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeSt
 
 const output = join(root, "dist/foretoken.browser.js");
 const kernels = ["kernels.wasm", "kernels.relaxed-simd.wasm"];
-const kernelPath = (name) => `dist/backend/wasm/${name}`;
+const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
 /** What a module imports for the addresses of embedded files. */
@@ -90,7 +90,7 @@ export const buildBrowser = async () => {
     const code = await bundle(input, [embed(givenFiles)]);
     return { type: "text/javascript", code, needs };
   };
-  const thread = { "worker.browser.js": await worker("dist/backend/wasm/worker.browser.js", []) };
+  const thread = { "worker.browser.js": await worker("dist/backend/implementations/wasm/worker.browser.js", []) };
   const parts = { ...Object.fromEntries(compressed), ...thread };
   const entry = await worker("dist/worker/entry.browser.js", Object.keys(parts));
   const files = { ...parts, "entry.browser.js": entry };

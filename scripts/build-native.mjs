@@ -23,7 +23,7 @@ import {
   writeStamp,
 } from "./build-common.mjs";
 
-const output = join(root, "dist/backend/native", `foretoken.${process.platform}-${process.arch}.node`);
+const output = join(root, "dist/backend/implementations/native", `foretoken.${process.platform}-${process.arch}.node`);
 
 const avx512 = ["-mavx2", "-mfma", "-mprfchw", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"];
 

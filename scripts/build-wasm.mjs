@@ -13,7 +13,7 @@ import {
   writeStamp,
 } from "./build-common.mjs";
 
-const folder = join(root, "dist/backend/wasm");
+const folder = join(root, "dist/backend/implementations/wasm");
 const units = ["wasm", "dispatch", "parallel", "heap", "isa"];
 
 const flags = [
@@ -40,7 +40,7 @@ const flags = [
   "-DFT_VECTOR_BYTES=16",
 ];
 
-/** A module for each instruction set: src/backend/wasm/node.ts and browser.ts choose. */
+/** A module for each instruction set: src/backend/implementations/wasm/node.ts and browser.ts choose. */
 const modules = [
   { file: "kernels.wasm", flags: ["-DFT_ISA=simd128"] },
   { file: "kernels.relaxed-simd.wasm", flags: ["-DFT_ISA=relaxed_simd", "-mrelaxed-simd"] },

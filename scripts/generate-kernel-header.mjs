@@ -1,6 +1,6 @@
-// Writes native/generated/kernels.h: what C++ knows of the declarations of src/backend/kernels.ts. Part of the build, between
-// TypeScript, from whose output it reads the declarations, and C++. The file is committed, so that C++ compiles where only
-// the sources of native/ are, as in the package.
+// Writes native/generated/kernels.h: what C++ knows of the declarations of src/backend/kernels/kernels.ts. Part of the
+// build, between TypeScript, from whose output it reads the declarations, and C++. The file is committed, so that C++
+// compiles where only the sources of native/ are, as in the package.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -87,7 +87,7 @@ const activationMask = (buffers) => {
 
 /**
  * The header of the declarations `kernels`.
- * @param {Readonly<Record<string, any>>} kernels as in src/backend/kernels.ts
+ * @param {Readonly<Record<string, any>>} kernels as in src/backend/kernels/kernels.ts
  */
 export const headerOf = (kernels) => {
   const entries = Object.entries(kernels);
@@ -97,7 +97,7 @@ export const headerOf = (kernels) => {
       `    {"${name}", ${Object.keys(buffers).length}, ${ints.length}, ${floats.length}, ${activationMask(buffers)}},\n`,
   );
   const calls = entries.map(([name]) => `  kernel(${name}, ${argsName(name)})`);
-  return `// Made by scripts/generate-kernel-header.mjs from src/backend/kernels.ts: change that, and build.
+  return `// Made by scripts/generate-kernel-header.mjs from src/backend/kernels/kernels.ts: change that, and build.
 #pragma once
 
 #include <cstdint>
@@ -139,11 +139,12 @@ ${calls.join(" \\\n")}
  * to a line for the user, or undefined when there is nothing to say.
  */
 export const generateKernelHeader = async () => {
-  const { kernels } = await import(pathToFileURL(join(root, "dist/backend/kernels.js")).href);
+  const { kernels } = await import(pathToFileURL(join(root, "dist/backend/kernels/kernels.js")).href);
   const text = headerOf(kernels);
   const path = join(root, kernelHeader);
   if (existsSync(path) && readFileSync(path, "utf8") === text) return undefined;
-  if (isCi()) throw new Error(`${kernelHeader} is not that of src/backend/kernels.ts (npm run build, and commit it)`);
+  if (isCi())
+    throw new Error(`${kernelHeader} is not that of src/backend/kernels/kernels.ts (npm run build, and commit it)`);
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, text);

@@ -14,8 +14,8 @@ export {
 export type { Tape } from "./autograd/tape.ts";
 export { type Memory, readScalar, readTensor, type Tensor } from "./autograd/tensor.ts";
 export type { Backend, BackendName, Capabilities, Storage, View } from "./backend/backend.ts";
+export type { WasmOptions } from "./backend/implementations/wasm/browser.ts";
 export { type BackendChoice, openBackend } from "./backend/select.browser.ts";
-export type { WasmOptions } from "./backend/wasm/browser.ts";
 export {
   CheckpointError,
   ConfigError,
@@ -58,8 +58,9 @@ export { savePretrained } from "./pretrained/save.browser.ts";
 export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
 export type { TokenizerConfig } from "./tokenizer/config.ts";
 export type { DecodeOptions, SpecialToken, Tokenizer } from "./tokenizer/tokenizer.ts";
-export type { RunConfig, TrainConfig } from "./train/config.ts";
-export type { Evaluation } from "./train/evaluate.ts";
+export type { RunConfig, TrainConfig } from "./train/config/config.ts";
+export type { PartialConfig } from "./train/config/merge.ts";
+export { type PresetName, presets } from "./train/config/presets.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
@@ -72,8 +73,7 @@ export type {
   StepEvent,
   TrainEvent,
 } from "./train/events.ts";
-export type { PartialConfig } from "./train/merge.ts";
-export { type PresetName, presets } from "./train/presets.ts";
+export type { Evaluation } from "./train/measuring/evaluate.ts";
 export { type EvaluateOptions, evaluate } from "./train/train.browser.ts";
 export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.browser.ts";
 export { type TrainOptions, train } from "./worker/train.browser.ts";

@@ -65,10 +65,9 @@ export { savePretrained } from "./pretrained/save.node.ts";
 export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
 export type { TokenizerConfig } from "./tokenizer/config.ts";
 export type { DecodeOptions, SpecialToken, Tokenizer } from "./tokenizer/tokenizer.ts";
-export type { RunConfig, TrainConfig } from "./train/config.ts";
-export { type EvaluateOptions, evaluate } from "./train/evaluate.node.ts";
-export type { Evaluation } from "./train/evaluate.ts";
-export type { SplitName } from "./train/evaluate-corpus.ts";
+export type { RunConfig, TrainConfig } from "./train/config/config.ts";
+export type { PartialConfig } from "./train/config/merge.ts";
+export { type PresetName, presets } from "./train/config/presets.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
@@ -89,7 +88,8 @@ export {
   type RunState,
   type SkippedFolder,
 } from "./train/folder/runs.node.ts";
-export type { PartialConfig } from "./train/merge.ts";
-export { type PresetName, presets } from "./train/presets.ts";
+export { type EvaluateOptions, evaluate } from "./train/measuring/evaluate.node.ts";
+export type { Evaluation } from "./train/measuring/evaluate.ts";
+export type { SplitName } from "./train/measuring/evaluate-corpus.ts";
 export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.node.ts";
 export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./worker/train.node.ts";

@@ -1,5 +1,5 @@
 /** The models that are measured, each with its batch. One description serves this library and its peers. */
-import { presets } from "../../dist/train/presets.js";
+import { presets } from "../../dist/train/config/presets.js";
 
 /** The reference model without dropout. Bias on all but q, k, v and the head; the head has weights of its own. */
 const book = { ...presets.book.model, dropout: 0 };
@@ -35,11 +35,11 @@ export const measured = ["nano-cpu", "book", "baby", "gpt2"];
 
 /**
  * The whole configuration of a run: AdamW and clipping, as models of this kind are trained.
- * @returns {import("../../dist/train/config.js").RunConfig}
+ * @returns {import("../../dist/train/config/config.js").RunConfig}
  */
 export const runConfig = (name) => {
   const { model, batchSize } = configs[name];
-  /** @type {import("../../dist/train/config.js").RunConfig["train"]} */
+  /** @type {import("../../dist/train/config/config.js").RunConfig["train"]} */
   const train = {
     ...presets.book.train,
     batchSize,

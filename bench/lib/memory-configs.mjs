@@ -1,5 +1,5 @@
 /** Runs whose memory is compared with what was said of it: from 0.1 to 124 million parameters. */
-import { presets } from "../../dist/train/presets.js";
+import { presets } from "../../dist/train/config/presets.js";
 import { runConfig } from "./configs.mjs";
 
 /** Two steps, an evaluation after each, a sample and a checkpoint: all that a run does. */

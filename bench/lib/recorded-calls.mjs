@@ -2,19 +2,19 @@
  * The kernels that a model calls, with their arguments: found by running it on a backend that only counts, so that what is
  * measured is always what a model does.
  */
-import { kernelPlans } from "../../dist/backend/check.js";
-import { openCounting } from "../../dist/backend/counting.js";
-import { kernelCost } from "../../dist/backend/kernel-cost.js";
+import { kernelPlans } from "../../dist/backend/calls/check.js";
+import { kernelCost } from "../../dist/backend/calls/cost.js";
+import { openCounting } from "../../dist/backend/observers/counting.js";
 import { bytesPerElement } from "../../dist/core/dtype.js";
 import { createDecoder } from "../../dist/generate/decoder.js";
 import { createModel } from "../../dist/models/model.js";
-import { undrawnTrainer } from "../../dist/train/trainer.js";
+import { undrawnTrainer } from "../../dist/train/steps/trainer.js";
 import { randomTokens, runConfig } from "./configs.mjs";
 
 /**
  * A call as it was recorded. `contents` holds what index storages were given.
  * @typedef {{
- *   kernel: import("../../dist/backend/kernels.js").KernelName,
+ *   kernel: import("../../dist/backend/kernels/kernels.js").KernelName,
  *   args: Readonly<Record<string, unknown>>,
  *   contents: ReadonlyMap<object, Int32Array>,
  *   flops: number, read: number, written: number,
@@ -54,7 +54,7 @@ const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activati
 
 /**
  * The calls of a training step.
- * @param {import("../../dist/train/config.js").RunConfig} config
+ * @param {import("../../dist/train/config/config.js").RunConfig} config
  * @param {number} vocabSize
  * @param {Kind} [kind]
  */

@@ -1,4 +1,4 @@
-// adamStep: Adam and AdamW in the order of operations of torch.optim; see src/backend/kernels.ts.
+// adamStep: Adam and AdamW in the order of operations of torch.optim; see src/backend/kernels/kernels.ts.
 #pragma once
 
 #include "../generated/kernels.h"

@@ -1,6 +1,6 @@
 // Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018;
 // Dao et al., "FlashAttention", 2022); where it is causal, nothing above the diagonal is computed. Declared in
-// src/backend/kernels.ts.
+// src/backend/kernels/kernels.ts.
 //
 // The order of a query's sums, whatever else is in the call: a score is one chain over headDim; keys go in blocks of
 // kBlock, and of each the maximum is found before its weights are added: in four chains, of every fourth key, to their

@@ -72,7 +72,7 @@ struct Attention {
         keptScale(drops ? static_cast<float>(1.0 / (1.0 - args.p)) : 1.0f) {}
 
   int64_t outStride() const { return heads * headDim; }
-  // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels.ts).
+  // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/kernels.ts).
   uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(head * queries + query); }
   // How many keys the queries before position `end` see.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }

@@ -1,4 +1,4 @@
-// fill, add, combine, copyRows, scaleByNorm: see src/backend/kernels.ts.
+// fill, add, combine, copyRows, scaleByNorm: see src/backend/kernels/kernels.ts.
 #pragma once
 
 #include "../generated/kernels.h"

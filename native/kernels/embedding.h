@@ -1,4 +1,4 @@
-// embeddingForward and embeddingBackward: see src/backend/kernels.ts.
+// embeddingForward and embeddingBackward: see src/backend/kernels/kernels.ts.
 #pragma once
 
 #include "../generated/kernels.h"

@@ -1,4 +1,4 @@
-// y = x·wᵀ + bias and its gradients; declared in src/backend/kernels.ts.
+// y = x·wᵀ + bias and its gradients; declared in src/backend/kernels/kernels.ts.
 #pragma once
 
 #include <cstdint>

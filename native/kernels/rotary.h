@@ -1,5 +1,5 @@
 // Rotary position embedding (Su et al. 2021) of packed q | k | v, the two halves of a head paired, after an optional
-// RMS norm of each head of q and k (Henry et al. 2020); see src/backend/kernels.ts.
+// RMS norm of each head of q and k (Henry et al. 2020); see src/backend/kernels/kernels.ts.
 // forward, with h = D/2 and z = x·rstd·gamma: y[i] = z[i]·cos − z[i+h]·sin, y[i+h] = z[i+h]·cos + z[i]·sin.
 // backward: dz is dy turned by the opposite angle; from there on as in rms_norm.h.
 #pragma once

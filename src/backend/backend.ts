@@ -1,5 +1,5 @@
 import type { DType, HostArray, ProductDType, RealDType } from "../core/dtype.ts";
-import type { KernelArgs, KernelName } from "./kernels.ts";
+import type { KernelArgs, KernelName } from "./kernels/kernels.ts";
 
 /** A piece of a backend's memory. Only the backend that made it can use it. */
 export interface Storage {
@@ -46,8 +46,8 @@ export interface Capabilities {
  * Where tensors live and kernels run. Passed by value: there is no global one. Calls take effect in order; `run`
  * may return before its work is done, `read` waits for it.
  *
- * Sizes, element types and offsets of every `run` are checked against `kernels` (backend/check.ts) before memory is
- * touched; a wrong one is a `ShapeError` or `DTypeError`.
+ * Sizes, element types and offsets of every `run` are checked against `kernels` (calls/check.ts) before memory is touched;
+ * a wrong one is a `ShapeError` or `DTypeError`.
  */
 export interface Backend {
   readonly name: BackendName;

@@ -5,8 +5,8 @@ import { checkChoice, checkOptions } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import { showWord } from "../core/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
-import { openReference } from "./reference/reference.ts";
-import { openWasm, type WasmOptions } from "./wasm/browser.ts";
+import { openReference } from "./implementations/reference/reference.ts";
+import { openWasm, type WasmOptions } from "./implementations/wasm/browser.ts";
 
 export const backendChoices = ["wasm", "reference"] as const satisfies readonly BackendName[];
 /** A backend by name. */

@@ -6,12 +6,12 @@ import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/dtype
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 import { showWord } from "../core/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
+import { openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
-import { openNative, probeNative } from "./native/native.node.ts";
 
 // Most starts need one backend, and the native one first: the others are loaded when they are asked for.
-const loadWasm = () => import("./wasm/node.ts");
-const loadReference = () => import("./reference/reference.ts");
+const loadWasm = () => import("./implementations/wasm/node.ts");
+const loadReference = () => import("./implementations/reference/reference.ts");
 
 /** Best first. */
 const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];

@@ -4,7 +4,7 @@ import { readCheckpoint } from "../io/checkpoint.node.ts";
 import { readManifest } from "../io/owned-folder.node.ts";
 import { parseJson } from "../pretrained/checkpoint-json.ts";
 import { folderNames } from "../train/folder/folder-names.ts";
-import { formatCount } from "./display/format.ts";
+import { formatCount } from "./display/texts/format.ts";
 
 interface Steps {
   readonly last: unknown;

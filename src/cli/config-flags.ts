@@ -6,7 +6,7 @@ import { jsonLimits, parseJson } from "../core/json.ts";
 import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { type ConfigField, configFields } from "../core/schema-fields.ts";
 import { systemErrorCode } from "../core/system-error.ts";
-import { runConfigSchema } from "../train/config.ts";
+import { runConfigSchema } from "../train/config/config.ts";
 import { expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
 
 /** Train fields that are set so often that they have a flag without the prefix. */

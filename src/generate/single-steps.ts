@@ -2,7 +2,7 @@ import type { Context, Rounded } from "../autograd/context.ts";
 import { repeatedMemory } from "../autograd/repeated-memory.ts";
 import { readTensor, type Tensor } from "../autograd/tensor.ts";
 import type { RecordedCalls } from "../backend/backend.ts";
-import { type Extrapolation, extrapolate } from "../backend/extrapolate.ts";
+import { type Extrapolation, extrapolate } from "../backend/calls/extrapolate.ts";
 import type { HostArray } from "../core/dtype.ts";
 import { checkIds, type Model, uploadIds } from "../models/model.ts";
 import { type CachedSequence, logitsOf, transformer } from "../models/transformer.ts";

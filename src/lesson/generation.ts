@@ -10,7 +10,7 @@ import {
   type Sampling,
 } from "../generate/sampler.ts";
 import type { Model } from "../models/model.ts";
-import { yieldToHost } from "../train/yield.ts";
+import { yieldToHost } from "../train/run/yield.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";

@@ -1,6 +1,6 @@
 import { freshModel, type Model } from "../models/model.ts";
 import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
-import { presets } from "../train/presets.ts";
+import { presets } from "../train/config/presets.ts";
 import type { LessonInput } from "./input.ts";
 
 /** A model of the preset `book` with weights as they are drawn, before any training. The caller closes it. */

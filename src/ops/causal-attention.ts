@@ -12,7 +12,7 @@
 import { type Context, dropoutSource } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { View } from "../backend/backend.ts";
-import { wordsOf } from "../backend/kernel-sizes.ts";
+import { wordsOf } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";
 import { formatShape } from "../core/shape.ts";

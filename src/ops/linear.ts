@@ -9,7 +9,7 @@
 import type { Context, DropoutSource } from "../autograd/context.ts";
 import { dropoutSource, factorOf } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { wordsOf } from "../backend/kernel-sizes.ts";
+import { wordsOf } from "../backend/kernels/sizes.ts";
 import type { DType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { randomKey } from "../core/random.ts";

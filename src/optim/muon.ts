@@ -8,8 +8,9 @@
  * NS is five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ: a Newton–Schulz iteration. A singular value of at least
  * 0.002 of the norm ends between 0.68 and 1.20; one that is nearly zero grows by a⁵ ≈ 485 and stays near 0. Embeddings, the head and vectors are left to AdamW.
  */
-import { allocateAll } from "../backend/allocate-all.ts";
+
 import type { Backend, Storage, View } from "../backend/backend.ts";
+import { allocateAll } from "../backend/memory/allocate-all.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";

@@ -1,7 +1,7 @@
-import type { KernelProfile } from "../backend/profiled.ts";
+import type { KernelProfile } from "../backend/observers/profiled.ts";
 import type { ProductDType } from "../core/dtype.ts";
-import type { RunConfig } from "./config.ts";
-import type { MemoryEstimate } from "./memory.ts";
+import type { RunConfig } from "./config/config.ts";
+import type { MemoryEstimate } from "./prepare/memory.ts";
 
 /** Version of the events' form: a field that changes its meaning raises it, a new field or a new type does not. */
 export const eventVersion = 1;

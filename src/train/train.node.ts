@@ -6,7 +6,10 @@ import { isCorpusName, type LoadedCorpus, loadCorpus } from "../data/corpora.nod
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { trainTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { RunConfig } from "./config.ts";
+import type { RunConfig } from "./config/config.ts";
+import type { PartialConfig } from "./config/merge.ts";
+import { checkTrainOptions } from "./config/options.ts";
+import { defaultPreset, type PresetName } from "./config/presets.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
 import { missingEnd } from "./folder/ended-run.node.ts";
 import { checkFree, createRunFolder } from "./folder/new-run-folder.node.ts";
@@ -14,12 +17,9 @@ import { endOf, findRun, lockRun, readRun, readRunDescription } from "./folder/r
 import { loadRunCorpus } from "./folder/run-corpus.node.ts";
 import type { RunFolder } from "./folder/run-folder.node.ts";
 import type { RunData } from "./folder/run-schemas.ts";
-import type { PartialConfig } from "./merge.ts";
-import { checkTrainOptions } from "./options.ts";
-import { checkTexts, preflight, readingBytes, surroundings } from "./preflight.node.ts";
-import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare.ts";
-import { defaultPreset, type PresetName } from "./presets.ts";
-import { freshProgress } from "./progress.ts";
+import { checkTexts, preflight, readingBytes, surroundings } from "./prepare/preflight.node.ts";
+import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare/prepare.ts";
+import { freshProgress } from "./run/progress.ts";
 import { run } from "./run/run.ts";
 import type { BrokenOff, RunInput } from "./run/run-input.ts";
 

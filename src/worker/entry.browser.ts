@@ -2,8 +2,8 @@
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
 import { type CheckpointFiles, loadPretrained } from "../pretrained/load.browser.ts";
-import { evaluateCorpus } from "../train/evaluate-corpus.ts";
 import type { TrainEvent } from "../train/events.ts";
+import { evaluateCorpus } from "../train/measuring/evaluate-corpus.ts";
 import { type TrainOptions, train } from "../train/train.browser.ts";
 import type { LoadRequest, TrainRequest } from "./messages.browser.ts";
 import { modelMethods } from "./model-methods.ts";

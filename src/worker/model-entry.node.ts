@@ -8,6 +8,6 @@ serveThread(
   modelMethods(
     ({ directory, ...options }: LoadRequest, onNotice) => loadPretrained(directory, { ...options, onNotice }),
     // Not at once: a model that writes begins sooner without.
-    async () => (await import("../train/evaluate-corpus.ts")).evaluateCorpus,
+    async () => (await import("../train/measuring/evaluate-corpus.ts")).evaluateCorpus,
   ),
 );

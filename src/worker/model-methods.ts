@@ -3,8 +3,8 @@ import { ConfigError } from "../core/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
-import type { Evaluation } from "../train/evaluate.ts";
-import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/evaluate-corpus.ts";
+import type { Evaluation } from "../train/measuring/evaluate.ts";
+import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
 import type { LoadedModel } from "./messages.ts";
 
 /**

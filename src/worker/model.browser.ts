@@ -3,7 +3,7 @@ import { manifestName } from "../io/manifest.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import type { CheckpointFiles } from "../pretrained/load.browser.ts";
 import { pretrainedNames } from "../pretrained/parse.ts";
-import type { Evaluation } from "../train/evaluate.ts";
+import type { Evaluation } from "../train/measuring/evaluate.ts";
 import { type EvaluateOptions, wholeText } from "../train/train.browser.ts";
 import type { LoadRequest } from "./messages.browser.ts";
 import { loadIn, type ThreadModel } from "./model.ts";

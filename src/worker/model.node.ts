@@ -2,8 +2,8 @@ import { checkCallback, checkKeys, checkName, checkNumber, checkPath } from "../
 import { ConfigError } from "../core/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import { show } from "../core/show.ts";
-import type { Evaluation } from "../train/evaluate.ts";
-import type { MeasuredCorpus, Measuring } from "../train/evaluate-corpus.ts";
+import type { Evaluation } from "../train/measuring/evaluate.ts";
+import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import { workerEntries } from "./entries.node.ts";
 import type { LoadRequest } from "./load-request.node.ts";
 import { loadIn, type ThreadModel } from "./model.ts";

@@ -8,8 +8,8 @@ import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { Evaluation } from "../train/evaluate.ts";
-import type { MeasuredCorpus, Measuring } from "../train/evaluate-corpus.ts";
+import type { Evaluation } from "../train/measuring/evaluate.ts";
+import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import type { LoadedModel } from "./messages.ts";
 
 /** What a model in a thread of its own has wherever it is. */

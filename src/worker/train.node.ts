@@ -1,6 +1,6 @@
 import { takeThread } from "../core/remote/worker.node.ts";
+import { checkTrainOptions } from "../train/config/options.ts";
 import type { TrainEvent } from "../train/events.ts";
-import { checkTrainOptions } from "../train/options.ts";
 import {
   type NewRun as NewRunHere,
   type ResumedRunOptions as ResumedRunHere,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Context, dropoutSource } from "#foretoken/autograd/context.js";
 import { type CheckedInput, checkGradients, describeCheck, errorRatio } from "#foretoken/autograd/gradcheck.js";
 import type { Tensor } from "#foretoken/autograd/tensor.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { randomKey } from "#foretoken/core/random.js";
 import { type Shape, sizeOf } from "#foretoken/core/shape.js";
 import type { ModelConfig } from "#foretoken/models/config.js";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { kernelNames } from "#foretoken/backend/kernels.js";
+import { kernelNames } from "#foretoken/backend/kernels/kernels.js";
 import { describeBackends } from "#foretoken/backend/select.node.js";
 import { runBench } from "./run-bench.ts";
 

@@ -3,7 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
-import type { CurvePoint } from "#foretoken/cli/display/canvas.js";
+import type { CurvePoint } from "#foretoken/cli/display/drawing/canvas.js";
+import { type LiveState, liveFrame } from "#foretoken/cli/display/drawing/live-frame.js";
+import { liveRegion } from "#foretoken/cli/display/drawing/live-region.js";
+import { lossCurve, shownSteps } from "#foretoken/cli/display/drawing/loss-curve.js";
+import { lossHistory } from "#foretoken/cli/display/drawing/loss-history.js";
+import { pastLosses } from "#foretoken/cli/display/drawing/past-losses.js";
 import {
   columns,
   flow,
@@ -12,18 +17,13 @@ import {
   formatSeconds,
   formatShort,
   wrapText,
-} from "#foretoken/cli/display/format.js";
-import { type LiveState, liveFrame } from "#foretoken/cli/display/live-frame.js";
-import { liveRegion } from "#foretoken/cli/display/live-region.js";
-import { lossCurve, shownSteps } from "#foretoken/cli/display/loss-curve.js";
-import { lossHistory } from "#foretoken/cli/display/loss-history.js";
-import { pastLosses } from "#foretoken/cli/display/past-losses.js";
-import { profileLines } from "#foretoken/cli/display/profile-table.js";
-import { runsLines } from "#foretoken/cli/display/runs-table.js";
-import { nonfiniteText, overfittingText } from "#foretoken/cli/display/warning-text.js";
+} from "#foretoken/cli/display/texts/format.js";
+import { profileLines } from "#foretoken/cli/display/texts/profile-table.js";
+import { runsLines } from "#foretoken/cli/display/texts/runs-table.js";
+import { nonfiniteText, overfittingText } from "#foretoken/cli/display/texts/warning-text.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
 import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 const style = (unicode: boolean, colored = false) => ({
   symbols: symbolsFor(unicode),

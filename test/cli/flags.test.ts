@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { commandLine, withoutFlags } from "#foretoken/cli/display/shell.js";
+import { commandLine, withoutFlags } from "#foretoken/cli/display/texts/shell.js";
 import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags.js";
 import { ConfigError } from "#foretoken/core/errors.js";
 import { onWindows, shell } from "./cli.ts";

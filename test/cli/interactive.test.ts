@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { keyboardOf } from "#foretoken/cli/interactive/loop.js";
 import { createSession, type Session, type Settings, type Writer } from "#foretoken/cli/interactive/session.js";
 import { generate, generateDefaults } from "#foretoken/generate/generate.js";

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { commandLine } from "#foretoken/cli/display/shell.js";
+import { commandLine } from "#foretoken/cli/display/texts/shell.js";
 import { inFlags } from "#foretoken/cli/option-names.js";
 import { printable, printableName } from "#foretoken/cli/terminal.js";
 import { ConfigError } from "#foretoken/core/errors.js";

@@ -31,7 +31,7 @@ afterAll(() => remove());
 /** What a reporter writes of a run that has both warnings. */
 const told = (reporter: string): Promise<Outcome> => {
   const program = `
-    const at = (path) => import(${JSON.stringify(new URL("../../dist/cli/display/", import.meta.url).href)} + path);
+    const at = (path) => import(${JSON.stringify(new URL("../../dist/cli/display/reporters/", import.meta.url).href)} + path);
     const { plainReporter } = await at("plain.js");
     const { liveReporter } = await at("live.js");
     const { jsonReporter } = await at("reporter.js");

@@ -56,6 +56,6 @@ test("generate loads the backend that computes, and nothing of training's but th
   const generate = ["generate", "run", "--prompt", "T", "--max-new-tokens", "1", "--backend"];
   const modules = await modulesOf([...generate, "reference"]);
   expect(modules.filter((name) => name.startsWith("train/"))).toEqual(["train/folder/folder-names.js"]);
-  expect(modules).toContain("backend/reference/reference.js");
-  expect(modules.filter((name) => name.startsWith("backend/wasm/"))).toEqual([]);
+  expect(modules).toContain("backend/implementations/reference/reference.js");
+  expect(modules.filter((name) => name.startsWith("backend/implementations/wasm/"))).toEqual([]);
 });

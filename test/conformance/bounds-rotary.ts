@@ -1,4 +1,4 @@
-import { rotaryHeads } from "#foretoken/backend/reference/rotary.js";
+import { rotaryHeads } from "#foretoken/backend/implementations/reference/rotary.js";
 import type { Bounds } from "./bounds.ts";
 import { at, eps, maybeMagnitudes, scaled, sumError } from "./bounds.ts";
 

@@ -1,5 +1,5 @@
-import { dropoutFactors } from "#foretoken/backend/reference/dropout.js";
-import { asGiven, type Operand } from "#foretoken/backend/reference/host-args.js";
+import { dropoutFactors } from "#foretoken/backend/implementations/reference/dropout.js";
+import { asGiven, type Operand } from "#foretoken/backend/implementations/reference/host-args.js";
 import type { RealArray } from "#foretoken/core/dtype.js";
 import { epsilon } from "#foretoken/core/dtype.js";
 import type { Bounds } from "./bounds.ts";

@@ -1,9 +1,9 @@
-import type { KernelName, KernelTable } from "#foretoken/backend/kernels.js";
-import { isKept } from "#foretoken/backend/reference/dropout.js";
-import { elementwise } from "#foretoken/backend/reference/elementwise.js";
-import { embedding } from "#foretoken/backend/reference/embedding.js";
-import type { HostArgs } from "#foretoken/backend/reference/host-args.js";
-import { products } from "#foretoken/backend/reference/products.js";
+import { isKept } from "#foretoken/backend/implementations/reference/dropout.js";
+import { elementwise } from "#foretoken/backend/implementations/reference/elementwise.js";
+import { embedding } from "#foretoken/backend/implementations/reference/embedding.js";
+import type { HostArgs } from "#foretoken/backend/implementations/reference/host-args.js";
+import { products } from "#foretoken/backend/implementations/reference/products.js";
+import type { KernelName, KernelTable } from "#foretoken/backend/kernels/kernels.js";
 import type { RealArray } from "#foretoken/core/dtype.js";
 import { epsilon } from "#foretoken/core/dtype.js";
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
-import type { KernelName } from "#foretoken/backend/kernels.js";
-import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
-import { multiplyingKernels } from "#foretoken/backend/reference/host-args.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
-import type { BufferSpec } from "#foretoken/backend/signature.js";
+import { multiplyingKernels } from "#foretoken/backend/implementations/reference/host-args.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import type { KernelName } from "#foretoken/backend/kernels/kernels.js";
+import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
+import type { BufferSpec } from "#foretoken/backend/kernels/signature.js";
 import type { HostArray } from "#foretoken/core/dtype.js";
 import { disagreement } from "./harness.ts";
 import { samples } from "./samples/all.ts";

@@ -1,9 +1,9 @@
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
-import type { KernelArgs, KernelName } from "#foretoken/backend/kernels.js";
-import { kernels } from "#foretoken/backend/kernels.js";
-import { asGiven, type HostArgs, roundedToBfloat16 } from "#foretoken/backend/reference/host-args.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
-import { type BufferSpec, holdsIntegers } from "#foretoken/backend/signature.js";
+import { asGiven, type HostArgs, roundedToBfloat16 } from "#foretoken/backend/implementations/reference/host-args.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import type { KernelArgs, KernelName } from "#foretoken/backend/kernels/kernels.js";
+import { kernels } from "#foretoken/backend/kernels/kernels.js";
+import { type BufferSpec, holdsIntegers } from "#foretoken/backend/kernels/signature.js";
 import type { DType, HostArray, ProductDType, RealDType } from "#foretoken/core/dtype.js";
 import { epsilon, fromBfloat16, hostArray, toBfloat16 } from "#foretoken/core/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import type { KernelName } from "#foretoken/backend/kernels.js";
-import { kernelNames, kernels } from "#foretoken/backend/kernels.js";
-import { multiplyingKernels } from "#foretoken/backend/reference/host-args.js";
+import { multiplyingKernels } from "#foretoken/backend/implementations/reference/host-args.js";
+import type { KernelName } from "#foretoken/backend/kernels/kernels.js";
+import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
 import { type ActivationDType, candidates } from "./candidates.ts";
 import { disagreement, resultBits } from "./harness.ts";
 import { samples } from "./samples/all.ts";

@@ -1,4 +1,4 @@
-import type { KernelName, KernelTable } from "#foretoken/backend/kernels.js";
+import type { KernelName, KernelTable } from "#foretoken/backend/kernels/kernels.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 
 export type BufferName<K extends KernelName> = keyof KernelTable[K]["buffers"] & string;

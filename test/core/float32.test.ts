@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "#foretoken/core/config.js";
 import { configFields } from "#foretoken/core/schema-fields.js";
-import { runConfigSchema } from "#foretoken/train/config.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
-import { presets } from "#foretoken/train/presets.js";
+import { runConfigSchema } from "#foretoken/train/config/config.js";
+import { presets } from "#foretoken/train/config/presets.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 const refusal = (changes: object): string => {
   try {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { generationLesson } from "#foretoken/lesson/generation.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
 import { ofKind, piecesOf, plain, tableWith, tinyInput, tinySize } from "./small-lessons.ts";

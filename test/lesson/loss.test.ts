@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { bigramModel, meanLoss, uniformModel, unigramModel, writeCounted } from "#foretoken/lesson/counted.js";
 import { lossLesson } from "#foretoken/lesson/loss.js";

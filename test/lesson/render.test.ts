@@ -1,6 +1,6 @@
 import pc from "picocolors";
 import { describe, expect, it } from "vitest";
-import { columns } from "#foretoken/cli/display/format.js";
+import { columns } from "#foretoken/cli/display/texts/format.js";
 import { renderPiece } from "#foretoken/cli/lesson/render.js";
 import { symbolsFor } from "#foretoken/cli/terminal.js";
 import type { Piece } from "#foretoken/lesson/piece.js";

@@ -7,7 +7,7 @@ import { initialise } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { createModel, type Model, uploadIds } from "#foretoken/models/model.js";
 import { logitsOf, transformer } from "#foretoken/models/transformer.js";
-import { presets } from "#foretoken/train/presets.js";
+import { presets } from "#foretoken/train/config/presets.js";
 import { forEachBackend } from "../support/backends.ts";
 import { bookModel, differentiate, hashedIds, hashedModel, qwen3Model } from "../support/models.ts";
 

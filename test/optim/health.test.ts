@@ -3,7 +3,7 @@ import { createArena, initialise } from "#foretoken/models/arena.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import type { OptimizerConfig } from "#foretoken/optim/config.js";
 import { createOptimizer } from "#foretoken/optim/optimizer.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { forEachBackend } from "../support/backends.ts";
 import { smallMuonRun, smallRun } from "../support/runs.ts";
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ShapeError } from "#foretoken/core/errors.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";

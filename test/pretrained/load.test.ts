@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors.js";
 import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";

@@ -17,7 +17,7 @@ test("names sources with slashes, as the build compares them, whatever the platf
 test("finds sources in folders of folders, by their endings", () => {
   const sources = sourcesUnder("src", [".ts"]);
   expect(sources).toContain("src/index.ts");
-  expect(sources).toContain("src/backend/native/native.node.ts");
+  expect(sources).toContain("src/backend/implementations/native/native.node.ts");
   expect(sources).toEqual([...sources].sort());
   expect(sourcesUnder("native", [".h"]).filter((file) => !/^native\/([a-z]+\/)*[\w-]+\.h$/.test(file))).toEqual([]);
 });

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 const scripts = ["build-common.mjs", "build-native.mjs"];
-const addon = `dist/backend/native/foretoken.${process.platform}-${process.arch}.node`;
+const addon = `dist/backend/implementations/native/foretoken.${process.platform}-${process.arch}.node`;
 const onWindows = process.platform === "win32";
 const noBuild = onWindows ? " (Windows has no native backend)" : "";
 let folder: string;
@@ -15,7 +15,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "foretoken-build-"));
   mkdirSync(join(folder, "scripts"));
   mkdirSync(join(folder, "native"));
-  mkdirSync(join(folder, "dist/backend/native"), { recursive: true });
+  mkdirSync(join(folder, "dist/backend/implementations/native"), { recursive: true });
   mkdirSync(join(folder, "node_modules/node-api-headers"), { recursive: true });
   writeFileSync(join(folder, "native/napi.cc"), "int one = 1;\n");
   writeFileSync(join(folder, "node_modules/node-api-headers/index.js"), "exports.include_dir = '.';\n");

@@ -18,8 +18,8 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     "browser.d.ts",
     "foretoken.browser.js",
     "cli/main.js",
-    "backend/wasm/kernels.wasm",
-    "backend/wasm/kernels.relaxed-simd.wasm",
+    "backend/implementations/wasm/kernels.wasm",
+    "backend/implementations/wasm/kernels.relaxed-simd.wasm",
   ];
   expect(paths).toEqual(expect.arrayContaining(needed.map((name) => `dist/${name}`)));
   // In a browser one file serves: what it was made of would never be read.

@@ -1,6 +1,6 @@
 import { describe } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/reference/reference.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import type { ProductDType } from "#foretoken/core/dtype.js";
 

@@ -6,7 +6,7 @@ import type { ModelConfig } from "#foretoken/models/config.js";
 import { crossEntropyLoss, forward } from "#foretoken/models/forward.js";
 import { createGradients } from "#foretoken/models/gradients.js";
 import { createModel, type Model } from "#foretoken/models/model.js";
-import { presets } from "#foretoken/train/presets.js";
+import { presets } from "#foretoken/train/config/presets.js";
 import { hashInteger, hashUniform } from "./hash.ts";
 
 /** The reference task's model without dropout, to be made smaller. */

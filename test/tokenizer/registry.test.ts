@@ -3,10 +3,10 @@ import { CheckpointError } from "#foretoken/core/errors.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { defaultTokenizer } from "#foretoken/tokenizer/config.js";
 import { loadTokenizer, trainTokenizer } from "#foretoken/tokenizer/registry.js";
-import { runConfigSchema } from "#foretoken/train/config.js";
+import { runConfigSchema } from "#foretoken/train/config/config.js";
+import { presets } from "#foretoken/train/config/presets.js";
 import { fixedConfig } from "#foretoken/train/folder/run-folder.node.js";
-import { resolveConfig } from "#foretoken/train/prepare.js";
-import { presets } from "#foretoken/train/presets.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 it("makes the tokenizer that a configuration names, for all parts of a text", () => {
   const tokenizer = trainTokenizer({ kind: "char" }, "ba", "c");

@@ -2,12 +2,12 @@ import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
-import type { Evaluation } from "../../train/evaluate.ts";
-import { checkSplit, type SplitName, splitNames } from "../../train/evaluate-corpus.ts";
 import { loadRunCorpus } from "../../train/folder/run-corpus.node.ts";
+import type { Evaluation } from "../../train/measuring/evaluate.ts";
+import { checkSplit, type SplitName, splitNames } from "../../train/measuring/evaluate-corpus.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { loadNamed, runOf } from "../checkpoint-path.ts";
-import { formatCount } from "../display/format.ts";
+import { formatCount } from "../display/texts/format.ts";
 import {
   addDTypeFlag,
   addRunningFlags,

@@ -5,7 +5,7 @@ import { generateDefaults, generateSettingsSchema } from "../../generate/generat
 import { chooseBackend } from "../backend-choice.ts";
 import { loadNamed } from "../checkpoint-path.ts";
 import { defaultPrompt } from "../default-prompt.ts";
-import { shownText, writeGenerated } from "../display/generated.ts";
+import { shownText, writeGenerated } from "../display/texts/generated.ts";
 import {
   addDTypeFlag,
   addRunningFlags,

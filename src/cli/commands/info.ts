@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
-import { formatBytes } from "../display/format.ts";
+import { formatBytes } from "../display/texts/format.ts";
 import { checkArguments } from "../flags.ts";
 import { writeJson, writeOut } from "../output.ts";
 import { printableName, styleFor } from "../terminal.ts";

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { type ListedRun, listRuns } from "../../train/folder/runs.node.ts";
-import { runsLines } from "../display/runs-table.ts";
+import { runsLines } from "../display/texts/runs-table.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags.ts";
 import { writeJson, writeNotice, writeOut } from "../output.ts";
 import { styleFor, terminalColumns } from "../terminal.ts";

@@ -1,8 +1,8 @@
 import { createInterface, type Interface } from "node:readline";
 import { ForetokenError } from "../../core/errors.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
-import { formatPlural } from "../display/format.ts";
-import { shownText, writeGenerated } from "../display/generated.ts";
+import { formatPlural } from "../display/texts/format.ts";
+import { shownText, writeGenerated } from "../display/texts/generated.ts";
 import { exitStatus } from "../exit-status.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../output.ts";

@@ -1,6 +1,6 @@
 import type { Piece } from "../../lesson/piece.ts";
-import { type CurvePoint, cellFor, createCanvas, isDrawable } from "../display/canvas.ts";
-import { formatCount } from "../display/format.ts";
+import { type CurvePoint, cellFor, createCanvas, isDrawable } from "../display/drawing/canvas.ts";
+import { formatCount } from "../display/texts/format.ts";
 import type { Style } from "../terminal.ts";
 import { fitText, widthOf } from "./text.ts";
 

@@ -1,5 +1,5 @@
 import type { Lesson, Piece } from "../../lesson/piece.ts";
-import { liveRegion, type Screen } from "../display/live-region.ts";
+import { liveRegion, type Screen } from "../display/drawing/live-region.ts";
 import type { Style } from "../terminal.ts";
 import type { Wish } from "./keys.ts";
 import { renderPiece } from "./render.ts";

@@ -1,9 +1,9 @@
 /** What a run's notes lack, since its process was stopped or killed before it could note all. */
 import { join } from "node:path";
 import { readJsonLines } from "../../io/jsonl.node.ts";
-import type { TrainConfig } from "../config.ts";
+import type { TrainConfig } from "../config/config.ts";
 import { type DoneEvent, eventVersion as v } from "../events.ts";
-import type { Progress } from "../progress.ts";
+import type { Progress } from "../run/progress.ts";
 import type { BrokenOff } from "../run/run-input.ts";
 import { folderNames } from "./folder-names.ts";
 import { parseNoted } from "./noted-events.ts";

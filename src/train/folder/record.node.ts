@@ -3,7 +3,7 @@ import { CheckpointError } from "../../core/errors.ts";
 import { openRegularFile, readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { replaceFile } from "../../io/files.node.ts";
-import { type FlightRecord, parseRecord, recordMark } from "../flight-record.ts";
+import { type FlightRecord, parseRecord, recordMark } from "../faults/flight-record.ts";
 
 /** More than any model here has weights for: what is larger is no record. */
 const maxBytes = 2 ** 33;

@@ -14,11 +14,11 @@ import { checkFormatVersion, checkJson, parseJson } from "../../pretrained/check
 import { uncheckedNotice } from "../../pretrained/load.node.ts";
 import { parsePretrained, pretrainedNames } from "../../pretrained/parse.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { RunConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import { eventVersion } from "../events.ts";
-import { isEvaluationDue, type Progress } from "../progress.ts";
+import { isEvaluationDue, type Progress } from "../run/progress.ts";
 import type { BrokenOff, ResumedState } from "../run/run-input.ts";
-import { type StateArrays, stateLayouts, weightsName } from "../state.ts";
+import { type StateArrays, stateLayouts, weightsName } from "../steps/state.ts";
 import { brokenOff } from "./ended-run.node.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";
 import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";

@@ -5,8 +5,8 @@ import type { NamedTensor } from "../../core/named-tensor.ts";
 import { hasCheckpoint, readCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
 import type { Binding } from "../../io/manifest.ts";
 import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
-import type { RollbackPoint } from "../rollback.ts";
-import type { StateLayout } from "../state.ts";
+import type { RollbackPoint } from "../faults/rollback.ts";
+import type { StateLayout } from "../steps/state.ts";
 
 const file = "state.safetensors";
 

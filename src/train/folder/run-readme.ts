@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../../models/config.ts";
-import type { RunConfig, TrainConfig } from "../config.ts";
-import { presetOf } from "../preset-of.ts";
+import type { RunConfig, TrainConfig } from "../config/config.ts";
+import { presetOf } from "../config/preset-of.ts";
 import { bestEval, type NotedDone, type NotedEval, type NotedEvent, type NotedStart } from "./noted-events.ts";
 
 /** What has happened in a run so far, as far as its page tells of it. */

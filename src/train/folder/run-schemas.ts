@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { runConfigSchema } from "../config.ts";
-import { progressSchema } from "../progress.ts";
+import { runConfigSchema } from "../config/config.ts";
+import { progressSchema } from "../run/progress.ts";
 
 /** Which text a run reads, and how its resumption knows it again. */
 const dataSchema = z.strictObject({

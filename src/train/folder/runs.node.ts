@@ -5,10 +5,10 @@ import { CheckpointError, ForetokenError } from "../../core/errors.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { hasCheckpoint } from "../../io/checkpoint.node.ts";
 import { parseLine, readLines } from "../../io/jsonl.node.ts";
-import type { RunConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
+import { presetOf } from "../config/preset-of.ts";
+import type { PresetName } from "../config/presets.ts";
 import type { DoneEvent } from "../events.ts";
-import { presetOf } from "../preset-of.ts";
-import type { PresetName } from "../presets.ts";
 import { folderNames } from "./folder-names.ts";
 import {
   bestEval,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readRegularFile } from "../../core/regular-file.node.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { openToAppend, replaceFile, writeAll } from "../../io/files.node.ts";
-import type { RunConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { TrainEvent } from "../events.ts";
 import { folderNames } from "./folder-names.ts";
 import type { NotedEvent, NotedSample } from "./noted-events.ts";

@@ -1,12 +1,12 @@
 /** What a run tells of its model on the way: the loss on held-out text, and text that it writes. */
 import { ConfigError } from "../../core/errors.ts";
 import { generate } from "../../generate/generate.ts";
-import { evaluate } from "../evaluate.ts";
 import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../events.ts";
-import { checkHealth } from "../leave-out.ts";
-import { hasTurned } from "../progress.ts";
-import { yieldToHost } from "../yield.ts";
+import { checkHealth } from "../faults/leave-out.ts";
+import { evaluate } from "../measuring/evaluate.ts";
+import { hasTurned } from "./progress.ts";
 import { note, type RunState } from "./run-state.ts";
+import { yieldToHost } from "./yield.ts";
 
 /** Fails where training has gone so wrong that the loss cannot be told. */
 const checkFinite = (step: number, valLoss: number, perplexity: number): void => {

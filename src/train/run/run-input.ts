@@ -2,14 +2,14 @@
 import type { Backend } from "../../backend/backend.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { RunConfig } from "../config.ts";
-import type { MeasuredTokens } from "../evaluate.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { TrainEvent } from "../events.ts";
-import type { RecordStore } from "../leave-out.ts";
-import type { MemoryEstimate } from "../memory.ts";
-import type { Progress } from "../progress.ts";
-import type { RollbackStore } from "../rollback.ts";
-import type { StateArrays, TrainerSnapshot } from "../state.ts";
+import type { RecordStore } from "../faults/leave-out.ts";
+import type { RollbackStore } from "../faults/rollback.ts";
+import type { MeasuredTokens } from "../measuring/evaluate.ts";
+import type { MemoryEstimate } from "../prepare/memory.ts";
+import type { StateArrays, TrainerSnapshot } from "../steps/state.ts";
+import type { Progress } from "./progress.ts";
 
 /** A run at one step: what a resumed run starts from. */
 export interface ResumedState {

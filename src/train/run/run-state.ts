@@ -1,12 +1,12 @@
 /** What a run works with, and how far it is. */
 import type { Backend } from "../../backend/backend.ts";
-import { type ProfiledBackend, profiled } from "../../backend/profiled.ts";
+import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
 import { closeOnError } from "../../core/close-on-error.ts";
 import { type LanguageModel, languageModel } from "../../pretrained/language-model.ts";
 import type { TrainEvent } from "../events.ts";
-import { freshProgress, type Progress } from "../progress.ts";
-import { createRollback, type Rollback } from "../rollback.ts";
-import { createTrainer, type Trainer } from "../trainer.ts";
+import { createRollback, type Rollback } from "../faults/rollback.ts";
+import { createTrainer, type Trainer } from "../steps/trainer.ts";
+import { freshProgress, type Progress } from "./progress.ts";
 import type { RunInput } from "./run-input.ts";
 
 /** A run under way. The parts of a run (step, measure, save) read it, and change the fields that are not readonly. */

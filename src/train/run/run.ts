@@ -1,7 +1,7 @@
 import { modelLayout } from "../../models/model.ts";
 import { type DoneEvent, type StartEvent, type TrainEvent, eventVersion as v } from "../events.ts";
-import { freshProgress, isEvaluationDue } from "../progress.ts";
 import { measure, tellOverfitting, writeSample } from "./measure.ts";
+import { freshProgress, isEvaluationDue } from "./progress.ts";
 import type { RunInput } from "./run-input.ts";
 import { isAborted, note, type RunState, setUp } from "./run-state.ts";
 import { save, savePlanned } from "./save.ts";

@@ -1,6 +1,6 @@
 /** What a run keeps. */
 import { type CheckpointEvent, eventVersion as v } from "../events.ts";
-import { checkHealth } from "../leave-out.ts";
+import { checkHealth } from "../faults/leave-out.ts";
 import { note, type RunState } from "./run-state.ts";
 
 /** Writes a checkpoint of the state as it is, once a step. @throws ConfigError where a weight or a moment is not finite. */

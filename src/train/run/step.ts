@@ -1,5 +1,5 @@
 /** One step of a run: an update, or a step that is left out. */
-import { estimateSeconds, median } from "../duration.ts";
+
 import {
   type EstimateEvent,
   type NonfiniteEvent,
@@ -7,11 +7,12 @@ import {
   type TrainEvent,
   eventVersion as v,
 } from "../events.ts";
-import { type Fault, faultOf, withoutStep, withStep } from "../faults.ts";
-import { recordFault } from "../leave-out.ts";
-import type { StepMeasure } from "../trainer.ts";
-import { yieldToHost } from "../yield.ts";
+import { type Fault, faultOf, withoutStep, withStep } from "../faults/faults.ts";
+import { recordFault } from "../faults/leave-out.ts";
+import type { StepMeasure } from "../steps/trainer.ts";
+import { estimateSeconds, median } from "./duration.ts";
 import { isAborted, note, type RunState } from "./run-state.ts";
+import { yieldToHost } from "./yield.ts";
 
 /** Steps that the estimate of a run's time is made from: enough for a median, few enough to come early. */
 const timedSteps = 5;

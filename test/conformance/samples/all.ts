@@ -1,4 +1,4 @@
-import type { KernelName } from "#foretoken/backend/kernels.js";
+import type { KernelName } from "#foretoken/backend/kernels/kernels.js";
 import type { Samples } from "../sample.ts";
 import { attention } from "./attention.ts";
 import { elementwise, embedding } from "./elementwise.ts";

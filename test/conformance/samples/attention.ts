@@ -1,5 +1,5 @@
-import { attention as referenceAttention } from "#foretoken/backend/reference/attention.js";
-import { asGiven } from "#foretoken/backend/reference/host-args.js";
+import { attention as referenceAttention } from "#foretoken/backend/implementations/reference/attention.js";
+import { asGiven } from "#foretoken/backend/implementations/reference/host-args.js";
 import type { Sample, Samples } from "../sample.ts";
 import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 

@@ -1,6 +1,6 @@
-import { asGiven } from "#foretoken/backend/reference/host-args.js";
-import { layerNorm as referenceNorm } from "#foretoken/backend/reference/layer-norm.js";
-import { products } from "#foretoken/backend/reference/products.js";
+import { asGiven } from "#foretoken/backend/implementations/reference/host-args.js";
+import { layerNorm as referenceNorm } from "#foretoken/backend/implementations/reference/layer-norm.js";
+import { products } from "#foretoken/backend/implementations/reference/products.js";
 import type { Samples } from "../sample.ts";
 import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 

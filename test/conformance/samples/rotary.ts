@@ -1,5 +1,5 @@
-import { rmsNorm as referenceNorm } from "#foretoken/backend/reference/rms-norm.js";
-import { rotary as referenceRotary } from "#foretoken/backend/reference/rotary.js";
+import { rmsNorm as referenceNorm } from "#foretoken/backend/implementations/reference/rms-norm.js";
+import { rotary as referenceRotary } from "#foretoken/backend/implementations/reference/rotary.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import type { Samples } from "../sample.ts";
 import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";

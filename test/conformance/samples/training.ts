@@ -1,4 +1,4 @@
-import { crossEntropy as referenceLoss } from "#foretoken/backend/reference/cross-entropy.js";
+import { crossEntropy as referenceLoss } from "#foretoken/backend/implementations/reference/cross-entropy.js";
 import type { Samples } from "../sample.ts";
 import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 import { modelLogits } from "./layers.ts";

@@ -1,0 +1,84 @@
+/**
+ * Scratch memory that a kernel reserves of the thread pool while it computes (native/parallel.h): the pool keeps the
+ * largest that any call asked for. Sizes as in native/: close from above, since they differ by instruction set.
+ */
+import type { View } from "../backend.ts";
+import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";
+import type { Numbers } from "../kernels/signature.ts";
+
+/** Bytes. */
+export interface KernelScratch {
+  /** Of every thread. */
+  readonly perThread: number;
+  /** Of all threads together. */
+  readonly shared: number;
+}
+
+const none: KernelScratch = { perThread: 0, shared: 0 };
+const floatBytes = 4;
+const up = (count: number, to: number): number => Math.ceil(count / to) * to;
+
+/** native/gemm/gemm.h: a chunk of one factor is packed for all threads, a tile of the other for each. */
+const product = ({ n, k }: Numbers<"m" | "n" | "k">): KernelScratch => {
+  const depth = Math.min(k, 2048);
+  const width = Math.min(up(n, 64), up(2 ** 20 / depth, 64));
+  return { perThread: floatBytes * 2 ** 16, shared: floatBytes * depth * width };
+};
+
+/** native/kernels/rows.h: partial sums of columns, a row of them for each chunk of rows. */
+const columnSums = (rows: number, width: number): KernelScratch => {
+  const chunkRows = rows > 64 * 256 ? Math.ceil(rows / 256) : 64;
+  return { perThread: 0, shared: 2 * floatBytes * Math.ceil(rows / chunkRows) * width };
+};
+
+/** native/kernels/reduce.h: a sum in double precision for each 4,096 elements. */
+const sums = ({ n }: Numbers<"n">): KernelScratch => ({ perThread: 0, shared: 8 * Math.ceil(n / 4096) });
+
+const block = 128;
+const group = 32;
+
+/** native/kernels/attention.h, which depends on the width of a head alone. */
+const attention = ({ headDim }: Numbers<"headDim">): KernelScratch => ({
+  perThread: floatBytes * block * (4 * up(headDim, 32) + group + 2),
+  shared: 0,
+});
+
+/** native/kernels/attention_backward.h and, the larger one, attention_tiles_backward.h: all queries of a head. */
+const attentionBackward = ({ headDim, queries }: Numbers<"headDim" | "queries">, tiles: boolean): KernelScratch => {
+  const width = up(headDim, 32);
+  const all = up(queries, group);
+  const floats = tiles
+    ? 3.5 * width * all + 64 * all + 2 * 64 * width
+    : (5 * block + 2 * group + all) * width + (5 * block + 64) * group + 2 * all;
+  return { perThread: floatBytes * floats, shared: 0 };
+};
+
+type Scratch = {
+  readonly [K in KernelName]?: (sizes: Numbers<KernelTable[K]["ints"][number]>, tiles: boolean) => KernelScratch;
+};
+
+/** Kernels that are missing need none. */
+const scratchOf: Scratch = {
+  sum: sums,
+  sumOfSquares: sums,
+  linearForward: product,
+  linearGeluForward: product,
+  linearDropoutForward: product,
+  linearBackwardInput: product,
+  linearDropoutBackwardInput: product,
+  linearBackwardWeight: product,
+  layerNormBackward: ({ rows, channels }) => columnSums(rows, channels),
+  rmsNormBackward: ({ rows, channels }) => columnSums(rows, channels),
+  attentionForward: attention,
+  attentionBackward,
+};
+
+/** @param tiles as in `Capabilities`. */
+export const kernelScratch = <K extends KernelName>(
+  kernel: K,
+  args: KernelArgs<K, View>,
+  tiles: boolean,
+): KernelScratch => {
+  const scratch = scratchOf[kernel] as ((sizes: KernelArgs<K, View>, tiles: boolean) => KernelScratch) | undefined;
+  return scratch?.(args, tiles) ?? none;
+};

@@ -1,0 +1,143 @@
+/** The native backend: the C++ kernels as a Node-API addon, with the best instruction set that this machine has. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ProductDType } from "../../../core/dtype.ts";
+import { ConfigError, UnsupportedKernelError } from "../../../core/errors.ts";
+import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
+import type { Backend } from "../../backend.ts";
+import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../../instruction-sets.ts";
+import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
+import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
+
+/** What native/napi.cc exports. */
+interface Addon {
+  /** Usable on this machine, best first. */
+  readonly instructionSets: readonly string[];
+  /** This machine could use them too, but they are not in the addon; best first. */
+  readonly notCompiled: readonly string[];
+  /** Whether the CPU multiplies pairs of bfloat16 faster than float32 without tiles. */
+  readonly pairsAreFast: boolean;
+  readonly kernels: readonly CompiledKernel[];
+  readonly limits: PacketLimits;
+  open(instructionSet: string, threads: number): AddonInstance;
+}
+
+interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run" | "runAll"> {
+  close(): void;
+}
+
+/** In a clone and in the installed package. */
+const builder = fileURLToPath(new URL("../../../../scripts/build-native.mjs", import.meta.url));
+
+const loadAddon = (): Addon => {
+  const where = "native backend";
+  if (process.env.FORETOKEN_NO_NATIVE === "1") {
+    throw new UnsupportedKernelError({ where, must: "it must not be hidden", got: "FORETOKEN_NO_NATIVE=1" });
+  }
+  const file = `./foretoken.${process.platform}-${process.arch}.node`;
+  if (!existsSync(fileURLToPath(new URL(file, import.meta.url)))) {
+    throw new UnsupportedKernelError({
+      where,
+      must: `it must be built for ${process.platform} ${process.arch}`,
+      got: "no such file",
+      hint: `${buildCommand()} with a C++ compiler on the path`,
+    });
+  }
+  let addon: Addon;
+  try {
+    addon = createRequire(import.meta.url)(file) as Addon;
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new UnsupportedKernelError({ where, must: "its library must load", got, hint: "npm run build", cause });
+  }
+  checkCompiledKernels("native", addon.kernels);
+  return addon;
+};
+
+/** The command that builds the addon, as the user would type it. */
+const buildCommand = (): string => `node ${relative(process.cwd(), builder)}`;
+
+const chooseSet = ({ instructionSets, notCompiled }: Addon, asked: string | undefined): string =>
+  chooseNative(instructionSets, askedInstructionSet(asked), { names: notCompiled, command: buildCommand() });
+
+/**
+ * What `openNative` would use, without starting anything.
+ *
+ * @param asked the instruction set, as in `NativeOptions`
+ * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
+ * @throws ConfigError when an instruction set is asked for that is not there
+ */
+export const probeNative = (
+  asked?: string,
+): {
+  readonly instructionSet: string;
+  readonly instructionSets: readonly string[];
+  /** Sets that this machine could use if they were compiled. */
+  readonly notCompiled: readonly string[];
+  readonly fasterDtype: ProductDType;
+} => {
+  const addon = loadAddon();
+  const { instructionSets, notCompiled, pairsAreFast } = addon;
+  const instructionSet = chooseSet(addon, asked);
+  return { instructionSet, instructionSets, notCompiled, fasterDtype: fasterDtypeOf(instructionSet, pairsAreFast) };
+};
+
+const openInstance = (addon: Addon, instructionSet: string, threads: number): AddonInstance => {
+  try {
+    return addon.open(instructionSet, threads);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError({
+      where: "native backend",
+      must: `${threads} threads must start`,
+      got,
+      hint: "fewer",
+      cause,
+    });
+  }
+};
+
+export interface NativeOptions {
+  /** 1 to 256; by default as many as the machine runs at a time. */
+  readonly threads?: number | undefined;
+  /** Of the operands of products: float32 unless told otherwise. */
+  readonly dtype?: ProductDType | undefined;
+  /** The best that this machine and build have, or the one that FORETOKEN_ISA names, unless told otherwise. */
+  readonly instructionSet?: string | undefined;
+}
+
+/**
+ * Opens the native backend. Its threads are its own and end with `close`, or with the thread of Node that opened it.
+ *
+ * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
+ * @throws ConfigError for a number of threads, or an instruction set, that cannot be had
+ */
+export const openNative = async ({
+  threads = availableParallelism(),
+  dtype = "float32",
+  instructionSet: asked,
+}: NativeOptions = {}): Promise<Backend> => {
+  checkThreads(threads);
+  const addon = loadAddon();
+  const instructionSet = chooseSet(addon, asked);
+  const instance = openInstance(addon, instructionSet, threads);
+  const engine: Engine = {
+    instructionSet,
+    threads,
+    limits: addon.limits,
+    narrow: takesNarrow(instructionSet),
+    tiles: hasTiles(instructionSet),
+    packet: instance.packet,
+    allocate: instance.allocate,
+    release: instance.release,
+    write: instance.write,
+    read: instance.read,
+    run: instance.run,
+    runAll: instance.runAll,
+    close: async () => instance.close(),
+  };
+  return compiledBackend("native", engine, dtype);
+};

@@ -1,0 +1,68 @@
+import { threefry4x32 } from "../../../core/random.ts";
+import type { HostArgs } from "./host-args.ts";
+
+/** What of a kernel's arguments decides which elements are dropped. */
+export type DropoutKey = Pick<HostArgs<"linearDropoutForward">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
+
+const blockLength = 64;
+const countersPerBlock = 16;
+
+/**
+ * Fills factors[0..n) with what each element of row `row` is multiplied by: 1/(1 − p) where kept, 0 where dropped
+ * (the rule is in ../../kernels/kernels.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
+ */
+export const dropoutFactors = (
+  { key0, key1, key2, key3, site, p }: DropoutKey,
+  row: number,
+  first: number,
+  n: number,
+  factors: Float64Array,
+): void => {
+  if (p === 0) {
+    factors.fill(1, 0, n);
+    return;
+  }
+  const threshold = Math.round(p * 2 ** 32);
+  const keptFactor = 1 / (1 - p);
+  const key = [key0, key1, key2, key3] as const;
+  const counter: [number, number, number, number] = [0, row, site, 0];
+  const words = new Uint32Array(4);
+  for (let block = 0; block < n; block += blockLength) {
+    for (let lane = 0; lane < countersPerBlock; lane++) {
+      counter[0] = ((first + block) / blockLength) * countersPerBlock + lane;
+      threefry4x32(counter, key, words);
+      for (let word = 0; word < 4; word++) {
+        const i = block + word * countersPerBlock + lane;
+        if (i < n) factors[i] = (words[word] as number) >= threshold ? keptFactor : 0;
+      }
+    }
+  }
+};
+
+/** A mask's bits: bit j of word w is set where factor 32·w + j is not 0; word w at `at` + w·stride. */
+export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at: number, stride: number): void => {
+  for (let first = 0; first < n; first += 32) {
+    let word = 0;
+    for (let j = first; j < Math.min(first + 32, n); j++) if (factors[j] !== 0) word |= 1 << (j - first);
+    kept[at + (first / 32) * stride] = word;
+  }
+};
+
+/** Bit i % 32 of word i / 32. */
+export const isKept = (kept: Int32Array, i: number): boolean =>
+  (((kept[Math.floor(i / 32)] as number) >>> (i % 32)) & 1) === 1;
+
+/** Fills factors[0..n) from such bits. */
+export const unpackMask = (
+  kept: Int32Array,
+  at: number,
+  stride: number,
+  p: number,
+  n: number,
+  factors: Float64Array,
+): void => {
+  for (let j = 0; j < n; j++) {
+    const word = kept[at + Math.floor(j / 32) * stride] as number;
+    factors[j] = (word >>> (j % 32)) & 1 ? 1 / (1 - p) : 0;
+  }
+};

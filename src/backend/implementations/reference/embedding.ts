@@ -1,0 +1,37 @@
+import { DataError } from "../../../core/errors.ts";
+import type { HostKernels } from "./host-args.ts";
+
+const checkedId = (ids: Int32Array, row: number, vocabSize: number): number => {
+  const id = ids[row] as number;
+  if (id >= 0 && id < vocabSize) return id;
+  throw new DataError({
+    where: "embedding",
+    must: `ids must be in [0, vocabSize = ${vocabSize})`,
+    got: `${id} in row ${row}`,
+  });
+};
+
+export const embedding: HostKernels<"embeddingForward" | "embeddingBackward"> = {
+  embeddingForward({ ids, tokens, positions, y, rows, time, channels, vocabSize, start }) {
+    for (let r = 0; r < rows; r++) {
+      const token = checkedId(ids, r, vocabSize) * channels;
+      const position = (start + (r % time)) * channels;
+      for (let c = 0; c < channels; c++) {
+        const added = positions === null ? 0 : (positions[position + c] as number);
+        y[r * channels + c] = (tokens[token + c] as number) + added;
+      }
+    }
+  },
+
+  embeddingBackward({ ids, dy, dTokens, dPositions, rows, time, channels, vocabSize, start }) {
+    for (let r = 0; r < rows; r++) {
+      const token = checkedId(ids, r, vocabSize) * channels;
+      const position = (start + (r % time)) * channels;
+      for (let c = 0; c < channels; c++) {
+        const g = dy[r * channels + c] as number;
+        if (dTokens !== null) dTokens[token + c] = (dTokens[token + c] as number) + g;
+        if (dPositions !== null) dPositions[position + c] = (dPositions[position + c] as number) + g;
+      }
+    }
+  },
+};

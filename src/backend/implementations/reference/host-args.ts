@@ -1,0 +1,59 @@
+import type { RealArray } from "../../../core/dtype.ts";
+import type { KernelArgs, KernelName, KernelTable } from "../../kernels/kernels.ts";
+
+type Element<Spec> = Spec extends { element: "index" | "bits" } ? Int32Array : RealArray;
+
+type HostBuffers<B> = {
+  readonly [N in keyof B]: B[N] extends { optional: true } ? Element<B[N]> | null : Element<B[N]>;
+};
+
+/** What a product computes with in place of `values`: they themselves, or a copy of them that is rounded. */
+export type Operand = (values: RealArray) => RealArray;
+
+/** Operands as they are. */
+export const asGiven: Operand = (values) => values;
+
+/**
+ * Each value rounded to bfloat16, to nearest, ties to even, as IEEE 754 rounds: from float32, whose upper half a bfloat16 is.
+ * NaN stays NaN.
+ */
+export const roundedToBfloat16: Operand = (values) => {
+  const singles = Float32Array.from(values);
+  const bits = new Uint32Array(singles.buffer);
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i] as number;
+    const notANumber = (word & 0x7fffffff) > 0x7f800000;
+    bits[i] = notANumber ? word : (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
+  }
+  return singles;
+};
+
+/** The kernels that compute products, whose operands have a dtype: all that a backend's dtype reaches. */
+export const multiplyingKernels = [
+  "linearForward",
+  "linearGeluForward",
+  "linearDropoutForward",
+  "linearBackwardInput",
+  "linearDropoutBackwardInput",
+  "linearBackwardWeight",
+  "attentionForward",
+  "attentionBackward",
+] as const satisfies readonly KernelName[];
+
+type MultiplyingKernel = (typeof multiplyingKernels)[number];
+
+/** The arguments of kernel K with each buffer as an array that begins at its offset and ends with its last element. */
+export type HostArgs<K extends KernelName> = HostBuffers<KernelTable[K]["buffers"]> &
+  Omit<KernelArgs<K, never>, keyof KernelTable[K]["buffers"]> &
+  (K extends MultiplyingKernel ? { readonly operand: Operand } : unknown);
+
+/** to[i] += from[i] */
+export const addTo = (to: RealArray, from: RealArray): void => {
+  for (let i = 0; i < from.length; i++) to[i] = (to[i] as number) + (from[i] as number);
+};
+
+/**
+ * Implementations of the kernels `Names`. Each computes in double and rounds once, when it stores; none allocates per
+ * element. Formulas and aliasing are those of ../../kernels/kernels.ts.
+ */
+export type HostKernels<Names extends KernelName> = { readonly [K in Names]: (args: HostArgs<K>) => void };

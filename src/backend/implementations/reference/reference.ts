@@ -1,0 +1,130 @@
+import type { DType, HostArray, ProductDType, RealDType } from "../../../core/dtype.ts";
+import { bytesPerElement, hostArray } from "../../../core/dtype.ts";
+import { ConfigError } from "../../../core/errors.ts";
+import type { Backend, Storage, View } from "../../backend.ts";
+import type { StorageOwner } from "../../calls/check.ts";
+import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../../calls/check.ts";
+import type { KernelArgs, KernelName } from "../../kernels/kernels.ts";
+import { adam } from "./adam.ts";
+import { attention } from "./attention.ts";
+import { crossEntropy } from "./cross-entropy.ts";
+import { elementwise } from "./elementwise.ts";
+import { embedding } from "./embedding.ts";
+import { gelu } from "./gelu.ts";
+import { asGiven, type HostArgs, type HostKernels, type Operand, roundedToBfloat16 } from "./host-args.ts";
+import { layerNorm } from "./layer-norm.ts";
+import { products } from "./products.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rotary } from "./rotary.ts";
+import { swiglu } from "./swiglu.ts";
+
+const hostKernels: HostKernels<KernelName> = {
+  ...elementwise,
+  ...embedding,
+  ...products,
+  ...layerNorm,
+  ...rmsNorm,
+  ...rotary,
+  ...gelu,
+  ...swiglu,
+  ...attention,
+  ...crossEntropy,
+  ...adam,
+};
+
+const poison = (data: HostArray): HostArray => {
+  if (data instanceof Int32Array) return data.fill(-(2 ** 31));
+  return data.fill(Number.NaN);
+};
+
+export interface ReferenceOptions {
+  /** The one real element type of this backend: float32 (the default), or float64 for gradient checks. */
+  readonly real?: RealDType;
+  /** Of the operands of products: as they are (float32, the default), or rounded to bfloat16. */
+  readonly dtype?: ProductDType;
+}
+
+/**
+ * Opens the reference backend: every kernel in plain TypeScript, the truth that the compiled ones are held against.
+ * Arithmetic is in double whatever `real` is; results are rounded when stored. One thread, on any machine.
+ *
+ * New storages hold NaN (the smallest integer for int32), so that a read of what was never written shows. Memory that
+ * is freed is kept for the next storage of its type and length.
+ */
+export const openReference = async ({
+  real = "float32",
+  dtype = "float32",
+}: ReferenceOptions = {}): Promise<Backend> => {
+  const live = new Map<Storage, HostArray>();
+  const spare = new Map<string, HostArray[]>();
+  let bytes = 0;
+  let closed = false;
+  const owner: StorageOwner = { name: "reference", real, activations: real, owns: (storage) => live.has(storage) };
+
+  const operand: Operand = dtype === "bfloat16" ? roundedToBfloat16 : asGiven;
+
+  const dataOf = (storage: Storage): HostArray => live.get(storage) as HostArray;
+  const sizeClass = (dtype: DType, length: number): string => `${dtype}:${length}`;
+
+  const alloc = (dtype: DType, length: number): Storage => {
+    if (closed)
+      throw new ConfigError({ where: "alloc", must: "the reference backend must be open", got: "a closed one" });
+    checkAlloc(owner, dtype, length);
+    const storage: Storage = Object.freeze({ dtype, length });
+    live.set(storage, poison(spare.get(sizeClass(dtype, length))?.pop() ?? hostArray(dtype, length)));
+    bytes += length * bytesPerElement[dtype];
+    return storage;
+  };
+
+  const free = (storage: Storage): void => {
+    checkOwned(owner, "free", storage);
+    const { dtype, length } = storage;
+    const shelf = spare.get(sizeClass(dtype, length));
+    if (shelf === undefined) spare.set(sizeClass(dtype, length), [dataOf(storage)]);
+    else shelf.push(dataOf(storage));
+    live.delete(storage);
+    bytes -= length * bytesPerElement[dtype];
+  };
+
+  const write = (storage: Storage, data: HostArray, offset = 0): void => {
+    checkWrite(owner, storage, data, offset);
+    dataOf(storage).set(data, offset);
+  };
+
+  const read = async (storage: Storage, offset = 0, length = storage.length - offset): Promise<HostArray> => {
+    checkRange(owner, "read", storage, offset, length);
+    return dataOf(storage).slice(offset, offset + length);
+  };
+
+  const run = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void => {
+    const lengths = checkCall(owner, kernel, args);
+    const given = args as Readonly<Record<string, unknown>>;
+    const hostArgs: Record<string, unknown> = { ...given, operand };
+    for (const [name] of kernelPlans[kernel].buffers) {
+      const view = given[name] as View | null | undefined;
+      hostArgs[name] = view
+        ? dataOf(view.storage).subarray(view.offset, view.offset + (lengths[name] as number))
+        : null;
+    }
+    hostKernels[kernel](hostArgs as unknown as HostArgs<K>);
+  };
+
+  const close = async (): Promise<void> => {
+    closed = true;
+    live.clear();
+    spare.clear();
+    bytes = 0;
+  };
+
+  return {
+    name: "reference",
+    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real], activations: real, tiles: false },
+    alloc,
+    free,
+    write,
+    read,
+    run,
+    bytesInUse: () => bytes,
+    close,
+  };
+};

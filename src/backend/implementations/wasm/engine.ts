@@ -1,0 +1,190 @@
+/** The WebAssembly backend, apart from what Node and browsers do differently: that is the host's part. */
+import type { ProductDType } from "../../../core/dtype.ts";
+import { UnsupportedKernelError } from "../../../core/errors.ts";
+import type { Backend } from "../../backend.ts";
+import type { WasmInstructionSet } from "../../instruction-sets.ts";
+import type { CompiledKernel, Engine, EngineArray } from "../compiled.ts";
+import { checkCompiledKernels, checkThreads, compiledBackend, packetLength } from "../compiled.ts";
+import type { WasmExports, WorkerStart } from "./exports.ts";
+import { instantiate } from "./exports.ts";
+
+export interface WasmWorker {
+  /** Resolves when the worker is gone. */
+  end(): Promise<void>;
+}
+
+/** What Node and browsers do differently; tests bring hosts of their own. */
+export interface WasmHost {
+  /** The bytes of the module for an instruction set. */
+  load(instructionSet: WasmInstructionSet): Promise<BufferSource>;
+  /** Resolves when the worker is about to enter its loop; rejects when it cannot start. It keeps no process alive. */
+  startWorker(start: WorkerStart): Promise<WasmWorker>;
+}
+
+const pageBytes = 65536;
+const initialPages = 64;
+const maximumPages = 65536;
+
+const unavailable = (must: string, hint?: string, cause?: unknown): UnsupportedKernelError =>
+  new UnsupportedKernelError({ where: "wasm backend", must, ...(hint === undefined ? {} : { hint }), cause });
+
+const sharedMemory = (): WebAssembly.Memory => {
+  // A maximum is only a reservation of addresses, but some machines refuse a large one.
+  for (let maximum = maximumPages; ; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial: initialPages, maximum, shared: true });
+    } catch (error) {
+      if (maximum / 2 < initialPages * 4) throw unavailable("shared memory must be available", undefined, error);
+    }
+  }
+};
+
+/** Whether this thread may sleep: the main thread of a browser may not. */
+const mayBlock = (): boolean => {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const textAt = (memory: WebAssembly.Memory, address: number): string => {
+  const bytes = new Uint8Array(memory.buffer);
+  const end = bytes.indexOf(0, address);
+  // Copied: a decoder does not take shared memory.
+  return new TextDecoder().decode(bytes.slice(address, end));
+};
+
+const compiledKernels = (memory: WebAssembly.Memory, exports: WasmExports): readonly CompiledKernel[] =>
+  Array.from({ length: exports.kernel_count() }, (_, index) => ({
+    name: textAt(memory, exports.kernel_name(index) >>> 0),
+    buffers: exports.kernel_buffers(index),
+    ints: exports.kernel_ints(index),
+    floats: exports.kernel_floats(index),
+  }));
+
+const needs: Readonly<Record<WasmInstructionSet, string>> = {
+  simd128: "SIMD and threads",
+  "relaxed-simd": "relaxed SIMD and threads",
+};
+
+/** Reads the kernels; the reason in words where they cannot run. */
+export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructionSet): Promise<BufferSource> => {
+  const bytes = await host.load(instructionSet);
+  if (WebAssembly.validate(bytes)) return bytes;
+  throw unavailable(`the runtime must have WebAssembly with ${needs[instructionSet]}`, "a newer runtime");
+};
+
+/**
+ * Opens the WebAssembly backend with `threads` threads, the caller's among them.
+ *
+ * @throws UnsupportedKernelError where it cannot run or was built from other sources, with the reason
+ * @throws ConfigError for a number of threads that is not from 1 to 256
+ */
+export const openWasmBackend = async (
+  host: WasmHost,
+  threads: number,
+  dtype: ProductDType = "float32",
+  instructionSet: WasmInstructionSet = "simd128",
+): Promise<Backend> => {
+  checkThreads(threads);
+  const module = await WebAssembly.compile(await loadKernels(host, instructionSet));
+  const memory = sharedMemory();
+  const exports = await instantiate(module, memory);
+  checkCompiledKernels("wasm", compiledKernels(memory, exports));
+
+  exports.open(threads, mayBlock() ? 1 : 0);
+  const starting = Array.from({ length: threads - 1 }, async (_, index) => {
+    const stackTop = exports.worker_stack() >>> 0;
+    if (stackTop === 0) throw new Error("there is no memory for another stack");
+    return host.startWorker({ module, memory, thread: index + 1, stackTop });
+  });
+  const outcomes = await Promise.allSettled(starting);
+  const workers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  const endWorkers = async (): Promise<void> => {
+    exports.close();
+    await Promise.all(workers.map((worker) => worker.end()));
+  };
+  const failure = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failure !== undefined) {
+    await endWorkers();
+    const { reason } = failure as PromiseRejectedResult;
+    throw new UnsupportedKernelError({
+      where: "wasm backend",
+      must: `${threads} threads must start`,
+      got: reason instanceof Error ? reason.message : String(reason),
+      hint: "fewer threads",
+      cause: reason,
+    });
+  }
+  return compiledBackend("wasm", wasmEngine(memory, exports, { instructionSet, threads, close: endWorkers }), dtype);
+};
+
+const wasmEngine = (
+  memory: WebAssembly.Memory,
+  exports: WasmExports,
+  { instructionSet, threads, close }: Pick<Engine, "instructionSet" | "threads" | "close">,
+): Engine => {
+  const limits = { buffers: exports.max_buffers(), ints: exports.max_ints(), floats: exports.max_floats() };
+  let broken = false;
+
+  const view = (handle: number, byteOffset: number, host: EngineArray): EngineArray | undefined => {
+    const { length } = host;
+    const address = exports.at(handle, byteOffset, host.BYTES_PER_ELEMENT * length) >>> 0;
+    if (address === 0) return undefined;
+    // Not kept: the memory's buffer is another one after it has grown.
+    if (host instanceof Int32Array) return new Int32Array(memory.buffer, address, length);
+    if (host instanceof Uint16Array) return new Uint16Array(memory.buffer, address, length);
+    return new Float32Array(memory.buffer, address, length);
+  };
+
+  // Shared memory is never detached, so this view stays good.
+  const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength(limits));
+  const run = (): number => {
+    if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");
+    try {
+      const outcome = exports.run();
+      if (exports.failed() === 0) return outcome;
+    } catch (error) {
+      broken = true;
+      throw error;
+    }
+    broken = true;
+    throw new Error("wasm backend: a kernel has failed in a worker");
+  };
+
+  return {
+    instructionSet,
+    threads,
+    limits,
+    narrow: false,
+    tiles: false,
+    packet,
+    allocate: exports.allocate,
+    release: exports.release,
+    write(handle, byteOffset, data) {
+      const target = view(handle, byteOffset, data);
+      target?.set(data);
+      return target !== undefined;
+    },
+    read(handle, byteOffset, into) {
+      const source = view(handle, byteOffset, into);
+      if (source !== undefined) into.set(source);
+      return source !== undefined;
+    },
+    run,
+    runAll(packets) {
+      for (let at = 0; at < packets.length; at += packet.length) {
+        packet.set(packets.subarray(at, at + packet.length));
+        const outcome = run();
+        if (outcome !== 0) return outcome;
+      }
+      return 0;
+    },
+    close,
+  };
+};
+
+/** Bytes of a memory's first allocation, for tests that make it grow. */
+export const initialMemoryBytes = initialPages * pageBytes;

@@ -1,0 +1,104 @@
+/** The WebAssembly backend in Node. */
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
+import { Worker } from "node:worker_threads";
+import type { ProductDType } from "../../../core/dtype.ts";
+import { UnsupportedKernelError } from "../../../core/errors.ts";
+import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
+import type { Backend } from "../../backend.ts";
+import { chooseWasm, type WasmInstructionSet, wasmInstructionSets } from "../../instruction-sets.ts";
+import type { WasmHost } from "./engine.ts";
+import { loadKernels, openWasmBackend } from "./engine.ts";
+
+const files: Readonly<Record<WasmInstructionSet, string>> = {
+  simd128: "./kernels.wasm",
+  "relaxed-simd": "./kernels.relaxed-simd.wasm",
+};
+
+const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> => {
+  try {
+    return await readFile(new URL(files[instructionSet], import.meta.url));
+  } catch (cause) {
+    throw new UnsupportedKernelError({ where: "wasm backend", must: "it must be built", hint: "npm run build", cause });
+  }
+};
+
+const load: WasmHost["load"] = async (instructionSet) => {
+  const bytes = await read(instructionSet);
+  // Node 20 has relaxed SIMD, but takes it only when told to; later ones always do.
+  if (instructionSet === "relaxed-simd" && !WebAssembly.validate(bytes)) {
+    setFlagsFromString("--experimental-wasm-relaxed-simd");
+  }
+  return bytes;
+};
+
+const startWorker: WasmHost["startWorker"] = (start) =>
+  new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("./worker.node.js", import.meta.url), { workerData: start, execArgv: [] });
+    const gone = new Promise<void>((over) => worker.once("exit", () => over()));
+    worker.on("error", reject);
+    worker.once("exit", () => reject(new Error("a worker ended before it began")));
+    worker.once("message", () => {
+      worker.unref();
+      resolve({
+        async end() {
+          await worker.terminate();
+          await gone;
+        },
+      });
+    });
+  });
+
+const host: WasmHost = { load, startWorker };
+
+const canRun = async (instructionSet: WasmInstructionSet): Promise<boolean> => {
+  try {
+    await loadKernels(host, instructionSet);
+    return true;
+  } catch (error) {
+    if (error instanceof UnsupportedKernelError) return false;
+    throw error;
+  }
+};
+
+/**
+ * What `openWasm` would use, without starting anything. Node 20 then takes relaxed SIMD in any module.
+ *
+ * @param asked the instruction set, as in `WasmOptions`
+ * @throws UnsupportedKernelError where it is not built or the runtime lacks what it needs
+ * @throws ConfigError when an instruction set is asked for that is not there
+ */
+export const probeWasm = async (
+  asked?: string,
+): Promise<{
+  readonly instructionSet: WasmInstructionSet;
+  readonly instructionSets: readonly WasmInstructionSet[];
+}> => {
+  const instructionSet = chooseWasm(askedInstructionSet(asked));
+  await loadKernels(host, instructionSet);
+  const runs = await Promise.all(wasmInstructionSets.map(canRun));
+  return { instructionSet, instructionSets: wasmInstructionSets.filter((_, i) => runs[i]) };
+};
+
+export interface WasmOptions {
+  /** 1 to 256; by default as many as the machine runs at a time. */
+  readonly threads?: number | undefined;
+  /** Of the operands of products: float32 unless told otherwise. */
+  readonly dtype?: ProductDType | undefined;
+  /** `simd128`, or the one of WebAssembly's that FORETOKEN_ISA names, unless told otherwise. */
+  readonly instructionSet?: string | undefined;
+}
+
+/**
+ * Opens the WebAssembly backend. Its worker threads keep no process alive and end with `close`.
+ *
+ * @throws UnsupportedKernelError where it is not built, cannot run or was built from other sources
+ * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
+ */
+export const openWasm = async ({
+  threads = availableParallelism(),
+  dtype = "float32",
+  instructionSet,
+}: WasmOptions = {}): Promise<Backend> =>
+  openWasmBackend(host, threads, dtype, chooseWasm(askedInstructionSet(instructionSet)));

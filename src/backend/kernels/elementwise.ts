@@ -1,0 +1,109 @@
+/** The part of the kernel table (kernels.ts) that computes element by element, and sums. */
+
+import { activation, activationOutput, activationUpdate, input, kernel, maybeUpdate, output } from "./signature.ts";
+import { strided } from "./sizes.ts";
+
+export const elementwiseKernels = {
+  fill: kernel({
+    purpose: "y[i] = value",
+    buffers: { y: output },
+    ints: ["n"],
+    floats: ["value"],
+    lengths: ({ n }) => ({ y: n }),
+  }),
+
+  add: kernel({
+    purpose: "y = a + b",
+    buffers: { a: activation, b: activation, y: activationOutput },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ a: n, b: n, y: n }),
+    oneType: ["a", "b", "y"],
+    shares: { y: ["a", "b"] },
+  }),
+
+  /** `unreal`, [1], becomes 1 where an element of y is not finite. */
+  combine: kernel({
+    purpose: "y = alpha · a + beta · b",
+    buffers: { a: input, b: input, y: output, unreal: maybeUpdate },
+    ints: ["n"],
+    floats: ["alpha", "beta"],
+    lengths: ({ n }) => ({ a: n, b: n, y: n, unreal: 1 }),
+    shares: { y: ["a", "b"] },
+    cost: { unread: ["unreal"] },
+  }),
+
+  copyRows: kernel({
+    purpose: "Copies `rows` rows of `width` from x (row stride xStride) to y (row stride yStride)",
+    buffers: { x: activation, y: activationUpdate },
+    ints: ["rows", "width", "xStride", "yStride"],
+    floats: [],
+    lengths: ({ rows, width, xStride, yStride }) => ({
+      x: strided(1, 0, rows, xStride, width),
+      y: strided(1, 0, rows, yStride, width),
+    }),
+    cost: { touched: ({ rows, width }) => ({ x: rows * width, y: rows * width }), unread: ["y"] },
+  }),
+
+  /** The additions have a fixed order: any thread count gives the same bits. */
+  sum: kernel({
+    purpose: "y[0] = Σx",
+    buffers: { x: input, y: output },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, y: 1 }),
+  }),
+
+  /** With a fixed order of additions. */
+  sumOfSquares: kernel({
+    purpose: "y[0] = Σx²",
+    buffers: { x: input, y: output },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, y: 1 }),
+  }),
+
+  /** `squares` is as sumOfSquares writes it. */
+  scaleByNorm: kernel({
+    purpose: "y = x / (√squares[0] + eps)",
+    buffers: { x: input, squares: input, y: output },
+    ints: ["n"],
+    floats: ["eps"],
+    lengths: ({ n }) => ({ x: n, squares: 1, y: n }),
+    shares: { y: ["x"] },
+  }),
+
+  /** `tanh` = 0: x·Φ(x) with erf; 1: the tanh approximation (Hendrycks & Gimpel 2016). */
+  geluForward: kernel({
+    purpose: "y = gelu(x)",
+    buffers: { x: input, y: output },
+    ints: ["n", "tanh"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, y: n }),
+  }),
+
+  geluBackward: kernel({
+    purpose: "dx = dy · gelu′(x)",
+    buffers: { x: input, dy: input, dx: output },
+    ints: ["n", "tanh"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, dy: n, dx: n }),
+  }),
+
+  /** SwiGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. */
+  swigluForward: kernel({
+    purpose: "y = gate · σ(gate) · up",
+    buffers: { x: input, y: activationOutput },
+    ints: ["rows", "hidden"],
+    floats: [],
+    lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, y: rows * hidden }),
+  }),
+
+  swigluBackward: kernel({
+    purpose: "dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ",
+    buffers: { x: input, dy: activation, dx: output },
+    ints: ["rows", "hidden"],
+    floats: [],
+    lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
+  }),
+} as const;

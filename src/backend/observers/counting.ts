@@ -1,0 +1,135 @@
+import { bytesPerElement, type DType, hostArray } from "../../core/dtype.ts";
+import type { Backend, BackendName, Capabilities, Storage } from "../backend.ts";
+import { kernelScratch } from "../calls/scratch.ts";
+import { linearHeap } from "../memory/linear-heap.ts";
+import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
+
+/** What of a backend decides how much memory work takes there. */
+export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> {
+  /** Default "native". */
+  readonly name?: BackendName;
+  /** Default 1. */
+  readonly threads?: number;
+}
+
+/** A backend that has no memory and computes nothing, but counts what would be taken. */
+export interface CountingBackend extends Backend {
+  /** As the compiled backends' (backend.ts). */
+  bytesHeld(): number;
+  /** The most bytes that were in live storages at one time. */
+  peakBytes(): number;
+  /**
+   * The most bytes that the process would have had at one time, freed storages that the backend keeps included. A system
+   * gives memory when it is first written to: of each block as much as its storages have used.
+   */
+  peakTouched(): number;
+  /** Scratch memory of kernels, which stays. */
+  scratchBytes(): number;
+}
+
+interface CountedStorage extends Storage {
+  readonly handle: number;
+}
+
+/** Blocks by handle, and how much of them has been written to. */
+interface TouchedBlocks {
+  allocate(bytes: number): number;
+  release(handle: number): void;
+  touch(handle: number, bytes: number): void;
+  touched(): number;
+}
+
+/** From here on a C library takes a block from the system by itself and gives it back when it is freed. */
+const ownBlockFrom = 2 ** 25;
+
+interface CountedBlock {
+  readonly bytes: number;
+  /** In the heap; null for a block of its own. */
+  readonly address: number | null;
+  /** Of a block of its own. */
+  touched: number;
+}
+
+/**
+ * Blocks as they lie in memory. Freed ones leave holes, which the next ones fill as far as they fit; WebAssembly's memory
+ * never shrinks, and a C library's heap hardly ever, since something is always in use above a hole.
+ */
+const countedBlocks = (isWasm: boolean): TouchedBlocks => {
+  const heap = linearHeap();
+  const blocks: CountedBlock[] = [];
+  let own = 0;
+  return {
+    allocate(bytes) {
+      const address = isWasm || bytes < ownBlockFrom ? heap.allocate(bytes) : null;
+      return blocks.push({ bytes, address, touched: 0 }) - 1;
+    },
+    release(handle) {
+      const block = blocks[handle];
+      if (block === undefined) return;
+      if (block.address !== null) heap.release(block.address, block.bytes);
+      own -= block.touched;
+      block.touched = 0;
+    },
+    touch(handle, bytes) {
+      const block = blocks[handle];
+      if (block === undefined) return;
+      if (block.address !== null) heap.touch(block.address, bytes);
+      else if (bytes > block.touched) {
+        own += bytes - block.touched;
+        block.touched = bytes;
+      }
+    },
+    touched: () => heap.touched() + own,
+  };
+};
+
+/**
+ * Opens one. Work that runs on it takes and frees what it would on a compiled backend, in no time: this says how much memory
+ * the work needs. What is read is all zeros, so no work may depend on values.
+ * @param kind what decides about memory on the backend that it stands for.
+ */
+export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: false }): CountingBackend => {
+  const { activations, tiles, name = "native", threads = 1 } = kind;
+  let bytes = 0;
+  let peak = 0;
+  let peakTouched = 0;
+  let perThread = 0;
+  let shared = 0;
+  const blocks = countedBlocks(name === "wasm");
+  const cache = memoryCache(blocks);
+  const sizeOf = ({ dtype, length }: Storage): number => length * bytesPerElement[dtype];
+  return {
+    name: "reference",
+    capabilities: { instructionSet: "none", threads, dtype: "float32", real: ["float32"], activations, tiles },
+    alloc(dtype: DType, length: number) {
+      const size = length * bytesPerElement[dtype];
+      const handle = cache.take(blockBytes(size));
+      blocks.touch(handle, size);
+      bytes += size;
+      peak = Math.max(peak, bytes);
+      peakTouched = Math.max(peakTouched, blocks.touched());
+      const storage: CountedStorage = { dtype, length, handle };
+      return storage;
+    },
+    free(storage) {
+      const size = sizeOf(storage);
+      bytes -= size;
+      cache.giveBack((storage as CountedStorage).handle, blockBytes(size));
+    },
+    write() {},
+    async read({ dtype, length: all }, offset = 0, length = all - offset) {
+      return hostArray(dtype, length);
+    },
+    run(kernel, args) {
+      const scratch = kernelScratch(kernel, args, tiles);
+      perThread = Math.max(perThread, scratch.perThread);
+      shared = Math.max(shared, scratch.shared);
+    },
+    bytesInUse: () => bytes,
+    bytesHeld: cache.held,
+    peakBytes: () => peak,
+    peakTouched: () => peakTouched,
+    scratchBytes: () => threads * perThread + shared,
+    async close() {},
+  };
+};

@@ -1,0 +1,34 @@
+import type { Backend, View } from "../backend.ts";
+import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
+
+/**
+ * Told of a kernel that has run.
+ * @param inner the backend itself: kernels that run on it are not observed.
+ */
+export type Observer = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>, inner: Backend) => void;
+
+/** A backend whose kernel calls can be observed. */
+export interface ObservedBackend extends Backend {
+  /** Does `work`, and tells `observer` of each kernel that `run` runs meanwhile, when it has run. */
+  observe<T>(observer: Observer, work: () => Promise<T>): Promise<T>;
+}
+
+/** `inner`, which can be observed from now on. Closing either closes both. */
+export const observed = (inner: Backend): ObservedBackend => {
+  let current: Observer | undefined;
+  return {
+    ...inner,
+    run(kernel, args) {
+      inner.run(kernel, args);
+      current?.(kernel, args, inner);
+    },
+    async observe(observer, work) {
+      current = observer;
+      try {
+        return await work();
+      } finally {
+        current = undefined;
+      }
+    },
+  };
+};

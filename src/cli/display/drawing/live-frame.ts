@@ -1,0 +1,59 @@
+import type { Style } from "../../terminal.ts";
+import { columns, flow, formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
+import type { CurvePoint } from "./canvas.ts";
+import { lossCurve, shownSteps } from "./loss-curve.ts";
+
+/** What the live display shows at one moment. */
+export interface LiveState {
+  readonly step: number;
+  readonly steps: number;
+  /** Of the newest step, and smoothed; undefined before the first. */
+  readonly loss: number | undefined;
+  readonly smoothedLoss: number | undefined;
+  readonly learningRate: number | undefined;
+  readonly tokensPerSecond: number | undefined;
+  readonly secondsLeft: number | undefined;
+  /** What goes on besides steps, as "measuring". */
+  readonly activity: string | undefined;
+  readonly train: readonly CurvePoint[];
+  readonly validation: readonly CurvePoint[];
+}
+
+/** Screen lines that the curve leaves to the rest, the prompt after the run included. */
+const otherLines = 8;
+const tallestCurve = 12;
+
+const progressLine = (state: LiveState, width: number, { symbols, colors }: Style): string => {
+  const { step, steps, secondsLeft } = state;
+  const share = Math.min(1, step / Math.max(1, steps));
+  const left = `step ${formatCount(step).padStart(formatCount(steps).length)}/${formatCount(steps)} `;
+  const time = secondsLeft === undefined ? "" : ` ${symbols.dot} ${formatDuration(secondsLeft)} left`;
+  const right = ` ${String(Math.floor(100 * share)).padStart(3)}%${time}`;
+  const barWidth = Math.min(60, width - columns(left) - columns(right));
+  if (barWidth < 6) return `${colors.bold(left.trim())}${right}`.slice(0, width);
+  const full = Math.round(share * barWidth);
+  const bar = colors.green(symbols.full.repeat(full)) + colors.dim(symbols.empty.repeat(barWidth - full));
+  return colors.bold(left) + bar + right;
+};
+
+const figures = (state: LiveState, { symbols, colors }: Style): string[] => {
+  const { loss, smoothedLoss, learningRate, tokensPerSecond, activity } = state;
+  return [
+    ...(smoothedLoss === undefined ? [] : [`loss ${colors.cyan(formatLoss(smoothedLoss))}`]),
+    ...(loss === undefined ? [] : [`this step ${formatLoss(loss)}`]),
+    ...(learningRate === undefined ? [] : [`lr ${formatRate(learningRate)}`]),
+    ...(tokensPerSecond === undefined ? [] : [`${formatCount(tokensPerSecond)} tokens/s`]),
+    ...(activity === undefined ? [] : [colors.yellow(activity + symbols.ellipsis)]),
+  ];
+};
+
+/** The display's lines, none wider than `width`, no more than `rows` less what other lines need. */
+export const liveFrame = (state: LiveState, width: number, rows: number, style: Style): string[] => {
+  const { train, validation, step, steps } = state;
+  const curve = lossCurve(
+    { train, validation, steps: shownSteps(step, steps) },
+    { width, height: Math.min(tallestCurve, rows - otherLines) },
+    style,
+  );
+  return [...curve, progressLine(state, width, style), ...flow(figures(state, style), ` ${style.symbols.dot} `, width)];
+};

@@ -1,0 +1,31 @@
+import { join } from "node:path";
+import { CheckpointError } from "../../../core/errors.ts";
+import { isRecord } from "../../../core/is-record.ts";
+import { readJsonLines } from "../../../io/jsonl.node.ts";
+import { folderNames } from "../../../train/folder/folder-names.ts";
+import type { CurvePoint } from "./canvas.ts";
+import { lossHistory } from "./loss-history.ts";
+
+/** What the curve of a resumed run begins with. */
+export interface PastLosses {
+  /** Of every step. */
+  readonly train: readonly CurvePoint[];
+  /** Of every evaluation. */
+  readonly validation: readonly CurvePoint[];
+}
+
+/** The losses that a run's folder has noted, thinned out where there are many. Best effort: what cannot be read is left out. */
+export const pastLosses = async (folder: string): Promise<PastLosses> => {
+  const train = lossHistory();
+  const validation = lossHistory();
+  try {
+    for await (const line of readJsonLines(join(folder, folderNames.metrics))) {
+      if (!isRecord(line) || typeof line.step !== "number") continue;
+      if (line.type === "step" && typeof line.loss === "number") train.add(line.step, line.loss);
+      if (line.type === "eval" && typeof line.valLoss === "number") validation.add(line.step, line.valLoss);
+    }
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+  }
+  return { train: train.points(), validation: validation.points() };
+};

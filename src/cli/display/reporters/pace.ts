@@ -1,0 +1,56 @@
+import type { StartEvent } from "../../../train/events.ts";
+import { evaluationsLeft, forwardSeconds, median } from "../../../train/run/duration.ts";
+
+const recent = 50;
+
+const keepRecent = (values: number[], value: number): void => {
+  values.push(value);
+  if (values.length > recent) values.shift();
+};
+
+/** How fast a run goes and how long it still takes. Times are in seconds. */
+export interface Pace {
+  /** An update was done at time `now`, at this speed of its own. */
+  step(step: number, tokensPerSecond: number, now: number): void;
+  /** An evaluation, or the sample after it, came to its end. */
+  measured(now: number): void;
+  /** Median of the recent steps. */
+  tokensPerSecond(): number | undefined;
+  /** Steps and evaluations that are left; undefined while there is nothing to tell it from. */
+  secondsLeft(): number | undefined;
+}
+
+/** @param start the run, which may have been resumed. */
+export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, startedAt: number): Pace => {
+  const { steps } = config.train;
+  const speeds: number[] = [];
+  const stepTimes: number[] = [];
+  const evalTimes: number[] = [];
+  let done = firstStep;
+  let last = startedAt;
+  /** Time of the evaluation since the last step, with what was written after it. */
+  let measuring = 0;
+  return {
+    step(step, tokensPerSecond, now) {
+      keepRecent(speeds, tokensPerSecond);
+      keepRecent(stepTimes, now - last);
+      if (measuring > 0) keepRecent(evalTimes, measuring);
+      measuring = 0;
+      done = step;
+      last = now;
+    },
+    measured(now) {
+      measuring += now - last;
+      last = now;
+    },
+    tokensPerSecond: () => median(speeds),
+    secondsLeft() {
+      const stepTime = median(stepTimes);
+      if (stepTime === undefined) return undefined;
+      if (done >= steps) return 0;
+      // Until one has been made: by its share of a step's arithmetic.
+      const evalTime = median(evalTimes) ?? (measuring > 0 ? measuring : forwardSeconds(config, stepTime, valTokens));
+      return (steps - done) * stepTime + evaluationsLeft(config, done, steps) * evalTime;
+    },
+  };
+};

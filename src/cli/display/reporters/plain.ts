@@ -1,0 +1,87 @@
+import type { StepEvent } from "../../../train/events.ts";
+import { writeNotice, writeOut } from "../../output.ts";
+import { plainStyle, printableName } from "../../terminal.ts";
+import { formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
+import { profileLines } from "../texts/profile-table.ts";
+import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";
+import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
+import type { TrainReporter } from "./reporter.ts";
+import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
+
+/** Wide enough that nothing is broken: files and programs have no width. */
+const width = 400;
+/** A line at least so often, in seconds. */
+const longestSilence = 5;
+
+/** Lines for a pipe or a file: no colours, nothing redrawn. */
+export const plainReporter = (context: RunContext): TrainReporter => {
+  const style = plainStyle();
+  const began = now();
+  let record: RunRecord | undefined;
+  let spokeAt = began;
+
+  const say = (lines: readonly string[]): void => {
+    writeOut(lines.map((line) => `${line}\n`).join(""));
+    spokeAt = now();
+  };
+
+  const stepLine = ({ step, loss, learningRate }: StepEvent, { start, pace }: RunRecord): string => {
+    const { steps } = start.config.train;
+    const left = pace.secondsLeft();
+    return [
+      `step ${formatCount(step)}/${formatCount(steps)}`,
+      `loss ${formatLoss(loss)}`,
+      `lr ${formatRate(learningRate)}`,
+      `${formatCount(pace.tokensPerSecond() ?? 0)} tokens/s`,
+      ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
+    ].join("  ");
+  };
+
+  return {
+    event(event) {
+      if (event.type === "start") {
+        record = createRecord(event);
+        say(startLines(event, context, width, style));
+      }
+      if (record === undefined) return;
+      const { steps } = record.start.config.train;
+      const held = event.type === "step" ? takeSample(record) : undefined;
+      if (held !== undefined) say(sampleLines(held, width, style));
+      takeNote(record, event);
+      switch (event.type) {
+        case "step": {
+          const isDue = event.step === record.start.step + 1 || event.step % Math.max(1, Math.round(steps / 20)) === 0;
+          if (isDue || now() - spokeAt >= longestSilence) say([stepLine(event, record)]);
+          break;
+        }
+        case "estimate":
+          say(estimateLines(event, record.tokensPerStep, width, style));
+          break;
+        case "eval":
+          say(evalLines(event, steps, width, style));
+          break;
+        case "checkpoint":
+          say([`step ${formatCount(event.step)}   checkpoint ${printableName(event.path, style.symbols.unicode)}`]);
+          break;
+        case "overfitting":
+          say([overfittingText(event)]);
+          break;
+        case "nonfinite":
+          say([nonfiniteText(event)]);
+          break;
+        case "profile":
+          say(["", ...profileLines(event, width, style)]);
+          break;
+        case "done":
+          say(["", ...summaryLines(toldRun(record, event, now() - began), context, width, style)]);
+          break;
+        case "start":
+        case "sample":
+          break;
+      }
+    },
+    notice: writeNotice,
+    interrupting: () => {},
+    close: () => {},
+  };
+};

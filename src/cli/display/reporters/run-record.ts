@@ -1,0 +1,72 @@
+import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../../train/events.ts";
+import type { ToldRun } from "../texts/run-text.ts";
+import { createPace, type Pace } from "./pace.ts";
+
+/** What has been heard of a run: the newest event of each kind, and its pace. */
+export interface RunRecord {
+  readonly start: StartEvent;
+  readonly pace: Pace;
+  readonly tokensPerStep: number;
+  measured: EvalEvent | undefined;
+  /** Written, but not shown yet: the last one belongs into the summary. */
+  sample: SampleEvent | undefined;
+  checkpoint: string | undefined;
+}
+
+/** The clock in seconds. */
+export const now = (): number => performance.now() / 1000;
+
+export const createRecord = (start: StartEvent): RunRecord => {
+  const { model, train } = start.config;
+  return {
+    start,
+    pace: createPace(start, now()),
+    tokensPerStep: train.batchSize * train.gradAccumSteps * model.contextLength,
+    measured: undefined,
+    sample: undefined,
+    checkpoint: undefined,
+  };
+};
+
+/** Takes note of `event`. */
+export const takeNote = (record: RunRecord, event: TrainEvent): void => {
+  switch (event.type) {
+    case "step":
+      record.pace.step(event.step, event.tokensPerSecond, now());
+      break;
+    case "eval":
+      record.measured = event;
+      record.pace.measured(now());
+      break;
+    case "sample":
+      record.sample = event;
+      record.pace.measured(now());
+      break;
+    case "checkpoint":
+      record.checkpoint = event.path;
+      break;
+    case "start":
+    case "estimate":
+    case "overfitting":
+    case "nonfinite":
+    case "profile":
+    case "done":
+      break;
+  }
+};
+
+/** The sample that was held back, once: at the next step it is known not to be the last. */
+export const takeSample = (record: RunRecord): SampleEvent | undefined => {
+  const { sample } = record;
+  record.sample = undefined;
+  return sample;
+};
+
+export const toldRun = (record: RunRecord, done: ToldRun["done"], seconds: number): ToldRun => ({
+  start: record.start,
+  done,
+  measured: record.measured,
+  sample: record.sample,
+  checkpoint: record.checkpoint,
+  seconds,
+});

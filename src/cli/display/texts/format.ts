@@ -1,0 +1,80 @@
+/** Numbers and times as people read them. */
+export { formatBytes } from "../../../core/format-bytes.ts";
+
+export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
+
+/** As 980, 421k, 1.2M, 124M. */
+export const formatShort = (count: number): string => {
+  const units = ["", "k", "M", "G", "T"];
+  let value = count;
+  let unit = 0;
+  while (unit < units.length - 1 && Number(value.toPrecision(3)) >= 1000) {
+    value /= 1000;
+    unit++;
+  }
+  return unit === 0
+    ? String(Math.round(value))
+    : `${value < 9.95 ? value.toFixed(1) : Math.round(value)}${units[unit]}`;
+};
+
+/** As "1 layer", "4 layers". */
+export const formatPlural = (count: number, noun: string): string =>
+  `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+/** Nats, bits: four digits. */
+export const formatLoss = (loss: number): string => loss.toFixed(loss < 10 ? 3 : 2);
+
+/** As 3.00e-4. */
+export const formatRate = (rate: number): string => rate.toExponential(2);
+
+/** As 0:52, 12:05, 1:02:03. */
+export const formatDuration = (seconds: number): string => {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const minutes = Math.floor(whole / 60) % 60;
+  const hours = Math.floor(whole / 3600);
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+};
+
+/** A short time, as 22 ms, 1.4 s. */
+export const formatSeconds = (seconds: number): string =>
+  seconds < 0.9995 ? `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
+
+/** Columns that `text` takes: escape codes none, all else one (nothing wider is written by us). */
+export const columns = (text: string): number => {
+  let count = 0;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes begin with one
+  for (const _ of text.replace(/\u001b\[[0-9;]*m/gu, "")) count++;
+  return count;
+};
+
+/** Puts `parts` into lines of at most `width` columns, `separator` between two; further lines begin with `indent`. */
+export const flow = (parts: readonly string[], separator: string, width: number, indent = ""): string[] => {
+  const lines: string[] = [];
+  let line = "";
+  for (const part of parts) {
+    if (line === "") line = lines.length === 0 ? part : indent + part;
+    else if (columns(line) + columns(separator) + columns(part) <= width) line += separator + part;
+    else {
+      lines.push(line);
+      line = indent + part;
+    }
+  }
+  if (line !== "") lines.push(line);
+  return lines;
+};
+
+/** Text in lines of at most `width` characters, broken at spaces where there are any; blank lines are kept. */
+export const wrapText = (text: string, width: number): string[] =>
+  text.split("\n").flatMap((line) => {
+    const lines: string[] = [];
+    let rest = [...line];
+    while (rest.length > width) {
+      const space = rest.lastIndexOf(" ", width);
+      const cut = space > 0 ? space : width;
+      lines.push(rest.slice(0, cut).join(""));
+      rest = rest.slice(space > 0 ? cut + 1 : cut);
+    }
+    lines.push(rest.join(""));
+    return lines;
+  });

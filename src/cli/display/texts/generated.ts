@@ -1,0 +1,43 @@
+import type { FinishReason, GenerateEvent } from "../../../generate/generate.ts";
+import { writeJson, writeOut } from "../../output.ts";
+import { printable, styleFor } from "../../terminal.ts";
+
+/** Text of a model for standard output: nothing in it moves a terminal's cursor, and a pipe gets it as it is. */
+export const shownText = (text: string): string =>
+  process.stdout.isTTY ? printable(text, styleFor(process.stdout).symbols.unicode) : text;
+
+/** Milliseconds that text waits for more at most: too short to be seen, and many tokens of a small model. */
+const longestWait = 5;
+
+/**
+ * Writes what a model writes to standard output as it comes, with a line end after it; with `json` the events.
+ * @returns why it ended.
+ */
+export const writeGenerated = async (
+  events: AsyncIterable<GenerateEvent>,
+  json: boolean,
+): Promise<FinishReason | undefined> => {
+  let waiting = "";
+  let writtenAt = Number.NEGATIVE_INFINITY;
+  let finishReason: FinishReason | undefined;
+  const flush = (): void => {
+    if (waiting !== "") writeOut(shownText(waiting));
+    waiting = "";
+  };
+  try {
+    for await (const event of events) {
+      if (event.type === "done") finishReason = event.finishReason;
+      if (json) writeJson(event);
+      else waiting += event.type === "token" ? event.text : "\n";
+      const now = performance.now();
+      if (now - writtenAt < longestWait) continue;
+      flush();
+      writtenAt = now;
+      // Keys and signals are heard between two tokens.
+      await new Promise(setImmediate);
+    }
+  } finally {
+    flush();
+  }
+  return finishReason;
+};

@@ -1,0 +1,70 @@
+import type { KernelProfile } from "../../../backend/observers/profiled.ts";
+import type { ProfileEvent } from "../../../train/events.ts";
+import type { Style } from "../../terminal.ts";
+import { columns, formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";
+
+/** Products at the rate of their arithmetic, all else at that of its bytes. */
+const rateText = ({ flops, bytes, seconds }: KernelProfile): string => {
+  if (seconds === 0) return "";
+  const [amount, unit] = flops > 0 ? [flops, "GFLOP/s"] : [bytes, "GB/s"];
+  const rate = amount / seconds / 1e9;
+  return `${rate < 9.95 ? rate.toFixed(1) : formatCount(rate)} ${unit}`;
+};
+
+interface Row {
+  readonly name: string;
+  readonly calls: string;
+  readonly time: string;
+  readonly share: string;
+  readonly rate: string;
+  readonly bytes: string;
+}
+
+const titles: Row = { name: "kernel", calls: "calls", time: "time", share: "share", rate: "rate", bytes: "bytes" };
+/** In the order in which they give way on a narrow terminal: the last first. */
+const order = ["name", "time", "share", "calls", "rate", "bytes"] as const satisfies readonly (keyof Row)[];
+
+const gap = "  ";
+
+const shareText = (seconds: number, whole: number): string =>
+  whole === 0 ? "" : `${((100 * seconds) / whole).toFixed(1)}%`;
+
+/** Where the time of a run went: a line a kernel, then what was spent outside of kernels. */
+export const profileLines = ({ kernels, seconds, step }: ProfileEvent, width: number, { colors }: Style): string[] => {
+  const inKernels = kernels.reduce((sum, kernel) => sum + kernel.seconds, 0);
+  const outside = Math.max(0, seconds - inKernels);
+  const rows: readonly Row[] = [
+    titles,
+    ...kernels.map((kernel) => ({
+      name: kernel.kernel,
+      calls: formatCount(kernel.calls),
+      time: formatSeconds(kernel.seconds),
+      share: shareText(kernel.seconds, seconds),
+      rate: rateText(kernel),
+      bytes: formatBytes(kernel.bytes),
+    })),
+    {
+      name: "outside of kernels",
+      calls: "",
+      time: formatSeconds(outside),
+      share: shareText(outside, seconds),
+      rate: "",
+      bytes: "",
+    },
+  ];
+  const widths = order.map((name) => Math.max(...rows.map((row) => columns(row[name]))));
+  const widthOf = (count: number): number =>
+    widths.slice(0, count).reduce((sum, wide) => sum + wide + gap.length, -gap.length);
+  let shown = order.length;
+  while (shown > 2 && widthOf(shown) > width) shown--;
+  const lines = rows.map((row) =>
+    order
+      .slice(0, shown)
+      .map((name, i) => (i === 0 ? row[name].padEnd(widths[i] ?? 0) : row[name].padStart(widths[i] ?? 0)))
+      .join(gap)
+      .trimEnd(),
+  );
+  const [head = "", ...body] = lines;
+  const headline = `Where ${formatSeconds(seconds)} went, of ${formatPlural(step, "step")} with evaluations, samples and checkpoints:`;
+  return [colors.bold(headline), colors.dim(head), ...body];
+};

@@ -1,0 +1,24 @@
+import type { NonfiniteEvent, OverfittingEvent } from "../../../train/events.ts";
+import { formatCount, formatLoss } from "./format.ts";
+import { commandLine } from "./shell.ts";
+
+/** What is told of a run whose validation loss has turned. */
+export const overfittingText = ({ step, valLoss, bestValLoss, bestStep }: OverfittingEvent): string =>
+  `step ${formatCount(step)}   validation loss has turned: ${formatLoss(valLoss)}, after ${formatLoss(bestValLoss)} ` +
+  `at step ${formatCount(bestStep)}; best/ keeps those weights; try --model.dropout 0.1, a smaller model or --patience 3`;
+
+const actionText = { skip: "skipped", rollback: "back to the last checkpoint" } as const satisfies Record<
+  NonfiniteEvent["action"],
+  string
+>;
+
+const figure = (name: string, value: number | null): string =>
+  `${name} ${value === null ? "is not finite" : value.toPrecision(4)}`;
+
+/** What is told of a step that was not taken. */
+export const nonfiniteText = ({ step, loss, gradNorm, tensor, action, file }: NonfiniteEvent): string =>
+  [
+    `step ${formatCount(step)}   not taken: ${figure("loss", loss)}, ${figure("gradient norm", gradNorm)}, first in ${tensor}`,
+    actionText[action],
+    ...(file === null ? [] : [`to repeat it: ${commandLine(["replay", file])}`]),
+  ].join("; ");

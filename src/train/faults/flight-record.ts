@@ -1,0 +1,196 @@
+/**
+ * The file that the flight recorder leaves of a step: safetensors with the weights before the step by their names here,
+ * the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32: exact below 2^24), and the rest as metadata.
+ */
+import { z } from "zod";
+import { CheckpointError } from "../../core/errors.ts";
+import type { NamedTensor } from "../../core/named-tensor.ts";
+import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
+import { modelLayout } from "../../models/model.ts";
+import { checkFormatVersion, checkJson, formatVersion } from "../../pretrained/checkpoint-json.ts";
+import { type RunConfig, runConfigSchema } from "../config/config.ts";
+import type { StepMeasure } from "../steps/trainer.ts";
+import { type Fault, faultKinds } from "./faults.ts";
+
+/** Token ids of a step: what was seen, and what followed, row after row. */
+export interface RecordedBatch {
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+  readonly rows: number;
+  readonly time: number;
+}
+
+/** A step as it was before it changed a weight, and what was wrong with it. */
+export interface FlightRecord extends StepMeasure {
+  readonly config: RunConfig;
+  readonly vocabSize: number;
+  /** As events count: 1 for the first. */
+  readonly step: number;
+  readonly reason: Fault["kind"];
+  /** The first bad one, in the words of `findBad`. */
+  readonly tensor: string;
+  readonly backend: string;
+  readonly instructionSet: string;
+  readonly dtype: string;
+  /** The weights, in the layout of `modelLayout`. */
+  readonly values: Float32Array;
+  readonly batch: RecordedBatch;
+}
+
+/** In the metadata of every such file: what has it is ours to overwrite. */
+export const recordMark = "foretoken flight record";
+
+/** Largest id + 1 that a float32 holds with all below it. */
+const mostIds = 2 ** 24;
+
+/** The file's name in a run's folder. */
+export const recordName = (step: number): string => `nonfinite-step-${step}.safetensors`;
+
+/** The file, in pieces; views of the weights are among them. */
+export const recordChunks = (record: FlightRecord): readonly Uint8Array[] => {
+  const { config, vocabSize, step, loss, gradNorm, reason, tensor, backend, instructionSet, dtype, values } = record;
+  const { x, y, rows, time } = record.batch;
+  const tensors: NamedTensor[] = modelLayout(config.model, vocabSize).parameters.map(
+    ({ name, shape, offset, size }) => ({ name, shape, data: values.subarray(offset, offset + size) }),
+  );
+  const ids = (name: string, data: ArrayLike<number>): NamedTensor => ({
+    name,
+    shape: [rows, time],
+    data: Float32Array.from(data),
+  });
+  return safetensorsChunks([...tensors, ids("batch.x", x), ids("batch.y", y)], {
+    backend,
+    config: JSON.stringify(config),
+    dtype,
+    // Sorted to the front half of the header, and short: a look at the file's beginning finds it.
+    format: recordMark,
+    formatVersion: String(formatVersion),
+    gradNorm: String(gradNorm),
+    instructionSet,
+    loss: String(loss),
+    reason,
+    seed: String(config.train.seed),
+    step: String(step),
+    tensor,
+    vocabSize: String(vocabSize),
+  });
+};
+
+const number = z
+  .string()
+  .max(40)
+  .regex(/^(?:NaN|-?Infinity|-?\d+(?:\.\d+)?(?:e[+-]\d+)?)$/u, {
+    error: "must be a number as text",
+  });
+const wholeNumber = z.string().regex(/^\d{1,16}$/u, { error: "must be a whole number as text" });
+const word = z.string().regex(/^[\w-]+$/u, { error: "must be a word" });
+
+/** Characters of a config, and of anything else in the metadata. */
+const mostConfig = 2 ** 14;
+const mostText = 200;
+
+const metadataSchema = z.strictObject({
+  backend: z.enum(["reference", "wasm", "native"]),
+  config: z.string(),
+  dtype: z.enum(["float32", "bfloat16"]),
+  format: z.literal(recordMark),
+  formatVersion: wholeNumber,
+  gradNorm: number,
+  instructionSet: word,
+  loss: number,
+  reason: z.enum(faultKinds),
+  seed: wholeNumber,
+  step: wholeNumber,
+  tensor: z.string(),
+  vocabSize: wholeNumber,
+});
+
+/** Objects in one another in a config, with room to spare. */
+const deepest = 16;
+
+const parseConfigText = (text: string, where: string): RunConfig => {
+  let depth = 0;
+  let most = 0;
+  for (const character of text) {
+    if (character === "{" || character === "[") most = Math.max(most, ++depth);
+    else if (character === "}" || character === "]") depth--;
+  }
+  let json: unknown;
+  try {
+    if (most > deepest) throw new Error(`${most} levels`);
+    json = JSON.parse(text);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError({ where, must: `must be JSON of at most ${deepest} levels`, got, cause });
+  }
+  return checkJson(runConfigSchema, json, where);
+};
+
+/**
+ * Reads a record back. It may be forged: every claim is checked.
+ * @param bytes the whole file.
+ * @param where the file, for errors.
+ * @throws CheckpointError naming what is wrong with it.
+ */
+export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
+  const { tensors, metadata } = readSafetensors(bytes, where);
+  const fail = (must: string, got: string): never => {
+    throw new CheckpointError({ where, must, got, hint: "a file that train left of a step" });
+  };
+  if (metadata.format !== recordMark) fail("the file must be the record of a step", "another safetensors file");
+  for (const [key, value] of Object.entries(metadata)) {
+    const most = key === "config" ? mostConfig : mostText;
+    if (key.length > mostText || value.length > most)
+      fail(`the metadata ${key.slice(0, 40)} must have at most ${most} characters`, String(value.length));
+  }
+  const version = Number(metadata.formatVersion);
+  if (Number.isInteger(version)) checkFormatVersion(version, where);
+  const told = checkJson(metadataSchema, { ...metadata }, where);
+  const config = parseConfigText(told.config, `${where}: config`);
+  const { model, train } = config;
+  const step = Number(told.step);
+  if (step < 1 || step > train.steps) fail(`step must be from 1 to ${train.steps}`, told.step);
+  if (Number(told.seed) !== train.seed) fail(`the seed must be that of the config, ${train.seed}`, told.seed);
+  if (train.dtype !== told.dtype) fail(`dtype must be that of the config, ${train.dtype}`, told.dtype);
+  const vocabSize = Number(told.vocabSize);
+  if (vocabSize < 1 || vocabSize > mostIds) fail(`vocabSize must be from 1 to ${mostIds}`, told.vocabSize);
+
+  const expect = (name: string, shape: readonly number[]): Float32Array => {
+    const tensor = tensors.get(name);
+    const got = tensor === undefined ? "no such tensor" : `[${tensor.shape.slice(0, 8).join(", ")}]`;
+    if (tensor === undefined || tensor.shape.join() !== shape.join())
+      return fail(`the file must hold ${name} with shape [${shape.join(", ")}]`, got);
+    return tensor.data;
+  };
+  // Before a layout is made, which a forged config could make long: two tensors of the batch, and one for each parameter.
+  if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
+  const layout = modelLayout(model, vocabSize);
+  const [rows, time] = [train.batchSize * train.gradAccumSteps, model.contextLength];
+  const x = expect("batch.x", [rows, time]);
+  const y = expect("batch.y", [rows, time]);
+  for (const [name, ids] of [
+    ["batch.x", x],
+    ["batch.y", y],
+  ] as const) {
+    const bad = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (bad >= 0) fail(`${name} must hold whole numbers in [0, ${vocabSize})`, `${ids[bad]} at position ${bad}`);
+  }
+  const found = layout.parameters.map(({ name, shape }) => expect(name, shape));
+  if (tensors.size !== found.length + 2) fail(`the file must hold ${found.length + 2} tensors`, String(tensors.size));
+  const values = new Float32Array(layout.length);
+  for (const [i, { offset }] of layout.parameters.entries()) values.set(found[i] as Float32Array, offset);
+  return {
+    config,
+    vocabSize,
+    step,
+    loss: Number(told.loss),
+    gradNorm: Number(told.gradNorm),
+    reason: told.reason,
+    tensor: told.tensor,
+    backend: told.backend,
+    instructionSet: told.instructionSet,
+    dtype: told.dtype,
+    values,
+    batch: { x, y, rows, time },
+  };
+};

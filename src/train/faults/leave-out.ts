@@ -1,0 +1,139 @@
+/** What a run does with a step that is not finite, or explodes: it never touches a weight. */
+import type { Backend } from "../../backend/backend.ts";
+import { alternatives } from "../../core/alternatives.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { RunConfig } from "../config/config.ts";
+import { type NonfiniteEvent, eventVersion as v } from "../events.ts";
+import type { Progress } from "../run/progress.ts";
+import { readPart } from "../steps/state.ts";
+import { calmer, type Trainer } from "../steps/trainer.ts";
+import { type Fault, mostInARow } from "./faults.ts";
+import { type RecordedBatch, recordChunks, recordName } from "./flight-record.ts";
+import { allFinite, type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
+
+/** Where the record of a step is kept. */
+export interface RecordStore {
+  /** Keeps a file under this plain name, whole or not at all; returns its path. */
+  saveRecord?(name: string, chunks: readonly Uint8Array[]): Promise<string>;
+}
+
+interface Flight {
+  /** As it was given to the trainer. */
+  readonly backend: Backend;
+  readonly trainer: Trainer;
+  readonly config: RunConfig;
+  readonly vocabSize: number;
+  readonly store: RecordStore | null;
+}
+
+const batchOf = (trainer: Trainer, step: number): RecordedBatch => {
+  const passes = [...trainer.passes(step)];
+  const rows = passes.reduce((sum, pass) => sum + pass.rows, 0);
+  const time = passes[0]?.time ?? 0;
+  const [x, y] = [new Float32Array(rows * time), new Float32Array(rows * time)];
+  let at = 0;
+  for (const pass of passes) {
+    x.set(pass.x, at);
+    y.set(pass.y, at);
+    at += pass.x.length;
+  }
+  return { x, y, rows, time };
+};
+
+const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+const short = (value: number): string => String(Number(value.toPrecision(6)));
+
+/** Where the record is, or why it could not be kept. */
+type Kept = { readonly file: string | null } | { readonly refused: string };
+
+/** What the recorder found, as a part of a sentence. */
+const inWords = (tensor: string): string =>
+  tensor.startsWith(allFinite) ? tensor.slice(allFinite.length) : `first in ${tensor}`;
+
+const stopped = (
+  { config }: Flight,
+  { step }: Progress,
+  { must }: Fault,
+  { measured, tensor }: Finding,
+  kept: Kept,
+): ConfigError => {
+  const { loss, gradNorm } = measured;
+  const goesOn = config.train.onNonfinite !== "stop";
+  const bad = [
+    `${goesOn ? "one more: " : ""}loss ${short(loss)}, gradient norm ${short(gradNorm)}, ${inWords(tensor)}`,
+    ...("refused" in kept ? [`no record kept: ${kept.refused}`] : []),
+  ];
+  const file = "file" in kept ? kept.file : null;
+  return new ConfigError({
+    where: `step ${step + 1}`,
+    must: goesOn ? `at most ${mostInARow} steps in a row may be left out` : must,
+    got: bad.join("; "),
+    // One way alone: a message has an end, and the file must be in it.
+    hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; foretoken replay ${file}`,
+  });
+};
+
+/**
+ * Looks for the first bad tensor, and keeps the record of the step after `progress`.
+ * @returns the event, where the run goes on.
+ * @throws ConfigError where it stops.
+ */
+export const recordFault = async (flight: Flight, progress: Progress, fault: Fault): Promise<NonfiniteEvent> => {
+  const { backend, trainer, config, vocabSize, store } = flight;
+  const { onNonfinite } = config.train;
+  const step = progress.step + 1;
+  const values = await readPart(trainer.snapshot().weights);
+  const finding = await findBad(backend, trainer, progress.step, values);
+  const { measured, tensor } = finding;
+  const { instructionSet, dtype } = backend.capabilities;
+  const keep = async (): Promise<string | null> => {
+    if (store?.saveRecord === undefined) return null;
+    const chunks = recordChunks({
+      ...measured,
+      config: { ...config, train: { ...config.train, dtype } },
+      vocabSize,
+      step,
+      reason: fault.kind,
+      tensor,
+      backend: backend.name,
+      instructionSet,
+      dtype,
+      values,
+      batch: batchOf(trainer, progress.step),
+    });
+    return store.saveRecord(recordName(step), chunks);
+  };
+  if (onNonfinite === "stop" || progress.leftOutInARow >= mostInARow) {
+    // A full disk must not hide what is wrong with the step.
+    const kept = await keep().then(
+      (file): Kept => ({ file }),
+      (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),
+    );
+    throw stopped(flight, progress, fault, finding, kept);
+  }
+  const file = await keep();
+  const [loss, gradNorm] = [finiteOrNull(measured.loss), finiteOrNull(measured.gradNorm)];
+  return { v, type: "nonfinite", step, loss, gradNorm, tensor, action: onNonfinite, file };
+};
+
+/**
+ * To be called before anything is saved.
+ * @param step updates done.
+ * @throws ConfigError where an update has made a weight or a moment infinite or NaN.
+ */
+export const checkHealth = async (trainer: Trainer, step: number): Promise<void> => {
+  if (await trainer.optimizer.isFinite()) return;
+  const { weights, optimizer } = trainer.snapshot();
+  const found: string[] = [];
+  for (const part of [weights, ...optimizer]) {
+    const name = firstBadParameter(part.layout, await readPart(part));
+    if (name !== undefined) found.push(`${part === weights ? "weight" : "moment of"} ${name}`);
+  }
+  throw new ConfigError({
+    where: `step ${step}`,
+    must: "weights and moments must stay finite",
+    got: `infinity or NaN in ${found[0] ?? "one of an earlier step"}`,
+    hint: alternatives(calmer(1)),
+  });
+};

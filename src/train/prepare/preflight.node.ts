@@ -1,0 +1,99 @@
+/** What `train` asks of the system before a run, and what it says of a run that will not fit. */
+import { stat } from "node:fs/promises";
+import type { Backend } from "../../backend/backend.ts";
+import { freeMemory } from "../../core/available-memory.node.ts";
+import { isCorpusName } from "../../data/corpora.node.ts";
+import type { TextSplit } from "../../data/corpus.ts";
+import type { RunConfig } from "../config/config.ts";
+import { estimateMemory, type MemoryEstimate } from "./memory.ts";
+import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts";
+import type { Prepared } from "./prepare.ts";
+
+/**
+ * What Node's heap and compiled code come to hold while a run goes on, beside what they hold when it begins; of
+ * WebAssembly, also the compiler's code, and for each worker thread an engine of its own.
+ */
+const growth = 30 * 2 ** 20;
+const wasmGrowth = 11 * 2 ** 20;
+const workerBytes = 10 * 2 ** 20;
+
+const growthOf = ({ name, capabilities }: Backend): number =>
+  growth + (name === "wasm" ? wasmGrowth + workerBytes * (capabilities.threads - 1) : 0);
+
+/** What was there when `train` was called. */
+export interface Surroundings {
+  readonly available: AvailableMemory;
+  /** Whether a run that does not fit is refused. */
+  readonly refuses: boolean;
+  /** Bytes that the process held. */
+  readonly program: number;
+}
+
+/** @param given the option `availableMemory`. */
+export const surroundings = (given: number | undefined, refuses: boolean): Surroundings => {
+  const program = process.memoryUsage.rss();
+  if (given !== undefined) return { available: { bytes: given, container: null }, refuses, program };
+  const { bytes, container } = freeMemory();
+  return { available: { bytes: bytes + program, container }, refuses, program };
+};
+
+/**
+ * Fails for a file that is too large to be read, before it is read.
+ * @param data names and paths of texts; those that are no files are passed over.
+ */
+export const checkTexts = async (
+  { available, refuses }: Surroundings,
+  data: readonly (string | null | undefined)[],
+): Promise<void> => {
+  if (!refuses) return;
+  for (const path of data) {
+    if (path === null || path === undefined || isCorpusName(path)) continue;
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile() === true) checkTextSize(path, found.size, available);
+  }
+};
+
+/** Bytes of a text in UTF-8 and of its characters as the engine holds them: both are there while it is encoded. */
+export const readingBytes = ({ train, val }: TextSplit): number => {
+  const units = train.length + val.length;
+  const bytes = Buffer.byteLength(train) + Buffer.byteLength(val);
+  // The engine takes one byte for each unit where all are below 256. With more bytes than units it may be either: two.
+  return bytes + (bytes === units ? 1 : 2) * units;
+};
+
+/** What a run is about to do. */
+export interface Planned {
+  readonly prepared: Prepared;
+  readonly sampleTokens: number;
+  readonly saved: boolean;
+  readonly resumed: boolean;
+  /** Of `readingBytes`. */
+  readonly reading: number;
+}
+
+/**
+ * The memory of a run on `backend`.
+ * @throws ConfigError where it does not fit, unless it is to run anyway.
+ */
+export const preflight = async (
+  { available, refuses, program }: Surroundings,
+  backend: Backend,
+  config: RunConfig,
+  { prepared, sampleTokens, saved, resumed, reading }: Planned,
+): Promise<{ readonly memory: MemoryEstimate; readonly availableMemory: number }> => {
+  const { tokenizer, trainTokens, val } = prepared;
+  const needs = {
+    vocabSize: tokenizer.vocabSize,
+    valTokens: val.ids.length,
+    sampleTokens: Math.max(config.train.sampleTokens, sampleTokens),
+    saved,
+    resumed,
+    text: trainTokens.byteLength + val.ids.byteLength,
+    reading,
+    program: program + growthOf(backend),
+    kind: { ...backend.capabilities, name: backend.name },
+  };
+  const memory = await estimateMemory(config, needs);
+  if (refuses) await checkMemory(config, needs, memory, available);
+  return { memory, availableMemory: available.bytes };
+};

@@ -1,0 +1,48 @@
+/** A trainer's state, all that its next step depends on beside the step's number: weights and the optimizer's running means. */
+import type { ArenaLayout, ReadValues } from "../../models/arena.ts";
+import { modelLayout } from "../../models/model.ts";
+import { optimizerLayouts } from "../../optim/state.ts";
+import type { TrainerConfig } from "../config/config.ts";
+
+/** One array of the state, and where each parameter lies in it. */
+export interface StateLayout {
+  /** `values`: the weights; else as the optimizer names it. */
+  readonly name: string;
+  readonly layout: ArenaLayout;
+}
+
+export const weightsName = "values";
+
+/** The arrays of a trainer's state, without making one: the weights, then the optimizer's. */
+export const stateLayouts = ({ model, train }: TrainerConfig, vocabSize: number): readonly StateLayout[] => {
+  const layout = modelLayout(model, vocabSize);
+  return [{ name: weightsName, layout }, ...optimizerLayouts(layout, train.optimizer)];
+};
+
+/** Elements of all of them. */
+export const stateLength = (layouts: readonly StateLayout[]): number =>
+  layouts.reduce((sum, { layout }) => sum + layout.length, 0);
+
+/** An array of the state in a backend's memory: it is read as it is then, piece by piece. */
+export interface StatePart extends StateLayout {
+  readonly read: ReadValues;
+}
+
+/** A trainer's state, to be read before the trainer's next step. */
+export interface TrainerSnapshot {
+  readonly weights: StatePart;
+  readonly optimizer: readonly StatePart[];
+}
+
+/** The same on the host: each array whole, by its name. */
+export type StateArrays = ReadonlyMap<string, Float32Array>;
+
+/** All elements of an array of the state. */
+export const readPart = ({ layout, read }: StatePart): Promise<Float32Array> => read(0, layout.length);
+
+/** Copies a state to the host. */
+export const readSnapshot = async ({ weights, optimizer }: TrainerSnapshot): Promise<StateArrays> => {
+  const arrays = new Map<string, Float32Array>();
+  for (const part of [weights, ...optimizer]) arrays.set(part.name, await readPart(part));
+  return arrays;
+};

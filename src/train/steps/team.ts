@@ -1,0 +1,60 @@
+/** Machines that train one model together: each takes a share of every step's passes. */
+import type { Backend } from "../../backend/backend.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { Arena } from "../../models/arena.ts";
+import { middleOf } from "./gradient-sum.ts";
+
+/** The place of this machine among those that train together, and how their sums are put together. */
+export interface Team {
+  /** This machine's number, from 0. */
+  readonly rank: number;
+  /** How many there are: a power of two. */
+  readonly size: number;
+  /**
+   * Called once a step, between the backward passes and the gradient's norm. Puts the sum of all machines' gradients in the
+   * place of this machine's, and returns the sum of their losses. Same bits on every machine, added along the tree of
+   * `gradient-sum.ts`: first those of ranks 2i and 2i + 1, then those of pairs, and so on.
+   * @param gradients in the backend's memory: the sum over this machine's passes.
+   * @param loss nats per token of the whole step: this machine's part of the mean.
+   */
+  reduce(backend: Backend, gradients: Arena, loss: number): Promise<number>;
+}
+
+/** One machine: its sums are those of the step. */
+export const alone: Team = { rank: 0, size: 1, reduce: async (_backend, _gradients, loss) => loss };
+
+/** Passes [from, to) of a step. */
+export interface Share {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * This machine's share of a step: a branch of the tree that its passes are added along.
+ * @param count passes of a step.
+ * @throws ConfigError unless there is one for each machine, or if the number of machines is no power of two.
+ */
+export const shareOf = (count: number, { rank, size }: Pick<Team, "rank" | "size">): Share => {
+  if (!Number.isInteger(Math.log2(size)) || !(Number.isInteger(rank) && rank >= 0 && rank < size)) {
+    throw new ConfigError({
+      where: "team",
+      must: "the number of machines must be a power of two, and ranks go from 0 to below it",
+      got: `rank ${rank} of ${size}`,
+    });
+  }
+  if (count < size) {
+    throw new ConfigError({
+      where: "train.gradAccumSteps",
+      must: `a step must have a pass for each of ${size} machines`,
+      got: String(count),
+      hint: `train.gradAccumSteps ${size} with a smaller train.batchSize`,
+    });
+  }
+  let { from, to }: Share = { from: 0, to: count };
+  for (let half = size / 2; half >= 1; half /= 2) {
+    const middle = middleOf(from, to);
+    const isSecond = Math.floor(rank / half) % 2 === 1;
+    [from, to] = isSecond ? [middle, to] : [from, middle];
+  }
+  return { from, to };
+};

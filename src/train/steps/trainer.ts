@@ -1,0 +1,248 @@
+import { backward, dropoutSource } from "../../autograd/context.ts";
+import { readScalar } from "../../autograd/tensor.ts";
+import type { Backend, Storage } from "../../backend/backend.ts";
+import { type Observer, observed } from "../../backend/observers/observed.ts";
+import { alternatives } from "../../core/alternatives.ts";
+import { closeOnError } from "../../core/close-on-error.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { randomKey } from "../../core/random.ts";
+import type { Batch } from "../../data/batches.ts";
+import { type Arena, arenaReader, initialise } from "../../models/arena.ts";
+import { forwardLoss } from "../../models/forward.ts";
+import type { Gradients } from "../../models/gradients.ts";
+import { createModel, type Model } from "../../models/model.ts";
+import { dropoutPlaces } from "../../models/transformer.ts";
+import { clipFactor } from "../../optim/clip.ts";
+import { createOptimizer } from "../../optim/optimizer.ts";
+import { learningRateAt } from "../../optim/schedule.ts";
+import type { Optimizer } from "../../optim/update.ts";
+import type { TrainerConfig } from "../config/config.ts";
+import { createGradientSum } from "./gradient-sum.ts";
+import { type PassSource, passesBetween, passesOfText, passesPerStep } from "./passes.ts";
+import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
+import { alone, shareOf, type Team } from "./team.ts";
+
+/** What a step finds before it changes a weight. */
+export interface StepMeasure {
+  /** Nats per token. */
+  readonly loss: number;
+  /** Before clipping. */
+  readonly gradNorm: number;
+}
+
+export interface StepResult extends StepMeasure {
+  readonly learningRate: number;
+}
+
+/** Where in a step a kernel runs: on the way to the loss, back, or for the gradient's norm. */
+export type StepPhase = "forward" | "backward" | "norm";
+
+/** Looks on while a step is measured. */
+export interface StepObserver {
+  readonly kernel: Observer;
+  /** A part of the step begins. */
+  readonly phase: (phase: StepPhase) => void;
+}
+
+/** A model, its optimizer and the arithmetic of one step. Knows nothing of events, files or time. */
+export interface Trainer {
+  readonly model: Model;
+  readonly optimizer: Optimizer;
+  /** Of the step that was measured last, over all passes and all machines. */
+  readonly gradients: Gradients;
+  /** All arrays that gradients are written to in a step, that of `gradients` among them. */
+  readonly gradientStorages: readonly Storage[];
+  /** The passes of a step on all machines, in order: rows of token ids and of what follows them. */
+  passes(step: number): Iterable<Batch>;
+  /**
+   * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and no
+   * moment changes, and the same again gives the same bits. Weights that something else has changed are seen by the first
+   * step, and by one that does not follow the step before.
+   */
+  measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
+  /** The update by the gradient that `measure` has just found; returns its learning rate. */
+  update(step: number, measured: StepMeasure): number;
+  /** The state as it is now: a checkpoint, and what a run may go back to. Read it before the next update. */
+  snapshot(): TrainerSnapshot;
+  /**
+   * Goes back to a state, of this trainer or of another of the same configuration. The next step sees it.
+   * @param arrays all arrays of `stateLayouts`, which stay the caller's; null: the state before the first step, with weights
+   *   drawn from the seed.
+   */
+  restore(arrays: StateArrays | null): void;
+  /**
+   * `measure` and `update` in one.
+   * @throws ConfigError if the loss or the gradient is not finite; the weights are then still those before the step.
+   */
+  step(step: number): Promise<StepResult>;
+  close(): void;
+}
+
+/** A trainer in the state before the first step; a resumed run then restores its own. */
+export const createTrainer = (
+  backend: Backend,
+  config: TrainerConfig,
+  vocabSize: number,
+  trainTokens: Int32Array,
+  team: Team = alone,
+): Trainer => {
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team);
+  closeOnError(trainer.close, () => trainer.restore(null));
+  return trainer;
+};
+
+/** A trainer with all weights zero. A failure leaves no memory taken. */
+export const undrawnTrainer = (
+  backend: Backend,
+  config: TrainerConfig,
+  vocabSize: number,
+  trainTokens: Int32Array,
+  team: Team = alone,
+): Trainer => trainerOn(backend, config, vocabSize, passesOfText(config, trainTokens), team);
+
+/** The same on passes from elsewhere. */
+export const trainerOn = (
+  given: Backend,
+  config: TrainerConfig,
+  vocabSize: number,
+  passes: PassSource,
+  team: Team = alone,
+): Trainer => {
+  const { train } = config;
+  const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
+  const { contextLength, dropout } = config.model;
+  const share = shareOf(passesPerStep(config), team);
+  const opened: { close(): void }[] = [];
+  const close = (): void => {
+    for (const one of opened.splice(0).reverse()) one.close();
+  };
+  const open = <T extends { close(): void } | null>(create: () => T): T => {
+    const one = closeOnError(close, create);
+    if (one !== null) opened.push(one);
+    return one;
+  };
+  const backend = observed(given);
+  const model = open(() => createModel(backend, config.model, vocabSize));
+  const sum = open(() => createGradientSum(model, share.to - share.from));
+  const optimizer = open(() => createOptimizer(backend, model.layout, train.optimizer));
+  // Memory for them is taken now: whatever a run has from beginning to end comes before what its steps take.
+  closeOnError(close, () => model.rounded());
+  /** The step whose weights are known here: those of another may have been written by somebody else. */
+  let knownFor = -1;
+  const tokensPerStep = batchSize * contextLength * gradAccumSteps;
+
+  /** Makes the gradient of a pass; returns its part of the step's loss. */
+  const gradientOf = async (
+    step: number,
+    number: number,
+    { x, y, rows, time }: Batch,
+    gradients: Gradients,
+    enter: StepObserver["phase"],
+  ): Promise<number> => {
+    gradients.clear();
+    // Each pass drops at places of its own, which follow from its number.
+    const first = number * dropoutPlaces(config.model);
+    const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step), first) : null;
+    const summed = await gradients.record(
+      async (context) => {
+        enter("forward");
+        const total = forwardLoss(context, model, x, y, rows, time); // [1]
+        const reading = readScalar(backend, total);
+        enter("backward");
+        backward(context, total, 1 / tokensPerStep);
+        return reading;
+      },
+      drops,
+      model.rounded()?.of,
+    );
+    return summed / tokensPerStep;
+  };
+
+  const measure = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
+    if (step !== knownFor) model.weightsChanged();
+    knownFor = step;
+    const batches = passesBetween(config, passes, step, share);
+    const ours = await sum.add(share.from, share.to, async (number, gradients) => {
+      const { value: batch } = batches.next();
+      if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
+      return gradientOf(step, number, batch, gradients, enter);
+    });
+    const loss = await team.reduce(backend, sum.total.arena, ours);
+    enter("norm");
+    return { loss, gradNorm: await sum.total.norm() };
+  };
+
+  const arenas: readonly (StateLayout & { readonly arena: Arena })[] = [
+    { name: weightsName, layout: model.layout, arena: model.arena },
+    ...optimizer.state,
+  ];
+
+  const begin = (): void => {
+    for (const { arena, layout } of arenas) {
+      backend.run("fill", { y: { storage: arena.storage, offset: 0 }, n: layout.length, value: 0 });
+    }
+    initialise(backend, model.layout, model.arena, seed);
+  };
+
+  const trainer: Trainer = {
+    model,
+    optimizer,
+    gradients: sum.total,
+    gradientStorages: sum.storages,
+    passes: (step) => passesBetween(config, passes, step, { from: 0, to: passesPerStep(config) }),
+    measure: (step, observer) =>
+      observer === undefined
+        ? measure(step, () => {})
+        : backend.observe(observer.kernel, () => measure(step, observer.phase)),
+    update(step, { gradNorm }) {
+      const learningRate = learningRateAt(train, step);
+      const gradScale = clipFactor(gradNorm, maxGradNorm);
+      const update = { step: step + 1, learningRate, gradScale, rounded: model.rounded() };
+      optimizer.update({ values: model.arena, gradients: sum.total.arena, ...update });
+      knownFor = step + 1;
+      return learningRate;
+    },
+    snapshot() {
+      const [weights, ...others] = arenas.map(({ name, layout, arena }) => ({
+        name,
+        layout,
+        read: arenaReader(backend, arena),
+      }));
+      return { weights: weights as StatePart, optimizer: others };
+    },
+    restore(arrays) {
+      if (arrays === null) begin();
+      else {
+        for (const { name, arena } of arenas) {
+          const values = arrays.get(name);
+          if (values === undefined) throw new Error(`a state must have ${name}`);
+          backend.write(arena.storage, values);
+        }
+      }
+      model.weightsChanged();
+      knownFor = -1;
+      optimizer.forget();
+    },
+    async step(step) {
+      const { loss, gradNorm } = await trainer.measure(step);
+      if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+        throw new ConfigError({
+          where: `step ${step + 1}`,
+          must: "loss and gradient must stay finite",
+          got: `loss ${loss}, gradient norm ${gradNorm}`,
+          hint: alternatives(calmer(step)),
+        });
+      }
+      return { loss, gradNorm, learningRate: trainer.update(step, { loss, gradNorm }) };
+    },
+    close,
+  };
+  return trainer;
+};
+
+/** What to try where a step is not finite, or explodes; the first is the likeliest to help. */
+export const calmer = (step: number): readonly [string, ...string[]] =>
+  step === 0
+    ? // No update has been made yet: the learning rate had no part in it.
+      ["a smaller model.initStd"]
+    : ["a lower train.learningRate", "train.warmupSteps", "train.maxGradNorm 1"];

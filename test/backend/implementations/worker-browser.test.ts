@@ -1,0 +1,17 @@
+import { afterAll, expect, test, vi } from "vitest";
+
+/** The global object of a worker, for want of one in Node. */
+const scope: { onmessage: ((event: { readonly data: unknown }) => void) | null } = globalThis as never;
+const posted = vi.fn();
+const reported = vi.fn();
+vi.stubGlobal("onmessage", null);
+vi.stubGlobal("postMessage", posted);
+vi.stubGlobal("reportError", reported);
+afterAll(() => vi.unstubAllGlobals());
+
+test("a browser's worker that cannot begin reports it, or the one who waits for it would wait for ever", async () => {
+  await import("#foretoken/backend/implementations/wasm/worker.browser.js");
+  scope.onmessage?.({ data: { module: "no module", memory: undefined, thread: 1, stackTop: 0 } });
+  await vi.waitFor(() => expect(reported).toHaveBeenCalledWith(expect.any(TypeError)));
+  expect(posted).not.toHaveBeenCalled();
+});

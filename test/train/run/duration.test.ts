@@ -1,0 +1,61 @@
+import { describe, expect, it, test } from "vitest";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
+import { estimateSeconds, evaluationsLeft, forwardSeconds } from "#foretoken/train/run/duration.js";
+import { train } from "#foretoken/train/train.node.js";
+import { collect, ofType, smallRun, useFolder, wordsText } from "../../support/runs.ts";
+
+const { newPath, writeText } = useFolder();
+
+/** 12 steps of 3 × 2 × 16 = 96 tokens, an evaluation every 5. */
+const config = resolveConfig("book", [smallRun]);
+
+describe("how long a run takes", () => {
+  test.each([
+    [0, 12, 3],
+    [4, 12, 3],
+    [5, 12, 2],
+    [10, 12, 1],
+    [0, 10, 2],
+    [0, 4, 1],
+    [9, 10, 1],
+  ])("after step %i, up to %i, there are %i evaluations", (step, lastStep, evaluations) => {
+    expect(evaluationsLeft(config, step, lastStep)).toBe(evaluations);
+  });
+
+  test("a forward pass is a third of a step over as many tokens", () => {
+    expect(forwardSeconds(config, 0.3, 96)).toBeCloseTo(0.1, 12);
+    expect(forwardSeconds(config, 0.3, 960)).toBeCloseTo(1, 12);
+  });
+
+  test("it is the steps, the evaluations, and the samples past the context", () => {
+    const remaining = { step: 2, lastStep: 12, valTokens: 96, promptTokens: 3, finalSampleTokens: 13 };
+    // Ten steps and three evaluations; samples of 3 and 13 tokens stay within the context of 16.
+    expect(estimateSeconds(config, 0.3, remaining)).toBeCloseTo(3 + 3 * 0.1, 12);
+    // Six tokens past it: as many passes over 16 tokens, each a sixth of 96.
+    const longer = { ...remaining, finalSampleTokens: 19 };
+    expect(estimateSeconds(config, 0.3, longer)).toBeCloseTo(3 + 4 * 0.1, 12);
+    const sampling = resolveConfig("book", [smallRun, { train: { sampleTokens: 19 } }]);
+    // Two evaluations before the last one are followed by a sample.
+    expect(estimateSeconds(sampling, 0.3, remaining)).toBeCloseTo(3 + 5 * 0.1, 12);
+  });
+});
+
+it("is told once, after the first steps, and not kept", async () => {
+  const data = await writeText(wordsText("duration", 300));
+  const out = newPath();
+  const options = { preset: "book", config: smallRun, data, backend: "reference", finalSampleTokens: 0 } as const;
+  const events = await collect(train({ ...options, out, stopAt: 11 }));
+  const [estimate, ...more] = ofType(events, "estimate");
+  expect(more).toEqual([]);
+  expect(estimate).toMatchObject({ step: 6, timedSteps: 5 });
+  const times = ofType(events, "step")
+    .slice(1, 6)
+    .map(({ tokensPerSecond }) => 96 / tokensPerSecond);
+  const median = times.sort((a, b) => a - b)[2] ?? 0;
+  expect(estimate?.stepSeconds).toBeCloseTo(median, 12);
+  const valTokens = ofType(events, "start")[0]?.valTokens ?? 0;
+  const expected = (5 + (2 * valTokens) / 96 / 3) * median;
+  expect(estimate?.secondsLeft).toBeCloseTo(expected, 9);
+  const resumed = await collect(train({ resume: out, backend: "reference" }));
+  expect(ofType(resumed, "estimate")).toEqual([]);
+});
