@@ -1,11 +1,23 @@
 /** What a thread does that holds models: it loads them, writes with them and measures them. */
+import type { BackendName, Capabilities } from "../backend/backend.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
+import type { ModelConfig } from "../models/config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
-import type { LoadedModel } from "./messages.ts";
+
+/** A model that a thread holds, and what others know of it. */
+export interface LoadedModel {
+  readonly key: number;
+  readonly config: ModelConfig;
+  readonly parameters: number;
+  /** The contents of `tokenizer.json`. */
+  readonly tokenizer: unknown;
+  readonly backend: BackendName;
+  readonly capabilities: Capabilities;
+}
 
 /**
  * The methods of such a thread.

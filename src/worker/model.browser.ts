@@ -5,7 +5,7 @@ import type { CheckpointFiles } from "../pretrained/load.browser.ts";
 import { pretrainedNames } from "../pretrained/parse.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import { type EvaluateOptions, wholeText } from "../train/train.browser.ts";
-import type { LoadRequest } from "./messages.browser.ts";
+import type { LoadRequest } from "./entry.browser.ts";
 import { loadIn, type ThreadModel } from "./model.ts";
 import { workers } from "./pool.browser.ts";
 

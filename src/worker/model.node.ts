@@ -5,8 +5,8 @@ import { show } from "../core/show.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import { workerEntries } from "./entries.node.ts";
-import type { LoadRequest } from "./load-request.node.ts";
 import { loadIn, type ThreadModel } from "./model.ts";
+import type { LoadRequest } from "./model-entry.node.ts";
 
 /** A model in a thread of its own: while it writes or is measured, the thread that calls does other things. */
 export interface WorkerModel extends ThreadModel {

@@ -10,7 +10,7 @@ import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
-import type { LoadedModel } from "./messages.ts";
+import type { LoadedModel } from "./model-methods.ts";
 
 /** What a model in a thread of its own has wherever it is. */
 export interface ThreadModel {

@@ -264,6 +264,15 @@ describe("training in a thread of its own", () => {
       ...{ message: "ENOSPC: no space left", code: "ENOSPC", syscall: "write" },
     });
     expect(errorOfMessage(messageOfError(Object.create(null))).message).toBe("an object");
+    const unsendable = Object.assign(new Error("a"), { name: () => 1 });
+    const unreadable = Object.defineProperty(new Error("a"), "stack", {
+      get() {
+        throw new Error("b");
+      },
+    });
+    for (const strange of [unsendable, unreadable]) {
+      expect(structuredClone(messageOfError(strange)).message).toBe("an error that cannot be sent to another thread");
+    }
   });
 
   it("throws the reason of a signal that was aborted before", async () => {
