@@ -1,5 +1,5 @@
 // Makes the browser's library one file, dist/foretoken.browser.js: our modules, zod, the WebAssembly kernels and the code
-// of their workers. A page, a bundler and a CDN take it as it is; import maps, which workers do not have, are not needed.
+// of workers. A page, a bundler and a CDN take it as it is; import maps, which workers do not have, are not needed.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -10,27 +10,39 @@ const kernels = ["kernels.wasm", "kernels.relaxed-simd.wasm"];
 const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
+/** What a module imports for the addresses of embedded files. */
+const embedded = "embedded-files";
+
 /** Object URLs of files that are part of the bundle, each made when it is first asked for. */
-const helper = `
-const embeddedUrls = new Map();
-const embeddedUrl = (name, type, base64) => {
-  if (!embeddedUrls.has(name)) {
-    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-    embeddedUrls.set(name, URL.createObjectURL(new Blob([bytes], { type })));
-  }
-  return embeddedUrls.get(name);
+const ownFiles = (files) => `
+const files = ${JSON.stringify(files)};
+const urls = new Map();
+const contentOf = ({ base64, code, needs }) => {
+  if (base64 !== undefined) return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  // A worker is told the addresses of the files that it needs: so they are in the bundle once.
+  const given = needs.map((name) => [name, embeddedUrl(name)]);
+  return "const embeddedUrls = " + JSON.stringify(Object.fromEntries(given)) + ";" + code;
+};
+export const embeddedUrl = (name) => {
+  if (!urls.has(name)) urls.set(name, URL.createObjectURL(new Blob([contentOf(files[name])], { type: files[name].type })));
+  return urls.get(name);
 };
 `;
 
+/** The same in a worker of the bundle, whose first line has the addresses. */
+const givenFiles = "export const embeddedUrl = (name) => embeddedUrls[name];";
+
 /** Puts in the place of `new URL("./FILE", import.meta.url)` an address of the file's content. */
-const embed = (files) => ({
+const embed = (helper) => ({
   name: "embed",
+  resolveId: (id) => (id === embedded ? id : undefined),
+  load: (id) => (id === embedded ? helper : undefined),
   transform: (code) => {
-    const embedded = code.replace(/new URL\("\.\/([\w.-]+)", import\.meta\.url\)/g, (_, name) => {
-      const { type, content } = files[name];
-      return `embeddedUrl("${name}", "${type}", "${Buffer.from(content).toString("base64")}")`;
-    });
-    return embedded === code ? undefined : `${helper}${embedded}`;
+    const changed = code.replace(
+      /new URL\("\.\/([\w.-]+)", import\.meta\.url\)/g,
+      (_, name) => `embeddedUrl("${name}")`,
+    );
+    return changed === code ? undefined : `import { embeddedUrl } from "${embedded}";\n${changed}`;
   },
 });
 
@@ -70,16 +82,19 @@ export const buildBrowser = async () => {
   );
   if (readStamp("browser", output) === hash) return undefined;
   const started = performance.now();
-  const worker = await bundle("dist/backend/implementations/wasm/worker.browser.js", []);
-  const compressed = kernels.map((name) => [
-    `${name}.gz`,
-    { type: "application/gzip", content: gzipSync(readFileSync(join(root, kernelPath(name))), { level: 9 }) },
-  ]);
-  const files = {
-    ...Object.fromEntries(compressed),
-    "worker.browser.js": { type: "text/javascript", content: worker },
+  const compressed = kernels.map((name) => {
+    const base64 = gzipSync(readFileSync(join(root, kernelPath(name))), { level: 9 }).toString("base64");
+    return [`${name}.gz`, { type: "application/gzip", base64 }];
+  });
+  const worker = async (input, needs) => {
+    const code = await bundle(input, [embed(givenFiles)]);
+    return { type: "text/javascript", code, needs };
   };
-  const code = await bundle("dist/browser.js", [embed(files)], notice());
+  const thread = { "worker.browser.js": await worker("dist/backend/implementations/wasm/worker.browser.js", []) };
+  const parts = { ...Object.fromEntries(compressed), ...thread };
+  const entry = await worker("dist/worker/entry.browser.js", Object.keys(parts));
+  const files = { ...parts, "entry.browser.js": entry };
+  const code = await bundle("dist/browser.js", [embed(ownFiles(files))], notice());
   const temporary = `${output}.${process.pid}.tmp`;
   writeFileSync(temporary, code);
   renameSync(temporary, output);

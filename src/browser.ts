@@ -74,4 +74,6 @@ export type {
   TrainEvent,
 } from "./train/events.ts";
 export type { Evaluation } from "./train/measuring/evaluate.ts";
-export { type EvaluateOptions, evaluate, type TrainOptions, train } from "./train/train.browser.ts";
+export { type EvaluateOptions, evaluate } from "./train/train.browser.ts";
+export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.browser.ts";
+export { type TrainOptions, train } from "./worker/train.browser.ts";

@@ -356,6 +356,12 @@ const cases: readonly Case[] = [
     call: async (...args) => (await browser.loadPretrained(...(args as unknown as [string]))).close(),
     allows: (value, place) => place === 0 || (value !== undefined && isPrimitive(value)),
   },
+  {
+    // Here is no page that could start a worker: a ConfigError, too.
+    name: "browser: loadInWorker",
+    args: () => [files, { backend: "reference" }],
+    call: async (...args) => (await browser.loadInWorker(...(args as unknown as [string]))).close(),
+  },
   { name: "browser: savePretrained", args: () => [browserLm], call: browser.savePretrained },
   { name: "browser: evaluate", args: () => [browserLm, { text: "the cat" }], call: browser.evaluate },
   ...["text", "signal", "onProgress", "other"].map((name) => ({
@@ -366,7 +372,7 @@ const cases: readonly Case[] = [
   { name: "browser: train", args: () => [{ text: "" }], call: browser.train },
   ...[
     ...["text", "valText", "valFraction", "preset", "prompt", "finalSampleTokens", "backend", "threads", "stopAt"],
-    ...["profile", "signal", "onCheckpoint", "other"],
+    ...["profile", "signal", "onCheckpoint", "worker", "other"],
   ].map((name) => ({
     name: `browser: train ${name}`,
     args: () => [name === "text" ? "the cat sat on a mat and ran".repeat(5) : undefined],

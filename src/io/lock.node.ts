@@ -1,10 +1,13 @@
 /**
  * A lock that says which process works in a folder: a file that names the process, when it started and in which boot of
  * which machine. It needs no heartbeat, and one that a crash left behind is taken over.
+ *
+ * The thread that has the lock keeps its file open, and the lock says which of the process's open files that is. A thread
+ * that is ended has its files closed, so the rest of its process sees that nobody has the lock any more.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, readlinkSync } from "node:fs";
-import { link, unlink, writeFile } from "node:fs/promises";
+import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, writeFileSync, writeSync } from "node:fs";
+import { link, unlink } from "node:fs/promises";
 import { hostname, uptime } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { ConfigError } from "../core/errors.ts";
@@ -13,14 +16,27 @@ import { readRegularFile } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { temporaryName } from "./files.node.ts";
 
+/** An open file of a process, told apart from others that had or will have its number. */
+interface OpenFile {
+  readonly fd: number;
+  readonly device: string;
+  readonly inode: string;
+}
+
 /** A process, told apart from all that had or will have its number. */
-interface Holder {
+interface Process {
   readonly pid: number;
   /** When it started, as the system counts. */
   readonly started: string;
   /** Which boot of the machine, and which space of process numbers. */
   readonly boot: string;
   readonly host: string;
+}
+
+/** Who has a lock. */
+interface Holder extends Process {
+  /** The lock's own file, open in the thread that has the lock. Earlier versions kept none. */
+  readonly file?: OpenFile;
 }
 
 const readLine = (path: string): string | undefined => {
@@ -71,12 +87,39 @@ const bootOf = (): string => {
   }
 };
 
-const thisProcess = (): Holder => ({
+const thisProcess = (): Process => ({
   pid: process.pid,
   started: startOf(process.pid) ?? "unknown",
   boot: bootOf(),
   host: hostname(),
 });
+
+const identify = (fd: number): OpenFile => {
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  return { fd, device: String(dev), inode: String(ino) };
+};
+
+/** Whether `file`, opened by a thread of this process to write, still is open. */
+const isOpen = ({ fd, device, inode }: OpenFile): boolean => {
+  try {
+    const now = identify(fd);
+    if (now.device !== device || now.inode !== inode) return false;
+    // Threads that read the lock have it open too, and perhaps by the same number; but not to write. This writes nothing.
+    writeSync(fd, new Uint8Array(0));
+    return true;
+  } catch (error) {
+    return systemErrorCode(error) !== "EBADF";
+  }
+};
+
+const parseFile = (json: unknown): OpenFile | undefined => {
+  if (!isRecord(json)) return undefined;
+  const { fd, device, inode } = json;
+  const isFile = Number.isSafeInteger(fd) && (fd as number) >= 0;
+  return isFile && typeof device === "string" && typeof inode === "string"
+    ? { fd: fd as number, device, inode }
+    : undefined;
+};
 
 const parseHolder = (text: string): Holder | undefined => {
   let json: unknown;
@@ -93,7 +136,9 @@ const parseHolder = (text: string): Holder | undefined => {
     typeof started === "string" &&
     typeof boot === "string" &&
     typeof host === "string";
-  return isHolder ? { pid: pid as number, started, boot, host } : undefined;
+  if (!isHolder) return undefined;
+  const file = parseFile(json.file);
+  return { pid: pid as number, started, boot, host, ...(file === undefined ? {} : { file }) };
 };
 
 const minuteOf = (boot: string): number => Number(/^minute (\d+)$/u.exec(boot)?.[1]);
@@ -101,10 +146,14 @@ const minuteOf = (boot: string): number => Number(/^minute (\d+)$/u.exec(boot)?.
 const isSameBoot = (a: string, b: string): boolean => a === b || Math.abs(minuteOf(a) - minuteOf(b)) <= 2;
 
 /** `gone`: it has ended. `elsewhere`: it cannot be seen from here. */
-const stateOf = (holder: Holder, self: Holder): "running" | "gone" | "elsewhere" => {
+const stateOf = (holder: Holder, self: Process): "running" | "gone" | "elsewhere" => {
   if (isSameBoot(holder.boot, self.boot)) {
     const started = startOf(holder.pid);
-    return started === holder.started || started === unseen ? "running" : "gone";
+    if (started === unseen) return "running";
+    if (started !== holder.started) return "gone";
+    // Files of other processes cannot be looked at everywhere.
+    const isThreadGone = holder.pid === self.pid && holder.file !== undefined && !isOpen(holder.file);
+    return isThreadGone ? "gone" : "running";
   }
   const [bootId] = holder.boot.split(" ");
   const [ownBootId] = self.boot.split(" ");
@@ -141,27 +190,52 @@ export interface Lock {
 
 const besides = (path: string): string => join(dirname(path), temporaryName(basename(path)));
 
-/** Makes the file with all that is in it at once, where there is none. @returns whether it did. */
-const createWhole = async (path: string, text: string): Promise<boolean> => {
-  const temporary = besides(path);
-  await writeFile(temporary, text, { flag: "wx" });
+/** A file that names this process, open in this thread. */
+interface HeldFile {
+  /** What is in it. */
+  readonly text: string;
+  /** To be called once: later the number is another file's. */
+  close(): void;
+}
+
+const openNew = (path: string, self: Process): HeldFile => {
+  // Not a FileHandle, which is closed when nobody refers to it any more.
+  const fd = openSync(path, "wx");
   try {
-    await link(temporary, path);
-    return true;
+    const text = `${JSON.stringify({ ...self, file: identify(fd) } satisfies Holder)}\n`;
+    writeFileSync(fd, text);
+    return { text, close: () => closeSync(fd) };
   } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+};
+
+/** Makes the file with all that is in it at once. @returns undefined where there is one. */
+const createWhole = async (path: string, self: Process): Promise<HeldFile | undefined> => {
+  const temporary = besides(path);
+  let made: HeldFile | undefined;
+  let isLinked = false;
+  try {
+    made = openNew(temporary, self);
+    await link(temporary, path);
+    isLinked = true;
+    return made;
+  } catch (error) {
+    if (made === undefined) throw error;
     const code = systemErrorCode(error);
     // Whoever holds the lock has cleared away what looked like a killed process's file.
-    if (code === "EEXIST" || code === "ENOENT") return false;
+    if (code === "EEXIST" || code === "ENOENT") return undefined;
     // Some file systems have no links.
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code ?? "")) throw error;
-    return writeFile(path, text, { flag: "wx" }).then(
-      () => true,
-      (again: unknown) => {
-        if (systemErrorCode(again) === "EEXIST") return false;
-        throw again;
-      },
-    );
+    try {
+      return openNew(path, self);
+    } catch (again) {
+      if (systemErrorCode(again) === "EEXIST") return undefined;
+      throw again;
+    }
   } finally {
+    if (!isLinked) made?.close();
     await unlink(temporary).catch(() => undefined);
   }
 };
@@ -171,27 +245,49 @@ const pause = (): Promise<void> =>
     setTimeout(resolve, 20);
   });
 
+const isGone = (text: string, self: Process): boolean => {
+  const holder = parseHolder(text);
+  return holder === undefined || stateOf(holder, self) === "gone";
+};
+
 /**
  * Removes the lock that was `found` to have no holder. One process at a time removes: else a second one, late, would remove
  * the lock that the first has taken by then.
  */
-const removeStale = async (path: string, found: string, self: Holder): Promise<void> => {
+const removeStale = async (path: string, found: string, self: Process): Promise<void> => {
   const guard = `${path}-taking`;
-  if (!(await createWhole(guard, `${JSON.stringify(self)}\n`))) {
-    const holder = parseHolder((await readIfThere(guard)) ?? "");
-    if (holder === undefined || stateOf(holder, self) === "gone") await unlink(guard).catch(() => undefined);
+  const held = await createWhole(guard, self);
+  if (held === undefined) {
+    if (isGone((await readIfThere(guard)) ?? "", self)) await unlink(guard).catch(() => undefined);
     else await pause();
     return;
   }
   try {
-    if ((await readIfThere(path)) === found) await unlink(path);
+    // Looked at again: another thread of this process may have taken it with the same text, of a file of the same number.
+    if ((await readIfThere(path)) === found && isGone(found, self)) await unlink(path);
   } finally {
     await unlink(guard).catch(() => undefined);
+    held.close();
   }
 };
 
 /** Whether a file was a lock before it was cut off, or lost all it said with the machine's power. */
 const isBroken = (text: string): boolean => /^\0*$/u.test(text) || text.startsWith('{"pid"'.slice(0, text.length));
+
+const lockOf = (path: string, { text, close }: HeldFile): Lock => {
+  let released: Promise<void> | undefined;
+  const release = async (): Promise<void> => {
+    if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
+    // Not before: a lock whose file is closed is one that others remove.
+    close();
+  };
+  return {
+    release: () => {
+      released ??= release();
+      return released;
+    },
+  };
+};
 
 /** How often it is looked whether a lock that is not whole has become so. */
 const looks = 3;
@@ -205,12 +301,9 @@ const attempts = 100;
  */
 export const takeLock = async (path: string, where: string): Promise<Lock> => {
   const self = thisProcess();
-  const text = `${JSON.stringify(self)}\n`;
-  const release = async (): Promise<void> => {
-    if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
-  };
   for (let attempt = 0; attempt < attempts; attempt++) {
-    if (await createWhole(path, text)) return { release };
+    const held = await createWhole(path, self);
+    if (held !== undefined) return lockOf(path, held);
     const found = await readIfThere(path);
     if (found === undefined) continue;
     const holder = parseHolder(found);

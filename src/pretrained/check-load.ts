@@ -12,17 +12,18 @@ const isFiles = (value: unknown): boolean =>
 /**
  * Checks what `loadPretrained` is called with, before anything is read.
  * @param inBrowser where a checkpoint can be an address or its files.
+ * @param where the function that is called, for the error.
  * @throws ConfigError naming the argument.
  */
-export const checkLoad = (checkpoint: unknown, options: unknown, inBrowser = false): void => {
-  if (!inBrowser) checkPath("loadPretrained: directory", checkpoint);
+export const checkLoad = (checkpoint: unknown, options: unknown, inBrowser = false, where = "loadPretrained"): void => {
+  if (!inBrowser) checkPath(`${where}: directory`, checkpoint);
   else if (typeof checkpoint !== "string" && !(checkpoint instanceof URL) && !isFiles(checkpoint)) {
     throw new ConfigError({
-      where: "loadPretrained: checkpoint",
+      where: `${where}: checkpoint`,
       must: "must be an address, or an object with the files of a checkpoint as Uint8Arrays",
       got: show(checkpoint),
     });
   }
-  checkOptions("loadPretrained: options", options);
+  checkOptions(`${where}: options`, options);
   checkBackendChoice("backend", Reflect.get(options as object, "backend"));
 };

@@ -28,7 +28,10 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /** Of a backend opened here: float32, the default, for logits to the last digit; auto for speed. */
   readonly dtype?: DTypeChoice | undefined;
-  /** One line that the user should see: that there is no manifest, so that damage would not be noticed. */
+  /**
+   * One line that the user should see: that there is no manifest, so that damage would not be noticed. A promise is
+   * waited for.
+   */
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
@@ -40,7 +43,7 @@ export interface LoadOptions {
 export const loadPretrained = async (directory: string, options: LoadOptions = {}): Promise<LanguageModel> => {
   checkLoad(directory, options);
   const pretrained = await readPretrained(directory);
-  if (!pretrained.checked) options.onNotice?.(uncheckedNotice(directory));
+  if (!pretrained.checked) await options.onNotice?.(uncheckedNotice(directory));
   const { backend = "auto", threads, dtype } = options;
   if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
   const opened = await openBackend(backend, { threads, dtype });

@@ -26,7 +26,7 @@ import type { PartialConfig } from "./config/merge.ts";
 import { defaultPreset, type PresetName } from "./config/presets.ts";
 import type { TrainEvent } from "./events.ts";
 import type { Evaluation } from "./measuring/evaluate.ts";
-import { evaluateCorpus, type Measuring } from "./measuring/evaluate-corpus.ts";
+import { evaluateCorpus, type MeasuredCorpus, type Measuring } from "./measuring/evaluate-corpus.ts";
 import { estimateMemory } from "./prepare/memory.ts";
 import { checkStopAt, prepare, resolveConfig, withDType } from "./prepare/prepare.ts";
 import { run } from "./run/run.ts";
@@ -102,7 +102,7 @@ const storeFor = (
 /**
  * Trains a model on a text and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
  * `done`. Same options and backend: same bits, with any number of threads, and those that Node's `wasm` backend gives.
- * Call it in a worker: it computes on the thread that calls it.
+ * It computes on the thread that calls it.
  *
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, UnsupportedKernelError for a
  *   backend that the page lacks.
@@ -179,6 +179,12 @@ export interface EvaluateOptions extends Omit<Measuring, "split"> {
   readonly text: string;
 }
 
+/** A text to be measured from end to end. */
+export const wholeText = (text: string): MeasuredCorpus => ({
+  ...{ name: "text", train: "", val: text },
+  parts: [{ where: "text", start: 0 }],
+});
+
 /**
  * A model's cross-entropy on a text: every token after the first is predicted once, in non-overlapping windows.
  * @throws ConfigError for a loss that is not finite, DataError for a text of fewer than two tokens or a character that
@@ -189,9 +195,5 @@ export const evaluate = async (lm: LanguageModel, options: EvaluateOptions): Pro
   checkKeys("evaluate", options, ["text", "signal", "onProgress"]);
   const { text, ...measuring } = options;
   checkText("evaluate: text", text);
-  return evaluateCorpus(
-    lm,
-    { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] },
-    { ...measuring, split: "all" },
-  );
+  return evaluateCorpus(lm, wholeText(text), { ...measuring, split: "all" });
 };

@@ -44,7 +44,7 @@ interface Running {
   readonly memoryCheck?: boolean | undefined;
   /** Abort to save and stop. */
   readonly signal?: AbortSignal;
-  /** One line that the user should see, as that another text was taken. */
+  /** One line that the user should see, as that another text was taken. A promise is waited for. */
   readonly onNotice?: (line: string) => void;
 }
 
@@ -122,7 +122,7 @@ const prepareText = async (
 ) => {
   const corpus = await loading;
   const { name, sha256, prompt, notice, train: text, val } = corpus;
-  if (notice !== undefined) onNotice?.(notice);
+  if (notice !== undefined) await onNotice?.(notice);
   const prepared = prepare(config, corpus, tokenizer ?? trainTokenizer(config.tokenizer, text, val));
   return { prepared, reading: readingBytes(corpus), about: { name, sha256, prompt } };
 };
@@ -243,7 +243,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       const missing = await missingEnd(path, progress, end);
       if (missing === undefined) throw hasEnded(options.resume, config.train, end);
       if (missing.sampled || data.finalSampleTokens === 0) {
-        options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
+        await options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
         yield* noteEnd(await open(saved.tokenizer, lock), missing.done);
         return;
       }
@@ -256,7 +256,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       loadRunCorpus(data, options),
       saved?.tokenizer ?? null,
     );
-    if (saved === null) options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
+    if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
     yield* withBackend(options, config, async function* (backend) {
       options.signal?.throwIfAborted();
       const { finalSampleTokens: sampleTokens } = data;

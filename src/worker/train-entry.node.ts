@@ -5,6 +5,6 @@ import type { TrainEvent } from "../train/events.ts";
 import { type TrainOptions, train } from "../train/train.node.ts";
 
 serveThread({
-  train: (options: TrainOptions, { signal, tell }: CallContext): AsyncGenerator<TrainEvent, void> =>
-    train({ ...options, signal, onNotice: (line) => tell("onNotice", line) }),
+  train: (options: TrainOptions, { signal, ask }: CallContext): AsyncGenerator<TrainEvent, void> =>
+    train({ ...options, signal, onNotice: (line) => ask("onNotice", line) }),
 });

@@ -1,15 +1,14 @@
-import { checkOptions } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
-import { show } from "../core/show.ts";
 import { checkTrainOptions } from "../train/config/options.ts";
 import type { TrainEvent } from "../train/events.ts";
 import {
   type NewRun as NewRunHere,
   type ResumedRunOptions as ResumedRunHere,
+  type TrainOptions as TrainHere,
   train as trainHere,
 } from "../train/train.node.ts";
 import { workerEntries } from "./entries.node.ts";
+import { canSend, splitWorker, trainIn } from "./train.ts";
 
 interface Threading {
   /** false: a backend by name is opened on the thread that calls, too. Default true: it has a thread of its own. */
@@ -23,16 +22,6 @@ export interface ResumedRunOptions extends ResumedRunHere, Threading {}
 /** What `train` is told: to begin a run, or to go on with one. */
 export type TrainOptions = NewRun | ResumedRunOptions;
 
-/** What no thread can be sent, as a function in a configuration, is refused on this one by the check that names it. */
-const isCloneable = (options: object): boolean => {
-  try {
-    structuredClone(options);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 /**
  * Trains a model and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
  * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
@@ -45,22 +34,13 @@ const isCloneable = (options: object): boolean => {
  *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
  */
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
-  checkOptions("train: options", options);
-  const { worker = true, ...rest } = options;
-  if (typeof worker !== "boolean") {
-    throw new ConfigError({ where: "train: worker", must: "must be true or false", got: show(worker) });
-  }
+  const { worker, rest } = splitWorker<TrainHere>(options, true);
   checkTrainOptions(rest);
   const { signal, onNotice, ...args } = rest;
-  if (!worker || typeof (args.backend ?? "auto") !== "string" || !isCloneable(args)) {
+  if (!worker || !canSend(args)) {
     yield* trainHere(rest);
     return;
   }
-  const thread = takeThread(workerEntries.train);
   const callbacks = { onNotice: (line: string) => onNotice?.(line) };
-  try {
-    yield* thread.call("train", args, { signal, callbacks }) as AsyncGenerator<TrainEvent, void, undefined>;
-  } finally {
-    thread.release();
-  }
+  yield* trainIn(takeThread(workerEntries.train), args, { signal, callbacks });
 }

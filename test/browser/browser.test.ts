@@ -10,7 +10,7 @@ import type { Evaluation } from "#foretoken/train/measuring/evaluate.js";
 import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
 import { train } from "#foretoken/train/train.node.js";
 import { collect, ofType, useFolder, wordsText } from "../support/runs.ts";
-import { isolation, missingChromium, openPage } from "./chromium.ts";
+import { isolation, missingChromium, openPage, policy, timeless } from "./chromium.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const { newPath, writeText } = useFolder();
@@ -39,22 +39,7 @@ interface PageResult {
   readonly modelHash: string;
 }
 
-/** As strict as can be, but for what the README says that it must allow. */
-const policy =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
-
 const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
-
-/** What must be the same on every platform: all but names, paths, what the clock says and what a page cannot know of memory. */
-const timeless = (events: readonly TrainEvent[]): unknown[] =>
-  events
-    .filter(({ type }) => type !== "estimate")
-    .map((event) => ({ ...event, corpus: "", out: "", path: "", tokensPerSecond: 0 }))
-    .map((event) =>
-      event.type === "start"
-        ? { ...event, availableMemory: null, memory: { ...event.memory, program: 0, reading: 0, total: 0 } }
-        : event,
-    );
 
 const pages = async (checkpoint: string) => ({
   "/": here("pages/index.html"),

@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, extname, join } from "node:path";
+import type { TrainEvent } from "#foretoken/train/events.js";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
@@ -47,6 +48,21 @@ export const isolation = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 } as const;
+
+/** As strict as can be, but for what the README says that it must allow. */
+export const policy =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
+
+/** What must be the same on every platform: all but names, paths, what the clock says and what a page cannot know of memory. */
+export const timeless = (events: readonly TrainEvent[]): unknown[] =>
+  events
+    .filter(({ type }) => type !== "estimate")
+    .map((event) => ({ ...event, corpus: "", out: "", path: "", tokensPerSecond: 0 }))
+    .map((event) =>
+      event.type === "start"
+        ? { ...event, availableMemory: null, memory: { ...event.memory, program: 0, reading: 0, total: 0 } }
+        : event,
+    );
 
 export interface Site {
   /** Files on disk by their paths on the server; a path that ends with "/" is a folder. `/` is the page. */

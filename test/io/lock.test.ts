@@ -3,9 +3,11 @@ import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker, type WorkerOptions } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors.js";
 import { takeLock } from "#foretoken/io/lock.node.js";
+import { outcomeOf } from "../outcome-of.ts";
 
 let folder = "";
 let path = "";
@@ -35,6 +37,28 @@ const other = async () => {
   return child;
 };
 
+/** A thread of this process that takes the lock and says so; then it runs `after`. */
+const otherThread = async (after: string, options: WorkerOptions = {}): Promise<Worker> => {
+  const program = `
+    import { parentPort, workerData } from "node:worker_threads";
+    const { takeLock } = await import(workerData.module);
+    const lock = await takeLock(workerData.path, "other");
+    parentPort.postMessage("taken");
+    ${after}`;
+  const thread = new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`), {
+    ...options,
+    workerData: { module: import.meta.resolve("#foretoken/io/lock.node.js"), path },
+  });
+  await once(thread, "message");
+  return thread;
+};
+
+/** Until the thread has ended, of itself or for want of memory. */
+const end = (thread: Worker): Promise<void> =>
+  new Promise((resolve) => {
+    thread.on("error", () => {}).on("exit", () => resolve());
+  });
+
 describe("a lock", () => {
   it("is held by one, and free once it is given back, as often as that is said", async () => {
     const lock = await takeLock(path, "run");
@@ -60,6 +84,69 @@ describe("a lock", () => {
     expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ pid: process.pid });
     await lock.release();
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("of another thread is refused while that runs, in this process and in others", async () => {
+    const thread = await otherThread("setInterval(() => {}, 1000);");
+    expect(await refusal()).toContain(`got process ${process.pid}, this one;`);
+    await expect(otherThread("")).rejects.toThrow(`got process ${process.pid}, this one;`);
+    const program = `
+      const { takeLock } = await import(${JSON.stringify(import.meta.resolve("#foretoken/io/lock.node.js"))});
+      await takeLock(${JSON.stringify(path)}, "run").catch(({ message }) => console.log(message));`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect((await outcomeOf(child)).stdout).toContain(`got process ${process.pid};`);
+    await thread.terminate();
+  });
+
+  it.each([
+    ["terminated", "setInterval(() => {}, 1000);", {}],
+    ["terminated while it computes", "for (;;);", {}],
+    ["out of memory", "const all = []; for (;;) all.push(new Array(1000).fill(0));", { maxOldGenerationSizeMb: 30 }],
+    ["ended of itself", "process.exit();", {}],
+  ])("of a thread that is %s is taken over by the rest of its process", async (_, after, resourceLimits) => {
+    const thread = await otherThread(after, { resourceLimits });
+    const ended = end(thread);
+    if (after.startsWith("set") || after.startsWith("for")) await thread.terminate();
+    await ended;
+    expect(await readdir(folder)).toEqual([".lock"]);
+    const text = await readFile(path, "utf8");
+    const lock = await takeLock(path, "run");
+    expect(await refusal()).toContain("this one");
+    await lock.release();
+    // Also where a thread was ended while it took over.
+    await writeFile(path, text);
+    await writeFile(`${path}-taking`, text);
+    await (await takeLock(path, "run")).release();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("of an ended thread is had by one of the threads that want it at once", async () => {
+    const wanting = `
+      import { parentPort, workerData } from "node:worker_threads";
+      const { takeLock } = await import(workerData.module);
+      const { go, path } = workerData;
+      parentPort.postMessage("ready");
+      Atomics.wait(new Int32Array(go), 0, 0);
+      const outcome = await takeLock(path, "run").then(() => "taken", ({ message }) => message);
+      parentPort.postMessage(outcome);
+      setInterval(() => {}, 1000);`;
+    const url = new URL(`data:text/javascript,${encodeURIComponent(wanting)}`);
+    for (let round = 0; round < 5; round++) {
+      await (await otherThread("setInterval(() => {}, 1000);")).terminate();
+      const go = new SharedArrayBuffer(4);
+      const workerData = { module: import.meta.resolve("#foretoken/io/lock.node.js"), path, go };
+      const threads = Array.from({ length: 4 }, () => new Worker(url, { workerData }));
+      await Promise.all(threads.map((thread) => once(thread, "message")));
+      const outcomes = Promise.all(threads.map((thread) => once(thread, "message")));
+      Atomics.store(new Int32Array(go), 0, 1);
+      Atomics.notify(new Int32Array(go), 0);
+      const taken = (await outcomes).filter(([outcome]) => outcome === "taken");
+      expect(taken).toHaveLength(1);
+      await Promise.all(threads.map((thread) => thread.terminate()));
+      await (await takeLock(path, "run")).release();
+    }
   });
 
   it.skipIf(process.platform !== "linux")(

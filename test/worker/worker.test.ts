@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors.js";
@@ -136,19 +137,102 @@ describe("training in a thread of its own", () => {
     }
   });
 
-  it("ends where the loop is left, and where a callback throws", async () => {
+  it("ends where the loop is left", async () => {
     const out = newPath();
     let steps = 0;
     for await (const event of train(options(out))) if (event.type === "step" && ++steps === 3) break;
     // The folder is free again.
     const rest = await collect(train({ resume: out, backend: "reference" }));
     expect(rest.at(-1)).toMatchObject({ type: "done", reason: "finished" });
-    const onNotice = (): void => {
-      throw new RangeError("mine");
+  });
+
+  it.each([false, true])("waits for a callback, and goes no further where that throws (worker: %s)", async (worker) => {
+    const out = newPath();
+    let steps = 0;
+    for await (const event of trainHere(options(out))) if (event.type === "step" && ++steps === 3) break;
+    const metrics = join(out, "metrics.jsonl");
+    const before = await readFile(metrics, "utf8");
+    expect(before.split("\n").length).toBeGreaterThan(3);
+    const resume = (onNotice: (line: string) => void | Promise<void>) =>
+      collect(train({ resume: out, backend: "reference", worker, onNotice }));
+    for (const thrown of [new RangeError("mine"), new CheckpointError({ where: "a", must: "b", got: "c" }), "a text"]) {
+      const error = await resume(() => {
+        throw thrown;
+      }).catch((caught: unknown) => caught);
+      expect(error).toBe(thrown);
+      expect(await readFile(metrics, "utf8")).toBe(before);
+      expect(await readdir(out)).not.toContain(".lock");
+    }
+    await expect(resume(() => Promise.reject(new RangeError("later")))).rejects.toThrow("later");
+    expect(await readFile(metrics, "utf8")).toBe(before);
+    let during = "";
+    const rest = await resume(async (line) => {
+      expect(line).toContain("no checkpoint yet");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      during = await readFile(metrics, "utf8");
+    });
+    expect(during).toBe(before);
+    expect(rest.at(-1)).toMatchObject({ type: "done", reason: "finished" });
+  });
+
+  it("fails where its thread is ended while that waits for a callback", async () => {
+    const out = newPath();
+    for await (const event of trainHere(options(out))) if (event.type === "step") break;
+    const posted = vi.spyOn(Worker.prototype, "postMessage");
+    const onNotice = async (): Promise<void> => {
+      await (posted.mock.contexts[0] as Worker).terminate();
     };
-    const noCheckpoint = newPath();
-    for await (const event of train(options(noCheckpoint))) if (event.type === "step") break;
-    await expect(collect(train({ resume: noCheckpoint, backend: "reference", onNotice }))).rejects.toThrow(RangeError);
+    const ended = collect(train({ resume: out, backend: "reference", onNotice }));
+    await expect(ended).rejects.toThrow("the worker thread has ended (1)");
+    posted.mockRestore();
+    expect((await collect(train({ resume: out, backend: "reference" }))).at(-1)).toMatchObject({ type: "done" });
+  });
+
+  it("lets the program end while it waits for a callback", async () => {
+    const out = newPath();
+    for await (const event of trainHere(options(out))) if (event.type === "step") break;
+    const url = new URL("../../dist/index.js", import.meta.url).href;
+    const program = (callback: string, after: string): string => `
+      const { train } = await import(${JSON.stringify(url)});
+      const onNotice = () => { console.log("told"); ${callback} };
+      const events = train({ resume: ${JSON.stringify(out)}, backend: "reference", onNotice });
+      const next = events.next();
+      ${after}`;
+    const cases = [
+      ["process.exit(3)", "await next;", 3],
+      // Nothing is left that could answer.
+      ["return new Promise(() => {});", "", 0],
+      // The engine's own status for it.
+      ["return new Promise(() => {});", "await next;", 13],
+      ["setTimeout(() => process.exit(4), 50); return new Promise(() => {});", "await events.return();", 4],
+    ] as const;
+    for (const [callback, after, status] of cases) {
+      const args = ["--input-type=module", "-e", program(callback, after)];
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+      expect(await outcomeOf(child)).toMatchObject({ status, stdout: "told\n" });
+    }
+  });
+
+  it("leaves a run that can go on where its thread is ended from outside", async () => {
+    const out = newPath();
+    const posted = vi.spyOn(Worker.prototype, "postMessage");
+    const resumed = () => collect(train({ resume: out, backend: "reference" }));
+    const work = async (): Promise<void> => {
+      let steps = 0;
+      for await (const event of train(options(out))) {
+        if (event.type !== "step" || ++steps !== 5) continue;
+        await expect(resumed()).rejects.toThrow(`got process ${process.pid}, this one;`);
+        await (posted.mock.contexts[0] as Worker).terminate();
+      }
+    };
+    await expect(work()).rejects.toThrow("the worker thread has ended (1)");
+    posted.mockRestore();
+    expect(await readdir(out)).toContain(".lock");
+    expect((await resumed()).at(-1)).toMatchObject({ type: "done", step: smallRun.train.steps, reason: "finished" });
+    expect(await readdir(out)).not.toContain(".lock");
+    const whole = newPath();
+    await collect(trainHere(options(whole)));
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
 
   it("leaves nothing where it is left at its first event", async () => {
@@ -180,6 +264,15 @@ describe("training in a thread of its own", () => {
       ...{ message: "ENOSPC: no space left", code: "ENOSPC", syscall: "write" },
     });
     expect(errorOfMessage(messageOfError(Object.create(null))).message).toBe("an object");
+    const unsendable = Object.assign(new Error("a"), { name: () => 1 });
+    const unreadable = Object.defineProperty(new Error("a"), "stack", {
+      get() {
+        throw new Error("b");
+      },
+    });
+    for (const strange of [unsendable, unreadable]) {
+      expect(structuredClone(messageOfError(strange)).message).toBe("an error that cannot be sent to another thread");
+    }
   });
 
   it("throws the reason of a signal that was aborted before", async () => {
@@ -205,6 +298,12 @@ describe("training in a thread of its own", () => {
 });
 
 describe("a model in a thread of its own", () => {
+  const copyWithoutManifest = async (checkpoint: string): Promise<string> => {
+    const copy = newPath();
+    await cp(checkpoint, copy, { recursive: true });
+    await rm(join(copy, "manifest.json"));
+    return copy;
+  };
   let run = "";
   let lm: WorkerModel;
   beforeAll(async () => {
@@ -268,6 +367,12 @@ describe("a model in a thread of its own", () => {
     await expect(lm.evaluate(await loadCorpus(data), { splitt: "all" } as never)).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "" }).next()).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "é" }).next()).rejects.toThrow(DataError);
+    const unchecked = await copyWithoutManifest(join(run, "checkpoint"));
+    const mine = new RangeError("mine");
+    const onNotice = (): void => {
+      throw mine;
+    };
+    await expect(loadInWorker(unchecked, { backend: "reference", onNotice })).rejects.toBe(mine);
     const closed = await loadInWorker(join(run, "checkpoint"), { backend: "reference" });
     await closed.close();
     await closed.close();

@@ -26,7 +26,14 @@ type Reply = WorkerMessage & { readonly type: "event" | "end" | "error" };
 interface Call {
   readonly callbacks: NonNullable<CallOptions["callbacks"]>;
   readonly replies: Reply[];
-  failure: Error | undefined;
+  /** What callbacks threw that the other thread waited for, by their numbers. */
+  readonly thrown: Map<number, unknown>;
+  /** Whether somebody waits for a reply. */
+  waits: boolean;
+  /** Callbacks under way here that the other thread waits for. */
+  answering: number;
+  /** Why the call has failed on this side: the other thread is gone, or a callback threw that nobody waited for. */
+  failure: { readonly error: unknown } | undefined;
   wake: () => void;
 }
 
@@ -40,12 +47,20 @@ export const createCaller = (
 ): Caller => {
   const calls = new Map<number, Call>();
   let called = 0;
-  let waiters = 0;
+  let isAwaited = false;
   /** Why the other thread is gone. */
   let gone: Error | undefined;
 
+  /** A call whose callback is under way waits for this thread, not for the other one. */
+  const tellWaiting = (): void => {
+    const now = [...calls.values()].some(({ waits, answering }) => waits && answering === 0);
+    if (now !== isAwaited) waiting(now);
+    isAwaited = now;
+  };
+
   const reply = async (state: Call): Promise<Reply> => {
-    if (++waiters === 1) waiting(true);
+    state.waits = true;
+    tellWaiting();
     try {
       while (state.replies.length === 0 && state.failure === undefined) {
         await new Promise<void>((resolve) => {
@@ -53,30 +68,48 @@ export const createCaller = (
         });
       }
     } finally {
-      if (--waiters === 0) waiting(false);
+      state.waits = false;
+      tellWaiting();
     }
-    if (state.failure !== undefined) throw state.failure;
+    if (state.failure !== undefined) throw state.failure.error;
     return state.replies.shift() as Reply;
   };
 
   const runCallback = async (state: Call, message: WorkerMessage & { type: "callback" }): Promise<void> => {
     const { call, name, args, asked } = message;
-    try {
+    const run = async (): Promise<void> => {
       await state.callbacks[name]?.(...(args as never[]));
-      if (asked !== null) post({ type: "answer", call, asked, error: null });
-    } catch (error) {
-      if (asked !== null) post({ type: "answer", call, asked, error: messageOfError(error) });
-      // The caller's own error, as it was thrown.
-      state.failure ??= error instanceof Error ? error : errorOfMessage(messageOfError(error));
-      state.wake();
+    };
+    if (asked === null) {
+      await run().catch((error: unknown) => {
+        state.failure ??= { error };
+        state.wake();
+      });
+      return;
     }
+    state.answering++;
+    tellWaiting();
+    const error = await run().then(
+      () => null,
+      (thrown: unknown) => {
+        // Thrown over there, where the callback was called: how the call ends says what becomes of it.
+        state.thrown.set(asked, thrown);
+        return messageOfError(thrown);
+      },
+    );
+    state.answering--;
+    tellWaiting();
+    post({ type: "answer", call, asked, error });
   };
 
   return {
     async *call(method, args, { signal, callbacks = {} } = {}) {
       if (gone !== undefined) throw gone;
       const call = ++called;
-      const state: Call = { callbacks, replies: [], failure: undefined, wake: () => {} };
+      const state: Call = {
+        ...{ callbacks, replies: [], thrown: new Map(), failure: undefined },
+        ...{ waits: false, answering: 0, wake: () => {} },
+      };
       calls.set(call, state);
       const abort = (): void => post({ type: "abort", call });
       let open = false;
@@ -97,6 +130,8 @@ export const createCaller = (
           }
           open = false;
           if (message.type === "end") return;
+          // The caller's own error, as it was thrown.
+          if (message.callback !== null) throw state.thrown.get(message.callback);
           // The other thread has a signal of its own: what was aborted here says why.
           if (message.error.name === "AbortError" && signal?.aborted === true) throw signal.reason;
           throw errorOfMessage(message.error);
@@ -129,7 +164,7 @@ export const createCaller = (
       gone ??= error;
       for (const [call, state] of calls) {
         calls.delete(call);
-        state.failure = error;
+        state.failure = { error };
         state.wake();
       }
     },

@@ -29,8 +29,7 @@ const classes = { ShapeError, DTypeError, ConfigError, DataError, CheckpointErro
 /** Causes of causes that are sent along. */
 const deepest = 4;
 
-/** The error to send. */
-export const messageOfError = (error: unknown, depth = 0): ErrorMessage => {
+const describe = (error: unknown, depth = 0): ErrorMessage => {
   if (!(error instanceof Error)) {
     const message = typeof error === "string" ? error : show(error);
     const none = { stack: undefined, code: undefined, syscall: undefined, details: undefined, cause: undefined };
@@ -42,8 +41,17 @@ export const messageOfError = (error: unknown, depth = 0): ErrorMessage => {
     ...{ name, message, stack, code: systemErrorCode(error) },
     syscall: "syscall" in error && typeof error.syscall === "string" ? error.syscall : undefined,
     details: error instanceof ForetokenError ? (details as Omit<ErrorDetails, "cause">) : undefined,
-    cause: cause === undefined || depth >= deepest ? undefined : messageOfError(cause, depth + 1),
+    cause: cause === undefined || depth >= deepest ? undefined : describe(cause, depth + 1),
   };
+};
+
+/** The error to send. Any can be: who waits for the answer would wait for ever for one that cannot. */
+export const messageOfError = (error: unknown): ErrorMessage => {
+  try {
+    return structuredClone(describe(error));
+  } catch {
+    return describe("an error that cannot be sent to another thread");
+  }
 };
 
 /** The error that was sent, of the class that it had where it is one of ours, with the stack that it had. */

@@ -24,7 +24,13 @@ export type CallerMessage =
 export type WorkerMessage =
   | { readonly type: "event"; readonly call: number; readonly value: unknown }
   | { readonly type: "end"; readonly call: number }
-  | { readonly type: "error"; readonly call: number; readonly error: ErrorMessage }
+  | {
+      readonly type: "error";
+      readonly call: number;
+      readonly error: ErrorMessage;
+      /** The callback that threw it, by its number. */
+      readonly callback: number | null;
+    }
   /** A callback of the caller's is to be called; `asked`: an answer is waited for. */
   | {
       readonly type: "callback";

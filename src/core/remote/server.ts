@@ -1,4 +1,4 @@
-import { messageOfError } from "./error-message.ts";
+import { errorOfMessage, messageOfError } from "./error-message.ts";
 import type { CallerMessage, WorkerMessage } from "./messages.ts";
 
 /** What a method of a worker has of its caller beside the arguments. */
@@ -6,7 +6,7 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Calls a callback of the caller's, without waiting for it. */
   tell(name: string, ...args: readonly unknown[]): void;
-  /** Calls one and waits for it. */
+  /** Calls one and waits for it: what it throws is thrown here. */
   ask(name: string, ...args: readonly unknown[]): Promise<void>;
 }
 
@@ -16,6 +16,8 @@ export type Methods = Readonly<Record<string, (args: never, context: CallContext
 interface Call {
   readonly controller: AbortController;
   readonly answers: Map<number, { resolve(): void; reject(error: unknown): void }>;
+  /** Errors of callbacks, with the callbacks' numbers. */
+  readonly thrown: Map<unknown, number>;
   /** Events that may still be made. */
   wanted: number;
   returned: boolean;
@@ -62,7 +64,7 @@ export const serve = (
       }
       port.post({ type: "end", call });
     } catch (error) {
-      port.post({ type: "error", call, error: messageOfError(error) });
+      port.post({ type: "error", call, error: messageOfError(error), callback: state.thrown.get(error) ?? null });
     } finally {
       calls.delete(call);
     }
@@ -73,7 +75,7 @@ export const serve = (
       const controller = new AbortController();
       if (message.aborted) controller.abort();
       const state: Call = {
-        ...{ controller, answers: new Map() },
+        ...{ controller, answers: new Map(), thrown: new Map() },
         ...{ wanted: 1, returned: false, wake: () => {} },
       };
       calls.set(message.call, state);
@@ -96,8 +98,13 @@ export const serve = (
       case "answer": {
         const answer = state.answers.get(message.asked);
         state.answers.delete(message.asked);
-        if (message.error === null) answer?.resolve();
-        else answer?.reject(new Error(message.error.message));
+        if (message.error === null) {
+          answer?.resolve();
+          return;
+        }
+        const error = errorOfMessage(message.error);
+        state.thrown.set(error, message.asked);
+        answer?.reject(error);
         return;
       }
     }

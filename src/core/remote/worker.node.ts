@@ -1,22 +1,11 @@
-/** Threads of Node that work on calls. One that is free is kept for the next call: to start one takes longer than a step. */
+/** Threads of Node that work on calls. */
 import { parentPort, SHARE_ENV, Worker } from "node:worker_threads";
-import { type Caller, createCaller } from "./caller.ts";
+import { createCaller } from "./caller.ts";
 import type { CallerMessage, WorkerMessage } from "./messages.ts";
+import { createPool, type StartedThread, type ThreadPool, type WorkerThread } from "./pool.ts";
 import { type Methods, serve } from "./server.ts";
 
-/** A thread of its own, until it is given back. */
-export interface WorkerThread extends Pick<Caller, "call"> {
-  /** For the next who asks; a call that is under way fails. */
-  release(): void;
-}
-
-interface Started {
-  readonly caller: Caller;
-  readonly worker: Worker;
-  alive: boolean;
-}
-
-const start = (entry: URL): Started => {
+const start = (entry: URL): StartedThread => {
   // The program's flags are a thread's too, but for one that says how the program's own text is to be taken: it is refused
   // for a file. Given as a list they would be checked, and the engine's, as --expose-gc, be refused.
   const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
@@ -25,43 +14,36 @@ const start = (entry: URL): Started => {
     (message) => worker.postMessage(message),
     (somebody) => (somebody ? worker.ref() : worker.unref()),
   );
-  const started = { caller, worker, alive: true };
-  const gone = (error: Error): void => {
-    started.alive = false;
-    caller.fail(error);
-  };
+  let isAlive = true;
+  let failure: Error | undefined;
   worker.on("message", (message: WorkerMessage) => caller.take(message));
-  worker.on("error", gone);
-  worker.on("exit", (status) => gone(new Error(`the worker thread has ended (${status})`)));
+  // The end follows: only then are its files closed, and what it had locked is free.
+  worker.on("error", (error) => {
+    failure = error;
+    isAlive = false;
+  });
+  worker.on("exit", (status) => {
+    isAlive = false;
+    caller.fail(failure ?? new Error(`the worker thread has ended (${status})`));
+  });
   // Only who waits for it keeps the process alive. After the listeners: each added one would keep it alive again.
   worker.unref();
-  return started;
+  return { caller, isAlive: () => isAlive, end: () => void worker.terminate() };
 };
 
-/** At most one for an entry. */
-const idle = new Map<string, Started>();
+const pools = new Map<string, ThreadPool>();
 
-/** Starts a thread for who will ask for one soon: it loads its modules beside those of this one. */
-export const prepareThread = (entry: URL): void => {
-  if (!idle.has(entry.href)) idle.set(entry.href, start(entry));
+const poolOf = (entry: URL): ThreadPool => {
+  const pool = pools.get(entry.href) ?? createPool(() => start(entry));
+  pools.set(entry.href, pool);
+  return pool;
 };
+
+/** Starts a thread that runs the module `entry` for who will ask for one soon. */
+export const prepareThread = (entry: URL): void => poolOf(entry).prepare();
 
 /** A thread that runs the module `entry`, which calls `serveThread`. */
-export const takeThread = (entry: URL): WorkerThread => {
-  const kept = idle.get(entry.href);
-  idle.delete(entry.href);
-  const thread = kept?.alive === true ? kept : start(entry);
-  let released = false;
-  return {
-    call: (method, args, options) => thread.caller.call(method, args, options),
-    release() {
-      if (released) return;
-      released = true;
-      if (thread.alive && !idle.has(entry.href)) idle.set(entry.href, thread);
-      else void thread.worker.terminate();
-    },
-  };
-};
+export const takeThread = (entry: URL): WorkerThread => poolOf(entry).take();
 
 /** To be called by the module that a thread runs. */
 export const serveThread = (methods: Methods): void => {

@@ -238,7 +238,7 @@ const readSaved = async (
   const own = ["trainer_state.json", "optimizer.safetensors"] as const;
   // Read together: what a writer puts in its place meanwhile is of another step.
   const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames]);
-  if (manifest === null) onNotice(uncheckedNotice(directory));
+  if (manifest === null) await onNotice(uncheckedNotice(directory));
   const stateWhere = join(directory, "trainer_state.json");
   const stateJson = parseJson(files["trainer_state.json"], stateWhere);
   const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
@@ -334,7 +334,7 @@ export const readRun = async (
       if (checkpoint !== folderNames.checkpoint) {
         const aside = await takeUp(root, checkpoint);
         if (aside !== undefined) {
-          onNotice(
+          await onNotice(
             `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
           );
         }

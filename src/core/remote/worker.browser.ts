@@ -1,0 +1,68 @@
+/** Workers of a page that work on calls. */
+import { ConfigError } from "../errors.ts";
+import { createCaller } from "./caller.ts";
+import type { CallerMessage, WorkerMessage } from "./messages.ts";
+import type { StartedThread } from "./pool.ts";
+import { type Methods, serve } from "./server.ts";
+
+/** The global object of a worker, as far as it is used here. */
+interface WorkerScope {
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  postMessage(message: WorkerMessage, give: ArrayBuffer[]): void;
+}
+
+const noWorker = (got: string, cause?: unknown): ConfigError =>
+  new ConfigError({
+    where: "worker",
+    must: "the page must be able to start one",
+    got,
+    hint: "a Content-Security-Policy whose worker-src has blob:, or train with worker: false and loadPretrained",
+    cause,
+  });
+
+/**
+ * Starts the worker that `make` makes, of a module that calls `serveWorker`.
+ * @throws ConfigError where the page cannot start one; a call may fail with it, too.
+ */
+export const startWorker = (make: () => Worker): StartedThread => {
+  let worker: Worker;
+  try {
+    worker = make();
+  } catch (cause) {
+    throw noWorker(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  let isAlive = true;
+  const caller = createCaller((message) => worker.postMessage(message));
+  const end = (): void => {
+    isAlive = false;
+    worker.terminate();
+  };
+  worker.onmessage = ({ data }) => caller.take(data as WorkerMessage);
+  // Without a message where the module could not be had; else nothing in it caught the error.
+  worker.onerror = ({ message }: { readonly message?: string }) => {
+    end();
+    caller.fail(
+      message === undefined || message === "" ? noWorker("none") : new Error(`the worker has failed: ${message}`),
+    );
+  };
+  return { caller, isAlive: () => isAlive, end };
+};
+
+/** The buffers of files that a callback is given: they are handed over, not copied. */
+const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
+  if (message.type !== "callback") return [];
+  const values = message.args.flatMap((arg) => (typeof arg === "object" && arg !== null ? Object.values(arg) : []));
+  const buffers = values.flatMap((value) => (value instanceof Uint8Array ? [value.buffer] : []));
+  return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
+};
+
+/** To be called by the module that a worker runs. */
+export const serveWorker = (methods: Methods): void => {
+  const scope = globalThis as unknown as WorkerScope;
+  serve(methods, {
+    post: (message) => scope.postMessage(message, filesIn(message)),
+    onMessage: (take) => {
+      scope.onmessage = ({ data }) => take(data as CallerMessage);
+    },
+  });
+};

@@ -1,0 +1,43 @@
+import { checkCallback, checkSignal } from "../core/check-arguments.ts";
+import type { CheckpointFiles } from "../pretrained/load.browser.ts";
+import type { TrainEvent } from "../train/events.ts";
+import { type TrainOptions as TrainHere, train as trainHere } from "../train/train.browser.ts";
+import { workers } from "./pool.browser.ts";
+import { canSend, splitWorker, trainIn } from "./train.ts";
+
+/** What `train` is told. */
+export interface TrainOptions extends TrainHere {
+  /**
+   * true: a backend by name is opened in a worker, and the thread that calls stays free. false: it is opened on that
+   * thread. Default: true on a page's own thread, false elsewhere, as in a worker.
+   */
+  readonly worker?: boolean | undefined;
+}
+
+/** A page's own thread draws it and answers its user. */
+const isPage = (): boolean => typeof document !== "undefined";
+
+/**
+ * Trains a model on a text and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
+ * `done`. Same options and backend: same bits, with any number of threads, in a worker or not, and those that Node's
+ * `wasm` backend gives.
+ *
+ * With a backend by name a page's run has a worker of its own: the page goes on drawing and answering. The run is at most
+ * one event ahead of those that were taken. A backend that was opened by the caller stays on its thread.
+ *
+ * @throws ConfigError for options that cannot work or a page that cannot start a worker, DataError for text that cannot
+ *   be used, UnsupportedKernelError for a backend that the page lacks.
+ */
+export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  const { worker, rest } = splitWorker<TrainHere>(options, isPage());
+  const { signal, onCheckpoint, ...args } = rest;
+  checkSignal("train: signal", signal);
+  checkCallback("train: onCheckpoint", onCheckpoint);
+  if (!worker || !canSend(args)) {
+    yield* trainHere(rest);
+    return;
+  }
+  const saved = onCheckpoint !== undefined;
+  const callbacks = { onCheckpoint: (files: CheckpointFiles, which: "last" | "best") => onCheckpoint?.(files, which) };
+  yield* trainIn(workers.take(), { ...args, saved }, { signal, callbacks });
+}

@@ -1,0 +1,201 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import { generate } from "#foretoken/generate/generate.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { TrainEvent } from "#foretoken/train/events.js";
+import type { Evaluation } from "#foretoken/train/measuring/evaluate.js";
+import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
+import { train } from "#foretoken/train/train.node.js";
+import { collect, useFolder, wordsText } from "../support/runs.ts";
+import { isolation, missingChromium, openPage, policy, timeless } from "./chromium.ts";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const { newPath, writeText } = useFolder();
+
+const text = wordsText("own thread", 1000);
+const settings = {
+  text,
+  preset: "quick",
+  config: {
+    model: { contextLength: 32, nEmbd: 32, dropout: 0.1 },
+    train: { steps: 10, batchSize: 8, warmupSteps: 2, learningRate: 1e-2, evalInterval: 5, sampleTokens: 5 },
+  },
+  // As a run in Node has it.
+  prompt: text.split(" ")[0] as string,
+  threads: 2,
+  // Steps of the reference backend that take some 100 ms at least.
+  slow: {
+    backend: "reference",
+    preset: "quick",
+    config: {
+      model: { contextLength: 64, nEmbd: 64, nLayer: 2, nHead: 2 },
+      train: { steps: 100, batchSize: 8, evalInterval: 100, sampleTokens: 0 },
+    },
+    finalSampleTokens: 0,
+  },
+} as const;
+
+interface Thrown {
+  readonly name: string;
+  readonly message: string;
+  readonly isOwnClass: boolean;
+}
+
+interface PageResult {
+  readonly error?: string;
+  readonly bits: {
+    readonly events: readonly TrainEvent[];
+    readonly modelHash: string;
+    readonly written: readonly string[];
+    readonly evaluations: readonly Evaluation[];
+    readonly predicted: number;
+    readonly abort: { readonly finishReason: string; readonly tokens: number; readonly milliseconds: number };
+    readonly afterwards: Thrown;
+  };
+  readonly responsive: {
+    readonly steps: readonly number[];
+    readonly reason: string;
+    readonly frames: number;
+    readonly longest: number;
+    /** From the signal to the end, in milliseconds. */
+    readonly untilDone: number;
+  };
+  readonly mistakes: { readonly own: boolean } & Readonly<
+    Record<"unknown" | "uncloneable" | "reason" | "files" | "missing", Thrown>
+  >;
+}
+
+const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
+
+const pages = async (checkpoint: string, changes: object = {}) => ({
+  "/": here("pages/index.html"),
+  "/page.js": here("pages/own-thread.js"),
+  "/settings.json": await writeText(JSON.stringify({ ...settings, ...changes })),
+  "/foretoken/": here("../../dist"),
+  "/checkpoint/": checkpoint,
+});
+
+describe.skipIf(missingChromium !== undefined)(title("a page that has workers compute"), () => {
+  let checkpoint = "";
+  let inNode: readonly TrainEvent[];
+  let inPage: PageResult;
+
+  beforeAll(async () => {
+    const { preset, config, threads } = settings;
+    const out = newPath();
+    checkpoint = join(out, "checkpoint");
+    const data = await writeText(text);
+    inNode = await collect(train({ data, preset, config, out, backend: "wasm", threads, finalSampleTokens: 20 }));
+    const headers = { ...isolation, "Content-Security-Policy": policy };
+    inPage = (await openPage({ files: await pages(checkpoint), headers })) as PageResult;
+    expect(inPage.error).toBeUndefined();
+  });
+
+  it("has the events and the checkpoint of the same run in Node, to the bit", async () => {
+    expect(timeless(inPage.bits.events)).toEqual(timeless(inNode));
+    const model = await readFile(join(checkpoint, "model.safetensors"));
+    expect(inPage.bits.modelHash).toBe(createHash("sha256").update(model).digest("hex"));
+  });
+
+  it("writes and measures as Node does, with a model from files and from an address", async () => {
+    const lm = await loadPretrained(checkpoint, { backend: "wasm", threads: 1 });
+    let written = "";
+    for await (const event of generate(lm, { prompt: settings.prompt, maxNewTokens: 30 })) {
+      if (event.type === "token") written += event.text;
+    }
+    const corpus = { name: "text", train: "", val: settings.text, parts: [] };
+    const evaluation = await evaluateCorpus(lm, corpus, { split: "all" });
+    await lm.close();
+    const { bits } = inPage;
+    expect(bits.written).toEqual([written, written, written]);
+    expect(bits.evaluations).toEqual([evaluation, evaluation, evaluation]);
+    expect(bits.predicted).toBe(evaluation.tokens);
+  });
+
+  it("draws its frames while a step takes long, and stops the run after the step under way", () => {
+    const { steps, reason, frames, longest, untilDone } = inPage.responsive;
+    const [step = 0] = steps;
+    expect(step).toBeGreaterThan(100);
+    expect(frames).toBeGreaterThan(5);
+    expect(longest).toBeLessThan(step / 2);
+    expect(reason).toBe("interrupted");
+    // Aborted in the middle of the second; one that took less time than the first is followed by a third.
+    expect(steps.length).toBeLessThanOrEqual(3);
+    expect(untilDone).toBeLessThan(2 * step);
+  });
+
+  it("breaks off writing where its signal says so, and has no more of a model that was closed", () => {
+    const { abort, afterwards } = inPage.bits;
+    expect(abort.finishReason).toBe("aborted");
+    // The two that the model may be ahead, and `done`.
+    expect(abort.tokens).toBeLessThanOrEqual(3 + 2 + 1);
+    expect(abort.milliseconds).toBeLessThan(100);
+    expect(afterwards.message).toBe("generate: the model must be open; got one that was closed");
+  });
+
+  it("fails with the errors of the library, and the caller's own", () => {
+    const { own, unknown, uncloneable, reason, files, missing } = inPage.mistakes;
+    expect(own).toBe(true);
+    expect(unknown).toEqual({
+      ...{ name: "ConfigError", isOwnClass: true },
+      message: 'train: every key must be a known one; got "txt"; try text',
+    });
+    expect(uncloneable).toMatchObject({ name: "ConfigError", message: expect.stringContaining("config.model.nEmbd") });
+    expect(reason.message).toBe("not today");
+    expect(files.message).toMatch(/^loadInWorker: checkpoint: must be an address, or an object with the files/u);
+    expect(missing).toMatchObject({
+      ...{ name: "CheckpointError", isOwnClass: true },
+      message: expect.stringMatching(/^http:.*\/nowhere\/[\w.]+: the file must be served there; got status 404$/u),
+    });
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)(title("a page that is not cross-origin isolated"), () => {
+  it("is told by its worker which headers it lacks, and has the reference backend", async () => {
+    const told = await openPage({ files: await pages("", { only: "plain" }), headers: {} });
+    const message = expect.stringMatching(
+      /^wasm backend: the page must be cross-origin isolated, .*headers Cross-Origin/u,
+    );
+    expect(told).toEqual({ wasm: { name: "UnsupportedKernelError", message, isOwnClass: true }, reference: "done" });
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)(title("a page that may start no worker"), () => {
+  it("is told so in one line, and computes on its own thread where that is asked for", async () => {
+    const headers = {
+      ...isolation,
+      "Content-Security-Policy": policy.replace("worker-src 'self' blob:", "worker-src 'self'"),
+    };
+    const refused = await openPage({ files: await pages("", { only: "refused" }), headers });
+    const line = {
+      ...{ name: "ConfigError", isOwnClass: true },
+      message: expect.stringMatching(
+        /^worker: the page must be able to start one; got .*; try a Content-Security-Policy whose worker-src has blob:, or train with worker: false and loadPretrained$/u,
+      ),
+    };
+    expect(refused).toEqual({ training: line, loading: line, here: "done" });
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)(title("the page of docs/browser.md"), () => {
+  it("trains, writes and measures", async () => {
+    const docs = await readFile(here("../../docs/browser.md"), "utf8");
+    const block = /\n```js\n\/\/ page\.js\n([\s\S]*?)```/.exec(docs)?.[1] ?? "";
+    const asPrinted = "{ train: { steps: 200 } }";
+    expect(block).toContain(asPrinted);
+    const smaller = "{ model: { contextLength: 16, nEmbd: 32 }, train: { steps: 10, batchSize: 4, sampleTokens: 0 } }";
+    const page = `${block.replace(asPrinted, smaller).replace("foretoken/browser", "/foretoken/foretoken.browser.js")}
+      fetch("/result", { method: "POST", body: JSON.stringify({ title: document.title, written: document.body.textContent }) });`;
+    const files = {
+      ...(await pages("")),
+      "/page.js": await writeText(page),
+      "/notes.txt": await writeText(`The ${text}`),
+    };
+    const shown = (await openPage({ files, headers: isolation })) as { title: string; written: string };
+    expect(shown.title).toMatch(/^loss \d\.\d\d$/u);
+    expect(shown.written).toHaveLength(100);
+  });
+});
