@@ -1,5 +1,5 @@
 /**
- * The library in a browser: what `import … from "foretoken/browser"` gives.
+ * The library for browsers: the exports of "foretoken/browser".
  * @module foretoken/browser
  */
 export {

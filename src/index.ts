@@ -1,5 +1,5 @@
 /**
- * The library: what `import … from "foretoken"` gives in Node.
+ * The library for Node: the exports of "foretoken".
  * @module foretoken
  */
 export {

@@ -1,31 +1,31 @@
-/** The instruction sets that kernels are compiled for, and which of them a backend takes. */
+/** The instruction sets of compiled kernels, and the choice of a backend. */
 import type { ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 
-/** Of the native backend, each on machines that have it. */
+/** Sets of the native backend, each on machines that have it. */
 export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;
 
 /** Whether a native set multiplies bfloat16 by tiles: FT_TILES in native/simd.h. */
 export const hasTiles = (set: string): boolean => set === "amx";
 
-/** Whether it has an instruction that multiplies bfloat16, and takes activations in it: FT_NARROW in native/simd.h. */
+/** Whether it has an instruction for bfloat16, and takes activations in it: FT_NARROW in native/simd.h. */
 export const takesNarrow = (set: string): boolean => hasTiles(set) || set === "avx512bf16";
 
-/** What products are fastest in. `pairsAreFast`: as native/tables.h says of the CPU. */
+/** The dtype of the fastest products. `pairsAreFast`: a property of the CPU, see native/tables.h. */
 export const fasterDtypeOf = (set: string, pairsAreFast: boolean): ProductDType =>
   hasTiles(set) || (takesNarrow(set) && pairsAreFast) ? "bfloat16" : "float32";
 
 /**
- * Of the WebAssembly backend. `relaxed-simd` multiplies and adds in one instruction, rounded once, where the CPU has
- * one, and in two, rounded twice, where it has not: results hold for one machine and engine. It is never taken unasked.
+ * Sets of the WebAssembly backend. `relaxed-simd` multiplies and adds in one instruction, rounded once, if the CPU has
+ * one, else in two, rounded twice: results hold for one machine and engine. It is used only on request.
  */
 export const wasmInstructionSets = ["simd128", "relaxed-simd"] as const;
 export type WasmInstructionSet = (typeof wasmInstructionSets)[number];
 
-/** Of the reference backend. */
+/** Sets of the reference backend. */
 export const referenceInstructionSets = ["javascript"] as const;
 
-/** What asks for an instruction set: an option by its name, or the environment variable. */
+/** The source of a request for an instruction set: an option by its name, or the environment variable. */
 export interface AskedInstructionSet {
   readonly by: "instructionSet" | "FORETOKEN_ISA";
   readonly name: string;
@@ -46,16 +46,16 @@ const others = [
   { backend: "reference", sets: referenceInstructionSets },
 ] as const;
 
-/** Sets that the machine could use, but that are not compiled, and the command that compiles them. */
+/** Sets that the machine could use but that are not compiled, and the command that compiles them. */
 export interface NotCompiled {
   readonly names: readonly string[];
   readonly command: string;
 }
 
 /**
- * The set that the native backend takes of those `available`, best first.
+ * The native backend's choice among `available`, best first.
  *
- * @throws UnsupportedKernelError for one that another backend has
+ * @throws UnsupportedKernelError for a set of another backend
  * @throws ConfigError for any other that is not available
  */
 export const chooseNative = (
@@ -84,9 +84,9 @@ export const chooseNative = (
 };
 
 /**
- * The set that the WebAssembly backend takes. FORETOKEN_ISA may name a native one, which says nothing to this backend.
+ * The WebAssembly backend's choice. FORETOKEN_ISA may name a native set, which this backend ignores.
  *
- * @throws ConfigError for one that it does not have
+ * @throws ConfigError for a set that it does not have
  */
 export const chooseWasm = (asked: AskedInstructionSet | undefined): WasmInstructionSet => {
   if (asked === undefined) return "simd128";

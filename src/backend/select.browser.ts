@@ -1,4 +1,4 @@
-/** Which backend serves in a browser. */
+/** The choice of a backend in a browser. */
 
 import { alternatives } from "../core/alternatives.ts";
 import { checkChoice, checkOptions } from "../core/check-arguments.ts";
@@ -13,11 +13,11 @@ export const backendChoices = ["wasm", "reference"] as const satisfies readonly 
 export type BackendChoice = (typeof backendChoices)[number];
 
 /**
- * Opens a backend: `wasm`, in a page that is cross-origin isolated, or `reference`, in any page and slow. Threads of
- * `wasm` are workers of its own, which end with `close`. Where it is called, it computes: call it in a worker, so that
- * the page goes on answering.
+ * Opens a backend: `wasm`, in a page that is cross-origin isolated, or `reference`, in any page and slow. The threads of
+ * `wasm` are its own workers, which end with `close`. It computes on the calling thread: call it in a worker, so that the
+ * page goes on answering.
  *
- * @throws UnsupportedKernelError where `wasm` cannot run, with the reason; without cross-origin isolation it names the
+ * @throws UnsupportedKernelError with the reason, if `wasm` cannot run; without cross-origin isolation it names the
  *   headers that are missing
  * @throws ConfigError for an unknown name or a number of threads that is not from 1 to 256
  */

@@ -1,4 +1,4 @@
-/** Which backend serves: the choice by name, or the best there is. */
+/** The choice of a backend: by name, or the best one. */
 
 import { availableParallelism } from "node:os";
 import { checkChoice, checkName, checkOptions } from "../core/check-arguments.ts";
@@ -9,7 +9,7 @@ import type { Backend, BackendName } from "./backend.ts";
 import { openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 
-// Most starts need one backend, and the native one first: the others are loaded when they are asked for.
+// Most starts need only one backend, and the native one first: the others are loaded when they are needed.
 const loadWasm = () => import("./implementations/wasm/node.ts");
 const loadReference = () => import("./implementations/reference/reference.ts");
 
@@ -20,28 +20,28 @@ export const backendChoices = ["auto", ...order] as const;
 /** A backend by name, or the fastest that works here. */
 export type BackendChoice = (typeof backendChoices)[number];
 
-/** What a backend would use here, or why it is missing. */
+/** A backend's settings, or why it is missing. */
 export type BackendDescription =
   | {
       readonly name: BackendName;
       readonly available: true;
       readonly instructionSet: string;
-      /** All that it could use: the one that it takes unasked, then others. */
+      /** All available sets: the default one first. */
       readonly instructionSets: readonly string[];
-      /** This machine could use them too, if they were compiled. */
+      /** Sets that this machine could use if they were compiled. */
       readonly notCompiled: readonly string[];
-      /** Used unless told otherwise. */
+      /** Default number of threads. */
       readonly threads: number;
-      /** What the dtype `auto` takes. */
+      /** The choice of the dtype `auto`. */
       readonly fasterDtype: ProductDType;
     }
   | { readonly name: BackendName; readonly available: false; readonly reason: string };
 
-/** All backends, as `describeBackends` finds them. */
+/** All backends, from `describeBackends`. */
 export interface BackendReport {
   /** Best first. */
   readonly backends: readonly BackendDescription[];
-  /** What `auto` takes, and why. */
+  /** The choice of `auto`, and why. */
   readonly auto: { readonly name: BackendName; readonly why: string };
 }
 
@@ -66,7 +66,7 @@ const describeBackend = async (name: BackendName, asked?: string): Promise<Backe
   try {
     return { name, available: true, ...(await probes[name](asked)) };
   } catch (error) {
-    // An instruction set that cannot be had is the user's mistake: not a reason to take another backend quietly.
+    // An unavailable instruction set is the user's mistake: not a reason to take another backend silently.
     if (!(error instanceof UnsupportedKernelError)) throw error;
     return { name, available: false, reason: error.message };
   }
@@ -82,9 +82,9 @@ const autoOf = (looked: readonly BackendDescription[]): BackendReport["auto"] | 
 const noReference = (): Error => new Error("the reference backend is always there");
 
 /**
- * Every backend with what it would use or why it is missing, and the choice of `auto`. Starts nothing.
+ * Every backend with its settings or why it is missing, and the choice of `auto`. Starts nothing.
  *
- * @throws ConfigError when FORETOKEN_ISA names an instruction set that is not there
+ * @throws ConfigError if FORETOKEN_ISA names an unavailable instruction set
  */
 export const describeBackends = async (): Promise<BackendReport> => {
   const backends = await Promise.all(order.map((name) => describeBackend(name)));
@@ -94,10 +94,10 @@ export const describeBackends = async (): Promise<BackendReport> => {
 };
 
 /**
- * What `auto` takes, and why. Those after it are not looked for: that would cost a start its time.
+ * The choice of `auto`, and why. Backends after it are not probed: that would delay the start.
  *
  * @param asked an instruction set, as in `BackendOptions`
- * @throws ConfigError when an instruction set is asked for that is not there
+ * @throws ConfigError for an unavailable instruction set
  */
 export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> => {
   const looked: BackendDescription[] = [];
@@ -109,15 +109,15 @@ export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> =
   throw noReference();
 };
 
-/** How `openBackend` opens one. */
+/** Options of `openBackend`. */
 export interface BackendOptions {
-  /** 1 to 256; by default as many as the machine runs at a time. The reference backend has one, always. */
+  /** 1 to 256; default: as many as the machine runs at a time. The reference backend always has one. */
   readonly threads?: number | undefined;
-  /** Of the operands of products: float32 unless told otherwise; `auto`, that which is faster here. */
+  /** Element type of the operands of products; default: float32. `auto`: the faster one here. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * One of the backend's instruction sets, as `describeBackends` lists them; by default the one that FORETOKEN_ISA
-   * names, or else the best that gives the same results in every engine.
+   * One of the backend's instruction sets, as `describeBackends` lists them; default: the one of FORETOKEN_ISA, or else
+   * the best that gives the same results in every engine.
    */
   readonly instructionSet?: string | undefined;
 }
@@ -125,8 +125,8 @@ export interface BackendOptions {
 /**
  * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
  *
- * @throws UnsupportedKernelError when the one that was named is not there, with the reason
- * @throws ConfigError for an unknown name or dtype, a bad number of threads or an instruction set that is not there
+ * @throws UnsupportedKernelError with the reason, if the named one is not available
+ * @throws ConfigError for an unknown name or dtype, a bad number of threads or an unavailable instruction set
  */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkOptions("openBackend: options", options);

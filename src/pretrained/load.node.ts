@@ -36,7 +36,7 @@ export interface LoadOptions {
 
 /**
  * A language model from a checkpoint directory. Its files are compared with the SHA-256 in `manifest.json`, while they
- * are read; a directory without one, of an earlier version or of another program, loads unchecked, and `onNotice` says
+ * are read; a directory without one, from an earlier version or another program, loads unchecked, and `onNotice` says
  * so.
  * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
  */

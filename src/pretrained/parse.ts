@@ -19,7 +19,7 @@ const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretok
 /** The files that `parsePretrained` takes. */
 export const pretrainedNames = ["config.json", "model.safetensors", "tokenizer.json"] as const;
 
-/** A checkpoint's contents on the host. */
+/** A checkpoint on the host. */
 export interface Pretrained {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
@@ -28,8 +28,8 @@ export interface Pretrained {
 }
 
 /**
- * Checks the files of a checkpoint that were read from `directory`, which errors name.
- * @throws CheckpointError naming the file and what is wrong with it.
+ * Checks the files of a checkpoint from `directory`, which errors name.
+ * @throws CheckpointError naming the file and its fault.
  */
 export const parsePretrained = (
   directory: string,
@@ -64,7 +64,7 @@ export const parsePretrained = (
   return { config, tokenizer, values };
 };
 
-/** Puts what was read into a backend's memory. */
+/** Writes the checkpoint into a backend's memory. */
 export const placeModel = (backend: Backend, { config, tokenizer, values }: Pretrained): Model => {
   const model = createModel(backend, config, tokenizer.vocabSize);
   backend.write(model.arena.storage, values);

@@ -9,8 +9,8 @@ import { formatVersion, jsonText } from "./checkpoint-json.ts";
 import { generationDefaults } from "./generation-config.ts";
 
 /**
- * The files of a Hugging Face directory: what `loadPretrained` and `transformers` read.
- * @param readValues the weights in the layout of `modelLayout`; asked for one tensor after the other.
+ * The files of a Hugging Face directory, for `loadPretrained` and `transformers`.
+ * @param readValues the weights in the layout of `modelLayout`; read one tensor after the other.
  */
 export const pretrainedFiles = (
   config: ModelConfig,

@@ -30,7 +30,7 @@ export const checkpointFiles = async (
 
 /**
  * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.
- * @throws ConfigError for a model that has no name there, as one without a mask.
+ * @throws ConfigError for a model without a class of `transformers`, such as one without a mask.
  */
 export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
   checkLanguageModel("savePretrained: model", lm);

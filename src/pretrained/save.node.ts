@@ -13,7 +13,7 @@ import { pretrainedFiles } from "./pretrained-files.ts";
 const refused = (where: string, must: string, got: string): CheckpointError =>
   new CheckpointError({ where, must, got, hint: "another folder" });
 
-/** Whether `folder` is `path` or lies above it. */
+/** Whether `folder` is `path` or above it. */
 const holds = (folder: string, path: string): boolean =>
   folder === path || (dirname(path) !== path && holds(folder, dirname(path)));
 
@@ -46,12 +46,12 @@ const replaceable = async (directory: string, names: readonly string[]): Promise
 };
 
 /**
- * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes, which `loadPretrained`
- * reads and checks. It takes the place of a checkpoint that is there already; a kill or an error leaves the old one or the
- * new one, never half.
- * @param directory made where it is missing, with its parents.
- * @throws CheckpointError when the system refuses, the folder cannot be listed, or it holds something else (as an
- *   optimizer's moments beside a model, or a letter). Nothing is changed then.
+ * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes, which
+ * `loadPretrained` reads and checks. It replaces a checkpoint that is already there; a kill or an error leaves the old
+ * one or the new one, never half.
+ * @param directory created with its parents if it is missing.
+ * @throws CheckpointError if the system refuses, the folder cannot be listed, or it has other files (an optimizer's
+ *   moments beside a model, or a letter). Nothing is changed then.
  */
 export const savePretrained = async (directory: string, lm: LanguageModel): Promise<void> => {
   checkLanguageModel("savePretrained: model", lm);

@@ -9,11 +9,11 @@ import { charTokenizerToJson, endOfTextName } from "./tokenizer-json.ts";
 /** One token per Unicode code point (not per UTF-16 unit: an emoji is one token; a combining mark is its own). */
 export interface CharTokenizer extends Tokenizer {
   readonly kind: "char";
-  /** The characters in the order of their ids, which special tokens follow. */
+  /** The characters in the order of their ids; special tokens follow. */
   readonly characters: readonly string[];
 }
 
-/** A character as it can be shown in one line of an error: `"é" (U+00E9)`, `"\n" (U+000A)`. */
+/** A character in an error line: `"é" (U+00E9)`, `"\n" (U+000A)`. */
 const describeCharacter = (codePoint: number): string => {
   const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
   // Marks, formats and separators have no shape of their own, or change their neighbours'.
@@ -37,7 +37,7 @@ const position = (text: string, index: number): string => {
   return `line ${line}, column ${column} (character ${characters})`;
 };
 
-/** More than Unicode has assigned, and as many as fit into a `tokenizer.json` that can be read. */
+/** More than Unicode has assigned, and as many as fit into a readable `tokenizer.json`. */
 const maxCharacters = 500_000;
 
 const checkIds = (ids: unknown): void => {
@@ -48,7 +48,7 @@ const checkIds = (ids: unknown): void => {
 /**
  * The tokenizer whose ids are the positions in `characters`, followed by special tokens.
  * @param characters distinct single code points; id i is `characters[i]`.
- * @param specialNames what special tokens are called, each once. One named `<|endoftext|>` is the end of a text.
+ * @param specialNames names of special tokens, each once. One named `<|endoftext|>` is the end of a text.
  */
 export const charTokenizer = (characters: readonly string[], specialNames: readonly string[] = []): CharTokenizer => {
   const ids = new Map<number, number>();
@@ -59,7 +59,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   const specialTokens = specialNames.map((name, i): SpecialToken => ({ id: characters.length + i, name }));
   const noBytes = new Uint8Array();
   const encoder = new TextEncoder();
-  /** Made when they are asked for. */
+  /** Made when they are needed. */
   const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
 
   const encode = (text: string, where = "text", before = ""): Int32Array => {
@@ -82,7 +82,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
       out[length++] = id;
       index += codePoint > 0xffff ? 2 : 1;
     }
-    // A copy only where characters of two UTF-16 units left room.
+    // A copy only if characters of two UTF-16 units left room.
     return length === out.length ? out : out.slice(0, length);
   };
 

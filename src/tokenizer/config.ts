@@ -9,5 +9,5 @@ export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 export const tokenizerConfigSchema = kinds
   .default(() => defaultTokenizer)
   .describe("what a token is: char, one character of the text");
-/** What a run's tokens are. */
+/** A run's tokenizer. */
 export type TokenizerConfig = z.infer<typeof kinds>;

@@ -1,4 +1,4 @@
-/** The one place that makes tokenizers: trains one that a configuration names, or reads one from its file. */
+/** Makes all tokenizers: trains one from a configuration, or reads one from its file. */
 import { alternatives } from "../core/alternatives.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { show } from "../core/show.ts";
@@ -8,7 +8,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { charVocabularyFromJson, isCharTokenizerJson } from "./tokenizer-json.ts";
 
 interface Kind<K extends TokenizerConfig["kind"]> {
-  /** What of a `tokenizer.json` says that it is of this kind, for the error of one that is of none. */
+  /** Description of this kind's `tokenizer.json`, for the error of a file of no known kind. */
   readonly means: string;
   train(config: Extract<TokenizerConfig, { readonly kind: K }>, texts: readonly string[]): Tokenizer;
   /** Whether `json` claims to be of this kind; `read` then checks the rest. */
@@ -30,14 +30,14 @@ const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
 };
 
 /**
- * The tokenizer that a run's configuration names, made for its text.
- * @param texts a corpus's parts, those that are held out among them: every character of them gets a token.
- * @throws DataError for a text that no tokenizer of this kind can be made for.
+ * The tokenizer of a run's configuration, trained on its text.
+ * @param texts a corpus's parts, held-out parts included: every character gets a token.
+ * @throws DataError for a text that this kind cannot represent.
  */
 export const trainTokenizer = (config: TokenizerConfig, ...texts: readonly string[]): Tokenizer =>
   kinds[config.kind].train(config, texts);
 
-/** The type of a `tokenizer.json`'s model, for the error of one that nothing here can read. */
+/** The type of a `tokenizer.json`'s model, for the error of a file of no known kind. */
 const describeModel = (json: unknown): string => {
   const model = typeof json === "object" && json !== null && "model" in json ? json.model : undefined;
   const type = typeof model === "object" && model !== null && "type" in model ? model.type : undefined;
@@ -45,9 +45,9 @@ const describeModel = (json: unknown): string => {
 };
 
 /**
- * The tokenizer that a parsed `tokenizer.json` describes.
+ * The tokenizer of a parsed `tokenizer.json`.
  * @param where the file, for errors.
- * @throws CheckpointError where it is of no kind that is known here, or the contents are damaged.
+ * @throws CheckpointError if its kind is unknown, or the contents are damaged.
  */
 export const loadTokenizer = (json: unknown, where = "tokenizer.json"): Tokenizer => {
   const kind = Object.values(kinds).find(({ claims }) => claims(json));

@@ -1,20 +1,20 @@
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 
-/** Turns tokens into text as they come: what `push` returns is final and can be printed at once. */
+/** Turns tokens into text as they come: the text from `push` is final and can be printed at once. */
 export interface TextStream {
   /**
    * The text that `id` completes; empty while a character lacks bytes.
    * @throws DataError for an id outside the vocabulary.
    */
   push(id: number): string;
-  /** What is left when no token follows: U+FFFD where a character still lacks bytes. */
+  /** The rest when no token follows: U+FFFD if a character still lacks bytes. */
   end(): string;
 }
 
 /** The part of a tokenizer that turns tokens into text. */
 export type TokenBytes = Pick<Tokenizer, "bytes" | "specialTokens">;
 
-/** The bytes of a token as `options` show it. */
+/** The bytes of a token, shown by `options`. */
 const shownBytes = (
   { bytes, specialTokens }: TokenBytes,
   { showSpecialTokens = false }: DecodeOptions = {},
@@ -38,10 +38,10 @@ export const textStream = (tokenizer: TokenBytes, options?: DecodeOptions): Text
   };
 };
 
-/** Bytes that become text at a time: a list of single characters would take many times the memory of the text. */
+/** Bytes that are decoded at a time: a list of single characters would take many times the memory of the text. */
 const blockBytes = 2 ** 16;
 
-/** `Tokenizer.decode`, made of what the tokens stand for. */
+/** `Tokenizer.decode`, made of the tokens' bytes. */
 export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, options?: DecodeOptions): string => {
   const bytesOf = shownBytes(tokenizer, options);
   const decoder = createDecoder();
@@ -63,7 +63,7 @@ export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, optio
   return text + decoder.decode(block.subarray(0, filled));
 };
 
-/** Whether a byte of UTF-8 begins a character: all that follow in it are 10xxxxxx. */
+/** Whether a byte of UTF-8 begins a character: the others are 10xxxxxx. */
 const beginsCharacter = (byte: number): boolean => (byte & 0xc0) !== 0x80;
 
 /** Number of characters (code points) that begin within these bytes of a text's UTF-8. */
@@ -73,7 +73,7 @@ export const charactersBegun = (bytes: Uint8Array): number => {
   return count;
 };
 
-/** `ids` from the first token on that begins a character: the end of a text, cut where a character is not. */
+/** `ids` from the first token that begins a character: the end of a text, cut between characters. */
 export const fromWholeCharacter = ({ bytes }: TokenBytes, ids: Int32Array): Int32Array => {
   const first = ids.findIndex((id) => beginsCharacter(bytes(id)[0] ?? 0));
   return ids.subarray(first === -1 ? ids.length : first);

@@ -5,7 +5,7 @@ import { shorten, show } from "../core/show.ts";
 import { isSurrogate } from "../core/surrogate.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 
-/** The special token of this name is the end of a text: `tokenizer.json` has no other way to say it. GPT-2's name. */
+/** The special token with this name is the end of a text: `tokenizer.json` has no other way to say it. GPT-2's name. */
 export const endOfTextName = "<|endoftext|>";
 
 /**
@@ -22,7 +22,7 @@ const charPipeline = {
   decoder: { type: "Fuse" },
 } as const;
 
-/** How an added token is matched in a text, as `tokenizers` writes it of a special token. */
+/** The matching of a special token in a text, in the form of `tokenizers`. */
 const specialMatching = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true } as const;
 
 const addedToken = z.strictObject({
@@ -48,7 +48,7 @@ const charJson = z.object({
   decoder: z.object({ type: z.literal("Fuse") }),
   model: z.object({
     type: z.literal("WordLevel"),
-    // Entry by entry below, in a tenth of the time.
+    // Checked entry by entry below, in a tenth of the time.
     vocab: z.custom<Readonly<Record<string, unknown>>>(isRecord, "expected an object"),
     unk_token: z.literal(""),
   }),
@@ -82,11 +82,11 @@ export const charTokenizerToJson = (
   };
 };
 
-/** What `charTokenizerToJson` wrote. */
+/** The contents that `charTokenizerToJson` wrote. */
 export interface CharVocabulary {
   /** In the order of their ids, from 0. */
   readonly characters: readonly string[];
-  /** Names of special tokens, in the order of their ids, which follow. */
+  /** Names of special tokens, in the order of their ids, which follow the characters'. */
   readonly specialNames: readonly string[];
 }
 
@@ -111,13 +111,13 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
     characters[id] = character;
   }
   if (entries.length === 0) throw new CheckpointError({ where, must: "model.vocab must not be empty" });
-  // As many ids as places, all below their number and distinct: none is left undefined.
+  // As many ids as places, all below their number and distinct: so every place is set.
   return characters as string[];
 };
 
 /**
- * What `charTokenizerToJson` wrote. Anything that would make other software encode the same text differently (a normalizer,
- * a token that is no special one, another pre-tokenizer) is refused, never ignored.
+ * Reads the contents that `charTokenizerToJson` wrote. Anything that would make other software encode the same text
+ * differently (a normalizer, a token that is not special, another pre-tokenizer) is refused, never ignored.
  * @throws CheckpointError naming the field.
  */
 export const charVocabularyFromJson = (json: unknown, where: string): CharVocabulary => {

@@ -1,51 +1,51 @@
-/** A token that stands for no text: a sign to the model, as the end of a text. */
+/** A token without text: a sign for the model, such as the end of a text. */
 export interface SpecialToken {
   readonly id: number;
-  /** What it is called, and how it is shown where it is asked for: `<|endoftext|>`. */
+  /** Its name, shown on request: `<|endoftext|>`. */
   readonly name: string;
 }
 
-/** How `decode` and `textStream` show tokens. */
+/** Options of `decode` and `textStream`. */
 export interface DecodeOptions {
   /** Show special tokens by their names. Default false: they are left out. */
   readonly showSpecialTokens?: boolean | undefined;
 }
 
 /**
- * Text to ids and back, without loss on the text that it knows. A token stands for bytes of UTF-8. They may be a part of a
- * character: then only tokens together have a text, so decode many at once, or one after the other with `textStream`.
+ * Text to ids and back, without loss for known text. A token stands for bytes of UTF-8, perhaps a part of a character:
+ * then only tokens together have a text, so decode many at once, or one after the other with `textStream`.
  */
 export interface Tokenizer {
-  /** Which kind it is, as a configuration's `tokenizer.kind` names it. */
+  /** Its kind, as in a configuration's `tokenizer.kind`. */
   readonly kind: string;
   /** Number of ids; every id is an integer in [0, vocabSize). */
   readonly vocabSize: number;
-  /** In the order of their ids. Their ids are among the vocabSize; no text is encoded to them. */
+  /** In the order of their ids, which are below vocabSize; no text is encoded to them. */
   readonly specialTokens: readonly SpecialToken[];
-  /** The id of the special token after which a text is over, where generation ends; null: there is none. */
+  /** The id of the special token that ends a text, and generation; null if there is none. */
   readonly endOfText: number | null;
   /**
-   * The ids of `text`; the caller owns the array. No token is added, no begin, no end, and the name of a special token in
-   * the text is text as any other.
-   * @param where what `text` is (a file, an option), for the error.
-   * @param before what goes before `text` in there, so that the error counts lines from the beginning.
-   * @throws DataError for a piece of text that the vocabulary lacks.
+   * The ids of `text`; the caller owns the array. No begin or end token is added, and the name of a special token in the
+   * text is ordinary text.
+   * @param where the name of `text` (a file, an option) in the error.
+   * @param before the text before `text` in there, so that the error counts lines from the beginning.
+   * @throws DataError for text that the vocabulary lacks.
    */
   encode(text: string, where?: string, before?: string): Int32Array;
   /**
-   * The text of `ids`: `decode(encode(text)) === text`. Bytes that make no character are shown as U+FFFD.
-   * @throws DataError for an id outside [0, vocabSize), or what is no list of ids.
+   * The text of `ids`: `decode(encode(text)) === text`. Bytes that form no character are shown as U+FFFD.
+   * @throws DataError for an id outside [0, vocabSize), or if `ids` is not a list.
    */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /**
-   * The UTF-8 bytes that one token stands for in a text: of many tokens, put together, those of their text. None for a
-   * special token. Do not change them.
+   * The UTF-8 bytes of one token: the bytes of several tokens, joined, are the bytes of their text. None for a special
+   * token. Do not change them.
    * @throws DataError for an id outside [0, vocabSize).
    */
   bytes(id: number): Uint8Array;
   /**
-   * One token as people are shown it: its text, U+FFFD where its bytes are a part of a character, or a special token's
-   * name. Texts of tokens do not add up to the text of all of them: that is `decode`.
+   * One token for people: its text, U+FFFD if its bytes are part of a character, or a special token's name. The texts of
+   * tokens do not add up to the text of all of them: use `decode` for that.
    * @throws DataError for an id outside [0, vocabSize).
    */
   token(id: number): string;

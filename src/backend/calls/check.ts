@@ -1,6 +1,6 @@
 /**
- * What every backend checks before it touches memory, from the one declaration of each kernel in kernels.ts. Wrong sizes,
- * offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
+ * Checks of every backend before it touches memory, made from the one declaration of each kernel in kernels.ts. Wrong
+ * sizes, offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
  */
 import type { DType, HostArray, RealDType } from "../../core/dtype.ts";
 import { DTypeError, ShapeError } from "../../core/errors.ts";
@@ -10,7 +10,7 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelNames, kernels } from "../kernels/kernels.ts";
 import { type BufferSpec, type Cost, holdsIntegers, type Limit, type Signature } from "../kernels/signature.ts";
 
-/** The backend that checks: what it computes in, and which storages are its own and not freed. */
+/** The checking backend: its element types, and which storages are its own and not freed. */
 export interface StorageOwner {
   readonly name: BackendName;
   readonly real: RealDType;
@@ -20,7 +20,7 @@ export interface StorageOwner {
 
 type Sizes = Readonly<Record<string, number>>;
 
-/** Two buffers that may not share memory, by their place among the kernel's. */
+/** Two buffers that may not share memory, by their positions among the kernel's buffers. */
 interface Apart {
   readonly written: number;
   readonly other: number;
@@ -40,10 +40,10 @@ export interface KernelPlan {
   readonly cost: Cost;
 }
 
-/** A declaration, for what goes through it by name. */
+/** A declaration, with its buffers accessible by name. */
 type Declaration = Signature<Readonly<Record<string, BufferSpec>>, string, string, string>;
 
-/** Of two buffers that are written, the pair once. */
+/** If both buffers are written, the pair comes once. */
 const apartOf = ({ buffers, shares = {} }: Declaration): Apart[] => {
   const may = shares as Readonly<Record<string, readonly string[] | undefined>>;
   const specs = Object.entries(buffers);
@@ -94,7 +94,7 @@ const checkInt = (kernel: KernelName, name: string, value: unknown, word: boolea
   });
 };
 
-/** What must hold and what came, where a limit is passed. */
+/** The condition and the value, if a limit is broken. */
 const passed = (limit: Limit, given: Given): { must: string; got: string } | undefined => {
   const size = (name: string): number => given[name] as number;
   switch (limit.kind) {
@@ -166,7 +166,7 @@ const checkTypes = (kernel: KernelName, [first = "", ...rest]: readonly string[]
   }
 };
 
-/** The views of the call that is being checked, in the order of its buffers. */
+/** The views of the current call, in the order of its buffers. */
 const views: (View | null | undefined)[] = [];
 
 const checkApart = (kernel: KernelName, { buffers, apart }: KernelPlan, lengths: Sizes): void => {
@@ -235,11 +235,12 @@ const callError = (kernel: unknown, args: unknown): ShapeError =>
   });
 
 /**
- * Checks one call of a kernel: integers in range, reals given as numbers, every buffer live, this backend's, of its element
- * type and long enough from its offset on, and no output in memory that another buffer has, but where the kernel allows it.
+ * Checks one call of a kernel: integers in range, reals given as numbers, every buffer live, this backend's, of its
+ * element type and long enough from its offset on, and no output in memory of another buffer, except where the kernel
+ * allows it.
  *
- * @returns the elements that each buffer must hold, by name
- * @throws ShapeError naming the kernel, the argument, what must hold and what came
+ * @returns the elements that each buffer must have, by name
+ * @throws ShapeError naming the kernel, the argument, the condition and the value
  * @throws DTypeError for a buffer of another element type
  */
 export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, args: KernelArgs<K, View>): Sizes => {
@@ -324,7 +325,7 @@ const dtypeOf = (data: HostArray): DType | undefined =>
  * Checks the arguments of `write`.
  *
  * @throws DTypeError for an array of another element type than the storage's
- * @throws ShapeError for a storage or a range that will not do
+ * @throws ShapeError for an invalid storage or range
  */
 export const checkWrite = (owner: StorageOwner, storage: Storage, data: HostArray, offset: number): void => {
   checkOwned(owner, "write", storage);

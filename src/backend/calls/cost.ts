@@ -1,13 +1,13 @@
 /**
- * What a call of a kernel comes to, counted from its sizes: arithmetic of products and bytes of memory. From these and a
- * time follow the rates that `profiled` and the benchmarks show.
+ * The cost of a kernel call, computed from its sizes: arithmetic of products and bytes of memory. With a time it gives
+ * the rates in profiles and benchmarks.
  */
 import { bytesPerElement } from "../../core/dtype.ts";
 import type { View } from "../backend.ts";
 import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelPlans } from "./check.ts";
 
-/** What one call comes to. */
+/** Cost of one call. */
 export interface KernelCost {
   /** A multiplication and an addition are two. 0 for kernels whose time is that of their bytes. */
   readonly flops: number;
@@ -17,8 +17,8 @@ export interface KernelCost {
 }
 
 /**
- * The cost of one call with checked arguments. Bytes follow from the element types of the buffers that are given; what a
- * kernel keeps for itself while it computes does not count.
+ * The cost of one call with checked arguments. Bytes follow from the element types of the given buffers; a kernel's
+ * scratch memory does not count.
  */
 export const kernelCost = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): KernelCost => {
   const { buffers, lengths, cost } = kernelPlans[kernel];

@@ -7,8 +7,8 @@ export interface Extrapolation {
 }
 
 /**
- * The calls of a step at any position from those at positions 0 and 1. It must be so that all numbers in them are linear in
- * the position: the offset of a row in a cache, the number of keys.
+ * The calls of a step at any position, from the calls at positions 0 and 1. All numbers in them must be linear in the
+ * position: the offset of a row in a cache, the number of keys.
  */
 export const extrapolate = (first: RecordedCalls, second: RecordedCalls): Extrapolation => {
   const { owner, numbers: from } = first;

@@ -1,6 +1,6 @@
 /**
- * Scratch memory that a kernel reserves of the thread pool while it computes (native/parallel.h): the pool keeps the
- * largest that any call asked for. Sizes as in native/: close from above, since they differ by instruction set.
+ * Scratch memory that a kernel reserves of the thread pool (native/parallel.h): the pool keeps the largest of all calls.
+ * Sizes as in native/, slightly too large, since they differ by instruction set.
  */
 import type { View } from "../backend.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";
@@ -8,9 +8,9 @@ import type { Numbers } from "../kernels/signature.ts";
 
 /** Bytes. */
 export interface KernelScratch {
-  /** Of every thread. */
+  /** Bytes of each thread. */
   readonly perThread: number;
-  /** Of all threads together. */
+  /** Bytes that all threads share. */
   readonly shared: number;
 }
 
@@ -50,7 +50,7 @@ const attentionBackward = (
 ): KernelScratch => {
   const width = up(headDim, 32);
   const all = up(queries, group);
-  // Gradients of keys and values wait there for all heads that share them.
+  // Gradients of keys and values stay there until all heads that share them are done.
   const shared = heads > keyHeads ? 2 * up(queries, block) * width : 0;
   const floats = tiles
     ? 3.5 * width * all + 64 * all + 3 * 64 * width + shared
@@ -62,7 +62,7 @@ type Scratch = {
   readonly [K in KernelName]?: (sizes: Numbers<KernelTable[K]["ints"][number]>, tiles: boolean) => KernelScratch;
 };
 
-/** Kernels that are missing need none. */
+/** Kernels without an entry need none. */
 const scratchOf: Scratch = {
   sum: sums,
   sumOfSquares: sums,

@@ -1,6 +1,6 @@
 /**
- * What the native and the WebAssembly backend share: storages with reuse of freed memory, checks, and calls as packets of
- * numbers (native/dispatch.h). How a packet gets to the kernels is the engine's business.
+ * The common part of the native and the WebAssembly backend: storages that reuse freed memory, checks, and calls as
+ * packets of numbers (native/dispatch.h). The engine brings a packet to the kernels.
  */
 
 import type { DType, HostArray, ProductDType } from "../../core/dtype.ts";
@@ -14,7 +14,7 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelNames } from "../kernels/kernels.ts";
 import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
 
-/** One kernel of a compiled table: its name and how many arguments of each sort it takes. */
+/** One kernel of a compiled table: its name and the number of its arguments of each kind. */
 export interface CompiledKernel {
   readonly name: string;
   readonly buffers: number;
@@ -22,27 +22,27 @@ export interface CompiledKernel {
   readonly floats: number;
 }
 
-/** How many arguments of each sort a packet has room for. */
+/** The largest number of arguments of each kind in a packet. */
 export type PacketLimits = Omit<CompiledKernel, "name">;
 
-/** What goes in and out as it lies in memory; Uint16Array: bfloat16, where the engine is `narrow`. */
+/** Data to write or read, as it is in memory; Uint16Array: bfloat16, if the engine is `narrow`. */
 export type EngineArray = HostArray | Uint16Array;
 
-/** The compiled side of a backend. It knows memory by handle and is told a call by its packet alone. */
+/** The compiled side of a backend. It knows memory by handle, and a call only by its packet. */
 export interface Engine {
   readonly instructionSet: string;
   readonly threads: number;
   readonly limits: PacketLimits;
-  /** Whether its kernels take buffers of bfloat16 where a backend opened for bfloat16 may have them. */
+  /** Whether its kernels take bfloat16 for activations, in a backend opened for bfloat16. */
   readonly narrow: boolean;
-  /** Whether products of bfloat16 go by tiles. */
+  /** Whether products of bfloat16 use tiles. */
   readonly tiles: boolean;
   /** Filled before each `run`. */
   readonly packet: Float64Array;
   /** A handle, or -1 when there is no memory left. */
   allocate(bytes: number): number;
   release(handle: number): void;
-  /** These return false when the handle is not live or the range not within its memory. */
+  /** These return false if the handle is not live or the range not within its memory. */
   write(handle: number, byteOffset: number, data: EngineArray): boolean;
   read(handle: number, byteOffset: number, into: EngineArray): boolean;
   /**
@@ -50,7 +50,7 @@ export interface Engine {
    * short. Unless 0, nothing has been touched.
    */
   run(): number;
-  /** Runs packets that lie end to end, up to the first that is refused; what `run` gave for the last one. */
+  /** Runs packets that lie end to end, up to the first that is refused; returns the result of the last one. */
   runAll(packets: Float64Array): number;
   close(): Promise<void>;
 }
@@ -68,7 +68,7 @@ export const checkThreads = (threads: number): void => {
 };
 
 /**
- * Compares a compiled table with kernels.ts, so that a library built from other sources is never called.
+ * Compares a compiled table with kernels.ts, so that a library from other sources is never called.
  *
  * @throws UnsupportedKernelError naming the first difference
  */
@@ -96,14 +96,14 @@ interface CompiledStorage extends Storage {
   readonly owner: object;
   /** -1 once freed. */
   handle: number;
-  /** Of the memory behind it, which may be larger than what is used. */
+  /** Size of the block behind it, which may be larger than the used part. */
   readonly bytes: number;
 }
 
 /** As kOutOfMemory of native/dispatch.h. */
 const outOfMemory = -2;
 
-/** The doubles that a packet has room for, in the order of native/dispatch.h. */
+/** Most numbers in a packet, in the order of native/dispatch.h. */
 export const packetLength = ({ buffers, ints, floats }: PacketLimits): number => 1 + 3 * buffers + ints + floats + 2;
 
 /** The backend `name` over `engine`, whose table has been compared with kernels.ts. */
@@ -159,7 +159,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     cache.giveBack(handle, mine.bytes);
   };
 
-  // The engine checks again; what it refuses has passed the checks here, so it is our own fault.
+  // The engine checks again. If it refuses a call that passed the checks here, that is our own bug.
   const refused = (where: string): Error =>
     new Error(`${where}: the compiled ${name} backend refuses what was checked`);
 

@@ -2,9 +2,9 @@ import type { DType } from "../../core/dtype.ts";
 import type { Backend, Storage } from "../backend.ts";
 
 /**
- * Takes several storages or none: where one cannot be had, those before it are freed.
+ * Allocates all of several storages or none: if one fails, the ones before it are freed.
  * @param lengths elements of each.
- * @throws what `alloc` throws.
+ * @throws the error of `alloc`.
  */
 export const allocateAll = <const Lengths extends readonly number[]>(
   backend: Backend,

@@ -1,6 +1,6 @@
 /**
- * Addresses that the WebAssembly heap of native/heap.cc would hand out, without memory behind them: one free list, first
- * fit, neighbours merged. Linear memory never shrinks, so all that was once written to stays taken from the system.
+ * Addresses that the WebAssembly heap of native/heap.cc would return, without memory behind them: one free list, first
+ * fit, neighbours merged. Linear memory never shrinks, so all memory that was ever written to stays with the process.
  */
 export interface LinearHeap {
   /** Address of `bytes` bytes. */

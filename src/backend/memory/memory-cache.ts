@@ -1,6 +1,6 @@
-/** Memory of freed storages, kept for the next ones: shared by the compiled backends and by the one that only counts. */
+/** Memory of freed storages, kept for the next ones: used by the compiled backends and by the one that only counts. */
 
-/** Where blocks come from. */
+/** Source of blocks. */
 export interface BlockSource {
   /** A handle, or -1 when there is no memory left. */
   allocate(bytes: number): number;
@@ -13,9 +13,9 @@ export interface MemoryCache {
   take(bytes: number): number;
   /** Keeps a block for the next `take` of its size. */
   giveBack(handle: number, bytes: number): void;
-  /** Gives all that is kept back to the source. */
+  /** Returns all kept blocks to the source. */
   releaseAll(): void;
-  /** Bytes of all blocks: those in use and those that are kept. */
+  /** Bytes of all blocks, in use and kept. */
   held(): number;
 }
 
@@ -29,9 +29,9 @@ export const blockBytes = (bytes: number): number => {
 };
 
 /**
- * A training step frees what it took, so that the next one finds all it needs here. Blocks of different sizes are in use
+ * A training step frees its memory, so the next step finds all that it needs here. Blocks of different sizes are in use
  * at different times, so a step's blocks together are more than it uses at once: up to twice the most that was in use is
- * held before all that is spare goes back to the source.
+ * held before all spare blocks go back to the source.
  */
 export const memoryCache = (source: BlockSource): MemoryCache => {
   const spare = new Map<number, number[]>();

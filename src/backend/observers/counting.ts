@@ -4,7 +4,7 @@ import { kernelScratch } from "../calls/scratch.ts";
 import { linearHeap } from "../memory/linear-heap.ts";
 import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
 
-/** What of a backend decides how much memory work takes there. */
+/** Properties of a backend that decide how much memory work takes. */
 export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> {
   /** Default "native". */
   readonly name?: BackendName;
@@ -12,14 +12,14 @@ export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> 
   readonly threads?: number;
 }
 
-/** A backend that has no memory and computes nothing, but counts what would be taken. */
+/** A backend without memory that computes nothing, but counts allocations. */
 export interface CountingBackend extends Backend {
-  /** As the compiled backends' (backend.ts). */
+  /** As on compiled backends (backend.ts). */
   bytesHeld(): number;
   /** The most bytes that were in live storages at one time. */
   peakBytes(): number;
   /**
-   * The most bytes that the process would have had at one time, freed storages that the backend keeps included. A system
+   * The most bytes that the process would have had at one time, including freed memory that the backend keeps. A system
    * gives memory when it is first written to: of each block as much as its storages have used.
    */
   peakTouched(): number;
@@ -31,7 +31,7 @@ interface CountedStorage extends Storage {
   readonly handle: number;
 }
 
-/** Blocks by handle, and how much of them has been written to. */
+/** Blocks by handle, and how many bytes of each have been written to. */
 interface TouchedBlocks {
   allocate(bytes: number): number;
   release(handle: number): void;
@@ -39,7 +39,7 @@ interface TouchedBlocks {
   touched(): number;
 }
 
-/** From here on a C library takes a block from the system by itself and gives it back when it is freed. */
+/** From this size on a C library takes a block directly from the system and returns it when it is freed. */
 const ownBlockFrom = 2 ** 25;
 
 interface CountedBlock {
@@ -51,8 +51,8 @@ interface CountedBlock {
 }
 
 /**
- * Blocks as they lie in memory. Freed ones leave holes, which the next ones fill as far as they fit; WebAssembly's memory
- * never shrinks, and a C library's heap hardly ever, since something is always in use above a hole.
+ * Blocks in memory. Freed ones leave holes, which the next ones fill as far as they fit; WebAssembly's memory never
+ * shrinks, and a C library's heap hardly ever, since some block above a hole is always in use.
  */
 const countedBlocks = (isWasm: boolean): TouchedBlocks => {
   const heap = linearHeap();
@@ -84,9 +84,9 @@ const countedBlocks = (isWasm: boolean): TouchedBlocks => {
 };
 
 /**
- * Opens one. Work that runs on it takes and frees what it would on a compiled backend, in no time: this says how much memory
- * the work needs. What is read is all zeros, so no work may depend on values.
- * @param kind what decides about memory on the backend that it stands for.
+ * Opens one. Work on it allocates and frees as on a compiled backend, in no time: the counts are the memory that the work
+ * needs. Reads give zeros, so the work must not depend on values.
+ * @param kind the properties of the backend that it imitates.
  */
 export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: false }): CountingBackend => {
   const { activations, tiles, name = "native", threads = 1 } = kind;

@@ -2,14 +2,14 @@ import type { Backend, View } from "../backend.ts";
 import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 
 /**
- * Told of a kernel that has run.
+ * Called after a kernel has run.
  * @param inner the backend itself: kernels that run on it are not observed.
  */
 export type Observer = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>, inner: Backend) => void;
 
 /** A backend whose kernel calls can be observed. */
 export interface ObservedBackend extends Backend {
-  /** Does `work`, and tells `observer` of each kernel that `run` runs meanwhile, when it has run. */
+  /** Calls `work`, and calls `observer` after each kernel that `run` runs meanwhile. */
   observe<T>(observer: Observer, work: () => Promise<T>): Promise<T>;
 }
 

@@ -13,19 +13,19 @@ export interface KernelProfile {
   readonly bytes: number;
 }
 
-/** A backend that keeps the time of its kernels. */
+/** A backend that measures the time of its kernels. */
 export interface ProfiledBackend extends Backend {
   /** Kernels called so far, the longest time first. */
   profile(): readonly KernelProfile[];
 }
 
 /**
- * `inner` with a clock around each kernel. Closing either closes both. A kernel's work is done when `run` returns on every
- * backend here, so the time around the call is the time of the work; the checks of its arguments are part of it.
+ * `inner` with a clock around each kernel. Closing either closes both. A kernel's work is done when `run` returns on
+ * every backend here, so the time around the call is the time of the work; the checks of its arguments are part of it.
  */
 export const profiled = (inner: Backend): ProfiledBackend => {
   const kept = new Map(kernelNames.map((kernel) => [kernel, { kernel, calls: 0, seconds: 0, flops: 0, bytes: 0 }]));
-  // What is replayed is run by no `run`: without these all of it is.
+  // Replayed calls bypass `run`: without `record` and `replay` every call goes through it.
   const { record: _record, replay: _replay, ...rest } = inner;
   return {
     ...rest,

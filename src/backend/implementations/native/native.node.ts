@@ -1,4 +1,4 @@
-/** The native backend: the C++ kernels as a Node-API addon, with the best instruction set that this machine has. */
+/** The native backend: the C++ kernels as a Node-API addon, with the machine's best instruction set. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
@@ -12,11 +12,11 @@ import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../../instru
 import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
 
-/** What native/napi.cc exports. */
+/** Exports of native/napi.cc. */
 interface Addon {
   /** Usable on this machine, best first. */
   readonly instructionSets: readonly string[];
-  /** This machine could use them too, but they are not in the addon; best first. */
+  /** Sets that this machine could use but the addon lacks; best first. */
   readonly notCompiled: readonly string[];
   /** Whether the CPU multiplies pairs of bfloat16 faster than float32 without tiles. */
   readonly pairsAreFast: boolean;
@@ -64,11 +64,11 @@ const chooseSet = ({ instructionSets, notCompiled }: Addon, asked: string | unde
   chooseNative(instructionSets, askedInstructionSet(asked), { names: notCompiled, command: buildCommand() });
 
 /**
- * What `openNative` would use, without starting anything.
+ * The settings that `openNative` would use. Starts nothing.
  *
  * @param asked the instruction set, as in `NativeOptions`
- * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
- * @throws ConfigError when an instruction set is asked for that is not there
+ * @throws UnsupportedKernelError with the reason, if the addon is missing, hidden or built from other sources
+ * @throws ConfigError for an instruction set that is not available
  */
 export const probeNative = (
   asked?: string,
@@ -101,19 +101,19 @@ const openInstance = (addon: Addon, instructionSet: string, threads: number): Ad
 };
 
 export interface NativeOptions {
-  /** 1 to 256; by default as many as the machine runs at a time. */
+  /** 1 to 256; default: as many as the machine runs at a time. */
   readonly threads?: number | undefined;
-  /** Of the operands of products: float32 unless told otherwise. */
+  /** Element type of the operands of products; default: float32. */
   readonly dtype?: ProductDType | undefined;
-  /** The best that this machine and build have, or the one that FORETOKEN_ISA names, unless told otherwise. */
+  /** Default: the one of FORETOKEN_ISA, or the best of this machine and build. */
   readonly instructionSet?: string | undefined;
 }
 
 /**
  * Opens the native backend. Its threads are its own and end with `close`, or with the thread of Node that opened it.
  *
- * @throws UnsupportedKernelError where the addon is missing, hidden or of other sources, with the reason
- * @throws ConfigError for a number of threads, or an instruction set, that cannot be had
+ * @throws UnsupportedKernelError with the reason, if the addon is missing, hidden or built from other sources
+ * @throws ConfigError for a number of threads, or an instruction set, that is not available
  */
 export const openNative = async ({
   threads = availableParallelism(),

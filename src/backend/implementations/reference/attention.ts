@@ -24,7 +24,7 @@ interface AttentionShape {
   readonly segments: Int32Array | null;
 }
 
-/** One head of one sequence of a call: how long it is, and where its first rows begin. */
+/** One head of one sequence of a call: its length, and the offsets of its first rows. */
 export interface AttentionHead {
   readonly queries: number;
   readonly start: number;
@@ -35,9 +35,9 @@ export interface AttentionHead {
   readonly out: number;
   /** In logSumExp. */
   readonly stat: number;
-  /** Number among the heads of all sequences: rows index · queries on of the dropout mask are its own. */
+  /** Its number among the heads of all sequences: its rows of the dropout mask begin at index · queries. */
   readonly index: number;
-  /** The first head that reads these keys and values, and the last. */
+  /** The first and the last head that read these keys and values. */
   readonly first: boolean;
   readonly last: boolean;
 }
@@ -67,10 +67,10 @@ export const attentionHeads = function* (s: AttentionShape): Generator<Attention
 };
 
 /**
- * Attention, one query of one head at a time: where it is causal, keys after the query are never read.
+ * Attention, one query of one head at a time: a causal query never reads the keys after it.
  *
- * Of the operands of its products only those that are given are rounded. P and dS are operands too, but what a kernel
- * rounds are multiples of them that depend on the order in which it meets the keys, so here they stay as they are.
+ * Only the given operands of its products are rounded. P and dS are operands too, but a kernel rounds multiples of them
+ * that depend on the order of the keys, so here they are not rounded.
  */
 export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
   attentionForward(args) {

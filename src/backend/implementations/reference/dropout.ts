@@ -1,15 +1,15 @@
 import { threefry4x32 } from "../../../core/random.ts";
 import type { HostArgs } from "./host-args.ts";
 
-/** What of a kernel's arguments decides which elements are dropped. */
+/** The arguments of a kernel that decide which elements are dropped. */
 export type DropoutKey = Pick<HostArgs<"linearDropoutForward">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
 
 const blockLength = 64;
 const countersPerBlock = 16;
 
 /**
- * Fills factors[0..n) with what each element of row `row` is multiplied by: 1/(1 − p) where kept, 0 where dropped
- * (the rule is in ../../kernels/kernels.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
+ * Fills factors[0..n) with the factor of each element of row `row`: 1/(1 − p) if kept, 0 if dropped
+ * (the rule is in ../../kernels/linear.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
  */
 export const dropoutFactors = (
   { key0, key1, key2, key3, site, p }: DropoutKey,

@@ -7,15 +7,15 @@ type HostBuffers<B> = {
   readonly [N in keyof B]: B[N] extends { optional: true } ? Element<B[N]> | null : Element<B[N]>;
 };
 
-/** What a product computes with in place of `values`: they themselves, or a copy of them that is rounded. */
+/** Gives the operand of a product for `values`: the values themselves, or a rounded copy. */
 export type Operand = (values: RealArray) => RealArray;
 
 /** Operands as they are. */
 export const asGiven: Operand = (values) => values;
 
 /**
- * Each value rounded to bfloat16, to nearest, ties to even, as IEEE 754 rounds: from float32, whose upper half a bfloat16 is.
- * NaN stays NaN.
+ * Each value rounded to bfloat16, to nearest, ties to even, as IEEE 754 rounds: from float32, whose upper half a
+ * bfloat16 is. NaN stays NaN.
  */
 export const roundedToBfloat16: Operand = (values) => {
   const singles = Float32Array.from(values);
@@ -28,7 +28,7 @@ export const roundedToBfloat16: Operand = (values) => {
   return singles;
 };
 
-/** The kernels that compute products, whose operands have a dtype: all that a backend's dtype reaches. */
+/** The kernels that compute products: a backend's dtype affects only these. */
 export const multiplyingKernels = [
   "linearForward",
   "linearGeluForward",
@@ -54,6 +54,6 @@ export const addTo = (to: RealArray, from: RealArray): void => {
 
 /**
  * Implementations of the kernels `Names`. Each computes in double and rounds once, when it stores; none allocates per
- * element. Formulas and aliasing are those of ../../kernels/kernels.ts.
+ * element. Formulas and aliasing are as in ../../kernels/kernels.ts.
  */
 export type HostKernels<Names extends KernelName> = { readonly [K in Names]: (args: HostArgs<K>) => void };

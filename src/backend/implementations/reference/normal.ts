@@ -1,5 +1,5 @@
 const twoOverSqrtPi = 2 / Math.sqrt(Math.PI);
-/** Where the series gives way to the continued fraction. */
+/** Below it the series is used, above it the continued fraction. */
 const seam = 2;
 /** Steps of the continued fraction: enough for full double precision at the seam, and more than enough above it. */
 const fractionSteps = 120;

@@ -41,7 +41,10 @@ const addScaledRows = (
   }
 };
 
-/** A linear layer's products; the sums of dBias are no products and take dy as it is. Each sum goes in ascending order, so no row's bits depend on how many rows there are. */
+/**
+ * A linear layer's products; the sums of dBias are not products and take dy unrounded. Each sum is in ascending order,
+ * so a row's bits do not depend on the number of rows.
+ */
 export const products: HostKernels<
   | "linearForward"
   | "linearGeluForward"

@@ -40,16 +40,16 @@ const poison = (data: HostArray): HostArray => {
 export interface ReferenceOptions {
   /** The one real element type of this backend: float32 (the default), or float64 for gradient checks. */
   readonly real?: RealDType;
-  /** Of the operands of products: as they are (float32, the default), or rounded to bfloat16. */
+  /** Operands of products: unrounded (float32, the default), or rounded to bfloat16. */
   readonly dtype?: ProductDType;
 }
 
 /**
- * Opens the reference backend: every kernel in plain TypeScript, the truth that the compiled ones are held against.
- * Arithmetic is in double whatever `real` is; results are rounded when stored. One thread, on any machine.
+ * Opens the reference backend: every kernel in plain TypeScript. Tests compare the compiled kernels with it.
+ * Arithmetic is in double for any `real`; results are rounded when stored. One thread, on any machine.
  *
- * New storages hold NaN (the smallest integer for int32), so that a read of what was never written shows. Memory that
- * is freed is kept for the next storage of its type and length.
+ * New storages have NaN (the smallest integer for int32), so that reading an unwritten element becomes visible. Freed
+ * memory is kept for the next storage of its type and length.
  */
 export const openReference = async ({
   real = "float32",

@@ -11,7 +11,7 @@ interface RotaryShape {
   readonly places: Int32Array | null;
 }
 
-/** One head of q (part 0) or k (part 1) in one row: where it begins, its row of the table, its place in rstd. */
+/** One head of q (part 0) or k (part 1) in one row: its offset, its row of the table, its place in rstd. */
 interface RotaryHead {
   readonly part: 0 | 1;
   readonly at: number;
@@ -46,7 +46,9 @@ const copyValues = (from: ArrayLike<number>, to: Record<number, number>, shape: 
   }
 };
 
-/** Rotary position embedding (Su et al. 2021), the two halves of what is rotated paired, after an RMS norm of q and k. */
+/**
+ * Rotary position embedding (Su et al. 2021), the two halves of the rotated part paired, after an RMS norm of q and k.
+ */
 export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
   rotaryForward(args) {
     const { x, gammaQ, gammaK, cos, sin, y, rstd, headDim, rotaryDim, eps } = args;
@@ -73,7 +75,7 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
     copyValues(x, y, args);
   },
 
-  // The gradient is turned back by the same angle; from there on it is that of the RMS norm.
+  // The gradient is rotated back by the same angle; the rest is the gradient of the RMS norm.
   rotaryBackward(args) {
     const { dy, x, gammaQ, gammaK, cos, sin, rstd, dx, dGammaQ, dGammaK, headDim, rotaryDim } = args;
     const half = rotaryDim / 2;

@@ -6,7 +6,7 @@ import { chooseWasm, type WasmInstructionSet } from "../../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";
 import { openWasmBackend } from "./engine.ts";
 
-// The build puts the files into the bundle (scripts/build-browser.mjs), and these addresses are then blob: ones.
+// The build puts the files into the bundle (scripts/build-browser.mjs) and replaces these addresses by blob: addresses.
 const urls: Readonly<Record<WasmInstructionSet, () => URL>> = {
   simd128: () => new URL("./kernels.wasm.gz", import.meta.url),
   "relaxed-simd": () => new URL("./kernels.relaxed-simd.wasm.gz", import.meta.url),
@@ -37,7 +37,7 @@ const startWorker: WasmHost["startWorker"] = (start) =>
     worker.postMessage(start);
   });
 
-/** Shared memory, which the threads meet in, is had by isolated pages only. */
+/** The threads share memory, which only isolated pages have. */
 const checkIsolated = (): void => {
   const { crossOriginIsolated } = globalThis as { readonly crossOriginIsolated?: boolean };
   if (crossOriginIsolated !== false && typeof SharedArrayBuffer !== "undefined") return;
@@ -49,25 +49,25 @@ const checkIsolated = (): void => {
   });
 };
 
-/** How `openBackend` opens one. */
+/** Options of `openBackend`. */
 export interface WasmOptions {
-  /** 1 to 256; by default as many as the browser says that the machine runs at a time. */
+  /** 1 to 256; default: as many as the browser says that the machine runs at a time. */
   readonly threads?: number | undefined;
-  /** Of the operands of products: float32 unless told otherwise. */
+  /** Element type of the operands of products; default: float32. */
   readonly dtype?: ProductDType | undefined;
   /**
-   * `simd128` unless told otherwise. `relaxed-simd`, which not every browser has, is faster where the CPU multiplies and
-   * adds in one instruction; results then are those of this CPU and browser, and not the same to the bit elsewhere.
+   * Default: `simd128`. `relaxed-simd`, which not every browser has, is faster if the CPU multiplies and adds in one
+   * instruction; its results hold for this CPU and browser, not to the bit elsewhere.
    */
   readonly instructionSet?: WasmInstructionSet | undefined;
 }
 
 /**
- * Opens the WebAssembly backend. Call it in a worker: on the page's own thread it works too, but that thread computes
+ * Opens the WebAssembly backend. Call it in a worker: it works on the page's own thread too, but that thread computes
  * with the others, and answers nothing meanwhile.
  *
- * @throws UnsupportedKernelError where the page is not cross-origin isolated, or the browser lacks SIMD, relaxed where it is asked for,
- *   or threads
+ * @throws UnsupportedKernelError if the page is not cross-origin isolated, or the browser lacks threads, SIMD or, if
+ *   asked for, relaxed SIMD
  * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
  */
 export const openWasm = async ({

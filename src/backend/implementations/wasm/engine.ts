@@ -1,4 +1,4 @@
-/** The WebAssembly backend, apart from what Node and browsers do differently: that is the host's part. */
+/** The WebAssembly backend; hosts add the differences between Node and browsers. */
 import type { ProductDType } from "../../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../../core/errors.ts";
 import type { Backend } from "../../backend.ts";
@@ -13,11 +13,11 @@ export interface WasmWorker {
   end(): Promise<void>;
 }
 
-/** What Node and browsers do differently; tests bring hosts of their own. */
+/** The differences between Node and browsers; tests bring their own hosts. */
 export interface WasmHost {
   /** The bytes of the module for an instruction set. */
   load(instructionSet: WasmInstructionSet): Promise<BufferSource>;
-  /** Resolves when the worker is about to enter its loop; rejects when it cannot start. It keeps no process alive. */
+  /** Resolves when the worker is about to enter its loop; rejects if it cannot start. It keeps no process alive. */
   startWorker(start: WorkerStart): Promise<WasmWorker>;
 }
 
@@ -69,7 +69,7 @@ const needs: Readonly<Record<WasmInstructionSet, string>> = {
   "relaxed-simd": "relaxed SIMD and threads",
 };
 
-/** Reads the kernels; the reason in words where they cannot run. */
+/** Loads the kernels; the error has the reason if they cannot run. */
 export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructionSet): Promise<BufferSource> => {
   const bytes = await host.load(instructionSet);
   if (WebAssembly.validate(bytes)) return bytes;
@@ -77,9 +77,9 @@ export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructio
 };
 
 /**
- * Opens the WebAssembly backend with `threads` threads, the caller's among them.
+ * Opens the WebAssembly backend with `threads` threads, the calling thread included.
  *
- * @throws UnsupportedKernelError where it cannot run or was built from other sources, with the reason
+ * @throws UnsupportedKernelError with the reason, if it cannot run or was built from other sources
  * @throws ConfigError for a number of threads that is not from 1 to 256
  */
 export const openWasmBackend = async (
@@ -133,13 +133,13 @@ const wasmEngine = (
     const { length } = host;
     const address = exports.at(handle, byteOffset, host.BYTES_PER_ELEMENT * length) >>> 0;
     if (address === 0) return undefined;
-    // Not kept: the memory's buffer is another one after it has grown.
+    // Not kept: the memory has another buffer after it has grown.
     if (host instanceof Int32Array) return new Int32Array(memory.buffer, address, length);
     if (host instanceof Uint16Array) return new Uint16Array(memory.buffer, address, length);
     return new Float32Array(memory.buffer, address, length);
   };
 
-  // Shared memory is never detached, so this view stays good.
+  // Shared memory is never detached, so this view stays valid.
   const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength(limits));
   const run = (): number => {
     if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");

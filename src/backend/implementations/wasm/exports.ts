@@ -1,4 +1,4 @@
-/** The module's border: what native/wasm.cc exports, and what a worker is started with. */
+/** The module's interface: the exports of native/wasm.cc, and the start message of a worker. */
 
 export interface WasmExports {
   readonly __stack_pointer: { value: number };
@@ -23,7 +23,7 @@ export interface WasmExports {
   max_floats(): number;
 }
 
-/** What a worker gets: it enters the pool as thread `thread`, on a stack of its own. */
+/** Start message of a worker: it enters the pool as thread `thread`, on its own stack. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
@@ -31,7 +31,7 @@ export interface WorkerStart {
   readonly stackTop: number;
 }
 
-/** An instance over `memory`. Only the first one over a memory fills in its data. */
+/** An instance over `memory`. Only the first one over a memory writes its data. */
 export const instantiate = async (module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<WasmExports> => {
   const instance = await WebAssembly.instantiate(module, { env: { memory } });
   return instance.exports as unknown as WasmExports;

@@ -26,7 +26,7 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
 
 const load: WasmHost["load"] = async (instructionSet) => {
   const bytes = await read(instructionSet);
-  // Node 20 has relaxed SIMD, but takes it only when told to; later ones always do.
+  // Node 20 has relaxed SIMD only with a flag; later versions always.
   if (instructionSet === "relaxed-simd" && !WebAssembly.validate(bytes)) {
     setFlagsFromString("--experimental-wasm-relaxed-simd");
   }
@@ -63,11 +63,11 @@ const canRun = async (instructionSet: WasmInstructionSet): Promise<boolean> => {
 };
 
 /**
- * What `openWasm` would use, without starting anything. Node 20 then takes relaxed SIMD in any module.
+ * The settings that `openWasm` would use. Starts nothing. Node 20 then takes relaxed SIMD in any module.
  *
  * @param asked the instruction set, as in `WasmOptions`
- * @throws UnsupportedKernelError where it is not built or the runtime lacks what it needs
- * @throws ConfigError when an instruction set is asked for that is not there
+ * @throws UnsupportedKernelError if it is not built or the runtime lacks a feature
+ * @throws ConfigError for an instruction set that is not available
  */
 export const probeWasm = async (
   asked?: string,
@@ -82,18 +82,18 @@ export const probeWasm = async (
 };
 
 export interface WasmOptions {
-  /** 1 to 256; by default as many as the machine runs at a time. */
+  /** 1 to 256; default: as many as the machine runs at a time. */
   readonly threads?: number | undefined;
-  /** Of the operands of products: float32 unless told otherwise. */
+  /** Element type of the operands of products; default: float32. */
   readonly dtype?: ProductDType | undefined;
-  /** `simd128`, or the one of WebAssembly's that FORETOKEN_ISA names, unless told otherwise. */
+  /** Default: the one of FORETOKEN_ISA, if it is one of WebAssembly's, or `simd128`. */
   readonly instructionSet?: string | undefined;
 }
 
 /**
  * Opens the WebAssembly backend. Its worker threads keep no process alive and end with `close`.
  *
- * @throws UnsupportedKernelError where it is not built, cannot run or was built from other sources
+ * @throws UnsupportedKernelError if it is not built, cannot run or was built from other sources
  * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
  */
 export const openWasm = async ({

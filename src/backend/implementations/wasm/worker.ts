@@ -1,4 +1,4 @@
-/** What a worker of the pool does, in Node and in browsers. */
+/** Work of a pool's worker, in Node and in browsers. */
 import type { WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 
@@ -13,7 +13,7 @@ export const serveAsWorker = async (
   try {
     exports.worker_main(thread);
   } catch {
-    // The calling thread must hear of a kernel that fails here, or it would wait for ever.
+    // The calling thread must learn of a kernel that fails here, or it would wait for ever.
     exports.worker_abandon();
   }
 };
