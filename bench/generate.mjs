@@ -1,13 +1,12 @@
 /**
- * Times writing: how long the command takes to start and to its first token, how fast one stream of tokens comes, and how
- * fast a prompt is read.
+ * Times writing: the command's start and first token, the rate of one stream of tokens, and the rate of reading a prompt.
  *
  *   node bench/generate.mjs [--config book,baby] [--dtype float32,bfloat16] [--backend native] [--rounds 7] [--threads 2]
  *                           [--json FILE]
  *
- * Each model has its first weights, and goes from one token to its whole context: `foretoken generate` in a process that
- * has just begun, where the engine still compiles what it runs, and `generate` of the library after that. A prompt is
- * half a context. Medians of --rounds.
+ * Each model has its initial weights, and goes from one token to its whole context: first `foretoken generate` in a new
+ * process, where the engine still compiles, then `generate` of the library. A prompt is half a context. Medians of
+ * --rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -44,12 +43,12 @@ const rounds = wholeNumber("rounds", values.rounds);
 const threads = wholeNumber("threads", values.threads);
 
 const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-/** As many as Tiny Shakespeare has; a byte each, so that bytes of output are tokens. */
+/** As many characters as Tiny Shakespeare has; one byte each, so that bytes of output are tokens. */
 const characters = Array.from({ length: 65 }, (_, i) => String.fromCharCode(0x3a + i));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Runs the command; resolves to when its output had reached each length, in milliseconds from its start. */
+/** Runs the command; resolves to the times at which its output reached each length, in milliseconds from its start. */
 const runCommand = (...args) =>
   new Promise((resolve, reject) => {
     const began = performance.now();
@@ -92,14 +91,14 @@ const checkpointOf = async (name) => {
 const prompt = characters[0];
 const running = (dtype) => ["--backend", backendName, "--threads", String(threads), "--dtype", dtype];
 
-/** Through the command, in a process that begins with it. */
+/** Through the command, in a new process. */
 const throughCommand = (directory, dtype, tokens) =>
   medians(async () => {
     const flags = ["--prompt", prompt, "--max-new-tokens", String(tokens), ...running(dtype)];
     const { reached } = await runCommand("generate", directory, ...flags);
     const { length: already, at: firstToken } = reached.find(({ length }) => length > prompt.length);
     const { at: last } = reached.find(({ length }) => length >= prompt.length + tokens);
-    // A machine with much else to do may hand over the whole text at once: then nothing can be said of its rate.
+    // A busy machine may hand over the whole text at once: then its rate is unknown.
     const tokensPerSecond = last > firstToken ? (1000 * (tokens + prompt.length - already)) / (last - firstToken) : 0;
     return { firstToken, tokensPerSecond };
   });

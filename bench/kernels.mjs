@@ -1,10 +1,10 @@
 /**
- * Times each kernel at the shapes at which models call it, against the roof measured in the same call, and products
- * against PyTorch's (MKL in float32, oneDNN in bfloat16) and OpenBLAS's at the same shapes, in turn.
+ * Times each kernel at the shapes that models use, against the roof measured in the same call, and products against
+ * PyTorch's (MKL in float32, oneDNN in bfloat16) and OpenBLAS's at the same shapes, taking turns.
  *
  *   node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,decode] [--dtype float32,bfloat16] [--backend native]
  *                          [--python python3] [--no-peers] [--rounds 5] [--milliseconds 30] [--threads 2] [--json FILE]
- *   node bench/kernels.mjs --list         the kernels that are covered; measures nothing
+ *   node bench/kernels.mjs --list         lists the kernels; measures nothing
  *
  * A configuration is a training step of that model; `shakespeare` is that preset with dropout, for its optimizer and
  * its other kernels; `decode` is one more token of `book` after half a context. Each call is repeated for --milliseconds
@@ -43,7 +43,7 @@ const rounds = wholeNumber("rounds", values.rounds);
 const milliseconds = Number(values.milliseconds);
 if (!(milliseconds > 0)) refuse(`--milliseconds: must be above 0; got ${values.milliseconds}`);
 
-/** Characters of Tiny Shakespeare, where a model's vocabulary is that of a text. */
+/** Characters of Tiny Shakespeare, for models whose vocabulary is a text's. */
 const characters = 65;
 const { shakespeare } = presets;
 /** How the calls of each configuration are recorded. */
@@ -93,7 +93,7 @@ const startPeers = async () => {
   ];
 };
 
-/** Milliseconds of each call of `calls` in each round: ours, and of each peer where it is a product. */
+/** Milliseconds of each call of `calls` in each round: ours and, for products, each peer's. */
 const measure = async (backend, calls, peers, dtype) => {
   const taking = peers.filter((peer) => peer.dtypes.includes(dtype));
   const products = calls.map((call) => productOf(call));
@@ -172,7 +172,7 @@ const open = (dtype) =>
     threads,
     dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
   });
-/** What a backend opened for that dtype has, where it is only asked for the kernels' names: that of any. */
+/** Capabilities of a backend opened for that dtype; to list kernels, of any backend. */
 const kindOf = async (dtype) => {
   if (values.list) return { dtype, activations: "float32", tiles: false };
   const backend = await open(dtype);

@@ -1,11 +1,11 @@
 /**
- * What the manifest of a checkpoint costs when it is written and read: a model of GPT-2's size (475 MiB), saved once, then read with its
- * manifest and without in turn.
+ * The cost of a checkpoint's manifest in writing and reading: a model of GPT-2's size (472 MiB), saved once, then read
+ * in turn with and without its manifest.
  *
  *   node bench/load.mjs [--config gpt2] [--rounds 5]
  *
- * A file that was just written is in the system's cache, so reading takes no time of a disk: the check's share is the most
- * that it can be.
+ * A file that was just written is in the system's cache, so reading takes no disk time: the check's share is an upper
+ * bound.
  */
 import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -6,8 +6,8 @@
  *   npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--seconds 45]
  *                    [--only native,wasm,reference,pytorch,tfjs] [--python python3] [--threads 2] [--json FILE]
  *
- * What was measured before and is not asked for stays in the file: `--part train --config book` measures one row again.
- * --config leaves out of each part what it does not name; --only and --seconds are train.mjs's.
+ * Earlier measurements that are not asked for stay in the file: `--part train --config book` measures one row again.
+ * Each part skips configurations that --config does not name; --only and --seconds are for train.mjs.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -61,12 +61,12 @@ const measure = (part, args) =>
     child.on("error", fail);
     child.on("close", (status) => {
       if (status === 0) done(JSON.parse(readFileSync(output, "utf8")));
-      // It has said why.
+      // It has printed why.
       else process.exit(status ?? 1);
     });
   });
 
-/** Configurations of a part, of those that are asked for: all where that is all that it has. */
+/** Configurations of a part among the requested ones: all if it has no others. */
 const within = (known, more = []) => {
   const some = names.filter((name) => known.includes(name));
   return (names.join() === measured.join() ? [...some, ...more] : some).join(",");
@@ -93,7 +93,7 @@ for (const part of due) {
   const figures = await measure(part, ["--config", config, ...flags]);
   results = { machine: about, ...results, [part]: mergePart(results[part], figures) };
   mkdirSync(dirname(file), { recursive: true });
-  // Beside it, then renamed: a run that is broken off leaves what there was.
+  // Written beside it, then renamed: an interrupted run leaves the old file.
   writeFileSync(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
   renameSync(`${file}.tmp`, file);
 }

@@ -1,13 +1,13 @@
 /**
- * Compares what a run says of its memory before it begins with the most that its process has had at its end. Each
- * configuration trains in a process of its own: steps, evaluations, samples and checkpoints.
+ * Compares the estimate of a run's memory with the peak of its process. Each configuration trains in its own process:
+ * steps, evaluations, samples and checkpoints.
  *
  *   node bench/memory.mjs [--configs tiny,nano-cpu,quick,book,shakespeare,wide,baby,gpt2,large-text,large-batch]
  *                         [--backend native,wasm] [--threads 2] [--dtype auto] [--resume] [--json FILE]
  *
- * --resume measures, of each configuration, also a run that goes on from the checkpoint of the first one's first step.
+ * --resume also measures, for each configuration, a run that continues from the checkpoint of the first one's first step.
  *
- * Prints a table. Exit status 1 where an estimate is less than 95 % or more than 115 % of what was measured.
+ * Prints a table. Exit status 1 if an estimate is below 95 % or above 115 % of the measurement.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";

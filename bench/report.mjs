@@ -1,10 +1,10 @@
 /**
- * Writes what was measured into a document: the tables between each `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. All
- * else in it stays.
+ * Writes measurements into a document: the tables between each `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The rest
+ * stays.
  *
  *   node bench/report.mjs [FILE] [--into docs/performance.md]
  *
- * FILE is one that main.mjs wrote; this machine's where none is named.
+ * FILE is one that main.mjs wrote; default: this machine's.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,17 +1,18 @@
 /**
- * Times training steps side by side: this library's backends and dtypes, PyTorch in each of its ways, and TensorFlow.js on
- * WebAssembly, in turn, on the same tokens and shapes, with AdamW and clipping. Each keeps its process; one works while
- * the others wait. What is not installed is left out, with the reason.
+ * Times training steps side by side: this library's backends and dtypes, PyTorch in each of its ways, and TensorFlow.js
+ * on WebAssembly, in turn, on the same tokens and shapes, with AdamW and clipping. Each keeps its process; one works
+ * while the others wait. Missing peers are left out, with the reason.
  *
  *   node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
  *                        [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
  *
  * --seconds is about how long each configuration is measured, after a warm-up: rounds and steps follow from it and from
- * how long a step takes, but each process makes one step in each of three rounds at least; of
- * WebAssembly, the reference and TensorFlow.js, where a step takes seconds, the second one counts and no other is made.
+ * the time of a step, but each process makes at least one step in each of three rounds. If a step of WebAssembly, the
+ * reference or TensorFlow.js takes seconds, only its second step counts and no other is made.
  * --dropout adds a process of ours with it, beside the one without.
  *
- * Prints the medians of alternating rounds, and ratios against the best of PyTorch: of the same dtype, and of all.
+ * Prints the medians of alternating rounds, and ratios against the best of PyTorch, of the same dtype and of all, with
+ * the range of the rounds.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,7 +52,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** The same for every process: characters of the text, or tokens at random where the vocabulary is larger. */
+/** The same for every process: characters of the text, or random tokens if the vocabulary is larger. */
 const tokensOf = async (name) => {
   const { vocabSize } = configs[name];
   const file = join(folder, `${name}.i32`);
@@ -69,7 +70,7 @@ const tokensOf = async (name) => {
 const waitedFor = { reference: ["nano-cpu", "tiny"], tfjs: ["nano-cpu", "book", "tiny"] };
 
 const { backends } = await describeBackends();
-/** All that may take part: how to start each, and what it is to be compared with. */
+/** All contestants: how to start each, and its comparisons. */
 const entrants = (name, file, vocabSize) => {
   const config = runConfig(name);
   const ours = (backend, dtype, p = 0) => ({
@@ -110,7 +111,7 @@ const entrants = (name, file, vocabSize) => {
     .map((one) => ({ ...one, command: [...one.command, file, JSON.stringify(one.request)] }));
 };
 
-/** Untrained weights know nothing: all begin near ln V, with small differences from how weights were drawn. */
+/** All untrained losses begin near ln V, with small differences from how weights were drawn. */
 const checkStart = (contestants, vocabSize) => {
   const expected = Math.log(vocabSize);
   for (const { name, firstLoss, about } of contestants) {
@@ -129,7 +130,7 @@ const roundSeconds = 1.5;
 const slowSeconds = 2.5;
 const maySkipRounds = ["wasm", "reference", "tfjs"];
 
-/** The first step allocates; by the second or third all is warm. Undefined, with the reason told, where one fails. */
+/** The first step allocates; by the second or third all is warm. Undefined, with the reason printed, if one fails. */
 const warmUp = async (one) => {
   try {
     const first = await one.ask({ steps: 1 });

@@ -10,16 +10,16 @@ const kernels = ["kernels.wasm", "kernels.relaxed-simd.wasm"];
 const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
-/** What a module imports for the addresses of embedded files. */
+/** The import of a module for the addresses of embedded files. */
 const embedded = "embedded-files";
 
-/** Object URLs of files that are part of the bundle, each made when it is first asked for. */
+/** Object URLs of files in the bundle, each made when it is first needed. */
 const ownFiles = (files) => `
 const files = ${JSON.stringify(files)};
 const urls = new Map();
 const contentOf = ({ base64, code, needs }) => {
   if (base64 !== undefined) return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  // A worker is told the addresses of the files that it needs: so they are in the bundle once.
+  // A worker gets the addresses of its files in a message: so the files are in the bundle once.
   const given = needs.map((name) => [name, embeddedUrl(name)]);
   return "const embeddedUrls = " + JSON.stringify(Object.fromEntries(given)) + ";" + code;
 };
@@ -32,7 +32,7 @@ export const embeddedUrl = (name) => {
 /** The same in a worker of the bundle, whose first line has the addresses. */
 const givenFiles = "export const embeddedUrl = (name) => embeddedUrls[name];";
 
-/** Puts in the place of `new URL("./FILE", import.meta.url)` an address of the file's content. */
+/** Replaces `new URL("./FILE", import.meta.url)` by an address of the file's content. */
 const embed = (helper) => ({
   name: "embed",
   resolveId: (id) => (id === embedded ? id : undefined),
@@ -47,7 +47,7 @@ const embed = (helper) => ({
 });
 
 const bundle = async (input, plugins, banner = "") => {
-  // Only here: who has the built package needs no bundler.
+  // Only here: users of the built package need no bundler.
   const { rolldown } = await import("rolldown");
   const build = await rolldown({ ...options, input: join(root, input), plugins });
   try {

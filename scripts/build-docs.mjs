@@ -1,4 +1,4 @@
-// Writes the reference of the library to docs/api, or to the folder that is named: the exports of both entries from their
+// Writes the reference of the library to docs/api, or to the given folder: the exports of both entries from their
 // docstrings (typedoc.json), and the fields of a run's configuration from their schemas. Needs a build.
 //
 //     npm run docs
@@ -32,7 +32,7 @@ const values = (schema) => {
   return `${names[schema.type]} ${bounds(schema)}`.trim();
 };
 
-/** One row per field: its path, what it may be, its meaning, what it is unless given, and the kinds that have it. */
+/** One row per field: its path, its values, its meaning, its default, and the kinds that have it. */
 const fieldsOf = (path, schema) => {
   const kinds = schema.oneOf ?? schema.anyOf;
   if (kinds !== undefined) {
@@ -46,7 +46,7 @@ const fieldsOf = (path, schema) => {
       })),
     );
     const fields = own.filter(({ name }) => name !== "kind");
-    // What several kinds have alike is told once.
+    // Equal fields of several kinds have one row.
     const told = fields.filter(({ key }, index) => fields.findIndex((other) => other.key === key) === index);
     return [
       {

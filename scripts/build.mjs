@@ -1,5 +1,5 @@
-// Builds all that a clone needs: TypeScript, the native addon where there is a compiler, and WebAssembly. npm runs it
-// after `npm ci`. What is up to date is left alone, without a word.
+// Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, and WebAssembly. npm runs it
+// after `npm ci`. Outputs that are up to date are left alone, without a word.
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -35,7 +35,7 @@ const buildTypeScript = async () => {
   const hash = hashFiles([...sources, "tsconfig.json", "package.json"]);
   if (complete && readStamp("typescript", outputs[0]) === hash) return undefined;
   const started = performance.now();
-  // With its notes of an earlier build the compiler would not write again what was deleted since.
+  // With its notes of an earlier build the compiler would not write deleted files again.
   if (!complete) rmSync(join(root, "build/tsconfig.tsbuildinfo"), { force: true });
   await execute([process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", "."]);
   removeOrphans(sources);

@@ -1,4 +1,4 @@
-// Adds up what .ci/run noted and prints one line, last: "N passed, N failed".
+// Adds up the results of .ci/run and prints one line, last: "N passed, N failed".
 //
 //     node scripts/ci-summary.mjs FOLDER
 //

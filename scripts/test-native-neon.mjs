@@ -1,5 +1,5 @@
 // Builds native/test for 64-bit Arm and runs it in an emulator: so that NEON's kernels are tested on other machines too.
-// Needs a cross compiler and an emulator (Debian's g++-aarch64-linux-gnu and qemu-user); skipped, with the reason, where
+// Needs a cross compiler and an emulator (Debian's g++-aarch64-linux-gnu and qemu-user); skipped with the reason if
 // either is missing, or with FORETOKEN_REQUIRE_NEON=1 an error. An Arm machine tests them itself.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";

@@ -15,27 +15,27 @@ import {
 } from "./build-native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
-// Per sanitizer: the compiler's flags, which instruction sets, and what the program is told.
+// Per sanitizer: the compiler's flags, the instruction sets, and the program's arguments.
 const sanitizers = {
-  // Null pointers and accesses past an object are what the address sanitizer itself sees.
+  // The address sanitizer itself finds null pointers and accesses past an object.
   address: {
     flags: ["-fsanitize=address,undefined", "-fno-sanitize=null,object-size", "-fno-sanitize-recover=all"],
     of: (sets) => sets,
     told: [],
   },
-  // What threads share is shared alike in all sets, which are one source, but for tiles: so the set that any machine has, and
-  // the one with tiles. What a single thread does is the address sanitizer's.
+  // What threads share is shared alike in all sets, which are one source, but for tiles: so the set that any machine
+  // has, and the one with tiles. What a single thread does is the address sanitizer's.
   thread: { flags: ["-fsanitize=thread"], of: (sets) => [...new Set([sets[0], sets.at(-1)])], told: ["races"] },
 };
 
-// What sanitizers say that could not even set themselves up: a matter of the machine, not of the program.
+// Messages of sanitizers that could not start: a matter of the machine, not of the program.
 const notHere = /FATAL: ThreadSanitizer: [^\n]*mapping[^\n]*|LeakSanitizer has encountered a fatal error/;
 
 const firstLine = (text) => text.trim().split("\n")[0];
 
 const folderOf = (name) => join(root, "build/sanitized", name);
 
-/** Why the sanitizer cannot be used here, or undefined where a program that does nothing compiles and runs with it. */
+/** Why the sanitizer cannot be used here; undefined if an empty program compiles and runs with it. */
 const probe = async (compiler, name) => {
   const folder = folderOf(name);
   mkdirSync(folder, { recursive: true });
@@ -79,7 +79,10 @@ const unitsOf = (name, sets) => [
   })),
 ];
 
-/** Builds the programs of the sanitizers `names`, the longest compilations of all first. Resolves to their paths by name. */
+/**
+ * Builds the programs of the sanitizers `names`, the longest compilations of all first. Resolves to their paths by
+ * name.
+ */
 const build = async (compiler, names) => {
   const sets = await compilableSets(compiler);
   // Optimised little, so that reports name lines; with run-time type information, which the vptr check reads. Nothing is

@@ -1,7 +1,7 @@
-/** The models that are measured, each with its batch. One description serves this library and its peers. */
+/** The measured models, each with its batch. One description is for this library and its peers. */
 import { presets } from "../../dist/train/config/presets.js";
 
-/** The reference model without dropout. Bias on all but q, k, v and the head; the head has weights of its own. */
+/** The reference model without dropout. Bias on all but q, k, v and the head; an untied head. */
 const book = { ...presets.book.model, dropout: 0 };
 
 /** Biases everywhere but in the head, which shares the embedding's weights, and the tanh form of GELU. */
@@ -12,7 +12,7 @@ const gpt2 = {
   tieEmbeddings: true,
 };
 
-/** vocabSize null: characters of the text; a number: tokens at random, since the time does not depend on which they are. */
+/** vocabSize null: characters of the text; a number: random tokens, since the time does not depend on them. */
 export const configs = {
   "nano-cpu": {
     model: { ...book, contextLength: 64, nLayer: 4, nHead: 4, nEmbd: 128 },
@@ -30,11 +30,11 @@ export const configs = {
   tiny: { model: { ...gpt2, contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 16 }, batchSize: 2, vocabSize: 40 },
 };
 
-/** Those that are measured unless told otherwise. */
+/** Configurations measured by default. */
 export const measured = ["nano-cpu", "book", "baby", "gpt2"];
 
 /**
- * The whole configuration of a run: AdamW and clipping, as models of this kind are trained.
+ * The whole configuration of a run: AdamW and clipping, as usual for such models.
  * @returns {import("../../dist/train/config/config.js").RunConfig}
  */
 export const runConfig = (name) => {
@@ -49,11 +49,11 @@ export const runConfig = (name) => {
   return { ...presets.book, model, train };
 };
 
-/** Tokens at random, the same each time. */
+/** Random tokens, the same each time. */
 export const randomTokens = (length, vocabSize) => {
   let state = 1;
   return Int32Array.from({ length }, () => {
-    // A linear congruential generator: the constants are those of Numerical Recipes.
+    // A linear congruential generator with the constants of Numerical Recipes.
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return Math.floor((state / 2 ** 32) * vocabSize);
   });

@@ -1,14 +1,14 @@
-/** Processes that are measured in turn: each works when it is told to and waits while the others do. */
+/** Processes that are measured in turn: each works on request and waits while the others work. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 /**
  * Starts a process that writes a line of JSON about itself, then answers each line of JSON on its standard input with
- * one. Resolves to undefined, with a line on standard error, where it ends before that: a peer that is not installed.
+ * one. Resolves to undefined, with a line on standard error, if it ends before that: a peer that is not installed.
  *
  * @param {string} name
  * @param {readonly string[]} command program and arguments.
- * @param {Record<string, string>} [env] beside this process's.
+ * @param {Record<string, string>} [env] added to this process's.
  */
 export const startContestant = async (name, [program, ...args], env = {}) => {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
@@ -53,5 +53,5 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
   };
 };
 
-/** OpenMP's threads of a peer spin for a while after their work: they must not take part in the next one's time. */
+/** OpenMP's threads of a peer spin for a while after their work: they must not slow the next one's. */
 export const settle = () => new Promise((resolve) => setTimeout(resolve, 300));

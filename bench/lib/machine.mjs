@@ -1,4 +1,4 @@
-/** What a measurement must name: the machine, and what ran on it. */
+/** The facts that a measurement must name: the machine, and its software. */
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { namedLevels, peakOf } from "./roofs.mjs";
 

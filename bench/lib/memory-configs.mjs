@@ -1,8 +1,8 @@
-/** Runs whose memory is compared with what was said of it: from 0.1 to 124 million parameters. */
+/** Runs whose memory is compared with its estimate: from 0.1 to 124 million parameters. */
 import { presets } from "../../dist/train/config/presets.js";
 import { runConfig } from "./configs.mjs";
 
-/** Two steps, an evaluation after each, a sample and a checkpoint: all that a run does. */
+/** Two steps, an evaluation after each, a sample and a checkpoint: all kinds of work of a run. */
 const plan = { steps: 2, evalInterval: 1, checkpointInterval: 1, sampleTokens: 20 };
 
 /**
@@ -18,7 +18,7 @@ const changed = (base, model = {}, train = {}) => ({
 const { book, quick, shakespeare } = presets;
 const small = { contextLength: 32, nLayer: 2, nHead: 2, nEmbd: 64 };
 
-/** `characters`: distinct ones in the text; `text`: its length; `valFraction`: what is held out of it, where not a tenth. */
+/** `characters`: distinct ones in the text; `text`: its length; `valFraction`: its held-out share, if not a tenth. */
 export const memoryConfigs = {
   tiny: { config: changed(quick, small, { batchSize: 8 }), characters: 65, text: 200_000 },
   "nano-cpu": { config: changed(runConfig("nano-cpu")), characters: 65, text: 200_000 },
@@ -55,7 +55,9 @@ export const memoryConfigs = {
   },
 };
 
-/** Pieces of a text with exactly so many distinct characters, all of the Basic Multilingual Plane, words and lines among them. */
+/**
+ * Pieces of a text with exactly so many distinct characters, all of the Basic Multilingual Plane, with words and lines.
+ */
 export function* textOf(length, characters) {
   const distinct = [...Array.from({ length: 95 }, (_, i) => 32 + i), 10];
   // Letters and signs past ASCII, without surrogates.

@@ -1,6 +1,6 @@
 /**
- * The kernels that a model calls, with their arguments: found by running it on a backend that only counts, so that what is
- * measured is always what a model does.
+ * The kernel calls of a model, with their arguments: recorded by running it on a backend that only counts, so that
+ * measurements are always of the calls that a model makes.
  */
 import { kernelPlans } from "../../dist/backend/calls/check.js";
 import { kernelCost } from "../../dist/backend/calls/cost.js";
@@ -12,7 +12,7 @@ import { undrawnTrainer } from "../../dist/train/steps/trainer.js";
 import { randomTokens, runConfig } from "./configs.mjs";
 
 /**
- * A call as it was recorded. `contents` holds what index storages were given.
+ * A recorded call. `contents` has the values of index storages.
  * @typedef {{
  *   kernel: import("../../dist/backend/kernels/kernels.js").KernelName,
  *   args: Readonly<Record<string, unknown>>,
@@ -22,7 +22,7 @@ import { randomTokens, runConfig } from "./configs.mjs";
  */
 
 /**
- * What the work's backend has: the type of operands, and what decides about its calls.
+ * Properties of the work's backend: the type of operands, and the ones that decide about its calls.
  * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations" | "tiles">} Kind
  */
 
@@ -89,7 +89,7 @@ export const stepCost = async (name, vocabSize) => {
 const isWord = (name) => /^(key\d|site)$/u.test(name);
 
 /**
- * Equal calls together, each with how often it is made.
+ * Groups equal calls, each with its count.
  * @param {readonly Call[]} calls
  */
 export const distinct = (calls) => {
@@ -112,7 +112,7 @@ export const distinct = (calls) => {
   return [...found.values()];
 };
 
-/** A block to fill memory with: numbers in [-1, 1), none of them so small that arithmetic with them is slow. */
+/** A block to fill memory with: numbers in [-1, 1), none so small that arithmetic with them is slow. */
 const noise = Float32Array.from(
   { length: 2 ** 16 },
   (_, i) => ((Math.imul(i + 1, 2_654_435_761) >>> 0) / 2 ** 31 || 1) - 1,
@@ -130,7 +130,7 @@ const lineElements = 16;
 
 /**
  * Puts a recorded call onto a real backend: memory of the same lengths, shared where the call's buffers share it, and of
- * what is shared with others (all weights lie in one array) no more than the call uses.
+ * memory shared with other calls (all weights are in one array) only the part that the call uses.
  *
  * @param {import("../../dist/backend/backend.js").Backend} backend
  * @param {Call} call

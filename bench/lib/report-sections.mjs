@@ -9,7 +9,7 @@ const dtypes = ["float32", "bfloat16"];
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 const notMeasured = "Not measured.\n";
 
-/** Those of native, which all of this is about. */
+/** The measurements of native: the tables are about this backend. */
 const kernelsOf = ({ kernels }, name, dtype) =>
   kernels?.measurements.find((one) => one.name === name && one.dtype === dtype && one.backend === "native");
 
@@ -60,9 +60,9 @@ const trainingSection = ({ train }) => {
 };
 
 /**
- * A step of a configuration in a dtype against what the machine allows, in milliseconds; undefined where native was not
- * measured. `arithmetic`: its products at the dtype's peak. `bytes`: what its kernels read and write, at the rate at which
- * memory copies. `kernels`: each kernel at its own roof, the greater of both, one after the other.
+ * A step of a configuration in a dtype against the limits of the machine, in milliseconds; undefined if native was not
+ * measured. `arithmetic`: its products at the dtype's peak. `bytes`: the bytes of its kernels, at the rate at which
+ * memory copies. `kernels`: each kernel at its own roof, the greater of both, added up.
  */
 export const floorOf = (results, { name, roofs, cost, results: steps }, dtype) => {
   const ours = steps.find((one) => one.kind === "native" && one.dtype === dtype && one.dropout === 0);
@@ -225,7 +225,7 @@ const writingSection = ({ generate }) => {
   )} ms after the process starts.\n\n${markdownTable([titles, ...rows])}`;
 };
 
-/** Each section's Markdown, by the name that its marks have. */
+/** Each section's Markdown, by the name in its marks. */
 export const sections = (results) => ({
   machine: machineSection(results),
   training: trainingSection(results),
@@ -237,7 +237,7 @@ export const sections = (results) => ({
 
 /**
  * `document` with each section between its marks.
- * @throws Error where a section has no place in it, or more than one.
+ * @throws Error if a section has no place in it, or more than one.
  */
 export const fill = (document, written) => {
   let filled = document;

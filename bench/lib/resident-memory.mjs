@@ -1,10 +1,10 @@
-/** Whether a process's memory grows, told from samples of it while it works, and what grows. */
+/** Whether a process's memory grows, from samples during its work, and which part grows. */
 import { readFileSync } from "node:fs";
 import { getHeapStatistics } from "node:v8";
 
 /**
- * How far the floor has risen: the lowest of the last quarter of the samples above the lowest of the first quarter, in the
- * samples' unit. Garbage that waits for its collection lifts single samples, not floors; what is never freed lifts both.
+ * How far the floor has risen: the lowest of the last quarter of the samples above the lowest of the first quarter, in
+ * the samples' unit. Garbage that waits for its collection lifts single samples, not floors; leaked memory lifts both.
  * @param {readonly number[]} samples taken at equal distances, at least four.
  */
 export const floorRise = (samples) => {
@@ -16,8 +16,9 @@ export const floorRise = (samples) => {
 const header = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)$/u;
 
 /**
- * Resident bytes of this process by what they are for; null where the system does not tell.
- * - `used`, `garbage`: of the JavaScript engine's heap, what is alive or not yet known to be dead, and the rest of its pages;
+ * Resident bytes of this process by their use; null if the system does not tell.
+ * - `used`, `garbage`: of the JavaScript engine's heap, the part alive or not yet known to be dead, and the rest of its
+ * pages;
  * - `malloc`: the C library's main heap: buffers, the engine's compiler;
  * - `anonymous`: other memory of no file: tensors, stacks of threads, large buffers, machine code;
  * - `files`: programs, libraries and their data.

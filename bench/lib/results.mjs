@@ -1,25 +1,25 @@
-/** The file of results: one machine's figures, part by part, in which a later run replaces what it measured again. */
+/** The file of results: one machine's figures, part by part; a later run replaces the figures that it measured again. */
 
 import { join } from "node:path";
 import { root } from "../../scripts/build-common.mjs";
 
-/** Programs of this folder, each of which measures one part. */
+/** Programs of this folder, one per part. */
 export const parts = /** @type {const} */ (["train", "kernels", "generate"]);
 
-/** Of a machine's own: `bench/results/intel-xeon-processor-2-cores.json`. */
+/** Name for a machine: `bench/results/intel-xeon-processor-2-cores.json`. */
 export const resultsFile = ({ cpu, cores }) => {
   const words = `${cpu.replaceAll(/\(R\)|\(TM\)/gu, "")} ${cores} cores`.toLowerCase().match(/[a-z0-9]+/gu) ?? [];
   return join(root, "bench/results", `${words.join("-")}.json`);
 };
 
-/** What a measurement is of: no other in its part has the same. */
+/** Identity of a measurement: no other in its part has the same. */
 const keyOf = ({ name, dtype, backend }) => [name, dtype, backend].join(" ");
 
 /**
- * `earlier` with what `later` measured in its place, in the order in which it was first measured. What belongs to one call
- * of a part goes to each of its measurements, since they may now come from several.
+ * `earlier`, with measurements of `later` in place of the same ones, in the original order. Facts about a whole call of a
+ * part are copied to each of its measurements, since these may now come from several calls.
  * @param {{ measurements: readonly any[] } | undefined} earlier
- * @param {{ machine?: unknown, measurements: readonly any[] }} later as a part's --json holds it.
+ * @param {{ machine?: unknown, measurements: readonly any[] }} later in the form of a part's --json.
  */
 export const mergePart = (earlier, { machine: _, measurements, ...call }) => {
   const merged = new Map((earlier?.measurements ?? []).map((one) => [keyOf(one), one]));

@@ -1,4 +1,4 @@
-/** What the machine can do at most: bench/roofs.cc, compiled for the instruction set that the kernels use, and run. */
+/** The machine's limits: bench/roofs.cc, compiled for the instruction set of the kernels, and run. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../scripts/build-common.mjs";
@@ -6,7 +6,7 @@ import { commonFlags, execute, findCompiler, instructionSets, isaDefines } from 
 
 const mebibyte = 2 ** 20;
 
-/** A size as Linux writes one, as "512K". */
+/** A size in Linux's form, as "512K". */
 const parseSize = (text) => {
   const [, number, unit] = /^(\d+)([KM]?)/u.exec(text) ?? [];
   return Number(number) * (unit === "M" ? mebibyte : unit === "K" ? 1024 : 1);
@@ -23,7 +23,7 @@ const readCache = (index) => {
   return { level: Number(read("level")), type: read("type"), bytes: parseSize(read("size")), cores };
 };
 
-/** What `threads` threads have of cache, in bytes; 1 MiB a thread and 32 MiB together where the system does not tell. */
+/** Cache of `threads` threads, in bytes; 1 MiB a thread and 32 MiB together if the system does not tell. */
 export const caches = (threads) => {
   const found = { l2: threads * mebibyte, l3: 32 * mebibyte };
   for (let index = 0; index < 8; index++) {
@@ -40,8 +40,8 @@ export const caches = (threads) => {
 };
 
 /**
- * Measures for `instructionSet`, with `threads` threads. Undefined, with a line on standard error, where there is no
- * compiler, or for a set that is none of this machine's (as WebAssembly's).
+ * Measures for `instructionSet`, with `threads` threads. Undefined, with a line on standard error, if there is no
+ * compiler, or for a set that is not this machine's (such as WebAssembly's).
  */
 export const measureRoofs = async (instructionSet, threads) => {
   const compiler = findCompiler();
@@ -61,15 +61,15 @@ export const measureRoofs = async (instructionSet, threads) => {
   return { instructionSet, threads, ...measured };
 };
 
-/** From half of L2 to what no cache holds, in bytes: doubled in between. */
+/** From half of L2 to a size that no cache holds, in bytes: doubled in between. */
 export const measuredSizes = ({ l2, l3 }) => {
   const first = l2 / 2;
-  // A virtual machine is told of the whole host's L3, which is not all its own, and may have little memory.
+  // A virtual machine sees the whole host's L3, which it shares, and may have little memory.
   const last = Math.max(16 * l2, Math.min(8 * l3, 512 * mebibyte));
   return { first, last: first * 2 ** Math.round(Math.log2(last / first)) };
 };
 
-/** Sizes to name: within L2, within L3 (between both in ratio, since the system may promise more of it), and in none. */
+/** Sizes to name: within L2, within L3 (between both in ratio, since the system may report more of it), and in none. */
 export const namedLevels = ({ levels }) => {
   const l2 = levels[0];
   const memory = levels.at(-1);
@@ -77,13 +77,13 @@ export const namedLevels = ({ levels }) => {
   return { l2, l3: levels.findLast(({ bytes }) => bytes <= between), memory };
 };
 
-/** GFLOP/s of products with operands of a dtype: what the fastest instruction of the set that was measured gives. */
+/** GFLOP/s of products with operands of a dtype: the rate of the fastest instruction in the measured set. */
 export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) =>
   dtype === "bfloat16" ? Math.max(float32, dotBf16, instructionSet === "amx" ? amxBf16 : 0) : float32;
 
 /**
- * The least time that `read` bytes and `written` bytes take, in nanoseconds, where they lie in `footprint` bytes: of the
- * sizes that were measured the largest that is not above it decides. Reads and writes of the same number pass as a copy's.
+ * The least time for `read` bytes and `written` bytes, in nanoseconds, if they lie in `footprint` bytes: the rates are
+ * those of the largest measured size that is not above it. Equal numbers of reads and writes have the rate of a copy.
  */
 export const passingTime = ({ levels }, footprint, read, written) => {
   const level = levels.findLast(({ bytes }) => bytes <= footprint) ?? levels[0];

@@ -1,4 +1,4 @@
-/** What train.mjs measured, as a table. */
+/** The measurements of train.mjs as a table. */
 import { tokensPerStep } from "./configs.mjs";
 import { count, digits, mebibytes, median, ratioAndRange } from "./statistics.mjs";
 

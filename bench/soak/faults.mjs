@@ -1,10 +1,10 @@
 /**
- * Faults of the file system: each call that the program makes fails once, as a full disk, a broken one, a missing
- * permission or a read-only one would make it, or takes a part of what it was given. So does each write to standard output.
+ * Faults of the file system: each call of the program fails once, as on a full, broken or read-only disk or without a
+ * permission, or takes only a part of its bytes. So does each write to standard output.
  *
- * The exit status must be right (2 with one line that says what happened and where, or 0 where the call was not needed), no
- * file of the user's may change, and what is on the disk must be whole: a run that is resumed ends in the bits of one that
- * nothing happened to.
+ * The exit status must be right (2 with one line that says what happened and where, or 0 if the call was not needed), no
+ * file of the user's may change, and the files on the disk must be complete: a run that is resumed ends in the bits of an
+ * undisturbed one.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -21,17 +21,17 @@ const saver = fileURLToPath(new URL("./lib/save-model.mjs", import.meta.url));
 const devFull = "/dev/full";
 
 const running = ["--backend", "reference"];
-/** With two checkpoints, of which the second replaces the first: each further one makes the same calls. */
+/** With two checkpoints, the second of which replaces the first: each further one makes the same calls. */
 const config = { ...smallConfig, train: { ...smallConfig.train, steps: 4, evalInterval: 2, checkpointInterval: 2 } };
 const stopAt = 2;
 const train = ["train", "--preset", "book", ...configFlags(config), "--data", "text.txt", "--out", "run", ...running];
 const resume = ["train", "--resume", "run", ...running];
 
-/** What is done with a file system that fails. `from`: which prepared folder it begins with. */
+/** Commands on a file system that fails. `from`: the prepared folder to begin with. */
 const scenarios = {
   "train a new run": { args: train, from: "text" },
   "resume a run": { args: resume, from: "stopped" },
-  // As far as the checkpoint is found again: what follows is as above.
+  // Until the checkpoint is found again: the rest is as above.
   "resume a run between the renames": { args: resume, from: "renamed", calls: 150 },
   generate: { args: ["generate", "run", "--prompt", "the ", "--max-new-tokens", "5", ...running], from: "whole" },
   evaluate: { args: ["evaluate", "run", ...running], from: "whole" },
@@ -65,7 +65,7 @@ const outputs = {
   version: { args: ["--version"], from: "text" },
 };
 
-/** Which faults a call can have. */
+/** The faults that a call can have. */
 const faultsOf = (name) => {
   if (/^handle\.(write|appendFile|writeFile|writev)$/u.test(name)) return ["ENOSPC", "EIO", "short"];
   if (/^(writeFile|appendFile)/u.test(name)) return ["ENOSPC", "EIO", "EACCES", "EROFS", "short"];
@@ -85,7 +85,7 @@ const said = {
   short: /ENOSPC|no space|full|short|cut|end/iu,
 };
 
-/** Names by which a line may call the file: its own, or a folder's that it is in. */
+/** Names by which a line may call the file: its own, or the name of a folder above it. */
 const namesFor = (path, scratch) => {
   const names = [];
   for (let at = path; at !== scratch && at !== dirname(at) && names.length < 4; at = dirname(at))
@@ -104,7 +104,7 @@ const prepare = async (place) => {
   writeFileSync(join(folders.text, "notes", "diary.md"), "Dear diary,\nnothing.\n");
   const make = async (name, args) => {
     cpSync(folders.text, folders[name], { recursive: true });
-    // The run remembers where its text was: here and not in the copy that a case works on.
+    // The run remembers the place of its text: here, and not in the copy for a case.
     const { status, stderr } = await start(["train", ...args], { cwd: folders[name] });
     if (status !== 0) throw new Error(`faults: the run without a fault fails: ${stderr}`);
   };
@@ -115,7 +115,7 @@ const prepare = async (place) => {
     recursive: true,
   });
   rmSync(join(folders.renamed, "run", "checkpoint"), { recursive: true });
-  // Another model, which is replaced.
+  // Another model, to be replaced.
   cpSync(join(folders.whole, "run", "best"), join(folders.whole, "model"), { recursive: true });
   return folders;
 };
@@ -131,7 +131,10 @@ const changedOf = (cwd, before, scenario) => {
   );
 };
 
-/** Goes on with a run after its fault, or begins it anew where nothing of it is there; says how it differs from a whole one. */
+/**
+ * Resumes a run after its fault, or begins it again if nothing of it is there; says how it differs from an undisturbed
+ * one.
+ */
 const afterTraining = async (cwd, whole) => {
   const run = join(cwd, "run");
   const finished = () => {
@@ -176,7 +179,7 @@ const afterSaving = async (cwd, { whole, scenario, status, folders }) => {
   return left === undefined ? undefined : failure("afterwards there is rubbish", left);
 };
 
-/** Judges the end of a process that had a fault. */
+/** Judges the end of a process with a fault. */
 const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) => {
   if (status === null) return failure(`ended by ${signal}`, stderr);
   const judgment = judgedProgram({ status, stdout: "", stderr });
@@ -190,7 +193,7 @@ const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) =
     : failure("the line does not say where", `${line} (${path})`);
 };
 
-/** Runs one case in a folder of its own. */
+/** Runs one case in its own folder. */
 const runCase = async (place, folders, one) => {
   const { number, scenario, fault, call, path, write, stays, full } = one;
   // Always the same place for the same case: the run's hash of its text does not depend on it.
@@ -209,11 +212,11 @@ const runCase = async (place, folders, one) => {
     script: scenario.script,
     preload,
     input: scenario.input,
-    // A file outside of what is compared, or the device that is always full.
+    // A file outside of the compared ones, or the device that is always full.
     stdout: full ? devFull : `${cwd}.out`,
     env: { FORETOKEN_SOAK_FAULT: JSON.stringify(plan) },
   });
-  // What waits for more at most is written together: where the machine was slower there were more writes to fail.
+  // Text that waits for more is written together: a slower machine would have more writes that can fail.
   const failed = !isOutput || full || existsSync(mark);
   const changed = changedOf(cwd, before, scenario);
   const { whole } = folders;
@@ -229,7 +232,7 @@ const runCase = async (place, folders, one) => {
   return { found, status: ended.status };
 };
 
-/** Every case there is: the calls of each scenario are counted in a run without a fault. */
+/** Every case: the calls of each scenario are counted in a run without a fault. */
 const listCases = async (place, folders) => {
   const cases = [];
   const counts = [];
@@ -275,7 +278,7 @@ const listCases = async (place, folders) => {
     counts.push(`${name}: ${writes} writes`);
     if (existsSync(devFull))
       cases.push({ scenario, what: `${name} > ${devFull}`, kind: `${name}, output`, fault: "ENOSPC", full: true });
-    // Each lesson takes seconds, and has hundreds of writes that are all alike.
+    // Each lesson takes seconds, and has hundreds of similar writes.
     const counted = name.startsWith("lesson") ? Math.min(writes, 2) : writes;
     for (let write = 1; write <= counted; write++)
       for (const [fault, stays] of [
@@ -297,7 +300,7 @@ const listCases = async (place, folders) => {
 
 /**
  * @param {{ cases?: number | undefined, only?: number | undefined, match?: string }} options
- *   `match`: only those whose description has it. `cases`: so many of them, evenly spread; all unless given.
+ *   `match`: only cases whose description has it. `cases`: so many of them, evenly spread; default: all.
  */
 export const faults = async ({ cases: wanted, only, match = "" }) => {
   const place = mkdtempSync(join(tmpdir(), "foretoken-faults-"));

@@ -1,10 +1,10 @@
 /**
  * Hostile input, thousands of cases of each class: configurations, texts, checkpoints, command lines. A case may work, or
- * be refused in one short line. It may not crash, hang, take memory without need, say that there is a bug, or change a
- * file that it was not told to write.
+ * be refused in one short line. It may not crash, hang, use memory without need, report a bug, or change a file that it
+ * was not told to write.
  *
- * Cases run one after another in a child process; this one watches its time and memory, and starts it again after a case
- * that it did not survive.
+ * Cases run one after another in a child process; this one watches its time and memory, and restarts it after a case that
+ * ended it.
  */
 import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -19,9 +19,9 @@ export const fuzzClasses = /** @type {const} */ (["configuration", "text", "chec
 const longestMs = 5000;
 /** Before the first case: a run is trained, and undamaged cases are run. */
 const longestPreparationMs = 60_000;
-/** Beyond what an undamaged case takes and twice the files' sizes. */
+/** Beyond the needs of an undamaged case and twice the files' sizes. */
 const spareBytes = 200 * 2 ** 20;
-/** Ends a case before it takes the whole machine. */
+/** Ends a case before it uses the whole machine. */
 const mostResident = 3 * 2 ** 30;
 
 /** Files here are not written to a disk, which cases that save would wait for; elsewhere the usual place. */
@@ -40,7 +40,7 @@ const residentOf = (pid) => {
 
 /**
  * Runs the cases `from` to `to` until one of them ends the child.
- * @returns {Promise<number>} the case to go on with
+ * @returns {Promise<number>} the next case
  */
 const runChild = (options, onCase) =>
   new Promise((resolve, reject) => {
@@ -48,7 +48,7 @@ const runChild = (options, onCase) =>
     const folder = mkdtempSync(join(scratch, `foretoken-fuzz-${name}-`));
     const process_ = fork(child, [name, String(seed), String(from), String(to), folder], {
       execArgv: ["--expose-gc"],
-      // Nothing of the user's is looked at, and nothing kept.
+      // Nothing of the user's is read, and nothing kept.
       env: { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, FORETOKEN_CORPORA: folder, LC_ALL: "C.UTF-8" },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
@@ -58,7 +58,7 @@ const runChild = (options, onCase) =>
     let ready = false;
     let killed = "";
     let lastWords = "";
-    /** What the current case is, where it says so. */
+    /** The current case, if it says so. */
     let about = "";
     process_.stderr?.setEncoding("utf8").on("data", (text) => {
       lastWords = (lastWords + text).slice(-4000);

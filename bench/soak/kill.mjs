@@ -1,7 +1,7 @@
 /**
  * Kills of a real training: at random moments, every second time inside a save, with every signal. Each time the run is
- * resumed, and killed again. In the end its weights, moments and best weights must have the bits of a run that nothing
- * happened to, and `metrics.jsonl` the same lines.
+ * resumed, and killed again. In the end its weights, moments and best weights must have the bits of an undisturbed run,
+ * and `metrics.jsonl` the same lines.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const signals = /** @type {const} */ ([
   "SIGUSR2",
   "SIGSTOP",
 ]);
-/** What a run may end with once it has saved at a signal's behest. */
+/** Exit statuses of a run that has saved because of a signal. */
 const graceful = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 };
 
 const interval = 5;
@@ -130,7 +130,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
     }
     if (ended.status === 0) {
       done++;
-      // It came to its end first.
+      // It ended by itself first.
       if (/"reason":"finished"/u.test(ended.stdout)) break;
       continue;
     }
@@ -141,7 +141,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
         `${what}: status ${ended.status}, ${ended.signal}: ${ended.stderr}`,
       ),
     );
-    // What cannot be gone on with is begun anew, so that the others are tried too.
+    // A run that cannot be resumed is begun again, so that the others are tried too.
     rmSync(run, { recursive: true, force: true });
   }
   const resumed = existsSync(join(run, "run.json"));

@@ -1,14 +1,14 @@
 /**
- * What takes hours: memory over 20,000 steps, hostile input, kills, and faults of the file system. Run by hand; the slow
- * tests run the same code with small counts.
+ * Tests that take hours: memory over 20,000 steps, hostile input, kills, and faults of the file system. Run by hand; the
+ * slow tests run the same code with small counts.
  *
  *   npm run soak -- [--part memory,fuzz,kill,faults] [--seed 1] [--json FILE]
  *     memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
  *     fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
  *     kill     [--kills 100]
- *     faults   [--cases all] [--match TEXT]    of those whose description has TEXT
+ *     faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
  *
- * Each part prints what it did and a closing line with counts. Exit status 1 where something failed.
+ * Each part prints its work and a closing line with counts. Exit status 1 if something failed.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";

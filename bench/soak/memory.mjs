@@ -1,11 +1,11 @@
 /**
- * Trains for long, with evaluations and checkpoints, and watches memory: what the process holds (its resident set) less the
- * JavaScript engine's heap, and what is used of that heap. After the first twentieth of the steps neither must grow. How
- * much the engine reserves for its heap is its own affair: for its young generation up to twice 16 MiB, which it takes in
+ * Trains for long, with evaluations and checkpoints, and watches memory: the process's resident set without the
+ * JavaScript engine's heap, and the used part of that heap. After the first twentieth of the steps neither must grow.
+ * The engine decides how much it reserves for its heap: for its young generation up to twice 16 MiB, which it takes in
  * steps, some of them after minutes.
  *
- * Prints the memory at each tenth, then what it is for at a fifth and at the end, then how far the floors rose. Exit status 1 where one did by more than 1 MiB, which is
- * what the engine's own compiler may still take.
+ * Prints the memory at each tenth, then its use at a fifth and at the end, then how far the floors rose. Exit status 1 if
+ * one rose by more than 1 MiB, which the engine's own compiler may still take.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ import { floorRise, residentByKind } from "../lib/resident-memory.mjs";
 import { count, mebibytes, textTable } from "../lib/statistics.mjs";
 
 const allowedRise = 2 ** 20;
-/** Of the whole run. */
+/** Samples of memory in the whole run. */
 const samples = 200;
 /** Evaluations, each followed by a checkpoint: some lie in the twentieth that does not count. */
 const evaluations = 80;

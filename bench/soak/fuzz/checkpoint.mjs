@@ -1,4 +1,4 @@
-/** Folders of a run whose files are damaged, forged or exchanged: what is loaded, measured and resumed from elsewhere. */
+/** Folders of a run with damaged, forged or exchanged files: a stranger's, to be loaded, measured and resumed. */
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
@@ -135,7 +135,7 @@ const forgedTensors = (random, bytes) => {
   return withHeader(JSON.stringify(header), data);
 };
 
-/** Changes one thing of the run; says what. */
+/** Changes one thing of the run; describes it. */
 const damage = (random, run, other) => {
   const file = random.pick(filesOf(run));
   const path = join(run, file);
@@ -226,7 +226,7 @@ const damage = (random, run, other) => {
   return `${file}: text added`;
 };
 
-/** JSON as a value; what is damaged already, or nested too deeply to be copied, as an empty object. */
+/** JSON as a value; an empty object if it is damaged already, or nested too deeply to be copied. */
 const parsed = (text) => {
   try {
     return structuredClone(JSON.parse(text));

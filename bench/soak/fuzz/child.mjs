@@ -1,4 +1,4 @@
-// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs, which it tells of each.
+// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs, with a message for each.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { failure } from "../lib/judge.mjs";
@@ -8,11 +8,11 @@ const [name, seed, from, to, folder] = process.argv.slice(2);
 
 const tell = (message) => new Promise((resolve) => process.send?.(message, undefined, {}, resolve));
 
-// What is thrown where nobody can catch it is a crash of the program.
+// An error that nobody can catch is a crash of the program.
 const strays = [];
 process.on("uncaughtException", (error) => strays.push(error));
 process.on("unhandledRejection", (error) => strays.push(error));
-// No network, as where it is down.
+// No network, as if it were down.
 globalThis.fetch = () => Promise.reject(new TypeError("fetch failed"));
 
 /** The most resident memory since `resetPeak`, in bytes; 0 where the system does not tell. */
@@ -51,7 +51,7 @@ try {
     mkdirSync(path, { recursive: true });
     return path;
   };
-  // Twice: the first also takes what the process keeps.
+  // Twice: the first also takes memory that the process keeps.
   await undamaged(fresh(join(cases, "first")));
   const { grown: usual } = await measured(() => undamaged(fresh(join(cases, "second"))));
   for (let number = Number(from); number <= Number(to); number++) {
@@ -65,7 +65,7 @@ try {
         failure: failure("the fuzzer threw", error?.stack ?? error),
       })),
     );
-    // Rejections that nobody handles are told of after the microtasks.
+    // Unhandled rejections are reported after the microtasks.
     await new Promise((resolve) => setImmediate(resolve));
     const stray = strays.splice(0)[0];
     const lost = stray === undefined ? undefined : failure("an error that nobody catches", stray?.stack ?? stray);

@@ -79,7 +79,7 @@ const setAt = (config, path, value) => {
   node[last] = value;
 };
 
-/** Faults, or now and then changes that are all valid: the first two values of each list. */
+/** Faults, or sometimes changes that are all valid: the first two values of each list. */
 const swapped = (random) => {
   const config = structuredClone(smallConfig);
   if (random.chance(0.25)) {
@@ -147,7 +147,7 @@ export const create = async (place) => {
   const program = async (folder, bytes) => {
     const path = join(folder, "config.json");
     writeFileSync(path, bytes);
-    // A billion passes or tokens are no damage, but would take their time.
+    // A billion passes or tokens are no damage, but take their time.
     const short = configFlags({ train: { gradAccumSteps: 1, sampleTokens: 0 } });
     const args = [
       "train",
@@ -189,7 +189,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // The preset as it is: what is left where a fault takes a field away.
+      // The unchanged preset: it fills in a field that a fault removes.
       const { failure: failed, refused } = await program(folder, Buffer.from("{}"));
       if (failed !== undefined || refused) throw new Error(`the undamaged configuration fails: ${failed?.detail}`);
     },

@@ -1,4 +1,4 @@
-/** What command lines are made of: paths, flags and values for them. */
+/** Parts of command lines: paths, flags and values for them. */
 
 /** Paths that are no good place for a run, a text or a checkpoint. None outside of the scratch folder could be made. */
 export const hostilePaths = [
@@ -81,7 +81,7 @@ export const hostilePaths = [
     "run.json",
   ],
 ];
-/** Those that name something of the user's, or would if they were not resolved with care. */
+/** Paths to something of the user's, if they are not resolved with care. */
 export const nearPaths = [
   "",
   ".",
@@ -97,7 +97,7 @@ export const nearPaths = [
   "new",
 ];
 
-/** Flags whose valid values are cheap at any size are free; of the others only cheap or invalid values are given. */
+/** Flags whose valid values are cheap at any size are free; the others get only cheap or invalid values. */
 export const numberFlags = {
   train: [
     ...["--steps", "--learning-rate", "--seed", "--eval-interval", "--checkpoint-interval", "--patience", "--threads"],

@@ -1,4 +1,4 @@
-/** Command lines of every command, in a folder of files that only what is asked for may change. */
+/** Command lines of every command, in a folder of files of which only the named ones may change. */
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { findAuto, openBackend } from "../../../dist/backend/select.node.js";
@@ -155,7 +155,7 @@ const mayChange = (args, scratch, before) => {
     };
   }
   if (args[0] !== "train") return () => false;
-  // A run's own folder grows; a new one is made where nothing is yet, with what is missing above it.
+  // A run's own folder grows; a new one is made if nothing is there yet, with missing folders above it.
   const resumed = valuesOf(args, "--resume").map(inside);
   const made = [...valuesOf(args, "--out").map(inside), "runs"];
   return (path, was) => {
@@ -174,7 +174,7 @@ const mayChange = (args, scratch, before) => {
 
 export const create = async (place) => {
   const { name: backend } = await findAuto();
-  // What is above the scratch folder is ours too.
+  // The folders above the scratch folder are ours too.
   const home = join(place, ...Array.from({ length: depth }, (_, i) => `up${i}`));
   const scratch = join(home, "scratch");
   const template = join(place, "template");

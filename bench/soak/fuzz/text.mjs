@@ -1,4 +1,4 @@
-/** Texts: files and folders that are no good text, or odd but good ones. */
+/** Texts: bad files and folders, and odd but good ones. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const byteOrderMarks = [
   [0, 0, 0xfe, 0xff],
 ];
 
-/** What a text file may hold. */
+/** Contents of a text file. */
 const contents = (random) => {
   switch (random.below(18)) {
     case 0:
@@ -107,7 +107,7 @@ const hostileName = (random) =>
     ],
   ]);
 
-/** Puts something called `path` there. */
+/** Creates something at `path`. */
 const plant = (random, path, run, depth) => {
   switch (random.below(depth > 0 ? 12 : 9)) {
     case 0:

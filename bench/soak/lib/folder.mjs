@@ -1,4 +1,4 @@
-/** Files of runs, as the soak compares them. */
+/** Files of runs, compared by the soak. */
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ export const treeOf = (folder, prefix = "", tree = new Map()) => {
   return tree;
 };
 
-/** SHA-256 of every file of a run's checkpoints, by path: what two equal runs have in common. */
+/** SHA-256 of every file of a run's checkpoints, by path: equal for equal runs. */
 export const checkpointHashes = (run) => {
   const hashes = {};
   for (const folder of ["checkpoint", "best"]) {
@@ -33,7 +33,7 @@ export const checkpointHashes = (run) => {
   return hashes;
 };
 
-/** The noted events without what depends on the clock or the place. @throws where a line is no JSON. */
+/** The noted events without fields of the clock or the place. @throws if a line is no JSON. */
 export const timelessMetrics = (run) => {
   const text = readFileSync(join(run, "metrics.jsonl"), "utf8");
   if (!text.endsWith("\n")) throw new Error("metrics.jsonl: the last line has no end");
@@ -46,7 +46,7 @@ export const timelessMetrics = (run) => {
     });
 };
 
-/** How two runs differ in what must be equal to the bit; undefined where they do not. */
+/** Differences of two runs that must be equal to the bit; undefined if there are none. */
 export const differenceOf = (run, whole) => {
   const [hashes, expected] = [checkpointHashes(run), checkpointHashes(whole)];
   const files = [...new Set([...Object.keys(hashes), ...Object.keys(expected)])];

@@ -1,12 +1,12 @@
-/** What may come of hostile input: it works, or it is refused in one short line. */
+/** Allowed results of hostile input: it works, or it is refused in one short line. */
 import { ForetokenError } from "../../../dist/core/errors.js";
 
 const longestRefusal = 300;
-/** Line ends, escape codes and what else moves a cursor. */
+/** Line ends, escape codes and other characters that move a cursor. */
 const control = /\p{Cc}|[\u2028\u2029]/u;
 
 /**
- * What is wrong with a refusal's text; undefined where nothing is.
+ * The fault of a refusal's text; undefined if there is none.
  * @param {string} text without the line end
  */
 export const faultOfRefusal = (text) => {
@@ -28,7 +28,7 @@ export const excerpt = (text) => {
  * @typedef {{ cause: string, detail: string }} Failure
  */
 
-/** A failure of this kind, with the words that came. */
+/** A failure of this kind, with its text. */
 export const failure = (cause, text) => /** @type {Failure} */ ({ cause, detail: excerpt(String(text)) });
 
 /**

@@ -42,7 +42,7 @@ export const runInProcess = async (args, cwd) => {
     }
   );
   process.exitCode = undefined;
-  // What the program reads of its own command line.
+  // The parts of a process that hold its command line.
   process.argv = [argv[0], "foretoken", ...args];
   let status = -1;
   let thrown;
@@ -58,7 +58,7 @@ export const runInProcess = async (args, cwd) => {
     process.argv = argv;
     process.exitCode = undefined;
     process.chdir(before);
-    // A listener that the program did not take back would be called in the next case.
+    // A listener that the program left behind would be called in the next case.
     for (const name of process.eventNames()) {
       const kept = listeners.find(([one]) => one === name)?.[1] ?? [];
       for (const listener of process.listeners(/** @type {"exit"} */ (name)))
