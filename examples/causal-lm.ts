@@ -1,12 +1,12 @@
 /**
- * A causal language model from beginning to end. It reads a text and predicts, at every place of it, what comes next.
+ * A causal language model from beginning to end. It reads a text and predicts the next token at every position.
  * Read this file from the top, then run it:
  *
  *     npm run example causal-lm                                  in a clone of Foretoken
  *     npm run example causal-lm -- --data my.txt --steps 500     with a text of your own
  *
  * In a project of your own: `npm install foretoken`, copy this file and run it with `node causal-lm.ts` (Node 22.18 or
- * later) or `npx tsx causal-lm.ts`. It fetches Tiny Shakespeare where no `--data` is given.
+ * later) or `npx tsx causal-lm.ts`. It fetches Tiny Shakespeare unless `--data` is given.
  */
 import { parseArgs } from "node:util";
 import {
@@ -91,7 +91,8 @@ console.log(
 );
 
 // 6. Training. A step takes B windows from random places of the text and goes forward to their loss, then backward: the
-// chain rule, from the loss to each weight, says how the loss changes with it. The optimizer moves each a little, downhill.
+// chain rule, from the loss to each weight, says how the loss changes with it. The optimizer moves each a little,
+// downhill.
 const gradients = createGradients(model); // for each weight: how the loss changes with it
 const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; AdamW is another
 const losses: number[] = [];

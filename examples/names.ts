@@ -40,7 +40,8 @@ const [file = "examples/names.txt"] = positionals;
 const lines = readFileSync(file, "utf8").split("\n");
 const names = [...new Set(lines.map((line) => line.trim()).filter((line) => line !== ""))];
 
-// Every tenth name is held out: the loss on those says whether the model learns how names are made, or only these names.
+// Every tenth name is held out: the loss on these names shows whether the model learns how names are made, or only a
+// list.
 const isHeldOut = (index: number): boolean => index % 10 === 9;
 const known = names.filter((_, index) => !isHeldOut(index));
 const heldOut = names.filter((_, index) => isHeldOut(index));

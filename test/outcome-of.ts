@@ -2,13 +2,13 @@ import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 
 export interface Outcome {
-  /** null where a signal ended it. */
+  /** null if a signal ended it. */
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** What a process wrote into its pipes, once it has ended. `onOutput` is called with all of it so far, at each piece. */
+/** A process's output into its pipes, once it has ended. `onOutput` is called with all of it so far, at each piece. */
 export const outcomeOf = (
   child: ChildProcessByStdio<Writable | null, Readable, Readable>,
   onOutput?: (stdout: string) => void,

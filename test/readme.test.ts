@@ -12,7 +12,7 @@ const pages = [
   "README.md",
   ...(await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
 ];
-/** What a command named beside it makes. */
+/** Folders that a command named beside them makes. */
 const made = ["docs/api/"];
 const readPage = (page: string): Promise<string> => readFile(join(root, page), "utf8");
 
@@ -68,7 +68,7 @@ test("comments name files that are there", async () => {
   const named = await Promise.all(
     files.flat().map(async (file) => {
       const text = await readFile(file, "utf8");
-      // Not within a longer path, as that of an import.
+      // Not within a longer path, such as an import's.
       const paths = /(?<![\w./-])(?:src|native|scripts|test|docs|bench)\/[\w./-]*\.(?:ts|mjs|py|cc|h|md|json)\b/g;
       return (text.match(paths) ?? []).map((name) => ({ file, name }));
     }),

@@ -22,7 +22,7 @@ interface Case {
   /** Arguments that work, new ones for each call. */
   readonly args: () => readonly unknown[];
   readonly call: (...args: never[]) => unknown;
-  /** Whether a value may be tried in a place: what would work there, and do more than a test should, may not. */
+  /** Whether a value may be tried in a place: values that would work there, and do more than a test should, may not. */
   readonly allows?: (value: unknown, place: number) => boolean;
 }
 
@@ -59,7 +59,7 @@ const isPrimitive = (value: unknown): boolean => typeof value !== "object" || va
 const isText = (value: unknown): boolean => typeof value === "string";
 const isNumber = (value: unknown): boolean => typeof value === "number";
 
-/** A context of its own for each call, with what is computed in it. */
+/** A context of its own for each call, with a result computed in it. */
 const inContext =
   (work: (context: foretoken.TrainingContext, logits: foretoken.Tensor, ...args: never[]) => unknown) =>
   async (...args: never[]): Promise<unknown> => {
@@ -394,7 +394,7 @@ const cases: readonly Case[] = [
 const isIterator = (value: unknown): value is AsyncIterator<unknown> =>
   typeof value === "object" && value !== null && "next" in value && "return" in value;
 
-/** Calls, waits, and takes a few of what is yielded; returns what it failed with. */
+/** Calls, waits, and takes a few events; returns the error. */
 const failureOf = async ({ call }: Case, args: readonly unknown[]): Promise<unknown> => {
   try {
     const result: unknown = await call(...(args as never[]));

@@ -35,7 +35,7 @@ const broken = async (files: Readonly<Record<string, string>>): Promise<string[]
   const output = await new Promise<string>((resolve, reject) => {
     const args = [program, "--config", rules, "--output-type", "json", "src"];
     execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 }, (_error, stdout, stderr) => {
-      // Its exit status is the number of violations: what tells a crash is that there is no report.
+      // Its exit status is the number of violations: after a crash there is no report.
       if (stdout === "") reject(new Error(stderr));
       else resolve(stdout);
     });

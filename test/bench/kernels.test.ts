@@ -6,7 +6,7 @@ import { runBench } from "./run-bench.ts";
 
 const { backends } = await describeBackends();
 
-/** What bench/report.mjs reads of it. */
+/** The part that bench/report.mjs reads. */
 const resultsSchema = z.object({
   machine: z.object({ cpu: z.string() }),
   measurements: z.array(

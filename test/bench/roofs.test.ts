@@ -56,6 +56,6 @@ it("passes bytes at the rate of the largest size measured that is not above thei
   expect(passingTime({ levels }, 1000, 2000, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 16 * mebibyte, 600, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 64 * mebibyte, 0, 300)).toBeCloseTo(20);
-  // 300 are copied, 600 with what is written; 300 more are read.
+  // 300 are copied, which makes 600 with the written ones; 300 more are read.
   expect(passingTime({ levels }, 64 * mebibyte, 600, 300)).toBeCloseTo(20 + 10);
 });

@@ -8,7 +8,7 @@ import { type Outcome, outcomeOf } from "../outcome-of.ts";
 const program = (name: string): string => fileURLToPath(new URL(`../../bench/${name}.mjs`, import.meta.url));
 
 export interface BenchOutcome extends Outcome {
-  /** What --json wrote; undefined where it wrote nothing. */
+  /** The contents of --json; undefined if it wrote nothing. */
   readonly json: unknown;
 }
 

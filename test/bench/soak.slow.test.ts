@@ -6,7 +6,7 @@ import { runBench } from "./run-bench.ts";
 const causes = z.record(z.string(), z.array(z.int()));
 const classes = ["configuration", "text", "checkpoint", "flags"];
 
-// A tenth of the full counts where cases run in one process, a hundredth where each starts one.
+// A tenth of the full counts if cases run in one process, a hundredth if each starts one.
 it.skipIf(onWindows).each(classes)(
   "a thousand hostile inputs of the class %s work, or are refused in a line (pipes and links: not on Windows)",
   async (name) => {

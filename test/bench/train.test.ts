@@ -13,7 +13,7 @@ const levelSchema = z.object({
   copy: z.number().positive(),
 });
 
-/** What bench/report.mjs reads of it. */
+/** The part that bench/report.mjs reads. */
 const resultsSchema = z.object({
   machine: z.object({ cpu: z.string(), node: z.string() }),
   roofs: z

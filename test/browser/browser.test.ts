@@ -103,7 +103,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that is cross-origi
 });
 
 describe.skipIf(missingChromium !== undefined)(title("a page that may not compute"), () => {
-  /** What opening the backends comes to in a page with these headers. */
+  /** Result of opening the backends in a page with these headers. */
   const open = async (headers: Readonly<Record<string, string>>): Promise<unknown> => {
     const onlyOpen = await writeText(JSON.stringify({ only: "open" }));
     return openPage({ files: { ...(await pages("")), "/settings.json": onlyOpen }, headers });
@@ -141,7 +141,7 @@ describe.skipIf(missingChromium !== undefined)(title("the README's page and work
     const worker = block("worker.js")
       .replace(asPrinted, smaller)
       .replace("foretoken/browser", "/foretoken/foretoken.browser.js");
-    // Sends home what the page shows, once the worker has written all.
+    // Sends the page's content back, once the worker has written everything.
     const page = `const events = [];
       const show = (event) => {
         events.push(event);

@@ -1,4 +1,4 @@
-/** Pages in a real browser: served from here, opened in headless Chromium, which sends back what they found. */
+/** Pages in a real browser: served from here, opened in headless Chromium, which sends their results back. */
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -29,7 +29,7 @@ const find = (): string | undefined => {
 
 const program = find();
 
-/** Why no page can be opened here; undefined where Chromium is. Where it must be, a missing one fails the tests. */
+/** Why no page can be opened here; undefined with Chromium. If it is required, a missing one fails the tests. */
 export const missingChromium: string | undefined =
   program !== undefined || process.env.FORETOKEN_REQUIRE_CHROMIUM === "1"
     ? undefined
@@ -43,17 +43,17 @@ const types: Readonly<Record<string, string>> = {
   ".json": "application/json",
 };
 
-/** What makes a page cross-origin isolated. */
+/** Headers that make a page cross-origin isolated. */
 export const isolation = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 } as const;
 
-/** As strict as can be, but for what the README says that it must allow. */
+/** As strict as possible with the exceptions that the README names. */
 export const policy =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
 
-/** What must be the same on every platform: all but names, paths, what the clock says and what a page cannot know of memory. */
+/** Fields that are equal on every platform: without names, paths, the clock, and memory that a page does not know. */
 export const timeless = (events: readonly TrainEvent[]): unknown[] =>
   events
     .filter(({ type }) => type !== "estimate")
@@ -76,7 +76,7 @@ const fileOf = (files: Site["files"], path: string): string | undefined => {
   return files[path] ?? (folder === undefined ? undefined : join(files[folder] as string, path.slice(folder.length)));
 };
 
-/** Serves `site` until `work` is done; gives it the address, and what is posted to `/result`. */
+/** Serves `site` until `work` is done; gives it the address, and the text posted to `/result`. */
 const serve = async <T>(
   { files, headers }: Site,
   work: (address: string, result: Promise<string>) => Promise<T>,
@@ -109,8 +109,8 @@ const serve = async <T>(
 };
 
 /**
- * Opens the page of `site` and resolves to what it posts to `/result`, from JSON.
- * @throws Error with what Chromium printed, when it ends before the page has posted anything.
+ * Opens the page of `site` and resolves to the JSON that it posts to `/result`.
+ * @throws Error with Chromium's output, if it ends before the page has posted anything.
  */
 export const openPage = async (site: Site): Promise<unknown> => {
   if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");

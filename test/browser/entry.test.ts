@@ -10,7 +10,7 @@ import { collect, wordsText } from "../support/runs.ts";
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url));
 
-/** What is imported from outside of the package by `file`, and by what it imports of the package. */
+/** Imports from outside of the package by `file`, and by its imports within the package. */
 const outsideImports = async (file: string, seen = new Set<string>()): Promise<string[]> => {
   if (seen.has(file)) return [];
   seen.add(file);
@@ -29,7 +29,7 @@ describe("the browser's entry", () => {
     );
     const outside = await Promise.all(entries.map((file) => outsideImports(file)));
     expect([...new Set(outside.flat())]).toEqual(["zod"]);
-    // The same search finds them where they are.
+    // The same search finds them where they exist.
     expect(await outsideImports(join(dist, "index.js"))).toContain("node:fs/promises");
   });
 

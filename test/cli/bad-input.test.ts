@@ -19,7 +19,7 @@ const damaged = (name: string, damage: (checkpoint: string) => void): void => {
   unchecked(inside(name, "best"), damage);
 };
 
-/** Damages a checkpoint that has no manifest, so that what is wrong must be found in the files themselves. */
+/** Damages a checkpoint without a manifest, so that the damage must be found in the files themselves. */
 const unchecked = (checkpoint: string, damage: (checkpoint: string) => void): void => {
   rmSync(join(checkpoint, "manifest.json"));
   damage(checkpoint);
@@ -123,7 +123,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Every file with a hash of its contents: what must be the same after a mistake. */
+/** Every file with a hash of its contents: equal before and after a mistake. */
 const contents = (): string[] =>
   tree(cwd).map((path) => {
     try {
@@ -344,7 +344,7 @@ describe.each(Object.entries(mistakes))("%s", (_, cases) => {
     for (const words of says) expect(stderr).toContain(words);
   });
 
-  // Runs after those above, which are started together.
+  // Runs after the tests above, which are started together.
   afterAll(() => {
     expect(contents()).toEqual(before);
   });

@@ -10,7 +10,7 @@ export const program = fileURLToPath(new URL("../../dist/cli/main.js", import.me
 
 export interface Running {
   readonly cwd: string;
-  /** Called with what standard output holds so far, whenever there is more; may send a signal. */
+  /** Called with all of standard output so far, whenever there is more; may send a signal. */
   readonly onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
   readonly env?: Readonly<Record<string, string>>;
   /** Standard input; none unless given. */
@@ -27,7 +27,7 @@ export const cli = (args: readonly string[], { cwd, onOutput, env = {}, input }:
   return outcomeOf(child, (stdout) => onOutput?.(stdout, (signal) => child.kill(signal)));
 };
 
-/** Put into a test's name where Windows cannot run it. */
+/** Part of a test's name if Windows cannot run it. */
 export const onWindows = process.platform === "win32";
 
 /** Makes `foretoken` the program in a line of shell. */
@@ -57,7 +57,7 @@ export const workplace = async (): Promise<{ readonly cwd: string; readonly remo
 /** Every path below `folder`, sorted. */
 export const tree = (folder: string): string[] => readdirSync(folder, { recursive: true }).map(String).sort();
 
-/** Standard output as the objects of its lines; throws where a line is no JSON. */
+/** Standard output as the objects of its lines; throws if a line is no JSON. */
 export const jsonLines = (stdout: string): Record<string, unknown>[] =>
   stdout
     .split("\n")

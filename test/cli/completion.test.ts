@@ -25,7 +25,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** What bash offers for the last of `words`. */
+/** Bash's completions of the last of `words`. */
 const bashOffers = (words: readonly string[]): readonly string[] => {
   const script = `
     source completion.bash

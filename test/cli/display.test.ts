@@ -309,7 +309,7 @@ test("counts, sizes and short times are read at a glance", () => {
   ]);
 });
 
-/** What a terminal shows after `text`: enough of one for what the region writes. */
+/** The screen of a terminal after `text`: it knows the escape codes of the region. */
 const terminal = (width: number) => {
   const rows: string[] = [""];
   let row = 0;

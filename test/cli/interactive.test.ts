@@ -33,7 +33,7 @@ afterAll(async () => {
 const settings: Settings = { ...generateDefaults, stop: [], maxNewTokens: 12 };
 const { signal } = new AbortController();
 
-/** What the session writes for a line: prompt and text. */
+/** The session's output for a line: prompt and text. */
 const written = async (session: Session, line: string): Promise<string> => {
   const request = session.ask(line, signal);
   if (request.kind !== "write") throw new Error(`${line}: ${request.kind}`);

@@ -140,7 +140,7 @@ test.skipIf(!hasScript)(
   `a run on a terminal that goes away is saved and ends with its own status, not by an abort${noTerminal}`,
   async () => {
     await shell("mkfifo status", cwd);
-    // The shell between gets the signal, outlives it and tells the status. Training learns of it by what it writes.
+    // The shell between gets the signal, outlives it and prints the status. Training notices it when it writes.
     const train = `foretoken train ${[...tiny, ...steps].join(" ")} --steps 100000 --out gone`;
     const line = `${shellPrelude}; trap "" HUP; ${train}; echo "$?" > status`;
     const env = { ...process.env, TERM: "xterm", SHELL: "/bin/bash" };

@@ -65,7 +65,7 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
 const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "";
 
-// A file at its limit takes the beginning of what is written, and nothing after that.
+// A file at its limit takes the beginning of a write, and nothing after that.
 test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
   const whole = await cli(["train", "--help"], { cwd });
   expect(whole.stdout.length).toBeGreaterThan(2048);

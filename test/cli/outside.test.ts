@@ -37,7 +37,7 @@ describe("training on a folder that its runs lie in", () => {
     expect(second.stderr).toContain("skipped 1 run, as runs/x");
     expect(hashOf(join(notes, "runs/y"))).toBe(hashOf(join(notes, "runs/x")));
 
-    // A run is no text, and says so where it is named.
+    // A run is not text, and the error says so if it is named as one.
     for (const data of ["runs/x", "runs/x/checkpoint"]) {
       const refused = await cli([...onFolder, "--data", data, "--out", "runs/z"], { cwd: notes });
       expect(refused.status).toBe(2);

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** What a reporter writes of a run that has both warnings. */
+/** A reporter's output for a run with both warnings. */
 const told = (reporter: string): Promise<Outcome> => {
   const program = `
     const at = (path) => import(${JSON.stringify(new URL("../../dist/cli/display/reporters/", import.meta.url).href)} + path);

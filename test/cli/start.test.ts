@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** The modules that a command loads: those of the package by their path in dist/, others by their package. */
+/** The modules that a command loads: ours by their path in dist/, others by their package. */
 const modulesOf = async (args: readonly string[]): Promise<readonly string[]> => {
   const folder = join(cwd, `hook-${args[0]}`);
   const list = join(folder, "modules.txt");

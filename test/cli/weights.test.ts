@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 let cwd: string;
 let remove: () => Promise<void>;
 let trained: Outcome;
-/** Of a command that took the best weights of `run`. */
+/** The line of a command that took the best weights of `run`. */
 let notice: string;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);

@@ -9,7 +9,7 @@ import type { HostArray } from "#foretoken/core/dtype.js";
 import { disagreement } from "./harness.ts";
 import { samples } from "./samples/all.ts";
 
-/** What is wrong with a backend's kernel: one message for each sample that it fails, `enough` of them at most. */
+/** Faults of a backend's kernel: one message for each sample that it fails, at most `enough`. */
 const failures = async <K extends KernelName>(backend: Backend, kernel: K, enough = Infinity): Promise<string[]> => {
   const found: string[] = [];
   for (const sample of samples[kernel]) {
@@ -26,7 +26,7 @@ const cut = (values: Float32Array, bits: number): Float32Array => {
   return new Float32Array(words.map((word) => word & (-1 << (24 - bits))).buffer);
 };
 
-/** The same backend with inputs of fewer bits: those of its kernels that none of their results shares a storage with. */
+/** The same backend with inputs of fewer bits, for kernels whose results share no storage with an input. */
 const withInputsOf = (bits: number, backend: Backend): Backend => {
   const written = new Map<Storage, HostArray>();
   const write: Backend["write"] = (storage, data) => {
@@ -85,7 +85,7 @@ describe("the suite notices", () => {
     expect(messages.length).toBeGreaterThan(samples[kernel].length / 2);
   });
 
-  // What is rounded to bfloat16 in between may be off by one part in 2⁸; what is cut to six bits is, by up to one in 2⁵.
+  // Rounding to bfloat16 may add an error of one part in 2⁸; cutting to six bits one of up to one in 2⁵.
   test.for(multiplyingKernels)("a %s of bfloat16 with inputs of a quarter of that precision", async (kernel) => {
     const exact = await openReference({ dtype: "bfloat16" });
     const messages = await failures(withInputsOf(6, exact), kernel);

@@ -154,13 +154,13 @@ const hostArgs = <K extends KernelName>(
   return args as unknown as HostArgs<K>;
 };
 
-/** Of each storage that is written: what is in it then, and how far each element may be off, 0 where none may be. */
+/** For each storage that is written: its expected contents, and the tolerance of each element, 0 for exact ones. */
 type Expected = ReadonlyMap<string, { readonly wanted: HostArray; readonly tolerances: Float64Array }>;
 
-// Compiled kernels may flush what is below float32's normal range, factors of ordinary size included.
+// Compiled kernels may flush values below float32's normal range, with factors of ordinary size.
 const underflow = 2 ** -120;
 
-// Half a unit in the last place of bfloat16, and a sixteenth of that: what is rounded need not be exact to float32.
+// Half a unit in the last place of bfloat16, and a sixteenth of it: the value before rounding need not be exact.
 const narrowError = (17 / 16) * (epsilon.bfloat16 / 2);
 
 const exactReferences = {
@@ -223,7 +223,7 @@ interface Wrong {
 }
 
 /**
- * What is wrong with the contents of a storage. It may begin with more elements than `wanted`, as layouts do: they must be
+ * The fault in the contents of a storage. It may begin with more elements than `wanted`, as layouts do: they must be
  * as the first of those, which lies outside of every buffer.
  */
 const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array): { wrong: number; worst: Wrong } => {
@@ -248,8 +248,8 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array
 
 /**
  * Runs the sample on the backend, with activations of that type, and holds every element of every storage against the
- * reference in double, opened with the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows, the
- * guards around each buffer) untouched. Returns what is wrong, or undefined.
+ * reference in double, opened with the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows,
+ * the guards around each buffer) untouched. Returns the fault, or undefined.
  */
 export const disagreement = async <K extends KernelName>(
   backend: Backend,

@@ -8,7 +8,7 @@ const { normals } = noise(5);
 
 const bitsOf = (values: Float32Array): number[] => [...new Uint32Array(values.slice().buffer)];
 
-/** What the kernels promise beyond being right: bits that do not depend on what else is in the call. */
+/** Promises of the kernels besides right results: bits that do not depend on the other parts of a call. */
 const invariants = (open: () => Promise<Backend>, activations: ActivationDType): void => {
   let backend: Backend;
   beforeAll(async () => {

@@ -20,7 +20,7 @@ type SampleBuffer<Spec, Name extends string> =
 
 /**
  * One call of kernel K. Reals are given in double but hold float32 values, so every backend starts from the same.
- * Arrays may be longer than the kernel asks: what it does not own must stay as it was.
+ * Arrays may be longer than the kernel needs: elements outside its part must stay as they were.
  */
 export interface Sample<K extends KernelName> {
   readonly name: string;

@@ -9,7 +9,7 @@ import {
   trainingPasses,
 } from "#foretoken/data/batches.js";
 
-/** Tokens that are their own positions, so that a window tells where it came from. */
+/** Tokens that are their own positions, so that a window shows its offset. */
 const positions = (length: number): Int32Array => Int32Array.from({ length }, (_, index) => index);
 
 const sizes = fc.record({

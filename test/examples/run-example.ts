@@ -6,7 +6,10 @@ import { promisify } from "node:util";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Runs an example in `cwd`, as `npm run example` does; what it prints. Fails if it fails or writes to standard error. */
+/**
+ * Runs an example in `cwd`, as `npm run example` does; returns its output. Fails if it fails or writes to standard
+ * error.
+ */
 export const runExample = async (name: string, args: readonly string[], cwd: string): Promise<string> => {
   const script = join(root, "scripts/example.mjs");
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [script, name, ...args], { cwd });

@@ -77,7 +77,7 @@ describe("generate", () => {
   });
 
   it("takes the same numbers for the same token, whatever was drawn before", async () => {
-    // A prefix of a longer text: token i depends on draw i alone, not on how many tokens follow.
+    // A prefix of a longer text: token i depends on draw i alone, not on the number of tokens after it.
     const { text } = await write({ maxNewTokens: 30 });
     expect((await write({ maxNewTokens: 11 })).text).toBe(text.slice(0, 11));
   });
@@ -147,7 +147,7 @@ describe("generate", () => {
       ),
     );
     expect(shown.text.endsWith("<|endoftext|>")).toBe(true);
-    // What a stop string might have begun with is told with it.
+    // Text that may have been the beginning of a stop string comes with it.
     const held = await write({ ...options, stop: [`${done.text.slice(-2)}\u{1F600}`] }, speaker);
     expect(held.done).toMatchObject({ finishReason: "endOfText", text: done.text });
     speaker.model.close();

@@ -23,7 +23,7 @@ const expectCandidates = (actual: Candidates, expected: Readonly<Record<number, 
   for (const [i, id] of actual.ids.entries()) expect(actual.probabilities[i]).toBeCloseTo(expected[id] as number, 6);
 };
 
-/** A stream that gives these numbers, and counts how many were taken. */
+/** A stream that gives these numbers, and counts the ones taken. */
 const scripted = (...numbers: number[]): { readonly stream: RandomStream; readonly taken: () => number } => {
   let taken = 0;
   const uniform = (): number => numbers[taken++ % numbers.length] as number;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stopWatch } from "#foretoken/generate/stop-strings.js";
 
-/** What is shown for pieces of text that come one after the other. */
+/** The shown text for pieces of text that come one after the other. */
 const watch = (stop: readonly string[], pieces: readonly string[]) => {
   const watched = stopWatch(stop);
   const shown: string[] = [];

@@ -115,7 +115,7 @@ describe("a lock", () => {
     const lock = await takeLock(path, "run");
     expect(await refusal()).toContain("this one");
     await lock.release();
-    // Also where a thread was ended while it took over.
+    // Also if a thread was ended while it took over.
     await writeFile(path, text);
     await writeFile(`${path}-taking`, text);
     await (await takeLock(path, "run")).release();

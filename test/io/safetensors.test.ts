@@ -248,7 +248,7 @@ describe("safetensors", () => {
         try {
           const { tensors: read } = readSafetensors(bytes, where);
           const total = [...read.values()].reduce((sum, { data }) => sum + data.length, 0);
-          // BF16 or F16 in place of F32 would not fit the shape: what is read is never more than what is there.
+          // BF16 or F16 in place of F32 would not fit the shape: nothing outside of the file's data is read.
           expect(total * 2).toBeLessThanOrEqual(bytes.length);
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;

@@ -3,7 +3,7 @@ import { showPlain } from "#foretoken/cli/lesson/show.js";
 import { type Style, symbolsFor } from "#foretoken/cli/terminal.js";
 import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
 
-/** How a lesson is written where there is Unicode or not, without colours. */
+/** The form of a lesson with or without Unicode, without colours. */
 export const uncoloured = (unicode = true): Style => ({
   symbols: symbolsFor(unicode),
   colors: pc.createColors(false),
@@ -14,7 +14,7 @@ export async function* replay(pieces: readonly Piece[]): Lesson {
   yield* pieces;
 }
 
-/** What a pipe of this width gets. */
+/** The output for a pipe of this width. */
 export const plainText = async (lesson: Lesson, width: number, style = uncoloured()): Promise<string> => {
   let text = "";
   await showPlain(

@@ -7,7 +7,7 @@ import { type LessonName, lessons } from "#foretoken/lesson/lessons.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
 import { plainText, replay, screensOf } from "./screens.ts";
 
-/** Rows of a terminal that a screen of a lesson fits on, less that of the question whether to go on. */
+/** Rows of a terminal that fit a screen of a lesson, without the row of the question whether to continue. */
 const rows = 30 - 1;
 
 /** Tests that a part looks as reviewed, from Moby-Dick, on the backend whose bits are the same on every machine. */

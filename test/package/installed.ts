@@ -13,7 +13,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a line of shell in `cwd`. What npm tells the processes that it starts is kept from npm itself. */
+/** Runs a line of shell in `cwd`. npm's variables for its child processes are hidden from it. */
 export const shell = (line: string, cwd: string): Promise<Outcome> => {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|FORETOKEN_|NODE_)/.test(name)),
@@ -32,14 +32,14 @@ export interface Installed {
   /** Files of the tarball, with their sizes. */
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly unpackedSize: number;
-  /** Of the tarball, in bytes. */
+  /** Size of the tarball, in bytes. */
   readonly packedSize: number;
   readonly remove: () => Promise<void>;
 }
 
 /**
- * Packs what is built and installs it: from npm's cache, and where that lacks a dependency from the registry.
- * @throws Error with what npm printed.
+ * Packs the build and installs it: from npm's cache, and if that lacks a dependency from the registry.
+ * @throws Error with npm's output.
  */
 export const installTarball = async (): Promise<Installed> => {
   const folder = await mkdtemp(join(tmpdir(), "foretoken-package-"));

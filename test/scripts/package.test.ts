@@ -22,9 +22,9 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     "backend/implementations/wasm/kernels.relaxed-simd.wasm",
   ];
   expect(paths).toEqual(expect.arrayContaining(needed.map((name) => `dist/${name}`)));
-  // In a browser one file serves: what it was made of would never be read.
+  // A browser needs only one file: its parts would never be read.
   expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
-  // The C++ is there for those who build it themselves, its tests are not.
+  // The C++ is there for users who build it themselves, its tests are not.
   const known =
     /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build-(common|native)\.mjs|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);

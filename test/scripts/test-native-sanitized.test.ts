@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs the script with a compiler that fails as `compile` says and makes programs that do what `program` says. */
+/** Runs the script with a compiler that fails like `compile` and makes programs that behave like `program`. */
 const run = (compile: string, program: string, env: Record<string, string> = {}) => {
   const compiler = join(folder, "compiler");
   const write = `printf '#!/bin/sh\\n%s\\n' '${program}' > "$last"; chmod +x "$last"`;

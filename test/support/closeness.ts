@@ -49,7 +49,7 @@ const forwardLength = ({ contextLength: T, nEmbd: C, nHead: H, nLayer: L }: Pass
   L * (C + C / H + T + C + C + 4 * C + 2 * C) + 2 * C;
 
 /**
- * How far apart two float32 implementations may be, relative to the largest element of what they compute. A sum of n
+ * The allowed difference of two float32 implementations, relative to the largest element of the result. A sum of n
  * terms in any order has a rounding error that grows like ε·√n when errors are independent (Higham 2002, §2.8), and
  * errors of sums in a row add the same way, so n counts all of them: forward, back again, and over the rows.
  */

@@ -81,7 +81,7 @@ export const ofType = <T extends TrainEvent["type"]>(
 ): readonly Extract<TrainEvent, { type: T }>[] =>
   events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
 
-/** SHA-256 of every file of a run's checkpoints, by path: what two equal runs have in common. */
+/** SHA-256 of every file of a run's checkpoints, by path: equal for equal runs. */
 export const checkpointHashes = async (run: string): Promise<Readonly<Record<string, string>>> => {
   const hashes: Record<string, string> = {};
   for (const folder of ["checkpoint", "best"]) {
@@ -93,7 +93,7 @@ export const checkpointHashes = async (run: string): Promise<Readonly<Record<str
   return hashes;
 };
 
-/** The noted events without what depends on the clock, the place or the process. */
+/** The noted events without fields of the clock, the place or the process. */
 export const timelessMetrics = async (run: string): Promise<readonly unknown[]> => {
   const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
   return lines.map((line) => {

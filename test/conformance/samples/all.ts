@@ -6,7 +6,7 @@ import { layerNorm, linear } from "./layers.ts";
 import { rmsNorm, rotary, swiglu } from "./rotary.ts";
 import { adam, crossEntropy } from "./training.ts";
 
-/** What every backend is tried with. A kernel without samples does not compile. */
+/** The samples for every backend. A kernel without samples does not compile. */
 export const samples: Samples<KernelName> = {
   ...elementwise,
   ...embedding,

@@ -68,7 +68,7 @@ const settings = ({
   ...(p === 0 ? undropped : key),
 });
 
-/** q, k and v as parts of one [B, T, 3C] array: how training calls it. */
+/** q, k and v as parts of one [B, T, 3C] array, as in training. */
 const packed = (given: Case): Sample<"attentionForward"> => {
   const { batch = 1, queries, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
@@ -100,14 +100,16 @@ const keeping = (given: Case): Sample<"attentionForward"> => {
   return { name: `keeping its mask, ${name}`, numbers, buffers: { ...buffers, kept: maskOf(numbers) } };
 };
 
-/** NaN at `place` of position 20's q, k and v, each 16 wide: in q it shows at that position, else at all from there on. */
+/**
+ * NaN at `place` of position 20's q, k and v, each 16 wide: in q it shows at that position, else at all from there on.
+ */
 const packedWithNan = (place: number): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = packed({ queries: 40, headDim: 16, p: 0.5 });
   const q = spoiled(buffers.q as Float64Array, 20 * 48 + place);
   return { name: `NaN at ${place}, ${name}`, numbers, buffers: { ...buffers, q } };
 };
 
-/** k and v in a cache with room left (NaN there: whoever reads it is found out): how generation calls it. */
+/** k and v in a cache with room left, as in generation (with NaN there: a kernel that reads it fails). */
 const cached = (given: Case): Sample<"attentionForward"> => {
   const { batch = 1, queries, start = 0, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
@@ -206,8 +208,8 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
 type Lengths = readonly (readonly [queries: number, start: number])[];
 
 /**
- * Sequences of different lengths: queries one after the other, as in continuous batching; each has its keys and values in a
- * place of its own of a cache, in another order, and NaN is between them.
+ * Sequences of different lengths: queries one after the other, as in continuous batching; each has its keys and values
+ * in a place of its own of a cache, in another order, and NaN is between them.
  */
 const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
   const { heads = 1, keyHeads = heads, headDim, spread = 1 } = given;

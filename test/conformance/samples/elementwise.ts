@@ -15,13 +15,13 @@ const copies = [
   { rows: 400, width: 65, xStride: 66, yStride: 67 },
 ];
 
-/** Values where an activation's formula is near an edge: zeros, subnormal, saturated, far past overflow of x³. */
+/** Values at the edges of an activation's formula: zeros, subnormal, saturated, far past overflow of x³. */
 const extremes = rounded(
   [0, 1e-45, 1e-40, 1e-30, 1e-10, 1e-4, 0.5, 1, 2, 3, 5, 6, 8, 10, 13, 14, 20, 100, 1e4, 1e15, 1e30, 3e38].flatMap(
     (x) => [x, -x],
   ),
 );
-/** 70 ordinary values and a NaN, which must not get lost: that is how a run that diverges is noticed. */
+/** 70 ordinary values and a NaN, which must not get lost: a diverging run is noticed by it. */
 const withNan = (): Float64Array => spoiled(normals(70), 37);
 const grid = rounded(Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000));
 

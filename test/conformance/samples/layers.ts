@@ -37,7 +37,7 @@ const productSizes = [
   [520, 12, 2100],
 ] as const;
 
-/** For what happens to finished products: tiles whole and cut, few rows, more than one piece of a sum, more than a chunk. */
+/** For epilogues: tiles whole and cut, few rows, more than one piece of a sum, more than a chunk. */
 const epilogueSizes: readonly (readonly [number, number, number])[] = [
   [0, 4, 4],
   [1, 1, 1],
@@ -49,12 +49,12 @@ const epilogueSizes: readonly (readonly [number, number, number])[] = [
   [70, 600, 33],
 ];
 
-/** Those whose operands are most of what the suite takes to run: they go without a sample of no bias. */
+/** Samples whose operands take most of the suite's time: they run only with a bias. */
 const isLarge = ([m, n, k]: readonly [number, number, number]): boolean => Math.max(m * n, n * k, m * k) > 500_000;
 
 const productName = ([m, n, k]: readonly [number, number, number]): string => `m=${m} n=${n} k=${k}`;
 
-/** Of h: zeros, a grid over all that matters of GELU, and past both ends. */
+/** Values of h: zeros, a grid over the range that matters for GELU, and past both ends. */
 const preActivations = rounded([
   ...Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000),
   ...[0, 1e-45, 1e-30, 1e-4, 13, 20, 1e4, 1e15, 1e30, 3e38].flatMap((h) => [h, -h]),
@@ -214,7 +214,7 @@ export const linear: Samples<
 
   // The last gradient fits into no cache.
   linearDropoutBackwardInput: [
-    // 1 / (1 − p) is a power of two: so what is rounded to bfloat16 afterwards is the same number in double.
+    // 1 / (1 − p) is a power of two: so rounding to bfloat16 afterwards gives the same number in double.
     ...dropoutSizes.flatMap((size) =>
       [0.75, 0.5].map((p) => {
         const [m, n, k] = size;

@@ -62,7 +62,7 @@ const losses = [
 const columnsOf = (values: Float64Array, width: number, first: number, columns: number): Float64Array =>
   values.filter((_, i) => i % width >= first && i % width < first + columns);
 
-/** What is known of the columns before `first`. */
+/** Results for the columns before `first`. */
 const soFar = (logits: Float64Array, targets: Int32Array, first: number, vocabSize: number) => {
   const rows = targets.length;
   const losses = nans(rows);
@@ -78,7 +78,7 @@ const soFar = (logits: Float64Array, targets: Int32Array, first: number, vocabSi
 const noColumns = (logits: Float64Array, vocabSize: number, first: number, end: number): Float64Array =>
   logits.map((v, i) => (i % vocabSize >= first && i % vocabSize < end ? -Infinity : v));
 
-/** A vocabulary in ranges: the first, one between, the last, of which each has targets and lacks some. */
+/** A vocabulary in ranges: the first, a middle and the last one, each with targets in it and outside. */
 const ranges = (
   [
     ["", modelLogits(40, 200), integers(40, 200).map((t, i) => (i % 7 === 3 ? -1 : t))],

@@ -97,7 +97,7 @@ forEachBackend("the flight recorder", ({ open }) => {
     async (name) => {
       const backend = await open(2);
       await withTrainer(backend, book, async (trainer) => {
-        // What a norm has left is above 1 in some row: times this it is too large.
+        // A norm's output is above 1 in some row: times this it is too large.
         await change(trainer, name, (values) => {
           for (let at = 0; at < 13; at++) values[at * 16] = 3.4e38;
         });

@@ -40,7 +40,7 @@ const messageOf = async (work: Promise<unknown>): Promise<string> => {
 forEachBackend(
   "an update that makes weights infinite after a finite loss",
   ({ open }) => {
-    // The learning rate of step 1 is ordinary, that of step 2 too large for float32 once it is corrected for bias.
+    // The learning rate of step 1 is ordinary, the one of step 2 too large for float32 once it is corrected for bias.
     const schedule = { kind: "linear", minLearningRate: 3.4e38 } as const;
     const plan = { steps: 3, learningRate: 1e-3, warmupSteps: 0, schedule, evalInterval: 3 };
     it.each([
@@ -122,7 +122,7 @@ const edit = async (out: string, changes: object): Promise<void> => {
     const config = { ...json.config, train: { ...json.config.train, ...changes } };
     await writeFile(path, JSON.stringify({ ...json, config }));
   }
-  // They are bound to the configuration, but for what a resumption may change.
+  // They are bound to the configuration, without the field that a resumption may change.
   const { config } = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as { config: { train: object } };
   const hash = configHash(config);
   await rm(join(out, "checkpoint", "manifest.json"));
@@ -131,7 +131,7 @@ const edit = async (out: string, changes: object): Promise<void> => {
   if (bound !== undefined) await writeFile(manifest, bound.replace(/"config": "[0-9a-f]+"/u, `"config": "${hash}"`));
 };
 
-/** Noted events but for the place of files. */
+/** Noted events without the places of files. */
 const noted = async (run: string): Promise<readonly unknown[]> =>
   (await timelessMetrics(run)).map((event) => {
     const { file, ...rest } = event as Record<string, unknown>;
@@ -239,7 +239,7 @@ describe("a run that is to roll back", () => {
       return (await readRecord(join(out, `nonfinite-step-${recorded}.safetensors`))).values;
     };
     const planned = await weights(8, 9);
-    // Step 12 is left out with the weights of step 11, step 13 with those that were gone back to.
+    // Step 12 is left out with the weights of step 11, step 13 with the restored ones.
     expect(await weights(11, 12)).not.toEqual(planned);
     expect(await weights(11, 13)).toEqual(planned);
   });
@@ -285,7 +285,7 @@ describe("a run that is to stop", () => {
     await collect(train(options(whole, shaky("skip"))));
     const weightsOf = (out: string) => readFile(join(out, "checkpoint", "model.safetensors"));
     expect(await weightsOf(stopped)).toEqual(await weightsOf(whole));
-    // But for how they began.
+    // Except for their beginnings.
     expect((await noted(stopped)).slice(1)).toEqual((await noted(whole)).slice(1));
   });
 

@@ -42,7 +42,7 @@ beforeAll(async () => {
   await collect(train(options(whole)));
 });
 
-/** Ends a run as a kill would, in the middle of what the event is followed by. */
+/** Ends a run like a kill, in the middle of the work after the event. */
 const killedAt = async (out: string, type: string, step: number, changes?: TrainChanges): Promise<void> => {
   for await (const event of train(options(out, changes))) {
     if (event.type === type && "step" in event && event.step === step) break;
@@ -55,7 +55,7 @@ const failure = async (work: Promise<unknown>): Promise<Error> => {
   return error as Error;
 };
 
-/** A folder of the user's with what a run would write, and what it would not. */
+/** A folder of the user's with files that a run would write, and others. */
 const folderOfNotes = async (): Promise<string> => {
   const folder = newPath();
   await mkdir(join(folder, "best"), { recursive: true });
@@ -85,7 +85,7 @@ describe("a path", () => {
     for (const directory of [out, folder, join(folder, "best")]) {
       expect(await failure(savePretrained(directory, lm))).toBeInstanceOf(CheckpointError);
     }
-    // What resolves to the working directory, or to one above it.
+    // Paths that resolve to the working directory, or to one above it.
     for (const directory of ["", ".", "new/..", "..", "/", dirname(process.cwd())]) {
       const error = await failure(savePretrained(directory, lm));
       expect(error, directory).toBeInstanceOf(CheckpointError);
@@ -398,7 +398,7 @@ describe("a run of an earlier version, without a manifest", () => {
       ["best", "checkpoint"].map((name) => expect.stringMatching(`${name}: unchecked, since it has no manifest.json`)),
     );
     const hashes = await checkpointHashes(out);
-    // Of an uninterrupted run of that version.
+    // State of an uninterrupted run of that version.
     expect(hashes["checkpoint/model.safetensors"]).toBe(
       "45867123b5e418b9164599b7cf15637b9f572697bc95e760753c133ba5b5d168",
     );

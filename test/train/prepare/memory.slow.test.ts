@@ -6,14 +6,15 @@ import { forEachBackend } from "../../support/backends.ts";
 
 const bench = fileURLToPath(new URL("../../../bench/memory.mjs", import.meta.url));
 
-// What the engine adds by itself, and when it collects, is a few MiB that differ from run to run: too much of the smallest.
+// The engine's own memory, and the time of its collections, differ by a few MiB from run to run: too much for the
+// smallest.
 const configs = { native: "quick,nano-cpu,shakespeare,wide", wasm: "quick,shakespeare", reference: "" };
 
 forEachBackend(
   "the memory of a process that trains",
   ({ name }) => {
     it("is what was said of it beforehand, at most 5 % more and 13 % less", async () => {
-      // It ends with status 1 where an estimate is below 95 % or above 115 % of what is measured.
+      // It ends with status 1 if an estimate is below 95 % or above 115 % of the measurement.
       const args = [bench, "--configs", configs[name], "--backend", name, "--threads", "2"];
       const { stdout } = await promisify(execFile)(process.execPath, args).catch((error: { stdout: string }) =>
         expect.fail(error.stdout),

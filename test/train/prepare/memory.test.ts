@@ -21,7 +21,7 @@ import { collect, ofType, smallMuonRun, smallRun, useFolder, wordsText } from ".
 const { newPath, writeText } = useFolder();
 
 const vocabSize = 17;
-/** Of a run without text or program: what its arithmetic takes. */
+/** Memory of a run without text or program: of its arithmetic. */
 const needs: MemoryNeeds = {
   vocabSize,
   valTokens: 2,
@@ -37,7 +37,9 @@ interface Case {
   readonly name: string;
   readonly preset: PresetName;
   readonly plan: PartialConfig<RunConfig>;
-  /** Whether there is more that lasts than weights, gradients and moments: tables of positions, the optimizer's scratch. */
+  /**
+   * Whether there is more that lasts than weights, gradients and moments: tables of positions, the optimizer's scratch.
+   */
   readonly more: boolean;
 }
 

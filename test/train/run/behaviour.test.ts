@@ -79,7 +79,7 @@ describe("accumulated micro-batches", () => {
     }
     // The tolerance is no cover for a missing part.
     expect(furthest("gradient", await gradientOf(backend, 6, 1), whole, tolerance).ratio).toBeGreaterThan(100);
-    // Passes of 4,096 tokens are what micro-batches of as many would be.
+    // Passes of 4,096 tokens equal micro-batches of as many.
     const rows = 4096 / sizes.contextLength;
     expect(await gradientOf(backend, 2 * rows, 1)).toEqual(await gradientOf(backend, rows, 2));
     expect(await gradientOf(backend, 3 * rows, 2)).toEqual(await gradientOf(backend, rows, 6));
@@ -97,7 +97,7 @@ forEachBackend(
       const seen = new Set<number>();
       let events = 0;
       for await (const event of train({ ...options(newPath()), config, backend })) {
-        // It says what will be taken, before it is.
+        // It says how much memory it will need, before it allocates any.
         if (event.type === "start") expect(backend.bytesInUse()).toBe(before);
         else if (event.type !== "done") seen.add(backend.bytesInUse());
         events++;

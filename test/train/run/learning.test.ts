@@ -8,7 +8,7 @@ import { createTrainer, type StepResult } from "#foretoken/train/steps/trainer.j
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { bookModel } from "../../support/models.ts";
 
-/** A first-order Markov chain: row i holds the probabilities of what follows token i. */
+/** A first-order Markov chain: row i has the probabilities of the token after i. */
 type Chain = readonly (readonly number[])[];
 
 const draw = (chain: Chain, length: number, seed: number): Int32Array => {
@@ -26,7 +26,9 @@ const draw = (chain: Chain, length: number, seed: number): Int32Array => {
 
 const entropy = (row: readonly number[]): number => -row.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0);
 
-/** Nats per token that no model can beat on an endless text: the mean entropy of the rows, by how often they come. */
+/**
+ * Nats per token that no model can beat on an endless text: the mean entropy of the rows, weighted by their frequency.
+ */
 const entropyRate = (chain: Chain): number => {
   let shares = chain.map(() => 1 / chain.length);
   for (let i = 0; i < 500; i++) {
@@ -95,7 +97,7 @@ forEachBackend(
     };
 
     it("learns a text that repeats itself: the loss goes to 0", async () => {
-      // 0 1 2 3 0 1 2 5, again and again: what follows a 2 can only be told from four tokens before it.
+      // 0 1 2 3 0 1 2 5, again and again: the token after a 2 follows only from four tokens before it.
       const period = [0, 1, 2, 3, 0, 1, 2, 5];
       const text = Int32Array.from({ length: 3000 }, (_, i) => period[i % 8] as number);
       const { first, held } = await withBackend((backend) =>
@@ -109,7 +111,7 @@ forEachBackend(
     it("learns a random language to its entropy and no further, on held-out text", async () => {
       const text = draw(chain, 40_000, 1);
       const held = draw(chain, 8_000, 2);
-      // What a model that knows the chain has on this very text: the held-out mean differs from the rate by chance.
+      // Loss of a model that knows the chain, on this very text: the held-out mean differs from the rate by chance.
       const rate = entropyRate(chain);
       let known = 0;
       for (let i = 1; i < held.length; i++) known -= Math.log(chain[held[i - 1] as number]?.[held[i] as number] ?? 0);

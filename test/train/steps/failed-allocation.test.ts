@@ -23,7 +23,7 @@ const withRoomFor = (most: number, backend: Backend): Backend => {
   };
 };
 
-/** Makes something in ever more memory until it succeeds; returns how often it did not. */
+/** Makes something in ever more memory until it succeeds; returns the number of failures. */
 const failures = async (make: (backend: Backend) => { close(): void }): Promise<number> => {
   const backend = await openReference();
   try {
@@ -43,7 +43,8 @@ const failures = async (make: (backend: Backend) => { close(): void }): Promise<
 };
 
 test("a trainer for which memory does not suffice leaves none taken", async () => {
-  // Weights, two tables of angles, gradients of two passes, two moments and a flag, a direction and four scratch matrices.
+  // Weights, two tables of angles, gradients of two passes, two moments and a flag, a direction and four scratch
+  // matrices.
   expect(await failures((backend) => createTrainer(backend, config, vocabSize, new Int32Array(100)))).toBe(13);
 });
 

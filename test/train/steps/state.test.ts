@@ -46,7 +46,7 @@ describe("a trainer's state", () => {
     const layout = modelLayout(config.model, vocabSize);
     const { weights, optimizer } = createTrainer(backend, config, vocabSize, tokens).snapshot();
     const [m, v] = optimizer;
-    // What is known without a trainer.
+    // The layouts without a trainer.
     const named = [weights, ...optimizer].map(({ name, layout }) => ({ name, layout }));
     expect(named).toEqual(stateLayouts(config, vocabSize));
     expect([m?.name, v?.name]).toEqual(["m", "v"]);
