@@ -114,7 +114,7 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
 };
 
 /**
- * The memory that a run will need: within 15 % of the process's peak, for compiled backends. (The arrays of the
+ * The memory that a run will need: 95 to 115 % of the process's peak, for compiled backends. (The arrays of the
  * reference backend wait for the garbage collector, so their peak is unknown.)
  *
  * It runs steps, an evaluation and a sample on a backend that only counts: so it holds for every model and every
