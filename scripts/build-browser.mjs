@@ -19,7 +19,7 @@ const files = ${JSON.stringify(files)};
 const urls = new Map();
 const contentOf = ({ base64, code, needs }) => {
   if (base64 !== undefined) return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  // A worker gets the addresses of its files in a message: so the files are in the bundle once.
+  // A worker gets the addresses of its files in its first line: so the files are in the bundle once.
   const given = needs.map((name) => [name, embeddedUrl(name)]);
   return "const embeddedUrls = " + JSON.stringify(Object.fromEntries(given)) + ";" + code;
 };

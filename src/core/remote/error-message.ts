@@ -45,7 +45,7 @@ const describe = (error: unknown, depth = 0): ErrorMessage => {
   };
 };
 
-/** The error to send. Every error must be sendable: the waiting thread would wait for ever. */
+/** The error to send. Every error must be sendable, or the other thread would wait for ever. */
 export const messageOfError = (error: unknown): ErrorMessage => {
   try {
     return structuredClone(describe(error));

@@ -1,7 +1,7 @@
 /** Messages between two threads: one makes calls, the other works on them. */
 import type { ErrorMessage } from "./error-message.ts";
 
-/** From the calling thread. `call` is its number of the call. */
+/** From the calling thread. `call` is the number of the call. */
 export type CallerMessage =
   | {
       readonly type: "call";
