@@ -204,8 +204,11 @@ ${batchSize} × ${contextLength} = ${count(tokensPerStep(name))} tokens a step; 
 medians of ${rounds} alternating rounds; ratios above 1: faster than PyTorch
 `);
   process.stdout.write(textTable(trainingTable(measurement)));
-  for (const { dropout: p, dtype, share } of dropoutCosts(results)) {
-    console.log(`dropout ${p} costs ${dtype} ${digits(100 * share)}% of a step`);
+  for (const { dropout: p, dtype, shares } of dropoutCosts(results)) {
+    const [least, middle, most] = [Math.min(...shares), median(shares), Math.max(...shares)].map((one) =>
+      digits(100 * one),
+    );
+    console.log(`dropout ${p} costs ${dtype} ${middle}% of a step (${least}–${most})`);
   }
 }
 if (typeof values.json === "string") {

@@ -68,6 +68,7 @@ export type {
   EvalEvent,
   NonfiniteEvent,
   OverfittingEvent,
+  ProfileEvent,
   SampleEvent,
   StartEvent,
   StepEvent,

@@ -75,6 +75,7 @@ export type {
   EvalEvent,
   NonfiniteEvent,
   OverfittingEvent,
+  ProfileEvent,
   SampleEvent,
   StartEvent,
   StepEvent,

@@ -8,7 +8,10 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const pages = ["README.md", "docs/architecture.md", "docs/adding-an-op.md"];
+const pages = [
+  "README.md",
+  ...(await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
+];
 /** What a command named beside it makes. */
 const made = ["docs/api/"];
 const readPage = (page: string): Promise<string> => readFile(join(root, page), "utf8");
@@ -49,7 +52,7 @@ describe.each(pages)("%s", (page) => {
     const named = [
       ...(await readPage(page)).matchAll(/`((?:src|native|scripts|test|docs|bench)\/[\w./-]*\w\/?|\.ci\/run)`/g),
     ].map(([, name]) => name as string);
-    expect(named.length).toBeGreaterThan(0);
+    if (page === "docs/architecture.md") expect(named.length).toBeGreaterThan(100);
     expect(named.filter((name) => !made.includes(name) && !existsSync(join(root, name)))).toEqual([]);
   });
 });

@@ -2,8 +2,8 @@
 import { configs, tokensPerStep } from "./configs.mjs";
 import { machineLine } from "./machine.mjs";
 import { namedLevels, peakOf } from "./roofs.mjs";
-import { count, digits, markdownTable, percent, ratio } from "./statistics.mjs";
-import { against, bestOfPyTorch, dropoutCosts, trainingTable } from "./training-table.mjs";
+import { count, digits, markdownTable, median, percent, ratio, ratioAndRange } from "./statistics.mjs";
+import { against, bestOfPyTorch, dropoutCosts, ratiosOf, trainingTable } from "./training-table.mjs";
 
 const dtypes = ["float32", "bfloat16"];
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
@@ -43,13 +43,15 @@ const modelLine = ({ name, model, batchSize, vocabSize, text, rounds, results })
   ].join("; ");
 };
 
+const added = (share) => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}%`;
+
 const trainingSection = ({ train }) => {
   if (train === undefined) return notMeasured;
   return train.measurements
     .map((measurement) => {
       const costs = dropoutCosts(measurement.results).map(
-        ({ kind, dtype, dropout, share }) =>
-          `Dropout ${dropout} on ${kind} in ${dtype}: ${share < 0 ? "" : "+"}${(100 * share).toFixed(1)}% of a step.\n`,
+        ({ kind, dtype, dropout, shares }) =>
+          `Dropout ${dropout} on ${kind} in ${dtype}: ${added(median(shares))} of a step, ${added(Math.min(...shares))} to ${added(Math.max(...shares))}.\n`,
       );
       const table = markdownTable(trainingTable(measurement));
       return `${modelLine(measurement)}.\n\n${table}${costs.length > 0 ? `\n${costs.join("")}` : ""}`;
@@ -75,6 +77,7 @@ export const floorOf = (results, { name, roofs, cost, results: steps }, dtype) =
     step: ours.milliseconds,
     peer: peer?.milliseconds ?? Number.NaN,
     now: against(peer, ours),
+    rounds: ratiosOf(peer, ours),
     atMost: (peer?.milliseconds ?? Number.NaN) / arithmetic,
   };
 };
@@ -95,7 +98,7 @@ const floorSection = (results) => {
           digits(floor.step),
           percent(floor.kernels / floor.step),
           digits(floor.peer),
-          ratio(floor.now),
+          ratioAndRange(floor.rounds),
           ratio(floor.peer / floor.kernels),
           ratio(floor.atMost),
         ],

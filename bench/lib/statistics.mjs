@@ -18,6 +18,13 @@ export const digits = (value) =>
 export const count = (value) => Math.round(value).toLocaleString("en-US");
 export const percent = (share) => (Number.isFinite(share) ? `${Math.round(100 * share)}%` : "–");
 export const ratio = (value) => (Number.isFinite(value) ? `${value.toFixed(2)}×` : "–");
+/** The median of several rounds' ratios, and their range where they differ: 1.80× (1.71–1.88). */
+export const ratioAndRange = (ratios) => {
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((one) => one.toFixed(2));
+  return least === most || !ratios.every(Number.isFinite)
+    ? ratio(median(ratios))
+    : `${ratio(median(ratios))} (${least}–${most})`;
+};
 export const mebibytes = (bytes) => (bytes === undefined ? "–" : `${count(bytes / 2 ** 20)} MiB`);
 
 /**

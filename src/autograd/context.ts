@@ -21,7 +21,7 @@ export interface DropoutSource {
   nextSite(): number;
 }
 
-/** What an op runs in: where, with which temporaries, whether gradients are recorded and whether dropout drops. */
+/** The environment of an op: backend, temporaries, the tape if gradients are recorded, and dropout. */
 export interface Context {
   readonly backend: Backend;
   readonly memory: Memory;
@@ -29,17 +29,17 @@ export interface Context {
   readonly tape: Tape | null;
   /** null: evaluation, dropout does nothing. */
   readonly dropout: DropoutSource | null;
-  /** What products take in place of a weight; null: the weight itself. */
+  /** Gives the rounded copy of a weight for products; null: products read the weight itself. */
   readonly rounded: Rounded | null;
 }
 
-/** The copy of a weight that is rounded to what products are multiplied from. */
+/** Gives the copy of a weight in the element type that products multiply. */
 export type Rounded = (weight: Tensor) => Tensor;
 
-/** A weight as products take it. */
+/** The weight that products read: its rounded copy, if there is one. */
 export const factorOf = ({ rounded }: Context, weight: Tensor): Tensor => (rounded === null ? weight : rounded(weight));
 
-/** A context that records: `backward` turns what was computed in it into gradients. */
+/** A context that records: `backward` computes gradients from it. */
 export interface TrainingContext extends Context {
   readonly tape: Tape;
 }
@@ -74,8 +74,8 @@ export const trainingContext = (
 };
 
 /**
- * Gives back a temporary that has been used for the last time on the way forward. Where that way is recorded, the tape does
- * so, when it has gone back.
+ * Releases a temporary after its last use in the forward pass. If the pass is recorded, the tape releases it in the
+ * backward pass.
  */
 export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
   if (tape === null) memory.release(tensor);
@@ -84,8 +84,8 @@ export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
 /**
  * Runs `work` in a context and frees its temporaries, whether it returns or throws: no tensor computed in the context
  * may be used after that.
- * @param context one of `inferenceContext` or `trainingContext`, for this once.
- * @returns what `work` returns.
+ * @param context from `inferenceContext` or `trainingContext`, used only here.
+ * @returns the result of `work`.
  */
 export const withContext = async <C extends Context, T>(
   context: C,
@@ -101,11 +101,10 @@ export const withContext = async <C extends Context, T>(
 };
 
 /**
- * Goes back through all that `total` was computed from: adds the gradient of scale · `total` to the gradient of every
- * weight that the context's tape watches. Uses the tape up, once only, and gives back the memory of `total` itself:
- * read it before.
- * @param total a sum, [1], as of `crossEntropyLoss`.
- * @param scale factor on every gradient; 1 / predictions makes the gradient of a sum that of a mean.
+ * The backward pass from `total`: adds the gradient of scale · `total` to the gradient of every weight that the
+ * context's tape watches. Uses the tape up, so only once, and frees the memory of `total` itself: read it before.
+ * @param total a sum, [1], such as from `crossEntropyLoss`.
+ * @param scale factor on every gradient; 1 / predictions turns the gradient of a sum into the gradient of a mean.
  * @throws ShapeError if `total` is not one number.
  */
 export const backward = (context: TrainingContext, total: Tensor, scale = 1): void => {

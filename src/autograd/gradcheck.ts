@@ -11,7 +11,7 @@ export interface CheckedInput {
   readonly data: Float64Array;
 }
 
-/** One element of one input, with its gradient got in two ways. */
+/** One element of one input, with its gradient computed in two ways. */
 export interface GradientError {
   readonly input: string;
   readonly index: number;
@@ -19,19 +19,19 @@ export interface GradientError {
   readonly analytic: number;
   /** From differences. */
   readonly numeric: number;
-  /** How far apart the two may be. */
+  /** The largest allowed difference. */
   readonly tolerance: number;
 }
 
 export interface GradientCheck {
   readonly elements: number;
-  /** Elements that are off by more than their tolerance, or not a number. */
+  /** Elements with a larger error than their tolerance, or not a number. */
   readonly wrong: number;
-  /** The element that is off by most, in units of its tolerance. */
+  /** The element with the largest error, in units of its tolerance. */
   readonly worst: GradientError;
 }
 
-/** Distance in units of the tolerance; infinite where anything is not a number. */
+/** Distance in units of the tolerance; infinite if anything is not a number. */
 export const errorRatio = ({ analytic, numeric, tolerance }: GradientError): number => {
   const ratio = Math.abs(analytic - numeric) / tolerance;
   return Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio;
@@ -47,18 +47,18 @@ export const describeCheck = ({ elements, wrong, worst }: GradientCheck): string
 };
 
 /**
- * Rounding is all that is left in the differences below, some units of ε·|f|/h for the sums inside f.
+ * Rounding is the only error in the differences below, some units of ε·|f|/h for the sums inside f.
  * Correct ops stay below a quarter of this.
  */
 const safety = 32;
 
 /**
- * Compares the gradient of f(inputs) = Σ cotangent · run(inputs) by the tape with that by differences, for every
+ * Compares the gradient of f(inputs) = Σ cotangent · run(inputs) from the tape with finite differences, for every
  * element of every input. The differences are of fourth order, (4·D(h) − D(2h)) / 3 with D(h) the central difference,
  * and h = ε^(1/3) · max(1, |x|): their truncation error, of order h⁴, is far below the rounding error of f over
- * h, which is of order ε^(2/3) · Σ|terms of f|; the tolerance is a multiple of that.
+ * h, which is of order ε^(2/3) · Σ|terms of f|; the tolerance is a multiple of the latter.
  *
- * @param backend one that computes in float64; in float32 differences say nothing.
+ * @param backend one that computes in float64; float32 is too coarse for differences.
  * @param run the function, which must not keep state between calls. Dropout must come from a fixed key.
  * @param cotangent weight of output element i; of order 1, without a pattern.
  * @throws ShapeError if `backend` does not compute in float64 or an input's data does not fill its shape.
@@ -105,7 +105,7 @@ export const checkGradients = async (
 
   const gradients = await withContext(trainingContext(backend, null), async (context) => {
     const { memory, tape } = context;
-    // Gradients begin as whatever the memory holds: a part that an op does not write shows.
+    // Gradients begin with arbitrary memory: a part that an op does not write becomes visible.
     const blank = new Set<Tensor>();
     const leaves = Object.entries(upload(context)).map(([name, leaf]) => {
       const gradient = memory.allocate(leaf.shape);

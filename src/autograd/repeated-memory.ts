@@ -3,15 +3,15 @@ import type { RealDType } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { createMemory, type Memory, type Tensor, writeTensor } from "./tensor.ts";
 
-/** A memory for work that is repeated. */
+/** Memory for repeated work. */
 export interface RepeatedMemory extends Memory {
-  /** Begins again: what is allocated now are the tensors of before, in the same order. */
+  /** Begins again: allocations now return the earlier tensors, in the same order. */
   rewind(): void;
 }
 
 /**
- * Temporaries on `backend` for work that allocates the same shapes in the same order each time. Nothing is given back
- * before `close`, so that tensors stay where they are from one time to the next.
+ * Temporaries on `backend` for work that allocates the same shapes in the same order each time. Nothing is freed before
+ * `close`, so tensors stay in place from one time to the next.
  */
 export const repeatedMemory = (backend: Backend, real: RealDType): RepeatedMemory => {
   const memory = createMemory(backend, real);

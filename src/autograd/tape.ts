@@ -10,25 +10,25 @@ import type { Memory, Tensor } from "./tensor.ts";
  */
 export interface Tape {
   /**
-   * Marks `leaf` as wanting a gradient, to be added to `gradient` (same shape). While the leaf is in `blank`, its gradient
-   * holds nothing: what is added first overwrites it, and takes the leaf out of the set.
+   * Marks `leaf` as wanting a gradient, to be added to `gradient` (same shape). While the leaf is in `blank`, its
+   * gradient is undefined: the first addition overwrites it, and removes the leaf from the set.
    */
   watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>): void;
   /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs that are not tracked. */
   tracks(tensor: Tensor): boolean;
   /**
-   * Notes that `output` was computed from `inputs`. `vjp` is called once, with the gradient of `output`, and hands on
-   * through `accumulate` and `accumulator`. `saved` are temporaries that the vjp needs and the tape then releases.
-   * Nothing is recorded (and `saved` is released at once) when no input is tracked.
+   * Records that `output` was computed from `inputs`. `vjp` is called once, with the gradient of `output`, and passes
+   * gradients on through `accumulate`, `destination` and `accumulator`. `saved` are temporaries for the vjp, which the
+   * tape then releases. Nothing is recorded (and `saved` is released at once) if no input is tracked.
    */
   record(output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], vjp: (dy: Tensor) => void): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
   accumulate(tensor: Tensor, gradient: Tensor): void;
   /**
-   * Where a kernel may itself write or add to the gradient of `tensor`, all of it and at once; null if it is not tracked.
+   * The gradient of `tensor` for a kernel that writes or adds to all of it, at once; null if it is not tracked.
    */
   destination(tensor: Tensor): Destination | null;
-  /** Where a kernel may itself add to the gradient of `tensor`, or to parts of it; null if it is not tracked. */
+  /** The gradient of `tensor` for a kernel that adds to it, or to parts of it; null if it is not tracked. */
   accumulator(tensor: Tensor): Tensor | null;
   /**
    * Propagates `gradient` (the gradient of some scalar by `output`) to every watched leaf. Uses the tape up:
@@ -40,7 +40,7 @@ export interface Tape {
 /** A gradient that a kernel is about to write, or to add to. */
 export interface Destination {
   readonly gradient: Tensor;
-  /** 1: what is there must be added to; 0: it is nothing, and must be overwritten. As kernels take it. */
+  /** 1: add to the existing values; 0: they are undefined, overwrite them. Kernels take it as `add`. */
   readonly add: 0 | 1;
 }
 
@@ -53,7 +53,7 @@ interface Entry {
 /** An empty tape over `backend`, with gradients of activations in `memory`. */
 export const createTape = (backend: Backend, memory: Memory): Tape => {
   const tracked = new Set<Tensor>();
-  /** Leaves, with the set that says whether their gradients hold something. */
+  /** Leaves, with the set of those whose gradients are undefined. */
   const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
@@ -74,7 +74,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
     } else if (leaves.has(tensor) || memory.exclusive(existing)) {
       backend.run("add", { a: existing, b: gradient, y: existing, n });
     } else {
-      // `existing` is shared with another tensor's gradient: the sum needs a place of its own.
+      // `existing` is shared with another tensor's gradient: the sum needs its own memory.
       const sum = memory.allocate(existing.shape, existing.storage.dtype);
       backend.run("add", { a: existing, b: gradient, y: sum, n });
       memory.release(existing);
@@ -140,7 +140,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       accumulate(output, memory.retain(gradient));
       for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
         const dy = gradients.get(entry.output);
-        // An output that nothing was computed from has no gradient: its inputs get nothing from it.
+        // An output that nothing was computed from has no gradient, so its inputs get none from it.
         if (dy !== undefined) {
           gradients.delete(entry.output);
           entry.vjp(dy);

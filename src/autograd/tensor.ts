@@ -51,7 +51,7 @@ export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArr
   }
 };
 
-/** The only element of a tensor of one, as of a loss, after all work before it. */
+/** The element of a tensor of one, such as a loss, after all work before it. */
 export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> => {
   checkTensor("readScalar: tensor", tensor);
   return (await readTensor(backend, reshape(tensor, [1])))[0] as number;
@@ -63,17 +63,17 @@ export const readScalar = async (backend: Backend, tensor: Tensor): Promise<numb
  * Tensors that were not allocated here (parameters) pass through `retain` and `release` untouched.
  */
 export interface Memory {
-  /** A tensor of one reference, contents undefined; of the real type unless told otherwise. */
+  /** A tensor with one reference, contents undefined; of the real type by default. */
   allocate(shape: Shape, dtype?: DType): Tensor;
   /** A tensor holding a copy of host data. */
   upload(data: HostArray, shape: Shape): Tensor;
-  /** One reference more; nothing for a tensor that is not a temporary. Returns the tensor. */
+  /** Adds a reference; does nothing for a tensor that is not a temporary. Returns the tensor. */
   retain(tensor: Tensor): Tensor;
-  /** One reference fewer; the last one gives the storage back. */
+  /** Removes a reference; the last one frees the storage. */
   release(tensor: Tensor): void;
   /** Whether exactly one reference is held, so that it may be overwritten. */
   exclusive(tensor: Tensor): boolean;
-  /** Gives back all that is left. */
+  /** Frees all that is left. */
   close(): void;
 }
 

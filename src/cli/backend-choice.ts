@@ -4,13 +4,13 @@ import type { RunningFlags } from "./flags.ts";
 
 export interface ChosenBackend {
   readonly backend: BackendChoice;
-  /** Why it is this one, where the user left the choice to us. */
+  /** Reason for the choice, if the user left it to us. */
   readonly why: string | undefined;
-  /** A line for standard error where the choice was ours and fell on another than the fastest there is. */
+  /** A line for standard error, if our choice is not the fastest backend. */
   readonly remark: string | undefined;
 }
 
-/** The backend that the flags ask for, by name. @throws ConfigError for threads that it does not have. */
+/** The backend of the flags, by name. @throws ConfigError for a number of threads that it does not have. */
 export const chooseBackend = async ({ backend, threads }: RunningFlags): Promise<ChosenBackend> => {
   if (backend === "reference" && threads !== undefined && threads > 1) {
     throw new ConfigError({

@@ -11,7 +11,7 @@ interface Steps {
   readonly best: unknown;
 }
 
-/** Of a run from before there were manifests: what its last checkpoint knows. */
+/** The progress in the last checkpoint of a run without manifests. */
 const stepsOfState = async (run: string): Promise<Steps> => {
   const name = "trainer_state.json";
   const { files } = await readCheckpoint(join(run, folderNames.checkpoint), [name]);
@@ -29,9 +29,9 @@ const stepsOf = async (run: string): Promise<Steps> => {
   return last === null || best === null ? stepsOfState(run) : { last: last.run?.step, best: best.run?.step };
 };
 
-/** A line that says which weights of `run` its best ones are; undefined where the last ones are the same. */
+/** A line that says which weights of `run` are the best; undefined if they are the last ones. */
 export const bestWeightsNotice = async (run: string): Promise<string | undefined> => {
-  // Best effort: nothing but this line depends on it.
+  // Best effort: only this line depends on it.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
   return `weights of step ${formatCount(best)}, the best evaluation of the plan (--weights last: those of step ${formatCount(last)})`;

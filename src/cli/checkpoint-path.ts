@@ -8,16 +8,16 @@ import type { RunDescription } from "../train/folder/resume.node.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../worker/model.node.ts";
 import { bestWeightsNotice } from "./best-weights.ts";
 
-/** Which weights of a run: those with the lowest validation loss, or those of its last checkpoint. */
+/** Which weights of a run: the ones with the lowest validation loss, or the ones of its last checkpoint. */
 export const weightsNames = ["best", "last"] as const;
 export type WeightsName = (typeof weightsNames)[number];
 
-/** A model that was found by a path. */
+/** A loaded model and its path. */
 export interface FoundModel {
   readonly lm: WorkerModel;
-  /** Where it was read. */
+  /** The directory that it was read from. */
   readonly directory: string;
-  /** Lines for people: about the weights that were taken, where the choice was ours, and that they are unchecked. */
+  /** Lines for people: which weights were taken, if the choice was ours, and that they are unchecked. */
   readonly notices: readonly string[];
 }
 
@@ -57,9 +57,9 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
 };
 
 /**
- * Loads the model that the user means: of the checkpoint directory that is named, or of the run that is named.
- * @param weights which of a run's; undefined: the best, where there are any.
- * @throws ConfigError for `weights` of what is no run; CheckpointError for a run that has none yet.
+ * Loads the user's model, from a checkpoint directory or from a run.
+ * @param weights which weights of a run; undefined: the best, if there are any.
+ * @throws ConfigError for `weights` of a directory that is no run; CheckpointError for a run without weights yet.
  */
 export const loadNamed = async (
   path: string,
@@ -91,11 +91,11 @@ export const loadNamed = async (
   );
 };
 
-/** What the run that wrote the checkpoint `path` says of itself; undefined where it lies in no run's folder. */
+/** Description of the run that wrote the checkpoint `path`; undefined if it is in no run's folder. */
 export const runOf = async (path: string): Promise<RunDescription | undefined> => {
   const folder = dirname(resolve(path));
   if (!(await isFile(join(folder, folderNames.description)))) return undefined;
-  // Not before there is one to read: `generate`, which needs none, begins sooner without.
+  // Loaded when needed: `generate` does not need it and begins sooner without.
   const { readRunDescription } = await import("../train/folder/resume.node.ts");
   return readRunDescription(folder);
 };

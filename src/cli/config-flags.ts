@@ -9,7 +9,7 @@ import { systemErrorCode } from "../core/system-error.ts";
 import { runConfigSchema } from "../train/config/config.ts";
 import { expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
 
-/** Train fields that are set so often that they have a flag without the prefix. */
+/** Train fields that are set so often that their flags need no prefix. */
 const shortFlags = [
   "steps",
   "batchSize",
@@ -78,7 +78,7 @@ export const addConfigFlags = (command: Command): readonly ConfigFlag[] => {
   return flags;
 };
 
-/** Nested objects for the fields that the user set, and which flag set each. */
+/** Nested objects for the fields that the user set, and the flag of each. */
 export interface FlagChanges {
   readonly changes: Readonly<Record<string, unknown>>;
   /** Key: the path joined with dots. */
@@ -112,7 +112,7 @@ export const changesFromFlags = (command: Command, flags: readonly ConfigFlag[])
   return { changes, setBy };
 };
 
-/** Anything below tokenizer, model and train is checked once it is merged with the preset. */
+/** Fields below tokenizer, model and train are checked after they are merged with the preset. */
 const configFileSchema = z.strictObject({
   preset: z.string().optional(),
   tokenizer: z.record(z.string(), z.unknown()).optional(),
@@ -121,7 +121,7 @@ const configFileSchema = z.strictObject({
 });
 export type ConfigFile = z.infer<typeof configFileSchema>;
 
-/** Reads a `--config` file. @throws ConfigError for one that is missing, too large, no JSON, or has an unknown key. */
+/** Reads a `--config` file. @throws ConfigError for a file that is missing, too large or no JSON, or an unknown key. */
 export const readConfigFile = async (path: string): Promise<ConfigFile> => {
   const where = `--config ${path}`;
   let bytes: Uint8Array;
@@ -147,7 +147,7 @@ const hasPath = (value: unknown, path: readonly string[]): boolean => {
   return true;
 };
 
-/** Calls a field by the flag that set it, else by its place in the config file, else by its path. */
+/** Names a field by its flag, else by its place in the config file, else by its path. */
 export const fieldNamer =
   ({ setBy }: FlagChanges, file: { readonly path: string; readonly contents: ConfigFile } | undefined): FieldNamer =>
   (path) => {

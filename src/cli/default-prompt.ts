@@ -11,23 +11,23 @@ const knows = (tokenizer: Tokenizer, text: string): boolean => {
   }
 };
 
-/** What the run of the checkpoint `directory` lets its samples continue; nothing where it cannot be told. */
+/** Prompt of the samples in the run of the checkpoint `directory`; undefined if unknown. */
 const promptOfRun = async (directory: string): Promise<string> => {
   try {
     return (await runOf(directory))?.data.prompt ?? "";
   } catch (error) {
-    // A damaged description is none of generation's business.
+    // A damaged description does not matter for generation.
     if (error instanceof ForetokenError) return "";
     throw error;
   }
 };
 
-/** What to continue where the user does not say: a line end; else what the run's samples continue; else the first token. */
+/** The prompt if the user gives none: a line end; else the prompt of the run's samples; else the first token. */
 export const defaultPrompt = async (tokenizer: Tokenizer, directory: string): Promise<string> => {
   if (knows(tokenizer, "\n")) return "\n";
   const prompt = await promptOfRun(directory);
   if (knows(tokenizer, prompt)) return prompt;
-  // A token that is a part of a character, or none of a text, is no prompt.
+  // A token that is part of a character, or no text, cannot be a prompt.
   for (let id = 0; id < tokenizer.vocabSize; id++) {
     const text = tokenizer.decode([id]);
     if (knows(tokenizer, text)) return text;

@@ -1,5 +1,5 @@
 /**
- * Exit statuses: all well, our own fault, the user's mistake, and a run that stopped because nobody reads its output any
- * more: 128 and the number of SIGPIPE, as shells count. `Interrupt` has those of other signals.
+ * Exit statuses: success, a bug of ours, a mistake of the user's, and a run that stopped because its reader went away
+ * (128 and the number of SIGPIPE, as shells count). `Interrupt` has the statuses of other signals.
  */
 export const exitStatus = { success: 0, bug: 1, mistake: 2, readerGone: 141 } as const;

@@ -8,7 +8,7 @@ import { writeNotice } from "./output.ts";
 const flagsOf = (command: Command): readonly string[] =>
   [...command.options.map(({ long }) => long ?? ""), "--help"].filter((flag) => flag !== "");
 
-/** What commander found wrong, in the words of all other errors; undefined where it only printed help or a version. */
+/** Commander's error in the words of all other errors; undefined if it only printed help or a version. */
 export const commandLineError = (error: CommanderError, command: Command): ForetokenError | undefined => {
   if (error.exitCode === 0) return undefined;
   const where = command.parent === null ? "command line" : command.name();
@@ -32,7 +32,7 @@ export const commandLineError = (error: CommanderError, command: Command): Foret
 const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && "syscall" in error && "code" in error;
 
-/** What the engine says when an array is larger than it or the machine can hold. */
+/** The engine's message when an array is larger than it or the machine can hold. */
 const isOutOfMemory = (error: unknown): error is RangeError =>
   error instanceof RangeError && /array (buffer allocation failed|length)/iu.test(error.message);
 
@@ -47,21 +47,21 @@ const told = (error: unknown): unknown =>
       })
     : error;
 
-/** Most UTF-16 units of a line that tells an error. */
+/** Most UTF-16 units of an error line. */
 const longestLine = 300;
 
-/** `before`, the message and `after` in one line; where they are too long, the message loses its middle. */
+/** `before`, the message and `after` in one line; if it is too long, the message loses its middle. */
 const errorLine = (before: string, message: string, after: string): string => {
-  // Shortened before as well as after: spelling it out takes time, and makes it longer.
+  // Shortened before as well as after: escaping takes time, and makes it longer.
   const line = oneLine(shorten(message, longestLine));
   return `${before}${shorten(line, longestLine - before.length - after.length)}${after}`;
 };
 
-/** Tells the user on standard error, in one line (with `verbose` the stack after it); returns the exit status. */
+/** Prints the error on standard error, in one line (with `verbose` the stack after it); returns the exit status. */
 export const reportFailure = (thrown: unknown, verbose: boolean): number => {
   const error = told(thrown);
   const message = error instanceof Error ? error.message : String(error);
-  // A full disk or a missing permission is nothing that we could have done better.
+  // A full disk or a missing permission is not our fault.
   const mistake = error instanceof ForetokenError || isSystemError(error);
   writeNotice(
     mistake

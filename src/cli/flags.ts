@@ -9,10 +9,10 @@ import { show } from "../core/show.ts";
 /** The flag of a name: maxNewTokens is --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** What may stand where a value is expected, as far as a shell can complete it. */
+/** The values of a flag that a shell can complete. */
 export interface ExpectedValue {
   readonly choices: readonly string[];
-  /** Whether files and folders may. */
+  /** Whether files and folders are among them. */
   readonly paths: boolean;
 }
 
@@ -20,16 +20,18 @@ type Parser = (text: string, earlier: never) => unknown;
 
 const expectedValues = new WeakMap<object, ExpectedValue>();
 
-/** Notes what the parser of a flag or an argument expects; returns it. */
+/** Records the values that the parser of a flag or an argument expects; returns the parser. */
 export const expecting = <P extends Parser>(parser: P, { choices = [], paths = false }: Partial<ExpectedValue>): P => {
   expectedValues.set(parser, { choices, paths });
   return parser;
 };
 
-/** What `parser` was said to expect. */
+/** The values that `parser` expects. */
 export const expectedValue = (parser: object): ExpectedValue | undefined => expectedValues.get(parser);
 
-/** A number as people write one. @throws ConfigError naming the flag for all else, as "abc", "", "0x10" or "1e999". */
+/**
+ * A number as people write one. @throws ConfigError naming the flag for other text, such as "abc", "", "0x10", "1e999".
+ */
 export const parseNumber =
   (flag: string) =>
   (text: string): number => {
@@ -89,8 +91,8 @@ export const parseChoice = <Choice extends string>(
 };
 
 /**
- * A path or a name; a flag in its place means that the value was forgotten.
- * @param names known ones, to complete.
+ * A path or a name; a flag in its place means that its value was forgotten.
+ * @param names known names, to complete.
  */
 export const parsePath = (flag: string, names: readonly string[] = []): ((text: string) => string) => {
   const parse = (text: string): string => {
@@ -122,11 +124,11 @@ export const parseText =
       });
     });
 
-/** What `parseText` reads as `text`. */
+/** Text in the form that `parseText` reads. */
 export const escapeText = (text: string): string =>
   text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 
-/** Flags that say how a command runs, not what it does. */
+/** Flags for how a command runs, not for its result. */
 export interface RunningFlags {
   readonly backend: BackendChoice;
   readonly threads?: number;
@@ -148,7 +150,7 @@ export const addRunningFlags = (command: Command): Command =>
     )
     .option("--json", "write nothing but JSON to standard output, one object a line");
 
-/** What a trained model is computed in. */
+/** Flags for the dtype of a trained model. */
 export interface DTypeFlag {
   readonly dtype: DTypeChoice;
 }
@@ -160,7 +162,7 @@ export const addDTypeFlag = (command: Command): Command =>
       .argParser(parseChoice("--dtype", dtypeChoices)),
   );
 
-/** Fails for words that no flag took: commander would not say which. */
+/** Fails for unknown words: commander would not name them. */
 export const checkArguments = (command: Command): void => {
   const surplus = command.args[command.registeredArguments.length];
   if (surplus === undefined) return;

@@ -1,11 +1,11 @@
-/** Ctrl-C, SIGTERM and the end of the terminal as an AbortSignal. */
+/** Ctrl-C, SIGTERM and a closed terminal as an AbortSignal. */
 export interface Interrupt {
   readonly signal: AbortSignal;
   /** Aborts without a signal. */
   readonly abort: () => void;
-  /** The exit status that says which signal came; undefined where none did. */
+  /** The exit status for the signal; undefined if there was none. */
   status(): number | undefined;
-  /** Gives the signals back. */
+  /** Stops listening to the signals. */
   release(): void;
 }
 
@@ -13,8 +13,8 @@ export interface Interrupt {
 const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
- * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with the exit status that it stands for. A second
- * one ends the process at once, but for SIGHUP: a terminal that is closed sends it more than once.
+ * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with its exit status. A second one ends the process at
+ * once, except SIGHUP: a terminal that is closed sends it more than once.
  */
 export const onInterrupt = (onFirst: (status: number) => void): Interrupt => {
   const controller = new AbortController();

@@ -4,9 +4,8 @@ import { isatty } from "node:tty";
 const standard = [0, 1, 2] as const;
 
 /**
- * Lets the program end with its own status after its terminal has been closed. Node restores the terminal's modes at
- * exit, and aborts where the system refuses that; a descriptor that is closed by then is passed over. Call once, at
- * the start.
+ * Lets the program end with its own status after its terminal was closed. Node restores the terminal's modes at exit,
+ * and aborts if the system refuses that; it skips a descriptor that is closed by then. Call once, at the start.
  */
 export const surviveLostTerminal = (): void => {
   const terminals = standard.filter((descriptor) => isatty(descriptor));

@@ -7,7 +7,7 @@ import { runProgram } from "./program.ts";
 const args = process.argv.slice(2);
 guardStandardStreams();
 surviveLostTerminal();
-// A bug outside of the command's own flow, as in a timer, is told in the same words.
+// A bug outside of the command's own flow, such as in a timer, is shown in the same words.
 process.on("uncaughtException", (error) => process.exit(reportFailure(error, args.includes("--verbose"))));
-// Not process.exit: what is still on its way to a pipe would be lost.
+// Not process.exit: output on its way to a pipe would be lost.
 process.exitCode = await runProgram(args);

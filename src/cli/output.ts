@@ -6,14 +6,14 @@ import { systemErrorCode } from "../core/system-error.ts";
 import { exitStatus } from "./exit-status.ts";
 
 /**
- * Standard output and error of the program. Standard output ends in one of two ways before its time:
+ * Standard output and error of the program. Standard output may end early in one of two ways:
  *
- * - its reader goes away (`| head`): nobody wants the rest, so nothing is said and the status is as it would be, but for a
- *   training, which then is not finished: it saves, says how to go on and ends as SIGPIPE would end it;
- * - it does not take what is written (the disk is full): that is told at the end, and the status is that of a mistake.
+ * - its reader goes away (`| head`): nobody wants the rest, so nothing is said and the status is as it would be. Only an
+ *   unfinished training saves, says how to resume and ends as SIGPIPE would end it;
+ * - writing fails (the disk is full): the program says so at the end, with the status of a mistake.
  */
 
-/** What a system says when the other end of a pipe or a socket is gone. */
+/** System errors when the other end of a pipe or a socket is gone. */
 const goneCodes = ["EPIPE", "ECONNRESET", "EOF"];
 
 /** How standard output ended: its reader is gone, or it failed. */
@@ -25,14 +25,13 @@ let whenEnded: ((how: OutputEnd) => void) | undefined;
 let wayOut = "another place for it, as a disk with more room";
 
 /**
- * What to do when standard output takes no more, so that no work is done for nothing. What is written after that is
- * dropped.
+ * Called when standard output ends, so that no work is done for nothing. Later writes are dropped.
  */
 export const onOutputEnd = (action: (how: OutputEnd) => void): void => {
   whenEnded = action;
 };
 
-/** What the user can do where standard output failed; without this another place is suggested. */
+/** A hint for the user if standard output failed; the default suggests another place. */
 export const suggestAfterFailure = (hint: string): void => {
   wayOut = hint;
 };
@@ -45,14 +44,14 @@ const end = (error: unknown): void => {
   whenEnded?.(how);
 };
 
-/** What the system said, with its code first. */
+/** The system's message, with its code first. */
 const saidBy = (error: unknown): string => {
   const message = error instanceof Error ? error.message : String(error);
   const code = systemErrorCode(error) ?? "";
   return message.startsWith(code) ? message.replace(/, write$/u, "") : code;
 };
 
-/** At the very end, whatever it ended with, so that no status of before is taken for the last one. */
+/** At the very end, so that no earlier status is taken for the last one. */
 const tellFailure = (): void => {
   if (failure === undefined) return;
   const error = new ConfigError({
@@ -74,7 +73,7 @@ export const guardStandardStreams = (): void => {
   process.on("exit", tellFailure);
 };
 
-/** Whether standard output is a file or a device that is none of a terminal's. */
+/** Whether standard output is a file or a device other than a terminal. */
 const isFile = (): boolean => {
   try {
     const found = fstatSync(1);
@@ -86,7 +85,7 @@ const isFile = (): boolean => {
 
 let toFile: boolean | undefined;
 
-/** Node's own stream for a file takes a short write, as of a disk that is just full, for a whole one. */
+/** Node's own stream for a file takes a short write, as on a disk that just became full, for a whole one. */
 const writeWhole = (text: string): void => {
   const bytes = Buffer.from(text);
   for (let offset = 0; offset < bytes.length; ) {
@@ -96,7 +95,7 @@ const writeWhole = (text: string): void => {
   }
 };
 
-/** Writes to standard output; what nobody takes is dropped. */
+/** Writes to standard output; without a reader the text is dropped. */
 export const writeOut = (text: string): void => {
   if (ended) return;
   toFile ??= isFile();
@@ -112,12 +111,12 @@ export const writeOut = (text: string): void => {
 };
 
 /**
- * A line of what a program reads: JSON on standard output. JSON leaves most control characters as they are; spelt out
- * they mean the same, and no terminal obeys them.
+ * A line for programs: JSON on standard output. JSON leaves most control characters as they are; escaped they mean the
+ * same, and no terminal obeys them.
  */
 export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stringify(value))}\n`);
 
-/** A line for people that is not part of the result. Names in it may hold any character: none moves a cursor. */
+/** A line for people that is not part of the result. Names in it may have any character: none moves a cursor. */
 export const writeNotice = (line: string): void => {
   process.stderr.write(`${oneLine(line)}\n`);
 };

@@ -64,7 +64,7 @@ const version = (): string => {
     };
     return version;
   } catch {
-    // No command needs it.
+    // Every command works without it.
     return "unknown";
   }
 };
@@ -83,7 +83,7 @@ const checkVerb = (name: string): void => {
 /** `help`, `help train`, `version` and no argument at all, as commander spells them. */
 const spellAsFlags = (args: readonly string[]): readonly string[] => {
   const [first = "help", ...rest] = args;
-  // What is no verb of its own is in the help of them all.
+  // Words that are no verb belong to the help of all verbs.
   if (first === "help") return ["help", "version"].includes(rest[0] ?? "") ? ["--help"] : [...rest, "--help"];
   return first === "version" ? ["--version", ...rest] : args;
 };

@@ -4,7 +4,7 @@ import { controls } from "../core/one-line.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
-/** Signs outside of ASCII, or their stand-ins. */
+/** Non-ASCII signs, or their ASCII stand-ins. */
 export interface Symbols {
   readonly unicode: boolean;
   readonly dot: string;
@@ -49,13 +49,13 @@ const asciiSymbols: Symbols = {
 
 export const symbolsFor = (unicode: boolean): Symbols => (unicode ? unicodeSymbols : asciiSymbols);
 
-/** How to write text: which signs and which colours. */
+/** How to write text: its signs and its colours. */
 export interface Style {
   readonly symbols: Symbols;
   readonly colors: Colors;
 }
 
-/** What is known of the place that text is written to. */
+/** Facts about the place that text is written to. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** As Node calls it. */
@@ -65,8 +65,8 @@ export interface Surroundings {
 }
 
 /**
- * Whether escape codes for colours are wanted. NO_COLOR (any text) refuses them everywhere, as no-color.org has it; then
- * FORCE_COLOR asks for them everywhere ("0" and "false" refuse); else a terminal has them that is not a dumb one.
+ * Whether to write escape codes for colours. NO_COLOR (any text) refuses them everywhere, as no-color.org says; then
+ * FORCE_COLOR asks for them everywhere ("0" and "false" refuse); else a terminal gets them, unless it is a dumb one.
  */
 export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   const { NO_COLOR, FORCE_COLOR, TERM } = env;
@@ -75,22 +75,22 @@ export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   return isTerminal && TERM !== "dumb";
 };
 
-/** Terminals that have few glyphs beside those of ASCII, whatever the locale says: none at all, and the Linux console. */
+/** Terminals with few non-ASCII glyphs, whatever the locale says: none at all, and the Linux console. */
 const poorInGlyphs = /^(dumb|linux)/u;
 
 /**
- * Whether signs outside of ASCII (braille, arrows, boxes) arrive: the locale's encoding is UTF-8, by the variables of
- * POSIX in their order, and a terminal has the glyphs.
+ * Whether non-ASCII signs (braille, arrows, boxes) can be shown: the locale's encoding is UTF-8, by the variables of
+ * POSIX in their order, and the terminal has the glyphs.
  */
 export const hasUnicode = ({ env, platform, isTerminal }: Surroundings): boolean => {
   if (isTerminal && poorInGlyphs.test(env.TERM ?? "")) return false;
   const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find((value) => value !== undefined && value !== "");
   if (locale !== undefined) return /utf-?8/iu.test(locale);
-  // These speak UTF-8 without being asked.
+  // These are UTF-8 by default.
   return platform === "darwin" || (platform === "win32" && (env.WT_SESSION ?? env.TERM_PROGRAM) !== undefined);
 };
 
-/** How text is to be written to a place. */
+/** How to write text to a place. */
 export const styleIn = (surroundings: Surroundings): Style => ({
   symbols: symbolsFor(hasUnicode(surroundings)),
   colors: pc.createColors(hasColor(surroundings)),
@@ -102,16 +102,16 @@ const surroundingsOf = ({ isTTY }: Pick<WriteStream, "isTTY">): Surroundings => 
   isTerminal: isTTY === true,
 });
 
-/** How text is to be written to `stream`. */
+/** How to write text to `stream`. */
 export const styleFor = (stream: Pick<WriteStream, "isTTY">): Style => styleIn(surroundingsOf(stream));
 
-/** For what is read as lines by programs too: never an escape code, whatever the environment asks for. */
+/** For lines that programs read too: never an escape code, whatever the environment asks for. */
 export const plainStyle = (): Style => ({ ...styleFor(process.stdout), colors: pc.createColors(false) });
 
 /** Whether lines can be redrawn in place. */
 export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true && process.env.TERM !== "dumb";
 
-/** Columns to draw in: 80 for a pipe, and for a terminal that does not say how wide it is. */
+/** Columns to draw in: 80 for a pipe, and for a terminal of unknown width. */
 export const terminalColumns = ({ columns }: { readonly columns?: number | undefined }): number =>
   columns === undefined || columns < 1 ? 80 : columns;
 
@@ -124,10 +124,10 @@ const showControls = (text: string, kept: string, unicode: boolean): string =>
   });
 
 /**
- * Text of a model as a terminal may show it: control characters but line end and tab become visible.
- * @param unicode whether there are glyphs for that; else carets show them, as in ^[.
+ * A model's text for a terminal: control characters except line end and tab become visible.
+ * @param unicode whether there are glyphs for them; else carets show them, as in ^[.
  */
 export const printable = (text: string, unicode = true): string => showControls(text, "\n\t", unicode);
 
-/** The name of a file, a folder or a text as `printable` shows text, in one line: names may hold any character. */
+/** The name of a file, a folder or a text for a terminal, in one line: names may have any character. */
 export const printableName = (name: string, unicode = true): string => showControls(name, "", unicode);

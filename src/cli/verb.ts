@@ -1,20 +1,20 @@
 import type { Command } from "commander";
 
-/** Adds a verb's arguments, flags and action. The action sets `process.exitCode` where that is not to be 0. */
+/** Adds a verb's arguments, flags and action. The action sets `process.exitCode` unless it is 0. */
 export type Declare = (command: Command) => void;
 
 export interface Verb {
   readonly summary: string;
   /** Only the verb that is run is loaded, so that `--help` answers at once. */
   readonly load: () => Promise<Declare>;
-  /** Which thread it computes in: begun before its own modules are loaded, so that both load at a time. */
+  /** The thread that it computes in: started before its own modules are loaded, so that both load at the same time. */
   readonly thread?: "model" | "train";
 }
 
 /** All verbs by name, in the order of the help. */
 export type Verbs = Readonly<Record<string, Verb>>;
 
-/** Begins the thread that a verb computes in. */
+/** Starts the thread that a verb computes in. */
 export const prepareVerb = async ({ thread }: Verb): Promise<void> => {
   if (thread === undefined) return;
   const [{ prepareThread }, { workerEntries }] = await Promise.all([
@@ -24,7 +24,7 @@ export const prepareVerb = async ({ thread }: Verb): Promise<void> => {
   prepareThread(workerEntries[thread]);
 };
 
-/** Declares a verb, with the flags that all have. */
+/** Declares a verb, with the flags that all verbs have. */
 export const declareVerb = async (command: Command, { load }: Verb): Promise<void> => {
   (await load())(command);
   command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");

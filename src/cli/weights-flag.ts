@@ -2,9 +2,9 @@ import { type Command, Option } from "commander";
 import { type WeightsName, weightsNames } from "./checkpoint-path.ts";
 import { parseChoice } from "./flags.ts";
 
-/** Which weights of a run are taken. */
+/** The flag for the weights of a run. */
 export interface WeightsFlag {
-  /** Undefined where the user did not say. */
+  /** Undefined if the user did not say. */
   readonly weights?: WeightsName;
 }
 

@@ -1,3 +1,3 @@
-/** Names as an error lists what may stand in a place: "a", "a or b", "a, b or c". */
+/** Alternatives as an error lists them: "a", "a or b", "a, b or c". */
 export const alternatives = (names: readonly string[]): string =>
   [names.slice(0, -1).join(", "), ...names.slice(-1)].filter((part) => part !== "").join(" or ");

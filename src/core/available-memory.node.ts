@@ -1,18 +1,18 @@
-/** Memory that the system can still give this process, within the limits of the containers that it is in. */
+/** Memory that the system can still give this process, within the limits of its containers. */
 import { closeSync, openSync, readSync } from "node:fs";
 import { freemem } from "node:os";
 
 export interface FreeMemory {
-  /** Bytes that can be taken without swapping. */
+  /** Bytes that can be allocated without swapping. */
   readonly bytes: number;
-  /** The limit of the container, where that and not the machine decides; else null. */
+  /** The limit of the container, if it is lower than the machine's; else null. */
   readonly container: number | null;
 }
 
-/** The contents of a small file; undefined where it cannot be read. */
+/** The contents of a small file; undefined if it cannot be read. */
 export type ReadSmallFile = (path: string) => string | undefined;
 
-/** More than any of these files has. */
+/** More bytes than any of these files has. */
 const maxBytes = 2 ** 18;
 
 const close = (file: number | undefined): void => {
@@ -52,14 +52,14 @@ const numberIn = (text: string | undefined): number | undefined =>
 const fieldOf = (text: string | undefined, key: string): number =>
   Number(new RegExp(`^${key}:?[ \\t]+(\\d+)`, "mu").exec(text ?? "")?.[1] ?? 0);
 
-/** What a control group has: its limit, what is used of it, and how much of that the kernel takes back when it must. */
+/** A control group's limit, its use, and the part that the kernel reclaims under pressure. */
 interface Group {
   readonly limit: number;
   readonly used: number;
   readonly reclaimable: number;
 }
 
-/** Above this a limit is none: version 1 has the largest multiple of a page. */
+/** A limit above this is none: version 1 writes the largest multiple of a page. */
 const noLimit = 2 ** 60;
 
 /** Control groups of version 2. */
@@ -102,9 +102,9 @@ const groupsOf = (read: ReadSmallFile): readonly Group[] => {
 };
 
 /**
- * What Linux says in its files: MemAvailable, and of each control group from the process's own up to the root its limit less
- * what it holds and cannot give back; the least of these. Swap is not counted: training that swaps does not end.
- * @returns undefined where there is no MemAvailable: another system.
+ * Free memory by Linux's files: MemAvailable and, for each control group from the process's own up to the root, its limit
+ * less its use that cannot be reclaimed; the least of these. Swap is not counted: training that swaps does not end.
+ * @returns undefined without MemAvailable: another system.
  */
 export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {
   const meminfo = read("/proc/meminfo");
@@ -117,7 +117,7 @@ export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {
   return least;
 };
 
-/** As `freeMemoryFrom`, of this process; on another system than Linux what Node says. */
+/** Like `freeMemoryFrom`, for this process; on other systems than Linux, Node's figure. */
 export const freeMemory = (): FreeMemory =>
   freeMemoryFrom(readSmallFile) ?? {
     // Node 20 has it from 20.13 on.

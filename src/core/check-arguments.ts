@@ -1,6 +1,6 @@
 /**
- * Checks of what a JavaScript program calls the library with, where no compiler has looked: one sentence about the
- * argument, not a TypeError from deep inside. They look at the form of an object, not at its contents.
+ * Checks of arguments from JavaScript programs, which no compiler has checked: one sentence about the argument, not a
+ * TypeError from deep inside. They check the form of an object, not its contents.
  */
 import { alternatives } from "./alternatives.ts";
 import { ConfigError, DataError, ShapeError } from "./errors.ts";
@@ -12,12 +12,12 @@ const refuse = (where: string, what: string, value: unknown): never => {
   throw new ConfigError({ where, must: `must be ${what}`, got: show(value) });
 };
 
-/** A path, a prompt, a name: any text but an empty one. */
+/** A path, a prompt, a name: any non-empty text. */
 export const checkName = (where: string, value: unknown): void => {
   if (typeof value !== "string" || value === "") refuse(where, "a text that is not empty", value);
 };
 
-/** A path: which one, and whether it will do, is for what uses it. */
+/** A path: later code checks whether it exists. */
 export const checkPath = (where: string, value: unknown): void => {
   if (typeof value !== "string") refuse(where, "a path", value);
 };
@@ -39,18 +39,18 @@ export const checkFunction = (where: string, value: unknown): void => {
   if (typeof value !== "function") refuse(where, "a function", value);
 };
 
-/** An object of options; what is in it is for a schema. */
+/** An object of options; a schema checks its contents. */
 export const checkOptions = (where: string, value: unknown): void => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(where, "an object of options", value);
 };
 
-/** @throws ShapeError for what is neither a list of numbers nor a typed array */
+/** @throws ShapeError unless it is a list of numbers or a typed array */
 export const checkIdList = (where: string, value: unknown): void => {
   const isList = typeof value === "object" && value !== null && "length" in value && Number.isInteger(value.length);
   if (!isList) throw new ShapeError({ where, must: "must be a list of token ids", got: show(value) });
 };
 
-/** An object of options that has none but these. */
+/** An object of options with no other keys than these. */
 export const checkKeys = (where: string, value: unknown, names: readonly string[]): void => {
   checkOptions(`${where}: options`, value);
   const other = Object.keys(value as object).find((key) => !names.includes(key));
@@ -78,7 +78,7 @@ const hasMembers = (value: unknown, wanted: Members): boolean =>
     return typeof member === type && member !== null;
   });
 
-/** A check of objects that have these members: of what a function of the library returned, mostly. */
+/** A check of objects with these members: mostly for results of the library's functions. */
 const checkForm =
   (what: string, wanted: Members, inner?: (value: object) => boolean) =>
   (where: string, value: unknown): void => {
@@ -153,7 +153,7 @@ export const checkLayout = checkForm(
   (value) => Array.isArray(Reflect.get(value, "parameters")),
 );
 
-/** @throws ConfigError unless `value` is a key, as `randomKey` gives it */
+/** @throws ConfigError unless `value` is a key from `randomKey` */
 export const checkRandomKey = (where: string, value: unknown): void => {
   const isKey = Array.isArray(value) && value.length === 4 && value.every((word) => typeof word === "number");
   if (!isKey) refuse(where, "a key, as randomKey gives it", value);
@@ -196,7 +196,7 @@ export const checkSignal = (where: string, value: unknown): void => {
   if (value !== undefined) checkSignalForm(where, value);
 };
 
-/** What a function is told of where to compute: a name, an opened backend, or nothing. */
+/** A backend's name, an opened backend, or nothing. */
 export const checkBackendChoice = (where: string, value: unknown): void => {
   if (value !== undefined && typeof value !== "string") checkBackend(where, value);
 };

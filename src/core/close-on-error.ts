@@ -1,7 +1,7 @@
 /**
- * Makes something that comes after what must be closed.
- * @param close gives back what was made before; called when `make` throws, not otherwise.
- * @returns what `make` returns.
+ * Makes something on top of things that must be closed.
+ * @param close closes them; called when `make` throws, not otherwise.
+ * @returns the result of `make`.
  */
 export const closeOnError = <T>(close: () => void, make: () => T): T => {
   try {

@@ -38,19 +38,19 @@ const requirement = (issue: z.core.$ZodIssue): string => {
   }
 };
 
-/** What came, and the nearest of `names` where it may be one of them, mistyped. */
+/** The value, and the nearest of `names` if it may be a mistyped one. */
 const instead = (given: unknown, names: readonly string[]): { readonly got: string; readonly hint?: string } => {
   const hint = typeof given === "string" ? nearest(given, names) : undefined;
   return { got: show(given), ...(hint === undefined ? {} : { hint }) };
 };
 
-/** `given` without the keys that are undefined: for options, those are not set. */
+/** `given` without keys that are undefined: such options count as not set. */
 export const withoutUndefined = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };
 
-/** A value may be of any kind: one that cannot be looked at, as a proxy that was revoked, is a mistake too. */
+/** A value may be of any kind: an unreadable one, such as a revoked proxy, is a mistake too. */
 const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: string) => {
   try {
     return schema.safeParse(value);
@@ -59,13 +59,13 @@ const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: 
   }
 };
 
-/** What to call a field in an error: the flag that set it, the file that it is in. */
+/** The name of a field in an error: its flag, or its place in a file. */
 export type FieldNamer = (path: readonly string[]) => string;
 
 /**
- * Checks `value` against a schema. The first fault becomes one line that names the field, what must hold and what
- * came; an unknown key, the nearest known one.
- * @param where what `value` is, which goes before the field's path; or how to call the field.
+ * Checks `value` against a schema. The first fault becomes one line with the field, the condition and the value; for an
+ * unknown key, with the nearest known one.
+ * @param where the name of `value`, which goes before the field's path; or a function that names the field.
  * @throws ConfigError
  */
 export const parseConfig = <Schema extends z.ZodType>(
@@ -86,7 +86,7 @@ export const parseConfig = <Schema extends z.ZodType>(
     const known = knownKeys(schema, issue.path);
     const suggestion = nearest(unknown, known);
     throw new ConfigError({
-      // A flag is a key of its own: it is named whole.
+      // A flag is one key: it is named whole.
       where: typeof where === "string" ? field : call([...path, shorten(unknown)]),
       // Known, but of another member of the union.
       must: suggestion === unknown ? "must go with the kind that is chosen" : "every key must be a known one",

@@ -1,18 +1,18 @@
 export type RealDType = "float32" | "float64";
 /**
- * Element types of device buffers. `float64` exists on the reference backend only, for gradient checks; `bfloat16` where
- * products are multiplied from it directly, for what they hand to each other.
+ * Element types of device buffers. `float64` exists on the reference backend only, for gradient checks; `bfloat16` on
+ * backends that multiply it directly, for activations between products.
  */
 export type DType = RealDType | "bfloat16" | "int32";
 
 /**
- * What the operands of matrix products are rounded to; sums and all else are float32. bfloat16 has the range of float32 with
- * 8 bits of precision, and is faster where the CPU multiplies it directly.
+ * Element type of the operands of matrix products; sums and all else are float32. bfloat16 has the range of float32 with
+ * 8 bits of precision, and is faster if the CPU multiplies it directly.
  */
 export type ProductDType = "float32" | "bfloat16";
 
 export const dtypeChoices = ["auto", "float32", "bfloat16"] as const satisfies readonly (ProductDType | "auto")[];
-/** What operands of products are rounded to, or that which is faster on the backend. */
+/** Element type of the operands of products; `auto` is the faster one on the backend. */
 export type DTypeChoice = (typeof dtypeChoices)[number];
 
 export type HostArray = Float32Array | Float64Array | Int32Array;

@@ -1,38 +1,38 @@
 import { oneLine, shorten } from "./one-line.ts";
 
 /**
- * Every error a user can cause carries the same three facts: what must hold, what came, what to try. The CLI prints
- * the one-line message and exits 2; anything that is not a `ForetokenError` is our own fault and exits 1.
+ * Every user error has the same three facts: the condition, the value, a hint. The CLI prints the one-line message and
+ * exits 2; an error that is not a `ForetokenError` is a bug of ours and exits 1.
  */
 export interface ErrorDetails {
-  /** What was being looked at: an op, a file, an option. */
+  /** The thing that was checked: an op, a file, an option. */
   readonly where: string;
   /** The invariant, as "nEmbd must be divisible by nHead". */
   readonly must: string;
-  /** What came instead, as "100 and 12". */
+  /** The value, as "100 and 12". */
   readonly got?: string;
-  /** A way out, as "96 or 108". */
+  /** A hint, as "96 or 108". */
   readonly hint?: string;
   readonly cause?: unknown;
 }
 
-/** Most UTF-16 units of a message: with the name of the program before it, a line of an error has at most 300. */
+/** Most UTF-16 units of a message: with the name of the program before it, an error line has at most 300. */
 export const longestMessage = 280;
 
-/** The largest number of units for each part with which all of them fit into `room`: only the longest give way. */
+/** The largest number of units per part with which all fit into `room`: only the longest parts are cut. */
 const fairShare = (parts: readonly string[], room: number): number => {
   let share = longestMessage;
   while (share > 1 && parts.reduce((sum, { length }) => sum + Math.min(length, share), 0) > room) share--;
   return share;
 };
 
-/** Units up to which a way out stays whole, since it may be a command to copy; and what the others need beside it. */
+/** A hint stays whole up to so many units, since it may be a command to copy; and the units that the others need. */
 const longestHint = 140;
 const leastForOthers = 80;
 
 /**
- * The message: one line of at most `longestMessage` units, without control characters. Where that is too short for
- * all, the parts that the user gave lose their middles; what must hold is whole.
+ * The message: one line of at most `longestMessage` units, without control characters. If it is too long, the parts from
+ * the user lose their middles; the condition stays whole.
  */
 const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   const say = (subject: string, instead: string, way: string): string =>
@@ -50,9 +50,9 @@ const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   return shorten(say(subject, instead, way), longestMessage);
 };
 
-/** Base of all errors that name a user's mistake: *where: what must hold; got …; try …*. */
+/** Base of all errors for a user's mistake: *where: what must hold; got …; try …*. */
 export abstract class ForetokenError extends Error {
-  /** The class's own, in words of its own: a minifier renames classes. */
+  /** The class's name, as a literal: a minifier renames classes. */
   abstract override readonly name: string;
   readonly details: ErrorDetails;
 
@@ -66,7 +66,7 @@ export abstract class ForetokenError extends Error {
 export class ShapeError extends ForetokenError {
   override readonly name = "ShapeError";
 }
-/** An element type where another is needed. */
+/** An element type where another is required. */
 export class DTypeError extends ForetokenError {
   override readonly name = "DTypeError";
 }

@@ -5,7 +5,7 @@ export const largestFloat32 = (2 - 2 ** -23) * 2 ** 127;
 
 const smallest = "1.4e-45";
 
-/** A number that is 0 or more and that a kernel takes as float32: what is too large would be infinite there. */
+/** A number from 0 on that a kernel takes as float32: a too large one would be infinite there. */
 export const float32FromZero = () => z.number().min(0).max(largestFloat32);
 
 /** A number above 0 that a kernel takes as float32, where it must neither be infinite nor 0. */

@@ -1,37 +1,37 @@
 import { shorten, show } from "./show.ts";
 
 /**
- * JSON from elsewhere: a file that a stranger wrote. Its size and depth are checked before it is parsed, so that a forged
- * file costs neither the memory nor the stack of the process. What comes out can be walked by plain recursion.
+ * JSON from a stranger's file. Its size and depth are checked before it is parsed, so that a forged file costs neither
+ * the memory nor the stack of the process. Plain recursion can walk the result.
  */
 
-/** Deepest nesting of lists and objects: several times what any file here has. */
+/** Deepest nesting of lists and objects: several times that of any file here. */
 const maxDepth = 64;
 
-/** What a JSON text may be. */
+/** Limits of a JSON text. */
 export interface JsonLimits {
   readonly maxBytes: number;
   /** Most values in it, counted with the lists and objects. Default: any. */
   readonly maxValues?: number;
   /** Most keys of all its objects: a key can take 300 bytes of memory. Default: any. */
   readonly maxKeys?: number;
-  /** What the text is, in errors. Default: "the file". */
+  /** Name of the text in errors. Default: "the file". */
   readonly what?: string;
-  /** Whether keys are data, as names of tensors are; else `__proto__` is refused, which no configuration has. */
+  /** Whether keys are data, such as names of tensors; else `__proto__` is refused, which no configuration has. */
   readonly anyKey?: boolean;
 }
 
-/** Limits of each kind of file: no more memory than 200 MiB and twice the file, whatever is in it. */
+/** Limits of each kind of file: at most 200 MiB of memory and twice the file, whatever its contents. */
 export const jsonLimits = {
   /** A configuration takes a few kilobytes. */
   config: { maxBytes: 2 ** 20 },
-  /** Enough for other programs' vocabularies too, so that their kind can be named. */
+  /** Enough for other programs' vocabularies too, so that an error can name their kind. */
   tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19 },
   /** Enough for both moments of the deepest model that a configuration allows: 50,000 tensors with four keys each. */
   safetensorsHeader: { maxBytes: 2 ** 23, maxValues: 2 ** 19, maxKeys: 2 ** 18, what: "the header", anyKey: true },
 } as const satisfies Record<string, JsonLimits>;
 
-/** What is wrong with a JSON text, in the words of an error line. */
+/** The fault of a JSON text, in the words of an error line. */
 export interface JsonFault {
   readonly must: string;
   readonly got: string;
@@ -50,13 +50,13 @@ const sign = {
   closeObject: 0x7d,
 } as const;
 
-/** What can be told of a JSON text without parsing it. */
+/** Facts about a JSON text without parsing it. */
 interface Scanned {
   readonly keys: number;
   readonly fault?: JsonFault;
 }
 
-/** Depth, values and keys, in one pass. UTF-8 has no structural character within another. */
+/** Depth, values and keys, in one pass. In UTF-8 no character contains the byte of a structural one. */
 const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: number): Scanned => {
   let depth = 0;
   let values = 1;
@@ -115,7 +115,7 @@ const countKeys = (value: unknown): { readonly keys: number; readonly protos: nu
 };
 
 /**
- * The first key that one object of a JSON text holds twice, or undefined.
+ * The first key that an object of a JSON text has twice, or undefined.
  * @param json text that `JSON.parse` accepts.
  */
 const findDuplicateKey = (json: string): string | undefined => {
@@ -153,9 +153,9 @@ const findDuplicateKey = (json: string): string | undefined => {
 };
 
 /**
- * The value of a JSON text in UTF-8, at most 64 lists and objects deep. A key that one object has twice is refused:
- * `JSON.parse` keeps the last of them in silence, so two readers of one file could see two different things.
- * @param refuse makes the error of a text that is too large, too deep, no JSON, or has a key that it may not have.
+ * The value of a JSON text in UTF-8, at most 64 lists and objects deep. A duplicate key in an object is refused:
+ * `JSON.parse` keeps the last one silently, so two readers of a file could see two different values.
+ * @param refuse makes the error for a text that is too large, too deep, no JSON, or has a forbidden key.
  */
 export const parseJson = (bytes: Uint8Array, limits: JsonLimits, refuse: (fault: JsonFault) => Error): unknown => {
   const { POSITIVE_INFINITY: any } = Number;

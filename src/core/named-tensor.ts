@@ -8,8 +8,8 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** A tensor whose values are read when they are written, so that not all of a model is on the host at one time. */
+/** A tensor whose values are read when they are written to a file: the host never holds the whole model. */
 export interface LazyTensor extends Omit<NamedTensor, "data"> {
-  /** Row-major, as many as `shape` says. */
+  /** Row-major, with the length of `shape`. */
   readonly read: () => Promise<Float32Array>;
 }

@@ -1,4 +1,4 @@
-/** A longer word is no mistyped name, and comparing takes time by the product of both lengths. */
+/** A longer word is no mistyped name, and the time to compare grows with the product of both lengths. */
 const longestWord = 64;
 /** More names than any choice has. */
 const mostNames = 500;

@@ -12,7 +12,7 @@ const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t"
 const spelt = (control: string): string =>
   short[control] ?? `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
-/** Text in one line that moves no cursor: its control characters are spelt out. */
+/** Text in one line that moves no cursor: its control characters are escaped. */
 export const oneLine = (text: string): string => text.replace(controls, spelt);
 
 const isHalfOf = (text: string, index: number): boolean => {
@@ -22,8 +22,8 @@ const isHalfOf = (text: string, index: number): boolean => {
 };
 
 /**
- * Text in at most `most` UTF-16 units (1 or more): what is longer loses its middle to an ellipsis. No surrogate pair
- * is cut in two.
+ * Text in at most `most` UTF-16 units (1 or more): a longer text has an ellipsis for its middle. No surrogate pair is
+ * cut in two.
  */
 export const shorten = (text: string, most: number): string => {
   if (text.length <= most) return text;

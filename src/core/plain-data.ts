@@ -1,22 +1,22 @@
 import { ConfigError } from "./errors.ts";
 import { show } from "./show.ts";
 
-/** More than any configuration has. */
+/** More fields than any configuration has. */
 const maxDepth = 16;
 const maxFields = 10_000;
 
-/** Whether an object is one of `{}` or JSON, of this window or another: no class made it. */
+/** Whether an object is from `{}` or JSON, of this window or another, and not from a class. */
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 };
 
 /**
- * A copy of a configuration as it was given to the library: what is read from it later cannot change or fail. A key
- * `__proto__` stays a key, for the schema to refuse.
- * @param where what `value` is, for errors.
- * @throws ConfigError for an object that a class made, one with accessors or symbols, one that holds itself, or more
- *   fields than any configuration has.
+ * A copy of a configuration from the user: reading it later cannot fail or give other values. A key `__proto__` stays a
+ * key, for the schema to refuse.
+ * @param where the name of `value` in errors.
+ * @throws ConfigError for an object of a class, one with accessors or symbols, one with a cycle, or more fields than any
+ *   configuration has.
  */
 export const plainData = (value: unknown, where: string): unknown => {
   let fields = 0;

@@ -6,13 +6,13 @@ import { checkChoice, checkRandomKey, checkWhole } from "./check-arguments.ts";
  * the ones before it: a resumed run, another thread count and the C++ kernels all see the same numbers.
  */
 
-/** What a stream of numbers is for; part of the key, so no two uses ever share numbers. */
+/** Purposes of streams of numbers; part of the key, so no two uses share numbers. */
 export const streams = { init: 1, batches: 2, dropout: 3, sampling: 4 } as const;
 const streamNames = Object.keys(streams);
-/** What random numbers are for. */
+/** Purpose of random numbers. */
 export type Stream = keyof typeof streams;
 
-/** A key: the user's seed (53 bits, split in two) and the two words that say what the numbers are for. */
+/** A key: the user's seed (53 bits, split in two) and two words for the purpose. */
 export type RandomKey = readonly [seedLow: number, seedHigh: number, stream: number, index: number];
 
 /** The key of stream `stream`, sub-stream `index` (a step, a layer, a parameter), under the user's `seed`. */

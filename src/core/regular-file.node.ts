@@ -5,15 +5,15 @@ import { systemErrorCode } from "./system-error.ts";
 /** Most bytes that one call reads: some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
-/** What may be read. */
+/** Limits of a read. */
 export interface ReadLimits {
-  /** A larger file is refused before any memory is taken for it. */
+  /** A larger file is refused before memory is allocated for it. */
   readonly maxBytes: number;
-  /** Whether a link is followed. Default false: a folder from elsewhere could name any file of the user's with one. */
+  /** Whether a link is followed. Default false: a folder from elsewhere could link to any file of the user's. */
   readonly followLinks?: boolean;
 }
 
-/** A path that is there and was not read, because of its kind or its size; in the words of an error line. */
+/** A path that exists and was not read, because of its kind or its size; in the words of an error line. */
 export class UnreadableFileError extends Error {
   override readonly name = "UnreadableFileError";
   readonly must: string;
@@ -26,14 +26,14 @@ export class UnreadableFileError extends Error {
   }
 }
 
-/** A file with more bytes than may be read. */
+/** A file with too many bytes. */
 export class FileTooLargeError extends UnreadableFileError {}
 
 const mustBeFile = "the path must be a regular file";
 
 /**
  * Opens a regular file for reading. A pipe, a device or a folder is refused without being read, and without waiting.
- * @throws UnreadableFileError for what is no regular file; the system's own error where it refuses.
+ * @throws UnreadableFileError for other than a regular file; the system's own error if it refuses.
  */
 export const openRegularFile = async (path: string, followLinks = false): Promise<FileHandle> => {
   // Without blocking: opening a pipe would wait for a writer. Neither flag exists on Windows.
@@ -57,8 +57,8 @@ export const openRegularFile = async (path: string, followLinks = false): Promis
 
 /**
  * A whole regular file in a buffer of its own, so that numbers in it can be aligned.
- * @param onPiece is given each piece as soon as it is read, while the next one is being read.
- * @throws UnreadableFileError for what is no regular file, or larger than `maxBytes`; the system's own error where it refuses.
+ * @param onPiece gets each piece as soon as it is read, while the next one is being read.
+ * @throws UnreadableFileError for other than a regular file, or one larger than `maxBytes`; else the system's own error.
  */
 export const readRegularFile = async (
   path: string,

@@ -17,7 +17,7 @@ export interface ConfigField {
   readonly path: readonly string[];
   readonly type: "number" | "boolean" | "string";
   readonly description: string;
-  /** The allowed strings, where they are listed. */
+  /** The allowed strings, if they are listed. */
   readonly choices?: readonly string[];
 }
 
@@ -30,7 +30,7 @@ const mergeChoices = (a: ConfigField, b: ConfigField): ConfigField =>
     ? a
     : { ...a, choices: [...new Set([...a.choices, ...b.choices])] };
 
-/** Every settable value of an object schema, unions flattened, in order: from here come the flags and their help. */
+/** Every settable value of an object schema, unions flattened, in order: the flags and their help are made of these. */
 export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   const fields = new Map<string, ConfigField>();
   const visit = (node: JsonSchema, path: readonly string[], outer: string): void => {
@@ -56,7 +56,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   return [...fields.values()];
 };
 
-/** The JSON schemas of what lies at `path`: several where a union is on the way. */
+/** The JSON schemas of the value at `path`: several if a union is on the way. */
 const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] =>
   path.reduce<readonly JsonSchema[]>(
     (nodes, key) => nodes.flatMap((node) => node.properties?.[String(key)] ?? []).flatMap(alternatives),

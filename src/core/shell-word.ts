@@ -1,13 +1,13 @@
 import { controls } from "./one-line.ts";
 
-/** A control character by its bytes, as `$'…'` takes them in every shell that has it: `\033`. */
+/** A control character by its bytes, in the `$'…'` form of shells: `\033`. */
 const octal = (control: string): string =>
   Array.from(new TextEncoder().encode(control), (byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
 
-/** A word of a command line, quoted where a shell would take it apart. Nothing in it moves a terminal's cursor. */
+/** A word of a command line, quoted if a shell would split it. Nothing in it moves a terminal's cursor. */
 export const quoteWord = (word: string): string => {
   if (/^[\w@%+=:,./-]+$/u.test(word)) return word;
   if (word.search(controls) >= 0) return `$'${word.replace(/[\\']/gu, "\\$&").replace(controls, octal)}'`;
-  // Double quotes work in every shell, as long as nothing in them is special to one.
+  // Double quotes work in every shell, unless a character in them is special to one.
   return /^[^"$`\\!%]*$/u.test(word) ? `"${word}"` : `'${word.replaceAll("'", "'\\''")}'`;
 };

@@ -1,7 +1,7 @@
 /** Most characters of a value that an error line quotes. */
 const longest = 80;
 
-/** The beginning of a text, where it is too long for an error line. */
+/** The beginning of a text that is too long for an error line. */
 export const shorten = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text);
 
 const tag = (value: unknown): string => {
@@ -33,8 +33,8 @@ const showItem = (value: unknown): string => {
 };
 
 /**
- * A value of any kind, as an error line quotes it: short, however large, deep or strange the value. Objects are not looked
- * into.
+ * A value of any kind for an error line: short, however large, deep or strange the value. The contents of objects are
+ * not read.
  */
 export const show = (value: unknown): string => {
   if (tag(value) !== "a list" || !Array.isArray(value)) return showItem(value);
@@ -42,5 +42,5 @@ export const show = (value: unknown): string => {
   return shorten(`[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`);
 };
 
-/** A word as it stands, and anything else as `show` tells it: for what should be one of a few words. */
+/** A word as it is, any other value as `show` gives it: for a choice of a few words. */
 export const showWord = (value: unknown): string => (typeof value === "string" ? shorten(value) : show(value));

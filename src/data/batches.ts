@@ -13,7 +13,7 @@ export interface Batch {
   readonly time: number;
 }
 
-/** Which windows `trainingBatch` draws. */
+/** The windows that `trainingBatch` draws. */
 export interface TrainingBatchOptions {
   /** Rows of one micro-batch, B. */
   readonly batchSize: number;
@@ -22,17 +22,17 @@ export interface TrainingBatchOptions {
   readonly seed: number;
   /** Number of the optimizer step; each has its own random numbers. */
   readonly step: number;
-  /** Which micro-batch of the step (default 0): rows [microStep·B, (microStep + 1)·B) of the step's rows. */
+  /** Number of the micro-batch in the step (default 0): rows [microStep·B, (microStep + 1)·B) of the step's rows. */
   readonly microStep?: number;
 }
 
-/** Random words that one `integer` of a stream takes, and words in one block of it. */
+/** Random words per `integer` of a stream, and words per block of it. */
 const wordsPerInteger = 2;
 const wordsPerBlock = 4;
 
 /**
- * Draws the rows of a step one after the other, from row `firstRow` on: each call gives a batch of the next `rows` rows,
- * as new arrays.
+ * Draws the rows of a step one after the other, from row `firstRow` on: each call returns a batch of the next `rows`
+ * rows, as new arrays.
  */
 const rowDrawer = (tokens: Int32Array, options: TrainingBatchOptions): ((rows: number) => Batch) => {
   const { batchSize, contextLength: time, seed, step, microStep = 0 } = options;
@@ -56,23 +56,23 @@ const rowDrawer = (tokens: Int32Array, options: TrainingBatchOptions): ((rows: n
 
 /**
  * A batch of windows at uniformly random offsets, as new arrays. Row r of a step is a pure function of
- * (seed, step, r), so a resumed run sees what an uninterrupted one would, and k accumulated micro-batches of B rows
+ * (seed, step, r), so a resumed run gets the batches of an uninterrupted one, and k accumulated micro-batches of B rows
  * are one batch of k·B rows.
  * @param tokens the training split; at least contextLength + 1 of them.
- * @throws DataError when there are fewer.
+ * @throws DataError for fewer.
  */
 export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch => {
   checkTrainingBatch(tokens, options);
   return rowDrawer(tokens, options)(options.batchSize);
 };
 
-/** How many passes of about `tokens` tokens a batch of `rows` rows is cut into. */
+/** Number of passes of about `tokens` tokens that a batch of `rows` rows is cut into. */
 export const passCount = (rows: number, time: number, tokens: number): number =>
   Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
 
 /**
- * How many rows each pass of a batch has: as many passes of about `tokens` tokens as come nearest to that. A row is never
- * cut, and passes differ by one row at most.
+ * Rows of each pass of a batch: as many passes as come nearest to `tokens` tokens each. A row is never cut, and passes
+ * differ by one row at most.
  */
 export function* passRows(rows: number, time: number, tokens: number): Generator<number, void, undefined> {
   const passes = passCount(rows, time, tokens);
@@ -85,10 +85,10 @@ export function* passRows(rows: number, time: number, tokens: number): Generator
 }
 
 /**
- * The rows of `trainingBatch` in its order, in passes as `passRows` cuts them. Each pass is drawn when it is asked for, so
- * the memory that this takes depends on `tokensPerPass` and not on the batch.
+ * The rows of `trainingBatch` in its order, cut into passes by `passRows`. Each pass is drawn when it is asked for, so
+ * memory depends on `tokensPerPass` and not on the batch.
  * @param tokens as for `trainingBatch`.
- * @throws DataError when there are too few.
+ * @throws DataError for too few.
  */
 export function* trainingPasses(
   tokens: Int32Array,
@@ -99,7 +99,7 @@ export function* trainingPasses(
   for (const rows of passRows(options.batchSize, options.contextLength, tokensPerPass)) yield draw(rows);
 }
 
-/** How `evaluationWindows` cuts a text. */
+/** Options of `evaluationWindows`. */
 export interface EvaluationOptions {
   readonly contextLength: number;
   /** Most rows of one batch. */
@@ -108,8 +108,8 @@ export interface EvaluationOptions {
 
 /**
  * The whole of `tokens` in non-overlapping windows of contextLength, in order: every token after the first is a
- * target exactly once, so a mean over all targets has no sampling noise. A last window that is shorter comes as a
- * batch of its own: one row, `time` below contextLength. Fewer than two tokens give nothing.
+ * target exactly once, so a mean over all targets has no sampling noise. A shorter last window is a batch of its own:
+ * one row, `time` below contextLength. Fewer than two tokens give nothing.
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {
   checkEvaluationWindows(tokens, options);
@@ -131,8 +131,8 @@ export function* evaluationWindows(tokens: Int32Array, options: EvaluationOption
 }
 
 /**
- * Checks that there is something to predict.
- * @param where what the tokens are of.
+ * Checks that there is a token to predict.
+ * @param where the name of the tokens in errors.
  * @throws DataError for fewer than two tokens.
  */
 export const checkPredictable = (tokens: number, where: string, hint: string): void => {
@@ -140,7 +140,7 @@ export const checkPredictable = (tokens: number, where: string, hint: string): v
   throw new DataError({ where, must: "the text must have at least 2 tokens", got: `${tokens}`, hint });
 };
 
-/** Tokens of each split; a split that is not used is left out. */
+/** Tokens of each split; an unused split is left out. */
 export interface TokenCounts {
   readonly train?: number;
   readonly val?: number;
@@ -149,7 +149,7 @@ export interface TokenCounts {
 /**
  * Checks, before anything is built, that the text is long enough: a window and its last target to train on, and one
  * pair to evaluate on.
- * @throws DataError naming the split, its length and what to do.
+ * @throws DataError naming the split, its length and a hint.
  */
 export const checkTokenCounts = (counts: TokenCounts, contextLength: number): void => {
   if (counts.train !== undefined && counts.train < contextLength + 1) {

@@ -16,7 +16,7 @@ const checkSizes = (where: string, options: Sizes): void => {
 export const checkTrainingBatch = (tokens: unknown, options: Sizes): void => {
   checkInt32("trainingBatch: tokens", tokens);
   checkSizes("trainingBatch", options);
-  // The seed and the step are checked as parts of a key.
+  // The seed and the step are checked with the random key.
   if (options.microStep !== undefined) checkWhole("trainingBatch: microStep", options.microStep);
 };
 

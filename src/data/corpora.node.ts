@@ -8,11 +8,11 @@ import { readText } from "./text.node.ts";
 import { findTinyShakespeare, type Surroundings, tinyShakespeareError } from "./tiny-shakespeare.node.ts";
 import { decodeText } from "./utf8.ts";
 
-/** Corpora that are known by name; a file or folder of the same name is had as `./name`. */
+/** Corpora that are known by name; for a file or folder of the same name write `./name`. */
 export const corpusNames = ["tiny-shakespeare", "moby-dick"] as const;
 export type CorpusName = (typeof corpusNames)[number];
 
-/** Whether `data` is a name that `loadCorpus` knows, as opposed to a path. */
+/** Whether `data` is a name that `loadCorpus` knows, and not a path. */
 export const isCorpusName = (data: string): data is CorpusName | "default" =>
   data === "default" || corpusNames.some((name) => name === data);
 
@@ -70,26 +70,26 @@ const findText = async (nameOrPath: string, surroundings: Surroundings): Promise
   }
 };
 
-/** What `loadCorpus` holds out. */
+/** Options of `loadCorpus`. */
 export interface CorpusOptions {
-  /** Name or path of a text to validate on; the corpus itself is then all for training. */
+  /** Name or path of a text to validate on; the whole corpus is then for training. */
   readonly valData?: string | undefined;
-  /** Share of the corpus that is held out where there is no `valData`: in (0, 1), default 0.1. */
+  /** Share of the corpus to hold out without `valData`: in (0, 1), default 0.1. */
   readonly valFraction?: number | undefined;
-  /** The process's own unless given. */
+  /** Default: the process's own. */
   readonly surroundings?: Surroundings;
 }
 
-/** A corpus from disk, with a hash by which a resumed run knows its text again. */
+/** A corpus from disk, with a hash by which a resumed run recognises its text. */
 export interface LoadedCorpus extends Corpus {
-  /** SHA-256 of both splits' text in UTF-8, hexadecimal: changes when the text or the place of the split does. */
+  /** SHA-256 of both splits' text in UTF-8, hexadecimal: changes with the text and with the place of the split. */
   readonly sha256: string;
 }
 
-/** UTF-16 units that are hashed at a time: a hash takes three bytes of memory for each before it begins. */
+/** UTF-16 units per call of the hash: it first allocates three bytes for each. */
 const unitsPerPiece = 2 ** 18;
 
-/** Adds `text` in UTF-8, piece by piece; no pair of surrogates is cut. */
+/** Adds `text` in UTF-8, piece by piece, without cutting a pair of surrogates. */
 const updateWith = (hash: Hash, text: string): void => {
   for (let from = 0; from < text.length; ) {
     let end = Math.min(text.length, from + unitsPerPiece);
@@ -109,9 +109,9 @@ const hashOf = ({ train, val }: TextSplit): string => {
 };
 
 /**
- * The corpus called `nameOrPath`: "tiny-shakespeare", "moby-dick", "default" (the first where it can be had, else the
- * second with a `notice`), else a file, else a folder of files. Uses the network for Tiny Shakespeare only.
- * @throws DataError when it cannot be had or is no text; ConfigError for a fraction outside (0, 1).
+ * The corpus `nameOrPath`: "tiny-shakespeare", "moby-dick", "default" (the first if it is available, else the second
+ * with a `notice`), else a file, else a folder of files. Uses the network for Tiny Shakespeare only.
+ * @throws DataError if it is not available or no text; ConfigError for a fraction outside (0, 1).
  */
 export const loadCorpus = async (nameOrPath = "default", options: CorpusOptions = {}): Promise<LoadedCorpus> => {
   checkText("data", nameOrPath);

@@ -2,27 +2,27 @@ import { checkText } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import { show } from "../core/show.ts";
 
-/** A stretch of a text that people know by a name of its own: a file of a folder, mostly. It ends where the next begins. */
+/** A part of a text with a name, mostly a file of a folder. It ends where the next part begins. */
 export interface TextPart {
-  /** What errors call it. */
+  /** Its name in errors. */
   readonly where: string;
   /** UTF-16 index of its first character in the text. */
   readonly start: number;
 }
 
-/** A text in two parts: one to learn from, one held out to measure on. */
+/** A text in two parts: one to train on, one held out for evaluation. */
 export interface Corpus {
   /** Short name for people: `tiny-shakespeare`, or the file's or folder's name. */
   readonly name: string;
-  /** Where the text came from: a path or an address. */
+  /** Source of the text: a path or an address. */
   readonly source: string;
   readonly train: string;
   readonly val: string;
-  /** What `train + val` is made of, in order: by these a character's place is told. */
+  /** The parts of `train + val`, in order: errors tell a character's place by them. */
   readonly parts: readonly TextPart[];
-  /** A beginning that fits the text, to continue it from; every character of it is in the text. */
+  /** A prompt that fits the text; the text has every character of it. */
   readonly prompt: string;
-  /** One line that the user should see, as that another text had to be taken. */
+  /** One line for the user, such as that another text is used. */
   readonly notice?: string;
 }
 
@@ -54,10 +54,10 @@ const indexOfCharacter = (text: string, count: number): number => {
 };
 
 /**
- * The first floor((1 − valFraction)·n) of the text's n characters (code points) to train on, the rest to validate
+ * Splits a text of n characters (code points): the first floor((1 − valFraction)·n) to train on, the rest to validate
  * on. Not shuffled: neighbouring text is too alike for a shuffled split to measure anything.
  * @param valFraction in (0, 1).
- * @throws ConfigError for another fraction.
+ * @throws ConfigError for a fraction outside that range.
  */
 export const splitText = (text: string, valFraction = 0.1): TextSplit => {
   checkText("text", text);
@@ -74,14 +74,14 @@ export const splitText = (text: string, valFraction = 0.1): TextSplit => {
   return { train: text.slice(0, cut), val: text.slice(cut) };
 };
 
-/** Text with what goes before it in its file, so that lines can be counted. */
+/** Text with the text before it in its file, to count lines. */
 export interface Passage {
   readonly where: string;
   readonly before: string;
   readonly text: string;
 }
 
-/** The passages that UTF-16 units `from` to `to` of `text` lie in, in order; joined they are that stretch. */
+/** The parts of UTF-16 units `from` to `to` of `text`, in order; joined they are that range. */
 export const passagesOf = (text: string, parts: readonly TextPart[], from: number, to: number): readonly Passage[] =>
   parts.flatMap(({ where, start }, index) => {
     const first = Math.max(start, from);
@@ -89,10 +89,10 @@ export const passagesOf = (text: string, parts: readonly TextPart[], from: numbe
     return first < end ? [{ where, before: text.slice(start, first), text: text.slice(first, end) }] : [];
   });
 
-/** The first word of a text (at most 24 characters), or its first character where it has no word. */
+/** The first word of a text (at most 24 characters), or its first character if it has no word. */
 export const firstWord = (text: string): string => {
   const start = text.search(/\S/u);
-  // Not all of the word: it may be as long as the text. 24 characters are at most 48 UTF-16 units.
+  // A word may be as long as the text, so it is cut: 24 characters are at most 48 UTF-16 units.
   const word = start === -1 ? text.slice(0, 2) : text.slice(start, start + 48);
   return [...(start === -1 ? word : (/^\S+/u.exec(word)?.[0] ?? ""))].slice(0, start === -1 ? 1 : 24).join("");
 };

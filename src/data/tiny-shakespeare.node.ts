@@ -5,7 +5,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { DataError } from "../core/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 
-/** Where things outside of the program are; tests put their own in. */
+/** The program's surroundings; tests pass their own. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly fetch: typeof globalThis.fetch;
@@ -19,10 +19,10 @@ const timeoutMs = 10_000;
 const isGenuine = (found: Uint8Array | UnreadableFileError | undefined): found is Uint8Array =>
   found instanceof Uint8Array && createHash("sha256").update(found).digest("hex") === sha256;
 
-/** Somewhat more than the text has. */
+/** Somewhat more bytes than the text has. */
 const maxBytes = 2 ** 21;
 
-/** Undefined for what is not there or cannot be read: there are other places to look. */
+/** Undefined if it is not there or cannot be read: there are other places to look. */
 const readIfThere = async (path: string): Promise<Uint8Array | UnreadableFileError | undefined> => {
   try {
     return await readRegularFile(path, { maxBytes, followLinks: true });
@@ -50,11 +50,11 @@ const keep = async (path: string, bytes: Uint8Array): Promise<void> => {
 const reason = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
-  // Node's fetch says only "fetch failed"; what failed is in the cause.
+  // Node's fetch says only "fetch failed"; the cause has the reason.
   return error.cause instanceof Error ? reason(error.cause) : error.message;
 };
 
-/** The body of an answer; undefined for one that is longer than the text, which is not read to its end. */
+/** The body of an answer; undefined if it is longer than the text: then it is not read to its end. */
 const bodyOf = async ({ body }: Response): Promise<Uint8Array | undefined> => {
   const pieces: Uint8Array[] = [];
   let length = 0;
@@ -81,13 +81,13 @@ const download = async (fetch: Surroundings["fetch"]): Promise<Uint8Array | stri
   }
 };
 
-/** The bytes of the text and where they came from, or why it cannot be had. */
+/** The bytes of the text and their source, or why it is not available. */
 export type Found = { readonly bytes: Uint8Array; readonly source: string } | { readonly problem: string };
 
 /**
  * Tiny Shakespeare (A. Karpathy, char-rnn): from the folder `FORETOKEN_CORPORA`, else from the user's cache, else from
- * its public home, and then kept in the cache. Whatever the way, it is the text with the known SHA-256.
- * @throws DataError when `FORETOKEN_CORPORA` holds another text under this name.
+ * its public address, and then kept in the cache. From anywhere it is the text with the known SHA-256.
+ * @throws DataError if `FORETOKEN_CORPORA` has another text under this name.
  */
 export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise<Found> => {
   const folder = env.FORETOKEN_CORPORA;
@@ -113,7 +113,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
   return { bytes: fetched, source: address };
 };
 
-/** The error for a user who asked for this text and cannot have it. */
+/** The error for a user who asked for this text, if it is not available. */
 export const tinyShakespeareError = (problem: string): DataError =>
   new DataError({
     where: "tiny-shakespeare",

@@ -2,7 +2,7 @@ import { DataError } from "../core/errors.ts";
 
 /**
  * Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: shortest forms only, no surrogates,
- * nothing past U+10FFFF), or −1. For a sequence that is cut short or goes wrong it is the sequence's first byte.
+ * nothing past U+10FFFF), or −1. For a truncated or broken sequence it is the sequence's first byte.
  */
 export const firstInvalidByte = (bytes: Uint8Array): number => {
   for (let at = 0; at < bytes.length; ) {
@@ -41,7 +41,9 @@ const lineOf = (bytes: Uint8Array, offset: number): number => {
   return line;
 };
 
-/** Each `\r\n` as `\n`. In bytes: of a text that is nothing else, a string's own replacement takes fifty times its size. */
+/**
+ * Replaces `\r\n` by `\n`, in bytes: in a text of nothing else, a string's own replacement takes fifty times its size.
+ */
 const withoutCarriageReturns = (bytes: Uint8Array): Uint8Array => {
   const isLineEnd = (at: number): boolean => bytes[at] === carriageReturn && bytes[at + 1] === lineFeed;
   let at = 0;
@@ -54,14 +56,14 @@ const withoutCarriageReturns = (bytes: Uint8Array): Uint8Array => {
   return kept.subarray(0, length);
 };
 
-/** Whether `bytes` hold a NUL byte, which no text has. */
+/** Whether `bytes` have a NUL byte, which no text has. */
 export const isBinary = (bytes: Uint8Array): boolean => bytes.includes(0);
 
 /**
- * Text from the bytes of a UTF-8 file. A byte order mark is dropped, and each `\r\n` becomes `\n`, so that a file
- * saved on Windows gives the same tokens as elsewhere; a lone `\r` stays.
+ * Text from the bytes of a UTF-8 file. A byte order mark is dropped, and each `\r\n` becomes `\n`, so a file that was
+ * saved on Windows gives the same tokens; a lone `\r` stays.
  * @param where the file, for errors.
- * @throws DataError for no text, binary data, invalid UTF-8 (with offset and line) or more than a string can hold.
+ * @throws DataError for no text, binary data, invalid UTF-8 (with offset and line), or more than a string can have.
  */
 export const decodeText = (bytes: Uint8Array, where: string): string => {
   if (bytes.length > maxTextBytes) {

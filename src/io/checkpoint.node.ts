@@ -19,18 +19,18 @@ import {
 import { occupantOf, removeOwned } from "./owned-folder.node.ts";
 
 /**
- * A checkpoint is a folder of files that are written together and read together, with a manifest of their hashes. How NAME
- * is replaced:
+ * A checkpoint is a folder of files that are written together and read together, with a manifest of their hashes. To
+ * replace NAME:
  *
  *     1. the files go into `.tmp-<random>-NAME` beside it, and are flushed to the disk
- *     2. NAME is renamed to `.old-NAME`          (where there is a NAME)
+ *     2. NAME is renamed to `.old-NAME`          (if there is a NAME)
  *     3. `.tmp-<random>-NAME` is renamed to NAME
  *     4. `.old-NAME` is removed, file by file, or kept under another name
  *
- * Killed at any moment, the folder under its name is whole: the old one until 2, the new one from 3 on. Between 2 and
- * 3 there is only `.old-NAME`: readers then read that, and the next writer (or `recoverCheckpoint`) renames it back.
- * A `.tmp-…` that nobody renamed, and an `.old-NAME` beside a NAME, are rubbish that the next writer removes. One
- * process at a time may write a checkpoint; any number may read it meanwhile.
+ * After a kill at any moment, the folder under its name is complete: the old one until 2, the new one from 3 on. Between
+ * 2 and 3 there is only `.old-NAME`: readers then read it, and the next writer (or `recoverCheckpoint`) renames it back.
+ * The next writer removes a `.tmp-…` that was not renamed, and an `.old-NAME` beside a NAME. One process at a time may
+ * write a checkpoint; any number may read it meanwhile.
  *
  * Only what this program wrote is removed: see owned-folder.node.ts.
  */
@@ -39,7 +39,7 @@ interface Place {
   readonly path: string;
   readonly parent: string;
   readonly name: string;
-  /** Where the one before is while it is being replaced. */
+  /** The former checkpoint, while it is being replaced. */
   readonly old: string;
 }
 
@@ -50,7 +50,7 @@ const placeOf = (folder: string): Place => {
   return { path, parent, name, old: join(parent, `.old-${name}`) };
 };
 
-/** A folder's identity, which changes when another takes its name; undefined where there is none. */
+/** A folder's identity, which changes when another takes its name; undefined if there is none. */
 export const identityOf = async (path: string): Promise<string | undefined> => {
   try {
     const found = await stat(path, { bigint: true });
@@ -64,10 +64,10 @@ export const identityOf = async (path: string): Promise<string | undefined> => {
 
 const exists = async (path: string): Promise<boolean> => (await identityOf(path)) !== undefined;
 
-/** Where the checkpoint `old` goes that has been replaced; undefined: it is removed. */
+/** The new place of the replaced checkpoint `old`; undefined: it is removed. */
 export type Keep = (old: string) => Promise<string | undefined>;
 
-/** Removes or keeps the checkpoint `old`, of which `path` is the next one. */
+/** Removes or keeps the checkpoint `old`, which `path` has replaced. */
 const putAway = async ({ path, old }: Place, keep: Keep | undefined): Promise<void> => {
   const kept = await keep?.(old);
   if (kept === undefined) await removeOwned(old, path);
@@ -75,8 +75,8 @@ const putAway = async ({ path, old }: Place, keep: Keep | undefined): Promise<vo
 };
 
 /**
- * Finishes or undoes what a killed writer left of the checkpoint `folder`, so that it is under its own name. Not for
- * use while another process writes it.
+ * Completes or undoes a killed writer's work on the checkpoint `folder`, so that it is under its own name. Not for use
+ * while another process writes it.
  * @param keep as in `writeCheckpoint`.
  * @param own names of files, besides a checkpoint's usual ones, that a killed writer may have left.
  */
@@ -130,8 +130,8 @@ const writeError = (folder: string, error: unknown): CheckpointError =>
       });
 
 /**
- * Fails unless `folder` can be replaced by a checkpoint: it is free, empty, or a checkpoint that this program wrote.
- * @throws CheckpointError also where it cannot be listed.
+ * Fails unless `folder` can be replaced by a checkpoint: it is unused, empty, or a checkpoint that this program wrote.
+ * @throws CheckpointError also if it cannot be listed.
  */
 export const checkReplaceable = async (folder: string): Promise<void> => {
   const occupant = await occupantOf(placeOf(folder).path);
@@ -155,25 +155,25 @@ const replace = async (place: Place, temporary: string, keep: Keep | undefined):
     throw error;
   }
   await flushFolder(parent);
-  // The new one is in its place: what cannot be put away now is by the next writer.
+  // The new one is in its place: the next writer removes the rest.
   if (replaced) await putAway(place, keep).catch(() => undefined);
 };
 
-/** What `writeCheckpoint` takes besides the files. */
+/** Options of `writeCheckpoint`, besides the files. */
 export interface WriteOptions {
-  /** What the files belong to. */
+  /** The run of the files. */
   readonly run?: Binding;
-  /** What becomes of the checkpoint that is replaced; without, it is removed. */
+  /** New place of the replaced checkpoint; without, it is removed. */
   readonly keep?: Keep;
-  /** false: the folder's parent must be there. Default true. */
+  /** false: the folder's parent must exist. Default true. */
   readonly makeParents?: boolean;
 }
 
 /**
- * Writes the checkpoint `folder` with exactly these files and a manifest, in place of the one that is there; a kill or an
+ * Writes the checkpoint `folder` with exactly these files and a manifest, in place of the existing one; a kill or an
  * error leaves the old one or the new one, never half. Returns when it is on the disk itself.
- * @param files contents by plain file name; those in pieces are asked for one piece after the other.
- * @throws CheckpointError when the system refuses, or the name is taken by what this program did not write.
+ * @param files contents by plain file name; pieces are asked for one after the other.
+ * @throws CheckpointError if the system refuses, or the name belongs to another program's files.
  */
 export const writeCheckpoint = async (
   folder: string,
@@ -212,7 +212,7 @@ export const writeCheckpoint = async (
   }
 };
 
-/** Whether there is a checkpoint `folder` that `readCheckpoint` would read, under its own name or a killed writer's. */
+/** Whether `readCheckpoint` would find a checkpoint `folder`, under its own name or a killed writer's. */
 export const hasCheckpoint = async (folder: string): Promise<boolean> => {
   const { path, old } = placeOf(folder);
   return (await exists(path)) || (await exists(old));
@@ -228,7 +228,7 @@ const missing = (folder: string): CheckpointError =>
 
 const completeCopy = "a complete copy of the folder";
 
-/** Larger files are refused before memory is taken for them. */
+/** Larger files are refused before memory is allocated for them. */
 const maxBytesOf = (name: string): number =>
   name === "tokenizer.json"
     ? jsonLimits.tokenizer.maxBytes
@@ -236,10 +236,10 @@ const maxBytesOf = (name: string): number =>
       ? jsonLimits.config.maxBytes
       : 2 ** 40;
 
-/** Most entries of a folder that are looked into. */
+/** Most entries of a folder that are checked. */
 const mostEntries = 1000;
 
-/** A folder in `folder`, or in one of its own, that has a file `name`; undefined where there is none. */
+/** A folder in `folder`, or in one of its own, with a file `name`; undefined if there is none. */
 const folderWith = async (folder: string, name: string, depth = 2): Promise<string | undefined> => {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const inside = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).slice(0, mostEntries);
@@ -259,7 +259,7 @@ const readError = async (folder: string, name: string, error: unknown): Promise<
   const where = join(folder, name);
   if (systemErrorCode(error) === "ENOENT") {
     const must = `a checkpoint must have ${name}`;
-    // A run's folder, or one with runs in it, is named sooner than a damaged copy.
+    // A run's folder, or one with runs in it, is a better hint than a damaged copy.
     const other = await folderWith(folder, name);
     const hint = other === undefined ? completeCopy : quoteWord(other);
     return new CheckpointError({ where, must, got: "no such file", hint, cause: error });
@@ -283,7 +283,7 @@ const readFile = (
     },
   );
 
-/** null where the folder has none of ours: it is of another program, or of a time before there were any. */
+/** null if the folder has none of ours: another program wrote it, or an early version. */
 const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
   const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
     async (error: unknown) => {
@@ -298,7 +298,7 @@ const manifestOf = async (folder: string, path: string): Promise<Manifest | null
   } catch {
     json = undefined;
   }
-  // Another program's, as of a page, has nothing of this in it. Where the mark alone is damaged, the rest tells.
+  // Another program's manifest, as for a page, has nothing of this. If only the mark is damaged, the rest shows it.
   if (json !== undefined && !isManifest(json)) return null;
   const manifest = parseManifest(json);
   if (manifest !== undefined) return manifest;
@@ -310,7 +310,7 @@ const manifestOf = async (folder: string, path: string): Promise<Manifest | null
   });
 };
 
-/** Reads a file and compares it with what the manifest says of it. */
+/** Reads a file and compares it with the manifest. */
 const readChecked = async (
   folder: string,
   path: string,
@@ -337,28 +337,28 @@ const readChecked = async (
   throw changed(expected?.bytes === bytes.length ? "other contents" : `${bytes.length} bytes`);
 };
 
-/** What `readCheckpoint` gives. */
+/** Result of `readCheckpoint`. */
 export interface ReadCheckpoint<Name extends string> {
-  /** Contents by name, each in a buffer of its own. */
+  /** Contents by name, each in its own buffer. */
   readonly files: Record<Name, Uint8Array>;
-  /** What the files were compared with; null where there is none, and they are unchecked. */
+  /** The manifest that the files were compared with; null if there is none, and they are unchecked. */
   readonly manifest: Manifest | null;
 }
 
-/** `identityOf`, in the words of a reader. */
+/** `identityOf`, with a reader's errors. */
 const look = (folder: string, path: string): Promise<string | undefined> =>
   identityOf(path).catch((cause: unknown) => {
     const must = "the folder must be readable";
     throw new CheckpointError({ where: folder, must, got: messageOf(cause), cause });
   });
 
-/** How often a reader starts again when a writer replaces the folder under its hands. */
+/** Number of attempts of a reader, if a writer replaces the folder meanwhile. */
 const attempts = 100;
 
 /**
- * The named files of the checkpoint `folder`, all from one and the same writing of it, compared with its manifest.
- * @throws CheckpointError when the folder or one of the files is missing, unreadable, no regular file, or not as it was
- *   written.
+ * The named files of the checkpoint `folder`, all from the same write, compared with its manifest.
+ * @throws CheckpointError if the folder or one of the files is missing, unreadable, no regular file, or differs from
+ *   the manifest.
  */
 export const readCheckpoint = async <Name extends string>(
   folder: string,
@@ -366,7 +366,7 @@ export const readCheckpoint = async <Name extends string>(
 ): Promise<ReadCheckpoint<Name>> => {
   const { path, old } = placeOf(folder);
   for (let attempt = 1; ; attempt++) {
-    // A NAME that turns up while `.old-NAME` is looked for has changed the identity: the next attempt finds it.
+    // A NAME that appears while `.old-NAME` is searched has changed the identity: the next attempt finds it.
     const identity = await look(folder, path);
     const from = identity === undefined && (await look(folder, old)) !== undefined ? old : path;
     try {

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 
-/** A file's contents; of several pieces, each is written before the next is asked for. */
+/** A file's contents; each of several pieces is written before the next is asked for. */
 export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** Most bytes that one call writes: some systems refuse 2 GiB and more. */
@@ -16,7 +16,7 @@ const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint
   return contents instanceof Uint8Array ? [contents] : contents;
 };
 
-/** Writes all of `bytes` where the file ends; a system may take a part of them only. */
+/** Writes all of `bytes` at the file's end; a system may take only a part of them per call. */
 export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {
   for (let offset = 0; offset < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, maxBytesPerCall));
@@ -24,7 +24,7 @@ export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<voi
   }
 };
 
-/** A system's error with the file in its words: of one that is open the system does not name it. */
+/** A system's error with the file's name: for an open file the system does not name it. */
 const naming = (path: string, error: unknown): unknown => {
   if (!(error instanceof Error) || systemErrorCode(error) === undefined || error.message.includes(path)) return error;
   error.message = `${error.message} '${path}'`;
@@ -33,8 +33,8 @@ const naming = (path: string, error: unknown): unknown => {
 
 /**
  * Writes a new file and returns when it is on the disk itself.
- * @param onPiece is given each piece while it is being written.
- * @throws when there is a file of that name, or a link.
+ * @param onPiece gets each piece while it is being written.
+ * @throws if there is a file or a link of that name.
  */
 export const writeFlushed = async (
   path: string,
@@ -69,15 +69,15 @@ export const flushFolder = async (path: string): Promise<void> => {
   }
 };
 
-/** A name beside NAME that nobody else uses: it marks what is being written, and may be deleted after a kill. */
+/** A unique name beside NAME: it marks an unfinished file, and may be deleted after a kill. */
 export const temporaryName = (name: string): string => `.tmp-${randomBytes(6).toString("hex")}-${name}`;
 
-/** The NAME that `entry` is the temporary of; undefined for any other entry. */
+/** The NAME of a temporary file `entry`; undefined for any other entry. */
 export const temporaryOf = (entry: string): string | undefined => /^\.tmp-[0-9a-f]{12}-(.*)$/su.exec(entry)?.[1];
 
 /**
- * Puts a file in its place, whole and flushed: a kill or an error leaves the old one or the new one. A link of that name
- * is replaced itself; what it leads to stays.
+ * Puts a file in its place, complete and flushed: a kill or an error leaves the old one or the new one. A link of that
+ * name is replaced itself; its target stays.
  */
 export const replaceFile = async (path: string, contents: Contents): Promise<void> => {
   const temporary = join(dirname(path), temporaryName(basename(path)));
@@ -92,7 +92,7 @@ export const replaceFile = async (path: string, contents: Contents): Promise<voi
 };
 
 /**
- * Opens a regular file to add to its end, and makes it where it is missing.
+ * Opens a regular file to append to it, and creates it if it is missing.
  * @throws UnreadableFileError for a link, a pipe or a device of that name.
  */
 export const openToAppend = async (path: string): Promise<FileHandle> => {
@@ -114,9 +114,9 @@ export const openToAppend = async (path: string): Promise<FileHandle> => {
 };
 
 /**
- * Makes a folder and what is missing above it. Not Node's own `recursive`: that tries for ever where the system
- * answers "no such folder" although the one above is there, as /proc does.
- * @returns those that it made, the outermost first.
+ * Makes a folder and the missing folders above it. Not Node's own `recursive`: that tries for ever if the system answers
+ * "no such folder" although the one above is there, as /proc does.
+ * @returns the folders that it made, the outermost first.
  */
 export const makeFolders = async (path: string): Promise<readonly string[]> => {
   const make = (): Promise<readonly string[]> =>
@@ -134,7 +134,7 @@ export const makeFolders = async (path: string): Promise<readonly string[]> => {
   });
 };
 
-/** Removes those of `folders` that are empty, the last first: what `makeFolders` made. */
+/** Removes the empty ones of `folders`, the last first: the folders of `makeFolders`. */
 export const removeEmptyFolders = async (folders: readonly string[]): Promise<void> => {
   for (const folder of [...folders].reverse()) await rmdir(folder).catch(() => undefined);
 };

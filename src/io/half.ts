@@ -1,4 +1,4 @@
-/** Sixteen-bit floats, of which JavaScript has no array, widened to float32. Every value is exact. */
+/** Sixteen-bit floats, for which JavaScript has no array, widened to float32. Every value is exact. */
 
 const word = new Uint32Array(1);
 const float = new Float32Array(word.buffer);

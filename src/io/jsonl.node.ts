@@ -7,16 +7,16 @@ import { flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from
 
 /** A file of JSON lines that grows at its end. */
 export interface JsonLines {
-  /** Adds one line, whole; awaiting is needed only to see an error. */
+  /** Adds one line, complete; awaiting is needed only to see an error. */
   append(value: unknown): Promise<void>;
-  /** Returns when all lines so far are on the disk itself: call it before a checkpoint that counts on them. */
+  /** Returns when all lines so far are on the disk itself: call it before a checkpoint that depends on them. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }
 
 const lineOf = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 
-/** Opens `path` for appending and makes it where it is missing. */
+/** Opens `path` for appending and creates it if it is missing. */
 export const openJsonLines = async (path: string): Promise<JsonLines> => {
   const file: FileHandle = await openToAppend(path);
   // Writes of one handle must not overlap, or lines could come out of order.
@@ -33,7 +33,7 @@ export const openJsonLines = async (path: string): Promise<JsonLines> => {
   };
 };
 
-/** Longer lines are no events: they are left out, and never held in memory. */
+/** Longer lines are no events: they are left out, and never in memory. */
 const maxLineBytes = 2 ** 24;
 const pieceBytes = 2 ** 18;
 
@@ -48,8 +48,8 @@ const unreadable = (path: string, cause: unknown): CheckpointError => {
 };
 
 /**
- * The lines of a file of any size, without their ends; no file has none. A line longer than `maxLineBytes` comes empty.
- * @throws CheckpointError for a link, a pipe or a folder of that name, and where the system refuses.
+ * The lines of a file of any size, without their ends; a missing file has none. A line over `maxLineBytes` is empty.
+ * @throws CheckpointError for a link, a pipe or a folder of that name, and if the system refuses.
  */
 export async function* readLines(path: string): AsyncGenerator<string, void, undefined> {
   const file = await openRegularFile(path).catch((error: unknown) => {
@@ -93,10 +93,10 @@ export async function* readLines(path: string): AsyncGenerator<string, void, und
   }
 }
 
-/** Brackets of a line that was forged: an event has some dozens, and this many could be nested too deep to be written again. */
+/** Most brackets of a line: an event has some dozens, and a forged line with more could be too deep to write again. */
 const mostBrackets = 1000;
 
-/** A line's value, or undefined for one that is no JSON, as what a killed process left half written. */
+/** A line's value, or undefined if it is no JSON, such as a line that a killed process left unfinished. */
 export const parseLine = (line: string): unknown => {
   if (line.length > mostBrackets && line.replace(/[^[{]+/gu, "").length > mostBrackets) return undefined;
   try {
@@ -106,7 +106,7 @@ export const parseLine = (line: string): unknown => {
   }
 };
 
-/** The values of a file of JSON lines, in order. Lines that are no JSON, as a last one cut off, are left out; no file is no lines. */
+/** The values of a file of JSON lines, in order. Lines that are no JSON are left out; a missing file has no lines. */
 export async function* readJsonLines(path: string): AsyncGenerator<unknown, void, undefined> {
   for await (const line of readLines(path)) {
     const value = parseLine(line);
@@ -123,7 +123,7 @@ async function* keptLines(
   for (const value of more()) yield lineOf(value);
 }
 
-/** Many lines in one piece, so that each does not cost a call of the system. */
+/** Many lines in one piece, so that not each costs a system call. */
 async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let held: Uint8Array[] = [];
   let bytes = 0;
@@ -139,9 +139,9 @@ async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /**
- * Rewrites `path` with the lines that `keep` accepts, by way of a temporary file beside it: a kill leaves the old
- * file or the new one. A resumed run drops the lines past its checkpoint with it, since it will write them again.
- * @param more lines to add at the end, asked for when all others have been seen.
+ * Rewrites `path` with the lines that `keep` accepts, through a temporary file beside it: a kill leaves the old file or
+ * the new one. A resumed run drops the lines past its checkpoint with it, since it will write them again.
+ * @param more lines to add at the end, asked for after all others.
  */
 export const filterJsonLines = async (
   path: string,

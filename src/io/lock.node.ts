@@ -1,9 +1,9 @@
 /**
- * A lock that says which process works in a folder: a file that names the process, when it started and in which boot of
- * which machine. It needs no heartbeat, and one that a crash left behind is taken over.
+ * A lock for a folder: a file that names the process that works there, its start and the boot of its machine. It needs no
+ * heartbeat, and a lock that a crash left is taken over.
  *
- * The thread that has the lock keeps its file open, and the lock says which of the process's open files that is. A thread
- * that is ended has its files closed, so the rest of its process sees that nobody has the lock any more.
+ * The thread that has the lock keeps its file open, and the lock names that open file. When a thread ends, its files are
+ * closed, so the rest of its process sees that nobody has the lock any more.
  */
 import { spawnSync } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, writeFileSync, writeSync } from "node:fs";
@@ -16,24 +16,24 @@ import { readRegularFile } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { temporaryName } from "./files.node.ts";
 
-/** An open file of a process, told apart from others that had or will have its number. */
+/** An open file of a process, distinct from later files with its number. */
 interface OpenFile {
   readonly fd: number;
   readonly device: string;
   readonly inode: string;
 }
 
-/** A process, told apart from all that had or will have its number. */
+/** A process, distinct from all others with its number. */
 interface Process {
   readonly pid: number;
   /** When it started, as the system counts. */
   readonly started: string;
-  /** Which boot of the machine, and which space of process numbers. */
+  /** Boot of the machine, and namespace of process numbers. */
   readonly boot: string;
   readonly host: string;
 }
 
-/** Who has a lock. */
+/** The holder of a lock. */
 interface Holder extends Process {
   /** The lock's own file, open in the thread that has the lock. Earlier versions kept none. */
   readonly file?: OpenFile;
@@ -47,7 +47,7 @@ const readLine = (path: string): string | undefined => {
   }
 };
 
-/** The start of a process that runs and cannot be looked at. */
+/** Start of a process that runs and cannot be inspected. */
 const unseen = "unseen";
 
 const isThere = (pid: number): boolean => {
@@ -59,14 +59,14 @@ const isThere = (pid: number): boolean => {
   }
 };
 
-/** When process `pid` started; undefined where there is none. */
+/** Start of process `pid`; undefined if there is none. */
 const startOf = (pid: number): string | undefined => {
   if (process.platform === "linux") {
     const stat = readLine(`/proc/${pid}/stat`);
-    // The name in parentheses may hold anything; field 22 counts from the process number. A zombie has ended.
+    // The name in parentheses may have any character; field 22 counts from the process number. A zombie has ended.
     const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (fields !== undefined) return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-    // Of another user's process some systems show nothing.
+    // Some systems show nothing of another user's process.
     return isThere(pid) ? unseen : undefined;
   }
   if (!isThere(pid)) return undefined;
@@ -75,10 +75,10 @@ const startOf = (pid: number): string | undefined => {
   return status === 0 ? stdout.trim() : "unknown";
 };
 
-/** The space of process numbers that this process sees: a container has one of its own. */
+/** The namespace of process numbers of this process: a container has its own. */
 const bootOf = (): string => {
   const boot = readLine("/proc/sys/kernel/random/boot_id");
-  // Elsewhere the minute that it began in; uptime and clock disagree by less, mostly.
+  // Elsewhere the minute of the boot; uptime and clock mostly disagree by less.
   if (boot === undefined) return `minute ${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
   try {
     return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
@@ -99,12 +99,12 @@ const identify = (fd: number): OpenFile => {
   return { fd, device: String(dev), inode: String(ino) };
 };
 
-/** Whether `file`, opened by a thread of this process to write, still is open. */
+/** Whether `file`, opened by a thread of this process to write, is still open. */
 const isOpen = ({ fd, device, inode }: OpenFile): boolean => {
   try {
     const now = identify(fd);
     if (now.device !== device || now.inode !== inode) return false;
-    // Threads that read the lock have it open too, and perhaps by the same number; but not to write. This writes nothing.
+    // Threads that read the lock have it open too, perhaps by the same number, but not to write. This writes nothing.
     writeSync(fd, new Uint8Array(0));
     return true;
   } catch (error) {
@@ -145,13 +145,13 @@ const minuteOf = (boot: string): number => Number(/^minute (\d+)$/u.exec(boot)?.
 
 const isSameBoot = (a: string, b: string): boolean => a === b || Math.abs(minuteOf(a) - minuteOf(b)) <= 2;
 
-/** `gone`: it has ended. `elsewhere`: it cannot be seen from here. */
+/** `gone`: it has ended. `elsewhere`: it is not visible from here. */
 const stateOf = (holder: Holder, self: Process): "running" | "gone" | "elsewhere" => {
   if (isSameBoot(holder.boot, self.boot)) {
     const started = startOf(holder.pid);
     if (started === unseen) return "running";
     if (started !== holder.started) return "gone";
-    // Files of other processes cannot be looked at everywhere.
+    // Files of other processes cannot be inspected everywhere.
     const isThreadGone = holder.pid === self.pid && holder.file !== undefined && !isOpen(holder.file);
     return isThreadGone ? "gone" : "running";
   }
@@ -184,7 +184,7 @@ const readIfThere = (path: string): Promise<string | undefined> =>
 
 /** A lock that is held. */
 export interface Lock {
-  /** Gives it back. A second call does nothing. */
+  /** Releases it. A second call does nothing. */
   release(): Promise<void>;
 }
 
@@ -192,9 +192,9 @@ const besides = (path: string): string => join(dirname(path), temporaryName(base
 
 /** A file that names this process, open in this thread. */
 interface HeldFile {
-  /** What is in it. */
+  /** Its content. */
   readonly text: string;
-  /** To be called once: later the number is another file's. */
+  /** Call it once: later the number is another file's. */
   close(): void;
 }
 
@@ -211,7 +211,7 @@ const openNew = (path: string, self: Process): HeldFile => {
   }
 };
 
-/** Makes the file with all that is in it at once. @returns undefined where there is one. */
+/** Creates the file with all of its content at once. @returns undefined if it exists. */
 const createWhole = async (path: string, self: Process): Promise<HeldFile | undefined> => {
   const temporary = besides(path);
   let made: HeldFile | undefined;
@@ -224,7 +224,7 @@ const createWhole = async (path: string, self: Process): Promise<HeldFile | unde
   } catch (error) {
     if (made === undefined) throw error;
     const code = systemErrorCode(error);
-    // Whoever holds the lock has cleared away what looked like a killed process's file.
+    // The holder of the lock has removed it as a killed process's file.
     if (code === "EEXIST" || code === "ENOENT") return undefined;
     // Some file systems have no links.
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code ?? "")) throw error;
@@ -251,8 +251,8 @@ const isGone = (text: string, self: Process): boolean => {
 };
 
 /**
- * Removes the lock that was `found` to have no holder. One process at a time removes: else a second one, late, would remove
- * the lock that the first has taken by then.
+ * Removes the lock that was `found` to have no holder. One process at a time removes: a late second one would remove the
+ * lock that the first has taken by then.
  */
 const removeStale = async (path: string, found: string, self: Process): Promise<void> => {
   const guard = `${path}-taking`;
@@ -263,7 +263,7 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
     return;
   }
   try {
-    // Looked at again: another thread of this process may have taken it with the same text, of a file of the same number.
+    // Checked again: another thread of this process may have taken it with the same text, and a file of the same number.
     if ((await readIfThere(path)) === found && isGone(found, self)) await unlink(path);
   } finally {
     await unlink(guard).catch(() => undefined);
@@ -271,14 +271,14 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
   }
 };
 
-/** Whether a file was a lock before it was cut off, or lost all it said with the machine's power. */
+/** Whether a file was a lock before it was truncated, or emptied by a power failure. */
 const isBroken = (text: string): boolean => /^\0*$/u.test(text) || text.startsWith('{"pid"'.slice(0, text.length));
 
 const lockOf = (path: string, { text, close }: HeldFile): Lock => {
   let released: Promise<void> | undefined;
   const release = async (): Promise<void> => {
     if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
-    // Not before: a lock whose file is closed is one that others remove.
+    // Not before: others remove a lock whose file is closed.
     close();
   };
   return {
@@ -289,15 +289,15 @@ const lockOf = (path: string, { text, close }: HeldFile): Lock => {
   };
 };
 
-/** How often it is looked whether a lock that is not whole has become so. */
+/** Number of attempts to read a lock that is not complete. */
 const looks = 3;
-/** How often it is tried while others take it over. */
+/** Number of attempts while others take it over. */
 const attempts = 100;
 
 /**
  * Takes the lock `path`.
- * @param where what is locked, for the error.
- * @throws ConfigError when another process holds it, or may hold it on another machine.
+ * @param where the locked thing, for the error.
+ * @throws ConfigError if another process holds it, or may hold it on another machine.
  */
 export const takeLock = async (path: string, where: string): Promise<Lock> => {
   const self = thisProcess();

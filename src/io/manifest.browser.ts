@@ -1,11 +1,11 @@
-/** Manifests in a page, by its Web Crypto; pages that are not served over HTTPS or from localhost have none. */
+/** Manifests in a page, by its Web Crypto, which only pages over HTTPS or from localhost have. */
 import { CheckpointError } from "../core/errors.ts";
 import { type FileDigest, isManifest, manifestJson, manifestName, parseManifest } from "./manifest.ts";
 
 type Files = Readonly<Record<string, Uint8Array>>;
 
 const digestOf = async (bytes: Uint8Array): Promise<FileDigest> => {
-  // A copy where it is a view of shared memory, which Web Crypto does not take.
+  // A copy if it is a view of shared memory, which Web Crypto does not take.
   const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", own));
   const sha256 = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -14,7 +14,7 @@ const digestOf = async (bytes: Uint8Array): Promise<FileDigest> => {
 
 const canDigest = (): boolean => globalThis.crypto?.subtle !== undefined;
 
-/** The files with a `manifest.json` of their hashes, where hashes can be computed. */
+/** The files with a `manifest.json` of their hashes, if hashes can be computed. */
 export const withManifest = async (files: Files): Promise<Files> => {
   if (!canDigest()) return files;
   const digests: Record<string, FileDigest> = {};
@@ -24,9 +24,9 @@ export const withManifest = async (files: Files): Promise<Files> => {
 
 /**
  * Compares files with the `manifest.json` among them; without one of ours they are unchecked.
- * @param names those that are needed.
- * @param where what errors call the folder.
- * @throws CheckpointError for a file that is not as it was saved.
+ * @param names the needed files.
+ * @param where the folder's name in errors.
+ * @throws CheckpointError for a file that differs from the manifest.
  */
 export const checkManifest = async (files: Files, names: readonly string[], where: string): Promise<void> => {
   const bytes = files[manifestName];
@@ -37,7 +37,7 @@ export const checkManifest = async (files: Files, names: readonly string[], wher
   } catch {
     json = undefined;
   }
-  // Another program's has nothing of this in it; what is no JSON at all is a damaged one.
+  // Another program's manifest has nothing of this; a file that is no JSON is a damaged one.
   if (json !== undefined && !isManifest(json)) return;
   const manifest = parseManifest(json);
   for (const name of names) {

@@ -1,19 +1,19 @@
 import { isRecord } from "../core/is-record.ts";
 
-/** The file that says which bytes a checkpoint's other files have. */
+/** The file with the hashes of a checkpoint's other files. */
 export const manifestName = "manifest.json";
 
-/** What marks a folder as a checkpoint that may be replaced. */
+/** The mark of a folder as a checkpoint that may be replaced. */
 const mark = "foretoken checkpoint";
 
-/** What one file was when it was written. */
+/** A file as it was when it was written. */
 export interface FileDigest {
   readonly bytes: number;
   /** SHA-256, hexadecimal. */
   readonly sha256: string;
 }
 
-/** What a checkpoint's files belong to, besides each other. */
+/** The run of a checkpoint's files. */
 export interface Binding {
   /** Updates done. */
   readonly step: number;
@@ -32,7 +32,7 @@ export interface Manifest {
 export const manifestJson = ({ files, run }: Manifest): string =>
   `${JSON.stringify({ [mark]: 1, run, files }, null, 2)}\n`;
 
-/** Whether the text of a `manifest.json` claims to be ours, whatever else is in it or is damaged. */
+/** Whether the text of a `manifest.json` claims to be ours, even if the rest is damaged. */
 export const isMarked = (text: string): boolean => text.includes(mark);
 
 /** Whether JSON is a manifest of ours, or was one before it was damaged. */
@@ -50,8 +50,8 @@ const bindingOf = (value: unknown): Binding | null | undefined => {
 };
 
 /**
- * The manifest that parsed JSON holds; undefined where it is damaged.
- * @param json of a text that `isMarked`.
+ * The manifest in parsed JSON; undefined if it is damaged.
+ * @param json of a text that `isMarked` accepts.
  */
 export const parseManifest = (json: unknown): Manifest | undefined => {
   if (!isRecord(json) || json[mark] !== 1 || !isRecord(json.files)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Which folders this program may replace, and how what is in them is removed: file by file, those that it wrote. What
- * anybody else put there is moved on or stays.
+ * Folders that this program may replace, and how it removes their contents: file by file, only files that it wrote.
+ * Other files are moved on or stay.
  */
 import { createHash } from "node:crypto";
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { readRegularFile } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 
-/** The files of a checkpoint: ours in a folder that is marked as one, edited or not. */
+/** The files of a checkpoint: ours in a marked folder, edited or not. */
 const checkpointNames: readonly string[] = [
   "config.json",
   "generation_config.json",
@@ -31,7 +31,7 @@ const readMark = async (path: string): Promise<string> =>
     () => "",
   );
 
-/** The text of the folder's `manifest.json`, and what it says; null where there is none that is whole. */
+/** The text of the folder's `manifest.json`, and its value; null if it is not complete. */
 export const readManifest = async (folder: string): Promise<Manifest | null> => {
   const text = await readMark(join(folder, manifestName));
   if (!isMarked(text)) return null;
@@ -52,16 +52,16 @@ const hasSection = (text: string): boolean => {
 };
 
 /**
- * Whether a folder says that this program wrote it: by its manifest, or, from before there were any, by the section of
- * `config.json` that no other program writes.
+ * Whether this program wrote a folder: by its manifest or, for early versions, by the section of `config.json` that no
+ * other program writes.
  */
 const isOurs = async (folder: string): Promise<boolean> =>
   isMarked(await readMark(join(folder, manifestName))) || hasSection(await readMark(join(folder, "config.json")));
 
-/** What has a path. */
+/** A thing with a path. */
 export type Occupant = "nothing" | "an empty folder" | "ours" | "a folder of somebody else" | "a file" | "a link";
 
-/** @throws the system's error for a folder that cannot be listed, or a path that cannot be looked at. */
+/** @throws the system's error for a folder that cannot be listed, or a path that cannot be read. */
 export const occupantOf = async (path: string): Promise<Occupant> => {
   const found = await lstat(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
@@ -86,7 +86,7 @@ const isUnchanged = async (path: string, name: string, manifest: Manifest | null
 
 /**
  * The entries of a checkpoint's folder that this program did not write.
- * @param own further names that are ours there.
+ * @param own more names that are ours there.
  */
 export const foreignEntries = async (folder: string, own: readonly string[] = []): Promise<readonly string[]> => {
   const manifest = await readManifest(folder);
@@ -100,9 +100,9 @@ export const foreignEntries = async (folder: string, own: readonly string[] = []
 };
 
 /**
- * Removes a checkpoint's folder. What somebody else put in it moves to `heir`, where the name is free there; else it and
- * the folder stay.
- * @param own further names that are ours there.
+ * Removes a checkpoint's folder. Other files in it move to `heir`, if the name is unused there; else they and the folder
+ * stay.
+ * @param own more names that are ours there.
  */
 export const removeOwned = async (folder: string, heir?: string, own: readonly string[] = []): Promise<void> => {
   const foreign = await foreignEntries(folder, own);
@@ -110,7 +110,7 @@ export const removeOwned = async (folder: string, heir?: string, own: readonly s
     const taken = await readdir(heir);
     for (const name of foreign) if (!taken.includes(name)) await rename(join(folder, name), join(heir, name));
   }
-  // The manifest last: killed here, the folder is still marked.
+  // The manifest last: after a kill here, the folder is still marked.
   const names = (await readdir(folder)).filter((name) => !foreign.includes(name));
   for (const name of names.filter((one) => one !== manifestName)) await unlink(join(folder, name));
   const left = (await readdir(folder)).filter((name) => name !== manifestName);

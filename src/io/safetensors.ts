@@ -8,13 +8,13 @@ import { float32FromBfloat16, float32FromHalf } from "./half.ts";
 
 /**
  * The safetensors format (https://github.com/huggingface/safetensors): eight bytes, the header's length as a
- * little-endian integer; the header, a JSON object that gives each tensor's dtype, shape and place; the data, tensors
- * end to end with no gap. Little-endian throughout, as is every machine that this runs on.
+ * little-endian integer; the header, a JSON object with each tensor's dtype, shape and place; the data, tensors end to
+ * end with no gap. Little-endian throughout, like every machine that this runs on.
  */
 
 export type Metadata = Readonly<Record<string, string>>;
 
-/** What a file held. */
+/** Contents of a file. */
 export interface SafetensorsFile {
   /** By name, in the order of the data. F16 and BF16 have been widened to float32. */
   readonly tensors: ReadonlyMap<string, NamedTensor>;
@@ -84,7 +84,7 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
   return [headerOf(sorted, metadata), ...sorted.map(bytesOf)];
 };
 
-/** `safetensorsChunks` of tensors that are read one after the other. */
+/** `safetensorsChunks` for tensors that are read one after the other. */
 export async function* safetensorsPieces(
   tensors: Iterable<LazyTensor>,
   metadata: Metadata = {},
@@ -126,7 +126,7 @@ const isSize = (value: unknown): value is number => Number.isSafeInteger(value) 
 const isStoredDType = (value: unknown): value is StoredDType =>
   typeof value === "string" && Object.hasOwn(bytesPerValue, value);
 
-/** Header and where the data begins. */
+/** The header and the offset of the data. */
 const readHeader = (bytes: Uint8Array, where: string): { entries: [string, unknown][]; dataStart: number } => {
   const fail = (must: string, got: string): never => {
     throw new CheckpointError({ where, must, got, hint: "a complete copy of the file" });
@@ -168,7 +168,7 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTens
   if (begin > end) fail("data_offsets must not run backwards", offsets);
   if (end > dataBytes)
     fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file cut off?)`, offsets);
-  // A partial product past 2^53 can only be made to fit again by an extent of 0, and then the true size is 0.
+  // Only an extent of 0 can bring a partial product past 2^53 back into range, and then the true size is 0.
   const size = shape.includes(0) ? 0 : sizeOf(shape);
   if (size * bytesPerValue[dtype] !== end - begin) {
     fail(
@@ -201,8 +201,8 @@ const readData = (stored: StoredTensor, bytes: Uint8Array): Float32Array => {
 };
 
 /**
- * The tensors of a safetensors file. Every claim of the header is checked before anything is allocated for it.
- * @param bytes the whole file. Float32 data is a view of it where alignment allows, so keep it unchanged.
+ * The tensors of a safetensors file. Every value in the header is checked before anything is allocated for it.
+ * @param bytes the whole file. Float32 data is a view of it if alignment allows, so keep it unchanged.
  * @param where the file, for errors.
  * @throws CheckpointError naming the file and the tensor: a header or data cut off or forged, overlaps, gaps, bytes
  * left over, a dtype other than F32, F16 and BF16.

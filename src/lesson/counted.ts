@@ -1,6 +1,6 @@
 import type { RandomStream } from "../core/random.ts";
 
-/** A model that has no weights but counts: what comes next depends on the last token at most. */
+/** A model without weights that counts: its predictions depend at most on the last token. */
 export interface CountedModel {
   /** In (0, 1]; over all `next` they sum to 1. */
   readonly probability: (last: number, next: number) => number;
@@ -9,14 +9,14 @@ export interface CountedModel {
 /** Every token alike: 1/V. */
 export const uniformModel = (vocabSize: number): CountedModel => ({ probability: () => 1 / vocabSize });
 
-/** Every token as often as it occurs in `ids`, each count one higher than it is, so that none is impossible. */
+/** Every token as often as it occurs in `ids`, each count raised by one, so that none is impossible. */
 export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize).fill(1);
   for (const id of ids) counts[id] = (counts[id] ?? 0) + 1;
   return { probability: (_, next) => (counts[next] ?? 0) / (ids.length + vocabSize) };
 };
 
-/** Every token as often as it follows the last one in `ids`, each count one higher than it is. */
+/** Every token as often as it follows the last one in `ids`, each count raised by one. */
 export const bigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize * vocabSize).fill(1);
   const totals = new Float64Array(vocabSize).fill(vocabSize);

@@ -1,4 +1,4 @@
-/** Numbers as lessons state them. */
+/** Numbers in the form of lessons. */
 
 /** A loss in nats, or in bits. */
 export const nats = (loss: number): string => loss.toFixed(2);

@@ -30,7 +30,7 @@ const cropped = 6;
 
 const quoted = (text: string): string => `“${visibleText(text)}”`;
 
-/** What is to be continued: the reader's line, else the beginning of one, cut where a character is sure to follow. */
+/** The prompt: the reader's line, else the beginning of a line, cut where a character is sure to follow. */
 const promptOf = ({ line, isReadersLine }: LessonInput): string => {
   const characters = [...line];
   return isReadersLine ? line : characters.slice(0, Math.max(1, Math.ceil(characters.length * 0.6))).join("");
@@ -45,7 +45,7 @@ const logitsAfter = async (model: Model, ids: readonly number[]): Promise<Float3
   }
 };
 
-/** The likeliest tokens as bars of their probability, of 1. */
+/** The likeliest tokens as bars of their probabilities. */
 const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: number): Piece => {
   const { ids, probabilities } = candidatesOf(logits, 1);
   const bars = ids.slice(0, shown).map((id, i): Bar => {
@@ -59,7 +59,7 @@ const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: 
   return { kind: "bars", bars, maximum: 1 };
 };
 
-/** How the same logits are drawn from at other temperatures, and with fewer candidates. */
+/** Drawing from the same logits at other temperatures, and with fewer candidates. */
 const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): readonly Piece[] => {
   const whole: Sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
   const ways: readonly { readonly title: string; readonly sampling: Sampling }[] = [
@@ -106,7 +106,7 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
   ];
 };
 
-/** A token that was drawn: after how many others, by which number. */
+/** A drawn token: its position in the sequence and the random number. */
 interface DrawnToken {
   readonly candidates: Candidates;
   /** Length of the sequence before it. */
@@ -115,7 +115,7 @@ interface DrawnToken {
   readonly draw: Draw;
 }
 
-/** Goes on from `prompt` until the sequence has `length` tokens: as `generate` does, with what it keeps to itself. */
+/** Continues `prompt` until the sequence has `length` tokens: like `generate`, and shows its inner steps. */
 const drawTokens = async (
   { seed, signal }: LessonInput,
   model: Model,
@@ -146,8 +146,8 @@ const drawTokens = async (
 const stripWidth = 64;
 
 /**
- * The candidates laid end to end, each as its character repeated, and below them the place where the number falls: in
- * each column stands what a number in its middle would draw.
+ * The candidates end to end, each as its repeated character, and below them the place of the random number: each column
+ * shows the token that a number in its middle would draw.
  */
 const strip = ({ tokenizer }: LessonInput, { candidates, number }: DrawnToken): Piece => {
   const cells = Array.from({ length: stripWidth }, (_, i) =>
@@ -211,7 +211,7 @@ const question = (vocabSize: number): Piece => ({
   text: `To write, a model is asked again and again which character comes next. Its answer is a number for each of the ${vocabSize}, the logits. The softmax makes probabilities of them. One character is drawn and appended.`,
 });
 
-/** What to see in the answer of a model that was never trained. */
+/** What to see in the answer of an untrained model. */
 const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | undefined): Piece => {
   const itself = quoted([...prompt].at(-1) ?? "");
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
@@ -223,7 +223,7 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   };
 };
 
-/** How likely the trained model held what comes next in the held-out text. */
+/** The trained model's probability of the next held-out characters. */
 const answerRemark = ({ tokenizer }: LessonInput, logits: Float32Array, next: string): Piece => {
   const { ids, probabilities } = candidatesOf(logits, 1);
   const given = probabilities[ids.indexOf(tokenizer.encode(next)[0] ?? 0)] ?? 0;

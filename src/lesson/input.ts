@@ -5,25 +5,25 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import { trainTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
-/** What every lesson works with: a text, a line of it to look at closely, and where to compute. */
+/** The input of every lesson: a text, a line of it to look at closely, and a backend. */
 export interface LessonInput {
-  /** Open; the lessons leave it so. */
+  /** Opened by the caller; lessons leave it open. */
   readonly backend: Backend;
   /** Its name, and its text in two parts. */
   readonly corpus: Corpus;
-  /** Of all characters of the corpus. */
+  /** Tokenizer of all characters of the corpus. */
   readonly tokenizer: Tokenizer;
   /** The training part as tokens. */
   readonly trainIds: Int32Array;
   /** The held-out part as tokens. */
   readonly valIds: Int32Array;
-  /** The line to look at: at least `shortestLine` tokens, all of them known. It may hold line ends. */
+  /** The line to look at: at least `shortestLine` known tokens. It may have line ends. */
   readonly line: string;
   /** Whether the line is the reader's own; else it is from the held-out part of the corpus. */
   readonly isReadersLine: boolean;
-  /** Decides all that is drawn: weights, batches, samples. */
+  /** Decides all random numbers: weights, batches, samples. */
   readonly seed: number;
-  /** Milliseconds from any beginning; injected, so that a test can show the same times everywhere. */
+  /** Milliseconds from any start; injected, so that tests show the same times everywhere. */
   readonly clock: () => number;
   /** Aborts the lesson: it then throws the signal's reason. */
   readonly signal: AbortSignal;
@@ -32,27 +32,27 @@ export interface LessonInput {
 export interface LessonOptions {
   readonly backend: Backend;
   readonly corpus: Corpus;
-  /** The reader's own line; undefined: one of the corpus. */
+  /** The reader's own line; undefined: a line of the corpus. */
   readonly text?: string | undefined;
-  /** What errors call the reader's line. */
+  /** Name of the reader's line in errors. */
   readonly where?: string;
   readonly seed?: number | undefined;
   readonly clock: () => number;
   readonly signal: AbortSignal;
 }
 
-/** A line must have one token to see, one to predict, and one more to be shifted by. */
+/** A line needs one token to see, one to predict, and one to shift by. */
 export const shortestLine = 3;
 
-/** Least and most characters of a line that a table shows whole. */
+/** Least and most characters of a line that fits a table. */
 const fitting = { least: 16, most: 44 };
 
 /**
- * The first line, else the first sentence, else the first stretch of `text` that is short enough to look at. Capitals
- * only would be a heading, and the text is read from its first line end on: what is before may be half a sentence.
+ * The first line, else the first sentence, else the first part of `text` that is short enough to look at. A line of
+ * capitals only would be a heading, and reading begins after the first line end: the text before may be half a sentence.
  */
 export const lineToShow = (whole: string): string => {
-  // The beginning is enough to find a line in, and a line may be as long as the text.
+  // The beginning is enough to find a line, and a line may be as long as the text.
   const text = whole.slice(0, 2 ** 20);
   const isFitting = (line: string): boolean => {
     if (line.length > 2 * fitting.most) return false;
@@ -61,7 +61,7 @@ export const lineToShow = (whole: string): string => {
   };
   const lines = text.slice(text.indexOf("\n") + 1).split("\n");
   const sentences = (): readonly string[] =>
-    // To the end where no sign comes: else the search would begin again at each character of a long line.
+    // To the end if no sign comes: else the search would begin again at each character of a long line.
     lines.flatMap((line) => line.match(/[^.!?]+(?:[.!?]+|$)/gu) ?? []).filter((s) => /[.!?]$/u.test(s));
   const found =
     lines.map((line) => line.trim()).find(isFitting) ??
@@ -73,7 +73,7 @@ export const lineToShow = (whole: string): string => {
   );
 };
 
-/** Fails for a text with too little in it to learn from or to look at. */
+/** Fails for a text with too little to learn from or to look at. */
 const checkLength = (ids: Int32Array, where: string): void => {
   if (ids.length >= shortestLine) return;
   throw new DataError({
@@ -84,7 +84,7 @@ const checkLength = (ids: Int32Array, where: string): void => {
   });
 };
 
-/** Fails for a line that cannot be looked at, in one sentence that says what can. */
+/** Fails for an unsuitable line, in one sentence that says which lines are suitable. */
 const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: string): void => {
   try {
     const { length } = tokenizer.encode(line, where);

@@ -8,7 +8,7 @@ import { softmax, untrainedModel } from "./model.ts";
 import type { Lesson, Piece, Text } from "./piece.ts";
 import { createLearner, type LessonSize, lessonSize, trainTogether, write } from "./small-model.ts";
 
-/** A line as a model sees it: after each of its characters but the last, what it gives to every one that may follow. */
+/** A model's predictions for a line: after each character but the last, logits for every next one. */
 interface ReadLine {
   readonly characters: readonly string[];
   readonly ids: Int32Array;
@@ -30,13 +30,13 @@ const readLine = async (input: LessonInput): Promise<ReadLine> => {
   }
 };
 
-/** A position whose next character is a letter and that has seen something. */
+/** A position with something before it and a letter after it. */
 const exampleOf = (characters: readonly string[]): number => {
   const found = characters.findIndex((_, at) => at >= 4 && /^\p{L}$/u.test(characters[at + 1] ?? ""));
   return found === -1 ? Math.max(0, characters.length - 2) : found;
 };
 
-/** Candidates that the table shows besides the right one. */
+/** Candidates in the table besides the right one. */
 const likeliest = 2;
 const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
 
@@ -90,7 +90,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
 
 const longestContext = 34;
 
-/** The losses of the line's positions, their mean, and what to compare it with. */
+/** The losses of the line's positions, their mean, and losses to compare it with. */
 const allPositions = ({ characters, ids, logits }: ReadLine, vocabSize: number): readonly Piece[] => {
   const pairs = characters.length - 1;
   const p = Array.from({ length: pairs }, (_, at) => softmax(logits(at))[ids[at + 1] ?? 0] ?? 0);
@@ -152,18 +152,18 @@ const toLosses = (read: ReadLine, input: LessonInput): readonly Piece[] => {
   ];
 };
 
-/** One that guesses the held-out text. */
+/** A guesser of the held-out text. */
 interface Guesser {
   readonly name: string;
   /** Nats per token of the held-out text. */
   readonly loss: number;
-  /** A piece of what it writes. */
+  /** A piece of its text. */
   readonly text: string;
 }
 
 const writing = { length: 60, temperature: 1, topK: 0 };
 
-/** What all of them continue: the beginning of a line, where the text has lines. */
+/** Their common prompt: the beginning of a line, if the text has lines. */
 const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
   corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
 
@@ -201,7 +201,7 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
   ]),
 });
 
-/** What losses mean: those of simple guessers beside the falling one of a model that learns. */
+/** The meaning of losses: simple guessers beside the falling loss of a model that learns. */
 async function* losses(input: LessonInput, size: LessonSize): Lesson {
   const { corpus, tokenizer, trainIds, signal } = input;
   const held = input.valIds.subarray(0, Math.min(input.valIds.length, size.measured + 1));

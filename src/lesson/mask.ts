@@ -8,10 +8,10 @@ import type { Lesson, Piece, Span, Text } from "./piece.ts";
 import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, withMask, write } from "./small-model.ts";
 import { dictionaryOf, shortestWord, type WordShare, wordShare } from "./words.ts";
 
-/** Positions and characters of the window that the table shows. */
+/** Positions and characters of the window in the table. */
 const shown = { positions: 4, characters: 16 };
 
-/** What position i sees of a window, with the answer in brackets where it is among it. */
+/** The tokens that position i sees of a window, with the answer in brackets if it is among them. */
 const seenRow = (window: readonly string[], i: number): readonly Text[] => {
   const text = (from: number, end?: number): string => visibleText(window.slice(from, end).join(""));
   const answer: Span = { text: visibleCharacter(window[i + 1] ?? ""), emphasis: "strong" };
@@ -44,7 +44,7 @@ const explanation = (input: LessonInput): readonly Piece[] => {
   ];
 };
 
-/** What is said of the two losses of the training, by what they came to. */
+/** The text about the two losses of the training, by their values. */
 const trainingRemark = (causal: Learner, cheater: Learner): Text => {
   const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
   const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
@@ -58,18 +58,18 @@ const trainingRemark = (causal: Learner, cheater: Learner): Text => {
     : `${figures}So soon, the model without a mask has not found out that it can copy.`;
 };
 
-/** How each model does on held-out text and what it writes. */
+/** Each model's loss on held-out text, and its writing. */
 interface Outcome {
   readonly learner: Learner;
-  /** Nats per token of held-out text, seeing what it saw in training. */
+  /** Nats per token of held-out text, with the mask of its training. */
   readonly asTrained: number;
-  /** The same weights behind the causal mask. */
+  /** The same weights with the causal mask. */
   readonly masked: number;
   readonly text: string;
   readonly words: WordShare;
 }
 
-/** Of what is written, the characters that are shown. */
+/** Most characters of a sample that are shown. */
 const charactersShown = 180;
 
 const outcomeOf = async (

@@ -3,11 +3,11 @@ import { type LanguageModel, languageModel } from "../pretrained/language-model.
 import { presets } from "../train/config/presets.ts";
 import type { LessonInput } from "./input.ts";
 
-/** A model of the preset `book` with weights as they are drawn, before any training. The caller closes it. */
+/** A model of the preset `book` with its initial weights, untrained. The caller closes it. */
 export const untrainedModel = ({ backend, tokenizer, seed }: LessonInput): LanguageModel & { readonly model: Model } =>
   languageModel(freshModel(backend, { ...presets.book.model, dropout: 0 }, tokenizer.vocabSize, seed), tokenizer);
 
-/** The probabilities that `logits` [V] stand for: softmax, in double precision. */
+/** The probabilities of `logits` [V]: softmax, in double precision. */
 export const softmax = (logits: Float32Array): Float64Array => {
   const highest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const weights = Float64Array.from(logits, (logit) => Math.exp(logit - highest));

@@ -86,7 +86,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
   ];
 };
 
-/** Passes that the time of one is the mean of. */
+/** Passes for the mean time of one. */
 const repeats = 10;
 
 interface Comparison {
@@ -108,7 +108,7 @@ const compare = async (input: LessonInput): Promise<Comparison> => {
   const lm = untrainedModel(input);
   const decoder = createDecoder(lm.model, false);
   try {
-    // The reference backend is meant to be read, not to be fast.
+    // The reference backend is for reading, not for speed.
     const longest = backend.name === "reference" ? 16 : lm.model.config.contextLength;
     const time = Math.min(longest, valIds.length - 1);
     const x = valIds.subarray(0, time);
@@ -182,7 +182,7 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
   ];
 };
 
-/** How one text becomes many examples, and why one pass over T tokens is T of them. */
+/** How one text becomes many examples, and why one pass over T tokens has T of them. */
 export async function* pairsLesson(input: LessonInput): Lesson {
   yield { kind: "title", part: "pairs", text: "One text, many examples" };
   yield* pairsOfWord();

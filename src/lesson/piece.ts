@@ -1,15 +1,15 @@
 /**
- * What a lesson is made of. A lesson computes and yields pieces, one after the other; whoever shows them (a terminal, a
- * page) decides how they look. Every number in a piece has been computed by the lesson.
+ * The parts of a lesson. A lesson computes and yields pieces, one after the other; a terminal or a page decides how they
+ * look. The lesson has computed every number in a piece.
  */
 
-/** Part of a line of text. `emphasis`: what the reader should look at. */
+/** Part of a line of text. `emphasis`: the part for the reader to look at. */
 export interface Span {
   readonly text: string;
   readonly emphasis?: "strong" | "good" | "bad" | "muted";
 }
 
-/** A line or a paragraph: plain text, or spans where something is emphasised. */
+/** A line or a paragraph: plain text, or spans with emphasis. */
 export type Text = string | readonly Span[];
 
 export interface Column {
@@ -42,21 +42,23 @@ export type Piece =
   | { readonly kind: "heading"; readonly text: string }
   /** Prose, wrapped to the width. */
   | { readonly kind: "prose"; readonly text: Text }
-  /** Lines that keep their form, as an equation or what a model wrote; a long line is wrapped where it must be. */
+  /** Lines that keep their form, such as an equation or a sample; a line that is too long is wrapped. */
   | { readonly kind: "lines"; readonly lines: readonly Text[]; readonly of?: "equation" | "output" | "sequence" }
   | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
   /** Bars from 0 to `maximum` (default: the longest). */
   | { readonly kind: "bars"; readonly bars: readonly Bar[]; readonly maximum?: number }
-  /** Rows of cells below each other, as a text and the same text shifted; where there is no room, the last cells go. */
+  /**
+   * Rows of cells below each other, such as a text and the same text shifted; without room the last cells are dropped.
+   */
   | {
       readonly kind: "aligned";
       readonly rows: readonly { readonly name: string; readonly cells: readonly Text[] }[];
     }
-  /** Texts side by side where there is room, else one below the other. */
+  /** Texts side by side if there is room, else one below the other. */
   | { readonly kind: "columns"; readonly columns: readonly { readonly title: string; readonly text: string }[] }
   /**
    * Curves that grow. A terminal redraws the chart of the same `id` in place; a pipe shows only the one that is `final`.
-   * `levels` are lines to compare with, as ln V.
+   * `levels` are lines to compare with, such as ln V.
    */
   | {
       readonly kind: "curves";
@@ -64,11 +66,11 @@ export type Piece =
       readonly curves: readonly Curve[];
       readonly levels: readonly Level[];
       readonly steps: number;
-      /** Lines of the plot, where a lesson has little room. */
+      /** Lines of the plot, if a lesson has little room. */
       readonly height?: number;
       readonly final: boolean;
     }
-  /** A screen ends here, with more to come: a terminal waits for a key, a pipe goes on. */
+  /** A screen ends here, with more to come: a terminal waits for a key, a pipe continues. */
   | { readonly kind: "pause" };
 
 /** A lesson as it runs. */

@@ -10,7 +10,7 @@ import { createTrainer, type Trainer } from "../train/steps/trainer.ts";
 import type { LessonInput } from "./input.ts";
 import type { Curve, Level, Piece } from "./piece.ts";
 
-/** How much a lesson does: what its reader can wait for. */
+/** The size of a lesson: as much as its reader can wait for. */
 export interface LessonSize {
   readonly contextLength: number;
   readonly nLayer: number;
@@ -19,9 +19,9 @@ export interface LessonSize {
   readonly hidden: number;
   readonly batchSize: number;
   readonly steps: number;
-  /** Tokens that a model writes. */
+  /** Tokens of a sample. */
   readonly written: number;
-  /** Most tokens of the held-out text that are measured. */
+  /** Most tokens of the held-out text in an evaluation. */
   readonly measured: number;
 }
 
@@ -38,7 +38,7 @@ const compiledSize: LessonSize = {
   measured: Number.POSITIVE_INFINITY,
 };
 
-/** The reference backend is meant to be read, not to be fast. */
+/** The reference backend is for reading, not for speed. */
 const referenceSize: LessonSize = {
   contextLength: 32,
   nLayer: 1,
@@ -55,8 +55,8 @@ const referenceSize: LessonSize = {
 export const lessonSize = ({ name }: Backend): LessonSize => (name === "reference" ? referenceSize : compiledSize);
 
 /**
- * Qwen3's shape and Muon, as the preset `shakespeare`, but of a recipe of its own: what the lessons show was read by people,
- * and is not to change whenever the preset does. A head that shares the embeddings is part of what *generation* tells.
+ * Qwen3's shape and Muon, like the preset `shakespeare`, but with its own values: people have read what the lessons show,
+ * so it must not change with the preset. *generation* speaks of the head that shares the embeddings.
  */
 const smallModelConfig = ({ trainIds, seed }: LessonInput, size: LessonSize, mask: AttentionMask): TrainerConfig => {
   const { nLayer, nHead, nEmbd, hidden, steps, batchSize } = size;
@@ -99,7 +99,7 @@ const smallModelConfig = ({ trainIds, seed }: LessonInput, size: LessonSize, mas
   };
 };
 
-/** A model that learns, under the name that its curve has. */
+/** A model in training, with the name of its curve. */
 export interface Learner {
   readonly name: string;
   readonly config: TrainerConfig;
@@ -108,7 +108,7 @@ export interface Learner {
   readonly losses: number[];
 }
 
-/** A small model with freshly drawn weights: the same ones with either mask. The caller closes its trainer. */
+/** A small model with fresh weights: the same weights with either mask. The caller closes its trainer. */
 export const createLearner = (input: LessonInput, size: LessonSize, name: string, mask: AttentionMask): Learner => {
   const config = smallModelConfig(input, size, mask);
   const trainer = createTrainer(input.backend, config, input.tokenizer.vocabSize, input.trainIds);
@@ -116,13 +116,13 @@ export const createLearner = (input: LessonInput, size: LessonSize, name: string
 };
 
 export interface ChartOptions {
-  /** Levels besides that of knowing nothing. */
+  /** Levels besides the untrained loss. */
   readonly compared?: readonly Level[];
-  /** Lines of the plot, where there is little room. */
+  /** Lines of the plot, if there is little room. */
   readonly height?: number;
 }
 
-/** Charts that are shown while a training runs. */
+/** Charts of a training. */
 const charts = 60;
 
 const curveOf = ({ name, losses }: Learner): Curve => ({
@@ -131,7 +131,7 @@ const curveOf = ({ name, losses }: Learner): Curve => ({
 });
 
 /**
- * Trains all learners to their end, in turn step by step on the same batches, and yields their curves as they grow.
+ * Trains all learners to their end, taking turns step by step on the same batches, and yields their curves as they grow.
  * @throws the signal's reason when it aborts.
  */
 export async function* trainTogether(
@@ -164,13 +164,13 @@ export async function* trainTogether(
   }
 }
 
-/** The mean loss of the last tenth of the steps: one step's loss is that of one batch. */
+/** The mean loss of the last tenth of the steps: the loss of one step is the loss of one batch. */
 export const recentLoss = ({ losses }: Learner): number => {
   const recent = losses.slice(-Math.ceil(losses.length / 10));
   return recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
 };
 
-/** The same weights behind the other mask. They stay the first model's: close that one only. */
+/** The same weights with the other mask. They stay the first model's: close only that one. */
 export const withMask = (model: Model, mask: AttentionMask): Model => ({ ...model, config: { ...model.config, mask } });
 
 export interface Writing {
@@ -182,7 +182,7 @@ export interface Writing {
 }
 
 /**
- * What a model writes after the prompt, drawn under the lesson's seed.
+ * A model's text after the prompt, drawn under the lesson's seed.
  * @throws the signal's reason when it aborts.
  */
 export const write = async (

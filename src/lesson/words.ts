@@ -1,4 +1,4 @@
-/** What counts as a word: a run of this many letters or more. Shorter ones are hit by chance. */
+/** A word is a run of this many letters or more. Shorter ones are hit by chance. */
 export const shortestWord = 3;
 
 /** The words of `text` in lower case, in order, as often as they occur. */
@@ -17,8 +17,8 @@ export interface WordShare {
 }
 
 /**
- * The share of dictionary words in what a model wrote after `prompt`. A word that was begun by the prompt or cut off by
- * the end is not the model's, and is left out.
+ * The share of dictionary words in a model's text after `prompt`. A word that the prompt began or the end cut off is not
+ * the model's, and is left out.
  */
 export const wordShare = (dictionary: ReadonlySet<string>, written: string, prompt: string): WordShare => {
   const begun = /\p{L}$/u.test(prompt) ? written.replace(/^\p{L}+/u, "") : written;

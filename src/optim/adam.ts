@@ -4,8 +4,8 @@ import type { Moments } from "./state.ts";
 import type { Update } from "./update.ts";
 
 /**
- * Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) of one step, over the elements from `offset` to `end`
- * of the arena, with bias correction. Their second moments begin at `second` in an arena of their own layout.
+ * One step of Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017), over the elements from `offset` to `end` of
+ * the arena, with bias correction. Their second moments begin at `second` in an arena with its own layout.
  */
 export const adamUpdate = (
   backend: Backend,

@@ -11,7 +11,7 @@ const moments = (weightDecay: number) => ({
 
 /**
  * Defaults of Adam are PyTorch's. `adam`: Kingma & Ba 2014, weight decay as an L2 gradient. `adamw`: Loshchilov & Hutter
- * 2017, decoupled. `muon`: Jordan et al. 2024 for the matrices inside blocks, AdamW for all else.
+ * 2017, decoupled. `muon`: Jordan et al. 2024 for the matrices inside blocks, AdamW for the other parameters.
  */
 export const optimizerConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("adam"), ...moments(0) }),
@@ -35,7 +35,7 @@ export type OptimizerConfig = z.infer<typeof optimizerConfigSchema>;
 export type AdamConfig = Exclude<OptimizerConfig, { readonly kind: "muon" }>;
 export type MuonConfig = Extract<OptimizerConfig, { readonly kind: "muon" }>;
 
-/** What happens to the learning rate after the warm-up. */
+/** The learning rate after the warm-up, as a function of the step. */
 export const scheduleConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
   z.strictObject({

@@ -6,7 +6,8 @@
  *   W ← (1 − η·λ)·W − η·√max(1, out/in)·NS(u / ‖u‖)
  *
  * NS is five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ: a Newton–Schulz iteration. A singular value of at least
- * 0.002 of the norm ends between 0.68 and 1.20; one that is nearly zero grows by a⁵ ≈ 485 and stays near 0. Embeddings, the head and vectors are left to AdamW.
+ * 0.002 of the norm ends between 0.68 and 1.20; one that is nearly zero grows by a⁵ ≈ 485 and stays near 0. AdamW
+ * updates embeddings, the head and vectors.
  */
 
 import type { Backend, Storage, View } from "../backend/backend.ts";
@@ -56,7 +57,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
       backend.run("scaleByNorm", { x, squares: at(squares), y: x, n, eps: normEps });
       for (let i = 0; i < iterations; i++) {
         const wide = rows <= columns;
-        // A = X·Xᵀ, or Xᵀ·X where that is the smaller one: the polynomial in A is the same on either side.
+        // A = X·Xᵀ, or Xᵀ·X if that is smaller: the polynomial in A is the same on either side.
         if (wide)
           backend.run("linearForward", {
             x,
@@ -144,7 +145,7 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
         rounded: null,
       });
       for (const { name, offset, size } of others) adam(offset, offset + size, 0, seconds.get(name));
-      // Vectors have all both moments: they lie in one stretch of either arena.
+      // Every vector has both moments: they are contiguous in either arena.
       adam(layout.decayed, layout.length, 0, v.decayed);
     },
     close(): void {

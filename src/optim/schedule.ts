@@ -3,7 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import { show } from "../core/show.ts";
 import type { ScheduleConfig } from "./config.ts";
 
-/** What a learning rate depends on, besides the step. */
+/** The plan of a learning rate, besides the step. */
 export interface LearningRatePlan {
   readonly learningRate: number;
   readonly warmupSteps: number;

@@ -3,7 +3,7 @@ import { type Arena, type ArenaLayout, type Placed, partOfLayout } from "../mode
 import type { OptimizerConfig } from "./config.ts";
 import type { OptimizerLayout } from "./update.ts";
 
-/** Whether a parameter is a matrix inside a block, or several stacked: what Muon makes orthogonal. */
+/** Whether a parameter is a matrix inside a block, or several stacked: Muon makes these orthogonal. */
 export const isBlockMatrix = ({ shape, stacked }: Placed): boolean => stacked !== undefined && shape.length >= 2;
 
 /** The layouts of an optimizer's running means. */
@@ -20,7 +20,7 @@ export const momentLayouts = (layout: ArenaLayout, { kind }: Pick<OptimizerConfi
 });
 
 /**
- * The running means that an optimizer keeps, without making it.
+ * The layouts of an optimizer's running means, without an optimizer.
  * @param layout of the weights.
  */
 export const optimizerLayouts = (
@@ -38,6 +38,6 @@ export const optimizerLayouts = (
 export interface Moments {
   readonly m: Arena;
   readonly v: Arena;
-  /** One number: not 0 from the first update on that has left a weight or a running mean which is not finite. */
+  /** One number: not 0 once an update has left a weight or a running mean that is not finite. */
   readonly unreal: View;
 }

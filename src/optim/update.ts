@@ -1,7 +1,7 @@
 import type { Arena, ArenaLayout } from "../models/arena.ts";
 import type { RoundedWeights } from "../models/rounded-weights.ts";
 
-/** What one update is made with. */
+/** Input of one update. */
 export interface Update {
   readonly values: Arena;
   readonly gradients: Arena;
@@ -10,15 +10,15 @@ export interface Update {
   readonly learningRate: number;
   /** Factor on every gradient, from clipping. */
   readonly gradScale: number;
-  /** The rounded copy of the values, which follows them; null or absent: there is none. */
+  /** The rounded copy of the values, which the update writes too; null or absent if there is none. */
   readonly rounded?: RoundedWeights | null;
 }
 
-/** Where a running mean of an optimizer lies in its array. */
+/** A running mean of an optimizer, and its layout. */
 export interface OptimizerLayout {
-  /** As a checkpoint's file names it: `m`, a mean of gradients, or `v`, a mean of their squares. */
+  /** Its name in a checkpoint's file: `m`, a mean of gradients, or `v`, a mean of their squares. */
   readonly name: "m" | "v";
-  /** Of the parameters that have this mean: all of them, or those whose update reads it. */
+  /** Layout of the parameters that have this mean: all of them, or those whose update reads it. */
   readonly layout: ArenaLayout;
 }
 
@@ -29,13 +29,13 @@ export interface OptimizerArena extends OptimizerLayout {
 
 /** An update rule with its running means, in a backend's memory. */
 export interface Optimizer {
-  /** The running means: with the weights, all that the next update depends on. */
+  /** The running means: with the weights, everything that the next update depends on. */
   readonly state: readonly OptimizerArena[];
-  /** Changes the values by the gradients. */
+  /** Updates the values by the gradients. */
   update(update: Update): void;
-  /** Whether every weight and every running mean is finite that an update has left, since the last `forget`. */
+  /** Whether every weight and every running mean that an update has written since the last `forget` is finite. */
   isFinite(): Promise<boolean>;
-  /** Takes weights and running means for finite: others have been written in their place. */
+  /** Counts weights and running means as finite: others have been written in their place. */
   forget(): void;
   /** Frees the running means. */
   close(): void;

@@ -10,9 +10,9 @@ const isFiles = (value: unknown): boolean =>
   );
 
 /**
- * Checks what `loadPretrained` is called with, before anything is read.
- * @param inBrowser where a checkpoint can be an address or its files.
- * @param where the function that is called, for the error.
+ * Checks the arguments of `loadPretrained`, before anything is read.
+ * @param inBrowser whether a checkpoint can be an address or its files.
+ * @param where the called function, for the error.
  * @throws ConfigError naming the argument.
  */
 export const checkLoad = (checkpoint: unknown, options: unknown, inBrowser = false, where = "loadPretrained"): void => {

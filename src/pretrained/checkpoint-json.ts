@@ -3,10 +3,10 @@ import { parseConfig } from "../core/config.ts";
 import { CheckpointError, ForetokenError } from "../core/errors.ts";
 import { type JsonLimits, jsonLimits, parseJson as parse } from "../core/json.ts";
 
-/** Version of what `config.json` says under "foretoken"; a newer one is refused. */
+/** Version of the section "foretoken" in `config.json`; a newer one is refused. */
 export const formatVersion = 1;
 
-/** JSON as it stands in a checkpoint: indented, with a newline at the end. */
+/** JSON as a checkpoint has it: indented, with a newline at the end. */
 export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 /**

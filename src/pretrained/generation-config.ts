@@ -1,5 +1,5 @@
 /**
- * The sampling that `generate` uses where told nothing. Checkpoints name it in `generation_config.json` too: for other
- * software, as `transformers`; nothing here reads that file.
+ * Default sampling of `generate`. Checkpoints also have it in `generation_config.json`, for other software such as
+ * `transformers`; nothing here reads that file.
  */
 export const generationDefaults = { maxNewTokens: 400, temperature: 0.8, topK: 40 } as const;

@@ -12,7 +12,7 @@ export interface Logits {
   readonly shape: readonly [time: number, vocabSize: number];
 }
 
-/** A model with its tokenizer: what text goes into and comes out of. */
+/** A model with its tokenizer: text in, text out. */
 export interface LanguageModel {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
@@ -21,11 +21,11 @@ export interface LanguageModel {
    * @throws ShapeError for an id that is no whole number or outside the vocabulary, or too many of them.
    */
   logits(ids: ArrayLike<number>): Promise<Logits>;
-  /** Frees the model, and its backend where `loadPretrained` opened it. A second call does nothing. */
+  /** Frees the model, and its backend if `loadPretrained` opened it. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** Puts a model and its tokenizer together; `onClose` runs once, after the weights are freed. */
+/** Combines a model and its tokenizer; `onClose` runs once, after the weights are freed. */
 export const languageModel = (
   model: Model,
   tokenizer: Tokenizer,
@@ -37,7 +37,7 @@ export const languageModel = (
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     try {
-      // A backend that was closed before has taken the weights with it, and would refuse to free them.
+      // A backend that was closed before has freed the weights, and would refuse to free them again.
       if (model.backend.bytesInUse() > 0) model.close();
     } finally {
       await onClose();

@@ -9,10 +9,10 @@ import { parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
 
 type PretrainedName = (typeof pretrainedNames)[number];
 
-/** A checkpoint's files by name: all that `train` hands to `onCheckpoint`, or as many as loading needs. */
+/** A checkpoint's files by name: all files of `onCheckpoint`, or the ones that loading needs. */
 export type CheckpointFiles = Readonly<Record<PretrainedName, Uint8Array>> & Readonly<Record<string, Uint8Array>>;
 
-/** Where `loadPretrained` puts a model. */
+/** Options of `loadPretrained`. */
 export interface LoadOptions {
   /** An opened backend (yours to close), or the name of one (closed with the model). Default "wasm". */
   readonly backend?: Backend | BackendChoice | undefined;
@@ -33,7 +33,7 @@ const fetchFile = async (directory: string, name: PretrainedName): Promise<Uint8
   throw new CheckpointError({ where, must: "the file must be served there", got });
 };
 
-/** A directory of another program, or of a time before there were any, has none. */
+/** Directories of other programs and early versions have none. */
 const fetchManifest = (directory: string): Promise<Record<string, Uint8Array>> =>
   fetch(`${directory}/${manifestName}`).then(
     async (response): Promise<Record<string, Uint8Array>> =>
@@ -53,7 +53,7 @@ const fetchFiles = async (directory: string): Promise<CheckpointFiles> => {
 
 /**
  * A language model from a checkpoint, trained here or in Node. Its files are compared with the SHA-256 in `manifest.json`
- * where that is among them and the page has Web Crypto.
+ * if that is among them and the page has Web Crypto.
  * @param checkpoint its files, or the address of the directory that serves them.
  * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
  */

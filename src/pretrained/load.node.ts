@@ -9,35 +9,35 @@ import { type Pretrained, parsePretrained, placeModel, pretrainedNames } from ".
 
 /**
  * Reads a checkpoint directory and compares its files with its manifest, without opening a backend.
- * @throws CheckpointError naming the file and what is wrong with it.
+ * @throws CheckpointError naming the file and its fault.
  */
 export const readPretrained = async (directory: string): Promise<Pretrained & { readonly checked: boolean }> => {
   const { files, manifest } = await readCheckpoint(directory, pretrainedNames);
   return { ...parsePretrained(directory, files), checked: manifest !== null };
 };
 
-/** What to say of a checkpoint that has no manifest. */
+/** Notice for a checkpoint without a manifest. */
 export const uncheckedNotice = (directory: string): string =>
   `${directory}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
 
-/** Where `loadPretrained` puts a model. */
+/** Options of `loadPretrained`. */
 export interface LoadOptions {
   /** An opened backend (yours to close), or the name of one (closed with the model). Default "auto". */
   readonly backend?: Backend | BackendChoice | undefined;
   /** Threads of a backend opened here; default: all cores. */
   readonly threads?: number | undefined;
-  /** Of a backend opened here: float32, the default, for logits to the last digit; auto for speed. */
+  /** Dtype of a backend opened here: float32, the default, for logits to the last digit; auto for speed. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * One line that the user should see: that there is no manifest, so that damage would not be noticed. A promise is
-   * waited for.
+   * Gets one line for the user: that there is no manifest, so that damage would not be noticed. A promise is waited for.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
 /**
- * A language model from a checkpoint directory. Its files are compared with the SHA-256 in `manifest.json`, while they are
- * read; a directory without one, of an earlier version or of another program, loads unchecked, and `onNotice` says so.
+ * A language model from a checkpoint directory. Its files are compared with the SHA-256 in `manifest.json`, while they
+ * are read; a directory without one, of an earlier version or of another program, loads unchecked, and `onNotice` says
+ * so.
  * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
  */
 export const loadPretrained = async (directory: string, options: LoadOptions = {}): Promise<LanguageModel> => {

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 const kinds = z.discriminatedUnion("kind", [z.strictObject({ kind: z.literal("char") })]);
 
-/** The tokenizer of a run whose configuration names none: all runs had it before there was a choice. */
+/** The tokenizer of a run whose configuration names none: the only one of early versions. */
 export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 
 /** `char`: a token for each distinct character (Unicode code point) of the run's text. */

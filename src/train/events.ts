@@ -3,14 +3,14 @@ import type { ProductDType } from "../core/dtype.ts";
 import type { RunConfig } from "./config/config.ts";
 import type { MemoryEstimate } from "./prepare/memory.ts";
 
-/** Version of the events' form: a field that changes its meaning raises it, a new field or a new type does not. */
+/** Version of the events' format: raised when a field changes its meaning, not for a new field or a new type. */
 export const eventVersion = 1;
 
 interface Versioned {
   readonly v: typeof eventVersion;
 }
 
-/** First of a run. */
+/** First event of a run. */
 export interface StartEvent extends Versioned {
   readonly type: "start";
   readonly config: RunConfig;
@@ -19,7 +19,7 @@ export interface StartEvent extends Versioned {
   readonly backend: string;
   readonly instructionSet: string;
   readonly threads: number;
-  /** What the operands of products are rounded to. */
+  /** Element type of the operands of products. */
   readonly dtype: ProductDType;
   /** Name of the text. */
   readonly corpus: string;
@@ -30,22 +30,22 @@ export interface StartEvent extends Versioned {
   readonly out: string | null;
   /** Updates done before: 0 unless resumed. */
   readonly step: number;
-  /** What the run will take, in bytes. */
+  /** Memory that the run will need, in bytes. */
   readonly memory: MemoryEstimate;
-  /** Bytes that the process may come to hold, what it holds already included; null where nobody knows, as in a browser. */
+  /** Bytes that the process can hold, including those it holds already; null if unknown, as in a browser. */
   readonly availableMemory: number | null;
 }
 
-/** How long the run will take: told once, when its first steps have been timed. Not kept in the run's folder. */
+/** How long the run will take: sent once, after its first steps were timed. Not kept in the run's folder. */
 export interface EstimateEvent extends Versioned {
   readonly type: "estimate";
   /** Updates done. */
   readonly step: number;
-  /** Steps that were timed; the first one is not among them. */
+  /** Number of timed steps; the first step is not timed. */
   readonly timedSteps: number;
-  /** Median of these. */
+  /** Median time of the timed steps. */
   readonly stepSeconds: number;
-  /** To the end, evaluations and samples included. */
+  /** Time to the end, evaluations and samples included. */
   readonly secondsLeft: number;
 }
 
@@ -59,7 +59,7 @@ export interface StepEvent extends Versioned {
   readonly learningRate: number;
   /** Global norm before clipping. */
   readonly gradNorm: number;
-  /** Of this step alone. */
+  /** Rate of this step alone. */
   readonly tokensPerSecond: number;
 }
 
@@ -76,15 +76,15 @@ export interface EvalEvent extends Versioned {
   readonly perplexity: number;
   /** Tokens predicted. */
   readonly tokens: number;
-  /** `interrupted`: taken because the run was stopped here; a resumed run does not count it. */
+  /** `interrupted`: measured because the run was stopped here; a resumed run ignores it. */
   readonly reason: "interval" | "end" | "interrupted";
-  /** Whether this is the lowest validation loss so far of the evaluations of the plan: `best/` has its weights. */
+  /** Whether this is the lowest validation loss so far of the planned evaluations: `best/` has these weights. */
   readonly best: boolean;
 }
 
 /**
- * Validation loss has turned: it rises while the loss of training falls on. Told once, after the `eval` that shows it.
- * A smaller model, dropout or an earlier end (`patience`) would serve this text better; `best/` keeps the best weights.
+ * The validation loss has begun to rise while the training loss still falls. Sent once, after the `eval` that shows it.
+ * A smaller model, dropout or an earlier end (`patience`) would suit this text better; `best/` keeps the best weights.
  */
 export interface OverfittingEvent extends Versioned {
   readonly type: "overfitting";
@@ -96,23 +96,23 @@ export interface OverfittingEvent extends Versioned {
   readonly bestStep: number;
 }
 
-/** A step was not taken, because its loss or a gradient was not finite, or exploded. */
+/** A step was left out, because its loss or a gradient was not finite, or exploded. */
 export interface NonfiniteEvent extends Versioned {
   readonly type: "nonfinite";
-  /** The update that would have been done, counted as in `step`. */
+  /** The number that the update would have had, counted as in `step`. */
   readonly step: number;
   /** Mean over the step's tokens, nats per token; null where it was not finite. */
   readonly loss: number | null;
   /** Global norm before clipping; null where it was not finite. */
   readonly gradNorm: number | null;
-  /** The first tensor that went bad. */
+  /** The first tensor that was not finite. */
   readonly tensor: string;
   /**
-   * The run goes on with the next step in either case. `skip`: with the weights as they are; `rollback`: with weights and
-   * moments of the last checkpoint of the plan, or those it began with.
+   * The run continues with the next step in either case. `skip`: with the current weights; `rollback`: with weights and
+   * moments of the last planned checkpoint, or of the run's beginning.
    */
   readonly action: "skip" | "rollback";
-  /** What was kept to repeat the step with, as `foretoken replay` takes it; null where nothing is saved. */
+  /** The record of the step, for `foretoken replay`; null if nothing is saved. */
   readonly file: string | null;
 }
 
@@ -125,7 +125,7 @@ export interface SampleEvent extends Versioned {
   readonly text: string;
 }
 
-/** A checkpoint is on disk, whole. */
+/** A checkpoint is complete on disk. */
 export interface CheckpointEvent extends Versioned {
   readonly type: "checkpoint";
   readonly step: number;
@@ -133,18 +133,18 @@ export interface CheckpointEvent extends Versioned {
   readonly path: string;
 }
 
-/** Where the time went, of a run with `profile`: told before `done`. Not kept in the run's folder. */
+/** Time per kernel, of a run with `profile`: sent before `done`. Not kept in the run's folder. */
 export interface ProfileEvent extends Versioned {
   readonly type: "profile";
   /** Updates done. */
   readonly step: number;
-  /** Of this process, all of the run: evaluations, samples and checkpoints included. */
+  /** Time of the whole run in this process, evaluations, samples and checkpoints included. */
   readonly seconds: number;
-  /** The longest first; what is missing of `seconds` was spent outside of kernels. */
+  /** The longest first. The rest of `seconds` was spent outside of kernels. */
   readonly kernels: readonly KernelProfile[];
 }
 
-/** Last of a run. */
+/** Last event of a run. */
 export interface DoneEvent extends Versioned {
   readonly type: "done";
   readonly step: number;
@@ -152,13 +152,13 @@ export interface DoneEvent extends Versioned {
   readonly reason: "finished" | "patience" | "interrupted";
   /** At this step. */
   readonly valLoss: number;
-  /** The lowest; this step's where there was no other evaluation. */
+  /** The lowest; this step's if there was no other evaluation. */
   readonly bestValLoss: number;
   readonly bestStep: number;
   readonly out: string | null;
 }
 
-/** What `train` yields. */
+/** Events of `train`. */
 export type TrainEvent =
   | StartEvent
   | EstimateEvent

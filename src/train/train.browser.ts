@@ -1,4 +1,4 @@
-/** Training and measuring on a text that is at hand as a string: in a page, or wherever there are no files. */
+/** Training and evaluation on a string: in a page, or wherever there are no files. */
 
 import { z } from "zod";
 import type { Backend } from "../backend/backend.ts";
@@ -32,9 +32,9 @@ import { checkStopAt, prepare, resolveConfig, withDType } from "./prepare/prepar
 import { run } from "./run/run.ts";
 import type { RunStore } from "./run/run-input.ts";
 
-/** What `train` is told. */
+/** Options of `train`. */
 export interface TrainOptions {
-  /** What to learn from. */
+  /** The text to train on. */
   readonly text: string;
   /** A text to validate on; else the last `valFraction` of `text`. */
   readonly valText?: string | undefined;
@@ -44,7 +44,7 @@ export interface TrainOptions {
   readonly preset?: PresetName | undefined;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig> | undefined;
-  /** What samples continue; default: the text's first word. */
+  /** Prompt of the samples; default: the text's first word. */
   readonly prompt?: string | undefined;
   /** Tokens to write at the end; 0: none. Default 400. */
   readonly finalSampleTokens?: number | undefined;
@@ -56,11 +56,11 @@ export interface TrainOptions {
   readonly stopAt?: number | undefined;
   /** Time the kernels, for a `profile` event before `done`. */
   readonly profile?: boolean | undefined;
-  /** Abort to stop after the step under way, with a last checkpoint. */
+  /** Abort to stop after the current step, with a last checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Given the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
-   * lowest so far ("best"): what `loadPretrained` takes. Training waits for the promise.
+   * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
+   * lowest so far ("best"), in the form for `loadPretrained`. Training waits for the promise.
    */
   readonly onCheckpoint?: ((files: CheckpointFiles, which: "last" | "best") => void | Promise<void>) | undefined;
 }
@@ -75,7 +75,7 @@ const optionsSchema = z.strictObject({
   threads: z.int().min(1).max(256).optional(),
   stopAt: z.int().positive().optional(),
   profile: z.boolean().optional(),
-  // Checked once it is merged with the preset.
+  // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   // Checked by TypeScript, and where they are used.
   backend: z.unknown().optional(),
@@ -100,12 +100,12 @@ const storeFor = (
 });
 
 /**
- * Trains a model on a text and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
- * `done`. Same options and backend: same bits, with any number of threads, and those that Node's `wasm` backend gives.
- * It computes on the thread that calls it.
+ * Trains a model on a text and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
+ * `done`. Same options and backend: same bits, with any number of threads, and the same as on Node's `wasm` backend.
+ * It computes on the calling thread.
  *
- * @throws ConfigError for options that cannot work, DataError for text that cannot be used, UnsupportedKernelError for a
- *   backend that the page lacks.
+ * @throws ConfigError for options that cannot work, DataError for text that cannot be used, UnsupportedKernelError for
+ *   a backend that the page lacks.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   checkOptions("train: options", options);
@@ -132,7 +132,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   const prompt = rest.prompt ?? firstWord(text);
   prepared.tokenizer.encode(prompt, "prompt");
   const { backend = "wasm", signal, onCheckpoint } = options;
-  // What is handed out must have a name elsewhere.
+  // A model that is given out must have a class of `transformers`.
   if (onCheckpoint !== undefined) architectureOf(config.model);
   signal?.throwIfAborted();
   const opened =
@@ -173,13 +173,13 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   }
 }
 
-/** What `evaluate` measures on. */
+/** Options of `evaluate`. */
 export interface EvaluateOptions extends Omit<Measuring, "split"> {
-  /** What to measure on, all of it. */
+  /** The text to measure on, all of it. */
   readonly text: string;
 }
 
-/** A text to be measured from end to end. */
+/** A text to measure from end to end. */
 export const wholeText = (text: string): MeasuredCorpus => ({
   ...{ name: "text", train: "", val: text },
   parts: [{ where: "text", start: 0 }],

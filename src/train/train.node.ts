@@ -23,7 +23,7 @@ import { freshProgress } from "./run/progress.ts";
 import { run } from "./run/run.ts";
 import type { BrokenOff, RunInput } from "./run/run-input.ts";
 
-/** What no result depends on: allowed for new and for resumed runs. */
+/** Options that change no result: for new and for resumed runs. */
 interface Running {
   /** An opened backend (yours to close), or the name of one. Default "auto". */
   readonly backend?: Backend | BackendChoice;
@@ -31,24 +31,24 @@ interface Running {
   readonly threads?: number | undefined;
   /** End after this many updates as an interruption would; the schedule stays the whole run's. */
   readonly stopAt?: number | undefined;
-  /** Checkpoints to keep, the last one among them; at least 1. Default 1, or as the resumed run was begun with. */
+  /** Checkpoints to keep, including the last one; at least 1. Default 1, or as the resumed run began. */
   readonly keepLast?: number | undefined;
   /** Time the kernels, for a `profile` event before `done`. */
   readonly profile?: boolean | undefined;
   /**
-   * Bytes that this process may come to hold, what it holds already included: a run that needs more is refused before
-   * anything is taken or written. Default: what is free, within the limit of the container.
+   * Bytes that this process can hold, including those it holds already: a run that needs more is refused before
+   * anything is allocated or written. Default: the free memory, within the limit of the container.
    */
   readonly availableMemory?: number | undefined;
   /** false: a run that needs more than is available runs anyway. Default true. */
   readonly memoryCheck?: boolean | undefined;
   /** Abort to save and stop. */
   readonly signal?: AbortSignal;
-  /** One line that the user should see, as that another text was taken. A promise is waited for. */
+  /** Gets one line for the user, such as that another text is used. A promise is waited for. */
   readonly onNotice?: (line: string) => void;
 }
 
-/** A run from its beginning. */
+/** A new run. */
 export interface NewRun extends Running {
   readonly resume?: undefined;
   /** Name of a corpus, a UTF-8 text file, or a folder of them. Default: Tiny Shakespeare, offline Moby-Dick. */
@@ -61,27 +61,30 @@ export interface NewRun extends Running {
   readonly preset?: PresetName;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig>;
-  /** Folder of the run: new or empty. null: nothing is saved. Default: `runs/<time>-<preset>`, numbered where it is taken. */
+  /**
+   * Folder of the run: new or empty. null: nothing is saved. Default: `runs/<time>-<preset>`, with a number if it is
+   * taken.
+   */
   readonly out?: string | null | undefined;
   /** Tokens to write at the end; 0: none. Default 400. */
   readonly finalSampleTokens?: number;
 }
 
-/** A run that goes on from a checkpoint. */
+/** A run that continues from a checkpoint. */
 export interface ResumedRunOptions extends Running {
   /**
-   * A run's folder: the run goes on in place, from its last checkpoint to its planned end. Or one of the checkpoints in it,
-   * as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
+   * A run's folder: the run continues in place, from its last checkpoint to its planned end. Or one of the checkpoints
+   * in it, as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
    */
   readonly resume: string;
-  /** Where the run's text, and the text it validates on, are now, if they were moved: they must be the same texts. */
+  /** New places of the run's text, and of its validation text, if they were moved: they must be the same texts. */
   readonly data?: string | undefined;
   readonly valData?: string | undefined;
-  /** What to do from here on at a step that is not finite or explodes. Default: as the run was begun with. */
+  /** Action at a step that is not finite or explodes, from here on. Default: as the run began. */
   readonly onNonfinite?: RunConfig["train"]["onNonfinite"] | undefined;
 }
 
-/** What `train` is told: to begin a run, or to go on with one. */
+/** Options of `train`, to begin or to continue a run. */
 export type TrainOptions = NewRun | ResumedRunOptions;
 
 /** `runs/<time>-<preset>`, with the time of day in UTC to the second. */
@@ -90,7 +93,7 @@ const defaultFolder = (preset: string): string => {
   return join("runs", `${time}-${preset}`);
 };
 
-/** A name of a text as it is; a path absolute, since a resumed run may be elsewhere. */
+/** The name of a known text as it is; a path absolute, since a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
 
 async function* withBackend(
@@ -111,8 +114,8 @@ async function* withBackend(
 }
 
 /**
- * A text as a run takes it, and what else is kept of it. All in a function of its own: when it returns, nobody holds the
- * text any more.
+ * The tokens of a text, and the facts about it that are kept. In a function of its own: when it returns, nobody holds
+ * the text any more.
  */
 const prepareText = async (
   { onNotice }: Running,
@@ -132,13 +135,13 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   const out = options.out === undefined ? defaultFolder(preset) : options.out;
   const config = resolveConfig(preset, [options.config ?? {}]);
   if (out !== null) {
-    // What is saved must have a name elsewhere.
+    // A model that is saved must have a class of `transformers`.
     architectureOf(config.model);
     if (options.out !== undefined) await checkFree(out);
   }
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);
   await checkTexts(around, [options.data, valData]);
-  // Not kept in a variable, which would keep the text.
+  // Not kept in a variable, which would hold the text.
   const { prepared, reading, about } = await prepareText(
     options,
     config,
@@ -147,7 +150,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   );
   const { tokenizer } = prepared;
   const data: RunData = {
-    // The default is whichever text it was.
+    // The default may be either text.
     data: options.data === undefined || options.data === "default" ? about.name : placeOf(options.data),
     valData: valData === undefined ? null : placeOf(valData),
     valFraction: valFraction ?? 0.1,
@@ -192,7 +195,7 @@ async function* runPrepared(
   }
 }
 
-/** Notes the end of a run that has ended, where its process was killed before it could. */
+/** Notes the end of a run whose process was killed before it could. */
 async function* noteEnd(store: RunFolder, done: TrainEvent & { readonly type: "done" }): AsyncGenerator<TrainEvent> {
   try {
     await store.record({ v, type: "checkpoint", step: done.step, path: join(store.path, "checkpoint") });
@@ -271,7 +274,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
 };
 
 /**
- * Trains a model and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
+ * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
  * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
  * All input is checked before anything is written.
  *

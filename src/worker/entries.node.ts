@@ -1,4 +1,4 @@
-/** The modules that worker threads run, by what these do. */
+/** The modules of worker threads, by their task. */
 export const workerEntries = {
   model: new URL("./model-entry.node.js", import.meta.url),
   train: new URL("./train-entry.node.js", import.meta.url),

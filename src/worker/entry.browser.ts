@@ -1,4 +1,4 @@
-/** What a worker of a page runs: it trains, or holds models and is asked to write with them and to measure them. */
+/** The module of a page's workers: it trains, or holds models, generates with them and evaluates them. */
 import type { BackendChoice } from "../backend/select.browser.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
@@ -8,17 +8,17 @@ import { evaluateCorpus } from "../train/measuring/evaluate-corpus.ts";
 import { type TrainOptions, train } from "../train/train.browser.ts";
 import { modelMethods } from "./model-methods.ts";
 
-/** A model to load, as `loadPretrained` is told. */
+/** A model to load, in the form of `loadPretrained`'s arguments. */
 export interface LoadRequest {
-  /** An address that is complete: a worker may have another base than its page. */
+  /** A complete address: a worker may have another base than its page. */
   readonly checkpoint: string | CheckpointFiles;
   readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
 }
 
-/** A run, as `train` is told. */
+/** A run, in the form of `train`'s options. */
 export interface TrainRequest extends Omit<TrainOptions, "signal" | "onCheckpoint"> {
-  /** Whether somebody takes its checkpoints. */
+  /** Whether the caller takes its checkpoints. */
   readonly saved: boolean;
 }
 

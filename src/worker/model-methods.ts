@@ -1,4 +1,4 @@
-/** What a thread does that holds models: it loads them, writes with them and measures them. */
+/** Methods of a thread that holds models: it loads them, generates with them and evaluates them. */
 import type { BackendName, Capabilities } from "../backend/backend.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
@@ -8,7 +8,7 @@ import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
 
-/** A model that a thread holds, and what others know of it. */
+/** Facts about a loaded model, for the calling thread. */
 export interface LoadedModel {
   readonly key: number;
   readonly config: ModelConfig;
@@ -20,9 +20,9 @@ export interface LoadedModel {
 }
 
 /**
- * The methods of such a thread.
- * @param loadModel opens what it is asked for.
- * @param loadEvaluate called when there is something to measure.
+ * The methods of a thread with models.
+ * @param loadModel loads a model.
+ * @param loadEvaluate called for the first evaluation.
  */
 export const modelMethods = <Request>(
   loadModel: (request: Request, onNotice: (line: string) => Promise<void>) => Promise<LanguageModel>,

@@ -9,31 +9,31 @@ import type { LoadRequest } from "./entry.browser.ts";
 import { loadIn, type ThreadModel } from "./model.ts";
 import { workers } from "./pool.browser.ts";
 
-/** A model in a worker of its own: while it writes or is measured, the page goes on drawing and answering. */
+/** A model in its own worker: while it computes, the page goes on drawing and answering. */
 export interface WorkerModel extends ThreadModel {
   /** Cross-entropy on a text, as `evaluate` measures it. */
   evaluate(options: EvaluateOptions): Promise<Evaluation>;
 }
 
-/** How `loadInWorker` loads a model. */
+/** Options of `loadInWorker`. */
 export type WorkerLoadOptions = Omit<LoadRequest, "checkpoint">;
 
-/** What a checkpoint's other files say is not asked for here. */
+/** The checkpoint's other files are not needed here. */
 const neededFiles = (files: CheckpointFiles): CheckpointFiles => {
   const names = [...pretrainedNames, manifestName].filter((name) => files[name] !== undefined);
   return Object.fromEntries(names.map((name) => [name, files[name]])) as CheckpointFiles;
 };
 
-/** The address that the thread which calls would fetch. */
+/** The address as the calling thread would fetch it. */
 const completeAddress = (address: string): string => {
   const base = typeof document === "undefined" ? globalThis.location?.href : document.baseURI;
   return URL.canParse(address, base) ? new URL(address, base).href : address;
 };
 
 /**
- * Loads a language model in a worker of its own, as `loadPretrained` does here: same results, to the bit.
+ * Loads a language model in its own worker: same results as with `loadPretrained`, to the bit.
  * @param checkpoint its files, which are copied, or the address of the directory that serves them.
- * @throws ConfigError where the page cannot start a worker, and as `loadPretrained`
+ * @throws ConfigError if the page cannot start a worker, and as `loadPretrained`
  */
 export const loadInWorker = async (
   checkpoint: string | URL | CheckpointFiles,
@@ -41,7 +41,7 @@ export const loadInWorker = async (
 ): Promise<WorkerModel> => {
   checkLoad(checkpoint, options, true, "loadInWorker");
   checkKeys("loadInWorker", options, ["backend", "threads"]);
-  // An opened one stays on the thread that has opened it.
+  // An opened backend stays on its thread.
   if (options.backend !== undefined) checkName("loadInWorker: backend", options.backend);
   if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;

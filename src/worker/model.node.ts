@@ -8,15 +8,15 @@ import { workerEntries } from "./entries.node.ts";
 import { loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
 
-/** A model in a thread of its own: while it writes or is measured, the thread that calls does other things. */
+/** A model in its own thread: while it computes, the calling thread does other things. */
 export interface WorkerModel extends ThreadModel {
   /** Cross-entropy on a text, as `evaluate` measures it. */
   evaluate(corpus: MeasuredCorpus, options?: Measuring): Promise<Evaluation>;
 }
 
-/** How `loadInWorker` loads a model. */
+/** Options of `loadInWorker`. */
 export interface WorkerLoadOptions extends Omit<LoadRequest, "directory"> {
-  /** One line that the user should see, as that the files are unchecked. A promise is waited for. */
+  /** Gets one line for the user, such as that the files are unchecked. A promise is waited for. */
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
@@ -27,7 +27,7 @@ const checkCorpus = (where: string, value: unknown): void => {
 };
 
 /**
- * Loads a checkpoint directory in a thread of its own.
+ * Loads a checkpoint directory in its own thread.
  * @throws as `loadPretrained`
  */
 export const loadInWorker = async (directory: string, given: WorkerLoadOptions = {}): Promise<WorkerModel> => {
@@ -35,7 +35,7 @@ export const loadInWorker = async (directory: string, given: WorkerLoadOptions =
   checkKeys("loadInWorker", given, ["backend", "threads", "dtype", "onNotice"]);
   const { onNotice, ...options } = given;
   checkCallback("loadInWorker: onNotice", onNotice);
-  // An opened one stays on the thread that has opened it.
+  // An opened backend stays on its thread.
   if (options.backend !== undefined) checkName("loadInWorker: backend", options.backend);
   if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
   if (options.dtype !== undefined) checkName("loadInWorker: dtype", options.dtype);

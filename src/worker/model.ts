@@ -1,4 +1,4 @@
-/** A model in a thread of its own: what Node and browsers have in common. */
+/** A model in its own thread: the code that Node and browsers share. */
 import type { Capabilities } from "../backend/backend.ts";
 import { checkCallback, checkOptions, checkSignal } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
@@ -12,25 +12,25 @@ import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import type { LoadedModel } from "./model-methods.ts";
 
-/** What a model in a thread of its own has wherever it is. */
+/** The members of a model in its own thread, in Node and in a page. */
 export interface ThreadModel {
   readonly config: ModelConfig;
   readonly parameters: number;
   readonly tokenizer: Tokenizer;
   readonly backend: { readonly name: string; readonly capabilities: Capabilities };
-  /** As the library's `generate`: same events, same errors. The model is at most one token ahead of those taken. */
+  /** Like the library's `generate`: same events, same errors. The model is at most one token ahead of its reader. */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /** Frees the model. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** A model, and how it is measured. */
+/** A model and its evaluation. */
 export interface LoadedInThread {
   readonly model: ThreadModel;
   evaluate(corpus: MeasuredCorpus, measuring: Measuring): Promise<Evaluation>;
 }
 
-/** @throws ConfigError for what no thread can be sent, as a function. */
+/** @throws ConfigError for a value that no thread can be sent, such as a function. */
 const checkCloneable = (where: string, value: unknown): void => {
   try {
     structuredClone(value);
@@ -44,7 +44,7 @@ const checkCloneable = (where: string, value: unknown): void => {
   }
 };
 
-/** The only event of a call that has one. */
+/** The event of a call with only one. */
 const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
   let result: unknown;
   for await (const event of events) result = event;
@@ -52,8 +52,8 @@ const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise
 };
 
 /**
- * Has `thread` load a model; it is given back when the model is closed, or could not be loaded.
- * @param where what errors call the checkpoint.
+ * Loads a model in `thread`, which is released when the model is closed or could not be loaded.
+ * @param where the checkpoint's name in errors.
  */
 export const loadIn = async (
   thread: WorkerThread,
@@ -87,7 +87,7 @@ export const loadIn = async (
         return call("generate", { options }, { signal }) as AsyncGenerator<GenerateEvent, void, undefined>;
       },
       close: () => {
-        // Where the thread is gone, so is the model.
+        // Without the thread the model is gone, too.
         closing ??= one<void>(thread.call("close", { key }))
           .catch(() => {})
           .finally(() => thread.release());

@@ -1,4 +1,4 @@
-/** What a worker thread runs that trains. */
+/** The module of a worker thread that trains. */
 import type { CallContext } from "../core/remote/server.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
 import type { TrainEvent } from "../train/events.ts";

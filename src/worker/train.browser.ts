@@ -5,10 +5,10 @@ import { type TrainOptions as TrainHere, train as trainHere } from "../train/tra
 import { workers } from "./pool.browser.ts";
 import { canSend, splitWorker, trainIn } from "./train.ts";
 
-/** What `train` is told. */
+/** Options of `train`. */
 export interface TrainOptions extends TrainHere {
   /**
-   * true: a backend by name is opened in a worker, and the thread that calls stays free. false: it is opened on that
+   * true: a backend by name is opened in a worker, and the calling thread stays free. false: it is opened on the calling
    * thread. Default: true on a page's own thread, false elsewhere, as in a worker.
    */
   readonly worker?: boolean | undefined;
@@ -18,12 +18,12 @@ export interface TrainOptions extends TrainHere {
 const isPage = (): boolean => typeof document !== "undefined";
 
 /**
- * Trains a model on a text and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
- * `done`. Same options and backend: same bits, with any number of threads, in a worker or not, and those that Node's
- * `wasm` backend gives.
+ * Trains a model on a text and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
+ * `done`. Same options and backend: same bits, with any number of threads, in a worker or not, and the same as on Node's
+ * `wasm` backend.
  *
- * With a backend by name a page's run has a worker of its own: the page goes on drawing and answering. The run is at most
- * one event ahead of those that were taken. A backend that was opened by the caller stays on its thread.
+ * With a backend by name, a page's run has its own worker: the page goes on drawing and answering. The run is at most one
+ * event ahead of its reader. An opened backend stays on its thread.
  *
  * @throws ConfigError for options that cannot work or a page that cannot start a worker, DataError for text that cannot
  *   be used, UnsupportedKernelError for a backend that the page lacks.

@@ -11,24 +11,24 @@ import { workerEntries } from "./entries.node.ts";
 import { canSend, splitWorker, trainIn } from "./train.ts";
 
 interface Threading {
-  /** false: a backend by name is opened on the thread that calls, too. Default true: it has a thread of its own. */
+  /** false: a backend by name is opened on the calling thread. Default true: in its own thread. */
   readonly worker?: boolean | undefined;
 }
-/** A run from its beginning. */
+/** A new run. */
 export interface NewRun extends NewRunHere, Threading {}
-/** A run that goes on from a checkpoint. */
+/** A run that continues from a checkpoint. */
 export interface ResumedRunOptions extends ResumedRunHere, Threading {}
 
-/** What `train` is told: to begin a run, or to go on with one. */
+/** Options of `train`, to begin or to continue a run. */
 export type TrainOptions = NewRun | ResumedRunOptions;
 
 /**
- * Trains a model and yields what happens: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
+ * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
  * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
  * All input is checked before anything is written.
  *
- * With a backend by name the run has a thread of its own: timers, signals and input are heard while a step takes seconds.
- * It is at most one event ahead of those that were taken. A backend that was opened by the caller stays on its thread.
+ * With a backend by name, the run has its own thread: timers, signals and input are handled while a step takes seconds.
+ * It is at most one event ahead of its reader. An opened backend stays on its thread.
  *
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
  *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.

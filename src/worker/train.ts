@@ -1,4 +1,4 @@
-/** Training in a thread of its own: what Node and browsers have in common. */
+/** Training in its own thread: the code that Node and browsers share. */
 import { checkOptions } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
@@ -6,7 +6,7 @@ import type { WorkerThread } from "../core/remote/pool.ts";
 import { show } from "../core/show.ts";
 import type { TrainEvent } from "../train/events.ts";
 
-/** Whether a thread can be sent it. */
+/** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {
   // A text would be copied, and may be long.
   if (typeof value === "string") return true;
@@ -18,7 +18,7 @@ export const isCloneable = (value: unknown): boolean => {
   }
 };
 
-/** @throws ConfigError for options that are none, or where `worker` is not true or false. */
+/** @throws ConfigError if `options` is no object, or `worker` is not true or false. */
 export const splitWorker = <Options extends object>(
   options: Options,
   byDefault: boolean,
@@ -31,11 +31,11 @@ export const splitWorker = <Options extends object>(
   return { worker, rest: rest as unknown as Options };
 };
 
-/** Whether a thread can be sent all of it. What it cannot, as a function in a configuration, the checks on this one name. */
+/** Whether all options can be sent. The checks on this thread name one that cannot, such as a function. */
 export const canSend = (args: Readonly<Record<string, unknown>>): boolean =>
   typeof (args.backend ?? "") === "string" && Object.values(args).every(isCloneable);
 
-/** Trains in a thread, which is given back at the end. */
+/** Trains in `thread`, which is released at the end. */
 export async function* trainIn(
   thread: WorkerThread,
   args: object,

@@ -104,9 +104,9 @@ it("writes tables", () => {
   expect(about).toContain("Some(R) CPU, 2 cores, 8 GiB");
   expect(about).toContain("| bfloat16, AMX tiles | 4,000 GFLOP/s |");
   expect(rowOf(training, "foretoken native float32").slice(1)).toEqual([
-    ...["100", "90.0–110", "40,960", "100 MiB", "2.00×", "0.80×"],
+    ...["100", "90.0–110", "40,960", "100 MiB", "2.00×", "0.80× (0.73–0.89)"],
   ]);
-  expect(training).toContain("Dropout 0.1 on native in float32: +10.0% of a step.");
+  expect(training).toContain("Dropout 0.1 on native in float32: +10.0% of a step, +10.0% to +10.0%.");
   expect(rowOf(floors, "`book` float32").slice(-5)).toEqual(["43%", "200", "2.00×", "4.65×", "4.00×"]);
   expect(rowOf(table, "`linearForward`").slice(1)).toEqual([...["5", "60.0", "97%", "20.0", "0.333", "267", "70%"]]);
   expect(rowOf(table, "together").slice(1, 3)).toEqual(["6", "62.0"]);

@@ -39,7 +39,7 @@ Examples:
 Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
 tokenizers only nats per character and bits per byte compare.`;
 
-/** The text that was named, else that of the checkpoint's run. */
+/** The text of the flags, or the text of the checkpoint's run. */
 const findCorpus = async (directory: string, { data, valFraction }: EvaluateFlags): Promise<Corpus> => {
   const run = data === undefined ? await runOf(directory) : undefined;
   if (run === undefined && data === undefined) {
@@ -75,7 +75,7 @@ const resultText = (result: Evaluation): string => {
   return rows.map(([label, value]) => `${label.padEnd(20)}${value}\n`).join("");
 };
 
-/** A line on a terminal that says how far it is; nothing elsewhere. */
+/** A line on a terminal with the progress; nothing elsewhere. */
 const progressLine = (hidden: boolean) => {
   const { stderr } = process;
   const show = !hidden && stderr.isTTY && process.env.TERM !== "dumb";
@@ -105,7 +105,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const result = await lm.evaluate(corpus, { split, signal: interrupt.signal, onProgress: progress.update });
     progress.clear();
-    // After all that can be wrong with the input: a mistake is told in one line, alone.
+    // After all checks of the input, so that a mistake gives one line only.
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
     if (json === true) {
       const { natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens } = result;

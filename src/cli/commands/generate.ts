@@ -75,9 +75,9 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   onOutputEnd(interrupt.abort);
   try {
     const prompt = flags.prompt ?? (await defaultPrompt(lm.tokenizer, directory));
-    // Now rather than after the prompt has been printed.
+    // Now, and not after the prompt has been printed.
     lm.tokenizer.encode(prompt, "--prompt");
-    // After all that can be wrong with the input: a mistake is told in one line, alone.
+    // After all checks of the input, so that a mistake gives one line only.
     tellChoices();
     if (json !== true) writeOut(shownText(prompt));
     const events = lm.generate({ ...settings, prompt, cache, signal: interrupt.signal });

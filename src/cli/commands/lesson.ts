@@ -47,7 +47,7 @@ On a terminal Enter or space goes on, and q ends. Every figure is computed while
 const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
   const { stdin, stdout } = process;
   const keys = readKeys(stdin, {
-    // With keys read one by one, the terminal makes no signals of them.
+    // When keys are read one by one, the terminal sends no signals for them.
     onInterrupt: () => process.emit("SIGINT", "SIGINT"),
     onSuspend: () => {
       if (process.platform !== "win32") process.kill(process.pid, "SIGTSTP");
@@ -82,7 +82,7 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
   else await showPlain(lesson, writeOut, Math.min(widest, terminalColumns(process.stdout)), styleFor(process.stdout));
 };
 
-/** Which part goes on where this one ends; nothing after the last. */
+/** The part that follows this one; nothing after the last. */
 const nextLine = (part: Part): string => {
   const next = part === all ? undefined : lessonNames[lessonNames.indexOf(part) + 1];
   return next === undefined ? "" : `\nNext: foretoken lesson ${next}, ${lessons[next].summary}.\n`;
@@ -99,7 +99,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const clock = (): number => performance.now();
     const { signal } = interrupt;
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
-    // After all that can be wrong with the input: a mistake is told in one line, alone.
+    // After all checks of the input, so that a mistake gives one line only.
     for (const notice of [corpus.notice, remark]) if (notice !== undefined) writeNotice(notice);
     await show(lessonsInTurn(part === all ? lessonNames : [part], input), json === true, interrupt);
     if (json !== true && !signal.aborted) writeOut(nextLine(part));

@@ -20,7 +20,7 @@ Examples:
 Makes a step again that train left out or stopped at, since its loss or gradient was not finite, or exploded: from the
 weights, the batch and the seed in the file. Nothing is changed. The status is 0 where the same comes out, else 2.`;
 
-/** The record's backend where this machine has it. */
+/** The record's backend, if this machine has it. */
 const openFor = async (record: FlightRecord, flags: RunningFlags): Promise<Backend> => {
   const { threads } = flags;
   let wanted = flags.backend;

@@ -13,7 +13,7 @@ interface RunsFlags {
   readonly json?: true;
 }
 
-/** Where train puts them. */
+/** The folder in which train makes runs. */
 const defaultFolder = "runs";
 
 const examples = `
@@ -25,7 +25,7 @@ Examples:
 Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer.
 An unfinished run is under way, or was killed: its folder cannot tell which.`;
 
-/** Runs without a loss come last; the order among equals stays. */
+/** Runs without a loss come last; equal runs keep their order. */
 const byLoss = (a: ListedRun, b: ListedRun): number =>
   (a.best?.valLoss ?? Number.MAX_VALUE) - (b.best?.valLoss ?? Number.MAX_VALUE);
 

@@ -62,7 +62,7 @@ Examples:
 A preset's fields are changed first by --config, then by flags. Ctrl-C saves and says how to go on; a second
 Ctrl-C quits at once, and what was saved before stays whole.`;
 
-/** All that may be given with --resume: nothing here changes what the steps of the run give. */
+/** Flags that may be given with --resume: none of them changes the results of the run's steps. */
 const allowedWithResume = [
   "--resume",
   "--data",
@@ -135,14 +135,14 @@ const chooseReporter = async (flags: TrainFlags, context: RunContext): Promise<T
 const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly string[]): Promise<void> => {
   const { backend, why, remark } = await chooseBackend(flags);
   let reporter: TrainReporter | undefined;
-  // The other reporters tell `why` themselves.
+  // The other reporters print `why` themselves.
   const early: string[] = flags.json === true && remark !== undefined ? [remark] : [];
   const notice = (line: string): void => {
     if (reporter === undefined) early.push(line);
     else reporter.notice(line);
   };
   const interrupt = onInterrupt((status) => {
-    // Nothing is begun before the first event, so there is nothing to finish and save either.
+    // Nothing has begun before the first event, so there is nothing to finish and save.
     if (reporter === undefined) process.exit(status);
     reporter.interrupting();
     notice("Finishing the step and saving (Ctrl-C again quits at once)");
@@ -178,7 +178,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
       if (event.type === "start") out = event.out;
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
-      // Saved is enough where nobody reads what would come yet.
+      // Saving is enough if nobody reads the rest of the output.
       if (outputEnded !== undefined && event.type === "checkpoint" && !complete) {
         interrupted = true;
         break;
@@ -194,7 +194,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
   const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
   if (outputEnded === "failed" && toGoOn !== undefined)
     suggestAfterFailure(`${toGoOn}, where there is room for its output`);
-  // A script must not take a run that was cut short for a finished one.
+  // A script must not take an interrupted run for a finished one.
   const status = interrupt.status() ?? (outputEnded === "gone" ? exitStatus.readerGone : undefined);
   if (status === undefined) return;
   if ((flags.json === true || outputEnded === "gone") && toGoOn !== undefined)

@@ -7,7 +7,7 @@ export interface FlagWord {
   /** `--flag`, and its short form where it has one. */
   readonly names: readonly string[];
   readonly summary: string;
-  /** What must follow; undefined where nothing may. */
+  /** The value that must follow; undefined for none. */
   readonly value: ExpectedValue | undefined;
 }
 
@@ -16,13 +16,13 @@ export interface VerbWords {
   readonly name: string;
   readonly summary: string;
   readonly flags: readonly FlagWord[];
-  /** Of its one argument; undefined where it takes none. */
+  /** Its one argument; undefined for none. */
   readonly argument: ExpectedValue | undefined;
 }
 
 const anything: ExpectedValue = { choices: [], paths: false };
 
-/** The first line of a description, without what a list of flags has no room for. */
+/** The first line of a description, shortened for a list of flags. */
 const brief = (description: string): string => (description.split("\n")[0] ?? "").trim();
 
 const flagWord = ({ long, short, description, required, optional, parseArg }: Option): FlagWord => ({
@@ -36,7 +36,7 @@ const argumentValue = (argument: Argument | undefined): ExpectedValue | undefine
 
 const helpFlag: FlagWord = { names: ["--help", "-h"], summary: "show this help", value: undefined };
 
-/** What can be typed after each verb, read from the commands themselves. */
+/** The words that can follow each verb, read from the commands themselves. */
 export const collectWords = (verbs: Verbs): Promise<readonly VerbWords[]> =>
   Promise.all(
     Object.entries(verbs).map(async ([name, verb]) => {

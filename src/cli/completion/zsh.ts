@@ -3,7 +3,7 @@ import type { FlagWord, VerbWords } from "./words.ts";
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Text inside of a specification of _arguments or _describe, where some signs mean something. */
+/** Text inside a specification of _arguments or _describe, where some signs have a meaning. */
 const plain = (text: string): string => text.replace(/[\\:[\]]/gu, (sign) => `\\${sign}`);
 
 /** The action of _arguments that completes a value. */

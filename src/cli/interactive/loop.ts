@@ -15,7 +15,7 @@ const write = async ({ prompt, events }: Extract<Request, { kind: "write" }>, js
   await writeGenerated(events, json);
 };
 
-/** Does what a line asks for. Mistakes are told in one line; returns whether it went well, or "quit". */
+/** Does one line's request. A mistake is one line; returns whether it succeeded, or "quit". */
 const answer = async (
   session: Session,
   line: string,
@@ -42,11 +42,13 @@ const answer = async (
   }
 };
 
-/** The lines that are typed, with what interrupts the writing. */
+/** The typed lines, and the interruptions of a generation. */
 export interface Keyboard {
   /** Shows the prompt and waits; undefined at the end. */
   next(): Promise<string | undefined>;
-  /** Runs `work`; an empty line, Ctrl-C and the end of input abort its signal. A line of text does too, and comes next. */
+  /**
+   * Runs `work`; an empty line, Ctrl-C and the end of input abort its signal. So does a line of text, which comes next.
+   */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
 
@@ -96,7 +98,7 @@ export const keyboardOf = (readline: Interface): Keyboard => {
 
 const onTerminal = async (lm: WorkerModel, session: Session, json: boolean): Promise<void> => {
   const { stdin, stdout, stderr } = process;
-  // What is typed is no part of a result that goes elsewhere.
+  // Typed text is not part of a result that goes elsewhere.
   const output = stdout.isTTY && !json ? stdout : stderr;
   const style = styleFor(output);
   const readline = createInterface({
@@ -128,7 +130,7 @@ const onTerminal = async (lm: WorkerModel, session: Session, json: boolean): Pro
     // After an error too: an open keyboard would keep the process alive.
     readline.close();
   }
-  // The shell's prompt belongs on a line of its own.
+  // The shell's prompt belongs on its own line.
   output.write("\n");
 };
 
@@ -145,14 +147,14 @@ const fromPipe = async (session: Session, json: boolean): Promise<void> => {
       if (line === "") continue;
       const outcome = await answer(session, line, interrupt.signal, json, writeNotice);
       if (outcome === "quit") break;
-      // The rest is still done, but a script must learn of it.
+      // The rest is still done, but a script must learn of the error.
       if (!outcome) process.exitCode = exitStatus.mistake;
     }
   } finally {
     readline.close();
     interrupt.release();
   }
-  // Where the reader of standard output went away there is none: a mistake of before keeps its status.
+  // If the reader of standard output went away, an earlier mistake keeps its status.
   const status = interrupt.status();
   if (status !== undefined) process.exitCode = status;
 };

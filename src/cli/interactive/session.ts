@@ -6,24 +6,24 @@ import { fromWholeCharacter } from "../../tokenizer/text-stream.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import { flagOf, parseNumber, parseText } from "../flags.ts";
 
-/** What decides the text, besides the prompt. */
+/** Settings that decide the text, besides the prompt. */
 export type Settings = Required<ReturnType<typeof generateSettingsSchema.parse>>;
 
 /** A model as a session uses it. */
 export type Writer = Pick<WorkerModel, "config" | "tokenizer" | "generate">;
 
-/** What a line asks for. */
+/** The request of a line. */
 export type Request =
   | { readonly kind: "write"; readonly prompt: string; readonly events: AsyncIterable<GenerateEvent> }
   /** Lines to show. */
   | { readonly kind: "tell"; readonly lines: readonly string[] }
   | { readonly kind: "quit" };
 
-/** A talk with a model, line by line. It remembers the text so far and the settings. */
+/** A session with a model, line by line. It remembers the text so far and the settings. */
 export interface Session {
   /**
-   * What to do for a line. `signal` breaks off the writing.
-   * @throws ForetokenError for a line that cannot be done; the session is then as before.
+   * The request of a line. `signal` interrupts the generation.
+   * @throws ForetokenError for a request that is not possible; the session is then as before.
    */
   ask(line: string, signal: AbortSignal): Request;
   /** All commands, for completion. */
@@ -67,9 +67,9 @@ export const createSession = (lm: Writer, first: Settings, cache: boolean): Sess
   const { contextLength } = lm.config;
   let settings = first;
   let lastPrompt: string | undefined;
-  /** What an empty line goes on with: as much as the model sees. */
+  /** The text that an empty line continues: as much as the model sees. */
   let text = "";
-  /** Each passage that goes on draws with a seed of its own, or it might repeat the one before. */
+  /** Each continuation has its own seed, or it might repeat the one before. */
   let passages = 0;
 
   const tail = (whole: string): string => {
@@ -78,7 +78,7 @@ export const createSession = (lm: Writer, first: Settings, cache: boolean): Sess
   };
 
   const write = (prompt: string, seed: number, signal: AbortSignal): Request => {
-    // Now, so that nothing has been shown of a prompt with a character that the model does not know.
+    // Now, before any of a prompt with an unknown character is shown.
     text = tail(prompt);
     const from = text;
     async function* events(): AsyncGenerator<GenerateEvent, void, undefined> {

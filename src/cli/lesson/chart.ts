@@ -6,23 +6,23 @@ import { fitText, widthOf } from "./text.ts";
 
 type Curves = Extract<Piece, { kind: "curves" }>;
 
-/** Lines of the plot unless a lesson asks for others; two more are for the axis. */
+/** Lines of the plot by default; two more are for the axis. */
 const usualRows = 8;
-/** Columns of the plot below which the names go under it. */
+/** Below so many columns the names go under the plot. */
 const leastPlot = 30;
 const widestName = 30;
 
-/** A name at the right edge, as near as can be to the place of its line. */
+/** A name at the right edge, as near as possible to its line. */
 interface Label {
   readonly text: string;
   readonly loss: number;
   readonly row: number;
-  /** The index of its curve; undefined for a level. */
+  /** Index of its curve; undefined for a level. */
   readonly curve: number | undefined;
 }
 
 /**
- * Moves labels that would share a row downwards, the lower loss below, and up again from the bottom. Where there are more
+ * Moves labels that would share a row downwards, the lower loss below, and up again from the bottom. With more labels
  * than rows, curves keep theirs.
  */
 const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Label> => {
@@ -36,7 +36,7 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
   return new Map(byLoss.map((label, i) => [places[i] ?? 0, label]));
 };
 
-/** Means that a curve is drawn through: as many at any width, and few enough that a batch's luck does not show. */
+/** Points of a curve: as many at any width, and few enough that a batch's luck does not show. */
 const means = 50;
 
 /** The first point, since a fall begins there, and then the mean of each stretch. */
@@ -56,7 +56,7 @@ const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurveP
   ];
 };
 
-/** Curves over the steps on an axis of losses from 0, with the levels that they are to be compared with. */
+/** Curves over the steps on an axis of losses from 0, with levels to compare them with. */
 export const curveChart = (
   { curves, levels, steps, height: chartRows = usualRows }: Curves,
   width: number,
@@ -85,7 +85,7 @@ export const curveChart = (
       curve: undefined,
     })),
     ...drawable.flatMap(({ name, points }, curve) => {
-      // One step has the loss of one batch: the last tenth of them tells where the curve is.
+      // One step has the loss of one batch: the mean of the last tenth shows where the curve is.
       const newest = points.slice(-Math.max(1, Math.ceil(points.length / 10)));
       const loss = newest.reduce((sum, point) => sum + point.loss, 0) / newest.length;
       return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, loss, row: rowOf(loss), curve }];

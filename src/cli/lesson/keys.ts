@@ -1,17 +1,17 @@
 import type { ReadStream } from "node:tty";
 
-/** What a key asks for. */
+/** Meaning of a key. */
 export type Wish = "go on" | "end";
 
-/** The keyboard while a lesson runs. Ends and interruptions count at any time, going on only when waited for. */
+/** The keyboard during a lesson. Quitting and interrupting work at any time, continuing only when waited for. */
 export interface Keys {
-  /** Waits for a key that means something; "end" where nobody can press one any more. */
+  /** Waits for a key with a meaning; "end" if nobody can press one any more. */
   next(): Promise<Wish>;
-  /** Gives the keyboard back. */
+  /** Releases the keyboard. */
   close(): void;
 }
 
-/** What is asked of the keyboard's owner; Ctrl-C does not arrive as a signal while keys are read one by one. */
+/** Requests to the keyboard's owner: Ctrl-C does not arrive as a signal while keys are read one by one. */
 export interface KeyHandlers {
   readonly onInterrupt: () => void;
   readonly onSuspend: () => void;
@@ -50,7 +50,7 @@ export const readKeys = (
     settle("end");
   };
   const take = (data: Buffer | string): void => {
-    // A key of several bytes, as an arrow, has no meaning here; several keys at once (a paste) have one each.
+    // A key of several bytes, such as an arrow, has no meaning here; several keys at once (a paste) have one each.
     const text = String(data);
     for (const key of text.length > 1 && text.startsWith("\u001b") ? [] : text) {
       switch (meanings[key]) {

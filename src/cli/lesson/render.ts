@@ -9,7 +9,7 @@ type Of<K extends Piece["kind"]> = Extract<Piece, { kind: K }>;
 const widestProse = 96;
 const indent = 2;
 const gap = 2;
-/** Bars have room for their names and figures beside them. */
+/** Most columns of a bar, with room for names and figures beside it. */
 const longestBar = 50;
 const shortestBar = 8;
 
@@ -24,7 +24,7 @@ const title = ({ part, text }: Of<"title">, width: number, { symbols, colors }: 
   return [colors.bold(head.slice(0, width).trimEnd() + (rest > 0 ? ` ${line.repeat(rest)}` : ""))];
 };
 
-/** Columns as wide as what is in them; where there is no room for all, the widest ones of text give way. */
+/** Columns as wide as their content; if there is no room for all, the widest text columns shrink. */
 const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style): number[] => {
   const widths = columns.map(({ title: name }, i) =>
     Math.max(widthOf(name, style), ...rows.map((row) => widthOf(row[i] ?? "", style))),
@@ -47,7 +47,7 @@ const table = (piece: Of<"table">, width: number, style: Style): string[] => {
   return indented([...(columns.some(({ title: name }) => name !== "") ? [head] : []), ...rows.map(line)]);
 };
 
-/** As long as its share of `full` columns, in eighths of a column where the terminal has them. */
+/** Its share of `full` columns, in eighths of a column if the terminal has them. */
 const bar = (share: number, full: number, { symbols }: Style): string => {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * full * 8);
   if (!symbols.unicode) return "#".repeat(share > 0 ? Math.max(1, Math.round(eighths / 8)) : 0);
@@ -115,7 +115,7 @@ const sideBySide = ({ columns }: Of<"columns">, width: number, style: Style): st
   const blocks = columns.map(({ text }) => wrapped(text, each, style));
   const rule = ` ${style.colors.dim(style.symbols.rule)} `;
   const lines = Array.from({ length: Math.max(...blocks.map((block) => block.length)) }, (_, row) =>
-    // Painted texts are as wide as they look only to `wrapped`; they hold no paint here.
+    // Painted texts have their visible width only in `wrapped`; here they have no paint.
     blocks.map((block) => (block[row] ?? "").padEnd(each)).join(rule),
   );
   const heads = columns.map(({ title: name }) => head(fitText(name, each, "left", style))).join(rule);

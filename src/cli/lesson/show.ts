@@ -12,12 +12,12 @@ interface Block {
   readonly body: readonly string[];
 }
 
-/** Puts pieces below each other: a blank line between two, and a heading directly above what it is the heading of. */
+/** Puts pieces below each other: a blank line between two, and a heading directly above its piece. */
 const composer = (style: Style) => {
   let atTop = true;
   let held: string[] = [];
   return {
-    /** What `piece` adds; undefined for a heading, which waits for what follows it. */
+    /** Adds `piece`; undefined for a heading, which waits for its piece. */
     add(piece: Piece, width: number): Block | undefined {
       const body = renderPiece(piece, width, style);
       if (piece.kind === "title") {
@@ -33,14 +33,14 @@ const composer = (style: Style) => {
       atTop = false;
       return block;
     },
-    /** What comes next is at the top of a screen. */
+    /** The next piece is at the top of a screen. */
     startScreen(): void {
       atTop = true;
     },
   };
 };
 
-/** Writes lines for a pipe or a file: no pauses, and of curves that grow only the last. */
+/** Writes lines for a pipe or a file: no pauses, and of growing curves only the last. */
 export const showPlain = async (
   lesson: Lesson,
   write: (text: string) => void,
@@ -56,7 +56,7 @@ export const showPlain = async (
   }
 };
 
-/** A terminal that a lesson is shown on. The user may change its size at any time. */
+/** The terminal of a lesson. The user may change its size at any time. */
 export interface Stage extends Screen {
   readonly rows: number;
   /** Waits for a key. */
@@ -66,19 +66,19 @@ export interface Stage extends Screen {
 }
 
 const redrawMs = 100;
-/** Columns that a lesson takes at most. */
+/** Most columns of a lesson. */
 export const widest = 120;
 const narrowest = 20;
 /** The pause's own line. */
 const promptRows = 1;
-/** Rows that are kept for what follows a heading and its prose, or all of it goes to the next screen. */
+/** Rows for the piece under a heading and its prose; without them all goes to the next screen. */
 const leastSection = 5;
 
 /** Shows a lesson screen by screen; returns when it is over or the user ends it. */
 export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style): Promise<void> => {
   const region = liveRegion(stage);
   const page = composer(style);
-  // One column less than there are: a full last column makes some terminals wrap.
+  // One column less than the terminal's: a full last column makes some terminals wrap.
   const width = (): number => Math.max(narrowest, Math.min(widest, stage.columns - 1));
   let rowsUsed = 0;
   /** The chart that is redrawn in place. */
@@ -95,7 +95,7 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     settle();
     stage.write(`${colors.inverse(` ${prompt} `.slice(0, width()))}`);
     const wish = await stage.nextWish();
-    // The blank line is seen in what was scrolled; it may leave the screen, so it takes none of the rows.
+    // The blank line is visible in scrolled text; it may leave the screen, so it takes none of the rows.
     stage.write(wish === "go on" ? "\r\u001b[K\n" : "\r\u001b[K");
     rowsUsed = 0;
     return wish === "go on";

@@ -1,13 +1,13 @@
 import type { Span, Text } from "../../lesson/piece.ts";
 import { printable, type Style } from "../terminal.ts";
 
-/** A character as it will be shown, with what it is to look like. */
+/** A character and its look. */
 interface Glyph {
   readonly character: string;
   readonly emphasis: Span["emphasis"];
 }
 
-/** What a terminal without Unicode shows for the signs that lessons use. */
+/** ASCII characters for the signs of lessons, for terminals without Unicode. */
 const inAscii: Readonly<Record<string, string>> = {
   "−": "-",
   "–": "-",
@@ -64,7 +64,7 @@ const paint = (glyphs: readonly Glyph[], style: Style): string => {
   return painted;
 };
 
-/** Lines of at most `width` glyphs, broken at spaces where there are any. */
+/** Lines of at most `width` glyphs, broken at spaces if there are any. */
 const wrapGlyphs = (glyphs: readonly Glyph[], width: number): Glyph[][] => {
   const lines: Glyph[][] = [];
   let rest = [...glyphs];
@@ -80,7 +80,7 @@ const wrapGlyphs = (glyphs: readonly Glyph[], width: number): Glyph[][] => {
 /** Columns that `text` takes. */
 export const widthOf = (text: Text, style: Style): number => glyphsOf(text, style).length;
 
-/** `text` in one line of exactly `width` columns; what is too long loses its end to an ellipsis. */
+/** `text` in one line of exactly `width` columns; a longer text ends in an ellipsis. */
 export const fitText = (text: Text, width: number, align: "left" | "right", style: Style): string => {
   const glyphs = glyphsOf(text, style);
   if (glyphs.length > width) {

@@ -1,21 +1,21 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import { type CallerMessage, eventsAhead, type WorkerMessage } from "./messages.ts";
 
-/** What a call is given beside its arguments. */
+/** Options of a call, besides its arguments. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** By the names that the method calls them by. */
+  /** Callbacks, by the names that the method uses. */
   readonly callbacks?: Readonly<Record<string, (...args: never[]) => unknown>>;
 }
 
 /** Makes calls of another thread. */
 export interface Caller {
   /**
-   * What the method yields. Nothing begins before the first event is asked for; the other thread is at most one event ahead.
-   * Who leaves the loop waits until the other thread has ended the call.
+   * Events of the method. Nothing begins before the first event is asked for; the other thread is at most one event
+   * ahead. Leaving the loop waits until the other thread has ended the call.
    */
   call(method: string, args: unknown, options?: CallOptions): AsyncGenerator<unknown, void, undefined>;
-  /** To be given all that the other thread says. */
+  /** Takes each message of the other thread. */
   take(message: WorkerMessage): void;
   /** The other thread is gone: all calls fail. */
   fail(error: Error): void;
@@ -26,20 +26,20 @@ type Reply = WorkerMessage & { readonly type: "event" | "end" | "error" };
 interface Call {
   readonly callbacks: NonNullable<CallOptions["callbacks"]>;
   readonly replies: Reply[];
-  /** What callbacks threw that the other thread waited for, by their numbers. */
+  /** Errors of callbacks that the other thread waited for, by their numbers. */
   readonly thrown: Map<number, unknown>;
   /** Whether somebody waits for a reply. */
   waits: boolean;
-  /** Callbacks under way here that the other thread waits for. */
+  /** Callbacks running here that the other thread waits for. */
   answering: number;
-  /** Why the call has failed on this side: the other thread is gone, or a callback threw that nobody waited for. */
+  /** Why the call has failed on this side: the other thread is gone, or an unawaited callback threw. */
   failure: { readonly error: unknown } | undefined;
   wake: () => void;
 }
 
 /**
  * @param post sends to the other thread.
- * @param waiting is told when somebody begins to wait for the other thread, and when nobody does any more.
+ * @param waiting is called when somebody begins to wait for the other thread, and when nobody does any more.
  */
 export const createCaller = (
   post: (message: CallerMessage) => void,
@@ -51,7 +51,7 @@ export const createCaller = (
   /** Why the other thread is gone. */
   let gone: Error | undefined;
 
-  /** A call whose callback is under way waits for this thread, not for the other one. */
+  /** A call whose callback is running waits for this thread, not for the other one. */
   const tellWaiting = (): void => {
     const now = [...calls.values()].some(({ waits, answering }) => waits && answering === 0);
     if (now !== isAwaited) waiting(now);
@@ -92,7 +92,7 @@ export const createCaller = (
     const error = await run().then(
       () => null,
       (thrown: unknown) => {
-        // Thrown over there, where the callback was called: how the call ends says what becomes of it.
+        // The other thread throws it where the callback was called: the end of the call shows the result.
         state.thrown.set(asked, thrown);
         return messageOfError(thrown);
       },
@@ -115,7 +115,7 @@ export const createCaller = (
       let open = false;
       let isFirst = true;
       try {
-        // Throws for what no thread can be sent: then there is no call.
+        // Throws for arguments that cannot be sent: then there is no call.
         post({ type: "call", call, method, args, aborted: signal?.aborted === true });
         open = true;
         signal?.addEventListener("abort", abort);
@@ -123,7 +123,7 @@ export const createCaller = (
           const message = await reply(state);
           if (message.type === "event") {
             yield message.value;
-            // The second one is asked for when the first was taken: who leaves the loop at once has begun nothing else.
+            // The second event is asked for when the first was taken: leaving the loop at once has begun nothing else.
             post({ type: "more", call, events: isFirst ? 1 + eventsAhead : 1 });
             isFirst = false;
             continue;
@@ -132,7 +132,7 @@ export const createCaller = (
           if (message.type === "end") return;
           // The caller's own error, as it was thrown.
           if (message.callback !== null) throw state.thrown.get(message.callback);
-          // The other thread has a signal of its own: what was aborted here says why.
+          // The other thread has its own signal: this one has the caller's reason.
           if (message.error.name === "AbortError" && signal?.aborted === true) throw signal.reason;
           throw errorOfMessage(message.error);
         }

@@ -11,22 +11,22 @@ import {
 import { show } from "../show.ts";
 import { systemErrorCode } from "../system-error.ts";
 
-/** An error as another thread can be sent it: a clone would lose its class and what is wrong. */
+/** An error in a form that can be sent: a clone would lose its class and its fields. */
 export interface ErrorMessage {
   readonly name: string;
   readonly message: string;
   readonly stack: string | undefined;
-  /** Of a system's error. */
+  /** Fields of a system error. */
   readonly code: string | undefined;
   readonly syscall: string | undefined;
-  /** Of a `ForetokenError`, without its cause. */
+  /** Fields of a `ForetokenError`, without its cause. */
   readonly details: Omit<ErrorDetails, "cause"> | undefined;
   readonly cause: ErrorMessage | undefined;
 }
 
 const classes = { ShapeError, DTypeError, ConfigError, DataError, CheckpointError, UnsupportedKernelError };
 
-/** Causes of causes that are sent along. */
+/** Most nested causes that are sent. */
 const deepest = 4;
 
 const describe = (error: unknown, depth = 0): ErrorMessage => {
@@ -45,7 +45,7 @@ const describe = (error: unknown, depth = 0): ErrorMessage => {
   };
 };
 
-/** The error to send. Any can be: who waits for the answer would wait for ever for one that cannot. */
+/** The error to send. Every error must be sendable: the waiting thread would wait for ever. */
 export const messageOfError = (error: unknown): ErrorMessage => {
   try {
     return structuredClone(describe(error));
@@ -54,7 +54,7 @@ export const messageOfError = (error: unknown): ErrorMessage => {
   }
 };
 
-/** The error that was sent, of the class that it had where it is one of ours, with the stack that it had. */
+/** The received error, of its class if it is one of ours, with its original stack. */
 export const errorOfMessage = ({ name, message, stack, code, syscall, details, cause: sent }: ErrorMessage): Error => {
   const cause = sent === undefined ? undefined : errorOfMessage(sent);
   const Class = Object.hasOwn(classes, name) ? classes[name as keyof typeof classes] : undefined;

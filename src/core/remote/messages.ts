@@ -1,17 +1,17 @@
-/** What two threads tell each other, of calls that one makes and the other works on. */
+/** Messages between two threads: one makes calls, the other works on them. */
 import type { ErrorMessage } from "./error-message.ts";
 
-/** From the thread that calls. `call` numbers the calls of a thread. */
+/** From the calling thread. `call` is its number of the call. */
 export type CallerMessage =
   | {
       readonly type: "call";
       readonly call: number;
       readonly method: string;
       readonly args: unknown;
-      /** Whether its signal is aborted already. */
+      /** Whether its signal is already aborted. */
       readonly aborted: boolean;
     }
-  /** So many more events are wanted. */
+  /** So many more events may be sent. */
   | { readonly type: "more"; readonly call: number; readonly events: number }
   /** The call's signal was aborted. */
   | { readonly type: "abort"; readonly call: number }
@@ -20,7 +20,7 @@ export type CallerMessage =
   /** The callback `asked` has returned, or thrown. */
   | { readonly type: "answer"; readonly call: number; readonly asked: number; readonly error: ErrorMessage | null };
 
-/** From the thread that works. */
+/** From the working thread. */
 export type WorkerMessage =
   | { readonly type: "event"; readonly call: number; readonly value: unknown }
   | { readonly type: "end"; readonly call: number }
@@ -28,10 +28,10 @@ export type WorkerMessage =
       readonly type: "error";
       readonly call: number;
       readonly error: ErrorMessage;
-      /** The callback that threw it, by its number. */
+      /** Number of the callback that threw it. */
       readonly callback: number | null;
     }
-  /** A callback of the caller's is to be called; `asked`: an answer is waited for. */
+  /** Call the caller's callback; `asked`: an answer is expected. */
   | {
       readonly type: "callback";
       readonly call: number;
@@ -40,5 +40,5 @@ export type WorkerMessage =
       readonly asked: number | null;
     };
 
-/** Events that the worker may be ahead of those that were taken: so neither thread waits for the other at each of them. */
+/** Events that the worker may be ahead of its reader: so neither thread waits for the other at each event. */
 export const eventsAhead = 1;

@@ -1,9 +1,9 @@
-/** Threads that work on calls. One that is free is kept for the next call: to start one takes longer than a step. */
+/** Threads that work on calls. One idle thread is kept for the next call: starting one takes longer than a step. */
 import type { Caller } from "./caller.ts";
 
-/** A thread of its own, until it is given back. */
+/** A thread for one user, until it is released. */
 export interface WorkerThread extends Pick<Caller, "call"> {
-  /** For the next who asks; a call that is under way fails. */
+  /** Gives the thread back; a running call fails. */
   release(): void;
 }
 
@@ -16,13 +16,13 @@ export interface StartedThread {
 
 /** Threads that run the same module. */
 export interface ThreadPool {
-  /** Starts a thread for who will ask for one soon: it loads its modules beside those of this one. */
+  /** Starts a thread for a later `take`: it loads its modules at the same time as this thread loads its own. */
   prepare(): void;
-  /** A thread that nobody else has. */
+  /** A thread that no one else uses. */
   take(): WorkerThread;
 }
 
-/** Keeps at most one thread that nobody has. */
+/** Keeps at most one idle thread. */
 export const createPool = (start: () => StartedThread): ThreadPool => {
   let idle: StartedThread | undefined;
   return {

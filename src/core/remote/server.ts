@@ -1,16 +1,16 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import type { CallerMessage, WorkerMessage } from "./messages.ts";
 
-/** What a method of a worker has of its caller beside the arguments. */
+/** The caller, as a method of a worker sees it, besides the arguments. */
 export interface CallContext {
   readonly signal: AbortSignal;
   /** Calls a callback of the caller's, without waiting for it. */
   tell(name: string, ...args: readonly unknown[]): void;
-  /** Calls one and waits for it: what it throws is thrown here. */
+  /** Calls one and waits for it: its error is thrown here. */
   ask(name: string, ...args: readonly unknown[]): Promise<void>;
 }
 
-/** A method yields what the caller's iterator gives. */
+/** A method yields the events of the caller's iterator. */
 export type Methods = Readonly<Record<string, (args: never, context: CallContext) => AsyncGenerator<unknown, void>>>;
 
 interface Call {
@@ -18,13 +18,13 @@ interface Call {
   readonly answers: Map<number, { resolve(): void; reject(error: unknown): void }>;
   /** Errors of callbacks, with the callbacks' numbers. */
   readonly thrown: Map<unknown, number>;
-  /** Events that may still be made. */
+  /** Number of events that may still be sent. */
   wanted: number;
   returned: boolean;
   wake: () => void;
 }
 
-/** Works on what the other side of `port` calls for. */
+/** Serves the calls from the other side of `port`. */
 export const serve = (
   methods: Methods,
   port: { post(message: WorkerMessage): void; onMessage(take: (message: CallerMessage) => void): void },

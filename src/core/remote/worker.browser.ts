@@ -5,7 +5,7 @@ import type { CallerMessage, WorkerMessage } from "./messages.ts";
 import type { StartedThread } from "./pool.ts";
 import { type Methods, serve } from "./server.ts";
 
-/** The global object of a worker, as far as it is used here. */
+/** The part of a worker's global object that is used here. */
 interface WorkerScope {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   postMessage(message: WorkerMessage, give: ArrayBuffer[]): void;
@@ -21,8 +21,8 @@ const noWorker = (got: string, cause?: unknown): ConfigError =>
   });
 
 /**
- * Starts the worker that `make` makes, of a module that calls `serveWorker`.
- * @throws ConfigError where the page cannot start one; a call may fail with it, too.
+ * Starts a worker with `make`, of a module that calls `serveWorker`.
+ * @throws ConfigError if the page cannot start one; a call may fail with it, too.
  */
 export const startWorker = (make: () => Worker): StartedThread => {
   let worker: Worker;
@@ -38,7 +38,7 @@ export const startWorker = (make: () => Worker): StartedThread => {
     worker.terminate();
   };
   worker.onmessage = ({ data }) => caller.take(data as WorkerMessage);
-  // Without a message where the module could not be had; else nothing in it caught the error.
+  // Without a message the module could not be loaded; else nothing in it caught the error.
   worker.onerror = ({ message }: { readonly message?: string }) => {
     end();
     caller.fail(
@@ -48,7 +48,7 @@ export const startWorker = (make: () => Worker): StartedThread => {
   return { caller, isAlive: () => isAlive, end };
 };
 
-/** The buffers of files that a callback is given: they are handed over, not copied. */
+/** The buffers of files for a callback: they are moved, not copied. */
 const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
   if (message.type !== "callback") return [];
   const values = message.args.flatMap((arg) => (typeof arg === "object" && arg !== null ? Object.values(arg) : []));
@@ -56,7 +56,7 @@ const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
   return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
 };
 
-/** To be called by the module that a worker runs. */
+/** The module of a worker calls this. */
 export const serveWorker = (methods: Methods): void => {
   const scope = globalThis as unknown as WorkerScope;
   serve(methods, {

@@ -6,8 +6,8 @@ import { createPool, type StartedThread, type ThreadPool, type WorkerThread } fr
 import { type Methods, serve } from "./server.ts";
 
 const start = (entry: URL): StartedThread => {
-  // The program's flags are a thread's too, but for one that says how the program's own text is to be taken: it is refused
-  // for a file. Given as a list they would be checked, and the engine's, as --expose-gc, be refused.
+  // A thread has the program's flags too, except one about the program's own text, which is refused for a file. As a list
+  // they would be checked, and the engine's flags, such as --expose-gc, refused.
   const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const worker = new Worker(entry, { env: SHARE_ENV, ...(inherits ? {} : { execArgv: [] }) });
   const caller = createCaller(
@@ -17,7 +17,7 @@ const start = (entry: URL): StartedThread => {
   let isAlive = true;
   let failure: Error | undefined;
   worker.on("message", (message: WorkerMessage) => caller.take(message));
-  // The end follows: only then are its files closed, and what it had locked is free.
+  // The end comes later: only then are its files closed and its locks free.
   worker.on("error", (error) => {
     failure = error;
     isAlive = false;
@@ -26,7 +26,7 @@ const start = (entry: URL): StartedThread => {
     isAlive = false;
     caller.fail(failure ?? new Error(`the worker thread has ended (${status})`));
   });
-  // Only who waits for it keeps the process alive. After the listeners: each added one would keep it alive again.
+  // Only a waiting caller keeps the process alive. After the listeners: each added one would keep it alive again.
   worker.unref();
   return { caller, isAlive: () => isAlive, end: () => void worker.terminate() };
 };
@@ -39,13 +39,13 @@ const poolOf = (entry: URL): ThreadPool => {
   return pool;
 };
 
-/** Starts a thread that runs the module `entry` for who will ask for one soon. */
+/** Starts a thread with the module `entry` for a later `takeThread`. */
 export const prepareThread = (entry: URL): void => poolOf(entry).prepare();
 
-/** A thread that runs the module `entry`, which calls `serveThread`. */
+/** A thread with the module `entry`, which calls `serveThread`. */
 export const takeThread = (entry: URL): WorkerThread => poolOf(entry).take();
 
-/** To be called by the module that a thread runs. */
+/** The module of a thread calls this. */
 export const serveThread = (methods: Methods): void => {
   const port = parentPort;
   if (port === null) throw new Error("this module is for a worker thread");

@@ -11,7 +11,7 @@ const ratio = z.number().min(0);
 
 export const nonfiniteActions = ["stop", "skip", "rollback"] as const;
 
-/** How a model is trained. Everything here decides the result; what does not (threads, backend) is elsewhere. */
+/** How a model is trained. Every field changes the result; settings that do not (threads, backend) are elsewhere. */
 export const trainConfigSchema = z.strictObject({
   steps: positiveInteger.describe("optimizer updates"),
   batchSize: positiveInteger.describe("windows in one forward pass (B)"),
@@ -21,7 +21,7 @@ export const trainConfigSchema = z.strictObject({
   schedule: scheduleConfigSchema.describe("learning rate after the warm-up"),
   optimizer: optimizerConfigSchema.describe("update rule"),
   maxGradNorm: float32FromZero().describe("clip the global gradient norm to this; 0: never"),
-  // Runs that were begun before there was a choice computed in float32.
+  // Runs of versions without this field computed in float32.
   dtype: z
     .enum(dtypeChoices)
     .default("float32")
@@ -31,7 +31,7 @@ export const trainConfigSchema = z.strictObject({
   checkpointInterval: positiveInteger.describe("steps between checkpoints"),
   patience: countOrNone.describe("stop after this many evaluations without a better loss; 0: never"),
   sampleTokens: countOrNone.describe("tokens to write at each evaluation; 0: none"),
-  // Defaults, as for runs that were begun before there was a choice.
+  // Defaults are for runs of versions without these fields.
   onNonfinite: z
     .enum(nonfiniteActions)
     .default("stop")
@@ -48,10 +48,10 @@ export const trainConfigSchema = z.strictObject({
 /** How a model is trained: steps, batch, optimizer, schedule, evaluation. */
 export type TrainConfig = z.infer<typeof trainConfigSchema>;
 
-/** More tokens than any known model was given in one update: a mistyped batch would make a step that never ends. */
+/** Above any known model's tokens per update: a mistyped batch would make a step that never ends. */
 const mostTokensPerStep = 2 ** 24;
 
-/** All that a run's result depends on, but the text. */
+/** Everything but the text that a run's result depends on. */
 export const runConfigSchema = z
   .strictObject({ tokenizer: tokenizerConfigSchema, model: modelConfigSchema, train: trainConfigSchema })
   .check(({ value: { model, train }, issues }) => {
@@ -66,7 +66,7 @@ export const runConfigSchema = z
       message: `must make a step of at most ${mostTokensPerStep} tokens, with model.contextLength and train.gradAccumSteps; got ${tokens}; try ${Math.max(1, fitting)}${fitting < 1 ? " and a smaller train.gradAccumSteps" : ""}`,
     });
   });
-/** What a run's tokens are, a model's shape and how it is trained. */
+/** A run's tokenizer, model and training. */
 export type RunConfig = z.infer<typeof runConfigSchema>;
-/** The part of it that the arithmetic of a step depends on: to a trainer, tokens are numbers. */
+/** The part that a step's arithmetic depends on: to a trainer, tokens are numbers. */
 export type TrainerConfig = Pick<RunConfig, "model" | "train">;

@@ -5,7 +5,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { nonfiniteActions } from "./config.ts";
 
 const running = {
-  // Checked where it is opened, before anything is written.
+  // Checked when it is opened, before anything is written.
   backend: z.unknown().optional(),
   threads: z.int().min(1).max(256).optional(),
   stopAt: z.int().positive().optional(),
@@ -23,13 +23,13 @@ const newRunSchema = z.strictObject({
   valData: z.string().min(1).optional(),
   valFraction: z.number().gt(0).lt(1).optional(),
   preset: z.string().optional(),
-  // Checked once it is merged with the preset.
+  // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   out: z.string().min(1).nullable().optional(),
   finalSampleTokens: z.int().min(0).optional(),
 });
 
-/** Where the same text is now. */
+/** New places of the same text. */
 const moved = { data: z.string().min(1).optional(), valData: z.string().min(1).optional() };
 
 const resumedRunSchema = z.strictObject({
@@ -39,14 +39,14 @@ const resumedRunSchema = z.strictObject({
   onNonfinite: z.enum(nonfiniteActions).optional(),
 });
 
-/** Calls an option by its own name, without what it is an option of. */
+/** An option's own name, without the parent's. */
 const optionName = (path: readonly string[]): string => {
   const [name = ""] = path;
   return name in newRunSchema.shape || name in resumedRunSchema.shape ? path.join(".") : "train";
 };
 
 /**
- * Checks what `train` is called with, but for the preset, the config and the backend.
+ * Checks the options of `train`, except the preset, the config and the backend.
  * @throws ConfigError naming the first bad, unknown or contradictory option.
  */
 export const checkTrainOptions = (options: object): void => {

@@ -45,8 +45,8 @@ const book: RunConfig = {
 };
 
 /**
- * A first model in at most about two minutes on two cores, WebAssembly's included: what `npm start` trains. Half the depth
- * and half the context of `book` make a step cheap enough for the many steps that a small model needs to learn words.
+ * A first model in at most about two minutes on two cores, also on WebAssembly. Half the depth and half the context of
+ * `book` make a step cheap enough for the many steps that a small model needs to learn words.
  */
 const quick: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -67,8 +67,8 @@ const quick: RunConfig = {
 };
 
 /**
- * The best recipe known at this size (docs/recipe.md): Qwen3's shape, Muon, a context of 256. At its 1,000 steps it takes
- * about two minutes on two cores; `--steps 3000` goes further.
+ * The best recipe known at this size (docs/recipe.md): Qwen3's shape, Muon, a context of 256. `npm start` trains it, for its
+ * 1,000 steps; `--steps 3000` goes further.
  */
 const shakespeare: RunConfig = {
   tokenizer: defaultTokenizer,

@@ -1,28 +1,28 @@
-/** Which steps are left out: those whose loss or gradient is not finite, or explodes. */
+/** Decides which steps are left out: steps whose loss or gradient is not finite, or explodes. */
 import type { TrainConfig } from "../config/config.ts";
 import type { Progress } from "../run/progress.ts";
 import type { StepMeasure } from "../steps/trainer.ts";
 
 export const faultKinds = ["nonfinite", "loss", "gradient"] as const;
 
-/** What is wrong with a step. */
+/** The fault of a step. */
 export interface Fault {
-  /** It is not finite, or its loss or its gradient explodes. */
+  /** Not finite, or the loss or the gradient exploded. */
   readonly kind: (typeof faultKinds)[number];
-  /** What should have held. */
+  /** The condition that was broken. */
   readonly must: string;
 }
 
 /** Share that a running mean keeps of itself at each step. */
 const decay = 0.99;
 
-/** Steps that must have counted before a gradient can explode: a new model's first gradients differ much. */
+/** Steps that must count before a gradient can explode: a new model's first gradients differ much. */
 const settledSteps = 20;
 
-/** Steps in a row that may be left out. */
+/** Most steps in a row that may be left out. */
 export const mostInARow = 10;
 
-/** What is wrong with the step after `progress`; undefined where nothing is. */
+/** The fault of the step after `progress`; undefined if there is none. */
 export const faultOf = (
   { loss, gradNorm }: StepMeasure,
   { means }: Progress,
@@ -33,7 +33,7 @@ export const faultOf = (
     return { kind: "nonfinite", must: "loss and gradient must stay finite" };
   }
   const usualLoss = Math.max(Math.log(vocabSize), means.loss);
-  // The first loss may be anything: a model that is drawn wide knows less than nothing.
+  // The first loss may be anything: a model with wide initial weights does worse than chance.
   if (maxLossRatio > 0 && means.count > 0 && loss > maxLossRatio * usualLoss) {
     return {
       kind: "loss",

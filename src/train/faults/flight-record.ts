@@ -1,6 +1,7 @@
 /**
- * The file that the flight recorder leaves of a step: safetensors with the weights before the step by their names here,
- * the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32: exact below 2^24), and the rest as metadata.
+ * The file that records a faulty step: safetensors with the weights before the step under this project's names,
+ * the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32: exact below 2^24), and the rest as
+ * metadata.
  */
 import { z } from "zod";
 import { CheckpointError } from "../../core/errors.ts";
@@ -12,7 +13,7 @@ import { type RunConfig, runConfigSchema } from "../config/config.ts";
 import type { StepMeasure } from "../steps/trainer.ts";
 import { type Fault, faultKinds } from "./faults.ts";
 
-/** Token ids of a step: what was seen, and what followed, row after row. */
+/** Token ids of a step, inputs and targets, row after row. */
 export interface RecordedBatch {
   readonly x: ArrayLike<number>;
   readonly y: ArrayLike<number>;
@@ -20,14 +21,14 @@ export interface RecordedBatch {
   readonly time: number;
 }
 
-/** A step as it was before it changed a weight, and what was wrong with it. */
+/** A step before it changed a weight, and its fault. */
 export interface FlightRecord extends StepMeasure {
   readonly config: RunConfig;
   readonly vocabSize: number;
-  /** As events count: 1 for the first. */
+  /** Number of the update, from 1, as in events. */
   readonly step: number;
   readonly reason: Fault["kind"];
-  /** The first bad one, in the words of `findBad`. */
+  /** The first bad tensor, in the words of `findBad`. */
   readonly tensor: string;
   readonly backend: string;
   readonly instructionSet: string;
@@ -37,10 +38,10 @@ export interface FlightRecord extends StepMeasure {
   readonly batch: RecordedBatch;
 }
 
-/** In the metadata of every such file: what has it is ours to overwrite. */
+/** Mark in the metadata of every record: a file that has it may be overwritten. */
 export const recordMark = "foretoken flight record";
 
-/** Largest id + 1 that a float32 holds with all below it. */
+/** Ids below this are exact in float32. */
 const mostIds = 2 ** 24;
 
 /** The file's name in a run's folder. */
@@ -62,7 +63,7 @@ export const recordChunks = (record: FlightRecord): readonly Uint8Array[] => {
     backend,
     config: JSON.stringify(config),
     dtype,
-    // Sorted to the front half of the header, and short: a look at the file's beginning finds it.
+    // Sorted to the front of the header, and short: the first bytes of the file are enough to find it.
     format: recordMark,
     formatVersion: String(formatVersion),
     gradNorm: String(gradNorm),
@@ -85,7 +86,7 @@ const number = z
 const wholeNumber = z.string().regex(/^\d{1,16}$/u, { error: "must be a whole number as text" });
 const word = z.string().regex(/^[\w-]+$/u, { error: "must be a word" });
 
-/** Characters of a config, and of anything else in the metadata. */
+/** Most characters of a config, and of any other entry of the metadata. */
 const mostConfig = 2 ** 14;
 const mostText = 200;
 
@@ -105,7 +106,7 @@ const metadataSchema = z.strictObject({
   vocabSize: wholeNumber,
 });
 
-/** Objects in one another in a config, with room to spare. */
+/** Most nested objects in a config, with room to spare. */
 const deepest = 16;
 
 const parseConfigText = (text: string, where: string): RunConfig => {
@@ -127,10 +128,10 @@ const parseConfigText = (text: string, where: string): RunConfig => {
 };
 
 /**
- * Reads a record back. It may be forged: every claim is checked.
+ * Reads a record back. It may be forged: every value is checked.
  * @param bytes the whole file.
  * @param where the file, for errors.
- * @throws CheckpointError naming what is wrong with it.
+ * @throws CheckpointError naming the damage.
  */
 export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
   const { tensors, metadata } = readSafetensors(bytes, where);
@@ -162,7 +163,7 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
       return fail(`the file must hold ${name} with shape [${shape.join(", ")}]`, got);
     return tensor.data;
   };
-  // Before a layout is made, which a forged config could make long: two tensors of the batch, and one for each parameter.
+  // Before the layout is made, which a forged config could make long: two tensors of the batch, one for each parameter.
   if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
   const layout = modelLayout(model, vocabSize);
   const [rows, time] = [train.batchSize * train.gradAccumSteps, model.contextLength];

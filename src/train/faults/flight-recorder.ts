@@ -1,4 +1,4 @@
-/** Finds the first tensor that goes bad in a step, by making the step again and looking at all that each kernel writes. */
+/** Finds the first tensor of a step that is not finite: repeats the step and looks at every output of every kernel. */
 import { readTensor } from "../../autograd/tensor.ts";
 import type { Backend, Storage, View } from "../../backend/backend.ts";
 import { kernelPlans } from "../../backend/calls/check.ts";
@@ -7,15 +7,16 @@ import { firstNotFinite } from "../../core/finite.ts";
 import type { ArenaLayout } from "../../models/arena.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../steps/trainer.ts";
 
-/** What a finding begins with where no tensor is bad. */
+/** Beginning of a finding if every tensor is finite. */
 export const allFinite = "no tensor: ";
 
-/** What the recorder finds. */
+/** Result of the recorder. */
 export interface Finding {
   readonly measured: StepMeasure;
   /**
-   * The first tensor that is not finite, in words: a weight before the step, or the output of a kernel with its number of
-   * elements, the way it ran on and the parameter that took part. Where all is finite, the largest gradient's parameter.
+   * The first tensor that is not finite, in words: a weight before the step, or an output of a kernel with its number
+   * of elements, its direction and the parameter of the call. If all are finite, the parameter with the largest
+   * gradient.
    */
   readonly tensor: string;
 }
@@ -45,7 +46,7 @@ interface Output {
   readonly buffer: string;
   readonly elements: number;
   readonly phase: StepPhase;
-  /** Took part in the call, or where none did, in the last call before in which one did. */
+  /** Parameter of the call, or if it has none, of the last call before with one. */
   readonly parameter: string | undefined;
   readonly isOwn: boolean;
 }
@@ -55,12 +56,12 @@ const inWords = ({ kernel, buffer, elements, phase, parameter, isOwn }: Output):
   return `${kernel}.${buffer} [${elements}], ${phase}${where}`;
 };
 
-/** Elements that are looked at with one call. */
+/** Elements that one call checks. */
 const chunk = 2 ** 18;
 /** Flags in one storage. */
 const flagsPerStorage = 1024;
 
-/** Looks at each output of each kernel, and keeps a flag of it in the backend's memory. */
+/** Checks each output of each kernel, and keeps a flag per output in the backend's memory. */
 const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => {
   const scratch = backend.alloc("float32", chunk);
   const flags: Storage[] = [];
@@ -84,7 +85,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
       ? model.layout.parameters.find((one) => offset >= one.offset && offset < one.offset + one.size)?.name
       : undefined;
 
-  /** Sets the flag where an element is not finite: 0 · x is 0 for all others. */
+  /** Sets the flag if an element is not finite: 0 · x is 0 for all others. */
   const look = ({ storage, offset }: View, elements: number, unreal: View): void => {
     const y = { storage: scratch, offset: 0 };
     for (let done = 0; done < elements; done += chunk) {
@@ -105,7 +106,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
     kernel(kernel, args) {
       const { buffers, lengths } = kernelPlans[kernel];
       const given = args as Readonly<Record<string, unknown>>;
-      // Rows with gaps between them: nothing says what is in the gaps. No step copies such.
+      // Rows with gaps between them: the content of the gaps is undefined. No step copies such rows.
       if (kernel === "copyRows" && given.rows !== 1 && given.yStride !== given.width) return;
       const sizes = lengths(given as Readonly<Record<string, number>>);
       const views = buffers.flatMap(([name, spec]) => {
@@ -148,8 +149,8 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
 };
 
 /**
- * Makes the measuring part of a step again: no weight and no moment changes.
- * @param backend the trainer's, as it was given.
+ * Repeats the measuring part of a step: no weight and no moment changes.
+ * @param backend the trainer's backend, as it was given.
  * @param values the weights.
  */
 export const findBad = async (

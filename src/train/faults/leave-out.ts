@@ -1,4 +1,4 @@
-/** What a run does with a step that is not finite, or explodes: it never touches a weight. */
+/** What a run does with a step that is not finite, or explodes. Such a step never changes a weight. */
 import type { Backend } from "../../backend/backend.ts";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
@@ -11,14 +11,14 @@ import { type Fault, mostInARow } from "./faults.ts";
 import { type RecordedBatch, recordChunks, recordName } from "./flight-record.ts";
 import { allFinite, type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
 
-/** Where the record of a step is kept. */
+/** The place for records of steps. */
 export interface RecordStore {
-  /** Keeps a file under this plain name, whole or not at all; returns its path. */
+  /** Writes a file with this plain name, atomically; returns its path. */
   saveRecord?(name: string, chunks: readonly Uint8Array[]): Promise<string>;
 }
 
 interface Flight {
-  /** As it was given to the trainer. */
+  /** The backend that the trainer was given. */
   readonly backend: Backend;
   readonly trainer: Trainer;
   readonly config: RunConfig;
@@ -44,10 +44,10 @@ const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ?
 
 const short = (value: number): string => String(Number(value.toPrecision(6)));
 
-/** Where the record is, or why it could not be kept. */
+/** Path of the record, or why it could not be written. */
 type Kept = { readonly file: string | null } | { readonly refused: string };
 
-/** What the recorder found, as a part of a sentence. */
+/** The recorder's finding, as a part of a sentence. */
 const inWords = (tensor: string): string =>
   tensor.startsWith(allFinite) ? tensor.slice(allFinite.length) : `first in ${tensor}`;
 
@@ -69,15 +69,15 @@ const stopped = (
     where: `step ${step + 1}`,
     must: goesOn ? `at most ${mostInARow} steps in a row may be left out` : must,
     got: bad.join("; "),
-    // One way alone: a message has an end, and the file must be in it.
+    // One hint only: a message has a limit, and the file must be in it.
     hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; foretoken replay ${file}`,
   });
 };
 
 /**
- * Looks for the first bad tensor, and keeps the record of the step after `progress`.
- * @returns the event, where the run goes on.
- * @throws ConfigError where it stops.
+ * Finds the first bad tensor, and writes the record of the step after `progress`.
+ * @returns the event, if the run continues.
+ * @throws ConfigError if the run stops.
  */
 export const recordFault = async (flight: Flight, progress: Progress, fault: Fault): Promise<NonfiniteEvent> => {
   const { backend, trainer, config, vocabSize, store } = flight;
@@ -105,7 +105,7 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
     return store.saveRecord(recordName(step), chunks);
   };
   if (onNonfinite === "stop" || progress.leftOutInARow >= mostInARow) {
-    // A full disk must not hide what is wrong with the step.
+    // A full disk must not hide the fault of the step.
     const kept = await keep().then(
       (file): Kept => ({ file }),
       (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),
@@ -118,9 +118,9 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
 };
 
 /**
- * To be called before anything is saved.
+ * Call it before anything is saved.
  * @param step updates done.
- * @throws ConfigError where an update has made a weight or a moment infinite or NaN.
+ * @throws ConfigError if an update has made a weight or a moment infinite or NaN.
  */
 export const checkHealth = async (trainer: Trainer, step: number): Promise<void> => {
   if (await trainer.optimizer.isFinite()) return;

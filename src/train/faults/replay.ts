@@ -5,15 +5,15 @@ import { trainerOn } from "../steps/trainer.ts";
 import type { FlightRecord } from "./flight-record.ts";
 import { type Finding, findBad } from "./flight-recorder.ts";
 
-/** What making a recorded step again has given. */
+/** Result of a repeated step. */
 export interface Replay extends Finding {
-  /** Whether it is what the record says: to the bit on the same backend and instruction set, else nearly. */
+  /** Whether it agrees with the record: to the bit on the same backend and instruction set, else nearly. */
   readonly reproduced: boolean;
-  /** Whether backend, instruction set and dtype are the record's. */
+  /** Whether backend, instruction set and dtype are the same as in the record. */
   readonly isSame: boolean;
 }
 
-/** The passes of the batch in the record, as those of the run. */
+/** The passes of the recorded batch, as in the run. */
 const recordedPasses = ({ config, batch }: FlightRecord): PassSource => {
   const { batchSize } = config.train;
   const { time } = batch;
@@ -29,12 +29,12 @@ const recordedPasses = ({ config, batch }: FlightRecord): PassSource => {
   };
 };
 
-/** Between instruction sets sums are rounded in other places. */
+/** Instruction sets round sums at different places. */
 const nearly = (one: number, other: number): boolean =>
   Object.is(one, other) ||
   (Number.isFinite(one) ? Math.abs(one - other) <= 0.01 * Math.abs(one) : !Number.isFinite(other));
 
-/** Makes a recorded step again, up to where it would change a weight. The backend's memory is given back. */
+/** Repeats a recorded step, without changing a weight. Frees its memory on the backend. */
 export const replay = async (backend: Backend, record: FlightRecord): Promise<Replay> => {
   const { config, vocabSize, step, loss, gradNorm, tensor, values } = record;
   const trainer = trainerOn(backend, config, vocabSize, recordedPasses(record));

@@ -1,4 +1,4 @@
-/** What a run's notes lack, since its process was stopped or killed before it could note all. */
+/** Completes the notes of a run whose process was stopped or killed before it wrote all of them. */
 import { join } from "node:path";
 import { readJsonLines } from "../../io/jsonl.node.ts";
 import type { TrainConfig } from "../config/config.ts";
@@ -8,12 +8,12 @@ import type { BrokenOff } from "../run/run-input.ts";
 import { folderNames } from "./folder-names.ts";
 import { parseNoted } from "./noted-events.ts";
 
-/** What the notes of a run say of the step that it goes on from. */
+/** A run's notes about the step that it continues from. */
 interface NotesAt {
-  /** The validation loss that was measured there. */
+  /** Validation loss at that step. */
   readonly valLoss: number | undefined;
   readonly sampled: boolean;
-  /** Whether the run's end is the last that is noted. */
+  /** Whether the run's end is the last note. */
   readonly ended: boolean;
 }
 
@@ -32,14 +32,14 @@ const notesAt = async (path: string, step: number): Promise<NotesAt> => {
   return { valLoss, sampled, ended };
 };
 
-/** What an ended run has to make up for: its last notes, or its last sample as well. */
+/** What an ended run still has to write: its last notes, or its last sample as well. */
 export interface MissingEnd {
   readonly done: DoneEvent;
   /** Whether the last sample is there. */
   readonly sampled: boolean;
 }
 
-/** The last event of an ended run, where it is not noted; undefined where it is, or cannot be told any more. */
+/** The last event of an ended run, if it was not noted; undefined if it was, or can no longer be made. */
 export const missingEnd = async (
   path: string,
   { step, best }: Progress,
@@ -61,7 +61,7 @@ export const missingEnd = async (
   return { done, sampled };
 };
 
-/** Whether the sample after the evaluation of a run's step was broken off: a stopped run does not wait for it. */
+/** Whether the sample after a step's evaluation was interrupted: a stopped run does not wait for it. */
 export const brokenOff = async (
   path: string,
   { step, lossCount, leftOut }: Progress,

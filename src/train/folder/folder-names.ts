@@ -1,16 +1,16 @@
 /**
  * A run's folder:
  *
- *     run.json             what was asked for: the config and the text (path and hash)
- *     README.md            what all this is, for people: written anew at every checkpoint
- *     metrics.jsonl        the events, a line each
- *     samples.txt          what the model wrote, for people
- *     checkpoint/          the last checkpoint: a Hugging Face directory with trainer_state.json and optimizer.safetensors
- *     checkpoint-<step>/   those before it, where more than the last are kept
- *     best/                the weights of the lowest validation loss: a Hugging Face directory
- *     rollback/            with onNonfinite "rollback": what the run goes back to
+ *     run.json             the configuration and the text (path and hash)
+ *     README.md            about the run, for people: written anew at every checkpoint
+ *     metrics.jsonl        the events, one per line
+ *     samples.txt          the model's text at each evaluation, for people
+ *     checkpoint/          the last checkpoint: a Hugging Face directory, trainer_state.json, optimizer.safetensors
+ *     checkpoint-<step>/   earlier checkpoints, if more than the last are kept
+ *     best/                the weights with the lowest validation loss: a Hugging Face directory
+ *     rollback/            with onNonfinite "rollback": the state to go back to
  *     nonfinite-step-N.safetensors   the record of a step that was not finite, or exploded
- *     .lock                which process works in the folder, while one does
+ *     .lock                names the process that works in the folder, while there is one
  */
 export const folderNames = {
   description: "run.json",

@@ -13,8 +13,8 @@ export const keptSteps = async (folder: string): Promise<readonly number[]> => {
 };
 
 /**
- * What becomes of the last checkpoint when one of `step` takes its place: it is kept where more than one are, and removed
- * where it is not from before.
+ * Makes room for a new last checkpoint of `step`: the old one is kept if more than one are kept, and removed if it is
+ * not from before.
  */
 export const keepBefore =
   (folder: string, step: number, keepLast: number): Keep =>
@@ -23,12 +23,12 @@ export const keepBefore =
     if (oldStep === undefined || oldStep >= step) return undefined;
     const target = join(folder, keptName(oldStep));
     const occupant = await occupantOf(target);
-    // Of the same run before it went back: written again, to the bit.
+    // From the same run before it went back: it is written again, to the bit.
     if (occupant === "ours") await removeOwned(target);
     return (await occupantOf(target)) === "nothing" ? target : undefined;
   };
 
-/** Removes the oldest of those from before `step`, so that with the last one `keepLast` are left. */
+/** Removes the oldest checkpoints before `step`, so that `keepLast` remain with the last one. */
 export const prune = async (folder: string, step: number, keepLast: number): Promise<void> => {
   const before = (await keptSteps(folder)).filter((kept) => kept < step);
   for (const kept of before.slice(Math.max(0, keepLast - 1))) {
@@ -45,10 +45,10 @@ const freeName = async (path: string): Promise<string> => {
 };
 
 /**
- * Makes the kept checkpoint `name` the last one of the run in `folder`. The one that was the last is set aside under a name
- * that says so, and never removed. Killed between the two renames, the run has no last checkpoint: to resume it is refused
- * then, with the names of those that there are.
- * @returns the name of the one that was set aside; undefined where there was no last one.
+ * Makes the kept checkpoint `name` the last one of the run in `folder`. The former last one is set aside under a name
+ * that says so, and never removed. After a kill between the two renames the run has no last checkpoint: resuming is
+ * refused then, with the names of the others.
+ * @returns the name of the one that was set aside; undefined if there was no last one.
  */
 export const takeUp = async (folder: string, name: string): Promise<string | undefined> => {
   const last = join(folder, folderNames.checkpoint);

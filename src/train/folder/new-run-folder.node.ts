@@ -10,14 +10,14 @@ import type { TrainEvent } from "../events.ts";
 import { folderNames } from "./folder-names.ts";
 import { descriptionText, openRunFolder, type RunFolder, type RunSubject } from "./run-folder.node.ts";
 
-/** Whether a run's description says nothing: its process was killed, or the power went, before it was on the disk. */
+/** Whether a run's description is empty: its process was killed, or the power failed, before it was on the disk. */
 const isBlank = async (path: string): Promise<boolean> =>
   readRegularFile(path, { maxBytes: 2 ** 20 }).then(
     (bytes) => bytes.every((byte) => byte === 0),
     () => false,
   );
 
-/** What a process that was killed while it made a run's folder leaves there, and nothing else. */
+/** Files that a process may leave that was killed while it made a run's folder, and no others. */
 const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
   const { description, lock } = folderNames;
   const name = temporaryOf(entry) ?? entry;
@@ -26,7 +26,7 @@ const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
 };
 
 /**
- * Fails unless `path` can become a run's folder: it is free, or an empty folder.
+ * Fails unless `path` can become a run's folder: it is unused, or an empty folder.
  * @param out as the user gave it.
  */
 const checkEmpty = async (path: string, out: string): Promise<void> => {
@@ -66,26 +66,26 @@ const unusable = (out: string, cause: unknown): ConfigError =>
   });
 
 /**
- * Fails unless `out` can become a run's folder: it is free, or an empty folder.
- * @throws ConfigError when something is there or it cannot be looked at. Nothing is changed.
+ * Fails unless `out` can become a run's folder: it is unused, or an empty folder.
+ * @throws ConfigError when something is there or it cannot be read. Nothing is changed.
  */
 export const checkFree = (out: string): Promise<void> =>
   checkEmpty(resolve(out), out).catch((error: unknown) => {
     throw error instanceof ForetokenError ? error : unusable(out, error);
   });
 
-/** A folder that nobody else has, with its lock. */
+/** A folder of this process alone, with its lock. */
 interface Reserved {
   /** As the user gave it, or with a number at its end. */
   readonly out: string;
   readonly path: string;
   readonly lock: Lock;
-  /** Those that were made for it. */
+  /** Folders that were made for it. */
   readonly made: readonly string[];
 }
 
 const reserveAt = async (given: string): Promise<Reserved> => {
-  // Once: `new/..` is another folder before and after `new` is there.
+  // Resolved once: `new/..` is another folder before and after `new` exists.
   const path = resolve(given);
   const out = normalize(given);
   const made = await makeFolders(path);
@@ -104,7 +104,7 @@ const reserveAt = async (given: string): Promise<Reserved> => {
   }
 };
 
-/** @param isOwnChoice whether another name will do: `out` with a number, where it is taken. */
+/** @param isOwnChoice whether another name will do: `out` with a number, if it is taken. */
 const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => {
   for (let i = 1; ; i++) {
     const name = i === 1 ? out : `${out}-${i}`;
@@ -119,11 +119,11 @@ const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => 
 };
 
 /**
- * A new run's folder. The folder and its lock are made at once, so that two runs never share one and one that cannot be
- * written to is noticed before anything is computed. What is in it is written when there is more to keep than the first
- * event: a run that fails before its first step is done, for want of memory say, leaves nothing behind.
+ * A new run's folder. The folder and its lock are made at once: two runs never share one, and a folder that cannot be
+ * written to is an error before anything is computed. Its files are written once there is more to keep than the first
+ * event: a run that fails before its first step is done, say without enough memory, leaves nothing behind.
  * @param out its path; a name of the program's own choice may get a number at its end.
- * @throws ConfigError when something is there by then, or it cannot be made.
+ * @throws ConfigError when something is there by now, or the folder cannot be made.
  */
 export const createRunFolder = async (out: string, isOwnChoice: boolean, subject: RunSubject): Promise<RunFolder> => {
   const reserved = await reserve(out, isOwnChoice);
@@ -151,14 +151,14 @@ export const createRunFolder = async (out: string, isOwnChoice: boolean, subject
     saveRollback: async (point) => (await folder()).saveRollback(point),
     readRollback: async () => (await folder()).readRollback(),
     close: async () => {
-      // What it failed with has been thrown to the one who asked for it.
+      // Whoever asked for the folder has got its error.
       const run = await opened?.catch(() => undefined);
       if (run !== undefined) {
         await run.close();
         return;
       }
       await lock.release();
-      // Also left by a process that was killed here before.
+      // A process that was killed here before may have left files, too.
       for (const entry of await readdir(path)) {
         if (await isLeftover(path, entry)) await unlink(join(path, entry)).catch(() => undefined);
       }

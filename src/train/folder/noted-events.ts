@@ -27,17 +27,17 @@ const done = z.object({ type: z.literal("done"), step, reason: z.enum(["finished
 
 const notedEventSchema = z.discriminatedUnion("type", [start, stepDone, evaluation, sample, checkpoint, done]);
 
-/** What the events of a run have in them that is told of it later. Those of `TrainEvent` are of this form. */
+/** Fields of a run's events that later readers need. Events of `TrainEvent` have this form. */
 export type NotedEvent = z.infer<typeof notedEventSchema>;
 export type NotedStart = z.infer<typeof start>;
 export type NotedEval = z.infer<typeof evaluation>;
 export type NotedSample = z.infer<typeof sample>;
 export type NotedDone = z.infer<typeof done>;
 
-/** A line of `metrics.jsonl` as an event; undefined for what is none, or damaged. */
+/** A line of `metrics.jsonl` as an event; undefined if it is none, or damaged. */
 export const parseNoted = (line: unknown): NotedEvent | undefined => notedEventSchema.safeParse(line).data;
 
-/** The evaluation with the lowest loss. One made because the run was stopped counts only where there is no other. */
+/** The evaluation with the lowest loss. One of an interruption counts only if there is no other. */
 export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => {
   const planned = evals.filter(({ reason }) => reason !== "interrupted");
   return (planned.length > 0 ? planned : evals).reduce<NotedEval | undefined>(

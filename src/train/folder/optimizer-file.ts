@@ -11,7 +11,7 @@ export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTens
     read: () => read(offset, size),
   }));
 
-/** Index of the first number that no moment can be, or -1: a mean of squares is not negative either. */
+/** Index of the first number that no moment can be, or -1: a mean of squares cannot be negative either. */
 const findBad = (data: Float32Array, lowest: number): number => {
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
@@ -21,10 +21,10 @@ const findBad = (data: Float32Array, lowest: number): number => {
 };
 
 /**
- * A running mean of the optimizer, read back. The file may hold more than is asked for: before Muon kept second moments of
- * those parameters alone that need them, it wrote them for all.
+ * Reads a running mean of the optimizer. The file may have more tensors than needed: earlier versions wrote Muon's
+ * second moments of all parameters.
  * @param where the file, for errors.
- * @throws CheckpointError for a tensor that is missing or has another shape, or a number that no moment can be.
+ * @throws CheckpointError for a missing tensor, one of another shape, or a number that no moment can be.
  */
 export const momentsFrom = (
   { name: kind, layout }: StateLayout,

@@ -5,13 +5,13 @@ import { systemErrorCode } from "../../core/system-error.ts";
 import { replaceFile } from "../../io/files.node.ts";
 import { type FlightRecord, parseRecord, recordMark } from "../faults/flight-record.ts";
 
-/** More than any model here has weights for: what is larger is no record. */
+/** More elements than the weights of any model here: a larger file is no record. */
 const maxBytes = 2 ** 33;
 
-/** Bytes at a file's beginning in which the mark of a record is: the metadata come first in it. */
+/** The mark of a record lies within so many bytes of the file's beginning, since the metadata come first. */
 const markWithin = 2 ** 16;
 
-/** Whether `path` is ours to replace: nothing is there, or the record of a step. */
+/** Whether `path` may be replaced: it does not exist, or is the record of a step. */
 const isOurs = async (path: string): Promise<boolean> => {
   try {
     const file = await openRegularFile(path);
@@ -29,8 +29,8 @@ const isOurs = async (path: string): Promise<boolean> => {
 };
 
 /**
- * Writes the record of a step into a run's folder, whole or not at all, and returns its path.
- * @throws CheckpointError where something else has the name.
+ * Writes the record of a step into a run's folder, atomically, and returns its path.
+ * @throws CheckpointError if another file has the name.
  */
 export const writeRecord = async (folder: string, name: string, chunks: readonly Uint8Array[]): Promise<string> => {
   const path = join(folder, name);
@@ -48,10 +48,10 @@ export const writeRecord = async (folder: string, name: string, chunks: readonly
 
 /**
  * Reads the record of a step, which may be forged.
- * @throws CheckpointError naming what is wrong with it.
+ * @throws CheckpointError naming the damage.
  */
 export const readRecord = async (path: string): Promise<FlightRecord> => {
-  // The user has named it: a link is followed.
+  // The user has named the file, so a link is followed.
   const bytes = await readRegularFile(path, { maxBytes, followLinks: true }).catch((cause: unknown) => {
     const code = systemErrorCode(cause);
     const refused = cause instanceof UnreadableFileError ? cause : undefined;

@@ -26,11 +26,11 @@ import { momentsFrom } from "./optimizer-file.ts";
 import { configHash, fixedConfig, isFolder, openRunFolder, type RunFolder } from "./run-folder.node.ts";
 import { descriptionSchema, type RunData, stateSchema } from "./run-schemas.ts";
 
-/** What a run's folder says of itself. */
+/** Description of a run, as its folder has it. */
 export interface RunDescription {
   readonly config: RunConfig;
   readonly data: RunData;
-  /** Checkpoints that are kept, the last one among them. */
+  /** Number of checkpoints to keep, the last one included. */
   readonly keepLast: number;
   /** Whether more than one were kept before. */
   readonly keptMore?: boolean;
@@ -38,7 +38,7 @@ export interface RunDescription {
 
 const versioned = z.object({ formatVersion: z.int() });
 
-/** Checks JSON of a run; the version goes first, since a later one may have keys that are unknown here. */
+/** Checks JSON of a run. The version goes first: a later version may have fields that are unknown here. */
 const checkVersioned = <Schema extends z.ZodType>(schema: Schema, json: unknown, where: string) => {
   const version = versioned.safeParse(json);
   if (version.success) checkFormatVersion(version.data.formatVersion, where);
@@ -69,7 +69,7 @@ const readDescription = async (path: string, where: string): Promise<Uint8Array>
   }
 };
 
-/** @throws CheckpointError when `path` is no run's folder or its description is damaged. */
+/** @throws CheckpointError if `path` is no run's folder or its description is damaged. */
 export const readRunDescription = async (path: string): Promise<RunDescription> => {
   if (!(await isFolder(path))) {
     throw new CheckpointError({
@@ -92,7 +92,7 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
   return checkVersioned(descriptionSchema, parseJson(bytes, where), where);
 };
 
-/** A run that the user named, and which of its checkpoints. */
+/** A run and one of its checkpoints, as the user named them. */
 export interface NamedRun {
   /** The run's folder. */
   readonly path: string;
@@ -100,7 +100,7 @@ export interface NamedRun {
   readonly checkpoint: string;
 }
 
-/** What `named` is: a run's folder, for its last checkpoint, or one of the checkpoints in it. */
+/** Resolves `named`: a run's folder, for its last checkpoint, or one of the checkpoints in it. */
 export const findRun = async (named: string): Promise<NamedRun> => {
   const name = basename(resolve(named));
   const isCheckpoint = name === folderNames.checkpoint || keptStep(name) !== undefined;
@@ -116,7 +116,10 @@ export const findRun = async (named: string): Promise<NamedRun> => {
   return { path: named, checkpoint: folderNames.checkpoint };
 };
 
-/** Takes a run's lock. @throws ConfigError when another process works in its folder, CheckpointError where none may. */
+/**
+ * Takes a run's lock. @throws ConfigError if another process works in the folder, CheckpointError if no lock is
+ * possible.
+ */
 export const lockRun = async (path: string): Promise<Lock> => {
   try {
     return await takeLock(join(resolve(path), folderNames.lock), `resume ${path}`);
@@ -127,36 +130,36 @@ export const lockRun = async (path: string): Promise<Lock> => {
   }
 };
 
-/** How a run has ended of itself; null where there is something left to do. */
+/** How a run has ended by itself; null if there are steps left. */
 export const endOf = (progress: Progress, train: RunConfig["train"]): "finished" | "patience" | null => {
   if (progress.step >= train.steps) return isEvaluationDue(progress, train) ? null : "finished";
   return train.patience > 0 && progress.evalsSinceBest >= train.patience ? "patience" : null;
 };
 
-/** Whether the checkpoint of `step` is one of the plan, and not the last of the run: that is noted with its end. */
+/** Whether the checkpoint of `step` is planned, and not the run's last: that one is noted with the end. */
 const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]): boolean =>
   step > 0 &&
   step % train.checkpointInterval === 0 &&
   !(step === progress.step && (isEvaluationDue(progress, train) || endOf(progress, train) !== null));
 
-/** What comes after a step, before its checkpoint of the plan. */
+/** Events between a step and its planned checkpoint. */
 const afterStep: readonly unknown[] = ["eval", "overfitting", "sample"];
 
-/** Which noted events a run resumed at `step` keeps: those that it would have written without the interruption. */
+/** Which noted events a run resumed at `step` keeps: the events of an uninterrupted run. */
 const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["train"]): boolean =>
   isRecord(event) &&
   typeof event.step === "number" &&
   event.step <= progress.step &&
   event.type !== "done" &&
   event.reason !== "interrupted" &&
-  // Made again, with the evaluation that is due.
+  // They are made again, with the evaluation that is due.
   !(event.step === progress.step && isEvaluationDue(progress, train) && afterStep.includes(event.type)) &&
-  // A checkpoint between those of the plan, or before its step's evaluation, was written because the run was stopped.
+  // An unplanned checkpoint, or one before its step's evaluation, was written because the run was stopped.
   !(event.type === "checkpoint" && !isPlanned(event.step, progress, train));
 
 /**
- * Rewrites the noted events of a run that goes on at `progress`. A process that was killed between a checkpoint and its
- * note left the note out: it is added.
+ * Rewrites the noted events of a run that continues at `progress`. If a process was killed between a checkpoint and its
+ * note, the note is added.
  */
 const mendNotes = async (
   path: string,
@@ -166,7 +169,7 @@ const mendNotes = async (
   broken: BrokenOff | undefined,
 ): Promise<void> => {
   const { step } = progress;
-  // After a sample that is made up for, the checkpoint is written and noted again: in the order of all runs.
+  // After a repeated sample the checkpoint is written and noted again: in the order of all runs.
   const isLater = broken?.sample === true;
   let noted = step === 0 || isLater || !isPlanned(step, progress, train);
   let kept = false;
@@ -183,16 +186,16 @@ const mendNotes = async (
   await filterJsonLines(join(root, folderNames.metrics), keep, () => (noted ? [] : [event]));
 };
 
-/** A run read back from its folder, and the folder opened to go on with it. */
+/** A run read back from its folder, and the folder, opened to continue it. */
 export interface ResumedRun {
-  /** The checkpoint; null for a run that was ended before its first: it begins again. */
+  /** The checkpoint; null for a run that ended before its first: it starts again. */
   readonly saved: { readonly state: ResumedState; readonly tokenizer: Tokenizer } | null;
   /**
-   * @param tokenizer that of the checkpoint, where there is one.
-   * @param lock the run's, which goes over to the folder.
+   * @param tokenizer the checkpoint's, if there is one.
+   * @param lock the run's; the folder takes it over.
    */
   open(tokenizer: Tokenizer, lock: Lock): Promise<RunFolder>;
-  /** What was broken off when the run was stopped. */
+  /** Work that was interrupted when the run was stopped. */
   readonly broken: BrokenOff | undefined;
 }
 
@@ -206,7 +209,7 @@ const checkSame = (where: string, one: unknown, description: unknown): void => {
   });
 };
 
-/** Fails for files of another step, or of a run with another configuration, than the manifest is of. */
+/** Fails for files of another step, or of another configuration, than the manifest's. */
 const checkBinding = (manifest: Manifest | null, step: number, config: unknown, where: string): void => {
   const run = manifest?.run;
   if (run === null || run === undefined) return;
@@ -219,7 +222,7 @@ const checkBinding = (manifest: Manifest | null, step: number, config: unknown, 
   });
 };
 
-/** Given away once, so that nobody holds them when they are in the backend. */
+/** Returned once, so that nobody keeps the arrays once they are in the backend. */
 const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
   let kept: StateArrays | undefined = arrays;
   return () => {
@@ -236,13 +239,13 @@ const readSaved = async (
   onNotice: (line: string) => void,
 ): Promise<NonNullable<ResumedRun["saved"]>> => {
   const own = ["trainer_state.json", "optimizer.safetensors"] as const;
-  // Read together: what a writer puts in its place meanwhile is of another step.
+  // Read together: a writer may replace the checkpoint meanwhile by one of another step.
   const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames]);
   if (manifest === null) await onNotice(uncheckedNotice(directory));
   const stateWhere = join(directory, "trainer_state.json");
   const stateJson = parseJson(files["trainer_state.json"], stateWhere);
   const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
-  // Of the file as it is: a later version fills in fields that it has not.
+  // Hash of the file as it is: a later version fills in fields that the file lacks.
   checkBinding(manifest, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
   checkSame(stateWhere, saved, config);
   const { tokenizer, values, config: model } = parsePretrained(directory, files);
@@ -257,7 +260,7 @@ const readSaved = async (
   return { state: { progress, take: givenOnce(arrays) }, tokenizer };
 };
 
-/** The error of a checkpoint that cannot be read, with the way to go on from the one before, where there is one. */
+/** Error for a checkpoint that cannot be read, with the command to continue from the one before, if there is one. */
 const withWayBack = async (
   error: unknown,
   { path, checkpoint }: NamedRun,
@@ -281,7 +284,7 @@ const withWayBack = async (
   return error;
 };
 
-/** Fails for a run that has lost its checkpoint: it is not the same as one that had none yet. */
+/** Fails for a run that has lost its checkpoint, unlike a run that had none yet. */
 const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> => {
   const [kept] = await keptSteps(path);
   let saved = kept;
@@ -299,8 +302,8 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
 
 /**
  * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
- * @param onNotice is told where there is no manifest to compare the files with.
- * @throws CheckpointError when a file is missing or damaged, or the checkpoint is of another config or step.
+ * @param onNotice is called if there is no manifest to compare the files with.
+ * @throws CheckpointError if a file is missing or damaged, or the checkpoint is of another config or step.
  */
 export const readRun = async (
   named: NamedRun,

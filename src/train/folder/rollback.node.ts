@@ -1,4 +1,4 @@
-/** `rollback/` in a run's folder: what a run with onNonfinite "rollback" goes back to. */
+/** `rollback/` in a run's folder: the state to go back to, of a run with onNonfinite "rollback". */
 import { CheckpointError } from "../../core/errors.ts";
 import { firstNotFinite } from "../../core/finite.ts";
 import type { NamedTensor } from "../../core/named-tensor.ts";
@@ -11,7 +11,7 @@ import type { StateLayout } from "../steps/state.ts";
 const file = "state.safetensors";
 
 /**
- * Replaces the point in `directory`, whole or not at all.
+ * Replaces the point in `directory`, atomically.
  * @param layouts of the state's arrays.
  */
 export const writeRollback = (
@@ -41,7 +41,7 @@ export const writeRollback = (
 /**
  * @param layouts of the state's arrays; the file may hold more.
  * @param config hash of the run's configuration.
- * @throws CheckpointError for one that is damaged, unchecked, or of another run.
+ * @throws CheckpointError for a point that is damaged, unchecked, or of another run.
  */
 export const readRollback = async (
   directory: string,

@@ -2,15 +2,15 @@ import { CheckpointError, DataError } from "../../core/errors.ts";
 import { type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
 import type { RunData } from "./run-schemas.ts";
 
-/** Where a run's text is now, if it was moved. */
+/** New places of a run's text, if it was moved. */
 export interface MovedText {
   readonly data?: string | undefined;
   readonly valData?: string | undefined;
 }
 
 /**
- * The text that a run began with, split as then.
- * @throws DataError when it cannot be had, CheckpointError when it is another one by now.
+ * The text of the run's beginning, split in the same place.
+ * @throws DataError if it cannot be read, CheckpointError if it is another text by now.
  */
 export const loadRunCorpus = async (
   { data: before, valData: valBefore, valFraction, sha256 }: RunData,

@@ -36,7 +36,10 @@ import { readRollback, writeRollback } from "./rollback.node.ts";
 import type { RunData } from "./run-schemas.ts";
 import { openStory } from "./story.node.ts";
 
-/** What a system says of a path that leads nowhere. Anything else, as a broken disk, does not mean that nothing is there. */
+/**
+ * System errors for a path that leads nowhere. Any other error, as of a broken disk, does not mean that nothing is
+ * there.
+ */
 const nothingThere: readonly string[] = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
 
 export const isFolder = async (path: string): Promise<boolean> =>
@@ -51,24 +54,24 @@ export const isFolder = async (path: string): Promise<boolean> =>
 
 /** A run's folder opened for writing. */
 export interface RunFolder extends Required<RunStore> {
-  /** Gives the folder back to others. */
+  /** Releases the folder's lock. */
   close(): Promise<void>;
 }
 
-/** What a run's folder is of. */
+/** Description of a run's folder. */
 export interface RunSubject {
   readonly config: RunConfig;
   readonly tokenizer: Tokenizer;
   readonly data: RunData;
-  /** Checkpoints that are kept, the last one among them. */
+  /** Number of checkpoints to keep, the last one included. */
   readonly keepLast: number;
-  /** Whether the run kept more than one before: then those beside the last one are its own. */
+  /** Whether the run kept more than one before: then the others in the folder are its own. */
   readonly keptMore?: boolean;
 }
 
 /**
- * A configuration as JSON without the one field that a resumption may change, and without the tokenizer that all runs had
- * before there was a choice: so their hashes stay.
+ * A configuration as JSON without the one field that a resumption may change, and without the default tokenizer, which
+ * earlier versions did not write: so hashes stay the same.
  */
 export const fixedConfig = (config: unknown): string => {
   if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);
@@ -81,7 +84,7 @@ export const fixedConfig = (config: unknown): string => {
   });
 };
 
-/** SHA-256 of a configuration, by which a checkpoint's manifest knows its run. */
+/** SHA-256 of a configuration: a checkpoint's manifest identifies its run by it. */
 export const configHash = (config: unknown): string => createHash("sha256").update(fixedConfig(config)).digest("hex");
 
 /** The contents of `run.json`. */
@@ -95,8 +98,8 @@ const checkpointFiles = ({ config, tokenizer }: RunSubject, { weights, optimizer
 });
 
 /**
- * Saves a run whose folder is gone, or was replaced by another, in a new one.
- * @throws CheckpointError that says where, always.
+ * Saves a run whose folder is gone or was replaced in a new folder.
+ * @throws CheckpointError always: it says where.
  */
 const rescue = async (path: string, subject: RunSubject, state: SavedState): Promise<never> => {
   const must = "the run's folder must stay in its place while it trains";
@@ -130,7 +133,7 @@ async function* notedEvents(path: string): AsyncGenerator<NotedEvent, void, unde
   }
 }
 
-/** Removes what a killed process left of the files that are written by way of a temporary one. */
+/** Removes the temporary files of a killed process. */
 const removeLeftovers = async (folder: string): Promise<void> => {
   const ours: readonly string[] = Object.values(folderNames);
   for (const entry of await readdir(folder, { withFileTypes: true })) {
@@ -140,11 +143,11 @@ const removeLeftovers = async (folder: string): Promise<void> => {
 };
 
 /**
- * Opens a run's folder that is there to go on writing to it.
- * @param shown its path, as events tell it.
- * @param lock the folder's; it is given back by `close`, and where opening fails.
- * @param first whether nothing of the run is noted yet.
- * @param path where it is: resolved when the lock was taken, since the program may have gone to another folder since.
+ * Opens an existing run's folder to continue writing to it.
+ * @param shown its path, as events show it.
+ * @param lock the folder's; `close` releases it, and so does a failure to open.
+ * @param first whether the run has no notes yet.
+ * @param path resolved when the lock was taken, since the program may have changed its working directory.
  */
 export const openRunFolder = async (
   shown: string,
@@ -161,14 +164,14 @@ export const openRunFolder = async (
   const layouts = stateLayouts(config, tokenizer.vocabSize);
   const binding = (step: number) => ({ step, config: configHash(config) });
   const identity = await identityOf(path);
-  /** Whether the folder is still the one that was opened: it may be deleted, or its disk unmounted, while a run goes on. */
-  // Where that cannot be told the folder is taken to be there: then whatever is written to it says what is wrong.
+  /** Whether the folder is still the opened one: it may be deleted, or its disk unmounted, while a run goes on. */
+  // If that is unknown, the folder counts as there: writing to it then gives the error.
   const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
 
   const open = async () => {
     await removeLeftovers(path);
     for (const folder of [checkpoint, best, rollback]) {
-      // Now rather than when there is something to save.
+      // Now, and not only when there is something to save.
       await checkReplaceable(folder);
       const step = (await readManifest(folder))?.run?.step ?? 0;
       await recoverCheckpoint(folder, folder === checkpoint ? keepBefore(path, step, keepLast) : undefined);
@@ -187,7 +190,7 @@ export const openRunFolder = async (
     });
   });
 
-  /** Nothing is written into a folder that has taken the place of the run's; the next checkpoint finds it a new one. */
+  /** Writes nothing into a folder that has replaced the run's; the next checkpoint finds the change. */
   const unlessGone = async (work: () => Promise<void>): Promise<void> => {
     if (!(await isHere())) return;
     try {
@@ -196,7 +199,7 @@ export const openRunFolder = async (
       if (await isHere()) throw error;
     }
   };
-  /** Says which file refused: the system does not, of one that is open. */
+  /** Names the file in an error: for an open file the system does not. */
   const naming = async (name: string, work: Promise<void>): Promise<void> => {
     try {
       await work;
@@ -217,7 +220,7 @@ export const openRunFolder = async (
   return {
     path: shown,
     record: async (event) => {
-      // A resumed run's `start` would make its metrics differ from an uninterrupted one's.
+      // Without the `start` of a resumed run, its metrics equal those of an uninterrupted one.
       if (event.type !== "start" || first) await naming(folderNames.metrics, metrics.append(event));
       const told = tells(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
       await naming(event.type === "sample" ? folderNames.samples : folderNames.readme, told);
@@ -231,7 +234,7 @@ export const openRunFolder = async (
         keep: keepBefore(path, step, keepLast),
         makeParents: false,
       });
-      // Where one alone is kept, others beside it are copies of the user's own.
+      // If only one is kept, others beside it are the user's own copies.
       if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
       return join(shown, folderNames.checkpoint);
     },

@@ -3,7 +3,7 @@ import type { RunConfig, TrainConfig } from "../config/config.ts";
 import { presetOf } from "../config/preset-of.ts";
 import { bestEval, type NotedDone, type NotedEval, type NotedEvent, type NotedStart } from "./noted-events.ts";
 
-/** What has happened in a run so far, as far as its page tells of it. */
+/** The events of a run so far, as far as its page shows them. */
 export interface RunStory {
   start: NotedStart | undefined;
   step: number;
@@ -23,12 +23,12 @@ export const newStory = (saved: boolean): RunStory => ({
   done: undefined,
 });
 
-/** Adds an event to the story. */
+/** Adds an event. */
 export const goOn = (story: RunStory, event: NotedEvent): void => {
   if (event.type !== "start") story.step = event.step;
   switch (event.type) {
     case "start":
-      // A resumed run tells again what was told.
+      // A resumed run sends some events again.
       story.start ??= event;
       break;
     case "eval":
@@ -48,14 +48,14 @@ export const goOn = (story: RunStory, event: NotedEvent): void => {
   }
 };
 
-/** What a page is about besides the events. */
+/** The facts on a page besides the events. */
 export interface ReadmeSubject {
   readonly config: RunConfig;
   /** Name of the text. */
   readonly corpus: string;
-  /** What samples continue. */
+  /** Prompt of the samples. */
   readonly prompt: string;
-  /** Checkpoints that are kept, the last one among them. */
+  /** Number of checkpoints to keep, the last one included. */
   readonly keepLast: number;
 }
 
@@ -65,7 +65,7 @@ const loss = (value: number): string => value.toFixed(4);
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 
-/** Most rows of the table of losses: a long run's are thinned out evenly. */
+/** Most rows of the table of losses: a long run's rows are thinned out evenly. */
 const mostRows = 20;
 
 const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): readonly NotedEval[] => {
@@ -89,7 +89,7 @@ const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
   ];
 };
 
-/** How the run ended. Its page is not written between its last evaluation and the checkpoint after that. */
+/** How the run ended. The page is not written between a run's last evaluation and the checkpoint after it. */
 const reasonOf = ({ evals, done }: RunStory): NotedDone["reason"] | undefined =>
   done?.reason ?? (evals.at(-1)?.reason === "end" ? "finished" : undefined);
 
@@ -123,7 +123,7 @@ const plan = ({ model, train }: RunConfig): string => {
   ].join("; ");
 };
 
-/** A word of a command as every shell takes it. Line ends and tabs are spelt as the command reads them. */
+/** A word of a command, quoted for every shell. Line ends and tabs are written as the command reads them. */
 const quoted = (prompt: string): string => {
   const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
   return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
@@ -157,7 +157,7 @@ const facts = (story: RunStory, { config, corpus }: ReadmeSubject): readonly str
   return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
 };
 
-/** Whether there are weights of the lowest loss: one that was measured because the run was stopped has none. */
+/** Whether there are weights of the lowest loss: an evaluation of an interruption keeps none. */
 const hasBest = ({ evals }: RunStory): boolean => evals.some(({ reason }) => reason !== "interrupted");
 
 const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[] => {
@@ -173,7 +173,7 @@ const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[]
           "npx foretoken evaluate .                       # measure it again",
         ]
       : []),
-    // Without it, a run's weights are those of the lowest validation loss.
+    // Without this flag the commands take the weights with the lowest validation loss.
     ...(saved && hasBest(story)
       ? [`npx foretoken generate . --prompt ${quoted(prompt)} --weights last  # those of the last step, not the best`]
       : []),
@@ -209,13 +209,13 @@ const python = `from transformers import AutoModelForCausalLM, AutoTokenizer
 model = AutoModelForCausalLM.from_pretrained("checkpoint")
 tokenizer = AutoTokenizer.from_pretrained("checkpoint")`;
 
-/** What marks a page as one that may be written anew. */
+/** Mark of a page that may be overwritten. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
 
-/** A file's name may have line ends and codes for terminals in it. */
+/** A file's name may have line ends and terminal codes. */
 const inOneLine = (name: string): string => name.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
 
-/** The page that explains a run's folder, in Markdown: a function of what was asked for and what has happened. */
+/** The page that explains a run's folder, in Markdown: a function of the configuration and the events. */
 export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
   const subject = { ...given, corpus: inOneLine(given.corpus) };
   const sh = commands(story, subject);

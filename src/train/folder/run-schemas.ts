@@ -2,7 +2,7 @@ import { z } from "zod";
 import { runConfigSchema } from "../config/config.ts";
 import { progressSchema } from "../run/progress.ts";
 
-/** Which text a run reads, and how its resumption knows it again. */
+/** The text of a run, and the hash by which a resumption recognises it. */
 const dataSchema = z.strictObject({
   data: z.string(),
   valData: z.string().nullable(),
@@ -19,7 +19,7 @@ export const descriptionSchema = z.strictObject({
   formatVersion: z.int().positive(),
   config: runConfigSchema,
   data: dataSchema,
-  // Runs from before there was a choice kept the last one.
+  // Runs of earlier versions kept the last one.
   keepLast: z.int().positive().default(1),
 });
 

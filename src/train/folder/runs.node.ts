@@ -21,10 +21,10 @@ import {
 import { readRunDescription } from "./resume.node.ts";
 import { isFolder } from "./run-folder.node.ts";
 
-/** How a run ended; `unfinished`: it has not said. It is under way, or was killed: its folder cannot tell which. */
+/** How a run ended. `unfinished`: under way, or killed; the folder cannot tell which. */
 export type RunState = DoneEvent["reason"] | "unfinished";
 
-/** A validation loss and where it was. */
+/** A validation loss and its step. */
 export interface RunLoss {
   readonly step: number;
   /** Nats per token. */
@@ -33,18 +33,18 @@ export interface RunLoss {
   readonly bitsPerByte: number;
 }
 
-/** A run as its folder tells of it. */
+/** A run, as its folder describes it. */
 export interface ListedRun {
   /** The folder's name. */
   readonly name: string;
   readonly path: string;
   readonly state: RunState;
-  /** When the folder was made and when something was noted last, in ISO 8601: the times of its files. */
+  /** When the folder was made and when the last note was written, in ISO 8601: the times of its files. */
   readonly startedAt: string;
   readonly updatedAt: string;
-  /** The preset that it is a run of, with any steps, seed and intervals; null where other fields were changed. */
+  /** The preset, with any steps, seed and intervals; null if other fields were changed. */
   readonly preset: PresetName | null;
-  /** null where nothing has been noted yet. */
+  /** null if nothing has been noted yet. */
   readonly parameters: number | null;
   /** Name of the text. */
   readonly corpus: string;
@@ -53,18 +53,18 @@ export interface ListedRun {
   readonly steps: number;
   /** The lowest validation loss; null before the first evaluation. */
   readonly best: RunLoss | null;
-  /** The directory that the other commands take; null where nothing is saved yet. */
+  /** The directory for the other commands; null if nothing is saved yet. */
   readonly checkpoint: string | null;
   readonly config: RunConfig;
 }
 
-/** A folder that is none of a run, or cannot be read. */
+/** A folder that is not a run, or cannot be read. */
 export interface SkippedFolder {
   readonly path: string;
   readonly reason: string;
 }
 
-/** What `listRuns` finds. */
+/** Result of `listRuns`. */
 export interface RunList {
   /** Newest first. */
   readonly runs: readonly ListedRun[];
@@ -75,12 +75,12 @@ interface Noted {
   start: NotedStart | undefined;
   step: number;
   readonly evals: NotedEval[];
-  /** How it ended; a run that was saved after its last evaluation has ended, also where it could not say so. */
+  /** How it ended; a run that was saved after its last evaluation has ended, even without a note. */
   ended: NotedDone["reason"] | undefined;
 }
 
 const take = (noted: Noted, event: NotedEvent): void => {
-  // Whatever comes after `done` is of a resumed run.
+  // Events after `done` are from a resumed run.
   if (event.type !== "start") noted.ended = undefined;
   switch (event.type) {
     case "start":
@@ -102,10 +102,10 @@ const take = (noted: Noted, event: NotedEvent): void => {
   noted.step = Math.max(noted.step, event.step);
 };
 
-/** What a line begins with that tells of a step: nearly all do, and only the last one matters. */
+/** Beginning of a line for a step: nearly all lines are, and only the last one matters. */
 const stepLine = '{"v":1,"type":"step",';
 
-/** Damaged lines are passed over: a killed process may leave half a one. */
+/** Damaged lines are skipped: a killed process may leave half a line. */
 const readNoted = async (path: string): Promise<Noted> => {
   const noted: Noted = { start: undefined, step: 0, evals: [], ended: undefined };
   let lastStep: string | undefined;
@@ -115,7 +115,7 @@ const readNoted = async (path: string): Promise<Noted> => {
   };
   for await (const line of readLines(path)) {
     if (line.startsWith(stepLine)) {
-      // The one before it may be the last that is whole.
+      // The line before it may be the last complete one.
       if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
       lastStep = line;
       noted.ended = undefined;
@@ -167,7 +167,7 @@ const readListed = async (path: string): Promise<ListedRun> => {
   };
 };
 
-/** A run, or why it is passed over: what is wrong with one folder must not hide the others. Undefined for what is no folder. */
+/** A run, or why it is skipped: one damaged folder must not hide the others. Undefined if it is not a folder. */
 const readOne = async (path: string): Promise<ListedRun | SkippedFolder | undefined> => {
   try {
     if (!(await isFolder(path))) return undefined;
@@ -183,9 +183,9 @@ const readOne = async (path: string): Promise<ListedRun | SkippedFolder | undefi
 };
 
 /**
- * The runs in `folder`, which may also be a run's folder itself. Files in it and folders whose names begin with a dot
- * are no runs; what else is none, or is damaged, is among the skipped. Nothing on disk is changed.
- * @throws CheckpointError when there is no such folder.
+ * The runs in `folder`, which may also be a run's folder itself. Files and folders whose names begin with a dot are
+ * ignored; other folders that are not runs, or damaged, are among the skipped. Nothing on disk is changed.
+ * @throws CheckpointError if there is no such folder.
  */
 export const listRuns = async (folder: string): Promise<RunList> => {
   checkPath("listRuns: folder", folder);

@@ -1,4 +1,4 @@
-/** What a run's folder tells people: README.md and samples.txt, both made of the events. */
+/** Files for people in a run's folder: README.md and samples.txt, both made of the events. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { readRegularFile } from "../../core/regular-file.node.ts";
@@ -11,7 +11,7 @@ import type { NotedEvent, NotedSample } from "./noted-events.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 import type { RunData } from "./run-schemas.ts";
 
-/** What the story is about. */
+/** The run that the files are about. */
 export interface StorySubject {
   readonly config: RunConfig;
   readonly data: Pick<RunData, "name" | "prompt">;
@@ -21,10 +21,10 @@ export interface StorySubject {
 const sampleMark = "--- step ";
 const sampleText = ({ step, prompt, text }: NotedSample): string => `${sampleMark}${step} ---\n${prompt}${text}\n\n`;
 
-/** Beginnings of files are enough to know them by. */
+/** The first bytes of a file are enough to recognise it. */
 const maxPageBytes = 2 ** 24;
 
-/** Whether the file `path` is ours to write: it is not there, is known by `isOurs`, or lost all it said with the machine's power. */
+/** Whether `path` may be overwritten: it does not exist, `isOurs` recognises it, or a power failure has emptied it. */
 const mayWrite = async (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
   readRegularFile(path, { maxBytes: maxPageBytes }).then(
     (bytes) => {
@@ -43,14 +43,14 @@ const append = async (path: string, text: string): Promise<void> => {
   }
 };
 
-/** Tells of what happens. */
+/** Writes the events down for people. */
 export interface Story {
   tell(event: TrainEvent): Promise<void>;
 }
 
 /**
- * Opens what a run's folder tells.
- * @param past the events before, in order.
+ * Opens the files for people in a run's folder.
+ * @param past the earlier events, in order.
  * @param saved whether there is a checkpoint.
  */
 export const openStory = async (

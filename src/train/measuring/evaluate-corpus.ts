@@ -8,20 +8,20 @@ import type { LanguageModel } from "../../pretrained/language-model.ts";
 import { type Evaluation, evaluate as evaluateTokens, measureTokens } from "./evaluate.ts";
 
 export const splitNames = ["val", "train", "all"] as const;
-/** Which part of a text: the held-out end, what comes before it, or both. */
+/** Part of a text: the held-out end, the text before it, or both. */
 export type SplitName = (typeof splitNames)[number];
 
 export interface Measuring {
   /** Which part to measure on. Default "val". */
   readonly split?: SplitName | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told after each batch how many of all the tokens have been predicted. */
+  /** Called after each batch with the number of predicted tokens and of all tokens. */
   readonly onProgress?: ((predicted: number, tokens: number) => void) | undefined;
 }
 
 /**
- * Checks what can be said of a measurement before anything is loaded.
- * @throws ConfigError for an unknown split, or a share to hold out where all is measured.
+ * Checks the options of an evaluation before anything is loaded.
+ * @throws ConfigError for an unknown split, or a held-out share where all of the text is measured.
  */
 export const checkSplit = (split: string = "val", valFraction?: number): void => {
   if (!splitNames.some((name) => name === split)) {
@@ -42,7 +42,7 @@ export const checkSplit = (split: string = "val", valFraction?: number): void =>
   }
 };
 
-/** What of a text is measured. */
+/** The text to measure on. */
 export type MeasuredCorpus = Pick<Corpus, "name" | "train" | "val" | "parts">;
 
 /** Token ids of a split. @throws DataError for a character that the tokenizer lacks, with its place in its file. */
@@ -58,7 +58,7 @@ const encodeSplit = (
     return tokenizer.encode(all.slice(from, to), name);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    // Again file by file, which fails as well, but knows the file and its lines.
+    // File by file: this fails too, but knows the file and its lines.
     for (const { text, where, before } of passagesOf(all, parts, from, to)) tokenizer.encode(text, where, before);
     throw error;
   }
@@ -70,7 +70,7 @@ const splitTitles: Readonly<Record<SplitName, string>> = {
   all: "text",
 };
 
-/** As `evaluate`, on a text that is loaded already. */
+/** Like `evaluate`, on a loaded text. */
 export const evaluateCorpus = async (
   lm: LanguageModel,
   corpus: MeasuredCorpus,

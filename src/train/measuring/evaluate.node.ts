@@ -4,13 +4,13 @@ import type { LanguageModel } from "../../pretrained/language-model.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { checkSplit, evaluateCorpus, type Measuring } from "./evaluate-corpus.ts";
 
-/** What `evaluate` measures on. */
+/** Options of `evaluate`. */
 export interface EvaluateOptions extends Measuring {
   /** Name of a corpus, a UTF-8 text file, or a folder of them. Default: as for `train`. */
   readonly data?: string | undefined;
-  /** In (0, 1): which last part of the text is `val`. Default 0.1. */
+  /** Share of the text, at its end, that is `val`: in (0, 1). Default 0.1. */
   readonly valFraction?: number | undefined;
-  /** One line that the user should see, as that another text was taken. */
+  /** Gets one line for the user, such as that another text is used. A promise is waited for. */
   readonly onNotice?: (line: string) => void;
 }
 

@@ -7,7 +7,7 @@ import { charactersBegun } from "../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { yieldToHost } from "../run/yield.ts";
 
-/** A model's cross-entropy on a text. Only the last two compare across tokenizers. */
+/** A model's cross-entropy on a text. Only the last two fields compare across tokenizers. */
 export interface Evaluation {
   readonly natsPerToken: number;
   readonly natsPerCharacter: number;
@@ -18,19 +18,22 @@ export interface Evaluation {
   readonly tokens: number;
 }
 
-/** Tokens of a split, with what they stand for in text; measured once per run. */
+/** Tokens of a split, with the size of their text; measured once per run. */
 export interface MeasuredTokens {
   readonly ids: Int32Array;
-  /** Characters (code points) of the text that the predicted tokens cover: those whose first byte is in one of them. */
+  /**
+   * Characters (code points) of the text that the predicted tokens cover: a character counts if its first byte is in
+   * one.
+   */
   readonly characters: number;
   /** UTF-8 bytes of the text that the predicted tokens cover. */
   readonly bytes: number;
 }
 
 /**
- * Counts the characters and bytes of the text that predictions of `ids` (all but the first) cover. A token covers a span of
- * the text's bytes, which may begin or end within a character: a character counts where its first byte is. So it is enough
- * to know how often each token comes; no text is put together, and no token is decoded by itself.
+ * Counts the characters and bytes of the text that predictions of `ids` (all but the first) cover. A token covers a
+ * span of the text's bytes, which may begin or end within a character: a character counts at its first byte. So the
+ * count of each token is enough; no text is put together, and no token is decoded by itself.
  * @throws DataError for an id that the tokenizer lacks.
  */
 export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTokens => {
@@ -61,7 +64,7 @@ export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.
  * The mean loss over every token after the first, each predicted once within non-overlapping windows of
  * contextLength: no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
  * is rounded to float32 once; the sums of all batches are added in double precision.
- * @param onProgress is told after each batch how many tokens have been predicted.
+ * @param onProgress is called after each batch with the number of predicted tokens.
  * @throws DOMException AbortError when `signal` aborts.
  */
 export const evaluate = async (

@@ -10,39 +10,41 @@ import { passesPerStep, tokensPerPass } from "../steps/passes.ts";
 import { type StateLayout, stateLayouts, stateLength } from "../steps/state.ts";
 import { undrawnTrainer } from "../steps/trainer.ts";
 
-/** What a run takes of memory, in bytes. */
+/** Memory of a run, in bytes. */
 export interface MemoryEstimate {
   readonly weights: number;
-  /** An array of all gradients, and where a step has several passes, those that their sums wait in. */
+  /** An array of all gradients and, if a step has several passes, the arrays for partial sums. */
   readonly gradients: number;
-  /** The optimizer's, with what else lasts: its scratch, tables of positions, and weights rounded to bfloat16. */
+  /**
+   * The optimizer's moments, and other lasting memory: its scratch, tables of positions, weights rounded to bfloat16.
+   */
   readonly moments: number;
   /**
-   * The most that steps, evaluations and samples hold beside: activations and their gradients, freed memory that the backend
-   * keeps for the next step, and scratch memory of kernels.
+   * The most that steps, evaluations and samples hold besides: activations and their gradients, freed memory that the
+   * backend keeps for the next step, and scratch memory of kernels.
    */
   readonly temporaries: number;
-  /** Tensors on their way to a checkpoint, and the state to go back to with onNonfinite "rollback"; 0 where there is neither. */
+  /** Tensors on their way to a checkpoint, and the rollback state with onNonfinite "rollback"; 0 without both. */
   readonly saving: number;
   /** A checkpoint's arrays until the backend has them; 0 for a new run. */
   readonly loading: number;
   /** Tokens of the text. */
   readonly text: number;
-  /** What the text takes beside its tokens while it is read: its bytes and its characters. */
+  /** Memory for reading the text, besides its tokens: its bytes and its characters. */
   readonly reading: number;
-  /** The program: Node with this library, its compiled code and its heap. 0 where it is not known, as in a browser. */
+  /** The program: Node with this library, its compiled code and its heap. 0 if unknown, as in a browser. */
   readonly program: number;
   /**
-   * The most that is taken at one time: the program and the tokens, and beside them what reading takes, or loading, or
-   * training with all the rest.
+   * The most at one time: the program and the tokens, and with them either reading, or loading, or training with all
+   * the rest.
    */
   readonly total: number;
 }
 
-/** What a run's memory depends on, beside its configuration. */
+/** What a run's memory depends on, besides its configuration. */
 export interface MemoryNeeds {
   readonly vocabSize: number;
-  /** Tokens that evaluations go over. */
+  /** Tokens of an evaluation. */
   readonly valTokens: number;
   /** Longest sample, in tokens; 0: none. */
   readonly sampleTokens: number;
@@ -56,20 +58,20 @@ export interface MemoryNeeds {
   readonly reading: number;
   /** Bytes, as in `MemoryEstimate`. */
   readonly program: number;
-  /** Of the run's backend: float32 without tiles unless told otherwise. */
+  /** Properties of the run's backend: float32 without tiles by default. */
   readonly kind?: MemoryKind;
 }
 
-/** Tokens of a prompt: about what `firstWord` gives. */
+/** Tokens of a prompt: about as many as `firstWord` gives. */
 const promptTokens = 8;
 
-/** The sizes of a batch's passes, of which there are two at most. */
+/** The sizes of a batch's passes, at most two. */
 const sizesOfPasses = (rows: number, contextLength: number): string => {
   const sizes = new Set<number>();
   let seen = 0;
   for (const size of passRows(rows, contextLength, tokensPerPass)) {
     sizes.add(size);
-    // They take turns: a second size that comes so late is of one pass in thousands.
+    // The sizes alternate: a second size that comes this late is of one pass in thousands.
     if (sizes.size === 2 || ++seen > tokensPerPass) break;
   }
   return [...sizes].sort((a, b) => a - b).join();
@@ -82,7 +84,7 @@ const rowsOfSamePasses = (batchSize: number, contextLength: number): number => {
   return batchSize;
 };
 
-/** As few tokens as have evaluation batches of the same sizes as `valTokens` of them. */
+/** The fewest tokens whose evaluation batches have the same sizes as those of `valTokens`. */
 const tokensOfSameBatches = (valTokens: number, contextLength: number): number => {
   const rows = rowsPerBatch(contextLength);
   const predictions = Math.max(0, valTokens - 1);
@@ -92,8 +94,8 @@ const tokensOfSameBatches = (valTokens: number, contextLength: number): number =
 };
 
 /**
- * What writing a checkpoint takes on the host. Tensors go one after the other, each with a copy for another layout at
- * most; those that were written wait for the collector.
+ * Host memory for writing a checkpoint. Tensors are written one after the other, each with at most one copy in another
+ * layout; written tensors wait for the garbage collector.
  */
 const writingBytes = (layouts: readonly StateLayout[]): number => {
   const largest = Math.max(0, ...layouts.flatMap(({ layout }) => layout.parameters.map(({ size }) => size)));
@@ -102,8 +104,8 @@ const writingBytes = (layouts: readonly StateLayout[]): number => {
 };
 
 /**
- * What keeping a run's state takes on the host: of a checkpoint, and of the whole state that a run goes back to with
- * onNonfinite "rollback". Where no store takes that, it stays, and the next one is beside it for a moment.
+ * Host memory for saving a run's state: a checkpoint, and the rollback state with onNonfinite "rollback". Without a
+ * store for it that state stays in memory, and the next one is beside it for a moment.
  */
 export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfig, saved: boolean): number => {
   const state = stateLength(layouts) * bytesPerElement.float32;
@@ -112,19 +114,18 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
 };
 
 /**
- * The memory that a run will take: within 15 % of the most that the process has, for compiled backends. (The reference
- * backend's arrays wait for the collector, so that no one can say.)
+ * The memory that a run will need: within 15 % of the process's peak, for compiled backends. (The arrays of the
+ * reference backend wait for the garbage collector, so their peak is unknown.)
  *
- * Found by doing what a run does, steps, an evaluation, a sample, on a backend that only counts: so it holds for every
- * model and every optimizer. Takes time and memory that grow with the model's layers and with a pass of 4,096 tokens, not
- * with the batch.
+ * It runs steps, an evaluation and a sample on a backend that only counts: so it holds for every model and every
+ * optimizer. Its time and memory grow with the model's layers and with a pass of 4,096 tokens, not with the batch.
  */
 export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Promise<MemoryEstimate> => {
   const { vocabSize, valTokens, sampleTokens, saved, resumed, text, reading, program, kind } = needs;
   const { contextLength } = config.model;
   const backend = openCounting(kind);
   const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength);
-  // Passes come one after the other: more of them take no more, but for arrays to add their gradients in.
+  // Passes run one after the other: more passes need no more memory, except arrays for their gradients.
   const oneBatch = { ...config, train: { ...config.train, batchSize, gradAccumSteps: 1 } };
   const trainer = undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));
   const { model } = trainer;
@@ -141,7 +142,8 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
     for (const length of new Set(lengths)) await decoder.next(Array<number>(length).fill(0));
     decoder.close();
   };
-  // Each finds what the one before freed, which may be of other sizes: so the order counts, and all comes twice.
+  // Each reuses the memory that the one before freed, in blocks of other sizes: so the order matters, and all run
+  // twice.
   for (let round = 0; round < 2; round++) {
     for (let step = 0; step < Math.min(2, config.train.evalInterval); step++) await trainer.step(2 * round + step);
     await evaluate(model, { ids, characters: 1, bytes: 1 });
@@ -153,7 +155,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const layouts = stateLayouts(config, vocabSize);
   const saving = savingBytes(layouts, config, saved);
   const loading = resumed ? stateLength(layouts) * bytesPerElement.float32 : 0;
-  // While a checkpoint is read, its files are there beside the arrays made of them.
+  // While a checkpoint is read, its bytes are in memory beside the arrays made of them.
   const inTurn = [reading + loading, 2 * loading - text, lasting + Math.max(temporaries + saving, loading)];
   return {
     weights: arena,

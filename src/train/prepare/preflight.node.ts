@@ -1,4 +1,4 @@
-/** What `train` asks of the system before a run, and what it says of a run that will not fit. */
+/** Memory limits of the system for a run, and the error for a run that does not fit. */
 import { stat } from "node:fs/promises";
 import type { Backend } from "../../backend/backend.ts";
 import { freeMemory } from "../../core/available-memory.node.ts";
@@ -10,8 +10,8 @@ import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts
 import type { Prepared } from "./prepare.ts";
 
 /**
- * What Node's heap and compiled code come to hold while a run goes on, beside what they hold when it begins; of
- * WebAssembly, also the compiler's code, and for each worker thread an engine of its own.
+ * Growth of Node's heap and compiled code during a run; for WebAssembly, also the compiler's code, and an engine for
+ * each worker thread.
  */
 const growth = 30 * 2 ** 20;
 const wasmGrowth = 11 * 2 ** 20;
@@ -20,7 +20,7 @@ const workerBytes = 10 * 2 ** 20;
 const growthOf = ({ name, capabilities }: Backend): number =>
   growth + (name === "wasm" ? wasmGrowth + workerBytes * (capabilities.threads - 1) : 0);
 
-/** What was there when `train` was called. */
+/** State of memory when `train` was called. */
 export interface Surroundings {
   readonly available: AvailableMemory;
   /** Whether a run that does not fit is refused. */
@@ -38,8 +38,8 @@ export const surroundings = (given: number | undefined, refuses: boolean): Surro
 };
 
 /**
- * Fails for a file that is too large to be read, before it is read.
- * @param data names and paths of texts; those that are no files are passed over.
+ * Fails for a file that is too large to be read, before reading it.
+ * @param data names and paths of texts; other than files are skipped.
  */
 export const checkTexts = async (
   { available, refuses }: Surroundings,
@@ -53,15 +53,15 @@ export const checkTexts = async (
   }
 };
 
-/** Bytes of a text in UTF-8 and of its characters as the engine holds them: both are there while it is encoded. */
+/** Bytes of a text in UTF-8 and of its characters in the engine: both are in memory while it is encoded. */
 export const readingBytes = ({ train, val }: TextSplit): number => {
   const units = train.length + val.length;
   const bytes = Buffer.byteLength(train) + Buffer.byteLength(val);
-  // The engine takes one byte for each unit where all are below 256. With more bytes than units it may be either: two.
+  // The engine takes one byte per unit if all are below 256. With more bytes than units it may be either: two.
   return bytes + (bytes === units ? 1 : 2) * units;
 };
 
-/** What a run is about to do. */
+/** The run to check. */
 export interface Planned {
   readonly prepared: Prepared;
   readonly sampleTokens: number;
@@ -73,7 +73,7 @@ export interface Planned {
 
 /**
  * The memory of a run on `backend`.
- * @throws ConfigError where it does not fit, unless it is to run anyway.
+ * @throws ConfigError if it does not fit, unless it is to run anyway.
  */
 export const preflight = async (
   { available, refuses, program }: Surroundings,

@@ -1,23 +1,23 @@
-/** Whether a run fits into memory: asked before anything is taken for it or written. */
+/** Whether a run fits into memory: checked before anything is allocated for it or written. */
 import { ConfigError } from "../../core/errors.ts";
 import { formatBytes } from "../../core/format-bytes.ts";
 import type { RunConfig } from "../config/config.ts";
 import { estimateMemory, type MemoryEstimate, type MemoryNeeds } from "./memory.ts";
 
-/** What there is. */
+/** Available memory. */
 export interface AvailableMemory {
-  /** Bytes that this process may come to hold, what it holds already included. */
+  /** Bytes that this process can hold, including those it holds already. */
   readonly bytes: number;
-  /** The limit of the container, where that decides; else null. */
+  /** The limit of the container, if it is the lower one; else null. */
   readonly container: number | null;
 }
 
-/** The largest whole number from 1 to `most` that fits; 0 where none does. What a smaller one takes must not be more. */
+/** The largest whole number from 1 to `most` that fits; 0 if none does. A smaller number must need no more. */
 const largestThatFits = async (most: number, fits: (value: number) => Promise<boolean>): Promise<number> => {
   let fitting = 0;
   let tooMuch = most + 1;
   while (tooMuch - fitting > 1) {
-    // Below first: small values are the quickest to try.
+    // Small values first: they are the quickest to try.
     const value = Math.max(1, Math.floor((fitting + tooMuch) / 2));
     if (await fits(value)) fitting = value;
     else tooMuch = value;
@@ -25,7 +25,7 @@ const largestThatFits = async (most: number, fits: (value: number) => Promise<bo
   return fitting;
 };
 
-/** What of the run would fit, as the end of an error line. */
+/** A smaller run that would fit, as the end of an error line. */
 const wayOut = async (config: RunConfig, needs: MemoryNeeds, available: number): Promise<string> => {
   const { model, train, ...others } = config;
   const totalOf = async (batchSize: number, contextLength: number): Promise<number> => {
@@ -47,7 +47,7 @@ const wayOut = async (config: RunConfig, needs: MemoryNeeds, available: number):
 const withContainer = ({ bytes, container }: AvailableMemory): string =>
   `${formatBytes(bytes)} free${container === null ? "" : ` of the container's ${formatBytes(container)}`}`;
 
-/** What to say of a run that will not fit into what is free; undefined where it will. */
+/** The error for a run that does not fit into free memory; undefined if it fits. */
 export const memoryWarning = ({ total }: MemoryEstimate, available: number | null): string | undefined =>
   available === null || total <= available
     ? undefined
@@ -73,11 +73,11 @@ export const checkMemory = async (
   });
 };
 
-/** Bytes that a file of `size` bytes takes at least: itself, its characters, and its tokens, of any language. */
+/** Least bytes for a text file of `size` bytes: itself, its characters, and its tokens, in any language. */
 const leastOfText = (size: number): number => 3 * size;
 
 /**
- * Fails for a text that cannot fit, by the size of its file alone.
+ * Fails for a text that cannot fit, by the size of its file.
  * @throws ConfigError naming the file.
  */
 export const checkTextSize = (path: string, size: number, available: AvailableMemory): void => {

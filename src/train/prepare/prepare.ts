@@ -1,4 +1,4 @@
-/** What is made and checked before a run begins, wherever its text comes from. */
+/** Checks and settings before a run begins, for texts from anywhere. */
 import type { Backend } from "../../backend/backend.ts";
 import { alternatives } from "../../core/alternatives.ts";
 import { type FieldNamer, parseConfig } from "../../core/config.ts";
@@ -15,8 +15,8 @@ import { defaultPreset, presetNames, presets } from "../config/presets.ts";
 import { type MeasuredTokens, measureTokens } from "../measuring/evaluate.ts";
 
 /**
- * The whole configuration that a preset and changes to it make, later changes over earlier ones.
- * @param where how errors call the fields.
+ * The whole configuration: a preset with changes, later changes over earlier ones.
+ * @param where the name of the fields in errors.
  * @throws ConfigError naming the first bad field.
  */
 export const resolveConfig = (
@@ -39,9 +39,9 @@ export const resolveConfig = (
 };
 
 /**
- * The configuration with the dtype that `backend` computes in, as a run keeps it: what is resumed on another machine goes
- * on in the same.
- * @throws ConfigError when the configuration asks for another.
+ * The configuration with the dtype that `backend` computes in. The run keeps it, so a resumed run continues in the same
+ * dtype on another machine.
+ * @throws ConfigError if the configuration asks for another.
  */
 export const withDType = (config: RunConfig, { capabilities: { dtype } }: Backend): RunConfig => {
   const { train } = config;
@@ -56,7 +56,7 @@ export const withDType = (config: RunConfig, { capabilities: { dtype } }: Backen
   return { ...config, train: { ...train, dtype } };
 };
 
-/** A text as a run takes it. */
+/** A tokenized text. */
 export interface Prepared {
   readonly config: RunConfig;
   readonly tokenizer: Tokenizer;
@@ -64,7 +64,7 @@ export interface Prepared {
   readonly val: MeasuredTokens;
 }
 
-/** Encodes both splits. @throws DataError when one is too short for the model, or has characters of no token. */
+/** Encodes both splits. @throws DataError if one is too short for the model, or has unknown characters. */
 export const prepare = (config: RunConfig, corpus: TextSplit, tokenizer: Tokenizer): Prepared => {
   const trainTokens = tokenizer.encode(corpus.train);
   const valTokens = tokenizer.encode(corpus.val);

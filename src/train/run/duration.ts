@@ -1,30 +1,33 @@
 import type { RunConfig } from "../config/config.ts";
 
-/** The middle one, of an even number the higher of the two; undefined where there is none. */
+/** The median, of an even number the higher of the two; undefined if there are none. */
 export const median = (values: readonly number[]): number | undefined =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** What a step, forward and backward, does of arithmetic for one forward pass over the same tokens. */
+/** Arithmetic of a step, forward and backward, in forward passes over the same tokens. */
 const forwardsPerStep = 3;
 
-/** What is left of a run. */
+/** The rest of a run. */
 export interface Remaining {
   /** Updates done. */
   readonly step: number;
-  /** The update it ends with; the plan's last, or an earlier one. */
+  /** The last update: the plan's, or an earlier one. */
   readonly lastStep: number;
-  /** Tokens that an evaluation goes over. */
+  /** Tokens of an evaluation. */
   readonly valTokens: number;
   /** Tokens of the prompt, and of the sample at the end. */
   readonly promptTokens: number;
   readonly finalSampleTokens: number;
 }
 
-/** Seconds of one forward pass over `tokens`, by how long a step takes: its arithmetic is a third of a step's for as many. */
+/**
+ * Seconds of one forward pass over `tokens`, from the time of a step: a third of a step's arithmetic for as many
+ * tokens.
+ */
 export const forwardSeconds = ({ model, train }: RunConfig, stepSeconds: number, tokens: number): number =>
   (stepSeconds * tokens) / (forwardsPerStep * train.batchSize * train.gradAccumSteps * model.contextLength);
 
-/** Evaluations after `step`, up to `lastStep` and with it. */
+/** Evaluations after `step`, up to and including `lastStep`. */
 export const evaluationsLeft = ({ train }: RunConfig, step: number, lastStep: number): number => {
   const { evalInterval } = train;
   const planned = Math.floor(lastStep / evalInterval) - Math.floor(step / evalInterval);
@@ -32,9 +35,9 @@ export const evaluationsLeft = ({ train }: RunConfig, step: number, lastStep: nu
 };
 
 /**
- * How long a run still takes, in seconds, as far as it can be told from how long a step does: its steps, its
- * evaluations, and its samples past the context length, where each token costs a pass over all of it. Running out
- * of patience would end it sooner.
+ * Seconds that a run still takes, estimated from the time of a step: its steps, its evaluations, and its samples past
+ * the context length, where each token costs a pass over the whole context. It ignores that running out of patience
+ * would end the run sooner.
  */
 export const estimateSeconds = (config: RunConfig, stepSeconds: number, remaining: Remaining): number => {
   const { step, lastStep, valTokens, promptTokens, finalSampleTokens } = remaining;

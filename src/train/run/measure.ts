@@ -1,4 +1,4 @@
-/** What a run tells of its model on the way: the loss on held-out text, and text that it writes. */
+/** Evaluations and samples of a run. */
 import { ConfigError } from "../../core/errors.ts";
 import { generate } from "../../generate/generate.ts";
 import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../events.ts";
@@ -8,7 +8,7 @@ import { hasTurned } from "./progress.ts";
 import { note, type RunState } from "./run-state.ts";
 import { yieldToHost } from "./yield.ts";
 
-/** Fails where training has gone so wrong that the loss cannot be told. */
+/** Fails if the loss cannot be computed. */
 const checkFinite = (step: number, valLoss: number, perplexity: number): void => {
   if (Number.isFinite(perplexity)) return;
   throw new ConfigError({
@@ -19,7 +19,7 @@ const checkFinite = (step: number, valLoss: number, perplexity: number): void =>
   });
 };
 
-/** Takes note of an evaluation of the plan; keeps the weights where they are the best. */
+/** Records a planned evaluation; keeps the weights if they are the best. */
 const countEvaluation = async (run: RunState, valLoss: number, isBest: boolean): Promise<void> => {
   const { trainer, input, progress } = run;
   const { step, best, evalsSinceBest } = progress;
@@ -37,7 +37,7 @@ const countEvaluation = async (run: RunState, valLoss: number, isBest: boolean):
 
 /**
  * Measures the whole validation split.
- * @returns undefined where `breakOff` breaks it off: all is then as before.
+ * @returns undefined if `breakOff` interrupts it: then nothing has changed.
  */
 export const measure = async (
   run: RunState,
@@ -61,7 +61,7 @@ export const measure = async (
   return note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
 };
 
-/** Once a run, at the evaluation that shows it. */
+/** Once per run, at the evaluation that shows it. */
 export async function* tellOverfitting(
   run: RunState,
   valLoss: number,
@@ -80,8 +80,8 @@ export async function* tellOverfitting(
 }
 
 /**
- * Lets the model write.
- * @returns whether it has written to the end. Nothing is told where the signal breaks it off; a resumed run makes up for it.
+ * Writes a sample.
+ * @returns whether the sample is complete. An interrupted sample is not shown; a resumed run makes up for it.
  */
 export async function* writeSample(
   { input, lm, progress }: RunState,

@@ -1,4 +1,4 @@
-/** What a run is told, and where it is kept. */
+/** Input of a run, and the store that keeps it. */
 import type { Backend } from "../../backend/backend.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
@@ -11,35 +11,35 @@ import type { MemoryEstimate } from "../prepare/memory.ts";
 import type { StateArrays, TrainerSnapshot } from "../steps/state.ts";
 import type { Progress } from "./progress.ts";
 
-/** A run at one step: what a resumed run starts from. */
+/** A run at one step: a resumed run starts from it. */
 export interface ResumedState {
   readonly progress: Progress;
-  /** Gives the trainer's state away, once: its arrays are as large as those in the backend. */
+  /** Gives the trainer's state, once: its arrays are as large as those in the backend. */
   take(): StateArrays;
 }
 
-/** A run at one step while it is saved: its trainer's state is read from the backend piece by piece. */
+/** A run at one step while it is saved: the trainer's state is read from the backend piece by piece. */
 export interface SavedState extends TrainerSnapshot {
   readonly progress: Progress;
 }
 
-/** Where a run is kept. */
+/** Store of a run. */
 export interface RunStore extends RecordStore, RollbackStore {
-  /** Shown in events. */
+  /** Its path, as events show it. */
   readonly path: string;
-  /** Notes an event; order is kept. */
+  /** Notes an event; the order is kept. */
   record(event: TrainEvent): Promise<void>;
-  /** Replaces the checkpoint; returns its directory. Whole or not at all. */
+  /** Replaces the checkpoint, atomically; returns its directory. */
   saveCheckpoint(state: SavedState): Promise<string>;
-  /** Replaces the weights of the lowest validation loss, which are those after `step` updates. */
+  /** Replaces the weights of the lowest validation loss, after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
 }
 
-/** What a run that was stopped had begun and not ended, besides an evaluation: its progress tells of that. */
+/** Work that a stopped run had begun and not ended, besides an evaluation, which its progress has. */
 export interface BrokenOff {
   /** The sample after the evaluation of its step, or the last one. */
   readonly sample: boolean;
-  /** The loss of the run's last evaluation, where all steps are done. */
+  /** Loss of the run's last evaluation, if all steps are done. */
   readonly lastLoss: number | undefined;
 }
 
@@ -50,19 +50,19 @@ export interface RunInput {
   readonly tokenizer: Tokenizer;
   readonly trainTokens: Int32Array;
   readonly val: MeasuredTokens;
-  /** What samples continue. */
+  /** Prompt of the samples. */
   readonly prompt: string;
   /** Tokens of the sample at the end; 0: none. */
   readonly finalSampleTokens: number;
-  /** null: nothing is kept. */
+  /** null: the run is not kept. */
   readonly store: RunStore | null;
-  /** null: from the start. */
+  /** null: the run starts from the beginning. */
   readonly resume: ResumedState | null;
-  /** What the run will take, for its first event. */
+  /** The run's memory, for its first event. */
   readonly memory: MemoryEstimate;
-  /** Bytes that the process may come to hold; null where nobody knows. */
+  /** Bytes that the process can hold; null if unknown. */
   readonly availableMemory: number | null;
-  /** What was broken off when a resumed run was stopped, and is made up for first. */
+  /** Interrupted work of a resumed run, which it does first. */
   readonly broken?: BrokenOff | undefined;
   /** Stop after this many updates, as an interruption would. */
   readonly stopAt?: number | undefined;

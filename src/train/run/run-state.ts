@@ -1,4 +1,4 @@
-/** What a run works with, and how far it is. */
+/** State of a run under way. */
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
 import { closeOnError } from "../../core/close-on-error.ts";
@@ -12,30 +12,30 @@ import type { RunInput } from "./run-input.ts";
 /** A run under way. The parts of a run (step, measure, save) read it, and change the fields that are not readonly. */
 export interface RunState {
   readonly input: RunInput;
-  /** The run's, timed where that is asked for. */
+  /** The run's backend, with a clock if it is profiled. */
   readonly backend: Backend;
   readonly profile: ProfiledBackend | null;
   readonly trainer: Trainer;
   readonly lm: LanguageModel;
   readonly rollback: Rollback | null;
-  /** Update that it began after, and the one that it ends with: the plan's last, or an earlier one. */
+  /** Update that it began after, and its last update: the plan's, or an earlier one. */
   readonly firstStep: number;
   readonly lastStep: number;
   /** Milliseconds, by `performance.now()`. */
   readonly begun: number;
-  /** All that is saved of where the run stands. */
+  /** Everything of the run's position that is saved. */
   progress: Progress;
-  /** The last evaluation, of this process or, where all steps are done, of the one before; null: none yet. */
+  /** The last evaluation, of this process or, if all steps are done, of the one before; null if there is none yet. */
   measured: { readonly step: number; readonly valLoss: number } | null;
   /** Whether there have been too many evaluations without a better loss. */
   outOfPatience: boolean;
-  /** The step whose checkpoint was written last by this process; -1: none. */
+  /** Step of the checkpoint that this process wrote last; -1 if none. */
   savedAt: number;
-  /** Seconds of the steps of this process, without the first, which also warms up. */
+  /** Seconds of this process's steps, without the first, which also warms up. */
   readonly stepSeconds: number[];
 }
 
-/** Makes what a run needs, in the state that it begins or goes on with. `trainer.close` gives the memory back. */
+/** Creates a run's parts, in its first or its resumed state. `trainer.close` frees the memory. */
 export const setUp = (input: RunInput): RunState => {
   const { config, tokenizer, store, resume, broken } = input;
   const { train } = config;
@@ -43,7 +43,7 @@ export const setUp = (input: RunInput): RunState => {
   const profile = input.profile === true ? profiled(input.backend) : null;
   const backend = profile ?? input.backend;
   const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
-  // The arrays are given away: nobody holds them afterwards.
+  // The arrays are passed on: nobody keeps them afterwards.
   closeOnError(trainer.close, () => {
     if (resume !== null) trainer.restore(resume.take());
   });
@@ -67,7 +67,7 @@ export const setUp = (input: RunInput): RunState => {
   };
 };
 
-/** Notes an event where the run is kept, and hands it on. */
+/** Notes an event in the store, and returns it. */
 export const note = async <E extends TrainEvent>({ store }: Pick<RunInput, "store">, event: E): Promise<E> => {
   await store?.record(event);
   return event;

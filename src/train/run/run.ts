@@ -10,21 +10,21 @@ import { takeStep } from "./step.ts";
 type Events = AsyncGenerator<TrainEvent, void, undefined>;
 
 /**
- * Trains to the end of the plan, an interruption or the end of patience, and yields what happens. A run always ends
- * with an evaluation, a checkpoint and `done`. Aborting `signal` counts as an interruption: the step under way is
- * finished, an evaluation under way is broken off (a resumed run makes up for it), the run is saved and measured.
+ * Trains to the end of the plan, an interruption or the end of patience, and yields events. A run always ends with an
+ * evaluation, a checkpoint and `done`. Aborting `signal` is an interruption: the current step is finished, a current
+ * evaluation is broken off (a resumed run makes up for it), and the run is saved and measured.
  *
- * The state at a step is a function of the config and the text alone: an interrupted run saves what an uninterrupted
- * one has at that step, and the evaluation it shows on the way out is not part of that.
+ * The state at a step is a function of the config and the text alone. So an interrupted run saves the state that an
+ * uninterrupted one has at that step; the evaluation that it shows at the end is not part of it.
  *
- * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or goes on
- * without it, as `train.onNonfinite` says.
+ * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or
+ * continues without it, as `train.onNonfinite` says.
  *
- * @throws ConfigError for such a step where the run is to stop, and where an update has made a weight or a moment infinite
- *   or NaN: the last checkpoint is then from before.
+ * @throws ConfigError for such a step if the run is to stop, and if an update has made a weight or a moment infinite or
+ *   NaN: the last checkpoint is then from before.
  */
 export async function* run(input: RunInput): Events {
-  // Before any memory is taken: who reads it sees how much it will be.
+  // Before memory is allocated: the reader of the event sees how much it will be.
   yield await note(input, started(input));
   const run = setUp(input);
   try {
@@ -58,7 +58,7 @@ const started = ({ backend, config, tokenizer, store, resume, ...input }: RunInp
   availableMemory: input.availableMemory,
 });
 
-/** Makes up for what a resumed run had begun and not ended when it was stopped. */
+/** Does the work that a resumed run had begun and not ended when it was stopped. */
 async function* makeUp(run: RunState): Events {
   const { input, rollback, firstStep } = run;
   const { train } = input.config;
@@ -67,11 +67,11 @@ async function* makeUp(run: RunState): Events {
     yield* writeSample(run, train.sampleTokens);
     yield* savePlanned(run);
   }
-  // A kill may have come between the planned checkpoint and its copy to go back to.
+  // A kill may have come between the planned checkpoint and its rollback copy.
   else if (firstStep > 0 && firstStep % train.checkpointInterval === 0) await rollback?.keep(firstStep);
 }
 
-/** What the plan has for the step that was just taken: an evaluation with a sample, a checkpoint. */
+/** Planned events after a step: an evaluation with a sample, a checkpoint. */
 async function* afterStep(run: RunState): Events {
   const { config, signal } = run.input;
   const { steps, sampleTokens, patience } = config.train;
@@ -88,20 +88,20 @@ async function* afterStep(run: RunState): Events {
   yield* savePlanned(run);
 }
 
-/** Whether the run has come to its end, and not been stopped before: only then the last sample is written. */
+/** Whether the run has reached its end without being stopped: only then the last sample is written. */
 const isOver = ({ input, progress, outOfPatience }: RunState): boolean => {
   const { train } = input.config;
   if (outOfPatience || input.broken?.lastLoss !== undefined) return true;
   return progress.step >= train.steps && !isEvaluationDue(progress, train);
 };
 
-/** The last sample, the last checkpoint and the last event; of a run that was stopped, an evaluation to show instead. */
+/** The last sample, the last checkpoint and the last event; for a stopped run, an evaluation to show instead. */
 async function* end(run: RunState): Events {
   const { input, profile } = run;
   let interrupted = !isOver(run);
   if (!interrupted && input.finalSampleTokens > 0) {
     const whole = yield* writeSample(run, input.finalSampleTokens);
-    // A sample that was broken off is made up for, as all else.
+    // A resumed run makes up for an interrupted sample, too.
     interrupted = isAborted(input) && !whole;
   }
   // Saved before it is measured: a second interruption while measuring must lose nothing.
@@ -112,7 +112,7 @@ async function* end(run: RunState): Events {
     if (evaluated !== undefined) yield evaluated;
   }
   if (profile !== null) {
-    // Not noted: it depends on the clock and is of this process alone.
+    // Not noted: it depends on the clock and on this process alone.
     yield { v, type: "profile", step, seconds: (performance.now() - run.begun) / 1000, kernels: profile.profile() };
   }
   yield await note(input, ended(run, interrupted));

@@ -1,9 +1,11 @@
-/** What a run keeps. */
+/** Saving a run. */
 import { type CheckpointEvent, eventVersion as v } from "../events.ts";
 import { checkHealth } from "../faults/leave-out.ts";
 import { note, type RunState } from "./run-state.ts";
 
-/** Writes a checkpoint of the state as it is, once a step. @throws ConfigError where a weight or a moment is not finite. */
+/**
+ * Writes a checkpoint of the current state, once per step. @throws ConfigError if a weight or a moment is not finite.
+ */
 export async function* save(run: RunState): AsyncGenerator<CheckpointEvent, void, undefined> {
   const { input, trainer, progress } = run;
   const { step } = progress;
@@ -14,7 +16,7 @@ export async function* save(run: RunState): AsyncGenerator<CheckpointEvent, void
   yield await note(input, { v, type: "checkpoint", step, path });
 }
 
-/** Writes the checkpoint of the plan, and what a run may go back to, where it is the step for them. */
+/** Writes the planned checkpoint and the rollback point, if they are due at this step. */
 export async function* savePlanned(run: RunState): AsyncGenerator<CheckpointEvent, void, undefined> {
   const { steps, checkpointInterval } = run.input.config.train;
   const { step } = run.progress;

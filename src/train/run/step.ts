@@ -14,10 +14,10 @@ import { estimateSeconds, median } from "./duration.ts";
 import { isAborted, note, type RunState } from "./run-state.ts";
 import { yieldToHost } from "./yield.ts";
 
-/** Steps that the estimate of a run's time is made from: enough for a median, few enough to come early. */
+/** Steps for the estimate of a run's time: enough for a median, few enough to come early. */
 const timedSteps = 5;
 
-/** Changes the weights by what was measured since `began`. */
+/** Updates the weights by the measured gradient. */
 const update = (run: RunState, measured: StepMeasure, began: number): Promise<StepEvent> => {
   const { trainer, input, progress, firstStep } = run;
   const { model, train } = input.config;
@@ -31,7 +31,9 @@ const update = (run: RunState, measured: StepMeasure, began: number): Promise<St
   return note(input, { v, type: "step", step, loss, learningRate, gradNorm, tokensPerSecond });
 };
 
-/** Records a step that is not finite, or explodes, and goes on without it. @throws ConfigError where the run is to stop. */
+/**
+ * Records a step that is not finite, or explodes, and continues without it. @throws ConfigError if the run is to stop.
+ */
 const leaveOut = async (run: RunState, fault: Fault): Promise<NonfiniteEvent> => {
   const { backend, trainer, rollback, input, progress } = run;
   const { config, store } = input;
@@ -42,7 +44,7 @@ const leaveOut = async (run: RunState, fault: Fault): Promise<NonfiniteEvent> =>
   return note(input, event);
 };
 
-/** How long the run still takes. Not noted: it depends on the clock and is of this process alone. */
+/** How long the run still takes. Not noted: it depends on the clock and on this process alone. */
 const estimate = ({ input, progress, lastStep, stepSeconds: timed }: RunState): EstimateEvent => {
   const { step } = progress;
   const stepSeconds = median(timed) ?? 0;

@@ -1,4 +1,4 @@
-/** Lets timers, signals and input be handled before going on: kernels block the thread while they run. */
+/** Lets timers, signals and input be handled before it continues: kernels block the thread while they run. */
 export const yieldToHost = (): Promise<void> =>
   new Promise((resolve) => {
     // setImmediate exists in Node only; a browser's setTimeout has a minimum delay but needs no message channel.

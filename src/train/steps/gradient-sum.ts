@@ -1,8 +1,8 @@
 /**
- * The gradients of a step's passes, added in a fixed order: along a binary tree over their numbers. Passes [from, to) are
- * the sum of two halves, of which the first has the odd one. So the bits of a step depend neither on how its passes are
- * grouped into micro-batches nor on how many machines share them, as long as each has a whole branch of the tree: 2ᵏ
- * machines have its 2ᵏ branches of depth k.
+ * The gradients of a step's passes, added in a fixed order: along a binary tree over their numbers. Passes [from, to)
+ * are the sum of two halves, of which the first has the odd one. So the bits of a step depend neither on how its passes
+ * are grouped into micro-batches nor on how many machines share them, as long as each has a whole branch of the tree:
+ * 2ᵏ machines have its 2ᵏ branches of depth k.
  */
 import type { Storage } from "../../backend/backend.ts";
 import { closeOnError } from "../../core/close-on-error.ts";
@@ -12,24 +12,24 @@ import type { Model } from "../../models/model.ts";
 /** The pass that the second half of [from, to) begins with. */
 export const middleOf = (from: number, to: number): number => from + Math.ceil((to - from) / 2);
 
-/** How many gradient arrays a sum of `count` passes takes: ⌊log₂ count⌋ + 1, so one for one. */
+/** Number of gradient arrays for a sum of `count` passes: ⌊log₂ count⌋ + 1. */
 export const arraysOfSum = (count: number): number => 32 - Math.clz32(count);
 
-/** Computes the gradient of pass `number` into `gradients`; returns its part of the loss. They are asked for in order. */
+/** Computes the gradient of pass `number` into `gradients`; returns its part of the loss. Passes come in order. */
 export type GradientOfPass = (number: number, gradients: Gradients) => Promise<number>;
 
-/** Where gradients are added. */
+/** Sum of the passes' gradients. */
 export interface GradientSum {
-  /** The sum, once it is made. */
+  /** The sum, when it is complete. */
   readonly total: Gradients;
-  /** All arrays that gradients are written to on the way. */
+  /** All arrays that gradients are written to. */
   readonly storages: readonly Storage[];
-  /** Makes the sum over passes [from, to); returns the sum of their parts of the loss, added along the same tree. */
+  /** Computes the sum over passes [from, to); returns the sum of their parts of the loss, added along the same tree. */
   add(from: number, to: number, gradientOf: GradientOfPass): Promise<number>;
   close(): void;
 }
 
-/** Memory for the sum of `count` passes' gradients. A failure leaves none taken. */
+/** Memory for the sum of `count` passes' gradients. If it fails, nothing stays allocated. */
 export const createGradientSum = (model: Model, count: number): GradientSum => {
   const { backend, layout } = model;
   const arrays: Gradients[] = [];
@@ -46,7 +46,7 @@ export const createGradientSum = (model: Model, count: number): GradientSum => {
   };
   const viewOf = ({ arena }: Gradients) => ({ storage: arena.storage, offset: 0 });
 
-  /** The sum of [from, to) in array `depth`: its first half is made there too, so only second halves take one more. */
+  /** Sums [from, to) in array `depth`: the first half is made there too, so only second halves take one more array. */
   const addBranch = async (from: number, to: number, depth: number, gradientOf: GradientOfPass): Promise<number> => {
     if (to - from === 1) return gradientOf(from, arrayAt(depth));
     const middle = middleOf(from, to);

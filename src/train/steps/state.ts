@@ -1,4 +1,6 @@
-/** A trainer's state, all that its next step depends on beside the step's number: weights and the optimizer's running means. */
+/**
+ * A trainer's state, all that its next step depends on besides its number: weights and the optimizer's running means.
+ */
 import type { ArenaLayout, ReadValues } from "../../models/arena.ts";
 import { modelLayout } from "../../models/model.ts";
 import { optimizerLayouts } from "../../optim/state.ts";
@@ -6,24 +8,24 @@ import type { TrainerConfig } from "../config/config.ts";
 
 /** One array of the state, and where each parameter lies in it. */
 export interface StateLayout {
-  /** `values`: the weights; else as the optimizer names it. */
+  /** `values` for the weights; else the optimizer's name. */
   readonly name: string;
   readonly layout: ArenaLayout;
 }
 
 export const weightsName = "values";
 
-/** The arrays of a trainer's state, without making one: the weights, then the optimizer's. */
+/** The arrays of a trainer's state, without a trainer: the weights, then the optimizer's. */
 export const stateLayouts = ({ model, train }: TrainerConfig, vocabSize: number): readonly StateLayout[] => {
   const layout = modelLayout(model, vocabSize);
   return [{ name: weightsName, layout }, ...optimizerLayouts(layout, train.optimizer)];
 };
 
-/** Elements of all of them. */
+/** Elements of all arrays. */
 export const stateLength = (layouts: readonly StateLayout[]): number =>
   layouts.reduce((sum, { layout }) => sum + layout.length, 0);
 
-/** An array of the state in a backend's memory: it is read as it is then, piece by piece. */
+/** An array of the state in a backend's memory: read piece by piece, as it is at that time. */
 export interface StatePart extends StateLayout {
   readonly read: ReadValues;
 }
@@ -34,7 +36,7 @@ export interface TrainerSnapshot {
   readonly optimizer: readonly StatePart[];
 }
 
-/** The same on the host: each array whole, by its name. */
+/** The state on the host: each array whole, by its name. */
 export type StateArrays = ReadonlyMap<string, Float32Array>;
 
 /** All elements of an array of the state. */

@@ -4,23 +4,23 @@ import { ConfigError } from "../../core/errors.ts";
 import type { Arena } from "../../models/arena.ts";
 import { middleOf } from "./gradient-sum.ts";
 
-/** The place of this machine among those that train together, and how their sums are put together. */
+/** This machine's place in the team, and the sum over the team. */
 export interface Team {
   /** This machine's number, from 0. */
   readonly rank: number;
-  /** How many there are: a power of two. */
+  /** Number of machines: a power of two. */
   readonly size: number;
   /**
-   * Called once a step, between the backward passes and the gradient's norm. Puts the sum of all machines' gradients in the
-   * place of this machine's, and returns the sum of their losses. Same bits on every machine, added along the tree of
-   * `gradient-sum.ts`: first those of ranks 2i and 2i + 1, then those of pairs, and so on.
+   * Called once per step, between the backward passes and the gradient's norm. Replaces this machine's gradients by the
+   * sum over all machines, and returns the sum of their losses. Same bits on every machine, added along the tree of
+   * `gradient-sum.ts`: first ranks 2i and 2i + 1, then pairs, and so on.
    * @param gradients in the backend's memory: the sum over this machine's passes.
    * @param loss nats per token of the whole step: this machine's part of the mean.
    */
   reduce(backend: Backend, gradients: Arena, loss: number): Promise<number>;
 }
 
-/** One machine: its sums are those of the step. */
+/** One machine: its sums are the step's. */
 export const alone: Team = { rank: 0, size: 1, reduce: async (_backend, _gradients, loss) => loss };
 
 /** Passes [from, to) of a step. */
@@ -30,9 +30,9 @@ export interface Share {
 }
 
 /**
- * This machine's share of a step: a branch of the tree that its passes are added along.
+ * This machine's share of a step: a branch of the tree of its passes.
  * @param count passes of a step.
- * @throws ConfigError unless there is one for each machine, or if the number of machines is no power of two.
+ * @throws ConfigError if there are fewer passes than machines, or if the number of machines is no power of two.
  */
 export const shareOf = (count: number, { rank, size }: Pick<Team, "rank" | "size">): Share => {
   if (!Number.isInteger(Math.log2(size)) || !(Number.isInteger(rank) && rank >= 0 && rank < size)) {

@@ -22,7 +22,7 @@ import { type PassSource, passesBetween, passesOfText, passesPerStep } from "./p
 import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
 import { alone, shareOf, type Team } from "./team.ts";
 
-/** What a step finds before it changes a weight. */
+/** Loss and gradient norm of a step, before it changes a weight. */
 export interface StepMeasure {
   /** Nats per token. */
   readonly loss: number;
@@ -34,13 +34,13 @@ export interface StepResult extends StepMeasure {
   readonly learningRate: number;
 }
 
-/** Where in a step a kernel runs: on the way to the loss, back, or for the gradient's norm. */
+/** Part of a step: forward, backward, or the gradient's norm. */
 export type StepPhase = "forward" | "backward" | "norm";
 
-/** Looks on while a step is measured. */
+/** Watches a step while it is measured. */
 export interface StepObserver {
   readonly kernel: Observer;
-  /** A part of the step begins. */
+  /** Called when a part of the step begins. */
   readonly phase: (phase: StepPhase) => void;
 }
 
@@ -48,31 +48,31 @@ export interface StepObserver {
 export interface Trainer {
   readonly model: Model;
   readonly optimizer: Optimizer;
-  /** Of the step that was measured last, over all passes and all machines. */
+  /** Gradients of the step that was measured last, over all passes and all machines. */
   readonly gradients: Gradients;
-  /** All arrays that gradients are written to in a step, that of `gradients` among them. */
+  /** All arrays that a step writes gradients to, including `gradients`. */
   readonly gradientStorages: readonly Storage[];
-  /** The passes of a step on all machines, in order: rows of token ids and of what follows them. */
+  /** The passes of a step on all machines, in order: rows of token ids and of their targets. */
   passes(step: number): Iterable<Batch>;
   /**
-   * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and no
-   * moment changes, and the same again gives the same bits. Weights that something else has changed are seen by the first
-   * step, and by one that does not follow the step before.
+   * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and
+   * no moment changes, and a repetition gives the same bits. Weights that others have changed take effect at the first
+   * step, and at a step that does not follow the step before.
    */
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
-  /** The update by the gradient that `measure` has just found; returns its learning rate. */
+  /** Updates the weights by the gradient of the last `measure`; returns the learning rate. */
   update(step: number, measured: StepMeasure): number;
-  /** The state as it is now: a checkpoint, and what a run may go back to. Read it before the next update. */
+  /** The current state, for a checkpoint or a rollback. Read it before the next update. */
   snapshot(): TrainerSnapshot;
   /**
-   * Goes back to a state, of this trainer or of another of the same configuration. The next step sees it.
-   * @param arrays all arrays of `stateLayouts`, which stay the caller's; null: the state before the first step, with weights
-   *   drawn from the seed.
+   * Restores a state, of this trainer or of another with the same configuration. The next step uses it.
+   * @param arrays all arrays of `stateLayouts`, which stay the caller's; null: the state before the first step, with
+   *   weights drawn from the seed.
    */
   restore(arrays: StateArrays | null): void;
   /**
    * `measure` and `update` in one.
-   * @throws ConfigError if the loss or the gradient is not finite; the weights are then still those before the step.
+   * @throws ConfigError if the loss or the gradient is not finite; the weights then stay as before the step.
    */
   step(step: number): Promise<StepResult>;
   close(): void;
@@ -91,7 +91,7 @@ export const createTrainer = (
   return trainer;
 };
 
-/** A trainer with all weights zero. A failure leaves no memory taken. */
+/** A trainer with all weights zero. If it fails, nothing stays allocated. */
 export const undrawnTrainer = (
   backend: Backend,
   config: TrainerConfig,
@@ -100,7 +100,7 @@ export const undrawnTrainer = (
   team: Team = alone,
 ): Trainer => trainerOn(backend, config, vocabSize, passesOfText(config, trainTokens), team);
 
-/** The same on passes from elsewhere. */
+/** A trainer on passes from any source. */
 export const trainerOn = (
   given: Backend,
   config: TrainerConfig,
@@ -125,13 +125,13 @@ export const trainerOn = (
   const model = open(() => createModel(backend, config.model, vocabSize));
   const sum = open(() => createGradientSum(model, share.to - share.from));
   const optimizer = open(() => createOptimizer(backend, model.layout, train.optimizer));
-  // Memory for them is taken now: whatever a run has from beginning to end comes before what its steps take.
+  // Allocated now: lasting memory comes before the memory of steps.
   closeOnError(close, () => model.rounded());
-  /** The step whose weights are known here: those of another may have been written by somebody else. */
+  /** The step whose weights are known here: the weights of another may have been changed from outside. */
   let knownFor = -1;
   const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
-  /** Makes the gradient of a pass; returns its part of the step's loss. */
+  /** Computes the gradient of a pass; returns its part of the step's loss. */
   const gradientOf = async (
     step: number,
     number: number,
@@ -140,7 +140,7 @@ export const trainerOn = (
     enter: StepObserver["phase"],
   ): Promise<number> => {
     gradients.clear();
-    // Each pass drops at places of its own, which follow from its number.
+    // Each pass drops at its own places, which follow from its number.
     const first = number * dropoutPlaces(config.model);
     const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step), first) : null;
     const summed = await gradients.record(
@@ -240,7 +240,7 @@ export const trainerOn = (
   return trainer;
 };
 
-/** What to try where a step is not finite, or explodes; the first is the likeliest to help. */
+/** Hints for a step that is not finite, or explodes; the likeliest first. */
 export const calmer = (step: number): readonly [string, ...string[]] =>
   step === 0
     ? // No update has been made yet: the learning rate had no part in it.

@@ -6,7 +6,7 @@ export interface CurvePoint {
   readonly loss: number;
 }
 
-/** How a character cell is divided into dots, and which character shows which dots (row by row, bit 0 first). */
+/** How a character cell is divided into dots, and the character for each set of dots (row by row, bit 0 first). */
 export interface Cell {
   readonly across: number;
   readonly down: number;

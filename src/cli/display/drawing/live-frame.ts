@@ -3,7 +3,7 @@ import { columns, flow, formatCount, formatDuration, formatLoss, formatRate } fr
 import type { CurvePoint } from "./canvas.ts";
 import { lossCurve, shownSteps } from "./loss-curve.ts";
 
-/** What the live display shows at one moment. */
+/** Content of the live display at one moment. */
 export interface LiveState {
   readonly step: number;
   readonly steps: number;
@@ -13,13 +13,13 @@ export interface LiveState {
   readonly learningRate: number | undefined;
   readonly tokensPerSecond: number | undefined;
   readonly secondsLeft: number | undefined;
-  /** What goes on besides steps, as "measuring". */
+  /** Other work than steps, such as "measuring". */
   readonly activity: string | undefined;
   readonly train: readonly CurvePoint[];
   readonly validation: readonly CurvePoint[];
 }
 
-/** Screen lines that the curve leaves to the rest, the prompt after the run included. */
+/** Screen lines for everything but the curve, including the prompt after the run. */
 const otherLines = 8;
 const tallestCurve = 12;
 
@@ -47,7 +47,7 @@ const figures = (state: LiveState, { symbols, colors }: Style): string[] => {
   ];
 };
 
-/** The display's lines, none wider than `width`, no more than `rows` less what other lines need. */
+/** The display's lines, none wider than `width`, at most `rows` less the other lines. */
 export const liveFrame = (state: LiveState, width: number, rows: number, style: Style): string[] => {
   const { train, validation, step, steps } = state;
   const curve = lossCurve(

@@ -2,7 +2,7 @@ import { columns } from "../texts/format.ts";
 
 /** Where a region is drawn: a terminal. */
 export interface Screen {
-  /** Real ones: a longer line takes a second row. */
+  /** Columns of the real terminal: a longer line takes a second row. */
   readonly columns: number;
   write(text: string): void;
 }
@@ -13,7 +13,7 @@ export interface LiveRegion {
   draw(lines: readonly string[]): void;
   /** Puts lasting lines above the region. */
   print(lines: readonly string[]): void;
-  /** Makes what is drawn last. */
+  /** Makes the current content permanent. */
   settle(): void;
 }
 
@@ -24,13 +24,13 @@ const up = (rows: number): string => (rows === 0 ? "" : `\u001b[${rows}A`);
 export const liveRegion = (screen: Screen): LiveRegion => {
   let shown: readonly string[] = [];
 
-  /** To the region's first line. A line that was wider than the screen is now has been wrapped since. */
+  /** Moves to the region's first line. Lines wider than the screen is now have been wrapped. */
   const goBack = (): string => {
     const rows = shown.reduce((sum, line) => sum + Math.max(1, Math.ceil(columns(line) / screen.columns)), 0);
     return `\r${up(rows)}`;
   };
 
-  // One write, nothing erased before it is replaced: no flicker.
+  // One write that erases nothing before it is replaced: no flicker.
   const rewrite = (lasting: readonly string[], lines: readonly string[]): void => {
     const text = [...lasting, ...lines].map((line) => `${line}${eraseToLineEnd}\n`).join("");
     screen.write(`${goBack()}${text}${eraseBelow}`);

@@ -17,13 +17,13 @@ export interface CurveSize {
   readonly height: number;
 }
 
-/** A logarithmic axis, since most of the fall comes first; a loss of exactly 0 is drawn at the lowest place. */
+/** A logarithmic axis, since most of the fall comes first; a loss of exactly 0 is drawn at the bottom. */
 const smallestLoss = 1e-4;
 const height = (loss: number): number => Math.log(Math.max(loss, smallestLoss));
 
 const axisLabel = (loss: number): string => loss.toFixed(loss < 100 ? 2 : 0);
 
-/** `left`, `middle` and `right` in one line of `width`; the middle one only where there is room. */
+/** `left`, `middle` and `right` in one line of `width`; without `middle` if there is no room. */
 const spread = (left: string, middle: string, right: string, width: number, middleWidth: number): string => {
   const free = width - left.length - right.length;
   if (free < middleWidth + 4) return left + " ".repeat(Math.max(1, free)) + right;
@@ -33,7 +33,7 @@ const spread = (left: string, middle: string, right: string, width: number, midd
 
 /**
  * The loss over the steps as lines of text: training drawn as a line of braille dots (ASCII where there is no
- * Unicode), validation as marks on it. Nothing where no point is finite or there is no room.
+ * Unicode), validation as marks on it. Nothing if no point is finite or there is no room.
  */
 export const lossCurve = (
   { train, validation, steps }: LossCurve,
@@ -45,7 +45,7 @@ export const lossCurve = (
   const cell = cellFor(symbols.unicode);
   const columnIn = (dots: number) => (step: number) =>
     Math.min(dots - 1, Math.max(0, Math.round((step / Math.max(1, steps)) * (dots - 1))));
-  // The axis spans what is drawn, which is means: one lucky batch must not flatten the curve.
+  // The axis spans the drawn points, which are means: one lucky batch must not flatten the curve.
   const drawn = meanByColumn(learned, columnIn(Math.max(1, width * cell.across)));
   const heights = [...drawn.map(([, loss]) => height(loss)), ...measured.map(({ loss }) => height(loss))];
   if (heights.length === 0 || rows < 2) return [];
@@ -94,7 +94,7 @@ export const lossCurve = (
   return lines;
 };
 
-/** The right edge while a run goes on: it doubles until it spans the plan, so that a young run is not a speck. */
+/** The right edge during a run: it doubles until it spans the plan, so that a young run is not a speck. */
 export const shownSteps = (step: number, steps: number): number => {
   for (let halvings = 4; halvings > 0; halvings--) {
     const shown = Math.ceil(steps / 2 ** halvings);

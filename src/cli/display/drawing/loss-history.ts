@@ -9,7 +9,7 @@ export interface LossHistory {
 /** Keeps at most `limit` points (even). */
 export const lossHistory = (limit = 4096): LossHistory => {
   let points: CurvePoint[] = [];
-  /** Steps that make one point. */
+  /** Steps per point. */
   let stride = 1;
   let pending: CurvePoint[] = [];
 

@@ -6,7 +6,7 @@ import { folderNames } from "../../../train/folder/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";
 import { lossHistory } from "./loss-history.ts";
 
-/** What the curve of a resumed run begins with. */
+/** Earlier losses for the curve of a resumed run. */
 export interface PastLosses {
   /** Of every step. */
   readonly train: readonly CurvePoint[];
@@ -14,7 +14,7 @@ export interface PastLosses {
   readonly validation: readonly CurvePoint[];
 }
 
-/** The losses that a run's folder has noted, thinned out where there are many. Best effort: what cannot be read is left out. */
+/** The losses in a run's folder, thinned out if there are many. Best effort: unreadable ones are left out. */
 export const pastLosses = async (folder: string): Promise<PastLosses> => {
   const train = lossHistory();
   const validation = lossHistory();

@@ -14,9 +14,9 @@ import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
 const redrawMs = 100;
-/** Columns that are drawn in at most: more of them say nothing more, and all are drawn again ten times a second. */
+/** Most columns of the display: more show nothing more, and all are redrawn ten times a second. */
 const widest = 500;
-/** Share of the smoothed loss that stays at each step. */
+/** Share of the smoothed loss that remains at each step. */
 const smoothing = 0.95;
 
 const hideCursor = "\u001b[?25l";
@@ -33,18 +33,18 @@ const smoother = () => {
   };
 };
 
-/** What a run does after `step` besides stepping, as far as it can be told beforehand. */
+/** Other work of a run after `step`, as far as it is known beforehand. */
 const activityAfter = ({ start }: RunRecord, step: number, interrupted: boolean): string | undefined => {
   const { steps, evalInterval } = start.config.train;
   if (interrupted) return "saving";
   return step % evalInterval === 0 || step === steps ? "measuring on the held-out text" : undefined;
 };
 
-/** A display redrawn in place at most ten times a second: figures and the loss curve; what lasts scrolls above it. */
+/** A display redrawn in place at most ten times a second: figures and the loss curve; lasting lines scroll above it. */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = process;
   const style = styleFor(stdout);
-  // One column less than there are: a full last column makes some terminals wrap.
+  // One column less than the terminal's: a full last column makes some terminals wrap.
   const width = (): number => Math.max(20, Math.min(widest, terminalColumns(stdout) - 1));
   const region = liveRegion({
     get columns(): number {

@@ -8,15 +8,15 @@ const keepRecent = (values: number[], value: number): void => {
   if (values.length > recent) values.shift();
 };
 
-/** How fast a run goes and how long it still takes. Times are in seconds. */
+/** Speed of a run and its remaining time, in seconds. */
 export interface Pace {
-  /** An update was done at time `now`, at this speed of its own. */
+  /** An update was done at time `now`, with its own speed. */
   step(step: number, tokensPerSecond: number, now: number): void;
-  /** An evaluation, or the sample after it, came to its end. */
+  /** An evaluation, or the sample after it, ended. */
   measured(now: number): void;
   /** Median of the recent steps. */
   tokensPerSecond(): number | undefined;
-  /** Steps and evaluations that are left; undefined while there is nothing to tell it from. */
+  /** Remaining steps and evaluations; undefined while there is no measurement. */
   secondsLeft(): number | undefined;
 }
 
@@ -28,7 +28,7 @@ export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, s
   const evalTimes: number[] = [];
   let done = firstStep;
   let last = startedAt;
-  /** Time of the evaluation since the last step, with what was written after it. */
+  /** Time of the evaluation since the last step, and of the sample after it. */
   let measuring = 0;
   return {
     step(step, tokensPerSecond, now) {
@@ -48,7 +48,7 @@ export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, s
       const stepTime = median(stepTimes);
       if (stepTime === undefined) return undefined;
       if (done >= steps) return 0;
-      // Until one has been made: by its share of a step's arithmetic.
+      // Before the first evaluation: by its share of a step's arithmetic.
       const evalTime = median(evalTimes) ?? (measuring > 0 ? measuring : forwardSeconds(config, stepTime, valTokens));
       return (steps - done) * stepTime + evaluationsLeft(config, done, steps) * evalTime;
     },

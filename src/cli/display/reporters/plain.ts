@@ -8,9 +8,9 @@ import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
-/** Wide enough that nothing is broken: files and programs have no width. */
+/** Wide enough that no line is broken: files and programs have no width. */
 const width = 400;
-/** A line at least so often, in seconds. */
+/** Most seconds between two lines. */
 const longestSilence = 5;
 
 /** Lines for a pipe or a file: no colours, nothing redrawn. */

@@ -2,13 +2,13 @@ import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../../tr
 import type { ToldRun } from "../texts/run-text.ts";
 import { createPace, type Pace } from "./pace.ts";
 
-/** What has been heard of a run: the newest event of each kind, and its pace. */
+/** A run as its events show it: the newest event of each kind, and its pace. */
 export interface RunRecord {
   readonly start: StartEvent;
   readonly pace: Pace;
   readonly tokensPerStep: number;
   measured: EvalEvent | undefined;
-  /** Written, but not shown yet: the last one belongs into the summary. */
+  /** Written, but not shown yet: the last one belongs in the summary. */
   sample: SampleEvent | undefined;
   checkpoint: string | undefined;
 }
@@ -28,7 +28,7 @@ export const createRecord = (start: StartEvent): RunRecord => {
   };
 };
 
-/** Takes note of `event`. */
+/** Records `event`. */
 export const takeNote = (record: RunRecord, event: TrainEvent): void => {
   switch (event.type) {
     case "step":

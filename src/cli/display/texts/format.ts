@@ -40,7 +40,7 @@ export const formatDuration = (seconds: number): string => {
 export const formatSeconds = (seconds: number): string =>
   seconds < 0.9995 ? `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
 
-/** Columns that `text` takes: escape codes none, all else one (nothing wider is written by us). */
+/** Columns of `text`: none for escape codes, one for each other character (we write no wider ones). */
 export const columns = (text: string): number => {
   let count = 0;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes begin with one
@@ -64,7 +64,7 @@ export const flow = (parts: readonly string[], separator: string, width: number,
   return lines;
 };
 
-/** Text in lines of at most `width` characters, broken at spaces where there are any; blank lines are kept. */
+/** Text in lines of at most `width` characters, broken at spaces if there are any; blank lines are kept. */
 export const wrapText = (text: string, width: number): string[] =>
   text.split("\n").flatMap((line) => {
     const lines: string[] = [];

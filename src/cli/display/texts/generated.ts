@@ -2,16 +2,16 @@ import type { FinishReason, GenerateEvent } from "../../../generate/generate.ts"
 import { writeJson, writeOut } from "../../output.ts";
 import { printable, styleFor } from "../../terminal.ts";
 
-/** Text of a model for standard output: nothing in it moves a terminal's cursor, and a pipe gets it as it is. */
+/** A model's text for standard output: nothing in it moves a terminal's cursor; a pipe gets it unchanged. */
 export const shownText = (text: string): string =>
   process.stdout.isTTY ? printable(text, styleFor(process.stdout).symbols.unicode) : text;
 
-/** Milliseconds that text waits for more at most: too short to be seen, and many tokens of a small model. */
+/** Most milliseconds that text waits for more: too short to be seen, and many tokens of a small model. */
 const longestWait = 5;
 
 /**
- * Writes what a model writes to standard output as it comes, with a line end after it; with `json` the events.
- * @returns why it ended.
+ * Writes a model's text to standard output as it comes, with a line end after it; with `json`, the events.
+ * @returns the finish reason.
  */
 export const writeGenerated = async (
   events: AsyncIterable<GenerateEvent>,
@@ -33,7 +33,7 @@ export const writeGenerated = async (
       if (now - writtenAt < longestWait) continue;
       flush();
       writtenAt = now;
-      // Keys and signals are heard between two tokens.
+      // Keys and signals are handled between two tokens.
       await new Promise(setImmediate);
     }
   } finally {

@@ -3,7 +3,7 @@ import type { ProfileEvent } from "../../../train/events.ts";
 import type { Style } from "../../terminal.ts";
 import { columns, formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";
 
-/** Products at the rate of their arithmetic, all else at that of its bytes. */
+/** Rate of arithmetic for products, of bytes for other kernels. */
 const rateText = ({ flops, bytes, seconds }: KernelProfile): string => {
   if (seconds === 0) return "";
   const [amount, unit] = flops > 0 ? [flops, "GFLOP/s"] : [bytes, "GB/s"];
@@ -21,7 +21,7 @@ interface Row {
 }
 
 const titles: Row = { name: "kernel", calls: "calls", time: "time", share: "share", rate: "rate", bytes: "bytes" };
-/** In the order in which they give way on a narrow terminal: the last first. */
+/** Columns in the order in which a narrow terminal drops them: the last first. */
 const order = ["name", "time", "share", "calls", "rate", "bytes"] as const satisfies readonly (keyof Row)[];
 
 const gap = "  ";
@@ -29,7 +29,7 @@ const gap = "  ";
 const shareText = (seconds: number, whole: number): string =>
   whole === 0 ? "" : `${((100 * seconds) / whole).toFixed(1)}%`;
 
-/** Where the time of a run went: a line a kernel, then what was spent outside of kernels. */
+/** The time of a run per kernel: a line per kernel, then the time outside of kernels. */
 export const profileLines = ({ kernels, seconds, step }: ProfileEvent, width: number, { colors }: Style): string[] => {
   const inKernels = kernels.reduce((sum, kernel) => sum + kernel.seconds, 0);
   const outside = Math.max(0, seconds - inKernels);

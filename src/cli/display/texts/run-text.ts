@@ -14,11 +14,11 @@ import {
 } from "./format.ts";
 import { commandLine, withoutFlags } from "./shell.ts";
 
-/** What the command line knows of a run besides its events. */
+/** Facts about a run that the command line knows and its events do not. */
 export interface RunContext {
   /** The words after `train`. */
   readonly args: readonly string[];
-  /** Why this backend was taken; undefined where it was named. */
+  /** Reason for the backend; undefined if the user named it. */
   readonly why: string | undefined;
 }
 
@@ -30,7 +30,7 @@ const row = (label: string, parts: readonly string[], width: number, { symbols, 
     (line, i) => (i === 0 ? colors.dim(label.padEnd(labelWidth)) : " ".repeat(labelWidth)) + line,
   );
 
-/** What is about to happen. */
+/** The head of a run. */
 export const startLines = (event: StartEvent, context: RunContext, width: number, style: Style): string[] => {
   const { config, vocabSize } = event;
   const { model, train } = config;
@@ -96,7 +96,7 @@ const memoryParts = (memory: MemoryEstimate, available: number | null): readonly
   return [
     available === null ? formatBytes(total) : `${formatBytes(total)} of ${formatBytes(available)} free`,
     ...told.map(([name, bytes]) => `${name} ${formatBytes(bytes)}`),
-    // Told where it decides.
+    // Shown if it decides the total.
     ...(total === program + text + reading + loading && reading > 0 ? [`reading ${formatBytes(reading)}`] : []),
   ];
 };
@@ -115,7 +115,7 @@ export const estimateLines = (event: EstimateEvent, tokens: number, width: numbe
     style,
   );
 
-/** One evaluation in a line (more where the terminal is narrow). */
+/** One evaluation in a line (or more on a narrow terminal). */
 export const evalLines = (event: EvalEvent, steps: number, width: number, { symbols, colors }: Style): string[] => {
   const label = `step ${formatCount(event.step).padStart(formatCount(steps).length)}`;
   return flow(
@@ -132,7 +132,7 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
   );
 };
 
-/** What the model wrote, beside a rule; the prompt stands out. */
+/** A sample, beside a rule; the prompt stands out. */
 export const sampleLines = (event: SampleEvent, width: number, { symbols, colors }: Style): string[] => {
   const prompt = printable(event.prompt, symbols.unicode);
   const lines = wrapText(prompt + printable(event.text, symbols.unicode), Math.max(20, width - 2));
@@ -171,7 +171,7 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
   }
 };
 
-/** Flags that a longer run of the same kind must not have. */
+/** Flags to leave out of the command for a longer run. */
 const lengthFlags = ["--steps", "--train.steps", "--out", "--stop-at"];
 
 interface NextCommand {
@@ -186,7 +186,7 @@ const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand
   if (run !== null && done.reason === "interrupted") {
     next.push({ command: commandLine(["train", "--resume", run]), purpose: "go on to the planned end" });
   }
-  // The run's folder, not the checkpoint in it: so the best of its weights are taken.
+  // The run's folder, not the checkpoint in it: so the commands take its best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
     next.push({ command: commandLine(["generate", run, ...prompt]), purpose: "write more" });
@@ -200,18 +200,18 @@ const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand
   return next;
 };
 
-/** What is told of a run when it is over. */
+/** Facts for the summary of a run. */
 export interface ToldRun {
   readonly start: StartEvent;
   readonly done: DoneEvent;
   readonly measured: EvalEvent | undefined;
   readonly sample: SampleEvent | undefined;
-  /** The last one's directory; undefined where nothing was saved. */
+  /** Directory of the last checkpoint; undefined if nothing was saved. */
   readonly checkpoint: string | undefined;
   readonly seconds: number;
 }
 
-/** The end of a run: figures, what the model writes now, and what to try next. */
+/** The summary of a run: figures, a sample, and commands to try next. */
 export const summaryLines = (told: ToldRun, context: RunContext, width: number, style: Style): string[] => {
   const { start, done, measured, sample } = told;
   const { colors } = style;

@@ -2,7 +2,7 @@ import type { ListedRun, RunState } from "../../../train/folder/runs.node.ts";
 import { printableName, type Style } from "../../terminal.ts";
 import { columns, flow, formatCount, formatLoss, formatShort } from "./format.ts";
 
-/** As 2026-03-01 14:05, in the time of the place. */
+/** As 2026-03-01 14:05, in local time. */
 const formatTime = (iso: string): string => {
   const date = new Date(iso);
   const two = (n: number): string => String(n).padStart(2, "0");
@@ -10,7 +10,7 @@ const formatTime = (iso: string): string => {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 };
 
-/** The preset's name, else layers and channels; and how many parameters. */
+/** The preset's name, else layers and channels; and the number of parameters. */
 const modelText = ({ preset, config, parameters }: ListedRun, { symbols }: Style): string => {
   const { nLayer, nEmbd } = config.model;
   const shape = preset ?? `${nLayer}${symbols.times}${nEmbd}`;
@@ -33,7 +33,7 @@ interface Column {
   readonly cell: (run: ListedRun) => string;
 }
 
-/** Paths and texts have the names that people gave them. */
+/** Paths and texts have names that people chose. */
 const pathOf = ({ path }: ListedRun, { symbols }: Style): string => printableName(path, symbols.unicode);
 const corpusOf = ({ corpus }: ListedRun, { symbols }: Style): string => printableName(corpus, symbols.unicode);
 
@@ -49,7 +49,7 @@ const tableColumns = (style: Style): readonly Column[] => [
 
 const gap = "  ";
 
-/** A line a run under a line of titles; undefined where that does not fit into `width` columns. */
+/** A line per run under a line of titles; undefined if that does not fit into `width` columns. */
 const tableLines = (runs: readonly ListedRun[], width: number, style: Style): string[] | undefined => {
   const { colors } = style;
   const shown = tableColumns(style).map(({ title, alignRight, cell }) => {
@@ -71,7 +71,7 @@ const tableLines = (runs: readonly ListedRun[], width: number, style: Style): st
   return rows.map(({ run, line }) => (run === undefined ? colors.dim(line) : line));
 };
 
-/** Two lines a run or more, none wider than `width` as far as words allow. */
+/** Two or more lines per run, none wider than `width` as far as words allow. */
 const blockLines = (runs: readonly ListedRun[], width: number, style: Style): string[] =>
   runs.flatMap((run) => {
     const { colors, symbols } = style;
@@ -89,6 +89,6 @@ const blockLines = (runs: readonly ListedRun[], width: number, style: Style): st
     ];
   });
 
-/** The runs as lines of text: a table where it fits into `width` columns, else some lines for each. */
+/** The runs as lines of text: a table if it fits into `width` columns, else some lines for each. */
 export const runsLines = (runs: readonly ListedRun[], width: number, style: Style): string[] =>
   tableLines(runs, width, style) ?? blockLines(runs, width, style);

@@ -2,7 +2,7 @@ import type { NonfiniteEvent, OverfittingEvent } from "../../../train/events.ts"
 import { formatCount, formatLoss } from "./format.ts";
 import { commandLine } from "./shell.ts";
 
-/** What is told of a run whose validation loss has turned. */
+/** Warning for a validation loss that has begun to rise. */
 export const overfittingText = ({ step, valLoss, bestValLoss, bestStep }: OverfittingEvent): string =>
   `step ${formatCount(step)}   validation loss has turned: ${formatLoss(valLoss)}, after ${formatLoss(bestValLoss)} ` +
   `at step ${formatCount(bestStep)}; best/ keeps those weights; try --model.dropout 0.1, a smaller model or --patience 3`;
@@ -15,7 +15,7 @@ const actionText = { skip: "skipped", rollback: "back to the last checkpoint" } 
 const figure = (name: string, value: number | null): string =>
   `${name} ${value === null ? "is not finite" : value.toPrecision(4)}`;
 
-/** What is told of a step that was not taken. */
+/** Warning for a step that was left out. */
 export const nonfiniteText = ({ step, loss, gradNorm, tensor, action, file }: NonfiniteEvent): string =>
   [
     `step ${formatCount(step)}   not taken: ${figure("loss", loss)}, ${figure("gradient norm", gradNorm)}, first in ${tensor}`,

@@ -1,0 +1,82 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const readText = (file: string): Promise<string> => readFile(join(root, file), "utf8");
+const pages = ["README.md", ...(await readdir(join(root, "docs"))).map((name) => `docs/${name}`)].filter((name) =>
+  name.endsWith(".md"),
+);
+
+interface Snippet {
+  /** The source after the language: ```ts src/ops/swiglu.ts */
+  readonly source: string | undefined;
+  /** The test that runs the block, named by a comment before it in the section: <!-- test/a.test.ts runs this block. --> */
+  readonly runner: string | undefined;
+  readonly code: string;
+}
+
+/** Blocks of a page in a language that this project is written in. */
+const snippetsOf = (page: string): Snippet[] => {
+  let runner: string | undefined;
+  return [...page.matchAll(/^<!-- (test\/\S+) runs |^#{1,3} |^```(\w*) ?(\S*)\n([\s\S]*?)^```$/gm)].flatMap(
+    ([whole, test, language = "", source = "", code = ""]) => {
+      if (!whole.startsWith("```")) {
+        // A heading ends the section of the comment.
+        runner = test;
+        return [];
+      }
+      if (!["ts", "js", "mjs", "cpp", "cc"].includes(language)) return [];
+      return [{ source: source === "" ? undefined : source, runner, code }];
+    },
+  );
+};
+
+const oneSpace = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
+
+/** The first part of a snippet, between lines that hold only `…`, that is missing in the text or out of order. */
+const missingPart = (code: string, text: string): string | undefined => {
+  const whole = oneSpace(text);
+  let from = 0;
+  for (const part of code.split(/^\s*…\s*$/m).map(oneSpace)) {
+    const at = whole.indexOf(part, from);
+    if (at < 0) return part;
+    from = at + part.length;
+  }
+  return undefined;
+};
+
+describe.each(pages)("%s", (page) => {
+  test("quotes its sources word by word", async () => {
+    for (const { source, code } of snippetsOf(await readText(page))) {
+      if (source === undefined) continue;
+      expect(missingPart(code, await readText(source)), `quoted from ${source}, and not in it`).toBeUndefined();
+    }
+  });
+
+  test("has no code that is neither quoted from a source nor run by a test", async () => {
+    for (const { source, runner, code } of snippetsOf(await readText(page))) {
+      expect(source ?? runner, code).toBeDefined();
+      if (source !== undefined || runner === undefined) continue;
+      expect(await readText(runner), `${runner} reads ${page}`).toContain(page);
+    }
+  });
+});
+
+test("a quotation differs where a word does, or where parts change places, and not where lines break", () => {
+  const text = "const a = 1;\n  const b = 2;\nconst c = 3;\n";
+  expect(missingPart("const a = 1; const b = 2;\n", text)).toBeUndefined();
+  expect(missingPart("const a = 1;\n…\nconst c = 3;\n", text)).toBeUndefined();
+  expect(missingPart("const a = 2;\n", text)).toBe("const a = 2;");
+  expect(missingPart("const c = 3;\n…\nconst a = 1;\n", text)).toBe("const a = 1;");
+});
+
+test("a page's blocks are found with their sources and their tests", () => {
+  const page =
+    "<!-- test/a.test.ts runs this block. -->\n```ts\na\n```\n\n# Next\n```cpp native/b.h\nb\n```\n```sh\nc\n```\n";
+  expect(snippetsOf(page)).toEqual([
+    { source: undefined, runner: "test/a.test.ts", code: "a\n" },
+    { source: "native/b.h", runner: undefined, code: "b\n" },
+  ]);
+});
