@@ -1,13 +1,15 @@
 // Makes the browser's library one file, dist/foretoken.browser.js: our modules, zod, the WebAssembly kernels and the code
 // of workers. A page, a bundler and a CDN take it as it is; import maps, which workers do not have, are not needed.
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
 
 const output = join(root, "dist/foretoken.browser.js");
-const kernels = ["kernels.wasm", "kernels.relaxed-simd.wasm"];
 const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
+/** Those that are built: see build-wasm.mjs. */
+const builtKernels = () =>
+  ["kernels.wasm", "kernels.relaxed-simd.wasm"].filter((name) => existsSync(join(root, kernelPath(name))));
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
 /** The import of a module for the addresses of embedded files. */
@@ -24,6 +26,7 @@ const contentOf = ({ base64, code, needs }) => {
   return "const embeddedUrls = " + JSON.stringify(Object.fromEntries(given)) + ";" + code;
 };
 export const embeddedUrl = (name) => {
+  if (files[name] === undefined) return undefined;
   if (!urls.has(name)) urls.set(name, URL.createObjectURL(new Blob([contentOf(files[name])], { type: files[name].type })));
   return urls.get(name);
 };
@@ -74,6 +77,7 @@ const notice = () => {
 
 /** Builds what is out of date, from what the other builds made. Resolves to a line for the user, or to undefined. */
 export const buildBrowser = async () => {
+  const kernels = builtKernels();
   const sources = sourcesUnder("dist", [".js"]).filter((file) => join(root, file) !== output);
   const versions = ["zod", "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
   const hash = hashFiles(

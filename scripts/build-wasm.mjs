@@ -1,6 +1,9 @@
 // Compiles the same C++ files to WebAssembly with the clang of the npm package @yowasp/clang, which is WebAssembly itself:
 // no compiler of the machine is needed.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+//
+// Compiled is simd128, which is taken unless another set is asked for; relaxed-simd where FORETOKEN_BUILD_ISA names it, as
+// "relaxed-simd" or "all", and for the package. What is built already and has it is left alone.
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   hashFiles,
@@ -42,9 +45,19 @@ const flags = [
 
 /** A module for each instruction set: src/backend/implementations/wasm/node.ts and browser.ts choose. */
 const modules = [
-  { file: "kernels.wasm", flags: ["-DFT_ISA=simd128"] },
-  { file: "kernels.relaxed-simd.wasm", flags: ["-DFT_ISA=relaxed_simd", "-mrelaxed-simd"] },
+  { set: "simd128", file: "kernels.wasm", flags: ["-DFT_ISA=simd128"] },
+  { set: "relaxed-simd", file: "kernels.relaxed-simd.wasm", flags: ["-DFT_ISA=relaxed_simd", "-mrelaxed-simd"] },
 ];
+
+/**
+ * Whether the module of an instruction set is to be compiled.
+ * @param {string} set
+ * @param {Readonly<Record<string, string | undefined>>} environment as process.env
+ */
+export const isWanted = (set, { npm_command: command = "", FORETOKEN_BUILD_ISA: named = "" }) => {
+  const names = named.split(",");
+  return set === "simd128" || ["pack", "publish"].includes(command) || names.includes("all") || names.includes(set);
+};
 
 const linkFlags = [
   "--no-entry",
@@ -108,10 +121,15 @@ const compile = async (moduleFlags, sources) => {
 export const buildWasm = async () => {
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
   const hash = hashFiles([...sources, "scripts/build-wasm.mjs"]);
-  if (modules.every(({ file }) => readStamp("wasm", join(folder, file)) === hash)) return undefined;
+  const isBuilt = ({ file }) =>
+    readStamp("wasm", join(folder, "kernels.wasm")) === hash && existsSync(join(folder, file));
+  const wanted = modules.filter((module) => isWanted(module.set, process.env) && !isBuilt(module));
+  // One of other sources would be refused.
+  for (const module of modules) if (!isBuilt(module)) rmSync(join(folder, module.file), { force: true });
+  if (wanted.length === 0) return undefined;
   const started = performance.now();
   mkdirSync(folder, { recursive: true });
-  for (const { file, flags: moduleFlags } of modules) {
+  for (const { file, flags: moduleFlags } of wanted) {
     const temporary = join(folder, `${file}.${process.pid}.tmp`);
     writeFileSync(temporary, await compile(moduleFlags, sources));
     renameSync(temporary, join(folder, file));

@@ -7,6 +7,25 @@ export const median = (numbers) => {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
+/**
+ * The 95 % interval of a median, by order: that many of the numbers at either end lie outside as do so by chance in at most
+ * 2.5 % of all cases, whatever the distribution. It is all of the range where there are fewer than six.
+ * @param {readonly number[]} numbers
+ */
+export const medianInterval = (numbers) => {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const count = sorted.length;
+  let outside = 0;
+  // The probability that at most `outside` of `count` fair coins show heads.
+  let term = 0.5 ** count;
+  for (let sum = term; sum <= 0.025; sum += term) {
+    outside++;
+    term *= (count - outside + 1) / outside;
+  }
+  const first = Math.max(0, outside - 1);
+  return [sorted[first], sorted[count - 1 - first]];
+};
+
 /** Three digits that mean something: 0.123, 1.23, 12.3, 123, 1,234. */
 export const digits = (value) =>
   !Number.isFinite(value)

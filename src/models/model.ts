@@ -9,6 +9,7 @@ import { ShapeError } from "../core/errors.ts";
 import { plainData } from "../core/plain-data.ts";
 import { show } from "../core/show.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
+import type { Segments } from "../ops/segments.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena, initialise } from "./arena.ts";
 import { type ModelConfig, modelConfigSchema, type RopeConfig, rotaryDimOf } from "./config.ts";
 import { createWeightCopies, type RoundedWeights } from "./rounded-weights.ts";
@@ -156,4 +157,27 @@ export const uploadIds = (
   }
   checkIds(model, ids);
   return context.memory.upload(ids instanceof Int32Array ? ids : Int32Array.from(ids), [batch, time]);
+};
+
+/**
+ * The same for sequences of different lengths, one after the other: [1, rows].
+ * @throws ShapeError if an id is no token, or a sequence is longer than the context with what comes before it.
+ */
+export const uploadSegments = (
+  context: Context,
+  model: Model,
+  ids: ArrayLike<number>,
+  { list, rows }: Segments,
+): Tensor => {
+  const { contextLength } = model.config;
+  const longest = Math.max(...list.map(({ start, length }) => start + length));
+  if (longest > contextLength || ids.length !== rows) {
+    throw new ShapeError({
+      where: "model",
+      must: `segments must have ${rows} tokens in all and end within ${contextLength} (the context length)`,
+      got: `${ids.length} tokens, and an end at ${longest}`,
+    });
+  }
+  checkIds(model, ids);
+  return context.memory.upload(Int32Array.from(ids), [1, rows]);
 };

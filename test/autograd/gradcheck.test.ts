@@ -5,7 +5,7 @@ import type { Tensor } from "#foretoken/autograd/tensor.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { randomKey } from "#foretoken/core/random.js";
 import { type Shape, sizeOf } from "#foretoken/core/shape.js";
-import type { ModelConfig } from "#foretoken/models/config.js";
+import { type ModelConfig, rotaryDimOf } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { declareTransformer, logitsOf, transformer } from "#foretoken/models/transformer.js";
 import { add } from "#foretoken/ops/add.js";
@@ -15,7 +15,7 @@ import { linear } from "#foretoken/ops/linear.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import { opSamples } from "#foretoken/ops/samples.js";
 import { hashInteger, hashUniform } from "../support/hash.ts";
-import { bookModel, qwen3Model } from "../support/models.ts";
+import { bookModel, groupedModel, qwen3Model } from "../support/models.ts";
 
 const backend = await openReference({ real: "float64" });
 
@@ -25,11 +25,12 @@ const filled = (name: string, shape: Shape, scale = 2): CheckedInput => ({
 });
 const cotangent = (i: number): number => hashUniform("cotangent", i);
 
-const anglesOf = ({ memory }: Context, { position, contextLength, nEmbd, nHead }: ModelConfig) => {
+const anglesOf = ({ memory }: Context, config: ModelConfig) => {
+  const { position, contextLength } = config;
   if (position.kind === "learned") return null;
-  const headDim = nEmbd / nHead;
-  const { cos, sin } = rotaryAngles(contextLength, headDim, position.theta);
-  const shape = [contextLength, headDim / 2];
+  const rotaryDim = rotaryDimOf(config, position);
+  const { cos, sin } = rotaryAngles(contextLength, rotaryDim, position.theta, position.scaling);
+  const shape = [contextLength, rotaryDim / 2];
   return { cos: memory.upload(cos, shape), sin: memory.upload(sin, shape) };
 };
 
@@ -67,11 +68,15 @@ describe("the tape's gradients are those of finite differences in float64:", () 
     tieEmbeddings: true,
     dropout: 0.25,
   };
+  const small = { contextLength: 5, nEmbd: 8, nLayer: 1, mlp: { kind: "swiglu", hidden: 6 } } as const;
+  const partly = { kind: "rope", theta: 50, fraction: 0.5 } as const;
   for (const [name, config] of [
     ["as in the reference task", tiny],
     ["with dropout, every bias, tanh GELU and a tied head", everything],
     ["of Qwen3's shape, with a tied head", qwen3],
     ["without the mask", { ...tiny, mask: "none" }],
+    ["with grouped queries and Llama's scaling", { ...groupedModel, ...small, headDim: 6, tieEmbeddings: true }],
+    ["with one head of keys, of which a part is rotated", { ...small, ...qwen3, nKvHead: 1, position: partly }],
   ] as const) {
     it(`the loss of a whole transformer, ${name}`, async () => {
       const inputs = Object.fromEntries(

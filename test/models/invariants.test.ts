@@ -5,11 +5,13 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
 import { initialise } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
-import { createModel, type Model, uploadIds } from "#foretoken/models/model.js";
+import { createModel, type Model, uploadIds, uploadSegments } from "#foretoken/models/model.js";
 import { logitsOf, transformer } from "#foretoken/models/transformer.js";
+import { headsOf } from "#foretoken/nn/causal-self-attention.js";
+import { createSegments } from "#foretoken/ops/segments.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { forEachBackend } from "../support/backends.ts";
-import { bookModel, differentiate, hashedIds, hashedModel, qwen3Model } from "../support/models.ts";
+import { bookModel, differentiate, groupedModel, hashedIds, hashedModel, qwen3Model } from "../support/models.ts";
 
 // Odd sizes: no dimension but the head's fills a vector, and the context is longer than one block of keys.
 const vocabSize = 29;
@@ -18,6 +20,14 @@ const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
 const configs = {
   "a model of GPT-2's shape": { ...bookModel, ...sizes },
   "a model of Qwen3's shape": { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },
+  "a model of Llama's shape with grouped queries": {
+    ...groupedModel,
+    ...{ contextLength, nEmbd: 24, nLayer: 2, mlp: { kind: "swiglu", hidden: 35 } },
+  },
+  "a model that rotates a part of a head": {
+    ...{ ...qwen3Model, ...sizes, nHead: 6, nKvHead: 1, mlp: { kind: "swiglu", hidden: 35 } },
+    position: { kind: "rope", theta: 1e4, fraction: 0.5, scaling: { kind: "linear", factor: 2 } },
+  },
 } satisfies Record<string, ModelConfig>;
 
 const float32Ways = [
@@ -134,6 +144,76 @@ for (const [shape, config] of Object.entries(configs))
         }
       });
 
+      it(`gives packed documents the bits that each has alone${title}`, async () => {
+        const lengths = [3, contextLength, 1, 40, 66];
+        const ids = hashedIds("documents", 185, vocabSize);
+        const packed = await withContext(inferenceContext(backend), async (context) => {
+          const segments = createSegments(
+            context.memory,
+            lengths.map((length) => ({ length })),
+          );
+          const input = uploadSegments(context, model, ids, segments);
+          const hidden = transformer(context, model.config, model.parameters, input, { at: segments });
+          return Float32Array.from(await readTensor(backend, logitsOf(context, model.parameters, hidden)));
+        });
+        let from = 0;
+        for (const length of lengths) {
+          const alone = await logitsFor(model, ids.slice(from, from + length), length);
+          expectSameBits(rowsOf(packed, from, from + length), alone, `the document at ${from}`);
+          from += length;
+        }
+      });
+
+      it(`goes on with sequences of different lengths together, with the bits that each has alone${title}`, async () => {
+        // Three sequences in places of one cache: what is new of each in every round.
+        const rounds = [
+          [5, 64, 1],
+          [1, 1, 30],
+          [60, 1, 1],
+          [1, 4, 2],
+        ];
+        const texts = ["one", "two", "three"].map((name) => hashedIds(name, contextLength, vocabSize));
+        const { keyHeads, headDim } = headsOf(config);
+        const width = 2 * keyHeads * headDim;
+        const rows = texts.length * contextLength;
+        const layers = Array.from({ length: config.nLayer }, () => ({
+          keysAndValues: {
+            storage: backend.alloc(backend.capabilities.activations, rows * width),
+            offset: 0,
+            shape: [rows, width],
+          },
+        }));
+        const done = [0, 0, 0];
+        for (const round of rounds) {
+          // Another order in each round: what lies where in the cache does not follow from it.
+          const order = round[0] === 1 ? [2, 0, 1] : [0, 1, 2];
+          const logits = await withContext(inferenceContext(backend), async (context) => {
+            const segments = createSegments(
+              context.memory,
+              order.map((i) => ({ length: round[i] ?? 0, start: done[i] ?? 0, keyRow: i * contextLength })),
+            );
+            const ids = order.flatMap((i) => [...(texts[i]?.slice(done[i], (done[i] ?? 0) + (round[i] ?? 0)) ?? [])]);
+            const input = uploadSegments(context, model, ids, segments);
+            const hidden = transformer(context, model.config, model.parameters, input, { at: segments, layers });
+            return Float32Array.from(await readTensor(backend, logitsOf(context, model.parameters, hidden)));
+          });
+          let from = 0;
+          for (const i of order) {
+            const [start, length] = [done[i] ?? 0, round[i] ?? 0];
+            const full = await logitsFor(
+              model,
+              texts[i]?.slice(0, start + length) ?? new Int32Array(0),
+              start + length,
+            );
+            const here = rowsOf(logits, from, from + length);
+            expectSameBits(here, rowsOf(full, start, start + length), `sequence ${i} from ${start} on`);
+            from += length;
+            done[i] = start + length;
+          }
+        }
+        for (const { keysAndValues } of layers) backend.free(keysAndValues.storage);
+      });
+
       it(`gives the same gradients to the bit, twice${title}`, async () => {
         const x = hashedIds("x", 3 * contextLength, vocabSize);
         const y = hashedIds("y", 3 * contextLength, vocabSize);
@@ -147,6 +227,7 @@ for (const [shape, config] of Object.entries(configs))
       });
     }
 
+    if (config.nKvHead !== undefined) return;
     it("is as good as a blind guess before training: near ln 65 in the shape of its preset", async () => {
       const backend = await open(2);
       const isQwen3 = config.position.kind === "rope";

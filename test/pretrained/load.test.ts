@@ -13,7 +13,7 @@ import { modelLayout } from "#foretoken/models/model.js";
 import { loadPretrained, readPretrained } from "#foretoken/pretrained/load.node.js";
 import { pretrainedFiles } from "#foretoken/pretrained/pretrained-files.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
-import { bookModel, hashedWeights, qwen3Model } from "../support/models.ts";
+import { bookModel, groupedModel, hashedWeights, qwen3Model } from "../support/models.ts";
 import { useFolder } from "../support/runs.ts";
 
 vi.mock("#foretoken/backend/select.node.js", { spy: true });
@@ -57,22 +57,32 @@ describe("readPretrained", () => {
     mlp: { kind: "swiglu", hidden: 5 },
   };
 
+  const tiny = { contextLength: 8, nEmbd: 8, nLayer: 2, mlp: { kind: "swiglu", hidden: 5 } } as const;
+  const rope = { kind: "rope", theta: 1e4 } as const;
+
   it.each([
     ["GPT2LMHeadModel", config],
     ["GPT2LMHeadModel", { ...config, tieEmbeddings: true, bias: { qkv: true, projection: true, mlp: true } }],
     ["Qwen3ForCausalLM", qwen3],
     ["Qwen3ForCausalLM", { ...qwen3, tieEmbeddings: true }],
     ["LlamaForCausalLM", { ...qwen3, qkNorm: false }],
-  ])("gives back what was written as %s, to the bit", async (architecture, model: ModelConfig) => {
-    const folder = newPath();
-    const written = hashedWeights(modelLayout(model, 3));
-    await writeCheckpoint(folder, pretrainedFiles(model, tokenizer, arrayReader(written)));
-    const read = await readPretrained(folder);
-    expect(read.values).toEqual(written);
-    expect(read.config).toEqual(model);
-    const { architectures } = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
-    expect(architectures).toEqual([architecture]);
-  });
+    ["LlamaForCausalLM", { ...groupedModel, ...tiny }],
+    ["LlamaForCausalLM", { ...qwen3, qkNorm: false, position: { ...rope, scaling: { kind: "linear", factor: 2 } } }],
+    ["Qwen3ForCausalLM", { ...qwen3, nHead: 4, nKvHead: 1, headDim: 6 }],
+    ["Phi3ForCausalLM", { ...qwen3, qkNorm: false, nKvHead: 1, position: { ...rope, fraction: 0.5 } }],
+  ] as readonly (readonly [string, ModelConfig])[])(
+    "gives back what was written as %s, to the bit",
+    async (architecture, model) => {
+      const folder = newPath();
+      const written = hashedWeights(modelLayout(model, 3));
+      await writeCheckpoint(folder, pretrainedFiles(model, tokenizer, arrayReader(written)));
+      const read = await readPretrained(folder);
+      expect(read.values).toEqual(written);
+      expect(read.config).toEqual(model);
+      const { architectures } = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
+      expect(architectures).toEqual([architecture]);
+    },
+  );
 
   it("has Qwen3's names and shapes", async () => {
     const folder = newPath();
@@ -107,6 +117,12 @@ describe("readPretrained", () => {
       "rope with layernorm",
       { position: { kind: "rope", theta: 1e4 } },
       /model: must have the shape of .*; got rope, layernorm, gelu, biases/u,
+    ],
+    ["grouped queries with learned positions", { nKvHead: 1 }, /got learned, nKvHead, layernorm, gelu, biases/u],
+    [
+      "QK-norm with a part of a head rotated",
+      { ...qwen3, position: { ...rope, fraction: 0.5 } },
+      /got rope, fraction, qkNorm, rmsnorm, swiglu, no biases/u,
     ],
     ["swiglu with biases", { ...qwen3, bias: config.bias }, /got rope, qkNorm, rmsnorm, swiglu, biases/u],
   ] as [string, Partial<ModelConfig>, RegExp][])("has no form for %s", (_, change, message) => {

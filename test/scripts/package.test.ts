@@ -1,7 +1,13 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
+
+// Named by a URL, since the scripts have no types.
+const { isWanted } = (await import(new URL("../../scripts/build-wasm.mjs", import.meta.url).href)) as {
+  isWanted(set: string, environment: Readonly<Record<string, string>>): boolean;
+};
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -19,9 +25,11 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     "foretoken.browser.js",
     "cli/main.js",
     "backend/implementations/wasm/kernels.wasm",
-    "backend/implementations/wasm/kernels.relaxed-simd.wasm",
   ];
   expect(paths).toEqual(expect.arrayContaining(needed.map((name) => `dist/${name}`)));
+  // A clone may lack the other set's file: see below.
+  const relaxed = "dist/backend/implementations/wasm/kernels.relaxed-simd.wasm";
+  expect(paths.includes(relaxed)).toBe(existsSync(new URL(`../../${relaxed}`, import.meta.url)));
   // A browser needs only one file: its parts would never be read.
   expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
   // The C++ is there for users who build it themselves, its tests are not.
@@ -29,4 +37,15 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build-(common|native)\.mjs|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
   expect(paths.filter((path) => /\.(node|map|tmp|ts)$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);
+});
+
+test.each([
+  ["a clone", {}, ["simd128"]],
+  ["a clone whose user asks for native sets", { FORETOKEN_BUILD_ISA: "avx2" }, ["simd128"]],
+  ["a clone whose user asks for it", { FORETOKEN_BUILD_ISA: "avx2,relaxed-simd" }, ["simd128", "relaxed-simd"]],
+  ["continuous integration", { FORETOKEN_BUILD_ISA: "all" }, ["simd128", "relaxed-simd"]],
+  ["the package", { npm_command: "pack" }, ["simd128", "relaxed-simd"]],
+  ["the package that is published", { npm_command: "publish" }, ["simd128", "relaxed-simd"]],
+])("%s has these sets of WebAssembly", (_, environment, sets) => {
+  expect(["simd128", "relaxed-simd"].filter((set) => isWanted(set, environment))).toEqual(sets);
 });

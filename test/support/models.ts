@@ -15,6 +15,22 @@ export const bookModel: ModelConfig = { ...presets.book.model, dropout: 0 };
 /** A model of Qwen3's shape without dropout, with a head of its own, to be made smaller. */
 export const qwen3Model: ModelConfig = { ...presets.shakespeare.model, dropout: 0, tieEmbeddings: false };
 
+/**
+ * A model of Llama's shape with grouped queries, heads that are not nEmbd / nHead wide and stretched wavelengths, to be made
+ * smaller.
+ */
+export const groupedModel: ModelConfig = {
+  ...qwen3Model,
+  qkNorm: false,
+  nHead: 4,
+  nKvHead: 2,
+  headDim: 10,
+  position: {
+    ...{ kind: "rope", theta: 100 },
+    scaling: { kind: "llama3", factor: 4, lowFrequency: 1, highFrequency: 4, originalContext: 32 },
+  },
+};
+
 /** The weights of scripts/make-fixtures.py: uniform, norms' weights around 1, all else around 0, no bias 0. */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);

@@ -68,6 +68,16 @@ export const smallMuonRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
+/** That with grouped queries and stretched wavelengths: LlamaForCausalLM. */
+export const smallGroupedRun = {
+  ...smallMuonRun,
+  model: {
+    ...smallMuonRun.model,
+    ...{ nHead: 4, nKvHead: 2, headDim: 6, qkNorm: false },
+    position: { scaling: { kind: "llama3", originalContext: 4 } },
+  },
+} satisfies PartialConfig<RunConfig>;
+
 export const collect = async (events: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> => {
   const all: TrainEvent[] = [];
   for await (const event of events) all.push(event);

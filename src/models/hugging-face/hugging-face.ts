@@ -10,7 +10,7 @@ import { gpt2, isGpt2 } from "./gpt2.ts";
 import { isLlamaFamily, llamaFamily } from "./llama-family.ts";
 
 const known =
-  "GPT-2's (learned positions, layernorm, gelu, no nKvHead or headDim), Qwen3's (rope, qkNorm, rmsnorm, swiglu, no biases), Llama's (that without qkNorm) or Phi3's (Llama's with a fraction rotated, no scaling)";
+  "GPT-2's (learned positions, layernorm, gelu), Llama's (rope, rmsnorm, swiglu, no biases), Qwen3's (with qkNorm) or Phi3's (with fraction)";
 
 /**
  * The class of `transformers` that holds such a model.
@@ -30,7 +30,7 @@ export const architectureOf = (config: ModelConfig, where = "model"): Architectu
   const biases = bias.qkv || bias.projection || bias.mlp ? "biases" : "no biases";
   const partly = position.kind === "rope" && (position.fraction ?? 1) !== 1;
   const heads = [
-    ...(partly ? [`${position.fraction} of each head`] : []),
+    ...(partly ? ["fraction"] : []),
     ...(partly && position.scaling !== undefined && position.scaling.kind !== "none" ? [position.scaling.kind] : []),
     ...(nKvHead === nHead ? [] : ["nKvHead"]),
     ...(headDim === undefined ? [] : ["headDim"]),

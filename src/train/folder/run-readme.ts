@@ -107,8 +107,11 @@ const state = (story: RunStory, { steps, patience }: TrainConfig): string => {
   }
 };
 
-const shape = ({ nLayer, nHead, nEmbd, contextLength }: ModelConfig): string =>
-  `${plural(nLayer, "layer")}, ${plural(nHead, "head")}, ${plural(nEmbd, "channel")}, context ${count(contextLength)}`;
+const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig): string => {
+  const heads =
+    nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} of keys and values)`;
+  return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, context ${count(contextLength)}`;
+};
 
 const plan = ({ model, train }: RunConfig): string => {
   const { steps, batchSize, gradAccumSteps, optimizer, schedule, learningRate, seed } = train;

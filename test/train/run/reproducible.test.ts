@@ -6,6 +6,7 @@ import {
   checkpointHashes,
   collect,
   ofType,
+  smallGroupedRun,
   smallMuonRun,
   smallRun,
   timelessMetrics,
@@ -25,15 +26,15 @@ interface Variant {
   readonly stopAt?: number;
 }
 
-const plans = {
-  book: smallRun,
+const plans = [
+  { preset: "book", plan: smallRun },
   // With Muon.
-  shakespeare: smallMuonRun,
-};
+  { preset: "shakespeare", plan: smallMuonRun },
+  { preset: "shakespeare", plan: smallGroupedRun, title: "shakespeare with grouped queries" },
+] as const;
 
-for (const preset of ["book", "shakespeare"] as const)
-  forEachBackend(`a training run of ${preset}`, ({ name }) => {
-    const plan = plans[preset];
+for (const { preset, plan, ...named } of plans)
+  forEachBackend(`a training run of ${"title" in named ? named.title : preset}`, ({ name }) => {
     const start = async ({ seed = 1, threads = 2, stopAt }: Variant = {}): Promise<string> => {
       const out = newPath();
       const config = { ...plan, train: { ...plan.train, seed } };

@@ -6,8 +6,9 @@ import { chooseWasm, type WasmInstructionSet } from "../../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";
 import { openWasmBackend } from "./engine.ts";
 
-// The build puts the files into the bundle (scripts/build-browser.mjs) and replaces these addresses by blob: addresses.
-const urls: Readonly<Record<WasmInstructionSet, () => URL>> = {
+// The build puts the files into the bundle (scripts/build-browser.mjs) and replaces these addresses by blob: addresses, or by
+// undefined for a file that was not built.
+const urls: Readonly<Record<WasmInstructionSet, () => URL | undefined>> = {
   simd128: () => new URL("./kernels.wasm.gz", import.meta.url),
   "relaxed-simd": () => new URL("./kernels.relaxed-simd.wasm.gz", import.meta.url),
 };
@@ -21,7 +22,16 @@ const load: WasmHost["load"] = async (instructionSet) => {
       hint: "a Content-Security-Policy whose connect-src has blob:",
       cause,
     });
-  const response = await fetch(urls[instructionSet]()).catch((cause: unknown) => {
+  const url = urls[instructionSet]();
+  if (url === undefined) {
+    throw new UnsupportedKernelError({
+      where: "wasm backend",
+      must: "the instruction set that is asked for must be in the bundle",
+      got: instructionSet,
+      hint: `simd128, or FORETOKEN_BUILD_ISA=${instructionSet} npm run build first`,
+    });
+  }
+  const response = await fetch(url).catch((cause: unknown) => {
     throw unreadable(String(cause), cause);
   });
   if (!response.ok || response.body === null) throw unreadable(`status ${response.status}`);

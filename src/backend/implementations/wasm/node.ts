@@ -20,7 +20,14 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
   try {
     return await readFile(new URL(files[instructionSet], import.meta.url));
   } catch (cause) {
-    throw new UnsupportedKernelError({ where: "wasm backend", must: "it must be built", hint: "npm run build", cause });
+    const [must, hint] =
+      instructionSet === "simd128"
+        ? ["it must be built", "npm run build"]
+        : [
+            "its instruction set must be compiled",
+            `simd128, or FORETOKEN_BUILD_ISA=${instructionSet} npm run build first`,
+          ];
+    throw new UnsupportedKernelError({ where: "wasm backend", must, got: instructionSet, hint, cause });
   }
 };
 

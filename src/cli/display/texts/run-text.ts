@@ -56,6 +56,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         `${formatCount(event.parameters)} parameters`,
         formatPlural(model.nLayer, "layer"),
         formatPlural(model.nHead, "head"),
+        ...(model.nKvHead === undefined ? [] : [`${model.nKvHead} of keys and values`]),
         formatPlural(model.nEmbd, "channel"),
         `context ${model.contextLength}`,
       ],

@@ -1,0 +1,119 @@
+/**
+ * Times training steps of this checkout beside those of another one, as of an earlier commit: both built, on the same tokens
+ * and configuration, in turn and in changing order. Prints for each configuration, backend and dtype the median of the rounds'
+ * ratios, new to old, and the 95 % interval of that median, which holds whatever the distribution is.
+ *
+ *   node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
+ *                          [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]
+ *
+ * --seconds is about how long one process works in one round, one step at least. Exit status 1: an interval reaches --limit,
+ * 1.02 unless told otherwise.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { loadCorpus } from "../dist/data/corpora.node.js";
+import { trainCharTokenizer } from "../dist/tokenizer/char.js";
+import { presets } from "../dist/train/config/presets.js";
+import { configs, measured, randomTokens, runConfig } from "./lib/configs.mjs";
+import { startContestant } from "./lib/contestants.mjs";
+import { machine, machineLine } from "./lib/machine.mjs";
+import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { digits, median, medianInterval, textTable } from "./lib/statistics.mjs";
+
+const ofPresets = ["quick", "shakespeare"];
+const { values } = parseArgs({
+  options: {
+    ...commonOptions,
+    with: { type: "string" },
+    config: { type: "string", default: [...measured, ...ofPresets].join(",") },
+    only: { type: "string", default: "native,wasm" },
+    dtype: { type: "string", default: "float32,bfloat16" },
+    rounds: { type: "string", default: "20" },
+    seconds: { type: "string", default: "1" },
+    limit: { type: "string", default: "1.02" },
+  },
+});
+if (values.with === undefined) refuse("--with: must name another checkout, built");
+const names = namesOf("config", values.config, [...Object.keys(configs), ...ofPresets]);
+const backends = namesOf("only", values.only, ["native", "wasm", "reference"]);
+const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
+const rounds = wholeNumber("rounds", values.rounds);
+const threads = wholeNumber("threads", values.threads);
+const seconds = Number(values.seconds);
+const limit = Number(values.limit);
+if (!(seconds > 0)) refuse(`--seconds: must be above 0; got ${values.seconds}`);
+if (rounds < 6) refuse(`--rounds: must be 6 or more, or there is no interval; got ${rounds}`);
+
+const folder = mkdtempSync(join(tmpdir(), "foretoken-compare-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
+
+const corpus = await loadCorpus();
+const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
+
+/** A run's configuration, its vocabulary and the file of its tokens. */
+const planOf = (name) => {
+  const file = join(folder, `${name}.i32`);
+  const random = configs[name]?.vocabSize ?? null;
+  writeFileSync(file, random === null ? tokenizer.encode(corpus.train) : randomTokens(100_000, random));
+  const config = ofPresets.includes(name) ? presets[name] : runConfig(name);
+  return { file, config, vocabSize: random ?? tokenizer.vocabSize };
+};
+
+const here = fileURLToPath(new URL("..", import.meta.url));
+const checkouts = { old: resolve(values.with), new: here };
+
+/** Ratios of the rounds, new to old; undefined where one of both does not start. */
+const compare = async (name, backend, dtype) => {
+  const { file, config, vocabSize } = planOf(name);
+  const request = JSON.stringify({ config, vocabSize, threads, backend, dtype });
+  const started = {};
+  for (const [which, checkout] of Object.entries(checkouts)) {
+    const command = [process.execPath, join(checkout, "bench/peers/foretoken_train.mjs"), file, request];
+    started[which] = await startContestant(`${which} ${backend} ${dtype}`, command);
+    if (started[which] === undefined) return undefined;
+  }
+  const [{ milliseconds }] = [await started.old.ask({ steps: 1 }), await started.new.ask({ steps: 1 })];
+  const guess = milliseconds[0] > 2000 ? milliseconds : (await started.old.ask({ steps: 3 })).milliseconds;
+  if (milliseconds[0] <= 2000) await started.new.ask({ steps: 3 });
+  const steps = Math.max(1, Math.round((1000 * seconds) / Math.min(...guess)));
+  const times = { old: [], new: [] };
+  for (let round = 0; round < rounds; round++) {
+    for (const which of round % 2 === 0 ? ["old", "new"] : ["new", "old"])
+      times[which].push(median((await started[which].ask({ steps })).milliseconds));
+  }
+  await started.old.end();
+  await started.new.end();
+  const ratios = times.new.map((time, i) => time / times.old[i]);
+  return { name, backend, dtype, instructionSet: started.new.about.instructionSet, steps, times, ratios };
+};
+
+const about = machine();
+console.log(machineLine(about));
+console.log(`${rounds} rounds, ${threads} threads; old is ${checkouts.old}\n`);
+const results = [];
+for (const name of names) {
+  for (const backend of backends) {
+    for (const dtype of dtypes) {
+      const result = await compare(name, backend, dtype);
+      if (result === undefined) continue;
+      results.push({ ...result, median: median(result.ratios), interval: medianInterval(result.ratios) });
+      const { median: middle, interval, times, instructionSet } = results.at(-1);
+      console.log(
+        `${name} ${backend} (${instructionSet}) ${dtype}: ${digits(median(times.old))} → ${digits(median(times.new))} ms a step; ` +
+          `ratio ${middle.toFixed(3)}, 95 % ${interval.map((end) => end.toFixed(3)).join(" to ")}`,
+      );
+    }
+  }
+}
+const rows = results.map((one) => [
+  `${one.name} ${one.backend} ${one.dtype}`,
+  one.median.toFixed(3),
+  ...one.interval.map((end) => end.toFixed(3)),
+]);
+console.log(`\n${textTable([["new / old", "median", "from", "to"], ...rows])}`);
+if (values.json !== undefined)
+  writeFileSync(String(values.json), JSON.stringify({ machine: about, rounds, results }, null, 1));
+if (results.some(({ interval }) => interval[1] >= limit)) process.exitCode = 1;
