@@ -1,13 +1,13 @@
 /**
- * Times training steps of this checkout beside those of another one, as of an earlier commit: both built, on the same tokens
- * and configuration, in turn and in changing order. Prints for each configuration, backend and dtype the median of the rounds'
- * ratios, new to old, and the 95 % interval of that median, which holds whatever the distribution is.
+ * Times training steps of this checkout beside another one, such as an earlier commit's: both built, on the same tokens and
+ * configuration, taking turns in changing order. Prints for each configuration, backend and dtype the median of the rounds'
+ * ratios, new to old, and the 95 % interval of that median, which holds for any distribution.
  *
  *   node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
  *                          [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]
  *
- * --seconds is about how long one process works in one round, one step at least. Exit status 1: an interval reaches --limit,
- * 1.02 unless told otherwise.
+ * --seconds is about how long one process works in one round, at least one step. Exit status 1 if an interval reaches
+ * --limit, by default 1.02.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
