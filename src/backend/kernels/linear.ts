@@ -97,7 +97,7 @@ export const linearKernels = {
     cost: { flops: product },
   }),
 
-  /** With `add` = 1 that is added to dw. The sum over M is never split by thread. */
+  /** With `add` = 1 the product is added to dw. Where the sum over M is cut follows from the sizes alone, not from threads. */
   linearBackwardWeight: kernel({
     purpose: "dw[N, K] = dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy",
     buffers: { dy: activation, x: activation, dw: update, dBias: maybeUpdate },
