@@ -163,6 +163,14 @@ export const modelConfigSchema = z
         `${must}; got ${fraction} of ${size}; try ${(2 * Math.ceil((size * fraction) / 4)) / size}`,
       );
     }
+    if (scaling?.kind === "llama3" && scaling.originalContext >= config.contextLength) {
+      const { originalContext, factor } = scaling;
+      const hint = Math.max(1, Math.floor(config.contextLength / factor));
+      wrong(
+        "position.scaling.originalContext",
+        `must be below contextLength, to which it is stretched; got ${originalContext} and ${config.contextLength}; try ${hint}`,
+      );
+    }
     if (scaling?.kind === "llama3" && scaling.highFrequency <= scaling.lowFrequency) {
       const { lowFrequency, highFrequency } = scaling;
       wrong(

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { chooseNative, fasterDtypeOf, nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
@@ -83,6 +84,9 @@ test.for([0, 1.5, -2, 257])("%d threads are refused by every backend that has th
   await expect(openBackend("auto", { threads })).rejects.toThrow(/^threads: must be a whole number from 1 to 256/);
 });
 
+const kernelsOf = new URL("../../dist/backend/implementations/wasm/kernels.relaxed-simd.wasm", import.meta.url);
+const isCompiled = existsSync(kernelsOf);
+
 describe("an instruction set of WebAssembly", () => {
   const wasm = backends.find(({ name }) => name === "wasm");
   const relaxed = wasm?.available === true && wasm.instructionSets.includes("relaxed-simd");
@@ -104,6 +108,16 @@ describe("an instruction set of WebAssembly", () => {
     await byVariable.close();
     expect((await describeBackends()).auto.name).toBe("wasm");
   });
+
+  test.skipIf(isCompiled)(
+    "relaxed-simd that is not compiled is an error, and no other backend serves in its place",
+    async () => {
+      const message = /must be asked for an instruction set that is compiled; got relaxed-simd; try simd128, or /u;
+      await expect(openBackend("wasm", { instructionSet: "relaxed-simd" })).rejects.toThrow(message);
+      vi.stubEnv("FORETOKEN_ISA", "relaxed-simd");
+      await expect(openBackend("auto")).rejects.toThrow(message);
+    },
+  );
 
   test("that is unknown is a clear error", async () => {
     vi.stubEnv("FORETOKEN_ISA", "relaxed");

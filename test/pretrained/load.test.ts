@@ -59,6 +59,7 @@ describe("readPretrained", () => {
 
   const tiny = { contextLength: 8, nEmbd: 8, nLayer: 2, mlp: { kind: "swiglu", hidden: 5 } } as const;
   const rope = { kind: "rope", theta: 1e4 } as const;
+  const llama3 = { kind: "llama3", factor: 4, lowFrequency: 1, highFrequency: 4, originalContext: 2 } as const;
 
   it.each([
     ["GPT2LMHeadModel", config],
@@ -66,7 +67,7 @@ describe("readPretrained", () => {
     ["Qwen3ForCausalLM", qwen3],
     ["Qwen3ForCausalLM", { ...qwen3, tieEmbeddings: true }],
     ["LlamaForCausalLM", { ...qwen3, qkNorm: false }],
-    ["LlamaForCausalLM", { ...groupedModel, ...tiny }],
+    ["LlamaForCausalLM", { ...groupedModel, ...tiny, position: { ...rope, scaling: llama3 } }],
     ["LlamaForCausalLM", { ...qwen3, qkNorm: false, position: { ...rope, scaling: { kind: "linear", factor: 2 } } }],
     ["Qwen3ForCausalLM", { ...qwen3, nHead: 4, nKvHead: 1, headDim: 6 }],
     ["Phi3ForCausalLM", { ...qwen3, qkNorm: false, nKvHead: 1, position: { ...rope, fraction: 0.5 } }],

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { ProductDType } from "../../../core/dtype.ts";
-import { UnsupportedKernelError } from "../../../core/errors.ts";
+import { ConfigError, UnsupportedKernelError } from "../../../core/errors.ts";
 import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
 import type { Backend } from "../../backend.ts";
 import { chooseWasm, type WasmInstructionSet, wasmInstructionSets } from "../../instruction-sets.ts";
@@ -20,14 +20,22 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
   try {
     return await readFile(new URL(files[instructionSet], import.meta.url));
   } catch (cause) {
-    const [must, hint] =
-      instructionSet === "simd128"
-        ? ["it must be built", "npm run build"]
-        : [
-            "its instruction set must be compiled",
-            `simd128, or FORETOKEN_BUILD_ISA=${instructionSet} npm run build first`,
-          ];
-    throw new UnsupportedKernelError({ where: "wasm backend", must, got: instructionSet, hint, cause });
+    if (instructionSet === "simd128") {
+      throw new UnsupportedKernelError({
+        where: "wasm backend",
+        must: "it must be built",
+        hint: "npm run build",
+        cause,
+      });
+    }
+    // It is taken only where it is asked for: so no other backend may serve in its place without a word.
+    throw new ConfigError({
+      where: "wasm backend",
+      must: "must be asked for an instruction set that is compiled",
+      got: instructionSet,
+      hint: `simd128, or FORETOKEN_BUILD_ISA=${instructionSet} npm run build first`,
+      cause,
+    });
   }
 };
 
@@ -64,7 +72,7 @@ const canRun = async (instructionSet: WasmInstructionSet): Promise<boolean> => {
     await loadKernels(host, instructionSet);
     return true;
   } catch (error) {
-    if (error instanceof UnsupportedKernelError) return false;
+    if (error instanceof UnsupportedKernelError || error instanceof ConfigError) return false;
     throw error;
   }
 };
@@ -101,7 +109,7 @@ export interface WasmOptions {
  * Opens the WebAssembly backend. Its worker threads keep no process alive and end with `close`.
  *
  * @throws UnsupportedKernelError if it is not built, cannot run or was built from other sources
- * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
+ * @throws ConfigError for a number of threads that is not from 1 to 256, or an instruction set that is unknown or not compiled
  */
 export const openWasm = async ({
   threads = availableParallelism(),

@@ -1,0 +1,82 @@
+import { expect, test } from "vitest";
+import { parseConfig } from "#foretoken/core/config.js";
+import { modelConfigSchema, rotaryDimOf } from "#foretoken/models/config.js";
+import { headsOf } from "#foretoken/nn/causal-self-attention.js";
+import { rotaryAngles } from "#foretoken/ops/rotary.js";
+import { groupedModel, qwen3Model } from "../support/models.ts";
+
+const parse = (change: object) => parseConfig(modelConfigSchema, { ...qwen3Model, ...change }, "model");
+const rope = { kind: "rope", theta: 1e4 };
+const llama3 = { kind: "llama3", factor: 4, originalContext: 16 };
+
+test("a model has as many heads of keys as of queries, nEmbd / nHead wide and rotated whole, unless told otherwise", () => {
+  const config = parse({ nEmbd: 96, nHead: 4 });
+  expect(headsOf(config)).toEqual({ heads: 4, keyHeads: 4, headDim: 24 });
+  expect(rotaryDimOf(config, {})).toBe(24);
+  expect(headsOf(parse({ nEmbd: 10, nHead: 4, nKvHead: 2, headDim: 6 }))).toEqual({
+    heads: 4,
+    keyHeads: 2,
+    headDim: 6,
+  });
+});
+
+test.each([
+  [{ nHead: 4, nKvHead: 3 }, "model.nKvHead: must divide nHead; got 3 and 4; try 2"],
+  [{ nHead: 4, nKvHead: 8 }, "model.nKvHead: must divide nHead; got 8 and 4; try 4"],
+  [
+    { headDim: 7 },
+    "model.headDim: must be an even number of channels per head, which rope rotates in pairs; got 7; try 8",
+  ],
+  [
+    { headDim: 8, position: { ...rope, fraction: 0.4 } },
+    "model.position.fraction: must leave an even number of channels per head, of which rope rotates pairs; got 0.4 of 8; try 0.25",
+  ],
+  [
+    { contextLength: 64, position: { ...rope, scaling: { ...llama3, originalContext: 64 } } },
+    "model.position.scaling.originalContext: must be below contextLength, to which it is stretched; got 64 and 64; try 16",
+  ],
+  [
+    { contextLength: 64, position: { ...rope, scaling: { ...llama3, lowFrequency: 4 } } },
+    "model.position.scaling.highFrequency: must be more than lowFrequency; got 4 and 4; try 16",
+  ],
+])("what cannot be is refused: %j", (change, message) => {
+  expect(() => parse(change)).toThrow(message);
+});
+
+// As transformers' `_compute_linear_scaling_rope_parameters` and `_compute_llama3_parameters`, written from the definition.
+test.each([
+  ["none", { kind: "none" }, (frequency: number) => frequency],
+  ["linear", { kind: "linear", factor: 8 }, (frequency: number) => frequency / 8],
+  [
+    "llama3",
+    { kind: "llama3", factor: 8, lowFrequency: 1, highFrequency: 4, originalContext: 512 },
+    (frequency: number) => {
+      const wavelength = (2 * Math.PI) / frequency;
+      if (wavelength < 512 / 4) return frequency;
+      if (wavelength > 512 / 1) return frequency / 8;
+      const smooth = (512 / wavelength - 1) / (4 - 1);
+      return ((1 - smooth) * frequency) / 8 + smooth * frequency;
+    },
+  ],
+] as const)("angles with scaling %s are those of its definition", (_, scaling, scaled) => {
+  const [rotaryDim, theta] = [64, 10_000];
+  const { cos, sin } = rotaryAngles(40, rotaryDim, theta, scaling);
+  const kinds = new Set<number>();
+  for (let i = 0; i < rotaryDim / 2; i++) {
+    const frequency = theta ** ((-2 * i) / rotaryDim);
+    kinds.add(Math.sign(scaled(frequency) - frequency) + Math.sign(scaled(frequency) - frequency / 8));
+    const at = 39 * (rotaryDim / 2) + i;
+    expect(cos[at]).toBeCloseTo(Math.cos(39 * scaled(frequency)), 12);
+    expect(sin[at]).toBeCloseTo(Math.sin(39 * scaled(frequency)), 12);
+  }
+  // Of Llama 3's, some wavelengths are as they were, some are stretched and some lie in between.
+  if (scaling.kind === "llama3") expect(kinds.size).toBe(3);
+});
+
+test("a field of a model that was saved before there were grouped queries may be missing", () => {
+  const { nKvHead: _, headDim: __, ...before } = groupedModel;
+  expect(headsOf(parseConfig(modelConfigSchema, { ...before, nEmbd: 40, position: rope }, "model"))).toMatchObject({
+    keyHeads: 4,
+    headDim: 10,
+  });
+});
