@@ -32,7 +32,7 @@
 #error "compile native/isa.cc with -DFT_ISA=<name> -DFT_VECTOR_BYTES=<16|32|64>"
 #endif
 
-// Whether products of bfloat16 are computed by tiles: gemm/amx_tiles.h.
+// Whether products of bfloat16 are computed by tiles: gemm/amx/tiles.h.
 #if defined(__AMX_BF16__) || defined(FT_EMULATED_TILES)
 #define FT_TILES 1
 #endif

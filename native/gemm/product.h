@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "pack.h"
-#include "tile.h"
+#include "register_tile.h"
 
 namespace foretoken::FT_ISA {
 

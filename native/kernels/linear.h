@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../gemm/gemm.h"
+#include "../gemm/vector_product.h"
 #include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../parallel.h"
@@ -11,7 +11,7 @@
 #include "gelu.h"
 #include "linear_parts.h"
 #if defined(FT_TILES)
-#include "linear_tiles.h"
+#include "linear_amx.h"
 #endif
 
 namespace foretoken::FT_ISA {

@@ -1,4 +1,4 @@
-// What the kernels of linear.h share with those of linear_tiles.h.
+// What the kernels of linear.h share with those of linear_amx.h.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "amx_product.h"
+#include "product.h"
 
 namespace foretoken::FT_ISA {
 

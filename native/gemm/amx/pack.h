@@ -4,12 +4,12 @@
 
 #include <cstdint>
 
-#include "../lanes.h"
-#include "../narrow.h"
-#include "amx_tiles.h"
-#include "operands.h"
-#include "pack.h"
-#include "tile.h"
+#include "../../lanes.h"
+#include "../../narrow.h"
+#include "tiles.h"
+#include "../../gemm/operands.h"
+#include "../../gemm/pack.h"
+#include "../../gemm/register_tile.h"
 
 namespace foretoken::FT_ISA {
 

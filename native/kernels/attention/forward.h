@@ -10,14 +10,14 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../parallel.h"
-#include "attention_backward.h"
-#include "attention_few.h"
-#include "attention_parts.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "backward.h"
+#include "few_queries.h"
+#include "parts.h"
 #if defined(FT_TILES)
-#include "attention_tiles.h"
+#include "amx_forward.h"
 #endif
 
 namespace foretoken::FT_ISA {

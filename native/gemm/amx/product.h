@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "../parallel.h"
-#include "amx_strips.h"
+#include "../../parallel.h"
+#include "strips.h"
 
 namespace foretoken::FT_ISA {
 

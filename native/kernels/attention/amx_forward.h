@@ -1,4 +1,4 @@
-// Attention of bfloat16 by tiles (../gemm/amx_tiles.h): a strip of kStripLines queries against all keys that one of them
+// Attention of bfloat16 by tiles (gemm/amx/tiles.h): a strip of kStripLines queries against all keys that one of them
 // sees. Of a head, keys and values are packed once; the scores of one strip are all that is kept.
 //
 // The order of a query's sums, whatever else is in the call: a score is the tiles' sum over headDim; weights are added to
@@ -7,12 +7,12 @@
 
 #include <cstdint>
 
-#include "../gemm/amx.h"
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../narrow.h"
-#include "../parallel.h"
-#include "attention_parts.h"
+#include "../../gemm/amx/multiply.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../narrow.h"
+#include "../../parallel.h"
+#include "parts.h"
 
 namespace foretoken::FT_ISA {
 

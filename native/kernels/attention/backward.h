@@ -6,12 +6,12 @@
 
 #include <cstdint>
 
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../parallel.h"
-#include "attention_parts.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "parts.h"
 #if defined(FT_TILES)
-#include "attention_tiles_backward.h"
+#include "amx_backward.h"
 #endif
 
 namespace foretoken::FT_ISA {

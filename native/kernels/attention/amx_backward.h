@@ -1,4 +1,4 @@
-// Gradients of attention of bfloat16 by tiles; the formulas are those of attention_backward.h. Of a pair of a strip of keys
+// Gradients of attention of bfloat16 by tiles; the formulas are those of backward.h. Of a pair of a strip of keys
 // and a strip of queries there are scores and dOut·Vᵀ with the queries along the vector, S[key][query]; from them come P∘M
 // and dS as operands. A strip of keys meets all queries that see it, and then its dV and dK are one product each; dQ is
 // added up from strip to strip, transposed.
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "attention_tiles.h"
+#include "amx_forward.h"
 
 namespace foretoken::FT_ISA {
 

@@ -1,8 +1,8 @@
 // The products of linear.h by tiles, for activations and gradients in float32 or bfloat16.
 #pragma once
 
-#include "../gemm/amx.h"
-#include "../gemm/amx_across.h"
+#include "../gemm/amx/multiply.h"
+#include "../gemm/amx/weight_gradient.h"
 #include "../generated/kernels.h"
 #include "../narrow.h"
 #include "dropout.h"

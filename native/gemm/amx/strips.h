@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "../lanes.h"
-#include "../narrow.h"
-#include "amx_pack.h"
-#include "product.h"
+#include "../../lanes.h"
+#include "../../narrow.h"
+#include "pack.h"
+#include "../../gemm/product.h"
 
 namespace foretoken::FT_ISA {
 

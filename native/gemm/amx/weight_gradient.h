@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "amx.h"
+#include "multiply.h"
 
 namespace foretoken::FT_ISA {
 

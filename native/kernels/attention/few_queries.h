@@ -1,21 +1,21 @@
 // Attention of few queries, as in decoding, where reading the keys and values of all positions before is the work: a
 // query's scores lie along a vector, each key is transposed on its way, and values are used where they are. The order of
-// all sums is that of attention.h, so the bits are.
+// all sums is that of forward.h, so the bits are.
 #pragma once
 
 #include <cstdint>
 
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../parallel.h"
-#include "attention_parts.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "parts.h"
 
 namespace foretoken::FT_ISA {
 
 // Multiply-adds that are worth waking one more thread for: each comes with its own word of memory.
 constexpr int64_t kFewWork = int64_t{1} << 16;
 
-// The running maximum and sum of one query, as `maxima` and `totals` of attention.h.
+// The running maximum and sum of one query, as `maxima` and `totals` of forward.h.
 struct RunningSum {
   float maximum, total;
 };

@@ -8,14 +8,14 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../gemm/pack.h"
-#include "../gemm/tile.h"
-#include "../generated/kernels.h"
-#include "../lanes.h"
-#include "../math.h"
-#include "../random.h"
-#include "../simd.h"
-#include "attention_tile.h"
+#include "../../gemm/pack.h"
+#include "../../gemm/register_tile.h"
+#include "../../generated/kernels.h"
+#include "../../lanes.h"
+#include "../../math.h"
+#include "../../random.h"
+#include "../../simd.h"
+#include "register_tile.h"
 
 namespace foretoken::FT_ISA {
 
