@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "integers.h"
+
 #if defined(__AVX2__)
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12 warns of the deliberately undefined values in its own header (bug 105593).
@@ -42,10 +44,6 @@
 #define FT_NARROW 1
 #endif
 
-#if !defined(FT_INLINE)
-#define FT_INLINE static inline __attribute__((always_inline))
-#endif
-
 // Before a loop of few, constant iterations whose body indexes an array of vectors: unrolled, the array lives in
 // registers.
 #if defined(__clang__)
@@ -65,6 +63,10 @@
 #endif
 
 namespace foretoken::FT_ISA {
+
+// Of integers; below are those of vectors.
+using foretoken::max;
+using foretoken::min;
 
 constexpr int kLanes = FT_VECTOR_BYTES / 4;
 

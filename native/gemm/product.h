@@ -19,12 +19,12 @@ struct Product {
   int64_t m, n, k;
   Matrix a;             // kRows: a[i · stride + k]; kColumns: a[k · stride + i]
   Matrix b;             // kRows: b[k · stride + j]; kColumns: b[j · stride + k]
-  float* c;             // c[i · n + j]; null: sums are handed to the Finish alone
+  float* c;             // c[i · n + j]; null: sums are handed to the epilogue alone
   bool accumulate;      // C += A·B
   const float* bias;    // [n], added to every row, or null
   const float* addend;  // [m, n], added after the bias, or null; no part of C
-  Matrix beside;        // what a Finish reads or writes at the place of a sum, in rows of n; or none (null)
-  Matrix result;        // where C is null, what the Finish writes
+  Matrix beside;        // what an epilogue reads or writes at the place of a sum, in rows of n; or none (null)
+  Matrix result;        // where C is null, what the epilogue writes
   float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
 };
 
@@ -38,7 +38,7 @@ FT_INLINE bool hasC(const Product& p) {
   return !Operands::kTakesNarrow || p.c != nullptr;
 }
 
-// What a matrix holds from (i, j) on, if only to be asked for: a pointer to float, whatever lies there.
+// Where element (i, j) of a matrix lies, to be prefetched: a pointer to float, whatever lies there.
 template <class Operands>
 FT_INLINE const float* placeOf(const Matrix& matrix, int64_t i, int64_t j) {
   const int64_t bytes = (i * matrix.stride + j) * (isNarrow<Operands>(matrix) ? 2 : 4);
@@ -67,9 +67,6 @@ struct Done {
                   int64_t /*stride*/) const {}
 };
 
-FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-FT_INLINE int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
-
 // Threads in a grid over C, so that the largest share is as small as possible; rather over rows than over columns.
 struct Grid {
   int64_t rows, columns;
@@ -81,7 +78,7 @@ FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) 
   int64_t least = rowTiles * columnTiles + 1;
   for (int64_t columns = 1; columns <= threads; columns++) {
     const int64_t rows = threads / columns;
-    const int64_t share = ((rowTiles + rows - 1) / rows) * ((columnTiles + columns - 1) / columns);
+    const int64_t share = divideUp(rowTiles, rows) * divideUp(columnTiles, columns);
     if (share < least) {
       least = share;
       best = {rows, columns};
@@ -91,18 +88,18 @@ FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) 
 }
 
 // Sums of nothing.
-template <class Finish>
-static void multiplyNothing(const Product& p, const Finish& finish) {
+template <class Epilogue>
+static void multiplyNothing(const Product& p, const Epilogue& epilogue) {
   float sums[kTileColumns];
   for (int64_t i = 0; i < p.m; i++) {
     for (int64_t begin = 0; begin < p.n; begin += kTileColumns) {
-      const int64_t columns = smaller(kTileColumns, p.n - begin);
+      const int64_t columns = min(kTileColumns, p.n - begin);
       float* const c = p.c ? p.c + i * p.n + begin : sums;
       for (int64_t j = 0; j < columns; j++) {
         const int64_t at = begin + j;
         c[j] = (p.accumulate ? c[j] : 0.0f) + (p.bias ? p.bias[at] : 0.0f) + (p.addend ? p.addend[i * p.n + at] : 0.0f);
       }
-      finish(i, begin, 1, columns, c, p.n);
+      epilogue(i, begin, 1, columns, c, p.n);
     }
   }
 }

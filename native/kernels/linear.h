@@ -22,7 +22,7 @@ FT_INLINE Matrix matrixOf(const Activations<T>& buffer, int64_t stride) {
   return {buffer.memory(), buffer.narrow(), stride};
 }
 
-// Lets a product write a buffer, in rows of n: float32 takes the sums themselves, what is bfloat16 is the Finish's to write.
+// Lets a product write a buffer, in rows of n: float32 takes the sums themselves, what is bfloat16 is the Epilogue's to write.
 FT_INLINE void setResult(Product& product, float* buffer) { product.c = buffer; }
 FT_INLINE void setResult(Product& product, const Activations<float>& buffer) {
   if (buffer.narrow()) product.result = matrixOf(buffer, product.n);
@@ -43,7 +43,7 @@ FT_INLINE Product forwardProduct(const Args& args) {
   return product;
 }
 
-// A Finish that calls body(index, sum, lanes) for each vector of sums of a C with `columns` columns, where `index` is that of
+// A Epilogue that calls body(index, sum, lanes) for each vector of sums of a C with `columns` columns, where `index` is that of
 // the first of them in C.
 template <typename Body>
 FT_INLINE auto forSums(int64_t columns, Body body) {
@@ -130,8 +130,8 @@ static void computeInputGradient(const InputGradient& g, Pool& pool) {
   product.b = matrixOf(g.w, k);
   product.beside = matrixOf(g.factor, k);
   setResult(product, g.dx);
-  const auto multiply = [&](auto... finish) {
-    multiplyMatrices<Order::kRows, Order::kRows>(product, g.bfloat16, pool, forSums(k, finish)...);
+  const auto multiply = [&](auto... epilogue) {
+    multiplyMatrices<Order::kRows, Order::kRows>(product, g.bfloat16, pool, forSums(k, epilogue)...);
   };
   withElements(g.dx, [&]<typename T>(T* dx) {
     if (g.factor.memory() != nullptr) {

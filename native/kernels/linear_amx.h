@@ -26,9 +26,9 @@ static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
   const float* const bias = args.bias.orNull();
   const float* const addend = args.addend.orNull();
   withElements(args.y, [&](auto* y) {
-    const auto ask = [=](int64_t at) __attribute__((always_inline)) {
-      if (addend != nullptr) askToRead(addend + at);
-      askToWrite(y + at);
+    const auto prefetch = [=](int64_t at) __attribute__((always_inline)) {
+      if (addend != nullptr) prefetchToRead(addend + at);
+      prefetchToWrite(y + at);
     };
     const auto apply = [=](int64_t at, int64_t j, const auto& sums, auto lanes) __attribute__((always_inline)) {
       store(y + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
@@ -37,7 +37,7 @@ static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
         return sum;
       }), lanes);
     };
-    multiplyByTiles(forwardTileProduct(args), pool, Finish{ask, apply});
+    multiplyByTiles(forwardTileProduct(args), pool, Epilogue{prefetch, apply});
   });
 }
 
@@ -45,9 +45,9 @@ template <bool kSlope, typename T, typename Activation>
 static void activatedByTiles(const LinearGeluForwardArgs& args, Pool& pool, T* y, Activation activation) {
   const float* const bias = args.bias.orNull();
   T* const slope = args.slope.orNull().template as<T>();
-  const auto ask = [=](int64_t at) __attribute__((always_inline)) {
-    askToWrite(y + at);
-    if constexpr (kSlope) askToWrite(slope + at);
+  const auto prefetch = [=](int64_t at) __attribute__((always_inline)) {
+    prefetchToWrite(y + at);
+    if constexpr (kSlope) prefetchToWrite(slope + at);
   };
   const auto apply = [=](int64_t at, int64_t j, const auto& sums, auto lanes) __attribute__((always_inline)) {
     auto slopes = sums;
@@ -60,7 +60,7 @@ static void activatedByTiles(const LinearGeluForwardArgs& args, Pool& pool, T* y
     }), lanes);
     if constexpr (kSlope) store(slope + at, slopes, lanes);
   };
-  multiplyByTiles(forwardTileProduct(args), pool, Finish{ask, apply});
+  multiplyByTiles(forwardTileProduct(args), pool, Epilogue{prefetch, apply});
 }
 
 static void linearGeluForwardByTiles(const LinearGeluForwardArgs& args, Pool& pool) {
@@ -83,9 +83,9 @@ static void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Po
   const bool byRows = n % kDropoutBlock == 0;
   if (!byRows) drawKept(key, m * n, kept, pool);
   const auto prepare = [=](int64_t i) __attribute__((always_inline)) { drawKept(key, i * n, (i + 1) * n, kept); };
-  const auto ask = [=](int64_t at) __attribute__((always_inline)) {
-    askToRead(addend + at);
-    askToWrite(y + at);
+  const auto prefetch = [=](int64_t at) __attribute__((always_inline)) {
+    prefetchToRead(addend + at);
+    prefetchToWrite(y + at);
   };
   const auto apply = [=](int64_t at, int64_t j, const auto& sums, auto lanes) __attribute__((always_inline)) {
     constexpr int64_t kBefore = sizeof sums - sizeof(F32);
@@ -95,7 +95,7 @@ static void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Po
       return load(addend + at + offset, lanes) + sum * scaleWhere(bits >> offset, scale);
     }), lanes);
   };
-  multiplyByTiles(forwardTileProduct(args), pool, Finish{ask, apply, prepare, byRows});
+  multiplyByTiles(forwardTileProduct(args), pool, Epilogue{prefetch, apply, prepare, byRows});
 }
 
 // `dropping`: dy is still to be made from the gradient behind a dropout.
@@ -106,29 +106,29 @@ static void inputGradientByTiles(const InputGradient& g, const DropoutGradient* 
   const bool prepares = dropping != nullptr;
   withElements(g.dx, [&](auto* dx) {
     if (g.add) {
-      const auto ask = [=](int64_t at) __attribute__((always_inline)) { askToWrite(dx + at); };
+      const auto prefetch = [=](int64_t at) __attribute__((always_inline)) { prefetchToWrite(dx + at); };
       const auto apply = [=](int64_t at, int64_t, const auto& sums, auto lanes) __attribute__((always_inline)) {
         store(dx + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
           return sum + load(dx + at + offset, lanes);
         }), lanes);
       };
-      return multiplyByTiles(product, pool, Finish{ask, apply});
+      return multiplyByTiles(product, pool, Epilogue{prefetch, apply});
     }
     if (g.factor.memory() == nullptr) {
       const auto store = storeSums(dx);
-      return multiplyByTiles(product, pool, Finish{store.ask, store.apply, prepare, prepares});
+      return multiplyByTiles(product, pool, Epilogue{store.prefetch, store.apply, prepare, prepares});
     }
     withElements(g.factor, [&](auto* factor) {
-      const auto ask = [=](int64_t at) __attribute__((always_inline)) {
-        askToRead(factor + at);
-        askToWrite(dx + at);
+      const auto prefetch = [=](int64_t at) __attribute__((always_inline)) {
+        prefetchToRead(factor + at);
+        prefetchToWrite(dx + at);
       };
       const auto apply = [=](int64_t at, int64_t, const auto& sums, auto lanes) __attribute__((always_inline)) {
         store(dx + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
           return sum * load(factor + at + offset, lanes);
         }), lanes);
       };
-      multiplyByTiles(product, pool, Finish{ask, apply, prepare, prepares});
+      multiplyByTiles(product, pool, Epilogue{prefetch, apply, prepare, prepares});
     });
   });
 }
@@ -145,7 +145,7 @@ static void linearDropoutBackwardInputByTiles(const LinearDropoutBackwardInputAr
 static void linearBackwardWeightByTiles(const LinearBackwardWeightArgs& args, Pool& pool) {
   const int64_t m = args.m, n = args.n, k = args.k;
   const TileProduct factors{n, k, m, tileOperand(args.dy, n, Order::kColumns), tileOperand(args.x, k, Order::kColumns)};
-  multiplyAcrossByTiles({factors, args.dw, args.add != 0, args.dBias.orNull()}, pool);
+  weightGradientByTiles({factors, args.dw, args.add != 0, args.dBias.orNull()}, pool);
 }
 
 }  // namespace foretoken::FT_ISA

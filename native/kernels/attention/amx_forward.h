@@ -30,9 +30,9 @@ FT_INLINE StripOfA stripOfRows(const Attention& a, const Narrow* from, int64_t s
   return {scratch};
 }
 
-// Rows that the next head needs, which lie apart: asked for a few at a time between the products of this one.
+// Rows that the next head needs, which lie apart: prefetched a few at a time between the products of this head.
 template <int kArrays>
-struct RowsOfNextHead {
+struct ArraysOfNextHead {
   struct Array {
     const Narrow* at;
     int64_t stride;
@@ -40,13 +40,13 @@ struct RowsOfNextHead {
   Array arrays[kArrays];
   int64_t rows = 0, width = 0, share = 0;
 
-  // By the time that ask() has been called `times` times.
+  // By the time that prefetch() has been called `times` times.
   void begin(int64_t count, int64_t headDim, int64_t times) {
     rows = count;
     width = headDim;
-    share = (count + times - 1) / times;
+    share = divideUp(count, times);
   }
-  void ask() {
+  void prefetch() {
     constexpr int64_t kLine = 32;
     for (int64_t i = 0; i < share && rows > 0; i++, rows--)
       for (Array& array : arrays) {
@@ -116,12 +116,12 @@ struct TileForwardHead {
   Narrow* out;
   float* logSumExp;
   int64_t number;
-  HeadMask<uint32_t> mask;
+  DropoutMask<uint32_t> dropoutMask;
   bool finite = true;  // all values are
 
   TileForwardHead(const AttentionForwardArgs& args, const Attention& attention, const TileForwardScratch& scratch,
                   int64_t head)
-      : a(attention), s(scratch), number(head), mask(a, args.kept.orNull(), head) {
+      : a(attention), s(scratch), number(head), dropoutMask(a, args.kept.orNull(), head) {
     q = args.q.as<Narrow>() + a.queryOf(head);
     k = args.k.as<Narrow>() + a.keyOf(head);
     v = args.v.as<Narrow>() + a.keyOf(head);
@@ -139,7 +139,7 @@ struct TileForwardHead {
   }
 
   // Queries [begin, begin + rows) of the call, at most kStripLines; `packedKeys` as they were packed.
-  void attend(int64_t begin, int64_t rows, int64_t packedKeys, RowsOfNextHead<4>& next) const {
+  void attend(int64_t begin, int64_t rows, int64_t packedKeys, ArraysOfNextHead<4>& next) const {
     const int64_t dSteps = stripsOf(a.headDim);
     const int64_t keys = a.keysSeen(a.start + begin + rows);
     const int64_t keySteps = stripsOf(keys);
@@ -157,7 +157,7 @@ struct TileForwardHead {
     alignas(64) float maxima[kStripLines] = {}, totals[kStripLines];
     for (float& total : totals) total = 1;
     for (int64_t row = 0; row < rows; row++) {
-      next.ask();
+      next.prefetch();
       softmaxRow(begin + row, row, s.scores + row * stride, keySteps, maxima + row, totals + row);
     }
 
@@ -192,7 +192,7 @@ struct TileForwardHead {
     const I32 across = (I32)laneIndex() * kStripLines;
     packRowsOf(a, q, a.queryStride, rows, s.queries);
     for (int64_t key = 0; key < keys; key += kStripLines) {
-      const int64_t count = lesser(keys - key, kStripLines);
+      const int64_t count = min(keys - key, kStripLines);
       const StripOfA lines = stripOfRows(a, k + key * a.keyStride, a.keyStride, count, s.keys);
       multiplyTiles(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
       for (int64_t row = 0; row < rows; row++)
@@ -255,7 +255,7 @@ struct TileForwardHead {
     static_assert(kWordKeys == kStripLines && kGroup == kStripLines, "a word is the mask of a step");
     const DropoutKey dropoutKey = a.dropoutKey;  // no store reaches it: so what depends on it alone is computed once
     const int64_t all = a.keysSeen(a.start + begin + rows);
-    if (mask.words != nullptr) mask.ask(begin, rows, all);
+    if (dropoutMask.words != nullptr) dropoutMask.prefetch(begin, rows, all);
     for (int64_t row = 0; row < rows; row++) {
       const int64_t seen = a.keysSeen(a.start + begin + row + 1);
       for (int64_t key = 0; key < seen; key += kDropoutBlock) {
@@ -265,7 +265,7 @@ struct TileForwardHead {
         to[kGroup] = static_cast<uint32_t>(bits >> kWordKeys);
       }
     }
-    if (mask.words != nullptr) mask.put(s.kept, begin, rows, 0, all);
+    if (dropoutMask.words != nullptr) dropoutMask.put(s.kept, begin, rows, 0, all);
   }
 
   // The output of queries, one by one, where a value is infinite or NaN: what a later token holds must not reach an
@@ -294,8 +294,8 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
   // By head, or where there are fewer than threads, by strip of a head.
   const int64_t heads = call.batch * call.heads;
   const int64_t parts = heads >= pool.threads() ? 1 : stripsOf(extent.queries);
-  const int64_t work = call.headDim * extent.queries * extent.keys / greater(parts, 1);
-  const int64_t grain = kThreadWork / (work > 0 ? work : 1) + 1;
+  const int64_t work = call.headDim * extent.queries * extent.keys / max(parts, 1);
+  const int64_t grain = kThreadWork / max(work, 1) + 1;
   parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
     const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
@@ -306,14 +306,14 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
       TileForwardHead head(args, a, scratch, index % call.heads);
       const int64_t strips = stripsOf(a.queries);
       const int64_t first = parts == 1 ? 0 : item % parts;
-      const int64_t last = parts == 1 ? strips : lesser(first + 1, strips);
+      const int64_t last = parts == 1 ? strips : min(first + 1, strips);
       const bool shared = packed && parts == 1 && head.number % a.group != 0;
       packed = first < last;
       if (!packed) continue;
-      const int64_t queryEnd = lesser(last * kStripLines, a.queries);
+      const int64_t queryEnd = min(last * kStripLines, a.queries);
       if (!shared) finite = head.pack(queryEnd);
       head.finite = finite;
-      RowsOfNextHead<4> next = {};
+      ArraysOfNextHead<4> next = {};
       if (parts == 1 && item + 1 < end) {
         const Attention after = call.sequence((index + 1) / call.heads);
         const TileForwardHead other(args, after, scratch, (index + 1) % call.heads);
@@ -322,7 +322,7 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
       }
       for (int64_t strip = first; strip < last; strip++) {
         const int64_t query = strip * kStripLines;
-        head.attend(query, lesser(a.queries - query, kStripLines), a.keysSeen(a.start + queryEnd), next);
+        head.attend(query, min(a.queries - query, kStripLines), a.keysSeen(a.start + queryEnd), next);
       }
     }
   });
