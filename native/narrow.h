@@ -13,8 +13,8 @@ struct Narrow {
   uint16_t bits;
 };
 
-// As float32 with 0 in the lower half of each lane, without an instruction for it: to nearest, ties to even; subnormal and NaN
-// stay what they are.
+// Without an instruction for it, to float32 with 0 in the lower half of each lane: to nearest, ties to even. What is subnormal
+// or NaN stays so.
 FT_INLINE F32 roundToBfloat16(F32 value) {
   const U32 bits = (U32)value;
   const U32 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
@@ -57,12 +57,12 @@ FT_INLINE void store(Narrow* to, F32 value, All) { store(to, value); }
 FT_INLINE void store(Narrow* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
 
 // A store of a whole line, at a multiple of 64 bytes, that does not bring it in: for what is not read again soon.
-FT_INLINE void storePast(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
-FT_INLINE void storePast(Narrow* to, F32 first, F32 second) {
+FT_INLINE void storeNonTemporal(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
+FT_INLINE void storeNonTemporal(Narrow* to, F32 first, F32 second) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)toBfloat16(first, second));
 }
-// Before other threads are told of what storePast has written.
-FT_INLINE void storesPastDone() { _mm_sfence(); }
+// Before other threads are told of what storeNonTemporal has written.
+FT_INLINE void fenceNonTemporal() { _mm_sfence(); }
 
 #endif
 

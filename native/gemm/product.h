@@ -1,8 +1,10 @@
-// A matrix product and what is to happen to its sums, however they are computed.
+// A matrix product, however it is computed.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include "epilogue.h"
 #include "pack.h"
 #include "register_tile.h"
 
@@ -23,8 +25,8 @@ struct Product {
   bool accumulate;      // C += A·B
   const float* bias;    // [n], added to every row, or null
   const float* addend;  // [m, n], added after the bias, or null; no part of C
-  Matrix beside;        // what an epilogue reads or writes at the place of a sum, in rows of n; or none (null)
-  Matrix result;        // where C is null, what the epilogue writes
+  Matrix beside;        // memory of the epilogue, prefetched for each tile: [m, n]; or none (null)
+  Matrix result;        // where C is null, the matrix that the epilogue writes
   float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
 };
 
@@ -59,13 +61,21 @@ FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body)
   body(static_cast<const float*>(matrix.at) + offset);
 }
 
-// The sums of rows [i, i + rows) × columns [j, j + columns) of C are at `sums`, rows `stride` apart: in C, where there is
-// one. A kernel with more to do passes a function of these arguments: it may read the sums, write to C, and use the same
-// elements of other arrays. It is called once for every element, on some thread.
-struct Done {
-  void operator()(int64_t /*i*/, int64_t /*j*/, int64_t /*rows*/, int64_t /*columns*/, const float* /*sums*/,
-                  int64_t /*stride*/) const {}
-};
+// Applies an epilogue to the sums of rows [i, i + rows) × columns [j, j + columns) of a C with n columns. They are at
+// `sums`, rows `stride` apart: in C, where there is one.
+template <class Epilogue>
+FT_INLINE void applyBlock(const Epilogue& epilogue, int64_t n, int64_t i, int64_t j, int64_t rows, int64_t columns,
+                          const float* sums, int64_t stride) {
+  if constexpr (std::is_same_v<Epilogue, NoEpilogue>) return;
+  else
+    for (int64_t r = 0; r < rows; r++) {
+      const float* const row = sums + r * stride;
+      const int64_t at = (i + r) * n + j;
+      forVectors(0, columns, [&](int64_t offset, auto lanes) __attribute__((always_inline)) {
+        epilogue.apply(at + offset, j + offset, Vectors<1>{{load(row + offset, lanes)}}, lanes);
+      });
+    }
+}
 
 // Threads in a grid over C, so that the largest share is as small as possible; rather over rows than over columns.
 struct Grid {
@@ -99,7 +109,7 @@ static void multiplyNothing(const Product& p, const Epilogue& epilogue) {
         const int64_t at = begin + j;
         c[j] = (p.accumulate ? c[j] : 0.0f) + (p.bias ? p.bias[at] : 0.0f) + (p.addend ? p.addend[i * p.n + at] : 0.0f);
       }
-      epilogue(i, begin, 1, columns, c, p.n);
+      applyBlock(epilogue, p.n, i, begin, 1, columns, c, p.n);
     }
   }
 }

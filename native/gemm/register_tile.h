@@ -65,7 +65,7 @@ struct Constant {
   static constexpr int value = kValue;
 };
 
-struct Tile {
+struct RegisterTile {
   int rows;     // 1..kTileRows
   int columns;  // 1..kTileColumns; B may be read up to the next full vector, C is not
   int64_t k;    // in units
@@ -74,11 +74,11 @@ struct Tile {
   float* c;
   int64_t ldc;
   Result result;
-  PrefetchRows prefetch;  // kPrefetchLines lines a row, of what is packed next; any memory where nothing is
+  PrefetchRows prefetch;  // kPrefetchLines lines a row, of the operand that is packed next; else any memory
   const float* bias = nullptr;    // [columns], added to every row, or null
   const float* addend = nullptr;  // added to C after the bias, or null
   int64_t ldAddend = 0;
-  // What the epilogue reads and writes, a row of it for each row of the tile.
+  // Memory that the epilogue reads and writes, a row for each row of the tile.
   PrefetchRows toRead{c, ldc}, toWrite{c, ldc};
 };
 
@@ -101,7 +101,7 @@ FT_INLINE void addUnits(F32 (&sums)[kRows][kVectors], const float* a, const floa
 }
 
 template <class Operands, int kRows, int kVectors, Order kOrder>
-static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
+static __attribute__((noinline)) void multiplyRegisterTile(const RegisterTile& tile) {
   F32 sums[kRows][kVectors];
   FT_UNROLL
   for (int i = 0; i < kRows; i++) {
@@ -188,12 +188,12 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
 }
 
 template <Order kOrder, class Operands = Float32, int kRows = kTileRows>
-FT_INLINE void multiply(const Tile& tile) {
+FT_INLINE void multiply(const RegisterTile& tile) {
   if constexpr (kRows > 1) {
     if (tile.rows < kRows) return multiply<kOrder, Operands, kRows - 1>(tile);
   }
-  if (tile.columns > kLanes) multiplyTile<typename Operands::Stored, kRows, 2, kOrder>(tile);
-  else multiplyTile<typename Operands::Stored, kRows, 1, kOrder>(tile);
+  if (tile.columns > kLanes) multiplyRegisterTile<typename Operands::Stored, kRows, 2, kOrder>(tile);
+  else multiplyRegisterTile<typename Operands::Stored, kRows, 1, kOrder>(tile);
 }
 
 // Rows [0, count) cut into as few tiles as possible, of nearly equal height: the rows of tile `index` are

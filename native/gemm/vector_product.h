@@ -83,7 +83,7 @@ FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
 
 // For the last piece of a tile of C at (i, j).
 template <class Operands>
-FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
+FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, RegisterTile& tile) {
   if (p.bias) tile.bias = p.bias + j;
   if (p.addend) {
     tile.addend = p.addend + i * p.n + j;
@@ -170,8 +170,9 @@ static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, in
   });
 }
 
-// Prefetches the part of A that is packed next, while a tile is computed. By rows, the next tile of A: all of it during one sweep over the
-// columns of C. By columns, the next piece of k of all tiles of a block, which share cache lines: during the whole block.
+// Prefetches the part of A that is packed next, while a tile is computed:
+// - by rows, the next tile of A: all of it during one sweep over the columns of C;
+// - by columns, the next piece of k of all tiles of a block, which share cache lines: during the whole block.
 template <class Operands, Order kA>
 struct PrefetchOfA {
   const float* at = nullptr;  // null: nothing
@@ -235,7 +236,7 @@ struct Resting {
         stride(chunk.k1 - chunk.k0 <= kDepth ? kTileColumns : roundUp(sweep, kTileColumns)),
         oneTile(chunk.k1 - chunk.k0 <= kDepth) {}
 
-  // Those of tile `t` of a block, columns from number `j` of the sweep on.
+  // The sums of tile `t` of a block, from column `j` of the sweep on.
   float* of(int64_t t, int64_t j) const { return oneTile ? sums : sums + t * kTileRows * stride + j; }
 };
 
@@ -273,11 +274,11 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
             const int columns = static_cast<int>(min(kTileColumns, jEnd - j));
             float* const c = hasC<Operands>(p) ? p.c + i * p.n + j : resting.of(t - block, j - jBegin);
             const int64_t stride = hasC<Operands>(p) ? p.n : resting.stride;
-            Tile tile{rows,   columns,             kEnd - k, packed, chunk.panel(j, k), c,
-                      stride, resultOfPiece(p, k), prefetch.during(tileOfC++, scratch)};
+            RegisterTile tile{rows,   columns,             kEnd - k, packed, chunk.panel(j, k), c,
+                              stride, resultOfPiece(p, k), prefetch.during(tileOfC++, scratch)};
             if (last) addEpilogue<Operands>(p, i, j, tile);
             multiply<kA, Operands>(tile);
-            if (last) epilogue(i, j, rows, columns, c, stride);
+            if (last) applyBlock(epilogue, p.n, i, j, rows, columns, c, stride);
           }
         }
       }
@@ -309,12 +310,12 @@ static void multiplyOneRowTile(const Product& p, Pool& pool, const Epilogue& epi
         const int64_t kEnd = min(k + kDepth, units);
         packRows<Operands>(p, 0, p.m, k, kEnd, scratch);
         packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
-        Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, scratch + kA, c,
-                  stride,                resultOfPiece(p, k),       {c, 0}};
+        RegisterTile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, scratch + kA, c,
+                          stride,                resultOfPiece(p, k),       {c, 0}};
         if (kEnd == units) addEpilogue<Operands>(p, 0, j, tile);
         multiply<Order::kRows, Operands>(tile);
       }
-      epilogue(0, j, p.m, columns, c, stride);
+      applyBlock(epilogue, p.n, 0, j, p.m, columns, c, stride);
     }
   });
 }
@@ -362,7 +363,7 @@ static void multiplyAs(Product p, Pool& pool, const Epilogue& epilogue) {
   }
 }
 
-template <Order kA, Order kB, class Epilogue = Done>
+template <Order kA, Order kB, class Epilogue = NoEpilogue>
 static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool, const Epilogue& epilogue = {}) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) return multiplyNothing(p, epilogue);

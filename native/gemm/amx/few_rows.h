@@ -162,7 +162,7 @@ static void multiplyFewRows(const TileProduct& p, Pool& pool, const Epilogue& ep
   });
 }
 
-// What a thread takes of B's columns at a time, where k runs across them: of each value of k something long is read.
+// Columns of B that a thread takes at a time, where k runs across them: of each value of k many neighbours are read.
 constexpr int64_t kFewRowsColumns = 384;
 
 // Where k runs across B's columns: each thread takes some of them, and goes through k piece by piece.

@@ -1,5 +1,5 @@
 // A·B from bfloat16 by tiles (tiles.h), with k along the lines of A: for instruction sets that have them, in place of
-// that of ../vector_product.h.
+// vector_product.h.
 //
 // An operand is packed into strips of kStripLines lines: for every 32 values of k two tiles, one after the other in memory.
 // A, where it is bfloat16 already, is taken as it lies. Who packs which strip:

@@ -80,8 +80,8 @@ FT_INLINE __m512i gatherPieces(const Narrow* from, int64_t stride) {
   return _mm512_inserti32x4(all, piece(3), 3);
 }
 
-// packTile for a whole tile of bfloat16 that is to be transposed: what of the transposition crosses pieces of 16 bytes is
-// done by the loads.
+// packTile for a whole tile of bfloat16 that is to be transposed: loads move pieces of 16 bytes, shuffles move units inside
+// them.
 template <Order kOrder>
 FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
   if constexpr (kOrder == Order::kRows) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "../../gemm/product.h"
 #include "../../parallel.h"
 #include "strips.h"
 
@@ -44,7 +45,7 @@ FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, 
 }
 
 // Packs lines [first, last) of an operand for all threads. They pack strips, or steps of k where it runs across, of all
-// strips: so that each reads what lies together.
+// strips: so that each reads neighbouring memory.
 static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceOfK& piece, int64_t first, int64_t last,
                        float* packed, Pool& pool) {
   const PackStrips pack = packStripsOf(operand, unitsFirst);

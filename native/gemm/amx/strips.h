@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <type_traits>
 
+#include "../../gemm/epilogue.h"
 #include "../../lanes.h"
 #include "../../narrow.h"
 #include "pack.h"
-#include "../../gemm/product.h"
 
 namespace foretoken::FT_ISA {
 
@@ -75,72 +74,7 @@ FT_INLINE void multiplyStrips(const StripOfA& a, const float* b, int64_t steps, 
   }
 }
 
-// A vector, or two neighbours.
-template <int kCount>
-struct Vectors {
-  F32 vector[kCount];
-};
-
-// Those that body(vector, offset) makes of each.
-template <int kCount, class Body>
-FT_INLINE Vectors<kCount> each(const Vectors<kCount>& from, Body body) {
-  Vectors<kCount> result;
-  FT_UNROLL
-  for (int i = 0; i < kCount; i++) result.vector[i] = body(from.vector[i], int64_t{i} * kLanes);
-  return result;
-}
-
-template <typename T, class Lanes>
-FT_INLINE void store(T* to, const Vectors<1>& values, Lanes lanes) {
-  store(to, values.vector[0], lanes);
-}
-FT_INLINE void store(float* to, const Vectors<2>& values, All) {
-  store(to, values.vector[0]);
-  store(to + kLanes, values.vector[1]);
-}
-FT_INLINE void store(Narrow* to, const Vectors<2>& values, All) {
-  storeUnits(to, values.vector[0], values.vector[1]);
-}
-
-struct NothingToPrepare {};
-
-// What is done with sums. apply(at, j, sums, lanes): with those of elements `at` of C and on, in columns j and on. ask(at):
-// asks for the memory that this touches for kStripLines elements from `at` on, before it is needed. prepare(i): makes what
-// row i needs, before anything of that row is multiplied; each row on one thread, in any order; where `prepares` says so.
-template <class Prefetch, class Apply, class Prepare = NothingToPrepare>
-struct Epilogue {
-  static constexpr bool kPrepares = !std::is_same_v<Prepare, NothingToPrepare>;
-  Prefetch prefetch;
-  Apply apply;
-  Prepare prepare = {};
-  bool prepares = false;
-};
-template <class Prefetch, class Apply>
-Epilogue(Prefetch, Apply) -> Epilogue<Prefetch, Apply>;
-template <class Prefetch, class Apply, class Prepare>
-Epilogue(Prefetch, Apply, Prepare, bool) -> Epilogue<Prefetch, Apply, Prepare>;
-
-// Asks for kStripLines elements that are going to be written, or read.
-template <typename T>
-FT_INLINE void prefetchToWrite(T* at) {
-  __builtin_prefetch(at, 1);
-  if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + kTileSide, 1);
-}
-template <typename T>
-FT_INLINE void prefetchToRead(const T* at) {
-  __builtin_prefetch(at);
-  if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + kTileSide);
-}
-
-// Sums as they are.
-template <typename T>
-FT_INLINE auto storeSums(T* to) {
-  return Epilogue{[=](int64_t at) __attribute__((always_inline)) { prefetchToWrite(to + at); },
-                [=](int64_t at, int64_t, const auto& sums, auto lanes)
-                    __attribute__((always_inline)) { store(to + at, sums, lanes); }};
-}
-
-// Finishes `columns` sums of the row of C that begins at element `row`, in columns j and on.
+// Applies an epilogue to `columns` sums of the row of C that begins at element `row`, in columns j and on.
 template <class Epilogue>
 FT_INLINE void applyRow(const Epilogue& epilogue, const float* sums, int64_t row, int64_t j, int64_t columns) {
   if (columns == kStripLines)
@@ -158,7 +92,8 @@ struct BlockOfC {
 
 constexpr int64_t kBlockUnits = int64_t{kStripLines} * kStripLines;
 
-// Multiplies one pair of strips after the other, and finishes the sums of each while the tiles compute the next.
+// Multiplies one pair of strips after the other, and applies the epilogue to the sums of each while the tiles compute the
+// next.
 template <class Epilogue>
 class StripMultiplier {
  public:
@@ -181,7 +116,7 @@ class StripMultiplier {
     which_ ^= 1;
   }
 
-  // What is going to be read while the next pairs are multiplied.
+  // Prefetches an operand while the next pairs are multiplied.
   void prefetch(const OperandPrefetch& prefetch) { prefetch_ = prefetch; }
 
   // Rows [row, end) are prepared while `times` steps of the next pairs are multiplied.

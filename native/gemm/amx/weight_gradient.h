@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "multiply.h"
+#include "product.h"
 
 namespace foretoken::FT_ISA {
 
@@ -22,8 +22,8 @@ constexpr int64_t kGradientColumns = 768;
 // A product with more k than this is cut in two, if C has few enough elements for a second copy to be cheap.
 constexpr int64_t kUncutValues = 512;
 constexpr int64_t kCutElements = int64_t{1} << 18;
-// Elements of a C that is not worth keeping in a cache.
-constexpr int64_t kElementsPast = int64_t{1} << 20;
+// A C of at least so many elements is stored past the caches.
+constexpr int64_t kNonTemporalElements = int64_t{1} << 20;
 
 // sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
 static void addLineSums(const float* strips, const PieceOfK& piece, int64_t lines, float* sums) {
@@ -111,7 +111,7 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     };
     return multiplyStrips<2, 2>({a}, b, piece.steps(), add ? c : nullptr, c, n, prefetching);
   }
-  // Tiles are whole, so what C has not goes through memory that does.
+  // Tiles are whole: the sums of a part of a block go through memory that has room for a whole one.
   alignas(64) float sums[kStripLines * kStripLines];
   for (int64_t r = 0; add && r < block.rows; r++)
     std::memcpy(sums + r * kStripLines, c + r * n, sizeof(float) * static_cast<size_t>(block.columns));
@@ -120,7 +120,7 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     std::memcpy(c + r * n, sums + r * kStripLines, sizeof(float) * static_cast<size_t>(block.columns));
 }
 
-// Sets blocks of a matrix that is too large for any cache. Each is written past the caches while the tiles compute the next:
+// Sets blocks of a matrix that is too large for any cache. Each is stored past the caches while the tiles compute the next:
 // memory is not read first for that.
 class BlockWriter {
  public:
@@ -144,7 +144,7 @@ class BlockWriter {
   void end() {
     write(0, pending_.rows);
     pending_.rows = 0;
-    storesPastDone();
+    fenceNonTemporal();
   }
 
  private:
@@ -152,7 +152,7 @@ class BlockWriter {
     for (int64_t r = begin; r < end; r++) {
       float* const to = c_ + (pending_.i + r) * n_ + pending_.j;
       const float* const from = sums_[which_ ^ 1] + r * kStripLines;
-      for (int64_t v = 0; v < pending_.columns; v += kLanes) storePast(to + v, load(from + v));
+      for (int64_t v = 0; v < pending_.columns; v += kLanes) storeNonTemporal(to + v, load(from + v));
     }
   }
 
@@ -186,8 +186,8 @@ static void multiplyGradientCell(const TileProduct& p, const PartOfK& part, cons
   const auto packerOfB = [&](const PieceOfK& piece, float* to, int64_t times) {
     return TilePacker<B, true>(p.b, cell.j0, cell.j1 - cell.j0, piece, to, nullptr, times);
   };
-  // The rows of what is written so are whole vectors, on cache lines.
-  const bool past = !part.accumulate && part.kEnd - part.k <= kGradientPiece && p.m * p.n >= kElementsPast &&
+  // Non-temporal stores take whole vectors, on cache lines.
+  const bool nonTemporal = !part.accumulate && part.kEnd - part.k <= kGradientPiece && p.m * p.n >= kNonTemporalElements &&
                     p.n % kLanes == 0 && reinterpret_cast<uintptr_t>(part.c) % 64 == 0;
   BlockWriter writer(part.c, p.n);
   const TileScope scope;
@@ -214,7 +214,7 @@ static void multiplyGradientCell(const TileProduct& p, const PartOfK& part, cons
       };
       for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, strip += piece.stripUnits()) {
         const BlockOfC block{i, j, rows, min(kStripLines, cell.j1 - j)};
-        if (past) writer.multiply(packedA[0], strip, piece, block, between);
+        if (nonTemporal) writer.multiply(packedA[0], strip, piece, block, between);
         else addBlock(part.c, p.n, part.accumulate || k > part.k, packedA[0], strip, piece, block, between);
       }
       nextA.packRest();
