@@ -15,6 +15,7 @@
 #include "kernels/swiglu.h"
 #include "kernels/dropout.h"
 #include "kernels/attention/forward.h"
+#include "kernels/attention/backward.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/adam.h"
 

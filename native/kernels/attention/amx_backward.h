@@ -7,7 +7,11 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "amx_forward.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "amx_parts.h"
+#include "masks.h"
 
 namespace foretoken::FT_ISA {
 
@@ -169,14 +173,14 @@ struct TileBackwardHead {
     }
   }
 
-  // What a strip of keys, number `which` of the block, and a strip of queries give each other.
+  // P∘M and dS of a strip of keys, number `which` of the block, and a strip of queries.
   void meet(const StripOfA (&left)[2], int64_t keys, int64_t queries, int64_t which) const {
     const int64_t units = s.strips * kStepUnits;
     const int64_t keyCount = queriesIn(keys), queryCount = queriesIn(queries);
-    multiplyTiles(left[0], s.queryColumns + queries * units, s.strips, keyCount, queryCount, s.scores,
-                  kStripLines);
-    multiplyTiles(left[1], s.gradientColumns + queries * units, s.strips, keyCount, queryCount, s.dWeights,
-                  kStripLines);
+    multiplyPackedStrips(left[0], s.queryColumns + queries * units, s.strips, keyCount, queryCount, s.scores,
+                         kStripLines);
+    multiplyPackedStrips(left[1], s.gradientColumns + queries * units, s.strips, keyCount, queryCount, s.dWeights,
+                         kStripLines);
     const int64_t at = (which * qStrips + queries) * kStepUnits;
     const uint32_t* kept = a.drops ? s.kept + which * kGroup : nullptr;
     const float* exponents = s.exponents + queries * kStripLines;
@@ -190,9 +194,9 @@ struct TileBackwardHead {
 
     // dQᵀ += Kᵀ · dSᵀ
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyTiles({s.keysAcross + (strip * qStrips + keys) * kStepUnits}, s.dScoresAcross, 1,
-                    a.headDim - strip * kStripLines, queryCount,
-                    s.dQueries + (queries * s.strips + strip) * kStripLines * kStripLines, kStripLines, keys > 0);
+      multiplyPackedStrips({s.keysAcross + (strip * qStrips + keys) * kStepUnits}, s.dScoresAcross, 1,
+                           a.headDim - strip * kStripLines, queryCount,
+                           s.dQueries + (queries * s.strips + strip) * kStripLines * kStripLines, kStripLines, keys > 0);
   }
 
   // Scores and dOut·Vᵀ become P∘M (but for its factor) and dS, as rows of keys and, dS, as pairs of keys too.
@@ -256,8 +260,8 @@ struct TileBackwardHead {
     const int64_t stride = s.strips * kStripLines;
     if (a.group > 1) sums += keys * kStripLines * stride;
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyTiles({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, rows,
-                    a.headDim - strip * kStripLines, sums + strip * kStripLines, stride, !first);
+      multiplyPackedStrips({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, rows,
+                           a.headDim - strip * kStripLines, sums + strip * kStripLines, stride, !first);
     for (int64_t row = 0; last && row < rows; row++)
       forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
         store(to + (keys * kStripLines + row) * a.keyStride + d, load(sums + row * stride + d) * factor, lanes);

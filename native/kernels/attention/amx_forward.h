@@ -7,79 +7,14 @@
 
 #include <cstdint>
 
-#include "../../gemm/amx/multiply.h"
 #include "../../generated/kernels.h"
 #include "../../math.h"
-#include "../../narrow.h"
 #include "../../parallel.h"
+#include "amx_parts.h"
+#include "masks.h"
 #include "parts.h"
 
 namespace foretoken::FT_ISA {
-
-// Packed strips of A and B of which the first `rows` lines and `columns` lines are wanted.
-static void multiplyTiles(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns, float* sums,
-                          int64_t stride, bool continues = false) {
-  multiplyStrips(a, b, steps, rows, columns, continues ? sums : nullptr, sums, stride, [](int64_t) {});
-}
-
-// Rows of a head as the left operand, k along headDim: as they lie where that will do, else packed.
-FT_INLINE StripOfA stripOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* scratch) {
-  if (a.headDim % kStepValues == 0 && stride % 2 == 0 && (rows == kTileSide || rows == kStripLines))
-    return {reinterpret_cast<const float*>(from), stride / 2, kTileSide};
-  packStrips<Narrow, Order::kRows, false>(from, stride, rows, a.headDim, scratch, stripsOf(a.headDim) * kStepUnits, nullptr);
-  return {scratch};
-}
-
-// Rows that the next head needs, which lie apart: prefetched a few at a time between the products of this head.
-template <int kArrays>
-struct ArraysOfNextHead {
-  struct Array {
-    const Narrow* at;
-    int64_t stride;
-  };
-  Array arrays[kArrays];
-  int64_t rows = 0, width = 0, share = 0;
-
-  // By the time that prefetch() has been called `times` times.
-  void begin(int64_t count, int64_t headDim, int64_t times) {
-    rows = count;
-    width = headDim;
-    share = divideUp(count, times);
-  }
-  void prefetch() {
-    constexpr int64_t kLine = 32;
-    for (int64_t i = 0; i < share && rows > 0; i++, rows--)
-      for (Array& array : arrays) {
-        for (int64_t d = 0; d < width; d += kLine) __builtin_prefetch(array.at + d, 0, 2);
-        array.at += array.stride;
-      }
-  }
-};
-
-// Rows of a head as the right operand, k along headDim: strips of rows.
-FT_INLINE void packRowsOf(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
-  packStrips<Narrow, Order::kRows, true>(from, stride, rows, a.headDim, to, stripsOf(a.headDim) * kStepUnits,
-                                                nullptr);
-}
-
-// Rows of a head as an operand, k along the rows: strips of headDim.
-template <bool kUnitsFirst>
-FT_INLINE void packAcrossRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
-  packStrips<Narrow, Order::kColumns, kUnitsFirst>(from, stride, a.headDim, rows, to, stripsOf(rows) * kStepUnits,
-                                                   nullptr);
-}
-
-// Hands out parts of a thread's scratch, each aligned to a cache line. Without memory it only counts.
-struct Scratch {
-  float* memory;
-  int64_t used = 0;
-
-  float* take(int64_t floats) {
-    float* const taken = memory == nullptr ? nullptr : memory + used;
-    used += roundUp(floats, kLanes);
-    return taken;
-  }
-};
 
 struct TileForwardScratch {
   float* keys;     // right of queries: strips of keys
@@ -149,8 +84,8 @@ struct TileForwardHead {
     } else {
       const StripOfA queries = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
       for (int64_t strip = 0; strip < keySteps; strip++)
-        multiplyTiles(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
-                      s.scores + strip * kStripLines, stride);
+        multiplyPackedStrips(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
+                             s.scores + strip * kStripLines, stride);
     }
 
     if (a.drops) draw(begin, rows);
@@ -167,7 +102,7 @@ struct TileForwardHead {
       const float* values = s.values + strip * valueUnits;
       float* to = s.out + strip * kStripLines;
       const int64_t columns = a.headDim - strip * kStripLines;
-      if (finite) multiplyTiles({s.weights}, values, keySteps, rows, columns, to, outStride);
+      if (finite) multiplyPackedStrips({s.weights}, values, keySteps, rows, columns, to, outStride);
       else mixMasked(values, begin, rows, columns, to, outStride);
     }
 
@@ -194,7 +129,7 @@ struct TileForwardHead {
     for (int64_t key = 0; key < keys; key += kStripLines) {
       const int64_t count = min(keys - key, kStripLines);
       const StripOfA lines = stripOfRows(a, k + key * a.keyStride, a.keyStride, count, s.keys);
-      multiplyTiles(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
+      multiplyPackedStrips(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
       for (int64_t row = 0; row < rows; row++)
         for (int64_t half = 0; half < kStripLines; half += kLanes)
           store(s.scores + row * stride + key + half,
@@ -281,7 +216,7 @@ struct TileForwardHead {
         for (int64_t tile = 0; tile < 2; tile++)
           store(pairs + tile * kTileUnits, (F32)((U32)load(pairs + tile * kTileUnits) & (key % 2 == 0 ? 0u : 0xFFFFu)));
       }
-      multiplyTiles({s.weights}, s.masked, steps, rows, columns, sums, kStripLines);
+      multiplyPackedStrips({s.weights}, s.masked, steps, rows, columns, sums, kStripLines);
       for (int64_t d = 0; d < kStripLines; d += kLanes)
         store(to + row * stride + d, load(sums + row * kStripLines + d));
     }

@@ -9,6 +9,7 @@
 #include "../../generated/kernels.h"
 #include "../../math.h"
 #include "../../parallel.h"
+#include "masks.h"
 #include "parts.h"
 #if defined(FT_TILES)
 #include "amx_backward.h"
@@ -174,7 +175,7 @@ struct BackwardBlock {
   static constexpr int kDepth = Operands::kUnitDepth;
   static constexpr int64_t kRowsAtATime = divideUp(RowsOfNextHead::kRows, 4);
 
-  // What the gradients of queries [group, group + count) take with them from the forward pass.
+  // Exponents and deltas of queries [group, group + count).
   void prepare(int64_t group, int64_t count) const {
     for (int64_t i = group; i < group + count; i++) {
       F32 sum{};
@@ -188,7 +189,7 @@ struct BackwardBlock {
     for (int64_t i = group + count; i < group + kGroup; i++) s.exponents[i] = s.deltas[i] = 0;
   }
 
-  // Adds what the keys and queries [group, group + count) give each other.
+  // Adds the gradients that come from the block's keys with queries [group, group + count).
   void attend(int64_t group, int64_t count) {
     const int64_t inBlock = group - block;
     const bool diagonal = a.causal && inBlock < kBlock;
@@ -251,7 +252,7 @@ struct BackwardBlock {
       if (!a.drops) through(all);
       else through([&](int i, F32 value) { return maskedBy(loadWords(s.kept + (key + i) / kWordKeys * kGroup + v), key + i, value); });
     }
-    if constexpr (kDepth > 1) packTile(key, vector);
+    if constexpr (kDepth > 1) packPairs(key, vector);
 
     const int64_t units = unitsOf<Operands>(count - query);
     if (count <= query) return;
@@ -270,7 +271,7 @@ struct BackwardBlock {
   }
 
   // Where units are pairs: P∘M along the queries, and dS both along them and across the keys.
-  void packTile(int64_t key, int64_t vector) const {
+  void packPairs(int64_t key, int64_t vector) const {
     for (int64_t i = 0; i < kTileHeight; i++) {
       store(s.weightsAlong + i * kGroup, Operands::along(s.weights + i * kGroup, kGroup));
       store(s.scoresAlong + i * kGroup, Operands::along(s.tileScores + i * kGroup, kGroup));

@@ -8,6 +8,7 @@
 #include "../../generated/kernels.h"
 #include "../../math.h"
 #include "../../parallel.h"
+#include "masks.h"
 #include "parts.h"
 
 namespace foretoken::FT_ISA {

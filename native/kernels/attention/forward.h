@@ -13,8 +13,8 @@
 #include "../../generated/kernels.h"
 #include "../../math.h"
 #include "../../parallel.h"
-#include "backward.h"
 #include "few_queries.h"
+#include "masks.h"
 #include "parts.h"
 #if defined(FT_TILES)
 #include "amx_forward.h"
@@ -167,7 +167,7 @@ struct ForwardBlock {
 
   float* queriesOf(int64_t group) const { return s.queries + group % kBlock * unitsOf<Operands>(a.headDim); }
 
-  // What keys [0, blockKeys) of the block at position `block` give to a group.
+  // Adds the weighted values of keys [0, blockKeys) of the block at position `block` to the output of a group.
   void attend(int64_t block, int64_t blockKeys, int64_t group, int64_t first, int64_t last) {
     const int64_t inBlock = group % kBlock;
     const bool diagonal = a.causal && group - inBlock == block;
