@@ -32,7 +32,7 @@ static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
     };
     const auto apply = [=](int64_t at, int64_t j, const auto& sums, auto lanes) __attribute__((always_inline)) {
       store(y + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
-        sum = withBias(sum, bias, j + offset, lanes);
+        sum = withBias(sum, bias, j, offset, lanes);
         if (addend != nullptr) sum += load(addend + at + offset, lanes);
         return sum;
       }), lanes);

@@ -38,12 +38,12 @@ FT_INLINE InputGradient inputGradientOf(const Args& args, const Activations<cons
 // The bias of an epilogue: bias[n], or null; or InSums where the product has added it already.
 struct InSums {};
 template <class Lanes>
-FT_INLINE F32 withBias(F32 sum, InSums, int64_t /*j*/, Lanes) {
+FT_INLINE F32 withBias(F32 sum, InSums, int64_t /*j*/, int64_t /*offset*/, Lanes) {
   return sum;
 }
 template <class Lanes>
-FT_INLINE F32 withBias(F32 sum, const float* bias, int64_t j, Lanes lanes) {
-  if (bias != nullptr) sum += load(bias + j, lanes);
+FT_INLINE F32 withBias(F32 sum, const float* bias, int64_t j, int64_t offset, Lanes lanes) {
+  if (bias != nullptr) sum += load(bias + j + offset, lanes);
   return sum;
 }
 
@@ -58,7 +58,7 @@ FT_INLINE auto activateSums(Bias bias, Activation activation, T* y, T* slope) {
     auto slopes = sums;
     int vector = 0;
     store(y + at, each(sums, [&](F32 sum, int64_t offset) __attribute__((always_inline)) {
-      const Activated result = activation(withBias(sum, bias, j + offset, lanes));
+      const Activated result = activation(withBias(sum, bias, j, offset, lanes));
       slopes.vector[vector++] = result.slope;
       return result.value;
     }), lanes);
@@ -82,7 +82,7 @@ FT_INLINE auto dropSums(Bias bias, const LinearDropoutForwardArgs& args) {
     constexpr int64_t kBefore = sizeof sums - sizeof(F32);
     const uint32_t bits = bitsAt(kept, at, kBefore / int64_t{sizeof(float)} + countOf(lanes));
     store(y + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
-      const F32 result = withBias(sum, bias, j + offset, lanes);
+      const F32 result = withBias(sum, bias, j, offset, lanes);
       return load(addend + at + offset, lanes) + result * scaleWhere(bits >> offset, scale);
     }), lanes);
   };
