@@ -1,6 +1,8 @@
 // The heap of each platform: the C library's natively, and in WebAssembly, where there is no library, one free list.
 #include "heap.h"
 
+#include "integers.h"
+
 #if !defined(__wasm__)
 
 #include <cstdlib>
@@ -21,7 +23,7 @@ void* heapAllocate(int64_t bytes) {
   const bool large = bytes >= kLargeFrom;
   const size_t alignment = static_cast<size_t>(large ? kLargePage : kAlignment);
   void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, static_cast<size_t>(bytes > 0 ? bytes : 1)) != 0) return nullptr;
+  if (posix_memalign(&memory, alignment, static_cast<size_t>(max(bytes, 1))) != 0) return nullptr;
 #if defined(__linux__)
   // Only a wish: without large pages the memory works as well, with more misses of the address cache.
   if (large) (void)madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
@@ -41,25 +43,25 @@ namespace foretoken {
 
 namespace {
 
-constexpr uint64_t kAlignment = 64;
-constexpr uint64_t kPage = 65536;
-constexpr uint64_t kGrowAtLeast = 16 * kPage;
+constexpr int64_t kAlignment = 64;
+constexpr int64_t kPage = 65536;
+constexpr int64_t kGrowAtLeast = 16 * kPage;
 // The last page stays unused, so that the end of every block is a 32-bit address.
-constexpr uint64_t kAddressLimit = 65535 * kPage;
+constexpr int64_t kAddressLimit = 65535 * kPage;
 
 struct Hole {
   Hole* next;
-  uint64_t bytes;
+  int64_t bytes;
 };
 
 // Holes in order of address, neighbours merged. `top` is the end of the memory handed out so far.
 Hole* holes = nullptr;
-uint64_t top = 0;
+int64_t top = 0;
 uint32_t lock = 0;
 
-uint64_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
-void* pointer(uint64_t at) { return reinterpret_cast<void*>(static_cast<uintptr_t>(at)); }
-uint64_t roundUp(uint64_t bytes) { return bytes == 0 ? kAlignment : (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+int64_t address(const void* pointer) { return static_cast<int64_t>(reinterpret_cast<uintptr_t>(pointer)); }
+void* pointer(int64_t at) { return reinterpret_cast<void*>(static_cast<uintptr_t>(at)); }
+int64_t blockBytes(int64_t bytes) { return roundUp(max(bytes, 1), kAlignment); }
 
 class Guard {
  public:
@@ -70,7 +72,7 @@ class Guard {
   ~Guard() { __atomic_store_n(&lock, 0, __ATOMIC_RELEASE); }
 };
 
-void addHole(uint64_t at, uint64_t bytes) {
+void addHole(int64_t at, int64_t bytes) {
   Hole* before = nullptr;
   Hole* after = holes;
   while (after != nullptr && address(after) < at) {
@@ -89,24 +91,23 @@ void addHole(uint64_t at, uint64_t bytes) {
   }
 }
 
-bool grow(uint64_t bytes) {
-  if (top == 0) top = roundUp(address(&__heap_base));
-  uint64_t end = static_cast<uint64_t>(__builtin_wasm_memory_size(0)) * kPage;
-  if (end > kAddressLimit) end = kAddressLimit;
+bool grow(int64_t bytes) {
+  if (top == 0) top = roundUp(address(&__heap_base), kAlignment);
+  int64_t end = min(static_cast<int64_t>(__builtin_wasm_memory_size(0)) * kPage, kAddressLimit);
   if (end < top + bytes) {
-    const uint64_t missing = top + bytes - end;
-    const uint64_t pages = ((missing > kGrowAtLeast ? missing : kGrowAtLeast) + kPage - 1) / kPage;
+    const int64_t missing = top + bytes - end;
+    const int64_t pages = divideUp(max(missing, kGrowAtLeast), kPage);
     if (end + pages * kPage > kAddressLimit) return false;
     if (__builtin_wasm_memory_grow(0, static_cast<uint32_t>(pages)) == static_cast<size_t>(-1)) return false;
     end += pages * kPage;
   }
-  const uint64_t start = top;
+  const int64_t start = top;
   top = end;
   addHole(start, end - start);
   return true;
 }
 
-void* takeFirstFit(uint64_t bytes) {
+void* takeFirstFit(int64_t bytes) {
   Hole** link = &holes;
   while (*link != nullptr && (*link)->bytes < bytes) link = &(*link)->next;
   Hole* hole = *link;
@@ -124,8 +125,8 @@ void* takeFirstFit(uint64_t bytes) {
 }  // namespace
 
 void* heapAllocate(int64_t bytes) {
-  if (bytes < 0 || static_cast<uint64_t>(bytes) > kAddressLimit) return nullptr;
-  const uint64_t rounded = roundUp(static_cast<uint64_t>(bytes));
+  if (bytes < 0 || bytes > kAddressLimit) return nullptr;
+  const int64_t rounded = blockBytes(bytes);
   const Guard guard;
   void* memory = takeFirstFit(rounded);
   if (memory == nullptr && grow(rounded)) memory = takeFirstFit(rounded);
@@ -135,7 +136,7 @@ void* heapAllocate(int64_t bytes) {
 void heapFree(void* memory, int64_t bytes) {
   if (memory == nullptr) return;
   const Guard guard;
-  addHole(address(memory), roundUp(static_cast<uint64_t>(bytes)));
+  addHole(address(memory), blockBytes(bytes));
 }
 
 }  // namespace foretoken

@@ -14,7 +14,8 @@
 #include "kernels/gelu.h"
 #include "kernels/swiglu.h"
 #include "kernels/dropout.h"
-#include "kernels/attention.h"
+#include "kernels/attention/forward.h"
+#include "kernels/attention/backward.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/adam.h"
 

@@ -1,5 +1,5 @@
-// bfloat16 in memory: activations and their gradients, where an instruction set multiplies bfloat16. Other arithmetic is
-// float32 all the same: a load widens, a store rounds to nearest, ties to even, with zero for what is subnormal.
+// bfloat16: all conversions to it, and how it lies in memory (activations and their gradients, where an instruction set
+// multiplies bfloat16). Other arithmetic is float32 all the same: a load widens, a store rounds.
 #pragma once
 
 #include <cstdint>
@@ -13,28 +13,42 @@ struct Narrow {
   uint16_t bits;
 };
 
+// Without an instruction for it, to float32 with 0 in the lower half of each lane: to nearest, ties to even. What is subnormal
+// or NaN stays so.
+FT_INLINE F32 roundToBfloat16(F32 value) {
+  const U32 bits = (U32)value;
+  const U32 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
+  return select(value == value, (F32)rounded, (F32)((bits | 0x00400000u) & 0xFFFF0000u));
+}
+
 #if defined(FT_NARROW)
+
+// By an instruction: to nearest, ties to even, with zero for what is subnormal.
+FT_INLINE __m256i toBfloat16(F32 value) { return (__m256i)_mm512_cvtneps_pbh((__m512)value); }
+// Two vectors as 32 neighbours. `kept`: those whose bit is not set become zero.
+FT_INLINE F32 toBfloat16(F32 first, F32 second) { return (F32)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first); }
+FT_INLINE F32 toBfloat16(F32 first, F32 second, uint32_t kept) {
+  return (F32)_mm512_maskz_cvtne2ps_pbh(kept, (__m512)second, (__m512)first);
+}
 
 FT_INLINE F32 widen(__m256i narrow) { return (F32)_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16); }
 
 FT_INLINE F32 load(const Narrow* from) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))); }
 FT_INLINE void store(Narrow* to, F32 value) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh((__m512)value));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), toBfloat16(value));
 }
 
 FT_INLINE F32 loadPartial(const Narrow* from, int count) {
   return widen(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1u), from));
 }
 FT_INLINE void storePartial(Narrow* to, F32 value, int count) {
-  _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << count) - 1u), (__m256i)_mm512_cvtneps_pbh((__m512)value));
+  _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << count) - 1u), toBfloat16(value));
 }
 
 // Two vectors as 32 neighbours, with zero for those whose bit of `kept` is not set.
-FT_INLINE void storeUnits(void* to, F32 first, F32 second) {
-  _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
-}
+FT_INLINE void storeUnits(void* to, F32 first, F32 second) { _mm512_storeu_si512(to, (__m512i)toBfloat16(first, second)); }
 FT_INLINE void storeUnits(void* to, F32 first, F32 second, uint32_t kept) {
-  _mm512_storeu_si512(to, (__m512i)_mm512_maskz_cvtne2ps_pbh(kept, (__m512)second, (__m512)first));
+  _mm512_storeu_si512(to, (__m512i)toBfloat16(first, second, kept));
 }
 
 FT_INLINE F32 load(const Narrow* from, All) { return load(from); }
@@ -43,12 +57,12 @@ FT_INLINE void store(Narrow* to, F32 value, All) { store(to, value); }
 FT_INLINE void store(Narrow* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
 
 // A store of a whole line, at a multiple of 64 bytes, that does not bring it in: for what is not read again soon.
-FT_INLINE void storePast(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
-FT_INLINE void storePast(Narrow* to, F32 first, F32 second) {
-  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+FT_INLINE void storeNonTemporal(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
+FT_INLINE void storeNonTemporal(Narrow* to, F32 first, F32 second) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)toBfloat16(first, second));
 }
-// Before other threads are told of what storePast has written.
-FT_INLINE void storesPastDone() { _mm_sfence(); }
+// Before other threads are told of what storeNonTemporal has written.
+FT_INLINE void fenceNonTemporal() { _mm_sfence(); }
 
 #endif
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "integers.h"
+
 namespace foretoken {
 
 class Pool {
@@ -49,10 +51,9 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
   pool.run(
       [](void* opaque, int thread, int threads) {
         Context& c = *static_cast<Context*>(opaque);
-        const int64_t grains = (c.count + c.grain - 1) / c.grain;
+        const int64_t grains = divideUp(c.count, c.grain);
         const int64_t first = grains * thread / threads * c.grain;
-        int64_t last = grains * (thread + 1) / threads * c.grain;
-        if (last > c.count) last = c.count;
+        const int64_t last = min(grains * (thread + 1) / threads * c.grain, c.count);
         if (first < last) c.body(first, last, thread);
       },
       &context);

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "integers.h"
+
 #if defined(__AVX2__)
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12 warns of the deliberately undefined values in its own header (bug 105593).
@@ -32,7 +34,7 @@
 #error "compile native/isa.cc with -DFT_ISA=<name> -DFT_VECTOR_BYTES=<16|32|64>"
 #endif
 
-// Whether products of bfloat16 are computed by tiles: gemm/amx_tiles.h.
+// Whether products of bfloat16 are computed by tiles: gemm/amx/tiles.h.
 #if defined(__AMX_BF16__) || defined(FT_EMULATED_TILES)
 #define FT_TILES 1
 #endif
@@ -40,10 +42,6 @@
 // Whether activations may lie in memory as bfloat16: narrow.h.
 #if defined(FT_TILES) || (defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64)
 #define FT_NARROW 1
-#endif
-
-#if !defined(FT_INLINE)
-#define FT_INLINE static inline __attribute__((always_inline))
 #endif
 
 // Before a loop of few, constant iterations whose body indexes an array of vectors: unrolled, the array lives in
@@ -65,6 +63,10 @@
 #endif
 
 namespace foretoken::FT_ISA {
+
+// Of integers; below are those of vectors.
+using foretoken::max;
+using foretoken::min;
 
 constexpr int kLanes = FT_VECTOR_BYTES / 4;
 

@@ -11,13 +11,6 @@
 
 namespace foretoken::FT_ISA {
 
-// To nearest, ties to even, in the upper half of each lane; the lower half becomes 0. NaN stays NaN.
-FT_INLINE F32 roundToBfloat16(F32 value) {
-  const U32 bits = (U32)value;
-  const U32 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
-  return select(value == value, (F32)rounded, (F32)((bits | 0x00400000u) & 0xFFFF0000u));
-}
-
 struct Float32 {
   using Stored = Float32;                    // what the register tile sees
   static constexpr int kUnitDepth = 1;       // values of k in a unit
@@ -71,8 +64,7 @@ struct PairedBfloat16 {
 
   FT_INLINE F32 rounded(F32 values) { return roundToBfloat16(values); }
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) {
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)rows[1], (__m512)rows[0]);
-    return (F32)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), both);
+    return (F32)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), (__m512i)toBfloat16(rows[0], rows[1]));
   }
   // The same from `count` lanes (at least one) of two rows in memory, of which the second may be missing (null).
   FT_INLINE F32 across(const Narrow* first, const Narrow* second, int64_t count) {
@@ -92,7 +84,7 @@ struct PairedBfloat16 {
   FT_INLINE F32 along(const float* from, int64_t count) {
     const F32 low = Float32::along(from, count);
     const F32 high = count > kLanes ? Float32::along(from + kLanes, count - kLanes) : F32{};
-    return (F32)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+    return toBfloat16(low, high);
   }
   FT_INLINE F32 along(const Narrow* from, int64_t count) {
     if (count >= 2 * kLanes) return (F32)_mm512_loadu_si512(from);

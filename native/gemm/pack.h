@@ -9,7 +9,7 @@ namespace foretoken::FT_ISA {
 
 template <class Operands>
 FT_INLINE int64_t unitsOf(int64_t values) {
-  return (values + Operands::kUnitDepth - 1) / Operands::kUnitDepth;
+  return divideUp(values, Operands::kUnitDepth);
 }
 
 // k along the rows of `from`: unit u of row i to to[i · toStride + u], for a block of rows with `width` values of k.
@@ -65,7 +65,7 @@ static void transposeBlockPadded(const T* from, int64_t fromStride, float* to, i
                                  int64_t width) {
   constexpr int kDepth = kLanes * Operands::kUnitDepth;
   for (int64_t i = 0; i < rows; i += kLanes) {
-    const int height = static_cast<int>(rows - i < kLanes ? rows - i : kLanes);
+    const int height = static_cast<int>(min(rows - i, kLanes));
     for (int64_t k = 0; k < width; k += kDepth) {
       const T* source = from + i * fromStride + k;
       float* target = to + k / Operands::kUnitDepth * toStride + i;

@@ -1,10 +1,12 @@
-// A matrix product and what is to happen to its sums, however they are computed.
+// A matrix product, however it is computed.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include "epilogue.h"
 #include "pack.h"
-#include "tile.h"
+#include "register_tile.h"
 
 namespace foretoken::FT_ISA {
 
@@ -19,12 +21,12 @@ struct Product {
   int64_t m, n, k;
   Matrix a;             // kRows: a[i · stride + k]; kColumns: a[k · stride + i]
   Matrix b;             // kRows: b[k · stride + j]; kColumns: b[j · stride + k]
-  float* c;             // c[i · n + j]; null: sums are handed to the Finish alone
+  float* c;             // c[i · n + j]; null: sums are handed to the epilogue alone
   bool accumulate;      // C += A·B
   const float* bias;    // [n], added to every row, or null
   const float* addend;  // [m, n], added after the bias, or null; no part of C
-  Matrix beside;        // what a Finish reads or writes at the place of a sum, in rows of n; or none (null)
-  Matrix result;        // where C is null, what the Finish writes
+  Matrix beside;        // memory of the epilogue, prefetched for each tile: [m, n]; or none (null)
+  Matrix result;        // where C is null, the matrix that the epilogue writes
   float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
 };
 
@@ -38,7 +40,7 @@ FT_INLINE bool hasC(const Product& p) {
   return !Operands::kTakesNarrow || p.c != nullptr;
 }
 
-// What a matrix holds from (i, j) on, if only to be asked for: a pointer to float, whatever lies there.
+// Where element (i, j) of a matrix lies, to be prefetched: a pointer to float, whatever lies there.
 template <class Operands>
 FT_INLINE const float* placeOf(const Matrix& matrix, int64_t i, int64_t j) {
   const int64_t bytes = (i * matrix.stride + j) * (isNarrow<Operands>(matrix) ? 2 : 4);
@@ -59,16 +61,21 @@ FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body)
   body(static_cast<const float*>(matrix.at) + offset);
 }
 
-// The sums of rows [i, i + rows) × columns [j, j + columns) of C are at `sums`, rows `stride` apart: in C, where there is
-// one. A kernel with more to do passes a function of these arguments: it may read the sums, write to C, and use the same
-// elements of other arrays. It is called once for every element, on some thread.
-struct Done {
-  void operator()(int64_t /*i*/, int64_t /*j*/, int64_t /*rows*/, int64_t /*columns*/, const float* /*sums*/,
-                  int64_t /*stride*/) const {}
-};
-
-FT_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-FT_INLINE int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+// Applies an epilogue to the sums of rows [i, i + rows) × columns [j, j + columns) of a C with n columns. They are at
+// `sums`, rows `stride` apart: in C, where there is one.
+template <class Epilogue>
+FT_INLINE void applyBlock(const Epilogue& epilogue, int64_t n, int64_t i, int64_t j, int64_t rows, int64_t columns,
+                          const float* sums, int64_t stride) {
+  if constexpr (std::is_same_v<Epilogue, NoEpilogue>) return;
+  else
+    for (int64_t r = 0; r < rows; r++) {
+      const float* const row = sums + r * stride;
+      const int64_t at = (i + r) * n + j;
+      forVectors(0, columns, [&](int64_t offset, auto lanes) __attribute__((always_inline)) {
+        epilogue.apply(at + offset, j + offset, Vectors<1>{{load(row + offset, lanes)}}, lanes);
+      });
+    }
+}
 
 // Threads in a grid over C, so that the largest share is as small as possible; rather over rows than over columns.
 struct Grid {
@@ -81,7 +88,7 @@ FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) 
   int64_t least = rowTiles * columnTiles + 1;
   for (int64_t columns = 1; columns <= threads; columns++) {
     const int64_t rows = threads / columns;
-    const int64_t share = ((rowTiles + rows - 1) / rows) * ((columnTiles + columns - 1) / columns);
+    const int64_t share = divideUp(rowTiles, rows) * divideUp(columnTiles, columns);
     if (share < least) {
       least = share;
       best = {rows, columns};
@@ -91,18 +98,18 @@ FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) 
 }
 
 // Sums of nothing.
-template <class Finish>
-static void multiplyNothing(const Product& p, const Finish& finish) {
+template <class Epilogue>
+static void multiplyNothing(const Product& p, const Epilogue& epilogue) {
   float sums[kTileColumns];
   for (int64_t i = 0; i < p.m; i++) {
     for (int64_t begin = 0; begin < p.n; begin += kTileColumns) {
-      const int64_t columns = smaller(kTileColumns, p.n - begin);
+      const int64_t columns = min(kTileColumns, p.n - begin);
       float* const c = p.c ? p.c + i * p.n + begin : sums;
       for (int64_t j = 0; j < columns; j++) {
         const int64_t at = begin + j;
         c[j] = (p.accumulate ? c[j] : 0.0f) + (p.bias ? p.bias[at] : 0.0f) + (p.addend ? p.addend[i * p.n + at] : 0.0f);
       }
-      finish(i, begin, 1, columns, c, p.n);
+      applyBlock(epilogue, p.n, i, begin, 1, columns, c, p.n);
     }
   }
 }

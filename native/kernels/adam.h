@@ -23,9 +23,9 @@ FT_INLINE int64_t copyLines(Narrow* to, int64_t begin, int64_t end, Result resul
   int64_t i = begin;
   for (; i + 2 * kLanes <= end; i += 2 * kLanes) {
     const F32 first = resultOf(i);
-    storePast(to + i, first, resultOf(i + kLanes));
+    storeNonTemporal(to + i, first, resultOf(i + kLanes));
   }
-  storesPastDone();
+  fenceNonTemporal();
   return i;
 }
 #endif

@@ -29,7 +29,7 @@ FT_INLINE float sumOfExp(const float* row, int64_t n, float largest) {
   constexpr int64_t kChunk = 2048;
   double total = 0;
   for (int64_t begin = 0; begin < n; begin += kChunk) {
-    const int64_t end = begin + kChunk < n ? begin + kChunk : n;
+    const int64_t end = min(begin + kChunk, n);
     F32 totals[2] = {};
     int64_t c = begin;
     for (; c + 2 * kLanes <= end; c += 2 * kLanes)
@@ -71,7 +71,7 @@ struct LossRange {
 
   bool isLast() const { return first + columns == vocabSize; }
   // Where a target that is not ignored lies among them: it may be before or after.
-  int64_t columnOf(int32_t target) const { return (target >= vocabSize ? vocabSize - 1 : target) - first; }
+  int64_t columnOf(int32_t target) const { return min(target, vocabSize - 1) - first; }
   bool holds(int64_t column) const { return column >= 0 && column < columns; }
 };
 

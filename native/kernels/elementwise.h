@@ -14,8 +14,7 @@ constexpr int64_t kElementGrain = 8192;
 
 // Rows of `width` elements that are worth a thread of their own.
 FT_INLINE int64_t rowGrain(int64_t width) {
-  const int64_t rows = kElementGrain / (width > 0 ? width : 1);
-  return rows > 0 ? rows : 1;
+  return max(kElementGrain / max(width, 1), 1);
 }
 
 namespace {

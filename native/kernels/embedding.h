@@ -10,7 +10,7 @@ namespace foretoken::FT_ISA {
 namespace {
 
 // An index that is out of range, which the caller should not have passed, must not reach memory that is not ours.
-FT_INLINE int64_t clampIndex(int32_t index, int64_t rows) { return index < 0 ? 0 : index >= rows ? rows - 1 : index; }
+FT_INLINE int64_t clampIndex(int32_t index, int64_t rows) { return max(min(index, rows - 1), 0); }
 
 void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   const int32_t* ids = args.ids;

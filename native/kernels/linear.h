@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../gemm/gemm.h"
+#include "../gemm/vector_product.h"
 #include "../generated/kernels.h"
 #include "../lanes.h"
 #include "../parallel.h"
@@ -11,7 +11,7 @@
 #include "gelu.h"
 #include "linear_parts.h"
 #if defined(FT_TILES)
-#include "linear_tiles.h"
+#include "linear_amx.h"
 #endif
 
 namespace foretoken::FT_ISA {
@@ -22,7 +22,7 @@ FT_INLINE Matrix matrixOf(const Activations<T>& buffer, int64_t stride) {
   return {buffer.memory(), buffer.narrow(), stride};
 }
 
-// Lets a product write a buffer, in rows of n: float32 takes the sums themselves, what is bfloat16 is the Finish's to write.
+// Where a product writes, in rows of n: sums into a buffer of float32; into one of bfloat16 the epilogue writes.
 FT_INLINE void setResult(Product& product, float* buffer) { product.c = buffer; }
 FT_INLINE void setResult(Product& product, const Activations<float>& buffer) {
   if (buffer.narrow()) product.result = matrixOf(buffer, product.n);
@@ -43,21 +43,6 @@ FT_INLINE Product forwardProduct(const Args& args) {
   return product;
 }
 
-// A Finish that calls body(index, sum, lanes) for each vector of sums of a C with `columns` columns, where `index` is that of
-// the first of them in C.
-template <typename Body>
-FT_INLINE auto forSums(int64_t columns, Body body) {
-  return [=](int64_t i, int64_t j, int64_t rows, int64_t count, const float* sums, int64_t stride) {
-    for (int64_t r = 0; r < rows; r++) {
-      const float* const row = sums + r * stride;
-      const int64_t at = (i + r) * columns + j;
-      forVectors(0, count, [&](int64_t offset, auto lanes) __attribute__((always_inline)) {
-        body(at + offset, load(row + offset, lanes), lanes);
-      });
-    }
-  };
-}
-
 // y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N]
 static void linearForward(const LinearForwardArgs& args, Pool& pool) {
 #if defined(FT_TILES)
@@ -68,25 +53,11 @@ static void linearForward(const LinearForwardArgs& args, Pool& pool) {
   constexpr Order kX = Order::kRows, kW = Order::kColumns;
   withElements(args.y, [&]<typename T>(T* y) {
     if constexpr (kIsNarrow<T>) {
-      const auto put = [=](int64_t at, F32 sum, auto lanes) __attribute__((always_inline)) { store(y + at, sum, lanes); };
-      multiplyMatrices<kX, kW>(product, args.bfloat16, pool, forSums(product.n, put));
+      multiplyMatrices<kX, kW>(product, args.bfloat16, pool, storeSums(y));
     } else {
       multiplyMatrices<kX, kW>(product, args.bfloat16, pool);
     }
   });
-}
-
-template <bool kSlope, typename T, typename Activation>
-static void activatedForward(const LinearGeluForwardArgs& args, Pool& pool, T* y, Activation activation) {
-  T* const slope = args.slope.orNull().template as<T>();
-  Product product = forwardProduct(args);
-  product.beside = matrixOf(args.slope.orNull(), product.n);
-  const auto activate = [=](int64_t at, F32 sum, auto lanes) __attribute__((always_inline)) {
-    const Activated result = activation(sum);
-    store(y + at, result.value, lanes);
-    if constexpr (kSlope) store(slope + at, result.slope, lanes);
-  };
-  multiplyMatrices<Order::kRows, Order::kColumns>(product, args.bfloat16, pool, forSums(product.n, activate));
 }
 
 // y = gelu(h) and slope = gelu′(h) with h = x · wᵀ + bias.
@@ -96,7 +67,11 @@ static void linearGeluForward(const LinearGeluForwardArgs& args, Pool& pool) {
 #endif
   withElements(args.y, [&]<typename T>(T* y) {
     withGelu<T>(args.tanh != 0, bool(args.slope), [&]<bool kSlope>(auto activation) {
-      activatedForward<kSlope>(args, pool, y, activation);
+      T* const slope = args.slope.orNull().template as<T>();
+      Product product = forwardProduct(args);
+      product.beside = matrixOf(args.slope.orNull(), product.n);
+      const auto epilogue = activateSums<kSlope>(InSums{}, activation, y, slope);
+      multiplyMatrices<Order::kRows, Order::kColumns>(product, args.bfloat16, pool, epilogue);
     });
   });
 }
@@ -106,18 +81,10 @@ static void linearDropoutForward(const LinearDropoutForwardArgs& args, Pool& poo
 #if defined(FT_TILES)
   if (args.bfloat16) return linearDropoutForwardByTiles(args, pool);
 #endif
-  uint32_t* const kept = args.kept;
-  drawKept(dropoutKeyOf(args), args.m * args.n, kept, pool);
-  const float* const addend = args.addend;
-  float* const y = args.y;
-  const float scale = keptScale(args.p);
+  drawKept(dropoutKeyOf(args), args.m * args.n, args.kept, pool);
   Product product = forwardProduct(args);
-  product.beside = {addend, false, product.n};
-  const auto drop = [=](int64_t at, F32 sum, auto lanes) __attribute__((always_inline)) {
-    const F32 dropped = sum * scaleWhere(bitsAt(kept, at, countOf(lanes)), scale);
-    store(y + at, load(addend + at, lanes) + dropped, lanes);
-  };
-  multiplyMatrices<Order::kRows, Order::kColumns>(product, args.bfloat16, pool, forSums(product.n, drop));
+  product.beside = {args.addend, false, product.n};
+  multiplyMatrices<Order::kRows, Order::kColumns>(product, args.bfloat16, pool, dropSums(InSums{}, args));
 }
 
 static void computeInputGradient(const InputGradient& g, Pool& pool) {
@@ -130,25 +97,19 @@ static void computeInputGradient(const InputGradient& g, Pool& pool) {
   product.b = matrixOf(g.w, k);
   product.beside = matrixOf(g.factor, k);
   setResult(product, g.dx);
-  const auto multiply = [&](auto... finish) {
-    multiplyMatrices<Order::kRows, Order::kRows>(product, g.bfloat16, pool, forSums(k, finish)...);
+  const auto multiply = [&](const auto&... epilogue) {
+    multiplyMatrices<Order::kRows, Order::kRows>(product, g.bfloat16, pool, epilogue...);
   };
   withElements(g.dx, [&]<typename T>(T* dx) {
     if (g.factor.memory() != nullptr) {
-      withElements(g.factor, [&](const auto* factor) {
-        multiply([=](int64_t at, F32 sum, auto lanes) __attribute__((always_inline)) {
-          store(dx + at, sum * load(factor + at, lanes), lanes);
-        });
-      });
+      withElements(g.factor, [&](const auto* factor) { multiply(multiplySums(factor, dx)); });
     } else if constexpr (!kIsNarrow<T>) {
       product.accumulate = g.add;
       multiply();
     } else if (g.add) {
-      multiply([=](int64_t at, F32 sum, auto lanes) __attribute__((always_inline)) {
-        store(dx + at, sum + load(dx + at, lanes), lanes);
-      });
+      multiply(addSums(dx));
     } else {
-      multiply([=](int64_t at, F32 sum, auto lanes) __attribute__((always_inline)) { store(dx + at, sum, lanes); });
+      multiply(storeSums(dx));
     }
   });
 }

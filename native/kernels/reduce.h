@@ -48,13 +48,13 @@ FT_INLINE void reduce(const Args& args, Pool& pool, Term term) {
     *y = static_cast<float>(reduceChunk(x, n, term));
     return;
   }
-  const int64_t chunks = (n + kReduceChunk - 1) / kReduceChunk;
+  const int64_t chunks = divideUp(n, kReduceChunk);
   double* totals = static_cast<double*>(pool.sharedScratch(chunks * static_cast<int64_t>(sizeof(double))));
   if (totals == nullptr) return;
   parallelRanges(pool, chunks, 4, [=](int64_t begin, int64_t end, int) {
     for (int64_t c = begin; c < end; c++) {
       const int64_t first = c * kReduceChunk;
-      totals[c] = reduceChunk(x + first, n - first < kReduceChunk ? n - first : kReduceChunk, term);
+      totals[c] = reduceChunk(x + first, min(n - first, kReduceChunk), term);
     }
   });
   double total = 0;

@@ -49,8 +49,8 @@ FT_INLINE RowSums sumRowTwice(int64_t channels, Both terms) {
 // adds to partial[i, :]. Rows are summed in chunks whose length depends on `rows` alone, then chunk by chunk in order.
 template <int kSums, typename Rows>
 FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums], Rows rowsBody) {
-  const int64_t chunkRows = rows > 64 * 256 ? (rows + 255) / 256 : 64;
-  const int64_t chunks = (rows + chunkRows - 1) / chunkRows;
+  const int64_t chunkRows = rows > 64 * 256 ? divideUp(rows, 256) : 64;
+  const int64_t chunks = divideUp(rows, chunkRows);
   if (chunks == 0 || width == 0) return;
   const int64_t bytes = chunks * kSums * width * static_cast<int64_t>(sizeof(float));
   float* partials = static_cast<float*>(pool.sharedScratch(bytes));
@@ -59,11 +59,10 @@ FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const
     for (int64_t i = begin; i < end; i++) {
       float* partial = partials + i * kSums * width;
       std::memset(partial, 0, sizeof(float) * kSums * static_cast<size_t>(width));
-      const int64_t last = (i + 1) * chunkRows;
-      rowsBody(i * chunkRows, last < rows ? last : rows, partial);
+      rowsBody(i * chunkRows, min((i + 1) * chunkRows, rows), partial);
     }
   });
-  const int64_t grain = (rowGrain(chunks) + 15) / 16 * 16;
+  const int64_t grain = roundUp(rowGrain(chunks), 16);
   parallelRanges(pool, width, grain, [=, &to](int64_t begin, int64_t end, int) {
     for (int sum = 0; sum < kSums; sum++) {
       float* target = to[sum];

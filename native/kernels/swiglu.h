@@ -13,8 +13,7 @@ namespace {
 
 // Rows of `hidden` elements that are worth a thread of their own.
 FT_INLINE int64_t swigluGrain(int64_t hidden) {
-  const int64_t rows = 4096 / (hidden > 0 ? hidden : 1);
-  return rows > 0 ? rows : 1;
+  return max(4096 / max(hidden, 1), 1);
 }
 
 template <typename T>

@@ -18,7 +18,7 @@ const none: KernelScratch = { perThread: 0, shared: 0 };
 const floatBytes = 4;
 const up = (count: number, to: number): number => Math.ceil(count / to) * to;
 
-/** native/gemm/gemm.h: a chunk of one factor is packed for all threads, a tile of the other for each. */
+/** native/gemm/vector_product.h: a chunk of one factor is packed for all threads, a tile of the other for each. */
 const product = ({ n, k }: Numbers<"m" | "n" | "k">): KernelScratch => {
   const depth = Math.min(k, 2048);
   const width = Math.min(up(n, 64), up(2 ** 20 / depth, 64));
@@ -37,13 +37,13 @@ const sums = ({ n }: Numbers<"n">): KernelScratch => ({ perThread: 0, shared: 8 
 const block = 128;
 const group = 32;
 
-/** native/kernels/attention.h, and attention_few.h where many heads share few keys. */
+/** native/kernels/attention/forward.h, and few_queries.h where many heads share few keys. */
 const attention = ({ headDim, heads, keyHeads }: Numbers<"headDim" | "heads" | "keyHeads">): KernelScratch => ({
   perThread: floatBytes * (block * (4 * up(headDim, 32) + group + 2) + (8 * heads * up(headDim, 32)) / keyHeads),
   shared: 0,
 });
 
-/** native/kernels/attention_backward.h and, the larger one, attention_tiles_backward.h: all queries of a head. */
+/** native/kernels/attention/backward.h and, the larger one, amx_backward.h: all queries of a head. */
 const attentionBackward = (
   { headDim, queries, heads, keyHeads }: Numbers<"headDim" | "queries" | "heads" | "keyHeads">,
   tiles: boolean,

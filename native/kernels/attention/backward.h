@@ -6,12 +6,13 @@
 
 #include <cstdint>
 
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../parallel.h"
-#include "attention_parts.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "masks.h"
+#include "parts.h"
 #if defined(FT_TILES)
-#include "attention_tiles_backward.h"
+#include "amx_backward.h"
 #endif
 
 namespace foretoken::FT_ISA {
@@ -74,9 +75,9 @@ struct AttentionBackwardScratch {
   }
 
  private:
-  static int64_t stats(const AttentionExtent& extent) { return (extent.queries + kGroup - 1) / kGroup * kGroup; }
+  static int64_t stats(const AttentionExtent& extent) { return roundUp(extent.queries, kGroup); }
   static int64_t keyRows(const Attention& a, const AttentionExtent& extent) {
-    return a.group > 1 ? (extent.queries + kBlock - 1) / kBlock * kBlock : kBlock;
+    return a.group > 1 ? roundUp(extent.queries, kBlock) : kBlock;
   }
 };
 
@@ -88,13 +89,13 @@ struct AttentionHead {
   T *dq, *dk, *dv;
   int64_t number;
   bool first, last;  // of those that share keys and values
-  HeadMask<const uint32_t> mask;
+  DropoutMask<const uint32_t> dropoutMask;
 
   AttentionHead(const AttentionBackwardArgs& args, const Attention& a, int64_t head)
       : number(head),
         first(head % a.group == 0),
         last(head % a.group == a.group - 1),
-        mask(a, args.kept.orNull(), head) {
+        dropoutMask(a, args.kept.orNull(), head) {
     dOut = args.dOut.as<T>() + a.outOf(head);
     q = args.q.as<T>() + a.queryOf(head);
     k = args.k.as<T>() + a.keyOf(head);
@@ -106,15 +107,15 @@ struct AttentionHead {
     dv = args.dv.as<T>() + a.keyOf(head);
   }
 
-  __attribute__((always_inline)) void ask(const Attention& a, int64_t row) const {
-    askForRow(dOut + row * a.outStride(), a.headDim);
-    askForRow(q + row * a.queryStride, a.headDim);
-    askForRow(k + row * a.keyStride, a.headDim);
-    askForRow(v + row * a.keyStride, a.headDim);
-    askForRow(out + row * a.outStride(), a.headDim);
-    askForRow<true>(dq + row * a.queryStride, a.headDim);
-    askForRow<true>(dk + row * a.keyStride, a.headDim);
-    askForRow<true>(dv + row * a.keyStride, a.headDim);
+  __attribute__((always_inline)) void prefetch(const Attention& a, int64_t row) const {
+    prefetchRow(dOut + row * a.outStride(), a.headDim);
+    prefetchRow(q + row * a.queryStride, a.headDim);
+    prefetchRow(k + row * a.keyStride, a.headDim);
+    prefetchRow(v + row * a.keyStride, a.headDim);
+    prefetchRow(out + row * a.outStride(), a.headDim);
+    prefetchRow<true>(dq + row * a.queryStride, a.headDim);
+    prefetchRow<true>(dk + row * a.keyStride, a.headDim);
+    prefetchRow<true>(dv + row * a.keyStride, a.headDim);
   }
 };
 
@@ -149,7 +150,7 @@ struct BackwardBlock {
   const AttentionHead<T>& head;
   const AttentionHead<T>& next;
   int64_t block, keys;
-  RowsAhead ahead = {block, block + keys};
+  RowsOfNextHead nextRows = {block, block + keys};
   // Where heads share keys, the rows of all blocks wait for the last of them.
   int64_t firstRow = a.group > 1 ? block : 0;
   float* dKeys = s.dKeys + firstRow * a.width;
@@ -161,7 +162,7 @@ struct BackwardBlock {
     if constexpr (Operands::kUnitDepth > 1)
       packAcross<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keysAcross);
     for (int64_t group = a.causal ? block : 0; group < a.queries; group += kGroup) {
-      const int64_t count = lesser(a.queries - group, kGroup);
+      const int64_t count = min(a.queries - group, kGroup);
       if (block == 0) prepare(group, count);
       attend(group, count);
     }
@@ -172,9 +173,9 @@ struct BackwardBlock {
 
  private:
   static constexpr int kDepth = Operands::kUnitDepth;
-  static constexpr int64_t kRowsAtATime = (RowsAhead::kRows + 3) / 4;
+  static constexpr int64_t kRowsAtATime = divideUp(RowsOfNextHead::kRows, 4);
 
-  // What the gradients of queries [group, group + count) take with them from the forward pass.
+  // Exponents and deltas of queries [group, group + count).
   void prepare(int64_t group, int64_t count) const {
     for (int64_t i = group; i < group + count; i++) {
       F32 sum{};
@@ -188,7 +189,7 @@ struct BackwardBlock {
     for (int64_t i = group + count; i < group + kGroup; i++) s.exponents[i] = s.deltas[i] = 0;
   }
 
-  // Adds what the keys and queries [group, group + count) give each other.
+  // Adds the gradients that come from the block's keys with queries [group, group + count).
   void attend(int64_t group, int64_t count) {
     const int64_t inBlock = group - block;
     const bool diagonal = a.causal && inBlock < kBlock;
@@ -199,9 +200,9 @@ struct BackwardBlock {
     packGroup<Operands>(a, q, a.queryStride, 0, count, s.queryColumns);
     packGroup<Operands>(a, dOut, a.outStride(), 0, count, s.gradientColumns);
 
-    const int64_t rows = diagonal ? lesser(inBlock + kGroup, tilesOf(keys)) : keys;
-    if (a.drops && head.mask.words != nullptr) {
-      head.mask.get(s.kept, group, count, block, rows);
+    const int64_t rows = diagonal ? min(inBlock + kGroup, tilesOf(keys)) : keys;
+    if (a.drops && head.dropoutMask.words != nullptr) {
+      head.dropoutMask.get(s.kept, group, count, block, rows);
     } else if (a.drops) {
       for (int64_t v = 0; v < kGroup; v += kLanes)
         drawMask(a, a.maskRow(head.number, group + v), block, rows, s.kept + v);
@@ -224,45 +225,45 @@ struct BackwardBlock {
   void attendTile(int64_t group, int64_t count, int64_t key, bool diagonal) {
     const int64_t inBlock = group - block;
     // The first query that sees any of these keys, and the first vector of queries in which one does.
-    const int64_t query = diagonal ? greater(key - inBlock, 0) : 0;
+    const int64_t query = diagonal ? max(key - inBlock, 0) : 0;
     const int64_t vector = query / kLanes * kLanes;
     const int64_t stride = a.alongStride<Operands>();
     float* dScores = kDepth > 1 ? s.tileScores : s.dScores + key * kGroup;
-    ahead.ask(a, next, kRowsAtATime);
+    nextRows.prefetch(a, next, kRowsAtATime);
     multiplyBlock<Operands, LeftOrder::kByRow>({s.keys + key * stride, stride, s.queryColumns + vector, kGroup,
                                                 unitsOf<Operands>(a.headDim), s.weights + vector, kGroup, false},
                                                kGroup - vector);
-    ahead.ask(a, next, kRowsAtATime);
+    nextRows.prefetch(a, next, kRowsAtATime);
     multiplyBlock<Operands, LeftOrder::kByRow>({s.values + key * stride, stride, s.gradientColumns + vector, kGroup,
                                                 unitsOf<Operands>(a.headDim), dScores + vector, kGroup, false},
                                                kGroup - vector);
 
     for (int64_t v = vector; v < kGroup; v += kLanes) {
-      const Sight sight{diagonal ? inBlock + v : keys, diagonal};
+      const KeyMask keyMask{diagonal ? inBlock + v : keys, diagonal};
       const F32 exponent = load(s.exponents + group + v);
       const F32 delta = load(s.deltas + group + v);
       const auto all = [](int, F32 value) { return value; };
-      const auto some = [&](int i, F32 value) { return sight.lanes(key + i) ? value : F32{}; };
+      const auto some = [&](int i, F32 value) { return keyMask.lanes(key + i) ? value : F32{}; };
       const auto through = [&](auto masked) __attribute__((always_inline)) {
-        if (key + kTileHeight <= sight.full)
+        if (key + kTileHeight <= keyMask.full)
           softmaxBackward<Operands>(a, all, masked, exponent, delta, s.weights + v, dScores + v);
         else softmaxBackward<Operands>(a, some, masked, exponent, delta, s.weights + v, dScores + v);
       };
       if (!a.drops) through(all);
       else through([&](int i, F32 value) { return maskedBy(loadWords(s.kept + (key + i) / kWordKeys * kGroup + v), key + i, value); });
     }
-    if constexpr (kDepth > 1) packTile(key, vector);
+    if constexpr (kDepth > 1) packPairs(key, vector);
 
     const int64_t units = unitsOf<Operands>(count - query);
     if (count <= query) return;
     const bool continues = !head.first || (group != 0 && !(diagonal && key >= inBlock));
     const int64_t firstUnit = query / kDepth;
-    ahead.ask(a, next, kRowsAtATime);
+    nextRows.prefetch(a, next, kRowsAtATime);
     multiplyBlock<Operands, LeftOrder::kByRow>(
         {s.weightsAlong + firstUnit, kGroup, s.gradients + firstUnit * a.width, a.width, units,
          dValues + key * a.width, a.width, continues},
         a.width);
-    ahead.ask(a, next, kRowsAtATime);
+    nextRows.prefetch(a, next, kRowsAtATime);
     multiplyBlock<Operands, LeftOrder::kByRow>(
         {(kDepth > 1 ? s.scoresAlong : dScores) + firstUnit, kGroup, s.queries + firstUnit * a.width, a.width, units,
          dKeys + key * a.width, a.width, continues},
@@ -270,7 +271,7 @@ struct BackwardBlock {
   }
 
   // Where units are pairs: P∘M along the queries, and dS both along them and across the keys.
-  void packTile(int64_t key, int64_t vector) const {
+  void packPairs(int64_t key, int64_t vector) const {
     for (int64_t i = 0; i < kTileHeight; i++) {
       store(s.weightsAlong + i * kGroup, Operands::along(s.weights + i * kGroup, kGroup));
       store(s.scoresAlong + i * kGroup, Operands::along(s.tileScores + i * kGroup, kGroup));
@@ -294,10 +295,10 @@ static void attendBackward(const AttentionBackwardArgs& args, const Attention& c
     for (int64_t index = begin * call.group; index <= last; index++) {
       const Attention a = call.sequence(index / call.heads);
       const AttentionHead<T> head(args, a, index % call.heads);
-      const int64_t following = lesser(index + 1, last);
+      const int64_t following = min(index + 1, last);
       const AttentionHead<T> next(args, call.sequence(following / call.heads), following % call.heads);
       for (int64_t block = 0; block < a.queries; block += kBlock)
-        BackwardBlock<Operands, T>{a, scratch, head, next, block, lesser(a.queries - block, kBlock)}.run();
+        BackwardBlock<Operands, T>{a, scratch, head, next, block, min(a.queries - block, kBlock)}.run();
     }
   });
 }

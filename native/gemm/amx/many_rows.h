@@ -4,51 +4,51 @@
 
 #include <cstdint>
 
-#include "amx_product.h"
+#include "product.h"
 
 namespace foretoken::FT_ISA {
 
 // Of k in a piece: so much that most products have one.
-constexpr int64_t kHighValues = 2048;
+constexpr int64_t kManyRowsValues = 2048;
 // Of all that is packed of B at one time.
 constexpr int64_t kSharedUnits = int64_t{3} << 17;
 
 // Columns of C whose strips of B are packed at one time.
 FT_INLINE int64_t columnsAtATime(int64_t steps) {
   const int64_t strips = kSharedUnits / (steps * kStepUnits);
-  return (strips > 1 ? strips : 1) * kStripLines;
+  return max(strips, 1) * kStripLines;
 }
 
 // The grid of threads over C, of which columns are packed at one time.
 FT_INLINE Grid gridOf(const TileProduct& p, int64_t width, const Pool& pool) {
-  return gridOver(stripsOf(p.m), stripsOf(smaller(p.n, width)), threadsFor(p, pool));
+  return gridOver(stripsOf(p.m), stripsOf(min(p.n, width)), threadsFor(p, pool));
 }
 
 // Whether a thread computes all of its rows, and at once.
 FT_INLINE bool takesWholeRows(const TileProduct& p, const Pool& pool) {
   const int64_t depth = roundUp(p.k, kStepValues), width = columnsAtATime(depth / kStepValues);
-  return depth <= kHighValues && p.n <= width && gridOf(p, width, pool).columns == 1;
+  return depth <= kManyRowsValues && p.n <= width && gridOf(p, width, pool).columns == 1;
 }
 
 // One piece of a cell of C, where `packed` holds the strips of its columns of B. `prepares`: its rows, which are whole.
-template <class Finishing>
+template <class Epilogue>
 static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const CellOfC& cell, const float* packed,
-                         float* scratch, const BlockSums& sums, const Finishing& finish, bool prepares) {
+                         float* scratch, const BlockSums& sums, const Epilogue& epilogue, bool prepares) {
   const PackStrips pack = packStripsOf(p.a, false);
   const bool last = piece.k + piece.values >= p.k;
-  StripMultiplier<Finishing> multiplier(p.n, finish);
+  StripMultiplier<Epilogue> multiplier(p.n, epilogue);
   const TileScope scope;
   const int64_t times = stripsOf(cell.j1 - cell.j0) * piece.steps();
-  if constexpr (Finishing::kPrepares)
-    for (int64_t i = cell.i0; prepares && i < smaller(cell.i0 + kStripLines, cell.i1); i++) finish.prepare(i);
+  if constexpr (Epilogue::kPrepares)
+    for (int64_t i = cell.i0; prepares && i < min(cell.i0 + kStripLines, cell.i1); i++) epilogue.prepare(i);
   for (int64_t i = cell.i0; i < cell.i1; i += kStripLines) {
-    const int64_t rows = smaller(kStripLines, cell.i1 - i), next = i + rows;
+    const int64_t rows = min(kStripLines, cell.i1 - i), next = i + rows;
     const StripOfA a = stripOfA(p, piece, i, rows, scratch, pack);
-    multiplier.expect({p.a, next, smaller(kStripLines, cell.i1 - next), piece.k, piece.values, times});
-    if (prepares && next < cell.i1) multiplier.prepare(next, smaller(next + kStripLines, cell.i1), times);
+    multiplier.prefetch({p.a, next, min(kStripLines, cell.i1 - next), piece.k, piece.values, times});
+    if (prepares && next < cell.i1) multiplier.prepare(next, min(next + kStripLines, cell.i1), times);
     const float* b = packed;
     for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, b += piece.stripUnits()) {
-      const int64_t columns = smaller(kStripLines, cell.j1 - j);
+      const int64_t columns = min(kStripLines, cell.j1 - j);
       float* const block = sums.at == nullptr ? nullptr : sums.block(i, j);
       const float* const from = piece.k == 0 ? nullptr : block;
       if (last) multiplier.multiply(a, b, piece.steps(), from, {i, j, rows, columns});
@@ -58,11 +58,11 @@ static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const Cell
   multiplier.end();
 }
 
-template <class Finishing>
-static void multiplyHigh(const TileProduct& p, Pool& pool, const Finishing& finish, bool prepares) {
-  const int64_t depth = smaller(roundUp(p.k, kStepValues), kHighValues);
+template <class Epilogue>
+static void multiplyManyRows(const TileProduct& p, Pool& pool, const Epilogue& epilogue, bool prepares) {
+  const int64_t depth = min(roundUp(p.k, kStepValues), kManyRowsValues);
   const int64_t stripUnits = depth / kStepValues * kStepUnits;
-  const int64_t width = smaller(roundUp(p.n, kStripLines), columnsAtATime(depth / kStepValues));
+  const int64_t width = min(roundUp(p.n, kStripLines), columnsAtATime(depth / kStepValues));
   const int64_t packedUnits = stripsOf(width) * stripUnits;
   const int64_t sumUnits = p.k > depth ? stripsOf(p.m) * stripsOf(p.n) * kBlockUnits : 0;
   float* const packed = static_cast<float*>(pool.sharedScratch((packedUnits + sumUnits) * int64_t{sizeof(float)}));
@@ -70,16 +70,16 @@ static void multiplyHigh(const TileProduct& p, Pool& pool, const Finishing& fini
   const BlockSums sums{sumUnits == 0 ? nullptr : packed + packedUnits, stripsOf(p.n)};
   const Grid grid = gridOf(p, width, pool);
   for (int64_t k = 0; k < p.k; k += depth) {
-    const PieceOfK piece{k, smaller(depth, p.k - k)};
+    const PieceOfK piece{k, min(depth, p.k - k)};
     for (int64_t j = 0; j < p.n; j += width) {
-      const int64_t jEnd = smaller(j + width, p.n);
-      packShared(p.b, true, piece, j, jEnd, packed, pool);
+      const int64_t jEnd = min(j + width, p.n);
+      packForAll(p.b, true, piece, j, jEnd, packed, pool);
       parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
         for (int64_t part = begin; part < end; part++) {
           const CellOfC cell = cellOf(grid, part, p.m, j, jEnd);
           if (cell.empty()) continue;
           multiplyCell(p, piece, cell, packed + (cell.j0 - j) / kStripLines * piece.stripUnits(),
-                       static_cast<float*>(pool.scratch(thread)), sums, finish, prepares);
+                       static_cast<float*>(pool.scratch(thread)), sums, epilogue, prepares);
         }
       });
     }

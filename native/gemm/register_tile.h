@@ -35,37 +35,37 @@ constexpr int64_t kThreadWork = int64_t{1} << 18;
 enum class Order { kRows, kColumns };
 constexpr int kTileDepth = 256;
 constexpr int kRowStride = kTileDepth + 16;
-constexpr int kColumnStride = (kTileRows + kLanes - 1) / kLanes * kLanes;
+constexpr int64_t kColumnStride = roundUp(kTileRows, kLanes);
 
 // What becomes of C: overwritten by the sum, or the sum added to it.
 enum class Result { kSet, kAdd };
 
-// Memory that is wanted soon, as neighbouring cache lines in each of kTileRows rows. It is asked for a little at a time
+// Memory that is wanted soon, as neighbouring cache lines in each of kTileRows rows. It is prefetched a little at a time
 // while the tile is computed: a processor waits for the many that come at once.
-struct Ahead {
+struct PrefetchRows {
   const float* at;
   int64_t stride;
 };
 constexpr int64_t kLineFloats = 16;
 template <Order kOrder, class Operands>
-constexpr int64_t kLinesAhead = kOrder == Order::kRows ? 2 * Operands::kUnitDepth : 4;
+constexpr int64_t kPrefetchLines = kOrder == Order::kRows ? 2 * Operands::kUnitDepth : 4;
 
-// Units of k in the unrolled body of the tile's loop, and values of k in that which asks for a row ahead; 0: it does not.
+// Units of k in the unrolled body of the tile's loop, and values of k in the body that prefetches a row; 0: none does.
 // Nothing is unrolled in WebAssembly: V8 moves all loads of such a body before its arithmetic and keeps them in memory for
 // want of registers.
 #if defined(__wasm__)
 constexpr int kUnitsPerStep = 1;
-constexpr int kValuesPerRowAhead = 0;
+constexpr int kValuesPerPrefetch = 0;
 #else
 constexpr int kUnitsPerStep = 4;
-constexpr int kValuesPerRowAhead = 8;
+constexpr int kValuesPerPrefetch = 8;
 #endif
 template <int kValue>
 struct Constant {
   static constexpr int value = kValue;
 };
 
-struct Tile {
+struct RegisterTile {
   int rows;     // 1..kTileRows
   int columns;  // 1..kTileColumns; B may be read up to the next full vector, C is not
   int64_t k;    // in units
@@ -74,12 +74,12 @@ struct Tile {
   float* c;
   int64_t ldc;
   Result result;
-  Ahead ahead;  // kLinesAhead lines a row, of what is packed next; any memory where there is nothing to ask for
+  PrefetchRows prefetch;  // kPrefetchLines lines a row, of the operand that is packed next; else any memory
   const float* bias = nullptr;    // [columns], added to every row, or null
   const float* addend = nullptr;  // added to C after the bias, or null
   int64_t ldAddend = 0;
-  // Memory that is wanted as soon as this tile is finished, a row of it for each of C: to be read and to be written.
-  Ahead toRead{c, ldc}, toWrite{c, ldc};
+  // Memory that the epilogue reads and writes, a row for each row of the tile.
+  PrefetchRows toRead{c, ldc}, toWrite{c, ldc};
 };
 
 // kSteps units of k: sums += A·B.
@@ -101,7 +101,7 @@ FT_INLINE void addUnits(F32 (&sums)[kRows][kVectors], const float* a, const floa
 }
 
 template <class Operands, int kRows, int kVectors, Order kOrder>
-static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
+static __attribute__((noinline)) void multiplyRegisterTile(const RegisterTile& tile) {
   F32 sums[kRows][kVectors];
   FT_UNROLL
   for (int i = 0; i < kRows; i++) {
@@ -125,25 +125,26 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
     b += kSteps * kTileColumns;
   };
   int64_t k = tile.k;
-  constexpr int kUnitsPerRowAhead = kValuesPerRowAhead / Operands::kUnitDepth;
-  if constexpr (kUnitsPerRowAhead > 0) {
+  constexpr int kUnitsPerPrefetch = kValuesPerPrefetch / Operands::kUnitDepth;
+  if constexpr (kUnitsPerPrefetch > 0) {
     const float* toRead = tile.toRead.at;
     const float* toWrite = tile.toWrite.at;
-    const float* ahead = tile.ahead.at;
-    for (int row = 0; row < kTileRows && k >= kUnitsPerRowAhead; row++, k -= kUnitsPerRowAhead) {
+    const float* prefetch = tile.prefetch.at;
+    for (int row = 0; row < kTileRows && k >= kUnitsPerPrefetch; row++, k -= kUnitsPerPrefetch) {
       FT_UNROLL
       for (int64_t line = 0; line < kTileColumns; line += kLineFloats) {
         __builtin_prefetch(toWrite + line, 1);
         __builtin_prefetch(toRead + line);
       }
       FT_UNROLL
-      for (int64_t line = 0; line < kLinesAhead<kOrder, Operands>; line++) __builtin_prefetch(ahead + line * kLineFloats);
+      for (int64_t line = 0; line < kPrefetchLines<kOrder, Operands>; line++)
+        __builtin_prefetch(prefetch + line * kLineFloats);
       if (row + 1 < kRows) {
         toWrite += tile.toWrite.stride;
         toRead += tile.toRead.stride;
       }
-      ahead += tile.ahead.stride;
-      add(Constant<kUnitsPerRowAhead>{});
+      prefetch += tile.prefetch.stride;
+      add(Constant<kUnitsPerPrefetch>{});
     }
   }
   for (; k >= kUnitsPerStep; k -= kUnitsPerStep) add(Constant<kUnitsPerStep>{});
@@ -187,17 +188,17 @@ static __attribute__((noinline)) void multiplyTile(const Tile& tile) {
 }
 
 template <Order kOrder, class Operands = Float32, int kRows = kTileRows>
-FT_INLINE void multiply(const Tile& tile) {
+FT_INLINE void multiply(const RegisterTile& tile) {
   if constexpr (kRows > 1) {
     if (tile.rows < kRows) return multiply<kOrder, Operands, kRows - 1>(tile);
   }
-  if (tile.columns > kLanes) multiplyTile<typename Operands::Stored, kRows, 2, kOrder>(tile);
-  else multiplyTile<typename Operands::Stored, kRows, 1, kOrder>(tile);
+  if (tile.columns > kLanes) multiplyRegisterTile<typename Operands::Stored, kRows, 2, kOrder>(tile);
+  else multiplyRegisterTile<typename Operands::Stored, kRows, 1, kOrder>(tile);
 }
 
 // Rows [0, count) cut into as few tiles as possible, of nearly equal height: the rows of tile `index` are
 // [tileBegin(count, index), tileBegin(count, index + 1)).
-FT_INLINE int64_t tileCount(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
+FT_INLINE int64_t tileCount(int64_t rows) { return divideUp(rows, kTileRows); }
 FT_INLINE int64_t tileBegin(int64_t rows, int64_t index) { return rows * index / tileCount(rows); }
 
 }  // namespace foretoken::FT_ISA

@@ -10,14 +10,14 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../parallel.h"
-#include "attention_backward.h"
-#include "attention_few.h"
-#include "attention_parts.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "few_queries.h"
+#include "masks.h"
+#include "parts.h"
 #if defined(FT_TILES)
-#include "attention_tiles.h"
+#include "amx_forward.h"
 #endif
 
 namespace foretoken::FT_ISA {
@@ -51,25 +51,25 @@ struct AttentionForwardScratch {
 
 // The highest, or the lowest, of the scores of each of a vector of queries, kGroup apart.
 template <bool kHighest>
-FT_INLINE F32 extremeColumns(const float* scores, const Sight& sight, int64_t rows) {
+FT_INLINE F32 extremeColumns(const float* scores, const KeyMask& keyMask, int64_t rows) {
   const auto pick = [](F32 a, F32 b) { return kHighest ? max(a, b) : min(a, b); };
   const F32 none = splat(kHighest ? -kInfinity : kInfinity);
   F32 extremes[4] = {none, none, none, none};
   int64_t key = 0;
-  for (; key + 4 <= sight.full; key += 4) {
+  for (; key + 4 <= keyMask.full; key += 4) {
     FT_UNROLL
     for (int i = 0; i < 4; i++) extremes[i] = pick(load(scores + (key + i) * kGroup), extremes[i]);
   }
-  for (; key < rows; key++) extremes[0] = pick(sight.lanes(key) ? load(scores + key * kGroup) : none, extremes[0]);
+  for (; key < rows; key++) extremes[0] = pick(keyMask.lanes(key) ? load(scores + key * kGroup) : none, extremes[0]);
   return pick(pick(extremes[0], extremes[1]), pick(extremes[2], extremes[3]));
 }
 
 // Turns the scores of a vector of queries, kGroup apart, into the units of the weights 2^(scale · score − maximum), less
 // what is dropped, and adds them to `total`. Returns what the output over earlier blocks is to be multiplied with.
 template <class Operands>
-FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, const uint32_t* kept, float scale,
+FT_INLINE F32 softmaxColumns(float* scores, const KeyMask& keyMask, int64_t rows, const uint32_t* kept, float scale,
                              bool first, float* maximum, float* total) {
-  F32 reference = scale < 0 ? extremeColumns<false>(scores, sight, rows) : extremeColumns<true>(scores, sight, rows);
+  F32 reference = scale < 0 ? extremeColumns<false>(scores, keyMask, rows) : extremeColumns<true>(scores, keyMask, rows);
   reference *= scale;
   F32 factor = splat(1.0f);
   if (!first) {
@@ -96,8 +96,8 @@ FT_INLINE F32 softmaxColumns(float* scores, const Sight& sight, int64_t rows, co
     }
     storeAcross<Operands>(weights, scores + key / Operands::kUnitDepth * kGroup, kGroup);
   };
-  for (; key + 4 <= sight.full; key += 4) weigh([](int64_t, F32 weight) { return weight; });
-  for (; key < rows; key += 4) weigh([&](int64_t at, F32 weight) { return sight.lanes(at) ? weight : F32{}; });
+  for (; key + 4 <= keyMask.full; key += 4) weigh([](int64_t, F32 weight) { return weight; });
+  for (; key < rows; key += 4) weigh([&](int64_t at, F32 weight) { return keyMask.lanes(at) ? weight : F32{}; });
   const F32 sum = (sums[0] + sums[2]) + (sums[1] + sums[3]);
   store(total, first ? sum : fma(load(total), factor, sum));
   return factor;
@@ -110,10 +110,10 @@ struct AttentionForwardHead {
   T* out;
   float* logSumExp;
   int64_t number, start;
-  HeadMask<uint32_t> mask;
+  DropoutMask<uint32_t> dropoutMask;
 
   AttentionForwardHead(const AttentionForwardArgs& args, const Attention& a, int64_t head)
-      : number(head), start(a.start), mask(a, args.kept.orNull(), head) {
+      : number(head), start(a.start), dropoutMask(a, args.kept.orNull(), head) {
     q = args.q.as<T>() + a.queryOf(head);
     k = args.k.as<T>() + a.keyOf(head);
     v = args.v.as<T>() + a.keyOf(head);
@@ -121,12 +121,12 @@ struct AttentionForwardHead {
     logSumExp = args.logSumExp + a.statOf(head);
   }
 
-  __attribute__((always_inline)) void ask(const Attention& a, int64_t query) const {
+  __attribute__((always_inline)) void prefetch(const Attention& a, int64_t query) const {
     const int64_t key = start + query;
-    askForRow(q + query * a.queryStride, a.headDim);
-    askForRow(k + key * a.keyStride, a.headDim);
-    askForRow(v + key * a.keyStride, a.headDim);
-    askForRow<true>(out + query * a.outStride(), a.headDim);
+    prefetchRow(q + query * a.queryStride, a.headDim);
+    prefetchRow(k + key * a.keyStride, a.headDim);
+    prefetchRow(v + key * a.keyStride, a.headDim);
+    prefetchRow<true>(out + query * a.outStride(), a.headDim);
   }
 };
 
@@ -138,7 +138,7 @@ struct ForwardBlock {
   const AttentionForwardHead<T>& head;
   const AttentionForwardHead<T>& next;
   int64_t begin, end;
-  RowsAhead ahead = {};
+  RowsOfNextHead nextRows = {};
 
   void run() {
     const int64_t home = begin / kBlock * kBlock;
@@ -148,13 +148,13 @@ struct ForwardBlock {
                           queriesOf(group));
     });
     for (int64_t block = 0; block < keyEnd; block += kBlock) {
-      const int64_t keys = lesser(keyEnd - block, kBlock);
-      if (keyEnd - block <= kBlock) ahead = {begin - a.start, end - a.start};
+      const int64_t keys = min(keyEnd - block, kBlock);
+      if (keyEnd - block <= kBlock) nextRows = {begin - a.start, end - a.start};
       packAlong<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keys);
       packAcross<Operands>(a, head.v + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.values);
       forGroups([&](int64_t group, int64_t first, int64_t last) { attend(block, keys, group, first, last); });
     }
-    finish(home);
+    writeOut(home);
   }
 
  private:
@@ -162,19 +162,19 @@ struct ForwardBlock {
   template <typename Body>
   void forGroups(Body body) {
     for (int64_t group = begin / kGroup * kGroup; group < end; group += kGroup)
-      body(group, greater(begin - group, 0), lesser(end - group, kGroup));
+      body(group, max(begin - group, 0), min(end - group, kGroup));
   }
 
   float* queriesOf(int64_t group) const { return s.queries + group % kBlock * unitsOf<Operands>(a.headDim); }
 
-  // What keys [0, blockKeys) of the block at position `block` give to a group.
+  // Adds the weighted values of keys [0, blockKeys) of the block at position `block` to the output of a group.
   void attend(int64_t block, int64_t blockKeys, int64_t group, int64_t first, int64_t last) {
     const int64_t inBlock = group % kBlock;
     const bool diagonal = a.causal && group - inBlock == block;
-    const int64_t keys = diagonal ? lesser(inBlock + kGroup, tilesOf(blockKeys)) : blockKeys;
+    const int64_t keys = diagonal ? min(inBlock + kGroup, tilesOf(blockKeys)) : blockKeys;
     const int64_t keyStride = a.alongStride<Operands>();
     for (int64_t key = 0; key < keys; key += kTileHeight) {
-      ahead.ask(a, next, RowsAhead::kRows);
+      nextRows.prefetch(a, next, RowsOfNextHead::kRows);
       // Of the second vector's own keys the first vector sees none.
       const int64_t vector = diagonal && key >= inBlock + kLanes ? kLanes : 0;
       multiplyBlock<Operands, LeftOrder::kByRow>(
@@ -186,15 +186,15 @@ struct ForwardBlock {
     float* out = s.out + inBlock * a.width;
     for (int64_t v = 0; v < kGroup; v += kLanes) {
       if (v >= last || v + kLanes <= first) continue;
-      const Sight sight{diagonal ? inBlock + v : blockKeys, diagonal};
-      const int64_t rows = diagonal ? lesser(sight.full + kLanes, tilesOf(blockKeys)) : (blockKeys + 3) / 4 * 4;
+      const KeyMask keyMask{diagonal ? inBlock + v : blockKeys, diagonal};
+      const int64_t rows = diagonal ? min(keyMask.full + kLanes, tilesOf(blockKeys)) : roundUp(blockKeys, 4);
       if (a.drops) {
         drawMask(a, a.maskRow(head.number, group + v - a.start), block, rows, s.kept + v);
-        const int64_t begin = greater(first, v), query = group + begin - a.start;
-        if (head.mask.words != nullptr)
-          head.mask.put(s.kept + begin, query, lesser(last, v + kLanes) - begin, block, rows);
+        const int64_t begin = max(first, v), query = group + begin - a.start;
+        if (head.dropoutMask.words != nullptr)
+          head.dropoutMask.put(s.kept + begin, query, min(last, v + kLanes) - begin, block, rows);
       }
-      const F32 factor = softmaxColumns<Operands>(s.scores + v, sight, rows, a.drops ? s.kept + v : nullptr,
+      const F32 factor = softmaxColumns<Operands>(s.scores + v, keyMask, rows, a.drops ? s.kept + v : nullptr,
                                                   a.exponentScale, block == 0, s.maxima + inBlock + v,
                                                   s.totals + inBlock + v);
       if (block == 0) continue;
@@ -216,7 +216,7 @@ struct ForwardBlock {
     }
   }
 
-  void finish(int64_t home) const {
+  void writeOut(int64_t home) const {
     for (int64_t i = 0; i < kBlock; i += kLanes) {
       const F32 total = load(s.totals + i);
       store(s.maxima + i, fma(load(s.maxima + i), splat(kLn2), log(total)));
@@ -267,7 +267,7 @@ static void attendMany(const AttentionForwardArgs& args, const Attention& call, 
     multiplyAdds += a.headDim * a.queries * (2 * a.start + (a.causal ? 1 : 2) * a.queries);  // twice their number
   });
   const int64_t wanted = multiplyAdds / kThreadWork + 1;
-  const int64_t parts = wanted < pool.threads() ? wanted : pool.threads();
+  const int64_t parts = min(wanted, pool.threads());
   parallelRanges(pool, parts, 1, [&](int64_t firstPart, int64_t lastPart, int thread) {
     const AttentionForwardScratch<Operands> scratch(call, pool.scratch(thread));
     int64_t done = 0;
@@ -286,7 +286,7 @@ static void attendMany(const AttentionForwardArgs& args, const Attention& call, 
         if (part < firstPart || part >= lastPart) continue;
         const int64_t position = (blocks.first + block) * kBlock;
         ForwardBlock<Operands, T>{a,    scratch,                    head,
-                                  next, greater(position, a.start), lesser(position + kBlock, a.keys)}
+                                  next, max(position, a.start), min(position + kBlock, a.keys)}
             .run();
       }
     });
@@ -299,7 +299,7 @@ static void attendForward(const AttentionForwardArgs& args, const Attention& cal
   const AttentionExtent extent = call.extent();
   const int64_t few = extent.few ? AttentionFewScratch<Operands>::floats(call) : 0;
   const int64_t many = extent.many ? AttentionForwardScratch<Operands>::floats(call) : 0;
-  if (!pool.reserveScratch(greater(few, many) * int64_t{sizeof(float)})) return;
+  if (!pool.reserveScratch(max(few, many) * int64_t{sizeof(float)})) return;
   if (extent.few) attendFew<Operands, T>(args, call, extent, pool);
   if (extent.many) attendMany<Operands, T>(args, call, pool);
 }

@@ -8,14 +8,14 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../gemm/pack.h"
-#include "../gemm/tile.h"
-#include "../generated/kernels.h"
-#include "../lanes.h"
-#include "../math.h"
-#include "../random.h"
-#include "../simd.h"
-#include "attention_tile.h"
+#include "../../gemm/pack.h"
+#include "../../gemm/register_tile.h"
+#include "../../generated/kernels.h"
+#include "../../lanes.h"
+#include "../../math.h"
+#include "../../random.h"
+#include "../../simd.h"
+#include "register_tile.h"
 
 namespace foretoken::FT_ISA {
 
@@ -33,12 +33,10 @@ constexpr int64_t kFewQueries = 4;
 constexpr float kLn2 = 0.693147181f;
 constexpr float kLog2E = 1.44269504f;
 
-FT_INLINE int64_t vectorsOf(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
-FT_INLINE int64_t tilesOf(int64_t count) { return (count + kTileHeight - 1) / kTileHeight * kTileHeight; }
-FT_INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-FT_INLINE int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
+FT_INLINE int64_t vectorsOf(int64_t count) { return roundUp(count, kLanes); }
+FT_INLINE int64_t tilesOf(int64_t count) { return roundUp(count, kTileHeight); }
 
-// What the sequences of a call have in common with the largest of them.
+// The largest of a call's sequences, and which kinds there are.
 struct AttentionExtent {
   int64_t queries = 0, keys = 0;        // of the largest
   bool few = false, many = false;       // whether any has few queries, and whether any has more
@@ -100,7 +98,7 @@ struct Attention {
     const int32_t* const segment = segments + 4 * b;
     a.firstQuery_ = between(segment[0], rows);
     a.firstKey_ = between(segment[2], keyRows);
-    a.queries = between(segment[1], lesser(longest, lesser(rows - a.firstQuery_, keyRows - a.firstKey_)));
+    a.queries = between(segment[1], min(longest, min(rows - a.firstQuery_, keyRows - a.firstKey_)));
     a.start = between(segment[3], keyRows - a.firstKey_ - a.queries);
     a.keys = a.start + a.queries;
     return a;
@@ -108,10 +106,10 @@ struct Attention {
 
   AttentionExtent extent() const {
     AttentionExtent e;
-    for (int64_t b = 0; b < (segments == nullptr ? lesser(batch, 1) : batch); b++) {
+    for (int64_t b = 0; b < (segments == nullptr ? min(batch, 1) : batch); b++) {
       const Attention a = sequence(b);
-      e.queries = greater(e.queries, a.queries);
-      e.keys = greater(e.keys, a.keys);
+      e.queries = max(e.queries, a.queries);
+      e.keys = max(e.keys, a.keys);
       (a.few() ? e.few : e.many) |= a.queries > 0;
     }
     return e;
@@ -147,42 +145,30 @@ struct Attention {
   }
 
  private:
-  static int64_t between(int64_t value, int64_t most) { return value < 0 ? 0 : lesser(value, most); }
+  static int64_t between(int64_t value, int64_t most) { return value < 0 ? 0 : min(value, most); }
 
   int64_t firstQuery_ = 0, firstKey_ = 0;
 };
 
-// What keys of a block a vector of queries sees: all of them the first `full`; of the next kLanes, lane i the first i + 1
-// where it is on the diagonal, and none where it is not.
-struct Sight {
-  int64_t full;
-  bool diagonal;
-
-  I32 lanes(int64_t key) const {
-    const int64_t first = key < full ? 0 : diagonal ? key - full : kLanes;
-    return (I32)laneIndex() >= static_cast<int32_t>(first);
-  }
-};
-
 template <bool kToWrite = false, typename T>
-FT_INLINE void askForRow(const T* row, int64_t headDim) {
+FT_INLINE void prefetchRow(const T* row, int64_t headDim) {
   constexpr int64_t kLine = 64 / sizeof(T);
   for (int64_t d = 0; d < headDim; d += kLine) __builtin_prefetch(row + d, kToWrite, 2);
 }
 
-// Rows of the next head, which lie apart and would be waited for one by one. They are asked for a few at a time between
+// Rows of the next head, which lie apart and would be waited for one by one. They are prefetched a few at a time between
 // the products: the processor drops what is too much at once. Inlined always, since compilers take a call that does
 // nothing else for one without effect.
-struct RowsAhead {
+struct RowsOfNextHead {
   // How many at each tile of keys: so many that the tiles of a causal block come to all of its rows.
   static constexpr int64_t kTilesOfBlock = kGroup / kTileHeight * kGroups * (kGroups + 1) / 2;
-  static constexpr int64_t kRows = (kBlock + kTilesOfBlock - 1) / kTilesOfBlock;
+  static constexpr int64_t kRows = divideUp(kBlock, kTilesOfBlock);
 
   int64_t row = 0, end = 0;
 
   template <class Head>
-  __attribute__((always_inline)) void ask(const Attention& a, const Head& next, int64_t rows) {
-    for (; rows > 0 && row < end; rows--, row++) next.ask(a, row);
+  __attribute__((always_inline)) void prefetch(const Attention& a, const Head& next, int64_t rows) {
+    for (; rows > 0 && row < end; rows--, row++) next.prefetch(a, row);
   }
 };
 
@@ -249,7 +235,7 @@ FT_INLINE void packGroup(const Attention& a, const T* from, int64_t stride, int6
         }
       }
       transpose(block);
-      const int64_t units = lesser(unitsOf<Operands>(a.headDim) - u, kLanes);
+      const int64_t units = min(unitsOf<Operands>(a.headDim) - u, kLanes);
       if (units == kLanes) {
         FT_UNROLL
         for (int r = 0; r < kLanes; r++) store(target + r * kGroup, block[r]);
@@ -282,79 +268,5 @@ FT_INLINE void storeAcross(const F32 (&rows)[4], float* to, int64_t stride) {
     store(to + i / kDepth * stride, Operands::across(values));
   }
 }
-
-// The dropout mask is kept as bits, a word for each query and kWordKeys keys: bit key % kWordKeys is set where the weight is
-// kept. A group's lie as [word][kGroup].
-constexpr int64_t kWordKeys = 32;
-FT_INLINE int64_t wordsOf(int64_t keys) { return (keys + kWordKeys - 1) / kWordKeys; }
-constexpr int64_t kBlockWords = kBlock / kWordKeys;
-
-FT_INLINE U32 loadWords(const uint32_t* from) {
-  U32 words;
-  std::memcpy(&words, from, sizeof words);
-  return words;
-}
-FT_INLINE void storeWords(uint32_t* to, U32 words) { std::memcpy(to, &words, sizeof words); }
-
-// The mask of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for the vector of queries whose
-// first has the mask's row `row`.
-FT_INLINE void drawMask(const Attention& a, uint32_t row, int64_t block, int64_t keys, uint32_t* kept) {
-  const DropoutKey key = a.dropoutKey;  // no store reaches it: so what depends on it alone is computed once
-  for (int64_t begin = 0; begin < keys; begin += kDropoutBlock) {
-    U32 words[2];
-    keptColumns(key, row, block + begin, words);
-    for (int64_t i = 0; i < 2; i++) storeWords(kept + (begin / kWordKeys + i) * kGroup, words[i]);
-  }
-}
-
-FT_INLINE F32 maskedBy(U32 words, int64_t key, F32 value) {
-  return (F32)((U32)value & (U32)((words & (1u << key % kWordKeys)) != 0u));
-}
-
-// The mask of one head as it is handed from the forward to the backward pass, of whole sequences: [⌈keys/kWordKeys⌉][queries];
-// null where it is not. Word: uint32_t, or const uint32_t where it is read.
-template <typename Word>
-struct HeadMask {
-  Word* words;
-  int64_t queries, rows;
-
-  HeadMask(const Attention& a, Word* buffer, int64_t head)
-      : words(buffer == nullptr ? nullptr : buffer + a.indexOf(head) * wordsOf(a.keys) * a.queries),
-        queries(a.queries),
-        rows(wordsOf(a.keys)) {}
-
-  // Those of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for `count` queries of a group, the
-  // first of which is number `query` of the call.
-  void put(const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t keys) const {
-    forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(row, from + i * kGroup, count); });
-  }
-  void get(uint32_t* to, int64_t query, int64_t count, int64_t block, int64_t keys) const {
-    forRows(query, block, keys, [=](const uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
-  }
-  // Asks for what is going to be put.
-  void ask(int64_t query, int64_t count, int64_t keys) const {
-    constexpr int64_t kLineWords = 16;
-    forRows(query, 0, keys, [=](const uint32_t* row, int64_t) {
-      for (int64_t i = 0; i < count; i += kLineWords) __builtin_prefetch(row + i, 1);
-    });
-  }
-  // Those of one query for the kDropoutBlock keys from position `key` on.
-  void putRow(uint64_t bits, int64_t query, int64_t key) const {
-    const int64_t row = key / kWordKeys;
-    words[row * queries + query] = static_cast<uint32_t>(bits);
-    if (row + 1 < rows) words[(row + 1) * queries + query] = static_cast<uint32_t>(bits >> kWordKeys);
-  }
-
- private:
-  template <typename Body>
-  void forRows(int64_t query, int64_t block, int64_t keys, Body body) const {
-    const int64_t first = block / kWordKeys;
-    const int64_t count = (keys + kDropoutBlock - 1) / kDropoutBlock * (kDropoutBlock / kWordKeys);
-    for (int64_t i = 0; i < lesser(count, rows - first); i++) body(words + (first + i) * queries + query, i);
-  }
-  static void copy(uint32_t* to, const uint32_t* from, int64_t count) {
-    std::memcpy(to, from, sizeof(uint32_t) * static_cast<size_t>(count));
-  }
-};
 
 }  // namespace foretoken::FT_ISA

@@ -10,20 +10,20 @@
 #include <cstring>
 #include <utility>
 
-#include "amx.h"
+#include "product.h"
 
 namespace foretoken::FT_ISA {
 
 // Of k, packed at one time: so that a strip of each operand lies in L1 together.
-constexpr int64_t kPieceAcross = 256;
-constexpr int64_t kPieceAcrossUnits = kPieceAcross / kStepValues * kStepUnits;  // of a strip
+constexpr int64_t kGradientPiece = 256;
+constexpr int64_t kGradientPieceUnits = kGradientPiece / kStepValues * kStepUnits;  // of a strip
 // Columns of C whose strips of B are packed at one time.
-constexpr int64_t kColumnsAcross = 768;
+constexpr int64_t kGradientColumns = 768;
 // A product with more k than this is cut in two, if C has few enough elements for a second copy to be cheap.
 constexpr int64_t kUncutValues = 512;
 constexpr int64_t kCutElements = int64_t{1} << 18;
-// Elements of a C that is not worth keeping in a cache.
-constexpr int64_t kElementsPast = int64_t{1} << 20;
+// A C of at least so many elements is stored past the caches.
+constexpr int64_t kNonTemporalElements = int64_t{1} << 20;
 
 // sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
 static void addLineSums(const float* strips, const PieceOfK& piece, int64_t lines, float* sums) {
@@ -43,11 +43,11 @@ static void addLineSums(const float* strips, const PieceOfK& piece, int64_t line
     }
     storeTile<0>(columns, kTileSide);
     storeTile<1>(columns + kTileUnits, kTileSide);
-    for (int64_t i = 0; i < smaller(kStripLines, lines - line); i++) sums[line + i] += columns[i * kTileSide];
+    for (int64_t i = 0; i < min(kStripLines, lines - line); i++) sums[line + i] += columns[i * kTileSide];
   }
 }
 
-struct LongProduct {
+struct WeightGradient {
   TileProduct factors;
   float* c;         // [m, n]
   bool accumulate;  // C += A·B
@@ -64,13 +64,13 @@ class TilePacker {
              int64_t times)
       : from_(static_cast<const T*>(operand.at(line, piece.k))), stride_(operand.stride), lines_(lines),
         values_(piece.values), to_(to), stripUnits_(piece.stripUnits()), sums_(sums), times_(times),
-        tiles_((lines + kTileSide - 1) / kTileSide * piece.steps()) {}
+        tiles_(divideUp(lines, kTileSide) * piece.steps()) {}
 
   __attribute__((always_inline)) void pack() {
     for (due_ += tiles_; due_ >= times_; due_ -= times_) packNext();
   }
 
-  void finish() {
+  void packRest() {
     while (k_ < values_) packNext();
   }
 
@@ -104,13 +104,14 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
                      const BlockOfC& block, const Between& between) {
   float* c = matrix + block.i * n + block.j;
   if (block.rows == kStripLines && block.columns == kStripLines) {
-    const int64_t share = add ? 0 : (kStripLines + piece.steps() - 1) / piece.steps();
-    return multiplyStrips<2, 2>({a}, b, piece.steps(), add ? c : nullptr, c, n, [&](int64_t step) __attribute__((always_inline)) {
-      for (int64_t r = step * share; r < smaller((step + 1) * share, kStripLines); r++) askToWrite(c + r * n);
+    const int64_t share = add ? 0 : divideUp(kStripLines, piece.steps());
+    const auto prefetching = [&](int64_t step) __attribute__((always_inline)) {
+      for (int64_t r = step * share; r < min((step + 1) * share, kStripLines); r++) prefetchToWrite(c + r * n);
       between(step);
-    });
+    };
+    return multiplyStrips<2, 2>({a}, b, piece.steps(), add ? c : nullptr, c, n, prefetching);
   }
-  // Tiles are whole, so what C has not goes through memory that does.
+  // Tiles are whole: the sums of a part of a block go through memory that has room for a whole one.
   alignas(64) float sums[kStripLines * kStripLines];
   for (int64_t r = 0; add && r < block.rows; r++)
     std::memcpy(sums + r * kStripLines, c + r * n, sizeof(float) * static_cast<size_t>(block.columns));
@@ -119,7 +120,7 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     std::memcpy(c + r * n, sums + r * kStripLines, sizeof(float) * static_cast<size_t>(block.columns));
 }
 
-// Sets blocks of a matrix that is too large for any cache. Each is written past the caches while the tiles compute the next:
+// Sets blocks of a matrix that is too large for any cache. Each is stored past the caches while the tiles compute the next:
 // memory is not read first for that.
 class BlockWriter {
  public:
@@ -129,10 +130,10 @@ class BlockWriter {
   template <class Between>
   __attribute__((always_inline)) void multiply(const float* a, const float* b, const PieceOfK& piece,
                                                const BlockOfC& block, const Between& between) {
-    const int64_t share = (kStripLines + piece.steps() - 1) / piece.steps();
+    const int64_t share = divideUp(kStripLines, piece.steps());
     multiplyStrips({a}, b, piece.steps(), block.rows, block.columns, nullptr, sums_[which_], kStripLines,
                    [&](int64_t step) __attribute__((always_inline)) {
-                     write(step * share, smaller((step + 1) * share, pending_.rows));
+                     write(step * share, min((step + 1) * share, pending_.rows));
                      between(step);
                    });
     pending_ = block;
@@ -143,7 +144,7 @@ class BlockWriter {
   void end() {
     write(0, pending_.rows);
     pending_.rows = 0;
-    storesPastDone();
+    fenceNonTemporal();
   }
 
  private:
@@ -151,7 +152,7 @@ class BlockWriter {
     for (int64_t r = begin; r < end; r++) {
       float* const to = c_ + (pending_.i + r) * n_ + pending_.j;
       const float* const from = sums_[which_ ^ 1] + r * kStripLines;
-      for (int64_t v = 0; v < pending_.columns; v += kLanes) storePast(to + v, load(from + v));
+      for (int64_t v = 0; v < pending_.columns; v += kLanes) storeNonTemporal(to + v, load(from + v));
     }
   }
 
@@ -170,36 +171,36 @@ struct PartOfK {
   float* aSums;
 };
 
-// A cell of at most kColumnsAcross columns, from a part of k. While one strip of A is multiplied, the next is packed, and
+// A cell of at most kGradientColumns columns, from a part of k. While one strip of A is multiplied, the next is packed, and
 // what the next piece needs of B. scratch: two strips of A and two pieces of B.
 template <typename A, typename B>
-static void multiplyCellAcross(const TileProduct& p, const PartOfK& part, const CellOfC& cell, float* scratch) {
+static void multiplyGradientCell(const TileProduct& p, const PartOfK& part, const CellOfC& cell, float* scratch) {
   const int64_t height = stripsOf(cell.i1 - cell.i0), width = stripsOf(cell.j1 - cell.j0);
-  float* packedA[2] = {scratch, scratch + kPieceAcrossUnits};
-  float* packedB[2] = {scratch + 2 * kPieceAcrossUnits, scratch + (2 + width) * kPieceAcrossUnits};
-  const auto pieceAt = [&](int64_t k) { return PieceOfK{k, k < part.kEnd ? smaller(kPieceAcross, part.kEnd - k) : 0}; };
+  float* packedA[2] = {scratch, scratch + kGradientPieceUnits};
+  float* packedB[2] = {scratch + 2 * kGradientPieceUnits, scratch + (2 + width) * kGradientPieceUnits};
+  const auto pieceAt = [&](int64_t k) { return PieceOfK{k, k < part.kEnd ? min(kGradientPiece, part.kEnd - k) : 0}; };
   const auto packerOfA = [&](int64_t i, const PieceOfK& piece, float* to, int64_t times) {
     float* const sums = part.aSums != nullptr && cell.j0 == 0 ? part.aSums + i : nullptr;
-    return TilePacker<A, false>(p.a, i, smaller(kStripLines, cell.i1 - i), piece, to, sums, times);
+    return TilePacker<A, false>(p.a, i, min(kStripLines, cell.i1 - i), piece, to, sums, times);
   };
   const auto packerOfB = [&](const PieceOfK& piece, float* to, int64_t times) {
     return TilePacker<B, true>(p.b, cell.j0, cell.j1 - cell.j0, piece, to, nullptr, times);
   };
-  // The rows of what is written so are whole vectors, on cache lines.
-  const bool past = !part.accumulate && part.kEnd - part.k <= kPieceAcross && p.m * p.n >= kElementsPast &&
+  // Non-temporal stores take whole vectors, on cache lines.
+  const bool nonTemporal = !part.accumulate && part.kEnd - part.k <= kGradientPiece && p.m * p.n >= kNonTemporalElements &&
                     p.n % kLanes == 0 && reinterpret_cast<uintptr_t>(part.c) % 64 == 0;
   BlockWriter writer(part.c, p.n);
   const TileScope scope;
-  packerOfB(pieceAt(part.k), packedB[0], 1).finish();
-  packerOfA(cell.i0, pieceAt(part.k), packedA[0], 1).finish();
-  for (int64_t k = part.k; k < part.kEnd; k += kPieceAcross) {
-    const PieceOfK piece = pieceAt(k), next = pieceAt(k + kPieceAcross), afterNext = pieceAt(next.k + kPieceAcross);
+  packerOfB(pieceAt(part.k), packedB[0], 1).packRest();
+  packerOfA(cell.i0, pieceAt(part.k), packedA[0], 1).packRest();
+  for (int64_t k = part.k; k < part.kEnd; k += kGradientPiece) {
+    const PieceOfK piece = pieceAt(k), next = pieceAt(k + kGradientPiece), afterNext = pieceAt(next.k + kGradientPiece);
     const int64_t stripTimes = width * piece.steps(), times = height * stripTimes;
-    AheadOfReading aheadA(p.a, cell.i0, cell.i1 - cell.i0, next.k, next.values, times);
-    AheadOfReading aheadB(p.b, cell.j0, cell.j1 - cell.j0, afterNext.k, afterNext.values, times);
+    OperandPrefetch prefetchA(p.a, cell.i0, cell.i1 - cell.i0, next.k, next.values, times);
+    OperandPrefetch prefetchB(p.b, cell.j0, cell.j1 - cell.j0, afterNext.k, afterNext.values, times);
     auto nextB = packerOfB(next, packedB[1], times);
     for (int64_t i = cell.i0; i < cell.i1; i += kStripLines) {
-      const int64_t rows = smaller(kStripLines, cell.i1 - i);
+      const int64_t rows = min(kStripLines, cell.i1 - i);
       const bool below = i + rows < cell.i1;
       auto nextA = packerOfA(below ? i + rows : cell.i0, below ? piece : next, packedA[1], stripTimes);
       if (sizeof(A) == sizeof(Narrow) && part.aSums != nullptr && cell.j0 == 0)
@@ -208,18 +209,18 @@ static void multiplyCellAcross(const TileProduct& p, const PartOfK& part, const 
       const auto between = [&](int64_t) __attribute__((always_inline)) {
         nextA.pack();
         nextB.pack();
-        aheadA.ask();
-        aheadB.ask();
+        prefetchA.step();
+        prefetchB.step();
       };
       for (int64_t j = cell.j0; j < cell.j1; j += kStripLines, strip += piece.stripUnits()) {
-        const BlockOfC block{i, j, rows, smaller(kStripLines, cell.j1 - j)};
-        if (past) writer.multiply(packedA[0], strip, piece, block, between);
+        const BlockOfC block{i, j, rows, min(kStripLines, cell.j1 - j)};
+        if (nonTemporal) writer.multiply(packedA[0], strip, piece, block, between);
         else addBlock(part.c, p.n, part.accumulate || k > part.k, packedA[0], strip, piece, block, between);
       }
-      nextA.finish();
+      nextA.packRest();
       std::swap(packedA[0], packedA[1]);
     }
-    nextB.finish();
+    nextB.packRest();
     std::swap(packedB[0], packedB[1]);
   }
   writer.end();
@@ -231,7 +232,7 @@ FT_INLINE Grid gridToPack(int64_t rowStrips, int64_t columnStrips, int64_t threa
   int64_t leastWork = rowStrips * columnStrips + 1, leastPacking = 0;
   for (int64_t columns = 1; columns <= threads; columns++) {
     const int64_t rows = threads / columns;
-    const int64_t height = (rowStrips + rows - 1) / rows, width = (columnStrips + columns - 1) / columns;
+    const int64_t height = divideUp(rowStrips, rows), width = divideUp(columnStrips, columns);
     const int64_t work = height * width, packing = height + width;
     if (work > leastWork || (work == leastWork && packing >= leastPacking)) continue;
     leastWork = work;
@@ -242,7 +243,7 @@ FT_INLINE Grid gridToPack(int64_t rowStrips, int64_t columnStrips, int64_t threa
 }
 
 template <typename A, typename B>
-static void multiplyAcross(const LongProduct& p, Pool& pool) {
+static void weightGradient(const WeightGradient& p, Pool& pool) {
   const TileProduct& f = p.factors;
   const int64_t elements = f.m * f.n;
   // In two parts whatever the threads, of which two can take one each: then they read and pack nothing twice.
@@ -254,9 +255,9 @@ static void multiplyAcross(const LongProduct& p, Pool& pool) {
     if (second == nullptr) return;
   }
   const int64_t count = cut ? 2 : 1, threads = threadsFor(f, pool);
-  const Grid grid = gridToPack(stripsOf(f.m), stripsOf(f.n), threads > count ? threads / count : 1);
-  const int64_t width = smaller((stripsOf(f.n) + grid.columns - 1) / grid.columns * kStripLines, kColumnsAcross);
-  if (!pool.reserveScratch((2 + 2 * stripsOf(width)) * kPieceAcrossUnits * int64_t{sizeof(float)})) return;
+  const Grid grid = gridToPack(stripsOf(f.m), stripsOf(f.n), max(threads / count, 1));
+  const int64_t width = min(divideUp(stripsOf(f.n), grid.columns) * kStripLines, kGradientColumns);
+  if (!pool.reserveScratch((2 + 2 * stripsOf(width)) * kGradientPieceUnits * int64_t{sizeof(float)})) return;
   float* const secondSums = cut && p.aSums != nullptr ? second + elements : nullptr;
   if (secondSums != nullptr) std::memset(secondSums, 0, sizeof(float) * static_cast<size_t>(f.m));
   const PartOfK parts[2] = {{0, half, p.c, p.accumulate, p.aSums}, {half, f.k, second, false, secondSums}};
@@ -266,7 +267,7 @@ static void multiplyAcross(const LongProduct& p, Pool& pool) {
       const CellOfC cell = cellOf(grid, at % cells, f.m, 0, f.n);
       if (cell.empty()) continue;
       for (int64_t j = cell.j0; j < cell.j1; j += width)
-        multiplyCellAcross<A, B>(f, parts[at / cells], {cell.i0, cell.i1, j, smaller(j + width, cell.j1)},
+        multiplyGradientCell<A, B>(f, parts[at / cells], {cell.i0, cell.i1, j, min(j + width, cell.j1)},
                                  static_cast<float*>(pool.scratch(thread)));
     }
   });
@@ -280,7 +281,7 @@ static void multiplyAcross(const LongProduct& p, Pool& pool) {
   if (secondSums != nullptr) add(p.aSums, secondSums, 0, f.m);
 }
 
-static void multiplyAcrossByTiles(const LongProduct& p, Pool& pool) {
+static void weightGradientByTiles(const WeightGradient& p, Pool& pool) {
   const TileProduct& f = p.factors;
   if (f.m == 0 || f.n == 0) return;
   if (f.k == 0) {
@@ -288,11 +289,11 @@ static void multiplyAcrossByTiles(const LongProduct& p, Pool& pool) {
     return;
   }
   if (f.a.narrow) {
-    if (f.b.narrow) multiplyAcross<Narrow, Narrow>(p, pool);
-    else multiplyAcross<Narrow, float>(p, pool);
+    if (f.b.narrow) weightGradient<Narrow, Narrow>(p, pool);
+    else weightGradient<Narrow, float>(p, pool);
   } else {
-    if (f.b.narrow) multiplyAcross<float, Narrow>(p, pool);
-    else multiplyAcross<float, float>(p, pool);
+    if (f.b.narrow) weightGradient<float, Narrow>(p, pool);
+    else weightGradient<float, float>(p, pool);
   }
 }
 

@@ -1,15 +1,15 @@
-// Operands of products by tiles, packed: rounded to bfloat16 where they are float32, and strips of them as amx.h wants
-// them.
+// Operands of products by tiles, packed: rounded to bfloat16 where they are float32, and strips of them as the products of
+// this folder want them.
 #pragma once
 
 #include <cstdint>
 
-#include "../lanes.h"
-#include "../narrow.h"
-#include "amx_tiles.h"
-#include "operands.h"
-#include "pack.h"
-#include "tile.h"
+#include "../../lanes.h"
+#include "../../narrow.h"
+#include "../../gemm/operands.h"
+#include "../../gemm/pack.h"
+#include "../../gemm/register_tile.h"
+#include "tiles.h"
 
 namespace foretoken::FT_ISA {
 
@@ -17,14 +17,7 @@ constexpr int kStripLines = 2 * kTileSide;
 constexpr int kStepValues = 2 * kTileSide;               // of k, in one tile
 constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // of a strip, for one step
 
-FT_INLINE int64_t stripsOf(int64_t lines) { return (lines + kStripLines - 1) / kStripLines; }
-
-// Units of successive k, from the first of `count` values (at least one) in a row; zero past them.
-FT_INLINE F32 unitsAlong(const float* from, int64_t count) { return PairedBfloat16::along(from, count); }
-FT_INLINE F32 unitsAlong(const Narrow* from, int64_t count) {
-  if (count >= kStepValues) return (F32)_mm512_loadu_si512(from);
-  return (F32)_mm512_maskz_loadu_epi16((1u << count) - 1u, from);
-}
+FT_INLINE int64_t stripsOf(int64_t lines) { return divideUp(lines, kStripLines); }
 
 // Units of `width` neighbouring lines from two rows of successive k, of which the second may be null: zero. Their values
 // are added to `total` where that is wanted.
@@ -54,11 +47,11 @@ FT_INLINE void packTile(const T* from, int64_t stride, int64_t lines, int64_t va
   if constexpr (kOrder == Order::kRows) {
     FT_UNROLL
     for (int line = 0; line < kTileSide; line++)
-      units[line] = line < lines ? unitsAlong(from + line * stride, values) : F32{};
+      units[line] = line < lines ? PairedBfloat16::along(from + line * stride, values) : F32{};
     if constexpr (kUnitsFirst) transpose(units);
   } else {
     F32 total{};
-    const int64_t width = lines < kTileSide ? lines : kTileSide;
+    const int64_t width = min(lines, kTileSide);
     FT_UNROLL
     for (int u = 0; u < kTileSide; u++) {
       const T* pair = from + 2 * u * stride;
@@ -87,8 +80,8 @@ FT_INLINE __m512i gatherPieces(const Narrow* from, int64_t stride) {
   return _mm512_inserti32x4(all, piece(3), 3);
 }
 
-// packTile for a whole tile of bfloat16 that is to be transposed: what of the transposition crosses pieces of 16 bytes is
-// done by the loads.
+// packTile for a whole tile of bfloat16 that is to be transposed: loads move pieces of 16 bytes, shuffles move units inside
+// them.
 template <Order kOrder>
 FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
   if constexpr (kOrder == Order::kRows) {
@@ -138,7 +131,7 @@ FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
   }
 }
 
-// packTile, with the usual case by itself: nothing in it asks how much there is.
+// packTile, with the usual case by itself: it tests no sizes.
 template <typename T, Order kOrder, bool kUnitsFirst>
 FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
   constexpr bool kTransposed = (kOrder == Order::kRows) == kUnitsFirst;
@@ -188,23 +181,23 @@ struct TileOperand {
   }
 };
 
-// Part of an operand that is read soon: asked for a few cache lines at a time while tiles compute.
-class AheadOfReading {
+// Part of an operand that is read soon: prefetched a few cache lines at a time while tiles compute.
+class OperandPrefetch {
  public:
-  AheadOfReading() = default;
+  OperandPrefetch() = default;
 
-  // Lines [line, line + lines) × values [k, k + values), by the time that ask() has been called `times` times.
-  AheadOfReading(const TileOperand& operand, int64_t line, int64_t lines, int64_t k, int64_t values, int64_t times) {
+  // Lines [line, line + lines) × values [k, k + values), by the time that step() has been called `times` times.
+  OperandPrefetch(const TileOperand& operand, int64_t line, int64_t lines, int64_t k, int64_t values, int64_t times) {
     if (lines <= 0 || values <= 0) return;
     const bool along = operand.order == Order::kRows;
     at_ = static_cast<const char*>(operand.at(line, k));
     rows_ = along ? lines : values;
     width_ = (along ? values : lines) * operand.elementBytes();
     stride_ = operand.stride * operand.elementBytes();
-    share_ = (rows_ * (width_ / kCacheLine + 1) + times - 1) / times;
+    share_ = divideUp(rows_ * (width_ / kCacheLine + 1), times);
   }
 
-  __attribute__((always_inline)) void ask() {
+  __attribute__((always_inline)) void step() {
     for (int64_t i = 0; i < share_ && rows_ > 0; i++) {
       __builtin_prefetch(at_ + offset_, 0, 2);
       offset_ += kCacheLine;

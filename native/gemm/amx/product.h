@@ -3,8 +3,9 @@
 
 #include <cstdint>
 
-#include "../parallel.h"
-#include "amx_strips.h"
+#include "../../gemm/product.h"
+#include "../../parallel.h"
+#include "strips.h"
 
 namespace foretoken::FT_ISA {
 
@@ -16,14 +17,14 @@ struct TileProduct {
 
 // A thread more is worth waking for about a microsecond's work.
 FT_INLINE int64_t threadsFor(const TileProduct& p, const Pool& pool) {
-  return smaller(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
+  return min(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
 }
 
 // Values [k, k + values) of k.
 struct PieceOfK {
   int64_t k, values;
 
-  int64_t steps() const { return (values + kStepValues - 1) / kStepValues; }
+  int64_t steps() const { return divideUp(values, kStepValues); }
   int64_t stripUnits() const { return steps() * kStepUnits; }
 };
 
@@ -38,14 +39,14 @@ struct CellOfC {
 FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, int64_t j1) {
   const int64_t row = part / grid.columns, column = part % grid.columns;
   const int64_t rows = stripsOf(m), columns = stripsOf(j1 - j0);
-  return {rows * row / grid.rows * kStripLines, smaller(rows * (row + 1) / grid.rows * kStripLines, m),
+  return {rows * row / grid.rows * kStripLines, min(rows * (row + 1) / grid.rows * kStripLines, m),
           j0 + columns * column / grid.columns * kStripLines,
-          smaller(j0 + columns * (column + 1) / grid.columns * kStripLines, j1)};
+          min(j0 + columns * (column + 1) / grid.columns * kStripLines, j1)};
 }
 
 // Packs lines [first, last) of an operand for all threads. They pack strips, or steps of k where it runs across, of all
-// strips: so that each reads what lies together.
-static void packShared(const TileOperand& operand, bool unitsFirst, const PieceOfK& piece, int64_t first, int64_t last,
+// strips: so that each reads neighbouring memory.
+static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceOfK& piece, int64_t first, int64_t last,
                        float* packed, Pool& pool) {
   const PackStrips pack = packStripsOf(operand, unitsFirst);
   const int64_t lines = last - first;
@@ -54,14 +55,14 @@ static void packShared(const TileOperand& operand, bool unitsFirst, const PieceO
     const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
     parallelRanges(pool, stripsOf(lines), grain, [&](int64_t begin, int64_t end, int) {
       const int64_t line = begin * kStripLines;
-      pack(operand.at(first + line, piece.k), operand.stride, smaller(end * kStripLines, lines) - line, piece.values,
+      pack(operand.at(first + line, piece.k), operand.stride, min(end * kStripLines, lines) - line, piece.values,
            packed + begin * stripUnits, stripUnits, nullptr);
     });
   } else {
     const int64_t grain = 1 + kThreadWork / 8 / (kStepValues * lines);
     parallelRanges(pool, piece.steps(), grain, [&](int64_t begin, int64_t end, int) {
       const int64_t k = begin * kStepValues;
-      pack(operand.at(first, piece.k + k), operand.stride, lines, smaller(end * kStepValues, piece.values) - k,
+      pack(operand.at(first, piece.k + k), operand.stride, lines, min(end * kStepValues, piece.values) - k,
            packed + begin * kStepUnits, stripUnits, nullptr);
     });
   }

@@ -1,4 +1,4 @@
-// Gradients of attention of bfloat16 by tiles; the formulas are those of attention_backward.h. Of a pair of a strip of keys
+// Gradients of attention of bfloat16 by tiles; the formulas are those of backward.h. Of a pair of a strip of keys
 // and a strip of queries there are scores and dOut·Vᵀ with the queries along the vector, S[key][query]; from them come P∘M
 // and dS as operands. A strip of keys meets all queries that see it, and then its dV and dK are one product each; dQ is
 // added up from strip to strip, transposed.
@@ -7,7 +7,11 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "attention_tiles.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "amx_parts.h"
+#include "masks.h"
 
 namespace foretoken::FT_ISA {
 
@@ -68,7 +72,7 @@ struct TileBackwardScratch {
 };
 
 // Which queries of a strip see which keys of another: those that exist, and on the diagonal those that come no earlier.
-struct PairSight {
+struct PairMask {
   int64_t keys, queries;
   bool diagonal;
 
@@ -90,7 +94,7 @@ struct TileBackwardHead {
   int64_t number;
   int64_t qStrips;  // of the sequence
   bool first, last;  // of those that share keys and values
-  HeadMask<const uint32_t> mask;
+  DropoutMask<const uint32_t> dropoutMask;
 
   TileBackwardHead(const AttentionBackwardArgs& args, const Attention& attention, const TileBackwardScratch& scratch,
                    int64_t head)
@@ -100,7 +104,7 @@ struct TileBackwardHead {
         qStrips(stripsOf(a.queries)),
         first(head % a.group == 0),
         last(head % a.group == a.group - 1),
-        mask(a, args.kept.orNull(), head) {
+        dropoutMask(a, args.kept.orNull(), head) {
     dOut = args.dOut.as<Narrow>() + a.outOf(head);
     q = args.q.as<Narrow>() + a.queryOf(head);
     k = args.k.as<Narrow>() + a.keyOf(head);
@@ -112,14 +116,14 @@ struct TileBackwardHead {
     dv = args.dv.as<Narrow>() + a.keyOf(head);
   }
 
-  void run(RowsOfNextHead<8>& next) const {
+  void run(ArraysOfNextHead<8>& next) const {
     pack();
     for (int64_t strip = 0; strip < qStrips; strip += kMaskStrips) meetQueries(strip, next);
     for (int64_t strip = 0; strip < qStrips; strip++) writeTransposed(strip);
   }
 
  private:
-  int64_t queriesIn(int64_t strip) const { return lesser(a.queries - strip * kStripLines, kStripLines); }
+  int64_t queriesIn(int64_t strip) const { return min(a.queries - strip * kStripLines, kStripLines); }
 
   void pack() const {
     if (first) packAcrossRows<false>(a, k, a.keyStride, a.queries, s.keysAcross);
@@ -139,8 +143,8 @@ struct TileBackwardHead {
   }
 
   // Strips of keys [strip, strip + kMaskStrips), and all queries that see them.
-  void meetQueries(int64_t strip, RowsOfNextHead<8>& next) const {
-    const int64_t end = lesser(strip + kMaskStrips, qStrips);
+  void meetQueries(int64_t strip, ArraysOfNextHead<8>& next) const {
+    const int64_t end = min(strip + kMaskStrips, qStrips);
     StripOfA left[kMaskStrips][2] = {};
     for (int64_t keys = strip; keys < end; keys++) {
       const int64_t which = keys - strip, at = keys * kStripLines * a.keyStride, units = s.strips * kStepUnits;
@@ -149,8 +153,8 @@ struct TileBackwardHead {
     }
     for (int64_t queries = a.causal ? strip : 0; queries < qStrips; queries++) {
       const int64_t query = queries * kStripLines, key = strip * kStripLines;
-      if (a.drops && mask.words != nullptr) {
-        mask.get(s.kept, query, queriesIn(queries), key, kDropoutBlock);
+      if (a.drops && dropoutMask.words != nullptr) {
+        dropoutMask.get(s.kept, query, queriesIn(queries), key, kDropoutBlock);
       } else if (a.drops) {
         for (int64_t lane = 0; lane < kStripLines; lane += kLanes)
           drawMask(a, a.maskRow(number, query + lane), key, kDropoutBlock, s.kept + lane);
@@ -158,7 +162,7 @@ struct TileBackwardHead {
       for (int64_t keys = strip; keys < end; keys++)
         if (!a.causal || keys <= queries) {
           meet(left[keys - strip], keys, queries, keys - strip);
-          next.ask();
+          next.prefetch();
         }
     }
     for (int64_t keys = strip; keys < end; keys++) {
@@ -169,35 +173,35 @@ struct TileBackwardHead {
     }
   }
 
-  // What a strip of keys, number `which` of the block, and a strip of queries give each other.
+  // P∘M and dS of a strip of keys, number `which` of the block, and a strip of queries.
   void meet(const StripOfA (&left)[2], int64_t keys, int64_t queries, int64_t which) const {
     const int64_t units = s.strips * kStepUnits;
     const int64_t keyCount = queriesIn(keys), queryCount = queriesIn(queries);
-    multiplyTiles(left[0], s.queryColumns + queries * units, s.strips, keyCount, queryCount, s.scores,
-                  kStripLines);
-    multiplyTiles(left[1], s.gradientColumns + queries * units, s.strips, keyCount, queryCount, s.dWeights,
-                  kStripLines);
+    multiplyPackedStrips(left[0], s.queryColumns + queries * units, s.strips, keyCount, queryCount, s.scores,
+                         kStripLines);
+    multiplyPackedStrips(left[1], s.gradientColumns + queries * units, s.strips, keyCount, queryCount, s.dWeights,
+                         kStripLines);
     const int64_t at = (which * qStrips + queries) * kStepUnits;
     const uint32_t* kept = a.drops ? s.kept + which * kGroup : nullptr;
     const float* exponents = s.exponents + queries * kStripLines;
     const float* deltas = s.deltas + queries * kStripLines;
-    const PairSight sight{keyCount, queryCount, a.causal && keys == queries};
+    const PairMask keyMask{keyCount, queryCount, a.causal && keys == queries};
     const auto pair = [&](auto all, auto drops) {
-      softmaxPair<all, drops>(sight, exponents, deltas, kept, s.weights + at, s.dScores + at);
+      softmaxPair<all, drops>(keyMask, exponents, deltas, kept, s.weights + at, s.dScores + at);
     };
-    const auto whole = [&](auto drops) { sight.all() ? pair(std::true_type{}, drops) : pair(std::false_type{}, drops); };
+    const auto whole = [&](auto drops) { keyMask.all() ? pair(std::true_type{}, drops) : pair(std::false_type{}, drops); };
     kept == nullptr ? whole(std::false_type{}) : whole(std::true_type{});
 
     // dQᵀ += Kᵀ · dSᵀ
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyTiles({s.keysAcross + (strip * qStrips + keys) * kStepUnits}, s.dScoresAcross, 1,
-                    a.headDim - strip * kStripLines, queryCount,
-                    s.dQueries + (queries * s.strips + strip) * kStripLines * kStripLines, kStripLines, keys > 0);
+      multiplyPackedStrips({s.keysAcross + (strip * qStrips + keys) * kStepUnits}, s.dScoresAcross, 1,
+                           a.headDim - strip * kStripLines, queryCount,
+                           s.dQueries + (queries * s.strips + strip) * kStripLines * kStripLines, kStripLines, keys > 0);
   }
 
   // Scores and dOut·Vᵀ become P∘M (but for its factor) and dS, as rows of keys and, dS, as pairs of keys too.
   template <bool kAll, bool kDrops>
-  __attribute__((noinline)) void softmaxPair(const PairSight& sight, const float* exponents, const float* deltas,
+  __attribute__((noinline)) void softmaxPair(const PairMask& keyMask, const float* exponents, const float* deltas,
                                              const uint32_t* kept, float* weightRows,
                                              float* dScoreRows) const {
     const F32 scale = splat(a.exponentScale), dScale = splat(a.scale * a.keptScale);
@@ -227,7 +231,7 @@ struct TileBackwardHead {
           weights[i][v] = weight;
           dScores[i][v] = weight * fma(dWeight, dScale, -delta[v]);
           if constexpr (!kAll) {
-            const I32 sees = sight.lanes(key + i, v * kLanes);
+            const I32 sees = keyMask.lanes(key + i, v * kLanes);
             weights[i][v] = sees ? weights[i][v] : F32{};
             dScores[i][v] = sees ? dScores[i][v] : F32{};
           }
@@ -256,8 +260,8 @@ struct TileBackwardHead {
     const int64_t stride = s.strips * kStripLines;
     if (a.group > 1) sums += keys * kStripLines * stride;
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyTiles({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, rows,
-                    a.headDim - strip * kStripLines, sums + strip * kStripLines, stride, !first);
+      multiplyPackedStrips({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, rows,
+                           a.headDim - strip * kStripLines, sums + strip * kStripLines, stride, !first);
     for (int64_t row = 0; last && row < rows; row++)
       forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
         store(to + (keys * kStripLines + row) * a.keyStride + d, load(sums + row * stride + d) * factor, lanes);
@@ -274,7 +278,7 @@ struct TileBackwardHead {
         FT_UNROLL
         for (int i = 0; i < kLanes; i++) block[i] = load(from + i * kStripLines + begin);
         transpose(block);
-        const int64_t rows = lesser(count - begin, kLanes);
+        const int64_t rows = min(count - begin, kLanes);
         Narrow* to = dq + (queries * kStripLines + begin) * a.queryStride + d;
         if (a.headDim - d >= kLanes) {
           for (int64_t i = 0; i < rows; i++) store(to + i * a.queryStride, block[i]);
@@ -298,7 +302,7 @@ static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Atten
       const Attention a = call.sequence(index / call.heads);
       if (a.queries == 0) continue;
       const TileBackwardHead head(args, a, scratch, index % call.heads);
-      RowsOfNextHead<8> next = {};
+      ArraysOfNextHead<8> next = {};
       if (index + 1 < end * call.group) {
         const Attention after = call.sequence((index + 1) / call.heads);
         const TileBackwardHead n(args, after, scratch, (index + 1) % call.heads);

@@ -1,21 +1,22 @@
 // Attention of few queries, as in decoding, where reading the keys and values of all positions before is the work: a
 // query's scores lie along a vector, each key is transposed on its way, and values are used where they are. The order of
-// all sums is that of attention.h, so the bits are.
+// all sums is that of forward.h, so the bits are.
 #pragma once
 
 #include <cstdint>
 
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../parallel.h"
-#include "attention_parts.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "masks.h"
+#include "parts.h"
 
 namespace foretoken::FT_ISA {
 
 // Multiply-adds that are worth waking one more thread for: each comes with its own word of memory.
 constexpr int64_t kFewWork = int64_t{1} << 16;
 
-// The running maximum and sum of one query, as `maxima` and `totals` of attention.h.
+// The running maximum and sum of one query, as `maxima` and `totals` of forward.h.
 struct RunningSum {
   float maximum, total;
 };
@@ -77,7 +78,7 @@ FT_INLINE float softmaxAlong(float* scores, int64_t keys, float scale, bool firs
 
   typedef float F4 __attribute__((vector_size(16)));
   F4 sums{};
-  for (int64_t j = 0; j < (keys + kGroup - 1) / kGroup * kGroup; j += kLanes) {
+  for (int64_t j = 0; j < roundUp(keys, kGroup); j += kLanes) {
     const F32 weight = exp2(fma(load(scores + j), splat(scale), splat(-reference)));
     const F32 seen = (I32)laneIndex() < static_cast<int32_t>(keys - j) ? weight : F32{};
     store(scores + j, seen);
@@ -130,22 +131,22 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
                         s.queries + member * a.queries * queryStride);
 
   for (int64_t block = 0; block < a.keys; block += kBlock) {
-    const int64_t blockKeys = lesser(a.keys - block, kBlock);
+    const int64_t blockKeys = min(a.keys - block, kBlock);
     const T* values = v + block * a.keyStride;
     for (int64_t group = 0; group < blockKeys; group += kGroup)
-      packGroup<Operands>(a, k + (block + group) * a.keyStride, a.keyStride, 0, lesser(blockKeys - group, kGroup),
+      packGroup<Operands>(a, k + (block + group) * a.keyStride, a.keyStride, 0, min(blockKeys - group, kGroup),
                           s.keys + group * units);
     for (int64_t row = 0; row < a.group * a.queries; row++) {
       const int64_t head = first + row / a.queries, i = row % a.queries;
-      const int64_t keys = lesser(a.keysSeen(a.start + i + 1) - block, kBlock);
+      const int64_t keys = min(a.keysSeen(a.start + i + 1) - block, kBlock);
       if (keys <= 0) continue;
       for (int64_t group = 0; group < keys; group += kGroup)
         scoreGroup<Operands>(s.queries + row * queryStride, s.keys + group * units, units, s.weights + group);
       const float factor = softmaxAlong(s.weights, keys, a.exponentScale, block == 0, s.sums[row]);
-      const HeadMask<uint32_t> mask(a, args.kept.orNull(), head);
+      const DropoutMask<uint32_t> dropoutMask(a, args.kept.orNull(), head);
       for (int64_t begin = 0; a.drops && begin < keys; begin += kDropoutBlock) {
         const uint64_t kept = keptBits(a.dropoutKey, a.maskRow(head, i), block + begin);
-        if (mask.words != nullptr) mask.putRow(kept, i, block + begin);
+        if (dropoutMask.words != nullptr) dropoutMask.putRow(kept, i, block + begin);
         for (int64_t j = 0; j < kDropoutBlock; j += kLanes) {
           float* const weights = s.weights + begin + j;
           store(weights, (F32)((U32)load(weights) & (U32)lanesOf(static_cast<uint32_t>(kept >> j))));
@@ -177,8 +178,8 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
 // The sequences with few queries. Scratch is reserved.
 template <class Operands, typename T>
 static void attendFew(const AttentionForwardArgs& args, const Attention& call, const AttentionExtent& extent, Pool& pool) {
-  const int64_t queries = lesser(extent.queries, kFewQueries) * call.group;
-  const int64_t grain = 1 + kFewWork / (2 * queries * extent.keys * greater(call.headDim, 1));
+  const int64_t queries = min(extent.queries, kFewQueries) * call.group;
+  const int64_t grain = 1 + kFewWork / (2 * queries * extent.keys * max(call.headDim, 1));
   parallelRanges(pool, call.batch * call.keyHeads, grain, [&](int64_t begin, int64_t end, int thread) {
     const AttentionFewScratch<Operands> scratch(call, pool.scratch(thread));
     for (int64_t item = begin; item < end; item++) {

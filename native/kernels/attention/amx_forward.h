@@ -1,4 +1,4 @@
-// Attention of bfloat16 by tiles (../gemm/amx_tiles.h): a strip of kStripLines queries against all keys that one of them
+// Attention of bfloat16 by tiles (gemm/amx/tiles.h): a strip of kStripLines queries against all keys that one of them
 // sees. Of a head, keys and values are packed once; the scores of one strip are all that is kept.
 //
 // The order of a query's sums, whatever else is in the call: a score is the tiles' sum over headDim; weights are added to
@@ -7,79 +7,14 @@
 
 #include <cstdint>
 
-#include "../gemm/amx.h"
-#include "../generated/kernels.h"
-#include "../math.h"
-#include "../narrow.h"
-#include "../parallel.h"
-#include "attention_parts.h"
+#include "../../generated/kernels.h"
+#include "../../math.h"
+#include "../../parallel.h"
+#include "amx_parts.h"
+#include "masks.h"
+#include "parts.h"
 
 namespace foretoken::FT_ISA {
-
-// Packed strips of A and B of which the first `rows` lines and `columns` lines are wanted.
-static void multiplyTiles(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns, float* sums,
-                          int64_t stride, bool continues = false) {
-  multiplyStrips(a, b, steps, rows, columns, continues ? sums : nullptr, sums, stride, [](int64_t) {});
-}
-
-// Rows of a head as the left operand, k along headDim: as they lie where that will do, else packed.
-FT_INLINE StripOfA stripOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* scratch) {
-  if (a.headDim % kStepValues == 0 && stride % 2 == 0 && (rows == kTileSide || rows == kStripLines))
-    return {reinterpret_cast<const float*>(from), stride / 2, kTileSide};
-  packStrips<Narrow, Order::kRows, false>(from, stride, rows, a.headDim, scratch, stripsOf(a.headDim) * kStepUnits, nullptr);
-  return {scratch};
-}
-
-// Rows that the next head needs, which lie apart: asked for a few at a time between the products of this one.
-template <int kArrays>
-struct RowsOfNextHead {
-  struct Array {
-    const Narrow* at;
-    int64_t stride;
-  };
-  Array arrays[kArrays];
-  int64_t rows = 0, width = 0, share = 0;
-
-  // By the time that ask() has been called `times` times.
-  void begin(int64_t count, int64_t headDim, int64_t times) {
-    rows = count;
-    width = headDim;
-    share = (count + times - 1) / times;
-  }
-  void ask() {
-    constexpr int64_t kLine = 32;
-    for (int64_t i = 0; i < share && rows > 0; i++, rows--)
-      for (Array& array : arrays) {
-        for (int64_t d = 0; d < width; d += kLine) __builtin_prefetch(array.at + d, 0, 2);
-        array.at += array.stride;
-      }
-  }
-};
-
-// Rows of a head as the right operand, k along headDim: strips of rows.
-FT_INLINE void packRowsOf(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
-  packStrips<Narrow, Order::kRows, true>(from, stride, rows, a.headDim, to, stripsOf(a.headDim) * kStepUnits,
-                                                nullptr);
-}
-
-// Rows of a head as an operand, k along the rows: strips of headDim.
-template <bool kUnitsFirst>
-FT_INLINE void packAcrossRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
-  packStrips<Narrow, Order::kColumns, kUnitsFirst>(from, stride, a.headDim, rows, to, stripsOf(rows) * kStepUnits,
-                                                   nullptr);
-}
-
-// Hands out parts of a thread's scratch, each aligned to a cache line. Without memory it only counts.
-struct Scratch {
-  float* memory;
-  int64_t used = 0;
-
-  float* take(int64_t floats) {
-    float* const taken = memory == nullptr ? nullptr : memory + used;
-    used += roundUp(floats, kLanes);
-    return taken;
-  }
-};
 
 struct TileForwardScratch {
   float* keys;     // right of queries: strips of keys
@@ -116,12 +51,12 @@ struct TileForwardHead {
   Narrow* out;
   float* logSumExp;
   int64_t number;
-  HeadMask<uint32_t> mask;
+  DropoutMask<uint32_t> dropoutMask;
   bool finite = true;  // all values are
 
   TileForwardHead(const AttentionForwardArgs& args, const Attention& attention, const TileForwardScratch& scratch,
                   int64_t head)
-      : a(attention), s(scratch), number(head), mask(a, args.kept.orNull(), head) {
+      : a(attention), s(scratch), number(head), dropoutMask(a, args.kept.orNull(), head) {
     q = args.q.as<Narrow>() + a.queryOf(head);
     k = args.k.as<Narrow>() + a.keyOf(head);
     v = args.v.as<Narrow>() + a.keyOf(head);
@@ -139,7 +74,7 @@ struct TileForwardHead {
   }
 
   // Queries [begin, begin + rows) of the call, at most kStripLines; `packedKeys` as they were packed.
-  void attend(int64_t begin, int64_t rows, int64_t packedKeys, RowsOfNextHead<4>& next) const {
+  void attend(int64_t begin, int64_t rows, int64_t packedKeys, ArraysOfNextHead<4>& next) const {
     const int64_t dSteps = stripsOf(a.headDim);
     const int64_t keys = a.keysSeen(a.start + begin + rows);
     const int64_t keySteps = stripsOf(keys);
@@ -149,15 +84,15 @@ struct TileForwardHead {
     } else {
       const StripOfA queries = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
       for (int64_t strip = 0; strip < keySteps; strip++)
-        multiplyTiles(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
-                      s.scores + strip * kStripLines, stride);
+        multiplyPackedStrips(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
+                             s.scores + strip * kStripLines, stride);
     }
 
     if (a.drops) draw(begin, rows);
     alignas(64) float maxima[kStripLines] = {}, totals[kStripLines];
     for (float& total : totals) total = 1;
     for (int64_t row = 0; row < rows; row++) {
-      next.ask();
+      next.prefetch();
       softmaxRow(begin + row, row, s.scores + row * stride, keySteps, maxima + row, totals + row);
     }
 
@@ -167,7 +102,7 @@ struct TileForwardHead {
       const float* values = s.values + strip * valueUnits;
       float* to = s.out + strip * kStripLines;
       const int64_t columns = a.headDim - strip * kStripLines;
-      if (finite) multiplyTiles({s.weights}, values, keySteps, rows, columns, to, outStride);
+      if (finite) multiplyPackedStrips({s.weights}, values, keySteps, rows, columns, to, outStride);
       else mixMasked(values, begin, rows, columns, to, outStride);
     }
 
@@ -192,9 +127,9 @@ struct TileForwardHead {
     const I32 across = (I32)laneIndex() * kStripLines;
     packRowsOf(a, q, a.queryStride, rows, s.queries);
     for (int64_t key = 0; key < keys; key += kStripLines) {
-      const int64_t count = lesser(keys - key, kStripLines);
+      const int64_t count = min(keys - key, kStripLines);
       const StripOfA lines = stripOfRows(a, k + key * a.keyStride, a.keyStride, count, s.keys);
-      multiplyTiles(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
+      multiplyPackedStrips(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
       for (int64_t row = 0; row < rows; row++)
         for (int64_t half = 0; half < kStripLines; half += kLanes)
           store(s.scores + row * stride + key + half,
@@ -255,7 +190,7 @@ struct TileForwardHead {
     static_assert(kWordKeys == kStripLines && kGroup == kStripLines, "a word is the mask of a step");
     const DropoutKey dropoutKey = a.dropoutKey;  // no store reaches it: so what depends on it alone is computed once
     const int64_t all = a.keysSeen(a.start + begin + rows);
-    if (mask.words != nullptr) mask.ask(begin, rows, all);
+    if (dropoutMask.words != nullptr) dropoutMask.prefetch(begin, rows, all);
     for (int64_t row = 0; row < rows; row++) {
       const int64_t seen = a.keysSeen(a.start + begin + row + 1);
       for (int64_t key = 0; key < seen; key += kDropoutBlock) {
@@ -265,7 +200,7 @@ struct TileForwardHead {
         to[kGroup] = static_cast<uint32_t>(bits >> kWordKeys);
       }
     }
-    if (mask.words != nullptr) mask.put(s.kept, begin, rows, 0, all);
+    if (dropoutMask.words != nullptr) dropoutMask.put(s.kept, begin, rows, 0, all);
   }
 
   // The output of queries, one by one, where a value is infinite or NaN: what a later token holds must not reach an
@@ -281,7 +216,7 @@ struct TileForwardHead {
         for (int64_t tile = 0; tile < 2; tile++)
           store(pairs + tile * kTileUnits, (F32)((U32)load(pairs + tile * kTileUnits) & (key % 2 == 0 ? 0u : 0xFFFFu)));
       }
-      multiplyTiles({s.weights}, s.masked, steps, rows, columns, sums, kStripLines);
+      multiplyPackedStrips({s.weights}, s.masked, steps, rows, columns, sums, kStripLines);
       for (int64_t d = 0; d < kStripLines; d += kLanes)
         store(to + row * stride + d, load(sums + row * kStripLines + d));
     }
@@ -294,8 +229,8 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
   // By head, or where there are fewer than threads, by strip of a head.
   const int64_t heads = call.batch * call.heads;
   const int64_t parts = heads >= pool.threads() ? 1 : stripsOf(extent.queries);
-  const int64_t work = call.headDim * extent.queries * extent.keys / greater(parts, 1);
-  const int64_t grain = kThreadWork / (work > 0 ? work : 1) + 1;
+  const int64_t work = call.headDim * extent.queries * extent.keys / max(parts, 1);
+  const int64_t grain = kThreadWork / max(work, 1) + 1;
   parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
     const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
@@ -306,14 +241,14 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
       TileForwardHead head(args, a, scratch, index % call.heads);
       const int64_t strips = stripsOf(a.queries);
       const int64_t first = parts == 1 ? 0 : item % parts;
-      const int64_t last = parts == 1 ? strips : lesser(first + 1, strips);
+      const int64_t last = parts == 1 ? strips : min(first + 1, strips);
       const bool shared = packed && parts == 1 && head.number % a.group != 0;
       packed = first < last;
       if (!packed) continue;
-      const int64_t queryEnd = lesser(last * kStripLines, a.queries);
+      const int64_t queryEnd = min(last * kStripLines, a.queries);
       if (!shared) finite = head.pack(queryEnd);
       head.finite = finite;
-      RowsOfNextHead<4> next = {};
+      ArraysOfNextHead<4> next = {};
       if (parts == 1 && item + 1 < end) {
         const Attention after = call.sequence((index + 1) / call.heads);
         const TileForwardHead other(args, after, scratch, (index + 1) % call.heads);
@@ -322,7 +257,7 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
       }
       for (int64_t strip = first; strip < last; strip++) {
         const int64_t query = strip * kStripLines;
-        head.attend(query, lesser(a.queries - query, kStripLines), a.keysSeen(a.start + queryEnd), next);
+        head.attend(query, min(a.queries - query, kStripLines), a.keysSeen(a.start + queryEnd), next);
       }
     }
   });

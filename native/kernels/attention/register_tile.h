@@ -1,5 +1,5 @@
 // The register tile of attention: kTileHeight rows × one or two vectors of a product of two blocks that lie packed in a
-// thread's scratch. See attention_parts.h for how they lie, and gemm/operands.h for the units of the reduction index.
+// thread's scratch. See parts.h for how they lie, and gemm/operands.h for the units of the reduction index.
 //
 // Every element is one chain of multiplyAdd over ascending units, wherever it lies in a tile: so the bits of a query do
 // not depend on its neighbours.
@@ -7,8 +7,8 @@
 
 #include <cstdint>
 
-#include "../gemm/operands.h"
-#include "../simd.h"
+#include "../../gemm/operands.h"
+#include "../../simd.h"
 
 namespace foretoken::FT_ISA {
 

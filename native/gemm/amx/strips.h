@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <type_traits>
 
-#include "../lanes.h"
-#include "../narrow.h"
-#include "amx_pack.h"
-#include "product.h"
+#include "../../gemm/epilogue.h"
+#include "../../lanes.h"
+#include "../../narrow.h"
+#include "pack.h"
 
 namespace foretoken::FT_ISA {
 
@@ -75,79 +74,14 @@ FT_INLINE void multiplyStrips(const StripOfA& a, const float* b, int64_t steps, 
   }
 }
 
-// A vector, or two neighbours.
-template <int kCount>
-struct Vectors {
-  F32 vector[kCount];
-};
-
-// Those that body(vector, offset) makes of each.
-template <int kCount, class Body>
-FT_INLINE Vectors<kCount> each(const Vectors<kCount>& from, Body body) {
-  Vectors<kCount> result;
-  FT_UNROLL
-  for (int i = 0; i < kCount; i++) result.vector[i] = body(from.vector[i], int64_t{i} * kLanes);
-  return result;
-}
-
-template <typename T, class Lanes>
-FT_INLINE void store(T* to, const Vectors<1>& values, Lanes lanes) {
-  store(to, values.vector[0], lanes);
-}
-FT_INLINE void store(float* to, const Vectors<2>& values, All) {
-  store(to, values.vector[0]);
-  store(to + kLanes, values.vector[1]);
-}
-FT_INLINE void store(Narrow* to, const Vectors<2>& values, All) {
-  storeUnits(to, values.vector[0], values.vector[1]);
-}
-
-struct NothingToPrepare {};
-
-// What is done with sums. apply(at, j, sums, lanes): with those of elements `at` of C and on, in columns j and on. ask(at):
-// asks for the memory that this touches for kStripLines elements from `at` on, before it is needed. prepare(i): makes what
-// row i needs, before anything of that row is multiplied; each row on one thread, in any order; where `prepares` says so.
-template <class Ask, class Apply, class Prepare = NothingToPrepare>
-struct Finish {
-  static constexpr bool kPrepares = !std::is_same_v<Prepare, NothingToPrepare>;
-  Ask ask;
-  Apply apply;
-  Prepare prepare = {};
-  bool prepares = false;
-};
-template <class Ask, class Apply>
-Finish(Ask, Apply) -> Finish<Ask, Apply>;
-template <class Ask, class Apply, class Prepare>
-Finish(Ask, Apply, Prepare, bool) -> Finish<Ask, Apply, Prepare>;
-
-// Asks for kStripLines elements that are going to be written, or read.
-template <typename T>
-FT_INLINE void askToWrite(T* at) {
-  __builtin_prefetch(at, 1);
-  if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + kTileSide, 1);
-}
-template <typename T>
-FT_INLINE void askToRead(const T* at) {
-  __builtin_prefetch(at);
-  if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + kTileSide);
-}
-
-// Sums as they are.
-template <typename T>
-FT_INLINE auto storeSums(T* to) {
-  return Finish{[=](int64_t at) __attribute__((always_inline)) { askToWrite(to + at); },
-                [=](int64_t at, int64_t, const auto& sums, auto lanes)
-                    __attribute__((always_inline)) { store(to + at, sums, lanes); }};
-}
-
-// Finishes `columns` sums of the row of C that begins at element `row`, in columns j and on.
-template <class Finishing>
-FT_INLINE void finishRow(const Finishing& finish, const float* sums, int64_t row, int64_t j, int64_t columns) {
+// Applies an epilogue to `columns` sums of the row of C that begins at element `row`, in columns j and on.
+template <class Epilogue>
+FT_INLINE void applyRow(const Epilogue& epilogue, const float* sums, int64_t row, int64_t j, int64_t columns) {
   if (columns == kStripLines)
-    finish.apply(row + j, j, Vectors<2>{{load(sums), load(sums + kLanes)}}, All{});
+    epilogue.apply(row + j, j, Vectors<2>{{load(sums), load(sums + kLanes)}}, All{});
   else
     forVectors(0, columns, [&](int64_t v, auto lanes) {
-      finish.apply(row + j + v, j + v, Vectors<1>{{load(sums + v)}}, lanes);
+      epilogue.apply(row + j + v, j + v, Vectors<1>{{load(sums + v)}}, lanes);
     });
 }
 
@@ -158,58 +92,59 @@ struct BlockOfC {
 
 constexpr int64_t kBlockUnits = int64_t{kStripLines} * kStripLines;
 
-// Multiplies one pair of strips after the other, and finishes the sums of each while the tiles compute the next.
-template <class Finishing>
+// Multiplies one pair of strips after the other, and applies the epilogue to the sums of each while the tiles compute the
+// next.
+template <class Epilogue>
 class StripMultiplier {
  public:
   // For a C with n columns.
-  StripMultiplier(int64_t n, const Finishing& finish) : n_(n), finish_(finish) {}
+  StripMultiplier(int64_t n, const Epilogue& epilogue) : n_(n), epilogue_(epilogue) {}
 
   // from: sums of this block so far, kBlockUnits of them, or null.
   __attribute__((always_inline)) void multiply(const StripOfA& a, const float* b, int64_t steps, const float* from,
                                                const BlockOfC& block) {
-    const int64_t share = (kStripLines + steps - 1) / steps;
+    const int64_t share = divideUp(kStripLines, steps);
     multiplyStrips(a, b, steps, block.rows, block.columns, from, sums_[which_], kStripLines, [&](int64_t step) {
       const int64_t begin = step * share;
-      for (int64_t r = begin; r < smaller(begin + share, block.rows); r++) finish_.ask((block.i + r) * n_ + block.j);
-      finishRows(begin, smaller(begin + share, pending_.rows));
-      ahead_.ask();
-      if constexpr (Finishing::kPrepares)
-        for (int64_t i = 0; i < rowShare_ && row_ < rowEnd_; i++) finish_.prepare(row_++);
+      for (int64_t r = begin; r < min(begin + share, block.rows); r++) epilogue_.prefetch((block.i + r) * n_ + block.j);
+      applyRows(begin, min(begin + share, pending_.rows));
+      prefetch_.step();
+      if constexpr (Epilogue::kPrepares)
+        for (int64_t i = 0; i < rowShare_ && row_ < rowEnd_; i++) epilogue_.prepare(row_++);
     });
     pending_ = block;
     which_ ^= 1;
   }
 
-  // What is going to be read while the next pairs are multiplied.
-  void expect(const AheadOfReading& ahead) { ahead_ = ahead; }
+  // Prefetches an operand while the next pairs are multiplied.
+  void prefetch(const OperandPrefetch& prefetch) { prefetch_ = prefetch; }
 
   // Rows [row, end) are prepared while `times` steps of the next pairs are multiplied.
   void prepare(int64_t row, int64_t end, int64_t times) {
     row_ = row;
     rowEnd_ = end;
-    rowShare_ = (end - row + times - 1) / times;
+    rowShare_ = divideUp(end - row, times);
   }
 
   // After the last pair.
   void end() {
-    finishRows(0, pending_.rows);
+    applyRows(0, pending_.rows);
     pending_.rows = 0;
   }
 
  private:
-  __attribute__((always_inline)) void finishRows(int64_t begin, int64_t end) const {
+  __attribute__((always_inline)) void applyRows(int64_t begin, int64_t end) const {
     for (int64_t r = begin; r < end; r++)
-      finishRow(finish_, sums_[which_ ^ 1] + r * kStripLines, (pending_.i + r) * n_, pending_.j, pending_.columns);
+      applyRow(epilogue_, sums_[which_ ^ 1] + r * kStripLines, (pending_.i + r) * n_, pending_.j, pending_.columns);
   }
 
   alignas(64) float sums_[2][kBlockUnits];
   BlockOfC pending_ = {};
-  AheadOfReading ahead_;
+  OperandPrefetch prefetch_;
   int which_ = 0;
   int64_t row_ = 0, rowEnd_ = 0, rowShare_ = 0;
   const int64_t n_;
-  const Finishing& finish_;
+  const Epilogue& epilogue_;
 };
 
 }  // namespace foretoken::FT_ISA

@@ -2,9 +2,8 @@
 // rapidly instantiating BLAS functionality", 2015): B in packed panels shared by all threads, A packed by each thread
 // for its own rows, register tiles in between. Where operands are bfloat16, packing rounds them.
 //
-// An epilogue is what happens to a sum beyond being stored. Bias and addend join it in registers. All else is a Finish: a
-// function of a finished tile of C, called while that lies in the L1 cache. Where C is not kept, because what is wanted of
-// it is another type, its sums rest in a thread's scratch until then.
+// Bias and addend join a sum in registers. The rest of an epilogue is applied to a finished tile of C while that lies in the
+// L1 cache. Where C is not kept, because the result is of another type, sums rest in a thread's scratch until then.
 //
 // Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece an
 // element is one chain of multiplyAdd; pieces are added in ascending order. No sum is divided between threads, and an
@@ -48,7 +47,7 @@ FT_INLINE int64_t valueOf(int64_t unit) {
 }
 template <class Operands>
 FT_INLINE int64_t valuesIn(const Product& p, int64_t k0, int64_t k1) {
-  return smaller(valueOf<Operands>(k1), p.k) - valueOf<Operands>(k0);
+  return min(valueOf<Operands>(k1), p.k) - valueOf<Operands>(k0);
 }
 
 template <class Operands, Order kB>
@@ -65,14 +64,14 @@ FT_INLINE void packPanel(const Product& p, int64_t j, int64_t columns, int64_t k
 
 template <class Operands, Order kB>
 static void packChunk(const Product& p, const Chunk& chunk, Pool& pool) {
-  const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
-  const int64_t pieces = (chunk.k1 - chunk.k0 + kDepth - 1) / kDepth;
+  const int64_t panels = divideUp(chunk.j1 - chunk.j0, kTileColumns);
+  const int64_t pieces = divideUp(chunk.k1 - chunk.k0, kDepth);
   const int64_t grain = 1 + kThreadWork / 8 / (kDepth * kTileColumns);
   parallelRanges(pool, panels * pieces, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t item = begin; item < end; item++) {
       const int64_t j = chunk.j0 + item / pieces * kTileColumns;
       const int64_t k = chunk.k0 + item % pieces * kDepth;
-      packPanel<Operands, kB>(p, j, smaller(kTileColumns, chunk.j1 - j), k, smaller(k + kDepth, chunk.k1),
+      packPanel<Operands, kB>(p, j, min(kTileColumns, chunk.j1 - j), k, min(k + kDepth, chunk.k1),
                               chunk.panel(j, k));
     }
   });
@@ -84,7 +83,7 @@ FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
 
 // For the last piece of a tile of C at (i, j).
 template <class Operands>
-FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, Tile& tile) {
+FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, RegisterTile& tile) {
   if (p.bias) tile.bias = p.bias + j;
   if (p.addend) {
     tile.addend = p.addend + i * p.n + j;
@@ -129,12 +128,12 @@ static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, in
       const int64_t i = i0 + tileBegin(i1 - i0, t);
       const int64_t rows = i0 + tileBegin(i1 - i0, t + 1) - i;
       for (int64_t r = 0; r < rows; r += kLanes)
-        body(i + r, static_cast<int>(smaller(kLanes, rows - r)), to + (t - t0) * kPackedTile<Order::kColumns> + r,
+        body(i + r, static_cast<int>(min(kLanes, rows - r)), to + (t - t0) * kPackedTile<Order::kColumns> + r,
              totals[(t - t0) * kStrips + r / kLanes]);
     }
   };
   for (int64_t k = k0; k < k1; k += kUnitsAtATime) {
-    const int64_t kEnd = smaller(k + kUnitsAtATime, k1);
+    const int64_t kEnd = min(k + kUnitsAtATime, k1);
     const int64_t values = valuesIn<Operands>(p, k, kEnd);
     forStrips([&](int64_t i, int count, float* strip, F32& total) __attribute__((always_inline)) {
       // A whole vector where the row of A has one; what it holds past the tile is not used.
@@ -171,19 +170,20 @@ static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, in
   });
 }
 
-// What of A is packed next, while a tile is computed. By rows, the next tile of A: all of it during one sweep over the
-// columns of C. By columns, the next piece of k of all tiles of a block, which share cache lines: during the whole block.
+// Prefetches the part of A that is packed next, while a tile is computed:
+// - by rows, the next tile of A: all of it during one sweep over the columns of C;
+// - by columns, the next piece of k of all tiles of a block, which share cache lines: during the whole block.
 template <class Operands, Order kA>
-struct AheadOfA {
+struct PrefetchOfA {
   const float* at = nullptr;  // null: nothing
   int64_t stride = 0, rows = 0, lines = 0;
 
   // For tile `t` of rows [i0, i1), in blocks of `blockTiles`, and units [k, kEnd).
-  AheadOfA(const Product& p, int64_t i0, int64_t i1, int64_t blockTiles, int64_t t, int64_t k, int64_t kEnd,
-           const Chunk& chunk) {
+  PrefetchOfA(const Product& p, int64_t i0, int64_t i1, int64_t blockTiles, int64_t t, int64_t k, int64_t kEnd,
+              const Chunk& chunk) {
     const int64_t tiles = tileCount(i1 - i0);
     const int64_t block = t / blockTiles * blockTiles;
-    const int64_t blockEnd = smaller(block + blockTiles, tiles);
+    const int64_t blockEnd = min(block + blockTiles, tiles);
     const bool sameBlock = kEnd < chunk.k1;
     int64_t first = sameBlock ? block : blockEnd;
     int64_t unit = sameBlock ? kEnd : chunk.k0;
@@ -192,7 +192,7 @@ struct AheadOfA {
       unit = k;
     }
     if (first >= tiles) return;
-    const int64_t values = valuesIn<Operands>(p, unit, smaller(unit + kDepth, chunk.k1));
+    const int64_t values = valuesIn<Operands>(p, unit, min(unit + kDepth, chunk.k1));
     const int64_t i = i0 + tileBegin(i1 - i0, first);
     const int64_t value = valueOf<Operands>(unit);
     const int64_t perLine = kLineFloats * (isNarrow<Operands>(p.a) ? 2 : 1);
@@ -200,27 +200,27 @@ struct AheadOfA {
     if constexpr (kA == Order::kRows) {
       at = placeOf<Operands>(p.a, i, value);
       rows = kTileRows;
-      lines = (values + perLine - 1) / perLine;
+      lines = divideUp(values, perLine);
     } else {
       at = placeOf<Operands>(p.a, value, i);
       rows = values;
-      lines = (tileBegin(i1 - i0, smaller(first + blockTiles, tiles)) + i0 - i + perLine - 1) / perLine;
+      lines = divideUp(tileBegin(i1 - i0, min(first + blockTiles, tiles)) + i0 - i, perLine);
     }
   }
 
   // The part for tile of C number `index` of the sweep, or of the block.
-  Ahead during(int64_t index, const float* otherwise) const {
-    constexpr int64_t kLines = kLinesAhead<kA, Operands>;
+  PrefetchRows during(int64_t index, const float* otherwise) const {
+    constexpr int64_t kLines = kPrefetchLines<kA, Operands>;
     if (at == nullptr) return {otherwise, 0};
-    const int64_t across = (lines + kLines - 1) / kLines;
+    const int64_t across = divideUp(lines, kLines);
     const int64_t row = index / across * kTileRows;
     if (row >= rows) return {otherwise, 0};
     return {at + row * stride + index % across * kLines * kLineFloats, stride};
   }
 };
 
-// Where a thread keeps sums of a product whose C is not kept: of one tile, which is finished as soon as it is computed, or
-// between pieces of k, of a block of tiles.
+// Where a thread keeps sums of a product whose C is not kept: of one tile, until its epilogue, or
+// of a block of tiles, between pieces of k.
 struct Resting {
   float* sums;  // null: in C
   int64_t stride;
@@ -236,25 +236,25 @@ struct Resting {
         stride(chunk.k1 - chunk.k0 <= kDepth ? kTileColumns : roundUp(sweep, kTileColumns)),
         oneTile(chunk.k1 - chunk.k0 <= kDepth) {}
 
-  // Those of tile `t` of a block, columns from number `j` of the sweep on.
+  // The sums of tile `t` of a block, from column `j` of the sweep on.
   float* of(int64_t t, int64_t j) const { return oneTile ? sums : sums + t * kTileRows * stride + j; }
 };
 
 // Rows [i0, i1) × columns [j0, j1) of C, over the units of k that are in the chunk.
-template <class Operands, Order kA, class Finish>
+template <class Operands, Order kA, class Epilogue>
 static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-                          float* scratch, const Finish& finish) {
+                          float* scratch, const Epilogue& epilogue) {
   const bool small = (chunk.k1 - chunk.k0) * (j1 - j0) <= kSweepFloats;
   const int64_t sweep = small ? j1 - j0 : kSweepColumns;
   const int64_t tiles = tileCount(i1 - i0);
   const int64_t blockTiles = small && kA == Order::kRows ? 1 : kBlockTiles;
   const Resting resting(p, chunk, sweep, scratch + kPackedTiles<kA>);
   for (int64_t jBegin = j0; jBegin < j1; jBegin += sweep) {
-    const int64_t jEnd = smaller(jBegin + sweep, j1);
+    const int64_t jEnd = min(jBegin + sweep, j1);
     for (int64_t block = 0; block < tiles; block += blockTiles) {
-      const int64_t blockEnd = smaller(block + blockTiles, tiles);
+      const int64_t blockEnd = min(block + blockTiles, tiles);
       for (int64_t k = chunk.k0; k < chunk.k1; k += kDepth) {
-        const int64_t kEnd = smaller(k + kDepth, chunk.k1);
+        const int64_t kEnd = min(k + kDepth, chunk.k1);
         int64_t tileOfC = 0;
         if constexpr (kA == Order::kColumns)
           withElementsFrom<Operands>(p.a, 0, [&](const auto* a) {
@@ -269,16 +269,16 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
             packRows<Operands>(p, i, rows, k, kEnd, scratch);
           else packed += (t - block) * kPackedTile<kA>;
           const bool last = valueOf<Operands>(kEnd) >= p.k;
-          const AheadOfA<Operands, kA> ahead(p, i0, i1, blockTiles, t, k, kEnd, chunk);
+          const PrefetchOfA<Operands, kA> prefetch(p, i0, i1, blockTiles, t, k, kEnd, chunk);
           for (int64_t j = jBegin; j < jEnd; j += kTileColumns) {
-            const int columns = static_cast<int>(smaller(kTileColumns, jEnd - j));
+            const int columns = static_cast<int>(min(kTileColumns, jEnd - j));
             float* const c = hasC<Operands>(p) ? p.c + i * p.n + j : resting.of(t - block, j - jBegin);
             const int64_t stride = hasC<Operands>(p) ? p.n : resting.stride;
-            Tile tile{rows,   columns,             kEnd - k, packed, chunk.panel(j, k), c,
-                      stride, resultOfPiece(p, k), ahead.during(tileOfC++, scratch)};
+            RegisterTile tile{rows,   columns,             kEnd - k, packed, chunk.panel(j, k), c,
+                              stride, resultOfPiece(p, k), prefetch.during(tileOfC++, scratch)};
             if (last) addEpilogue<Operands>(p, i, j, tile);
             multiply<kA, Operands>(tile);
-            if (last) finish(i, j, rows, columns, c, stride);
+            if (last) applyBlock(epilogue, p.n, i, j, rows, columns, c, stride);
           }
         }
       }
@@ -291,9 +291,9 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
 constexpr int64_t kOneRowWork = kThreadWork / 16;
 
 // Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
-template <class Operands, Order kB, class Finish>
-static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) {
-  const int64_t panels = (p.n + kTileColumns - 1) / kTileColumns;
+template <class Operands, Order kB, class Epilogue>
+static void multiplyOneRowTile(const Product& p, Pool& pool, const Epilogue& epilogue) {
+  const int64_t panels = divideUp(p.n, kTileColumns);
   const int64_t units = unitsOf<Operands>(p.k);
   const int64_t grain = 1 + kOneRowWork / (p.k * kTileColumns);
   constexpr int64_t kA = kPackedTile<Order::kRows>;
@@ -303,33 +303,33 @@ static void multiplyFewRows(const Product& p, Pool& pool, const Finish& finish) 
     float* scratch = static_cast<float*>(pool.scratch(thread));
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = panel * kTileColumns;
-      const int64_t columns = smaller(kTileColumns, p.n - j);
+      const int64_t columns = min(kTileColumns, p.n - j);
       float* const c = hasC<Operands>(p) ? p.c + j : scratch + kA + kPanel;
       const int64_t stride = hasC<Operands>(p) ? p.n : kTileColumns;
       for (int64_t k = 0; k < units; k += kDepth) {
-        const int64_t kEnd = smaller(k + kDepth, units);
+        const int64_t kEnd = min(k + kDepth, units);
         packRows<Operands>(p, 0, p.m, k, kEnd, scratch);
         packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
-        Tile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, scratch + kA, c,
-                  stride,                resultOfPiece(p, k),       {c, 0}};
+        RegisterTile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, scratch + kA, c,
+                          stride,                resultOfPiece(p, k),       {c, 0}};
         if (kEnd == units) addEpilogue<Operands>(p, 0, j, tile);
         multiply<Order::kRows, Operands>(tile);
       }
-      finish(0, j, p.m, columns, c, stride);
+      applyBlock(epilogue, p.n, 0, j, p.m, columns, c, stride);
     }
   });
 }
 
-template <class Operands, Order kA, Order kB, class Finish>
-static void multiplyAs(Product p, Pool& pool, const Finish& finish) {
+template <class Operands, Order kA, Order kB, class Epilogue>
+static void multiplyAs(Product p, Pool& pool, const Epilogue& epilogue) {
   if constexpr (kA == Order::kRows) {
-    if (p.m <= kTileRows) return multiplyFewRows<Operands, kB>(p, pool, finish);
+    if (p.m <= kTileRows) return multiplyOneRowTile<Operands, kB>(p, pool, epilogue);
   }
 
   const int64_t units = unitsOf<Operands>(p.k);
   static_assert(kChunkDepth<kA> % kDepth == 0, "pieces begin at multiples of kDepth");
-  const int64_t depth = smaller(units, kChunkDepth<kA>);
-  const int64_t width = smaller(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
+  const int64_t depth = min(units, kChunkDepth<kA>);
+  const int64_t width = min(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
   // Between chunks of k, sums rest in a C of their own.
   const bool rests = !hasC<Operands>(p) && depth < units;
   float* packed = static_cast<float*>(
@@ -338,15 +338,15 @@ static void multiplyAs(Product p, Pool& pool, const Finish& finish) {
   const int64_t floats = kPackedTiles<kA> + Resting::floats<Operands>(p, units);
   if (packed == nullptr || !pool.reserveScratch(floats * int64_t{sizeof(float)})) return;
   const int64_t work = p.m * p.n * p.k / kThreadWork + 1;
-  const Grid grid = gridOver(tileCount(p.m), (smaller(p.n, width) + kTileColumns - 1) / kTileColumns,
-                             smaller(pool.threads(), work));
+  const Grid grid = gridOver(tileCount(p.m), divideUp(min(p.n, width), kTileColumns),
+                             min(pool.threads(), work));
   const int64_t rowTiles = tileCount(p.m);
 
   for (int64_t k = 0; k < units; k += depth) {
     for (int64_t j = 0; j < p.n; j += width) {
-      const Chunk chunk{k, smaller(k + depth, units), j, smaller(j + width, p.n), packed};
+      const Chunk chunk{k, min(k + depth, units), j, min(j + width, p.n), packed};
       packChunk<Operands, kB>(p, chunk, pool);
-      const int64_t panels = (chunk.j1 - chunk.j0 + kTileColumns - 1) / kTileColumns;
+      const int64_t panels = divideUp(chunk.j1 - chunk.j0, kTileColumns);
       parallelRanges(pool, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end, int thread) {
         float* scratch = static_cast<float*>(pool.scratch(thread));
         for (int64_t part = begin; part < end; part++) {
@@ -355,20 +355,20 @@ static void multiplyAs(Product p, Pool& pool, const Finish& finish) {
           const int64_t i0 = tileBegin(p.m, rowTiles * row / grid.rows);
           const int64_t i1 = tileBegin(p.m, rowTiles * (row + 1) / grid.rows);
           const int64_t j0 = chunk.j0 + panels * column / grid.columns * kTileColumns;
-          const int64_t j1 = smaller(chunk.j0 + panels * (column + 1) / grid.columns * kTileColumns, chunk.j1);
-          if (i0 < i1 && j0 < j1) multiplyChunk<Operands, kA>(p, chunk, i0, i1, j0, j1, scratch, finish);
+          const int64_t j1 = min(chunk.j0 + panels * (column + 1) / grid.columns * kTileColumns, chunk.j1);
+          if (i0 < i1 && j0 < j1) multiplyChunk<Operands, kA>(p, chunk, i0, i1, j0, j1, scratch, epilogue);
         }
       });
     }
   }
 }
 
-template <Order kA, Order kB, class Finish = Done>
-static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool, const Finish& finish = {}) {
+template <Order kA, Order kB, class Epilogue = NoEpilogue>
+static void multiplyMatrices(const Product& p, bool bfloat16, Pool& pool, const Epilogue& epilogue = {}) {
   if (p.m == 0 || p.n == 0) return;
-  if (p.k == 0) return multiplyNothing(p, finish);
-  if (!bfloat16) return multiplyAs<Float32, kA, kB>(p, pool, finish);
-  multiplyAs<Bfloat16, kA, kB>(p, pool, finish);
+  if (p.k == 0) return multiplyNothing(p, epilogue);
+  if (!bfloat16) return multiplyAs<Float32, kA, kB>(p, pool, epilogue);
+  multiplyAs<Bfloat16, kA, kB>(p, pool, epilogue);
 }
 
 }  // namespace foretoken::FT_ISA

@@ -7,29 +7,29 @@
 
 #include <cstdint>
 
-#include "amx_product.h"
+#include "product.h"
 
 namespace foretoken::FT_ISA {
 
-// Rows that fit beside each other in a tile, as in decoding: B is read once, and that is what takes the time.
-constexpr int64_t kFewRows = kTileSide;
-constexpr int64_t kFewValues = 2048;  // of k at one time
+// Rows that fit beside each other in one tile, as in decoding: B is read once, and that takes the time.
+constexpr int64_t kOneTileRows = kTileSide;
+constexpr int64_t kOneTileValues = 2048;  // of k at one time
 // Values of B that are worth one more thread: some two microseconds of reading.
-constexpr int64_t kFewRowsWork = int64_t{1} << 16;
+constexpr int64_t kOneTileWork = int64_t{1} << 16;
 
-template <class Finishing>
-static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finish) {
-  const int64_t depth = smaller(roundUp(p.k, kStepValues), kFewValues);
-  const int64_t pieces = (p.k + depth - 1) / depth;
+template <class Epilogue>
+static void multiplyOneTile(const TileProduct& p, Pool& pool, const Epilogue& epilogue) {
+  const int64_t depth = min(roundUp(p.k, kStepValues), kOneTileValues);
+  const int64_t pieces = divideUp(p.k, depth);
   const int64_t stripUnits = depth / kStepValues * kStepUnits;
   if (!pool.reserveScratch((pieces + 1) * stripUnits * int64_t{sizeof(float)})) return;
   const PackStrips packRows = packStripsOf(p.a, true), packLines = packStripsOf(p.b, false);
   const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
-  const int64_t grain = 1 + kFewRowsWork / (kStripLines * p.k);
+  const int64_t grain = 1 + kOneTileWork / (kStripLines * p.k);
   parallelRanges(pool, stripsOf(p.n), grain, [=, &pool](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const rows = scratch + stripUnits;
-    const auto pieceAt = [&](int64_t index) { return PieceOfK{index * depth, smaller(depth, p.k - index * depth)}; };
+    const auto pieceAt = [&](int64_t index) { return PieceOfK{index * depth, min(depth, p.k - index * depth)}; };
     for (int64_t i = 0; i < pieces; i++) {
       const PieceOfK piece = pieceAt(i);
       packRows(p.a.at(0, piece.k), p.a.stride, p.m, piece.values, rows + i * stripUnits, piece.stripUnits(), nullptr);
@@ -38,11 +38,11 @@ static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finis
     alignas(64) float sums[kStripLines * kTileSide];
     const I32 across = (I32)laneIndex() * kTileSide;
     for (int64_t strip = begin; strip < end; strip++) {
-      const int64_t j = strip * kStripLines, columns = smaller(kStripLines, p.n - j);
+      const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j);
       for (int64_t index = 0; index < pieces; index++) {
         const PieceOfK piece = pieceAt(index);
         const StripOfA lines = stripOfA(swapped, piece, j, columns, scratch, packLines);
-        // Asking for B ahead of this loop would take it longer than waiting does: all it does is load.
+        // B is not prefetched: this loop does nothing but load, so a prefetch costs more than the wait it saves.
         multiplyStrips(lines, rows + index * stripUnits, piece.steps(), columns, p.m, index == 0 ? nullptr : sums, sums,
                        kTileSide, [](int64_t) {});
       }
@@ -51,23 +51,24 @@ static void multiplyFew(const TileProduct& p, Pool& pool, const Finishing& finis
         for (int half = 0; half < 2; half++)
           store(row + half * kLanes,
                 (F32)_mm512_i32gather_ps((__m512i)across, sums + half * kTileUnits + i, sizeof(float)));
-        finishRow(finish, row, i * p.n, j, columns);
+        applyRow(epilogue, row, i * p.n, j, columns);
       }
     }
   });
 }
 
-// Finishes blocks of Cᵀ: kStripLines columns of C by kStripLines of its rows.
-template <class Finishing>
-class TransposedFinish {
+// Applies the epilogue to blocks of Cᵀ: kStripLines columns of C by kStripLines of its rows.
+template <class Epilogue>
+class TransposedEpilogue {
  public:
   static constexpr int64_t kParts = 8;  // of a block
 
-  TransposedFinish(int64_t m, int64_t n, const Finishing& finish) : m_(m), n_(n), finish_(finish) {}
+  TransposedEpilogue(int64_t m, int64_t n, const Epilogue& epilogue) : m_(m), n_(n), epilogue_(epilogue) {}
 
   // One part, the parts of a block in ascending order, of rows i and on, in columns [j, j + columns).
-  __attribute__((always_inline)) void finish(const float* block, int64_t part, int64_t i, int64_t j, int64_t columns) {
-    constexpr int64_t kTurned = 2;  // parts that turn a quarter each, before as many that finish what is turned
+  __attribute__((always_inline)) void apply(const float* block, int64_t part, int64_t i, int64_t j, int64_t columns) {
+    // Parts that turn a quarter each, before as many that apply the epilogue to its rows.
+    constexpr int64_t kTurned = 2;
     const int64_t half = part / (2 * kTurned), phase = part % (2 * kTurned);
     if (phase < kTurned) {
       F32 quarter[kTileSide];
@@ -81,27 +82,27 @@ class TransposedFinish {
     }
     constexpr int64_t kRows = kTileSide / kTurned;
     const int64_t first = (phase - kTurned) * kRows, top = i + half * kTileSide;
-    for (int64_t r = first; r < smaller(first + kRows, m_ - top); r++)
-      finishRow(finish_, rows_ + r * kStripLines, (top + r) * n_, j, columns);
+    for (int64_t r = first; r < min(first + kRows, m_ - top); r++)
+      applyRow(epilogue_, rows_ + r * kStripLines, (top + r) * n_, j, columns);
   }
 
  private:
   alignas(64) float rows_[kTileSide * kStripLines];
   const int64_t m_, n_;
-  const Finishing& finish_;
+  const Epilogue& epilogue_;
 };
 
 // Of k, in pieces of which a strip stays in L1 while the other operand's go by.
-constexpr int64_t kLowValues = 256;
+constexpr int64_t kFewRowsValues = 256;
 
 // A's strips in the form of B's for all pieces, piece by piece.
-static void packRowsShared(const TileProduct& p, int64_t depth, float* packed, Pool& pool) {
+static void packRowsForAll(const TileProduct& p, int64_t depth, float* packed, Pool& pool) {
   const int64_t strips = stripsOf(p.m);
   const PackStrips pack = packStripsOf(p.a, true);
   parallelRanges(pool, strips, 1 + kThreadWork / 8 / (kStripLines * p.k), [&](int64_t begin, int64_t end, int) {
-    const int64_t i = begin * kStripLines, rows = smaller(end * kStripLines, p.m) - i;
+    const int64_t i = begin * kStripLines, rows = min(end * kStripLines, p.m) - i;
     for (int64_t k = 0; k < p.k; k += depth) {
-      const PieceOfK piece{k, smaller(depth, p.k - k)};
+      const PieceOfK piece{k, min(depth, p.k - k)};
       float* const to = packed + strips * (k / kStepValues) * kStepUnits + begin * piece.stripUnits();
       pack(p.a.at(i, k), p.a.stride, rows, piece.values, to, piece.stripUnits(), nullptr);
     }
@@ -109,45 +110,47 @@ static void packRowsShared(const TileProduct& p, int64_t depth, float* packed, P
 }
 
 // Where k runs along B's columns.
-template <class Finishing>
-static void multiplyLow(const TileProduct& p, Pool& pool, const Finishing& finish) {
-  const int64_t depth = smaller(roundUp(p.k, kStepValues), kLowValues);
+template <class Epilogue>
+static void multiplyFewRows(const TileProduct& p, Pool& pool, const Epilogue& epilogue) {
+  const int64_t depth = min(roundUp(p.k, kStepValues), kFewRowsValues);
   const int64_t stripUnits = depth / kStepValues * kStepUnits, rowStrips = stripsOf(p.m);
-  const int64_t steps = (p.k + kStepValues - 1) / kStepValues, packedUnits = rowStrips * steps * kStepUnits;
+  const int64_t steps = divideUp(p.k, kStepValues), packedUnits = rowStrips * steps * kStepUnits;
   float* const packed = static_cast<float*>(pool.sharedScratch(packedUnits * int64_t{sizeof(float)}));
   const int64_t units = stripUnits + rowStrips * kBlockUnits;
   if (packed == nullptr || !pool.reserveScratch(units * int64_t{sizeof(float)})) return;
-  packRowsShared(p, depth, packed, pool);
+  packRowsForAll(p, depth, packed, pool);
   const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
   const PackStrips pack = packStripsOf(p.b, false);
   const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * p.k);
   parallelRanges(pool, stripsOf(p.n), grain, [&](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const blocks = scratch + stripUnits;
-    TransposedFinish<Finishing> finisher(p.m, p.n, finish);
-    int64_t pending = 0;  // columns of the strip before, whose blocks are finished while the first piece is multiplied
+    constexpr int64_t kParts = TransposedEpilogue<Epilogue>::kParts;
+    TransposedEpilogue<Epilogue> transposed(p.m, p.n, epilogue);
+    int64_t pending = 0;  // columns of the strip before, whose blocks get their epilogue while the first piece is multiplied
     const TileScope scope;
     for (int64_t strip = begin; strip < end; strip++) {
-      const int64_t j = strip * kStripLines, columns = smaller(kStripLines, p.n - j), next = j + columns;
-      AheadOfReading ahead;
+      const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j), next = j + columns;
+      OperandPrefetch prefetch;
       if (strip + 1 < end)
-        ahead = {p.b, next, smaller(kStripLines, p.n - next), 0, p.k, rowStrips * steps};
+        prefetch = {p.b, next, min(kStripLines, p.n - next), 0, p.k, rowStrips * steps};
       for (int64_t k = 0; k < p.k; k += depth) {
-        const PieceOfK piece{k, smaller(depth, p.k - k)};
+        const PieceOfK piece{k, min(depth, p.k - k)};
         const StripOfA lines = stripOfA(swapped, piece, j, columns, scratch, pack);
         const float* rows = packed + rowStrips * (k / kStepValues) * kStepUnits;
         const bool first = k == 0, last = k + depth >= p.k;
-        const int64_t parts = first && pending > 0 ? (TransposedFinish<Finishing>::kParts + piece.steps() - 1) / piece.steps() : 0;
-        const int64_t asked = last ? (kStripLines + piece.steps() - 1) / piece.steps() : 0;
+        const int64_t parts = first && pending > 0 ? divideUp(kParts, piece.steps()) : 0;
+        const int64_t prefetched = last ? divideUp(kStripLines, piece.steps()) : 0;
         for (int64_t i = 0; i < p.m; i += kStripLines, rows += piece.stripUnits()) {
           float* const block = blocks + i * kStripLines;
-          const int64_t height = smaller(kStripLines, p.m - i);
+          const int64_t height = min(kStripLines, p.m - i);
           multiplyStrips(lines, rows, piece.steps(), columns, height, first ? nullptr : block, block, kStripLines,
                          [&](int64_t step) __attribute__((always_inline)) {
-            for (int64_t part = step * parts; part < smaller((step + 1) * parts, TransposedFinish<Finishing>::kParts); part++)
-              finisher.finish(block, part, i, j - kStripLines, pending);
-            for (int64_t r = step * asked; r < smaller((step + 1) * asked, height); r++) finish.ask((i + r) * p.n + j);
-            ahead.ask();
+            for (int64_t part = step * parts; part < min((step + 1) * parts, kParts); part++)
+              transposed.apply(block, part, i, j - kStripLines, pending);
+            for (int64_t r = step * prefetched; r < min((step + 1) * prefetched, height); r++)
+              epilogue.prefetch((i + r) * p.n + j);
+            prefetch.step();
           });
         }
       }
@@ -155,50 +158,49 @@ static void multiplyLow(const TileProduct& p, Pool& pool, const Finishing& finis
     }
     const int64_t j = (end - 1) * kStripLines;
     for (int64_t i = 0; i < p.m; i += kStripLines)
-      for (int64_t part = 0; part < TransposedFinish<Finishing>::kParts; part++)
-        finisher.finish(blocks + i * kStripLines, part, i, j, pending);
+      for (int64_t part = 0; part < kParts; part++) transposed.apply(blocks + i * kStripLines, part, i, j, pending);
   });
 }
 
-// What a thread takes of B's columns at a time, where k runs across them: of each value of k something long is read.
-constexpr int64_t kLowColumns = 384;
+// Columns of B that a thread takes at a time, where k runs across them: of each value of k many neighbours are read.
+constexpr int64_t kFewRowsColumns = 384;
 
 // Where k runs across B's columns: each thread takes some of them, and goes through k piece by piece.
-template <class Finishing>
-static void multiplyLowAcross(const TileProduct& p, Pool& pool, const Finishing& finish) {
-  const int64_t depth = smaller(roundUp(p.k, kStepValues), kLowValues);
+template <class Epilogue>
+static void multiplyFewRowsAcross(const TileProduct& p, Pool& pool, const Epilogue& epilogue) {
+  const int64_t depth = min(roundUp(p.k, kStepValues), kFewRowsValues);
   const int64_t stripUnits = depth / kStepValues * kStepUnits;
-  const int64_t strips = stripsOf(p.n), threads = smaller(threadsFor(p, pool), strips);
-  const int64_t width = smaller((strips + threads - 1) / threads, kLowColumns / kStripLines);
+  const int64_t strips = stripsOf(p.n), threads = min(threadsFor(p, pool), strips);
+  const int64_t width = min(divideUp(strips, threads), kFewRowsColumns / kStripLines);
   const int64_t units = (width + 1) * stripUnits + stripsOf(p.m) * width * kBlockUnits;
   if (!pool.reserveScratch(units * int64_t{sizeof(float)})) return;
   const PackStrips packA = packStripsOf(p.a, false), packB = packStripsOf(p.b, true);
-  parallelRanges(pool, strips, (strips + threads - 1) / threads, [&](int64_t begin, int64_t end, int thread) {
+  parallelRanges(pool, strips, divideUp(strips, threads), [&](int64_t begin, int64_t end, int thread) {
     float* const packed = static_cast<float*>(pool.scratch(thread));
     float* const scratch = packed + width * stripUnits;
     const BlockSums sums{scratch + stripUnits, width};
-    StripMultiplier<Finishing> multiplier(p.n, finish);
+    StripMultiplier<Epilogue> multiplier(p.n, epilogue);
     const TileScope scope;
     for (int64_t strip = begin; strip < end; strip += width) {
-      const int64_t j0 = strip * kStripLines, j1 = smaller(smaller(strip + width, end) * kStripLines, p.n);
+      const int64_t j0 = strip * kStripLines, j1 = min(min(strip + width, end) * kStripLines, p.n);
       for (int64_t k = 0; k < p.k; k += depth) {
-        const PieceOfK piece{k, smaller(depth, p.k - k)};
+        const PieceOfK piece{k, min(depth, p.k - k)};
         const bool last = k + depth >= p.k;
         packB(p.b.at(j0, k), p.b.stride, j1 - j0, piece.values, packed, piece.stripUnits(), nullptr);
-        AheadOfReading ahead(p.b, j0, j1 - j0, k + depth, smaller(depth, p.k - k - depth),
+        OperandPrefetch prefetch(p.b, j0, j1 - j0, k + depth, min(depth, p.k - k - depth),
                              stripsOf(p.m) * stripsOf(j1 - j0) * piece.steps());
         for (int64_t i = 0; i < p.m; i += kStripLines) {
-          const int64_t height = smaller(kStripLines, p.m - i);
+          const int64_t height = min(kStripLines, p.m - i);
           const StripOfA a = stripOfA(p, piece, i, height, scratch, packA);
           const float* b = packed;
           for (int64_t j = j0; j < j1; j += kStripLines, b += piece.stripUnits()) {
-            const int64_t columns = smaller(kStripLines, j1 - j);
+            const int64_t columns = min(kStripLines, j1 - j);
             float* const block = sums.block(i, j - j0);
             const float* const from = k == 0 ? nullptr : block;
             if (last) multiplier.multiply(a, b, piece.steps(), from, {i, j, height, columns});
             else
               multiplyStrips(a, b, piece.steps(), height, columns, from, block, kStripLines,
-                             [&](int64_t) __attribute__((always_inline)) { ahead.ask(); });
+                             [&](int64_t) __attribute__((always_inline)) { prefetch.step(); });
           }
         }
       }

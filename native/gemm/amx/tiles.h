@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "../simd.h"
+#include "../../simd.h"
 
 namespace foretoken::FT_ISA {
 

@@ -1,0 +1,100 @@
+// Masks of attention: which keys a query sees, and which weights dropout keeps.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "../../lanes.h"
+#include "../../random.h"
+#include "../../simd.h"
+#include "parts.h"
+
+namespace foretoken::FT_ISA {
+
+// Which keys of a block a vector of queries sees: all of them the first `full`; of the next kLanes, lane i the first i + 1
+// where it is on the diagonal, and none where it is not.
+struct KeyMask {
+  int64_t full;
+  bool diagonal;
+
+  I32 lanes(int64_t key) const {
+    const int64_t first = key < full ? 0 : diagonal ? key - full : kLanes;
+    return (I32)laneIndex() >= static_cast<int32_t>(first);
+  }
+};
+
+// The dropout mask is kept as bits, a word for each query and kWordKeys keys: bit key % kWordKeys is set where the weight is
+// kept. A group's lie as [word][kGroup].
+constexpr int64_t kWordKeys = 32;
+FT_INLINE int64_t wordsOf(int64_t keys) { return divideUp(keys, kWordKeys); }
+constexpr int64_t kBlockWords = kBlock / kWordKeys;
+
+FT_INLINE U32 loadWords(const uint32_t* from) {
+  U32 words;
+  std::memcpy(&words, from, sizeof words);
+  return words;
+}
+FT_INLINE void storeWords(uint32_t* to, U32 words) { std::memcpy(to, &words, sizeof words); }
+
+// The mask of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for the vector of queries whose
+// first has the mask's row `row`.
+FT_INLINE void drawMask(const Attention& a, uint32_t row, int64_t block, int64_t keys, uint32_t* kept) {
+  const DropoutKey key = a.dropoutKey;  // no store reaches it: so all that depends on it alone is computed once
+  for (int64_t begin = 0; begin < keys; begin += kDropoutBlock) {
+    U32 words[2];
+    keptColumns(key, row, block + begin, words);
+    for (int64_t i = 0; i < 2; i++) storeWords(kept + (begin / kWordKeys + i) * kGroup, words[i]);
+  }
+}
+
+FT_INLINE F32 maskedBy(U32 words, int64_t key, F32 value) {
+  return (F32)((U32)value & (U32)((words & (1u << key % kWordKeys)) != 0u));
+}
+
+// The mask of one head as it is handed from the forward to the backward pass, of whole sequences: [⌈keys/kWordKeys⌉][queries];
+// null where it is not. Word: uint32_t, or const uint32_t where it is read.
+template <typename Word>
+struct DropoutMask {
+  Word* words;
+  int64_t queries, rows;
+
+  DropoutMask(const Attention& a, Word* buffer, int64_t head)
+      : words(buffer == nullptr ? nullptr : buffer + a.indexOf(head) * wordsOf(a.keys) * a.queries),
+        queries(a.queries),
+        rows(wordsOf(a.keys)) {}
+
+  // Words of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for `count` queries of a group, the
+  // first of which is number `query` of the call.
+  void put(const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t keys) const {
+    forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(row, from + i * kGroup, count); });
+  }
+  void get(uint32_t* to, int64_t query, int64_t count, int64_t block, int64_t keys) const {
+    forRows(query, block, keys, [=](const uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
+  }
+  // Prefetches the words that put() writes.
+  void prefetch(int64_t query, int64_t count, int64_t keys) const {
+    constexpr int64_t kLineWords = 16;
+    forRows(query, 0, keys, [=](const uint32_t* row, int64_t) {
+      for (int64_t i = 0; i < count; i += kLineWords) __builtin_prefetch(row + i, 1);
+    });
+  }
+  // Words of one query for the kDropoutBlock keys from position `key` on.
+  void putRow(uint64_t bits, int64_t query, int64_t key) const {
+    const int64_t row = key / kWordKeys;
+    words[row * queries + query] = static_cast<uint32_t>(bits);
+    if (row + 1 < rows) words[(row + 1) * queries + query] = static_cast<uint32_t>(bits >> kWordKeys);
+  }
+
+ private:
+  template <typename Body>
+  void forRows(int64_t query, int64_t block, int64_t keys, Body body) const {
+    const int64_t first = block / kWordKeys;
+    const int64_t count = divideUp(keys, kDropoutBlock) * (kDropoutBlock / kWordKeys);
+    for (int64_t i = 0; i < min(count, rows - first); i++) body(words + (first + i) * queries + query, i);
+  }
+  static void copy(uint32_t* to, const uint32_t* from, int64_t count) {
+    std::memcpy(to, from, sizeof(uint32_t) * static_cast<size_t>(count));
+  }
+};
+
+}  // namespace foretoken::FT_ISA

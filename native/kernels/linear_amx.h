@@ -1,0 +1,97 @@
+// The products of linear.h by tiles, for activations and gradients in float32 or bfloat16.
+#pragma once
+
+#include "../gemm/amx/multiply.h"
+#include "../gemm/amx/weight_gradient.h"
+#include "../generated/kernels.h"
+#include "../narrow.h"
+#include "dropout.h"
+#include "gelu.h"
+#include "linear_parts.h"
+
+namespace foretoken::FT_ISA {
+
+// An operand: k along lines of `stride`, or across them.
+FT_INLINE TileOperand tileOperand(const Activations<const float>& buffer, int64_t stride, Order order) {
+  return {buffer.memory(), buffer.narrow(), stride, order};
+}
+
+// x[M, K] · w[N, K]ᵀ, of the arguments of a kernel that computes it.
+template <typename Args>
+FT_INLINE TileProduct forwardTileProduct(const Args& args) {
+  return {args.m, args.n, args.k, tileOperand(args.x, args.k, Order::kRows), tileOperand(args.w, args.k, Order::kRows)};
+}
+
+static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
+  const float* const bias = args.bias.orNull();
+  const float* const addend = args.addend.orNull();
+  withElements(args.y, [&](auto* y) {
+    const auto prefetch = [=](int64_t at) __attribute__((always_inline)) {
+      if (addend != nullptr) prefetchToRead(addend + at);
+      prefetchToWrite(y + at);
+    };
+    const auto apply = [=](int64_t at, int64_t j, const auto& sums, auto lanes) __attribute__((always_inline)) {
+      store(y + at, each(sums, [=](F32 sum, int64_t offset) __attribute__((always_inline)) {
+        sum = withBias(sum, bias, j, offset, lanes);
+        if (addend != nullptr) sum += load(addend + at + offset, lanes);
+        return sum;
+      }), lanes);
+    };
+    multiplyByTiles(forwardTileProduct(args), pool, Epilogue{prefetch, apply});
+  });
+}
+
+static void linearGeluForwardByTiles(const LinearGeluForwardArgs& args, Pool& pool) {
+  withElements(args.y, [&]<typename T>(T* y) {
+    withGelu<T>(args.tanh != 0, bool(args.slope), [&]<bool kSlope>(auto activation) {
+      T* const slope = args.slope.orNull().template as<T>();
+      const auto epilogue = activateSums<kSlope>(args.bias.orNull(), activation, y, slope);
+      multiplyByTiles(forwardTileProduct(args), pool, epilogue);
+    });
+  });
+}
+
+static void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Pool& pool) {
+  uint32_t* const kept = args.kept;
+  const DropoutKey key = dropoutKeyOf(args);
+  const int64_t m = args.m, n = args.n;
+  // Row by row while tiles compute, where rows share no block of the mask.
+  const bool byRows = n % kDropoutBlock == 0;
+  if (!byRows) drawKept(key, m * n, kept, pool);
+  const auto prepare = [=](int64_t i) __attribute__((always_inline)) { drawKept(key, i * n, (i + 1) * n, kept); };
+  const auto drop = dropSums(args.bias.orNull(), args);
+  multiplyByTiles(forwardTileProduct(args), pool, Epilogue{drop.prefetch, drop.apply, prepare, byRows});
+}
+
+// `dropping`: dy is still to be made from the gradient behind a dropout.
+static void inputGradientByTiles(const InputGradient& g, const DropoutGradient* dropping, Pool& pool) {
+  const int64_t n = g.n;
+  const TileProduct product{g.m, g.k, n, tileOperand(g.dy, n, Order::kRows), tileOperand(g.w, g.k, Order::kColumns)};
+  const auto prepare = [=](int64_t i) { dropping->make(i * n, (i + 1) * n); };
+  const bool prepares = dropping != nullptr;
+  withElements(g.dx, [&](auto* dx) {
+    if (g.add) return multiplyByTiles(product, pool, addSums(dx));
+    const auto preparing = [&](const auto& epilogue) {
+      multiplyByTiles(product, pool, Epilogue{epilogue.prefetch, epilogue.apply, prepare, prepares});
+    };
+    if (g.factor.memory() == nullptr) return preparing(storeSums(dx));
+    withElements(g.factor, [&](const auto* factor) { preparing(multiplySums(factor, dx)); });
+  });
+}
+
+static void linearBackwardInputByTiles(const LinearBackwardInputArgs& args, Pool& pool) {
+  inputGradientByTiles(inputGradientOf(args, args.dy, args.add != 0), nullptr, pool);
+}
+
+static void linearDropoutBackwardInputByTiles(const LinearDropoutBackwardInputArgs& args, Pool& pool) {
+  const DropoutGradient dropping(args);
+  inputGradientByTiles(inputGradientOf(args, args.dBranch, false), &dropping, pool);
+}
+
+static void linearBackwardWeightByTiles(const LinearBackwardWeightArgs& args, Pool& pool) {
+  const int64_t m = args.m, n = args.n, k = args.k;
+  const TileProduct factors{n, k, m, tileOperand(args.dy, n, Order::kColumns), tileOperand(args.x, k, Order::kColumns)};
+  weightGradientByTiles({factors, args.dw, args.add != 0, args.dBias.orNull()}, pool);
+}
+
+}  // namespace foretoken::FT_ISA
