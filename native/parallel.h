@@ -1,5 +1,5 @@
 // The thread pool. One call runs one function on every thread and returns when all have finished. Work is divided
-// statically, and never so that a sum is split: results do not depend on the number of threads.
+// statically. Where a sum is cut follows from sizes alone: so results do not depend on the number of threads.
 #pragma once
 
 #include <cstdint>

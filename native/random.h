@@ -1,6 +1,6 @@
 // Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one counter a
 // lane, and the dropout masks made of it. The numbers are those of src/core/random.ts; which number belongs to which
-// element is written at `linearDropoutForward` in src/backend/kernels/kernels.ts and is the same for every vector width.
+// element is written at `linearDropoutForward` in src/backend/kernels/linear.ts and is the same for every vector width.
 #pragma once
 
 #include <cstdint>

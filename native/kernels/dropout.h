@@ -1,5 +1,5 @@
 // What dropout keeps of a branch's result, as bits, and the gradient that it lets pass. Which random number belongs to which
-// element: `linearDropoutForward` in src/backend/kernels/kernels.ts.
+// element: `linearDropoutForward` in src/backend/kernels/linear.ts.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,9 @@ import { positiveFloat32 } from "../core/float32.ts";
 const positiveInteger = (highest: number) => z.int().positive().max(highest);
 const probability = z.number().min(0).lt(1);
 
+/** The most cosines and sines of a model's table, of all positions: those of a million positions and 128 channels. */
+const maxAngles = 2 ** 27;
+
 const ropeSchema = z.strictObject({
   kind: z.literal("rope"),
   theta: z.number().gt(1).default(10_000).describe("base of the wavelengths"),
@@ -158,9 +161,17 @@ export const modelConfigSchema = z
       else wrong("headDim", `${must}; got ${headDim}; try ${headDim + 1}`);
     } else if (divided && (rotaryDimOf(config, position) % 2 !== 0 || rotaryDimOf(config, position) === 0)) {
       const must = "must leave an even number of channels per head, of which rope rotates pairs";
+      const pairs = Math.max(1, Math.round((size * fraction) / 2));
+      // Rounded up: rounded down, it would be of fewer channels.
+      const hint = Math.ceil(((2 * pairs) / size) * 1e5) / 1e5;
+      wrong("position.fraction", `${must}; got ${fraction} of ${size}; try ${hint}`);
+    }
+    const angles = Math.max(1, rotaryDimOf(config, position));
+    if (config.contextLength * angles > maxAngles) {
       wrong(
-        "position.fraction",
-        `${must}; got ${fraction} of ${size}; try ${(2 * Math.ceil((size * fraction) / 4)) / size}`,
+        "contextLength",
+        `must be at most ${maxAngles} divided by the channels that rope rotates in a head; ` +
+          `got ${config.contextLength}, and ${angles} channels; try ${Math.floor(maxAngles / angles)}`,
       );
     }
     if (scaling?.kind === "llama3" && scaling.originalContext >= config.contextLength) {

@@ -1,6 +1,7 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, Storage } from "../backend/backend.ts";
+import { allocateAll } from "../backend/memory/allocate-all.ts";
 import { checkBackend, checkWhole } from "../core/check-arguments.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { parseConfig } from "../core/config.ts";
@@ -42,20 +43,22 @@ export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout
 /** The rotary angles of every position of the context. */
 const createAngles = (backend: Backend, config: ModelConfig, position: RopeConfig, real: RealDType): RotaryTable => {
   const { contextLength } = config;
-  const { cos, sin } = rotaryAngles(contextLength, rotaryDimOf(config, position), position.theta, position.scaling);
-  const place = (values: Float64Array): Tensor => {
-    const storage = backend.alloc(real, values.length);
-    backend.write(storage, real === "float32" ? Float32Array.from(values) : values);
-    return { storage, offset: 0, shape: [contextLength, values.length / contextLength] };
-  };
-  const placed = place(cos);
-  return {
-    cos: placed,
-    sin: closeOnError(
-      () => backend.free(placed.storage),
-      () => place(sin),
-    ),
-  };
+  const rotaryDim = rotaryDimOf(config, position);
+  const half = rotaryDim / 2;
+  const length = contextLength * half;
+  const [cos, sin] = allocateAll(backend, real, [length, length]) as [Storage, Storage];
+  const write = (storage: Storage, values: Float64Array, at: number): void =>
+    backend.write(storage, real === "float32" ? Float32Array.from(values) : values, at);
+  // By parts: on the way there they take twice the room.
+  const rows = Math.ceil(2 ** 16 / half);
+  for (let first = 0; first < contextLength; first += rows) {
+    const count = Math.min(rows, contextLength - first);
+    const angles = rotaryAngles(count, rotaryDim, position.theta, position.scaling, first);
+    write(cos, angles.cos, first * half);
+    write(sin, angles.sin, first * half);
+  }
+  const tensor = (storage: Storage): Tensor => ({ storage, offset: 0, shape: [contextLength, half] });
+  return { cos: tensor(cos), sin: tensor(sin) };
 };
 
 /** A model with all weights zero: `initialise` or a checkpoint fills them. A failure leaves no memory taken. */

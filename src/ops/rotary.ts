@@ -74,24 +74,27 @@ const scaled = (frequency: number, scaling: RotaryScaling): number => {
  * What a `RotaryTable` holds: cosine and sine of p·f[i] for each position p and i < R/2, row by row, where f[i] is
  * theta^(−2i/R), scaled.
  *
- * @param positions how many positions, from 0 on
+ * @param positions how many positions
  * @param rotaryDim R, even: how many channels of a head are rotated
  * @param theta base of the wavelengths; 10,000 in the paper
+ * @param first the first position
  */
 export const rotaryAngles = (
   positions: number,
   rotaryDim: number,
   theta: number,
   scaling: RotaryScaling = { kind: "none" },
+  first = 0,
 ): { readonly cos: Float64Array; readonly sin: Float64Array } => {
   const half = rotaryDim / 2;
+  const frequencies = Float64Array.from({ length: half }, (_, i) => scaled(theta ** ((-2 * i) / rotaryDim), scaling));
   const cos = new Float64Array(positions * half);
   const sin = new Float64Array(positions * half);
-  for (let i = 0; i < half; i++) {
-    const frequency = scaled(theta ** ((-2 * i) / rotaryDim), scaling);
-    for (let p = 0; p < positions; p++) {
-      cos[p * half + i] = Math.cos(p * frequency);
-      sin[p * half + i] = Math.sin(p * frequency);
+  for (let p = 0; p < positions; p++) {
+    for (let i = 0; i < half; i++) {
+      const angle = (first + p) * (frequencies[i] as number);
+      cos[p * half + i] = Math.cos(angle);
+      sin[p * half + i] = Math.sin(angle);
     }
   }
   return { cos, sin };

@@ -20,6 +20,21 @@ test("a model has as many heads of keys as of queries, nEmbd / nHead wide and ro
   });
 });
 
+test("the fraction that is proposed for another is one that can be", () => {
+  for (let size = 2; size <= 130; size += 2) {
+    for (const fraction of [0.01, 0.3, 0.5001, 0.6534, 0.99]) {
+      const change = { headDim: size, position: { ...rope, fraction } };
+      const { error } = modelConfigSchema.safeParse({ ...qwen3Model, ...change });
+      const hint = /; try (\S+)$/u.exec(error?.issues[0]?.message ?? "")?.[1];
+      if (hint === undefined) continue;
+      expect(
+        () => parse({ ...change, position: { ...rope, fraction: Number(hint) } }),
+        `${size}, ${fraction}`,
+      ).not.toThrow();
+    }
+  }
+});
+
 test.each([
   [{ nHead: 4, nKvHead: 3 }, "model.nKvHead: must divide nHead; got 3 and 4; try 2"],
   [{ nHead: 4, nKvHead: 8 }, "model.nKvHead: must divide nHead; got 8 and 4; try 4"],
@@ -29,7 +44,15 @@ test.each([
   ],
   [
     { headDim: 8, position: { ...rope, fraction: 0.4 } },
-    "model.position.fraction: must leave an even number of channels per head, of which rope rotates pairs; got 0.4 of 8; try 0.25",
+    "model.position.fraction: must leave an even number of channels per head, of which rope rotates pairs; got 0.4 of 8; try 0.5",
+  ],
+  [
+    { headDim: 88, position: { ...rope, fraction: 0.6534 } },
+    "must leave an even number of channels per head, of which rope rotates pairs; got 0.6534 of 88; try 0.6591",
+  ],
+  [
+    { headDim: 512, contextLength: 2 ** 20 },
+    "model.contextLength: must be at most 134217728 divided by the channels that rope rotates in a head; got 1048576, and 512 channels; try 262144",
   ],
   [
     { contextLength: 64, position: { ...rope, scaling: { ...llama3, originalContext: 64 } } },

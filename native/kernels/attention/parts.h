@@ -134,7 +134,7 @@ struct Attention {
   }
   // A head's number among those of all sequences.
   int64_t indexOf(int64_t head) const { return number * heads + head; }
-  // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/kernels.ts).
+  // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/linear.ts).
   uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(indexOf(head) * longest + query); }
   // How many keys the queries before position `end` see.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }

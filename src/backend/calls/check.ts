@@ -135,6 +135,14 @@ const passed = (limit: Limit, given: Given): { must: string; got: string } | und
       return size(limit.size) <= size(limit.most)
         ? undefined
         : { must: `${limit.size} must be at most ${limit.most}`, got: `${size(limit.size)} and ${size(limit.most)}` };
+    case "flag":
+      return size(limit.flag) <= 1 ? undefined : { must: `${limit.flag} must be 0 or 1`, got: told(given[limit.flag]) };
+    case "share": {
+      const real = given[limit.real] as number;
+      return real >= 0 && real < 1
+        ? undefined
+        : { must: `${limit.real} must be at least 0 and below 1`, got: told(real) };
+    }
     case "counts": {
       const absent = given[limit.buffer] == null;
       if ((size(limit.size) === 0) === absent) return undefined;

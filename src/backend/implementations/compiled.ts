@@ -126,7 +126,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
     real: "float32",
     activations,
     owns(storage) {
-      const { owner: maker, handle } = storage as Partial<CompiledStorage>;
+      const { owner: maker, handle } = (storage ?? {}) as Partial<CompiledStorage>;
       return maker === identity && handle !== -1 && closing === undefined;
     },
   };

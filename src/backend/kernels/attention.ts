@@ -20,6 +20,8 @@ const limits = [
   { kind: "counts", size: "rows", buffer: "segments" },
   { kind: "counts", size: "keyRows", buffer: "segments" },
   { kind: "either", buffers: ["segments", "kept"] },
+  { kind: "flag", flag: "causal" },
+  { kind: "share", real: "p" },
 ] as const;
 
 export const attentionKernels = {
@@ -32,8 +34,8 @@ export const attentionKernels = {
    *
    * With `segments` [B, 4] the B sequences are of different lengths: q and out have `rows` rows, k and v `keyRows`, and a
    * sequence is {its first row of q, how many, its first row of k, its start}; `queries` is the longest's number, batch
-   * strides are unused and logSumExp is [H, rows]. Each row of q is one sequence's. A compiled backend clamps what lies outside
-   * of the rows. The bits are those of a call for each sequence.
+   * strides are unused and logSumExp is [H, rows]. Each row of q is one sequence's, or what is written there depends on which is written last. A compiled
+   * backend clamps what lies outside of the rows. The bits are those of a call for each sequence.
    *
    * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout. With it, `kept` keeps the mask as bits,
    * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query

@@ -56,6 +56,7 @@ export const linearKernels = {
     ints: ["m", "n", "k", ...dropoutKey],
     words: dropoutKey,
     floats: ["p"],
+    limits: [{ kind: "share", real: "p" }],
     lengths: ({ m, n, k }) => ({ x: m * k, w: n * k, bias: n, addend: m * n, kept: wordsOf(m * n), y: m * n }),
     cost: { flops: product },
   }),
@@ -68,7 +69,10 @@ export const linearKernels = {
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
     // What a factor multiplies is not what it is added to.
-    limits: [{ kind: "zero", size: "add", given: "factor", where: "where there is a factor" }],
+    limits: [
+      { kind: "flag", flag: "add" },
+      { kind: "zero", size: "add", given: "factor", where: "where there is a factor" },
+    ],
     cost: { flops: product, readToAdd: ["dx"] },
   }),
 
@@ -86,6 +90,7 @@ export const linearKernels = {
     },
     ints: ["m", "n", "k"],
     floats: ["p"],
+    limits: [{ kind: "share", real: "p" }],
     lengths: ({ m, n, k }) => ({
       dy: m * n,
       kept: wordsOf(m * n),

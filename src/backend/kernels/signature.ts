@@ -56,7 +56,7 @@ type Optional<B> = NamesOf<B, { optional: true }>;
 type Activations<B> = NamesOf<B, { element: "activation" }>;
 
 /** What must hold of a call, beyond types and lengths. `Size`: an integer argument; `Option`: a buffer that may be null. */
-export type Limit<Size extends string = string, Option extends string = string> =
+export type Limit<Size extends string = string, Option extends string = string, Real extends string = string> =
   /** Zero would divide by zero or leave a row without elements. */
   | { readonly kind: "positive"; readonly size: Size }
   | { readonly kind: "even"; readonly size: Size }
@@ -72,6 +72,10 @@ export type Limit<Size extends string = string, Option extends string = string> 
   | { readonly kind: "multiple"; readonly size: Size; readonly of: Size }
   /** `size` is at most `most`. */
   | { readonly kind: "most"; readonly size: Size; readonly most: Size }
+  /** `flag` is 0 or 1. */
+  | { readonly kind: "flag"; readonly flag: Size }
+  /** `real` is at least 0 and below 1. */
+  | { readonly kind: "share"; readonly real: Real }
   /** `size` is 0 where `buffer` is null, and at least 1 where it is given. */
   | { readonly kind: "counts"; readonly size: Size; readonly buffer: Option };
 
@@ -117,7 +121,7 @@ export interface Signature<B extends Buffers, I extends string, F extends string
   readonly floats: readonly F[];
   /** Elements that each buffer must hold from its offset on. */
   readonly lengths: (sizes: Numbers<I>) => { readonly [N in keyof B]: number };
-  readonly limits?: readonly Limit<NoInfer<I>, NoInfer<Optional<B>>>[];
+  readonly limits?: readonly Limit<NoInfer<I>, NoInfer<Optional<B>>, NoInfer<F>>[];
   /** Buffers of activations that must all have one element type. */
   readonly oneType?: readonly NoInfer<Activations<B>>[];
   /**

@@ -196,6 +196,8 @@ test("heads of keys divide those of queries, and segments say how many rows ther
   expect(() => call({ keyHeads: 3 })).toThrow("attentionForward: heads must be a multiple of keyHeads; got 4 and 3");
   expect(() => call({ keyHeads: 0 })).toThrow("attentionForward: keyHeads must be at least 1; got 0");
   expect(() => call({ rows: 1 })).toThrow("attentionForward: rows must be 0 where segments is null; got 1");
+  expect(() => call({ causal: 2 })).toThrow("attentionForward: causal must be 0 or 1; got 2");
+  for (const p of [-1, 1, Number.NaN]) expect(() => call({ p })).toThrow(`p must be at least 0 and below 1; got ${p}`);
   const segments = ids(4);
   expect(() => call({ segments, rows: 1, keyRows: 1 })).not.toThrow();
   expect(() => call({ segments, keyRows: 1 })).toThrow("rows must be at least 1 where segments is given; got 0");

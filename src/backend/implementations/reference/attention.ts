@@ -44,6 +44,7 @@ export interface AttentionHead {
 
 /** Every head of every sequence. */
 export const attentionHeads = function* (s: AttentionShape): Generator<AttentionHead> {
+  if (s.heads === 0) return;
   const group = s.heads / s.keyHeads;
   const width = s.heads * s.headDim;
   for (let b = 0; b < s.batch; b++) {

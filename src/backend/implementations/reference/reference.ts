@@ -66,12 +66,26 @@ export const openReference = async ({
   const dataOf = (storage: Storage): HostArray => live.get(storage) as HostArray;
   const sizeClass = (dtype: DType, length: number): string => `${dtype}:${length}`;
 
+  const newArray = (dtype: DType, length: number): HostArray => {
+    try {
+      return hostArray(dtype, length);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new ConfigError({
+        where: "reference backend",
+        must: `memory must suffice for ${length} more elements beside ${bytes} bytes in use`,
+        hint: "a smaller batch, context or model",
+        cause,
+      });
+    }
+  };
+
   const alloc = (dtype: DType, length: number): Storage => {
     if (closed)
       throw new ConfigError({ where: "alloc", must: "the reference backend must be open", got: "a closed one" });
     checkAlloc(owner, dtype, length);
     const storage: Storage = Object.freeze({ dtype, length });
-    live.set(storage, poison(spare.get(sizeClass(dtype, length))?.pop() ?? hostArray(dtype, length)));
+    live.set(storage, poison(spare.get(sizeClass(dtype, length))?.pop() ?? newArray(dtype, length)));
     bytes += length * bytesPerElement[dtype];
     return storage;
   };
