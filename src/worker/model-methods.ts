@@ -56,10 +56,10 @@ export const modelMethods = <Request>(
 
     async *evaluate(
       { key, corpus, split }: { readonly key: number; readonly corpus: MeasuredCorpus; readonly split: SplitName },
-      { signal, tell }: CallContext,
+      { signal, ask }: CallContext,
     ): AsyncGenerator<Evaluation, void> {
       const measure = await loadEvaluate();
-      const onProgress = (done: number, all: number): void => tell("onProgress", done, all);
+      const onProgress = (done: number, all: number): Promise<void> => ask("onProgress", done, all);
       yield await measure(modelOf(key), corpus, { split, signal, onProgress });
     },
 

@@ -367,6 +367,15 @@ describe("a model in a thread of its own", () => {
     await expect(lm.evaluate(await loadCorpus(data), { splitt: "all" } as never)).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "" }).next()).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "é" }).next()).rejects.toThrow(DataError);
+    const late = new RangeError("later");
+    await expect(
+      lm.evaluate(await loadCorpus(data), {
+        onProgress: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          throw late;
+        },
+      }),
+    ).rejects.toBe(late);
     const unchecked = await copyWithoutManifest(join(run, "checkpoint"));
     const mine = new RangeError("mine");
     const onNotice = (): void => {

@@ -26,6 +26,6 @@ export const evaluate = async (lm: LanguageModel, options: EvaluateOptions = {})
   const { data, valFraction, onNotice, ...measuring } = options;
   checkSplit(measuring.split, valFraction);
   const corpus = await loadCorpus(data, { valFraction });
-  if (corpus.notice !== undefined) onNotice?.(corpus.notice);
+  if (corpus.notice !== undefined) await onNotice?.(corpus.notice);
   return evaluateCorpus(lm, corpus, measuring);
 };

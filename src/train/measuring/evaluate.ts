@@ -64,7 +64,7 @@ export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.
  * The mean loss over every token after the first, each predicted once within non-overlapping windows of
  * contextLength: no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
  * is rounded to float32 once; the sums of all batches are added in double precision.
- * @param onProgress is called after each batch with the number of predicted tokens.
+ * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
  * @throws DOMException AbortError when `signal` aborts.
  */
 export const evaluate = async (
@@ -85,7 +85,7 @@ export const evaluate = async (
       readScalar(model.backend, forwardLoss(context, model, x, y, rows, time)),
     );
     predicted += y.length;
-    onProgress?.(predicted);
+    await onProgress?.(predicted);
     await yieldToHost();
   }
   const tokens = ids.length - 1;
