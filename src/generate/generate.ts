@@ -3,6 +3,7 @@ import { checkLanguageModel, checkOptions, checkSignal } from "../core/check-arg
 import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
+import { whileOpen } from "../pretrained/closed.ts";
 import { generationDefaults } from "../pretrained/generation-config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
@@ -92,7 +93,8 @@ const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedTe
  * contextLength tokens. Yields each token as it is drawn, then `done`. A text that the model ends itself ends with the token
  * `tokenizer.endOfText`.
  *
- * @throws ConfigError for a setting out of range or unknown, or an empty prompt, DataError for a character the tokenizer lacks.
+ * @throws ConfigError for a setting out of range or unknown, an empty prompt or a model that was or is closed, DataError
+ *   for a character the tokenizer lacks.
  */
 export async function* generate(
   lm: LanguageModel,
@@ -121,7 +123,7 @@ export async function* generate(
   const { endOfText } = lm.tokenizer;
   const stream = textStream(lm.tokenizer, { showSpecialTokens: settings.showSpecialTokens });
   const watch = stopWatch(settings.stop);
-  const decoder = createDecoder(lm.model, cache);
+  const decoder = await whileOpen("generate", lm.model, async () => createDecoder(lm.model, cache));
   let text = "";
   let finishReason: FinishReason = "length";
   try {
@@ -130,7 +132,7 @@ export async function* generate(
         finishReason = "aborted";
         break;
       }
-      const id = sampleToken(await decoder.next(ids), settings, random);
+      const id = sampleToken(await whileOpen("generate", lm.model, () => decoder.next(ids)), settings, random);
       ids.push(id);
       const pushed = watch.push(stream.push(id));
       const isEnd = id === endOfText;

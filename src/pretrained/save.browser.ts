@@ -4,6 +4,7 @@ import { joinChunks } from "../io/safetensors.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { whileOpen } from "./closed.ts";
 import type { LanguageModel } from "./language-model.ts";
 import type { CheckpointFiles } from "./load.browser.ts";
 import { pretrainedFiles } from "./pretrained-files.ts";
@@ -35,5 +36,7 @@ export const checkpointFiles = async (
 export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
   checkLanguageModel("savePretrained: model", lm);
   const { model, tokenizer } = lm;
-  return checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
+  return whileOpen("savePretrained", model, () =>
+    checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena)),
+  );
 };

@@ -6,6 +6,7 @@ import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
 import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
+import { closedError } from "../pretrained/closed.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
@@ -20,7 +21,7 @@ export interface ThreadModel {
   readonly backend: { readonly name: string; readonly capabilities: Capabilities };
   /** Like the library's `generate`: same events, same errors. The model is at most one token ahead of its reader. */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
-  /** Frees the model. A second call does nothing. */
+  /** Frees the model. Work on it that is under way fails. A second call does nothing. */
   close(): Promise<void>;
 }
 
@@ -72,9 +73,21 @@ export const loadIn = async (
   }
   const { key, config, parameters, backend, capabilities } = model;
   let closing: Promise<void> | undefined;
+  async function* events(
+    method: string,
+    args: object,
+    options?: CallOptions,
+  ): AsyncGenerator<unknown, void, undefined> {
+    try {
+      yield* thread.call(method, { key, ...args }, options);
+    } catch (error) {
+      // The thread may be ended once the model is closed.
+      throw closing === undefined || thread.isAlive() ? error : closedError(method, error);
+    }
+  }
   const call = (method: string, args: object, options?: CallOptions): AsyncGenerator<unknown, void, undefined> => {
-    if (closing === undefined) return thread.call(method, { key, ...args }, options);
-    throw new ConfigError({ where: method, must: "the model must be open", got: "one that was closed" });
+    if (closing !== undefined) throw closedError(method);
+    return events(method, args, options);
   };
   return {
     model: {

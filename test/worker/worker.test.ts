@@ -389,4 +389,35 @@ describe("a model in a thread of its own", () => {
       "generate: the model must be open; got one that was closed",
     );
   });
+
+  it("says that it was closed where that comes in the middle of work, its thread ended or not", async () => {
+    const load = () => loadInWorker(join(run, "checkpoint"), { backend: "reference" });
+    const isClosed = (where: string): string => `${where}: the model must be open; got one that was closed`;
+    const text = wordsText("closed", 3000);
+    const corpus = { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] };
+    const rest = async (events: AsyncIterable<GenerateEvent>): Promise<void> => {
+      for await (const _ of events);
+    };
+    for (const count of [1, 2]) {
+      // Of several threads that are given back, one is kept.
+      const models = await Promise.all(Array.from({ length: count }, load));
+      await Promise.all(
+        models.map(async (model) => {
+          const later = model.generate({ prompt: "the " });
+          const events = model.generate({ prompt: "the ", maxNewTokens: 1000 });
+          await events.next();
+          let measuring: Promise<unknown> | undefined;
+          await new Promise<void>((resolve) => {
+            measuring = model.evaluate(corpus, { split: "all", onProgress: () => resolve() });
+            measuring.catch(() => {});
+          });
+          await model.close();
+          await expect(measuring).rejects.toThrow(isClosed("evaluate"));
+          await expect(rest(events)).rejects.toThrow(isClosed("generate"));
+          await expect(rest(later)).rejects.toThrow(isClosed("generate"));
+          await expect(model.evaluate(corpus)).rejects.toThrow(isClosed("evaluate"));
+        }),
+      );
+    }
+  });
 });
