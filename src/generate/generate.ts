@@ -82,6 +82,13 @@ export interface GenerateDoneEvent {
 /** What `generate` yields. */
 export type GenerateEvent = TokenEvent | GenerateDoneEvent;
 
+/**
+ * The options with defaults for those that are left out.
+ * @throws ConfigError naming the first that is out of range or unknown.
+ */
+export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): z.output<typeof optionsSchema> =>
+  parseConfig(optionsSchema, { ...generateDefaults, cache: true, ...withoutUndefined(options) }, "generate");
+
 /** The text of the last token, with all that was held back before it. */
 const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedText => ({
   text: shown + rest.text + (rest.stopped ? "" : watch.end()),
@@ -100,15 +107,11 @@ export async function* generate(
   lm: LanguageModel,
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  checkLanguageModel("generate: model", lm);
+  checkLanguageModel("generate: model", lm, "its own method, lm.generate()");
   checkOptions("generate: options", options);
   const { signal, ...given } = options;
   checkSignal("generate: signal", signal);
-  const { prompt, cache, ...settings } = parseConfig(
-    optionsSchema,
-    { ...generateDefaults, cache: true, ...withoutUndefined(given) },
-    "generate",
-  );
+  const { prompt, cache, ...settings } = parseGenerateOptions(given);
   const ids = Array.from(lm.tokenizer.encode(prompt, "prompt"));
   if (ids.length === 0) {
     throw new ConfigError({

@@ -34,7 +34,7 @@ export const checkpointFiles = async (
  * @throws ConfigError for a model without a class of `transformers`, such as one without a mask.
  */
 export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
-  checkLanguageModel("savePretrained: model", lm);
+  checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
   const { model, tokenizer } = lm;
   return whileOpen("savePretrained", model, () =>
     checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena)),

@@ -55,7 +55,7 @@ const replaceable = async (directory: string, names: readonly string[]): Promise
  *   moments beside a model, or a letter). Nothing is changed then.
  */
 export const savePretrained = async (directory: string, lm: LanguageModel): Promise<void> => {
-  checkLanguageModel("savePretrained: model", lm);
+  checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
   checkPath("savePretrained: directory", directory);
   const { model, tokenizer } = lm;
   const files = pretrainedFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));

@@ -191,7 +191,7 @@ export const wholeText = (text: string): MeasuredCorpus => ({
  *   the tokenizer lacks.
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions): Promise<Evaluation> => {
-  checkLanguageModel("evaluate: model", lm);
+  checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate({ text })");
   checkKeys("evaluate", options, ["text", "signal", "onProgress"]);
   const { text, ...measuring } = options;
   checkText("evaluate: text", text);

@@ -1,10 +1,12 @@
 /** A model in its own thread: the code that Node and browsers share. */
 import type { Capabilities } from "../backend/backend.ts";
-import { checkCallback, checkOptions, checkSignal } from "../core/check-arguments.ts";
+import { alternatives } from "../core/alternatives.ts";
+import { checkCallback, checkOptions, checkSignal, isBackend } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
-import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
+import { show } from "../core/show.ts";
+import { type GenerateEvent, type GenerateOptions, parseGenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { closedError } from "../pretrained/closed.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
@@ -31,11 +33,34 @@ export interface LoadedInThread {
   evaluate(corpus: MeasuredCorpus, measuring: Measuring): Promise<Evaluation>;
 }
 
-/** @throws ConfigError for a value that no thread can be sent, such as a function. */
-const checkCloneable = (where: string, value: unknown): void => {
+/**
+ * Checks the form of the options of `loadInWorker`, and the backend: its name alone can be sent to a thread.
+ * @param names of all backends.
+ * @throws ConfigError
+ */
+export const checkLoadInWorker = (options: unknown, names: readonly string[]): void => {
+  const quoted = (name: unknown): string | undefined => names.find((one) => one === name);
+  const refuse = (where: string, must: string, got: string, name: string | undefined): never => {
+    const hint = name === undefined ? {} : { hint: `{ backend: ${JSON.stringify(name)} }` };
+    throw new ConfigError({ where: `loadInWorker: ${where}`, must, got, ...hint });
+  };
+  if (typeof options === "string") refuse("options", "must be an object of options", show(options), quoted(options));
+  checkOptions("loadInWorker: options", options);
+  const backend: unknown = Reflect.get(options as object, "backend");
+  if (backend === undefined || (typeof backend === "string" && backend !== "")) return;
+  const must = `must be a name: ${alternatives(names)}`;
+  if (!isBackend(backend)) refuse("backend", must, show(backend), undefined);
+  const got = "an opened backend, which stays on the thread that opened it";
+  refuse("backend", must, got, quoted(Reflect.get(backend as object, "name")));
+};
+
+/** @throws ConfigError for options that no thread can be sent, such as a function. */
+const checkCloneable = (where: string, options: Omit<GenerateOptions, "signal">): void => {
   try {
-    structuredClone(value);
+    structuredClone(options);
   } catch (cause) {
+    // It names the option.
+    parseGenerateOptions(options);
     throw new ConfigError({
       where,
       must: "must hold numbers, texts, lists and objects alone",

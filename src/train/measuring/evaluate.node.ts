@@ -20,7 +20,7 @@ export interface EvaluateOptions extends Measuring {
  *   used or a character that the tokenizer lacks.
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions = {}): Promise<Evaluation> => {
-  checkLanguageModel("evaluate: model", lm);
+  checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate(await loadCorpus(path))");
   checkKeys("evaluate", options, ["data", "valFraction", "onNotice", "split", "signal", "onProgress"]);
   checkCallback("evaluate: onNotice", options.onNotice);
   const { data, valFraction, onNotice, ...measuring } = options;
