@@ -108,7 +108,7 @@ const tokenizerMembers = members({
   token: "function",
 });
 
-const isBackend = (value: unknown): boolean => hasMembers(value, backendMembers);
+export const isBackend = (value: unknown): boolean => hasMembers(value, backendMembers);
 const isModel = (value: unknown): boolean =>
   hasMembers(value, modelMembers) && isBackend(Reflect.get(value as object, "backend"));
 
@@ -118,11 +118,23 @@ export const checkModel = checkForm("a model, as freshModel gives it", modelMemb
 
 export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", tokenizerMembers);
 
-export const checkLanguageModel = checkForm(
-  "a language model, as loadPretrained gives it",
+const workerModelMembers = members({ generate: "function", evaluate: "function", close: "function" });
+const languageModelForm = "a language model, as loadPretrained gives it";
+
+const checkLanguageModelForm = checkForm(
+  languageModelForm,
   members({ model: "object", tokenizer: "object" }),
   (value) => isModel(Reflect.get(value, "model")) && hasMembers(Reflect.get(value, "tokenizer"), tokenizerMembers),
 );
+
+/** @param hint what to do with a worker model instead, whose weights are on another thread. */
+export const checkLanguageModel = (where: string, value: unknown, hint: string): void => {
+  if (hasMembers(value, workerModelMembers) && !hasMembers(value, members({ model: "object" }))) {
+    const got = "a worker model, as loadInWorker gives it";
+    throw new ConfigError({ where, must: `must be ${languageModelForm}`, got, hint });
+  }
+  checkLanguageModelForm(where, value);
+};
 
 export const checkContext = checkForm(
   "a context, as withContext and Gradients.record give it",

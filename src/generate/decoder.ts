@@ -68,6 +68,8 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
       return asFloat32(logits);
     },
     close() {
+      // A backend that was closed before has freed all, and would refuse to free it again.
+      if (backend.bytesInUse() === 0) return;
       steps.release();
       for (const storage of storages) backend.free(storage);
     },

@@ -3,6 +3,7 @@ import { checkLanguageModel, checkOptions, checkSignal } from "../core/check-arg
 import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
+import { whileOpen } from "../pretrained/closed.ts";
 import { generationDefaults } from "../pretrained/generation-config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
@@ -81,6 +82,13 @@ export interface GenerateDoneEvent {
 /** What `generate` yields. */
 export type GenerateEvent = TokenEvent | GenerateDoneEvent;
 
+/**
+ * The options with defaults for those that are left out.
+ * @throws ConfigError naming the first that is out of range or unknown.
+ */
+export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): z.output<typeof optionsSchema> =>
+  parseConfig(optionsSchema, { ...generateDefaults, cache: true, ...withoutUndefined(options) }, "generate");
+
 /** The text of the last token, with all that was held back before it. */
 const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedText => ({
   text: shown + rest.text + (rest.stopped ? "" : watch.end()),
@@ -92,21 +100,18 @@ const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedTe
  * contextLength tokens. Yields each token as it is drawn, then `done`. A text that the model ends itself ends with the token
  * `tokenizer.endOfText`.
  *
- * @throws ConfigError for a setting out of range or unknown, or an empty prompt, DataError for a character the tokenizer lacks.
+ * @throws ConfigError for a setting out of range or unknown, an empty prompt or a model that was or is closed, DataError
+ *   for a character the tokenizer lacks.
  */
 export async function* generate(
   lm: LanguageModel,
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  checkLanguageModel("generate: model", lm);
+  checkLanguageModel("generate: model", lm, "its own method, lm.generate()");
   checkOptions("generate: options", options);
   const { signal, ...given } = options;
   checkSignal("generate: signal", signal);
-  const { prompt, cache, ...settings } = parseConfig(
-    optionsSchema,
-    { ...generateDefaults, cache: true, ...withoutUndefined(given) },
-    "generate",
-  );
+  const { prompt, cache, ...settings } = parseGenerateOptions(given);
   const ids = Array.from(lm.tokenizer.encode(prompt, "prompt"));
   if (ids.length === 0) {
     throw new ConfigError({
@@ -121,7 +126,7 @@ export async function* generate(
   const { endOfText } = lm.tokenizer;
   const stream = textStream(lm.tokenizer, { showSpecialTokens: settings.showSpecialTokens });
   const watch = stopWatch(settings.stop);
-  const decoder = createDecoder(lm.model, cache);
+  const decoder = await whileOpen("generate", lm.model, async () => createDecoder(lm.model, cache));
   let text = "";
   let finishReason: FinishReason = "length";
   try {
@@ -130,7 +135,7 @@ export async function* generate(
         finishReason = "aborted";
         break;
       }
-      const id = sampleToken(await decoder.next(ids), settings, random);
+      const id = sampleToken(await whileOpen("generate", lm.model, () => decoder.next(ids)), settings, random);
       ids.push(id);
       const pushed = watch.push(stream.push(id));
       const isEnd = id === endOfText;

@@ -4,6 +4,7 @@ import { checkFunction, checkIdList, checkModel, checkTokenizer } from "../core/
 import { forward } from "../models/forward.ts";
 import type { Model } from "../models/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { markClosed, whileOpen } from "./closed.ts";
 
 /** Logits of every position: `data[t · V + v]`, the unnormalised log-probability of token v after position t. */
 export interface Logits {
@@ -18,10 +19,14 @@ export interface LanguageModel {
   readonly tokenizer: Tokenizer;
   /**
    * One forward pass over `ids` [T], T from 1 to the context length. Position t sees ids[0..t] only.
-   * @throws ShapeError for an id that is no whole number or outside the vocabulary, or too many of them.
+   * @throws ShapeError for an id that is no whole number or outside the vocabulary, or too many of them; ConfigError
+   *   after `close`.
    */
   logits(ids: ArrayLike<number>): Promise<Logits>;
-  /** Frees the model, and its backend if `loadPretrained` opened it. A second call does nothing. */
+  /**
+   * Frees the model, and its backend if `loadPretrained` opened it. Work on it that is under way fails. A second call does
+   * nothing.
+   */
   close(): Promise<void>;
 }
 
@@ -36,6 +41,7 @@ export const languageModel = (
   checkFunction("languageModel: onClose", onClose);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    markClosed(model);
     try {
       // A backend that was closed before has freed the weights, and would refuse to free them again.
       if (model.backend.bytesInUse() > 0) model.close();
@@ -47,11 +53,13 @@ export const languageModel = (
     model,
     tokenizer,
     logits: (ids) =>
-      withContext(inferenceContext(model.backend), async (context) => {
-        checkIdList("logits: ids", ids);
-        const data = await readTensor(model.backend, forward(context, model, ids, 1, ids.length));
-        return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
-      }),
+      whileOpen("logits", model, () =>
+        withContext(inferenceContext(model.backend), async (context) => {
+          checkIdList("logits: ids", ids);
+          const data = await readTensor(model.backend, forward(context, model, ids, 1, ids.length));
+          return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
+        }),
+      ),
     close: () => {
       closing ??= close();
       return closing;

@@ -4,6 +4,7 @@ import { joinChunks } from "../io/safetensors.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { whileOpen } from "./closed.ts";
 import type { LanguageModel } from "./language-model.ts";
 import type { CheckpointFiles } from "./load.browser.ts";
 import { pretrainedFiles } from "./pretrained-files.ts";
@@ -33,7 +34,9 @@ export const checkpointFiles = async (
  * @throws ConfigError for a model without a class of `transformers`, such as one without a mask.
  */
 export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
-  checkLanguageModel("savePretrained: model", lm);
+  checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
   const { model, tokenizer } = lm;
-  return checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
+  return whileOpen("savePretrained", model, () =>
+    checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena)),
+  );
 };

@@ -7,6 +7,7 @@ import { writeCheckpoint } from "../io/checkpoint.node.ts";
 import { manifestName } from "../io/manifest.ts";
 import { occupantOf } from "../io/owned-folder.node.ts";
 import { arenaReader } from "../models/arena.ts";
+import { whileOpen } from "./closed.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { pretrainedFiles } from "./pretrained-files.ts";
 
@@ -54,10 +55,12 @@ const replaceable = async (directory: string, names: readonly string[]): Promise
  *   moments beside a model, or a letter). Nothing is changed then.
  */
 export const savePretrained = async (directory: string, lm: LanguageModel): Promise<void> => {
-  checkLanguageModel("savePretrained: model", lm);
+  checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
   checkPath("savePretrained: directory", directory);
   const { model, tokenizer } = lm;
   const files = pretrainedFiles(model.config, tokenizer, arenaReader(model.backend, model.arena));
-  const path = await replaceable(directory, Object.keys(files));
-  await writeCheckpoint(path, files);
+  await whileOpen("savePretrained", model, async () => {
+    const path = await replaceable(directory, Object.keys(files));
+    await writeCheckpoint(path, files);
+  });
 };

@@ -104,6 +104,9 @@ const storeFor = (
  * `done`. Same options and backend: same bits, with any number of threads, and the same as on Node's `wasm` backend.
  * It computes on the calling thread.
  *
+ * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last call of
+ * `onCheckpoint` are lost. To keep them, abort `signal` and take the events to the end.
+ *
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, UnsupportedKernelError for
  *   a backend that the page lacks.
  */
@@ -191,7 +194,7 @@ export const wholeText = (text: string): MeasuredCorpus => ({
  *   the tokenizer lacks.
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions): Promise<Evaluation> => {
-  checkLanguageModel("evaluate: model", lm);
+  checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate({ text })");
   checkKeys("evaluate", options, ["text", "signal", "onProgress"]);
   const { text, ...measuring } = options;
   checkText("evaluate: text", text);

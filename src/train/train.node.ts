@@ -278,6 +278,9 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
  * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
  * All input is checked before anything is written.
  *
+ * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last checkpoint
+ * are lost. To keep them, abort `signal` and take the events to the end.
+ *
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
  *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
  */

@@ -1,9 +1,9 @@
 /** Methods of a thread that holds models: it loads them, generates with them and evaluates them. */
 import type { BackendName, Capabilities } from "../backend/backend.ts";
-import { ConfigError } from "../core/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
+import { closedError } from "../pretrained/closed.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
@@ -31,10 +31,9 @@ export const modelMethods = <Request>(
   const models = new Map<number, LanguageModel>();
   let loaded = 0;
 
-  const modelOf = (key: number): LanguageModel => {
+  const modelOf = (method: string, key: number): LanguageModel => {
     const lm = models.get(key);
-    if (lm === undefined)
-      throw new ConfigError({ where: "model", must: "the model must be open", got: "one that was closed" });
+    if (lm === undefined) throw closedError(method);
     return lm;
   };
 
@@ -49,18 +48,20 @@ export const modelMethods = <Request>(
       yield { key, config, parameters: layout.count, tokenizer, backend: name, capabilities };
     },
 
-    generate: (
+    async *generate(
       { key, options }: { readonly key: number; readonly options: Omit<GenerateOptions, "signal"> },
       { signal }: CallContext,
-    ): AsyncGenerator<GenerateEvent, void> => generate(modelOf(key), { ...options, signal }),
+    ): AsyncGenerator<GenerateEvent, void> {
+      yield* generate(modelOf("generate", key), { ...options, signal });
+    },
 
     async *evaluate(
       { key, corpus, split }: { readonly key: number; readonly corpus: MeasuredCorpus; readonly split: SplitName },
-      { signal, tell }: CallContext,
+      { signal, ask }: CallContext,
     ): AsyncGenerator<Evaluation, void> {
       const measure = await loadEvaluate();
-      const onProgress = (done: number, all: number): void => tell("onProgress", done, all);
-      yield await measure(modelOf(key), corpus, { split, signal, onProgress });
+      const onProgress = (done: number, all: number): Promise<void> => ask("onProgress", done, all);
+      yield await measure(modelOf("evaluate", key), corpus, { split, signal, onProgress });
     },
 
     // biome-ignore lint/correctness/useYield: a call that yields nothing

@@ -1,4 +1,5 @@
-import { checkKeys, checkName, checkNumber, checkText } from "../core/check-arguments.ts";
+import { backendChoices } from "../backend/select.browser.ts";
+import { checkKeys, checkNumber, checkText } from "../core/check-arguments.ts";
 import { manifestName } from "../io/manifest.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import type { CheckpointFiles } from "../pretrained/load.browser.ts";
@@ -6,7 +7,7 @@ import { pretrainedNames } from "../pretrained/parse.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import { type EvaluateOptions, wholeText } from "../train/train.browser.ts";
 import type { LoadRequest } from "./entry.browser.ts";
-import { loadIn, type ThreadModel } from "./model.ts";
+import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import { workers } from "./pool.browser.ts";
 
 /** A model in its own worker: while it computes, the page goes on drawing and answering. */
@@ -39,10 +40,9 @@ export const loadInWorker = async (
   checkpoint: string | URL | CheckpointFiles,
   options: WorkerLoadOptions = {},
 ): Promise<WorkerModel> => {
+  checkLoadInWorker(options, backendChoices);
   checkLoad(checkpoint, options, true, "loadInWorker");
   checkKeys("loadInWorker", options, ["backend", "threads"]);
-  // An opened backend stays on its thread.
-  if (options.backend !== undefined) checkName("loadInWorker: backend", options.backend);
   if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
   const wanted = isAddress ? completeAddress(String(checkpoint)) : neededFiles(checkpoint);

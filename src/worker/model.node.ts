@@ -1,3 +1,4 @@
+import { backendChoices } from "../backend/select.node.ts";
 import { checkCallback, checkKeys, checkName, checkNumber, checkPath } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
@@ -5,7 +6,7 @@ import { show } from "../core/show.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import { workerEntries } from "./entries.node.ts";
-import { loadIn, type ThreadModel } from "./model.ts";
+import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
 
 /** A model in its own thread: while it computes, the calling thread does other things. */
@@ -23,7 +24,12 @@ export interface WorkerLoadOptions extends Omit<LoadRequest, "directory"> {
 const checkCorpus = (where: string, value: unknown): void => {
   const { train, val, parts } = (value ?? {}) as Partial<Record<keyof MeasuredCorpus, unknown>>;
   if (typeof train === "string" && typeof val === "string" && Array.isArray(parts)) return;
-  throw new ConfigError({ where, must: "must be a text, as loadCorpus gives it", got: show(value) });
+  throw new ConfigError({
+    where,
+    must: "must be a text, as loadCorpus gives it",
+    got: show(value),
+    hint: "await loadCorpus(path)",
+  });
 };
 
 /**
@@ -32,11 +38,10 @@ const checkCorpus = (where: string, value: unknown): void => {
  */
 export const loadInWorker = async (directory: string, given: WorkerLoadOptions = {}): Promise<WorkerModel> => {
   checkPath("loadInWorker: directory", directory);
+  checkLoadInWorker(given, backendChoices);
   checkKeys("loadInWorker", given, ["backend", "threads", "dtype", "onNotice"]);
   const { onNotice, ...options } = given;
   checkCallback("loadInWorker: onNotice", onNotice);
-  // An opened backend stays on its thread.
-  if (options.backend !== undefined) checkName("loadInWorker: backend", options.backend);
   if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
   if (options.dtype !== undefined) checkName("loadInWorker: dtype", options.dtype);
   const callbacks = { onNotice: (line: string) => onNotice?.(line) };

@@ -1,11 +1,14 @@
 /** A model in its own thread: the code that Node and browsers share. */
 import type { Capabilities } from "../backend/backend.ts";
-import { checkCallback, checkOptions, checkSignal } from "../core/check-arguments.ts";
+import { alternatives } from "../core/alternatives.ts";
+import { checkCallback, checkOptions, checkSignal, isBackend } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
-import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
+import { show } from "../core/show.ts";
+import { type GenerateEvent, type GenerateOptions, parseGenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
+import { closedError } from "../pretrained/closed.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
@@ -20,7 +23,7 @@ export interface ThreadModel {
   readonly backend: { readonly name: string; readonly capabilities: Capabilities };
   /** Like the library's `generate`: same events, same errors. The model is at most one token ahead of its reader. */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
-  /** Frees the model. A second call does nothing. */
+  /** Frees the model. Work on it that is under way fails. A second call does nothing. */
   close(): Promise<void>;
 }
 
@@ -30,11 +33,34 @@ export interface LoadedInThread {
   evaluate(corpus: MeasuredCorpus, measuring: Measuring): Promise<Evaluation>;
 }
 
-/** @throws ConfigError for a value that no thread can be sent, such as a function. */
-const checkCloneable = (where: string, value: unknown): void => {
+/**
+ * Checks the form of the options of `loadInWorker`, and the backend: its name alone can be sent to a thread.
+ * @param names of all backends.
+ * @throws ConfigError
+ */
+export const checkLoadInWorker = (options: unknown, names: readonly string[]): void => {
+  const quoted = (name: unknown): string | undefined => names.find((one) => one === name);
+  const refuse = (where: string, must: string, got: string, name: string | undefined): never => {
+    const hint = name === undefined ? {} : { hint: `{ backend: ${JSON.stringify(name)} }` };
+    throw new ConfigError({ where: `loadInWorker: ${where}`, must, got, ...hint });
+  };
+  if (typeof options === "string") refuse("options", "must be an object of options", show(options), quoted(options));
+  checkOptions("loadInWorker: options", options);
+  const backend: unknown = Reflect.get(options as object, "backend");
+  if (backend === undefined || (typeof backend === "string" && backend !== "")) return;
+  const must = `must be a name: ${alternatives(names)}`;
+  if (!isBackend(backend)) refuse("backend", must, show(backend), undefined);
+  const got = "an opened backend, which stays on the thread that opened it";
+  refuse("backend", must, got, quoted(Reflect.get(backend as object, "name")));
+};
+
+/** @throws ConfigError for options that no thread can be sent, such as a function. */
+const checkCloneable = (where: string, options: Omit<GenerateOptions, "signal">): void => {
   try {
-    structuredClone(value);
+    structuredClone(options);
   } catch (cause) {
+    // It names the option.
+    parseGenerateOptions(options);
     throw new ConfigError({
       where,
       must: "must hold numbers, texts, lists and objects alone",
@@ -72,9 +98,21 @@ export const loadIn = async (
   }
   const { key, config, parameters, backend, capabilities } = model;
   let closing: Promise<void> | undefined;
+  async function* events(
+    method: string,
+    args: object,
+    options?: CallOptions,
+  ): AsyncGenerator<unknown, void, undefined> {
+    try {
+      yield* thread.call(method, { key, ...args }, options);
+    } catch (error) {
+      // The thread may be ended once the model is closed.
+      throw closing === undefined || thread.isAlive() ? error : closedError(method, error);
+    }
+  }
   const call = (method: string, args: object, options?: CallOptions): AsyncGenerator<unknown, void, undefined> => {
-    if (closing === undefined) return thread.call(method, { key, ...args }, options);
-    throw new ConfigError({ where: method, must: "the model must be open", got: "one that was closed" });
+    if (closing !== undefined) throw closedError(method);
+    return events(method, args, options);
   };
   return {
     model: {

@@ -25,6 +25,9 @@ const isPage = (): boolean => typeof document !== "undefined";
  * With a backend by name, a page's run has its own worker: the page goes on drawing and answering. The run is at most one
  * event ahead of its reader. An opened backend stays on its thread.
  *
+ * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last call of
+ * `onCheckpoint` are lost. To keep them, abort `signal` and take the events to the end.
+ *
  * @throws ConfigError for options that cannot work or a page that cannot start a worker, DataError for text that cannot
  *   be used, UnsupportedKernelError for a backend that the page lacks.
  */

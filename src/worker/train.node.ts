@@ -30,6 +30,9 @@ export type TrainOptions = NewRun | ResumedRunOptions;
  * With a backend by name, the run has its own thread: timers, signals and input are handled while a step takes seconds.
  * It is at most one event ahead of its reader. An opened backend stays on its thread.
  *
+ * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last checkpoint
+ * are lost. To keep them, abort `signal` and take the events to the end.
+ *
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
  *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
  */

@@ -1,10 +1,17 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { ShapeError } from "#foretoken/core/errors.js";
+import { ConfigError, ShapeError } from "#foretoken/core/errors.js";
+import { generate } from "#foretoken/generate/generate.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
 import { bookModel, hashedModel } from "../support/models.ts";
+import { useFolder } from "../support/runs.ts";
+
+const { newPath } = useFolder();
 
 const characters = [..."abc"];
 const config = { ...bookModel, contextLength: 4, nEmbd: 4, nHead: 2, nLayer: 1 };
@@ -49,6 +56,66 @@ describe("close", () => {
     await backend.close();
     await lm.close();
     expect(closings).toBe(1);
+  });
+
+  const closed = (where: string): ConfigError =>
+    new ConfigError({ where, must: "the model must be open", got: "one that was closed" });
+  const text = "abcabcabcabc";
+  const corpus = { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] };
+
+  /** Whatever works on a model. */
+  const works = (own: LanguageModel): Readonly<Record<string, () => Promise<unknown>>> => ({
+    logits: () => own.logits([0]),
+    generate: () => generate(own, { prompt: "a" }).next(),
+    evaluate: () => evaluateCorpus(own, corpus, { split: "all" }),
+    savePretrained: () => savePretrained(newPath(), own),
+  });
+
+  const loaded = async (choice: "yours" | "wasm" | "reference"): Promise<LanguageModel> => {
+    const directory = newPath();
+    await savePretrained(directory, lm);
+    return loadPretrained(directory, { backend: choice === "yours" ? backend : choice });
+  };
+
+  describe.each(["yours", "wasm", "reference"] as const)("on a backend: %s", (choice) => {
+    it("is told by all work after it", async () => {
+      const own = await loaded(choice);
+      await own.close();
+      for (const [where, work] of Object.entries(works(own))) await expect(work()).rejects.toThrow(closed(where));
+    });
+
+    it("is told by work that is under way, and leaves nothing behind", async () => {
+      const before = backend.bytesInUse();
+      for (const settings of [{}, { cache: false }, { maxNewTokens: 1 }]) {
+        const own = await loaded(choice);
+        const events = generate(own, { prompt: "a", ...settings });
+        await events.next();
+        await own.close();
+        if ("maxNewTokens" in settings) expect((await events.next()).value).toMatchObject({ type: "done" });
+        else await expect(events.next()).rejects.toThrow(closed("generate"));
+        expect(backend.bytesInUse()).toBe(before);
+      }
+      const left = await loaded(choice);
+      for await (const _ of generate(left, { prompt: "a" })) {
+        await left.close();
+        break;
+      }
+      const measured = await loaded(choice);
+      const long = { ...corpus, val: text.repeat(1000) };
+      const onProgress = (): Promise<void> => measured.close();
+      await expect(evaluateCorpus(measured, long, { split: "all", onProgress })).rejects.toThrow(closed("evaluate"));
+      for (const where of Object.keys(works(lm))) {
+        const own = await loaded(choice);
+        const work = works(own)[where]?.();
+        const outcome = work?.then(
+          () => "done",
+          (error: unknown) => (error as Error).message,
+        );
+        await own.close();
+        expect(["done", closed(where).message]).toContain(await outcome);
+      }
+      expect(backend.bytesInUse()).toBe(before);
+    });
   });
 
   it("calls onClose where freeing fails, and fails", async () => {

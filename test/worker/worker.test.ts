@@ -10,8 +10,12 @@ import { errorOfMessage, messageOfError } from "#foretoken/core/remote/error-mes
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { savePretrained as savedInPage } from "#foretoken/pretrained/save.browser.js";
+import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import type { TrainEvent } from "#foretoken/train/events.js";
+import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
+import { evaluate as evaluateInPage } from "#foretoken/train/train.browser.js";
 import { train as trainHere } from "#foretoken/train/train.node.js";
 import { loadInWorker, type WorkerModel } from "#foretoken/worker/model.node.js";
 import { type NewRun, train } from "#foretoken/worker/train.node.js";
@@ -367,6 +371,60 @@ describe("a model in a thread of its own", () => {
     await expect(lm.evaluate(await loadCorpus(data), { splitt: "all" } as never)).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "" }).next()).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "é" }).next()).rejects.toThrow(DataError);
+    const told = async (call: () => unknown): Promise<string> => {
+      try {
+        await call();
+      } catch (error) {
+        if (error instanceof ConfigError) return error.message;
+      }
+      return "";
+    };
+    const load = (given: unknown) => () => loadInWorker(join(run, "checkpoint"), given as never);
+    const needsName =
+      "loadInWorker: backend: must be a name: auto, native, wasm or reference; got an opened backend, which stays on the " +
+      'thread that opened it; try { backend: "reference" }';
+    expect(await told(load({ backend: opened }))).toBe(needsName);
+    expect(await told(load({ backend: {} }))).toBe(needsName.replace(/an opened.*/u, "an object"));
+    expect(await told(load("wasm"))).toBe(
+      'loadInWorker: options: must be an object of options; got "wasm"; try { backend: "wasm" }',
+    );
+    expect(await told(load("wsm"))).toBe('loadInWorker: options: must be an object of options; got "wsm"');
+    const inWorker = lm as never;
+    const own = (where: string, hint: string): string =>
+      `${where}: model: must be a language model, as loadPretrained gives it; got a worker model, as loadInWorker gives ` +
+      `it; try ${hint}`;
+    expect(await told(() => generate(inWorker, { prompt: "the" }).next())).toBe(
+      own("generate", "its own method, lm.generate()"),
+    );
+    expect(await told(() => evaluate(inWorker, { data }))).toBe(
+      own("evaluate", "its own method, lm.evaluate(await loadCorpus(path))"),
+    );
+    expect(await told(() => evaluateInPage(inWorker, { text: "the" }))).toBe(
+      own("evaluate", "its own method, lm.evaluate({ text })"),
+    );
+    for (const save of [() => savePretrained(newPath(), inWorker), () => savedInPage(inWorker)]) {
+      expect(await told(save)).toBe(own("savePretrained", "a model from loadPretrained"));
+    }
+    const local = await loadPretrained(join(run, "checkpoint"), { backend: opened });
+    for (const wrong of [{ onToken() {} }, { seed: () => 1 }, { tempreature: 1 }, { stop: [() => 1] }]) {
+      const settings = { prompt: "the ", ...wrong } as never;
+      const message = await told(() => generate(local, settings).next());
+      expect(message).toMatch(/^generate/u);
+      expect(await told(() => lm.generate(settings).next())).toBe(message);
+    }
+    await local.close();
+    expect(await told(() => lm.evaluate({ data } as never))).toBe(
+      "evaluate: corpus: must be a text, as loadCorpus gives it; got an object; try await loadCorpus(path)",
+    );
+    const late = new RangeError("later");
+    await expect(
+      lm.evaluate(await loadCorpus(data), {
+        onProgress: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          throw late;
+        },
+      }),
+    ).rejects.toBe(late);
     const unchecked = await copyWithoutManifest(join(run, "checkpoint"));
     const mine = new RangeError("mine");
     const onNotice = (): void => {
@@ -379,5 +437,36 @@ describe("a model in a thread of its own", () => {
     expect(() => closed.generate({ prompt: "the " })).toThrow(
       "generate: the model must be open; got one that was closed",
     );
+  });
+
+  it("says that it was closed where that comes in the middle of work, its thread ended or not", async () => {
+    const load = () => loadInWorker(join(run, "checkpoint"), { backend: "reference" });
+    const isClosed = (where: string): string => `${where}: the model must be open; got one that was closed`;
+    const text = wordsText("closed", 3000);
+    const corpus = { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] };
+    const rest = async (events: AsyncIterable<GenerateEvent>): Promise<void> => {
+      for await (const _ of events);
+    };
+    for (const count of [1, 2]) {
+      // Of several threads that are given back, one is kept.
+      const models = await Promise.all(Array.from({ length: count }, load));
+      await Promise.all(
+        models.map(async (model) => {
+          const later = model.generate({ prompt: "the " });
+          const events = model.generate({ prompt: "the ", maxNewTokens: 1000 });
+          await events.next();
+          let measuring: Promise<unknown> | undefined;
+          await new Promise<void>((resolve) => {
+            measuring = model.evaluate(corpus, { split: "all", onProgress: () => resolve() });
+            measuring.catch(() => {});
+          });
+          await model.close();
+          await expect(measuring).rejects.toThrow(isClosed("evaluate"));
+          await expect(rest(events)).rejects.toThrow(isClosed("generate"));
+          await expect(rest(later)).rejects.toThrow(isClosed("generate"));
+          await expect(model.evaluate(corpus)).rejects.toThrow(isClosed("evaluate"));
+        }),
+      );
+    }
   });
 });

@@ -32,7 +32,7 @@ interface Call {
   waits: boolean;
   /** Callbacks running here that the other thread waits for. */
   answering: number;
-  /** Why the call has failed on this side: the other thread is gone, or an unawaited callback threw. */
+  /** Why the call has failed on this side: the other thread is gone. */
   failure: { readonly error: unknown } | undefined;
   wake: () => void;
 }
@@ -80,13 +80,6 @@ export const createCaller = (
     const run = async (): Promise<void> => {
       await state.callbacks[name]?.(...(args as never[]));
     };
-    if (asked === null) {
-      await run().catch((error: unknown) => {
-        state.failure ??= { error };
-        state.wake();
-      });
-      return;
-    }
     state.answering++;
     tellWaiting();
     const error = await run().then(
@@ -139,14 +132,11 @@ export const createCaller = (
       } finally {
         signal?.removeEventListener("abort", abort);
         if (open && calls.has(call)) {
-          const thrown = state.failure;
-          state.failure = undefined;
           post({ type: "return", call });
           while (open) {
             const { type } = await reply(state);
             open = type === "event";
           }
-          state.failure = thrown;
         }
         calls.delete(call);
       }

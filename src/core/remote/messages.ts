@@ -31,13 +31,13 @@ export type WorkerMessage =
       /** Number of the callback that threw it. */
       readonly callback: number | null;
     }
-  /** Call the caller's callback; `asked`: an answer is expected. */
+  /** Call the caller's callback, and answer with the number `asked`. */
   | {
       readonly type: "callback";
       readonly call: number;
       readonly name: string;
       readonly args: readonly unknown[];
-      readonly asked: number | null;
+      readonly asked: number;
     };
 
 /** Events that the worker may be ahead of its reader: so neither thread waits for the other at each event. */

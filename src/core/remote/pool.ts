@@ -3,7 +3,8 @@ import type { Caller } from "./caller.ts";
 
 /** A thread for one user, until it is released. */
 export interface WorkerThread extends Pick<Caller, "call"> {
-  /** Gives the thread back; a running call fails. */
+  isAlive(): boolean;
+  /** Gives the thread back. If it is not kept, it is ended, and running calls fail. */
   release(): void;
 }
 
@@ -35,6 +36,7 @@ export const createPool = (start: () => StartedThread): ThreadPool => {
       let isReleased = false;
       return {
         call: (method, args, options) => thread.caller.call(method, args, options),
+        isAlive: thread.isAlive,
         release() {
           if (isReleased) return;
           isReleased = true;

@@ -4,9 +4,7 @@ import type { CallerMessage, WorkerMessage } from "./messages.ts";
 /** The caller, as a method of a worker sees it, besides the arguments. */
 export interface CallContext {
   readonly signal: AbortSignal;
-  /** Calls a callback of the caller's, without waiting for it. */
-  tell(name: string, ...args: readonly unknown[]): void;
-  /** Calls one and waits for it: its error is thrown here. */
+  /** Calls a callback of the caller's and waits for it: its error is thrown here. */
   ask(name: string, ...args: readonly unknown[]): Promise<void>;
 }
 
@@ -35,7 +33,6 @@ export const serve = (
     let asked = 0;
     return {
       signal: controller.signal,
-      tell: (name, ...args) => port.post({ type: "callback", call, name, args, asked: null }),
       ask: (name, ...args) =>
         new Promise((resolve, reject) => {
           answers.set(++asked, { resolve, reject });

@@ -45,7 +45,14 @@ export const startWorker = (make: () => Worker): StartedThread => {
       message === undefined || message === "" ? noWorker("none") : new Error(`the worker has failed: ${message}`),
     );
   };
-  return { caller, isAlive: () => isAlive, end };
+  return {
+    caller,
+    isAlive: () => isAlive,
+    end() {
+      end();
+      caller.fail(new Error("the worker has ended"));
+    },
+  };
 };
 
 /** The buffers of files for a callback: they are moved, not copied. */

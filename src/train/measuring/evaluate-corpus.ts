@@ -15,7 +15,7 @@ export interface Measuring {
   /** Which part to measure on. Default "val". */
   readonly split?: SplitName | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called after each batch with the number of predicted tokens and of all tokens. */
+  /** Called after each batch with the number of predicted tokens and of all tokens. A promise is waited for. */
   readonly onProgress?: ((predicted: number, tokens: number) => void) | undefined;
 }
 

@@ -20,12 +20,12 @@ export interface EvaluateOptions extends Measuring {
  *   used or a character that the tokenizer lacks.
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions = {}): Promise<Evaluation> => {
-  checkLanguageModel("evaluate: model", lm);
+  checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate(await loadCorpus(path))");
   checkKeys("evaluate", options, ["data", "valFraction", "onNotice", "split", "signal", "onProgress"]);
   checkCallback("evaluate: onNotice", options.onNotice);
   const { data, valFraction, onNotice, ...measuring } = options;
   checkSplit(measuring.split, valFraction);
   const corpus = await loadCorpus(data, { valFraction });
-  if (corpus.notice !== undefined) onNotice?.(corpus.notice);
+  if (corpus.notice !== undefined) await onNotice?.(corpus.notice);
   return evaluateCorpus(lm, corpus, measuring);
 };

@@ -3,6 +3,7 @@ import { readScalar } from "../../autograd/tensor.ts";
 import { evaluationWindows } from "../../data/batches.ts";
 import { forwardLoss } from "../../models/forward.ts";
 import type { Model } from "../../models/model.ts";
+import { whileOpen } from "../../pretrained/closed.ts";
 import { charactersBegun } from "../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { yieldToHost } from "../run/yield.ts";
@@ -64,8 +65,8 @@ export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.
  * The mean loss over every token after the first, each predicted once within non-overlapping windows of
  * contextLength: no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
  * is rounded to float32 once; the sums of all batches are added in double precision.
- * @param onProgress is called after each batch with the number of predicted tokens.
- * @throws DOMException AbortError when `signal` aborts.
+ * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
+ * @throws DOMException AbortError when `signal` aborts, ConfigError when the model is closed.
  */
 export const evaluate = async (
   model: Model,
@@ -81,11 +82,13 @@ export const evaluate = async (
     batchSize: rowsPerBatch(contextLength),
   })) {
     signal?.throwIfAborted();
-    nats += await withContext(inferenceContext(model.backend), (context) =>
-      readScalar(model.backend, forwardLoss(context, model, x, y, rows, time)),
+    nats += await whileOpen("evaluate", model, () =>
+      withContext(inferenceContext(model.backend), (context) =>
+        readScalar(model.backend, forwardLoss(context, model, x, y, rows, time)),
+      ),
     );
     predicted += y.length;
-    onProgress?.(predicted);
+    await onProgress?.(predicted);
     await yieldToHost();
   }
   const tokens = ids.length - 1;

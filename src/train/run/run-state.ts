@@ -31,7 +31,7 @@ export interface RunState {
   outOfPatience: boolean;
   /** Step of the checkpoint that this process wrote last; -1 if none. */
   savedAt: number;
-  /** Seconds of this process's steps, without the first, which also warms up. */
+  /** Seconds of this process's steps, those that were left out too, without the first, which also warms up. */
   readonly stepSeconds: number[];
 }
 

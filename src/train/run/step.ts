@@ -17,30 +17,40 @@ import { yieldToHost } from "./yield.ts";
 /** Steps for the estimate of a run's time: enough for a median, few enough to come early. */
 const timedSteps = 5;
 
+const secondsSince = (began: number): number => (performance.now() - began) / 1000;
+
+/** Notes the time of a step of this process. The first one also warms up. */
+const noteSeconds = ({ firstStep, progress, stepSeconds }: RunState, seconds: number): void => {
+  if (progress.step > firstStep + 1) stepSeconds.push(seconds);
+};
+
 /** Updates the weights by the measured gradient. */
 const update = (run: RunState, measured: StepMeasure, began: number): Promise<StepEvent> => {
-  const { trainer, input, progress, firstStep } = run;
+  const { trainer, input, progress } = run;
   const { model, train } = input.config;
   const learningRate = trainer.update(progress.step, measured);
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = secondsSince(began);
   run.progress = withStep(progress, measured);
   const { step } = run.progress;
-  if (step > firstStep + 1) run.stepSeconds.push(seconds);
+  noteSeconds(run, seconds);
   const { loss, gradNorm } = measured;
   const tokensPerSecond = (train.batchSize * train.gradAccumSteps * model.contextLength) / seconds;
   return note(input, { v, type: "step", step, loss, learningRate, gradNorm, tokensPerSecond });
 };
 
 /**
- * Records a step that is not finite, or explodes, and continues without it. @throws ConfigError if the run is to stop.
+ * Records a step that is not finite, or explodes, and continues without it.
+ * @param seconds that the step took until its fault was found.
+ * @throws ConfigError if the run is to stop.
  */
-const leaveOut = async (run: RunState, fault: Fault): Promise<NonfiniteEvent> => {
+const leaveOut = async (run: RunState, fault: Fault, seconds: number): Promise<NonfiniteEvent> => {
   const { backend, trainer, rollback, input, progress } = run;
   const { config, store } = input;
   const flight = { backend, trainer, config, vocabSize: input.tokenizer.vocabSize, store };
   const event = await recordFault(flight, progress, fault);
   await rollback?.goBack(progress.step);
   run.progress = withoutStep(progress);
+  noteSeconds(run, seconds);
   return note(input, event);
 };
 
@@ -63,7 +73,7 @@ export async function* takeStep(run: RunState): AsyncGenerator<TrainEvent, void,
   const began = performance.now();
   const measured = await trainer.measure(run.progress.step);
   const fault = faultOf(measured, run.progress, input.config.train, input.tokenizer.vocabSize);
-  yield fault === undefined ? await update(run, measured, began) : await leaveOut(run, fault);
+  yield fault === undefined ? await update(run, measured, began) : await leaveOut(run, fault, secondsSince(began));
   const { step } = run.progress;
   if (step === firstStep + 1 + timedSteps && step < lastStep && !isAborted(input)) yield estimate(run);
   await yieldToHost();

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
@@ -133,6 +133,25 @@ describe("evaluate", () => {
     backend.write(spoilt.arena.storage, new Float32Array(spoilt.layout.length).fill(Number.NaN));
     await expect(evaluate(languageModel(spoilt, tokenizer), { data })).rejects.toThrow("must be finite; got NaN nats");
     spoilt.close();
+  });
+
+  it("waits for its callbacks, and rejects with their error", async () => {
+    let over = false;
+    const onProgress = async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      over = true;
+    };
+    await evaluate(lm, { data, split: "all", onProgress });
+    expect(over).toBe(true);
+    const mine = new RangeError("mine");
+    await expect(evaluate(lm, { data, onProgress: () => Promise.reject(mine) })).rejects.toBe(mine);
+    vi.stubGlobal("fetch", () => Promise.reject(new Error("offline")));
+    vi.stubEnv("XDG_CACHE_HOME", newPath());
+    vi.stubEnv("FORETOKEN_CORPORA", undefined);
+    await expect(evaluate(lm, { onNotice: () => Promise.reject(mine) })).rejects.toBe(mine);
+    vi.unstubAllGlobals();
+    vi.unstubAllEnvs();
+    expect(backend.bytesInUse()).toBe(lm.model.layout.length * 4);
   });
 
   it("stops at a signal", async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, it, test } from "vitest";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import type { TrainEvent } from "#foretoken/train/events.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { estimateSeconds, evaluationsLeft, forwardSeconds } from "#foretoken/train/run/duration.js";
 import { train } from "#foretoken/train/train.node.js";
@@ -58,4 +60,29 @@ it("is told once, after the first steps, and not kept", async () => {
   expect(estimate?.secondsLeft).toBeCloseTo(expected, 9);
   const resumed = await collect(train({ resume: out, backend: "reference" }));
   expect(ofType(resumed, "estimate")).toEqual([]);
+});
+
+it("is told from steps that were left out, too", async () => {
+  const data = await writeText(wordsText("left out", 300));
+  const reference = await openReference();
+  let broken = true;
+  const backend = {
+    ...reference,
+    read: async (...args: Parameters<typeof reference.read>) => {
+      const values = await reference.read(...args);
+      return broken && values.length === 1 ? values.fill(Number.NaN) : values;
+    },
+  };
+  const config = { ...smallRun, train: { ...smallRun.train, evalInterval: 12, onNonfinite: "skip" } } as const;
+  const events: TrainEvent[] = [];
+  for await (const event of train({ preset: "book", config, data, backend, out: null, finalSampleTokens: 0 })) {
+    events.push(event);
+    if (event.type === "nonfinite" && event.step === 6) broken = false;
+  }
+  await reference.close();
+  expect(ofType(events, "nonfinite")).toHaveLength(6);
+  const [estimate] = ofType(events, "estimate");
+  expect(estimate).toMatchObject({ step: 6, timedSteps: 5 });
+  expect(estimate?.stepSeconds).toBeGreaterThan(0);
+  expect(estimate?.secondsLeft).toBeGreaterThan(0);
 });

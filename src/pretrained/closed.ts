@@ -1,0 +1,31 @@
+/** Models that were closed: work on one fails with one sentence, not with an error of its backend's memory. */
+import { ConfigError } from "../core/errors.ts";
+import type { Model } from "../models/model.ts";
+
+const closedModels = new WeakSet<Model>();
+
+/** Work on the model fails from now on. */
+export const markClosed = (model: Model): void => {
+  closedModels.add(model);
+};
+
+/** The error of work on a closed model. */
+export const closedError = (where: string, cause?: unknown): ConfigError =>
+  new ConfigError({
+    ...{ where, must: "the model must be open", got: "one that was closed" },
+    ...(cause === undefined ? {} : { cause }),
+  });
+
+/**
+ * Runs `work`, which computes with the model.
+ * @param where the called function, for the error.
+ * @throws ConfigError if the model was closed before, or while `work` waited.
+ */
+export const whileOpen = async <T>(where: string, model: Model, work: () => Promise<T>): Promise<T> => {
+  if (closedModels.has(model)) throw closedError(where);
+  try {
+    return await work();
+  } catch (error) {
+    throw closedModels.has(model) ? closedError(where, error) : error;
+  }
+};
