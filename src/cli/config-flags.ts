@@ -147,12 +147,13 @@ const hasPath = (value: unknown, path: readonly string[]): boolean => {
   return true;
 };
 
-/** Names a field by its flag, else by its place in the config file, else by its path. */
+/** Names a field by its flag or that of a field in it, else by its place in the config file, else by its path. */
 export const fieldNamer =
   ({ setBy }: FlagChanges, file: { readonly path: string; readonly contents: ConfigFile } | undefined): FieldNamer =>
   (path) => {
     const key = path.join(".");
     const flag = setBy.get(key);
     if (flag !== undefined) return flag;
-    return file !== undefined && hasPath(file.contents, path) ? `${file.path}: ${key}` : key;
+    if (file !== undefined && hasPath(file.contents, path)) return `${file.path}: ${key}`;
+    return [...setBy].find(([set]) => set.startsWith(`${key}.`))?.[1] ?? key;
   };

@@ -9,6 +9,7 @@ interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
+  readonly default?: unknown;
 }
 
 /** One value that can be set, as a flag or in a form. */
@@ -74,3 +75,20 @@ export const knownKinds = (schema: z.ZodType, path: readonly PropertyKey[]): rea
     const kind = node.properties?.[String(path.at(-1))]?.const;
     return kind === undefined ? [] : [String(kind)];
   });
+
+/** Kinds of the union at `path` whose objects may have all of `keys`. */
+export const kindsWith = (
+  schema: z.ZodType,
+  path: readonly PropertyKey[],
+  keys: readonly string[],
+): readonly string[] =>
+  schemasAt(schema, path).flatMap(({ properties = {} }) => {
+    const kind = properties.kind?.const;
+    return kind !== undefined && keys.every((key) => Object.hasOwn(properties, key)) ? [String(kind)] : [];
+  });
+
+/** Default of the number at `path` in any kind of the union that it is in; undefined if there is none. */
+export const numberInUnion = (schema: z.ZodType, path: readonly PropertyKey[]): number | undefined =>
+  schemasAt(schema, path)
+    .map((node) => node.default)
+    .find((value) => typeof value === "number");

@@ -56,6 +56,10 @@ beforeAll(async () => {
   writeFileSync(inside("unknown-key.json"), '{ "train": { "stepz": 5 } }');
   writeFileSync(inside("unknown-part.json"), '{ "trian": {} }');
   writeFileSync(inside("nonsense.json"), '{ "train": { "learningRate": "fast" } }');
+  writeFileSync(
+    inside("other-kind.json"),
+    '{ "model": { "position": { "scaling": { "kind": "linear", "factor": 2, "lowFrequency": 1 } } } }',
+  );
   const made = await cli(["train", ...tiny, "--out", "run"], { cwd });
   expect(made.stderr).toBe("");
   expect((await cli(["train", ...tiny, "--out", "half", "--stop-at", "3"], { cwd })).status).toBe(0);
@@ -246,7 +250,29 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training(
       "field of another kind",
       ["--train.schedule.kind", "constant", "--train.schedule.minLearningRate", "0"],
-      "--train.schedule.minLearningRate",
+      "--train.schedule.minLearningRate: minLearningRate belongs to kind cosine or linear; got kind constant",
+      "try --train.schedule.kind cosine or linear\n",
+    ),
+    training(
+      "field in a field of another kind",
+      ["--preset", "book", "--model.position.scaling.kind", "linear"],
+      "--model.position.scaling.kind: scaling belongs to kind rope; got kind learned; try --model.position.kind rope\n",
+    ),
+    training(
+      "no number that a kind needs",
+      ["--model.position.scaling.kind", "linear"],
+      "model.position.scaling.factor: must be a number; got nothing; try --model.position.scaling.factor 8\n",
+    ),
+    training(
+      "no number that a kind needs, without an example",
+      ["--preset", "book", "--model.mlp.kind", "swiglu"],
+      "model.mlp.hidden: must be a number; got nothing; try a number for --model.mlp.hidden\n",
+    ),
+    training(
+      "a number without its kind",
+      ["--model.position.scaling.factor", "4"],
+      "model.position.scaling.kind: must be none, linear or llama3; got nothing",
+      "try --model.position.scaling.kind linear or llama3\n",
     ),
     training("dropout 1", ["--model.dropout", "1"], "--model.dropout: must be below 1; got 1"),
     training("short and long disagree", ["--train.steps", "7"], "--steps and --train.steps", "6 and 7"),
@@ -288,6 +314,12 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("not JSON", ["--config", "broken.json"], "--config broken.json", "JSON"),
     training("unknown key", ["--config", "unknown-key.json"], "unknown-key.json: train.stepz", "try steps"),
     training("unknown part", ["--config", "unknown-part.json"], "unknown-part.json", '"trian"', "try train"),
+    training(
+      "field of another kind",
+      ["--config", "other-kind.json"],
+      "other-kind.json: model.position.scaling.lowFrequency: lowFrequency belongs to kind llama3; got kind linear",
+      "try model.position.scaling.kind llama3\n",
+    ),
     {
       name: "nonsense",
       args: ["train", "--config", "nonsense.json"],

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
-import type { TrainConfig } from "../../train/config/config.ts";
+import type { RunConfig, TrainConfig } from "../../train/config/config.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/config/presets.ts";
 import { memoryWarning } from "../../train/prepare/preflight.ts";
 import { resolveConfig } from "../../train/prepare/prepare.ts";
@@ -115,7 +115,15 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
     (contents.preset === undefined ? defaultPreset : parseChoice(`${path}: preset`, presetNames)(contents.preset));
   const { tokenizer = {}, model = {}, train = {} } = contents;
   const file = path === undefined ? undefined : { path, contents };
-  const config = resolveConfig(preset, [{ tokenizer, model, train }, changes.changes], fieldNamer(changes, file));
+  const config = ((): RunConfig => {
+    try {
+      return resolveConfig(preset, [{ tokenizer, model, train }, changes.changes], fieldNamer(changes, file));
+    } catch (error) {
+      // A fault in the file is mended in the file.
+      const inFile = error instanceof ConfigError && path !== undefined && error.details.where.startsWith(`${path}: `);
+      throw inFile ? error : inFlags(error);
+    }
+  })();
   return {
     preset,
     config,
