@@ -7,7 +7,7 @@ import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.
 import { type ConfigField, configFields } from "../core/schema-fields.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { runConfigSchema } from "../train/config/config.ts";
-import { expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
+import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
 
 /** Train fields that are set so often that their flags need no prefix. */
 const shortFlags = [
@@ -31,7 +31,13 @@ const parserFor = (flag: string, { type, choices = [] }: ConfigField): ((text: s
     case "boolean":
       return parseBoolean(flag);
     case "string":
-      return expecting((text: string) => text, { choices });
+      return expecting(
+        (text: string) => {
+          checkValue(flag, text);
+          return text;
+        },
+        { choices },
+      );
   }
 };
 

@@ -114,7 +114,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
     await program.parseAsync(words, { from: "user" });
     return Number(process.exitCode ?? exitStatus.success);
   } catch (error) {
-    const told = error instanceof CommanderError ? commandLineError(error, current) : error;
+    const told = error instanceof CommanderError ? commandLineError(error, current, words) : error;
     return told === undefined ? exitStatus.success : reportFailure(told, args.includes("--verbose"));
   }
 };
