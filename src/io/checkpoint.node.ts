@@ -253,8 +253,8 @@ const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<r
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const inside = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).slice(0, mostEntries);
   const found: string[] = [];
-  for (const entry of inside) {
-    const path = join(folder, entry.name);
+  for (const { name: inner } of inside) {
+    const path = join(folder, inner);
     const files = await Promise.all([name, manifestName].map((file) => isFile(join(path, file))));
     found.push(...(files.every(Boolean) ? [path] : await checkpointsIn(path, name, depth - 1)));
   }

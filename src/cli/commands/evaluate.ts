@@ -129,7 +129,7 @@ export const declareEvaluate = (command: Command): void => {
     .optionsGroup("Text:")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: the run's own)",
       parsePath("--data", corpusNames),
     )
     .option(

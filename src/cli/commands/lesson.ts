@@ -121,7 +121,7 @@ export const declareLesson = (command: Command): void => {
     .optionsGroup("Text:")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option("--text <line>", "a line to look at; \\n, \\t and \\\\ are interpreted", parseText("--text"))

@@ -217,7 +217,7 @@ export const declareTrain = (command: Command): void => {
     .optionsGroup("Text:")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option("--val-data <text>", "a text to validate on", parsePath("--val-data", corpusNames))
