@@ -20,25 +20,44 @@ export interface ConfigField {
   readonly description: string;
   /** The allowed strings, if they are listed. */
   readonly choices?: readonly string[];
+  /** The value of a field that is left out, for each kind of the union that the field is in, as far as there is one. */
+  readonly defaults: readonly FieldDefault[];
+}
+
+/** Default of a field. */
+export interface FieldDefault {
+  /** The kind that has it; undefined for a field that is in no union. */
+  readonly kind: string | undefined;
+  /** undefined: the kind has the field without a default. */
+  readonly value: string | number | boolean | undefined;
 }
 
 const jsonSchema = (schema: z.ZodType): JsonSchema => z.toJSONSchema(schema) as JsonSchema;
 
 const alternatives = (node: JsonSchema): readonly JsonSchema[] => node.oneOf ?? node.anyOf ?? [node];
 
-const mergeChoices = (a: ConfigField, b: ConfigField): ConfigField =>
-  a.choices === undefined || b.choices === undefined
-    ? a
-    : { ...a, choices: [...new Set([...a.choices, ...b.choices])] };
+const mergeFields = (a: ConfigField, b: ConfigField): ConfigField => ({
+  ...a,
+  defaults: [...a.defaults, ...b.defaults],
+  ...(a.choices === undefined || b.choices === undefined
+    ? {}
+    : { choices: [...new Set([...a.choices, ...b.choices])] }),
+});
+
+const isScalar = (value: unknown): value is string | number | boolean =>
+  ["string", "number", "boolean"].includes(typeof value);
 
 /** Every settable value of an object schema, unions flattened, in order: the flags and their help are made of these. */
 export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   const fields = new Map<string, ConfigField>();
-  const visit = (node: JsonSchema, path: readonly string[], outer: string): void => {
+  const visit = (node: JsonSchema, path: readonly string[], outer: string, kind?: string): void => {
     const description = node.description ?? outer;
     for (const alternative of alternatives(node)) {
       if (alternative.properties !== undefined) {
-        for (const [key, child] of Object.entries(alternative.properties)) visit(child, [...path, key], description);
+        for (const [key, child] of Object.entries(alternative.properties)) {
+          const own = alternative.properties.kind?.const;
+          visit(child, [...path, key], description, own === undefined ? undefined : String(own));
+        }
         continue;
       }
       const listed = alternative.const === undefined ? alternative.enum : [alternative.const];
@@ -46,11 +65,12 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
         path,
         type: alternative.type === "boolean" ? "boolean" : alternative.type === "string" ? "string" : "number",
         description,
+        defaults: [{ kind, value: isScalar(node.default) ? node.default : undefined }],
         ...(listed === undefined ? {} : { choices: listed.map(String) }),
       };
       const key = path.join(".");
       const earlier = fields.get(key);
-      fields.set(key, earlier === undefined ? field : mergeChoices(earlier, field));
+      fields.set(key, earlier === undefined ? field : mergeFields(earlier, field));
     }
   };
   visit(jsonSchema(schema), [], "");
