@@ -44,7 +44,7 @@ export const commandLineError = (
 ): ForetokenError | undefined => {
   if (error.exitCode === 0) return undefined;
   const where = command.parent === null ? "command line" : command.name();
-  const help = command.parent === null ? "foretoken --help" : `foretoken ${command.name()} --help`;
+  const help = command.parent === null ? "npx foretoken --help" : `npx foretoken ${command.name()} --help`;
   const quoted = /'(.*)'/su.exec(error.message)?.[1] ?? "";
   switch (error.code) {
     case "commander.unknownOption": {

@@ -355,6 +355,11 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   ],
   words: [
     { name: "unknown command", args: ["trian"], says: ['"trian"', "try train"] },
+    {
+      name: "nothing like a command",
+      args: ["x".repeat(100)],
+      says: ["; try npx foretoken --help\n"],
+    },
     { name: "unknown flag", args: ["train", "--stpes", "5"], says: ["--stpes", "try --steps"] },
     {
       name: "unknown config flag",
@@ -391,7 +396,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       args: ["generate", "run", "a", "text"],
       says: ['"a"; try --prompt "a text"\n'],
     },
-    { name: "no checkpoint", args: ["generate"], says: ["<checkpoint>"] },
+    { name: "no checkpoint", args: ["generate"], says: ["<checkpoint>", "try npx foretoken generate --help\n"] },
   ],
 };
 

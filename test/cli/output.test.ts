@@ -107,7 +107,7 @@ test("runs lists the runs, in either order, and names what is none", async () =>
   expect(bare).toEqual({
     status: 0,
     stdout: "",
-    stderr: "no runs yet: there is no folder runs; try foretoken train\n",
+    stderr: "no runs yet: there is no folder runs; try npx foretoken train\n",
   });
 });
 
@@ -264,6 +264,7 @@ test("--help and --version answer on every level, with examples", async () => {
   for (const help of helps) {
     expect(help).toMatchObject({ status: 0, stderr: "" });
     expect(help.stdout).toContain("Examples:");
+    if (!help.stdout.includes("foretoken completion <shell>")) expect(help.stdout).not.toMatch(/\$ foretoken/u);
   }
   expect(helps[3]?.stdout).toBe(helps[4]?.stdout);
   for (const flag of ["--model.nLayer", "--model.dropout", "--train.warmupSteps", "--learning-rate", "--stop-at"]) {

@@ -51,13 +51,13 @@ const stepsOf = (preset: PresetName): string => formatCount(presets[preset].trai
 
 const examples = `
 Examples:
-  $ foretoken train                                    preset ${defaultPreset}: a first model, ${stepsOf(defaultPreset)} steps
-  $ foretoken train --data notes.txt --out runs/notes  on a text (or a folder of texts) of your own
-  $ foretoken train --preset book                      the reference model, ${stepsOf("book")} steps
-  $ foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
-  $ foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
-  $ foretoken train --resume runs/notes                go on where a run was interrupted
-  $ foretoken train --json > events.jsonl              every event, one JSON object a line
+  $ npx foretoken train                                    preset ${defaultPreset}: a first model, ${stepsOf(defaultPreset)} steps
+  $ npx foretoken train --data notes.txt --out runs/notes  on a text (or a folder of texts) of your own
+  $ npx foretoken train --preset book                      the reference model, ${stepsOf("book")} steps
+  $ npx foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
+  $ npx foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
+  $ npx foretoken train --resume runs/notes                go on where a run was interrupted
+  $ npx foretoken train --json > events.jsonl              every event, one JSON object a line
 
 A preset's fields are changed first by --config, then by flags. Ctrl-C saves and says how to go on; a second
 Ctrl-C quits at once, and what was saved before stays whole.`;
