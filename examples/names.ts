@@ -6,7 +6,9 @@
  *
  * Each row of a batch is one name here, so batches are made by hand. For the method itself see causal-lm.ts.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import {
   backward,
@@ -36,7 +38,13 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { steps: { type: "string", default: "800" }, out: { type: "string" } },
 });
-const [file = "examples/names.txt"] = positionals;
+// Our own list is in examples/, beside this file or, once it is compiled, two folders away.
+const ours = ["names.txt", "../../examples/names.txt"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+const [file = ours.find((path) => existsSync(path)) ?? "names.txt"] = positionals;
+if (!existsSync(file)) {
+  console.error(`names: the list must be a file with one name a line; got no file ${file}`);
+  process.exit(2);
+}
 const lines = readFileSync(file, "utf8").split("\n");
 const names = [...new Set(lines.map((line) => line.trim()).filter((line) => line !== ""))];
 
@@ -45,7 +53,7 @@ const names = [...new Set(lines.map((line) => line.trim()).filter((line) => line
 const isHeldOut = (index: number): boolean => index % 10 === 9;
 const known = names.filter((_, index) => !isHeldOut(index));
 const heldOut = names.filter((_, index) => isHeldOut(index));
-console.log(`${file}: ${known.length} names to learn from, ${heldOut.length} held out`);
+console.log(`${basename(file)}: ${known.length} names to learn from, ${heldOut.length} held out`);
 
 // "\n" begins and ends a name: after it comes a first letter, and it comes after the last one.
 const tokenizer = trainCharTokenizer(`\n${names.join("\n")}`);

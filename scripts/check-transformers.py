@@ -1,6 +1,7 @@
 """Checks that a checkpoint of foretoken is a model in Python's `transformers`: same token ids, same logits. By hand:
 
     pip install torch transformers safetensors
+    python scripts/check-transformers.py runs/NAME              its best weights, else those of its last checkpoint
     python scripts/check-transformers.py runs/NAME/checkpoint
 
 Loads it with AutoModelForCausalLM.from_pretrained and AutoTokenizer and compares with our own logits, on every backend, over
@@ -13,9 +14,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-import torch
-import transformers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,8 +34,29 @@ writeFileSync(out, JSON.stringify(result));
 """
 
 
+def find_checkpoint(arguments):
+    """The checkpoint that the arguments name; prints a line and exits unless there is one."""
+    if "-h" in arguments or "--help" in arguments:
+        print(__doc__.strip())
+        sys.exit(0)
+    if len(arguments) != 1:
+        print(__doc__.strip(), file=sys.stderr)
+        sys.exit(2)
+    folder = Path(arguments[0]).resolve()
+    for checkpoint in (folder, folder / "best", folder / "checkpoint"):
+        if (checkpoint / "config.json").is_file():
+            return checkpoint
+    print(f"check-transformers: the path must be a run or a checkpoint; got no config.json in {folder}", file=sys.stderr)
+    sys.exit(2)
+
+
 def main():
-    checkpoint = Path(sys.argv[1]).resolve()
+    checkpoint = find_checkpoint(sys.argv[1:])
+    # After the check of the arguments: both take seconds to load, or are not there.
+    import torch
+    import transformers
+
+    print(checkpoint)
     config = json.loads((checkpoint / "config.json").read_text())
     shape = config["foretoken"]["model"]
     context = shape["contextLength"]

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError } from "../core/errors.ts";
+import { quoteWord } from "../core/shell-word.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { hasCheckpoint } from "../io/checkpoint.node.ts";
 import { folderNames } from "../train/folder/folder-names.ts";
@@ -87,7 +88,7 @@ export const loadNamed = async (
   throw noWeights(
     path,
     "the run must have a checkpoint",
-    hasBest ? "--weights best" : `foretoken train --resume ${path}`,
+    hasBest ? "--weights best" : `npx foretoken train --resume ${quoteWord(path)}`,
   );
 };
 

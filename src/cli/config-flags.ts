@@ -1,13 +1,16 @@
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { alternatives } from "../core/alternatives.ts";
 import { type FieldNamer, parseConfig } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
 import { jsonLimits, parseJson } from "../core/json.ts";
 import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
-import { type ConfigField, configFields } from "../core/schema-fields.ts";
+import { type ConfigField, configFields, type FieldDefault } from "../core/schema-fields.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { runConfigSchema } from "../train/config/config.ts";
-import { expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
+import { type PresetName, presetNames, presets } from "../train/config/presets.ts";
+import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
 
 /** Train fields that are set so often that their flags need no prefix. */
 const shortFlags = [
@@ -31,13 +34,46 @@ const parserFor = (flag: string, { type, choices = [] }: ConfigField): ((text: s
     case "boolean":
       return parseBoolean(flag);
     case "string":
-      return expecting((text: string) => text, { choices });
+      return expecting(
+        (text: string) => {
+          checkValue(flag, text);
+          return text;
+        },
+        { choices },
+      );
   }
 };
 
 const placeholder = ({ type, choices }: ConfigField): string => {
   if (choices !== undefined) return `<${choices.join("|")}>`;
   return type === "boolean" ? "<true|false>" : type === "number" ? "<x>" : "<text>";
+};
+
+const valueAt = (config: unknown, path: readonly string[]): unknown =>
+  path.reduce((node, key) => (isRecord(node) ? node[key] : undefined), config);
+
+const shown = (value: FieldDefault["value"]): string =>
+  typeof value === "number" && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
+
+/** Whether the preset sets the field to another value than the default of the kind that it chooses. */
+const setsOtherwise = (preset: PresetName, { path, defaults }: ConfigField): boolean => {
+  const set = valueAt(presets[preset], path);
+  const kind = valueAt(presets[preset], [...path.slice(0, -1), "kind"]);
+  return set !== undefined && !defaults.some((one) => one.value === set && (one.kind ?? kind) === kind);
+};
+
+/** As "(default 8 with llama3)"; empty for a field that a preset sets otherwise, or that has no default. */
+const defaultText = (field: ConfigField): string => {
+  const { defaults } = field;
+  const values = [...new Set(defaults.map(({ value }) => value))];
+  const given = values.filter((value) => value !== undefined);
+  if (given.length === 0 || presetNames.some((name) => setsOtherwise(name, field))) return "";
+  if (values.length === 1) return ` (default ${shown(values[0])})`;
+  const each = given.map((value) => {
+    const kinds = defaults.flatMap((one) => (one.value === value && one.kind !== undefined ? [one.kind] : []));
+    return `${shown(value)} with ${alternatives(kinds)}`;
+  });
+  return ` (default ${each.join(", ")})`;
 };
 
 interface ConfigFlag {
@@ -47,7 +83,7 @@ interface ConfigFlag {
 }
 
 const configFlag = (flag: string, field: ConfigField, group: string): ConfigFlag => {
-  const option = new Option(`${flag} ${placeholder(field)}`, field.description)
+  const option = new Option(`${flag} ${placeholder(field)}`, `${field.description}${defaultText(field)}`)
     .argParser(parserFor(flag, field))
     .helpGroup(group);
   return { path: field.path, flag, option };
@@ -147,12 +183,13 @@ const hasPath = (value: unknown, path: readonly string[]): boolean => {
   return true;
 };
 
-/** Names a field by its flag, else by its place in the config file, else by its path. */
+/** Names a field by its flag or that of a field in it, else by its place in the config file, else by its path. */
 export const fieldNamer =
   ({ setBy }: FlagChanges, file: { readonly path: string; readonly contents: ConfigFile } | undefined): FieldNamer =>
   (path) => {
     const key = path.join(".");
     const flag = setBy.get(key);
     if (flag !== undefined) return flag;
-    return file !== undefined && hasPath(file.contents, path) ? `${file.path}: ${key}` : key;
+    if (file !== undefined && hasPath(file.contents, path)) return `${file.path}: ${key}`;
+    return [...setBy].find(([set]) => set.startsWith(`${key}.`))?.[1] ?? key;
   };

@@ -4,7 +4,8 @@ import { alternatives } from "../core/alternatives.ts";
 import { type DTypeChoice, dtypeChoices } from "../core/dtype.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
-import { show } from "../core/show.ts";
+import { quoteWord } from "../core/shell-word.ts";
+import { show, showWord } from "../core/show.ts";
 
 /** The flag of a name: maxNewTokens is --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -29,12 +30,19 @@ export const expecting = <P extends Parser>(parser: P, { choices = [], paths = f
 /** The values that `parser` expects. */
 export const expectedValue = (parser: object): ExpectedValue | undefined => expectedValues.get(parser);
 
+/** Fails for a flag in the place of a value: the value was forgotten. */
+export const checkValue = (flag: string, text: string): void => {
+  if (!/^--[a-z]/iu.test(text)) return;
+  throw new ConfigError({ where: flag, must: "a value must follow", got: `nothing before ${showWord(text)}` });
+};
+
 /**
  * A number as people write one. @throws ConfigError naming the flag for other text, such as "abc", "", "0x10", "1e999".
  */
 export const parseNumber =
   (flag: string) =>
   (text: string): number => {
+    checkValue(flag, text);
     const value = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu.test(text) ? Number(text) : Number.NaN;
     if (!Number.isFinite(value)) {
       throw new ConfigError({ where: flag, must: "must be a finite number", got: JSON.stringify(text) });
@@ -65,6 +73,7 @@ export const parseFraction =
 
 export const parseBoolean = (flag: string): ((text: string) => boolean) => {
   const parse = (text: string): boolean => {
+    checkValue(flag, text);
     if (text === "true") return true;
     if (text === "false") return false;
     throw new ConfigError({ where: flag, must: "must be true or false", got: JSON.stringify(text) });
@@ -78,6 +87,7 @@ export const parseChoice = <Choice extends string>(
   choices: readonly Choice[],
 ): ((text: string) => Choice) => {
   const parse = (text: string): Choice => {
+    checkValue(flag, text);
     const found = choices.find((choice) => choice === text);
     if (found !== undefined) return found;
     throw new ConfigError({
@@ -162,10 +172,21 @@ export const addDTypeFlag = (command: Command): Command =>
       .argParser(parseChoice("--dtype", dtypeChoices)),
   );
 
+/** The flag that a word without a flag is probably for. */
+const flagForWord: Readonly<Record<string, string>> = { generate: "--prompt", train: "--data", evaluate: "--data" };
+
+/** The command's flag for the words that follow its arguments; undefined if it has none, or it is given. */
+const flagForWords = (command: Command, words: readonly string[]): string | undefined => {
+  const option = command.options.find(({ long }) => long === flagForWord[command.name()]);
+  if (option === undefined || isGiven(command, option) || command.opts().interactive === true) return undefined;
+  return `${option.long} ${quoteWord(words.join(" "))}`;
+};
+
 /** Fails for unknown words: commander would not name them. */
 export const checkArguments = (command: Command): void => {
   const surplus = command.args[command.registeredArguments.length];
   if (surplus === undefined) return;
+  const forWords = flagForWords(command, command.args.slice(command.registeredArguments.length));
   const takes = command.registeredArguments
     .map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`))
     .join(" ");
@@ -173,7 +194,7 @@ export const checkArguments = (command: Command): void => {
     where: command.name(),
     must: takes === "" ? "takes flags only" : `takes ${takes} and flags only`,
     got: JSON.stringify(surplus),
-    hint: takes === "" ? "--help" : "quotes around a value with spaces",
+    hint: forWords ?? (takes === "" ? "--help" : "quotes around a value with spaces"),
   });
 };
 

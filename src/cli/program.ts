@@ -50,12 +50,12 @@ const verbs: Verbs = {
 
 const examples = `
 Examples:
-  $ foretoken train                                train a first model
-  $ foretoken train --data notes.txt --steps 3000  on a text of your own
-  $ foretoken generate runs/notes --prompt "ROMEO:"
-  $ foretoken evaluate runs/notes
-  $ foretoken lesson                               how it works, part by part
-  $ foretoken <command> --help                     all flags of a command, with examples`;
+  $ npx foretoken train                                train a first model
+  $ npx foretoken train --data notes.txt --steps 3000  on a text of your own
+  $ npx foretoken generate runs/notes --prompt "ROMEO:"
+  $ npx foretoken evaluate runs/notes
+  $ npx foretoken lesson                               how it works, part by part
+  $ npx foretoken <command> --help                     all flags of a command, with examples`;
 
 const version = (): string => {
   try {
@@ -76,7 +76,7 @@ const checkVerb = (name: string): void => {
     where: "command line",
     must: `the command must be ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`,
     got: JSON.stringify(name),
-    hint: nearest(name, names) ?? "foretoken --help",
+    hint: nearest(name, names) ?? "npx foretoken --help",
   });
 };
 
@@ -114,7 +114,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
     await program.parseAsync(words, { from: "user" });
     return Number(process.exitCode ?? exitStatus.success);
   } catch (error) {
-    const told = error instanceof CommanderError ? commandLineError(error, current) : error;
+    const told = error instanceof CommanderError ? commandLineError(error, current, words) : error;
     return told === undefined ? exitStatus.success : reportFailure(told, args.includes("--verbose"));
   }
 };

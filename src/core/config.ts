@@ -1,9 +1,10 @@
 import type { z } from "zod";
 import { alternatives } from "./alternatives.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, type ErrorDetails } from "./errors.ts";
+import { isRecord } from "./is-record.ts";
 import { nearest } from "./nearest.ts";
-import { knownKeys, knownKinds } from "./schema-fields.ts";
-import { shorten, show } from "./show.ts";
+import { kindsWith, knownKeys, knownKinds, numberInUnion } from "./schema-fields.ts";
+import { shorten, show, showWord } from "./show.ts";
 
 /** Follows `path` into a plain value. */
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
@@ -59,6 +60,45 @@ const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: 
   }
 };
 
+/** Error for `key`, which other kinds of the union at `path` have; undefined if none has it. */
+const otherKind = (
+  schema: z.ZodType,
+  path: readonly PropertyKey[],
+  holder: unknown,
+  key: string,
+): Omit<ErrorDetails, "where"> | undefined => {
+  const kinds = kindsWith(schema, path, [key]);
+  if (kinds.length === 0 || !isRecord(holder)) return undefined;
+  return {
+    must: `${key} belongs to kind ${alternatives(kinds)}`,
+    got: `kind ${showWord(holder.kind)}`,
+    hint: `${[...path, "kind"].join(".")} ${alternatives(kinds)}`,
+  };
+};
+
+/** Hint for a kind that is not given: the kinds that have the given fields. */
+const kindFor = (schema: z.ZodType, path: readonly PropertyKey[], holder: unknown): string | undefined => {
+  if (!isRecord(holder)) return undefined;
+  const fields = Object.keys(holder).filter((key) => key !== path.at(-1));
+  const kinds = kindsWith(schema, path.slice(0, -1), fields);
+  return kinds.length === 0 ? undefined : `${path.join(".")} ${alternatives(kinds)}`;
+};
+
+/** Hint for a field that is not given although its object's kind needs it. */
+const missingField = (
+  schema: z.ZodType,
+  { path, ...issue }: z.core.$ZodIssue,
+  given: unknown,
+): { readonly hint?: string } => {
+  if (given !== undefined || issue.code !== "invalid_type") return {};
+  if (kindsWith(schema, path.slice(0, -1), [String(path.at(-1))]).length === 0) return {};
+  const name = path.join(".");
+  const example = numberInUnion(schema, path);
+  return {
+    hint: example === undefined ? `${typeNames[issue.expected] ?? issue.expected} for ${name}` : `${name} ${example}`,
+  };
+};
+
 /** The name of a field in an error: its flag, or its place in a file. */
 export type FieldNamer = (path: readonly string[]) => string;
 
@@ -83,22 +123,34 @@ export const parseConfig = <Schema extends z.ZodType>(
   const given = valueAt(value, issue.path);
   if (issue.code === "unrecognized_keys") {
     const unknown = String(issue.keys[0]);
-    const known = knownKeys(schema, issue.path);
-    const suggestion = nearest(unknown, known);
+    // A flag is one key: it is named whole.
+    const named = typeof where === "string" ? field : call([...path, shorten(unknown)]);
+    const other = otherKind(schema, issue.path, given, unknown);
+    if (other !== undefined) throw new ConfigError({ where: named, ...other });
+    const hint = nearest(unknown, knownKeys(schema, issue.path));
     throw new ConfigError({
-      // A flag is one key: it is named whole.
-      where: typeof where === "string" ? field : call([...path, shorten(unknown)]),
-      // Known, but of another member of the union.
-      must: suggestion === unknown ? "must go with the kind that is chosen" : "every key must be a known one",
+      where: named,
+      must: "every key must be a known one",
       got: show(unknown),
-      ...(suggestion === undefined ? {} : { hint: suggestion === unknown ? "another kind" : suggestion }),
+      ...(hint === undefined ? {} : { hint }),
     });
   }
   if (issue.code === "custom") throw new ConfigError({ where: field, must: issue.message });
   if (issue.code === "invalid_union" && issue.errors.length === 0) {
     const kinds = knownKinds(schema, issue.path);
-    throw new ConfigError({ where: field, must: `must be ${alternatives(kinds)}`, ...instead(given, kinds) });
+    const hint = given === undefined ? kindFor(schema, issue.path, valueAt(value, issue.path.slice(0, -1))) : undefined;
+    throw new ConfigError({
+      where: field,
+      must: `must be ${alternatives(kinds)}`,
+      ...instead(given, kinds),
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
   const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
-  throw new ConfigError({ where: field, must: requirement(issue), ...instead(given, names) });
+  throw new ConfigError({
+    where: field,
+    must: requirement(issue),
+    ...instead(given, names),
+    ...missingField(schema, issue, given),
+  });
 };

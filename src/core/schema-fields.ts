@@ -9,6 +9,7 @@ interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
+  readonly default?: unknown;
 }
 
 /** One value that can be set, as a flag or in a form. */
@@ -19,25 +20,44 @@ export interface ConfigField {
   readonly description: string;
   /** The allowed strings, if they are listed. */
   readonly choices?: readonly string[];
+  /** The value of a field that is left out, for each kind of the union that the field is in, as far as there is one. */
+  readonly defaults: readonly FieldDefault[];
+}
+
+/** Default of a field. */
+export interface FieldDefault {
+  /** The kind that has it; undefined for a field that is in no union. */
+  readonly kind: string | undefined;
+  /** undefined: the kind has the field without a default. */
+  readonly value: string | number | boolean | undefined;
 }
 
 const jsonSchema = (schema: z.ZodType): JsonSchema => z.toJSONSchema(schema) as JsonSchema;
 
 const alternatives = (node: JsonSchema): readonly JsonSchema[] => node.oneOf ?? node.anyOf ?? [node];
 
-const mergeChoices = (a: ConfigField, b: ConfigField): ConfigField =>
-  a.choices === undefined || b.choices === undefined
-    ? a
-    : { ...a, choices: [...new Set([...a.choices, ...b.choices])] };
+const mergeFields = (a: ConfigField, b: ConfigField): ConfigField => ({
+  ...a,
+  defaults: [...a.defaults, ...b.defaults],
+  ...(a.choices === undefined || b.choices === undefined
+    ? {}
+    : { choices: [...new Set([...a.choices, ...b.choices])] }),
+});
+
+const isScalar = (value: unknown): value is string | number | boolean =>
+  ["string", "number", "boolean"].includes(typeof value);
 
 /** Every settable value of an object schema, unions flattened, in order: the flags and their help are made of these. */
 export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   const fields = new Map<string, ConfigField>();
-  const visit = (node: JsonSchema, path: readonly string[], outer: string): void => {
+  const visit = (node: JsonSchema, path: readonly string[], outer: string, kind?: string): void => {
     const description = node.description ?? outer;
     for (const alternative of alternatives(node)) {
       if (alternative.properties !== undefined) {
-        for (const [key, child] of Object.entries(alternative.properties)) visit(child, [...path, key], description);
+        for (const [key, child] of Object.entries(alternative.properties)) {
+          const own = alternative.properties.kind?.const;
+          visit(child, [...path, key], description, own === undefined ? undefined : String(own));
+        }
         continue;
       }
       const listed = alternative.const === undefined ? alternative.enum : [alternative.const];
@@ -45,11 +65,12 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
         path,
         type: alternative.type === "boolean" ? "boolean" : alternative.type === "string" ? "string" : "number",
         description,
+        defaults: [{ kind, value: isScalar(node.default) ? node.default : undefined }],
         ...(listed === undefined ? {} : { choices: listed.map(String) }),
       };
       const key = path.join(".");
       const earlier = fields.get(key);
-      fields.set(key, earlier === undefined ? field : mergeChoices(earlier, field));
+      fields.set(key, earlier === undefined ? field : mergeFields(earlier, field));
     }
   };
   visit(jsonSchema(schema), [], "");
@@ -74,3 +95,20 @@ export const knownKinds = (schema: z.ZodType, path: readonly PropertyKey[]): rea
     const kind = node.properties?.[String(path.at(-1))]?.const;
     return kind === undefined ? [] : [String(kind)];
   });
+
+/** Kinds of the union at `path` whose objects may have all of `keys`. */
+export const kindsWith = (
+  schema: z.ZodType,
+  path: readonly PropertyKey[],
+  keys: readonly string[],
+): readonly string[] =>
+  schemasAt(schema, path).flatMap(({ properties = {} }) => {
+    const kind = properties.kind?.const;
+    return kind !== undefined && keys.every((key) => Object.hasOwn(properties, key)) ? [String(kind)] : [];
+  });
+
+/** Default of the number at `path` in any kind of the union that it is in; undefined if there is none. */
+export const numberInUnion = (schema: z.ZodType, path: readonly PropertyKey[]): number | undefined =>
+  schemasAt(schema, path)
+    .map((node) => node.default)
+    .find((value) => typeof value === "number");

@@ -17,7 +17,12 @@ export interface TextFolder {
   readonly own: readonly { readonly path: string; readonly kind: OwnFolder }[];
   /** Pipes, sockets, devices, and links that lead nowhere. */
   readonly unreadable: readonly string[];
+  /** Folders of installed packages; their contents are not among the files. */
+  readonly packages: readonly string[];
 }
+
+/** Folders with this name hold installed packages, whose many texts nobody means. */
+const packagesName = "node_modules";
 
 interface Entries {
   readonly files: ReadonlySet<string>;
@@ -32,7 +37,7 @@ const kindOf = async (path: string, entry: Dirent): Promise<Kind | undefined> =>
   entry.isFile() || entry.isDirectory() ? entry : stat(path).catch(() => undefined);
 
 /**
- * Lists a folder and its folders. Hidden entries are left out. A link is followed, but no folder is read twice.
+ * Lists a folder and its folders. Hidden entries and installed packages are left out. A link is followed, but no folder is read twice.
  * @throws DataError for a folder with too many entries; the system's own error if it refuses.
  */
 export const listTextFolder = async (folder: string): Promise<TextFolder> => {
@@ -63,6 +68,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
   const found: string[] = [];
   const own: { path: string; kind: OwnFolder }[] = [];
   const unreadable: string[] = [];
+  const packages: string[] = [];
   const seen = new Set<string>();
   const waiting: { readonly prefix: string; readonly depth: number }[] = [{ prefix: "", depth: 0 }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -88,8 +94,11 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
     for (const name of files) found.push(`${prefix}${name}`);
     for (const name of others) unreadable.push(`${prefix}${name}`);
     // The first in order comes next: of two links to one folder, always the same one is followed.
-    for (const name of [...folders].sort().reverse()) waiting.push({ prefix: `${prefix}${name}/`, depth: depth + 1 });
+    for (const name of [...folders].sort().reverse()) {
+      if (name === packagesName) packages.push(`${prefix}${name}`);
+      else waiting.push({ prefix: `${prefix}${name}/`, depth: depth + 1 });
+    }
   }
   const byPath = (a: { readonly path: string }, b: { readonly path: string }): number => (a.path < b.path ? -1 : 1);
-  return { files: found.sort(), own: own.sort(byPath), unreadable: unreadable.sort() };
+  return { files: found.sort(), own: own.sort(byPath), unreadable: unreadable.sort(), packages: packages.sort() };
 };

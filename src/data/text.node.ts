@@ -79,12 +79,17 @@ const counted = (kind: string, paths: readonly string[], ending = ""): string | 
   paths.length === 0 ? undefined : `${paths.length} ${kind}${paths.length > 1 ? "s" : ""}, as ${paths[0]}${ending}`;
 
 /** The entries of a folder that are not text, in one line; undefined if there are none. */
-const noticeOf = (folder: string, { own, unreadable }: TextFolder, binary: readonly string[]): string | undefined => {
+const noticeOf = (
+  folder: string,
+  { own, unreadable, packages }: TextFolder,
+  binary: readonly string[],
+): string | undefined => {
   const ofKind = (wanted: OwnFolder) => own.filter(({ kind }) => kind === wanted).map(({ path }) => path);
   const parts = [
     counted("binary file", binary),
     counted("run", ofKind("run")),
     counted("checkpoint", ofKind("checkpoint")),
+    counted("folder", packages, ", of installed packages"),
     counted("path", unreadable, ", where there is no file"),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : `${folder}: skipped ${parts.join("; ")}`;
@@ -102,7 +107,7 @@ const emptyFolder = (folder: string, { own }: TextFolder, binary: readonly strin
     where: folder,
     must: "the folder must hold at least one text file",
     got,
-    hint: "a folder with UTF-8 text files in it (hidden files are not read)",
+    hint: "a folder with UTF-8 text files in it (hidden files and node_modules are not read)",
   });
 };
 

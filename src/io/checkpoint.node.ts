@@ -218,12 +218,14 @@ export const hasCheckpoint = async (folder: string): Promise<boolean> => {
   return (await exists(path)) || (await exists(old));
 };
 
+const checkpointHint = "a run's folder, or the checkpoint/ or best/ in it";
+
 const missing = (folder: string): CheckpointError =>
   new CheckpointError({
     where: folder,
     must: "the path must be a checkpoint's folder",
     got: "no such folder",
-    hint: "a run's folder, or the checkpoint/ or best/ in it",
+    hint: checkpointHint,
   });
 
 const completeCopy = "a complete copy of the folder";
@@ -239,29 +241,47 @@ const maxBytesOf = (name: string): number =>
 /** Most entries of a folder that are checked. */
 const mostEntries = 1000;
 
-/** A folder in `folder`, or in one of its own, with a file `name`; undefined if there is none. */
-const folderWith = async (folder: string, name: string, depth = 2): Promise<string | undefined> => {
+const isFile = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+/** Checkpoints of ours with a file `name`, in `folder` or one folder deeper. */
+const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<readonly string[]> => {
+  if (depth === 0) return [];
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const inside = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).slice(0, mostEntries);
-  for (const entry of inside) {
-    const found = await stat(join(folder, entry.name, name)).catch(() => undefined);
-    if (found?.isFile() === true) return join(folder, entry.name);
+  const found: string[] = [];
+  for (const { name: inner } of inside) {
+    const path = join(folder, inner);
+    const files = await Promise.all([name, manifestName].map((file) => isFile(join(path, file))));
+    found.push(...(files.every(Boolean) ? [path] : await checkpointsIn(path, name, depth - 1)));
   }
-  if (depth <= 1) return undefined;
-  for (const entry of inside) {
-    const found = await folderWith(join(folder, entry.name), name, depth - 1);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  return found;
+};
+
+/** Names of the checkpoints in a run's folder. */
+const ofRun = /^(best|checkpoint(-\d+)?)$/u;
+
+/** Hint for `folder`, which has no file `name`. */
+const missingHint = async (folder: string, name: string): Promise<string> => {
+  const found = [...(await checkpointsIn(folder, name))].sort();
+  const [first] = found;
+  // Of several runs or models, none is more likely to be meant.
+  const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
+  if (first !== undefined && (found.length === 1 || sameRun)) return quoteWord(first);
+  if (found.length > 0) return "one of the checkpoints in it";
+  const others = ["config.json", "tokenizer.json", "model.safetensors", manifestName];
+  const some = await Promise.all(others.map((file) => isFile(join(folder, file))));
+  return some.some(Boolean) ? completeCopy : checkpointHint;
 };
 
 const readError = async (folder: string, name: string, error: unknown): Promise<CheckpointError> => {
   const where = join(folder, name);
   if (systemErrorCode(error) === "ENOENT") {
     const must = `a checkpoint must have ${name}`;
-    // A run's folder, or one with runs in it, is a better hint than a damaged copy.
-    const other = await folderWith(folder, name);
-    const hint = other === undefined ? completeCopy : quoteWord(other);
+    const hint = await missingHint(folder, name);
     return new CheckpointError({ where, must, got: "no such file", hint, cause: error });
   }
   if (error instanceof UnreadableFileError) {

@@ -175,7 +175,7 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
           emphasis: "strong",
         },
         {
-          text: ` (their mean: ${onePassLoss.toFixed(4)} and ${manyPassesLoss.toFixed(4)} nats). For training that is ${time} examples at the price of one pass. It works because position t sees tokens 0 to t and none after. The causal mask sees to that: foretoken lesson mask.`,
+          text: ` (their mean: ${onePassLoss.toFixed(4)} and ${manyPassesLoss.toFixed(4)} nats). For training that is ${time} examples at the price of one pass. It works because position t sees tokens 0 to t and none after. The causal mask sees to that: npx foretoken lesson mask.`,
         },
       ],
     },

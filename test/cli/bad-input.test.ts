@@ -56,6 +56,10 @@ beforeAll(async () => {
   writeFileSync(inside("unknown-key.json"), '{ "train": { "stepz": 5 } }');
   writeFileSync(inside("unknown-part.json"), '{ "trian": {} }');
   writeFileSync(inside("nonsense.json"), '{ "train": { "learningRate": "fast" } }');
+  writeFileSync(
+    inside("other-kind.json"),
+    '{ "model": { "position": { "scaling": { "kind": "linear", "factor": 2, "lowFrequency": 1 } } } }',
+  );
   const made = await cli(["train", ...tiny, "--out", "run"], { cwd });
   expect(made.stderr).toBe("");
   expect((await cli(["train", ...tiny, "--out", "half", "--stop-at", "3"], { cwd })).status).toBe(0);
@@ -101,6 +105,9 @@ beforeAll(async () => {
       model.dropout = 0.25;
     }),
   );
+  for (const name of ["runs/a", "runs/b", "alone/run"]) cpSync(inside("run"), inside(name), { recursive: true });
+  mkdirSync(inside("alone/other"));
+  writeFileSync(inside("alone/other/config.json"), "{}");
   damaged("no-weights", (at) => rmSync(join(at, "model.safetensors")));
   damaged("no-tokenizer", (at) => rmSync(join(at, "tokenizer.json")));
   damaged("cut-weights", (at) => truncateSync(join(at, "model.safetensors"), 900));
@@ -185,6 +192,9 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     generating("a file", ["text.txt"], "text.txt"),
     generating("none yet", ["no-checkpoint"], "no-checkpoint: the run must have a checkpoint", "--resume"),
     generating("of a newer format", ["newer-config"], "config.json", "format version must be 1 or less; got 99"),
+    generating("a folder of runs", ["runs"], "config.json; got no such file; try one of the checkpoints in it\n"),
+    generating("a folder of one run", ["alone"], "try alone/run/best\n"),
+    generating("a folder of something else", ["full"], "try a run's folder, or the checkpoint/ or best/ in it\n"),
     generating("without weights", ["no-weights"], "model.safetensors"),
     generating("without tokenizer", ["no-tokenizer"], "tokenizer.json"),
     generating("truncated weights", ["cut-weights"], "model.safetensors"),
@@ -204,6 +214,11 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "a finished run", args: ["train", "--resume", "run"], says: ["--resume run", "steps left", "all 6 done"] },
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
     { name: "no run", args: ["train", "--resume", "run/best"], says: ["run/best", "run.json"] },
+    {
+      name: "a folder of runs",
+      args: ["train", "--resume", "runs"],
+      says: ["--resume runs: must name a run's folder; got a folder that holds runs; try --resume runs/", "or another"],
+    },
     { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume"] },
     resuming("no moments", "no-moments", "optimizer.safetensors", "no such file"),
     resuming("truncated moments", "cut-moments", "optimizer.safetensors"),
@@ -246,7 +261,29 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training(
       "field of another kind",
       ["--train.schedule.kind", "constant", "--train.schedule.minLearningRate", "0"],
-      "--train.schedule.minLearningRate",
+      "--train.schedule.minLearningRate: minLearningRate belongs to kind cosine or linear; got kind constant",
+      "try --train.schedule.kind cosine or linear\n",
+    ),
+    training(
+      "field in a field of another kind",
+      ["--preset", "book", "--model.position.scaling.kind", "linear"],
+      "--model.position.scaling.kind: scaling belongs to kind rope; got kind learned; try --model.position.kind rope\n",
+    ),
+    training(
+      "no number that a kind needs",
+      ["--model.position.scaling.kind", "linear"],
+      "model.position.scaling.factor: must be a number; got nothing; try --model.position.scaling.factor 8\n",
+    ),
+    training(
+      "no number that a kind needs, without an example",
+      ["--preset", "book", "--model.mlp.kind", "swiglu"],
+      "model.mlp.hidden: must be a number; got nothing; try a number for --model.mlp.hidden\n",
+    ),
+    training(
+      "a number without its kind",
+      ["--model.position.scaling.factor", "4"],
+      "model.position.scaling.kind: must be none, linear or llama3; got nothing",
+      "try --model.position.scaling.kind linear or llama3\n",
     ),
     training("dropout 1", ["--model.dropout", "1"], "--model.dropout: must be below 1; got 1"),
     training("short and long disagree", ["--train.steps", "7"], "--steps and --train.steps", "6 and 7"),
@@ -288,6 +325,12 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("not JSON", ["--config", "broken.json"], "--config broken.json", "JSON"),
     training("unknown key", ["--config", "unknown-key.json"], "unknown-key.json: train.stepz", "try steps"),
     training("unknown part", ["--config", "unknown-part.json"], "unknown-part.json", '"trian"', "try train"),
+    training(
+      "field of another kind",
+      ["--config", "other-kind.json"],
+      "other-kind.json: model.position.scaling.lowFrequency: lowFrequency belongs to kind llama3; got kind linear",
+      "try model.position.scaling.kind llama3\n",
+    ),
     {
       name: "nonsense",
       args: ["train", "--config", "nonsense.json"],
@@ -312,18 +355,48 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   ],
   words: [
     { name: "unknown command", args: ["trian"], says: ['"trian"', "try train"] },
+    {
+      name: "nothing like a command",
+      args: ["x".repeat(100)],
+      says: ["; try npx foretoken --help\n"],
+    },
     { name: "unknown flag", args: ["train", "--stpes", "5"], says: ["--stpes", "try --steps"] },
     {
       name: "unknown config flag",
       args: ["train", "--model.nLayers", "5"],
       says: ["--model.nLayers", "try --model.nLayer"],
     },
+    ...[
+      ["--nKvHead", "2", "--model.nKvHead"],
+      ["--n-kv-head", "2", "--model.nKvHead"],
+      ["--nkvhead=2", "", "--model.nKvHead"],
+      ["--min-learning-rate", "0", "--train.schedule.minLearningRate"],
+      ["--batchSize", "2", "--batch-size"],
+      ["--model.position.scaling", "llama3", "--model.position.scaling.kind llama3"],
+      ["--model.position.scaling=llama3", "", "--model.position.scaling.kind llama3"],
+      ["--model.position", "8", "--model.position.kind"],
+      ["--model.bias", "true", "--model.bias.qkv, --model.bias.projection or --model.bias.mlp"],
+    ].map(([flag = "", value = "", hint = ""]) => ({
+      name: `part of a config flag, ${flag}`,
+      args: ["train", flag, ...(value === "" ? [] : [value])],
+      says: [`every flag must be a known one; got ${flag.split("=")[0]}; try ${hint}\n`],
+    })),
+    ...["--model.tieEmbeddings", "--model.dropout", "--model.norm.kind", "--backend"].map((flag) => ({
+      name: `a flag for a value of ${flag}`,
+      args: ["train", flag, "--model.nLayer", "1"],
+      says: [`${flag}: a value must follow; got nothing before --model.nLayer\n`],
+    })),
     { name: "unknown flag of the program", args: ["--versoin"], says: ["--versoin", "try --version"] },
     { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "value must follow"] },
     { name: "a flag for a value", args: ["train", "--data", "--json"], says: ["--data", '"--json"'] },
-    { name: "a word too many", args: ["train", "text.txt"], says: ["train", '"text.txt"'] },
-    { name: "a word too many, generate", args: ["generate", "run", "text"], says: ["generate", '"text"'] },
-    { name: "no checkpoint", args: ["generate"], says: ["<checkpoint>"] },
+    { name: "a word too many", args: ["train", "text.txt"], says: ["train", '"text.txt"', "try --data text.txt\n"] },
+    { name: "a word too many, generate", args: ["generate", "run", "text"], says: ['"text"; try --prompt text\n'] },
+    {
+      name: "words too many, generate",
+      args: ["generate", "run", "a", "text"],
+      says: ['"a"; try --prompt "a text"\n'],
+    },
+    { name: "no checkpoint", args: ["generate"], says: ["<checkpoint>", "try npx foretoken generate --help\n"] },
   ],
 };
 

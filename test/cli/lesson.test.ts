@@ -95,7 +95,7 @@ describe.skipIf(!hasScript)(
       const { status, stdout } = await onTerminal("\r");
       expect(status).toBe(0);
       expect(stdout).toContain("One pass gives the same");
-      expect(stdout).toContain("Next: foretoken lesson loss");
+      expect(stdout).toContain("Next: npx foretoken lesson loss");
       expect(stdout).toContain("\u001b[");
     });
 

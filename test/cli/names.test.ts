@@ -85,13 +85,13 @@ test("what orders or breaks lines is visible, in a text as in a name", () => {
 
 test("a hint names flags, and leaves flags and paths in it as they are", () => {
   const hintIn = (hint: string): string => (inFlags(new ConfigError({ where: "x", must: "y", hint })) as Error).message;
-  expect(hintIn("foretoken train --resume runs/a")).toBe("x: y; try foretoken train --resume runs/a");
+  expect(hintIn("npx foretoken train --resume runs/a")).toBe("x: y; try npx foretoken train --resume runs/a");
   expect(hintIn("another folder, or resume my runs/a")).toBe("x: y; try another folder, or --resume my runs/a");
   expect(hintIn("a lower train.learningRate, or train.maxGradNorm 1")).toBe(
     "x: y; try a lower --train.learningRate, or --train.maxGradNorm 1",
   );
-  expect(hintIn("foretoken train --resume runs/train.old/valData")).toBe(
-    "x: y; try foretoken train --resume runs/train.old/valData",
+  expect(hintIn("npx foretoken train --resume runs/train.old/valData")).toBe(
+    "x: y; try npx foretoken train --resume runs/train.old/valData",
   );
 });
 

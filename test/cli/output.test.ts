@@ -107,7 +107,7 @@ test("runs lists the runs, in either order, and names what is none", async () =>
   expect(bare).toEqual({
     status: 0,
     stdout: "",
-    stderr: "no runs yet: there is no folder runs; try foretoken train\n",
+    stderr: "no runs yet: there is no folder runs; try npx foretoken train\n",
   });
 });
 
@@ -237,6 +237,25 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
   expect(generated).toMatchObject({ stderr: "", status: 0 });
 });
 
+test("the help of train ends a field's line with its default, unless a preset sets another value", async () => {
+  const { stdout } = await cli(["train", "--help"], { cwd });
+  const lineOf = (flag: string): string => stdout.split("\n").find((line) => line.includes(`${flag} <`)) ?? "";
+  for (const [flag, ending] of [
+    ["--model.position.theta", "(default 10000)"],
+    ["--model.position.scaling.factor", "(default 8 with llama3)"],
+    ["--model.position.scaling.originalContext", "(default 8192)"],
+    ["--model.position.scaling.lowFrequency", "(default 1)"],
+    ["--model.norm.eps", "(default 1e-5 with layernorm, 1e-6 with rmsnorm)"],
+    ["--on-nonfinite", "(default stop)"],
+  ] as const) {
+    expect(lineOf(flag).endsWith(ending), lineOf(flag)).toBe(true);
+  }
+  for (const flag of ["--dtype", "--train.optimizer.weightDecay", "--train.optimizer.beta2", "--model.dropout"]) {
+    expect(lineOf(flag)).toMatch(/--/u);
+    expect(lineOf(flag)).not.toContain("default");
+  }
+});
+
 test("--help and --version answer on every level, with examples", async () => {
   const helps = await Promise.all([
     ...[["--help"], ["help"], [], ["help", "train"], ["train", "--help"]].map((args) => cli(args, { cwd })),
@@ -245,6 +264,7 @@ test("--help and --version answer on every level, with examples", async () => {
   for (const help of helps) {
     expect(help).toMatchObject({ status: 0, stderr: "" });
     expect(help.stdout).toContain("Examples:");
+    if (!help.stdout.includes("foretoken completion <shell>")) expect(help.stdout).not.toMatch(/\$ foretoken/u);
   }
   expect(helps[3]?.stdout).toBe(helps[4]?.stdout);
   for (const flag of ["--model.nLayer", "--model.dropout", "--train.warmupSteps", "--learning-rate", "--stop-at"]) {

@@ -20,7 +20,7 @@ describe("foretoken replay", () => {
     expect(stopped.stderr).toMatch(
       /^foretoken: step 2: the loss must not exceed 0\.001 × 2\.\d+ .*; got loss [\d.]+, .*\n$/mu,
     );
-    expect(stopped.stderr).toContain(`; foretoken replay ${file}\n`);
+    expect(stopped.stderr).toContain(`; npx foretoken replay ${file}\n`);
     expect(stopped.stderr.length).toBeLessThanOrEqual(300);
   });
 

@@ -80,6 +80,19 @@ describe("runs and checkpoints in a folder of texts", () => {
     );
   });
 
+  it("are left out, and so are installed packages", async () => {
+    put("site/a.txt", "a");
+    put("site/node_modules/left/README.md", "b");
+    put("site/docs/node_modules/right/README.md", "c");
+    put("site/docs/node_modules.txt", "d");
+    put("site/.cache/e.txt", "e");
+    expect(await readText(inside("site"))).toMatchObject({
+      text: "a\n\nd",
+      notice: `${inside("site")}: skipped 2 folders, as docs/node_modules, of installed packages`,
+    });
+    expect((await readText(inside("site/node_modules/left"))).text).toBe("b");
+  });
+
   it("give one hash before there is a run in the folder and after", async () => {
     put("hashed/a.txt", "some text of two words\n");
     const before = await loadCorpus(inside("hashed"));

@@ -39,6 +39,17 @@ describe("examples/names.ts", () => {
     expect(shown.filter((name) => names.includes(name))).toEqual([]);
   });
 
+  it("finds its own list from any folder", async () => {
+    expect(await runExample("names", ["--steps", "0"], folder)).toMatch(/^names\.txt: \d+ names to learn from/u);
+  });
+
+  it("says in one line that there is no such list", async () => {
+    await expect(runExample("names", ["nowhere.txt"], folder)).rejects.toMatchObject({
+      code: 2,
+      stderr: "names: the list must be a file with one name a line; got no file nowhere.txt\n",
+    });
+  });
+
   it("saves a model that loads", async () => {
     const lm = await loadPretrained(join(folder, "model"), { backend: "reference" });
     expect(lm.tokenizer.decode(lm.tokenizer.encode("Marina\n"))).toBe("Marina\n");

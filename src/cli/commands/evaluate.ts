@@ -31,10 +31,10 @@ interface EvaluateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
 
 const examples = `
 Examples:
-  $ foretoken evaluate runs/notes                       on what its run held out
-  $ foretoken evaluate runs/notes --split train         on what it has learned from
-  $ foretoken evaluate runs/notes --weights last        the weights of its last checkpoint
-  $ foretoken evaluate runs/notes --data other.txt --split all --json
+  $ npx foretoken evaluate runs/notes                       on what its run held out
+  $ npx foretoken evaluate runs/notes --split train         on what it has learned from
+  $ npx foretoken evaluate runs/notes --weights last        the weights of its last checkpoint
+  $ npx foretoken evaluate runs/notes --data other.txt --split all --json
 
 Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
 tokenizers only nats per character and bits per byte compare.`;
@@ -129,7 +129,7 @@ export const declareEvaluate = (command: Command): void => {
     .optionsGroup("Text:")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: the run's own)",
       parsePath("--data", corpusNames),
     )
     .option(

@@ -39,13 +39,13 @@ interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
 
 const examples = `
 Examples:
-  $ foretoken generate runs/notes --prompt "ROMEO:"
-  $ foretoken generate runs/notes --prompt "To be" --temperature 0              the likeliest text
-  $ foretoken generate runs/notes --weights last                             not those with the lowest loss
-  $ foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
-  $ foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
-  $ foretoken generate runs/notes --interactive                              line by line; /help says how
-  $ foretoken generate runs/notes --interactive < prompts.txt                a prompt a line
+  $ npx foretoken generate runs/notes --prompt "ROMEO:"
+  $ npx foretoken generate runs/notes --prompt "To be" --temperature 0              the likeliest text
+  $ npx foretoken generate runs/notes --weights last                             not those with the lowest loss
+  $ npx foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
+  $ npx foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
+  $ npx foretoken generate runs/notes --interactive                              line by line; /help says how
+  $ npx foretoken generate runs/notes --interactive < prompts.txt                a prompt a line
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 

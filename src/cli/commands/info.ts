@@ -10,8 +10,8 @@ import { printableName, styleFor } from "../terminal.ts";
 
 const examples = `
 Examples:
-  $ foretoken info
-  $ foretoken info --json | jq .auto`;
+  $ npx foretoken info
+  $ npx foretoken info --json | jq .auto`;
 
 const collect = async () => {
   const { backends, auto } = await describeBackends();

@@ -33,11 +33,11 @@ const parts: readonly Part[] = [...lessonNames, all];
 
 const examples = `
 Examples:
-  $ foretoken lesson                                   all parts in turn
-  $ foretoken lesson pairs                             one of them
-  $ foretoken lesson pairs --text "To be or not"       with a line of your own
-  $ foretoken lesson all --data notes.txt --seed 2     on a text of your own
-  $ foretoken lesson all > lesson.txt                  plain, without pauses
+  $ npx foretoken lesson                                   all parts in turn
+  $ npx foretoken lesson pairs                             one of them
+  $ npx foretoken lesson pairs --text "To be or not"       with a line of your own
+  $ npx foretoken lesson all --data notes.txt --seed 2     on a text of your own
+  $ npx foretoken lesson all > lesson.txt                  plain, without pauses
 
 The parts:
 ${lessonNames.map((name) => `  ${name.padEnd(13)}${lessons[name].summary}`).join("\n")}
@@ -85,7 +85,7 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
 /** The part that follows this one; nothing after the last. */
 const nextLine = (part: Part): string => {
   const next = part === all ? undefined : lessonNames[lessonNames.indexOf(part) + 1];
-  return next === undefined ? "" : `\nNext: foretoken lesson ${next}, ${lessons[next].summary}.\n`;
+  return next === undefined ? "" : `\nNext: npx foretoken lesson ${next}, ${lessons[next].summary}.\n`;
 };
 
 const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
@@ -121,7 +121,7 @@ export const declareLesson = (command: Command): void => {
     .optionsGroup("Text:")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option("--text <line>", "a line to look at; \\n, \\t and \\\\ are interpreted", parseText("--text"))

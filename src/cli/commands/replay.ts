@@ -13,9 +13,9 @@ import { writeJson, writeNotice, writeOut } from "../output.ts";
 
 const examples = `
 Examples:
-  $ foretoken replay runs/notes/nonfinite-step-120.safetensors
-  $ foretoken replay runs/notes/nonfinite-step-120.safetensors --backend reference
-  $ foretoken replay runs/notes/nonfinite-step-120.safetensors --json
+  $ npx foretoken replay runs/notes/nonfinite-step-120.safetensors
+  $ npx foretoken replay runs/notes/nonfinite-step-120.safetensors --backend reference
+  $ npx foretoken replay runs/notes/nonfinite-step-120.safetensors --json
 
 Makes a step again that train left out or stopped at, since its loss or gradient was not finite, or exploded: from the
 weights, the batch and the seed in the file. Nothing is changed. The status is 0 where the same comes out, else 2.`;

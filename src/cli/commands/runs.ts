@@ -18,9 +18,9 @@ const defaultFolder = "runs";
 
 const examples = `
 Examples:
-  $ foretoken runs                        newest first
-  $ foretoken runs --sort loss            the lowest validation loss first
-  $ foretoken runs experiments --json | jq -r 'select(.best) | [.best.valLoss, .name] | @tsv'
+  $ npx foretoken runs                        newest first
+  $ npx foretoken runs --sort loss            the lowest validation loss first
+  $ npx foretoken runs experiments --json | jq -r 'select(.best) | [.best.valLoss, .name] | @tsv'
 
 Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer.
 An unfinished run is under way, or was killed: its folder cannot tell which.`;
@@ -37,7 +37,7 @@ const isMissing = async (path: string): Promise<boolean> =>
 
 const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): Promise<void> => {
   if (folder === undefined && (await isMissing(defaultFolder))) {
-    writeNotice(`no runs yet: there is no folder ${defaultFolder}; try foretoken train`);
+    writeNotice(`no runs yet: there is no folder ${defaultFolder}; try npx foretoken train`);
     return;
   }
   const { runs, skipped } = await listRuns(folder ?? defaultFolder);

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
-import type { TrainConfig } from "../../train/config/config.ts";
+import type { RunConfig, TrainConfig } from "../../train/config/config.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/config/presets.ts";
 import { memoryWarning } from "../../train/prepare/preflight.ts";
 import { resolveConfig } from "../../train/prepare/prepare.ts";
@@ -51,13 +51,13 @@ const stepsOf = (preset: PresetName): string => formatCount(presets[preset].trai
 
 const examples = `
 Examples:
-  $ foretoken train                                    preset ${defaultPreset}: a first model, ${stepsOf(defaultPreset)} steps
-  $ foretoken train --data notes.txt --out runs/notes  on a text (or a folder of texts) of your own
-  $ foretoken train --preset book                      the reference model, ${stepsOf("book")} steps
-  $ foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
-  $ foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
-  $ foretoken train --resume runs/notes                go on where a run was interrupted
-  $ foretoken train --json > events.jsonl              every event, one JSON object a line
+  $ npx foretoken train                                    preset ${defaultPreset}: a first model, ${stepsOf(defaultPreset)} steps
+  $ npx foretoken train --data notes.txt --out runs/notes  on a text (or a folder of texts) of your own
+  $ npx foretoken train --preset book                      the reference model, ${stepsOf("book")} steps
+  $ npx foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
+  $ npx foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
+  $ npx foretoken train --resume runs/notes                go on where a run was interrupted
+  $ npx foretoken train --json > events.jsonl              every event, one JSON object a line
 
 A preset's fields are changed first by --config, then by flags. Ctrl-C saves and says how to go on; a second
 Ctrl-C quits at once, and what was saved before stays whole.`;
@@ -115,7 +115,15 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
     (contents.preset === undefined ? defaultPreset : parseChoice(`${path}: preset`, presetNames)(contents.preset));
   const { tokenizer = {}, model = {}, train = {} } = contents;
   const file = path === undefined ? undefined : { path, contents };
-  const config = resolveConfig(preset, [{ tokenizer, model, train }, changes.changes], fieldNamer(changes, file));
+  const config = ((): RunConfig => {
+    try {
+      return resolveConfig(preset, [{ tokenizer, model, train }, changes.changes], fieldNamer(changes, file));
+    } catch (error) {
+      // A fault in the file is mended in the file.
+      const inFile = error instanceof ConfigError && path !== undefined && error.details.where.startsWith(`${path}: `);
+      throw inFile ? error : inFlags(error);
+    }
+  })();
   return {
     preset,
     config,
@@ -209,7 +217,7 @@ export const declareTrain = (command: Command): void => {
     .optionsGroup("Text:")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them (default: tiny-shakespeare)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option("--val-data <text>", "a text to validate on", parsePath("--val-data", corpusNames))

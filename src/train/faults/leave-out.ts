@@ -70,7 +70,7 @@ const stopped = (
     must: goesOn ? `at most ${mostInARow} steps in a row may be left out` : must,
     got: bad.join("; "),
     // One hint only: a message has a limit, and the file must be in it.
-    hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; foretoken replay ${file}`,
+    hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; npx foretoken replay ${file}`,
   });
 };
 

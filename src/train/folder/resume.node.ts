@@ -1,3 +1,4 @@
+import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
@@ -47,11 +48,41 @@ const checkVersioned = <Schema extends z.ZodType>(schema: Schema, json: unknown,
 
 const maxDescriptionBytes = 2 ** 20;
 
+/** Most entries of a folder that are looked at. */
+const mostEntries = 1000;
+
+/** Names of the runs in `folder`, the latest first. */
+const runsIn = async (folder: string): Promise<readonly string[]> => {
+  const names = await readdir(folder).catch(() => []);
+  const found = await Promise.all(
+    names.slice(0, mostEntries).map(async (name) => {
+      const { description, metrics } = folderNames;
+      const [about, notes] = await Promise.all(
+        [description, metrics].map((file) => stat(join(folder, name, file)).catch(() => undefined)),
+      );
+      return about?.isFile() === true ? [{ name, time: notes?.mtimeMs ?? about.mtimeMs }] : [];
+    }),
+  );
+  return found
+    .flat()
+    .sort((a, b) => b.time - a.time)
+    .map(({ name }) => name);
+};
+
 const readDescription = async (path: string, where: string): Promise<Uint8Array> => {
   try {
     return await readRegularFile(join(path, folderNames.description), { maxBytes: maxDescriptionBytes });
   } catch (cause) {
     if (systemErrorCode(cause) === "ENOENT") {
+      const [run, ...others] = await runsIn(path);
+      if (run !== undefined) {
+        throw new CheckpointError({
+          where: `resume ${path}`,
+          must: "must name a run's folder",
+          got: `a folder that holds ${others.length === 0 ? "a run" : "runs"}`,
+          hint: `resume ${quoteWord(join(path, run))}${others.length > 0 ? " or another one" : ""}`,
+        });
+      }
       throw new CheckpointError({
         where: path,
         must: `a run's folder must have ${folderNames.description}`,

@@ -119,7 +119,9 @@ const rescue = async (path: string, subject: RunSubject, state: SavedState): Pro
       const got = `no such folder any more; saved in ${refuge} instead`;
       const { step } = state.progress;
       const hint =
-        step < subject.config.train.steps ? `resume ${quoteWord(refuge)}` : `foretoken generate ${quoteWord(refuge)}`;
+        step < subject.config.train.steps
+          ? `resume ${quoteWord(refuge)}`
+          : `npx foretoken generate ${quoteWord(refuge)}`;
       throw new CheckpointError({ where: path, must, got, hint });
     }
   }

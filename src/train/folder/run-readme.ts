@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../../models/config.ts";
 import type { RunConfig, TrainConfig } from "../config/config.ts";
 import { presetOf } from "../config/preset-of.ts";
+import { folderNames } from "./folder-names.ts";
 import { bestEval, type NotedDone, type NotedEval, type NotedEvent, type NotedStart } from "./noted-events.ts";
 
 /** The events of a run so far, as far as its page shows them. */
@@ -205,9 +206,13 @@ const files = (story: RunStory, { config, keepLast }: ReadmeSubject): readonly s
     : []),
 ];
 
-const python = `from transformers import AutoModelForCausalLM, AutoTokenizer
-model = AutoModelForCausalLM.from_pretrained("checkpoint")
-tokenizer = AutoTokenizer.from_pretrained("checkpoint")`;
+/** Loads the weights that the commands take. */
+const python = (story: RunStory): string => {
+  const folder = hasBest(story) ? folderNames.best : folderNames.checkpoint;
+  return `from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained("${folder}")
+tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
+};
 
 /** Mark of a page that may be overwritten. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
@@ -234,7 +239,7 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),
-    ...(story.saved ? ["", "In Python, with the package transformers:", "", "```python", python, "```"] : []),
+    ...(story.saved ? ["", "In Python, with the package transformers:", "", "```python", python(story), "```"] : []),
     "",
     "## Files",
     "",

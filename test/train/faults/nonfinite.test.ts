@@ -263,7 +263,7 @@ describe("a run that is to stop", () => {
     const out = newPath();
     const message = await messageOf(collect(train(options(out, broken))));
     const file = join(out, "nonfinite-step-2.safetensors");
-    expect(message).toContain(`; try a lower train.learningRate; foretoken replay ${file}`);
+    expect(message).toContain(`; try a lower train.learningRate; npx foretoken replay ${file}`);
     expect((await readdir(out)).sort()).toEqual([
       "README.md",
       "metrics.jsonl",

@@ -148,7 +148,8 @@ describe("a run's own page", () => {
     expect(killed).not.toContain("foretoken generate");
     for (const page of [whole, half]) {
       expect(page).toContain('npx foretoken generate . --prompt "');
-      expect(page).toContain('from_pretrained("checkpoint")');
+      expect(page).toContain('from_pretrained("best")');
+      expect(page).not.toContain('from_pretrained("checkpoint")');
       expect(page).toMatch(/\| 5 \| \d\.\d{4} \| \d\.\d{4} \| \d\.\d{4} \| (?:best)? \|/u);
     }
   });
@@ -176,6 +177,7 @@ describe("a run's own page", () => {
     const page = await read(out, "README.md");
     expect(page).toContain("foretoken generate . ");
     expect(page).not.toContain("best/");
+    expect(page).toContain('from_pretrained("checkpoint")');
     expect(page).not.toContain("--weights last");
     expect(await read(runs, "half", "README.md")).toMatch(/npx foretoken generate \. --prompt .* --weights last /u);
   });
