@@ -73,7 +73,7 @@ const partsOf = (input: AttentionInput, { heads, keyHeads, headDim }: Heads) => 
 const viewOf = ({ tensor, first }: Columns): View => ({ storage: tensor.storage, offset: tensor.offset + first });
 
 const checkShape = (where: string, name: string, { shape }: Tensor, wanted: Shape): void => {
-  if (formatShape(shape) === formatShape(wanted)) return;
+  if (shape.length === wanted.length && shape.every((size, i) => size === wanted[i])) return;
   throw new ShapeError({ where, must: `${name} must be ${formatShape(wanted)}`, got: formatShape(shape) });
 };
 
@@ -95,7 +95,7 @@ const checkInput = (where: string, input: AttentionInput, shape: Heads) => {
     throw new ShapeError({ where, must: "what is attended must be [B, T, channels]", got: "fewer dimensions" });
   }
   if (isPacked(input)) {
-    checkShape(where, `qkv of ${shape.heads} and ${shape.keyHeads} heads`, input, [batch, time, packedWidth(shape)]);
+    checkShape(where, "qkv, of the heads that are given,", input, [batch, time, packedWidth(shape)]);
   } else {
     const { heads, keyHeads, headDim } = shape;
     checkShape(where, "queries", input.queries, [batch, time, heads * headDim]);
@@ -131,6 +131,37 @@ const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: 
   keyBatchStride: 0,
   rows,
   keyRows,
+});
+
+/** All numbers of a call. */
+const sizesOf = (
+  { heads, keyHeads, headDim }: Heads,
+  laid: ReturnType<typeof batchSizes>,
+  mask: AttentionMask,
+  segments: Segments | null,
+  draw: typeof noDropout,
+) => ({
+  heads,
+  keyHeads,
+  headDim,
+  batch: laid.batch,
+  queries: laid.queries,
+  start: laid.start,
+  queryStride: laid.queryStride,
+  queryBatchStride: laid.queryBatchStride,
+  keyStride: laid.keyStride,
+  keyBatchStride: laid.keyBatchStride,
+  rows: laid.rows,
+  keyRows: laid.keyRows,
+  causal: mask === "causal" ? 1 : 0,
+  scale: 1 / Math.sqrt(headDim),
+  segments: segments?.table ?? null,
+  key0: draw.key0,
+  key1: draw.key1,
+  key2: draw.key2,
+  key3: draw.key3,
+  site: draw.site,
+  p: draw.p,
 });
 
 const checkSegments = (where: string, { rows, list }: Segments, batch: number, time: number, keyRows: number): void => {
@@ -176,21 +207,15 @@ export const causalAttention = (
     context.dropout === null || dropoutP === 0
       ? noDropout
       : { ...dropoutArguments(context.dropout.key, context.dropout.nextSite()), p: dropoutP };
-  const sizes = {
-    ...shape,
-    ...(segments === null ? batchSizes(batch, time, q, k) : segmentSizes(segments, q, strideOf(k), time)),
-    causal: mask === "causal" ? 1 : 0,
-    scale: 1 / Math.sqrt(shape.headDim),
-    segments: segments?.table ?? null,
-    ...draw,
-  };
+  const laid = segments === null ? batchSizes(batch, time, q, k) : segmentSizes(segments, q, strideOf(k), time);
+  const sizes = sizesOf(shape, laid, mask, segments, draw);
   const views = { q: viewOf(q), k: viewOf(k), v: viewOf(v) };
   const out = memory.allocate([batch, time, shape.heads * shape.headDim], q.tensor.storage.dtype);
   const logSumExp = memory.allocate([batch, shape.heads, time]);
   // Of segments the mask is drawn again.
   const keeps = tape !== null && draw.p > 0 && segments === null;
   const kept = keeps ? memory.allocate([batch, shape.heads, wordsOf(time), time], "int32") : null;
-  backend.run("attentionForward", { ...views, out, logSumExp, kept, ...sizes });
+  backend.run("attentionForward", { q: views.q, k: views.k, v: views.v, out, logSumExp, kept, ...sizes });
 
   if (tape === null) {
     memory.release(logSumExp);
@@ -200,8 +225,20 @@ export const causalAttention = (
     const gradients = tensors.map((tensor) => memory.allocate(tensor.shape, tensor.storage.dtype));
     const gradientOf = ({ tensor, first }: Columns): View =>
       viewOf({ tensor: gradients[tensors.indexOf(tensor)] as Tensor, first });
-    const written = { dq: gradientOf(q), dk: gradientOf(k), dv: gradientOf(v) };
-    backend.run("attentionBackward", { dOut, ...views, out, logSumExp, kept, ...written, ...sizes });
+    const [dq, dk, dv] = [gradientOf(q), gradientOf(k), gradientOf(v)];
+    backend.run("attentionBackward", {
+      dOut,
+      q: views.q,
+      k: views.k,
+      v: views.v,
+      out,
+      logSumExp,
+      kept,
+      dq,
+      dk,
+      dv,
+      ...sizes,
+    });
     for (const [i, tensor] of tensors.entries()) tape.accumulate(tensor, gradients[i] as Tensor);
   });
   return out;
@@ -259,23 +296,18 @@ export const cachedCausalAttention = (
   }
   const out = memory.allocate([1, time, heads * headDim], qkv.storage.dtype);
   const logSumExp = memory.allocate([1, heads, time]);
-  const sizes =
+  const laid =
     segments === null
       ? { ...batchSizes(1, time, q, k), start, keyStride: row, keyBatchStride: capacity * row }
       : segmentSizes(segments, q, row, capacity);
   backend.run("attentionForward", {
+    ...sizesOf(shape, laid, "causal", segments, noDropout),
     q: viewOf(q),
     k: cached,
     v: viewOf({ tensor: cached, first: keyWidth }),
     out,
     logSumExp,
     kept: null,
-    segments: segments?.table ?? null,
-    ...shape,
-    ...sizes,
-    causal: 1,
-    scale: 1 / Math.sqrt(headDim),
-    ...noDropout,
   });
   memory.release(logSumExp);
   return out;

@@ -248,13 +248,12 @@ struct QueryBlocks {
   int64_t keyBlocksOfAll() const { return causal ? count * first + count * (count + 1) / 2 : count * allKeyBlocks; }
 };
 
-// Calls body(a, head) for each head of each sequence with many queries, in order.
+// Calls body(a) for each sequence with many queries, in order.
 template <typename Body>
-FT_INLINE void forHeadsOfMany(const Attention& call, Body body) {
+FT_INLINE void forSequencesOfMany(const Attention& call, Body body) {
   for (int64_t b = 0; b < call.batch; b++) {
     const Attention a = call.sequence(b);
-    if (a.few()) continue;
-    for (int64_t head = 0; head < a.heads; head++) body(a, head);
+    if (!a.few()) body(a);
   }
 }
 
@@ -262,32 +261,41 @@ FT_INLINE void forHeadsOfMany(const Attention& call, Body body) {
 template <class Operands, typename T>
 static void attendMany(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
   int64_t cost = 0, multiplyAdds = 0;
-  forHeadsOfMany(call, [&](const Attention& a, int64_t) {
-    cost += QueryBlocks(a).keyBlocksOfAll();
-    multiplyAdds += a.headDim * a.queries * (2 * a.start + (a.causal ? 1 : 2) * a.queries);  // twice their number
+  forSequencesOfMany(call, [&](const Attention& a) {
+    cost += a.heads * QueryBlocks(a).keyBlocksOfAll();
+    // Twice their number.
+    multiplyAdds += a.heads * a.headDim * a.queries * (2 * a.start + (a.causal ? 1 : 2) * a.queries);
   });
   const int64_t wanted = multiplyAdds / kThreadWork + 1;
   const int64_t parts = min(wanted, pool.threads());
   parallelRanges(pool, parts, 1, [&](int64_t firstPart, int64_t lastPart, int thread) {
     const AttentionForwardScratch<Operands> scratch(call, pool.scratch(thread));
     int64_t done = 0;
-    forHeadsOfMany(call, [&](const Attention& a, int64_t number) {
-      const AttentionForwardHead<T> head(args, a, number);
-      const bool last = number + 1 == a.heads;
-      const Attention after = last && a.number + 1 < a.batch ? a.sequence(a.number + 1) : a;
-      const AttentionForwardHead<T> next(args, after, after.number != a.number ? 0 : number + (last ? 0 : 1));
+    // A block belongs to the part in whose share of the cost its middle lies.
+    const auto partOf = [&](int64_t keyBlocks) { return (2 * done + keyBlocks) * parts / (2 * cost); };
+    forSequencesOfMany(call, [&](const Attention& a) {
       const QueryBlocks blocks(a);
-      for (int64_t block = 0; block < blocks.count; block++) {
-        // A block belongs to the part in whose share of the cost its middle lies.
-        const int64_t keyBlocks = blocks.keyBlocks(block);
-        const int64_t middle = 2 * done + keyBlocks;
-        done += keyBlocks;
-        const int64_t part = middle * parts / (2 * cost);
-        if (part < firstPart || part >= lastPart) continue;
-        const int64_t position = (blocks.first + block) * kBlock;
-        ForwardBlock<Operands, T>{a,    scratch,                    head,
-                                  next, max(position, a.start), min(position + kBlock, a.keys)}
-            .run();
+      const int64_t ofHead = blocks.keyBlocksOfAll();
+      for (int64_t number = 0; number < a.heads; number++) {
+        const int64_t lastBlock = 2 * ofHead - blocks.keyBlocks(blocks.count - 1);
+        if (partOf(blocks.keyBlocks(0)) >= lastPart || partOf(lastBlock) < firstPart) {
+          done += ofHead;
+          continue;
+        }
+        const AttentionForwardHead<T> head(args, a, number);
+        const bool last = number + 1 == a.heads;
+        const bool follows = last && a.number + 1 < a.batch;
+        const AttentionForwardHead<T> next(args, follows ? a.sequence(a.number + 1) : a,
+                                           follows ? 0 : number + (last ? 0 : 1));
+        for (int64_t block = 0; block < blocks.count; block++) {
+          const int64_t part = partOf(blocks.keyBlocks(block));
+          done += blocks.keyBlocks(block);
+          if (part < firstPart || part >= lastPart) continue;
+          const int64_t position = (blocks.first + block) * kBlock;
+          ForwardBlock<Operands, T>{a,    scratch,                    head,
+                                    next, max(position, a.start), min(position + kBlock, a.keys)}
+              .run();
+        }
       }
     });
   });

@@ -124,7 +124,8 @@ struct Attention {
     return (segments == nullptr ? number * queryBatchStride : firstQuery_ * queryStride) + head * headDim;
   }
   int64_t keyOf(int64_t head) const {
-    return (segments == nullptr ? number * keyBatchStride : firstKey_ * keyStride) + head / group * headDim;
+    return (segments == nullptr ? number * keyBatchStride : firstKey_ * keyStride) +
+           (group == 1 ? head : head / group) * headDim;
   }
   int64_t outOf(int64_t head) const {
     return (segments == nullptr ? number * queries : firstQuery_) * outStride() + head * headDim;
