@@ -102,8 +102,8 @@ struct TileBackwardHead {
         s(scratch),
         number(head),
         qStrips(stripsOf(a.queries)),
-        first(head % a.group == 0),
-        last(head % a.group == a.group - 1),
+        first(a.isFirstOfGroup(head)),
+        last(a.isLastOfGroup(head)),
         dropoutMask(a, args.kept.orNull(), head) {
     dOut = args.dOut.as<Narrow>() + a.outOf(head);
     q = args.q.as<Narrow>() + a.queryOf(head);
@@ -298,14 +298,17 @@ static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Atten
   parallelRanges(pool, call.batch * call.keyHeads, 1, [&](int64_t begin, int64_t end, int thread) {
     const TileBackwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
+    Attention a = call.sequence(begin * call.group / call.heads), after = a;
     for (int64_t index = begin * call.group; index < end * call.group; index++) {
-      const Attention a = call.sequence(index / call.heads);
+      if (index / call.heads != a.number) a = call.sequence(index / call.heads);
       if (a.queries == 0) continue;
       const TileBackwardHead head(args, a, scratch, index % call.heads);
       ArraysOfNextHead<8> next = {};
       if (index + 1 < end * call.group) {
-        const Attention after = call.sequence((index + 1) / call.heads);
-        const TileBackwardHead n(args, after, scratch, (index + 1) % call.heads);
+        const bool same = (index + 1) / call.heads == a.number;
+        if (!same) after = call.sequence(a.number + 1);
+        const Attention& its = same ? a : after;
+        const TileBackwardHead n(args, its, scratch, (index + 1) % call.heads);
         next = {{{n.dOut, a.outStride()},
                  {n.q, a.queryStride},
                  {n.k, a.keyStride},
@@ -314,7 +317,7 @@ static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Atten
                  {n.dq, a.queryStride},
                  {n.dk, a.keyStride},
                  {n.dv, a.keyStride}}};
-        next.begin(after.queries, a.headDim, head.qStrips * (head.qStrips + 1) / 2);
+        next.begin(its.queries, a.headDim, head.qStrips * (head.qStrips + 1) / 2);
       }
       head.run(next);
     }

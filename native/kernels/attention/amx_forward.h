@@ -235,14 +235,15 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
     const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
     bool packed = false, finite = true;  // the keys and values of the item before
+    Attention a = call.sequence(begin / parts / call.heads), after = a;
     for (int64_t item = begin; item < end; item++) {
       const int64_t index = item / parts;
-      const Attention a = call.sequence(index / call.heads);
+      if (index / call.heads != a.number) a = call.sequence(index / call.heads);
       TileForwardHead head(args, a, scratch, index % call.heads);
       const int64_t strips = stripsOf(a.queries);
       const int64_t first = parts == 1 ? 0 : item % parts;
       const int64_t last = parts == 1 ? strips : min(first + 1, strips);
-      const bool shared = packed && parts == 1 && head.number % a.group != 0;
+      const bool shared = packed && parts == 1 && !a.isFirstOfGroup(head.number);
       packed = first < last;
       if (!packed) continue;
       const int64_t queryEnd = min(last * kStripLines, a.queries);
@@ -250,10 +251,12 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
       head.finite = finite;
       ArraysOfNextHead<4> next = {};
       if (parts == 1 && item + 1 < end) {
-        const Attention after = call.sequence((index + 1) / call.heads);
-        const TileForwardHead other(args, after, scratch, (index + 1) % call.heads);
+        const bool same = (index + 1) / call.heads == a.number;
+        if (!same) after = call.sequence(a.number + 1);
+        const Attention& its = same ? a : after;
+        const TileForwardHead other(args, its, scratch, (index + 1) % call.heads);
         next = {{{other.q, a.queryStride}, {other.k, a.keyStride}, {other.v, a.keyStride}, {other.out, a.outStride()}}};
-        next.begin(after.queries, a.headDim, a.queries);
+        next.begin(its.queries, a.headDim, a.queries);
       }
       for (int64_t strip = first; strip < last; strip++) {
         const int64_t query = strip * kStripLines;

@@ -93,8 +93,8 @@ struct AttentionHead {
 
   AttentionHead(const AttentionBackwardArgs& args, const Attention& a, int64_t head)
       : number(head),
-        first(head % a.group == 0),
-        last(head % a.group == a.group - 1),
+        first(a.isFirstOfGroup(head)),
+        last(a.isLastOfGroup(head)),
         dropoutMask(a, args.kept.orNull(), head) {
     dOut = args.dOut.as<T>() + a.outOf(head);
     q = args.q.as<T>() + a.queryOf(head);

@@ -104,6 +104,10 @@ struct Attention {
     return a;
   }
 
+  // Whether a head is the first, or the last, of those that share its keys and values.
+  bool isFirstOfGroup(int64_t head) const { return group == 1 || head % group == 0; }
+  bool isLastOfGroup(int64_t head) const { return group == 1 || head % group == group - 1; }
+
   AttentionExtent extent() const {
     AttentionExtent e;
     for (int64_t b = 0; b < (segments == nullptr ? min(batch, 1) : batch); b++) {
