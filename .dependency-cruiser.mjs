@@ -12,6 +12,7 @@ const floors = [
   "io",
   "pretrained",
   "generate",
+  "chat",
   "train",
   "worker",
   "lesson",

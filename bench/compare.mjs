@@ -1,7 +1,8 @@
 /**
  * Times training steps of this checkout beside another one, such as an earlier commit's: both built, on the same tokens and
- * configuration, taking turns in changing order. Prints for each configuration, backend and dtype the median of the rounds'
- * ratios, new to old, and the 95 % interval of that median, which holds for any distribution.
+ * configuration, taking turns in changing order. Every round starts both anew: how fast a process is depends by some percent
+ * on where its memory comes to lie. Prints for each configuration, backend and dtype the median of the rounds' ratios, new to
+ * old, and the 95 % interval of that median, which holds for any distribution.
  *
  *   node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
  *                          [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]
@@ -23,6 +24,8 @@ import { machine, machineLine } from "./lib/machine.mjs";
 import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { digits, median, medianInterval, textTable } from "./lib/statistics.mjs";
 
+/** Within one round old and new take turns too, so that what else the machine does falls on both. */
+const turnsOfRound = 5;
 const ofPresets = ["quick", "shakespeare"];
 const { values } = parseArgs({
   options: {
@@ -69,25 +72,39 @@ const checkouts = { old: resolve(values.with), new: here };
 const compare = async (name, backend, dtype) => {
   const { file, config, vocabSize } = planOf(name);
   const request = JSON.stringify({ config, vocabSize, threads, backend, dtype });
-  const started = {};
-  for (const [which, checkout] of Object.entries(checkouts)) {
-    const command = [process.execPath, join(checkout, "bench/peers/foretoken_train.mjs"), file, request];
-    started[which] = await startContestant(`${which} ${backend} ${dtype}`, command);
-    if (started[which] === undefined) return undefined;
-  }
-  const [{ milliseconds }] = [await started.old.ask({ steps: 1 }), await started.new.ask({ steps: 1 })];
-  const guess = milliseconds[0] > 2000 ? milliseconds : (await started.old.ask({ steps: 3 })).milliseconds;
-  if (milliseconds[0] <= 2000) await started.new.ask({ steps: 3 });
-  const steps = Math.max(1, Math.round((1000 * seconds) / Math.min(...guess)));
+  const commands = Object.fromEntries(
+    Object.entries(checkouts).map(([which, checkout]) => [
+      which,
+      [process.execPath, join(checkout, "bench/peers/foretoken_train.mjs"), file, request],
+    ]),
+  );
   const times = { old: [], new: [] };
+  const ratios = [];
+  let steps;
+  let instructionSet;
   for (let round = 0; round < rounds; round++) {
-    for (const which of round % 2 === 0 ? ["old", "new"] : ["new", "old"])
-      times[which].push(median((await started[which].ask({ steps })).milliseconds));
+    const order = round % 2 === 0 ? ["old", "new"] : ["new", "old"];
+    const started = {};
+    for (const which of order) {
+      started[which] = await startContestant(`${which} ${backend} ${dtype}`, commands[which]);
+      if (started[which] === undefined) return undefined;
+    }
+    ({ instructionSet } = started.new.about);
+    const warm = {};
+    for (const which of order) warm[which] = (await started[which].ask({ steps: 1 })).milliseconds;
+    const slow = Math.min(warm.old[0], warm.new[0]) > 500;
+    if (!slow) for (const which of order) warm[which] = (await started[which].ask({ steps: 5 })).milliseconds;
+    steps ??= slow ? 1 : Math.max(1, Math.round((1000 * seconds) / turnsOfRound / Math.min(...warm.new)));
+    const turns = { old: [], new: [] };
+    // Of slow steps one is enough.
+    for (let turn = 0; turn < (slow ? 1 : turnsOfRound); turn++)
+      for (const which of turn % 2 === 0 ? order : order.toReversed())
+        turns[which].push(median((await started[which].ask({ steps })).milliseconds));
+    for (const which of order) times[which].push(median(turns[which]));
+    ratios.push(median(turns.new.map((time, i) => time / turns.old[i])));
+    for (const which of order) await started[which].end();
   }
-  await started.old.end();
-  await started.new.end();
-  const ratios = times.new.map((time, i) => time / times.old[i]);
-  return { name, backend, dtype, instructionSet: started.new.about.instructionSet, steps, times, ratios };
+  return { name, backend, dtype, instructionSet, steps, times, ratios };
 };
 
 const about = machine();

@@ -5,8 +5,9 @@
  *     npm run example causal-lm                                  in a clone of Foretoken
  *     npm run example causal-lm -- --data my.txt --steps 500     with a text of your own
  *
- * In a project of your own: `npm install foretoken`, copy this file and run it with `node causal-lm.ts` (Node 22.18 or
- * later) or `npx tsx causal-lm.ts`. It fetches Tiny Shakespeare unless `--data` is given.
+ * In a project of your own that has foretoken (`npx foretoken init node` makes one): copy this file and run it with
+ * `node causal-lm.ts` (Node 22.18 or later) or `npx tsx causal-lm.ts`. It fetches Tiny Shakespeare unless `--data` is
+ * given.
  */
 import { parseArgs } from "node:util";
 import {

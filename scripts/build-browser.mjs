@@ -54,9 +54,11 @@ const bundle = async (input, plugins, banner = "") => {
   const { rolldown } = await import("rolldown");
   const build = await rolldown({ ...options, input: join(root, input), plugins });
   try {
-    const made = await build.generate({ format: "esm", minify: true, postBanner: banner });
-    const [{ code, imports, dynamicImports }] = made.output;
-    if (made.output.length !== 1 || imports.length + dynamicImports.length > 0 || code.includes("import.meta")) {
+    const made = await build.generate({ format: "esm", minify: true, postBanner: banner, codeSplitting: false });
+    const [{ code, fileName, imports, dynamicImports }] = made.output;
+    // A library that is loaded when it is needed is in the same file, which then counts as an import of itself.
+    const others = [...imports, ...dynamicImports].filter((name) => name !== fileName);
+    if (made.output.length !== 1 || others.length > 0 || code.includes("import.meta")) {
       throw new Error(`browser: ${input} must become one file that needs no other`);
     }
     return code;
@@ -67,19 +69,24 @@ const bundle = async (input, plugins, banner = "") => {
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 
-/** MIT asks for its text wherever the code goes. */
+/** Libraries in the bundle. */
+const bundled = ["zod", "@huggingface/tokenizers", "@huggingface/jinja"];
+
+/** Licences ask for their text wherever the code goes. */
 const notice = () => {
   const { version, license } = readJson("package.json");
-  const zod = readJson("node_modules/zod/package.json").version;
-  const terms = readFileSync(join(root, "node_modules/zod/LICENSE"), "utf8").trim();
-  return `/*! foretoken ${version}, ${license}. With zod ${zod}:\n${terms}\n*/`;
+  const terms = bundled.map((name) => {
+    const { version: used } = readJson(`node_modules/${name}/package.json`);
+    return `With ${name} ${used}:\n${readFileSync(join(root, `node_modules/${name}/LICENSE`), "utf8").trim()}\n`;
+  });
+  return `/*! foretoken ${version}, ${license}. ${terms.join("\n")}*/`;
 };
 
 /** Builds what is out of date, from what the other builds made. Resolves to a line for the user, or to undefined. */
 export const buildBrowser = async () => {
   const kernels = builtKernels();
   const sources = sourcesUnder("dist", [".js"]).filter((file) => join(root, file) !== output);
-  const versions = ["zod", "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
+  const versions = [...bundled, "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
   const hash = hashFiles(
     [...sources, ...kernels.map(kernelPath), "package.json", "scripts/build-browser.mjs"],
     versions,

@@ -22,6 +22,9 @@ export {
   describeBackends,
   openBackend,
 } from "./backend/select.node.ts";
+export { type ChatOptions, chat } from "./chat/chat.node.ts";
+export type { ChatModel } from "./chat/conversation.node.ts";
+export type { ChatMessage } from "./chat/messages.ts";
 export {
   CheckpointError,
   ConfigError,
@@ -41,6 +44,16 @@ export {
 } from "./data/batches.ts";
 export { type CorpusOptions, type LoadedCorpus, loadCorpus } from "./data/corpora.node.ts";
 export { type Corpus, splitText, type TextSplit } from "./data/corpus.ts";
+export type { Documents } from "./data/documents.ts";
+export type {
+  GivenConversation,
+  GivenDocument,
+  GivenMessage,
+  GivenPair,
+  GivenPlainText,
+  GivenShareGpt,
+} from "./data/parse-document.ts";
+export type { RowKind } from "./data/rows.ts";
 export {
   type FinishReason,
   type GenerateDoneEvent,
@@ -50,24 +63,76 @@ export {
   type TokenEvent,
 } from "./generate/generate.ts";
 export type { Arena, ArenaLayout, Placed } from "./models/arena.ts";
-export type { ModelConfig } from "./models/config.ts";
+export type {
+  BiasConfig,
+  GeluMlpConfig,
+  LayerNormConfig,
+  LearnedPositionConfig,
+  LinearRopeScaling,
+  Llama3RopeScaling,
+  ModelConfig,
+  NoRopeScaling,
+  RmsNormConfig,
+  RopeConfig,
+  SwigluMlpConfig,
+} from "./models/config.ts";
 export { crossEntropyLoss, forward, forwardLoss } from "./models/forward.ts";
 export { createGradients, type Gradients } from "./models/gradients.ts";
+export type { Adapter } from "./models/lora/adapter.ts";
+export type { LoraConfig, LoraTarget } from "./models/lora/config.ts";
+export { mergeAdapter } from "./models/lora/merge.ts";
+export { type AdaptedModel, loraModel } from "./models/lora/model.ts";
 export { freshModel, type Model } from "./models/model.ts";
 export { clipFactor } from "./optim/clip.ts";
-export type { OptimizerConfig, ScheduleConfig } from "./optim/config.ts";
+export type {
+  AdamConfig,
+  AdamWConfig,
+  ConstantSchedule,
+  CosineSchedule,
+  ExtendKind,
+  Extension,
+  LinearSchedule,
+  MuonConfig,
+  OptimizerConfig,
+  ScheduleConfig,
+} from "./optim/config.ts";
 export { createOptimizer } from "./optim/optimizer.ts";
 export { type LearningRatePlan, learningRateAt } from "./optim/schedule.ts";
 export type { Optimizer, OptimizerArena, Update } from "./optim/update.ts";
-export { type LanguageModel, type Logits, languageModel } from "./pretrained/language-model.ts";
+export type { AdapterFiles } from "./pretrained/adapter/load.ts";
+export { type Merged, type MergeOptions, saveMerged } from "./pretrained/adapter/merge.node.ts";
+export { saveAdapter } from "./pretrained/adapter/save.node.ts";
+export type { SaveAdapterOptions } from "./pretrained/adapter/save.ts";
+export type { CheckpointFiles } from "./pretrained/checkpoint-files.ts";
+export {
+  type ChatTemplate,
+  type LanguageModel,
+  type LanguageModelFacts,
+  type Logits,
+  languageModel,
+} from "./pretrained/language-model.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
 export { savePretrained } from "./pretrained/save.node.ts";
+export type { Score, ScoredToken, ScoreOptions } from "./pretrained/score.ts";
+export { type BpeTokenizer, bpeTokenizer } from "./tokenizer/bpe/bpe.ts";
+export type { BpeParts, MergeRule } from "./tokenizer/bpe/parts.ts";
+export type { SplitPattern } from "./tokenizer/bpe/patterns.ts";
+export { type BpeTrainer, type BpeTraining, bpeTrainer, trainBpeTokenizer } from "./tokenizer/bpe/train.ts";
 export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
-export type { TokenizerConfig } from "./tokenizer/config.ts";
+export type {
+  BpeTokenizerConfig,
+  CharTokenizerConfig,
+  HuggingFaceTokenizerConfig,
+  TokenizerConfig,
+} from "./tokenizer/config.ts";
+export { loadTokenizer } from "./tokenizer/registry.ts";
+export { encodeWithSpecials } from "./tokenizer/special.ts";
+export { type TextStream, type TokenBytes, textStream } from "./tokenizer/text-stream.ts";
 export type { DecodeOptions, SpecialToken, Tokenizer } from "./tokenizer/tokenizer.ts";
-export type { RunConfig, TrainConfig } from "./train/config/config.ts";
+export type { SkippedText, UnknownChoice } from "./tokenizer/unknown.ts";
+export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./train/config/config.ts";
 export type { PartialConfig } from "./train/config/merge.ts";
-export { type PresetName, presets } from "./train/config/presets.ts";
+export { defaultPreset, type PresetName, presets } from "./train/config/presets.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
@@ -77,6 +142,7 @@ export type {
   OverfittingEvent,
   ProfileEvent,
   SampleEvent,
+  StartDocuments,
   StartEvent,
   StepEvent,
   TrainEvent,
@@ -89,8 +155,9 @@ export {
   type RunState,
   type SkippedFolder,
 } from "./train/folder/runs.node.ts";
+export { compareEvaluations, type LossDifference } from "./train/measuring/compare.ts";
 export { type EvaluateOptions, evaluate } from "./train/measuring/evaluate.node.ts";
-export type { Evaluation } from "./train/measuring/evaluate.ts";
+export type { Evaluation, WindowLoss } from "./train/measuring/evaluate.ts";
 export type { SplitName } from "./train/measuring/evaluate-corpus.ts";
 export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.node.ts";
 export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./worker/train.node.ts";

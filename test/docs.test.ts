@@ -5,9 +5,10 @@ import { describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readText = (file: string): Promise<string> => readFile(join(root, file), "utf8");
-const pages = ["README.md", ...(await readdir(join(root, "docs"))).map((name) => `docs/${name}`)].filter((name) =>
-  name.endsWith(".md"),
-);
+// Not docs/api/, which is made.
+const inDocs = async (folder: string): Promise<string[]> =>
+  (await readdir(join(root, folder))).filter((name) => name.endsWith(".md")).map((name) => `${folder}/${name}`);
+const pages = ["README.md", ...(await inDocs("docs")), ...(await inDocs("docs/guides"))];
 
 interface Snippet {
   /** The source after the language: ```ts src/ops/swiglu.ts */

@@ -8,10 +8,9 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const pages = [
-  "README.md",
-  ...(await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
-];
+const inDocs = async (folder: string): Promise<string[]> =>
+  (await readdir(join(root, folder))).filter((name) => name.endsWith(".md")).map((name) => `${folder}/${name}`);
+const pages = ["README.md", ...(await inDocs("docs")), ...(await inDocs("docs/guides"))];
 /** Folders that a command named beside them makes. */
 const made = ["docs/api/"];
 const readPage = (page: string): Promise<string> => readFile(join(root, page), "utf8");
@@ -24,12 +23,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test("the library in ten lines runs as the README has it, with a smaller model", async () => {
+test("the library's first lines run as the README has it, with a smaller model", async () => {
   const block = /```ts\n([\s\S]*?)```/.exec(await readPage("README.md"))?.[1] ?? "";
   const asPrinted = "{ train: { steps: 500 } }";
   expect(block).toContain(asPrinted);
   const smaller =
-    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 }, train: { steps: 2, batchSize: 2, sampleTokens: 0 } }";
+    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 }, train: { steps: 2, batchSize: 2, evalInterval: 2, sampleTokens: 0 } }";
   await writeFile(join(folder, "example.mjs"), block.replace(asPrinted, smaller));
   await writeFile(join(folder, "notes.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
@@ -37,8 +36,39 @@ test("the library in ten lines runs as the README has it, with a smaller model",
   expect(stdout).toMatch(/^step 2: \d+\.\d+ nats per token\n/);
   expect(stdout).toContain("bitsPerByte");
   expect(stdout).toMatch(/\[ 4, \d+ \]\n$/);
-  const { v } = JSON.parse((await readFile(join(folder, "runs/notes/metrics.jsonl"), "utf8")).split("\n")[0] as string);
+  const { v } = JSON.parse(
+    (await readFile(join(folder, "runs/library/metrics.jsonl"), "utf8")).split("\n")[0] as string,
+  );
   expect(v).toBe(1);
+});
+
+test("the blocks of docs/guides/going-on.md go on with a run, and begin one from its weights", async () => {
+  const blocks = [...(await readPage("docs/guides/going-on.md")).matchAll(/```ts\n([\s\S]*?)```/g)].map(
+    ([, code = ""]) => code,
+  );
+  expect(blocks).toHaveLength(2);
+  const changes = [
+    ["steps: 3000", "steps: 4"],
+    ["steps: 500", "steps: 3"],
+  ] as const;
+  for (const [i, [asPrinted]] of changes.entries()) expect(blocks[i]).toContain(asPrinted);
+  const [goOn, begin] = changes.map(([asPrinted, smaller], i) =>
+    (blocks[i] ?? "").replace(asPrinted, smaller).replace("/* … */", "last = event;"),
+  );
+  const small =
+    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 }, train: { steps: 2, batchSize: 2, evalInterval: 2, sampleTokens: 0 } }";
+  const program = `import { train } from "foretoken";
+    let last;
+    for await (const event of train({ data: "letters.txt", out: "runs/notes", config: ${small} })) last = event;
+    ${goOn}
+    console.log(last.type, last.step);
+    ${begin}
+    console.log(last.type, last.step, last.out);`;
+  await writeFile(join(folder, "going-on.mjs"), program);
+  await writeFile(join(folder, "letters.txt"), "Dear reader, the quick brown fox sends its regards. ".repeat(60));
+  await rm(join(folder, "runs"), { recursive: true, force: true });
+  const { stdout } = await promisify(execFile)(process.execPath, ["going-on.mjs"], { cwd: folder });
+  expect(stdout).toBe("done 4\ndone 3 runs/letters\n");
 });
 
 describe.each(pages)("%s", (page) => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as browser from "#foretoken/browser.js";
 import * as foretoken from "#foretoken/index.js";
+import { loraModel } from "#foretoken/models/lora/model.js";
 import { useFolder, wordsText } from "./support/runs.ts";
 
 /**
@@ -32,6 +33,10 @@ let backend: foretoken.Backend;
 let lm: foretoken.LanguageModel;
 let browserLm: browser.LanguageModel;
 let files: browser.CheckpointFiles;
+/** A model with an adapter in use, its folder, and its files. */
+let adaptedLm: foretoken.LanguageModel;
+let adapter: string;
+let adapterFiles: browser.AdapterFiles;
 
 const model = { ...foretoken.presets.quick.model, contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 };
 const tinyConfig = {
@@ -48,12 +53,27 @@ beforeAll(async () => {
   await foretoken.savePretrained(checkpoint, lm);
   files = await browser.savePretrained(lm);
   browserLm = await browser.loadPretrained(files, { backend: "reference" });
+  const base = foretoken.freshModel(backend, model, tokenizer.vocabSize, 1);
+  const adapters = { notes: loraModel(base, { rank: 1 }, 1) };
+  adaptedLm = foretoken.languageModel(base, tokenizer, undefined, { adapters });
+  adapter = newPath();
+  await foretoken.saveAdapter(adapter, adaptedLm, { base: checkpoint });
+  adapterFiles = await browser.saveAdapter(adaptedLm);
 });
 afterAll(async () => {
   await browserLm.close();
+  await adaptedLm.close();
   await lm.close();
   await backend.close();
 });
+
+const evaluation = {
+  ...{ natsPerToken: 1, natsPerCharacter: 1, bitsPerByte: 1, perplexity: 3, tokens: 4 },
+  windows: [
+    { nats: 1, tokens: 2 },
+    { nats: 3, tokens: 2 },
+  ],
+};
 
 const isPrimitive = (value: unknown): boolean => typeof value !== "object" || value === null || Array.isArray(value);
 const isText = (value: unknown): boolean => typeof value === "string";
@@ -91,11 +111,38 @@ const cases: readonly Case[] = [
   { name: "splitText", args: () => ["some text", 0.5], call: foretoken.splitText },
   { name: "trainCharTokenizer", args: () => ["some", "text"], call: foretoken.trainCharTokenizer },
   {
+    name: "trainBpeTokenizer",
+    args: () => [{ vocabSize: 260 }, "the cat sat on the mat"],
+    call: foretoken.trainBpeTokenizer,
+  },
+  ...["vocabSize", "pattern", "specialTokens"].map((name) => ({
+    name: `trainBpeTokenizer ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.trainBpeTokenizer({ vocabSize: 260, [name]: value }, "the cat sat"),
+  })),
+  {
+    name: "bpeTrainer.add",
+    args: () => ["the cat"],
+    call: (text) => foretoken.bpeTrainer({ vocabSize: 260 }).add(text),
+  },
+  { name: "loadTokenizer", args: () => [lm.tokenizer.toJSON(), "file"], call: foretoken.loadTokenizer },
+  {
+    name: "encodeWithSpecials",
+    args: () => [lm.tokenizer, "the"],
+    call: foretoken.encodeWithSpecials,
+  },
+  {
     name: "tokenizer.encode",
     args: () => ["the", "text", ""],
     call: (...args) => lm.tokenizer.encode(...(args as [never])),
   },
   { name: "tokenizer.decode", args: () => [[0, 1]], call: (ids) => lm.tokenizer.decode(ids) },
+  {
+    name: "textStream",
+    args: () => [lm.tokenizer, {}],
+    call: (...args) => foretoken.textStream(...(args as unknown as [foretoken.Tokenizer])).push(0),
+  },
+  { name: "textStream.push", args: () => [0], call: (id) => foretoken.textStream(lm.tokenizer).push(id) },
   { name: "tokenizer.token", args: () => [0], call: (id) => lm.tokenizer.token(id) },
   {
     name: "trainingBatch",
@@ -234,6 +281,18 @@ const cases: readonly Case[] = [
     allows: (value) => value !== 2 ** 60,
   },
   {
+    name: "loraModel",
+    args: () => [lm.model, {}, 1],
+    call: (...args) => (foretoken.loraModel as (...given: unknown[]) => foretoken.Model)(...args).close(),
+    allows: (value) => value !== 2 ** 60,
+  },
+  ...["rank", "alpha", "dropout", "targets", "other"].map((name) => ({
+    name: `loraModel ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.loraModel(lm.model, { [name]: value }, 1).close(),
+  })),
+  { name: "mergeAdapter", args: () => [undefined], call: (net: never) => foretoken.mergeAdapter(net) },
+  {
     name: "createOptimizer",
     args: () => [backend, lm.model.layout, { kind: "adam" }],
     call: (...args) => (foretoken.createOptimizer as (...given: unknown[]) => foretoken.Optimizer)(...args).close(),
@@ -252,6 +311,12 @@ const cases: readonly Case[] = [
   },
   { name: "languageModel", args: () => [lm.model, lm.tokenizer, async () => {}], call: foretoken.languageModel },
   { name: "lm.logits", args: () => [[0, 1]], call: (ids) => lm.logits(ids) },
+  { name: "lm.score", args: () => [[0, 1], {}], call: (...args) => lm.score(...(args as unknown as [string])) },
+  ...["stride", "signal", "other"].map((name) => ({
+    name: `lm.score ${name}`,
+    args: () => [undefined],
+    call: (value: never) => lm.score("the cat", { [name]: value }),
+  })),
   {
     name: "generate",
     args: () => [lm, { prompt: "the", maxNewTokens: 1 }],
@@ -308,6 +373,37 @@ const cases: readonly Case[] = [
     // Any text is a path, and would be written to.
     allows: (value, place) => place > 0 || !isText(value),
   },
+  ...["adapter", "adapters", "base"].map((name) => ({
+    name: `loadPretrained ${name}`,
+    args: () => [undefined],
+    call: async (value: never) =>
+      (await foretoken.loadPretrained(checkpoint, { backend: "reference", [name]: value })).close(),
+    // No adapters at all.
+    allows: (value: unknown) => name !== "adapters" || isPrimitive(value),
+  })),
+  {
+    name: "saveAdapter",
+    args: () => [newPath(), adaptedLm, {}],
+    call: foretoken.saveAdapter,
+    allows: (value, place) => place > 0 || !isText(value),
+  },
+  {
+    name: "saveAdapter base",
+    args: () => [undefined],
+    call: (base: never) => foretoken.saveAdapter(newPath(), adaptedLm, { base }),
+    allows: (value) => !isText(value),
+  },
+  {
+    name: "saveMerged",
+    args: () => [newPath(), adapter, {}],
+    call: foretoken.saveMerged,
+    allows: (value, place) => place > 0 || !isText(value),
+  },
+  ...["base", "dtype", "onNotice", "onProgress"].map((name) => ({
+    name: `saveMerged ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.saveMerged(newPath(), adapter, { [name]: value }),
+  })),
   { name: "listRuns", args: () => [checkpoint], call: foretoken.listRuns },
   {
     name: "evaluate",
@@ -322,6 +418,27 @@ const cases: readonly Case[] = [
     allows: (value: unknown) => name !== "data" || value !== undefined,
   })),
   {
+    name: "compareEvaluations",
+    args: () => [evaluation, evaluation],
+    call: foretoken.compareEvaluations,
+  },
+  {
+    name: "evaluate text",
+    args: () => ["the cat"],
+    call: (text) => foretoken.evaluate(lm, { text }),
+    allows: (value) => value !== undefined,
+  },
+  ...["text", "valText", "prompt", "onCheckpoint"].map((name) => ({
+    name: `train ${name}, of a text`,
+    args: () => [name === "text" ? "the cat sat on a mat and ran".repeat(5) : undefined],
+    call: (value: never) =>
+      foretoken.train({
+        ...{ ...options, data: undefined, text: "the cat sat on a mat and ran".repeat(5) },
+        [name]: value,
+      } as never),
+    allows: (value: unknown) => name !== "text" || value !== undefined,
+  })),
+  {
     name: "train",
     args: () => [{ ...options, data }],
     call: foretoken.train,
@@ -329,7 +446,7 @@ const cases: readonly Case[] = [
   },
   ...[
     ...["data", "valData", "valFraction", "preset", "config", "out", "finalSampleTokens", "backend", "threads"],
-    ...["stopAt", "profile", "signal", "onNotice", "resume", "other"],
+    ...["stopAt", "profile", "signal", "onNotice", "resume", "steps", "extend", "initFrom", "other"],
   ].map((name) => ({
     name: `train ${name}`,
     args: () => [name === "data" ? data : name === "out" ? null : undefined],
@@ -363,6 +480,14 @@ const cases: readonly Case[] = [
     call: async (...args) => (await browser.loadInWorker(...(args as unknown as [string]))).close(),
   },
   { name: "browser: savePretrained", args: () => [browserLm], call: browser.savePretrained },
+  { name: "browser: saveAdapter", args: () => [adaptedLm, {}], call: browser.saveAdapter },
+  {
+    name: "browser: loadPretrained adapter",
+    args: () => [adapterFiles],
+    call: async (value: never) =>
+      (await browser.loadPretrained(files, { backend: "reference", adapter: value })).close(),
+    allows: (value) => value !== undefined && isPrimitive(value),
+  },
   { name: "browser: evaluate", args: () => [browserLm, { text: "the cat" }], call: browser.evaluate },
   ...["text", "signal", "onProgress", "other"].map((name) => ({
     name: `browser: evaluate ${name}`,
@@ -372,7 +497,7 @@ const cases: readonly Case[] = [
   { name: "browser: train", args: () => [{ text: "" }], call: browser.train },
   ...[
     ...["text", "valText", "valFraction", "preset", "prompt", "finalSampleTokens", "backend", "threads", "stopAt"],
-    ...["profile", "signal", "onCheckpoint", "worker", "other"],
+    ...["profile", "signal", "onCheckpoint", "worker", "initFrom", "other"],
   ].map((name) => ({
     name: `browser: train ${name}`,
     args: () => [name === "text" ? "the cat sat on a mat and ran".repeat(5) : undefined],

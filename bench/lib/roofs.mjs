@@ -39,11 +39,8 @@ export const caches = (threads) => {
   return found;
 };
 
-/**
- * Measures for `instructionSet`, with `threads` threads. Undefined, with a line on standard error, if there is no
- * compiler, or for a set that is not this machine's (such as WebAssembly's).
- */
-export const measureRoofs = async (instructionSet, threads) => {
+/** Compiles the program for an instruction set; undefined, with a line on standard error, where that cannot be done. */
+const compileRoofs = async (instructionSet) => {
   const compiler = findCompiler();
   const set = instructionSets[process.arch]?.find(({ name }) => name === instructionSet);
   if (compiler === undefined || set === undefined) {
@@ -56,9 +53,32 @@ export const measureRoofs = async (instructionSet, threads) => {
   const program = join(folder, `roofs-${instructionSet}`);
   const flags = [...commonFlags, ...isaDefines(set), ...set.flags, "-pthread"];
   await execute([...compiler, ...flags, "bench/roofs.cc", "-o", program]);
+  return program;
+};
+
+/**
+ * Measures for `instructionSet`, with `threads` threads. Undefined, with a line on standard error, if there is no
+ * compiler, or for a set that is not this machine's (such as WebAssembly's).
+ */
+export const measureRoofs = async (instructionSet, threads) => {
+  const program = await compileRoofs(instructionSet);
+  if (program === undefined) return undefined;
   const { first, last } = measuredSizes(caches(threads));
   const measured = JSON.parse(await execute([program, threads, first, last].map(String)));
   return { instructionSet, threads, ...measured };
+};
+
+/** Compiled programs by instruction set. */
+const readers = new Map();
+
+/** GB/s at which `threads` threads read `bytes` bytes of memory; NaN where it cannot be measured. */
+export const measureReading = async (instructionSet, threads, bytes) => {
+  if (!readers.has(instructionSet)) readers.set(instructionSet, await compileRoofs(instructionSet));
+  const program = readers.get(instructionSet);
+  if (program === undefined) return Number.NaN;
+  const size = String(Math.ceil(bytes));
+  const { levels } = JSON.parse(await execute([program, String(threads), size, size]));
+  return levels[0].read;
 };
 
 /** From half of L2 to a size that no cache holds, in bytes: doubled in between. */

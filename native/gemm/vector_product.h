@@ -14,6 +14,7 @@
 
 #include "../parallel.h"
 #include "product.h"
+#include "stream_prefetch.h"
 
 namespace foretoken::FT_ISA {
 
@@ -290,6 +291,10 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
 // into a cache that the whole does not.
 constexpr int64_t kOneRowWork = kThreadWork / 16;
 
+// Units of k that are packed of a panel between two prefetches of the next panel.
+constexpr int64_t kUnitsPerPrefetch = 16;
+static_assert(kUnitsPerPrefetch % kLanes == 0, "a panel is packed in whole vectors");
+
 // Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
 template <class Operands, Order kB, class Epilogue>
 static void multiplyOneRowTile(const Product& p, Pool& pool, const Epilogue& epilogue) {
@@ -299,17 +304,26 @@ static void multiplyOneRowTile(const Product& p, Pool& pool, const Epilogue& epi
   constexpr int64_t kA = kPackedTile<Order::kRows>;
   constexpr int64_t kPanel = kDepth * kTileColumns;
   if (!pool.reserveScratch((kA + kPanel + Resting::floats<Operands>(p, 1)) * int64_t{sizeof(float)})) return;
+  const int64_t lineBytes = p.b.stride * (isNarrow<Operands>(p.b) ? 2 : 4);
+  const bool streams = kB == Order::kColumns && p.n * lineBytes >= kStreamedBytes;
   parallelRanges(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
     float* scratch = static_cast<float*>(pool.scratch(thread));
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = panel * kTileColumns;
-      const int64_t columns = min(kTileColumns, p.n - j);
+      const int64_t columns = min(kTileColumns, p.n - j), next = j + columns;
+      const int64_t ahead = streams && panel + 1 < end ? min(kTileColumns, p.n - next) * lineBytes : 0;
+      StreamPrefetch prefetch(static_cast<const char*>(p.b.at) + (ahead > 0 ? next * lineBytes : 0), ahead,
+                              divideUp(units, kUnitsPerPrefetch));
       float* const c = hasC<Operands>(p) ? p.c + j : scratch + kA + kPanel;
       const int64_t stride = hasC<Operands>(p) ? p.n : kTileColumns;
       for (int64_t k = 0; k < units; k += kDepth) {
         const int64_t kEnd = min(k + kDepth, units);
         packRows<Operands>(p, 0, p.m, k, kEnd, scratch);
-        packPanel<Operands, kB>(p, j, columns, k, kEnd, scratch + kA);
+        for (int64_t unit = k; unit < kEnd; unit += kUnitsPerPrefetch) {
+          const int64_t unitEnd = min(unit + kUnitsPerPrefetch, kEnd);
+          packPanel<Operands, kB>(p, j, columns, unit, unitEnd, scratch + kA + (unit - k) * kTileColumns);
+          prefetch.step();
+        }
         RegisterTile tile{static_cast<int>(p.m), static_cast<int>(columns), kEnd - k, scratch, scratch + kA, c,
                           stride,                resultOfPiece(p, k),       {c, 0}};
         if (kEnd == units) addEpilogue<Operands>(p, 0, j, tile);

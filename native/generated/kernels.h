@@ -30,16 +30,17 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"scaleByNorm", 3, 1, 1, 0},
     {"geluForward", 2, 2, 0, 0},
     {"geluBackward", 3, 2, 0, 0},
+    {"dropout", 2, 6, 1, 0b11},
     {"swigluForward", 2, 2, 0, 0b10},
-    {"swigluBackward", 3, 2, 0, 0b010},
-    {"embeddingForward", 5, 6, 0, 0},
+    {"swigluBackward", 3, 2, 0, 0b110},
+    {"embeddingForward", 5, 6, 0, 0b00110},
     {"embeddingBackward", 5, 6, 0, 0},
     {"layerNormForward", 6, 2, 1, 0b001000},
     {"layerNormBackward", 8, 3, 0, 0b00000001},
     {"rmsNormForward", 4, 2, 1, 0b0100},
     {"rmsNormBackward", 6, 3, 0, 0b000001},
     {"rotaryForward", 8, 8, 1, 0b01000000},
-    {"rotaryBackward", 11, 8, 0, 0b00000000001},
+    {"rotaryBackward", 11, 8, 0, 0b00100000001},
     {"linearForward", 5, 3, 0, 0b10011},
     {"linearGeluForward", 5, 4, 0, 0b11011},
     {"linearDropoutForward", 6, 8, 1, 0b000011},
@@ -356,9 +357,56 @@ struct GeluBackwardArgs {
   }
 };
 
+// dropout: y[i] = x[i] · keep(i) / (1 − p).
+struct DropoutArgs {
+  static constexpr int kIndex = 9;
+
+  ActivationBuffer<const float> x;
+  ActivationBuffer<float> y;
+  int64_t n;
+  int64_t key0;
+  int64_t key1;
+  int64_t key2;
+  int64_t key3;
+  int64_t site;
+  double p;
+  bool bfloat16 = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static DropoutArgs of(const Call& call) {
+    return {
+        .x = ActivationBuffer<const float>(call.buffer(0)),
+        .y = ActivationBuffer<float>(call.buffer(1)),
+        .n = call.ints[0],
+        .key0 = call.ints[1],
+        .key1 = call.ints[2],
+        .key2 = call.ints[3],
+        .key3 = call.ints[4],
+        .site = call.ints[5],
+        .p = call.floats[0],
+        .bfloat16 = call.bfloat16,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, y.any());
+    call.ints[0] = n;
+    call.ints[1] = key0;
+    call.ints[2] = key1;
+    call.ints[3] = key2;
+    call.ints[4] = key3;
+    call.ints[5] = site;
+    call.floats[0] = p;
+    call.bfloat16 = bfloat16;
+    return call;
+  }
+};
+
 // swigluForward: y = gate · σ(gate) · up.
 struct SwigluForwardArgs {
-  static constexpr int kIndex = 9;
+  static constexpr int kIndex = 10;
 
   Buffer<const float> x;
   ActivationBuffer<float> y;
@@ -390,11 +438,11 @@ struct SwigluForwardArgs {
 
 // swigluBackward: dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ.
 struct SwigluBackwardArgs {
-  static constexpr int kIndex = 10;
+  static constexpr int kIndex = 11;
 
   Buffer<const float> x;
   ActivationBuffer<const float> dy;
-  Buffer<float> dx;
+  ActivationBuffer<float> dx;
   int64_t rows;
   int64_t hidden;
   bool bfloat16 = false;
@@ -404,7 +452,7 @@ struct SwigluBackwardArgs {
     return {
         .x = Buffer<const float>(call.buffer(0)),
         .dy = ActivationBuffer<const float>(call.buffer(1)),
-        .dx = Buffer<float>(call.buffer(2)),
+        .dx = ActivationBuffer<float>(call.buffer(2)),
         .rows = call.ints[0],
         .hidden = call.ints[1],
         .bfloat16 = call.bfloat16,
@@ -425,11 +473,11 @@ struct SwigluBackwardArgs {
 
 // embeddingForward: y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :].
 struct EmbeddingForwardArgs {
-  static constexpr int kIndex = 11;
+  static constexpr int kIndex = 12;
 
   Buffer<const int32_t> ids;
-  Buffer<const float> tokens;
-  OptionalBuffer<const float> positions;
+  ActivationBuffer<const float> tokens;
+  OptionalActivationBuffer<const float> positions;
   OptionalBuffer<const int32_t> places;
   Buffer<float> y;
   int64_t rows;
@@ -444,8 +492,8 @@ struct EmbeddingForwardArgs {
   __attribute__((always_inline)) static EmbeddingForwardArgs of(const Call& call) {
     return {
         .ids = Buffer<const int32_t>(call.buffer(0)),
-        .tokens = Buffer<const float>(call.buffer(1)),
-        .positions = OptionalBuffer<const float>(call.buffer(2)),
+        .tokens = ActivationBuffer<const float>(call.buffer(1)),
+        .positions = OptionalActivationBuffer<const float>(call.buffer(2)),
         .places = OptionalBuffer<const int32_t>(call.buffer(3)),
         .y = Buffer<float>(call.buffer(4)),
         .rows = call.ints[0],
@@ -478,7 +526,7 @@ struct EmbeddingForwardArgs {
 
 // embeddingBackward: dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :].
 struct EmbeddingBackwardArgs {
-  static constexpr int kIndex = 12;
+  static constexpr int kIndex = 13;
 
   Buffer<const int32_t> ids;
   OptionalBuffer<const int32_t> places;
@@ -531,7 +579,7 @@ struct EmbeddingBackwardArgs {
 
 // layerNormForward: y = (x − mean) · rstd · gamma + beta over the last axis.
 struct LayerNormForwardArgs {
-  static constexpr int kIndex = 13;
+  static constexpr int kIndex = 14;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -579,7 +627,7 @@ struct LayerNormForwardArgs {
 // layerNormBackward: Gradients of layerNormForward: dx is overwritten, or with `add` = 1 added to; dGamma and dBeta
 // are added to.
 struct LayerNormBackwardArgs {
-  static constexpr int kIndex = 14;
+  static constexpr int kIndex = 15;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -632,7 +680,7 @@ struct LayerNormBackwardArgs {
 
 // rmsNormForward: y = x · rstd · gamma over the last axis.
 struct RmsNormForwardArgs {
-  static constexpr int kIndex = 15;
+  static constexpr int kIndex = 16;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -673,7 +721,7 @@ struct RmsNormForwardArgs {
 
 // rmsNormBackward: Gradients of rmsNormForward: dx is overwritten, or with `add` = 1 added to; dGamma is added to.
 struct RmsNormBackwardArgs {
-  static constexpr int kIndex = 16;
+  static constexpr int kIndex = 17;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -721,7 +769,7 @@ struct RmsNormBackwardArgs {
 // rotaryForward: Rotary position embedding of packed q | k | v, [rows, (H + 2·Hk)·D], after an optional norm of each
 // head of q and k.
 struct RotaryForwardArgs {
-  static constexpr int kIndex = 17;
+  static constexpr int kIndex = 18;
 
   Buffer<const float> x;
   OptionalBuffer<const float> gammaQ;
@@ -792,7 +840,7 @@ struct RotaryForwardArgs {
 
 // rotaryBackward: Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to.
 struct RotaryBackwardArgs {
-  static constexpr int kIndex = 18;
+  static constexpr int kIndex = 19;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -802,7 +850,7 @@ struct RotaryBackwardArgs {
   Buffer<const float> sin;
   OptionalBuffer<const int32_t> places;
   Buffer<const float> rstd;
-  Buffer<float> dx;
+  ActivationBuffer<float> dx;
   OptionalBuffer<float> dGammaQ;
   OptionalBuffer<float> dGammaK;
   int64_t rows;
@@ -826,7 +874,7 @@ struct RotaryBackwardArgs {
         .sin = Buffer<const float>(call.buffer(5)),
         .places = OptionalBuffer<const int32_t>(call.buffer(6)),
         .rstd = Buffer<const float>(call.buffer(7)),
-        .dx = Buffer<float>(call.buffer(8)),
+        .dx = ActivationBuffer<float>(call.buffer(8)),
         .dGammaQ = OptionalBuffer<float>(call.buffer(9)),
         .dGammaK = OptionalBuffer<float>(call.buffer(10)),
         .rows = call.ints[0],
@@ -869,7 +917,7 @@ struct RotaryBackwardArgs {
 
 // linearForward: y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N].
 struct LinearForwardArgs {
-  static constexpr int kIndex = 19;
+  static constexpr int kIndex = 20;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -913,7 +961,7 @@ struct LinearForwardArgs {
 
 // linearGeluForward: y = gelu(h) and, where asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearGeluForwardArgs {
-  static constexpr int kIndex = 20;
+  static constexpr int kIndex = 21;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -960,7 +1008,7 @@ struct LinearGeluForwardArgs {
 
 // linearDropoutForward: y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearDropoutForwardArgs {
-  static constexpr int kIndex = 21;
+  static constexpr int kIndex = 22;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1025,7 +1073,7 @@ struct LinearDropoutForwardArgs {
 
 // linearBackwardInput: dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one.
 struct LinearBackwardInputArgs {
-  static constexpr int kIndex = 22;
+  static constexpr int kIndex = 23;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> w;
@@ -1070,7 +1118,7 @@ struct LinearBackwardInputArgs {
 // linearDropoutBackwardInput: dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor
 // where there is one.
 struct LinearDropoutBackwardInputArgs {
-  static constexpr int kIndex = 23;
+  static constexpr int kIndex = 24;
 
   Buffer<const float> dy;
   Buffer<const uint32_t> kept;
@@ -1120,7 +1168,7 @@ struct LinearDropoutBackwardInputArgs {
 
 // linearBackwardWeight: dw[N, K] = dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy.
 struct LinearBackwardWeightArgs {
-  static constexpr int kIndex = 24;
+  static constexpr int kIndex = 25;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> x;
@@ -1164,7 +1212,7 @@ struct LinearBackwardWeightArgs {
 
 // attentionForward: out = dropout(softmax(q·kᵀ·scale)) · v.
 struct AttentionForwardArgs {
-  static constexpr int kIndex = 25;
+  static constexpr int kIndex = 26;
 
   ActivationBuffer<const float> q;
   ActivationBuffer<const float> k;
@@ -1265,7 +1313,7 @@ struct AttentionForwardArgs {
 
 // attentionBackward: Gradients of attentionForward: dq, dk and dv are overwritten.
 struct AttentionBackwardArgs {
-  static constexpr int kIndex = 26;
+  static constexpr int kIndex = 27;
 
   ActivationBuffer<const float> dOut;
   ActivationBuffer<const float> q;
@@ -1378,7 +1426,7 @@ struct AttentionBackwardArgs {
 
 // crossEntropyForward: losses[r] = logSumExp(z[r, :]) − z[r, targets[r]].
 struct CrossEntropyForwardArgs {
-  static constexpr int kIndex = 27;
+  static constexpr int kIndex = 28;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1422,7 +1470,7 @@ struct CrossEntropyForwardArgs {
 
 // crossEntropyBackward: dLogits = dLoss · (softmax(z) − onehot(target)).
 struct CrossEntropyBackwardArgs {
-  static constexpr int kIndex = 28;
+  static constexpr int kIndex = 29;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1469,7 +1517,7 @@ struct CrossEntropyBackwardArgs {
 
 // adamStep: m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps).
 struct AdamStepArgs {
-  static constexpr int kIndex = 29;
+  static constexpr int kIndex = 30;
 
   Buffer<float> param;
   Buffer<const float> grad;
@@ -1545,6 +1593,7 @@ struct AdamStepArgs {
   kernel(scaleByNorm, ScaleByNormArgs) \
   kernel(geluForward, GeluForwardArgs) \
   kernel(geluBackward, GeluBackwardArgs) \
+  kernel(dropout, DropoutArgs) \
   kernel(swigluForward, SwigluForwardArgs) \
   kernel(swigluBackward, SwigluBackwardArgs) \
   kernel(embeddingForward, EmbeddingForwardArgs) \

@@ -40,6 +40,30 @@ static void drawKept(const DropoutKey& dropoutKey, int64_t n, uint32_t* kept, Po
   });
 }
 
+template <typename T>
+FT_INLINE void dropElements(const DropoutArgs& args, Pool& pool, T* y) {
+  const T* x = args.x.as<T>();
+  const int64_t n = args.n;
+  const float scale = keptScale(args.p);
+  const DropoutKey dropoutKey = dropoutKeyOf(args);
+  const int64_t blocks = (n + kDropoutBlock - 1) / kDropoutBlock;
+  parallelRanges(pool, blocks, 64, [=](int64_t first, int64_t last, int) {
+    const DropoutKey key = dropoutKey;
+    for (int64_t block = first; block < last; block++) {
+      const int64_t begin = block * kDropoutBlock;
+      const uint64_t kept = keptBits(key, 0, begin);
+      forVectors(begin, min(begin + kDropoutBlock, n), [=](int64_t i, auto lanes) {
+        const uint32_t bits = static_cast<uint32_t>(kept >> (i - begin));
+        store(y + i, load(x + i, lanes) * scaleWhere(bits, scale), lanes);
+      });
+    }
+  });
+}
+
+static void dropout(const DropoutArgs& args, Pool& pool) {
+  withElements(args.y, [&](auto* y) { dropElements(args, pool, y); });
+}
+
 // The gradient in front of a dropout from that behind it: dBranch = dy · kept / (1 − p).
 class DropoutGradient {
  public:

@@ -3,6 +3,7 @@
 
 #include "../generated/kernels.h"
 #include "../lanes.h"
+#include "../narrow.h"
 #include "../parallel.h"
 #include "elementwise.h"
 
@@ -14,8 +15,7 @@ FT_INLINE int64_t clampIndex(int32_t index, int64_t rows) { return max(min(index
 
 void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   const int32_t* ids = args.ids;
-  const float* tokens = args.tokens;
-  const float* positions = args.positions.orNull();
+  const Activations<const float> positions = args.positions.orNull();
   float* y = args.y;
   const int64_t rows = args.rows, time = args.time, channels = args.channels, vocabSize = args.vocabSize;
   const int64_t start = args.start, positionRows = args.positionRows;
@@ -23,19 +23,23 @@ void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   const auto placeOf = [=](int64_t r) {
     return places == nullptr ? start + r % time : clampIndex(places[r], positionRows);
   };
-  parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) {
-      const float* token = tokens + clampIndex(ids[r], vocabSize) * channels;
-      float* out = y + r * channels;
-      if (positions == nullptr) {
-        forVectors(0, channels, [=](int64_t c, auto lanes) { store(out + c, load(token + c, lanes), lanes); });
-      } else {
-        const float* position = positions + placeOf(r) * channels;
-        forVectors(0, channels, [=](int64_t c, auto lanes) {
-          store(out + c, load(token + c, lanes) + load(position + c, lanes), lanes);
-        });
+  // The tables are of one type.
+  withElements(args.tokens, [&]<typename T>(const T* tokens) {
+    const T* const table = positions.template as<T>();
+    parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; r++) {
+        const T* token = tokens + clampIndex(ids[r], vocabSize) * channels;
+        float* out = y + r * channels;
+        if (table == nullptr) {
+          forVectors(0, channels, [=](int64_t c, auto lanes) { store(out + c, load(token + c, lanes), lanes); });
+        } else {
+          const T* position = table + placeOf(r) * channels;
+          forVectors(0, channels, [=](int64_t c, auto lanes) {
+            store(out + c, load(token + c, lanes) + load(position + c, lanes), lanes);
+          });
+        }
       }
-    }
+    });
   });
 }
 

@@ -127,14 +127,13 @@ void rotaryForward(const RotaryForwardArgs& args, Pool& pool) {
 }
 
 // dx of rows [begin, end). With norms, their Σ dz·x̂ over rows and heads is added to `partial` [2, headDim].
-template <typename T>
-FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, int64_t begin, int64_t end,
+template <typename T, typename U>
+FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U* dx, int64_t begin, int64_t end,
                                   float* partial) {
   const RotaryRows a(args);
   const float* x = args.x;
   const float* gammas[2] = {args.gammaQ.orNull(), args.gammaK.orNull()};
   const float* rstds = args.rstd;
-  float* dx = args.dx;
   const float inverseSize = 1.0f / static_cast<float>(a.headDim);
   const int64_t half = a.half;
   for (int64_t r = begin; r < end; r++) {
@@ -147,7 +146,7 @@ FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, i
       const int64_t at = r * a.width + h * a.headDim;
       const float* given = x + at;
       const T* gradient = dy + at;
-      float* to = dx + at;
+      U* to = dx + at;
       const auto turnedBack = [=](int64_t i, auto lanes) {
         return turn(loadPair(gradient + i, half, lanes), load(cosine + i, lanes), -load(sine + i, lanes));
       };
@@ -192,23 +191,25 @@ FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, i
   }
 }
 
-template <typename T>
-FT_INLINE void rotaryBackwardFrom(const RotaryBackwardArgs& args, Pool& pool, const T* dy) {
+template <typename T, typename U>
+FT_INLINE void rotaryBackwardOf(const RotaryBackwardArgs& args, Pool& pool, const T* dy, U* dx) {
   if (!args.gammaQ) {
     const int64_t grain = rowGrain(RotaryRows(args).width);
-    parallelRanges(pool, args.rows, grain, [&args, dy](int64_t begin, int64_t end, int) {
-      rotaryBackwardRows(args, dy, begin, end, nullptr);
+    parallelRanges(pool, args.rows, grain, [&args, dy, dx](int64_t begin, int64_t end, int) {
+      rotaryBackwardRows(args, dy, dx, begin, end, nullptr);
     });
     return;
   }
   float* const sums[] = {args.dGammaQ.orNull(), args.dGammaK.orNull()};
-  sumOverRows(pool, args.rows, args.headDim, sums, [&args, dy](int64_t begin, int64_t end, float* partial) {
-    rotaryBackwardRows(args, dy, begin, end, partial);
+  sumOverRows(pool, args.rows, args.headDim, sums, [&args, dy, dx](int64_t begin, int64_t end, float* partial) {
+    rotaryBackwardRows(args, dy, dx, begin, end, partial);
   });
 }
 
 void rotaryBackward(const RotaryBackwardArgs& args, Pool& pool) {
-  withElements(args.dy, [&](const auto* dy) { rotaryBackwardFrom(args, pool, dy); });
+  withElements(args.dy, [&](const auto* dy) {
+    withElements(args.dx, [&](auto* dx) { rotaryBackwardOf(args, pool, dy, dx); });
+  });
 }
 
 }  // namespace

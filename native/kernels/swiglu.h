@@ -37,18 +37,17 @@ void swigluForward(const SwigluForwardArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { swigluForwardTo(args, pool, y); });
 }
 
-template <typename T>
-FT_INLINE void swigluBackwardFrom(const SwigluBackwardArgs& args, Pool& pool, const T* dy) {
+template <typename T, typename U>
+FT_INLINE void swigluBackwardOf(const SwigluBackwardArgs& args, Pool& pool, const T* dy, U* dx) {
   const float* x = args.x;
-  float* dx = args.dx;
   const int64_t rows = args.rows, hidden = args.hidden;
   parallelRanges(pool, rows, swigluGrain(hidden), [=](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const float* gates = x + 2 * r * hidden;
       const float* ups = gates + hidden;
       const T* gradients = dy + r * hidden;
-      float* dGates = dx + 2 * r * hidden;
-      float* dUps = dGates + hidden;
+      U* dGates = dx + 2 * r * hidden;
+      U* dUps = dGates + hidden;
       forVectors(0, hidden, [=](int64_t c, auto lanes) {
         const F32 gate = load(gates + c, lanes);
         const F32 gradient = load(gradients + c, lanes);
@@ -62,7 +61,9 @@ FT_INLINE void swigluBackwardFrom(const SwigluBackwardArgs& args, Pool& pool, co
 }
 
 void swigluBackward(const SwigluBackwardArgs& args, Pool& pool) {
-  withElements(args.dy, [&](const auto* dy) { swigluBackwardFrom(args, pool, dy); });
+  withElements(args.dy, [&](const auto* dy) {
+    withElements(args.dx, [&](auto* dx) { swigluBackwardOf(args, pool, dy, dx); });
+  });
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// fill, add, combine, copyRows, sums, scaleByNorm, GELU, Adam.
+// fill, add, combine, copyRows, sums, scaleByNorm, dropout, GELU, Adam.
 #include "gelu.h"
 #include "harness.h"
 
@@ -65,6 +65,17 @@ void simple(Suite& s, int64_t n) {
   s.expect("sumOfSquares", total, squares, [&](int64_t) { return squares; });
   s.call(ScaleByNormArgs{.x = a.data(), .squares = total.data(), .y = y.data(), .n = n, .eps = 0.125});
   s.expect("scaleByNorm", y, 0, [&](int64_t i) { return a[i] / (std::sqrt(squares) + 0.125); });
+}
+
+// Which elements are kept is the conformance suite's business, the same in all sets.
+void drops(Suite& s, int64_t n) {
+  const Floats x = s.randomFloats(n);
+  Floats y = s.floats(n);
+  for (const double p : {0.0, 0.25}) {
+    s.call(DropoutArgs{
+        .x = x.data(), .y = y.data(), .n = n, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5, .p = p});
+    s.expect("dropout", y, 0, [&](int64_t i) { return p > 0 && y[i] == 0 ? 0 : x[i] / (1 - p); });
+  }
 }
 
 void copies(Suite& s, int64_t rows, int64_t width, int64_t gapX, int64_t gapY) {
@@ -156,6 +167,7 @@ void adam(Suite& s, int64_t n, bool withCopy) {
 void testElementwise(Suite& s) {
   for (const int64_t n : kSizes) {
     simple(s, n);
+    drops(s, n);
     activations(s, n);
     for (const bool withCopy : {false, true}) adam(s, n, withCopy);
   }

@@ -16,6 +16,7 @@ import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 
 /** Dropout's randomness in one forward pass: a key, and a number for each place that drops, in order of use. */
 export interface DropoutSource {
+  /** Key of the random numbers, of `randomKey`. */
   readonly key: RandomKey;
   /** The number of the next place, in order of use. */
   nextSite(): number;
@@ -23,7 +24,9 @@ export interface DropoutSource {
 
 /** The environment of an op: backend, temporaries, the tape if gradients are recorded, and dropout. */
 export interface Context {
+  /** Runs the kernels. */
   readonly backend: Backend;
+  /** Owns the temporaries. */
   readonly memory: Memory;
   /** null: nothing is recorded. */
   readonly tape: Tape | null;
@@ -31,6 +34,11 @@ export interface Context {
   readonly dropout: DropoutSource | null;
   /** Gives the rounded copy of a weight for products; null: products read the weight itself. */
   readonly rounded: Rounded | null;
+  /**
+   * Whether the blocks of a model keep only their inputs, and are computed again in the backward pass: less memory, the same
+   * bits, about one more forward pass in time. Default: no.
+   */
+  readonly recomputes?: boolean;
 }
 
 /** Gives the copy of a weight in the element type that products multiply. */
@@ -84,7 +92,7 @@ export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
 /**
  * Runs `work` in a context and frees its temporaries, whether it returns or throws: no tensor computed in the context
  * may be used after that.
- * @param context from `inferenceContext` or `trainingContext`, used only here.
+ * @param context from `inferenceContext`, used only here; for one that records see `Gradients`.
  * @returns the result of `work`.
  */
 export const withContext = async <C extends Context, T>(

@@ -22,6 +22,11 @@ export interface Tape {
    * tape then releases. Nothing is recorded (and `saved` is released at once) if no input is tracked.
    */
   record(output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], vjp: (dy: Tensor) => void): void;
+  /**
+   * Records that `output` was computed by work that recorded nothing. Where the backward pass comes to it, `again` does the
+   * work once more, recorded, and returns a new output. `saved` are temporaries for `again`, which the tape then releases.
+   */
+  recordAgain(output: Tensor, saved: readonly Tensor[], again: () => Tensor): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
   accumulate(tensor: Tensor, gradient: Tensor): void;
   /**
@@ -120,6 +125,12 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
         return;
       }
       tracked.add(output);
+      entries.push({ output, saved, vjp });
+    },
+    recordAgain(output, saved, again) {
+      tracked.add(output);
+      // The entries of the work come to lie where this one was: the backward pass takes them next.
+      const vjp = (dy: Tensor): void => accumulate(again(), memory.retain(dy));
       entries.push({ output, saved, vjp });
     },
     accumulate,

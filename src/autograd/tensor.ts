@@ -6,6 +6,7 @@ import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 
 /** A dense row-major array in a backend's memory. A plain value: it neither owns nor frees its storage. */
 export interface Tensor extends View {
+  /** Sizes of its axes, the last one contiguous. */
   readonly shape: Shape;
 }
 

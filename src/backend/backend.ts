@@ -1,8 +1,9 @@
-import type { DType, HostArray, ProductDType, RealDType } from "../core/dtype.ts";
+import type { DType, HostArray, HostData, ProductDType, RealDType } from "../core/dtype.ts";
 import type { KernelArgs, KernelName } from "./kernels/kernels.ts";
 
 /** A piece of a backend's memory. Only the backend that made it can use it. */
 export interface Storage {
+  /** Element type. */
   readonly dtype: DType;
   /** In elements. */
   readonly length: number;
@@ -10,7 +11,9 @@ export interface Storage {
 
 /** A place in a storage, as kernels take it. `offset` counts elements. */
 export interface View {
+  /** The memory that it is a part of. */
   readonly storage: Storage;
+  /** Its first element in there. */
   readonly offset: number;
 }
 
@@ -28,6 +31,7 @@ export interface RecordedCalls {
 export interface Capabilities {
   /** The instruction set in use, as "avx512", "simd128", "javascript". */
   readonly instructionSet: string;
+  /** Threads that compute, the caller's included. */
   readonly threads: number;
   /** Element type of the operands of matrix products (the linear layers' and attention's). */
   readonly dtype: ProductDType;
@@ -50,14 +54,19 @@ export interface Capabilities {
  * touched; a wrong one is a `ShapeError` or `DTypeError`.
  */
 export interface Backend {
+  /** Its kind. */
   readonly name: BackendName;
+  /** What it can do. */
   readonly capabilities: Capabilities;
   /** Storage of `length` elements, contents undefined. Aligned to 64 bytes on compiled backends. */
   alloc(dtype: DType, length: number): Storage;
   /** Frees the memory for reuse. A freed storage must not be used again (checked). */
   free(storage: Storage): void;
-  /** Copies host data in, starting at element `offset`. A storage of bfloat16 takes float32, which is rounded. */
-  write(storage: Storage, data: HostArray, offset?: number): void;
+  /**
+   * Copies host data in, starting at element `offset`. A storage of bfloat16 takes float32, which is rounded, or 16-bit words
+   * of bfloat16, which are taken as they are.
+   */
+  write(storage: Storage, data: HostData, offset?: number): void;
   /** Copies `length` elements out, starting at `offset`, after all work before it is done. */
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
   /**

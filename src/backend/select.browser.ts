@@ -17,9 +17,20 @@ export type BackendChoice = (typeof backendChoices)[number];
  * `wasm` are its own workers, which end with `close`. It computes on the calling thread: call it in a worker, so that the
  * page goes on answering.
  *
+ * @param choice a backend by name.
+ * @param options threads, dtype, instruction set.
  * @throws UnsupportedKernelError with the reason, if `wasm` cannot run; without cross-origin isolation it names the
  *   headers that are missing
  * @throws ConfigError for an unknown name or a number of threads that is not from 1 to 256
+ * @example
+ * ```ts
+ * import { loadPretrained, openBackend } from "foretoken/browser";
+ *
+ * const backend = await openBackend("wasm", { threads: 2 });
+ * const lm = await loadPretrained("https://example.org/checkpoint", { backend });
+ * await lm.close();
+ * await backend.close();
+ * ```
  */
 export const openBackend = async (choice: BackendChoice = "wasm", options: WasmOptions = {}): Promise<Backend> => {
   checkOptions("openBackend: options", options);

@@ -23,8 +23,11 @@ export type BackendChoice = (typeof backendChoices)[number];
 /** A backend's settings, or why it is missing. */
 export type BackendDescription =
   | {
+      /** The backend. */
       readonly name: BackendName;
+      /** Whether it works here. */
       readonly available: true;
+      /** The set that it takes by default. */
       readonly instructionSet: string;
       /** All available sets: the default one first. */
       readonly instructionSets: readonly string[];
@@ -35,14 +38,26 @@ export type BackendDescription =
       /** The choice of the dtype `auto`. */
       readonly fasterDtype: ProductDType;
     }
-  | { readonly name: BackendName; readonly available: false; readonly reason: string };
+  | {
+      /** The backend. */
+      readonly name: BackendName;
+      /** Whether it works here. */
+      readonly available: false;
+      /** Why not, in one line. */
+      readonly reason: string;
+    };
 
 /** All backends, from `describeBackends`. */
 export interface BackendReport {
   /** Best first. */
   readonly backends: readonly BackendDescription[];
   /** The choice of `auto`, and why. */
-  readonly auto: { readonly name: BackendName; readonly why: string };
+  readonly auto: {
+    /** The chosen backend. */
+    readonly name: BackendName;
+    /** The reason, in one line. */
+    readonly why: string;
+  };
 }
 
 type Probe = (asked?: string) => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>;
@@ -85,6 +100,13 @@ const noReference = (): Error => new Error("the reference backend is always ther
  * Every backend with its settings or why it is missing, and the choice of `auto`. Starts nothing.
  *
  * @throws ConfigError if FORETOKEN_ISA names an unavailable instruction set
+ * @example
+ * ```ts
+ * import { describeBackends } from "foretoken";
+ *
+ * const { backends, auto } = await describeBackends();
+ * console.log(auto.name, auto.why, backends.map(({ name, available }) => [name, available]));
+ * ```
  */
 export const describeBackends = async (): Promise<BackendReport> => {
   const backends = await Promise.all(order.map((name) => describeBackend(name)));
@@ -125,8 +147,20 @@ export interface BackendOptions {
 /**
  * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
  *
+ * @param choice a backend by name.
+ * @param options threads, dtype, instruction set.
  * @throws UnsupportedKernelError with the reason, if the named one is not available
  * @throws ConfigError for an unknown name or dtype, a bad number of threads or an unavailable instruction set
+ * @example
+ * ```ts
+ * import { loadPretrained, openBackend } from "foretoken";
+ *
+ * const backend = await openBackend("auto", { threads: 2 });
+ * const models = await Promise.all(["runs/a/best", "runs/b/best"].map((path) => loadPretrained(path, { backend })));
+ * console.log(models.map(({ model }) => model.config.nLayer));
+ * for (const lm of models) await lm.close();
+ * await backend.close();
+ * ```
  */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkOptions("openBackend: options", options);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { isRecord } from "../core/is-record.ts";
-import { readCheckpoint } from "../io/checkpoint.node.ts";
 import { readManifest } from "../io/owned-folder.node.ts";
+import { readCheckpoint } from "../io/read-checkpoint.node.ts";
 import { parseJson } from "../pretrained/checkpoint-json.ts";
 import { folderNames } from "../train/folder/folder-names.ts";
 import { formatCount } from "./display/texts/format.ts";

@@ -1,17 +1,32 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { CheckpointError, ConfigError } from "../core/errors.ts";
+import { CheckpointError, ConfigError, ForetokenError } from "../core/errors.ts";
 import { quoteWord } from "../core/shell-word.ts";
 import { systemErrorCode } from "../core/system-error.ts";
-import { hasCheckpoint } from "../io/checkpoint.node.ts";
+import { hasCheckpoint } from "../io/read-checkpoint.node.ts";
 import { folderNames } from "../train/folder/folder-names.ts";
 import type { RunDescription } from "../train/folder/resume.node.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../worker/model.node.ts";
 import { bestWeightsNotice } from "./best-weights.ts";
+import { formatBytes } from "./display/texts/format.ts";
+import { progressLine } from "./progress-line.ts";
+
+/** What a command takes for a model, in its help. */
+export const modelPlaces = "a run's folder, a model's directory, ours or Hugging Face's, a GGUF file, or hf:org/name";
 
 /** Which weights of a run: the ones with the lowest validation loss, or the ones of its last checkpoint. */
 export const weightsNames = ["best", "last"] as const;
 export type WeightsName = (typeof weightsNames)[number];
+
+/** What belongs to a model besides its place. */
+export interface ModelParts {
+  /** Which weights of a run; undefined: the best, if there are any. */
+  readonly weights?: WeightsName;
+  /** A LoRA adapter for the model: its folder, or a run's. */
+  readonly adapter?: string;
+  /** The model, where an adapter is named in its place. */
+  readonly base?: string;
+}
 
 /** A loaded model and its path. */
 export interface FoundModel {
@@ -34,12 +49,42 @@ const isFile = (path: string): Promise<boolean> =>
 const noWeights = (run: string, must: string, hint: string): CheckpointError =>
   new CheckpointError({ where: run, must, got: "none yet", hint });
 
+/** Bytes of a model whose loading takes long enough to be shown. */
+const shownFrom = 50 * 2 ** 20;
+
+const option = /^loadPretrained: (?=adapter$|base$)/u;
+const asOption = /^base (?=\S)/u;
+
+/** An error about adapters in the words of the command line: flags instead of options. */
+export const inModelFlags = (error: unknown): unknown => {
+  if (!(error instanceof ForetokenError)) return error;
+  const { where, hint = "" } = error.details;
+  if (option.test(where))
+    return new ConfigError({ ...error.details, where: where.replace(option, "--"), cause: error });
+  if (!asOption.test(hint)) return error;
+  return new CheckpointError({ ...error.details, hint: hint.replace(asOption, "--base "), cause: error });
+};
+
 const load = async (directory: string, options: WorkerLoadOptions): Promise<FoundModel> => {
   const notices: string[] = [];
   const onNotice = (line: string): void => {
     notices.push(line);
   };
-  return { lm: await loadInWorker(directory, { ...options, onNotice }), directory, notices };
+  const line = progressLine();
+  const onProgress = (bytes: number, all: number): void => {
+    if (all < shownFrom) return;
+    line.update(`loading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`);
+  };
+  try {
+    const lm = await loadInWorker(directory, { ...options, onNotice, onProgress });
+    // The text of a run is that of its adapter.
+    const { adapter = directory } = options;
+    return { lm, directory: typeof adapter === "string" ? adapter : directory, notices };
+  } catch (error) {
+    throw inModelFlags(error);
+  } finally {
+    line.clear();
+  }
 };
 
 /** The best weights, unless they are damaged and the run has others. */
@@ -58,15 +103,19 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
 };
 
 /**
- * Loads the user's model, from a checkpoint directory or from a run.
- * @param weights which weights of a run; undefined: the best, if there are any.
+ * Loads the user's model, from a checkpoint directory or from a run, and the adapter that was named.
  * @throws ConfigError for `weights` of a directory that is no run; CheckpointError for a run without weights yet.
  */
 export const loadNamed = async (
   path: string,
-  weights: WeightsName | undefined,
-  options: WorkerLoadOptions,
+  { weights, adapter, base }: ModelParts,
+  running: WorkerLoadOptions,
 ): Promise<FoundModel> => {
+  const options = {
+    ...running,
+    ...(adapter === undefined ? {} : { adapter: await modelDirectory(adapter) }),
+    ...(base === undefined ? {} : { base: await modelDirectory(base) }),
+  };
   if (!(await isFile(join(path, folderNames.description)))) {
     if (weights === undefined || !(await hasCheckpoint(path))) return load(path, options);
     throw new ConfigError({
@@ -90,6 +139,18 @@ export const loadNamed = async (
     "the run must have a checkpoint",
     hasBest ? "--weights best" : `npx foretoken train --resume ${quoteWord(path)}`,
   );
+};
+
+/**
+ * The place of a model that the user named: of a run, its best weights, or its last ones if there are no best yet.
+ * @throws CheckpointError for a run without weights yet.
+ */
+export const modelDirectory = async (path: string): Promise<string> => {
+  if (!(await isFile(join(path, folderNames.description)))) return path;
+  for (const name of [folderNames.best, folderNames.checkpoint]) {
+    if (await hasCheckpoint(join(path, name))) return join(path, name);
+  }
+  throw noWeights(path, "the run must have a checkpoint", `npx foretoken train --resume ${quoteWord(path)}`);
 };
 
 /** Description of the run that wrote the checkpoint `path`; undefined if it is in no run's folder. */

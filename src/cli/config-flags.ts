@@ -9,28 +9,40 @@ import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.
 import { type ConfigField, configFields, type FieldDefault } from "../core/schema-fields.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { runConfigSchema } from "../train/config/config.ts";
-import { type PresetName, presetNames, presets } from "../train/config/presets.ts";
-import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseNumber } from "./flags.ts";
+import { derivedFields } from "../train/config/from-text.ts";
+import { defaultPreset, type PresetName, presetNames, presets } from "../train/config/presets.ts";
+import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, parseNumber, parseWords } from "./flags.ts";
+import { dtypeNames } from "./suggestions/flags-of-others.ts";
 
-/** Train fields that are set so often that their flags need no prefix. */
-const shortFlags = [
-  "steps",
-  "batchSize",
-  "learningRate",
-  "seed",
-  "dtype",
-  "evalInterval",
-  "checkpointInterval",
-  "patience",
-  "onNonfinite",
-];
+/** Fields that are set so often that they have a short flag too. */
+const shortFlags: Readonly<Record<string, string>> = {
+  "--tokenizer": "tokenizer.kind",
+  ...Object.fromEntries(
+    [
+      "steps",
+      "batchSize",
+      "learningRate",
+      "seed",
+      "dtype",
+      "evalInterval",
+      "checkpointInterval",
+      "patience",
+      "onNonfinite",
+      "rows",
+      "recomputeActivations",
+    ].map((name) => [flagOf(name), `train.${name}`]),
+  ),
+};
 
 const longFlag = (path: readonly string[]): string => `--${path.join(".")}`;
 
-const parserFor = (flag: string, { type, choices = [] }: ConfigField): ((text: string) => unknown) => {
+const parserFor = (flag: string, { path, type, choices = [] }: ConfigField): ((text: string) => unknown) => {
+  if (path.at(-1) === "dtype") return parseChoice(flag, choices, dtypeNames);
   switch (type) {
     case "number":
       return parseNumber(flag);
+    case "words":
+      return parseWords(flag, choices);
     case "boolean":
       return parseBoolean(flag);
     case "string":
@@ -45,6 +57,7 @@ const parserFor = (flag: string, { type, choices = [] }: ConfigField): ((text: s
 };
 
 const placeholder = ({ type, choices }: ConfigField): string => {
+  if (type === "words") return "<name,…>";
   if (choices !== undefined) return `<${choices.join("|")}>`;
   return type === "boolean" ? "<true|false>" : type === "number" ? "<x>" : "<text>";
 };
@@ -62,18 +75,39 @@ const setsOtherwise = (preset: PresetName, { path, defaults }: ConfigField): boo
   return set !== undefined && !defaults.some((one) => one.value === set && (one.kind ?? kind) === kind);
 };
 
-/** As "(default 8 with llama3)"; empty for a field that a preset sets otherwise, or that has no default. */
-const defaultText = (field: ConfigField): string => {
-  const { defaults } = field;
+const namesByValue = (pairs: readonly (readonly [value: unknown, name: string])[]): ReadonlyMap<unknown, string[]> => {
+  const names = new Map<unknown, string[]>();
+  for (const [value, name] of pairs) if (value !== undefined) names.set(value, [...(names.get(value) ?? []), name]);
+  return names;
+};
+
+const eachWith = (values: ReadonlyMap<unknown, readonly string[]>): readonly string[] =>
+  [...values].map(([value, names]) => `${shown(value as FieldDefault["value"])} with ${alternatives(names)}`);
+
+/** As "8 with llama3": of a field that presets leave as it is. */
+const ownDefault = ({ defaults }: ConfigField): string => {
   const values = [...new Set(defaults.map(({ value }) => value))];
-  const given = values.filter((value) => value !== undefined);
-  if (given.length === 0 || presetNames.some((name) => setsOtherwise(name, field))) return "";
-  if (values.length === 1) return ` (default ${shown(values[0])})`;
-  const each = given.map((value) => {
-    const kinds = defaults.flatMap((one) => (one.value === value && one.kind !== undefined ? [one.kind] : []));
-    return `${shown(value)} with ${alternatives(kinds)}`;
-  });
-  return ` (default ${each.join(", ")})`;
+  const kinds = defaults.flatMap(({ value, kind }) => (kind === undefined ? [] : [[value, kind] as const]));
+  return values.length === 1 ? shown(values[0]) : eachWith(namesByValue(kinds)).join(", ");
+};
+
+/** As "1000; 3000 with book": of a field that presets set. */
+const presetDefault = ({ path }: ConfigField): string => {
+  const own = valueAt(presets[defaultPreset], path);
+  const others = presetNames.map((name) => [valueAt(presets[name], path), name] as const);
+  const differing = others.filter(([value]) => value !== own);
+  const told = eachWith(namesByValue(differing)).join(", ");
+  return [own === undefined ? "" : shown(own as FieldDefault["value"]), told].filter((part) => part !== "").join("; ");
+};
+
+/** As " (default: 8 with llama3)"; empty for a field without any: its description says what it is then. */
+const defaultText = (field: ConfigField): string => {
+  const isOwn = field.defaults.some(({ value }) => value !== undefined);
+  const isPreset = presetNames.some((name) => setsOtherwise(name, field));
+  const text = isPreset ? presetDefault(field) : isOwn ? ownDefault(field) : "";
+  if (text === "") return "";
+  const bySize = derivedFields({}).includes(field.path.join("."));
+  return ` (default: ${bySize ? `by the size of --data, else ${text}` : text})`;
 };
 
 interface ConfigFlag {
@@ -90,16 +124,19 @@ const configFlag = (flag: string, field: ConfigField, group: string): ConfigFlag
 };
 
 const groups: Readonly<Record<string, string>> = {
-  tokenizer: "The tokens:",
-  model: "The model:",
-  train: "The training:",
+  tokenizer: "Tokens: the pieces that a text is cut into",
+  model: "Model: its shape, for the whole run",
+  lora: "LoRA: adapters beside the weights of --init-from, which stay as they are",
+  train: "Training: batches, learning rate, optimizer, evaluations",
 };
 
 const makeFlags = (): readonly ConfigFlag[] => {
   const fields = configFields(runConfigSchema);
-  const short = shortFlags.flatMap((name) => {
-    const field = fields.find(({ path }) => path.join(".") === `train.${name}`);
-    return field === undefined ? [] : [configFlag(flagOf(name), field, "Most used:")];
+  const short = Object.entries(shortFlags).flatMap(([flag, name]) => {
+    const field = fields.find(({ path }) => path.join(".") === name);
+    return field === undefined
+      ? []
+      : [configFlag(flag, field, "Most used: fields of the configuration with a short flag")];
   });
   return [
     ...short,
@@ -148,11 +185,12 @@ export const changesFromFlags = (command: Command, flags: readonly ConfigFlag[])
   return { changes, setBy };
 };
 
-/** Fields below tokenizer, model and train are checked after they are merged with the preset. */
+/** Fields below tokenizer, model, lora and train are checked after they are merged with the preset. */
 const configFileSchema = z.strictObject({
   preset: z.string().optional(),
   tokenizer: z.record(z.string(), z.unknown()).optional(),
   model: z.record(z.string(), z.unknown()).optional(),
+  lora: z.record(z.string(), z.unknown()).optional(),
   train: z.record(z.string(), z.unknown()).optional(),
 });
 export type ConfigFile = z.infer<typeof configFileSchema>;

@@ -1,57 +1,28 @@
 import type { Command, CommanderError } from "commander";
-import { alternatives } from "../core/alternatives.ts";
 import { ConfigError, ForetokenError } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
 import { oneLine, shorten } from "../core/one-line.ts";
 import { exitStatus } from "./exit-status.ts";
 import { writeNotice } from "./output.ts";
-
-const flagsOf = (command: Command): readonly string[] =>
-  [...command.options.map(({ long }) => long ?? ""), "--help"].filter((flag) => flag !== "");
-
-/** A flag without its dashes and in lower case, as people may remember it. */
-const plain = (flag: string): string => flag.toLowerCase().replace(/[-_]/gu, "");
-
-/** Most flags that a hint lists. */
-const mostListed = 4;
-
-/** The flags that the unknown flag `given` may stand for; `next` is the word after it. */
-const flagHint = (given: string, next: string | undefined, command: Command): string => {
-  const known = flagsOf(command);
-  const named = (nameOf: (flag: string) => string): readonly string[] =>
-    known.filter((flag) => plain(nameOf(flag)) === plain(given));
-  const whole = named((flag) => flag);
-  const found = whole.length > 0 ? whole : named((flag) => flag.split(".").slice(1).at(-1) ?? "");
-  if (found.length > 0 && found.length <= mostListed) return alternatives(found);
-  const within = known.filter((flag) => flag.startsWith(`${given}.`));
-  const kind = command.options.find(({ long }) => long === `${given}.kind`);
-  if (kind !== undefined) {
-    const isKind = next !== undefined && /<(.*)>/u.exec(kind.flags)?.[1]?.split("|").includes(next) === true;
-    return isKind ? `${given}.kind ${next}` : `${given}.kind`;
-  }
-  if (within.length > 0 && within.length <= mostListed) return alternatives(within);
-  return nearest(given, known) ?? "--help";
-};
 
 /**
  * Commander's error in the words of all other errors; undefined if it only printed help or a version.
  * @param words the command line.
  */
-export const commandLineError = (
+export const commandLineError = async (
   error: CommanderError,
   command: Command,
   words: readonly string[],
-): ForetokenError | undefined => {
+): Promise<ForetokenError | undefined> => {
   if (error.exitCode === 0) return undefined;
   const where = command.parent === null ? "command line" : command.name();
   const help = command.parent === null ? "npx foretoken --help" : `npx foretoken ${command.name()} --help`;
   const quoted = /'(.*)'/su.exec(error.message)?.[1] ?? "";
   switch (error.code) {
     case "commander.unknownOption": {
-      const [flag = "", ...value] = quoted.split("=");
-      const next = value.length > 0 ? value.join("=") : words[words.indexOf(quoted) + 1];
-      const hint = flagHint(flag, next, command);
-      return new ConfigError({ where, must: "every flag must be a known one", got: flag, hint });
+      const [flag = ""] = quoted.split("=");
+      // Loaded when needed: help and every right command begin sooner without.
+      const { unknownFlagError } = await import("./suggestions/suggest.ts");
+      return unknownFlagError(where, flag, words, command);
     }
     case "commander.optionMissingArgument":
       return new ConfigError({ where: quoted.split(" ")[0] ?? where, must: "a value must follow", got: "nothing" });

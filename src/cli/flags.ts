@@ -6,6 +6,7 @@ import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { quoteWord } from "../core/shell-word.ts";
 import { show, showWord } from "../core/show.ts";
+import { deviceNames, dtypeNames, ownValue } from "./suggestions/flags-of-others.ts";
 
 /** The flag of a name: maxNewTokens is --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -81,10 +82,14 @@ export const parseBoolean = (flag: string): ((text: string) => boolean) => {
   return expecting(parse, { choices: ["true", "false"] });
 };
 
-/** One of `choices`. */
+/**
+ * One of `choices`.
+ * @param others hints for other names, in lower case.
+ */
 export const parseChoice = <Choice extends string>(
   flag: string,
   choices: readonly Choice[],
+  others: Readonly<Record<string, string>> = {},
 ): ((text: string) => Choice) => {
   const parse = (text: string): Choice => {
     checkValue(flag, text);
@@ -94,10 +99,16 @@ export const parseChoice = <Choice extends string>(
       where: flag,
       must: `must be ${alternatives(choices)}`,
       got: show(text),
-      hint: nearest(text, choices) ?? "--help",
+      hint: ownValue(others, text.toLowerCase()) ?? nearest(text, choices) ?? "--help",
     });
   };
   return expecting(parse, { choices });
+};
+
+/** Some of `choices`, separated by commas. */
+export const parseWords = (flag: string, choices: readonly string[]): ((text: string) => readonly string[]) => {
+  const one = parseChoice(flag, choices);
+  return expecting((text: string) => text.split(",").map((word) => one(word.trim())), { choices });
 };
 
 /**
@@ -147,11 +158,11 @@ export interface RunningFlags {
 
 export const addRunningFlags = (command: Command): Command =>
   command
-    .optionsGroup("Running:")
+    .optionsGroup("Running: where it computes, and how it tells its results")
     .addOption(
       new Option("--backend <name>", `where to compute: ${backendChoices.join(", ")}`)
         .default("auto")
-        .argParser(parseChoice("--backend", backendChoices)),
+        .argParser(parseChoice("--backend", backendChoices, deviceNames)),
     )
     .option(
       "--threads <n>",
@@ -169,7 +180,7 @@ export const addDTypeFlag = (command: Command): Command =>
   command.addOption(
     new Option("--dtype <name>", `what products are computed from: ${dtypeChoices.join(", ")}`)
       .default("auto")
-      .argParser(parseChoice("--dtype", dtypeChoices)),
+      .argParser(parseChoice("--dtype", dtypeChoices, dtypeNames)),
   );
 
 /** The flag that a word without a flag is probably for. */

@@ -11,22 +11,23 @@ export interface Interrupt {
 
 /** As shells count: 128 and the signal's number. */
 const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+export type EndingSignal = keyof typeof statusOf;
 
 /**
- * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with its exit status. A second one ends the process at
+ * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with its exit status and its name. A second one ends the process at
  * once, except SIGHUP: a terminal that is closed sends it more than once.
  */
-export const onInterrupt = (onFirst: (status: number) => void): Interrupt => {
+export const onInterrupt = (onFirst: (status: number, signal: EndingSignal) => void): Interrupt => {
   const controller = new AbortController();
   let status: number | undefined;
-  const handle = (signal: keyof typeof statusOf): void => {
+  const handle = (signal: EndingSignal): void => {
     if (status !== undefined && signal === "SIGHUP") return;
     if (status !== undefined) process.exit(statusOf[signal]);
     status = statusOf[signal];
     controller.abort();
-    onFirst(status);
+    onFirst(status, signal);
   };
-  const signals = Object.keys(statusOf) as readonly (keyof typeof statusOf)[];
+  const signals = Object.keys(statusOf) as readonly EndingSignal[];
   for (const signal of signals) process.on(signal, handle);
   return {
     signal: controller.signal,

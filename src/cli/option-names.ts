@@ -1,13 +1,28 @@
 import { ConfigError, ForetokenError } from "../core/errors.ts";
 
-const options = ["data", "valData", "valFraction", "out", "resume", "stopAt", "threads", "preset", "split"];
+const options = [
+  "data",
+  "valData",
+  "valFraction",
+  "out",
+  "resume",
+  "stopAt",
+  "threads",
+  "preset",
+  "split",
+  "steps",
+  "extend",
+];
 const option = `(?:${options.join("|")})`;
 /** At the beginning only: the rest may be a path. */
 const inWhere = new RegExp(`^${option}(?= |$)(?: and ${option}$)?`, "u");
 /** Other errors begin with a path, which may be any word. */
-const resumed = /^resume(?= )/u;
+const resumed = /^(?:resume|initFrom)(?= )/u;
+/** A field of the configuration that is checked in the run alone, since it depends on the text or on weights. */
+const inConfig = /^config\.(?=(?:model|tokenizer|train)\.|lora(?:$|\.))/u;
 /** Config fields, and options with names that are not words; not as part of a flag or a path. */
-const inHint = /(?<![\w./-])(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|resume(?= \S))/gu;
+const inHint =
+  /(?<![\w./-])(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|initFrom|resume(?= \S)|steps(?= \d))/gu;
 
 const flag = (name: string): string =>
   name.includes(".") ? `--${name}` : `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -19,8 +34,8 @@ export const inFlags = (error: unknown): unknown => {
   const names = error instanceof ConfigError ? inWhere : resumed;
   return new ConfigError({
     ...rest,
-    where: where.replace(names, (found) => found.split(" and ").map(flag).join(" and ")),
-    ...(hint === undefined ? {} : { hint: hint.replace(inHint, flag) }),
+    where: where.replace(names, (found) => found.split(" and ").map(flag).join(" and ")).replace(inConfig, "--"),
+    ...(hint === undefined ? {} : { hint: hint.replace('unknown: "skip"', "--unknown skip").replace(inHint, flag) }),
     cause: error,
   });
 };

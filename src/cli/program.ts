@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
 import { exitStatus } from "./exit-status.ts";
 import { commandLineError, reportFailure } from "./failure.ts";
+import { helpPage, notes } from "./help.ts";
 import { writeOut } from "./output.ts";
 import { declareVerb, prepareVerb, type Verbs } from "./verb.ts";
 
@@ -18,10 +17,19 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/generate.ts")).declareGenerate,
     thread: "model",
   },
+  chat: {
+    summary: "talk with a model that was trained on conversations",
+    load: async () => (await import("./commands/chat.ts")).declareChat,
+    thread: "model",
+  },
   evaluate: {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
     thread: "model",
+  },
+  merge: {
+    summary: "make a model and its LoRA adapter one model",
+    load: async () => (await import("./commands/merge.ts")).declareMerge,
   },
   replay: {
     summary: "make a step again that was not finite, or exploded",
@@ -35,8 +43,16 @@ const verbs: Verbs = {
     summary: "list runs with their best losses",
     load: async () => (await import("./commands/runs.ts")).declareRuns,
   },
+  tokenizer: {
+    summary: "train a tokenizer, or show how a text splits into tokens",
+    load: async () => (await import("./commands/tokenizer.ts")).declareTokenizer,
+  },
+  init: {
+    summary: "write a starter project: a page, or a program for Node.js",
+    load: async () => (await import("./commands/init.ts")).declareInit,
+  },
   info: {
-    summary: "show the machine, the backends and what would be used",
+    summary: "show the machine, the backends and what would be used, or a model",
     load: async () => (await import("./commands/info.ts")).declareInfo,
   },
   completion: {
@@ -50,12 +66,12 @@ const verbs: Verbs = {
 
 const examples = `
 Examples:
-  $ npx foretoken train                                train a first model
-  $ npx foretoken train --data notes.txt --steps 3000  on a text of your own
-  $ npx foretoken generate runs/notes --prompt "ROMEO:"
+  $ npx foretoken train                                     train a first model
+  $ npx foretoken train --data notes.txt --out runs/notes   on a text of your own
+  $ npx foretoken generate runs/notes --prompt "The "
   $ npx foretoken evaluate runs/notes
-  $ npx foretoken lesson                               how it works, part by part
-  $ npx foretoken <command> --help                     all flags of a command, with examples`;
+  $ npx foretoken lesson                                    how it works, part by part
+  $ npx foretoken <command> --help                          all flags of a command, with examples`;
 
 const version = (): string => {
   try {
@@ -69,15 +85,12 @@ const version = (): string => {
   }
 };
 
-const checkVerb = (name: string): void => {
-  const names = Object.keys(verbs);
-  if (names.includes(name)) return;
-  throw new ConfigError({
-    where: "command line",
-    must: `the command must be ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`,
-    got: JSON.stringify(name),
-    hint: nearest(name, names) ?? "npx foretoken --help",
-  });
+/** A command with its flags, for hints. */
+const declared = async (name: string): Promise<Command> => {
+  const command = new Command(name);
+  const verb = verbs[name];
+  if (verb !== undefined) await declareVerb(command, verb);
+  return command;
 };
 
 /** `help`, `help train`, `version` and no argument at all, as commander spells them. */
@@ -93,16 +106,22 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
   const words = spellAsFlags(args);
   const program = new Command("foretoken")
     .description("Causal language models: train, generate, evaluate, at the speed of the machine.")
+    .optionsGroup("Flags: about the program itself")
     .version(version(), "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     .helpCommand(false)
     .exitOverride()
     .configureOutput({ writeOut, writeErr: () => {} })
-    .addHelpText("after", examples);
+    .configureHelp({ formatHelp: helpPage })
+    .addHelpText("after", notes(examples));
   let current = program;
   try {
     const [word] = words;
-    if (word !== undefined && !word.startsWith("-")) checkVerb(word);
+    const isVerb = word !== undefined && Object.hasOwn(verbs, word);
+    if (word !== undefined && !word.startsWith("-") && !isVerb) {
+      const { unknownCommandError } = await import("./suggestions/suggest.ts");
+      throw await unknownCommandError(words, Object.keys(verbs), declared);
+    }
     for (const [name, verb] of Object.entries(verbs)) {
       const { summary } = verb;
       const command = program.command(name).summary(summary).description(summary);
@@ -114,7 +133,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
     await program.parseAsync(words, { from: "user" });
     return Number(process.exitCode ?? exitStatus.success);
   } catch (error) {
-    const told = error instanceof CommanderError ? commandLineError(error, current, words) : error;
+    const told = error instanceof CommanderError ? await commandLineError(error, current, words) : error;
     return told === undefined ? exitStatus.success : reportFailure(told, args.includes("--verbose"));
   }
 };

@@ -115,6 +115,30 @@ export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true
 export const terminalColumns = ({ columns }: { readonly columns?: number | undefined }): number =>
   columns === undefined || columns < 1 ? 80 : columns;
 
+/** What a terminal does with lines that are wider than it has become. */
+export interface Reflow {
+  /** Whether it wraps them anew, as most do; else it cuts them. */
+  readonly lines: boolean;
+  /** The same for the line that the cursor is in. */
+  readonly cursorLine: boolean;
+}
+
+/** By the variables that terminals set: xterm and GNU screen cut lines; VS Code's leaves the cursor's line to the program. */
+export const reflowIn = ({ TMUX, STY, XTERM_VERSION, TERM_PROGRAM }: Surroundings["env"]): Reflow => {
+  const lines = TMUX !== undefined || (STY === undefined && XTERM_VERSION === undefined);
+  return { lines, cursorLine: lines && TERM_PROGRAM !== "vscode" };
+};
+
+/**
+ * Asks the system for the terminal's size; if it has changed, `stream` emits "resize" at once. Node asks only when the
+ * signal for it comes, which a busy program sees late: until then rows would be counted for the old size. The method is
+ * Node's own for that signal, and has no public name.
+ */
+export const checkSize = (stream: WriteStream): void => {
+  const { _refreshSize: refresh } = stream as { readonly _refreshSize?: () => void };
+  refresh?.call(stream);
+};
+
 const showControls = (text: string, kept: string, unicode: boolean): string =>
   text.replace(controls, (control) => {
     if (kept.includes(control)) return control;

@@ -1,19 +1,36 @@
 import { type Command, Option } from "commander";
-import { type WeightsName, weightsNames } from "./checkpoint-path.ts";
-import { parseChoice } from "./flags.ts";
+import { type ModelParts, weightsNames } from "./checkpoint-path.ts";
+import { parseChoice, parsePath } from "./flags.ts";
 
-/** The flag for the weights of a run. */
-export interface WeightsFlag {
-  /** Undefined if the user did not say. */
-  readonly weights?: WeightsName;
-}
+/** The flags for the weights of a model. */
+export interface WeightsFlag extends ModelParts {}
+
+/** The flag for the model of an adapter. */
+export const baseFlag = (command: Command): Command =>
+  command.option(
+    "--base <model>",
+    "the model that the named adapter is for (default: the one that the adapter names)",
+    parsePath("--base"),
+  );
+
+/** The flags for adapters. */
+export const addAdapterFlags = (command: Command): Command =>
+  baseFlag(
+    command.option(
+      "--adapter <dir>",
+      "a LoRA adapter for the model: a folder that PEFT wrote, or a run's (default: none)",
+      parsePath("--adapter"),
+    ),
+  );
 
 export const addWeightsFlag = (command: Command): Command =>
-  command
-    .optionsGroup("Model:")
-    .addOption(
-      new Option(
-        "--weights <name>",
-        "of a run's folder: best, with the lowest validation loss, or last, of its last checkpoint (default: best, where there are any)",
-      ).argParser(parseChoice("--weights", weightsNames)),
-    );
+  addAdapterFlags(
+    command
+      .optionsGroup("Model: its weights, and an adapter")
+      .addOption(
+        new Option(
+          "--weights <name>",
+          "of a run's folder: best, with the lowest validation loss, or last, of its last checkpoint (default: best, where there are any)",
+        ).argParser(parseChoice("--weights", weightsNames)),
+      ),
+  );

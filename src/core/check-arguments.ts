@@ -118,12 +118,19 @@ export const checkModel = checkForm("a model, as freshModel gives it", modelMemb
 
 export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", tokenizerMembers);
 
+/** The part of a tokenizer that turns tokens into text. */
+export const checkTokenBytes = checkForm(
+  "a tokenizer, as trainCharTokenizer gives it",
+  members({ bytes: "function", specialTokens: "object" }),
+  (value) => Array.isArray(Reflect.get(value, "specialTokens")),
+);
+
 const workerModelMembers = members({ generate: "function", evaluate: "function", close: "function" });
 const languageModelForm = "a language model, as loadPretrained gives it";
 
 const checkLanguageModelForm = checkForm(
   languageModelForm,
-  members({ model: "object", tokenizer: "object" }),
+  members({ model: "object", tokenizer: "object", endTokens: "object" }),
   (value) => isModel(Reflect.get(value, "model")) && hasMembers(Reflect.get(value, "tokenizer"), tokenizerMembers),
 );
 
@@ -179,7 +186,9 @@ export const checkPlan = checkForm(
   members({ learningRate: "number", warmupSteps: "number", steps: "number", schedule: "object" }),
   (value) => {
     const schedule: unknown = Reflect.get(value, "schedule");
+    const extensions: unknown = Reflect.get(value, "extensions");
     return (
+      (extensions === undefined || Array.isArray(extensions)) &&
       hasMembers(schedule, kinded) &&
       (Reflect.get(schedule as object, "kind") === "constant" || hasMembers(schedule, falling))
     );
@@ -217,6 +226,12 @@ export const checkBackendChoice = (where: string, value: unknown): void => {
 export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
   if (value === undefined || choices.some((choice) => choice === value)) return;
   throw new ConfigError({ where, must: `must be ${alternatives(choices)}`, got: showWord(value) });
+};
+
+/** True, false or nothing. */
+export const checkBoolean = (where: string, value: unknown): void => {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new ConfigError({ where, must: "must be true or false", got: show(value) });
 };
 
 /** A callback that may be left out. */

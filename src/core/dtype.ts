@@ -16,6 +16,8 @@ export const dtypeChoices = ["auto", "float32", "bfloat16"] as const satisfies r
 export type DTypeChoice = (typeof dtypeChoices)[number];
 
 export type HostArray = Float32Array | Float64Array | Int32Array;
+/** Data for a backend; 16-bit words are bfloat16, as files hold it. */
+export type HostData = HostArray | Uint16Array;
 export type RealArray = Float32Array | Float64Array;
 
 export const bytesPerElement = { float32: 4, float64: 8, bfloat16: 2, int32: 4 } as const satisfies Record<
@@ -45,12 +47,13 @@ export const hostArray = (dtype: DType, length: number): HostArray => {
 /** The nearest bfloat16 of each value's nearest float32, ties to even; NaN stays NaN. */
 export const toBfloat16 = (values: ArrayLike<number>): Uint16Array => {
   const singles = values instanceof Float32Array ? values : new Float32Array(values);
-  const words = new Uint32Array(singles.buffer, singles.byteOffset, singles.length);
+  // Signed words: V8 has unsigned ones of 32 bits as doubles, which takes several times as long.
+  const words = new Int32Array(singles.buffer, singles.byteOffset, singles.length);
   const narrow = new Uint16Array(words.length);
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as number;
     const notANumber = (word & 0x7fffffff) > 0x7f800000;
-    narrow[i] = notANumber ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+    narrow[i] = notANumber ? (word >> 16) | 0x40 : ((word + 0x7fff + ((word >> 16) & 1)) | 0) >> 16;
   }
   return narrow;
 };

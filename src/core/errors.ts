@@ -13,6 +13,8 @@ export interface ErrorDetails {
   readonly got?: string;
   /** A hint, as "96 or 108". */
   readonly hint?: string;
+  /** Of a text with characters that a tokenizer lacks: each of them once, in the order of the text. */
+  readonly characters?: readonly string[];
   readonly cause?: unknown;
 }
 

@@ -26,7 +26,7 @@ export const jsonLimits = {
   /** A configuration takes a few kilobytes. */
   config: { maxBytes: 2 ** 20 },
   /** Enough for other programs' vocabularies too, so that an error can name their kind. */
-  tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19 },
+  tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19, anyKey: true },
   /** Enough for both moments of the deepest model that a configuration allows: 50,000 tensors with four keys each. */
   safetensorsHeader: { maxBytes: 2 ** 23, maxValues: 2 ** 19, maxKeys: 2 ** 18, what: "the header", anyKey: true },
 } as const satisfies Record<string, JsonLimits>;

@@ -25,11 +25,16 @@ const editDistance = (a: string, b: string): number => {
 /**
  * The name most like `word`, for "try …" after a typing error; undefined if there are none, or the word is too long to be
  * a mistyped one. The work is bounded, whatever the word.
+ * @param farthest most edits between the two.
  */
-export const nearest = (word: string, names: readonly string[]): string | undefined => {
+export const nearest = (
+  word: string,
+  names: readonly string[],
+  farthest = Number.POSITIVE_INFINITY,
+): string | undefined => {
   if (word.length > longestWord || names.length > mostNames) return undefined;
   let best: string | undefined;
-  let least = Number.POSITIVE_INFINITY;
+  let least = farthest + 1;
   for (const name of names) {
     if (name.length > longestWord) continue;
     const distance = editDistance(word.toLowerCase(), name.toLowerCase());

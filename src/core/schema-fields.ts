@@ -8,6 +8,7 @@ interface JsonSchema {
   readonly anyOf?: readonly JsonSchema[];
   readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
+  readonly items?: JsonSchema;
   readonly const?: unknown;
   readonly default?: unknown;
 }
@@ -16,9 +17,9 @@ interface JsonSchema {
 export interface ConfigField {
   /** As ["model", "norm", "eps"]. */
   readonly path: readonly string[];
-  readonly type: "number" | "boolean" | "string";
+  readonly type: "number" | "boolean" | "string" | "words";
   readonly description: string;
-  /** The allowed strings, if they are listed. */
+  /** The allowed strings, if they are listed; of "words", a list of some of them. */
   readonly choices?: readonly string[];
   /** The value of a field that is left out, for each kind of the union that the field is in, as far as there is one. */
   readonly defaults: readonly FieldDefault[];
@@ -53,6 +54,20 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   const visit = (node: JsonSchema, path: readonly string[], outer: string, kind?: string): void => {
     const description = node.description ?? outer;
     for (const alternative of alternatives(node)) {
+      const { items } = alternative;
+      if (alternative.type === "array") {
+        // Another list is set by the program alone.
+        if (items?.enum === undefined) continue;
+        const choices = items.enum.map(String);
+        fields.set(path.join("."), {
+          path,
+          type: "words",
+          description,
+          choices,
+          defaults: [{ kind, value: undefined }],
+        });
+        continue;
+      }
       if (alternative.properties !== undefined) {
         for (const [key, child] of Object.entries(alternative.properties)) {
           const own = alternative.properties.kind?.const;

@@ -4,13 +4,22 @@ import { checkEvaluationWindows, checkTrainingBatch } from "./check-windows.ts";
 
 /**
  * Shifted pairs. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: at every position the target is
- * the token after it. Both are row-major [rows, time].
+ * the token after it. In documents −1 is a target that does not count. Both are row-major [rows, time].
  */
 export interface Batch {
+  /** Inputs, [rows · time]. */
   readonly x: Int32Array;
+  /** Targets, [rows · time]. */
   readonly y: Int32Array;
+  /** Sequences, B. */
   readonly rows: number;
+  /** Tokens of each, T. */
   readonly time: number;
+  /**
+   * Lengths of the documents that a batch of one row is divided into: they do not see each other, and together they may be
+   * longer than the context. Absent: each row is a sequence.
+   */
+  readonly segments?: readonly number[];
 }
 
 /** The windows that `trainingBatch` draws. */
@@ -19,6 +28,7 @@ export interface TrainingBatchOptions {
   readonly batchSize: number;
   /** Tokens of a row, T. */
   readonly contextLength: number;
+  /** Decides the offsets, with `step`: a whole number from 0. */
   readonly seed: number;
   /** Number of the optimizer step; each has its own random numbers. */
   readonly step: number;
@@ -101,6 +111,7 @@ export function* trainingPasses(
 
 /** Options of `evaluationWindows`. */
 export interface EvaluationOptions {
+  /** Tokens of a window, T: a whole number from 1. */
   readonly contextLength: number;
   /** Most rows of one batch. */
   readonly batchSize: number;

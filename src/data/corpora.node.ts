@@ -3,6 +3,7 @@ import { basename, resolve } from "node:path";
 import { checkOptions, checkSurroundings, checkText } from "../core/check-arguments.ts";
 import { DataError } from "../core/errors.ts";
 import { type Corpus, firstWord, splitText, type TextSplit } from "./corpus.ts";
+import type { GivenText } from "./given-text.ts";
 import { findMobyDick, mobyDickError } from "./moby-dick.node.ts";
 import { readText } from "./text.node.ts";
 import { findTinyShakespeare, type Surroundings, tinyShakespeareError } from "./tiny-shakespeare.node.ts";
@@ -86,18 +87,23 @@ export interface LoadedCorpus extends Corpus {
   readonly sha256: string;
 }
 
-/** UTF-16 units per call of the hash: it first allocates three bytes for each. */
+/** UTF-16 units of a piece: a hash first allocates three bytes for each. */
 const unitsPerPiece = 2 ** 18;
 
-/** Adds `text` in UTF-8, piece by piece, without cutting a pair of surrogates. */
-const updateWith = (hash: Hash, text: string): void => {
+/** The pieces of a text, without cutting a pair of surrogates: a long text is never whole in UTF-8 besides. */
+export function* textPieces(text: string): Generator<string, void, undefined> {
   for (let from = 0; from < text.length; ) {
     let end = Math.min(text.length, from + unitsPerPiece);
     const last = text.charCodeAt(end - 1);
     if (end < text.length && last >= 0xd800 && last <= 0xdbff) end++;
-    hash.update(text.slice(from, end));
+    yield text.slice(from, end);
     from = end;
   }
+}
+
+/** Adds `text` in UTF-8, piece by piece. */
+const updateWith = (hash: Hash, text: string): void => {
+  for (const piece of textPieces(text)) hash.update(piece);
 };
 
 const hashOf = ({ train, val }: TextSplit): string => {
@@ -108,10 +114,30 @@ const hashOf = ({ train, val }: TextSplit): string => {
   return hash.digest("hex");
 };
 
+/** A given text as a corpus, without a change: `valFraction` is for one without `valText`. */
+export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number): LoadedCorpus => {
+  const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
+  const parts = [{ where: "text", start: 0 }];
+  return {
+    ...{ name: "text", source: "text", prompt: firstWord(text) },
+    ...split,
+    parts: valText === undefined ? parts : [...parts, { where: "valText", start: text.length }],
+    sha256: hashOf(split),
+  };
+};
+
 /**
  * The corpus `nameOrPath`: "tiny-shakespeare", "moby-dick", "default" (the first if it is available, else the second
  * with a `notice`), else a file, else a folder of files. Uses the network for Tiny Shakespeare only.
  * @throws DataError if it is not available or no text; ConfigError for a fraction outside (0, 1).
+ * @example
+ * ```ts
+ * import { loadCorpus, trainCharTokenizer } from "foretoken";
+ *
+ * const { train, val } = await loadCorpus("notes.txt", { valFraction: 0.2 });
+ * const tokenizer = trainCharTokenizer(train, val);
+ * console.log(tokenizer.encode(train).length);
+ * ```
  */
 export const loadCorpus = async (nameOrPath = "default", options: CorpusOptions = {}): Promise<LoadedCorpus> => {
   checkText("data", nameOrPath);

@@ -16,7 +16,9 @@ export interface Corpus {
   readonly name: string;
   /** Source of the text: a path or an address. */
   readonly source: string;
+  /** The text to train on. */
   readonly train: string;
+  /** The text that is held out. */
   readonly val: string;
   /** The parts of `train + val`, in order: errors tell a character's place by them. */
   readonly parts: readonly TextPart[];
@@ -28,7 +30,9 @@ export interface Corpus {
 
 /** A text to train on and one to validate on. */
 export interface TextSplit {
+  /** The text to train on. */
   readonly train: string;
+  /** The text that is held out. */
   readonly val: string;
 }
 

@@ -111,7 +111,19 @@ const emptyFolder = (folder: string, { own }: TextFolder, binary: readonly strin
   });
 };
 
-const readFolder = async (folder: string): Promise<TextFromDisk> => {
+/** A file of a folder, decoded. */
+export interface TextFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The text files of a folder, in order, and a line about skipped files. */
+export interface TextFiles {
+  readonly files: readonly TextFile[];
+  readonly notice?: string;
+}
+
+const readFolderFiles = async (folder: string): Promise<TextFiles> => {
   const listed = await list(folder);
   const itself = listed.own.find(({ path }) => path === "");
   if (itself !== undefined) {
@@ -122,7 +134,7 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
       hint: "the text that its model learned from, or another",
     });
   }
-  const files: { readonly path: string; readonly text: string }[] = [];
+  const files: TextFile[] = [];
   const binary: string[] = [];
   let total = 0;
   for (const name of listed.files) {
@@ -140,14 +152,37 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
     files.push({ path, text: decodeText(bytes, path) });
   }
   if (files.length === 0) throw emptyFolder(folder, listed, binary);
+  const notice = noticeOf(folder, listed, binary);
+  return notice === undefined ? { files } : { files, notice };
+};
+
+const joinFiles = ({ files, notice }: TextFiles): TextFromDisk => {
   const parts: TextPart[] = [];
   let text = "";
   for (const [index, file] of files.entries()) {
     parts.push({ where: file.path, start: text.length });
     text += index === files.length - 1 ? file.text : withBlankLine(file.text);
   }
-  const notice = noticeOf(folder, listed, binary);
   return notice === undefined ? { text, parts } : { text, parts, notice };
+};
+
+/**
+ * The text files at `path`, as `readText` finds them, each by itself.
+ * @throws DataError as `readText`.
+ */
+export const readTextFiles = async (path: string, names?: readonly string[]): Promise<TextFiles> => {
+  const kind = await statOf(path, names);
+  if (kind.isDirectory()) return readFolderFiles(path);
+  if (!kind.isFile()) {
+    throw new DataError({ where: path, must: "the path must be a file or a folder", got: "something else" });
+  }
+  return { files: [{ path, text: decodeText(await readBytes(path), path) }] };
+};
+
+/** Names of the texts in a folder, and of its folders; undefined for a path that is no folder. */
+export const namesInFolder = async (path: string): Promise<readonly string[] | undefined> => {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true ? (await list(path)).files : undefined;
 };
 
 /**
@@ -158,11 +193,5 @@ const readFolder = async (folder: string): Promise<TextFromDisk> => {
  * @param names names that might have been meant if nothing is at `path`.
  * @throws DataError for a path that is missing, unreadable, no file, or has no text; and as `decodeText`.
  */
-export const readText = async (path: string, names?: readonly string[]): Promise<TextFromDisk> => {
-  const kind = await statOf(path, names);
-  if (kind.isDirectory()) return readFolder(path);
-  if (!kind.isFile()) {
-    throw new DataError({ where: path, must: "the path must be a file or a folder", got: "something else" });
-  }
-  return { text: decodeText(await readBytes(path), path), parts: [{ where: path, start: 0 }] };
-};
+export const readText = async (path: string, names?: readonly string[]): Promise<TextFromDisk> =>
+  joinFiles(await readTextFiles(path, names));

@@ -7,7 +7,9 @@ import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.
 
 /** The program's surroundings; tests pass their own. */
 export interface Surroundings {
+  /** Environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Gets Tiny Shakespeare. */
   readonly fetch: typeof globalThis.fetch;
 }
 

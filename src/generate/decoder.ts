@@ -1,10 +1,9 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
-import { allocateAll } from "../backend/memory/allocate-all.ts";
 import type { HostArray } from "../core/dtype.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
-import { headsOf } from "../nn/causal-self-attention.ts";
+import { createKeyValueCache } from "./key-value-cache.ts";
 import { singleSteps } from "./single-steps.ts";
 
 /**
@@ -28,17 +27,12 @@ const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Arr
 /** Follows the model with its weights as they are now. `cache` false computes every step from the start (to compare with). */
 export const createDecoder = (model: Model, cache = true): Decoder => {
   const { backend, config, parameters } = model;
-  const { contextLength, nLayer, mask } = config;
+  const { contextLength, mask } = config;
   const rounded = model.rounded()?.of ?? null;
   // Without a mask an earlier position changes with each new one: there is nothing to keep.
   const keeps = cache && mask === "causal";
-  const { keyHeads, headDim } = headsOf(config);
-  const width = 2 * keyHeads * headDim;
-  const lengths = Array.from({ length: keeps ? nLayer : 0 }, () => contextLength * width);
-  const storages = allocateAll(backend, backend.capabilities.activations, lengths);
-  const layers = storages.map((storage) => ({
-    keysAndValues: { storage, offset: 0, shape: [contextLength, width] },
-  }));
+  const kept = keeps ? createKeyValueCache(model) : null;
+  const layers = kept?.layers ?? [];
   const steps = singleSteps(model, rounded, layers);
   let cachedLength = 0;
 
@@ -56,6 +50,11 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
         steps.release();
         return asFloat32(await nextOfMany(ids.slice(-contextLength), null));
       }
+      if (kept?.reserve(ids.length) === true) {
+        // The noted calls are for the memory before.
+        steps.release();
+        if (ids.length < contextLength) steps.prepare();
+      }
       const position = ids.length - 1;
       if (position > 0 && position === cachedLength) {
         const logits = await steps.next(ids[position] as number, position);
@@ -71,7 +70,7 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
       // A backend that was closed before has freed all, and would refuse to free it again.
       if (backend.bytesInUse() === 0) return;
       steps.release();
-      for (const storage of storages) backend.free(storage);
+      kept?.free();
     },
   };
 };

@@ -7,6 +7,15 @@ import { whileOpen } from "../pretrained/closed.ts";
 import { generationDefaults } from "../pretrained/generation-config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import {
+  describeSkipped,
+  type ReadText,
+  readText,
+  type SkippedText,
+  type UnknownChoice,
+  unknownSchema,
+} from "../tokenizer/unknown.ts";
 import { createDecoder } from "./decoder.ts";
 import { type Sampling, sampleToken, samplingSchema } from "./sampler.ts";
 import { type StopWatch, stopWatch, type WatchedText } from "./stop-strings.ts";
@@ -17,9 +26,14 @@ export const generateSettingsSchema = samplingSchema.extend({
   seed: z.int().min(0).describe("same seed, same text"),
   stop: z.array(z.string().min(1)).describe("end before any of these strings"),
   showSpecialTokens: z.boolean().describe("write special tokens by their names instead of leaving them out"),
+  unknown: unknownSchema,
 });
 
-const optionsSchema = generateSettingsSchema.extend({ prompt: z.string(), cache: z.boolean() });
+const optionsSchema = generateSettingsSchema.extend({
+  prompt: z.union([z.string(), z.array(z.int().min(0))], { error: "must be a text, or a list of token ids" }),
+  endTokens: z.array(z.int().min(0)),
+  cache: z.boolean(),
+});
 
 /** The settings in use where a caller names none. */
 export const generateDefaults = {
@@ -29,36 +43,56 @@ export const generateDefaults = {
   seed: 1,
   stop: [] as readonly string[],
   showSpecialTokens: false,
+  unknown: "error" as UnknownChoice,
 };
+
+/** The part of the options that a caller of the library alone has. */
+const ownDefaults = { endTokens: [] as readonly number[], cache: true };
 
 type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefined };
 
-/** What is left out or undefined is as in `generateDefaults`. */
+/** Options of `generate`. */
 export interface GenerateOptions extends SamplingOptions {
-  readonly prompt: string;
+  /**
+   * The text to continue, or its token ids, at least one token of it: the model sees its last contextLength tokens. Ids may
+   * be of special tokens, which no text is encoded to.
+   */
+  readonly prompt: string | readonly number[] | Int32Array;
+  /** Tokens to write after the prompt. Whole number from 1. Default 400. */
   readonly maxNewTokens?: number | undefined;
+  /** Same seed, same text. Whole number from 0. Default 1. */
   readonly seed?: number | undefined;
-  /** Generation ends before the first of these; it is not part of the text. */
+  /** Generation ends before the first of these texts, which is not part of the result. Default: none. */
   readonly stop?: readonly string[] | undefined;
+  /** Ids of tokens that end generation, besides those of the model. Default: none. */
+  readonly endTokens?: readonly number[] | undefined;
   /** true: special tokens are in the text, by their names. Default false: they are no text. */
   readonly showSpecialTokens?: boolean | undefined;
-  /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. */
+  /**
+   * Characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt, "skip" leaves them out,
+   * and the last event says which.
+   */
+  readonly unknown?: UnknownChoice | undefined;
+  /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
   readonly cache?: boolean | undefined;
+  /** Abort to end after the current token, with a last event. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Why generation ended: `maxNewTokens` were written, a stop string came, the model drew the tokenizer's end of text, or the
- * signal was aborted.
+ * Why generation ended: `maxNewTokens` were written, a stop string came, the model drew the end of a text (one of
+ * `endTokens`), or the signal was aborted.
  */
 export type FinishReason = "length" | "stop" | "endOfText" | "aborted";
 
 /** A token was drawn. */
 export interface TokenEvent {
+  /** Version of the event's format. */
   readonly v: 1;
   readonly type: "token";
   /** 0 for the first token after the prompt. */
   readonly index: number;
+  /** The token's id, from 0 to vocabSize − 1. */
   readonly id: number;
   /**
    * Text that may now be shown: empty while a character lacks bytes, or it might be the beginning of a stop string. The
@@ -69,25 +103,65 @@ export interface TokenEvent {
 
 /** Last: nothing more is written. */
 export interface GenerateDoneEvent {
+  /** Version of the event's format. */
   readonly v: 1;
   readonly type: "done";
+  /** The `done` of `train` has `"train"`. */
+  readonly task: "generate";
+  /** Why generation ended. */
   readonly finishReason: FinishReason;
   /** All text after the prompt; where the signal was aborted, without what was held back for a stop string. */
   readonly text: string;
+  /** Tokens of the prompt. */
   readonly promptTokens: number;
-  /** The end of text is one of them, where it was drawn. */
+  /** Tokens that were written. The end of text is one of them, where it was drawn. */
   readonly newTokens: number;
+  /** What was left out of the prompt, with `unknown: "skip"` and only if there was any. */
+  readonly skipped?: SkippedText;
 }
 
 /** What `generate` yields. */
 export type GenerateEvent = TokenEvent | GenerateDoneEvent;
+
+/** Ids in a plain list, as schemas know them. */
+const listed = (prompt: unknown): unknown =>
+  prompt instanceof Int32Array || prompt instanceof Uint32Array ? Array.from(prompt) : prompt;
 
 /**
  * The options with defaults for those that are left out.
  * @throws ConfigError naming the first that is out of range or unknown.
  */
 export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): z.output<typeof optionsSchema> =>
-  parseConfig(optionsSchema, { ...generateDefaults, cache: true, ...withoutUndefined(options) }, "generate");
+  parseConfig(
+    optionsSchema,
+    { ...generateDefaults, ...ownDefaults, ...withoutUndefined({ ...options, prompt: listed(options.prompt) }) },
+    "generate",
+  );
+
+/**
+ * The prompt as a model reads it.
+ * @throws ConfigError if there is nothing to continue from, DataError for a character the tokenizer lacks.
+ */
+export const readPrompt = (
+  tokenizer: Tokenizer,
+  prompt: string | ArrayLike<number>,
+  unknown: UnknownChoice,
+  where = "prompt",
+  hint = 'unknown: "skip"',
+): ReadText => {
+  const read: ReadText =
+    typeof prompt === "string"
+      ? readText(tokenizer, prompt, unknown, where, hint)
+      : { text: "", ids: Int32Array.from(prompt), skipped: undefined };
+  if (read.ids.length > 0) return read;
+  const { skipped } = read;
+  throw new ConfigError({
+    where: skipped === undefined ? "generate" : where,
+    must: "the prompt must have at least one token to continue from",
+    got: skipped === undefined ? "an empty one" : `none but ${describeSkipped(skipped)}`,
+    hint: '"\\n"',
+  });
+};
 
 /** The text of the last token, with all that was held back before it. */
 const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedText => ({
@@ -97,11 +171,24 @@ const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedTe
 
 /**
  * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
- * contextLength tokens. Yields each token as it is drawn, then `done`. A text that the model ends itself ends with the token
- * `tokenizer.endOfText`.
+ * contextLength tokens. Yields each token as it is drawn, then `done`. A text that the model ends itself ends with one of its
+ * `endTokens`.
  *
+ * @param lm a model of `loadPretrained` or `languageModel`.
+ * @param options prompt, sampling, stop strings, seed.
  * @throws ConfigError for a setting out of range or unknown, an empty prompt or a model that was or is closed, DataError
- *   for a character the tokenizer lacks.
+ *   for a character the tokenizer lacks, unless `unknown` is "skip".
+ * @example
+ * ```ts
+ * import { generate, loadPretrained } from "foretoken";
+ *
+ * const lm = await loadPretrained("runs/notes/best");
+ * let text = "";
+ * for await (const event of generate(lm, { prompt: "The ", maxNewTokens: 100, temperature: 0.7 })) {
+ *   if (event.type === "token") text += event.text;
+ * }
+ * await lm.close();
+ * ```
  */
 export async function* generate(
   lm: LanguageModel,
@@ -111,19 +198,13 @@ export async function* generate(
   checkOptions("generate: options", options);
   const { signal, ...given } = options;
   checkSignal("generate: signal", signal);
-  const { prompt, cache, ...settings } = parseGenerateOptions(given);
-  const ids = Array.from(lm.tokenizer.encode(prompt, "prompt"));
-  if (ids.length === 0) {
-    throw new ConfigError({
-      where: "generate",
-      must: "the prompt must have at least one token to continue from",
-      got: "an empty one",
-      hint: '"\\n"',
-    });
-  }
+  const { prompt, cache, endTokens, ...settings } = parseGenerateOptions(given);
+  const read = readPrompt(lm.tokenizer, prompt, settings.unknown);
+  const ids = Array.from(read.ids);
   const promptTokens = ids.length;
   const random = randomStream(randomKey(settings.seed, "sampling"));
-  const { endOfText } = lm.tokenizer;
+  const { vocabSize } = lm.tokenizer;
+  const ends = new Set([...lm.endTokens, ...endTokens]);
   const stream = textStream(lm.tokenizer, { showSpecialTokens: settings.showSpecialTokens });
   const watch = stopWatch(settings.stop);
   const decoder = await whileOpen("generate", lm.model, async () => createDecoder(lm.model, cache));
@@ -135,10 +216,12 @@ export async function* generate(
         finishReason = "aborted";
         break;
       }
-      const id = sampleToken(await whileOpen("generate", lm.model, () => decoder.next(ids)), settings, random);
+      const logits = await whileOpen("generate", lm.model, () => decoder.next(ids));
+      // An embedding may have more rows than there are tokens.
+      const id = sampleToken(logits.subarray(0, vocabSize), settings, random);
       ids.push(id);
       const pushed = watch.push(stream.push(id));
-      const isEnd = id === endOfText;
+      const isEnd = ends.has(id);
       const isLast = isEnd || index === settings.maxNewTokens - 1;
       const shown = isLast && !pushed.stopped ? withRest(pushed.text, watch.push(stream.end()), watch) : pushed;
       text += shown.text;
@@ -151,5 +234,8 @@ export async function* generate(
   } finally {
     decoder.close();
   }
-  yield { v: 1, type: "done", finishReason, text, promptTokens, newTokens: ids.length - promptTokens };
+  const newTokens = ids.length - promptTokens;
+  const { skipped } = read;
+  const done = { finishReason, text, promptTokens, newTokens, ...(skipped === undefined ? {} : { skipped }) };
+  yield { v: 1, type: "done", task: "generate", ...done };
 }

@@ -1,14 +1,25 @@
 import { z } from "zod";
 import type { RandomStream } from "../core/random.ts";
 
-/** How a token is chosen from the logits. */
+/** The schema of `Sampling`. */
 export const samplingSchema = z.strictObject({
   temperature: z.number().min(0).describe("divides the logits; 0 takes the likeliest token (greedy)"),
   topK: z.int().min(0).describe("keep only the k likeliest tokens; 0: all"),
   topP: z.number().gt(0).max(1).describe("keep the likeliest tokens that together reach this probability; 1: all"),
   minP: z.number().min(0).max(1).describe("drop tokens less likely than this times the likeliest; 0: none"),
 });
-export type Sampling = z.infer<typeof samplingSchema>;
+// The docstrings of the fields are the schema's, for editors: `node scripts/config-docs.mjs` writes them.
+/** How a token is chosen from the logits. */
+export interface Sampling {
+  /** Divides the logits; 0 takes the likeliest token (greedy). Number from 0. Default 0.8. */
+  readonly temperature: number;
+  /** Keep only the k likeliest tokens; 0: all. Whole number from 0. Default 40. */
+  readonly topK: number;
+  /** Keep the likeliest tokens that together reach this probability; 1: all. Number above 0, at most 1. Default 1. */
+  readonly topP: number;
+  /** Drop tokens less likely than this times the likeliest; 0: none. Number from 0 to 1. Default 0. */
+  readonly minP: number;
+}
 
 /** Tokens that may be drawn, likeliest first and equal ones in the order of their ids, with probabilities that sum to 1. */
 export interface Candidates {

@@ -2,20 +2,9 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import { jsonLimits } from "../core/json.ts";
-import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
-import { quoteWord } from "../core/shell-word.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
-import {
-  type Binding,
-  type FileDigest,
-  isManifest,
-  type Manifest,
-  manifestJson,
-  manifestName,
-  parseManifest,
-} from "./manifest.ts";
+import { type Binding, type FileDigest, manifestJson, manifestName } from "./manifest.ts";
 import { occupantOf, removeOwned } from "./owned-folder.node.ts";
 
 /**
@@ -35,7 +24,8 @@ import { occupantOf, removeOwned } from "./owned-folder.node.ts";
  * Only what this program wrote is removed: see owned-folder.node.ts.
  */
 
-interface Place {
+/** Names of a checkpoint and of what stands beside it. */
+export interface Place {
   readonly path: string;
   readonly parent: string;
   readonly name: string;
@@ -43,7 +33,7 @@ interface Place {
   readonly old: string;
 }
 
-const placeOf = (folder: string): Place => {
+export const placeOf = (folder: string): Place => {
   const path = resolve(folder);
   const parent = dirname(path);
   const name = basename(path);
@@ -62,7 +52,7 @@ export const identityOf = async (path: string): Promise<string | undefined> => {
   }
 };
 
-const exists = async (path: string): Promise<boolean> => (await identityOf(path)) !== undefined;
+export const exists = async (path: string): Promise<boolean> => (await identityOf(path)) !== undefined;
 
 /** The new place of the replaced checkpoint `old`; undefined: it is removed. */
 export type Keep = (old: string) => Promise<string | undefined>;
@@ -116,7 +106,7 @@ const checkFileNames = (folder: string, names: readonly string[]): void => {
   }
 };
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const writeError = (folder: string, error: unknown): CheckpointError =>
   error instanceof CheckpointError
@@ -209,194 +199,5 @@ export const writeCheckpoint = async (
       await removeOwned(temporary, undefined, names).catch(() => undefined);
     }
     throw writeError(folder, error);
-  }
-};
-
-/** Whether `readCheckpoint` would find a checkpoint `folder`, under its own name or a killed writer's. */
-export const hasCheckpoint = async (folder: string): Promise<boolean> => {
-  const { path, old } = placeOf(folder);
-  return (await exists(path)) || (await exists(old));
-};
-
-const checkpointHint = "a run's folder, or the checkpoint/ or best/ in it";
-
-const missing = (folder: string): CheckpointError =>
-  new CheckpointError({
-    where: folder,
-    must: "the path must be a checkpoint's folder",
-    got: "no such folder",
-    hint: checkpointHint,
-  });
-
-const completeCopy = "a complete copy of the folder";
-
-/** Larger files are refused before memory is allocated for them. */
-const maxBytesOf = (name: string): number =>
-  name === "tokenizer.json"
-    ? jsonLimits.tokenizer.maxBytes
-    : name.endsWith(".json")
-      ? jsonLimits.config.maxBytes
-      : 2 ** 40;
-
-/** Most entries of a folder that are checked. */
-const mostEntries = 1000;
-
-const isFile = async (path: string): Promise<boolean> =>
-  stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-
-/** Checkpoints of ours with a file `name`, in `folder` or one folder deeper. */
-const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<readonly string[]> => {
-  if (depth === 0) return [];
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  const inside = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).slice(0, mostEntries);
-  const found: string[] = [];
-  for (const { name: inner } of inside) {
-    const path = join(folder, inner);
-    const files = await Promise.all([name, manifestName].map((file) => isFile(join(path, file))));
-    found.push(...(files.every(Boolean) ? [path] : await checkpointsIn(path, name, depth - 1)));
-  }
-  return found;
-};
-
-/** Names of the checkpoints in a run's folder. */
-const ofRun = /^(best|checkpoint(-\d+)?)$/u;
-
-/** Hint for `folder`, which has no file `name`. */
-const missingHint = async (folder: string, name: string): Promise<string> => {
-  const found = [...(await checkpointsIn(folder, name))].sort();
-  const [first] = found;
-  // Of several runs or models, none is more likely to be meant.
-  const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
-  if (first !== undefined && (found.length === 1 || sameRun)) return quoteWord(first);
-  if (found.length > 0) return "one of the checkpoints in it";
-  const others = ["config.json", "tokenizer.json", "model.safetensors", manifestName];
-  const some = await Promise.all(others.map((file) => isFile(join(folder, file))));
-  return some.some(Boolean) ? completeCopy : checkpointHint;
-};
-
-const readError = async (folder: string, name: string, error: unknown): Promise<CheckpointError> => {
-  const where = join(folder, name);
-  if (systemErrorCode(error) === "ENOENT") {
-    const must = `a checkpoint must have ${name}`;
-    const hint = await missingHint(folder, name);
-    return new CheckpointError({ where, must, got: "no such file", hint, cause: error });
-  }
-  if (error instanceof UnreadableFileError) {
-    return new CheckpointError({ where, must: error.must, got: error.got, hint: completeCopy, cause: error });
-  }
-  return new CheckpointError({ where, must: "the file must be readable", got: messageOf(error), cause: error });
-};
-
-const readFile = (
-  folder: string,
-  path: string,
-  name: string,
-  onPiece?: (piece: Uint8Array) => void,
-  expectedBytes = maxBytesOf(name),
-): Promise<Uint8Array> =>
-  readRegularFile(join(path, name), { maxBytes: Math.min(expectedBytes, maxBytesOf(name)) }, onPiece).catch(
-    async (error: unknown) => {
-      throw await readError(folder, name, error);
-    },
-  );
-
-/** null if the folder has none of ours: another program wrote it, or an early version. */
-const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
-  const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
-    async (error: unknown) => {
-      if (systemErrorCode(error) === "ENOENT") return undefined;
-      throw await readError(folder, manifestName, error);
-    },
-  );
-  if (bytes === undefined) return null;
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    json = undefined;
-  }
-  // Another program's manifest, as for a page, has nothing of this. If only the mark is damaged, the rest shows it.
-  if (json !== undefined && !isManifest(json)) return null;
-  const manifest = parseManifest(json);
-  if (manifest !== undefined) return manifest;
-  throw new CheckpointError({
-    where: join(folder, manifestName),
-    must: "the file must list the checkpoint's files with their SHA-256",
-    got: "a damaged one",
-    hint: completeCopy,
-  });
-};
-
-/** Reads a file and compares it with the manifest. */
-const readChecked = async (
-  folder: string,
-  path: string,
-  name: string,
-  manifest: Manifest | null,
-): Promise<Uint8Array> => {
-  if (manifest === null) return readFile(folder, path, name);
-  const hash = createHash("sha256");
-  const expected = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
-  const changed = (got: string): CheckpointError =>
-    new CheckpointError({
-      where: join(folder, name),
-      must: `the file must be the one that was saved, by its SHA-256 in ${manifestName}`,
-      got,
-      hint: completeCopy,
-    });
-  const bytes = await readFile(folder, path, name, (piece) => hash.update(piece), expected?.bytes).catch(
-    (error: unknown) => {
-      const cause = error instanceof CheckpointError ? error.cause : undefined;
-      throw cause instanceof FileTooLargeError && expected !== undefined ? changed(cause.got) : error;
-    },
-  );
-  if (expected?.bytes === bytes.length && expected.sha256 === hash.digest("hex")) return bytes;
-  throw changed(expected?.bytes === bytes.length ? "other contents" : `${bytes.length} bytes`);
-};
-
-/** Result of `readCheckpoint`. */
-export interface ReadCheckpoint<Name extends string> {
-  /** Contents by name, each in its own buffer. */
-  readonly files: Record<Name, Uint8Array>;
-  /** The manifest that the files were compared with; null if there is none, and they are unchecked. */
-  readonly manifest: Manifest | null;
-}
-
-/** `identityOf`, with a reader's errors. */
-const look = (folder: string, path: string): Promise<string | undefined> =>
-  identityOf(path).catch((cause: unknown) => {
-    const must = "the folder must be readable";
-    throw new CheckpointError({ where: folder, must, got: messageOf(cause), cause });
-  });
-
-/** Number of attempts of a reader, if a writer replaces the folder meanwhile. */
-const attempts = 100;
-
-/**
- * The named files of the checkpoint `folder`, all from the same write, compared with its manifest.
- * @throws CheckpointError if the folder or one of the files is missing, unreadable, no regular file, or differs from
- *   the manifest.
- */
-export const readCheckpoint = async <Name extends string>(
-  folder: string,
-  names: readonly Name[],
-): Promise<ReadCheckpoint<Name>> => {
-  const { path, old } = placeOf(folder);
-  for (let attempt = 1; ; attempt++) {
-    // A NAME that appears while `.old-NAME` is searched has changed the identity: the next attempt finds it.
-    const identity = await look(folder, path);
-    const from = identity === undefined && (await look(folder, old)) !== undefined ? old : path;
-    try {
-      if (identity === undefined && from === path && (await look(folder, path)) === undefined) throw missing(folder);
-      const manifest = await manifestOf(folder, from);
-      const files = {} as Record<Name, Uint8Array>;
-      for (const name of names) files[name] = await readChecked(folder, from, name, manifest);
-      if ((await look(folder, path)) === identity || attempt === attempts) return { files, manifest };
-    } catch (error) {
-      if ((await look(folder, path)) === identity || attempt === attempts) throw error;
-    }
   }
 };

@@ -20,6 +20,8 @@ const checkpointNames: readonly string[] = [
   "optimizer.safetensors",
   "trainer_state.json",
   "state.safetensors",
+  "adapter_config.json",
+  "adapter_model.safetensors",
   manifestName,
 ];
 

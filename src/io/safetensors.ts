@@ -1,10 +1,12 @@
+import { toBfloat16 } from "../core/dtype.ts";
 import { CheckpointError, ShapeError } from "../core/errors.ts";
 import { isRecord } from "../core/is-record.ts";
 import { jsonLimits, parseJson } from "../core/json.ts";
-import type { LazyTensor, NamedTensor } from "../core/named-tensor.ts";
+import type { LazyTensor, NamedTensor, StoredTensor } from "../core/named-tensor.ts";
 import { sizeOf } from "../core/shape.ts";
 import { show } from "../core/show.ts";
-import { float32FromBfloat16, float32FromHalf } from "./half.ts";
+import type { ByteSource } from "./byte-source.ts";
+import { float32FromBfloat16, float32FromHalf, wordsOf } from "./half.ts";
 
 /**
  * The safetensors format (https://github.com/huggingface/safetensors): eight bytes, the header's length as a
@@ -29,7 +31,11 @@ const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown])
   a < b ? -1 : a > b ? 1 : 0;
 
 /** The length of the header, and the header. Tensors lie in the order of `sorted`. */
-const headerOf = (sorted: readonly Pick<NamedTensor, "name" | "shape">[], metadata: Metadata): Uint8Array => {
+const headerOf = (
+  sorted: readonly Pick<NamedTensor, "name" | "shape">[],
+  metadata: Metadata,
+  dtype: WrittenDType = "F32",
+): Uint8Array => {
   const fields: string[] = [];
   const names = new Set<string>([metadataKey]);
   const metadataEntries = Object.entries(metadata).sort(byKey);
@@ -44,10 +50,10 @@ const headerOf = (sorted: readonly Pick<NamedTensor, "name" | "shape">[], metada
       throw new ShapeError({ where, must: "every tensor of a file must have a name of its own" });
     }
     names.add(name);
-    const end = offset + sizeOf(shape) * bytesPerValue.F32;
+    const end = offset + sizeOf(shape) * bytesPerValue[dtype];
     // Written by hand: an object would put names like "0" first.
     fields.push(
-      `${JSON.stringify(name)}:{"dtype":"F32","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
+      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
     );
     offset = end;
   }
@@ -84,14 +90,27 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
   return [headerOf(sorted, metadata), ...sorted.map(bytesOf)];
 };
 
-/** `safetensorsChunks` for tensors that are read one after the other. */
+/** Values as the nearest bfloat16, ties to even. Little-endian, like every machine that this runs on. */
+const narrowBytes = (bytes: Uint8Array): Uint8Array => {
+  const narrow = toBfloat16(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
+  return new Uint8Array(narrow.buffer, narrow.byteOffset, narrow.byteLength);
+};
+
+/**
+ * `safetensorsChunks` for tensors that are read one after the other.
+ * @param dtype BF16: values are rounded to nearest, ties to even.
+ */
 export async function* safetensorsPieces(
   tensors: Iterable<LazyTensor>,
   metadata: Metadata = {},
+  dtype: WrittenDType = "F32",
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const sorted = sortedByName(tensors);
-  yield headerOf(sorted, metadata);
-  for (const { name, shape, read } of sorted) yield bytesOf({ name, shape, data: await read() });
+  yield headerOf(sorted, metadata, dtype);
+  for (const { name, shape, read } of sorted) {
+    const bytes = bytesOf({ name, shape, data: await read() });
+    yield dtype === "F32" ? bytes : narrowBytes(bytes);
+  }
 }
 
 /** The pieces of a file as one new array. */
@@ -109,7 +128,8 @@ export const joinChunks = (chunks: readonly Uint8Array[]): Uint8Array => {
 export const writeSafetensors = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array =>
   joinChunks(safetensorsChunks(tensors, metadata));
 
-interface StoredTensor {
+/** An entry of the header, checked. */
+interface Entry {
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
   readonly begin: number;
@@ -119,37 +139,48 @@ interface StoredTensor {
 /** More axes than any tensor has. */
 const maxAxes = 64;
 
-type StoredDType = keyof typeof bytesPerValue;
+/** Element types that are read. */
+export type StoredDType = keyof typeof bytesPerValue;
+/** Element types that are written. */
+export type WrittenDType = "F32" | "BF16";
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 const isStoredDType = (value: unknown): value is StoredDType =>
   typeof value === "string" && Object.hasOwn(bytesPerValue, value);
 
-/** The header and the offset of the data. */
-const readHeader = (bytes: Uint8Array, where: string): { entries: [string, unknown][]; dataStart: number } => {
+const completeCopy = "a complete copy of the file";
+
+/**
+ * The offset of the data, from the file's first bytes.
+ * @param size of the file.
+ */
+const dataStartOf = (first: Uint8Array, size: number, where: string): number => {
   const fail = (must: string, got: string): never => {
-    throw new CheckpointError({ where, must, got, hint: "a complete copy of the file" });
+    throw new CheckpointError({ where, must, got, hint: completeCopy });
   };
-  if (bytes.length < lengthBytes) fail("a safetensors file must begin with 8 bytes of length", `${bytes.length} bytes`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const declared = view.getBigUint64(0, true);
+  if (size < lengthBytes) fail("a safetensors file must begin with 8 bytes of length", `${size} bytes`);
+  const declared = new DataView(first.buffer, first.byteOffset, first.byteLength).getBigUint64(0, true);
   const { maxBytes } = jsonLimits.safetensorsHeader;
   if (declared > BigInt(maxBytes)) fail(`the header must be at most ${maxBytes} bytes`, `${declared}`);
   const dataStart = lengthBytes + Number(declared);
-  if (dataStart > bytes.length) {
-    fail("the header must end within the file", `a header of ${declared} bytes in a file of ${bytes.length}`);
+  if (dataStart > size) {
+    fail("the header must end within the file", `a header of ${declared} bytes in a file of ${size}`);
   }
-  const header = parseJson(
-    bytes.subarray(lengthBytes, dataStart),
-    jsonLimits.safetensorsHeader,
-    (fault) => new CheckpointError({ where, ...fault, hint: "a complete copy of the file" }),
-  );
-  if (!isRecord(header)) return fail("the header must be a JSON object", show(header));
-  return { entries: Object.entries(header), dataStart };
+  return dataStart;
 };
 
-const readEntry = (entry: unknown, where: string, dataBytes: number): StoredTensor => {
+const parseHeader = (bytes: Uint8Array, where: string): readonly (readonly [string, unknown])[] => {
+  const header = parseJson(
+    bytes,
+    jsonLimits.safetensorsHeader,
+    (fault) => new CheckpointError({ where, ...fault, hint: completeCopy }),
+  );
+  if (isRecord(header)) return Object.entries(header);
+  throw new CheckpointError({ where, must: "the header must be a JSON object", got: show(header), hint: completeCopy });
+};
+
+const readEntry = (entry: unknown, where: string, dataBytes: number): Entry => {
   const fail = (must: string, got: unknown): never => {
     throw new CheckpointError({ where, must, got: show(got) });
   };
@@ -186,8 +217,8 @@ const readMetadata = (value: unknown, where: string): Metadata => {
   return value as Metadata;
 };
 
-const readData = (stored: StoredTensor, bytes: Uint8Array): Float32Array => {
-  switch (stored.dtype) {
+const readData = (dtype: StoredDType, bytes: Uint8Array): Float32Array => {
+  switch (dtype) {
     case "F32": {
       if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
       // Not slice(): a Node Buffer's shares memory.
@@ -200,6 +231,43 @@ const readData = (stored: StoredTensor, bytes: Uint8Array): Float32Array => {
   }
 };
 
+/** Facts about a file: its tensors in the order of their data, end to end. */
+interface Table {
+  readonly tensors: readonly (readonly [name: string, entry: Entry])[];
+  readonly metadata: Metadata;
+}
+
+/** Checks the header of a file with `dataBytes` bytes after it, before anything is allocated for a tensor. */
+const readTable = (header: Uint8Array, dataBytes: number, where: string): Table => {
+  let metadata: Metadata = {};
+  const tensors: [string, Entry][] = [];
+  for (const [name, entry] of parseHeader(header, where)) {
+    if (name === metadataKey) metadata = readMetadata(entry, where);
+    else tensors.push([name, readEntry(entry, `${where}: tensor ${show(name)}`, dataBytes)]);
+  }
+  tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  let expected = 0;
+  for (const [name, { begin, end }] of tensors) {
+    if (begin !== expected) {
+      throw new CheckpointError({
+        where: `${where}: tensor ${show(name)}`,
+        must: "tensors must lie end to end, without gap or overlap",
+        got: `a start at ${begin} where ${expected} is next`,
+      });
+    }
+    expected = end;
+  }
+  if (expected !== dataBytes) {
+    throw new CheckpointError({
+      where,
+      must: `the data must end with its last tensor, after ${expected} bytes`,
+      got: `${dataBytes} bytes`,
+      hint: completeCopy,
+    });
+  }
+  return { tensors, metadata };
+};
+
 /**
  * The tensors of a safetensors file. Every value in the header is checked before anything is allocated for it.
  * @param bytes the whole file. Float32 data is a view of it if alignment allows, so keep it unchanged.
@@ -208,36 +276,44 @@ const readData = (stored: StoredTensor, bytes: Uint8Array): Float32Array => {
  * left over, a dtype other than F32, F16 and BF16.
  */
 export const readSafetensors = (bytes: Uint8Array, where: string): SafetensorsFile => {
-  const { entries, dataStart } = readHeader(bytes, where);
-  const dataBytes = bytes.length - dataStart;
-  let metadata: Metadata = {};
-  const stored: [string, StoredTensor][] = [];
-  for (const [name, entry] of entries) {
-    if (name === metadataKey) metadata = readMetadata(entry, where);
-    else stored.push([name, readEntry(entry, `${where}: tensor ${show(name)}`, dataBytes)]);
-  }
-  stored.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  const dataStart = dataStartOf(bytes, bytes.length, where);
+  const table = readTable(bytes.subarray(lengthBytes, dataStart), bytes.length - dataStart, where);
   const tensors = new Map<string, NamedTensor>();
-  let expected = 0;
-  for (const [name, tensor] of stored) {
-    if (tensor.begin !== expected) {
-      throw new CheckpointError({
-        where: `${where}: tensor ${show(name)}`,
-        must: "tensors must lie end to end, without gap or overlap",
-        got: `a start at ${tensor.begin} where ${expected} is next`,
-      });
-    }
-    expected = tensor.end;
-    const data = bytes.subarray(dataStart + tensor.begin, dataStart + tensor.end);
-    tensors.set(name, { name, shape: tensor.shape, data: readData(tensor, data) });
+  for (const [name, { dtype, shape, begin, end }] of table.tensors) {
+    const data = readData(dtype, bytes.subarray(dataStart + begin, dataStart + end));
+    tensors.set(name, { name, shape, data });
   }
-  if (expected !== dataBytes) {
-    throw new CheckpointError({
-      where,
-      must: `the data must end with its last tensor, after ${expected} bytes`,
-      got: `${dataBytes} bytes`,
-      hint: "a complete copy of the file",
-    });
-  }
-  return { tensors, metadata };
+  return { tensors, metadata: table.metadata };
+};
+
+/** A tensor of a safetensors file, with its dtype there. */
+export interface SafetensorsTensor extends StoredTensor {
+  readonly dtype: StoredDType;
+}
+
+/**
+ * Reads the header of a safetensors file; the tensors are read when they are needed. They come in the order of their data:
+ * taken one after the other, their rows from the first to the last, the file is read from its begin to its end.
+ * @param where the file, for errors.
+ * @throws CheckpointError as `readSafetensors`.
+ */
+export const openSafetensors = async (source: ByteSource, where: string): Promise<readonly SafetensorsTensor[]> => {
+  const { size } = source;
+  const first = size < lengthBytes ? new Uint8Array() : await source.read(0, lengthBytes);
+  const dataStart = dataStartOf(first, size, where);
+  const header = await source.read(lengthBytes, dataStart - lengthBytes);
+  const { tensors } = readTable(header, size - dataStart, where);
+  return tensors.map(([name, { dtype, shape, begin, end }]) => {
+    const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
+    const rowBytes = rows === 0 ? 0 : (end - begin) / rows;
+    const read = (first: number, count: number): Promise<Uint8Array> =>
+      source.read(dataStart + begin + first * rowBytes, count * rowBytes);
+    return {
+      ...{ name, dtype, shape, bytes: end - begin },
+      readRows: async (first, count) => readData(dtype, await read(first, count)),
+      ...(dtype === "BF16"
+        ? { readWords: async (first: number, count: number) => wordsOf(await read(first, count)) }
+        : {}),
+    };
+  });
 };

@@ -1,4 +1,5 @@
 import { randomKey, randomStream } from "../core/random.ts";
+import { yieldToHost } from "../core/yield.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import { generateDefaults } from "../generate/generate.ts";
 import {
@@ -10,7 +11,6 @@ import {
   type Sampling,
 } from "../generate/sampler.ts";
 import type { Model } from "../models/model.ts";
-import { yieldToHost } from "../train/run/yield.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";
@@ -64,10 +64,10 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
   const whole: Sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
   const ways: readonly { readonly title: string; readonly sampling: Sampling }[] = [
     ...[0.5, 1, 2].map((temperature) => ({
-      title: `temperature ${temperature}`,
+      title: `temp. ${temperature}`,
       sampling: { ...whole, temperature },
     })),
-    { title: "1 and top-k 3", sampling: { ...whole, topK: 3 } },
+    { title: "temp. 1, top-k 3", sampling: { ...whole, topK: 3 } },
   ];
   const columns: readonly Column[] = [
     { title: "", align: "left" },
@@ -142,8 +142,8 @@ const drawTokens = async (
   return { ids, drawn };
 };
 
-/** Columns of the strip of candidates. */
-const stripWidth = 64;
+/** Columns of the strip of candidates: few enough for a narrow terminal. */
+const stripWidth = 40;
 
 /**
  * The candidates end to end, each as its repeated character, and below them the place of the random number: each column

@@ -189,8 +189,8 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
     { title: "guesser", align: "left" },
     { title: "nats", align: "right" },
     { title: "bits", align: "right" },
-    { title: "as among", align: "right" },
-    { title: "it writes", align: "left" },
+    { title: "choices", align: "right" },
+    { title: "it writes", align: "left", cut: true },
   ],
   rows: guessers.map(({ name, loss, text }) => [
     name,
@@ -223,15 +223,15 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
   } finally {
     learner.trainer.close();
   }
-  const among = (loss: number): string => Math.exp(loss).toFixed(1);
+  const choices = (loss: number): string => Math.exp(loss).toFixed(1);
   yield {
     kind: "prose",
     text: [
       {
-        text: `Mean losses on the ${count(held.length - 1)} characters that were held out. bits = nats / ln 2. As among: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
+        text: `Mean losses on the ${count(held.length - 1)} characters that were held out. bits = nats / ln 2. Choices: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
       },
       {
-        text: `A loss of 1.5 is as unsure as among ${among(1.5)} characters, 1.0 as among ${among(1)}`,
+        text: `A loss of 1.5 is like ${choices(1.5)} equal choices, 1.0 like ${choices(1)}`,
         emphasis: "strong",
       },
       { text: ". Nobody gets to 0: a text can go on in more than one way." },

@@ -1,5 +1,5 @@
+import { yieldToHost } from "../core/yield.ts";
 import { createDecoder } from "../generate/decoder.ts";
-import { yieldToHost } from "../train/run/yield.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { count } from "./figures.ts";
 import type { LessonInput } from "./input.ts";

@@ -15,6 +15,8 @@ export type Text = string | readonly Span[];
 export interface Column {
   readonly title: string;
   readonly align: "left" | "right";
+  /** Its cells are samples of a text: one line each, cut where there is no room. Others go on in a further line. */
+  readonly cut?: true;
 }
 
 /** One bar of a chart: `value` is its length, `shown` the number beside it. */

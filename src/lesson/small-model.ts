@@ -1,11 +1,11 @@
 import type { Backend } from "../backend/backend.ts";
+import { yieldToHost } from "../core/yield.ts";
 import { generate } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
 import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
 import type { TrainerConfig } from "../train/config/config.ts";
 import { presets } from "../train/config/presets.ts";
-import { yieldToHost } from "../train/run/yield.ts";
 import { createTrainer, type Trainer } from "../train/steps/trainer.ts";
 import type { LessonInput } from "./input.ts";
 import type { Curve, Level, Piece } from "./piece.ts";

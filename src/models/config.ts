@@ -5,6 +5,8 @@ import { positiveFloat32 } from "../core/float32.ts";
 const positiveInteger = (highest: number) => z.int().positive().max(highest);
 const probability = z.number().min(0).lt(1);
 
+const mostHeads = 2 ** 16;
+
 /** The most cosines and sines of a model's table, of all positions: those of a million positions and 128 channels. */
 const maxAngles = 2 ** 27;
 
@@ -55,8 +57,86 @@ const ropeSchema = z.strictObject({
     .describe("how wavelengths are stretched for a longer context; none unless given"),
 });
 
-/** Rotary positions. */
-export type RopeConfig = z.infer<typeof ropeSchema>;
+/** A learned vector for each place in the context. */
+export interface LearnedPositionConfig {
+  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  readonly kind: "learned";
+}
+/** Wavelengths as they are. */
+export interface NoRopeScaling {
+  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  readonly kind: "none";
+}
+/** All wavelengths become longer alike. */
+export interface LinearRopeScaling {
+  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  readonly kind: "linear";
+  /** How many times longer wavelengths become. Number from 1 to 1,048,576. No default. */
+  readonly factor: number;
+}
+/** Long wavelengths become longer, short ones stay, as in Llama 3.1. */
+export interface Llama3RopeScaling {
+  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  readonly kind: "llama3";
+  /** How many times longer wavelengths become. Number from 1 to 1,048,576. Default 8. */
+  readonly factor: number;
+  /** All of a wavelength that turns fewer times in originalContext is stretched. Number above 0. Default 1. */
+  readonly lowFrequency: number;
+  /** Nothing of one that turns more often is; more than lowFrequency. Number above 0. Default 4. */
+  readonly highFrequency: number;
+  /** Tokens that a prediction could see in the first training. Whole number from 1 to 1,073,741,824. Default 8192. */
+  readonly originalContext: number;
+}
+/** Rotary positions (RoPE, Su et al. 2021): queries and keys are rotated by angles that grow with the place. */
+export interface RopeConfig {
+  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  readonly kind: "rope";
+  /** Base of the wavelengths. Number above 1. Default 10,000. */
+  readonly theta: number;
+  /** The part of each head's channels that is rotated; 1 unless given. Number above 0, at most 1. */
+  readonly fraction?: number | undefined;
+  /** How wavelengths are stretched for a longer context; none unless given. */
+  readonly scaling?: NoRopeScaling | LinearRopeScaling | Llama3RopeScaling | undefined;
+}
+/** Layer norm (Ba et al. 2016). */
+export interface LayerNormConfig {
+  /** Normalisation before each branch. `layernorm` or `rmsnorm`. */
+  readonly kind: "layernorm";
+  /** Added to the variance. Number above 0. Default 1e-5. */
+  readonly eps: number;
+}
+/** RMS norm (Zhang & Sennrich 2019): without a mean and a bias. */
+export interface RmsNormConfig {
+  /** Normalisation before each branch. `layernorm` or `rmsnorm`. */
+  readonly kind: "rmsnorm";
+  /** Added to the mean square. Number above 0. Default 1e-6. */
+  readonly eps: number;
+}
+/** Two layers with GELU (Hendrycks & Gimpel 2016) between them. */
+export interface GeluMlpConfig {
+  /** The position-wise branch. `gelu` or `swiglu`. */
+  readonly kind: "gelu";
+  /** Exact with erf, or the tanh form. `none` or `tanh`. Default `none`. */
+  readonly approximate: "none" | "tanh";
+  /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
+  readonly ratio: number;
+}
+/** SwiGLU (Shazeer 2020): two layers side by side, one of them a gate, and one after them. */
+export interface SwigluMlpConfig {
+  /** The position-wise branch. `gelu` or `swiglu`. */
+  readonly kind: "swiglu";
+  /** Hidden width. Whole number from 1 to 262,144. Default: 344 in the preset `shakespeare`. */
+  readonly hidden: number;
+}
+/** The linear layers that have a bias. */
+export interface BiasConfig {
+  /** Bias on queries, keys and values. Default: `false` in the preset `shakespeare`. */
+  readonly qkv: boolean;
+  /** Bias on attention's output projection. Default: `false` in the preset `shakespeare`. */
+  readonly projection: boolean;
+  /** Bias on both MLP layers. Default: `false` in the preset `shakespeare`. */
+  readonly mlp: boolean;
+}
 
 /** Channels of a head that are rotated. */
 export const rotaryDimOf = (
@@ -72,8 +152,8 @@ export const modelConfigSchema = z
   .strictObject({
     contextLength: positiveInteger(2 ** 20).describe("tokens that a prediction can see (T)"),
     nLayer: positiveInteger(2048).describe("transformer blocks"),
-    nHead: positiveInteger(2 ** 16).describe("attention heads in each block (H)"),
-    nKvHead: positiveInteger(2 ** 16)
+    nHead: positiveInteger(mostHeads).describe("attention heads in each block (H)"),
+    nKvHead: positiveInteger(mostHeads)
       .optional()
       .describe("heads of keys and values, each shared by nHead / nKvHead of queries; nHead of them unless given"),
     headDim: positiveInteger(2 ** 16)
@@ -136,15 +216,17 @@ export const modelConfigSchema = z
     };
     const divided = headDim !== undefined || nEmbd % nHead === 0;
     if (!divided) {
-      const below = Math.floor(nEmbd / nHead) * nHead;
-      const options = below === 0 ? `${nHead}` : `${below} or ${below + nHead}`;
+      // Rotary positions take the channels of a head in pairs.
+      const unit = position.kind === "rope" ? 2 * nHead : nHead;
+      const below = Math.floor(nEmbd / unit) * unit;
+      const options = below === 0 ? `${unit}` : `${below} or ${below + unit}`;
       wrong("nEmbd", `must be divisible by nHead; got ${nEmbd} and ${nHead}; try ${options}`);
     }
-    if (nHead % nKvHead !== 0) {
-      const hint = [...Array(nHead).keys()]
-        .map((i) => nHead - i)
-        .find((count) => count <= nKvHead && nHead % count === 0);
-      wrong("nKvHead", `must divide nHead; got ${nKvHead} and ${nHead}; try ${hint ?? nHead}`);
+    // More heads than there may be have an issue of their own, and no divisor is looked for.
+    if (nHead % nKvHead !== 0 && nHead <= mostHeads) {
+      let hint = Math.floor(Math.min(nHead, nKvHead));
+      while (hint > 1 && nHead % hint !== 0) hint--;
+      wrong("nKvHead", `must divide nHead; got ${nKvHead} and ${nHead}; try ${Math.max(1, hint)}`);
     }
     if (qkNorm && position.kind !== "rope") {
       wrong(
@@ -191,5 +273,56 @@ export const modelConfigSchema = z
     }
   });
 
+// The docstrings of the fields are the schema's, for editors: `node scripts/config-docs.mjs` writes them.
 /** The shape of a model: all but its vocabulary, which is the tokenizer's. */
-export type ModelConfig = z.infer<typeof modelConfigSchema>;
+export interface ModelConfig {
+  /**
+   * Tokens that a prediction can see (T). Whole number from 1 to 1,048,576. Default: 256 in the preset `shakespeare`.
+   */
+  readonly contextLength: number;
+  /** Transformer blocks. Whole number from 1 to 2048. Default: 4 in the preset `shakespeare`. */
+  readonly nLayer: number;
+  /** Attention heads in each block (H). Whole number from 1 to 65,536. Default: 4 in the preset `shakespeare`. */
+  readonly nHead: number;
+  /**
+   * Heads of keys and values, each shared by nHead / nKvHead of queries; nHead of them unless given. Whole number from
+   * 1 to 65,536.
+   */
+  readonly nKvHead?: number | undefined;
+  /** Channels of a head (D); nEmbd / nHead unless given. Whole number from 1 to 65,536. */
+  readonly headDim?: number | undefined;
+  /** Channels of the residual stream (C). Whole number from 1 to 65,536. Default: 128 in the preset `shakespeare`. */
+  readonly nEmbd: number;
+  /**
+   * How a token's place is told: a learned vector, or a rotation of queries and keys. Default: `rope` in the preset
+   * `shakespeare`.
+   */
+  readonly position: LearnedPositionConfig | RopeConfig;
+  /** RMS norm of each head's queries and keys before they are rotated. Default: `true` in the preset `shakespeare`. */
+  readonly qkNorm: boolean;
+  /**
+   * None: every position sees the whole window, which shows why the mask is there; cannot be saved. `causal` or `none`.
+   * Default: `causal` in the preset `shakespeare`.
+   */
+  readonly mask: "causal" | "none";
+  /** Normalisation before each branch. Default: `rmsnorm` in the preset `shakespeare`. */
+  readonly norm: LayerNormConfig | RmsNormConfig;
+  /** The position-wise branch. Default: `swiglu` in the preset `shakespeare`. */
+  readonly mlp: GeluMlpConfig | SwigluMlpConfig;
+  /** Which linear layers have a bias. */
+  readonly bias: BiasConfig;
+  /** The head shares the token embedding's weights. Default: `true` in the preset `shakespeare`. */
+  readonly tieEmbeddings: boolean;
+  /**
+   * On attention weights and after both projections of a block. Number from 0, below 1. Default: 0 in the preset
+   * `shakespeare`.
+   */
+  readonly dropout: number;
+  /** Standard deviation of the initial weights. Number above 0. Default: 0.02 in the preset `shakespeare`. */
+  readonly initStd: number;
+  /**
+   * The last layer of each branch starts at zero, so that a block starts as the identity. Default: `true` in the preset
+   * `shakespeare`.
+   */
+  readonly zeroProjections: boolean;
+}

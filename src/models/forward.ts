@@ -10,7 +10,8 @@ import {
 } from "../core/check-arguments.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
 import { linearCrossEntropy } from "../ops/linear-cross-entropy.ts";
-import { type Model, uploadIds } from "./model.ts";
+import { createSegments } from "../ops/segments.ts";
+import { type Model, uploadIds, uploadSegments } from "./model.ts";
 import { logitsOf, transformer } from "./transformer.ts";
 
 const checkForward = (
@@ -85,6 +86,33 @@ export const forwardLoss = (
   const { config, parameters } = model;
   const hidden = transformer(context, config, parameters, uploadIds(context, model, ids, rows, time)); // [B, T, C]
   const loss = linearCrossEntropy(context, hidden, parameters.head, context.memory.upload(targets, [rows, time]));
+  spend(context, hidden);
+  return loss;
+};
+
+/**
+ * `forwardLoss` of sequences of different lengths, one after the other, that do not see each other: each has the positions
+ * and the logits that it would have alone.
+ * @param ids of all of them.
+ * @param targets as many; −1 leaves one out.
+ * @param lengths of each sequence, from 1 to the context length.
+ * @returns the sum in nats, [1], a temporary of the context.
+ */
+export const segmentsLoss = (
+  context: Context,
+  model: Model,
+  ids: Int32Array,
+  targets: Int32Array,
+  lengths: readonly number[],
+): Tensor => {
+  const { config, parameters } = model;
+  const segments = createSegments(
+    context.memory,
+    lengths.map((length) => ({ length })),
+  );
+  const uploaded = uploadSegments(context, model, ids, segments); // [1, T]
+  const hidden = transformer(context, config, parameters, uploaded, { at: segments }); // [1, T, C]
+  const loss = linearCrossEntropy(context, hidden, parameters.head, context.memory.upload(targets, [1, ids.length]));
   spend(context, hidden);
   return loss;
 };

@@ -10,11 +10,11 @@ import { readScalar, type Tensor } from "../autograd/tensor.ts";
 import { checkFunction, checkModel } from "../core/check-arguments.ts";
 import { sizeOf } from "../core/shape.ts";
 import { type Arena, createArena } from "./arena.ts";
-import type { Model } from "./model.ts";
+import { checkTrainable, type Model, trainedPart } from "./model.ts";
 
 /** A number for each weight of a model: how the loss would change with it. */
 export interface Gradients {
-  /** In the layout of the model's weights; by a weight's name in `arena.tensors`. */
+  /** In the layout of the model's weights, or of its adapters if it has some; by a weight's name in `arena.tensors`. */
   readonly arena: Arena;
   /**
    * Sets all to zero: `backward` adds, without this to those of the step before. A matrix is only marked. What `backward`
@@ -39,17 +39,22 @@ export interface Gradients {
   close(): void;
 }
 
-/** Gradients of a model's weights, all zero. The caller closes them. */
+/**
+ * Gradients of a model's weights, all zero; of a model with adapters those of the adapters alone. The caller closes them.
+ * @throws ConfigError for a model with bfloat16 weights alone, and no adapters.
+ */
 export const createGradients = (model: Model): Gradients => {
   checkModel("createGradients: model", model);
-  const { backend, layout } = model;
+  const { backend, adapter } = model;
+  if (adapter === null) checkTrainable("createGradients: model", model);
+  const { layout, arena: values } = trainedPart(model);
   const arena = createArena(backend, layout);
   const all = { storage: arena.storage, offset: 0 };
-  const leaves = [...model.arena.tensors].map(([name, value]): [Tensor, Tensor] => {
-    const gradient = arena.tensors.get(name);
-    if (gradient === undefined) throw new Error(`no gradient was laid out for ${name}`);
-    return [value, gradient];
-  });
+  // A gradient lies where its weight lies.
+  const leaves = [...(adapter?.leaves ?? values.tensors.values())].map((value): [Tensor, Tensor] => [
+    value,
+    { ...value, storage: arena.storage },
+  ]);
   const matrices = leaves.filter(([{ shape }]) => shape.length >= 2);
   /** Weights whose gradients are zero by agreement. */
   const blank = new Set<Tensor>();

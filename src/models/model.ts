@@ -6,28 +6,47 @@ import { checkBackend, checkWhole } from "../core/check-arguments.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { parseConfig } from "../core/config.ts";
 import type { RealDType } from "../core/dtype.ts";
-import { ShapeError } from "../core/errors.ts";
+import { ConfigError, ShapeError } from "../core/errors.ts";
 import { plainData } from "../core/plain-data.ts";
 import { show } from "../core/show.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
 import type { Segments } from "../ops/segments.ts";
-import { type Arena, type ArenaLayout, arenaLayout, createArena, initialise } from "./arena.ts";
+import { type Arena, type ArenaLayout, arenaLayout, createArena, createFrozenArena, initialise } from "./arena.ts";
 import { type ModelConfig, modelConfigSchema, type RopeConfig, rotaryDimOf } from "./config.ts";
+import type { Adapter } from "./lora/adapter.ts";
 import { createWeightCopies, type RoundedWeights } from "./rounded-weights.ts";
 import { declareTransformer, type TransformerTensors } from "./transformer.ts";
 
 /** A model in a backend's memory. */
 export interface Model {
+  /** Its shape. */
   readonly config: ModelConfig;
+  /** Number of token ids, V. */
   readonly vocabSize: number;
+  /** Has its weights, and computes. */
   readonly backend: Backend;
+  /** Places of its parameters. */
   readonly layout: ArenaLayout;
-  /** The weights as one flat array. */
+  /** The weights as one flat array; of a frozen model the matrices alone. */
   readonly arena: Arena;
+  /**
+   * Whether the matrices are bfloat16 alone, half the memory of float32: the model computes, but cannot be trained or saved.
+   */
+  readonly frozen: boolean;
+  /**
+   * Low-rank adapters beside its weights: training then changes these alone, and the weights stay as they are. null: none.
+   */
+  readonly adapter: Adapter | null;
+  /** Its weights as tensors, layer by layer. */
   readonly parameters: TransformerTensors;
   /**
+   * Copies weights in, for the elements of the layout from `offset` on. A frozen model rounds those of matrices, and takes
+   * 16-bit words of bfloat16 too.
+   */
+  writeWeights(values: Float32Array | Uint16Array, offset: number): void;
+  /**
    * The matrices rounded to what products are multiplied from, as the weights are now; null where products are multiplied
-   * from the weights themselves. They are made once, and again after an update or `weightsChanged`.
+   * from the weights themselves, as in a frozen model. They are made once, and again after an update or `weightsChanged`.
    */
   rounded(): RoundedWeights | null;
   /** To be called by who has written to the weights other than by an optimizer's update: copies of them are then old. */
@@ -61,15 +80,23 @@ const createAngles = (backend: Backend, config: ModelConfig, position: RopeConfi
   return { cos: tensor(cos), sin: tensor(sin) };
 };
 
-/** A model with all weights zero: `initialise` or a checkpoint fills them. A failure leaves no memory taken. */
-export const createModel = (
+/** A model's weights, and the two things that differ between a frozen model and others. */
+interface Weights {
+  readonly arena: Arena;
+  readonly frozen: boolean;
+  readonly rounded: Model["rounded"];
+  write(values: Float32Array | Uint16Array, offset: number): void;
+  close(): void;
+}
+
+/** Makes the rest of a model: its rotary angles. A failure closes the weights. */
+const modelOver = (
   backend: Backend,
   config: ModelConfig,
   vocabSize: number,
-  real: RealDType = "float32",
+  { layout, weights, real }: { layout: ArenaLayout; weights: Weights; real: RealDType },
 ): Model => {
-  const layout = modelLayout(config, vocabSize);
-  const arena = createArena(backend, layout, real);
+  const { arena, frozen, rounded, write, close } = weights;
   const parameters = declareTransformer(
     ({ name }) => {
       const tensor = arena.tensors.get(name);
@@ -80,30 +107,90 @@ export const createModel = (
     vocabSize,
   );
   const { position } = config;
-  const angles = closeOnError(
-    () => backend.free(arena.storage),
-    () => (position.kind === "rope" ? createAngles(backend, config, position, real) : null),
+  const angles = closeOnError(close, () =>
+    position.kind === "rope" ? createAngles(backend, config, position, real) : null,
   );
-  const copies = createWeightCopies(backend, layout, arena);
+  const weightsChanged = (): void => {
+    arena.changes.count++;
+  };
   return {
     config,
     vocabSize,
     backend,
     layout,
     arena,
+    frozen,
+    adapter: null,
     parameters: { ...parameters, angles },
-    rounded: copies.current,
-    weightsChanged: () => {
-      arena.changes.count++;
+    writeWeights(values, offset) {
+      write(values, offset);
+      weightsChanged();
     },
+    rounded,
+    weightsChanged,
     close() {
-      copies.close();
-      backend.free(arena.storage);
+      close();
       if (angles === null) return;
       backend.free(angles.cos.storage);
       backend.free(angles.sin.storage);
     },
   };
+};
+
+/** A model with all weights zero: `initialise` or a checkpoint fills them. A failure leaves no memory taken. */
+export const createModel = (
+  backend: Backend,
+  config: ModelConfig,
+  vocabSize: number,
+  real: RealDType = "float32",
+): Model => {
+  const layout = modelLayout(config, vocabSize);
+  const arena = createArena(backend, layout, real);
+  const copies = createWeightCopies(backend, layout, arena);
+  const weights: Weights = {
+    arena,
+    frozen: false,
+    rounded: copies.current,
+    write: (values, offset) => backend.write(arena.storage, values, offset),
+    close() {
+      copies.close();
+      backend.free(arena.storage);
+    },
+  };
+  return modelOver(backend, config, vocabSize, { layout, weights, real });
+};
+
+/** Whether a backend can hold a frozen model: its products multiply bfloat16. */
+export const canFreeze = ({ capabilities }: Backend): boolean => capabilities.activations === "bfloat16";
+
+/**
+ * A model that only computes, on a backend that `canFreeze`: its matrices are bfloat16 alone. Its logits are to the bit those
+ * of a float32 model with the same rounded matrices. (A float32 model on the same backend adds token and position vectors as
+ * they are; here those are matrices too, so rounded.) `writeWeights` fills the weights, which are undefined at first. A failure
+ * leaves no memory taken.
+ */
+export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSize: number): Model => {
+  const layout = modelLayout(config, vocabSize);
+  const arena = createFrozenArena(backend, layout);
+  const weights: Weights = { arena, frozen: true, rounded: () => null, write: arena.write, close: arena.close };
+  return modelOver(backend, config, vocabSize, { layout, weights, real: "float32" });
+};
+
+/** The part of a model that training changes. */
+export type TrainedPart = Pick<Model, "layout" | "arena"> | Adapter;
+
+/** A model's weights, or those of its adapters if it has some. */
+export const trainedPart = ({ adapter, layout, arena }: Model): TrainedPart => adapter ?? { layout, arena };
+
+/** @throws ConfigError for a frozen model: its float32 weights are not there. */
+export const checkTrainable = (where: string, { frozen }: Model): void => {
+  if (!frozen) return;
+  throw new ConfigError({
+    where,
+    must: "the model must have float32 weights",
+    got: "a model with bfloat16 weights alone",
+    hint: 'loadPretrained(…, { dtype: "float32" })',
+  });
 };
 
 /**

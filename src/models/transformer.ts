@@ -1,4 +1,5 @@
 import { type Context, spend } from "../autograd/context.ts";
+import { recomputed } from "../autograd/recompute.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { type BlockParameters, block, declareBlock, dropoutPlacesOfBlock } from "../nn/block.ts";
 import { declareLinear, type LinearParameters, linearLayer } from "../nn/linear.ts";
@@ -15,7 +16,9 @@ export interface TransformerParameters<P> {
   readonly tokens: P;
   /** [contextLength, C]; null: positions are rotations. */
   readonly positions: P | null;
+  /** In the order in which they run. */
   readonly blocks: readonly BlockParameters<P>[];
+  /** The norm before the head. */
   readonly norm: NormParameters<P>;
   /** C → V */
   readonly head: LinearParameters<P>;
@@ -69,7 +72,9 @@ export const transformer = (
 ): Tensor => {
   let x = embedding(context, ids, parameters.tokens, parameters.positions, at); // [B, T, C]
   for (const [i, layer] of parameters.blocks.entries()) {
-    const next = block(context, config, layer, x, parameters.angles, { at, cache: layers?.[i] ?? null }); // [B, T, C]
+    const run = (within: Context, input: Tensor): Tensor =>
+      block(within, config, layer, input, parameters.angles, { at, cache: layers?.[i] ?? null });
+    const next = context.recomputes === true ? recomputed(context, x, run) : run(context, x); // [B, T, C]
     spend(context, x);
     x = next;
   }
@@ -78,8 +83,8 @@ export const transformer = (
   return hidden;
 };
 
-/** Places that drop in one forward pass, each with a number of its own. */
-export const dropoutPlaces = ({ nLayer }: ModelConfig): number => nLayer * dropoutPlacesOfBlock;
+/** Places that drop in one forward pass, each with a number of its own; `more` in each block, of its adapters. */
+export const dropoutPlaces = ({ nLayer }: ModelConfig, more = 0): number => nLayer * (dropoutPlacesOfBlock + more);
 
 /** The head: [.., C] → logits [.., V]. */
 export const logitsOf = (context: Context, parameters: TransformerParameters<Tensor>, hidden: Tensor): Tensor =>

@@ -20,9 +20,13 @@ export interface BlockConfig extends AttentionConfig {
 }
 
 export interface BlockParameters<P> {
+  /** The norm before attention. */
   readonly attentionNorm: NormParameters<P>;
+  /** Causal self-attention. */
   readonly attention: AttentionParameters<P>;
+  /** The norm before the MLP. */
   readonly mlpNorm: NormParameters<P>;
+  /** The position-wise branch. */
   readonly mlp: MlpParameters<P>;
 }
 

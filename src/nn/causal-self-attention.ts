@@ -44,7 +44,12 @@ export interface AttentionParameters<P> {
   /** C → (H + 2·Hk)·D: queries, keys and values side by side, heads side by side in each. */
   readonly qkv: LinearParameters<P>;
   /** RMS norm of each head's queries and keys, [D] each, the same for all heads; null without qkNorm. */
-  readonly headNorms: { readonly query: P; readonly key: P } | null;
+  readonly headNorms: {
+    /** Of queries, [D]. */
+    readonly query: P;
+    /** Of keys, [D]. */
+    readonly key: P;
+  } | null;
   /** H·D → C */
   readonly projection: LinearParameters<P>;
 }

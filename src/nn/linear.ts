@@ -2,6 +2,7 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { DType } from "../core/dtype.ts";
 import { linear, linearResidual } from "../ops/linear.ts";
+import { type LoraWeights, loraLinear, loraResidual } from "../ops/lora.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
 export interface LinearParameters<P> {
@@ -9,6 +10,8 @@ export interface LinearParameters<P> {
   readonly weight: P;
   /** [out] */
   readonly bias: P | null;
+  /** Adapters beside the weight; absent: none. */
+  readonly lora?: LoraWeights | undefined;
 }
 
 export interface LinearShape {
@@ -37,7 +40,7 @@ export const declareLinear = <P>(
 
 /** `dtype` of the output: the real type unless told otherwise. */
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor, dtype?: DType): Tensor =>
-  linear(context, x, layer, dtype);
+  layer.lora === undefined ? linear(context, x, layer, dtype) : loraLinear(context, x, layer, layer.lora, dtype);
 
 /** What ends a branch of a block: residual + dropout(layer(x)). */
 export const residualLayer = (
@@ -46,4 +49,7 @@ export const residualLayer = (
   x: Tensor,
   residual: Tensor,
   dropout: number,
-): Tensor => linearResidual(context, x, layer, residual, dropout);
+): Tensor =>
+  layer.lora === undefined
+    ? linearResidual(context, x, layer, residual, dropout)
+    : loraResidual(context, x, layer, layer.lora, residual, dropout);

@@ -1,6 +1,6 @@
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import type { GeluApproximation } from "../ops/gelu.ts";
+import { type GeluApproximation, gelu } from "../ops/gelu.ts";
 import { geluMlp } from "../ops/gelu-mlp.ts";
 import { swiglu } from "../ops/swiglu.ts";
 import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
@@ -28,15 +28,30 @@ export interface MlpShape {
   readonly projectionInit: Initialisation;
 }
 
+/** Name of the first layer, hidden width, and the parts that the first layer has, one above the other. */
+const layersOf = (
+  config: MlpConfig,
+  nEmbd: number,
+): { readonly first: string; readonly hidden: number; readonly stacked: readonly number[] } => {
+  switch (config.kind) {
+    case "gelu": {
+      const hidden = config.ratio * nEmbd;
+      return { first: "up", hidden, stacked: [hidden] };
+    }
+    case "swiglu": {
+      const { hidden } = config;
+      return { first: "gateUp", hidden, stacked: [hidden, hidden] };
+    }
+  }
+};
+
 export const declareMlp = <P>(
   declare: Declare<P>,
   name: string,
   config: MlpConfig,
   { nEmbd, bias, init, projectionInit }: MlpShape,
 ): MlpParameters<P> => {
-  const hidden = config.kind === "gelu" ? config.ratio * nEmbd : config.hidden;
-  const [first, stacked] =
-    config.kind === "gelu" ? (["up", [hidden]] as const) : (["gateUp", [hidden, hidden]] as const);
+  const { first, hidden, stacked } = layersOf(config, nEmbd);
   return {
     up: declareLinear(declare, `${name}.${first}`, {
       inputs: nEmbd,
@@ -65,8 +80,18 @@ export const mlp = (
   dropout: number,
 ): Tensor => {
   switch (config.kind) {
-    case "gelu":
-      return geluMlp(context, x, { ...layer, approximate: config.approximate }, residual, dropout);
+    case "gelu": {
+      const { approximate } = config;
+      // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished.
+      const isPlain = layer.up.lora === undefined && layer.down.lora === undefined;
+      if (isPlain) return geluMlp(context, x, { ...layer, approximate }, residual, dropout);
+      const up = linearLayer(context, layer.up, x); // [B, T, F]
+      const hidden = gelu(context, up, approximate); // [B, T, F]
+      spend(context, up);
+      const y = residualLayer(context, layer.down, hidden, residual, dropout);
+      spend(context, hidden);
+      return y;
+    }
     case "swiglu": {
       const gateUp = linearLayer(context, layer.up, x); // [B, T, 2F]
       const hidden = swiglu(context, gateUp); // [B, T, F]

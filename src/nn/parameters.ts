@@ -1,15 +1,34 @@
 import type { Shape } from "../core/shape.ts";
 
-/** How a parameter starts. `std` is the standard deviation of a normal with mean 0. */
+/** How a parameter starts. The mean of what is drawn is 0. */
 export type Initialisation =
-  | { readonly kind: "normal"; readonly std: number }
-  | { readonly kind: "zeros" }
-  | { readonly kind: "ones" };
+  | {
+      /** Drawn from a normal distribution. */
+      readonly kind: "normal";
+      /** Its standard deviation. */
+      readonly std: number;
+    }
+  | {
+      /** Drawn from a uniform distribution. */
+      readonly kind: "uniform";
+      /** The values are from −bound to bound. */
+      readonly bound: number;
+    }
+  | {
+      /** All 0. */
+      readonly kind: "zeros";
+    }
+  | {
+      /** All 1. */
+      readonly kind: "ones";
+    };
 
 export interface ParameterSpec {
   /** Dotted path, as "blocks.0.attention.qkv.weight". Unique in a model. */
   readonly name: string;
+  /** Sizes of its axes. */
   readonly shape: Shape;
+  /** Its first values. */
   readonly init: Initialisation;
   /**
    * For a weight that maps hidden states to hidden states, inside a block: the rows of each of the matrices that are stacked
@@ -17,6 +36,8 @@ export interface ParameterSpec {
    * vector.
    */
   readonly stacked?: readonly number[];
+  /** Whether it lies directly behind the parameter before it, so that both are one matrix too. */
+  readonly adjoins?: boolean;
 }
 
 /**

@@ -68,17 +68,28 @@ export const weightGradients = (context: Context, x: Tensor, weights: LinearWeig
   backend.run("linearBackwardWeight", { dy, x, dw: to.gradient, dBias, ...sizes, add: to.add });
 };
 
+/** x·Wᵀ + b + addend, without its gradients. */
+export const linearProduct = (
+  context: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  addend: Tensor | null,
+  dtype?: DType,
+): Tensor => {
+  const { m, n, k } = linearSizes("linear", x, weights);
+  const y = context.memory.allocate([...x.shape.slice(0, -1), n], dtype);
+  const w = factorOf(context, weights.weight);
+  context.backend.run("linearForward", { x, w, bias: weights.bias, addend, y, m, n, k });
+  return y;
+};
+
 /**
  * Row i of y has the same bits whatever the number of rows.
  * @param dtype of y: the real type, or the backend's for activations.
  */
 export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtype?: DType): Tensor => {
-  const { backend, memory, tape } = context;
-  const { weight, bias } = weights;
-  const { m, n, k } = linearSizes("linear", x, weights);
-  const y = memory.allocate([...x.shape.slice(0, -1), n], dtype);
-  backend.run("linearForward", { x, w: factorOf(context, weight), bias, addend: null, y, m, n, k });
-  tape?.record(y, [x, ...weightsOf(weights)], [], (dy) => linearGradients(context, x, weights, dy));
+  const y = linearProduct(context, x, weights, null, dtype);
+  context.tape?.record(y, [x, ...weightsOf(weights)], [], (dy) => linearGradients(context, x, weights, dy));
   return y;
 };
 
@@ -116,6 +127,36 @@ export const addLinear = (
   return { y, dropped: null };
 };
 
+/** The gradients in front of a branch's end: of its input, and of x·Wᵀ + b. Both are the caller's to release. */
+export interface BranchGradients {
+  readonly dx: Tensor;
+  readonly dBranch: Tensor;
+}
+
+/**
+ * The gradients of x, elementwise times `factor` where there is one, and of x·Wᵀ + b at a branch's end, from that of its sum
+ * with the residual.
+ */
+export const branchInput = (
+  context: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  dy: Tensor,
+  { dropped }: BranchEnd,
+  factor: Tensor | null,
+): BranchGradients => {
+  const { backend, memory } = context;
+  const dx = memory.allocate(x.shape, x.storage.dtype);
+  const given = { dy, w: factorOf(context, weights.weight), factor, dx, ...linearSizes("residual", x, weights) };
+  if (dropped === null) {
+    backend.run("linearBackwardInput", { ...given, add: 0 });
+    return { dx, dBranch: memory.retain(dy) };
+  }
+  const dBranch = memory.allocate(dy.shape, backend.capabilities.activations);
+  backend.run("linearDropoutBackwardInput", { ...given, ...dropped, dBranch });
+  return { dx, dBranch };
+};
+
 /**
  * Hands on the gradients of W and b at a branch's end, from that of its sum with the residual, and returns that of x,
  * elementwise times `factor` where there is one.
@@ -125,21 +166,12 @@ export const branchGradients = (
   x: Tensor,
   weights: LinearWeights,
   dy: Tensor,
-  { dropped }: BranchEnd,
+  end: BranchEnd,
   factor: Tensor | null,
 ): Tensor => {
-  const { backend, memory } = context;
-  const dx = memory.allocate(x.shape, x.storage.dtype);
-  const given = { dy, w: factorOf(context, weights.weight), factor, dx, ...linearSizes("residual", x, weights) };
-  if (dropped === null) {
-    backend.run("linearBackwardInput", { ...given, add: 0 });
-    weightGradients(context, x, weights, dy);
-    return dx;
-  }
-  const dBranch = memory.allocate(dy.shape, backend.capabilities.activations);
-  backend.run("linearDropoutBackwardInput", { ...given, ...dropped, dBranch });
+  const { dx, dBranch } = branchInput(context, x, weights, dy, end, factor);
   weightGradients(context, x, weights, dBranch);
-  memory.release(dBranch);
+  context.memory.release(dBranch);
   return dx;
 };
 

@@ -4,8 +4,7 @@ import { ShapeError } from "../core/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 
 /**
- * One case of an op for the tests to iterate over: gradients by finite differences in float64, and every backend
- * against the reference. Inputs are filled with random numbers of order 1.
+ * One case of an op for the gradient check, by finite differences in float64 on the reference backend. Inputs are filled with random numbers of order 1.
  */
 export interface OpSample {
   readonly name: string;

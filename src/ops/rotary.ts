@@ -23,7 +23,9 @@ import { createSegments, type Segment, type Segments } from "./segments.ts";
 
 /** Cosine and sine of each position's angles, each [positions, R/2]. */
 export interface RotaryTable {
+  /** Cosines. */
   readonly cos: Tensor;
+  /** Sines. */
   readonly sin: Tensor;
 }
 
@@ -188,7 +190,8 @@ export const rotary = (
     return y;
   }
   tape.record(y, norms === null ? [qkv] : [qkv, norms.query, norms.key], [rstd], (dy) => {
-    const dx = memory.allocate(qkv.shape);
+    // The products that take it round it to this in any case.
+    const dx = memory.allocate(qkv.shape, backend.capabilities.activations);
     const dGammaQ = norms === null ? null : tape.accumulator(norms.query);
     const dGammaK = norms === null ? null : tape.accumulator(norms.key);
     backend.run("rotaryBackward", { ...given, dy, rstd, dx, dGammaQ, dGammaK });

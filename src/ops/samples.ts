@@ -1,4 +1,4 @@
-/** Every differentiable op's samples, by op: what gradient checks and backend comparisons iterate over. */
+/** Every differentiable op's samples, by op: the cases of the gradient check. */
 import { samples as add } from "./add.ts";
 import { samples as causalAttention } from "./causal-attention.ts";
 import { samples as crossEntropy } from "./cross-entropy.ts";
@@ -8,6 +8,7 @@ import { samples as geluMlp } from "./gelu-mlp.ts";
 import { samples as layerNorm } from "./layer-norm.ts";
 import { samples as linear, residualSamples as linearResidual } from "./linear.ts";
 import { samples as linearCrossEntropy } from "./linear-cross-entropy.ts";
+import { samples as lora } from "./lora.ts";
 import { samples as rmsNorm } from "./rms-norm.ts";
 import { samples as rotary } from "./rotary.ts";
 import { samples as swiglu } from "./swiglu.ts";
@@ -23,6 +24,7 @@ export const opSamples = {
   linear,
   linearCrossEntropy,
   linearResidual,
+  lora,
   rmsNorm,
   rotary,
   swiglu,

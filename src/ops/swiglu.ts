@@ -29,7 +29,8 @@ export const swiglu = (context: Context, x: Tensor): Tensor => {
   backend.run("swigluForward", { x, y, rows, hidden });
 
   tape?.record(y, [x], [], (dy) => {
-    const dx = memory.allocate(x.shape);
+    // The products that take it round it to this in any case.
+    const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("swigluBackward", { x, dy, dx, rows, hidden });
     tape.accumulate(x, dx);
   });

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
-import type { AdamConfig } from "./config.ts";
+import type { AdamConfig, AdamWConfig } from "./config.ts";
 import type { Moments } from "./state.ts";
 import type { Update } from "./update.ts";
 
@@ -9,7 +9,7 @@ import type { Update } from "./update.ts";
  */
 export const adamUpdate = (
   backend: Backend,
-  { kind, beta1, beta2, eps }: Omit<AdamConfig, "weightDecay">,
+  { kind, beta1, beta2, eps }: Omit<AdamConfig | AdamWConfig, "weightDecay">,
   { m, v, unreal }: Moments,
   { values, gradients, step, learningRate, gradScale, rounded = null }: Update,
 ): ((offset: number, end: number, weightDecay: number, second?: number) => void) => {

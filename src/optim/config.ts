@@ -30,10 +30,54 @@ export const optimizerConfigSchema = z.discriminatedUnion("kind", [
     weightDecay: float32FromZero().default(0.1).describe("of the matrices inside blocks (nothing else has any)"),
   }),
 ]);
+/** Adam (Kingma & Ba 2014): weight decay is added to the gradient. */
+export interface AdamConfig {
+  /** Update rule. `adam`, `adamw` or `muon`. */
+  readonly kind: "adam";
+  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  readonly beta1: number;
+  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.999. */
+  readonly beta2: number;
+  /** Added to the root of the second moment. Number above 0. Default 1e-8. */
+  readonly eps: number;
+  /** Of matrices (biases and norms have none). Number from 0. Default 0. */
+  readonly weightDecay: number;
+}
+/** AdamW (Loshchilov & Hutter 2017): weight decay is apart from the gradient. */
+export interface AdamWConfig {
+  /** Update rule. `adam`, `adamw` or `muon`. */
+  readonly kind: "adamw";
+  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  readonly beta1: number;
+  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.999. */
+  readonly beta2: number;
+  /** Added to the root of the second moment. Number above 0. Default 1e-8. */
+  readonly eps: number;
+  /** Of matrices (biases and norms have none). Number from 0. Default 0.01. */
+  readonly weightDecay: number;
+}
+/** Muon (Jordan et al. 2024) for the matrices inside blocks, AdamW for the other parameters. */
+export interface MuonConfig {
+  /** Update rule. `adam`, `adamw` or `muon`. */
+  readonly kind: "muon";
+  /** Decay of the mean gradient of matrices. Number from 0, below 1. Default 0.95. */
+  readonly momentum: number;
+  /**
+   * Learning rate of embeddings, head and vectors, which AdamW updates, as a share of learningRate. Number above 0.
+   * Default 0.15; 0.25 in the preset `shakespeare`.
+   */
+  readonly adamLearningRateRatio: number;
+  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  readonly beta1: number;
+  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.95. */
+  readonly beta2: number;
+  /** Added to the root of the second moment. Number above 0. Default 1e-8; 1e-10 in the preset `shakespeare`. */
+  readonly eps: number;
+  /** Of the matrices inside blocks (nothing else has any). Number from 0. Default 0.1. */
+  readonly weightDecay: number;
+}
 /** An update rule with its constants. */
-export type OptimizerConfig = z.infer<typeof optimizerConfigSchema>;
-export type AdamConfig = Exclude<OptimizerConfig, { readonly kind: "muon" }>;
-export type MuonConfig = Extract<OptimizerConfig, { readonly kind: "muon" }>;
+export type OptimizerConfig = AdamConfig | AdamWConfig | MuonConfig;
 
 /** The learning rate after the warm-up, as a function of the step. */
 export const scheduleConfigSchema = z.discriminatedUnion("kind", [
@@ -47,5 +91,48 @@ export const scheduleConfigSchema = z.discriminatedUnion("kind", [
     minLearningRate: float32FromZero().default(0).describe("learning rate at the last step"),
   }),
 ]);
+/** The learning rate stays `learningRate`. */
+export interface ConstantSchedule {
+  /** Learning rate after the warm-up. `constant`, `cosine` or `linear`. */
+  readonly kind: "constant";
+}
+/** The learning rate falls along half a cosine. */
+export interface CosineSchedule {
+  /** Learning rate after the warm-up. `constant`, `cosine` or `linear`. */
+  readonly kind: "cosine";
+  /** Learning rate at the last step. Number from 0. Default 0. */
+  readonly minLearningRate: number;
+}
+/** The learning rate falls in a straight line. */
+export interface LinearSchedule {
+  /** Learning rate after the warm-up. `constant`, `cosine` or `linear`. */
+  readonly kind: "linear";
+  /** Learning rate at the last step. Number from 0. Default 0. */
+  readonly minLearningRate: number;
+}
 /** The learning rate after the warm-up. */
-export type ScheduleConfig = z.infer<typeof scheduleConfigSchema>;
+export type ScheduleConfig = ConstantSchedule | CosineSchedule | LinearSchedule;
+
+/** How the learning rate goes on in a run that gets more steps than planned. */
+export const extendKinds = ["stretch", "restart", "constant"] as const;
+/** Learning rate of the steps that a run is extended by. `stretch`, `restart` or `constant`. */
+export type ExtendKind = (typeof extendKinds)[number];
+
+/** Each is kept in the run's configuration. */
+export const mostExtensions = 100;
+
+/** A run's extension: after `after` steps it was given another total than the `planned` one. */
+export const extensionSchema = z.strictObject({
+  after: z.int().min(0).describe("updates done when the run was extended"),
+  planned: z.int().positive().describe("updates planned until then"),
+  schedule: z.enum(extendKinds).describe("learning rate from then on"),
+});
+/** A run's extension. The new total is the next extension's `planned`, or the plan's `steps`. */
+export interface Extension {
+  /** Updates done when the run was extended. Whole number from 0. */
+  readonly after: number;
+  /** Updates planned until then. Whole number from 1. */
+  readonly planned: number;
+  /** Learning rate from then on. `stretch`, `restart` or `constant`. */
+  readonly schedule: ExtendKind;
+}

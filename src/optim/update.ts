@@ -3,10 +3,13 @@ import type { RoundedWeights } from "../models/rounded-weights.ts";
 
 /** Input of one update. */
 export interface Update {
+  /** The weights, which change. */
   readonly values: Arena;
+  /** Their gradients. */
   readonly gradients: Arena;
   /** 1 for the first update. */
   readonly step: number;
+  /** Learning rate of this update. */
   readonly learningRate: number;
   /** Factor on every gradient, from clipping. */
   readonly gradScale: number;
@@ -24,6 +27,7 @@ export interface OptimizerLayout {
 
 /** A running mean of an optimizer in a backend's memory. */
 export interface OptimizerArena extends OptimizerLayout {
+  /** The running means. */
   readonly arena: Arena;
 }
 

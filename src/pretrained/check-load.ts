@@ -1,6 +1,7 @@
-import { checkBackendChoice, checkOptions, checkPath } from "../core/check-arguments.ts";
+import { checkBackendChoice, checkOptions } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import { show } from "../core/show.ts";
+import { checkAdapterOptions } from "./adapter/check.ts";
 
 const isFiles = (value: unknown): boolean =>
   typeof value === "object" &&
@@ -11,19 +12,20 @@ const isFiles = (value: unknown): boolean =>
 
 /**
  * Checks the arguments of `loadPretrained`, before anything is read.
- * @param inBrowser whether a checkpoint can be an address or its files.
+ * @param inBrowser whether a text is an address; else it is a directory's path.
  * @param where the called function, for the error.
  * @throws ConfigError naming the argument.
  */
 export const checkLoad = (checkpoint: unknown, options: unknown, inBrowser = false, where = "loadPretrained"): void => {
-  if (!inBrowser) checkPath(`${where}: directory`, checkpoint);
-  else if (typeof checkpoint !== "string" && !(checkpoint instanceof URL) && !isFiles(checkpoint)) {
+  const isPlace = typeof checkpoint === "string" || (inBrowser && checkpoint instanceof URL);
+  if (!isPlace && !isFiles(checkpoint)) {
     throw new ConfigError({
       where: `${where}: checkpoint`,
-      must: "must be an address, or an object with the files of a checkpoint as Uint8Arrays",
+      must: `must be ${inBrowser ? "an address" : "a path"}, or an object with the files of a checkpoint as Uint8Arrays`,
       got: show(checkpoint),
     });
   }
   checkOptions(`${where}: options`, options);
   checkBackendChoice("backend", Reflect.get(options as object, "backend"));
+  checkAdapterOptions(options as object, inBrowser, where);
 };

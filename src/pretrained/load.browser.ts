@@ -1,16 +1,33 @@
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
-import { CheckpointError } from "../core/errors.ts";
-import { checkManifest } from "../io/manifest.browser.ts";
+import { addressSource, fetchIfThere, fetchWhole } from "../io/address-source.ts";
 import { manifestName } from "../io/manifest.ts";
+import { canDigest, manifestIn } from "../io/manifest-in-memory.ts";
+import { adapterConfigName, adapterWeightsName } from "./adapter/config.ts";
+import {
+  type AdapterFiles,
+  askedAdapters,
+  defaultAdapter,
+  type OpenedAdapter,
+  openAdapterFiles,
+  openAll,
+} from "./adapter/load.ts";
+import { adapterTextNames, withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
-import { type LanguageModel, languageModel } from "./language-model.ts";
-import { parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
-
-type PretrainedName = (typeof pretrainedNames)[number];
-
-/** A checkpoint's files by name: all files of `onCheckpoint`, or the ones that loading needs. */
-export type CheckpointFiles = Readonly<Record<PretrainedName, Uint8Array>> & Readonly<Record<string, Uint8Array>>;
+import { type CheckpointFiles, parseFiles } from "./checkpoint-files.ts";
+import type { LanguageModel } from "./language-model.ts";
+import {
+  configName,
+  indexName,
+  optionalNames,
+  type PretrainedFacts,
+  parseFacts,
+  shardNames,
+  weightsFileName,
+} from "./parse.ts";
+import { placeLanguageModel } from "./place.ts";
+import type { Pretrained } from "./pretrained.ts";
+import { type CollectedPretrained, collectWeights, openWeights, type WeightFile } from "./weights.ts";
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
@@ -18,62 +35,163 @@ export interface LoadOptions {
   readonly backend?: Backend | BackendChoice | undefined;
   /** Threads of a backend opened here; default: all cores. */
   readonly threads?: number | undefined;
+  /**
+   * A LoRA adapter for the model, which is then in use as "default": the address of a folder that PEFT or a run wrote, or its
+   * files. Default: none.
+   */
+  readonly adapter?: AdapterSource | undefined;
+  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
+  /** Gets the bytes of the weights read so far, and in all. Default: none. */
+  readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-const fetchFile = async (directory: string, name: PretrainedName): Promise<Uint8Array> => {
-  const where = `${directory}/${name}`;
-  let got: string;
-  try {
-    const response = await fetch(where);
-    if (response.ok) return new Uint8Array(await response.arrayBuffer());
-    got = `status ${response.status}`;
-  } catch (cause) {
-    throw new CheckpointError({ where, must: "the file must be served there", got: "no answer", cause });
-  }
-  throw new CheckpointError({ where, must: "the file must be served there", got });
+/** The small files of a directory that are served. */
+const fetchSmall = async (directory: string): Promise<Record<string, Uint8Array>> => {
+  const [config, manifest] = await Promise.all([
+    fetchWhole(`${directory}/${configName}`),
+    fetchIfThere(`${directory}/${manifestName}`),
+  ]);
+  // A manifest of ours tells which files there are.
+  const listed = manifest === undefined ? undefined : manifestIn(manifest)?.files;
+  const wanted = optionalNames.filter((name) => listed === undefined || Object.hasOwn(listed, name));
+  const found = await Promise.all(
+    wanted.map(async (name) => {
+      const where = `${directory}/${name}`;
+      return [name, await (listed === undefined ? fetchIfThere(where) : fetchWhole(where))] as const;
+    }),
+  );
+  return {
+    ...Object.fromEntries(found.flatMap(([name, bytes]) => (bytes === undefined ? [] : [[name, bytes]]))),
+    ...(manifest === undefined ? {} : { [manifestName]: manifest }),
+    [configName]: config,
+  };
 };
 
-/** Directories of other programs and early versions have none. */
-const fetchManifest = (directory: string): Promise<Record<string, Uint8Array>> =>
-  fetch(`${directory}/${manifestName}`).then(
-    async (response): Promise<Record<string, Uint8Array>> =>
-      response.ok ? { [manifestName]: new Uint8Array(await response.arrayBuffer()) } : {},
-    () => ({}),
-  );
+const openDirectory = async (directory: string): Promise<Pretrained> => {
+  const small = await fetchSmall(directory);
+  const manifest = small[manifestName];
+  if (manifest !== undefined && canDigest() && manifestIn(manifest) !== undefined) {
+    // Web Crypto hashes whole files only.
+    const weights = await fetchWhole(`${directory}/${weightsFileName}`);
+    return parseFiles({ ...small, [weightsFileName]: weights } as CheckpointFiles, directory);
+  }
+  const facts = await parseFacts(directory, small);
+  const index = small[indexName];
+  const names = index === undefined ? [weightsFileName] : shardNames(index, `${directory}/${indexName}`);
+  const files: WeightFile[] = [];
+  try {
+    for (const name of names) {
+      const where = `${directory}/${name}`;
+      const source = await addressSource(where);
+      files.push({ where, source });
+      // A browser has few connections to a server.
+      if (names.length > 1) await source.pause?.();
+    }
+  } catch (error) {
+    await Promise.all(files.map(({ source }) => source.close()));
+    throw error;
+  }
+  const where = `${directory}/${names.length === 1 ? names[0] : indexName}`;
+  return { ...facts, checked: false, weights: await openWeights(files, facts, where) };
+};
 
-const fetchFiles = async (directory: string): Promise<CheckpointFiles> => {
-  const [config, model, tokenizer, manifest] = await Promise.all([
-    fetchFile(directory, "config.json"),
-    fetchFile(directory, "model.safetensors"),
-    fetchFile(directory, "tokenizer.json"),
-    fetchManifest(directory),
+/** A checkpoint, in a form that `loadPretrained` takes. */
+export type CheckpointSource = string | URL | CheckpointFiles;
+
+const trimmed = (address: string | URL): string => String(address).replace(/\/+$/, "");
+
+const openAny = (checkpoint: CheckpointSource): Promise<Pretrained> => {
+  const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
+  return isAddress ? openDirectory(trimmed(checkpoint)) : parseFiles(checkpoint);
+};
+
+/** An adapter: the address of its folder, or its files. */
+export type AdapterSource = string | URL | AdapterFiles;
+
+const fetchAdapter = async (folder: string): Promise<AdapterFiles> => {
+  const optional = [manifestName, ...adapterTextNames];
+  const [config, weights, ...others] = await Promise.all([
+    fetchWhole(`${folder}/${adapterConfigName}`),
+    fetchWhole(`${folder}/${adapterWeightsName}`),
+    ...optional.map((name) => fetchIfThere(`${folder}/${name}`)),
   ]);
-  return { ...manifest, "config.json": config, "model.safetensors": model, "tokenizer.json": tokenizer };
+  const found = optional.flatMap((name, i) => {
+    const bytes = others[i];
+    return bytes === undefined ? [] : [[name, bytes] as const];
+  });
+  return { ...{ [adapterConfigName]: config, [adapterWeightsName]: weights }, ...Object.fromEntries(found) };
+};
+
+const openAdapter = async (source: AdapterSource, name: string): Promise<OpenedAdapter> => {
+  const isAddress = typeof source === "string" || source instanceof URL;
+  if (!isAddress) return openAdapterFiles(source, name);
+  const folder = trimmed(source);
+  return openAdapterFiles(await fetchAdapter(folder), folder);
 };
 
 /**
- * A language model from a checkpoint, trained here or in Node. Its files are compared with the SHA-256 in `manifest.json`
- * if that is among them and the page has Web Crypto.
- * @param checkpoint its files, or the address of the directory that serves them.
- * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
+ * Reads a whole model without opening a backend. Its files are compared with the SHA-256 in `manifest.json` if that is
+ * among them and the page has Web Crypto.
+ * @throws CheckpointError naming the file and its fault.
  */
-export const loadPretrained = async (
-  checkpoint: string | URL | CheckpointFiles,
-  options: LoadOptions = {},
+export const readPretrained = async (checkpoint: CheckpointSource): Promise<CollectedPretrained> =>
+  collectWeights(await openAny(checkpoint));
+
+/**
+ * `loadPretrained`, whose arguments are checked.
+ * @param onOpened gets the model's facts before its weights are read.
+ */
+export const loadOpened = async (
+  checkpoint: CheckpointSource,
+  options: LoadOptions,
+  onOpened: (facts: PretrainedFacts) => void,
 ): Promise<LanguageModel> => {
-  checkLoad(checkpoint, options, true);
-  const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
-  const directory = isAddress ? String(checkpoint).replace(/\/+$/, "") : "checkpoint";
-  const files = isAddress ? await fetchFiles(directory) : checkpoint;
-  await checkManifest(files, pretrainedNames, directory);
-  const pretrained = parsePretrained(directory, files);
-  const { backend = "wasm", threads } = options;
-  if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
-  const opened = await openBackend(backend, { threads });
+  const adapters = await openAll(askedAdapters(options), openAdapter);
+  const pretrained = withAdapterText(await openAny(checkpoint), adapters.get(defaultAdapter)?.text);
+  const { backend = "wasm", threads, onProgress } = options;
+  const { weights } = pretrained;
+  onOpened(pretrained);
+  const place = (opened: Backend, onClose?: () => Promise<void>) =>
+    placeLanguageModel(opened, pretrained, adapters, {
+      freeze: false,
+      onClose,
+      onProgress: onProgress && ((bytes) => onProgress(bytes, weights.bytes)),
+    });
+  if (typeof backend !== "string") return place(backend);
+  const opened = await openBackend(backend, { threads }).catch(async (error: unknown) => {
+    await weights.close();
+    throw error;
+  });
   try {
-    return languageModel(placeModel(opened, pretrained), pretrained.tokenizer, () => opened.close());
+    return await place(opened, () => opened.close());
   } catch (error) {
     await opened.close();
     throw error;
   }
+};
+
+/**
+ * A language model from a checkpoint, trained here or in Node, or from a Hugging Face directory with a model of GPT-2, Llama,
+ * Mistral, Qwen2, Qwen3 or Phi-3. Files of a checkpoint are compared with the SHA-256 in `manifest.json` if that is among
+ * them and the page has Web Crypto; the weights of other directories are read while they arrive.
+ * @param checkpoint its files, or the address of the directory that serves them.
+ * @param options backend, threads, adapters.
+ * @throws CheckpointError for a missing or damaged model, or one that would give other results here;
+ *   UnsupportedKernelError for a missing backend.
+ * @example
+ * ```ts
+ * import { loadPretrained } from "foretoken/browser";
+ *
+ * const lm = await loadPretrained("https://example.org/checkpoint", { backend: "reference" });
+ * console.log((await lm.score("The end.")).mean);
+ * await lm.close();
+ * ```
+ */
+export const loadPretrained = async (
+  checkpoint: CheckpointSource,
+  options: LoadOptions = {},
+): Promise<LanguageModel> => {
+  checkLoad(checkpoint, options, true);
+  return loadOpened(checkpoint, options, () => {});
 };

@@ -1,24 +1,41 @@
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
+import { checkName } from "../core/check-arguments.ts";
 import type { DTypeChoice } from "../core/dtype.ts";
-import { readCheckpoint } from "../io/checkpoint.node.ts";
 import { manifestName } from "../io/manifest.ts";
+import {
+  type AdapterFiles,
+  askedAdapters,
+  closeAdapters,
+  defaultAdapter,
+  openAdapterFiles,
+  openAll,
+} from "./adapter/load.ts";
+import { basePath, namesAdapter, openAdapter } from "./adapter/open.node.ts";
+import { withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
-import { type LanguageModel, languageModel } from "./language-model.ts";
-import { type Pretrained, parsePretrained, placeModel, pretrainedNames } from "./parse.ts";
+import { type CheckpointFiles, parseFiles } from "./checkpoint-files.ts";
+import { isGgufName } from "./gguf/open.node.ts";
+import { isHubName } from "./hub.node.ts";
+import type { LanguageModel } from "./language-model.ts";
+import { openPretrained } from "./open.node.ts";
+import type { PretrainedFacts } from "./parse.ts";
+import { placeLanguageModel } from "./place.ts";
+import type { Pretrained } from "./pretrained.ts";
+import { type CollectedPretrained, collectWeights } from "./weights.ts";
 
 /**
- * Reads a checkpoint directory and compares its files with its manifest, without opening a backend.
+ * Reads a whole model and compares its files with its manifest, without opening a backend.
  * @throws CheckpointError naming the file and its fault.
  */
-export const readPretrained = async (directory: string): Promise<Pretrained & { readonly checked: boolean }> => {
-  const { files, manifest } = await readCheckpoint(directory, pretrainedNames);
-  return { ...parsePretrained(directory, files), checked: manifest !== null };
-};
+export const readPretrained = async (path: string): Promise<CollectedPretrained> =>
+  collectWeights(await openPretrained(path));
 
-/** Notice for a checkpoint without a manifest. */
-export const uncheckedNotice = (directory: string): string =>
-  `${directory}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
+/** Notice for a model whose files are compared with no hashes: a checkpoint without a manifest, or a GGUF file. */
+export const uncheckedNotice = (path: string): string =>
+  isGgufName(path)
+    ? `${path}: unchecked, since GGUF has no hashes: damage to its weights would not be noticed`
+    : `${path}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
@@ -26,31 +43,125 @@ export interface LoadOptions {
   readonly backend?: Backend | BackendChoice | undefined;
   /** Threads of a backend opened here; default: all cores. */
   readonly threads?: number | undefined;
-  /** Dtype of a backend opened here: float32, the default, for logits to the last digit; auto for speed. */
+  /**
+   * Dtype of a backend opened here: float32, the default, for logits to the last digit; auto for speed. Where products
+   * multiply bfloat16, such a model has bfloat16 matrices alone: half the memory, but it cannot be trained or saved. On a
+   * backend of yours weights are float32.
+   */
   readonly dtype?: DTypeChoice | undefined;
+  /**
+   * A LoRA adapter for the model, which is then in use as "default": a folder that PEFT or a run wrote, or its files. Default:
+   * none.
+   */
+  readonly adapter?: string | AdapterFiles | undefined;
+  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;
+  /** The model, where the checkpoint is an adapter's folder. Default: the one that the adapter names. */
+  readonly base?: string | undefined;
   /**
    * Gets one line for the user: that there is no manifest, so that damage would not be noticed. A promise is waited for.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
+  /**
+   * Gets the bytes of the weights read so far, and in all; of a model of the hub that is fetched, first those of its files.
+   * Default: none.
+   */
+  readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/**
- * A language model from a checkpoint directory. Its files are compared with the SHA-256 in `manifest.json`, while they
- * are read; a directory without one, from an earlier version or another program, loads unchecked, and `onNotice` says
- * so.
- * @throws CheckpointError for a missing, damaged or foreign checkpoint; UnsupportedKernelError for a missing backend.
- */
-export const loadPretrained = async (directory: string, options: LoadOptions = {}): Promise<LanguageModel> => {
-  checkLoad(directory, options);
-  const pretrained = await readPretrained(directory);
-  if (!pretrained.checked) await options.onNotice?.(uncheckedNotice(directory));
-  const { backend = "auto", threads, dtype } = options;
-  if (typeof backend !== "string") return languageModel(placeModel(backend, pretrained), pretrained.tokenizer);
-  const opened = await openBackend(backend, { threads, dtype });
+/** A model's place, or its files. */
+const openModel = async (
+  checkpoint: string | CheckpointFiles,
+  { onNotice, onProgress }: LoadOptions,
+): Promise<Pretrained> => {
+  const opened =
+    typeof checkpoint === "string"
+      ? await openPretrained(checkpoint, { onNotice, onDownload: onProgress })
+      : await parseFiles(checkpoint);
+  // Files of the hub were compared when they were fetched.
+  const isKept = typeof checkpoint === "string" && isHubName(checkpoint);
+  if (!opened.checked && !isKept) await onNotice?.(uncheckedNotice(opened.where));
+  return opened;
+};
+
+/** The model, and its adapters. */
+const openAny = async (checkpoint: string | CheckpointFiles, options: LoadOptions) => {
+  const own = await namesAdapter(checkpoint, options);
+  const asked = own ? [[defaultAdapter, checkpoint as string] as const] : askedAdapters(options);
+  const adapters = await openAll(asked, async (source, name) => {
+    const opened = await (typeof source === "string" ? openAdapter(source) : openAdapterFiles(source, name));
+    if (!opened.checked) await options.onNotice?.(uncheckedNotice(opened.where));
+    return opened;
+  });
   try {
-    return languageModel(placeModel(opened, pretrained), pretrained.tokenizer, () => opened.close());
+    const adapter = own ? adapters.get(defaultAdapter) : undefined;
+    const model = adapter === undefined ? checkpoint : (options.base ?? (await basePath(adapter)));
+    const pretrained = await openModel(model, options);
+    return { pretrained: withAdapterText(pretrained, adapters.get(defaultAdapter)?.text), adapters };
+  } catch (error) {
+    await closeAdapters(adapters);
+    throw error;
+  }
+};
+
+/**
+ * `loadPretrained`, whose arguments are checked.
+ * @param onOpened gets the model's facts before its weights are read.
+ */
+export const loadOpened = async (
+  checkpoint: string | CheckpointFiles,
+  options: LoadOptions,
+  onOpened: (facts: PretrainedFacts) => void,
+): Promise<LanguageModel> => {
+  const { pretrained, adapters } = await openAny(checkpoint, options);
+  const { backend = "auto", threads, dtype, onProgress } = options;
+  const { weights } = pretrained;
+  onOpened(pretrained);
+  const place = (opened: Backend, freeze: boolean, onClose?: () => Promise<void>) =>
+    placeLanguageModel(opened, pretrained, adapters, {
+      freeze,
+      onClose,
+      onProgress: onProgress && ((bytes) => onProgress(bytes, weights.bytes)),
+    });
+  if (typeof backend !== "string") return place(backend, false);
+  const opened = await openBackend(backend, { threads, dtype }).catch(async (error: unknown) => {
+    await Promise.all([weights.close(), closeAdapters(adapters)]);
+    throw error;
+  });
+  try {
+    return await place(opened, true, () => opened.close());
   } catch (error) {
     await opened.close();
     throw error;
   }
+};
+
+/**
+ * A language model from a directory: a checkpoint's, or one of Hugging Face's with a model of GPT-2, Llama, Mistral, Qwen2,
+ * Qwen3 or Phi-3; from the hub; or from its files as `onCheckpoint` gets them. Weights are read piece by piece into the
+ * backend's memory and compared with the SHA-256 in `manifest.json` meanwhile; a model without one, from an earlier version
+ * or another program, loads unchecked, and `onNotice` says so.
+ * The folder of a LoRA adapter stands for its model with the adapter in use.
+ * @param checkpoint its directory, `hf:org/name` or `hf:org/name@revision`, or its files as `onCheckpoint` gets them.
+ * @param options backend, threads, dtype, adapters.
+ * @throws CheckpointError for a missing or damaged model, or one that would give other results here;
+ *   UnsupportedKernelError for a missing backend.
+ * @example
+ * ```ts
+ * import { loadPretrained } from "foretoken";
+ *
+ * const lm = await loadPretrained("runs/notes/best", { backend: "auto" });
+ * const { shape } = await lm.logits(lm.tokenizer.encode("The "));
+ * const { tokens, mean } = await lm.score("The end.");
+ * console.log(shape, mean, tokens.map(({ text, logProb }) => [text, logProb]));
+ * await lm.close();
+ * ```
+ */
+export const loadPretrained = async (
+  checkpoint: string | CheckpointFiles,
+  options: LoadOptions = {},
+): Promise<LanguageModel> => {
+  checkLoad(checkpoint, options);
+  if (options.base !== undefined) checkName("loadPretrained: base", options.base);
+  return loadOpened(checkpoint, options, () => {});
 };

@@ -1,14 +1,17 @@
+/** The small files of a checkpoint: all that is to be known of a model but for its weights. */
 import { z } from "zod";
-import type { Backend } from "../backend/backend.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
 import { jsonLimits } from "../core/json.ts";
-import { readSafetensors } from "../io/safetensors.ts";
-import { type ModelConfig, modelConfigSchema } from "../models/config.ts";
-import { fromHuggingFace } from "../models/hugging-face/hugging-face.ts";
-import { createModel, type Model, modelLayout } from "../models/model.ts";
+import { show } from "../core/show.ts";
+import { modelConfigSchema } from "../models/config.ts";
+import { type ReadConfig, readHuggingFaceConfig } from "../models/hugging-face/read-config.ts";
+import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { checkFormatVersion, checkJson, parseJson } from "./checkpoint-json.ts";
+import type { ChatTemplate } from "./language-model.ts";
+import type { Pretrained } from "./pretrained.ts";
 
 const foretokenSection = z.object({
   formatVersion: z.int().positive(),
@@ -16,57 +19,141 @@ const foretokenSection = z.object({
 });
 const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretokenSection });
 
-/** The files that `parsePretrained` takes. */
-export const pretrainedNames = ["config.json", "model.safetensors", "tokenizer.json"] as const;
+/** Names of files. */
+export const configName = "config.json";
+export const tokenizerName = "tokenizer.json";
+export const weightsFileName = "model.safetensors";
+export const indexName = "model.safetensors.index.json";
 
-/** A checkpoint on the host. */
-export interface Pretrained {
-  readonly config: ModelConfig;
-  readonly tokenizer: Tokenizer;
-  /** In the layout of `modelLayout`. */
-  readonly values: Float32Array;
-}
+/** Files about text besides the tokenizer: chat template, and tokens that begin and end a text. */
+export const textFileNames = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"] as const;
 
-/**
- * Checks the files of a checkpoint from `directory`, which errors name.
- * @throws CheckpointError naming the file and its fault.
- */
-export const parsePretrained = (
-  directory: string,
-  files: Readonly<Record<(typeof pretrainedNames)[number], Uint8Array>>,
-): Pretrained => {
-  const at = (name: (typeof pretrainedNames)[number]): string => `${directory}/${name}`;
-  const raw = parseJson(files["config.json"], at("config.json"));
-  if (typeof raw === "object" && raw !== null && !("foretoken" in raw)) {
-    throw new CheckpointError({
-      where: at("config.json"),
-      must: "the checkpoint must have been written by foretoken",
-      got: 'no "foretoken" section',
-      hint: "a directory that foretoken train wrote",
-    });
-  }
+/** Files that are read if they are there. */
+export const optionalNames = [tokenizerName, ...textFileNames, indexName] as const;
+
+/** Files by their names. */
+export type SmallFiles = Readonly<Record<string, Uint8Array>>;
+
+/** A model without its weights. */
+export type PretrainedFacts = Omit<Pretrained, "weights" | "checked">;
+
+/** The configuration, of ours or of another program. */
+const readConfig = (bytes: Uint8Array, where: string): ReadConfig => {
+  const raw = parseJson(bytes, where);
+  if (!isRecord(raw)) throw new CheckpointError({ where, must: "must be an object", got: show(raw) });
+  if (!("foretoken" in raw)) return readHuggingFaceConfig(raw, where);
   const version = z.object({ foretoken: z.object({ formatVersion: z.int() }) }).safeParse(raw);
-  if (version.success) checkFormatVersion(version.data.foretoken.formatVersion, at("config.json"));
-  const json = checkJson(configJson, raw, at("config.json"));
-  const config = json.foretoken.model;
-  const vocabulary = parseJson(files["tokenizer.json"], at("tokenizer.json"), jsonLimits.tokenizer);
-  const tokenizer = loadTokenizer(vocabulary, at("tokenizer.json"));
-  if (tokenizer.vocabSize !== json.vocab_size) {
-    throw new CheckpointError({
-      where: at("tokenizer.json"),
-      must: `the tokenizer must have the ${json.vocab_size} tokens of config.json`,
-      got: String(tokenizer.vocabSize),
-    });
-  }
-  const { tensors } = readSafetensors(files["model.safetensors"], at("model.safetensors"));
-  const layout = modelLayout(config, tokenizer.vocabSize);
-  const values = fromHuggingFace(config, layout, tensors, at("model.safetensors"));
-  return { config, tokenizer, values };
+  if (version.success) checkFormatVersion(version.data.foretoken.formatVersion, where);
+  const json = checkJson(configJson, raw, where);
+  return { config: json.foretoken.model, vocabSize: json.vocab_size };
 };
 
-/** Writes the checkpoint into a backend's memory. */
-export const placeModel = (backend: Backend, { config, tokenizer, values }: Pretrained): Model => {
-  const model = createModel(backend, config, tokenizer.vocabSize);
-  backend.write(model.arena.storage, values);
-  return model;
+const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number): Promise<Tokenizer> => {
+  const tokenizer = await loadTokenizer(parseJson(bytes, where, jsonLimits.tokenizer), where);
+  // An embedding may have more rows than there are tokens, to a round number; of a character model none has.
+  const isPadded = tokenizer.vocabSize < vocabSize && tokenizer.kind !== "char";
+  if (tokenizer.vocabSize === vocabSize || isPadded) return tokenizer;
+  throw new CheckpointError({
+    where,
+    must: `the tokenizer must have the ${vocabSize} tokens of config.json`,
+    got: String(tokenizer.vocabSize),
+  });
+};
+
+const id = z.int().min(0);
+const endJson = z.object({ eos_token_id: z.union([id, z.array(id)]).nullish() });
+
+/** Tokens that end generation, of which a file may name one or several; undefined if it names none. */
+export const endsOf = (bytes: Uint8Array | undefined, where: string): readonly number[] | undefined => {
+  if (bytes === undefined) return undefined;
+  const { eos_token_id: end } = checkJson(endJson, parseJson(bytes, where), where);
+  return end === null || end === undefined ? undefined : [end].flat();
+};
+
+/** A token's name, alone or with its matching. */
+const tokenName = z.union([z.string(), z.object({ content: z.string() })]).nullish();
+
+const templateJson = z.object({
+  chat_template: z
+    .union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))], {
+      error: "must be a text, or a list of texts with names",
+    })
+    .nullish(),
+  bos_token: tokenName,
+  eos_token: tokenName,
+});
+
+const nameOf = (token: z.output<typeof tokenName>): string =>
+  typeof token === "string" ? token : (token?.content ?? "");
+
+/** The chat template; a file of its own goes before the field. */
+const readTemplate = (files: SmallFiles, at: (name: string) => string): ChatTemplate | null => {
+  const own = files["chat_template.jinja"];
+  const bytes = files["tokenizer_config.json"];
+  const where = at("tokenizer_config.json");
+  const {
+    chat_template: named,
+    bos_token: bos,
+    eos_token: eos,
+  } = bytes === undefined ? {} : checkJson(templateJson, parseJson(bytes, where), where);
+  const field = typeof named === "object" ? named?.find(({ name }) => name === "default")?.template : named;
+  const template = own === undefined ? field : new TextDecoder().decode(own);
+  return typeof template === "string" ? { template, bosToken: nameOf(bos), eosToken: nameOf(eos) } : null;
+};
+
+/**
+ * A model from the small files of its directory, ours or another program's.
+ * @param where the directory, which errors name.
+ * @throws CheckpointError naming the file and its fault.
+ */
+export const parseFacts = async (where: string, files: SmallFiles): Promise<PretrainedFacts> => {
+  const at = (name: string): string => `${where}/${name}`;
+  const configFile = files[configName];
+  if (configFile === undefined) {
+    throw new CheckpointError({ where: at(configName), must: "the file must be there", got: "no such file" });
+  }
+  const { config, vocabSize } = readConfig(configFile, at(configName));
+  const tokenizerFile = files[tokenizerName];
+  const tokenizer =
+    tokenizerFile === undefined
+      ? noTokenizer(where, vocabSize)
+      : await readTokenizer(tokenizerFile, at(tokenizerName), vocabSize);
+  const named =
+    endsOf(files["generation_config.json"], at("generation_config.json")) ?? endsOf(configFile, at(configName)) ?? [];
+  const ends = tokenizer.endOfText === null ? named : [tokenizer.endOfText, ...named];
+  return {
+    where,
+    config,
+    vocabSize,
+    tokenizer,
+    chatTemplate: readTemplate(files, at),
+    // A small model may have kept the ids of a larger vocabulary.
+    endTokens: [...new Set(ends)].filter((end) => end < vocabSize),
+  };
+};
+
+const indexJson = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+/** A plain file's name: nothing that leads out of the folder. */
+const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/u.test(name);
+
+/** Most files that a model is divided into. */
+const mostShards = 1000;
+
+/**
+ * Names of the files with the weights, from the parsed `model.safetensors.index.json`.
+ * @throws CheckpointError for a name that is no plain file's in the same folder.
+ */
+export const shardNames = (bytes: Uint8Array, where: string): readonly string[] => {
+  const raw = parseJson(bytes, where, jsonLimits.safetensorsHeader);
+  const names = [...new Set(Object.values(checkJson(indexJson, raw, where).weight_map))].sort();
+  const bad = names.find((name) => !isPlainName(name));
+  if (bad !== undefined) {
+    const must = "weight_map must name .safetensors files of the same folder";
+    throw new CheckpointError({ where, must, got: show(bad) });
+  }
+  if (names.length === 0 || names.length > mostShards) {
+    throw new CheckpointError({ where, must: `weight_map must name 1 to ${mostShards} files`, got: `${names.length}` });
+  }
+  return names;
 };

@@ -1,3 +1,4 @@
+import type { ProductDType } from "../core/dtype.ts";
 import { safetensorsPieces } from "../io/safetensors.ts";
 import type { ReadValues } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -7,24 +8,77 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { tokenizerConfigJson } from "../tokenizer/tokenizer-json.ts";
 import { formatVersion, jsonText } from "./checkpoint-json.ts";
 import { generationDefaults } from "./generation-config.ts";
+import type { ChatTemplate } from "./language-model.ts";
+import type { Pretrained, WeightSource } from "./pretrained.ts";
+
+/** Facts about a model besides its configuration and tokenizer. */
+export interface SavedFacts {
+  /** Rows of the embedding. Default: the tokenizer's tokens. */
+  readonly vocabSize?: number;
+  /** Tokens that end generation, the tokenizer's end of text among them. Default: that one, if there is one. */
+  readonly endTokens?: readonly number[];
+  /** How a conversation is written out. Default: none. */
+  readonly chatTemplate?: ChatTemplate | null;
+  /** Element type of the weights' file. Default float32. */
+  readonly dtype?: ProductDType;
+  /** Whether the files of the model that it began with have fused layers: its adapters then have, too. Default false. */
+  readonly fused?: boolean;
+}
+
+/** Facts that a run's checkpoints keep, since its model began with another, or reads conversations. */
+export interface KeptFacts extends SavedFacts {
+  readonly endTokens: readonly number[];
+  readonly chatTemplate: ChatTemplate | null;
+}
+
+/**
+ * Facts of a model that a model trained from it keeps. Its embedding has no more rows than there are tokens, so ids beyond
+ * them end nothing any more.
+ */
+export const keptFacts = ({
+  tokenizer,
+  endTokens,
+  chatTemplate,
+  fused = false,
+}: Pick<Pretrained, "tokenizer" | "endTokens" | "chatTemplate"> & Partial<Pick<WeightSource, "fused">>): KeptFacts => ({
+  chatTemplate,
+  ...(fused && { fused }),
+  endTokens: endTokens.filter((id) => id < tokenizer.vocabSize),
+});
+
+/** The fields of `tokenizer_config.json` that a chat template takes. */
+const templateJson = (chat: ChatTemplate | null): object => {
+  if (chat === null) return {};
+  const { template, bosToken, eosToken } = chat;
+  return {
+    chat_template: template,
+    ...(bosToken === "" ? {} : { bos_token: bosToken }),
+    ...(eosToken === "" ? {} : { eos_token: eosToken }),
+  };
+};
 
 /**
  * The files of a Hugging Face directory, for `loadPretrained` and `transformers`.
  * @param readValues the weights in the layout of `modelLayout`; read one tensor after the other.
+ * @param facts of a model from elsewhere.
  */
 export const pretrainedFiles = (
   config: ModelConfig,
   tokenizer: Tokenizer,
   readValues: ReadValues,
+  facts: SavedFacts = {},
 ): Record<string, string | AsyncIterable<Uint8Array>> => {
-  const { vocabSize, endOfText } = tokenizer;
+  const { endOfText } = tokenizer;
+  const { vocabSize = tokenizer.vocabSize, endTokens = endOfText === null ? [] : [endOfText], chatTemplate } = facts;
+  const { dtype = "float32" } = facts;
   // `transformers` ends a text there too.
-  const end = endOfText === null ? {} : { eos_token_id: endOfText };
+  const end = endTokens.length === 0 ? {} : { eos_token_id: endTokens.length === 1 ? endTokens[0] : endTokens };
   const tensors = toHuggingFace(config, modelLayout(config, vocabSize), readValues);
   const { temperature, topK, maxNewTokens } = generationDefaults;
   return {
     "config.json": jsonText({
       ...architectureOf(config).configJson(vocabSize),
+      dtype,
       ...end,
       foretoken: { formatVersion, model: config },
     }),
@@ -35,8 +89,15 @@ export const pretrainedFiles = (
       max_new_tokens: maxNewTokens,
       ...end,
     }),
-    "model.safetensors": safetensorsPieces(tensors, { format: "pt" }),
-    "tokenizer.json": jsonText(tokenizer.toJSON()),
-    "tokenizer_config.json": jsonText(tokenizerConfigJson(config.contextLength, tokenizer)),
+    "model.safetensors": safetensorsPieces(tensors, { format: "pt" }, dtype === "float32" ? "F32" : "BF16"),
+    ...(tokenizer.kind === "none"
+      ? {}
+      : {
+          "tokenizer.json": jsonText(tokenizer.toJSON()),
+          "tokenizer_config.json": jsonText({
+            ...(tokenizerConfigJson(config.contextLength, tokenizer) as object),
+            ...templateJson(chatTemplate ?? null),
+          }),
+        }),
   };
 };

@@ -5,6 +5,7 @@ import { isSurrogate } from "../core/surrogate.ts";
 import { decodeTokens } from "./text-stream.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 import { charTokenizerToJson, endOfTextName } from "./tokenizer-json.ts";
+import { describeCharacter, describeCharacters } from "./unknown.ts";
 
 /** One token per Unicode code point (not per UTF-16 unit: an emoji is one token; a combining mark is its own). */
 export interface CharTokenizer extends Tokenizer {
@@ -12,15 +13,6 @@ export interface CharTokenizer extends Tokenizer {
   /** The characters in the order of their ids; special tokens follow. */
   readonly characters: readonly string[];
 }
-
-/** A character in an error line: `"é" (U+00E9)`, `"\n" (U+000A)`. */
-const describeCharacter = (codePoint: number): string => {
-  const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
-  // Marks, formats and separators have no shape of their own, or change their neighbours'.
-  const character = String.fromCodePoint(codePoint);
-  const shown = /^[\p{L}\p{N}\p{P}\p{S} ]$/u.test(character) || codePoint < 0x20;
-  return shown ? `${JSON.stringify(character)} (U+${hex})` : `U+${hex}`;
-};
 
 /** Line and column (from 1, in code points) and offset (from 0, in code points) of UTF-16 index `index`. */
 const position = (text: string, index: number): string => {
@@ -37,13 +29,10 @@ const position = (text: string, index: number): string => {
   return `line ${line}, column ${column} (character ${characters})`;
 };
 
+const withoutThem = "text without it, or a model trained on a text that has it";
+
 /** More than Unicode has assigned, and as many as fit into a readable `tokenizer.json`. */
 const maxCharacters = 500_000;
-
-const checkIds = (ids: unknown): void => {
-  if (typeof ids === "object" && ids !== null && Symbol.iterator in ids) return;
-  throw new DataError({ where: "decode", must: "the argument must be a list of token ids", got: show(ids) });
-};
 
 /**
  * The tokenizer whose ids are the positions in `characters`, followed by special tokens.
@@ -62,6 +51,17 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   /** Made when they are needed. */
   const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
 
+  /** The unknown characters of `text`, each once, in its order. */
+  const unknownIn = (text: string): readonly string[] => {
+    const found = new Set<number>();
+    for (let index = 0; index < text.length; ) {
+      const codePoint = text.codePointAt(index) as number;
+      if (!ids.has(codePoint)) found.add(codePoint);
+      index += codePoint > 0xffff ? 2 : 1;
+    }
+    return Array.from(found, (codePoint) => String.fromCodePoint(codePoint));
+  };
+
   const encode = (text: string, where = "text", before = ""): Int32Array => {
     checkText("encode: where", where);
     checkText("encode: before", before);
@@ -72,11 +72,14 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
       const codePoint = text.codePointAt(index) as number;
       const id = ids.get(codePoint);
       if (id === undefined) {
+        const unknown = unknownIn(text);
+        const others = unknown.length === 1 ? "" : `, and ${describeCharacters(unknown.slice(1))}`;
         throw new DataError({
           where,
           must: `every character must be one of the ${characters.length} that the tokenizer knows`,
-          got: `${describeCharacter(codePoint)} at ${position(before + text, before.length + index)}`,
-          hint: "text without it, or a model trained on a text that has it",
+          got: `${describeCharacter(codePoint)} at ${position(before + text, before.length + index)}${others}`,
+          hint: withoutThem,
+          characters: unknown,
         });
       }
       out[length++] = id;
@@ -100,7 +103,8 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   };
 
   const bytes = (id: number): Uint8Array => {
-    const known = bytesById[id];
+    // Only for a number: another kind of key could be anything.
+    const known = typeof id === "number" ? bytesById[id] : undefined;
     if (known !== undefined) return known;
     const text = token(id);
     const made = id < characters.length ? encoder.encode(text) : noBytes;
@@ -115,10 +119,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
     specialTokens,
     endOfText: specialTokens.find(({ name }) => name === endOfTextName)?.id ?? null,
     encode,
-    decode: (tokenIds, options) => {
-      checkIds(tokenIds);
-      return decodeTokens({ bytes, specialTokens }, tokenIds, options);
-    },
+    decode: (tokenIds, options) => decodeTokens({ bytes, specialTokens }, tokenIds, options),
     bytes,
     token,
     toJSON: () => charTokenizerToJson(characters, specialTokens),

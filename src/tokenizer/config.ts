@@ -1,13 +1,63 @@
 import { z } from "zod";
+import { type SplitPattern, splitPatterns } from "./bpe/patterns.ts";
 
-const kinds = z.discriminatedUnion("kind", [z.strictObject({ kind: z.literal("char") })]);
+const charSchema = z.strictObject({ kind: z.literal("char") });
+
+const bpeSchema = z.strictObject({
+  kind: z.literal("bpe"),
+  vocabSize: z
+    .int()
+    .min(256)
+    .max(2 ** 20)
+    .default(2048)
+    .describe("number of tokens, special ones included; a short text gives fewer"),
+  pattern: z
+    .enum(splitPatterns)
+    .default("gpt2")
+    .describe("how a text is split into pieces, which tokens never cross; gpt4 is cl100k"),
+  specialTokens: z
+    .array(z.string().min(1).max(200))
+    .max(1000)
+    .default(() => [])
+    .describe("names of special tokens, such as <|endoftext|>; no text is encoded to them"),
+});
+
+const huggingFaceSchema = z.strictObject({ kind: z.literal("hugging-face") });
+
+const kinds = z.discriminatedUnion("kind", [charSchema, bpeSchema, huggingFaceSchema]);
 
 /** The tokenizer of a run whose configuration names none: the only one of early versions. */
 export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 
-/** `char`: a token for each distinct character (Unicode code point) of the run's text. */
+/** A token for each character; tokens that are learned from the text; or the tokenizer that came with the weights. */
 export const tokenizerConfigSchema = kinds
   .default(() => defaultTokenizer)
-  .describe("what a token is: char, one character of the text");
+  .describe(
+    "what a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text; hugging-face, as in the tokenizer.json of the weights to begin with",
+  );
+/** A token for each distinct character (Unicode code point) of the run's text. */
+export interface CharTokenizerConfig {
+  /**
+   * What a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text;
+   * hugging-face, as in the tokenizer.json of the weights to begin with. `char`, `bpe` or `hugging-face`.
+   */
+  readonly kind: "char";
+}
+/** Byte-level BPE, learned from the text that the run learns from. */
+export interface BpeTokenizerConfig {
+  /** What a token is. `bpe`. */
+  readonly kind: "bpe";
+  /** Number of tokens. */
+  readonly vocabSize: number;
+  /** How a text is split. */
+  readonly pattern: SplitPattern;
+  /** Names of special tokens. */
+  readonly specialTokens: readonly string[];
+}
+/** The tokenizer of the weights that the run begins with, of a kind that is not trained here. */
+export interface HuggingFaceTokenizerConfig {
+  /** What a token is. `hugging-face`. */
+  readonly kind: "hugging-face";
+}
 /** A run's tokenizer. */
-export type TokenizerConfig = z.infer<typeof kinds>;
+export type TokenizerConfig = CharTokenizerConfig | BpeTokenizerConfig | HuggingFaceTokenizerConfig;

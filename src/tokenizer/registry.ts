@@ -1,61 +1,96 @@
 /** Makes all tokenizers: trains one from a configuration, or reads one from its file. */
-import { alternatives } from "../core/alternatives.ts";
-import { CheckpointError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { checkText } from "../core/check-arguments.ts";
+import { ConfigError } from "../core/errors.ts";
+import { type BpeTokenizer, bpeTokenizer } from "./bpe/bpe.ts";
+import { bpePartsOf, isByteLevelBpeJson } from "./bpe/read-json.ts";
+import { trainBpeTokenizer } from "./bpe/train.ts";
 import { charTokenizer, trainCharTokenizer } from "./char.ts";
 import type { TokenizerConfig } from "./config.ts";
+import { huggingFaceTokenizer } from "./hugging-face.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { charVocabularyFromJson, isCharTokenizerJson } from "./tokenizer-json.ts";
 
 interface Kind<K extends TokenizerConfig["kind"]> {
-  /** Description of this kind's `tokenizer.json`, for the error of a file of no known kind. */
-  readonly means: string;
-  train(config: Extract<TokenizerConfig, { readonly kind: K }>, texts: readonly string[]): Tokenizer;
-  /** Whether `json` claims to be of this kind; `read` then checks the rest. */
+  /** @param val the held-out part. */
+  train(config: Extract<TokenizerConfig, { readonly kind: K }>, train: string, val: string): Tokenizer;
+  /** Whether `json` is of this kind; `read` then checks the rest. */
   claims(json: unknown): boolean;
   /** @throws CheckpointError naming the field that is damaged. */
-  read(json: unknown, where: string): Tokenizer;
+  read(json: unknown, where: string): Tokenizer | Promise<Tokenizer>;
+  /** The configuration of a tokenizer of this kind. */
+  configOf(tokenizer: Tokenizer): Extract<TokenizerConfig, { readonly kind: K }>;
 }
 
+const isBpe = (tokenizer: Tokenizer): tokenizer is BpeTokenizer => tokenizer.kind === "bpe";
+
+/** A file is of the first kind that claims it. */
 const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
   char: {
-    means: "character-level: a WordLevel model over single characters",
-    train: (_, texts) => trainCharTokenizer(...texts),
+    // Every character gets a token.
+    train: (_, train, val) => trainCharTokenizer(train, val),
     claims: isCharTokenizerJson,
     read: (json, where) => {
       const { characters, specialNames } = charVocabularyFromJson(json, where);
       return charTokenizer(characters, specialNames);
     },
+    configOf: () => ({ kind: "char" }),
+  },
+  bpe: {
+    // Every text has tokens, so nothing is learned from the held-out part.
+    train: (config, train) => trainBpeTokenizer(config, train),
+    claims: isByteLevelBpeJson,
+    read: (json, where) => ({
+      ...bpeTokenizer(bpePartsOf(json, where), where),
+      // Unchanged, with the parts that have no use here.
+      toJSON: () => json,
+    }),
+    configOf: (tokenizer) => ({
+      kind: "bpe",
+      vocabSize: tokenizer.vocabSize,
+      pattern: isBpe(tokenizer) ? tokenizer.pattern : "gpt2",
+      specialTokens: tokenizer.specialTokens.map(({ name }) => name),
+    }),
+  },
+  "hugging-face": {
+    train: () => {
+      const must = "a tokenizer of kind hugging-face comes with the weights that a run begins with";
+      throw new ConfigError({ where: "config.tokenizer", must, got: "no weights", hint: "initFrom, or kind bpe" });
+    },
+    claims: () => true,
+    read: huggingFaceTokenizer,
+    configOf: () => ({ kind: "hugging-face" }),
   },
 };
 
 /**
  * The tokenizer of a run's configuration, trained on its text.
- * @param texts a corpus's parts, held-out parts included: every character gets a token.
+ * @param train the part that a model learns from.
+ * @param val the held-out part: for kinds that need a token for each character of it.
  * @throws DataError for a text that this kind cannot represent.
  */
-export const trainTokenizer = (config: TokenizerConfig, ...texts: readonly string[]): Tokenizer =>
-  kinds[config.kind].train(config, texts);
+export const trainTokenizer = <K extends TokenizerConfig["kind"]>(
+  config: Extract<TokenizerConfig, { readonly kind: K }>,
+  train: string,
+  val = "",
+): Tokenizer => {
+  const kind: Kind<K> = kinds[config.kind as K];
+  return kind.train(config, train, val);
+};
 
-/** The type of a `tokenizer.json`'s model, for the error of a file of no known kind. */
-const describeModel = (json: unknown): string => {
-  const model = typeof json === "object" && json !== null && "model" in json ? json.model : undefined;
-  const type = typeof model === "object" && model !== null && "type" in model ? model.type : undefined;
-  return typeof type === "string" ? `a model of type ${show(type)}` : "JSON that names no model";
+/** The part of a run's configuration that a tokenizer stands for. */
+export const tokenizerConfigOf = (tokenizer: Tokenizer): TokenizerConfig => {
+  const kind = Object.entries(kinds).find(([name]) => name === tokenizer.kind)?.[1] ?? kinds["hugging-face"];
+  return kind.configOf(tokenizer);
 };
 
 /**
- * The tokenizer of a parsed `tokenizer.json`.
+ * The tokenizer of a parsed `tokenizer.json`, of any kind that Hugging Face's libraries have. `endOfText` is the special
+ * token `<|endoftext|>` if there is one: the file does not say more.
  * @param where the file, for errors.
- * @throws CheckpointError if its kind is unknown, or the contents are damaged.
+ * @throws CheckpointError if the contents are damaged.
  */
-export const loadTokenizer = (json: unknown, where = "tokenizer.json"): Tokenizer => {
-  const kind = Object.values(kinds).find(({ claims }) => claims(json));
-  if (kind !== undefined) return kind.read(json, where);
-  throw new CheckpointError({
-    where,
-    must: `the tokenizer must be ${alternatives(Object.values(kinds).map(({ means }) => means))}`,
-    got: describeModel(json),
-    hint: "a checkpoint that foretoken wrote",
-  });
+export const loadTokenizer = async (json: unknown, where = "tokenizer.json"): Promise<Tokenizer> => {
+  checkText("loadTokenizer: where", where);
+  const kind = Object.values(kinds).find(({ claims }) => claims(json)) ?? kinds["hugging-face"];
+  return kind.read(json, where);
 };

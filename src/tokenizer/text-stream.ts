@@ -1,3 +1,6 @@
+import { checkOptions, checkTokenBytes } from "../core/check-arguments.ts";
+import { DataError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 
 /** Turns tokens into text as they come: the text from `push` is final and can be printed at once. */
@@ -28,8 +31,15 @@ const shownBytes = (
 /** A byte order mark in a text is text. */
 const createDecoder = (): TextDecoder => new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** A streaming `decode` for generation: the pushed pieces, joined with `end`, are `decode` of all the ids. */
-export const textStream = (tokenizer: TokenBytes, options?: DecodeOptions): TextStream => {
+/**
+ * Turns tokens into text one by one, as generation does: the pushed pieces, joined with `end`, are `decode` of all the
+ * ids.
+ * @param tokenizer of the tokens.
+ * @param options as of `decode`.
+ */
+export const textStream = (tokenizer: TokenBytes, options: DecodeOptions = {}): TextStream => {
+  checkTokenBytes("textStream: tokenizer", tokenizer);
+  checkOptions("textStream: options", options);
   const bytesOf = shownBytes(tokenizer, options);
   const decoder = createDecoder();
   return {
@@ -41,8 +51,14 @@ export const textStream = (tokenizer: TokenBytes, options?: DecodeOptions): Text
 /** Bytes that are decoded at a time: a list of single characters would take many times the memory of the text. */
 const blockBytes = 2 ** 16;
 
+const checkIds = (ids: unknown): void => {
+  if (typeof ids === "object" && ids !== null && Symbol.iterator in ids) return;
+  throw new DataError({ where: "decode", must: "the argument must be a list of token ids", got: show(ids) });
+};
+
 /** `Tokenizer.decode`, made of the tokens' bytes. */
 export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, options?: DecodeOptions): string => {
+  checkIds(ids);
   const bytesOf = shownBytes(tokenizer, options);
   const decoder = createDecoder();
   const block = new Uint8Array(blockBytes);

@@ -1,5 +1,6 @@
 /** A token without text: a sign for the model, such as the end of a text. */
 export interface SpecialToken {
+  /** From 0 to vocabSize − 1. */
   readonly id: number;
   /** Its name, shown on request: `<|endoftext|>`. */
   readonly name: string;
@@ -29,7 +30,7 @@ export interface Tokenizer {
    * text is ordinary text.
    * @param where the name of `text` (a file, an option) in the error.
    * @param before the text before `text` in there, so that the error counts lines from the beginning.
-   * @throws DataError for text that the vocabulary lacks.
+   * @throws DataError for text that the vocabulary lacks; its `details.characters` has every unknown character once.
    */
   encode(text: string, where?: string, before?: string): Int32Array;
   /**

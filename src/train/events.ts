@@ -7,33 +7,66 @@ import type { MemoryEstimate } from "./prepare/memory.ts";
 export const eventVersion = 1;
 
 interface Versioned {
+  /** Version of the event's format. */
   readonly v: typeof eventVersion;
 }
 
 /** First event of a run. */
 export interface StartEvent extends Versioned {
   readonly type: "start";
+  /** The whole configuration: preset, changes and defaults, with the dtype that `auto` took. */
+  /** Its configuration. */
   readonly config: RunConfig;
-  /** Trainable numbers in the model. */
+  /** Fields of it that follow from the size of the text, as "train.steps"; none with a preset and in a resumed run. */
+  readonly derived: readonly string[];
+  /** Numbers in the model, which are trained unless it has adapters. */
   readonly parameters: number;
+  /** Numbers in its adapters (LoRA), which are trained in their place; absent without adapters. */
+  readonly adapterParameters?: number;
+  /** Name of the backend. */
   readonly backend: string;
+  /** The instruction set in use, as `avx512` or `simd128`. */
   readonly instructionSet: string;
+  /** Threads that compute. */
   readonly threads: number;
   /** Element type of the operands of products. */
   readonly dtype: ProductDType;
   /** Name of the text. */
   readonly corpus: string;
+  /** Tokens to train on. */
   readonly trainTokens: number;
+  /** Tokens that are held out. */
   readonly valTokens: number;
+  /** The documents that the tokens are; absent in a run on a text. */
+  readonly documents?: StartDocuments | undefined;
+  /** Number of different tokens. */
   readonly vocabSize: number;
-  /** The run's folder; null when nothing is saved. */
+  /** The run's folder; "onCheckpoint" if only that callback gets its checkpoints, null if nothing is saved. */
   readonly out: string | null;
+  /** The checkpoint whose weights the run began with; null if it drew its own. */
+  readonly initFrom: string | null;
   /** Updates done before: 0 unless resumed. */
   readonly step: number;
   /** Memory that the run will need, in bytes. */
   readonly memory: MemoryEstimate;
   /** Bytes that the process can hold, including those it holds already; null if unknown, as in a browser. */
   readonly availableMemory: number | null;
+}
+
+/** The documents of a run. */
+export interface StartDocuments {
+  /** Documents to train on. */
+  readonly train: number;
+  /** Documents that are held out. */
+  readonly val: number;
+  /** Tokens to train on that the loss counts: those of answers and of plain texts. */
+  readonly trainTargets: number;
+  /** Tokens that are held out and count. */
+  readonly valTargets: number;
+  /** Rows of a pass over all documents to train on. */
+  readonly rowsPerPass: number;
+  /** Whether there are conversations among them: then a sample is the answer to its prompt. */
+  readonly chat: boolean;
 }
 
 /** How long the run will take: sent once, after its first steps were timed. Not kept in the run's folder. */
@@ -54,30 +87,38 @@ export interface StepEvent extends Versioned {
   readonly type: "step";
   /** Updates done, this one included. */
   readonly step: number;
-  /** Mean over the step's tokens before the update, nats per token. */
+  /** Mean over the step's tokens that count before the update, nats per token. */
   readonly loss: number;
+  /** Learning rate of this update. */
   readonly learningRate: number;
   /** Global norm before clipping. */
   readonly gradNorm: number;
-  /** Rate of this step alone. */
+  /** Rate of this step alone, of all tokens that went through the model. */
   readonly tokensPerSecond: number;
 }
 
 /** The whole validation split was measured. */
 export interface EvalEvent extends Versioned {
   readonly type: "eval";
+  /** Updates done. */
   readonly step: number;
   /** Mean of the step losses since the last evaluation, nats per token; null before the first step. */
   readonly trainLoss: number | null;
   /** Nats per token. */
   readonly valLoss: number;
+  /** Nats per character (code point): it compares across tokenizers. */
   readonly natsPerCharacter: number;
+  /** Bits per byte of UTF-8: it compares across tokenizers. */
   readonly bitsPerByte: number;
+  /** e^valLoss */
   readonly perplexity: number;
   /** Tokens predicted. */
   readonly tokens: number;
-  /** `interrupted`: measured because the run was stopped here; a resumed run ignores it. */
-  readonly reason: "interval" | "end" | "interrupted";
+  /**
+   * `begin`: before the first step of a run that begins with weights (`initFrom`). `interrupted`: measured because the run was
+   * stopped here; a resumed run ignores it.
+   */
+  readonly reason: "begin" | "interval" | "end" | "interrupted";
   /** Whether this is the lowest validation loss so far of the planned evaluations: `best/` has these weights. */
   readonly best: boolean;
 }
@@ -88,11 +129,13 @@ export interface EvalEvent extends Versioned {
  */
 export interface OverfittingEvent extends Versioned {
   readonly type: "overfitting";
+  /** Updates done. */
   readonly step: number;
   /** At this step, nats per token. */
   readonly valLoss: number;
   /** The lowest so far. */
   readonly bestValLoss: number;
+  /** The step of `bestValLoss`. */
   readonly bestStep: number;
 }
 
@@ -119,7 +162,9 @@ export interface NonfiniteEvent extends Versioned {
 /** Text written by the model. */
 export interface SampleEvent extends Versioned {
   readonly type: "sample";
+  /** Updates done. */
   readonly step: number;
+  /** The text that the model continued. */
   readonly prompt: string;
   /** After the prompt. */
   readonly text: string;
@@ -128,6 +173,7 @@ export interface SampleEvent extends Versioned {
 /** A checkpoint is complete on disk. */
 export interface CheckpointEvent extends Versioned {
   readonly type: "checkpoint";
+  /** Updates done. */
   readonly step: number;
   /** The directory that the other commands take. */
   readonly path: string;
@@ -138,6 +184,8 @@ export interface ProfileEvent extends Versioned {
   readonly type: "profile";
   /** Updates done. */
   readonly step: number;
+  /** Updates that were timed: those of this process. */
+  readonly timedSteps: number;
   /** Time of the whole run in this process, evaluations, samples and checkpoints included. */
   readonly seconds: number;
   /** The longest first. The rest of `seconds` was spent outside of kernels. */
@@ -147,6 +195,9 @@ export interface ProfileEvent extends Versioned {
 /** Last event of a run. */
 export interface DoneEvent extends Versioned {
   readonly type: "done";
+  /** The `done` of `generate` has `"generate"`. Notes of earlier versions have no such field. */
+  readonly task: "train";
+  /** Updates done. */
   readonly step: number;
   /** `patience`: no better loss for too long; `interrupted`: aborted, or stopped by `stopAt`. */
   readonly reason: "finished" | "patience" | "interrupted";
@@ -154,7 +205,9 @@ export interface DoneEvent extends Versioned {
   readonly valLoss: number;
   /** The lowest; this step's if there was no other evaluation. */
   readonly bestValLoss: number;
+  /** The step of `bestValLoss`. */
   readonly bestStep: number;
+  /** The run's folder; "onCheckpoint" if only that callback gets its checkpoints, null if nothing is saved. */
   readonly out: string | null;
 }
 

@@ -6,42 +6,60 @@ import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import {
   checkBackendChoice,
   checkCallback,
-  checkKeys,
   checkLanguageModel,
   checkOptions,
   checkSignal,
-  checkText,
 } from "../core/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/config.ts";
 import { ConfigError } from "../core/errors.ts";
-import { firstWord, splitText } from "../data/corpus.ts";
+import type { GivenDocument } from "../data/parse-document.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
+import { checkLoad } from "../pretrained/check-load.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
-import type { CheckpointFiles } from "../pretrained/load.browser.ts";
-import { checkpointFiles } from "../pretrained/save.browser.ts";
-import { trainTokenizer } from "../tokenizer/registry.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type CheckpointSource, readPretrained } from "../pretrained/load.browser.ts";
 import type { RunConfig } from "./config/config.ts";
 import type { PartialConfig } from "./config/merge.ts";
-import { defaultPreset, type PresetName } from "./config/presets.ts";
+import { checkTextOptions, mostTemplate } from "./config/options.ts";
+import type { PresetName } from "./config/presets.ts";
 import type { TrainEvent } from "./events.ts";
+import { dataToMeasure, type EvaluateOptions } from "./measuring/data.browser.ts";
 import type { Evaluation } from "./measuring/evaluate.ts";
-import { evaluateCorpus, type MeasuredCorpus, type Measuring } from "./measuring/evaluate-corpus.ts";
+import { evaluateCorpus } from "./measuring/evaluate-corpus.ts";
+import { prepareGiven } from "./prepare/given.ts";
+import { checkFits, configOfWeights, drawnState, firstState } from "./prepare/initial.ts";
+import { checkLora } from "./prepare/lora.ts";
 import { estimateMemory } from "./prepare/memory.ts";
-import { checkStopAt, prepare, resolveConfig, withDType } from "./prepare/prepare.ts";
+import { bytesOfTokens, checkStopAt, planConfig, withDType } from "./prepare/prepare.ts";
+import { handingOut, type OnCheckpoint } from "./run/hand-out.ts";
 import { run } from "./run/run.ts";
-import type { RunStore } from "./run/run-input.ts";
 
 /** Options of `train`. */
 export interface TrainOptions {
-  /** The text to train on. */
-  readonly text: string;
+  /** The text to train on; or `documents`. */
+  readonly text?: string | undefined;
   /** A text to validate on; else the last `valFraction` of `text`. */
   readonly valText?: string | undefined;
-  /** In (0, 1); default 0.1. */
+  /**
+   * Documents to learn from, instead of a text: conversations, of which the loss counts the answers, and plain texts. They
+   * do not see each other. A chat template runs on the thread of the training, without bounds of time and memory.
+   */
+  readonly documents?: readonly GivenDocument[] | undefined;
+  /** Documents to validate on, instead of `valFraction`; with `documents` only. */
+  readonly valDocuments?: readonly GivenDocument[] | undefined;
+  /** A chat template in Jinja for conversations, instead of the model's own, of which its checkpoints keep it. */
+  readonly chatTemplate?: string | undefined;
+  /** Gets one line for the user, such as that documents were cut. A promise is waited for. */
+  readonly onNotice?: ((line: string) => void) | undefined;
+  /** In (0, 1); default 0.1. Of documents so many are drawn; of a text it is the end. */
   readonly valFraction?: number | undefined;
-  /** Default: `defaultPreset`. */
+  /** Default: a configuration that follows from the text's size. Without a text, the commands train `defaultPreset`. */
   readonly preset?: PresetName | undefined;
+  /**
+   * Weights to begin with: a checkpoint's files, or the address of the directory that serves them. Model and tokenizer
+   * are theirs; of the model's fields only `dropout` may differ and, with rotary positions, `contextLength` and
+   * `position.scaling`. The text may have no other characters than the tokenizer.
+   */
+  readonly initFrom?: CheckpointSource | undefined;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig> | undefined;
   /** Prompt of the samples; default: the text's first word. */
@@ -62,14 +80,18 @@ export interface TrainOptions {
    * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
    * lowest so far ("best"), in the form for `loadPretrained`. Training waits for the promise.
    */
-  readonly onCheckpoint?: ((files: CheckpointFiles, which: "last" | "best") => void | Promise<void>) | undefined;
+  readonly onCheckpoint?: OnCheckpoint | undefined;
 }
 
 const optionsSchema = z.strictObject({
-  text: z.string(),
+  text: z.string().optional(),
   valText: z.string().optional(),
+  documents: z.unknown().optional(),
+  valDocuments: z.unknown().optional(),
+  chatTemplate: z.string().min(1).max(mostTemplate).optional(),
+  onNotice: z.unknown().optional(),
   valFraction: z.number().gt(0).lt(1).optional(),
-  preset: z.string().default(defaultPreset),
+  preset: z.string().optional(),
   prompt: z.string().min(1).optional(),
   finalSampleTokens: z.int().min(0).default(400),
   threads: z.int().min(1).max(256).optional(),
@@ -78,25 +100,10 @@ const optionsSchema = z.strictObject({
   // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   // Checked by TypeScript, and where they are used.
+  initFrom: z.unknown().optional(),
   backend: z.unknown().optional(),
   signal: z.unknown().optional(),
   onCheckpoint: z.unknown().optional(),
-});
-
-const storeFor = (
-  onCheckpoint: NonNullable<TrainOptions["onCheckpoint"]>,
-  { model }: RunConfig,
-  tokenizer: Tokenizer,
-): RunStore => ({
-  path: "onCheckpoint",
-  record: async () => {},
-  async saveCheckpoint({ weights }) {
-    await onCheckpoint(await checkpointFiles(model, tokenizer, weights.read), "last");
-    return "onCheckpoint";
-  },
-  async saveBest(values) {
-    await onCheckpoint(await checkpointFiles(model, tokenizer, values), "best");
-  },
 });
 
 /**
@@ -115,24 +122,31 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   checkBackendChoice("train: backend", options.backend);
   checkSignal("train: signal", options.signal);
   checkCallback("train: onCheckpoint", options.onCheckpoint);
+  checkCallback("train: onNotice", options.onNotice);
   const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, profile, ...rest } = parseConfig(
     optionsSchema,
     withoutUndefined(options),
     "train",
   );
-  if (valText !== undefined && valFraction !== undefined) {
-    throw new ConfigError({
-      where: "valText and valFraction",
-      must: "only one of them may say what is held out",
-      got: "both",
-      hint: "one of them",
-    });
+  const { documents, valDocuments, chatTemplate } = options;
+  checkTextOptions({ text, valText, documents, valDocuments, valFraction });
+  if (text === undefined && documents === undefined) {
+    throw new ConfigError({ where: "train: text", must: "there must be a text, or documents", got: "neither" });
   }
   checkStopAt(stopAt, 0);
-  const config = resolveConfig(preset, [rest.config ?? {}]);
-  const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
-  const prepared = prepare(config, split, trainTokenizer(config.tokenizer, split.train, split.val));
-  const prompt = rest.prompt ?? firstWord(text);
+  const { initFrom } = options;
+  if (initFrom !== undefined) checkLoad(initFrom, {}, true, "train: initFrom");
+  let initial = initFrom === undefined ? null : await readPretrained(initFrom);
+  const parts = initial === null ? null : configOfWeights(initial);
+  const plan = planConfig(preset, [rest.config ?? {}], "config", parts);
+  checkLora(plan.expected, initial !== null, options.onCheckpoint);
+  if (initial !== null) checkFits(initial, plan.expected);
+  const given = documents === undefined ? { text: text ?? "", valText } : { documents, valDocuments };
+  const { prepared, facts, prompt } = await prepareGiven(plan, given, initial, {
+    ...{ valFraction, chatTemplate, prompt: rest.prompt },
+    onNotice: async (line) => options.onNotice?.(line),
+  });
+  const { config, tokenizer } = prepared;
   prepared.tokenizer.encode(prompt, "prompt");
   const { backend = "wasm", signal, onCheckpoint } = options;
   // A model that is given out must have a class of `transformers`.
@@ -144,29 +158,36 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       : backend;
   try {
     const settled = withDType(config, opened);
-    const { tokenizer, trainTokens, val } = prepared;
+    const { val } = prepared;
     const memory = await estimateMemory(settled, {
       vocabSize: tokenizer.vocabSize,
       valTokens: val.ids.length,
       sampleTokens: Math.max(settled.train.sampleTokens, finalSampleTokens),
       saved: onCheckpoint !== undefined,
-      resumed: false,
-      text: trainTokens.byteLength + val.ids.byteLength,
+      resumed: initial !== null && settled.lora === undefined,
+      text: bytesOfTokens(prepared),
+      longestRow: prepared.documents?.longestRow,
       reading: 0,
       program: 0,
       kind: { ...opened.capabilities, name: opened.name },
     });
+    const first = initial === null ? drawnState : firstState(initial, settled);
+    const from = initial?.where ?? null;
+    // Nobody else keeps the weights once they are in the backend.
+    initial = null;
     yield* run({
       ...prepared,
       memory,
       availableMemory: null,
       config: settled,
       backend: opened,
-      corpus: "text",
+      corpus: documents === undefined ? "text" : "documents",
+      facts,
       prompt,
       finalSampleTokens,
-      store: onCheckpoint === undefined ? null : storeFor(onCheckpoint, config, prepared.tokenizer),
-      resume: null,
+      store: handingOut(null, onCheckpoint, { ...prepared, facts }),
+      ...first,
+      initFrom: from,
       stopAt,
       profile,
       signal,
@@ -176,27 +197,22 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   }
 }
 
-/** Options of `evaluate`. */
-export interface EvaluateOptions extends Omit<Measuring, "split"> {
-  /** The text to measure on, all of it. */
-  readonly text: string;
-}
-
-/** A text to measure from end to end. */
-export const wholeText = (text: string): MeasuredCorpus => ({
-  ...{ name: "text", train: "", val: text },
-  parts: [{ where: "text", start: 0 }],
-});
-
 /**
  * A model's cross-entropy on a text: every token after the first is predicted once, in non-overlapping windows.
+ * @param lm a model of `loadPretrained` or `languageModel`.
+ * @param options the text, or documents, of which the loss counts the answers.
  * @throws ConfigError for a loss that is not finite, DataError for a text of fewer than two tokens or a character that
- *   the tokenizer lacks.
+ *   the tokenizer lacks, unless `unknown` is "skip".
+ * @example
+ * ```ts
+ * import { evaluate, loadPretrained } from "foretoken/browser";
+ *
+ * const lm = await loadPretrained("https://example.org/checkpoint");
+ * console.log((await evaluate(lm, { text: "The end." })).natsPerToken);
+ * await lm.close();
+ * ```
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions): Promise<Evaluation> => {
   checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate({ text })");
-  checkKeys("evaluate", options, ["text", "signal", "onProgress"]);
-  const { text, ...measuring } = options;
-  checkText("evaluate: text", text);
-  return evaluateCorpus(lm, wholeText(text), { ...measuring, split: "all" });
+  return evaluateCorpus(lm, ...(await dataToMeasure(lm, options)));
 };

@@ -1,27 +1,35 @@
-import { join, resolve } from "node:path";
+import { join, parse, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
-import { isCorpusName, type LoadedCorpus, loadCorpus } from "../data/corpora.node.ts";
+import { isCorpusName } from "../data/corpora.node.ts";
+import type { GivenDocument } from "../data/parse-document.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
-import { trainTokenizer } from "../tokenizer/registry.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { ExtendKind } from "../optim/config.ts";
+import { isHubName } from "../pretrained/hub.node.ts";
+import { type KeptFacts, keptFacts } from "../pretrained/pretrained-files.ts";
 import type { RunConfig } from "./config/config.ts";
+import { extendConfig, longerSteps } from "./config/extend.ts";
 import type { PartialConfig } from "./config/merge.ts";
 import { checkTrainOptions } from "./config/options.ts";
 import { defaultPreset, type PresetName } from "./config/presets.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
-import { missingEnd } from "./folder/ended-run.node.ts";
+import { brokenOff, missingEnd } from "./folder/ended-run.node.ts";
+import { readInitial, readStart } from "./folder/initial.node.ts";
 import { checkFree, createRunFolder } from "./folder/new-run-folder.node.ts";
 import { endOf, findRun, lockRun, readRun, readRunDescription } from "./folder/resume.node.ts";
 import { loadRunCorpus } from "./folder/run-corpus.node.ts";
 import type { RunFolder } from "./folder/run-folder.node.ts";
-import type { RunData } from "./folder/run-schemas.ts";
-import { checkTexts, preflight, readingBytes, surroundings } from "./prepare/preflight.node.ts";
-import { checkStopAt, type Prepared, prepare, resolveConfig, withDType } from "./prepare/prepare.ts";
-import { freshProgress } from "./run/progress.ts";
+import { keptPlaces, type RunData } from "./folder/run-schemas.ts";
+import { givenData, loadData, prepareData } from "./prepare/data.node.ts";
+import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
+import { checkLora } from "./prepare/lora.ts";
+import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
+import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
+import { handingOut, type OnCheckpoint } from "./run/hand-out.ts";
+import { freshProgress, type Progress } from "./run/progress.ts";
 import { run } from "./run/run.ts";
-import type { BrokenOff, RunInput } from "./run/run-input.ts";
+import type { BrokenOff } from "./run/run-input.ts";
 
 /** Options that change no result: for new and for resumed runs. */
 interface Running {
@@ -46,26 +54,57 @@ interface Running {
   readonly signal?: AbortSignal;
   /** Gets one line for the user, such as that another text is used. A promise is waited for. */
   readonly onNotice?: (line: string) => void;
+  /**
+   * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
+   * lowest so far ("best"), in the form for `loadPretrained`. Training waits for the promise. A run with a folder has
+   * written it there before.
+   */
+  readonly onCheckpoint?: OnCheckpoint | undefined;
 }
 
 /** A new run. */
 export interface NewRun extends Running {
+  /** Left out: it is what tells a resumed run from a new one. */
   readonly resume?: undefined;
-  /** Name of a corpus, a UTF-8 text file, or a folder of them. Default: Tiny Shakespeare, offline Moby-Dick. */
+  /**
+   * Name of a corpus, a UTF-8 text file, or a folder of them; or documents: a file that ends in `.jsonl`, or a folder of such
+   * files alone. Default: Tiny Shakespeare, offline Moby-Dick.
+   */
   readonly data?: string | undefined;
-  /** Name or path of a text to validate on; else the last `valFraction` of the text. */
+  /** Name or path of a text, or documents, to validate on; else the last `valFraction` of the text. */
   readonly valData?: string | undefined;
-  /** In (0, 1); default 0.1. */
+  /** The text itself, instead of `data`. A run with a folder keeps it there, as `text.txt`. */
+  readonly text?: string | undefined;
+  /** A text to validate on itself, instead of `valData`; with `text` only. */
+  readonly valText?: string | undefined;
+  /**
+   * Documents to learn from, instead of `data`: conversations, of which the loss counts the answers, and plain texts. They
+   * do not see each other. A run with a folder keeps them there, as `documents.jsonl`.
+   */
+  readonly documents?: readonly GivenDocument[] | undefined;
+  /** Documents to validate on, instead of `valFraction`; with `documents` only. */
+  readonly valDocuments?: readonly GivenDocument[] | undefined;
+  /** A chat template in Jinja for conversations, instead of the model's own, of which its checkpoints keep it. */
+  readonly chatTemplate?: string | undefined;
+  /** In (0, 1); default 0.1. Of documents so many are drawn; of a text it is the end. */
   readonly valFraction?: number | undefined;
-  /** Default: `defaultPreset`. */
-  readonly preset?: PresetName;
+  /** Default: with a text of your own a configuration that follows from its size, else `defaultPreset`. */
+  readonly preset?: PresetName | undefined;
+  /**
+   * Weights to begin with: a run's folder, for its best ones, or a checkpoint's directory. Model and tokenizer are
+   * theirs; of the model's fields only `dropout` may differ and, with rotary positions, `contextLength` and
+   * `position.scaling`. The text may have no other characters than the tokenizer.
+   */
+  readonly initFrom?: string | undefined;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig>;
   /**
-   * Folder of the run: new or empty. null: nothing is saved. Default: `runs/<time>-<preset>`, with a number if it is
-   * taken.
+   * Folder of the run: new or empty. null: nothing is saved. Default: null with `text` or `documents`, as in a page; else
+   * `runs/<time>-<preset>`, with a number if it is taken.
    */
   readonly out?: string | null | undefined;
+  /** Prompt of the samples; default: one that fits the text. */
+  readonly prompt?: string | undefined;
   /** Tokens to write at the end; 0: none. Default 400. */
   readonly finalSampleTokens?: number;
 }
@@ -77,9 +116,20 @@ export interface ResumedRunOptions extends Running {
    * in it, as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
    */
   readonly resume: string;
-  /** New places of the run's text, and of its validation text, if they were moved: they must be the same texts. */
+  /** New place of the run's text, if it was moved: it must be the same text. Default: as the run began. */
   readonly data?: string | undefined;
+  /** New place of its validation text, if that was moved: it must be the same text. Default: as the run began. */
   readonly valData?: string | undefined;
+  /**
+   * A new number of all steps, those done included: the run goes on to it, also if it has ended. It becomes the run's
+   * plan, which a later resumption follows.
+   */
+  readonly steps?: number | undefined;
+  /**
+   * The learning rate with new `steps`. "stretch", the default: that of a run of so many steps from its beginning.
+   * "restart": that of a new run of the added steps. Both are reached over `train.warmupSteps`. "constant": the last one.
+   */
+  readonly extend?: ExtendKind | undefined;
   /** Action at a step that is not finite or explodes, from here on. Default: as the run began. */
   readonly onNonfinite?: RunConfig["train"]["onNonfinite"] | undefined;
 }
@@ -91,6 +141,22 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 const defaultFolder = (preset: string): string => {
   const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
   return join("runs", `${time}-${preset}`);
+};
+
+/** Whether the text is one that its user names: not one of those that come with the program. */
+const hasOwnText = ({ data, text, documents }: NewRun): boolean =>
+  text !== undefined || documents !== undefined || (data !== undefined && !isCorpusName(data));
+
+/** A text's name as a part of a folder's: letters, digits and hyphens. */
+const folderNameOf = (data: string): string => {
+  const { name } = parse(resolve(data));
+  const words = name.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-");
+  return (
+    [...words]
+      .slice(0, 40)
+      .join("")
+      .replace(/^-+|-+$/gu, "") || "text"
+  );
 };
 
 /** The name of a known text as it is; a path absolute, since a resumed run may start in another folder. */
@@ -113,67 +179,85 @@ async function* withBackend(
   }
 }
 
-/**
- * The tokens of a text, and the facts about it that are kept. In a function of its own: when it returns, nobody holds
- * the text any more.
- */
-const prepareText = async (
-  { onNotice }: Running,
-  config: RunConfig,
-  loading: Promise<LoadedCorpus>,
-  tokenizer: Tokenizer | null,
-) => {
-  const corpus = await loading;
-  const { name, sha256, prompt, notice, train: text, val } = corpus;
-  if (notice !== undefined) await onNotice?.(notice);
-  const prepared = prepare(config, corpus, tokenizer ?? trainTokenizer(config.tokenizer, text, val));
-  return { prepared, reading: readingBytes(corpus), about: { name, sha256, prompt } };
-};
+/** A model's place, from anywhere. */
+const placeOfModel = (where: string): string => (isHubName(where) ? where : resolve(where));
 
 const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
-  const { preset = defaultPreset, valData, valFraction, finalSampleTokens = 400 } = options;
-  const out = options.out === undefined ? defaultFolder(preset) : options.out;
-  const config = resolveConfig(preset, [options.config ?? {}]);
-  if (out !== null) {
-    // A model that is saved must have a class of `transformers`.
-    architectureOf(config.model);
-    if (options.out !== undefined) await checkFree(out);
-  }
+  const { valData, valFraction, finalSampleTokens = 400, onCheckpoint, onNotice, chatTemplate } = options;
+  const given = givenData(options);
+  const preset = options.preset ?? (hasOwnText(options) ? undefined : defaultPreset);
+  const folder = defaultFolder(preset ?? folderNameOf(options.data ?? ""));
+  const out = options.out === undefined ? (given === undefined ? folder : null) : options.out;
+  const saved = out !== null || onCheckpoint !== undefined;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);
+  // Before weights are read, which takes longer.
+  if (out !== null && options.out !== undefined && options.initFrom !== undefined) await checkFree(out);
+  let initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, options.onNotice);
+  const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
+  checkLora(plan.expected, initial !== null, onCheckpoint);
+  if (initial !== null) checkFits(initial, plan.expected);
+  // A model that is saved must have a class of `transformers`.
+  if (saved) architectureOf(plan.expected.model);
+  if (out !== null && options.out !== undefined) await checkFree(out);
   await checkTexts(around, [options.data, valData]);
-  // Not kept in a variable, which would hold the text.
-  const { prepared, reading, about } = await prepareText(
-    options,
-    config,
-    loadCorpus(options.data, { valData, valFraction }),
-    null,
+  // Neither the data nor the weights are kept in another variable, which would hold them.
+  const { prepared, facts, reading, about } = await prepareData(
+    plan,
+    loadData(given, options),
+    {
+      tokenizer: initial?.tokenizer ?? null,
+      initial,
+      facts: initial === null ? null : keptFacts(initial),
+      chatTemplate,
+    },
+    options.prompt,
+    onNotice,
   );
-  const { tokenizer } = prepared;
+  const { config, tokenizer } = prepared;
+  const { prompt = about.prompt } = options;
+  tokenizer.encode(prompt, "prompt");
   const data: RunData = {
-    // The default may be either text.
-    data: options.data === undefined || options.data === "default" ? about.name : placeOf(options.data),
-    valData: valData === undefined ? null : placeOf(valData),
+    ...(given === undefined
+      ? {
+          // The default may be either text.
+          data: options.data === undefined || options.data === "default" ? about.name : placeOf(options.data),
+          valData: valData === undefined ? null : placeOf(valData),
+        }
+      : keptPlaces(given)),
     valFraction: valFraction ?? 0.1,
     ...about,
+    prompt,
     finalSampleTokens,
+    ...(initial === null ? {} : { initFrom: { path: placeOfModel(initial.where), sha256: initial.sha256 } }),
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
   yield* withBackend(options, config, async function* (backend, settled) {
     options.signal?.throwIfAborted();
-    const planned = { prepared, sampleTokens: finalSampleTokens, saved: out !== null, resumed: false, reading };
+    const planned = {
+      prepared,
+      sampleTokens: finalSampleTokens,
+      saved,
+      resumed: initial !== null && settled.lora === undefined,
+      // Given data was in memory before.
+      reading: given === undefined ? reading : 0,
+    };
     const fitting = await preflight(around, backend, settled, planned);
-    const subject = { config: settled, tokenizer, data, keepLast: options.keepLast ?? 1 };
-    const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject);
-    yield* runPrepared(options, backend, { ...prepared, ...fitting, config: settled }, data, store, null);
+    const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
+    const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject, given);
+    const first = initial === null ? drawnState : firstState(initial, settled);
+    // Nobody else keeps the weights once they are in the backend.
+    initial = null;
+    yield* runPrepared(options, backend, { ...prepared, ...fitting, facts, config: settled }, data, store, first);
   });
 };
 
 async function* runPrepared(
-  { stopAt, profile, signal }: Running,
+  { stopAt, profile, signal, onCheckpoint }: Running,
   backend: Backend,
-  prepared: Prepared & Awaited<ReturnType<typeof preflight>>,
-  { name, prompt, finalSampleTokens }: RunData,
+  prepared: Prepared & Awaited<ReturnType<typeof preflight>> & { readonly facts: KeptFacts },
+  { name, prompt, finalSampleTokens, initFrom }: RunData,
   store: RunFolder | null,
-  resume: RunInput["resume"],
+  first: FirstState,
   broken?: BrokenOff,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   try {
@@ -183,8 +267,9 @@ async function* runPrepared(
       corpus: name,
       prompt,
       finalSampleTokens,
-      store,
-      resume,
+      store: handingOut(store, onCheckpoint, prepared),
+      ...first,
+      initFrom: initFrom?.path ?? null,
       broken,
       stopAt,
       profile,
@@ -210,63 +295,80 @@ const hasEnded = (path: string, { steps, patience }: RunConfig["train"], end: "f
   new ConfigError({
     where: `resume ${path}`,
     ...(end === "finished"
-      ? { must: "the run must have steps left", got: `all ${steps} done`, hint: "a new run with more train.steps" }
+      ? {
+          must: "the run must have steps left",
+          got: `all ${steps} done`,
+          hint: `steps ${longerSteps(steps)} to train longer`,
+        }
       : {
           must: "the run must not have ended of itself",
           got: `${patience} evaluations without a better loss (patience)`,
-          hint: "a new run with more train.patience",
+          hint: `steps ${steps} to go on all the same`,
         }),
   });
+
+/** The configuration that a run goes on with after `progress`. */
+const configToGoOn = (
+  described: RunConfig,
+  progress: Progress,
+  { steps, extend, onNonfinite = described.train.onNonfinite }: ResumedRunOptions,
+): RunConfig => {
+  const config = { ...described, train: { ...described.train, onNonfinite } };
+  if (steps === undefined) return config;
+  // As planned: there is nothing to change, unless the run has lost its patience.
+  if (steps === config.train.steps && extend === undefined && endOf(progress, config.train) === null) return config;
+  return extendConfig(config, progress.step, { steps, extend });
+};
 
 const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const named = await findRun(options.resume);
   const { path } = named;
   const described = await readRunDescription(path);
-  const { train: trained } = described.config;
-  const config = {
-    ...described.config,
-    train: { ...trained, onNonfinite: options.onNonfinite ?? trained.onNonfinite },
-  };
-  const description = {
-    ...described,
-    config,
-    keepLast: options.keepLast ?? described.keepLast,
-    keptMore: described.keepLast > 1,
-  };
-  const { data } = description;
+  const { data } = described;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);
   // Before anything is read that another process might change.
   const lock = await lockRun(path);
   try {
-    const { saved, open, ...rest } = await readRun(named, description, options.onNotice);
-    let { broken } = rest;
+    let initial = described.config.lora === undefined ? null : await readStart(path, described);
+    const { saved, open } = await readRun(named, described, options.keepLast, options.onNotice, initial);
     const progress = saved?.state.progress ?? freshProgress;
+    const config = configToGoOn(described.config, progress, options);
     const end = endOf(progress, config.train);
+    let broken = saved === null ? undefined : await brokenOff(path, progress, config.train);
     if (saved !== null && end !== null) {
       const missing = await missingEnd(path, progress, end);
       if (missing === undefined) throw hasEnded(options.resume, config.train, end);
       if (missing.sampled || data.finalSampleTokens === 0) {
         await options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
-        yield* noteEnd(await open(saved.tokenizer, lock), missing.done);
+        const { tokenizer, facts } = saved;
+        yield* noteEnd(await open({ config, tokenizer, facts, broken }, lock), missing.done);
         return;
       }
       broken = { sample: true, lastLoss: missing.done.valLoss };
     } else checkStopAt(options.stopAt, progress.step);
+    if (saved === null) initial ??= await readStart(path, described);
+    const first = initial === null ? drawnState : firstState(initial, config);
+    const state = saved === null ? first : { ...first, resume: saved.state };
+    const before = {
+      tokenizer: initial?.tokenizer ?? saved?.tokenizer ?? null,
+      initial: null,
+      facts: initial === null ? (saved?.facts ?? null) : keptFacts(initial),
+      chatTemplate: data.chatTemplate,
+    };
+    // Nobody else keeps the weights once they are in the backend.
+    initial = null;
     await checkTexts(around, [options.data ?? data.data, options.valData ?? data.valData]);
-    const { prepared, reading } = await prepareText(
-      options,
-      config,
-      loadRunCorpus(data, options),
-      saved?.tokenizer ?? null,
-    );
+    const loading = loadRunCorpus(data, options);
+    const ready = await prepareData(settledPlan(config), loading, before, data.prompt, options.onNotice);
+    const { prepared, facts, reading } = ready;
     if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
     yield* withBackend(options, config, async function* (backend) {
       options.signal?.throwIfAborted();
       const { finalSampleTokens: sampleTokens } = data;
-      const planned = { prepared, sampleTokens, saved: true, resumed: saved !== null, reading };
+      const planned = { prepared, sampleTokens, saved: true, resumed: state.resume !== null, reading };
       const fitting = await preflight(around, backend, config, planned);
-      const store = await open(prepared.tokenizer, lock);
-      yield* runPrepared(options, backend, { ...prepared, ...fitting }, data, store, saved?.state ?? null, broken);
+      const store = await open({ config, tokenizer: prepared.tokenizer, facts, broken }, lock);
+      yield* runPrepared(options, backend, { ...prepared, ...fitting, facts }, data, store, state, broken);
     });
   } finally {
     await lock.release();

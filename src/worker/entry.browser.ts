@@ -2,7 +2,8 @@
 import type { BackendChoice } from "../backend/select.browser.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
-import { type CheckpointFiles, loadPretrained } from "../pretrained/load.browser.ts";
+import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
+import { type AdapterSource, loadOpened } from "../pretrained/load.browser.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { evaluateCorpus } from "../train/measuring/evaluate-corpus.ts";
 import { type TrainOptions, train } from "../train/train.browser.ts";
@@ -12,24 +13,32 @@ import { modelMethods } from "./model-methods.ts";
 export interface LoadRequest {
   /** A complete address: a worker may have another base than its page. */
   readonly checkpoint: string | CheckpointFiles;
+  /** The name of a backend. Default "wasm". */
   readonly backend?: BackendChoice | undefined;
+  /** Threads of the backend, 1 to 256; default: all cores. */
   readonly threads?: number | undefined;
+  /** A LoRA adapter for the model, which is then in use as "default": the address of its folder, or its files. Default: none. */
+  readonly adapter?: AdapterSource | undefined;
+  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
 }
 
 /** A run, in the form of `train`'s options. */
-export interface TrainRequest extends Omit<TrainOptions, "signal" | "onCheckpoint"> {
+export interface TrainRequest extends Omit<TrainOptions, "signal" | "onCheckpoint" | "onNotice"> {
   /** Whether the caller takes its checkpoints. */
   readonly saved: boolean;
 }
 
 serveWorker({
   ...modelMethods(
-    ({ checkpoint, ...options }: LoadRequest) => loadPretrained(checkpoint, options),
+    ({ checkpoint, ...options }: LoadRequest, { onProgress, onOpened }) =>
+      loadOpened(checkpoint, { ...options, onProgress }, onOpened),
     async () => evaluateCorpus,
   ),
 
   train: ({ saved, ...given }: TrainRequest, { signal, ask }: CallContext): AsyncGenerator<TrainEvent, void> => {
-    const options: TrainOptions = { ...given, signal };
+    const onNotice = (line: string): Promise<void> => ask("onNotice", line);
+    const options: TrainOptions = { ...given, signal, onNotice };
     const onCheckpoint = (files: CheckpointFiles, which: string): Promise<void> => ask("onCheckpoint", files, which);
     return train(saved ? { ...options, onCheckpoint } : options);
   },

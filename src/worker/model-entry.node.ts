@@ -2,20 +2,32 @@
 import type { BackendChoice } from "../backend/select.node.ts";
 import type { DTypeChoice } from "../core/dtype.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
-import { loadPretrained } from "../pretrained/load.node.ts";
+import type { AdapterFiles } from "../pretrained/adapter/load.ts";
+import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
+import { loadOpened } from "../pretrained/load.node.ts";
 import { modelMethods } from "./model-methods.ts";
 
 /** A model to load, in the form of `loadPretrained`'s arguments. */
 export interface LoadRequest {
-  readonly directory: string;
+  readonly checkpoint: string | CheckpointFiles;
+  /** The name of a backend. Default "auto". */
   readonly backend?: BackendChoice | undefined;
+  /** Threads of the backend, 1 to 256; default: all cores. */
   readonly threads?: number | undefined;
+  /** Dtype of the backend: float32, the default, for logits to the last digit; auto for speed. */
   readonly dtype?: DTypeChoice | undefined;
+  /** A LoRA adapter for the model, which is then in use as "default": a folder, or its files. Default: none. */
+  readonly adapter?: string | AdapterFiles | undefined;
+  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;
+  /** The model, where the checkpoint is an adapter's folder. Default: the one that the adapter names. */
+  readonly base?: string | undefined;
 }
 
 serveThread(
   modelMethods(
-    ({ directory, ...options }: LoadRequest, onNotice) => loadPretrained(directory, { ...options, onNotice }),
+    ({ checkpoint, ...options }: LoadRequest, { onNotice, onProgress, onOpened }) =>
+      loadOpened(checkpoint, { ...options, onNotice, onProgress }, onOpened),
     // Loaded when needed: generation begins sooner without.
     async () => (await import("../train/measuring/evaluate-corpus.ts")).evaluateCorpus,
   ),

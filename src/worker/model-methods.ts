@@ -4,7 +4,9 @@ import type { CallContext } from "../core/remote/server.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { closedError } from "../pretrained/closed.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
+import type { ChatTemplate, LanguageModel } from "../pretrained/language-model.ts";
+import type { Score, ScoreOptions } from "../pretrained/score.ts";
+import type { UnknownChoice } from "../tokenizer/unknown.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
 
@@ -13,10 +15,24 @@ export interface LoadedModel {
   readonly key: number;
   readonly config: ModelConfig;
   readonly parameters: number;
-  /** The contents of `tokenizer.json`. */
-  readonly tokenizer: unknown;
+  /** Number of its token ids. */
+  readonly vocabSize: number;
+  readonly chatTemplate: ChatTemplate | null;
+  readonly endTokens: readonly number[];
+  /** Names of its adapters, and the one in use. */
+  readonly adapters: readonly string[];
+  readonly adapter: string | null;
   readonly backend: BackendName;
   readonly capabilities: Capabilities;
+}
+
+/** Milliseconds between two messages about the progress of loading. */
+const progressEvery = 100;
+
+/** A text to score, in the form of `score`'s arguments. */
+export interface ScoreRequest {
+  readonly text: string | ArrayLike<number>;
+  readonly options: Omit<ScoreOptions, "signal">;
 }
 
 /**
@@ -25,7 +41,14 @@ export interface LoadedModel {
  * @param loadEvaluate called for the first evaluation.
  */
 export const modelMethods = <Request>(
-  loadModel: (request: Request, onNotice: (line: string) => Promise<void>) => Promise<LanguageModel>,
+  loadModel: (
+    request: Request,
+    hooks: {
+      readonly onNotice: (line: string) => Promise<void>;
+      readonly onProgress: (bytes: number, all: number) => void;
+      readonly onOpened: (facts: Pick<LanguageModel, "tokenizer">) => void;
+    },
+  ) => Promise<LanguageModel>,
   loadEvaluate: () => Promise<typeof evaluateCorpus>,
 ) => {
   const models = new Map<number, LanguageModel>();
@@ -39,13 +62,24 @@ export const modelMethods = <Request>(
 
   return {
     async *load(request: Request, { ask }: CallContext): AsyncGenerator<LoadedModel, void> {
-      const lm = await loadModel(request, (line) => ask("onNotice", line));
+      let told = performance.now();
+      const onProgress = (bytes: number, all: number): void => {
+        if (performance.now() - told < progressEvery) return;
+        told = performance.now();
+        void ask("onProgress", bytes, all).catch(() => {});
+      };
+      // The calling thread makes its tokenizer while this one reads the weights.
+      const onOpened = ({ tokenizer }: Pick<LanguageModel, "tokenizer">): void => {
+        if (tokenizer.kind !== "none") void ask("onTokenizer", tokenizer.toJSON()).catch(() => {});
+      };
+      const lm = await loadModel(request, { onNotice: (line) => ask("onNotice", line), onProgress, onOpened });
       const key = ++loaded;
       models.set(key, lm);
-      const { config, layout, backend } = lm.model;
+      const { config, layout, backend, vocabSize } = lm.model;
       const { name, capabilities } = backend;
-      const tokenizer = lm.tokenizer.toJSON();
-      yield { key, config, parameters: layout.count, tokenizer, backend: name, capabilities };
+      const { endTokens, chatTemplate, adapters, adapter } = lm;
+      const facts = { config, parameters: layout.count, vocabSize, endTokens, chatTemplate };
+      yield { key, ...facts, adapters, adapter, backend: name, capabilities };
     },
 
     async *generate(
@@ -56,12 +90,46 @@ export const modelMethods = <Request>(
     },
 
     async *evaluate(
-      { key, corpus, split }: { readonly key: number; readonly corpus: MeasuredCorpus; readonly split: SplitName },
+      {
+        key,
+        corpus,
+        split,
+        unknown,
+        contextLength,
+        windows,
+      }: {
+        readonly key: number;
+        readonly corpus: MeasuredCorpus;
+        readonly split: SplitName;
+        readonly unknown: UnknownChoice;
+        readonly contextLength?: number | undefined;
+        readonly windows?: boolean | undefined;
+      },
       { signal, ask }: CallContext,
     ): AsyncGenerator<Evaluation, void> {
       const measure = await loadEvaluate();
       const onProgress = (done: number, all: number): Promise<void> => ask("onProgress", done, all);
-      yield await measure(modelOf("evaluate", key), corpus, { split, signal, onProgress });
+      yield await measure(modelOf("evaluate", key), corpus, {
+        ...{ split, unknown, contextLength, windows, signal, onProgress },
+      });
+    },
+
+    // biome-ignore lint/correctness/useYield: a call that yields nothing
+    async *useAdapter({
+      key,
+      name,
+    }: {
+      readonly key: number;
+      readonly name: string | null;
+    }): AsyncGenerator<never, void> {
+      modelOf("useAdapter", key).useAdapter(name);
+    },
+
+    async *score(
+      { key, text, options }: { readonly key: number } & ScoreRequest,
+      { signal }: CallContext,
+    ): AsyncGenerator<Score, void> {
+      yield await modelOf("score", key).score(text, { ...options, signal });
     },
 
     // biome-ignore lint/correctness/useYield: a call that yields nothing

@@ -1,11 +1,11 @@
 import { backendChoices } from "../backend/select.browser.ts";
-import { checkKeys, checkNumber, checkText } from "../core/check-arguments.ts";
-import { manifestName } from "../io/manifest.ts";
+import { checkCallback, checkKeys, checkNumber } from "../core/check-arguments.ts";
+import type { AdapterFiles } from "../pretrained/adapter/load.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import type { CheckpointFiles } from "../pretrained/load.browser.ts";
-import { pretrainedNames } from "../pretrained/parse.ts";
+import { type CheckpointFiles, neededFiles } from "../pretrained/checkpoint-files.ts";
+import type { AdapterSource, CheckpointSource } from "../pretrained/load.browser.ts";
+import { dataToMeasure, type EvaluateOptions } from "../train/measuring/data.browser.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
-import { type EvaluateOptions, wholeText } from "../train/train.browser.ts";
 import type { LoadRequest } from "./entry.browser.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import { workers } from "./pool.browser.ts";
@@ -17,13 +17,10 @@ export interface WorkerModel extends ThreadModel {
 }
 
 /** Options of `loadInWorker`. */
-export type WorkerLoadOptions = Omit<LoadRequest, "checkpoint">;
-
-/** The checkpoint's other files are not needed here. */
-const neededFiles = (files: CheckpointFiles): CheckpointFiles => {
-  const names = [...pretrainedNames, manifestName].filter((name) => files[name] !== undefined);
-  return Object.fromEntries(names.map((name) => [name, files[name]])) as CheckpointFiles;
-};
+export interface WorkerLoadOptions extends Omit<LoadRequest, "checkpoint"> {
+  /** Gets the bytes of the weights read so far, and in all, some times a second. Default: none. */
+  readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
+}
 
 /** The address as the calling thread would fetch it. */
 const completeAddress = (address: string): string => {
@@ -31,30 +28,55 @@ const completeAddress = (address: string): string => {
   return URL.canParse(address, base) ? new URL(address, base).href : address;
 };
 
+/** A checkpoint in a form that can be sent to a worker: files are copied there, an address is completed. */
+export const sentCheckpoint = (checkpoint: CheckpointSource): string | CheckpointFiles =>
+  typeof checkpoint === "string" || checkpoint instanceof URL
+    ? completeAddress(String(checkpoint))
+    : neededFiles(checkpoint);
+
+/** The same for an adapter. */
+const sentAdapter = (adapter: AdapterSource): string | AdapterFiles =>
+  typeof adapter === "string" || adapter instanceof URL ? completeAddress(String(adapter)) : adapter;
+
 /**
  * Loads a language model in its own worker: same results as with `loadPretrained`, to the bit.
  * @param checkpoint its files, which are copied, or the address of the directory that serves them.
+ * @param options the name of a backend, threads, adapters.
  * @throws ConfigError if the page cannot start a worker, and as `loadPretrained`
+ * @example
+ * ```ts
+ * import { loadInWorker } from "foretoken/browser";
+ *
+ * const lm = await loadInWorker("checkpoint/");
+ * for await (const event of lm.generate({ prompt: "The " })) {
+ *   if (event.type === "token") document.body.append(event.text);
+ * }
+ * await lm.close();
+ * ```
  */
 export const loadInWorker = async (
-  checkpoint: string | URL | CheckpointFiles,
+  checkpoint: CheckpointSource,
   options: WorkerLoadOptions = {},
 ): Promise<WorkerModel> => {
   checkLoadInWorker(options, backendChoices);
   checkLoad(checkpoint, options, true, "loadInWorker");
-  checkKeys("loadInWorker", options, ["backend", "threads"]);
-  if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
-  const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
-  const wanted = isAddress ? completeAddress(String(checkpoint)) : neededFiles(checkpoint);
-  const where = typeof wanted === "string" ? wanted : "checkpoint";
-  const { model, evaluate } = await loadIn(workers.take(), { checkpoint: wanted, ...options }, where);
-  return {
-    ...model,
-    evaluate: async (measured) => {
-      checkKeys("evaluate", measured, ["text", "signal", "onProgress"]);
-      const { text, ...measuring } = measured;
-      checkText("evaluate: text", text);
-      return evaluate(wholeText(text), { ...measuring, split: "all" });
-    },
+  checkKeys("loadInWorker", options, ["backend", "threads", "adapter", "adapters", "onProgress"]);
+  const { onProgress, adapter, adapters, ...others } = options;
+  const sent = {
+    ...others,
+    ...(adapter === undefined ? {} : { adapter: sentAdapter(adapter) }),
+    ...(adapters === undefined
+      ? {}
+      : { adapters: Object.fromEntries(Object.entries(adapters).map(([name, one]) => [name, sentAdapter(one)])) }),
   };
+  checkCallback("loadInWorker: onProgress", onProgress);
+  if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
+  const wanted = sentCheckpoint(checkpoint);
+  const where = typeof wanted === "string" ? wanted : "checkpoint";
+  const { model, evaluate } = await loadIn(workers.take(), { checkpoint: wanted, ...sent }, where, {
+    onProgress: (bytes: number, all: number) => onProgress?.(bytes, all),
+  });
+  return Object.assign(model, {
+    evaluate: async (measured: EvaluateOptions) => evaluate(...(await dataToMeasure(model, measured))),
+  });
 };

@@ -1,28 +1,60 @@
 import { backendChoices } from "../backend/select.node.ts";
-import { checkCallback, checkKeys, checkName, checkNumber, checkPath } from "../core/check-arguments.ts";
+import { writeConversations } from "../chat/template.node.ts";
+import { checkCallback, checkChoice, checkKeys, checkName, checkNumber } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import { show } from "../core/show.ts";
+import { locatedDocuments } from "../data/given-documents.ts";
+import type { GivenDocument } from "../data/parse-document.ts";
+import { checkLoad } from "../pretrained/check-load.ts";
+import { type CheckpointFiles, neededFiles } from "../pretrained/checkpoint-files.ts";
+import { wholeText } from "../pretrained/whole-text.ts";
+import { unknownChoices } from "../tokenizer/unknown.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
-import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
+import type { MeasuredCorpus, MeasuredText, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import { workerEntries } from "./entries.node.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
 
 /** A model in its own thread: while it computes, the calling thread does other things. */
 export interface WorkerModel extends ThreadModel {
-  /** Cross-entropy on a text, as `evaluate` measures it. */
-  evaluate(corpus: MeasuredCorpus, options?: Measuring): Promise<Evaluation>;
+  /**
+   * Cross-entropy on a text, as `evaluate` measures it.
+   * @param measured a text as `{ text }`, or documents as `{ documents }`, with `signal` and `onProgress` if you like; or a
+   *   text as `loadCorpus` gives it.
+   * @param options for what `loadCorpus` gives.
+   */
+  evaluate(measured: MeasuredCorpus | MeasuredText | GivenToMeasure, options?: Measuring): Promise<Evaluation>;
 }
 
 /** Options of `loadInWorker`. */
-export interface WorkerLoadOptions extends Omit<LoadRequest, "directory"> {
+export interface WorkerLoadOptions extends Omit<LoadRequest, "checkpoint"> {
   /** Gets one line for the user, such as that the files are unchecked. A promise is waited for. */
   readonly onNotice?: ((line: string) => void) | undefined;
+  /** Gets the bytes of the weights read so far, and in all, some times a second. Default: none. */
+  readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-const checkCorpus = (where: string, value: unknown): void => {
-  const { train, val, parts } = (value ?? {}) as Partial<Record<keyof MeasuredCorpus, unknown>>;
+const isText = (value: unknown): value is MeasuredText => isRecord(value) && value.text !== undefined;
+
+/** Documents to measure, all of them, with the options of an evaluation. */
+export interface GivenToMeasure extends Omit<Measuring, "split"> {
+  /** As `train` takes them: the loss counts the answers of conversations, and all of a plain text. */
+  readonly documents: readonly GivenDocument[];
+}
+
+const isGivenDocuments = (value: unknown): value is GivenToMeasure => isRecord(value) && Array.isArray(value.documents);
+
+const isEncoded = (value: unknown): boolean =>
+  isRecord(value) &&
+  value.ids instanceof Int32Array &&
+  value.counted instanceof Uint8Array &&
+  value.starts instanceof Int32Array;
+
+const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredCorpus = (where, value) => {
+  const { train, val, parts, documents } = (value ?? {}) as Partial<Record<string, unknown>>;
+  if (isEncoded(documents)) return;
   if (typeof train === "string" && typeof val === "string" && Array.isArray(parts)) return;
   throw new ConfigError({
     where,
@@ -33,27 +65,61 @@ const checkCorpus = (where: string, value: unknown): void => {
 };
 
 /**
- * Loads a checkpoint directory in its own thread.
+ * Loads a language model in its own thread: same results as with `loadPretrained`, to the bit.
+ * @param checkpoint its directory, or its files, which are copied.
+ * @param options the name of a backend, threads, dtype, adapters.
  * @throws as `loadPretrained`
+ * @example
+ * ```ts
+ * import { loadInWorker } from "foretoken";
+ *
+ * const lm = await loadInWorker("runs/notes/best");
+ * for await (const event of lm.generate({ prompt: "The " })) {
+ *   if (event.type === "token") process.stdout.write(event.text);
+ * }
+ * console.log(await lm.evaluate({ text: "The end." }));
+ * await lm.close();
+ * ```
  */
-export const loadInWorker = async (directory: string, given: WorkerLoadOptions = {}): Promise<WorkerModel> => {
-  checkPath("loadInWorker: directory", directory);
-  checkLoadInWorker(given, backendChoices);
-  checkKeys("loadInWorker", given, ["backend", "threads", "dtype", "onNotice"]);
-  const { onNotice, ...options } = given;
+export const loadInWorker = async (
+  checkpoint: string | CheckpointFiles,
+  options: WorkerLoadOptions = {},
+): Promise<WorkerModel> => {
+  checkLoadInWorker(options, backendChoices);
+  checkLoad(checkpoint, options, false, "loadInWorker");
+  checkKeys("loadInWorker", options, [
+    ...["backend", "threads", "dtype", "adapter", "adapters", "base", "onNotice", "onProgress"],
+  ]);
+  const { onNotice, onProgress, ...sent } = options;
   checkCallback("loadInWorker: onNotice", onNotice);
-  if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
-  if (options.dtype !== undefined) checkName("loadInWorker: dtype", options.dtype);
-  const callbacks = { onNotice: (line: string) => onNotice?.(line) };
+  checkCallback("loadInWorker: onProgress", onProgress);
+  if (sent.threads !== undefined) checkNumber("loadInWorker: threads", sent.threads);
+  if (sent.dtype !== undefined) checkName("loadInWorker: dtype", sent.dtype);
+  if (sent.base !== undefined) checkName("loadInWorker: base", sent.base);
+  const callbacks = {
+    onNotice: (line: string) => onNotice?.(line),
+    onProgress: (bytes: number, all: number) => onProgress?.(bytes, all),
+  };
   const thread = takeThread(workerEntries.model);
-  const { model, evaluate } = await loadIn(thread, { directory, ...options }, directory, callbacks);
-  return {
-    ...model,
-    evaluate: async (corpus, measuring = {}) => {
+  const isPath = typeof checkpoint === "string";
+  const [wanted, where] = isPath ? [checkpoint, checkpoint] : [neededFiles(checkpoint), "checkpoint"];
+  const { model, evaluate } = await loadIn(thread, { checkpoint: wanted, ...sent }, where, callbacks);
+  return Object.assign(model, {
+    evaluate: async (corpus: MeasuredCorpus | MeasuredText, measuring: Measuring = {}) => {
+      if (isText(corpus)) return evaluate(...wholeText(corpus));
+      if (isGivenDocuments(corpus)) {
+        checkKeys("evaluate", corpus, ["documents", "unknown", "contextLength", "signal", "onProgress"]);
+        const { documents, unknown, ...rest } = corpus;
+        const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
+        // Only here: a model that writes needs nothing of it.
+        const { measuredDocuments } = await import("../train/measuring/documents.ts");
+        return evaluate(await measuredDocuments(model, given, "all", unknown, writeConversations), rest);
+      }
       checkCorpus("evaluate: corpus", corpus);
-      checkKeys("evaluate", measuring, ["split", "signal", "onProgress"]);
+      checkKeys("evaluate", measuring, ["split", "unknown", "contextLength", "windows", "signal", "onProgress"]);
       if (measuring.split !== undefined) checkName("evaluate: split", measuring.split);
+      checkChoice("evaluate: unknown", measuring.unknown, unknownChoices);
       return evaluate(corpus, measuring);
     },
-  };
+  });
 };

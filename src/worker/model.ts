@@ -1,28 +1,64 @@
 /** A model in its own thread: the code that Node and browsers share. */
 import type { Capabilities } from "../backend/backend.ts";
 import { alternatives } from "../core/alternatives.ts";
-import { checkCallback, checkOptions, checkSignal, isBackend } from "../core/check-arguments.ts";
+import {
+  checkBoolean,
+  checkCallback,
+  checkIdList,
+  checkOptions,
+  checkSignal,
+  isBackend,
+} from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
 import { show } from "../core/show.ts";
 import { type GenerateEvent, type GenerateOptions, parseGenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
+import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError } from "../pretrained/closed.ts";
+import type { ChatTemplate } from "../pretrained/language-model.ts";
+import { checkScoreOptions, type Score, type ScoreOptions } from "../pretrained/score.ts";
+import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
-import type { LoadedModel } from "./model-methods.ts";
+import type { LoadedModel, ScoreRequest } from "./model-methods.ts";
 
 /** The members of a model in its own thread, in Node and in a page. */
 export interface ThreadModel {
+  /** Its shape. */
   readonly config: ModelConfig;
+  /** Trainable numbers in the model. */
   readonly parameters: number;
+  /** Text to token ids and back, on the calling thread. */
   readonly tokenizer: Tokenizer;
-  readonly backend: { readonly name: string; readonly capabilities: Capabilities };
+  /** How a conversation is written out; null: the model is not made for one. */
+  readonly chatTemplate: ChatTemplate | null;
+  /** Tokens that end a text, and generation. */
+  readonly endTokens: readonly number[];
+  /** Names of the LoRA adapters that it may use. */
+  readonly adapters: readonly string[];
+  /** The adapter in use; null: it computes with its own weights alone. */
+  readonly adapter: string | null;
+  /**
+   * Takes another of its adapters into use, or none. Work that was begun before goes on as it began.
+   * @param name one of `adapters`, or null.
+   * @throws ConfigError for another name.
+   */
+  useAdapter(name: string | null): Promise<void>;
+  /** The backend of its thread. */
+  readonly backend: {
+    /** Its kind. */
+    readonly name: string;
+    /** What it can do. */
+    readonly capabilities: Capabilities;
+  };
   /** Like the library's `generate`: same events, same errors. The model is at most one token ahead of its reader. */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+  /** Like `score` of a model from `loadPretrained`: same numbers, same errors. */
+  score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
   /** Frees the model. Work on it that is under way fails. A second call does nothing. */
   close(): Promise<void>;
 }
@@ -70,6 +106,13 @@ const checkCloneable = (where: string, options: Omit<GenerateOptions, "signal">)
   }
 };
 
+/** What a thread needs of a corpus. */
+const sentCorpus = (given: MeasuredCorpus): MeasuredCorpus => {
+  if ("documents" in given) return { name: given.name, documents: given.documents };
+  const { name, train, val, parts } = given;
+  return { name, train, val, parts };
+};
+
 /** The event of a call with only one. */
 const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
   let result: unknown;
@@ -89,14 +132,22 @@ export const loadIn = async (
 ): Promise<LoadedInThread> => {
   let model: LoadedModel;
   let tokenizer: Tokenizer;
+  /** Absent: the model has none. */
+  let making: Promise<Tokenizer> | undefined;
+  const onTokenizer = (json: unknown): void => {
+    making = loadTokenizer(json, `${where}/tokenizer.json`);
+    // Waited for below; until then its failure has no handler.
+    making.catch(() => {});
+  };
   try {
-    model = await one<LoadedModel>(thread.call("load", request, { callbacks }));
-    tokenizer = loadTokenizer(model.tokenizer, `${where}/tokenizer.json`);
+    model = await one<LoadedModel>(thread.call("load", request, { callbacks: { ...callbacks, onTokenizer } }));
+    tokenizer = await (making ?? noTokenizer(where, model.vocabSize));
   } catch (error) {
     thread.release();
     throw error;
   }
-  const { key, config, parameters, backend, capabilities } = model;
+  const { key, config, parameters, chatTemplate, endTokens, adapters, backend, capabilities } = model;
+  let { adapter } = model;
   let closing: Promise<void> | undefined;
   async function* events(
     method: string,
@@ -116,13 +167,30 @@ export const loadIn = async (
   };
   return {
     model: {
-      ...{ config, parameters, tokenizer, backend: { name: backend, capabilities } },
+      ...{ config, parameters, tokenizer, chatTemplate, endTokens, adapters },
+      backend: { name: backend, capabilities },
+      get adapter() {
+        return adapter;
+      },
+      useAdapter: async (name) => {
+        checkAdapterName("useAdapter", name, adapters);
+        // Calls arrive in their order: what is begun from now on is computed with it.
+        adapter = name;
+        await one<void>(call("useAdapter", { name }));
+      },
       generate: (settings) => {
         checkOptions("generate: options", settings);
         const { signal, ...options } = settings;
         checkSignal("generate: signal", signal);
         checkCloneable("generate: options", options);
         return call("generate", { options }, { signal }) as AsyncGenerator<GenerateEvent, void, undefined>;
+      },
+      score: async (text, settings = {}) => {
+        checkScoreOptions(settings);
+        if (typeof text !== "string") checkIdList("score: ids", text);
+        const { signal, ...options } = settings;
+        const request: ScoreRequest = { text: typeof text === "string" ? text : Float64Array.from(text), options };
+        return one<Score>(call("score", request, { signal }));
       },
       close: () => {
         // Without the thread the model is gone, too.
@@ -132,11 +200,13 @@ export const loadIn = async (
         return closing;
       },
     },
-    evaluate: async ({ name, train, val, parts }, { split = "val", signal, onProgress }) => {
+    evaluate: async (given, { split = "val", unknown = "error", contextLength, windows, signal, onProgress }) => {
       checkSignal("evaluate: signal", signal);
       checkCallback("evaluate: onProgress", onProgress);
+      checkBoolean("evaluate: windows", windows);
       const callbacks = { onProgress: (done: number, all: number) => onProgress?.(done, all) };
-      return one(call("evaluate", { corpus: { name, train, val, parts }, split }, { signal, callbacks }));
+      const corpus = sentCorpus(given);
+      return one(call("evaluate", { corpus, split, unknown, contextLength, windows }, { signal, callbacks }));
     },
   };
 };

@@ -1,7 +1,8 @@
 import { checkCallback, checkSignal } from "../core/check-arguments.ts";
-import type { CheckpointFiles } from "../pretrained/load.browser.ts";
+import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { type TrainOptions as TrainHere, train as trainHere } from "../train/train.browser.ts";
+import { sentCheckpoint } from "./model.browser.ts";
 import { workers } from "./pool.browser.ts";
 import { canSend, splitWorker, trainIn } from "./train.ts";
 
@@ -13,6 +14,13 @@ export interface TrainOptions extends TrainHere {
    */
   readonly worker?: boolean | undefined;
 }
+
+/** The options in a form that can be sent; wrong ones are refused by name where they are used. */
+const sendable = (options: TrainHere): TrainHere => {
+  const { initFrom } = options;
+  const isAddress = typeof initFrom === "string" || initFrom instanceof URL;
+  return isAddress ? { ...options, initFrom: sentCheckpoint(initFrom) } : options;
+};
 
 /** A page's own thread draws it and answers its user. */
 const isPage = (): boolean => typeof document !== "undefined";
@@ -28,19 +36,37 @@ const isPage = (): boolean => typeof document !== "undefined";
  * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last call of
  * `onCheckpoint` are lost. To keep them, abort `signal` and take the events to the end.
  *
+ * @param options text, preset and changes to it, backend, callbacks.
  * @throws ConfigError for options that cannot work or a page that cannot start a worker, DataError for text that cannot
  *   be used, UnsupportedKernelError for a backend that the page lacks.
+ * @example
+ * ```ts
+ * import { type CheckpointFiles, train } from "foretoken/browser";
+ *
+ * const text = await (await fetch("notes.txt")).text();
+ * let files: CheckpointFiles | undefined;
+ * const onCheckpoint = (saved: CheckpointFiles): void => {
+ *   files = saved;
+ * };
+ * for await (const event of train({ text, onCheckpoint, config: { train: { steps: 200 } } })) {
+ *   if (event.type === "step") console.log(event.step, event.loss);
+ * }
+ * ```
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { worker, rest } = splitWorker<TrainHere>(options, isPage());
-  const { signal, onCheckpoint, ...args } = rest;
+  const { signal, onCheckpoint, onNotice, ...args } = sendable(rest);
   checkSignal("train: signal", signal);
   checkCallback("train: onCheckpoint", onCheckpoint);
+  checkCallback("train: onNotice", onNotice);
   if (!worker || !canSend(args)) {
     yield* trainHere(rest);
     return;
   }
   const saved = onCheckpoint !== undefined;
-  const callbacks = { onCheckpoint: (files: CheckpointFiles, which: "last" | "best") => onCheckpoint?.(files, which) };
+  const callbacks = {
+    onCheckpoint: (files: CheckpointFiles, which: "last" | "best") => onCheckpoint?.(files, which),
+    onNotice: (line: string) => onNotice?.(line),
+  };
   yield* trainIn(workers.take(), { ...args, saved }, { signal, callbacks });
 }

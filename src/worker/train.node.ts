@@ -1,4 +1,5 @@
 import { takeThread } from "../core/remote/worker.node.ts";
+import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
 import { checkTrainOptions } from "../train/config/options.ts";
 import type { TrainEvent } from "../train/events.ts";
 import {
@@ -33,17 +34,30 @@ export type TrainOptions = NewRun | ResumedRunOptions;
  * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last checkpoint
  * are lost. To keep them, abort `signal` and take the events to the end.
  *
+ * @param options text, preset and changes to it, folder, backend; or a run to resume.
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
  *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
+ * @example
+ * ```ts
+ * import { train } from "foretoken";
+ *
+ * for await (const event of train({ data: "notes.txt", out: "runs/notes", config: { train: { steps: 500 } } })) {
+ *   if (event.type === "eval") console.log(`step ${event.step}: ${event.valLoss} nats per token`);
+ * }
+ * ```
  */
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
   const { worker, rest } = splitWorker<TrainHere>(options, true);
   checkTrainOptions(rest);
-  const { signal, onNotice, ...args } = rest;
+  const { signal, onNotice, onCheckpoint, ...args } = rest;
   if (!worker || !canSend(args)) {
     yield* trainHere(rest);
     return;
   }
-  const callbacks = { onNotice: (line: string) => onNotice?.(line) };
-  yield* trainIn(takeThread(workerEntries.train), args, { signal, callbacks });
+  const callbacks = {
+    onNotice: (line: string) => onNotice?.(line),
+    onCheckpoint: (files: CheckpointFiles, which: "last" | "best") => onCheckpoint?.(files, which),
+  };
+  const request = { options: args, handedOut: onCheckpoint !== undefined };
+  yield* trainIn(takeThread(workerEntries.train), request, { signal, callbacks });
 }

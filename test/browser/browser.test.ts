@@ -130,14 +130,15 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
   });
 });
 
-describe.skipIf(missingChromium !== undefined)(title("the README's page and worker"), () => {
+describe.skipIf(missingChromium !== undefined)(title("the page and the worker of docs/browser.md"), () => {
   it("train and write", async () => {
-    const readme = await readFile(here("../../README.md"), "utf8");
+    const readme = await readFile(here("../../docs/browser.md"), "utf8");
     const block = (name: string): string =>
       new RegExp(`\\n\`\`\`js\\n// ${name}\\n([^]*?)\`\`\``).exec(readme)?.[1] ?? "";
     const asPrinted = "{ train: { steps: 200 } }";
     expect(block("worker.js")).toContain(asPrinted);
-    const smaller = "{ model: { contextLength: 16, nEmbd: 32 }, train: { steps: 10, batchSize: 4, sampleTokens: 0 } }";
+    const smaller =
+      "{ model: { contextLength: 16, nEmbd: 32 }, train: { steps: 10, batchSize: 4, evalInterval: 10, sampleTokens: 0 } }";
     const worker = block("worker.js")
       .replace(asPrinted, smaller)
       .replace("foretoken/browser", "/foretoken/foretoken.browser.js");
@@ -147,7 +148,7 @@ describe.skipIf(missingChromium !== undefined)(title("the README's page and work
         events.push(event);
         if (event.newTokens !== undefined) fetch("/result", { method: "POST", body: JSON.stringify(events) });
       };
-      ${block("page.js").replace("console.log(event)", "show(event)")}`;
+      ${block("index.js").replace("console.log(event)", "show(event)")}`;
     const files = {
       ...(await pages("")),
       "/page.js": await writeText(page),

@@ -27,7 +27,8 @@ const find = (): string | undefined => {
     .find(isProgram);
 };
 
-const program = find();
+/** The path of Chromium. */
+export const program = find();
 
 /** Why no page can be opened here; undefined with Chromium. If it is required, a missing one fails the tests. */
 export const missingChromium: string | undefined =
@@ -36,6 +37,7 @@ export const missingChromium: string | undefined =
     : "no chromium on the path or in CHROME_PATH";
 
 const types: Readonly<Record<string, string>> = {
+  ".css": "text/css",
   ".html": "text/html",
   ".txt": "text/plain",
   ".safetensors": "application/octet-stream",
@@ -64,6 +66,13 @@ export const timeless = (events: readonly TrainEvent[]): unknown[] =>
         : event,
     );
 
+/** How Chromium is started: without a window, and without a sandbox for root, who has none. */
+export const chromiumFlags = (profile: string): readonly string[] => [
+  ...["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--enable-logging=stderr"],
+  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+  `--user-data-dir=${profile}`,
+];
+
 export interface Site {
   /** Files on disk by their paths on the server; a path that ends with "/" is a folder. `/` is the page. */
   readonly files: Readonly<Record<string, string>>;
@@ -77,7 +86,7 @@ const fileOf = (files: Site["files"], path: string): string | undefined => {
 };
 
 /** Serves `site` until `work` is done; gives it the address, and the text posted to `/result`. */
-const serve = async <T>(
+export const serveSite = async <T>(
   { files, headers }: Site,
   work: (address: string, result: Promise<string>) => Promise<T>,
 ): Promise<T> => {
@@ -116,12 +125,8 @@ export const openPage = async (site: Site): Promise<unknown> => {
   if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
   const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));
   try {
-    return await serve(site, async (address, result) => {
-      const flags = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
-      // Chromium has no sandbox for root.
-      if (process.getuid?.() === 0) flags.push("--no-sandbox");
-      const args = [...flags, "--enable-logging=stderr", `--user-data-dir=${profile}`, address];
-      const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+    return await serveSite(site, async (address, result) => {
+      const child = spawn(program, [...chromiumFlags(profile), address], { stdio: ["ignore", "ignore", "pipe"] });
       let printed = "";
       child.stderr.setEncoding("utf8").on("data", (text: string) => {
         printed += text;

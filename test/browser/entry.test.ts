@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { openBackend } from "#foretoken/backend/select.browser.js";
 import { generate } from "#foretoken/generate/generate.js";
-import { type CheckpointFiles, loadPretrained } from "#foretoken/pretrained/load.browser.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/checkpoint-files.js";
+import { loadPretrained } from "#foretoken/pretrained/load.browser.js";
 import { evaluate, type TrainOptions, train } from "#foretoken/train/train.browser.js";
 import { collect, wordsText } from "../support/runs.ts";
 
@@ -23,12 +24,12 @@ const outsideImports = async (file: string, seen = new Set<string>()): Promise<s
 };
 
 describe("the browser's entry", () => {
-  it("reaches no module of Node, and of packages only zod", async () => {
+  it("reaches no module of Node, and of packages only three", async () => {
     const entries = ["browser.js", "backend/implementations/wasm/worker.browser.js", "worker/entry.browser.js"].map(
       (name) => join(dist, name),
     );
     const outside = await Promise.all(entries.map((file) => outsideImports(file)));
-    expect([...new Set(outside.flat())]).toEqual(["zod"]);
+    expect([...new Set(outside.flat())]).toEqual(["zod", "@huggingface/tokenizers", "@huggingface/jinja"]);
     // The same search finds them where they exist.
     expect(await outsideImports(join(dist, "index.js"))).toContain("node:fs/promises");
   });
@@ -37,12 +38,12 @@ describe("the browser's entry", () => {
     const names = async (entry: string): Promise<string[]> => Object.keys(await import(`#foretoken/${entry}.js`));
     const inBrowser = await names("browser");
     const onlyInNode = (await names("index")).filter((name) => !inBrowser.includes(name));
-    expect(onlyInNode.sort()).toEqual(["describeBackends", "listRuns", "loadCorpus"]);
+    expect(onlyInNode.sort()).toEqual(["chat", "describeBackends", "listRuns", "loadCorpus", "saveMerged"]);
   });
 
   it("is one file that imports nothing and names no place of this machine", async () => {
     const bundle = await readFile(join(dist, "foretoken.browser.js"), "utf8");
-    expect(bundle).not.toMatch(/["'`]node:|\brequire\(|\bimport\.meta\b|(?:^|[;}])import\s*[\w*{"'`]/m);
+    expect(bundle).not.toMatch(/["'`]node:|\brequire\(|\bimport\.meta\b|(?:^|[;}])import\s*[\w*{"'`]|\bimport\(/m);
     expect(bundle).not.toContain(dirname(dist));
     const names = /export\s*\{([^}]*)\}\s*;?\s*$/.exec(bundle)?.[1] ?? "";
     const source = Object.keys(await import("#foretoken/browser.js"));
@@ -107,6 +108,40 @@ describe("training on a string", () => {
     await (await loadPretrained(unchecked as CheckpointFiles, { backend: "reference" })).close();
   });
 
+  it("begins with the weights of a checkpoint, whose model and characters it keeps", async () => {
+    let files: CheckpointFiles | undefined;
+    const onCheckpoint = (given: CheckpointFiles, which: string): void => {
+      if (which === "last") files = given;
+    };
+    await collect(train({ ...small, onCheckpoint }));
+    const initFrom = files as CheckpointFiles;
+    const lm = await loadPretrained(initFrom, { backend: "reference" });
+    const valText = text.slice(Math.floor(text.length * 0.9));
+    const { natsPerToken } = await evaluate(lm, { text: valText });
+    await lm.close();
+    const given: string[] = [];
+    const config = { ...small.config };
+    // A rate that changes nothing.
+    const plan = { ...config.train, steps: 2, learningRate: 1e-30, schedule: { kind: "constant" } } as const;
+    const options = { ...small, initFrom, config: { train: plan } };
+    const events = await collect(train({ ...options, onCheckpoint: (_, which) => void given.push(which) }));
+    expect(events[0]).toMatchObject({
+      type: "start",
+      step: 0,
+      initFrom: "checkpoint",
+      config: { model: config.model },
+    });
+    expect(events.at(-1)).toMatchObject({ type: "done", step: 2, valLoss: natsPerToken });
+    // Nothing is handed out before the first step.
+    expect(given).toEqual(["best", "last"]);
+    const refused = (change: object): Promise<unknown> => collect(train({ ...options, ...change } as TrainOptions));
+    // The same model may be named again.
+    expect(await refused({ config })).toContainEqual(expect.objectContaining({ type: "done", step: 4 }));
+    await expect(refused({ config: { model: { nEmbd: 16 } } })).rejects.toThrow("config.model.nEmbd: must be that of");
+    await expect(refused({ text: text.replaceAll("a", "ä") })).rejects.toThrow('knows; got another: "ä" (U+00E4)');
+    await expect(refused({ initFrom: 5 })).rejects.toThrow("train: initFrom: checkpoint: must be an address");
+  });
+
   it("validates on another text where one is given, and stops where it is told", async () => {
     const events = await collect(train({ ...small, valText: "the cat", stopAt: 1 }));
     expect(events[0]).toMatchObject({ type: "start", trainTokens: text.length, valTokens: 7, out: null });
@@ -115,7 +150,7 @@ describe("training on a string", () => {
 
   const bad: readonly [string, Partial<Record<keyof TrainOptions | "txt", unknown>>, string][] = [
     ["an unknown option", { txt: "a" }, 'train: every key must be a known one; got "txt"; try text'],
-    ["no text", { text: undefined }, "train.text: must be a text; got nothing"],
+    ["no text", { text: undefined }, "train: text: there must be a text, or documents; got neither"],
     ["too short a text", { text: "abc" }, "training split: the text must have at least contextLength + 1 = 9 tokens"],
     ["two ways to hold out", { valText: "the", valFraction: 0.1 }, "valText and valFraction: only one of them"],
     ["a fraction of 1", { valFraction: 1 }, "train.valFraction: must be below 1; got 1"],

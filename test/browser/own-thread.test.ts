@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { Score } from "#foretoken/pretrained/score.js";
 import type { TrainEvent } from "#foretoken/train/events.js";
 import type { Evaluation } from "#foretoken/train/measuring/evaluate.js";
 import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
@@ -51,6 +52,7 @@ interface PageResult {
     readonly modelHash: string;
     readonly written: readonly string[];
     readonly evaluations: readonly Evaluation[];
+    readonly scores: readonly Score[];
     readonly predicted: number;
     readonly abort: { readonly finishReason: string; readonly tokens: number; readonly milliseconds: number };
     readonly afterwards: Thrown;
@@ -108,8 +110,20 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     }
     const corpus = { name: "text", train: "", val: settings.text, parts: [] };
     const evaluation = await evaluateCorpus(lm, corpus, { split: "all" });
+    const score = await lm.score(settings.text, { stride: 5 });
     await lm.close();
     const { bits } = inPage;
+    expect(bits.scores.map(({ tokens }) => tokens.length)).toEqual(Array(3).fill(score.tokens.length));
+    for (const { tokens, total } of bits.scores) {
+      // The logits have the same bits; engines differ in the last digit of an exponential.
+      expect(total / score.total).toBeCloseTo(1, 12);
+      for (const [place, { id, text, logProb }] of tokens.entries()) {
+        const own = score.tokens[place];
+        expect({ id, text }).toEqual({ id: own?.id, text: own?.text });
+        if (place === 0) expect(logProb).toBeNull();
+        else expect((logProb ?? 0) / (own?.logProb ?? 0)).toBeCloseTo(1, 11);
+      }
+    }
     expect(bits.written).toEqual([written, written, written]);
     expect(bits.evaluations).toEqual([evaluation, evaluation, evaluation]);
     expect(bits.predicted).toBe(evaluation.tokens);

@@ -9,18 +9,11 @@ import { liveRegion } from "#foretoken/cli/display/drawing/live-region.js";
 import { lossCurve, shownSteps } from "#foretoken/cli/display/drawing/loss-curve.js";
 import { lossHistory } from "#foretoken/cli/display/drawing/loss-history.js";
 import { pastLosses } from "#foretoken/cli/display/drawing/past-losses.js";
-import {
-  columns,
-  flow,
-  formatBytes,
-  formatDuration,
-  formatSeconds,
-  formatShort,
-  wrapText,
-} from "#foretoken/cli/display/texts/format.js";
+import { flow, formatBytes, formatDuration, formatSeconds, formatShort } from "#foretoken/cli/display/texts/format.js";
 import { profileLines } from "#foretoken/cli/display/texts/profile-table.js";
-import { runsLines } from "#foretoken/cli/display/texts/runs-table.js";
+import { comparableRuns, groupedLines, runsLines, runsNextLines } from "#foretoken/cli/display/texts/runs-table.js";
 import { nonfiniteText, overfittingText } from "#foretoken/cli/display/texts/warning-text.js";
+import { columns, wrapText } from "#foretoken/cli/display/texts/width.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
 import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
@@ -224,10 +217,13 @@ const listed = (changes: Partial<ListedRun>): ListedRun => ({
   preset: "shakespeare",
   parameters: 800_256,
   corpus: "tiny-shakespeare",
+  corpusSha256: "0123456789abcdef",
+  vocabSize: 65,
   step: 800,
   steps: 800,
   best: { step: 800, valLoss: 1.5555, natsPerCharacter: 1.5555, bitsPerByte: 2.25 },
   checkpoint: null,
+  initFrom: null,
   config: resolveConfig("shakespeare", []),
   ...changes,
 });
@@ -266,6 +262,35 @@ describe("the list of runs", () => {
     expect(lines).toHaveLength(runsLines([listed({ path: "runs/a b", corpus: "c.txt" })], width, style(true)).length);
   });
 
+  test.each([44, 60, 80])("is grouped by text and ends with what to try next, within %i columns", (width) => {
+    const others = [
+      ...[listed({ corpus: "another text with a long name.txt", corpusSha256: "fedcba", vocabSize: 90 }), listed({})],
+      ...[
+        listed({ vocabSize: null, best: null, state: "unfinished" }),
+        listed({ vocabSize: 66, state: "interrupted" }),
+      ],
+    ].map((run, i) => ({ ...run, path: `runs/${i}`, checkpoint: `runs/${i}/checkpoint` }));
+    const groups = comparableRuns(others);
+    expect(groups.map((group) => group.map(({ path }) => path))).toEqual([
+      ["runs/0"],
+      ["runs/1", "runs/2"],
+      ["runs/3"],
+    ]);
+    const lines = [
+      ...groupedLines(groups, width, style(true, true)),
+      ...runsNextLines(others, width, style(true, true)),
+    ];
+    for (const line of lines) expect(columns(line)).toBeLessThanOrEqual(width);
+    expect(groupedLines([others], width, style(true))).toEqual(runsLines(others, width, style(true)));
+    // A shell joins the lines of a command.
+    const next = runsNextLines(others, width, style(true))
+      .join("\n")
+      .replaceAll(/ \\\n +/gu, " ");
+    expect(next).toContain("npx foretoken train --resume runs/3");
+    expect(next).toContain("npx foretoken train --resume runs/0 --steps 2400");
+    expect(runsNextLines([listed({ state: "patience" })], width, style(true))).toEqual([]);
+  });
+
   test("is a block for each elsewhere, which leaves out what is not known", () => {
     const lines = runsLines(runs, 80, style(false));
     expect(lines[1]).toBe("  1.556 nats/token at 800 - 800/800 steps - finished");
@@ -278,7 +303,7 @@ describe("where the time went", () => {
     { kernel: "linearForward", calls: 1200, seconds: 3, flops: 6e11, bytes: 2 ** 31 },
     { kernel: "add", calls: 40, seconds: 0.5, flops: 0, bytes: 1e9 },
   ] as const;
-  const event = { v: 1, type: "profile", step: 20, seconds: 4, kernels } as const;
+  const event = { v: 1, type: "profile", step: 20, timedSteps: 20, seconds: 4, kernels } as const;
 
   test("is a line a kernel, products by their arithmetic and the rest by bytes, then what is outside", () => {
     expect(profileLines(event, 100, style(true))).toEqual([
@@ -290,9 +315,17 @@ describe("where the time went", () => {
     ]);
   });
 
+  test("counts the steps that were timed, and says which", () => {
+    expect(profileLines({ ...event, step: 1020 }, 200, style(true))[0]).toBe(
+      "Where 4.0 s went, of 20 steps (1,001 to 1,020, since the run went on) with evaluations, samples and checkpoints:",
+    );
+    expect(profileLines({ ...event, timedSteps: 0 }, 100, style(true))[0]).toContain("of 0 steps with evaluations");
+  });
+
   test.each([34, 42, 60])("leaves out columns where %i are too few", (width) => {
-    const [, ...table] = profileLines(event, width, style(true));
-    for (const line of table) expect(columns(line)).toBeLessThanOrEqual(width);
+    const lines = profileLines(event, width, style(true));
+    const table = lines.slice(lines.findIndex((line) => line.startsWith("kernel ")));
+    for (const line of lines) expect(columns(line)).toBeLessThanOrEqual(width);
     expect(table[1]).toMatch(/^linearForward +3\.0 s +75\.0%/u);
   });
 });
@@ -315,7 +348,9 @@ const terminal = (width: number) => {
   let row = 0;
   return {
     columns: width,
-    rows,
+    rows: 24,
+    reflows: true,
+    lines: rows,
     write(text: string): void {
       for (const [part] of text.matchAll(/\p{Cc}\[\d*[A-Z]|\r|\n|\P{Cc}+/gu)) {
         const up = /^\p{Cc}\[(\d+)A$/u.exec(part);
@@ -338,15 +373,15 @@ describe("the live region", () => {
     region.draw(["d", "e"]);
     region.print(["lasting"]);
     region.draw(["f"]);
-    expect(screen.rows).toEqual(["lasting", "f", ""]);
+    expect(screen.lines).toEqual(["lasting", "f", ""]);
     region.settle();
     region.draw(["g"]);
-    expect(screen.rows).toEqual(["lasting", "f", "g", ""]);
+    expect(screen.lines).toEqual(["lasting", "f", "g", ""]);
   });
 
   test("goes back over the rows that its lines take since the terminal became narrow", () => {
     const written: string[] = [];
-    const screen = { columns: 10, write: (text: string) => written.push(text) };
+    const screen = { columns: 10, rows: 24, reflows: true, write: (text: string) => written.push(text) };
     const region = liveRegion(screen);
     region.draw(["x".repeat(9), "yy"]);
     screen.columns = 4;
@@ -358,7 +393,7 @@ describe("the live region", () => {
 test("texts are put into columns without losing a character", () => {
   expect(flow(["aaa", "bbb", "ccc"], " · ", 10, "  ")).toEqual(["aaa · bbb", "  ccc"]);
   expect(wrapText("one two three\n\nfour", 8)).toEqual(["one two", "three", "", "four"]);
-  expect(wrapText("😀😀😀😀😀", 2)).toEqual(["😀😀", "😀😀", "😀"]);
+  expect(wrapText("😀😀😀😀😀", 4)).toEqual(["😀😀", "😀😀", "😀"]);
   expect([0.4, 52, 725, 3723].map(formatDuration)).toEqual(["0:00", "0:52", "12:05", "1:02:03"]);
 });
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { commandLine, withoutFlags } from "#foretoken/cli/display/texts/shell.js";
+import { commandLine } from "#foretoken/cli/display/texts/shell.js";
 import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags.js";
 import { ConfigError } from "#foretoken/core/errors.js";
 import { onWindows, shell } from "./cli.ts";
@@ -83,8 +83,3 @@ test.skipIf(onWindows)(
     expect(stdout).toBe(words.map((word) => `${word}|`).join(""));
   },
 );
-
-test("flags are taken out with their values, in either spelling", () => {
-  const args = ["--data", "x", "--steps", "5", "--out=runs/a", "--seed", "--steps=7", "2"];
-  expect(withoutFlags(args, ["--steps", "--out"])).toEqual(["--data", "x", "--seed", "2"]);
-});

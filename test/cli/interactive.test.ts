@@ -4,7 +4,8 @@ import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { keyboardOf } from "#foretoken/cli/interactive/loop.js";
-import { createSession, type Session, type Settings, type Writer } from "#foretoken/cli/interactive/session.js";
+import { createSession, type Session, type Writer } from "#foretoken/cli/interactive/session.js";
+import type { Settings } from "#foretoken/cli/interactive/settings.js";
 import { generate, generateDefaults } from "#foretoken/generate/generate.js";
 import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
@@ -86,6 +87,18 @@ describe("a session", () => {
     expect(told(session, "/reset")).toBe("as at the start");
     expect(told(session, "/seed")).toBe("/seed 1");
     expect(() => session.ask("", signal)).toThrow(/none yet/u);
+  });
+
+  test("goes on without characters that the model never saw, on request, and tells which", async () => {
+    const session = createSession(writer, settings, true);
+    expect(() => session.ask("The q", signal)).toThrow(/got "q" .*; try \/unknown skip, or/u);
+    expect(told(session, "/unknown skip")).toBe("/unknown skip");
+    const request = session.ask("Tqhez", signal);
+    expect(request).toMatchObject({ kind: "write", prompt: "The", skipped: { count: 2, characters: ["q", "z"] } });
+    expect(await written(session, "Tqhez")).toBe(`The${await generated("The")}`);
+    expect(() => session.ask("/unknown maybe", signal)).toThrow('/unknown: must be error or skip; got "maybe"');
+    told(session, "/reset");
+    expect(told(session, "/unknown")).toBe("/unknown error");
   });
 
   test("knows every command of its help, and nothing else", () => {
@@ -198,6 +211,17 @@ describe("in a pipe", () => {
     const events = jsonLines(stdout);
     expect(events.filter(({ type }) => type === "done")).toHaveLength(1);
     expect(events.at(-1)).toMatchObject({ text: await generated("The", { maxNewTokens: 8 }), promptTokens: 3 });
+  });
+
+  test("tells on standard error what it left out of a line, and with --json in the event", async () => {
+    const skipping = await cli([...args, "--unknown", "skip"], { cwd, input: "Thqe\n" });
+    expect(skipping).toEqual({
+      status: 0,
+      stdout: `The${await generated("The", { maxNewTokens: 8 })}\n`,
+      stderr: 'left out: 1 character that the model never saw: "q" (U+0071)\n',
+    });
+    const { stdout } = await cli([...args, "--json"], { cwd, input: "/unknown skip\nThqe\n" });
+    expect(jsonLines(stdout).at(-1)).toMatchObject({ skipped: { count: 1, characters: ["q"] } });
   });
 
   test.skipIf(onWindows)(

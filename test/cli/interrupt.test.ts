@@ -58,6 +58,59 @@ test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seco
   expect(answered - asked).toBeLessThan(Math.max(100, (ended - asked) / 4));
 });
 
+/** Sends SIGTERM in the midst of the first step, and again when that was answered. */
+const terminatedTwice = async (args: readonly string[]) => {
+  const child = spawn(process.execPath, [program, "train", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  let told = "";
+  let [begun, again] = [false, 0];
+  child.stderr.on("data", (text: Buffer) => {
+    told += String(text);
+    if (again > 0 || !told.includes("Finishing the step and saving")) return;
+    again = performance.now();
+    child.kill("SIGTERM");
+  });
+  const { status } = await outcomeOf(child, (text) => {
+    if (begun || !text.includes("\nrun ")) return;
+    begun = true;
+    setTimeout(() => child.kill("SIGTERM"), 300);
+  });
+  return { status, told, seconds: (performance.now() - again) / 1000 };
+};
+
+test.skipIf(onWindows)(
+  `a second SIGTERM ends a run in the midst of a step at once, and nothing that was saved is lost${noSignals}`,
+  async () => {
+    const model = ["--preset", "book", "--model.contextLength", "128", "--model.nLayer", "2", "--model.nEmbd", "128"];
+    const plan = ["--data", "text.txt", "--backend", "reference", ...model, "--train.sampleTokens", "0"];
+    // A step of minutes, on a thread that computes in TypeScript.
+    const first = await terminatedTwice([...plan, "--batch-size", "2048", "--out", "minutes"]);
+    expect(first).toMatchObject({
+      status: 143,
+      told: expect.stringContaining("a second SIGTERM quits at once, with nothing saved yet"),
+    });
+    expect(first.seconds).toBeLessThan(10);
+    expect(tree(join(cwd, "minutes"))).toEqual([".lock"]);
+
+    const out = ["--batch-size", "6", "--steps", "3", "--out", "saved"];
+    expect((await cli(["train", ...plan, ...out, "--stop-at", "1"], { cwd })).status).toBe(0);
+    const files = tree(join(cwd, "saved", "checkpoint"));
+    const before = files.map((file) => read("saved", "checkpoint", file));
+    const second = await terminatedTwice(["--resume", "saved", "--backend", "reference"]);
+    expect(second).toMatchObject({ status: 143, told: expect.stringContaining("leaving the checkpoint of step 1)") });
+    for (const [i, file] of files.entries()) {
+      expect(read("saved", "checkpoint", file).equals(before[i] ?? Buffer.alloc(0)), file).toBe(true);
+    }
+    // Not to its end, where it would write a long sample.
+    const rest = await cli(["train", "--resume", "saved", "--stop-at", "2", "--backend", "reference", "--json"], {
+      cwd,
+    });
+    expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "interrupted", step: 2 });
+    // The folder of the first one is free again.
+    const anew = await cli(["train", ...tiny, "--out", "minutes"], { cwd });
+    expect(anew.status).toBe(0);
+  },
+);
+
 const read = (...path: string[]): Buffer => readFileSync(join(cwd, ...path));
 
 test.skipIf(onWindows)(

@@ -158,6 +158,41 @@ test("generate ends before a stop string, with its escapes interpreted, and is t
   expect(jsonLines(stopped.stdout).at(-1)).toMatchObject({ finishReason: "stop", text: text.slice(0, at) });
 });
 
+test("generate names what the model never saw, and goes on without it where told to", async () => {
+  const args = ["generate", "json", "--max-new-tokens", "9", "--backend", "reference", "--prompt"];
+  const [refused, skipped, known, told] = await Promise.all([
+    cli([...args, "The qcaté"], { cwd }),
+    cli([...args, "The qcaté", "--unknown", "skip"], { cwd }),
+    cli([...args, "The cat"], { cwd }),
+    cli([...args, "The qcaté", "--unknown", "skip", "--json"], { cwd }),
+  ]);
+  expect(refused).toMatchObject({ status: 2, stdout: "" });
+  expect(refused.stderr).toMatch(
+    /^foretoken: --prompt: .*; got "q" \(U\+0071\) at line 1, column 5 .*, and "é" \(U\+00E9\); try --unknown skip, or .*\n$/u,
+  );
+  const stderr = 'left out of the prompt: 2 characters that the model never saw: "q" (U+0071), "é" (U+00E9)\n';
+  expect(skipped).toEqual({ status: 0, stdout: known.stdout, stderr });
+  expect(told.stderr).toBe(stderr);
+  expect(jsonLines(told.stdout).at(-1)).toMatchObject({ skipped: { count: 2, characters: ["q", "é"] } });
+});
+
+test("evaluate says what it left out of a text, and that its figures count the rest", async () => {
+  await writeFile(join(cwd, "other.txt"), "The cat qsat on é mat.\n");
+  const args = ["evaluate", "json", "--data", "other.txt", "--split", "all", "--backend", "reference"];
+  const [refused, lines, told] = await Promise.all([
+    cli(args, { cwd }),
+    cli([...args, "--unknown", "skip"], { cwd }),
+    cli([...args, "--unknown", "skip", "--json"], { cwd }),
+  ]);
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toMatch(/^foretoken: other\.txt: .* "q" .*line 1, column 9.*; try --unknown skip, or /u);
+  expect(lines).toMatchObject({ status: 0, stderr: "" });
+  expect(lines.stdout).toMatch(/^tokens +20$/mu);
+  expect(lines.stdout).toMatch(/^left out: 2 characters that the model never saw: "q" \(U\+0071\), "é" \(U\+00E9\)$/mu);
+  expect(lines.stdout).toMatch(/^The figures count only what was read/mu);
+  expect(jsonLines(told.stdout)[0]).toMatchObject({ tokens: 20, skipped: { count: 2, characters: ["q", "é"] } });
+});
+
 test("evaluate gives its five figures, on the run's own text unless told otherwise", async () => {
   const [own, named, all, lines] = await Promise.all([
     cli(["evaluate", "json", "--json"], { cwd }),
@@ -175,6 +210,7 @@ test("evaluate gives its five figures, on the run's own text unless told otherwi
     "tokens",
   ]);
   expect(named.stdout).toBe(own.stdout);
+  expect(named.stderr).toContain("text.txt: only its last 10% was measured; --split all measures all of it\n");
   expect(figures[0]).toMatchObject({ tokens: 307 });
   expect(jsonLines(all.stdout)[0]).toMatchObject({ tokens: 3071 });
   expect(lines.stdout).toMatch(/bits per byte +\d\.\d{4}\n/u);
@@ -235,25 +271,6 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
   }
   const generated = await shell("foretoken generate json --backend wasm --max-new-tokens 100000 | head -c 3", cwd);
   expect(generated).toMatchObject({ stderr: "", status: 0 });
-});
-
-test("the help of train ends a field's line with its default, unless a preset sets another value", async () => {
-  const { stdout } = await cli(["train", "--help"], { cwd });
-  const lineOf = (flag: string): string => stdout.split("\n").find((line) => line.includes(`${flag} <`)) ?? "";
-  for (const [flag, ending] of [
-    ["--model.position.theta", "(default 10000)"],
-    ["--model.position.scaling.factor", "(default 8 with llama3)"],
-    ["--model.position.scaling.originalContext", "(default 8192)"],
-    ["--model.position.scaling.lowFrequency", "(default 1)"],
-    ["--model.norm.eps", "(default 1e-5 with layernorm, 1e-6 with rmsnorm)"],
-    ["--on-nonfinite", "(default stop)"],
-  ] as const) {
-    expect(lineOf(flag).endsWith(ending), lineOf(flag)).toBe(true);
-  }
-  for (const flag of ["--dtype", "--train.optimizer.weightDecay", "--train.optimizer.beta2", "--model.dropout"]) {
-    expect(lineOf(flag)).toMatch(/--/u);
-    expect(lineOf(flag)).not.toContain("default");
-  }
 });
 
 test("--help and --version answer on every level, with examples", async () => {

@@ -35,7 +35,7 @@ const told = (reporter: string): Promise<Outcome> => {
     const { plainReporter } = await at("plain.js");
     const { liveReporter } = await at("live.js");
     const { jsonReporter } = await at("reporter.js");
-    const context = { args: [], why: undefined, freeMemory: 2 ** 30 };
+    const context = { why: undefined };
     const reporter = { plain: plainReporter, live: liveReporter, json: jsonReporter }[${JSON.stringify(reporter)}](context);
     for (const event of ${JSON.stringify([start, overfitting, nonfinite])}) reporter.event(event);
     reporter.close();`;

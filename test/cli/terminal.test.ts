@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hasColor, hasUnicode, type Surroundings, styleIn, symbolsFor } from "#foretoken/cli/terminal.js";
+import { hasColor, hasUnicode, reflowIn, type Surroundings, styleIn, symbolsFor } from "#foretoken/cli/terminal.js";
 
 type Variables = Surroundings["env"];
 
@@ -56,4 +56,14 @@ describe("signs outside of ASCII", () => {
     expect(Object.keys(symbolsFor(true))).toEqual(Object.keys(symbolsFor(false)));
     for (const sign of Object.values(signs)) expect(sign).toMatch(/^[ -~]+$/u);
   });
+});
+
+test.each<[string, Variables, readonly [lines: boolean, cursorLine: boolean]]>([
+  ["most terminals", { TERM: "xterm-256color" }, [true, true]],
+  ["xterm", { XTERM_VERSION: "XTerm(390)" }, [false, false]],
+  ["GNU screen", { STY: "1.pts-0" }, [false, false]],
+  ["tmux in xterm", { XTERM_VERSION: "XTerm(390)", TMUX: "/tmp/tmux-0/default,1,0" }, [true, true]],
+  ["the terminal of VS Code", { TERM_PROGRAM: "vscode" }, [true, false]],
+])("what becomes of lines in %s that becomes narrower", (_, env, [lines, cursorLine]) => {
+  expect(reflowIn(env)).toEqual({ lines, cursorLine });
 });

@@ -57,6 +57,7 @@ export const simpleBounds: Bounds<
   | "sum"
   | "sumOfSquares"
   | "scaleByNorm"
+  | "dropout"
   | "embeddingForward"
   | "embeddingBackward"
 > = {
@@ -78,6 +79,9 @@ export const simpleBounds: Bounds<
 
   // The reciprocal and the product, each rounded.
   scaleByNorm: (_, { y }) => ({ y: relative(2, y) }),
+
+  // The factor and the product, each rounded; a dropped element is 0, with no room.
+  dropout: (_, { y }) => ({ y: relative(2, y) }),
 
   embeddingForward: () => ({ y: exact }),
 

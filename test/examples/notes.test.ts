@@ -34,6 +34,6 @@ test("an example that there is not is a mistake that names those that there are"
   expect(failure).toMatchObject({
     code: 2,
     stdout: "",
-    stderr: "example: the name must be one of causal-lm, names, notes; got poems\n",
+    stderr: "example: the name must be one of causal-lm, fine-tune, names, notes; got poems\n",
   });
 });

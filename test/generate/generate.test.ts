@@ -130,7 +130,7 @@ describe("generate", () => {
   });
 
   it("ends with the end of text, which is no text unless it is asked for", async () => {
-    const special = loadTokenizer(charTokenizer(characters, ["<|system|>", "<|endoftext|>"]).toJSON());
+    const special = await loadTokenizer(charTokenizer(characters, ["<|system|>", "<|endoftext|>"]).toJSON());
     const speaker = languageModel(hashedModel(backend, lm.model.config, special.vocabSize), special);
     const options = { maxNewTokens: 400, temperature: 2 };
     const { done, tokens } = await write(options, speaker);
@@ -191,6 +191,19 @@ describe("generate", () => {
       'generate: every key must be a known one; got "seeds"; try seed',
     );
     expect(backend.bytesInUse()).toBe(lm.model.layout.length * 4);
+  });
+
+  it("leaves out of the prompt what the model never saw, on request, and tells it in the end", async () => {
+    const { done, text } = await write({ prompt: "thE é eÉ", unknown: "skip" });
+    expect(done.skipped).toEqual({ count: 3, characters: ["E", "é", "É"] });
+    expect(done.promptTokens).toBe(5);
+    expect(text).toBe((await write({ prompt: "th  e" })).text);
+    expect((await write({ prompt: "th  e", unknown: "skip" })).done).not.toHaveProperty("skipped");
+    await expect(write({ prompt: "thE" })).rejects.toThrow(/got "E" .*; try unknown: "skip", or a model/u);
+    await expect(write({ prompt: "ÉÉ", unknown: "skip" })).rejects.toThrow(
+      /must have at least one token .* got none but 2 characters that the model never saw: "É"/u,
+    );
+    await expect(write({ unknown: "ignore" as "skip" })).rejects.toThrow(/generate\.?.*unknown.* must be .*error/u);
   });
 
   it("takes a setting that is undefined for one that is not set", async () => {

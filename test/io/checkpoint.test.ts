@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors.js";
-import { readCheckpoint, recoverCheckpoint, writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
+import { recoverCheckpoint, writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
+import { readCheckpoint } from "#foretoken/io/read-checkpoint.node.js";
 import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
 
 let folder = "";
@@ -47,11 +48,11 @@ describe("a checkpoint", () => {
 
   it("that is missing, or misses a file, is refused by name", async () => {
     expect(await messageOf(readCheckpoint(checkpoint, ["config.json"]))).toContain(
-      `${checkpoint}: the path must be a checkpoint's folder; got no such folder; try `,
+      `${checkpoint}: the path must name a model; got no such file or folder; try `,
     );
     await writeCheckpoint(checkpoint, { "config.json": "{}" });
     expect(await messageOf(readCheckpoint(join(checkpoint, "config.json"), ["config.json"]))).toContain(
-      "no such folder",
+      "no such file or folder",
     );
     expect(await messageOf(readCheckpoint(checkpoint, ["config.json", "model.safetensors"]))).toBe(
       `${join(checkpoint, "model.safetensors")}: a checkpoint must have model.safetensors; got no such file; try a complete copy of the folder`,

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fromBfloat16, toBfloat16 } from "#foretoken/core/dtype.js";
 import { CheckpointError, ShapeError } from "#foretoken/core/errors.js";
-import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
+import { joinChunks, readSafetensors, safetensorsPieces, writeSafetensors } from "#foretoken/io/safetensors.js";
 
 const where = "model.safetensors";
 
@@ -257,5 +258,17 @@ describe("safetensors", () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it("is written in bfloat16 too, rounded to nearest, ties to even", async () => {
+    const data = Float32Array.of(1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -Math.PI, 1e-40, 0, 3e38);
+    const pieces: Uint8Array[] = [];
+    const lazy = [{ name: "a", shape: [7], read: async () => data }];
+    for await (const piece of safetensorsPieces(lazy, { format: "pt" }, "BF16")) pieces.push(piece);
+    const bytes = joinChunks(pieces);
+    expect(new TextDecoder().decode(bytes)).toContain('"dtype":"BF16","shape":[7],"data_offsets":[0,14]');
+    const read = readSafetensors(bytes, where).tensors.get("a")?.data ?? [];
+    expect(Array.from(read.slice(0, 4))).toEqual([1, 1, 1 + 2 ** -6, -3.140625]);
+    expect(Array.from(read)).toEqual(Array.from(fromBfloat16(toBfloat16(data))));
   });
 });

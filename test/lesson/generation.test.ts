@@ -33,7 +33,7 @@ it("draws what generate draws: each number falls into the part of its character"
 });
 
 it("shows distributions that are whole, flatter at a higher temperature, and cut by top-k", () => {
-  const rows = tableWith(pieces, "temperature 1");
+  const rows = tableWith(pieces, "temp. 1");
   const shares = (column: number): number[] => rows.map((row) => Number.parseFloat(row[column] ?? "") || 0);
   for (const column of [2, 3, 4, 5]) {
     const sum = shares(column).reduce((a, b) => a + b, 0);

@@ -95,7 +95,7 @@ describe("the lesson of the loss", () => {
   });
 
   it("gives each guesser's loss in nats, bits and choices", () => {
-    const rows = tableWith(pieces, "as among");
+    const rows = tableWith(pieces, "choices");
     expect(rows.map(([name]) => name)).toEqual(["uniform", "unigram", "bigram", "small model"]);
     const { vocabSize } = tinyInput(backend).tokenizer;
     expect(rows[0]?.slice(1, 4)).toEqual([

@@ -28,6 +28,10 @@ const stageOf = (wishes: readonly Wish[], rows = 24) => {
     write: (text) => {
       written += text;
     },
+    reflows: true,
+    reflowsCursorLine: true,
+    checkSize: () => {},
+    onResize: () => () => {},
     nextWish: async () => {
       screens.push(written);
       written = "";

@@ -40,6 +40,7 @@ test("the fraction that is proposed for another is one that can be", () => {
 
 test.each([
   [{ nHead: 4, nKvHead: 3 }, "model.nKvHead: must divide nHead; got 3 and 4; try 2"],
+  [{ nHead: 2 ** 32 - 1, nKvHead: 2 }, "model.nHead: must be at most 65536; got 4294967295"],
   [{ nHead: 4, nKvHead: 8 }, "model.nKvHead: must divide nHead; got 8 and 4; try 4"],
   [
     { headDim: 7 },

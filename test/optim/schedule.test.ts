@@ -49,6 +49,60 @@ describe("a learning rate schedule", () => {
   });
 });
 
+describe("the learning rate of a run that was given more steps", () => {
+  const linear: LearningRatePlan = { ...constant, warmupSteps: 2, schedule: { kind: "linear", minLearningRate: 0 } };
+  const extended = (schedule: "stretch" | "restart" | "constant", plan = linear, after = 5): LearningRatePlan => ({
+    ...plan,
+    steps: 11,
+    extensions: [{ after, planned: 5, schedule }],
+  });
+
+  it("is the former one up to there", () => {
+    for (const schedule of ["stretch", "restart", "constant"] as const)
+      expect(rates(extended(schedule)).slice(0, 5)).toEqual(rates(linear));
+  });
+
+  it("stretch rises over the warm-up to that of a run of all steps, and follows it", () => {
+    const whole = rates({ ...linear, steps: 11 });
+    const [first = 0, ...rest] = whole.slice(5);
+    expectClose(rates(extended("stretch")).slice(5), [first / 2, ...rest]);
+    expect(rest.at(-1)).toBe(0);
+    // From where it was, not from 0.
+    const early = rates(extended("stretch", linear, 3));
+    expectClose(early.slice(0, 4), [4, 8, 8, 8 + ((whole[3] ?? 0) - 8) / 2]);
+  });
+
+  it("restart rises over the warm-up to the highest, and falls over the added steps", () => {
+    expectClose(rates(extended("restart")).slice(5), [4, 8, 8, 16 / 3, 8 / 3, 0]);
+  });
+
+  it("constant stays as it was", () => {
+    expectClose(rates(extended("constant", { ...linear, schedule: { kind: "linear", minLearningRate: 3 } })).slice(5), [
+      ...[3, 3, 3, 3, 3, 3],
+    ]);
+  });
+
+  it("that is constant stays so, in any case", () => {
+    for (const schedule of ["stretch", "restart", "constant"] as const)
+      expect(rates(extended(schedule, { ...constant, warmupSteps: 2 })).slice(1)).toEqual(Array(10).fill(8));
+  });
+
+  it("follows each extension from where it begins, also a second one, or one of nothing yet", () => {
+    const twice: LearningRatePlan = {
+      ...extended("stretch"),
+      steps: 20,
+      extensions: [
+        { after: 5, planned: 5, schedule: "stretch" },
+        { after: 11, planned: 11, schedule: "restart" },
+      ],
+    };
+    expect(rates(twice).slice(0, 11)).toEqual(rates(extended("stretch")));
+    expectClose(rates(twice).slice(11), rates({ ...linear, steps: 9 }));
+    const fresh = { ...linear, steps: 9, extensions: [{ after: 0, planned: 5, schedule: "restart" }] } as const;
+    expect(rates(fresh)).toEqual(rates({ ...linear, steps: 9 }));
+  });
+});
+
 describe("clipping", () => {
   it("scales a longer gradient to the given norm and leaves a shorter one", () => {
     expect(clipFactor(10, 2) * 10).toBeCloseTo(2, 5);

@@ -26,6 +26,29 @@ describe("the reference, made from the docstrings", () => {
     expect(headings.map(([, name]) => name)).toEqual(expect.arrayContaining(exported));
   });
 
+  const pages = ["foretoken.md", "foretoken/browser.md"];
+
+  it.each(pages)("begins %s with what is called first, each with an example", async (page) => {
+    const text = await readFile(join(folder, page), "utf8");
+    const functions = [...text.matchAll(/^### (\w+)\(\)$/gmu)].map(([, name]) => name as string);
+    const first = ["train", "generate", "evaluate", "loadPretrained", "loadInWorker", "savePretrained", "openBackend"];
+    const own = page === "foretoken.md" ? first : first.filter((name) => name !== "generate");
+    expect(functions.filter((name) => first.includes(name))).toEqual(own);
+    expect(functions[0]).toBe("train");
+    // Before all types.
+    expect(text.indexOf("### openBackend()")).toBeLessThan(text.indexOf("## Type Aliases"));
+    for (const name of own) {
+      const section = text.slice(text.indexOf(`### ${name}()`)).split("\n***\n")[0] as string;
+      expect(section, name).toMatch(/#### Example\n\n```ts\nimport \{[^}]*\} from "foretoken/u);
+    }
+  });
+
+  it.each(pages)("names in %s each parameter, and has no function outside of a group", async (page) => {
+    const text = await readFile(join(folder, page), "utf8");
+    expect(text).not.toContain("__namedParameters");
+    expect(text).not.toMatch(/^## (?:Functions|Variables)$/mu);
+  });
+
   it("lists each field of the configuration with its values, its default and what it is in the presets", async () => {
     const lines = (await readFile(join(folder, "configuration.md"), "utf8")).split("\n");
     const rowsOf = (field: string): string[] => lines.filter((line) => line.startsWith(`| \`${field}\` |`));

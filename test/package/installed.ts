@@ -1,6 +1,6 @@
 /** The packed tarball, installed into an empty project as a stranger would. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,6 +29,8 @@ const quiet = "--no-audit --no-fund --loglevel=error";
 
 export interface Installed {
   readonly project: string;
+  /** Packed files by their paths. */
+  readonly tarballs: readonly string[];
   /** Files of the tarball, with their sizes. */
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly unpackedSize: number;
@@ -37,26 +39,41 @@ export interface Installed {
   readonly remove: () => Promise<void>;
 }
 
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly unpackedSize: number;
+  readonly files: Installed["files"];
+}
+interface Packing {
+  readonly packMain: (options: { to: string; native?: boolean }) => Promise<Packed>;
+  readonly packNative: (options: { to: string }) => Promise<Packed>;
+}
+const packing: Packing = await import(new URL("../../scripts/pack.mjs", import.meta.url).href);
+
 /**
  * Packs the build and installs it: from npm's cache, and if that lacks a dependency from the registry.
+ * @param native whether with the prebuilt native kernels, as they are built here
  * @throws Error with npm's output.
  */
-export const installTarball = async (): Promise<Installed> => {
+export const installTarball = async ({ native = false } = {}): Promise<Installed> => {
   const folder = await mkdtemp(join(tmpdir(), "foretoken-package-"));
   const project = join(folder, "project");
   const remove = (): Promise<void> => rm(folder, { recursive: true });
   try {
-    const packed = await shell(`npm pack --json --ignore-scripts --pack-destination "${folder}" ${quiet}`, root);
-    if (packed.status !== 0) throw new Error(packed.stderr);
-    const [{ filename, files, size, unpackedSize }] = JSON.parse(packed.stdout);
-    await shell("mkdir project", folder);
+    const packed = await packing.packMain({ to: folder, native });
+    const prebuilt = native ? [await packing.packNative({ to: folder })] : [];
+    const tarballs = [...prebuilt, packed].map(({ filename }) => join(folder, filename));
+    await mkdir(project);
     await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
+    const names = tarballs.map((path) => `"${path}"`).join(" ");
     const install = (from: string): Promise<Outcome> =>
-      shell(`npm install ${from} --install-links ${quiet} "${join(folder, filename)}"`, project);
+      shell(`npm install ${from} --install-links ${quiet} ${names}`, project);
     const offline = await install("--offline");
     const installed = offline.status === 0 ? offline : await install("--prefer-offline");
     if (installed.status !== 0) throw new Error(installed.stderr);
-    return { project, files, packedSize: size, unpackedSize, remove };
+    const { files, size, unpackedSize } = packed;
+    return { project, tarballs, files, packedSize: size, unpackedSize, remove };
   } catch (error) {
     await remove();
     throw error;

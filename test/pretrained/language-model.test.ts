@@ -66,6 +66,7 @@ describe("close", () => {
   /** Whatever works on a model. */
   const works = (own: LanguageModel): Readonly<Record<string, () => Promise<unknown>>> => ({
     logits: () => own.logits([0]),
+    score: () => own.score(text),
     generate: () => generate(own, { prompt: "a" }).next(),
     evaluate: () => evaluateCorpus(own, corpus, { split: "all" }),
     savePretrained: () => savePretrained(newPath(), own),

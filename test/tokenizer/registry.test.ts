@@ -14,10 +14,10 @@ it("makes the tokenizer that a configuration names, for all parts of a text", ()
   expect(tokenizer).toMatchObject({ kind: "char", vocabSize: 3, specialTokens: [], endOfText: null });
 });
 
-it("reads what it made", () => {
+it("reads what it made", async () => {
   const tokenizer = trainTokenizer(defaultTokenizer, "ba\n");
-  expect(loadTokenizer(JSON.parse(JSON.stringify(tokenizer))).toJSON()).toEqual(tokenizer.toJSON());
-  expect(() => loadTokenizer({ model: { type: "Unigram" } })).toThrow(CheckpointError);
+  expect((await loadTokenizer(JSON.parse(JSON.stringify(tokenizer)))).toJSON()).toEqual(tokenizer.toJSON());
+  await expect(loadTokenizer({ model: { type: "Unigram" } })).rejects.toThrow(CheckpointError);
 });
 
 it("is part of a run's configuration, whose default is the tokenizer of all runs before", () => {
@@ -31,6 +31,8 @@ it("is part of a run's configuration, whose default is the tokenizer of all runs
 
 it("refuses a kind that there is not, by name", () => {
   const change = { tokenizer: { kind: "chars" } };
-  expect(() => resolveConfig("book", [change])).toThrow('config.tokenizer.kind: must be char; got "chars"; try char');
+  expect(() => resolveConfig("book", [change])).toThrow(
+    'config.tokenizer.kind: must be char, bpe or hugging-face; got "chars"; try char',
+  );
   expect(() => resolveConfig("book", [{ tokenizer: { size: 1 } }])).toThrow(/config\.tokenizer: every key must be/u);
 });

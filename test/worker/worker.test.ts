@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors.js";
+import { CheckpointError, ConfigError, DataError, ForetokenError } from "#foretoken/core/errors.js";
 import { errorOfMessage, messageOfError } from "#foretoken/core/remote/error-message.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
@@ -331,6 +331,8 @@ describe("a model in a thread of its own", () => {
     const measured = await lm.evaluate(corpus, { split: "all", onProgress: (done) => told.push(done) });
     expect(measured).toEqual(await evaluateCorpus(local, corpus, { split: "all" }));
     expect(told.at(-1)).toBe(measured.tokens);
+    expect(await lm.score("the cat sat on the mat")).toEqual(await local.score("the cat sat on the mat"));
+    expect(await lm.score([1, 2, 3], { stride: 3 })).toEqual(await local.score([1, 2, 3], { stride: 3 }));
     expect(lm).toMatchObject({ config: local.model.config, parameters: local.model.layout.count });
     expect(lm.tokenizer.encode("the")).toEqual(local.tokenizer.encode("the"));
     await local.close();
@@ -365,7 +367,7 @@ describe("a model in a thread of its own", () => {
     for (const given of [undefined, { prompt: "the", signal: {} }, { prompt: "the", seed: () => 1 }]) {
       expect(() => lm.generate(given as never)).toThrow(ConfigError);
     }
-    for (const given of ["text.txt", { text: "the" }, undefined]) {
+    for (const given of ["text.txt", { txt: "the" }, undefined]) {
       await expect(lm.evaluate(given as never)).rejects.toThrow(/corpus: must be a text, as loadCorpus gives it; got/u);
     }
     await expect(lm.evaluate(await loadCorpus(data), { splitt: "all" } as never)).rejects.toThrow(ConfigError);
@@ -412,6 +414,21 @@ describe("a model in a thread of its own", () => {
       expect(message).toMatch(/^generate/u);
       expect(await told(() => lm.generate(settings).next())).toBe(message);
     }
+    for (const args of [
+      ["t"],
+      ["é the"],
+      [[0, 1.5]],
+      [7],
+      ["the", { stride: 0 }],
+      ["the", { stride: () => 1 }],
+      ["the", 7],
+    ]) {
+      const score = (own: { readonly score: WorkerModel["score"] }): Promise<unknown> =>
+        (own.score as (...args: unknown[]) => Promise<unknown>)(...args);
+      const error = await score(local).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ForetokenError);
+      await expect(score(lm)).rejects.toEqual(error);
+    }
     await local.close();
     expect(await told(() => lm.evaluate({ data } as never))).toBe(
       "evaluate: corpus: must be a text, as loadCorpus gives it; got an object; try await loadCorpus(path)",
@@ -434,6 +451,7 @@ describe("a model in a thread of its own", () => {
     const closed = await loadInWorker(join(run, "checkpoint"), { backend: "reference" });
     await closed.close();
     await closed.close();
+    await expect(closed.score("the cat")).rejects.toThrow("score: the model must be open; got one that was closed");
     expect(() => closed.generate({ prompt: "the " })).toThrow(
       "generate: the model must be open; got one that was closed",
     );

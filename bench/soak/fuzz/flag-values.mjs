@@ -113,6 +113,7 @@ export const numberFlags = {
       "--train.optimizer.weightDecay",
       "--train.schedule.minLearningRate",
       "--model.dropout",
+      "--lora.dropout",
     ],
     ...["--model.initStd", "--model.norm.eps", "--model.position.theta", "--train.optimizer.momentum"],
   ],
@@ -123,6 +124,7 @@ export const numberFlags = {
 export const costlyFlags = {
   train: [
     ...["--batch-size", "--train.batchSize", "--train.gradAccumSteps", "--train.sampleTokens", "--model.contextLength"],
+    ...["--lora.rank", "--lora.alpha"],
     ...["--model.nLayer", "--model.nHead", "--model.nEmbd", "--model.mlp.ratio", "--model.mlp.hidden"],
   ],
   generate: ["--max-new-tokens"],
@@ -151,6 +153,7 @@ export const wordFlags = {
     "--preset": ["book", "quick", "shakespeare", "Book", "boook"],
     "--dtype": ["float32", "bfloat16", "auto", "float64"],
     "--backend": ["native", "wasm", "reference", "auto", "cuda"],
+    "--lora.targets": ["query", "query,value", "up, down", "q_proj", ",", ""],
     "--model.qkNorm": ["true", "false", "yes"],
     "--model.mask": ["causal", "none", "all"],
     "--model.norm.kind": ["layernorm", "rmsnorm", "batchnorm"],
@@ -159,6 +162,7 @@ export const wordFlags = {
     "--model.tieEmbeddings": ["true", "false", "1"],
     "--train.optimizer.kind": ["adam", "adamw", "muon", "sgd"],
     "--train.schedule.kind": ["constant", "cosine", "linear", "step"],
+    "--extend": ["stretch", "restart", "constant", "longer"],
   },
   generate: {
     "--prompt": ["the ", "\\n", "\\x", "\\", "Z", ""],
@@ -175,7 +179,7 @@ export const wordFlags = {
   runs: { "--sort": ["time", "loss", "name"] },
 };
 export const pathFlags = {
-  train: ["--data", "--val-data", "--config", "--out", "--out", "--out", "--resume", "--resume"],
+  train: ["--data", "--val-data", "--config", "--out", "--out", "--out", "--resume", "--resume", "--init-from"],
   evaluate: ["--data"],
   lesson: ["--data"],
 };
@@ -187,4 +191,5 @@ export const switches = {
   runs: ["--json", "-h"],
   info: ["--json", "-h"],
   completion: ["-h"],
+  init: ["-h", "--force"],
 };

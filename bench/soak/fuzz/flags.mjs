@@ -1,6 +1,6 @@
 /** Command lines of every command, in a folder of files of which only the named ones may change. */
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { findAuto, openBackend } from "../../../dist/backend/select.node.js";
 import { loadPretrained } from "../../../dist/pretrained/load.node.js";
 import { savePretrained } from "../../../dist/pretrained/save.node.js";
@@ -91,7 +91,13 @@ const commands = [
   "runs",
   "info",
   "completion",
+  "init",
 ];
+
+/** Folders for a starter, which may be any: only those inside the scratch folder are tried. */
+const starterFolders = [...nearPaths, ...hostilePaths].filter(
+  (path) => !isAbsolute(path) && !normalize(path).startsWith(".."),
+);
 
 const saving = "savePretrained";
 
@@ -128,6 +134,13 @@ const commandLine = (random, backend) => {
       return [command, random.pick(["pairs", "none", "x", "pairs2"]), "--data", "text.txt", ...running, ...extra];
     case "completion":
       return [command, random.pick(["bash", "zsh", "fish", "sh", hostileWord(random)]), ...extra];
+    case "init":
+      return [
+        command,
+        random.pick(["page", "node", "pages", hostileWord(random)]),
+        random.pick(starterFolders),
+        ...extra,
+      ];
     case "runs":
       return [command, ...(random.chance(0.7) ? [pathOf(random)] : []), ...extra];
     default:
@@ -152,6 +165,16 @@ const mayChange = (args, scratch, before) => {
     return (path, was) => {
       const bare = path.replace(/\/$/u, "");
       return bare === target || bare.startsWith(`${target}/`) || (was === undefined && target.startsWith(`${bare}/`));
+    };
+  }
+  if (args[0] === "init") {
+    // New files in a folder, which may be a link's target if a folder in it is named.
+    const target = inside(args[2]).replace(/^link\//u, "run/");
+    if (target.startsWith("link")) return () => false;
+    return (path, was) => {
+      const bare = path.replace(/\/$/u, "");
+      const within = target === "" || bare === target || bare.startsWith(`${target}/`);
+      return was === undefined && (within || target.startsWith(`${bare}/`));
     };
   }
   if (args[0] !== "train") return () => false;
@@ -260,6 +283,7 @@ export const create = async (place) => {
         ["evaluate", "run", "--backend", backend],
         ["train", "--resume", "run", "--stop-at", "6", "--backend", backend],
         ["runs", "."],
+        ["init", "page", "new"],
       ]) {
         const { failure: failed, refused } = await use(args);
         if (failed !== undefined || refused) throw new Error(`${args.join(" ")} fails: ${failed?.detail}`);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "../stream_prefetch.h"
 #include "product.h"
 
 namespace foretoken::FT_ISA {
@@ -26,6 +27,8 @@ static void multiplyOneTile(const TileProduct& p, Pool& pool, const Epilogue& ep
   const PackStrips packRows = packStripsOf(p.a, true), packLines = packStripsOf(p.b, false);
   const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
   const int64_t grain = 1 + kOneTileWork / (kStripLines * p.k);
+  const int64_t lineBytes = p.b.stride * p.b.elementBytes();
+  const bool streams = p.n * lineBytes >= kStreamedBytes;
   parallelRanges(pool, stripsOf(p.n), grain, [=, &pool](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const rows = scratch + stripUnits;
@@ -38,13 +41,14 @@ static void multiplyOneTile(const TileProduct& p, Pool& pool, const Epilogue& ep
     alignas(64) float sums[kStripLines * kTileSide];
     const I32 across = (I32)laneIndex() * kTileSide;
     for (int64_t strip = begin; strip < end; strip++) {
-      const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j);
+      const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j), next = j + columns;
+      const int64_t ahead = streams && strip + 1 < end ? min(kStripLines, p.n - next) * lineBytes : 0;
+      StreamPrefetch prefetch(p.b.at(next, 0), ahead, divideUp(p.k, kStepValues));
       for (int64_t index = 0; index < pieces; index++) {
         const PieceOfK piece = pieceAt(index);
         const StripOfA lines = stripOfA(swapped, piece, j, columns, scratch, packLines);
-        // B is not prefetched: this loop does nothing but load, so a prefetch costs more than the wait it saves.
         multiplyStrips(lines, rows + index * stripUnits, piece.steps(), columns, p.m, index == 0 ? nullptr : sums, sums,
-                       kTileSide, [](int64_t) {});
+                       kTileSide, [&](int64_t) __attribute__((always_inline)) { prefetch.step(); });
       }
       for (int64_t i = 0; i < p.m; i++) {
         alignas(64) float row[kStripLines];

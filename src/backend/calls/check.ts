@@ -2,7 +2,7 @@
  * Checks of every backend before it touches memory, made from the one declaration of each kernel in kernels.ts. Wrong
  * sizes, offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
  */
-import type { DType, HostArray, RealDType } from "../../core/dtype.ts";
+import type { DType, HostData, RealDType } from "../../core/dtype.ts";
 import { DTypeError, ShapeError } from "../../core/errors.ts";
 import { show, showWord } from "../../core/show.ts";
 import type { BackendName, Storage, View } from "../backend.ts";
@@ -320,14 +320,16 @@ export const checkRange = (
   });
 };
 
-const dtypeOf = (data: HostArray): DType | undefined =>
+const dtypeOf = (data: HostData): DType | undefined =>
   data instanceof Float32Array
     ? "float32"
     : data instanceof Float64Array
       ? "float64"
       : data instanceof Int32Array
         ? "int32"
-        : undefined;
+        : data instanceof Uint16Array
+          ? "bfloat16"
+          : undefined;
 
 /**
  * Checks the arguments of `write`.
@@ -335,11 +337,12 @@ const dtypeOf = (data: HostArray): DType | undefined =>
  * @throws DTypeError for an array of another element type than the storage's
  * @throws ShapeError for an invalid storage or range
  */
-export const checkWrite = (owner: StorageOwner, storage: Storage, data: HostArray, offset: number): void => {
+export const checkWrite = (owner: StorageOwner, storage: Storage, data: HostData, offset: number): void => {
   checkOwned(owner, "write", storage);
   const dtype = dtypeOf(data);
-  const wanted = storage.dtype === "bfloat16" ? "float32" : storage.dtype;
-  if (dtype !== wanted) {
+  const isRounded = storage.dtype === "bfloat16" && dtype === "float32";
+  if (dtype !== storage.dtype && !isRounded) {
+    const wanted = storage.dtype === "bfloat16" ? "float32 or bfloat16" : storage.dtype;
     throw new DTypeError({ where: "write", must: `the data must be ${wanted}`, got: dtype ?? typeof data });
   }
   checkRange(owner, "write", storage, offset, data.length);

@@ -3,7 +3,7 @@
  * packets of numbers (native/dispatch.h). The engine brings a packet to the kernels.
  */
 
-import type { DType, HostArray, ProductDType } from "../../core/dtype.ts";
+import type { DType, HostArray, HostData, ProductDType } from "../../core/dtype.ts";
 import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../../core/dtype.ts";
 import { ConfigError, ShapeError, UnsupportedKernelError } from "../../core/errors.ts";
 import { show } from "../../core/show.ts";
@@ -25,9 +25,6 @@ export interface CompiledKernel {
 /** The largest number of arguments of each kind in a packet. */
 export type PacketLimits = Omit<CompiledKernel, "name">;
 
-/** Data to write or read, as it is in memory; Uint16Array: bfloat16, if the engine is `narrow`. */
-export type EngineArray = HostArray | Uint16Array;
-
 /** The compiled side of a backend. It knows memory by handle, and a call only by its packet. */
 export interface Engine {
   readonly instructionSet: string;
@@ -43,8 +40,8 @@ export interface Engine {
   allocate(bytes: number): number;
   release(handle: number): void;
   /** These return false if the handle is not live or the range not within its memory. */
-  write(handle: number, byteOffset: number, data: EngineArray): boolean;
-  read(handle: number, byteOffset: number, into: EngineArray): boolean;
+  write(handle: number, byteOffset: number, data: HostData): boolean;
+  read(handle: number, byteOffset: number, into: HostData): boolean;
   /**
    * Runs the packet. 0: done; -1: no such kernel; -2: no memory for its scratch; 1 + i: buffer i is not live or too
    * short. Unless 0, nothing has been touched.
@@ -163,14 +160,16 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
   const refused = (where: string): Error =>
     new Error(`${where}: the compiled ${name} backend refuses what was checked`);
 
-  const write = (storage: Storage, data: HostArray, offset = 0): void => {
+  const write = (storage: Storage, data: HostData, offset = 0): void => {
     checkWrite(owner, storage, data, offset);
     const { dtype, handle } = storage as CompiledStorage;
-    const given = dtype === "bfloat16" ? toBfloat16(data) : data;
+    const given = dtype === "bfloat16" && !(data instanceof Uint16Array) ? toBfloat16(data) : data;
     if (!engine.write(handle, offset * bytesPerElement[dtype], given)) throw refused("write");
   };
 
-  const read = async (storage: Storage, offset = 0, length = storage.length - offset): Promise<HostArray> => {
+  const read = async (storage: Storage, offset = 0, given?: number): Promise<HostArray> => {
+    checkOwned(owner, "read", storage);
+    const length = given === undefined ? storage.length - offset : given;
     checkRange(owner, "read", storage, offset, length);
     const { dtype, handle } = storage as CompiledStorage;
     const data = dtype === "bfloat16" ? new Uint16Array(length) : hostArray(dtype, length);

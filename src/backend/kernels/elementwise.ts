@@ -1,7 +1,7 @@
 /** The part of the kernel table (kernels.ts) that computes element by element, and sums. */
 
 import { activation, activationOutput, activationUpdate, input, kernel, maybeUpdate, output } from "./signature.ts";
-import { strided } from "./sizes.ts";
+import { dropoutKey, strided } from "./sizes.ts";
 
 export const elementwiseKernels = {
   fill: kernel({
@@ -90,6 +90,19 @@ export const elementwiseKernels = {
     lengths: ({ n }) => ({ x: n, dy: n, dx: n }),
   }),
 
+  /** keep(i) as for linearDropoutForward, which keeps it as bits: here it is drawn, and drawn again for the gradient. */
+  dropout: kernel({
+    purpose: "y[i] = x[i] · keep(i) / (1 − p)",
+    buffers: { x: activation, y: activationOutput },
+    ints: ["n", ...dropoutKey],
+    words: dropoutKey,
+    floats: ["p"],
+    lengths: ({ n }) => ({ x: n, y: n }),
+    limits: [{ kind: "share", real: "p" }],
+    oneType: ["x", "y"],
+    shares: { y: ["x"] },
+  }),
+
   /** SwiGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. */
   swigluForward: kernel({
     purpose: "y = gate · σ(gate) · up",
@@ -101,7 +114,7 @@ export const elementwiseKernels = {
 
   swigluBackward: kernel({
     purpose: "dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ",
-    buffers: { x: input, dy: activation, dx: output },
+    buffers: { x: input, dy: activation, dx: activationOutput },
     ints: ["rows", "hidden"],
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),

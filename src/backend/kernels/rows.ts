@@ -6,6 +6,7 @@ import {
   indices,
   input,
   kernel,
+  maybeActivation,
   maybeIndices,
   maybeInput,
   maybeUpdate,
@@ -35,11 +36,11 @@ export const rowKernels = {
   /**
    * `ids` is [rows], rows = B·time. Ids are in [0, vocabSize): the caller has checked them; a compiled backend clamps what is
    * not. `positions` has `positionRows` rows. With `places` [rows] row r takes the one at places[r], which is checked and
-   * clamped in the same way.
+   * clamped in the same way. Tables of bfloat16, of a model that is not trained, are widened and added in float32.
    */
   embeddingForward: kernel({
     purpose: "y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :]",
-    buffers: { ids: indices, tokens: input, positions: maybeInput, places: maybeIndices, y: output },
+    buffers: { ids: indices, tokens: activation, positions: maybeActivation, places: maybeIndices, y: output },
     ints: embeddingSizes,
     floats: [],
     lengths: ({ rows, channels, vocabSize, positionRows }) => ({
@@ -50,6 +51,7 @@ export const rowKernels = {
       y: rows * channels,
     }),
     limits: embeddingLimits,
+    oneType: ["tokens", "positions"],
     cost: { touched: gathered },
   }),
 
@@ -188,7 +190,7 @@ export const rowKernels = {
       sin: input,
       places: maybeIndices,
       rstd: input,
-      dx: output,
+      dx: activationOutput,
       dGammaQ: maybeUpdate,
       dGammaK: maybeUpdate,
     },

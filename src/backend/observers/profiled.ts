@@ -4,8 +4,11 @@ import { type KernelName, kernelNames } from "../kernels/kernels.ts";
 
 /** All calls of one kernel together. */
 export interface KernelProfile {
+  /** Name of the kernel. */
   readonly kernel: KernelName;
+  /** Number of calls. */
   readonly calls: number;
+  /** Time of all calls. */
   readonly seconds: number;
   /** Arithmetic of products; 0 for kernels whose time is that of their bytes. */
   readonly flops: number;

@@ -4,6 +4,7 @@ import { fishCompletion } from "../completion/fish.ts";
 import { collectWords, type VerbWords } from "../completion/words.ts";
 import { zshCompletion } from "../completion/zsh.ts";
 import { checkArguments, parseChoice } from "../flags.ts";
+import { notes } from "../help.ts";
 import { writeOut } from "../output.ts";
 import type { Verbs } from "../verb.ts";
 
@@ -20,7 +21,7 @@ Examples:
   $ source <(foretoken completion bash)            now; for good, put the line into ~/.bashrc
   $ source <(foretoken completion zsh)             now; for good, put it into ~/.zshrc after compinit
   $ foretoken completion fish | source             now
-  $ foretoken completion fish > ~/.config/fish/completions/foretoken.fish
+  $ foretoken completion fish > foretoken.fish     for good, in ~/.config/fish/completions
 
 It completes the word foretoken, which is on the path where the package is installed with npm install --global.`;
 
@@ -28,8 +29,9 @@ It completes the word foretoken, which is on the path where the package is insta
 export const declareCompletion = (command: Command, verbs: Verbs): void => {
   command
     .usage("<shell>")
+    .optionsGroup("Output: of errors and of help")
     .argument("<shell>", `${shells.slice(0, -1).join(", ")} or ${shells.at(-1)}`, parseChoice("shell", shells))
-    .addHelpText("after", examples)
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (shell: Shell) => {
       checkArguments(command);

@@ -1,13 +1,21 @@
 import type { Command } from "commander";
+import { writeConversations } from "../../chat/template.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
+import { hasDocuments } from "../../data/documents.node.ts";
+import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import { loadRunCorpus } from "../../train/folder/run-corpus.node.ts";
+import { compareEvaluations, type LossDifference } from "../../train/measuring/compare.ts";
+import { measuredDocuments } from "../../train/measuring/documents.ts";
+import { documentsToMeasure } from "../../train/measuring/evaluate.node.ts";
 import type { Evaluation } from "../../train/measuring/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../train/measuring/evaluate-corpus.ts";
+import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
-import { loadNamed, runOf } from "../checkpoint-path.ts";
-import { formatCount } from "../display/texts/format.ts";
+import { type FoundModel, loadNamed, modelPlaces, runOf } from "../checkpoint-path.ts";
+import { formatCount, formatPlural } from "../display/texts/format.ts";
+import { padRight, wrapText } from "../display/texts/width.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -15,18 +23,31 @@ import {
   type DTypeFlag,
   parseChoice,
   parseFraction,
+  parseInteger,
   parsePath,
   type RunningFlags,
 } from "../flags.ts";
+import { notes } from "../help.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../output.ts";
+import { progressLine } from "../progress-line.ts";
+import { printableName, terminalColumns } from "../terminal.ts";
+import { addUnknownFlag } from "../unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
+
+/** A text, or documents, to measure on. */
+type RunCorpusToMeasure =
+  | { readonly kind: "text"; readonly corpus: Corpus }
+  | { readonly kind: "documents"; readonly corpus: Awaited<ReturnType<typeof documentsToMeasure>> };
 
 interface EvaluateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
   readonly data?: string;
   readonly valFraction?: number;
-  readonly split: SplitName;
+  readonly split?: SplitName;
+  readonly unknown: UnknownChoice;
+  readonly contextLength?: number;
+  readonly against?: string;
 }
 
 const examples = `
@@ -35,14 +56,27 @@ Examples:
   $ npx foretoken evaluate runs/notes --split train         on what it has learned from
   $ npx foretoken evaluate runs/notes --weights last        the weights of its last checkpoint
   $ npx foretoken evaluate runs/notes --data other.txt --split all --json
+  $ npx foretoken evaluate runs/notes --data other.txt --unknown skip   without characters it never saw
+  $ npx foretoken evaluate runs/chat --data chat.jsonl      on the answers of conversations
+  $ npx foretoken evaluate runs/tuned --against model.gguf  how far it is from the model that it began with
 
 Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
 tokenizers only nats per character and bits per byte compare.`;
 
-/** The text of the flags, or the text of the checkpoint's run. */
-const findCorpus = async (directory: string, { data, valFraction }: EvaluateFlags): Promise<Corpus> => {
+/** The text or the documents of the flags, or those of the checkpoint's run. */
+const findCorpus = async (
+  directory: string,
+  flags: EvaluateFlags,
+  split: SplitName | undefined,
+): Promise<RunCorpusToMeasure> => {
+  const { data, valFraction } = flags;
   const run = data === undefined ? await runOf(directory) : undefined;
-  if (run === undefined && data === undefined) {
+  if (data !== undefined) {
+    return (await hasDocuments(data))
+      ? { kind: "documents", corpus: await documentsToMeasure(data, split, valFraction) }
+      : { kind: "text", corpus: await loadCorpus(data, { valFraction }) };
+  }
+  if (run === undefined) {
     throw new ConfigError({
       where: "evaluate",
       must: "a text must be named for a model that lies in no run's folder",
@@ -50,9 +84,8 @@ const findCorpus = async (directory: string, { data, valFraction }: EvaluateFlag
       hint: "--data FILE",
     });
   }
-  if (run === undefined) return loadCorpus(data, { valFraction });
-  const corpus = await loadRunCorpus(run.data);
-  if (valFraction === undefined) return corpus;
+  const found = await loadRunCorpus(run.data);
+  if (valFraction === undefined) return found;
   if (run.data.valData !== null) {
     throw new ConfigError({
       where: "--val-fraction",
@@ -61,56 +94,155 @@ const findCorpus = async (directory: string, { data, valFraction }: EvaluateFlag
       hint: "--data as well",
     });
   }
-  return { ...corpus, ...splitText(corpus.train + corpus.val, valFraction) };
+  if (found.kind === "text") {
+    const { corpus } = found;
+    return { kind: "text", corpus: { ...corpus, ...splitText(corpus.train + corpus.val, valFraction) } };
+  }
+  throw new ConfigError({
+    where: "--val-fraction",
+    must: "must go with --data for a run on documents",
+    got: String(valFraction),
+    hint: "--data as well",
+  });
+};
+
+const figuresOf = (result: Evaluation): readonly (readonly [label: string, value: string])[] => [
+  ["nats per token", result.natsPerToken.toFixed(4)],
+  ["nats per character", result.natsPerCharacter.toFixed(4)],
+  ["bits per byte", result.bitsPerByte.toFixed(4)],
+  ["perplexity", result.perplexity.toFixed(3)],
+  ["tokens", formatCount(result.tokens)],
+];
+
+/** A number with its sign. */
+const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
+
+/** The figures of two models side by side; their difference where both read the same tokens. */
+const comparisonText = (result: Evaluation, other: Evaluation, difference: LossDifference | null): string => {
+  const [columns, theirs] = [figuresOf(result), figuresOf(other)];
+  const noise = (value: number, error: number): string => `${signed(value)} ± ${error.toFixed(4)}`;
+  const differences =
+    difference === null
+      ? []
+      : [
+          noise(difference.natsPerToken, difference.standardError),
+          noise(difference.natsPerCharacter, difference.standardErrorPerCharacter),
+        ];
+  const last =
+    difference !== null
+      ? `± is one standard error, over ${formatPlural(difference.windows, "window")}`
+      : result.tokens === other.tokens
+        ? "One window has no standard error: more text, or a smaller --context-length."
+        : "They read other tokens: only nats per character and bits per byte compare.";
+  return [
+    `${padRight("", 20)}${padRight("this", 12)}${padRight("against", 12)}${difference === null ? "" : "difference"}`.trimEnd(),
+    ...columns.map(([label, value], i) =>
+      `${padRight(label, 20)}${padRight(value, 12)}${padRight(theirs[i]?.[1] ?? "", 12)}${differences[i] ?? ""}`.trimEnd(),
+    ),
+    last,
+    "",
+  ].join("\n");
 };
 
 const resultText = (result: Evaluation): string => {
-  const rows: readonly (readonly [label: string, value: string])[] = [
-    ["nats per token", result.natsPerToken.toFixed(4)],
-    ["nats per character", result.natsPerCharacter.toFixed(4)],
-    ["bits per byte", result.bitsPerByte.toFixed(4)],
-    ["perplexity", result.perplexity.toFixed(3)],
-    ["tokens", formatCount(result.tokens)],
-  ];
-  return rows.map(([label, value]) => `${label.padEnd(20)}${value}\n`).join("");
+  const rows = figuresOf(result);
+  const { skipped } = result;
+  const leftOut =
+    skipped === undefined
+      ? []
+      : [
+          `left out: ${describeSkipped(skipped)}`,
+          "The figures count only what was read, so they compare only with figures of the same rest.",
+        ];
+  const { stdout } = process;
+  const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
+  return [
+    ...rows.map(([label, value]) => padRight(label, 20) + value),
+    ...leftOut.flatMap((line) => wrapText(line, width)),
+    "",
+  ].join("\n");
 };
 
-/** A line on a terminal with the progress; nothing elsewhere. */
-const progressLine = (hidden: boolean) => {
-  const { stderr } = process;
-  const show = !hidden && stderr.isTTY && process.env.TERM !== "dumb";
-  let shownAt = performance.now();
-  return {
-    update(done: number, all: number): void {
-      if (!show || performance.now() - shownAt < 100) return;
-      shownAt = performance.now();
-      stderr.write(`\r\u001b[Kmeasuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`);
-    },
-    clear(): void {
-      if (show) stderr.write("\r\u001b[K");
-    },
-  };
+/** The model to compare with; if it cannot be loaded, `lm` is closed. */
+const loadOther = async (
+  path: string | undefined,
+  lm: WorkerModel,
+  options: WorkerLoadOptions,
+): Promise<FoundModel | null> => {
+  if (path === undefined) return null;
+  return loadNamed(path, {}, options).catch(async (error: unknown) => {
+    await lm.close();
+    throw error;
+  });
+};
+
+/** As it is printed in JSON. */
+const withoutWindows = ({ windows: _, ...figures }: Evaluation) => figures;
+
+/** null: the models read other tokens, or one window. */
+const differenceOf = (one: Evaluation, other: Evaluation): LossDifference | null => {
+  const [first, second] = [one.windows ?? [], other.windows ?? []];
+  const isSame = first.length === second.length && first.every(({ tokens }, i) => tokens === second[i]?.tokens);
+  return isSame && first.length >= 2 ? compareEvaluations(one, other) : null;
+};
+
+type Reader = Pick<WorkerModel, "tokenizer" | "chatTemplate" | "endTokens">;
+
+/** How `other` reads documents: if it has the tokens of `lm`, with the chat template of `lm`, so that both read the same. */
+const readerLike = (lm: Reader, other: Reader): Reader => {
+  const isSame = lm === other || JSON.stringify(lm.tokenizer.toJSON()) === JSON.stringify(other.tokenizer.toJSON());
+  return isSame ? lm : other;
 };
 
 const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> => {
-  const { threads, dtype, split, json } = flags;
+  const { threads, dtype, split, unknown, contextLength, json } = flags;
   const { backend, remark } = await chooseBackend(flags);
   checkSplit(split, flags.valFraction);
-  const { lm, directory, notices } = await loadNamed(path, flags.weights, { backend, threads, dtype });
+  const loading = { backend, threads, dtype };
+  const { lm, directory, notices } = await loadNamed(path, flags, loading);
+  const other = await loadOther(flags.against, lm, loading);
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   const progress = progressLine(json === true);
   try {
-    const corpus = await findCorpus(directory, flags);
+    const { kind, corpus } = await findCorpus(directory, flags, split);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
-    const result = await lm.evaluate(corpus, { split, signal: interrupt.signal, onProgress: progress.update });
+    // Another text is mostly meant as a whole.
+    const part =
+      flags.data !== undefined && kind === "text" && (split ?? "val") === "val"
+        ? `${printableName(corpus.name)}: only its last ${+(100 * (flags.valFraction ?? 0.1)).toFixed(2)}% was measured; --split all measures all of it`
+        : undefined;
+    // Documents that are named are all measured, if no part is; those of a run, where they were held out.
+    const whole = flags.data === undefined ? "val" : "all";
+    const common = other === null ? undefined : Math.min(lm.config.contextLength, other.lm.config.contextLength);
+    const measure = async (one: WorkerModel): Promise<Evaluation> => {
+      const measured =
+        kind === "text"
+          ? corpus
+          : await measuredDocuments(readerLike(lm, one), corpus, split ?? whole, unknown, writeConversations);
+      return one.evaluate(measured, {
+        split,
+        unknown,
+        contextLength: contextLength ?? common,
+        windows: other !== null,
+        signal: interrupt.signal,
+        onProgress: (done, all) =>
+          progress.update(`measuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`),
+      });
+    };
+    const result = await measure(lm);
+    const against = other === null ? null : await measure(other.lm);
     progress.clear();
     // After all checks of the input, so that a mistake gives one line only.
-    for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
-    if (json === true) {
-      const { natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens } = result;
-      writeJson({ natsPerToken, natsPerCharacter, bitsPerByte, perplexity, tokens });
-    } else writeOut(resultText(result));
+    for (const line of [remark, ...notices, ...(other?.notices ?? []), part]) if (line !== undefined) writeNotice(line);
+    if (against === null) {
+      if (json === true) writeJson(withoutWindows(result));
+      else writeOut(resultText(result));
+      return;
+    }
+    const difference = differenceOf(result, against);
+    if (json === true) writeJson({ ...withoutWindows(result), against: withoutWindows(against), difference });
+    else writeOut(comparisonText(result, against, difference));
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;
@@ -118,18 +250,19 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   } finally {
     interrupt.release();
     await lm.close();
+    await other?.lm.close();
   }
 };
 
 /** `foretoken evaluate`. */
 export const declareEvaluate = (command: Command): void => {
-  command
+  const withText = command
     .usage("<checkpoint> [flags]")
-    .argument("<checkpoint>", "a directory that train wrote, or a run's folder", parsePath("<checkpoint>"))
-    .optionsGroup("Text:")
+    .argument("<checkpoint>", modelPlaces, parsePath("<checkpoint>"))
+    .optionsGroup("Text: what to measure on")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: the run's own)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules; or documents, of which the answers are measured: a .jsonl file or a folder of such (default: the run's own)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -137,9 +270,23 @@ export const declareEvaluate = (command: Command): void => {
       "which last share of the text is val (default: the run's, or 0.1)",
       parseFraction("--val-fraction"),
     )
-    .option("--split <name>", "which part to measure on: val, train or all", parseChoice("--split", splitNames), "val");
-  addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
-    .addHelpText("after", examples)
+    .option(
+      "--split <name>",
+      "which part to measure on: val, train or all (default: val; of documents in --data, all)",
+      parseChoice("--split", splitNames),
+    )
+    .option(
+      "--context-length <n>",
+      "tokens of the windows that the text is cut into (default: the model's context length, which is the most)",
+      parseInteger("--context-length", 1),
+    )
+    .option(
+      "--against <model>",
+      "another model, measured on the same windows: the difference of the losses and its standard error (default: none)",
+      parsePath("--against"),
+    );
+  addDTypeFlag(addRunningFlags(addWeightsFlag(addUnknownFlag(withText, "text"))))
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: EvaluateFlags) => {
       checkArguments(command);

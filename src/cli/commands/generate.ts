@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
 import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
+import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/generate.ts";
+import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import { chooseBackend } from "../backend-choice.ts";
-import { loadNamed } from "../checkpoint-path.ts";
+import { loadNamed, modelPlaces } from "../checkpoint-path.ts";
 import { defaultPrompt } from "../default-prompt.ts";
 import { shownText, writeGenerated } from "../display/texts/generated.ts";
 import {
@@ -17,22 +18,21 @@ import {
   parseText,
   type RunningFlags,
 } from "../flags.ts";
+import { notes } from "../help.ts";
 import { runInteractive } from "../interactive/loop.ts";
 import { createSession } from "../interactive/session.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
+import { addSamplingFlags, type SamplingFlags } from "../sampling-flags.ts";
+import { addUnknownFlag } from "../unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
 
-interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
+interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
   readonly prompt?: string;
   readonly maxNewTokens: number;
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly seed: number;
   readonly stop: readonly string[];
   readonly showSpecialTokens: boolean;
+  readonly unknown: UnknownChoice;
   readonly cache: boolean;
   readonly interactive?: true;
 }
@@ -50,22 +50,27 @@ Examples:
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
-  const { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens, cache } = flags;
+  const { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens, unknown, cache } = flags;
   const { json, threads, dtype } = flags;
-  const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens };
+  const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens, unknown };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   if (flags.prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
   const { backend, remark } = await chooseBackend(flags);
-  const { lm, directory, notices } = await loadNamed(path, flags.weights, { backend, threads, dtype });
+  const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype });
   const tellChoices = (): void => {
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
   };
   if (flags.interactive === true) {
     tellChoices();
     try {
-      await runInteractive(lm, createSession(lm, settings, cache), json === true);
+      await runInteractive(
+        lm,
+        createSession(lm, settings, cache),
+        json === true,
+        "type the beginning of a text, or /help",
+      );
     } finally {
       await lm.close();
     }
@@ -76,10 +81,11 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   try {
     const prompt = flags.prompt ?? (await defaultPrompt(lm.tokenizer, directory));
     // Now, and not after the prompt has been printed.
-    lm.tokenizer.encode(prompt, "--prompt");
+    const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
     // After all checks of the input, so that a mistake gives one line only.
     tellChoices();
-    if (json !== true) writeOut(shownText(prompt));
+    if (read.skipped !== undefined) writeNotice(`left out of the prompt: ${describeSkipped(read.skipped)}`);
+    if (json !== true) writeOut(shownText(read.text));
     const events = lm.generate({ ...settings, prompt, cache, signal: interrupt.signal });
     const finishReason = await writeGenerated(events, json === true);
     if (finishReason === "aborted") process.exitCode = interrupt.status();
@@ -91,16 +97,15 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
 
 /** `foretoken generate`. */
 export const declareGenerate = (command: Command): void => {
-  const { maxNewTokens, temperature, topK, topP, minP, seed } = generateDefaults;
-  const number = (flag: string) => parseNumber(flag);
+  const { maxNewTokens } = generateDefaults;
   const parseStop = (text: string, earlier: readonly string[]): readonly string[] => [
     ...earlier,
     parseText("--stop")(text),
   ];
-  command
+  const withText = command
     .usage("<checkpoint> [flags]")
-    .argument("<checkpoint>", "a directory that train wrote, or a run's folder", parsePath("<checkpoint>"))
-    .optionsGroup("Text:")
+    .argument("<checkpoint>", modelPlaces, parsePath("<checkpoint>"))
+    .optionsGroup("Text: what to continue, and where to end")
     .addOption(
       new Option(
         "--prompt <text>",
@@ -108,27 +113,18 @@ export const declareGenerate = (command: Command): void => {
       ).argParser(parseText("--prompt")),
     )
     .option("-i, --interactive", "take prompts line by line, from the terminal or a pipe")
-    .option("--max-new-tokens <n>", "tokens to write", number("--max-new-tokens"), maxNewTokens)
+    .option("--max-new-tokens <n>", "tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
     .addOption(
       new Option("--stop <text>", "end before this text, with \\n, \\t and \\\\; may be given again")
         .default([], "none")
         .argParser(parseStop),
     )
-    .option("--show-special-tokens", "write special tokens, as the end of a text, by their names", false)
-    .optionsGroup("Sampling:")
-    .option(
-      "--temperature <x>",
-      "divides the logits; 0 takes the likeliest token",
-      number("--temperature"),
-      temperature,
-    )
-    .option("--top-k <n>", "only the k likeliest tokens; 0: all", number("--top-k"), topK)
-    .option("--top-p <x>", "only the likeliest that together reach this probability; 1: all", number("--top-p"), topP)
-    .option("--min-p <x>", "none less likely than this times the likeliest; 0: all", number("--min-p"), minP)
-    .option("--seed <n>", "same seed, same text", number("--seed"), seed);
+    .option("--show-special-tokens", "write special tokens, as the end of a text, by their names", false);
+  addUnknownFlag(withText, "prompt");
+  addSamplingFlags(command, generateDefaults);
   addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
     .option("--no-cache", "compute every token from the start: same text, slower")
-    .addHelpText("after", examples)
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: GenerateFlags) => {
       checkArguments(command);

@@ -2,16 +2,25 @@ import { arch, availableParallelism, cpus, release, totalmem, type } from "node:
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
+import { ConfigError } from "../../core/errors.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
+import { type ModelParts, modelPlaces } from "../checkpoint-path.ts";
 import { formatBytes } from "../display/texts/format.ts";
-import { checkArguments } from "../flags.ts";
-import { writeJson, writeOut } from "../output.ts";
-import { printableName, styleFor } from "../terminal.ts";
+import { modelRows } from "../display/texts/model-text.ts";
+import { padRight, wrapText } from "../display/texts/width.ts";
+import { checkArguments, parsePath } from "../flags.ts";
+import { notes } from "../help.ts";
+import { writeJson, writeNotice, writeOut } from "../output.ts";
+import { printableName, styleFor, terminalColumns } from "../terminal.ts";
+import { addAdapterFlags } from "../weights-flag.ts";
 
 const examples = `
 Examples:
-  $ npx foretoken info
-  $ npx foretoken info --json | jq .auto`;
+  $ npx foretoken info                          this machine and its backends
+  $ npx foretoken info --json | jq .auto
+  $ npx foretoken info runs/notes               a model: its shape, vocabulary, files
+  $ npx foretoken info models/gpt2 --adapter adapter
+  $ npx foretoken info models/gpt2 --json`;
 
 const collect = async () => {
   const { backends, auto } = await describeBackends();
@@ -38,32 +47,69 @@ const describe = (backend: BackendDescription): string => {
   return `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}, ${fasterDtype}${also}${missing}`;
 };
 
-const infoText = ({ machine, backends, auto, folders }: Awaited<ReturnType<typeof collect>>): string => {
-  const rows: readonly (readonly [label: string, value: string])[] = [
-    ["cpu", `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? "" : "s"}`],
-    ["memory", formatBytes(machine.memoryBytes)],
-    ["system", `${machine.os}, Node.js ${machine.node}`],
-    ...backends.map((backend) => [backend.name, describe(backend)] as const),
-    ["auto", `${auto.name}: ${auto.why}`],
-    ["cache", folders.cache],
-    ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
-  ];
-  const { unicode } = styleFor(process.stdout).symbols;
-  // Folders come from the environment, and may have any character in their names.
-  return rows.map(([label, value]) => `${label.padEnd(12)}${printableName(value, unicode)}\n`).join("");
+const labelWidth = 12;
+/** Least columns of a value. */
+const narrowest = 20;
+
+type Row = readonly [label: string, value: string];
+
+const machineRows = ({ machine, backends, auto, folders }: Awaited<ReturnType<typeof collect>>): readonly Row[] => [
+  ["cpu", `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? "" : "s"}`],
+  ["memory", formatBytes(machine.memoryBytes)],
+  ["system", `${machine.os}, Node.js ${machine.node}`],
+  ...backends.map((backend) => [backend.name, describe(backend)] as const),
+  ["auto", `${auto.name}: ${auto.why}`],
+  ["cache", folders.cache],
+  ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
+];
+
+const rowsText = (rows: readonly Row[]): string => {
+  const { stdout } = process;
+  const { unicode } = styleFor(stdout).symbols;
+  // In a pipe a line is a fact.
+  const width = stdout.isTTY ? Math.max(narrowest, terminalColumns(stdout) - labelWidth) : Number.POSITIVE_INFINITY;
+  const lines = rows.flatMap(([label, value]) =>
+    // Folders come from the environment, and may have any character in their names.
+    wrapText(printableName(value, unicode), width).map((line, i) => padRight(i === 0 ? label : "", labelWidth) + line),
+  );
+  return lines.map((line) => `${line}\n`).join("");
+};
+
+interface InfoFlags extends Pick<ModelParts, "adapter" | "base"> {
+  readonly json?: true;
+}
+
+/** Fails for flags of a model without one. */
+const checkAlone = (parts: object): void => {
+  const [name] = Object.keys(parts).filter((key) => key !== "verbose");
+  if (name === undefined) return;
+  throw new ConfigError({ where: `--${name}`, must: "must go with a model", got: "no model", hint: "info MODEL" });
 };
 
 /** `foretoken info`. */
 export const declareInfo = (command: Command): void => {
   command
-    .usage("[flags]")
+    .usage("[model] [flags]")
+    .argument("[model]", `tell about a model instead: ${modelPlaces}`, parsePath("<model>"))
+    .optionsGroup("Model: its adapter");
+  addAdapterFlags(command)
+    .optionsGroup("Output: lines for people, or JSON")
     .option("--json", "write one JSON object instead")
-    .addHelpText("after", examples)
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
-    .action(async ({ json }: { readonly json?: true }) => {
+    .action(async (path: string | undefined, { json, ...parts }: InfoFlags) => {
       checkArguments(command);
-      const info = await collect();
-      if (json === true) writeJson(info);
-      else writeOut(infoText(info));
+      if (path === undefined) {
+        checkAlone(parts);
+        const info = await collect();
+        if (json === true) writeJson(info);
+        else writeOut(rowsText(machineRows(info)));
+        return;
+      }
+      // Loaded when needed: the machine's facts need nothing of models.
+      const { readModelFacts } = await import("../model-facts.ts");
+      const facts = await readModelFacts(path, parts, writeNotice);
+      if (json === true) writeJson(facts);
+      else writeOut(rowsText(modelRows(facts)));
     });
 };

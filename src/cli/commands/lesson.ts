@@ -14,12 +14,13 @@ import {
   parseText,
   type RunningFlags,
 } from "../flags.ts";
+import { notes } from "../help.ts";
 import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { readKeys } from "../lesson/keys.ts";
 import { showOnTerminal, showPlain, widest } from "../lesson/show.ts";
 import { inFlags } from "../option-names.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../output.ts";
-import { canRedraw, styleFor, terminalColumns } from "../terminal.ts";
+import { canRedraw, checkSize, reflowIn, styleFor, terminalColumns } from "../terminal.ts";
 
 interface LessonFlags extends RunningFlags {
   readonly data?: string;
@@ -54,6 +55,7 @@ const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => 
     },
     onEnd: interrupt.abort,
   });
+  const reflow = reflowIn(process.env);
   try {
     await showOnTerminal(
       lesson,
@@ -64,7 +66,14 @@ const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => 
         get rows() {
           return stdout.rows || 24;
         },
+        reflows: reflow.lines,
+        reflowsCursorLine: reflow.cursorLine,
         write: writeOut,
+        checkSize: () => checkSize(stdout),
+        onResize: (listener) => {
+          stdout.on("resize", listener);
+          return () => stdout.off("resize", listener);
+        },
         nextWish: keys.next,
         now: () => performance.now(),
       },
@@ -118,16 +127,20 @@ export const declareLesson = (command: Command): void => {
   command
     .usage("[part] [flags]")
     .argument("[part]", `${parts.slice(0, -1).join(", ")} or ${all}`, parseChoice("part", parts), all)
-    .optionsGroup("Text:")
+    .optionsGroup("Text: what the lesson looks at")
     .option(
       "--data <text>",
       "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
-    .option("--text <line>", "a line to look at; \\n, \\t and \\\\ are interpreted", parseText("--text"))
+    .option(
+      "--text <line>",
+      "a line to look at; \\n, \\t and \\\\ are interpreted (default: a line of --data)",
+      parseText("--text"),
+    )
     .option("--seed <n>", "decides all that is drawn: weights, batches, samples", parseInteger("--seed", 0), 1);
   addRunningFlags(command)
-    .addHelpText("after", examples)
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (part: Part, flags: LessonFlags) => {
       checkArguments(command);

@@ -6,16 +6,18 @@ import type { FlightRecord } from "../../train/faults/flight-record.ts";
 import { type Replay, replay } from "../../train/faults/replay.ts";
 import { readRecord } from "../../train/folder/record.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
+import { padRight } from "../display/texts/width.ts";
 import { exitStatus } from "../exit-status.ts";
 import { addRunningFlags, checkArguments, parsePath, type RunningFlags } from "../flags.ts";
+import { notes } from "../help.ts";
 import { inFlags } from "../option-names.ts";
 import { writeJson, writeNotice, writeOut } from "../output.ts";
 
 const examples = `
 Examples:
-  $ npx foretoken replay runs/notes/nonfinite-step-120.safetensors
-  $ npx foretoken replay runs/notes/nonfinite-step-120.safetensors --backend reference
-  $ npx foretoken replay runs/notes/nonfinite-step-120.safetensors --json
+  $ npx foretoken replay runs/a/nonfinite-step-7.safetensors
+  $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --backend reference
+  $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --json
 
 Makes a step again that train left out or stopped at, since its loss or gradient was not finite, or exploded: from the
 weights, the batch and the seed in the file. Nothing is changed. The status is 0 where the same comes out, else 2.`;
@@ -54,7 +56,7 @@ const resultText = (record: FlightRecord, { measured, tensor, reproduced }: Repl
     title(record),
     ...rows.map((cells) =>
       cells
-        .map((cell) => cell.padEnd(22))
+        .map((cell) => padRight(cell, 22))
         .join("")
         .trimEnd(),
     ),
@@ -108,7 +110,7 @@ export const declareReplay = (command: Command): void => {
     .usage("<file> [flags]")
     .argument("<file>", "nonfinite-step-N.safetensors, which train left in its run's folder", parsePath("<file>"));
   addRunningFlags(command)
-    .addHelpText("after", examples)
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: RunningFlags) => {
       checkArguments(command);

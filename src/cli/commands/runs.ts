@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { type ListedRun, listRuns } from "../../train/folder/runs.node.ts";
-import { runsLines } from "../display/texts/runs-table.ts";
+import { comparableRuns, groupedLines, runsNextLines } from "../display/texts/runs-table.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags.ts";
+import { notes } from "../help.ts";
 import { writeJson, writeNotice, writeOut } from "../output.ts";
 import { styleFor, terminalColumns } from "../terminal.ts";
 
@@ -19,10 +20,11 @@ const defaultFolder = "runs";
 const examples = `
 Examples:
   $ npx foretoken runs                        newest first
-  $ npx foretoken runs --sort loss            the lowest validation loss first
-  $ npx foretoken runs experiments --json | jq -r 'select(.best) | [.best.valLoss, .name] | @tsv'
+  $ npx foretoken runs --sort loss            the lowest validation loss first, for each text
+  $ npx foretoken runs experiments --json | jq -r .name
 
-Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer.
+Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer:
+--sort loss groups the runs by these. In JSON they are corpusSha256, config.tokenizer and vocabSize.
 An unfinished run is under way, or was killed: its folder cannot tell which.`;
 
 /** Runs without a loss come last; equal runs keep their order. */
@@ -41,16 +43,16 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
     return;
   }
   const { runs, skipped } = await listRuns(folder ?? defaultFolder);
-  const sorted = sort === "loss" ? [...runs].sort(byLoss) : runs;
-  if (json === true) for (const run of sorted) writeJson(run);
-  else if (sorted.length > 0) {
+  const groups = sort === "loss" ? comparableRuns(runs).map((group) => [...group].sort(byLoss)) : [runs];
+  if (json === true) for (const run of groups.flat()) writeJson(run);
+  else if (runs.length > 0) {
     const { stdout } = process;
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
-    writeOut(
-      runsLines(sorted, width, styleFor(stdout))
-        .map((line) => `${line}\n`)
-        .join(""),
-    );
+    const style = styleFor(stdout);
+    // A program that reads the table gets nothing else.
+    const next = stdout.isTTY ? runsNextLines(runs, width, style) : [];
+    const lines = [...groupedLines(groups, width, style), ...next];
+    writeOut(lines.map((line) => `${line}\n`).join(""));
   } else writeNotice(`no runs in ${folder ?? defaultFolder}`);
   for (const { path, reason } of skipped) {
     writeNotice(`skipped ${reason.startsWith(path) ? reason : `${path}: ${reason}`}`);
@@ -62,9 +64,15 @@ export const declareRuns = (command: Command): void => {
   command
     .usage("[folder] [flags]")
     .argument("[folder]", `a folder of runs, or a run's own (default: ${defaultFolder})`, parsePath("[folder]"))
-    .option("--sort <order>", "time (newest first) or loss (lowest first)", parseChoice("--sort", orders), "time")
+    .optionsGroup("List: its order and its form")
+    .option(
+      "--sort <order>",
+      "time (newest first) or loss (lowest first, by text and tokenizer)",
+      parseChoice("--sort", orders),
+      "time",
+    )
     .option("--json", "write nothing but JSON to standard output, one object a run")
-    .addHelpText("after", examples)
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (folder: string | undefined, flags: RunsFlags) => {
       checkArguments(command);

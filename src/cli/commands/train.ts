@@ -1,14 +1,19 @@
 import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { corpusNames } from "../../data/corpora.node.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
+import { type ExtendKind, extendKinds } from "../../optim/config.ts";
 import type { RunConfig, TrainConfig } from "../../train/config/config.ts";
+import { merge, type PartialConfig } from "../../train/config/merge.ts";
+import { mostTemplate } from "../../train/config/options.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/config/presets.ts";
 import { memoryWarning } from "../../train/prepare/preflight.ts";
-import { resolveConfig } from "../../train/prepare/prepare.ts";
+import { planConfig } from "../../train/prepare/prepare.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
-import { addConfigFlags, changesFromFlags, fieldNamer, readConfigFile } from "../config-flags.ts";
+import { addConfigFlags, changesFromFlags, type FlagChanges, fieldNamer, readConfigFile } from "../config-flags.ts";
 import { pastLosses } from "../display/drawing/past-losses.ts";
 import { liveReporter } from "../display/reporters/live.ts";
 import { plainReporter } from "../display/reporters/plain.ts";
@@ -27,7 +32,8 @@ import {
   parsePath,
   type RunningFlags,
 } from "../flags.ts";
-import { onInterrupt } from "../interrupt.ts";
+import { notes } from "../help.ts";
+import { type EndingSignal, onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
 import { type OutputEnd, onOutputEnd, suggestAfterFailure } from "../output.ts";
 import { canRedraw } from "../terminal.ts";
@@ -39,7 +45,10 @@ interface TrainFlags extends RunningFlags {
   readonly preset?: PresetName;
   readonly config?: string;
   readonly out?: string;
+  readonly initFrom?: string;
+  readonly chatTemplate?: string;
   readonly resume?: string;
+  readonly extend?: ExtendKind;
   readonly stopAt?: number;
   readonly keepLast?: number;
   readonly profile?: true;
@@ -57,14 +66,28 @@ Examples:
   $ npx foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
   $ npx foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
   $ npx foretoken train --resume runs/notes                go on where a run was interrupted
+  $ npx foretoken train --resume runs/notes --steps 3000   train longer: 3,000 steps in all
+  $ npx foretoken train --init-from runs/notes --data letters.txt  a new run from its weights
+  $ npx foretoken train --init-from model.gguf --data chat.jsonl   on the answers of conversations
   $ npx foretoken train --json > events.jsonl              every event, one JSON object a line
 
-A preset's fields are changed first by --config, then by flags. Ctrl-C saves and says how to go on; a second
-Ctrl-C quits at once, and what was saved before stays whole.`;
+With --resume and --steps the learning rate rises, over --train.warmupSteps, to that of a run of so many steps from
+its beginning, and follows it to the end (--extend stretch). --extend restart: it rises to --learning-rate and falls
+over the added steps, as in a new run. --extend constant: it stays as it was last. A constant rate stays in any case.
 
-/** Flags that may be given with --resume: none of them changes the results of the run's steps. */
+A .jsonl file has documents, one on each line: {"messages": [{"role", "content"}, …]}, of which the loss counts the
+assistant's answers, {"prompt", "completion"}, or {"text"}. They do not see each other. --rows packed: as many of them in a
+row as fit into the context; --rows one: one document in a row.
+
+A preset's fields, or those that follow from a text of your own, are changed first by --config, then by flags.
+Ctrl-C saves and says how to go on; a second Ctrl-C quits at once, and what was saved before stays whole.`;
+
+/** Flags that may be given with --resume: none of them changes the results of the steps that are done. */
 const allowedWithResume = [
   "--resume",
+  "--steps",
+  "--train.steps",
+  "--extend",
   "--data",
   "--val-data",
   "--backend",
@@ -88,36 +111,70 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "nothing that would change the run may be given with it",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with none but --data, --val-data, --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --no-memory-check and --json",
+    hint: "a new run, or --resume with none but --steps, --extend, --data, --val-data, --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --no-memory-check and --json",
   });
+};
+
+/** @throws ConfigError for a file that is no template. */
+const readChatTemplate = async (path: string): Promise<string> => {
+  const refuse = (got: string, cause?: unknown): never => {
+    const must = `must name a file with a template in Jinja, of at most ${mostTemplate} bytes`;
+    throw new ConfigError({ where: `--chat-template ${path}`, must, got, ...(cause === undefined ? {} : { cause }) });
+  };
+  const bytes = await readRegularFile(path, { maxBytes: mostTemplate, followLinks: true }).catch((cause: unknown) =>
+    refuse(cause instanceof UnreadableFileError ? cause.got : (systemErrorCode(cause) ?? String(cause)), cause),
+  );
+  return bytes.length === 0 ? refuse("an empty file") : new TextDecoder().decode(bytes);
 };
 
 type ConfigFlags = ReturnType<typeof addConfigFlags>;
 
 const resumedRunOptions = (
   command: Command,
-  { data, valData }: TrainFlags,
+  { data, valData, extend }: TrainFlags,
   resume: string,
   configFlags: ConfigFlags,
 ): TrainOptions => {
   checkResume(command);
   const { train } = changesFromFlags(command, configFlags).changes;
-  const { onNonfinite } = (train ?? {}) as Partial<TrainConfig>;
-  return { resume, data, valData, onNonfinite };
+  const { onNonfinite, steps } = (train ?? {}) as Partial<TrainConfig>;
+  return { resume, data, valData, onNonfinite, steps, extend };
 };
 
+/** The changes that depend on no model. */
+const ofTraining = ({ changes: { train = {}, lora } }: FlagChanges) => ({
+  train,
+  ...(lora === undefined ? {} : { lora }),
+});
+
 const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: ConfigFlags): Promise<TrainOptions> => {
+  if (flags.extend !== undefined) {
+    throw new ConfigError({ where: "--extend", must: "must go with --resume and --steps", got: "no --resume" });
+  }
   const changes = changesFromFlags(command, configFlags);
   const path = flags.config;
   const contents = path === undefined ? {} : await readConfigFile(path);
-  const preset =
+  const named =
     flags.preset ??
-    (contents.preset === undefined ? defaultPreset : parseChoice(`${path}: preset`, presetNames)(contents.preset));
+    (contents.preset === undefined ? undefined : parseChoice(`${path}: preset`, presetNames)(contents.preset));
+  const ownText = flags.data !== undefined && !isCorpusName(flags.data);
+  const preset = named ?? (ownText ? undefined : defaultPreset);
   const { tokenizer = {}, model = {}, train = {} } = contents;
+  const lora = contents.lora === undefined ? {} : { lora: contents.lora };
   const file = path === undefined ? undefined : { path, contents };
-  const config = ((): RunConfig => {
+  const { initFrom } = flags;
+  const config = ((): PartialConfig<RunConfig> => {
     try {
-      return resolveConfig(preset, [{ tokenizer, model, train }, changes.changes], fieldNamer(changes, file));
+      const name = fieldNamer(changes, file);
+      // The model of other weights is not read yet: the run checks its fields.
+      const known =
+        initFrom === undefined
+          ? [{ tokenizer, model, ...lora, train }, changes.changes]
+          : [{ ...lora, train }, ofTraining(changes)];
+      const { expected } = planConfig(preset, known, name);
+      if (preset !== undefined && initFrom === undefined) return expected;
+      const asked = merge({ tokenizer, model, ...lora, train }, changes.changes) as PartialConfig<RunConfig>;
+      return preset === undefined ? asked : { ...asked, train: expected.train };
     } catch (error) {
       // A fault in the file is mended in the file.
       const inFile = error instanceof ConfigError && path !== undefined && error.details.where.startsWith(`${path}: `);
@@ -126,7 +183,9 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   })();
   return {
     preset,
+    initFrom,
     config,
+    chatTemplate: flags.chatTemplate === undefined ? undefined : await readChatTemplate(flags.chatTemplate),
     data: flags.data,
     valData: flags.valData,
     valFraction: flags.valFraction,
@@ -134,13 +193,26 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   };
 };
 
-const chooseReporter = async (flags: TrainFlags, context: RunContext): Promise<TrainReporter> => {
+/** @param out the run's folder, whichever of its checkpoints was named. */
+const chooseReporter = async (flags: TrainFlags, context: RunContext, out: string | null): Promise<TrainReporter> => {
   if (flags.json === true) return jsonReporter();
   if (!canRedraw(process.stdout)) return plainReporter(context);
-  return liveReporter(context, flags.resume === undefined ? undefined : await pastLosses(flags.resume));
+  return liveReporter(context, flags.resume === undefined || out === null ? undefined : await pastLosses(out));
 };
 
-const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly string[]): Promise<void> => {
+const quits = (again: string, savedStep: number | undefined): string => {
+  const left =
+    savedStep === undefined ? "with nothing saved yet" : `leaving the checkpoint of step ${formatCount(savedStep)}`;
+  return ` (${again} quits at once, ${left})`;
+};
+
+/** The effect of a second signal. Terminals that are closed send SIGHUP more than once. */
+const secondSignal: Readonly<Partial<Record<EndingSignal, (savedStep: number | undefined) => string>>> = {
+  SIGINT: (savedStep) => quits("Ctrl-C again", savedStep),
+  SIGTERM: (savedStep) => quits("a second SIGTERM", savedStep),
+};
+
+const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void> => {
   const { backend, why, remark } = await chooseBackend(flags);
   let reporter: TrainReporter | undefined;
   // The other reporters print `why` themselves.
@@ -149,11 +221,15 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
     if (reporter === undefined) early.push(line);
     else reporter.notice(line);
   };
-  const interrupt = onInterrupt((status) => {
+  /** Step of the run's last checkpoint; undefined if there is none yet. */
+  let savedStep: number | undefined;
+  /** Tells that an interrupted run still measures, if that takes long. */
+  let measuring: NodeJS.Timeout | undefined;
+  const interrupt = onInterrupt((status, signal) => {
     // Nothing has begun before the first event, so there is nothing to finish and save.
     if (reporter === undefined) process.exit(status);
     reporter.interrupting();
-    notice("Finishing the step and saving (Ctrl-C again quits at once)");
+    notice(`Finishing the step and saving${secondSignal[signal]?.(savedStep) ?? ""}`);
   });
   let outputEnded: OutputEnd | undefined;
   onOutputEnd((how) => {
@@ -176,14 +252,21 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
       onNotice: notice,
     });
     for await (const event of events) {
+      clearTimeout(measuring);
       if (reporter === undefined) {
-        reporter = await chooseReporter(flags, { args, why });
+        reporter = await chooseReporter(flags, { why }, event.type === "start" ? event.out : null);
         for (const line of early) reporter.notice(line);
       }
       reporter.event(event);
       const warning = event.type === "start" ? memoryWarning(event.memory, event.availableMemory) : undefined;
       if (warning !== undefined) reporter.notice(warning);
-      if (event.type === "start") out = event.out;
+      if (event.type === "start") {
+        out = event.out;
+        savedStep = event.step > 0 ? event.step : undefined;
+      }
+      if (event.type === "checkpoint") savedStep = event.step;
+      if (event.type === "checkpoint" && interrupt.signal.aborted)
+        measuring = setTimeout(notice, 1000, `Saved; measuring it (a second signal quits at once, and loses nothing)`);
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
       // Saving is enough if nobody reads the rest of the output.
@@ -195,6 +278,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
   } catch (error) {
     throw inFlags(error);
   } finally {
+    clearTimeout(measuring);
     reporter?.close();
     interrupt.release();
   }
@@ -214,32 +298,65 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags, args: readonly
 export const declareTrain = (command: Command): void => {
   command
     .usage("[flags]")
-    .optionsGroup("Text:")
+    .optionsGroup("Text: what the model learns from, and what it is measured on")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: tiny-shakespeare)",
+      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules; or documents, such as conversations: a .jsonl file or a folder of such (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
-    .option("--val-data <text>", "a text to validate on", parsePath("--val-data", corpusNames))
+    .option(
+      "--val-data <text>",
+      "a text, or documents, to validate on (default: the last part of --data, or drawn documents)",
+      parsePath("--val-data", corpusNames),
+    )
     .option(
       "--val-fraction <x>",
-      "else the last part of the text: this share (default: 0.1)",
+      "without --val-data: the share of the text, or of the documents, to validate on (default: 0.1)",
       parseFraction("--val-fraction"),
     )
-    .optionsGroup("Run:")
+    .option(
+      "--chat-template <file>",
+      "a template in Jinja that writes conversations out (default: the model's own)",
+      parsePath("--chat-template"),
+    )
+    .optionsGroup("Run: the plan, its folder, and a run to go on with")
     .addOption(
-      new Option("--preset <name>", `start from ${alternatives(presetNames)} (default: ${defaultPreset})`).argParser(
-        parseChoice("--preset", presetNames),
-      ),
+      new Option(
+        "--preset <name>",
+        `start from ${alternatives(presetNames)} (default: with --data sizes that follow from the text, else ${defaultPreset})`,
+      ).argParser(parseChoice("--preset", presetNames)),
     )
     .option(
       "--config <file>",
-      'JSON with changes to it: { "preset", "tokenizer", "model", "train" }',
+      'JSON with changes to it: { "preset", "tokenizer", "model", "lora", "train" } (default: none)',
       parsePath("--config"),
     )
-    .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<preset>)", parsePath("--out"))
-    .option("--resume <folder>", "go on with the run in this folder, in place", parsePath("--resume"))
-    .option("--stop-at <n>", "end at this step as Ctrl-C would", parseInteger("--stop-at", 1))
+    .option(
+      "--out <folder>",
+      "the run's folder, new or empty (default: runs/<time>-<preset or text>)",
+      parsePath("--out"),
+    )
+    .option(
+      "--init-from <dir>",
+      "begin with the weights of a run (its best), a checkpoint or a model from elsewhere: a new run with their model and tokenizer (default: fresh weights)",
+      parsePath("--init-from"),
+    )
+    .option(
+      "--resume <folder>",
+      "go on with the run in this folder, in place; with --steps to a new number of all steps (default: begin a new run)",
+      parsePath("--resume"),
+    )
+    .addOption(
+      new Option(
+        "--extend <how>",
+        `the learning rate of the added steps: ${extendKinds.join(", ")} (default: stretch)`,
+      ).argParser(parseChoice("--extend", extendKinds)),
+    )
+    .option(
+      "--stop-at <n>",
+      "end at this step as Ctrl-C would (default: at the last step)",
+      parseInteger("--stop-at", 1),
+    )
     .option(
       "--keep-last <n>",
       "checkpoints to keep: the last one and those before it (default: 1, or as the run began)",
@@ -249,7 +366,7 @@ export const declareTrain = (command: Command): void => {
     .option("--no-memory-check", "run also where more memory is needed than is free");
   const configFlags = addConfigFlags(command);
   addRunningFlags(command)
-    .addHelpText("after", examples)
+    .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (flags: TrainFlags) => {
       checkArguments(command);
@@ -257,6 +374,6 @@ export const declareTrain = (command: Command): void => {
         flags.resume === undefined
           ? await newRunOptions(command, flags, configFlags)
           : resumedRunOptions(command, flags, flags.resume, configFlags);
-      await runTrain(options, flags, process.argv.slice(3));
+      await runTrain(options, flags);
     });
 };

@@ -1,12 +1,14 @@
 import { createInterface, type Interface } from "node:readline";
 import { ForetokenError } from "../../core/errors.ts";
+import { describeSkipped } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
-import { formatPlural } from "../display/texts/format.ts";
+import { flow, formatPlural } from "../display/texts/format.ts";
 import { shownText, writeGenerated } from "../display/texts/generated.ts";
 import { exitStatus } from "../exit-status.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
-import { styleFor } from "../terminal.ts";
+import { reflowIn, styleFor, terminalColumns } from "../terminal.ts";
+import { openResizable } from "./resize.ts";
 import type { Request, Session } from "./session.ts";
 
 const write = async ({ prompt, events }: Extract<Request, { kind: "write" }>, json: boolean): Promise<void> => {
@@ -32,6 +34,7 @@ const answer = async (
         for (const told of request.lines) tell(told);
         return true;
       case "write":
+        if (request.skipped !== undefined) writeNotice(`left out: ${describeSkipped(request.skipped)}`);
         await write(request, json);
         return true;
     }
@@ -44,6 +47,8 @@ const answer = async (
 
 /** The typed lines, and the interruptions of a generation. */
 export interface Keyboard {
+  /** Whether it waits for a line. */
+  isAsking(): boolean;
   /** Shows the prompt and waits; undefined at the end. */
   next(): Promise<string | undefined>;
   /**
@@ -77,6 +82,7 @@ export const keyboardOf = (readline: Interface): Keyboard => {
     give(undefined);
   });
   return {
+    isAsking: () => waiting !== undefined,
     next: () => {
       const line = typed.shift();
       if (line !== undefined || ended) return Promise.resolve(line);
@@ -96,29 +102,27 @@ export const keyboardOf = (readline: Interface): Keyboard => {
   };
 };
 
-const onTerminal = async (lm: WorkerModel, session: Session, json: boolean): Promise<void> => {
+const onTerminal = async (lm: WorkerModel, session: Session, json: boolean, hint: string): Promise<void> => {
   const { stdin, stdout, stderr } = process;
   // Typed text is not part of a result that goes elsewhere.
   const output = stdout.isTTY && !json ? stdout : stderr;
   const style = styleFor(output);
-  const readline = createInterface({
-    input: stdin,
-    output,
-    prompt: style.colors.dim("> "),
-    completer: (line: string) => [session.commands.filter((command) => command.startsWith(line)), line],
-  });
+  const open = (): Interface =>
+    createInterface({
+      input: stdin,
+      output,
+      prompt: style.colors.dim("> "),
+      completer: (line: string) => [session.commands.filter((command) => command.startsWith(line)), line],
+    });
+  const readline = openResizable(output, open, () => keyboard.isAsking(), reflowIn(process.env).cursorLine);
   onOutputEnd(() => readline.close());
   const keyboard = keyboardOf(readline);
   const { dot } = style.symbols;
-  const about = [
-    formatPlural(lm.parameters, "parameter"),
-    `context ${lm.config.contextLength}`,
-    "type the beginning of a text, or /help",
-  ];
+  const about = [formatPlural(lm.parameters, "parameter"), `context ${lm.config.contextLength}`, hint];
   const tell = (line: string): void => {
     output.write(`${line}\n`);
   };
-  tell(about.join(` ${dot} `));
+  for (const line of flow(about, ` ${dot} `, terminalColumns(output))) tell(line);
   try {
     for (;;) {
       const line = await keyboard.next();
@@ -159,6 +163,9 @@ const fromPipe = async (session: Session, json: boolean): Promise<void> => {
   if (status !== undefined) process.exitCode = status;
 };
 
-/** Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end. */
-export const runInteractive = (lm: WorkerModel, session: Session, json: boolean): Promise<void> =>
-  process.stdin.isTTY ? onTerminal(lm, session, json) : fromPipe(session, json);
+/**
+ * Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end.
+ * @param hint what to type, said at the start.
+ */
+export const runInteractive = (lm: WorkerModel, session: Session, json: boolean, hint: string): Promise<void> =>
+  process.stdin.isTTY ? onTerminal(lm, session, json, hint) : fromPipe(session, json);

@@ -1,7 +1,8 @@
 import type { Piece, Text } from "../../lesson/piece.ts";
+import { columns as columnsOf, padRight } from "../display/texts/width.ts";
 import type { Style } from "../terminal.ts";
 import { curveChart } from "./chart.ts";
-import { fitText, widthOf, wrapped } from "./text.ts";
+import { fitText, widestWord, widthOf, wrapped } from "./text.ts";
 
 type Of<K extends Piece["kind"]> = Extract<Piece, { kind: K }>;
 
@@ -16,24 +17,38 @@ const shortestBar = 8;
 const indented = (lines: readonly string[], by = indent): string[] =>
   lines.map((line) => (line === "" ? "" : " ".repeat(by) + line).trimEnd());
 
-const title = ({ part, text }: Of<"title">, width: number, { symbols, colors }: Style): string[] => {
+const title = ({ part, text }: Of<"title">, width: number, style: Style): string[] => {
+  const { symbols, colors } = style;
   const line = symbols.empty === "." ? "-" : symbols.empty;
-  const name = part.toUpperCase();
-  const rest = Math.max(0, width - name.length - text.length - 8);
-  const head = `${line}${line} ${name} ${line}${line} ${text} `;
-  return [colors.bold(head.slice(0, width).trimEnd() + (rest > 0 ? ` ${line.repeat(rest)}` : ""))];
+  const heads = wrapped(`${line}${line} ${part.toUpperCase()} ${line}${line} ${text}`, width, style);
+  const rest = width - columnsOf(heads.at(-1) ?? "") - 1;
+  return heads.map((head, i) =>
+    colors.bold(i === heads.length - 1 && rest > 0 ? `${head} ${line.repeat(rest)}` : head),
+  );
 };
 
-/** Columns as wide as their content; if there is no room for all, the widest text columns shrink. */
+/** A column that is narrower than this shows nothing. */
+const narrowestColumn = 3;
+
+/**
+ * Columns as wide as their content; if there is no room for all, the widest shrink: first as far as their words stay whole,
+ * then further.
+ */
 const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style): number[] => {
-  const widths = columns.map(({ title: name }, i) =>
-    Math.max(widthOf(name, style), ...rows.map((row) => widthOf(row[i] ?? "", style))),
+  const measure = (i: number, of: (text: Text, style: Style) => number): number =>
+    Math.max(0, ...rows.map((row) => of(row[i] ?? "", style)));
+  const widths = columns.map(({ title: name }, i) => Math.max(widthOf(name, style), measure(i, widthOf)));
+  const words = columns.map(({ title: name, cut }, i) =>
+    Math.max(widestWord(name, style), cut === true ? 0 : measure(i, widestWord)),
   );
   const room = width - indent - gap * (columns.length - 1);
-  for (let total = widths.reduce((a, b) => a + b, 0); total > room; total--) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if ((widths[widest] ?? 0) <= 3) break;
-    widths[widest] = (widths[widest] ?? 0) - 1;
+  for (const least of [words, columns.map(() => narrowestColumn)]) {
+    for (let total = widths.reduce((a, b) => a + b, 0); total > room; total--) {
+      const shrinkable = widths.map((wide, i) => (wide > Math.max(narrowestColumn, least[i] ?? 0) ? wide : 0));
+      const widest = shrinkable.indexOf(Math.max(...shrinkable));
+      if ((shrinkable[widest] ?? 0) === 0) break;
+      widths[widest] = (widths[widest] ?? 0) - 1;
+    }
   }
   return widths;
 };
@@ -41,10 +56,27 @@ const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style
 const table = (piece: Of<"table">, width: number, style: Style): string[] => {
   const { columns, rows } = piece;
   const widths = tableWidths(piece, width, style);
-  const line = (cells: readonly Text[]): string =>
-    columns.map(({ align }, i) => fitText(cells[i] ?? "", widths[i] ?? 0, align, style)).join(" ".repeat(gap));
-  const head = line(columns.map(({ title: name }) => [{ text: name, emphasis: "muted" }]));
-  return indented([...(columns.some(({ title: name }) => name !== "") ? [head] : []), ...rows.map(line)]);
+  /** A row of cells, in as many lines as its longest cell takes. */
+  const linesOf = (cells: readonly Text[], mayCut = true): string[] => {
+    const blocks = columns.map(({ align, cut }, i) => {
+      const width = widths[i] ?? 0;
+      return cut === true && mayCut
+        ? [fitText(cells[i] ?? "", width, align, style)]
+        : wrapped(cells[i] ?? "", width, style);
+    });
+    return Array.from({ length: Math.max(...blocks.map((block) => block.length)) }, (_, line) =>
+      columns
+        .map(({ align }, i) => {
+          const part = blocks[i]?.[line] ?? "";
+          const space = " ".repeat(Math.max(0, (widths[i] ?? 0) - columnsOf(part)));
+          return align === "left" ? part + space : space + part;
+        })
+        .join(" ".repeat(gap)),
+    );
+  };
+  const titles = columns.map(({ title: name }): Text => [{ text: name, emphasis: "muted" }]);
+  const head = columns.some(({ title: name }) => name !== "") ? linesOf(titles, false) : [];
+  return indented([...head, ...rows.flatMap((row) => linesOf(row))]);
 };
 
 /** Its share of `full` columns, in eighths of a column if the terminal has them. */
@@ -69,7 +101,7 @@ const bars = ({ bars: all, maximum }: Of<"bars">, width: number, style: Style): 
     ]);
   }
   return indented(
-    all.map(({ label, value, shown, emphasis }) => {
+    all.flatMap(({ label, value, shown, emphasis }) => {
       const drawn = bar(longest > 0 ? value / longest : 0, full, style);
       const inked = fitText(
         [emphasis === undefined ? { text: drawn } : { text: drawn, emphasis }],
@@ -78,8 +110,9 @@ const bars = ({ bars: all, maximum }: Of<"bars">, width: number, style: Style): 
         style,
       );
       const ink = emphasis === undefined ? style.colors.cyan(inked) : inked;
-      const name = fitText(label, labelWidth, "left", style);
-      return `${name}${" ".repeat(gap)}${fitText(shown, shownWidth, "right", style)}${" ".repeat(gap)}${ink}`;
+      const [name = "", ...rest] = wrapped(label, labelWidth, style);
+      const figure = fitText(shown, shownWidth, "right", style);
+      return [`${padRight(name, labelWidth)}${" ".repeat(gap)}${figure}${" ".repeat(gap)}${ink}`, ...rest];
     }),
   );
 };
@@ -108,18 +141,25 @@ const sideBySide = ({ columns }: Of<"columns">, width: number, style: Style): st
   if (each < 24) {
     return columns.flatMap(({ title: name, text }, i) => [
       ...(i === 0 ? [] : [""]),
-      ...indented([head(fitText(name, width - indent, "left", style).trimEnd())]),
+      ...indented(wrapped(name, width - indent, style).map(head)),
       ...indented(wrapped(text, width - indent, style)),
     ]);
   }
-  const blocks = columns.map(({ text }) => wrapped(text, each, style));
   const rule = ` ${style.colors.dim(style.symbols.rule)} `;
-  const lines = Array.from({ length: Math.max(...blocks.map((block) => block.length)) }, (_, row) =>
-    // Painted texts have their visible width only in `wrapped`; here they have no paint.
-    blocks.map((block) => (block[row] ?? "").padEnd(each)).join(rule),
-  );
-  const heads = columns.map(({ title: name }) => head(fitText(name, each, "left", style))).join(rule);
-  return indented([heads, ...lines]);
+  const beside = (blocks: readonly (readonly string[])[], ink: (line: string) => string): string[] =>
+    Array.from({ length: Math.max(...blocks.map((block) => block.length)) }, (_, row) =>
+      blocks.map((block) => ink(padRight(block[row] ?? "", each))).join(rule),
+    );
+  return indented([
+    ...beside(
+      columns.map(({ title: name }) => wrapped(name, each, style)),
+      head,
+    ),
+    ...beside(
+      columns.map(({ text }) => wrapped(text, each, style)),
+      (line) => line,
+    ),
+  ]);
 };
 
 /** A piece as lines of at most `width` columns, without the blank line before it. Nothing for a pause. */

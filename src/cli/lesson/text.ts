@@ -1,7 +1,8 @@
 import type { Span, Text } from "../../lesson/piece.ts";
+import { breakLines, graphemesOf, graphemeWidth } from "../display/texts/width.ts";
 import { printable, type Style } from "../terminal.ts";
 
-/** A character and its look. */
+/** A character as readers count them, and its look. */
 interface Glyph {
   readonly character: string;
   readonly emphasis: Span["emphasis"];
@@ -40,7 +41,7 @@ const inPlace = (text: string, { symbols }: Style): string =>
 
 const glyphsOf = (text: Text, style: Style): Glyph[] =>
   (typeof text === "string" ? [{ text }] : text).flatMap(({ text: part, emphasis }: Span) =>
-    [...inPlace(part, style)].map((character) => ({ character, emphasis })),
+    graphemesOf(inPlace(part, style).replaceAll("\t", " ")).map((character) => ({ character, emphasis })),
   );
 
 const painterOf = ({ colors }: Style): Readonly<Record<NonNullable<Span["emphasis"]>, (text: string) => string>> => ({
@@ -64,39 +65,66 @@ const paint = (glyphs: readonly Glyph[], style: Style): string => {
   return painted;
 };
 
-/** Lines of at most `width` glyphs, broken at spaces if there are any. */
-const wrapGlyphs = (glyphs: readonly Glyph[], width: number): Glyph[][] => {
-  const lines: Glyph[][] = [];
-  let rest = [...glyphs];
-  while (rest.length > width) {
-    const space = rest.findLastIndex(({ character }, i) => character === " " && i <= width && i > 0);
-    const cut = space > 0 ? space : width;
-    lines.push(rest.slice(0, cut));
-    rest = rest.slice(space > 0 ? cut + 1 : cut);
-  }
-  return [...lines, rest];
+const widthOfGlyphs = (glyphs: readonly Glyph[]): number =>
+  glyphs.reduce((sum, { character }) => sum + graphemeWidth(character), 0);
+
+/** The beginning of `glyphs` that fits into `width` columns. */
+const cut = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
+  let used = 0;
+  const end = glyphs.findIndex(({ character }) => {
+    used += graphemeWidth(character);
+    return used > width;
+  });
+  return end === -1 ? glyphs : glyphs.slice(0, end);
+};
+
+/** Most glyphs of a word that are dropped rather than cut in two. */
+const longestCutWord = 12;
+
+/** The beginning of `glyphs` that fits into `width` columns, without half a word at its end. */
+const cutAtWord = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
+  const kept = cut(glyphs, width);
+  if (kept.length === glyphs.length || glyphs[kept.length]?.character === " ") return kept;
+  const space = kept.findLastIndex(({ character }) => character === " ");
+  return space > 0 && kept.length - space <= longestCutWord ? kept.slice(0, space + 1) : kept;
 };
 
 /** Columns that `text` takes. */
-export const widthOf = (text: Text, style: Style): number => glyphsOf(text, style).length;
+export const widthOf = (text: Text, style: Style): number => widthOfGlyphs(glyphsOf(text, style));
+
+/** Columns of the widest word of `text`: a narrower line breaks it. */
+export const widestWord = (text: Text, style: Style): number => {
+  let widest = 0;
+  let word = 0;
+  for (const { character } of glyphsOf(text, style)) {
+    word = character === " " || character === "\n" ? 0 : word + graphemeWidth(character);
+    widest = Math.max(widest, word);
+  }
+  return widest;
+};
 
 /** `text` in one line of exactly `width` columns; a longer text ends in an ellipsis. */
 export const fitText = (text: Text, width: number, align: "left" | "right", style: Style): string => {
-  const glyphs = glyphsOf(text, style);
-  if (glyphs.length > width) {
-    const dots = glyphsOf("…", style);
-    return paint([...glyphs.slice(0, Math.max(0, width - dots.length)), ...dots].slice(0, width), style);
-  }
-  const space = " ".repeat(width - glyphs.length);
-  return align === "left" ? paint(glyphs, style) + space : space + paint(glyphs, style);
+  const whole = glyphsOf(text, style);
+  const dots = glyphsOf("…", style);
+  const shown =
+    widthOfGlyphs(whole) <= width
+      ? whole
+      : cut([...cutAtWord(whole, Math.max(0, width - widthOfGlyphs(dots))), ...dots], width);
+  const space = " ".repeat(width - widthOfGlyphs(shown));
+  return align === "left" ? paint(shown, style) + space : space + paint(shown, style);
 };
 
 /** `text` in lines of at most `width` columns; its own line ends are kept. */
 export const wrapped = (text: Text, width: number, style: Style): string[] => {
   const lines: Glyph[][] = [[]];
   for (const glyph of glyphsOf(text, style)) {
-    if (glyph.character === "\n") lines.push([]);
-    else lines.at(-1)?.push(glyph.character === "\t" ? { ...glyph, character: " " } : glyph);
+    if (glyph.character === "\n" || glyph.character === "\r\n") lines.push([]);
+    else lines.at(-1)?.push(glyph);
   }
-  return lines.flatMap((line) => wrapGlyphs(line, Math.max(1, width))).map((line) => paint(line, style));
+  return lines
+    .flatMap((line) =>
+      breakLines(line, Math.max(1, width), ({ character }) => character).map((ends) => line.slice(...ends)),
+    )
+    .map((line) => paint(line, style));
 };

@@ -40,5 +40,13 @@ export type WorkerMessage =
       readonly asked: number;
     };
 
+/** The buffers of files for a callback: they are moved, not copied. */
+export const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
+  if (message.type !== "callback") return [];
+  const values = message.args.flatMap((arg) => (typeof arg === "object" && arg !== null ? Object.values(arg) : []));
+  const buffers = values.flatMap((value) => (value instanceof Uint8Array ? [value.buffer] : []));
+  return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
+};
+
 /** Events that the worker may be ahead of its reader: so neither thread waits for the other at each event. */
 export const eventsAhead = 1;

@@ -1,7 +1,7 @@
 /** Workers of a page that work on calls. */
 import { ConfigError } from "../errors.ts";
 import { createCaller } from "./caller.ts";
-import type { CallerMessage, WorkerMessage } from "./messages.ts";
+import { type CallerMessage, filesIn, type WorkerMessage } from "./messages.ts";
 import type { StartedThread } from "./pool.ts";
 import { type Methods, serve } from "./server.ts";
 
@@ -53,14 +53,6 @@ export const startWorker = (make: () => Worker): StartedThread => {
       caller.fail(new Error("the worker has ended"));
     },
   };
-};
-
-/** The buffers of files for a callback: they are moved, not copied. */
-const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
-  if (message.type !== "callback") return [];
-  const values = message.args.flatMap((arg) => (typeof arg === "object" && arg !== null ? Object.values(arg) : []));
-  const buffers = values.flatMap((value) => (value instanceof Uint8Array ? [value.buffer] : []));
-  return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
 };
 
 /** The module of a worker calls this. */

@@ -1,7 +1,7 @@
 /** Threads of Node that work on calls. */
 import { parentPort, SHARE_ENV, Worker } from "node:worker_threads";
 import { createCaller } from "./caller.ts";
-import type { CallerMessage, WorkerMessage } from "./messages.ts";
+import { type CallerMessage, filesIn, type WorkerMessage } from "./messages.ts";
 import { createPool, type StartedThread, type ThreadPool, type WorkerThread } from "./pool.ts";
 import { type Methods, serve } from "./server.ts";
 
@@ -50,7 +50,7 @@ export const serveThread = (methods: Methods): void => {
   const port = parentPort;
   if (port === null) throw new Error("this module is for a worker thread");
   serve(methods, {
-    post: (message) => port.postMessage(message),
+    post: (message) => port.postMessage(message, filesIn(message)),
     onMessage: (take) => port.on("message", (message: CallerMessage) => take(message)),
   });
 };

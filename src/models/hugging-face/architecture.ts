@@ -15,10 +15,14 @@ export interface TensorMapping {
 
 /** A configuration of ours as a class of `transformers` has it. */
 export interface Architecture {
-  readonly name: "GPT2LMHeadModel" | "LlamaForCausalLM" | "Qwen3ForCausalLM" | "Phi3ForCausalLM";
+  readonly name: "GPT2LMHeadModel" | "LlamaForCausalLM" | "Qwen2ForCausalLM" | "Qwen3ForCausalLM" | "Phi3ForCausalLM";
+  /** Begin of the names of all tensors but the head's; files of the bare model, without its head, lack it. */
+  readonly prefix: "transformer." | "model.";
   /** `config.json`. No bos, eos or pad token is named here: a default id would fall on a real character. */
   readonly configJson: (vocabSize: number) => Record<string, unknown>;
   readonly mappings: readonly TensorMapping[];
+  /** Where files of a sibling class have Q, K and V, and gate and up, as one: Phi-3's, of a model that is Llama's else. */
+  readonly fused?: readonly TensorMapping[];
 }
 
 /** What every `config.json` says. */

@@ -47,6 +47,7 @@ export const gpt2 = (config: Gpt2Config): Architecture => {
   const hidden = mlp.ratio * nEmbd;
   return {
     name: "GPT2LMHeadModel",
+    prefix: "transformer.",
     configJson: (vocabSize) => ({
       ...commonJson("GPT2LMHeadModel", "gpt2", config, vocabSize),
       n_positions: contextLength,

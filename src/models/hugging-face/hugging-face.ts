@@ -1,8 +1,6 @@
-/** A model's weights as the tensors of a Hugging Face checkpoint, and back. */
-import { CheckpointError, ConfigError } from "../../core/errors.ts";
-import type { LazyTensor, NamedTensor } from "../../core/named-tensor.ts";
-import { formatShape, type Shape } from "../../core/shape.ts";
-import { show } from "../../core/show.ts";
+/** A model's weights as the tensors of a Hugging Face checkpoint; place-tensors.ts goes the way back. */
+import { ConfigError } from "../../core/errors.ts";
+import type { LazyTensor } from "../../core/named-tensor.ts";
 import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture, TensorMapping } from "./architecture.ts";
@@ -10,7 +8,7 @@ import { gpt2, isGpt2 } from "./gpt2.ts";
 import { isLlamaFamily, llamaFamily } from "./llama-family.ts";
 
 const known =
-  "GPT-2's (learned positions, layernorm, gelu), Llama's (rope, rmsnorm, swiglu, no biases), Qwen3's (with qkNorm) or Phi3's (with fraction)";
+  "GPT-2's (learned positions, layernorm, gelu), Llama's or Qwen2's (rope, rmsnorm, swiglu), Qwen3's (with qkNorm) or Phi3's (with fraction)";
 
 /**
  * The class of `transformers` that holds such a model.
@@ -42,20 +40,29 @@ export const architectureOf = (config: ModelConfig, where = "model"): Architectu
   });
 };
 
+/** Rows and columns that are transposed together: their cache lines stay in the cache. */
+const tile = 32;
+
 /** [rows, columns] → [columns, rows] */
-const transpose = (data: Float32Array, rows: number, columns: number): Float32Array => {
+export const transpose = (data: Float32Array, rows: number, columns: number): Float32Array => {
   const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c] as number;
+  for (let top = 0; top < rows; top += tile) {
+    const bottom = Math.min(rows, top + tile);
+    for (let left = 0; left < columns; left += tile) {
+      const right = Math.min(columns, left + tile);
+      for (let c = left; c < right; c++) {
+        for (let r = top; r < bottom; r++) out[c * rows + r] = data[r * columns + c] as number;
+      }
+    }
   }
   return out;
 };
 
-const byName = (layout: ArenaLayout): ReadonlyMap<string, Placed> =>
+export const byName = (layout: ArenaLayout): ReadonlyMap<string, Placed> =>
   new Map(layout.parameters.map((parameter) => [parameter.name, parameter]));
 
 /** Where a mapped tensor lies in the arena, and its shape there; undefined for one that our model lacks. */
-const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }: TensorMapping) => {
+export const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }: TensorMapping) => {
   const parameter = parameters.get(ours);
   if (parameter === undefined) {
     if (absent === undefined) throw new Error(`${ours} was not laid out`);
@@ -87,72 +94,4 @@ export const toHuggingFace = (
       read: async () => transpose(await readValues(offset, size), rows, columns),
     };
   });
-};
-
-/** Index of the first number that is not finite, or -1. A loop: with findIndex a start spends most of its time here. */
-const findUnreal = (data: ArrayLike<number>): number => {
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
-  return -1;
-};
-
-const checkTensor = (tensor: NamedTensor | undefined, name: string, shape: Shape, where: string): NamedTensor => {
-  if (tensor === undefined) {
-    throw new CheckpointError({ where, must: `the file must hold ${name}`, got: "no such tensor" });
-  }
-  if (formatShape(tensor.shape) !== formatShape(shape)) {
-    throw new CheckpointError({
-      where,
-      must: `${name} must have shape ${formatShape(shape)}`,
-      got: formatShape(tensor.shape),
-    });
-  }
-  const bad = findUnreal(tensor.data);
-  if (bad !== -1) {
-    throw new CheckpointError({
-      where,
-      must: `${name} must hold finite numbers`,
-      got: `${tensor.data[bad]} at ${bad}`,
-    });
-  }
-  return tensor;
-};
-
-/**
- * The arena's values from the tensors of a `model.safetensors`.
- * @throws CheckpointError for a missing or superfluous tensor, a wrong shape, a number that is not finite, or a bias that
- * our model does not have.
- */
-export const fromHuggingFace = (
-  config: ModelConfig,
-  layout: ArenaLayout,
-  tensors: ReadonlyMap<string, NamedTensor>,
-  where: string,
-): Float32Array => {
-  const parameters = byName(layout);
-  const { mappings } = architectureOf(config);
-  const names = new Set(mappings.map(({ theirs }) => theirs));
-  for (const name of tensors.keys()) {
-    if (!names.has(name)) {
-      throw new CheckpointError({ where, must: "every tensor must belong to the model", got: show(name) });
-    }
-  }
-  const placements: ((values: Float32Array) => void)[] = [];
-  for (const mapping of mappings) {
-    const { theirs, transposed, absent = 0 } = mapping;
-    const place = placeOf(parameters, mapping);
-    const ours = place?.shape ?? [absent];
-    const { data } = checkTensor(tensors.get(theirs), theirs, transposed === true ? ours.toReversed() : ours, where);
-    if (place === undefined) {
-      if (data.some((value) => value !== 0)) {
-        throw new CheckpointError({ where, must: `${theirs} must be zero: config.json says there is no such bias` });
-      }
-      continue;
-    }
-    const [rows = 0, columns = 0] = place.shape;
-    placements.push((values) => values.set(transposed === true ? transpose(data, columns, rows) : data, place.offset));
-  }
-  // Only now: a forged config can claim any size, tensors that are there cannot.
-  const values = new Float32Array(layout.length);
-  for (const place of placements) place(values);
-  return values;
 };

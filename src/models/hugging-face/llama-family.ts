@@ -4,9 +4,10 @@ import type { ModelConfig, RopeConfig } from "../config.ts";
 import { type Architecture, commonJson, type TensorMapping } from "./architecture.ts";
 
 /**
- * `LlamaForCausalLM`: rotary positions, RMS norm, SwiGLU, no biases. With QK-norm it is `Qwen3ForCausalLM`, where a part of a
- * head is rotated `Phi3ForCausalLM`. Queries, keys and values are layers of their own there, and so are gate and up; in
- * Phi3 they are one, as here.
+ * `LlamaForCausalLM`: rotary positions, RMS norm, SwiGLU. With QK-norm it is `Qwen3ForCausalLM`, with biases on Q, K and V
+ * alone `Qwen2ForCausalLM`, where a part of a head is rotated `Phi3ForCausalLM`. Queries, keys and values are layers of
+ * their own there, and so are gate and up; in Phi3 they are one, as here. Llama and Qwen3 have biases on all four layers of
+ * attention or on none.
  */
 
 type LlamaConfig = ModelConfig & {
@@ -18,26 +19,60 @@ type LlamaConfig = ModelConfig & {
 const fractionOf = ({ fraction = 1 }: RopeConfig): number => fraction;
 const scalingOf = ({ scaling = { kind: "none" } }: RopeConfig): RotaryScaling => scaling;
 
-/** Whether a class of the family has all that the model has: none has QK-norm where a part of a head is rotated. */
-export const isLlamaFamily = (config: ModelConfig): config is LlamaConfig =>
-  config.position.kind === "rope" &&
-  config.norm.kind === "rmsnorm" &&
-  config.mlp.kind === "swiglu" &&
-  !config.bias.qkv &&
-  !config.bias.projection &&
-  !config.bias.mlp &&
-  (fractionOf(config.position) === 1 || (!config.qkNorm && scalingOf(config.position).kind === "none"));
-
-type ClassName = "LlamaForCausalLM" | "Qwen3ForCausalLM" | "Phi3ForCausalLM";
-
-const classOf = ({ position, qkNorm }: LlamaConfig): { readonly name: ClassName; readonly modelType: string } => {
-  if (qkNorm) return { name: "Qwen3ForCausalLM", modelType: "qwen3" };
-  return fractionOf(position) === 1
-    ? { name: "LlamaForCausalLM", modelType: "llama" }
-    : { name: "Phi3ForCausalLM", modelType: "phi3" };
+/** Whether a class of the family has all that the model has: none has QK-norm, or biases, where a part of a head is rotated. */
+export const isLlamaFamily = (config: ModelConfig): config is LlamaConfig => {
+  const { position, norm, mlp, bias, qkNorm } = config;
+  if (position.kind !== "rope" || norm.kind !== "rmsnorm" || mlp.kind !== "swiglu") return false;
+  if (fractionOf(position) === 1) return !(qkNorm && bias.mlp);
+  return !qkNorm && !bias.qkv && !bias.projection && !bias.mlp && scalingOf(position).kind === "none";
 };
 
-const blockMappings = (i: number, config: LlamaConfig): readonly TensorMapping[] => {
+type ClassName = "LlamaForCausalLM" | "Qwen2ForCausalLM" | "Qwen3ForCausalLM" | "Phi3ForCausalLM";
+
+const classOf = ({ position, qkNorm, bias }: LlamaConfig): { readonly name: ClassName; readonly modelType: string } => {
+  if (qkNorm) return { name: "Qwen3ForCausalLM", modelType: "qwen3" };
+  if (fractionOf(position) !== 1) return { name: "Phi3ForCausalLM", modelType: "phi3" };
+  return bias.qkv && !bias.projection && !bias.mlp
+    ? { name: "Qwen2ForCausalLM", modelType: "qwen2" }
+    : { name: "LlamaForCausalLM", modelType: "llama" };
+};
+
+/** Whether all four layers of attention have biases there. */
+const hasAttentionBias = ({ bias }: LlamaConfig): boolean => bias.qkv || bias.projection;
+
+/** Biases of a block. Ours may lack some of those that the class has. */
+const biasMappings = (i: number, config: LlamaConfig): readonly TensorMapping[] => {
+  const { nEmbd, mlp, bias } = config;
+  const { heads, keyHeads, headDim } = headsOf(config);
+  const [queries, keys] = [heads * headDim, keyHeads * headDim];
+  const map = (ours: string, theirs: string, first: number, rows: number): TensorMapping => ({
+    ours: `blocks.${i}.${ours}.bias`,
+    theirs: `model.layers.${i}.${theirs}.bias`,
+    part: { first, rows },
+    absent: rows,
+  });
+  const { name } = classOf(config);
+  return [
+    ...(hasAttentionBias(config)
+      ? [
+          map("attention.qkv", "self_attn.q_proj", 0, queries),
+          map("attention.qkv", "self_attn.k_proj", queries, keys),
+          map("attention.qkv", "self_attn.v_proj", queries + keys, keys),
+          ...(name === "Qwen2ForCausalLM" ? [] : [map("attention.projection", "self_attn.o_proj", 0, nEmbd)]),
+        ]
+      : []),
+    ...(bias.mlp
+      ? [
+          map("mlp.gateUp", "mlp.gate_proj", 0, mlp.hidden),
+          map("mlp.gateUp", "mlp.up_proj", mlp.hidden, mlp.hidden),
+          map("mlp.down", "mlp.down_proj", 0, nEmbd),
+        ]
+      : []),
+  ];
+};
+
+/** @param whole whether Q, K and V are one layer, and gate and up. */
+const blockMappings = (i: number, config: LlamaConfig, whole: boolean): readonly TensorMapping[] => {
   const { qkNorm, mlp } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
   const map = (ours: string, theirs: string, part?: TensorMapping["part"]): TensorMapping => ({
@@ -46,8 +81,8 @@ const blockMappings = (i: number, config: LlamaConfig): readonly TensorMapping[]
     ...(part === undefined ? {} : { part }),
   });
   const [queries, keys] = [heads * headDim, keyHeads * headDim];
-  const whole = classOf(config).name === "Phi3ForCausalLM";
   return [
+    ...biasMappings(i, config),
     map("attentionNorm", "input_layernorm"),
     ...(whole
       ? [map("attention.qkv", "self_attn.qkv_proj")]
@@ -93,8 +128,9 @@ const scalingJson = (scaling: RotaryScaling) => {
 
 /** What the class alone has. */
 const ownJson: Readonly<Record<ClassName, (config: LlamaConfig) => Record<string, unknown>>> = {
-  LlamaForCausalLM: () => ({ attention_bias: false, mlp_bias: false }),
-  Qwen3ForCausalLM: () => ({ attention_bias: false, use_sliding_window: false }),
+  LlamaForCausalLM: (config) => ({ attention_bias: hasAttentionBias(config), mlp_bias: config.bias.mlp }),
+  Qwen2ForCausalLM: () => ({ use_sliding_window: false }),
+  Qwen3ForCausalLM: (config) => ({ attention_bias: hasAttentionBias(config), use_sliding_window: false }),
   // Its attention is told a window of its own, of at least the context; and tokens that the vocabulary may not have.
   Phi3ForCausalLM: ({ position, contextLength }) => ({
     partial_rotary_factor: fractionOf(position),
@@ -107,8 +143,16 @@ export const llamaFamily = (config: LlamaConfig): Architecture => {
   const { contextLength, nEmbd, nLayer, dropout, norm, mlp, position, tieEmbeddings } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
   const { name, modelType } = classOf(config);
+  const isFused = name === "Phi3ForCausalLM";
+  const mappings = (whole: boolean): readonly TensorMapping[] => [
+    { ours: "tokens.weight", theirs: "model.embed_tokens.weight" },
+    ...Array.from({ length: nLayer }, (_, i) => blockMappings(i, config, whole)).flat(),
+    { ours: "norm.weight", theirs: "model.norm.weight" },
+    ...(tieEmbeddings ? [] : [{ ours: "head.weight", theirs: "lm_head.weight" }]),
+  ];
   return {
     name,
+    prefix: "model.",
     configJson: (vocabSize) => ({
       ...commonJson(name, modelType, config, vocabSize),
       hidden_size: nEmbd,
@@ -125,11 +169,7 @@ export const llamaFamily = (config: LlamaConfig): Architecture => {
       attention_dropout: dropout,
       ...ownJson[name](config),
     }),
-    mappings: [
-      { ours: "tokens.weight", theirs: "model.embed_tokens.weight" },
-      ...Array.from({ length: nLayer }, (_, i) => blockMappings(i, config)).flat(),
-      { ours: "norm.weight", theirs: "model.norm.weight" },
-      ...(tieEmbeddings ? [] : [{ ours: "head.weight", theirs: "lm_head.weight" }]),
-    ],
+    mappings: mappings(isFused),
+    ...(name === "LlamaForCausalLM" ? { fused: mappings(true) } : {}),
   };
 };

@@ -2,6 +2,8 @@ import { z } from "zod";
 import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../../core/check-arguments.ts";
 import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { show } from "../../core/show.ts";
+import { extendKinds } from "../../optim/config.ts";
 import { nonfiniteActions } from "./config.ts";
 
 const running = {
@@ -15,17 +17,29 @@ const running = {
   memoryCheck: z.boolean().optional(),
   signal: z.unknown().optional(),
   onNotice: z.unknown().optional(),
+  onCheckpoint: z.unknown().optional(),
 };
+
+/** Most characters of a chat template: many times those of any known one. */
+export const mostTemplate = 2 ** 18;
 
 const newRunSchema = z.strictObject({
   ...running,
   data: z.string().min(1).optional(),
   valData: z.string().min(1).optional(),
+  text: z.string().optional(),
+  valText: z.string().optional(),
+  // Checked one by one when they are read.
+  documents: z.unknown().optional(),
+  valDocuments: z.unknown().optional(),
+  chatTemplate: z.string().min(1).max(mostTemplate).optional(),
   valFraction: z.number().gt(0).lt(1).optional(),
   preset: z.string().optional(),
+  initFrom: z.string().min(1).optional(),
   // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   out: z.string().min(1).nullable().optional(),
+  prompt: z.string().min(1).optional(),
   finalSampleTokens: z.int().min(0).optional(),
 });
 
@@ -36,6 +50,8 @@ const resumedRunSchema = z.strictObject({
   ...running,
   ...moved,
   resume: z.string().min(1),
+  steps: z.int().positive().optional(),
+  extend: z.enum(extendKinds).optional(),
   onNonfinite: z.enum(nonfiniteActions).optional(),
 });
 
@@ -45,27 +61,69 @@ const optionName = (path: readonly string[]): string => {
   return name in newRunSchema.shape || name in resumedRunSchema.shape ? path.join(".") : "train";
 };
 
+const heldOut = "only one of them may say what is held out";
+
+const onePlace = "both must be lists of documents, both strings, or both on disk";
+
+/** Options that may not be given together, with the reason. */
+const contradictions = [
+  ["data", "documents", "only one of them may say what to train on"],
+  ["text", "documents", "only one of them may say what to train on"],
+  ["valDocuments", "valFraction", heldOut],
+  ["valDocuments", "valData", heldOut],
+  ["valDocuments", "valText", heldOut],
+  ["documents", "valData", onePlace, "documents and valDocuments"],
+  ["documents", "valText", onePlace, "documents and valDocuments"],
+  ["data", "valDocuments", onePlace, "data and valData"],
+  ["text", "valDocuments", onePlace, "text and valText"],
+  ["data", "text", "only one of them may say what to train on"],
+  ["valData", "valFraction", heldOut],
+  ["valText", "valFraction", heldOut],
+  ["valData", "valText", heldOut],
+  ["text", "valData", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
+  ["data", "valText", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
+] as const;
+
+/** @throws ConfigError naming options for the text that contradict each other. */
+export const checkTextOptions = (given: Readonly<Record<string, unknown>>): void => {
+  for (const [one, other, must, hint = "one of them"] of contradictions) {
+    if (given[one] === undefined || given[other] === undefined) continue;
+    throw new ConfigError({ where: `${one} and ${other}`, must, got: "both", hint });
+  }
+  for (const name of ["documents", "valDocuments"]) {
+    const list = given[name];
+    if (list === undefined || Array.isArray(list)) continue;
+    throw new ConfigError({ where: name, must: "must be a list of documents", got: show(list) });
+  }
+  for (const [held, name] of [
+    ["valText", "text"],
+    ["valDocuments", "documents"],
+  ] as const) {
+    if (given[held] === undefined || given[name] !== undefined) continue;
+    throw new ConfigError({
+      where: held,
+      must: `must be given together with the ${name} to train on`,
+      got: `${held} alone`,
+      hint: `${name} as well`,
+    });
+  }
+};
+
 /**
  * Checks the options of `train`, except the preset, the config and the backend.
  * @throws ConfigError naming the first bad, unknown or contradictory option.
  */
 export const checkTrainOptions = (options: object): void => {
   checkOptions("train: options", options);
-  const { backend, signal, onNotice } = options as Readonly<Record<string, unknown>>;
+  const { backend, signal, onNotice, onCheckpoint } = options as Readonly<Record<string, unknown>>;
   checkBackendChoice("train: backend", backend);
   checkSignal("train: signal", signal);
   checkCallback("train: onNotice", onNotice);
+  checkCallback("train: onCheckpoint", onCheckpoint);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (given.resume === undefined) {
     parseConfig(newRunSchema, given, optionName);
-    if (given.valData !== undefined && given.valFraction !== undefined) {
-      throw new ConfigError({
-        where: "valData and valFraction",
-        must: "only one of them may say what is held out",
-        got: "both",
-        hint: "one of them",
-      });
-    }
+    checkTextOptions(given);
     return;
   }
   const other = Object.keys(given).find((key) => key in newRunSchema.shape && !(key in resumedRunSchema.shape));
@@ -80,4 +138,11 @@ export const checkTrainOptions = (options: object): void => {
     });
   }
   parseConfig(resumedRunSchema, given, optionName);
+  if (given.extend !== undefined && given.steps === undefined) {
+    throw new ConfigError({
+      where: "extend",
+      must: "must go with steps, the new number of all steps",
+      got: "no steps",
+    });
+  }
 };

@@ -1,13 +1,13 @@
 import { type RunConfig, runConfigSchema } from "./config.ts";
 import { type PresetName, presetNames, presets } from "./presets.ts";
 
-/** A config without the number of steps, the seed, the dtype, the intervals and the samples. */
+/** A config without the number of steps, its extensions, the seed, the dtype, the intervals and the samples. */
 const recipe = (config: RunConfig): string => {
   const { tokenizer, model, train } = runConfigSchema.parse(config);
-  const { steps, seed, dtype, evalInterval, checkpointInterval, sampleTokens, ...rest } = train;
+  const { steps, extensions, seed, dtype, evalInterval, checkpointInterval, sampleTokens, ...rest } = train;
   return JSON.stringify({ tokenizer, model, train: rest });
 };
 
-/** The preset of `config`, with any number of steps, seed, dtype and intervals; null if there is none. */
+/** The preset of `config`, with any number of steps, extended or not, any seed, dtype and intervals; null if there is none. */
 export const presetOf = (config: RunConfig): PresetName | null =>
   presetNames.find((name) => recipe(presets[name]) === recipe(config)) ?? null;

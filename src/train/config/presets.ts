@@ -111,9 +111,72 @@ const shakespeare: RunConfig = {
   },
 };
 
+/**
+ * GPT-2's smallest shape (Radford et al. 2019), 124 million parameters with its vocabulary of 50,257: for its weights, and to
+ * compare with. Training it from the start takes an accelerator, or days.
+ */
+const gpt2: RunConfig = {
+  tokenizer: defaultTokenizer,
+  model: {
+    ...book.model,
+    contextLength: 1024,
+    nLayer: 12,
+    nHead: 12,
+    nEmbd: 768,
+    mlp: { kind: "gelu", approximate: "tanh", ratio: 4 },
+    bias: { qkv: true, projection: true, mlp: true },
+    tieEmbeddings: true,
+    dropout: 0,
+  },
+  train: {
+    ...quick.train,
+    steps: 1000,
+    batchSize: 4,
+    gradAccumSteps: 4,
+    learningRate: 6e-4,
+    warmupSteps: 100,
+    schedule: { kind: "cosine", minLearningRate: 6e-5 },
+    optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 },
+    evalInterval: 250,
+    checkpointInterval: 250,
+  },
+};
+
+/**
+ * Llama's shape at a size for a CPU: grouped queries, a context of 256; 9.4 million parameters, and 384 for each token of the
+ * vocabulary.
+ */
+const llamaSmall: RunConfig = {
+  tokenizer: defaultTokenizer,
+  model: {
+    ...shakespeare.model,
+    nLayer: 6,
+    nHead: 6,
+    nKvHead: 2,
+    nEmbd: 384,
+    qkNorm: false,
+    norm: { kind: "rmsnorm", eps: 1e-5 },
+    mlp: { kind: "swiglu", hidden: 1024 },
+    zeroProjections: false,
+  },
+  train: {
+    ...gpt2.train,
+    steps: 2000,
+    batchSize: 16,
+    gradAccumSteps: 1,
+    learningRate: 1e-3,
+    schedule: { kind: "cosine", minLearningRate: 1e-4 },
+    sampleTokens: 200,
+  },
+};
+
 /** Complete configurations by name. A `--config` file and flags change single fields of one. */
-export const presets = { book, quick, shakespeare } as const satisfies Record<string, RunConfig>;
+export const presets = { book, quick, shakespeare, gpt2, "llama-small": llamaSmall } as const satisfies Record<
+  string,
+  RunConfig
+>;
 /** A preset by name. */
 export type PresetName = keyof typeof presets;
+/** The preset of `train` where none is named. */
 export const defaultPreset: PresetName = "shakespeare";
 export const presetNames = Object.keys(presets) as readonly PresetName[];

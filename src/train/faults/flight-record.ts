@@ -1,17 +1,25 @@
 /**
  * The file that records a faulty step: safetensors with the weights before the step under this project's names,
  * the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32: exact below 2^24), and the rest as
- * metadata.
+ * metadata. A batch of documents is one row, with their passes and lengths as `batch.segments`, [documents, 2].
  */
 import { z } from "zod";
 import { CheckpointError } from "../../core/errors.ts";
 import type { NamedTensor } from "../../core/named-tensor.ts";
 import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
-import { modelLayout } from "../../models/model.ts";
 import { checkFormatVersion, checkJson, formatVersion } from "../../pretrained/checkpoint-json.ts";
 import { type RunConfig, runConfigSchema } from "../config/config.ts";
+import { passesPerStep } from "../steps/passes.ts";
+import { trainedLayout } from "../steps/state.ts";
 import type { StepMeasure } from "../steps/trainer.ts";
 import { type Fault, faultKinds } from "./faults.ts";
+
+/** A document, or a piece of one, in a recorded batch. */
+export interface RecordedSegment {
+  /** Number of its pass in the step. */
+  readonly pass: number;
+  readonly length: number;
+}
 
 /** Token ids of a step, inputs and targets, row after row. */
 export interface RecordedBatch {
@@ -19,6 +27,8 @@ export interface RecordedBatch {
   readonly y: ArrayLike<number>;
   readonly rows: number;
   readonly time: number;
+  /** The documents that its one row is divided into; absent: windows of a text. */
+  readonly segments?: readonly RecordedSegment[];
 }
 
 /** A step before it changed a weight, and its fault. */
@@ -33,13 +43,15 @@ export interface FlightRecord extends StepMeasure {
   readonly backend: string;
   readonly instructionSet: string;
   readonly dtype: string;
-  /** The weights, in the layout of `modelLayout`. */
+  /** The weights that are trained, in the layout of `trainedLayout`. */
   readonly values: Float32Array;
   readonly batch: RecordedBatch;
 }
 
 /** Mark in the metadata of every record: a file that has it may be overwritten. */
 export const recordMark = "foretoken flight record";
+
+const segmentsName = "batch.segments";
 
 /** Ids below this are exact in float32. */
 const mostIds = 2 ** 24;
@@ -50,16 +62,23 @@ export const recordName = (step: number): string => `nonfinite-step-${step}.safe
 /** The file, in pieces; views of the weights are among them. */
 export const recordChunks = (record: FlightRecord): readonly Uint8Array[] => {
   const { config, vocabSize, step, loss, gradNorm, reason, tensor, backend, instructionSet, dtype, values } = record;
-  const { x, y, rows, time } = record.batch;
-  const tensors: NamedTensor[] = modelLayout(config.model, vocabSize).parameters.map(
-    ({ name, shape, offset, size }) => ({ name, shape, data: values.subarray(offset, offset + size) }),
-  );
+  const { x, y, rows, time, segments } = record.batch;
+  const tensors: NamedTensor[] = trainedLayout(config, vocabSize).parameters.map(({ name, shape, offset, size }) => ({
+    name,
+    shape,
+    data: values.subarray(offset, offset + size),
+  }));
   const ids = (name: string, data: ArrayLike<number>): NamedTensor => ({
     name,
     shape: [rows, time],
     data: Float32Array.from(data),
   });
-  return safetensorsChunks([...tensors, ids("batch.x", x), ids("batch.y", y)], {
+  const pairs = Float32Array.from((segments ?? []).flatMap(({ pass, length }) => [pass, length]));
+  const documents =
+    segments === undefined
+      ? []
+      : [{ name: segmentsName, shape: [segments.length, 2], data: pairs } satisfies NamedTensor];
+  return safetensorsChunks([...tensors, ids("batch.x", x), ids("batch.y", y), ...documents], {
     backend,
     config: JSON.stringify(config),
     dtype,
@@ -127,6 +146,39 @@ const parseConfigText = (text: string, where: string): RunConfig => {
   return checkJson(runConfigSchema, json, where);
 };
 
+/** The documents of a recorded batch: passes in order, each of a length that the configuration allows. */
+const readSegments = (
+  tensor: { readonly shape: readonly number[]; readonly data: Float32Array } | undefined,
+  config: RunConfig,
+  fail: (must: string, got: string) => never,
+): readonly RecordedSegment[] | undefined => {
+  if (tensor === undefined) return undefined;
+  const { shape, data } = tensor;
+  const { contextLength } = config.model;
+  const count = shape[0] ?? 0;
+  if (shape.length !== 2 || shape[1] !== 2)
+    fail(`${segmentsName} must have shape [documents, 2]`, `[${shape.join(", ")}]`);
+  const segments: RecordedSegment[] = [];
+  let last = 0;
+  let tokens = 0;
+  for (let i = 0; i < count; i++) {
+    const [pass, length] = [data[2 * i] as number, data[2 * i + 1] as number];
+    const fits = Number.isInteger(pass) && pass >= last && pass < passesPerStep(config);
+    tokens += length;
+    if (!fits || !(Number.isInteger(length) && length >= 1 && length <= contextLength)) {
+      fail(
+        `${segmentsName} must hold passes in order, and lengths from 1 to ${contextLength}`,
+        `${pass} and ${length}`,
+      );
+    }
+    segments.push({ pass, length });
+    last = pass;
+  }
+  const most = config.train.batchSize * config.train.gradAccumSteps * contextLength;
+  if (tokens < 1 || tokens > most) fail(`${segmentsName} must have 1 to ${most} tokens together`, String(tokens));
+  return segments;
+};
+
 /**
  * Reads a record back. It may be forged: every value is checked.
  * @param bytes the whole file.
@@ -165,19 +217,26 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
   };
   // Before the layout is made, which a forged config could make long: two tensors of the batch, one for each parameter.
   if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
-  const layout = modelLayout(model, vocabSize);
-  const [rows, time] = [train.batchSize * train.gradAccumSteps, model.contextLength];
+  const layout = trainedLayout(config, vocabSize);
+  const segments = readSegments(tensors.get(segmentsName), config, fail);
+  const [rows, time] =
+    segments === undefined
+      ? [train.batchSize * train.gradAccumSteps, model.contextLength]
+      : [1, segments.reduce((sum, { length }) => sum + length, 0)];
   const x = expect("batch.x", [rows, time]);
   const y = expect("batch.y", [rows, time]);
   for (const [name, ids] of [
     ["batch.x", x],
     ["batch.y", y],
   ] as const) {
-    const bad = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-    if (bad >= 0) fail(`${name} must hold whole numbers in [0, ${vocabSize})`, `${ids[bad]} at position ${bad}`);
+    // A target of a document that does not count.
+    const least = segments !== undefined && ids === y ? -1 : 0;
+    const bad = ids.findIndex((id) => !(Number.isInteger(id) && id >= least && id < vocabSize));
+    if (bad >= 0) fail(`${name} must hold whole numbers in [${least}, ${vocabSize})`, `${ids[bad]} at position ${bad}`);
   }
   const found = layout.parameters.map(({ name, shape }) => expect(name, shape));
-  if (tensors.size !== found.length + 2) fail(`the file must hold ${found.length + 2} tensors`, String(tensors.size));
+  const all = found.length + (segments === undefined ? 2 : 3);
+  if (tensors.size !== all) fail(`the file must hold ${all} tensors`, String(tensors.size));
   const values = new Float32Array(layout.length);
   for (const [i, { offset }] of layout.parameters.entries()) values.set(found[i] as Float32Array, offset);
   return {
@@ -192,6 +251,6 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
     instructionSet: told.instructionSet,
     dtype: told.dtype,
     values,
-    batch: { x, y, rows, time },
+    batch: { x, y, rows, time, ...(segments === undefined ? {} : { segments }) },
   };
 };

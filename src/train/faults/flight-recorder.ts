@@ -5,6 +5,7 @@ import { kernelPlans } from "../../backend/calls/check.ts";
 import { holdsIntegers } from "../../backend/kernels/signature.ts";
 import { firstNotFinite } from "../../core/finite.ts";
 import type { ArenaLayout } from "../../models/arena.ts";
+import { trainedPart } from "../../models/model.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../steps/trainer.ts";
 
 /** Beginning of a finding if every tensor is finite. */
@@ -66,7 +67,10 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
   const scratch = backend.alloc("float32", chunk);
   const flags: Storage[] = [];
   const outputs: Output[] = [];
-  const parameterStorages = [model.arena.storage, ...gradientStorages, model.rounded()?.storage];
+  const { layout, arena } = trainedPart(model);
+  // Adapters are told by their gradients and themselves: products read copies of other layouts.
+  const rounded = model.adapter === null ? model.rounded()?.storage : undefined;
+  const parameterStorages = [arena.storage, ...gradientStorages, rounded];
   let phase: StepPhase = "forward";
   let lastParameter: string | undefined;
 
@@ -82,7 +86,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
 
   const parameterAt = ({ storage, offset }: View): string | undefined =>
     parameterStorages.includes(storage)
-      ? model.layout.parameters.find((one) => offset >= one.offset && offset < one.offset + one.size)?.name
+      ? layout.parameters.find((one) => offset >= one.offset && offset < one.offset + one.size)?.name
       : undefined;
 
   /** Sets the flag if an element is not finite: 0 · x is 0 for all others. */
@@ -151,7 +155,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
 /**
  * Repeats the measuring part of a step: no weight and no moment changes.
  * @param backend the trainer's backend, as it was given.
- * @param values the weights.
+ * @param values the weights that are trained.
  */
 export const findBad = async (
   backend: Backend,
@@ -159,7 +163,7 @@ export const findBad = async (
   step: number,
   values: Float32Array,
 ): Promise<Finding> => {
-  const { layout } = trainer.model;
+  const { layout } = trainedPart(trainer.model);
   const weight = firstBadParameter(layout, values);
   if (weight !== undefined) {
     return { measured: await trainer.measure(step), tensor: `weight ${weight}, before the step` };

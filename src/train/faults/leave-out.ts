@@ -28,16 +28,20 @@ interface Flight {
 
 const batchOf = (trainer: Trainer, step: number): RecordedBatch => {
   const passes = [...trainer.passes(step)];
-  const rows = passes.reduce((sum, pass) => sum + pass.rows, 0);
-  const time = passes[0]?.time ?? 0;
-  const [x, y] = [new Float32Array(rows * time), new Float32Array(rows * time)];
+  const ofDocuments = passes.some(({ segments }) => segments !== undefined);
+  const tokens = passes.reduce((sum, pass) => sum + pass.x.length, 0);
+  const time = ofDocuments ? tokens : (passes[0]?.time ?? 0);
+  const rows = ofDocuments ? 1 : passes.reduce((sum, pass) => sum + pass.rows, 0);
+  const [x, y] = [new Float32Array(tokens), new Float32Array(tokens)];
   let at = 0;
   for (const pass of passes) {
     x.set(pass.x, at);
     y.set(pass.y, at);
     at += pass.x.length;
   }
-  return { x, y, rows, time };
+  if (!ofDocuments) return { x, y, rows, time };
+  const segments = passes.flatMap(({ segments = [] }, pass) => segments.map((length) => ({ pass, length })));
+  return { x, y, rows, time, segments };
 };
 
 const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
@@ -88,7 +92,8 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
   const { measured, tensor } = finding;
   const { instructionSet, dtype } = backend.capabilities;
   const keep = async (): Promise<string | null> => {
-    if (store?.saveRecord === undefined) return null;
+    // Adapters alone would not be enough to repeat the step.
+    if (store?.saveRecord === undefined || config.lora !== undefined) return null;
     const chunks = recordChunks({
       ...measured,
       config: { ...config, train: { ...config.train, dtype } },

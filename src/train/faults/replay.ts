@@ -1,8 +1,9 @@
 import type { Backend } from "../../backend/backend.ts";
+import { ConfigError } from "../../core/errors.ts";
 import { type Batch, passRows } from "../../data/batches.ts";
-import { type PassSource, tokensPerPass } from "../steps/passes.ts";
+import { type PassSource, passesPerStep, tokensPerPass } from "../steps/passes.ts";
 import { trainerOn } from "../steps/trainer.ts";
-import type { FlightRecord } from "./flight-record.ts";
+import type { FlightRecord, RecordedSegment } from "./flight-record.ts";
 import { type Finding, findBad } from "./flight-recorder.ts";
 
 /** Result of a repeated step. */
@@ -13,20 +14,55 @@ export interface Replay extends Finding {
   readonly isSame: boolean;
 }
 
-/** The passes of the recorded batch, as in the run. */
-const recordedPasses = ({ config, batch }: FlightRecord): PassSource => {
+/** The passes of a recorded batch of windows, as in the run. */
+const passesOfWindows = ({ config, batch }: FlightRecord): PassSource => {
   const { batchSize } = config.train;
   const { time } = batch;
   const x = Int32Array.from(batch.x);
   const y = Int32Array.from(batch.y);
-  return function* (_, microStep): Generator<Batch, void, undefined> {
-    let row = microStep * batchSize;
-    for (const rows of passRows(batchSize, time, tokensPerPass)) {
-      const [from, to] = [row * time, (row + rows) * time];
-      yield { x: x.subarray(from, to), y: y.subarray(from, to), rows, time };
-      row += rows;
-    }
+  return {
+    *passes(_, microStep): Generator<Batch, void, undefined> {
+      let row = microStep * batchSize;
+      for (const rows of passRows(batchSize, time, tokensPerPass)) {
+        const [from, to] = [row * time, (row + rows) * time];
+        yield { x: x.subarray(from, to), y: y.subarray(from, to), rows, time };
+        row += rows;
+      }
+    },
+    sizeOf: () => ({ tokens: x.length, targets: x.length }),
   };
+};
+
+/** The passes of a recorded batch of documents. */
+const passesOfSegments = ({ config, batch }: FlightRecord, segments: readonly RecordedSegment[]): PassSource => {
+  const x = Int32Array.from(batch.x);
+  const y = Int32Array.from(batch.y);
+  const perMicroBatch = passesPerStep(config) / config.train.gradAccumSteps;
+  const targets = y.reduce((sum, id) => sum + (id < 0 ? 0 : 1), 0);
+  const passes = new Map<number, { readonly from: number; readonly lengths: number[]; time: number }>();
+  let at = 0;
+  for (const { pass, length } of segments) {
+    const one = passes.get(pass) ?? { from: at, lengths: [], time: 0 };
+    passes.set(pass, one);
+    one.lengths.push(length);
+    one.time += length;
+    at += length;
+  }
+  return {
+    *passes(_, microStep): Generator<Batch, void, undefined> {
+      const first = microStep * perMicroBatch;
+      for (let number = first; number < first + perMicroBatch; number++) {
+        const { from, lengths, time } = passes.get(number) ?? { from: 0, lengths: [], time: 0 };
+        yield { x: x.subarray(from, from + time), y: y.subarray(from, from + time), rows: 1, time, segments: lengths };
+      }
+    },
+    sizeOf: () => ({ tokens: x.length, targets }),
+  };
+};
+
+const recordedPasses = (record: FlightRecord): PassSource => {
+  const { segments } = record.batch;
+  return segments === undefined ? passesOfWindows(record) : passesOfSegments(record, segments);
 };
 
 /** Instruction sets round sums at different places. */
@@ -34,9 +70,19 @@ const nearly = (one: number, other: number): boolean =>
   Object.is(one, other) ||
   (Number.isFinite(one) ? Math.abs(one - other) <= 0.01 * Math.abs(one) : !Number.isFinite(other));
 
-/** Repeats a recorded step, without changing a weight. Frees its memory on the backend. */
+/**
+ * Repeats a recorded step, without changing a weight. Frees its memory on the backend.
+ * @throws ConfigError for a record of a run with adapters: it has no weights of the model that they are for.
+ */
 export const replay = async (backend: Backend, record: FlightRecord): Promise<Replay> => {
   const { config, vocabSize, step, loss, gradNorm, tensor, values } = record;
+  if (config.lora !== undefined) {
+    throw new ConfigError({
+      where: "replay",
+      must: "the record must have all weights of its model",
+      got: "those of adapters (LoRA) alone",
+    });
+  }
   const trainer = trainerOn(backend, config, vocabSize, recordedPasses(record));
   try {
     backend.write(trainer.model.arena.storage, values);

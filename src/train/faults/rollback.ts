@@ -27,6 +27,7 @@ export const createRollback = (
   trainer: Trainer,
   { checkpointInterval }: { readonly checkpointInterval: number },
   store: RollbackStore | null,
+  drawn = true,
 ) => {
   // In memory, if there is no store.
   let kept: RollbackPoint | null = null;
@@ -40,7 +41,7 @@ export const createRollback = (
     /** Goes back to the last point at or before `step` updates. @throws CheckpointError if it is gone. */
     async goBack(step: number): Promise<void> {
       const planned = plannedBefore(step, checkpointInterval);
-      if (planned === 0) return trainer.restore(null);
+      if (planned === 0 && drawn) return trainer.restore(null);
       const point = store?.readRollback === undefined ? kept : await store.readRollback();
       if (point?.step === planned) return trainer.restore(point.arrays);
       throw new CheckpointError({

@@ -51,6 +51,7 @@ export const missingEnd = async (
   const done = {
     v,
     type: "done",
+    task: "train",
     step,
     reason,
     valLoss,

@@ -3,6 +3,8 @@
  *
  *     run.json             the configuration and the text (path and hash)
  *     README.md            about the run, for people: written anew at every checkpoint
+ *     text.txt             the text, if `train` was given it as a string; val-text.txt: the one to validate on
+ *     documents.jsonl      the documents, if `train` was given a list; val-documents.jsonl: those to validate on
  *     metrics.jsonl        the events, one per line
  *     samples.txt          the model's text at each evaluation, for people
  *     checkpoint/          the last checkpoint: a Hugging Face directory, trainer_state.json, optimizer.safetensors
@@ -14,6 +16,10 @@
  */
 export const folderNames = {
   description: "run.json",
+  text: "text.txt",
+  valText: "val-text.txt",
+  documents: "documents.jsonl",
+  valDocuments: "val-documents.jsonl",
   metrics: "metrics.jsonl",
   checkpoint: "checkpoint",
   best: "best",

@@ -4,11 +4,15 @@ import { ConfigError, ForetokenError } from "../../core/errors.ts";
 import { readRegularFile } from "../../core/regular-file.node.ts";
 import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
+import { textPieces } from "../../data/corpora.node.ts";
+import { lineOfDocument } from "../../data/documents-json.ts";
+import { locatedDocuments } from "../../data/given-documents.ts";
 import { makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { type Lock, takeLock } from "../../io/lock.node.ts";
 import type { TrainEvent } from "../events.ts";
 import { folderNames } from "./folder-names.ts";
 import { descriptionText, openRunFolder, type RunFolder, type RunSubject } from "./run-folder.node.ts";
+import { type GivenData, keptNames } from "./run-schemas.ts";
 
 /** Whether a run's description is empty: its process was killed, or the power failed, before it was on the disk. */
 const isBlank = async (path: string): Promise<boolean> =>
@@ -118,14 +122,46 @@ const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => 
   }
 };
 
+/** A string's UTF-8, piece by piece. */
+function* bytesOf(text: string): Generator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder();
+  for (const piece of textPieces(text)) yield encoder.encode(piece);
+}
+
+/** Documents in JSON, a line each. */
+function* linesOf(documents: readonly unknown[]): Generator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder();
+  for (const { source } of locatedDocuments(documents, "documents"))
+    yield encoder.encode(`${lineOfDocument(source)}\n`);
+}
+
+/** Keeps the texts that a run was given, byte by byte, or its documents: a resumed run needs them. */
+const keepData = async (path: string, given: GivenData): Promise<void> => {
+  const isDocuments = "documents" in given;
+  const names = keptNames(isDocuments);
+  await replaceFile(join(path, names.data), isDocuments ? linesOf(given.documents) : bytesOf(given.text));
+  const held = isDocuments
+    ? given.valDocuments && linesOf(given.valDocuments)
+    : given.valText === undefined
+      ? undefined
+      : bytesOf(given.valText);
+  if (held !== undefined) await replaceFile(join(path, names.valData), held);
+};
+
 /**
  * A new run's folder. The folder and its lock are made at once: two runs never share one, and a folder that cannot be
  * written to is an error before anything is computed. Its files are written once there is more to keep than the first
  * event: a run that fails before its first step is done, say without enough memory, leaves nothing behind.
  * @param out its path; a name of the program's own choice may get a number at its end.
+ * @param given the data, if it lies in no file.
  * @throws ConfigError when something is there by now, or the folder cannot be made.
  */
-export const createRunFolder = async (out: string, isOwnChoice: boolean, subject: RunSubject): Promise<RunFolder> => {
+export const createRunFolder = async (
+  out: string,
+  isOwnChoice: boolean,
+  subject: RunSubject,
+  given?: GivenData,
+): Promise<RunFolder> => {
   const reserved = await reserve(out, isOwnChoice);
   const { path, lock, made } = reserved;
   let opened: Promise<RunFolder> | undefined;
@@ -133,6 +169,7 @@ export const createRunFolder = async (out: string, isOwnChoice: boolean, subject
   const folder = (): Promise<RunFolder> => {
     opened ??= (async () => {
       await replaceFile(join(path, folderNames.description), descriptionText(subject));
+      if (given !== undefined) await keepData(path, given);
       const run = await openRunFolder(reserved.out, subject, lock, true, path);
       if (first !== undefined) await run.record(first);
       return run;
@@ -146,6 +183,7 @@ export const createRunFolder = async (out: string, isOwnChoice: boolean, subject
       else await (await folder()).record(event);
     },
     saveCheckpoint: async (state) => (await folder()).saveCheckpoint(state),
+    saveStart: async (state) => (await folder()).saveStart(state),
     saveBest: async (values, step) => (await folder()).saveBest(values, step),
     saveRecord: async (name, chunks) => (await folder()).saveRecord(name, chunks),
     saveRollback: async (point) => (await folder()).saveRollback(point),

@@ -10,6 +10,9 @@ const start = z.object({
   trainTokens: z.number(),
   valTokens: z.number(),
   vocabSize: z.number(),
+  documents: z
+    .object({ train: z.number(), val: z.number(), trainTargets: z.number(), valTargets: z.number(), chat: z.boolean() })
+    .optional(),
 });
 const stepDone = z.object({ type: z.literal("step"), step });
 const evaluation = z.object({
@@ -19,7 +22,7 @@ const evaluation = z.object({
   valLoss: z.number(),
   natsPerCharacter: z.number(),
   bitsPerByte: z.number(),
-  reason: z.enum(["interval", "end", "interrupted"]),
+  reason: z.enum(["begin", "interval", "end", "interrupted"]),
 });
 const sample = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
 const checkpoint = z.object({ type: z.literal("checkpoint"), step });

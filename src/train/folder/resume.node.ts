@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir, stat, utimes } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
@@ -6,26 +6,31 @@ import { isRecord } from "../../core/is-record.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
 import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
-import { hasCheckpoint, readCheckpoint } from "../../io/checkpoint.node.ts";
+import { replaceFile } from "../../io/files.node.ts";
 import { filterJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
 import { type Lock, takeLock } from "../../io/lock.node.ts";
 import type { Manifest } from "../../io/manifest.ts";
+import { hasCheckpoint, readCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
+import { adapterConfigName, adapterWeightsName } from "../../pretrained/adapter/config.ts";
+import { pretrainedNames } from "../../pretrained/checkpoint-files.ts";
 import { checkFormatVersion, checkJson, parseJson } from "../../pretrained/checkpoint-json.ts";
 import { uncheckedNotice } from "../../pretrained/load.node.ts";
-import { parsePretrained, pretrainedNames } from "../../pretrained/parse.ts";
+import { textFileNames } from "../../pretrained/parse.ts";
+import type { KeptFacts } from "../../pretrained/pretrained-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config/config.ts";
+import { earlierConfigs } from "../config/extend.ts";
 import { eventVersion } from "../events.ts";
-import { isEvaluationDue, type Progress } from "../run/progress.ts";
+import { isEvaluationDue, isOutOfPatience, type Progress } from "../run/progress.ts";
 import type { BrokenOff, ResumedState } from "../run/run-input.ts";
 import { type StateArrays, stateLayouts, weightsName } from "../steps/state.ts";
-import { brokenOff } from "./ended-run.node.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";
 import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";
 import { momentsFrom } from "./optimizer-file.ts";
-import { configHash, fixedConfig, isFolder, openRunFolder, type RunFolder } from "./run-folder.node.ts";
-import { descriptionSchema, type RunData, stateSchema } from "./run-schemas.ts";
+import { configHash, descriptionText, isFolder, openRunFolder, type RunFolder } from "./run-folder.node.ts";
+import { descriptionSchema, keptNames, type RunData, stateSchema } from "./run-schemas.ts";
+import { adaptersOf, type BaseModel, checkSame, isSame, modelOf } from "./saved-weights.node.ts";
 
 /** Description of a run, as its folder has it. */
 export interface RunDescription {
@@ -33,8 +38,6 @@ export interface RunDescription {
   readonly data: RunData;
   /** Number of checkpoints to keep, the last one included. */
   readonly keepLast: number;
-  /** Whether more than one were kept before. */
-  readonly keptMore?: boolean;
 }
 
 const versioned = z.object({ formatVersion: z.int() });
@@ -120,7 +123,13 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
       hint: `a new run, for which ${path} is free if nothing else is in it`,
     });
   }
-  return checkVersioned(descriptionSchema, parseJson(bytes, where), where);
+  const described = checkVersioned(descriptionSchema, parseJson(bytes, where), where);
+  const { data } = described;
+  if (data.kept !== true) return described;
+  // By their own names: a forged description may name any file.
+  const names = keptNames(data.documents === true);
+  const valData = data.valData === null ? null : join(path, names.valData);
+  return { ...described, data: { ...data, data: join(path, names.data), valData } };
 };
 
 /** A run and one of its checkpoints, as the user named them. */
@@ -164,7 +173,7 @@ export const lockRun = async (path: string): Promise<Lock> => {
 /** How a run has ended by itself; null if there are steps left. */
 export const endOf = (progress: Progress, train: RunConfig["train"]): "finished" | "patience" | null => {
   if (progress.step >= train.steps) return isEvaluationDue(progress, train) ? null : "finished";
-  return train.patience > 0 && progress.evalsSinceBest >= train.patience ? "patience" : null;
+  return isOutOfPatience(progress, train) ? "patience" : null;
 };
 
 /** Whether the checkpoint of `step` is planned, and not the run's last: that one is noted with the end. */
@@ -183,6 +192,8 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
   event.step <= progress.step &&
   event.type !== "done" &&
   event.reason !== "interrupted" &&
+  // The saved run does not know of it: it is measured again.
+  !(event.reason === "begin" && progress.best === null) &&
   // They are made again, with the evaluation that is due.
   !(event.step === progress.step && isEvaluationDue(progress, train) && afterStep.includes(event.type)) &&
   // An unplanned checkpoint, or one before its step's evaluation, was written because the run was stopped.
@@ -220,25 +231,26 @@ const mendNotes = async (
 /** A run read back from its folder, and the folder, opened to continue it. */
 export interface ResumedRun {
   /** The checkpoint; null for a run that ended before its first: it starts again. */
-  readonly saved: { readonly state: ResumedState; readonly tokenizer: Tokenizer } | null;
+  readonly saved: {
+    readonly state: ResumedState;
+    readonly tokenizer: Tokenizer;
+    readonly facts: KeptFacts;
+  } | null;
   /**
-   * @param tokenizer the checkpoint's, if there is one.
+   * @param run the run's configuration, which may have more steps than before: then its description is written anew;
+   *   the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
    * @param lock the run's; the folder takes it over.
    */
-  open(tokenizer: Tokenizer, lock: Lock): Promise<RunFolder>;
-  /** Work that was interrupted when the run was stopped. */
-  readonly broken: BrokenOff | undefined;
+  open(run: ContinuedRun, lock: Lock): Promise<RunFolder>;
 }
 
-const checkSame = (where: string, one: unknown, description: unknown): void => {
-  if (fixedConfig(one) === fixedConfig(description)) return;
-  throw new CheckpointError({
-    where,
-    must: `the checkpoint's config must be that of ${folderNames.description}`,
-    got: "another one",
-    hint: "undoing the change",
-  });
-};
+/** A run, as it goes on. */
+export interface ContinuedRun {
+  readonly config: RunConfig;
+  readonly tokenizer: Tokenizer;
+  readonly facts: KeptFacts;
+  readonly broken?: BrokenOff | undefined;
+}
 
 /** Fails for files of another step, or of another configuration, than the manifest's. */
 const checkBinding = (manifest: Manifest | null, step: number, config: unknown, where: string): void => {
@@ -268,27 +280,36 @@ const readSaved = async (
   directory: string,
   { config }: RunDescription,
   onNotice: (line: string) => void,
+  base: BaseModel | null,
 ): Promise<NonNullable<ResumedRun["saved"]>> => {
   const own = ["trainer_state.json", "optimizer.safetensors"] as const;
   // Read together: a writer may replace the checkpoint meanwhile by one of another step.
-  const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames]);
+  const read = async () => {
+    if (base === null) {
+      const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames], textFileNames);
+      return { files, manifest, weights: () => modelOf(files, directory, manifest !== null, config) };
+    }
+    const { files, manifest } = await readCheckpoint(directory, [...own, adapterConfigName, adapterWeightsName]);
+    return { files, manifest, weights: () => adaptersOf(files, directory, config, base) };
+  };
+  const { files, manifest, weights } = await read();
   if (manifest === null) await onNotice(uncheckedNotice(directory));
   const stateWhere = join(directory, "trainer_state.json");
   const stateJson = parseJson(files["trainer_state.json"], stateWhere);
   const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
   // Hash of the file as it is: a later version fills in fields that the file lacks.
   checkBinding(manifest, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
-  checkSame(stateWhere, saved, config);
-  const { tokenizer, values, config: model } = parsePretrained(directory, files);
-  checkSame(join(directory, "config.json"), model, config.model);
-  checkSame(join(directory, "tokenizer.json"), tokenizer.kind, config.tokenizer.kind);
+  // A checkpoint from before the run was extended has the configuration of that time.
+  const earlier = earlierConfigs(config).find(({ until, config: one }) => progress.step <= until && isSame(saved, one));
+  if (earlier === undefined) checkSame(stateWhere, saved, config);
+  const { tokenizer, values, facts } = await weights();
   const optimizerWhere = join(directory, "optimizer.safetensors");
   const { tensors } = readSafetensors(files["optimizer.safetensors"], optimizerWhere);
   const arrays = new Map([[weightsName, values]]);
   for (const part of stateLayouts(config, tokenizer.vocabSize)) {
     if (part.name !== weightsName) arrays.set(part.name, momentsFrom(part, tensors, optimizerWhere));
   }
-  return { state: { progress, take: givenOnce(arrays) }, tokenizer };
+  return { state: { progress, take: givenOnce(arrays) }, tokenizer, facts };
 };
 
 /** Error for a checkpoint that cannot be read, with the command to continue from the one before, if there is one. */
@@ -296,12 +317,13 @@ const withWayBack = async (
   error: unknown,
   { path, checkpoint }: NamedRun,
   description: RunDescription,
+  base: BaseModel | null,
 ): Promise<unknown> => {
   if (!(error instanceof CheckpointError)) return error;
   const failed = keptStep(checkpoint) ?? Number.POSITIVE_INFINITY;
   for (const step of await keptSteps(path).catch(() => [])) {
     if (step >= failed) continue;
-    const whole = await readSaved(join(path, keptName(step)), description, () => {}).then(
+    const whole = await readSaved(join(path, keptName(step)), description, () => {}, base).then(
       () => true,
       () => false,
     );
@@ -331,40 +353,56 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
   });
 };
 
+/** Writes the description of a run that was extended, in place of the one before. */
+const redescribe = async (root: string, described: RunDescription, config: RunConfig): Promise<void> => {
+  if (isSame(config, described.config)) return;
+  const path = join(root, folderNames.description);
+  // An action for this process alone is not the run's.
+  const { onNonfinite } = described.config.train;
+  const train = { ...config.train, onNonfinite };
+  const { atime, mtime } = await stat(path);
+  await replaceFile(path, descriptionText({ ...described, config: { ...config, train } }));
+  // The time of the file tells when the run was begun.
+  await utimes(path, atime, mtime).catch(() => undefined);
+};
+
 /**
  * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
+ * @param described the run's description, as it is on the disk.
+ * @param keepLast checkpoints to keep from now on.
  * @param onNotice is called if there is no manifest to compare the files with.
+ * @param base the model that the run's adapters are for; null: it trains all weights.
  * @throws CheckpointError if a file is missing or damaged, or the checkpoint is of another config or step.
  */
 export const readRun = async (
   named: NamedRun,
-  description: RunDescription,
+  described: RunDescription,
+  keepLast: number = described.keepLast,
   onNotice: (line: string) => void = () => {},
+  base: BaseModel | null = null,
 ): Promise<ResumedRun> => {
   const { path, checkpoint } = named;
   const root = resolve(path);
   const directory = join(path, checkpoint);
+  const { data } = described;
+  const subject = { data, keepLast, keptMore: described.keepLast > 1 };
   if (!(await hasCheckpoint(directory))) {
     await checkNeverSaved(named);
     return {
       saved: null,
-      broken: undefined,
-      async open(tokenizer, lock) {
+      async open({ config, tokenizer, facts }, lock) {
+        await redescribe(root, described, config);
         await filterJsonLines(join(root, folderNames.metrics), () => false);
-        return openRunFolder(path, { ...description, tokenizer }, lock, true, root);
+        return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, true, root);
       },
     };
   }
-  const saved = await readSaved(directory, description, onNotice).catch(async (error: unknown) => {
-    throw await withWayBack(error, named, description);
+  const saved = await readSaved(directory, described, onNotice, base).catch(async (error: unknown) => {
+    throw await withWayBack(error, named, described, base);
   });
-  const { train } = description.config;
-  const { progress } = saved.state;
-  const broken = await brokenOff(path, progress, train);
   return {
     saved,
-    broken,
-    async open(tokenizer, lock) {
+    async open({ config, tokenizer, facts, broken }, lock) {
       if (checkpoint !== folderNames.checkpoint) {
         const aside = await takeUp(root, checkpoint);
         if (aside !== undefined) {
@@ -373,8 +411,10 @@ export const readRun = async (
           );
         }
       }
-      await mendNotes(path, root, progress, train, broken);
-      return openRunFolder(path, { ...description, tokenizer }, lock, false, root);
+      // Before the notes: a run that was killed in between is an extended one, with notes to mend.
+      await redescribe(root, described, config);
+      await mendNotes(path, root, saved.state.progress, config.train, broken);
+      return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, false, root);
     },
   };
 };

@@ -2,8 +2,9 @@
 import { CheckpointError } from "../../core/errors.ts";
 import { firstNotFinite } from "../../core/finite.ts";
 import type { NamedTensor } from "../../core/named-tensor.ts";
-import { hasCheckpoint, readCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
+import { writeCheckpoint } from "../../io/checkpoint.node.ts";
 import type { Binding } from "../../io/manifest.ts";
+import { hasCheckpoint, readCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
 import type { RollbackPoint } from "../faults/rollback.ts";
 import type { StateLayout } from "../steps/state.ts";
@@ -40,13 +41,13 @@ export const writeRollback = (
 
 /**
  * @param layouts of the state's arrays; the file may hold more.
- * @param config hash of the run's configuration.
+ * @param configs hashes of the run's configuration, and of earlier ones if it was extended.
  * @throws CheckpointError for a point that is damaged, unchecked, or of another run.
  */
 export const readRollback = async (
   directory: string,
   layouts: readonly StateLayout[],
-  config: string,
+  configs: readonly string[],
 ): Promise<RollbackPoint | null> => {
   if (!(await hasCheckpoint(directory))) return null;
   const {
@@ -75,7 +76,8 @@ export const readRollback = async (
     }
     return values;
   };
-  if (manifest?.run?.config !== config || manifest.run.step !== Number(step)) {
+  const run = manifest?.run ?? null;
+  if (run === null || !configs.includes(run.config) || run.step !== Number(step)) {
     throw new CheckpointError({
       where: directory,
       must: "the weights to go back to must be those of this run, by their manifest",

@@ -7,23 +7,23 @@ import { isRecord } from "../../core/is-record.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
 import { quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
-import {
-  checkReplaceable,
-  hasCheckpoint,
-  identityOf,
-  recoverCheckpoint,
-  writeCheckpoint,
-} from "../../io/checkpoint.node.ts";
+import { checkReplaceable, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
 import type { Lock } from "../../io/lock.node.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
+import type { ReadValues } from "../../models/arena.ts";
+import { adapterBase } from "../../pretrained/adapter/open.node.ts";
+import { adapterTextFiles } from "../../pretrained/adapter/text.ts";
+import { adapterFiles } from "../../pretrained/adapter/write.ts";
 import { formatVersion, jsonText } from "../../pretrained/checkpoint-json.ts";
-import { pretrainedFiles } from "../../pretrained/pretrained-files.ts";
+import { type KeptFacts, pretrainedFiles } from "../../pretrained/pretrained-files.ts";
 import { defaultTokenizer } from "../../tokenizer/config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config/config.ts";
+import { earlierConfigs } from "../config/extend.ts";
 import type { TrainEvent } from "../events.ts";
 import type { RunStore, SavedState } from "../run/run-input.ts";
 import { stateLayouts } from "../steps/state.ts";
@@ -62,6 +62,8 @@ export interface RunFolder extends Required<RunStore> {
 export interface RunSubject {
   readonly config: RunConfig;
   readonly tokenizer: Tokenizer;
+  /** Facts that its checkpoints keep, such as its chat template and the tokens that end a text. */
+  readonly facts: KeptFacts;
   readonly data: RunData;
   /** Number of checkpoints to keep, the last one included. */
   readonly keepLast: number;
@@ -88,13 +90,22 @@ export const fixedConfig = (config: unknown): string => {
 export const configHash = (config: unknown): string => createHash("sha256").update(fixedConfig(config)).digest("hex");
 
 /** The contents of `run.json`. */
-export const descriptionText = ({ config, data, keepLast }: RunSubject): string =>
+export const descriptionText = ({ config, data, keepLast }: Omit<RunSubject, "tokenizer" | "facts">): string =>
   jsonText({ formatVersion, config, data, keepLast });
 
-const checkpointFiles = ({ config, tokenizer }: RunSubject, { weights, optimizer, progress }: SavedState) => ({
-  ...pretrainedFiles(config.model, tokenizer, weights.read),
+/** The files of a model; of one with adapters those of the adapters alone, in PEFT's form, and of the conversations. */
+const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read: ReadValues) =>
+  config.lora === undefined
+    ? pretrainedFiles(config.model, tokenizer, read, facts)
+    : {
+        ...adapterFiles(config.model, config.lora, read, adapterBase(data.initFrom?.path ?? null, facts.fused)),
+        ...(data.documents === true ? adapterTextFiles(facts) : {}),
+      };
+
+const checkpointFiles = (subject: RunSubject, { weights, optimizer, progress }: SavedState) => ({
+  ...weightFiles(subject, weights.read),
   "optimizer.safetensors": safetensorsPieces(optimizer.flatMap(momentTensors)),
-  "trainer_state.json": jsonText({ formatVersion, config, progress }),
+  "trainer_state.json": jsonText({ formatVersion, config: subject.config, progress }),
 });
 
 /**
@@ -165,6 +176,8 @@ export const openRunFolder = async (
   const noted = join(path, folderNames.metrics);
   const layouts = stateLayouts(config, tokenizer.vocabSize);
   const binding = (step: number) => ({ step, config: configHash(config) });
+  // The weights to go back to may be from before the run was extended.
+  const hashes = [config, ...earlierConfigs(config).map((earlier) => earlier.config)].map(configHash);
   const identity = await identityOf(path);
   /** Whether the folder is still the opened one: it may be deleted, or its disk unmounted, while a run goes on. */
   // If that is unknown, the folder counts as there: writing to it then gives the error.
@@ -216,8 +229,21 @@ export const openRunFolder = async (
       });
     }
   };
-  const tells = (event: TrainEvent): boolean =>
-    event.type === "start" || event.type === "sample" || event.type === "checkpoint" || event.type === "done";
+  const tells = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
+
+  const save = async (state: SavedState): Promise<string> => {
+    const { step } = state.progress;
+    if (!(await isHere())) await rescue(path, subject, state);
+    await naming(folderNames.metrics, metrics.flush());
+    await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
+      run: binding(step),
+      keep: keepBefore(path, step, keepLast),
+      makeParents: false,
+    });
+    // If only one is kept, others beside it are the user's own copies.
+    if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
+    return join(shown, folderNames.checkpoint);
+  };
 
   return {
     path: shown,
@@ -227,22 +253,13 @@ export const openRunFolder = async (
       const told = tells(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
       await naming(event.type === "sample" ? folderNames.samples : folderNames.readme, told);
     },
-    async saveCheckpoint(state) {
-      const { step } = state.progress;
-      if (!(await isHere())) await rescue(path, subject, state);
-      await naming(folderNames.metrics, metrics.flush());
-      await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
-        run: binding(step),
-        keep: keepBefore(path, step, keepLast),
-        makeParents: false,
-      });
-      // If only one is kept, others beside it are the user's own copies.
-      if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
-      return join(shown, folderNames.checkpoint);
+    saveCheckpoint: save,
+    async saveStart(state) {
+      await save(state);
     },
     saveBest: (values, step) =>
       unlessGone(() =>
-        writeCheckpoint(best, pretrainedFiles(config.model, tokenizer, values), {
+        writeCheckpoint(best, weightFiles(subject, values), {
           run: binding(step),
           makeParents: false,
         }),
@@ -252,7 +269,7 @@ export const openRunFolder = async (
       return join(shown, name);
     },
     saveRollback: (point) => unlessGone(() => writeRollback(rollback, layouts, point, binding(point.step))),
-    readRollback: () => readRollback(rollback, layouts, configHash(config)),
+    readRollback: () => readRollback(rollback, layouts, hashes),
     async close() {
       try {
         await metrics.close();

@@ -1,5 +1,8 @@
+import type { RowKind } from "../../data/rows.ts";
 import type { ModelConfig } from "../../models/config.ts";
+import { loraLayout } from "../../models/lora/layout.ts";
 import type { RunConfig, TrainConfig } from "../config/config.ts";
+import { extensionParts, longerSteps } from "../config/extend.ts";
 import { presetOf } from "../config/preset-of.ts";
 import { folderNames } from "./folder-names.ts";
 import { bestEval, type NotedDone, type NotedEval, type NotedEvent, type NotedStart } from "./noted-events.ts";
@@ -56,8 +59,12 @@ export interface ReadmeSubject {
   readonly corpus: string;
   /** Prompt of the samples. */
   readonly prompt: string;
+  /** Directory of the weights that it began with; undefined if it drew its own. */
+  readonly initFrom?: string | undefined;
   /** Number of checkpoints to keep, the last one included. */
   readonly keepLast: number;
+  /** Whether the folder has the text. Default false. */
+  readonly keptText?: boolean;
 }
 
 const count = (value: number): string => Math.round(value).toLocaleString("en-US");
@@ -85,18 +92,23 @@ const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
     ...shownEvals(evals, best).map((one) => {
       const { step, valLoss, trainLoss, bitsPerByte } = one;
       const training = trainLoss === null ? "" : loss(trainLoss);
-      return row([count(step), loss(valLoss), training, loss(bitsPerByte), one === best ? "best" : ""]);
+      const reasons = { begin: "before", interval: "", end: "", interrupted: "where it stopped" };
+      const mark = one === best ? "best" : reasons[one.reason];
+      return row([count(step), loss(valLoss), training, loss(bitsPerByte), mark]);
     }),
   ];
 };
 
 /** How the run ended. The page is not written between a run's last evaluation and the checkpoint after it. */
-const reasonOf = ({ evals, done }: RunStory): NotedDone["reason"] | undefined =>
-  done?.reason ?? (evals.at(-1)?.reason === "end" ? "finished" : undefined);
+const reasonOf = ({ evals, done }: RunStory, { steps }: TrainConfig): NotedDone["reason"] | undefined => {
+  const last = evals.at(-1);
+  return done?.reason ?? (last?.reason === "end" && last.step >= steps ? "finished" : undefined);
+};
 
-const state = (story: RunStory, { steps, patience }: TrainConfig): string => {
+const state = (story: RunStory, train: TrainConfig): string => {
+  const { steps, patience } = train;
   const so = `${count(story.step)} of ${count(steps)} steps`;
-  switch (reasonOf(story)) {
+  switch (reasonOf(story, train)) {
     case "finished":
       return `finished: ${so}`;
     case "patience":
@@ -114,11 +126,20 @@ const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig): s
   return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, context ${count(contextLength)}`;
 };
 
+/** How many documents a row has. */
+export const rowsInWords: Readonly<Record<RowKind, string>> = {
+  packed: "as many documents in a row as fit",
+  one: "one document in a row",
+};
+
 const plan = ({ model, train }: RunConfig): string => {
-  const { steps, batchSize, gradAccumSteps, optimizer, schedule, learningRate, seed } = train;
+  const { steps, batchSize, gradAccumSteps, optimizer, schedule, learningRate, seed, rows } = train;
   const windows = batchSize * gradAccumSteps;
+  const tokens = `${count(windows)} × ${count(model.contextLength)} = ${count(windows * model.contextLength)} tokens`;
   return [
-    `${plural(steps, "step")} of ${count(windows)} × ${count(model.contextLength)} = ${count(windows * model.contextLength)} tokens`,
+    rows === undefined
+      ? `${plural(steps, "step")} of ${tokens}`
+      : `${plural(steps, "step")} of at most ${tokens}, ${rowsInWords[rows]}`,
     `${optimizer.kind}, learning rate ${learningRate}, ${schedule.kind}`,
     `seed ${seed}`,
   ].join("; ");
@@ -130,21 +151,48 @@ const quoted = (prompt: string): string => {
   return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
-const facts = (story: RunStory, { config, corpus }: ReadmeSubject): readonly string[] => {
+/** The last two names of a path: the rest of it may be nobody else's business. */
+const endOf = (path: string): string => path.split(/[\\/]/u).slice(-2).join("/");
+
+/** The weights that the run began with, and whether they are trained. */
+const origin = (
+  { model, lora }: RunConfig,
+  initFrom: string | undefined,
+): readonly (readonly [what: string, fact: string])[] => {
+  if (initFrom === undefined) return [];
+  const weights = `weights of ${inOneLine(endOf(initFrom))}; \`run.json\` has their place and hash`;
+  if (lora === undefined) return [["begun with", weights]];
+  const size = plural(loraLayout(model, lora).count, "parameter");
+  return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, beside the ${weights}`]];
+};
+
+/** The text, or the documents, with their sizes. */
+const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: RunConfig): string => {
+  if (start === undefined) return corpus;
+  const { trainTokens, valTokens, vocabSize, documents } = start;
+  const distinct = `${count(vocabSize)} distinct ${tokenizer.kind === "char" ? "characters" : "tokens"}`;
+  if (documents === undefined) {
+    return `${corpus}: ${count(trainTokens)} tokens to learn from, ${count(valTokens)} held out, ${distinct}`;
+  }
+  const part = (many: number, tokens: number, targets: number): string =>
+    `${count(many)} of ${count(tokens)} tokens, of which the loss counts ${count(targets)}`;
+  const { train, val, trainTargets, valTargets } = documents;
+  return `${corpus}: to learn from ${part(train, trainTokens, trainTargets)}; held out ${part(val, valTokens, valTargets)}; ${distinct}`;
+};
+
+const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): readonly string[] => {
   const { start, evals } = story;
   const best = bestEval(evals);
   const preset = presetOf(config);
+  const extension = extensionParts(config.train);
   const told: readonly (readonly [what: string, fact: string])[] = [
     ["state", state(story, config.train)],
     ...(preset === null ? [] : ([["preset", preset]] as const)),
     ["model", `${start === undefined ? "" : `${plural(start.parameters, "parameter")}: `}${shape(config.model)}`],
-    [
-      "text",
-      start === undefined
-        ? corpus
-        : `${corpus}: ${count(start.trainTokens)} tokens to learn from, ${count(start.valTokens)} held out, ${count(start.vocabSize)} distinct`,
-    ],
+    ...origin(config, initFrom),
+    [config.train.rows === undefined ? "text" : "documents", textFact(start, corpus, config)],
     ["plan", plan(config)],
+    ...(extension.length === 0 ? [] : ([["extended", extension.join("; ")]] as const)),
     ...(start === undefined
       ? []
       : ([
@@ -161,35 +209,55 @@ const facts = (story: RunStory, { config, corpus }: ReadmeSubject): readonly str
 /** Whether there are weights of the lowest loss: an evaluation of an interruption keeps none. */
 const hasBest = ({ evals }: RunStory): boolean => evals.some(({ reason }) => reason !== "interrupted");
 
-const commands = (story: RunStory, { prompt }: ReadmeSubject): readonly string[] => {
+const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly string[] => {
   const { saved } = story;
-  const reason = reasonOf(story);
+  const chats = story.start?.documents?.chat === true;
+  const reason = reasonOf(story, config.train);
+  const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train.steps)}`;
   const isOver = reason === "finished" || reason === "patience";
   return [
     ...(isOver ? [] : ["npx foretoken train --resume .                 # go on to the planned end"]),
     ...(saved
       ? [
-          `npx foretoken generate . --prompt ${quoted(prompt)}`,
-          "npx foretoken generate . --interactive         # line by line",
+          ...(chats
+            ? ["npx foretoken chat .                           # a conversation"]
+            : [
+                `npx foretoken generate . --prompt ${quoted(prompt)}`,
+                "npx foretoken generate . --interactive         # line by line",
+              ]),
           "npx foretoken evaluate .                       # measure it again",
         ]
       : []),
+    ...(reason === "finished" ? [`${longer.padEnd(46)} # train longer: so many steps in all`] : []),
     // Without this flag the commands take the weights with the lowest validation loss.
     ...(saved && hasBest(story)
-      ? [`npx foretoken generate . --prompt ${quoted(prompt)} --weights last  # those of the last step, not the best`]
+      ? [
+          `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # those of the last step, not the best`,
+        ]
       : []),
   ];
 };
 
-const files = (story: RunStory, { config, keepLast }: ReadmeSubject): readonly string[] => [
+/** What a checkpoint is. */
+const formOf = ({ lora }: RunConfig): string =>
+  lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
+
+const files = (story: RunStory, { config, keepLast, keptText = false }: ReadmeSubject): readonly string[] => [
   row(["file", "what it is"]),
   "|---|---|",
   row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
+  ...(keptText
+    ? [
+        config.train.rows === undefined
+          ? row(["`text.txt`", "the text, which was given as a string"])
+          : row(["`documents.jsonl`", "the documents, which were given as a list"]),
+      ]
+    : []),
   row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
   ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
   ...(story.saved
     ? [
-        row(["`checkpoint/`", "the last state: a Hugging Face directory, and what going on needs:"]),
+        row(["`checkpoint/`", `the last state: ${formOf(config)}, and what going on needs:`]),
         row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
         row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
         row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
@@ -198,17 +266,19 @@ const files = (story: RunStory, { config, keepLast }: ReadmeSubject): readonly s
           : []),
       ]
     : []),
-  ...(hasBest(story)
-    ? [row(["`best/`", "the weights with the lowest validation loss: a Hugging Face directory"])]
-    : []),
+  ...(hasBest(story) ? [row(["`best/`", `the weights with the lowest validation loss: ${formOf(config)}`])] : []),
   ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
     ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
     : []),
 ];
 
 /** Loads the weights that the commands take. */
-const python = (story: RunStory): string => {
+const python = (story: RunStory, { lora }: RunConfig): string => {
   const folder = hasBest(story) ? folderNames.best : folderNames.checkpoint;
+  if (lora !== undefined) {
+    return `from peft import AutoPeftModelForCausalLM
+model = AutoPeftModelForCausalLM.from_pretrained("${folder}")`;
+  }
   return `from transformers import AutoModelForCausalLM, AutoTokenizer
 model = AutoModelForCausalLM.from_pretrained("${folder}")
 tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
@@ -224,22 +294,28 @@ const inOneLine = (name: string): string => name.replace(/[\p{Cc}\u2028\u2029]+/
 export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
   const subject = { ...given, corpus: inOneLine(given.corpus) };
   const sh = commands(story, subject);
+  const { config } = subject;
+  const packageName = config.lora === undefined ? "transformers" : "peft";
   return [
     `# A language model of ${subject.corpus}`,
     "",
     readmeMark,
     "",
-    "Foretoken trained it, or is training it, to predict the next token of this text.",
+    subject.config.train.rows === undefined
+      ? "Foretoken trained it, or is training it, to predict the next token of this text."
+      : "Foretoken trained it, or is training it, to predict the next token of these documents; of conversations, of the answers.",
     "",
     ...facts(story, subject),
     "",
     "## Losses",
     "",
-    "In nats per token: on the part of the text that was held out, and the mean of the training steps before.",
+    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps before.`,
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),
-    ...(story.saved ? ["", "In Python, with the package transformers:", "", "```python", python(story), "```"] : []),
+    ...(story.saved
+      ? ["", `In Python, with the package ${packageName}:`, "", "```python", python(story, config), "```"]
+      : []),
     "",
     "## Files",
     "",

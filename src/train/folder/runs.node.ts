@@ -3,8 +3,8 @@ import { basename, join, resolve } from "node:path";
 import { checkPath } from "../../core/check-arguments.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
-import { hasCheckpoint } from "../../io/checkpoint.node.ts";
 import { parseLine, readLines } from "../../io/jsonl.node.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { RunConfig } from "../config/config.ts";
 import { presetOf } from "../config/preset-of.ts";
 import type { PresetName } from "../config/presets.ts";
@@ -26,10 +26,13 @@ export type RunState = DoneEvent["reason"] | "unfinished";
 
 /** A validation loss and its step. */
 export interface RunLoss {
+  /** Updates done. */
   readonly step: number;
   /** Nats per token. */
   readonly valLoss: number;
+  /** Nats per character (code point). */
   readonly natsPerCharacter: number;
+  /** Bits per byte of UTF-8. */
   readonly bitsPerByte: number;
 }
 
@@ -37,10 +40,13 @@ export interface RunLoss {
 export interface ListedRun {
   /** The folder's name. */
   readonly name: string;
+  /** The folder's path. */
   readonly path: string;
+  /** How it ended. */
   readonly state: RunState;
-  /** When the folder was made and when the last note was written, in ISO 8601: the times of its files. */
+  /** When the folder was made, in ISO 8601: the time of a file in it. */
   readonly startedAt: string;
+  /** When the last note was written, in ISO 8601. */
   readonly updatedAt: string;
   /** The preset, with any steps, seed and intervals; null if other fields were changed. */
   readonly preset: PresetName | null;
@@ -48,19 +54,29 @@ export interface ListedRun {
   readonly parameters: number | null;
   /** Name of the text. */
   readonly corpus: string;
-  /** Updates done, and planned. */
+  /** SHA-256 of the text, with the place of its split: losses compare between runs with the same one. */
+  readonly corpusSha256: string;
+  /** Number of tokens that the model knows; null if nothing has been noted yet. */
+  readonly vocabSize: number | null;
+  /** Updates done. */
   readonly step: number;
+  /** Updates planned. */
   readonly steps: number;
   /** The lowest validation loss; null before the first evaluation. */
   readonly best: RunLoss | null;
   /** The directory for the other commands; null if nothing is saved yet. */
   readonly checkpoint: string | null;
+  /** The checkpoint whose weights it began with; null if it drew its own. */
+  readonly initFrom: string | null;
+  /** Its configuration. */
   readonly config: RunConfig;
 }
 
 /** A folder that is not a run, or cannot be read. */
 export interface SkippedFolder {
+  /** Its path. */
   readonly path: string;
+  /** Why it is no run, in one line. */
   readonly reason: string;
 }
 
@@ -68,10 +84,13 @@ export interface SkippedFolder {
 export interface RunList {
   /** Newest first. */
   readonly runs: readonly ListedRun[];
+  /** Folders that are no runs. */
   readonly skipped: readonly SkippedFolder[];
 }
 
 interface Noted {
+  /** All steps of the plan. */
+  readonly steps: number;
   start: NotedStart | undefined;
   step: number;
   readonly evals: NotedEval[];
@@ -93,7 +112,8 @@ const take = (noted: Noted, event: NotedEvent): void => {
       noted.ended = event.reason;
       break;
     case "checkpoint":
-      if (noted.evals.at(-1)?.reason === "end") noted.ended = "finished";
+      // Not a former end of a run that was extended.
+      if (noted.evals.at(-1)?.reason === "end" && event.step >= noted.steps) noted.ended = "finished";
       break;
     case "step":
     case "sample":
@@ -106,8 +126,8 @@ const take = (noted: Noted, event: NotedEvent): void => {
 const stepLine = '{"v":1,"type":"step",';
 
 /** Damaged lines are skipped: a killed process may leave half a line. */
-const readNoted = async (path: string): Promise<Noted> => {
-  const noted: Noted = { start: undefined, step: 0, evals: [], ended: undefined };
+const readNoted = async (path: string, steps: number): Promise<Noted> => {
+  const noted: Noted = { steps, start: undefined, step: 0, evals: [], ended: undefined };
   let lastStep: string | undefined;
   const takeLine = (line: string): void => {
     const event = parseNoted(parseLine(line));
@@ -138,7 +158,7 @@ const modified = async (path: string): Promise<Date | undefined> =>
 const readListed = async (path: string): Promise<ListedRun> => {
   const { config, data } = await readRunDescription(path);
   const metrics = join(path, folderNames.metrics);
-  const { start, step, evals, ended } = await readNoted(metrics);
+  const { start, step, evals, ended } = await readNoted(metrics, config.train.steps);
   const started = (await modified(join(path, folderNames.description))) ?? new Date(0);
   const checkpoint = join(path, folderNames.checkpoint);
   const best = bestEval(evals);
@@ -151,6 +171,8 @@ const readListed = async (path: string): Promise<ListedRun> => {
     preset: presetOf(config),
     parameters: start?.parameters ?? null,
     corpus: data.name,
+    corpusSha256: data.sha256,
+    vocabSize: start?.vocabSize ?? null,
     step,
     steps: config.train.steps,
     best:
@@ -163,6 +185,7 @@ const readListed = async (path: string): Promise<ListedRun> => {
             bitsPerByte: best.bitsPerByte,
           },
     checkpoint: (await hasCheckpoint(checkpoint)) ? checkpoint : null,
+    initFrom: data.initFrom?.path ?? null,
     config,
   };
 };
@@ -186,6 +209,13 @@ const readOne = async (path: string): Promise<ListedRun | SkippedFolder | undefi
  * The runs in `folder`, which may also be a run's folder itself. Files and folders whose names begin with a dot are
  * ignored; other folders that are not runs, or damaged, are among the skipped. Nothing on disk is changed.
  * @throws CheckpointError if there is no such folder.
+ * @example
+ * ```ts
+ * import { listRuns } from "foretoken";
+ *
+ * const { runs } = await listRuns("runs");
+ * console.log(runs.map(({ name, best }) => [name, best?.valLoss]));
+ * ```
  */
 export const listRuns = async (folder: string): Promise<RunList> => {
   checkPath("listRuns: folder", folder);

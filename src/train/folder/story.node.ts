@@ -14,7 +14,7 @@ import type { RunData } from "./run-schemas.ts";
 /** The run that the files are about. */
 export interface StorySubject {
   readonly config: RunConfig;
-  readonly data: Pick<RunData, "name" | "prompt">;
+  readonly data: Pick<RunData, "name" | "prompt" | "initFrom" | "kept">;
   readonly keepLast: number;
 }
 
@@ -60,7 +60,14 @@ export const openStory = async (
   saved: boolean,
 ): Promise<Story> => {
   const story = newStory(saved);
-  const subject = { config, corpus: data.name, prompt: data.prompt, keepLast };
+  const subject = {
+    config,
+    corpus: data.name,
+    prompt: data.prompt,
+    keepLast,
+    initFrom: data.initFrom?.path,
+    keptText: data.kept === true,
+  };
   const page = join(folder, folderNames.readme);
   const samples = join(folder, folderNames.samples);
   const written: string[] = [];
@@ -81,7 +88,9 @@ export const openStory = async (
       if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
-      const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done";
+      // A kill after a better evaluation must not leave a page that tells of another best loss than the notes.
+      const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
+      const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);
       if (isDue && (await mayWrite(page, isPage))) await replaceFile(page, runReadme(story, subject));
     },

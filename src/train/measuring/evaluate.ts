@@ -1,22 +1,43 @@
 import { inferenceContext, withContext } from "../../autograd/context.ts";
 import { readScalar } from "../../autograd/tensor.ts";
-import { evaluationWindows } from "../../data/batches.ts";
-import { forwardLoss } from "../../models/forward.ts";
+import { yieldToHost } from "../../core/yield.ts";
+import { type Batch, evaluationWindows } from "../../data/batches.ts";
+import { countedTokens, type Documents } from "../../data/documents.ts";
+import { evaluationPieces, piecesOf } from "../../data/rows.ts";
+import { forwardLoss, segmentsLoss } from "../../models/forward.ts";
 import type { Model } from "../../models/model.ts";
 import { whileOpen } from "../../pretrained/closed.ts";
 import { charactersBegun } from "../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { yieldToHost } from "../run/yield.ts";
+import type { SkippedText } from "../../tokenizer/unknown.ts";
+
+/** The loss of a window of a text. */
+export interface WindowLoss {
+  /** Sum over its predictions, in nats. */
+  readonly nats: number;
+  /** Tokens predicted. */
+  readonly tokens: number;
+}
 
 /** A model's cross-entropy on a text. Only the last two fields compare across tokenizers. */
 export interface Evaluation {
+  /** The loss: nats per token. */
   readonly natsPerToken: number;
+  /** Nats per character (code point): it compares across tokenizers. */
   readonly natsPerCharacter: number;
+  /** Bits per byte of UTF-8: it compares across tokenizers. */
   readonly bitsPerByte: number;
   /** e^natsPerToken */
   readonly perplexity: number;
-  /** Tokens predicted: all but the first. */
+  /** Tokens predicted: all but the first; of documents those that the loss counts. */
   readonly tokens: number;
+  /**
+   * What was left out of the text, with `unknown: "skip"` and only if there was any: characters that the tokenizer
+   * lacks. The figures above count the rest of the text alone, so they compare only with figures of the same rest.
+   */
+  readonly skipped?: SkippedText;
+  /** Each window's part of the loss, in the text's order; only where `windows` was set. */
+  readonly windows?: readonly WindowLoss[];
 }
 
 /** Tokens of a split, with the size of their text; measured once per run. */
@@ -29,7 +50,13 @@ export interface MeasuredTokens {
   readonly characters: number;
   /** UTF-8 bytes of the text that the predicted tokens cover. */
   readonly bytes: number;
+  /** The documents that the tokens are; absent: they are one text. */
+  readonly documents?: Documents | undefined;
 }
+
+/** Tokens that an evaluation predicts and counts. */
+export const predictedTokens = ({ ids, documents }: Pick<MeasuredTokens, "ids" | "documents">): number =>
+  documents === undefined ? ids.length - 1 : countedTokens(documents);
 
 /**
  * Counts the characters and bytes of the text that predictions of `ids` (all but the first) cover. A token covers a
@@ -38,60 +65,108 @@ export interface MeasuredTokens {
  * @throws DataError for an id that the tokenizer lacks.
  */
 export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTokens => {
-  const { vocabSize } = tokenizer;
-  const counts = new Float64Array(vocabSize);
-  for (let i = 1; i < ids.length; i++) {
-    const id = ids[i] as number;
-    // It throws.
-    if (id < 0 || id >= vocabSize) tokenizer.bytes(id);
-    counts[id] = (counts[id] as number) + 1;
-  }
+  const counts = new Float64Array(tokenizer.vocabSize);
+  for (let i = 1; i < ids.length; i++) count(counts, ids[i] as number, tokenizer);
+  return { ids, ...sizeOfText(counts, tokenizer) };
+};
+
+/** `measureTokens` of documents: the text of the tokens that the loss counts. */
+export const measureDocuments = (documents: Documents, tokenizer: Tokenizer): MeasuredTokens => {
+  const { ids, counted } = documents;
+  const counts = new Float64Array(tokenizer.vocabSize);
+  for (const [i, id] of ids.entries()) if (counted[i] === 1) count(counts, id, tokenizer);
+  return { ids, ...sizeOfText(counts, tokenizer), documents };
+};
+
+const count = (counts: Float64Array, id: number, tokenizer: Tokenizer): void => {
+  // It throws.
+  if (id < 0 || id >= counts.length) tokenizer.bytes(id);
+  counts[id] = (counts[id] as number) + 1;
+};
+
+/** Characters and bytes of tokens that come so often. */
+const sizeOfText = (counts: Float64Array, tokenizer: Tokenizer): Pick<MeasuredTokens, "characters" | "bytes"> => {
   let characters = 0;
   let bytes = 0;
-  for (let id = 0; id < vocabSize; id++) {
-    const count = counts[id] as number;
-    if (count === 0) continue;
+  for (let id = 0; id < counts.length; id++) {
+    const times = counts[id] as number;
+    if (times === 0) continue;
     const span = tokenizer.bytes(id);
-    characters += count * charactersBegun(span);
-    bytes += count * span.length;
+    characters += times * charactersBegun(span);
+    bytes += times * span.length;
   }
-  return { ids, characters, bytes };
+  return { characters, bytes };
 };
 
 /** Rows per forward pass: about as many tokens as a training batch of the reference task. */
 export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4096 / contextLength));
 
+/** How an evaluation goes through its tokens. */
+export interface EvaluationPlan {
+  /** Tokens of a window. Default: the model's context length. */
+  readonly contextLength?: number | undefined;
+  /**
+   * Whether the result has the loss of each window, which is then a pass of its own; of documents each document, or each
+   * piece of a long one. Default false.
+   */
+  readonly windows?: boolean | undefined;
+}
+
+const batchesOf = (
+  { ids, documents }: MeasuredTokens,
+  { contextLength, windows }: { readonly contextLength: number; readonly windows: boolean },
+): Iterable<Batch> => {
+  const batchSize = windows ? 1 : rowsPerBatch(contextLength);
+  if (documents === undefined) return evaluationWindows(ids, { contextLength, batchSize });
+  // No two pieces fit into one token.
+  const tokens = windows ? 1 : batchSize * contextLength;
+  return evaluationPieces(documents, piecesOf(documents, contextLength), tokens);
+};
+
+/** Tokens of a batch that its loss counts. */
+const countedOf = ({ y, segments }: Batch): number =>
+  segments === undefined ? y.length : y.reduce((sum, id) => sum + (id < 0 ? 0 : 1), 0);
+
 /**
  * The mean loss over every token after the first, each predicted once within non-overlapping windows of
- * contextLength: no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
+ * `contextLength`, by default the model's. Of documents: over the tokens that count, each document by itself, those longer
+ * than `contextLength` cut. There is no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
  * is rounded to float32 once; the sums of all batches are added in double precision.
  * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
  * @throws DOMException AbortError when `signal` aborts, ConfigError when the model is closed.
  */
 export const evaluate = async (
   model: Model,
-  { ids, characters, bytes }: MeasuredTokens,
+  measured: MeasuredTokens,
   signal?: AbortSignal,
   onProgress?: (tokens: number) => void,
+  { contextLength = model.config.contextLength, windows = false }: EvaluationPlan = {},
 ): Promise<Evaluation> => {
-  const { contextLength } = model.config;
+  const { characters, bytes } = measured;
   let nats = 0;
   let predicted = 0;
-  for (const { x, y, rows, time } of evaluationWindows(ids, {
-    contextLength,
-    batchSize: rowsPerBatch(contextLength),
-  })) {
+  const losses: WindowLoss[] = [];
+  for (const batch of batchesOf(measured, { contextLength, windows })) {
+    const { x, y, rows, time, segments } = batch;
     signal?.throwIfAborted();
-    nats += await whileOpen("evaluate", model, () =>
+    const summed = await whileOpen("evaluate", model, () =>
       withContext(inferenceContext(model.backend), (context) =>
-        readScalar(model.backend, forwardLoss(context, model, x, y, rows, time)),
+        readScalar(
+          model.backend,
+          segments === undefined
+            ? forwardLoss(context, model, x, y, rows, time)
+            : segmentsLoss(context, model, x, y, segments),
+        ),
       ),
     );
-    predicted += y.length;
+    const tokens = countedOf(batch);
+    nats += summed;
+    predicted += tokens;
+    if (windows) losses.push({ nats: summed, tokens });
     await onProgress?.(predicted);
     await yieldToHost();
   }
-  const tokens = ids.length - 1;
+  const tokens = predictedTokens(measured);
   const natsPerToken = nats / tokens;
   return {
     natsPerToken,
@@ -99,5 +174,6 @@ export const evaluate = async (
     bitsPerByte: nats / Math.LN2 / bytes,
     perplexity: Math.exp(natsPerToken),
     tokens,
+    ...(windows ? { windows: losses } : {}),
   };
 };

@@ -1,17 +1,20 @@
 import { type MemoryKind, openCounting } from "../../backend/observers/counting.ts";
 import { bytesPerElement } from "../../core/dtype.ts";
 import { passRows } from "../../data/batches.ts";
+import type { Documents } from "../../data/documents.ts";
 import { createDecoder } from "../../generate/decoder.ts";
 import { createGradients } from "../../models/gradients.ts";
-import type { RunConfig } from "../config/config.ts";
+import { type Model, trainedPart } from "../../models/model.ts";
+import { defaultRows, type RunConfig, type TrainerConfig } from "../config/config.ts";
 import { evaluate, rowsPerBatch } from "../measuring/evaluate.ts";
 import { arraysOfSum } from "../steps/gradient-sum.ts";
-import { passesPerStep, tokensPerPass } from "../steps/passes.ts";
+import { type PassSource, passesPerStep, tokensPerPass } from "../steps/passes.ts";
 import { type StateLayout, stateLayouts, stateLength } from "../steps/state.ts";
-import { undrawnTrainer } from "../steps/trainer.ts";
+import { trainerOn, undrawnTrainer } from "../steps/trainer.ts";
 
 /** Memory of a run, in bytes. */
 export interface MemoryEstimate {
+  /** The model's weights, and those of its adapters. */
   readonly weights: number;
   /** An array of all gradients and, if a step has several passes, the arrays for partial sums. */
   readonly gradients: number;
@@ -26,7 +29,7 @@ export interface MemoryEstimate {
   readonly temporaries: number;
   /** Tensors on their way to a checkpoint, and the rollback state with onNonfinite "rollback"; 0 without both. */
   readonly saving: number;
-  /** A checkpoint's arrays until the backend has them; 0 for a new run. */
+  /** A checkpoint's arrays, and the weights that adapters are beside, until the backend has them; 0 for another new run. */
   readonly loading: number;
   /** Tokens of the text. */
   readonly text: number;
@@ -58,6 +61,8 @@ export interface MemoryNeeds {
   readonly reading: number;
   /** Bytes, as in `MemoryEstimate`. */
   readonly program: number;
+  /** Of documents, whose passes differ in length: tokens of the longest row. Absent: the tokens are a text. */
+  readonly longestRow?: number | undefined;
   /** Properties of the run's backend: float32 without tiles by default. */
   readonly kind?: MemoryKind;
 }
@@ -113,6 +118,40 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
   return Math.max(rollback, saved ? writingBytes(layouts) : 0);
 };
 
+/** Bytes of a model's weights: matrices of bfloat16 alone where they are frozen. */
+const weightBytes = ({ frozen, layout: { length, decayed } }: Model): number =>
+  length * bytesPerElement.float32 - (frozen ? decayed * bytesPerElement.bfloat16 : 0);
+
+/** Lengths of passes in steps one after the other, as shares of the longest: packed rows are nearly full. */
+const sharesOfPasses = { packed: [1, 0.94, 1, 0.97], one: [1, 0.7, 0.85, 0.55] } as const;
+
+/** Passes of documents of the most tokens that a run's passes have, and of fewer. */
+const documentPasses = ({ model, train }: TrainerConfig, longestRow: number): PassSource => {
+  const shares = sharesOfPasses[train.rows ?? defaultRows];
+  return {
+    *passes(step) {
+      const share = shares[step % shares.length] ?? 1;
+      for (const rows of passRows(train.batchSize, model.contextLength, tokensPerPass)) {
+        // Short rows share a pass.
+        const most = Math.min(rows * model.contextLength, train.batchSize * longestRow);
+        const time = Math.max(1, Math.round(share * most));
+        const segments = Array.from({ length: Math.ceil(time / longestRow) }, (_, i) =>
+          Math.min(longestRow, time - i * longestRow),
+        );
+        yield { x: new Int32Array(time), y: new Int32Array(time), rows: 1, time, segments };
+      }
+    },
+    sizeOf: () => ({ tokens: 1, targets: 1 }),
+  };
+};
+
+/** The same tokens as documents of a full window each. */
+const fullDocuments = (ids: Int32Array, contextLength: number): Documents => {
+  const count = Math.max(1, Math.floor(ids.length / (contextLength + 1)));
+  const starts = Int32Array.from({ length: count + 1 }, (_, i) => Math.min(ids.length, i * (contextLength + 1)));
+  return { ids, counted: new Uint8Array(ids.length).fill(1), starts };
+};
+
 /**
  * The memory that a run will need: 95 to 115 % of the process's peak, for compiled backends. (The arrays of the
  * reference backend wait for the garbage collector, so their peak is unknown.)
@@ -121,18 +160,22 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
  * optimizer. Its time and memory grow with the model's layers and with a pass of 4,096 tokens, not with the batch.
  */
 export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Promise<MemoryEstimate> => {
-  const { vocabSize, valTokens, sampleTokens, saved, resumed, text, reading, program, kind } = needs;
+  const { vocabSize, valTokens, sampleTokens, saved, resumed, text, reading, program, longestRow, kind } = needs;
   const { contextLength } = config.model;
   const backend = openCounting(kind);
   const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength);
   // Passes run one after the other: more passes need no more memory, except arrays for their gradients.
   const oneBatch = { ...config, train: { ...config.train, batchSize, gradAccumSteps: 1 } };
-  const trainer = undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));
-  const { model } = trainer;
+  const documents = longestRow !== undefined;
+  const trainer = documents
+    ? trainerOn(backend, oneBatch, vocabSize, documentPasses(oneBatch, longestRow))
+    : undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));
+  const { model, base } = trainer;
   const sums = arraysOfSum(passesPerStep(config));
   for (let more = arraysOfSum(passesPerStep(oneBatch)); more < sums; more++) createGradients(model);
   const lasting = backend.bytesInUse();
-  const arena = model.layout.length * bytesPerElement.float32;
+  const trained = trainedPart(model).layout.length * bytesPerElement.float32;
+  const weights = trained + (base === null ? 0 : weightBytes(base));
 
   const ids = new Int32Array(tokensOfSameBatches(valTokens, contextLength));
   const sample = async (): Promise<void> => {
@@ -146,7 +189,12 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   // twice.
   for (let round = 0; round < 2; round++) {
     for (let step = 0; step < Math.min(2, config.train.evalInterval); step++) await trainer.step(2 * round + step);
-    await evaluate(model, { ids, characters: 1, bytes: 1 });
+    await evaluate(model, {
+      ids,
+      characters: 1,
+      bytes: 1,
+      ...(documents ? { documents: fullDocuments(ids, contextLength) } : {}),
+    });
     if (sampleTokens > 0) await sample();
   }
   trainer.close();
@@ -154,13 +202,14 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const temporaries = backend.peakTouched() - lasting + backend.scratchBytes();
   const layouts = stateLayouts(config, vocabSize);
   const saving = savingBytes(layouts, config, saved);
-  const loading = resumed ? stateLength(layouts) * bytesPerElement.float32 : 0;
+  const loaded = (resumed ? stateLength(layouts) : 0) + (base === null ? 0 : base.layout.length);
+  const loading = loaded * bytesPerElement.float32;
   // While a checkpoint is read, its bytes are in memory beside the arrays made of them.
   const inTurn = [reading + loading, 2 * loading - text, lasting + Math.max(temporaries + saving, loading)];
   return {
-    weights: arena,
-    gradients: sums * arena,
-    moments: lasting - (1 + sums) * arena,
+    weights,
+    gradients: sums * trained,
+    moments: lasting - weights - sums * trained,
     temporaries,
     saving,
     loading,

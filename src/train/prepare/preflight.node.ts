@@ -7,13 +7,13 @@ import type { TextSplit } from "../../data/corpus.ts";
 import type { RunConfig } from "../config/config.ts";
 import { estimateMemory, type MemoryEstimate } from "./memory.ts";
 import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts";
-import type { Prepared } from "./prepare.ts";
+import { bytesOfTokens, type Prepared } from "./prepare.ts";
 
 /**
  * Growth of Node's heap and compiled code during a run; for WebAssembly, also the compiler's code, and an engine for
  * each worker thread.
  */
-const growth = 30 * 2 ** 20;
+const growth = 36 * 2 ** 20;
 const wasmGrowth = 11 * 2 ** 20;
 const workerBytes = 10 * 2 ** 20;
 
@@ -81,14 +81,15 @@ export const preflight = async (
   config: RunConfig,
   { prepared, sampleTokens, saved, resumed, reading }: Planned,
 ): Promise<{ readonly memory: MemoryEstimate; readonly availableMemory: number }> => {
-  const { tokenizer, trainTokens, val } = prepared;
+  const { tokenizer, val } = prepared;
   const needs = {
     vocabSize: tokenizer.vocabSize,
     valTokens: val.ids.length,
     sampleTokens: Math.max(config.train.sampleTokens, sampleTokens),
     saved,
     resumed,
-    text: trainTokens.byteLength + val.ids.byteLength,
+    text: bytesOfTokens(prepared),
+    longestRow: prepared.documents?.longestRow,
     reading,
     program: program + growthOf(backend),
     kind: { ...backend.capabilities, name: backend.name },

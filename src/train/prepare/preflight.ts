@@ -25,8 +25,8 @@ const largestThatFits = async (most: number, fits: (value: number) => Promise<bo
   return fitting;
 };
 
-/** A smaller run that would fit, as the end of an error line. */
-const wayOut = async (config: RunConfig, needs: MemoryNeeds, available: number): Promise<string> => {
+/** A smaller run that would fit. */
+const smallerRun = async (config: RunConfig, needs: MemoryNeeds, available: number): Promise<string> => {
   const { model, train, ...others } = config;
   const totalOf = async (batchSize: number, contextLength: number): Promise<number> => {
     const smaller = { ...others, model: { ...model, contextLength }, train: { ...train, batchSize } };
@@ -44,6 +44,21 @@ const wayOut = async (config: RunConfig, needs: MemoryNeeds, available: number):
   return `train.batchSize 1 with model.contextLength ${Math.max(1, context)}`;
 };
 
+/** Whether the run would fit if it computed its blocks again in the backward pass. */
+const fitsRecomputing = async (config: RunConfig, needs: MemoryNeeds, available: number): Promise<boolean> => {
+  const { train } = config;
+  if (train.recomputeActivations === true) return false;
+  const recomputing = { ...config, train: { ...train, recomputeActivations: true } };
+  return (await estimateMemory(recomputing, needs)).total <= available;
+};
+
+/** A run that would fit, as the end of an error line. */
+const wayOut = async (config: RunConfig, needs: MemoryNeeds, available: number): Promise<string> => {
+  const smaller = await smallerRun(config, needs, available);
+  if (!(await fitsRecomputing(config, needs, available))) return smaller;
+  return `train.recomputeActivations true, for the same result in about a third more time, or ${smaller}`;
+};
+
 const withContainer = ({ bytes, container }: AvailableMemory): string =>
   `${formatBytes(bytes)} free${container === null ? "" : ` of the container's ${formatBytes(container)}`}`;
 
@@ -51,7 +66,7 @@ const withContainer = ({ bytes, container }: AvailableMemory): string =>
 export const memoryWarning = ({ total }: MemoryEstimate, available: number | null): string | undefined =>
   available === null || total <= available
     ? undefined
-    : `This run needs about ${formatBytes(total)} of memory and ${formatBytes(available)} are free: it will be slow or be ended by the system; a smaller batch, context or model needs less`;
+    : `This run needs about ${formatBytes(total)} of memory and ${formatBytes(available)} are free: it will be slow or be ended by the system; a smaller batch, context or model needs less, and so does train.recomputeActivations`;
 
 /**
  * Fails for a run that would not fit.

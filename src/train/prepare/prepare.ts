@@ -8,21 +8,27 @@ import { plainData } from "../../core/plain-data.ts";
 import { show } from "../../core/show.ts";
 import { checkTokenCounts } from "../../data/batches.ts";
 import type { TextSplit } from "../../data/corpus.ts";
+import type { Documents } from "../../data/documents.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "../config/config.ts";
+import { configOfFineTuning, derivedOfFineTuning, type FineTuningFacts, isLarge } from "../config/from-model.ts";
+import { configOfText, derivedFields } from "../config/from-text.ts";
 import { merge } from "../config/merge.ts";
 import { defaultPreset, presetNames, presets } from "../config/presets.ts";
 import { type MeasuredTokens, measureTokens } from "../measuring/evaluate.ts";
+import { asksForLora, withLoraDefaults } from "./lora.ts";
 
 /**
  * The whole configuration: a preset with changes, later changes over earlier ones.
  * @param where the name of the fields in errors.
+ * @param parts to take in place of the preset's, such as another model.
  * @throws ConfigError naming the first bad field.
  */
 export const resolveConfig = (
   preset: string,
   changes: readonly unknown[],
   where: string | FieldNamer = "config",
+  parts: object = {},
 ): RunConfig => {
   const known = presetNames.find((name) => name === preset);
   if (known === undefined) {
@@ -34,8 +40,56 @@ export const resolveConfig = (
     });
   }
   const given = typeof where === "string" ? where : "config";
-  const merged = changes.map((change) => plainData(change, given)).reduce(merge, presets[known]);
-  return parseConfig(runConfigSchema, merged, where);
+  const all = changes.map((change) => plainData(change, given)).reduce(merge, {});
+  const base = withLoraDefaults({ ...presets[known], ...parts }, all);
+  return parseConfig(runConfigSchema, merge(base, all), where);
+};
+
+/** The configuration of a run, as far as it is known before its text is read. */
+export interface ConfigPlan {
+  /** For a long text: the fields that follow from the text may become others. */
+  readonly expected: RunConfig;
+  /** @throws ConfigError naming the first field that does not fit the defaults of the text. */
+  readonly settle: (facts: FineTuningFacts) => RunConfig;
+  /** Fields that follow from the text, as "train.steps"; none with a preset. */
+  readonly derived: readonly string[];
+}
+
+/** Plan of a run that has its configuration already. */
+export const settledPlan = (config: RunConfig): ConfigPlan => ({ expected: config, settle: () => config, derived: [] });
+
+const longText: FineTuningFacts = { tokens: 100_000_000, valTokens: 10_000_000, vocabSize: 100 };
+
+/** The parts of a configuration that follow from weights to begin with. */
+export type PartsOfWeights = Pick<RunConfig, "model" | "tokenizer">;
+
+/**
+ * The plan of a new run: a preset, or the defaults of its text and its weights, with changes.
+ * @param preset undefined: the defaults.
+ * @param where the name of the fields in errors.
+ * @param parts of the weights that the run begins with, in place of the preset's; default: none.
+ * @throws ConfigError naming the first bad field.
+ */
+export const planConfig = (
+  preset: string | undefined,
+  changes: readonly unknown[],
+  where: string | FieldNamer = "config",
+  parts: PartsOfWeights | null = null,
+): ConfigPlan => {
+  if (preset !== undefined) return settledPlan(resolveConfig(preset, changes, where, parts ?? {}));
+  const given = typeof where === "string" ? where : "config";
+  const all = changes.map((change) => plainData(change, given)).reduce(merge, {});
+  const fixed = parts === null ? all : merge(parts, all);
+  const isGentle = ({ rowsPerPass }: FineTuningFacts): boolean =>
+    parts !== null && (isLarge(parts.model) || rowsPerPass !== undefined || asksForLora(all));
+  const defaults = (facts: FineTuningFacts): RunConfig =>
+    parts !== null && isGentle(facts)
+      ? { ...parts, ...configOfFineTuning(facts, parts.model, all) }
+      : { ...configOfText(facts, fixed), ...parts };
+  const settle = (facts: FineTuningFacts): RunConfig =>
+    parseConfig(runConfigSchema, merge(withLoraDefaults(defaults(facts), all), all), where);
+  const derived = parts === null || !isGentle(longText) ? derivedFields(fixed) : derivedOfFineTuning(all);
+  return { expected: settle(longText), settle, derived };
 };
 
 /**
@@ -59,17 +113,59 @@ export const withDType = (config: RunConfig, { capabilities: { dtype } }: Backen
 /** A tokenized text. */
 export interface Prepared {
   readonly config: RunConfig;
+  /** Fields of it that follow from the text, as "train.steps". */
+  readonly derived: readonly string[];
   readonly tokenizer: Tokenizer;
   readonly trainTokens: Int32Array;
   readonly val: MeasuredTokens;
+  /** The documents that the tokens are; absent: they are one text. */
+  readonly documents?: PreparedDocuments | undefined;
 }
 
+/** Bytes of a run's tokens; of documents, with a byte for each that says whether it counts. */
+export const bytesOfTokens = ({
+  trainTokens,
+  val,
+  documents,
+}: Pick<Prepared, "trainTokens" | "val" | "documents">): number => {
+  const tokens = trainTokens.length + val.ids.length;
+  return tokens * (Int32Array.BYTES_PER_ELEMENT + (documents === undefined ? 0 : 1));
+};
+
+/** Documents to learn from. */
+export interface PreparedDocuments {
+  readonly train: Documents;
+  /** Rows of a pass over all of them. */
+  readonly rowsPerPass: number;
+  /** Tokens of the longest row. */
+  readonly longestRow: number;
+  /** Prompt of the samples, where it is a question that the chat template writes. */
+  readonly promptIds: Int32Array | undefined;
+  /** Special tokens that end an answer. */
+  readonly turnEnds: readonly number[];
+}
+
+/** @throws ConfigError for a text with a field that says how documents are taken. */
+const checkNoRows = ({ train }: RunConfig): void => {
+  const field = (["rows", "longDocuments"] as const).find((name) => train[name] !== undefined);
+  if (field === undefined) return;
+  throw new ConfigError({
+    where: `config.train.${field}`,
+    must: "must go with documents: a .jsonl file, or a folder of them",
+    got: `${show(train[field])} with a text`,
+    hint: "leaving it out",
+  });
+};
+
 /** Encodes both splits. @throws DataError if one is too short for the model, or has unknown characters. */
-export const prepare = (config: RunConfig, corpus: TextSplit, tokenizer: Tokenizer): Prepared => {
+export const prepare = (plan: ConfigPlan, corpus: TextSplit, tokenizer: Tokenizer): Prepared => {
   const trainTokens = tokenizer.encode(corpus.train);
   const valTokens = tokenizer.encode(corpus.val);
+  const { vocabSize } = tokenizer;
+  const config = plan.settle({ tokens: trainTokens.length, valTokens: valTokens.length, vocabSize });
+  checkNoRows(config);
   checkTokenCounts({ train: trainTokens.length, val: valTokens.length }, config.model.contextLength);
-  return { config, tokenizer, trainTokens, val: measureTokens(valTokens, tokenizer) };
+  return { config, derived: plan.derived, tokenizer, trainTokens, val: measureTokens(valTokens, tokenizer) };
 };
 
 /** @throws ConfigError unless a run that has done `done` steps can stop at `stopAt`. */

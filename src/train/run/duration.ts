@@ -18,14 +18,20 @@ export interface Remaining {
   /** Tokens of the prompt, and of the sample at the end. */
   readonly promptTokens: number;
   readonly finalSampleTokens: number;
+  /** Tokens of a step. Default: those of full rows. */
+  readonly stepTokens?: number | undefined;
 }
 
 /**
  * Seconds of one forward pass over `tokens`, from the time of a step: a third of a step's arithmetic for as many
  * tokens.
  */
-export const forwardSeconds = ({ model, train }: RunConfig, stepSeconds: number, tokens: number): number =>
-  (stepSeconds * tokens) / (forwardsPerStep * train.batchSize * train.gradAccumSteps * model.contextLength);
+export const forwardSeconds = (
+  { model, train }: RunConfig,
+  stepSeconds: number,
+  tokens: number,
+  stepTokens: number = train.batchSize * train.gradAccumSteps * model.contextLength,
+): number => (stepSeconds * tokens) / (forwardsPerStep * stepTokens);
 
 /** Evaluations after `step`, up to and including `lastStep`. */
 export const evaluationsLeft = ({ train }: RunConfig, step: number, lastStep: number): number => {
@@ -40,12 +46,11 @@ export const evaluationsLeft = ({ train }: RunConfig, step: number, lastStep: nu
  * would end the run sooner.
  */
 export const estimateSeconds = (config: RunConfig, stepSeconds: number, remaining: Remaining): number => {
-  const { step, lastStep, valTokens, promptTokens, finalSampleTokens } = remaining;
+  const { step, lastStep, valTokens, promptTokens, finalSampleTokens, stepTokens } = remaining;
   const { contextLength } = config.model;
   const evals = evaluationsLeft(config, step, lastStep);
   const passes = (sampleTokens: number): number => Math.max(0, promptTokens + sampleTokens - contextLength);
   const samples = Math.max(0, evals - 1) * passes(config.train.sampleTokens) + passes(finalSampleTokens);
-  return (
-    (lastStep - step) * stepSeconds + forwardSeconds(config, stepSeconds, evals * valTokens + samples * contextLength)
-  );
+  const forwards = forwardSeconds(config, stepSeconds, evals * valTokens + samples * contextLength, stepTokens);
+  return (lastStep - step) * stepSeconds + forwards;
 };

@@ -1,12 +1,12 @@
 /** Evaluations and samples of a run. */
 import { ConfigError } from "../../core/errors.ts";
+import { yieldToHost } from "../../core/yield.ts";
 import { generate } from "../../generate/generate.ts";
 import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../events.ts";
 import { checkHealth } from "../faults/leave-out.ts";
 import { evaluate } from "../measuring/evaluate.ts";
 import { hasTurned } from "./progress.ts";
 import { note, type RunState } from "./run-state.ts";
-import { yieldToHost } from "./yield.ts";
 
 /** Fails if the loss cannot be computed. */
 const checkFinite = (step: number, valLoss: number, perplexity: number): void => {
@@ -87,10 +87,15 @@ export async function* writeSample(
   { input, lm, progress }: RunState,
   maxNewTokens: number,
 ): AsyncGenerator<SampleEvent, boolean, undefined> {
-  const { prompt, signal, config } = input;
+  const { prompt, signal, config, documents } = input;
   const stop = signal === undefined ? {} : { signal };
   let text = "";
-  for await (const event of generate(lm, { prompt, maxNewTokens, seed: config.train.seed, ...stop })) {
+  for await (const event of generate(lm, {
+    prompt: documents?.promptIds ?? prompt,
+    maxNewTokens,
+    seed: config.train.seed,
+    ...stop,
+  })) {
     if (event.type === "token") text += event.text;
     else if (event.finishReason === "aborted") return false;
     await yieldToHost();

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { TrainConfig } from "../config/config.ts";
+import { isExtendedAt, isPlannedEnd } from "../config/extend.ts";
 
 /** Position of a run, besides weights and moments: everything that the next step and the next evaluation depend on. */
 export const progressSchema = z.strictObject({
@@ -30,8 +32,19 @@ export type Progress = z.infer<typeof progressSchema>;
  */
 export const isEvaluationDue = (
   { step, lossCount, leftOut }: Progress,
-  { steps, evalInterval }: { readonly steps: number; readonly evalInterval: number },
-): boolean => lossCount + leftOut > 0 && (step % evalInterval === 0 || step === steps);
+  train: Pick<TrainConfig, "steps" | "extensions" | "evalInterval">,
+): boolean => lossCount + leftOut > 0 && (step % train.evalInterval === 0 || isPlannedEnd(train, step));
+
+/** Whether there were too many evaluations without a better loss. A run that is extended is given patience anew. */
+export const isOutOfPatience = (
+  { step, evalsSinceBest }: Progress,
+  train: Pick<TrainConfig, "steps" | "extensions" | "patience">,
+): boolean =>
+  train.patience > 0 && evalsSinceBest >= train.patience && step < train.steps && !isExtendedAt(train, step);
+
+/** The progress that the next step begins with. */
+export const beforeStep = (progress: Progress, train: Pick<TrainConfig, "steps" | "extensions">): Progress =>
+  isExtendedAt(train, progress.step) ? { ...progress, evalsSinceBest: 0 } : progress;
 
 export const freshProgress: Progress = progressSchema.parse({
   step: 0,

@@ -35,6 +35,10 @@ export interface RunState {
   readonly stepSeconds: number[];
 }
 
+/** Whether the run's first state follows from its seed: of adapters always, of other weights if no checkpoint gave them. */
+export const isDrawn = ({ config, initFrom }: Pick<RunInput, "config" | "initFrom">): boolean =>
+  config.lora !== undefined || initFrom === null;
+
 /** Creates a run's parts, in its first or its resumed state. `trainer.close` frees the memory. */
 export const setUp = (input: RunInput): RunState => {
   const { config, tokenizer, store, resume, broken } = input;
@@ -42,9 +46,10 @@ export const setUp = (input: RunInput): RunState => {
   const begun = performance.now();
   const profile = input.profile === true ? profiled(input.backend) : null;
   const backend = profile ?? input.backend;
-  const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.trainTokens);
+  const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.documents?.train ?? input.trainTokens);
   // The arrays are passed on: nobody keeps them afterwards.
   closeOnError(trainer.close, () => {
+    if (input.base !== null) trainer.base?.writeWeights(input.base.take(), 0);
     if (resume !== null) trainer.restore(resume.take());
   });
   const progress = resume?.progress ?? freshProgress;
@@ -54,8 +59,8 @@ export const setUp = (input: RunInput): RunState => {
     backend,
     profile,
     trainer,
-    lm: languageModel(trainer.model, tokenizer),
-    rollback: train.onNonfinite === "rollback" ? createRollback(trainer, train, store) : null,
+    lm: languageModel(trainer.model, tokenizer, undefined, input.facts),
+    rollback: train.onNonfinite === "rollback" ? createRollback(trainer, train, store, isDrawn(input)) : null,
     firstStep: step,
     lastStep: Math.min(train.steps, input.stopAt ?? train.steps),
     begun,

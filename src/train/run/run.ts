@@ -1,9 +1,12 @@
+import { countedTokens, documentCount } from "../../data/documents.ts";
+import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
 import { type DoneEvent, type StartEvent, type TrainEvent, eventVersion as v } from "../events.ts";
+import { predictedTokens } from "../measuring/evaluate.ts";
 import { measure, tellOverfitting, writeSample } from "./measure.ts";
-import { freshProgress, isEvaluationDue } from "./progress.ts";
+import { beforeStep, freshProgress, isEvaluationDue, isOutOfPatience } from "./progress.ts";
 import type { RunInput } from "./run-input.ts";
-import { isAborted, note, type RunState, setUp } from "./run-state.ts";
+import { isAborted, isDrawn, note, type RunState, setUp } from "./run-state.ts";
 import { save, savePlanned } from "./save.ts";
 import { takeStep } from "./step.ts";
 
@@ -30,6 +33,7 @@ export async function* run(input: RunInput): Events {
   try {
     yield* makeUp(run);
     while (run.progress.step < run.lastStep && !run.outOfPatience && !isAborted(input)) {
+      run.progress = beforeStep(run.progress, input.config.train);
       yield* takeStep(run);
       yield* afterStep(run);
     }
@@ -43,7 +47,9 @@ const started = ({ backend, config, tokenizer, store, resume, ...input }: RunInp
   v,
   type: "start",
   config,
+  derived: input.derived,
   parameters: modelLayout(config.model, tokenizer.vocabSize).count,
+  ...(config.lora === undefined ? {} : { adapterParameters: loraLayout(config.model, config.lora).count }),
   backend: backend.name,
   instructionSet: backend.capabilities.instructionSet,
   threads: backend.capabilities.threads,
@@ -51,18 +57,42 @@ const started = ({ backend, config, tokenizer, store, resume, ...input }: RunInp
   corpus: input.corpus,
   trainTokens: input.trainTokens.length,
   valTokens: input.val.ids.length,
+  ...startDocuments(input),
   vocabSize: tokenizer.vocabSize,
   out: store?.path ?? null,
+  initFrom: input.initFrom,
   step: (resume?.progress ?? freshProgress).step,
   memory: input.memory,
   availableMemory: input.availableMemory,
 });
 
-/** Does the work that a resumed run had begun and not ended when it was stopped. */
+const startDocuments = ({ documents, val }: Pick<RunInput, "documents" | "val">): Pick<StartEvent, "documents"> =>
+  documents === undefined
+    ? {}
+    : {
+        documents: {
+          train: documentCount(documents.train),
+          val: val.documents === undefined ? 0 : documentCount(val.documents),
+          trainTargets: countedTokens(documents.train),
+          valTargets: predictedTokens(val),
+          rowsPerPass: documents.rowsPerPass,
+          chat: documents.promptIds !== undefined,
+        },
+      };
+
+/** Does the work that a resumed run had begun and not ended when it was stopped; keeps weights that it cannot draw. */
 async function* makeUp(run: RunState): Events {
   const { input, rollback, firstStep } = run;
   const { train } = input.config;
-  if (isEvaluationDue(run.progress, train)) yield* afterStep(run);
+  if (firstStep === 0 && input.initFrom !== null) {
+    // The weights that it begins with may stay the best.
+    const before = run.progress.best === null ? await measure(run, "begin", input.signal) : undefined;
+    if (before !== undefined) yield before;
+    if (isDrawn(input)) return;
+    // Not noted: a kill after this resumes the same run, as in a run that draws its weights.
+    await input.store?.saveStart?.({ progress: run.progress, ...run.trainer.snapshot() });
+    await rollback?.keep(0);
+  } else if (isEvaluationDue(run.progress, train)) yield* afterStep(run);
   else if (input.broken?.sample === true && input.broken.lastLoss === undefined) {
     yield* writeSample(run, train.sampleTokens);
     yield* savePlanned(run);
@@ -74,7 +104,7 @@ async function* makeUp(run: RunState): Events {
 /** Planned events after a step: an evaluation with a sample, a checkpoint. */
 async function* afterStep(run: RunState): Events {
   const { config, signal } = run.input;
-  const { steps, sampleTokens, patience } = config.train;
+  const { steps, sampleTokens } = config.train;
   const { step } = run.progress;
   if (isEvaluationDue(run.progress, config.train)) {
     const evaluated = await measure(run, step === steps ? "end" : "interval", signal);
@@ -82,7 +112,7 @@ async function* afterStep(run: RunState): Events {
     yield evaluated;
     yield* tellOverfitting(run, evaluated.valLoss);
     if (step < steps && sampleTokens > 0) yield* writeSample(run, sampleTokens);
-    run.outOfPatience = patience > 0 && run.progress.evalsSinceBest >= patience && step < steps;
+    run.outOfPatience = isOutOfPatience(run.progress, config.train);
     if (run.outOfPatience) return;
   }
   yield* savePlanned(run);
@@ -113,7 +143,8 @@ async function* end(run: RunState): Events {
   }
   if (profile !== null) {
     // Not noted: it depends on the clock and on this process alone.
-    yield { v, type: "profile", step, seconds: (performance.now() - run.begun) / 1000, kernels: profile.profile() };
+    const seconds = (performance.now() - run.begun) / 1000;
+    yield { v, type: "profile", step, timedSteps: step - run.firstStep, seconds, kernels: profile.profile() };
   }
   yield await note(input, ended(run, interrupted));
 }
@@ -125,6 +156,7 @@ const ended = ({ input, progress, measured }: RunState, interrupted: boolean): D
   return {
     v,
     type: "done",
+    task: "train",
     step,
     reason: interrupted ? "interrupted" : step < input.config.train.steps ? "patience" : "finished",
     valLoss,

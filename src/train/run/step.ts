@@ -1,5 +1,6 @@
 /** One step of a run: an update, or a step that is left out. */
 
+import { yieldToHost } from "../../core/yield.ts";
 import {
   type EstimateEvent,
   type NonfiniteEvent,
@@ -12,7 +13,6 @@ import { recordFault } from "../faults/leave-out.ts";
 import type { StepMeasure } from "../steps/trainer.ts";
 import { estimateSeconds, median } from "./duration.ts";
 import { isAborted, note, type RunState } from "./run-state.ts";
-import { yieldToHost } from "./yield.ts";
 
 /** Steps for the estimate of a run's time: enough for a median, few enough to come early. */
 const timedSteps = 5;
@@ -27,14 +27,14 @@ const noteSeconds = ({ firstStep, progress, stepSeconds }: RunState, seconds: nu
 /** Updates the weights by the measured gradient. */
 const update = (run: RunState, measured: StepMeasure, began: number): Promise<StepEvent> => {
   const { trainer, input, progress } = run;
-  const { model, train } = input.config;
+  const { tokens } = trainer.sizeOf(progress.step);
   const learningRate = trainer.update(progress.step, measured);
   const seconds = secondsSince(began);
   run.progress = withStep(progress, measured);
   const { step } = run.progress;
   noteSeconds(run, seconds);
   const { loss, gradNorm } = measured;
-  const tokensPerSecond = (train.batchSize * train.gradAccumSteps * model.contextLength) / seconds;
+  const tokensPerSecond = tokens / seconds;
   return note(input, { v, type: "step", step, loss, learningRate, gradNorm, tokensPerSecond });
 };
 
@@ -55,14 +55,16 @@ const leaveOut = async (run: RunState, fault: Fault, seconds: number): Promise<N
 };
 
 /** How long the run still takes. Not noted: it depends on the clock and on this process alone. */
-const estimate = ({ input, progress, lastStep, stepSeconds: timed }: RunState): EstimateEvent => {
+const estimate = ({ input, trainer, progress, lastStep, stepSeconds: timed }: RunState): EstimateEvent => {
   const { step } = progress;
+  const prompt = input.documents?.promptIds ?? input.tokenizer.encode(input.prompt);
   const stepSeconds = median(timed) ?? 0;
   const secondsLeft = estimateSeconds(input.config, stepSeconds, {
     step,
     lastStep,
     valTokens: input.val.ids.length,
-    promptTokens: input.tokenizer.encode(input.prompt).length,
+    promptTokens: prompt.length,
+    stepTokens: trainer.sizeOf(step).tokens,
     finalSampleTokens: input.finalSampleTokens,
   });
   return { v, type: "estimate", step, timedSteps, stepSeconds, secondsLeft };

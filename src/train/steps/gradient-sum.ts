@@ -7,7 +7,7 @@
 import type { Storage } from "../../backend/backend.ts";
 import { closeOnError } from "../../core/close-on-error.ts";
 import { createGradients, type Gradients } from "../../models/gradients.ts";
-import type { Model } from "../../models/model.ts";
+import { type Model, trainedPart } from "../../models/model.ts";
 
 /** The pass that the second half of [from, to) begins with. */
 export const middleOf = (from: number, to: number): number => from + Math.ceil((to - from) / 2);
@@ -31,7 +31,8 @@ export interface GradientSum {
 
 /** Memory for the sum of `count` passes' gradients. If it fails, nothing stays allocated. */
 export const createGradientSum = (model: Model, count: number): GradientSum => {
-  const { backend, layout } = model;
+  const { backend } = model;
+  const { layout } = trainedPart(model);
   const arrays: Gradients[] = [];
   const close = (): void => {
     for (const one of arrays.splice(0).reverse()) one.close();

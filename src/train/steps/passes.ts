@@ -1,6 +1,8 @@
 /** The passes of a step: the rows of its micro-batches as they go through the model, numbered over all of them. */
 import { type Batch, passCount, trainingPasses } from "../../data/batches.ts";
-import type { TrainerConfig } from "../config/config.ts";
+import type { Documents } from "../../data/documents.ts";
+import { type BatchSize, documentRows, passesOfRows, sizeOfRows } from "../../data/rows.ts";
+import { defaultRows, type TrainerConfig } from "../config/config.ts";
 
 /**
  * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations
@@ -8,15 +10,40 @@ import type { TrainerConfig } from "../config/config.ts";
  */
 export const tokensPerPass = 4096;
 
-/** The passes of micro-batch `microStep` of a step, in order. */
-export type PassSource = (step: number, microStep: number) => Iterable<Batch>;
+/** Source of a step's passes. */
+export interface PassSource {
+  /** The passes of micro-batch `microStep` of a step, in order: as many as `passesPerMicroBatch`. */
+  passes(step: number, microStep: number): Iterable<Batch>;
+  /** Tokens of a whole step, on all machines: its loss is the mean over its targets. */
+  sizeOf(step: number): BatchSize;
+}
 
 /** Passes of windows that are drawn from a text. */
 export const passesOfText = ({ model, train }: TrainerConfig, tokens: Int32Array): PassSource => {
-  const { batchSize, seed } = train;
+  const { batchSize, seed, gradAccumSteps } = train;
   const { contextLength } = model;
-  return (step, microStep) =>
-    trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass);
+  const perStep = batchSize * contextLength * gradAccumSteps;
+  return {
+    passes: (step, microStep) =>
+      trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass),
+    sizeOf: () => ({ tokens: perStep, targets: perStep }),
+  };
+};
+
+/** Passes of documents, which are taken in rows. */
+export const passesOfDocuments = (config: TrainerConfig, documents: Documents): PassSource => {
+  const { batchSize, seed, gradAccumSteps, rows: kind = defaultRows } = config.train;
+  const { contextLength } = config.model;
+  const rows = documentRows(documents, { contextLength, kind, seed });
+  const perStep = batchSize * gradAccumSteps;
+  const passes = passesPerMicroBatch(config);
+  return {
+    passes: (step, microStep) => {
+      const from = step * perStep + microStep * batchSize;
+      return passesOfRows(documents, rows, { from, to: from + batchSize, passes, contextLength });
+    },
+    sizeOf: (step) => sizeOfRows(rows, step * perStep, (step + 1) * perStep),
+  };
 };
 
 const passesPerMicroBatch = ({ model, train }: TrainerConfig): number =>
@@ -37,7 +64,7 @@ export function* passesBetween(
   let microStep = Math.floor(from / perMicroBatch);
   let number = microStep * perMicroBatch;
   for (; number < to; microStep++) {
-    for (const pass of source(step, microStep)) {
+    for (const pass of source.passes(step, microStep)) {
       if (number >= from && number < to) yield pass;
       number++;
     }

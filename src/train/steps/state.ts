@@ -1,23 +1,32 @@
 /**
- * A trainer's state, all that its next step depends on besides its number: weights and the optimizer's running means.
+ * A trainer's state, all that its next step depends on besides its number: weights and the optimizer's running means. With
+ * adapters the weights are theirs: those of the base do not change.
  */
 import type { ArenaLayout, ReadValues } from "../../models/arena.ts";
+import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
 import { optimizerLayouts } from "../../optim/state.ts";
 import type { TrainerConfig } from "../config/config.ts";
 
 /** One array of the state, and where each parameter lies in it. */
 export interface StateLayout {
-  /** `values` for the weights; else the optimizer's name. */
+  /** `values` for the weights that are trained; else the optimizer's name. */
   readonly name: string;
   readonly layout: ArenaLayout;
 }
 
 export const weightsName = "values";
 
-/** The arrays of a trainer's state, without a trainer: the weights, then the optimizer's. */
-export const stateLayouts = ({ model, train }: TrainerConfig, vocabSize: number): readonly StateLayout[] => {
-  const layout = modelLayout(model, vocabSize);
+/** The weights that a trainer changes: the model's, or those of its adapters. */
+export const trainedLayout = (
+  { model, lora }: Pick<TrainerConfig, "model" | "lora">,
+  vocabSize: number,
+): ArenaLayout => (lora === undefined ? modelLayout(model, vocabSize) : loraLayout(model, lora));
+
+/** The arrays of a trainer's state, without a trainer: the weights that it changes, then the optimizer's. */
+export const stateLayouts = (config: TrainerConfig, vocabSize: number): readonly StateLayout[] => {
+  const { train } = config;
+  const layout = trainedLayout(config, vocabSize);
   return [{ name: weightsName, layout }, ...optimizerLayouts(layout, train.optimizer)];
 };
 

@@ -7,10 +7,14 @@ import { closeOnError } from "../../core/close-on-error.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { randomKey } from "../../core/random.ts";
 import type { Batch } from "../../data/batches.ts";
+import type { Documents } from "../../data/documents.ts";
+import type { BatchSize } from "../../data/rows.ts";
 import { type Arena, arenaReader, initialise } from "../../models/arena.ts";
-import { forwardLoss } from "../../models/forward.ts";
+import { forwardLoss, segmentsLoss } from "../../models/forward.ts";
 import type { Gradients } from "../../models/gradients.ts";
-import { createModel, type Model } from "../../models/model.ts";
+import { baseLayers } from "../../models/lora/layout.ts";
+import { adaptedModel } from "../../models/lora/model.ts";
+import { canFreeze, createFrozenModel, createModel, type Model, trainedPart } from "../../models/model.ts";
 import { dropoutPlaces } from "../../models/transformer.ts";
 import { clipFactor } from "../../optim/clip.ts";
 import { createOptimizer } from "../../optim/optimizer.ts";
@@ -18,7 +22,7 @@ import { learningRateAt } from "../../optim/schedule.ts";
 import type { Optimizer } from "../../optim/update.ts";
 import type { TrainerConfig } from "../config/config.ts";
 import { createGradientSum } from "./gradient-sum.ts";
-import { type PassSource, passesBetween, passesOfText, passesPerStep } from "./passes.ts";
+import { type PassSource, passesBetween, passesOfDocuments, passesOfText, passesPerStep } from "./passes.ts";
 import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
 import { alone, shareOf, type Team } from "./team.ts";
 
@@ -47,6 +51,11 @@ export interface StepObserver {
 /** A model, its optimizer and the arithmetic of one step. Knows nothing of events, files or time. */
 export interface Trainer {
   readonly model: Model;
+  /**
+   * With adapters the model that they are beside, whose weights are the caller's to write before the first step: they are not
+   * part of the state. null: all weights are trained.
+   */
+  readonly base: Model | null;
   readonly optimizer: Optimizer;
   /** Gradients of the step that was measured last, over all passes and all machines. */
   readonly gradients: Gradients;
@@ -54,6 +63,8 @@ export interface Trainer {
   readonly gradientStorages: readonly Storage[];
   /** The passes of a step on all machines, in order: rows of token ids and of their targets. */
   passes(step: number): Iterable<Batch>;
+  /** Tokens of a step on all machines, and those that its loss is the mean of. */
+  sizeOf(step: number): BatchSize;
   /**
    * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and
    * no moment changes, and a repetition gives the same bits. Weights that others have changed take effect at the first
@@ -83,7 +94,7 @@ export const createTrainer = (
   backend: Backend,
   config: TrainerConfig,
   vocabSize: number,
-  trainTokens: Int32Array,
+  trainTokens: Int32Array | Documents,
   team: Team = alone,
 ): Trainer => {
   const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team);
@@ -91,26 +102,32 @@ export const createTrainer = (
   return trainer;
 };
 
-/** A trainer with all weights zero. If it fails, nothing stays allocated. */
+/** A trainer with all weights zero, those of a base not written. If it fails, nothing stays allocated. */
 export const undrawnTrainer = (
   backend: Backend,
   config: TrainerConfig,
   vocabSize: number,
-  trainTokens: Int32Array,
+  trainTokens: Int32Array | Documents,
   team: Team = alone,
-): Trainer => trainerOn(backend, config, vocabSize, passesOfText(config, trainTokens), team);
+): Trainer => {
+  const ofText = trainTokens instanceof Int32Array;
+  const passes = ofText ? passesOfText(config, trainTokens) : passesOfDocuments(config, trainTokens);
+  return trainerOn(backend, config, vocabSize, passes, team);
+};
 
 /** A trainer on passes from any source. */
 export const trainerOn = (
   given: Backend,
   config: TrainerConfig,
   vocabSize: number,
-  passes: PassSource,
+  source: PassSource,
   team: Team = alone,
 ): Trainer => {
   const { train } = config;
-  const { batchSize, gradAccumSteps, seed, maxGradNorm } = train;
-  const { contextLength, dropout } = config.model;
+  const { seed, maxGradNorm } = train;
+  const { lora } = config;
+  const drops = config.model.dropout > 0 || (lora?.dropout ?? 0) > 0;
+  const places = dropoutPlaces(config.model, lora === undefined ? 0 : baseLayers(config.model).length);
   const share = shareOf(passesPerStep(config), team);
   const opened: { close(): void }[] = [];
   const close = (): void => {
@@ -122,50 +139,58 @@ export const trainerOn = (
     return one;
   };
   const backend = observed(given);
-  const model = open(() => createModel(backend, config.model, vocabSize));
+  const create = lora !== undefined && canFreeze(backend) ? createFrozenModel : createModel;
+  const whole = open(() => create(backend, config.model, vocabSize));
+  const model = lora === undefined ? whole : open(() => adaptedModel(whole, lora));
+  const { layout, arena } = trainedPart(model);
   const sum = open(() => createGradientSum(model, share.to - share.from));
-  const optimizer = open(() => createOptimizer(backend, model.layout, train.optimizer));
+  const optimizer = open(() => createOptimizer(backend, layout, train.optimizer));
   // Allocated now: lasting memory comes before the memory of steps.
   closeOnError(close, () => model.rounded());
   /** The step whose weights are known here: the weights of another may have been changed from outside. */
   let knownFor = -1;
-  const tokensPerStep = batchSize * contextLength * gradAccumSteps;
 
   /** Computes the gradient of a pass; returns its part of the step's loss. */
   const gradientOf = async (
     step: number,
     number: number,
-    { x, y, rows, time }: Batch,
+    { x, y, rows, time, segments }: Batch,
+    targets: number,
     gradients: Gradients,
     enter: StepObserver["phase"],
   ): Promise<number> => {
     gradients.clear();
+    if (x.length === 0) return 0;
     // Each pass drops at its own places, which follow from its number.
-    const first = number * dropoutPlaces(config.model);
-    const drops = dropout > 0 ? dropoutSource(randomKey(seed, "dropout", step), first) : null;
+    const source = drops ? dropoutSource(randomKey(seed, "dropout", step), number * places) : null;
     const summed = await gradients.record(
       async (context) => {
         enter("forward");
-        const total = forwardLoss(context, model, x, y, rows, time); // [1]
+        const recomputing = { ...context, recomputes: train.recomputeActivations === true };
+        const total =
+          segments === undefined
+            ? forwardLoss(recomputing, model, x, y, rows, time) // [1]
+            : segmentsLoss(recomputing, model, x, y, segments); // [1]
         const reading = readScalar(backend, total);
         enter("backward");
-        backward(context, total, 1 / tokensPerStep);
+        backward(context, total, 1 / targets);
         return reading;
       },
-      drops,
+      source,
       model.rounded()?.of,
     );
-    return summed / tokensPerStep;
+    return summed / targets;
   };
 
   const measure = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
     if (step !== knownFor) model.weightsChanged();
     knownFor = step;
-    const batches = passesBetween(config, passes, step, share);
+    const { targets } = source.sizeOf(step);
+    const batches = passesBetween(config, source, step, share);
     const ours = await sum.add(share.from, share.to, async (number, gradients) => {
       const { value: batch } = batches.next();
       if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
-      return gradientOf(step, number, batch, gradients, enter);
+      return gradientOf(step, number, batch, targets, gradients, enter);
     });
     const loss = await team.reduce(backend, sum.total.arena, ours);
     enter("norm");
@@ -173,7 +198,7 @@ export const trainerOn = (
   };
 
   const arenas: readonly (StateLayout & { readonly arena: Arena })[] = [
-    { name: weightsName, layout: model.layout, arena: model.arena },
+    { name: weightsName, layout, arena },
     ...optimizer.state,
   ];
 
@@ -181,15 +206,17 @@ export const trainerOn = (
     for (const { arena, layout } of arenas) {
       backend.run("fill", { y: { storage: arena.storage, offset: 0 }, n: layout.length, value: 0 });
     }
-    initialise(backend, model.layout, model.arena, seed);
+    initialise(backend, layout, arena, seed);
   };
 
   const trainer: Trainer = {
     model,
+    base: model === whole ? null : whole,
     optimizer,
     gradients: sum.total,
     gradientStorages: sum.storages,
-    passes: (step) => passesBetween(config, passes, step, { from: 0, to: passesPerStep(config) }),
+    passes: (step) => passesBetween(config, source, step, { from: 0, to: passesPerStep(config) }),
+    sizeOf: source.sizeOf,
     measure: (step, observer) =>
       observer === undefined
         ? measure(step, () => {})
@@ -197,8 +224,10 @@ export const trainerOn = (
     update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
-      const update = { step: step + 1, learningRate, gradScale, rounded: model.rounded() };
-      optimizer.update({ values: model.arena, gradients: sum.total.arena, ...update });
+      // The copies of an adapter follow at their next use.
+      const rounded = lora === undefined ? model.rounded() : null;
+      const update = { step: step + 1, learningRate, gradScale, rounded };
+      optimizer.update({ values: arena, gradients: sum.total.arena, ...update });
       knownFor = step + 1;
       return learningRate;
     },

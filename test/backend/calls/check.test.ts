@@ -237,5 +237,6 @@ test("reads and writes stay within the storage and its type", () => {
   expect(() => checkWrite(owner, four, new Float32Array(4), 0)).not.toThrow();
   expect(() => checkWrite(owner, four, new Float32Array(4), 1)).toThrow(ShapeError);
   expect(() => checkWrite(owner, four, new Int32Array(4), 0)).toThrow("write: the data must be float32; got int32");
+  expect(() => checkWrite(owner, four, new Uint16Array(4), 0)).toThrow("write: the data must be float32; got bfloat16");
   expect(() => checkWrite(owner, four, new Uint8Array(4) as unknown as Float32Array, 0)).toThrow(DTypeError);
 });

@@ -60,6 +60,7 @@ const same = async ({ text, preset, config, prompt, threads }) => {
   const modelHash = await hash(files["model.safetensors"]);
   const written = [];
   const evaluations = [];
+  const scores = [];
   let predicted = 0;
   for (const checkpoint of [files, "checkpoint/", new URL("/checkpoint", location.href)]) {
     const lm = await loadInWorker(checkpoint, { threads });
@@ -67,6 +68,7 @@ const same = async ({ text, preset, config, prompt, threads }) => {
     for await (const event of lm.generate({ prompt, maxNewTokens: 30 })) if (event.type === "token") line += event.text;
     written.push(line);
     evaluations.push(await lm.evaluate({ text, onProgress: (done) => (predicted = done) }));
+    scores.push(await lm.score(text, { stride: 5 }));
     await lm.close();
   }
   const lm = await loadInWorker(files, { threads });
@@ -84,7 +86,7 @@ const same = async ({ text, preset, config, prompt, threads }) => {
   for await (const _ of lm.generate({ prompt, maxNewTokens: 100_000 })) break;
   await lm.close();
   const afterwards = await thrownBy(() => lm.generate({ prompt }));
-  return { events, modelHash, written, evaluations, predicted, abort, afterwards };
+  return { events, modelHash, written, evaluations, scores, predicted, abort, afterwards };
 };
 
 /** A run whose steps take long, stopped in the middle of its second step. */

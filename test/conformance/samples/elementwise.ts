@@ -23,10 +23,20 @@ const extremes = rounded(
 );
 /** 70 ordinary values and a NaN, which must not get lost: a diverging run is noticed by it. */
 const withNan = (): Float64Array => spoiled(normals(70), 37);
+const dropoutKey = { key0: 1, key1: -2, key2: 3, key3: 4, site: 5 };
 const grid = rounded(Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000));
 
 export const elementwise: Samples<
-  "fill" | "add" | "combine" | "copyRows" | "sum" | "sumOfSquares" | "scaleByNorm" | "geluForward" | "geluBackward"
+  | "fill"
+  | "add"
+  | "combine"
+  | "copyRows"
+  | "sum"
+  | "sumOfSquares"
+  | "scaleByNorm"
+  | "dropout"
+  | "geluForward"
+  | "geluBackward"
 > = {
   fill: lengths.map((n) => ({ name: `n=${n}`, numbers: { n, value: 0.1 }, buffers: { y: blank } })),
 
@@ -136,6 +146,27 @@ export const elementwise: Samples<
     },
     { name: "NaN", numbers: { n: 70, eps: 1e-7 }, buffers: { x: withNan(), squares: rounded([2]), y: blank } },
     { name: "NaN in squares", numbers: { n: 17, eps: 1e-7 }, buffers: { x: normals(17), squares: nans(1), y: blank } },
+  ],
+
+  dropout: [
+    ...lengths.flatMap((n) =>
+      [0, 0.1, 0.5].map((p) => ({
+        name: `n=${n}, p=${p}`,
+        numbers: { n, ...dropoutKey, p },
+        buffers: { x: normals(n), y: blank } as const,
+      })),
+    ),
+    {
+      name: "another key",
+      numbers: { n: 130, ...dropoutKey, key0: 0, key3: 2147483647, site: 0, p: 0.9 },
+      buffers: { x: normals(130), y: blank },
+    },
+    {
+      name: "in place",
+      numbers: { n: 1000, ...dropoutKey, p: 0.3 },
+      buffers: { x: normals(1000), y: { of: "x", at: 0 } },
+    },
+    { name: "NaN", numbers: { n: 70, ...dropoutKey, p: 0.5 }, buffers: { x: withNan(), y: blank } },
   ],
 
   geluForward: [0, 1].flatMap((tanh) => [

@@ -140,7 +140,7 @@ describe("a run's own page", () => {
     const half = await read(runs, "half", "README.md");
     const killed = await read(runs, "killed", "README.md");
     expect(whole).toContain("| state | finished: 12 of 12 steps |");
-    expect(whole).not.toContain("--resume");
+    expect(whole).toMatch(/^npx foretoken train --resume \. --steps 36 +# train longer/mu);
     expect(half).toContain("| state | interrupted after 7 of 12 steps |");
     expect(half).toContain("npx foretoken train --resume . ");
     expect(killed).toContain("| state | not finished: 0 of 12 steps when this page was written |");
@@ -151,6 +151,23 @@ describe("a run's own page", () => {
       expect(page).toContain('from_pretrained("best")');
       expect(page).not.toContain('from_pretrained("checkpoint")');
       expect(page).toMatch(/\| 5 \| \d\.\d{4} \| \d\.\d{4} \| \d\.\d{4} \| (?:best)? \|/u);
+    }
+  });
+
+  it("has the best loss of the list of runs, also where a kill came between an evaluation and the checkpoint", async () => {
+    const out = newPath();
+    for await (const event of train(start(out))) if (event.type === "step" && event.step === 7) break;
+    const [listed] = (await listRuns(out)).runs;
+    expect(listed?.best?.step).toBe(5);
+    const best = `| best | ${listed?.best?.valLoss.toFixed(4)} nats/token on what was held out, at step 5 |`;
+    expect(await read(out, "README.md")).toContain(best);
+    expect(await read(out, "README.md")).toContain(
+      "| state | not finished: 5 of 12 steps when this page was written |",
+    );
+    for (const name of ["whole", "half"]) {
+      const { best: told } = (await listRuns(join(runs, name))).runs[0] ?? expect.fail("no run");
+      const row = `| best | ${told?.valLoss.toFixed(4)} nats/token on what was held out, at step ${told?.step} |`;
+      expect(await read(runs, name, "README.md")).toContain(row);
     }
   });
 

@@ -114,6 +114,21 @@ describe("evaluate", () => {
     await expect(evaluate(lm, { data: folder })).rejects.toThrow("at line 2, column 2 (character 5)");
   });
 
+  it("measures without what the tokenizer lacks, on request, and says what that was", async () => {
+    const bad = await writeText(`${text}#é#Ω`);
+    const result = await evaluate(lm, { data: bad, split: "all", unknown: "skip" });
+    expect(result.skipped).toEqual({ count: 3, characters: ["#", "Ω"] });
+    const whole = await writeText(`${text}é`);
+    const { skipped, ...figures } = result;
+    expect(await evaluate(lm, { data: whole, split: "all", unknown: "skip" })).toEqual(figures);
+    const refused = evaluate(lm, { data: bad, split: "all" });
+    await expect(refused).rejects.toThrow(/; try unknown: "skip", or a model/u);
+    await expect(refused).rejects.toHaveProperty("details.characters", ["#", "Ω"]);
+    await expect(evaluate(lm, { data, unknown: "ignore" as "skip" })).rejects.toThrow(
+      "evaluate: unknown: must be error or skip; got ignore",
+    );
+  });
+
   it("refuses what does not fit: a split that is none, a share where all is measured, a text too short", async () => {
     const vla = "vla" as "val";
     await expect(evaluate(lm, { data, split: vla })).rejects.toThrow(

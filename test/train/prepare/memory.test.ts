@@ -58,6 +58,12 @@ const cases: readonly Case[] = [
     more: false,
   },
   { name: "rotary positions and Muon", preset: "shakespeare", plan: smallMuonRun, more: true },
+  {
+    name: "blocks that are computed again",
+    preset: "book",
+    plan: { ...smallRun, train: { ...smallRun.train, recomputeActivations: true } },
+    more: false,
+  },
 ];
 
 forEachBackend(
@@ -197,6 +203,17 @@ describe("a run that does not fit", () => {
     expect(batch).toBeGreaterThanOrEqual(100);
     expect(await totalOf(withBatch(batch))).toBeLessThanOrEqual(available);
     expect(await totalOf(withBatch(batch + 1))).toBeGreaterThan(available);
+  });
+
+  it("is refused without a word of computing blocks again where that would not do, or is done", async () => {
+    const recomputing = (config: RunConfig): RunConfig => ({
+      ...config,
+      train: { ...config.train, recomputeActivations: true },
+    });
+    const available = await totalOf(recomputing(withBatch(200)));
+    expect(await refusal(withBatch(200), available)).toMatch(/try train\.recomputeActivations true, .*, or train/u);
+    expect(await refusal(withBatch(200), available - 1)).toMatch(/free; try train\.batchSize \d+$/u);
+    expect(await refusal(recomputing(withBatch(200)), available - 1)).toMatch(/free; try train\.batchSize \d+$/u);
   });
 
   it("is refused with the longest context where one row is too much", async () => {

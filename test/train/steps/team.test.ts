@@ -15,44 +15,10 @@ import { createTrainer, type StepResult } from "#foretoken/train/steps/trainer.j
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { hashedIds } from "../../support/models.ts";
 import { smallMuonRun, smallRun } from "../../support/runs.ts";
+import { teamOf } from "../../support/teams.ts";
 
 const vocabSize = 11;
 const tokens = hashedIds("team", 500, vocabSize);
-
-/** Machines in one process: they wait for each other, exchange, and add pairs, then pairs of pairs. */
-const team = (size: number): readonly Team[] => {
-  interface Part {
-    readonly gradients: Float32Array;
-    readonly loss: number;
-  }
-  let parts: Part[] = [];
-  let waiting: ((all: readonly Part[]) => void)[] = [];
-  const exchange = (rank: number, part: Part): Promise<readonly Part[]> =>
-    new Promise((resolve) => {
-      parts[rank] = part;
-      waiting.push(resolve);
-      if (waiting.length < size) return;
-      for (const go of waiting) go(parts);
-      parts = [];
-      waiting = [];
-    });
-  const add = (one: Part, other: Part): Part => ({
-    gradients: one.gradients.map((value, i) => value + (other.gradients[i] ?? Number.NaN)),
-    loss: one.loss + other.loss,
-  });
-  return Array.from({ length: size }, (_, rank) => ({
-    rank,
-    size,
-    async reduce(backend, { storage }, loss) {
-      const gradients = Float32Array.from(await backend.read(storage));
-      let sums = await exchange(rank, { gradients, loss });
-      while (sums.length > 1) sums = sums.flatMap((sum, i) => (i % 2 === 0 ? [add(sum, sums[i + 1] ?? sum)] : []));
-      const [sum] = sums as [Part];
-      backend.write(storage, sum.gradients);
-      return sum.loss;
-    },
-  }));
-};
 
 interface Trained {
   readonly steps: readonly StepResult[];
@@ -83,7 +49,7 @@ forEachBackend(
       const backend = await open(2);
       const one = await trained(backend, config);
       for (const size of [1, 2, 4]) {
-        for (const all of await Promise.all(team(size).map((member) => trained(backend, config, member)))) {
+        for (const all of await Promise.all(teamOf(size).map((member) => trained(backend, config, member)))) {
           expect(all, `${size} machines`).toEqual(one);
         }
       }

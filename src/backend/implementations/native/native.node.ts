@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ProductDType } from "../../../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../../../core/errors.ts";
@@ -11,6 +11,7 @@ import type { Backend } from "../../backend.ts";
 import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../../instruction-sets.ts";
 import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
+import { addonFile, findPrebuilt } from "./prebuilt.node.ts";
 
 /** Exports of native/napi.cc. */
 interface Addon {
@@ -29,29 +30,43 @@ interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" |
   close(): void;
 }
 
-/** In a clone and in the installed package. */
-const builder = fileURLToPath(new URL("../../../../scripts/build-native.mjs", import.meta.url));
+/** The package's own folder, in a clone as in an installed package. */
+const root = fileURLToPath(new URL("../../../../", import.meta.url));
+const builder = join(root, "scripts/build-native.mjs");
+/** The addon that was built here, if one was. */
+const built = fileURLToPath(new URL(addonFile, import.meta.url));
+
+const where = "native backend";
+
+/** An addon that was built here comes before a prebuilt one: somebody has built it for this machine. */
+const findAddon = (): { readonly file: string; readonly again: string } => {
+  if (existsSync(built)) return { file: built, again: "npm run build" };
+  const prebuilt = findPrebuilt(root);
+  const withCompiler = `${buildCommand()} with a C++ compiler on the path`;
+  if (typeof prebuilt?.file === "string") return { file: prebuilt.file, again: withCompiler };
+  throw new UnsupportedKernelError({
+    where,
+    must: `it must be built for ${process.platform} ${process.arch}`,
+    ...(prebuilt === undefined
+      ? { got: "no such file", hint: withCompiler }
+      : {
+          got: `no such file, and no package ${prebuilt.name}`,
+          hint: `installing with optional packages, or ${withCompiler}`,
+        }),
+  });
+};
 
 const loadAddon = (): Addon => {
-  const where = "native backend";
   if (process.env.FORETOKEN_NO_NATIVE === "1") {
     throw new UnsupportedKernelError({ where, must: "it must not be hidden", got: "FORETOKEN_NO_NATIVE=1" });
   }
-  const file = `./foretoken.${process.platform}-${process.arch}.node`;
-  if (!existsSync(fileURLToPath(new URL(file, import.meta.url)))) {
-    throw new UnsupportedKernelError({
-      where,
-      must: `it must be built for ${process.platform} ${process.arch}`,
-      got: "no such file",
-      hint: `${buildCommand()} with a C++ compiler on the path`,
-    });
-  }
+  const { file, again } = findAddon();
   let addon: Addon;
   try {
     addon = createRequire(import.meta.url)(file) as Addon;
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
-    throw new UnsupportedKernelError({ where, must: "its library must load", got, hint: "npm run build", cause });
+    throw new UnsupportedKernelError({ where, must: "its library must load", got, hint: again, cause });
   }
   checkCompiledKernels("native", addon.kernels);
   return addon;
@@ -91,7 +106,7 @@ const openInstance = (addon: Addon, instructionSet: string, threads: number): Ad
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError({
-      where: "native backend",
+      where,
       must: `${threads} threads must start`,
       got,
       hint: "fewer",

@@ -1,5 +1,5 @@
 import { threefry4x32 } from "../../../core/random.ts";
-import type { HostArgs } from "./host-args.ts";
+import type { HostArgs, HostKernels } from "./host-args.ts";
 
 /** The arguments of a kernel that decide which elements are dropped. */
 export type DropoutKey = Pick<HostArgs<"linearDropoutForward">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
@@ -65,4 +65,12 @@ export const unpackMask = (
     const word = kept[at + Math.floor(j / 32) * stride] as number;
     factors[j] = (word >>> (j % 32)) & 1 ? 1 / (1 - p) : 0;
   }
+};
+
+export const dropout: HostKernels<"dropout"> = {
+  dropout({ x, y, n, ...key }) {
+    const factors = new Float64Array(n);
+    dropoutFactors(key, 0, 0, n, factors);
+    for (let i = 0; i < n; i++) y[i] = (x[i] as number) * (factors[i] as number);
+  },
 };

@@ -1,4 +1,4 @@
-import type { DType, HostArray, ProductDType, RealDType } from "../../../core/dtype.ts";
+import type { DType, HostArray, HostData, ProductDType, RealDType } from "../../../core/dtype.ts";
 import { bytesPerElement, hostArray } from "../../../core/dtype.ts";
 import { ConfigError } from "../../../core/errors.ts";
 import type { Backend, Storage, View } from "../../backend.ts";
@@ -8,6 +8,7 @@ import type { KernelArgs, KernelName } from "../../kernels/kernels.ts";
 import { adam } from "./adam.ts";
 import { attention } from "./attention.ts";
 import { crossEntropy } from "./cross-entropy.ts";
+import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { gelu } from "./gelu.ts";
@@ -20,6 +21,7 @@ import { swiglu } from "./swiglu.ts";
 
 const hostKernels: HostKernels<KernelName> = {
   ...elementwise,
+  ...dropout,
   ...embedding,
   ...products,
   ...layerNorm,
@@ -100,12 +102,14 @@ export const openReference = async ({
     bytes -= length * bytesPerElement[dtype];
   };
 
-  const write = (storage: Storage, data: HostArray, offset = 0): void => {
+  const write = (storage: Storage, data: HostData, offset = 0): void => {
     checkWrite(owner, storage, data, offset);
     dataOf(storage).set(data, offset);
   };
 
-  const read = async (storage: Storage, offset = 0, length = storage.length - offset): Promise<HostArray> => {
+  const read = async (storage: Storage, offset = 0, given?: number): Promise<HostArray> => {
+    checkOwned(owner, "read", storage);
+    const length = given === undefined ? storage.length - offset : given;
     checkRange(owner, "read", storage, offset, length);
     return dataOf(storage).slice(offset, offset + length);
   };

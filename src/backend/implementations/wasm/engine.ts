@@ -1,9 +1,9 @@
 /** The WebAssembly backend; hosts add the differences between Node and browsers. */
-import type { ProductDType } from "../../../core/dtype.ts";
+import type { HostData, ProductDType } from "../../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../../core/errors.ts";
 import type { Backend } from "../../backend.ts";
 import type { WasmInstructionSet } from "../../instruction-sets.ts";
-import type { CompiledKernel, Engine, EngineArray } from "../compiled.ts";
+import type { CompiledKernel, Engine } from "../compiled.ts";
 import { checkCompiledKernels, checkThreads, compiledBackend, packetLength } from "../compiled.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
@@ -129,7 +129,7 @@ const wasmEngine = (
   const limits = { buffers: exports.max_buffers(), ints: exports.max_ints(), floats: exports.max_floats() };
   let broken = false;
 
-  const view = (handle: number, byteOffset: number, host: EngineArray): EngineArray | undefined => {
+  const view = (handle: number, byteOffset: number, host: HostData): HostData | undefined => {
     const { length } = host;
     const address = exports.at(handle, byteOffset, host.BYTES_PER_ELEMENT * length) >>> 0;
     if (address === 0) return undefined;

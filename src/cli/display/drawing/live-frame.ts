@@ -1,5 +1,6 @@
 import type { Style } from "../../terminal.ts";
-import { columns, flow, formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
+import { flow, formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
+import { columns } from "../texts/width.ts";
 import type { CurvePoint } from "./canvas.ts";
 import { lossCurve, shownSteps } from "./loss-curve.ts";
 
@@ -23,6 +24,14 @@ export interface LiveState {
 const otherLines = 8;
 const tallestCurve = 12;
 
+/** The progress without a bar; where even that is too long, without the time. */
+const shortLine = ({ step, steps, secondsLeft }: LiveState, width: number, colors: Style["colors"]): string => {
+  const place = `step ${formatCount(step)}/${formatCount(steps)}`;
+  const time = secondsLeft === undefined ? "" : ` ${formatDuration(secondsLeft)} left`;
+  const rest = columns(place) + columns(time) <= width ? time : "";
+  return colors.bold(place) + rest;
+};
+
 const progressLine = (state: LiveState, width: number, { symbols, colors }: Style): string => {
   const { step, steps, secondsLeft } = state;
   const share = Math.min(1, step / Math.max(1, steps));
@@ -30,7 +39,7 @@ const progressLine = (state: LiveState, width: number, { symbols, colors }: Styl
   const time = secondsLeft === undefined ? "" : ` ${symbols.dot} ${formatDuration(secondsLeft)} left`;
   const right = ` ${String(Math.floor(100 * share)).padStart(3)}%${time}`;
   const barWidth = Math.min(60, width - columns(left) - columns(right));
-  if (barWidth < 6) return `${colors.bold(left.trim())}${right}`.slice(0, width);
+  if (barWidth < 6) return shortLine(state, width, colors);
   const full = Math.round(share * barWidth);
   const bar = colors.green(symbols.full.repeat(full)) + colors.dim(symbols.empty.repeat(barWidth - full));
   return colors.bold(left) + bar + right;

@@ -1,15 +1,15 @@
 import type { TrainEvent } from "../../../train/events.ts";
 import { writeOut } from "../../output.ts";
-import { printableName, styleFor, terminalColumns } from "../../terminal.ts";
+import { checkSize, printableName, reflowIn, styleFor, terminalColumns } from "../../terminal.ts";
 import type { CurvePoint } from "../drawing/canvas.ts";
 import { liveFrame } from "../drawing/live-frame.ts";
 import { liveRegion } from "../drawing/live-region.ts";
 import { lossHistory } from "../drawing/loss-history.ts";
 import type { PastLosses } from "../drawing/past-losses.ts";
-import { wrapText } from "../texts/format.ts";
 import { profileLines } from "../texts/profile-table.ts";
 import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";
 import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
+import { wrapText } from "../texts/width.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
@@ -50,6 +50,10 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
     get columns(): number {
       return terminalColumns(stdout);
     },
+    get rows(): number {
+      return stdout.rows || 24;
+    },
+    reflows: reflowIn(process.env).lines,
     write: writeOut,
   });
   const began = now();
@@ -95,8 +99,14 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
     region.draw(frame);
   };
 
-  const timer = setInterval(draw, redrawMs);
+  const redraw = (): void => {
+    checkSize(stdout);
+    draw();
+  };
+  const timer = setInterval(redraw, redrawMs);
   timer.unref();
+  // At once: the terminal has broken the lines of the old width.
+  stdout.on("resize", draw);
 
   const restore = (): void => writeOut(showCursor);
   const suspend = (): void => {
@@ -116,26 +126,30 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
     if (closed) return;
     closed = true;
     clearInterval(timer);
+    stdout.off("resize", draw);
     process.off("exit", restore).off("SIGTSTP", suspend).off("SIGCONT", goOn);
     restore();
   };
 
-  const warn = (line: string): void =>
+  const warn = (line: string): void => {
+    checkSize(stdout);
     region.print(
       wrapText(printableName(line, style.symbols.unicode), width()).map((part) => style.colors.yellow(part)),
     );
+  };
 
   const finish = (kept: RunRecord, event: Extract<TrainEvent, { type: "done" }>): void => {
     activity = undefined;
     ended = true;
     draw();
     region.settle();
-    region.print(["", ...summaryLines(toldRun(kept, event, now() - began), context, width(), style)]);
+    region.print(["", ...summaryLines(toldRun(kept, event, now() - began), width(), style)]);
     close();
   };
 
   return {
     event(event) {
+      checkSize(stdout);
       if (event.type === "start") {
         record = createRecord(event);
         step = event.step;
@@ -159,7 +173,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
           region.print([...estimateLines(event, record.tokensPerStep, width(), style), ""]);
           break;
         case "eval":
-          activity = event.reason === "interval" ? undefined : event.reason === "end" ? "writing" : "saved";
+          activity = { begin: undefined, interval: undefined, end: "writing", interrupted: "saved" }[event.reason];
           region.print(evalLines(event, record.start.config.train.steps, width(), style));
           break;
         case "checkpoint":

@@ -7,6 +7,8 @@ export interface RunRecord {
   readonly start: StartEvent;
   readonly pace: Pace;
   readonly tokensPerStep: number;
+  /** Of the weights that the run began with; undefined if it drew its own, or was resumed. */
+  before: EvalEvent | undefined;
   measured: EvalEvent | undefined;
   /** Written, but not shown yet: the last one belongs in the summary. */
   sample: SampleEvent | undefined;
@@ -22,6 +24,7 @@ export const createRecord = (start: StartEvent): RunRecord => {
     start,
     pace: createPace(start, now()),
     tokensPerStep: train.batchSize * train.gradAccumSteps * model.contextLength,
+    before: undefined,
     measured: undefined,
     sample: undefined,
     checkpoint: undefined,
@@ -35,6 +38,7 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
       record.pace.step(event.step, event.tokensPerSecond, now());
       break;
     case "eval":
+      if (event.reason === "begin") record.before = event;
       record.measured = event;
       record.pace.measured(now());
       break;
@@ -65,6 +69,7 @@ export const takeSample = (record: RunRecord): SampleEvent | undefined => {
 export const toldRun = (record: RunRecord, done: ToldRun["done"], seconds: number): ToldRun => ({
   start: record.start,
   done,
+  before: record.before,
   measured: record.measured,
   sample: record.sample,
   checkpoint: record.checkpoint,

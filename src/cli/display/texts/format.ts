@@ -1,4 +1,6 @@
 /** Numbers and times as people read them. */
+import { columns, wrapText } from "./width.ts";
+
 export { formatBytes } from "../../../core/format-bytes.ts";
 
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
@@ -40,41 +42,24 @@ export const formatDuration = (seconds: number): string => {
 export const formatSeconds = (seconds: number): string =>
   seconds < 0.9995 ? `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
 
-/** Columns of `text`: none for escape codes, one for each other character (we write no wider ones). */
-export const columns = (text: string): number => {
-  let count = 0;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes begin with one
-  for (const _ of text.replace(/\u001b\[[0-9;]*m/gu, "")) count++;
-  return count;
-};
-
-/** Puts `parts` into lines of at most `width` columns, `separator` between two; further lines begin with `indent`. */
+/**
+ * Puts `parts` into lines of at most `width` columns, `separator` between two; further lines begin with `indent`. A part
+ * that is wider than a line is broken at its spaces.
+ */
 export const flow = (parts: readonly string[], separator: string, width: number, indent = ""): string[] => {
   const lines: string[] = [];
   let line = "";
   for (const part of parts) {
-    if (line === "") line = lines.length === 0 ? part : indent + part;
-    else if (columns(line) + columns(separator) + columns(part) <= width) line += separator + part;
-    else {
-      lines.push(line);
-      line = indent + part;
+    if (line !== "" && columns(line) + columns(separator) + columns(part) <= width) {
+      line += separator + part;
+      continue;
     }
+    if (line !== "") lines.push(line);
+    const [first = "", ...rest] = wrapText(part, Math.max(1, width - columns(indent)));
+    const pieces = [lines.length === 0 ? first : indent + first, ...rest.map((piece) => indent + piece)];
+    lines.push(...pieces.slice(0, -1));
+    line = pieces.at(-1) ?? "";
   }
   if (line !== "") lines.push(line);
   return lines;
 };
-
-/** Text in lines of at most `width` characters, broken at spaces if there are any; blank lines are kept. */
-export const wrapText = (text: string, width: number): string[] =>
-  text.split("\n").flatMap((line) => {
-    const lines: string[] = [];
-    let rest = [...line];
-    while (rest.length > width) {
-      const space = rest.lastIndexOf(" ", width);
-      const cut = space > 0 ? space : width;
-      lines.push(rest.slice(0, cut).join(""));
-      rest = rest.slice(space > 0 ? cut + 1 : cut);
-    }
-    lines.push(rest.join(""));
-    return lines;
-  });

@@ -1,7 +1,8 @@
 import type { KernelProfile } from "../../../backend/observers/profiled.ts";
 import type { ProfileEvent } from "../../../train/events.ts";
 import type { Style } from "../../terminal.ts";
-import { columns, formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";
+import { formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";
+import { columns, padLeft, padRight, wrapText } from "./width.ts";
 
 /** Rate of arithmetic for products, of bytes for other kernels. */
 const rateText = ({ flops, bytes, seconds }: KernelProfile): string => {
@@ -30,7 +31,11 @@ const shareText = (seconds: number, whole: number): string =>
   whole === 0 ? "" : `${((100 * seconds) / whole).toFixed(1)}%`;
 
 /** The time of a run per kernel: a line per kernel, then the time outside of kernels. */
-export const profileLines = ({ kernels, seconds, step }: ProfileEvent, width: number, { colors }: Style): string[] => {
+export const profileLines = (
+  { kernels, seconds, step, timedSteps }: ProfileEvent,
+  width: number,
+  { colors }: Style,
+): string[] => {
   const inKernels = kernels.reduce((sum, kernel) => sum + kernel.seconds, 0);
   const outside = Math.max(0, seconds - inKernels);
   const rows: readonly Row[] = [
@@ -60,11 +65,15 @@ export const profileLines = ({ kernels, seconds, step }: ProfileEvent, width: nu
   const lines = rows.map((row) =>
     order
       .slice(0, shown)
-      .map((name, i) => (i === 0 ? row[name].padEnd(widths[i] ?? 0) : row[name].padStart(widths[i] ?? 0)))
+      .map((name, i) => (i === 0 ? padRight(row[name], widths[i] ?? 0) : padLeft(row[name], widths[i] ?? 0)))
       .join(gap)
       .trimEnd(),
   );
   const [head = "", ...body] = lines;
-  const headline = `Where ${formatSeconds(seconds)} went, of ${formatPlural(step, "step")} with evaluations, samples and checkpoints:`;
-  return [colors.bold(headline), colors.dim(head), ...body];
+  // A resumed run has timed its own steps alone.
+  const range = `${formatCount(step - timedSteps + 1)} to ${formatCount(step)}, since the run went on`;
+  const since = timedSteps === step || timedSteps === 0 ? "" : ` (${range})`;
+  const timed = `${formatPlural(timedSteps, "step")}${since}`;
+  const headline = `Where ${formatSeconds(seconds)} went, of ${timed} with evaluations, samples and checkpoints:`;
+  return [...wrapText(headline, width).map((line) => colors.bold(line)), colors.dim(head), ...body];
 };

@@ -1,23 +1,17 @@
+import { isRecord } from "../../../core/is-record.ts";
+import { extensionParts, longerSteps } from "../../../train/config/extend.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../train/events.ts";
+import { rowsInWords } from "../../../train/folder/run-readme.ts";
 import type { MemoryEstimate } from "../../../train/prepare/memory.ts";
 import { escapeText } from "../../flags.ts";
 import { printable, printableName, type Style } from "../../terminal.ts";
-import {
-  flow,
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatLoss,
-  formatPlural,
-  formatSeconds,
-  wrapText,
-} from "./format.ts";
-import { commandLine, withoutFlags } from "./shell.ts";
+import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
+import { type NextCommand, nextLines } from "./next-commands.ts";
+import { commandLine } from "./shell.ts";
+import { padRight, wrapText } from "./width.ts";
 
 /** Facts about a run that the command line knows and its events do not. */
 export interface RunContext {
-  /** The words after `train`. */
-  readonly args: readonly string[];
   /** Reason for the backend; undefined if the user named it. */
   readonly why: string | undefined;
 }
@@ -27,8 +21,54 @@ const labelWidth = 11;
 /** `label   parts · parts`, further lines indented below the first part. */
 const row = (label: string, parts: readonly string[], width: number, { symbols, colors }: Style): string[] =>
   flow(parts, ` ${symbols.dot} `, width - labelWidth).map(
-    (line, i) => (i === 0 ? colors.dim(label.padEnd(labelWidth)) : " ".repeat(labelWidth)) + line,
+    (line, i) => (i === 0 ? colors.dim(padRight(label, labelWidth)) : " ".repeat(labelWidth)) + line,
   );
+
+/** As "12 passes over the text". */
+const passesText = (passes: number, what: string): string =>
+  `${passes < 10 ? passes.toFixed(1) : formatCount(Math.round(passes))} passes over the ${what}`;
+
+/** Sizes of the text, or of the documents. */
+const sizeParts = ({ trainTokens, valTokens, documents }: StartEvent): readonly string[] => {
+  if (documents === undefined)
+    return [`${formatCount(trainTokens)} tokens to learn from`, `${formatCount(valTokens)} held out`];
+  const { train, val, trainTargets, valTargets } = documents;
+  const part = (count: number, what: string, tokens: number, targets: number): string =>
+    `${formatPlural(count, "document")} ${what}: ${formatCount(tokens)} tokens, ${formatCount(targets)} in the loss`;
+  return [part(train, "to learn from", trainTokens, trainTargets), part(val, "held out", valTokens, valTargets)];
+};
+
+/** How many passes the plan makes over the data. */
+const planPasses = ({ config: { model, train }, trainTokens, documents }: StartEvent): string => {
+  const rows = train.steps * train.gradAccumSteps * train.batchSize;
+  return documents === undefined
+    ? passesText((rows * model.contextLength) / trainTokens, "text")
+    : passesText(rows / documents.rowsPerPass, "documents");
+};
+
+const valueAt = (config: unknown, path: string): unknown =>
+  path.split(".").reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), config);
+
+/** Those fields that follow from the text's size and that no other row shows, and how to set one. */
+const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
+  const shown = {
+    "model.dropout": "dropout",
+    "train.learningRate": "learning rate",
+    "train.evalInterval": "steps from one evaluation to the next",
+    "train.patience": "patience",
+  };
+  const units: Readonly<Record<string, string>> = { "train.patience": " evaluations" };
+  const groups = Object.entries({ "model.nLayer": "model", "train.steps": "steps", "train.batchSize": "batch" })
+    .filter(([field]) => derived.includes(field))
+    .map(([, name]) => name);
+  return [
+    ...(groups.length === 0 ? [] : [`${groups.join(", ")} follow${groups.length === 1 ? "s" : ""} from the text`]),
+    ...Object.entries(shown)
+      .filter(([field]) => derived.includes(field))
+      .map(([field, name]) => `${name} ${String(valueAt(config, field))}${units[field] ?? ""}`),
+    "each has a flag: --help",
+  ];
+};
 
 /** The head of a run. */
 export const startLines = (event: StartEvent, context: RunContext, width: number, style: Style): string[] => {
@@ -38,14 +78,14 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
   const batches = train.gradAccumSteps === 1 ? "" : `${train.gradAccumSteps} ${times} `;
   const tokens = train.gradAccumSteps * train.batchSize * model.contextLength;
   const untrained = Math.log(vocabSize);
+  const extension = extensionParts(train);
   return [
     ...row(
       "text",
       [
         printableName(event.corpus, style.symbols.unicode),
-        `${formatCount(event.trainTokens)} tokens to learn from`,
-        `${formatCount(event.valTokens)} held out`,
-        `${formatCount(vocabSize)} distinct`,
+        ...sizeParts(event),
+        `${formatCount(vocabSize)} distinct ${config.tokenizer.kind === "char" ? "characters" : "tokens"}`,
       ],
       width,
       style,
@@ -63,6 +103,22 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       width,
       style,
     ),
+    ...(event.initFrom === null
+      ? []
+      : row("weights", [`from ${printableName(event.initFrom, style.symbols.unicode)}`], width, style)),
+    ...(config.lora === undefined
+      ? []
+      : row(
+          "adapters",
+          [
+            `${formatCount(event.adapterParameters ?? 0)} parameters, which are trained`,
+            `rank ${config.lora.rank}`,
+            `alpha ${config.lora.alpha}`,
+            config.lora.targets === undefined ? "beside all linear layers" : `beside ${config.lora.targets.join(", ")}`,
+          ],
+          width,
+          style,
+        )),
     ...row(
       "backend",
       [
@@ -78,12 +134,18 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       "plan",
       [
         ...(event.step === 0 ? [] : [`on from step ${formatCount(event.step)}`]),
-        `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens`,
-        `untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`,
+        `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens${train.rows === undefined ? "" : " at most"}`,
+        ...(train.rows === undefined ? [] : [`${train.rows}: ${rowsInWords[train.rows]}`]),
+        planPasses(event),
+        ...(event.initFrom === null
+          ? [`untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`]
+          : []),
       ],
       width,
       style,
     ),
+    ...(extension.length === 0 ? [] : row("extended", extension, width, style)),
+    ...(event.derived.length === 0 ? [] : row("by size", derivedParts(event), width, style)),
     ...row("memory", memoryParts(event.memory, event.availableMemory), width, style),
     ...(event.out === null ? [] : row("run", [printableName(event.out, style.symbols.unicode)], width, style)),
   ];
@@ -91,7 +153,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
 
 const memoryParts = (memory: MemoryEstimate, available: number | null): readonly string[] => {
   const { total, weights, gradients, moments, temporaries, saving, loading, text, reading, program } = memory;
-  const parts = { weights, gradients, moments, temporaries, saving, loading, text, program };
+  const parts = { weights, gradients, moments, activations: temporaries, saving, loading, text, program };
   const told = Object.entries(parts).filter(([, bytes]) => bytes > 0);
   return [
     available === null ? formatBytes(total) : `${formatBytes(total)} of ${formatBytes(available)} free`,
@@ -134,28 +196,49 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
 
 /** A sample, beside a rule; the prompt stands out. */
 export const sampleLines = (event: SampleEvent, width: number, { symbols, colors }: Style): string[] => {
-  const prompt = printable(event.prompt, symbols.unicode);
-  const lines = wrapText(prompt + printable(event.text, symbols.unicode), Math.max(20, width - 2));
+  // The columns of a tab depend on its place.
+  const visible = (text: string): string => printable(text, symbols.unicode).replaceAll("\t", "    ");
+  const prompt = visible(event.prompt);
+  const lines = wrapText(prompt + visible(event.text), Math.max(20, width - 2));
   const [first = "", ...rest] = lines;
   const shown = first.startsWith(prompt) ? colors.bold(prompt) + first.slice(prompt.length) : first;
   return [shown, ...rest].map((line) => `${colors.dim(symbols.rule)} ${line}`);
 };
 
 /** The last evaluation in all its units. */
-const resultRows = (measured: EvalEvent, vocabSize: number, width: number, style: Style): string[] => [
+const resultRows = (
+  measured: EvalEvent,
+  before: EvalEvent | undefined,
+  start: StartEvent,
+  width: number,
+  style: Style,
+): string[] => [
   ...row(
     "validation",
     [
       style.colors.bold(`${formatLoss(measured.valLoss)} nats/token`),
+      // It does not count among those of which one is the best.
+      ...(measured.reason === "interrupted" ? [`at step ${formatCount(measured.step)}, where it stopped`] : []),
       `${formatLoss(measured.natsPerCharacter)} nats/character`,
       `${formatLoss(measured.bitsPerByte)} bits/byte`,
       `perplexity ${measured.perplexity.toFixed(2)}`,
-      `${formatCount(measured.tokens)} tokens, all that was held out`,
+      `${formatCount(measured.tokens)} tokens, all that ${start.documents === undefined ? "was held out" : "count of what was held out"}`,
     ],
     width,
     style,
   ),
-  ...row("untrained", [`${Math.log(vocabSize).toFixed(3)} nats/token (ln ${vocabSize})`], width, style),
+  ...(before === undefined
+    ? row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)
+    : row(
+        "before",
+        [
+          `${formatLoss(before.valLoss)} nats/token`,
+          `${formatLoss(before.natsPerCharacter)} nats/character`,
+          `${formatLoss(before.bitsPerByte)} bits/byte`,
+        ],
+        width,
+        style,
+      )),
 ];
 
 const headline = (done: DoneEvent, start: StartEvent, seconds: number): string => {
@@ -171,15 +254,7 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
   }
 };
 
-/** Flags to leave out of the command for a longer run. */
-const lengthFlags = ["--steps", "--train.steps", "--out", "--stop-at"];
-
-interface NextCommand {
-  readonly command: string;
-  readonly purpose: string;
-}
-
-const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand[] => {
+const nextCommands = (told: ToldRun): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
   const run = done.out;
   const next: NextCommand[] = [];
@@ -189,12 +264,15 @@ const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand
   // The run's folder, not the checkpoint in it: so the commands take its best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
-    next.push({ command: commandLine(["generate", run, ...prompt]), purpose: "write more" });
+    next.push(
+      start.documents?.chat === true
+        ? { command: commandLine(["chat", run]), purpose: "a conversation" }
+        : { command: commandLine(["generate", run, ...prompt]), purpose: "write more" },
+    );
     next.push({ command: commandLine(["evaluate", run]), purpose: "measure it again" });
   }
-  if (done.reason === "finished" && !args.some((word) => word.startsWith("--resume"))) {
-    const steps = String(3 * start.config.train.steps);
-    const longer = ["train", ...withoutFlags(args, lengthFlags), "--steps", steps];
+  if (run !== null && done.reason === "finished") {
+    const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step))];
     next.push({ command: commandLine(longer), purpose: "train longer" });
   }
   return next;
@@ -204,6 +282,8 @@ const nextCommands = (told: ToldRun, { args }: RunContext): readonly NextCommand
 export interface ToldRun {
   readonly start: StartEvent;
   readonly done: DoneEvent;
+  /** Of the weights that the run began with. */
+  readonly before: EvalEvent | undefined;
   readonly measured: EvalEvent | undefined;
   readonly sample: SampleEvent | undefined;
   /** Directory of the last checkpoint; undefined if nothing was saved. */
@@ -212,16 +292,14 @@ export interface ToldRun {
 }
 
 /** The summary of a run: figures, a sample, and commands to try next. */
-export const summaryLines = (told: ToldRun, context: RunContext, width: number, style: Style): string[] => {
+export const summaryLines = (told: ToldRun, width: number, style: Style): string[] => {
   const { start, done, measured, sample } = told;
   const { colors } = style;
-  const next = nextCommands(told, context);
-  const { bestStep, bestValLoss, valLoss } = done;
-  const better = bestStep < done.step && bestValLoss < valLoss;
+  const { bestStep, bestValLoss } = done;
   return [
-    colors.bold(colors.green(headline(done, start, told.seconds))),
-    ...(measured === undefined ? [] : resultRows(measured, start.vocabSize, width, style)),
-    ...(better && done.out !== null
+    ...wrapText(headline(done, start, told.seconds), width).map((line) => colors.bold(colors.green(line))),
+    ...(measured === undefined ? [] : resultRows(measured, told.before, start, width, style)),
+    ...(bestStep < done.step && done.out !== null
       ? row(
           "best",
           [
@@ -233,13 +311,6 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
         )
       : []),
     ...(sample === undefined ? [] : ["", ...sampleLines(sample, width, style)]),
-    ...(next.length === 0 ? [] : ["", "Next:"]),
-    ...next.flatMap(({ command, purpose }) => {
-      const line = `  ${colors.cyan(command)}`;
-      const remark = `# ${purpose}`;
-      return command.length + remark.length + 4 <= width
-        ? [`${line}  ${colors.dim(remark)}`]
-        : [`  ${colors.dim(remark)}`, line];
-    }),
+    ...nextLines(nextCommands(told), width, style),
   ];
 };

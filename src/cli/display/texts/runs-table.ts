@@ -1,6 +1,10 @@
+import { longerSteps } from "../../../train/config/extend.ts";
 import type { ListedRun, RunState } from "../../../train/folder/runs.node.ts";
 import { printableName, type Style } from "../../terminal.ts";
-import { columns, flow, formatCount, formatLoss, formatShort } from "./format.ts";
+import { flow, formatCount, formatLoss, formatShort } from "./format.ts";
+import { type NextCommand, nextLines } from "./next-commands.ts";
+import { commandLine } from "./shell.ts";
+import { columns, padLeft, padRight } from "./width.ts";
 
 /** As 2026-03-01 14:05, in local time. */
 const formatTime = (iso: string): string => {
@@ -55,10 +59,7 @@ const tableLines = (runs: readonly ListedRun[], width: number, style: Style): st
   const shown = tableColumns(style).map(({ title, alignRight, cell }) => {
     const cells = [title, ...runs.map(cell)];
     const wide = Math.max(...cells.map(columns));
-    return cells.map((text) => {
-      const space = " ".repeat(wide - columns(text));
-      return alignRight === true ? space + text : text + space;
-    });
+    return cells.map((text) => (alignRight === true ? padLeft(text, wide) : padRight(text, wide)));
   });
   const rows = [undefined, ...runs].map((run, i) => ({
     run,
@@ -92,3 +93,73 @@ const blockLines = (runs: readonly ListedRun[], width: number, style: Style): st
 /** The runs as lines of text: a table if it fits into `width` columns, else some lines for each. */
 export const runsLines = (runs: readonly ListedRun[], width: number, style: Style): string[] =>
   tableLines(runs, width, style) ?? blockLines(runs, width, style);
+
+/** Whether the losses of two runs compare: they have one text and one tokenizer. */
+const compare = (one: ListedRun, other: ListedRun): boolean =>
+  one.corpusSha256 === other.corpusSha256 &&
+  one.config.tokenizer.kind === other.config.tokenizer.kind &&
+  // Unknown for a run that has noted nothing: it has no loss either.
+  (one.vocabSize ?? other.vocabSize) === (other.vocabSize ?? one.vocabSize);
+
+/** The runs in groups whose losses compare, both in the order in which they come. */
+export const comparableRuns = (runs: readonly ListedRun[]): readonly (readonly ListedRun[])[] => {
+  const groups: ListedRun[][] = [];
+  for (const run of runs) {
+    const group = groups.find((others) => others.every((other) => compare(run, other)));
+    if (group === undefined) groups.push([run]);
+    else group.push(run);
+  }
+  return groups;
+};
+
+/** Digits of a text's hash: enough to tell texts of one name apart. */
+const shownDigits = 8;
+
+/** The runs in groups of one text and one tokenizer, with a line for each group; without it if there is one group. */
+export const groupedLines = (groups: readonly (readonly ListedRun[])[], width: number, style: Style): string[] => {
+  const { colors, symbols } = style;
+  const [only] = groups;
+  if (groups.length === 1 && only !== undefined) return runsLines(only, width, style);
+  return groups.flatMap((runs, i) => {
+    const [first] = runs;
+    if (first === undefined) return [];
+    const vocabSize = runs.find((run) => run.vocabSize !== null)?.vocabSize;
+    const about = [
+      `text ${corpusOf(first, style)}`,
+      `SHA-256 ${first.corpusSha256.slice(0, shownDigits)}`,
+      `${first.config.tokenizer.kind} tokenizer`,
+      ...(vocabSize === null || vocabSize === undefined ? [] : [`${formatCount(vocabSize)} tokens`]),
+      "losses compare",
+    ];
+    const head = flow(about, ` ${symbols.dot} `, width).map((line) => colors.bold(line));
+    return [...(i === 0 ? [] : [""]), ...head, ...runsLines(runs, width, style)];
+  });
+};
+
+/** How to continue the newest runs that can be. */
+const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
+  const newest = (state: RunState): ListedRun | undefined =>
+    runs.find((run) => run.state === state && run.checkpoint !== null);
+  const interrupted = newest("interrupted");
+  const finished = newest("finished");
+  return [
+    ...(interrupted === undefined
+      ? []
+      : [{ command: commandLine(["train", "--resume", interrupted.path]), purpose: "go on to the planned end" }]),
+    ...(finished === undefined
+      ? []
+      : [
+          {
+            command: commandLine([
+              ...["train", "--resume", finished.path],
+              ...["--steps", String(longerSteps(finished.steps))],
+            ]),
+            purpose: "train longer",
+          },
+        ]),
+  ];
+};
+
+/** Commands to try with the runs, which come newest first; empty if there are none. */
+export const runsNextLines = (runs: readonly ListedRun[], width: number, style: Style): readonly string[] =>
+  nextLines(nextCommands(runs), width, style);

@@ -1,0 +1,105 @@
+/**
+ * Compares models of about as many parameters, of characters and of byte-level BPE with vocabularies of different sizes, on
+ * growing parts of one text: for `docs/recipe.md`, "Characters or BPE". Eight tenths of a part are learned from (the merges
+ * of BPE too), the next tenth chooses the weights, and the last tenth measures, in bits per byte, which compare across
+ * tokenizers. Every model sees as many tokens, so takes about as long; those of BPE see more text.
+ *
+ *   node bench/bpe.mjs --text FILE [--characters 100000,300000,1000000,3000000] [--vocab 512,1024,2048] [--parameters 1000000]
+ *                      [--steps 1500] [--seeds 1] [--jobs 2] [--dtype auto] [--results FILE]
+ *
+ * Trainings that FILE has already are not repeated.
+ */
+import { parseArgs } from "node:util";
+import { modelLayout } from "../dist/models/model.js";
+import { presets } from "../dist/train/config/presets.js";
+import { machine, machineLine } from "./lib/machine.mjs";
+import { namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { textTable } from "./lib/statistics.mjs";
+import { inJobs, resultsIn, trainSetting } from "./lib/text-setting.mjs";
+
+const { values } = parseArgs({
+  options: {
+    text: { type: "string" },
+    characters: { type: "string", default: "100000,300000,1000000,3000000" },
+    vocab: { type: "string", default: "512,1024,2048" },
+    parameters: { type: "string", default: "1000000" },
+    steps: { type: "string", default: "1500" },
+    seeds: { type: "string", default: "1" },
+    jobs: { type: "string", default: "2" },
+    dtype: { type: "string", default: "auto" },
+    results: { type: "string" },
+  },
+});
+const { text: file } = values;
+if (file === undefined) refuse("--text: must name a text");
+const numbersOf = (flag) => values[flag].split(",").map((number) => wholeNumber(flag, number));
+const [sizes, vocabs, seeds] = [numbersOf("characters"), numbersOf("vocab"), numbersOf("seeds")];
+const wanted = wholeNumber("parameters", values.parameters);
+const steps = wholeNumber("steps", values.steps);
+const jobs = wholeNumber("jobs", values.jobs);
+const [dtype] = namesOf("dtype", values.dtype, ["auto", "float32", "bfloat16"]);
+const shares = [0.8, 0.1];
+
+/** About as many as a text in English has characters. */
+const usualCharacters = 90;
+
+/** The model of `shakespeare`'s kind, in heads of 32 channels, whose parameters come nearest to `wanted`. */
+const modelFor = (vocabSize) => {
+  const { model } = presets.shakespeare;
+  const of = (nLayer, nHead) => {
+    const nEmbd = 32 * nHead;
+    const hidden = Math.round((nEmbd * 8) / 3 / 8) * 8;
+    return { ...model, contextLength: 128, nLayer, nHead, nEmbd, mlp: { kind: "swiglu", hidden }, dropout: 0.1 };
+  };
+  const candidates = [3, 4, 5, 6].flatMap((nLayer) => [3, 4, 5].map((nHead) => of(nLayer, nHead)));
+  const distance = (candidate) => Math.abs(modelLayout(candidate, vocabSize).count - wanted);
+  return candidates.reduce((best, candidate) => (distance(candidate) < distance(best) ? candidate : best));
+};
+
+const settings = [
+  { name: "characters", tokenizer: { kind: "char" }, model: modelFor(usualCharacters) },
+  ...vocabs.map((vocabSize) => ({
+    name: `BPE ${vocabSize}`,
+    tokenizer: { kind: "bpe", vocabSize },
+    model: modelFor(vocabSize),
+  })),
+];
+const evalInterval = Math.max(1, Math.round(steps / 10));
+const planned = sizes.flatMap((characters) =>
+  settings.flatMap(({ name, tokenizer, model }) =>
+    seeds.map((seed) => {
+      const train = { ...presets.shakespeare.train, steps, batchSize: 16, evalInterval, patience: 3, seed };
+      return { characters, setting: name, seed, config: { tokenizer, model, train } };
+    }),
+  ),
+);
+
+console.log(`${machineLine(machine())}\n`);
+const results = resultsIn(values.results, ({ characters, config }) => JSON.stringify([characters, config]));
+await inJobs(
+  jobs,
+  planned.filter((plan) => !results.has(plan)),
+  async ({ characters, setting, seed, config }) => {
+    const trained = await trainSetting({ file, config, shares, threads: 1, dtype, characters });
+    results.add({ characters, setting, seed, config, ...trained });
+    const { chosen, seconds } = trained;
+    console.log(
+      `${characters} characters, ${setting}, seed ${seed}: ${chosen.bitsPerByte.toFixed(3)} bits per byte held out, at step ${chosen.step} of ${steps}, in ${seconds.toFixed(0)} s`,
+    );
+  },
+);
+
+const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+const trainedOf = (characters, setting) =>
+  planned.filter((plan) => plan.characters === characters && plan.setting === setting).map((plan) => results.get(plan));
+console.log(`\nBits per byte held out, mean of seeds ${seeds.join(", ")}`);
+console.log(
+  textTable([
+    ["setting", "parameters", ...sizes.map(String)],
+    ...settings.map(({ name }) => [
+      name,
+      String(trainedOf(sizes.at(-1), name)[0].parameters),
+      ...sizes.map((size) => mean(trainedOf(size, name).map(({ chosen }) => chosen.bitsPerByte)).toFixed(3)),
+    ]),
+  ]),
+);

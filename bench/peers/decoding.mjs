@@ -1,0 +1,115 @@
+/**
+ * One program beside another (../llama.mjs starts it): loads a GGUF file, tells its parent when the first token is there, and
+ * then measures what the parent asks for.
+ *
+ *   node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
+ */
+import { createDecoder } from "../../dist/generate/decoder.js";
+import { loadPretrained } from "../../dist/pretrained/load.node.js";
+import { peakMemory } from "../lib/peak-memory.mjs";
+
+const { program, model: path, dtype, threads, promptTokens, newTokens } = JSON.parse(process.argv[2]);
+const contextLength = promptTokens + newTokens;
+
+/** Token ids below any vocabulary's size, the same in each program. */
+const prompt = Array.from({ length: promptTokens }, (_, i) => 100 + ((i * 7919) % 30_000));
+const short = prompt.slice(0, 16);
+
+/**
+ * A program with a model: `read` computes a prompt, `write` yields once for each token after one.
+ * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>, write(ids: number[]): AsyncGenerator<void> }} Program
+ */
+
+/** @returns {Promise<Program>} */
+const openOurs = async () => {
+  const { model, close } = await loadPretrained(path, { backend: "native", threads, dtype });
+  const { instructionSet } = model.backend.capabilities;
+  const argmax = (logits) => {
+    let best = 0;
+    for (let id = 1; id < logits.length; id++) if (logits[id] > logits[best]) best = id;
+    return best;
+  };
+  return {
+    about: instructionSet,
+    close,
+    async read(ids) {
+      const decoder = createDecoder(model);
+      await decoder.next(ids);
+      decoder.close();
+    },
+    async *write(ids) {
+      const decoder = createDecoder(model);
+      const all = [...ids];
+      try {
+        for (;;) {
+          all.push(argmax(await decoder.next(all)));
+          yield;
+        }
+      } finally {
+        decoder.close();
+      }
+    },
+  };
+};
+
+/** @returns {Promise<Program>} */
+const openTheirs = async () => {
+  const { getLlama } = await import(
+    new URL("../peers-llama/node_modules/node-llama-cpp/dist/index.js", import.meta.url).href
+  );
+  let about = "";
+  const logger = (_, message) => {
+    const loaded = /loaded CPU backend from \S*\/libggml-(\S+)\.so/u.exec(message)?.[1];
+    if (loaded !== undefined) about = loaded;
+  };
+  const llama = await getLlama({ build: "never", gpu: false, maxThreads: threads, logLevel: "debug", logger });
+  const model = await llama.loadModel({ modelPath: path });
+  const context = await model.createContext({
+    contextSize: contextLength,
+    batchSize: promptTokens,
+    threads: { ideal: threads, min: threads },
+  });
+  const sequence = context.getSequence();
+  return {
+    about,
+    close: () => llama.dispose(),
+    async read(ids) {
+      await sequence.clearHistory();
+      await sequence.evaluateWithoutGeneratingNewTokens(ids);
+    },
+    async *write(ids) {
+      await sequence.clearHistory();
+      for await (const _ of sequence.evaluate(ids, { temperature: 0, yieldEogToken: true })) yield;
+    },
+  };
+};
+
+const opened = program === "foretoken" ? await openOurs() : await openTheirs();
+
+/** Seconds per token of a text, the first token's apart. */
+const writeSeconds = async (count) => {
+  let written = 0;
+  let began = 0;
+  for await (const _ of opened.write(short)) {
+    if (written === 0) began = performance.now();
+    if (written++ === count) break;
+  }
+  return (performance.now() - began) / 1000 / count;
+};
+const readSeconds = async () => {
+  const began = performance.now();
+  await opened.read(prompt);
+  return (performance.now() - began) / 1000;
+};
+
+for await (const _ of opened.write(short)) break;
+process.send({ firstToken: true, about: opened.about });
+process.on("message", async (asked) => {
+  if (asked === "write") process.send({ seconds: await writeSeconds(newTokens) });
+  else if (asked === "read") process.send({ seconds: await readSeconds() });
+  else {
+    process.send({ peakBytes: peakMemory() });
+    await opened.close();
+    process.disconnect();
+  }
+});

@@ -1,0 +1,70 @@
+/**
+ * Our side of bench/fine-tune.mjs: goes on training a model of other weights, all of them or low-rank adapters beside them, on
+ * demand, and answers with the times of steps. The same work as a step of `foretoken train --init-from`.
+ *
+ * Usage: foretoken_finetune.mjs TOKENS JSON
+ * TOKENS is a file of int32; step k takes the windows of batchSize × contextLength tokens that begin at k times as many. JSON:
+ * {"model", "train", "contextLength", "threads", "dtype", "lora", "profile"}; model: a directory; lora: null, or rank and alpha
+ */
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { profiled } from "../../dist/backend/observers/profiled.js";
+import { openBackend } from "../../dist/backend/select.node.js";
+import { openPretrained } from "../../dist/pretrained/open.node.js";
+import { trainerOn } from "../../dist/train/steps/trainer.js";
+import { peakMemory } from "../lib/peak-memory.mjs";
+
+const [tokensFile, json] = process.argv.slice(2);
+const { model: path, train, contextLength, threads, dtype, lora, profile } = JSON.parse(json);
+const bytes = readFileSync(tokensFile);
+const tokens = new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+const opened = await openBackend("native", { threads, dtype });
+const backend = profile === true ? profiled(opened) : opened;
+
+const { config: model, vocabSize, weights } = await openPretrained(path);
+const config = {
+  model: { ...model, contextLength },
+  train,
+  ...(lora === null ? {} : { lora: { dropout: 0, ...lora } }),
+};
+const rows = train.batchSize;
+const windows = (step) => {
+  const at = step * rows * contextLength;
+  return [
+    {
+      x: tokens.slice(at, at + rows * contextLength),
+      y: tokens.slice(at + 1, at + 1 + rows * contextLength),
+      rows,
+      time: contextLength,
+    },
+  ];
+};
+const perStep = train.batchSize * contextLength;
+const source = { passes: windows, sizeOf: () => ({ tokens: perStep, targets: perStep }) };
+const trainer = trainerOn(backend, config, vocabSize, source);
+if (lora !== null) trainer.restore(null);
+const base = trainer.base ?? trainer.model;
+await weights.read(base.layout, {
+  place: base.writeWeights,
+  ...(base.frozen ? { placeWords: base.writeWeights } : {}),
+});
+await weights.close();
+const parameters = (trainer.model.adapter ?? trainer.model).layout.count;
+console.log(JSON.stringify({ ...backend.capabilities, parameters }));
+
+let step = 0;
+for await (const line of createInterface({ input: process.stdin })) {
+  const { steps } = JSON.parse(line);
+  const milliseconds = [];
+  const losses = [];
+  for (let i = 0; i < steps; i++) {
+    const began = performance.now();
+    const { loss } = await trainer.step(step++);
+    milliseconds.push(performance.now() - began);
+    losses.push(loss);
+  }
+  const kernels = "profile" in backend && typeof backend.profile === "function" ? { kernels: backend.profile() } : {};
+  console.log(JSON.stringify({ milliseconds, losses, peakMemory: peakMemory(), ...kernels }));
+}
+trainer.close();
+await backend.close();

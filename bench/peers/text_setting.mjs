@@ -1,0 +1,56 @@
+/**
+ * One training of bench/defaults.mjs or bench/bpe.mjs: on the first part of a text, measured at intervals on the part after it, which
+ * chooses the weights, and on the held-out part.
+ *
+ * Usage: text_setting.mjs JSON, with {"file", "config", "shares": [train, choose], "threads", "dtype"}, and
+ * "characters" for the first part of the file alone.
+ * Prints one JSON line: {"steps", "seconds", "chosen": {"step", "choose", "heldOut"}, "last": {…}, "curve": […]}.
+ */
+import { readFileSync } from "node:fs";
+import { openBackend } from "../../dist/backend/select.node.js";
+import { trainTokenizer } from "../../dist/tokenizer/registry.js";
+import { evaluate, measureTokens } from "../../dist/train/measuring/evaluate.js";
+import { createTrainer } from "../../dist/train/steps/trainer.js";
+
+const { file, config, shares, threads, dtype, characters } = JSON.parse(process.argv[2]);
+const text = [...readFileSync(file, "utf8")].slice(0, characters);
+const ends = [0, shares[0], shares[0] + shares[1], 1].map((share) => Math.floor(share * text.length));
+const parts = ends.slice(1).map((end, i) => text.slice(ends[i], end).join(""));
+const [train, ...others] = parts;
+const tokenizer = trainTokenizer(config.tokenizer, train, others.join(""));
+const [tokens, choose, heldOut] = parts.map((part) => tokenizer.encode(part));
+const backend = await openBackend("auto", { threads, dtype });
+const trainer = createTrainer(backend, config, tokenizer.vocabSize, tokens);
+const measured = [choose, heldOut].map((ids) => measureTokens(ids, tokenizer));
+const { steps, evalInterval, patience } = config.train;
+
+const began = performance.now();
+const curve = [];
+let worse = 0;
+let chosen;
+for (let step = 0; step < steps; ) {
+  let sum = 0;
+  const from = step;
+  for (; step < steps && (step === from || step % evalInterval !== 0); step++) sum += (await trainer.step(step)).loss;
+  const [a, b] = [await evaluate(trainer.model, measured[0]), await evaluate(trainer.model, measured[1])];
+  const losses = { choose: a.natsPerCharacter, heldOut: b.natsPerCharacter, bitsPerByte: b.bitsPerByte };
+  const point = { step, train: sum / (step - from), ...losses };
+  curve.push(point);
+  if (chosen === undefined || point.choose < chosen.choose) {
+    chosen = point;
+    worse = 0;
+  } else worse++;
+  if (patience > 0 && worse >= patience) break;
+}
+console.log(
+  JSON.stringify({
+    parameters: trainer.model.layout.count,
+    vocabSize: tokenizer.vocabSize,
+    seconds: (performance.now() - began) / 1000,
+    chosen,
+    last: curve.at(-1),
+    curve,
+  }),
+);
+trainer.close();
+await backend.close();

@@ -1,0 +1,45 @@
+// Prefetch for products of few rows, which read a matrix once and wait for memory. A CPU alone fetches ahead along a few
+// lines of addresses and stops at the end of a page, so a block that is needed next is fetched in several streams at once.
+// (Measured on a Xeon with two threads: 15 GB/s without, 21 with eight streams, of 25 that memory gives.)
+#pragma once
+
+#include <cstdint>
+
+#include "../simd.h"
+
+namespace foretoken::FT_ISA {
+
+// A matrix of fewer bytes may still be in the cache from the token before: there a prefetch costs more than it saves.
+constexpr int64_t kStreamedBytes = int64_t{1} << 19;
+
+class StreamPrefetch {
+ public:
+  // [at, at + bytes), by the time that step() has been called `times` times.
+  StreamPrefetch(const void* at, int64_t bytes, int64_t times)
+      : at_(static_cast<const char*>(at)),
+        length_(roundUp(divideUp(bytes, kStreams), kCacheLine)),
+        bytes_(bytes),
+        share_(divideUp(length_, times * kCacheLine) * kCacheLine) {}
+
+  __attribute__((always_inline)) void step() {
+    const int64_t end = min(offset_ + share_, length_);
+    for (; offset_ < end; offset_ += kCacheLine) {
+      FT_UNROLL
+      for (int64_t stream = 0; stream < kStreams; stream++) {
+        const int64_t place = stream * length_ + offset_;
+        if (place < bytes_) __builtin_prefetch(at_ + place, 0, 2);
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t kCacheLine = 64;
+  static constexpr int64_t kStreams = 8;
+  const char* at_;
+  int64_t length_;  // of a stream
+  int64_t bytes_;
+  int64_t share_;  // of a stream, in one step
+  int64_t offset_ = 0;
+};
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,46 @@
+"""Evaluates a GGUF file with transformers, to compare with `foretoken evaluate` on the same file. Run by hand:
+
+    pip install accelerate gguf numpy torch transformers
+    python scripts/check-gguf.py MODEL.gguf TEXT [WINDOW ...]
+
+The model is read by transformers' own reader of GGUF and computes in float32. The last tenth of TEXT's characters is cut
+into windows of WINDOW tokens (256 and 1024 unless given) that do not overlap, as `evaluate` cuts it. Prints tokens and
+nats per character. Last run with gguf 0.19.0, transformers 5.24.0, torch 2.15.0.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def nats(model: torch.nn.Module, ids: torch.Tensor, window: int) -> float:
+    """Summed over all tokens after the first."""
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(ids) - 1, window):
+            inputs = ids[start : start + window]
+            targets = ids[start + 1 : start + 1 + window]
+            logits = model(inputs[None, : len(targets)]).logits[0]
+            losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+            total += losses.double().sum().item()
+    return total
+
+
+def main() -> None:
+    path, text_path, *windows = sys.argv[1:]
+    folder, name = str(Path(path).parent), Path(path).name
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+    text = Path(text_path).read_text(encoding="utf-8")
+    held_out = text[len(text) * 9 // 10 :]
+    ids = torch.tensor(tokenizer(held_out, add_special_tokens=False)["input_ids"])
+    print(f"{len(held_out)} characters, {len(ids)} tokens")
+    for window in [int(word) for word in windows] or [256, 1024]:
+        total = nats(model, ids, window)
+        print(f"windows of {window}: {total / len(held_out):.6f} nats a character, {total / (len(ids) - 1):.6f} a token")
+
+
+if __name__ == "__main__":
+    main()

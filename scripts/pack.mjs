@@ -1,0 +1,175 @@
+// Makes the packages for npm, in build/packages/ or in the folder that is named:
+//
+//     node scripts/pack.mjs                       foretoken alone: it computes with WebAssembly
+//     node scripts/pack.mjs --native              and the native kernels for Linux x64 as an optional package
+//     node scripts/pack.mjs --repository URL      for provenance: the repository that builds it
+//
+// The package's package.json differs from the clone's. It has no scripts, so nothing runs when it is installed or linked,
+// and no development dependencies. And it names the optional package: the clone's must not, since until it is published
+// anyone could publish something else by that name.
+import { execFile } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { isMain, readStamp, root } from "./build-common.mjs";
+
+const addonFile = "foretoken.linux-x64.node";
+const addon = join(root, "dist/backend/implementations/native", addonFile);
+const nativeName = "@foretoken/native-linux-x64";
+/** Names the machines that the addon runs on: with the C library of Ubuntu 22.04, RHEL 9, Debian 12 or later. */
+const newestLibc = 35;
+
+const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
+
+/**
+ * What npm prints on standard output.
+ * @param {string[]} args
+ * @param {string} cwd
+ * @returns {Promise<string>}
+ */
+const npm = (args, cwd) =>
+  new Promise((resolve, reject) => {
+    // Windows has it as a script, which only a shell runs.
+    const options = { cwd, shell: process.platform === "win32", maxBuffer: 2 ** 26 };
+    execFile("npm", [...args, "--ignore-scripts", "--loglevel=error"], options, (error, stdout, stderr) =>
+      error === null ? resolve(stdout) : reject(new Error(stderr || error.message)),
+    );
+  });
+
+/** The packed file, as npm describes it. @returns {Promise<{ filename: string, size: number, unpackedSize: number, files: { path: string, size: number }[] }>} */
+const pack = async (folder, to) => {
+  mkdirSync(to, { recursive: true });
+  const [packed] = JSON.parse(await npm(["pack", "--json", "--pack-destination", to], folder));
+  return packed;
+};
+
+/** Does `work` with a folder that is removed after it. */
+const inTemporaryFolder = async (work) => {
+  const folder = mkdtempSync(join(tmpdir(), "foretoken-pack-"));
+  try {
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+};
+
+const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+
+/** A package may name where it was built: npm compares it with the provenance. */
+const withRepository = (repository) =>
+  repository === undefined ? {} : { repository: { type: "git", url: repository } };
+
+/** Fields of package.json that are for work in the clone. */
+const publishedManifest = ({ native, repository }) => {
+  const { scripts, devDependencies, files, ...published } = readJson("package.json");
+  const optional = native ? { optionalDependencies: { [nativeName]: published.version } } : {};
+  return { ...published, ...optional, ...withRepository(repository) };
+};
+
+/**
+ * Packs foretoken from what is built.
+ * @param {{ to: string, native?: boolean, repository?: string }} options native: names the prebuilt kernels
+ */
+export const packMain = ({ to, native = false, repository }) =>
+  inTemporaryFolder(async (folder) => {
+    const [{ files }] = JSON.parse(await npm(["pack", "--json", "--dry-run"], root));
+    for (const { path } of files) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      copyFileSync(join(root, path), join(folder, path));
+    }
+    writeJson(join(folder, "package.json"), publishedManifest({ native, repository }));
+    return pack(folder, to);
+  });
+
+/** Instruction sets that the addon was built with, and whether they are all that there are. */
+export const builtSets = () => {
+  const names = readStamp("native", addon)?.split(": ").at(-1)?.split(",") ?? [];
+  return { names: names.filter((name) => name !== "all"), complete: names.includes("all") };
+};
+
+/** The minor version of the C library (glibc 2.N) that a library needs at least. */
+export const neededLibc = (bytes) => {
+  const minors = [...bytes.toString("latin1").matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+  return Math.max(...minors, 0);
+};
+
+const nativeReadme = (sets, libc) => `# ${nativeName}
+
+The native kernels of foretoken for Linux on x64, compiled for ${sets.join(", ")}: the best that the CPU has is taken at start.
+foretoken depends on this package and finds it by itself. It needs glibc 2.${libc} or later; elsewhere foretoken computes with
+WebAssembly.
+`;
+
+/**
+ * Packs the native kernels that are built.
+ * @param {{ to: string, repository?: string }} options
+ */
+export const packNative = ({ to, repository }) =>
+  inTemporaryFolder(async (folder) => {
+    const { version, license, publishConfig, engines } = readJson("package.json");
+    const libc = neededLibc(readFileSync(addon));
+    writeJson(join(folder, "package.json"), {
+      name: nativeName,
+      version,
+      description: "The native kernels of foretoken for Linux on x64.",
+      license,
+      os: ["linux"],
+      cpu: ["x64"],
+      libc: ["glibc"],
+      main: addonFile,
+      engines,
+      publishConfig,
+      // A library cannot be loaded from an archive.
+      preferUnplugged: true,
+      ...withRepository(repository),
+    });
+    writeFileSync(join(folder, "README.md"), nativeReadme(builtSets().names, libc));
+    copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
+    copyFileSync(addon, join(folder, addonFile));
+    return pack(folder, to);
+  });
+
+/** Fails unless what is built may be published. */
+const checkBuilt = (native) => {
+  const needed = ["dist/cli/main.js", "dist/foretoken.browser.js"];
+  // The bundle has both sets of WebAssembly if both are built.
+  needed.push(
+    ...["kernels.wasm", "kernels.relaxed-simd.wasm"].map((name) => `dist/backend/implementations/wasm/${name}`),
+  );
+  const build = "FORETOKEN_BUILD_ISA=all npm run build";
+  const missing = needed.find((path) => !existsSync(join(root, path)));
+  if (missing !== undefined) throw new Error(`pack: ${missing} must be there; try ${build}`);
+  if (!native) return;
+  if (!existsSync(addon)) throw new Error(`pack: ${addonFile} must be there; try ${build}, on Linux x64`);
+  const { names, complete } = builtSets();
+  if (!complete) {
+    throw new Error(`pack: every instruction set must be compiled; got ${names.join(", ")}; try ${build}`);
+  }
+  const libc = neededLibc(readFileSync(addon));
+  if (libc > newestLibc) {
+    throw new Error(
+      `pack: the kernels must run with glibc 2.${newestLibc}; got ones that need 2.${libc}; try an older system`,
+    );
+  }
+};
+
+const main = async () => {
+  const { values } = parseArgs({
+    options: { native: { type: "boolean" }, repository: { type: "string" }, to: { type: "string" } },
+  });
+  const { native = false, repository, to = join(root, "build/packages") } = values;
+  checkBuilt(native);
+  const packed = [await packMain({ to, native, repository })];
+  if (native) packed.push(await packNative({ to, repository }));
+  for (const { filename, size } of packed) console.log(`${join(to, filename)}  ${(size / 1e6).toFixed(2)} MB`);
+};
+
+if (isMain(import.meta.url)) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

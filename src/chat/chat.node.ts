@@ -1,0 +1,52 @@
+import { checkOptions } from "../core/check-arguments.ts";
+import { parseConfig } from "../core/config.ts";
+import { type GenerateEvent, type GenerateOptions, generate, generateDefaults } from "../generate/generate.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import { type ChatModel, conversationPrompt } from "./conversation.node.ts";
+import { type ChatMessage, messagesSchema } from "./messages.ts";
+
+/** Options of `chat`: those of `generate`, with messages in place of a prompt. */
+export interface ChatOptions extends Omit<GenerateOptions, "prompt" | "unknown"> {
+  /** The conversation so far; the last message is the user's. Of one that is too long the oldest are left out. */
+  readonly messages: readonly ChatMessage[];
+}
+
+const chatModelOf = (lm: LanguageModel | ChatModel): ChatModel => {
+  if ("generate" in lm) return lm;
+  const { model, tokenizer, chatTemplate } = lm;
+  return { config: model.config, tokenizer, chatTemplate, generate: (options) => generate(lm, options) };
+};
+
+/**
+ * The model's answer in a conversation, token by token, as `generate` yields it. The conversation is written out by the
+ * model's own chat template; what looks like a special token in a message is ordinary text.
+ * @param lm a model of `loadPretrained` or `loadInWorker` that has a chat template.
+ * @param options the messages, and the settings of `generate`.
+ * @throws ConfigError for messages that are none or too long, or a model without a chat template; CheckpointError for a
+ *   template that is faulty or refuses the messages.
+ * @example
+ * ```ts
+ * import { chat, loadInWorker } from "foretoken";
+ *
+ * const lm = await loadInWorker("runs/notes/best", { dtype: "auto" });
+ * const messages = [{ role: "user", content: "Name three rivers." }] as const;
+ * if (lm.chatTemplate !== null) {
+ *   for await (const event of chat(lm, { messages, maxNewTokens: 200, temperature: 0.3 })) {
+ *     if (event.type === "token") process.stdout.write(event.text);
+ *   }
+ * }
+ * await lm.close();
+ * ```
+ */
+export async function* chat(
+  lm: LanguageModel | ChatModel,
+  options: ChatOptions,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  checkOptions("chat: options", options);
+  const { messages, ...settings } = options;
+  const checked = parseConfig(messagesSchema, messages, "chat: messages");
+  const partner = chatModelOf(lm);
+  const { maxNewTokens = generateDefaults.maxNewTokens } = settings;
+  const { ids } = await conversationPrompt(partner, checked, maxNewTokens, "chat");
+  yield* partner.generate({ ...settings, prompt: ids });
+}

@@ -1,0 +1,119 @@
+import { CheckpointError, ConfigError } from "../core/errors.ts";
+import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
+import type { ModelConfig } from "../models/config.ts";
+import type { ChatTemplate } from "../pretrained/language-model.ts";
+import { encodeWithSpecials } from "../tokenizer/special.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type ChatMessage, markNames } from "./messages.ts";
+import { renderTemplate } from "./template.node.ts";
+
+/** A model as a conversation uses it: one of `loadInWorker` is one. */
+export interface ChatModel {
+  /** Its shape. */
+  readonly config: ModelConfig;
+  /** Text to token ids and back. */
+  readonly tokenizer: Tokenizer;
+  /** How a conversation is written out; null: the model is not made for one. */
+  readonly chatTemplate: ChatTemplate | null;
+  /** As the library's `generate`. */
+  generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+}
+
+/**
+ * Fails unless the model has a chat template.
+ * @throws ConfigError
+ */
+export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, where: string): ChatTemplate => {
+  if (chatTemplate !== null) return chatTemplate;
+  throw new ConfigError({
+    where,
+    must: "the model must have a chat template, as one that was trained on conversations has",
+    got: "none",
+    hint: "`foretoken generate`, or an instruct or chat model",
+  });
+};
+
+/**
+ * The conversation as the model reads it, up to the place of its answer. The names of special tokens become their tokens
+ * where the template wrote them, and stay text in a message.
+ */
+const idsOf = async (lm: ChatModel, messages: readonly ChatMessage[], where: string): Promise<Int32Array> => {
+  const { tokenizer } = lm;
+  const template = checkChats(lm, where);
+  const names = tokenizer.specialTokens.map(({ name }) => name);
+  const { messages: marked, unmark } = markNames(messages, names);
+  const text = await renderTemplate(template, marked, where);
+  if (text === "") {
+    throw new CheckpointError({
+      where,
+      must: "the chat template must write the conversation out",
+      got: "no text",
+      hint: "another model, or `foretoken generate`",
+    });
+  }
+  return encodeWithSpecials(tokenizer, text, unmark);
+};
+
+/** A conversation that fits. */
+export interface Prompt {
+  readonly ids: Int32Array;
+  /** Messages that were left out for it, the oldest. */
+  readonly dropped: number;
+}
+
+/** The part of the context that stays free for an answer, at least. */
+const shareOfAnswer = 1 / 4;
+
+/** Places to cut a conversation at: before the first message, and before each later one of the user. */
+const cutsOf = (messages: readonly ChatMessage[], first: number): readonly number[] => [
+  first,
+  ...messages.flatMap(({ role }, i) => (i > first && role === "user" ? [i] : [])),
+];
+
+/**
+ * The prompt of a conversation. Of one that leaves no room for an answer of `maxNewTokens`, at most a quarter of the
+ * context, the oldest messages are left out; a system message stays.
+ * @param where the model, for errors.
+ * @param atLeast messages to leave out in any case: those that did not fit before.
+ * @throws ConfigError if the last message alone is too long, or the model has no chat template; CheckpointError for a
+ *   faulty template.
+ */
+export const conversationPrompt = async (
+  lm: ChatModel,
+  messages: readonly ChatMessage[],
+  maxNewTokens: number,
+  where: string,
+  atLeast = 0,
+): Promise<Prompt> => {
+  const { contextLength } = lm.config;
+  const room = contextLength - Math.min(maxNewTokens, Math.floor(contextLength * shareOfAnswer));
+  const first = messages[0]?.role === "system" ? 1 : 0;
+  const cuts = cutsOf(messages, first);
+  const from = (cut: number): Promise<Int32Array> =>
+    idsOf(lm, [...messages.slice(0, first), ...messages.slice(cuts[cut])], where);
+  const promptOf = (cut: number, ids: Int32Array): Prompt => ({ ids, dropped: (cuts[cut] ?? first) - first });
+  // The fewest that must go, by bisection: each try writes the conversation out.
+  let long = Math.max(
+    0,
+    cuts.findIndex((cut) => cut - first >= atLeast),
+  );
+  const ids = await from(long);
+  if (ids.length <= room) return promptOf(long, ids);
+  let fits = cuts.length - 1;
+  let best = fits === long ? ids : await from(fits);
+  if (best.length > room) {
+    throw new ConfigError({
+      where: "message",
+      must: `must leave room for an answer: at most ${room} tokens with the template (the context is ${contextLength})`,
+      got: String(best.length),
+      hint: "a shorter one",
+    });
+  }
+  while (fits - long > 1) {
+    const middle = (fits + long) >> 1;
+    const tried = await from(middle);
+    if (tried.length <= room) [fits, best] = [middle, tried];
+    else long = middle;
+  }
+  return promptOf(fits, best);
+};

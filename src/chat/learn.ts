@@ -1,0 +1,147 @@
+/** Documents as tokens, with the tokens that the loss counts: the answers of conversations, and all of a plain text. */
+import { CheckpointError, ConfigError, DataError } from "../core/errors.ts";
+import { oneLine } from "../core/one-line.ts";
+import { shorten } from "../core/show.ts";
+import { type DocumentMessage, type Documents, documentsBuilder, type LocatedDocument } from "../data/documents.ts";
+import type { ChatTemplate } from "../pretrained/language-model.ts";
+import { encodeWithSpecials } from "../tokenizer/special.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { LearnedTemplate, Written, WrittenText } from "./answers.ts";
+import { type ChatMessage, markNames } from "./messages.ts";
+
+/** Writes conversations with a template, in order; on a platform where it can be bounded, with bounds. */
+export type WriteConversations = (
+  template: LearnedTemplate,
+  conversations: Iterable<readonly ChatMessage[]>,
+) => AsyncIterable<Written>;
+
+/** The model that documents are encoded for. */
+export interface Learner {
+  readonly tokenizer: Tokenizer;
+  /** How its conversations are written; null: it has none. */
+  readonly chatTemplate: ChatTemplate | null;
+  /** The token that ends a text, if the tokenizer does not say; undefined: none. */
+  readonly endToken?: number | undefined;
+}
+
+/** Documents as tokens, and what became of them. */
+export interface LearnedDocuments {
+  readonly documents: Documents;
+  /** Number of conversations of which each answer is a document: the template writes earlier answers in another form. */
+  readonly divided: number;
+  /** For each document the number of the one that it was made of. */
+  readonly sources: readonly number[];
+  /** Special tokens that end an answer. */
+  readonly turnEnds: readonly number[];
+}
+
+const namesOf = ({ specialTokens }: Tokenizer): readonly string[] => specialTokens.map(({ name }) => name);
+
+/** @throws ConfigError for conversations without a template. */
+const checkTemplate = (template: ChatTemplate | null, where: string): ChatTemplate => {
+  if (template !== null) return template;
+  throw new ConfigError({
+    where,
+    must: "a model that learns from conversations must have a chat template",
+    got: "none",
+    hint: "a model with one, chatTemplate with a template, or documents of plain text",
+  });
+};
+
+/** An error of the tokenizer or of the template, at the document's place. */
+const placed = (error: unknown, where: string): unknown =>
+  error instanceof DataError ? new DataError({ ...error.details, where, cause: error }) : error;
+
+/**
+ * Encodes documents.
+ *
+ * A conversation is written by the model's chat template. The loss counts each answer, from where the model begins to write
+ * to its end-of-turn token. The names of special tokens become their tokens where the template wrote them, and stay text in a
+ * message. Prompts and answers are encoded each by itself, as they are when the model answers. A plain text gets the token
+ * that ends a text, and the loss counts all of it.
+ * @param name the documents' in errors.
+ * @throws ConfigError for conversations without a template, CheckpointError for a conversation that the template cannot
+ *   write, DataError for a character that the tokenizer lacks.
+ */
+export const encodeDocuments = async (
+  { tokenizer, chatTemplate, endToken = tokenizer.endOfText ?? undefined }: Learner,
+  located: readonly LocatedDocument[],
+  name: string,
+  write: WriteConversations,
+): Promise<LearnedDocuments> => {
+  const builder = documentsBuilder(name);
+  const sources: number[] = [];
+  const names = namesOf(tokenizer);
+  const conversations = located.flatMap(({ source }) => (source.kind === "chat" ? [source.messages] : []));
+  const specials = new Set(tokenizer.specialTokens.map(({ id }) => id));
+  const turnEnds = new Set<number>();
+  let divided = 0;
+  const { unmark } = markNames([], names);
+
+  const addText = (text: string): void => {
+    builder.add(tokenizer.encode(text), true);
+    if (endToken !== undefined) builder.add(Int32Array.of(endToken), true);
+  };
+  const addWritten = (messages: readonly DocumentMessage[], texts: readonly WrittenText[]): number => {
+    let added = 0;
+    for (const { text, answers } of texts) {
+      // A text with an answer of its own which does not count has nothing to learn.
+      if (!answers.some(({ message }) => messages[message]?.counted === true)) continue;
+      let at = 0;
+      const add = (to: number, counted: boolean): void => {
+        const ids = encodeWithSpecials(tokenizer, text.slice(at, to), unmark);
+        const last = ids.at(-1);
+        if (counted && last !== undefined && specials.has(last)) turnEnds.add(last);
+        builder.add(ids, counted);
+        at = to;
+      };
+      for (const { message, from, to } of answers) {
+        add(from, false);
+        add(to, messages[message]?.counted === true);
+      }
+      builder.end();
+      added++;
+    }
+    return added;
+  };
+  function* plain(): Generator<readonly ChatMessage[], void, undefined> {
+    for (const messages of conversations) {
+      yield markNames(
+        messages.map(({ role, content }) => ({ role, content })),
+        names,
+      ).messages;
+    }
+  }
+
+  const template = conversations.length === 0 ? null : checkTemplate(chatTemplate, name);
+  const written = template === null ? undefined : write({ ...template, names }, plain())[Symbol.asyncIterator]();
+  try {
+    for (const [number, { where, source }] of located.entries()) {
+      try {
+        if (source.kind === "text") {
+          addText(source.text);
+          builder.end();
+          sources.push(number);
+          continue;
+        }
+        const outcome = (await written?.next())?.value;
+        if (outcome === undefined || "fault" in outcome) {
+          throw new CheckpointError({
+            where,
+            must: "the chat template must write the conversation out",
+            got: shorten(oneLine(outcome?.fault ?? "no text")),
+            hint: "another order of its messages, or a file without it",
+          });
+        }
+        const added = addWritten(source.messages, outcome.texts);
+        if (outcome.texts.length > 1) divided++;
+        for (let i = 0; i < added; i++) sources.push(number);
+      } catch (error) {
+        throw placed(error, where);
+      }
+    }
+  } finally {
+    await written?.return?.();
+  }
+  return { documents: builder.build(), divided, sources, turnEnds: [...turnEnds] };
+};

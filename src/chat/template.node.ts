@@ -1,0 +1,174 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { CheckpointError } from "../core/errors.ts";
+import { oneLine } from "../core/one-line.ts";
+import { shorten } from "../core/show.ts";
+import type { ChatTemplate } from "../pretrained/language-model.ts";
+import type { LearnedTemplate, Written } from "./answers.ts";
+import type { ChatMessage } from "./messages.ts";
+
+/** Limits of a template for one conversation, many times above the needs of any known template. */
+const limits = { milliseconds: 5000, mebibytes: 256, bytes: 2 ** 23 } as const;
+
+/** The bound of one among many conversations, in milliseconds: nobody waits for each, and the machine may be busy. */
+const patience = 20_000;
+
+const entry = fileURLToPath(new URL("./template-entry.node.js", import.meta.url));
+
+/** What became of a template: its text, or its fault. */
+type Outcome = { readonly text: string } | { readonly fault: string };
+
+/** A process that runs templates. */
+interface TemplateProcess {
+  /** Sends a request; its outcome comes in its turn. */
+  send(request: string): void;
+  /** The outcome of the next request, as its line of JSON, or why there is none. */
+  next(): Promise<{ readonly line: string } | { readonly fault: string }>;
+  end(): void;
+}
+
+/** Runs templates in a process of its own: one that takes too much memory would end this one, as a thread. */
+const startProcess = (milliseconds: number): TemplateProcess => {
+  const args = [`--max-old-space-size=${limits.mebibytes}`, entry];
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"], env: {} });
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  const lines: string[] = [];
+  let waiting = 0;
+  let fault: string | undefined;
+  let wake: (() => void) | undefined;
+  const fail = (reason: string): void => {
+    fault ??= reason;
+    child.kill("SIGKILL");
+    wake?.();
+  };
+  child.stdout.on("data", (chunk: Buffer) => {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      const line = Buffer.concat([...pieces, chunk.subarray(from, end)]).toString("utf8");
+      lines.push(line);
+      waiting += line.length;
+      pieces = [];
+      bytes = 0;
+      from = end + 1;
+    }
+    pieces.push(chunk.subarray(from));
+    bytes += chunk.length - from;
+    if (bytes > limits.bytes) fail(`more than ${limits.bytes} bytes`);
+    if (waiting > limits.bytes) child.stdout.pause();
+    wake?.();
+  });
+  child.on("error", (error) => fail(error.message));
+  // A process that ended early does not take its input.
+  child.stdin.on("error", () => {});
+  child.on("close", () => fail(`no text within ${limits.mebibytes} MiB of memory`));
+  return {
+    send: (request) => void child.stdin.write(`${request}\n`),
+    async next() {
+      const timer = setTimeout(() => fail(`no end after ${milliseconds / 1000} s`), milliseconds);
+      try {
+        while (lines.length === 0 && fault === undefined) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      } finally {
+        clearTimeout(timer);
+      }
+      const line = lines.shift();
+      waiting -= line?.length ?? 0;
+      if (waiting <= limits.bytes) child.stdout.resume();
+      return line === undefined ? { fault: fault ?? "no text" } : { line };
+    },
+    end: () => void child.kill("SIGKILL"),
+  };
+};
+
+const parsed = <T>(outcome: { readonly line: string } | { readonly fault: string }): T | { readonly fault: string } => {
+  if ("fault" in outcome) return outcome;
+  try {
+    return JSON.parse(outcome.line) as T;
+  } catch {
+    return { fault: "no text" };
+  }
+};
+
+const run = async (request: string): Promise<Outcome> => {
+  const child = startProcess(limits.milliseconds);
+  try {
+    child.send(request);
+    return parsed<Outcome>(await child.next());
+  } finally {
+    child.end();
+  }
+};
+
+const faulty = (where: string, fault: string): CheckpointError =>
+  new CheckpointError({
+    where,
+    must: "the chat template must write the conversation out",
+    got: shorten(oneLine(fault)),
+    hint: "another model, or `foretoken generate`",
+  });
+
+/**
+ * A conversation as the text that the model continues: its template, with a place for the answer. A template is a program
+ * of whoever made the model: it runs in a process of its own with bounded time, memory and output.
+ * @param where the model, for errors.
+ * @throws CheckpointError for a template that is faulty, refuses the messages, or takes too much.
+ */
+export const renderTemplate = async (
+  { template, bosToken, eosToken }: ChatTemplate,
+  messages: readonly ChatMessage[],
+  where: string,
+): Promise<string> => {
+  const variables = { messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken };
+  const outcome = await run(JSON.stringify({ template, variables }));
+  if ("text" in outcome) return outcome.text;
+  throw faulty(where, outcome.fault);
+};
+
+/** Characters of the requests that are sent ahead, and how many: so the process always has work, and memory stays small. */
+const ahead = { characters: 2 ** 20, requests: 256 } as const;
+
+/**
+ * Conversations as their template writes them, with the places of the answers, in order. One process writes all of them:
+ * the bounds hold for each conversation.
+ * @param milliseconds the bound of its time.
+ */
+export async function* writeConversations(
+  template: LearnedTemplate,
+  conversations: Iterable<readonly ChatMessage[]>,
+  milliseconds: number = patience,
+): AsyncGenerator<Written, void, undefined> {
+  const child = startProcess(milliseconds);
+  const sent: number[] = [];
+  let characters = 0;
+  try {
+    child.send(JSON.stringify({ learn: template }));
+    const begun = parsed<Written>(await child.next());
+    if ("fault" in begun) {
+      yield begun;
+      return;
+    }
+    const requests = conversations[Symbol.iterator]();
+    for (let open = true; open || sent.length > 0; ) {
+      while (open && sent.length < ahead.requests && characters < ahead.characters) {
+        const { value: messages, done } = requests.next();
+        if (done === true) open = false;
+        else {
+          const request = JSON.stringify({ messages });
+          child.send(request);
+          sent.push(request.length);
+          characters += request.length;
+        }
+      }
+      const length = sent.shift();
+      if (length === undefined) return;
+      characters -= length;
+      yield parsed<Written>(await child.next());
+    }
+  } finally {
+    child.end();
+  }
+}

@@ -1,0 +1,187 @@
+import { lstat, readdir, readFile, realpath, unlink } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors.ts";
+import { oneLine } from "../../core/one-line.ts";
+import { randomKey, randomStream } from "../../core/random.ts";
+import { quoteWord } from "../../core/shell-word.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { makeFolders, removeEmptyFolders, writeFlushed } from "../../io/files.node.ts";
+import { checkArguments, parseChoice, parsePath } from "../flags.ts";
+import { notes } from "../help.ts";
+import { writeOut } from "../output.ts";
+
+const kinds = ["page", "node"] as const;
+type Kind = (typeof kinds)[number];
+
+const examples = `
+Examples:
+  $ npx foretoken init page               a web page that trains a model, in foretoken-page
+  $ npx foretoken init node ../my-model   a program for Node.js, in ../my-model
+
+It writes new files only. If one of them is there already, it writes nothing.`;
+
+/** The root of this package, in a clone as in the installed package. */
+const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
+
+interface NewFile {
+  readonly name: string;
+  readonly contents: string;
+}
+
+/** Lines in an order of chance, the same each time: the end of the text, which is held out, is then like the rest. */
+const shuffled = (text: string): string => {
+  const lines = text.trim().split("\n");
+  const random = randomStream(randomKey(1, "batches"));
+  for (let i = lines.length - 1; i > 0; i--) {
+    const other = random.integer(i + 1);
+    [lines[i], lines[other]] = [lines[other] as string, lines[i] as string];
+  }
+  return `${lines.join("\n")}\n`;
+};
+
+/** A text for both starters: 1,717 first names, one a line. */
+const firstText = async (): Promise<NewFile> => ({
+  name: "text.txt",
+  contents: shuffled(await readFile(join(packageRoot, "examples/names.txt"), "utf8")),
+});
+
+/** Names that npm leaves out of packages, by their names in templates/. */
+const hiddenNames: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
+
+/** How npm writes a dependency by its path. */
+const specOf = (from: string): string => `file:${relative(from, packageRoot).split(sep).join("/")}`;
+
+/**
+ * In templates/ the starters depend on the folder two above them; a copy depends on the same folder by its own path. The
+ * scripts of a clone are not to run in another project's installation; npm counts that path from node_modules.
+ */
+const withDependency = (text: string, folder: string): string => {
+  const json = JSON.parse(text) as Record<string, unknown>;
+  const dependencies = { foretoken: specOf(folder) };
+  const allowScripts = { [specOf(join(folder, "node_modules"))]: false };
+  return `${JSON.stringify({ ...json, dependencies, allowScripts }, null, 2)}\n`;
+};
+
+/** The files of a starter for the folder `folder`. */
+const filesOf = async (kind: Kind, folder: string): Promise<readonly NewFile[]> => {
+  const template = join(packageRoot, "templates", kind);
+  const names = (await readdir(template)).sort();
+  const copied = names.map(async (from): Promise<NewFile> => {
+    const text = await readFile(join(template, from), "utf8");
+    const name = hiddenNames[from] ?? from;
+    return { name, contents: name === "package.json" ? withDependency(text, folder) : text };
+  });
+  return Promise.all([...copied, firstText()]);
+};
+
+/** `path` without links above its last name: npm counts the dependency's path from there. */
+const realPath = async (path: string): Promise<string> => {
+  const parent = dirname(path);
+  if (parent === path) return path;
+  const real = await realpath(parent).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return realPath(parent);
+    throw error;
+  });
+  return join(real, basename(path));
+};
+
+type Found = "nothing" | "a folder" | "a link" | "a file";
+
+/** What is at `path`; a link is itself, not its target. */
+const kindAt = async (path: string): Promise<Found> => {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found === undefined) return "nothing";
+  if (found.isSymbolicLink()) return "a link";
+  return found.isDirectory() ? "a folder" : "a file";
+};
+
+/** Fails unless all files can be new ones in `folder`. */
+const checkFree = async (folder: string, at: Found, given: string, files: readonly NewFile[]): Promise<void> => {
+  const where = `init: folder ${given}`;
+  if (at === "a link" || at === "a file") {
+    throw new ConfigError({ where, must: "must be a folder, or not be there yet", got: at, hint: "another folder" });
+  }
+  // npm would replace the package by a link to itself.
+  const way = relative(folder, packageRoot);
+  if (!way.startsWith("..") && !isAbsolute(way)) {
+    const must = "must not be a folder that foretoken itself is in";
+    throw new ConfigError({ where, must, got: packageRoot, hint: "a folder beside it" });
+  }
+  if (at === "nothing") return;
+  for (const { name } of files) {
+    const taken = await kindAt(join(folder, name));
+    if (taken === "nothing") continue;
+    const got = taken === "a file" ? name : `${name}, ${taken}`;
+    throw new ConfigError({ where, must: "must have none of the new files", got, hint: "another folder" });
+  }
+};
+
+/** Writes all files, or none. */
+const writeFiles = async (folder: string, files: readonly NewFile[]): Promise<void> => {
+  const made = await makeFolders(folder);
+  const written: string[] = [];
+  try {
+    for (const { name, contents } of files) {
+      written.push(join(folder, name));
+      // Fails for a file or a link that has come there meanwhile.
+      await writeFlushed(join(folder, name), contents);
+    }
+  } catch (error) {
+    // The last one is somebody else's.
+    if (systemErrorCode(error) === "EEXIST") written.pop();
+    for (const path of written) await unlink(path).catch(() => undefined);
+    await removeEmptyFolders(made);
+    throw error;
+  }
+};
+
+/** Does `work` on the folder; what the system refuses is one line. */
+const inFolder = async <T>(given: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    const got = error instanceof Error ? oneLine(error.message) : "an error";
+    const must = "must be a folder that can be written";
+    throw new ConfigError({ where: `init: folder ${given}`, must, got, hint: "another folder", cause: error });
+  }
+};
+
+/** `given` as a word of `cd`, which takes a name that begins with - for a flag. */
+const placeOf = (given: string): string => quoteWord(given.startsWith("-") ? `./${given}` : given);
+
+const runInit = async (kind: Kind, given: string): Promise<void> => {
+  const path = resolve(given);
+  const { files, folder } = await inFolder(given, async () => {
+    const at = await kindAt(path);
+    const folder = await realPath(path);
+    const files = await filesOf(kind, folder);
+    await checkFree(folder, at, given, files);
+    await writeFiles(folder, files);
+    return { files, folder };
+  });
+  const isHere = folder === process.cwd();
+  const steps = [...(isHere ? [] : [`cd ${placeOf(given)}`]), "npm install", "npm start"];
+  const lines = steps.map((step) => `  ${step}\n`).join("");
+  writeOut(`${files.length} new files in ${isHere ? "this folder" : oneLine(given)}. Next:\n\n${lines}`);
+};
+
+/** `foretoken init`. */
+export const declareInit = (command: Command): void => {
+  command
+    .usage("<kind> [folder]")
+    .argument("<kind>", "page or node", parseChoice("kind", kinds))
+    .argument("[folder]", "a new or existing folder (default: foretoken-<kind>)", parsePath("[folder]"))
+    .optionsGroup("Output: of errors and of help")
+    .addHelpText("after", notes(examples))
+    .allowExcessArguments()
+    .action(async (kind: Kind, folder: string | undefined) => {
+      checkArguments(command);
+      await runInit(kind, folder ?? `foretoken-${kind}`);
+    });
+};

@@ -1,0 +1,148 @@
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors.ts";
+import { formatBytes } from "../../core/format-bytes.ts";
+import { quoteWord } from "../../core/shell-word.ts";
+import { corpusNames } from "../../data/corpora.node.ts";
+import { readText } from "../../data/text.node.ts";
+import { type SplitPattern, splitPatterns } from "../../tokenizer/bpe/patterns.ts";
+import { formatCount } from "../display/texts/format.ts";
+import { checkArguments, expecting, parseChoice, parseInteger, parsePath, parseText } from "../flags.ts";
+import { notes } from "../help.ts";
+import { writeJson, writeNotice, writeOut } from "../output.ts";
+import { styleFor, terminalColumns } from "../terminal.ts";
+import { findTokenizer } from "../tokenizer/find-tokenizer.ts";
+import { inspectionText, inspectText, tokenizerFacts, tokenizerText } from "../tokenizer/inspect.ts";
+import { trainTokenizerFiles } from "../tokenizer/train-tokenizer.ts";
+
+const actions = ["train", "inspect"] as const;
+type Action = (typeof actions)[number];
+
+interface TokenizerFlags {
+  readonly data?: readonly string[];
+  readonly vocabSize: number;
+  readonly pattern: SplitPattern;
+  readonly specialToken?: readonly string[];
+  readonly out?: string;
+  readonly file?: string;
+  readonly json?: true;
+}
+
+const examples = `
+Examples:
+  $ npx foretoken tokenizer train --vocab-size 4096 --data notes.txt --out my-tokenizer
+  $ npx foretoken tokenizer train --data docs --data src --pattern gpt4 --special-token "<|endoftext|>" --out mine
+  $ npx foretoken tokenizer inspect my-tokenizer "How does this split?"
+  $ npx foretoken tokenizer inspect runs/notes --file notes.txt --json
+
+train learns byte-level BPE tokens and writes tokenizer.json and tokenizer_config.json. inspect takes any tokenizer.json, or
+a folder that has one: a tokenizer, a checkpoint, a run. Without a text it says what the tokenizer is.`;
+
+/** Collects the values of a flag that may be repeated. */
+const collecting = (parse: (text: string) => string, names: readonly string[] = [], paths = false) =>
+  expecting((text: string, earlier?: readonly string[]): readonly string[] => [...(earlier ?? []), parse(text)], {
+    choices: names,
+    paths,
+  });
+
+const needed = <Value>(flag: string, value: Value | undefined, hint: string): Value => {
+  if (value !== undefined) return value;
+  throw new ConfigError({ where: "tokenizer train", must: `${flag} must be given`, got: "none", hint });
+};
+
+const runTrain = async (flags: TokenizerFlags): Promise<void> => {
+  const { vocabSize, pattern, specialToken: specialTokens = [], json } = flags;
+  const data = needed("--data", flags.data, "--data FILE");
+  const out = needed("--out", flags.out, "--out FOLDER");
+  const { tokenizer, bytes, seconds } = await trainTokenizerFiles({ data, vocabSize, pattern, specialTokens, out });
+  if (tokenizer.vocabSize < vocabSize) {
+    writeNotice(
+      `the text has no more pairs that come twice: ${formatCount(tokenizer.vocabSize)} tokens instead of ${formatCount(vocabSize)}`,
+    );
+  }
+  if (json === true) {
+    writeJson({ ...tokenizerFacts(tokenizer), out, bytes, seconds: +seconds.toFixed(3) });
+    return;
+  }
+  const source = `${formatBytes(bytes)} in ${seconds.toFixed(1)} s`;
+  writeOut(`${formatCount(tokenizer.vocabSize)} tokens, learned from ${source}\n`);
+  writeOut(`\nNext:\n  npx foretoken tokenizer inspect ${quoteWord(out)} "How does this split?"\n`);
+};
+
+const textOf = async (text: string | undefined, file: string | undefined): Promise<string | undefined> => {
+  if (text !== undefined && file !== undefined) {
+    const must = "a text must be given once";
+    throw new ConfigError({ where: "tokenizer inspect", must, got: "a text and --file", hint: "one of them" });
+  }
+  return file === undefined ? text : (await readText(file)).text;
+};
+
+const runInspect = async (path: string | undefined, given: string | undefined, flags: TokenizerFlags) => {
+  if (path === undefined) {
+    const must = "a tokenizer must be named";
+    throw new ConfigError({
+      where: "tokenizer inspect",
+      must,
+      got: "none",
+      hint: "a run's folder or a tokenizer.json",
+    });
+  }
+  const text = await textOf(given, flags.file);
+  const tokenizer = await findTokenizer(path);
+  const { stdout } = process;
+  const width = terminalColumns(stdout);
+  if (text === undefined) {
+    if (flags.json === true) writeJson(tokenizerFacts(tokenizer));
+    else writeOut(tokenizerText(tokenizer, width));
+    return;
+  }
+  const inspection = inspectText(tokenizer, text, flags.file ?? "text", flags.json === true);
+  if (flags.json === true) writeJson(inspection);
+  else writeOut(inspectionText(inspection, width, styleFor(stdout)));
+};
+
+/** `foretoken tokenizer`. */
+export const declareTokenizer = (command: Command): void => {
+  command
+    .usage("<train|inspect> [tokenizer] [text] [flags]")
+    .argument("<action>", "train or inspect", parseChoice("<action>", actions))
+    .argument("[tokenizer]", "to inspect: a tokenizer.json, or a folder that has one", parsePath("[tokenizer]"))
+    .argument("[text]", "to split; \\n, \\t and \\\\ are interpreted", parseText("[text]"))
+    .optionsGroup("Training: what the tokens are learned from")
+    .option(
+      "--data <text>",
+      "a corpus by name, a UTF-8 file, or a folder of them; may be repeated (default: none, training needs one)",
+      collecting(parsePath("--data", corpusNames), corpusNames, true),
+    )
+    .option(
+      "--out <folder>",
+      "a new or empty folder for the tokenizer (default: none, training needs one)",
+      parsePath("--out"),
+    )
+    .option("--vocab-size <n>", "number of tokens, special ones included", parseInteger("--vocab-size", 1), 2048)
+    .option(
+      "--pattern <name>",
+      "how a text is split into pieces, which tokens never cross",
+      parseChoice("--pattern", splitPatterns),
+      "gpt2",
+    )
+    .option(
+      "--special-token <name>",
+      "a special token, as <|endoftext|>; may be repeated (default: none)",
+      collecting((text) => text),
+    )
+    .optionsGroup("Inspection: the text, and how it is shown")
+    .option("--file <path>", "the text in a file (default: none)", parsePath("--file"))
+    .option("--json", "write nothing but JSON to standard output")
+    .addHelpText("after", notes(examples))
+    .allowExcessArguments()
+    .action(async (action: Action, path: string | undefined, text: string | undefined, flags: TokenizerFlags) => {
+      checkArguments(command);
+      if (action === "inspect") await runInspect(path, text, flags);
+      else if (path === undefined) await runTrain(flags);
+      else {
+        const must = "takes flags only";
+        const hint = `--data ${quoteWord(path)}`;
+        throw new ConfigError({ where: "tokenizer train", must, got: JSON.stringify(path), hint });
+      }
+    });
+};

@@ -1,0 +1,40 @@
+import type { AdapterFacts, ModelFacts } from "../../model-facts.ts";
+import { formatBytes, formatCount } from "./format.ts";
+
+const plural = (count: number, word: string): string => `${formatCount(count)} ${word}${count === 1 ? "" : "s"}`;
+
+const adapterRows = (adapter: AdapterFacts | null): readonly (readonly [label: string, value: string])[] => {
+  if (adapter === null) return [];
+  const { path, rank, alpha, targets, parameters, bytes } = adapter;
+  return [
+    ["adapter", path],
+    ["rank", `${rank}, alpha ${+alpha.toPrecision(6)}, on ${targets.join(", ")}`],
+    ["its weights", `${formatCount(parameters)} parameters, ${formatBytes(bytes)}`],
+  ];
+};
+
+/** Facts about a model as labels and values. */
+export const modelRows = (facts: ModelFacts): readonly (readonly [label: string, value: string])[] => {
+  const { config, tokenizer, vocabSize } = facts;
+  const { nLayer, nHead, nKvHead = nHead, headDim = config.nEmbd / nHead, nEmbd, contextLength, position } = config;
+  const heads =
+    nKvHead === nHead ? plural(nHead, "head") : `${plural(nHead, "head")} of queries, ${nKvHead} of keys and values`;
+  const tokens =
+    tokenizer === null ? "none: token ids alone" : `${tokenizer.kind}, ${plural(tokenizer.vocabSize, "token")}`;
+  return [
+    ["model", facts.path],
+    ["saved as", facts.architecture],
+    ["parameters", formatCount(facts.parameters)],
+    ["layers", `${plural(nLayer, "layer")} of ${formatCount(nEmbd)} channels; ${heads} of ${headDim} channels`],
+    ["context", `${plural(contextLength, "token")}, positions ${position.kind === "rope" ? "rotary" : "learned"}`],
+    ["vocabulary", `${formatCount(vocabSize)} rows${config.tieEmbeddings ? ", shared with the head" : ""}`],
+    ["tokenizer", tokens],
+    ["chat", facts.chatTemplate ? "has a template" : "no template"],
+    ["weights", `${facts.dtypes.join(", ")}, ${formatBytes(facts.bytes)}`],
+    [
+      "checked",
+      facts.checked ? "its files are compared with its manifest" : "no manifest: damage would not be noticed",
+    ],
+    ...adapterRows(facts.adapter),
+  ];
+};

@@ -1,0 +1,26 @@
+import type { Style } from "../../terminal.ts";
+import { wrapCommand } from "./shell.ts";
+import { columns, wrapText } from "./width.ts";
+
+/** A command to try next. */
+export interface NextCommand {
+  readonly command: string;
+  readonly purpose: string;
+}
+
+/** The commands, each with its purpose: in one line where that fits. Empty if there are none. */
+export const nextLines = (next: readonly NextCommand[], width: number, { colors }: Style): readonly string[] =>
+  next.length === 0
+    ? []
+    : [
+        "",
+        "Next:",
+        ...next.flatMap(({ command, purpose }) => {
+          if (columns(command) + columns(purpose) + 6 <= width)
+            return [`  ${colors.cyan(command)}  ${colors.dim(`# ${purpose}`)}`];
+          return [
+            ...wrapText(purpose, width - 4).map((line) => `  ${colors.dim(`# ${line}`)}`),
+            ...wrapCommand(command, width - 2).map((line) => `  ${colors.cyan(line)}`),
+          ];
+        }),
+      ];

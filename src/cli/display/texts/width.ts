@@ -1,0 +1,173 @@
+/**
+ * Columns of text on a terminal. Terminals count by code points, as POSIX's wcwidth: two columns for East Asian wide and
+ * fullwidth characters (Unicode Standard Annex 11), none for marks that combine with the character before; and, where they
+ * know them, two for an emoji that is made of several code points.
+ */
+
+/** Colours and other escape codes that we write. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes begin with one
+const escapeCodes = /\u001b\[[0-9;?]*[A-Za-z]/gu;
+
+/** Ranges of wide and fullwidth code points, first and last, besides those with an emoji's look by default. */
+const wideRanges: readonly (readonly [first: number, last: number])[] = [
+  [0x1100, 0x115f],
+  [0x2329, 0x232a],
+  [0x2630, 0x2637],
+  [0x268a, 0x268f],
+  [0x2e80, 0x303e],
+  [0x3041, 0x3247],
+  [0x3250, 0xa4c6],
+  [0xa960, 0xa97c],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xfe10, 0xfe19],
+  [0xfe30, 0xfe6b],
+  [0xff01, 0xff60],
+  [0xffe0, 0xffe6],
+  [0x16fe0, 0x18dff],
+  [0x1aff0, 0x1b2ff],
+  [0x1d300, 0x1d376],
+  [0x1f200, 0x1f265],
+  [0x20000, 0x2fffd],
+  [0x30000, 0x3fffd],
+];
+
+/** Characters that take a column each and join with none: most texts have no others. */
+const plain =
+  /^[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2190-\u2311\u2500-\u25fc\u2800-\u28ff]*$/u;
+
+const zeroWidth = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}\u2028\u2029\u1160-\u11ff\ud7b0-\ud7ff]$/u;
+const emojiLook = /\p{Emoji_Presentation}|\ufe0f/u;
+
+const isWide = (codePoint: number): boolean =>
+  wideRanges.some(([first, last]) => codePoint >= first && codePoint <= last);
+
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** What a reader takes for one character, in the order of the text: a letter with its marks, a whole emoji. */
+export const graphemesOf = (text: string): readonly string[] =>
+  plain.test(text) ? [...text] : Array.from(graphemes.segment(text), ({ segment }) => segment);
+
+/** Columns of one grapheme. */
+export const graphemeWidth = (grapheme: string): number => {
+  if (plain.test(grapheme)) return grapheme.length;
+  if (emojiLook.test(grapheme)) return 2;
+  let width = 0;
+  for (const character of grapheme) {
+    // The soft hyphen is shown, though it is a format character.
+    if (zeroWidth.test(character) && character !== "\u00ad") continue;
+    width += isWide(character.codePointAt(0) ?? 0) ? 2 : 1;
+  }
+  return width;
+};
+
+/** Columns of `text`; none for escape codes. */
+export const columns = (text: string): number => {
+  const bare = text.replace(escapeCodes, "");
+  if (plain.test(bare)) return bare.length;
+  return graphemesOf(bare).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
+};
+
+/** `text` with spaces after it, `width` columns in all; a wider text as it is. */
+export const padRight = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - columns(text)));
+
+/** `text` with spaces before it, `width` columns in all; a wider text as it is. */
+export const padLeft = (text: string, width: number): string => " ".repeat(Math.max(0, width - columns(text))) + text;
+
+/** A piece that stays whole: a grapheme, or an escape code, which takes no column. */
+const unitsOf = (line: string): readonly string[] => {
+  const units: string[] = [];
+  let from = 0;
+  for (const found of line.matchAll(escapeCodes)) {
+    units.push(...graphemesOf(line.slice(from, found.index)), found[0]);
+    from = found.index + found[0].length;
+  }
+  return [...units, ...graphemesOf(line.slice(from))];
+};
+
+const widthOfUnit = (unit: string): number => (unit.startsWith("\u001b") ? 0 : graphemeWidth(unit));
+
+/** The rows of `text` on a terminal of `width` columns: a wide character that does not fit goes to the next row. */
+export const rowTexts = (text: string, width: number): readonly string[] => {
+  const rows: string[] = [];
+  let row = "";
+  let used = 0;
+  for (const unit of unitsOf(text)) {
+    const own = widthOfUnit(unit);
+    if (used + own > width && used > 0) {
+      rows.push(row);
+      [row, used] = ["", 0];
+    }
+    row += unit;
+    used += own;
+  }
+  return [...rows, row];
+};
+
+/** Number of `rowTexts`. */
+export const rowsOf = (text: string, width: number): number => rowTexts(text, width).length;
+
+/** The beginning of `text` that fits into `width` columns. */
+export const cutText = (text: string, width: number): string => {
+  let used = 0;
+  let cut = "";
+  for (const unit of unitsOf(text)) {
+    used += widthOfUnit(unit);
+    if (used > width) break;
+    cut += unit;
+  }
+  return cut;
+};
+
+/**
+ * Where to break units of these widths into lines of at most `width` columns: at spaces, which are dropped there; in a word
+ * that is wider than a line, anywhere.
+ * @returns the begin and the end of each line, as indices of units.
+ */
+export const breakLines = <Unit>(
+  units: readonly Unit[],
+  width: number,
+  textOf: (unit: Unit) => string,
+): readonly (readonly [begin: number, end: number])[] => {
+  const lines: [number, number][] = [];
+  let begin = 0;
+  while (begin < units.length || lines.length === 0) {
+    /** End of the line and begin of the next, at the last place to break. */
+    let place: readonly [end: number, next: number] | undefined;
+    /** Where the first word begins. */
+    let word: number | undefined;
+    let used = 0;
+    let index = begin;
+    for (; index < units.length; index++) {
+      const text = textOf(units[index] as Unit);
+      const own = widthOfUnit(text);
+      if (used + own > width && index > begin) {
+        if (text === " ") place = [index, index + 1];
+        break;
+      }
+      used += own;
+      if (text !== " ") word ??= index;
+      else if (word !== undefined) place = [index, index + 1];
+    }
+    if (index < units.length && place === undefined && word !== undefined && word > begin) {
+      // Rather no indent than a broken word.
+      begin = word;
+      continue;
+    }
+    const [end, next] = index === units.length ? [index, index] : (place ?? [index, index]);
+    lines.push([begin, end]);
+    if (next === begin) break;
+    begin = next;
+  }
+  return lines;
+};
+
+/** Text in lines of at most `width` columns, broken at spaces if there are any; line ends are kept. */
+export const wrapText = (text: string, width: number): string[] =>
+  text.split("\n").flatMap((line) => {
+    if (columns(line) <= width) return [line];
+    const units = unitsOf(line);
+    return breakLines(units, Math.max(1, width), (unit) => unit).map(([begin, end]) =>
+      units.slice(begin, end).join(""),
+    );
+  });

@@ -1,0 +1,130 @@
+import { type ChatModel, conversationPrompt } from "../../chat/conversation.node.ts";
+import type { ChatMessage } from "../../chat/messages.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { GenerateEvent } from "../../generate/generate.ts";
+import { parseText } from "../flags.ts";
+import { helpColumns } from "../help.ts";
+import type { Request, Session } from "./session.ts";
+import { parseCommand, type Settings, sessionSettings, settingNames } from "./settings.ts";
+
+const otherCommands: Readonly<Record<string, string>> = {
+  "/system": "what the model is told before the conversation; shows it, or begins afresh with another",
+  "/again": "another answer to the last message, with the next seed",
+  "/reset": "a new conversation, with the settings as they were at the start",
+  "/help": "this page",
+  "/quit": "the end",
+};
+
+const about = [
+  "A line is a message; the model answers it, and remembers what was said.",
+  "While it answers, an empty line or Ctrl-C ends the answer; at the prompt Ctrl-C, like Ctrl-D, is the end.",
+  "In a line \\n is a line end, \\t a tab and \\\\ a backslash. A message that begins with / is written with //.",
+];
+
+/** Settings of a conversation: a model with a chat template reads any character. */
+const names = settingNames.filter((name) => name !== "unknown");
+
+/** What a conversation begins with. */
+export interface ChatStart {
+  readonly settings: Settings;
+  /** The first message, of the system; undefined: the template decides. */
+  readonly system: string | undefined;
+  /** The model's path, for errors. */
+  readonly where: string;
+}
+
+/**
+ * A session that is a conversation: each line is a message, which the model answers.
+ * @param tell shows a line to the user, beside the answers.
+ * @param width columns for the lines of `/help`.
+ */
+export const createChatSession = (
+  lm: ChatModel,
+  { settings: first, system: firstSystem, where }: ChatStart,
+  tell: (line: string) => void,
+  width: () => number = helpColumns,
+): Session => {
+  const settings = sessionSettings(first, names, otherCommands);
+  let system = firstSystem;
+  let messages: readonly ChatMessage[] = [];
+  /** Messages that no longer fit, as last told. */
+  let told = 0;
+
+  const begin = (): void => {
+    messages = [];
+    told = 0;
+  };
+
+  /** Answers the last of `said`, and remembers both once the answer has ended. */
+  const answer = (said: readonly ChatMessage[], seed: number, signal: AbortSignal): Request => {
+    async function* events(): AsyncGenerator<GenerateEvent, void, undefined> {
+      const start: readonly ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+      const { maxNewTokens } = settings.current();
+      const { ids, dropped } = await conversationPrompt(lm, [...start, ...said], maxNewTokens, where, told);
+      if (dropped > told)
+        tell(`the conversation is longer than the context: the first ${dropped} messages are left out`);
+      told = dropped;
+      for await (const event of lm.generate({ ...settings.current(), unknown: "error", seed, prompt: ids, signal })) {
+        // An answer that was stopped is remembered as far as it came.
+        if (event.type === "done") messages = [...said, { role: "assistant", content: event.text }];
+        yield event;
+      }
+    }
+    return { kind: "write", prompt: "", events: events(), skipped: undefined };
+  };
+
+  /** Each answer has its own seed. */
+  const seedNow = (said: readonly ChatMessage[]): number => settings.current().seed + Math.floor(said.length / 2);
+
+  const runCommand = (line: string, signal: AbortSignal): Request => {
+    const typed = parseCommand(line);
+    const { command, argument } = typed;
+    const lines = settings.run(typed);
+    if (lines !== undefined) return { kind: "tell", lines };
+    if (command in otherCommands && command !== "/system" && argument !== "") {
+      throw new ConfigError({ where: command, must: "nothing may follow", got: JSON.stringify(argument) });
+    }
+    switch (command) {
+      case "/system":
+        if (argument === "") return { kind: "tell", lines: [system === undefined ? "none of yours" : system] };
+        system = parseText("/system")(argument);
+        begin();
+        return { kind: "tell", lines: ["a new conversation"] };
+      case "/again": {
+        const said = messages.slice(0, -1);
+        if (said.length === 0) {
+          throw new ConfigError({
+            where: command,
+            must: "there must be an answer",
+            got: "none yet",
+            hint: "a message",
+          });
+        }
+        settings.replace({ ...settings.current(), seed: settings.current().seed + 1 });
+        return answer(said, seedNow(said), signal);
+      }
+      case "/reset":
+        settings.replace(first);
+        system = firstSystem;
+        begin();
+        return { kind: "tell", lines: ["a new conversation"] };
+      case "/help":
+        return { kind: "tell", lines: settings.help(about, width()) };
+      case "/quit":
+        return { kind: "quit" };
+      default:
+        throw settings.unknown(typed);
+    }
+  };
+
+  return {
+    commands: settings.commands,
+    ask(line, signal) {
+      if (line.startsWith("/") && !line.startsWith("//")) return runCommand(line, signal);
+      if (line.trim() === "") return { kind: "tell", lines: [] };
+      const content = parseText("message")(line.startsWith("//") ? line.slice(1) : line);
+      const said: readonly ChatMessage[] = [...messages, { role: "user", content }];
+      return answer(said, seedNow(said), signal);
+    },
+  };
+};

@@ -1,0 +1,111 @@
+import { parseConfig } from "../../core/config.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { generateSettingsSchema } from "../../generate/generate.ts";
+import { unknownChoices } from "../../tokenizer/unknown.ts";
+import { wrapText } from "../display/texts/width.ts";
+import { flagOf, parseChoice, parseNumber } from "../flags.ts";
+import { type Entry, entryLines } from "../help.ts";
+import { leadOf } from "../suggestions/flags-of-others.ts";
+
+/** Settings that decide the text, besides the prompt. */
+export type Settings = Required<ReturnType<typeof generateSettingsSchema.parse>>;
+
+const parsers = {
+  temperature: parseNumber,
+  topK: parseNumber,
+  topP: parseNumber,
+  minP: parseNumber,
+  maxNewTokens: parseNumber,
+  seed: parseNumber,
+  unknown: (command: string) => parseChoice(command, unknownChoices),
+} as const satisfies Partial<Record<keyof Settings, (command: string) => (text: string) => unknown>>;
+/** A setting that a command changes. */
+export type SettingName = keyof typeof parsers;
+export const settingNames = Object.keys(parsers) as readonly SettingName[];
+
+const commandOf = (name: string): string => flagOf(name).replace("--", "/");
+
+/** A typed command: `/top-k 5` is `/top-k` with the argument `5`. */
+export interface TypedCommand {
+  readonly command: string;
+  readonly argument: string;
+}
+
+export const parseCommand = (line: string): TypedCommand => {
+  const [command = "", ...words] = line.trim().split(/\s+/u);
+  return { command, argument: words.join(" ") };
+};
+
+/** The settings of a session, and the commands that show and change them. */
+export interface SessionSettings {
+  current(): Settings;
+  replace(settings: Settings): void;
+  /** All commands of the session, for completion. */
+  readonly commands: readonly string[];
+  /**
+   * Shows or changes a setting; undefined if the command is none of a setting.
+   * @throws ConfigError for a value that it cannot have.
+   */
+  run(typed: TypedCommand): readonly string[] | undefined;
+  /** The error of a command that the session does not have. */
+  unknown(typed: TypedCommand): ConfigError;
+  /** The lines of `/help`: what a line does, and the commands. */
+  help(about: readonly string[], width: number): readonly string[];
+}
+
+/**
+ * @param names the settings that the session's commands change.
+ * @param others its other commands, with what each does.
+ */
+export const sessionSettings = (
+  first: Settings,
+  names: readonly SettingName[],
+  others: Readonly<Record<string, string>>,
+): SessionSettings => {
+  let settings = first;
+  const byCommand: ReadonlyMap<string, SettingName> = new Map(names.map((name) => [commandOf(name), name]));
+  const commands = [...byCommand.keys(), ...Object.keys(others)];
+
+  /** The command that `given` may stand for: another program's name, the beginning of one of ours, or a mistyped one. */
+  const hintFor = ({ command: given, argument }: TypedCommand): string => {
+    const lead = leadOf("generate", given.slice(1));
+    const led = lead !== undefined && "flag" in lead ? lead.flag.replace("--", "/") : undefined;
+    const begun = commands.filter((command) => command.startsWith(given));
+    const found =
+      commands.find((command) => command === led) ?? (begun.length === 1 ? begun[0] : nearest(given, commands));
+    return [found ?? "/help", ...(found !== undefined && byCommand.has(found) ? [argument] : [])].join(" ").trim();
+  };
+
+  return {
+    commands,
+    current: () => settings,
+    replace: (next) => {
+      settings = next;
+    },
+    run({ command, argument }) {
+      const name = byCommand.get(command);
+      if (name === undefined) return undefined;
+      if (argument !== "") {
+        const changed = { ...settings, [name]: parsers[name](command)(argument) };
+        settings = parseConfig(generateSettingsSchema, changed, ([field = ""]) => commandOf(field));
+      }
+      return [`${command} ${settings[name]}`];
+    },
+    unknown: (typed) =>
+      new ConfigError({
+        where: "command",
+        must: "must be a known one",
+        got: JSON.stringify(typed.command),
+        hint: `${hintFor(typed)}, or // to begin a text with /`,
+      }),
+    help(about, width) {
+      const purposeOf = (name: SettingName): string => generateSettingsSchema.shape[name].description ?? "";
+      const rows: readonly Entry[] = [
+        ...[...byCommand].map(([command, name]) => [`${command} ${settings[name]}`, purposeOf(name)] as const),
+        ...Object.entries(others),
+      ];
+      return [...about.flatMap((line) => wrapText(line, width)), "", ...entryLines(rows, width)];
+    },
+  };
+};

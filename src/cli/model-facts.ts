@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import type { ModelConfig } from "../models/config.ts";
+import { architectureOf } from "../models/hugging-face/hugging-face.ts";
+import { loraLayout } from "../models/lora/layout.ts";
+import { modelLayout } from "../models/model.ts";
+import { adapterWeightsName } from "../pretrained/adapter/config.ts";
+import type { OpenedAdapter } from "../pretrained/adapter/load.ts";
+import { basePath, namesAdapter, openAdapter } from "../pretrained/adapter/open.node.ts";
+import { readAdapterValues } from "../pretrained/adapter/read.ts";
+import { openPretrained } from "../pretrained/open.node.ts";
+import { inModelFlags, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
+
+/** Facts about a model, which is not loaded for them. */
+export interface ModelFacts {
+  readonly path: string;
+  /** Its class in `transformers`. */
+  readonly architecture: string;
+  readonly config: ModelConfig;
+  /** Number of its weights. */
+  readonly parameters: number;
+  /** Rows of the embedding. */
+  readonly vocabSize: number;
+  /** null: it has none. */
+  readonly tokenizer: { readonly kind: string; readonly vocabSize: number } | null;
+  readonly endTokens: readonly number[];
+  readonly chatTemplate: boolean;
+  /** Element types in its files. */
+  readonly dtypes: readonly string[];
+  /** Size of the files with its weights. */
+  readonly bytes: number;
+  /** Whether its files are compared with a manifest. */
+  readonly checked: boolean;
+  /** Its LoRA adapter; null: it has none. */
+  readonly adapter: AdapterFacts | null;
+}
+
+/** Facts about an adapter. */
+export interface AdapterFacts {
+  readonly path: string;
+  readonly rank: number;
+  readonly alpha: number;
+  /** The layers that it changes. */
+  readonly targets: readonly string[];
+  /** Number of its weights, in its file. */
+  readonly parameters: number;
+  /** Size of the file. */
+  readonly bytes: number;
+  readonly checked: boolean;
+}
+
+/** Reads an adapter for a model; its numbers are checked, too. */
+const adapterFacts = async (
+  { where, peft, source, checked }: OpenedAdapter,
+  config: ModelConfig,
+): Promise<AdapterFacts> => {
+  const { lora } = await readAdapterValues(config, peft, source, join(where, adapterWeightsName));
+  const { rank, alpha, targets = [] } = lora;
+  return { path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked };
+};
+
+const factsOf = async (
+  directory: string,
+  adapter: OpenedAdapter | null,
+  onNotice: (line: string) => void,
+): Promise<ModelFacts> => {
+  const opened = await openPretrained(directory, { onNotice });
+  await opened.weights.close();
+  const { config, vocabSize, tokenizer, endTokens, chatTemplate, dtypes, weightFiles, checked } = opened;
+  return {
+    path: directory,
+    architecture: architectureOf(config).name,
+    config,
+    parameters: modelLayout(config, vocabSize).count,
+    vocabSize,
+    tokenizer: tokenizer.kind === "none" ? null : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
+    endTokens,
+    chatTemplate: chatTemplate !== null,
+    dtypes,
+    bytes: weightFiles.reduce((sum, file) => sum + file.bytes, 0),
+    checked,
+    adapter: adapter === null ? null : await adapterFacts(adapter, config),
+  };
+};
+
+/**
+ * Facts about the model that `path` names: a run, a directory or `hf:org/name`; and about its adapter, if `path` names an
+ * adapter or one is given.
+ * @throws CheckpointError naming the file and its fault.
+ */
+export const readModelFacts = async (
+  path: string,
+  { adapter, base }: Pick<ModelParts, "adapter" | "base">,
+  onNotice: (line: string) => void,
+): Promise<ModelFacts> => {
+  const directory = await modelDirectory(path);
+  try {
+    const isAdapter = await namesAdapter(directory, { adapter, base });
+    if (!isAdapter && adapter === undefined) return await factsOf(directory, null, onNotice);
+    const opened = await openAdapter(adapter === undefined ? directory : await modelDirectory(adapter));
+    try {
+      if (!isAdapter) return await factsOf(directory, opened, onNotice);
+      return await factsOf(base === undefined ? await basePath(opened) : await modelDirectory(base), opened, onNotice);
+    } finally {
+      await opened.source.close();
+    }
+  } catch (error) {
+    throw inModelFlags(error);
+  }
+};

@@ -1,0 +1,79 @@
+/** What people may call our commands, after other programs. */
+import { ownValue, plainName } from "./flags-of-others.ts";
+
+export type CommandLead =
+  /** Words of ours; those that were given follow. */
+  | { readonly words: readonly string[] }
+  /** It is not there. */
+  | { readonly absent: string; readonly hint: string };
+
+type CommandLeads = Readonly<Record<string, CommandLead>>;
+
+const named = (names: string, lead: CommandLead): CommandLeads =>
+  Object.fromEntries(names.split(" ").map((name) => [name, lead]));
+const to = (names: string, ...words: readonly string[]): CommandLeads => named(names, { words });
+const isNot = (names: string, absent: string, hint: string): CommandLeads => named(names, { absent, hint });
+
+const leads: CommandLeads = {
+  ...to("sample run predict infer inference complete write cli main", "generate"),
+  ...to("interact interactive repl", "generate", "--interactive"),
+  ...to("talk ask converse conversation dialog", "chat"),
+  ...to("eval test perplexity ppl validate measure", "evaluate"),
+  ...to("fit learn pretrain training start", "train"),
+  ...to("resume continue", "train", "--resume"),
+  ...to("finetune ft tune", "train", "--init-from"),
+  ...to("mergelora mergeadapter mergeandunload fuse unload", "merge"),
+  ...to("list ls history status experiments", "runs"),
+  ...to("tutorial course teach explain demo", "lesson"),
+  ...to("doctor env system devices device about", "info"),
+  ...to("bench benchmark profile", "train", "--profile"),
+  ...isNot(
+    "serve server api web webui ui",
+    "there is no server (yet): the library's generate writes for one of yours",
+    "npx foretoken generate DIR --interactive",
+  ),
+  ...isNot(
+    "export convert save pack",
+    "nothing needs to be converted: best/ in a run's folder is a Hugging Face directory, which transformers loads",
+    'AutoModelForCausalLM.from_pretrained("runs/NAME/best")',
+  ),
+  ...isNot(
+    "import load",
+    "nothing needs to be imported: commands take a Hugging Face directory, a GGUF file or hf:org/name as they are",
+    "npx foretoken info MODEL",
+  ),
+  ...isNot(
+    "quantize quantise quant gguf",
+    "weights are not quantised (yet): those of a GGUF file are widened when it is read, and computed with in float32 or bfloat16",
+    "npx foretoken generate MODEL --dtype bfloat16",
+  ),
+  ...isNot(
+    "plot graph chart tensorboard visualize visualise",
+    "there is no plot of a finished run (yet): train draws its loss, and metrics.jsonl has every one",
+    "npx foretoken runs",
+  ),
+  ...isNot(
+    "tokenize tokenise encode",
+    "a command of two words shows the tokens of a text",
+    "npx foretoken tokenizer inspect MODEL",
+  ),
+  ...isNot(
+    "decode detokenize detokenise",
+    "no command turns tokens into text: in the library, a model's tokenizer decodes",
+    "npx foretoken tokenizer inspect MODEL",
+  ),
+  ...isNot(
+    "download pull fetch models",
+    "a model is downloaded where it is named, as hf:org/name",
+    "npx foretoken info hf:HuggingFaceTB/SmolLM2-135M-Instruct",
+  ),
+  ...isNot(
+    "push upload publish deploy",
+    "nothing is uploaded: best/ in a run's folder is a Hugging Face directory",
+    "npx foretoken runs",
+  ),
+  ...isNot("prepare preprocess", "a text needs no preparation", "npx foretoken train --data FILE"),
+};
+
+/** Where the command `name` of another program leads; undefined if it is not known. */
+export const commandLeadOf = (name: string): CommandLead | undefined => ownValue(leads, plainName(name));

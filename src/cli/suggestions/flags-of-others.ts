@@ -1,0 +1,242 @@
+/**
+ * What the flags of other programs are called here: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
+ * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md has the same as tables.
+ */
+
+/** Where a flag of another program leads. */
+export type Lead =
+  | {
+      /** Our flag. It gets the value that was given. */
+      readonly flag: string;
+      /** Our values, for values with another name, in lower case. Others are taken as they are. */
+      readonly values?: Readonly<Record<string, string>>;
+    }
+  /** Words of ours, for a flag that says yes or no. */
+  | { readonly words: string }
+  /** It is an argument here, which has no flag. */
+  | { readonly argument: string }
+  /** It is not there. */
+  | { readonly absent: string; readonly hint: string };
+
+/** Leads by a flag's name without dashes and underscores, in lower case. */
+export type Leads = Readonly<Record<string, Lead>>;
+
+/** The value of a table's own key: `constructor` is none. */
+export const ownValue = <Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
+const named = (names: string, lead: Lead): Leads => Object.fromEntries(names.split(" ").map((name) => [name, lead]));
+const to = (names: string, flag: string, values?: Readonly<Record<string, string>>): Leads =>
+  named(names, values === undefined ? { flag } : { flag, values });
+const means = (names: string, words: string): Leads => named(names, { words });
+const isNot = (names: string, absent: string, hint: string): Leads => named(names, { absent, hint });
+
+const noGpu = "there is no GPU backend (yet): every backend computes on the CPU";
+
+const everywhere: Leads = {
+  ...isNot(
+    "device cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice",
+    noGpu,
+    "the command without it",
+  ),
+  ...means("cpu usecpu nocuda", "--backend auto"),
+  ...to("t nthreads numthreads threadsbatch nprocs numproc jobs j", "--threads"),
+  ...isNot(
+    "compile torchcompile",
+    "a run compiles nothing: the kernels are compiled when the package is built",
+    "npx foretoken info",
+  ),
+  ...means("fp32 float32", "--dtype float32"),
+  ...means("bf16 bfloat16", "--dtype bfloat16"),
+  ...isNot("fp16 float16 half", "there is no float16: training in it needs a scaled loss", "--dtype bfloat16"),
+  ...to("torchdtype precision", "--dtype"),
+};
+
+/** Our values of --dtype, under their other names. */
+export const dtypeNames: Readonly<Record<string, string>> = {
+  ...{ bf16: "bfloat16", fp16: "bfloat16, since there is no float16", float16: "bfloat16, since there is no float16" },
+  ...{ half: "bfloat16, since there is no float16", fp32: "float32", f32: "float32", single: "float32" },
+};
+
+/** Our values of --backend, under the names of devices. */
+export const deviceNames: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["cuda", "gpu", "mps", "metal", "rocm", "vulkan", "webgpu"].map((name) => [
+      name,
+      "auto, since there is no GPU backend (yet)",
+    ]),
+  ),
+  cpu: "auto, which is on the CPU",
+};
+
+const train: Leads = {
+  ...to("lr baselr maxlr peaklr", "--learning-rate"),
+  ...to("layers nlayers numlayers numhiddenlayers depth", "--model.nLayer"),
+  ...to("heads nheads numheads numattentionheads", "--model.nHead"),
+  ...to("kvheads nkvheads numkvheads numkeyvalueheads", "--model.nKvHead"),
+  ...to("nembed dmodel hiddensize embdim embeddim modeldim dim width", "--model.nEmbd"),
+  ...to("intermediatesize dff ffndim", "--model.mlp.hidden"),
+  ...to(
+    "blocksize seqlen seqlength maxseqlen maxseqlength maxlength maxpositionembeddings npositions",
+    "--model.contextLength",
+  ),
+  ...to("nctx ctx ctxsize contextsize contextwindow context c", "--model.contextLength"),
+  ...to("batch bs b trainbatchsize perdevicetrainbatchsize microbatchsize", "--batch-size"),
+  ...to("gradientaccumulationsteps gradaccum gradaccumulation accumulationsteps", "--train.gradAccumSteps"),
+  ...to("maxiters maxsteps iters iterations numiters niters nsteps numsteps totalsteps trainsteps", "--steps"),
+  ...isNot(
+    "epochs epoch numepochs nepochs numtrainepochs e",
+    "a run is counted in steps; an epoch has training tokens / (batchSize × contextLength) of them",
+    "--steps N",
+  ),
+  ...isNot(
+    "evaliters",
+    "an evaluation covers the whole validation split, so there is no number of batches to set",
+    "a smaller --val-fraction",
+  ),
+  ...isNot("evalonly", "a model is evaluated by a command of its own", "npx foretoken evaluate DIR"),
+  ...to("evalsteps evalfreq evalevery validationinterval valinterval", "--eval-interval"),
+  ...to("savesteps saveinterval saveevery checkpointevery", "--checkpoint-interval"),
+  ...to("savetotallimit", "--keep-last"),
+  ...isNot(
+    "loginterval logginginterval loggingsteps logevery",
+    "every step is in metrics.jsonl, and with --json on standard output",
+    "--json",
+  ),
+  ...isNot(
+    "wandb wandblog wandbproject wandbrunname reportto tensorboard loggingdir mlflow",
+    "no tracking service is called: metrics.jsonl has every event, and --json writes them",
+    "--json",
+  ),
+  ...to("outdir outputdir output o rundir savedir checkpointdir loggingdirectory", "--out"),
+  ...to("dataset datasetname datafile datadir trainfile trainingfile traindata input inputfile", "--data"),
+  ...to("text textfile corpus file f", "--data"),
+  ...to("validationfile valfile evalfile evaldata validationdata testfile", "--val-data"),
+  ...to("valsplit validationsplit valratio testsize", "--val-fraction"),
+  ...to("gradclip clip clipgrad gradientclip clipgradnorm maxnorm", "--train.maxGradNorm"),
+  ...to("warmup warmupiters nwarmup", "--train.warmupSteps"),
+  ...isNot("warmupratio", "the warm-up is counted in steps", "--train.warmupSteps N"),
+  ...to("minlr", "--train.schedule.minLearningRate"),
+  ...to("decaylr", "--train.schedule.kind", { true: "cosine", false: "constant" }),
+  ...to("lrschedule lrscheduler lrschedulertype scheduler", "--train.schedule.kind"),
+  ...isNot("lrdecayiters", "the learning rate falls until the last step", "--steps N"),
+  ...to("optim opt optimizer", "--train.optimizer.kind", { adamw_torch: "adamw", adamw_torch_fused: "adamw" }),
+  ...isNot(
+    "bias",
+    "biases have three flags",
+    "--model.bias.qkv, --model.bias.projection or --model.bias.mlp with true or false",
+  ),
+  ...to("adambeta1", "--train.optimizer.beta1"),
+  ...to("adambeta2", "--train.optimizer.beta2"),
+  ...to("adamepsilon epsilon", "--train.optimizer.eps"),
+  ...to("wd", "--train.optimizer.weightDecay"),
+  ...to("randomseed dataseed s", "--seed"),
+  ...to("resumefromcheckpoint resumefrom continue continuefrom restart", "--resume"),
+  ...to("earlystopping earlystoppingpatience", "--patience"),
+  ...isNot(
+    "loadbestmodelatend alwayssavecheckpoint savestrategy",
+    "a run always keeps its last checkpoint, and the best weights in best/",
+    "--keep-last N for earlier ones",
+  ),
+  ...isNot(
+    "overwriteoutputdir force",
+    "a run's folder must be new or empty, so that nothing is lost",
+    "--out another-folder",
+  ),
+  ...means("gradientcheckpointing activationcheckpointing", "--recompute-activations true"),
+  ...isNot(
+    "deepspeed fsdp ddp localrank nprocpernode worldsize distributed",
+    "a run computes in one process, on one machine",
+    "--threads N",
+  ),
+  ...to("lora lorar lorarank rank r", "--lora.rank"),
+  ...to("loraalpha alpha", "--lora.alpha"),
+  ...to("loradropout", "--lora.dropout"),
+  ...to("loratarget loratargets loratargetmodules targetmodules", "--lora.targets"),
+  ...isNot("peft usepeft", "adapters are always in the form of PEFT", "--lora.rank 8"),
+  ...isNot(
+    "qlora loadin4bit loadin8bit",
+    "weights are not quantised (yet): those that stay as they are can be bfloat16",
+    "--lora.rank 8 --dtype bfloat16",
+  ),
+  ...to("vocabsize nvocab", "--tokenizer.vocabSize"),
+  ...isNot("labelsmoothing labelsmoothingfactor", "there is no label smoothing", "--model.dropout 0.1"),
+  ...isNot(
+    "pushtohub hubmodelid",
+    "nothing is uploaded: best/ in the run's folder is a Hugging Face directory",
+    "the command without it",
+  ),
+  ...isNot("dataloadernumworkers numworkers", "batches are cut from memory, without workers", "--threads N"),
+};
+
+const noSuchSampling = "only temperature, top-k, top-p and min-p shape the draw";
+const likeSampling = "--temperature, --top-k, --top-p or --min-p";
+
+const modelNamed: Leads = named("m model checkpoint ckpt modelpath modelnameorpath outdir rundir", {
+  argument: "the model is named without a flag",
+});
+
+/** Of all commands that take a model. */
+const adapterNamed: Leads = {
+  ...to("lora lorapath loradir loramodules peft peftpath adapterpath adapterdir adaptername adapters", "--adapter"),
+  ...to("basemodel basemodelname basemodelnameorpath", "--base"),
+};
+
+const generate: Leads = {
+  ...modelNamed,
+  ...adapterNamed,
+  ...to("temp", "--temperature"),
+  ...to("n npredict ntokens numtokens maxtokens maxlength length tokens", "--max-new-tokens"),
+  ...to("p start text input", "--prompt"),
+  ...isNot("f file promptfile", "a prompt is a text, not a file", `--prompt "$(cat FILE)"`),
+  ...to("r reverseprompt stopsequence stopstrings", "--stop"),
+  ...to("s randomseed", "--seed"),
+  ...means("interactivefirst", "--interactive"),
+  ...isNot("cnv conversation chat", "a conversation has a command of its own", "npx foretoken chat MODEL"),
+  ...means("greedy", "--temperature 0"),
+  ...to("dosample", "--temperature", { true: "0.8", false: "0" }),
+  ...isNot(
+    "c nctx ctxsize contextsize blocksize",
+    "a model keeps the context length of its training",
+    "the command without it",
+  ),
+  ...isNot("numsamples numreturnsequences batchsize", "a call writes one text", "--seed N for another one"),
+  ...isNot("stream streaming", "text is written as it comes", "the command without it"),
+  ...isNot(
+    "repeatpenalty repetitionpenalty repeatlastn frequencypenalty presencepenalty norepeatngramsize",
+    `there is no penalty for repeating: ${noSuchSampling}`,
+    likeSampling,
+  ),
+  ...isNot(
+    "mirostat typical typicalp tfs etacutoff epsiloncutoff numbeams logitbias grammar jsonschema",
+    noSuchSampling,
+    likeSampling,
+  ),
+};
+
+const evaluate: Leads = {
+  ...modelNamed,
+  ...adapterNamed,
+  ...to("dataset file f text textfile input validationfile", "--data"),
+  ...to("valsplit validationsplit testsize", "--val-fraction"),
+  ...isNot("batch batchsize bs perdeviceevalbatchsize", "an evaluation chooses its batches", "the command without it"),
+  ...isNot("evaliters", "an evaluation covers the whole split", "--val-fraction with --split val"),
+};
+
+const lesson: Leads = { ...to("dataset file f", "--data"), ...to("line prompt", "--text") };
+
+const leads: Readonly<Record<string, Leads>> = {
+  ...{ train, generate, evaluate, lesson },
+  chat: { ...modelNamed, ...adapterNamed },
+  info: adapterNamed,
+  merge: { ...adapterNamed, ...to("o output outdir outputdir savedir", "--out") },
+};
+
+/** The flag's name without dashes and underscores, in lower case: as people may remember it. */
+export const plainName = (flag: string): string => flag.toLowerCase().replace(/[-_]/gu, "");
+
+/** Where the flag `name` of another program leads in `command`; undefined if it is not known. */
+export const leadOf = (command: string, name: string): Lead | undefined => {
+  const plain = plainName(name);
+  return ownValue(ownValue(leads, command) ?? {}, plain) ?? ownValue(everywhere, plain);
+};

@@ -1,0 +1,201 @@
+import type { Command, Option } from "commander";
+import { alternatives } from "../../core/alternatives.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { quoteWord } from "../../core/shell-word.ts";
+import { commandLeadOf } from "./commands-of-others.ts";
+import { type Lead, leadOf, ownValue, plainName } from "./flags-of-others.ts";
+
+const namesOf = (command: Command): readonly string[] =>
+  [...command.options.map(({ long }) => long ?? ""), "--help"].filter((flag) => flag !== "");
+
+const optionOf = (command: Command, flag: string): Option | undefined =>
+  command.options.find(({ long, short }) => long === flag || short === flag);
+
+const isFlag = (word: string): boolean => /^-{1,2}[a-z]/iu.test(word);
+const isKnown = (command: Command, flag: string): boolean =>
+  optionOf(command, flag) !== undefined || ["--help", "-h"].includes(flag);
+
+/** A flag of the command line with the value that may belong to it: after an equals sign, or as the next word. */
+interface Given {
+  readonly flag: string;
+  readonly value: string | undefined;
+  /** Words that it takes, if the value belongs to it. */
+  readonly length: number;
+}
+
+const givenAt = (words: readonly string[], index: number): Given => {
+  const [flag = "", ...rest] = (words[index] ?? "").split("=");
+  if (rest.length > 0) return { flag, value: rest.join("="), length: 1 };
+  const next = words[index + 1];
+  return next === undefined || isFlag(next) ? { flag, value: undefined, length: 1 } : { flag, value: next, length: 2 };
+};
+
+/** Most flags that a hint lists. */
+const mostListed = 4;
+
+/** The flags of ours that differ from `given` only in dashes and capitals, or whose last part does. */
+const sameName = (given: string, command: Command): readonly string[] => {
+  const known = namesOf(command);
+  const like = (nameOf: (flag: string) => string): readonly string[] =>
+    known.filter((flag) => plainName(nameOf(flag)) === plainName(given));
+  const whole = like((flag) => flag);
+  return whole.length > 0 ? whole : like((flag) => flag.split(".").slice(1).at(-1) ?? "");
+};
+
+const yes = /^(true|yes|on|1)$/iu;
+const no = /^(false|no|off|0)$/iu;
+
+/** `flag` with the value that was given for it, as far as it takes one. */
+const withValue = (command: Command, flag: string, value: string | undefined): string => {
+  const option = optionOf(command, flag);
+  return value !== undefined && option?.required === true ? `${flag} ${quoteWord(value)}` : flag;
+};
+
+/** Our words for a flag of another program; undefined if there are none. */
+const ourWords = (lead: Lead, command: Command, { value }: Given): string | undefined => {
+  if ("words" in lead) return value !== undefined && no.test(value) ? undefined : lead.words;
+  if (!("flag" in lead)) return undefined;
+  const ours = value === undefined ? undefined : (ownValue(lead.values ?? {}, value.toLowerCase()) ?? value);
+  return withValue(command, lead.flag, ours);
+};
+
+/** Our words for the unknown flag, if only one thing can be meant. */
+const translated = (given: Given, command: Command): string | undefined => {
+  const same = sameName(given.flag, command);
+  const [only] = same;
+  const lead = leadOf(command.name(), given.flag);
+  const whole = only !== undefined && plainName(only) === plainName(given.flag);
+  if (lead !== undefined && !whole) return ourWords(lead, command, given);
+  return same.length === 1 && only !== undefined ? withValue(command, only, given.value) : undefined;
+};
+
+/** The flag that chooses the kind of `given`: `--optimizer` is --train.optimizer.kind. */
+const kindFlag = (given: string, command: Command): Option | undefined =>
+  command.options.find(({ long }) => {
+    const field = /^(.*)\.kind$/u.exec(long ?? "")?.[1];
+    return field !== undefined && (field === given || plainName(field.split(".").at(-1) ?? "") === plainName(given));
+  });
+
+/** Most edits of a word that is mistyped, and not another one. */
+const farthest = (word: string): number => Math.max(2, Math.floor(0.4 * word.length));
+
+/** A hint for an unknown flag that is not another program's: part of a name of ours, or mistyped. */
+const partHint = ({ flag, value }: Given, command: Command): string => {
+  const known = namesOf(command);
+  const found = sameName(flag, command);
+  if (found.length > 0 && found.length <= mostListed) return alternatives(found);
+  const within = known.filter((one) => one.startsWith(`${flag}.`));
+  const kind = kindFlag(flag, command);
+  if (kind !== undefined) {
+    const isKind = value !== undefined && /<(.*)>/u.exec(kind.flags)?.[1]?.split("|").includes(value) === true;
+    return isKind ? `${kind.long} ${value}` : `${kind.long}`;
+  }
+  if (within.length > 0 && within.length <= mostListed) return alternatives(within);
+  const begun = known.filter((one) => one.startsWith(flag) && !one.includes("."));
+  const close = begun.length === 1 ? begun[0] : nearest(flag, known, farthest(flag));
+  return close === undefined ? `npx foretoken ${command.name()} --help` : withValue(command, close, value);
+};
+
+/** The unknown flags in `words`, in order. */
+const unknownFlags = (words: readonly string[], command: Command): readonly Given[] => {
+  const found: Given[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    if (word === "--") break;
+    if (!isFlag(word)) continue;
+    const given = givenAt(words, index);
+    if (isKnown(command, given.flag)) {
+      // Its value may look like a flag.
+      if (optionOf(command, given.flag)?.required === true && !word.includes("=")) index++;
+    } else found.push(given);
+  }
+  return found;
+};
+
+/** Most units of a hint: longer ones lose their middle in the error's line. */
+const longestHint = 140;
+
+/** `words`, with our names for the flags of other programs. */
+const translateWords = (words: readonly string[], command: Command): readonly string[] => {
+  const out: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    const given = isFlag(word) ? givenAt(words, index) : undefined;
+    if (given === undefined || isKnown(command, given.flag)) {
+      out.push(quoteWord(word));
+      continue;
+    }
+    const lead = leadOf(command.name(), given.flag);
+    const ours = translated(given, command);
+    if (lead !== undefined && "argument" in lead && given.value !== undefined) out.unshift(quoteWord(given.value));
+    else out.push(ours ?? [given.flag, ...(given.value === undefined ? [] : [quoteWord(given.value)])].join(" "));
+    const takesValue = lead === undefined || !("words" in lead) || (given.value !== undefined && yes.test(given.value));
+    if (takesValue) index += given.length - 1;
+  }
+  return out;
+};
+
+/**
+ * The error for an unknown flag of `command`: it names ours, with the value that was given, or says what is not there. If
+ * all unknown flags in `words` have names here, it names all of them.
+ */
+export const unknownFlagError = (
+  where: string,
+  flag: string,
+  words: readonly string[],
+  command: Command,
+): ConfigError => {
+  const all = unknownFlags(words, command);
+  const first = all.find((one) => one.flag === flag) ?? { flag, value: undefined, length: 1 };
+  const lead = sameName(flag, command).length === 0 ? leadOf(command.name(), flag) : undefined;
+  const got = first.value === undefined ? flag : `${flag} ${first.value}`;
+  if (lead !== undefined && "absent" in lead) {
+    return new ConfigError({ where, must: lead.absent, got, hint: lead.hint });
+  }
+  if (lead !== undefined && "argument" in lead) {
+    const whole = ["npx foretoken", command.name(), ...translateWords(words.slice(1), command)].join(" ");
+    const short = `npx foretoken ${command.name()} ${first.value === undefined ? "DIR" : quoteWord(first.value)}`;
+    const hint = first.value === undefined || whole.length > longestHint ? short : whole;
+    return new ConfigError({ where, must: lead.argument, got, hint });
+  }
+  const must = "every flag must be a known one";
+  const own = translated(first, command);
+  if (own === undefined) return new ConfigError({ where, must, got: flag, hint: partHint(first, command) });
+  // Those that are not there get a line of their own, once these are mended.
+  const known = all.filter((one) => translated(one, command) !== undefined);
+  const whole = known.map((one) => translated(one, command)).join(" ");
+  if (whole.length > longestHint) return new ConfigError({ where, must, got: flag, hint: own });
+  return new ConfigError({ where, must, got: [...new Set(known.map((one) => one.flag))].join(", "), hint: whole });
+};
+
+/**
+ * The error for a command that is not there: it names ours, with the words that were given, or says what is not there.
+ * @param declared makes a command with its flags.
+ */
+export const unknownCommandError = async (
+  [name = "", ...rest]: readonly string[],
+  names: readonly string[],
+  declared: (name: string) => Promise<Command>,
+): Promise<ConfigError> => {
+  const where = "command line";
+  const must = `the command must be ${alternatives(names)}`;
+  const got = JSON.stringify(name);
+  const lead = commandLeadOf(name);
+  if (lead !== undefined && "absent" in lead) {
+    return new ConfigError({ where, must: lead.absent, got, hint: lead.hint });
+  }
+  if (lead === undefined) {
+    const path = /\.(txt|md)$/u.test(name) ? ["train", "--data"] : name.includes("/") ? ["generate"] : undefined;
+    const hint =
+      path === undefined ? nearest(name, names, farthest(name)) : `npx foretoken ${path.join(" ")} ${quoteWord(name)}`;
+    return new ConfigError({ where, must, got, hint: hint ?? "npx foretoken --help" });
+  }
+  const [verb = "", ...flags] = lead.words;
+  const words = translateWords(rest, await declared(verb));
+  // A flag that takes the folder comes before it, a switch after it.
+  const inOrder = verb === "train" ? [...flags, ...words] : [...words, ...flags];
+  const whole = ["npx foretoken", verb, ...inOrder].join(" ");
+  const hint = whole.length <= longestHint ? whole : `npx foretoken ${verb}`;
+  return new ConfigError({ where, must, got, hint });
+};

@@ -1,0 +1,54 @@
+/** The tokenizer of a file, a GGUF file, a checkpoint, a run or any folder with a tokenizer.json. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DataError } from "../../core/errors.ts";
+import { jsonLimits } from "../../core/json.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { parseJson } from "../../pretrained/checkpoint-json.ts";
+import { isGgufName, openGguf } from "../../pretrained/gguf/open.node.ts";
+import { loadTokenizer } from "../../tokenizer/registry.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+
+const fileName = "tokenizer.json";
+
+const kindAt = async (path: string): Promise<"file" | "folder" | undefined> =>
+  stat(path).then(
+    (found) => (found.isDirectory() ? "folder" : "file"),
+    () => undefined,
+  );
+
+/** Places of the file in a folder: a checkpoint's or a tokenizer's own, then a run's best and last checkpoints. */
+const placesIn = (folder: string): readonly string[] =>
+  ["", "best", "checkpoint"].map((inner) => join(folder, inner, fileName));
+
+const findFile = async (path: string): Promise<string> => {
+  const kind = await kindAt(path);
+  if (kind === "file") return path;
+  for (const place of placesIn(path)) if ((await kindAt(place)) === "file") return place;
+  throw new DataError({
+    where: path,
+    must: `must be a ${fileName}, a .gguf file, or a folder with a ${fileName}: a tokenizer, a checkpoint, a run`,
+    got: kind === undefined ? "nothing there" : `a folder without ${fileName}`,
+    hint: "foretoken tokenizer train --data FILE --out FOLDER",
+  });
+};
+
+/** @throws DataError if there is none; CheckpointError if it is damaged. */
+export const findTokenizer = async (path: string): Promise<Tokenizer> => {
+  if (isGgufName(path)) {
+    const { tokenizer, weights } = await openGguf(path);
+    await weights.close();
+    return tokenizer;
+  }
+  const file = await findFile(path);
+  let bytes: Uint8Array;
+  try {
+    bytes = await readRegularFile(file, { maxBytes: jsonLimits.tokenizer.maxBytes, followLinks: true });
+  } catch (cause) {
+    if (cause instanceof UnreadableFileError) throw new DataError({ where: file, must: cause.must, got: cause.got });
+    const must = "the file must be readable";
+    throw new DataError({ where: file, must, got: systemErrorCode(cause) ?? String(cause), cause });
+  }
+  return loadTokenizer(parseJson(bytes, file, jsonLimits.tokenizer), file);
+};

@@ -1,0 +1,55 @@
+/** Files of documents, one in JSON on each line. */
+import { DataError } from "../core/errors.ts";
+import { type JsonLimits, parseJson } from "../core/json.ts";
+import type { LocatedDocument, SourceDocument } from "./documents.ts";
+import { documentOf } from "./parse-document.ts";
+
+/** A line holds a conversation; the keys of its objects are data. */
+const lineLimits: JsonLimits = {
+  maxBytes: 2 ** 24,
+  maxValues: 2 ** 18,
+  maxKeys: 2 ** 17,
+  what: "the line",
+  anyKey: true,
+};
+
+/**
+ * The documents of a file's text, a line each; blank lines are skipped.
+ * @param where the file, for errors: they add the line's number.
+ * @throws DataError for a line that is no document, or a file without one.
+ */
+export const documentsOfText = (text: string, where: string): readonly LocatedDocument[] => {
+  const encoder = new TextEncoder();
+  const documents: LocatedDocument[] = [];
+  let number = 0;
+  for (let from = 0; from < text.length; ) {
+    const found = text.indexOf("\n", from);
+    const end = found === -1 ? text.length : found;
+    const line = text.slice(from, end);
+    from = end + 1;
+    number++;
+    if (line.trim() === "") continue;
+    const place = `${where}:${number}`;
+    const json = parseJson(
+      encoder.encode(line),
+      lineLimits,
+      (fault) => new DataError({ where: place, ...fault, hint: "one document on each line" }),
+    );
+    documents.push({ where: place, source: documentOf(json, place) });
+  }
+  if (documents.length === 0) {
+    throw new DataError({ where, must: "the file must hold a document, as JSON in a line", got: "none" });
+  }
+  return documents;
+};
+
+/** A document in one spelling: lines that say the same are the same. */
+export const lineOfDocument = (source: SourceDocument): string => {
+  if (source.kind === "text") return JSON.stringify({ text: source.text });
+  const messages = source.messages.map(({ role, content, counted }) => ({
+    role,
+    content,
+    ...(role === "assistant" && !counted ? { weight: 0 } : {}),
+  }));
+  return JSON.stringify({ messages });
+};

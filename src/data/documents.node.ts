@@ -1,0 +1,103 @@
+/** Documents from disk or from memory, with the hash by which a resumed run recognises them. */
+import { createHash } from "node:crypto";
+import { basename, resolve } from "node:path";
+import { DataError } from "../core/errors.ts";
+import { corpusNames, isCorpusName } from "./corpora.node.ts";
+import { type DocumentsSplit, type LocatedDocument, splitDocuments } from "./documents.ts";
+import { documentsOfText, lineOfDocument } from "./documents-json.ts";
+import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "./given-documents.ts";
+import { namesInFolder, readTextFiles } from "./text.node.ts";
+
+/** Documents to train on and held out, with facts about their source. */
+export interface DocumentsCorpus extends DocumentsSplit {
+  /** Short name for people: the file's or folder's. */
+  readonly name: string;
+  /** SHA-256 of both parts, hexadecimal: changes with the documents and with the split. */
+  readonly sha256: string;
+  /** What fits as a prompt of samples: the first question of the held-out conversations, or the first word of a text. */
+  readonly prompt: string;
+  /** One line for the user, about skipped files. */
+  readonly notice?: string;
+}
+
+const hasEnding = (name: string): boolean => /\.jsonl$/iu.test(name);
+
+/** Whether `data` names documents: a file that ends in `.jsonl`, or a folder of such files and no others. */
+export const hasDocuments = async (data: string): Promise<boolean> => {
+  if (isCorpusName(data)) return false;
+  const names = await namesInFolder(data);
+  return names === undefined ? hasEnding(data) : names.length > 0 && names.every(hasEnding);
+};
+
+const hashOf = ({ train, val }: DocumentsSplit): string => {
+  const hash = createHash("sha256").update("documents\n");
+  for (const [i, part] of [train, val].entries()) {
+    if (i > 0) hash.update("\0");
+    for (const { source } of part) hash.update(`${lineOfDocument(source)}\n`);
+  }
+  return hash.digest("hex");
+};
+
+interface Found {
+  readonly documents: readonly LocatedDocument[];
+  readonly notice?: string | undefined;
+}
+
+const corpusOf = (
+  name: string,
+  found: Found,
+  held: Found | undefined,
+  valFraction: number | undefined,
+): DocumentsCorpus => {
+  const split =
+    held === undefined
+      ? splitDocuments(found.documents, name, valFraction)
+      : { train: found.documents, val: held.documents };
+  const notices = [found.notice, held?.notice].filter((line) => line !== undefined);
+  return {
+    ...split,
+    ...{ name, sha256: hashOf(split), prompt: promptOfDocuments(split) },
+    ...(notices.length === 0 ? {} : { notice: notices.join("; ") }),
+  };
+};
+
+/** All documents at a path. @throws DataError for what is none. */
+export const readDocuments = async (path: string): Promise<Found> => {
+  const { files, notice } = await readTextFiles(path, /[./\\]/u.test(path) ? [] : corpusNames);
+  return { documents: files.flatMap(({ path: where, text }) => documentsOfText(text, where)), notice };
+};
+
+/** Where documents are, and what is held out of them. */
+export interface DocumentsOptions {
+  readonly valData?: string | undefined;
+  readonly valFraction?: number | undefined;
+}
+
+/**
+ * The documents of a `.jsonl` file, or of a folder of them.
+ * @throws DataError for a line that is no document, or a `valData` that has none.
+ */
+export const loadDocuments = async (
+  path: string,
+  { valData, valFraction }: DocumentsOptions,
+): Promise<DocumentsCorpus> => {
+  if (valData !== undefined && !(await hasDocuments(valData))) {
+    throw new DataError({
+      where: valData,
+      must: "held-out documents must be .jsonl too, as those to train on",
+      got: "a text",
+      hint: "a .jsonl file",
+    });
+  }
+  const held = valData === undefined ? undefined : await readDocuments(valData);
+  return corpusOf(basename(resolve(path)), await readDocuments(path), held, valFraction);
+};
+
+/** Documents that are in memory as a corpus. */
+export const givenDocuments = ({ documents, valDocuments }: GivenDocuments, valFraction?: number): DocumentsCorpus =>
+  corpusOf(
+    "documents",
+    { documents: locatedDocuments(documents, "documents") },
+    valDocuments === undefined ? undefined : { documents: locatedDocuments(valDocuments, "valDocuments") },
+    valFraction,
+  );

@@ -1,0 +1,33 @@
+/** Documents that a program hands over, instead of a file. */
+import { DataError } from "../core/errors.ts";
+import { firstWord } from "./corpus.ts";
+import type { DocumentsSplit, LocatedDocument } from "./documents.ts";
+import { documentOf, type GivenDocument } from "./parse-document.ts";
+
+/** Documents that are in memory, and perhaps some to validate on. */
+export interface GivenDocuments {
+  readonly documents: readonly GivenDocument[];
+  readonly valDocuments?: readonly GivenDocument[] | undefined;
+}
+
+/** Given documents, checked one by one. @param name of their list in errors. */
+export const locatedDocuments = (given: readonly unknown[], name: string): readonly LocatedDocument[] => {
+  if (given.length === 0) {
+    throw new DataError({ where: name, must: "there must be a document", got: "none" });
+  }
+  return Array.from(given, (one, i) => ({ where: `${name}[${i}]`, source: documentOf(one, `${name}[${i}]`) }));
+};
+
+/** Most characters of a prompt. */
+const longestPrompt = 300;
+
+/** What fits as a prompt of samples: the first question of the held-out conversations, or the first word of a text. */
+export const promptOfDocuments = ({ train, val }: DocumentsSplit): string => {
+  for (const { source } of [...val, ...train]) {
+    if (source.kind === "text") return firstWord(source.text);
+    const question = source.messages.find(({ role, content }) => role === "user" && content.trim() !== "");
+    if (question !== undefined)
+      return [...question.content.trim().slice(0, 2 * longestPrompt)].slice(0, longestPrompt).join("");
+  }
+  return "";
+};

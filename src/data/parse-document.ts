@@ -1,0 +1,178 @@
+/** A document from a line of JSON: a conversation or a text, in the spellings that data sets have. */
+import { DataError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
+import { show } from "../core/show.ts";
+import type { DocumentMessage, SourceDocument } from "./documents.ts";
+
+/** Most messages of a conversation: many times those of any known one. */
+const mostMessages = 10_000;
+
+/** A conversation, as most data sets spell it. */
+export interface GivenConversation {
+  /** The messages in order; the loss counts the assistant's. */
+  readonly messages: readonly GivenMessage[];
+}
+
+/** A message of a conversation to learn from. */
+export interface GivenMessage {
+  /** Who says it: `system`, `user` or `assistant`. */
+  readonly role: "system" | "user" | "assistant";
+  /** Its text. */
+  readonly content: string;
+  /** 0: the loss does not count this answer. Default 1. */
+  readonly weight?: 0 | 1 | undefined;
+}
+
+/** A conversation, as ShareGPT spells it. */
+export interface GivenShareGpt {
+  /** The messages in order: `human` is the user, `gpt` the assistant. */
+  readonly conversations: readonly {
+    /** Who says it. */
+    readonly from: "system" | "human" | "user" | "gpt" | "assistant";
+    /** Its text. */
+    readonly value: string;
+  }[];
+}
+
+/** A question and its answer: a conversation of two messages. */
+export interface GivenPair {
+  /** What the user says. */
+  readonly prompt: string;
+  /** What the assistant answers: the loss counts it. */
+  readonly completion: string;
+}
+
+/** A plain document: the loss counts all of it. */
+export interface GivenPlainText {
+  /** Its text. */
+  readonly text: string;
+}
+
+/** A document to learn from, as a line of a `.jsonl` file has it. */
+export type GivenDocument = GivenConversation | GivenShareGpt | GivenPair | GivenPlainText;
+
+const roles: Readonly<Record<string, DocumentMessage["role"]>> = {
+  system: "system",
+  user: "user",
+  human: "user",
+  assistant: "assistant",
+  gpt: "assistant",
+};
+
+/** Keys with which a line asks for more than text: without them its answers would be others. */
+const unsupported = ["tools", "functions", "tool_calls", "function_call"] as const;
+
+const hint =
+  '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}, or {"text": "…"}';
+
+const refuse = (where: string, must: string, got: string, way?: string): never => {
+  throw new DataError({ where, must, got, ...(way === undefined ? {} : { hint: way }) });
+};
+
+const own = (value: Readonly<Record<string, unknown>>, key: string): unknown =>
+  Object.hasOwn(value, key) ? value[key] : undefined;
+
+const has = (value: Readonly<Record<string, unknown>>, key: string): boolean =>
+  own(value, key) !== undefined && own(value, key) !== null;
+
+const checkSupported = (value: Readonly<Record<string, unknown>>, where: string): void => {
+  const key = unsupported.find((name) => has(value, name));
+  if (key === undefined) return;
+  const list = own(value, key);
+  if (Array.isArray(list) && list.length === 0) return;
+  refuse(where, "a document must be text alone, without tools", `a key ${show(key)}`, "a line without it");
+};
+
+/** A text without half pairs of surrogates, which UTF-8 does not have. */
+const textOf = (value: unknown, where: string, name: string): string => {
+  if (typeof value !== "string") return refuse(where, `${name} must be a text`, show(value));
+  return value.replace(/\p{Surrogate}/gu, "\ufffd");
+};
+
+const messageOf = (
+  value: unknown,
+  where: string,
+  name: string,
+  [roleKey, contentKey]: readonly [string, string],
+): DocumentMessage => {
+  if (!isRecord(value))
+    return refuse(where, `${name} must be an object with ${roleKey} and ${contentKey}`, show(value));
+  checkSupported(value, where);
+  const given = own(value, roleKey);
+  const role = typeof given === "string" && Object.hasOwn(roles, given) ? roles[given] : undefined;
+  if (role === undefined) {
+    return refuse(where, `${name}.${roleKey} must be system, user or assistant`, show(given));
+  }
+  const content = textOf(own(value, contentKey), where, `${name}.${contentKey}`);
+  const weight = own(value, "weight") ?? 1;
+  if (weight !== 0 && weight !== 1) refuse(where, `${name}.weight must be 0 or 1`, show(weight));
+  return { role, content, counted: role === "assistant" && weight === 1 };
+};
+
+const conversationOf = (
+  list: unknown,
+  where: string,
+  name: string,
+  keys: readonly [string, string],
+): SourceDocument => {
+  if (!Array.isArray(list) || list.length === 0 || list.length > mostMessages) {
+    const got = Array.isArray(list) ? `a list of ${list.length}` : show(list);
+    return refuse(where, `${name} must be a list of 1 to ${mostMessages} messages`, got);
+  }
+  const messages = Array.from(list, (message, i) => messageOf(message, where, `${name}[${i}]`, keys));
+  // What comes after the last answer that counts has no part in the loss.
+  const last = messages.findLastIndex(({ counted }) => counted);
+  if (last === -1) refuse(where, `${name} must have an answer to learn: a message of the assistant`, "none");
+  return { kind: "chat", messages: messages.slice(0, last + 1) };
+};
+
+/**
+ * A document from a parsed line: `{ messages }`, `{ conversations }`, `{ prompt, completion }` or `{ text }`. Other keys of
+ * a line, such as an id, have no meaning here.
+ * @param where the line, as `chat.jsonl:12`.
+ * @throws DataError saying which part of the line is at fault.
+ */
+export const documentOf = (value: unknown, where: string): SourceDocument => {
+  if (!isRecord(value)) return refuse(where, "each line must be an object", show(value), hint);
+  checkSupported(value, where);
+  const kinds = ["messages", "conversations", "completion", "text"].filter((key) => has(value, key));
+  // Data sets of conversations often have the same once more as text.
+  const [kind] = kinds;
+  switch (kind) {
+    case "messages":
+      return conversationOf(value.messages, where, "messages", ["role", "content"]);
+    case "conversations": {
+      const [first] = Array.isArray(value.conversations) ? (value.conversations as unknown[]) : [];
+      const usual = isRecord(first) && has(first, "role");
+      return conversationOf(
+        value.conversations,
+        where,
+        "conversations",
+        usual ? ["role", "content"] : ["from", "value"],
+      );
+    }
+    case "completion": {
+      const prompt = textOf(own(value, "prompt"), where, "prompt");
+      const completion = textOf(value.completion, where, "completion");
+      return {
+        kind: "chat",
+        messages: [
+          { role: "user", content: prompt, counted: false },
+          { role: "assistant", content: completion, counted: true },
+        ],
+      };
+    }
+    case "text": {
+      const text = textOf(value.text, where, "text");
+      if (text === "") refuse(where, "text must have a character", '""');
+      return { kind: "text", text };
+    }
+    default:
+      return refuse(
+        where,
+        "each line must have messages, conversations, prompt and completion, or text",
+        Object.keys(value).length === 0 ? "no keys" : `the keys ${Object.keys(value).slice(0, 8).join(", ")}`,
+        hint,
+      );
+  }
+};

@@ -1,0 +1,266 @@
+/**
+ * Rows of documents for training: each document once in every pass over all of them, in a new order each time. A row is a
+ * document, or several that fit into the context together. Documents of one row do not see each other, so which documents
+ * share a row changes no gradient but for rounding.
+ */
+import { randomKey, randomStream } from "../core/random.ts";
+import type { Batch } from "./batches.ts";
+import { type Documents, documentCount, shuffled } from "./documents.ts";
+
+export const rowKinds = ["packed", "one"] as const;
+/** What a row holds. `packed`: as many documents as fit into the context; `one`: one document. */
+export type RowKind = (typeof rowKinds)[number];
+
+/**
+ * Pieces of documents that fit into the context: piece i has `lengths[i]` inputs from token `from[i]` on, and as many
+ * targets, each the token after its input.
+ */
+export interface Pieces {
+  readonly from: Int32Array;
+  readonly lengths: Int32Array;
+  /** Targets of each that the loss counts: at least one. */
+  readonly targets: Int32Array;
+  /** Documents that are longer than the context. */
+  readonly cut: number;
+  /** The number of the longest document, and its inputs. */
+  readonly longest: { readonly document: number; readonly length: number };
+  /** Pieces of cut documents, and those of them that were left out, since the loss counts none of their targets. */
+  readonly piecesOfCut: number;
+  readonly leftOut: number;
+}
+
+/**
+ * The pieces of all documents, in order: documents that fit are one piece, longer ones are cut every `contextLength`
+ * tokens. Every token but a document's first is the target of one piece. Pieces without a target that counts are left out.
+ */
+export const piecesOf = (documents: Documents, contextLength: number): Pieces => {
+  const { counted, starts } = documents;
+  const [from, lengths, targets]: [number[], number[], number[]] = [[], [], []];
+  let [cut, piecesOfCut, leftOut] = [0, 0, 0];
+  let longest = { document: 0, length: 0 };
+  for (let document = 0; document < documentCount(documents); document++) {
+    const start = starts[document] as number;
+    const inputs = (starts[document + 1] as number) - start - 1;
+    if (inputs > longest.length) longest = { document, length: inputs };
+    const isCut = inputs > contextLength;
+    if (isCut) cut++;
+    for (let at = 0; at < inputs; at += contextLength) {
+      const length = Math.min(contextLength, inputs - at);
+      let count = 0;
+      for (let t = start + at + 1; t <= start + at + length; t++) count += counted[t] as number;
+      if (isCut) piecesOfCut++;
+      if (count === 0) {
+        if (isCut) leftOut++;
+        continue;
+      }
+      from.push(start + at);
+      lengths.push(length);
+      targets.push(count);
+    }
+  }
+  return {
+    from: Int32Array.from(from),
+    lengths: Int32Array.from(lengths),
+    targets: Int32Array.from(targets),
+    ...{ cut, longest, piecesOfCut, leftOut },
+  };
+};
+
+/** Pieces one after the other in a batch of one row, which do not see each other. Targets that do not count are −1. */
+export const batchOfPieces = ({ ids, counted }: Documents, pieces: Pieces, chosen: ArrayLike<number>): Batch => {
+  const segments = Array.from(chosen, (piece) => pieces.lengths[piece] as number);
+  const time = segments.reduce((sum, length) => sum + length, 0);
+  const [x, y] = [new Int32Array(time), new Int32Array(time)];
+  let at = 0;
+  for (const [i, length] of segments.entries()) {
+    const from = pieces.from[chosen[i] as number] as number;
+    x.set(ids.subarray(from, from + length), at);
+    for (let t = 0; t < length; t++) {
+      const target = from + t + 1;
+      y[at + t] = counted[target] === 1 ? (ids[target] as number) : -1;
+    }
+    at += length;
+  }
+  return { x, y, rows: 1, time, segments };
+};
+
+/** Rows that a piece may go into, besides a new one: with more of them rows are fuller, and packing takes longer. */
+const mostOpen = 32;
+
+/** The rows of one pass over all documents: row r has the pieces `pieces[ends[r − 1] … ends[r])`. */
+interface Epoch {
+  readonly pieces: Int32Array;
+  readonly ends: Int32Array;
+}
+
+/** Packs pieces in `order`: each into the fullest open row that has room for it, else into a new row. */
+const packed = (lengths: Int32Array, order: Int32Array, contextLength: number): Epoch => {
+  const pieces = new Int32Array(order.length);
+  const ends: number[] = [];
+  let done = 0;
+  // In the order in which they were opened.
+  const open: { room: number; readonly pieces: number[] }[] = [];
+  const close = (index: number): void => {
+    const [row] = open.splice(index, 1);
+    pieces.set(row?.pieces ?? [], done);
+    done += row?.pieces.length ?? 0;
+    ends.push(done);
+  };
+  const fullest = (least: number): number => {
+    let best = -1;
+    for (const [i, { room }] of open.entries()) {
+      if (room >= least && (best === -1 || room < (open[best]?.room ?? 0))) best = i;
+    }
+    return best;
+  };
+  for (const piece of order) {
+    const length = lengths[piece] as number;
+    let index = fullest(length);
+    if (index === -1) {
+      if (open.length === mostOpen) close(fullest(0));
+      index = open.push({ room: contextLength, pieces: [] }) - 1;
+    }
+    const row = open[index];
+    if (row === undefined) continue;
+    row.room -= length;
+    row.pieces.push(piece);
+    if (row.room === 0) close(index);
+  }
+  while (open.length > 0) close(0);
+  return { pieces, ends: Int32Array.from(ends) };
+};
+
+/** Rows of training, numbered over all passes over the documents. */
+export interface DocumentRows {
+  readonly pieces: Pieces;
+  /** Rows of the first pass over all documents; those of later ones are about as many. */
+  readonly perEpoch: number;
+  /** The pieces of row `number`: a function of the seed and the number alone. */
+  row(number: number): Int32Array;
+}
+
+/** What the rows depend on, besides the documents. */
+export interface RowOptions {
+  readonly contextLength: number;
+  readonly kind: RowKind;
+  readonly seed: number;
+}
+
+/** Epochs that are kept: a step may begin in one and end in the next. */
+const mostKept = 2;
+
+/** @param documents at least one token of them counts. */
+export const documentRows = (documents: Documents, { contextLength, kind, seed }: RowOptions): DocumentRows => {
+  const pieces = piecesOf(documents, contextLength);
+  const { lengths } = pieces;
+  const kept = new Map<number, Epoch>();
+  /** Rows before the end of each epoch, as far as they are known. */
+  const totals: number[] = [];
+
+  const make = (number: number): Epoch => {
+    const { integer } = randomStream(randomKey(seed, "batches", number));
+    const order = shuffled(lengths.length, integer);
+    if (kind === "packed") return packed(lengths, order, contextLength);
+    return { pieces: order, ends: Int32Array.from(order, (_, i) => i + 1) };
+  };
+  const epoch = (number: number): Epoch => {
+    const found = kept.get(number) ?? make(number);
+    kept.delete(number);
+    kept.set(number, found);
+    for (const [oldest] of kept) if (kept.size > mostKept) kept.delete(oldest);
+    return found;
+  };
+  const totalBefore = (number: number): number => (number === 0 ? 0 : (totals[number - 1] ?? 0));
+  /** The epoch of a row. */
+  const epochOf = (row: number): number => {
+    if (kind === "one") return Math.floor(row / lengths.length);
+    while ((totals.at(-1) ?? 0) <= row) totals.push((totals.at(-1) ?? 0) + epoch(totals.length).ends.length);
+    let [low, high] = [0, totals.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((totals[middle] ?? 0) > row) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+  return {
+    pieces,
+    perEpoch: epoch(0).ends.length,
+    row(number) {
+      const index = epochOf(number);
+      const { pieces: all, ends } = epoch(index);
+      const row = number - (kind === "one" ? index * lengths.length : totalBefore(index));
+      return all.subarray(row === 0 ? 0 : ends[row - 1], ends[row]);
+    },
+  };
+};
+
+/** Tokens of a batch: those that go through the model, and those that the loss counts. */
+export interface BatchSize {
+  readonly tokens: number;
+  readonly targets: number;
+}
+
+/** Tokens of rows [from, to). */
+export const sizeOfRows = ({ row, pieces }: DocumentRows, from: number, to: number): BatchSize => {
+  let [tokens, targets] = [0, 0];
+  for (let number = from; number < to; number++) {
+    for (const piece of row(number)) {
+      tokens += pieces.lengths[piece] as number;
+      targets += pieces.targets[piece] as number;
+    }
+  }
+  return { tokens, targets };
+};
+
+/** A pass that the documents of its micro-batch left empty. */
+const emptyPass: Batch = { x: new Int32Array(0), y: new Int32Array(0), rows: 0, time: 0, segments: [] };
+
+/**
+ * Rows [from, to) as exactly `passes` passes: whole rows in order, as many in each as fit into the length of its share of
+ * full rows. So the last passes may be empty.
+ */
+export function* passesOfRows(
+  documents: Documents,
+  { row, pieces }: DocumentRows,
+  { from, to, passes, contextLength }: Readonly<Record<"from" | "to" | "passes" | "contextLength", number>>,
+): Generator<Batch, void, undefined> {
+  const room = Math.ceil((to - from) / passes) * contextLength;
+  let chosen: number[] = [];
+  let length = 0;
+  let made = 0;
+  for (let number = from; number < to; number++) {
+    const added = row(number);
+    const more = added.reduce((sum, piece) => sum + (pieces.lengths[piece] as number), 0);
+    if (length + more > room) {
+      yield batchOfPieces(documents, pieces, chosen);
+      made++;
+      chosen = [];
+      length = 0;
+    }
+    chosen.push(...added);
+    length += more;
+  }
+  yield batchOfPieces(documents, pieces, chosen);
+  for (made++; made < passes; made++) yield emptyPass;
+}
+
+/** All pieces in order, in batches of at most about `tokens` tokens: for an evaluation. */
+export function* evaluationPieces(
+  documents: Documents,
+  pieces: Pieces,
+  tokens: number,
+): Generator<Batch, void, undefined> {
+  let chosen: number[] = [];
+  let length = 0;
+  for (const [piece, more] of pieces.lengths.entries()) {
+    if (chosen.length > 0 && length + more > tokens) {
+      yield batchOfPieces(documents, pieces, chosen);
+      chosen = [];
+      length = 0;
+    }
+    chosen.push(piece);
+    length += more;
+  }
+  if (chosen.length > 0) yield batchOfPieces(documents, pieces, chosen);
+}

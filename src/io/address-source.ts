@@ -1,0 +1,119 @@
+/** Files behind addresses as sources of bytes. */
+import { CheckpointError } from "../core/errors.ts";
+import type { ByteSource } from "./byte-source.ts";
+import { memorySource } from "./byte-source.ts";
+
+const notServed = (where: string, got: string, cause?: unknown): CheckpointError =>
+  new CheckpointError({
+    ...{ where, must: "the file must be served there", got },
+    ...(cause === undefined ? {} : { cause }),
+  });
+
+const get = async (where: string, headers: Record<string, string> = {}): Promise<Response> => {
+  try {
+    return await fetch(where, { headers });
+  } catch (cause) {
+    throw notServed(where, "no answer", cause);
+  }
+};
+
+const isPage = (response: Response): boolean => response.headers.get("Content-Type")?.startsWith("text/html") === true;
+
+/**
+ * The contents of a small file; undefined if the server has none. Some servers answer with a page of their own then.
+ * @throws CheckpointError for a server that does not answer.
+ */
+export const fetchIfThere = async (where: string): Promise<Uint8Array | undefined> => {
+  const response = await get(where);
+  if (response.ok && !isPage(response)) return new Uint8Array(await response.arrayBuffer());
+  await response.body?.cancel();
+  return undefined;
+};
+
+/** The contents of a file. @throws CheckpointError if it is not served. */
+export const fetchWhole = async (where: string): Promise<Uint8Array> => {
+  const response = await get(where);
+  if (response.ok) return new Uint8Array(await response.arrayBuffer());
+  throw notServed(where, `status ${response.status}`);
+};
+
+/** A body that is read from its begin to its end. */
+interface Stream {
+  /** The next bytes; the stream holds no more than the server has sent. */
+  take(length: number): Promise<Uint8Array>;
+  cancel(): Promise<void>;
+  readonly at: number;
+}
+
+const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number): Stream => {
+  const reader = body.getReader();
+  let rest = new Uint8Array();
+  let at = from;
+  return {
+    get at() {
+      return at;
+    },
+    async take(length) {
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length; ) {
+        if (rest.length === 0) {
+          const { value, done: ended } = await reader.read().catch((cause: unknown) => {
+            throw notServed(where, `an answer that broke off after ${at} bytes`, cause);
+          });
+          if (ended) throw notServed(where, `its end after ${at} bytes`);
+          rest = value as Uint8Array<ArrayBuffer>;
+        }
+        const part = rest.subarray(0, length - done);
+        bytes.set(part, done);
+        rest = rest.subarray(part.length);
+        done += part.length;
+        at += part.length;
+      }
+      return bytes;
+    },
+    cancel: () => reader.cancel().catch(() => {}),
+  };
+};
+
+/** Bytes that are passed over at a time. */
+const skipBytes = 2 ** 20;
+
+/**
+ * A file behind an address, read while it arrives: forwards, in one request. It is asked for anew, from a place on, after a
+ * pause or a step back. A file whose length the server does not tell is read whole.
+ * @throws CheckpointError if it is not served.
+ */
+export const addressSource = async (where: string): Promise<ByteSource> => {
+  const response = await get(where);
+  if (!response.ok) throw notServed(where, `status ${response.status}`);
+  const size = Number(response.headers.get("Content-Length") ?? Number.NaN);
+  const isEncoded = (response.headers.get("Content-Encoding") ?? "identity") !== "identity";
+  if (response.body === null || isEncoded || !Number.isSafeInteger(size)) {
+    return memorySource(new Uint8Array(await response.arrayBuffer()));
+  }
+  let stream: Stream | undefined = streamOf(response.body, where, 0);
+  const pause = async (): Promise<void> => {
+    const left = stream;
+    stream = undefined;
+    await left?.cancel();
+  };
+  const streamFrom = async (offset: number): Promise<Stream> => {
+    if (stream !== undefined && stream.at <= offset) return stream;
+    await pause();
+    const answer = await get(where, offset === 0 ? {} : { Range: `bytes=${offset}-` });
+    if (!answer.ok || answer.body === null) throw notServed(where, `status ${answer.status}`);
+    return streamOf(answer.body, where, answer.status === 206 ? offset : 0);
+  };
+  return {
+    size,
+    async read(offset, length) {
+      if (length === 0) return new Uint8Array();
+      stream = await streamFrom(offset);
+      while (stream.at < offset) await stream.take(Math.min(skipBytes, offset - stream.at));
+      return stream.take(length);
+    },
+    end: async () => {},
+    pause,
+    close: pause,
+  };
+};

@@ -1,0 +1,87 @@
+/** Files on the disk as sources of bytes. */
+import { createHash } from "node:crypto";
+import { CheckpointError } from "../core/errors.ts";
+import { openRegularFile } from "../core/regular-file.node.ts";
+import type { ByteSource } from "./byte-source.ts";
+
+/** Most bytes that one call reads: some systems refuse 2 GiB and more. */
+const maxBytesPerCall = 2 ** 30;
+
+const mustStay = "the file must stay as it is while it is read";
+
+/**
+ * Opens a regular file, whose bytes stay those of now, also if another file takes its name.
+ * @param where the file's name in errors of reading.
+ * @param followLinks whether a link is followed, as one that the user named. Default false.
+ * @throws UnreadableFileError for other than a regular file; the system's own error if it refuses.
+ */
+export const openFileSource = async (path: string, where: string, followLinks = false): Promise<ByteSource> => {
+  const file = await openRegularFile(path, followLinks);
+  const fail = (got: string, cause?: unknown): CheckpointError =>
+    new CheckpointError({ where, must: mustStay, got, ...(cause === undefined ? {} : { cause }) });
+  const { size, mtimeMs } = await file.stat();
+  let closing: Promise<void> | undefined;
+  return {
+    size,
+    async read(offset, length) {
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await file
+          .read(bytes, done, Math.min(length - done, maxBytesPerCall), offset + done)
+          .catch((cause: unknown) => {
+            const got = cause instanceof Error ? cause.message : String(cause);
+            throw new CheckpointError({ where, must: "the file must be readable", got, cause });
+          });
+        if (bytesRead === 0) throw fail(`its end after ${offset + done} of ${size} bytes`);
+        done += bytesRead;
+      }
+      return bytes;
+    },
+    async end() {
+      const now = await file.stat();
+      if (now.size !== size || now.mtimeMs !== mtimeMs) throw fail("a file that was written to");
+    },
+    close() {
+      closing ??= file.close();
+      return closing;
+    },
+  };
+};
+
+/** Bytes that are hashed at a time where nobody else has read them. */
+const pieceBytes = 2 ** 22;
+
+/**
+ * A source that compares its bytes with a SHA-256 while they are read. They are hashed in the order of the file: what was
+ * passed over is read for the hash alone.
+ * @param sha256 hexadecimal.
+ * @param differs makes the error that `end` throws for other bytes.
+ */
+export const hashedSource = (source: ByteSource, sha256: string, differs: () => Error): ByteSource => {
+  const hash = createHash("sha256");
+  let hashed = 0;
+  const hashTo = async (offset: number): Promise<void> => {
+    while (hashed < offset) {
+      const bytes = await source.read(hashed, Math.min(pieceBytes, offset - hashed));
+      hash.update(bytes);
+      hashed += bytes.length;
+    }
+  };
+  return {
+    ...source,
+    async read(offset, length) {
+      await hashTo(offset);
+      const bytes = await source.read(offset, length);
+      // A part that was read before has been hashed.
+      if (offset + length > hashed) {
+        hash.update(bytes.subarray(hashed - offset));
+        hashed = offset + length;
+      }
+      return bytes;
+    },
+    async end() {
+      await hashTo(source.size);
+      if (hash.digest("hex") !== sha256) throw differs();
+    },
+  };
+};

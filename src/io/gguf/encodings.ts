@@ -1,0 +1,210 @@
+/**
+ * How GGUF files encode the numbers of a tensor, and their float32. Block layouts and formulas as ggml has them
+ * (https://github.com/ggml-org/ggml, its block layouts and quants): a block of 32 or 256 numbers has one or
+ * two scales in binary16, and few bits a number. Each number is rounded to float32 at most once, as ggml rounds it.
+ */
+import { float32FromBfloat16, float32FromHalf } from "../half.ts";
+
+/** An encoding of numbers in blocks. */
+export interface Encoding {
+  readonly name: string;
+  /** Numbers of a block. */
+  readonly blockLength: number;
+  /** Bytes of a block. */
+  readonly blockBytes: number;
+  /** The float32 numbers of whole blocks, in a new array. */
+  readonly widen: (bytes: Uint8Array) => Float32Array;
+}
+
+let halves: Float32Array | undefined;
+
+/** The float32 of every binary16, made when it is first needed. */
+const allHalves = (): Float32Array => {
+  halves ??= float32FromHalf(new Uint8Array(Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits).buffer));
+  return halves;
+};
+
+/** Widens one block: `at` is its first byte, `to` the place of its first number. */
+type WidenBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number, half: (at: number) => number) => void;
+
+const blocks = (name: string, blockLength: number, blockBytes: number, widenBlock: WidenBlock): Encoding => ({
+  ...{ name, blockLength, blockBytes },
+  widen: (bytes) => {
+    const count = Math.floor(bytes.length / blockBytes);
+    const out = new Float32Array(count * blockLength);
+    const table = allHalves();
+    const half = (at: number): number => table[(bytes[at] as number) | ((bytes[at + 1] as number) << 8)] as number;
+    for (let i = 0; i < count; i++) widenBlock(bytes, i * blockBytes, out, i * blockLength, half);
+    return out;
+  },
+});
+
+/** Four bits a number, d·(q − 8): the low halves of 16 bytes, then the high ones. */
+const q4Zero: WidenBlock = (bytes, at, out, to, half) => {
+  const d = half(at);
+  for (let i = 0; i < 16; i++) {
+    const pair = bytes[at + 2 + i] as number;
+    out[to + i] = d * ((pair & 15) - 8);
+    out[to + 16 + i] = d * ((pair >> 4) - 8);
+  }
+};
+
+/** Four bits a number, d·q + m. */
+const q4One: WidenBlock = (bytes, at, out, to, half) => {
+  const d = half(at);
+  const m = half(at + 2);
+  for (let i = 0; i < 16; i++) {
+    const pair = bytes[at + 4 + i] as number;
+    out[to + i] = d * (pair & 15) + m;
+    out[to + 16 + i] = d * (pair >> 4) + m;
+  }
+};
+
+/** 32 bits: the fifth bit of each number of a block. */
+const bitsAt = (bytes: Uint8Array, at: number): number =>
+  (bytes[at] as number) |
+  ((bytes[at + 1] as number) << 8) |
+  ((bytes[at + 2] as number) << 16) |
+  ((bytes[at + 3] as number) << 24);
+
+/** Five bits a number, d·(q − 16). */
+const q5Zero: WidenBlock = (bytes, at, out, to, half) => {
+  const d = half(at);
+  const high = bitsAt(bytes, at + 2);
+  for (let i = 0; i < 16; i++) {
+    const pair = bytes[at + 6 + i] as number;
+    out[to + i] = d * (((pair & 15) | (((high >>> i) & 1) << 4)) - 16);
+    out[to + 16 + i] = d * (((pair >> 4) | (((high >>> (i + 16)) & 1) << 4)) - 16);
+  }
+};
+
+/** Five bits a number, d·q + m. */
+const q5One: WidenBlock = (bytes, at, out, to, half) => {
+  const d = half(at);
+  const m = half(at + 2);
+  const high = bitsAt(bytes, at + 4);
+  for (let i = 0; i < 16; i++) {
+    const pair = bytes[at + 8 + i] as number;
+    out[to + i] = d * ((pair & 15) | (((high >>> i) & 1) << 4)) + m;
+    out[to + 16 + i] = d * ((pair >> 4) | (((high >>> (i + 16)) & 1) << 4)) + m;
+  }
+};
+
+const signed = (byte: number): number => (byte << 24) >> 24;
+
+/** Eight bits a number, d·q. */
+const q8Zero: WidenBlock = (bytes, at, out, to, half) => {
+  const d = half(at);
+  for (let i = 0; i < 32; i++) out[to + i] = d * signed(bytes[at + 2 + i] as number);
+};
+
+/**
+ * Six bits of scale and six of minimum for each 32 numbers of a block of 256, in 12 bytes: four of them have the low bits
+ * of scales 0–3, four of minima 0–3, with two bits each of scales and minima 4–7 above them; the last four have the
+ * others' low four bits.
+ */
+const scaleOf = (bytes: Uint8Array, at: number, j: number): number =>
+  j < 4
+    ? (bytes[at + j] as number) & 63
+    : ((bytes[at + j + 4] as number) & 15) | (((bytes[at + j - 4] as number) >> 6) << 4);
+const minimumOf = (bytes: Uint8Array, at: number, j: number): number =>
+  j < 4
+    ? (bytes[at + j + 4] as number) & 63
+    : ((bytes[at + j + 4] as number) >> 4) | (((bytes[at + j] as number) >> 6) << 4);
+
+/** Four bits a number, d·scale·q − dmin·minimum. */
+const q4K: WidenBlock = (bytes, at, out, to, half) => {
+  const [d, dmin] = [half(at), half(at + 2)];
+  for (let j = 0; j < 8; j++) {
+    const scale = d * scaleOf(bytes, at + 4, j);
+    const minimum = dmin * minimumOf(bytes, at + 4, j);
+    const [from, shift] = [at + 16 + (j >> 1) * 32, (j & 1) * 4];
+    for (let i = 0; i < 32; i++) {
+      out[to + 32 * j + i] = scale * (((bytes[from + i] as number) >> shift) & 15) - minimum;
+    }
+  }
+};
+
+/** Five bits a number, d·scale·q − dmin·minimum; bit j of 32 bytes is the fifth of the numbers of group j. */
+const q5K: WidenBlock = (bytes, at, out, to, half) => {
+  const [d, dmin] = [half(at), half(at + 2)];
+  for (let j = 0; j < 8; j++) {
+    const scale = d * scaleOf(bytes, at + 4, j);
+    const minimum = dmin * minimumOf(bytes, at + 4, j);
+    const [from, shift] = [at + 48 + (j >> 1) * 32, (j & 1) * 4];
+    for (let i = 0; i < 32; i++) {
+      const low = ((bytes[from + i] as number) >> shift) & 15;
+      const high = ((bytes[at + 16 + i] as number) >> j) & 1;
+      out[to + 32 * j + i] = scale * (low | (high << 4)) - minimum;
+    }
+  }
+};
+
+/**
+ * Six bits a number, d·scale·(q − 32), with a scale of eight bits for each 16 numbers. Of 128 numbers, 64 bytes have the
+ * low four bits of 32 numbers in each half, and 32 bytes the upper two of four times 32.
+ */
+const q6K: WidenBlock = (bytes, at, out, to, half) => {
+  const d = half(at + 208);
+  for (let j = 0; j < 8; j++) {
+    const [hundred, quarter] = [j >> 2, j & 3];
+    const low = at + 64 * hundred + 32 * (quarter & 1);
+    const lowShift = (quarter >> 1) * 4;
+    const high = at + 128 + 32 * hundred;
+    for (let i = 0; i < 32; i++) {
+      const scale = d * signed(bytes[at + 192 + 2 * j + (i >> 4)] as number);
+      const four = ((bytes[low + i] as number) >> lowShift) & 15;
+      const two = ((bytes[high + i] as number) >> (2 * quarter)) & 3;
+      out[to + 32 * j + i] = scale * ((four | (two << 4)) - 32);
+    }
+  }
+};
+
+/** A view where the bytes are aligned. */
+const float32Of = (bytes: Uint8Array): Float32Array =>
+  bytes.byteOffset % 4 === 0
+    ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+    : new Float32Array(new Uint8Array(bytes).buffer);
+
+/** The encodings that are read, by their numbers in a file. */
+export const encodings: ReadonlyMap<number, Encoding> = new Map<number, Encoding>([
+  [0, { name: "F32", blockLength: 1, blockBytes: 4, widen: float32Of }],
+  [1, { name: "F16", blockLength: 1, blockBytes: 2, widen: float32FromHalf }],
+  [2, blocks("Q4_0", 32, 18, q4Zero)],
+  [3, blocks("Q4_1", 32, 20, q4One)],
+  [6, blocks("Q5_0", 32, 22, q5Zero)],
+  [7, blocks("Q5_1", 32, 24, q5One)],
+  [8, blocks("Q8_0", 32, 34, q8Zero)],
+  [12, blocks("Q4_K", 256, 144, q4K)],
+  [13, blocks("Q5_K", 256, 176, q5K)],
+  [14, blocks("Q6_K", 256, 210, q6K)],
+  [30, { name: "BF16", blockLength: 1, blockBytes: 2, widen: float32FromBfloat16 }],
+]);
+
+/** Encodings that are not read, for errors. */
+const others = new Map([
+  [9, "Q8_1"],
+  [10, "Q2_K"],
+  [11, "Q3_K"],
+  [15, "Q8_K"],
+  [16, "IQ2_XXS"],
+  [17, "IQ2_XS"],
+  [18, "IQ3_XXS"],
+  [19, "IQ1_S"],
+  [20, "IQ4_NL"],
+  [21, "IQ3_S"],
+  [22, "IQ2_S"],
+  [23, "IQ4_XS"],
+  [24, "I8"],
+  [25, "I16"],
+  [26, "I32"],
+  [27, "I64"],
+  [28, "F64"],
+  [29, "IQ1_M"],
+  [34, "TQ1_0"],
+  [35, "TQ2_0"],
+  [39, "MXFP4"],
+]);
+
+/** Name of an encoding for people. */
+export const encodingName = (type: number): string => encodings.get(type)?.name ?? others.get(type) ?? `type ${type}`;

@@ -1,0 +1,127 @@
+/**
+ * The header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3: four letters,
+ * the version, two counts; the metadata, keys with values; the tensors' names, sizes, types and places. Then the data.
+ * All is little-endian.
+ */
+import { CheckpointError } from "../../core/errors.ts";
+import { show } from "../../core/show.ts";
+import type { ByteSource } from "../byte-source.ts";
+import { type Cursor, cursorOf, type GgufValue, needMore } from "./values.ts";
+
+/** The keys of a file with their values. */
+export type GgufMetadata = ReadonlyMap<string, GgufValue>;
+
+/** A tensor as the header names it; nothing has been checked but the count of its sizes. */
+export interface TensorInfo {
+  readonly name: string;
+  /** The innermost first, as the file has them. */
+  readonly extents: readonly number[];
+  readonly type: number;
+  /** From the beginning of the data. */
+  readonly offset: number;
+}
+
+/** A header. */
+export interface GgufHeader {
+  readonly metadata: GgufMetadata;
+  readonly tensors: readonly TensorInfo[];
+  /** Places of tensors are multiples of it. */
+  readonly alignment: number;
+  /** Offset of the data in the file. */
+  readonly dataStart: number;
+}
+
+/** The letters GGUF, as a number. */
+const magic = 0x46554747;
+const versions: readonly number[] = [2, 3];
+/** Most axes of a tensor. */
+const mostAxes = 4;
+/** Fewest bytes of a key with a value, and of a tensor's entry. */
+const fewestBytes = { pair: 8 + 4 + 1, tensor: 8 + 4 + 8 + 4 + 8 };
+const defaultAlignment = 32;
+const largestAlignment = 2 ** 20;
+
+/** Bytes that are read first; vocabularies of 100,000 tokens have some megabytes. */
+const firstBytes = 2 ** 22;
+/** No vocabulary has so many, and no more is read before it is known to be a header. */
+const mostBytes = 2 ** 26;
+
+const checkVersion = (version: number, fail: (must: string, got: string) => never): void => {
+  if (versions.includes(version)) return;
+  const must = "the file must be GGUF version 2 or 3, little-endian";
+  // A small number in the other order has its lower half empty.
+  if (version !== 0 && (version & 0xffff) === 0) fail(must, "a big-endian file");
+  fail(must, `version ${version}`);
+};
+
+const readMetadata = (cursor: Cursor, count: number, fail: (must: string, got: string) => never): GgufMetadata => {
+  const metadata = new Map<string, GgufValue>();
+  for (let i = 0; i < count; i++) {
+    const key = cursor.name("a key");
+    if (metadata.has(key)) fail("every key must be there once", `${show(key)} twice`);
+    metadata.set(key, cursor.value(cursor.u32(), key));
+  }
+  return metadata;
+};
+
+const readInfos = (
+  cursor: Cursor,
+  count: number,
+  fail: (must: string, got: string) => never,
+): readonly TensorInfo[] => {
+  const infos: TensorInfo[] = [];
+  for (let i = 0; i < count; i++) {
+    const name = cursor.name("a tensor's name");
+    const axes = cursor.u32();
+    if (axes < 1 || axes > mostAxes) fail(`tensor ${show(name)} must have 1 to ${mostAxes} axes`, String(axes));
+    const extents = Array.from({ length: axes }, () => cursor.u64());
+    infos.push({ name, extents, type: cursor.u32(), offset: cursor.u64() });
+  }
+  return infos;
+};
+
+const alignmentOf = (metadata: GgufMetadata, fail: (must: string, got: string) => never): number => {
+  const value = metadata.get("general.alignment") ?? defaultAlignment;
+  const isPower =
+    typeof value === "number" && value >= 8 && value <= largestAlignment && Number.isInteger(Math.log2(value));
+  if (isPower) return value;
+  return fail(`general.alignment must be a power of two from 8 to ${largestAlignment}`, show(value));
+};
+
+const parse = (bytes: Uint8Array, size: number, where: string): GgufHeader => {
+  const fail = (must: string, got: string): never => {
+    throw new CheckpointError({ where, must, got });
+  };
+  const cursor = cursorOf(bytes, size, where);
+  if (size < 8 || cursor.u32() !== magic) fail("a GGUF file must begin with the letters GGUF", "other bytes");
+  checkVersion(cursor.u32(), fail);
+  const tensorCount = cursor.u64();
+  const keyCount = cursor.u64();
+  cursor.checkCount(keyCount, fewestBytes.pair, "the metadata");
+  cursor.checkCount(tensorCount, fewestBytes.tensor, "the list of tensors");
+  const metadata = readMetadata(cursor, keyCount, fail);
+  const tensors = readInfos(cursor, tensorCount, fail);
+  const alignment = alignmentOf(metadata, fail);
+  return { metadata, tensors, alignment, dataStart: Math.ceil(cursor.position() / alignment) * alignment };
+};
+
+/**
+ * Reads the header of a GGUF file. No memory is taken for a length that the file does not have.
+ * @param where the file, for errors.
+ * @throws CheckpointError for a header that is cut off, forged, of another version or too long.
+ */
+export const readGgufHeader = async (source: ByteSource, where: string): Promise<GgufHeader> => {
+  const { size } = source;
+  for (let length = firstBytes; ; length *= 4) {
+    const bytes = await source.read(0, Math.min(size, length));
+    try {
+      return parse(bytes, size, where);
+    } catch (error) {
+      if (error !== needMore) throw error;
+    }
+    if (length >= mostBytes) {
+      const got = `a longer one in a file of ${size} bytes`;
+      throw new CheckpointError({ where, must: `the header must have at most ${mostBytes} bytes`, got });
+    }
+  }
+};

@@ -1,0 +1,35 @@
+/** Finds numbers that are not finite: their exponents are all ones. A start with many weights spends much of its time here. */
+
+const exponentBits = 0x7f800000;
+
+/** Index of the first float32 that is not finite, or -1. */
+export const findUnreal = (data: Float32Array): number => {
+  const words = new Int32Array(data.buffer, data.byteOffset, data.length);
+  for (let i = 0; i < words.length; i++) if (((words[i] as number) & exponentBits) === exponentBits) return i;
+  return -1;
+};
+
+const wordExponentBits = 0x7f80;
+
+/** Both exponents of a pair of bfloat16. */
+const pairExponentBits = 0x7f807f80;
+/** The lowest bit of each: added to an exponent of ones alone, it carries into the sign's place. */
+const pairLowest = 0x00800080;
+const pairSigns = 0x80008000 | 0;
+
+const findUnrealWord = (words: Uint16Array, from: number, to: number): number => {
+  for (let i = from; i < to; i++) if (((words[i] as number) & wordExponentBits) === wordExponentBits) return i;
+  return -1;
+};
+
+/** Index of the first bfloat16 that is not finite, or -1. */
+export const findUnrealWords = (words: Uint16Array): number => {
+  const start = words.byteOffset % 4 === 0 ? 0 : 1;
+  const pairs = new Int32Array(words.buffer, words.byteOffset + 2 * start, Math.max(0, words.length - start) >> 1);
+  let carries = 0;
+  for (let i = 0; i < pairs.length; i++) carries |= ((pairs[i] as number) & pairExponentBits) + pairLowest;
+  const end = start + 2 * pairs.length;
+  if ((carries & pairSigns) !== 0) return findUnrealWord(words, 0, words.length);
+  const before = findUnrealWord(words, 0, Math.min(start, words.length));
+  return before !== -1 ? before : findUnrealWord(words, end, words.length);
+};

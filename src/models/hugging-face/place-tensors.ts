@@ -1,0 +1,186 @@
+/** The tensors of a Hugging Face checkpoint as a model's weights, read and placed part by part. */
+import { fromBfloat16 } from "../../core/dtype.ts";
+import { CheckpointError } from "../../core/errors.ts";
+import type { StoredTensor } from "../../core/named-tensor.ts";
+import { formatShape, type Shape, sizeOf } from "../../core/shape.ts";
+import { show } from "../../core/show.ts";
+import type { ArenaLayout } from "../arena.ts";
+import type { ModelConfig } from "../config.ts";
+import { modelLayout } from "../model.ts";
+import type { Architecture, TensorMapping } from "./architecture.ts";
+import { findUnreal, findUnrealWords } from "./find-unreal.ts";
+import { architectureOf, byName, placeOf, transpose } from "./hugging-face.ts";
+
+/** Buffers that old files have beside the weights: masks and frequencies, which follow from the configuration. */
+const isBuffer = (name: string): boolean => /(^|\.)(attn\.(bias|masked_bias)|rotary_emb\.inv_freq)$/u.test(name);
+
+const headName = "lm_head.weight";
+
+/** What becomes of each tensor of a file. */
+export interface TensorPlan {
+  /** By the tensor's name in the file; null for a tensor that is passed over. */
+  readonly mappings: ReadonlyMap<string, TensorMapping | null>;
+  readonly config: ModelConfig;
+  /** Rows of the embedding in the file. */
+  readonly vocabSize: number;
+}
+
+/** Whether a file with tensors of these names has queries, keys and values as one layer. */
+export const hasFusedLayers = (names: readonly string[]): boolean =>
+  names.some((name) => name.endsWith(".qkv_proj.weight"));
+
+/** Their names with the prefix of the class, or without where the file is of the bare model. */
+const withNamesOf = ({ mappings, fused, prefix }: Architecture, names: readonly string[]): readonly TensorMapping[] => {
+  const chosen = fused !== undefined && hasFusedLayers(names) ? fused : mappings;
+  if (names.some((name) => name.startsWith(prefix))) return chosen;
+  return chosen.map((mapping) => ({
+    ...mapping,
+    theirs: mapping.theirs.startsWith(prefix) ? mapping.theirs.slice(prefix.length) : mapping.theirs,
+  }));
+};
+
+/**
+ * Says what becomes of each tensor of a checkpoint, by their names alone.
+ * @param names of all tensors, in all files.
+ * @throws CheckpointError for a missing or superfluous tensor.
+ */
+export const planTensors = (
+  config: ModelConfig,
+  vocabSize: number,
+  names: readonly string[],
+  where: string,
+): TensorPlan => {
+  const wanted = withNamesOf(architectureOf(config), names);
+  const mappings = new Map<string, TensorMapping | null>(wanted.map((mapping) => [mapping.theirs, mapping]));
+  const found = new Set(names);
+  for (const name of names) {
+    if (mappings.has(name)) continue;
+    // A tied head is the embedding, whatever the file has.
+    if (!isBuffer(name) && !(config.tieEmbeddings && name === headName)) {
+      throw new CheckpointError({ where, must: "every tensor must belong to the model", got: show(name) });
+    }
+    mappings.set(name, null);
+  }
+  for (const { theirs } of wanted) {
+    if (!found.has(theirs)) {
+      throw new CheckpointError({ where, must: `the file must hold ${theirs}`, got: "no such tensor" });
+    }
+  }
+  return { mappings, config, vocabSize };
+};
+
+const shapeOf = (mapping: TensorMapping, parameters: ReturnType<typeof byName>): Shape => {
+  const place = placeOf(parameters, mapping);
+  const ours = place?.shape ?? [mapping.absent ?? 0];
+  return mapping.transposed === true ? ours.toReversed() : ours;
+};
+
+/**
+ * Compares the tensors with the plan, before memory is taken for the model: a forged configuration can claim any size,
+ * tensors that are there cannot.
+ * @throws CheckpointError for a wrong shape.
+ */
+export const checkShapes = (plan: TensorPlan, tensors: readonly StoredTensor[], where: string): void => {
+  const parameters = byName(modelLayout(plan.config, plan.vocabSize));
+  for (const { name, shape } of tensors) {
+    const mapping = plan.mappings.get(name) ?? null;
+    if (mapping === null) continue;
+    const expected = formatShape(shapeOf(mapping, parameters));
+    if (formatShape(shape) !== expected) {
+      throw new CheckpointError({ where, must: `${name} must have shape ${expected}`, got: formatShape(shape) });
+    }
+  }
+};
+
+/** Takes the weights of a file, each for its place in a model's layout. */
+export interface WeightTarget {
+  /** Takes `values` for the elements of the layout from `offset` on, before it returns. */
+  readonly place: (values: Float32Array, offset: number) => void;
+  /** The same for words of bfloat16, where a file has them: nobody then widens and rounds them. Absent: all come as float32. */
+  readonly placeWords?: (words: Uint16Array, offset: number) => void;
+}
+
+/** Numbers that are read at a time: 4 MB of float32. */
+const pieceLength = 2 ** 20;
+
+/** Rows of a tensor and their width; a vector is one row. */
+const extentsOf = (shape: Shape): { readonly rows: number; readonly width: number } => {
+  const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
+  return { rows, width: sizeOf(shape.length < 2 ? shape : shape.slice(1)) };
+};
+
+/** A tensor's rows, some at a time, with the index of their first number. The next ones are read meanwhile. */
+async function* piecesOf<A extends Float32Array | Uint16Array>(
+  { name, shape }: StoredTensor,
+  readRows: (first: number, count: number) => Promise<A>,
+  isWhole: boolean,
+  where: string,
+): AsyncGenerator<readonly [values: A, first: number], void, undefined> {
+  const { rows, width } = extentsOf(shape);
+  const rowsAtATime = isWhole ? rows : Math.max(1, Math.floor(pieceLength / Math.max(1, width)));
+  const read = (row: number): Promise<A> | undefined => {
+    const reading = row < rows ? readRows(row, Math.min(rowsAtATime, rows - row)) : undefined;
+    // Waited for below; until then its failure has no handler.
+    reading?.catch(() => {});
+    return reading;
+  };
+  let next = read(0);
+  for (let row = 0; next !== undefined; row += rowsAtATime) {
+    const values = await next;
+    next = read(row + rowsAtATime);
+    const bad = values instanceof Uint16Array ? findUnrealWords(values) : findUnreal(values);
+    if (bad !== -1) {
+      const [found] =
+        values instanceof Uint16Array ? fromBfloat16(values.subarray(bad, bad + 1)) : values.subarray(bad);
+      const must = `${name} must hold finite numbers`;
+      throw new CheckpointError({ where, must, got: `${found} at ${row * width + bad}` });
+    }
+    yield [values, row * width];
+  }
+}
+
+/**
+ * Reads a file's tensors in their order and hands out their values, each for its place in `layout`: that of the plan's model,
+ * or of one with fewer tokens, which gets the first rows of the embedding.
+ * @param onRead gets the bytes of the file that were read since the call before.
+ * @throws CheckpointError for a number that is not finite, or a bias that our model does not have.
+ */
+export const placeTensors = async (
+  plan: TensorPlan,
+  layout: ArenaLayout,
+  tensors: readonly StoredTensor[],
+  where: string,
+  { place, placeWords }: WeightTarget,
+  onRead: (bytes: number) => void = () => {},
+): Promise<void> => {
+  const parameters = byName(layout);
+  for (const tensor of tensors) {
+    const mapping = plan.mappings.get(tensor.name) ?? null;
+    if (mapping === null) {
+      onRead(tensor.bytes);
+      continue;
+    }
+    const target = placeOf(parameters, mapping);
+    const { rows, width } = extentsOf(tensor.shape);
+    const isTransposed = mapping.transposed === true;
+    const { readRows, readWords } = tensor;
+    const tellRead = (count: number): void => onRead((tensor.bytes * count) / (rows * width));
+    if (placeWords !== undefined && readWords !== undefined && target !== undefined && !isTransposed) {
+      for await (const [words, first] of piecesOf(tensor, readWords, false, where)) {
+        if (first < target.size) placeWords(words.subarray(0, target.size - first), target.offset + first);
+        tellRead(words.length);
+      }
+      continue;
+    }
+    for await (const [values, first] of piecesOf(tensor, readRows, isTransposed, where)) {
+      if (target === undefined) {
+        if (values.some((value) => value !== 0)) {
+          const must = `${tensor.name} must be zero: config.json says there is no such bias`;
+          throw new CheckpointError({ where, must });
+        }
+      } else if (isTransposed) place(transpose(values, rows, width), target.offset);
+      else if (first < target.size) place(values.subarray(0, target.size - first), target.offset + first);
+      tellRead(values.length);
+    }
+  }
+};

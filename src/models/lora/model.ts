@@ -1,0 +1,90 @@
+/** A model with an adapter, over the weights of another model. */
+
+import type { Tensor } from "../../autograd/tensor.ts";
+import { checkModel, checkWhole } from "../../core/check-arguments.ts";
+import { closeOnError } from "../../core/close-on-error.ts";
+import { parseConfig } from "../../core/config.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { plainData } from "../../core/plain-data.ts";
+import type { BlockParameters } from "../../nn/block.ts";
+import type { LinearParameters } from "../../nn/linear.ts";
+import { initialise } from "../arena.ts";
+import type { Model } from "../model.ts";
+import { type Adapter, type BlockAdapters, createAdapter } from "./adapter.ts";
+import { type LoraConfig, loraConfigSchema } from "./config.ts";
+
+/** A model with low-rank adapters beside its weights. */
+export interface AdaptedModel extends Model {
+  /** The adapters: training changes these alone. */
+  readonly adapter: Adapter;
+}
+
+const adaptedBlock = (block: BlockParameters<Tensor>, adapters: BlockAdapters): BlockParameters<Tensor> => {
+  const beside = (layer: LinearParameters<Tensor>, ...names: readonly string[]): LinearParameters<Tensor> => {
+    const lora = names.map((name) => adapters.get(name)).find((found) => found !== undefined);
+    return lora === undefined ? layer : { ...layer, lora };
+  };
+  const { attention, mlp } = block;
+  return {
+    ...block,
+    attention: {
+      ...attention,
+      qkv: beside(attention.qkv, "attention.qkv"),
+      projection: beside(attention.projection, "attention.projection"),
+    },
+    mlp: { up: beside(mlp.up, "mlp.up", "mlp.gateUp"), down: beside(mlp.down, "mlp.down") },
+  };
+};
+
+/**
+ * A model over the weights of `base`, which must stay open, with adapters of zeros beside them. `close` frees the
+ * adapters alone. A failure leaves no memory taken.
+ * @throws ConfigError for a target that the model lacks, or a base that has adapters already.
+ */
+export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
+  if (base.adapter !== null) {
+    throw new ConfigError({
+      where: "lora",
+      must: "the base model must have no adapters",
+      got: "a model with adapters",
+      hint: "the model that they were made for",
+    });
+  }
+  const real = base.arena.storage.dtype === "float64" ? "float64" : "float32";
+  const adapter = createAdapter(base.backend, base.config, lora, real);
+  const blocks = base.parameters.blocks.map((block, i) => adaptedBlock(block, adapter.blocks[i] ?? new Map()));
+  return {
+    ...base,
+    adapter,
+    parameters: { ...base.parameters, blocks },
+    rounded() {
+      adapter.refresh();
+      return base.rounded();
+    },
+    weightsChanged() {
+      base.weightsChanged();
+      adapter.arena.changes.count++;
+    },
+    close: adapter.close,
+  };
+};
+
+/**
+ * A model for low-rank adaptation (LoRA, Hu et al. 2021): the weights of `base`, which training leaves as they are, and
+ * adapters beside its linear layers. They begin as nothing: the model computes what `base` computes, until it is trained.
+ * Several such models may share a base.
+ * @param base it must stay open for as long as the model is used, and may have bfloat16 weights alone.
+ * @param lora rank, alpha, dropout and targets; fields that are left out have their defaults.
+ * @param seed a whole number from 0: decides the first values of the matrices A. The matrices B begin with zeros.
+ * @returns a model whose adapters are the caller's to free, with `close`; the base stays as it is.
+ * @throws ConfigError naming the first field that cannot work.
+ */
+export const loraModel = (base: Model, lora: Partial<LoraConfig>, seed: number): AdaptedModel => {
+  checkModel("loraModel: base", base);
+  checkWhole("loraModel: seed", seed);
+  const config = parseConfig(loraConfigSchema, plainData(lora, "lora"), "lora");
+  const model = adaptedModel(base, config);
+  const { layout, arena } = model.adapter;
+  closeOnError(model.close, () => initialise(base.backend, layout, arena, seed));
+  return model;
+};

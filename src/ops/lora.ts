@@ -1,0 +1,293 @@
+/**
+ * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(all of that)
+ *
+ *   x [.., K]   W [N, K]   b [N]   A [R, K]   B of each part [n, r]   →   y [.., N]
+ *   dh = s·dy·B̃     dA = dhᵀ·dropout(x)     dB̃ = s·dyᵀ·h     dx = dy·W + dropout(dh·A), the same draw
+ *
+ * LoRA (Hu et al. 2021). A layer that computes several targets at once, as queries, keys and values, has the matrices A of
+ * all of them one above the other in A, and in B̃ [N, R] each B where its outputs meet its r columns, zeros elsewhere. So h
+ * is one product, and so is what it adds to y. Targets of one layer share a draw of dropout: they read the same x.
+ */
+import type { Context } from "../autograd/context.ts";
+import { slice, type Tensor } from "../autograd/tensor.ts";
+import type { Backend, View } from "../backend/backend.ts";
+import type { DType } from "../core/dtype.ts";
+import { sizeOf } from "../core/shape.ts";
+import { type Draw, drawDropout } from "./dropout.ts";
+import {
+  addLinear,
+  branchInput,
+  type LinearWeights,
+  linearGradients,
+  linearProduct,
+  sampleDropout,
+  savedOf,
+  weightGradients,
+  weightsOf,
+} from "./linear.ts";
+import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
+
+/** The outputs of a layer that one matrix B adds to. */
+export interface LoraOutputs {
+  /** The first of them. */
+  readonly first: number;
+  /** [n, r] */
+  readonly b: Tensor;
+}
+
+/** What products multiply. */
+export interface LoraFactors {
+  /** [R, K] */
+  readonly a: Tensor;
+  /** B̃, [N, R] */
+  readonly b: Tensor;
+}
+
+/** The adapters of a layer. */
+export interface LoraWeights {
+  /** [R, K] */
+  readonly a: Tensor;
+  /** In the order of their rows of A. */
+  readonly parts: readonly LoraOutputs[];
+  /** Of the weights as they are now. */
+  factors(): LoraFactors;
+  /** alpha / rank */
+  readonly scale: number;
+  /** Probability that an element of x is dropped on its way to A, in [0, 1). */
+  readonly dropout: number;
+}
+
+/** Copies each B to its place in B̃, of which the rest is zero already. */
+export const placeOutputs = (backend: Backend, parts: readonly LoraOutputs[], to: View, width: number): void => {
+  let column = 0;
+  for (const { first, b } of parts) {
+    const [rows = 0, r = 0] = b.shape;
+    const y = { storage: to.storage, offset: to.offset + first * width + column };
+    backend.run("copyRows", { x: b, y, rows, width: r, xStride: r, yStride: width });
+    column += r;
+  }
+};
+
+/** Whether B̃ is the matrix B of the only part. */
+export const isWhole = (parts: readonly LoraOutputs[], outputs: number): boolean =>
+  parts.length === 1 && parts[0]?.b.shape[0] === outputs;
+
+/** dropout(x) and s·h, and the draw. */
+interface Low {
+  readonly x: Tensor;
+  readonly h: Tensor;
+  readonly draw: Draw | null;
+}
+
+const scaleBy = (backend: Backend, h: Tensor, scale: number): void => {
+  if (scale === 1) return;
+  backend.run("combine", { a: h, b: h, y: h, unreal: null, n: sizeOf(h.shape), alpha: scale, beta: 0 });
+};
+
+const drop = (context: Context, x: Tensor, y: Tensor, draw: Draw): Tensor => {
+  context.backend.run("dropout", { x, y, n: sizeOf(x.shape), ...draw });
+  return y;
+};
+
+const goDown = (context: Context, x: Tensor, { scale, dropout }: LoraWeights, { a }: LoraFactors): Low => {
+  const { backend, memory } = context;
+  const [width = 0, k = 0] = a.shape;
+  const m = rowsOf("lora", x, k);
+  const draw = drawDropout(context, dropout);
+  const input = draw === null ? memory.retain(x) : drop(context, x, memory.allocate(x.shape, x.storage.dtype), draw);
+  const h = memory.allocate([...x.shape.slice(0, -1), width]);
+  backend.run("linearForward", { x: input, w: a, bias: null, addend: null, y: h, m, n: width, k });
+  scaleBy(backend, h, scale);
+  return { x: input, h, draw };
+};
+
+const releaseLow = ({ memory }: Context, { x, h }: Low): void => {
+  memory.release(x);
+  memory.release(h);
+};
+
+/** Hands on the gradient of each B, from that of the layer's outputs. */
+const outputGradients = (context: Context, h: Tensor, { parts }: LoraWeights, dy: Tensor): void => {
+  const { backend, memory, tape } = context;
+  const n = dy.shape.at(-1) ?? 0;
+  const k = h.shape.at(-1) ?? 0;
+  const m = rowsOf("lora", h, k);
+  const given = { dy, x: h, dBias: null, m, n, k };
+  if (isWhole(parts, n)) {
+    const to = tape?.destination(parts[0]?.b as Tensor) ?? null;
+    if (to !== null) backend.run("linearBackwardWeight", { ...given, dw: to.gradient, add: to.add });
+    return;
+  }
+  const all = memory.allocate([n, k]);
+  backend.run("linearBackwardWeight", { ...given, dw: all, add: 0 });
+  let column = 0;
+  for (const { first, b } of parts) {
+    const [rows = 0, r = 0] = b.shape;
+    const part = memory.allocate(b.shape);
+    const x = slice(all, first * k + column, [(rows - 1) * k + r]);
+    backend.run("copyRows", { x, y: part, rows, width: r, xStride: k, yStride: r });
+    tape?.accumulate(b, part);
+    column += r;
+  }
+  memory.release(all);
+};
+
+/** Hands on the gradients of A, of each B and of x, from that of the layer's outputs. */
+const lowGradients = (context: Context, x: Tensor, low: Low, lora: LoraWeights, dy: Tensor): void => {
+  const { backend, memory, tape } = context;
+  const { a, b } = lora.factors();
+  const [n = 0, width = 0] = b.shape;
+  const k = a.shape[1] ?? 0;
+  const m = rowsOf("lora", x, k);
+  outputGradients(context, low.h, lora, dy);
+  const dh = memory.allocate(low.h.shape);
+  backend.run("linearBackwardInput", { dy, w: b, factor: null, dx: dh, m, n, k: width, add: 0 });
+  scaleBy(backend, dh, lora.scale);
+  const toA = tape?.destination(lora.a) ?? null;
+  if (toA !== null) {
+    const to = { dw: toA.gradient, dBias: null, add: toA.add };
+    backend.run("linearBackwardWeight", { dy: dh, x: low.x, ...to, m, n: width, k });
+  }
+  const given = { dy: dh, w: a, factor: null, m, n: width, k };
+  if (low.draw === null) {
+    const to = tape?.destination(x) ?? null;
+    if (to !== null) backend.run("linearBackwardInput", { ...given, dx: to.gradient, add: to.add });
+  } else if (tape?.tracks(x) === true) {
+    const dx = memory.allocate(x.shape, x.storage.dtype);
+    backend.run("linearBackwardInput", { ...given, dx, add: 0 });
+    tape.accumulate(x, drop(context, dx, dx, low.draw));
+  }
+  memory.release(dh);
+};
+
+const trained = ({ a, parts }: LoraWeights): readonly Tensor[] => [a, ...parts.map(({ b }) => b)];
+
+/** @throws ShapeError unless the factors fit the layer. */
+const requireFactors = ({ a, b }: LoraFactors, { weight }: LinearWeights): void => {
+  const [n = 0, k = 0] = weight.shape;
+  const width = a.shape[0] ?? 0;
+  requireShape("lora", "A", a, [width, k]);
+  requireShape("lora", "B", b, [n, width]);
+};
+
+/** x·Wᵀ + b + s·dropout(x)·Aᵀ·B̃ᵀ. @param dtype of y: the real type, or the backend's for activations. */
+export const loraLinear = (
+  context: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  lora: LoraWeights,
+  dtype?: DType,
+): Tensor => {
+  const { memory, tape } = context;
+  const factors = lora.factors();
+  requireFactors(factors, weights);
+  const low = goDown(context, x, lora, factors);
+  const added = linearProduct(context, low.h, { weight: factors.b, bias: null }, null);
+  const y = linearProduct(context, x, weights, added, dtype);
+  memory.release(added);
+  if (tape === null) {
+    releaseLow(context, low);
+    return y;
+  }
+  tape.record(y, [x, ...weightsOf(weights), ...trained(lora)], [low.x, low.h], (dy) => {
+    linearGradients(context, x, weights, dy);
+    lowGradients(context, x, low, lora, dy);
+  });
+  return y;
+};
+
+/** residual + dropout(x·Wᵀ + b + s·dropout(x)·Aᵀ·B̃ᵀ), the outer one with probability `p` in [0, 1) while training. */
+export const loraResidual = (
+  context: Context,
+  x: Tensor,
+  weights: LinearWeights,
+  lora: LoraWeights,
+  residual: Tensor,
+  p: number,
+): Tensor => {
+  const { memory, tape } = context;
+  const factors = lora.factors();
+  requireFactors(factors, weights);
+  const low = goDown(context, x, lora, factors);
+  const draw = drawDropout(context, p);
+  // One draw for both parts: so they are dropped as their sum would be.
+  const added = addLinear(context, low.h, { weight: factors.b, bias: null }, residual, draw);
+  for (const kept of savedOf(added)) memory.release(kept);
+  const end = addLinear(context, x, weights, added.y, draw);
+  memory.release(added.y);
+  if (tape === null) {
+    releaseLow(context, low);
+    return end.y;
+  }
+  const inputs = [x, ...weightsOf(weights), ...trained(lora), residual];
+  tape.record(end.y, inputs, [low.x, low.h, ...savedOf(end)], (dy) => {
+    tape.accumulate(residual, memory.retain(dy));
+    const { dx, dBranch } = branchInput(context, x, weights, dy, end, null);
+    weightGradients(context, x, weights, dBranch);
+    tape.accumulate(x, dx);
+    lowGradients(context, x, low, lora, dBranch);
+    memory.release(dBranch);
+  });
+  return end.y;
+};
+
+/** Outputs of each part, and whether it has an adapter. */
+type SampleParts = readonly (readonly [outputs: number, adapted: boolean])[];
+
+const inputs = 5;
+const rank = 2;
+
+/** The adapters of a sample, with B̃ made anew. */
+const sampleLora = (
+  context: Context,
+  given: Readonly<Record<string, Tensor>>,
+  parts: SampleParts,
+  dropout: number,
+): LoraWeights => {
+  const { backend, memory } = context;
+  const all = parts.reduce((sum, [outputs]) => sum + outputs, 0);
+  const adapted: LoraOutputs[] = [];
+  let first = 0;
+  for (const [i, [outputs, isAdapted]] of parts.entries()) {
+    if (isAdapted) adapted.push({ first, b: sampleInput(given, `b${i}`) });
+    first += outputs;
+  }
+  const a = sampleInput(given, "a");
+  const width = a.shape[0] ?? 0;
+  const b = memory.allocate([all, width]);
+  backend.run("fill", { y: b, n: all * width, value: 0 });
+  placeOutputs(backend, adapted, b, width);
+  return { a, parts: adapted, factors: () => ({ a, b }), scale: 1.5, dropout };
+};
+
+const sample = (name: string, parts: SampleParts, dropout: number, branch?: { readonly p: number }): OpSample => {
+  const outputs = parts.reduce((sum, [n]) => sum + n, 0);
+  const adapted = parts.flatMap(([n, isAdapted], i) => (isAdapted ? [[`b${i}`, [n, rank]] as const] : []));
+  return {
+    name,
+    inputs: {
+      x: [6, inputs],
+      weight: [outputs, inputs],
+      bias: [outputs],
+      a: [rank * adapted.length, inputs],
+      ...Object.fromEntries(adapted),
+      ...(branch === undefined ? {} : { residual: [6, outputs] }),
+    },
+    run: (context, given) => {
+      const dropping = { ...context, dropout: sampleDropout() };
+      const x = sampleInput(given, "x");
+      const weights = { weight: sampleInput(given, "weight"), bias: sampleInput(given, "bias") };
+      const lora = sampleLora(context, given, parts, dropout);
+      if (branch === undefined) return loraLinear(dropping, x, weights, lora);
+      return loraResidual(dropping, x, weights, lora, sampleInput(given, "residual"), branch.p);
+    },
+  };
+};
+
+export const samples: readonly OpSample[] = [
+  sample("one part", [[7, true]], 0),
+  sample("three parts", [[4, true], [2, true], [3, true]], 0), // biome-ignore format: a line a sample
+  sample("some parts, input dropped", [[4, false], [2, true], [3, true]], 0.3), // biome-ignore format: a line a sample
+  sample("end of a branch", [[7, true]], 0, { p: 0 }),
+  sample("end of a branch, all dropped at times", [[7, true]], 0.3, { p: 0.2 }),
+];

@@ -1,0 +1,114 @@
+/** Adapters from their files into a model's backend. */
+import { type ByteSource, memorySource } from "../../io/byte-source.ts";
+import { manifestName } from "../../io/manifest.ts";
+import { checkManifest } from "../../io/manifest-in-memory.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { adaptedModel } from "../../models/lora/model.ts";
+import type { Model } from "../../models/model.ts";
+import { adapterConfigName, adapterWeightsName, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { type AdapterValues, readAdapterValues } from "./read.ts";
+import { type AdapterText, adapterTextNames, parseAdapterText } from "./text.ts";
+
+/** An adapter's files by name, as PEFT names them. */
+export type AdapterFiles = Readonly<Record<typeof adapterConfigName | typeof adapterWeightsName, Uint8Array>> &
+  Readonly<Record<string, Uint8Array>>;
+
+/** An adapter that was found, but for its weights. */
+export interface OpenedAdapter {
+  /** Its folder, for errors. */
+  readonly where: string;
+  readonly peft: PeftConfig;
+  readonly text: AdapterText;
+  /** `adapter_model.safetensors`, to be closed. */
+  readonly source: ByteSource;
+  /** Whether its files are compared with a manifest. */
+  readonly checked: boolean;
+}
+
+/** Opened adapters by their names. */
+export type OpenedAdapters = ReadonlyMap<string, OpenedAdapter>;
+
+/** The name of the only adapter, which nobody has named: PEFT's. */
+export const defaultAdapter = "default";
+
+/** The adapters that options ask for, by name. */
+export const askedAdapters = <Source>({
+  adapter,
+  adapters = {},
+}: {
+  readonly adapter?: Source | undefined;
+  readonly adapters?: Readonly<Record<string, Source>> | undefined;
+}): readonly (readonly [name: string, source: Source])[] =>
+  adapter === undefined ? Object.entries(adapters) : [[defaultAdapter, adapter]];
+
+/**
+ * Opens an adapter's files in memory, and compares them with the manifest among them, if there is one.
+ * @param where its name in errors.
+ * @throws CheckpointError naming the file and its fault.
+ */
+export const openAdapterFiles = async (files: AdapterFiles, where: string): Promise<OpenedAdapter> => {
+  const optional = adapterTextNames.filter((name) => files[name] !== undefined);
+  await checkManifest(files, [adapterConfigName, adapterWeightsName, ...optional], where);
+  const peft = parsePeftConfig(files[adapterConfigName], `${where}/${adapterConfigName}`);
+  const source = memorySource(files[adapterWeightsName]);
+  return { where, peft, text: parseAdapterText(files, where), source, checked: files[manifestName] !== undefined };
+};
+
+export const closeAdapters = async (adapters: OpenedAdapters): Promise<void> => {
+  await Promise.all([...adapters.values()].map(({ source }) => source.close()));
+};
+
+/** Opens adapters, all or none. */
+export const openAll = async <Source>(
+  asked: readonly (readonly [name: string, source: Source])[],
+  open: (source: Source, name: string) => Promise<OpenedAdapter>,
+): Promise<OpenedAdapters> => {
+  const opened = new Map<string, OpenedAdapter>();
+  try {
+    for (const [name, source] of asked) opened.set(name, await open(source, name));
+    return opened;
+  } catch (error) {
+    await closeAdapters(opened);
+    throw error;
+  }
+};
+
+/**
+ * Reads adapters for a model, and closes them.
+ * @throws CheckpointError for a damaged adapter, or one of another model.
+ */
+export const readAdapters = async (
+  config: ModelConfig,
+  opened: OpenedAdapters,
+): Promise<ReadonlyMap<string, AdapterValues>> => {
+  try {
+    const read = new Map<string, AdapterValues>();
+    for (const [name, { where, peft, source }] of opened) {
+      read.set(name, await readAdapterValues(config, peft, source, `${where}/${adapterWeightsName}`));
+    }
+    return read;
+  } finally {
+    await closeAdapters(opened);
+  }
+};
+
+/** Models with the adapters over the weights of `base`, by name. A failure leaves no memory taken. */
+export const placeAdapters = (
+  base: Model,
+  adapters: ReadonlyMap<string, AdapterValues>,
+): Readonly<Record<string, Model>> => {
+  const placed: [string, Model][] = [];
+  try {
+    for (const [name, { lora, values }] of adapters) {
+      const model = adaptedModel(base, lora);
+      placed.push([name, model]);
+      const { arena } = model.adapter;
+      base.backend.write(arena.storage, values, 0);
+      arena.changes.count++;
+    }
+    return Object.fromEntries(placed);
+  } catch (error) {
+    for (const [, model] of placed) model.close();
+    throw error;
+  }
+};

@@ -1,0 +1,25 @@
+import { filesInMemory } from "../checkpoint-files.ts";
+import { whileOpen } from "../closed.ts";
+import type { LanguageModel } from "../language-model.ts";
+import type { AdapterFiles } from "./load.ts";
+import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
+
+/**
+ * The LoRA adapter that a model has in use, as the files of PEFT, which `loadPretrained` reads, here and in Node.
+ * @param lm a model of `loadPretrained` or `languageModel`.
+ * @param options the name of the model that the adapter is for.
+ * @throws ConfigError for a model without an adapter in use.
+ * @example
+ * ```ts
+ * import { loadPretrained, saveAdapter } from "foretoken/browser";
+ *
+ * const lm = await loadPretrained("https://example.org/model", { adapter: "https://example.org/adapter" });
+ * const files = await saveAdapter(lm);
+ * console.log(Object.keys(files));
+ * await lm.close();
+ * ```
+ */
+export const saveAdapter = async (lm: LanguageModel, options: SaveAdapterOptions = {}): Promise<AdapterFiles> => {
+  const files = usedAdapterFiles(lm, options);
+  return whileOpen("saveAdapter", lm.model, async () => (await filesInMemory(files)) as AdapterFiles);
+};

@@ -1,0 +1,43 @@
+/** The adapter that a model has in use, as the files of PEFT. */
+import { checkKeys, checkLanguageModel, checkName } from "../../core/check-arguments.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { arenaReader } from "../../models/arena.ts";
+import type { LanguageModel } from "../language-model.ts";
+import type { AdapterBase } from "./config.ts";
+import { adapterFiles } from "./write.ts";
+
+/** Options of `saveAdapter`. */
+export interface SaveAdapterOptions {
+  /**
+   * The model that the adapter is for, as others find it: a path from anywhere or from the adapter's folder, or a name on the
+   * hub. Default: none, and whoever loads the adapter names the model.
+   */
+  readonly base?: string | undefined;
+}
+
+/**
+ * The files of the adapter in use, to be written together.
+ * @param name of the base, for the files.
+ * @throws ConfigError for a model without an adapter in use.
+ */
+export const usedAdapterFiles = (
+  lm: LanguageModel,
+  options: SaveAdapterOptions,
+  name: (base: string) => AdapterBase = (base) => ({ name: base }),
+): Record<string, string | AsyncIterable<Uint8Array>> => {
+  checkLanguageModel("saveAdapter: model", lm, "a model from loadPretrained");
+  checkKeys("saveAdapter", options, ["base"]);
+  const { base } = options;
+  if (base !== undefined) checkName("saveAdapter: base", base);
+  const { adapter, backend, config } = lm.model;
+  if (adapter === null) {
+    throw new ConfigError({
+      where: "saveAdapter: model",
+      must: "the model must have an adapter in use",
+      got: "none",
+      hint: "loadPretrained(…, { adapter }), or languageModel with one of loraModel",
+    });
+  }
+  const files = base === undefined ? { name: null } : name(base);
+  return adapterFiles(config, adapter.config, arenaReader(backend, adapter.arena), files);
+};

@@ -1,0 +1,77 @@
+/** Opening a Hugging Face directory, of ours or another program. */
+import { openCheckpoint } from "../io/read-checkpoint.node.ts";
+import {
+  configName,
+  indexName,
+  optionalNames,
+  parseFacts,
+  shardNames,
+  textFileNames,
+  tokenizerName,
+  weightsFileName,
+} from "./parse.ts";
+import type { Pretrained } from "./pretrained.ts";
+import { openWeights } from "./weights.ts";
+
+/** A file with weights. */
+export interface WeightFileFacts {
+  /** Its path on this disk. */
+  readonly path: string;
+  /** In bytes. */
+  readonly bytes: number;
+  /** SHA-256 that its bytes are compared with, hexadecimal; null: unknown. */
+  readonly sha256: string | null;
+}
+
+/** A model that was found on this disk. */
+export interface OpenedPretrained extends Pretrained {
+  /** The files with the weights. */
+  readonly weightFiles: readonly WeightFileFacts[];
+  /** Element types of the weights in the files, such as "BF16". */
+  readonly dtypes: readonly string[];
+  /** The files about text as they are: the tokenizer, its chat template, the tokens that end a text. None of a GGUF file. */
+  readonly textFiles: Readonly<Record<string, Uint8Array>>;
+}
+
+/**
+ * Opens a model's directory and checks all of it but the weights' values.
+ * @param where the directory's name in errors, if it is another.
+ * @throws CheckpointError naming the file and its fault.
+ */
+export const openDirectory = async (directory: string, where = directory): Promise<OpenedPretrained> => {
+  const { files, large, manifest } = await openCheckpoint(directory, {
+    required: [configName],
+    optional: optionalNames,
+    // Where both are there, the single file goes first, as in transformers.
+    large: async (small, has) => {
+      const index = small[indexName];
+      if (index === undefined || (await has(weightsFileName))) return [weightsFileName];
+      return shardNames(index, `${where}/${indexName}`);
+    },
+  });
+  try {
+    const facts = await parseFacts(where, files);
+    const named = large.length === 1 ? (large[0]?.name ?? weightsFileName) : indexName;
+    const weights = await openWeights(
+      large.map(({ name, source }) => ({ where: `${where}/${name}`, source })),
+      facts,
+      `${where}/${named}`,
+    );
+    const weightFiles = large.map(({ name, path, source }) => ({
+      path,
+      bytes: source.size,
+      sha256: manifest?.files[name]?.sha256 ?? null,
+    }));
+    const text = [tokenizerName, ...textFileNames].flatMap((name) => {
+      const bytes = files[name];
+      return bytes === undefined ? [] : [[name, bytes] as const];
+    });
+    return {
+      ...{ ...facts, checked: manifest !== null, weights, dtypes: weights.dtypes, weightFiles },
+      textFiles: Object.fromEntries(text),
+    };
+  } catch (error) {
+    await Promise.all(large.map(({ source }) => source.close()));
+    throw error;
+  }
+};

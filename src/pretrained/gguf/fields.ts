@@ -1,0 +1,57 @@
+/** Fields of a GGUF file's metadata, each with the checks of its kind. */
+import { CheckpointError } from "../../core/errors.ts";
+import { show } from "../../core/show.ts";
+import type { GgufMetadata } from "../../io/gguf/header.ts";
+
+/** Reads fields by their keys. Each one throws a CheckpointError for a value of another kind. */
+export interface Fields {
+  /** A whole number from 1. A list of one for each layer must have the same one for all. */
+  count(key: string): number | undefined;
+  /** A finite number. */
+  real(key: string): number | undefined;
+  text(key: string): string | undefined;
+  flag(key: string): boolean | undefined;
+  /** A token's id. */
+  id(key: string): number | undefined;
+  /** @throws CheckpointError naming `key`. */
+  fail(key: string, must: string, got: unknown): never;
+}
+
+const isList = (value: unknown): value is ArrayLike<unknown> => Array.isArray(value) || ArrayBuffer.isView(value);
+
+/** The value that all items of a list have; the list itself if they differ. */
+const sameOf = (value: unknown): unknown => {
+  if (!isList(value)) return value;
+  const items = Array.from(value);
+  return items.length > 0 && items.every((item) => item === items[0]) ? items[0] : items;
+};
+
+/** The fields of a file's metadata. @param where the file, for errors. */
+export const fieldsOf = (metadata: GgufMetadata, where: string): Fields => {
+  const fail = (key: string, must: string, got: unknown): never => {
+    throw new CheckpointError({ where: `${where}: ${key}`, must, got: show(got) });
+  };
+  const whole = (key: string, value: unknown, least: number): number | undefined => {
+    if (value === undefined) return undefined;
+    if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
+    return fail(key, `must be a whole number from ${least}${isList(value) ? ", the same in all layers" : ""}`, value);
+  };
+  return {
+    fail,
+    count: (key) => whole(key, sameOf(metadata.get(key)), 1),
+    id: (key) => whole(key, metadata.get(key), 0),
+    real: (key) => {
+      const value = metadata.get(key);
+      if (value === undefined || (typeof value === "number" && Number.isFinite(value))) return value;
+      return fail(key, "must be a finite number", value);
+    },
+    text: (key) => {
+      const value = metadata.get(key);
+      return value === undefined || typeof value === "string" ? value : fail(key, "must be a text", value);
+    },
+    flag: (key) => {
+      const value = metadata.get(key);
+      return value === undefined || typeof value === "boolean" ? value : fail(key, "must be a boolean", value);
+    },
+  };
+};

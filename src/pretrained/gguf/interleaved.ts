@@ -1,0 +1,43 @@
+import type { StoredTensor } from "../../core/named-tensor.ts";
+
+/**
+ * Queries or keys in the order of `LlamaForCausalLM` and of this program. llama.cpp rotates neighbouring channels of a
+ * head, 2i and 2i + 1, where they rotate i and R/2 + i; so its files have the rows of a head in another order.
+ * @param tensor [H·D, C], or a bias [H·D].
+ * @param headDim D, channels of a head.
+ * @param rotated R, how many of them are rotated, from the first on.
+ */
+export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor => {
+  const { shape, readRows, readWords } = tensor;
+  const isVector = shape.length < 2;
+  /** Numbers of a channel. */
+  const width = isVector ? 1 : (shape[1] ?? 1);
+  const half = rotated / 2;
+  const placeInFile = (channel: number): number =>
+    channel >= rotated ? channel : channel < half ? 2 * channel : 2 * (channel - half) + 1;
+  /** Fills `out` with channels from `first` on; the file's values begin with the channel `start`, the first of a head. */
+  const reorder = <A extends Float32Array | Uint16Array>(values: A, start: number, first: number, out: A): A => {
+    for (let i = 0; i * width < out.length; i++) {
+      const inHead = (first + i) % headDim;
+      const from = first + i - inHead + placeInFile(inHead) - start;
+      out.set(values.subarray(from * width, (from + 1) * width), i * width);
+    }
+    return out;
+  };
+  const reordered =
+    <A extends Float32Array | Uint16Array>(
+      read: (first: number, count: number) => Promise<A>,
+      make: new (n: number) => A,
+    ) =>
+    async (first: number, count: number): Promise<A> => {
+      if (isVector) return reorder(await read(first, count), 0, 0, new make(shape[0] ?? 1));
+      const start = first - (first % headDim);
+      const end = Math.ceil((first + count) / headDim) * headDim;
+      return reorder(await read(start, end - start), start, first, new make(count * width));
+    };
+  return {
+    ...tensor,
+    readRows: reordered<Float32Array>(readRows, Float32Array),
+    ...(readWords === undefined ? {} : { readWords: reordered<Uint16Array>(readWords, Uint16Array) }),
+  };
+};

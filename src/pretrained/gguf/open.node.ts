@@ -1,0 +1,35 @@
+import { CheckpointError } from "../../core/errors.ts";
+import { UnreadableFileError } from "../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import type { ByteSource } from "../../io/byte-source.ts";
+import { openFileSource } from "../../io/file-source.node.ts";
+import type { OpenedPretrained } from "../directory.node.ts";
+import { pretrainedOfGguf } from "./gguf.ts";
+
+const open = async (path: string): Promise<ByteSource> => {
+  try {
+    return await openFileSource(path, path, true);
+  } catch (cause) {
+    if (cause instanceof UnreadableFileError) {
+      throw new CheckpointError({ where: path, must: cause.must, got: cause.got, cause });
+    }
+    if (systemErrorCode(cause) === "ENOENT") {
+      throw new CheckpointError({ where: path, must: "the path must name a model", got: "no such file", cause });
+    }
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError({ where: path, must: "the file must be readable", got, cause });
+  }
+};
+
+/** Whether a path names a GGUF file. */
+export const isGgufName = (path: string): boolean => /\.gguf$/iu.test(path);
+
+/**
+ * Finds and checks the model in a GGUF file. Its weights are read later, and the file stays open until then.
+ * @throws CheckpointError naming the file and its fault.
+ */
+export const openGguf = async (path: string): Promise<OpenedPretrained> => {
+  const source = await open(path);
+  const found = await pretrainedOfGguf(source, path);
+  return { ...found, textFiles: {}, weightFiles: [{ path, bytes: source.size, sha256: null }] };
+};

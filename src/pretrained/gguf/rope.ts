@@ -1,0 +1,102 @@
+/** Rotary positions from a GGUF file. */
+import { CheckpointError } from "../../core/errors.ts";
+import type { StoredTensor } from "../../core/named-tensor.ts";
+import { show } from "../../core/show.ts";
+import type { RopeConfig } from "../../models/config.ts";
+import type { Fields } from "./fields.ts";
+
+/** Llama 3's factors of the wavelengths, which a file has instead of the numbers that they follow from. */
+export const frequencyFactors = "rope_freqs.weight";
+
+type Scaling = NonNullable<RopeConfig["scaling"]>;
+
+const defaultTheta = 10_000;
+
+/** Of all Llama 3 models; their `factor` differs. */
+const llama3 = { lowFrequency: 1, highFrequency: 4, originalContext: 8192 };
+
+/** Largest difference of a factor, relative to it, that float32 explains. */
+const tolerance = 1e-5;
+
+const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
+
+/** Llama 3's factor of the wavelength of pair i of `pairs`. */
+const llama3Factor = (i: number, pairs: number, theta: number, factor: number): number => {
+  const { lowFrequency, highFrequency, originalContext } = llama3;
+  const turns = (originalContext * theta ** (-i / pairs)) / (2 * Math.PI);
+  const kept = Math.min(1, Math.max(0, (turns - lowFrequency) / (highFrequency - lowFrequency)));
+  return 1 / (kept + (1 - kept) / factor);
+};
+
+/** The scaling that gives these factors. @throws CheckpointError if none does. */
+export const scalingOfFactors = (factors: Float32Array, theta: number, where: string): Scaling => {
+  const factor = factors.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  if (factors.every((value) => value === 1)) return { kind: "none" };
+  if (factor >= 1 && factors.every((value, i) => areClose(value, llama3Factor(i, factors.length, theta, factor)))) {
+    return { kind: "llama3", factor, ...llama3 };
+  }
+  throw new CheckpointError({
+    where: `${where}: ${frequencyFactors}`,
+    must: "must have the factors of Llama 3's scaling",
+    got: show(Array.from(factors.subarray(0, 100))),
+  });
+};
+
+/** Scaling by the fields, as llama.cpp reads them: a factor alone is linear. */
+const scalingOfFields = (fields: Fields, prefix: string): Scaling => {
+  const at = (key: string): string => `${prefix}.rope.${key}`;
+  const type = fields.text(at("scaling.type")) ?? "linear";
+  if (type === "none") return { kind: "none" };
+  if (type !== "linear") fields.fail(at("scaling.type"), "must be none or linear", type);
+  const attention = fields.real(at("scaling.attn_factor")) ?? 1;
+  if (attention !== 1) fields.fail(at("scaling.attn_factor"), "must be 1", attention);
+  const factor = fields.real(at("scaling.factor")) ?? fields.real(at("scale_linear")) ?? 0;
+  // llama.cpp writes 0 for none.
+  return factor === 0 || factor === 1 ? { kind: "none" } : { kind: "linear", factor };
+};
+
+/** The part of a head that `rotated` of its channels are, so that no rounding makes them fewer. */
+const fractionOf = (rotated: number, headDim: number): number => {
+  const fraction = rotated / headDim;
+  return Math.floor(headDim * fraction) === rotated ? fraction : (rotated + 0.5) / headDim;
+};
+
+/** Channels of a head that are rotated. */
+export const rotatedChannels = (fields: Fields, prefix: string, headDim: number): number => {
+  const key = `${prefix}.rope.dimension_count`;
+  const rotated = fields.count(key) ?? headDim;
+  return rotated <= headDim && rotated % 2 === 0
+    ? rotated
+    : fields.fail(key, `must be even and at most ${headDim}, the channels of a head`, rotated);
+};
+
+/**
+ * The rotary positions of a model.
+ * @param prefix the architecture, with which its keys begin.
+ * @param factors the file's frequency factors, if it has them.
+ * @throws CheckpointError for a scaling that is not computed here.
+ */
+export const readRope = async (
+  fields: Fields,
+  prefix: string,
+  headDim: number,
+  factors: StoredTensor | undefined,
+  where: string,
+): Promise<RopeConfig> => {
+  const theta = fields.real(`${prefix}.rope.freq_base`) ?? defaultTheta;
+  const rotated = rotatedChannels(fields, prefix, headDim);
+  const scaling = scalingOfFields(fields, prefix);
+  const position = {
+    ...{ kind: "rope" as const, theta },
+    ...(rotated === headDim ? {} : { fraction: fractionOf(rotated, headDim) }),
+  };
+  if (factors === undefined) return { ...position, ...(scaling.kind === "none" ? {} : { scaling }) };
+  const count = factors.shape.length === 1 ? factors.shape[0] : 0;
+  if (count !== rotated / 2) fields.fail(frequencyFactors, `must have shape [${rotated / 2}]`, factors.shape);
+  const byFactors = scalingOfFactors(await factors.readRows(0, 1), theta, where);
+  if (scaling.kind !== "none" && byFactors.kind !== "none") {
+    fields.fail(frequencyFactors, `must be absent beside ${prefix}.rope.scaling`, scaling.kind);
+  }
+  const both = byFactors.kind === "none" ? scaling : byFactors;
+  return { ...position, ...(both.kind === "none" ? {} : { scaling: both }) };
+};

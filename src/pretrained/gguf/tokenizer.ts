@@ -1,0 +1,119 @@
+/** The tokenizer of a GGUF file, whose metadata has its tokens and merges. */
+import { alternatives } from "../../core/alternatives.ts";
+import { show } from "../../core/show.ts";
+import type { GgufMetadata } from "../../io/gguf/header.ts";
+import { bpeTokenizer } from "../../tokenizer/bpe/bpe.ts";
+import type { BpeParts } from "../../tokenizer/bpe/parts.ts";
+import { noTokenizer } from "../../tokenizer/none.ts";
+import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
+import type { ChatTemplate } from "../language-model.ts";
+import { type Fields, fieldsOf } from "./fields.ts";
+
+/** What the metadata says of text. */
+export interface GgufText {
+  readonly tokenizer: Tokenizer;
+  readonly chatTemplate: ChatTemplate | null;
+  readonly endTokens: readonly number[];
+}
+
+/** Kinds of pre-tokenizers that are known here, by llama.cpp's names. */
+const preTokenizers: ReadonlyMap<string, Pick<BpeParts, "pattern" | "ignoreMerges" | "normalizer">> = new Map([
+  ["gpt-2", { pattern: "gpt2" }],
+  ["llama-bpe", { pattern: "llama3", ignoreMerges: true }],
+  ["qwen2", { pattern: "qwen2", normalizer: "NFC" }],
+  ["smollm", { pattern: "smollm" }],
+]);
+
+/** Kinds of tokens that are no ordinary ones. */
+const control = 3;
+const userDefined = 4;
+
+const textsOf = (fields: Fields, metadata: GgufMetadata, key: string): readonly string[] => {
+  const value = metadata.get(key) ?? [];
+  const isTexts = Array.isArray(value) && value.every((item) => typeof item === "string");
+  return isTexts ? (value as readonly string[]) : fields.fail(key, "must be a list of texts", value);
+};
+
+const typesOf = (fields: Fields, metadata: GgufMetadata, count: number): ArrayLike<number> => {
+  const key = "tokenizer.ggml.token_type";
+  const value = metadata.get(key);
+  if (value === undefined) return new Int32Array(count).fill(1);
+  if (!ArrayBuffer.isView(value)) return fields.fail(key, "must be a list of numbers", value);
+  return value.length === count
+    ? value
+    : fields.fail(key, `must have a type for each of the ${count} tokens`, value.length);
+};
+
+/** Ids in fields such as `eos_token_id`. */
+const idOf = (fields: Fields, name: string, count: number): number | null => {
+  const key = `tokenizer.ggml.${name}_token_id`;
+  const id = fields.id(key) ?? null;
+  return id === null || id < count ? id : fields.fail(key, `must be below ${count}, the number of tokens`, id);
+};
+
+/** The chat template, with the names of the tokens that begin and end a text. */
+const readTemplate = (metadata: GgufMetadata, fields: Fields, count: number): ChatTemplate | null => {
+  const template = fields.text("tokenizer.chat_template");
+  if (template === undefined) return null;
+  const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");
+  const nameOf = (name: string): string => tokens[idOf(fields, name, count) ?? -1] ?? "";
+  return { template, bosToken: nameOf("bos"), eosToken: nameOf("eos") };
+};
+
+const readBpe = (
+  metadata: GgufMetadata,
+  fields: Fields,
+  rules: Pick<BpeParts, "pattern" | "ignoreMerges" | "normalizer">,
+  endOfText: number | null,
+  where: string,
+): Tokenizer => {
+  const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");
+  const types = typesOf(fields, metadata, tokens.length);
+  const ofType = (type: number): readonly SpecialToken[] =>
+    tokens.flatMap((name, id) => (types[id] === type ? [{ id, name }] : []));
+  const specials = ofType(control);
+  return bpeTokenizer(
+    {
+      ...rules,
+      tokens,
+      merges: textsOf(fields, metadata, "tokenizer.ggml.merges"),
+      specialTokens: specials,
+      namedTokens: ofType(userDefined),
+      endOfText: specials.some(({ id }) => id === endOfText) ? endOfText : null,
+    },
+    where,
+  );
+};
+
+/**
+ * The tokenizer of a file, or one that says why there is none.
+ * @param vocabSize rows of the embedding.
+ * @throws CheckpointError for a tokenizer of a known kind that is damaged, or has more tokens than the embedding.
+ */
+export const readGgufText = (metadata: GgufMetadata, vocabSize: number, where: string): GgufText => {
+  const fields = fieldsOf(metadata, where);
+  const chatTemplate = readTemplate(metadata, fields, vocabSize);
+  const model = fields.text("tokenizer.ggml.model");
+  const pre = fields.text("tokenizer.ggml.pre");
+  const ids = ["eos", "eot", "eom"].map((name) => idOf(fields, name, vocabSize));
+  const endTokens = [...new Set(ids.filter((id) => id !== null))];
+  const without = (reason: string): GgufText => ({
+    ...{ chatTemplate, endTokens },
+    tokenizer: noTokenizer(where, vocabSize, reason),
+  });
+  if (model === undefined) return without("a GGUF file without a tokenizer");
+  if (model !== "gpt2") return without(`one of the kind ${show(model)}, and only gpt2's, byte-level BPE, is read`);
+  const rules = preTokenizers.get(pre ?? "");
+  if (rules === undefined) {
+    const known = alternatives([...preTokenizers.keys()]);
+    return without(
+      `the pre-tokenizer ${pre === undefined ? "of a file that names none" : show(pre)}, which is not ${known}`,
+    );
+  }
+  const tokenizer = readBpe(metadata, fields, rules, ids[0] ?? null, where);
+  if (tokenizer.vocabSize > vocabSize) {
+    const must = `must be at most the rows of token_embd.weight, ${vocabSize}`;
+    fields.fail("tokenizer.ggml.tokens", must, tokenizer.vocabSize);
+  }
+  return { tokenizer, chatTemplate, endTokens };
+};

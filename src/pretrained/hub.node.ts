@@ -1,0 +1,244 @@
+/** Models of the Hugging Face hub, kept in a folder of their own. */
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { CheckpointError, ForetokenError } from "../core/errors.ts";
+import { isRecord } from "../core/is-record.ts";
+import { systemErrorCode } from "../core/system-error.ts";
+import { type OpenedPretrained, openDirectory } from "./directory.node.ts";
+import { configName, indexName, optionalNames, shardNames, weightsFileName } from "./parse.ts";
+
+/** Options of `openHub`. */
+export interface HubOptions {
+  /** Gets one line for the user. A promise is waited for. */
+  readonly onNotice?: ((line: string) => void | Promise<void>) | undefined;
+  /** Gets the bytes fetched so far, and in all. */
+  readonly onDownload?: ((bytes: number, all: number) => void) | undefined;
+}
+
+const scheme = "hf:";
+
+/** Whether `path` names a model of the hub: `hf:org/name` or `hf:org/name@revision`. */
+export const isHubName = (path: string): boolean => path.startsWith(scheme);
+
+/** A model of the hub. */
+export interface HubName {
+  readonly repository: string;
+  /** A branch, a tag or a commit. */
+  readonly revision: string;
+}
+
+/** @throws CheckpointError for a name that is none */
+export const parseName = (path: string): HubName => {
+  const word = "[A-Za-z0-9_][A-Za-z0-9._-]*";
+  const found = new RegExp(`^${scheme}(${word}/${word})(?:@(${word}))?$`, "u").exec(path);
+  const [, repository, revision = "main"] = found ?? [];
+  if (repository !== undefined) return { repository, revision };
+  throw new CheckpointError({
+    where: path,
+    must: "a model of the hub must be named by its organisation and its name",
+    got: path.slice(scheme.length) || "nothing",
+    hint: "hf:org/name or hf:org/name@revision",
+  });
+};
+
+/** The folder of models that were fetched; `FORETOKEN_CACHE` names another one for all that is fetched. */
+const hubFolder = ({ repository }: HubName): string => {
+  const cache = process.env.FORETOKEN_CACHE || join(homedir(), ".cache", "foretoken");
+  return join(cache, "hub", repository.replace("/", "--"));
+};
+
+/** Whether a model was fetched before: it can be opened without the hub. */
+export const isKept = async (path: string): Promise<boolean> => {
+  const name = parseName(path);
+  return stat(join(hubFolder(name), `${name.revision}.ref`)).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+};
+
+/** The hub's own variables, as in its Python client. */
+const hubAccess = () => {
+  const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = process.env;
+  return {
+    ...(endpoint ? { hubUrl: endpoint.replace(/\/+$/u, "") } : {}),
+    ...(token ? { accessToken: token } : {}),
+  };
+};
+
+const failed = (path: string, error: unknown): ForetokenError => {
+  if (error instanceof ForetokenError) return error;
+  const status = isRecord(error) && typeof error.statusCode === "number" ? error.statusCode : undefined;
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const [must, got, hint] =
+    status === 401 || status === 403 || status === 404
+      ? [
+          "the hub must have this model, open to everybody",
+          `status ${status}`,
+          "another spelling, or HF_TOKEN for a model with limited access",
+        ]
+      : systemErrorCode(inner) === "ENOSPC"
+        ? ["the disk must have room for the model", "no space left", "FORETOKEN_CACHE in a folder with more room"]
+        : [
+            "the hub must answer",
+            status === undefined ? (inner instanceof Error ? inner.message : String(inner)) : `status ${status}`,
+            "again later, or the path of a directory",
+          ];
+  return new CheckpointError({ where: path, must, got, hint, cause: error });
+};
+
+/** A file of a model on the hub. */
+interface HubFile {
+  readonly path: string;
+  readonly size: number;
+  /** Git's hash of a small file. */
+  readonly oid?: string | undefined;
+  readonly lfs?: { readonly oid: string } | undefined;
+}
+
+/** Whether bytes have the hash that the hub lists: SHA-256 of a large file, git's of a small one. */
+const checker = ({ size, oid, lfs }: HubFile) => {
+  const sha256 = lfs?.oid.replace(/^sha256:/u, "");
+  const expected = sha256 ?? oid;
+  const hash = createHash(sha256 === undefined ? "sha1" : "sha256");
+  if (sha256 === undefined) hash.update(`blob ${size}\0`);
+  return { update: (piece: Uint8Array) => hash.update(piece), isSame: () => hash.digest("hex") === expected };
+};
+
+type Client = typeof import("@huggingface/hub");
+
+/** What a download needs. */
+interface Download {
+  readonly client: Client;
+  readonly name: HubName;
+  readonly commit: string;
+  readonly folder: string;
+  readonly shown: string;
+}
+
+/** Fetches a file beside its place, compares it with its hash, and puts it there. */
+const fetchFile = async (
+  { client, name, commit, folder, shown }: Download,
+  file: HubFile,
+  onPiece: (bytes: number) => void,
+): Promise<void> => {
+  const place = join(folder, file.path);
+  const there = await stat(place).catch(() => undefined);
+  if (there?.size === file.size) {
+    onPiece(file.size);
+    return;
+  }
+  const where = `${shown}/${file.path}`;
+  const blob = await client.downloadFile({
+    ...{ repo: name.repository, revision: commit, path: file.path, xet: false },
+    ...hubAccess(),
+  });
+  if (blob === null) throw new CheckpointError({ where, must: "the file must be there", got: "no such file" });
+  const temporary = `${place}.${randomBytes(6).toString("hex")}.part`;
+  const { update, isSame } = checker(file);
+  let bytes = 0;
+  try {
+    const out = await open(temporary, "wx");
+    try {
+      for await (const piece of blob.stream() as unknown as AsyncIterable<Uint8Array>) {
+        bytes += piece.length;
+        if (bytes > file.size) break;
+        update(piece);
+        await out.write(piece);
+        onPiece(piece.length);
+      }
+      await out.sync();
+    } finally {
+      await out.close();
+    }
+    if (bytes !== file.size || !isSame()) {
+      throw new CheckpointError({
+        where,
+        must: "the file must be the one that the hub lists, by its hash",
+        got: bytes === file.size ? "other contents" : `${bytes} bytes instead of ${file.size}`,
+        hint: "the same command again",
+      });
+    }
+    await rename(temporary, place);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+};
+
+/** Fetches the files that loading needs, into a folder that gets its name when it is complete. */
+const download = async (
+  plan: Omit<Download, "folder">,
+  folder: string,
+  onDownload: HubOptions["onDownload"],
+): Promise<void> => {
+  const { client, name, commit, shown } = plan;
+  const listed = new Map<string, HubFile>();
+  for await (const file of client.listFiles({ repo: name.repository, revision: commit, ...hubAccess() })) {
+    if (file.type === "file") listed.set(file.path, file);
+  }
+  const partial = `${folder}.partial`;
+  await mkdir(partial, { recursive: true });
+  const target = { ...plan, folder: partial };
+  let done = 0;
+  let all = 0;
+  const fetchAll = async (names: readonly string[]): Promise<void> => {
+    const files = names.map((path) => {
+      const file = listed.get(path);
+      if (file !== undefined) return file;
+      const must = "a model of the hub must have its weights as safetensors";
+      throw new CheckpointError({ where: shown, must, got: `no ${path}`, hint: "another model or revision" });
+    });
+    all += files.reduce((sum, { size }) => sum + size, 0);
+    for (const file of files) {
+      await fetchFile(target, file, (bytes) => {
+        done += bytes;
+        onDownload?.(done, all);
+      });
+    }
+  };
+  const isSingle = listed.has(weightsFileName) || !listed.has(indexName);
+  const small = [configName, ...optionalNames].filter((path) => listed.has(path) && !(isSingle && path === indexName));
+  await fetchAll([configName, ...small.filter((path) => path !== configName)]);
+  const index = isSingle ? undefined : await readFile(join(partial, indexName));
+  await fetchAll(index === undefined ? [weightsFileName] : shardNames(index, `${shown}/${indexName}`));
+  // Another process may have been faster.
+  await rename(partial, folder).catch(async (error: unknown) => {
+    if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw error;
+  });
+};
+
+/**
+ * A model of the hub: its files are fetched once and kept, each compared with the hash that the hub lists.
+ * @param path `hf:org/name` or `hf:org/name@revision`.
+ * @throws CheckpointError for a name that is none, a model that the hub does not have, or a hub that does not answer while the
+ *   model is not kept here.
+ */
+export const openHub = async (path: string, { onNotice, onDownload }: HubOptions = {}): Promise<OpenedPretrained> => {
+  const name = parseName(path);
+  const root = hubFolder(name);
+  const reference = join(root, `${name.revision}.ref`);
+  try {
+    // Loaded when needed: nothing else pays for it.
+    const client = await import("@huggingface/hub");
+    const found = await client.modelInfo({
+      ...{ name: name.repository, revision: name.revision, additionalFields: ["sha"] },
+      ...hubAccess(),
+    });
+    const commit = found.sha;
+    if (typeof commit !== "string" || !/^[0-9a-f]{40}$/u.test(commit)) throw new Error("an answer without a commit");
+    const folder = join(root, commit);
+    if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
+      await download({ client, name, commit, shown: path }, folder, onDownload);
+    }
+    await writeFile(reference, commit);
+    return await openDirectory(folder, path);
+  } catch (error) {
+    const commit = await readFile(reference, "utf8").catch(() => "");
+    const isAnswer = error instanceof ForetokenError || (isRecord(error) && typeof error.statusCode === "number");
+    if (isAnswer || !/^[0-9a-f]{40}$/u.test(commit)) throw failed(path, error);
+    await onNotice?.(`${path}: the hub does not answer; the copy that was fetched before serves`);
+    return openDirectory(join(root, commit), path);
+  }
+};

@@ -1,0 +1,42 @@
+/** A model that was found, with its adapters, in a backend's memory. */
+import type { Backend } from "../backend/backend.ts";
+import { type OpenedAdapters, placeAdapters, readAdapters } from "./adapter/load.ts";
+import { type LanguageModel, languageModel } from "./language-model.ts";
+import type { Pretrained } from "./pretrained.ts";
+import { placeModel } from "./weights.ts";
+
+/** How a model is placed. */
+interface Placing {
+  /** Whether matrices may be kept as bfloat16 alone. */
+  readonly freeze: boolean;
+  /** Runs once, after the weights are freed. */
+  readonly onClose?: (() => Promise<void>) | undefined;
+  /** Gets the bytes read so far. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/**
+ * Puts a model and its adapters into a backend's memory; their files are closed.
+ * @throws CheckpointError for weights or an adapter that are damaged or do not fit; the memory is freed then.
+ */
+export const placeLanguageModel = async (
+  backend: Backend,
+  pretrained: Pretrained,
+  opened: OpenedAdapters,
+  { freeze, onClose, onProgress }: Placing,
+): Promise<LanguageModel> => {
+  const { config, tokenizer, chatTemplate, endTokens, weights } = pretrained;
+  // First, since they are small: one that does not fit is an error before the weights are read.
+  const read = await readAdapters(config, opened).catch(async (error: unknown) => {
+    await weights.close();
+    throw error;
+  });
+  const model = await placeModel(backend, pretrained, freeze, onProgress);
+  try {
+    const adapters = placeAdapters(model, read);
+    return languageModel(model, tokenizer, onClose, { chatTemplate, endTokens, adapters });
+  } catch (error) {
+    model.close();
+    throw error;
+  }
+};

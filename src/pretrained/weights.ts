@@ -1,0 +1,131 @@
+/** Weights of safetensors files, read when a model is placed. */
+import type { Backend } from "../backend/backend.ts";
+import { CheckpointError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
+import type { ByteSource } from "../io/byte-source.ts";
+import { openSafetensors, type SafetensorsTensor } from "../io/safetensors.ts";
+import { checkShapes, hasFusedLayers, placeTensors, planTensors } from "../models/hugging-face/place-tensors.ts";
+import { canFreeze, createFrozenModel, createModel, type Model, modelLayout } from "../models/model.ts";
+import type { PretrainedFacts } from "./parse.ts";
+import type { Pretrained, WeightSource } from "./pretrained.ts";
+
+/** An open file of weights. */
+export interface WeightFile {
+  /** Its name in errors. */
+  readonly where: string;
+  readonly source: ByteSource;
+}
+
+/** Weights of safetensors files. */
+export interface SafetensorsWeights extends WeightSource {
+  /** Element types of the tensors in the files, such as "BF16". */
+  readonly dtypes: readonly string[];
+}
+
+/**
+ * The weights in safetensors files, one or several. Their headers are read and compared with the configuration.
+ * @param files open; they are closed if this fails, and with the weights.
+ * @param where the name of all of them in errors.
+ * @throws CheckpointError for a damaged header, or tensors other than the configuration's.
+ */
+export const openWeights = async (
+  files: readonly WeightFile[],
+  { config, vocabSize }: Pick<PretrainedFacts, "config" | "vocabSize">,
+  where: string,
+): Promise<SafetensorsWeights> => {
+  const close = async (): Promise<void> => {
+    await Promise.all(files.map(({ source }) => source.close()));
+  };
+  const open = async () => {
+    const opened: (WeightFile & { readonly tensors: readonly SafetensorsTensor[] })[] = [];
+    const names = new Set<string>();
+    for (const file of files) {
+      const tensors = await openSafetensors(file.source, file.where);
+      if (files.length > 1) await file.source.pause?.();
+      for (const { name } of tensors) {
+        if (names.has(name)) {
+          const must = "every tensor must be in one file only";
+          throw new CheckpointError({ where: file.where, must, got: `${show(name)} again` });
+        }
+        names.add(name);
+      }
+      opened.push({ ...file, tensors });
+    }
+    const plan = planTensors(config, vocabSize, [...names], where);
+    for (const file of opened) checkShapes(plan, file.tensors, file.where);
+    return { opened, plan };
+  };
+  const { opened, plan } = await open().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  const tensors = opened.flatMap((file) => file.tensors);
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  return {
+    bytes,
+    fused: hasFusedLayers(tensors.map(({ name }) => name)),
+    dtypes: [...new Set(tensors.map(({ dtype }) => dtype))],
+    close,
+    async read(layout, target, onProgress) {
+      let done = 0;
+      for (const file of opened) {
+        await placeTensors(plan, layout, file.tensors, file.where, target, (count) => {
+          done += count;
+          onProgress?.(Math.min(bytes, Math.round(done)));
+        });
+        await file.source.end();
+        await file.source.pause?.();
+      }
+    },
+  };
+};
+
+/**
+ * Puts a model into a backend's memory; its weights are closed.
+ * @param freeze whether matrices may be kept as bfloat16 alone, where the backend's products multiply that.
+ * @param onProgress gets the bytes read so far.
+ * @throws CheckpointError for weights that are damaged; the model's memory is freed then.
+ */
+export const placeModel = async (
+  backend: Backend,
+  { config, vocabSize, weights }: Pick<Pretrained, "config" | "vocabSize" | "weights">,
+  freeze: boolean,
+  onProgress?: (bytes: number) => void,
+): Promise<Model> => {
+  try {
+    const create = freeze && canFreeze(backend) ? createFrozenModel : createModel;
+    const model = create(backend, config, vocabSize);
+    try {
+      const { layout, frozen, writeWeights } = model;
+      await weights.read(layout, { place: writeWeights, ...(frozen ? { placeWords: writeWeights } : {}) }, onProgress);
+    } catch (error) {
+      // A backend that was closed meanwhile has freed the weights, and would refuse to free them again.
+      if (backend.bytesInUse() > 0) model.close();
+      throw error;
+    }
+    return model;
+  } finally {
+    await weights.close();
+  }
+};
+
+/** A model with its weights on the host, in the layout of `modelLayout` for its tokenizer's tokens. */
+export interface CollectedPretrained extends Omit<Pretrained, "weights">, Pick<WeightSource, "fused"> {
+  readonly values: Float32Array;
+}
+
+/**
+ * Reads all weights into one array, for training: rows of the embedding beyond the tokenizer's tokens are left out. The
+ * weights are closed.
+ * @throws CheckpointError for weights that are damaged.
+ */
+export const collectWeights = async ({ weights, ...facts }: Pretrained): Promise<CollectedPretrained> => {
+  try {
+    const layout = modelLayout(facts.config, facts.tokenizer.vocabSize);
+    const values = new Float32Array(layout.length);
+    await weights.read(layout, { place: (part, offset) => values.set(part, offset) });
+    return { ...facts, fused: weights.fused, values };
+  } finally {
+    await weights.close();
+  }
+};

@@ -1,0 +1,162 @@
+/**
+ * Byte-level byte-pair encoding: a text's UTF-8 is split into pieces, and in each piece pairs of tokens merge in a
+ * fixed order. Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units"; over bytes, as in
+ * GPT-2. Every text has tokens, where every byte has one, and they give it back.
+ */
+import { checkText } from "../../core/check-arguments.ts";
+import { CheckpointError, DataError } from "../../core/errors.ts";
+import { show } from "../../core/show.ts";
+import { nameFinder } from "../names-in-text.ts";
+import { decodeTokens } from "../text-stream.ts";
+import type { SpecialToken, Tokenizer } from "../tokenizer.ts";
+import { endOfTextName } from "../tokenizer-json.ts";
+import { bpeToJson } from "./bpe-json.ts";
+import { fromAlphabet } from "./byte-alphabet.ts";
+import { appendId, bytesEncoder, type EncodeBytes, type IdList } from "./encoder.ts";
+import { missingBytesCheck } from "./missing-bytes.ts";
+import type { BpeParts } from "./parts.ts";
+import type { SplitPattern } from "./patterns.ts";
+import { pieceTable } from "./piece-table.ts";
+import { nextPieceOf } from "./split.ts";
+import { idsOf, idsOfBytes, mergesOf, mostTokens } from "./vocabulary.ts";
+
+/** A byte-level BPE tokenizer. */
+export interface BpeTokenizer extends Tokenizer {
+  readonly kind: "bpe";
+  /** Rules by which a text is split into pieces. */
+  readonly pattern: SplitPattern;
+  /** Number of merges. */
+  readonly mergeCount: number;
+}
+
+const byId = (a: SpecialToken, b: SpecialToken): number => a.id - b.id;
+
+/** @throws CheckpointError for an id that is taken, or far from those of the others. */
+const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], where: string): void => {
+  const names = new Map<number, string>();
+  for (const { id, name } of named) {
+    const bad = (must: string): never => {
+      throw new CheckpointError({ where, must, got: `${show(name)}: ${show(id)}` });
+    };
+    if (!Number.isInteger(id) || id < 0 || id >= 2 * (tokens.length + named.length)) {
+      bad("ids of special and added tokens must be whole numbers that follow those of the vocabulary");
+    }
+    if (typeof name !== "string" || name === "") bad("special and added tokens must have names");
+    if (names.has(id)) bad(`every token must have an id of its own; ${show(names.get(id))} has this one`);
+    if (id < tokens.length && tokens[id] !== name && tokens[id] !== "")
+      bad(`token ${id} of the vocabulary is ${show(tokens[id])}`);
+    names.set(id, name);
+  }
+  if (tokens.length + named.length > mostTokens) {
+    const got = String(tokens.length + named.length);
+    throw new CheckpointError({ where, must: `the vocabulary must have at most ${mostTokens} tokens`, got });
+  }
+};
+
+/**
+ * The tokenizer of a vocabulary and its merges.
+ * @param where the file that they are from, for errors.
+ * @throws CheckpointError for a vocabulary without bytes, a merge of unknown tokens, or an id that is taken.
+ */
+export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer => {
+  const { tokens, pattern, namedTokens = [], ignoreMerges = false, normalizer } = parts;
+  const specialTokens = [...parts.specialTokens].sort(byId);
+  const named = [...specialTokens, ...namedTokens];
+  checkNamed(tokens, named, where);
+  const nameById = new Map(named.map(({ id, name }) => [id, name]));
+  const isSpecial = new Set(specialTokens.map(({ id }) => id));
+  const vocabSize = named.reduce((size, { id }) => Math.max(size, id + 1), tokens.length);
+  const ids = idsOf(tokens);
+  const idOfByte = idsOfBytes(ids, where);
+  const merges = mergesOf(parts.merges, ids, where);
+  const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
+  const textEncoder = new TextEncoder();
+  const findNames = nameFinder(namedTokens);
+  const checkBytes = missingBytesCheck(idOfByte);
+  const normalized = (text: string): string => (normalizer === undefined ? text : text.normalize(normalizer));
+
+  const checkId = (id: number): void => {
+    if (Number.isInteger(id) && id >= 0 && id < vocabSize) return;
+    const must = `a token id must be an integer from 0 to ${vocabSize - 1}`;
+    throw new DataError({ where: "decode", must, got: show(id) });
+  };
+
+  const makeBytes = (id: number): Uint8Array => {
+    if (isSpecial.has(id)) return new Uint8Array();
+    const name = nameById.get(id);
+    if (name !== undefined) return textEncoder.encode(name);
+    const token = tokens[id] ?? "";
+    return fromAlphabet(token) ?? textEncoder.encode(token);
+  };
+
+  const bytes = (id: number): Uint8Array => {
+    checkId(id);
+    const known = bytesById[id];
+    if (known !== undefined) return known;
+    const made = makeBytes(id);
+    bytesById[id] = made;
+    return made;
+  };
+
+  const token = (id: number): string => {
+    checkId(id);
+    return nameById.get(id) ?? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes(id));
+  };
+
+  const wholeTokens = (): { readonly pieces: ReturnType<typeof pieceTable>; readonly ids: Int32Array } => {
+    const pieces = pieceTable();
+    const wholeIds: number[] = [];
+    for (const id of tokens.keys()) {
+      const piece = nameById.has(id) ? new Uint8Array() : bytes(id);
+      const index = piece.length === 0 ? -1 : pieces.add(piece, 0, piece.length);
+      if (index === wholeIds.length) wholeIds.push(id);
+    }
+    return { pieces, ids: Int32Array.from(wholeIds) };
+  };
+
+  /** Made when a text is first encoded. */
+  let encodeBytes: EncodeBytes | undefined;
+  const encodeText = (text: string, out: IdList): void => {
+    encodeBytes ??= bytesEncoder({
+      nextPiece: nextPieceOf(pattern),
+      merges,
+      idOfByte,
+      whole: ignoreMerges ? wholeTokens() : undefined,
+    });
+    const utf8 = textEncoder.encode(normalized(text));
+    encodeBytes(utf8, 0, utf8.length, out);
+  };
+
+  const encode = (text: string, name = "text", before = ""): Int32Array => {
+    checkText("encode: where", name);
+    checkText("encode: before", before);
+    checkText(name, text);
+    checkBytes?.(normalized(text), name);
+    // A token has three or four bytes in most texts.
+    const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
+    for (const stretch of findNames(text)) {
+      if (stretch.id === undefined) encodeText(stretch.text, out);
+      else appendId(out, stretch.id);
+    }
+    return out.ids.slice(0, out.length);
+  };
+
+  const endOfText =
+    parts.endOfText === undefined
+      ? (specialTokens.find(({ name }) => name === endOfTextName)?.id ?? null)
+      : parts.endOfText;
+
+  return {
+    kind: "bpe",
+    vocabSize,
+    pattern,
+    mergeCount: merges.ranks.size,
+    specialTokens,
+    endOfText,
+    encode,
+    decode: (tokenIds, options) => decodeTokens({ bytes, specialTokens }, tokenIds, options),
+    bytes,
+    token,
+    toJSON: () => bpeToJson({ ...parts, specialTokens, ignoreMerges, normalizer, namedTokens }),
+  };
+};

@@ -1,0 +1,41 @@
+/**
+ * GPT-2's alphabet: a printable character for each byte, so that a token of any bytes is a text. Visible characters of
+ * Latin-1 stand for themselves; the other 68 bytes take the code points from 256 on. Source: GPT-2's `bytes_to_unicode`.
+ */
+const isVisible = (byte: number): boolean =>
+  (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+
+const makeAlphabet = (): readonly string[] => {
+  let next = 256;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isVisible(byte) ? byte : next++));
+};
+
+/** The character of each byte. */
+export const characterOfByte: readonly string[] = makeAlphabet();
+
+const byteOfCodePoint: ReadonlyMap<number, number> = new Map(
+  characterOfByte.map((character, byte) => [character.charCodeAt(0), byte]),
+);
+
+/** All bytes, in the order of their characters: the order of ids in GPT-2's vocabulary, and in ours. */
+export const bytesInOrder: readonly number[] = Array.from({ length: 256 }, (_, byte) => byte).sort(
+  (a, b) => (characterOfByte[a]?.charCodeAt(0) ?? 0) - (characterOfByte[b]?.charCodeAt(0) ?? 0),
+);
+
+/** Bytes in the alphabet. */
+export const toAlphabet = (bytes: Uint8Array): string => {
+  let text = "";
+  for (const byte of bytes) text += characterOfByte[byte];
+  return text;
+};
+
+/** The bytes of a text in the alphabet; undefined for a text with another character. */
+export const fromAlphabet = (text: string): Uint8Array | undefined => {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const byte = byteOfCodePoint.get(text.charCodeAt(i));
+    if (byte === undefined) return undefined;
+    bytes[i] = byte;
+  }
+  return bytes;
+};

@@ -1,0 +1,56 @@
+/**
+ * Classes of characters, as split patterns use them: \p{L}, \p{N}, \s and the rest. Their tables are made from the
+ * Unicode data of the JavaScript engine, when a character of a block is first met. \s is the property White_Space, as
+ * in Rust: JavaScript's own \s has U+FEFF and lacks U+0085.
+ */
+export const letter = 1;
+export const number = 2;
+/** White space except line breaks. */
+export const space = 3;
+/** Carriage return and line feed. */
+export const lineBreak = 4;
+export const other = 5;
+
+/** A class by code point; 0: its block was not met yet. */
+const classes = new Uint8Array(0x110000);
+const blockSize = 256;
+
+const classify = (codePoint: number): number => {
+  if (codePoint === 10 || codePoint === 13) return lineBreak;
+  const character = String.fromCodePoint(codePoint);
+  if (/\p{L}/u.test(character)) return letter;
+  if (/\p{N}/u.test(character)) return number;
+  return /\p{White_Space}/u.test(character) ? space : other;
+};
+
+const fillBlock = (codePoint: number): void => {
+  const from = codePoint - (codePoint % blockSize);
+  for (let at = from; at < from + blockSize; at++) classes[at] = classify(at);
+};
+
+/** Class of a code point. */
+export const classOf = (codePoint: number): number => {
+  if (classes[codePoint] === 0) fillBlock(codePoint);
+  return classes[codePoint] as number;
+};
+
+/** Classes of the characters of one byte, by that byte; 0 for bytes of longer characters. */
+export const byteClasses: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => (byte < 128 ? classOf(byte) : 0));
+
+/** Number of bytes of the character that begins with a byte. */
+export const lengthFrom = (first: number): number => (first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4);
+
+/**
+ * Class of the character of several bytes that begins at `at`.
+ * @param bytes well-formed UTF-8.
+ */
+export const wideClassAt = (bytes: Uint8Array, at: number): number => {
+  const first = bytes[at] as number;
+  const second = (bytes[at + 1] as number) & 0x3f;
+  if (first < 0xe0) return classOf(((first & 0x1f) << 6) | second);
+  const third = (bytes[at + 2] as number) & 0x3f;
+  if (first < 0xf0) return classOf(((first & 0xf) << 12) | (second << 6) | third);
+  const fourth = (bytes[at + 3] as number) & 0x3f;
+  // Damaged bytes must not leave the table.
+  return classOf((((first & 0x7) << 18) | (second << 12) | (third << 6) | fourth) % 0x110000);
+};

@@ -1,0 +1,104 @@
+/**
+ * Learns merges: again and again the most frequent pair of neighbours in all pieces becomes a new symbol. Among pairs
+ * that are equally frequent the one with the lowest ids is taken, first of the left symbol, then of the right one.
+ * `tokenizers` has the same rule, so the merges are the same.
+ */
+import { bytesInOrder } from "./byte-alphabet.ts";
+import type { PieceCounts } from "./count-pieces.ts";
+import { neighbourCounts } from "./neighbour-counts.ts";
+import { pairLists } from "./pair-lists.ts";
+import { pairQueue } from "./pair-queue.ts";
+import { pairTable } from "./pair-table.ts";
+import { boundary, wordsOf } from "./words.ts";
+
+/** A pair that comes only once teaches nothing of other texts. */
+const leastCount = 2;
+
+/** Ids of the two symbols and of their union. */
+export type LearnedMerge = readonly [left: number, right: number, merged: number];
+
+const symbolOfByte = (): Int32Array => {
+  const ids = new Int32Array(256);
+  for (const [id, byte] of bytesInOrder.entries()) ids[byte] = id;
+  return ids;
+};
+
+/**
+ * At most `most` new symbols, in the order in which they are learned. Symbols 0 to 255 are the bytes in the order of
+ * GPT-2's alphabet; ids of new symbols follow.
+ * @returns the merges: more than new symbols where two pairs give the same text.
+ */
+export const learnMerges = (counted: PieceCounts, most: number): readonly LearnedMerge[] => {
+  const words = wordsOf(counted, symbolOfByte());
+  const { row, counts } = words;
+  const table = pairTable(2 ** 16);
+  const lists = pairLists(table, words);
+  const queue = pairQueue(table);
+  for (let pair = 0; pair < table.size; pair++) queue.push(pair, lists.count(pair));
+
+  /** Texts of symbols, a character for each byte in the order of their ids. */
+  const texts = Array.from({ length: 256 }, (_, id) => String.fromCharCode(id));
+  /** Bytes of each symbol. */
+  const lengths = new Int32Array(256 + most).fill(1, 0, 256);
+  const idOfText = new Map(texts.map((text, id) => [text, id]));
+  const before = neighbourCounts(256 + most);
+  const after = neighbourCounts(256 + most);
+  const learned: LearnedMerge[] = [];
+
+  /** Merges (left, right) at a place, and notes its neighbours. */
+  const mergeAt = (at: number, left: number, right: number, merged: number): void => {
+    const middle = at + (lengths[left] as number);
+    // An earlier merge may have taken one of them.
+    if (row[at] !== left || row[middle] !== right) return;
+    const end = middle + (lengths[right] as number);
+    const count = counts[at] as number;
+    const previous = row[at - 1] as number;
+    if (previous !== boundary) {
+      const from = previous < 0 ? at + previous : at - 1;
+      before.note(row[from] as number, from, count);
+    }
+    row[at] = merged;
+    row[middle] = -1;
+    row[end - 1] = at - end;
+    if (row[end] !== boundary) after.note(row[end] as number, at, count);
+  };
+
+  const merge = (pair: number): void => {
+    const left = table.left(pair);
+    const right = table.right(pair);
+    const text = (texts[left] as string) + (texts[right] as string);
+    const merged = idOfText.get(text) ?? texts.push(text) - 1;
+    idOfText.set(text, merged);
+    learned.push([left, right, merged]);
+    lengths[merged] = text.length;
+    for (const place of lists.places(pair)) mergeAt(place, left, right, merged);
+    const grown: number[] = [];
+    before.take((neighbour, count, places) => {
+      lists.addCount(table.add(neighbour, left), -count);
+      const made = table.add(neighbour, merged);
+      lists.addCount(made, count);
+      lists.addPlaces(made, places);
+      grown.push(made);
+    });
+    after.take((neighbour, count, places) => {
+      lists.addCount(table.add(right, neighbour), -count);
+      const made = table.add(merged, neighbour);
+      lists.addCount(made, count);
+      lists.addPlaces(made, places);
+      grown.push(made);
+    });
+    // All its places are merged; pairs that overlapped were subtracted more than once.
+    lists.clear(pair);
+    for (const made of grown) if (lists.count(made) > 0) queue.push(made, lists.count(made));
+  };
+
+  while (texts.length < 256 + most) {
+    const pair = queue.pop();
+    if (pair === -1 || queue.count() < leastCount) break;
+    // Counts fall without notice to the queue; one that rises is pushed again.
+    const count = lists.count(pair);
+    if (count === queue.count()) merge(pair);
+    else if (count > 0) queue.push(pair, count);
+  }
+  return learned;
+};

@@ -1,0 +1,92 @@
+/** Merges the symbols of a piece: the pair with the lowest rank first, from the left where ranks are equal. */
+import { minHeap } from "./min-heap.ts";
+import type { PairTable } from "./pair-table.ts";
+
+/** The merges of a vocabulary. */
+export interface Merges {
+  /** The rank of each pair. */
+  readonly ranks: PairTable;
+  /** The id of the merged pair, by rank. */
+  readonly merged: Int32Array;
+}
+
+/** Up to here, looking through all pairs for each merge is faster than a heap. */
+const longestScan = 48;
+
+/** A rank above all others: this pair is not merged. */
+const unmerged = 2 ** 31 - 1;
+
+/** Merges `symbols` in place, which are at most `longestScan`; returns the number that is left. */
+const mergeShort = (symbols: Int32Array, length: number, { ranks, merged }: Merges, pairRanks: Int32Array): number => {
+  const rankAt = (i: number): number => {
+    const rank = ranks.find(symbols[i] as number, symbols[i + 1] as number);
+    return rank === -1 ? unmerged : rank;
+  };
+  let left = length;
+  for (let i = 0; i + 1 < left; i++) pairRanks[i] = rankAt(i);
+  for (;;) {
+    let lowest = unmerged;
+    let at = -1;
+    for (let i = 0; i + 1 < left; i++) {
+      if ((pairRanks[i] as number) < lowest) {
+        lowest = pairRanks[i] as number;
+        at = i;
+      }
+    }
+    if (at === -1) return left;
+    symbols[at] = merged[lowest] as number;
+    left--;
+    for (let i = at + 1; i < left; i++) {
+      symbols[i] = symbols[i + 1] as number;
+      pairRanks[i] = pairRanks[i + 1] as number;
+    }
+    if (at + 1 < left) pairRanks[at] = rankAt(at);
+    if (at > 0) pairRanks[at - 1] = rankAt(at - 1);
+  }
+};
+
+/** Heap entries are rank × 2³¹ + place: exact in a double for ranks below 2²². */
+const placeRange = 2 ** 31;
+
+/** The same for a piece of any length, in O(n log n). */
+const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merges): number => {
+  const next = Int32Array.from({ length }, (_, i) => i + 1);
+  const previous = Int32Array.from({ length }, (_, i) => i - 1);
+  /** The rank of the pair that begins at a place; `unmerged` also for a place that was merged into another. */
+  const pairRanks = new Int32Array(length).fill(unmerged);
+  const heap = minHeap(length);
+  const enter = (i: number): void => {
+    const after = next[i] as number;
+    const rank = after < length ? ranks.find(symbols[i] as number, symbols[after] as number) : -1;
+    pairRanks[i] = rank === -1 ? unmerged : rank;
+    if (rank !== -1) heap.push(rank * placeRange + i);
+  };
+  for (let i = 0; i + 1 < length; i++) enter(i);
+  for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) {
+    const rank = Math.floor(entry / placeRange);
+    const at = entry - rank * placeRange;
+    // An entry from before its symbols changed.
+    if (pairRanks[at] !== rank) continue;
+    const taken = next[at] as number;
+    const after = next[taken] as number;
+    symbols[at] = merged[rank] as number;
+    pairRanks[taken] = unmerged;
+    next[at] = after;
+    if (after < length) previous[after] = at;
+    enter(at);
+    const before = previous[at] as number;
+    if (before >= 0) enter(before);
+  }
+  let left = 0;
+  for (let at = 0; at < length; at = next[at] as number) symbols[left++] = symbols[at] as number;
+  return left;
+};
+
+/** Merges the first `length` of `symbols` in place, and returns the number that is left. */
+export type Merge = (symbols: Int32Array, length: number) => number;
+
+export const mergeBy = (merges: Merges): Merge => {
+  const pairRanks = new Int32Array(longestScan);
+  return (symbols, length) =>
+    length <= longestScan ? mergeShort(symbols, length, merges, pairRanks) : mergeLong(symbols, length, merges);
+};

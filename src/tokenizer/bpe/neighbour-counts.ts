@@ -1,0 +1,59 @@
+/** Counts of the neighbours of a pair while it is merged everywhere, and the places of the new pair with each neighbour. */
+import { doubled } from "./pair-table.ts";
+
+export interface NeighbourCounts {
+  /** The pair stands beside `symbol`; their new pair is at `place`, in a piece that comes `count` times. */
+  note(symbol: number, place: number, count: number): void;
+  /** Gives each symbol with its count and its places, and forgets them. The list is valid during the call. */
+  take(give: (symbol: number, count: number, places: Int32Array) => void): void;
+}
+
+/** @param symbolCount number of symbols that there may be. */
+export const neighbourCounts = (symbolCount: number): NeighbourCounts => {
+  const counts = new Float64Array(symbolCount);
+  /** Number of notes of a symbol, then the end of its list in `sorted`. */
+  const ends = new Int32Array(symbolCount);
+  const met: number[] = [];
+  let symbols = new Int32Array(2 ** 10);
+  let places = new Int32Array(2 ** 10);
+  let sorted = new Int32Array(2 ** 10);
+  let size = 0;
+  return {
+    note: (symbol, place, count) => {
+      if (ends[symbol] === 0) met.push(symbol);
+      counts[symbol] = (counts[symbol] as number) + count;
+      ends[symbol] = (ends[symbol] as number) + 1;
+      if (size === symbols.length) {
+        symbols = doubled(symbols);
+        places = doubled(places);
+      }
+      symbols[size] = symbol;
+      places[size++] = place;
+    },
+    take: (give) => {
+      if (sorted.length < size) sorted = new Int32Array(symbols.length);
+      let used = 0;
+      for (const symbol of met) {
+        const notes = ends[symbol] as number;
+        ends[symbol] = used;
+        used += notes;
+      }
+      for (let i = 0; i < size; i++) {
+        const symbol = symbols[i] as number;
+        const to = ends[symbol] as number;
+        sorted[to] = places[i] as number;
+        ends[symbol] = to + 1;
+      }
+      let from = 0;
+      for (const symbol of met) {
+        const to = ends[symbol] as number;
+        give(symbol, counts[symbol] as number, sorted.subarray(from, to));
+        counts[symbol] = 0;
+        ends[symbol] = 0;
+        from = to;
+      }
+      met.length = 0;
+      size = 0;
+    },
+  };
+};

@@ -1,0 +1,69 @@
+/** A map from pairs of ids to numbers from 0 in the order of addition, in typed arrays: open addressing, linear probing. */
+export interface PairTable {
+  /** Number of pairs. */
+  readonly size: number;
+  /** The number of a pair; -1 if it was not added. */
+  find(left: number, right: number): number;
+  /** The number of a pair, which is added if it is new. */
+  add(left: number, right: number): number;
+  left(index: number): number;
+  right(index: number): number;
+}
+
+/** `array` with twice the room. */
+export const doubled = (array: Int32Array): Int32Array<ArrayBuffer> => {
+  const larger = new Int32Array(2 * array.length);
+  larger.set(array);
+  return larger;
+};
+
+const hashPair = (left: number, right: number): number => {
+  const mixed = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
+  return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) >>> 0;
+};
+
+/** @param expected number of pairs that are coming; more are taken too. */
+export const pairTable = (expected = 16): PairTable => {
+  let slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * Math.max(16, expected)))).fill(-1);
+  let lefts = new Int32Array(slots.length / 2);
+  let rights = new Int32Array(slots.length / 2);
+  let size = 0;
+
+  /** The slot of a pair, or the free one where it belongs. */
+  const slotOf = (left: number, right: number): number => {
+    const mask = slots.length - 1;
+    let slot = (hashPair(left, right) >>> 4) & mask;
+    for (let index = slots[slot] as number; index !== -1; index = slots[slot] as number) {
+      if (lefts[index] === left && rights[index] === right) break;
+      slot = (slot + 1) & mask;
+    }
+    return slot;
+  };
+
+  const grow = (): void => {
+    lefts = doubled(lefts);
+    rights = doubled(rights);
+    slots = new Int32Array(2 * slots.length).fill(-1);
+    for (let index = 0; index < size; index++) slots[slotOf(lefts[index] as number, rights[index] as number)] = index;
+  };
+
+  return {
+    get size() {
+      return size;
+    },
+    find: (left, right) => slots[slotOf(left, right)] as number,
+    add: (left, right) => {
+      const slot = slotOf(left, right);
+      const known = slots[slot] as number;
+      if (known !== -1) return known;
+      slots[slot] = size;
+      lefts[size] = left;
+      rights[size] = right;
+      size++;
+      if (size === lefts.length) grow();
+      return size - 1;
+    },
+    left: (index) => lefts[index] as number,
+    right: (index) => rights[index] as number,
+  };
+};

@@ -1,0 +1,153 @@
+/**
+ * Distinct pieces of bytes, numbered from 0 in the order of addition: open addressing, linear probing. Most pieces have at
+ * most eight bytes: these are two numbers, which the table compares instead of bytes.
+ */
+import { doubled } from "./pair-table.ts";
+
+export interface PieceTable {
+  /** Number of pieces. */
+  readonly size: number;
+  /** Sum of their bytes. */
+  readonly byteLength: number;
+  /** The number of the piece `bytes[from..to)`; -1 if it was not added. */
+  find(bytes: Uint8Array, from: number, to: number): number;
+  /** The number of the piece `bytes[from..to)`, which is added if it is new. */
+  add(bytes: Uint8Array, from: number, to: number): number;
+  /** The bytes of all pieces in their order: piece i is `offset(i)` to `offset(i + 1)`. Valid until the next `add`. */
+  bytes(): Uint8Array;
+  offset(index: number): number;
+  clear(): void;
+}
+
+/** Keeps the first bytes of a word in little-endian order. */
+const masks = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1);
+
+const mix = (hash: number, word: number): number => {
+  const mixed = Math.imul(hash ^ word, 0x2c1b3c6d);
+  return mixed ^ (mixed >>> 15);
+};
+
+const noBytes = new Uint8Array();
+/** A slot has four numbers: two that stand for the bytes, the number of bytes, and the piece's number; -1 if it is free. */
+const slotSize = 4;
+const shortPiece = 8;
+
+/** A multiple of `slotSize`. */
+const firstSlot = (low: number, high: number): number =>
+  (Math.imul(mix(low, Math.imul(high, 0x9e3779b1)), 0x85ebca6b) >>> 7) * slotSize;
+
+export const pieceTable = (): PieceTable => {
+  let slots = new Int32Array(slotSize * 2 ** 11).fill(-1);
+  let offsets = new Int32Array(2 ** 10);
+  let arena = new Uint8Array(2 ** 14);
+  let size = 0;
+  let source: Uint8Array = noBytes;
+  let view: DataView = new DataView(noBytes.buffer);
+
+  const readFrom = (bytes: Uint8Array): void => {
+    if (bytes === source) return;
+    source = bytes;
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+
+  /** At most four bytes of the source as a number. */
+  const wordAt = (at: number, to: number): number => {
+    if (at + 4 <= source.length) return view.getInt32(at, true) & (masks[Math.min(4, to - at)] as number);
+    let word = 0;
+    for (let i = Math.min(at + 4, to) - 1; i >= at; i--) word = (word << 8) | (source[i] as number);
+    return word;
+  };
+
+  /** The two numbers of the piece that was looked up last. */
+  let low = 0;
+  let high = 0;
+  const readKey = (from: number, to: number): void => {
+    low = wordAt(from, to);
+    high = to - from > 4 ? wordAt(from + 4, to) : 0;
+    // Hashes of the whole then.
+    for (let at = from + shortPiece; at < to; at += 4) {
+      const word = wordAt(at, to);
+      low = mix(low, word);
+      high = mix(high, word ^ 0x55555555);
+    }
+  };
+
+  const sameBytes = (index: number, from: number, length: number): boolean => {
+    const offset = offsets[index] as number;
+    for (let i = 0; i < length; i++) if (arena[offset + i] !== source[from + i]) return false;
+    return true;
+  };
+
+  /** The slot of the piece of `readKey`, or the free one where it belongs. */
+  const slotOf = (from: number, length: number): number => {
+    const mask = slots.length - 1;
+    let slot = firstSlot(low, high) & mask;
+    for (; slots[slot + 3] !== -1; slot = (slot + slotSize) & mask) {
+      if (slots[slot] !== low || slots[slot + 1] !== high || slots[slot + 2] !== length) continue;
+      if (length <= shortPiece || sameBytes(slots[slot + 3] as number, from, length)) break;
+    }
+    return slot;
+  };
+
+  const grow = (): void => {
+    offsets = doubled(offsets);
+    const old = slots;
+    slots = new Int32Array(2 * old.length).fill(-1);
+    const mask = slots.length - 1;
+    for (let from = 0; from < old.length; from += slotSize) {
+      if (old[from + 3] === -1) continue;
+      low = old[from] as number;
+      high = old[from + 1] as number;
+      let slot = firstSlot(low, high) & mask;
+      while (slots[slot + 3] !== -1) slot = (slot + slotSize) & mask;
+      for (let i = 0; i < slotSize; i++) slots[slot + i] = old[from + i] as number;
+    }
+  };
+
+  const append = (from: number, to: number): void => {
+    const offset = offsets[size] as number;
+    const needed = offset + to - from;
+    if (needed > arena.length) {
+      const larger = new Uint8Array(Math.max(2 * arena.length, needed));
+      larger.set(arena);
+      arena = larger;
+    }
+    for (let i = from; i < to; i++) arena[offset + i - from] = source[i] as number;
+    size++;
+    if (size + 1 >= offsets.length) grow();
+    offsets[size] = needed;
+  };
+
+  return {
+    get size() {
+      return size;
+    },
+    get byteLength() {
+      return offsets[size] as number;
+    },
+    find: (bytes, from, to) => {
+      readFrom(bytes);
+      readKey(from, to);
+      return slots[slotOf(from, to - from) + 3] as number;
+    },
+    add: (bytes, from, to) => {
+      readFrom(bytes);
+      readKey(from, to);
+      const slot = slotOf(from, to - from);
+      const known = slots[slot + 3] as number;
+      if (known !== -1) return known;
+      slots[slot] = low;
+      slots[slot + 1] = high;
+      slots[slot + 2] = to - from;
+      slots[slot + 3] = size;
+      append(from, to);
+      return size - 1;
+    },
+    bytes: () => arena.subarray(0, offsets[size]),
+    offset: (index) => offsets[index] as number,
+    clear: () => {
+      slots.fill(-1);
+      size = 0;
+    },
+  };
+};

@@ -1,0 +1,112 @@
+/** Reads the `tokenizer.json` of a byte-level BPE that the encoder here knows. */
+import { CheckpointError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { shorten, show } from "../../core/show.ts";
+import type { SpecialToken } from "../tokenizer.ts";
+import { characterOfByte } from "./byte-alphabet.ts";
+import type { BpeParts, MergeRule } from "./parts.ts";
+import { patternOfJson } from "./patterns.ts";
+import { mostTokens } from "./vocabulary.ts";
+
+/** Fields of a BPE model that the encoder here does not have. */
+const foreignFields = ["continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"];
+
+/** Every text has tokens then, and an unknown token, which some files name, is never met. */
+const hasEveryByte = (vocab: unknown): boolean =>
+  isRecord(vocab) && characterOfByte.every((character) => Object.hasOwn(vocab, character));
+
+const isPlainModel = (model: unknown): model is Record<string, unknown> =>
+  isRecord(model) &&
+  // Early files name no type.
+  (model.type ?? "BPE") === "BPE" &&
+  "merges" in model &&
+  foreignFields.every((field) => !model[field]) &&
+  (!model.unk_token || hasEveryByte(model.vocab));
+
+/** Names that a text's stretches are matched with exactly. */
+const isExact = (added: Record<string, unknown>, hasNormalizer: boolean): boolean =>
+  !added.single_word && !added.lstrip && !added.rstrip && !(hasNormalizer && added.normalized);
+
+const isKnownNormalizer = (normalizer: unknown): boolean =>
+  normalizer === null || normalizer === undefined || (isRecord(normalizer) && normalizer.type === "NFC");
+
+/** Whether the encoder here gives the same ids as the file's own software would. */
+export const isByteLevelBpeJson = (json: unknown): boolean => {
+  if (!isRecord(json) || !isPlainModel(json.model) || !isKnownNormalizer(json.normalizer)) return false;
+  if (!isRecord(json.decoder) || json.decoder.type !== "ByteLevel") return false;
+  if (patternOfJson(json.pre_tokenizer) === undefined) return false;
+  const added = json.added_tokens ?? [];
+  return (
+    Array.isArray(added) &&
+    added.every((one) => !isRecord(one) || one.special === true || isExact(one, !!json.normalizer))
+  );
+};
+
+const fail = (where: string, must: string, got: unknown): never => {
+  throw new CheckpointError({ where, must, got: show(got) });
+};
+
+/** Tokens in the order of their ids; "" where an id has none. @throws CheckpointError */
+const tokensOf = (vocab: unknown, where: string): readonly string[] => {
+  if (!isRecord(vocab)) return fail(where, "model.vocab must be an object", vocab);
+  const entries = Object.entries(vocab);
+  let size = 0;
+  for (const [token, id] of entries) {
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= mostTokens || id >= 2 * entries.length) {
+      return fail(where, `model.vocab.${shorten(token)} must be an id from 0 to about the number of tokens`, id);
+    }
+    size = Math.max(size, id + 1);
+  }
+  const tokens = new Array<string>(size).fill("");
+  for (const [token, id] of entries) {
+    const at = id as number;
+    if (tokens[at] !== "") fail(where, `ids in model.vocab must be distinct; ${show(tokens[at])} has it too`, id);
+    tokens[at] = token;
+  }
+  return tokens;
+};
+
+const isPair = (rule: unknown): rule is readonly [string, string] =>
+  Array.isArray(rule) && rule.length === 2 && rule.every((part) => typeof part === "string");
+
+const checkMerges = (merges: unknown, where: string): readonly MergeRule[] => {
+  if (!Array.isArray(merges)) return fail(where, "model.merges must be a list", merges);
+  for (const [i, rule] of merges.entries()) {
+    if (typeof rule !== "string" && !isPair(rule)) fail(where, `model.merges.${i} must be a pair of tokens`, rule);
+  }
+  return merges as readonly MergeRule[];
+};
+
+/** Tokens of `added_tokens`, special ones and others. @throws CheckpointError */
+const addedOf = (
+  json: unknown,
+  where: string,
+): { readonly specialTokens: readonly SpecialToken[]; readonly namedTokens: readonly SpecialToken[] } => {
+  const specialTokens: SpecialToken[] = [];
+  const namedTokens: SpecialToken[] = [];
+  for (const [i, added] of (Array.isArray(json) ? json : []).entries()) {
+    if (!isRecord(added)) return fail(where, `added_tokens.${i} must be an object`, added);
+    const { id, content: name, special } = added;
+    if (typeof name !== "string" || name === "") return fail(where, `added_tokens.${i}.content must be a text`, name);
+    if (typeof id !== "number") return fail(where, `added_tokens.${i}.id must be an id`, id);
+    (special === true ? specialTokens : namedTokens).push({ id, name });
+  }
+  return { specialTokens, namedTokens };
+};
+
+/** The parts of a tokenizer for which `isByteLevelBpeJson` holds. @throws CheckpointError naming the damaged field. */
+export const bpePartsOf = (json: unknown, where: string): BpeParts => {
+  const file = json as Record<string, unknown>;
+  const model = file.model as Record<string, unknown>;
+  const pattern = patternOfJson(file.pre_tokenizer) ?? "gpt2";
+  const ignoreMerges = model.ignore_merges === true;
+  return {
+    tokens: tokensOf(model.vocab, where),
+    merges: checkMerges(model.merges, where),
+    // Both have the same rules; only Llama's takes whole tokens first.
+    pattern: pattern === "gpt4" && ignoreMerges ? "llama3" : pattern,
+    ...addedOf(file.added_tokens, where),
+    ignoreMerges,
+    normalizer: isRecord(file.normalizer) ? "NFC" : undefined,
+  };
+};

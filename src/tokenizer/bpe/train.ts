@@ -1,0 +1,116 @@
+import { checkText } from "../../core/check-arguments.ts";
+import { ConfigError, DataError } from "../../core/errors.ts";
+import { show } from "../../core/show.ts";
+import { type BpeTokenizer, bpeTokenizer } from "./bpe.ts";
+import { bytesInOrder, characterOfByte } from "./byte-alphabet.ts";
+import { pieceCounter } from "./count-pieces.ts";
+import { learnMerges } from "./learn-merges.ts";
+import { type SplitPattern, splitPatterns } from "./patterns.ts";
+import { nextPieceOf } from "./split.ts";
+import { mostTokens } from "./vocabulary.ts";
+
+/** Settings of `trainBpeTokenizer`. */
+export interface BpeTraining {
+  /** Number of tokens, special ones included: from 256 and the special tokens on. A short text gives fewer. */
+  readonly vocabSize: number;
+  /** How the text is split into pieces, which tokens never cross. Default gpt2. */
+  readonly pattern?: SplitPattern | undefined;
+  /** Names of special tokens, such as `<|endoftext|>`; their ids are the last ones. Default none. */
+  readonly specialTokens?: readonly string[] | undefined;
+}
+
+/** Takes texts one by one, so that not all of them need be in memory. */
+export interface BpeTrainer {
+  /**
+   * A text, or its well-formed UTF-8. No token crosses from one text into the next.
+   * @returns its number of bytes.
+   */
+  add(text: string | Uint8Array): number;
+  /** The tokenizer of the texts so far. @throws DataError if they are empty. */
+  train(): BpeTokenizer;
+}
+
+/** Tokens of single bytes. */
+const byteTokens = 256;
+
+const checkTraining = (training: BpeTraining): void => {
+  const where = "tokenizer";
+  if (typeof training !== "object" || training === null) {
+    const must = "settings must be an object with vocabSize";
+    throw new ConfigError({ where, must, got: show(training), hint: "{ vocabSize: 2048 }" });
+  }
+  const { vocabSize, pattern = "gpt2", specialTokens = [] } = training;
+  if (!Array.isArray(specialTokens)) {
+    throw new ConfigError({ where, must: "specialTokens must be a list of names", got: show(specialTokens) });
+  }
+  const least = byteTokens + specialTokens.length;
+  if (!Number.isSafeInteger(vocabSize) || vocabSize < least || vocabSize > mostTokens) {
+    const special = specialTokens.length === 0 ? "" : ` and ${specialTokens.length} special tokens`;
+    const must = `vocabSize must be a whole number from ${least} (256 bytes${special}) to ${mostTokens}`;
+    throw new ConfigError({ where, must, got: show(vocabSize), hint: String(Math.max(least, 2048)) });
+  }
+  if (!splitPatterns.includes(pattern)) {
+    throw new ConfigError({ where, must: `pattern must be one of ${splitPatterns.join(", ")}`, got: show(pattern) });
+  }
+  const wrong = specialTokens.findIndex(
+    (name, i) => typeof name !== "string" || name === "" || specialTokens.indexOf(name) !== i,
+  );
+  if (wrong !== -1) {
+    throw new ConfigError({
+      where,
+      must: "special tokens must have different names, none of them empty",
+      got: show(specialTokens[wrong]),
+    });
+  }
+};
+
+/**
+ * Trains a byte-level BPE on texts that come one after the other. The same texts give the same tokenizer on every
+ * machine.
+ * @throws ConfigError for a vocabulary below 256 and the special tokens.
+ */
+export const bpeTrainer = (training: BpeTraining): BpeTrainer => {
+  checkTraining(training);
+  const { vocabSize, pattern = "gpt2", specialTokens = [] } = training;
+  const counter = pieceCounter(nextPieceOf(pattern));
+  const encoder = new TextEncoder();
+  return {
+    add: (text) => {
+      if (!(text instanceof Uint8Array)) checkText("tokenizer", text);
+      const bytes = typeof text === "string" ? encoder.encode(text) : text;
+      counter.add(bytes);
+      return bytes.length;
+    },
+    train: () => {
+      if (counter.pieces.size === 0) {
+        throw new DataError({ where: "tokenizer", must: "the text must have at least one character", got: "none" });
+      }
+      const learned = learnMerges(counter, vocabSize - byteTokens - specialTokens.length);
+      const tokens = bytesInOrder.map((byte) => characterOfByte[byte] as string);
+      for (const [left, right, merged] of learned) tokens[merged] = `${tokens[left]}${tokens[right]}`;
+      const clash = specialTokens.find((name) => tokens.includes(name));
+      if (clash !== undefined) {
+        const must = "the name of a special token must not be an ordinary token too";
+        throw new ConfigError({ where: "tokenizer", must, got: show(clash), hint: show(`<|${clash}|>`) });
+      }
+      return bpeTokenizer({
+        tokens,
+        merges: learned.map(([left, right]) => [tokens[left] as string, tokens[right] as string]),
+        pattern,
+        specialTokens: specialTokens.map((name, i) => ({ id: tokens.length + i, name })),
+      });
+    },
+  };
+};
+
+/**
+ * Trains a byte-level BPE tokenizer on texts. The pair of neighbouring tokens that is most frequent becomes a token,
+ * again and again; of pairs that are equally frequent, the one with the lowest ids. A pair has to come at least twice.
+ * @throws ConfigError for a vocabulary below 256 and the special tokens.
+ * @throws DataError for texts without a character.
+ */
+export const trainBpeTokenizer = (training: BpeTraining, ...texts: readonly string[]): BpeTokenizer => {
+  const trainer = bpeTrainer(training);
+  for (const text of texts) trainer.add(text);
+  return trainer.train();
+};

@@ -1,0 +1,45 @@
+import { checkText, checkTokenizer } from "../core/check-arguments.ts";
+import { type NameFinder, nameFinder } from "./names-in-text.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+const finders = new WeakMap<object, NameFinder>();
+
+const finderOf = ({ specialTokens }: Tokenizer): NameFinder => {
+  const known = finders.get(specialTokens);
+  if (known !== undefined) return known;
+  const made = nameFinder(specialTokens);
+  finders.set(specialTokens, made);
+  return made;
+};
+
+/** One array of the ids of several. */
+export const joinIds = (parts: readonly Int32Array[]): Int32Array => {
+  const joined = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+};
+
+/**
+ * The ids of a text in which names of special tokens stand for those tokens, as a chat template writes it:
+ * `<|im_start|>user`. `Tokenizer.encode` takes such a name for ordinary text. Do not use it on text from others, who
+ * could then end a turn or speak for the system.
+ * @param ordinary changes the text between special tokens before it is encoded. Default: none.
+ * @throws DataError as `encode`.
+ */
+export const encodeWithSpecials = (
+  tokenizer: Tokenizer,
+  text: string,
+  ordinary: (text: string) => string = (stretch) => stretch,
+): Int32Array => {
+  checkTokenizer("encodeWithSpecials: tokenizer", tokenizer);
+  checkText("encodeWithSpecials: text", text);
+  const parts: Int32Array[] = [];
+  for (const stretch of finderOf(tokenizer)(text)) {
+    parts.push(stretch.id === undefined ? tokenizer.encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
+  }
+  return joinIds(parts);
+};

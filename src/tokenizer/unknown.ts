@@ -1,0 +1,97 @@
+/** Characters of a text that a tokenizer lacks: the model never saw them. */
+import { z } from "zod";
+import { DataError } from "../core/errors.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+export const unknownChoices = ["error", "skip"] as const;
+/** A text with unknown characters is refused, or is read without them. */
+export type UnknownChoice = (typeof unknownChoices)[number];
+
+export const unknownSchema = z
+  .enum(unknownChoices)
+  .describe("a character that the model never saw: error refuses the text, skip leaves it out");
+
+/** The part of a text that was left out. */
+export interface SkippedText {
+  /** Left-out characters (code points), repetitions included. */
+  readonly count: number;
+  /** Each of them once, in the order of the text. */
+  readonly characters: readonly string[];
+}
+
+/** A character in a line for people: `"é" (U+00E9)`, `"\n" (U+000A)`. */
+export const describeCharacter = (codePoint: number): string => {
+  const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
+  // Marks, formats and separators have no shape of their own, or change their neighbours'.
+  const character = String.fromCodePoint(codePoint);
+  const shown = /^[\p{L}\p{N}\p{P}\p{S} ]$/u.test(character) || codePoint < 0x20;
+  return shown ? `${JSON.stringify(character)} (U+${hex})` : `U+${hex}`;
+};
+
+/** Most characters that a line lists. */
+const mostListed = 4;
+
+/** Characters in a line for people; of many the first ones, and how many more there are. */
+export const describeCharacters = (characters: readonly string[]): string => {
+  const listed = characters.slice(0, mostListed).map((character) => describeCharacter(character.codePointAt(0) ?? 0));
+  const more = characters.length - listed.length;
+  return listed.join(", ") + (more === 0 ? "" : ` and ${more} more`);
+};
+
+/** As `2 characters that the model never saw: "é" (U+00E9), "ü" (U+00FC)`. */
+export const describeSkipped = ({ count, characters }: SkippedText): string =>
+  `${count.toLocaleString("en-US")} character${count === 1 ? "" : "s"} that the model never saw: ${describeCharacters(characters)}`;
+
+/** A text as a model reads it. */
+export interface ReadText {
+  readonly text: string;
+  readonly ids: Int32Array;
+  /** Undefined where all of it was read. */
+  readonly skipped: SkippedText | undefined;
+}
+
+/** `text` without some characters, and the number that was left out. */
+const without = (text: string, characters: ReadonlySet<string>): { readonly known: string; readonly count: number } => {
+  // Whole stretches: a list of single characters would take many times the memory of the text.
+  const stretches: string[] = [];
+  let from = 0;
+  let count = 0;
+  for (let index = 0; index < text.length; ) {
+    const character = String.fromCodePoint(text.codePointAt(index) as number);
+    const next = index + character.length;
+    if (characters.has(character)) {
+      stretches.push(text.slice(from, index));
+      from = next;
+      count++;
+    }
+    index = next;
+  }
+  return { known: stretches.join("") + text.slice(from), count };
+};
+
+/**
+ * Encodes `text`, with `skip` without the characters that the tokenizer lacks.
+ * @param where the name of `text` in errors.
+ * @param hint names the way to skip, for the error.
+ * @throws DataError for unknown characters that are not to be skipped.
+ */
+export const readText = (
+  tokenizer: Pick<Tokenizer, "encode">,
+  text: string,
+  unknown: UnknownChoice,
+  where: string,
+  hint: string,
+): ReadText => {
+  try {
+    return { text, ids: tokenizer.encode(text, where), skipped: undefined };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    const { characters = [] } = error.details;
+    if (characters.length === 0) throw error;
+    if (unknown !== "skip") {
+      throw new DataError({ ...error.details, hint: `${hint}, or a model trained on a text that has it` });
+    }
+    const { known, count } = without(text, new Set(characters));
+    return { text: known, ids: tokenizer.encode(known, where), skipped: { count, characters } };
+  }
+};

@@ -1,0 +1,95 @@
+/** The weights that a new run begins with, from another run's folder or a checkpoint's directory. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError } from "../../core/errors.ts";
+import { quoteWord } from "../../core/shell-word.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { isHubName } from "../../pretrained/hub.node.ts";
+import { uncheckedNotice } from "../../pretrained/load.node.ts";
+import { hashOfWeights, openPretrained } from "../../pretrained/open.node.ts";
+import { collectWeights } from "../../pretrained/weights.ts";
+import type { InitialWeights } from "../prepare/initial.ts";
+import { folderNames } from "./folder-names.ts";
+import type { RunDescription } from "./resume.node.ts";
+
+/** Weights from a disk. */
+export interface FoundWeights extends InitialWeights {
+  /** Of the weights' file, hexadecimal. */
+  readonly sha256: string;
+}
+
+const isRun = (path: string): Promise<boolean> =>
+  stat(join(path, folderNames.description)).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+/** The checkpoint that `named` stands for: of a run, the best weights, or the last ones if there are no best yet. */
+const checkpointOf = async (named: string): Promise<string> => {
+  if (!(await isRun(named))) return named;
+  for (const name of [folderNames.best, folderNames.checkpoint]) {
+    if (await hasCheckpoint(join(named, name))) return join(named, name);
+  }
+  throw new CheckpointError({
+    where: `initFrom ${named}`,
+    must: "the run must have a checkpoint",
+    got: "none yet",
+    hint: `resume ${quoteWord(named)}`,
+  });
+};
+
+const read = async (directory: string, onNotice: (line: string) => void): Promise<FoundWeights> => {
+  const opened = await openPretrained(directory, { onNotice });
+  if (opened.tokenizer.kind === "none") {
+    await opened.weights.close();
+    throw new CheckpointError({
+      where: directory,
+      must: "a checkpoint must have tokenizer.json to begin a run with",
+      got: "no such file",
+      hint: "a complete copy of the folder",
+    });
+  }
+  if (!opened.checked && !isHubName(directory)) await onNotice(uncheckedNotice(directory));
+  return { ...(await collectWeights(opened)), sha256: await hashOfWeights(opened.weightFiles) };
+};
+
+/**
+ * Reads the weights, the model's configuration and the tokenizer in `named`.
+ * @param onNotice is called if there is no manifest to compare the files with.
+ * @throws CheckpointError if a file is missing or damaged.
+ */
+export const readInitial = async (
+  named: string,
+  onNotice: (line: string) => void = () => {},
+): Promise<FoundWeights> => {
+  const directory = await checkpointOf(named);
+  return read(directory, onNotice).catch(async (error: unknown) => {
+    const last = join(named, folderNames.checkpoint);
+    const isBest = directory === join(named, folderNames.best);
+    if (!(error instanceof CheckpointError) || !isBest || !(await hasCheckpoint(last))) throw error;
+    throw new CheckpointError({ ...error.details, hint: `initFrom ${quoteWord(last)}`, cause: error });
+  });
+};
+
+/**
+ * The weights that a run begins with, once more: those that its adapters are beside, which it never saves; or its process
+ * was killed after it had described the run, and before it had saved them.
+ * @throws CheckpointError if they are gone by now, or others.
+ */
+export const readStart = async (path: string, { config, data }: RunDescription): Promise<FoundWeights | null> => {
+  const from = data.initFrom;
+  if (from === undefined) return null;
+  const found = await readInitial(from.path).catch((error: unknown) => error);
+  const isThere = !(found instanceof Error) && (found as FoundWeights).sha256 === from.sha256;
+  if (isThere) return found as FoundWeights;
+  throw new CheckpointError({
+    where: `resume ${path}`,
+    must:
+      config.lora === undefined
+        ? `the weights that the run begins with must be in ${from.path}, since it has not saved them yet`
+        : `the model that its adapters are for must be in ${from.path}, as it was when the run began`,
+    got: found instanceof Error ? "none that can be read" : "others (their SHA-256 differs)",
+    hint: config.lora === undefined ? "a new run in another folder" : "putting it back",
+    cause: found,
+  });
+};

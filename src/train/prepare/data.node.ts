@@ -1,0 +1,156 @@
+/** The data of a run: read, encoded and described. When these functions return, nobody holds its text any more. */
+import { writeConversations } from "../../chat/template.node.ts";
+import { givenCorpus, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
+import { type DocumentsCorpus, givenDocuments, hasDocuments, loadDocuments } from "../../data/documents.node.ts";
+import { textOfDocuments } from "../../data/documents.ts";
+import type { GivenDocuments } from "../../data/given-documents.ts";
+import type { GivenText } from "../../data/given-text.ts";
+import type { KeptFacts } from "../../pretrained/pretrained-files.ts";
+import type { TokenizerConfig } from "../../tokenizer/config.ts";
+import { trainTokenizer } from "../../tokenizer/registry.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import type { GivenData, RunData } from "../folder/run-schemas.ts";
+import { prepareDocuments } from "./documents.ts";
+import { factsOf, withTurnEnds } from "./facts.ts";
+import { checkAlphabet, type InitialWeights } from "./initial.ts";
+import { readingBytes } from "./preflight.node.ts";
+import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
+
+/** A run's text, or its documents. */
+export type RunCorpus =
+  | { readonly kind: "text"; readonly corpus: LoadedCorpus }
+  | { readonly kind: "documents"; readonly corpus: DocumentsCorpus };
+
+/** The options that name data, or hand it over. */
+export interface DataOptions {
+  readonly text?: GivenText["text"] | undefined;
+  readonly valText?: GivenText["valText"];
+  readonly documents?: GivenDocuments["documents"] | undefined;
+  readonly valDocuments?: GivenDocuments["valDocuments"];
+  readonly data?: string | undefined;
+  readonly valData?: string | undefined;
+  readonly valFraction?: number | undefined;
+}
+
+/** The data that a program hands over; undefined: it is on disk. */
+export const givenData = ({ text, valText, documents, valDocuments }: DataOptions): GivenData | undefined => {
+  if (documents !== undefined) return { documents, valDocuments };
+  return text === undefined ? undefined : { text, valText };
+};
+
+/** @param given as of `givenData`. */
+export const loadData = async (
+  given: GivenData | undefined,
+  { data, valData, valFraction }: DataOptions,
+): Promise<RunCorpus> => {
+  if (given !== undefined) {
+    return "documents" in given
+      ? { kind: "documents", corpus: givenDocuments(given, valFraction) }
+      : { kind: "text", corpus: givenCorpus(given, valFraction) };
+  }
+  return data !== undefined && (await hasDocuments(data))
+    ? { kind: "documents", corpus: await loadDocuments(data, { valData, valFraction }) }
+    : { kind: "text", corpus: await loadCorpus(data, { valData, valFraction }) };
+};
+
+/** A model as it is before its data is read. */
+export interface ModelBefore {
+  /** null: it is trained on the data. */
+  readonly tokenizer: Tokenizer | null;
+  /** The weights that the run begins with; null: others. */
+  readonly initial: InitialWeights | null;
+  /** The chat template and end tokens of those weights, or of the last checkpoint; null: there is neither. */
+  readonly facts: KeptFacts | null;
+  /** A chat template to take instead of the model's own. */
+  readonly chatTemplate?: string | undefined;
+}
+
+/** Tokens of the data, and the facts about it that are kept. */
+export interface PreparedData {
+  readonly prepared: Prepared;
+  /** Of the model, for its checkpoints. */
+  readonly facts: KeptFacts;
+  /** Bytes that reading took. */
+  readonly reading: number;
+  readonly about: Pick<RunData, "name" | "sha256" | "prompt" | "documents">;
+}
+
+type OnNotice = ((line: string) => void | Promise<void>) | undefined;
+
+/** Says that a text was too short for the vocabulary that was asked for. */
+const tellSmaller = async (asked: TokenizerConfig, { vocabSize }: Tokenizer, onNotice: OnNotice): Promise<void> => {
+  if (asked.kind !== "bpe" || vocabSize >= asked.vocabSize) return;
+  await onNotice?.(`the text has no more pairs that come twice: ${vocabSize} tokens instead of ${asked.vocabSize}`);
+};
+
+/** The tokenizer that is given, else one that is trained on the text. */
+const tokenizerFor = async (
+  plan: ConfigPlan,
+  given: Tokenizer | null,
+  text: { readonly train: string; readonly val: string },
+  onNotice: OnNotice,
+): Promise<Tokenizer> => {
+  if (given !== null) return given;
+  const trained = trainTokenizer(plan.expected.tokenizer, text.train, text.val);
+  await tellSmaller(plan.expected.tokenizer, trained, onNotice);
+  return trained;
+};
+
+const prepareText = async (
+  plan: ConfigPlan,
+  corpus: LoadedCorpus,
+  { tokenizer: given, initial, facts, chatTemplate }: ModelBefore,
+  onNotice: OnNotice,
+): Promise<PreparedData> => {
+  const { name, sha256, prompt, notice } = corpus;
+  if (notice !== undefined) await onNotice?.(notice);
+  if (initial !== null) checkAlphabet(initial, name, corpus);
+  const tokenizer = await tokenizerFor(plan, given, corpus, onNotice);
+  const prepared = prepare(plan, corpus, tokenizer);
+  const about = { name, sha256, prompt };
+  return { prepared, facts: factsOf(tokenizer, facts, chatTemplate), reading: readingBytes(corpus), about };
+};
+
+const prepareCorpusOfDocuments = async (
+  plan: ConfigPlan,
+  corpus: DocumentsCorpus,
+  { tokenizer: given, facts, chatTemplate }: ModelBefore,
+  prompt: string | undefined,
+  onNotice: OnNotice,
+): Promise<PreparedData> => {
+  const { name, sha256, notice, train, val } = corpus;
+  if (notice !== undefined) await onNotice?.(notice);
+  const text = { train: textOfDocuments(train), val: textOfDocuments(val) };
+  const tokenizer = await tokenizerFor(plan, given, text, onNotice);
+  const before = factsOf(tokenizer, facts, chatTemplate);
+  const prepared = await prepareDocuments(plan, {
+    ...{ name, split: corpus, prompt: prompt ?? corpus.prompt, write: writeConversations },
+    learner: { tokenizer, chatTemplate: before.chatTemplate, endToken: tokenizer.endOfText ?? before.endTokens[0] },
+    onNotice: async (line) => onNotice?.(line),
+  });
+  return {
+    prepared,
+    facts: withTurnEnds(before, prepared.documents?.turnEnds),
+    // The lines as bytes and as characters, and the messages that were made of them.
+    reading: 3 * (text.train.length + text.val.length),
+    about: { name, sha256, prompt: corpus.prompt, documents: true },
+  };
+};
+
+/**
+ * Encodes a run's data.
+ * @param prompt of the samples; undefined: one that fits the data.
+ * @throws DataError for data that cannot be encoded, or is too short.
+ */
+export const prepareData = async (
+  plan: ConfigPlan,
+  loading: RunCorpus | Promise<RunCorpus>,
+  model: ModelBefore,
+  prompt: string | undefined,
+  onNotice: OnNotice,
+): Promise<PreparedData> => {
+  const data = await loading;
+  return data.kind === "text"
+    ? prepareText(plan, data.corpus, model, onNotice)
+    : prepareCorpusOfDocuments(plan, data.corpus, model, prompt, onNotice);
+};

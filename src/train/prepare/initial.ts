@@ -1,0 +1,145 @@
+/** A new run that begins with the weights of another model: its configuration, its text and its first state. */
+import { ConfigError, DataError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { show } from "../../core/show.ts";
+import type { TextSplit } from "../../data/corpus.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import type { CollectedPretrained } from "../../pretrained/weights.ts";
+import type { CharTokenizer } from "../../tokenizer/char.ts";
+import { tokenizerConfigOf } from "../../tokenizer/registry.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { describeCharacter } from "../../tokenizer/unknown.ts";
+import type { RunConfig } from "../config/config.ts";
+import { freshProgress } from "../run/progress.ts";
+import type { ResumedState, RunInput } from "../run/run-input.ts";
+import { type StateArrays, stateLayouts, weightsName } from "../steps/state.ts";
+
+/** Weights to begin with, and their place, as errors name it. */
+export interface InitialWeights
+  extends Pick<
+    CollectedPretrained,
+    "where" | "config" | "tokenizer" | "chatTemplate" | "endTokens" | "fused" | "values"
+  > {}
+
+/** The part of a run's configuration that follows from its weights: the rest is the preset's. */
+export const configOfWeights = ({ config, tokenizer }: InitialWeights) => ({
+  model: config,
+  tokenizer: tokenizerConfigOf(tokenizer),
+});
+
+/** A first field that differs. */
+interface Difference {
+  readonly path: string;
+  readonly has: unknown;
+  readonly asked: unknown;
+}
+
+/** The first difference between two plain values; a kind goes before the fields that depend on it. */
+const findDifference = (has: unknown, asked: unknown, path: string): Difference | undefined => {
+  if (!isRecord(has) || !isRecord(asked)) {
+    return JSON.stringify(has) === JSON.stringify(asked) ? undefined : { path, has, asked };
+  }
+  const keys = [...new Set(["kind", ...Object.keys(asked), ...Object.keys(has)])];
+  for (const key of keys) {
+    const found = findDifference(has[key], asked[key], path === "" ? key : `${path}.${key}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
+
+/**
+ * A model without the fields that may differ from those of the weights: dropout and, with rotary positions, which have
+ * no weights, the context and its scaling.
+ */
+const fixedPart = ({ dropout, contextLength, position, ...model }: ModelConfig): unknown => {
+  if (position.kind !== "rope") return { ...model, position, contextLength };
+  const { scaling, ...rest } = position;
+  return { ...model, position: rest };
+};
+
+/** @throws ConfigError for a configuration that the weights do not fit. */
+export const checkFits = ({ config, tokenizer, where }: InitialWeights, asked: RunConfig): void => {
+  const found =
+    findDifference(fixedPart(config), fixedPart(asked.model), "model") ??
+    findDifference(tokenizerConfigOf(tokenizer), asked.tokenizer, "tokenizer");
+  if (found === undefined) return;
+  throw new ConfigError({
+    where: `config.${found.path}`,
+    must: `must be that of the weights in ${where}${found.has === undefined ? "" : `, ${show(found.has)}`}`,
+    got: found.asked === undefined ? "none" : show(found.asked),
+    hint: "leaving it out, or a new run without initFrom",
+  });
+};
+
+/** Most characters that an error names. */
+const mostNamed = 5;
+
+const isCharTokenizer = (tokenizer: Tokenizer): tokenizer is CharTokenizer => tokenizer.kind === "char";
+
+/**
+ * Fails for a text with characters that the model does not know, naming the most frequent ones.
+ * @param name the text's.
+ * @throws DataError
+ */
+export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string, { train, val }: TextSplit): void => {
+  // Other kinds encode every text, or name the place where they cannot.
+  if (!isCharTokenizer(tokenizer)) return;
+  const known = new Set(tokenizer.characters);
+  const unknown = new Map<string, number>();
+  for (const text of [train, val]) {
+    for (const character of text) {
+      if (!known.has(character)) unknown.set(character, (unknown.get(character) ?? 0) + 1);
+    }
+  }
+  if (unknown.size === 0) return;
+  const named = [...unknown]
+    .sort(([, one], [, other]) => other - one)
+    .slice(0, mostNamed)
+    .map(([character]) => describeCharacter(character.codePointAt(0) ?? 0))
+    .join(", ");
+  const others = unknown.size === 1 ? "another" : `${unknown.size} others`;
+  throw new DataError({
+    where: name,
+    must: `every character must be one of the ${known.size} that the model in ${where} knows`,
+    got: `${others}${unknown.size > mostNamed ? ", as" : ":"} ${named}`,
+    hint: "a text without them, or a new run without initFrom",
+    characters: [...unknown.keys()],
+  });
+};
+
+const once = <T>(value: T): (() => T) => {
+  let kept: T | undefined = value;
+  return () => {
+    if (kept === undefined) throw new Error("the weights are given once");
+    const given = kept;
+    kept = undefined;
+    return given;
+  };
+};
+
+/** The state before the first step: the weights, and moments of zero. */
+const initialState = ({ values, tokenizer }: InitialWeights, config: RunConfig): ResumedState => {
+  const weights = once(values);
+  return {
+    progress: freshProgress,
+    take: (): StateArrays => {
+      const arrays = new Map([[weightsName, weights()]]);
+      for (const { name, layout } of stateLayouts(config, tokenizer.vocabSize)) {
+        if (name !== weightsName) arrays.set(name, new Float32Array(layout.length));
+      }
+      return arrays;
+    },
+  };
+};
+
+/** What a run begins with. */
+export type FirstState = Pick<RunInput, "resume" | "base">;
+
+/** The first state of a run with these weights: they are trained, or adapters beside them. */
+export const firstState = (initial: InitialWeights, config: RunConfig): FirstState =>
+  config.lora === undefined
+    ? { resume: initialState(initial, config), base: null }
+    : { resume: null, base: { take: once(initial.values) } };
+
+/** The first state of a run that draws its weights. */
+export const drawnState: FirstState = { resume: null, base: null };

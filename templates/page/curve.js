@@ -1,0 +1,99 @@
+// A curve of the loss, as SVG: each step's loss, their running mean, and the loss on held-out text.
+
+const height = 240;
+const margin = { top: 12, right: 14, bottom: 28, left: 40 };
+const namespace = "http://www.w3.org/2000/svg";
+
+const element = (name, attributes, text = "") => {
+  const made = document.createElementNS(namespace, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
+  made.textContent = text;
+  return made;
+};
+
+/** Round numbers from `low` to `high`, about `count` of them. */
+const ticks = (low, high, count) => {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const size = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= rough) ?? rough;
+  const first = Math.ceil(low / size);
+  return Array.from({ length: Math.floor(high / size) - first + 1 }, (_, i) => Number(((first + i) * size).toFixed(6)));
+};
+
+/**
+ * Draws into `svg` and draws again whenever its width changes.
+ * @param {SVGSVGElement} svg
+ */
+export const createCurve = (svg) => {
+  /** @type {{ step: number, loss: number }[]} */
+  let losses = [];
+  /** @type {{ step: number, loss: number }[]} */
+  let means = [];
+  /** @type {{ step: number, loss: number }[]} */
+  let measured = [];
+  let steps = 1;
+  let isPlanned = false;
+
+  const draw = () => {
+    isPlanned = false;
+    const width = Math.max(240, svg.clientWidth);
+    const values = [...losses, ...measured].map(({ loss }) => loss);
+    const high = values.reduce((most, loss) => Math.max(most, loss), 1) * 1.03;
+    const low = values.reduce((least, loss) => Math.min(least, loss), high - 0.5) - 0.05;
+    const x = (step) => margin.left + (step / steps) * (width - margin.left - margin.right);
+    const y = (loss) => margin.top + ((high - loss) / (high - low)) * (height - margin.top - margin.bottom);
+    const path = (points) => points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
+    const bottom = height - margin.bottom;
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("height", String(height));
+    if (values.length === 0) {
+      const middle = { class: "tick", x: width / 2, y: height / 2, "text-anchor": "middle" };
+      svg.replaceChildren(element("text", middle, "The curve comes with the first step."));
+      return;
+    }
+    svg.replaceChildren(
+      ...ticks(low, high, 4).flatMap((loss) => [
+        element("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y(loss), y2: y(loss) }),
+        element("text", { class: "tick", x: margin.left - 8, y: y(loss) + 4, "text-anchor": "end" }, String(loss)),
+      ]),
+      ...ticks(0, steps, width < 420 ? 4 : 8).map((step) =>
+        element("text", { class: "tick", x: x(step), y: bottom + 20, "text-anchor": "middle" }, String(step)),
+      ),
+      element("line", { class: "axis", x1: margin.left, x2: width - margin.right, y1: bottom, y2: bottom }),
+      element("polyline", { class: "each", points: path(losses) }),
+      element("polyline", { class: "mean", points: path(means) }),
+      element("polyline", { class: "held-out", points: path(measured) }),
+      ...measured.map(({ step, loss }) => element("circle", { class: "dot", cx: x(step), cy: y(loss), r: 4 })),
+    );
+  };
+
+  /** Many steps come between two frames: they are drawn at once. */
+  const plan = () => {
+    if (isPlanned) return;
+    isPlanned = true;
+    requestAnimationFrame(draw);
+  };
+
+  new ResizeObserver(plan).observe(svg);
+  plan();
+
+  return {
+    /** A new run, of so many steps. */
+    begin(plannedSteps) {
+      [losses, means, measured, steps] = [[], [], [], plannedSteps];
+      plan();
+    },
+    /** The loss of a step, in nats per token. */
+    addStep(step, loss) {
+      const before = means.at(-1)?.loss ?? loss;
+      losses.push({ step, loss });
+      means.push({ step, loss: before + (loss - before) * Math.max(0.1, 1 / step) });
+      plan();
+    },
+    /** The loss on held-out text, in nats per token. */
+    addMeasured(step, loss) {
+      measured.push({ step, loss });
+      plan();
+    },
+  };
+};

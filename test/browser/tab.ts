@@ -1,0 +1,145 @@
+/** A page in headless Chromium that is used as a person uses it: with keys and a look at it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { chromiumFlags, program } from "./chromium.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Chromium's debugging protocol over a pipe: JSON, each message ended by a zero byte. */
+const connect = (child: ChildProcess) => {
+  const [, , , input, output] = child.stdio as unknown as [null, null, null, Writable, Readable];
+  const waiting = new Map<number, { resolve: (result: Fields) => void; reject: (error: Error) => void }>();
+  const listeners: ((method: string, params: Fields) => void)[] = [];
+  let rest = "";
+  let printed = "";
+  let last = 0;
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    printed += text;
+  });
+  input.on("error", () => {});
+  output.setEncoding("utf8").on("data", (text: string) => {
+    const parts = (rest + text).split("\0");
+    rest = parts.pop() ?? "";
+    for (const part of parts) {
+      const { id, result, error, method, params } = JSON.parse(part);
+      if (id === undefined) for (const listen of listeners) listen(method, params);
+      else if (error === undefined) waiting.get(id)?.resolve(result);
+      else waiting.get(id)?.reject(new Error(error.message));
+      waiting.delete(id);
+    }
+  });
+  child.on("close", (status) => {
+    for (const { reject } of waiting.values()) reject(new Error(`chromium ended with status ${status}:\n${printed}`));
+  });
+  return {
+    listen: (listener: (method: string, params: Fields) => void) => void listeners.push(listener),
+    call: (method: string, params: Fields = {}, sessionId?: string): Promise<Fields> =>
+      new Promise((resolve, reject) => {
+        const id = ++last;
+        waiting.set(id, { resolve, reject });
+        input.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+      }),
+  };
+};
+
+export interface TabOptions {
+  readonly width?: number;
+  readonly height?: number;
+  readonly dark?: boolean;
+  /** JavaScript to run before any script of the page. */
+  readonly before?: string;
+}
+
+export interface Tab {
+  /** The value of an expression in the page, once its promise is kept. */
+  readonly evaluate: <T>(expression: string) => Promise<T>;
+  /** Waits until an expression is true in the page. */
+  readonly until: (expression: string) => Promise<void>;
+  /** The same for a page that may be loaded again meanwhile, which ends what is evaluated in it. */
+  readonly untilLoaded: (expression: string) => Promise<void>;
+  /** Presses a key and lets it go: "Tab", "Enter", "Escape", or a character. */
+  readonly press: (key: string) => Promise<void>;
+  /** Writes a picture of the whole page, in PNG. */
+  readonly picture: (path: string) => Promise<void>;
+  /** Errors that nothing in the page caught, and files that it did not get. */
+  readonly errors: readonly string[];
+  readonly close: () => Promise<void>;
+}
+
+const keyCodes: Readonly<Record<string, number>> = { Tab: 9, Enter: 13, Escape: 27 };
+
+/** Opens `address` in a new Chromium. */
+export const openTab = async (address: string, options: TabOptions = {}): Promise<Tab> => {
+  if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
+  const { width = 1200, height = 900, dark = false, before = "" } = options;
+  const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));
+  const args = [...chromiumFlags(profile), "--remote-debugging-pipe"];
+  const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] });
+  const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
+  const { call, listen } = connect(child);
+  const { targetId } = await call("Target.createTarget", { url: "about:blank" });
+  const { sessionId } = await call("Target.attachToTarget", { targetId, flatten: true });
+  const ask = (method: string, params: Fields = {}): Promise<Fields> => call(method, params, String(sessionId));
+  const errors: string[] = [];
+  listen((method, params) => {
+    if (method === "Runtime.exceptionThrown") errors.push(JSON.stringify(params.exceptionDetails));
+    const { level, text, url } = (params.entry ?? {}) as { level?: string; text?: string; url?: string };
+    if (method === "Log.entryAdded" && level === "error") errors.push(`${text} ${url}`);
+  });
+  for (const domain of ["Page", "Runtime", "Log"]) await ask(`${domain}.enable`);
+  await ask("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
+  const scheme = { name: "prefers-color-scheme", value: dark ? "dark" : "light" };
+  await ask("Emulation.setEmulatedMedia", { features: [scheme] });
+  await ask("Page.addScriptToEvaluateOnNewDocument", { source: before });
+  const loaded = new Promise<void>((resolve) => {
+    listen((method) => {
+      if (method === "Page.loadEventFired") resolve();
+    });
+  });
+  await ask("Page.navigate", { url: address });
+  await loaded;
+
+  const evaluate = async <T>(expression: string): Promise<T> => {
+    const answer = await ask("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+    if (answer.exceptionDetails !== undefined) throw new Error(JSON.stringify(answer.exceptionDetails));
+    return (answer.result as { value: T }).value;
+  };
+  const until = (expression: string): Promise<void> =>
+    evaluate(`new Promise((resolve) => {
+      const look = () => ((${expression}) ? resolve(true) : setTimeout(look, 20));
+      look();
+    })`);
+  return {
+    evaluate,
+    until,
+    untilLoaded: async (expression) => {
+      for (;;) {
+        try {
+          await until(expression);
+          return;
+        } catch (error) {
+          if (!/context was destroyed|navigated or closed|find context/iu.test(String(error))) throw error;
+        }
+      }
+    },
+    async press(key) {
+      const code = { key, windowsVirtualKeyCode: keyCodes[key] ?? key.charCodeAt(0) };
+      const text = key === "Enter" ? "\r" : key.length === 1 ? key : undefined;
+      await ask("Input.dispatchKeyEvent", { type: text === undefined ? "rawKeyDown" : "keyDown", ...code, text });
+      await ask("Input.dispatchKeyEvent", { type: "keyUp", ...code });
+    },
+    async picture(path) {
+      const { data } = await ask("Page.captureScreenshot", { captureBeyondViewport: true });
+      await writeFile(path, Buffer.from(String(data), "base64"));
+    },
+    errors,
+    async close() {
+      child.kill();
+      await ended;
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+};

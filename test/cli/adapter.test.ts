@@ -1,0 +1,200 @@
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { openPretrained } from "#foretoken/pretrained/open.node.js";
+import { largest } from "../support/closeness.ts";
+import { baseModel, copyAdapter, modelWithText, peftAdapter } from "../support/peft.ts";
+import { cli, jsonLines, tree, workplace } from "./cli.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await modelWithText("llama3", join(cwd, "base"));
+  await writeFile(
+    join(cwd, "base", "tokenizer_config.json"),
+    JSON.stringify({ chat_template: "{% for m in messages %}{{ m.content }}{% endfor %}", eos_token: "2" }),
+  );
+  await writeFile(join(cwd, "base", "special.txt"), "not a model's file");
+  const adapter = await copyAdapter("llama", join(cwd, "adapter"));
+  await nameBase(adapter, "../base");
+  await writeFile(join(cwd, "text.txt"), "01234567".repeat(30));
+});
+afterAll(() => remove());
+
+const nameBase = async (adapter: string, base: unknown): Promise<void> => {
+  const path = join(adapter, "adapter_config.json");
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), base_model_name_or_path: base }));
+};
+
+const on = ["--backend", "reference", "--dtype", "float32", "--json"];
+
+const lossOf = async (...args: readonly string[]): Promise<number> => {
+  const { status, stdout, stderr } = await cli(["evaluate", ...args, "--data", "text.txt", "--split", "all", ...on], {
+    cwd,
+  });
+  expect(status, stderr).toBe(0);
+  return Number(jsonLines(stdout)[0]?.natsPerToken);
+};
+
+/** The largest difference of a merged model's logits from those of model and adapter. */
+const differenceOf = async (merged: string): Promise<number> => {
+  const { ids } = peftAdapter("llama");
+  const [one, other] = await Promise.all(
+    [merged, "adapter"].map(async (name) => {
+      const lm = await loadPretrained(join(cwd, name), { backend: "reference" });
+      const { data } = await lm.logits(ids);
+      await lm.close();
+      return data;
+    }),
+  );
+  return largest((one ?? []).map((x, i) => x - (other?.[i] as number)));
+};
+
+describe("merge", () => {
+  test("writes a model that computes the same without the adapter", async () => {
+    const { status, stdout, stderr } = await cli(["merge", "adapter/"], { cwd });
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: expect.stringMatching(/^adapter\/: unchecked, .*\n\S+base: unchecked, .*\n$/u),
+    });
+    expect(stdout).toMatch(/^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\n$/u);
+    expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
+    // Text as the model has it, and no other files.
+    expect(tree(join(cwd, "adapter-merged"))).toEqual([
+      "config.json",
+      "generation_config.json",
+      "manifest.json",
+      "model.safetensors",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    for (const file of ["tokenizer.json", "tokenizer_config.json", "generation_config.json"]) {
+      expect(await readFile(join(cwd, "adapter-merged", file))).toEqual(await readFile(join(cwd, "base", file)));
+    }
+    const again = await cli(["merge", "adapter", "--base", "base", "--json"], { cwd });
+    expect(jsonLines(again.stdout)[0]).toMatchObject({
+      path: "adapter-merged",
+      adapter: "adapter",
+      base: "base",
+      dtype: "float32",
+    });
+  });
+
+  test("writes bfloat16, half as large", async () => {
+    await cli(["merge", "adapter", "--out", "narrow", "--dtype", "bfloat16"], { cwd });
+    const opened = await openPretrained(join(cwd, "narrow"));
+    await opened.weights.close();
+    expect(opened).toMatchObject({ dtypes: ["BF16"], checked: true });
+    const difference = await differenceOf("narrow");
+    expect(difference).toBeGreaterThan(1e-4);
+    expect(difference).toBeLessThan(0.3);
+    const config = JSON.parse(await readFile(join(cwd, "narrow", "config.json"), "utf8"));
+    expect(config).toMatchObject({ dtype: "bfloat16", architectures: ["LlamaForCausalLM"] });
+  });
+
+  test("changes nothing where it fails", async () => {
+    await cp(join(cwd, "base"), join(cwd, "other"), { recursive: true });
+    const before = tree(cwd);
+    const refused = async (...args: readonly string[]): Promise<string> => {
+      const { status, stderr, stdout } = await cli(["merge", ...args], { cwd });
+      expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+      expect(tree(cwd)).toEqual(before);
+      return stderr.trim().split("\n").at(-1) ?? "";
+    };
+    expect(await refused("adapter", "--out", "other")).toMatch(
+      /^foretoken: other: the folder must be new, empty or an earlier checkpoint and nothing else; got a folder with "/u,
+    );
+    expect(await refused("adapter", "--base", "adapter-merged", "--out", "adapter-merged")).toMatch(
+      /^foretoken: \S+adapter-merged: the folder must not be the model's own; got \S+, which the adapter is for;/u,
+    );
+    expect(await refused("base", "--out", "new")).toMatch(
+      /adapter_config\.json: a checkpoint must have adapter_config\.json/u,
+    );
+    expect(await refused("adapter", "--out", "new", "--base", "adapter")).toMatch(
+      /^foretoken: adapter: the path must name a whole model; got an adapter alone; try npx foretoken merge adapter$/u,
+    );
+    expect(await refused("adapter", "--out", "new", "--base", baseModel("gpt2"))).toMatch(
+      /adapters must be on linear layers of the model's blocks, such as transformer\.h\.0\.attn\.c_attn; got /u,
+    );
+    expect(await refused("adapter", "--out", ".")).toMatch(/must not be the working directory/u);
+  });
+});
+
+describe("a model with an adapter", () => {
+  test("is named by the adapter's folder, with its own model or another, or beside the model", async () => {
+    const [plain, beside, named, given] = await Promise.all([
+      lossOf("base"),
+      lossOf("base", "--adapter", "adapter"),
+      lossOf("adapter"),
+      lossOf("adapter", "--base", "adapter-merged"),
+    ]);
+    expect(beside).not.toBe(plain);
+    expect(named).toBe(beside);
+    expect(given).not.toBe(beside);
+  });
+
+  test("writes and chats", async () => {
+    const prompt = ["--prompt", "0123", "--max-new-tokens", "8", "--temperature", "0"];
+    const textOf = async (...args: readonly string[]): Promise<unknown> => {
+      const { stdout, stderr } = await cli(["generate", ...args, ...prompt, ...on], { cwd });
+      expect(stderr).toMatch(/unchecked/u);
+      return jsonLines(stdout).at(-1)?.text;
+    };
+    const [plain, adapted, chat] = await Promise.all([
+      textOf("base"),
+      textOf("base", "--adapter", "adapter"),
+      cli(["chat", "adapter", "--max-new-tokens", "4", ...on], { cwd, input: "0123\n" }),
+    ]);
+    expect(adapted).not.toBe(plain);
+    expect(chat.status, chat.stderr).toBe(0);
+    expect(jsonLines(chat.stdout).at(-1)).toMatchObject({ type: "done" });
+  });
+
+  test("is told about by info", async () => {
+    const expected = { rank: 4, alpha: 8, parameters: 2 * 4 * 384, checked: false };
+    const [told, shown, plain] = await Promise.all([
+      cli(["info", "base", "--adapter", "adapter", "--json"], { cwd }),
+      cli(["info", "adapter", "--base", "base"], { cwd }),
+      cli(["info", "base", "--json"], { cwd }),
+    ]);
+    expect(jsonLines(told.stdout)[0]).toMatchObject({ architecture: "LlamaForCausalLM", adapter: expected });
+    expect(shown.stdout).toMatch(/^rank +4, alpha 8, on query, key, value, projection, gate, up, down$/mu);
+    expect(jsonLines(plain.stdout)[0]).toMatchObject({ adapter: null });
+  });
+});
+
+describe("an adapter whose model is not here", () => {
+  test("is refused with the flag that names it", async () => {
+    const lost = await copyAdapter("llama", join(cwd, "lost"));
+    await nameBase(lost, "org/name");
+    const line =
+      /^foretoken: lost\/adapter_config\.json: base_model_name_or_path: the model of the adapter must be on this disk; got "org\/name"; try --base hf:org\/name$/mu;
+    for (const args of [
+      ["generate", "lost", "--prompt", "0"],
+      ["info", "lost"],
+      ["merge", "lost", "--out", "new"],
+    ]) {
+      const { status, stderr } = await cli(args, { cwd });
+      expect(status).toBe(2);
+      expect(stderr).toMatch(line);
+    }
+  });
+
+  test("and flags that do not go together", async () => {
+    const { directory } = peftAdapter("llama");
+    const refused = async (...args: readonly string[]): Promise<string> => (await cli(args, { cwd })).stderr;
+    expect(await refused("info", "base", "--base", "base")).toBe(
+      "foretoken: --base: must go with an adapter's folder, whose model it is; got base, which is none\n",
+    );
+    expect(await refused("generate", "adapter", "--adapter", directory, "--prompt", "0")).toMatch(
+      /^foretoken: --adapter: must go with a whole model; got adapter, which is an adapter itself; try the adapter's model$/mu,
+    );
+    expect(await refused("info", "--adapter", "adapter")).toBe(
+      "foretoken: --adapter: must go with a model; got no model; try info MODEL\n",
+    );
+  });
+});

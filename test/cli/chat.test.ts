@@ -1,0 +1,92 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { freshModel } from "#foretoken/models/model.js";
+import { languageModel } from "#foretoken/pretrained/language-model.js";
+import { savePretrained } from "#foretoken/pretrained/save.node.js";
+import { trainTokenizer } from "#foretoken/tokenizer/registry.js";
+import { presets } from "#foretoken/train/config/presets.js";
+import { cli, jsonLines, text, tiny, workplace } from "./cli.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const template =
+  "{% for message in messages %}<|say|>{{ message.role }}: {{ message.content }}<|end|>{% endfor %}<|say|>";
+const about = ["--backend", "reference", "--max-new-tokens", "6"];
+
+let cwd: string;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  const tokenizer = trainTokenizer(
+    { kind: "bpe", vocabSize: 280, pattern: "gpt2", specialTokens: ["<|say|>", "<|end|>"] },
+    text,
+  );
+  const shape = { nLayer: 1, nEmbd: 32, nHead: 2, contextLength: 128, mlp: { kind: "swiglu", hidden: 32 } } as const;
+  const model = freshModel(await openReference(), { ...presets.shakespeare.model, ...shape }, tokenizer.vocabSize, 1);
+  const chatTemplate = { template, bosToken: "", eosToken: "<|end|>" };
+  const [, end] = tokenizer.specialTokens;
+  const lm = languageModel(model, tokenizer, undefined, { chatTemplate, endTokens: [end?.id ?? -1] });
+  await savePretrained(join(cwd, "talker"), lm);
+  await lm.close();
+});
+
+afterAll(() => remove());
+
+describe("chat", () => {
+  test("answers each line of a pipe, and the same way again", async () => {
+    const input = "Hello there\n\n/seed 3\nWho are you? <|end|>\n";
+    const run = () => cli(["chat", "talker", ...about, "--system", "Be brief."], { cwd, input });
+    const [first, second] = [await run(), await run()];
+    expect(first).toEqual({ status: 0, stdout: expect.stringMatching(/^[\s\S]+\n[\s\S]+\n$/u), stderr: "/seed 3\n" });
+    expect(second).toEqual(first);
+  });
+
+  test("tells its tokens as JSON, the prompt's with the conversation so far", async () => {
+    const input = "Hello\nHello\n";
+    const { stdout, status } = await cli(["chat", "talker", ...about, "--json"], { cwd, input });
+    expect(status).toBe(0);
+    const done = jsonLines(stdout).filter(({ type }) => type === "done");
+    expect(done).toHaveLength(2);
+    const [first, second] = done.map(({ promptTokens }) => Number(promptTokens));
+    expect(second).toBeGreaterThan(Number(first) + 6);
+  });
+
+  test("goes on after a mistake, and says so in its status", async () => {
+    const input = `${"long ".repeat(100)}\n/temperatur 0\nHello\n`;
+    const { stdout, stderr, status } = await cli(["chat", "talker", ...about], { cwd, input });
+    expect(stdout).not.toBe("");
+    expect(stderr.trim().split("\n")).toEqual([
+      expect.stringMatching(/^foretoken: message: must leave room for an answer: at most 122 tokens/u),
+      expect.stringMatching(/^foretoken: command: must be a known one; got "\/temperatur"; try \/temperature 0/u),
+    ]);
+    expect(status).toBe(2);
+  });
+
+  test("talks with a run that was begun from such a model", async () => {
+    const plan = ["--steps", "2", "--batch-size", "2", "--model.contextLength", "64", "--backend", "reference"];
+    const trained = await cli(["train", "--init-from", "talker", "--data", "text.txt", ...plan, "--out", "tuned"], {
+      cwd,
+    });
+    expect(trained.stderr).toBe("");
+    const { status, stdout, stderr } = await cli(["chat", "tuned", "--weights", "last", ...about], {
+      cwd,
+      input: "Hello\n",
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).not.toBe("");
+  });
+
+  test("refuses a model without a template, and a template that is faulty", async () => {
+    await cli(["train", ...tiny, "--out", "run"], { cwd });
+    const plain = await cli(["chat", "run", ...about], { cwd, input: "Hello\n" });
+    expect(plain.stderr).toMatch(/must have a chat template.*; got none; try .*generate.*\n$/u);
+    expect(plain.status).toBe(2);
+    await writeFile(join(cwd, "talker", "chat_template.jinja"), "{{ raise_exception('only two') }}");
+    const faulty = await cli(["chat", "talker", ...about], { cwd, input: "Hello\n" });
+    expect(faulty.stderr).toContain("the chat template must write the conversation out; got only two; try ");
+    expect(faulty.stderr).not.toContain("    at ");
+  });
+});

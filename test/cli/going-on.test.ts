@@ -1,0 +1,178 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { cli, jsonLines, shell, text, tiny, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+});
+
+afterAll(() => remove());
+
+const on = ["--backend", "reference"];
+
+/** The command in `shown` with this purpose, to be run by `shell`. */
+const proposed = (shown: string, purpose: string): string => {
+  const line = shown.split("\n").find((one) => one.includes(`# ${purpose}`));
+  return (line ?? expect.fail(`no proposal to ${purpose}`)).replace("npx foretoken", "foretoken").split(" # ")[0] ?? "";
+};
+
+describe("the proposal to train longer", () => {
+  test("works as it is printed, in the run's own folder, from its screen and its page", async () => {
+    const trained = await cli(["train", ...tiny, "--out", "longer"], { cwd });
+    const command = proposed(trained.stdout, "train longer");
+    expect(command.trim()).toBe("foretoken train --resume longer --steps 18");
+    const again = await shell(`${command} ${on.join(" ")}`, cwd);
+    expect(again).toMatchObject({ status: 0, stderr: "" });
+    expect(again.stdout).toContain("on from step 6");
+    expect(again.stdout).toMatch(
+      /^extended {3}at step 6, from 6 steps to 18 \(stretch\) . learning rate from 0 to 0\.008 by step 8, then linear to 0$/mu,
+    );
+    expect(again.stdout).toContain("Done: 18 steps");
+    const page = readFileSync(join(cwd, "longer", "README.md"), "utf8");
+    const inside = `${proposed(page, "train longer")} ${on.join(" ")}`;
+    const third = await shell(
+      inside.replace("--resume .", "--resume ../longer").replace("54", "20"),
+      join(cwd, "longer"),
+    );
+    expect(third, third.stderr).toMatchObject({ status: 0 });
+    expect(third.stdout).toContain("Done: 20 steps");
+  });
+
+  test("is to go on to the planned end where a run was interrupted", async () => {
+    const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
+    expect(stopped.stdout).not.toContain("train longer");
+    expect(proposed(stopped.stdout, "go on to the planned end").trim()).toBe("foretoken train --resume stopped");
+    // The list proposes on a terminal alone.
+    const listed = await cli(["runs", "stopped"], { cwd });
+    expect(listed.stdout).toMatch(/^run .*\nstopped .*interrupted\n$/u);
+  });
+});
+
+test("a number of steps and its way come as flags in either spelling, and as JSON", async () => {
+  await cli(["train", ...tiny, "--out", "json"], { cwd });
+  const args = ["train", "--resume", "json", "--train.steps", "9", "--extend", "restart", "--json", ...on];
+  const events = jsonLines((await cli(args, { cwd })).stdout);
+  expect(events[0]).toMatchObject({
+    type: "start",
+    step: 6,
+    config: { train: { steps: 9, extensions: [{ after: 6, planned: 6, schedule: "restart" }] } },
+  });
+  expect(events.at(-1)).toMatchObject({ type: "done", step: 9 });
+});
+
+test("train --init-from begins a run in a folder of its own with the weights of another, and says so", async () => {
+  await cli(["train", ...tiny, "--out", "first"], { cwd });
+  writeFileSync(join(cwd, "part.txt"), text.slice(0, 1000));
+  const plan = ["--data", "part.txt", "--steps", "2", "--batch-size", "2", ...on];
+  const begun = await cli(["train", "--init-from", "first", ...plan, "--model.dropout", "0.1", "--out", "second"], {
+    cwd,
+  });
+  expect(begun, begun.stderr).toMatchObject({ status: 0 });
+  expect(begun.stdout).toMatch(/^weights {4}from \S*first\/best$/mu);
+  expect(begun.stdout).toContain("17 distinct");
+  const description = JSON.parse(readFileSync(join(cwd, "second", "run.json"), "utf8")) as Record<string, unknown>;
+  expect(description).toMatchObject({
+    config: { model: { nEmbd: 8, dropout: 0.1 }, train: { steps: 2 } },
+    data: { initFrom: { path: join(cwd, "first", "best"), sha256: expect.stringMatching(/^[0-9a-f]{64}$/u) } },
+  });
+});
+
+test("evaluate --against compares a tuned model with the one that it began with, on the same windows", async () => {
+  await cli(["train", ...tiny, "--out", "base"], { cwd });
+  const plan = ["--steps", "2", "--batch-size", "2", ...on];
+  const tuned = await cli(["train", "--init-from", "base", "--data", "text.txt", ...plan, "--out", "tuned"], { cwd });
+  expect(tuned, tuned.stderr).toMatchObject({ status: 0 });
+  const before = /^before {5}(\d\.\d+) nats\/token/mu.exec(tuned.stdout)?.[1];
+  const args = ["evaluate", "tuned", "--weights", "last", "--against", "base", "--context-length", "4", ...on];
+  const told = await cli(args, { cwd });
+  expect(told, told.stderr).toMatchObject({ status: 0 });
+  expect(told.stdout).toMatch(
+    /^ +this +against +difference\nnats per token +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4} ± \d\.\d{4}\n/u,
+  );
+  const [json] = jsonLines((await cli([...args.slice(0, 6), ...on, "--json"], { cwd })).stdout) as [
+    { natsPerToken: number; against: { natsPerToken: number }; difference: { natsPerToken: number; windows: number } },
+  ];
+  expect(json.against.natsPerToken.toFixed(3)).toBe(before);
+  expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);
+  expect(json.difference.windows).toBeGreaterThan(1);
+});
+
+describe("what is said of an interrupted run", () => {
+  test("is the same best loss at the same step everywhere, and the loss where it stopped beside it", async () => {
+    const args = ["train", ...tiny, "--steps", "20", "--eval-interval", "4", "--stop-at", "7", "--out"];
+    const shown = await cli([...args, "told"], { cwd });
+    const events = jsonLines((await cli([...args, "told-json", "--json"], { cwd })).stdout);
+    const done = events.at(-1) as { valLoss: number; bestValLoss: number; bestStep: number };
+    // The loss still falls: the one where it stopped is lower than the best of the plan, whose weights are kept.
+    expect(done).toMatchObject({ type: "done", step: 7, bestStep: 4 });
+    expect(done.valLoss).toBeLessThan(done.bestValLoss);
+    const best = done.bestValLoss.toFixed(3);
+    expect(shown.stdout).toMatch(
+      new RegExp(`^validation {1,2}${done.valLoss.toFixed(3)} nats/token . at step 7, where it stopped`, "mu"),
+    );
+    expect(shown.stdout).toMatch(new RegExp(`^best {7}${best} nats/token at step 4 . kept in told/best$`, "mu"));
+    expect((await cli(["runs", "told"], { cwd })).stdout).toContain(`${best} at 4`);
+    const [listed] = jsonLines((await cli(["runs", "told", "--json"], { cwd })).stdout);
+    expect(listed).toMatchObject({ best: { step: 4, valLoss: done.bestValLoss } });
+    const page = readFileSync(join(cwd, "told", "README.md"), "utf8");
+    expect(page).toContain(`| best | ${done.bestValLoss.toFixed(4)} nats/token on what was held out, at step 4 |`);
+    expect(page).toMatch(/^\| 7 \| \d\.\d{4} \|.*\| where it stopped \|$/mu);
+  });
+
+  test("before its first evaluation is the loss where it stopped, everywhere", async () => {
+    const args = ["train", ...tiny, "--eval-interval", "4", "--stop-at", "1", "--out", "early", "--json"];
+    const done = jsonLines((await cli(args, { cwd })).stdout).at(-1) as { valLoss: number };
+    expect(done).toMatchObject({ bestValLoss: done.valLoss, bestStep: 1 });
+    const [listed] = jsonLines((await cli(["runs", "early", "--json"], { cwd })).stdout);
+    expect(listed).toMatchObject({ best: { step: 1, valLoss: done.valLoss } });
+    const page = readFileSync(join(cwd, "early", "README.md"), "utf8");
+    expect(page).toContain(`| best | ${done.valLoss.toFixed(4)} nats/token on what was held out, at step 1 |`);
+  });
+});
+
+test("a profile counts the steps that it timed", async () => {
+  await cli(["train", ...tiny, "--out", "profiled", "--stop-at", "2"], { cwd });
+  const shown = await cli(["train", "--resume", "profiled", "--profile", "--stop-at", "5", ...on], { cwd });
+  expect(shown.stdout).toMatch(/^Where \S+ \S+ went, of 3 steps \(3 to 5, since the run went on\) with evaluations/mu);
+  const events = jsonLines(
+    (await cli(["train", "--resume", "profiled", "--profile", "--json", ...on], { cwd })).stdout,
+  );
+  expect(events.find(({ type }) => type === "profile")).toMatchObject({ step: 6, timedSteps: 1 });
+});
+
+test("runs --sort loss compares only runs of one text and one tokenizer", async () => {
+  writeFileSync(join(cwd, "easy.txt"), "ab".repeat(1500));
+  const made = ["train", ...tiny, "--steps", "2"];
+  await Promise.all([
+    cli([...made, "--out", "groups/a"], { cwd }),
+    cli([...made, "--out", "groups/b", "--seed", "2"], { cwd }),
+    cli([...made, "--out", "groups/easy", "--data", "easy.txt"], { cwd }),
+    // Another part is held out.
+    cli([...made, "--out", "groups/split", "--val-fraction", "0.3"], { cwd }),
+  ]);
+  const { stdout } = await cli(["runs", "groups", "--sort", "loss"], { cwd });
+  const heads = stdout.split("\n").filter((line) => line.startsWith("text "));
+  expect(heads).toHaveLength(3);
+  expect(new Set(heads).size).toBe(3);
+  expect(
+    heads.filter((line) => /^text text\.txt . SHA-256 [0-9a-f]{8} . char tokenizer . 17 tokens . /u.test(line)),
+  ).toHaveLength(2);
+  expect(heads.some((line) => line.startsWith("text easy.txt ") && line.includes("2 tokens"))).toBe(true);
+  const order = [...stdout.matchAll(/^groups\/(\w+)/gmu)].map(([, name]) => name);
+  expect(Math.abs(order.indexOf("a") - order.indexOf("b"))).toBe(1);
+  const listed = jsonLines((await cli(["runs", "groups", "--sort", "loss", "--json"], { cwd })).stdout);
+  expect(listed.map(({ name }) => name)).toEqual(order);
+  const loss = (name: string): number =>
+    (listed.find((run) => run.name === name) as { best: { valLoss: number } }).best.valLoss;
+  expect(order.indexOf("a") < order.indexOf("b")).toBe(loss("a") <= loss("b"));
+  // By time they are one list, and so are the runs of one text by loss.
+  expect((await cli(["runs", "groups"], { cwd })).stdout).not.toContain("SHA-256");
+  expect((await cli(["runs", "groups/a", "--sort", "loss"], { cwd })).stdout).not.toContain("SHA-256");
+});

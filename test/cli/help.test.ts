@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { columns } from "#foretoken/cli/display/texts/width.js";
+import { entryLines, noteLines } from "#foretoken/cli/help.js";
+import { cli, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+let verbs: readonly string[];
+
+const help = async (args: readonly string[], width: number): Promise<string> =>
+  (await cli([...args, "--help"], { cwd, env: { COLUMNS: String(width) } })).stdout;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  const page = await help([], 80);
+  const list = page.slice(page.indexOf("Commands:"), page.indexOf("Examples:"));
+  verbs = [...list.matchAll(/^ {2}(\w+)/gmu)].map(([, verb]) => String(verb));
+});
+
+afterAll(() => remove());
+
+test("the program's page lists its commands", () => {
+  expect(verbs).toEqual(expect.arrayContaining(["train", "generate", "evaluate", "lesson", "runs", "info"]));
+});
+
+/** Words as they stand on a page. */
+const wordsOf = (page: string): readonly string[] => page.split(/\s+/u).filter((word) => word !== "" && word !== "\\");
+
+describe.each([80, 60, 44])("at %i columns", (width) => {
+  test("no help page has a line that is wider, or a broken word", async () => {
+    for (const args of [[], ...verbs.map((verb) => [verb])]) {
+      const [page, wide] = await Promise.all([help(args, width), help(args, 100)]);
+      for (const line of page.split("\n")) expect(columns(line), line).toBeLessThanOrEqual(width);
+      const known = new Set(wordsOf(wide));
+      for (const word of wordsOf(page)) {
+        // Remarks of examples begin with a sign of their own where they stand above.
+        if (word !== "#") expect(known, `${args.join(" ")}: ${word}`).toContain(word);
+      }
+    }
+  });
+});
+
+/** The entries of a page: flags with all of their description, by group. */
+const groupsOf = (page: string): ReadonlyMap<string, readonly string[]> => {
+  const groups = new Map<string, string[]>();
+  let group: string[] = [];
+  for (const line of page.slice(0, page.indexOf("Examples:")).split("\n")) {
+    if (/^\S/u.test(line)) {
+      group = [];
+      groups.set(line, group);
+    } else if (/^ {2}-/u.test(line)) group.push(line.trim());
+    else if (line.trim() !== "") group.push(`${group.pop() ?? ""} ${line.trim()}`);
+  }
+  return new Map([...groups].filter(([, entries]) => entries.some((entry) => entry.startsWith("-"))));
+};
+
+test("every group of flags says what it is for, and every flag with a value what its default is", async () => {
+  for (const args of [[], ...verbs.map((verb) => [verb])]) {
+    const groups = groupsOf(await help(args, 100));
+    expect(groups.size).toBeGreaterThan(0);
+    for (const [heading, entries] of groups) {
+      expect(heading, args.join(" ")).toMatch(/^[A-Z][\w ]+: [a-z].{8,}$/u);
+      for (const entry of entries) {
+        if (/^(?:-\w, )?--[\w.-]+ </u.test(entry))
+          expect(entry, args.join(" ")).toMatch(/\(default: .+\)|unless given/u);
+      }
+    }
+  }
+});
+
+test("a default of a field is that of the preset, with the others beside it", async () => {
+  const page = await help(["train"], 100);
+  const flags = [...groupsOf(page).values()].flat();
+  const entry = (flag: string): string => flags.find((one) => one.startsWith(`${flag} `)) ?? "";
+  expect(entry("--model.norm.eps")).toMatch(/\(default: 1e-6; 1e-5 with [a-z0-9 ,-]+\)/u);
+  expect(entry("--model.position.scaling.factor")).toContain("(default: 8 with llama3)");
+  expect(entry("--on-nonfinite")).toContain("(default: stop)");
+  expect(entry("--model.position.kind")).toMatch(/\(default: rope; learned with [a-z0-9 ,]+\)/u);
+  expect(entry("--steps")).toMatch(/\(default: by the size of --data, else [\d]+; [\d]+ with book/u);
+});
+
+describe("the layout of a page", () => {
+  test("puts descriptions beside their terms where there is room, else under them", () => {
+    const entries = [
+      ["--short", "what it does"],
+      ["--a-flag-with-a-long-name <and|many|values>", "another thing"],
+    ] as const;
+    expect(entryLines(entries, 80)).toEqual([
+      `  --short${" ".repeat(27)}what it does`,
+      "  --a-flag-with-a-long-name <and|many|values>",
+      `${" ".repeat(36)}another thing`,
+    ]);
+    expect(entryLines(entries, 40)).toEqual([
+      ...["  --short", "      what it does", "  --a-flag-with-a-long-name", "    <and|many|values>"],
+      "      another thing",
+    ]);
+  });
+
+  test("aligns descriptions under wide names", () => {
+    const [first = "", second = ""] = entryLines([["料理店", "x"] as const, ["notes", "x"] as const], 60);
+    expect(columns(first)).toBe(columns(second));
+  });
+
+  test("keeps remarks beside their examples, or puts all of them above", () => {
+    const notes = "Examples:\n  $ one two     first remark\n  $ one --flag value third\n\nA paragraph\nin two lines.";
+    expect(noteLines(notes, 80)).toEqual([
+      ...["Examples:", "  $ one two     first remark", "  $ one --flag value third", "", "A paragraph in two lines."],
+    ]);
+    expect(noteLines(notes, 24)).toEqual([
+      ...["Examples:", "  # first remark", "  $ one two", "  $ one --flag value \\", "      third", ""],
+      ...["A paragraph in two", "lines."],
+    ]);
+  });
+});

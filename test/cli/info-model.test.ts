@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { foreignModel } from "../support/hugging-face.ts";
+import { cli, jsonLines, workplace } from "./cli.ts";
+
+let cwd: string;
+let remove: () => Promise<void>;
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+});
+afterAll(() => remove());
+
+test("info tells what a model is, for people and for programs", async () => {
+  const { directory } = foreignModel("qwen3");
+  const [told, shown] = await Promise.all([
+    cli(["info", directory, "--json"], { cwd }),
+    cli(["info", directory], { cwd }),
+  ]);
+  expect(jsonLines(told.stdout)).toMatchObject([
+    {
+      architecture: "Qwen3ForCausalLM",
+      parameters: 13152,
+      vocabSize: 61,
+      tokenizer: null,
+      dtypes: ["BF16"],
+      chatTemplate: false,
+      endTokens: [2, 7],
+      config: { nLayer: 2, nHead: 4, nKvHead: 2, headDim: 12, contextLength: 48 },
+    },
+  ]);
+  expect(shown.stdout).toMatch(/^parameters +13,152$/mu);
+  expect(shown.stdout).toMatch(/^tokenizer +none: token ids alone$/mu);
+});
+
+test("a command that needs text says that a model has no tokenizer", async () => {
+  const { directory } = foreignModel("gpt2");
+  const { status, stderr } = await cli(["generate", directory, "--prompt", "a", "--backend", "reference"], { cwd });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/text needs a tokenizer; got a model that came without one/u);
+});
+
+test("a place without a model is refused in one line", async () => {
+  const { status, stderr } = await cli(["info", "nowhere"], { cwd });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/^foretoken: nowhere: the path must name a model; got no such file or folder.*\n$/u);
+});

@@ -1,0 +1,50 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { cli, jsonLines, workplace } from "./cli.ts";
+
+let cwd: string;
+let remove: () => Promise<void>;
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await writeFile(join(cwd, "My notes (2).txt"), "the cat sat on the mat and the dog sat on the log. ".repeat(40));
+});
+afterAll(() => remove());
+
+const short = ["--stop-at", "1", "--backend", "reference"];
+
+test("a text of one's own decides what its user does not set, and the head says so", async () => {
+  const args = ["train", "--data", "My notes (2).txt", "--model.dropout", "0.05", ...short];
+  const { stdout, stderr, status } = await cli(args, { cwd });
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^model .*2 layers/mu);
+  expect(stdout).toMatch(/^plan .* passes over the text/mu);
+  const row = /^by size.*$/mu.exec(stdout)?.[0] ?? "";
+  expect(row).toContain("patience 3");
+  expect(row).not.toContain("dropout");
+  // A folder with the text's name, not a preset's.
+  expect(stdout).toMatch(/^run {8}runs\/[\d-]+-My-notes-2$/mu);
+});
+
+test("a preset, and the text that comes with the program, decide nothing by size", async () => {
+  const args = ["train", "--data", "My notes (2).txt", "--preset", "quick", "--out", "quick", "--json", ...short];
+  const events = jsonLines((await cli(args, { cwd })).stdout);
+  expect(events[0]).toMatchObject({ type: "start", derived: [], config: { train: { steps: 1600 } } });
+  expect(JSON.parse(await readFile(join(cwd, "quick/run.json"), "utf8"))).toMatchObject({
+    config: { train: { steps: 1600 } },
+  });
+});
+
+test("a file of changes is laid over the defaults of the text", async () => {
+  await writeFile(join(cwd, "small.json"), JSON.stringify({ model: { nEmbd: 32 }, train: { steps: 20 } }));
+  const args = ["train", "--data", "My notes (2).txt", "--config", "small.json", "--seed", "3", "--out", "file"];
+  const [start] = jsonLines((await cli([...args, "--json", ...short], { cwd })).stdout);
+  expect(start).toMatchObject({ config: { model: { nEmbd: 32, nHead: 1 }, train: { steps: 20, seed: 3 } } });
+});
+
+test("a value that does not fit the text's sizes is named by its flag", async () => {
+  const args = ["train", "--data", "My notes (2).txt", "--model.nHead", "5", "--out", "none"];
+  const { stderr, status } = await cli(args, { cwd });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/model\.nEmbd: must be divisible by nHead; got \d+ and 5/u);
+});

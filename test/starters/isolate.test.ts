@@ -1,0 +1,53 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { missingChromium, serveSite } from "../browser/chromium.ts";
+import { openTab } from "../browser/tab.ts";
+import { wordsText } from "../support/runs.ts";
+import { newStarter, root, type Starter } from "./starter.ts";
+
+const page = "docs/guides/hosting.md";
+
+describe.skipIf(missingChromium !== undefined)(
+  `the service worker of ${page}${missingChromium === undefined ? "" : `: ${missingChromium}`}`,
+  () => {
+    let starter: Starter;
+    beforeAll(async () => {
+      starter = await newStarter("page");
+    });
+    afterAll(() => starter.remove());
+
+    test("isolates a page from a server without headers, which then trains on WebAssembly", async () => {
+      const block = /```js\n\/\/ isolate\.js\n([\s\S]*?)```/u.exec(await readFile(join(root, page), "utf8"))?.[1] ?? "";
+      await writeFile(join(starter.folder, "isolate.js"), block);
+      const main = await readFile(join(starter.folder, "main.js"), "utf8");
+      const asWritten = 'backend === "wasm" ? {} :';
+      expect(main).toContain(asWritten);
+      const smaller = main.replace(asWritten, 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :');
+      await writeFile(join(starter.folder, "main.js"), smaller.replace("evalInterval: 50", "evalInterval: 5"));
+      const index = await readFile(join(starter.folder, "index.html"), "utf8");
+      const changed = index.replace("<head>", '<head><script src="isolate.js"></script>');
+      await writeFile(join(starter.folder, "index.html"), changed);
+      const names = ["main.js", "page.js", "curve.js", "obstacles.js", "style.css", "text.txt", "isolate.js"];
+      const files = {
+        "/": join(starter.folder, "index.html"),
+        "/foretoken.browser.js": join(root, "dist/foretoken.browser.js"),
+        ...Object.fromEntries(names.map((name) => [`/${name}`, join(starter.folder, name)])),
+      };
+      await serveSite({ files, headers: {} }, async (address) => {
+        const tab = await openTab(address);
+        try {
+          await tab.untilLoaded("crossOriginIsolated && document.getElementById('text')?.value !== ''");
+          expect(await tab.evaluate("document.querySelectorAll('.notice').length")).toBe(0);
+          await tab.evaluate(`document.getElementById("text").value = ${JSON.stringify(wordsText("isolate", 300))}`);
+          await tab.evaluate(`document.getElementById("train").click()`);
+          await tab.until(`document.querySelectorAll("#table tr").length >= 1`);
+          await tab.press("Escape");
+          await tab.until(`document.getElementById("train").textContent === "Train"`);
+        } finally {
+          await tab.close();
+        }
+      });
+    });
+  },
+);

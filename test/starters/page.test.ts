@@ -1,0 +1,234 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { isolation, missingChromium, policy, serveSite } from "../browser/chromium.ts";
+import { openTab, type Tab, type TabOptions } from "../browser/tab.ts";
+import { wordsText } from "../support/runs.ts";
+import { newStarter, root, type Starter, startServer } from "./starter.ts";
+
+// It trains for real, on machines that may be slow or busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+
+const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
+
+const textOf = (id: string): string => `document.getElementById(${JSON.stringify(id)}).textContent`;
+const notices = `[...document.querySelectorAll(".notice strong")].map((element) => element.textContent)`;
+/** Sets the text as somebody who pastes it. */
+const paste = (text: string): string => `{
+  const box = document.getElementById("text");
+  box.value = ${JSON.stringify(text)};
+  box.dispatchEvent(new Event("input"));
+}`;
+
+let starter: Starter;
+beforeAll(async () => {
+  starter = await newStarter("page");
+  // As it is, but for a smaller model and fewer steps.
+  const file = join(starter.folder, "main.js");
+  const main = await readFile(file, "utf8");
+  const changes = [
+    ['backend === "wasm" ? {} :', 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :'],
+    ["evalInterval: 50", "evalInterval: 20"],
+  ] as const;
+  for (const [asWritten] of changes) expect(main).toContain(asWritten);
+  await writeFile(
+    file,
+    changes.reduce((text, [asWritten, smaller]) => text.replace(asWritten, smaller), main),
+  );
+});
+afterAll(() => starter.remove());
+
+describe.skipIf(missingChromium !== undefined)(title("the starter's page, from the starter's server"), () => {
+  let tab: Tab;
+  let stop: () => Promise<void>;
+  beforeAll(async () => {
+    const server = await startServer(starter.folder);
+    stop = server.stop;
+    tab = await openTab(server.address);
+  });
+  afterAll(async () => {
+    await tab?.close();
+    await stop?.();
+  });
+
+  test("has no message, and a text to begin with", async () => {
+    await tab.until(`document.getElementById("text").value !== ""`);
+    expect(await tab.evaluate(notices)).toEqual([]);
+    const text = await readFile(join(starter.folder, "text.txt"), "utf8");
+    expect(await tab.evaluate(`document.getElementById("text").value`)).toBe(text);
+    expect(await tab.evaluate(textOf("size"))).toMatch(/^[\d,]+ characters, \d+ of them different$/u);
+    expect(await tab.evaluate(`document.getElementById("write").disabled`)).toBe(true);
+  });
+
+  test("trains on a pasted text by keys alone, and shows the loss as a curve and as a table", async () => {
+    await tab.evaluate(paste(wordsText("starter", 600)));
+    await tab.evaluate(`document.getElementById("file").focus()`);
+    await tab.press("Tab");
+    expect(await tab.evaluate("document.activeElement.id")).toBe("train");
+    await tab.press("Enter");
+    await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
+    expect(await tab.evaluate(textOf("train"))).toBe("Stop");
+    // The focus stays, so the same key stops the run.
+    expect(await tab.evaluate("document.activeElement.id")).toBe("train");
+    await tab.press("Enter");
+    await tab.until(`${textOf("train")} === "Train"`);
+    expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped: loss \d\.\d\d\. Now let it write\.$/u);
+    const rows = await tab.evaluate<string[][]>(
+      `[...document.querySelectorAll("#table tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
+    );
+    // Steps, loss on the training text, loss on held-out text; ln 10 = 2.3 is that of an untrained model.
+    expect(rows[0]?.[0]).toBe("20");
+    expect(Number(rows.at(-1)?.[2])).toBeLessThan(1.9);
+    await tab.until(
+      `document.querySelectorAll("#curve circle").length === document.querySelectorAll("#table tr").length`,
+    );
+    const points = await tab.evaluate<number>(
+      `document.querySelector("#curve .each").getAttribute("points").split(" ").length`,
+    );
+    expect(points).toBeGreaterThanOrEqual(40);
+    expect(await tab.evaluate(`document.getElementById("curve").getAttribute("aria-label")`)).toMatch(
+      /Step \d+ of 400: loss/u,
+    );
+    expect(await tab.evaluate(textOf("samples"))).toContain("After 20 steps");
+  });
+
+  test("writes as the model does, token by token, until it is stopped", async () => {
+    await tab.evaluate(
+      `{ document.getElementById("prompt").value = "the "; document.getElementById("prompt").focus(); }`,
+    );
+    await tab.press("Enter");
+    await tab.until(`${textOf("written")}.length >= 20`);
+    await tab.press("Escape");
+    await tab.until(`${textOf("write")} === "Write"`);
+    const written = await tab.evaluate<string>(textOf("written"));
+    expect(written).toMatch(/^the [a-z. \n]+$/u);
+    expect(tab.errors).toEqual([]);
+  });
+
+  test("says what is wrong with a prompt or a text, and goes on", async () => {
+    await tab.evaluate(`{ document.getElementById("prompt").value = "7"; document.getElementById("write").click(); }`);
+    await tab.until(`document.querySelector(".notice.error") !== null`);
+    expect(await tab.evaluate(textOf("notices"))).toMatch(/"7"/u);
+    await tab.evaluate(`${paste("short")}; document.getElementById("train").click();`);
+    await tab.until(`/at least/.test(${textOf("notices")})`);
+    expect(await tab.evaluate(`document.querySelectorAll(".notice").length`)).toBe(1);
+    expect(await tab.evaluate(`document.getElementById("train").disabled`)).toBe(false);
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)(title("the starter's page, from other servers"), () => {
+  const files = () => ({
+    "/": join(starter.folder, "index.html"),
+    "/foretoken.browser.js": join(root, "dist/foretoken.browser.js"),
+    ...Object.fromEntries(
+      ["main.js", "page.js", "curve.js", "obstacles.js", "style.css", "text.txt"].map((name) => [
+        `/${name}`,
+        join(starter.folder, name),
+      ]),
+    ),
+  });
+  /** What `look` gives of the page, opened from a server with these files and headers. */
+  const visit = <T>(
+    headers: Readonly<Record<string, string>>,
+    look: (tab: Tab) => Promise<T>,
+    options: TabOptions & { without?: string } = {},
+  ): Promise<T> => {
+    const { without, ...rest } = options;
+    const served = Object.fromEntries(Object.entries(files()).filter(([path]) => path !== without));
+    return serveSite({ files: served, headers }, async (address) => {
+      const tab = await openTab(address, rest);
+      return look(tab).finally(() => tab.close());
+    });
+  };
+  const messages = (tab: Tab): Promise<string[]> => tab.evaluate(notices);
+
+  test("without the headers it names them, and trains slowly all the same", async () => {
+    await visit({}, async (tab) => {
+      expect(await messages(tab)).toEqual(["This page is not cross-origin isolated."]);
+      const told = await tab.evaluate<string>(textOf("notices"));
+      for (const [name, value] of Object.entries(isolation)) expect(told).toContain(`${name}: ${value}`);
+      await tab.evaluate(`${paste(wordsText("slow", 300))}; document.getElementById("train").click();`);
+      await tab.until(`/^[1-9]\\d* of 400$/.test(${textOf("step")})`);
+      await tab.press("Escape");
+      await tab.until(`${textOf("train")} === "Train"`);
+      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped: loss/u);
+    });
+  });
+
+  test("without WebAssembly it says so", async () => {
+    const told = await visit(isolation, messages, { before: "delete globalThis.WebAssembly" });
+    expect(told).toEqual(["This browser has no WebAssembly."]);
+  });
+
+  test("without workers it says so, and cannot train", async () => {
+    await visit(
+      isolation,
+      async (tab) => {
+        expect(await messages(tab)).toEqual(["This browser has no web workers."]);
+        expect(await tab.evaluate(`document.getElementById("train").disabled`)).toBe(true);
+      },
+      { before: "delete globalThis.Worker" },
+    );
+  });
+
+  test("where its policy forbids workers it says which line is missing", async () => {
+    const strict = `${policy.replace("worker-src 'self' blob:", "worker-src 'self'").replace("script-src 'self'", "script-src 'self' 'unsafe-inline'")}; style-src 'self'`;
+    await visit({ ...isolation, "Content-Security-Policy": strict }, async (tab) => {
+      await tab.until(`document.getElementById("text").value !== ""`);
+      await tab.evaluate(`document.getElementById("train").click()`);
+      await tab.until(`document.querySelector(".notice.error") !== null`);
+      expect(await tab.evaluate(textOf("notices"))).toMatch(/worker-src has blob:/u);
+    });
+  });
+
+  test("without the library it says that its scripts are not running, and which commands help", async () => {
+    const told = await visit(isolation, (tab) => tab.evaluate<string>(textOf("notices")), {
+      without: "/foretoken.browser.js",
+    });
+    expect(told).toMatch(/scripts are not running\.\s+.*npm install once, then npm start/u);
+  });
+
+  test("fits a narrow screen, light or dark, with a name for each control and enough contrast for each text", async () => {
+    const colours: string[] = [];
+    for (const dark of [false, true]) {
+      await visit(
+        // So that there is a message, too.
+        {},
+        async (tab) => {
+          expect(await tab.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+          colours.push(await tab.evaluate("getComputedStyle(document.body).backgroundColor"));
+          const unnamed = await tab.evaluate<string[]>(
+            `[...document.querySelectorAll("input, textarea, button, progress, svg, output")]
+              .filter((element) => !element.labels?.length && !element.getAttribute("aria-label") && !element.textContent.trim())
+              .map((element) => element.outerHTML)`,
+          );
+          expect(unnamed).toEqual([]);
+          expect(await tab.evaluate<string[]>(lowContrast)).toEqual([]);
+        },
+        { width: 360, height: 740, dark },
+      );
+    }
+    expect(new Set(colours).size).toBe(2);
+  });
+});
+
+/** Texts whose contrast with their background is below 4.5, by the WCAG's formula. */
+const lowContrast = `(() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = (colour) => {
+    const [r, g, b] = numbers(colour).map((value) => value / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const backgroundOf = (element) => {
+    const { backgroundColor } = getComputedStyle(element);
+    return (numbers(backgroundColor)[3] ?? 1) === 0 && element.parentElement ? backgroundOf(element.parentElement) : backgroundColor;
+  };
+  return [...document.querySelectorAll("h1, h2, p, label, button:not(:disabled), span, dt, dd, summary, .notice, textarea")]
+    .filter((element) => element.textContent.trim() !== "")
+    .map((element) => {
+      const [low, high] = [getComputedStyle(element).color, backgroundOf(element)].map(luminance).sort((a, b) => a - b);
+      return { text: element.textContent.trim().slice(0, 40), ratio: (high + 0.05) / (low + 0.05) };
+    })
+    .filter(({ ratio }) => ratio < 4.5)
+    .map(({ text, ratio }) => text + ": " + ratio.toFixed(2));
+})()`;

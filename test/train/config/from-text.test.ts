@@ -1,0 +1,70 @@
+import { describe, expect, test } from "vitest";
+import { configOfText, derivedFields } from "#foretoken/train/config/from-text.js";
+import { planConfig } from "#foretoken/train/prepare/prepare.js";
+
+const facts = (tokens: number) => ({ tokens, valTokens: Math.ceil(tokens / 9), vocabSize: 65 });
+const sizes = [2, 40, 500, 4500, 14_999, 15_000, 45_000, 149_999, 150_000, 450_000, 4_500_000, 1_000_000_000];
+
+describe("the defaults of a text", () => {
+  test.each(sizes)("are a whole configuration for %i tokens", (tokens) => {
+    const { model, train } = planConfig(undefined, []).settle(facts(tokens));
+    expect(model.contextLength).toBeLessThan(tokens);
+    expect(train.steps % train.evalInterval).toBe(0);
+    expect(train.checkpointInterval).toBe(train.evalInterval);
+    expect(train.patience).toBeGreaterThan(0);
+  });
+
+  test("grow with the text, and drop less", () => {
+    const configs = sizes.map((tokens) => configOfText(facts(tokens)));
+    const parts = configs.map(({ model, train }) => ({
+      weights: model.nLayer * model.nEmbd ** 2,
+      seen: train.steps * train.batchSize * model.contextLength,
+      kept: 1 - model.dropout,
+    }));
+    for (const [i, now] of parts.entries()) {
+      const before = parts[i - 1];
+      if (before === undefined) continue;
+      expect(now.weights).toBeGreaterThanOrEqual(before.weights);
+      expect(now.seen).toBeGreaterThanOrEqual(before.seen);
+      expect(now.kept).toBeGreaterThanOrEqual(before.kept);
+    }
+    expect(parts.at(-1)?.weights).toBeGreaterThan(parts[2]?.weights ?? 0);
+  });
+
+  test("keep what is given, and fit to it what depends on it", () => {
+    const usual = configOfText(facts(45_000));
+    const changes = { model: { nEmbd: 96, contextLength: 32 }, train: { batchSize: 64, patience: 0 } };
+    const { model, train } = planConfig(undefined, [changes]).settle(facts(45_000));
+    expect(model).toMatchObject({ nEmbd: 96, contextLength: 32, nHead: 3, mlp: { kind: "swiglu", hidden: 256 } });
+    expect(train).toMatchObject({ batchSize: 64, patience: 0 });
+    const seen = usual.train.steps * usual.train.batchSize * usual.model.contextLength;
+    expect(train.steps * 64 * 32).toBeGreaterThan(0.99 * seen);
+    expect(train.steps * 64 * 32).toBeLessThan(1.01 * seen);
+    expect(planConfig(undefined, [{ train: { steps: 7 } }]).settle(facts(45_000)).train.steps).toBe(7);
+  });
+
+  test("find heads of even parts for any number of channels", () => {
+    for (let nEmbd = 2; nEmbd <= 300; nEmbd += 2) {
+      const plan = planConfig(undefined, [{ model: { nEmbd } }]);
+      expect(plan.settle(facts(45_000)).model.nEmbd).toBe(nEmbd);
+    }
+  });
+
+  test("are told by the names of fields that nobody gave", () => {
+    expect(derivedFields({})).toContain("train.steps");
+    expect(derivedFields({ train: { steps: 5 } })).not.toContain("train.steps");
+    expect(planConfig("book", []).derived).toEqual([]);
+  });
+
+  test("take half the steps for a text with few of each of many tokens, and only then", () => {
+    const steps = (vocabSize: number) => configOfText({ tokens: 26_000, vocabSize }).train.steps;
+    expect(steps(727)).toBe(steps(65) / 2);
+    expect(steps(256)).toBe(steps(65));
+    expect(configOfText({ tokens: 200 * 727, vocabSize: 727 })).toEqual(configOfText(facts(200 * 727)));
+  });
+
+  test("name a field that does not fit", () => {
+    expect(() => planConfig(undefined, [{ model: { nHead: 5 } }])).toThrow("config.model.nEmbd");
+    expect(() => planConfig(undefined, [{ train: { stepz: 5 } }])).toThrow("stepz");
+  });
+});

@@ -1,0 +1,225 @@
+import { appendFile, cp, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { ForetokenError } from "#foretoken/core/errors.js";
+import { listRuns } from "#foretoken/index.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { RunConfig } from "#foretoken/train/config/config.js";
+import type { PartialConfig } from "#foretoken/train/config/merge.js";
+import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
+import { estimateMemory } from "#foretoken/train/prepare/memory.js";
+import { type NewRun, train } from "#foretoken/train/train.node.js";
+import { forEachBackend } from "../../support/backends.ts";
+import {
+  checkpointHashes,
+  collect,
+  ofType,
+  smallGroupedRun,
+  smallRun,
+  timelessMetrics,
+  useFolder,
+  wordsText,
+} from "../../support/runs.ts";
+
+const { newPath, writeText } = useFolder();
+
+const plans = {
+  book: { preset: "book", plan: smallRun },
+  llama: { preset: "shakespeare", plan: smallGroupedRun },
+} as const;
+type Base = keyof typeof plans;
+
+/** Runs whose weights adapters are beside, and another text. */
+const bases: Record<Base, string> = { book: "", llama: "" };
+let data = "";
+beforeAll(async () => {
+  const text = await writeText(wordsText("source", 300));
+  for (const base of ["book", "llama"] as const) {
+    bases[base] = newPath();
+    const { preset, plan } = plans[base];
+    const config = { ...plan, train: { ...plan.train, steps: 4 } };
+    await collect(train({ preset, config, data: text, out: bases[base], backend: "reference", finalSampleTokens: 0 }));
+  }
+  data = await writeText(wordsText("other", 200));
+});
+
+/** Adapters that take part in everything. */
+const lora = { rank: 3, alpha: 6, dropout: 0.2 };
+
+const options = (base: Base, out: string | null, more: Partial<NewRun> = {}): NewRun => ({
+  ...{ preset: plans[base].preset, initFrom: join(bases[base], "checkpoint"), data, out },
+  config: { lora, train: { ...smallRun.train, learningRate: 2e-2 } },
+  finalSampleTokens: 3,
+  ...more,
+});
+
+const messageOf = async (work: Promise<unknown>): Promise<string> => {
+  const error = await work.then(
+    () => expect.fail("nothing was thrown"),
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(ForetokenError);
+  return (error as Error).message;
+};
+
+for (const base of ["book", "llama"] as const)
+  forEachBackend(`a run of adapters beside ${base}`, ({ name }) => {
+    const start = async (more: Partial<NewRun> = {}): Promise<string> => {
+      const out = newPath();
+      await collect(train(options(base, out, { backend: name, threads: 2, ...more })));
+      return out;
+    };
+
+    it("lowers the loss, resumes to the same bits with other threads, and leaves its base as it was", async () => {
+      const before = await checkpointHashes(bases[base]);
+      const whole = await start();
+      const expected = await checkpointHashes(whole);
+      expect(Object.keys(expected).filter((file) => file.startsWith("checkpoint/"))).toEqual(
+        [
+          "adapter_config.json",
+          "adapter_model.safetensors",
+          "manifest.json",
+          "optimizer.safetensors",
+          "trainer_state.json",
+        ].map((file) => `checkpoint/${file}`),
+      );
+      const evals = (await timelessMetrics(whole)).flatMap((event) => {
+        const { type, valLoss } = event as { type: string; valLoss: number };
+        return type === "eval" ? [valLoss] : [];
+      });
+      expect(evals.at(-1)).toBeLessThan(evals[0] ?? 0);
+      for (const stopAt of name === "reference" ? [7] : [1, 5, 8]) {
+        const out = await start({ stopAt });
+        await collect(train({ resume: out, backend: name, threads: 1 }));
+        expect(await checkpointHashes(out), `stopped after ${stopAt}`).toEqual(expected);
+        expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
+      }
+      expect(await checkpointHashes(bases[base])).toEqual(before);
+    });
+
+    it("is loaded with its base, and has the loss that the run had", async () => {
+      const out = await start({ config: { lora, train: { ...smallRun.train, dtype: "float32" } } });
+      const [last] = (await timelessMetrics(out)).filter(
+        (event) => (event as { type: string; step: number }).type === "eval" && (event as { step: number }).step === 12,
+      );
+      const lm = await loadPretrained(join(out, "checkpoint"), { backend: name });
+      expect((await evaluate(lm, { data, split: "val" })).natsPerToken).toBe((last as { valLoss: number }).valLoss);
+      expect(lm.model.adapter?.config).toMatchObject({ rank: 3, alpha: 6 });
+      await lm.close();
+    });
+  });
+
+describe("a run of adapters", () => {
+  const on = { backend: "reference" } as const;
+
+  it("has a rate and a rule of its own, and tells how many numbers it trains", async () => {
+    for (const preset of ["shakespeare", undefined] as const) {
+      const config: PartialConfig<RunConfig> = { lora: {}, train: { steps: 1, batchSize: 2, sampleTokens: 0 } };
+      const more = { ...on, config, stopAt: 1, finalSampleTokens: 0 };
+      const [start] = ofType(await collect(train({ ...options("llama", null), preset, ...more } as NewRun)), "start");
+      expect(start?.config).toMatchObject({
+        lora: { rank: 8, alpha: 16, dropout: 0 },
+        train: { learningRate: 2e-4, optimizer: { kind: "adamw", weightDecay: 0 }, schedule: { kind: "cosine" } },
+      });
+      const { nLayer, nEmbd } = smallGroupedRun.model;
+      // Query, key, value, projection; gate, up, down: rank 8 each.
+      const inputsAndOutputs = nEmbd + 24 + 2 * (nEmbd + 12) + (24 + nEmbd) + 3 * (nEmbd + 24);
+      expect(start?.adapterParameters).toBe(nLayer * 8 * inputsAndOutputs);
+      expect(start?.parameters).toBeGreaterThan(0);
+    }
+  });
+
+  it("may take Muon, and more steps, with the same bits wherever it stopped", async () => {
+    const optimizer = { kind: "muon" } as const;
+    const config = { lora, train: { ...smallRun.train, optimizer } };
+    const start = async (stopAt?: number): Promise<string> => {
+      const out = newPath();
+      await collect(train(options("llama", out, { ...on, config, stopAt })));
+      return out;
+    };
+    const [whole, halves] = [await start(), await start(6)];
+    await collect(train({ resume: halves, ...on }));
+    expect(await checkpointHashes(halves)).toEqual(await checkpointHashes(whole));
+    const events = await collect(train({ resume: whole, steps: 14, ...on }));
+    const losses = ofType(events, "step").map(({ loss }) => loss);
+    expect(losses).toHaveLength(2);
+    expect(ofType(events, "done")[0]?.valLoss).toBeLessThan(Math.log(14));
+  });
+
+  it("is listed, and its page names its base", async () => {
+    const out = newPath();
+    await collect(train(options("llama", out, on)));
+    expect((await listRuns(out)).runs).toMatchObject([{ initFrom: join(bases.llama, "checkpoint") }]);
+    const page = await readFile(join(out, "README.md"), "utf8");
+    expect(page).toMatch(
+      /\| trained \| adapters \(LoRA\) of rank 3, [\d,]+ parameters, beside the weights of \d+\/checkpoint/u,
+    );
+  });
+
+  it("goes back to its last checkpoint where a step explodes", async () => {
+    const train1 = { ...smallRun.train, onNonfinite: "rollback", maxGradNormRatio: 0, maxLossRatio: 1e-9 } as const;
+    const message = await messageOf(
+      collect(train(options("llama", newPath(), { ...on, config: { lora, train: train1 } }))),
+    );
+    // The record of such a step would need the weights of the base.
+    expect(message).toMatch(
+      /^step 12: at most 10 steps in a row may be left out; .*; try a lower train\.learningRate[^;]*$/u,
+    );
+  });
+
+  it("needs memory for its adapters alone, besides the weights", async () => {
+    const config = async (more: PartialConfig<RunConfig>): Promise<RunConfig> => {
+      const [start] = ofType(
+        await collect(
+          train(options("llama", null, { ...on, config: { train: { ...smallRun.train, steps: 1 }, ...more } })),
+        ),
+        "start",
+      );
+      if (start === undefined) throw new Error("a run begins with its start");
+      return start.config;
+    };
+    const needs = {
+      ...{ vocabSize: 20, valTokens: 2, sampleTokens: 0, saved: false, resumed: false },
+      ...{ text: 0, reading: 0, program: 0 },
+    };
+    const whole = await estimateMemory(await config({}), needs);
+    const adapters = await estimateMemory(await config({ lora: { rank: 1 } }), needs);
+    expect(adapters.gradients).toBeLessThan(whole.gradients / 3);
+    expect(adapters.moments).toBeLessThan(whole.moments / 3);
+    expect(adapters.weights).toBeGreaterThan(whole.weights);
+    expect(adapters.weights).toBeLessThan(1.3 * whole.weights);
+  });
+
+  it("is refused in one line without a base, or with layers that it lacks", async () => {
+    const { initFrom, ...without } = options("llama", newPath(), on);
+    expect(await messageOf(collect(train(without)))).toBe(
+      "config.lora: adapters must go with the model whose weights stay as they are; got a model that begins without weights; try initFrom MODEL",
+    );
+    const config = { lora: { targets: ["gate"] } } as const;
+    expect(await messageOf(collect(train(options("book", newPath(), { ...on, config }))))).toMatch(
+      /^lora\.targets: must be layers of the model: query, key, value, projection, up or down; got gate/u,
+    );
+    expect(await messageOf(collect(train(options("llama", null, { ...on, onCheckpoint: () => {} }))))).toMatch(
+      /^train: onCheckpoint: must not be given with config\.lora/u,
+    );
+  });
+
+  it("does not go on without its base, or with another one", async () => {
+    const moved = newPath();
+    await cp(join(bases.llama, "checkpoint"), moved, { recursive: true });
+    const out = newPath();
+    await collect(train(options("llama", out, { ...on, initFrom: moved, stopAt: 2 })));
+    const before = await checkpointHashes(out).catch(() => ({}));
+    const again = (): Promise<string> => messageOf(collect(train({ resume: out, ...on })));
+    await appendFile(join(moved, "model.safetensors"), "x");
+    await rm(join(moved, "manifest.json"));
+    expect(await again()).toContain(
+      `the model that its adapters are for must be in ${moved}, as it was when the run began`,
+    );
+    await rm(moved, { recursive: true });
+    expect(await again()).toMatch(/as it was when the run began; got none that can be read; try putting it back$/u);
+    expect(await checkpointHashes(out).catch(() => ({}))).toEqual(before);
+    await cp(join(bases.llama, "checkpoint"), moved, { recursive: true });
+    await collect(train({ resume: out, ...on }));
+  });
+});

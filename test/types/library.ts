@@ -1,0 +1,100 @@
+/** The library's types as TypeScript sees them: the exports of both entries. */
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+export const entries = { foretoken: `${root}src/index.ts`, "foretoken/browser": `${root}src/browser.ts` } as const;
+
+const readConfig = (): ts.CompilerOptions => {
+  const { config } = ts.readConfigFile(`${root}tsconfig.json`, ts.sys.readFile);
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
+  const { tsBuildInfoFile: _, ...rest } = options;
+  return { ...rest, noEmit: true, incremental: false };
+};
+export const options = readConfig();
+
+const program = ts.createProgram(Object.values(entries), options);
+export const checker = program.getTypeChecker();
+
+/** A file as it was parsed, for another program. */
+export const parsed = (path: string): ts.SourceFile | undefined => program.getSourceFile(path);
+
+export const sourceOf = (path: string): ts.SourceFile => {
+  const source = program.getSourceFile(path);
+  if (source === undefined) throw new Error(`no ${path}`);
+  return source;
+};
+
+/** The exports of an entry, as what they stand for. */
+export const exportsOf = (entry: string): readonly ts.Symbol[] => {
+  const module = checker.getSymbolAtLocation(sourceOf(entry));
+  if (module === undefined) throw new Error(`${entry} is no module`);
+  return checker
+    .getExportsOfModule(module)
+    .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
+};
+
+/** The declaration of a symbol in this project's sources; undefined for one of a package or of the language. */
+export const ownDeclaration = (symbol: ts.Symbol): ts.Declaration | undefined =>
+  symbol.declarations?.find((node) => node.getSourceFile().fileName.startsWith(`${root}src/`));
+
+export const placeOf = (node: ts.Node): string => {
+  const source = node.getSourceFile();
+  const { line } = source.getLineAndCharacterOfPosition(node.getStart());
+  return `${relative(root, source.fileName)}:${line + 1}`;
+};
+
+export const docOf = (symbol: ts.Symbol): string => ts.displayPartsToString(symbol.getDocumentationComment(checker));
+
+/** Documentation of a symbol with its tags, such as `@throws`. */
+export const wholeDocOf = (symbol: ts.Symbol): string =>
+  [docOf(symbol), ...symbol.getJsDocTags(checker).map(({ text }) => ts.displayPartsToString(text))].join("\n");
+
+/** The texts that fields of these symbols can have, such as kinds. */
+export const literalsOf = (symbols: readonly ts.Symbol[]): ReadonlySet<string> => {
+  const texts = new Set<string>();
+  for (const symbol of symbols) {
+    const type = checker.getTypeOfSymbol(symbol);
+    for (const member of type.isUnion() ? type.types : [type]) if (member.isStringLiteral()) texts.add(member.value);
+  }
+  return texts;
+};
+
+/** Every symbol that a user of an entry can see: exports, their members, and what the members have in turn. */
+export const publicSymbols = (entry: string): readonly ts.Symbol[] => {
+  const seen = new Set<ts.Symbol>();
+  const visitType = (type: ts.Type): void => {
+    for (const argument of checker.isArrayType(type) ? checker.getTypeArguments(type as ts.TypeReference) : []) {
+      visitType(argument);
+    }
+    if (type.isUnion()) for (const member of type.types) visitType(member);
+    for (const signature of [...type.getCallSignatures(), ...type.getConstructSignatures()]) {
+      for (const parameter of signature.parameters) visit(parameter);
+    }
+    if (type.symbol === undefined || ownDeclaration(type.symbol) === undefined) return;
+    for (const property of checker.getPropertiesOfType(type)) visit(property);
+  };
+  const visit = (symbol: ts.Symbol): void => {
+    const declaration = ownDeclaration(symbol);
+    if (declaration === undefined || seen.has(symbol)) return;
+    seen.add(symbol);
+    visitType(checker.getTypeOfSymbol(symbol));
+    if (symbol.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.TypeAlias | ts.SymbolFlags.Class)) {
+      visitType(checker.getDeclaredTypeOfSymbol(symbol));
+    }
+  };
+  for (const symbol of exportsOf(entry)) visit(symbol);
+  return [...seen];
+};
+
+/** The names that a module of this project exports, by name. */
+export const ownNames = (): ReadonlySet<string> => {
+  const names = new Set<string>();
+  for (const source of program.getSourceFiles()) {
+    if (!source.fileName.startsWith(`${root}src/`)) continue;
+    const module = checker.getSymbolAtLocation(source);
+    for (const { name } of module === undefined ? [] : checker.getExportsOfModule(module)) names.add(name);
+  }
+  return names;
+};

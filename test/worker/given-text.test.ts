@@ -1,0 +1,243 @@
+/** `train({ text })` and `onCheckpoint` in Node: as in a page, in the run's own thread and on the calling one. */
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { ConfigError, DataError } from "#foretoken/core/errors.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/checkpoint-files.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { TrainEvent } from "#foretoken/train/events.js";
+import { readRunDescription } from "#foretoken/train/folder/resume.node.js";
+import { loadRunCorpus } from "#foretoken/train/folder/run-corpus.node.js";
+import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
+import { train as trainInPage } from "#foretoken/train/train.browser.js";
+import { loadInWorker } from "#foretoken/worker/model.node.js";
+import { type NewRun, type TrainOptions, train } from "#foretoken/worker/train.node.js";
+import { checkpointHashes, collect, ofType, smallRun, useFolder, wordsText } from "../support/runs.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const { newPath, writeText } = useFolder();
+const text = wordsText("given", 300);
+const valText = wordsText("held out", 60);
+const small = { preset: "book", config: smallRun, backend: "reference", finalSampleTokens: 5 } as const;
+
+/** Events without the clock, the memory and places. */
+const timeless = (events: readonly TrainEvent[]): unknown[] =>
+  events
+    .filter(({ type }) => type !== "estimate")
+    .map((event) => ({
+      ...event,
+      ...{ tokensPerSecond: 0, memory: 0, availableMemory: 0, corpus: "", out: "", path: "" },
+    }));
+
+interface Handed {
+  readonly events: readonly TrainEvent[];
+  readonly files: readonly CheckpointFiles[];
+  readonly which: readonly ("last" | "best")[];
+}
+
+const handedOut = async (
+  run: (onCheckpoint: NonNullable<TrainOptions["onCheckpoint"]>) => AsyncIterable<TrainEvent>,
+): Promise<Handed> => {
+  const files: CheckpointFiles[] = [];
+  const which: ("last" | "best")[] = [];
+  const events = await collect(
+    run((given, kind) => {
+      files.push(given);
+      which.push(kind);
+    }),
+  );
+  return { events, files, which };
+};
+
+describe.each([true, false])("a run of a string, with worker: %s", (worker) => {
+  let inPage: Handed;
+  let inNode: Handed;
+  beforeAll(async () => {
+    inPage = await handedOut((onCheckpoint) => trainInPage({ ...small, text, onCheckpoint }));
+    inNode = await handedOut((onCheckpoint) => train({ ...small, text, onCheckpoint, worker }));
+  });
+
+  it("has the events and hands out the files of the same run in a page, to the bit", () => {
+    expect(timeless(inNode.events)).toEqual(timeless(inPage.events));
+    expect(inNode.which).toEqual(inPage.which);
+    expect(new Set(inNode.which)).toEqual(new Set(["last", "best"]));
+    expect(inNode.files).toEqual(inPage.files);
+    expect(inNode.events.at(-1)).toMatchObject({ type: "done", task: "train", out: "onCheckpoint" });
+  });
+
+  it("hands out what loads, here and in a thread, and measures what the run did", async () => {
+    const { valLoss, bestValLoss } = ofType(inNode.events, "done")[0] ?? {};
+    const held = text.slice(Math.floor(0.9 * text.length));
+    for (const [kind, loss] of [["last", valLoss] as const, ["best", bestValLoss] as const]) {
+      const files = inNode.files[inNode.which.lastIndexOf(kind)] as CheckpointFiles;
+      const lm = await loadPretrained(files, { backend: "reference" });
+      const inThread = await loadInWorker(files, { backend: "reference" });
+      expect((await evaluate(lm, { text: held })).natsPerToken).toBe(loss);
+      expect((await inThread.evaluate({ text: held })).natsPerToken).toBe(loss);
+      expect(await inThread.score(held, { stride: 8 })).toEqual(await lm.score(held, { stride: 8 }));
+      await Promise.all([lm.close(), inThread.close()]);
+      // The caller's files stay as they were.
+      expect(files).toEqual(inPage.files[inPage.which.lastIndexOf(kind)]);
+    }
+  });
+
+  it("has the bits of a run of the same text in a file, and of a text to validate on", async () => {
+    const [data, valData] = [await writeText(text), await writeText(valText)];
+    for (const [given, onDisk] of [
+      [{ text }, { data }],
+      [
+        { text, valFraction: 0.2 },
+        { data, valFraction: 0.2 },
+      ],
+      [
+        { text, valText },
+        { data, valData },
+      ],
+    ] as const) {
+      const own = await collect(train({ ...small, ...given, worker }));
+      expect(own[0]).toMatchObject({ type: "start", out: null, corpus: "text" });
+      expect(timeless(own)).toEqual(timeless(await collect(train({ ...small, ...onDisk, out: null, worker }))));
+    }
+  });
+
+  it("writes in the folder, and hands out the same files, where it has both", async () => {
+    const out = newPath();
+    const { files, which, events } = await handedOut((onCheckpoint) =>
+      train({ ...small, text, out, onCheckpoint, worker }),
+    );
+    expect(timeless(events)).toEqual(timeless(inNode.events));
+    expect(files).toEqual(inNode.files);
+    const kept = (folder: string, name: string): Promise<Uint8Array> => readFile(join(out, folder, name));
+    for (const name of ["model.safetensors", "config.json", "tokenizer.json"]) {
+      const last = files[which.lastIndexOf("last")]?.[name] as Uint8Array;
+      const best = files[which.lastIndexOf("best")]?.[name] as Uint8Array;
+      expect(Buffer.from(last).equals(await kept("checkpoint", name))).toBe(true);
+      expect(Buffer.from(best).equals(await kept("best", name))).toBe(true);
+    }
+  });
+
+  it("continues from its folder to the same bits, and hands out its files from there on", async () => {
+    const [whole, stopped] = [newPath(), newPath()];
+    await collect(train({ ...small, text, valText, out: whole, worker }));
+    await collect(train({ ...small, text, valText, out: stopped, stopAt: 6, worker }));
+    expect((await readdir(stopped)).sort()).toEqual(expect.arrayContaining(["text.txt", "val-text.txt"]));
+    const rest = await handedOut((onCheckpoint) =>
+      train({ resume: stopped, backend: "reference", onCheckpoint, worker }),
+    );
+    expect(rest.events.at(-1)).toMatchObject({ type: "done", reason: "finished" });
+    expect(rest.which).toContain("last");
+    expect(await checkpointHashes(stopped)).toEqual(await checkpointHashes(whole));
+  });
+
+  it("ends with the error of the callback, as it was thrown", async () => {
+    const mine = new RangeError("mine");
+    const onCheckpoint = async (): Promise<void> => {
+      throw mine;
+    };
+    await expect(collect(train({ ...small, text, onCheckpoint, worker }))).rejects.toBe(mine);
+  });
+});
+
+describe("a text in a run's folder", () => {
+  // A mark and line ends that reading a file would change.
+  const strange = `\uFEFF${text.replaceAll("\n", "\r\n")}né 🐋 `.repeat(2);
+
+  it("is kept as it was given, is named on the run's page, and goes with the folder", async () => {
+    const [out, moved] = [newPath(), newPath()];
+    await collect(train({ ...small, text: strange, out, stopAt: 2, prompt: "🐋 " }));
+    expect(await readFile(join(out, "text.txt"), "utf8")).toBe(strange);
+    expect(await readFile(join(out, "README.md"), "utf8")).toContain("| `text.txt` | the text");
+    await cp(out, moved, { recursive: true });
+    await rm(out, { recursive: true });
+    const { data } = await readRunDescription(moved);
+    expect(data.prompt).toBe("🐋 ");
+    const { kind, corpus } = await loadRunCorpus(data);
+    expect(kind === "text" ? corpus.train + corpus.val : kind).toBe(strange);
+    expect((await collect(train({ resume: moved, backend: "reference" }))).at(-1)).toMatchObject({
+      reason: "finished",
+    });
+  });
+
+  it("is looked for in the folder alone, whatever the description says", async () => {
+    const out = newPath();
+    await collect(train({ ...small, text, out, stopAt: 2 }));
+    const path = join(out, "run.json");
+    const json = await readFile(path, "utf8");
+    await writeFile(path, json.replace('"text.txt"', '"../elsewhere.txt"'));
+    expect((await readRunDescription(out)).data.data).toBe(join(out, "text.txt"));
+  });
+
+  it("is asked for in one line where it is gone, and taken from a copy", async () => {
+    const out = newPath();
+    await collect(train({ ...small, text, out, stopAt: 2 }));
+    await rm(join(out, "text.txt"));
+    const resumed = (data?: string) => collect(train({ resume: out, backend: "reference", data }));
+    await expect(resumed()).rejects.toThrow(DataError);
+    await expect(resumed()).rejects.toThrow(
+      `${join(out, "text.txt")}: the run's text must be there, as a readable file; got nothing there; try --data with a copy of it`,
+    );
+    await expect(resumed(await writeText(`${text}!`))).rejects.toThrow(
+      "the text must be the one that the run began with",
+    );
+    expect((await resumed(await writeText(text))).at(-1)).toMatchObject({ reason: "finished" });
+  });
+});
+
+describe("options for the text", () => {
+  const held = "only one of them may say what is held out; got both; try one of them";
+  const both = "both texts must be strings, or both on disk; got both; try text and valText, or data and valData";
+  it.each<[Partial<NewRun> & object, string]>([
+    [{ text, data: "a.txt" }, "data and text: only one of them may say what to train on; got both; try one of them"],
+    [{ text, valText, valFraction: 0.2 }, `valText and valFraction: ${held}`],
+    [{ data: "a.txt", valData: "b.txt", valText }, `valData and valText: ${held}`],
+    [{ text, valData: "b.txt" }, `text and valData: ${both}`],
+    [{ data: "a.txt", valText }, `data and valText: ${both}`],
+    [{ valText }, "valText: must be given together with the text to train on; got valText alone; try text as well"],
+    [{ text: 7 as never }, "text: must be a text; got 7"],
+    [{ text, onCheckpoint: 7 as never }, "train: onCheckpoint: must be a function; got 7"],
+    [{ text, prompt: "7" }, "prompt: "],
+    [{ text: "" }, "tokenizer: the text must have at least one character; got none"],
+    [{ text: "ab" }, "training split: the text must have at least contextLength + 1"],
+  ])("are refused in one line: %#", async (given, line) => {
+    for (const worker of [true, false]) {
+      const refused = collect(train({ ...small, ...given, worker }));
+      const message = await refused.then(
+        () => "none",
+        (error: Error) => error.message,
+      );
+      expect(message.startsWith(line), message).toBe(true);
+      expect(message).not.toContain("\n");
+    }
+  });
+
+  it("cannot be given to a run that is resumed", async () => {
+    const given = { resume: "runs/a", text } as never;
+    await expect(collect(train(given))).rejects.toThrow(
+      "resume: nothing that would change the run may be given with it; got text",
+    );
+  });
+
+  it("need a model that can be saved where it is handed out", async () => {
+    const config = { ...smallRun, model: { ...smallRun.model, mask: "none" } } as const;
+    await expect(collect(train({ ...small, config, text, onCheckpoint() {} }))).rejects.toThrow(ConfigError);
+    expect((await collect(train({ ...small, config, text }))).at(-1)).toMatchObject({ type: "done", out: null });
+  });
+
+  it("of evaluate do not contradict each other", async () => {
+    const { files } = await handedOut((onCheckpoint) =>
+      train({ ...small, text, stopAt: 1, onCheckpoint, backend: "reference" }),
+    );
+    const lm = await loadPretrained(files[0] as CheckpointFiles, { backend: await openReference() });
+    for (const other of [{ data: "a.txt" }, { valFraction: 0.1 }, { split: "val" as const }]) {
+      await expect(evaluate(lm, { text, ...other })).rejects.toThrow(
+        `text and ${Object.keys(other)[0]}: a text that is given is measured from end to end; got both`,
+      );
+    }
+    const whole = await evaluate(lm, { text });
+    expect(await evaluate(lm, { text, split: "all" })).toEqual(whole);
+    expect(whole.tokens).toBe(text.length - 1);
+    await lm.close();
+  });
+});
