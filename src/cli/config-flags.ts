@@ -28,6 +28,7 @@ const shortFlags: Readonly<Record<string, string>> = {
       "checkpointInterval",
       "patience",
       "onNonfinite",
+      "windows",
       "rows",
       "recomputeActivations",
     ].map((name) => [flagOf(name), `train.${name}`]),

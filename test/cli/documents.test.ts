@@ -49,6 +49,10 @@ test.each([
     /^foretoken: --train\.rows: must go with documents/u,
   ],
   [
+    ["--data", "chat.jsonl", "--windows", "shuffled", "--chat-template", "chatml.jinja", ...short],
+    /^foretoken: --train\.windows: must go with a text/u,
+  ],
+  [
     ["--data", "chat.jsonl", "--chat-template", "none.jinja", ...short],
     /^foretoken: --chat-template none\.jinja: must name/u,
   ],

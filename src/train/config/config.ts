@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type DTypeChoice, dtypeChoices } from "../../core/dtype.ts";
 import { float32FromZero, largestFloat32 } from "../../core/float32.ts";
 import { type RowKind, rowKinds } from "../../data/rows.ts";
+import { type WindowKind, windowKinds } from "../../data/shuffled-windows.ts";
 import { type ModelConfig, modelConfigSchema } from "../../models/config.ts";
 import { type LoraConfig, loraConfigSchema } from "../../models/lora/config.ts";
 import {
@@ -27,6 +28,8 @@ export const longDocumentActions = ["cut", "refuse"] as const;
 /** What is done with a document that is longer than the context. */
 export type LongDocumentAction = (typeof longDocumentActions)[number];
 
+/** How windows are drawn where the configuration does not say: as in runs of early versions. */
+export const defaultWindows: WindowKind = "random";
 /** How documents are taken where the configuration does not say. */
 export const defaultRows: RowKind = "packed";
 export const defaultLongDocuments: LongDocumentAction = "cut";
@@ -73,6 +76,13 @@ export const trainConfigSchema = z.strictObject({
     .optional()
     .describe(
       "keep each block's input alone and compute the block again in the backward pass: much less memory, same bits, about a third more time; unless given, activations are kept",
+    ),
+  // Absent in a run that draws them: the hash of its configuration is that of early versions.
+  windows: z
+    .enum(windowKinds)
+    .optional()
+    .describe(
+      "of a text: windows begin at random, or each token comes once before any comes again, in a new order; random unless given or a large model is tuned",
     ),
   // Only in runs on documents, which have both. Absent in all others: the hash of their configuration is that of early
   // versions.
@@ -156,6 +166,11 @@ export interface TrainConfig {
    * a third more time; unless given, activations are kept.
    */
   readonly recomputeActivations?: boolean | undefined;
+  /**
+   * Of a text: windows begin at random, or each token comes once before any comes again, in a new order; random unless
+   * given or a large model is tuned. `random` or `shuffled`.
+   */
+  readonly windows?: WindowKind | undefined;
   /**
    * Of documents (.jsonl): a row has as many as fit into the context, or one; packed unless given. `packed` or `one`.
    */

@@ -104,6 +104,8 @@ export const configOfFineTuning = (
       optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.01 },
       evalInterval,
       checkpointInterval: evalInterval,
+      // Of a few passes over a text, a draw with replacement would leave much of it unread.
+      ...(facts.rowsPerPass === undefined ? { windows: "shuffled" as const } : {}),
       patience: 3,
       sampleTokens: 80,
     },

@@ -141,6 +141,7 @@ const plan = ({ model, train }: RunConfig): string => {
       ? `${plural(steps, "step")} of ${tokens}`
       : `${plural(steps, "step")} of at most ${tokens}, ${rowsInWords[rows]}`,
     `${optimizer.kind}, learning rate ${learningRate}, ${schedule.kind}`,
+    ...(train.windows === "shuffled" ? ["each token once in a pass over the text"] : []),
     `seed ${seed}`,
   ].join("; ");
 };

@@ -1,16 +1,28 @@
 /** Checks and settings before a run on documents begins. */
 import { encodeDocuments, type LearnedDocuments, type Learner, type WriteConversations } from "../../chat/learn.ts";
 import { parseConfig } from "../../core/config.ts";
-import { CheckpointError, DataError } from "../../core/errors.ts";
+import { CheckpointError, ConfigError, DataError } from "../../core/errors.ts";
+import { show } from "../../core/show.ts";
 import { countedTokens, type DocumentsSplit, documentCount, type LocatedDocument } from "../../data/documents.ts";
 import { documentRows, type Pieces, piecesOf } from "../../data/rows.ts";
 import { defaultLongDocuments, defaultRows, type RunConfig, runConfigSchema } from "../config/config.ts";
 import { measureDocuments } from "../measuring/evaluate.ts";
 import type { ConfigPlan, Prepared } from "./prepare.ts";
 
-/** The configuration with the fields that say how documents are taken. */
+/**
+ * The configuration with the fields that say how documents are taken.
+ * @throws ConfigError for a field that says how windows of a text are drawn.
+ */
 const withRows = (config: RunConfig): RunConfig => {
-  const { rows = defaultRows, longDocuments = defaultLongDocuments } = config.train;
+  const { rows = defaultRows, longDocuments = defaultLongDocuments, windows } = config.train;
+  if (windows !== undefined) {
+    throw new ConfigError({
+      where: "config.train.windows",
+      must: "must go with a text: documents are taken whole, each once before any comes again",
+      got: `${show(windows)} with documents`,
+      hint: "leaving it out",
+    });
+  }
   return parseConfig(runConfigSchema, { ...config, train: { ...config.train, rows, longDocuments } }, "config");
 };
 

@@ -2,7 +2,8 @@
 import { type Batch, passCount, trainingPasses } from "../../data/batches.ts";
 import type { Documents } from "../../data/documents.ts";
 import { type BatchSize, documentRows, passesOfRows, sizeOfRows } from "../../data/rows.ts";
-import { defaultRows, type TrainerConfig } from "../config/config.ts";
+import { passesOfWindows, shuffledWindows } from "../../data/shuffled-windows.ts";
+import { defaultRows, defaultWindows, type TrainerConfig } from "../config/config.ts";
 
 /**
  * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations
@@ -23,10 +24,21 @@ export const passesOfText = ({ model, train }: TrainerConfig, tokens: Int32Array
   const { batchSize, seed, gradAccumSteps } = train;
   const { contextLength } = model;
   const perStep = batchSize * contextLength * gradAccumSteps;
+  const sizeOf = () => ({ tokens: perStep, targets: perStep });
+  if ((train.windows ?? defaultWindows) === "random") {
+    return {
+      passes: (step, microStep) =>
+        trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass),
+      sizeOf,
+    };
+  }
+  const offsetOf = shuffledWindows(tokens.length, { contextLength, seed });
   return {
-    passes: (step, microStep) =>
-      trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass),
-    sizeOf: () => ({ tokens: perStep, targets: perStep }),
+    passes(step, microStep) {
+      const from = (step * gradAccumSteps + microStep) * batchSize;
+      return passesOfWindows(tokens, offsetOf, { from, to: from + batchSize, contextLength }, tokensPerPass);
+    },
+    sizeOf,
   };
 };
 

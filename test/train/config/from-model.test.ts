@@ -23,7 +23,14 @@ const large: ModelConfig = {
 test("all weights of a large model are tuned with AdamW, one window a step, two passes over the text", () => {
   const { model, train } = plan(large).settle({ tokens: 305_000, valTokens: 36_000, vocabSize: 49_152 });
   expect(model).toEqual({ ...large, contextLength: 1024 });
-  expect(train).toMatchObject({ batchSize: 1, steps: 596, learningRate: 1e-4, patience: 3, maxGradNorm: 1 });
+  expect(train).toMatchObject({
+    batchSize: 1,
+    steps: 596,
+    learningRate: 1e-4,
+    patience: 3,
+    maxGradNorm: 1,
+    windows: "shuffled",
+  });
   expect(train.optimizer.kind).toBe("adamw");
   expect(train.schedule).toEqual({ kind: "cosine", minLearningRate: 0 });
 });
@@ -35,6 +42,7 @@ test("a small model learns another text as a new model would, in windows of its 
   expect(rest.model).toEqual(model);
   expect(train.optimizer).toEqual(usual.train.optimizer);
   expect(train.learningRate).toBe(usual.train.learningRate);
+  expect(train.windows).toBeUndefined();
   expect(train.steps * model.contextLength).toBeCloseTo(usual.train.steps * usual.model.contextLength, -2);
 });
 
@@ -95,6 +103,7 @@ test("of documents the window is as long as it may be, and steps follow from the
   const packed = plan(large).settle(documents);
   expect(packed.model.contextLength).toBe(1024);
   expect(packed.train).toMatchObject({ batchSize: 1, steps: 20 });
+  expect(packed.train.windows).toBeUndefined();
   // 10 documents a step, two passes over 90.
   const one = plan(large, { train: { rows: "one" } }).settle(documents);
   expect(one.train).toMatchObject({ batchSize: 10, steps: 20 });

@@ -136,6 +136,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         ...(event.step === 0 ? [] : [`on from step ${formatCount(event.step)}`]),
         `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens${train.rows === undefined ? "" : " at most"}`,
         ...(train.rows === undefined ? [] : [`${train.rows}: ${rowsInWords[train.rows]}`]),
+        ...(train.windows === "shuffled" ? ["each token once a pass"] : []),
         planPasses(event),
         ...(event.initFrom === null
           ? [`untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`]
