@@ -1,0 +1,238 @@
+/**
+ * What the studio's page and its server say to each other: JSON, and server-sent events whose data is JSON. Runs' events are
+ * those of `train`, texts those of `generate`; nothing here imports code for Node, so a page may import it.
+ */
+import { z } from "zod";
+import { type GenerateDoneEvent, generateSettingsSchema, type TokenEvent } from "../../generate/generate.ts";
+import type { RunConfig } from "../../train/config/config.ts";
+import type { PresetName } from "../../train/config/presets.ts";
+import type { MemoryEstimate } from "../../train/prepare/memory.ts";
+
+/** Every address of the protocol begins with this. */
+export const apiPath = "/api/v1";
+
+/** Answer to a request that failed: status 400 (the request), 403, 404, 409 (not now) or 500. */
+export interface Failure {
+  /** One line: what must hold; what came; what to try. */
+  readonly error: string;
+  /** The field of the request or of the configuration that it is about, as "train.steps". */
+  readonly field?: string;
+}
+
+/** GET info. */
+export interface StudioInfo {
+  readonly version: string;
+  /** Name of the folder of runs, without its path. */
+  readonly runsFolder: string;
+  /** Name of the folder whose texts may be chosen; null: none was named at start. */
+  readonly textFolder: string | null;
+  readonly backend: { readonly name: string; readonly instructionSet: string; readonly threads: number };
+  readonly presets: readonly { readonly name: PresetName; readonly about: string }[];
+  readonly defaultPreset: PresetName;
+  /** Texts that need no file. */
+  readonly corpora: readonly string[];
+}
+
+/** Who writes a run's folder now: this studio, another process, or nobody. */
+export type RunOwner = "studio" | "elsewhere" | null;
+
+/** A run in the list. GET runs: `RunListAnswer`. */
+export interface RunSummary {
+  readonly name: string;
+  readonly owner: RunOwner;
+  /** `unfinished` with an owner: it is under way. `failed`: this studio saw it fail, for the reason in `failure`. */
+  readonly state: "finished" | "patience" | "interrupted" | "unfinished" | "failed";
+  readonly failure: string | null;
+  /** This studio holds it back, while a text is written. */
+  readonly paused: boolean;
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly preset: PresetName | null;
+  readonly parameters: number | null;
+  readonly corpus: string;
+  readonly corpusSha256: string;
+  readonly vocabSize: number | null;
+  readonly step: number;
+  readonly steps: number;
+  readonly best: {
+    readonly step: number;
+    readonly valLoss: number;
+    readonly natsPerCharacter: number;
+    readonly bitsPerByte: number;
+  } | null;
+  readonly hasCheckpoint: boolean;
+  readonly initFrom: string | null;
+  readonly config: RunConfig;
+}
+
+export interface RunListAnswer {
+  readonly runs: readonly RunSummary[];
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/**
+ * GET runs/NAME/series: a run's numbers so far, in columns of equal length. `offset` is where in the notes they end: GET
+ * runs/NAME/events?after=OFFSET goes on from there.
+ */
+export interface RunSeries {
+  readonly offset: number;
+  readonly steps: {
+    readonly step: readonly number[];
+    readonly loss: readonly number[];
+    readonly learningRate: readonly number[];
+    readonly gradNorm: readonly number[];
+    readonly tokensPerSecond: readonly number[];
+  };
+  readonly evals: {
+    readonly step: readonly number[];
+    readonly valLoss: readonly number[];
+    readonly trainLoss: readonly (number | null)[];
+    readonly natsPerCharacter: readonly number[];
+    readonly bitsPerByte: readonly number[];
+  };
+  readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
+  /** Steps that were left out since they were not finite or exploded. */
+  readonly leftOut: readonly number[];
+  /** Tokens of a step, on the axis of tokens. */
+  readonly tokensPerStep: number;
+}
+
+/**
+ * GET runs/NAME/events?after=OFFSET: server-sent events, without end. `event: run`, data: one event of `train` as it is in
+ * metrics.jsonl, id: the offset after it; `event: summary`, data: `RunSummary`. GET events: `event: list`, data:
+ * `RunListAnswer`, sent whenever a summary changes, at most once a second.
+ */
+export type SeriesEventName = "run" | "summary" | "list";
+
+/** The text of a new run. `file`: below the text folder, with slashes. */
+export const textSourceSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("corpus"), name: z.string().min(1) }),
+  z.strictObject({ kind: z.literal("file"), path: z.string().min(1) }),
+  z.strictObject({ kind: z.literal("given"), name: z.string().min(1).max(100), text: z.string().min(1) }),
+]);
+export type TextSource = z.infer<typeof textSourceSchema>;
+
+/** POST plan: `RunPlan`. POST runs: `{ name }`, when its first event has come. */
+export const newRunSchema = z.strictObject({
+  text: textSourceSchema,
+  preset: z.string().optional(),
+  /** Fields that differ from the preset's or from those that follow from the text, as {"train":{"steps":500}}. */
+  config: z.record(z.string(), z.unknown()).optional(),
+  /** A name for its folder: letters, digits, "-", "_" and ".". */
+  name: z
+    .string()
+    .regex(/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u, "must have letters, digits, -, _ and . alone")
+    .max(80)
+    .optional(),
+  /** A model to begin with, by its key in `models`. */
+  initFrom: z.string().optional(),
+});
+export type NewRunRequest = z.infer<typeof newRunSchema>;
+
+/** What a run would be, before it is started. */
+export interface RunPlan {
+  readonly config: RunConfig;
+  /** Fields that follow from the size of the text. */
+  readonly derived: readonly string[];
+  readonly parameters: number;
+  readonly trainTokens: number;
+  readonly valTokens: number;
+  readonly vocabSize: number;
+  readonly memory: MemoryEstimate;
+  readonly availableMemory: number | null;
+  /** Time to the end, about, from the speed of earlier runs of this size on this machine; null: none is known. */
+  readonly seconds: number | null;
+  /** The command that does the same in a terminal. A pasted text is named in it as the file that it would be in. */
+  readonly command: string;
+}
+
+/** POST runs/NAME/stop. `elsewhere`: a run that another process writes is stopped too, by its signal. */
+export const stopSchema = z.strictObject({ elsewhere: z.boolean().optional() });
+
+/** POST runs/NAME/resume: goes on to the planned end, or to `steps` steps in all. */
+export const resumeSchema = z.strictObject({
+  steps: z.int().positive().optional(),
+  extend: z.enum(["stretch", "restart", "constant"]).optional(),
+});
+
+/** GET texts: texts of the folder that was named at start. */
+export interface TextListAnswer {
+  readonly texts: readonly { readonly path: string; readonly bytes: number }[];
+}
+
+/** GET fields: every field of a configuration, for a form. */
+export interface ConfigFieldInfo {
+  /** As "train.steps". */
+  readonly path: string;
+  readonly type: "number" | "string" | "boolean" | "words";
+  readonly choices: readonly string[];
+  /** What it is, in a sentence. */
+  readonly about: string;
+}
+
+/** GET models: models that text can be written with. `key` names one in other requests. */
+export interface ModelListAnswer {
+  readonly models: readonly {
+    readonly key: string;
+    /** The run, or the name of a model named at start. */
+    readonly name: string;
+    /** `best`, `last`, or the step of a kept checkpoint; null for a model that is no run. */
+    readonly weights: string | null;
+    readonly step: number | null;
+  }[];
+}
+
+/** A token that could come, with its probability before sampling (temperature 1, all tokens). */
+export interface Candidate {
+  readonly id: number;
+  /** Its own text; the name of a special token. */
+  readonly text: string;
+  readonly probability: number;
+}
+
+/** POST generate: server-sent events whose data is a `WritingEvent`. A closed connection ends it. */
+export const writeSchema = z.strictObject({
+  model: z.string().min(1),
+  prompt: z.string(),
+  /** Ids that follow the prompt, from an earlier text: a branch from a token of it. */
+  promptIds: z.array(z.int().min(0)).max(65_536).optional(),
+  settings: generateSettingsSchema.partial().optional(),
+  /** Most probable tokens to name at each place. */
+  candidates: z.int().min(0).max(50).optional(),
+});
+export type WriteRequest = z.infer<typeof writeSchema>;
+
+export type WritingEvent =
+  /** First: ids of the prompt; runs of this studio that stand still meanwhile, and runs of others that share the cores. */
+  | {
+      readonly type: "begin";
+      readonly promptIds: readonly number[];
+      readonly paused: readonly string[];
+      readonly sharedWith: readonly string[];
+    }
+  | TokenEvent
+  | GenerateDoneEvent
+  | ({ readonly type: "failed" } & Failure);
+
+/** POST score: `ScoreAnswer`. */
+export const scoreSchema = z.strictObject({
+  model: z.string().min(1),
+  text: z.string().min(1).max(1_000_000),
+  candidates: z.int().min(0).max(50).optional(),
+});
+
+export interface ScoreAnswer {
+  readonly tokens: readonly {
+    readonly id: number;
+    readonly text: string;
+    /** ln p, in nats; null for the first. */
+    readonly logProb: number | null;
+    readonly candidates?: readonly Candidate[];
+  }[];
+  /** Sum of the log-probabilities, in nats. */
+  readonly total: number;
+  readonly natsPerToken: number;
+  readonly natsPerCharacter: number;
+  readonly bitsPerByte: number;
+  readonly paused: readonly string[];
+}
