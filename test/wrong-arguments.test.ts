@@ -428,7 +428,7 @@ const cases: readonly Case[] = [
     call: (text) => foretoken.evaluate(lm, { text }),
     allows: (value) => value !== undefined,
   },
-  ...["text", "valText", "prompt", "onCheckpoint"].map((name) => ({
+  ...["text", "valText", "prompt", "onCheckpoint", "onAdapter"].map((name) => ({
     name: `train ${name}, of a text`,
     args: () => [name === "text" ? "the cat sat on a mat and ran".repeat(5) : undefined],
     call: (value: never) =>
@@ -497,7 +497,7 @@ const cases: readonly Case[] = [
   { name: "browser: train", args: () => [{ text: "" }], call: browser.train },
   ...[
     ...["text", "valText", "valFraction", "preset", "prompt", "finalSampleTokens", "backend", "threads", "stopAt"],
-    ...["profile", "signal", "onCheckpoint", "worker", "initFrom", "other"],
+    ...["profile", "signal", "onCheckpoint", "onAdapter", "worker", "initFrom", "other"],
   ].map((name) => ({
     name: `browser: train ${name}`,
     args: () => [name === "text" ? "the cat sat on a mat and ran".repeat(5) : undefined],

@@ -41,7 +41,7 @@ export interface StartEvent extends Versioned {
   readonly documents?: StartDocuments | undefined;
   /** Number of different tokens. */
   readonly vocabSize: number;
-  /** The run's folder; "onCheckpoint" if only that callback gets its checkpoints, null if nothing is saved. */
+  /** The run's folder; "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints, null if nothing is saved. */
   readonly out: string | null;
   /** The checkpoint whose weights the run began with; null if it drew its own. */
   readonly initFrom: string | null;
@@ -207,7 +207,7 @@ export interface DoneEvent extends Versioned {
   readonly bestValLoss: number;
   /** The step of `bestValLoss`. */
   readonly bestStep: number;
-  /** The run's folder; "onCheckpoint" if only that callback gets its checkpoints, null if nothing is saved. */
+  /** The run's folder; "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints, null if nothing is saved. */
   readonly out: string | null;
 }
 

@@ -30,7 +30,7 @@ import { checkFits, configOfWeights, drawnState, firstState } from "./prepare/in
 import { checkLora } from "./prepare/lora.ts";
 import { estimateMemory } from "./prepare/memory.ts";
 import { bytesOfTokens, checkStopAt, planConfig, withDType } from "./prepare/prepare.ts";
-import { handingOut, type OnCheckpoint } from "./run/hand-out.ts";
+import { handedTo, handingOut, type OnAdapter, type OnCheckpoint } from "./run/hand-out.ts";
 import { run } from "./run/run.ts";
 
 /** Options of `train`. */
@@ -81,6 +81,10 @@ export interface TrainOptions {
    * lowest so far ("best"), in the form for `loadPretrained`. Training waits for the promise.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
+  /**
+   * The same for a run with adapters (`config.lora`): gets their files, in the form for `loadPretrained(model, { adapter })`.
+   */
+  readonly onAdapter?: OnAdapter | undefined;
 }
 
 const optionsSchema = z.strictObject({
@@ -104,6 +108,7 @@ const optionsSchema = z.strictObject({
   backend: z.unknown().optional(),
   signal: z.unknown().optional(),
   onCheckpoint: z.unknown().optional(),
+  onAdapter: z.unknown().optional(),
 });
 
 /**
@@ -122,6 +127,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   checkBackendChoice("train: backend", options.backend);
   checkSignal("train: signal", options.signal);
   checkCallback("train: onCheckpoint", options.onCheckpoint);
+  checkCallback("train: onAdapter", options.onAdapter);
   checkCallback("train: onNotice", options.onNotice);
   const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, profile, ...rest } = parseConfig(
     optionsSchema,
@@ -139,7 +145,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   let initial = initFrom === undefined ? null : await readPretrained(initFrom);
   const parts = initial === null ? null : configOfWeights(initial);
   const plan = planConfig(preset, [rest.config ?? {}], "config", parts);
-  checkLora(plan.expected, initial !== null, options.onCheckpoint);
+  checkLora(plan.expected, initial !== null, options);
   if (initial !== null) checkFits(initial, plan.expected);
   const given = documents === undefined ? { text: text ?? "", valText } : { documents, valDocuments };
   const { prepared, facts, prompt } = await prepareGiven(plan, given, initial, {
@@ -148,9 +154,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   });
   const { config, tokenizer } = prepared;
   prepared.tokenizer.encode(prompt, "prompt");
-  const { backend = "wasm", signal, onCheckpoint } = options;
+  const { backend = "wasm", signal } = options;
+  const handed = handedTo(options);
   // A model that is given out must have a class of `transformers`.
-  if (onCheckpoint !== undefined) architectureOf(config.model);
+  if (handed !== null) architectureOf(config.model);
   signal?.throwIfAborted();
   const opened =
     typeof backend === "string"
@@ -163,7 +170,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       vocabSize: tokenizer.vocabSize,
       valTokens: val.ids.length,
       sampleTokens: Math.max(settled.train.sampleTokens, finalSampleTokens),
-      saved: onCheckpoint !== undefined,
+      saved: handed !== null,
       resumed: initial !== null && settled.lora === undefined,
       text: bytesOfTokens(prepared),
       longestRow: prepared.documents?.longestRow,
@@ -185,7 +192,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       facts,
       prompt,
       finalSampleTokens,
-      store: handingOut(null, onCheckpoint, { ...prepared, facts }),
+      store: handingOut(null, options, { ...prepared, facts }, { name: null, fused: facts?.fused }),
       ...first,
       initFrom: from,
       stopAt,

@@ -6,6 +6,7 @@ import { isCorpusName } from "../data/corpora.node.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import type { ExtendKind } from "../optim/config.ts";
+import { adapterBase } from "../pretrained/adapter/open.node.ts";
 import { isHubName } from "../pretrained/hub.node.ts";
 import { type KeptFacts, keptFacts } from "../pretrained/pretrained-files.ts";
 import type { RunConfig } from "./config/config.ts";
@@ -23,10 +24,10 @@ import type { RunFolder } from "./folder/run-folder.node.ts";
 import { keptPlaces, type RunData } from "./folder/run-schemas.ts";
 import { givenData, loadData, prepareData } from "./prepare/data.node.ts";
 import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
-import { checkLora } from "./prepare/lora.ts";
+import { checkHandOut, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
-import { handingOut, type OnCheckpoint } from "./run/hand-out.ts";
+import { handedTo, handingOut, type OnAdapter, type OnCheckpoint } from "./run/hand-out.ts";
 import { freshProgress, type Progress } from "./run/progress.ts";
 import { run } from "./run/run.ts";
 import type { BrokenOff } from "./run/run-input.ts";
@@ -60,6 +61,10 @@ interface Running {
    * written it there before.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
+  /**
+   * The same for a run with adapters (`config.lora`): gets their files, in the form for `loadPretrained(model, { adapter })`.
+   */
+  readonly onAdapter?: OnAdapter | undefined;
 }
 
 /** A new run. */
@@ -183,18 +188,18 @@ async function* withBackend(
 const placeOfModel = (where: string): string => (isHubName(where) ? where : resolve(where));
 
 const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
-  const { valData, valFraction, finalSampleTokens = 400, onCheckpoint, onNotice, chatTemplate } = options;
+  const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnText(options) ? undefined : defaultPreset);
   const folder = defaultFolder(preset ?? folderNameOf(options.data ?? ""));
   const out = options.out === undefined ? (given === undefined ? folder : null) : options.out;
-  const saved = out !== null || onCheckpoint !== undefined;
+  const saved = out !== null || handedTo(options) !== null;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);
   // Before weights are read, which takes longer.
   if (out !== null && options.out !== undefined && options.initFrom !== undefined) await checkFree(out);
   let initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, options.onNotice);
   const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
-  checkLora(plan.expected, initial !== null, onCheckpoint);
+  checkLora(plan.expected, initial !== null, options);
   if (initial !== null) checkFits(initial, plan.expected);
   // A model that is saved must have a class of `transformers`.
   if (saved) architectureOf(plan.expected.model);
@@ -252,7 +257,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
 };
 
 async function* runPrepared(
-  { stopAt, profile, signal, onCheckpoint }: Running,
+  { stopAt, profile, signal, onCheckpoint, onAdapter }: Running,
   backend: Backend,
   prepared: Prepared & Awaited<ReturnType<typeof preflight>> & { readonly facts: KeptFacts },
   { name, prompt, finalSampleTokens, initFrom }: RunData,
@@ -267,7 +272,12 @@ async function* runPrepared(
       corpus: name,
       prompt,
       finalSampleTokens,
-      store: handingOut(store, onCheckpoint, prepared),
+      store: handingOut(
+        store,
+        { onCheckpoint, onAdapter },
+        prepared,
+        adapterBase(initFrom?.path ?? null, prepared.facts.fused),
+      ),
       ...first,
       initFrom: initFrom?.path ?? null,
       broken,
@@ -325,6 +335,7 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
   const { path } = named;
   const described = await readRunDescription(path);
   const { data } = described;
+  checkHandOut(described.config, options);
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);
   // Before anything is read that another process might change.
   const lock = await lockRun(path);

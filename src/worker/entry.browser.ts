@@ -6,8 +6,10 @@ import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
 import { type AdapterSource, loadOpened } from "../pretrained/load.browser.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { evaluateCorpus } from "../train/measuring/evaluate-corpus.ts";
+import type { HandOut } from "../train/run/hand-out.ts";
 import { type TrainOptions, train } from "../train/train.browser.ts";
 import { modelMethods } from "./model-methods.ts";
+import { handOutOf } from "./train.ts";
 
 /** A model to load, in the form of `loadPretrained`'s arguments. */
 export interface LoadRequest {
@@ -24,9 +26,9 @@ export interface LoadRequest {
 }
 
 /** A run, in the form of `train`'s options. */
-export interface TrainRequest extends Omit<TrainOptions, "signal" | "onCheckpoint" | "onNotice"> {
-  /** Whether the caller takes its checkpoints. */
-  readonly saved: boolean;
+export interface TrainRequest extends Omit<TrainOptions, "signal" | "onNotice" | keyof HandOut> {
+  /** The callback with which the caller takes its checkpoints. */
+  readonly handedTo: keyof HandOut | null;
 }
 
 serveWorker({
@@ -36,10 +38,8 @@ serveWorker({
     async () => evaluateCorpus,
   ),
 
-  train: ({ saved, ...given }: TrainRequest, { signal, ask }: CallContext): AsyncGenerator<TrainEvent, void> => {
+  train: ({ handedTo, ...given }: TrainRequest, { signal, ask }: CallContext): AsyncGenerator<TrainEvent, void> => {
     const onNotice = (line: string): Promise<void> => ask("onNotice", line);
-    const options: TrainOptions = { ...given, signal, onNotice };
-    const onCheckpoint = (files: CheckpointFiles, which: string): Promise<void> => ask("onCheckpoint", files, which);
-    return train(saved ? { ...options, onCheckpoint } : options);
+    return train({ ...given, signal, onNotice, ...handOutOf(handedTo, ask) });
   },
 });

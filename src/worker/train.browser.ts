@@ -1,10 +1,10 @@
 import { checkCallback, checkSignal } from "../core/check-arguments.ts";
-import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
 import type { TrainEvent } from "../train/events.ts";
+import { handedTo } from "../train/run/hand-out.ts";
 import { type TrainOptions as TrainHere, train as trainHere } from "../train/train.browser.ts";
 import { sentCheckpoint } from "./model.browser.ts";
 import { workers } from "./pool.browser.ts";
-import { canSend, splitWorker, trainIn } from "./train.ts";
+import { canSend, handOutCallbacks, splitWorker, trainIn } from "./train.ts";
 
 /** Options of `train`. */
 export interface TrainOptions extends TrainHere {
@@ -55,18 +55,15 @@ const isPage = (): boolean => typeof document !== "undefined";
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { worker, rest } = splitWorker<TrainHere>(options, isPage());
-  const { signal, onCheckpoint, onNotice, ...args } = sendable(rest);
+  const { signal, onCheckpoint, onAdapter, onNotice, ...args } = sendable(rest);
   checkSignal("train: signal", signal);
   checkCallback("train: onCheckpoint", onCheckpoint);
+  checkCallback("train: onAdapter", onAdapter);
   checkCallback("train: onNotice", onNotice);
   if (!worker || !canSend(args)) {
     yield* trainHere(rest);
     return;
   }
-  const saved = onCheckpoint !== undefined;
-  const callbacks = {
-    onCheckpoint: (files: CheckpointFiles, which: "last" | "best") => onCheckpoint?.(files, which),
-    onNotice: (line: string) => onNotice?.(line),
-  };
-  yield* trainIn(workers.take(), { ...args, saved }, { signal, callbacks });
+  const callbacks = { ...handOutCallbacks(rest), onNotice: (line: string) => onNotice?.(line) };
+  yield* trainIn(workers.take(), { ...args, handedTo: handedTo(rest) }, { signal, callbacks });
 }

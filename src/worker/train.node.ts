@@ -1,7 +1,7 @@
 import { takeThread } from "../core/remote/worker.node.ts";
-import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
 import { checkTrainOptions } from "../train/config/options.ts";
 import type { TrainEvent } from "../train/events.ts";
+import { handedTo } from "../train/run/hand-out.ts";
 import {
   type NewRun as NewRunHere,
   type ResumedRunOptions as ResumedRunHere,
@@ -9,7 +9,7 @@ import {
   train as trainHere,
 } from "../train/train.node.ts";
 import { workerEntries } from "./entries.node.ts";
-import { canSend, splitWorker, trainIn } from "./train.ts";
+import { canSend, handOutCallbacks, splitWorker, trainIn } from "./train.ts";
 
 interface Threading {
   /** false: a backend by name is opened on the calling thread. Default true: in its own thread. */
@@ -49,15 +49,12 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
   const { worker, rest } = splitWorker<TrainHere>(options, true);
   checkTrainOptions(rest);
-  const { signal, onNotice, onCheckpoint, ...args } = rest;
+  const { signal, onNotice, onCheckpoint, onAdapter, ...args } = rest;
   if (!worker || !canSend(args)) {
     yield* trainHere(rest);
     return;
   }
-  const callbacks = {
-    onNotice: (line: string) => onNotice?.(line),
-    onCheckpoint: (files: CheckpointFiles, which: "last" | "best") => onCheckpoint?.(files, which),
-  };
-  const request = { options: args, handedOut: onCheckpoint !== undefined };
+  const callbacks = { ...handOutCallbacks(rest), onNotice: (line: string) => onNotice?.(line) };
+  const request = { options: args, handedTo: handedTo(rest) };
   yield* trainIn(takeThread(workerEntries.train), request, { signal, callbacks });
 }

@@ -3,8 +3,10 @@ import { checkOptions } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
+import type { CallContext } from "../core/remote/server.ts";
 import { show } from "../core/show.ts";
 import type { TrainEvent } from "../train/events.ts";
+import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/hand-out.ts";
 
 /** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {
@@ -34,6 +36,16 @@ export const splitWorker = <Options extends object>(
 /** Whether all options can be sent. The checks on this thread name one that cannot, such as a function. */
 export const canSend = (args: Readonly<Record<string, unknown>>): boolean =>
   typeof (args.backend ?? "") === "string" && Object.values(args).every(isCloneable);
+
+/** The callbacks that get checkpoints, for `trainIn`. */
+export const handOutCallbacks = ({ onCheckpoint, onAdapter }: HandOut) => ({
+  onCheckpoint: (...given: Parameters<OnCheckpoint>) => onCheckpoint?.(...given),
+  onAdapter: (...given: Parameters<OnAdapter>) => onAdapter?.(...given),
+});
+
+/** In the thread: the callback that its caller has, or none. */
+export const handOutOf = (name: keyof HandOut | null, ask: CallContext["ask"]): HandOut =>
+  name === null ? {} : { [name]: (files: unknown, which: string): Promise<void> => ask(name, files, which) };
 
 /** Trains in `thread`, which is released at the end. */
 export async function* trainIn(

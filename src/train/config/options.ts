@@ -18,6 +18,7 @@ const running = {
   signal: z.unknown().optional(),
   onNotice: z.unknown().optional(),
   onCheckpoint: z.unknown().optional(),
+  onAdapter: z.unknown().optional(),
 };
 
 /** Most characters of a chat template: many times those of any known one. */
@@ -115,11 +116,12 @@ export const checkTextOptions = (given: Readonly<Record<string, unknown>>): void
  */
 export const checkTrainOptions = (options: object): void => {
   checkOptions("train: options", options);
-  const { backend, signal, onNotice, onCheckpoint } = options as Readonly<Record<string, unknown>>;
+  const { backend, signal, onNotice, onCheckpoint, onAdapter } = options as Readonly<Record<string, unknown>>;
   checkBackendChoice("train: backend", backend);
   checkSignal("train: signal", signal);
   checkCallback("train: onNotice", onNotice);
   checkCallback("train: onCheckpoint", onCheckpoint);
+  checkCallback("train: onAdapter", onAdapter);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (given.resume === undefined) {
     parseConfig(newRunSchema, given, optionName);

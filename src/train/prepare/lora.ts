@@ -4,6 +4,7 @@ import { isRecord } from "../../core/is-record.ts";
 import type { RunConfig, TrainConfig } from "../config/config.ts";
 import type { PartialConfig } from "../config/merge.ts";
 import { merge } from "../config/merge.ts";
+import type { HandOut } from "../run/hand-out.ts";
 
 /**
  * How adapters are trained, in place of a preset's or a text's values: a rate and a rule that suit matrices which begin as
@@ -23,21 +24,33 @@ export const withLoraDefaults = (config: unknown, changes: unknown): unknown =>
   asksForLora(changes) ? merge(config, { train: adapterTraining }) : config;
 
 /**
- * @param isGiven whether the run begins with the weights of a model.
- * @param onCheckpoint gets whole models: those of a run with adapters are none.
- * @throws ConfigError for adapters without a model that they are beside, or with that callback.
+ * @throws ConfigError unless the callback that gets checkpoints is the one for them: those of a run with adapters are no
+ *   models.
  */
-export const checkLora = ({ lora }: RunConfig, isGiven: boolean, onCheckpoint: unknown): void => {
-  if (lora === undefined) return;
-  if (onCheckpoint !== undefined) {
-    throw new ConfigError({
-      where: "train: onCheckpoint",
-      must: "must not be given with config.lora, whose checkpoints are adapters and no models",
-      got: "both",
-      hint: "out FOLDER",
-    });
+export const checkHandOut = ({ lora }: RunConfig, { onCheckpoint, onAdapter }: HandOut): void => {
+  const refuse = (name: string, must: string, got: string, hint: string): never => {
+    throw new ConfigError({ where: `train: ${name}`, must, got, hint });
+  };
+  if (lora === undefined) {
+    if (onAdapter === undefined) return;
+    refuse(
+      "onAdapter",
+      "must go with config.lora, which makes adapters",
+      "a run that trains all weights",
+      "onCheckpoint",
+    );
   }
-  if (isGiven) return;
+  if (onCheckpoint === undefined) return;
+  refuse("onCheckpoint", "must not be given with config.lora, whose checkpoints are adapters", "both", "onAdapter");
+};
+
+/**
+ * @param isGiven whether the run begins with the weights of a model.
+ * @throws ConfigError for adapters without a model that they are beside, or with the callback of others.
+ */
+export const checkLora = (config: RunConfig, isGiven: boolean, callbacks: HandOut): void => {
+  checkHandOut(config, callbacks);
+  if (config.lora === undefined || isGiven) return;
   throw new ConfigError({
     where: "config.lora",
     must: "adapters must go with the model whose weights stay as they are",
