@@ -115,8 +115,9 @@ const prepare = async (place) => {
     recursive: true,
   });
   rmSync(join(folders.renamed, "run", "checkpoint"), { recursive: true });
-  // Another model, to be replaced.
-  cpSync(join(folders.whole, "run", "best"), join(folders.whole, "model"), { recursive: true });
+  // Another model, to be replaced: a saved one, since nothing replaces a run's checkpoint but the run.
+  const saved = await start([join("run", "best"), "model"], { cwd: folders.whole, script: saver });
+  if (saved.status !== 0) throw new Error(`faults: a model cannot be saved without a fault: ${saved.stderr}`);
   return folders;
 };
 
