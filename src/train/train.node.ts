@@ -93,7 +93,7 @@ export interface NewRun extends Running {
   readonly chatTemplate?: string | undefined;
   /** In (0, 1); default 0.1. Of documents so many are drawn; of a text it is the end. */
   readonly valFraction?: number | undefined;
-  /** Default: with a text of your own a configuration that follows from its size, else `defaultPreset`. */
+  /** Default: with a text of your own, or `initFrom`, a configuration that follows from its size, else `defaultPreset`. */
   readonly preset?: PresetName | undefined;
   /**
    * Weights to begin with: a run's folder, for its best ones, or a checkpoint's directory. Model and tokenizer are
@@ -148,9 +148,12 @@ const defaultFolder = (preset: string): string => {
   return join("runs", `${time}-${preset}`);
 };
 
-/** Whether the text is one that its user names: not one of those that come with the program. */
-const hasOwnText = ({ data, text, documents }: NewRun): boolean =>
-  text !== undefined || documents !== undefined || (data !== undefined && !isCorpusName(data));
+/** Whether the defaults follow from the text, or from the model that is given: neither comes with the program. */
+const hasOwnText = ({ data, text, documents, initFrom }: NewRun): boolean =>
+  text !== undefined ||
+  documents !== undefined ||
+  initFrom !== undefined ||
+  (data !== undefined && !isCorpusName(data));
 
 /** A text's name as a part of a folder's: letters, digits and hyphens. */
 const folderNameOf = (data: string): string => {
@@ -191,7 +194,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnText(options) ? undefined : defaultPreset);
-  const folder = defaultFolder(preset ?? folderNameOf(options.data ?? ""));
+  const folder = defaultFolder(preset ?? folderNameOf(options.data ?? options.initFrom ?? ""));
   const out = options.out === undefined ? (given === undefined ? folder : null) : options.out;
   const saved = out !== null || handedTo(options) !== null;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);

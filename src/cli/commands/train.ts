@@ -157,8 +157,9 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const named =
     flags.preset ??
     (contents.preset === undefined ? undefined : parseChoice(`${path}: preset`, presetNames)(contents.preset));
-  const ownText = flags.data !== undefined && !isCorpusName(flags.data);
-  const preset = named ?? (ownText ? undefined : defaultPreset);
+  // Of a text of one's own, and of a given model, the defaults follow from their sizes.
+  const own = flags.initFrom !== undefined || (flags.data !== undefined && !isCorpusName(flags.data));
+  const preset = named ?? (own ? undefined : defaultPreset);
   const { tokenizer = {}, model = {}, train = {} } = contents;
   const lora = contents.lora === undefined ? {} : { lora: contents.lora };
   const file = path === undefined ? undefined : { path, contents };
@@ -323,7 +324,7 @@ export const declareTrain = (command: Command): void => {
     .addOption(
       new Option(
         "--preset <name>",
-        `start from ${alternatives(presetNames)} (default: with --data sizes that follow from the text, else ${defaultPreset})`,
+        `start from ${alternatives(presetNames)} (default: with --data or --init-from sizes that follow from the text, else ${defaultPreset})`,
       ).argParser(parseChoice("--preset", presetNames)),
     )
     .option(

@@ -211,6 +211,23 @@ describe("a run that begins with weights", () => {
   });
 });
 
+describe("without a preset, a run that begins with weights", () => {
+  it("has the defaults of its model and text, on a text that comes with the program too", async () => {
+    const base = newPath();
+    const bpe = { tokenizer: { kind: "bpe", vocabSize: 300 } } as const;
+    await collect(train({ preset: "book", config: { ...smallRun, ...bpe }, data, out: base, ...on }));
+    const config = { lora: { rank: 2 } } as const;
+    for await (const event of train({ initFrom: base, data: "moby-dick", out: null, config, ...on })) {
+      expect(event).toMatchObject({
+        type: "start",
+        config: { train: { optimizer: { kind: "adamw" }, learningRate: 2e-4, windows: "shuffled" } },
+        derived: expect.arrayContaining(["train.steps", "train.batchSize"]),
+      });
+      break;
+    }
+  });
+});
+
 describe("weights to begin with are refused", () => {
   it.each([
     [
