@@ -14,6 +14,7 @@ const floors = [
   "generate",
   "chat",
   "train",
+  "plot",
   "worker",
   "lesson",
   "serve",

@@ -43,6 +43,10 @@ const verbs: Verbs = {
     summary: "list runs with their best losses",
     load: async () => (await import("./commands/runs.ts")).declareRuns,
   },
+  plot: {
+    summary: "draw the loss curves of runs as an SVG file",
+    load: async () => (await import("./commands/plot.ts")).declarePlot,
+  },
   tokenizer: {
     summary: "train a tokenizer, or show how a text splits into tokens",
     load: async () => (await import("./commands/tokenizer.ts")).declareTokenizer,

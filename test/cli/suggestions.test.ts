@@ -7,6 +7,7 @@ import { declareEvaluate } from "#foretoken/cli/commands/evaluate.js";
 import { declareGenerate } from "#foretoken/cli/commands/generate.js";
 import { declareInfo } from "#foretoken/cli/commands/info.js";
 import { declareLesson } from "#foretoken/cli/commands/lesson.js";
+import { declarePlot } from "#foretoken/cli/commands/plot.js";
 import { declareReplay } from "#foretoken/cli/commands/replay.js";
 import { declareRuns } from "#foretoken/cli/commands/runs.js";
 import { declareTokenizer } from "#foretoken/cli/commands/tokenizer.js";
@@ -21,6 +22,7 @@ const declare: Readonly<Record<string, (command: Command) => void>> = {
   replay: declareReplay,
   lesson: declareLesson,
   runs: declareRuns,
+  plot: declarePlot,
   info: declareInfo,
   chat: declareChat,
   tokenizer: declareTokenizer,
@@ -113,6 +115,8 @@ describe("a command of another program leads to ours, with its words", () => {
     ["finetune runs/a --data b.txt", "npx foretoken train --init-from runs/a --data b.txt"],
     ["fine-tune runs/a --lr 1e-4", "npx foretoken train --init-from runs/a --learning-rate 1e-4"],
     ["ls", "npx foretoken runs"],
+    ["graph runs/a", "npx foretoken plot runs/a"],
+    ["tensorboard --logdir runs/a", "npx foretoken plot runs/a"],
     ["runs/a", "npx foretoken generate runs/a"],
     ["notes.txt", "npx foretoken train --data notes.txt"],
     ["trian", "train"],
@@ -130,7 +134,6 @@ describe("a command of another program leads to ours, with its words", () => {
     ["import model.gguf", /a GGUF file/u],
     ["tokenize model.gguf", /two words/u],
     ["download", /hf:org\/name/u],
-    ["plot runs/a", /no plot of a finished run \(yet\)/u],
     ["quantize runs/a", /not quantised \(yet\)/u],
   ])("%s says what is not there", async (line, says) => {
     const details = await answerTo(line);

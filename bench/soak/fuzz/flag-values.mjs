@@ -185,7 +185,7 @@ export const pathFlags = {
 };
 export const switches = {
   train: ["--json", "--profile", "--verbosee", "--version", "--no-profile", "-h", "-V", "--help=1"],
-  generate: ["--json", "--no-cache", "--cache", "-i", "--interactive", "-h"],
+  generate: ["--json", "--no-cache", "--cache", "--show-probabilities", "-i", "--interactive", "-h"],
   evaluate: ["--json", "-j", "-h"],
   lesson: ["--json", "-h"],
   runs: ["--json", "-h"],

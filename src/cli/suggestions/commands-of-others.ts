@@ -24,6 +24,7 @@ const leads: CommandLeads = {
   ...to("finetune ft tune", "train", "--init-from"),
   ...to("mergelora mergeadapter mergeandunload fuse unload", "merge"),
   ...to("list ls history status experiments", "runs"),
+  ...to("graph chart curve curves tensorboard visualize visualise draw", "plot"),
   ...to("tutorial course teach explain demo", "lesson"),
   ...to("doctor env system devices device about", "info"),
   ...to("bench benchmark profile", "train", "--profile"),
@@ -46,11 +47,6 @@ const leads: CommandLeads = {
     "quantize quantise quant gguf",
     "weights are not quantised (yet): those of a GGUF file are widened when it is read, and computed with in float32 or bfloat16",
     "npx foretoken generate MODEL --dtype bfloat16",
-  ),
-  ...isNot(
-    "plot graph chart tensorboard visualize visualise",
-    "there is no plot of a finished run (yet): train draws its loss, and metrics.jsonl has every one",
-    "npx foretoken runs",
   ),
   ...isNot(
     "tokenize tokenise encode",

@@ -225,8 +225,15 @@ const evaluate: Leads = {
 
 const lesson: Leads = { ...to("dataset file f", "--data"), ...to("line prompt", "--text") };
 
+const plot: Leads = {
+  ...named("logdir dir run runs folder", { argument: "the runs are named without a flag" }),
+  ...to("o output file", "--out"),
+  ...to("y scalar", "--metric"),
+  ...means("logy logscale", "--log"),
+};
+
 const leads: Readonly<Record<string, Leads>> = {
-  ...{ train, generate, evaluate, lesson },
+  ...{ train, generate, evaluate, lesson, plot },
   chat: { ...modelNamed, ...adapterNamed },
   info: adapterNamed,
   merge: { ...adapterNamed, ...to("o output outdir outputdir savedir", "--out") },

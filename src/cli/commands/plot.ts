@@ -1,0 +1,180 @@
+import { basename, resolve } from "node:path";
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors.ts";
+import { openRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { quoteWord } from "../../core/shell-word.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { replaceFile } from "../../io/files.node.ts";
+import { isOurCsv, runsCsv } from "../../plot/csv.ts";
+import { type DrawnRun, type MetricName, metricNames, type XName, xNames } from "../../plot/curves.ts";
+import { differencesOf } from "../../plot/differences.ts";
+import { mostRuns } from "../../plot/style.ts";
+import { isOurSvg, plotSvg } from "../../plot/svg.ts";
+import { type ListedRun, listRuns } from "../../train/folder/runs.node.ts";
+import { readColumns } from "../../train/folder/series.node.ts";
+import { formatPlural } from "../display/texts/format.ts";
+import { comparableRuns } from "../display/texts/runs-table.ts";
+import { expecting, parseChoice, parsePath } from "../flags.ts";
+import { notes } from "../help.ts";
+import { writeNotice, writeOut } from "../output.ts";
+import { printableName, styleFor } from "../terminal.ts";
+
+interface PlotFlags {
+  readonly out?: string;
+  readonly metric: MetricName;
+  readonly x: XName;
+  readonly log: boolean;
+  readonly csv: boolean;
+}
+
+const examples = `
+Examples:
+  $ npx foretoken plot runs/notes                            writes notes.svg
+  $ npx foretoken plot runs/a runs/b --out compared.svg      with the differences of their configurations
+  $ npx foretoken plot runs/notes --metric grad-norm --log
+  $ npx foretoken plot runs/notes --csv --out - | head       the numbers
+
+An SVG file opens in any browser. It has light and dark colours, and no program in it. Training losses are smoothed; a band
+shows the lowest and the highest of them. Time is the sum of the steps' times: evaluations, samples and pauses are not noted.`;
+
+/** The run in a folder. @throws ConfigError if there is none, CheckpointError if it cannot be read. */
+const findRun = async (path: string): Promise<ListedRun> => {
+  const { runs, skipped } = await listRuns(path);
+  const [first] = runs;
+  const must = "must be a run's folder";
+  if (first !== undefined && resolve(first.path) === resolve(path)) return first;
+  const own = skipped.find((one) => resolve(one.path) === resolve(path));
+  if (own !== undefined) throw new ConfigError({ where: path, must, got: own.reason });
+  const got = first === undefined ? "a folder without run.json" : `a folder with ${formatPlural(runs.length, "run")}`;
+  throw new ConfigError({ where: path, must, got, hint: first === undefined ? "npx foretoken runs" : first.path });
+};
+
+/** Names that tell the runs apart: those of their folders, or their paths. */
+const namesOf = (runs: readonly ListedRun[]): readonly string[] => {
+  const names = runs.map(({ path }) => basename(resolve(path)));
+  return new Set(names).size === names.length ? names : runs.map(({ path }) => path);
+};
+
+/** What tells runs apart besides a name: their configurations, and the text. */
+const described = ({ config, corpus, corpusSha256 }: ListedRun): unknown => ({
+  ...config,
+  text: { name: corpus, sha256: corpusSha256.slice(0, 8) },
+});
+
+const drawnRuns = async (runs: readonly ListedRun[]): Promise<readonly DrawnRun[]> => {
+  const names = namesOf(runs);
+  const differences = differencesOf(runs.map(described));
+  const drawn: DrawnRun[] = [];
+  for (const [i, { path, config }] of runs.entries()) {
+    const { batchSize, gradAccumSteps } = config.train;
+    drawn.push({
+      name: names[i] ?? path,
+      numbers: await readColumns(path),
+      tokensPerStep: batchSize * gradAccumSteps * config.model.contextLength,
+      differences: differences[i] ?? [],
+    });
+  }
+  return drawn;
+};
+
+/** The default file's name. */
+const fileName = (runs: readonly ListedRun[], ending: string): string => {
+  const name = basename(resolve(runs[0]?.path ?? "run"));
+  return `${name}${runs.length > 1 ? `-and-${runs.length - 1}-more` : ""}.${ending}`;
+};
+
+/** Bytes at a file's beginning that tell whether it is ours. */
+const beginningBytes = 1024;
+
+/** Whether `path` may be written: nothing is there, an empty file, or one that `isOurs` recognises. */
+const mayWrite = async (path: string, isOurs: (beginning: string) => boolean): Promise<boolean> => {
+  try {
+    const file = await openRegularFile(path);
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(beginningBytes), 0, beginningBytes, 0);
+      return bytesRead === 0 || isOurs(buffer.toString("utf8", 0, bytesRead));
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof UnreadableFileError) return false;
+    if (systemErrorCode(error) === "ENOENT") return true;
+    throw error;
+  }
+};
+
+/** @throws ConfigError if another file has the name, or the system refuses. */
+const writeFileOfOurs = async (path: string, text: string, csv: boolean): Promise<void> => {
+  const refused = (got: string, cause?: unknown): ConfigError =>
+    new ConfigError({
+      where: "--out",
+      must: `must be a new file, or one that plot${csv ? " --csv" : ""} wrote`,
+      got: `${quoteWord(path)}${got}`,
+      hint: "another name, or - for standard output",
+      cause,
+    });
+  try {
+    if (!(await mayWrite(path, csv ? isOurCsv : isOurSvg))) throw refused(", which is another file");
+    await replaceFile(path, text);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === undefined) throw error;
+    throw refused(`: ${code}`, error);
+  }
+};
+
+const runPlot = async (paths: readonly string[], { out, csv, ...options }: PlotFlags): Promise<void> => {
+  if (paths.length > mostRuns) {
+    const must = `at most ${mostRuns} runs can be told apart in one chart`;
+    throw new ConfigError({ where: "plot", must, got: String(paths.length), hint: "fewer of them" });
+  }
+  const runs: ListedRun[] = [];
+  for (const path of paths) runs.push(await findRun(path));
+  const drawn = await drawnRuns(runs);
+  if (drawn.every(({ numbers: { steps, evals } }) => steps.step.length + evals.step.length === 0)) {
+    throw new ConfigError({ where: paths.join(" "), must: "a run must have steps to draw", got: "none yet" });
+  }
+  if (options.metric === "loss" && comparableRuns(runs).length > 1) {
+    writeNotice("these runs have different texts or tokenizers: their losses per token do not compare");
+  }
+  const text = csv ? runsCsv(drawn) : plotSvg(drawn, options);
+  if (out === "-") {
+    writeOut(text);
+    return;
+  }
+  const path = out ?? fileName(runs, csv ? "csv" : "svg");
+  await writeFileOfOurs(path, text, csv);
+  const what = csv ? "the numbers" : `the ${options.metric.replaceAll("-", " ")}`;
+  const shown = printableName(path, styleFor(process.stdout).symbols.unicode);
+  writeOut(`${shown}: ${what} of ${formatPlural(runs.length, "run")}\n`);
+};
+
+const parseRuns = expecting(
+  (word: string, earlier: readonly string[] = []): readonly string[] => [...earlier, parsePath("<run>")(word)],
+  { paths: true },
+);
+
+/** `foretoken plot`. */
+export const declarePlot = (command: Command): void => {
+  command
+    .usage("<run...> [flags]")
+    .argument("<run...>", `folders of runs, at most ${mostRuns}`, parseRuns)
+    .optionsGroup("Chart: what it shows")
+    .option("--metric <name>", metricNames.join(", "), parseChoice("--metric", metricNames), "loss")
+    .option(
+      "--x <name>",
+      "what goes from left to right: steps, tokens that went through the model, or the time of the steps",
+      parseChoice("--x", xNames),
+      "steps",
+    )
+    .option("--log", "a logarithmic vertical axis", false)
+    .optionsGroup("Output: the file that it writes")
+    .option(
+      "--out <file>",
+      "a new file, or one that plot wrote; - for standard output (default: the first run's name)",
+      parsePath("--out"),
+    )
+    .option("--csv", "write the numbers, as a table in CSV, in place of a chart", false)
+    .addHelpText("after", notes(examples))
+    .action(runPlot);
+};

@@ -1,0 +1,81 @@
+/** Points of a curve, made fewer: a chart has so many columns, and no more are seen. No extreme is lost. */
+
+/** Points from left to right. */
+export interface Points {
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+}
+
+/** Larger numbers have no place on an axis: a sum of two of them might be infinite. */
+const largest = 1e300;
+const isDrawable = (value: number | undefined): value is number => Math.abs(value ?? Number.NaN) <= largest;
+
+/** The points whose numbers are finite, and above 0 where `positive`. */
+export const drawable = ({ x, y }: Points, positive: boolean): Points => {
+  const keeps = y.map((value, i) => isDrawable(value) && isDrawable(x[i]) && (!positive || value > 0));
+  if (keeps.every(Boolean)) return { x, y };
+  return { x: x.filter((_, i) => keeps[i]), y: y.filter((_, i) => keeps[i]) };
+};
+
+/** The lowest and the highest of some numbers, which may be very many; undefined of none. */
+export const rangeOf = (lists: readonly (readonly number[])[]): { low: number; high: number } | undefined => {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const list of lists) {
+    for (const value of list) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return low <= high ? { low, high } : undefined;
+};
+
+/**
+ * The mean of each number and its neighbours: up to `reach` on either side. At the beginning, where curves are steep, as many
+ * on the one side as on the other.
+ */
+export const smoothed = (values: readonly number[], reach: number): readonly number[] => {
+  if (reach === 0) return values;
+  const sums = new Float64Array(values.length + 1);
+  values.forEach((value, i) => {
+    sums[i + 1] = (sums[i] as number) + value;
+  });
+  return values.map((_, i) => {
+    const before = Math.min(reach, i);
+    const after = Math.min(before, values.length - 1 - i);
+    return ((sums[i + after + 1] as number) - (sums[i - before] as number)) / (before + after + 1);
+  });
+};
+
+/** The points of one column of a chart: those from `first` to `last`, and which are lowest and highest. */
+export interface Column {
+  readonly first: number;
+  readonly last: number;
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/** @param columnOf the column of an x, which does not fall from left to right. */
+export const columnsOf = ({ x, y }: Points, columnOf: (x: number) => number): readonly Column[] => {
+  const columns: Column[] = [];
+  for (let first = 0; first < x.length; ) {
+    const own = columnOf(x[first] as number);
+    let [last, lowest, highest] = [first, first, first];
+    for (let i = first + 1; i < x.length && columnOf(x[i] as number) === own; i++) {
+      last = i;
+      if ((y[i] as number) < (y[lowest] as number)) lowest = i;
+      if ((y[i] as number) > (y[highest] as number)) highest = i;
+    }
+    columns.push({ first, last, lowest, highest });
+    first = last + 1;
+  }
+  return columns;
+};
+
+/** The points that a line needs to look the same: of each column the first, the lowest, the highest and the last. */
+export const enough = (points: Points, columns: readonly Column[]): Points => {
+  const places = columns.flatMap(({ first, last, lowest, highest }) =>
+    [...new Set([first, lowest, highest, last])].sort((a, b) => a - b),
+  );
+  if (places.length === points.x.length) return points;
+  return { x: places.map((i) => points.x[i] as number), y: places.map((i) => points.y[i] as number) };
+};

@@ -1,0 +1,52 @@
+/** Text in an SVG file: it is never markup, whatever a folder is called. */
+import { oneLine } from "../core/one-line.ts";
+
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Characters that XML forbids, even as numbers, besides controls: halves of surrogate pairs and two non-characters. */
+const forbidden = /\p{Cs}|[\ufffe\uffff]/gu;
+
+/** Text for an element or an attribute, in one line: controls are spelt out, so none reorders what is around it. */
+export const escaped = (text: string): string =>
+  oneLine(text)
+    .replace(forbidden, "\ufffd")
+    .replace(/[&<>"']/gu, (sign) => entities[sign] ?? sign);
+
+/** Columns that a character takes, about: East Asian characters and emoji take two. */
+const widthOf = (character: string): number => ((character.codePointAt(0) ?? 0) >= 0x1100 ? 2 : 1);
+
+/** Text of at most `most` columns, about: the end of a longer one is an ellipsis. */
+export const fitted = (text: string, most: number): string => {
+  const characters = [...oneLine(text)];
+  const total = characters.reduce((sum, character) => sum + widthOf(character), 0);
+  if (total <= most) return characters.join("");
+  let used = 1;
+  const kept = characters.findIndex((character) => {
+    used += widthOf(character);
+    return used > most;
+  });
+  return `${characters.slice(0, kept).join("")}…`;
+};
+
+/** Parts in lines of about `width` columns, ", " between two; at most `most` lines, of which the last says what is missing. */
+export const inLines = (parts: readonly string[], width: number, most: number): readonly string[] => {
+  const lines: string[] = [];
+  for (const [i, part] of parts.entries()) {
+    const own = fitted(part, width - 1);
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + own.length + 2 <= width) {
+      lines[lines.length - 1] = `${last}, ${own}`;
+    } else if (lines.length < most) lines.push(own);
+    else {
+      lines[most - 1] = `${fitted(last ?? "", width - 15)}, and ${parts.length - i} more`;
+      break;
+    }
+  }
+  return lines;
+};

@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { csvHead, isOurCsv, runsCsv } from "#foretoken/plot/csv.js";
+import type { DrawnRun } from "#foretoken/plot/curves.js";
+import { differencesOf } from "#foretoken/plot/differences.js";
+
+const run: DrawnRun = {
+  name: 'a, "b"\nc',
+  tokensPerStep: 100,
+  differences: [],
+  numbers: {
+    steps: {
+      step: [1, 3],
+      loss: [2.5, 1 / 3],
+      learningRate: [1e-7, 0.5],
+      gradNorm: [1, 2],
+      tokensPerSecond: [50, 200],
+    },
+    evals: { step: [0, 3], valLoss: [4, 3.5] },
+    leftOut: [2],
+  },
+};
+
+test("a table has each step and each evaluation, to the last digit", () => {
+  const text = runsCsv([run]);
+  const name = '"a, ""b""\nc"';
+  expect(text).toBe(
+    `${csvHead}\n${name},0,0,,,,,,4\n${name},1,100,2,2.5,1e-7,1,50,\n${name},3,300,2.5,0.3333333333333333,0.5,2,200,3.5\n`,
+  );
+  expect(isOurCsv(text)).toBe(true);
+  expect(isOurCsv("run,step\n")).toBe(false);
+});
+
+test.each(["=1+1", "+1", "-1", "@a", "\ta"])("%j as a name is no formula in a table", (name) => {
+  expect(runsCsv([{ ...run, name }]).split("\n")[1]).toMatch(/^"'/u);
+});
+
+test("differences of configurations are those fields that are not the same in all, or not in all", () => {
+  const first = { train: { steps: 5, lr: 0.1, schedule: { kind: "linear", least: 0 } }, list: [1, 2], same: "x" };
+  const second = { train: { steps: 5, lr: 0.2, schedule: { kind: "constant" } }, list: [1, 3], same: "x", more: null };
+  expect(differencesOf([first, second])).toEqual([
+    ["train.lr 0.1", "train.schedule.kind linear", "train.schedule.least 0", "list [1,2]"],
+    ["train.lr 0.2", "train.schedule.kind constant", "list [1,3]", "more null"],
+  ]);
+  expect(differencesOf([first])).toEqual([[]]);
+});
