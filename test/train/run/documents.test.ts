@@ -26,7 +26,7 @@ const { schedule, optimizer, ...plan } = smallRun.train;
 const config = { model: { dropout: 0.1 }, train: { ...plan, schedule, optimizer } } satisfies PartialConfig<RunConfig>;
 
 const begin = (options: Partial<NewRun> = {}) =>
-  train({ initFrom: model, data, config, preset: "book", backend: "native", finalSampleTokens: 6, ...options });
+  train({ initFrom: model, data, config, preset: "book", backend: "wasm", finalSampleTokens: 6, ...options });
 
 forEachBackend(
   "a run on conversations",
@@ -89,7 +89,7 @@ describe("a run on conversations", () => {
     const out = newPath();
     const exact = { ...config, train: { ...config.train, dtype: "float32" } } as const;
     const events = await collect(begin({ out, valData: val, config: exact }));
-    const lm = await loadPretrained(join(out, "checkpoint"), { backend: "native" });
+    const lm = await loadPretrained(join(out, "checkpoint"), { backend: "wasm" });
     const measured = await evaluate(lm, { data: val });
     const end = ofType(events, "eval").at(-1);
     expect(measured.natsPerToken).toBeCloseTo(end?.valLoss ?? 0, 6);
@@ -110,9 +110,9 @@ describe("a run on conversations", () => {
     const text = await readFile(moved, "utf8");
     // Another spelling of the same documents is the same.
     await writeFile(moved, text.replaceAll('":"', '" : "'));
-    await collect(train({ resume: out, backend: "native", stopAt: 3 }));
+    await collect(train({ resume: out, backend: "wasm", stopAt: 3 }));
     await writeFile(moved, text.replace("who?", "why?"));
-    await expect(collect(train({ resume: out, backend: "native" }))).rejects.toThrow(
+    await expect(collect(train({ resume: out, backend: "wasm" }))).rejects.toThrow(
       /the documents must be those that the run began with; got others \(their SHA-256 differs\)/u,
     );
   });
@@ -125,7 +125,7 @@ describe("a run on conversations", () => {
     expect((await readFile(join(out, "documents.jsonl"), "utf8")).split("\n")).toHaveLength(13);
     expect((await readFile(join(out, "val-documents.jsonl"), "utf8")).split("\n")).toHaveLength(3);
     const whole = newPath();
-    await collect(train({ resume: out, backend: "native" }));
+    await collect(train({ resume: out, backend: "wasm" }));
     await collect(begin({ ...given, out: whole }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
     const events = await collect(begin({ ...given, config: { train: { ...config.train, steps: 1 } } }));
@@ -137,7 +137,7 @@ describe("a run on conversations", () => {
     const chatTemplate =
       "{% for m in messages %}{{ m.role }} {{ m.content }}<|endoftext|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
     await collect(begin({ out, chatTemplate, stopAt: 2 }));
-    await collect(train({ resume: out, backend: "native", stopAt: 3 }));
+    await collect(train({ resume: out, backend: "wasm", stopAt: 3 }));
     const lm = await loadPretrained(join(out, "checkpoint"), { backend: "reference" });
     expect(lm.chatTemplate?.template).toBe(chatTemplate);
     await lm.close();
@@ -194,7 +194,7 @@ describe("a run on plain documents", () => {
           config: options,
           preset: "book",
           out: rows === "one" ? out : null,
-          backend: "native",
+          backend: "wasm",
           finalSampleTokens: 3,
         }),
       );

@@ -25,7 +25,7 @@ const lora = { rank: 3, alpha: 6, dropout: 0.2 };
 
 const begin = (options: Partial<NewRun> = {}) =>
   train({
-    ...{ initFrom: model, data, preset: "book", backend: "native", finalSampleTokens: 6 },
+    ...{ initFrom: model, data, preset: "book", backend: "wasm", finalSampleTokens: 6 },
     config: { lora, train: plan },
     ...options,
   } as NewRun);
@@ -79,7 +79,7 @@ describe("adapters that learned conversations", () => {
     }
     await base.close();
     // So it has the loss that the run had.
-    const lm = await loadPretrained(join(out, "checkpoint"), { backend: "native" });
+    const lm = await loadPretrained(join(out, "checkpoint"), { backend: "wasm" });
     const end = ofType(events, "eval").at(-1);
     const measured = await evaluate(lm, { data, split: "val" });
     expect(measured.tokens).toBe(end?.tokens);
@@ -102,7 +102,7 @@ describe("adapters that learned conversations", () => {
     const out = newPath();
     await collect(begin({ out }));
     const documents = chats(9) as GivenDocument[];
-    const lm = await loadPretrained(join(out, "best"), { backend: "native" });
+    const lm = await loadPretrained(join(out, "best"), { backend: "wasm" });
     const tuned = await evaluate(lm, { documents, windows: true });
     expect(tuned.windows).toHaveLength(9);
     expect(tuned.windows?.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(tuned.tokens);
