@@ -76,7 +76,10 @@ const checkCaller = (request: Request, path: string, settings: GuardSettings): R
   const site = request.headers.get("sec-fetch-site");
   const isOwn = site === null || site === "same-origin" || site === "none";
   if (!isOwn && !isNavigation(request, path, apiPath))
-    return refuse(403, "requests must come from the server's own page; got one of another site; try its address itself");
+    return refuse(
+      403,
+      "requests must come from the server's own page; got one of another site; try its address itself",
+    );
   return undefined;
 };
 
@@ -87,7 +90,10 @@ const checkKind = (request: Request): Refusal | undefined => {
     return refuse(403, "requests that change something must name their origin; got none; try the header Origin");
   const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
   if (type.trim().toLowerCase() !== "application/json")
-    return refuse(415, "the body must be JSON; got another content type; try the header Content-Type: application/json");
+    return refuse(
+      415,
+      "the body must be JSON; got another content type; try the header Content-Type: application/json",
+    );
   return undefined;
 };
 
@@ -95,7 +101,10 @@ const checkToken = (request: Request, path: string, { token, apiPath }: GuardSet
   if (token === null || !path.startsWith(`${apiPath}/`)) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
   if (given !== "" && isSame(given, token)) return undefined;
-  return refuse(401, "the token must be the one in the address that was printed; got another or none; try that address");
+  return refuse(
+    401,
+    "the token must be the one in the address that was printed; got another or none; try that address",
+  );
 };
 
 /** Why a request is refused; undefined: it may be answered. */

@@ -56,14 +56,19 @@ const tooLarge = (most: number): HttpError =>
 /** A body of at most `most` bytes; more are not read. */
 const readBody = async (request: Request, most: number): Promise<Uint8Array> => {
   if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLarge(most);
+  const reader = request.body?.getReader();
   const pieces: Uint8Array[] = [];
   let bytes = 0;
-  for await (const piece of request.body ?? []) {
+  for (;;) {
+    const piece = (await reader?.read())?.value;
+    if (piece === undefined) return Buffer.concat(pieces);
     bytes += piece.length;
-    if (bytes > most) throw tooLarge(most);
+    if (bytes > most) {
+      await reader?.cancel();
+      throw tooLarge(most);
+    }
     pieces.push(piece);
   }
-  return Buffer.concat(pieces);
 };
 
 /**
