@@ -1,7 +1,8 @@
 /** The addresses of the studio, and what answers them. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Context, Hono } from "hono";
-import { describeBackends } from "../../backend/select.node.ts";
+import { type BackendChoice, describeBackends } from "../../backend/select.node.ts";
 import { configFields } from "../../core/schema-fields.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import { runConfigSchema } from "../../train/config/config.ts";
@@ -14,17 +15,24 @@ import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
 import { listEvents, runEvents } from "./events.ts";
 import { type Jobs, stopElsewhere } from "./jobs.ts";
+import type { Models } from "./models.ts";
+import { askedRun, planOf } from "./new-run.ts";
 import { presetTexts } from "./presets.ts";
 import {
   apiPath,
   type ConfigFieldInfo,
+  newRunSchema,
   type RunSeries,
   resumeSchema,
   type StudioInfo,
+  scoreSchema,
   stopSchema,
+  writeSchema,
 } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 import { listTexts } from "./texts.ts";
+import type { Turns } from "./turns.ts";
+import { scoreText, writeText } from "./writing.ts";
 
 /** The parts of a studio. */
 export interface StudioParts {
@@ -35,10 +43,17 @@ export interface StudioParts {
   readonly page: string;
   readonly shelf: RunShelf;
   readonly jobs: Jobs;
+  readonly turns: Turns;
+  readonly models: Models;
+  readonly backend: BackendChoice | undefined;
   readonly threads: number | undefined;
 }
 
 const smallBody = { maxBytes: 2 ** 20 } as const;
+/** A prompt, or a text to score. */
+const textBody = { maxBytes: 2 ** 23 } as const;
+/** A text to train on: the bytes of its JSON. */
+const corpusBody = { maxBytes: 2 ** 26 } as const;
 
 /** Where notes are followed from: what the client has already, else what it asks for. */
 const offsetOf = (request: Request): number => {
@@ -48,16 +63,18 @@ const offsetOf = (request: Request): number => {
   throw new HttpError(400, "after: must be a number of bytes, as `offset` of the series; got another value; try 0");
 };
 
-const infoOf = async ({ version, runsFolder, textFolder, threads }: StudioParts): Promise<StudioInfo> => {
+const infoOf = async (parts: StudioParts): Promise<StudioInfo> => {
+  const { version, runsFolder, textFolder, backend = "auto", threads } = parts;
   const { backends, auto } = await describeBackends();
-  const backend = backends.find(({ name }) => name === auto.name);
-  const used = backend?.available === true ? backend : undefined;
+  const name = backend === "auto" ? auto.name : backend;
+  const found = backends.find((one) => one.name === name);
+  const used = found?.available === true ? found : undefined;
   return {
     version,
     runsFolder,
     textFolder: textFolder?.name ?? null,
     backend: {
-      name: auto.name,
+      name,
       instructionSet: used?.instructionSet ?? "",
       threads: threads ?? used?.threads ?? 1,
     },
@@ -122,8 +139,37 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
     const { steps, extend } = await readJson(c.req.raw, resumeSchema, smallBody);
     const name = nameOf(c);
     const path = await shelf.pathOf(name);
-    await jobs.start(name, { resume: path, steps, extend });
+    await jobs.start(name, { resume: path, steps, extend, backend: parts.backend ?? "auto", threads: parts.threads });
     return jsonAnswer({ name });
+  });
+};
+
+const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
+  const { jobs, shelf } = parts;
+  const newRun = { ...parts, texts: parts.textFolder?.path ?? null };
+  api.post("/plan", async (c) => jsonAnswer(await planOf(await readJson(c.req.raw, newRunSchema, corpusBody), newRun)));
+  api.post("/runs", async (c) => {
+    const request = await readJson(c.req.raw, newRunSchema, corpusBody);
+    // Before the text is read.
+    jobs.checkFree();
+    const { name, options } = await askedRun(request, newRun);
+    await mkdir(shelf.folder, { recursive: true });
+    await jobs.start(name, options);
+    return jsonAnswer({ name });
+  });
+};
+
+const addModelRoutes = (api: Hono, parts: StudioParts): void => {
+  const { models } = parts;
+  api.get("/models", async () => jsonAnswer(await models.list()));
+  api.post("/generate", async (c) => {
+    const request = await readJson(c.req.raw, writeSchema, textBody);
+    const place = await models.placeOf(request.model);
+    return eventAnswer((signal) => writeText(parts, place, request, signal));
+  });
+  api.post("/score", async (c) => {
+    const { model, ...request } = await readJson(c.req.raw, scoreSchema, textBody);
+    return jsonAnswer(await scoreText(parts, await models.placeOf(model), request, c.req.raw.signal));
   });
 };
 
@@ -144,6 +190,8 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono 
     jsonAnswer(parts.textFolder === null ? { texts: [] } : await listTexts(parts.textFolder.path)),
   );
   addRunRoutes(api, parts);
+  addNewRunRoutes(api, parts);
+  addModelRoutes(api, parts);
   const nothing = (): Response =>
     failureAnswer(new HttpError(404, "the address must be one of the protocol; got another"));
   app.route(apiPath, api);

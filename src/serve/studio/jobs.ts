@@ -10,7 +10,7 @@ interface Job {
   readonly name: string;
   readonly controller: AbortController;
   /** Resolves when the run has ended and its folder is free. */
-  ended: Promise<void>;
+  readonly ended: Promise<void>;
 }
 
 export interface Jobs extends OwnRuns {
@@ -20,6 +20,8 @@ export interface Jobs extends OwnRuns {
    * @throws the run's own error if it cannot begin, HttpError if another one is under way.
    */
   start(name: string, options: TrainOptions): Promise<void>;
+  /** @throws HttpError if another run is under way, or the studio closes. */
+  checkFree(): void;
   /** Asks the run to save and stop; false: this studio does not compute it. */
   stop(name: string): boolean;
   /** The run under way, or one that is about to begin. */
@@ -27,6 +29,9 @@ export interface Jobs extends OwnRuns {
   /** Stops the run, and waits until it is saved. Nothing is begun any more. */
   close(): Promise<void>;
 }
+
+const lineOf = (error: unknown): string =>
+  oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
 
 const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
 
@@ -36,60 +41,44 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
   let job: Job | undefined;
   let isClosed = false;
 
+  const checkFree = (): void => {
+    if (isClosed) throw new HttpError(409, "studio: nothing can be begun while it closes");
+    if (job === undefined) return;
+    const must = "one run at a time can be computed";
+    const hint = "again when it has ended or is stopped";
+    throw new HttpError(409, `studio: ${must}; got ${JSON.stringify(job.name)} under way; try ${hint}`);
+  };
+
   /** Takes the events after the first one. The worker is at most one ahead: it stands still while a text is written. */
-  const pump = async (name: string, events: AsyncGenerator<unknown, void, undefined>): Promise<void> => {
+  const takeRest = async (name: string, events: AsyncGenerator<unknown, void, undefined>): Promise<void> => {
     try {
-      for (;;) {
-        await turns.idle();
-        if ((await events.next()).done === true) return;
-      }
+      do await turns.idle();
+      while ((await events.next()).done !== true);
     } catch (error) {
-      if (!isAbort(error))
-        failures.set(name, oneLine(shorten(error instanceof Error ? error.message : String(error), 280)));
+      if (!isAbort(error)) failures.set(name, lineOf(error));
     }
   };
 
-  const refuse = (): HttpError => {
-    if (isClosed) return new HttpError(409, "studio: nothing can be begun while it closes");
-    const must = "one run at a time can be computed";
-    return new HttpError(
-      409,
-      `studio: ${must}; got ${JSON.stringify(job?.name)} under way; try again when it has ended or is stopped`,
-    );
-  };
-
   return {
+    checkFree,
     async start(name, options) {
-      if (job !== undefined || isClosed) throw refuse();
+      checkFree();
       const controller = new AbortController();
-      const mine: Job = { name, controller, ended: Promise.resolve() };
-      // At once: what comes while it begins is refused.
-      job = mine;
+      const events = train({ ...options, signal: controller.signal });
+      const first = events.next();
       const end = (): void => {
         job = undefined;
         onChange();
       };
-      const events = train({ ...options, signal: controller.signal });
-      let begun = (): void => {};
-      mine.ended = new Promise((resolve) => {
-        begun = resolve;
-      });
-      try {
-        failures.delete(name);
-        const first = await events.next();
-        if (first.done === true) {
-          begun();
-          end();
-          return;
-        }
-      } catch (error) {
-        begun();
-        end();
+      // At once: what is asked for while it begins is refused.
+      job = {
+        name,
+        controller,
+        ended: first.then(({ done }) => (done === true ? undefined : takeRest(name, events))).then(end, end),
+      };
+      failures.delete(name);
+      await first.catch((error: unknown) => {
         throw isAbort(error) ? new HttpError(409, "studio: the run was stopped before it began") : error;
-      }
-      void pump(name, events).finally(() => {
-        end();
-        begun();
       });
       onChange();
     },

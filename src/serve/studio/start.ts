@@ -13,6 +13,7 @@ import { type GuardSettings, guardHeaders, hostInUrl, isLoopback, namesOf, newTo
 import { failureAnswer, HttpError } from "../http/json.ts";
 import { createApp } from "./app.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
+import { openModels } from "./models.ts";
 import { apiPath } from "./protocol.ts";
 import { openShelf, type RunShelf } from "./runs.ts";
 import { createTurns } from "./turns.ts";
@@ -117,7 +118,20 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   shelf = openShelf(folder, jobs);
   let guard: GuardSettings = { names: [], port: 0, token, apiPath };
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
-  const parts = { version, runsFolder: basename(folder), textFolder, page, shelf, jobs, threads };
+  const { backend, models: named = [] } = options;
+  const models = openModels({ shelf, named, backend, threads });
+  const parts = {
+    version,
+    runsFolder: basename(folder),
+    textFolder,
+    page,
+    shelf,
+    jobs,
+    turns,
+    models,
+    backend,
+    threads,
+  };
   const app = createApp(parts, () => guard);
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
@@ -139,10 +153,12 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
     url: `http://${shown}:${port}/${token === null ? "" : `#token=${token}`}`,
     close: () => {
       closing ??= (async () => {
-        await jobs.close();
         const ended = new Promise<void>((done) => server.close(() => done()));
+        // First: a text that is being written would hold the run back.
         server.closeAllConnections();
+        await jobs.close();
         await ended;
+        await models.close();
       })();
       return closing;
     },
