@@ -82,7 +82,11 @@ test("a run goes on from its end to more steps", async () => {
   });
   expect((await page.post("runs/first/resume", { steps: 12, extend: "restart" })).status).toBe(200);
   const run = await page.until("first", ({ owner, step }) => owner === null && step === 12);
-  expect(run).toMatchObject({ state: "finished", steps: 12, config: { train: { extensions: [{ after: 9, planned: 9, schedule: "restart" }] } } });
+  expect(run).toMatchObject({
+    state: "finished",
+    steps: 12,
+    config: { train: { extensions: [{ after: 9, planned: 9, schedule: "restart" }] } },
+  });
 });
 
 test("a run is stopped, saved and resumed; meanwhile no other one begins", async () => {
