@@ -9,9 +9,18 @@ import { HttpError } from "../http/json.ts";
 import type { OwnRuns } from "./runs.ts";
 import type { Turns } from "./turns.ts";
 
+/** A run that its own program computes, in the process of the studio. */
+export interface AdoptedRun {
+  /** Wait for it before each event that is taken: it resolves at once, unless a text is written. */
+  turn(): Promise<void>;
+  /** The run has ended, and its folder is free. A second call does nothing. */
+  end(): void;
+}
+
 interface Job {
   readonly name: string;
-  readonly controller: AbortController;
+  /** Asks it to save and stop. */
+  readonly stop: () => void;
   /** Resolves when the run has ended and its folder is free. */
   readonly ended: Promise<void>;
 }
@@ -25,6 +34,8 @@ export interface Jobs extends OwnRuns {
   start(name: string, options: TrainOptions): Promise<void>;
   /** @throws HttpError if another run is under way, or the studio closes. */
   checkFree(): void;
+  /** Takes in a run that the same process computes by itself, outside of the studio, as if it was begun here. */
+  adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /** Asks the run to save and stop; false: this studio does not compute it. */
   stop(name: string): boolean;
   /** The run under way, or one that is about to begin. */
@@ -73,6 +84,10 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     throw new HttpError(409, `studio: ${must}; got ${JSON.stringify(job.name)} under way; try ${hint}`);
   };
 
+  const note = (name: string, start: StartEvent): void => {
+    if (start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
+  };
+
   /** Takes the events after the first one. The worker is at most one ahead: it stands still while a text is written. */
   const takeRest = async (name: string, events: AsyncGenerator<unknown, void, undefined>): Promise<void> => {
     try {
@@ -97,19 +112,38 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       // At once: what is asked for while it begins is refused.
       job = {
         name,
-        controller,
+        stop: () => controller.abort(),
         ended: first.then(({ done }) => (done === true ? undefined : takeRest(name, events))).then(end, end),
       };
       failures.delete(name);
       const { value: start } = await first.catch((error: unknown) => {
         throw isAbort(error) ? new HttpError(409, "studio: the run was stopped before it began") : error;
       });
-      if (start?.type === "start" && start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
+      if (start?.type === "start") note(name, start);
       onChange();
+    },
+    adopt(name, start, stop) {
+      checkFree();
+      note(name, start);
+      let done = (): void => {};
+      const ended = new Promise<void>((resolve) => {
+        done = resolve;
+      });
+      const mine: Job = { name, stop, ended };
+      job = mine;
+      onChange();
+      return {
+        turn: () => turns.idle(),
+        end() {
+          if (job === mine) job = undefined;
+          done();
+          onChange();
+        },
+      };
     },
     stop(name) {
       if (job?.name !== name) return false;
-      job.controller.abort();
+      job.stop();
       return true;
     },
     current: () => job?.name,
@@ -119,7 +153,7 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     begun: () => [...begun.values()].filter(({ name }) => job?.name === name || failures.has(name)),
     async close() {
       isClosed = true;
-      job?.controller.abort();
+      job?.stop();
       await job?.ended;
     },
   };

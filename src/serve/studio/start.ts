@@ -7,12 +7,13 @@ import { getRequestListener } from "@hono/node-server";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
+import type { StartEvent } from "../../train/events.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { isFolder } from "../../train/folder/run-folder.node.ts";
 import { type GuardSettings, guardHeaders, hostInUrl, isLoopback, namesOf, newToken } from "../http/guard.ts";
 import { failureAnswer, HttpError } from "../http/json.ts";
 import { createApp } from "./app.ts";
-import { createJobs, type Jobs } from "./jobs.ts";
+import { type AdoptedRun, createJobs, type Jobs } from "./jobs.ts";
 import { openModels } from "./models.ts";
 import { apiPath } from "./protocol.ts";
 import { openShelf, type RunShelf } from "./runs.ts";
@@ -42,6 +43,8 @@ export interface StudioOptions {
 export interface Studio {
   /** Where it is, with the token if it needs one. */
   readonly url: string;
+  /** Takes in a run of the folder that this process computes by itself. */
+  adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /** Stops and saves the run under way, then ends the server and all connections. */
   close(): Promise<void>;
 }
@@ -151,6 +154,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   let closing: Promise<void> | undefined;
   return {
     url: `http://${shown}:${port}/${token === null ? "" : `#token=${token}`}`,
+    adopt: jobs.adopt,
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));
