@@ -29,9 +29,10 @@ export interface Jobs extends OwnRuns {
   /**
    * Begins to compute a run, and returns when its first event has come.
    * @param name of its folder.
+   * @returns lines for the user, such as that another text is used.
    * @throws the run's own error if it cannot begin, HttpError if another one is under way.
    */
-  start(name: string, options: TrainOptions): Promise<void>;
+  start(name: string, options: TrainOptions): Promise<readonly string[]>;
   /** @throws HttpError if another run is under way, or the studio closes. */
   checkFree(): void;
   /** Takes in a run that the same process computes by itself, outside of the studio, as if it was begun here. */
@@ -103,7 +104,9 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     async start(name, options) {
       checkFree();
       const controller = new AbortController();
-      const events = train({ ...options, signal: controller.signal });
+      const notices: string[] = [];
+      const onNotice = (line: string): void => void notices.push(line);
+      const events = train({ ...options, signal: controller.signal, onNotice });
       const first = events.next();
       const end = (): void => {
         job = undefined;
@@ -121,6 +124,7 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       });
       if (start?.type === "start") note(name, start);
       onChange();
+      return [...notices];
     },
     adopt(name, start, stop) {
       checkFree();
@@ -166,8 +170,12 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
 export const stopElsewhere = async (lock: string): Promise<void> => {
   const holder = await lockHolder(lock);
   if (holder === null) throw new HttpError(409, "stop: the run must be under way; got one that nobody computes");
-  if (holder.isOwn || !holder.isNear) {
-    const got = holder.isOwn ? "one of this process" : "one on another machine or in another container";
+  if (holder.isOwn || !holder.isNear || process.platform === "win32") {
+    const got = holder.isOwn
+      ? "one of this process"
+      : holder.isNear
+        ? "one of another terminal, where Ctrl-C saves it: Windows would end it at once"
+        : "one on another machine or in another container";
     throw new HttpError(409, `stop: the run must be one that can be stopped from here; got ${got}`);
   }
   try {

@@ -34,6 +34,8 @@ export interface StudioOptions {
   readonly token?: string | undefined;
   readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
+  /** Milliseconds that a text waits for a page which does not take it, before it is given up. Default: 30,000. */
+  readonly patienceMs?: number | undefined;
   /** The version that the page shows. */
   readonly version?: string | undefined;
   /** The folder of the built page. Default: the package's own. */
@@ -121,20 +123,10 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   shelf = openShelf(folder, jobs);
   let guard: GuardSettings = { names: [], port: 0, token, apiPath };
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
-  const { backend, models: named = [] } = options;
+  const { backend, models: named = [], patienceMs = 30_000 } = options;
   const models = openModels({ shelf, named, backend, threads });
-  const parts = {
-    version,
-    runsFolder: basename(folder),
-    textFolder,
-    page,
-    shelf,
-    jobs,
-    turns,
-    models,
-    backend,
-    threads,
-  };
+  const own = { shelf, jobs, turns, models };
+  const parts = { ...own, version, runsFolder: basename(folder), textFolder, page, patienceMs, backend, threads };
   const app = createApp(parts, () => guard);
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
