@@ -70,7 +70,7 @@ test.skipIf(onWindows)("it stops a run of another terminal only where that is as
     (await runsAt(studio.url)).find(({ name, step }) => name === "far" && step > 0);
   await vi.waitFor(async () => expect(await far()).toBeDefined(), { timeout: 30_000 });
   expect(await far()).toMatchObject({ owner: "elsewhere", state: "unfinished" });
-  expect((await post(studio.url, "runs/far/resume", {})).status).toBe(400);
+  expect((await post(studio.url, "runs/far/resume", {})).status).toBe(409);
   const refused = await post(studio.url, "runs/far/stop", {});
   expect(refused.status).toBe(409);
   expect(await refused.text()).toContain("only with `elsewhere`");

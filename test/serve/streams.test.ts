@@ -1,4 +1,4 @@
-import { appendFile, cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { appendFile, cp, link, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { eventAnswer, type ServerEvent as Made } from "#foretoken/serve/http/sse
 import type { RunListAnswer, RunSeries } from "#foretoken/serve/studio/protocol.js";
 import { type Studio, startStudio } from "#foretoken/serve/studio/start.js";
 import { train } from "#foretoken/worker/train.node.js";
-import { catText, eventsOf, firstEvent, notesOf, pageAt, smallRun } from "./studio.ts";
+import { catText, eventsOf, firstEvent, notesOf, pageAt, type ServerEvent, smallRun } from "./studio.ts";
 
 let folder = "";
 let studio: Studio | undefined;
@@ -31,6 +31,17 @@ afterAll(async () => {
   await studio?.close();
   await rm(folder, { recursive: true });
 });
+
+const firstOf = async (
+  events: AsyncGenerator<ServerEvent, void, undefined>,
+  isIt: (event: ServerEvent) => boolean,
+): Promise<ServerEvent> => {
+  for (;;) {
+    const { value } = await events.next();
+    if (value === undefined) throw new Error("the stream has ended without it");
+    if (isIt(value)) return value;
+  }
+};
 
 const metrics = (name: string): string => page.path("runs", name, "metrics.jsonl");
 
@@ -130,6 +141,21 @@ test("notes that are a link are not followed; a run behind a link is listed as l
   const { runs, skipped } = (await page.get<RunListAnswer>("runs")).body;
   expect(runs.map(({ name }) => name)).toContain("outside");
   expect(skipped).toEqual([{ name: "linked", reason: expect.stringMatching(/regular file; got a link/u) }]);
+});
+
+test("a stream that cannot go on says why", async () => {
+  await copyOfRun("breaks");
+  const events = eventsOf(await page.stream("runs/breaks/events?after=0"));
+  await firstOf(events, ({ data }) => data.type === "done");
+  const path = metrics("breaks");
+  await link(path, page.path("moved.jsonl"));
+  // The same file, at once: it is not taken for another one.
+  await symlink(page.path("moved.jsonl"), page.path("link"));
+  await rename(page.path("link"), path);
+  await appendFile(page.path("moved.jsonl"), step(7));
+  const { event, data } = await firstOf(events, (one) => one.event === "failed" || one.event === "run");
+  expect([event, data.error]).toEqual(["failed", expect.stringMatching(/regular file; got a link/u)]);
+  expect((await events.next()).done).toBe(true);
 });
 
 test("the list is sent again when a run comes, and only then", async () => {

@@ -140,7 +140,12 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   api.post("/runs/:name/resume", async (c) => {
     const { steps, extend } = await readJson(c.req.raw, resumeSchema, smallBody);
     const name = nameOf(c);
-    const { path } = await shelf.find(name);
+    const { path, summary } = await shelf.find(name);
+    if (summary.owner === "elsewhere")
+      throw new HttpError(
+        409,
+        "resume: the run must be under way nowhere; got one of another process; try stopping it first",
+      );
     const notices = await jobs.start(name, {
       resume: path,
       steps,

@@ -103,11 +103,11 @@ export interface RunSeries {
  * GET runs/NAME/events?after=OFFSET: server-sent events, without end. `event: run`, data: one event of `train` as it is in
  * metrics.jsonl, id: the offset after it; `event: summary`, data: `RunSummary`, first and whenever it changes; `event: reset`,
  * data: {}: the notes were rewritten, as by a resumed run, so the series must be read again, and the events after its
- * `offset`; the last event of a stream. GET events: `event: list`, data: `RunListAnswer`, sent first and whenever a summary
+ * `offset`; the last event of a stream; `event: failed`, data: `Failure`: the stream could not go on, and ends. GET events: `event: list`, data: `RunListAnswer`, sent first and whenever a summary
  * changes, at most once a second. A name that is no run's: status 404 with a `Failure`. With a header Last-Event-ID that id is
  * the offset.
  */
-export type SeriesEventName = "run" | "summary" | "reset" | "list";
+export type SeriesEventName = "run" | "summary" | "reset" | "failed" | "list";
 
 /** The text of a new run. `file`: below the text folder, with slashes. */
 export const textSourceSchema = z.discriminatedUnion("kind", [

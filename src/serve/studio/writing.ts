@@ -70,13 +70,15 @@ export async function* writeText(
   outer: AbortSignal,
 ): AsyncGenerator<readonly ServerEvent[], void, undefined> {
   const controller = new AbortController();
-  const signal = AbortSignal.any([outer, controller.signal]);
+  const { signal } = controller;
   let turn: Turn | undefined;
   const leave = (): void => {
     controller.abort();
     turn?.release();
   };
+  outer.addEventListener("abort", leave);
   try {
+    outer.throwIfAborted();
     turn = await parts.turns.take(signal);
     for await (const data of events(parts, place, request, signal)) {
       const timer = setTimeout(leave, parts.patienceMs);
@@ -90,6 +92,7 @@ export async function* writeText(
     if (outer.aborted) return;
     yield [{ data: { type: "failed", ...failureOf(error) } satisfies WritingEvent }];
   } finally {
+    outer.removeEventListener("abort", leave);
     leave();
   }
 }
