@@ -1,4 +1,4 @@
-import { join, parse, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
@@ -15,7 +15,9 @@ import type { PartialConfig } from "./config/merge.ts";
 import { checkTrainOptions } from "./config/options.ts";
 import { defaultPreset, type PresetName } from "./config/presets.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
+import { defaultRunName, hasOwnParts, nameOfText } from "./folder/default-name.node.ts";
 import { brokenOff, missingEnd } from "./folder/ended-run.node.ts";
+import { runsFolder } from "./folder/folder-names.ts";
 import { readInitial, readStart } from "./folder/initial.node.ts";
 import { checkFree, createRunFolder } from "./folder/new-run-folder.node.ts";
 import { endOf, findRun, lockRun, readRun, readRunDescription } from "./folder/resume.node.ts";
@@ -142,31 +144,6 @@ export interface ResumedRunOptions extends Running {
 /** Options of `train`, to begin or to continue a run. */
 export type TrainOptions = NewRun | ResumedRunOptions;
 
-/** `runs/<time>-<preset>`, with the time of day in UTC to the second. */
-const defaultFolder = (preset: string): string => {
-  const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
-  return join("runs", `${time}-${preset}`);
-};
-
-/** Whether the defaults follow from the text, or from the model that is given: neither comes with the program. */
-const hasOwnText = ({ data, text, documents, initFrom }: NewRun): boolean =>
-  text !== undefined ||
-  documents !== undefined ||
-  initFrom !== undefined ||
-  (data !== undefined && !isCorpusName(data));
-
-/** A text's name as a part of a folder's: letters, digits and hyphens. */
-const folderNameOf = (data: string): string => {
-  const { name } = parse(resolve(data));
-  const words = name.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-");
-  return (
-    [...words]
-      .slice(0, 40)
-      .join("")
-      .replace(/^-+|-+$/gu, "") || "text"
-  );
-};
-
 /** The name of a known text as it is; a path absolute, since a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
 
@@ -193,8 +170,8 @@ const placeOfModel = (where: string): string => (isHubName(where) ? where : reso
 const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
   const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
-  const preset = options.preset ?? (hasOwnText(options) ? undefined : defaultPreset);
-  const folder = defaultFolder(preset ?? folderNameOf(options.data ?? options.initFrom ?? ""));
+  const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
+  const folder = join(runsFolder, defaultRunName(preset ?? nameOfText(options.data ?? options.initFrom ?? "")));
   const out = options.out === undefined ? (given === undefined ? folder : null) : options.out;
   const saved = out !== null || handedTo(options) !== null;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);

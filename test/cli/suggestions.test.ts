@@ -116,7 +116,8 @@ describe("a command of another program leads to ours, with its words", () => {
     ["fine-tune runs/a --lr 1e-4", "npx foretoken train --init-from runs/a --learning-rate 1e-4"],
     ["ls", "npx foretoken runs"],
     ["graph runs/a", "npx foretoken plot runs/a"],
-    ["tensorboard --logdir runs/a", "npx foretoken plot runs/a"],
+    ["serve", "npx foretoken studio"],
+    ["tensorboard runs", "npx foretoken studio runs"],
     ["runs/a", "npx foretoken generate runs/a"],
     ["notes.txt", "npx foretoken train --data notes.txt"],
     ["trian", "train"],
@@ -128,7 +129,7 @@ describe("a command of another program leads to ours, with its words", () => {
   });
 
   test.each([
-    ["serve", /no server \(yet\)/u],
+    ["api", /no server for other programs \(yet\)/u],
     ["export runs/a", /Hugging Face directory/u],
     ["convert", /Hugging Face directory/u],
     ["import model.gguf", /a GGUF file/u],

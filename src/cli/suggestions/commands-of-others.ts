@@ -24,14 +24,18 @@ const leads: CommandLeads = {
   ...to("finetune ft tune", "train", "--init-from"),
   ...to("mergelora mergeadapter mergeandunload fuse unload", "merge"),
   ...to("list ls history status experiments", "runs"),
-  ...to("graph chart curve curves tensorboard visualize visualise draw", "plot"),
+  ...to("graph chart curve curves visualize visualise draw", "plot"),
+  ...to(
+    "serve server web webui ui gui page browser open dashboard playground watch tensorboard wandb compare",
+    "studio",
+  ),
   ...to("tutorial course teach explain demo", "lesson"),
   ...to("doctor env system devices device about", "info"),
   ...to("bench benchmark profile", "train", "--profile"),
   ...isNot(
-    "serve server api web webui ui",
-    "there is no server (yet): the library's generate writes for one of yours",
-    "npx foretoken generate DIR --interactive",
+    "api",
+    "there is no server for other programs (yet): the library's generate writes for one of yours",
+    "npx foretoken studio, for a page",
   ),
   ...isNot(
     "export convert save pack",
