@@ -30,7 +30,8 @@ import { checkFits, configOfWeights, drawnState, firstState } from "./prepare/in
 import { checkLora } from "./prepare/lora.ts";
 import { estimateMemory } from "./prepare/memory.ts";
 import { bytesOfTokens, checkStopAt, planConfig, withDType } from "./prepare/prepare.ts";
-import { handedTo, handingOut, type OnAdapter, type OnCheckpoint } from "./run/hand-out.ts";
+import { handedTo, type OnAdapter, type OnCheckpoint } from "./run/callbacks.ts";
+import { handingOut } from "./run/hand-out.ts";
 import { run } from "./run/run.ts";
 
 /** Options of `train`. */

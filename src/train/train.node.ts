@@ -29,7 +29,8 @@ import { checkFits, configOfWeights, drawnState, type FirstState, firstState } f
 import { checkHandOut, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
-import { handedTo, handingOut, type OnAdapter, type OnCheckpoint } from "./run/hand-out.ts";
+import { handedTo, type OnAdapter, type OnCheckpoint } from "./run/callbacks.ts";
+import { handingOut } from "./run/hand-out.ts";
 import { freshProgress, type Progress } from "./run/progress.ts";
 import { run } from "./run/run.ts";
 import type { BrokenOff } from "./run/run-input.ts";

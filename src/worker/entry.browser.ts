@@ -6,7 +6,7 @@ import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
 import { type AdapterSource, loadOpened } from "../pretrained/load.browser.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { evaluateCorpus } from "../train/measuring/evaluate-corpus.ts";
-import type { HandOut } from "../train/run/hand-out.ts";
+import type { HandOut } from "../train/run/callbacks.ts";
 import { type TrainOptions, train } from "../train/train.browser.ts";
 import { modelMethods } from "./model-methods.ts";
 import { handOutOf } from "./train.ts";

@@ -1,6 +1,6 @@
 import { checkCallback, checkSignal } from "../core/check-arguments.ts";
 import type { TrainEvent } from "../train/events.ts";
-import { handedTo } from "../train/run/hand-out.ts";
+import { handedTo } from "../train/run/callbacks.ts";
 import { type TrainOptions as TrainHere, train as trainHere } from "../train/train.browser.ts";
 import { sentCheckpoint } from "./model.browser.ts";
 import { workers } from "./pool.browser.ts";

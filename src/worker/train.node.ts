@@ -1,7 +1,7 @@
 import { takeThread } from "../core/remote/worker.node.ts";
 import { checkTrainOptions } from "../train/config/options.ts";
 import type { TrainEvent } from "../train/events.ts";
-import { handedTo } from "../train/run/hand-out.ts";
+import { handedTo } from "../train/run/callbacks.ts";
 import {
   type NewRun as NewRunHere,
   type ResumedRunOptions as ResumedRunHere,

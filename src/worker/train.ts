@@ -6,7 +6,7 @@ import type { WorkerThread } from "../core/remote/pool.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { show } from "../core/show.ts";
 import type { TrainEvent } from "../train/events.ts";
-import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/hand-out.ts";
+import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts";
 
 /** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {

@@ -4,7 +4,7 @@ import { isRecord } from "../../core/is-record.ts";
 import type { RunConfig, TrainConfig } from "../config/config.ts";
 import type { PartialConfig } from "../config/merge.ts";
 import { merge } from "../config/merge.ts";
-import type { HandOut } from "../run/hand-out.ts";
+import type { HandOut } from "../run/callbacks.ts";
 
 /**
  * How adapters are trained, in place of a preset's or a text's values: a rate and a rule that suit matrices which begin as
