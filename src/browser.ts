@@ -99,6 +99,7 @@ export {
   type Logits,
   languageModel,
 } from "./pretrained/language-model.ts";
+export type { Candidate } from "./pretrained/likeliest.ts";
 export {
   type AdapterSource,
   type CheckpointSource,

@@ -111,6 +111,7 @@ export {
   type Logits,
   languageModel,
 } from "./pretrained/language-model.ts";
+export type { Candidate } from "./pretrained/likeliest.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
 export { savePretrained } from "./pretrained/save.node.ts";
 export type { Score, ScoredToken, ScoreOptions } from "./pretrained/score.ts";

@@ -312,7 +312,7 @@ const cases: readonly Case[] = [
   { name: "languageModel", args: () => [lm.model, lm.tokenizer, async () => {}], call: foretoken.languageModel },
   { name: "lm.logits", args: () => [[0, 1]], call: (ids) => lm.logits(ids) },
   { name: "lm.score", args: () => [[0, 1], {}], call: (...args) => lm.score(...(args as unknown as [string])) },
-  ...["stride", "signal", "other"].map((name) => ({
+  ...["stride", "candidates", "signal", "other"].map((name) => ({
     name: `lm.score ${name}`,
     args: () => [undefined],
     call: (value: never) => lm.score("the cat", { [name]: value }),
@@ -322,14 +322,25 @@ const cases: readonly Case[] = [
     args: () => [lm, { prompt: "the", maxNewTokens: 1 }],
     call: foretoken.generate,
   },
-  ...["prompt", "maxNewTokens", "temperature", "topK", "topP", "minP", "seed", "stop", "cache", "signal", "other"].map(
-    (name) => ({
-      name: `generate ${name}`,
-      args: () => [undefined],
-      call: (value: never) => foretoken.generate(lm, { prompt: "the", maxNewTokens: 1, [name]: value }),
-      allows: (value: unknown) => value !== 2 ** 60,
-    }),
-  ),
+  ...[
+    "prompt",
+    "maxNewTokens",
+    "temperature",
+    "topK",
+    "topP",
+    "minP",
+    "seed",
+    "stop",
+    "candidates",
+    "cache",
+    "signal",
+    "other",
+  ].map((name) => ({
+    name: `generate ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.generate(lm, { prompt: "the", maxNewTokens: 1, [name]: value }),
+    allows: (value: unknown) => value !== 2 ** 60,
+  })),
   {
     name: "openBackend",
     args: () => ["reference", { threads: 1 }],

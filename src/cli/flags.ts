@@ -156,9 +156,10 @@ export interface RunningFlags {
   readonly json?: true;
 }
 
-export const addRunningFlags = (command: Command): Command =>
+/** Flags for where a command computes. */
+export const addComputingFlags = (command: Command, group = "Running: where it computes"): Command =>
   command
-    .optionsGroup("Running: where it computes, and how it tells its results")
+    .optionsGroup(group)
     .addOption(
       new Option("--backend <name>", `where to compute: ${backendChoices.join(", ")}`)
         .default("auto")
@@ -168,8 +169,13 @@ export const addRunningFlags = (command: Command): Command =>
       "--threads <n>",
       "threads to compute with, 1 to 256 (default: all cores)",
       parseInteger("--threads", 1, 256),
-    )
-    .option("--json", "write nothing but JSON to standard output, one object a line");
+    );
+
+export const addRunningFlags = (command: Command): Command =>
+  addComputingFlags(command, "Running: where it computes, and how it tells its results").option(
+    "--json",
+    "write nothing but JSON to standard output, one object a line",
+  );
 
 /** Flags for the dtype of a trained model. */
 export interface DTypeFlag {

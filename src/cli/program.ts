@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitStatus } from "./exit-status.ts";
 import { commandLineError, reportFailure } from "./failure.ts";
 import { helpPage, notes } from "./help.ts";
 import { writeOut } from "./output.ts";
 import { declareVerb, prepareVerb, type Verbs } from "./verb.ts";
+import { version } from "./version.ts";
 
 const verbs: Verbs = {
   train: {
@@ -43,6 +43,10 @@ const verbs: Verbs = {
     summary: "list runs with their best losses",
     load: async () => (await import("./commands/runs.ts")).declareRuns,
   },
+  studio: {
+    summary: "open a page on this machine: watch, compare and start runs, write with their models",
+    load: async () => (await import("./commands/studio.ts")).declareStudio,
+  },
   tokenizer: {
     summary: "train a tokenizer, or show how a text splits into tokens",
     load: async () => (await import("./commands/tokenizer.ts")).declareTokenizer,
@@ -70,20 +74,9 @@ Examples:
   $ npx foretoken train --data notes.txt --out runs/notes   on a text of your own
   $ npx foretoken generate runs/notes --prompt "The "
   $ npx foretoken evaluate runs/notes
+  $ npx foretoken studio                                    a page for all of it
   $ npx foretoken lesson                                    how it works, part by part
   $ npx foretoken <command> --help                          all flags of a command, with examples`;
-
-const version = (): string => {
-  try {
-    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-      version: string;
-    };
-    return version;
-  } catch {
-    // Every command works without it.
-    return "unknown";
-  }
-};
 
 /** A command with its flags, for hints. */
 const declared = async (name: string): Promise<Command> => {

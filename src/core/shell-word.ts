@@ -11,3 +11,7 @@ export const quoteWord = (word: string): string => {
   // Double quotes work in every shell, unless a character in them is special to one.
   return /^[^"$`\\!%]*$/u.test(word) ? `"${word}"` : `'${word.replaceAll("'", "'\\''")}'`;
 };
+
+/** A command of ours that can be copied into a shell. */
+export const commandLine = (words: readonly string[]): string =>
+  ["npx", "foretoken", ...words].map(quoteWord).join(" ");

@@ -6,6 +6,7 @@ import { randomKey, randomStream } from "../core/random.ts";
 import { whileOpen } from "../pretrained/closed.ts";
 import { generationDefaults } from "../pretrained/generation-config.ts";
 import type { LanguageModel } from "../pretrained/language-model.ts";
+import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "../pretrained/likeliest.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import {
@@ -32,6 +33,7 @@ export const generateSettingsSchema = samplingSchema.extend({
 const optionsSchema = generateSettingsSchema.extend({
   prompt: z.union([z.string(), z.array(z.int().min(0))], { error: "must be a text, or a list of token ids" }),
   endTokens: z.array(z.int().min(0)),
+  candidates: z.int().min(0).max(mostCandidates),
   cache: z.boolean(),
 });
 
@@ -47,7 +49,7 @@ export const generateDefaults = {
 };
 
 /** The part of the options that a caller of the library alone has. */
-const ownDefaults = { endTokens: [] as readonly number[], cache: true };
+const ownDefaults = { endTokens: [] as readonly number[], candidates: 0, cache: true };
 
 type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefined };
 
@@ -73,6 +75,12 @@ export interface GenerateOptions extends SamplingOptions {
    * and the last event says which.
    */
   readonly unknown?: UnknownChoice | undefined;
+  /**
+   * The most probable tokens to name with each token that is drawn, by the model's own probabilities: before temperature,
+   * top-k and the rest. With 1 or more, token events have `probability` and `candidates`. The text is the same. Whole number
+   * from 0 to 50. Default 0: none.
+   */
+  readonly candidates?: number | undefined;
   /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
   readonly cache?: boolean | undefined;
   /** Abort to end after the current token, with a last event. Default: none. */
@@ -99,6 +107,16 @@ export interface TokenEvent {
    * texts of all tokens add up to the text of `done`.
    */
   readonly text: string;
+  /**
+   * The model's own probability of the token: softmax of all logits at temperature 1, before top-k and the rest. From 0 to 1.
+   * Only where the option `candidates` asks for some.
+   */
+  readonly probability?: number;
+  /**
+   * The most probable tokens at this place, the most probable first, equal ones by their ids: as many as the option
+   * `candidates` asks for. The drawn token need not be among them.
+   */
+  readonly candidates?: readonly Candidate[];
 }
 
 /** Last: nothing more is written. */
@@ -169,6 +187,34 @@ const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedTe
   stopped: rest.stopped,
 });
 
+/** Probabilities at the place of a token, as its event has them. */
+type Probabilities = Required<Pick<TokenEvent, "probability" | "candidates">>;
+
+/**
+ * @param most tokens to name at each place; 0: nothing is told.
+ * @returns tells of the token `id`, from the logits that it was drawn from.
+ */
+const probabilitiesOf = (
+  tokenizer: Tokenizer,
+  most: number,
+): ((logits: Float32Array, id: number) => Probabilities | undefined) => {
+  if (most === 0) return () => undefined;
+  const likeliest = likeliestOf(tokenizer, most);
+  return (logits, id) => {
+    const sum = softmaxSum(logits, 0, logits.length);
+    const probability = Math.exp((logits[id] as number) - sum.highest) / sum.sum;
+    if (Number.isNaN(probability)) {
+      throw new ConfigError({
+        where: "generate: candidates",
+        must: "the model's logits must be numbers, to have probabilities",
+        got: "others",
+        hint: "a model whose training went well",
+      });
+    }
+    return { probability, candidates: likeliest(logits, 0, sum) };
+  };
+};
+
 /**
  * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
  * contextLength tokens. Yields each token as it is drawn, then `done`. A text that the model ends itself ends with one of its
@@ -176,8 +222,9 @@ const withRest = (shown: string, rest: WatchedText, watch: StopWatch): WatchedTe
  *
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options prompt, sampling, stop strings, seed.
- * @throws ConfigError for a setting out of range or unknown, an empty prompt or a model that was or is closed, DataError
- *   for a character the tokenizer lacks, unless `unknown` is "skip".
+ * @throws ConfigError for a setting out of range or unknown, an empty prompt, a model that was or is closed, or
+ *   `candidates` of a model whose logits are not numbers; DataError for a character the tokenizer lacks, unless `unknown`
+ *   is "skip".
  * @example
  * ```ts
  * import { generate, loadPretrained } from "foretoken";
@@ -198,7 +245,7 @@ export async function* generate(
   checkOptions("generate: options", options);
   const { signal, ...given } = options;
   checkSignal("generate: signal", signal);
-  const { prompt, cache, endTokens, ...settings } = parseGenerateOptions(given);
+  const { prompt, cache, endTokens, candidates, ...settings } = parseGenerateOptions(given);
   const read = readPrompt(lm.tokenizer, prompt, settings.unknown);
   const ids = Array.from(read.ids);
   const promptTokens = ids.length;
@@ -207,6 +254,7 @@ export async function* generate(
   const ends = new Set([...lm.endTokens, ...endTokens]);
   const stream = textStream(lm.tokenizer, { showSpecialTokens: settings.showSpecialTokens });
   const watch = stopWatch(settings.stop);
+  const tellOf = probabilitiesOf(lm.tokenizer, candidates);
   const decoder = await whileOpen("generate", lm.model, async () => createDecoder(lm.model, cache));
   let text = "";
   let finishReason: FinishReason = "length";
@@ -225,7 +273,7 @@ export async function* generate(
       const isLast = isEnd || index === settings.maxNewTokens - 1;
       const shown = isLast && !pushed.stopped ? withRest(pushed.text, watch.push(stream.end()), watch) : pushed;
       text += shown.text;
-      yield { v: 1, type: "token", index, id, text: shown.text };
+      yield { v: 1, type: "token", index, id, text: shown.text, ...tellOf(logits, id) };
       if (shown.stopped || isEnd) {
         finishReason = shown.stopped ? "stop" : "endOfText";
         break;

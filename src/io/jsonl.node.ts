@@ -47,15 +47,19 @@ const unreadable = (path: string, cause: unknown): CheckpointError => {
   });
 };
 
+/** Undefined if there is no such file. */
+const openLines = async (path: string): Promise<FileHandle | undefined> =>
+  openRegularFile(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw unreadable(path, error);
+  });
+
 /**
  * The lines of a file of any size, without their ends; a missing file has none. A line over `maxLineBytes` is empty.
  * @throws CheckpointError for a link, a pipe or a folder of that name, and if the system refuses.
  */
 export async function* readLines(path: string): AsyncGenerator<string, void, undefined> {
-  const file = await openRegularFile(path).catch((error: unknown) => {
-    if (systemErrorCode(error) === "ENOENT") return undefined;
-    throw unreadable(path, error);
-  });
+  const file = await openLines(path);
   if (file === undefined) return;
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(pieceBytes);
@@ -88,6 +92,54 @@ export async function* readLines(path: string): AsyncGenerator<string, void, und
       if (from < bytesRead) keep(piece.subarray(from));
     }
     if (restBytes > 0) yield take();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Lines that were read together. */
+export interface LinePiece {
+  /** Without their ends. */
+  readonly lines: readonly string[];
+  /** Bytes of the file up to the end of the last of them. */
+  readonly end: number;
+}
+
+/**
+ * The lines of a file as `readLines`, many at a time, and only those that end: half a line is not read. For files with many
+ * short lines, where waiting for each takes longer than reading it. Lines over `maxLineBytes` are left out.
+ * @param from bytes to pass over: the end of a line.
+ */
+export async function* readWholeLines(path: string, from = 0): AsyncGenerator<LinePiece, void, undefined> {
+  const file = await openLines(path);
+  if (file === undefined) return;
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(pieceBytes);
+  let begun: Uint8Array[] = [];
+  let begunBytes = 0;
+  let at = from;
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, pieceBytes, at).catch((error: unknown) => {
+        throw unreadable(path, error);
+      });
+      if (bytesRead === 0) return;
+      const piece = buffer.subarray(0, bytesRead);
+      const newline = piece.lastIndexOf(10);
+      const tooLong = begunBytes + (newline === -1 ? bytesRead : piece.indexOf(10)) > maxLineBytes;
+      if (tooLong) begun = [];
+      if (newline !== -1) {
+        const ended = piece.subarray(tooLong ? piece.indexOf(10) : 0, newline);
+        const lines = decoder.decode(Buffer.concat([...begun, ended])).split("\n");
+        begun = [];
+        begunBytes = 0;
+        yield { lines, end: at + newline + 1 };
+      }
+      const rest = piece.subarray(newline + 1);
+      begunBytes += rest.length;
+      if (!tooLong || newline !== -1) begun.push(rest.slice());
+      at += bytesRead;
+    }
   } finally {
     await file.close();
   }

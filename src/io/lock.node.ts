@@ -289,6 +289,26 @@ const lockOf = (path: string, { text, close }: HeldFile): Lock => {
   };
 };
 
+/** Who holds a lock. */
+export interface LockHolder {
+  readonly pid: number;
+  /** Whether it is this process: another thread of it, perhaps. */
+  readonly isOwn: boolean;
+  /** Whether the process can be seen from here: it is of this machine and this container. */
+  readonly isNear: boolean;
+}
+
+/** Who holds the lock `path`; null: nobody. Nothing is changed, and a lock that is not readable counts as none. */
+export const lockHolder = async (path: string): Promise<LockHolder | null> => {
+  const holder = parseHolder((await readIfThere(path).catch(() => undefined)) ?? "");
+  if (holder === undefined) return null;
+  const self = thisProcess();
+  const state = stateOf(holder, self);
+  if (state === "gone") return null;
+  const isNear = state === "running";
+  return { pid: holder.pid, isOwn: isNear && holder.pid === self.pid, isNear };
+};
+
 /** Number of attempts to read a lock that is not complete. */
 const looks = 3;
 /** Number of attempts while others take it over. */

@@ -11,6 +11,7 @@ import type { Model } from "../models/model.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { whileOpen } from "./closed.ts";
+import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "./likeliest.ts";
 
 /** Options of `score`. */
 export interface ScoreOptions {
@@ -20,6 +21,8 @@ export interface ScoreOptions {
    * least T − stride tokens before it, for T / stride times the work.
    */
   readonly stride?: number | undefined;
+  /** The most probable tokens to name at each place. Whole number from 0 to 50. Default 0: none. */
+  readonly candidates?: number | undefined;
   /** Abort to end with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -35,6 +38,11 @@ export interface ScoredToken {
   readonly text: string;
   /** ln p(token | tokens before it in its window), in nats, at most 0; null for the first token, which nothing predicts. */
   readonly logProb: number | null;
+  /**
+   * The most probable tokens at its place, the most probable first, equal ones by their ids: only where the option
+   * `candidates` asks for some, and not for the first token.
+   */
+  readonly candidates?: readonly Candidate[];
 }
 
 /** Log-probabilities of a text's tokens. */
@@ -78,15 +86,6 @@ function* windowsOf(count: number, contextLength: number, stride: number, most: 
   }
 }
 
-/** ln softmax(logits)[target], in double precision. */
-const logProbOf = (logits: ArrayLike<number>, from: number, vocabSize: number, target: number): number => {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (let v = 0; v < vocabSize; v++) highest = Math.max(highest, logits[from + v] as number);
-  let sum = 0;
-  for (let v = 0; v < vocabSize; v++) sum += Math.exp((logits[from + v] as number) - highest);
-  return (logits[from + target] as number) - highest - Math.log(sum);
-};
-
 /** @throws ShapeError for the first id that is no token */
 const idsOf = (given: ArrayLike<number>, vocabSize: number): Int32Array => {
   checkIdList("score: ids", given);
@@ -112,21 +111,46 @@ const strideOf = (stride: unknown, contextLength: number): number => {
   });
 };
 
+const checkCandidates = (candidates: unknown): void => {
+  if (Number.isInteger(candidates) && (candidates as number) >= 0 && (candidates as number) <= mostCandidates) return;
+  throw new ConfigError({
+    where: "score: candidates",
+    must: `must be a whole number from 0 to ${mostCandidates}`,
+    got: show(candidates),
+  });
+};
+
 /** Checks the form of the options of `score`. @throws ConfigError */
 export const checkScoreOptions = (options: unknown): void => {
-  checkKeys("score", options, ["stride", "signal"]);
-  const { stride, signal } = options as ScoreOptions;
+  checkKeys("score", options, ["stride", "candidates", "signal"]);
+  const { stride, candidates, signal } = options as ScoreOptions;
   if (stride !== undefined) checkNumber("score: stride", stride);
+  if (candidates !== undefined) checkCandidates(candidates);
   checkSignal("score: signal", signal);
 };
 
+/** What is known of a token: place 0 of a text has none. */
+interface Found {
+  readonly logProbs: Float64Array;
+  /** Empty where none are asked for. */
+  readonly candidates: readonly (readonly Candidate[])[];
+}
+
 /** The tokens with their texts. */
-const scoredTokens = (ids: Int32Array, logProbs: Float64Array, tokenizer: Tokenizer): readonly ScoredToken[] => {
+const scoredTokens = (
+  ids: Int32Array,
+  { logProbs, candidates }: Found,
+  tokenizer: Tokenizer,
+): readonly ScoredToken[] => {
   const stream = textStream(tokenizer, { showSpecialTokens: true });
   const last = ids.length - 1;
   return Array.from(ids, (id, index) => {
     const text = stream.push(id) + (index === last ? stream.end() : "");
-    return { id, text, logProb: index === 0 ? null : (logProbs[index] as number) };
+    const own = candidates[index];
+    return {
+      ...{ id, text, logProb: index === 0 ? null : (logProbs[index] as number) },
+      ...(own === undefined ? {} : { candidates: own }),
+    };
   });
 };
 
@@ -140,13 +164,15 @@ export const score = async (
   checkScoreOptions(options);
   const { backend, vocabSize } = model;
   const { contextLength } = model.config;
-  const { signal } = options;
+  const { signal, candidates: most = 0 } = options;
   const stride = strideOf(options.stride, contextLength);
   const ids = typeof given === "string" ? tokenizer.encode(given, "text") : idsOf(given, vocabSize);
   checkPredictable(ids.length, "score: text", "more text: nothing predicts the first token");
-  const most = Math.max(1, Math.floor(Math.min(mostTokens, mostLogits / vocabSize) / contextLength));
+  const mostRows = Math.max(1, Math.floor(Math.min(mostTokens, mostLogits / vocabSize) / contextLength));
   const logProbs = new Float64Array(ids.length);
-  for (const { from, rows, time, counted } of windowsOf(ids.length, contextLength, stride, most)) {
+  const candidates: (readonly Candidate[])[] = [];
+  const likeliest = most === 0 ? undefined : likeliestOf(tokenizer, most);
+  for (const { from, rows, time, counted } of windowsOf(ids.length, contextLength, stride, mostRows)) {
     signal?.throwIfAborted();
     const x = new Int32Array(rows * time);
     for (let row = 0; row < rows; row++)
@@ -157,7 +183,11 @@ export const score = async (
     for (let row = 0; row < rows; row++) {
       for (let t = time - counted; t < time; t++) {
         const place = from + row * stride + t + 1;
-        logProbs[place] = logProbOf(logits, (row * time + t) * vocabSize, vocabSize, ids[place] as number);
+        const at = (row * time + t) * vocabSize;
+        const sum = softmaxSum(logits, at, vocabSize);
+        logProbs[place] = (logits[at + (ids[place] as number)] as number) - sum.highest - Math.log(sum.sum);
+        // The logits are given back after this pass: only what was asked for is kept.
+        if (likeliest !== undefined) candidates[place] = likeliest(logits, at, sum);
       }
     }
     await yieldToHost();
@@ -171,5 +201,5 @@ export const score = async (
       hint: "a model whose training went well",
     });
   }
-  return { tokens: scoredTokens(ids, logProbs, tokenizer), total, mean: total / (ids.length - 1) };
+  return { tokens: scoredTokens(ids, { logProbs, candidates }, tokenizer), total, mean: total / (ids.length - 1) };
 };

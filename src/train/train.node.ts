@@ -1,4 +1,4 @@
-import { join, parse, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
@@ -14,6 +14,7 @@ import type { PartialConfig } from "./config/merge.ts";
 import { checkTrainOptions } from "./config/options.ts";
 import { defaultPreset, type PresetName } from "./config/presets.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
+import { defaultRunName, hasOwnText, nameOfText } from "./folder/default-name.node.ts";
 import { brokenOff, missingEnd } from "./folder/ended-run.node.ts";
 import { readInitial, readStart } from "./folder/initial.node.ts";
 import { checkFree, createRunFolder } from "./folder/new-run-folder.node.ts";
@@ -137,28 +138,6 @@ export interface ResumedRunOptions extends Running {
 /** Options of `train`, to begin or to continue a run. */
 export type TrainOptions = NewRun | ResumedRunOptions;
 
-/** `runs/<time>-<preset>`, with the time of day in UTC to the second. */
-const defaultFolder = (preset: string): string => {
-  const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
-  return join("runs", `${time}-${preset}`);
-};
-
-/** Whether the text is one that its user names: not one of those that come with the program. */
-const hasOwnText = ({ data, text, documents }: NewRun): boolean =>
-  text !== undefined || documents !== undefined || (data !== undefined && !isCorpusName(data));
-
-/** A text's name as a part of a folder's: letters, digits and hyphens. */
-const folderNameOf = (data: string): string => {
-  const { name } = parse(resolve(data));
-  const words = name.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-");
-  return (
-    [...words]
-      .slice(0, 40)
-      .join("")
-      .replace(/^-+|-+$/gu, "") || "text"
-  );
-};
-
 /** The name of a known text as it is; a path absolute, since a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
 
@@ -186,7 +165,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   const { valData, valFraction, finalSampleTokens = 400, onCheckpoint, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnText(options) ? undefined : defaultPreset);
-  const folder = defaultFolder(preset ?? folderNameOf(options.data ?? ""));
+  const folder = join("runs", defaultRunName(preset ?? nameOfText(options.data ?? "")));
   const out = options.out === undefined ? (given === undefined ? folder : null) : options.out;
   const saved = out !== null || onCheckpoint !== undefined;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { commandLine } from "#foretoken/cli/display/texts/shell.js";
 import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags.js";
 import { ConfigError } from "#foretoken/core/errors.js";
+import { commandLine } from "#foretoken/core/shell-word.js";
 import { onWindows, shell } from "./cli.ts";
 
 describe("numbers", () => {

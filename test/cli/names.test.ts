@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { commandLine } from "#foretoken/cli/display/texts/shell.js";
 import { inFlags } from "#foretoken/cli/option-names.js";
 import { printable, printableName } from "#foretoken/cli/terminal.js";
 import { ConfigError } from "#foretoken/core/errors.js";
+import { commandLine } from "#foretoken/core/shell-word.js";
 import { cli, jsonLines, onWindows, shell, tiny, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.

@@ -113,6 +113,9 @@ describe("a command of another program leads to ours, with its words", () => {
     ["finetune runs/a --data b.txt", "npx foretoken train --init-from runs/a --data b.txt"],
     ["fine-tune runs/a --lr 1e-4", "npx foretoken train --init-from runs/a --learning-rate 1e-4"],
     ["ls", "npx foretoken runs"],
+    ["plot runs/a", "npx foretoken studio runs/a"],
+    ["serve", "npx foretoken studio"],
+    ["tensorboard runs", "npx foretoken studio runs"],
     ["runs/a", "npx foretoken generate runs/a"],
     ["notes.txt", "npx foretoken train --data notes.txt"],
     ["trian", "train"],
@@ -124,13 +127,12 @@ describe("a command of another program leads to ours, with its words", () => {
   });
 
   test.each([
-    ["serve", /no server \(yet\)/u],
+    ["api", /no server for other programs \(yet\)/u],
     ["export runs/a", /Hugging Face directory/u],
     ["convert", /Hugging Face directory/u],
     ["import model.gguf", /a GGUF file/u],
     ["tokenize model.gguf", /two words/u],
     ["download", /hf:org\/name/u],
-    ["plot runs/a", /no plot of a finished run \(yet\)/u],
     ["quantize runs/a", /not quantised \(yet\)/u],
   ])("%s says what is not there", async (line, says) => {
     const details = await answerTo(line);

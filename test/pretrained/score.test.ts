@@ -55,6 +55,27 @@ forEachBackend("score", ({ open }) => {
     expect(await lm.score(ids)).toEqual(result);
   });
 
+  it("names the most probable tokens at each place, also in overlapping windows, and changes nothing else", async () => {
+    const own = ids.slice(0, 40);
+    for (const stride of [contextLength, 5]) {
+      const { tokens, ...rest } = await lm.score(own, { stride, candidates: 3 });
+      const plain = await lm.score(own, { stride });
+      expect({ ...rest, tokens: tokens.map(({ candidates, ...token }) => token) }).toEqual(plain);
+      expect(tokens[0]).not.toHaveProperty("candidates");
+      for (let place = 1; place < own.length; place++) {
+        const from = stride * Math.max(0, Math.ceil((place - contextLength) / stride));
+        const { data, shape } = await lm.logits(own.slice(from, place));
+        const row = Float64Array.from(data.subarray((shape[0] - 1) * shape[1]));
+        const highest = Math.max(...row);
+        const sum = row.reduce((total, logit) => total + Math.exp(logit - highest), 0);
+        const sorted = Array.from(row, (logit, id) => ({ id, probability: Math.exp(logit - highest) / sum }))
+          .sort((a, b) => b.probability - a.probability || a.id - b.id)
+          .map(({ id, probability }) => ({ id, text: tokenizer.token(id), probability }));
+        expect(tokens[place]?.candidates, `token ${place}, stride ${stride}`).toEqual(sorted.slice(0, 3));
+      }
+    }
+  });
+
   it("gives minus the loss of evaluate, where the windows are the same", async () => {
     for (const part of [text, text.slice(0, 2), text.slice(0, contextLength + 1), text.slice(0, 40)]) {
       const { natsPerToken } = await evaluateCorpus(lm, ...wholeText({ text: part }));
@@ -123,6 +144,10 @@ describe("score", () => {
     ["the cat", { stride: 17 }, ConfigError, "got 17"],
     ["the cat", { stride: 1.5 }, ConfigError, "got 1.5"],
     ["the cat", { stride: "8" }, ConfigError, 'score: stride: must be a number; got "8"'],
+    ["the cat", { candidates: 51 }, ConfigError, "score: candidates: must be a whole number from 0 to 50; got 51"],
+    ["the cat", { candidates: -1 }, ConfigError, "got -1"],
+    ["the cat", { candidates: 1.5 }, ConfigError, "got 1.5"],
+    ["the cat", { candidates: "3" }, ConfigError, 'got "3"'],
     ["the cat", { strid: 8 }, ConfigError, /score: every option must be a known one; got "strid"; try stride/u],
     ["the cat", { signal: 1 }, ConfigError, "score: signal"],
     ["the cat", null, ConfigError, "score: options: must be an object of options; got null"],

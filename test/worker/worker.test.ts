@@ -326,12 +326,18 @@ describe("a model in a thread of its own", () => {
       return list;
     };
     expect(await all(lm.generate(settings))).toEqual(await all(generate(local, settings)));
+    const asking = { ...settings, candidates: 5 };
+    const withCandidates = await all(lm.generate(asking));
+    expect(withCandidates).toEqual(await all(generate(local, asking)));
+    expect(withCandidates[0]).toMatchObject({ probability: expect.any(Number), candidates: { length: 5 } });
     const corpus = await loadCorpus(data);
     const told: number[] = [];
     const measured = await lm.evaluate(corpus, { split: "all", onProgress: (done) => told.push(done) });
     expect(measured).toEqual(await evaluateCorpus(local, corpus, { split: "all" }));
     expect(told.at(-1)).toBe(measured.tokens);
     expect(await lm.score("the cat sat on the mat")).toEqual(await local.score("the cat sat on the mat"));
+    const named = { stride: 3, candidates: 2 };
+    expect(await lm.score([1, 2, 3], named)).toEqual(await local.score([1, 2, 3], named));
     expect(await lm.score([1, 2, 3], { stride: 3 })).toEqual(await local.score([1, 2, 3], { stride: 3 }));
     expect(lm).toMatchObject({ config: local.model.config, parameters: local.model.layout.count });
     expect(lm.tokenizer.encode("the")).toEqual(local.tokenizer.encode("the"));

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { commandLine } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
 import { type ExtendKind, extendKinds } from "../../optim/config.ts";
@@ -20,7 +21,6 @@ import { plainReporter } from "../display/reporters/plain.ts";
 import { jsonReporter, type TrainReporter } from "../display/reporters/reporter.ts";
 import { formatCount } from "../display/texts/format.ts";
 import type { RunContext } from "../display/texts/run-text.ts";
-import { commandLine } from "../display/texts/shell.ts";
 import { exitStatus } from "../exit-status.ts";
 import {
   addRunningFlags,

@@ -24,13 +24,15 @@ const leads: CommandLeads = {
   ...to("finetune ft tune", "train", "--init-from"),
   ...to("mergelora mergeadapter mergeandunload fuse unload", "merge"),
   ...to("list ls history status experiments", "runs"),
+  ...to("serve server web webui ui gui page browser open dashboard playground watch", "studio"),
+  ...to("plot graph chart tensorboard wandb visualize visualise compare", "studio"),
   ...to("tutorial course teach explain demo", "lesson"),
   ...to("doctor env system devices device about", "info"),
   ...to("bench benchmark profile", "train", "--profile"),
   ...isNot(
-    "serve server api web webui ui",
-    "there is no server (yet): the library's generate writes for one of yours",
-    "npx foretoken generate DIR --interactive",
+    "api",
+    "there is no server for other programs (yet): the library's generate writes for one of yours",
+    "npx foretoken studio, for a page",
   ),
   ...isNot(
     "export convert save pack",
@@ -46,11 +48,6 @@ const leads: CommandLeads = {
     "quantize quantise quant gguf",
     "weights are not quantised (yet): those of a GGUF file are widened when it is read, and computed with in float32 or bfloat16",
     "npx foretoken generate MODEL --dtype bfloat16",
-  ),
-  ...isNot(
-    "plot graph chart tensorboard visualize visualise",
-    "there is no plot of a finished run (yet): train draws its loss, and metrics.jsonl has every one",
-    "npx foretoken runs",
   ),
   ...isNot(
     "tokenize tokenise encode",

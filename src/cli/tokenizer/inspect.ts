@@ -1,6 +1,7 @@
 /** Shows how a text splits into tokens. */
 import { DataError } from "../../core/errors.ts";
 import { charactersBegun } from "../../tokenizer/text-stream.ts";
+import { textAlone } from "../../tokenizer/token-text.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { formatCount } from "../display/texts/format.ts";
 import { columns, padRight, wrapText } from "../display/texts/width.ts";
@@ -58,23 +59,9 @@ export const inspectText = (tokenizer: Tokenizer, text: string, where: string, a
   };
 };
 
-const incomplete = "\ufffd";
-
-/** A token in one line; bytes of a part of a character as <e2>. */
+/** A token in one line. */
 const tokenText = ({ text, bytes }: ShownToken, { symbols }: Style): string =>
-  text.includes(incomplete) && new TextDecoder().decode(Uint8Array.from(bytes)) === text && !isWhole(bytes)
-    ? bytes.map((byte) => `<${byte.toString(16).padStart(2, "0")}>`).join("")
-    : printableName(text, symbols.unicode);
-
-/** Whether bytes are whole characters. */
-const isWhole = (bytes: readonly number[]): boolean => {
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(bytes));
-    return true;
-  } catch {
-    return false;
-  }
-};
+  printableName(textAlone(text, Uint8Array.from(bytes)), symbols.unicode);
 
 /**
  * The tokens in rows of at most `width` columns. A rule stands between two tokens, so they can be told apart without

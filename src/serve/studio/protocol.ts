@@ -89,6 +89,8 @@ export interface RunSeries {
     readonly trainLoss: readonly (number | null)[];
     readonly natsPerCharacter: readonly number[];
     readonly bitsPerByte: readonly number[];
+    /** Measured because the run was stopped there. */
+    readonly interrupted: readonly boolean[];
   };
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
   /** Steps that were left out since they were not finite or exploded. */
@@ -99,10 +101,13 @@ export interface RunSeries {
 
 /**
  * GET runs/NAME/events?after=OFFSET: server-sent events, without end. `event: run`, data: one event of `train` as it is in
- * metrics.jsonl, id: the offset after it; `event: summary`, data: `RunSummary`. GET events: `event: list`, data:
- * `RunListAnswer`, sent whenever a summary changes, at most once a second.
+ * metrics.jsonl, id: the offset after it; `event: summary`, data: `RunSummary`, first and whenever it changes; `event: reset`,
+ * data: {}: the notes were rewritten, as by a resumed run, so the series must be read again, and the events after its
+ * `offset`; the last event of a stream. GET events: `event: list`, data: `RunListAnswer`, sent first and whenever a summary
+ * changes, at most once a second. A name that is no run's: status 404 with a `Failure`. With a header Last-Event-ID that id is
+ * the offset.
  */
-export type SeriesEventName = "run" | "summary" | "list";
+export type SeriesEventName = "run" | "summary" | "reset" | "list";
 
 /** The text of a new run. `file`: below the text folder, with slashes. */
 export const textSourceSchema = z.discriminatedUnion("kind", [

@@ -25,7 +25,7 @@ const isRun = (path: string): Promise<boolean> =>
   );
 
 /** The checkpoint that `named` stands for: of a run, the best weights, or the last ones if there are no best yet. */
-const checkpointOf = async (named: string): Promise<string> => {
+export const checkpointOf = async (named: string): Promise<string> => {
   if (!(await isRun(named))) return named;
   for (const name of [folderNames.best, folderNames.checkpoint]) {
     if (await hasCheckpoint(join(named, name))) return join(named, name);

@@ -1,9 +1,10 @@
+import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { checkPath } from "../../core/check-arguments.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
-import { parseLine, readLines } from "../../io/jsonl.node.ts";
+import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { RunConfig } from "../config/config.ts";
 import { presetOf } from "../config/preset-of.ts";
@@ -91,6 +92,8 @@ export interface RunList {
 interface Noted {
   /** All steps of the plan. */
   readonly steps: number;
+  /** Bytes that were read, up to the end of a line. */
+  end: number;
   start: NotedStart | undefined;
   step: number;
   readonly evals: NotedEval[];
@@ -125,49 +128,93 @@ const take = (noted: Noted, event: NotedEvent): void => {
 /** Beginning of a line for a step: nearly all lines are, and only the last one matters. */
 const stepLine = '{"v":1,"type":"step",';
 
-/** Damaged lines are skipped: a killed process may leave half a line. */
-const readNoted = async (path: string, steps: number): Promise<Noted> => {
-  const noted: Noted = { steps, start: undefined, step: 0, evals: [], ended: undefined };
+/**
+ * Damaged lines are skipped, and half a line at the end is left for later: it is being written, or its process was killed.
+ * @param before of the same notes when they were shorter.
+ */
+const readNoted = async (path: string, steps: number, before?: Noted): Promise<Noted> => {
+  const noted: Noted = before ?? { steps, end: 0, start: undefined, step: 0, evals: [], ended: undefined };
   let lastStep: string | undefined;
   const takeLine = (line: string): void => {
     const event = parseNoted(parseLine(line));
     if (event !== undefined) take(noted, event);
   };
-  for await (const line of readLines(path)) {
-    if (line.startsWith(stepLine)) {
-      // The line before it may be the last complete one.
-      if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
-      lastStep = line;
-      noted.ended = undefined;
-      continue;
+  for await (const { lines, end } of readWholeLines(path, noted.end)) {
+    for (const line of lines) {
+      if (line.startsWith(stepLine)) {
+        // The line before it may be the last complete one.
+        if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
+        lastStep = line;
+        noted.ended = undefined;
+        continue;
+      }
+      if (lastStep !== undefined) takeLine(lastStep);
+      lastStep = undefined;
+      takeLine(line);
     }
-    if (lastStep !== undefined) takeLine(lastStep);
-    lastStep = undefined;
-    takeLine(line);
+    noted.end = end;
   }
   if (lastStep !== undefined) takeLine(lastStep);
   return noted;
 };
 
-const modified = async (path: string): Promise<Date | undefined> =>
-  stat(path).then(
-    ({ mtime }) => mtime,
-    () => undefined,
-  );
+const statsOf = async (path: string): Promise<Stats | undefined> => stat(path).catch(() => undefined);
 
-const readListed = async (path: string): Promise<ListedRun> => {
+/** The files that a run's line in the list is made of. */
+interface RunFiles {
+  readonly description: Stats | undefined;
+  readonly metrics: Stats | undefined;
+  readonly saved: boolean;
+}
+
+const filesOf = async (path: string): Promise<RunFiles> => {
+  const [description, metrics, saved] = await Promise.all([
+    statsOf(join(path, folderNames.description)),
+    statsOf(join(path, folderNames.metrics)),
+    hasCheckpoint(join(path, folderNames.checkpoint)),
+  ]);
+  return { description, metrics, saved };
+};
+
+const isSameFile = (a: Stats | undefined, b: Stats | undefined): boolean => a?.ino === b?.ino && a?.dev === b?.dev;
+
+const isUnchanged = (a: Stats | undefined, b: Stats | undefined): boolean =>
+  isSameFile(a, b) && a?.size === b?.size && a?.mtimeMs === b?.mtimeMs;
+
+/** A run as it was read before. */
+interface KnownRun {
+  readonly files: RunFiles;
+  readonly listed: ListedRun;
+  readonly noted: Noted;
+}
+
+/** Runs that were read before, by their paths: files that have not changed since are not read again. */
+export type KnownRuns = Map<string, KnownRun>;
+
+const readListed = async (path: string, known: KnownRuns | undefined): Promise<ListedRun> => {
+  // Before the files are read: what is written meanwhile is a change.
+  const files = await filesOf(path);
+  const before = known?.get(path);
+  const isSameRun = before !== undefined && isUnchanged(before.files.description, files.description);
+  if (isSameRun && isUnchanged(before.files.metrics, files.metrics) && before.files.saved === files.saved) {
+    return before.listed;
+  }
+  // A resumed run replaces its notes by shorter ones; else they grow.
+  const isLonger = isSameRun && isSameFile(before.files.metrics, files.metrics);
+  const grows = isLonger && (files.metrics?.size ?? 0) >= before.noted.end;
+  known?.delete(path);
   const { config, data } = await readRunDescription(path);
   const metrics = join(path, folderNames.metrics);
-  const { start, step, evals, ended } = await readNoted(metrics, config.train.steps);
-  const started = (await modified(join(path, folderNames.description))) ?? new Date(0);
-  const checkpoint = join(path, folderNames.checkpoint);
+  const noted = await readNoted(metrics, config.train.steps, grows ? before.noted : undefined);
+  const { start, step, evals, ended } = noted;
+  const started = files.description?.mtime ?? new Date(0);
   const best = bestEval(evals);
-  return {
+  const listed: ListedRun = {
     name: basename(resolve(path)),
     path,
     state: ended ?? "unfinished",
     startedAt: started.toISOString(),
-    updatedAt: ((await modified(metrics)) ?? started).toISOString(),
+    updatedAt: (files.metrics?.mtime ?? started).toISOString(),
     preset: presetOf(config),
     parameters: start?.parameters ?? null,
     corpus: data.name,
@@ -184,25 +231,62 @@ const readListed = async (path: string): Promise<ListedRun> => {
             natsPerCharacter: best.natsPerCharacter,
             bitsPerByte: best.bitsPerByte,
           },
-    checkpoint: (await hasCheckpoint(checkpoint)) ? checkpoint : null,
+    checkpoint: files.saved ? join(path, folderNames.checkpoint) : null,
     initFrom: data.initFrom?.path ?? null,
     config,
   };
+  known?.set(path, { files, listed, noted });
+  return listed;
 };
 
 /** A run, or why it is skipped: one damaged folder must not hide the others. Undefined if it is not a folder. */
-const readOne = async (path: string): Promise<ListedRun | SkippedFolder | undefined> => {
+const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | SkippedFolder | undefined> => {
   try {
     if (!(await isFolder(path))) return undefined;
-    if (!(await readdir(path)).includes(folderNames.description)) {
+    if (!known?.has(path) && !(await readdir(path)).includes(folderNames.description)) {
       return { path, reason: `no run: it has no ${folderNames.description}` };
     }
-    return await readListed(path);
+    return await readListed(path, known);
   } catch (error) {
     const mine = error instanceof ForetokenError || systemErrorCode(error) !== undefined;
     if (!mine || !(error instanceof Error)) throw error;
     return { path, reason: error.message };
   }
+};
+
+/** So many folders are read at a time: while one waits for the disk, others are decoded. */
+const atOnce = 8;
+
+/** The paths in `folder` that may be runs: all but files and folders whose names begin with a dot, or the folder itself. */
+const candidatesIn = async (folder: string): Promise<readonly string[]> => {
+  const entries = await readdir(folder);
+  if (entries.includes(folderNames.description)) return [folder];
+  return entries.flatMap((name) => (name.startsWith(".") ? [] : [join(folder, name)])).sort();
+};
+
+/**
+ * As `listRuns`, for a program that asks again and again.
+ * @param known is kept from one call to the next, and brought up to date: calls with the same one must not overlap.
+ */
+export const readRuns = async (folder: string, known?: KnownRuns): Promise<RunList> => {
+  const paths = await candidatesIn(folder);
+  const found: (ListedRun | SkippedFolder | undefined)[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let at = next++; at < paths.length; at = next++) found[at] = await readOne(paths[at] as string, known);
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  const there = new Set(paths);
+  for (const path of known?.keys() ?? []) if (!there.has(path)) known?.delete(path);
+  const runs: ListedRun[] = [];
+  const skipped: SkippedFolder[] = [];
+  for (const one of found) {
+    if (one === undefined) continue;
+    if ("reason" in one) skipped.push(one);
+    else runs.push(one);
+  }
+  runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0));
+  return { runs, skipped };
 };
 
 /**
@@ -220,25 +304,12 @@ const readOne = async (path: string): Promise<ListedRun | SkippedFolder | undefi
 export const listRuns = async (folder: string): Promise<RunList> => {
   checkPath("listRuns: folder", folder);
   if (!(await isFolder(folder))) {
-    const found = await modified(folder);
+    const found = await statsOf(folder);
     throw new CheckpointError({
       where: folder,
       must: "must be a folder of runs",
       got: found === undefined ? "no such folder" : "a file",
     });
   }
-  const entries = await readdir(folder);
-  const isRun = entries.includes(folderNames.description);
-  const paths = isRun ? [folder] : entries.filter((name) => !name.startsWith(".")).map((name) => join(folder, name));
-  const runs: ListedRun[] = [];
-  const skipped: SkippedFolder[] = [];
-  // One after the other: a folder may hold thousands.
-  for (const path of paths.sort()) {
-    const one = await readOne(path);
-    if (one === undefined) continue;
-    if ("reason" in one) skipped.push(one);
-    else runs.push(one);
-  }
-  runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0));
-  return { runs, skipped };
+  return readRuns(folder);
 };

@@ -1,4 +1,5 @@
 import { isRecord } from "../../../core/is-record.ts";
+import { commandLine } from "../../../core/shell-word.ts";
 import { extensionParts, longerSteps } from "../../../train/config/extend.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../train/events.ts";
 import { rowsInWords } from "../../../train/folder/run-readme.ts";
@@ -7,7 +8,6 @@ import { escapeText } from "../../flags.ts";
 import { printable, printableName, type Style } from "../../terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
 import { type NextCommand, nextLines } from "./next-commands.ts";
-import { commandLine } from "./shell.ts";
 import { padRight, wrapText } from "./width.ts";
 
 /** Facts about a run that the command line knows and its events do not. */

@@ -1,9 +1,4 @@
-import { quoteWord } from "../../../core/shell-word.ts";
 import { columns } from "./width.ts";
-
-/** A command that can be copied into a shell. */
-export const commandLine = (words: readonly string[]): string =>
-  ["npx", "foretoken", ...words].map(quoteWord).join(" ");
 
 /** Words of a shell's line as they are written, quotes included. */
 const writtenWords = (line: string): readonly string[] =>

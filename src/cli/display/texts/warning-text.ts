@@ -1,6 +1,6 @@
+import { commandLine } from "../../../core/shell-word.ts";
 import type { NonfiniteEvent, OverfittingEvent } from "../../../train/events.ts";
 import { formatCount, formatLoss } from "./format.ts";
-import { commandLine } from "./shell.ts";
 
 /** Warning for a validation loss that has begun to rise. */
 export const overfittingText = ({ step, valLoss, bestValLoss, bestStep }: OverfittingEvent): string =>

@@ -1,0 +1,109 @@
+import { stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors.ts";
+import { defaultPort, startStudio } from "../../serve/studio/start.ts";
+import { folderNames } from "../../train/folder/folder-names.ts";
+import { chooseBackend } from "../backend-choice.ts";
+import { modelPlaces } from "../checkpoint-path.ts";
+import { addComputingFlags, checkArguments, expecting, parseInteger, parsePath, type RunningFlags } from "../flags.ts";
+import { notes } from "../help.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { openPage } from "../open-page.ts";
+import { writeNotice, writeOut } from "../output.ts";
+import { version } from "../version.ts";
+
+interface StudioFlags extends Omit<RunningFlags, "json"> {
+  readonly texts?: string;
+  readonly model?: readonly string[];
+  readonly host?: string;
+  readonly port?: number;
+  readonly open?: true;
+}
+
+/** The folder in which train makes runs. */
+const defaultFolder = "runs";
+
+const examples = `
+Examples:
+  $ npx foretoken studio                              the runs in ${defaultFolder}, on a page of this machine
+  $ npx foretoken studio --texts texts --open         new runs on the texts in a folder, in the browser
+  $ npx foretoken studio --model hf:Qwen/Qwen3-0.6B   a playground for other models too
+  $ npx foretoken studio experiments --port 8080
+
+The page shows runs while they train, also those of other terminals, compares them, starts, stops and resumes runs, and
+writes text with their models. A run that was started there goes on when the page is closed. Ctrl-C saves it and ends the
+studio; train --resume or the page go on with it.
+
+Only this machine can reach the page, unless --host names another address. Then it needs the token in the address that is
+printed: who has it may start runs here and read their texts. Nothing is encrypted, so use it in a network that you trust.`;
+
+const collect = (flag: string): ((text: string, earlier: readonly string[] | undefined) => readonly string[]) => {
+  const parse = parsePath(flag);
+  return expecting((text: string, earlier: readonly string[] = []) => [...earlier, parse(text)], { paths: true });
+};
+
+const isMissing = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => false,
+    () => true,
+  );
+
+const parseHost = (text: string): string => {
+  if (/^[\w.:-]+$/u.test(text) && !text.startsWith("-")) return text;
+  throw new ConfigError({
+    where: "--host",
+    must: "must be a name or an address of this machine",
+    got: JSON.stringify(text),
+    hint: "127.0.0.1",
+  });
+};
+
+const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
+  const { texts, model: models, host, port, open, threads } = flags;
+  // The first run makes the default folder; another name may be a mistake.
+  if (given !== undefined && (await isMissing(given)))
+    throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
+  const { backend, remark } = await chooseBackend(flags);
+  if (remark !== undefined) writeNotice(remark);
+  const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
+  // A run's own folder: the page shows it among the runs beside it.
+  const folder = isRun ? dirname(resolve(given)) : (given ?? defaultFolder);
+  const studio = await startStudio({ folder, texts, models, host, port, backend, threads, version: version() });
+  writeOut(`${studio.url}\n`);
+  if (open === true) openPage(studio.url);
+  await new Promise<void>((ended) => {
+    onInterrupt(() => ended());
+  });
+  writeNotice("Ending the studio; a run that it trains is saved first (a second Ctrl-C quits at once)");
+  await studio.close();
+};
+
+/** `foretoken studio`. */
+export const declareStudio = (command: Command): void => {
+  command
+    .usage("[folder] [flags]")
+    .argument("[folder]", `a folder of runs, or a run's own (default: ${defaultFolder})`, parsePath("[folder]"))
+    .optionsGroup("Page: what it offers")
+    .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
+    .option(
+      "--model <model>",
+      `a model to write with besides those of the runs: ${modelPlaces}; may be given several times (default: none)`,
+      collect("--model"),
+    )
+    .option("--open", "open the page in the browser")
+    .optionsGroup("Server: where the page is")
+    .option("--host <address>", "the address to listen at (default: 127.0.0.1)", parseHost)
+    .option(
+      "--port <n>",
+      `the port; 0: any free one (default: the first free one from ${defaultPort} on)`,
+      parseInteger("--port", 0, 65_535),
+    );
+  addComputingFlags(command)
+    .addHelpText("after", notes(examples))
+    .allowExcessArguments()
+    .action(async (folder: string | undefined, flags: StudioFlags) => {
+      checkArguments(command);
+      await runStudio(folder, flags);
+    });
+};

@@ -1,0 +1,137 @@
+/**
+ * Who may ask a local server: pages that it served itself, and programs on this machine. Any page that is open in a browser can
+ * send requests to 127.0.0.1, and can give its own name that address (DNS rebinding); so names, origins and kinds of requests
+ * are checked before anything is done. What listens to other machines needs a token as well.
+ */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hostname, networkInterfaces } from "node:os";
+
+/** What a server knows about itself. */
+export interface GuardSettings {
+  /** Names that it may be asked by, as `localhost` or `[::1]`. */
+  readonly names: readonly string[];
+  readonly port: number;
+  /** Must come with every request of the API; null: listens to this machine alone. */
+  readonly token: string | null;
+  /** Addresses below it are not for navigation, and need the token. */
+  readonly apiPath: string;
+}
+
+/** A request that was refused: its status, and a line for the user. */
+export interface Refusal {
+  readonly status: 401 | 403 | 405 | 415;
+  readonly error: string;
+}
+
+const loopbackNames: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
+const anyAddress: readonly string[] = ["0.0.0.0", "::", "[::]"];
+
+/** A host as it is in addresses: version 6 in brackets. */
+export const hostInUrl = (host: string): string => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
+
+/** Whether only this machine can reach `host`. */
+export const isLoopback = (host: string): boolean =>
+  loopbackNames.includes(hostInUrl(host).toLowerCase()) || /^127(?:\.\d{1,3}){3}$/u.test(host);
+
+/** Names by which a server bound to `host` may be asked. */
+export const namesOf = (host: string): readonly string[] => {
+  const own = hostInUrl(host).toLowerCase();
+  if (isLoopback(host)) return [...new Set([...loopbackNames, own])];
+  if (!anyAddress.includes(host)) return [own];
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+  return [...new Set([...loopbackNames, hostname().toLowerCase(), ...addresses.map(hostInUrl)])];
+};
+
+/** A secret that nobody guesses, for an address. */
+export const newToken = (): string => randomBytes(32).toString("base64url");
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+/** In a time that does not depend on where they differ. */
+const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
+
+/** A host with its port, as browsers write it: the port of http is left out. */
+const withPort = (name: string, port: number): string => (port === 80 ? name : `${name}:${port}`);
+
+const refuse = (status: Refusal["status"], error: string): Refusal => ({ status, error });
+
+/** A page of another site may lead to this one by a link, and do nothing else. */
+const isNavigation = (request: Request, path: string, apiPath: string): boolean =>
+  request.method === "GET" &&
+  !path.startsWith(`${apiPath}/`) &&
+  request.headers.get("sec-fetch-mode") === "navigate" &&
+  request.headers.get("sec-fetch-dest") === "document";
+
+const checkCaller = (request: Request, path: string, settings: GuardSettings): Refusal | undefined => {
+  const { names, port, apiPath } = settings;
+  const host = (request.headers.get("host") ?? "").toLowerCase();
+  const hosts = names.map((name) => withPort(name, port));
+  if (!hosts.includes(host)) {
+    const known = hosts.slice(0, 3).join(", ");
+    return refuse(403, `the address must be one of the server's own; got another host or port; try ${known}`);
+  }
+  const origin = request.headers.get("origin");
+  if (origin !== null && origin !== `http://${host}`)
+    return refuse(403, "requests must come from the server's own page; got another origin; try its address itself");
+  const site = request.headers.get("sec-fetch-site");
+  const isOwn = site === null || site === "same-origin" || site === "none";
+  if (!isOwn && !isNavigation(request, path, apiPath))
+    return refuse(
+      403,
+      "requests must come from the server's own page; got one of another site; try its address itself",
+    );
+  return undefined;
+};
+
+const checkKind = (request: Request): Refusal | undefined => {
+  if (request.method === "GET" || request.method === "HEAD") return undefined;
+  if (request.method !== "POST") return refuse(405, "the method must be GET, HEAD or POST; got another one; try POST");
+  if (request.headers.get("origin") === null)
+    return refuse(403, "requests that change something must name their origin; got none; try the header Origin");
+  const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
+  if (type.trim().toLowerCase() !== "application/json")
+    return refuse(
+      415,
+      "the body must be JSON; got another content type; try the header Content-Type: application/json",
+    );
+  return undefined;
+};
+
+const checkToken = (request: Request, path: string, { token, apiPath }: GuardSettings): Refusal | undefined => {
+  if (token === null || !path.startsWith(`${apiPath}/`)) return undefined;
+  const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
+  if (given !== "" && isSame(given, token)) return undefined;
+  return refuse(
+    401,
+    "the token must be the one in the address that was printed; got another or none; try that address",
+  );
+};
+
+/** Why a request is refused; undefined: it may be answered. */
+export const refusalOf = (request: Request, settings: GuardSettings): Refusal | undefined => {
+  const path = new URL(request.url).pathname;
+  return checkCaller(request, path, settings) ?? checkKind(request) ?? checkToken(request, path, settings);
+};
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data: blob:",
+  "connect-src 'self'",
+  "font-src 'self'",
+  "worker-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** Headers of every answer. */
+export const guardHeaders: Readonly<Record<string, string>> = {
+  "Content-Security-Policy": policy,
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+};

@@ -1,0 +1,80 @@
+/**
+ * Server-sent events that are pulled: the next ones are made when the client has taken those before, so a client that does not
+ * read costs no memory. The format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+
+/** An event. Its data is written as JSON, which has no line end. */
+export interface ServerEvent {
+  readonly event?: string;
+  readonly id?: string;
+  readonly data: unknown;
+}
+
+/** A quiet connection says so often that it is there: proxies and sleeping laptops end others. */
+const heartbeatMs = 15_000;
+
+const encoder = new TextEncoder();
+
+const textOf = ({ event, id, data }: ServerEvent): string =>
+  `${event === undefined ? "" : `event: ${event}\n`}${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
+
+/** The result of `pending`, or undefined after `ms` without one. */
+const within = async <T>(pending: Promise<T>, ms: number): Promise<T | undefined> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([pending, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/**
+ * An answer of events.
+ * @param source makes them, some at a time; its signal is aborted when the connection ends, or the request's is.
+ */
+export const eventAnswer = (
+  source: (signal: AbortSignal) => AsyncGenerator<readonly ServerEvent[], void, undefined>,
+): Response => {
+  const controller = new AbortController();
+  const events = source(controller.signal);
+  let pending: Promise<IteratorResult<readonly ServerEvent[], void>> | undefined;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(stream) {
+        // The client learns at once that it is connected.
+        stream.enqueue(encoder.encode(": connected\n\n"));
+      },
+      async pull(stream) {
+        pending ??= events.next();
+        try {
+          const next = await within(pending, heartbeatMs);
+          if (next === undefined) {
+            stream.enqueue(encoder.encode(": still here\n\n"));
+            return;
+          }
+          pending = undefined;
+          if (next.done === true) stream.close();
+          else stream.enqueue(encoder.encode(next.value.map(textOf).join("")));
+        } catch (error) {
+          if (controller.signal.aborted) return;
+          stream.error(error);
+        }
+      },
+      async cancel() {
+        controller.abort();
+        await events.return();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, {
+    headers: {
+      "Content-Type": "text/event-stream; charset=utf-8",
+      "Cache-Control": "no-store",
+      "X-Accel-Buffering": "no",
+    },
+  });
+};

@@ -1,0 +1,59 @@
+/** Files of a folder as answers. Nothing outside of it is ever read. */
+import { realpath } from "node:fs/promises";
+import { extname, join, sep } from "node:path";
+import { readRegularFile } from "../../core/regular-file.node.ts";
+
+const types: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".ico": "image/x-icon",
+  ".json": "application/json; charset=utf-8",
+  ".webmanifest": "application/manifest+json; charset=utf-8",
+  ".woff2": "font/woff2",
+  ".txt": "text/plain; charset=utf-8",
+};
+
+const maxBytes = 2 ** 26;
+
+/** Names of files that a build makes: no separator of any system, no hidden file, no parent. */
+const plainName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/u;
+
+/** The path of an address in the folder; undefined: it can name no file there. */
+const pathIn = (folder: string, address: string): string | undefined => {
+  const names = address.split("/").filter((name) => name !== "");
+  return names.length > 0 && names.every((name) => plainName.test(name)) ? join(folder, ...names) : undefined;
+};
+
+/** A file in the folder, also behind links; undefined: there is none. */
+const readIn = async (folder: string, path: string): Promise<Uint8Array | undefined> => {
+  try {
+    const [root, real] = await Promise.all([realpath(folder), realpath(path)]);
+    return real.startsWith(root + sep) ? await readRegularFile(real, { maxBytes }) : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** A name with a hash of its file's contents, as bundlers make it: such a file never changes. */
+const isHashed = (path: string): boolean => /[.-][A-Za-z0-9_-]{8,}\.[a-z0-9]+$/u.test(path) && path.includes("assets");
+
+/**
+ * The file of an address, else the folder's index.html: the page itself reads the rest of the address.
+ * @returns undefined if the folder has no index.html.
+ */
+export const staticAnswer = async (folder: string, address: string): Promise<Response | undefined> => {
+  const named = pathIn(folder, address);
+  const found = named === undefined ? undefined : await readIn(folder, named);
+  const path = found === undefined || named === undefined ? join(folder, "index.html") : named;
+  const bytes = found ?? (await readIn(folder, path));
+  if (bytes === undefined) return undefined;
+  return new Response(bytes as Uint8Array<ArrayBuffer>, {
+    headers: {
+      "Content-Type": types[extname(path)] ?? "application/octet-stream",
+      "Cache-Control": isHashed(path) ? "public, max-age=31536000, immutable" : "no-cache",
+    },
+  });
+};

@@ -1,0 +1,202 @@
+/** The addresses of the studio, and what answers them. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Context, Hono } from "hono";
+import { type BackendChoice, describeBackends } from "../../backend/select.node.ts";
+import { configFields } from "../../core/schema-fields.ts";
+import { corpusNames } from "../../data/corpora.node.ts";
+import { runConfigSchema } from "../../train/config/config.ts";
+import { defaultPreset } from "../../train/config/presets.ts";
+import { folderNames } from "../../train/folder/folder-names.ts";
+import { readColumns } from "../../train/folder/series.node.ts";
+import { type GuardSettings, guardHeaders, refusalOf } from "../http/guard.ts";
+import { failureAnswer, HttpError, jsonAnswer, readJson } from "../http/json.ts";
+import { eventAnswer } from "../http/sse.ts";
+import { staticAnswer } from "../http/static.ts";
+import { listEvents, runEvents } from "./events.ts";
+import { type Jobs, stopElsewhere } from "./jobs.ts";
+import type { Models } from "./models.ts";
+import { askedRun, planOf } from "./new-run.ts";
+import { presetTexts } from "./presets.ts";
+import {
+  apiPath,
+  type ConfigFieldInfo,
+  newRunSchema,
+  type RunSeries,
+  resumeSchema,
+  type StudioInfo,
+  scoreSchema,
+  stopSchema,
+  writeSchema,
+} from "./protocol.ts";
+import type { RunShelf } from "./runs.ts";
+import { listTexts } from "./texts.ts";
+import type { Turns } from "./turns.ts";
+import { scoreText, writeText } from "./writing.ts";
+
+/** The parts of a studio. */
+export interface StudioParts {
+  readonly version: string;
+  readonly runsFolder: string;
+  readonly textFolder: { readonly path: string; readonly name: string } | null;
+  /** The folder of the built page. */
+  readonly page: string;
+  readonly shelf: RunShelf;
+  readonly jobs: Jobs;
+  readonly turns: Turns;
+  readonly models: Models;
+  readonly backend: BackendChoice | undefined;
+  readonly threads: number | undefined;
+}
+
+const smallBody = { maxBytes: 2 ** 20 } as const;
+/** A prompt, or a text to score. */
+const textBody = { maxBytes: 2 ** 23 } as const;
+/** A text to train on: the bytes of its JSON. */
+const corpusBody = { maxBytes: 2 ** 26 } as const;
+
+/** Where notes are followed from: what the client has already, else what it asks for. */
+const offsetOf = (request: Request): number => {
+  const given = request.headers.get("last-event-id") ?? new URL(request.url).searchParams.get("after") ?? "0";
+  const offset = Number(given);
+  if (/^\d{1,15}$/u.test(given) && Number.isSafeInteger(offset)) return offset;
+  throw new HttpError(400, "after: must be a number of bytes, as `offset` of the series; got another value; try 0");
+};
+
+const infoOf = async (parts: StudioParts): Promise<StudioInfo> => {
+  const { version, runsFolder, textFolder, backend = "auto", threads } = parts;
+  const { backends, auto } = await describeBackends();
+  const name = backend === "auto" ? auto.name : backend;
+  const found = backends.find((one) => one.name === name);
+  const used = found?.available === true ? found : undefined;
+  return {
+    version,
+    runsFolder,
+    textFolder: textFolder?.name ?? null,
+    backend: {
+      name,
+      instructionSet: used?.instructionSet ?? "",
+      threads: threads ?? used?.threads ?? 1,
+    },
+    presets: presetTexts,
+    defaultPreset,
+    corpora: corpusNames,
+  };
+};
+
+const fields = (): readonly ConfigFieldInfo[] =>
+  configFields(runConfigSchema).map(({ path, type, choices = [], description }) => ({
+    path: path.join("."),
+    type,
+    choices,
+    about: description,
+  }));
+
+const seriesOf = async ({ shelf }: StudioParts, name: string): Promise<RunSeries> => {
+  const { config } = await shelf.summary(name);
+  const { batchSize, gradAccumSteps } = config.train;
+  const columns = await readColumns(await shelf.pathOf(name));
+  return { ...columns, tokensPerStep: batchSize * gradAccumSteps * config.model.contextLength };
+};
+
+const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>foretoken studio</title>
+<p>The page of the studio is not built: try npm run build.</p></html>`;
+
+const pageAnswer = async (page: string, address: string): Promise<Response> =>
+  (await staticAnswer(page, address)) ??
+  new Response(notBuilt, {
+    status: 503,
+    headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" },
+  });
+
+const nameOf = (c: Context): string => c.req.param("name") ?? "";
+
+const addRunRoutes = (api: Hono, parts: StudioParts): void => {
+  const { shelf, jobs } = parts;
+  api.get("/runs", async () => jsonAnswer(await shelf.list()));
+  api.get("/runs/:name/series", async (c) => jsonAnswer(await seriesOf(parts, nameOf(c))));
+  api.get("/runs/:name/events", async (c) => {
+    const after = offsetOf(c.req.raw);
+    const name = nameOf(c);
+    // A wrong name is an answer with its status, not a stream that breaks.
+    await shelf.pathOf(name);
+    return eventAnswer((signal) => runEvents(shelf, name, after, signal));
+  });
+  api.get("/events", () => eventAnswer((signal) => listEvents(shelf, signal)));
+  api.post("/runs/:name/stop", async (c) => {
+    const { elsewhere = false } = await readJson(c.req.raw, stopSchema, smallBody);
+    const name = nameOf(c);
+    if (jobs.stop(name)) return jsonAnswer({ name });
+    const { owner } = await shelf.summary(name);
+    if (owner === "elsewhere" && !elsewhere) {
+      const must = "a run of another process is stopped only with `elsewhere`";
+      throw new HttpError(409, `stop: ${must}; got no such field; try {"elsewhere":true}`);
+    }
+    await stopElsewhere(join(await shelf.pathOf(name), folderNames.lock));
+    return jsonAnswer({ name });
+  });
+  api.post("/runs/:name/resume", async (c) => {
+    const { steps, extend } = await readJson(c.req.raw, resumeSchema, smallBody);
+    const name = nameOf(c);
+    const path = await shelf.pathOf(name);
+    await jobs.start(name, { resume: path, steps, extend, backend: parts.backend ?? "auto", threads: parts.threads });
+    return jsonAnswer({ name });
+  });
+};
+
+const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
+  const { jobs, shelf } = parts;
+  const newRun = { ...parts, texts: parts.textFolder?.path ?? null };
+  api.post("/plan", async (c) => jsonAnswer(await planOf(await readJson(c.req.raw, newRunSchema, corpusBody), newRun)));
+  api.post("/runs", async (c) => {
+    const request = await readJson(c.req.raw, newRunSchema, corpusBody);
+    // Before the text is read.
+    jobs.checkFree();
+    const { name, options } = await askedRun(request, newRun);
+    await mkdir(shelf.folder, { recursive: true });
+    await jobs.start(name, options);
+    return jsonAnswer({ name });
+  });
+};
+
+const addModelRoutes = (api: Hono, parts: StudioParts): void => {
+  const { models } = parts;
+  api.get("/models", async () => jsonAnswer(await models.list()));
+  api.post("/generate", async (c) => {
+    const request = await readJson(c.req.raw, writeSchema, textBody);
+    const place = await models.placeOf(request.model);
+    return eventAnswer((signal) => writeText(parts, place, request, signal));
+  });
+  api.post("/score", async (c) => {
+    const { model, ...request } = await readJson(c.req.raw, scoreSchema, textBody);
+    return jsonAnswer(await scoreText(parts, await models.placeOf(model), request, c.req.raw.signal));
+  });
+};
+
+/** The studio as a function from requests to answers. */
+export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono => {
+  const app = new Hono({ strict: true });
+  app.use(async (c, next) => {
+    const refusal = refusalOf(c.req.raw, guard());
+    if (refusal !== undefined) c.res = failureAnswer(new HttpError(refusal.status, refusal.error));
+    else await next();
+    for (const [name, value] of Object.entries(guardHeaders)) c.res.headers.set(name, value);
+  });
+  app.onError((error) => failureAnswer(error));
+  const api = new Hono();
+  api.get("/info", async () => jsonAnswer(await infoOf(parts)));
+  api.get("/fields", () => jsonAnswer(fields()));
+  api.get("/texts", async () =>
+    jsonAnswer(parts.textFolder === null ? { texts: [] } : await listTexts(parts.textFolder.path)),
+  );
+  addRunRoutes(api, parts);
+  addNewRunRoutes(api, parts);
+  addModelRoutes(api, parts);
+  const nothing = (): Response =>
+    failureAnswer(new HttpError(404, "the address must be one of the protocol; got another"));
+  app.route(apiPath, api);
+  app.all("/api/*", nothing);
+  app.get("*", (c) => pageAnswer(parts.page, c.req.path));
+  app.all("*", nothing);
+  return app;
+};

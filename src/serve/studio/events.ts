@@ -1,0 +1,57 @@
+/** The streams of events about runs. */
+import { join } from "node:path";
+import { folderNames } from "../../train/folder/folder-names.ts";
+import { merged } from "../http/merge.ts";
+import type { ServerEvent } from "../http/sse.ts";
+import { followNotes } from "./notes.ts";
+import type { RunShelf } from "./runs.ts";
+
+type Events = AsyncGenerator<readonly ServerEvent[], void, undefined>;
+
+/** The whole list, first and whenever it changes. */
+export async function* listEvents(shelf: RunShelf, signal: AbortSignal): Events {
+  let seen: string | undefined;
+  for (;;) {
+    const version = await shelf.change(seen, signal);
+    if (version === undefined) return;
+    seen = version.json;
+    yield [{ event: "list", data: version.answer }];
+  }
+}
+
+/** The notes of the run at `path` from byte `after` on. */
+async function* noteEvents(path: string, after: number, signal: AbortSignal): Events {
+  for await (const piece of followNotes(join(path, folderNames.metrics), after, signal)) {
+    if (piece.kind === "reset") yield [{ event: "reset", data: {} }];
+    else {
+      yield piece.events.map(({ event, end }) => ({
+        event: "run",
+        ...(end === undefined ? {} : { id: String(end) }),
+        data: event,
+      }));
+    }
+  }
+}
+
+/** A run's line in the list, first and whenever it changes. */
+async function* summaryEvents(shelf: RunShelf, name: string, signal: AbortSignal): Events {
+  let seen: string | undefined;
+  let sent: string | undefined;
+  for (;;) {
+    const version = await shelf.change(seen, signal);
+    if (version === undefined) return;
+    seen = version.json;
+    const summary = version.answer.runs.find((run) => run.name === name);
+    const json = summary === undefined ? undefined : JSON.stringify(summary);
+    if (json === undefined || json === sent) continue;
+    sent = json;
+    yield [{ event: "summary", data: summary }];
+  }
+}
+
+/** A run's notes and its line in the list. @throws HttpError if there is no such run. */
+export async function* runEvents(shelf: RunShelf, name: string, after: number, signal: AbortSignal): Events {
+  const path = await shelf.pathOf(name);
+  const notes = (ended: AbortSignal): Events => noteEvents(path, after, ended);
+  yield* merged([notes, (ended) => summaryEvents(shelf, name, ended)], signal);
+}

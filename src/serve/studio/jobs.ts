@@ -1,0 +1,121 @@
+/** The run that this studio computes: at most one. It goes on when the page is closed. */
+import { oneLine, shorten } from "../../core/one-line.ts";
+import { lockHolder } from "../../io/lock.node.ts";
+import { type TrainOptions, train } from "../../worker/train.node.ts";
+import { HttpError } from "../http/json.ts";
+import type { OwnRuns } from "./runs.ts";
+import type { Turns } from "./turns.ts";
+
+interface Job {
+  readonly name: string;
+  readonly controller: AbortController;
+  /** Resolves when the run has ended and its folder is free. */
+  readonly ended: Promise<void>;
+}
+
+export interface Jobs extends OwnRuns {
+  /**
+   * Begins to compute a run, and returns when its first event has come.
+   * @param name of its folder.
+   * @throws the run's own error if it cannot begin, HttpError if another one is under way.
+   */
+  start(name: string, options: TrainOptions): Promise<void>;
+  /** @throws HttpError if another run is under way, or the studio closes. */
+  checkFree(): void;
+  /** Asks the run to save and stop; false: this studio does not compute it. */
+  stop(name: string): boolean;
+  /** The run under way, or one that is about to begin. */
+  current(): string | undefined;
+  /** Stops the run, and waits until it is saved. Nothing is begun any more. */
+  close(): Promise<void>;
+}
+
+const lineOf = (error: unknown): string =>
+  oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
+
+/** @param onChange is called when a run begins or ends. */
+export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
+  const failures = new Map<string, string>();
+  let job: Job | undefined;
+  let isClosed = false;
+
+  const checkFree = (): void => {
+    if (isClosed) throw new HttpError(409, "studio: nothing can be begun while it closes");
+    if (job === undefined) return;
+    const must = "one run at a time can be computed";
+    const hint = "again when it has ended or is stopped";
+    throw new HttpError(409, `studio: ${must}; got ${JSON.stringify(job.name)} under way; try ${hint}`);
+  };
+
+  /** Takes the events after the first one. The worker is at most one ahead: it stands still while a text is written. */
+  const takeRest = async (name: string, events: AsyncGenerator<unknown, void, undefined>): Promise<void> => {
+    try {
+      do await turns.idle();
+      while ((await events.next()).done !== true);
+    } catch (error) {
+      if (!isAbort(error)) failures.set(name, lineOf(error));
+    }
+  };
+
+  return {
+    checkFree,
+    async start(name, options) {
+      checkFree();
+      const controller = new AbortController();
+      const events = train({ ...options, signal: controller.signal });
+      const first = events.next();
+      const end = (): void => {
+        job = undefined;
+        onChange();
+      };
+      // At once: what is asked for while it begins is refused.
+      job = {
+        name,
+        controller,
+        ended: first.then(({ done }) => (done === true ? undefined : takeRest(name, events))).then(end, end),
+      };
+      failures.delete(name);
+      await first.catch((error: unknown) => {
+        throw isAbort(error) ? new HttpError(409, "studio: the run was stopped before it began") : error;
+      });
+      onChange();
+    },
+    stop(name) {
+      if (job?.name !== name) return false;
+      job.controller.abort();
+      return true;
+    },
+    current: () => job?.name,
+    isUnderWay: (name) => job?.name === name,
+    isPaused: (name) => job?.name === name && turns.isTaken(),
+    failureOf: (name) => failures.get(name) ?? null,
+    async close() {
+      isClosed = true;
+      job?.controller.abort();
+      await job?.ended;
+    },
+  };
+};
+
+/**
+ * Stops a run that another process computes, as Ctrl-C in its terminal would.
+ * @param lock the path of the run's lock.
+ */
+export const stopElsewhere = async (lock: string): Promise<void> => {
+  const holder = await lockHolder(lock);
+  if (holder === null) throw new HttpError(409, "stop: the run must be under way; got one that nobody computes");
+  if (holder.isOwn || !holder.isNear) {
+    const got = holder.isOwn ? "one of this process" : "one on another machine or in another container";
+    throw new HttpError(409, `stop: the run must be one that can be stopped from here; got ${got}`);
+  }
+  try {
+    process.kill(holder.pid, "SIGTERM");
+  } catch {
+    throw new HttpError(
+      409,
+      `stop: process ${holder.pid} must be one that may be stopped; got a refusal of the system`,
+    );
+  }
+};

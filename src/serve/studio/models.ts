@@ -1,0 +1,137 @@
+/** Models that text can be written with: checkpoints of the runs, and models that were named at start. At most two are loaded. */
+import { stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { BackendChoice } from "../../backend/select.node.ts";
+import { manifestName } from "../../io/manifest.ts";
+import { readManifest } from "../../io/owned-folder.node.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { isHubName } from "../../pretrained/hub.node.ts";
+import { folderNames, keptName } from "../../train/folder/folder-names.ts";
+import { checkpointOf } from "../../train/folder/initial.node.ts";
+import { keptSteps } from "../../train/folder/kept-checkpoints.node.ts";
+import { loadInWorker, type WorkerModel } from "../../worker/model.node.ts";
+import { HttpError } from "../http/json.ts";
+import type { ModelListAnswer } from "./protocol.ts";
+import type { RunShelf } from "./runs.ts";
+
+type ListedModel = ModelListAnswer["models"][number];
+
+export interface Models {
+  list(): Promise<ModelListAnswer>;
+  /** The place of a model. @throws HttpError for a key that the list cannot have. */
+  placeOf(key: string): Promise<string>;
+  /** The model, loaded; one that has changed on disk is loaded again. For one call at a time. */
+  load(place: string): Promise<WorkerModel>;
+  /** Frees all models. */
+  close(): Promise<void>;
+}
+
+export interface ModelsOptions {
+  readonly shelf: RunShelf;
+  /** Models named at start. */
+  readonly named: readonly string[];
+  readonly backend: BackendChoice | undefined;
+  readonly threads: number | undefined;
+}
+
+const mostLoaded = 2;
+
+interface Loaded {
+  readonly place: string;
+  readonly model: WorkerModel;
+  /** Differs after the files were replaced. */
+  readonly files: string;
+}
+
+/** What tells files from those that replace them. */
+const filesAt = async (place: string): Promise<string> => {
+  for (const path of [join(place, manifestName), join(place, "config.json"), place]) {
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined) return `${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`;
+  }
+  // Of the hub: a name stands for the same files as long as this process lives.
+  return "";
+};
+
+const missing = (key: string): HttpError =>
+  new HttpError(404, `model: must be the key of a model in the list; got ${JSON.stringify(key.slice(0, 100))}`);
+
+/** The folder of a run's checkpoint by its name in keys; undefined for another name. */
+const folderOf = (weights: string): string | undefined => {
+  if (weights === "best") return folderNames.best;
+  if (weights === "last") return folderNames.checkpoint;
+  return /^\d{1,15}$/u.test(weights) ? keptName(Number(weights)) : undefined;
+};
+
+/** Name of a model that was named by its path. */
+const shortName = (place: string): string => (isHubName(place) ? place.slice("hf:".length) : basename(place) || place);
+
+export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): Models => {
+  /** The one that was used last is the last. */
+  let loaded: readonly Loaded[] = [];
+
+  const modelsOfRun = async (name: string, path: string): Promise<readonly ListedModel[]> => {
+    const found = await Promise.all(
+      ["best", "last"].map(async (weights): Promise<readonly ListedModel[]> => {
+        const folder = join(path, folderOf(weights) ?? "");
+        if (!(await hasCheckpoint(folder))) return [];
+        const step = (await readManifest(folder).catch(() => null))?.run?.step ?? null;
+        return [{ key: `runs/${name}/${weights}`, name, weights, step }];
+      }),
+    );
+    const kept = await keptSteps(path).catch(() => []);
+    return [
+      ...found.flat(),
+      ...kept.map((step) => ({ key: `runs/${name}/${step}`, name, weights: String(step), step })),
+    ];
+  };
+
+  const close = async (one: Loaded): Promise<void> => {
+    loaded = loaded.filter((other) => other !== one);
+    await one.model.close();
+  };
+
+  return {
+    async list() {
+      const others = named.map((place) => ({
+        key: `models/${place}`,
+        name: shortName(place),
+        weights: null,
+        step: null,
+      }));
+      const models: ListedModel[] = [...others];
+      const { runs } = await shelf.list();
+      for (const { name } of runs) models.push(...(await modelsOfRun(name, join(shelf.folder, name))));
+      return { models };
+    },
+    async placeOf(key) {
+      const given = named.find((place) => key === `models/${place}`);
+      // Of a run that was named: its best weights.
+      if (given !== undefined) return isHubName(given) ? given : checkpointOf(given);
+      const [, name, weights = ""] = /^runs\/([^/]+)\/([^/]+)$/u.exec(key) ?? [];
+      const folder = folderOf(weights);
+      if (name === undefined || folder === undefined) throw missing(key);
+      const place = join(await shelf.pathOf(name), folder);
+      if (!(await hasCheckpoint(place))) throw missing(key);
+      return place;
+    },
+    async load(place) {
+      const files = await filesAt(place);
+      const known = loaded.find((one) => one.place === place);
+      if (known !== undefined && known.files === files) {
+        loaded = [...loaded.filter((one) => one !== known), known];
+        return known.model;
+      }
+      if (known !== undefined) await close(known);
+      // Before another one takes memory.
+      const [oldest] = loaded;
+      if (loaded.length >= mostLoaded && oldest !== undefined) await close(oldest);
+      const model = await loadInWorker(place, { ...(backend === undefined ? {} : { backend }), threads });
+      loaded = [...loaded, { place, model, files }];
+      return model;
+    },
+    async close() {
+      await Promise.all(loaded.map(close));
+    },
+  };
+};

@@ -1,0 +1,177 @@
+/** New runs as the page asks for them: their options, their plans, and the command that does the same. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { BackendChoice } from "../../backend/select.node.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { commandLine } from "../../core/shell-word.ts";
+import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
+import { documentsOfText } from "../../data/documents-json.ts";
+import type { GivenDocument } from "../../data/parse-document.ts";
+import type { RunConfig } from "../../train/config/config.ts";
+import type { PartialConfig } from "../../train/config/merge.ts";
+import { defaultPreset, type PresetName } from "../../train/config/presets.ts";
+import { defaultRunName, nameOfText } from "../../train/folder/default-name.node.ts";
+import { readColumns } from "../../train/folder/series.node.ts";
+import { planInWorker } from "../../worker/plan.node.ts";
+import type { NewRun } from "../../worker/train.node.ts";
+import { HttpError } from "../http/json.ts";
+import type { Models } from "./models.ts";
+import type { NewRunRequest, RunPlan, RunSummary, TextSource } from "./protocol.ts";
+import type { RunShelf } from "./runs.ts";
+import { textPath } from "./texts.ts";
+
+export interface NewRunParts {
+  readonly shelf: RunShelf;
+  readonly models: Models;
+  /** The path of the folder of texts; null: none was named. */
+  readonly texts: string | null;
+  readonly backend: BackendChoice | undefined;
+  readonly threads: number | undefined;
+}
+
+/** Options for what the run is trained on, and the words of the command line that say it. */
+interface Source {
+  readonly options: Pick<NewRun, "data" | "text" | "documents">;
+  readonly words: readonly string[];
+  /** A part of the folder's name; undefined: the preset's. */
+  readonly name: string | undefined;
+}
+
+const sourceOf = async (source: TextSource, texts: string | null): Promise<Source> => {
+  switch (source.kind) {
+    case "corpus": {
+      const { name } = source;
+      if (!isCorpusName(name))
+        throw new ConfigError({ where: "text.name", must: `must be one of ${corpusNames.join(", ")}`, got: name });
+      return { options: { data: name }, words: ["--data", name], name: undefined };
+    }
+    case "file": {
+      const path = await textPath(texts, source.path);
+      return { options: { data: path }, words: ["--data", path], name: nameOfText(path) };
+    }
+    case "given": {
+      const { name, text } = source;
+      const words = ["--data", name.startsWith("-") ? `./${name}` : name];
+      if (!name.endsWith(".jsonl")) return { options: { text }, words, name: nameOfText(name) };
+      // It names the line that is none.
+      documentsOfText(text, name);
+      const documents = text.split("\n").filter((line) => line.trim() !== "");
+      return {
+        options: { documents: documents.map((line) => JSON.parse(line) as GivenDocument) },
+        words,
+        name: nameOfText(name),
+      };
+    }
+  }
+};
+
+const isThere = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** A name that no folder has. */
+const freeName = async (folder: string, wanted: string): Promise<string> => {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? wanted : `${wanted}-${i}`;
+    if (!(await isThere(join(folder, name)))) return name;
+  }
+};
+
+/** The values in nested objects, as ["train.steps", 500]. */
+const leavesOf = (value: unknown, path: readonly string[] = []): readonly (readonly [string, unknown])[] =>
+  isRecord(value)
+    ? Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
+    : [[path.join("."), value]];
+
+/** A configuration's changes as flags. */
+const flagsOf = (config: unknown): readonly string[] =>
+  leavesOf(config ?? {}).flatMap(([field, value]) =>
+    value === undefined || value === null ? [] : [`--${field}`, Array.isArray(value) ? value.join(",") : String(value)],
+  );
+
+/** A new run, checked as far as that needs no text. */
+export interface AskedRun {
+  readonly name: string;
+  readonly options: NewRun;
+  readonly command: string;
+}
+
+/** @throws HttpError for a text or a model that is not in the lists, or a name that is taken. */
+export const askedRun = async (
+  { text, preset, config, name: given, initFrom }: NewRunRequest,
+  { shelf, models, texts, backend, threads }: NewRunParts,
+): Promise<AskedRun> => {
+  const { options, words, name: textName } = await sourceOf(text, texts);
+  const place = initFrom === undefined ? undefined : await models.placeOf(initFrom);
+  const name = given ?? (await freeName(shelf.folder, defaultRunName(preset ?? textName ?? defaultPreset)));
+  const out = join(shelf.folder, name);
+  if (given !== undefined && (await isThere(out)))
+    throw new HttpError(409, `name: must be a new one; got ${JSON.stringify(given)}, which a folder has; try another`);
+  return {
+    name,
+    options: {
+      ...options,
+      // `train` names an unknown one.
+      preset: preset as PresetName | undefined,
+      config: (config ?? {}) as PartialConfig<RunConfig>,
+      initFrom: place,
+      out,
+      backend: backend ?? "auto",
+      threads,
+    },
+    command: commandLine([
+      "train",
+      ...words,
+      ...(preset === undefined ? [] : ["--preset", preset]),
+      ...(place === undefined ? [] : ["--init-from", place]),
+      ...flagsOf(config),
+      ...["--out", out],
+    ]),
+  };
+};
+
+/** So many steps at the end of a run tell its speed. */
+const timedSteps = 50;
+
+const median = (values: readonly number[]): number | undefined => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+const tokensPerStep = ({ model, train }: RunConfig): number =>
+  model.contextLength * train.batchSize * train.gradAccumSteps;
+
+/** What a step costs, besides the number of its tokens. */
+const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =>
+  JSON.stringify([
+    { ...model, initStd: 0 },
+    lora ?? null,
+    train.dtype,
+    tokensPerStep({ model, train } as RunConfig),
+    vocabSize,
+  ]);
+
+/** Seconds that the steps take, by the last run of the same size; null: there was none. */
+const secondsOf = async (
+  { config, vocabSize }: { readonly config: RunConfig; readonly vocabSize: number },
+  runs: readonly RunSummary[],
+  shelf: RunShelf,
+): Promise<number | null> => {
+  const key = costKey(config, vocabSize);
+  const alike = runs.find(
+    (run) => run.vocabSize === vocabSize && run.step > 1 && costKey(run.config, vocabSize) === key,
+  );
+  if (alike === undefined) return null;
+  const { steps } = await readColumns(await shelf.pathOf(alike.name));
+  const rate = median(steps.tokensPerSecond.slice(-timedSteps));
+  return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
+};
+
+/** What a run would be. */
+export const planOf = async (request: NewRunRequest, parts: NewRunParts): Promise<RunPlan> => {
+  const { options, command } = await askedRun(request, parts);
+  const { backend, threads, signal: _, onNotice: __, onCheckpoint: ___, ...rest } = options;
+  const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice });
+  const { runs } = await parts.shelf.list();
+  return { ...planned, seconds: await secondsOf(planned, runs, parts.shelf), command };
+};

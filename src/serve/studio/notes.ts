@@ -1,0 +1,115 @@
+/** The notes of a run, `metrics.jsonl`, as they are written: from a byte of the file on, without end. */
+import type { Stats } from "node:fs";
+import { stat } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { z } from "zod";
+import { isRecord } from "../../core/is-record.ts";
+import { openRegularFile } from "../../core/regular-file.node.ts";
+import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
+import { eventVersion } from "../../train/events.ts";
+import { parseNoted } from "../../train/folder/noted-events.ts";
+
+/** An event of `train` as it is in the notes. */
+export type NotedLine = Readonly<Record<string, unknown>> & { readonly type: string };
+
+/** An event with the byte after its line; undefined where that is not known, and the next one's is. */
+export interface PlacedEvent {
+  readonly event: NotedLine;
+  readonly end: number | undefined;
+}
+
+export type NotesPiece =
+  | { readonly kind: "events"; readonly events: readonly PlacedEvent[] }
+  /** The notes are others now, as of a resumed run: they must be read again from their beginning. */
+  | { readonly kind: "reset" };
+
+/** How long to wait for more lines. */
+const waitMs = 200;
+
+const step = z.looseObject({
+  type: z.literal("step"),
+  step: z.int().min(0),
+  loss: z.number(),
+  learningRate: z.number(),
+  gradNorm: z.number(),
+  tokensPerSecond: z.number(),
+});
+const leftOut = z.looseObject({ type: z.enum(["nonfinite", "overfitting"]), step: z.int().min(0) });
+
+/** A line as an event; undefined for one that is damaged, or was never of ours. */
+const eventOf = (line: string): NotedLine | undefined => {
+  const value = parseLine(line);
+  if (!isRecord(value) || value.v !== eventVersion) return undefined;
+  const isKnown =
+    value.type === "step"
+      ? step.safeParse(value).success
+      : leftOut.safeParse(value).success || parseNoted(value) !== undefined;
+  return isKnown ? (value as NotedLine) : undefined;
+};
+
+/** The events of whole lines that end at byte `end`. */
+const placed = (lines: readonly string[], end: number): readonly PlacedEvent[] => {
+  // Damaged bytes, and marks of byte order, have other lengths as characters.
+  const isExact = !lines.some((line) => line.includes("\ufffd"));
+  const events: PlacedEvent[] = [];
+  let at = end;
+  for (const line of lines.toReversed()) {
+    const event = eventOf(line);
+    if (event !== undefined) events.push({ event, end: isExact || events.length === 0 ? at : undefined });
+    at -= Buffer.byteLength(line) + 1;
+  }
+  return events.reverse();
+};
+
+const statsOf = (path: string): Promise<Stats | undefined> => stat(path).catch(() => undefined);
+
+/** Whether a line ends right before byte `at`. */
+const isLineEnd = async (path: string, at: number): Promise<boolean> => {
+  if (at === 0) return true;
+  const file = await openRegularFile(path).catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(1), 0, 1, at - 1);
+    return bytesRead === 1 && buffer[0] === 10;
+  } finally {
+    await file.close();
+  }
+};
+
+/** Returns after a while, or when the signal is aborted. */
+const wait = (signal: AbortSignal): Promise<void> => pause(waitMs, undefined, { signal }).catch(() => undefined);
+
+/**
+ * Follows the notes at `path` from the line end at byte `after`. Nothing is read before it is asked for. Ends after a reset,
+ * and when the signal is aborted.
+ */
+export async function* followNotes(
+  path: string,
+  after: number,
+  signal: AbortSignal,
+): AsyncGenerator<NotesPiece, void, undefined> {
+  let end = after;
+  let first = await statsOf(path);
+  if (end > (first?.size ?? 0) || !(await isLineEnd(path, end))) {
+    yield { kind: "reset" };
+    return;
+  }
+  while (!signal.aborted) {
+    const now = await statsOf(path);
+    const isOther = first !== undefined && (now === undefined || now.ino !== first.ino || now.dev !== first.dev);
+    if (isOther || (now?.size ?? 0) < end) {
+      yield { kind: "reset" };
+      return;
+    }
+    first ??= now;
+    if ((now?.size ?? 0) > end) {
+      for await (const { lines, end: read } of readWholeLines(path, end)) {
+        end = read;
+        const events = placed(lines, end);
+        if (events.length > 0) yield { kind: "events", events };
+        if (signal.aborted) return;
+      }
+    }
+    await wait(signal);
+  }
+}

@@ -1,0 +1,203 @@
+/** The runs of a folder as the studio lists them: read again only where files have changed. */
+import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { lockHolder } from "../../io/lock.node.ts";
+import { folderNames } from "../../train/folder/folder-names.ts";
+import { isFolder } from "../../train/folder/run-folder.node.ts";
+import { type KnownRuns, type ListedRun, readRuns } from "../../train/folder/runs.node.ts";
+import { HttpError } from "../http/json.ts";
+import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
+
+/** What this studio knows of its own runs, besides their folders. */
+export interface OwnRuns {
+  /** Whether this studio computes the run now. */
+  isUnderWay(name: string): boolean;
+  isPaused(name: string): boolean;
+  /** Why the run failed in this studio, in one line; null: it did not. */
+  failureOf(name: string): string | null;
+}
+
+/** The list at one time. */
+export interface ListVersion {
+  readonly answer: RunListAnswer;
+  /** The answer as JSON: lists with the same one are the same. */
+  readonly json: string;
+}
+
+export interface RunShelf {
+  /** Its path. */
+  readonly folder: string;
+  /** The list now. */
+  list(): Promise<RunListAnswer>;
+  /** The summary of a run now. @throws HttpError if there is none of that name. */
+  summary(name: string): Promise<RunSummary>;
+  /** The path of a run's folder. @throws HttpError if the list has none of that name. */
+  pathOf(name: string): Promise<string>;
+  /** The first version of the list that differs from `seen`; undefined if the signal was aborted. */
+  change(seen: string | undefined, signal: AbortSignal): Promise<ListVersion | undefined>;
+  /** Looks at the folder at once: something has changed that it does not show. */
+  touch(): void;
+}
+
+/** The shortest time from one look at the folder to the next. */
+const lookMs = 1000;
+/** Looking takes at most this share of the time: cores are for the run. */
+const share = 1 / 20;
+
+const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
+  const { path, checkpoint, ...listed } = run;
+  const { name } = listed;
+  const failure = own.failureOf(name);
+  const isOurs = own.isUnderWay(name);
+  const holder = isOurs ? null : await lockHolder(join(path, folderNames.lock));
+  const owner: RunOwner = isOurs ? "studio" : holder === null ? null : "elsewhere";
+  return {
+    ...listed,
+    owner,
+    state: failure !== null && owner === null ? "failed" : listed.state,
+    failure: owner === null ? failure : null,
+    paused: own.isPaused(name),
+    hasCheckpoint: checkpoint !== null,
+  };
+};
+
+const noRun = (name: string): HttpError =>
+  new HttpError(
+    404,
+    `${JSON.stringify(name)}: must name a run of the folder; got none of that name; try the list of runs`,
+  );
+
+/** @param folder the folder of runs; one that is missing has none. */
+export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
+  const known: KnownRuns = new Map();
+  /** The look that is under way, and the one after it: all who ask meanwhile share that. */
+  let looking: Promise<readonly ListedRun[]> | undefined;
+  let following: Promise<readonly ListedRun[]> | undefined;
+  let skipped: RunListAnswer["skipped"] = [];
+
+  const look = async (): Promise<readonly ListedRun[]> => {
+    if (!(await isFolder(folder))) return [];
+    const found = await readRuns(folder, known);
+    skipped = found.skipped.map(({ path, reason }) => ({
+      name: basename(path),
+      reason: reason.startsWith(path) ? reason.slice(path.length).replace(/^[/\\: ]+/u, "") : reason,
+    }));
+    return found.runs;
+  };
+  const begin = (): Promise<readonly ListedRun[]> => {
+    looking = look().finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  };
+  /** Never from before the call: a run that was just started is among them. */
+  const runs = (): Promise<readonly ListedRun[]> => {
+    if (looking === undefined) return begin();
+    following ??= looking
+      .catch(() => undefined)
+      .then(() => {
+        following = undefined;
+        return begin();
+      });
+    return following;
+  };
+
+  const list = async (): Promise<RunListAnswer> => {
+    const found = await runs();
+    return { runs: await Promise.all(found.map((run) => summaryOf(run, own))), skipped };
+  };
+
+  const find = async (name: string): Promise<ListedRun> => {
+    const found = (await runs()).find((run) => run.name === name);
+    if (found === undefined) throw noRun(name);
+    return found;
+  };
+
+  // One loop looks for all who wait for a change, and only while somebody waits.
+  let version: ListVersion | undefined;
+  let waiting = 0;
+  let wake: AbortController | undefined;
+  let lastLook = 0;
+  let lookTook = 0;
+  const listeners = new Set<() => void>();
+
+  const tell = (): void => {
+    for (const listener of [...listeners]) listener();
+  };
+  const refresh = async (): Promise<ListVersion> => {
+    const answer = await list();
+    const json = JSON.stringify(answer);
+    if (version?.json === json) return version;
+    version = { answer, json };
+    tell();
+    return version;
+  };
+  const watch = async (): Promise<void> => {
+    while (waiting > 0) {
+      const rest = Math.max(lookMs, lookTook / share) - (performance.now() - lastLook);
+      if (rest > 0) {
+        wake = new AbortController();
+        await pause(rest, undefined, { signal: wake.signal, ref: false }).catch(() => undefined);
+        wake = undefined;
+        if (waiting === 0) return;
+      }
+      lastLook = performance.now();
+      // A folder that cannot be looked at now may be there again later.
+      await refresh().catch(() => undefined);
+      lookTook = performance.now() - lastLook;
+    }
+  };
+  let isWatching = false;
+  const startWatching = (): void => {
+    if (isWatching) return;
+    isWatching = true;
+    void watch().finally(() => {
+      isWatching = false;
+      if (waiting > 0) startWatching();
+    });
+  };
+
+  const nextTold = (signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        listeners.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      listeners.add(done);
+      signal.addEventListener("abort", done);
+      if (signal.aborted) done();
+    });
+
+  return {
+    folder,
+    list,
+    summary: async (name) => summaryOf(await find(name), own),
+    pathOf: async (name) => (await find(name)).path,
+    async change(seen, signal) {
+      if (seen === undefined && !signal.aborted) return refresh();
+      waiting++;
+      startWatching();
+      try {
+        for (;;) {
+          if (signal.aborted) return undefined;
+          if (version !== undefined && version.json !== seen) return version;
+          await nextTold(signal);
+        }
+      } finally {
+        waiting--;
+        if (waiting === 0) wake?.abort();
+      }
+    },
+    touch: () => {
+      // At once, but not more often than the shortest time allows: the loop counts from the last look.
+      if (performance.now() - lastLook > lookMs) wake?.abort();
+    },
+  };
+};
+
+/** Makes the folder of runs if it is missing. */
+export const makeFolder = async (folder: string): Promise<void> => {
+  await mkdir(folder, { recursive: true });
+};

@@ -1,0 +1,166 @@
+/** The studio's server: it begins here, and ends by `close`. */
+import { readdir } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { basename, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { getRequestListener } from "@hono/node-server";
+import type { BackendChoice } from "../../backend/select.node.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { folderNames } from "../../train/folder/folder-names.ts";
+import { isFolder } from "../../train/folder/run-folder.node.ts";
+import { type GuardSettings, guardHeaders, hostInUrl, isLoopback, namesOf, newToken } from "../http/guard.ts";
+import { failureAnswer, HttpError } from "../http/json.ts";
+import { createApp } from "./app.ts";
+import { createJobs, type Jobs } from "./jobs.ts";
+import { openModels } from "./models.ts";
+import { apiPath } from "./protocol.ts";
+import { openShelf, type RunShelf } from "./runs.ts";
+import { createTurns } from "./turns.ts";
+
+export interface StudioOptions {
+  /** The folder of runs. One that is missing is made by the first run. */
+  readonly folder: string;
+  /** A folder of texts that may be chosen. Default: none. */
+  readonly texts?: string | undefined;
+  /** Models to write with besides the runs' own: directories, GGUF files, `hf:org/name`. Default: none. */
+  readonly models?: readonly string[] | undefined;
+  /** Default: 127.0.0.1, which this machine alone can reach. Any other needs the token in `url`. */
+  readonly host?: string | undefined;
+  /** 0: a free one. Default: the first free one from `defaultPort` on. */
+  readonly port?: number | undefined;
+  /** The token of a server that other machines can reach. Default: a new one. */
+  readonly token?: string | undefined;
+  readonly backend?: BackendChoice | undefined;
+  readonly threads?: number | undefined;
+  /** The version that the page shows. */
+  readonly version?: string | undefined;
+  /** The folder of the built page. Default: the package's own. */
+  readonly page?: string | undefined;
+}
+
+export interface Studio {
+  /** Where it is, with the token if it needs one. */
+  readonly url: string;
+  /** Stops and saves the run under way, then ends the server and all connections. */
+  close(): Promise<void>;
+}
+
+/** The first port that is tried. */
+export const defaultPort = 4747;
+/** So many ports are tried after it. */
+const morePorts = 20;
+
+const ownPage = fileURLToPath(new URL("../../studio/", import.meta.url));
+
+const listen = (server: Server, port: number, host: string): Promise<void> =>
+  new Promise((done, fail) => {
+    server.once("error", fail);
+    server.listen({ port, host }, () => {
+      server.off("error", fail);
+      done();
+    });
+  });
+
+const cannotListen = (port: number, host: string, cause: unknown): ConfigError =>
+  new ConfigError({
+    where: "studio",
+    must: `port ${port} of ${host} must be free, and allowed`,
+    got: systemErrorCode(cause) ?? String(cause),
+    hint: "another --port, or none",
+    cause,
+  });
+
+/** Listens on `asked`, or on the first free port. */
+const listenOn = async (server: Server, asked: number | undefined, host: string): Promise<void> => {
+  const last = defaultPort + morePorts;
+  for (let port = asked ?? defaultPort; ; port++) {
+    try {
+      await listen(server, port, host);
+      return;
+    } catch (error) {
+      const goesOn = asked === undefined && port < last && systemErrorCode(error) === "EADDRINUSE";
+      if (!goesOn) throw cannotListen(port, host, error);
+    }
+  }
+};
+
+/** @throws ConfigError for a folder that cannot be one of runs, or of texts. */
+const checkFolders = async ({ folder, texts }: StudioOptions): Promise<void> => {
+  const entries: readonly string[] = await readdir(folder).catch(() => []);
+  if (entries.includes(folderNames.description)) {
+    throw new ConfigError({
+      where: folder,
+      must: "must be a folder of runs",
+      got: "a run's own folder",
+      hint: `studio ${join(folder, "..")}`,
+    });
+  }
+  if (texts !== undefined && !(await isFolder(texts))) {
+    throw new ConfigError({ where: `--texts ${texts}`, must: "must be a folder", got: "no such folder" });
+  }
+};
+
+/**
+ * Starts the studio: a local page on the runs of a folder, which also begins, stops and resumes them.
+ * @throws ConfigError for a folder or a port that cannot be used.
+ */
+export const startStudio = async (options: StudioOptions): Promise<Studio> => {
+  await checkFolders(options);
+  const { host = "127.0.0.1", texts, threads, version = "unknown", page = ownPage } = options;
+  const folder = resolve(options.folder);
+  const token = isLoopback(host) ? null : (options.token ?? newToken());
+  // Each tells the list of what its folder does not show.
+  let shelf: RunShelf | undefined;
+  const touch = (): void => shelf?.touch();
+  const turns = createTurns(touch);
+  const jobs: Jobs = createJobs(turns, touch);
+  shelf = openShelf(folder, jobs);
+  let guard: GuardSettings = { names: [], port: 0, token, apiPath };
+  const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
+  const { backend, models: named = [] } = options;
+  const models = openModels({ shelf, named, backend, threads });
+  const parts = {
+    version,
+    runsFolder: basename(folder),
+    textFolder,
+    page,
+    shelf,
+    jobs,
+    turns,
+    models,
+    backend,
+    threads,
+  };
+  const app = createApp(parts, () => guard);
+  const listener = getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    // A request that is none, such as one without a host.
+    errorHandler: () => {
+      const answer = failureAnswer(new HttpError(400, "the request must be one of HTTP with a host; got another"));
+      for (const [name, value] of Object.entries(guardHeaders)) answer.headers.set(name, value);
+      return answer;
+    },
+  });
+  const server = createServer((request, response) => void listener(request, response));
+  await listenOn(server, options.port, host);
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  guard = { names: namesOf(host), port, token, apiPath };
+  const shown = ["0.0.0.0", "::"].includes(host) ? "localhost" : hostInUrl(host);
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${shown}:${port}/${token === null ? "" : `#token=${token}`}`,
+    close: () => {
+      closing ??= (async () => {
+        const ended = new Promise<void>((done) => server.close(() => done()));
+        // First: a text that is being written would hold the run back.
+        server.closeAllConnections();
+        await jobs.close();
+        await ended;
+        await models.close();
+      })();
+      return closing;
+    },
+  };
+};

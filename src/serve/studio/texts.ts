@@ -1,0 +1,68 @@
+/** Texts of the folder that was named at start: nothing outside of it, links included. */
+import { open, readdir, realpath, stat } from "node:fs/promises";
+import { extname, join, relative, sep } from "node:path";
+import { HttpError } from "../http/json.ts";
+import type { TextListAnswer } from "./protocol.ts";
+
+/** Files that are texts by their names; others are looked into. */
+const textEndings: readonly string[] = [".txt", ".md", ".jsonl"];
+
+/** Most texts of the list, and folders that are looked into. */
+const mostTexts = 1000;
+const mostFolders = 1000;
+
+/** Bytes that show whether a file is a text. */
+const lookAt = 4096;
+
+/** Whether the beginning of a file is UTF-8 without zero bytes. */
+const isText = async (path: string): Promise<boolean> => {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(lookAt), 0, lookAt, 0);
+    const bytes = buffer.subarray(0, bytesRead);
+    if (bytes.includes(0)) return false;
+    // The last character may be cut.
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await file.close();
+  }
+};
+
+/** The texts in `folder` and the folders in it, without hidden ones, links and node_modules. */
+export const listTexts = async (folder: string): Promise<TextListAnswer> => {
+  const texts: { readonly path: string; readonly bytes: number }[] = [];
+  const folders = [folder];
+  for (let at = 0; at < folders.length && at < mostFolders && texts.length < mostTexts; at++) {
+    const parent = folders[at] as string;
+    const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+      const path = join(parent, entry.name);
+      if (entry.isDirectory()) folders.push(path);
+      if (!entry.isFile() || texts.length >= mostTexts) continue;
+      if (!textEndings.includes(extname(entry.name).toLowerCase()) && !(await isText(path))) continue;
+      const bytes = (await stat(path).catch(() => undefined))?.size ?? 0;
+      if (bytes > 0) texts.push({ path: relative(folder, path).replaceAll(sep, "/"), bytes });
+    }
+  }
+  return { texts: texts.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+};
+
+/** The path of a text that the list may have. @throws HttpError for one outside of the folder, or that is not there. */
+export const textPath = async (folder: string | null, path: string): Promise<string> => {
+  if (folder === null)
+    throw new HttpError(400, "text: a folder of texts must be named at start; got none; try --texts FOLDER");
+  const missing = new HttpError(404, `text: must name a text of the folder; got ${JSON.stringify(path.slice(0, 100))}`);
+  const names = path.split("/");
+  if (/[\0\\]/u.test(path) || names.some((name) => name === "" || name.startsWith("."))) throw missing;
+  const [root, real] = await Promise.all([realpath(folder), realpath(join(folder, path))]).catch(() => {
+    throw missing;
+  });
+  if (real === undefined || root === undefined || !real.startsWith(root + sep)) throw missing;
+  if (!(await stat(real)).isFile()) throw missing;
+  return real;
+};

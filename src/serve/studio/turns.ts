@@ -1,0 +1,80 @@
+/**
+ * One engine at a time: texts are written and scored one after the other, and this studio's own run stands still meanwhile, so
+ * that each has all cores. A run stands still by not being asked for its next event.
+ */
+
+/** The turn of one piece of work. */
+export interface Turn {
+  /** Ends the turn. A second call does nothing. */
+  release(): void;
+}
+
+export interface Turns {
+  /** Waits for all turns before this one. @throws the signal's reason if it is aborted first. */
+  take(signal: AbortSignal): Promise<Turn>;
+  /** Whether a turn is taken, or waited for. */
+  isTaken(): boolean;
+  /** Resolves when nobody has a turn or waits for one. */
+  idle(): Promise<void>;
+}
+
+/** @param onChange is called when turns begin to be taken, and when nobody has one any more. */
+export const createTurns = (onChange: () => void): Turns => {
+  let last: Promise<void> = Promise.resolve();
+  let open = 0;
+  const waiting = new Set<() => void>();
+
+  const leave = (): void => {
+    open--;
+    if (open > 0) return;
+    onChange();
+    for (const wake of waiting) wake();
+    waiting.clear();
+  };
+
+  return {
+    async take(signal) {
+      signal.throwIfAborted();
+      open++;
+      if (open === 1) onChange();
+      const before = last;
+      let release = (): void => {};
+      const ended = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      last = before.then(() => ended);
+      let isOver = false;
+      const turn: Turn = {
+        release() {
+          if (isOver) return;
+          isOver = true;
+          release();
+          leave();
+        },
+      };
+      let stop = (): void => {};
+      try {
+        await Promise.race([
+          before,
+          new Promise<never>((_, reject) => {
+            stop = () => reject(signal.reason);
+            signal.addEventListener("abort", stop);
+          }),
+        ]);
+        return turn;
+      } catch (error) {
+        turn.release();
+        throw error;
+      } finally {
+        signal.removeEventListener("abort", stop);
+      }
+    },
+    isTaken: () => open > 0,
+    idle: () =>
+      open === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            waiting.add(resolve);
+          }),
+  };
+};

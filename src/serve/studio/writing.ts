@@ -1,0 +1,125 @@
+/** Texts that models write, and probabilities of texts that they are given: one at a time. */
+
+import { ShapeError } from "../../core/errors.ts";
+import { readPrompt } from "../../generate/generate.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { measureTokens } from "../../train/measuring/evaluate.ts";
+import { failureOf } from "../http/json.ts";
+import type { ServerEvent } from "../http/sse.ts";
+import type { Jobs } from "./jobs.ts";
+import type { Models } from "./models.ts";
+import type { ScoreAnswer, WriteRequest, WritingEvent } from "./protocol.ts";
+import type { RunShelf } from "./runs.ts";
+import type { Turn, Turns } from "./turns.ts";
+
+export interface WritingParts {
+  readonly models: Models;
+  readonly turns: Turns;
+  readonly jobs: Jobs;
+  readonly shelf: RunShelf;
+}
+
+/** A client that takes nothing for so long has gone: it must not hold back the run, and other texts. */
+const patienceMs = 30_000;
+
+/** @throws ShapeError for an id that is no token. */
+const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer): void => {
+  const wrong = ids.find((id) => id >= vocabSize);
+  if (wrong === undefined) return;
+  throw new ShapeError({
+    where: "promptIds",
+    must: `token ids must be whole numbers in [0, ${vocabSize})`,
+    got: String(wrong),
+  });
+};
+
+/** This studio's run, which stands still while a text is written. */
+const pausedRuns = ({ jobs }: WritingParts): readonly string[] => {
+  const name = jobs.current();
+  return name === undefined ? [] : [name];
+};
+
+async function* events(
+  parts: WritingParts,
+  place: string,
+  request: WriteRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WritingEvent, void, undefined> {
+  const { settings = {}, candidates = 0, promptIds: more = [], prompt } = request;
+  const { unknown = "error" } = settings;
+  const model = await parts.models.load(place);
+  const { tokenizer } = model;
+  checkIds(more, tokenizer);
+  // A branch from a text without a prompt begins with the text's own tokens.
+  const isBranch = prompt === "" && more.length > 0;
+  const read = isBranch ? undefined : readPrompt(tokenizer, prompt, unknown);
+  const ids = [...(read?.ids ?? []), ...more];
+  const { runs } = await parts.shelf.list();
+  const sharedWith = runs.flatMap(({ name, owner }) => (owner === "elsewhere" ? [name] : []));
+  yield { type: "begin", promptIds: ids, paused: pausedRuns(parts), sharedWith };
+  const skipped = read?.skipped;
+  for await (const event of model.generate({ ...settings, prompt: ids, candidates, signal })) {
+    yield event.type === "done" && skipped !== undefined ? { ...event, skipped } : event;
+  }
+}
+
+/** Calls `late` unless `done` is called in time. */
+const deadline = (late: () => void): { readonly done: () => void } => {
+  const timer = setTimeout(late, patienceMs);
+  return { done: () => clearTimeout(timer) };
+};
+
+/** Writes a text. @param place of the model. */
+export async function* writeText(
+  parts: WritingParts,
+  place: string,
+  request: WriteRequest,
+  outer: AbortSignal,
+): AsyncGenerator<readonly ServerEvent[], void, undefined> {
+  const controller = new AbortController();
+  const signal = AbortSignal.any([outer, controller.signal]);
+  let turn: Turn | undefined;
+  const leave = (): void => {
+    controller.abort();
+    turn?.release();
+  };
+  try {
+    turn = await parts.turns.take(signal);
+    for await (const data of events(parts, place, request, signal)) {
+      const { done } = deadline(leave);
+      yield [{ data }];
+      done();
+    }
+  } catch (error) {
+    if (outer.aborted) return;
+    yield [{ data: { type: "failed", ...failureOf(error) } satisfies WritingEvent }];
+  } finally {
+    leave();
+  }
+}
+
+/** Probabilities of a text's tokens. @param place of the model. */
+export const scoreText = async (
+  parts: WritingParts,
+  place: string,
+  { text, candidates = 0 }: { readonly text: string; readonly candidates?: number | undefined },
+  signal: AbortSignal,
+): Promise<ScoreAnswer> => {
+  const turn = await parts.turns.take(signal);
+  try {
+    const model = await parts.models.load(place);
+    const { tokens, total, mean } = await model.score(text, { candidates, signal });
+    const ids = Int32Array.from(tokens, ({ id }) => id);
+    const { characters, bytes } = measureTokens(ids, model.tokenizer);
+    return {
+      tokens,
+      total,
+      natsPerToken: -mean,
+      natsPerCharacter: -total / characters,
+      bitsPerByte: -total / Math.LN2 / bytes,
+      paused: pausedRuns(parts),
+    };
+  } finally {
+    turn.release();
+  }
+};

@@ -1,0 +1,133 @@
+/** A run's numbers in columns, from its notes: for curves. */
+import { join } from "node:path";
+import { isRecord } from "../../core/is-record.ts";
+import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
+import { folderNames } from "./folder-names.ts";
+
+/** A run's numbers, in columns of equal length: place i of each column of `steps` is of one step. */
+export interface RunColumns {
+  /** Bytes of the notes that were read, up to the end of the last whole line. */
+  readonly offset: number;
+  /** The updates, in the order of their steps. Losses are in nats per token. */
+  readonly steps: {
+    step: number[];
+    loss: number[];
+    learningRate: number[];
+    gradNorm: number[];
+    tokensPerSecond: number[];
+  };
+  /** The evaluations, in the order of their steps. `interrupted`: measured because the run was stopped there. */
+  readonly evals: {
+    step: number[];
+    valLoss: number[];
+    trainLoss: (number | null)[];
+    natsPerCharacter: number[];
+    bitsPerByte: number[];
+    interrupted: boolean[];
+  };
+  /** Texts of the model, in the order of their steps. */
+  readonly samples: { step: number; prompt: string; text: string }[];
+  /** Steps that were left out, since they were not finite or exploded. */
+  readonly leftOut: number[];
+}
+
+type Line = Readonly<Record<string, unknown>>;
+
+// A schema for each line would take longer than all else: a run may have millions.
+const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+const isStep = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** How many of `steps`, in ascending order, are before `step`. */
+const countBefore = (steps: readonly number[], step: number): number => {
+  let count = steps.length;
+  while (count > 0 && (steps[count - 1] as number) >= step) count--;
+  return count;
+};
+
+const cut = (columns: Readonly<Record<string, unknown[]>>, count: number): void => {
+  for (const column of Object.values(columns)) column.length = count;
+};
+
+const takeStep = ({ steps }: RunColumns, { step, loss, learningRate, gradNorm, tokensPerSecond }: Line): void => {
+  if (!isStep(step) || !isNumber(loss) || !isNumber(learningRate)) return;
+  if (!isNumber(gradNorm) || !isNumber(tokensPerSecond)) return;
+  steps.step.push(step);
+  steps.loss.push(loss);
+  steps.learningRate.push(learningRate);
+  steps.gradNorm.push(gradNorm);
+  steps.tokensPerSecond.push(tokensPerSecond);
+};
+
+const takeEval = ({ evals }: RunColumns, event: Line): void => {
+  const { step, valLoss, trainLoss, natsPerCharacter, bitsPerByte, reason } = event;
+  if (!isStep(step) || !isNumber(valLoss) || !isNumber(natsPerCharacter) || !isNumber(bitsPerByte)) return;
+  if (trainLoss !== null && !isNumber(trainLoss)) return;
+  // One that was interrupted is measured again.
+  cut(evals, countBefore(evals.step, step));
+  evals.step.push(step);
+  evals.valLoss.push(valLoss);
+  evals.trainLoss.push(trainLoss);
+  evals.natsPerCharacter.push(natsPerCharacter);
+  evals.bitsPerByte.push(bitsPerByte);
+  evals.interrupted.push(reason === "interrupted");
+};
+
+/** Removes `step` and all later ones: a resumed run repeats them. */
+const dropFrom = ({ steps, evals, samples, leftOut }: RunColumns, step: number): void => {
+  cut(steps, countBefore(steps.step, step));
+  cut(evals, countBefore(evals.step, step));
+  leftOut.length = countBefore(leftOut, step);
+  while ((samples.at(-1)?.step ?? -1) >= step) samples.pop();
+};
+
+const lastOf = (steps: readonly number[]): number => steps.at(-1) ?? -1;
+
+const take = (columns: RunColumns, event: unknown): void => {
+  if (!isRecord(event)) return;
+  const { type, step } = event;
+  if (!isStep(step)) return;
+  const { steps, samples, leftOut } = columns;
+  switch (type) {
+    case "start":
+      dropFrom(columns, step + 1);
+      return;
+    case "step":
+      if (step <= Math.max(lastOf(steps.step), lastOf(leftOut))) dropFrom(columns, step);
+      takeStep(columns, event);
+      return;
+    case "nonfinite":
+      if (step <= Math.max(lastOf(steps.step), lastOf(leftOut))) dropFrom(columns, step);
+      leftOut.push(step);
+      return;
+    case "eval":
+      takeEval(columns, event);
+      return;
+    case "sample":
+      if (typeof event.prompt !== "string" || typeof event.text !== "string") return;
+      while ((samples.at(-1)?.step ?? -1) >= step) samples.pop();
+      samples.push({ step, prompt: event.prompt, text: event.text });
+      return;
+    default:
+  }
+};
+
+/**
+ * Reads the notes of a run, which may be under way. Damaged lines are skipped. Steps that a resumed run repeated are there
+ * once, as they were repeated. A run without notes has empty columns.
+ * @param runFolder the run's folder.
+ * @throws CheckpointError if the notes cannot be read.
+ */
+export const readColumns = async (runFolder: string): Promise<RunColumns> => {
+  const columns = {
+    offset: 0,
+    steps: { step: [], loss: [], learningRate: [], gradNorm: [], tokensPerSecond: [] },
+    evals: { step: [], valLoss: [], trainLoss: [], natsPerCharacter: [], bitsPerByte: [], interrupted: [] },
+    samples: [],
+    leftOut: [],
+  };
+  for await (const { lines, end } of readWholeLines(join(runFolder, folderNames.metrics))) {
+    for (const line of lines) take(columns, parseLine(line));
+    columns.offset = end;
+  }
+  return columns;
+};

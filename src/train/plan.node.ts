@@ -1,0 +1,87 @@
+/** What a new run would be, found without beginning it: nothing is written or trained. */
+import { openBackend } from "../backend/select.node.ts";
+import { architectureOf } from "../models/hugging-face/hugging-face.ts";
+import { modelLayout } from "../models/model.ts";
+import { keptFacts } from "../pretrained/pretrained-files.ts";
+import type { RunConfig } from "./config/config.ts";
+import { checkTrainOptions } from "./config/options.ts";
+import { defaultPreset } from "./config/presets.ts";
+import { hasOwnText } from "./folder/default-name.node.ts";
+import { readInitial } from "./folder/initial.node.ts";
+import { givenData, loadData, prepareData } from "./prepare/data.node.ts";
+import { checkFits, configOfWeights } from "./prepare/initial.ts";
+import { checkLora } from "./prepare/lora.ts";
+import type { MemoryEstimate } from "./prepare/memory.ts";
+import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
+import { planConfig, withDType } from "./prepare/prepare.ts";
+import type { NewRun } from "./train.node.ts";
+
+/** A run as it would be. */
+export interface PlannedRun {
+  readonly config: RunConfig;
+  /** Fields of it that follow from the text, as "train.steps". */
+  readonly derived: readonly string[];
+  readonly parameters: number;
+  readonly trainTokens: number;
+  readonly valTokens: number;
+  readonly vocabSize: number;
+  readonly memory: MemoryEstimate;
+  readonly availableMemory: number;
+}
+
+/** The options of a new run that can be sent to a thread. */
+export type PlanOptions = Omit<NewRun, "backend" | "signal" | "onNotice" | "onCheckpoint"> & {
+  readonly backend?: "auto" | "native" | "wasm" | "reference" | undefined;
+};
+
+/**
+ * The configuration, the sizes and the memory of the run that `train` would begin with the same options.
+ * @throws as `train` does before its first event, except for a run that needs more memory than is free.
+ */
+export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
+  checkTrainOptions(options);
+  const given = givenData(options);
+  const preset = options.preset ?? (hasOwnText(options) ? undefined : defaultPreset);
+  const around = surroundings(options.availableMemory, false);
+  const initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, undefined);
+  const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
+  checkLora(plan.expected, initial !== null, undefined);
+  if (initial !== null) checkFits(initial, plan.expected);
+  architectureOf(plan.expected.model);
+  // A text that cannot fit is not read.
+  await checkTexts(surroundings(options.availableMemory, true), [options.data, options.valData]);
+  const before = {
+    tokenizer: initial?.tokenizer ?? null,
+    initial,
+    facts: initial === null ? null : keptFacts(initial),
+    chatTemplate: options.chatTemplate,
+  };
+  const { prepared, reading } = await prepareData(plan, loadData(given, options), before, options.prompt, undefined);
+  const { config, derived, tokenizer, trainTokens, val } = prepared;
+  const backend = await openBackend(options.backend ?? "auto", {
+    threads: options.threads,
+    dtype: config.train.dtype,
+  });
+  try {
+    const settled = withDType(config, backend);
+    const { memory, availableMemory } = await preflight(around, backend, settled, {
+      prepared,
+      sampleTokens: options.finalSampleTokens ?? 400,
+      saved: true,
+      resumed: initial !== null && settled.lora === undefined,
+      reading: given === undefined ? reading : 0,
+    });
+    return {
+      config: settled,
+      derived,
+      parameters: modelLayout(settled.model, tokenizer.vocabSize).count,
+      trainTokens: trainTokens.length,
+      valTokens: val.ids.length,
+      vocabSize: tokenizer.vocabSize,
+      memory,
+      availableMemory,
+    };
+  } finally {
+    await backend.close();
+  }
+};

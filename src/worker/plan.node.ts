@@ -1,0 +1,15 @@
+import { takeThread } from "../core/remote/worker.node.ts";
+import type { PlannedRun, PlanOptions } from "../train/plan.node.ts";
+import { workerEntries } from "./entries.node.ts";
+
+/** `planRun` in a thread of its own. @throws as `planRun` */
+export const planInWorker = async (options: PlanOptions): Promise<PlannedRun> => {
+  const thread = takeThread(workerEntries.plan);
+  try {
+    let planned: unknown;
+    for await (const event of thread.call("plan", options)) planned = event;
+    return planned as PlannedRun;
+  } finally {
+    thread.release();
+  }
+};
