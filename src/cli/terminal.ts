@@ -75,6 +75,20 @@ export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   return isTerminal && TERM !== "dumb";
 };
 
+/** Bits of a colour that a terminal is sure to know: 1 for none, 4 for sixteen colours, 8 for 256. */
+export type ColorDepth = 1 | 4 | 8;
+
+/** Names of terminals with 256 colours or more, besides those that say so in TERM. */
+const rich = /256|direct|truecolor|kitty|alacritty|ghostty|wezterm|foot/iu;
+
+/** How many colours to write, by the variables that terminals set. */
+export const colorDepth = (surroundings: Surroundings): ColorDepth => {
+  if (!hasColor(surroundings)) return 1;
+  const { TERM = "", COLORTERM = "", TERM_PROGRAM, WT_SESSION } = surroundings.env;
+  const isRich = rich.test(TERM) || COLORTERM !== "" || TERM_PROGRAM !== undefined || WT_SESSION !== undefined;
+  return isRich ? 8 : 4;
+};
+
 /** Terminals with few non-ASCII glyphs, whatever the locale says: none at all, and the Linux console. */
 const poorInGlyphs = /^(dumb|linux)/u;
 
@@ -104,6 +118,9 @@ const surroundingsOf = ({ isTTY }: Pick<WriteStream, "isTTY">): Surroundings => 
 
 /** How to write text to `stream`. */
 export const styleFor = (stream: Pick<WriteStream, "isTTY">): Style => styleIn(surroundingsOf(stream));
+
+/** How many colours to write to `stream`. */
+export const colorDepthFor = (stream: Pick<WriteStream, "isTTY">): ColorDepth => colorDepth(surroundingsOf(stream));
 
 /** For lines that programs read too: never an escape code, whatever the environment asks for. */
 export const plainStyle = (): Style => ({ ...styleFor(process.stdout), colors: pc.createColors(false) });

@@ -50,7 +50,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
     const start = { settings, system: flags.system, where: directory };
     const session = createChatSession(lm, start, writeNotice);
-    await runInteractive(lm, session, json === true, "type a message, or /help");
+    await runInteractive(lm, session, { json: json === true }, "type a message, or /help");
   } finally {
     await lm.close();
   }

@@ -3,10 +3,12 @@ import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/generate.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
+import type { WorkerModel } from "../../worker/model.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { loadNamed, modelPlaces } from "../checkpoint-path.ts";
 import { defaultPrompt } from "../default-prompt.ts";
-import { shownText, writeGenerated } from "../display/texts/generated.ts";
+import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
+import { type ProbabilityStyle, probabilityLegend, probabilityText } from "../display/texts/probabilities.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -20,10 +22,11 @@ import {
 } from "../flags.ts";
 import { notes } from "../help.ts";
 import { runInteractive } from "../interactive/loop.ts";
-import { createSession } from "../interactive/session.ts";
+import { createSession, type Writer } from "../interactive/session.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
 import { addSamplingFlags, type SamplingFlags } from "../sampling-flags.ts";
+import { colorDepthFor, styleFor, terminalColumns } from "../terminal.ts";
 import { addUnknownFlag } from "../unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
 
@@ -32,6 +35,7 @@ interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFl
   readonly maxNewTokens: number;
   readonly stop: readonly string[];
   readonly showSpecialTokens: boolean;
+  readonly showProbabilities: boolean;
   readonly unknown: UnknownChoice;
   readonly cache: boolean;
   readonly interactive?: true;
@@ -44,10 +48,36 @@ Examples:
   $ npx foretoken generate runs/notes --weights last                             not those with the lowest loss
   $ npx foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
   $ npx foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
+  $ npx foretoken generate runs/notes --show-probabilities                       where the model was not sure
   $ npx foretoken generate runs/notes --interactive                              line by line; /help says how
   $ npx foretoken generate runs/notes --interactive < prompts.txt                a prompt a line
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
+
+/** Candidates of a place in events for programs. */
+const listedCandidates = 5;
+
+/** Says how probabilities are shown, where the text goes. */
+const writeLegend = (style: ProbabilityStyle): void => {
+  const { stdout } = process;
+  for (const line of probabilityLegend(style, terminalColumns(stdout))) {
+    if (style.depth === 1) writeNotice(line);
+    else writeOut(`${line}\n`);
+  }
+};
+
+/** How a text is written with `--show-probabilities`, and the candidates to ask for. */
+const probabilityView = (
+  lm: WorkerModel,
+  { json, showProbabilities }: GenerateFlags,
+): { readonly candidates: number; readonly textOf?: (showSpecialTokens: boolean) => EventText } => {
+  if (!showProbabilities) return { candidates: 0 };
+  if (json === true) return { candidates: listedCandidates };
+  const { stdout } = process;
+  const style = { ...styleFor(stdout), depth: colorDepthFor(stdout) };
+  writeLegend(style);
+  return { candidates: 1, textOf: (showSpecialTokens) => probabilityText(lm.tokenizer, showSpecialTokens, style) };
+};
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
   const { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens, unknown, cache } = flags;
@@ -65,10 +95,13 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   if (flags.interactive === true) {
     tellChoices();
     try {
+      const { candidates, textOf } = probabilityView(lm, flags);
+      const { config, tokenizer } = lm;
+      const writer: Writer = { config, tokenizer, generate: (options) => lm.generate({ ...options, candidates }) };
       await runInteractive(
         lm,
-        createSession(lm, settings, cache),
-        json === true,
+        createSession(writer, settings, cache),
+        { json: json === true, textOf },
         "type the beginning of a text, or /help",
       );
     } finally {
@@ -85,9 +118,10 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     // After all checks of the input, so that a mistake gives one line only.
     tellChoices();
     if (read.skipped !== undefined) writeNotice(`left out of the prompt: ${describeSkipped(read.skipped)}`);
+    const { candidates, textOf } = probabilityView(lm, flags);
     if (json !== true) writeOut(shownText(read.text));
-    const events = lm.generate({ ...settings, prompt, cache, signal: interrupt.signal });
-    const finishReason = await writeGenerated(events, json === true);
+    const events = lm.generate({ ...settings, prompt, cache, candidates, signal: interrupt.signal });
+    const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
     if (finishReason === "aborted") process.exitCode = interrupt.status();
   } finally {
     interrupt.release();
@@ -119,7 +153,12 @@ export const declareGenerate = (command: Command): void => {
         .default([], "none")
         .argParser(parseStop),
     )
-    .option("--show-special-tokens", "write special tokens, as the end of a text, by their names", false);
+    .option("--show-special-tokens", "write special tokens, as the end of a text, by their names", false)
+    .option(
+      "--show-probabilities",
+      "shade each token by the model's own probability of it, or write it behind where there are no colours",
+      false,
+    );
   addUnknownFlag(withText, "prompt");
   addSamplingFlags(command, generateDefaults);
   addDTypeFlag(addRunningFlags(addWeightsFlag(command)))

@@ -70,7 +70,8 @@ export const createChatSession = (
         yield event;
       }
     }
-    return { kind: "write", prompt: "", events: events(), skipped: undefined };
+    const { showSpecialTokens } = settings.current();
+    return { kind: "write", prompt: "", events: events(), showSpecialTokens, skipped: undefined };
   };
 
   /** Each answer has its own seed. */

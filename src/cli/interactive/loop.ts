@@ -3,7 +3,7 @@ import { ForetokenError } from "../../core/errors.ts";
 import { describeSkipped } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import { flow, formatPlural } from "../display/texts/format.ts";
-import { shownText, writeGenerated } from "../display/texts/generated.ts";
+import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { exitStatus } from "../exit-status.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
@@ -11,10 +11,21 @@ import { reflowIn, styleFor, terminalColumns } from "../terminal.ts";
 import { openResizable } from "./resize.ts";
 import type { Request, Session } from "./session.ts";
 
-const write = async ({ prompt, events }: Extract<Request, { kind: "write" }>, json: boolean): Promise<void> => {
+/** How a session's texts are written. */
+export interface Writing {
+  /** As events. */
+  readonly json: boolean;
+  /** Makes another form of a text. Default: none. */
+  readonly textOf?: ((showSpecialTokens: boolean) => EventText) | undefined;
+}
+
+const write = async (
+  { prompt, events, showSpecialTokens }: Extract<Request, { kind: "write" }>,
+  { json, textOf }: Writing,
+): Promise<void> => {
   const { stdout } = process;
   if (!json) writeOut(stdout.isTTY ? styleFor(stdout).colors.bold(shownText(prompt)) : prompt);
-  await writeGenerated(events, json);
+  await writeGenerated(events, json, textOf?.(showSpecialTokens));
 };
 
 /** Does one line's request. A mistake is one line; returns whether it succeeded, or "quit". */
@@ -22,7 +33,7 @@ const answer = async (
   session: Session,
   line: string,
   signal: AbortSignal,
-  json: boolean,
+  writing: Writing,
   tell: (line: string) => void,
 ): Promise<boolean | "quit"> => {
   try {
@@ -35,7 +46,7 @@ const answer = async (
         return true;
       case "write":
         if (request.skipped !== undefined) writeNotice(`left out: ${describeSkipped(request.skipped)}`);
-        await write(request, json);
+        await write(request, writing);
         return true;
     }
   } catch (error) {
@@ -102,10 +113,10 @@ export const keyboardOf = (readline: Interface): Keyboard => {
   };
 };
 
-const onTerminal = async (lm: WorkerModel, session: Session, json: boolean, hint: string): Promise<void> => {
+const onTerminal = async (lm: WorkerModel, session: Session, writing: Writing, hint: string): Promise<void> => {
   const { stdin, stdout, stderr } = process;
   // Typed text is not part of a result that goes elsewhere.
-  const output = stdout.isTTY && !json ? stdout : stderr;
+  const output = stdout.isTTY && !writing.json ? stdout : stderr;
   const style = styleFor(output);
   const open = (): Interface =>
     createInterface({
@@ -127,7 +138,7 @@ const onTerminal = async (lm: WorkerModel, session: Session, json: boolean, hint
     for (;;) {
       const line = await keyboard.next();
       if (line === undefined) break;
-      const outcome = await keyboard.interruptible((signal) => answer(session, line, signal, json, tell));
+      const outcome = await keyboard.interruptible((signal) => answer(session, line, signal, writing, tell));
       if (outcome === "quit") break;
     }
   } finally {
@@ -138,7 +149,7 @@ const onTerminal = async (lm: WorkerModel, session: Session, json: boolean, hint
   output.write("\n");
 };
 
-const fromPipe = async (session: Session, json: boolean): Promise<void> => {
+const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
   const { stdin } = process;
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
@@ -149,7 +160,7 @@ const fromPipe = async (session: Session, json: boolean): Promise<void> => {
     for await (const line of readline) {
       if (interrupt.signal.aborted) break;
       if (line === "") continue;
-      const outcome = await answer(session, line, interrupt.signal, json, writeNotice);
+      const outcome = await answer(session, line, interrupt.signal, writing, writeNotice);
       if (outcome === "quit") break;
       // The rest is still done, but a script must learn of the error.
       if (!outcome) process.exitCode = exitStatus.mistake;
@@ -167,5 +178,5 @@ const fromPipe = async (session: Session, json: boolean): Promise<void> => {
  * Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end.
  * @param hint what to type, said at the start.
  */
-export const runInteractive = (lm: WorkerModel, session: Session, json: boolean, hint: string): Promise<void> =>
-  process.stdin.isTTY ? onTerminal(lm, session, json, hint) : fromPipe(session, json);
+export const runInteractive = (lm: WorkerModel, session: Session, writing: Writing, hint: string): Promise<void> =>
+  process.stdin.isTTY ? onTerminal(lm, session, writing, hint) : fromPipe(session, writing);

@@ -16,6 +16,8 @@ export type Request =
       readonly kind: "write";
       readonly prompt: string;
       readonly events: AsyncIterable<GenerateEvent>;
+      /** As in the options of the events. */
+      readonly showSpecialTokens: boolean;
       /** What was left out of the line. */
       readonly skipped: SkippedText | undefined;
     }
@@ -81,7 +83,8 @@ export const createSession = (
         yield event.type === "done" && skipped !== undefined ? { ...event, skipped } : event;
       }
     }
-    return { kind: "write", prompt: read.text, events: events(), skipped };
+    const { showSpecialTokens } = settings.current();
+    return { kind: "write", prompt: read.text, events: events(), showSpecialTokens, skipped };
   };
 
   const startAfresh = (prompt: string, signal: AbortSignal): Request => {

@@ -9,26 +9,34 @@ export const shownText = (text: string): string =>
 /** Most milliseconds that text waits for more: too short to be seen, and many tokens of a small model. */
 const longestWait = 5;
 
+/** Another form of an event's text, in which nothing moves a terminal's cursor. */
+export type EventText = (event: GenerateEvent) => string;
+
+/** The text of an event. */
+const ownText: EventText = (event) => (event.type === "token" ? event.text : "\n");
+
 /**
  * Writes a model's text to standard output as it comes, with a line end after it; with `json`, the events.
+ * @param textOf writes it in another form.
  * @returns the finish reason.
  */
 export const writeGenerated = async (
   events: AsyncIterable<GenerateEvent>,
   json: boolean,
+  textOf?: EventText,
 ): Promise<FinishReason | undefined> => {
   let waiting = "";
   let writtenAt = Number.NEGATIVE_INFINITY;
   let finishReason: FinishReason | undefined;
   const flush = (): void => {
-    if (waiting !== "") writeOut(shownText(waiting));
+    if (waiting !== "") writeOut(textOf === undefined ? shownText(waiting) : waiting);
     waiting = "";
   };
   try {
     for await (const event of events) {
       if (event.type === "done") finishReason = event.finishReason;
       if (json) writeJson(event);
-      else waiting += event.type === "token" ? event.text : "\n";
+      else waiting += (textOf ?? ownText)(event);
       const now = performance.now();
       if (now - writtenAt < longestWait) continue;
       flush();
