@@ -1,6 +1,5 @@
-// Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and
-// the studio's page. npm runs it
-// after `npm ci`. Outputs that are up to date are left alone, without a word.
+// Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and the studio's
+// page. npm runs it after `npm ci`. Outputs that are up to date are left alone, without a word.
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";

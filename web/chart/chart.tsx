@@ -25,6 +25,7 @@ export interface ChartProps {
   readonly curves: ReadonlySignal<readonly Curve[]>;
   readonly xLabel: string;
   readonly xText: (value: number) => string;
+  readonly xLeast: number;
   readonly log: boolean;
   readonly height: number;
   readonly link: ChartLink;
@@ -70,15 +71,15 @@ const steps: Readonly<Record<string, number>> = {
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
 
 export const Chart = (props: ChartProps) => {
-  const { title, unit, name, curves, xLabel, xText, log, height, link, format } = props;
+  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
-  const shown = useSignal({ log, xText, format });
-  shown.value =
-    shown.peek().log === log && shown.peek().xText === xText && shown.peek().format === format
-      ? shown.peek()
-      : { log, xText, format };
+  // Signals of what the parent gives: a new object only where something is new.
+  const shown = useSignal({ log, xText, xLeast, format });
+  const before = shown.peek();
+  if (before.log !== log || before.xText !== xText || before.xLeast !== xLeast || before.format !== format)
+    shown.value = { log, xText, xLeast, format };
 
   useEffect(() => {
     const element = box.current;
@@ -120,9 +121,10 @@ export const Chart = (props: ChartProps) => {
   useEffect(() => () => cancelAnimationFrame(frame.current), []);
 
   const reading = useComputed(() => readingAt(curves.value, link.cursor.value, shown.value.format)).value;
+  const isSmall = height < 200;
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
-  const spoken = `${reading.at === null ? "last" : `${xLabel} ${xText(Math.round(reading.at))}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
+  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xText(Math.round(reading.at))}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
 
   const onKeyDown = (event: KeyboardEvent) => {
     const by = steps[event.key];
@@ -142,6 +144,7 @@ export const Chart = (props: ChartProps) => {
         log,
         zoom: link.zoom.value,
         xText,
+        xLeast,
         colorOf: lightColor,
       },
       name,
@@ -152,7 +155,7 @@ export const Chart = (props: ChartProps) => {
     <figure class="chart">
       <figcaption class="chart-head">
         <span class="chart-title">
-          <b>{title}</b> <span class="soft">{unit}</span>
+          <b>{title}</b> {!isSmall && <span class="soft">{unit}</span>}
         </span>
         <span class="chart-save">
           {link.zoom.value !== null && (
@@ -174,7 +177,7 @@ export const Chart = (props: ChartProps) => {
         </span>
       </figcaption>
       <div class="chart-reading num" aria-hidden="true">
-        <span class="reading-at">{reading.at === null ? "Last" : `${xLabel} ${xText(Math.round(reading.at))}`}</span>
+        <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(Math.round(reading.at))}`}</span>
         {reading.values.map(({ curve, text }) => (
           <span class="reading" key={curve.key}>
             <Swatch style={curve.style} />
@@ -196,7 +199,10 @@ export const Chart = (props: ChartProps) => {
         <div class="chart-plot" ref={box} />
         {isEmpty && <p class="chart-empty soft">No values yet</p>}
       </div>
-      <p class="chart-axis soft">{xLabel}</p>
+      <p class="chart-axis soft">
+        <span>{isSmall ? unit : ""}</span>
+        <span>{xLabel}</span>
+      </p>
     </figure>
   );
 };

@@ -1,5 +1,6 @@
 /** A curve, and the points of it that a chart of a certain width can show: extremes never vanish. */
 import type { Pyramid } from "./pyramid.ts";
+import type { Smoothed } from "./smooth.ts";
 import { lowerBound } from "./table.ts";
 
 export interface CurveStyle {
@@ -21,8 +22,8 @@ export interface Curve {
   readonly y: Float64Array;
   readonly length: number;
   readonly pyramid: Pyramid | undefined;
-  /** Averages to draw as the line; then the values are drawn as a band between their extremes. */
-  readonly smoothed: Float64Array | undefined;
+  /** Averages over a window to draw as the line; the values are then a band between the extremes of such windows. */
+  readonly smoothed: Smoothed | undefined;
 }
 
 export interface Points {
@@ -33,9 +34,13 @@ export interface Points {
 export interface DrawnCurve {
   readonly curve: Curve;
   readonly line: Points;
-  readonly band:
-    | { readonly x: readonly number[]; readonly low: readonly number[]; readonly high: readonly number[] }
-    | undefined;
+  readonly band: Band | undefined;
+}
+
+export interface Band {
+  readonly x: readonly number[];
+  readonly low: readonly number[];
+  readonly high: readonly number[];
 }
 
 export type Interval = readonly [number, number];
@@ -50,6 +55,26 @@ const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   return points;
 };
 
+const envelope = (curve: Curve, pyramid: Pyramid, level: number, from: number, to: number): Band => {
+  const { x, y, length } = curve;
+  const size = 2 ** level;
+  const band = { x: [] as number[], low: [] as number[], high: [] as number[] };
+  const push = (at: number, min: number, max: number) => {
+    band.x.push(x[at] as number);
+    band.low.push(y[min] as number);
+    band.high.push(y[max] as number);
+  };
+  for (let index = Math.floor(from / size); index * size < to; index++) {
+    const { min, max } = pyramid.bucket(y, length, level, index);
+    const last = Math.min(length, (index + 1) * size) - 1;
+    // The band reaches from the first value to the last; in between its corners are at the middles of buckets.
+    if (band.x.length === 0) push(Math.max(from, index * size), min, max);
+    if (size > 2) push(Math.min(last, index * size + size / 2), min, max);
+    if (last >= to - 1 || size <= 2) push(last, min, max);
+  }
+  return band;
+};
+
 /** The points of a curve in an interval of x, at most a few for each of `columns` pixel columns. */
 export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number): DrawnCurve => {
   const { x, y, length, pyramid, smoothed } = curve;
@@ -61,26 +86,23 @@ export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number)
   pyramid.extend(y, length);
   const size = 2 ** level;
   const line = { x: [] as number[], y: [] as number[] };
-  const band = { x: [] as number[], low: [] as number[], high: [] as number[] };
   for (let index = Math.floor(from / size); index * size < to; index++) {
-    const { min, max } = pyramid.bucket(y, length, level, index);
-    if (smoothed === undefined) {
-      // Both extremes, in their order, so that the line is the one that all values would draw.
-      for (const i of min === max ? [min] : [Math.min(min, max), Math.max(min, max)]) {
-        line.x.push(x[i] as number);
-        line.y.push(y[i] as number);
-      }
+    if (smoothed !== undefined) {
+      const last = Math.min(length, (index + 1) * size) - 1;
+      line.x.push(x[last] as number);
+      line.y.push(smoothed.values[last] as number);
       continue;
     }
-    const last = Math.min(length, (index + 1) * size) - 1;
-    const at = x[last] as number;
-    line.x.push(at);
-    line.y.push(smoothed[last] as number);
-    band.x.push(at);
-    band.low.push(y[min] as number);
-    band.high.push(y[max] as number);
+    const { min, max } = pyramid.bucket(y, length, level, index);
+    // Both extremes, in their order, so that the line is the one that all values would draw.
+    for (const i of min === max ? [min] : [Math.min(min, max), Math.max(min, max)]) {
+      line.x.push(x[i] as number);
+      line.y.push(y[i] as number);
+    }
   }
-  return { curve, line, band: smoothed === undefined ? undefined : band };
+  if (smoothed === undefined) return { curve, line, band: undefined };
+  const bandLevel = Math.max(level, Math.floor(Math.log2(smoothed.window / 2)));
+  return { curve, line, band: envelope(curve, pyramid, bandLevel, from, to) };
 };
 
 /** The value at an x, or at the last one before it; undefined before the first. */
@@ -103,7 +125,7 @@ export const extentOf = (curves: readonly Curve[]): Interval => {
     high = Math.max(high, x[length - 1] as number);
   }
   if (low > high) return [0, 1];
-  return low === high ? [low, low + 1] : [low, high];
+  return low === high ? [low - 0.5, low + 0.5] : [low, high];
 };
 
 /** The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone. */

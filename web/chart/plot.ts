@@ -9,6 +9,8 @@ export interface PlotView {
   readonly log: boolean;
   readonly zoom: Interval | null;
   readonly xText: (value: number) => string;
+  /** The least distance of numbers on the x axis: steps are whole. */
+  readonly xLeast: number;
   readonly width: number;
   readonly height: number;
   /** Changes with the theme: colours are read anew. */
@@ -35,19 +37,23 @@ const font = "12px ui-sans-serif, system-ui, sans-serif";
 /** A curve's columns in uPlot's table: its band, if it has one, and its line. */
 const tablesOf = (drawn: readonly DrawnCurve[]): uPlot.AlignedData =>
   uPlot.join(
-    drawn.map(
-      ({ line, band }): uPlot.AlignedData =>
-        band === undefined
-          ? [line.x as number[], line.y as number[]]
-          : [line.x as number[], band.high as number[], band.low as number[], line.y as number[]],
-    ),
+    drawn.flatMap(({ line, band }): uPlot.AlignedData[] => [
+      ...(band === undefined
+        ? []
+        : [[band.x as number[], band.high as number[], band.low as number[]] as uPlot.AlignedData]),
+      [line.x as number[], line.y as number[]],
+    ]),
   );
+
+/** A line needs two points to be seen. */
+const hasDots = ({ curve, line }: DrawnCurve): boolean => curve.style.marks || line.x.length < 3;
 
 const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series[]; readonly bands: uPlot.Band[] } => {
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
-  for (const { curve, band } of drawn) {
-    const { color, dash, width, marks } = curve.style;
+  for (const one of drawn) {
+    const { curve, band } = one;
+    const { color, dash, width } = curve.style;
     const stroke = css(color);
     if (band !== undefined) {
       const edge: uPlot.Series = { width: 0, spanGaps: true, points: { show: false } };
@@ -57,7 +63,7 @@ const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series
         fill: `color-mix(in srgb, ${stroke} 18%, transparent)`,
       });
     }
-    const points = marks ? { show: true, size: 5, fill: stroke, stroke, width: 0 } : { show: false };
+    const points = hasDots(one) ? { show: true, size: 5, fill: stroke, stroke, width: 0 } : { show: false };
     series.push({ stroke, width, dash: [...dash], spanGaps: true, points });
   }
   return { series, bands };
@@ -69,7 +75,7 @@ const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string
     log,
     theme,
     devicePixelRatio,
-    drawn.map(({ curve, band }) => [curve.key, curve.style, band !== undefined]),
+    drawn.map((one) => [one.curve.key, one.curve.style, one.band !== undefined, hasDots(one)]),
   ]);
 
 /** Names of the curves at their ends, moved apart where they would lie on each other. */
@@ -128,13 +134,13 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 26,
-            splits: (self) => [...linearTicks(x, Math.max(2, self.width / 110))],
+            splits: (self) => [...linearTicks(x, Math.max(2, self.width / 110), view?.xLeast)],
             values: (_, splits) => splits.map((value) => view?.xText(value) ?? ""),
           },
           {
             ...common,
             size: 54,
-            splits: () => [...(log ? logTicks : linearTicks)(y, Math.max(2, (view?.height ?? 200) / 50))],
+            splits: () => [...(log ? logTicks : linearTicks)(y, Math.max(2, (view?.height ?? 200) / 45))],
             values: (_, splits) => splits.map(tickText),
           },
         ],

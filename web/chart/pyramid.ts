@@ -45,7 +45,8 @@ export const createPyramid = (): Pyramid => {
   const levels: Level[] = [];
 
   const extendLevel = (values: Float64Array, length: number, k: number): void => {
-    const level = (levels[k] ??= { min: new Uint32Array(0), max: new Uint32Array(0), count: 0 });
+    const level = levels[k] ?? { min: new Uint32Array(0), max: new Uint32Array(0), count: 0 };
+    levels[k] = level;
     const below = levels[k - 1];
     const count = Math.floor(length / 2 ** (k + 1));
     level.min = withRoom(level.min, count);

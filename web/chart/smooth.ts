@@ -3,9 +3,14 @@
  * first values (Kingma & Ba 2014, section 3). It goes on from where it was when values are added.
  */
 
+export interface Smoothed {
+  readonly values: Float64Array;
+  readonly window: number;
+}
+
 export interface Smoother {
   /** The averages of the first `length` values, over about `window` of them; undefined where nothing is smoothed. */
-  readonly take: (values: Float64Array, length: number, window: number) => Float64Array | undefined;
+  readonly take: (values: Float64Array, length: number, window: number) => Smoothed | undefined;
   readonly truncate: (length: number) => void;
 }
 
@@ -34,7 +39,7 @@ export const createSmoother = (): Smoother => {
         averages[i] = sum / (1 - power);
       }
       done = length;
-      return averages;
+      return { values: averages, window };
     },
     truncate(length) {
       done = Math.min(done, length);

@@ -9,6 +9,7 @@ export interface Figure {
   readonly log: boolean;
   readonly zoom: Interval | null;
   readonly xText: (value: number) => string;
+  readonly xLeast: number;
   /** The value of a custom property in the light theme. */
   readonly colorOf: (name: string) => string;
 }
@@ -27,7 +28,7 @@ const escaped = (text: string): string =>
 
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
-export const svgOf = ({ title, xLabel, curves, log, zoom, xText, colorOf }: Figure): string => {
+export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf }: Figure): string => {
   const { width, height, left, right, top, bottom } = size;
   const [wide, high] = [width - left - right, height - top - bottom];
   const x = zoom ?? extentOf(curves);
@@ -52,7 +53,7 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, colorOf }: Figu
       `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(tickText(tick))}</text>`,
     );
   }
-  for (const tick of linearTicks(x, 8)) {
+  for (const tick of linearTicks(x, 8, xLeast)) {
     const at = rounded(across(tick));
     parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
   }

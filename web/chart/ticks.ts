@@ -1,12 +1,12 @@
 /** Where an axis has its numbers: multiples of 1, 2 or 5. */
 import type { Interval } from "./curve.ts";
 
-/** About `wanted` round numbers in the interval. */
-export const linearTicks = ([low, high]: Interval, wanted: number): readonly number[] => {
+/** About `wanted` round numbers in the interval, at least `least` apart. */
+export const linearTicks = ([low, high]: Interval, wanted: number, least = 0): readonly number[] => {
   const rough = (high - low) / Math.max(1, wanted);
   if (!(rough > 0)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10);
+  const step = Math.max(least, power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10));
   const ticks: number[] = [];
   // By their number: sums of steps would drift.
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high * (1 + 1e-12); i++)

@@ -9,7 +9,7 @@ import { loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
-import { ChartSettings, isLog, windowOf, xKindOf, xTextOf } from "../run/run-charts.tsx";
+import { ChartSettings, isLog, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
 import { address, compareAddress, runAddress, setQuery } from "../shell/address.ts";
 import { differences } from "./differences.ts";
@@ -60,7 +60,9 @@ const Legend = ({ runs, names }: { readonly runs: readonly Compared[]; readonly 
           <Swatch style={comparedStyle(n, true)} />
           <a href={runAddress(name)}>{name}</a>
           {run === undefined ? <span class="soft">{feed.failure.value ?? "…"}</span> : <RunState run={run} />}
-          <span class="num">{loss(run?.best?.valLoss)}</span>
+          <span class="num">
+            <span class="soft">best</span> {loss(run?.best?.valLoss)}
+          </span>
           {names.length > 2 && (
             <a
               class="quiet"
@@ -89,7 +91,7 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
         <p class="soft">In nothing: the same text and the same configuration.</p>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
-        <div class="table-box" tabIndex={0} role="region" aria-label="Differences of the configurations">
+        <section class="table-box" tabIndex={0} aria-label="Differences of the configurations">
           <table class="differences">
             <thead>
               <tr>
@@ -116,7 +118,7 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
     </section>
   );
@@ -164,6 +166,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         curves={curves}
         xLabel={labels[kind]}
         xText={xText}
+        xLeast={xLeastOf(kind)}
         log={isLog(query)}
         height={340}
         link={link}

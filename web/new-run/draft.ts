@@ -64,7 +64,11 @@ const configOf = (values: Draft["values"]): Record<string, unknown> => {
   for (const [path, text] of Object.entries(values)) {
     const keys = path.split(".");
     let node = config;
-    for (const key of keys.slice(0, -1)) node = (node[key] ??= {}) as Record<string, unknown>;
+    for (const key of keys.slice(0, -1)) {
+      const below = (node[key] ?? {}) as Record<string, unknown>;
+      node[key] = below;
+      node = below;
+    }
     node[keys.at(-1) ?? path] = parsed(types.get(path) ?? "string", text);
   }
   return config;

@@ -23,14 +23,7 @@ const Given = () => {
     }
   };
   return (
-    <div
-      class="given"
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault();
-        void open(event.dataTransfer?.files[0]);
-      }}
-    >
+    <div class="given">
       <label class="field">
         Text
         <textarea
@@ -39,6 +32,14 @@ const Given = () => {
           placeholder="Paste a text here, or drop a file"
           value={text}
           onInput={({ currentTarget }) => changeText(currentTarget.value)}
+          onDragOver={(event) => event.preventDefault()}
+          onDrop={(event) => {
+            const file = event.dataTransfer?.files[0];
+            // Text that is dragged is pasted by the browser itself.
+            if (file === undefined) return;
+            event.preventDefault();
+            void open(file);
+          }}
         />
       </label>
       <div class="row">

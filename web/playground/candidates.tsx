@@ -33,8 +33,8 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
   const move = (event: KeyboardEvent) => {
     const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (by === 0) return;
-    const buttons = [...(list.current?.querySelectorAll("button") ?? [])];
-    const at = buttons.findIndex((button) => button === document.activeElement);
+    const buttons: HTMLElement[] = [...(list.current?.querySelectorAll("button") ?? [])];
+    const at = document.activeElement instanceof HTMLElement ? buttons.indexOf(document.activeElement) : -1;
     buttons[Math.max(0, Math.min(buttons.length - 1, at + by))]?.focus();
     event.preventDefault();
   };

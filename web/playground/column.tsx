@@ -8,7 +8,7 @@ import { Candidates } from "./candidates.tsx";
 import { form } from "./legend.tsx";
 import { ModelChoice } from "./model-choice.tsx";
 import { SamplingControls } from "./sampling.tsx";
-import type { Side } from "./settings.ts";
+import { isDouble, type Side } from "./settings.ts";
 import { visible } from "./surprise.ts";
 import { TokenText } from "./token-text.tsx";
 import { branch, shelves, show, shownOf, type Writing } from "./writing.ts";
@@ -82,56 +82,62 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
       <ModelChoice side={side} label={label} />
       <SamplingControls side={side} />
       {writing !== undefined && <Meanwhile of={writing} />}
-      <div class="written-box" aria-busy={writing?.state === "writing"}>
-        {writing === undefined ? (
-          <p class="soft">What the model writes appears here. Each token is shaded by how improbable it was.</p>
-        ) : (
-          <div class="written" dir="auto">
-            <span class="prompt">{writing.prompt}</span>
-            <TokenText
-              name={`${side}-token`}
-              label="Written tokens: arrow keys move, Enter goes to the candidates"
-              tokens={writing.tokens}
-              form={form.value}
-              selected={selected}
-              onOpen={() => first.current?.focus()}
+      <div class={isDouble() ? "written-and-inspector" : "written-and-inspector beside"}>
+        <div class="written-box" aria-busy={writing?.state === "writing"}>
+          {writing === undefined ? (
+            <p class="soft">What the model writes appears here. Each token is shaded by how improbable it was.</p>
+          ) : (
+            <div class="written" dir="auto">
+              <span class="prompt">{writing.prompt}</span>
+              <TokenText
+                name={`${side}-token`}
+                label="Written tokens: arrow keys move, Enter goes to the candidates"
+                tokens={writing.tokens}
+                form={form.value}
+                selected={selected}
+                onOpen={() => first.current?.focus()}
+              />
+              {writing.state === "writing" && <span class="caret" aria-hidden="true" />}
+            </div>
+          )}
+        </div>
+        <p class="written-foot soft num" role="status">
+          {writing !== undefined && (
+            <>
+              {writing.state === "writing" ? "Writing" : `${count(writing.tokens.length)} tokens`}
+              {writing.note !== "" && writing.state !== "failed" && ` · ${writing.note}`}
+            </>
+          )}
+          {writing !== undefined && writing.tokens.length > 0 && (
+            <Copy
+              quiet
+              label="Copy text"
+              text={() => writing.prompt + writing.tokens.map(({ text }) => text).join("")}
             />
-            {writing.state === "writing" && <span class="caret" aria-hidden="true" />}
-          </div>
-        )}
+          )}
+        </p>
+        <div class="inspector">
+          {writing === undefined || token === undefined || at === null ? (
+            <p class="soft">
+              {writing === undefined
+                ? ""
+                : "Point at a token, tap it, or use the arrow keys: what else could have come appears here. Choose one to write on from there."}
+            </p>
+          ) : (
+            <Candidates
+              index={at}
+              token={token}
+              candidates={token.candidates}
+              first={first}
+              onChoose={(candidate) => {
+                selected.value = null;
+                void branch(side, writing, at, candidate);
+              }}
+            />
+          )}
+        </div>
       </div>
-      <p class="written-foot soft num" role="status">
-        {writing !== undefined && (
-          <>
-            {writing.state === "writing" ? "Writing" : `${count(writing.tokens.length)} tokens`}
-            {writing.note !== "" && writing.state !== "failed" && ` · ${writing.note}`}
-          </>
-        )}
-        {writing !== undefined && writing.tokens.length > 0 && (
-          <Copy quiet label="Copy text" text={() => writing.prompt + writing.tokens.map(({ text }) => text).join("")} />
-        )}
-      </p>
       {writing?.state === "failed" && <Notice tone="bad">{writing.note}</Notice>}
-      <div class="inspector">
-        {writing === undefined || token === undefined || at === null ? (
-          <p class="soft">
-            {writing === undefined
-              ? ""
-              : "Point at a token, tap it, or use the arrow keys: what else could have come appears here. Choose one to write on from there."}
-          </p>
-        ) : (
-          <Candidates
-            index={at}
-            token={token}
-            candidates={token.candidates}
-            first={first}
-            onChoose={(candidate) => {
-              selected.value = null;
-              void branch(side, writing, at, candidate);
-            }}
-          />
-        )}
-      </div>
       <Branches side={side} />
     </section>
   );

@@ -95,32 +95,34 @@ export const Score = () => {
       {answer !== undefined && (
         <>
           <Totals of={answer} />
-          <div class="written-box">
-            <div class="written" dir="auto">
-              <TokenText
-                name="score-token"
-                label="Tokens of the text: arrow keys move"
-                tokens={tokens}
-                form={form.value}
-                selected={selected}
-                onOpen={() => {}}
-              />
+          <div class="written-and-inspector beside">
+            <div class="written-box">
+              <div class="written" dir="auto">
+                <TokenText
+                  name="score-token"
+                  label="Tokens of the text: arrow keys move"
+                  tokens={tokens}
+                  form={form.value}
+                  selected={selected}
+                  onOpen={() => {}}
+                />
+              </div>
             </div>
-          </div>
-          <div class="inspector">
-            {token === undefined || at === null ? (
-              <p class="soft">
-                Point at a token, tap it, or use the arrow keys: what the model expected there appears here.
-              </p>
-            ) : (
-              <Candidates
-                index={at}
-                token={token}
-                candidates={answer.tokens[at]?.candidates ?? []}
-                onChoose={undefined}
-                first={first}
-              />
-            )}
+            <div class="inspector">
+              {token === undefined || at === null ? (
+                <p class="soft">
+                  Point at a token, tap it, or use the arrow keys: what the model expected there appears here.
+                </p>
+              ) : (
+                <Candidates
+                  index={at}
+                  token={token}
+                  candidates={answer.tokens[at]?.candidates ?? []}
+                  onChoose={undefined}
+                  first={first}
+                />
+              )}
+            </div>
           </div>
         </>
       )}

@@ -36,6 +36,7 @@ const Token = memo(({ token, index, id, form, isSelected }: TokenProps) => {
     <span
       id={id}
       role="option"
+      tabIndex={-1}
       aria-selected={isSelected}
       aria-label={spoken(token)}
       class={`token ${form} level-${level}${isChosen ? " own" : ""}`}
@@ -108,7 +109,6 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen }: Token
       }}
     >
       {tokens.map((token, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
         <Token key={index} token={token} index={index} id={idOf(index)} form={form} isSelected={index === at} />
       ))}
     </span>

@@ -78,7 +78,7 @@ export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
         <h2>Evaluations</h2>
       </summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
-      <div class="table-box tall" tabIndex={0} role="region" aria-label="Evaluations">
+      <section class="table-box tall" tabIndex={0} aria-label="Evaluations">
         <table>
           <thead>
             <tr>
@@ -101,7 +101,7 @@ export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </details>
   );
 };

@@ -13,7 +13,7 @@ import type { RunFeed } from "./run-feed.ts";
 const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
 
 /** Numbers of values that are averaged: each position of the slider. */
-export const windows = [1, 3, 5, 10, 20, 50, 100, 200, 500, 1000] as const;
+const windows: readonly number[] = [1, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
 export const windowOf = (query: URLSearchParams): number =>
@@ -26,6 +26,8 @@ export const xTextOf = (kind: XKind): ((value: number) => string) =>
     : kind === "tokens"
       ? tickText
       : (value) => (value < 1e6 ? count(value) : tickText(value));
+/** Steps and tokens are whole. */
+export const xLeastOf = (kind: XKind): number => (kind === "seconds" ? 0 : 1);
 /** One for each kind, so that a chart sees no change where there is none. */
 const xTexts: Readonly<Record<XKind, (value: number) => string>> = {
   step: xTextOf("step"),
@@ -91,7 +93,7 @@ export const ChartSettings = ({ smoothing }: { readonly smoothing: boolean }) =>
             min={0}
             max={windows.length - 1}
             step={1}
-            value={windows.findIndex((size) => size === window)}
+            value={windows.indexOf(window)}
             aria-valuetext={window === 1 ? "none" : `over ${window} steps`}
             onInput={({ currentTarget }) => {
               const size = windows[Number(currentTarget.value)] ?? 1;
@@ -126,7 +128,7 @@ export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly nam
     ...one,
     curves: curvesOf((data, x) => [trainingCurve(data, x, one.value, 1)]),
   }));
-  const common = { xLabel: axisLabels[kind.value], xText: xTexts[kind.value], link };
+  const common = { xLabel: axisLabels[kind.value], xText: xTexts[kind.value], xLeast: xLeastOf(kind.value), link };
   return (
     <section aria-label="Curves">
       <ChartSettings smoothing />
