@@ -180,8 +180,8 @@ export const Chart = (props: ChartProps) => {
         <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(Math.round(reading.at))}`}</span>
         {reading.values.map(({ curve, text }) => (
           <span class="reading" key={curve.key}>
-            <Swatch style={curve.style} />
-            <span class="reading-label">{curve.label}</span> <span class="reading-value">{text}</span>
+            {curve.label !== "" && <Swatch style={curve.style} />}
+            {curve.label !== "" && <span class="reading-label">{curve.label}</span>} <span class="reading-value">{text}</span>
           </span>
         ))}
       </div>

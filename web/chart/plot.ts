@@ -134,7 +134,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 26,
-            splits: (self) => [...linearTicks(x, Math.max(2, self.width / 110), view?.xLeast)],
+            splits: (self) => [...linearTicks(x, Math.max(2, self.width / 90), view?.xLeast)],
             values: (_, splits) => splits.map((value) => view?.xText(value) ?? ""),
           },
           {

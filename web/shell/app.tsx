@@ -104,14 +104,7 @@ export const App = () => {
   const { place, view } = shown.value;
   return (
     <>
-      <a
-        class="skip"
-        href="#main"
-        onClick={(event) => {
-          event.preventDefault();
-          document.getElementById("main")?.focus();
-        }}
-      >
+      <a class="skip" href="#main">
         Skip to the view
       </a>
       <header class="head">
