@@ -1,6 +1,9 @@
 /** The run that this studio computes: at most one. It goes on when the page is closed. */
 import { oneLine, shorten } from "../../core/one-line.ts";
 import { lockHolder } from "../../io/lock.node.ts";
+import { presetOf } from "../../train/config/preset-of.ts";
+import type { StartEvent } from "../../train/events.ts";
+import type { ListedRun } from "../../train/folder/runs.node.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { HttpError } from "../http/json.ts";
 import type { OwnRuns } from "./runs.ts";
@@ -33,11 +36,32 @@ export interface Jobs extends OwnRuns {
 const lineOf = (error: unknown): string =>
   oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
 
+/** A run whose folder does not say yet what it is. */
+const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun => {
+  const now = new Date().toISOString();
+  const { config, parameters, corpus, vocabSize, step, initFrom } = start;
+  return {
+    ...{
+      name,
+      path,
+      state: "unfinished",
+      startedAt: now,
+      updatedAt: now,
+      preset: presetOf(config),
+      parameters,
+      corpus,
+    },
+    ...{ corpusSha256: "", vocabSize, step, steps: config.train.steps, best: null, checkpoint: null, initFrom, config },
+  };
+};
+
 const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
 
 /** @param onChange is called when a run begins or ends. */
 export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
   const failures = new Map<string, string>();
+  /** Of this studio, by their names: as they were when they began. */
+  const begun = new Map<string, ListedRun>();
   let job: Job | undefined;
   let isClosed = false;
 
@@ -77,9 +101,10 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
         ended: first.then(({ done }) => (done === true ? undefined : takeRest(name, events))).then(end, end),
       };
       failures.delete(name);
-      await first.catch((error: unknown) => {
+      const { value: start } = await first.catch((error: unknown) => {
         throw isAbort(error) ? new HttpError(409, "studio: the run was stopped before it began") : error;
       });
+      if (start?.type === "start" && start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
       onChange();
     },
     stop(name) {
@@ -91,6 +116,7 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     isUnderWay: (name) => job?.name === name,
     isPaused: (name) => job?.name === name && turns.isTaken(),
     failureOf: (name) => failures.get(name) ?? null,
+    begun: () => [...begun.values()].filter(({ name }) => job?.name === name || failures.has(name)),
     async close() {
       isClosed = true;
       job?.controller.abort();

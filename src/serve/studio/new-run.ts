@@ -1,6 +1,6 @@
 /** New runs as the page asks for them: their options, their plans, and the command that does the same. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
@@ -30,6 +30,12 @@ export interface NewRunParts {
   readonly threads: number | undefined;
 }
 
+/** A path as one would write it in the terminal where the studio was started. */
+const fromHere = (path: string): string => {
+  const near = relative("", path);
+  return near === "" || near.startsWith("..") ? path : near;
+};
+
 /** Options for what the run is trained on, and the words of the command line that say it. */
 interface Source {
   readonly options: Pick<NewRun, "data" | "text" | "documents">;
@@ -48,7 +54,7 @@ const sourceOf = async (source: TextSource, texts: string | null): Promise<Sourc
     }
     case "file": {
       const path = await textPath(texts, source.path);
-      return { options: { data: path }, words: ["--data", path], name: nameOfText(path) };
+      return { options: { data: path }, words: ["--data", fromHere(path)], name: nameOfText(path) };
     }
     case "given": {
       const { name, text } = source;
@@ -126,9 +132,9 @@ export const askedRun = async (
       "train",
       ...words,
       ...(preset === undefined ? [] : ["--preset", preset]),
-      ...(place === undefined ? [] : ["--init-from", place]),
+      ...(place === undefined ? [] : ["--init-from", fromHere(place)]),
       ...flagsOf(config),
-      ...["--out", out],
+      ...["--out", fromHere(out)],
     ]),
   };
 };

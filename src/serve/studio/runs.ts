@@ -1,5 +1,4 @@
 /** The runs of a folder as the studio lists them: read again only where files have changed. */
-import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { lockHolder } from "../../io/lock.node.ts";
@@ -16,6 +15,8 @@ export interface OwnRuns {
   isPaused(name: string): boolean;
   /** Why the run failed in this studio, in one line; null: it did not. */
   failureOf(name: string): string | null;
+  /** Runs that were begun here and are under way or have failed: a folder says what it is only after its first step. */
+  begun(): readonly ListedRun[];
 }
 
 /** The list at one time. */
@@ -77,13 +78,14 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
   let skipped: RunListAnswer["skipped"] = [];
 
   const look = async (): Promise<readonly ListedRun[]> => {
-    if (!(await isFolder(folder))) return [];
-    const found = await readRuns(folder, known);
-    skipped = found.skipped.map(({ path, reason }) => ({
-      name: basename(path),
-      reason: reason.startsWith(path) ? reason.slice(path.length).replace(/^[/\\: ]+/u, "") : reason,
-    }));
-    return found.runs;
+    const found = (await isFolder(folder)) ? await readRuns(folder, known) : { runs: [], skipped: [] };
+    const begun = own.begun().filter(({ name }) => !found.runs.some((run) => run.name === name));
+    skipped = found.skipped.flatMap(({ path, reason }) => {
+      const name = basename(path);
+      if (begun.some((run) => run.name === name)) return [];
+      return [{ name, reason: reason.startsWith(path) ? reason.slice(path.length).replace(/^[/\\: ]+/u, "") : reason }];
+    });
+    return [...begun, ...found.runs];
   };
   const begin = (): Promise<readonly ListedRun[]> => {
     looking = look().finally(() => {
@@ -195,9 +197,4 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
       if (performance.now() - lastLook > lookMs) wake?.abort();
     },
   };
-};
-
-/** Makes the folder of runs if it is missing. */
-export const makeFolder = async (folder: string): Promise<void> => {
-  await mkdir(folder, { recursive: true });
 };

@@ -1,6 +1,7 @@
 /** Texts of the folder that was named at start: nothing outside of it, links included. */
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
+import { folderNames } from "../../train/folder/folder-names.ts";
 import { HttpError } from "../http/json.ts";
 import type { TextListAnswer } from "./protocol.ts";
 
@@ -32,13 +33,15 @@ const isText = async (path: string): Promise<boolean> => {
   }
 };
 
-/** The texts in `folder` and the folders in it, without hidden ones, links and node_modules. */
+/** The texts in `folder` and the folders in it, without hidden ones, links, node_modules and runs. */
 export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   const texts: { readonly path: string; readonly bytes: number }[] = [];
   const folders = [folder];
   for (let at = 0; at < folders.length && at < mostFolders && texts.length < mostTexts; at++) {
     const parent = folders[at] as string;
     const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+    // A run's folder has files of its own.
+    if (entries.some(({ name }) => name === folderNames.description)) continue;
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
       const path = join(parent, entry.name);

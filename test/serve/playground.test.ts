@@ -1,0 +1,192 @@
+import { cp, mkdtemp, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
+import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { ModelListAnswer, ScoreAnswer } from "#foretoken/serve/studio/protocol.js";
+import { type Studio, startStudio } from "#foretoken/serve/studio/start.js";
+import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
+import { train } from "#foretoken/worker/train.node.js";
+import { catText, eventsOf, firstEvent, notesOf, pageAt, type ServerEvent, smallRun } from "./studio.ts";
+
+let folder = "";
+let studio: Studio | undefined;
+const page = pageAt(
+  () => folder,
+  () => studio?.url ?? "",
+);
+const backend = { backend: "wasm", threads: 1 } as const;
+
+const makeRun = async (out: string, seed: number): Promise<void> => {
+  const { config } = smallRun("", 8, { seed });
+  const events = train({ text: catText, out, config: config as object, keepLast: 2, ...backend });
+  for await (const event of events) expect(event.v).toBe(1);
+};
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "foretoken-studio-"));
+  await makeRun(page.path("runs", "a"), 1);
+  await makeRun(page.path("elsewhere"), 2);
+  studio = await startStudio({
+    ...{ folder: page.path("runs"), port: 0, models: [page.path("elsewhere"), page.path("nowhere")] },
+    ...backend,
+  });
+});
+
+afterAll(async () => {
+  await studio?.close();
+  await rm(folder, { recursive: true });
+});
+
+const withModel = async <T>(path: string, work: (lm: LanguageModel) => Promise<T>): Promise<T> => {
+  const lm = await loadPretrained(path, backend);
+  try {
+    return await work(lm);
+  } finally {
+    await lm.close();
+  }
+};
+
+const allEvents = async (body: object): Promise<readonly ServerEvent["data"][]> => {
+  const all: ServerEvent["data"][] = [];
+  for await (const { data } of eventsOf(await page.stream("generate", body))) all.push(data);
+  return all;
+};
+
+test("the list has each run's checkpoints, and the models named at start", async () => {
+  const { models } = (await page.get<ModelListAnswer>("models")).body;
+  expect(models.map(({ key, weights, step }) => [key, weights, step])).toEqual([
+    [`models/${page.path("elsewhere")}`, null, null],
+    [`models/${page.path("nowhere")}`, null, null],
+    ["runs/a/best", "best", expect.any(Number)],
+    ["runs/a/last", "last", 8],
+    ["runs/a/4", "4", 4],
+  ]);
+});
+
+test.each([
+  ["runs/a/best", ["runs", "a", "best"]],
+  ["runs/a/4", ["runs", "a", "checkpoint-4"]],
+  ["elsewhere", ["elsewhere", "best"]],
+])("what %s writes, with probabilities, is what the library writes", async (key, place) => {
+  const settings = { maxNewTokens: 6, temperature: 0.8, topK: 5, seed: 3 };
+  const model = key === "elsewhere" ? `models/${page.path(key)}` : key;
+  const [begin, ...rest] = await allEvents({ model, prompt: "The cat", settings, candidates: 3 });
+  const expected = await withModel(page.path(...place), async (lm) => {
+    const prompt = Array.from(lm.tokenizer.encode("The cat"));
+    expect(begin).toEqual({ type: "begin", promptIds: prompt, paused: [], sharedWith: [] });
+    const events: GenerateEvent[] = [];
+    for await (const event of generate(lm, { ...settings, prompt, candidates: 3 })) events.push(event);
+    return events;
+  });
+  expect(rest).toEqual(expected);
+});
+
+test("a branch goes on from the tokens of an earlier text", async () => {
+  const model = "runs/a/best";
+  const settings = { maxNewTokens: 5, temperature: 0 };
+  const [begin, ...first] = await allEvents({ model, prompt: "The ", settings });
+  const ids = first.flatMap(({ id }) => (id === undefined ? [] : [id as number]));
+  const branch = await allEvents({ model, prompt: "The ", promptIds: ids.slice(0, 2), settings });
+  expect(branch[0]).toMatchObject({ promptIds: [...((begin?.promptIds ?? []) as number[]), ...ids.slice(0, 2)] });
+  expect(branch.slice(1, 4).map(({ id }) => id)).toEqual(ids.slice(2));
+});
+
+test("the score of a text is what evaluate measures", async () => {
+  const text = catText.slice(0, 300);
+  const { status, body } = await page.post<ScoreAnswer>("score", { model: "runs/a/last", text, candidates: 2 });
+  expect(status).toBe(200);
+  const measured = await withModel(page.path("runs", "a", "checkpoint"), (lm) => evaluate(lm, { text }));
+  for (const unit of ["natsPerToken", "natsPerCharacter", "bitsPerByte"] as const)
+    expect(body[unit]).toBeCloseTo(measured[unit], 5);
+  expect(body.tokens.map((token) => token.text).join("")).toBe(text);
+  expect(body.tokens[0]).toMatchObject({ logProb: null });
+  expect(body.tokens[1]?.candidates).toHaveLength(2);
+});
+
+test("a checkpoint that was replaced is loaded again", async () => {
+  const score = async (): Promise<number> =>
+    (await page.post<ScoreAnswer>("score", { model: "runs/a/best", text: catText.slice(0, 100) })).body.total;
+  const before = await score();
+  const best = page.path("runs", "a", "best");
+  await rename(best, page.path("kept"));
+  await cp(page.path("elsewhere", "best"), best, { recursive: true });
+  expect(await score()).not.toBe(before);
+  await rm(best, { recursive: true });
+  await rename(page.path("kept"), best);
+  expect(await score()).toBe(before);
+});
+
+test.each([
+  [404, { model: "runs/b/best", prompt: "The" }, /got "b"|"b": must name a run/u],
+  [404, { model: "runs/a/../a/best", prompt: "The" }, /must be the key/u],
+  [404, { model: "runs/a/checkpoint", prompt: "The" }, /must be the key/u],
+  [404, { model: "/etc/passwd", prompt: "The" }, /must be the key/u],
+  [400, { model: "runs/a/best", prompt: 5 }, /prompt/u],
+  [400, { model: "runs/a/best", prompt: "a", settings: { temperature: -1 } }, /temperature/u],
+  [400, { model: "runs/a/best", prompt: "a", candidates: 51 }, /candidates/u],
+])("%i for %j", async (status, body, says) => {
+  const response = await page.stream("generate", body);
+  expect(response.status).toBe(status);
+  expect(((await response.json()) as { error: string }).error).toMatch(says);
+});
+
+test.each([
+  [{ model: "runs/a/best", prompt: "" }, /at least one token/u],
+  [{ model: "runs/a/best", prompt: "ß" }, /"ß"/u],
+  [{ model: "runs/a/best", prompt: "The", promptIds: [17] }, /promptIds: token ids .* \[0, 17\); got 17/u],
+])("a text that cannot be written says why: %j", async (body, says) => {
+  const [failed, ...rest] = await allEvents(body);
+  expect(rest).toEqual([]);
+  expect(failed).toMatchObject({ type: "failed", error: expect.stringMatching(says) });
+});
+
+test("the studio's own run stands still while a text is written, and goes on after", async () => {
+  expect((await page.post("runs", smallRun("held", 1_000_000, { evalInterval: 1000 }))).status).toBe(200);
+  const stepped = (least: number) => async (): Promise<number> => {
+    const { data } = await firstEvent(
+      await page.stream("runs/held/events?after=0"),
+      (event) => event.data.type === "step" && (event.data.step as number) >= least,
+    );
+    return data.step as number;
+  };
+  await stepped(1)();
+  const writing = eventsOf(
+    await page.stream("generate", { model: "runs/a/best", prompt: "The", settings: { maxNewTokens: 100_000 } }),
+  );
+  expect((await writing.next()).value).toMatchObject({ data: { type: "begin", paused: ["held"] } });
+  expect(await page.summary("held")).toMatchObject({ owner: "studio", paused: true });
+  const stepNow = async (): Promise<number> => ((await notesOf(page.path("runs", "held"))).at(-1)?.step as number) ?? 0;
+  const then = await stepNow();
+  // Each takes longer than many of its steps.
+  for (let i = 0; i < 20; i++) await page.get("runs");
+  const now = await stepNow();
+  expect(now - then).toBeLessThanOrEqual(2);
+  await writing.return();
+  expect(await stepped(now + 20)()).toBeGreaterThan(now);
+  expect((await page.summary("held")).paused).toBe(false);
+  await page.post("runs/held/stop", {});
+  await page.until("held", ({ owner }) => owner === null);
+});
+
+test("two texts are written one after the other", async () => {
+  const first = eventsOf(
+    await page.stream("generate", { model: "runs/a/best", prompt: "The", settings: { maxNewTokens: 100_000 } }),
+  );
+  await first.next();
+  const second = eventsOf(
+    await page.stream("generate", { model: "runs/a/best", prompt: "It", settings: { maxNewTokens: 2 } }),
+  );
+  let begun = false;
+  const begins = second.next().then(({ value }) => {
+    begun = true;
+    return value;
+  });
+  for (let i = 0; i < 100; i++) await first.next();
+  expect(begun).toBe(false);
+  await first.return();
+  expect(await begins).toMatchObject({ data: { type: "begin" } });
+  await second.return();
+});

@@ -1,0 +1,152 @@
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import type { RunListAnswer, RunPlan, RunSeries } from "#foretoken/serve/studio/protocol.js";
+import { eventsOf, firstEvent, notesOf, type ServerEvent, smallRun, useStudio } from "./studio.ts";
+
+const page = useStudio();
+/** So many steps that a run ends by being stopped. */
+const endless = 1_000_000;
+
+const isStep =
+  (least: number) =>
+  ({ event, data }: ServerEvent): boolean =>
+    event === "run" && data.type === "step" && (data.step as number) >= least;
+
+const columnOf = (notes: readonly Record<string, unknown>[], type: string, field: string): readonly unknown[] =>
+  notes.flatMap((note) => (note.type === type ? [note[field]] : []));
+
+test("a folder that is missing has no runs, until the first one makes it", async () => {
+  expect(await page.get("runs")).toEqual({ status: 200, body: { runs: [], skipped: [] } });
+});
+
+test("a plan says what a run would be, and starts nothing", async () => {
+  const asked = smallRun("planned", 20);
+  const { status, body } = await page.post<RunPlan>("plan", asked);
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ vocabSize: 17, config: { train: { steps: 20 }, model: { nEmbd: 8 } } });
+  expect(body.trainTokens + body.valTokens).toBe(48 * 40);
+  expect(body.memory.total).toBeGreaterThan(body.memory.weights);
+  expect(body.command).toMatch(
+    /^npx foretoken train --data cat\.txt --model\.contextLength 8 .* --train\.steps 20 .* --out /u,
+  );
+  expect((await page.get<RunListAnswer>("runs")).body.runs).toEqual([]);
+});
+
+test("a run of a given text is the one of its plan, and its events arrive", async () => {
+  const asked = smallRun("first", 9);
+  const plan = (await page.post<RunPlan>("plan", asked)).body;
+  expect(await page.post("runs", asked)).toEqual({ status: 200, body: { name: "first" } });
+  const seen: ServerEvent[] = [];
+  for await (const event of eventsOf(await page.stream("runs/first/events?after=0"))) {
+    seen.push(event);
+    if (event.event === "run" && event.data.type === "done") break;
+  }
+  const notes = await notesOf(page.path("runs", "first"));
+  const told = seen.filter(({ event }) => event === "run");
+  expect(told.map(({ data }) => data)).toEqual(notes);
+  expect(notes[0]).toMatchObject({ type: "start", config: plan.config, parameters: plan.parameters });
+  // Each id is the byte after its line: going on from there gives the rest.
+  const text = await readFile(page.path("runs", "first", "metrics.jsonl"));
+  for (const [index, { id }] of told.entries()) {
+    const before = text.subarray(0, Number(id)).toString();
+    expect(before.split("\n").length - 1).toBe(index + 1);
+    expect(before.endsWith("\n")).toBe(true);
+  }
+  expect(await page.until("first", ({ owner }) => owner === null)).toMatchObject({
+    state: "finished",
+    step: 9,
+    hasCheckpoint: true,
+    corpus: "text",
+    failure: null,
+  });
+});
+
+test("the series has the numbers of the notes", async () => {
+  const { body } = await page.get<RunSeries>("runs/first/series");
+  const notes = await notesOf(page.path("runs", "first"));
+  for (const field of ["step", "loss", "learningRate", "gradNorm", "tokensPerSecond"] as const)
+    expect(body.steps[field]).toEqual(columnOf(notes, "step", field));
+  for (const field of ["step", "valLoss", "trainLoss", "natsPerCharacter", "bitsPerByte"] as const)
+    expect(body.evals[field]).toEqual(columnOf(notes, "eval", field));
+  expect(body.samples.map(({ text }) => text)).toEqual(columnOf(notes, "sample", "text"));
+  expect(body.tokensPerStep).toBe(16);
+  const { length } = await readFile(page.path("runs", "first", "metrics.jsonl"));
+  expect(body.offset).toBe(length);
+});
+
+test("a run goes on from its end to more steps", async () => {
+  const refused = await page.post("runs/first/resume", {});
+  expect(refused).toMatchObject({
+    status: 400,
+    body: { error: expect.stringMatching(/must have steps left; got all 9 done/u) },
+  });
+  expect((await page.post("runs/first/resume", { steps: 12, extend: "restart" })).status).toBe(200);
+  const run = await page.until("first", ({ owner, step }) => owner === null && step === 12);
+  expect(run).toMatchObject({
+    state: "finished",
+    steps: 12,
+    config: { train: { extensions: [{ after: 9, planned: 9, schedule: "restart" }] } },
+  });
+});
+
+test("a run is stopped, saved and resumed; meanwhile no other one begins", async () => {
+  expect((await page.post("runs", smallRun("stopped", endless))).status).toBe(200);
+  await firstEvent(await page.stream("runs/stopped/events?after=0"), isStep(10));
+  expect(await page.summary("stopped")).toMatchObject({ owner: "studio", state: "unfinished" });
+  const other = await page.post("runs", smallRun("other", 5));
+  expect(other).toMatchObject({ status: 409, body: { error: expect.stringContaining('got "stopped" under way') } });
+  expect((await page.post("runs/first/resume", { steps: 99 })).status).toBe(409);
+  expect(await page.post("runs/stopped/stop", {})).toEqual({ status: 200, body: { name: "stopped" } });
+  const { step } = await page.until("stopped", ({ owner }) => owner === null);
+  expect(await page.summary("stopped")).toMatchObject({ state: "interrupted", hasCheckpoint: true });
+  // Nobody looks: it goes on without a page.
+  expect((await page.post("runs/stopped/resume", {})).status).toBe(200);
+  await firstEvent(await page.stream("runs/stopped/events?after=0"), isStep(step + 5));
+  await page.post("runs/stopped/stop", {});
+  await page.until("stopped", ({ owner }) => owner === null);
+});
+
+test("who follows a run that is resumed is told to read it anew", async () => {
+  const { offset } = (await page.get<RunSeries>("runs/stopped/series")).body;
+  const following = firstEvent(
+    await page.stream(`runs/stopped/events?after=${offset}`),
+    ({ event }) => event === "reset",
+  );
+  await page.post("runs/stopped/resume", {});
+  expect(await following).toMatchObject({ event: "reset" });
+  await page.post("runs/stopped/stop", {});
+  await page.until("stopped", ({ owner }) => owner === null);
+  // An offset that is none: beyond the end, or within a line.
+  for (const after of [10_000_000, 5]) {
+    const response = await page.stream(`runs/stopped/events?after=${after}`);
+    expect(await firstEvent(response, ({ event }) => event !== "summary")).toMatchObject({ event: "reset" });
+  }
+});
+
+test("a run that cannot begin says why, and which field is wrong", async () => {
+  const wrong = smallRun("wrong", 9, { learningRate: -1 });
+  const { status, body } = await page.post("runs", wrong);
+  expect(status).toBe(400);
+  expect(body).toMatchObject({ field: "train.learningRate", error: expect.stringContaining("learningRate") });
+  expect(await page.post("plan", wrong)).toEqual({ status, body });
+  expect(await page.post("runs", smallRun("first", 9))).toMatchObject({
+    status: 409,
+    body: { error: expect.stringContaining("name: must be a new one") },
+  });
+  const { runs, skipped } = (await page.get<RunListAnswer>("runs")).body;
+  expect(runs.map(({ name }) => name).sort()).toEqual(["first", "stopped"]);
+  expect(skipped).toEqual([]);
+});
+
+test("a run that fails on its way keeps its reason", async () => {
+  const explodes = smallRun("fails", endless, {
+    learningRate: 1e4,
+    maxLossRatio: 1.0001,
+    maxGradNorm: 0,
+    warmupSteps: 0,
+  });
+  expect((await page.post("runs", explodes)).status).toBe(200);
+  const run = await page.until("fails", ({ owner }) => owner === null);
+  expect(run.state).toBe("failed");
+  expect(run.failure).toMatch(/^.+: .+ must .+; got /u);
+});
