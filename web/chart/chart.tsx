@@ -181,7 +181,8 @@ export const Chart = (props: ChartProps) => {
         {reading.values.map(({ curve, text }) => (
           <span class="reading" key={curve.key}>
             {curve.label !== "" && <Swatch style={curve.style} />}
-            {curve.label !== "" && <span class="reading-label">{curve.label}</span>} <span class="reading-value">{text}</span>
+            {curve.label !== "" && <span class="reading-label">{curve.label}</span>}{" "}
+            <span class="reading-value">{text}</span>
           </span>
         ))}
       </div>

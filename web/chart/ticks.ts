@@ -6,7 +6,7 @@ export const linearTicks = ([low, high]: Interval, wanted: number, least = 0): r
   const rough = (high - low) / Math.max(1, wanted);
   if (!(rough > 0)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(least, power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10));
+  const step = Math.max(least, power * ([1, 2, 5, 10].find((factor) => factor * power >= rough * (1 - 1e-9)) ?? 10));
   const ticks: number[] = [];
   // By their number: sums of steps would drift.
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high * (1 + 1e-12); i++)
