@@ -65,14 +65,14 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
       ["Steps between evaluations", "50"],
     ] as const)
       await page.getByLabel(label, { exact: true }).fill(value);
-    await page.getByText("tokens to train on").waitFor();
-    expect(await page.locator(".command-text").textContent()).toContain("--steps 200000");
+    const command = page.locator(".command-text").getByText("--train.steps 200000");
+    await command.waitFor();
 
     // The draft is there again.
     await page.reload();
     expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("200000");
     expect(await page.getByRole("textbox", { name: "Text", exact: true }).inputValue()).toBe(catText);
-    await page.getByText("tokens to train on").waitFor();
+    await command.waitFor();
     await page.getByRole("button", { name: "Start the run" }).click();
     await page.waitForURL("**/runs/from-page");
 
@@ -81,13 +81,14 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await untilStep(page, early + 30);
     expect(await inkOf(page)).toBeGreaterThan(1000);
 
-    await page.getByText("Log", { exact: true }).click();
-    await page.getByText("Tokens", { exact: true }).click();
+    const settings = page.locator(".chart-settings");
+    await settings.getByText("Log", { exact: true }).click();
+    await settings.getByText("Tokens", { exact: true }).click();
     expect(new URL(page.url()).search).toBe("?scale=log&x=tokens");
     await page.reload();
     await untilStep(page, early * 16);
     expect(await page.getByRole("radio", { name: "Log" }).isChecked()).toBe(true);
-    await page.getByText("Steps", { exact: true }).first().click();
+    await settings.getByText("Steps", { exact: true }).click();
 
     await untilStep(page, 101);
     await page.getByRole("button", { name: "Stop" }).click();

@@ -35,7 +35,8 @@ export const createSmoother = (): Smoother => {
         const value = values[i] as number;
         // A value that is not finite would stay in the average for ever.
         sum = keep * sum + (1 - keep) * (Number.isFinite(value) ? value : (averages[i - 1] ?? 0));
-        power *= keep;
+        // Far below what a double tells from 1, and before subnormal numbers, which are slow.
+        power = power < 1e-30 ? 0 : power * keep;
         averages[i] = sum / (1 - power);
       }
       done = length;

@@ -150,15 +150,14 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
           The first {most} of {names.length} runs are shown.
         </Notice>
       )}
-      <div class="toolbar">
+      <ChartSettings smoothing={measure.value.value === "loss"}>
         <Segmented
           label="Measure"
           value={measure.value.value}
           options={measures}
           onChange={(value) => setQuery({ measure: value === "valLoss" ? null : value })}
         />
-      </div>
-      <ChartSettings smoothing={measure.value.value === "loss"} />
+      </ChartSettings>
       <Chart
         title={measure.value.title}
         unit={measure.value.unit}

@@ -77,15 +77,15 @@ const Field = (props: FieldProps) => {
   const isDerived = plan.value?.derived.includes(path) === true && !isChanged;
   return (
     <div class={isChanged ? "field changed" : "field"}>
-      <label for={id}>
-        {label}
+      <div class="field-head">
+        <label for={id}>{label}</label>
         {isChanged && (
           <button type="button" class="quiet" aria-label={`Take back ${label}`} onClick={() => setValue(path, "")}>
             reset
           </button>
         )}
         {isDerived && <span class="tag">fits the text</span>}
-      </label>
+      </div>
       <Input {...props} />
       <span class="about soft" id={`${id}-about`}>
         {about}

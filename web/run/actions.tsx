@@ -66,10 +66,14 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
             {busy.value || "Resume"}
           </button>
         )}
-        {run.hasCheckpoint && (
+        {run.hasCheckpoint ? (
           <a class="button" href={`/playground?${new URLSearchParams({ run: name })}`}>
             Write with it
           </a>
+        ) : (
+          <span class="button disabled" aria-disabled="true" title="From the first checkpoint on">
+            Write with it
+          </span>
         )}
       </div>
       {!live && run.hasCheckpoint && (

@@ -1,5 +1,6 @@
 /** The curves of a run, and how they are looked at: kept in the address. */
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { Chart } from "../chart/chart.tsx";
 import type { Curve, Interval } from "../chart/curve.ts";
 import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
@@ -61,11 +62,17 @@ export const validationCurve = ({ evals }: RunData, x: XKind): Curve => ({
   smoothed: undefined,
 });
 
-export const ChartSettings = ({ smoothing }: { readonly smoothing: boolean }) => {
+export interface ChartSettingsProps {
+  readonly smoothing: boolean;
+  readonly children?: ComponentChildren;
+}
+
+export const ChartSettings = ({ smoothing, children }: ChartSettingsProps) => {
   const { query } = address.value;
   const window = windowOf(query);
   return (
     <div class="toolbar chart-settings">
+      {children}
       <Segmented
         label="Axis"
         value={xKindOf(query)}

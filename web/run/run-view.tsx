@@ -66,25 +66,28 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   );
 };
 
-const Messages = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
+const Failed = ({ run }: { readonly run: RunSummary }) =>
+  run.state !== "failed" ? null : (
+    <Notice tone="bad">
+      <p>
+        <b>The run failed.</b> {run.failure}
+      </p>
+      <p>
+        {run.hasCheckpoint
+          ? "Its last checkpoint is intact: resume goes on from there."
+          : "It has no checkpoint yet: start it again with other settings."}{" "}
+        <a href="/new">New run</a>
+      </p>
+    </Notice>
+  );
+
+/** What is worth knowing about the curves, in a place that is kept for it: nothing moves when a note comes. */
+const Notes = ({ feed }: { readonly feed: RunFeed }) => {
   void feed.version.value;
   const over = feed.overfitting.value;
   const leftOut = feed.data.value?.leftOut ?? [];
   return (
-    <>
-      {run.state === "failed" && (
-        <Notice tone="bad">
-          <p>
-            <b>The run failed.</b> {run.failure}
-          </p>
-          <p>
-            {run.hasCheckpoint
-              ? "Its last checkpoint is intact: resume goes on from there."
-              : "It has no checkpoint yet: start it again with other settings."}{" "}
-            <a href="/new">New run</a>
-          </p>
-        </Notice>
-      )}
+    <div class="run-notes">
       {over !== undefined && (
         <Notice tone="plain">
           Since step {count(over.bestStep)} the validation loss rises ({loss(over.bestValLoss)} to {loss(over.valLoss)})
@@ -99,7 +102,7 @@ const Messages = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
           {leftOut.length > 12 && " and others"}.
         </Notice>
       )}
-    </>
+    </div>
   );
 };
 
@@ -134,10 +137,11 @@ export const RunView = ({ name }: { readonly name: string }) => {
         </div>
         <Actions run={run} />
       </div>
-      <Messages feed={feed} run={run} />
+      <Failed run={run} />
       {feed.failure.value !== undefined && <Notice tone="bad">{feed.failure.value}</Notice>}
       <Headline feed={feed} run={run} />
       <RunCharts feed={feed} name={name} />
+      <Notes feed={feed} />
       <Samples feed={feed} />
       <Facts run={run} />
       <Measurements feed={feed} />
