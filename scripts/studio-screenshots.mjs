@@ -117,7 +117,7 @@ const views = [
     name: "new-filled",
     at: "/new",
     act: async (page) => {
-      await page.getByLabel("Text", { exact: true }).fill(text.slice(0, 60_000));
+      await page.getByRole("textbox", { name: "Text", exact: true }).fill(text.slice(0, 60_000));
       await page.getByLabel("Steps", { exact: true }).fill("500");
       await page.locator(".plan .facts").waitFor({ timeout: 30_000 });
       await page.getByPlaceholder(/Search/).fill("norm");

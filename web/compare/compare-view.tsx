@@ -14,8 +14,8 @@ import { followRun, type RunFeed } from "../run/run-feed.ts";
 import { address, compareAddress, runAddress, setQuery } from "../shell/address.ts";
 import { differences } from "./differences.ts";
 
-/** Each followed run holds a connection, of which browsers allow six. */
-const most = 4;
+/** As many as there are colours with dashes. */
+const most = 8;
 
 const measures = [
   { value: "valLoss", label: "Validation", title: "Validation loss", unit: "nats per token" },
@@ -125,7 +125,7 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
 };
 
 const Comparison = ({ names }: { readonly names: readonly string[] }) => {
-  const runs = useMemo(() => names.slice(0, most).map((name) => ({ name, feed: followRun(name) })), []);
+  const runs = useMemo(() => names.slice(0, most).map((name) => ({ name, feed: followRun(name, true) })), []);
   useEffect(
     () => () => {
       for (const { feed } of runs) feed.close();

@@ -15,7 +15,7 @@ const common: Readonly<Record<string, string>> = {
   "train.batchSize": "Batch",
   "train.learningRate": "Learning rate",
   "tokenizer.kind": "Tokenizer",
-  "train.evalInterval": "Steps between evaluations",
+  "train.evalInterval": "Steps per evaluation",
   "train.sampleTokens": "Tokens of each sample",
   "train.seed": "Seed",
 };
@@ -84,7 +84,11 @@ const Field = (props: FieldProps) => {
             reset
           </button>
         )}
-        {isDerived && <span class="tag">fits the text</span>}
+        {isDerived && (
+          <span class="tag" title="It follows from the length of the text">
+            auto
+          </span>
+        )}
       </div>
       <Input {...props} />
       <span class="about soft" id={`${id}-about`}>

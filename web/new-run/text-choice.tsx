@@ -95,7 +95,9 @@ export const TextChoice = () => {
   useEffect(() => {
     if (folder !== null) void texts.load();
   }, [folder]);
-  const { kind, corpus, file } = draft.value;
+  const { corpus, file } = draft.value;
+  // A draft may be from a studio with a folder of texts.
+  const kind = draft.value.kind === "file" && folder === null ? "given" : draft.value.kind;
   const options = [
     { value: "given", label: "Own text" },
     ...(folder === null ? [] : [{ value: "file", label: `From ${folder}` } as const]),

@@ -62,13 +62,10 @@ const Branches = ({ side }: { readonly side: Side }) => {
   );
 };
 
-const Meanwhile = ({ of: { paused, sharedWith, state } }: { readonly of: Writing }) => {
-  if (state !== "writing") return null;
-  if (paused.length > 0)
-    return <Notice tone="plain">{paused.join(", ")} stands still while this is written, and goes on by itself.</Notice>;
-  if (sharedWith.length > 0)
-    return <Notice tone="plain">{sharedWith.join(", ")} trains in another process: both are slower meanwhile.</Notice>;
-  return null;
+const meanwhile = ({ paused, sharedWith }: Writing): string => {
+  if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
+  if (sharedWith.length > 0) return `Writing · ${sharedWith.join(", ")} trains in another process: both are slower`;
+  return "Writing";
 };
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
@@ -81,7 +78,6 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
     <section class="column" aria-label={label}>
       <ModelChoice side={side} label={label} />
       <SamplingControls side={side} />
-      {writing !== undefined && <Meanwhile of={writing} />}
       <div class={isDouble() ? "written-and-inspector" : "written-and-inspector beside"}>
         <div class="written-box" aria-busy={writing?.state === "writing"}>
           {writing === undefined ? (
@@ -104,7 +100,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
         <p class="written-foot soft num" role="status">
           {writing !== undefined && (
             <>
-              {writing.state === "writing" ? "Writing" : `${count(writing.tokens.length)} tokens`}
+              {writing.state === "writing" ? meanwhile(writing) : `${count(writing.tokens.length)} tokens`}
               {writing.note !== "" && writing.state !== "failed" && ` · ${writing.note}`}
             </>
           )}
@@ -121,7 +117,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
             <p class="soft">
               {writing === undefined
                 ? ""
-                : "Point at a token, tap it, or use the arrow keys: what else could have come appears here. Choose one to write on from there."}
+                : "Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it, then choose another one to write on from there."}
             </p>
           ) : (
             <Candidates

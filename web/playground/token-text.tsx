@@ -67,6 +67,8 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen }: Token
   const at = selected.value;
   const idOf = (index: number): string => `${name}-${index}`;
   const byKeys = useRef(false);
+  /** A token that was chosen by a click or a key stays while the pointer goes over others, to its candidates. */
+  const held = useRef(false);
   useEffect(() => {
     if (byKeys.current && at !== null) document.getElementById(idOf(at))?.scrollIntoView({ block: "nearest" });
   }, [at]);
@@ -74,10 +76,17 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen }: Token
     const token = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-index]") : null;
     return token?.dataset.index === undefined ? undefined : Number(token.dataset.index);
   };
-  const pick = (event: Event) => {
+  const point = (event: Event) => {
     const index = indexOf(event);
     byKeys.current = false;
-    if (index !== undefined) selected.value = index;
+    if (index !== undefined && !(held.current && selected.value !== null)) selected.value = index;
+  };
+  const choose = (event: Event) => {
+    const index = indexOf(event);
+    if (index === undefined) return;
+    held.current = !(held.current && index === selected.value);
+    byKeys.current = false;
+    selected.value = index;
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const last = tokens.length - 1;
@@ -91,6 +100,7 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen }: Token
     else if (event.key === "Escape") selected.value = null;
     else return;
     byKeys.current = true;
+    held.current = selected.value !== null;
     event.preventDefault();
   };
   return (
@@ -102,10 +112,10 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen }: Token
       aria-activedescendant={at === null ? undefined : idOf(at)}
       tabIndex={0}
       onKeyDown={onKeyDown}
-      onClick={pick}
+      onClick={choose}
       onPointerOver={(event) => {
         // Touch selects by a tap alone, so that scrolling over a text selects nothing.
-        if (event.pointerType === "mouse") pick(event);
+        if (event.pointerType === "mouse") point(event);
       }}
     >
       {tokens.map((token, index) => (

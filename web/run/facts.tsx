@@ -18,7 +18,7 @@ const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
       `${count(model.nLayer)} layers, ${count(model.nHead)} heads, width ${count(model.nEmbd)}, context ${count(model.contextLength)}`,
     ],
     ["Parameters", run.parameters === null ? "–" : count(run.parameters)],
-    ["Preset", run.preset ?? "none"],
+    ...(run.preset === null ? [] : [["Recipe", run.preset] as const]),
     ...(run.initFrom === null ? [] : [["Begins with", run.initFrom] as const]),
     ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
     [

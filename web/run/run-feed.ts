@@ -2,6 +2,7 @@
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
 import type { RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import type { OverfittingEvent, TrainEvent } from "../../src/train/events.ts";
+import { isLive } from "../parts/run-state.tsx";
 import { followEvents, type ServerEvent } from "../server/event-stream.ts";
 import { api, getJson, runPath } from "../server/request.ts";
 import { createRunData, type RunData } from "./run-data.ts";
@@ -16,7 +17,8 @@ export interface RunFeed {
   readonly close: () => void;
 }
 
-export const followRun = (name: string): RunFeed => {
+/** `untilEnded`: a run that has ended already is read once, since each stream takes one of six connections. */
+export const followRun = (name: string, untilEnded = false): RunFeed => {
   const controller = new AbortController();
   const { signal: abort } = controller;
   const summary = signal<RunSummary | undefined>(undefined);
@@ -82,6 +84,7 @@ export const followRun = (name: string): RunFeed => {
         reading = readSeries();
         continue;
       }
+      if (untilEnded && summary.value !== undefined && !isLive(summary.value)) return;
       stream = new AbortController();
       const own = stream;
       abort.addEventListener("abort", () => own.abort());

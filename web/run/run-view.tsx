@@ -142,7 +142,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
       <Headline feed={feed} run={run} />
       <RunCharts feed={feed} name={name} />
       <Notes feed={feed} />
-      <Samples feed={feed} />
+      <Samples feed={feed} run={run} />
       <Facts run={run} />
       <Measurements feed={feed} />
       <Configuration run={run} />

@@ -1,11 +1,19 @@
 /** Texts that the model wrote along the run, with a slider from the first to the last. */
 
+import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
+import { isLive } from "../parts/run-state.tsx";
 import { address, setQuery } from "../shell/address.ts";
 import type { RunFeed } from "./run-feed.ts";
 
-export const Samples = ({ feed }: { readonly feed: RunFeed }) => {
+const none = (run: RunSummary): string => {
+  if (run.config.train.sampleTokens === 0) return "This run writes none: train.sampleTokens is 0.";
+  if (!isLive(run)) return "It ended before its first one.";
+  return "The model writes a text at each evaluation. The first is still to come.";
+};
+
+export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
   void feed.version.value;
   const samples = feed.data.value?.samples ?? [];
   const chosen = address.value.query.get("sample");
@@ -24,7 +32,7 @@ export const Samples = ({ feed }: { readonly feed: RunFeed }) => {
         {sample !== undefined && <Copy quiet label="Copy text" text={() => sample.prompt + sample.text} />}
       </div>
       {sample === undefined ? (
-        <p class="soft">The model writes a text at each evaluation. The first is still to come.</p>
+        <p class="soft">{none(run)}</p>
       ) : (
         <>
           <div class="scrubber">
