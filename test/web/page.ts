@@ -16,6 +16,8 @@ export interface Opened {
 export interface OpenOptions {
   readonly colorScheme?: "light" | "dark";
   readonly width?: number;
+  /** The address of a proxy. */
+  readonly proxy?: string;
 }
 
 /** Opens pages for the tests of a file; each test fails if one of its pages had something to complain about. */
@@ -35,7 +37,7 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
     expect(complaints.splice(0)).toEqual([]);
   });
   afterAll(() => browser?.close());
-  return async (path, { colorScheme = "light", width = 1280 } = {}) => {
+  return async (path, { colorScheme = "light", width = 1280, proxy } = {}) => {
     if (browser === undefined) throw new Error("no browser");
     const context = await browser.newContext({
       viewport: { width, height: 900 },
@@ -43,14 +45,16 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
       acceptDownloads: true,
       permissions: ["clipboard-read", "clipboard-write"],
       reducedMotion: "reduce",
+      ...(proxy === undefined ? {} : { proxy: { server: proxy, bypass: "<-loopback>" } }),
     });
     contexts.push(context);
     const page = await context.newPage();
     page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
     page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
     page.on("console", (message) => {
-      // A run that is not there is one of the tests.
-      if (message.type() === "error" && !message.text().includes("404")) complaints.push(message.text());
+      // A run that is not there and a lost connection are among the tests.
+      const isMeant = /\b404\b|net::ERR_/.test(message.text());
+      if (message.type() === "error" && !isMeant) complaints.push(message.text());
     });
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());

@@ -3,9 +3,11 @@ import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { missingChromium } from "../browser/chromium.ts";
 import { catText, smallRun, useStudio } from "../serve/studio.ts";
+import { useCable } from "./cable.ts";
 import { usePages, violationsOf } from "./page.ts";
 
 const server = useStudio();
+const cable = useCable();
 const open = missingChromium === undefined ? usePages(server.address) : undefined;
 const openPage: NonNullable<typeof open> = (...given) => {
   if (open === undefined) throw new Error("no chromium");
@@ -114,6 +116,36 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     // Every step once, those before the stops too.
     const { body } = await server.get<{ steps: { step: readonly number[] } }>("runs/from-page/series");
     expect(body.steps.step).toEqual(Array.from({ length: again + 40 }, (_, i) => i + 1));
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)("a connection that is lost", () => {
+  it("goes on where it was, with every step once", { timeout: 120_000 }, async () => {
+    await run("unplugged", 200_000, { evalInterval: 100, sampleTokens: 0 });
+    const page = await openPage("/runs/unplugged", { proxy: cable.address() });
+    await untilStep(page, 40);
+    cable.pull();
+    await page.getByText("The connection to the studio is lost").waitFor();
+    const lost = await lastStep(page);
+    await server.until("unplugged", ({ step }) => step > lost + 40);
+    expect(await lastStep(page)).toBe(lost);
+    cable.plug();
+    await untilStep(page, lost + 60);
+    await page.getByText("The connection to the studio is lost").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Stop" }).click();
+    await stateOf(page, "Stopped");
+    const { body } = await server.get<{ steps: { step: readonly number[]; loss: readonly number[] } }>(
+      "runs/unplugged/series",
+    );
+    await untilStep(page, body.steps.step.length);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Save Loss as CSV" }).click(),
+    ]);
+    const rows = (await readFile(await download.path(), "utf8"))
+      .split("\n")
+      .filter((row) => row.startsWith("training,"));
+    expect(rows).toEqual(body.steps.step.map((step, i) => `training,${step},${body.steps.loss[i]}`));
   });
 });
 
