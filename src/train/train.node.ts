@@ -16,6 +16,7 @@ import { defaultPreset, type PresetName } from "./config/presets.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
 import { defaultRunName, hasOwnText, nameOfText } from "./folder/default-name.node.ts";
 import { brokenOff, missingEnd } from "./folder/ended-run.node.ts";
+import { runsFolder } from "./folder/folder-names.ts";
 import { readInitial, readStart } from "./folder/initial.node.ts";
 import { checkFree, createRunFolder } from "./folder/new-run-folder.node.ts";
 import { endOf, findRun, lockRun, readRun, readRunDescription } from "./folder/resume.node.ts";
@@ -165,7 +166,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
   const { valData, valFraction, finalSampleTokens = 400, onCheckpoint, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnText(options) ? undefined : defaultPreset);
-  const folder = join("runs", defaultRunName(preset ?? nameOfText(options.data ?? "")));
+  const folder = join(runsFolder, defaultRunName(preset ?? nameOfText(options.data ?? "")));
   const out = options.out === undefined ? (given === undefined ? folder : null) : options.out;
   const saved = out !== null || onCheckpoint !== undefined;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false);

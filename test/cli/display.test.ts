@@ -288,7 +288,9 @@ describe("the list of runs", () => {
       .replaceAll(/ \\\n +/gu, " ");
     expect(next).toContain("npx foretoken train --resume runs/3");
     expect(next).toContain("npx foretoken train --resume runs/0 --steps 2400");
-    expect(runsNextLines([listed({ state: "patience" })], width, style(true))).toEqual([]);
+    expect(runsNextLines([listed({ state: "patience" })], width, style(true)).join("\n")).not.toContain("train");
+    expect(next).toContain("npx foretoken studio");
+    expect(runsNextLines([], width, style(true))).toEqual([]);
   });
 
   test("is a block for each elsewhere, which leaves out what is not known", () => {

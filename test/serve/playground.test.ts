@@ -1,4 +1,5 @@
 import { cp, mkdtemp, rename, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -30,7 +31,7 @@ beforeAll(async () => {
   await makeRun(page.path("runs", "a"), 1);
   await makeRun(page.path("elsewhere"), 2);
   studio = await startStudio({
-    ...{ folder: page.path("runs"), port: 0, models: [page.path("elsewhere"), page.path("nowhere")] },
+    ...{ folder: page.path("runs"), port: 0, models: [page.path("elsewhere"), page.path("nowhere")], patienceMs: 100 },
     ...backend,
   });
 });
@@ -144,7 +145,9 @@ test.each([
 });
 
 test("the studio's own run stands still while a text is written, and goes on after", async () => {
-  expect((await page.post("runs", smallRun("held", 1_000_000, { evalInterval: 1000 }))).status).toBe(200);
+  expect(
+    (await page.post("runs", smallRun("held", 1_000_000, { evalInterval: 1000, checkpointInterval: 1000 }))).status,
+  ).toBe(200);
   const stepped = (least: number) => async (): Promise<number> => {
     const { data } = await firstEvent(
       await page.stream("runs/held/events?after=0"),
@@ -160,8 +163,8 @@ test("the studio's own run stands still while a text is written, and goes on aft
   expect(await page.summary("held")).toMatchObject({ owner: "studio", paused: true });
   const stepNow = async (): Promise<number> => ((await notesOf(page.path("runs", "held"))).at(-1)?.step as number) ?? 0;
   const then = await stepNow();
-  // Each takes longer than many of its steps.
-  for (let i = 0; i < 20; i++) await page.get("runs");
+  // They take longer than many of its steps.
+  for (let i = 0; i < 1000; i++) await writing.next();
   const now = await stepNow();
   expect(now - then).toBeLessThanOrEqual(2);
   await writing.return();
@@ -169,6 +172,32 @@ test("the studio's own run stands still while a text is written, and goes on aft
   expect((await page.summary("held")).paused).toBe(false);
   await page.post("runs/held/stop", {});
   await page.until("held", ({ owner }) => owner === null);
+});
+
+test("a text that nobody takes holds the run back for a while only", async () => {
+  expect(
+    (await page.post("runs", smallRun("freed", 1_000_000, { evalInterval: 1000, checkpointInterval: 1000 }))).status,
+  ).toBe(200);
+  const { host, port } = new URL(page.address());
+  const body = JSON.stringify({ model: "runs/a/best", prompt: "The", settings: { maxNewTokens: 1e9 }, candidates: 17 });
+  const socket = connect({ host: "127.0.0.1", port: Number(port) });
+  const head = [
+    "POST /api/v1/generate HTTP/1.1",
+    `Host: ${host}`,
+    `Origin: http://${host}`,
+    "Content-Type: application/json",
+  ];
+  socket.write(`${[...head, `Content-Length: ${body.length}`].join("\r\n")}\r\n\r\n${body}`);
+  // It begins, and is not read from then on.
+  await new Promise((resolve) => socket.once("data", resolve));
+  socket.pause();
+  await page.until("freed", ({ paused }) => paused);
+  await page.until("freed", ({ paused }) => !paused);
+  const { step } = await page.summary("freed");
+  await page.until("freed", (run) => run.step > step);
+  socket.destroy();
+  await page.post("runs/freed/stop", {});
+  await page.until("freed", ({ owner }) => owner === null);
 });
 
 test("two texts are written one after the other", async () => {

@@ -35,7 +35,7 @@ test("a plan says what a run would be, and starts nothing", async () => {
 test("a run of a given text is the one of its plan, and its events arrive", async () => {
   const asked = smallRun("first", 9);
   const plan = (await page.post<RunPlan>("plan", asked)).body;
-  expect(await page.post("runs", asked)).toEqual({ status: 200, body: { name: "first" } });
+  expect(await page.post("runs", asked)).toEqual({ status: 200, body: { name: "first", notices: [] } });
   const seen: ServerEvent[] = [];
   for await (const event of eventsOf(await page.stream("runs/first/events?after=0"))) {
     seen.push(event);

@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
+import { runsFolder } from "../../train/folder/folder-names.ts";
 import { type ListedRun, listRuns } from "../../train/folder/runs.node.ts";
 import { comparableRuns, groupedLines, runsNextLines } from "../display/texts/runs-table.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags.ts";
@@ -13,9 +14,6 @@ interface RunsFlags {
   readonly sort: (typeof orders)[number];
   readonly json?: true;
 }
-
-/** The folder in which train makes runs. */
-const defaultFolder = "runs";
 
 const examples = `
 Examples:
@@ -38,11 +36,11 @@ const isMissing = async (path: string): Promise<boolean> =>
   );
 
 const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): Promise<void> => {
-  if (folder === undefined && (await isMissing(defaultFolder))) {
-    writeNotice(`no runs yet: there is no folder ${defaultFolder}; try npx foretoken train`);
+  if (folder === undefined && (await isMissing(runsFolder))) {
+    writeNotice(`no runs yet: there is no folder ${runsFolder}; try npx foretoken train`);
     return;
   }
-  const { runs, skipped } = await listRuns(folder ?? defaultFolder);
+  const { runs, skipped } = await listRuns(folder ?? runsFolder);
   const groups = sort === "loss" ? comparableRuns(runs).map((group) => [...group].sort(byLoss)) : [runs];
   if (json === true) for (const run of groups.flat()) writeJson(run);
   else if (runs.length > 0) {
@@ -53,7 +51,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
     const next = stdout.isTTY ? runsNextLines(runs, width, style) : [];
     const lines = [...groupedLines(groups, width, style), ...next];
     writeOut(lines.map((line) => `${line}\n`).join(""));
-  } else writeNotice(`no runs in ${folder ?? defaultFolder}`);
+  } else writeNotice(`no runs in ${folder ?? runsFolder}`);
   for (const { path, reason } of skipped) {
     writeNotice(`skipped ${reason.startsWith(path) ? reason : `${path}: ${reason}`}`);
   }
@@ -63,7 +61,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
 export const declareRuns = (command: Command): void => {
   command
     .usage("[folder] [flags]")
-    .argument("[folder]", `a folder of runs, or a run's own (default: ${defaultFolder})`, parsePath("[folder]"))
+    .argument("[folder]", `a folder of runs, or a run's own (default: ${runsFolder})`, parsePath("[folder]"))
     .optionsGroup("List: its order and its form")
     .option(
       "--sort <order>",

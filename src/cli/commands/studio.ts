@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
-import { folderNames } from "../../train/folder/folder-names.ts";
+import { folderNames, runsFolder } from "../../train/folder/folder-names.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { modelPlaces } from "../checkpoint-path.ts";
 import { addComputingFlags, checkArguments, expecting, parseInteger, parsePath, type RunningFlags } from "../flags.ts";
@@ -21,12 +21,9 @@ interface StudioFlags extends Omit<RunningFlags, "json"> {
   readonly open?: true;
 }
 
-/** The folder in which train makes runs. */
-const defaultFolder = "runs";
-
 const examples = `
 Examples:
-  $ npx foretoken studio                              the runs in ${defaultFolder}, on a page of this machine
+  $ npx foretoken studio                              the runs in ${runsFolder}, on a page of this machine
   $ npx foretoken studio --texts texts --open         new runs on the texts in a folder, in the browser
   $ npx foretoken studio --model hf:Qwen/Qwen3-0.6B   a playground for other models too
   $ npx foretoken studio experiments --port 8080
@@ -68,7 +65,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   if (remark !== undefined) writeNotice(remark);
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
   // A run's own folder: the page shows it among the runs beside it.
-  const folder = isRun ? dirname(resolve(given)) : (given ?? defaultFolder);
+  const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
   const studio = await startStudio({ folder, texts, models, host, port, backend, threads, version: version() });
   writeOut(`${studio.url}\n`);
   if (open === true) openPage(studio.url);
@@ -83,7 +80,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
 export const declareStudio = (command: Command): void => {
   command
     .usage("[folder] [flags]")
-    .argument("[folder]", `a folder of runs, or a run's own (default: ${defaultFolder})`, parsePath("[folder]"))
+    .argument("[folder]", `a folder of runs, or a run's own (default: ${runsFolder})`, parsePath("[folder]"))
     .optionsGroup("Page: what it offers")
     .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
     .option(

@@ -37,6 +37,7 @@ import { type EndingSignal, onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
 import { type OutputEnd, onOutputEnd, suggestAfterFailure } from "../output.ts";
 import { canRedraw } from "../terminal.ts";
+import { openTrainStudio, type TrainStudio } from "../train-studio.ts";
 
 interface TrainFlags extends RunningFlags {
   readonly data?: string;
@@ -52,6 +53,7 @@ interface TrainFlags extends RunningFlags {
   readonly stopAt?: number;
   readonly keepLast?: number;
   readonly profile?: true;
+  readonly studio?: true;
   /** false with --no-memory-check. */
   readonly memoryCheck: boolean;
 }
@@ -97,6 +99,7 @@ const allowedWithResume = [
   "--on-nonfinite",
   "--train.onNonfinite",
   "--profile",
+  "--studio",
   "--no-memory-check",
   "--json",
   "--verbose",
@@ -111,7 +114,7 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "nothing that would change the run may be given with it",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with none but --steps, --extend, --data, --val-data, --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --no-memory-check and --json",
+    hint: "a new run, or --resume with none but --steps, --extend, --data, --val-data, --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --studio, --no-memory-check and --json",
   });
 };
 
@@ -237,8 +240,10 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
     interrupt.abort();
   });
   let out: string | null = null;
+  let studio: TrainStudio | undefined;
   let complete = false;
   let interrupted = false;
+  let reachedEnd = false;
   try {
     const events = train({
       ...options,
@@ -263,6 +268,10 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       if (event.type === "start") {
         out = event.out;
         savedStep = event.step > 0 ? event.step : undefined;
+        if (flags.studio === true && out !== null) {
+          studio = await openTrainStudio(out, event, { backend, threads: flags.threads, stop: interrupt.abort });
+          notice(`Studio: ${studio.url}`);
+        }
       }
       if (event.type === "checkpoint") savedStep = event.step;
       if (event.type === "checkpoint" && interrupt.signal.aborted)
@@ -274,14 +283,19 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
         interrupted = true;
         break;
       }
+      await studio?.turn();
     }
+    reachedEnd = true;
   } catch (error) {
     throw inFlags(error);
   } finally {
     clearTimeout(measuring);
     reporter?.close();
     interrupt.release();
+    if (!reachedEnd) await studio?.close();
   }
+  const stays = flags.json !== true && process.stdout.isTTY && outputEnded === undefined;
+  await studio?.end(stays && interrupt.status() === undefined);
   if (!interrupted) return;
   const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
   if (outputEnded === "failed" && toGoOn !== undefined)
@@ -363,6 +377,10 @@ export const declareTrain = (command: Command): void => {
       parseInteger("--keep-last", 1),
     )
     .option("--profile", "time the kernels, and show at the end where the time went")
+    .option(
+      "--studio",
+      "open the studio on this run: a page with its curves; in a terminal it stays after the run, until Ctrl-C",
+    )
     .option("--no-memory-check", "run also where more memory is needed than is free");
   const configFlags = addConfigFlags(command);
   addRunningFlags(command)

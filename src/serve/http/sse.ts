@@ -3,6 +3,8 @@
  * read costs no memory. The format: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 
+import { failureOf } from "./json.ts";
+
 /** An event. Its data is written as JSON, which has no line end. */
 export interface ServerEvent {
   readonly event?: string;
@@ -32,7 +34,7 @@ const within = async <T>(pending: Promise<T>, ms: number): Promise<T | undefined
 };
 
 /**
- * An answer of events.
+ * An answer of events. One that fails ends with `event: failed`, which says why.
  * @param source makes them, some at a time; its signal is aborted when the connection ends, or the request's is.
  */
 export const eventAnswer = (
@@ -60,7 +62,8 @@ export const eventAnswer = (
           else stream.enqueue(encoder.encode(next.value.map(textOf).join("")));
         } catch (error) {
           if (controller.signal.aborted) return;
-          stream.error(error);
+          stream.enqueue(encoder.encode(textOf({ event: "failed", data: failureOf(error) })));
+          stream.close();
         }
       },
       async cancel() {

@@ -31,7 +31,7 @@ import {
 } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 import { listTexts } from "./texts.ts";
-import type { Turns } from "./turns.ts";
+import { createTurns, type Turns } from "./turns.ts";
 import { scoreText, writeText } from "./writing.ts";
 
 /** The parts of a studio. */
@@ -45,6 +45,7 @@ export interface StudioParts {
   readonly jobs: Jobs;
   readonly turns: Turns;
   readonly models: Models;
+  readonly patienceMs: number;
   readonly backend: BackendChoice | undefined;
   readonly threads: number | undefined;
 }
@@ -93,9 +94,10 @@ const fields = (): readonly ConfigFieldInfo[] =>
   }));
 
 const seriesOf = async ({ shelf }: StudioParts, name: string): Promise<RunSeries> => {
-  const { config } = await shelf.summary(name);
+  const { path, summary } = await shelf.find(name);
+  const { config } = summary;
   const { batchSize, gradAccumSteps } = config.train;
-  const columns = await readColumns(await shelf.pathOf(name));
+  const columns = await readColumns(path);
   return { ...columns, tokensPerStep: batchSize * gradAccumSteps * config.model.contextLength };
 };
 
@@ -119,43 +121,56 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
     const after = offsetOf(c.req.raw);
     const name = nameOf(c);
     // A wrong name is an answer with its status, not a stream that breaks.
-    await shelf.pathOf(name);
-    return eventAnswer((signal) => runEvents(shelf, name, after, signal));
+    const { path } = await shelf.find(name);
+    return eventAnswer((signal) => runEvents(shelf, { name, path }, after, signal));
   });
   api.get("/events", () => eventAnswer((signal) => listEvents(shelf, signal)));
   api.post("/runs/:name/stop", async (c) => {
     const { elsewhere = false } = await readJson(c.req.raw, stopSchema, smallBody);
     const name = nameOf(c);
     if (jobs.stop(name)) return jsonAnswer({ name });
-    const { owner } = await shelf.summary(name);
-    if (owner === "elsewhere" && !elsewhere) {
+    const { path, summary } = await shelf.find(name);
+    if (summary.owner === "elsewhere" && !elsewhere) {
       const must = "a run of another process is stopped only with `elsewhere`";
       throw new HttpError(409, `stop: ${must}; got no such field; try {"elsewhere":true}`);
     }
-    await stopElsewhere(join(await shelf.pathOf(name), folderNames.lock));
+    await stopElsewhere(join(path, folderNames.lock));
     return jsonAnswer({ name });
   });
   api.post("/runs/:name/resume", async (c) => {
     const { steps, extend } = await readJson(c.req.raw, resumeSchema, smallBody);
     const name = nameOf(c);
-    const path = await shelf.pathOf(name);
-    await jobs.start(name, { resume: path, steps, extend, backend: parts.backend ?? "auto", threads: parts.threads });
-    return jsonAnswer({ name });
+    const { path, summary } = await shelf.find(name);
+    if (summary.owner === "elsewhere")
+      throw new HttpError(
+        409,
+        "resume: the run must be under way nowhere; got one of another process; try stopping it first",
+      );
+    const notices = await jobs.start(name, {
+      resume: path,
+      steps,
+      extend,
+      backend: parts.backend ?? "auto",
+      threads: parts.threads,
+    });
+    return jsonAnswer({ name, notices });
   });
 };
 
 const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
   const { jobs, shelf } = parts;
-  const newRun = { ...parts, texts: parts.textFolder?.path ?? null };
-  api.post("/plan", async (c) => jsonAnswer(await planOf(await readJson(c.req.raw, newRunSchema, corpusBody), newRun)));
+  const newRun = { ...parts, texts: parts.textFolder?.path ?? null, planning: createTurns(() => {}) };
+  api.post("/plan", async (c) => {
+    const request = await readJson(c.req.raw, newRunSchema, corpusBody);
+    return jsonAnswer(await planOf(request, newRun, c.req.raw.signal));
+  });
   api.post("/runs", async (c) => {
     const request = await readJson(c.req.raw, newRunSchema, corpusBody);
     // Before the text is read.
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
     await mkdir(shelf.folder, { recursive: true });
-    await jobs.start(name, options);
-    return jsonAnswer({ name });
+    return jsonAnswer({ name, notices: await jobs.start(name, options) });
   });
 };
 

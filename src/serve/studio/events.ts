@@ -49,9 +49,13 @@ async function* summaryEvents(shelf: RunShelf, name: string, signal: AbortSignal
   }
 }
 
-/** A run's notes and its line in the list. @throws HttpError if there is no such run. */
-export async function* runEvents(shelf: RunShelf, name: string, after: number, signal: AbortSignal): Events {
-  const path = await shelf.pathOf(name);
+/** A run's notes from byte `after` on, and its line in the list. */
+export async function* runEvents(
+  shelf: RunShelf,
+  { name, path }: { readonly name: string; readonly path: string },
+  after: number,
+  signal: AbortSignal,
+): Events {
   const notes = (ended: AbortSignal): Events => noteEvents(path, after, ended);
   yield* merged([notes, (ended) => summaryEvents(shelf, name, ended)], signal);
 }

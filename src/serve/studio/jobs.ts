@@ -9,9 +9,18 @@ import { HttpError } from "../http/json.ts";
 import type { OwnRuns } from "./runs.ts";
 import type { Turns } from "./turns.ts";
 
+/** A run that its own program computes, in the process of the studio. */
+export interface AdoptedRun {
+  /** Wait for it before each event that is taken: it resolves at once, unless a text is written. */
+  turn(): Promise<void>;
+  /** The run has ended, and its folder is free. A second call does nothing. */
+  end(): void;
+}
+
 interface Job {
   readonly name: string;
-  readonly controller: AbortController;
+  /** Asks it to save and stop. */
+  readonly stop: () => void;
   /** Resolves when the run has ended and its folder is free. */
   readonly ended: Promise<void>;
 }
@@ -20,11 +29,14 @@ export interface Jobs extends OwnRuns {
   /**
    * Begins to compute a run, and returns when its first event has come.
    * @param name of its folder.
+   * @returns lines for the user, such as that another text is used.
    * @throws the run's own error if it cannot begin, HttpError if another one is under way.
    */
-  start(name: string, options: TrainOptions): Promise<void>;
+  start(name: string, options: TrainOptions): Promise<readonly string[]>;
   /** @throws HttpError if another run is under way, or the studio closes. */
   checkFree(): void;
+  /** Takes in a run that the same process computes by itself, outside of the studio, as if it was begun here. */
+  adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /** Asks the run to save and stop; false: this studio does not compute it. */
   stop(name: string): boolean;
   /** The run under way, or one that is about to begin. */
@@ -73,6 +85,10 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     throw new HttpError(409, `studio: ${must}; got ${JSON.stringify(job.name)} under way; try ${hint}`);
   };
 
+  const note = (name: string, start: StartEvent): void => {
+    if (start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
+  };
+
   /** Takes the events after the first one. The worker is at most one ahead: it stands still while a text is written. */
   const takeRest = async (name: string, events: AsyncGenerator<unknown, void, undefined>): Promise<void> => {
     try {
@@ -88,7 +104,9 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     async start(name, options) {
       checkFree();
       const controller = new AbortController();
-      const events = train({ ...options, signal: controller.signal });
+      const notices: string[] = [];
+      const onNotice = (line: string): void => void notices.push(line);
+      const events = train({ ...options, signal: controller.signal, onNotice });
       const first = events.next();
       const end = (): void => {
         job = undefined;
@@ -97,19 +115,39 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       // At once: what is asked for while it begins is refused.
       job = {
         name,
-        controller,
+        stop: () => controller.abort(),
         ended: first.then(({ done }) => (done === true ? undefined : takeRest(name, events))).then(end, end),
       };
       failures.delete(name);
       const { value: start } = await first.catch((error: unknown) => {
         throw isAbort(error) ? new HttpError(409, "studio: the run was stopped before it began") : error;
       });
-      if (start?.type === "start" && start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
+      if (start?.type === "start") note(name, start);
       onChange();
+      return [...notices];
+    },
+    adopt(name, start, stop) {
+      checkFree();
+      note(name, start);
+      let done = (): void => {};
+      const ended = new Promise<void>((resolve) => {
+        done = resolve;
+      });
+      const mine: Job = { name, stop, ended };
+      job = mine;
+      onChange();
+      return {
+        turn: () => turns.idle(),
+        end() {
+          if (job === mine) job = undefined;
+          done();
+          onChange();
+        },
+      };
     },
     stop(name) {
       if (job?.name !== name) return false;
-      job.controller.abort();
+      job.stop();
       return true;
     },
     current: () => job?.name,
@@ -119,7 +157,7 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     begun: () => [...begun.values()].filter(({ name }) => job?.name === name || failures.has(name)),
     async close() {
       isClosed = true;
-      job?.controller.abort();
+      job?.stop();
       await job?.ended;
     },
   };
@@ -132,8 +170,12 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
 export const stopElsewhere = async (lock: string): Promise<void> => {
   const holder = await lockHolder(lock);
   if (holder === null) throw new HttpError(409, "stop: the run must be under way; got one that nobody computes");
-  if (holder.isOwn || !holder.isNear) {
-    const got = holder.isOwn ? "one of this process" : "one on another machine or in another container";
+  if (holder.isOwn || !holder.isNear || process.platform === "win32") {
+    const got = holder.isOwn
+      ? "one of this process"
+      : holder.isNear
+        ? "one of another terminal, where Ctrl-C saves it: Windows would end it at once"
+        : "one on another machine or in another container";
     throw new HttpError(409, `stop: the run must be one that can be stopped from here; got ${got}`);
   }
   try {

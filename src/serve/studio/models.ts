@@ -111,7 +111,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
       const [, name, weights = ""] = /^runs\/([^/]+)\/([^/]+)$/u.exec(key) ?? [];
       const folder = folderOf(weights);
       if (name === undefined || folder === undefined) throw missing(key);
-      const place = join(await shelf.pathOf(name), folder);
+      const place = join((await shelf.find(name)).path, folder);
       if (!(await hasCheckpoint(place))) throw missing(key);
       return place;
     },

@@ -20,12 +20,15 @@ import type { Models } from "./models.ts";
 import type { NewRunRequest, RunPlan, RunSummary, TextSource } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 import { textPath } from "./texts.ts";
+import type { Turns } from "./turns.ts";
 
 export interface NewRunParts {
   readonly shelf: RunShelf;
   readonly models: Models;
   /** The path of the folder of texts; null: none was named. */
   readonly texts: string | null;
+  /** Whose turn it is to make a plan. */
+  readonly planning: Turns;
   readonly backend: BackendChoice | undefined;
   readonly threads: number | undefined;
 }
@@ -168,16 +171,17 @@ const secondsOf = async (
     (run) => run.vocabSize === vocabSize && run.step > 1 && costKey(run.config, vocabSize) === key,
   );
   if (alike === undefined) return null;
-  const { steps } = await readColumns(await shelf.pathOf(alike.name));
+  const { steps } = await readColumns((await shelf.find(alike.name)).path);
   const rate = median(steps.tokensPerSecond.slice(-timedSteps));
   return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
 };
 
-/** What a run would be. */
-export const planOf = async (request: NewRunRequest, parts: NewRunParts): Promise<RunPlan> => {
+/** What a run would be. Plans are made one after the other: a long text takes memory and time. */
+export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
   const { options, command } = await askedRun(request, parts);
   const { backend, threads, signal: _, onNotice: __, onCheckpoint: ___, ...rest } = options;
-  const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice });
+  const turn = await parts.planning.take(signal);
+  const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice }).finally(turn.release);
   const { runs } = await parts.shelf.list();
   return { ...planned, seconds: await secondsOf(planned, runs, parts.shelf), command };
 };

@@ -89,6 +89,8 @@ export async function* followNotes(
   signal: AbortSignal,
 ): AsyncGenerator<NotesPiece, void, undefined> {
   let end = after;
+  /** Size of the file when it was read last: half a line at its end is not read again and again. */
+  let seen = -1;
   let first = await statsOf(path);
   if (end > (first?.size ?? 0) || !(await isLineEnd(path, end))) {
     yield { kind: "reset" };
@@ -102,7 +104,8 @@ export async function* followNotes(
       return;
     }
     first ??= now;
-    if ((now?.size ?? 0) > end) {
+    if (now !== undefined && now.size > end && now.size !== seen) {
+      seen = now.size;
       for await (const { lines, end: read } of readWholeLines(path, end)) {
         end = read;
         const events = placed(lines, end);

@@ -103,11 +103,11 @@ export interface RunSeries {
  * GET runs/NAME/events?after=OFFSET: server-sent events, without end. `event: run`, data: one event of `train` as it is in
  * metrics.jsonl, id: the offset after it; `event: summary`, data: `RunSummary`, first and whenever it changes; `event: reset`,
  * data: {}: the notes were rewritten, as by a resumed run, so the series must be read again, and the events after its
- * `offset`; the last event of a stream. GET events: `event: list`, data: `RunListAnswer`, sent first and whenever a summary
+ * `offset`; the last event of a stream; `event: failed`, data: `Failure`: the stream could not go on, and ends. GET events: `event: list`, data: `RunListAnswer`, sent first and whenever a summary
  * changes, at most once a second. A name that is no run's: status 404 with a `Failure`. With a header Last-Event-ID that id is
  * the offset.
  */
-export type SeriesEventName = "run" | "summary" | "reset" | "list";
+export type SeriesEventName = "run" | "summary" | "reset" | "failed" | "list";
 
 /** The text of a new run. `file`: below the text folder, with slashes. */
 export const textSourceSchema = z.discriminatedUnion("kind", [
@@ -117,7 +117,10 @@ export const textSourceSchema = z.discriminatedUnion("kind", [
 ]);
 export type TextSource = z.infer<typeof textSourceSchema>;
 
-/** POST plan: `RunPlan`. POST runs: `{ name }`, when its first event has come. */
+/**
+ * POST plan: `RunPlan`. POST runs: `BegunRun`, when its first event has come; 409 with a `Failure` if another run is under way, or
+ * the name is taken.
+ */
 export const newRunSchema = z.strictObject({
   text: textSourceSchema,
   preset: z.string().optional(),
@@ -133,6 +136,13 @@ export const newRunSchema = z.strictObject({
   initFrom: z.string().optional(),
 });
 export type NewRunRequest = z.infer<typeof newRunSchema>;
+
+/** A run that has begun, or goes on. */
+export interface BegunRun {
+  readonly name: string;
+  /** Lines for the user, such as that another text is used; mostly none. */
+  readonly notices: readonly string[];
+}
 
 /** What a run would be, before it is started. */
 export interface RunPlan {
@@ -151,10 +161,10 @@ export interface RunPlan {
   readonly command: string;
 }
 
-/** POST runs/NAME/stop. `elsewhere`: a run that another process writes is stopped too, by its signal. */
+/** POST runs/NAME/stop: `{ name }`, at once; the run is saved then, and its summary tells its end. `elsewhere`: a run that another process writes is stopped too, by its signal. */
 export const stopSchema = z.strictObject({ elsewhere: z.boolean().optional() });
 
-/** POST runs/NAME/resume: goes on to the planned end, or to `steps` steps in all. */
+/** POST runs/NAME/resume: `BegunRun`; goes on to the planned end, or to `steps` steps in all. */
 export const resumeSchema = z.strictObject({
   steps: z.int().positive().optional(),
   extend: z.enum(["stretch", "restart", "constant"]).optional(),
@@ -175,7 +185,10 @@ export interface ConfigFieldInfo {
   readonly about: string;
 }
 
-/** GET models: models that text can be written with. `key` names one in other requests. */
+/**
+ * GET models: models that text can be written with. `key` names one in other requests: "runs/NAME/best", "runs/NAME/last" or
+ * "runs/NAME/STEP" for a run's checkpoints.
+ */
 export interface ModelListAnswer {
   readonly models: readonly {
     readonly key: string;

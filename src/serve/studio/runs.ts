@@ -31,10 +31,8 @@ export interface RunShelf {
   readonly folder: string;
   /** The list now. */
   list(): Promise<RunListAnswer>;
-  /** The summary of a run now. @throws HttpError if there is none of that name. */
-  summary(name: string): Promise<RunSummary>;
-  /** The path of a run's folder. @throws HttpError if the list has none of that name. */
-  pathOf(name: string): Promise<string>;
+  /** A run now, with the path of its folder. @throws HttpError if the list has none of that name. */
+  find(name: string): Promise<{ readonly path: string; readonly summary: RunSummary }>;
   /** The first version of the list that differs from `seen`; undefined if the signal was aborted. */
   change(seen: string | undefined, signal: AbortSignal): Promise<ListVersion | undefined>;
   /** Looks at the folder at once: something has changed that it does not show. */
@@ -110,12 +108,6 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
     return { runs: await Promise.all(found.map((run) => summaryOf(run, own))), skipped };
   };
 
-  const find = async (name: string): Promise<ListedRun> => {
-    const found = (await runs()).find((run) => run.name === name);
-    if (found === undefined) throw noRun(name);
-    return found;
-  };
-
   // One loop looks for all who wait for a change, and only while somebody waits.
   let version: ListVersion | undefined;
   let waiting = 0;
@@ -175,8 +167,11 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
   return {
     folder,
     list,
-    summary: async (name) => summaryOf(await find(name), own),
-    pathOf: async (name) => (await find(name)).path,
+    async find(name) {
+      const found = (await runs()).find((run) => run.name === name);
+      if (found === undefined) throw noRun(name);
+      return { path: found.path, summary: await summaryOf(found, own) };
+    },
     async change(seen, signal) {
       if (seen === undefined && !signal.aborted) return refresh();
       waiting++;

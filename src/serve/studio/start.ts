@@ -7,12 +7,13 @@ import { getRequestListener } from "@hono/node-server";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
+import type { StartEvent } from "../../train/events.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { isFolder } from "../../train/folder/run-folder.node.ts";
 import { type GuardSettings, guardHeaders, hostInUrl, isLoopback, namesOf, newToken } from "../http/guard.ts";
 import { failureAnswer, HttpError } from "../http/json.ts";
 import { createApp } from "./app.ts";
-import { createJobs, type Jobs } from "./jobs.ts";
+import { type AdoptedRun, createJobs, type Jobs } from "./jobs.ts";
 import { openModels } from "./models.ts";
 import { apiPath } from "./protocol.ts";
 import { openShelf, type RunShelf } from "./runs.ts";
@@ -33,6 +34,8 @@ export interface StudioOptions {
   readonly token?: string | undefined;
   readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
+  /** Milliseconds that a text waits for a page which does not take it, before it is given up. Default: 30,000. */
+  readonly patienceMs?: number | undefined;
   /** The version that the page shows. */
   readonly version?: string | undefined;
   /** The folder of the built page. Default: the package's own. */
@@ -42,6 +45,8 @@ export interface StudioOptions {
 export interface Studio {
   /** Where it is, with the token if it needs one. */
   readonly url: string;
+  /** Takes in a run of the folder that this process computes by itself. */
+  adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /** Stops and saves the run under way, then ends the server and all connections. */
   close(): Promise<void>;
 }
@@ -118,20 +123,10 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   shelf = openShelf(folder, jobs);
   let guard: GuardSettings = { names: [], port: 0, token, apiPath };
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
-  const { backend, models: named = [] } = options;
+  const { backend, models: named = [], patienceMs = 30_000 } = options;
   const models = openModels({ shelf, named, backend, threads });
-  const parts = {
-    version,
-    runsFolder: basename(folder),
-    textFolder,
-    page,
-    shelf,
-    jobs,
-    turns,
-    models,
-    backend,
-    threads,
-  };
+  const own = { shelf, jobs, turns, models };
+  const parts = { ...own, version, runsFolder: basename(folder), textFolder, page, patienceMs, backend, threads };
   const app = createApp(parts, () => guard);
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
@@ -151,6 +146,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   let closing: Promise<void> | undefined;
   return {
     url: `http://${shown}:${port}/${token === null ? "" : `#token=${token}`}`,
+    adopt: jobs.adopt,
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));

@@ -8,9 +8,10 @@ import type { TextListAnswer } from "./protocol.ts";
 /** Files that are texts by their names; others are looked into. */
 const textEndings: readonly string[] = [".txt", ".md", ".jsonl"];
 
-/** Most texts of the list, and folders that are looked into. */
+/** Most texts of the list, and most folders and files that are looked into for them. */
 const mostTexts = 1000;
 const mostFolders = 1000;
+const mostFiles = 5000;
 
 /** Bytes that show whether a file is a text. */
 const lookAt = 4096;
@@ -37,6 +38,7 @@ const isText = async (path: string): Promise<boolean> => {
 export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   const texts: { readonly path: string; readonly bytes: number }[] = [];
   const folders = [folder];
+  let files = 0;
   for (let at = 0; at < folders.length && at < mostFolders && texts.length < mostTexts; at++) {
     const parent = folders[at] as string;
     const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
@@ -46,7 +48,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
       if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
       const path = join(parent, entry.name);
       if (entry.isDirectory()) folders.push(path);
-      if (!entry.isFile() || texts.length >= mostTexts) continue;
+      if (!entry.isFile() || texts.length >= mostTexts || ++files > mostFiles) continue;
       if (!textEndings.includes(extname(entry.name).toLowerCase()) && !(await isText(path))) continue;
       const bytes = (await stat(path).catch(() => undefined))?.size ?? 0;
       if (bytes > 0) texts.push({ path: relative(folder, path).replaceAll(sep, "/"), bytes });

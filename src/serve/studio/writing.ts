@@ -17,10 +17,9 @@ export interface WritingParts {
   readonly turns: Turns;
   readonly jobs: Jobs;
   readonly shelf: RunShelf;
+  /** A client that takes nothing for so long has gone: it must not hold back the run, and other texts. */
+  readonly patienceMs: number;
 }
-
-/** A client that takes nothing for so long has gone: it must not hold back the run, and other texts. */
-const patienceMs = 30_000;
 
 /** @throws ShapeError for an id that is no token. */
 const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer): void => {
@@ -63,12 +62,6 @@ async function* events(
   }
 }
 
-/** Calls `late` unless `done` is called in time. */
-const deadline = (late: () => void): { readonly done: () => void } => {
-  const timer = setTimeout(late, patienceMs);
-  return { done: () => clearTimeout(timer) };
-};
-
 /** Writes a text. @param place of the model. */
 export async function* writeText(
   parts: WritingParts,
@@ -77,23 +70,29 @@ export async function* writeText(
   outer: AbortSignal,
 ): AsyncGenerator<readonly ServerEvent[], void, undefined> {
   const controller = new AbortController();
-  const signal = AbortSignal.any([outer, controller.signal]);
+  const { signal } = controller;
   let turn: Turn | undefined;
   const leave = (): void => {
     controller.abort();
     turn?.release();
   };
+  outer.addEventListener("abort", leave);
   try {
+    outer.throwIfAborted();
     turn = await parts.turns.take(signal);
     for await (const data of events(parts, place, request, signal)) {
-      const { done } = deadline(leave);
-      yield [{ data }];
-      done();
+      const timer = setTimeout(leave, parts.patienceMs);
+      try {
+        yield [{ data }];
+      } finally {
+        clearTimeout(timer);
+      }
     }
   } catch (error) {
     if (outer.aborted) return;
     yield [{ data: { type: "failed", ...failureOf(error) } satisfies WritingEvent }];
   } finally {
+    outer.removeEventListener("abort", leave);
     leave();
   }
 }

@@ -29,6 +29,9 @@ export const folderNames = {
   lock: ".lock",
 } as const;
 
+/** The folder in which `train` makes runs, where none is named. */
+export const runsFolder = "runs";
+
 /** The name of a checkpoint that is kept beside the last one. */
 export const keptName = (step: number): string => `${folderNames.checkpoint}-${step}`;
 

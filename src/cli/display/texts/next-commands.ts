@@ -1,3 +1,5 @@
+import { commandLine } from "../../../core/shell-word.ts";
+import { runsFolder } from "../../../train/folder/folder-names.ts";
 import type { Style } from "../../terminal.ts";
 import { wrapCommand } from "./shell.ts";
 import { columns, wrapText } from "./width.ts";
@@ -7,6 +9,12 @@ export interface NextCommand {
   readonly command: string;
   readonly purpose: string;
 }
+
+/** The studio on a folder of runs. The one in which it looks by itself needs no name. */
+export const studioCommand = (folder: string): NextCommand => ({
+  command: commandLine(["studio", ...(folder === runsFolder ? [] : [folder])]),
+  purpose: "all of it on a page: curves, and a model that writes",
+});
 
 /** The commands, each with its purpose: in one line where that fits. Empty if there are none. */
 export const nextLines = (next: readonly NextCommand[], width: number, { colors }: Style): readonly string[] =>

@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { isRecord } from "../../../core/is-record.ts";
 import { commandLine } from "../../../core/shell-word.ts";
 import { extensionParts, longerSteps } from "../../../train/config/extend.ts";
@@ -7,7 +8,7 @@ import type { MemoryEstimate } from "../../../train/prepare/memory.ts";
 import { escapeText } from "../../flags.ts";
 import { printable, printableName, type Style } from "../../terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
-import { type NextCommand, nextLines } from "./next-commands.ts";
+import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
 import { padRight, wrapText } from "./width.ts";
 
 /** Facts about a run that the command line knows and its events do not. */
@@ -276,6 +277,7 @@ const nextCommands = (told: ToldRun): readonly NextCommand[] => {
     const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step))];
     next.push({ command: commandLine(longer), purpose: "train longer" });
   }
+  if (run !== null && done.reason !== "interrupted") next.push(studioCommand(dirname(run)));
   return next;
 };
 

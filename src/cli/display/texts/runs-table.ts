@@ -1,9 +1,10 @@
+import { dirname } from "node:path";
 import { commandLine } from "../../../core/shell-word.ts";
 import { longerSteps } from "../../../train/config/extend.ts";
 import type { ListedRun, RunState } from "../../../train/folder/runs.node.ts";
 import { printableName, type Style } from "../../terminal.ts";
 import { flow, formatCount, formatLoss, formatShort } from "./format.ts";
-import { type NextCommand, nextLines } from "./next-commands.ts";
+import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
 import { columns, padLeft, padRight } from "./width.ts";
 
 /** As 2026-03-01 14:05, in local time. */
@@ -157,6 +158,7 @@ const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
             purpose: "train longer",
           },
         ]),
+    ...runs.slice(0, 1).map(({ path }) => studioCommand(dirname(path))),
   ];
 };
 

@@ -1,0 +1,59 @@
+/** The studio of `train --studio`: a page on the run that the command trains. */
+import { basename, dirname, resolve } from "node:path";
+import type { BackendChoice } from "../backend/select.node.ts";
+import type { StartEvent } from "../train/events.ts";
+import { onInterrupt } from "./interrupt.ts";
+import { writeNotice } from "./output.ts";
+import { version } from "./version.ts";
+
+/** A studio on a run. */
+export interface TrainStudio {
+  readonly url: string;
+  /** Wait for it before each event that is taken. */
+  turn(): Promise<void>;
+  /** The run has ended. @param stays whether the page stays until Ctrl-C. */
+  end(stays: boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TrainStudioOptions {
+  readonly backend: BackendChoice;
+  readonly threads: number | undefined;
+  /** Asks the run to save and stop. */
+  readonly stop: () => void;
+}
+
+/** @param run its folder. */
+export const openTrainStudio = async (
+  run: string,
+  start: StartEvent,
+  { backend, threads, stop }: TrainStudioOptions,
+): Promise<TrainStudio> => {
+  // Loaded for it alone: a run without a page needs no server.
+  const { startStudio } = await import("../serve/studio/start.ts");
+  const path = resolve(run);
+  const studio = await startStudio({ folder: dirname(path), backend, threads, version: version() });
+  const adopted = studio.adopt(basename(path), start, stop);
+  const close = async (): Promise<void> => {
+    adopted.end();
+    await studio.close();
+  };
+  return {
+    url: studio.url,
+    turn: adopted.turn,
+    async end(stays) {
+      adopted.end();
+      if (stays) {
+        writeNotice(`The studio stays at ${studio.url} until Ctrl-C`);
+        await new Promise<void>((ended) => {
+          const interrupt = onInterrupt(() => {
+            interrupt.release();
+            ended();
+          });
+        });
+      }
+      await close();
+    },
+    close,
+  };
+};

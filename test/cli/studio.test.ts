@@ -1,0 +1,161 @@
+import { spawn } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { RunListAnswer, RunSummary } from "#foretoken/serve/studio/protocol.js";
+import { type Outcome, outcomeOf } from "../outcome-of.ts";
+import { cli, onWindows, program, tiny, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await mkdir(join(cwd, "runs"));
+});
+
+afterAll(() => remove());
+
+interface Served {
+  readonly url: string;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  readonly ended: Promise<Outcome>;
+}
+
+/** A run that ends by being stopped. */
+const endless = [...tiny, "--steps", "1000000", "--patience", "0"];
+
+/** Runs the program until it has printed an address. */
+const served = (args: readonly string[]): Promise<Served> =>
+  new Promise((resolve, reject) => {
+    const ended = cli(args, {
+      cwd,
+      onOutput: (stdout, kill) => {
+        const url = /http:\/\/\S+/u.exec(stdout)?.[0];
+        if (url !== undefined) resolve({ url, kill, ended });
+      },
+    });
+    ended.then((outcome) => reject(new Error(JSON.stringify(outcome))), reject);
+  });
+
+const runsAt = async (url: string): Promise<readonly RunSummary[]> =>
+  ((await (await fetch(`${url}api/v1/runs`)).json()) as RunListAnswer).runs;
+
+const post = (url: string, path: string, body: object): Promise<Response> =>
+  fetch(`${url}api/v1/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", origin: new URL(url).origin },
+    body: JSON.stringify(body),
+  });
+
+test.skipIf(onWindows)("the studio prints its address, serves the runs and ends with Ctrl-C", async () => {
+  const { url, kill, ended } = await served(["studio", "--port", "0"]);
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/u);
+  expect(await runsAt(url)).toEqual([]);
+  kill("SIGINT");
+  const { status, stdout, stderr } = await ended;
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${url}\n` });
+  expect(stderr).toContain("Ending the studio");
+});
+
+test.skipIf(onWindows)("it stops a run of another terminal only where that is asked for", async () => {
+  const training = cli(["train", ...endless, "--out", "runs/far"], { cwd });
+  const studio = await served(["studio", "--port", "0"]);
+  const far = async (): Promise<RunSummary | undefined> =>
+    (await runsAt(studio.url)).find(({ name, step }) => name === "far" && step > 0);
+  await vi.waitFor(async () => expect(await far()).toBeDefined(), { timeout: 30_000 });
+  expect(await far()).toMatchObject({ owner: "elsewhere", state: "unfinished" });
+  expect((await post(studio.url, "runs/far/resume", {})).status).toBe(409);
+  const refused = await post(studio.url, "runs/far/stop", {});
+  expect(refused.status).toBe(409);
+  expect(await refused.text()).toContain("only with `elsewhere`");
+  expect((await post(studio.url, "runs/far/stop", { elsewhere: true })).status).toBe(200);
+  expect((await training).status).toBe(143);
+  expect(await far()).toMatchObject({ owner: null, state: "interrupted", hasCheckpoint: true });
+  expect((await post(studio.url, "runs/far/stop", { elsewhere: true })).status).toBe(409);
+  studio.kill("SIGTERM");
+  expect((await studio.ended).status).toBe(0);
+});
+
+test.skipIf(onWindows)("a run that it trains is saved when it ends", async () => {
+  const { url, kill, ended } = await served(["studio", "--port", "0", "--texts", ".", "--backend", "reference"]);
+  const config = {
+    model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8, mlp: { hidden: 8 } },
+    train: { steps: 1_000_000, batchSize: 2, patience: 0 },
+  };
+  const begun = await post(url, "runs", { name: "near", text: { kind: "file", path: "text.txt" }, config });
+  expect(begun.status).toBe(200);
+  await vi.waitFor(async () =>
+    expect((await runsAt(url)).find(({ name }) => name === "near")?.step).toBeGreaterThan(0),
+  );
+  kill("SIGINT");
+  expect((await ended).status).toBe(0);
+  const { stdout } = await cli(["runs", "--json"], { cwd });
+  const runs = stdout
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as RunSummary & { checkpoint: unknown }]));
+  expect(runs.find(({ name }) => name === "near")).toMatchObject({
+    state: "interrupted",
+    checkpoint: "runs/near/checkpoint",
+  });
+});
+
+test.skipIf(onWindows)("train --studio has a page on its run, which can stop it", async () => {
+  const args = [program, "train", ...endless, "--out", "runs/shown", "--studio"];
+  const training = spawn(process.execPath, args, { cwd });
+  const ended = outcomeOf(training);
+  const url = await new Promise<string>((resolve) => {
+    let text = "";
+    training.stderr.on("data", (piece: Buffer) => {
+      text += piece.toString();
+      const [, found] = /^Studio: (http:\S+)\n/mu.exec(text) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+  });
+  const shown = async (): Promise<RunSummary | undefined> => (await runsAt(url)).find(({ name }) => name === "shown");
+  // From its first event on.
+  expect(await shown()).toMatchObject({ owner: "studio", state: "unfinished", steps: 1_000_000 });
+  await vi.waitFor(async () => expect((await shown())?.step).toBeGreaterThan(0));
+  expect((await post(url, "runs", { text: { kind: "corpus", name: "moby-dick" } })).status).toBe(409);
+  expect((await post(url, "runs/shown/stop", {})).status).toBe(200);
+  const { status, stdout } = await ended;
+  expect(status).toBe(0);
+  expect(stdout).toContain("Interrupted at step");
+});
+
+test("an address for others has a token in it", async () => {
+  const { url, kill, ended } = await served(["studio", "--host", "0.0.0.0", "--port", "0"]);
+  expect(url).toMatch(/^http:\/\/localhost:\d+\/#token=[\w-]{43}$/u);
+  kill("SIGTERM");
+  await ended;
+});
+
+test("a port that is in use is named, and one of our own choice is passed over", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  const { port } = other.address() as AddressInfo;
+  const { status, stderr } = await cli(["studio", "--port", String(port)], { cwd });
+  expect(status).toBe(2);
+  expect(stderr).toBe(
+    `foretoken: studio: port ${port} of 127.0.0.1 must be free, and allowed; got EADDRINUSE; try another --port, or none\n`,
+  );
+  await new Promise((resolve) => other.close(resolve));
+});
+
+test.each([
+  [["studio", "nowhere"], /nowhere: must be a folder of runs; got no such folder/u],
+  [["studio", "--texts", "text.txt"], /--texts text\.txt: must be a folder/u],
+  [["studio", "--port", "70000"], /--port: must be a whole number from 0 to 65535; got 70000/u],
+  [["studio", "--host", "a b"], /--host: must be a name or an address/u],
+  [["studio", "--host", "203.0.113.1"], /must be free, and allowed; got EADDRNOTAVAIL/u],
+])("%j is refused in a line", async (args, says) => {
+  const { status, stderr } = await cli(args, { cwd });
+  expect(stderr).toMatch(says);
+  expect(stderr.split("\n")).toHaveLength(2);
+  expect(status).toBe(2);
+});
