@@ -1,9 +1,10 @@
 /** What the run would take, before it is started, and the command that does the same. */
 import { useSignal } from "@preact/signals";
-import type { RunPlan } from "../../src/serve/studio/protocol.ts";
+import type { BegunRun, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { bytes, compact, count, duration } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
+import { begun } from "../server/begun.ts";
 import { api, postJson } from "../server/request.ts";
 import { go, runAddress } from "../shell/address.ts";
 import { afterStart, request } from "./draft.ts";
@@ -58,10 +59,11 @@ export const PlanPanel = () => {
     if (body === undefined) return;
     starting.value = true;
     failure.value = undefined;
-    const answer = await postJson<{ readonly name: string }>(`${api}/runs`, body);
+    const answer = await postJson<BegunRun>(`${api}/runs`, body);
     starting.value = false;
     if (answer.kind === "failed") failure.value = answer.failure.error;
     else {
+      begun.value = answer.value;
       afterStart();
       go(runAddress(answer.value.name));
     }

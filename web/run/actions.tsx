@@ -1,11 +1,12 @@
 /** What can be done with a run: stop, resume, extend, write with it. */
 import { useSignal } from "@preact/signals";
-import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import type { BegunRun, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { isLive } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
+import { begun } from "../server/begun.ts";
 import { postJson, runPath } from "../server/request.ts";
 
 type Extend = "stretch" | "restart" | "constant";
@@ -35,6 +36,7 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
     const answer = await postJson<unknown>(`${runPath(name)}/${path}`, body);
     busy.value = "";
     if (answer.kind === "failed") failure.value = answer.failure.error;
+    else if (path === "resume") begun.value = answer.value as BegunRun;
   };
   const stop = () => void post("Stopping…", "stop", owner === "elsewhere" ? { elsewhere: true } : {});
   const wanted = Number(steps.value);
@@ -116,6 +118,12 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
         </details>
       )}
       {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
+      {begun.value?.name === name &&
+        begun.value.notices.map((notice) => (
+          <Notice key={notice} tone="plain">
+            {notice}
+          </Notice>
+        ))}
       {asks.value && (
         <Dialog
           title="Stop a run of another process?"

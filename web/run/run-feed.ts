@@ -1,6 +1,6 @@
 /** A run as the page follows it: its series once, then its events from where the series ends. */
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
-import type { RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
+import type { Failure, RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import type { OverfittingEvent, TrainEvent } from "../../src/train/events.ts";
 import { isLive } from "../parts/run-state.tsx";
 import { followEvents, type ServerEvent } from "../server/event-stream.ts";
@@ -56,6 +56,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   };
 
   const onEvent = ({ name: kind, data: text, id }: ServerEvent) => {
+    failure.value = kind === "failed" ? (JSON.parse(text) as Failure).error : undefined;
     if (kind === "summary") summary.value = JSON.parse(text) as RunSummary;
     else if (kind === "reset") {
       // The notes were cut or replaced: what came after belongs to another beginning.

@@ -1,153 +1,10 @@
 import { appendFile, readFile, rename } from "node:fs/promises";
-import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { missingChromium } from "../browser/chromium.ts";
-import { catText, smallRun, useStudio } from "../serve/studio.ts";
-import { useCable } from "./cable.ts";
-import { usePages, violationsOf } from "./page.ts";
+import { violationsOf } from "./page.ts";
+import { untilStep, useStudioPages } from "./studio-pages.ts";
 
-const server = useStudio();
-const cable = useCable();
-const open = missingChromium === undefined ? usePages(server.address) : undefined;
-const openPage: NonNullable<typeof open> = (...given) => {
-  if (open === undefined) throw new Error("no chromium");
-  return open(...given);
-};
-
-const run = async (name: string, steps: number, train: object = {}) => {
-  const { status, body } = await server.post("runs", smallRun(name, steps, train));
-  expect(body).toEqual({ name });
-  expect(status).toBe(200);
-};
-const runToEnd = async (name: string, steps: number, train: object = {}) => {
-  await run(name, steps, train);
-  return server.until(name, ({ owner }) => owner === null);
-};
-
-/** The last step that the chart of losses knows, as a screen reader is told. */
-const lastStep = async (page: Page): Promise<number> =>
-  Number(await page.getByRole("slider", { name: /^Loss/ }).getAttribute("aria-valuemax"));
-
-const untilStep = (page: Page, step: number) =>
-  page.waitForFunction(
-    (least) => Number(document.querySelector(".chart-340")?.getAttribute("aria-valuemax")) >= least,
-    step,
-    { timeout: 60_000 },
-  );
-
-const stateOf = (page: Page, word: string) =>
-  page.locator(".run-state .state").getByText(word, { exact: true }).waitFor({ timeout: 60_000 });
-
-/** The number of different colours of pixels in the chart: an empty one has few. */
-const inkOf = (page: Page) =>
-  page.evaluate(() => {
-    const canvas = document.querySelector<HTMLCanvasElement>(".chart-340 canvas");
-    const pixels = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
-    let inked = 0;
-    for (let i = 3; i < pixels.length; i += 4) if (pixels[i] !== 0) inked++;
-    return inked;
-  });
-
-describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
-  it("starts on a pasted text, moves, survives a reload, stops, resumes and is extended", {
-    timeout: 180_000,
-  }, async () => {
-    const page = await openPage("/runs");
-    await page.getByRole("heading", { name: "No runs yet" }).waitFor();
-    await page.getByRole("link", { name: "Start a run" }).click();
-    await page.getByRole("textbox", { name: "Text", exact: true }).fill(catText);
-    await page.getByLabel("Name", { exact: true }).fill("from-page");
-    for (const [label, value] of [
-      ["Steps", "200000"],
-      ["Layers", "1"],
-      ["Heads", "2"],
-      ["Width", "8"],
-      ["Context", "8"],
-      ["Batch", "2"],
-      ["Steps per evaluation", "50"],
-    ] as const)
-      await page.getByLabel(label, { exact: true }).fill(value);
-    const command = page.locator(".command-text").getByText("--train.steps 200000");
-    await command.waitFor();
-
-    // The draft is there again.
-    await page.reload();
-    expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("200000");
-    expect(await page.getByRole("textbox", { name: "Text", exact: true }).inputValue()).toBe(catText);
-    await command.waitFor();
-    await page.getByRole("button", { name: "Start the run" }).click();
-    await page.waitForURL("**/runs/from-page");
-
-    await untilStep(page, 30);
-    const early = await lastStep(page);
-    await untilStep(page, early + 30);
-    expect(await inkOf(page)).toBeGreaterThan(1000);
-
-    const settings = page.locator(".chart-settings");
-    await settings.getByText("Log", { exact: true }).click();
-    await settings.getByText("Tokens", { exact: true }).click();
-    expect(new URL(page.url()).search).toBe("?scale=log&x=tokens");
-    await page.reload();
-    await untilStep(page, early * 16);
-    expect(await page.getByRole("radio", { name: "Log" }).isChecked()).toBe(true);
-    await settings.getByText("Steps", { exact: true }).click();
-
-    await untilStep(page, 101);
-    await page.getByRole("button", { name: "Stop" }).click();
-    await stateOf(page, "Stopped");
-    const stopped = await lastStep(page);
-    expect((await server.summary("from-page")).step).toBe(stopped);
-
-    await page.getByRole("button", { name: "Resume" }).click();
-    await stateOf(page, "Training");
-    await untilStep(page, stopped + 20);
-    await page.getByRole("button", { name: "Stop" }).click();
-    await stateOf(page, "Stopped");
-    const again = await lastStep(page);
-
-    await page.getByText("Extend", { exact: true }).click();
-    await page.getByLabel("Steps in all").fill(String(again + 40));
-    await page.getByRole("button", { name: "Train 40 more steps" }).click();
-    await stateOf(page, "Finished");
-    await page.waitForFunction(
-      (last) => document.querySelector(".chart-340")?.getAttribute("aria-valuemax") === String(last),
-      again + 40,
-    );
-    // Every step once, those before the stops too.
-    const { body } = await server.get<{ steps: { step: readonly number[] } }>("runs/from-page/series");
-    expect(body.steps.step).toEqual(Array.from({ length: again + 40 }, (_, i) => i + 1));
-  });
-});
-
-describe.skipIf(missingChromium !== undefined)("a connection that is lost", () => {
-  it("goes on where it was, with every step once", { timeout: 120_000 }, async () => {
-    await run("unplugged", 200_000, { evalInterval: 100, sampleTokens: 0 });
-    const page = await openPage("/runs/unplugged", { proxy: cable.address() });
-    await untilStep(page, 40);
-    cable.pull();
-    await page.getByText("The connection to the studio is lost").waitFor();
-    const lost = await lastStep(page);
-    await server.until("unplugged", ({ step }) => step > lost + 40);
-    expect(await lastStep(page)).toBe(lost);
-    cable.plug();
-    await untilStep(page, lost + 60);
-    await page.getByText("The connection to the studio is lost").waitFor({ state: "detached" });
-    await page.getByRole("button", { name: "Stop" }).click();
-    await stateOf(page, "Stopped");
-    const { body } = await server.get<{ steps: { step: readonly number[]; loss: readonly number[] } }>(
-      "runs/unplugged/series",
-    );
-    await untilStep(page, body.steps.step.length);
-    const [download] = await Promise.all([
-      page.waitForEvent("download"),
-      page.getByRole("button", { name: "Save Loss as CSV" }).click(),
-    ]);
-    const rows = (await readFile(await download.path(), "utf8"))
-      .split("\n")
-      .filter((row) => row.startsWith("training,"));
-    expect(rows).toEqual(body.steps.step.map((step, i) => `training,${step},${body.steps.loss[i]}`));
-  });
-});
+const { server, openPage, run, runToEnd } = useStudioPages();
 
 describe.skipIf(missingChromium !== undefined)("the page", () => {
   beforeAll(async () => {
@@ -225,7 +82,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const page = await openPage("/runs");
     const names = () => page.locator("table.runs .run-name").allTextContents();
     await page.getByRole("button", { name: "Steps" }).click();
-    expect((await names()).at(-1)).toBe("from-page");
+    expect((await names()).at(-1)).toBe("first");
     await page.getByRole("searchbox").fill("finished second");
     expect(await names()).toEqual(["second"]);
     await page.getByRole("button", { name: "Copy table" }).click();
