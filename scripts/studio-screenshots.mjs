@@ -1,8 +1,12 @@
 // Pictures of every view of the studio, on a real server with real small runs: light, dark and narrow; empty, running, finished
-// and failed. node scripts/studio-screenshots.mjs FOLDER [VIEW]: into FOLDER, as runs-light.png; all views, or those whose names begin with VIEW.
-// The runs are made in FOLDER/runs, and used again by the next call.
+// and failed. To look at after a change of the page:
+//
+//   node scripts/studio-screenshots.mjs FOLDER [VIEW]
+//
+// writes FOLDER/runs-light.png and the like; only views whose names begin with VIEW, where one is given. The runs are made in
+// FOLDER/runs, and used again by the next call.
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 import { root } from "./build-common.mjs";
@@ -15,8 +19,12 @@ const out = resolve(folder);
 await mkdir(out, { recursive: true });
 
 const { startStudio } = await import(join(root, "dist/serve/studio/start.js"));
-const text = `${await readFile(join(root, "README.md"), "utf8")}\n${await readFile(join(root, "docs/tutorial.md"), "utf8")}\n${await readFile(join(root, "docs/architecture.md"), "utf8")}`;
+const pages = ["README.md", "docs/tutorial.md", "docs/architecture.md"];
+const text = (await Promise.all(pages.map((page) => readFile(join(root, page), "utf8")))).join("
+");
 
+// A failed one is known only to the studio that saw it fail.
+for (const name of ["exploded", "under-way"]) await rm(join(out, "runs", name), { recursive: true, force: true });
 const studio = await startStudio({
   folder: join(out, "runs"),
   texts: join(root, "docs"),
@@ -52,30 +60,29 @@ const start = async (name, config, extra = {}) => {
 };
 const configOf = (changes) => ({ model, train: { ...train, steps: 400, learningRate: 4e-3, ...changes } });
 
-const hostile = "looks.like-markup_\u202Edetrever".replace("\u202E", "");
 if (!existsSync(join(out, "runs", "steady"))) {
   await settled(await start("steady", configOf({})));
   await settled(await start("faster", configOf({ learningRate: 1.6e-2 })));
   await settled(await start("adam", configOf({ optimizer: { kind: "adam" }, learningRate: 1e-3 })));
-  await settled(await start(hostile, configOf({ steps: 60 })));
+  await settled(await start("notes-2.first_try", configOf({ steps: 60 })));
   const stopped = await start("stopped", configOf({ steps: 4000 }));
   await new Promise((done) => setTimeout(done, 2500));
   await api(`runs/${stopped}/stop`, {});
   await settled(stopped);
 }
 const failing = await start(
-  `exploded-${Date.now() % 1000}`,
+  "exploded",
   configOf({ learningRate: 3e5, warmupSteps: 0, maxGradNorm: 0, steps: 100, optimizer: { kind: "adam" } }),
 );
 await settled(failing);
-const live = await start(`under-way-${Date.now() % 1000}`, configOf({ steps: 100_000, evalInterval: 100 }));
+const live = await start("under-way", configOf({ steps: 100_000, evalInterval: 100 }));
 
 const browser = await chromium.launch({ executablePath: findChromium(), args: ["--no-sandbox"] });
-const looks = [
+const looks = /** @type {const} */ ([
   { name: "light", width: 1280, height: 900, colorScheme: "light" },
   { name: "dark", width: 1280, height: 900, colorScheme: "dark" },
   { name: "narrow", width: 360, height: 740, colorScheme: "light" },
-];
+]);
 const { models } = await api("models");
 const best = (name) => models.find((one) => one.name === name && one.weights === "best")?.key ?? models[0].key;
 
