@@ -20,8 +20,7 @@ await mkdir(out, { recursive: true });
 
 const { startStudio } = await import(join(root, "dist/serve/studio/start.js"));
 const pages = ["README.md", "docs/tutorial.md", "docs/architecture.md"];
-const text = (await Promise.all(pages.map((page) => readFile(join(root, page), "utf8")))).join("
-");
+const text = (await Promise.all(pages.map((page) => readFile(join(root, page), "utf8")))).join("\n");
 
 // A failed one is known only to the studio that saw it fail.
 for (const name of ["exploded", "under-way"]) await rm(join(out, "runs", name), { recursive: true, force: true });
