@@ -21,6 +21,9 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
+/** Waits until `check` passes: far longer than it takes. */
+const soon = (check: () => Promise<void>): Promise<void> => vi.waitFor(check, { timeout: 50_000 });
+
 interface Served {
   readonly url: string;
   readonly kill: (signal: NodeJS.Signals) => void;
@@ -68,8 +71,15 @@ test.skipIf(onWindows)("it stops a run of another terminal only where that is as
   const studio = await served(["studio", "--port", "0"]);
   const far = async (): Promise<RunSummary | undefined> =>
     (await runsAt(studio.url)).find(({ name, step }) => name === "far" && step > 0);
-  await vi.waitFor(async () => expect(await far()).toBeDefined(), { timeout: 30_000 });
+  await soon(async () => expect(await far()).toBeDefined());
   expect(await far()).toMatchObject({ owner: "elsewhere", state: "unfinished" });
+  await soon(async () => expect((await far())?.hasCheckpoint).toBe(true));
+  const written = await post(studio.url, "generate", {
+    model: "runs/far/last",
+    prompt: "The",
+    settings: { maxNewTokens: 1 },
+  });
+  expect(await written.text()).toContain('"paused":[],"sharedWith":["far"]');
   expect((await post(studio.url, "runs/far/resume", {})).status).toBe(409);
   const refused = await post(studio.url, "runs/far/stop", {});
   expect(refused.status).toBe(409);
@@ -90,9 +100,7 @@ test.skipIf(onWindows)("a run that it trains is saved when it ends", async () =>
   };
   const begun = await post(url, "runs", { name: "near", text: { kind: "file", path: "text.txt" }, config });
   expect(begun.status).toBe(200);
-  await vi.waitFor(async () =>
-    expect((await runsAt(url)).find(({ name }) => name === "near")?.step).toBeGreaterThan(0),
-  );
+  await soon(async () => expect((await runsAt(url)).find(({ name }) => name === "near")?.step).toBeGreaterThan(0));
   kill("SIGINT");
   expect((await ended).status).toBe(0);
   const { stdout } = await cli(["runs", "--json"], { cwd });
@@ -120,7 +128,7 @@ test.skipIf(onWindows)("train --studio has a page on its run, which can stop it"
   const shown = async (): Promise<RunSummary | undefined> => (await runsAt(url)).find(({ name }) => name === "shown");
   // From its first event on.
   expect(await shown()).toMatchObject({ owner: "studio", state: "unfinished", steps: 1_000_000 });
-  await vi.waitFor(async () => expect((await shown())?.step).toBeGreaterThan(0));
+  await soon(async () => expect((await shown())?.step).toBeGreaterThan(0));
   expect((await post(url, "runs", { text: { kind: "corpus", name: "moby-dick" } })).status).toBe(409);
   expect((await post(url, "runs/shown/stop", {})).status).toBe(200);
   const { status, stdout } = await ended;

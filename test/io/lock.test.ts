@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Worker, type WorkerOptions } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors.js";
-import { takeLock } from "#foretoken/io/lock.node.js";
+import { lockHolder, takeLock } from "#foretoken/io/lock.node.js";
 import { outcomeOf } from "../outcome-of.ts";
 
 let folder = "";
@@ -191,6 +191,36 @@ describe("a lock", () => {
       expect(taken).toHaveLength(1);
       await taken[0]?.release();
       expect(await readdir(folder)).toEqual([]);
+    }
+  });
+});
+
+describe("the holder", () => {
+  it("is this process while it holds the lock, and nobody before and after", async () => {
+    expect(await lockHolder(path)).toBeNull();
+    const lock = await takeLock(path, "run");
+    expect(await lockHolder(path)).toEqual({ pid: process.pid, isOwn: true, isNear: true });
+    await lock.release();
+    expect(await lockHolder(path)).toBeNull();
+  });
+
+  it("is another process as long as that lives", async () => {
+    const child = await other();
+    expect(await lockHolder(path)).toEqual({ pid: child.pid, isOwn: false, isNear: true });
+    child.kill("SIGKILL");
+    await once(child, "close");
+    const left = await readFile(path, "utf8");
+    expect(await lockHolder(path)).toBeNull();
+    // Asking changes nothing.
+    expect(await readFile(path, "utf8")).toBe(left);
+  });
+
+  it("on another machine is not near; another file names nobody", async () => {
+    await writeFile(path, JSON.stringify({ pid: 1, started: "1", boot: "elsewhere", host: "elsewhere" }));
+    expect(await lockHolder(path)).toEqual({ pid: 1, isOwn: false, isNear: false });
+    for (const text of ["", "{", "[]", '{"pid":-1}', "\0\0"]) {
+      await writeFile(path, text);
+      expect(await lockHolder(path)).toBeNull();
     }
   });
 });

@@ -74,6 +74,15 @@ test("the series has the numbers of the notes", async () => {
   expect(body.offset).toBe(length);
 });
 
+test("a plan knows the time of a run by an earlier one of its size", async () => {
+  const { steps } = (await page.get<RunSeries>("runs/first/series")).body;
+  const plan = (await page.post<RunPlan>("plan", smallRun("again", 900))).body;
+  const rates = [...steps.tokensPerSecond].sort((a, b) => a - b);
+  expect(plan.seconds).toBeCloseTo((900 * 16) / (rates[rates.length >> 1] ?? 0), 6);
+  const other = smallRun("other", 900, { batchSize: 3 });
+  expect((await page.post<RunPlan>("plan", other)).body.seconds).toBeNull();
+});
+
 test("a run goes on from its end to more steps", async () => {
   const refused = await page.post("runs/first/resume", {});
   expect(refused).toMatchObject({

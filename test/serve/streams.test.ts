@@ -235,7 +235,7 @@ test("who does not read is sent no more than the system holds", async () => {
   const socket = connect({ host: "127.0.0.1", port });
   socket.pause();
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  await vi.waitFor(() => expect(made).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(made).toBeGreaterThan(0), { timeout: 20_000 });
   // Until nothing more is made for a thousand turns of the loop: the kernel's buffers are full.
   for (let same = 0, last = made; same < 1000 && made < 200; same = made === last ? same + 1 : 0) {
     last = made;
@@ -243,7 +243,7 @@ test("who does not read is sent no more than the system holds", async () => {
   }
   expect(made).toBeLessThan(100);
   socket.destroy();
-  await vi.waitFor(() => expect(ended).toBe(true));
+  await vi.waitFor(() => expect(ended).toBe(true), { timeout: 20_000 });
   await new Promise((resolve) => server.close(resolve));
 });
 

@@ -38,7 +38,7 @@ const readIn = async (folder: string, path: string): Promise<Uint8Array | undefi
 };
 
 /** A name with a hash of its file's contents, as bundlers make it: such a file never changes. */
-const isHashed = (path: string): boolean => /[.-][A-Za-z0-9_-]{8,}\.[a-z0-9]+$/u.test(path) && path.includes("assets");
+const isHashed = (address: string): boolean => /^\/assets\/.*[.-][A-Za-z0-9_-]{8,}\.[a-z0-9]+$/u.test(address);
 
 /**
  * The file of an address, else the folder's index.html: the page itself reads the rest of the address.
@@ -53,7 +53,7 @@ export const staticAnswer = async (folder: string, address: string): Promise<Res
   return new Response(bytes as Uint8Array<ArrayBuffer>, {
     headers: {
       "Content-Type": types[extname(path)] ?? "application/octet-stream",
-      "Cache-Control": isHashed(path) ? "public, max-age=31536000, immutable" : "no-cache",
+      "Cache-Control": found !== undefined && isHashed(address) ? "public, max-age=31536000, immutable" : "no-cache",
     },
   });
 };
