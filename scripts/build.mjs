@@ -1,11 +1,12 @@
-// Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, and WebAssembly. npm runs it
-// after `npm ci`. Outputs that are up to date are left alone, without a word.
+// Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and the studio's
+// page. npm runs it after `npm ci`. Outputs that are up to date are left alone, without a word.
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { buildBrowser } from "./build-browser.mjs";
 import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
 import { buildNative, execute } from "./build-native.mjs";
+import { buildStudio } from "./build-studio.mjs";
 import { generateKernelHeader } from "./generate-kernel-header.mjs";
 
 const hasPackage = (name) => {
@@ -24,7 +25,8 @@ const bundle = "dist/foretoken.browser.js";
 const removeOrphans = (sources) => {
   const kept = new Set(sources.map((file) => file.replace(/^src\//, "dist/").replace(/\.ts$/, "")));
   for (const file of sourcesUnder("dist", [".js", ".js.map", ".d.ts"])) {
-    if (file !== bundle && !kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, ""))) rmSync(join(root, file));
+    if (file !== bundle && !file.startsWith("dist/studio/") && !kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, "")))
+      rmSync(join(root, file));
   }
 };
 
@@ -67,7 +69,9 @@ const buildTypeScriptAndHeader = async () => {
 const buildWasm = async () => (await execute([process.execPath, "scripts/build-wasm.mjs"])).trim() || undefined;
 
 const main = async () => {
-  const missing = ["typescript", "@yowasp/clang", "node-api-headers", "rolldown"].filter((name) => !hasPackage(name));
+  const missing = ["typescript", "@yowasp/clang", "node-api-headers", "rolldown", "vite"].filter(
+    (name) => !hasPackage(name),
+  );
   if (missing.length > 0) {
     console.log(`foretoken: not built, since ${missing.join(", ")} is not installed (npm ci installs all)`);
     return;
@@ -77,7 +81,8 @@ const main = async () => {
     return [...lines, await buildBrowser()].filter((line) => line !== undefined).join("\n") || undefined;
   };
   const [first] = await Promise.allSettled([buildTypeScriptAndHeader()]);
-  const others = first.status === "rejected" ? [] : await Promise.allSettled([forBrowser(), buildNative()]);
+  const others =
+    first.status === "rejected" ? [] : await Promise.allSettled([forBrowser(), buildNative(), buildStudio()]);
   const results = [first, ...others];
   for (const result of results) {
     if (result.status === "rejected") {

@@ -24,6 +24,7 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     "browser.d.ts",
     "foretoken.browser.js",
     "cli/main.js",
+    "studio/index.html",
     "backend/implementations/wasm/kernels.wasm",
   ];
   expect(paths).toEqual(expect.arrayContaining(needed.map((name) => `dist/${name}`)));

@@ -1,0 +1,156 @@
+import { describe, expect, it } from "vitest";
+import { type Curve, drawnCurve, extentOf, rangeOf, valueAt } from "../../web/chart/curve.ts";
+import { createPyramid } from "../../web/chart/pyramid.ts";
+import { createSmoother } from "../../web/chart/smooth.ts";
+import { svgOf } from "../../web/chart/svg.ts";
+import { createTable, lowerBound } from "../../web/chart/table.ts";
+import { linearTicks, logTicks } from "../../web/chart/ticks.ts";
+import { hashInteger } from "../support/hash.ts";
+
+const noise = (length: number): Float64Array =>
+  Float64Array.from({ length }, (_, i) => 2 + hashInteger("noise", i, 1000) / 1000);
+
+const style = { color: "--ink", dash: [], width: 1, marks: false } as const;
+
+const curveOf = (y: Float64Array, window = 1): Curve => ({
+  ...{ key: "loss", label: "loss", style, y, length: y.length },
+  x: Float64Array.from(y, (_, i) => i + 1),
+  pyramid: createPyramid(),
+  smoothed: createSmoother().take(y, y.length, window),
+});
+
+describe("a curve that is longer than the chart is wide", () => {
+  it("keeps a single extreme among 100,000 values, with few points", () => {
+    const y = noise(100_000);
+    y[71_233] = 40;
+    y[12_345] = -3;
+    const { line } = drawnCurve(curveOf(y), [1, 100_000], 800);
+    expect(line.x.length).toBeLessThanOrEqual(3200);
+    expect(Math.max(...line.y)).toBe(40);
+    expect(Math.min(...line.y)).toBe(-3);
+    expect(line.x[line.y.indexOf(40)]).toBe(71_234);
+  });
+
+  it("keeps it in the band behind a smoothed line too", () => {
+    const y = noise(100_000);
+    y[71_233] = 40;
+    const { line, band } = drawnCurve(curveOf(y, 500), [1, 100_000], 800);
+    expect(Math.max(...line.y)).toBeLessThan(10);
+    expect(Math.max(...(band?.high ?? []))).toBe(40);
+    expect(band?.x.at(0)).toBe(1);
+    expect(band?.x.at(-1)).toBe(100_000);
+  });
+
+  it("draws the part that is zoomed into with all its values", () => {
+    const y = noise(100_000);
+    const { line } = drawnCurve(curveOf(y), [500, 600], 800);
+    expect(line.x).toEqual(Array.from({ length: 103 }, (_, i) => 499 + i));
+    expect(line.y).toEqual([...y.subarray(498, 601)]);
+  });
+
+  it("has the same buckets whether its values came at once or one by one", () => {
+    const y = noise(1000);
+    const growing = createPyramid();
+    for (let length = 1; length <= y.length; length++) growing.extend(y, length);
+    const atOnce = createPyramid();
+    atOnce.extend(y, y.length);
+    for (const [level, index] of [
+      [1, 499],
+      [4, 30],
+      [7, 7],
+      [9, 1],
+    ] as const) {
+      expect(growing.bucket(y, 1000, level, index)).toEqual(atOnce.bucket(y, 1000, level, index));
+    }
+  });
+
+  it("forgets values that a resumed run takes again", () => {
+    const y = noise(1000);
+    const pyramid = createPyramid();
+    y[900] = 99;
+    pyramid.extend(y, 1000);
+    pyramid.truncate(890);
+    y[900] = 2.5;
+    pyramid.extend(y, 1000);
+    const { max } = pyramid.bucket(y, 1000, 6, Math.floor(900 / 64));
+    expect(y[max]).toBeLessThan(4);
+  });
+
+  it("passes over values that are not finite", () => {
+    const y = Float64Array.from([1, Number.NaN, 3, Number.NaN]);
+    const pyramid = createPyramid();
+    pyramid.extend(y, 4);
+    expect(pyramid.bucket(y, 4, 2, 0)).toEqual({ min: 0, max: 2 });
+  });
+});
+
+describe("smoothing", () => {
+  it("is the average with the weights of an exponential, whenever values come", () => {
+    const y = noise(50);
+    const window = 9;
+    const keep = 1 - 2 / (window + 1);
+    const weights = Array.from({ length: 50 }, (_, i) => keep ** (49 - i));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    const mean = weights.reduce((total, weight, i) => total + weight * (y[i] as number), 0) / sum;
+    const smoother = createSmoother();
+    for (const length of [1, 7, 8, 31, 50]) smoother.take(y, length, window);
+    expect(smoother.take(y, 50, window)?.values[49]).toBeCloseTo(mean, 12);
+  });
+
+  it("begins at the first value, and is none for a window of 1", () => {
+    const y = noise(5);
+    expect(createSmoother().take(y, 5, 20)?.values[0]).toBeCloseTo(y[0] as number, 12);
+    expect(createSmoother().take(y, 5, 1)).toBeUndefined();
+  });
+});
+
+describe("a table", () => {
+  it("grows beyond its capacity and finds values", () => {
+    const table = createTable(["step", "loss"]);
+    for (let step = 1; step <= 5000; step++) table.push({ step, loss: 1 / step });
+    expect(table.length).toBe(5000);
+    expect(table.column("loss")[4999]).toBe(1 / 5000);
+    expect(lowerBound(table.column("step"), table.length, 4321)).toBe(4320);
+    table.truncate(10);
+    expect(table.length).toBe(10);
+  });
+
+  it("gives the value at a place, or the last before it", () => {
+    const curve = { ...curveOf(Float64Array.from([5, 4, 3])), x: [10, 20, 30] };
+    expect(valueAt(curve, 20)).toEqual({ x: 20, y: 4 });
+    expect(valueAt(curve, 29)).toEqual({ x: 20, y: 4 });
+    expect(valueAt(curve, 9)).toBeUndefined();
+  });
+});
+
+describe("axes", () => {
+  it("have round numbers, whole ones for steps, and powers where they are logarithmic", () => {
+    expect(linearTicks([0, 10], 5)).toEqual([0, 2, 4, 6, 8, 10]);
+    expect(linearTicks([0.5, 1.5], 10, 1)).toEqual([1]);
+    expect(linearTicks([0.1, 0.4], 3)).toEqual([0.1, 0.2, 0.3, 0.4]);
+    expect(logTicks([0.001, 10], 6)).toEqual([0.001, 0.01, 0.1, 1, 10]);
+    expect(logTicks([1.3, 4.2], 6)).toEqual([1.5, 2, 2.5, 3, 3.5, 4]);
+  });
+
+  it("hold a curve of one value and an empty one", () => {
+    const one = drawnCurve(curveOf(Float64Array.from([3])), [0.5, 1.5], 100);
+    expect(extentOf([one.curve])).toEqual([0.5, 1.5]);
+    const [low, high] = rangeOf([one], false);
+    expect(low).toBeLessThan(3);
+    expect(high).toBeGreaterThan(3);
+    expect(extentOf([])).toEqual([0, 1]);
+  });
+});
+
+describe("a chart as a file", () => {
+  it("is well-formed XML whatever a run is called", () => {
+    const curve = { ...curveOf(noise(300)), label: `</text><script>alert("x")</script>\u0001&` };
+    const common = { xLabel: "Steps", log: false, zoom: null, xText: String, xLeast: 1, colorOf: () => "#123456" };
+    const svg = svgOf({ title: "<b>", curves: [curve], ...common });
+    expect(svg).not.toContain("<script");
+    expect(svg).not.toContain("<b>");
+    expect(svg).not.toContain("\u0001");
+    expect(svg).toContain("&lt;/text&gt;&lt;script&gt;");
+    expect(svg.match(/<path /g)).toHaveLength(1);
+  });
+});

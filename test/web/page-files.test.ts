@@ -1,0 +1,34 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { expect, it } from "vitest";
+
+const folder = fileURLToPath(new URL("../../dist/studio", import.meta.url));
+const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
+  .filter((entry) => entry.isFile())
+  .map(({ name, parentPath }) => join(parentPath, name));
+
+it("loads less than 80 KiB of JavaScript, gzipped", async () => {
+  const scripts = await Promise.all(files.filter((name) => name.endsWith(".js")).map((name) => readFile(name)));
+  const total = scripts.reduce((sum, bytes) => sum + gzipSync(bytes).length, 0);
+  expect(total).toBeGreaterThan(10_000);
+  expect(total).toBeLessThan(80 * 1024);
+});
+
+it("has no script or style in its HTML, and names no other host", async () => {
+  const html = await readFile(join(folder, "index.html"), "utf8");
+  expect(html).not.toMatch(/<style|style=|<script(?![^>]*\ssrc=)|\son[a-z]+=|https?:/i);
+  const sources = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address = ""]) => address);
+  expect(sources.length).toBeGreaterThanOrEqual(4);
+  for (const address of sources) expect(files).toContain(join(folder, address));
+  const css = await readFile(files.find((name) => name.endsWith(".css")) ?? "", "utf8");
+  expect(css).not.toMatch(/@import|https?:/);
+});
+
+it("carries the licences of the libraries in it", async () => {
+  const script = await readFile(files.find((name) => /assets.*\.js$/.test(name)) ?? "", "utf8");
+  for (const library of ["preact", "@preact/signals", "@preact/signals-core", "uplot"])
+    expect(script).toMatch(new RegExp(`With ${library} \\d+\\.\\d+`));
+  expect(script).toContain("The MIT License");
+});

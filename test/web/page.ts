@@ -1,0 +1,88 @@
+/** The studio's page in headless Chromium, on a real studio. */
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { program } from "../browser/chromium.ts";
+
+const axe = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url));
+
+export interface Opened {
+  readonly page: Page;
+  /** Errors in the page, what its policy forbade, and requests to other hosts. */
+  readonly complaints: readonly string[];
+}
+
+export interface OpenOptions {
+  readonly colorScheme?: "light" | "dark";
+  readonly width?: number;
+  /** The address of a proxy. */
+  readonly proxy?: string;
+}
+
+/** Opens pages for the tests of a file; each test fails if one of its pages had something to complain about. */
+export const usePages = (address: () => string): ((path: string, options?: OpenOptions) => Promise<Page>) => {
+  let browser: Browser | undefined;
+  const contexts: BrowserContext[] = [];
+  const complaints: string[] = [];
+  beforeAll(async () => {
+    const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+    browser = await chromium.launch({
+      executablePath: program ?? "chromium",
+      args: [...args, "--disable-dev-shm-usage"],
+    });
+  });
+  afterEach(async () => {
+    await Promise.all(contexts.splice(0).map((context) => context.close()));
+    expect(complaints.splice(0)).toEqual([]);
+  });
+  afterAll(() => browser?.close());
+  return async (path, { colorScheme = "light", width = 1280, proxy } = {}) => {
+    if (browser === undefined) throw new Error("no browser");
+    const context = await browser.newContext({
+      viewport: { width, height: 900 },
+      colorScheme,
+      acceptDownloads: true,
+      permissions: ["clipboard-read", "clipboard-write"],
+      reducedMotion: "reduce",
+      ...(proxy === undefined ? {} : { proxy: { server: proxy, bypass: "<-loopback>" } }),
+    });
+    contexts.push(context);
+    const page = await context.newPage();
+    page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
+    page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
+    page.on("console", (message) => {
+      // A run that is not there and a lost connection are among the tests.
+      const isMeant = /\b404\b|net::ERR_/.test(message.text());
+      if (message.type() === "error" && !isMeant) complaints.push(message.text());
+    });
+    page.on("request", (request) => {
+      const { origin, protocol } = new URL(request.url());
+      if (protocol.startsWith("http") && origin !== new URL(address()).origin)
+        complaints.push(`asked ${request.url()}`);
+    });
+    await page.goto(new URL(path, address()).href);
+    return page;
+  };
+};
+
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly impact: string | null;
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+  }[];
+}
+
+/** What axe-core holds against the page: serious and critical findings, a line each. */
+export const violationsOf = async (page: Page): Promise<readonly string[]> => {
+  await page.evaluate(await readFile(axe, "utf8"));
+  const { violations } = (await page.evaluate("axe.run(document)")) as AxeResult;
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) =>
+      nodes.map(
+        ({ html, failureSummary = "" }) => `${id}: ${html.slice(0, 200)} ${failureSummary.replace(/\s+/g, " ")}`,
+      ),
+    );
+};

@@ -1,0 +1,145 @@
+import { spawn } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { missingChromium } from "../browser/chromium.ts";
+import { catText } from "../serve/studio.ts";
+import { useCable } from "./cable.ts";
+import { inkOf, lastStep, stateOf, untilStep, useStudioPages } from "./studio-pages.ts";
+
+const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const { server, openPage, run } = useStudioPages();
+const cable = useCable();
+
+describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
+  it("starts on a pasted text, moves, survives a reload, stops, resumes and is extended", {
+    timeout: 180_000,
+  }, async () => {
+    const page = await openPage("/runs");
+    await page.getByRole("heading", { name: "No runs yet" }).waitFor();
+    await page.getByRole("link", { name: "Start a run" }).click();
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill(catText);
+    await page.getByLabel("Name", { exact: true }).fill("from-page");
+    for (const [label, value] of [
+      ["Steps", "200000"],
+      ["Layers", "1"],
+      ["Heads", "2"],
+      ["Width", "8"],
+      ["Context", "8"],
+      ["Batch", "2"],
+      ["Steps per evaluation", "50"],
+    ] as const)
+      await page.getByLabel(label, { exact: true }).fill(value);
+    const command = page.locator(".command-text").getByText("--train.steps 200000");
+    await command.waitFor();
+
+    // The draft is there again.
+    await page.reload();
+    expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("200000");
+    expect(await page.getByRole("textbox", { name: "Text", exact: true }).inputValue()).toBe(catText);
+    await command.waitFor();
+    await page.getByRole("button", { name: "Start the run" }).click();
+    await page.waitForURL("**/runs/from-page");
+
+    await untilStep(page, 30);
+    const early = await lastStep(page);
+    await untilStep(page, early + 30);
+    expect(await inkOf(page)).toBeGreaterThan(1000);
+
+    const settings = page.locator(".chart-settings");
+    await settings.getByText("Log", { exact: true }).click();
+    await settings.getByText("Tokens", { exact: true }).click();
+    expect(new URL(page.url()).search).toBe("?scale=log&x=tokens");
+    await page.reload();
+    await untilStep(page, early * 16);
+    expect(await page.getByRole("radio", { name: "Log" }).isChecked()).toBe(true);
+    await settings.getByText("Steps", { exact: true }).click();
+
+    await untilStep(page, 101);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await stateOf(page, "Stopped");
+    const stopped = await lastStep(page);
+    expect((await server.summary("from-page")).step).toBe(stopped);
+
+    await page.getByRole("button", { name: "Resume" }).click();
+    await stateOf(page, "Training");
+    await untilStep(page, stopped + 20);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await stateOf(page, "Stopped");
+    const again = await lastStep(page);
+
+    await page.getByText("Extend", { exact: true }).click();
+    await page.getByLabel("Steps in all").fill(String(again + 40));
+    await page.getByRole("button", { name: "Train 40 more steps" }).click();
+    await stateOf(page, "Finished");
+    await page.waitForFunction(
+      (last) => document.querySelector(".chart-340")?.getAttribute("aria-valuemax") === String(last),
+      again + 40,
+    );
+    // Every step once, those before the stops too.
+    const { body } = await server.get<{ steps: { step: readonly number[] } }>("runs/from-page/series");
+    expect(body.steps.step).toEqual(Array.from({ length: again + 40 }, (_, i) => i + 1));
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)("a connection that is lost", () => {
+  it("goes on where it was, with every step once", { timeout: 120_000 }, async () => {
+    await run("unplugged", 200_000, { evalInterval: 100, sampleTokens: 0 });
+    const page = await openPage("/runs/unplugged", { proxy: cable.address() });
+    await untilStep(page, 40);
+    cable.pull();
+    await page.getByText("The connection to the studio is lost").waitFor();
+    const lost = await lastStep(page);
+    await server.until("unplugged", ({ step }) => step > lost + 40);
+    expect(await lastStep(page)).toBe(lost);
+    cable.plug();
+    await untilStep(page, lost + 60);
+    await page.getByText("The connection to the studio is lost").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Stop" }).click();
+    await stateOf(page, "Stopped");
+    const { body } = await server.get<{ steps: { step: readonly number[]; loss: readonly number[] } }>(
+      "runs/unplugged/series",
+    );
+    await untilStep(page, body.steps.step.length);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Save Loss as CSV" }).click(),
+    ]);
+    const rows = (await readFile(await download.path(), "utf8"))
+      .split("\n")
+      .filter((row) => row.startsWith("training,"));
+    expect(rows).toEqual(body.steps.step.map((step, i) => `training,${step},${body.steps.loss[i]}`));
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)("a run of another process", () => {
+  it("is stopped after a question, and resumed here", { timeout: 120_000 }, async () => {
+    const text = server.path("cat.txt");
+    await writeFile(text, catText);
+    const small = ["--model.nLayer", "1", "--model.nHead", "2", "--model.nEmbd", "8", "--model.contextLength", "8"];
+    const often = ["--train.steps", "200000", "--train.evalInterval", "50", "--train.checkpointInterval", "50"];
+    const where = ["--out", server.path("runs", "terminal"), "--backend", "wasm", "--threads", "1"];
+    const child = spawn(process.execPath, [main, "train", "--data", text, ...small, ...often, ...where], {
+      stdio: "ignore",
+    });
+    const ended = new Promise((done) => child.on("close", done));
+    try {
+      await server.until("terminal", ({ owner, step }) => owner === "elsewhere" && step > 60);
+      const page = await openPage("/runs/terminal");
+      await stateOf(page, "Training elsewhere");
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+      expect((await server.summary("terminal")).owner).toBe("elsewhere");
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Stop the run" }).click();
+      await ended;
+      await stateOf(page, "Stopped");
+      await page.getByRole("button", { name: "Resume" }).click();
+      await stateOf(page, "Training");
+      await page.getByRole("button", { name: "Stop" }).click();
+      await stateOf(page, "Stopped");
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+});

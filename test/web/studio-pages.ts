@@ -1,0 +1,59 @@
+/** What the tests of the page share: runs, and what a run's page says. */
+import type { Page } from "playwright-core";
+import { expect } from "vitest";
+import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
+import { missingChromium } from "../browser/chromium.ts";
+import { type Page as Server, smallRun, useStudio } from "../serve/studio.ts";
+import { type OpenOptions, usePages } from "./page.ts";
+
+/** A studio and pages of it, for the tests of a file that are skipped without a browser. */
+export const useStudioPages = (): {
+  readonly server: Server;
+  readonly openPage: (path: string, options?: OpenOptions) => Promise<Page>;
+  readonly run: (name: string, steps: number, train?: object) => Promise<void>;
+  readonly runToEnd: (name: string, steps: number, train?: object) => Promise<RunSummary>;
+} => {
+  const server = useStudio();
+  const open = missingChromium === undefined ? usePages(server.address) : undefined;
+  const run = async (name: string, steps: number, train: object = {}): Promise<void> => {
+    const { status, body } = await server.post("runs", smallRun(name, steps, train));
+    expect(body).toMatchObject({ name });
+    expect(status).toBe(200);
+  };
+  return {
+    server,
+    run,
+    openPage: (...given) => {
+      if (open === undefined) throw new Error("no chromium");
+      return open(...given);
+    },
+    runToEnd: async (...given) => {
+      await run(...given);
+      return server.until(given[0], ({ owner }) => owner === null);
+    },
+  };
+};
+
+/** The last step that the chart of losses knows, as a screen reader is told. */
+export const lastStep = async (page: Page): Promise<number> =>
+  Number(await page.getByRole("slider", { name: /^Loss/ }).getAttribute("aria-valuemax"));
+
+export const untilStep = (page: Page, step: number) =>
+  page.waitForFunction(
+    (least) => Number(document.querySelector(".chart-340")?.getAttribute("aria-valuemax")) >= least,
+    step,
+    { timeout: 60_000 },
+  );
+
+export const stateOf = (page: Page, word: string) =>
+  page.locator(".run-state .state").getByText(word, { exact: true }).waitFor({ timeout: 60_000 });
+
+/** The number of different colours of pixels in the chart: an empty one has few. */
+export const inkOf = (page: Page) =>
+  page.evaluate(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>(".chart-340 canvas");
+    const pixels = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+    let inked = 0;
+    for (let i = 3; i < pixels.length; i += 4) if (pixels[i] !== 0) inked++;
+    return inked;
+  });

@@ -1,0 +1,214 @@
+import { appendFile, readFile, rename } from "node:fs/promises";
+import { beforeAll, describe, expect, it } from "vitest";
+import { missingChromium } from "../browser/chromium.ts";
+import { violationsOf } from "./page.ts";
+import { untilStep, useStudioPages } from "./studio-pages.ts";
+
+const { server, openPage, run, runToEnd } = useStudioPages();
+
+describe.skipIf(missingChromium !== undefined)("the page", () => {
+  beforeAll(async () => {
+    await runToEnd("first", 40);
+    await runToEnd("second", 24, { learningRate: 0.03 });
+    await run("broken", 50, { learningRate: 1e30, warmupSteps: 0, maxGradNorm: 0 });
+    await server.until("broken", ({ owner }) => owner === null);
+  }, 120_000);
+
+  it("shows samples along the run, by its slider and by keys", async () => {
+    const page = await openPage("/runs/first");
+    const slider = page.getByRole("slider", { name: "Sample" });
+    const text = page.locator(".samples .written");
+    await slider.waitFor();
+    const last = await text.textContent();
+    await slider.press("Home");
+    await page.getByText("(1 of 10)").waitFor();
+    expect(await text.textContent()).not.toBe(last);
+    expect(await slider.getAttribute("aria-valuetext")).toBe("step 4, 1 of 10");
+    await slider.press("ArrowRight");
+    await page.getByText("(2 of 10)").waitFor();
+    await page.reload();
+    await page.getByText("(2 of 10)").waitFor();
+  });
+
+  it("tells the numbers at the cursor by keys", async () => {
+    const page = await openPage("/runs/first");
+    await untilStep(page, 40);
+    const chart = page.getByRole("slider", { name: /^Loss/ });
+    await chart.press("Home");
+    const { body } = await server.get<{ steps: { loss: readonly number[] } }>("runs/first/series");
+    expect(await chart.getAttribute("aria-valuetext")).toContain(`Steps 1: training ${body.steps.loss[0]?.toFixed(4)}`);
+    for (let i = 0; i < 6; i++) await chart.press("ArrowRight");
+    expect(await chart.getAttribute("aria-valuetext")).toContain(`Steps 7: training ${body.steps.loss[6]?.toFixed(4)}`);
+  });
+
+  it("saves a chart as SVG, PNG and CSV", async () => {
+    const page = await openPage("/runs/first");
+    await untilStep(page, 40);
+    const save = async (format: string): Promise<Buffer> => {
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: `Save Loss as ${format}` }).click(),
+      ]);
+      expect(download.suggestedFilename()).toBe(`first-loss.${format.toLowerCase()}`);
+      return readFile(await download.path());
+    };
+    const svg = (await save("SVG")).toString();
+    expect(svg).toMatch(/^<svg xmlns/);
+    expect(svg.match(/<path /g)).toHaveLength(2);
+    expect((await save("PNG")).subarray(1, 4).toString()).toBe("PNG");
+    const csv = (await save("CSV")).toString().trim().split("\n");
+    expect(csv[0]).toBe("curve,Steps,value");
+    expect(csv.filter((line) => line.startsWith("training,"))).toHaveLength(40);
+    expect(csv.filter((line) => line.startsWith("validation,"))).toHaveLength(10);
+  });
+
+  it("compares two runs that were ticked, and names what differs", async () => {
+    const page = await openPage("/runs");
+    for (const name of ["first", "second"]) await page.getByLabel(`Compare ${name}`).check();
+    await page.getByRole("link", { name: "Compare 2 runs" }).click();
+    const table = page.locator("table.differences");
+    await table.waitFor();
+    const rows = await table.locator("tbody tr").allTextContents();
+    expect(rows).toContain("train.steps4024");
+    expect(rows.some((row) => row.startsWith("train.learningRate"))).toBe(true);
+    expect(rows.some((row) => row.startsWith("model."))).toBe(false);
+    await page.getByRole("slider", { name: /^Validation loss/ }).press("End");
+    expect(await page.locator(".chart-reading .reading-label").allTextContents()).toEqual(["first", "second"]);
+    await page.reload();
+    await table.waitFor();
+  });
+
+  it("sorts, filters and copies the list", async () => {
+    const page = await openPage("/runs");
+    const names = () => page.locator("table.runs .run-name").allTextContents();
+    await page.getByRole("button", { name: "Steps" }).click();
+    expect((await names()).at(-1)).toBe("first");
+    await page.getByRole("searchbox").fill("finished second");
+    expect(await names()).toEqual(["second"]);
+    await page.getByRole("button", { name: "Copy table" }).click();
+    await page.getByText("Copied").waitFor();
+    const copied = (await page.evaluate("navigator.clipboard.readText()")) as string;
+    const [head, row, ...others] = copied.split("\n").map((line) => line.split("\t"));
+    expect(head?.slice(0, 3)).toEqual(["Run", "State", "Steps"]);
+    expect(row?.slice(0, 3)).toEqual(["second", "Finished", "24/24"]);
+    expect(others).toEqual([]);
+  });
+
+  it("says why a run failed", async () => {
+    const page = await openPage("/runs/broken");
+    await page.getByRole("alert").waitFor();
+    expect(await page.getByRole("alert").textContent()).toMatch(/must stay finite|exploded?/);
+  });
+
+  it("writes with a model, names candidates, branches, and goes back", async () => {
+    const page = await openPage("/playground?run=first");
+    await page.getByLabel("Prompt").fill("The cat ");
+    await page.getByLabel("Tokens", { exact: true }).fill("24");
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    await page.getByText("24 tokens").waitFor();
+    const tokens = page.locator(".tokens .token");
+    const before = await tokens.allTextContents();
+    expect(before).toHaveLength(24);
+
+    await page.getByRole("listbox").press("Home");
+    for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowRight");
+    await page.getByText("Token 6", { exact: false }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("ArrowDown");
+    const chosen = (await page.evaluate("document.activeElement.getAttribute('aria-label')")) as string;
+    expect(chosen).toMatch(/%: write on/);
+    await page.keyboard.press("Enter");
+    await page.getByText("2 texts").waitFor();
+    await page.getByText("30 tokens").waitFor();
+    const branched = await tokens.allTextContents();
+    expect(branched.slice(0, 5)).toEqual(before.slice(0, 5));
+    expect(await tokens.nth(5).getAttribute("class")).toContain("own");
+
+    await page.getByRole("button", { name: /^Text 1/ }).click();
+    await page.getByText("24 tokens").waitFor();
+    expect(await tokens.allTextContents()).toEqual(before);
+    await page.reload();
+    await page.getByText("24 tokens").waitFor();
+    expect(await tokens.allTextContents()).toEqual(before);
+  });
+
+  it("writes the same with two equal columns, and another text with another temperature", async () => {
+    const page = await openPage("/playground?run=first");
+    await page.getByLabel("Prompt").fill("The ");
+    await page.getByLabel("Tokens", { exact: true }).fill("30");
+    await page.getByLabel("Two side by side").check();
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    const [left, right] = [page.locator(".column").nth(0), page.locator(".column").nth(1)];
+    await right.getByText("30 tokens").waitFor();
+    expect(await right.locator(".tokens").textContent()).toBe(await left.locator(".tokens").textContent());
+    await right.getByRole("slider", { name: /Temperature/ }).press("End");
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    await right.getByText("2 texts").waitFor();
+    await right.getByText("30 tokens").waitFor();
+    expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
+  });
+
+  it("measures a pasted text", async () => {
+    const page = await openPage("/playground?tab=score&run=first");
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat sat.");
+    await page.getByRole("button", { name: "Measure" }).click();
+    await page.getByText("Bits per byte").waitFor();
+    const { body } = await server.get<{ models: { key: string; name: string; weights: string }[] }>("models");
+    const model = body.models.find(({ name, weights }) => name === "first" && weights === "best")?.key;
+    const scored = await server.post<{ bitsPerByte: number }>("score", { model, text: "The cat sat." });
+    expect(await page.locator(".figure-value").first().textContent()).toBe(scored.body.bitsPerByte.toFixed(4));
+    await page.locator(".tokens .token").nth(3).click();
+    expect(await page.locator(".candidates li").count()).toBeGreaterThan(5);
+  });
+
+  it("shows names of runs and texts of models as text, whatever they say", async () => {
+    const hostile = `<img src=x onerror=alert(1)>`;
+    await runToEnd("to-rename", 8);
+    const sample = { v: 1, type: "sample", step: 8, prompt: "<b>", text: `</p><script>alert(2)</script>` };
+    await appendFile(server.path("runs", "to-rename", "metrics.jsonl"), `${JSON.stringify(sample)}\n`);
+    await rename(server.path("runs", "to-rename"), server.path("runs", hostile));
+    const list = await openPage("/runs");
+    await list.getByRole("link", { name: hostile, exact: true }).click();
+    await list.getByRole("heading", { name: hostile }).waitFor();
+    await list.getByText("</p><script>alert(2)</script>").waitFor();
+    expect(await list.locator("main img, main script, .samples b").count()).toBe(0);
+    expect(await list.title()).toBe(`${hostile} · Foretoken studio`);
+    await list.goto(new URL(`/compare?${new URLSearchParams({ runs: `${hostile},first` })}`, server.address()).href);
+    await list.getByRole("link", { name: hostile, exact: true }).waitFor();
+    expect(await list.locator("main img").count()).toBe(0);
+  });
+
+  it("keeps the switch to dark over a reload", async () => {
+    const page = await openPage("/runs");
+    const ground = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
+    const light = await ground();
+    await page.getByRole("button", { name: /^Theme/ }).click();
+    await page.getByRole("button", { name: /^Theme/ }).click();
+    const dark = await ground();
+    expect(dark).not.toBe(light);
+    await page.reload();
+    expect(await ground()).toBe(dark);
+  });
+
+  const views = [
+    ["the list", "/runs", "table.runs"],
+    ["a finished run", "/runs/first", ".chart-340 canvas"],
+    ["a failed run", "/runs/broken", "[role=alert]"],
+    ["a run that is not there", "/runs/nothing", "[role=alert]"],
+    ["a comparison", "/compare?runs=first,second", "table.differences"],
+    ["a new run", "/new", ".fields .field"],
+    ["the playground", "/playground?run=first", "optgroup"],
+    ["the measure of a text", "/playground?tab=score&run=first", "optgroup"],
+    ["an address without a view", "/nowhere", "h1"],
+  ] as const;
+
+  it.each(views)("has nothing serious against %s: axe, light, dark and narrow", async (_, path, ready) => {
+    for (const options of [{}, { colorScheme: "dark" }, { width: 360 }] as const) {
+      const page = await openPage(path, options);
+      await page.locator(ready).first().waitFor({ state: "attached" });
+      await page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true");
+      expect(await violationsOf(page)).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
+    }
+  });
+});

@@ -1,0 +1,209 @@
+/** A chart with its numbers under the cursor, by pointer or by keys, and with its files. */
+import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { theme } from "../shell/theme.ts";
+import { type Curve, extentOf, type Interval, valueAt } from "./curve.ts";
+import { lightColor } from "./palette.ts";
+import { createPlot, type Plot } from "./plot.ts";
+import { type FigureFormat, saveFigure } from "./save.ts";
+import { Swatch } from "./swatch.tsx";
+import { lowerBound } from "./table.ts";
+
+/** What charts beside each other have in common. */
+export interface ChartLink {
+  readonly cursor: Signal<number | null>;
+  readonly zoom: Signal<Interval | null>;
+}
+
+export interface ChartProps {
+  readonly title: string;
+  /** Of y, as "nats per token". */
+  readonly unit: string;
+  /** Of files. */
+  readonly name: string;
+  /** Read in each frame that draws: it may look at signals. */
+  readonly curves: ReadonlySignal<readonly Curve[]>;
+  readonly xLabel: string;
+  readonly xText: (value: number) => string;
+  readonly xLeast: number;
+  readonly log: boolean;
+  readonly height: number;
+  readonly link: ChartLink;
+  readonly format: (value: number) => string;
+}
+
+interface Reading {
+  readonly at: number | null;
+  readonly values: readonly { readonly curve: Curve; readonly text: string }[];
+}
+
+const readingAt = (curves: readonly Curve[], at: number | null, format: (value: number) => string): Reading => ({
+  at,
+  values: curves.map((curve) => {
+    const value = valueAt(curve, at ?? Number.POSITIVE_INFINITY);
+    return { curve, text: value === undefined ? "–" : format(value.y) };
+  }),
+});
+
+/** The next x of the densest curve, `by` values further. */
+const movedCursor = (curves: readonly Curve[], at: number | null, by: number): number | null => {
+  const densest = curves.reduce<Curve | undefined>(
+    (best, one) => (one.length > (best?.length ?? 0) ? one : best),
+    undefined,
+  );
+  if (densest === undefined) return null;
+  const last = densest.length - 1;
+  const index = at === null ? last : lowerBound(densest.x, densest.length, at);
+  return densest.x[Math.max(0, Math.min(last, index + by))] ?? null;
+};
+
+const steps: Readonly<Record<string, number>> = {
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  ArrowRight: 1,
+  ArrowUp: 1,
+  PageDown: -50,
+  PageUp: 50,
+  Home: Number.NEGATIVE_INFINITY,
+  End: Number.POSITIVE_INFINITY,
+};
+
+const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
+
+export const Chart = (props: ChartProps) => {
+  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<Plot | null>(null);
+  const width = useSignal(0);
+  // Signals of what the parent gives: a new object only where something is new.
+  const shown = useSignal({ log, xText, xLeast, format });
+  const before = shown.peek();
+  if (before.log !== log || before.xText !== xText || before.xLeast !== xLeast || before.format !== format)
+    shown.value = { log, xText, xLeast, format };
+
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    plot.current = createPlot(element, {
+      onPoint: (x) => {
+        link.cursor.value = x;
+      },
+      onZoom: (range) => {
+        link.zoom.value = range;
+      },
+    });
+    const observer = new ResizeObserver(() => {
+      width.value = Math.floor(element.clientWidth);
+    });
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, []);
+
+  const frame = useRef(0);
+  useSignalEffect(() => {
+    const view = {
+      ...shown.value,
+      curves: curves.value,
+      zoom: link.zoom.value,
+      width: width.value,
+      theme: theme.value,
+    };
+    cancelAnimationFrame(frame.current);
+    if (view.width === 0) return;
+    // A frame later: many events may come within one.
+    frame.current = requestAnimationFrame(() => plot.current?.draw({ ...view, height }));
+  });
+  useSignalEffect(() => plot.current?.point(link.cursor.value));
+  useEffect(() => () => cancelAnimationFrame(frame.current), []);
+
+  const reading = useComputed(() => readingAt(curves.value, link.cursor.value, shown.value.format)).value;
+  const isSmall = height < 200;
+  const [first, last] = extentOf(curves.value);
+  const isEmpty = curves.value.every(({ length }) => length === 0);
+  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xText(Math.round(reading.at))}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const by = steps[event.key];
+    if (by !== undefined) link.cursor.value = movedCursor(curves.value, link.cursor.value, by);
+    else if (event.key === "Escape") {
+      link.cursor.value = null;
+      link.zoom.value = null;
+    } else return;
+    event.preventDefault();
+  };
+  const save = (format: FigureFormat) =>
+    void saveFigure(
+      {
+        title: `${title}, ${unit}`,
+        xLabel,
+        curves: curves.value,
+        log,
+        zoom: link.zoom.value,
+        xText,
+        xLeast,
+        colorOf: lightColor,
+      },
+      name,
+      format,
+    );
+
+  return (
+    <figure class="chart">
+      <figcaption class="chart-head">
+        <span class="chart-title">
+          <b>{title}</b> {!isSmall && <span class="soft">{unit}</span>}
+        </span>
+        <span class="chart-save">
+          {link.zoom.value !== null && (
+            <button type="button" class="quiet" onClick={() => (link.zoom.value = null)}>
+              Whole range
+            </button>
+          )}
+          {formats.map((one) => (
+            <button
+              key={one}
+              type="button"
+              class="quiet"
+              aria-label={`Save ${title} as ${one}`}
+              onClick={() => save(one)}
+            >
+              {one}
+            </button>
+          ))}
+        </span>
+      </figcaption>
+      <div class="chart-reading num" aria-hidden="true">
+        <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(Math.round(reading.at))}`}</span>
+        {reading.values.map(({ curve, text }) => (
+          <span class="reading" key={curve.key}>
+            {curve.label !== "" && <Swatch style={curve.style} />}
+            {curve.label !== "" && <span class="reading-label">{curve.label}</span>}{" "}
+            <span class="reading-value">{text}</span>
+          </span>
+        ))}
+      </div>
+      <div
+        class={`chart-box chart-${height}`}
+        role="slider"
+        tabIndex={0}
+        aria-label={`${title}, ${unit}: read values with the arrow keys`}
+        aria-valuemin={first}
+        aria-valuemax={last}
+        aria-valuenow={reading.at ?? last}
+        aria-valuetext={spoken}
+        onKeyDown={onKeyDown}
+      >
+        <div class="chart-plot" ref={box} />
+        {isEmpty && <p class="chart-empty soft">No values yet</p>}
+      </div>
+      <p class="chart-axis soft">
+        <span>{isSmall ? unit : ""}</span>
+        <span>{xLabel}</span>
+      </p>
+    </figure>
+  );
+};

@@ -1,0 +1,156 @@
+/** A curve, and the points of it that a chart of a certain width can show: extremes never vanish. */
+import type { Pyramid } from "./pyramid.ts";
+import type { Smoothed } from "./smooth.ts";
+import { lowerBound } from "./table.ts";
+
+export interface CurveStyle {
+  /** A custom property of the style sheet, as "--series-1". */
+  readonly color: string;
+  /** Lengths of dashes and gaps; none: a full line. Curves differ in it too, not in colour alone. */
+  readonly dash: readonly number[];
+  readonly width: number;
+  /** A dot at each value: for those that are measured now and then. */
+  readonly marks: boolean;
+}
+
+export interface Curve {
+  readonly key: string;
+  readonly label: string;
+  readonly style: CurveStyle;
+  /** Rising. */
+  readonly x: ArrayLike<number>;
+  readonly y: Float64Array;
+  readonly length: number;
+  readonly pyramid: Pyramid | undefined;
+  /** Averages over a window to draw as the line; the values are then a band between the extremes of such windows. */
+  readonly smoothed: Smoothed | undefined;
+}
+
+export interface Points {
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+}
+
+export interface DrawnCurve {
+  readonly curve: Curve;
+  readonly line: Points;
+  readonly band: Band | undefined;
+}
+
+export interface Band {
+  readonly x: readonly number[];
+  readonly low: readonly number[];
+  readonly high: readonly number[];
+}
+
+export type Interval = readonly [number, number];
+
+/** Every value in the interval, and the neighbours beyond it, where the line leaves the chart. */
+const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
+  const points = { x: [] as number[], y: [] as number[] };
+  for (let i = from; i < to; i++) {
+    points.x.push(x[i] as number);
+    points.y.push(y[i] as number);
+  }
+  return points;
+};
+
+const envelope = (curve: Curve, pyramid: Pyramid, level: number, from: number, to: number): Band => {
+  const { x, y, length } = curve;
+  const size = 2 ** level;
+  const band = { x: [] as number[], low: [] as number[], high: [] as number[] };
+  const push = (at: number, min: number, max: number) => {
+    band.x.push(x[at] as number);
+    band.low.push(y[min] as number);
+    band.high.push(y[max] as number);
+  };
+  for (let index = Math.floor(from / size); index * size < to; index++) {
+    const { min, max } = pyramid.bucket(y, length, level, index);
+    const last = Math.min(length, (index + 1) * size) - 1;
+    // The band reaches from the first value to the last; in between its corners are at the middles of buckets.
+    if (band.x.length === 0) push(Math.max(from, index * size), min, max);
+    if (size > 2) push(Math.min(last, index * size + size / 2), min, max);
+    if (last >= to - 1 || size <= 2) push(last, min, max);
+  }
+  return band;
+};
+
+/** The points of a curve in an interval of x, at most a few for each of `columns` pixel columns. */
+export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number): DrawnCurve => {
+  const { x, y, length, pyramid, smoothed } = curve;
+  const from = Math.max(0, lowerBound(x, length, low) - 1);
+  const to = Math.min(length, lowerBound(x, length, high) + 2);
+  if (pyramid === undefined) return { curve, line: allPoints(curve, from, to), band: undefined };
+  const level = Math.max(0, Math.ceil(Math.log2((to - from) / Math.max(1, columns))));
+  if (level === 0 && smoothed === undefined) return { curve, line: allPoints(curve, from, to), band: undefined };
+  pyramid.extend(y, length);
+  const size = 2 ** level;
+  const line = { x: [] as number[], y: [] as number[] };
+  for (let index = Math.floor(from / size); index * size < to; index++) {
+    if (smoothed !== undefined) {
+      const last = Math.min(length, (index + 1) * size) - 1;
+      line.x.push(x[last] as number);
+      line.y.push(smoothed.values[last] as number);
+      continue;
+    }
+    const { min, max } = pyramid.bucket(y, length, level, index);
+    // Both extremes, in their order, so that the line is the one that all values would draw.
+    for (const i of min === max ? [min] : [Math.min(min, max), Math.max(min, max)]) {
+      line.x.push(x[i] as number);
+      line.y.push(y[i] as number);
+    }
+  }
+  if (smoothed === undefined) return { curve, line, band: undefined };
+  const bandLevel = Math.max(level, Math.floor(Math.log2(smoothed.window / 2)));
+  return { curve, line, band: envelope(curve, pyramid, bandLevel, from, to) };
+};
+
+/** The value at an x, or at the last one before it; undefined before the first. */
+export const valueAt = (
+  { x, y, length }: Curve,
+  at: number,
+): { readonly x: number; readonly y: number } | undefined => {
+  const after = lowerBound(x, length, at);
+  const index = after < length && x[after] === at ? after : after - 1;
+  return index < 0 ? undefined : { x: x[index] as number, y: y[index] as number };
+};
+
+/** From the first to the last x of all curves. */
+export const extentOf = (curves: readonly Curve[]): Interval => {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const { x, length } of curves) {
+    if (length === 0) continue;
+    low = Math.min(low, x[0] as number);
+    high = Math.max(high, x[length - 1] as number);
+  }
+  if (low > high) return [0, 1];
+  return low === high ? [low - 0.5, low + 0.5] : [low, high];
+};
+
+/** The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone. */
+export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean): Interval => {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  const take = (values: readonly number[]) => {
+    for (const value of values) {
+      if (!Number.isFinite(value) || (log && value <= 0)) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  };
+  for (const { line, band } of drawn) {
+    take(line.y);
+    if (band !== undefined) {
+      take(band.low);
+      take(band.high);
+    }
+  }
+  if (low > high) return log ? [0.1, 10] : [0, 1];
+  if (log) {
+    const margin = Math.max(1.02, (high / low) ** 0.05);
+    return [low / margin, high * margin];
+  }
+  const margin = high === low ? Math.max(Math.abs(high) * 0.05, 1e-9) : (high - low) * 0.05;
+  return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
+};

@@ -1,0 +1,203 @@
+/** Draws curves into an element with uPlot, which gets decimated points alone. */
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, rangeOf } from "./curve.ts";
+import { linearTicks, logTicks, tickText } from "./ticks.ts";
+
+export interface PlotView {
+  readonly curves: readonly Curve[];
+  readonly log: boolean;
+  readonly zoom: Interval | null;
+  readonly xText: (value: number) => string;
+  /** The least distance of numbers on the x axis: steps are whole. */
+  readonly xLeast: number;
+  readonly width: number;
+  readonly height: number;
+  /** Changes with the theme: colours are read anew. */
+  readonly theme: string;
+}
+
+export interface Plot {
+  readonly draw: (view: PlotView) => void;
+  /** Puts the line under the cursor at an x; null takes it away. */
+  readonly point: (x: number | null) => void;
+  readonly range: () => Interval;
+  readonly destroy: () => void;
+}
+
+export interface PlotEvents {
+  /** The pointer is at an x, or has left. */
+  readonly onPoint: (x: number | null) => void;
+  readonly onZoom: (range: Interval | null) => void;
+}
+
+const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const font = "12px ui-sans-serif, system-ui, sans-serif";
+
+/** A curve's columns in uPlot's table: its band, if it has one, and its line. */
+const tablesOf = (drawn: readonly DrawnCurve[]): uPlot.AlignedData =>
+  uPlot.join(
+    drawn.flatMap(({ line, band }): uPlot.AlignedData[] => [
+      ...(band === undefined
+        ? []
+        : [[band.x as number[], band.high as number[], band.low as number[]] as uPlot.AlignedData]),
+      [line.x as number[], line.y as number[]],
+    ]),
+  );
+
+/** A line needs two points to be seen. */
+const hasDots = ({ curve, line }: DrawnCurve): boolean => curve.style.marks || line.x.length < 3;
+
+const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series[]; readonly bands: uPlot.Band[] } => {
+  const series: uPlot.Series[] = [{}];
+  const bands: uPlot.Band[] = [];
+  for (const one of drawn) {
+    const { curve, band } = one;
+    const { color, dash, width } = curve.style;
+    const stroke = css(color);
+    if (band !== undefined) {
+      const edge: uPlot.Series = { width: 0, spanGaps: true, points: { show: false } };
+      series.push(edge, edge);
+      bands.push({
+        series: [series.length - 2, series.length - 1],
+        fill: `color-mix(in srgb, ${stroke} 18%, transparent)`,
+      });
+    }
+    const points = hasDots(one) ? { show: true, size: 5, fill: stroke, stroke, width: 0 } : { show: false };
+    series.push({ stroke, width, dash: [...dash], spanGaps: true, points });
+  }
+  return { series, bands };
+};
+
+/** What needs a new uPlot when it changes; the rest is data. */
+const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string =>
+  JSON.stringify([
+    log,
+    theme,
+    devicePixelRatio,
+    drawn.map((one) => [one.curve.key, one.curve.style, one.band !== undefined, hasDots(one)]),
+  ]);
+
+/** Names of the curves at their ends, moved apart where they would lie on each other. */
+const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[]): void => {
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio;
+  const labels = drawn.flatMap(({ curve, line }) => {
+    const last = line.y.length - 1;
+    const y = last < 0 ? undefined : u.valToPos(line.y[last] as number, "y", true);
+    return y === undefined || !Number.isFinite(y) ? [] : [{ text: curve.label, color: css(curve.style.color), y }];
+  });
+  labels.sort((a, b) => a.y - b.y);
+  const gap = 14 * ratio;
+  const most = bbox.top + bbox.height;
+  let below = most + gap;
+  for (const label of labels.toReversed()) {
+    label.y = Math.min(label.y, below - gap);
+    below = label.y;
+  }
+  ctx.save();
+  ctx.font = `${12 * ratio}px ui-sans-serif, system-ui, sans-serif`;
+  ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
+  for (const { text, color, y } of labels) {
+    ctx.fillStyle = color;
+    ctx.fillText(text.length > 18 ? `${text.slice(0, 17)}…` : text, bbox.left + bbox.width + 6 * ratio, y);
+  }
+  ctx.restore();
+};
+
+export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents): Plot => {
+  let u: uPlot | undefined;
+  let shape = "";
+  let drawn: readonly DrawnCurve[] = [];
+  let view: PlotView | undefined;
+  let x: Interval = [0, 1];
+  let y: Interval = [0, 1];
+  let at: number | null = null;
+  /** While the plot moves its own cursor, uPlot's report of it is no news. */
+  let own = false;
+
+  const build = ({ width, height, log }: PlotView): uPlot => {
+    const { series, bands } = seriesOf(drawn);
+    const line = css("--line");
+    const common = { stroke: css("--soft"), font, grid: { stroke: line, width: 1 }, ticks: { show: false }, gap: 6 };
+    const hasLabels = drawn.length > 1;
+    return new uPlot(
+      {
+        width,
+        height,
+        padding: [10, hasLabels && width > 480 ? 112 : 12, 0, 0],
+        legend: { show: false },
+        cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
+        scales: { x: { time: false, range: () => [x[0], x[1]] }, y: { distr: log ? 3 : 1, range: () => [y[0], y[1]] } },
+        axes: [
+          {
+            ...common,
+            size: 26,
+            splits: (self) => [...linearTicks(x, Math.max(2, self.width / 90), view?.xLeast)],
+            values: (_, splits) => splits.map((value) => view?.xText(value) ?? ""),
+          },
+          {
+            ...common,
+            size: 54,
+            splits: () => [...(log ? logTicks : linearTicks)(y, Math.max(2, (view?.height ?? 200) / 45))],
+            values: (_, splits) => splits.map(tickText),
+          },
+        ],
+        series,
+        bands,
+        hooks: {
+          draw: [(self) => hasLabels && self.width > 480 && drawLabels(self, drawn)],
+          setCursor: [
+            (self) => {
+              const { left = -1 } = self.cursor;
+              if (!own) onPoint(left < 0 ? null : self.posToVal(left, "x"));
+            },
+          ],
+          setSelect: [
+            (self) => {
+              const { left, width: wide } = self.select;
+              if (wide > 4) onZoom([self.posToVal(left, "x"), self.posToVal(left + wide, "x")]);
+              self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+            },
+          ],
+          ready: [(self) => self.over.addEventListener("dblclick", () => onZoom(null))],
+        },
+      },
+      tablesOf(drawn),
+      target,
+    );
+  };
+
+  const point = (value: number | null) => {
+    at = value;
+    if (u === undefined) return;
+    own = true;
+    const left = value === null ? -10 : u.valToPos(value, "x");
+    u.setCursor({ left, top: value === null ? -10 : 1 }, false);
+    own = false;
+  };
+
+  return {
+    draw(next) {
+      view = next;
+      const { curves, log, zoom, width, height } = next;
+      x = zoom ?? extentOf(curves);
+      drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, Math.max(100, width - 60)));
+      y = rangeOf(drawn, log);
+      const nextShape = shapeOf(next, drawn);
+      if (drawn.length === 0 || nextShape !== shape || u === undefined) {
+        u?.destroy();
+        u = drawn.length === 0 ? undefined : build(next);
+      } else {
+        if (u.width !== width || u.height !== height) u.setSize({ width, height });
+        u.setData(tablesOf(drawn), true);
+      }
+      shape = nextShape;
+      point(at);
+    },
+    point,
+    range: () => x,
+    destroy: () => u?.destroy(),
+  };
+};

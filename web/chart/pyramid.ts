@@ -1,0 +1,84 @@
+/**
+ * Minimum and maximum of 2, 4, 8, … neighbouring values, kept as indices. A curve of any length is drawn from the level
+ * whose buckets are about as wide as a pixel, so a redraw costs as much as the chart is wide, and new values cost little.
+ * Buckets begin at multiples of their size: they stay where they are while a curve grows.
+ */
+
+interface Level {
+  min: Uint32Array;
+  max: Uint32Array;
+  count: number;
+}
+
+export interface Extremes {
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface Pyramid {
+  /** Takes values that were added. */
+  readonly extend: (values: Float64Array, length: number) => void;
+  /** Forgets buckets with values at or after an index. */
+  readonly truncate: (length: number) => void;
+  /** Indices of the extremes of the bucket `index` at `level`, whose size is 2^level. */
+  readonly bucket: (values: Float64Array, length: number, level: number, index: number) => Extremes;
+}
+
+/** Not-a-number loses against every number. */
+const smaller = (values: Float64Array, a: number, b: number): number => {
+  const other = values[b] as number;
+  return other < (values[a] as number) || Number.isNaN(values[a]) ? b : a;
+};
+const larger = (values: Float64Array, a: number, b: number): number => {
+  const other = values[b] as number;
+  return other > (values[a] as number) || Number.isNaN(values[a]) ? b : a;
+};
+
+const withRoom = (array: Uint32Array, count: number): Uint32Array => {
+  if (count <= array.length) return array;
+  const grown = new Uint32Array(Math.max(count, 2 * array.length, 64));
+  grown.set(array);
+  return grown;
+};
+
+export const createPyramid = (): Pyramid => {
+  const levels: Level[] = [];
+
+  const extendLevel = (values: Float64Array, length: number, k: number): void => {
+    const level = levels[k] ?? { min: new Uint32Array(0), max: new Uint32Array(0), count: 0 };
+    levels[k] = level;
+    const below = levels[k - 1];
+    const count = Math.floor(length / 2 ** (k + 1));
+    level.min = withRoom(level.min, count);
+    level.max = withRoom(level.max, count);
+    for (let i = level.count; i < count; i++) {
+      const [a, b] = [2 * i, 2 * i + 1];
+      level.min[i] =
+        below === undefined ? smaller(values, a, b) : smaller(values, below.min[a] ?? 0, below.min[b] ?? 0);
+      level.max[i] = below === undefined ? larger(values, a, b) : larger(values, below.max[a] ?? 0, below.max[b] ?? 0);
+    }
+    level.count = count;
+  };
+
+  return {
+    extend(values, length) {
+      for (let k = 0; 2 ** (k + 1) <= length; k++) extendLevel(values, length, k);
+    },
+    truncate(length) {
+      for (const [k, level] of levels.entries()) level.count = Math.min(level.count, Math.floor(length / 2 ** (k + 1)));
+    },
+    bucket(values, length, level, index) {
+      const kept = levels[level - 1];
+      if (kept !== undefined && index < kept.count) return { min: kept.min[index] ?? 0, max: kept.max[index] ?? 0 };
+      const size = 2 ** level;
+      const first = index * size;
+      let min = first;
+      let max = first;
+      for (let i = first + 1; i < Math.min(length, first + size); i++) {
+        min = smaller(values, min, i);
+        max = larger(values, max, i);
+      }
+      return { min, max };
+    },
+  };
+};

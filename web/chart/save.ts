@@ -1,0 +1,57 @@
+/** Gives the reader a chart as a file. */
+import type { Curve } from "./curve.ts";
+import { type Figure, svgOf } from "./svg.ts";
+
+export type FigureFormat = "SVG" | "PNG" | "CSV";
+
+/** A name that every file system takes. */
+export const fileName = (name: string, ending: string): string =>
+  `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[-.]+|-+$/g, "") || "chart"}.${ending}`;
+
+export const download = (blob: Blob, name: string): void => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  // The browser reads it after the click.
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+};
+
+const cell = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+/** All values of the curves, those too that the chart had no pixels for. */
+export const csvOf = (curves: readonly Curve[], xLabel: string): string => {
+  const lines = [["curve", xLabel, "value"].map(cell).join(",")];
+  for (const { label, x, y, length } of curves) {
+    for (let i = 0; i < length; i++) lines.push(`${cell(label)},${x[i]},${Number.isFinite(y[i]) ? y[i] : ""}`);
+  }
+  return `${lines.join("\n")}\n`;
+};
+
+const pngOf = async (svg: string): Promise<Blob> => {
+  const image = new Image();
+  const url = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+  try {
+    image.src = url;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = 2 * image.width;
+    canvas.height = 2 * image.height;
+    const context = canvas.getContext("2d");
+    if (context === null) throw new Error("the browser draws no pictures");
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((resolve, reject) => {
+      canvas.toBlob((blob) => (blob === null ? reject(new Error("the browser made no picture")) : resolve(blob)));
+    });
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+};
+
+export const saveFigure = async (figure: Figure, name: string, format: FigureFormat): Promise<void> => {
+  const ending = format.toLowerCase();
+  if (format === "CSV")
+    download(new Blob([csvOf(figure.curves, figure.xLabel)], { type: "text/csv" }), fileName(name, ending));
+  else if (format === "SVG") download(new Blob([svgOf(figure)], { type: "image/svg+xml" }), fileName(name, ending));
+  else download(await pngOf(svgOf(figure)), fileName(name, ending));
+};

@@ -1,0 +1,97 @@
+/** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
+import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
+import { linearTicks, logTicks, tickText } from "./ticks.ts";
+
+export interface Figure {
+  readonly title: string;
+  readonly xLabel: string;
+  readonly curves: readonly Curve[];
+  readonly log: boolean;
+  readonly zoom: Interval | null;
+  readonly xText: (value: number) => string;
+  readonly xLeast: number;
+  /** The value of a custom property in the light theme. */
+  readonly colorOf: (name: string) => string;
+}
+
+const size = { width: 960, height: 480, left: 64, right: 150, top: 48, bottom: 48 } as const;
+
+const escaped = (text: string): string =>
+  text
+    // Characters that XML forbids would make the file unreadable.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: those are the ones to find
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd")
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
+
+const rounded = (value: number): string => String(Math.round(value * 100) / 100);
+
+export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf }: Figure): string => {
+  const { width, height, left, right, top, bottom } = size;
+  const [wide, high] = [width - left - right, height - top - bottom];
+  const x = zoom ?? extentOf(curves);
+  const drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, wide));
+  const y = rangeOf(drawn, log);
+  const across = (value: number): number => left + (wide * (value - x[0])) / (x[1] - x[0]);
+  const share = (value: number): number =>
+    log ? Math.log(value / y[0]) / Math.log(y[1] / y[0]) : (value - y[0]) / (y[1] - y[0]);
+  const up = (value: number): number => top + high * (1 - share(value));
+  const path = ({ x: xs, y: ys }: Points): string =>
+    xs
+      .map((value, i) => [across(value), up(ys[i] as number)] as const)
+      .filter(([, at]) => Number.isFinite(at))
+      .map(([px, py], i) => `${i === 0 ? "M" : "L"}${rounded(px)} ${rounded(py)}`)
+      .join("");
+
+  const parts: string[] = [];
+  for (const tick of (log ? logTicks : linearTicks)(y, 7)) {
+    const at = rounded(up(tick));
+    parts.push(
+      `<line x1="${left}" x2="${left + wide}" y1="${at}" y2="${at}" stroke="#dcdcd6"/>`,
+      `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(tickText(tick))}</text>`,
+    );
+  }
+  for (const tick of linearTicks(x, 8, xLeast)) {
+    const at = rounded(across(tick));
+    parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
+  }
+  parts.push(`<text x="${left + wide / 2}" y="${height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
+  const ends: { readonly text: string; readonly color: string; y: number }[] = [];
+  for (const { curve, line, band } of drawn) {
+    const color = colorOf(curve.style.color);
+    if (band !== undefined) {
+      const back = { x: band.x.toReversed(), y: band.low.toReversed() };
+      parts.push(
+        `<path d="${path({ x: band.x, y: band.high })}${path(back).replace("M", "L")}Z" fill="${color}" fill-opacity="0.18"/>`,
+      );
+    }
+    const dash = curve.style.dash.length === 0 ? "" : ` stroke-dasharray="${curve.style.dash.join(" ")}"`;
+    parts.push(`<path d="${path(line)}" fill="none" stroke="${color}" stroke-width="${curve.style.width}"${dash}/>`);
+    if (curve.style.marks) {
+      for (const [i, value] of line.x.entries()) {
+        parts.push(
+          `<circle cx="${rounded(across(value))}" cy="${rounded(up(line.y[i] as number))}" r="2.5" fill="${color}"/>`,
+        );
+      }
+    }
+    ends.push({ text: curve.label, color, y: up(line.y.at(-1) ?? y[0]) });
+  }
+  ends.sort((a, b) => a.y - b.y);
+  let below = top + high + 15;
+  for (const end of ends.toReversed()) {
+    end.y = Math.min(end.y, below - 15);
+    below = end.y;
+    parts.push(
+      `<text x="${left + wide + 8}" y="${rounded(end.y)}" dominant-baseline="middle" fill="${end.color}">${escaped(end.text)}</text>`,
+    );
+  }
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="#55595c">
+<rect width="100%" height="100%" fill="#ffffff"/>
+<clipPath id="plot"><rect x="${left}" y="${top}" width="${wide}" height="${high}"/></clipPath>
+<text x="${left}" y="26" font-size="16" fill="#191b1c">${escaped(title)}</text>
+${parts.map((part) => (part.startsWith("<path") || part.startsWith("<circle") ? part.replace("/>", ' clip-path="url(#plot)"/>') : part)).join("\n")}
+</svg>
+`;
+};

@@ -1,0 +1,198 @@
+/** Curves of several runs over each other, and where their configurations differ. */
+import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { Chart } from "../chart/chart.tsx";
+import type { Curve, Interval } from "../chart/curve.ts";
+import { comparedStyle } from "../chart/palette.ts";
+import { Swatch } from "../chart/swatch.tsx";
+import { loss } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { RunState } from "../parts/run-state.tsx";
+import { Segmented } from "../parts/segmented.tsx";
+import { ChartSettings, isLog, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
+import { followRun, type RunFeed } from "../run/run-feed.ts";
+import { address, compareAddress, runAddress, setQuery } from "../shell/address.ts";
+import { differences } from "./differences.ts";
+
+/** As many as there are colours with dashes. */
+const most = 8;
+
+const measures = [
+  { value: "valLoss", label: "Validation", title: "Validation loss", unit: "nats per token" },
+  { value: "bitsPerByte", label: "Bits per byte", title: "Validation", unit: "bits per byte" },
+  { value: "loss", label: "Training", title: "Training loss", unit: "nats per token" },
+] as const;
+type Measure = (typeof measures)[number]["value"];
+
+interface Compared {
+  readonly name: string;
+  readonly feed: RunFeed;
+}
+
+const curveOf = ({ name, feed }: Compared, n: number, measure: Measure, query: URLSearchParams): Curve | undefined => {
+  void feed.version.value;
+  const data = feed.data.value;
+  if (data === undefined) return undefined;
+  const x = xKindOf(query);
+  const common = { key: name, label: name, style: comparedStyle(n, measure !== "loss") };
+  const { steps, evals, pyramids, smoother } = data;
+  if (measure === "loss") {
+    const y = steps.column("loss");
+    const smoothed = smoother.take(y, steps.length, windowOf(query));
+    return { ...common, x: steps.column(x), y, length: steps.length, pyramid: pyramids.loss, smoothed };
+  }
+  return {
+    ...common,
+    x: evals.column(x),
+    y: evals.column(measure),
+    length: evals.length,
+    pyramid: undefined,
+    smoothed: undefined,
+  };
+};
+
+const Legend = ({ runs, names }: { readonly runs: readonly Compared[]; readonly names: readonly string[] }) => (
+  <ul class="compared">
+    {runs.map(({ name, feed }, n) => {
+      const run = feed.summary.value;
+      return (
+        <li key={name}>
+          <Swatch style={comparedStyle(n, true)} />
+          <a href={runAddress(name)}>{name}</a>
+          {run === undefined ? <span class="soft">{feed.failure.value ?? "…"}</span> : <RunState run={run} />}
+          <span class="num">
+            <span class="soft">best</span> {loss(run?.best?.valLoss)}
+          </span>
+          {names.length > 2 && (
+            <a
+              class="quiet"
+              href={compareAddress(names.filter((other) => other !== name))}
+              aria-label={`Leave out ${name}`}
+            >
+              ×
+            </a>
+          )}
+        </li>
+      );
+    })}
+  </ul>
+);
+
+const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
+  const known = runs.flatMap(({ name, feed }) => {
+    const run = feed.summary.value;
+    return run === undefined ? [] : [{ name, run }];
+  });
+  const rows = differences(known.map(({ run }) => run));
+  return (
+    <section aria-label="Differences">
+      <h2>Where they differ</h2>
+      {rows.length === 0 ? (
+        <p class="soft">In nothing: the same text and the same configuration.</p>
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
+        <section class="table-box" tabIndex={0} aria-label="Differences of the configurations">
+          <table class="differences">
+            <thead>
+              <tr>
+                <th scope="col">Field</th>
+                {known.map(({ name }) => (
+                  <th key={name} scope="col">
+                    {name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map(({ path, values }) => (
+                <tr key={path}>
+                  <th scope="row" class="mono">
+                    {path}
+                  </th>
+                  {values.map((value, i) => (
+                    <td key={known[i]?.name} class="mono">
+                      {value}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </section>
+  );
+};
+
+const Comparison = ({ names }: { readonly names: readonly string[] }) => {
+  const runs = useMemo(() => names.slice(0, most).map((name) => ({ name, feed: followRun(name, true) })), []);
+  useEffect(
+    () => () => {
+      for (const { feed } of runs) feed.close();
+    },
+    [runs],
+  );
+  const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
+  const measure = useComputed(
+    () => measures.find(({ value }) => value === address.value.query.get("measure")) ?? measures[0],
+  );
+  const curves: ReadonlySignal<readonly Curve[]> = useComputed(() =>
+    runs.flatMap((run, n) => curveOf(run, n, measure.value.value, address.value.query) ?? []),
+  );
+  const { query } = address.value;
+  const kind = xKindOf(query);
+  const xText = useMemo(() => xTextOf(kind), [kind]);
+  const labels = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
+  return (
+    <>
+      {names.length > most && (
+        <Notice tone="plain">
+          The first {most} of {names.length} runs are shown.
+        </Notice>
+      )}
+      <ChartSettings smoothing={measure.value.value === "loss"}>
+        <Segmented
+          label="Measure"
+          value={measure.value.value}
+          options={measures}
+          onChange={(value) => setQuery({ measure: value === "valLoss" ? null : value })}
+        />
+      </ChartSettings>
+      <Chart
+        title={measure.value.title}
+        unit={measure.value.unit}
+        name={`compare-${measure.value.value}`}
+        curves={curves}
+        xLabel={labels[kind]}
+        xText={xText}
+        xLeast={xLeastOf(kind)}
+        log={isLog(query)}
+        height={340}
+        link={link}
+        format={loss}
+      />
+      <Legend runs={runs} names={names} />
+      <Differences runs={runs} />
+    </>
+  );
+};
+
+export const CompareView = () => {
+  const text = address.value.query.get("runs") ?? "";
+  const names = [...new Set(text.split(",").filter((name) => name !== ""))];
+  return (
+    <section>
+      <p class="crumb">
+        <a href="/runs">Runs</a>
+      </p>
+      <h1>Compare</h1>
+      {names.length === 0 ? (
+        <p>
+          Tick two or more runs in <a href="/runs">the list</a>, then choose Compare.
+        </p>
+      ) : (
+        <Comparison key={text} names={names} />
+      )}
+    </section>
+  );
+};

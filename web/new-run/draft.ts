@@ -1,0 +1,99 @@
+/** What a new run will be, as far as the form is filled in: kept over a reload. */
+import { computed, signal } from "@preact/signals";
+import type { NewRunRequest, TextSource } from "../../src/serve/studio/protocol.ts";
+import { fields } from "../server/facts.ts";
+import { keep, readKept } from "../shell/kept.ts";
+
+export type SourceKind = TextSource["kind"];
+
+export interface Draft {
+  readonly kind: SourceKind;
+  readonly corpus: string;
+  readonly file: string;
+  /** Of the given text. */
+  readonly textName: string;
+  /** Empty: sizes follow from the text. */
+  readonly preset: string;
+  readonly name: string;
+  readonly initFrom: string;
+  /** Fields that were changed, as they were typed. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
+const empty: Draft = {
+  kind: "given",
+  corpus: "",
+  file: "",
+  textName: "",
+  preset: "",
+  name: "",
+  initFrom: "",
+  values: {},
+};
+
+export const draft = signal<Draft>({ ...empty, ...readKept<Draft>("draft") });
+/** Apart from the rest: it may be too long to be kept. */
+export const givenText = signal(readKept<string>("draft.text") ?? "");
+
+export const change = (changes: Partial<Draft>): void => {
+  draft.value = { ...draft.value, ...changes };
+  keep("draft", draft.value);
+};
+
+export const changeText = (text: string): void => {
+  givenText.value = text;
+  keep("draft.text", text);
+};
+
+export const setValue = (path: string, value: string): void => {
+  const { [path]: _, ...others } = draft.value.values;
+  change({ values: value === "" ? others : { ...others, [path]: value } });
+};
+
+/** As the configuration has it: a number that is none stays text, so that the server says what is wrong. */
+const parsed = (type: string, text: string): unknown => {
+  if (type === "number") return Number.isFinite(Number(text)) ? Number(text) : text;
+  if (type === "boolean") return text === "true";
+  if (type === "words") return text.split(/[\s,]+/).filter(Boolean);
+  return text;
+};
+
+const configOf = (values: Draft["values"]): Record<string, unknown> => {
+  const types = new Map(fields.value.value?.map(({ path, type }) => [path, type]));
+  const config: Record<string, unknown> = {};
+  for (const [path, text] of Object.entries(values)) {
+    const keys = path.split(".");
+    let node = config;
+    for (const key of keys.slice(0, -1)) {
+      const below = (node[key] ?? {}) as Record<string, unknown>;
+      node[key] = below;
+      node = below;
+    }
+    node[keys.at(-1) ?? path] = parsed(types.get(path) ?? "string", text);
+  }
+  return config;
+};
+
+const sourceOf = ({ kind, corpus, file, textName }: Draft): TextSource | undefined => {
+  if (kind === "corpus") return corpus === "" ? undefined : { kind, name: corpus };
+  if (kind === "file") return file === "" ? undefined : { kind, path: file };
+  return givenText.value === "" ? undefined : { kind, name: textName.trim() || "pasted.txt", text: givenText.value };
+};
+
+/** The request that the form stands for; undefined while it has no text. */
+export const request = computed((): NewRunRequest | undefined => {
+  const { preset, name, initFrom, values } = draft.value;
+  const text = sourceOf(draft.value);
+  if (text === undefined) return undefined;
+  const config = configOf(values);
+  return {
+    text,
+    ...(preset === "" ? {} : { preset }),
+    ...(Object.keys(config).length === 0 ? {} : { config }),
+    ...(name.trim() === "" ? {} : { name: name.trim() }),
+    ...(initFrom === "" ? {} : { initFrom }),
+  };
+});
+
+/** After the run has begun: another one needs no second look at old numbers, but has the same text. */
+export const afterStart = (): void => change({ name: "" });

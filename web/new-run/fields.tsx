@@ -1,0 +1,162 @@
+/** The fields of a configuration as a form: common ones first, all others folded by group. */
+import { useSignal } from "@preact/signals";
+import type { ConfigFieldInfo } from "../../src/serve/studio/protocol.ts";
+import { flatten } from "../parts/format.ts";
+import { fields } from "../server/facts.ts";
+import { draft, setValue } from "./draft.ts";
+import { plan, planFailure } from "./planned.ts";
+
+const common: Readonly<Record<string, string>> = {
+  "train.steps": "Steps",
+  "model.nLayer": "Layers",
+  "model.nHead": "Heads",
+  "model.nEmbd": "Width",
+  "model.contextLength": "Context",
+  "train.batchSize": "Batch",
+  "train.learningRate": "Learning rate",
+  "tokenizer.kind": "Tokenizer",
+  "train.evalInterval": "Steps per evaluation",
+  "train.sampleTokens": "Tokens of each sample",
+  "train.seed": "Seed",
+};
+
+const groups: readonly { readonly key: string; readonly label: string }[] = [
+  { key: "train", label: "Training" },
+  { key: "model", label: "Model" },
+  { key: "tokenizer", label: "Tokenizer" },
+  { key: "lora", label: "Adapters (LoRA)" },
+];
+
+interface FieldProps {
+  readonly field: ConfigFieldInfo;
+  readonly label: string;
+  /** In use where nothing is typed. */
+  readonly now: string;
+}
+
+const Input = ({ field: { path, type, choices }, now }: FieldProps) => {
+  const value = draft.value.values[path] ?? "";
+  const options = type === "boolean" ? ["true", "false"] : type === "string" ? choices : [];
+  const id = `field-${path}`;
+  const common = { id, "aria-describedby": `${id}-about`, "aria-invalid": planFailure.value?.field === path };
+  if (options.length > 0) {
+    return (
+      <select {...common} value={value} onChange={({ currentTarget }) => setValue(path, currentTarget.value)}>
+        <option value="">{now === "" ? "–" : now}</option>
+        {options
+          .filter((option) => option !== now || value === option)
+          .map((option) => (
+            <option key={option} value={option}>
+              {option}
+            </option>
+          ))}
+      </select>
+    );
+  }
+  return (
+    <input
+      {...common}
+      class="num"
+      type="text"
+      inputMode={type === "number" ? "decimal" : "text"}
+      autocomplete="off"
+      spellcheck={false}
+      placeholder={now}
+      value={value}
+      onInput={({ currentTarget }) => setValue(path, currentTarget.value.trim())}
+    />
+  );
+};
+
+const Field = (props: FieldProps) => {
+  const { field, label } = props;
+  const { path, about, choices, type } = field;
+  const id = `field-${path}`;
+  const failure = planFailure.value?.field === path ? planFailure.value.error : undefined;
+  const isChanged = draft.value.values[path] !== undefined;
+  const isDerived = plan.value?.derived.includes(path) === true && !isChanged;
+  return (
+    <div class={isChanged ? "field changed" : "field"}>
+      <div class="field-head">
+        <label for={id}>{label}</label>
+        {isChanged && (
+          <button type="button" class="quiet" aria-label={`Take back ${label}`} onClick={() => setValue(path, "")}>
+            reset
+          </button>
+        )}
+        {isDerived && (
+          <span class="tag" title="It follows from the length of the text">
+            auto
+          </span>
+        )}
+      </div>
+      <Input {...props} />
+      <span class="about soft" id={`${id}-about`}>
+        {about}
+        {type === "words" && `: ${choices.join(", ")}`}
+        {failure !== undefined && <b class="bad"> {failure}</b>}
+      </span>
+    </div>
+  );
+};
+
+export const Fields = () => {
+  const search = useSignal("");
+  const all = fields.value.value ?? [];
+  const now = new Map(
+    plan.value === undefined ? [] : flatten(plan.value.config).map(({ path, value }) => [path, value]),
+  );
+  const propsOf = (field: ConfigFieldInfo, label: string): FieldProps => ({
+    field,
+    label,
+    now: now.get(field.path) ?? "",
+  });
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const isFound = ({ path, about }: ConfigFieldInfo) =>
+    words.every((word) => `${path} ${about}`.toLowerCase().includes(word));
+  const others = all.filter(({ path }) => common[path] === undefined);
+  return (
+    <section class="form-part" aria-labelledby="settings-head">
+      <h2 id="settings-head">Settings</h2>
+      <div class="fields">
+        {Object.entries(common).flatMap(([path, label]) => {
+          const field = all.find((one) => one.path === path);
+          return field === undefined ? [] : <Field key={path} {...propsOf(field, label)} />;
+        })}
+      </div>
+      <div class="all-fields">
+        <label class="search">
+          <span class="hidden-text">Search all {others.length} other settings</span>
+          <input
+            type="search"
+            placeholder={`Search ${others.length} other settings`}
+            value={search.value}
+            onInput={({ currentTarget }) => {
+              search.value = currentTarget.value;
+            }}
+          />
+        </label>
+        {groups.map(({ key, label }) => {
+          const found = others.filter((field) => field.path.startsWith(`${key}.`) && isFound(field));
+          if (found.length === 0) return null;
+          const changed = found.filter(({ path }) => draft.value.values[path] !== undefined).length;
+          return (
+            <details key={key} class="fold" open={words.length > 0}>
+              <summary>
+                <h3>
+                  {label} <span class="soft num">{found.length}</span>
+                  {changed > 0 && <span class="tag">{changed} changed</span>}
+                </h3>
+              </summary>
+              <div class="fields">
+                {found.map((field) => (
+                  <Field key={field.path} {...propsOf(field, field.path.slice(key.length + 1))} />
+                ))}
+              </div>
+            </details>
+          );
+        })}
+      </div>
+    </section>
+  );
+};

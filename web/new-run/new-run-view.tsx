@@ -1,0 +1,86 @@
+import { useEffect } from "preact/hooks";
+import { fields, info, models } from "../server/facts.ts";
+import { change, draft } from "./draft.ts";
+import { Fields } from "./fields.tsx";
+import { PlanPanel } from "./plan-panel.tsx";
+import { keepPlanning } from "./planned.ts";
+import { TextChoice } from "./text-choice.tsx";
+
+const Beginning = () => {
+  const { preset, name, initFrom } = draft.value;
+  const presets = info.value.value?.presets ?? [];
+  const known = models.value.value?.models ?? [];
+  return (
+    <section class="form-part" aria-labelledby="begin-head">
+      <h2 id="begin-head">Model</h2>
+      <div class="fields">
+        <div class="field">
+          <label for="preset">Recipe</label>
+          <select id="preset" value={preset} onChange={({ currentTarget }) => change({ preset: currentTarget.value })}>
+            <option value="">One that fits the text</option>
+            {presets.map((one) => (
+              <option key={one.name} value={one.name}>
+                {one.name}
+              </option>
+            ))}
+          </select>
+          <span class="about soft">
+            {presets.find((one) => one.name === preset)?.about ?? "Sizes and steps follow from the length of the text."}
+          </span>
+        </div>
+        <div class="field">
+          <label for="run-name">Name</label>
+          <input
+            id="run-name"
+            type="text"
+            autocomplete="off"
+            spellcheck={false}
+            placeholder="made from the text and the time"
+            value={name}
+            onInput={({ currentTarget }) => change({ name: currentTarget.value })}
+          />
+          <span class="about soft">Of its folder: letters, digits, “-”, “_” and “.”.</span>
+        </div>
+        {known.length > 0 && (
+          <div class="field">
+            <label for="init-from">Begin with</label>
+            <select
+              id="init-from"
+              value={initFrom}
+              onChange={({ currentTarget }) => change({ initFrom: currentTarget.value })}
+            >
+              <option value="">weights drawn at random</option>
+              {known.map(({ key, name: model, weights }) => (
+                <option key={key} value={key}>
+                  {weights === null ? model : `${model}, ${weights}`}
+                </option>
+              ))}
+            </select>
+            <span class="about soft">A model that was trained before is tuned to this text.</span>
+          </div>
+        )}
+      </div>
+    </section>
+  );
+};
+
+export const NewRunView = () => {
+  useEffect(() => {
+    void fields.load();
+    void models.load();
+    return keepPlanning();
+  }, []);
+  return (
+    <section>
+      <h1>New run</h1>
+      <div class="new-run">
+        <form class="new-run-form" onSubmit={(event) => event.preventDefault()}>
+          <TextChoice />
+          <Beginning />
+          <Fields />
+        </form>
+        <PlanPanel />
+      </div>
+    </section>
+  );
+};

@@ -1,0 +1,102 @@
+/** What the run would take, before it is started, and the command that does the same. */
+import { useSignal } from "@preact/signals";
+import type { BegunRun, RunPlan } from "../../src/serve/studio/protocol.ts";
+import { Copy } from "../parts/copy.tsx";
+import { bytes, compact, count, duration } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { begun } from "../server/begun.ts";
+import { api, postJson } from "../server/request.ts";
+import { go, runAddress } from "../shell/address.ts";
+import { afterStart, request } from "./draft.ts";
+import { plan, planFailure, planning } from "./planned.ts";
+
+const Figures = ({
+  of: { parameters, trainTokens, valTokens, vocabSize, memory, availableMemory, seconds, config },
+}: {
+  readonly of: RunPlan;
+}) => {
+  const tokens = config.train.steps * config.train.batchSize * config.train.gradAccumSteps * config.model.contextLength;
+  const tooMuch = availableMemory !== null && memory.total > availableMemory;
+  return (
+    <dl class="facts">
+      <div>
+        <dt>Time</dt>
+        <dd class="num">
+          {seconds === null ? "known after the first run of this size" : `about ${duration(seconds)}`}
+        </dd>
+      </div>
+      <div>
+        <dt>Memory</dt>
+        <dd class={tooMuch ? "num bad" : "num"}>
+          {bytes(memory.total)}
+          {availableMemory !== null && <span class="soft"> of {bytes(availableMemory)} available</span>}
+          {tooMuch && <b> Too much for this machine.</b>}
+        </dd>
+      </div>
+      <div>
+        <dt>Parameters</dt>
+        <dd class="num">{compact(parameters)}</dd>
+      </div>
+      <div>
+        <dt>Text</dt>
+        <dd class="num">
+          {count(trainTokens)} tokens to train on, {count(valTokens)} held out, {count(vocabSize)} different
+        </dd>
+      </div>
+      <div>
+        <dt>Passes</dt>
+        <dd class="num">the text is read about {Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times</dd>
+      </div>
+    </dl>
+  );
+};
+
+export const PlanPanel = () => {
+  const failure = useSignal<string | undefined>(undefined);
+  const starting = useSignal(false);
+  const start = async () => {
+    const body = request.value;
+    if (body === undefined) return;
+    starting.value = true;
+    failure.value = undefined;
+    const answer = await postJson<BegunRun>(`${api}/runs`, body);
+    starting.value = false;
+    if (answer.kind === "failed") failure.value = answer.failure.error;
+    else {
+      begun.value = answer.value;
+      afterStart();
+      go(runAddress(answer.value.name));
+    }
+  };
+  const known = plan.value;
+  const isReady = request.value !== undefined;
+  return (
+    <aside class="plan" aria-label="Plan">
+      <h2>Plan</h2>
+      <div class={planning.value ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
+        {!isReady && <p class="soft">Choose a text: its size, the model that fits it, memory and time appear here.</p>}
+        {isReady && known === undefined && planFailure.value === undefined && <p class="soft">Reading the text…</p>}
+        {isReady && known !== undefined && <Figures of={known} />}
+        {planFailure.value !== undefined && <Notice tone="bad">{planFailure.value.error}</Notice>}
+      </div>
+      <button
+        type="button"
+        class="primary wide"
+        disabled={!isReady || starting.value || planFailure.value !== undefined}
+        onClick={() => void start()}
+      >
+        {starting.value ? "Starting…" : "Start the run"}
+      </button>
+      {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
+      {isReady && known !== undefined && (
+        <div class="command-box">
+          <div class="section-head">
+            <h3>The same in a terminal</h3>
+            <Copy quiet label="Copy" text={() => known.command} />
+          </div>
+          <pre class="command-text">{known.command}</pre>
+        </div>
+      )}
+    </aside>
+  );
+};

@@ -1,0 +1,48 @@
+/** The plan of the draft: asked for again a moment after each change. */
+import { effect, signal } from "@preact/signals";
+import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
+import { api, postJson } from "../server/request.ts";
+import { request } from "./draft.ts";
+
+export const plan = signal<RunPlan | undefined>(undefined);
+export const planFailure = signal<Failure | undefined>(undefined);
+export const planning = signal(false);
+
+const quietMs = 400;
+
+const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
+  planning.value = true;
+  try {
+    const answer = await postJson<RunPlan>(`${api}/plan`, body, abort);
+    plan.value = answer.kind === "ok" ? answer.value : plan.value;
+    planFailure.value = answer.kind === "ok" ? undefined : answer.failure;
+    planning.value = false;
+  } catch {
+    // A newer question took its place.
+  }
+};
+
+/** Plans the draft until the function that is returned is called. */
+export const keepPlanning = (): (() => void) => {
+  let controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = effect(() => {
+    const body = request.value;
+    controller.abort();
+    clearTimeout(timer);
+    if (body === undefined) {
+      plan.value = undefined;
+      planFailure.value = undefined;
+      planning.value = false;
+      return;
+    }
+    controller = new AbortController();
+    const { signal: abort } = controller;
+    timer = setTimeout(() => void ask(body, abort), quietMs);
+  });
+  return () => {
+    end();
+    clearTimeout(timer);
+    controller.abort();
+  };
+};

@@ -1,0 +1,136 @@
+/** Where the text of a run comes from: pasted or opened, from the folder of texts, or one that is included. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { bytes, count } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { Segmented } from "../parts/segmented.tsx";
+import { info, texts } from "../server/facts.ts";
+import { change, changeText, draft, givenText } from "./draft.ts";
+
+const Given = () => {
+  const refused = useSignal<string | undefined>(undefined);
+  const text = givenText.value;
+  const open = async (file: File | undefined) => {
+    if (file === undefined) return;
+    try {
+      // Bytes that are no UTF-8 would be trained on as signs that nobody wrote.
+      const decoded = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+      changeText(decoded);
+      change({ textName: file.name });
+      refused.value = undefined;
+    } catch {
+      refused.value = `${file.name} is not a text in UTF-8; save it as UTF-8, or choose another file.`;
+    }
+  };
+  return (
+    <div class="given">
+      <label class="field">
+        Text
+        <textarea
+          rows={9}
+          spellcheck={false}
+          placeholder="Paste a text here, or drop a file"
+          value={text}
+          onInput={({ currentTarget }) => changeText(currentTarget.value)}
+          onDragOver={(event) => event.preventDefault()}
+          onDrop={(event) => {
+            const file = event.dataTransfer?.files[0];
+            // Text that is dragged is pasted by the browser itself.
+            if (file === undefined) return;
+            event.preventDefault();
+            void open(file);
+          }}
+        />
+      </label>
+      <div class="row">
+        <label class="button file">
+          Open a file
+          <input
+            class="hidden-text"
+            type="file"
+            accept=".txt,.md,.csv,.json,.jsonl,.ts,.js,text/*"
+            onChange={({ currentTarget }) => {
+              void open(currentTarget.files?.[0]);
+              currentTarget.value = "";
+            }}
+          />
+        </label>
+        <span class="soft num">
+          {text === ""
+            ? "Some tens of thousands of characters make a first model."
+            : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
+        </span>
+      </div>
+      {refused.value !== undefined && <Notice tone="bad">{refused.value}</Notice>}
+    </div>
+  );
+};
+
+const Choices = ({
+  label,
+  names,
+  value,
+  onChange,
+}: {
+  readonly label: string;
+  readonly names: readonly (readonly [string, string])[];
+  readonly value: string;
+  readonly onChange: (name: string) => void;
+}) => (
+  <label class="field">
+    {label}
+    <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
+      <option value="">Choose…</option>
+      {names.map(([name, shown]) => (
+        <option key={name} value={name}>
+          {shown}
+        </option>
+      ))}
+    </select>
+  </label>
+);
+
+export const TextChoice = () => {
+  const folder = info.value.value?.textFolder ?? null;
+  useEffect(() => {
+    if (folder !== null) void texts.load();
+  }, [folder]);
+  const { corpus, file } = draft.value;
+  // A draft may be from a studio with a folder of texts.
+  const kind = draft.value.kind === "file" && folder === null ? "given" : draft.value.kind;
+  const options = [
+    { value: "given", label: "Own text" },
+    ...(folder === null ? [] : [{ value: "file", label: `From ${folder}` } as const]),
+    { value: "corpus", label: "Included" },
+  ] as const;
+  return (
+    <section class="form-part" aria-labelledby="text-head">
+      <h2 id="text-head">Text</h2>
+      <Segmented
+        label="Source of the text"
+        showLabel={false}
+        value={kind}
+        options={options}
+        onChange={(value) => change({ kind: value })}
+      />
+      {kind === "given" && <Given />}
+      {kind === "corpus" && (
+        <Choices
+          label="Included text"
+          value={corpus}
+          names={(info.value.value?.corpora ?? []).map((name) => [name, name])}
+          onChange={(name) => change({ corpus: name })}
+        />
+      )}
+      {kind === "file" && (
+        <Choices
+          label="Text of the folder"
+          value={file}
+          names={(texts.value.value?.texts ?? []).map(({ path, bytes: size }) => [path, `${path} (${bytes(size)})`])}
+          onChange={(path) => change({ file: path })}
+        />
+      )}
+      {kind === "file" && texts.value.value?.texts.length === 0 && <p class="soft">The folder has no texts.</p>}
+    </section>
+  );
+};

@@ -1,0 +1,84 @@
+/** Numbers as the page writes them, the same everywhere. */
+import type { RunConfig } from "../../src/train/config/config.ts";
+
+const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+/** 12,345 */
+export const count = (value: number): string => grouped.format(value);
+
+/** 824,832 as 825 K; 9,400,000 as 9.40 M. */
+export const compact = (value: number): string => {
+  const units = [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "K"],
+  ] as const;
+  for (const [size, unit] of units) {
+    if (Math.abs(value) >= size * 0.9995) return `${Number((value / size).toPrecision(3))} ${unit}`;
+  }
+  return String(Number(value.toPrecision(3)));
+};
+
+/** A loss or the like: four decimals, so that digits stand below each other. */
+export const loss = (value: number | null | undefined): string =>
+  value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(4);
+
+/** Any number in few characters: a learning rate, a norm. */
+export const short = (value: number): string => {
+  if (!Number.isFinite(value)) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e5) return compact(value);
+  if (size < 1e-3) return value.toExponential(2).replace("e-", "e−");
+  return String(Number(value.toPrecision(4)));
+};
+
+export const percent = (probability: number): string => {
+  const value = probability * 100;
+  if (value >= 99.95) return "100 %";
+  if (value >= 10) return `${value.toFixed(1)} %`;
+  if (value >= 0.1) return `${value.toFixed(2)} %`;
+  return value === 0 ? "0 %" : `${value.toExponential(1).replace("e-", "e−")} %`;
+};
+
+export const bytes = (value: number): string => {
+  if (value < 1024) return `${value} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length, Math.floor(Math.log2(value) / 10));
+  return `${Number((value / 1024 ** power).toPrecision(3))} ${units[power - 1]}`;
+};
+
+/** About how long: 45 s, 3 min, 2 h 10 min. */
+export const duration = (seconds: number): string => {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} days`;
+};
+
+const dayAndTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+/** 27 Nov 2026, 10:05 */
+export const moment = (iso: string): string => {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? "–" : dayAndTime.format(date);
+};
+
+export interface FlatField {
+  readonly path: string;
+  readonly value: string;
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A configuration as lines: ["model.norm.eps", "1e-5"]. */
+export const flatten = (config: RunConfig | Readonly<Record<string, unknown>>): readonly FlatField[] => {
+  const visit = (value: unknown, path: string): FlatField[] => {
+    if (value === undefined) return [];
+    if (!isRecord(value)) return [{ path, value: typeof value === "string" ? value : JSON.stringify(value) }];
+    return Object.entries(value).flatMap(([key, child]) => visit(child, path === "" ? key : `${path}.${key}`));
+  };
+  return visit(config, "");
+};

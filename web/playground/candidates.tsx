@@ -1,0 +1,86 @@
+/** The tokens that could have come at a place, with bars of their probabilities. */
+import type { RefObject } from "preact";
+import { useRef } from "preact/hooks";
+import type { Candidate } from "../../src/serve/studio/protocol.ts";
+import { percent } from "../parts/format.ts";
+import { surprisal, visible } from "./surprise.ts";
+import type { ShownToken } from "./token-text.tsx";
+
+export interface CandidatesProps {
+  readonly index: number;
+  readonly token: ShownToken;
+  readonly candidates: readonly Candidate[];
+  /** Undefined: nothing can be chosen here. */
+  readonly onChoose: ((candidate: Candidate) => void) | undefined;
+  readonly first: RefObject<HTMLButtonElement | null>;
+}
+
+const Bar = ({ share }: { readonly share: number }) => (
+  <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+    <rect class="bar-back" width="100" height="8" />
+    <rect class="bar-fill" width={100 * share} height="8" />
+  </svg>
+);
+
+export const Candidates = ({ index, token, candidates, onChoose, first }: CandidatesProps) => {
+  const list = useRef<HTMLUListElement>(null);
+  const { probability } = token;
+  const isListed = candidates.some(({ id }) => id === token.id);
+  const shown: readonly Candidate[] =
+    isListed || probability === undefined
+      ? candidates
+      : [...candidates, { id: token.id, text: token.text, probability }];
+  const move = (event: KeyboardEvent) => {
+    const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (by === 0) return;
+    const buttons: HTMLElement[] = [...(list.current?.querySelectorAll("button") ?? [])];
+    const at = document.activeElement instanceof HTMLElement ? buttons.indexOf(document.activeElement) : -1;
+    buttons[Math.max(0, Math.min(buttons.length - 1, at + by))]?.focus();
+    event.preventDefault();
+  };
+  return (
+    <div class="candidates">
+      <p class="candidates-head">
+        Token {index + 1} <b class="mono">{visible(token.text)}</b>
+        {probability !== undefined && (
+          <span class="num soft">
+            {percent(probability)}, {surprisal(probability).toFixed(2)} bits
+          </span>
+        )}
+        {token.isChosen && <span class="tag">your choice</span>}
+      </p>
+      {shown.length === 0 && (
+        <p class="soft">{index === 0 ? "Nothing predicts the first token." : "No candidates are known here."}</p>
+      )}
+      <ul ref={list} onKeyDown={move}>
+        {shown.map((candidate, n) => {
+          const isOwn = candidate.id === token.id;
+          const row = (
+            <>
+              <span class="mono candidate-text">{visible(candidate.text)}</span>
+              <Bar share={candidate.probability} />
+              <span class="num candidate-share">{percent(candidate.probability)}</span>
+            </>
+          );
+          return (
+            <li key={candidate.id}>
+              {onChoose === undefined ? (
+                <span class={isOwn ? "candidate taken" : "candidate"}>{row}</span>
+              ) : (
+                <button
+                  ref={n === 0 ? first : null}
+                  type="button"
+                  class={isOwn ? "candidate taken" : "candidate"}
+                  aria-label={`${visible(candidate.text)}, ${percent(candidate.probability)}: ${isOwn ? "write on from here again" : "write on with this one"}`}
+                  onClick={() => onChoose(candidate)}
+                >
+                  {row}
+                </button>
+              )}
+            </li>
+          );
+        })}
+      </ul>
+    </div>
+  );
+};

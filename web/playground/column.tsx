@@ -1,0 +1,140 @@
+/** A model with its settings, the text that it writes, and the branches of it. */
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { Copy } from "../parts/copy.tsx";
+import { count } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { Candidates } from "./candidates.tsx";
+import { form } from "./legend.tsx";
+import { ModelChoice } from "./model-choice.tsx";
+import { SamplingControls } from "./sampling.tsx";
+import { isDouble, type Side } from "./settings.ts";
+import { visible } from "./surprise.ts";
+import { TokenText } from "./token-text.tsx";
+import { branch, shelves, show, shownOf, type Writing } from "./writing.ts";
+
+const depthOf = (writing: Writing, all: readonly Writing[]): number => {
+  let depth = 0;
+  for (let at: Writing | undefined = writing; at?.parent != null; depth++) {
+    const { parent }: Writing = at;
+    at = all.find(({ id }) => id === parent);
+  }
+  return depth;
+};
+
+/** Parents before their branches, each branch below its own parent. */
+const inTree = (all: readonly Writing[]): readonly Writing[] => {
+  const below = (parent: number | null): Writing[] =>
+    all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.id)]);
+  const ids = new Set(all.map(({ id }) => id));
+  // The parent of a branch may have been forgotten.
+  const orphans = all.filter(({ parent }) => parent !== null && !ids.has(parent));
+  return [...below(null), ...orphans.flatMap((one) => [one, ...below(one.id)])];
+};
+
+const Branches = ({ side }: { readonly side: Side }) => {
+  const { writings, shown } = shelves[side].value;
+  if (writings.length < 2) return null;
+  return (
+    <details class="branches" open>
+      <summary>
+        {count(writings.length)} texts <span class="soft">to go back to</span>
+      </summary>
+      <ul>
+        {inTree(writings).map((one) => (
+          <li key={one.id} class={`depth-${Math.min(5, depthOf(one, writings))}`}>
+            <button type="button" class="branch" aria-current={one.id === shown} onClick={() => show(side, one.id)}>
+              {one.parent === null ? (
+                <>
+                  <b>Text {one.id}</b> <span class="soft">{one.about}</span>
+                </>
+              ) : (
+                <>
+                  <b>↳ Text {one.id}</b> token {one.shared}:{" "}
+                  <span class="mono">{visible(one.tokens[one.shared - 1]?.text ?? "")}</span>
+                </>
+              )}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+};
+
+const meanwhile = ({ paused, sharedWith }: Writing): string => {
+  if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
+  if (sharedWith.length > 0) return `Writing · ${sharedWith.join(", ")} trains in another process: both are slower`;
+  return "Writing";
+};
+
+export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
+  const writing = shownOf(side);
+  const selected = useSignal<number | null>(null);
+  const first = useRef<HTMLButtonElement>(null);
+  const at = selected.value;
+  const token = at === null ? undefined : writing?.tokens[at];
+  return (
+    <section class="column" aria-label={label}>
+      <ModelChoice side={side} label={label} />
+      <SamplingControls side={side} />
+      <div class={isDouble() ? "written-and-inspector" : "written-and-inspector beside"}>
+        <div class="written-box" aria-busy={writing?.state === "writing"}>
+          {writing === undefined ? (
+            <p class="soft">What the model writes appears here. Each token is shaded by how improbable it was.</p>
+          ) : (
+            <div class="written" dir="auto">
+              <span class="prompt">{writing.prompt}</span>
+              <TokenText
+                name={`${side}-token`}
+                label="Written tokens: arrow keys move, Enter goes to the candidates"
+                tokens={writing.tokens}
+                form={form.value}
+                selected={selected}
+                onOpen={() => first.current?.focus()}
+              />
+              {writing.state === "writing" && <span class="caret" aria-hidden="true" />}
+            </div>
+          )}
+        </div>
+        <p class="written-foot soft num" role="status">
+          {writing !== undefined && (
+            <>
+              {writing.state === "writing" ? meanwhile(writing) : `${count(writing.tokens.length)} tokens`}
+              {writing.note !== "" && writing.state !== "failed" && ` · ${writing.note}`}
+            </>
+          )}
+          {writing !== undefined && writing.tokens.length > 0 && (
+            <Copy
+              quiet
+              label="Copy text"
+              text={() => writing.prompt + writing.tokens.map(({ text }) => text).join("")}
+            />
+          )}
+        </p>
+        <div class="inspector">
+          {writing === undefined || token === undefined || at === null ? (
+            <p class="soft">
+              {writing === undefined
+                ? ""
+                : "Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it, then choose another one to write on from there."}
+            </p>
+          ) : (
+            <Candidates
+              index={at}
+              token={token}
+              candidates={token.candidates}
+              first={first}
+              onChoose={(candidate) => {
+                selected.value = null;
+                void branch(side, writing, at, candidate);
+              }}
+            />
+          )}
+        </div>
+      </div>
+      {writing?.state === "failed" && <Notice tone="bad">{writing.note}</Notice>}
+      <Branches side={side} />
+    </section>
+  );
+};

@@ -1,0 +1,165 @@
+import { useEffect } from "preact/hooks";
+import { Notice } from "../parts/notice.tsx";
+import { Segmented } from "../parts/segmented.tsx";
+import { models } from "../server/facts.ts";
+import { address, setQuery } from "../shell/address.ts";
+import { Column } from "./column.tsx";
+import { Legend } from "./legend.tsx";
+import { Score } from "./score.tsx";
+import { change, chooseModel, isDouble, modelOf, type Side, settings, type Tab, tabOf } from "./settings.ts";
+import { forgetAll, shelves, underWay, write } from "./writing.ts";
+
+/** `?run=NAME`, as a run's page links here: the best weights of that run, as soon as the list is there. */
+const takeRun = (): void => {
+  const name = address.value.query.get("run");
+  const all = models.value.value?.models;
+  if (all === undefined) return;
+  const own = all.filter((model) => model.name === name);
+  const wanted = own.find(({ weights }) => weights === "best") ?? own[0];
+  if (name !== null) setQuery({ run: null, ...(wanted === undefined ? {} : { model: wanted.key }) });
+  else if (modelOf("left") === "" && all[0] !== undefined) chooseModel("left", all[0].key);
+};
+
+const PromptForm = () => {
+  const { prompt, seed, maxNewTokens } = settings.value;
+  const sides: readonly Side[] = isDouble() ? ["left", "right"] : ["left"];
+  const isReady = sides.every((side) => modelOf(side) !== "");
+  const writing = underWay.value !== undefined;
+  const start = () => void write(sides);
+  return (
+    <form
+      class="prompt-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (isReady) start();
+      }}
+    >
+      <label class="field">
+        Prompt
+        <textarea
+          rows={3}
+          spellcheck={false}
+          placeholder="The beginning of a text"
+          value={prompt}
+          onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
+          onKeyDown={(event) => {
+            if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !isReady) return;
+            event.preventDefault();
+            start();
+          }}
+        />
+      </label>
+      <div class="row prompt-row">
+        <label class="field inline">
+          Tokens
+          <input
+            type="number"
+            class="num"
+            min={1}
+            max={10_000}
+            step={1}
+            value={maxNewTokens}
+            onChange={({ currentTarget }) =>
+              change({ maxNewTokens: Math.max(1, Math.floor(Number(currentTarget.value)) || 1) })
+            }
+          />
+        </label>
+        <label class="field inline">
+          Seed
+          <input
+            type="number"
+            class="num"
+            min={0}
+            step={1}
+            value={seed}
+            onChange={({ currentTarget }) =>
+              change({ seed: Math.max(0, Math.floor(Number(currentTarget.value)) || 0) })
+            }
+          />
+        </label>
+        <span class="grow" />
+        {(shelves.left.value.writings.length > 0 || shelves.right.value.writings.length > 0) && !writing && (
+          <button type="button" class="quiet" onClick={forgetAll}>
+            Clear texts
+          </button>
+        )}
+        {writing ? (
+          <button type="button" onClick={() => underWay.value?.abort()}>
+            Stop
+          </button>
+        ) : (
+          <button type="submit" class="primary" disabled={!isReady} title="Ctrl+Enter in the prompt">
+            Write
+          </button>
+        )}
+      </div>
+    </form>
+  );
+};
+
+const tabs = [
+  { value: "write", label: "Write" },
+  { value: "score", label: "Measure a text" },
+] as const;
+
+const Writing = () => (
+  <>
+    <PromptForm />
+    <div class="toolbar">
+      <Legend />
+      <span class="grow" />
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={isDouble()}
+          onChange={({ currentTarget }) => chooseModel("right", currentTarget.checked ? modelOf("left") : null)}
+        />
+        Two side by side
+      </label>
+    </div>
+    <div class={isDouble() ? "columns double" : "columns"}>
+      <Column side="left" label={isDouble() ? "First model" : "Model"} />
+      {isDouble() && <Column side="right" label="Second model" />}
+    </div>
+  </>
+);
+
+export const PlaygroundView = () => {
+  useEffect(() => {
+    void models.load();
+    return () => underWay.value?.abort();
+  }, []);
+  useEffect(takeRun, [models.value.value]);
+  const known = models.value.value?.models;
+  const tab = tabOf();
+  return (
+    <section class="playground">
+      <div class="view-head">
+        <h1>Playground</h1>
+        <Segmented
+          label="What to do"
+          showLabel={false}
+          value={tab}
+          options={tabs}
+          onChange={(value: Tab) => setQuery({ tab: value === "write" ? null : value })}
+        />
+      </div>
+      {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
+      {known?.length === 0 && (
+        <Notice tone="plain">
+          There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
+        </Notice>
+      )}
+      {tab === "write" ? (
+        <Writing />
+      ) : (
+        <>
+          <div class="toolbar">
+            <Legend />
+          </div>
+          <Score />
+        </>
+      )}
+    </section>
+  );
+};

@@ -1,0 +1,131 @@
+/** A text of the reader's, each token shaded by how much it surprises a model. */
+import { signal, useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import type { ScoreAnswer } from "../../src/serve/studio/protocol.ts";
+import { count, loss } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { api, postJson } from "../server/request.ts";
+import { keep, readKept } from "../shell/kept.ts";
+import { Candidates } from "./candidates.tsx";
+import { form } from "./legend.tsx";
+import { ModelChoice } from "./model-choice.tsx";
+import { candidatesShown, change, modelOf, settings } from "./settings.ts";
+import { type ShownToken, TokenText } from "./token-text.tsx";
+
+const scored = signal<ScoreAnswer | undefined>(readKept<ScoreAnswer>("scored"));
+
+const shownToken = ({ id, text, logProb }: ScoreAnswer["tokens"][number]): ShownToken => ({
+  id,
+  text,
+  probability: logProb === null ? undefined : Math.exp(logProb),
+  isChosen: false,
+});
+
+const Totals = ({
+  of: { tokens, total, natsPerToken, natsPerCharacter, bitsPerByte },
+}: {
+  readonly of: ScoreAnswer;
+}) => (
+  <div class="headline">
+    {(
+      [
+        ["Bits per byte", loss(bitsPerByte), "compares across tokenizers"],
+        ["Nats per token", loss(natsPerToken), `${count(tokens.length)} tokens`],
+        ["Nats per character", loss(natsPerCharacter), "compares across tokenizers"],
+        ["Bits in all", count(-total / Math.LN2), "to write it down with this model"],
+      ] as const
+    ).map(([label, value, note]) => (
+      <div class="figure" key={label}>
+        <span class="figure-label">{label}</span>
+        <span class="figure-value num">{value}</span>
+        <span class="figure-note num">{note}</span>
+      </div>
+    ))}
+  </div>
+);
+
+export const Score = () => {
+  const failure = useSignal<string | undefined>(undefined);
+  const asking = useSignal(false);
+  const selected = useSignal<number | null>(null);
+  const first = useRef<HTMLButtonElement>(null);
+  const { scoreText } = settings.value;
+  const model = modelOf("left");
+  const ask = async () => {
+    asking.value = true;
+    failure.value = undefined;
+    const answer = await postJson<ScoreAnswer>(`${api}/score`, { model, text: scoreText, candidates: candidatesShown });
+    asking.value = false;
+    selected.value = null;
+    if (answer.kind === "failed") failure.value = answer.failure.error;
+    else {
+      scored.value = answer.value;
+      keep("scored", answer.value);
+    }
+  };
+  const answer = scored.value;
+  const tokens = answer?.tokens.map(shownToken) ?? [];
+  const at = selected.value;
+  const token = at === null ? undefined : tokens[at];
+  return (
+    <section class="score">
+      <ModelChoice side="left" label="Model" />
+      <label class="field">
+        Text
+        <textarea
+          rows={5}
+          spellcheck={false}
+          placeholder="Paste a text: how well does the model predict it?"
+          value={scoreText}
+          onInput={({ currentTarget }) => change({ scoreText: currentTarget.value })}
+        />
+      </label>
+      <p class="row">
+        <button
+          type="button"
+          class="primary"
+          disabled={asking.value || model === "" || scoreText === ""}
+          onClick={() => void ask()}
+        >
+          {asking.value ? "Reading…" : "Measure"}
+        </button>
+        {(model === "" || scoreText === "") && <span class="soft">{model === "" ? "Choose a model first." : ""}</span>}
+      </p>
+      {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
+      {answer !== undefined && (
+        <>
+          <Totals of={answer} />
+          <div class="written-and-inspector beside">
+            <div class="written-box">
+              <div class="written" dir="auto">
+                <TokenText
+                  name="score-token"
+                  label="Tokens of the text: arrow keys move"
+                  tokens={tokens}
+                  form={form.value}
+                  selected={selected}
+                  onOpen={() => {}}
+                />
+              </div>
+            </div>
+            <div class="inspector">
+              {token === undefined || at === null ? (
+                <p class="soft">
+                  Point at a token, tap it, or use the arrow keys: what the model expected there appears here.
+                </p>
+              ) : (
+                <Candidates
+                  index={at}
+                  token={token}
+                  candidates={answer.tokens[at]?.candidates ?? []}
+                  onChoose={undefined}
+                  first={first}
+                />
+              )}
+            </div>
+          </div>
+        </>
+      )}
+    </section>
+  );
+};

@@ -1,0 +1,126 @@
+/** A text whose tokens show how probable they were, and can be looked at one by one: by pointer, touch or keys. */
+import type { Signal } from "@preact/signals";
+import { memo } from "preact/compat";
+import { useEffect, useRef } from "preact/hooks";
+import { percent } from "../parts/format.ts";
+import { levelOf, surprisal, visible } from "./surprise.ts";
+
+export type Form = "shade" | "underline" | "numbers";
+
+export interface ShownToken {
+  readonly id: number;
+  readonly text: string;
+  /** undefined: nothing predicts it. */
+  readonly probability: number | undefined;
+  readonly isChosen: boolean;
+}
+
+interface TokenProps {
+  readonly token: ShownToken;
+  readonly index: number;
+  readonly id: string;
+  readonly form: Form;
+  readonly isSelected: boolean;
+}
+
+const spoken = ({ text, probability }: ShownToken): string =>
+  `${visible(text)}${probability === undefined ? "" : `, ${percent(probability)}`}`;
+
+/** A line break is shown by a sign and made by itself. */
+const parts = (text: string): string => (/^[\n\r]+$/.test(text) ? `↵${text}` : text === "" ? "▯" : text);
+
+const Token = memo(({ token, index, id, form, isSelected }: TokenProps) => {
+  const { text, probability, isChosen } = token;
+  const level = probability === undefined ? "none" : String(levelOf(probability));
+  return (
+    <span
+      id={id}
+      role="option"
+      tabIndex={-1}
+      aria-selected={isSelected}
+      aria-label={spoken(token)}
+      class={`token ${form} level-${level}${isChosen ? " own" : ""}`}
+      data-index={index}
+    >
+      {parts(text)}
+      {form === "numbers" && probability !== undefined && (
+        <span class="token-bits num">{surprisal(probability).toFixed(1)}</span>
+      )}
+    </span>
+  );
+});
+
+export interface TokenTextProps {
+  readonly name: string;
+  readonly label: string;
+  readonly tokens: readonly ShownToken[];
+  readonly form: Form;
+  readonly selected: Signal<number | null>;
+  /** Enter on a token. */
+  readonly onOpen: () => void;
+}
+
+const moves: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 };
+
+export const TokenText = ({ name, label, tokens, form, selected, onOpen }: TokenTextProps) => {
+  const box = useRef<HTMLSpanElement>(null);
+  const at = selected.value;
+  const idOf = (index: number): string => `${name}-${index}`;
+  const byKeys = useRef(false);
+  /** A token that was chosen by a click or a key stays while the pointer goes over others, to its candidates. */
+  const held = useRef(false);
+  useEffect(() => {
+    if (byKeys.current && at !== null) document.getElementById(idOf(at))?.scrollIntoView({ block: "nearest" });
+  }, [at]);
+  const indexOf = (event: Event): number | undefined => {
+    const token = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-index]") : null;
+    return token?.dataset.index === undefined ? undefined : Number(token.dataset.index);
+  };
+  const point = (event: Event) => {
+    const index = indexOf(event);
+    byKeys.current = false;
+    if (index !== undefined && !(held.current && selected.value !== null)) selected.value = index;
+  };
+  const choose = (event: Event) => {
+    const index = indexOf(event);
+    if (index === undefined) return;
+    held.current = !(held.current && index === selected.value);
+    byKeys.current = false;
+    selected.value = index;
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const last = tokens.length - 1;
+    if (last < 0) return;
+    const now = selected.value ?? 0;
+    const by = moves[event.key];
+    if (by !== undefined) selected.value = Math.max(0, Math.min(last, selected.value === null ? 0 : now + by));
+    else if (event.key === "Home") selected.value = 0;
+    else if (event.key === "End") selected.value = last;
+    else if (event.key === "Enter") onOpen();
+    else if (event.key === "Escape") selected.value = null;
+    else return;
+    byKeys.current = true;
+    held.current = selected.value !== null;
+    event.preventDefault();
+  };
+  return (
+    <span
+      ref={box}
+      class="tokens"
+      role="listbox"
+      aria-label={label}
+      aria-activedescendant={at === null ? undefined : idOf(at)}
+      tabIndex={0}
+      onKeyDown={onKeyDown}
+      onClick={choose}
+      onPointerOver={(event) => {
+        // Touch selects by a tap alone, so that scrolling over a text selects nothing.
+        if (event.pointerType === "mouse") point(event);
+      }}
+    >
+      {tokens.map((token, index) => (
+        <Token key={index} token={token} index={index} id={idOf(index)} form={form} isSelected={index === at} />
+      ))}
+    </span>
+  );
+};

@@ -1,0 +1,221 @@
+/** Texts that models write, token by token, and their branches. */
+import { signal } from "@preact/signals";
+import type { Candidate, WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
+import { readEvents } from "../server/event-stream.ts";
+import { api, failureOf, jsonBody } from "../server/request.ts";
+import { keep, readKept } from "../shell/kept.ts";
+import { authorization } from "../shell/token.ts";
+import { candidatesShown, modelOf, type Side, settings, settingsOf } from "./settings.ts";
+
+export interface WrittenToken {
+  readonly id: number;
+  readonly text: string;
+  readonly probability: number | undefined;
+  readonly candidates: readonly Candidate[];
+  /** Put there by the reader, in place of the drawn one. */
+  readonly isChosen: boolean;
+}
+
+export interface Writing {
+  readonly id: number;
+  /** The text that this one branches from. */
+  readonly parent: number | null;
+  /** Tokens that it has from its parent, and the chosen one. */
+  readonly shared: number;
+  readonly model: string;
+  readonly prompt: string;
+  readonly about: string;
+  readonly tokens: readonly WrittenToken[];
+  readonly state: "writing" | "done" | "stopped" | "failed";
+  readonly note: string;
+  readonly paused: readonly string[];
+  readonly sharedWith: readonly string[];
+}
+
+export interface Shelf {
+  readonly writings: readonly Writing[];
+  readonly shown: number | null;
+}
+
+const none: Shelf = { writings: [], shown: null };
+/** Older ones are forgotten. */
+const most = 40;
+
+/** A text that was being written when the page was left has ended there. */
+const settled = (shelf: Shelf): Shelf => ({
+  ...shelf,
+  writings: shelf.writings.map((one) => (one.state === "writing" ? { ...one, state: "stopped", note: "left" } : one)),
+});
+
+export const shelves = {
+  left: signal<Shelf>(settled(readKept<Shelf>("writings.left") ?? none)),
+  right: signal<Shelf>(settled(readKept<Shelf>("writings.right") ?? none)),
+} as const;
+
+const remember = (side: Side): void => keep(`writings.${side}`, shelves[side].value);
+
+export const show = (side: Side, id: number): void => {
+  shelves[side].value = { ...shelves[side].value, shown: id };
+  remember(side);
+};
+
+export const forgetAll = (): void => {
+  for (const side of ["left", "right"] as const) {
+    shelves[side].value = none;
+    remember(side);
+  }
+};
+
+export const shownOf = (side: Side): Writing | undefined =>
+  shelves[side].value.writings.find(({ id }) => id === shelves[side].value.shown);
+
+const put = (side: Side, writing: Writing): void => {
+  const { writings, shown } = shelves[side].value;
+  const has = writings.some(({ id }) => id === writing.id);
+  const next = has
+    ? writings.map((one) => (one.id === writing.id ? writing : one))
+    : [...writings, writing].slice(-most);
+  shelves[side].value = { writings: next, shown: has ? shown : writing.id };
+};
+
+/** Fires when the reader stops what is being written; undefined: nothing is. */
+export const underWay = signal<AbortController | undefined>(undefined);
+
+const finishWords: Readonly<Record<string, string>> = {
+  length: "",
+  stop: "It ended at a stop string.",
+  endOfText: "The model ended the text.",
+  aborted: "Stopped.",
+};
+
+interface Growing {
+  readonly side: Side;
+  current: Writing;
+  readonly tokens: WrittenToken[];
+}
+
+const takeEvent = (growing: Growing, event: WritingEvent): void => {
+  const { tokens } = growing;
+  if (event.type === "begin")
+    growing.current = { ...growing.current, paused: event.paused, sharedWith: event.sharedWith };
+  else if (event.type === "token") {
+    const { id, text, probability, candidates = [] } = event;
+    tokens.push({ id, text, probability, candidates, isChosen: false });
+  } else if (event.type === "done") {
+    growing.current = { ...growing.current, state: "done", note: finishWords[event.finishReason] ?? "" };
+  } else growing.current = { ...growing.current, state: "failed", note: event.error };
+};
+
+const follow = async (growing: Growing, body: WriteRequest, signal: AbortSignal): Promise<void> => {
+  const init = jsonBody(body);
+  const response = await fetch(`${api}/generate`, {
+    ...init,
+    headers: { ...init.headers, ...authorization() },
+    signal,
+  });
+  if (!response.ok || response.body === null) {
+    growing.current = { ...growing.current, state: "failed", note: (await failureOf(response)).error };
+    return;
+  }
+  let frame = 0;
+  const draw = () => {
+    frame = 0;
+    put(growing.side, { ...growing.current, tokens: [...growing.tokens] });
+  };
+  try {
+    for await (const { data } of readEvents(response.body)) {
+      if (data === "") continue;
+      takeEvent(growing, JSON.parse(data) as WritingEvent);
+      // Once a frame, however fast the model is.
+      if (frame === 0) frame = requestAnimationFrame(draw);
+    }
+  } finally {
+    cancelAnimationFrame(frame);
+  }
+};
+
+const run = async (side: Side, writing: Writing, promptIds: readonly number[], abort: AbortSignal): Promise<void> => {
+  const growing: Growing = { side, current: writing, tokens: [...writing.tokens] };
+  put(side, writing);
+  const body: WriteRequest = {
+    model: writing.model,
+    prompt: writing.prompt,
+    ...(promptIds.length === 0 ? {} : { promptIds: [...promptIds] }),
+    settings: settingsOf(side),
+    candidates: candidatesShown,
+  };
+  try {
+    await follow(growing, body, abort);
+  } catch {
+    if (!abort.aborted) growing.current = { ...growing.current, state: "failed", note: "The connection was lost." };
+  }
+  const { current, tokens } = growing;
+  const state = current.state === "writing" ? "stopped" : current.state;
+  put(side, { ...current, state, note: state === "stopped" ? "Stopped." : current.note, tokens });
+  remember(side);
+};
+
+const nextId = (): number =>
+  1 + Math.max(0, ...(["left", "right"] as const).flatMap((side) => shelves[side].value.writings.map(({ id }) => id)));
+
+const aboutOf = (side: Side): string => {
+  const { temperature } = settings.value[side];
+  return `temperature ${temperature}, seed ${settings.value.seed}`;
+};
+
+/** One after the other: they would share the cores. */
+const whileUnderWay = async (work: (abort: AbortSignal) => Promise<void>): Promise<void> => {
+  underWay.value?.abort();
+  const controller = new AbortController();
+  underWay.value = controller;
+  await work(controller.signal);
+  if (underWay.value === controller) underWay.value = undefined;
+};
+
+export const write = (sides: readonly Side[]): Promise<void> =>
+  whileUnderWay(async (abort) => {
+    for (const side of sides) {
+      if (abort.aborted) return;
+      const common = {
+        parent: null,
+        shared: 0,
+        tokens: [],
+        state: "writing",
+        note: "",
+        paused: [],
+        sharedWith: [],
+      } as const;
+      const writing: Writing = {
+        ...common,
+        id: nextId(),
+        model: modelOf(side),
+        prompt: settings.value.prompt,
+        about: aboutOf(side),
+      };
+      await run(side, writing, [], abort);
+    }
+  });
+
+/** Writes on from a token of a text with another one in its place. */
+export const branch = (side: Side, from: Writing, at: number, candidate: Candidate): Promise<void> =>
+  whileUnderWay(async (abort) => {
+    const { id, text, probability } = candidate;
+    const own: WrittenToken = { id, text, probability, candidates: from.tokens[at]?.candidates ?? [], isChosen: true };
+    const tokens = [...from.tokens.slice(0, at), own];
+    const writing: Writing = {
+      ...from,
+      id: nextId(),
+      parent: from.id,
+      shared: tokens.length,
+      about: aboutOf(side),
+      tokens,
+      state: "writing",
+      note: "",
+    };
+    await run(
+      side,
+      writing,
+      tokens.map((token) => token.id),
+      abort,
+    );
+  });

@@ -1,0 +1,107 @@
+/** The facts of a run, its measurements and its configuration. */
+import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { Copy } from "../parts/copy.tsx";
+import { count, flatten, loss, moment } from "../parts/format.ts";
+import type { RunFeed } from "./run-feed.ts";
+
+const tokenizerOf = ({ config, vocabSize }: RunSummary): string =>
+  vocabSize === null ? config.tokenizer.kind : `${config.tokenizer.kind}, ${count(vocabSize)} tokens`;
+
+const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
+  const { config, best } = run;
+  const { model } = config;
+  return [
+    ["Text", run.corpus],
+    ["Tokenizer", tokenizerOf(run)],
+    [
+      "Model",
+      `${count(model.nLayer)} layers, ${count(model.nHead)} heads, width ${count(model.nEmbd)}, context ${count(model.contextLength)}`,
+    ],
+    ["Parameters", run.parameters === null ? "–" : count(run.parameters)],
+    ...(run.preset === null ? [] : [["Recipe", run.preset] as const]),
+    ...(run.initFrom === null ? [] : [["Begins with", run.initFrom] as const]),
+    ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
+    [
+      "",
+      best === null ? "" : `${loss(best.natsPerCharacter)} nats per character, ${loss(best.bitsPerByte)} bits per byte`,
+    ],
+    ["Started", moment(run.startedAt)],
+    ["Changed", moment(run.updatedAt)],
+    ["SHA-256 of the text", run.corpusSha256],
+  ];
+};
+
+export const Facts = ({ run }: { readonly run: RunSummary }) => (
+  <section aria-label="Facts">
+    <h2>Facts</h2>
+    <dl class="facts">
+      {factsOf(run)
+        .filter(([, value]) => value !== "")
+        .map(([name, value]) => (
+          <div key={name + value} class={name === "" ? "continued" : ""}>
+            <dt>{name}</dt>
+            <dd class={name.startsWith("SHA") ? "mono hash" : ""}>{value}</dd>
+          </div>
+        ))}
+    </dl>
+  </section>
+);
+
+export const Configuration = ({ run }: { readonly run: RunSummary }) => (
+  <details class="fold">
+    <summary>
+      <h2>Configuration</h2>
+    </summary>
+    <p>
+      <Copy label="Copy as JSON" text={() => JSON.stringify(run.config, null, 2)} />
+    </p>
+    <dl class="config">
+      {flatten(run.config).map(({ path, value }) => (
+        <div key={path}>
+          <dt class="mono">{path}</dt>
+          <dd class="mono">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  </details>
+);
+
+export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
+  void feed.version.value;
+  const evals = feed.data.value?.evals;
+  const rows = Array.from({ length: evals?.length ?? 0 }, (_, i) => i).toReversed();
+  const at = (name: "step" | "trainLoss" | "valLoss" | "natsPerCharacter" | "bitsPerByte", i: number): number =>
+    evals?.column(name)[i] ?? Number.NaN;
+  return (
+    <details class="fold">
+      <summary>
+        <h2>Evaluations</h2>
+      </summary>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
+      <section class="table-box tall" tabIndex={0} aria-label="Evaluations">
+        <table>
+          <thead>
+            <tr>
+              {["Step", "Training", "Validation", "Nats/character", "Bits/byte"].map((label) => (
+                <th key={label} scope="col" class="num">
+                  {label}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((i) => (
+              <tr key={at("step", i)}>
+                <td class="num">{count(at("step", i))}</td>
+                <td class="num">{loss(at("trainLoss", i))}</td>
+                <td class="num">{loss(at("valLoss", i))}</td>
+                <td class="num">{loss(at("natsPerCharacter", i))}</td>
+                <td class="num">{loss(at("bitsPerByte", i))}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </details>
+  );
+};

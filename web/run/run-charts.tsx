@@ -1,0 +1,169 @@
+/** The curves of a run, and how they are looked at: kept in the address. */
+import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { Chart } from "../chart/chart.tsx";
+import type { Curve, Interval } from "../chart/curve.ts";
+import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
+import { tickText, timeTickText } from "../chart/ticks.ts";
+import { count, loss, short } from "../parts/format.ts";
+import { Segmented } from "../parts/segmented.tsx";
+import { address, setQuery } from "../shell/address.ts";
+import { type RunData, type StepValue, type XKind, xKinds } from "./run-data.ts";
+import type { RunFeed } from "./run-feed.ts";
+
+const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
+
+/** Numbers of values that are averaged: each position of the slider. */
+const windows: readonly number[] = [1, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
+
+export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
+export const windowOf = (query: URLSearchParams): number =>
+  windows.find((size) => String(size) === query.get("smooth")) ?? 1;
+export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";
+
+export const xTextOf = (kind: XKind): ((value: number) => string) =>
+  kind === "seconds"
+    ? timeTickText
+    : kind === "tokens"
+      ? tickText
+      : (value) => (value < 1e6 ? count(value) : tickText(value));
+/** Steps and tokens are whole. */
+export const xLeastOf = (kind: XKind): number => (kind === "seconds" ? 0 : 1);
+/** One for each kind, so that a chart sees no change where there is none. */
+const xTexts: Readonly<Record<XKind, (value: number) => string>> = {
+  step: xTextOf("step"),
+  tokens: xTextOf("tokens"),
+  seconds: xTextOf("seconds"),
+};
+
+export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window: number): Curve => {
+  const { steps, pyramids, smoother } = data;
+  const y = steps.column(value);
+  return {
+    key: value,
+    label: value === "loss" ? "training" : "",
+    style: value === "loss" ? trainingStyle : plainStyle,
+    x: steps.column(x),
+    y,
+    length: steps.length,
+    pyramid: pyramids[value],
+    smoothed: value === "loss" ? smoother.take(y, steps.length, window) : undefined,
+  };
+};
+
+export const validationCurve = ({ evals }: RunData, x: XKind): Curve => ({
+  key: "valLoss",
+  label: "validation",
+  style: validationStyle,
+  x: evals.column(x),
+  y: evals.column("valLoss"),
+  length: evals.length,
+  pyramid: undefined,
+  smoothed: undefined,
+});
+
+export interface ChartSettingsProps {
+  readonly smoothing: boolean;
+  readonly children?: ComponentChildren;
+}
+
+export const ChartSettings = ({ smoothing, children }: ChartSettingsProps) => {
+  const { query } = address.value;
+  const window = windowOf(query);
+  return (
+    <div class="toolbar chart-settings">
+      {children}
+      <Segmented
+        label="Axis"
+        value={xKindOf(query)}
+        options={[
+          { value: "step", label: "Steps" },
+          { value: "tokens", label: "Tokens" },
+          { value: "seconds", label: "Time" },
+        ]}
+        onChange={(value) => setQuery({ x: value === "step" ? null : value })}
+      />
+      <Segmented
+        label="Scale"
+        value={isLog(query) ? "log" : "linear"}
+        options={[
+          { value: "linear", label: "Linear" },
+          { value: "log", label: "Log" },
+        ]}
+        onChange={(value) => setQuery({ scale: value === "linear" ? null : value })}
+      />
+      {smoothing && (
+        <label class="slider">
+          Smoothing
+          <input
+            type="range"
+            min={0}
+            max={windows.length - 1}
+            step={1}
+            value={windows.indexOf(window)}
+            aria-valuetext={window === 1 ? "none" : `over ${window} steps`}
+            onInput={({ currentTarget }) => {
+              const size = windows[Number(currentTarget.value)] ?? 1;
+              setQuery({ smooth: size === 1 ? null : String(size) });
+            }}
+          />
+          <output class="num">{window === 1 ? "none" : `${window} steps`}</output>
+        </label>
+      )}
+    </div>
+  );
+};
+
+const small = [
+  { value: "learningRate", title: "Learning rate", unit: "of each update" },
+  { value: "gradNorm", title: "Gradient norm", unit: "before clipping" },
+  { value: "tokensPerSecond", title: "Speed", unit: "tokens per second" },
+] as const;
+
+export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly name: string }) => {
+  const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
+  const kind = useComputed(() => xKindOf(address.value.query));
+  const curvesOf = (make: (data: RunData, x: XKind) => readonly Curve[]): ReadonlySignal<readonly Curve[]> =>
+    useComputed(() => {
+      void feed.version.value;
+      const data = feed.data.value;
+      return data === undefined ? [] : make(data, kind.value);
+    });
+  const window = useComputed(() => windowOf(address.value.query));
+  const losses = curvesOf((data, x) => [trainingCurve(data, x, "loss", window.value), validationCurve(data, x)]);
+  const others = small.map((one) => ({
+    ...one,
+    curves: curvesOf((data, x) => [trainingCurve(data, x, one.value, 1)]),
+  }));
+  const common = { xLabel: axisLabels[kind.value], xText: xTexts[kind.value], xLeast: xLeastOf(kind.value), link };
+  return (
+    <section aria-label="Curves">
+      <ChartSettings smoothing />
+      <Chart
+        {...common}
+        title="Loss"
+        unit="nats per token"
+        name={`${name}-loss`}
+        curves={losses}
+        log={isLog(address.value.query)}
+        height={340}
+        format={loss}
+      />
+      <div class="small-charts">
+        {others.map(({ value, title, unit, curves }) => (
+          <Chart
+            key={value}
+            {...common}
+            title={title}
+            unit={unit}
+            name={`${name}-${value}`}
+            curves={curves}
+            log={false}
+            height={150}
+            format={value === "tokensPerSecond" ? count : short}
+          />
+        ))}
+      </div>
+    </section>
+  );
+};

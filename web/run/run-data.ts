@@ -1,0 +1,120 @@
+/** The numbers of a run in columns, taken from its series and then from each event. */
+import type { RunSeries } from "../../src/serve/studio/protocol.ts";
+import type { EvalEvent, StepEvent, TrainEvent } from "../../src/train/events.ts";
+import { createPyramid, type Pyramid } from "../chart/pyramid.ts";
+import { createSmoother, type Smoother } from "../chart/smooth.ts";
+import { createTable, lowerBound, type Table } from "../chart/table.ts";
+
+export const stepValues = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
+export type StepValue = (typeof stepValues)[number];
+/** `seconds`: of steps alone, from their rates; evaluations and pauses are not in it. */
+export const xKinds = ["step", "tokens", "seconds"] as const;
+export type XKind = (typeof xKinds)[number];
+export type StepColumn = StepValue | XKind;
+export type EvalColumn = XKind | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte";
+
+export interface Sample {
+  readonly step: number;
+  readonly prompt: string;
+  readonly text: string;
+}
+
+export interface RunData {
+  readonly steps: Table<StepColumn>;
+  readonly evals: Table<EvalColumn>;
+  readonly pyramids: Readonly<Record<StepValue, Pyramid>>;
+  readonly smoother: Smoother;
+  /** In the order of their steps. */
+  readonly samples: readonly Sample[];
+  readonly leftOut: readonly number[];
+  readonly take: (event: TrainEvent) => void;
+}
+
+type StepRow = Pick<StepEvent, "step" | StepValue>;
+type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte">;
+
+export const createRunData = (series: RunSeries): RunData => {
+  const { tokensPerStep } = series;
+  const steps = createTable<StepColumn>(["step", "tokens", "seconds", ...stepValues]);
+  const evals = createTable<EvalColumn>([
+    "step",
+    "tokens",
+    "seconds",
+    "valLoss",
+    "trainLoss",
+    "natsPerCharacter",
+    "bitsPerByte",
+  ]);
+  const pyramids = {
+    loss: createPyramid(),
+    learningRate: createPyramid(),
+    gradNorm: createPyramid(),
+    tokensPerSecond: createPyramid(),
+  };
+  const smoother = createSmoother();
+  const samples: Sample[] = [];
+  const leftOut: number[] = [];
+
+  /** A resumed run takes steps again that came after its checkpoint: the later ones hold. */
+  const forgetFrom = (step: number): void => {
+    const length = lowerBound(steps.column("step"), steps.length, step);
+    if (length === steps.length) return;
+    steps.truncate(length);
+    smoother.truncate(length);
+    for (const pyramid of Object.values(pyramids)) pyramid.truncate(length);
+  };
+  const takeStep = (row: StepRow): void => {
+    forgetFrom(row.step);
+    const { length } = steps;
+    const before = length === 0 ? 0 : (steps.column("seconds")[length - 1] as number);
+    const seconds = before + (row.tokensPerSecond > 0 ? tokensPerStep / row.tokensPerSecond : 0);
+    steps.push({ ...row, tokens: row.step * tokensPerStep, seconds });
+  };
+  const takeEval = (row: EvalRow): void => {
+    evals.truncate(lowerBound(evals.column("step"), evals.length, row.step));
+    const at = lowerBound(steps.column("step"), steps.length, row.step + 0.5) - 1;
+    const seconds = at < 0 ? 0 : (steps.column("seconds")[at] as number);
+    evals.push({ ...row, trainLoss: row.trainLoss ?? Number.NaN, tokens: row.step * tokensPerStep, seconds });
+  };
+  const takeSample = ({ step, prompt, text }: Sample): void => {
+    while (samples.length > 0 && (samples.at(-1)?.step ?? 0) >= step) samples.pop();
+    samples.push({ step, prompt, text });
+  };
+
+  const columns = series.steps;
+  for (const [i, step] of columns.step.entries()) {
+    takeStep({
+      step,
+      loss: columns.loss[i] ?? Number.NaN,
+      learningRate: columns.learningRate[i] ?? Number.NaN,
+      gradNorm: columns.gradNorm[i] ?? Number.NaN,
+      tokensPerSecond: columns.tokensPerSecond[i] ?? Number.NaN,
+    });
+  }
+  for (const [i, step] of series.evals.step.entries()) {
+    takeEval({
+      step,
+      valLoss: series.evals.valLoss[i] ?? Number.NaN,
+      trainLoss: series.evals.trainLoss[i] ?? null,
+      natsPerCharacter: series.evals.natsPerCharacter[i] ?? Number.NaN,
+      bitsPerByte: series.evals.bitsPerByte[i] ?? Number.NaN,
+    });
+  }
+  for (const sample of series.samples) takeSample(sample);
+  leftOut.push(...series.leftOut);
+
+  return {
+    steps,
+    evals,
+    pyramids,
+    smoother,
+    samples,
+    leftOut,
+    take(event) {
+      if (event.type === "step") takeStep(event);
+      else if (event.type === "eval") takeEval(event);
+      else if (event.type === "sample") takeSample(event);
+      else if (event.type === "nonfinite") leftOut.push(event.step);
+    },
+  };
+};

@@ -1,0 +1,151 @@
+import { useEffect, useMemo } from "preact/hooks";
+import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { count, duration, loss } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { isLive, RunState, stateWords } from "../parts/run-state.tsx";
+import { Actions } from "./actions.tsx";
+import { Configuration, Facts, Measurements } from "./facts.tsx";
+import { RunCharts } from "./run-charts.tsx";
+import { followRun, type RunFeed } from "./run-feed.ts";
+import { Samples } from "./samples.tsx";
+
+/** Time to the end at the speed of the last steps; undefined without any. */
+const secondsLeft = (feed: RunFeed, run: RunSummary): number | undefined => {
+  const steps = feed.data.value?.steps;
+  if (steps === undefined || steps.length < 3) return undefined;
+  const seconds = steps.column("seconds");
+  const last = steps.length - 1;
+  const from = Math.max(0, last - 50);
+  const perStep = ((seconds[last] as number) - (seconds[from] as number)) / (last - from);
+  return perStep * (run.steps - (steps.column("step")[last] as number));
+};
+
+const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
+  void feed.version.value;
+  const data = feed.data.value;
+  const lastOf = (
+    table: "steps" | "evals",
+    column: "step" | "loss" | "valLoss" | "bitsPerByte",
+  ): number | undefined => {
+    const one = data?.[table] as { length: number; column: (name: string) => Float64Array } | undefined;
+    return one === undefined || one.length === 0 ? undefined : one.column(column)[one.length - 1];
+  };
+  const step = Math.max(run.step, lastOf("steps", "step") ?? 0);
+  const left = isLive(run) ? secondsLeft(feed, run) : undefined;
+  return (
+    <div class="headline">
+      <div class="figure">
+        <span class="figure-label">Step</span>
+        <span class="figure-value num">{count(step)}</span>
+        <span class="figure-note num">of {count(run.steps)}</span>
+      </div>
+      <div class="figure">
+        <span class="figure-label">Training loss</span>
+        <span class="figure-value num">{loss(lastOf("steps", "loss"))}</span>
+        <span class="figure-note">nats per token</span>
+      </div>
+      <div class="figure">
+        <span class="figure-label">Best validation loss</span>
+        <span class="figure-value num">{loss(run.best?.valLoss)}</span>
+        <span class="figure-note num">{run.best === null ? "nats per token" : `at step ${count(run.best.step)}`}</span>
+      </div>
+      <div class="figure">
+        <span class="figure-label">Bits per byte</span>
+        <span class="figure-value num">{loss(run.best?.bitsPerByte)}</span>
+        <span class="figure-note">compares across tokenizers</span>
+      </div>
+      {isLive(run) && (
+        <div class="figure">
+          <span class="figure-label">Time left</span>
+          <span class="figure-value num">{left === undefined ? "–" : duration(left)}</span>
+          <span class="figure-note">in steps, about</span>
+        </div>
+      )}
+      <progress value={step} max={Math.max(1, run.steps)} aria-label={`${count(step)} of ${count(run.steps)} steps`} />
+    </div>
+  );
+};
+
+const Failed = ({ run }: { readonly run: RunSummary }) =>
+  run.state !== "failed" ? null : (
+    <Notice tone="bad">
+      <p>
+        <b>The run failed.</b> {run.failure}
+      </p>
+      <p>
+        {run.hasCheckpoint
+          ? "Its last checkpoint is intact: resume goes on from there."
+          : "It has no checkpoint yet: start it again with other settings."}{" "}
+        <a href="/new">New run</a>
+      </p>
+    </Notice>
+  );
+
+/** What is worth knowing about the curves, in a place that is kept for it: nothing moves when a note comes. */
+const Notes = ({ feed }: { readonly feed: RunFeed }) => {
+  void feed.version.value;
+  const over = feed.overfitting.value;
+  const leftOut = feed.data.value?.leftOut ?? [];
+  return (
+    <div class="run-notes">
+      {over !== undefined && (
+        <Notice tone="plain">
+          Since step {count(over.bestStep)} the validation loss rises ({loss(over.bestValLoss)} to {loss(over.valLoss)})
+          while the training loss falls: the model learns the text by heart. A smaller model, dropout or an earlier end
+          would suit this text better. The best weights are kept.
+        </Notice>
+      )}
+      {leftOut.length > 0 && (
+        <Notice tone="plain">
+          {count(leftOut.length)} {leftOut.length === 1 ? "step was" : "steps were"} left out, since a number was not
+          finite or exploded: {leftOut.slice(0, 12).map(count).join(", ")}
+          {leftOut.length > 12 && " and others"}.
+        </Notice>
+      )}
+    </div>
+  );
+};
+
+export const RunView = ({ name }: { readonly name: string }) => {
+  const feed = useMemo(() => followRun(name), [name]);
+  useEffect(() => feed.close, [feed]);
+  const run = feed.summary.value;
+  if (run === undefined) {
+    const why = feed.failure.value;
+    return (
+      <section>
+        <h1 class="run-title">{name}</h1>
+        {why === undefined ? <p class="soft waiting">Reading the run…</p> : <Notice tone="bad">{why}</Notice>}
+        <p>
+          <a href="/runs">All runs</a>
+        </p>
+      </section>
+    );
+  }
+  return (
+    <article class="run">
+      <div class="view-head">
+        <div>
+          <p class="crumb">
+            <a href="/runs">Runs</a>
+          </p>
+          <h1 class="run-title">{name}</h1>
+          <p class="run-state" role="status">
+            <RunState run={run} />
+            <span class="soft"> {run.state === "failed" ? "" : stateWords(run).about}</span>
+          </p>
+        </div>
+        <Actions run={run} />
+      </div>
+      <Failed run={run} />
+      {feed.failure.value !== undefined && <Notice tone="bad">{feed.failure.value}</Notice>}
+      <Headline feed={feed} run={run} />
+      <RunCharts feed={feed} name={name} />
+      <Notes feed={feed} />
+      <Samples feed={feed} run={run} />
+      <Facts run={run} />
+      <Measurements feed={feed} />
+      <Configuration run={run} />
+    </article>
+  );
+};

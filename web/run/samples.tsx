@@ -1,0 +1,72 @@
+/** Texts that the model wrote along the run, with a slider from the first to the last. */
+
+import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { Copy } from "../parts/copy.tsx";
+import { count } from "../parts/format.ts";
+import { isLive } from "../parts/run-state.tsx";
+import { address, setQuery } from "../shell/address.ts";
+import type { RunFeed } from "./run-feed.ts";
+
+const none = (run: RunSummary): string => {
+  if (run.config.train.sampleTokens === 0) return "This run writes none: train.sampleTokens is 0.";
+  if (!isLive(run)) return "It ended before its first one.";
+  return "The model writes a text at each evaluation. The first is still to come.";
+};
+
+export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
+  void feed.version.value;
+  const samples = feed.data.value?.samples ?? [];
+  const chosen = address.value.query.get("sample");
+  // Without a choice the last one is shown, so that it follows the run.
+  const found = chosen === null ? -1 : samples.findIndex(({ step }) => String(step) === chosen);
+  const index = found === -1 ? samples.length - 1 : found;
+  const sample = samples[index];
+  const show = (to: number) => {
+    const step = samples[to]?.step;
+    setQuery({ sample: step === undefined || to >= samples.length - 1 ? null : String(step) });
+  };
+  return (
+    <section class="samples" aria-label="Samples">
+      <div class="section-head">
+        <h2>Samples</h2>
+        {sample !== undefined && <Copy quiet label="Copy text" text={() => sample.prompt + sample.text} />}
+      </div>
+      {sample === undefined ? (
+        <p class="soft">{none(run)}</p>
+      ) : (
+        <>
+          <div class="scrubber">
+            <button type="button" aria-label="Earlier sample" disabled={index <= 0} onClick={() => show(index - 1)}>
+              ←
+            </button>
+            <input
+              type="range"
+              min={0}
+              max={Math.max(0, samples.length - 1)}
+              step={1}
+              value={index}
+              aria-label="Sample"
+              aria-valuetext={`step ${sample.step}, ${index + 1} of ${samples.length}`}
+              onInput={({ currentTarget }) => show(Number(currentTarget.value))}
+            />
+            <button
+              type="button"
+              aria-label="Later sample"
+              disabled={index >= samples.length - 1}
+              onClick={() => show(index + 1)}
+            >
+              →
+            </button>
+            <output class="num">
+              step {count(sample.step)} <span class="soft">({`${index + 1} of ${samples.length}`})</span>
+            </output>
+          </div>
+          <p class="written" dir="auto">
+            <span class="prompt">{sample.prompt}</span>
+            {sample.text}
+          </p>
+        </>
+      )}
+    </section>
+  );
+};

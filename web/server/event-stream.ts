@@ -1,0 +1,147 @@
+/**
+ * Server-sent events over fetch: unlike EventSource it begins again from an offset that the page chooses, and can post.
+ */
+import { signal } from "@preact/signals";
+import { authorization } from "../shell/token.ts";
+import { failureOf } from "./request.ts";
+
+export interface ServerEvent {
+  readonly name: string;
+  readonly data: string;
+  readonly id: string;
+}
+
+/** The fields of a block of lines; undefined for a comment that only keeps the connection open. */
+const parseBlock = (block: string): ServerEvent | undefined => {
+  let name = "message";
+  let id = "";
+  const data: string[] = [];
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(":");
+    const field = colon === -1 ? line : line.slice(0, colon);
+    const value = colon === -1 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (field === "event") name = value;
+    else if (field === "data") data.push(value);
+    else if (field === "id") id = value;
+  }
+  return data.length === 0 && name === "message" ? undefined : { name, id, data: data.join("\n") };
+};
+
+/** The events of a response, as they come. */
+export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent, void, undefined> {
+  const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      rest = (rest + value).replaceAll("\r\n", "\n");
+      const blocks = rest.split("\n\n");
+      rest = blocks.pop() ?? "";
+      for (const block of blocks) {
+        const event = parseBlock(block);
+        if (event !== undefined) yield event;
+      }
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Whether some stream waits to be connected again. */
+export const lostStreams = signal(0);
+
+const longestWait = 8000;
+
+/** Resolves after a time, or at once when `abort` fires. */
+const wait = (milliseconds: number, abort: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    abort.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+
+const untilVisible = (abort: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden && !abort.aborted) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    abort.addEventListener("abort", look);
+    look();
+  });
+
+/** Fires with `outer`, or when the page is hidden: browsers allow six connections to a server, for all tabs together. */
+const whileVisible = (outer: AbortSignal): { readonly signal: AbortSignal; readonly end: () => void } => {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  const look = () => {
+    if (document.hidden) stop();
+  };
+  outer.addEventListener("abort", stop);
+  document.addEventListener("visibilitychange", look);
+  return {
+    signal: controller.signal,
+    end: () => {
+      outer.removeEventListener("abort", stop);
+      document.removeEventListener("visibilitychange", look);
+    },
+  };
+};
+
+export interface Following {
+  /** The address to connect to now: with the offset that was reached. */
+  readonly address: () => string;
+  readonly onEvent: (event: ServerEvent) => void;
+  /** The server refuses the stream: it is given up. */
+  readonly onRefused: (error: string) => void;
+}
+
+const connectOnce = async ({ address, onEvent, onRefused }: Following, signal: AbortSignal): Promise<boolean> => {
+  const response = await fetch(address(), { signal, headers: { Accept: "text/event-stream", ...authorization() } });
+  if (response.status >= 400 && response.status < 500) {
+    onRefused((await failureOf(response)).error);
+    return false;
+  }
+  if (!response.ok || response.body === null) throw new Error(`status ${response.status}`);
+  for await (const event of readEvents(response.body)) {
+    if (signal.aborted) break;
+    onEvent(event);
+  }
+  return true;
+};
+
+/** Keeps a stream open until `abort` fires: it connects again after a loss, ever more slowly. */
+export const followEvents = async (following: Following, abort: AbortSignal): Promise<void> => {
+  let delay = 500;
+  let lost = false;
+  const note = (isLost: boolean) => {
+    if (isLost !== lost) lostStreams.value += isLost ? 1 : -1;
+    lost = isLost;
+  };
+  const onEvent = (event: ServerEvent) => {
+    delay = 500;
+    note(false);
+    following.onEvent(event);
+  };
+  while (!abort.aborted) {
+    await untilVisible(abort);
+    if (abort.aborted) break;
+    const visible = whileVisible(abort);
+    try {
+      if (!(await connectOnce({ ...following, onEvent }, visible.signal))) break;
+    } catch {
+      // Lost, or never connected: the next turn tries again.
+    }
+    visible.end();
+    if (abort.aborted || document.hidden) continue;
+    note(true);
+    await wait(delay, abort);
+    delay = Math.min(longestWait, delay * 2);
+  }
+  note(false);
+};

@@ -1,0 +1,54 @@
+/** Requests to the studio's server, whose failures are values: a view shows them where they arose. */
+import type { Failure } from "../../src/serve/studio/protocol.ts";
+import { authorization } from "../shell/token.ts";
+
+export type Answer<T> =
+  | { readonly kind: "ok"; readonly value: T }
+  | { readonly kind: "failed"; readonly status: number; readonly failure: Failure };
+
+export const api = "/api/v1";
+
+export const runPath = (name: string): string => `${api}/runs/${encodeURIComponent(name)}`;
+
+const unreachable: Failure = {
+  error: "The studio's server does not answer; start it again with: npx foretoken studio",
+};
+
+const isFailure = (value: unknown): value is Failure =>
+  typeof value === "object" && value !== null && typeof (value as { error?: unknown }).error === "string";
+
+/** The failure that a response carries, in its own words where it has any. */
+export const failureOf = async (response: Response): Promise<Failure> => {
+  const body: unknown = await response.json().catch(() => undefined);
+  return isFailure(body) ? body : { error: `The server answered ${response.status} ${response.statusText}.` };
+};
+
+interface Init {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
+const request = async <T>(path: string, init: Init): Promise<Answer<T>> => {
+  try {
+    const response = await fetch(path, { ...init, headers: { ...init.headers, ...authorization() } });
+    if (!response.ok) return { kind: "failed", status: response.status, failure: await failureOf(response) };
+    return { kind: "ok", value: (await response.json()) as T };
+  } catch (error) {
+    if (init.signal?.aborted === true) throw error;
+    return { kind: "failed", status: 0, failure: unreachable };
+  }
+};
+
+export const getJson = <T>(path: string, signal?: AbortSignal): Promise<Answer<T>> =>
+  request<T>(path, signal === undefined ? {} : { signal });
+
+export const jsonBody = (body: unknown): Init => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+});
+
+export const postJson = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
+  request<T>(path, { ...jsonBody(body), ...(signal === undefined ? {} : { signal }) });

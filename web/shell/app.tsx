@@ -1,0 +1,134 @@
+/** The frame of every view: navigation, theme, and news about the connection. */
+import { useComputed, useSignalEffect } from "@preact/signals";
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { CompareView } from "../compare/compare-view.tsx";
+import { NewRunView } from "../new-run/new-run-view.tsx";
+import { PlaygroundView } from "../playground/playground-view.tsx";
+import { RunView } from "../run/run-view.tsx";
+import { RunsView } from "../runs/runs-view.tsx";
+import { lostStreams } from "../server/event-stream.ts";
+import { info } from "../server/facts.ts";
+import { path } from "./address.ts";
+import { ThemeSwitch } from "./theme-switch.tsx";
+
+/** Further views get their place here. */
+const places = [
+  { href: "/runs", label: "Runs" },
+  { href: "/new", label: "New run" },
+  { href: "/playground", label: "Playground" },
+] as const;
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+interface Shown {
+  readonly title: string;
+  readonly place: string;
+  readonly view: VNode;
+}
+
+const NotFound = () => (
+  <section class="empty">
+    <h1>Nothing is here</h1>
+    <p>
+      The studio has no page at this address. <a href="/runs">See the runs</a>
+    </p>
+  </section>
+);
+
+const shownAt = (at: string): Shown => {
+  const run = /^\/runs\/([^/]+)\/?$/.exec(at)?.[1];
+  if (run !== undefined) {
+    const name = decoded(run);
+    return { title: name, place: "/runs", view: <RunView key={name} name={name} /> };
+  }
+  if (at === "/" || at === "/runs" || at === "/runs/") return { title: "Runs", place: "/runs", view: <RunsView /> };
+  if (at === "/compare") return { title: "Compare", place: "/runs", view: <CompareView /> };
+  if (at === "/new") return { title: "New run", place: "/new", view: <NewRunView /> };
+  if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
+  return { title: "Not found", place: "", view: <NotFound /> };
+};
+
+const Lost = () => (
+  <div class="lost" role="status">
+    {lostStreams.value > 0 && (
+      <p>The connection to the studio is lost. What you see stays; it connects again by itself.</p>
+    )}
+  </div>
+);
+
+const Facts = () => {
+  const value = info.value.value;
+  if (value === undefined) return <span>Foretoken studio</span>;
+  const { backend, version, runsFolder } = value;
+  return (
+    <span>
+      Foretoken {version}, {backend.name} {backend.instructionSet}, {backend.threads}{" "}
+      {backend.threads === 1 ? "thread" : "threads"}. Runs are in <span class="mono">{runsFolder}</span>.
+    </span>
+  );
+};
+
+const Main = ({ at, children }: { readonly at: string; readonly children: ComponentChildren }) => {
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    // Whoever follows a link by keyboard or ear begins at the new view, as after loading a page.
+    if (!first.current) main.current?.focus({ preventScroll: true });
+    first.current = false;
+  }, [at]);
+  return (
+    <main id="main" ref={main} tabIndex={-1}>
+      {children}
+    </main>
+  );
+};
+
+export const App = () => {
+  const shown = useComputed(() => shownAt(path.value));
+  useEffect(() => {
+    void info.load();
+    if (location.pathname === "/") {
+      history.replaceState(null, "", "/runs");
+    }
+  }, []);
+  useSignalEffect(() => {
+    document.title = `${shown.value.title} · Foretoken studio`;
+  });
+  const { place, view } = shown.value;
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the view
+      </a>
+      <header class="head">
+        <a class="brand" href="/runs">
+          <svg width="22" height="22" viewBox="0 0 32 32" aria-hidden="true">
+            <path d="M5 5c2 13 8 20 22 21" />
+            <circle cx="27" cy="26" r="3.5" />
+          </svg>
+          <span>Foretoken</span>
+        </a>
+        <nav aria-label="Views">
+          {places.map(({ href, label }) => (
+            <a key={href} href={href} aria-current={href === place ? "page" : undefined}>
+              {label}
+            </a>
+          ))}
+        </nav>
+        <ThemeSwitch />
+      </header>
+      <Lost />
+      <Main at={path.value}>{view}</Main>
+      <footer class="foot soft">
+        <Facts />
+      </footer>
+    </>
+  );
+};

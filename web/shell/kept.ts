@@ -1,0 +1,19 @@
+/** Values that outlive a reload of this tab: drafts and texts that are too long for an address. */
+
+export const readKept = <T>(key: string): T | undefined => {
+  try {
+    const text = sessionStorage.getItem(`foretoken.${key}`);
+    return text === null ? undefined : (JSON.parse(text) as T);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Keeps a value, or, where it is too large for the browser's storage, nothing. */
+export const keep = (key: string, value: unknown): void => {
+  try {
+    sessionStorage.setItem(`foretoken.${key}`, JSON.stringify(value));
+  } catch {
+    sessionStorage.removeItem(`foretoken.${key}`);
+  }
+};
