@@ -1,4 +1,3 @@
-import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { checkPath } from "../../core/check-arguments.ts";
@@ -158,12 +157,21 @@ const readNoted = async (path: string, steps: number, before?: Noted): Promise<N
   return noted;
 };
 
-const statsOf = async (path: string): Promise<Stats | undefined> => stat(path).catch(() => undefined);
+/** Facts of a file by which a change of it is noticed: the public types name none of Node's. */
+interface FileFacts {
+  readonly dev: number;
+  readonly ino: number;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly mtime: Date;
+}
+
+const statsOf = async (path: string): Promise<FileFacts | undefined> => stat(path).catch(() => undefined);
 
 /** The files that a run's line in the list is made of. */
 interface RunFiles {
-  readonly description: Stats | undefined;
-  readonly metrics: Stats | undefined;
+  readonly description: FileFacts | undefined;
+  readonly metrics: FileFacts | undefined;
   readonly saved: boolean;
 }
 
@@ -176,9 +184,9 @@ const filesOf = async (path: string): Promise<RunFiles> => {
   return { description, metrics, saved };
 };
 
-const isSameFile = (a: Stats | undefined, b: Stats | undefined): boolean => a?.ino === b?.ino && a?.dev === b?.dev;
+const isSameFile = (a: FileFacts | undefined, b: FileFacts | undefined): boolean => a?.ino === b?.ino && a?.dev === b?.dev;
 
-const isUnchanged = (a: Stats | undefined, b: Stats | undefined): boolean =>
+const isUnchanged = (a: FileFacts | undefined, b: FileFacts | undefined): boolean =>
   isSameFile(a, b) && a?.size === b?.size && a?.mtimeMs === b?.mtimeMs;
 
 /** A run as it was read before. */
