@@ -1,0 +1,144 @@
+import { signal } from "@preact/signals";
+import { useCallback, useEffect } from "preact/hooks";
+import { Copy } from "../parts/copy.tsx";
+import { count } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { info } from "../server/facts.ts";
+import { followRuns, listError, runs, skipped } from "../server/run-list.ts";
+import { address, compareAddress, setQuery } from "../shell/address.ts";
+import { defaultSorting, filtered, type Sorting, sorted, tsvOf } from "./columns.tsx";
+import { RunsTable } from "./runs-table.tsx";
+
+/** Names of the runs to compare; it outlives a look at one of them. */
+const chosen = signal<ReadonlySet<string>>(new Set());
+
+const sortingOf = (query: URLSearchParams): Sorting => {
+  const sort = query.get("sort");
+  if (sort === null) return defaultSorting;
+  return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
+};
+
+/** A run of the terminal appears here if it is written into this folder. */
+const commandFor = (folder: string): string =>
+  `npx foretoken train --data notes.txt${/^[\w.-]+$/.test(folder) && folder !== "runs" ? ` --out ${folder}/notes` : ""}`;
+
+const Empty = () => {
+  const command = commandFor(info.value.value?.runsFolder ?? "runs");
+  return (
+    <section class="empty">
+      <h1>No runs yet</h1>
+      <p>
+        A run is one training of a model on a text. Bring a text of your own, or begin with the one that is included: a
+        small model learns to spell, then to write words, within a minute or two.
+      </p>
+      <p class="empty-start">
+        <a class="button primary" href="/new">
+          Start a run
+        </a>
+      </p>
+      <p class="soft">Or in a terminal, beside the folder of runs; it appears here as soon as it begins:</p>
+      <p class="command">
+        <code>{command}</code>
+        <Copy quiet label="Copy" text={() => command} />
+      </p>
+    </section>
+  );
+};
+
+const Skipped = () =>
+  skipped.value.length === 0 ? null : (
+    <details class="skipped">
+      <summary>
+        {count(skipped.value.length)} {skipped.value.length === 1 ? "folder is" : "folders are"} no run and skipped
+      </summary>
+      <ul>
+        {skipped.value.map(({ name, reason }) => (
+          <li key={name}>
+            <span class="mono">{name}</span>: {reason}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+
+export const RunsView = () => {
+  useEffect(followRuns, []);
+  const choose = useCallback((name: string, isChosen: boolean) => {
+    const next = new Set(chosen.value);
+    if (isChosen) next.add(name);
+    else next.delete(name);
+    chosen.value = next;
+  }, []);
+  const all = runs.value;
+  const { query } = address.value;
+  const filter = query.get("filter") ?? "";
+  const sorting = sortingOf(query);
+  if (all === undefined) {
+    return listError.value === undefined ? (
+      <p class="soft waiting">Reading the runs…</p>
+    ) : (
+      <Notice tone="bad">{listError.value}</Notice>
+    );
+  }
+  if (all.length === 0) {
+    return (
+      <>
+        <Empty />
+        <Skipped />
+      </>
+    );
+  }
+  const shown = sorted(filtered(all, filter), sorting);
+  // In the order in which they were ticked.
+  const comparable = [...chosen.value].filter((name) => all.some((run) => run.name === name));
+  return (
+    <section>
+      <div class="view-head">
+        <h1>Runs</h1>
+        <a class="button primary" href="/new">
+          New run
+        </a>
+      </div>
+      <div class="toolbar">
+        <label class="search">
+          <span class="hidden-text">Filter by name, text, preset or state</span>
+          <input
+            type="search"
+            placeholder="Filter by name, text or state"
+            value={filter}
+            onInput={({ currentTarget: { value } }) => setQuery({ filter: value === "" ? null : value })}
+          />
+        </label>
+        <span class="soft num" role="status">
+          {shown.length === all.length
+            ? `${count(all.length)} ${all.length === 1 ? "run" : "runs"}`
+            : `${count(shown.length)} of ${count(all.length)}`}
+        </span>
+        <span class="grow" />
+        <Copy quiet label="Copy table" text={() => tsvOf(shown)} />
+        {comparable.length >= 2 ? (
+          <a class="button" href={compareAddress(comparable)}>
+            Compare {count(comparable.length)} runs
+          </a>
+        ) : (
+          <span class="button disabled" aria-disabled="true" title="Tick at least two runs">
+            Compare
+          </span>
+        )}
+      </div>
+      {listError.value !== undefined && <Notice tone="bad">{listError.value}</Notice>}
+      {shown.length === 0 ? (
+        <p class="soft waiting">No run fits the filter.</p>
+      ) : (
+        <RunsTable
+          runs={shown}
+          sorting={sorting}
+          onSort={({ key, descending }) => setQuery({ sort: `${descending ? "-" : ""}${key}` })}
+          chosen={chosen.value}
+          onChoose={choose}
+        />
+      )}
+      <Skipped />
+    </section>
+  );
+};
