@@ -12,9 +12,7 @@ const { server, openPage, run } = useStudioPages();
 const cable = useCable();
 
 describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
-  it("starts on a pasted text, moves, survives a reload, stops, resumes and is extended", {
-    timeout: 180_000,
-  }, async () => {
+  it("starts on a pasted text, moves, survives a reload, stops, resumes and is extended", async () => {
     const page = await openPage("/runs");
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
     await page.getByRole("link", { name: "Start a run" }).click();
