@@ -48,6 +48,8 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
       ...(proxy === undefined ? {} : { proxy: { server: proxy, bypass: "<-loopback>" } }),
     });
     contexts.push(context);
+    // Far more than anything takes, for machines that are busy.
+    context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
     page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));

@@ -12,9 +12,7 @@ const { server, openPage, run } = useStudioPages();
 const cable = useCable();
 
 describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
-  it("starts on a pasted text, moves, survives a reload, stops, resumes and is extended", {
-    timeout: 180_000,
-  }, async () => {
+  it("starts on a pasted text, moves, survives a reload, stops, resumes and is extended", async () => {
     const page = await openPage("/runs");
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
     await page.getByRole("link", { name: "Start a run" }).click();
@@ -83,7 +81,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
 });
 
 describe.skipIf(missingChromium !== undefined)("a connection that is lost", () => {
-  it("goes on where it was, with every step once", { timeout: 120_000 }, async () => {
+  it("goes on where it was, with every step once", async () => {
     await run("unplugged", 200_000, { evalInterval: 100, sampleTokens: 0 });
     const page = await openPage("/runs/unplugged", { proxy: cable.address() });
     await untilStep(page, 40);
@@ -113,7 +111,7 @@ describe.skipIf(missingChromium !== undefined)("a connection that is lost", () =
 });
 
 describe.skipIf(missingChromium !== undefined)("a run of another process", () => {
-  it("is stopped after a question, and resumed here", { timeout: 120_000 }, async () => {
+  it("is stopped after a question, and resumed here", async () => {
     const text = server.path("cat.txt");
     await writeFile(text, catText);
     const small = ["--model.nLayer", "1", "--model.nHead", "2", "--model.nEmbd", "8", "--model.contextLength", "8"];

@@ -42,11 +42,11 @@ export const untilStep = (page: Page, step: number) =>
   page.waitForFunction(
     (least) => Number(document.querySelector(".chart-340")?.getAttribute("aria-valuemax")) >= least,
     step,
-    { timeout: 60_000 },
+    { timeout: 120_000 },
   );
 
 export const stateOf = (page: Page, word: string) =>
-  page.locator(".run-state .state").getByText(word, { exact: true }).waitFor({ timeout: 60_000 });
+  page.locator(".run-state .state").getByText(word, { exact: true }).waitFor({ timeout: 120_000 });
 
 /** The number of different colours of pixels in the chart: an empty one has few. */
 export const inkOf = (page: Page) =>

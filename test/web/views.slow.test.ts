@@ -12,7 +12,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await runToEnd("second", 24, { learningRate: 0.03 });
     await run("broken", 50, { learningRate: 1e30, warmupSteps: 0, maxGradNorm: 0 });
     await server.until("broken", ({ owner }) => owner === null);
-  }, 120_000);
+  }, 600_000);
 
   it("shows samples along the run, by its slider and by keys", async () => {
     const page = await openPage("/runs/first");
@@ -162,7 +162,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
   });
 
   it("shows names of runs and texts of models as text, whatever they say", async () => {
-    const hostile = `<img src=x onerror=alert(1)>`;
+    const hostile = `<img src=x onerror=alert(1)>, 5%`;
     await runToEnd("to-rename", 8);
     const sample = { v: 1, type: "sample", step: 8, prompt: "<b>", text: `</p><script>alert(2)</script>` };
     await appendFile(server.path("runs", "to-rename", "metrics.jsonl"), `${JSON.stringify(sample)}\n`);
@@ -173,7 +173,10 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await list.getByText("</p><script>alert(2)</script>").waitFor();
     expect(await list.locator("main img, main script, .samples b").count()).toBe(0);
     expect(await list.title()).toBe(`${hostile} · Foretoken studio`);
-    await list.goto(new URL(`/compare?${new URLSearchParams({ runs: `${hostile},first` })}`, server.address()).href);
+    await list.getByRole("link", { name: "Runs" }).first().click();
+    for (const name of [hostile, "first"]) await list.getByLabel(`Compare ${name}`).check();
+    await list.getByRole("link", { name: "Compare 2 runs" }).click();
+    await list.locator("table.differences").waitFor();
     await list.getByRole("link", { name: hostile, exact: true }).waitFor();
     expect(await list.locator("main img").count()).toBe(0);
   });

@@ -11,7 +11,7 @@ import { RunState } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { ChartSettings, isLog, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
-import { address, compareAddress, runAddress, setQuery } from "../shell/address.ts";
+import { address, compareAddress, comparedNames, runAddress, setQuery } from "../shell/address.ts";
 import { differences } from "./differences.ts";
 
 /** As many as there are colours with dashes. */
@@ -178,8 +178,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
 };
 
 export const CompareView = () => {
-  const text = address.value.query.get("runs") ?? "";
-  const names = [...new Set(text.split(",").filter((name) => name !== ""))];
+  const names = comparedNames(address.value.query);
   return (
     <section>
       <p class="crumb">
@@ -191,7 +190,7 @@ export const CompareView = () => {
           Tick two or more runs in <a href="/runs">the list</a>, then choose Compare.
         </p>
       ) : (
-        <Comparison key={text} names={names} />
+        <Comparison key={names.join("\n")} names={names} />
       )}
     </section>
   );

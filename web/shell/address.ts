@@ -36,8 +36,23 @@ export const setQuery = (changes: Readonly<Record<string, string | null>>): void
 };
 
 export const runAddress = (name: string): string => `/runs/${encodeURIComponent(name)}`;
+/** Names are apart by commas, so a comma in a name is escaped: folders may be called anything. */
 export const compareAddress = (names: readonly string[]): string =>
-  `/compare?${new URLSearchParams({ runs: names.join(",") })}`;
+  `/compare?${new URLSearchParams({ runs: names.map((name) => name.replace(/[%,]/g, encodeURIComponent)).join(",") })}`;
+
+/** The text of an escaped part of an address; a part that is not escaped rightly is meant as it is. */
+export const unescaped = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+/** The runs that an address of `compareAddress` names. */
+export const comparedNames = (query: URLSearchParams): readonly string[] => [
+  ...new Set((query.get("runs") ?? "").split(",").filter(Boolean).map(unescaped)),
+];
 
 const isPlain = (event: MouseEvent): boolean =>
   event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;

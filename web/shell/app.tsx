@@ -9,7 +9,7 @@ import { RunView } from "../run/run-view.tsx";
 import { RunsView } from "../runs/runs-view.tsx";
 import { lostStreams } from "../server/event-stream.ts";
 import { info } from "../server/facts.ts";
-import { path } from "./address.ts";
+import { path, unescaped } from "./address.ts";
 import { ThemeSwitch } from "./theme-switch.tsx";
 
 /** Further views get their place here. */
@@ -18,14 +18,6 @@ const places = [
   { href: "/new", label: "New run" },
   { href: "/playground", label: "Playground" },
 ] as const;
-
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-};
 
 interface Shown {
   readonly title: string;
@@ -45,7 +37,7 @@ const NotFound = () => (
 const shownAt = (at: string): Shown => {
   const run = /^\/runs\/([^/]+)\/?$/.exec(at)?.[1];
   if (run !== undefined) {
-    const name = decoded(run);
+    const name = unescaped(run);
     return { title: name, place: "/runs", view: <RunView key={name} name={name} /> };
   }
   if (at === "/" || at === "/runs" || at === "/runs/") return { title: "Runs", place: "/runs", view: <RunsView /> };
