@@ -15,7 +15,6 @@ interface Versioned {
 export interface StartEvent extends Versioned {
   readonly type: "start";
   /** The whole configuration: preset, changes and defaults, with the dtype that `auto` took. */
-  /** Its configuration. */
   readonly config: RunConfig;
   /** Fields of it that follow from the size of the text, as "train.steps"; none with a preset and in a resumed run. */
   readonly derived: readonly string[];

@@ -126,7 +126,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
       {
         width,
         height,
-        padding: [10, hasLabels && width > 480 ? 112 : 12, 0, 0],
+        padding: [10, hasLabels && width > 480 ? 112 : 20, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
         scales: { x: { time: false, range: () => [x[0], x[1]] }, y: { distr: log ? 3 : 1, range: () => [y[0], y[1]] } },

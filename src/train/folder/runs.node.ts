@@ -184,7 +184,8 @@ const filesOf = async (path: string): Promise<RunFiles> => {
   return { description, metrics, saved };
 };
 
-const isSameFile = (a: FileFacts | undefined, b: FileFacts | undefined): boolean => a?.ino === b?.ino && a?.dev === b?.dev;
+const isSameFile = (a: FileFacts | undefined, b: FileFacts | undefined): boolean =>
+  a?.ino === b?.ino && a?.dev === b?.dev;
 
 const isUnchanged = (a: FileFacts | undefined, b: FileFacts | undefined): boolean =>
   isSameFile(a, b) && a?.size === b?.size && a?.mtimeMs === b?.mtimeMs;
