@@ -456,7 +456,18 @@ const cases: readonly Case[] = [
     allows: (value) => value !== undefined && isPrimitive(value),
   },
   ...[
-    ...["data", "valData", "valFraction", "preset", "config", "out", "finalSampleTokens", "backend", "threads"],
+    ...[
+      "data",
+      "valData",
+      "valFraction",
+      "dataName",
+      "preset",
+      "config",
+      "out",
+      "finalSampleTokens",
+      "backend",
+      "threads",
+    ],
     ...["stopAt", "profile", "signal", "onNotice", "resume", "steps", "extend", "initFrom", "other"],
   ].map((name) => ({
     name: `train ${name}`,

@@ -92,6 +92,8 @@ export interface NewRun extends Running {
   readonly documents?: readonly GivenDocument[] | undefined;
   /** Documents to validate on, instead of `valFraction`; with `documents` only. */
   readonly valDocuments?: readonly GivenDocument[] | undefined;
+  /** What `text` or `documents` are called in events, lists and pages. Default: "text" or "documents". */
+  readonly dataName?: string | undefined;
   /** A chat template in Jinja for conversations, instead of the model's own, of which its checkpoints keep it. */
   readonly chatTemplate?: string | undefined;
   /** In (0, 1); default 0.1. Of documents so many are drawn; of a text it is the end. */
@@ -212,6 +214,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
       : keptPlaces(given)),
     valFraction: valFraction ?? 0.1,
     ...about,
+    name: options.dataName ?? about.name,
     prompt,
     finalSampleTokens,
     ...(initial === null ? {} : { initFrom: { path: placeOfModel(initial.where), sha256: initial.sha256 } }),

@@ -56,7 +56,7 @@ test("a run of a given text is the one of its plan, and its events arrive", asyn
     state: "finished",
     step: 9,
     hasCheckpoint: true,
-    corpus: "text",
+    corpus: "cat.txt",
     failure: null,
   });
 });

@@ -67,6 +67,17 @@ describe.each([true, false])("a run of a string, with worker: %s", (worker) => {
     expect(inNode.events.at(-1)).toMatchObject({ type: "done", task: "train", out: "onCheckpoint" });
   });
 
+  it("may have a name, which its folder keeps", async () => {
+    const out = newPath();
+    const named = { ...small, text, out, worker, dataName: "letters.txt" };
+    const events = await collect(train({ ...named, stopAt: 2 }));
+    expect(events[0]).toMatchObject({ type: "start", corpus: "letters.txt" });
+    const [on] = await collect(train({ resume: out, backend: "reference", worker }));
+    expect(on).toMatchObject({ type: "start", corpus: "letters.txt" });
+    const wrong = collect(train({ ...small, data: "letters.txt", out: null, worker, dataName: "letters" }));
+    await expect(wrong).rejects.toThrow(/^dataName: must go with text or documents/u);
+  });
+
   it("hands out what loads, here and in a thread, and measures what the run did", async () => {
     const { valLoss, bestValLoss } = ofType(inNode.events, "done")[0] ?? {};
     const held = text.slice(Math.floor(0.9 * text.length));

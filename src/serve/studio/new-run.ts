@@ -41,7 +41,7 @@ const fromHere = (path: string): string => {
 
 /** Options for what the run is trained on, and the words of the command line that say it. */
 interface Source {
-  readonly options: Pick<NewRun, "data" | "text" | "documents">;
+  readonly options: Pick<NewRun, "data" | "text" | "documents" | "dataName">;
   readonly words: readonly string[];
   /** A part of the folder's name; undefined: the preset's. */
   readonly name: string | undefined;
@@ -62,12 +62,12 @@ const sourceOf = async (source: TextSource, texts: string | null): Promise<Sourc
     case "given": {
       const { name, text } = source;
       const words = ["--data", name.startsWith("-") ? `./${name}` : name];
-      if (!name.endsWith(".jsonl")) return { options: { text }, words, name: nameOfText(name) };
+      if (!name.endsWith(".jsonl")) return { options: { text, dataName: name }, words, name: nameOfText(name) };
       // It names the line that is none.
       documentsOfText(text, name);
       const documents = text.split("\n").filter((line) => line.trim() !== "");
       return {
-        options: { documents: documents.map((line) => JSON.parse(line) as GivenDocument) },
+        options: { documents: documents.map((line) => JSON.parse(line) as GivenDocument), dataName: name },
         words,
         name: nameOfText(name),
       };

@@ -33,6 +33,7 @@ const newRunSchema = z.strictObject({
   // Checked one by one when they are read.
   documents: z.unknown().optional(),
   valDocuments: z.unknown().optional(),
+  dataName: z.string().min(1).max(200).optional(),
   chatTemplate: z.string().min(1).max(mostTemplate).optional(),
   valFraction: z.number().gt(0).lt(1).optional(),
   preset: z.string().optional(),
@@ -126,6 +127,10 @@ export const checkTrainOptions = (options: object): void => {
   if (given.resume === undefined) {
     parseConfig(newRunSchema, given, optionName);
     checkTextOptions(given);
+    if (given.dataName !== undefined && given.text === undefined && given.documents === undefined) {
+      const must = "must go with text or documents: what is on disk has a name";
+      throw new ConfigError({ where: "dataName", must, got: show(given.dataName), hint: "leaving it out" });
+    }
     return;
   }
   const other = Object.keys(given).find((key) => key in newRunSchema.shape && !(key in resumedRunSchema.shape));
