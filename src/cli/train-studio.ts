@@ -39,7 +39,7 @@ export const openTrainStudio = async (
     await studio.close();
   };
   return {
-    url: studio.url,
+    url: studio.urlOf(basename(path)),
     turn: adopted.turn,
     async end(stays) {
       adopted.end();

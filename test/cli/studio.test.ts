@@ -47,10 +47,10 @@ const served = (args: readonly string[]): Promise<Served> =>
   });
 
 const runsAt = async (url: string): Promise<readonly RunSummary[]> =>
-  ((await (await fetch(`${url}api/v1/runs`)).json()) as RunListAnswer).runs;
+  ((await (await fetch(new URL("/api/v1/runs", url))).json()) as RunListAnswer).runs;
 
 const post = (url: string, path: string, body: object): Promise<Response> =>
-  fetch(`${url}api/v1/${path}`, {
+  fetch(new URL(`/api/v1/${path}`, url), {
     method: "POST",
     headers: { "content-type": "application/json", origin: new URL(url).origin },
     body: JSON.stringify(body),
@@ -102,7 +102,9 @@ test.skipIf(onWindows)("a run that it trains is saved when it ends", async () =>
   expect(begun.status).toBe(200);
   await soon(async () => expect((await runsAt(url)).find(({ name }) => name === "near")?.step).toBeGreaterThan(0));
   kill("SIGINT");
-  expect((await ended).status).toBe(0);
+  const { status, stderr } = await ended;
+  expect(status).toBe(0);
+  expect(stderr).toContain("near is saved; to go on: npx foretoken train --resume runs/near, or the studio\n");
   const { stdout } = await cli(["runs", "--json"], { cwd });
   const runs = stdout
     .split("\n")
@@ -126,6 +128,7 @@ test.skipIf(onWindows)("train --studio has a page on its run, which can stop it"
     });
   });
   const shown = async (): Promise<RunSummary | undefined> => (await runsAt(url)).find(({ name }) => name === "shown");
+  expect(new URL(url).pathname).toBe("/runs/shown");
   // From its first event on.
   expect(await shown()).toMatchObject({ owner: "studio", state: "unfinished", steps: 1_000_000 });
   await soon(async () => expect((await shown())?.step).toBeGreaterThan(0));

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
+import { commandLine } from "../../core/shell-word.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
 import { folderNames, runsFolder } from "../../train/folder/folder-names.ts";
 import { chooseBackend } from "../backend-choice.ts";
@@ -73,7 +74,10 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     onInterrupt(() => ended());
   });
   writeNotice("Ending the studio; a run that it trains is saved first (a second Ctrl-C quits at once)");
-  await studio.close();
+  const saved = await studio.close();
+  if (saved === undefined) return;
+  const goOn = commandLine(["train", "--resume", join(folder, saved)]);
+  writeNotice(`${saved} is saved; to go on: ${goOn}, or the studio`);
 };
 
 /** `foretoken studio`. */

@@ -41,8 +41,8 @@ export interface Jobs extends OwnRuns {
   stop(name: string): boolean;
   /** The run under way, or one that is about to begin. */
   current(): string | undefined;
-  /** Stops the run, and waits until it is saved. Nothing is begun any more. */
-  close(): Promise<void>;
+  /** Stops the run, and waits until it is saved. Nothing is begun any more. @returns its name; undefined: there was none. */
+  close(): Promise<string | undefined>;
 }
 
 const lineOf = (error: unknown): string =>
@@ -157,8 +157,10 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     begun: () => [...begun.values()].filter(({ name }) => job?.name === name || failures.has(name)),
     async close() {
       isClosed = true;
-      job?.stop();
-      await job?.ended;
+      const last = job;
+      last?.stop();
+      await last?.ended;
+      return last === undefined || failures.has(last.name) ? undefined : last.name;
     },
   };
 };

@@ -45,10 +45,12 @@ export interface StudioOptions {
 export interface Studio {
   /** Where it is, with the token if it needs one. */
   readonly url: string;
+  /** The address of a run's page. */
+  urlOf(name: string): string;
   /** Takes in a run of the folder that this process computes by itself. */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
-  /** Stops and saves the run under way, then ends the server and all connections. */
-  close(): Promise<void>;
+  /** Stops and saves the run under way, then ends the server and all connections. @returns the name of the run, if there was one. */
+  close(): Promise<string | undefined>;
 }
 
 /** The first port that is tried. */
@@ -143,18 +145,21 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const port = typeof address === "object" && address !== null ? address.port : 0;
   guard = { names: namesOf(host), port, token, apiPath };
   const shown = ["0.0.0.0", "::"].includes(host) ? "localhost" : hostInUrl(host);
-  let closing: Promise<void> | undefined;
+  let closing: Promise<string | undefined> | undefined;
+  const at = (path: string): string => `http://${shown}:${port}/${path}${token === null ? "" : `#token=${token}`}`;
   return {
-    url: `http://${shown}:${port}/${token === null ? "" : `#token=${token}`}`,
+    url: at(""),
+    urlOf: (name) => at(`runs/${encodeURIComponent(name)}`),
     adopt: jobs.adopt,
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));
         // First: a text that is being written would hold the run back.
         server.closeAllConnections();
-        await jobs.close();
+        const saved = await jobs.close();
         await ended;
         await models.close();
+        return saved;
       })();
       return closing;
     },

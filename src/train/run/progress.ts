@@ -55,7 +55,10 @@ export const freshProgress: Progress = progressSchema.parse({
 });
 
 /**
- * Whether the validation loss has clearly begun to rise: it was `valLoss` at the evaluation that led to this progress.
+ * Whether the validation loss has clearly begun to rise: it was `valLoss` at the evaluation that led to this progress. Of a run
+ * whose steps were never better than the weights that it began with, nothing was learned by heart: its rate is too high.
  */
 export const hasTurned = ({ best, evalsSinceBest }: Progress, valLoss: number): boolean =>
-  best !== null && ((evalsSinceBest >= 2 && valLoss > 1.01 * best.valLoss) || valLoss > 1.05 * best.valLoss);
+  best !== null &&
+  best.step > 0 &&
+  ((evalsSinceBest >= 2 && valLoss > 1.01 * best.valLoss) || valLoss > 1.05 * best.valLoss);

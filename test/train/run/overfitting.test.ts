@@ -83,5 +83,6 @@ describe("an overfitting run", () => {
     expect(hasTurned(since(1), 2.11)).toBe(true);
     expect(hasTurned(since(2), 2.01)).toBe(false);
     expect(hasTurned(since(2), 2.03)).toBe(true);
+    expect(hasTurned({ ...since(2), best: { step: 0, valLoss: 2 } }, 3)).toBe(false);
   });
 });
