@@ -10,6 +10,7 @@ import { type DrawnRun, type MetricName, metricNames, type XName, xNames } from 
 import { differencesOf } from "../../plot/differences.ts";
 import { mostRuns } from "../../plot/style.ts";
 import { isOurSvg, plotSvg } from "../../plot/svg.ts";
+import { extensionParts } from "../../train/config/extend.ts";
 import { type ListedRun, listRuns } from "../../train/folder/runs.node.ts";
 import { readColumns } from "../../train/folder/series.node.ts";
 import { formatPlural } from "../display/texts/format.ts";
@@ -55,15 +56,24 @@ const namesOf = (runs: readonly ListedRun[]): readonly string[] => {
   return new Set(names).size === names.length ? names : runs.map(({ path }) => path);
 };
 
-/** What tells runs apart besides a name: their configurations, and the text. */
-const described = ({ config, corpus, corpusSha256 }: ListedRun): unknown => ({
-  ...config,
-  text: { name: corpus, sha256: corpusSha256.slice(0, 8) },
-});
+/** What tells runs apart besides a name: first of all the text, and the fields that change a result. */
+const described = (runs: readonly ListedRun[]): readonly unknown[] => {
+  // One text may have several names.
+  const isOneText = new Set(runs.map(({ corpusSha256 }) => corpusSha256)).size === 1;
+  return runs.map(({ config, corpus, corpusSha256 }) => {
+    const { extensions: _, checkpointInterval: __, ...train } = config.train;
+    const extended = extensionParts(config.train).join("; ");
+    return {
+      ...(isOneText ? {} : { text: `${corpus} (${corpusSha256.slice(0, 8)})` }),
+      ...config,
+      train: { ...train, ...(extended === "" ? {} : { extended }) },
+    };
+  });
+};
 
 const drawnRuns = async (runs: readonly ListedRun[]): Promise<readonly DrawnRun[]> => {
   const names = namesOf(runs);
-  const differences = differencesOf(runs.map(described));
+  const differences = differencesOf(described(runs));
   const drawn: DrawnRun[] = [];
   for (const [i, { path, config }] of runs.entries()) {
     const { batchSize, gradAccumSteps } = config.train;
