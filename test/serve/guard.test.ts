@@ -182,6 +182,21 @@ test("an address that others can reach needs the token of its own address", asyn
       raw(url.origin.replace("localhost", "127.0.0.1"), `${api}runs`, {
         headers: { host: url.host, ...(authorization === undefined ? {} : { authorization }) },
       });
+    const at = (path: string, more: object = {}) =>
+      raw(url.origin.replace("localhost", "127.0.0.1"), path, { headers: { host: url.host }, ...more });
+    // A router decodes what is escaped.
+    for (const path of [
+      "/%61pi/v1/runs",
+      "/api/%76%31/runs",
+      "/%2561pi/v1/runs",
+      "//api/v1/runs",
+      "/api%2fv1/runs",
+      "/%e0/v1",
+    ])
+      expect((await at(path)).status, path).toBe(401);
+    const headers = { host: url.host, origin: `http://${url.host}`, "content-type": "application/json" };
+    expect((await at("/%61pi/v1/score", { method: "POST", body: "{}", headers })).status).toBe(401);
+    expect((await at("/runs/api")).status).toBe(200);
     const given = [undefined, "", "Bearer ", `Bearer ${token}x`, token, `Basic ${token}`];
     for (const one of given) expect((await ask(one)).status).toBe(401);
     expect((await ask(`Bearer ${token}`)).status).toBe(200);
@@ -283,6 +298,11 @@ describe("names and texts", () => {
     ["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), /UTF-8/u],
     ["a list", "[]", /request/u],
     ["nothing", "", /JSON/u],
+    [
+      "many values",
+      `{"text":{"kind":"corpus","name":"moby-dick"},"config":{"a":[${"{},".repeat(5000)}{}]}}`,
+      /at most 4096 values/u,
+    ],
     ["an unknown field", '{"text":{"kind":"corpus","name":"moby-dick"},"x":1}', /every key must be a known one/u],
     ["a name with a slash", JSON.stringify(smallRun("../x", 5)), /letters, digits/u],
     ["a name that is hidden", JSON.stringify(smallRun(".x", 5)), /letters, digits/u],

@@ -55,10 +55,27 @@ const withPort = (name: string, port: number): string => (port === 80 ? name : `
 
 const refuse = (status: Refusal["status"], error: string): Refusal => ({ status, error });
 
+/**
+ * Whether a router might take a path for one of the API: routers decode what is escaped (`/%61pi`), some of it twice. A first part
+ * that cannot be decoded is taken for the API's, too.
+ */
+const isOfApi = (path: string, apiPath: string): boolean => {
+  const firstOf = (parts: string): string => parts.split(/[/\\]+/u).find((part) => part !== "") ?? "";
+  let first = firstOf(path);
+  for (let round = 0; round < 3 && first.includes("%"); round++) {
+    try {
+      first = firstOf(decodeURIComponent(first));
+    } catch {
+      return true;
+    }
+  }
+  return first.includes("%") || first.startsWith(".") || first.trim().toLowerCase() === firstOf(apiPath);
+};
+
 /** A page of another site may lead to this one by a link, and do nothing else. */
 const isNavigation = (request: Request, path: string, apiPath: string): boolean =>
   request.method === "GET" &&
-  !path.startsWith(`${apiPath}/`) &&
+  !isOfApi(path, apiPath) &&
   request.headers.get("sec-fetch-mode") === "navigate" &&
   request.headers.get("sec-fetch-dest") === "document";
 
@@ -97,8 +114,9 @@ const checkKind = (request: Request): Refusal | undefined => {
   return undefined;
 };
 
-const checkToken = (request: Request, path: string, { token, apiPath }: GuardSettings): Refusal | undefined => {
-  if (token === null || !path.startsWith(`${apiPath}/`)) return undefined;
+/** Why a request lacks the token; undefined: it has it, or none is needed. */
+export const tokenRefusal = (request: Request, { token }: GuardSettings): Refusal | undefined => {
+  if (token === null) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
   if (given !== "" && isSame(given, token)) return undefined;
   return refuse(
@@ -110,7 +128,9 @@ const checkToken = (request: Request, path: string, { token, apiPath }: GuardSet
 /** Why a request is refused; undefined: it may be answered. */
 export const refusalOf = (request: Request, settings: GuardSettings): Refusal | undefined => {
   const path = new URL(request.url).pathname;
-  return checkCaller(request, path, settings) ?? checkKind(request) ?? checkToken(request, path, settings);
+  const refusal = checkCaller(request, path, settings) ?? checkKind(request);
+  if (refusal !== undefined || !isOfApi(path, settings.apiPath)) return refusal;
+  return tokenRefusal(request, settings);
 };
 
 const policy = [

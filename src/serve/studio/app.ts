@@ -9,7 +9,7 @@ import { runConfigSchema } from "../../train/config/config.ts";
 import { defaultPreset } from "../../train/config/presets.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { readColumns } from "../../train/folder/series.node.ts";
-import { type GuardSettings, guardHeaders, refusalOf } from "../http/guard.ts";
+import { type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../http/guard.ts";
 import { failureAnswer, HttpError, jsonAnswer, readJson } from "../http/json.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
@@ -50,11 +50,13 @@ export interface StudioParts {
   readonly threads: number | undefined;
 }
 
-const smallBody = { maxBytes: 2 ** 20 } as const;
-/** A prompt, or a text to score. */
-const textBody = { maxBytes: 2 ** 23 } as const;
+/** A text is one value, however long it is: many values would take many times their bytes of memory. */
+const few = { maxValues: 4096, maxKeys: 2048 } as const;
+const smallBody = { maxBytes: 2 ** 20, ...few } as const;
+/** A prompt, with the tokens that follow it, or a text to score. */
+const textBody = { maxBytes: 2 ** 23, maxValues: 70_000, maxKeys: few.maxKeys } as const;
 /** A text to train on: the bytes of its JSON. */
-const corpusBody = { maxBytes: 2 ** 26 } as const;
+const corpusBody = { maxBytes: 2 ** 26, ...few } as const;
 
 /** Where notes are followed from: what the client has already, else what it asks for. */
 const offsetOf = (request: Request): number => {
@@ -199,6 +201,12 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono 
   });
   app.onError((error) => failureAnswer(error));
   const api = new Hono();
+  // Again where the router has decided: what it takes for an address of the API needs the token, however it is written.
+  api.use("*", async (c, next) => {
+    const refusal = tokenRefusal(c.req.raw, guard());
+    if (refusal === undefined) return next();
+    return failureAnswer(new HttpError(refusal.status, refusal.error));
+  });
   api.get("/info", async () => jsonAnswer(await infoOf(parts)));
   api.get("/fields", () => jsonAnswer(fields()));
   api.get("/texts", async () =>
