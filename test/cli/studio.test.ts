@@ -115,6 +115,30 @@ test.skipIf(onWindows)("a run that it trains is saved when it ends", async () =>
   });
 });
 
+test.skipIf(onWindows)("a run of another program is left alone: a signal might end it unsaved", async () => {
+  const script = `
+    import { train } from ${JSON.stringify(new URL("../../dist/index.js", import.meta.url).href)};
+    const model = { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8, mlp: { hidden: 8 } };
+    const config = { model, train: { steps: 1_000_000, batchSize: 2, patience: 0 } };
+    for await (const _ of train({ data: "text.txt", out: "runs/theirs", backend: "reference", config }));`;
+  const theirs = spawn(process.execPath, ["--input-type=module", "--eval", script], { cwd });
+  const { url, kill, ended } = await served(["studio", "--port", "0"]);
+  try {
+    const found = async () => (await runsAt(url)).find(({ name, step }) => name === "theirs" && step > 0);
+    await soon(async () => expect(await found()).toMatchObject({ owner: "elsewhere" }));
+    const refused = await post(url, "runs/theirs/stop", { elsewhere: true });
+    expect(await refused.json()).toEqual({
+      error: expect.stringMatching(/got one of another program, .*: stop it there$/u),
+    });
+    expect(refused.status).toBe(409);
+    expect(theirs.exitCode).toBe(null);
+  } finally {
+    theirs.kill("SIGKILL");
+    kill("SIGTERM");
+  }
+  expect((await ended).status).toBe(0);
+});
+
 test.skipIf(onWindows)("train --studio has a page on its run, which can stop it", async () => {
   const args = [program, "train", ...endless, "--out", "runs/shown", "--studio"];
   const training = spawn(process.execPath, args, { cwd });

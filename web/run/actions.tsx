@@ -134,8 +134,9 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           }}
         >
           <p>
-            <b>{name}</b> is trained by a process that this studio did not start. It gets the signal that Ctrl-C sends:
-            it saves a checkpoint and ends. It can be resumed here.
+            <b>{name}</b> is trained by a process that this studio did not start. If that is{" "}
+            <code>foretoken train</code> in a terminal, it gets a signal, saves a checkpoint and ends, and can be
+            resumed here. Other programs are left alone.
           </p>
         </Dialog>
       )}

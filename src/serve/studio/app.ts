@@ -13,8 +13,9 @@ import { type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../ht
 import { failureAnswer, HttpError, jsonAnswer, readJson } from "../http/json.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
+import { stopElsewhere } from "./elsewhere.ts";
 import { listEvents, runEvents } from "./events.ts";
-import { type Jobs, stopElsewhere } from "./jobs.ts";
+import type { Jobs } from "./jobs.ts";
 import type { Models } from "./models.ts";
 import { askedRun, planOf } from "./new-run.ts";
 import { presetTexts } from "./presets.ts";

@@ -1,6 +1,5 @@
 /** The run that this studio computes: at most one. It goes on when the page is closed. */
 import { oneLine, shorten } from "../../core/one-line.ts";
-import { lockHolder } from "../../io/lock.node.ts";
 import { presetOf } from "../../train/config/preset-of.ts";
 import type { StartEvent } from "../../train/events.ts";
 import type { ListedRun } from "../../train/folder/runs.node.ts";
@@ -163,29 +162,4 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       return last === undefined || failures.has(last.name) ? undefined : last.name;
     },
   };
-};
-
-/**
- * Stops a run that another process computes, as Ctrl-C in its terminal would.
- * @param lock the path of the run's lock.
- */
-export const stopElsewhere = async (lock: string): Promise<void> => {
-  const holder = await lockHolder(lock);
-  if (holder === null) throw new HttpError(409, "stop: the run must be under way; got one that nobody computes");
-  if (holder.isOwn || !holder.isNear || process.platform === "win32") {
-    const got = holder.isOwn
-      ? "one of this process"
-      : holder.isNear
-        ? "one of another terminal, where Ctrl-C saves it: Windows would end it at once"
-        : "one on another machine or in another container";
-    throw new HttpError(409, `stop: the run must be one that can be stopped from here; got ${got}`);
-  }
-  try {
-    process.kill(holder.pid, "SIGTERM");
-  } catch {
-    throw new HttpError(
-      409,
-      `stop: process ${holder.pid} must be one that may be stopped; got a refusal of the system`,
-    );
-  }
 };

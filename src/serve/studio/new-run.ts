@@ -1,6 +1,6 @@
 /** New runs as the page asks for them: their options, their plans, and the command that does the same. */
 import { stat } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
@@ -61,7 +61,9 @@ const sourceOf = async (source: TextSource, texts: string | null): Promise<Sourc
     }
     case "given": {
       const { name, text } = source;
-      const words = ["--data", name.startsWith("-") ? `./${name}` : name];
+      // The file that the text would be in: never a text that comes with the program, nor a flag, nor a file elsewhere.
+      const file = basename(name.replaceAll("\\", "/"));
+      const words = ["--data", file.startsWith("-") || isCorpusName(file) ? `./${file}` : file];
       if (!name.endsWith(".jsonl")) return { options: { text, dataName: name }, words, name: nameOfText(name) };
       // It names the line that is none.
       documentsOfText(text, name);
