@@ -126,7 +126,9 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
       // Before another one takes memory.
       const [oldest] = loaded;
       if (loaded.length >= mostLoaded && oldest !== undefined) await close(oldest);
-      const model = await loadInWorker(place, { ...(backend === undefined ? {} : { backend }), threads });
+      // As the commands do: the same numbers there and here.
+      const named = backend === undefined ? {} : { backend };
+      const model = await loadInWorker(place, { ...named, threads, dtype: "auto" });
       loaded = [...loaded, { place, model, files }];
       return model;
     },
