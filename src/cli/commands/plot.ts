@@ -18,6 +18,7 @@ import { comparableRuns } from "../display/texts/runs-table.ts";
 import { expecting, parseChoice, parsePath } from "../flags.ts";
 import { notes } from "../help.ts";
 import { writeNotice, writeOut } from "../output.ts";
+import { metricNamesOfOthers } from "../suggestions/flags-of-others.ts";
 import { printableName, styleFor } from "../terminal.ts";
 
 interface PlotFlags {
@@ -47,7 +48,9 @@ const findRun = async (path: string): Promise<ListedRun> => {
   const own = skipped.find((one) => resolve(one.path) === resolve(path));
   if (own !== undefined) throw new ConfigError({ where: path, must, got: own.reason });
   const got = first === undefined ? "a folder without run.json" : `a folder with ${formatPlural(runs.length, "run")}`;
-  throw new ConfigError({ where: path, must, got, hint: first === undefined ? "npx foretoken runs" : first.path });
+  // As many as one chart has room for.
+  const named = runs.slice(0, 8).map((run) => run.path);
+  throw new ConfigError({ where: path, must, got, hint: named.length === 0 ? "npx foretoken runs" : named.join(" ") });
 };
 
 /** Names that tell the runs apart: those of their folders, or their paths. */
@@ -170,7 +173,12 @@ export const declarePlot = (command: Command): void => {
     .usage("<run...> [flags]")
     .argument("<run...>", `folders of runs, at most ${mostRuns}`, parseRuns)
     .optionsGroup("Chart: what it shows")
-    .option("--metric <name>", metricNames.join(", "), parseChoice("--metric", metricNames), "loss")
+    .option(
+      "--metric <name>",
+      metricNames.join(", "),
+      parseChoice("--metric", metricNames, metricNamesOfOthers),
+      "loss",
+    )
     .option(
       "--x <name>",
       "what goes from left to right: steps, tokens that went through the model, or the time of the steps",

@@ -58,6 +58,12 @@ export const dtypeNames: Readonly<Record<string, string>> = {
   ...{ half: "bfloat16, since there is no float16", fp32: "float32", f32: "float32", single: "float32" },
 };
 
+/** Our values of --metric, under other names. */
+export const metricNamesOfOthers: Readonly<Record<string, string>> = {
+  ...{ lr: "learning-rate", grad: "grad-norm", norm: "grad-norm", gradnorm: "grad-norm", speed: "tokens-per-second" },
+  ...{ throughput: "tokens-per-second", val: "loss", val_loss: "loss", train_loss: "loss", perplexity: "loss --log" },
+};
+
 /** Our values of --backend, under the names of devices. */
 export const deviceNames: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
