@@ -5,6 +5,7 @@ import { Notice } from "../parts/notice.tsx";
 import { isLive, RunState, stateWords } from "../parts/run-state.tsx";
 import { Actions } from "./actions.tsx";
 import { Configuration, Facts, Measurements } from "./facts.tsx";
+import { memorisingOf } from "./memorising.ts";
 import { RunCharts } from "./run-charts.tsx";
 import { followRun, type RunFeed } from "./run-feed.ts";
 import { Samples } from "./samples.tsx";
@@ -84,8 +85,9 @@ const Failed = ({ run }: { readonly run: RunSummary }) =>
 /** What is worth knowing about the curves, in a place that is kept for it: nothing moves when a note comes. */
 const Notes = ({ feed }: { readonly feed: RunFeed }) => {
   void feed.version.value;
-  const over = feed.overfitting.value;
-  const leftOut = feed.data.value?.leftOut ?? [];
+  const data = feed.data.value;
+  const over = data === undefined ? undefined : memorisingOf(data);
+  const leftOut = data?.leftOut ?? [];
   return (
     <div class="run-notes">
       {over !== undefined && (
