@@ -2,6 +2,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, rangeOf } from "./curve.ts";
+import { endOf, placeLabels } from "./labels.ts";
 import { linearTicks, logTicks, tickText } from "./ticks.ts";
 
 export interface PlotView {
@@ -79,29 +80,29 @@ const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string
   ]);
 
 /** Names of the curves at their ends, moved apart where they would lie on each other. */
-const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[]): void => {
-  const { ctx, bbox } = u;
+const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): void => {
+  const { ctx } = u;
   const ratio = devicePixelRatio;
-  const labels = drawn.flatMap(({ curve, line }) => {
-    const last = line.y.length - 1;
-    const y = last < 0 ? undefined : u.valToPos(line.y[last] as number, "y", true);
-    return y === undefined || !Number.isFinite(y) ? [] : [{ text: curve.label, color: css(curve.style.color), y }];
-  });
-  labels.sort((a, b) => a.y - b.y);
-  const gap = 14 * ratio;
-  const most = bbox.top + bbox.height;
-  let below = most + gap;
-  for (const label of labels.toReversed()) {
-    label.y = Math.min(label.y, below - gap);
-    below = label.y;
-  }
   ctx.save();
   ctx.font = `${12 * ratio}px ui-sans-serif, system-ui, sans-serif`;
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
-  for (const { text, color, y } of labels) {
+  const labels = drawn.flatMap(({ curve, line }) => {
+    const end = endOf(line, range);
+    if (end === undefined) return [];
+    const text = curve.label.length > 18 ? `${curve.label.slice(0, 17)}…` : curve.label;
+    const at = { x: u.valToPos(end.x, "x", true) + 6 * ratio, y: u.valToPos(end.y, "y", true) };
+    return [{ ...at, text, width: ctx.measureText(text).width, color: css(curve.style.color) }];
+  });
+  placeLabels(labels, 14 * ratio);
+  // The ground around a name keeps it readable where other curves go on.
+  ctx.lineWidth = 4 * ratio;
+  ctx.lineJoin = "round";
+  ctx.strokeStyle = css("--paper");
+  for (const { text, color, x, y } of labels) {
+    ctx.strokeText(text, x, y);
     ctx.fillStyle = color;
-    ctx.fillText(text.length > 18 ? `${text.slice(0, 17)}…` : text, bbox.left + bbox.width + 6 * ratio, y);
+    ctx.fillText(text, x, y);
   }
   ctx.restore();
 };
@@ -147,7 +148,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
         series,
         bands,
         hooks: {
-          draw: [(self) => hasLabels && self.width > 480 && drawLabels(self, drawn)],
+          draw: [(self) => hasLabels && self.width > 480 && drawLabels(self, drawn, x)],
           setCursor: [
             (self) => {
               const { left = -1 } = self.cursor;

@@ -1,5 +1,6 @@
 /** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
+import { endOf, type LabelPlace, placeLabels } from "./labels.ts";
 import { linearTicks, logTicks, tickText } from "./ticks.ts";
 
 export interface Figure {
@@ -15,6 +16,14 @@ export interface Figure {
 }
 
 const size = { width: 960, height: 480, left: 64, right: 150, top: 48, bottom: 48 } as const;
+
+/** Of a character, about. */
+const textWidth = 7.5;
+
+interface Place extends LabelPlace {
+  readonly text: string;
+  readonly color: string;
+}
 
 const escaped = (text: string): string =>
   text
@@ -58,7 +67,7 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
     parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
   }
   parts.push(`<text x="${left + wide / 2}" y="${height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
-  const ends: { readonly text: string; readonly color: string; y: number }[] = [];
+  const ends: Place[] = [];
   for (const { curve, line, band } of drawn) {
     const color = colorOf(curve.style.color);
     if (band !== undefined) {
@@ -71,27 +80,36 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
     parts.push(`<path d="${path(line)}" fill="none" stroke="${color}" stroke-width="${curve.style.width}"${dash}/>`);
     if (curve.style.marks) {
       for (const [i, value] of line.x.entries()) {
+        // Marks are drawn whole at the edges, so those outside of a zoomed part are left out.
+        if (value < x[0] || value > x[1]) continue;
         parts.push(
           `<circle cx="${rounded(across(value))}" cy="${rounded(up(line.y[i] as number))}" r="2.5" fill="${color}"/>`,
         );
       }
     }
-    ends.push({ text: curve.label, color, y: up(line.y.at(-1) ?? y[0]) });
+    const end = endOf(line, x);
+    const width = textWidth * curve.label.length;
+    if (end !== undefined)
+      ends.push({
+        text: curve.label,
+        color,
+        width,
+        x: across(end.x) + 8,
+        y: Math.max(top, Math.min(top + high, up(end.y))),
+      });
   }
-  ends.sort((a, b) => a.y - b.y);
-  let below = top + high + 15;
-  for (const end of ends.toReversed()) {
-    end.y = Math.min(end.y, below - 15);
-    below = end.y;
+  placeLabels(ends, 15);
+  for (const end of ends) {
+    // The ground around a name keeps it readable where other curves go on.
     parts.push(
-      `<text x="${left + wide + 8}" y="${rounded(end.y)}" dominant-baseline="middle" fill="${end.color}">${escaped(end.text)}</text>`,
+      `<text x="${rounded(end.x)}" y="${rounded(end.y)}" dominant-baseline="middle" fill="${end.color}" stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke">${escaped(end.text)}</text>`,
     );
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="#55595c">
 <rect width="100%" height="100%" fill="#ffffff"/>
 <clipPath id="plot"><rect x="${left}" y="${top}" width="${wide}" height="${high}"/></clipPath>
 <text x="${left}" y="26" font-size="16" fill="#191b1c">${escaped(title)}</text>
-${parts.map((part) => (part.startsWith("<path") || part.startsWith("<circle") ? part.replace("/>", ' clip-path="url(#plot)"/>') : part)).join("\n")}
+${parts.map((part) => (part.startsWith("<path") ? part.replace("/>", ' clip-path="url(#plot)"/>') : part)).join("\n")}
 </svg>
 `;
 };

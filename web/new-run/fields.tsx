@@ -4,28 +4,8 @@ import type { ConfigFieldInfo } from "../../src/serve/studio/protocol.ts";
 import { flatten } from "../parts/format.ts";
 import { fields } from "../server/facts.ts";
 import { draft, setValue } from "./draft.ts";
-import { plan, planFailure } from "./planned.ts";
-
-const common: Readonly<Record<string, string>> = {
-  "train.steps": "Steps",
-  "model.nLayer": "Layers",
-  "model.nHead": "Heads",
-  "model.nEmbd": "Width",
-  "model.contextLength": "Context",
-  "train.batchSize": "Batch",
-  "train.learningRate": "Learning rate",
-  "tokenizer.kind": "Tokenizer",
-  "train.evalInterval": "Steps per evaluation",
-  "train.sampleTokens": "Tokens of each sample",
-  "train.seed": "Seed",
-};
-
-const groups: readonly { readonly key: string; readonly label: string }[] = [
-  { key: "train", label: "Training" },
-  { key: "model", label: "Model" },
-  { key: "tokenizer", label: "Tokenizer" },
-  { key: "lora", label: "Adapters (LoRA)" },
-];
+import { commonLabels, groups } from "./labels.ts";
+import { plan, wrongAt } from "./planned.ts";
 
 interface FieldProps {
   readonly field: ConfigFieldInfo;
@@ -38,7 +18,7 @@ const Input = ({ field: { path, type, choices }, now }: FieldProps) => {
   const value = draft.value.values[path] ?? "";
   const options = type === "boolean" ? ["true", "false"] : type === "string" ? choices : [];
   const id = `field-${path}`;
-  const common = { id, "aria-describedby": `${id}-about`, "aria-invalid": planFailure.value?.field === path };
+  const common = { id, "aria-describedby": `${id}-about`, "aria-invalid": wrongAt(path) !== undefined };
   if (options.length > 0) {
     return (
       <select {...common} value={value} onChange={({ currentTarget }) => setValue(path, currentTarget.value)}>
@@ -72,7 +52,7 @@ const Field = (props: FieldProps) => {
   const { field, label } = props;
   const { path, about, choices, type } = field;
   const id = `field-${path}`;
-  const failure = planFailure.value?.field === path ? planFailure.value.error : undefined;
+  const failure = wrongAt(path);
   const isChanged = draft.value.values[path] !== undefined;
   const isDerived = plan.value?.derived.includes(path) === true && !isChanged;
   return (
@@ -114,12 +94,12 @@ export const Fields = () => {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const isFound = ({ path, about }: ConfigFieldInfo) =>
     words.every((word) => `${path} ${about}`.toLowerCase().includes(word));
-  const others = all.filter(({ path }) => common[path] === undefined);
+  const others = all.filter(({ path }) => commonLabels[path] === undefined);
   return (
     <section class="form-part" aria-labelledby="settings-head">
       <h2 id="settings-head">Settings</h2>
       <div class="fields">
-        {Object.entries(common).flatMap(([path, label]) => {
+        {Object.entries(commonLabels).flatMap(([path, label]) => {
           const field = all.find((one) => one.path === path);
           return field === undefined ? [] : <Field key={path} {...propsOf(field, label)} />;
         })}

@@ -3,8 +3,13 @@ import { fields, info, models } from "../server/facts.ts";
 import { change, draft } from "./draft.ts";
 import { Fields } from "./fields.tsx";
 import { PlanPanel } from "./plan-panel.tsx";
-import { keepPlanning } from "./planned.ts";
+import { keepPlanning, wrongAt } from "./planned.ts";
 import { TextChoice } from "./text-choice.tsx";
+
+const Wrong = ({ field }: { readonly field: string }) => {
+  const wrong = wrongAt(field);
+  return wrong === undefined ? null : <b class="bad"> {wrong}</b>;
+};
 
 const Beginning = () => {
   const { preset, name, initFrom } = draft.value;
@@ -16,7 +21,12 @@ const Beginning = () => {
       <div class="fields">
         <div class="field">
           <label for="preset">Recipe</label>
-          <select id="preset" value={preset} onChange={({ currentTarget }) => change({ preset: currentTarget.value })}>
+          <select
+            id="preset"
+            aria-invalid={wrongAt("preset") !== undefined}
+            value={preset}
+            onChange={({ currentTarget }) => change({ preset: currentTarget.value })}
+          >
             <option value="">One that fits the text</option>
             {presets.map((one) => (
               <option key={one.name} value={one.name}>
@@ -26,7 +36,20 @@ const Beginning = () => {
           </select>
           <span class="about soft">
             {presets.find((one) => one.name === preset)?.about ?? "Sizes and steps follow from the length of the text."}
+            <Wrong field="preset" />
           </span>
+          {preset === "" && presets.length > 0 && (
+            <details class="about soft">
+              <summary>What each recipe is for</summary>
+              <ul class="recipes">
+                {presets.map((one) => (
+                  <li key={one.name}>
+                    <b>{one.name}</b>: {one.about}
+                  </li>
+                ))}
+              </ul>
+            </details>
+          )}
         </div>
         <div class="field">
           <label for="run-name">Name</label>
@@ -35,17 +58,22 @@ const Beginning = () => {
             type="text"
             autocomplete="off"
             spellcheck={false}
-            placeholder="made from the text and the time"
+            placeholder="automatic"
+            aria-invalid={wrongAt("name") !== undefined}
             value={name}
             onInput={({ currentTarget }) => change({ name: currentTarget.value })}
           />
-          <span class="about soft">Of its folder: letters, digits, “-”, “_” and “.”.</span>
+          <span class="about soft">
+            Of its folder: letters, digits, “-”, “_” and “.”. Made from the text and the time where you give none.
+            <Wrong field="name" />
+          </span>
         </div>
         {known.length > 0 && (
           <div class="field">
             <label for="init-from">Begin with</label>
             <select
               id="init-from"
+              aria-invalid={wrongAt("initFrom") !== undefined}
               value={initFrom}
               onChange={({ currentTarget }) => change({ initFrom: currentTarget.value })}
             >
@@ -56,7 +84,10 @@ const Beginning = () => {
                 </option>
               ))}
             </select>
-            <span class="about soft">A model that was trained before is tuned to this text.</span>
+            <span class="about soft">
+              A model that was trained before is tuned to this text.
+              <Wrong field="initFrom" />
+            </span>
           </div>
         )}
       </div>

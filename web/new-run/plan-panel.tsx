@@ -8,6 +8,7 @@ import { begun } from "../server/begun.ts";
 import { api, postJson } from "../server/request.ts";
 import { go, runAddress } from "../shell/address.ts";
 import { afterStart, request } from "./draft.ts";
+import { failureText, isOfForm } from "./labels.ts";
 import { plan, planFailure, planning } from "./planned.ts";
 
 const Figures = ({
@@ -40,7 +41,8 @@ const Figures = ({
       <div>
         <dt>Text</dt>
         <dd class="num">
-          {count(trainTokens)} tokens to train on, {count(valTokens)} held out, {count(vocabSize)} different
+          {count(trainTokens)} tokens to train on, {count(valTokens)} held out, {count(vocabSize)} different{" "}
+          {config.tokenizer.kind === "char" ? "characters" : "tokens"}
         </dd>
       </div>
       <div>
@@ -61,7 +63,9 @@ export const PlanPanel = () => {
     failure.value = undefined;
     const answer = await postJson<BegunRun>(`${api}/runs`, body);
     starting.value = false;
-    if (answer.kind === "failed") failure.value = answer.failure.error;
+    // At its field, where it is about one: until that is changed.
+    if (answer.kind === "failed" && isOfForm(answer.failure)) planFailure.value = answer.failure;
+    else if (answer.kind === "failed") failure.value = answer.failure.error;
     else {
       begun.value = answer.value;
       afterStart();
@@ -70,14 +74,19 @@ export const PlanPanel = () => {
   };
   const known = plan.value;
   const isReady = request.value !== undefined;
+  const failed = planFailure.value;
+  const isOld = failed !== undefined || planning.value;
   return (
     <aside class="plan" aria-label="Plan">
       <h2>Plan</h2>
-      <div class={planning.value ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
+      <div class={isOld ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
         {!isReady && <p class="soft">Choose a text: its size, the model that fits it, memory and time appear here.</p>}
         {isReady && known === undefined && planFailure.value === undefined && <p class="soft">Reading the text…</p>}
+        {failed !== undefined && <Notice tone="bad">{failureText(failed)}</Notice>}
+        {isReady && known !== undefined && failed !== undefined && (
+          <p class="soft old-plan">Of the last valid settings:</p>
+        )}
         {isReady && known !== undefined && <Figures of={known} />}
-        {planFailure.value !== undefined && <Notice tone="bad">{planFailure.value.error}</Notice>}
       </div>
       <button
         type="button"
@@ -89,9 +98,9 @@ export const PlanPanel = () => {
       </button>
       {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
       {isReady && known !== undefined && (
-        <div class="command-box">
+        <div class={isOld ? "command-box asking" : "command-box"}>
           <div class="section-head">
-            <h3>The same in a terminal</h3>
+            <h3>The same in a terminal{failed !== undefined && <span class="tag">of the last valid settings</span>}</h3>
             <Copy quiet label="Copy" text={() => known.command} />
           </div>
           <pre class="command-text">{known.command}</pre>

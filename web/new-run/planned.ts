@@ -3,15 +3,22 @@ import { effect, signal } from "@preact/signals";
 import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
 import { request } from "./draft.ts";
+import { fieldOf, wrongOf } from "./labels.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
+/** The plan is asked for, or will be in a moment. */
 export const planning = signal(false);
+
+/** What is wrong with a field of the form; undefined: nothing is. */
+export const wrongAt = (field: string): string | undefined => {
+  const failure = planFailure.value;
+  return failure !== undefined && fieldOf(failure) === field ? wrongOf(failure) : undefined;
+};
 
 const quietMs = 400;
 
 const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
-  planning.value = true;
   try {
     const answer = await postJson<RunPlan>(`${api}/plan`, body, abort);
     plan.value = answer.kind === "ok" ? answer.value : plan.value;
@@ -36,6 +43,7 @@ export const keepPlanning = (): (() => void) => {
       planning.value = false;
       return;
     }
+    planning.value = true;
     controller = new AbortController();
     const { signal: abort } = controller;
     timer = setTimeout(() => void ask(body, abort), quietMs);

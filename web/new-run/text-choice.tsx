@@ -96,8 +96,19 @@ export const TextChoice = () => {
     if (folder !== null) void texts.load();
   }, [folder]);
   const { corpus, file } = draft.value;
+  const corpora = info.value.value?.corpora ?? [];
+  const files = texts.value.value?.texts ?? [];
   // A draft may be from a studio with a folder of texts.
   const kind = draft.value.kind === "file" && folder === null ? "given" : draft.value.kind;
+  // There is nothing to choose from one.
+  const [onlyCorpus, onlyFile] = [
+    corpora.length === 1 ? corpora[0] : undefined,
+    files.length === 1 ? files[0] : undefined,
+  ];
+  useEffect(() => {
+    if (kind === "corpus" && corpus === "" && onlyCorpus !== undefined) change({ corpus: onlyCorpus });
+    if (kind === "file" && file === "" && onlyFile !== undefined) change({ file: onlyFile.path });
+  }, [kind, onlyCorpus, onlyFile?.path]);
   const options = [
     { value: "given", label: "Own text" },
     ...(folder === null ? [] : [{ value: "file", label: `From ${folder}` } as const]),
@@ -118,7 +129,7 @@ export const TextChoice = () => {
         <Choices
           label="Included text"
           value={corpus}
-          names={(info.value.value?.corpora ?? []).map((name) => [name, name])}
+          names={corpora.map((name) => [name, name])}
           onChange={(name) => change({ corpus: name })}
         />
       )}
@@ -126,7 +137,7 @@ export const TextChoice = () => {
         <Choices
           label="Text of the folder"
           value={file}
-          names={(texts.value.value?.texts ?? []).map(({ path, bytes: size }) => [path, `${path} (${bytes(size)})`])}
+          names={files.map(({ path, bytes: size }) => [path, `${path} (${bytes(size)})`])}
           onChange={(path) => change({ file: path })}
         />
       )}

@@ -1,4 +1,5 @@
 /** Numbers as the page writes them, the same everywhere. */
+import type { Extension } from "../../src/optim/config.ts";
 import type { RunConfig } from "../../src/train/config/config.ts";
 
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
@@ -73,11 +74,27 @@ export interface FlatField {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** A value in words: lists with commas, objects of a list as their fields. */
+const valueText = (value: unknown): string => {
+  if (value === null) return "none";
+  if (Array.isArray(value)) return value.map(valueText).join(value.some(isRecord) ? "; " : ", ") || "none";
+  if (!isRecord(value)) return String(value);
+  return Object.entries(value)
+    .map(([key, inner]) => `${key} ${valueText(inner)}`)
+    .join(", ");
+};
+
+const extensionsText = (extensions: readonly Extension[]): string =>
+  extensions
+    .map(({ after, planned, schedule }) => `at step ${count(after)}, planned to ${count(planned)} (${schedule})`)
+    .join("; ");
+
 /** A configuration as lines: ["model.norm.eps", "1e-5"]. */
 export const flatten = (config: RunConfig | Readonly<Record<string, unknown>>): readonly FlatField[] => {
   const visit = (value: unknown, path: string): FlatField[] => {
     if (value === undefined) return [];
-    if (!isRecord(value)) return [{ path, value: typeof value === "string" ? value : JSON.stringify(value) }];
+    if (path === "train.extensions") return [{ path, value: extensionsText(value as readonly Extension[]) }];
+    if (!isRecord(value)) return [{ path, value: valueText(value) }];
     return Object.entries(value).flatMap(([key, child]) => visit(child, path === "" ? key : `${path}.${key}`));
   };
   return visit(config, "");

@@ -1,5 +1,6 @@
 /** The state of a run in words, with a sign whose form differs too. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { isLost } from "../server/event-stream.ts";
 
 type Tone = "live" | "good" | "still" | "bad";
 
@@ -12,12 +13,23 @@ export interface StateWords {
 
 export const isLive = ({ state, owner }: RunSummary): boolean => state === "unfinished" && owner !== null;
 
+const endedEarly = ({ config: { train }, step, steps }: RunSummary): string => {
+  const evaluations = train.patience === 1 ? "1 evaluation" : `${train.patience} evaluations in a row`;
+  return `${evaluations} brought no better validation loss, so that it ended at step ${step} of ${steps}.`;
+};
+
+/** Of a run that this studio trains, when its server does not answer. */
+const unreachable: StateWords = {
+  tone: "still",
+  word: "Studio unreachable",
+  about: "The studio that trains it has ended, or cannot be reached.",
+};
+
 export const stateWords = (run: RunSummary): StateWords => {
   const { state, owner, paused, failure, step, steps } = run;
   if (state === "failed") return { tone: "bad", word: "Failed", about: failure ?? "The run ended with an error." };
   if (state === "finished") return { tone: "good", word: "Finished", about: `All ${steps} steps are done.` };
-  if (state === "patience")
-    return { tone: "good", word: "Ended early", about: "The validation loss got no better for its patience." };
+  if (state === "patience") return { tone: "good", word: "Ended early", about: endedEarly(run) };
   if (state === "interrupted")
     return { tone: "still", word: "Stopped", about: `It was stopped at step ${step} and can be resumed.` };
   if (paused)
@@ -39,8 +51,11 @@ const signs: Readonly<Record<Tone, string>> = {
   bad: "M1.8 1.8l6.4 6.4M8.2 1.8 1.8 8.2",
 };
 
+/** Whether the state is one that only a studio which answers can vouch for. */
+export const isCutOff = (run: RunSummary): boolean => isLost.value && isLive(run) && run.owner === "studio";
+
 export const RunState = ({ run }: { readonly run: RunSummary }) => {
-  const { tone, word, about } = stateWords(run);
+  const { tone, word, about } = isCutOff(run) ? unreachable : stateWords(run);
   return (
     <span class={`state state-${tone}`} title={about}>
       <svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">

@@ -11,7 +11,7 @@ import { SamplingControls } from "./sampling.tsx";
 import { isDouble, type Side } from "./settings.ts";
 import { visible } from "./surprise.ts";
 import { TokenText } from "./token-text.tsx";
-import { branch, shelves, show, shownOf, type Writing } from "./writing.ts";
+import { branch, show, shown, shownOf, type Writing, writings } from "./writing.ts";
 
 const depthOf = (writing: Writing, all: readonly Writing[]): number => {
   let depth = 0;
@@ -33,25 +33,35 @@ const inTree = (all: readonly Writing[]): readonly Writing[] => {
 };
 
 const Branches = ({ side }: { readonly side: Side }) => {
-  const { writings, shown } = shelves[side].value;
-  if (writings.length < 2) return null;
+  // A single column has the texts of both.
+  const all = isDouble() ? writings.value.filter((one) => one.side === side) : writings.value;
+  if (all.length < 2) return null;
   return (
     <details class="branches" open>
       <summary>
-        {count(writings.length)} texts <span class="soft">to go back to</span>
+        {count(all.length)} texts <span class="soft">to go back to</span>
       </summary>
       <ul>
-        {inTree(writings).map((one) => (
-          <li key={one.id} class={`depth-${Math.min(5, depthOf(one, writings))}`}>
-            <button type="button" class="branch" aria-current={one.id === shown} onClick={() => show(side, one.id)}>
+        {inTree(all).map((one) => (
+          <li key={one.id} class={`depth-${Math.min(5, depthOf(one, all))}`}>
+            <button
+              type="button"
+              class="branch"
+              aria-current={one.id === shown.value[side]}
+              onClick={() => show(side, one.id)}
+            >
               {one.parent === null ? (
                 <>
-                  <b>Text {one.id}</b> <span class="soft">{one.about}</span>
+                  <b>Text {one.id}</b>{" "}
+                  <span class="soft">
+                    {one.modelName}, {one.about}
+                  </span>
                 </>
               ) : (
                 <>
                   <b>↳ Text {one.id}</b> token {one.shared}:{" "}
-                  <span class="mono">{visible(one.tokens[one.shared - 1]?.text ?? "")}</span>
+                  <span class="mono">{visible(one.tokens[one.shared - 1]?.text ?? "")}</span>{" "}
+                  <span class="soft">{one.modelName}</span>
                 </>
               )}
             </button>
@@ -101,6 +111,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           {writing !== undefined && (
             <>
               {writing.state === "writing" ? meanwhile(writing) : `${count(writing.tokens.length)} tokens`}
+              {` · by ${writing.modelName}`}
               {writing.note !== "" && writing.state !== "failed" && ` · ${writing.note}`}
             </>
           )}

@@ -1,12 +1,6 @@
-import { count } from "../parts/format.ts";
 import { models } from "../server/facts.ts";
+import { shownModel } from "./model-names.ts";
 import { chooseModel, modelOf, type Side } from "./settings.ts";
-
-const shown = (name: string, weights: string | null, step: number | null): string => {
-  if (weights === null) return name;
-  const isStep = /^\d+$/.test(weights);
-  return `${name}: ${isStep ? `step ${count(Number(weights))}` : `${weights}${step === null ? "" : `, step ${count(step)}`}`}`;
-};
 
 export const ModelChoice = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const all = models.value.value?.models ?? [];
@@ -14,15 +8,19 @@ export const ModelChoice = ({ side, label }: { readonly side: Side; readonly lab
   return (
     <label class="field">
       {label}
-      <select value={modelOf(side)} onChange={({ currentTarget }) => chooseModel(side, currentTarget.value)}>
+      <select
+        value={modelOf(side)}
+        onFocus={() => void models.load()}
+        onChange={({ currentTarget }) => chooseModel(side, currentTarget.value)}
+      >
         <option value="">Choose a model…</option>
         {names.map((name) => (
           <optgroup key={name} label={name}>
             {all
               .filter((model) => model.name === name)
-              .map(({ key, weights, step }) => (
-                <option key={key} value={key}>
-                  {shown(name, weights, step)}
+              .map((model) => (
+                <option key={model.key} value={model.key}>
+                  {shownModel(model)}
                 </option>
               ))}
           </optgroup>

@@ -2,22 +2,45 @@ import { useEffect } from "preact/hooks";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { models } from "../server/facts.ts";
+import { followRuns, runs } from "../server/run-list.ts";
 import { address, setQuery } from "../shell/address.ts";
 import { Column } from "./column.tsx";
+import { beginDouble, endDouble } from "./double.ts";
 import { Legend } from "./legend.tsx";
 import { Score } from "./score.tsx";
-import { change, chooseModel, isDouble, modelOf, type Side, settings, type Tab, tabOf } from "./settings.ts";
-import { forgetAll, shelves, underWay, write } from "./writing.ts";
+import {
+  change,
+  chooseModel,
+  isDouble,
+  lastModels,
+  modelOf,
+  type Side,
+  settings,
+  type Tab,
+  tabOf,
+} from "./settings.ts";
+import { forgetAll, underWay, write, writings } from "./writing.ts";
 
-/** `?run=NAME`, as a run's page links here: the best weights of that run, as soon as the list is there. */
+/**
+ * `?run=NAME`, as a run's page links here: the best weights of that run, as soon as the list is there. Without a model in the
+ * address: those that were chosen last.
+ */
 const takeRun = (): void => {
   const name = address.value.query.get("run");
   const all = models.value.value?.models;
   if (all === undefined) return;
   const own = all.filter((model) => model.name === name);
   const wanted = own.find(({ weights }) => weights === "best") ?? own[0];
-  if (name !== null) setQuery({ run: null, ...(wanted === undefined ? {} : { model: wanted.key }) });
-  else if (modelOf("left") === "" && all[0] !== undefined) chooseModel("left", all[0].key);
+  if (name !== null) {
+    setQuery({ run: null });
+    if (wanted !== undefined) chooseModel("left", wanted.key);
+  }
+  if (modelOf("left") !== "") return;
+  const last = lastModels();
+  const isThere = (key: string | undefined): key is string => all.some((model) => model.key === key);
+  const left = isThere(last.left) ? last.left : all[0]?.key;
+  if (left !== undefined) chooseModel("left", left);
+  if (left === last.left && !isDouble() && isThere(last.right)) chooseModel("right", last.right);
 };
 
 const PromptForm = () => {
@@ -78,7 +101,7 @@ const PromptForm = () => {
           />
         </label>
         <span class="grow" />
-        {(shelves.left.value.writings.length > 0 || shelves.right.value.writings.length > 0) && !writing && (
+        {writings.value.length > 0 && !writing && (
           <button type="button" class="quiet" onClick={forgetAll}>
             Clear texts
           </button>
@@ -112,7 +135,7 @@ const Writing = () => (
         <input
           type="checkbox"
           checked={isDouble()}
-          onChange={({ currentTarget }) => chooseModel("right", currentTarget.checked ? modelOf("left") : null)}
+          onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
         />
         Two side by side
       </label>
@@ -126,10 +149,18 @@ const Writing = () => (
 
 export const PlaygroundView = () => {
   useEffect(() => {
-    void models.load();
-    return () => underWay.value?.abort();
+    const unfollow = followRuns();
+    return () => {
+      unfollow();
+      underWay.value?.abort();
+    };
   }, []);
-  useEffect(takeRun, [models.value.value]);
+  // A run that has a better loss or its first checkpoint has other weights to write with.
+  const weights = (runs.value ?? []).map(({ name, best, hasCheckpoint, owner }) =>
+    [name, best?.step, hasCheckpoint, owner].join(" "),
+  );
+  useEffect(() => void models.load(), [weights.join("\n")]);
+  useEffect(takeRun, [models.value.value, address.value.query]);
   const known = models.value.value?.models;
   const tab = tabOf();
   return (

@@ -1,7 +1,7 @@
 /** A text of the reader's, each token shaded by how much it surprises a model. */
 import { signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { ScoreAnswer } from "../../src/serve/studio/protocol.ts";
+import type { Failure, ScoreAnswer } from "../../src/serve/studio/protocol.ts";
 import { count, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, postJson } from "../server/request.ts";
@@ -10,6 +10,7 @@ import { Candidates } from "./candidates.tsx";
 import { form } from "./legend.tsx";
 import { ModelChoice } from "./model-choice.tsx";
 import { candidatesShown, change, modelOf, settings } from "./settings.ts";
+import { visible } from "./surprise.ts";
 import { type ShownToken, TokenText } from "./token-text.tsx";
 
 const scored = signal<ScoreAnswer | undefined>(readKept<ScoreAnswer>("scored"));
@@ -44,20 +45,25 @@ const Totals = ({
   </div>
 );
 
+const Characters = ({ of }: { readonly of: readonly string[] }) => (
+  <span class="mono">{of.map(visible).join(" ")}</span>
+);
+
 export const Score = () => {
-  const failure = useSignal<string | undefined>(undefined);
+  const failure = useSignal<Failure | undefined>(undefined);
   const asking = useSignal(false);
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);
   const { scoreText } = settings.value;
   const model = modelOf("left");
-  const ask = async () => {
+  const ask = async (unknown: "error" | "skip") => {
     asking.value = true;
     failure.value = undefined;
-    const answer = await postJson<ScoreAnswer>(`${api}/score`, { model, text: scoreText, candidates: candidatesShown });
+    const body = { model, text: scoreText, candidates: candidatesShown, unknown };
+    const answer = await postJson<ScoreAnswer>(`${api}/score`, body);
     asking.value = false;
     selected.value = null;
-    if (answer.kind === "failed") failure.value = answer.failure.error;
+    if (answer.kind === "failed") failure.value = answer.failure;
     else {
       scored.value = answer.value;
       keep("scored", answer.value);
@@ -85,13 +91,37 @@ export const Score = () => {
           type="button"
           class="primary"
           disabled={asking.value || model === "" || scoreText === ""}
-          onClick={() => void ask()}
+          onClick={() => void ask("error")}
         >
           {asking.value ? "Reading…" : "Measure"}
         </button>
         {(model === "" || scoreText === "") && <span class="soft">{model === "" ? "Choose a model first." : ""}</span>}
       </p>
-      {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
+      {failure.value !== undefined && (
+        <Notice tone="bad">
+          {failure.value.characters === undefined ? (
+            failure.value.error
+          ) : (
+            <>
+              <p>
+                The model never saw {failure.value.characters.length === 1 ? "this character" : "these characters"} of
+                the text: <Characters of={failure.value.characters} />
+              </p>
+              <p>
+                <button type="button" disabled={asking.value} onClick={() => void ask("skip")}>
+                  Measure the text without {failure.value.characters.length === 1 ? "it" : "them"}
+                </button>
+              </p>
+            </>
+          )}
+        </Notice>
+      )}
+      {answer?.skipped !== undefined && (
+        <Notice tone="plain">
+          {count(answer.skipped.count)} {answer.skipped.count === 1 ? "character was" : "characters were"} left out:{" "}
+          <Characters of={answer.skipped.characters} />
+        </Notice>
+      )}
       {answer !== undefined && (
         <>
           <Totals of={answer} />

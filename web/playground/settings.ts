@@ -42,7 +42,13 @@ export const change = (changes: Partial<PlaygroundSettings>): void => {
 const queryKeys: Readonly<Record<Side, string>> = { left: "model", right: "with" };
 
 export const modelOf = (side: Side): string => address.value.query.get(queryKeys[side]) ?? "";
-export const chooseModel = (side: Side, key: string | null): void => setQuery({ [queryKeys[side]]: key });
+/** The models that were chosen last: the playground is mostly opened by a link that names none. */
+export const lastModels = (): Partial<Record<Side, string>> => readKept<Partial<Record<Side, string>>>("models") ?? {};
+export const chooseModel = (side: Side, key: string | null): void => {
+  setQuery({ [queryKeys[side]]: key });
+  const { [side]: _, ...others } = lastModels();
+  keep("models", key === null || key === "" ? others : { ...others, [side]: key });
+};
 export const isDouble = (): boolean => address.value.query.has(queryKeys.right);
 export type Tab = "write" | "score";
 export const tabOf = (): Tab => (address.value.query.get("tab") === "score" ? "score" : "write");

@@ -5,6 +5,7 @@ import { readEvents } from "../server/event-stream.ts";
 import { api, failureOf, jsonBody } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
 import { authorization } from "../shell/token.ts";
+import { modelName } from "./model-names.ts";
 import { candidatesShown, modelOf, type Side, settings, settingsOf } from "./settings.ts";
 
 export interface WrittenToken {
@@ -22,7 +23,11 @@ export interface Writing {
   readonly parent: number | null;
   /** Tokens that it has from its parent, and the chosen one. */
   readonly shared: number;
+  /** The column that it was written in. */
+  readonly side: Side;
   readonly model: string;
+  /** Its run and weights as they were then: a run's best ones change. */
+  readonly modelName: string;
   readonly prompt: string;
   readonly about: string;
   readonly tokens: readonly WrittenToken[];
@@ -32,50 +37,46 @@ export interface Writing {
   readonly sharedWith: readonly string[];
 }
 
-export interface Shelf {
-  readonly writings: readonly Writing[];
-  readonly shown: number | null;
-}
-
-const none: Shelf = { writings: [], shown: null };
 /** Older ones are forgotten. */
 const most = 40;
 
 /** A text that was being written when the page was left has ended there. */
-const settled = (shelf: Shelf): Shelf => ({
-  ...shelf,
-  writings: shelf.writings.map((one) => (one.state === "writing" ? { ...one, state: "stopped", note: "left" } : one)),
-});
+const settled = (all: readonly Writing[]): readonly Writing[] =>
+  all.map((one) => (one.state === "writing" ? { ...one, state: "stopped", note: "left" } : one));
 
-export const shelves = {
-  left: signal<Shelf>(settled(readKept<Shelf>("writings.left") ?? none)),
-  right: signal<Shelf>(settled(readKept<Shelf>("writings.right") ?? none)),
-} as const;
+type Shown = Readonly<Record<Side, number | null>>;
+const nothing: Shown = { left: null, right: null };
 
-const remember = (side: Side): void => keep(`writings.${side}`, shelves[side].value);
+/** The texts of both columns, in the order of their numbers. */
+export const writings = signal<readonly Writing[]>(settled(readKept<readonly Writing[]>("writings") ?? []));
+export const shown = signal<Shown>(readKept<Shown>("writings.shown") ?? nothing);
+
+const remember = (): void => {
+  keep("writings", writings.value);
+  keep("writings.shown", shown.value);
+};
 
 export const show = (side: Side, id: number): void => {
-  shelves[side].value = { ...shelves[side].value, shown: id };
-  remember(side);
+  shown.value = { ...shown.value, [side]: id };
+  remember();
 };
 
 export const forgetAll = (): void => {
-  for (const side of ["left", "right"] as const) {
-    shelves[side].value = none;
-    remember(side);
-  }
+  writings.value = [];
+  shown.value = nothing;
+  remember();
 };
 
-export const shownOf = (side: Side): Writing | undefined =>
-  shelves[side].value.writings.find(({ id }) => id === shelves[side].value.shown);
+export const shownOf = (side: Side): Writing | undefined => writings.value.find(({ id }) => id === shown.value[side]);
 
 const put = (side: Side, writing: Writing): void => {
-  const { writings, shown } = shelves[side].value;
-  const has = writings.some(({ id }) => id === writing.id);
-  const next = has
-    ? writings.map((one) => (one.id === writing.id ? writing : one))
-    : [...writings, writing].slice(-most);
-  shelves[side].value = { writings: next, shown: has ? shown : writing.id };
+  const all = writings.value;
+  if (all.some(({ id }) => id === writing.id)) {
+    writings.value = all.map((one) => (one.id === writing.id ? writing : one));
+    return;
+  }
+  writings.value = [...all, writing].slice(-most);
+  shown.value = { ...shown.value, [side]: writing.id };
 };
 
 /** Fires when the reader stops what is being written; undefined: nothing is. */
@@ -152,11 +153,10 @@ const run = async (side: Side, writing: Writing, promptIds: readonly number[], a
   const { current, tokens } = growing;
   const state = current.state === "writing" ? "stopped" : current.state;
   put(side, { ...current, state, note: state === "stopped" ? "Stopped." : current.note, tokens });
-  remember(side);
+  remember();
 };
 
-const nextId = (): number =>
-  1 + Math.max(0, ...(["left", "right"] as const).flatMap((side) => shelves[side].value.writings.map(({ id }) => id)));
+const nextId = (): number => 1 + Math.max(0, ...writings.value.map(({ id }) => id));
 
 const aboutOf = (side: Side): string => {
   const { temperature } = settings.value[side];
@@ -188,7 +188,9 @@ export const write = (sides: readonly Side[]): Promise<void> =>
       const writing: Writing = {
         ...common,
         id: nextId(),
+        side,
         model: modelOf(side),
+        modelName: modelName(modelOf(side)),
         prompt: settings.value.prompt,
         about: aboutOf(side),
       };
@@ -205,6 +207,7 @@ export const branch = (side: Side, from: Writing, at: number, candidate: Candida
     const writing: Writing = {
       ...from,
       id: nextId(),
+      side,
       parent: from.id,
       shared: tokens.length,
       about: aboutOf(side),

@@ -1,47 +1,56 @@
 /** What can be done with a run: stop, resume, extend, write with it. */
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import type { BegunRun, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { isLive } from "../parts/run-state.tsx";
-import { Segmented } from "../parts/segmented.tsx";
 import { begun } from "../server/begun.ts";
+import { isLost } from "../server/event-stream.ts";
 import { postJson, runPath } from "../server/request.ts";
+import { type Extend, ExtendForm } from "./extend-form.tsx";
 
-type Extend = "stretch" | "restart" | "constant";
-const schedules: readonly { readonly value: Extend; readonly label: string }[] = [
-  { value: "stretch", label: "Stretch" },
-  { value: "restart", label: "Restart" },
-  { value: "constant", label: "Constant" },
-];
-const scheduleHelp: Readonly<Record<Extend, string>> = {
-  stretch: "The learning rate follows the schedule of the longer run from here on.",
-  restart: "The learning rate warms up again and follows its schedule over the new steps.",
-  constant: "The learning rate stays where it was.",
+interface Asked {
+  readonly path: "stop" | "resume";
+  /** As it was then. */
+  readonly run: RunSummary;
+}
+
+/** Whether the summary shows what was asked for: the answer to a request comes before it. */
+const isShown = ({ path, run: before }: Asked, run: RunSummary): boolean => {
+  if (path === "stop") return !isLive(run);
+  if (isLive(run)) return true;
+  // It may have ended already.
+  const isOther = run.step !== before.step || run.state !== before.state || run.updatedAt !== before.updatedAt;
+  return run.owner === null && isOther;
 };
 
 export const Actions = ({ run }: { readonly run: RunSummary }) => {
   const failure = useSignal<string | undefined>(undefined);
-  const busy = useSignal("");
+  const asked = useSignal<Asked | undefined>(undefined);
   const asks = useSignal(false);
-  const steps = useSignal("");
-  const extend = useSignal<Extend>("stretch");
-  const { name, owner, step } = run;
+  const { name, owner, step, steps } = run;
   const live = isLive(run);
+  useEffect(() => {
+    if (asked.value !== undefined && isShown(asked.value, run)) asked.value = undefined;
+  }, [run, asked.value]);
 
-  const post = async (word: string, path: string, body: object) => {
-    busy.value = word;
+  const post = async (path: Asked["path"], body: object) => {
+    asked.value = { path, run };
     failure.value = undefined;
     const answer = await postJson<unknown>(`${runPath(name)}/${path}`, body);
-    busy.value = "";
-    if (answer.kind === "failed") failure.value = answer.failure.error;
-    else if (path === "resume") begun.value = answer.value as BegunRun;
+    if (answer.kind === "failed") {
+      failure.value = answer.failure.error;
+      asked.value = undefined;
+    } else if (path === "resume") begun.value = answer.value as BegunRun;
   };
-  const stop = () => void post("Stopping…", "stop", owner === "elsewhere" ? { elsewhere: true } : {});
-  const wanted = Number(steps.value);
-  const isLonger = Number.isInteger(wanted) && wanted > step;
-  const canResume = !live && run.hasCheckpoint && run.step < run.steps && run.state !== "patience";
+  const stop = () => void post("stop", owner === "elsewhere" ? { elsewhere: true } : {});
+  const resume = (body: { readonly steps?: number; readonly extend?: Extend }) => void post("resume", body);
+  const disabled = asked.value !== undefined || isLost.value;
+  const stopping = asked.value?.path === "stop" ? "Stopping…" : undefined;
+  const resuming = asked.value?.path === "resume" ? "Resuming…" : undefined;
+  const canGoOn = !live && run.hasCheckpoint && step < steps;
 
   return (
     <div class="actions">
@@ -49,23 +58,23 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
         {live && (
           <button
             type="button"
-            disabled={busy.value !== ""}
+            disabled={disabled}
             onClick={() => {
               if (owner === "elsewhere") asks.value = true;
               else stop();
             }}
           >
-            {busy.value || "Stop"}
+            {stopping ?? "Stop"}
           </button>
         )}
-        {canResume && (
-          <button
-            type="button"
-            class="primary"
-            disabled={busy.value !== ""}
-            onClick={() => void post("Resuming…", "resume", {})}
-          >
-            {busy.value || "Resume"}
+        {canGoOn && run.state !== "patience" && (
+          <button type="button" class="primary" disabled={disabled} onClick={() => resume({})}>
+            {resuming ?? "Resume"}
+          </button>
+        )}
+        {canGoOn && run.state === "patience" && (
+          <button type="button" disabled={disabled} title="Its patience begins anew." onClick={() => resume({ steps })}>
+            {resuming ?? `Go on to step ${count(steps)}`}
           </button>
         )}
         {run.hasCheckpoint ? (
@@ -78,45 +87,7 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           </span>
         )}
       </div>
-      {!live && run.hasCheckpoint && (
-        <details class="extend">
-          <summary>Extend</summary>
-          <form
-            class="extend-form"
-            onSubmit={(event) => {
-              event.preventDefault();
-              if (isLonger) void post("Resuming…", "resume", { steps: wanted, extend: extend.value });
-            }}
-          >
-            <label class="field">
-              Steps in all
-              <input
-                type="number"
-                min={step + 1}
-                step={1}
-                required
-                placeholder={String(run.steps * 2)}
-                value={steps.value}
-                onInput={({ currentTarget: { value } }) => {
-                  steps.value = value;
-                }}
-              />
-            </label>
-            <Segmented
-              label="Learning rate"
-              options={schedules}
-              value={extend.value}
-              onChange={(value) => {
-                extend.value = value;
-              }}
-            />
-            <p class="soft">{scheduleHelp[extend.value]}</p>
-            <button type="submit" class="primary" disabled={busy.value !== "" || !isLonger}>
-              {isLonger ? `Train ${count(wanted - step)} more steps` : "Train more steps"}
-            </button>
-          </form>
-        </details>
-      )}
+      {!live && run.hasCheckpoint && <ExtendForm run={run} disabled={disabled} busy={resuming} onExtend={resume} />}
       {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
       {begun.value?.name === name &&
         begun.value.notices.map((notice) => (

@@ -27,7 +27,8 @@ const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
     ],
     ["Started", moment(run.startedAt)],
     ["Changed", moment(run.updatedAt)],
-    ["SHA-256 of the text", run.corpusSha256],
+    ["SHA-256 of the text and its split", run.corpusSha256],
+    ["", "The place of the split is part of it: sha256sum of the file gives another one."],
   ];
 };
 
@@ -77,6 +78,9 @@ export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
       <summary>
         <h2>Evaluations</h2>
       </summary>
+      <p class="soft">
+        Training: the mean since the last evaluation. Losses are in nats per token where nothing else is said.
+      </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
       <section class="table-box tall" tabIndex={0} aria-label="Evaluations">
         <table>

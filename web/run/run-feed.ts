@@ -1,7 +1,7 @@
 /** A run as the page follows it: its series once, then its events from where the series ends. */
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
 import type { Failure, RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
-import type { OverfittingEvent, TrainEvent } from "../../src/train/events.ts";
+import type { TrainEvent } from "../../src/train/events.ts";
 import { isLive } from "../parts/run-state.tsx";
 import { followEvents, type ServerEvent } from "../server/event-stream.ts";
 import { api, getJson, runPath } from "../server/request.ts";
@@ -12,7 +12,6 @@ export interface RunFeed {
   readonly data: ReadonlySignal<RunData | undefined>;
   /** Rises, at most once a frame, when `data` has got more. */
   readonly version: ReadonlySignal<number>;
-  readonly overfitting: ReadonlySignal<OverfittingEvent | undefined>;
   readonly failure: ReadonlySignal<string | undefined>;
   readonly close: () => void;
 }
@@ -24,7 +23,6 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   const summary = signal<RunSummary | undefined>(undefined);
   const data = signal<RunData | undefined>(undefined);
   const version = signal(0);
-  const overfitting = signal<OverfittingEvent | undefined>(undefined);
   const failure = signal<string | undefined>(undefined);
   let offset = 0;
   let frame = 0;
@@ -65,7 +63,6 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     } else if (kind === "run") {
       const event = JSON.parse(text) as TrainEvent;
       data.value?.take(event);
-      if (event.type === "overfitting") overfitting.value = event;
       if (id !== "") offset = Number(id);
       changed();
     }
@@ -109,7 +106,6 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     summary,
     data,
     version,
-    overfitting,
     failure,
     close() {
       controller.abort();

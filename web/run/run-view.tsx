@@ -1,10 +1,12 @@
 import { useEffect, useMemo } from "preact/hooks";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { Copy } from "../parts/copy.tsx";
 import { count, duration, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
-import { isLive, RunState, stateWords } from "../parts/run-state.tsx";
+import { isCutOff, isLive, RunState, stateWords } from "../parts/run-state.tsx";
 import { Actions } from "./actions.tsx";
 import { Configuration, Facts, Measurements } from "./facts.tsx";
+import { memorisingOf } from "./memorising.ts";
 import { RunCharts } from "./run-charts.tsx";
 import { followRun, type RunFeed } from "./run-feed.ts";
 import { Samples } from "./samples.tsx";
@@ -31,7 +33,8 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
     return one === undefined || one.length === 0 ? undefined : one.column(column)[one.length - 1];
   };
   const step = Math.max(run.step, lastOf("steps", "step") ?? 0);
-  const left = isLive(run) ? secondsLeft(feed, run) : undefined;
+  const isRunning = isLive(run) && !isCutOff(run);
+  const left = isRunning ? secondsLeft(feed, run) : undefined;
   return (
     <div class="headline">
       <div class="figure">
@@ -42,7 +45,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
       <div class="figure">
         <span class="figure-label">Training loss</span>
         <span class="figure-value num">{loss(lastOf("steps", "loss"))}</span>
-        <span class="figure-note">nats per token</span>
+        <span class="figure-note">last step, nats per token</span>
       </div>
       <div class="figure">
         <span class="figure-label">Best validation loss</span>
@@ -54,7 +57,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
         <span class="figure-value num">{loss(run.best?.bitsPerByte)}</span>
         <span class="figure-note">compares across tokenizers</span>
       </div>
-      {isLive(run) && (
+      {isRunning && (
         <div class="figure">
           <span class="figure-label">Time left</span>
           <span class="figure-value num">{left === undefined ? "–" : duration(left)}</span>
@@ -81,11 +84,25 @@ const Failed = ({ run }: { readonly run: RunSummary }) =>
     </Notice>
   );
 
+const CutOff = () => (
+  <Notice tone="bad">
+    <p>
+      <b>The studio that trains this run has ended, or cannot be reached.</b> If it ended with Ctrl-C, it has saved the
+      run, which can be resumed when the studio is back. Start it again in a terminal:
+    </p>
+    <p class="row">
+      <code>npx foretoken studio</code>
+      <Copy quiet label="Copy" text={() => "npx foretoken studio"} />
+    </p>
+  </Notice>
+);
+
 /** What is worth knowing about the curves, in a place that is kept for it: nothing moves when a note comes. */
 const Notes = ({ feed }: { readonly feed: RunFeed }) => {
   void feed.version.value;
-  const over = feed.overfitting.value;
-  const leftOut = feed.data.value?.leftOut ?? [];
+  const data = feed.data.value;
+  const over = data === undefined ? undefined : memorisingOf(data);
+  const leftOut = data?.leftOut ?? [];
   return (
     <div class="run-notes">
       {over !== undefined && (
@@ -132,12 +149,13 @@ export const RunView = ({ name }: { readonly name: string }) => {
           <h1 class="run-title">{name}</h1>
           <p class="run-state" role="status">
             <RunState run={run} />
-            <span class="soft"> {run.state === "failed" ? "" : stateWords(run).about}</span>
+            <span class="soft"> {run.state === "failed" || isCutOff(run) ? "" : stateWords(run).about}</span>
           </p>
         </div>
         <Actions run={run} />
       </div>
       <Failed run={run} />
+      {isCutOff(run) && <CutOff />}
       {feed.failure.value !== undefined && <Notice tone="bad">{feed.failure.value}</Notice>}
       <Headline feed={feed} run={run} />
       <RunCharts feed={feed} name={name} />

@@ -1,7 +1,7 @@
 /**
  * Server-sent events over fetch: unlike EventSource it begins again from an offset that the page chooses, and can post.
  */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { authorization } from "../shell/token.ts";
 import { failureOf } from "./request.ts";
 
@@ -50,6 +50,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
 
 /** Whether some stream waits to be connected again. */
 export const lostStreams = signal(0);
+export const isLost = computed(() => lostStreams.value > 0);
 
 const longestWait = 8000;
 

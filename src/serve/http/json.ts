@@ -11,10 +11,13 @@ export type FailureStatus = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 500;
 export class HttpError extends Error {
   override readonly name = "HttpError";
   readonly status: FailureStatus;
+  /** The field of the request that it is about. */
+  readonly field: string | undefined;
 
-  constructor(status: FailureStatus, message: string) {
+  constructor(status: FailureStatus, message: string, field?: string) {
     super(message);
     this.status = status;
+    this.field = field;
   }
 }
 
@@ -29,17 +32,33 @@ export const jsonAnswer = (value: unknown, status = 200): Response =>
 
 /** A field of a configuration or of a request, as "train.steps". */
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {
-  const field = where.replace(/^(?:config|request)\./u, "");
+  const field = where.replace(/^(?:config|request)\./u, "").replace(/^initFrom .*$/su, "initFrom");
   return /^[a-z][A-Za-z]*(?:\.[A-Za-z0-9]+)*$/u.test(field) ? field : undefined;
 };
 
 /** What an error says, for a page. */
-export const failureOf = (error: unknown): { readonly error: string; readonly field?: string } => {
+export interface FailureText {
+  readonly error: string;
+  readonly field?: string;
+  readonly characters?: readonly string[];
+}
+
+/** Most unknown characters that are named: a text in another script may have thousands. */
+const mostCharacters = 500;
+
+export const failureOf = (error: unknown): FailureText => {
   if (!(error instanceof ForetokenError)) {
-    return { error: oneLine(shorten(error instanceof Error ? error.message : String(error), 280)) };
+    const line = oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
+    const field = error instanceof HttpError ? error.field : undefined;
+    return { error: line, ...(field === undefined ? {} : { field }) };
   }
   const field = fieldOf(error);
-  return { error: error.message, ...(field === undefined ? {} : { field }) };
+  const { characters = [] } = error.details;
+  return {
+    error: error.message,
+    ...(field === undefined ? {} : { field }),
+    ...(characters.length === 0 ? {} : { characters: characters.slice(0, mostCharacters) }),
+  };
 };
 
 const statusOf = (error: unknown): FailureStatus => {

@@ -18,8 +18,8 @@ type ListedModel = ModelListAnswer["models"][number];
 
 export interface Models {
   list(): Promise<ModelListAnswer>;
-  /** The place of a model. @throws HttpError for a key that the list cannot have. */
-  placeOf(key: string): Promise<string>;
+  /** The place of a model. @param field of the request, for errors. @throws HttpError for a key that the list cannot have. */
+  placeOf(key: string, field?: string): Promise<string>;
   /** The model, loaded; one that has changed on disk is loaded again. For one call at a time. */
   load(place: string): Promise<WorkerModel>;
   /** Frees all models. */
@@ -53,8 +53,12 @@ const filesAt = async (place: string): Promise<string> => {
   return "";
 };
 
-const missing = (key: string): HttpError =>
-  new HttpError(404, `model: must be the key of a model in the list; got ${JSON.stringify(key.slice(0, 100))}`);
+const missing = (key: string, field: string): HttpError =>
+  new HttpError(
+    404,
+    `${field}: must be the key of a model in the list; got ${JSON.stringify(key.slice(0, 100))}`,
+    field,
+  );
 
 /** The folder of a run's checkpoint by its name in keys; undefined for another name. */
 const folderOf = (weights: string): string | undefined => {
@@ -104,15 +108,15 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
       for (const { name } of runs) models.push(...(await modelsOfRun(name, join(shelf.folder, name))));
       return { models };
     },
-    async placeOf(key) {
+    async placeOf(key, field = "model") {
       const given = named.find((place) => key === `models/${place}`);
       // Of a run that was named: its best weights.
       if (given !== undefined) return isHubName(given) ? given : checkpointOf(given);
       const [, name, weights = ""] = /^runs\/([^/]+)\/([^/]+)$/u.exec(key) ?? [];
       const folder = folderOf(weights);
-      if (name === undefined || folder === undefined) throw missing(key);
+      if (name === undefined || folder === undefined) throw missing(key, field);
       const place = join((await shelf.find(name)).path, folder);
-      if (!(await hasCheckpoint(place))) throw missing(key);
+      if (!(await hasCheckpoint(place))) throw missing(key, field);
       return place;
     },
     async load(place) {

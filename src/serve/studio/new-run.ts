@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, DataError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
 import { commandLine } from "../../core/shell-word.ts";
 import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
@@ -116,11 +116,15 @@ export const askedRun = async (
   { shelf, models, texts, backend, threads }: NewRunParts,
 ): Promise<AskedRun> => {
   const { options, words, name: textName } = await sourceOf(text, texts);
-  const place = initFrom === undefined ? undefined : await models.placeOf(initFrom);
+  const place = initFrom === undefined ? undefined : await models.placeOf(initFrom, "initFrom");
   const name = given ?? (await freeName(shelf.folder, defaultRunName(preset ?? textName ?? defaultPreset)));
   const out = join(shelf.folder, name);
   if (given !== undefined && (await isThere(out)))
-    throw new HttpError(409, `name: must be a new one; got ${JSON.stringify(given)}, which a folder has; try another`);
+    throw new HttpError(
+      409,
+      `name: must be a new one; got ${JSON.stringify(given)}, which a folder has; try another`,
+      "name",
+    );
   return {
     name,
     options: {
@@ -178,12 +182,25 @@ const secondsOf = async (
   return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
 };
 
+/**
+ * An error with the field of the form that it is about, where its own words name none: a text with characters that the model
+ * lacks is about the model, as long as the text is as it should be.
+ */
+const inForm = (error: unknown, { initFrom }: NewRunRequest): unknown =>
+  initFrom !== undefined && error instanceof DataError && (error.details.characters ?? []).length > 0
+    ? new HttpError(400, error.message, "initFrom")
+    : error;
+
 /** What a run would be. Plans are made one after the other: a long text takes memory and time. */
 export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
   const { options, command } = await askedRun(request, parts);
   const { backend, threads, signal: _, onNotice: __, onCheckpoint: ___, ...rest } = options;
   const turn = await parts.planning.take(signal);
-  const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice }).finally(turn.release);
+  const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice })
+    .catch((error: unknown) => {
+      throw inForm(error, request);
+    })
+    .finally(turn.release);
   const { runs } = await parts.shelf.list();
   return { ...planned, seconds: await secondsOf(planned, runs, parts.shelf), command };
 };

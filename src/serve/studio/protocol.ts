@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { type GenerateDoneEvent, generateSettingsSchema, type TokenEvent } from "../../generate/generate.ts";
+import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
 import type { RunConfig } from "../../train/config/config.ts";
 import type { PresetName } from "../../train/config/presets.ts";
 import type { MemoryEstimate } from "../../train/prepare/memory.ts";
@@ -17,6 +18,8 @@ export interface Failure {
   readonly error: string;
   /** The field of the request or of the configuration that it is about, as "train.steps". */
   readonly field?: string;
+  /** Characters of a text that the model never saw, each once: the first 500. */
+  readonly characters?: readonly string[];
 }
 
 /** GET info. */
@@ -237,7 +240,10 @@ export const scoreSchema = z.strictObject({
   model: z.string().min(1),
   text: z.string().min(1).max(1_000_000),
   candidates: z.int().min(0).max(50).optional(),
+  unknown: unknownSchema.optional(),
 });
+
+export type ScoreRequest = z.infer<typeof scoreSchema>;
 
 export interface ScoreAnswer {
   readonly tokens: readonly {
@@ -252,5 +258,7 @@ export interface ScoreAnswer {
   readonly natsPerToken: number;
   readonly natsPerCharacter: number;
   readonly bitsPerByte: number;
+  /** With `unknown: "skip"`, where something was left out. */
+  readonly skipped?: SkippedText;
   readonly paused: readonly string[];
 }

@@ -60,8 +60,12 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
 /** The path of a text that the list may have. @throws HttpError for one outside of the folder, or that is not there. */
 export const textPath = async (folder: string | null, path: string): Promise<string> => {
   if (folder === null)
-    throw new HttpError(400, "text: a folder of texts must be named at start; got none; try --texts FOLDER");
-  const missing = new HttpError(404, `text: must name a text of the folder; got ${JSON.stringify(path.slice(0, 100))}`);
+    throw new HttpError(400, "text: a folder of texts must be named at start; got none; try --texts FOLDER", "text");
+  const missing = new HttpError(
+    404,
+    `text: must name a text of the folder; got ${JSON.stringify(path.slice(0, 100))}`,
+    "text",
+  );
   const names = path.split("/");
   if (/[\0\\]/u.test(path) || names.some((name) => name === "" || name.startsWith("."))) throw missing;
   const [root, real] = await Promise.all([realpath(folder), realpath(join(folder, path))]).catch(() => {

@@ -3,12 +3,13 @@
 import { ShapeError } from "../../core/errors.ts";
 import { readPrompt } from "../../generate/generate.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { readText } from "../../tokenizer/unknown.ts";
 import { measureTokens } from "../../train/measuring/evaluate.ts";
 import { failureOf } from "../http/json.ts";
 import type { ServerEvent } from "../http/sse.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Models } from "./models.ts";
-import type { ScoreAnswer, WriteRequest, WritingEvent } from "./protocol.ts";
+import type { ScoreAnswer, ScoreRequest, WriteRequest, WritingEvent } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 import type { Turn, Turns } from "./turns.ts";
 
@@ -101,14 +102,14 @@ export async function* writeText(
 export const scoreText = async (
   parts: WritingParts,
   place: string,
-  { text, candidates = 0 }: { readonly text: string; readonly candidates?: number | undefined },
+  { text, candidates = 0, unknown = "error" }: Omit<ScoreRequest, "model">,
   signal: AbortSignal,
 ): Promise<ScoreAnswer> => {
   const turn = await parts.turns.take(signal);
   try {
     const model = await parts.models.load(place);
-    const { tokens, total, mean } = await model.score(text, { candidates, signal });
-    const ids = Int32Array.from(tokens, ({ id }) => id);
+    const { ids, skipped } = readText(model.tokenizer, text, unknown, "text", "without it");
+    const { tokens, total, mean } = await model.score(ids, { candidates, signal });
     const { characters, bytes } = measureTokens(ids, model.tokenizer);
     return {
       tokens,
@@ -116,6 +117,7 @@ export const scoreText = async (
       natsPerToken: -mean,
       natsPerCharacter: -total / characters,
       bitsPerByte: -total / Math.LN2 / bytes,
+      ...(skipped === undefined ? {} : { skipped }),
       paused: pausedRuns(parts),
     };
   } finally {

@@ -1,0 +1,22 @@
+/** Models as the playground names them: by their run and weights. */
+import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
+import { count } from "../parts/format.ts";
+import { models } from "../server/facts.ts";
+
+type Model = ModelListAnswer["models"][number];
+
+export const shownModel = ({ name, weights, step }: Omit<Model, "key">): string => {
+  if (weights === null) return name;
+  const isStep = /^\d+$/.test(weights);
+  return `${name}: ${isStep ? `step ${count(Number(weights))}` : `${weights}${step === null ? "" : `, step ${count(step)}`}`}`;
+};
+
+/** The name of the model with a key; one that is not in the list any more by the parts of its key. */
+export const modelName = (key: string): string => {
+  const found = models.value.value?.models.find((model) => model.key === key);
+  if (found !== undefined) return shownModel(found);
+  const [, name, weights] = /^runs\/([^/]+)\/([^/]+)$/u.exec(key) ?? [];
+  return name === undefined || weights === undefined
+    ? key.replace(/^models\//u, "")
+    : shownModel({ name, weights, step: null });
+};

@@ -1,0 +1,81 @@
+/** More steps for a run that has ended or was stopped. */
+import { useSignal } from "@preact/signals";
+import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { count } from "../parts/format.ts";
+import { Segmented } from "../parts/segmented.tsx";
+
+export type Extend = "stretch" | "restart" | "constant";
+
+const schedules: readonly { readonly value: Extend; readonly label: string }[] = [
+  { value: "stretch", label: "Stretch" },
+  { value: "restart", label: "Restart" },
+  { value: "constant", label: "Constant" },
+];
+const scheduleHelp: Readonly<Record<Extend, string>> = {
+  stretch: "The learning rate follows the schedule of the longer run from here on.",
+  restart: "The learning rate warms up again and follows its schedule over the new steps.",
+  constant: "The learning rate stays where it was.",
+};
+
+const patienceHelp = (patience: number): string =>
+  `Ends earlier after ${patience === 1 ? "1 evaluation" : `${patience} evaluations in a row`} without a better validation loss (patience).`;
+
+export interface ExtendFormProps {
+  readonly run: RunSummary;
+  readonly disabled: boolean;
+  /** In place of the button's words, while it is asked for. */
+  readonly busy: string | undefined;
+  readonly onExtend: (more: { readonly steps: number; readonly extend: Extend }) => void;
+}
+
+export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) => {
+  const { step, steps, state, config } = run;
+  const typed = useSignal<string | undefined>(undefined);
+  const extend = useSignal<Extend>("stretch");
+  const { patience } = config.train;
+  // A run that ended early has steps of its plan left.
+  const value = typed.value ?? String(state === "patience" ? steps : 2 * steps);
+  const wanted = Number(value);
+  const isLonger = Number.isInteger(wanted) && wanted > step;
+  return (
+    <details class="extend">
+      <summary class="button">Extend</summary>
+      <form
+        class="extend-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!isLonger || disabled) return;
+          typed.value = undefined;
+          onExtend({ steps: wanted, extend: extend.value });
+        }}
+      >
+        <label class="field">
+          Steps in all
+          <input
+            type="number"
+            min={step + 1}
+            step={1}
+            required
+            value={value}
+            onInput={({ currentTarget }) => {
+              typed.value = currentTarget.value;
+            }}
+          />
+        </label>
+        <Segmented
+          label="Learning rate"
+          options={schedules}
+          value={extend.value}
+          onChange={(chosen) => {
+            extend.value = chosen;
+          }}
+        />
+        <p class="soft">{scheduleHelp[extend.value]}</p>
+        {patience > 0 && <p class="soft">{patienceHelp(patience)}</p>}
+        <button type="submit" class="primary" disabled={disabled || !isLonger}>
+          {busy ?? (isLonger ? `Train ${count(wanted - step)} more steps` : `More than ${count(step)} steps`)}
+        </button>
+      </form>
+    </details>
+  );
+};
