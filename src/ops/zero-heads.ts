@@ -67,7 +67,7 @@ const sample = (name: string, heads: number, headDim: number, off: readonly numb
 });
 
 export const samples: readonly OpSample[] = [
-  sample("the only head", 1, 3, [0]),
+  sample("the last of two heads", 2, 3, [1]),
   sample("two of three heads", 3, 5, [2, 0]),
   sample("none", 2, 4, []),
 ];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inferenceContext, withContext } from "#foretoken/autograd/context.js";
 import { readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
+import { epsilon } from "#foretoken/core/dtype.js";
 import { ConfigError, DataError, ShapeError } from "#foretoken/core/errors.js";
 import { attentionOf, attentionProbabilities } from "#foretoken/inside/attention.js";
 import { mergeAdapter } from "#foretoken/models/lora/merge.js";
@@ -76,7 +77,7 @@ forEachBackend(
           }
         }
         // Sums of D products, of T weights and of T values.
-        const tolerance = largest(expected) * 2 ** -23 * Math.sqrt(6 + 2 * time);
+        const tolerance = largest(expected) * epsilon.float32 * Math.sqrt(6 + 2 * time);
         expectClose(mask, [furthest(mask, out, expected, tolerance)]);
       }
     });
