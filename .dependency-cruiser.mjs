@@ -14,6 +14,7 @@ const floors = [
   "generate",
   "chat",
   "train",
+  "inside",
   "plot",
   "worker",
   "lesson",

@@ -10,6 +10,7 @@ export const groups = {
   "Models from checkpoints": [
     ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "languageModel"],
   ],
+  "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
   Backends: ["openBackend", "describeBackends"],
   "Texts and runs": ["loadCorpus", "splitText", "listRuns"],
   Tokenizers: [

@@ -62,6 +62,18 @@ export {
   generate,
   type TokenEvent,
 } from "./generate/generate.ts";
+export {
+  type AttentionMap,
+  type AttentionMaps,
+  type AttentionOfOptions,
+  attentionOf,
+} from "./inside/attention.ts";
+export { type HeadPlace, withoutHeads } from "./inside/heads.ts";
+export { type LensOptions, type LensPosition, type LensReading, type LensTarget, lensOf } from "./inside/lens.ts";
+export { type Neighbour, type NeighbourOptions, type Neighbours, neighboursOf } from "./inside/neighbours.ts";
+export { type Patched, type PatchOptions, patched } from "./inside/patch.ts";
+export type { LensStage } from "./inside/residual-stream.ts";
+export type { NamedToken } from "./inside/tokens.ts";
 export type { Arena, ArenaLayout, Placed } from "./models/arena.ts";
 export type {
   BiasConfig,

@@ -317,6 +317,44 @@ const cases: readonly Case[] = [
     args: () => [undefined],
     call: (value: never) => lm.score("the cat", { [name]: value }),
   })),
+  { name: "attentionOf", args: () => [lm, "the", {}], call: foretoken.attentionOf },
+  ...["layers", "heads", "from", "to", "other"].map((name) => ({
+    name: `attentionOf ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.attentionOf(lm, "the", { [name]: value }),
+  })),
+  { name: "lensOf", args: () => [lm, "the", {}], call: foretoken.lensOf },
+  ...["positions", "top", "signal", "other"].map((name) => ({
+    name: `lensOf ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.lensOf(lm, "the", { [name]: value }),
+  })),
+  { name: "withoutHeads", args: () => [lm, [{ layer: 0, head: 0 }]], call: foretoken.withoutHeads },
+  ...["layer", "head", "other"].map((name) => ({
+    name: `withoutHeads ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.withoutHeads(lm, [{ layer: 0, head: 0, [name]: value }]),
+  })),
+  { name: "neighboursOf", args: () => [lm, "t", {}], call: foretoken.neighboursOf },
+  ...["top", "of", "other"].map((name) => ({
+    name: `neighboursOf ${name}`,
+    args: () => [undefined],
+    call: (value: never) => foretoken.neighboursOf(lm, "t", { [name]: value }),
+  })),
+  {
+    name: "patched",
+    args: () => [lm, { clean: "the", corrupted: "cat", layer: 0, position: 0, part: "mlp" }],
+    call: foretoken.patched,
+  },
+  ...["clean", "corrupted", "layer", "position", "part", "other"].map((name) => ({
+    name: `patched ${name}`,
+    args: () => [undefined],
+    call: (value: never) =>
+      foretoken.patched(lm, {
+        ...{ clean: "the", corrupted: "cat", layer: 0, position: 0, part: "mlp" },
+        [name]: value,
+      }),
+  })),
   {
     name: "generate",
     args: () => [lm, { prompt: "the", maxNewTokens: 1 }],

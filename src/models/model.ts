@@ -193,6 +193,17 @@ export const checkTrainable = (where: string, { frozen }: Model): void => {
   });
 };
 
+/** @throws ConfigError for a model with heads switched off: its weights alone would be saved. */
+export const checkAllHeads = (where: string, { parameters }: Model): void => {
+  if (parameters.blocks.every(({ attention }) => attention.headsOff === undefined)) return;
+  throw new ConfigError({
+    where,
+    must: "the model must have all of its heads: its weights would be saved with them",
+    got: "one of withoutHeads",
+    hint: "the model that it was made of",
+  });
+};
+
 /**
  * A model before any training: its weights are drawn from normal distributions, each a function of the seed alone.
  * @param config checked; a preset's, as `{ ...presets.quick.model, nLayer: 3 }`.

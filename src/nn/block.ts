@@ -45,6 +45,29 @@ export const declareBlock = <P>(declare: Declare<P>, name: string, config: Block
 /** Places in a block that drop: the attention's weights, its result, the MLP's result. */
 export const dropoutPlacesOfBlock = 3;
 
+/** The first half of a block: x + attention(norm(x)). [B, T, C] → [B, T, C] */
+export const attentionBranch = (
+  context: Context,
+  config: BlockConfig,
+  layer: BlockParameters<Tensor>,
+  x: Tensor,
+  angles: RotaryTable | null,
+  places: Places,
+): Tensor => {
+  const normed = norm(context, config.norm, layer.attentionNorm, x);
+  const y = causalSelfAttention(context, config, layer.attention, normed, x, angles, places);
+  spend(context, normed);
+  return y;
+};
+
+/** The second half of a block: x + mlp(norm(x)). [B, T, C] → [B, T, C] */
+export const mlpBranch = (context: Context, config: BlockConfig, layer: BlockParameters<Tensor>, x: Tensor): Tensor => {
+  const normed = norm(context, config.norm, layer.mlpNorm, x);
+  const y = mlp(context, config.mlp, layer.mlp, normed, x, config.dropout);
+  spend(context, normed);
+  return y;
+};
+
 /** A pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [B, T, C] → [B, T, C] */
 export const block = (
   context: Context,
@@ -54,12 +77,8 @@ export const block = (
   angles: RotaryTable | null,
   places: Places,
 ): Tensor => {
-  const first = norm(context, config.norm, layer.attentionNorm, x);
-  const middle = causalSelfAttention(context, config, layer.attention, first, x, angles, places);
-  spend(context, first);
-  const second = norm(context, config.norm, layer.mlpNorm, middle);
-  const y = mlp(context, config.mlp, layer.mlp, second, middle, config.dropout);
-  spend(context, second);
+  const middle = attentionBranch(context, config, layer, x, angles, places);
+  const y = mlpBranch(context, config, layer, middle);
   spend(context, middle);
   return y;
 };

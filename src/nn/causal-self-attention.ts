@@ -9,6 +9,7 @@ import {
 } from "../ops/causal-attention.ts";
 import { type RotaryTable, rotary } from "../ops/rotary.ts";
 import type { Segments } from "../ops/segments.ts";
+import { zeroHeads } from "../ops/zero-heads.ts";
 import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
 import type { NormConfig } from "./norm.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
@@ -52,6 +53,8 @@ export interface AttentionParameters<P> {
   } | null;
   /** H·D → C */
   readonly projection: LinearParameters<P>;
+  /** Heads that are switched off: the projection reads zeros in their place. Absent: none. */
+  readonly headsOff?: readonly number[] | undefined;
 }
 
 export interface AttentionInit {
@@ -99,6 +102,29 @@ export interface Places {
 }
 
 /**
+ * Queries, keys and values as attention reads them, after the norm of heads and the rotation:
+ * [B, T, C] → [B, T, (H + 2·Hk)·D], side by side.
+ * @param angles of rotary positions; null: positions are told otherwise.
+ */
+export const queriesKeysValues = (
+  context: Context,
+  config: AttentionConfig,
+  layer: AttentionParameters<Tensor>,
+  x: Tensor,
+  angles: RotaryTable | null,
+  at: number | Segments,
+): Tensor => {
+  const norms = layer.headNorms === null ? null : { ...layer.headNorms, eps: config.norm.eps };
+  // Turned by angles they are rounded once, after that.
+  const dtype = angles === null ? context.backend.capabilities.activations : undefined;
+  const plain = linearLayer(context, layer.qkv, x, dtype);
+  if (angles === null) return plain;
+  const turned = rotary(context, plain, headsOf(config), angles, at, norms);
+  spend(context, plain);
+  return turned;
+};
+
+/**
  * residual + multi-head causal self-attention of x, [B, T, C] → [B, T, C].
  * @param angles of rotary positions; null: positions are told otherwise.
  */
@@ -111,19 +137,16 @@ export const causalSelfAttention = (
   angles: RotaryTable | null,
   { at, cache }: Places,
 ): Tensor => {
-  const { norm, mask, dropout } = config;
+  const { mask, dropout } = config;
   const heads = headsOf(config);
-  const norms = layer.headNorms === null ? null : { ...layer.headNorms, eps: norm.eps };
-  // Turned by angles they are rounded once, after that.
-  const dtype = angles === null ? context.backend.capabilities.activations : undefined;
-  const plain = linearLayer(context, layer.qkv, x, dtype); // [B, T, (H + 2·Hk)·D]
-  const qkv = angles === null ? plain : rotary(context, plain, heads, angles, at, norms);
-  if (qkv !== plain) spend(context, plain);
-  const mixed =
+  const qkv = queriesKeysValues(context, config, layer, x, angles, at); // [B, T, (H + 2·Hk)·D]
+  const all =
     cache === null
       ? causalAttention(context, qkv, heads, { dropoutP: dropout, mask, segments: typeof at === "number" ? null : at })
       : cachedCausalAttention(context, qkv, heads, cache, at); // [B, T, H·D]
   spend(context, qkv);
+  const mixed = layer.headsOff === undefined ? all : zeroHeads(context, all, heads, layer.headsOff);
+  if (mixed !== all) spend(context, all);
   const y = residualLayer(context, layer.projection, mixed, residual, dropout); // [B, T, C]
   spend(context, mixed);
   return y;

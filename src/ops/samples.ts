@@ -12,6 +12,7 @@ import { samples as lora } from "./lora.ts";
 import { samples as rmsNorm } from "./rms-norm.ts";
 import { samples as rotary } from "./rotary.ts";
 import { samples as swiglu } from "./swiglu.ts";
+import { samples as zeroHeads } from "./zero-heads.ts";
 
 export const opSamples = {
   add,
@@ -28,4 +29,5 @@ export const opSamples = {
   rmsNorm,
   rotary,
   swiglu,
+  zeroHeads,
 } as const;

@@ -3,10 +3,22 @@ import { ConfigError } from "../core/errors.ts";
 import type { Model } from "../models/model.ts";
 
 const closedModels = new WeakSet<Model>();
+/** Models that compute with the memory of another. */
+const owners = new WeakMap<Model, Model>();
 
 /** Work on the model fails from now on. */
 export const markClosed = (model: Model): void => {
   closedModels.add(model);
+};
+
+/** `view` has no memory of its own, but that of `owner`: it is closed with it. */
+export const markView = (view: Model, owner: Model): void => {
+  owners.set(view, owner);
+};
+
+const isClosed = (model: Model): boolean => {
+  const owner = owners.get(model);
+  return closedModels.has(model) || (owner !== undefined && isClosed(owner));
 };
 
 /** The error of work on a closed model. */
@@ -22,10 +34,10 @@ export const closedError = (where: string, cause?: unknown): ConfigError =>
  * @throws ConfigError if the model was closed before, or while `work` waited.
  */
 export const whileOpen = async <T>(where: string, model: Model, work: () => Promise<T>): Promise<T> => {
-  if (closedModels.has(model)) throw closedError(where);
+  if (isClosed(model)) throw closedError(where);
   try {
     return await work();
   } catch (error) {
-    throw closedModels.has(model) ? closedError(where, error) : error;
+    throw isClosed(model) ? closedError(where, error) : error;
   }
 };

@@ -37,7 +37,7 @@ export const softmaxSum = (logits: ArrayLike<number>, from: number, count: numbe
 };
 
 /** Ids of the `most` highest of `count` logits from place `from` on: the highest first, equal ones by their ids. */
-const highestIds = (logits: ArrayLike<number>, from: number, count: number, most: number): readonly number[] => {
+export const highestIds = (logits: ArrayLike<number>, from: number, count: number, most: number): readonly number[] => {
   const ids: number[] = [];
   const logitOf = (place: number): number => logits[from + (ids[place] as number)] as number;
   for (let id = 0; id < count; id++) {

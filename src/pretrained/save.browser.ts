@@ -1,6 +1,6 @@
 import { checkLanguageModel } from "../core/check-arguments.ts";
 import { arenaReader } from "../models/arena.ts";
-import { checkTrainable } from "../models/model.ts";
+import { checkAllHeads, checkTrainable } from "../models/model.ts";
 import { checkNoAdapter } from "./adapter/check.ts";
 import { type CheckpointFiles, checkpointFiles } from "./checkpoint-files.ts";
 import { whileOpen } from "./closed.ts";
@@ -24,6 +24,7 @@ export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles
   checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
   checkNoAdapter("savePretrained: model", lm);
   checkTrainable("savePretrained: model", lm.model);
+  checkAllHeads("savePretrained: model", lm.model);
   const { model, tokenizer, endTokens, chatTemplate } = lm;
   const facts = { vocabSize: model.vocabSize, endTokens, chatTemplate };
   return whileOpen("savePretrained", model, () =>

@@ -1,7 +1,7 @@
 import { checkLanguageModel, checkPath } from "../core/check-arguments.ts";
 import { writeCheckpoint } from "../io/checkpoint.node.ts";
 import { arenaReader } from "../models/arena.ts";
-import { checkTrainable } from "../models/model.ts";
+import { checkAllHeads, checkTrainable } from "../models/model.ts";
 import { checkNoAdapter } from "./adapter/check.ts";
 import { whileOpen } from "./closed.ts";
 import type { LanguageModel } from "./language-model.ts";
@@ -29,6 +29,7 @@ export const savePretrained = async (directory: string, lm: LanguageModel): Prom
   checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
   checkNoAdapter("savePretrained: model", lm);
   checkTrainable("savePretrained: model", lm.model);
+  checkAllHeads("savePretrained: model", lm.model);
   checkPath("savePretrained: directory", directory);
   const { model, tokenizer, endTokens, chatTemplate } = lm;
   const files = pretrainedFiles(model.config, tokenizer, arenaReader(model.backend, model.arena), {

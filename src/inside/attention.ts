@@ -1,0 +1,194 @@
+/** Attention of single heads as matrices. */
+import { z } from "zod";
+import { type Context, inferenceContext, spend, withContext } from "../autograd/context.ts";
+import { readTensor, type Tensor } from "../autograd/tensor.ts";
+import { checkLanguageModel, checkOptions } from "../core/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../core/config.ts";
+import { ConfigError } from "../core/errors.ts";
+import { yieldToHost } from "../core/yield.ts";
+import type { Model } from "../models/model.ts";
+import { headsOf, queriesKeysValues } from "../nn/causal-self-attention.ts";
+import { norm } from "../nn/norm.ts";
+import type { AttentionMask, Heads } from "../ops/causal-attention.ts";
+import { whileOpen } from "../pretrained/closed.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import { checkFinite } from "./finite.ts";
+import { below, someBelow } from "./options.ts";
+import { residualStream } from "./residual-stream.ts";
+import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
+
+/** Most probabilities of one call, 32 MiB of them: four heads over 1,024 tokens, or 144 heads over 170. */
+export const mostAttentionCells = 2 ** 22;
+
+/** Options of `attentionOf`. */
+export interface AttentionOfOptions {
+  /** Layers, each from 0 to nLayer − 1. Default: all. */
+  readonly layers?: readonly number[] | undefined;
+  /** Heads of queries in each of these layers, each from 0 to nHead − 1. Default: all. */
+  readonly heads?: readonly number[] | undefined;
+  /** The first position whose attention is wanted. Whole number from 0. Default 0. */
+  readonly from?: number | undefined;
+  /** The position after the last one whose attention is wanted: at most the number of tokens, T. Default T. */
+  readonly to?: number | undefined;
+}
+
+/** Attention of one head. */
+export interface AttentionMap {
+  /** From 0 to nLayer − 1. */
+  readonly layer: number;
+  /** From 0 to nHead − 1. */
+  readonly head: number;
+  /**
+   * [to − from, T], row after row: at (i − from) · T + j the part of position i's attention that goes to position j. A row
+   * adds up to 1, and is 0 at each j > i.
+   */
+  readonly probabilities: Float64Array;
+}
+
+/** What positions of a text attend to. */
+export interface AttentionMaps {
+  /** All tokens of the text: T of them. */
+  readonly tokens: readonly NamedToken[];
+  /** The first position that has a row. */
+  readonly from: number;
+  /** The position after the last one that has a row. */
+  readonly to: number;
+  /** Of each layer all heads, in the order in which they were asked for. */
+  readonly maps: readonly AttentionMap[];
+}
+
+const parseOptions = (options: AttentionOfOptions, { nLayer, nHead }: Model["config"], time: number) => {
+  checkOptions("attentionOf: options", options);
+  const schema = z.strictObject({
+    layers: someBelow(nLayer),
+    heads: someBelow(nHead),
+    from: below(time).default(0),
+    to: z.int().min(1).max(time).default(time),
+  });
+  const parsed = parseConfig(schema, withoutUndefined(options), "attentionOf");
+  const { layers, heads, from, to } = parsed;
+  if (from >= to) {
+    throw new ConfigError({ where: "attentionOf: from", must: `must be below to, ${to}`, got: String(from) });
+  }
+  const maps = layers.length * heads.length;
+  const cells = maps * (to - from) * time;
+  if (cells > mostAttentionCells) {
+    const rows = Math.floor(mostAttentionCells / (maps * time));
+    throw new ConfigError({
+      where: "attentionOf",
+      must: `heads times positions times tokens must be at most ${mostAttentionCells}`,
+      got: `${maps} heads, ${to - from} positions and ${time} tokens`,
+      hint: rows > 0 ? `to at most ${from + rows}` : "one layer and one head",
+    });
+  }
+  return parsed;
+};
+
+/** Softmax of q·k / √D over the keys that a position sees, for positions [from, to) of one head: [to − from, T]. */
+export const attentionProbabilities = (
+  qkv: ArrayLike<number>,
+  time: number,
+  { heads, keyHeads, headDim }: Heads,
+  mask: AttentionMask,
+  { head, from, to }: { readonly head: number; readonly from: number; readonly to: number },
+): Float64Array => {
+  const stride = (heads + 2 * keyHeads) * headDim;
+  const queries = head * headDim;
+  const keys = (heads + Math.floor((head * keyHeads) / heads)) * headDim;
+  const scale = 1 / Math.sqrt(headDim);
+  const probabilities = new Float64Array((to - from) * time);
+  for (let i = from; i < to; i++) {
+    const row = probabilities.subarray((i - from) * time, (i - from + 1) * time);
+    const seen = mask === "causal" ? i + 1 : time;
+    const q = i * stride + queries;
+    let highest = Number.NEGATIVE_INFINITY;
+    for (let j = 0; j < seen; j++) {
+      const k = j * stride + keys;
+      let product = 0;
+      for (let d = 0; d < headDim; d++) product += (qkv[q + d] as number) * (qkv[k + d] as number);
+      row[j] = product * scale;
+      highest = Math.max(highest, product * scale);
+    }
+    let sum = 0;
+    for (let j = 0; j < seen; j++) {
+      const weight = Math.exp((row[j] as number) - highest);
+      row[j] = weight;
+      sum += weight;
+    }
+    for (let j = 0; j < seen; j++) row[j] = (row[j] as number) / sum;
+  }
+  return probabilities;
+};
+
+/** Queries, keys and values of a layer whose input is x. */
+const projected = (context: Context, { config, parameters }: Model, layer: number, x: Tensor): Tensor => {
+  const block = parameters.blocks[layer];
+  if (block === undefined) throw new Error(`the model has no layer ${layer}`);
+  const normed = norm(context, config.norm, block.attentionNorm, x);
+  const qkv = queriesKeysValues(context, config, block.attention, normed, parameters.angles, 0);
+  spend(context, normed);
+  return qkv;
+};
+
+/**
+ * Which positions of a text each position attends to: softmax over j ≤ i of q[i]·k[j] / √D (Vaswani et al. 2017), for
+ * chosen heads. The model computes queries and keys, with their norms, rotation and adapters, as it does for `logits`; the
+ * softmax is computed in double precision. Without the causal mask a position attends to all.
+ * @param lm a model of `loadPretrained` or `languageModel`. A head that `withoutHeads` switched off still has its
+ *   probabilities: its values alone are not used.
+ * @param text a text, or its token ids: T tokens, from 1 to the context length.
+ * @param options which layers, heads and positions: in all at most 4,194,304 probabilities, so four heads over 1,024 tokens.
+ * @returns a matrix for each head; it is the caller's.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an id that is
+ *   none. ConfigError for options that cannot be, more probabilities than a call gives, values that are not finite, or a
+ *   closed model.
+ */
+export const attentionOf = async (
+  lm: LanguageModel,
+  text: string | ArrayLike<number>,
+  options: AttentionOfOptions = {},
+): Promise<AttentionMaps> => {
+  checkLanguageModel("attentionOf: model", lm, modelHint);
+  const { model, tokenizer } = lm;
+  const { config, backend } = model;
+  const ids = readIds("attentionOf: text", lm, text);
+  const time = ids.length;
+  const { layers, heads, from, to } = parseOptions(options, config, time);
+  const last = Math.max(...layers);
+  const maps = new Map<string, AttentionMap>();
+  await whileOpen("attentionOf", model, () =>
+    withContext(inferenceContext(backend), async (context) => {
+      for (const { stage, after } of residualStream(context, model, ids)) {
+        if (stage.kind === "attention") continue;
+        // The layer that reads the stream from here.
+        const layer = stage.kind === "embedding" ? 0 : stage.layer + 1;
+        if (layers.includes(layer)) {
+          const qkv = projected(context, model, layer, after);
+          const values = await readTensor(backend, qkv);
+          spend(context, qkv);
+          for (const head of heads) {
+            const place = { head, from, to };
+            const probabilities = attentionProbabilities(values, time, headsOf(config), config.mask, place);
+            checkFinite("attentionOf", "probabilities", probabilities);
+            maps.set(`${layer} ${head}`, { layer, head, probabilities });
+            await yieldToHost();
+          }
+        }
+        if (layer >= last) break;
+      }
+    }),
+  );
+  const names = namesOf(tokenizer);
+  return {
+    tokens: Array.from(ids, (id) => namedToken(names, id)),
+    from,
+    to,
+    maps: layers.flatMap((layer) =>
+      heads.map((head) => {
+        const map = maps.get(`${layer} ${head}`);
+        if (map === undefined) throw new Error(`head ${head} of layer ${layer} was not computed`);
+        return map;
+      }),
+    ),
+  };
+};

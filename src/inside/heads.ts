@@ -1,0 +1,54 @@
+/** A model with attention heads switched off. */
+import { z } from "zod";
+import { checkLanguageModel } from "../core/check-arguments.ts";
+import { parseConfig } from "../core/config.ts";
+import type { Model } from "../models/model.ts";
+import { markView } from "../pretrained/closed.ts";
+import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
+import { below } from "./options.ts";
+import { modelHint } from "./tokens.ts";
+
+/** An attention head of a model. */
+export interface HeadPlace {
+  /** From 0 to nLayer − 1. */
+  readonly layer: number;
+  /** Head of queries, from 0 to nHead − 1. */
+  readonly head: number;
+}
+
+const parseHeads = (heads: readonly HeadPlace[], { nLayer, nHead }: Model["config"]): readonly HeadPlace[] =>
+  parseConfig(
+    z.array(
+      z.strictObject({
+        layer: below(nLayer),
+        head: below(nHead),
+      }),
+    ),
+    heads,
+    (path) => ["withoutHeads: heads", ...path].join("."),
+  );
+
+/**
+ * The same model with attention heads switched off: their outputs are zero before the layer's projection (as in Michel et al.
+ * 2019). What `score`, `evaluate` and `generate` give of it, beside the same of `lm`, tells what the heads do.
+ * @param lm a model of `loadPretrained` or `languageModel`, which stays as it is and must stay open. Where it has an adapter
+ *   in use, the result has it too, and keeps it.
+ * @param heads in any order; none gives a model that computes what `lm` does. Heads that are off in `lm` stay off.
+ * @returns a model over the weights of `lm`, with no memory of its own; it cannot be saved. With all heads of a layer off,
+ *   attention adds its bias alone there.
+ * @throws ConfigError for a head that the model lacks.
+ */
+export const withoutHeads = (lm: LanguageModel, heads: readonly HeadPlace[]): LanguageModel => {
+  checkLanguageModel("withoutHeads: model", lm, modelHint);
+  const { model, tokenizer, chatTemplate, endTokens } = lm;
+  const chosen = parseHeads(heads, model.config);
+  const blocks = model.parameters.blocks.map((block, layer) => {
+    const { attention } = block;
+    const added = chosen.filter((place) => place.layer === layer).map(({ head }) => head);
+    if (added.length === 0) return block;
+    return { ...block, attention: { ...attention, headsOff: [...new Set([...(attention.headsOff ?? []), ...added])] } };
+  });
+  const view: Model = { ...model, parameters: { ...model.parameters, blocks }, close: () => {} };
+  markView(view, model);
+  return languageModel(view, tokenizer, undefined, { chatTemplate, endTokens });
+};

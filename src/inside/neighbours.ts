@@ -1,0 +1,114 @@
+/** Tokens whose vectors point in similar directions. */
+import { z } from "zod";
+import { checkLanguageModel, checkOptions } from "../core/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../core/config.ts";
+import { DataError } from "../core/errors.ts";
+import { yieldToHost } from "../core/yield.ts";
+import { whileOpen } from "../pretrained/closed.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import { highestIds } from "../pretrained/likeliest.ts";
+import { checkFinite } from "./finite.ts";
+import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
+
+/** Numbers of a matrix that are read at a time, 4 MiB. */
+const readAtATime = 2 ** 20;
+
+const optionsSchema = z.strictObject({
+  top: z.int().min(1).max(1000).default(10),
+  of: z.enum(["embedding", "head"]).default("embedding"),
+});
+
+/** Options of `neighboursOf`. */
+export interface NeighbourOptions {
+  /** Neighbours to name. Whole number from 1 to 1000. Default 10. */
+  readonly top?: number | undefined;
+  /**
+   * Whose rows are compared: the embedding's, by which a token is read (the default), or the head's, by which it is
+   * predicted. With tied embeddings they are the same.
+   */
+  readonly of?: "embedding" | "head" | undefined;
+}
+
+/** A token near another one. */
+export interface Neighbour extends NamedToken {
+  /** Cosine of the angle between the two rows, from −1 to 1; 0 for a row of zeros. */
+  readonly cosine: number;
+}
+
+/** The tokens nearest to one. */
+export interface Neighbours {
+  /** The token itself. */
+  readonly token: NamedToken;
+  /** The nearest first, equal ones by their ids; without the token itself. */
+  readonly neighbours: readonly Neighbour[];
+}
+
+/** @throws DataError for a text of several tokens, or none. */
+const readToken = (lm: LanguageModel, token: number | string): number => {
+  const where = "neighboursOf: token";
+  if (typeof token !== "string") return readIds(where, lm, [token])[0] as number;
+  const ids = lm.tokenizer.encode(token, where);
+  if (ids.length === 1) return ids[0] as number;
+  const must = "must be the text of one token, or its id";
+  throw new DataError({ where, must, got: ids.length === 0 ? "no token" : `${ids.length} tokens` });
+};
+
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+};
+
+/**
+ * The tokens whose rows of the embedding, or of the head, are nearest to a token's by their cosine (as Mikolov et al. 2013
+ * compare word vectors).
+ * @param lm a model of `loadPretrained` or `languageModel`. Its adapters change no such rows.
+ * @param token an id, or a text that is one token.
+ * @param options how many, and of which matrix.
+ * @returns the token and its neighbours, all others where there are fewer than `top`. Sums are in double precision.
+ * @throws DataError for a text that is not one token, ShapeError for an id that is none, ConfigError for options that cannot
+ *   be, rows that are not finite, or a closed model.
+ */
+export const neighboursOf = async (
+  lm: LanguageModel,
+  token: number | string,
+  options: NeighbourOptions = {},
+): Promise<Neighbours> => {
+  checkLanguageModel("neighboursOf: model", lm, modelHint);
+  checkOptions("neighboursOf: options", options);
+  const { model, tokenizer } = lm;
+  const { backend, parameters, config } = model;
+  const { top, of } = parseConfig(optionsSchema, withoutUndefined(options), "neighboursOf");
+  const id = readToken(lm, token);
+  const { storage, offset } = of === "head" ? parameters.head.weight : parameters.tokens;
+  const width = config.nEmbd;
+  // An embedding may have more rows than there are tokens.
+  const count = tokenizer.vocabSize;
+  const cosines = new Float64Array(count);
+  await whileOpen("neighboursOf", model, async () => {
+    const own = await backend.read(storage, offset + id * width, width);
+    const ownLength = Math.sqrt(dot(own, own));
+    const most = Math.max(1, Math.floor(readAtATime / width));
+    for (let first = 0; first < count; first += most) {
+      const rows = Math.min(most, count - first);
+      const values = await backend.read(storage, offset + first * width, rows * width);
+      for (let i = 0; i < rows; i++) {
+        const row = values.subarray(i * width, (i + 1) * width);
+        const product = dot(row, own);
+        cosines[first + i] = product === 0 ? 0 : product / (ownLength * Math.sqrt(dot(row, row)));
+      }
+      await yieldToHost();
+    }
+  });
+  checkFinite("neighboursOf", "rows", cosines);
+  // Never among the others.
+  cosines[id] = Number.NEGATIVE_INFINITY;
+  const names = namesOf(tokenizer);
+  const nearest = highestIds(cosines, 0, count, Math.min(top + 1, count)).filter((other) => other !== id);
+  return {
+    token: namedToken(names, id),
+    neighbours: nearest
+      .slice(0, top)
+      .map((other) => ({ ...namedToken(names, other), cosine: cosines[other] as number })),
+  };
+};

@@ -1,0 +1,150 @@
+/** Activation patching: an activation of one text in the pass of another. */
+import { z } from "zod";
+import { type Context, inferenceContext, withContext } from "../autograd/context.ts";
+import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
+import { checkLanguageModel, checkOptions } from "../core/check-arguments.ts";
+import { parseConfig } from "../core/config.ts";
+import { type HostArray, hostArray } from "../core/dtype.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { Model } from "../models/model.ts";
+import { logitsOf } from "../models/transformer.ts";
+import { norm } from "../nn/norm.ts";
+import { whileOpen } from "../pretrained/closed.ts";
+import type { LanguageModel, Logits } from "../pretrained/language-model.ts";
+import { softmaxSum } from "../pretrained/likeliest.ts";
+import { checkFinite } from "./finite.ts";
+import { below } from "./options.ts";
+import { residualStream, type StreamStage } from "./residual-stream.ts";
+import { modelHint, readIds } from "./tokens.ts";
+
+const parts = ["attention", "mlp", "residual"] as const;
+
+/** What `patched` replaces. */
+export interface PatchOptions {
+  /** The text, or its token ids, that the activation comes from: T tokens, from 1 to the context length. */
+  readonly clean: string | ArrayLike<number>;
+  /** The text, or its token ids, whose pass gets it: T tokens too. */
+  readonly corrupted: string | ArrayLike<number>;
+  /** From 0 to nLayer − 1. */
+  readonly layer: number;
+  /** From 0 to T − 1. */
+  readonly position: number;
+  /**
+   * The layer's attention or MLP: the vector that the branch adds to the residual stream. Or the whole residual stream after
+   * the layer.
+   */
+  readonly part: "attention" | "mlp" | "residual";
+}
+
+/** The corrupted text's pass with one activation of the clean text's. */
+export interface Patched {
+  /** Of every position: those before `position` are as without the patch. */
+  readonly logits: Logits;
+  /** −ln p of the corrupted text's tokens after the first, their mean in nats per token; null for a text of one token. */
+  readonly loss: number | null;
+}
+
+/** The part of the options that is no text. */
+type PatchPlace = Pick<PatchOptions, "layer" | "position" | "part">;
+
+const parsePlace = (place: PatchPlace, { nLayer }: Model["config"], time: number): PatchPlace =>
+  parseConfig(
+    z.strictObject({
+      layer: below(nLayer),
+      position: below(time),
+      part: z.enum(parts),
+    }),
+    place,
+    "patched",
+  );
+
+/** Whether a stage is the one after which the activation is there. */
+const isPlace = ({ stage }: StreamStage, { layer, part }: PatchPlace): boolean =>
+  stage.kind === (part === "attention" ? "attention" : "mlp") && stage.layer === layer;
+
+const rowOf = (x: Tensor, position: number): Tensor => {
+  const width = x.shape.at(-1) ?? 0;
+  return slice(x, position * width, [width]);
+};
+
+/** The residual stream at a position before a branch, and after it. */
+const readRows = async (
+  { backend }: Context,
+  { before, after }: StreamStage,
+  position: number,
+): Promise<{ readonly before: HostArray; readonly after: HostArray }> => {
+  if (before === null) throw new Error("a branch has a stream before it");
+  return {
+    before: await readTensor(backend, rowOf(before, position)),
+    after: await readTensor(backend, rowOf(after, position)),
+  };
+};
+
+/** Mean of −ln p of each token after the first. */
+const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): number | null => {
+  if (ids.length === 1) return null;
+  let total = 0;
+  for (let t = 0; t + 1 < ids.length; t++) {
+    const { highest, sum } = softmaxSum(logits, t * vocabSize, vocabSize);
+    total += highest + Math.log(sum) - (logits[t * vocabSize + (ids[t + 1] as number)] as number);
+  }
+  return total / (ids.length - 1);
+};
+
+/**
+ * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text with one activation replaced by the
+ * clean text's at the same place. What that changes in the logits tells what the activation carries.
+ * @param lm a model of `loadPretrained` or `languageModel`.
+ * @param options two texts of as many tokens, and the place.
+ * @returns the logits and the loss of the corrupted text. What a branch adds is the difference of the residual stream after
+ *   and before it, and is rounded twice: so a text patched with itself gives its own logits up to rounding. With the part
+ *   `residual` it gives them to the bit.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, an id that is
+ *   none, or texts of different lengths. ConfigError for options that cannot be, logits that are not finite, or a closed
+ *   model.
+ */
+export const patched = async (lm: LanguageModel, options: PatchOptions): Promise<Patched> => {
+  checkLanguageModel("patched: model", lm, modelHint);
+  checkOptions("patched: options", options);
+  const { model } = lm;
+  const { backend, config, parameters, vocabSize } = model;
+  const { clean, corrupted, ...rest } = options;
+  const from = readIds("patched: clean", lm, clean);
+  const ids = readIds("patched: corrupted", lm, corrupted);
+  if (from.length !== ids.length) {
+    const must = "clean and corrupted must have as many tokens";
+    throw new ShapeError({ where: "patched", must, got: `${from.length} and ${ids.length}` });
+  }
+  const place = parsePlace(rest, config, ids.length);
+  const { position, part } = place;
+  const data = await whileOpen("patched", model, () =>
+    withContext(inferenceContext(backend), async (context) => {
+      let source: Awaited<ReturnType<typeof readRows>> | undefined;
+      for (const found of residualStream(context, model, from)) {
+        if (!isPlace(found, place)) continue;
+        source = await readRows(context, found, position);
+        break;
+      }
+      let last: Tensor | undefined;
+      for (const found of residualStream(context, model, ids)) {
+        last = found.after;
+        if (source === undefined || !isPlace(found, place)) continue;
+        const { before, after } = source;
+        let row = after;
+        if (part !== "residual") {
+          const own = (await readRows(context, found, position)).before;
+          row = hostArray(last.storage.dtype, own.length);
+          for (let c = 0; c < own.length; c++) {
+            row[c] = (own[c] as number) + ((after[c] as number) - (before[c] as number));
+          }
+        }
+        backend.write(last.storage, row, rowOf(last, position).offset);
+      }
+      if (source === undefined || last === undefined) throw new Error(`the pass has no layer ${place.layer}`);
+      const hidden = norm(context, config.norm, parameters.norm, last); // [1, T, C]
+      return Float32Array.from(await readTensor(backend, logitsOf(context, parameters, hidden))); // [1, T, V]
+    }),
+  );
+  checkFinite("patched", "logits", data);
+  return { logits: { data, shape: [ids.length, vocabSize] }, loss: lossOf(data, ids, vocabSize) };
+};

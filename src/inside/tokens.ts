@@ -1,0 +1,64 @@
+/** Texts and tokens that the functions of this folder are given, and the names that they give tokens. */
+import { checkIdList } from "../core/check-arguments.ts";
+import { DataError, ShapeError } from "../core/errors.ts";
+import { show } from "../core/show.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+import { textAlone } from "../tokenizer/token-text.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** What to give in place of a model that is none. */
+export const modelHint = "a model from loadPretrained";
+
+/** A token as it can be shown alone. */
+export interface NamedToken {
+  /** From 0 to vocabSize − 1. */
+  readonly id: number;
+  /**
+   * Its own text: the name of a special token; the bytes of one with a part of a character, as `<e2><80>`; `<17>` for id 17
+   * of a model without a tokenizer.
+   */
+  readonly text: string;
+}
+
+/** The tokenizer, or names of ids in place of texts where a model came without one. */
+export const namesOf = (tokenizer: Tokenizer): Tokenizer =>
+  tokenizer.kind === "none" ? { ...tokenizer, token: (id) => `<${id}>`, bytes: () => new Uint8Array() } : tokenizer;
+
+/** @param names of `namesOf`. */
+export const namedToken = (names: Tokenizer, id: number): NamedToken => ({
+  id,
+  text: textAlone(names.token(id), names.bytes(id)),
+});
+
+/**
+ * The ids of a text that one pass takes.
+ * @param where the function, for errors.
+ * @throws ShapeError for more tokens than the context has, or an id that is none; DataError for no tokens, or a character
+ *   that the tokenizer lacks.
+ */
+export const readIds = (
+  where: string,
+  { model, tokenizer }: Pick<LanguageModel, "model" | "tokenizer">,
+  given: unknown,
+): Int32Array => {
+  if (typeof given !== "string") checkIdList(where, given);
+  const ids = typeof given === "string" ? tokenizer.encode(given, where) : (given as ArrayLike<number>);
+  const { contextLength } = model.config;
+  if (ids.length === 0) throw new DataError({ where, must: "there must be one token or more", got: "none" });
+  if (ids.length > contextLength) {
+    const must = `there must be at most ${contextLength} tokens (the context length)`;
+    throw new ShapeError({ where, must, got: `${ids.length}` });
+  }
+  // An embedding may have more rows than there are tokens.
+  const { vocabSize } = tokenizer;
+  for (let i = 0; i < ids.length; i++) {
+    const id: unknown = ids[i];
+    if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < vocabSize) continue;
+    throw new ShapeError({
+      where,
+      must: `token ids must be whole numbers in [0, ${vocabSize})`,
+      got: `${show(id)} at position ${i}`,
+    });
+  }
+  return Int32Array.from(ids);
+};

@@ -1,0 +1,73 @@
+/**
+ * y[.., h·D + d] = 0 for the heads h that are switched off, x[.., h·D + d] for the others
+ *
+ *   x [.., H·D]   →   y [.., H·D];   dx = dy, with the same zeros
+ *
+ * As the mask of heads in Michel et al. 2019, whose entries are 0 or 1 here.
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { ShapeError } from "../core/errors.ts";
+import { sizeOf } from "../core/shape.ts";
+import { type OpSample, rowsOf, sampleInput } from "./op.ts";
+
+/** A copy of x with zeros in place of some heads. */
+const copyWithZeros = (
+  { backend, memory }: Context,
+  x: Tensor,
+  rows: number,
+  headDim: number,
+  off: readonly number[],
+): Tensor => {
+  const { dtype } = x.storage;
+  const n = sizeOf(x.shape);
+  const width = n / rows;
+  const y = memory.allocate(x.shape, dtype);
+  backend.run("copyRows", { x, y, rows: 1, width: n, xStride: n, yStride: n });
+  const zeros = memory.allocate([rows, headDim]);
+  backend.run("fill", { y: zeros, n: rows * headDim, value: 0 });
+  for (const head of off) {
+    const to = { storage: y.storage, offset: y.offset + head * headDim };
+    backend.run("copyRows", { x: zeros, y: to, rows, width: headDim, xStride: headDim, yStride: width });
+  }
+  memory.release(zeros);
+  return y;
+};
+
+/**
+ * @param x [.., H·D], heads side by side, as attention's output.
+ * @param off heads that are switched off, from 0 to H − 1.
+ */
+export const zeroHeads = (
+  context: Context,
+  x: Tensor,
+  { heads, headDim }: { readonly heads: number; readonly headDim: number },
+  off: readonly number[],
+): Tensor => {
+  const { tape } = context;
+  const rows = rowsOf("zeroHeads", x, heads * headDim);
+  const wrong = off.find((head) => !Number.isInteger(head) || head < 0 || head >= heads);
+  if (wrong !== undefined) {
+    throw new ShapeError({
+      where: "zeroHeads",
+      must: `heads must be whole numbers from 0 to ${heads - 1}`,
+      got: String(wrong),
+    });
+  }
+  const y = copyWithZeros(context, x, rows, headDim, off);
+
+  tape?.record(y, [x], [], (dy) => tape.accumulate(x, copyWithZeros(context, dy, rows, headDim, off)));
+  return y;
+};
+
+const sample = (name: string, heads: number, headDim: number, off: readonly number[]): OpSample => ({
+  name,
+  inputs: { x: [2, 3, heads * headDim] },
+  run: (context, inputs) => zeroHeads(context, sampleInput(inputs, "x"), { heads, headDim }, off),
+});
+
+export const samples: readonly OpSample[] = [
+  sample("the last of two heads", 2, 3, [1]),
+  sample("two of three heads", 3, 5, [2, 0]),
+  sample("none", 2, 4, []),
+];
