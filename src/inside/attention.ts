@@ -96,16 +96,22 @@ export const attentionProbabilities = (
   const queries = head * headDim;
   const keys = (heads + Math.floor((head * keyHeads) / heads)) * headDim;
   const scale = 1 / Math.sqrt(headDim);
+  // Side by side: rows of all heads are far apart, and each key is read for many queries.
+  const near = new Float64Array(time * headDim);
+  for (let j = 0; j < time; j++) {
+    for (let d = 0; d < headDim; d++) near[j * headDim + d] = qkv[j * stride + keys + d] as number;
+  }
+  const query = new Float64Array(headDim);
   const probabilities = new Float64Array((to - from) * time);
   for (let i = from; i < to; i++) {
     const row = probabilities.subarray((i - from) * time, (i - from + 1) * time);
     const seen = mask === "causal" ? i + 1 : time;
-    const q = i * stride + queries;
+    for (let d = 0; d < headDim; d++) query[d] = qkv[i * stride + queries + d] as number;
     let highest = Number.NEGATIVE_INFINITY;
     for (let j = 0; j < seen; j++) {
-      const k = j * stride + keys;
+      const k = j * headDim;
       let product = 0;
-      for (let d = 0; d < headDim; d++) product += (qkv[q + d] as number) * (qkv[k + d] as number);
+      for (let d = 0; d < headDim; d++) product += (query[d] as number) * (near[k + d] as number);
       row[j] = product * scale;
       highest = Math.max(highest, product * scale);
     }

@@ -2,6 +2,7 @@
 import type { BackendName, Capabilities } from "../backend/backend.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
+import { type HeadPlace, withoutHeads } from "../inside/heads.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { closedError } from "../pretrained/closed.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/language-model.ts";
@@ -9,6 +10,7 @@ import type { Score, ScoreOptions } from "../pretrained/score.ts";
 import type { UnknownChoice } from "../tokenizer/unknown.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
+import { answerInside, type InsideRequest } from "./model-inside.ts";
 
 /** Facts about a loaded model, for the calling thread. */
 export interface LoadedModel {
@@ -52,12 +54,21 @@ export const modelMethods = <Request>(
   loadEvaluate: () => Promise<typeof evaluateCorpus>,
 ) => {
   const models = new Map<number, LanguageModel>();
+  /** Heads that are switched off in a model. */
+  const headsOff = new Map<number, readonly HeadPlace[]>();
   let loaded = 0;
 
-  const modelOf = (method: string, key: number): LanguageModel => {
+  const wholeModelOf = (method: string, key: number): LanguageModel => {
     const lm = models.get(key);
     if (lm === undefined) throw closedError(method);
     return lm;
+  };
+
+  /** With the adapter that is in use now, and without the heads that are off now. */
+  const modelOf = (method: string, key: number): LanguageModel => {
+    const lm = wholeModelOf(method, key);
+    const off = headsOff.get(key);
+    return off === undefined ? lm : withoutHeads(lm, off);
   };
 
   return {
@@ -122,7 +133,7 @@ export const modelMethods = <Request>(
       readonly key: number;
       readonly name: string | null;
     }): AsyncGenerator<never, void> {
-      modelOf("useAdapter", key).useAdapter(name);
+      wholeModelOf("useAdapter", key).useAdapter(name);
     },
 
     async *score(
@@ -132,10 +143,32 @@ export const modelMethods = <Request>(
       yield await modelOf("score", key).score(text, { ...options, signal });
     },
 
+    async *inside(
+      { key, request }: { readonly key: number; readonly request: InsideRequest },
+      call: CallContext,
+    ): AsyncGenerator<unknown, void> {
+      yield await answerInside(modelOf(request.method, key), request, call);
+    },
+
+    // biome-ignore lint/correctness/useYield: a call that yields nothing
+    async *switchOff({
+      key,
+      heads,
+    }: {
+      readonly key: number;
+      readonly heads: readonly HeadPlace[];
+    }): AsyncGenerator<never, void> {
+      // Checked before anything changes.
+      withoutHeads(wholeModelOf("withoutHeads", key), heads);
+      if (heads.length === 0) headsOff.delete(key);
+      else headsOff.set(key, heads);
+    },
+
     // biome-ignore lint/correctness/useYield: a call that yields nothing
     async *close({ key }: { readonly key: number }): AsyncGenerator<never, void> {
       const lm = models.get(key);
       models.delete(key);
+      headsOff.delete(key);
       await lm?.close();
     },
   };

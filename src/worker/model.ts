@@ -24,10 +24,11 @@ import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
+import { callsInside, type ThreadInside } from "./model-inside.ts";
 import type { LoadedModel, ScoreRequest } from "./model-methods.ts";
 
 /** The members of a model in its own thread, in Node and in a page. */
-export interface ThreadModel {
+export interface ThreadModel extends ThreadInside {
   /** Its shape. */
   readonly config: ModelConfig;
   /** Trainable numbers in the model. */
@@ -192,6 +193,7 @@ export const loadIn = async (
         const request: ScoreRequest = { text: typeof text === "string" ? text : Float64Array.from(text), options };
         return one<Score>(call("score", request, { signal }));
       },
+      ...callsInside(async (method, args, options) => one<unknown>(call(method, args, options))),
       close: () => {
         // Without the thread the model is gone, too.
         closing ??= one<void>(thread.call("close", { key }))

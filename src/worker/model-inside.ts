@@ -1,0 +1,111 @@
+/** Looking inside a model in its own thread: the calls, and the methods that answer them. */
+import { checkIdList, checkOptions, checkSignal } from "../core/check-arguments.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { CallOptions } from "../core/remote/caller.ts";
+import type { CallContext } from "../core/remote/server.ts";
+import { type AttentionMaps, type AttentionOfOptions, attentionOf } from "../inside/attention.ts";
+import type { HeadPlace } from "../inside/heads.ts";
+import { type LensOptions, type LensPosition, lensOf } from "../inside/lens.ts";
+import { type NeighbourOptions, type Neighbours, neighboursOf } from "../inside/neighbours.ts";
+import { type Patched, type PatchOptions, patched } from "../inside/patch.ts";
+import type { LanguageModel } from "../pretrained/language-model.ts";
+
+/** The members of a model in its own thread that look inside it. */
+export interface ThreadInside {
+  /** Like the library's `attentionOf`: same numbers, same errors. */
+  attentionOf(text: string | ArrayLike<number>, options?: AttentionOfOptions): Promise<AttentionMaps>;
+  /** Like the library's `lensOf`: same numbers, same errors. */
+  lensOf(text: string | ArrayLike<number>, options?: LensOptions): Promise<readonly LensPosition[]>;
+  /** Like the library's `neighboursOf`: same numbers, same errors. */
+  neighboursOf(token: number | string, options?: NeighbourOptions): Promise<Neighbours>;
+  /** Like the library's `patched`: same numbers, same errors. */
+  patched(options: PatchOptions): Promise<Patched>;
+  /**
+   * Switches heads off in all that is computed from now on, as `withoutHeads` does; all others are on, so an empty list
+   * switches all on again. Work that was begun before goes on as it began.
+   * @throws ConfigError for a head that the model lacks: heads are then as before.
+   */
+  switchOff(heads: readonly HeadPlace[]): Promise<void>;
+}
+
+/** One call, in the form of the function's arguments. */
+export type InsideRequest =
+  | {
+      readonly method: "attentionOf";
+      readonly text: string | ArrayLike<number>;
+      readonly options: AttentionOfOptions;
+    }
+  | { readonly method: "lensOf"; readonly text: string | ArrayLike<number>; readonly options: LensOptions }
+  | { readonly method: "neighboursOf"; readonly token: number | string; readonly options: NeighbourOptions }
+  | { readonly method: "patched"; readonly options: PatchOptions };
+
+/** In the model's thread. */
+export const answerInside = (lm: LanguageModel, request: InsideRequest, { signal }: CallContext): Promise<unknown> => {
+  switch (request.method) {
+    case "attentionOf":
+      return attentionOf(lm, request.text, request.options);
+    case "lensOf":
+      return lensOf(lm, request.text, { ...request.options, signal });
+    case "neighboursOf":
+      return neighboursOf(lm, request.token, request.options);
+    case "patched":
+      return patched(lm, request.options);
+    default:
+      return request satisfies never;
+  }
+};
+
+/** A text, or ids as a list that can be sent to a thread. */
+const sentText = (where: string, text: string | ArrayLike<number>): string | ArrayLike<number> => {
+  if (typeof text === "string") return text;
+  checkIdList(where, text);
+  return Float64Array.from(text);
+};
+
+/** @throws ConfigError for what no thread can be sent, such as a function. */
+const checkCloneable = (where: string, value: unknown): void => {
+  try {
+    structuredClone(value);
+  } catch (cause) {
+    const must = "must hold numbers, texts, lists and objects alone";
+    throw new ConfigError({ where, must, got: String(cause), cause });
+  }
+};
+
+/** In the calling thread. @param call makes a call of the model's thread and gives its result. */
+export const callsInside = (
+  call: (method: string, args: object, options?: CallOptions) => Promise<unknown>,
+): ThreadInside => {
+  const inside = (request: InsideRequest, signal?: AbortSignal): Promise<unknown> => {
+    checkCloneable(request.method, request);
+    return call("inside", { request }, { signal });
+  };
+  return {
+    attentionOf: async (text, options = {}) => {
+      checkOptions("attentionOf: options", options);
+      const request = { method: "attentionOf", text: sentText("attentionOf: text", text), options } as const;
+      return (await inside(request)) as AttentionMaps;
+    },
+    lensOf: async (text, given = {}) => {
+      checkOptions("lensOf: options", given);
+      const { signal, ...options } = given;
+      checkSignal("lensOf: signal", signal);
+      const request = { method: "lensOf", text: sentText("lensOf: text", text), options } as const;
+      return (await inside(request, signal)) as readonly LensPosition[];
+    },
+    neighboursOf: async (token, options = {}) => {
+      checkOptions("neighboursOf: options", options);
+      return (await inside({ method: "neighboursOf", token, options })) as Neighbours;
+    },
+    patched: async (options) => {
+      checkOptions("patched: options", options);
+      const clean = sentText("patched: clean", options.clean);
+      const corrupted = sentText("patched: corrupted", options.corrupted);
+      return (await inside({ method: "patched", options: { ...options, clean, corrupted } })) as Patched;
+    },
+    switchOff: async (heads) => {
+      checkCloneable("withoutHeads: heads", heads);
+      await call("switchOff", { heads });
+    },
+  };
+};
