@@ -16,7 +16,7 @@ import { staticAnswer } from "../http/static.ts";
 import { listEvents, runEvents } from "./events.ts";
 import { type Jobs, stopElsewhere } from "./jobs.ts";
 import type { Models } from "./models.ts";
-import { askedRun, planOf } from "./new-run.ts";
+import { askedRun, inForm, planOf } from "./new-run.ts";
 import { presetTexts } from "./presets.ts";
 import {
   apiPath,
@@ -170,7 +170,10 @@ const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
     await mkdir(shelf.folder, { recursive: true });
-    return jsonAnswer({ name, notices: await jobs.start(name, options) });
+    const notices = await jobs.start(name, options).catch((error: unknown) => {
+      throw inForm(error, request);
+    });
+    return jsonAnswer({ name, notices });
   });
 };
 
