@@ -107,6 +107,25 @@ test("the score of a text is what evaluate measures", async () => {
   expect(body.tokens[1]?.candidates).toHaveLength(2);
 });
 
+test("a text with characters that the model lacks is refused with their names, or measured without them", async () => {
+  const asked = { model: "runs/a/last", text: "The ж cat ф sat ж." };
+  const refused = await page.post("score", asked);
+  expect(refused).toMatchObject({ status: 400, body: { characters: ["ж", "ф"] } });
+  const { status, body } = await page.post<ScoreAnswer>("score", { ...asked, unknown: "skip" });
+  expect(status).toBe(200);
+  expect(body.skipped).toEqual({ count: 3, characters: ["ж", "ф"] });
+  expect(body.tokens.map(({ text }) => text).join("")).toBe("The  cat  sat .");
+});
+
+test("a new run that cannot begin with a model says so at the field of the model", async () => {
+  const text = { kind: "given", name: "other.txt", text: `${catText} ж` };
+  const asked = { ...smallRun("other", 8), text, initFrom: "runs/a/last" };
+  for (const path of ["plan", "runs"])
+    expect(await page.post(path, asked)).toMatchObject({ status: 400, body: { field: "initFrom" } });
+  const unlisted = await page.post("plan", { ...asked, initFrom: "runs/nobody/last" });
+  expect(unlisted).toMatchObject({ status: 404 });
+});
+
 test("a checkpoint that was replaced is loaded again", async () => {
   const score = async (): Promise<number> =>
     (await page.post<ScoreAnswer>("score", { model: "runs/a/best", text: catText.slice(0, 100) })).body.total;

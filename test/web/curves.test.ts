@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Curve, drawnCurve, extentOf, rangeOf, valueAt } from "../../web/chart/curve.ts";
+import { endOf, placeLabels } from "../../web/chart/labels.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
 import { svgOf } from "../../web/chart/svg.ts";
@@ -139,6 +140,27 @@ describe("axes", () => {
     expect(low).toBeLessThan(3);
     expect(high).toBeGreaterThan(3);
     expect(extentOf([])).toEqual([0, 1]);
+  });
+});
+
+describe("names of curves", () => {
+  const range = [0, 10] as const;
+
+  it("stand at the last point that is shown", () => {
+    expect(endOf({ x: [1, 4, 12], y: [3, 2, 1] }, range)).toEqual({ x: 4, y: 2 });
+    expect(endOf({ x: [1, 4], y: [3, Number.NaN] }, range)).toEqual({ x: 1, y: 3 });
+    expect(endOf({ x: [11], y: [3] }, range)).toBeUndefined();
+  });
+
+  it("do not lie on each other", () => {
+    const places = [
+      { x: 10, width: 50, y: 100 },
+      { x: 20, width: 50, y: 95 },
+      { x: 30, width: 50, y: 82 },
+      { x: 300, width: 50, y: 98 },
+    ];
+    placeLabels(places, 15);
+    expect(places.map(({ y }) => y)).toEqual([100, 85, 70, 98]);
   });
 });
 

@@ -89,6 +89,9 @@ describe.skipIf(missingChromium !== undefined)("a connection that is lost", () =
     await untilStep(page, 40);
     cable.pull();
     await page.getByText("The connection to the studio is lost").waitFor();
+    await stateOf(page, "Studio unreachable");
+    expect(await page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
+    await page.getByText("npx foretoken studio").waitFor();
     const lost = await lastStep(page);
     await server.until("unplugged", ({ step }) => step > lost + 40);
     expect(await lastStep(page)).toBe(lost);

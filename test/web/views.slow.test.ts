@@ -137,6 +137,11 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Prompt").fill("The ");
     await page.getByLabel("Tokens", { exact: true }).fill("30");
     await page.getByLabel("Two side by side").check();
+    // It begins with another run's model.
+    const models = page.locator(".column select");
+    const model = await models.nth(0).inputValue();
+    expect(await models.nth(1).inputValue()).toMatch(/^runs\/(?!first\/)/);
+    await models.nth(1).selectOption(model);
     await page.getByRole("button", { name: "Write", exact: true }).click();
     const [left, right] = [page.locator(".column").nth(0), page.locator(".column").nth(1)];
     await right.getByText("30 tokens").waitFor();
@@ -146,6 +151,27 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await right.getByText("2 texts").waitFor();
     await right.getByText("30 tokens").waitFor();
     expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
+
+    // All four are in the list of a single column.
+    await page.getByLabel("Two side by side").uncheck();
+    await page.getByText("4 texts").waitFor();
+    expect(await page.locator(".branch").allTextContents()).toEqual(
+      [1, 2, 3, 4].map((n) => expect.stringMatching(new RegExp(`^Text ${n} first: best, step \\d+, temperature`))),
+    );
+  });
+
+  it("keeps the model that was chosen last, and knows the weights of a run that came meanwhile", async () => {
+    const page = await openPage("/playground?run=first");
+    const model = page.locator(".column select");
+    await page.locator("optgroup[label=first]").waitFor({ state: "attached" });
+    expect(await model.inputValue()).toBe("runs/first/best");
+    await model.selectOption("runs/second/last");
+    await page.getByRole("link", { name: "Runs" }).first().click();
+    await page.getByRole("link", { name: "Playground" }).click();
+    await page.waitForURL("**/playground?model=runs%2Fsecond%2Flast");
+    await runToEnd("later", 8);
+    await page.locator("optgroup[label=later]").waitFor({ state: "attached" });
+    expect(await model.inputValue()).toBe("runs/second/last");
   });
 
   it("measures a pasted text", async () => {
@@ -159,6 +185,40 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(await page.locator(".figure-value").first().textContent()).toBe(scored.body.bitsPerByte.toFixed(4));
     await page.locator(".tokens .token").nth(3).click();
     expect(await page.locator(".candidates li").count()).toBeGreaterThan(5);
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill("The ж cat sat on a ж hat ф.");
+    await page.getByRole("button", { name: "Measure" }).click();
+    await page.getByText("these characters of the text: ж ф").waitFor();
+    await page.getByRole("button", { name: "Measure the text without them" }).click();
+    await page.getByText("3 characters were left out: ж ф").waitFor();
+  });
+
+  it("names a wrong field as the form does, and marks the plan of the settings before", async () => {
+    const page = await openPage("/new");
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat sat on the mat. ".repeat(200));
+    await page.locator(".command-text").waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("first");
+    await page.getByText("Name: must be a new one", { exact: false }).waitFor();
+    expect(await page.getByLabel("Name", { exact: true }).getAttribute("aria-invalid")).toBe("true");
+    await page.locator(".old-plan").waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("first-again");
+    await page.locator(".old-plan").waitFor({ state: "detached" });
+    await page.locator(".command-text", { hasText: "first-again" }).waitFor();
+    await page.getByLabel("Width", { exact: true }).fill("-1");
+    await page.getByRole("alert").filter({ hasText: "Width: must" }).waitFor();
+  });
+
+  it("offers a run that ended early its planned end", async () => {
+    await runToEnd("impatient", 60, { patience: 1, learningRate: 1e-12 });
+    const page = await openPage("/runs/impatient");
+    await page.getByText("1 evaluation brought no better validation loss", { exact: false }).waitFor();
+    await page.getByText("Extend", { exact: true }).click();
+    expect(await page.getByLabel("Steps in all").inputValue()).toBe("60");
+    await page.getByText("Ends earlier after 1 evaluation", { exact: false }).waitFor();
+    await page.getByRole("button", { name: "Go on to step 60" }).click();
+    await page.waitForFunction(
+      (last) => Number(document.querySelector(".chart-340")?.getAttribute("aria-valuemax")) > last,
+      (await server.summary("impatient")).step,
+    );
   });
 
   it("shows names of runs and texts of models as text, whatever they say", async () => {

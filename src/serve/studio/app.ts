@@ -17,7 +17,7 @@ import { stopElsewhere } from "./elsewhere.ts";
 import { listEvents, runEvents } from "./events.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Models } from "./models.ts";
-import { askedRun, planOf } from "./new-run.ts";
+import { askedRun, inForm, planOf } from "./new-run.ts";
 import { presetTexts } from "./presets.ts";
 import {
   apiPath,
@@ -173,7 +173,10 @@ const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
     await mkdir(shelf.folder, { recursive: true });
-    return jsonAnswer({ name, notices: await jobs.start(name, options) });
+    const notices = await jobs.start(name, options).catch((error: unknown) => {
+      throw inForm(error, request);
+    });
+    return jsonAnswer({ name, notices });
   });
 };
 

@@ -186,7 +186,7 @@ const secondsOf = async (
  * An error with the field of the form that it is about, where its own words name none: a text with characters that the model
  * lacks is about the model, as long as the text is as it should be.
  */
-const inForm = (error: unknown, { initFrom }: NewRunRequest): unknown =>
+export const inForm = (error: unknown, { initFrom }: NewRunRequest): unknown =>
   initFrom !== undefined && error instanceof DataError && (error.details.characters ?? []).length > 0
     ? new HttpError(400, error.message, "initFrom")
     : error;

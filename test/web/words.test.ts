@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+import { failureText, fieldOf, wrongOf } from "../../web/new-run/labels.ts";
+import { flatten } from "../../web/parts/format.ts";
+
+describe("a failure in the words of the form", () => {
+  it("has the form's name of the field", () => {
+    const failure = { error: "config.model.nEmbd: must be above 0; got -1", field: "model.nEmbd" };
+    expect(failureText(failure)).toBe("Width: must be above 0; got -1");
+    expect(wrongOf(failure)).toBe("must be above 0; got -1");
+    expect(failureText({ error: "name: must be new", field: "name" })).toBe("Name: must be new");
+    expect(failureText({ error: "train.betas: must be two", field: "train.betas" })).toBe(
+      "Training, betas: must be two",
+    );
+  });
+
+  it("stands at the first field of a group that it is about as a whole", () => {
+    expect(fieldOf({ error: "", field: "tokenizer" })).toBe("tokenizer.kind");
+    expect(fieldOf({ error: "", field: "text.name" })).toBe("text");
+  });
+
+  it("stays as it is where it is about no field", () => {
+    expect(failureText({ error: "memory: must suffice; got less", field: "memory" })).toBe(
+      "memory: must suffice; got less",
+    );
+    expect(failureText({ error: "studio: one run at a time" })).toBe("studio: one run at a time");
+  });
+});
+
+describe("a configuration in lines", () => {
+  it("has lists and objects in words", () => {
+    const extensions = [{ after: 300, planned: 300, schedule: "stretch" }];
+    const lines = flatten({ train: { steps: 600, extensions, betas: [0.9, 0.95] }, lora: null });
+    expect(lines).toEqual([
+      { path: "train.steps", value: "600" },
+      { path: "train.extensions", value: "at step 300, planned to 300 (stretch)" },
+      { path: "train.betas", value: "0.9, 0.95" },
+      { path: "lora", value: "none" },
+    ]);
+  });
+});
