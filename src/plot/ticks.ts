@@ -69,8 +69,9 @@ export const linearAxis = (
   const isPoint = high - low < Math.max(leastPart * size, least);
   const free = !isPoint ? (high - low) * margin : size < least ? 1 : size / 10;
   const from = fromZero ? Math.min(0, low) : low - free;
-  // An axis from 0 to 0 has a length, too.
-  const to = !fromZero ? high + free : high - from < least ? from + 1 : high;
+  // An axis from 0 to 0 has a length, too, and one of negative values ends at 0.
+  const top = Math.max(0, high);
+  const to = !fromZero ? high + free : top - from < least ? from + 1 : top;
   const ticks = linearTicks(from, to, most, whole);
   return { placeOf: (value) => (value - from) / (to - from), ticks, labelOf: labelsFor(ticks) };
 };

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { chromiumFlags, program } from "./chromium.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -116,14 +117,13 @@ export const openTab = async (address: string, options: TabOptions = {}): Promis
     evaluate,
     until,
     untilLoaded: async (expression) => {
-      for (;;) {
-        try {
-          await until(expression);
-          return;
-        } catch (error) {
-          if (!/context was destroyed|navigated or closed|find context/iu.test(String(error))) throw error;
-        }
-      }
+      // Of an expression that is evaluated while the page is loaded again, an answer may never come: so it is asked anew.
+      const look = (): Promise<boolean> =>
+        evaluate<boolean>(`Boolean(${expression})`).catch((error: unknown) => {
+          if (/context was destroyed|navigated or closed|find context|collected/iu.test(String(error))) return false;
+          throw error;
+        });
+      while (!(await Promise.race([look(), delay(1000, false)]))) await delay(20);
     },
     async press(key) {
       const code = { key, windowsVirtualKeyCode: keyCodes[key] ?? key.charCodeAt(0) };

@@ -174,7 +174,7 @@ test("a port that is in use is named, and one of our own choice is passed over",
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
   const { port } = other.address() as AddressInfo;
-  const { status, stderr } = await cli(["studio", "--port", String(port)], { cwd });
+  const { status, stderr } = await cli(["studio", "--port", String(port), "--backend", "wasm"], { cwd });
   expect(status).toBe(2);
   expect(stderr).toBe(
     `foretoken: studio: port ${port} of 127.0.0.1 must be free, and allowed; got EADDRINUSE; try another --port, or none\n`,
@@ -189,7 +189,8 @@ test.each([
   [["studio", "--host", "a b"], /--host: must be a name or an address/u],
   [["studio", "--host", "203.0.113.1"], /must be free, and allowed; got EADDRNOTAVAIL/u],
 ])("%j is refused in a line", async (args, says) => {
-  const { status, stderr } = await cli(args, { cwd });
+  // Without a remark on the backend, where none is built.
+  const { status, stderr } = await cli([...args, "--backend", "wasm"], { cwd });
   expect(stderr).toMatch(says);
   expect(stderr.split("\n")).toHaveLength(2);
   expect(status).toBe(2);

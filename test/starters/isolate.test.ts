@@ -37,7 +37,9 @@ describe.skipIf(missingChromium !== undefined)(
       await serveSite({ files, headers: {} }, async (address) => {
         const tab = await openTab(address);
         try {
-          await tab.untilLoaded("crossOriginIsolated && document.getElementById('text')?.value !== ''");
+          await tab.untilLoaded(
+            "crossOriginIsolated && document.readyState === 'complete' && document.getElementById('text').value !== ''",
+          );
           expect(await tab.evaluate("document.querySelectorAll('.notice').length")).toBe(0);
           await tab.evaluate(`document.getElementById("text").value = ${JSON.stringify(wordsText("isolate", 300))}`);
           await tab.evaluate(`document.getElementById("train").click()`);
