@@ -15,6 +15,8 @@ interface Asked {
   readonly path: "stop" | "resume";
   /** As it was then. */
   readonly run: RunSummary;
+  /** A run that is stopped before its start is answered would be left without an end. */
+  readonly answered: boolean;
 }
 
 /** Whether the summary shows what was asked for: the answer to a request comes before it. */
@@ -33,17 +35,21 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
   const { name, owner, step, steps } = run;
   const live = isLive(run);
   useEffect(() => {
-    if (asked.value !== undefined && isShown(asked.value, run)) asked.value = undefined;
+    if (asked.value?.answered === true && isShown(asked.value, run)) asked.value = undefined;
   }, [run, asked.value]);
 
   const post = async (path: Asked["path"], body: object) => {
-    asked.value = { path, run };
+    const question = { path, run, answered: false };
+    asked.value = question;
     failure.value = undefined;
     const answer = await postJson<unknown>(`${runPath(name)}/${path}`, body);
     if (answer.kind === "failed") {
       failure.value = answer.failure.error;
       asked.value = undefined;
-    } else if (path === "resume") begun.value = answer.value as BegunRun;
+      return;
+    }
+    asked.value = { ...question, answered: true };
+    if (path === "resume") begun.value = answer.value as BegunRun;
   };
   const stop = () => void post("stop", owner === "elsewhere" ? { elsewhere: true } : {});
   const resume = (body: { readonly steps?: number; readonly extend?: Extend }) => void post("resume", body);
