@@ -84,9 +84,20 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
     return run === undefined ? [] : [{ name, run }];
   });
   const rows = differences(known.map(({ run }) => run));
+  const [text, tokens] = [
+    new Set(known.map(({ run }) => run.corpusSha256)),
+    new Set(known.map(({ run }) => `${run.config.tokenizer.kind} ${run.vocabSize}`)),
+  ];
   return (
     <section aria-label="Differences">
       <h2>Where they differ</h2>
+      {text.size > 1 ? (
+        <p>These runs learn different texts: their losses do not compare.</p>
+      ) : (
+        tokens.size > 1 && (
+          <p>These runs have different tokenizers: compare their bits per byte, not their losses per token.</p>
+        )
+      )}
       {rows.length === 0 ? (
         <p class="soft">In nothing: the same text and the same configuration.</p>
       ) : (
