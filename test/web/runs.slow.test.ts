@@ -120,9 +120,11 @@ describe.skipIf(missingChromium !== undefined)("a run of another process", () =>
     const text = server.path("cat.txt");
     await writeFile(text, catText);
     const small = ["--model.nLayer", "1", "--model.nHead", "2", "--model.nEmbd", "8", "--model.contextLength", "8"];
-    const often = ["--train.steps", "200000", "--train.evalInterval", "50", "--train.checkpointInterval", "50"];
+    const often = ["--train.evalInterval", "50", "--train.checkpointInterval", "50"];
+    // It must not end of itself meanwhile.
+    const endless = ["--train.steps", "1000000", "--patience", "0"];
     const where = ["--out", server.path("runs", "terminal"), "--backend", "wasm", "--threads", "1"];
-    const child = spawn(process.execPath, [main, "train", "--data", text, ...small, ...often, ...where], {
+    const child = spawn(process.execPath, [main, "train", "--data", text, ...small, ...often, ...endless, ...where], {
       stdio: "ignore",
     });
     const ended = new Promise((done) => child.on("close", done));

@@ -214,10 +214,11 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByText("Extend", { exact: true }).click();
     expect(await page.getByLabel("Steps in all").inputValue()).toBe("60");
     await page.getByText("Ends earlier after 1 evaluation", { exact: false }).waitFor();
+    const { step } = await server.summary("impatient");
     await page.getByRole("button", { name: "Go on to step 60" }).click();
     await page.waitForFunction(
       (last) => Number(document.querySelector(".chart-340")?.getAttribute("aria-valuemax")) > last,
-      (await server.summary("impatient")).step,
+      step,
     );
   });
 
