@@ -18,6 +18,8 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await page.getByRole("link", { name: "Start a run" }).click();
     await page.getByRole("textbox", { name: "Text", exact: true }).fill(catText);
     await page.getByLabel("Name", { exact: true }).fill("from-page");
+    // Without the patience that follows from a text: it must not end of itself.
+    await page.getByLabel("Recipe", { exact: true }).selectOption("quick");
     for (const [label, value] of [
       ["Steps", "200000"],
       ["Layers", "1"],
