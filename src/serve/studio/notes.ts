@@ -24,7 +24,7 @@ export type NotesPiece =
   | { readonly kind: "reset" };
 
 /** How long to wait for more lines. */
-const waitMs = 200;
+const waitMs = 500;
 
 const step = z.looseObject({
   type: z.literal("step"),
