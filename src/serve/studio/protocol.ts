@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { type GenerateDoneEvent, generateSettingsSchema, type TokenEvent } from "../../generate/generate.ts";
+import type { Candidate } from "../../pretrained/likeliest.ts";
 import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
 import type { RunConfig } from "../../train/config/config.ts";
 import type { PresetName } from "../../train/config/presets.ts";
@@ -201,14 +202,6 @@ export interface ModelListAnswer {
     readonly weights: string | null;
     readonly step: number | null;
   }[];
-}
-
-/** A token that could come, with its probability before sampling (temperature 1, all tokens). */
-export interface Candidate {
-  readonly id: number;
-  /** Its own text; the name of a special token. */
-  readonly text: string;
-  readonly probability: number;
 }
 
 /** POST generate: server-sent events whose data is a `WritingEvent`. A closed connection ends it. */
