@@ -2,12 +2,12 @@
  * Times each kernel at the shapes that models use, against the roof measured in the same call, and products against
  * PyTorch's (MKL in float32, oneDNN in bfloat16) and OpenBLAS's at the same shapes, taking turns.
  *
- *   node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,decode] [--dtype float32,bfloat16] [--backend native]
+ *   node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,smollm2,decode] [--dtype float32,bfloat16] [--backend native]
  *                          [--python python3] [--no-peers] [--rounds 5] [--milliseconds 30] [--threads 2] [--json FILE]
  *   node bench/kernels.mjs --list         lists the kernels; measures nothing
  *
  * A configuration is a training step of that model; `shakespeare` is that preset with dropout, for its optimizer and
- * its other kernels; `decode` is one more token of `book` after half a context. Each call is repeated for --milliseconds
+ * its other kernels; `smollm2` is a step of fine-tuning SmolLM2-135M, measured if it is named; `decode` is one more token of `book` after half a context. Each call is repeated for --milliseconds
  * in each round, three times at least.
  */
 import { writeFileSync } from "node:fs";
@@ -46,6 +46,14 @@ if (!(milliseconds > 0)) refuse(`--milliseconds: must be above 0; got ${values.m
 /** Characters of Tiny Shakespeare, for models whose vocabulary is a text's. */
 const characters = 65;
 const { shakespeare } = presets;
+/** A step of fine-tuning SmolLM2-135M with 1,024 tokens. */
+const smollm2 = {
+  model: {
+    ...presets["llama-small"].model,
+    ...{ contextLength: 1024, nLayer: 30, nHead: 9, nKvHead: 3, nEmbd: 576, mlp: { kind: "swiglu", hidden: 1536 } },
+  },
+  train: { ...runConfig("book").train, batchSize: 1 },
+};
 /** How the calls of each configuration are recorded. */
 const recorders = {
   ...Object.fromEntries(
@@ -56,6 +64,7 @@ const recorders = {
   ),
   shakespeare: (kind) =>
     recordStep({ ...shakespeare, model: { ...shakespeare.model, dropout: 0.1 } }, characters, kind),
+  smollm2: (kind) => recordStep({ ...runConfig("book"), ...smollm2 }, 49_152, kind),
   decode: (kind) => recordDecoding(configs.book.model, characters, kind),
 };
 const names = namesOf("config", values.config, Object.keys(recorders));
