@@ -46,11 +46,16 @@ if (!(milliseconds > 0)) refuse(`--milliseconds: must be above 0; got ${values.m
 /** Characters of Tiny Shakespeare, for models whose vocabulary is a text's. */
 const characters = 65;
 const { shakespeare } = presets;
-/** A step of fine-tuning SmolLM2-135M with 1,024 tokens. */
+/**
+ * A step of fine-tuning SmolLM2-135M with 1,024 tokens.
+ * @type {import("../dist/train/config/config.js").RunConfig}
+ */
 const smollm2 = {
+  ...runConfig("book"),
   model: {
     ...presets["llama-small"].model,
-    ...{ contextLength: 1024, nLayer: 30, nHead: 9, nKvHead: 3, nEmbd: 576, mlp: { kind: "swiglu", hidden: 1536 } },
+    ...{ contextLength: 1024, nLayer: 30, nHead: 9, nKvHead: 3, nEmbd: 576 },
+    mlp: { kind: "swiglu", hidden: 1536 },
   },
   train: { ...runConfig("book").train, batchSize: 1 },
 };
@@ -64,7 +69,7 @@ const recorders = {
   ),
   shakespeare: (kind) =>
     recordStep({ ...shakespeare, model: { ...shakespeare.model, dropout: 0.1 } }, characters, kind),
-  smollm2: (kind) => recordStep({ ...runConfig("book"), ...smollm2 }, 49_152, kind),
+  smollm2: (kind) => recordStep(smollm2, 49_152, kind),
   decode: (kind) => recordDecoding(configs.book.model, characters, kind),
 };
 const names = namesOf("config", values.config, Object.keys(recorders));
@@ -183,7 +188,7 @@ const open = (dtype) =>
   });
 /** Capabilities of a backend opened for that dtype; to list kernels, of any backend. */
 const kindOf = async (dtype) => {
-  if (values.list) return { dtype, activations: "float32", tiles: false };
+  if (values.list) return { dtype, activations: "float32", tiles: null };
   const backend = await open(dtype);
   await backend.close();
   return backend.capabilities;

@@ -31,7 +31,7 @@ import { randomTokens, runConfig } from "./configs.mjs";
  * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
  * @param {Kind} kind
  */
-const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activations: "float32", tiles: false }) => {
+const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activations: "float32", tiles: null }) => {
   /** @type {Call[]} */
   const calls = [];
   const counting = openCounting(kind);

@@ -97,9 +97,14 @@ export const namedLevels = ({ levels }) => {
   return { l2, l3: levels.findLast(({ bytes }) => bytes <= between), memory };
 };
 
+/** Products of bfloat16 that the tiles compute for one of float32: native/gemm/amx/strips.h. */
+const productsOfWhole = 6;
+
 /** GFLOP/s of products with operands of a dtype: the rate of the fastest instruction in the measured set. */
-export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) =>
-  dtype === "bfloat16" ? Math.max(float32, dotBf16, instructionSet === "amx" ? amxBf16 : 0) : float32;
+export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) => {
+  const tiles = instructionSet === "amx" ? amxBf16 : 0;
+  return dtype === "bfloat16" ? Math.max(float32, dotBf16, tiles) : Math.max(float32, tiles / productsOfWhole);
+};
 
 /**
  * The least time for `read` bytes and `written` bytes, in nanoseconds, if they lie in `footprint` bytes: the rates are

@@ -1,4 +1,5 @@
-// The products of linear.h by tiles, for activations and gradients in float32 or bfloat16.
+// The products of linear.h by tiles: of bfloat16, with activations and gradients in either type (kRounded), and of float32,
+// with all in float32 (kWhole).
 #pragma once
 
 #include "../gemm/amx/multiply.h"
@@ -16,16 +17,24 @@ FT_INLINE TileOperand tileOperand(const Activations<const float>& buffer, int64_
   return {buffer.memory(), buffer.narrow(), stride, order};
 }
 
+// Calls body with what the buffer holds: a pointer to float or, if operands are rounded, to Narrow.
+template <int kParts, typename T, typename Body>
+FT_INLINE void withElementsOf(const Activations<T>& buffer, Body body) {
+  if constexpr (kParts == kWhole) body(buffer.template as<float>());
+  else withElements(buffer, body);
+}
+
 // x[M, K] · w[N, K]ᵀ, of the arguments of a kernel that computes it.
-template <typename Args>
-FT_INLINE TileProduct forwardTileProduct(const Args& args) {
+template <int kParts, typename Args>
+FT_INLINE TileProduct<kParts> forwardTileProduct(const Args& args) {
   return {args.m, args.n, args.k, tileOperand(args.x, args.k, Order::kRows), tileOperand(args.w, args.k, Order::kRows)};
 }
 
+template <int kParts>
 static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
   const float* const bias = args.bias.orNull();
   const float* const addend = args.addend.orNull();
-  withElements(args.y, [&](auto* y) {
+  withElementsOf<kParts>(args.y, [&](auto* y) {
     const auto prefetch = [=](int64_t at) __attribute__((always_inline)) {
       if (addend != nullptr) prefetchToRead(addend + at);
       prefetchToWrite(y + at);
@@ -37,20 +46,22 @@ static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
         return sum;
       }), lanes);
     };
-    multiplyByTiles(forwardTileProduct(args), pool, Epilogue{prefetch, apply});
+    multiplyByTiles(forwardTileProduct<kParts>(args), pool, Epilogue{prefetch, apply});
   });
 }
 
+template <int kParts>
 static void linearGeluForwardByTiles(const LinearGeluForwardArgs& args, Pool& pool) {
-  withElements(args.y, [&]<typename T>(T* y) {
+  withElementsOf<kParts>(args.y, [&]<typename T>(T* y) {
     withGelu<T>(args.tanh != 0, bool(args.slope), [&]<bool kSlope>(auto activation) {
       T* const slope = args.slope.orNull().template as<T>();
       const auto epilogue = activateSums<kSlope>(args.bias.orNull(), activation, y, slope);
-      multiplyByTiles(forwardTileProduct(args), pool, epilogue);
+      multiplyByTiles(forwardTileProduct<kParts>(args), pool, epilogue);
     });
   });
 }
 
+template <int kParts>
 static void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Pool& pool) {
   uint32_t* const kept = args.kept;
   const DropoutKey key = dropoutKeyOf(args);
@@ -60,38 +71,48 @@ static void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Po
   if (!byRows) drawKept(key, m * n, kept, pool);
   const auto prepare = [=](int64_t i) __attribute__((always_inline)) { drawKept(key, i * n, (i + 1) * n, kept); };
   const auto drop = dropSums(args.bias.orNull(), args);
-  multiplyByTiles(forwardTileProduct(args), pool, Epilogue{drop.prefetch, drop.apply, prepare, byRows});
+  multiplyByTiles(forwardTileProduct<kParts>(args), pool, Epilogue{drop.prefetch, drop.apply, prepare, byRows});
 }
 
 // `dropping`: dy is still to be made from the gradient behind a dropout.
+template <int kParts>
 static void inputGradientByTiles(const InputGradient& g, const DropoutGradient* dropping, Pool& pool) {
   const int64_t n = g.n;
-  const TileProduct product{g.m, g.k, n, tileOperand(g.dy, n, Order::kRows), tileOperand(g.w, g.k, Order::kColumns)};
+  const TileProduct<kParts> product{g.m, g.k, n, tileOperand(g.dy, n, Order::kRows), tileOperand(g.w, g.k, Order::kColumns)};
   const auto prepare = [=](int64_t i) { dropping->make(i * n, (i + 1) * n); };
   const bool prepares = dropping != nullptr;
-  withElements(g.dx, [&](auto* dx) {
+  withElementsOf<kParts>(g.dx, [&](auto* dx) {
     if (g.add) return multiplyByTiles(product, pool, addSums(dx));
     const auto preparing = [&](const auto& epilogue) {
       multiplyByTiles(product, pool, Epilogue{epilogue.prefetch, epilogue.apply, prepare, prepares});
     };
     if (g.factor.memory() == nullptr) return preparing(storeSums(dx));
-    withElements(g.factor, [&](const auto* factor) { preparing(multiplySums(factor, dx)); });
+    withElementsOf<kParts>(g.factor, [&](const auto* factor) { preparing(multiplySums(factor, dx)); });
   });
 }
 
+template <int kParts>
 static void linearBackwardInputByTiles(const LinearBackwardInputArgs& args, Pool& pool) {
-  inputGradientByTiles(inputGradientOf(args, args.dy, args.add != 0), nullptr, pool);
+  inputGradientByTiles<kParts>(inputGradientOf(args, args.dy, args.add != 0), nullptr, pool);
 }
 
+template <int kParts>
 static void linearDropoutBackwardInputByTiles(const LinearDropoutBackwardInputArgs& args, Pool& pool) {
   const DropoutGradient dropping(args);
-  inputGradientByTiles(inputGradientOf(args, args.dBranch, false), &dropping, pool);
+  inputGradientByTiles<kParts>(inputGradientOf(args, args.dBranch, false), &dropping, pool);
 }
 
+template <int kParts>
 static void linearBackwardWeightByTiles(const LinearBackwardWeightArgs& args, Pool& pool) {
   const int64_t m = args.m, n = args.n, k = args.k;
-  const TileProduct factors{n, k, m, tileOperand(args.dy, n, Order::kColumns), tileOperand(args.x, k, Order::kColumns)};
-  weightGradientByTiles({factors, args.dw, args.add != 0, args.dBias.orNull()}, pool);
+  const TileProduct<kParts> factors{n, k, m, tileOperand(args.dy, n, Order::kColumns), tileOperand(args.x, k, Order::kColumns)};
+  float* const dw = args.dw;
+  if constexpr (kParts == kWhole) {
+    if (args.add != 0) multiplyWhole(factors, args.dBias.orNull(), pool, addSums(dw));
+    else multiplyWhole(factors, args.dBias.orNull(), pool, storeSums(dw));
+  } else {
+    weightGradientByTiles({factors, dw, args.add != 0, args.dBias.orNull()}, pool);
+  }
 }
 
 }  // namespace foretoken::FT_ISA

@@ -42,8 +42,11 @@ export interface Capabilities {
    * else the real type.
    */
   readonly activations: RealDType | "bfloat16";
-  /** Whether products use tiles: so fast that recomputing a value can be cheaper than keeping it. */
-  readonly tiles: boolean;
+  /**
+   * The type of operands that products multiply by tiles: of bfloat16 so fast that recomputing a value can be cheaper than
+   * keeping it; float32 as three numbers of bfloat16 for each value. Null: products use no tiles.
+   */
+  readonly tiles: ProductDType | null;
 }
 
 /**

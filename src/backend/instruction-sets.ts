@@ -5,7 +5,7 @@ import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 /** Sets of the native backend, each on machines that have it. */
 export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;
 
-/** Whether a native set multiplies bfloat16 by tiles: FT_TILES in native/simd.h. */
+/** Whether a native set multiplies by tiles: FT_TILES in native/simd.h. */
 export const hasTiles = (set: string): boolean => set === "amx";
 
 /** Whether it has an instruction for bfloat16, and takes activations in it: FT_NARROW in native/simd.h. */

@@ -49,7 +49,7 @@ it("takes tiles for the peak only where the kernels use them", () => {
   expect(peakOf(roofs, "bfloat16")).toBe(400);
   expect(peakOf({ ...roofs, dotBf16: 800 }, "bfloat16")).toBe(800);
   expect(peakOf({ ...roofs, instructionSet: "amx" }, "bfloat16")).toBe(6000);
-  expect(peakOf({ ...roofs, instructionSet: "amx" }, "float32")).toBe(400);
+  expect(peakOf({ ...roofs, instructionSet: "amx" }, "float32")).toBe(1000);
 });
 
 it("passes bytes at the rate of the largest size measured that is not above their footprint", () => {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "../stream_prefetch.h"
 #include "product.h"
@@ -14,41 +15,94 @@ namespace foretoken::FT_ISA {
 
 // Rows that fit beside each other in one tile, as in decoding: B is read once, and that takes the time.
 constexpr int64_t kOneTileRows = kTileSide;
-constexpr int64_t kOneTileValues = 2048;  // of k at one time
+// Of k at one time: of float32 so few that what is packed stays in L1.
+template <int kParts>
+constexpr int64_t kOneTileValues = kParts == kRounded ? 2048 : 64;
 // Values of B that are worth one more thread: some two microseconds of reading.
 constexpr int64_t kOneTileWork = int64_t{1} << 16;
 
-template <class Epilogue>
-static void multiplyOneTile(const TileProduct& p, Pool& pool, const Epilogue& epilogue) {
-  const int64_t depth = min(roundUp(p.k, kStepValues), kOneTileValues);
+// Packs lines [line, line + lines), with k along them, of a piece: the tiles of a step at a time.
+template <int kParts>
+class LinePacker {
+ public:
+  LinePacker(const TileOperand& operand, int64_t line, int64_t lines, const PieceOfK<kParts>& piece, float* to)
+      : from_(static_cast<const float*>(operand.at(line, piece.k))), stride_(operand.stride), lines_(lines),
+        values_(lines > 0 ? piece.values : 0), to_(to) {}
+
+  __attribute__((always_inline)) void pack() {
+    if (k_ >= values_) return;
+    for (int64_t line = 0; line < lines_; line += kTileSide)
+      packAnyTile<kParts, float, Order::kRows, false>(from_ + line * stride_ + k_, stride_, lines_ - line, values_ - k_,
+                                                      to_ + line / kTileSide * kTileUnits, nullptr);
+    k_ += kStepValues;
+    to_ += kUnitsOfStep<kParts>;
+  }
+
+  void packRest() {
+    while (k_ < values_) pack();
+  }
+
+ private:
+  const float* const from_;
+  const int64_t stride_, lines_, values_;
+  float* to_;
+  int64_t k_ = 0;
+};
+
+template <int kParts, class Epilogue>
+static void multiplyOneTile(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
+  const int64_t depth = min(roundUp(p.k, kStepValues), kOneTileValues<kParts>);
   const int64_t pieces = divideUp(p.k, depth);
-  const int64_t stripUnits = depth / kStepValues * kStepUnits;
-  if (!pool.reserveScratch((pieces + 1) * stripUnits * int64_t{sizeof(float)})) return;
-  const PackStrips packRows = packStripsOf(p.a, true), packLines = packStripsOf(p.b, false);
-  const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
+  const int64_t stripUnits = depth / kStepValues * kUnitsOfStep<kParts>;
+  if (!pool.reserveScratch((pieces + 2) * stripUnits * int64_t{sizeof(float)})) return;
+  const PackStrips packRows = packStripsOf<kParts>(p.a, true), packLines = packStripsOf<kParts>(p.b, false);
+  const TileProduct<kParts> swapped{p.n, p.m, p.k, p.b, p.a};
   const int64_t grain = 1 + kOneTileWork / (kStripLines * p.k);
   const int64_t lineBytes = p.b.stride * p.b.elementBytes();
   const bool streams = p.n * lineBytes >= kStreamedBytes;
   parallelRanges(pool, stripsOf(p.n), grain, [=, &pool](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const rows = scratch + stripUnits;
-    const auto pieceAt = [&](int64_t index) { return PieceOfK{index * depth, min(depth, p.k - index * depth)}; };
+    const auto pieceAt = [&](int64_t index) { return PieceOfK<kParts>{index * depth, min(depth, p.k - index * depth)}; };
     for (int64_t i = 0; i < pieces; i++) {
-      const PieceOfK piece = pieceAt(i);
+      const PieceOfK<kParts> piece = pieceAt(i);
       packRows(p.a.at(0, piece.k), p.a.stride, p.m, piece.values, rows + i * stripUnits, piece.stripUnits(), nullptr);
     }
     const TileScope scope;
     alignas(64) float sums[kStripLines * kTileSide];
     const I32 across = (I32)laneIndex() * kTileSide;
+    // Float32 is packed while tiles compute the strip before, so that memory is read all the time.
+    constexpr bool kPacksAhead = kParts == kWhole;
+    float* buffers[2] = {scratch, rows + pieces * stripUnits};
+    const auto packerOf = [&](int64_t strip, int64_t index, float* to) {
+      const int64_t j = strip * kStripLines;
+      return LinePacker<kParts>(p.b, j, strip < end ? min(kStripLines, p.n - j) : 0, pieceAt(index), to);
+    };
+    if constexpr (kPacksAhead) packerOf(begin, 0, buffers[0]).packRest();
     for (int64_t strip = begin; strip < end; strip++) {
-      const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j), next = j + columns;
-      const int64_t ahead = streams && strip + 1 < end ? min(kStripLines, p.n - next) * lineBytes : 0;
-      StreamPrefetch prefetch(p.b.at(next, 0), ahead, divideUp(p.k, kStepValues));
+      const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j);
+      const int64_t fetched = strip + (kPacksAhead ? 2 : 1);
+      const int64_t ahead = streams && fetched < end ? min(kStripLines, p.n - fetched * kStripLines) * lineBytes : 0;
+      StreamPrefetch prefetch(p.b.at(ahead > 0 ? fetched * kStripLines : j, 0), ahead, divideUp(p.k, kStepValues));
       for (int64_t index = 0; index < pieces; index++) {
-        const PieceOfK piece = pieceAt(index);
-        const StripOfA lines = stripOfA(swapped, piece, j, columns, scratch, packLines);
-        multiplyStrips(lines, rows + index * stripUnits, piece.steps(), columns, p.m, index == 0 ? nullptr : sums, sums,
-                       kTileSide, [&](int64_t) __attribute__((always_inline)) { prefetch.step(); });
+        const PieceOfK<kParts> piece = pieceAt(index);
+        const float* const right = rows + index * stripUnits;
+        const float* const from = index == 0 ? nullptr : sums;
+        if constexpr (kPacksAhead) {
+          const bool ends = index + 1 == pieces;
+          auto packer = packerOf(ends ? strip + 1 : strip, ends ? 0 : index + 1, buffers[1]);
+          multiplyStrips<true>(StripOfParts<kParts>{buffers[0]}, right, piece.steps(), columns, p.m, from, sums, kTileSide,
+                               [&](int64_t) __attribute__((always_inline)) {
+                                 packer.pack();
+                                 prefetch.step();
+                               });
+          packer.packRest();
+          std::swap(buffers[0], buffers[1]);
+        } else {
+          const StripOfParts<kParts> lines = stripOfA(swapped, piece, j, columns, scratch, packLines);
+          multiplyStrips<true>(lines, right, piece.steps(), columns, p.m, from, sums, kTileSide,
+                               [&](int64_t) __attribute__((always_inline)) { prefetch.step(); });
+        }
       }
       for (int64_t i = 0; i < p.m; i++) {
         alignas(64) float row[kStripLines];
@@ -65,7 +119,7 @@ static void multiplyOneTile(const TileProduct& p, Pool& pool, const Epilogue& ep
 template <class Epilogue>
 class TransposedEpilogue {
  public:
-  static constexpr int64_t kParts = 8;  // of a block
+  static constexpr int64_t kBlockParts = 8;
 
   TransposedEpilogue(int64_t m, int64_t n, const Epilogue& epilogue) : m_(m), n_(n), epilogue_(epilogue) {}
 
@@ -100,36 +154,37 @@ class TransposedEpilogue {
 constexpr int64_t kFewRowsValues = 256;
 
 // A's strips in the form of B's for all pieces, piece by piece.
-static void packRowsForAll(const TileProduct& p, int64_t depth, float* packed, Pool& pool) {
+template <int kParts>
+static void packRowsForAll(const TileProduct<kParts>& p, int64_t depth, float* packed, Pool& pool) {
   const int64_t strips = stripsOf(p.m);
-  const PackStrips pack = packStripsOf(p.a, true);
+  const PackStrips pack = packStripsOf<kParts>(p.a, true);
   parallelRanges(pool, strips, 1 + kThreadWork / 8 / (kStripLines * p.k), [&](int64_t begin, int64_t end, int) {
     const int64_t i = begin * kStripLines, rows = min(end * kStripLines, p.m) - i;
     for (int64_t k = 0; k < p.k; k += depth) {
-      const PieceOfK piece{k, min(depth, p.k - k)};
-      float* const to = packed + strips * (k / kStepValues) * kStepUnits + begin * piece.stripUnits();
+      const PieceOfK<kParts> piece{k, min(depth, p.k - k)};
+      float* const to = packed + strips * (k / kStepValues) * kUnitsOfStep<kParts> + begin * piece.stripUnits();
       pack(p.a.at(i, k), p.a.stride, rows, piece.values, to, piece.stripUnits(), nullptr);
     }
   });
 }
 
 // Where k runs along B's columns.
-template <class Epilogue>
-static void multiplyFewRows(const TileProduct& p, Pool& pool, const Epilogue& epilogue) {
+template <int kParts, class Epilogue>
+static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
   const int64_t depth = min(roundUp(p.k, kStepValues), kFewRowsValues);
-  const int64_t stripUnits = depth / kStepValues * kStepUnits, rowStrips = stripsOf(p.m);
-  const int64_t steps = divideUp(p.k, kStepValues), packedUnits = rowStrips * steps * kStepUnits;
+  const int64_t stripUnits = depth / kStepValues * kUnitsOfStep<kParts>, rowStrips = stripsOf(p.m);
+  const int64_t steps = divideUp(p.k, kStepValues), packedUnits = rowStrips * steps * kUnitsOfStep<kParts>;
   float* const packed = static_cast<float*>(pool.sharedScratch(packedUnits * int64_t{sizeof(float)}));
   const int64_t units = stripUnits + rowStrips * kBlockUnits;
   if (packed == nullptr || !pool.reserveScratch(units * int64_t{sizeof(float)})) return;
   packRowsForAll(p, depth, packed, pool);
-  const TileProduct swapped{p.n, p.m, p.k, p.b, p.a};
-  const PackStrips pack = packStripsOf(p.b, false);
+  const TileProduct<kParts> swapped{p.n, p.m, p.k, p.b, p.a};
+  const PackStrips pack = packStripsOf<kParts>(p.b, false);
   const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * p.k);
   parallelRanges(pool, stripsOf(p.n), grain, [&](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const blocks = scratch + stripUnits;
-    constexpr int64_t kParts = TransposedEpilogue<Epilogue>::kParts;
+    constexpr int64_t kBlockParts = TransposedEpilogue<Epilogue>::kBlockParts;
     TransposedEpilogue<Epilogue> transposed(p.m, p.n, epilogue);
     int64_t pending = 0;  // columns of the strip before, whose blocks get their epilogue while the first piece is multiplied
     const TileScope scope;
@@ -139,18 +194,18 @@ static void multiplyFewRows(const TileProduct& p, Pool& pool, const Epilogue& ep
       if (strip + 1 < end)
         prefetch = {p.b, next, min(kStripLines, p.n - next), 0, p.k, rowStrips * steps};
       for (int64_t k = 0; k < p.k; k += depth) {
-        const PieceOfK piece{k, min(depth, p.k - k)};
-        const StripOfA lines = stripOfA(swapped, piece, j, columns, scratch, pack);
-        const float* rows = packed + rowStrips * (k / kStepValues) * kStepUnits;
+        const PieceOfK<kParts> piece{k, min(depth, p.k - k)};
+        const StripOfParts<kParts> lines = stripOfA(swapped, piece, j, columns, scratch, pack);
+        const float* rows = packed + rowStrips * (k / kStepValues) * kUnitsOfStep<kParts>;
         const bool first = k == 0, last = k + depth >= p.k;
-        const int64_t parts = first && pending > 0 ? divideUp(kParts, piece.steps()) : 0;
+        const int64_t parts = first && pending > 0 ? divideUp(kBlockParts, piece.steps()) : 0;
         const int64_t prefetched = last ? divideUp(kStripLines, piece.steps()) : 0;
         for (int64_t i = 0; i < p.m; i += kStripLines, rows += piece.stripUnits()) {
           float* const block = blocks + i * kStripLines;
           const int64_t height = min(kStripLines, p.m - i);
-          multiplyStrips(lines, rows, piece.steps(), columns, height, first ? nullptr : block, block, kStripLines,
+          multiplyStrips<true>(lines, rows, piece.steps(), columns, height, first ? nullptr : block, block, kStripLines,
                          [&](int64_t step) __attribute__((always_inline)) {
-            for (int64_t part = step * parts; part < min((step + 1) * parts, kParts); part++)
+            for (int64_t part = step * parts; part < min((step + 1) * parts, kBlockParts); part++)
               transposed.apply(block, part, i, j - kStripLines, pending);
             for (int64_t r = step * prefetched; r < min((step + 1) * prefetched, height); r++)
               epilogue.prefetch((i + r) * p.n + j);
@@ -162,7 +217,7 @@ static void multiplyFewRows(const TileProduct& p, Pool& pool, const Epilogue& ep
     }
     const int64_t j = (end - 1) * kStripLines;
     for (int64_t i = 0; i < p.m; i += kStripLines)
-      for (int64_t part = 0; part < kParts; part++) transposed.apply(blocks + i * kStripLines, part, i, j, pending);
+      for (int64_t part = 0; part < kBlockParts; part++) transposed.apply(blocks + i * kStripLines, part, i, j, pending);
   });
 }
 
@@ -170,15 +225,15 @@ static void multiplyFewRows(const TileProduct& p, Pool& pool, const Epilogue& ep
 constexpr int64_t kFewRowsColumns = 384;
 
 // Where k runs across B's columns: each thread takes some of them, and goes through k piece by piece.
-template <class Epilogue>
-static void multiplyFewRowsAcross(const TileProduct& p, Pool& pool, const Epilogue& epilogue) {
+template <int kParts, class Epilogue>
+static void multiplyFewRowsAcross(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
   const int64_t depth = min(roundUp(p.k, kStepValues), kFewRowsValues);
-  const int64_t stripUnits = depth / kStepValues * kStepUnits;
+  const int64_t stripUnits = depth / kStepValues * kUnitsOfStep<kParts>;
   const int64_t strips = stripsOf(p.n), threads = min(threadsFor(p, pool), strips);
   const int64_t width = min(divideUp(strips, threads), kFewRowsColumns / kStripLines);
   const int64_t units = (width + 1) * stripUnits + stripsOf(p.m) * width * kBlockUnits;
   if (!pool.reserveScratch(units * int64_t{sizeof(float)})) return;
-  const PackStrips packA = packStripsOf(p.a, false), packB = packStripsOf(p.b, true);
+  const PackStrips packA = packStripsOf<kParts>(p.a, false), packB = packStripsOf<kParts>(p.b, true);
   parallelRanges(pool, strips, divideUp(strips, threads), [&](int64_t begin, int64_t end, int thread) {
     float* const packed = static_cast<float*>(pool.scratch(thread));
     float* const scratch = packed + width * stripUnits;
@@ -188,14 +243,14 @@ static void multiplyFewRowsAcross(const TileProduct& p, Pool& pool, const Epilog
     for (int64_t strip = begin; strip < end; strip += width) {
       const int64_t j0 = strip * kStripLines, j1 = min(min(strip + width, end) * kStripLines, p.n);
       for (int64_t k = 0; k < p.k; k += depth) {
-        const PieceOfK piece{k, min(depth, p.k - k)};
+        const PieceOfK<kParts> piece{k, min(depth, p.k - k)};
         const bool last = k + depth >= p.k;
         packB(p.b.at(j0, k), p.b.stride, j1 - j0, piece.values, packed, piece.stripUnits(), nullptr);
         OperandPrefetch prefetch(p.b, j0, j1 - j0, k + depth, min(depth, p.k - k - depth),
                              stripsOf(p.m) * stripsOf(j1 - j0) * piece.steps());
         for (int64_t i = 0; i < p.m; i += kStripLines) {
           const int64_t height = min(kStripLines, p.m - i);
-          const StripOfA a = stripOfA(p, piece, i, height, scratch, packA);
+          const StripOfParts<kParts> a = stripOfA(p, piece, i, height, scratch, packA);
           const float* b = packed;
           for (int64_t j = j0; j < j1; j += kStripLines, b += piece.stripUnits()) {
             const int64_t columns = min(kStripLines, j1 - j);

@@ -20,21 +20,21 @@ FT_INLINE int64_t columnsAtATime(int64_t steps) {
 }
 
 // The grid of threads over C, of which columns are packed at one time.
-FT_INLINE Grid gridOf(const TileProduct& p, int64_t width, const Pool& pool) {
+FT_INLINE Grid gridOf(const TileProduct<kRounded>& p, int64_t width, const Pool& pool) {
   return gridOver(stripsOf(p.m), stripsOf(min(p.n, width)), threadsFor(p, pool));
 }
 
 // Whether a thread computes all of its rows, and at once.
-FT_INLINE bool takesWholeRows(const TileProduct& p, const Pool& pool) {
+FT_INLINE bool takesWholeRows(const TileProduct<kRounded>& p, const Pool& pool) {
   const int64_t depth = roundUp(p.k, kStepValues), width = columnsAtATime(depth / kStepValues);
   return depth <= kManyRowsValues && p.n <= width && gridOf(p, width, pool).columns == 1;
 }
 
 // One piece of a cell of C, where `packed` holds the strips of its columns of B. `prepares`: its rows, which are whole.
 template <class Epilogue>
-static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const CellOfC& cell, const float* packed,
+static void multiplyCell(const TileProduct<kRounded>& p, const PieceOfK<kRounded>& piece, const CellOfC& cell, const float* packed,
                          float* scratch, const BlockSums& sums, const Epilogue& epilogue, bool prepares) {
-  const PackStrips pack = packStripsOf(p.a, false);
+  const PackStrips pack = packStripsOf<kRounded>(p.a, false);
   const bool last = piece.k + piece.values >= p.k;
   StripMultiplier<Epilogue> multiplier(p.n, epilogue);
   const TileScope scope;
@@ -59,7 +59,7 @@ static void multiplyCell(const TileProduct& p, const PieceOfK& piece, const Cell
 }
 
 template <class Epilogue>
-static void multiplyManyRows(const TileProduct& p, Pool& pool, const Epilogue& epilogue, bool prepares) {
+static void multiplyManyRows(const TileProduct<kRounded>& p, Pool& pool, const Epilogue& epilogue, bool prepares) {
   const int64_t depth = min(roundUp(p.k, kStepValues), kManyRowsValues);
   const int64_t stripUnits = depth / kStepValues * kStepUnits;
   const int64_t width = min(roundUp(p.n, kStripLines), columnsAtATime(depth / kStepValues));
@@ -70,7 +70,7 @@ static void multiplyManyRows(const TileProduct& p, Pool& pool, const Epilogue& e
   const BlockSums sums{sumUnits == 0 ? nullptr : packed + packedUnits, stripsOf(p.n)};
   const Grid grid = gridOf(p, width, pool);
   for (int64_t k = 0; k < p.k; k += depth) {
-    const PieceOfK piece{k, min(depth, p.k - k)};
+    const PieceOfK<kRounded> piece{k, min(depth, p.k - k)};
     for (int64_t j = 0; j < p.n; j += width) {
       const int64_t jEnd = min(j + width, p.n);
       packForAll(p.b, true, piece, j, jEnd, packed, pool);

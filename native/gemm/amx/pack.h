@@ -15,7 +15,13 @@ namespace foretoken::FT_ISA {
 
 constexpr int kStripLines = 2 * kTileSide;
 constexpr int kStepValues = 2 * kTileSide;               // of k, in one tile
-constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // of a strip, for one step
+constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // of a strip, for one step and part
+
+// Numbers of bfloat16 that stand for a value. One: the value rounded. Three, for float32: its first 8 bits, the next 8 and the
+// last, whose sum is the value itself, but for what is subnormal. The parts of a step of k follow each other.
+constexpr int kRounded = 1, kWhole = 3;
+template <int kParts>
+constexpr int64_t kUnitsOfStep = kParts * kStepUnits;
 
 FT_INLINE int64_t stripsOf(int64_t lines) { return divideUp(lines, kStripLines); }
 
@@ -67,6 +73,55 @@ FT_INLINE void packTile(const T* from, int64_t stride, int64_t lines, int64_t va
   }
   FT_UNROLL
   for (int r = 0; r < kTileSide; r++) store(to + r * kTileSide, units[r]);
+}
+
+// The three parts of values u (first) and u + 16 (second) of a step, which make a unit: not neighbours, so that a part takes
+// two instructions. The first part is cut, so it overflows nowhere; the second is rounded, so what products leave out has no
+// sign in common. A NaN stays one, at least in the third part, and an infinity becomes one there.
+FT_INLINE void wholeUnits(F32 first, F32 second, F32 (&units)[kWhole]) {
+  const U32 upper = U32{} + 0xFFFF0000u, half = U32{} + 0x8000u;
+  const auto unitOf = [](U32 low, U32 high) __attribute__((always_inline)) { return (F32)(low >> 16 | high); };
+  const U32 cut[2] = {(U32)first & upper, (U32)second & upper};
+  units[0] = unitOf(cut[0], cut[1]);
+  const F32 rest[2] = {first - (F32)cut[0], second - (F32)cut[1]};
+  const U32 rounded[2] = {((U32)rest[0] + half) & upper, ((U32)rest[1] + half) & upper};
+  units[1] = unitOf(rounded[0], rounded[1]);
+  units[2] = unitOf((U32)(rest[0] - (F32)rounded[0]), (U32)(rest[1] - (F32)rounded[1]) & upper);
+}
+
+// packTile for the three parts of float32, kStepUnits apart.
+template <Order kOrder, bool kUnitsFirst>
+FT_INLINE void packTileWhole(const float* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
+  constexpr bool kAlong = kOrder == Order::kRows;
+  F32 total{};
+  FT_UNROLL
+  for (int r = 0; r < kTileSide; r++) {
+    F32 pair[2], units[kWhole];
+    FT_UNROLL
+    for (int i = 0; i < 2; i++) {
+      const int64_t line = kAlong ? r : 0, k = i * kTileSide + (kAlong ? 0 : r);
+      const bool exists = line < lines && k < values;
+      pair[i] = exists ? Float32::along(from + (kAlong ? line * stride + k : k * stride), kAlong ? values - k : lines) : F32{};
+    }
+    if constexpr (!kAlong) total += pair[0] + pair[1];
+    wholeUnits(pair[0], pair[1], units);
+    FT_UNROLL
+    for (int part = 0; part < kWhole; part++) store(to + part * kStepUnits + r * kTileSide, units[part]);
+  }
+  if (!kAlong && sums) {
+    if (lines >= kTileSide) store(sums, load(sums) + total);
+    else storePartial(sums, loadPartial(sums, static_cast<int>(lines)) + total, static_cast<int>(lines));
+  }
+  if constexpr (kAlong == kUnitsFirst) {
+    for (int part = 0; part < kWhole; part++, to += kStepUnits) {
+      F32 units[kTileSide];
+      FT_UNROLL
+      for (int r = 0; r < kTileSide; r++) units[r] = load(to + r * kTileSide);
+      transpose(units);
+      FT_UNROLL
+      for (int r = 0; r < kTileSide; r++) store(to + r * kTileSide, units[r]);
+    }
+  }
 }
 
 // Four pieces of 16 bytes, `stride` elements apart, side by side.
@@ -132,8 +187,13 @@ FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
 }
 
 // packTile, with the usual case by itself: it tests no sizes.
-template <typename T, Order kOrder, bool kUnitsFirst>
+template <int kParts, typename T, Order kOrder, bool kUnitsFirst>
 FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
+  if constexpr (kParts == kWhole) {
+    if (lines < kTileSide || values < kStepValues) packTileWhole<kOrder, kUnitsFirst>(from, stride, lines, values, to, sums);
+    else packTileWhole<kOrder, kUnitsFirst>(from, stride, kTileSide, kStepValues, to, sums);
+    return;
+  }
   constexpr bool kTransposed = (kOrder == Order::kRows) == kUnitsFirst;
   if (lines < kTileSide || values < kStepValues) packTile<T, kOrder, kUnitsFirst>(from, stride, lines, values, to, sums);
   else if constexpr (kTransposed && sizeof(T) == sizeof(Narrow)) transposeTile<kOrder>(from, stride, to);
@@ -147,14 +207,14 @@ using PackStrips = void (*)(const void* from, int64_t stride, int64_t lines, int
                             float* sums);
 
 // Steps of k of one tile after the other, or of all tiles of a step after each other: as memory lies.
-template <typename T, Order kOrder, bool kUnitsFirst>
+template <typename T, Order kOrder, bool kUnitsFirst, int kParts = kRounded>
 static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
                        float* sums) {
   const T* from = static_cast<const T*>(given);
   const auto packOne = [&](int64_t line, int64_t k) __attribute__((always_inline)) {
-    packAnyTile<T, kOrder, kUnitsFirst>(from + (kOrder == Order::kRows ? line * stride + k : k * stride + line), stride,
+    packAnyTile<kParts, T, kOrder, kUnitsFirst>(from + (kOrder == Order::kRows ? line * stride + k : k * stride + line), stride,
                                         lines - line, values - k,
-                                        to + line / kStripLines * stripUnits + k / kStepValues * kStepUnits +
+                                        to + line / kStripLines * stripUnits + k / kStepValues * kUnitsOfStep<kParts> +
                                             line % kStripLines / kTileSide * kTileUnits,
                                         sums == nullptr ? nullptr : sums + line);
   };
@@ -214,16 +274,20 @@ class OperandPrefetch {
   int64_t rows_ = 0, width_ = 0, stride_ = 0, offset_ = 0, share_ = 0;
 };
 
-template <bool kUnitsFirst>
+template <int kParts, bool kUnitsFirst>
 FT_INLINE PackStrips packStripsOf(const TileOperand& operand) {
+  if constexpr (kParts == kWhole)
+    return operand.order == Order::kRows ? packStrips<float, Order::kRows, kUnitsFirst, kParts>
+                                         : packStrips<float, Order::kColumns, kUnitsFirst, kParts>;
   if (operand.order == Order::kRows)
     return operand.narrow ? packStrips<Narrow, Order::kRows, kUnitsFirst> : packStrips<float, Order::kRows, kUnitsFirst>;
   return operand.narrow ? packStrips<Narrow, Order::kColumns, kUnitsFirst>
                         : packStrips<float, Order::kColumns, kUnitsFirst>;
 }
 
+template <int kParts>
 FT_INLINE PackStrips packStripsOf(const TileOperand& operand, bool unitsFirst) {
-  return unitsFirst ? packStripsOf<true>(operand) : packStripsOf<false>(operand);
+  return unitsFirst ? packStripsOf<kParts, true>(operand) : packStripsOf<kParts, false>(operand);
 }
 
 }  // namespace foretoken::FT_ISA

@@ -9,6 +9,8 @@
 
 namespace foretoken::FT_ISA {
 
+// Packed in kParts (pack.h): one rounds the operands to bfloat16, three take float32 as it is.
+template <int kParts>
 struct TileProduct {
   int64_t m, n, k;
   TileOperand a;  // lines: the rows of C
@@ -16,16 +18,18 @@ struct TileProduct {
 };
 
 // A thread more is worth waking for about a microsecond's work.
-FT_INLINE int64_t threadsFor(const TileProduct& p, const Pool& pool) {
+template <int kParts>
+FT_INLINE int64_t threadsFor(const TileProduct<kParts>& p, const Pool& pool) {
   return min(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
 }
 
 // Values [k, k + values) of k.
+template <int kParts>
 struct PieceOfK {
   int64_t k, values;
 
   int64_t steps() const { return divideUp(values, kStepValues); }
-  int64_t stripUnits() const { return steps() * kStepUnits; }
+  int64_t stripUnits() const { return steps() * kUnitsOfStep<kParts>; }
 };
 
 // Rows [i0, i1) × columns [j0, j1) of C.
@@ -46,33 +50,35 @@ FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, 
 
 // Packs lines [first, last) of an operand for all threads. They pack strips, or steps of k where it runs across, of all
 // strips: so that each reads neighbouring memory.
-static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceOfK& piece, int64_t first, int64_t last,
-                       float* packed, Pool& pool) {
-  const PackStrips pack = packStripsOf(operand, unitsFirst);
+template <int kParts>
+static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceOfK<kParts>& piece, int64_t first, int64_t last,
+                       float* packed, Pool& pool, float* sums = nullptr) {
+  const PackStrips pack = packStripsOf<kParts>(operand, unitsFirst);
   const int64_t lines = last - first;
   const int64_t stripUnits = piece.stripUnits();
-  if (operand.order == Order::kRows) {
+  if (operand.order == Order::kRows || sums != nullptr) {
     const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * piece.values);
     parallelRanges(pool, stripsOf(lines), grain, [&](int64_t begin, int64_t end, int) {
       const int64_t line = begin * kStripLines;
       pack(operand.at(first + line, piece.k), operand.stride, min(end * kStripLines, lines) - line, piece.values,
-           packed + begin * stripUnits, stripUnits, nullptr);
+           packed + begin * stripUnits, stripUnits, sums == nullptr ? nullptr : sums + first + line);
     });
   } else {
     const int64_t grain = 1 + kThreadWork / 8 / (kStepValues * lines);
     parallelRanges(pool, piece.steps(), grain, [&](int64_t begin, int64_t end, int) {
       const int64_t k = begin * kStepValues;
       pack(operand.at(first, piece.k + k), operand.stride, lines, min(end * kStepValues, piece.values) - k,
-           packed + begin * kStepUnits, stripUnits, nullptr);
+           packed + begin * kUnitsOfStep<kParts>, stripUnits, nullptr);
     });
   }
 }
 
 // A strip of A: as it lies where that will do, else packed into `scratch`.
-FT_INLINE StripOfA stripOfA(const TileProduct& p, const PieceOfK& piece, int64_t i, int64_t rows, float* scratch,
+template <int kParts>
+FT_INLINE StripOfParts<kParts> stripOfA(const TileProduct<kParts>& p, const PieceOfK<kParts>& piece, int64_t i, int64_t rows, float* scratch,
                             PackStrips pack) {
   const bool whole = rows == kTileSide || rows == kStripLines;
-  if (p.a.narrow && whole && piece.values % kStepValues == 0 && p.a.stride % 2 == 0)
+  if (kParts == kRounded && p.a.narrow && whole && piece.values % kStepValues == 0 && p.a.stride % 2 == 0)
     return {static_cast<const float*>(p.a.at(i, piece.k)), p.a.stride / 2, kTileSide};
   pack(p.a.at(i, piece.k), p.a.stride, rows, piece.values, scratch, piece.stripUnits(), nullptr);
   return {scratch};

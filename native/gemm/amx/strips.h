@@ -12,11 +12,13 @@ namespace foretoken::FT_ISA {
 
 // A strip of A for the tiles. Packed: tiles one after the other. As it lies, where it is bfloat16 with k along its lines:
 // tiles are loaded from its rows.
-struct StripOfA {
+template <int kParts>
+struct StripOfParts {
   const float* at;
-  int64_t rowUnits = kTileSide;    // from row to row of a tile
-  int64_t stepUnits = kStepUnits;  // from step to step of k
+  int64_t rowUnits = kTileSide;              // from row to row of a tile
+  int64_t stepUnits = kUnitsOfStep<kParts>;  // from step to step of k
 };
+using StripOfA = StripOfParts<kRounded>;
 
 // One of the four tiles of sums of two strips, where they lie with `stride` between rows, or zero for null.
 template <int kIndex>
@@ -29,10 +31,49 @@ FT_INLINE void endSums(float* to, int64_t stride) {
   storeTile<kIndex>(to + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
 }
 
+// Sums of a block += the tiles of A that were loaded times those of B.
+template <int kRowTiles, int kColumnTiles>
+FT_INLINE void multiplyAddLoaded() {
+  multiplyAddTiles<0, 4, 6>();
+  if constexpr (kRowTiles > 1) multiplyAddTiles<2, 5, 6>();
+  if constexpr (kColumnTiles > 1) multiplyAddTiles<1, 4, 7>();
+  if constexpr (kRowTiles > 1 && kColumnTiles > 1) multiplyAddTiles<3, 5, 7>();
+}
+
+// One step of k with operands in three parts: the six products that reach a float32's last bit, small ones first. What is left
+// out is less than 2⁻²⁶ of a product. From one to the next few tiles change. kSwapped: A and B have changed places, and the sums
+// are to have the same bits.
+template <int kRowTiles, int kColumnTiles, bool kSwapped>
+FT_INLINE void multiplyAddWhole(const float* a, const float* lower, int64_t rowUnits, const float* b) {
+  const auto loadA = [=](int part) __attribute__((always_inline)) {
+    loadTile<4>(a + part * kStepUnits, rowUnits);
+    if constexpr (kRowTiles > 1) loadTile<5>(lower + part * kStepUnits, rowUnits);
+  };
+  const auto loadB = [=](int part) __attribute__((always_inline)) {
+    loadTile<6>(b + part * kStepUnits);
+    if constexpr (kColumnTiles > 1) loadTile<7>(b + part * kStepUnits + kTileUnits);
+  };
+  const auto loadFirst = [=](int part) __attribute__((always_inline)) { kSwapped ? loadB(part) : loadA(part); };
+  const auto loadSecond = [=](int part) __attribute__((always_inline)) { kSwapped ? loadA(part) : loadB(part); };
+  loadFirst(1);
+  loadSecond(1);
+  multiplyAddLoaded<kRowTiles, kColumnTiles>();
+  loadFirst(0);
+  multiplyAddLoaded<kRowTiles, kColumnTiles>();
+  loadSecond(2);
+  multiplyAddLoaded<kRowTiles, kColumnTiles>();
+  loadSecond(0);
+  multiplyAddLoaded<kRowTiles, kColumnTiles>();
+  loadFirst(1);
+  multiplyAddLoaded<kRowTiles, kColumnTiles>();
+  loadFirst(2);
+  multiplyAddLoaded<kRowTiles, kColumnTiles>();
+}
+
 // to = strip of A · strip of B, added to what is at `from` where that is not null: of each one tile or both. between(step)
 // is called after each step of k: what it does runs while the tiles compute.
-template <int kRowTiles, int kColumnTiles, class Between>
-FT_INLINE void multiplyStrips(const StripOfA& strip, const float* b, int64_t steps, const float* from, float* to,
+template <int kRowTiles, int kColumnTiles, bool kSwapped = false, int kParts, class Between>
+FT_INLINE void multiplyStrips(const StripOfParts<kParts>& strip, const float* b, int64_t steps, const float* from, float* to,
                               int64_t stride, const Between& between) {
   beginSums<0>(from, stride);
   if constexpr (kColumnTiles > 1) beginSums<1>(from, stride);
@@ -40,7 +81,12 @@ FT_INLINE void multiplyStrips(const StripOfA& strip, const float* b, int64_t ste
   if constexpr (kRowTiles > 1 && kColumnTiles > 1) beginSums<3>(from, stride);
   const float* a = strip.at;
   const float* lower = a + kTileSide * strip.rowUnits;
-  for (int64_t step = 0; step < steps; step++, a += strip.stepUnits, lower += strip.stepUnits, b += kStepUnits) {
+  for (int64_t step = 0; step < steps; step++, a += strip.stepUnits, lower += strip.stepUnits, b += kUnitsOfStep<kParts>) {
+    if constexpr (kParts == kWhole) {
+      multiplyAddWhole<kRowTiles, kColumnTiles, kSwapped>(a, lower, strip.rowUnits, b);
+      between(step);
+      continue;
+    }
     loadTile<4>(a, strip.rowUnits);
     loadTile<6>(b);
     multiplyAddTiles<0, 4, 6>();
@@ -62,15 +108,15 @@ FT_INLINE void multiplyStrips(const StripOfA& strip, const float* b, int64_t ste
 }
 
 // The same for strips of which the first `rows` lines and `columns` lines are wanted.
-template <class Between>
-FT_INLINE void multiplyStrips(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
+template <bool kSwapped = false, int kParts, class Between>
+FT_INLINE void multiplyStrips(const StripOfParts<kParts>& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
                               const float* from, float* to, int64_t stride, const Between& between) {
   if (rows > kTileSide) {
-    if (columns > kTileSide) multiplyStrips<2, 2>(a, b, steps, from, to, stride, between);
-    else multiplyStrips<2, 1>(a, b, steps, from, to, stride, between);
+    if (columns > kTileSide) multiplyStrips<2, 2, kSwapped>(a, b, steps, from, to, stride, between);
+    else multiplyStrips<2, 1, kSwapped>(a, b, steps, from, to, stride, between);
   } else {
-    if (columns > kTileSide) multiplyStrips<1, 2>(a, b, steps, from, to, stride, between);
-    else multiplyStrips<1, 1>(a, b, steps, from, to, stride, between);
+    if (columns > kTileSide) multiplyStrips<1, 2, kSwapped>(a, b, steps, from, to, stride, between);
+    else multiplyStrips<1, 1, kSwapped>(a, b, steps, from, to, stride, between);
   }
 }
 
@@ -83,6 +129,13 @@ FT_INLINE void applyRow(const Epilogue& epilogue, const float* sums, int64_t row
     forVectors(0, columns, [&](int64_t v, auto lanes) {
       epilogue.apply(row + j + v, j + v, Vectors<1>{{load(sums + v)}}, lanes);
     });
+}
+
+// The epilogue of a product whose k is 0.
+template <class Epilogue>
+FT_INLINE void applyToNothing(int64_t m, int64_t n, const Epilogue& epilogue) {
+  for (int64_t i = 0; i < m; i++)
+    forVectors(0, n, [&](int64_t j, auto lanes) { epilogue.apply(i * n + j, j, Vectors<1>{}, lanes); });
 }
 
 // A block of C.
@@ -101,7 +154,8 @@ class StripMultiplier {
   StripMultiplier(int64_t n, const Epilogue& epilogue) : n_(n), epilogue_(epilogue) {}
 
   // from: sums of this block so far, kBlockUnits of them, or null.
-  __attribute__((always_inline)) void multiply(const StripOfA& a, const float* b, int64_t steps, const float* from,
+  template <int kParts>
+  __attribute__((always_inline)) void multiply(const StripOfParts<kParts>& a, const float* b, int64_t steps, const float* from,
                                                const BlockOfC& block) {
     const int64_t share = divideUp(kStripLines, steps);
     multiplyStrips(a, b, steps, block.rows, block.columns, from, sums_[which_], kStripLines, [&](int64_t step) {

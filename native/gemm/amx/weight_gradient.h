@@ -26,7 +26,7 @@ constexpr int64_t kCutElements = int64_t{1} << 18;
 constexpr int64_t kNonTemporalElements = int64_t{1} << 20;
 
 // sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
-static void addLineSums(const float* strips, const PieceOfK& piece, int64_t lines, float* sums) {
+static void addLineSums(const float* strips, const PieceOfK<kRounded>& piece, int64_t lines, float* sums) {
   constexpr uint32_t kTwoOnes = 0x3F803F80u;
   alignas(64) float ones[kTileUnits], columns[kStripLines * kTileSide];
   for (int i = 0; i < kTileUnits; i += kLanes) store(ones + i, (F32)(U32{} + kTwoOnes));
@@ -48,7 +48,7 @@ static void addLineSums(const float* strips, const PieceOfK& piece, int64_t line
 }
 
 struct WeightGradient {
-  TileProduct factors;
+  TileProduct<kRounded> factors;
   float* c;         // [m, n]
   bool accumulate;  // C += A·B
   float* aSums;     // [m] += Σ over k of A as it is, or null
@@ -60,7 +60,7 @@ class TilePacker {
  public:
   // Lines [line, line + lines) of a piece of k, with k across, in strips from `to` on, by the time that pack() has been
   // called `times` times. sums: as packTile has them.
-  TilePacker(const TileOperand& operand, int64_t line, int64_t lines, const PieceOfK& piece, float* to, float* sums,
+  TilePacker(const TileOperand& operand, int64_t line, int64_t lines, const PieceOfK<kRounded>& piece, float* to, float* sums,
              int64_t times)
       : from_(static_cast<const T*>(operand.at(line, piece.k))), stride_(operand.stride), lines_(lines),
         values_(piece.values), to_(to), stripUnits_(piece.stripUnits()), sums_(sums), times_(times),
@@ -81,7 +81,7 @@ class TilePacker {
     const T* from = from_ + k_ * stride_ + line_;
     float* to = to_ + line_ / kStripLines * stripUnits_ + k_ / kStepValues * kStepUnits +
                 line_ % kStripLines / kTileSide * kTileUnits;
-    packAnyTile<T, Order::kColumns, kUnitsFirst>(from, stride_, lines_ - line_, values_ - k_, to,
+    packAnyTile<kRounded, T, Order::kColumns, kUnitsFirst>(from, stride_, lines_ - line_, values_ - k_, to,
                                                  sums_ == nullptr ? nullptr : sums_ + line_);
     line_ += kTileSide;
     if (line_ < lines_) return;
@@ -100,7 +100,7 @@ class TilePacker {
 
 // Adds a strip of A times a strip of B to a block of a matrix of n columns, or sets it.
 template <class Between>
-static void addBlock(float* matrix, int64_t n, bool add, const float* a, const float* b, const PieceOfK& piece,
+static void addBlock(float* matrix, int64_t n, bool add, const float* a, const float* b, const PieceOfK<kRounded>& piece,
                      const BlockOfC& block, const Between& between) {
   float* c = matrix + block.i * n + block.j;
   if (block.rows == kStripLines && block.columns == kStripLines) {
@@ -109,13 +109,13 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
       for (int64_t r = step * share; r < min((step + 1) * share, kStripLines); r++) prefetchToWrite(c + r * n);
       between(step);
     };
-    return multiplyStrips<2, 2>({a}, b, piece.steps(), add ? c : nullptr, c, n, prefetching);
+    return multiplyStrips<2, 2>(StripOfA{a}, b, piece.steps(), add ? c : nullptr, c, n, prefetching);
   }
   // Tiles are whole: the sums of a part of a block go through memory that has room for a whole one.
   alignas(64) float sums[kStripLines * kStripLines];
   for (int64_t r = 0; add && r < block.rows; r++)
     std::memcpy(sums + r * kStripLines, c + r * n, sizeof(float) * static_cast<size_t>(block.columns));
-  multiplyStrips({a}, b, piece.steps(), block.rows, block.columns, add ? sums : nullptr, sums, kStripLines, between);
+  multiplyStrips(StripOfA{a}, b, piece.steps(), block.rows, block.columns, add ? sums : nullptr, sums, kStripLines, between);
   for (int64_t r = 0; r < block.rows; r++)
     std::memcpy(c + r * n, sums + r * kStripLines, sizeof(float) * static_cast<size_t>(block.columns));
 }
@@ -128,10 +128,10 @@ class BlockWriter {
   BlockWriter(float* c, int64_t n) : c_(c), n_(n) {}
 
   template <class Between>
-  __attribute__((always_inline)) void multiply(const float* a, const float* b, const PieceOfK& piece,
+  __attribute__((always_inline)) void multiply(const float* a, const float* b, const PieceOfK<kRounded>& piece,
                                                const BlockOfC& block, const Between& between) {
     const int64_t share = divideUp(kStripLines, piece.steps());
-    multiplyStrips({a}, b, piece.steps(), block.rows, block.columns, nullptr, sums_[which_], kStripLines,
+    multiplyStrips(StripOfA{a}, b, piece.steps(), block.rows, block.columns, nullptr, sums_[which_], kStripLines,
                    [&](int64_t step) __attribute__((always_inline)) {
                      write(step * share, min((step + 1) * share, pending_.rows));
                      between(step);
@@ -174,16 +174,16 @@ struct PartOfK {
 // A cell of at most kGradientColumns columns, from a part of k. While one strip of A is multiplied, the next is packed, and
 // what the next piece needs of B. scratch: two strips of A and two pieces of B.
 template <typename A, typename B>
-static void multiplyGradientCell(const TileProduct& p, const PartOfK& part, const CellOfC& cell, float* scratch) {
+static void multiplyGradientCell(const TileProduct<kRounded>& p, const PartOfK& part, const CellOfC& cell, float* scratch) {
   const int64_t height = stripsOf(cell.i1 - cell.i0), width = stripsOf(cell.j1 - cell.j0);
   float* packedA[2] = {scratch, scratch + kGradientPieceUnits};
   float* packedB[2] = {scratch + 2 * kGradientPieceUnits, scratch + (2 + width) * kGradientPieceUnits};
-  const auto pieceAt = [&](int64_t k) { return PieceOfK{k, k < part.kEnd ? min(kGradientPiece, part.kEnd - k) : 0}; };
-  const auto packerOfA = [&](int64_t i, const PieceOfK& piece, float* to, int64_t times) {
+  const auto pieceAt = [&](int64_t k) { return PieceOfK<kRounded>{k, k < part.kEnd ? min(kGradientPiece, part.kEnd - k) : 0}; };
+  const auto packerOfA = [&](int64_t i, const PieceOfK<kRounded>& piece, float* to, int64_t times) {
     float* const sums = part.aSums != nullptr && cell.j0 == 0 ? part.aSums + i : nullptr;
     return TilePacker<A, false>(p.a, i, min(kStripLines, cell.i1 - i), piece, to, sums, times);
   };
-  const auto packerOfB = [&](const PieceOfK& piece, float* to, int64_t times) {
+  const auto packerOfB = [&](const PieceOfK<kRounded>& piece, float* to, int64_t times) {
     return TilePacker<B, true>(p.b, cell.j0, cell.j1 - cell.j0, piece, to, nullptr, times);
   };
   // Non-temporal stores take whole vectors, on cache lines.
@@ -194,7 +194,7 @@ static void multiplyGradientCell(const TileProduct& p, const PartOfK& part, cons
   packerOfB(pieceAt(part.k), packedB[0], 1).packRest();
   packerOfA(cell.i0, pieceAt(part.k), packedA[0], 1).packRest();
   for (int64_t k = part.k; k < part.kEnd; k += kGradientPiece) {
-    const PieceOfK piece = pieceAt(k), next = pieceAt(k + kGradientPiece), afterNext = pieceAt(next.k + kGradientPiece);
+    const PieceOfK<kRounded> piece = pieceAt(k), next = pieceAt(k + kGradientPiece), afterNext = pieceAt(next.k + kGradientPiece);
     const int64_t stripTimes = width * piece.steps(), times = height * stripTimes;
     OperandPrefetch prefetchA(p.a, cell.i0, cell.i1 - cell.i0, next.k, next.values, times);
     OperandPrefetch prefetchB(p.b, cell.j0, cell.j1 - cell.j0, afterNext.k, afterNext.values, times);
@@ -244,7 +244,7 @@ FT_INLINE Grid gridToPack(int64_t rowStrips, int64_t columnStrips, int64_t threa
 
 template <typename A, typename B>
 static void weightGradient(const WeightGradient& p, Pool& pool) {
-  const TileProduct& f = p.factors;
+  const TileProduct<kRounded>& f = p.factors;
   const int64_t elements = f.m * f.n;
   // In two parts whatever the threads, of which two can take one each: then they read and pack nothing twice.
   const bool cut = f.k > kUncutValues && elements <= kCutElements;
@@ -282,7 +282,7 @@ static void weightGradient(const WeightGradient& p, Pool& pool) {
 }
 
 static void weightGradientByTiles(const WeightGradient& p, Pool& pool) {
-  const TileProduct& f = p.factors;
+  const TileProduct<kRounded>& f = p.factors;
   if (f.m == 0 || f.n == 0) return;
   if (f.k == 0) {
     if (!p.accumulate) std::memset(p.c, 0, sizeof(float) * static_cast<size_t>(f.m * f.n));

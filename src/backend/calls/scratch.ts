@@ -2,7 +2,7 @@
  * Scratch memory that a kernel reserves of the thread pool (native/parallel.h): the pool keeps the largest of all calls.
  * Sizes as in native/, slightly too large, since they differ by instruction set.
  */
-import type { View } from "../backend.ts";
+import type { Capabilities, View } from "../backend.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";
 import type { Numbers } from "../kernels/signature.ts";
 
@@ -18,12 +18,38 @@ const none: KernelScratch = { perThread: 0, shared: 0 };
 const floatBytes = 4;
 const up = (count: number, to: number): number => Math.ceil(count / to) * to;
 
+type Tiles = Capabilities["tiles"];
+
+/**
+ * native/gemm/amx/many_rows_whole.h and few_rows.h: float32 takes 6 bytes a value when it is packed, with both factors for
+ * all threads, and sums between two pieces of k.
+ */
+const wholeProduct = (rows: number, columns: number, k: number): KernelScratch => {
+  const few = rows <= 512;
+  const depth = few ? up(k, 32) : Math.min(up(k, 32), 1024);
+  const lines = [few ? 0 : Math.min(up(columns, 32), 4096), Math.min(up(rows, 32), 2048)] as const;
+  const sums = k > depth ? lines[0] * lines[1] : 0;
+  return {
+    perThread: few ? floatBytes * 3 * 2 ** 17 : 0,
+    shared: 6 * depth * (lines[0] + lines[1]) + floatBytes * sums,
+  };
+};
+
 /** native/gemm/vector_product.h: a chunk of one factor is packed for all threads, a tile of the other for each. */
-const product = ({ n, k }: Numbers<"m" | "n" | "k">): KernelScratch => {
+const product = ({ m, n, k }: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch => {
+  if (tiles === "float32") return wholeProduct(m, n, k);
   const depth = Math.min(k, 2048);
   const width = Math.min(up(n, 64), up(2 ** 20 / depth, 64));
   return { perThread: floatBytes * 2 ** 16, shared: floatBytes * depth * width };
 };
+
+/** The same for dx[M, K] = dy[M, N] · w[N, K]. */
+const inputGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
+  tiles === "float32" ? wholeProduct(sizes.m, sizes.k, sizes.n) : product(sizes, tiles);
+
+/** The same for dw[N, K] = dy[M, N]ᵀ · x[M, K], which takes many rows however few there are. */
+const weightGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
+  tiles === "float32" ? wholeProduct(Math.max(sizes.n, 513), sizes.k, sizes.m) : product(sizes, tiles);
 
 /** native/kernels/rows.h: partial sums of columns, a row of them for each chunk of rows. */
 const columnSums = (rows: number, width: number): KernelScratch => {
@@ -46,20 +72,21 @@ const attention = ({ headDim, heads, keyHeads }: Numbers<"headDim" | "heads" | "
 /** native/kernels/attention/backward.h and, the larger one, amx_backward.h: all queries of a head. */
 const attentionBackward = (
   { headDim, queries, heads, keyHeads }: Numbers<"headDim" | "queries" | "heads" | "keyHeads">,
-  tiles: boolean,
+  tiles: Tiles,
 ): KernelScratch => {
   const width = up(headDim, 32);
   const all = up(queries, group);
   // Gradients of keys and values stay there until all heads that share them are done.
   const shared = heads > keyHeads ? 2 * up(queries, block) * width : 0;
-  const floats = tiles
-    ? 3.5 * width * all + 64 * all + 3 * 64 * width + shared
-    : (5 * block + 2 * group + all) * width + (5 * block + 64) * group + 2 * all + shared;
+  const floats =
+    tiles === "bfloat16"
+      ? 3.5 * width * all + 64 * all + 3 * 64 * width + shared
+      : (5 * block + 2 * group + all) * width + (5 * block + 64) * group + 2 * all + shared;
   return { perThread: floatBytes * floats, shared: 0 };
 };
 
 type Scratch = {
-  readonly [K in KernelName]?: (sizes: Numbers<KernelTable[K]["ints"][number]>, tiles: boolean) => KernelScratch;
+  readonly [K in KernelName]?: (sizes: Numbers<KernelTable[K]["ints"][number]>, tiles: Tiles) => KernelScratch;
 };
 
 /** Kernels without an entry need none. */
@@ -69,9 +96,9 @@ const scratchOf: Scratch = {
   linearForward: product,
   linearGeluForward: product,
   linearDropoutForward: product,
-  linearBackwardInput: product,
-  linearDropoutBackwardInput: product,
-  linearBackwardWeight: product,
+  linearBackwardInput: inputGradient,
+  linearDropoutBackwardInput: inputGradient,
+  linearBackwardWeight: weightGradient,
   layerNormBackward: ({ rows, channels }) => columnSums(rows, channels),
   rmsNormBackward: ({ rows, channels }) => columnSums(rows, channels),
   attentionForward: attention,
@@ -82,8 +109,8 @@ const scratchOf: Scratch = {
 export const kernelScratch = <K extends KernelName>(
   kernel: K,
   args: KernelArgs<K, View>,
-  tiles: boolean,
+  tiles: Tiles,
 ): KernelScratch => {
-  const scratch = scratchOf[kernel] as ((sizes: KernelArgs<K, View>, tiles: boolean) => KernelScratch) | undefined;
+  const scratch = scratchOf[kernel] as ((sizes: KernelArgs<K, View>, tiles: Tiles) => KernelScratch) | undefined;
   return scratch?.(args, tiles) ?? none;
 };

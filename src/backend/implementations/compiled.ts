@@ -32,7 +32,7 @@ export interface Engine {
   readonly limits: PacketLimits;
   /** Whether its kernels take bfloat16 for activations, in a backend opened for bfloat16. */
   readonly narrow: boolean;
-  /** Whether products of bfloat16 use tiles. */
+  /** Whether products use tiles. */
   readonly tiles: boolean;
   /** Filled before each `run`. */
   readonly packet: Float64Array;
@@ -265,7 +265,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
       dtype,
       real: ["float32"],
       activations,
-      tiles: dtype === "bfloat16" && engine.tiles,
+      tiles: engine.tiles ? dtype : null,
     },
     alloc,
     free,

@@ -88,7 +88,7 @@ const countedBlocks = (isWasm: boolean): TouchedBlocks => {
  * needs. Reads give zeros, so the work must not depend on values.
  * @param kind the properties of the backend that it imitates.
  */
-export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: false }): CountingBackend => {
+export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: null }): CountingBackend => {
   const { activations, tiles, name = "native", threads = 1 } = kind;
   let bytes = 0;
   let peak = 0;

@@ -146,9 +146,10 @@ describe("the estimate", () => {
   it("has no room for all logits of a large vocabulary", async () => {
     const config = resolveConfig("book", [smallRun, { model: { contextLength: 64 }, train: { batchSize: 64 } }]);
     for (const [activations, tiles] of [
-      ["float32", false],
-      ["bfloat16", false],
-      ["bfloat16", true],
+      ["float32", null],
+      ["float32", "float32"],
+      ["bfloat16", null],
+      ["bfloat16", "bfloat16"],
     ] as const) {
       const large = { ...needs, vocabSize: 50_000, valTokens: 10_000, kind: { activations, tiles } };
       const { temporaries } = await estimateMemory(config, large);

@@ -136,7 +136,7 @@ export const openReference = async ({
 
   return {
     name: "reference",
-    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real], activations: real, tiles: false },
+    capabilities: { instructionSet: "javascript", threads: 1, dtype, real: [real], activations: real, tiles: null },
     alloc,
     free,
     write,
