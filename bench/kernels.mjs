@@ -181,22 +181,24 @@ const tableOf = (results, peerNames) => [
   }),
 ];
 
-const open = (dtype) =>
+/** As training and writing open it. */
+const open = (name, dtype) =>
   openBackend(/** @type {"native" | "wasm" | "reference"} */ (backendName), {
     threads,
     dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
+    manyRows: name !== "decode",
   });
 /** Capabilities of a backend opened for that dtype; to list kernels, of any backend. */
-const kindOf = async (dtype) => {
+const kindOf = async (name, dtype) => {
   if (values.list) return { dtype, activations: "float32", tiles: null };
-  const backend = await open(dtype);
+  const backend = await open(name, dtype);
   await backend.close();
   return backend.capabilities;
 };
 
 const plans = await Promise.all(
   names.flatMap((name) =>
-    dtypes.map(async (dtype) => ({ name, dtype, calls: distinct(await recorders[name](await kindOf(dtype))) })),
+    dtypes.map(async (dtype) => ({ name, dtype, calls: distinct(await recorders[name](await kindOf(name, dtype))) })),
   ),
 );
 const covered = [...new Set(plans.flatMap(({ calls }) => calls.map(({ kernel }) => kernel)))].sort();
@@ -209,7 +211,7 @@ if (values.list) {
   let roofs;
   let peers = [];
   for (const { name, dtype, calls } of plans) {
-    const backend = await open(dtype);
+    const backend = await open(name, dtype);
     const { instructionSet } = backend.capabilities;
     if (measurements.length === 0) {
       roofs = await measureRoofs(instructionSet, threads);

@@ -15,6 +15,7 @@ struct Call {
   int64_t ints[kMaxInts];
   double floats[kMaxFloats];
   bool bfloat16;        // as kernels have it
+  bool wholeTiles;      // the same
   uint32_t narrow = 0;  // bit i: buffer i holds bfloat16, else float32 or a kind of integer
 
   bool isNarrow(int index) const { return (narrow >> index & 1u) != 0; }

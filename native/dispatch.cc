@@ -90,7 +90,8 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   }
   for (int i = 0; i < declaration.ints; i++) call.ints[i] = static_cast<int64_t>(packet[kPacketInts + i]);
   for (int i = 0; i < declaration.floats; i++) call.floats[i] = packet[kPacketFloats + i];
-  call.bfloat16 = packet[kPacketBfloat16] != 0;
+  call.bfloat16 = packet[kPacketOperands] == 1;
+  call.wholeTiles = packet[kPacketOperands] == 2;
   kernel.run(call, pool);
   return pool.takeOutOfMemory() ? kOutOfMemory : kDispatched;
 }

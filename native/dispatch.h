@@ -41,14 +41,14 @@ class Storages {
 };
 
 // A packet is an array of doubles: the kernel's index; for each of kMaxBuffers buffers its handle (-1 = absent), its
-// offset and the length that the kernel will touch, both in elements; kMaxInts integers; kMaxFloats reals; 1 where products
-// are to be computed from bfloat16, else 0; and as bits of a number those buffers whose elements are bfloat16, of 2 bytes
-// and not of 4.
+// offset and the length that the kernel will touch, both in elements; kMaxInts integers; kMaxFloats reals; what operands
+// of products are taken as: float32 (0), bfloat16 (1), or float32 by tiles where there are any (2); and as bits of a number those
+// buffers whose elements are bfloat16, of 2 bytes and not of 4.
 constexpr int kPacketBuffers = 1;
 constexpr int kPacketInts = kPacketBuffers + 3 * kMaxBuffers;
 constexpr int kPacketFloats = kPacketInts + kMaxInts;
-constexpr int kPacketBfloat16 = kPacketFloats + kMaxFloats;
-constexpr int kPacketNarrow = kPacketBfloat16 + 1;
+constexpr int kPacketOperands = kPacketFloats + kMaxFloats;
+constexpr int kPacketNarrow = kPacketOperands + 1;
 constexpr int kPacketLength = kPacketNarrow + 1;
 
 constexpr int kDispatched = 0;

@@ -9,7 +9,7 @@ import { isCi, isMain, root } from "./build-common.mjs";
 export const kernelHeader = "native/generated/kernels.h";
 
 /** Names that a structure has for itself. */
-const reserved = new Set(["kIndex", "of", "toCall", "bfloat16"]);
+const reserved = new Set(["kIndex", "of", "toCall", "bfloat16", "wholeTiles"]);
 
 /** The type of a buffer's field: see native/buffers.h. */
 const bufferType = ({ access, element, optional }) => {
@@ -52,6 +52,7 @@ const structureOf = (kernel, index, { purpose, buffers, ints, floats }) => {
     ...ints.map((name, i) => `.${name} = call.ints[${i}],`),
     ...floats.map((name, i) => `.${name} = call.floats[${i}],`),
     ".bfloat16 = call.bfloat16,",
+    ".wholeTiles = call.wholeTiles,",
   ];
   const given = [
     ...specs.map(([name], i) => `call.setBuffer(${i}, ${name}.any());`),
@@ -63,6 +64,7 @@ const structureOf = (kernel, index, { purpose, buffers, ints, floats }) => {
   static constexpr int kIndex = ${index};
 
 ${lines(2, fields)}  bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static ${type} of(const Call& call) {
@@ -73,6 +75,7 @@ ${lines(8, taken)}    };
   Call toCall() const {
     Call call = {};
 ${lines(4, given)}    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -123,7 +126,8 @@ constexpr KernelDeclaration kDeclarations[] = {
 ${declarations.join("")}};
 
 // A kernel's arguments. \`bfloat16\`: operands of matrix products and of attention's products are rounded to bfloat16, to
-// nearest, ties to even; sums stay in float32. As the backend was opened: \`dtype\` in src/backend/backend.ts.
+// nearest, ties to even; sums stay in float32. \`wholeTiles\`: those of linear layers are float32 and go by tiles, where the set
+// has them. As the backend was opened: \`dtype\` in src/backend/backend.ts.
 
 ${entries.map(([name, kernel], index) => structureOf(name, index, kernel)).join("\n")}
 }  // namespace foretoken

@@ -18,7 +18,7 @@ const [tokensFile, json] = process.argv.slice(2);
 const { model: path, train, contextLength, threads, dtype, lora, profile } = JSON.parse(json);
 const bytes = readFileSync(tokensFile);
 const tokens = new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-const opened = await openBackend("native", { threads, dtype });
+const opened = await openBackend("native", { threads, dtype, manyRows: true });
 const backend = profile === true ? profiled(opened) : opened;
 
 const { config: model, vocabSize, weights } = await openPretrained(path);

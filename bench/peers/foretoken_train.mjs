@@ -15,7 +15,7 @@ const [tokensFile, json] = process.argv.slice(2);
 const { config, vocabSize, threads, backend: name, dtype } = JSON.parse(json);
 const bytes = readFileSync(tokensFile);
 const tokens = new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-const backend = await openBackend(name, { threads, dtype });
+const backend = await openBackend(name, { threads, dtype, manyRows: true });
 const trainer = createTrainer(backend, config, vocabSize, tokens);
 console.log(JSON.stringify({ ...backend.capabilities, parameters: trainer.model.layout.count }));
 

@@ -19,7 +19,7 @@ const parts = ends.slice(1).map((end, i) => text.slice(ends[i], end).join(""));
 const [train, ...others] = parts;
 const tokenizer = trainTokenizer(config.tokenizer, train, others.join(""));
 const [tokens, choose, heldOut] = parts.map((part) => tokenizer.encode(part));
-const backend = await openBackend("auto", { threads, dtype });
+const backend = await openBackend("auto", { threads, dtype, manyRows: true });
 const trainer = createTrainer(backend, config, tokenizer.vocabSize, tokens);
 const measured = [choose, heldOut].map((ids) => measureTokens(ids, tokenizer));
 const { steps, evalInterval, patience } = config.train;

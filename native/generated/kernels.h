@@ -55,7 +55,8 @@ constexpr KernelDeclaration kDeclarations[] = {
 };
 
 // A kernel's arguments. `bfloat16`: operands of matrix products and of attention's products are rounded to bfloat16, to
-// nearest, ties to even; sums stay in float32. As the backend was opened: `dtype` in src/backend/backend.ts.
+// nearest, ties to even; sums stay in float32. `wholeTiles`: those of linear layers are float32 and go by tiles, where the set
+// has them. As the backend was opened: `dtype` in src/backend/backend.ts.
 
 // fill: y[i] = value.
 struct FillArgs {
@@ -65,6 +66,7 @@ struct FillArgs {
   int64_t n;
   double value;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static FillArgs of(const Call& call) {
@@ -73,6 +75,7 @@ struct FillArgs {
         .n = call.ints[0],
         .value = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -82,6 +85,7 @@ struct FillArgs {
     call.ints[0] = n;
     call.floats[0] = value;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -95,6 +99,7 @@ struct AddArgs {
   ActivationBuffer<float> y;
   int64_t n;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static AddArgs of(const Call& call) {
@@ -104,6 +109,7 @@ struct AddArgs {
         .y = ActivationBuffer<float>(call.buffer(2)),
         .n = call.ints[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -114,6 +120,7 @@ struct AddArgs {
     call.setBuffer(2, y.any());
     call.ints[0] = n;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -130,6 +137,7 @@ struct CombineArgs {
   double alpha;
   double beta;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static CombineArgs of(const Call& call) {
@@ -142,6 +150,7 @@ struct CombineArgs {
         .alpha = call.floats[0],
         .beta = call.floats[1],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -155,6 +164,7 @@ struct CombineArgs {
     call.floats[0] = alpha;
     call.floats[1] = beta;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -170,6 +180,7 @@ struct CopyRowsArgs {
   int64_t xStride;
   int64_t yStride;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static CopyRowsArgs of(const Call& call) {
@@ -181,6 +192,7 @@ struct CopyRowsArgs {
         .xStride = call.ints[2],
         .yStride = call.ints[3],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -193,6 +205,7 @@ struct CopyRowsArgs {
     call.ints[2] = xStride;
     call.ints[3] = yStride;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -205,6 +218,7 @@ struct SumArgs {
   Buffer<float> y;
   int64_t n;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static SumArgs of(const Call& call) {
@@ -213,6 +227,7 @@ struct SumArgs {
         .y = Buffer<float>(call.buffer(1)),
         .n = call.ints[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -222,6 +237,7 @@ struct SumArgs {
     call.setBuffer(1, y.any());
     call.ints[0] = n;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -234,6 +250,7 @@ struct SumOfSquaresArgs {
   Buffer<float> y;
   int64_t n;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static SumOfSquaresArgs of(const Call& call) {
@@ -242,6 +259,7 @@ struct SumOfSquaresArgs {
         .y = Buffer<float>(call.buffer(1)),
         .n = call.ints[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -251,6 +269,7 @@ struct SumOfSquaresArgs {
     call.setBuffer(1, y.any());
     call.ints[0] = n;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -265,6 +284,7 @@ struct ScaleByNormArgs {
   int64_t n;
   double eps;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static ScaleByNormArgs of(const Call& call) {
@@ -275,6 +295,7 @@ struct ScaleByNormArgs {
         .n = call.ints[0],
         .eps = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -286,6 +307,7 @@ struct ScaleByNormArgs {
     call.ints[0] = n;
     call.floats[0] = eps;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -299,6 +321,7 @@ struct GeluForwardArgs {
   int64_t n;
   int64_t tanh;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static GeluForwardArgs of(const Call& call) {
@@ -308,6 +331,7 @@ struct GeluForwardArgs {
         .n = call.ints[0],
         .tanh = call.ints[1],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -318,6 +342,7 @@ struct GeluForwardArgs {
     call.ints[0] = n;
     call.ints[1] = tanh;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -332,6 +357,7 @@ struct GeluBackwardArgs {
   int64_t n;
   int64_t tanh;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static GeluBackwardArgs of(const Call& call) {
@@ -342,6 +368,7 @@ struct GeluBackwardArgs {
         .n = call.ints[0],
         .tanh = call.ints[1],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -353,6 +380,7 @@ struct GeluBackwardArgs {
     call.ints[0] = n;
     call.ints[1] = tanh;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -371,6 +399,7 @@ struct DropoutArgs {
   int64_t site;
   double p;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static DropoutArgs of(const Call& call) {
@@ -385,6 +414,7 @@ struct DropoutArgs {
         .site = call.ints[5],
         .p = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -400,6 +430,7 @@ struct DropoutArgs {
     call.ints[5] = site;
     call.floats[0] = p;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -413,6 +444,7 @@ struct SwigluForwardArgs {
   int64_t rows;
   int64_t hidden;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static SwigluForwardArgs of(const Call& call) {
@@ -422,6 +454,7 @@ struct SwigluForwardArgs {
         .rows = call.ints[0],
         .hidden = call.ints[1],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -432,6 +465,7 @@ struct SwigluForwardArgs {
     call.ints[0] = rows;
     call.ints[1] = hidden;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -446,6 +480,7 @@ struct SwigluBackwardArgs {
   int64_t rows;
   int64_t hidden;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static SwigluBackwardArgs of(const Call& call) {
@@ -456,6 +491,7 @@ struct SwigluBackwardArgs {
         .rows = call.ints[0],
         .hidden = call.ints[1],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -467,6 +503,7 @@ struct SwigluBackwardArgs {
     call.ints[0] = rows;
     call.ints[1] = hidden;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -487,6 +524,7 @@ struct EmbeddingForwardArgs {
   int64_t start;
   int64_t positionRows;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static EmbeddingForwardArgs of(const Call& call) {
@@ -503,6 +541,7 @@ struct EmbeddingForwardArgs {
         .start = call.ints[4],
         .positionRows = call.ints[5],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -520,6 +559,7 @@ struct EmbeddingForwardArgs {
     call.ints[4] = start;
     call.ints[5] = positionRows;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -540,6 +580,7 @@ struct EmbeddingBackwardArgs {
   int64_t start;
   int64_t positionRows;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static EmbeddingBackwardArgs of(const Call& call) {
@@ -556,6 +597,7 @@ struct EmbeddingBackwardArgs {
         .start = call.ints[4],
         .positionRows = call.ints[5],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -573,6 +615,7 @@ struct EmbeddingBackwardArgs {
     call.ints[4] = start;
     call.ints[5] = positionRows;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -591,6 +634,7 @@ struct LayerNormForwardArgs {
   int64_t channels;
   double eps;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LayerNormForwardArgs of(const Call& call) {
@@ -605,6 +649,7 @@ struct LayerNormForwardArgs {
         .channels = call.ints[1],
         .eps = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -620,6 +665,7 @@ struct LayerNormForwardArgs {
     call.ints[1] = channels;
     call.floats[0] = eps;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -641,6 +687,7 @@ struct LayerNormBackwardArgs {
   int64_t channels;
   int64_t add;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LayerNormBackwardArgs of(const Call& call) {
@@ -657,6 +704,7 @@ struct LayerNormBackwardArgs {
         .channels = call.ints[1],
         .add = call.ints[2],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -674,6 +722,7 @@ struct LayerNormBackwardArgs {
     call.ints[1] = channels;
     call.ints[2] = add;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -690,6 +739,7 @@ struct RmsNormForwardArgs {
   int64_t channels;
   double eps;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static RmsNormForwardArgs of(const Call& call) {
@@ -702,6 +752,7 @@ struct RmsNormForwardArgs {
         .channels = call.ints[1],
         .eps = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -715,6 +766,7 @@ struct RmsNormForwardArgs {
     call.ints[1] = channels;
     call.floats[0] = eps;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -733,6 +785,7 @@ struct RmsNormBackwardArgs {
   int64_t channels;
   int64_t add;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static RmsNormBackwardArgs of(const Call& call) {
@@ -747,6 +800,7 @@ struct RmsNormBackwardArgs {
         .channels = call.ints[1],
         .add = call.ints[2],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -762,6 +816,7 @@ struct RmsNormBackwardArgs {
     call.ints[1] = channels;
     call.ints[2] = add;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -789,6 +844,7 @@ struct RotaryForwardArgs {
   int64_t tableRows;
   double eps;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static RotaryForwardArgs of(const Call& call) {
@@ -811,6 +867,7 @@ struct RotaryForwardArgs {
         .tableRows = call.ints[7],
         .eps = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -834,6 +891,7 @@ struct RotaryForwardArgs {
     call.ints[7] = tableRows;
     call.floats[0] = eps;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -862,6 +920,7 @@ struct RotaryBackwardArgs {
   int64_t start;
   int64_t tableRows;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static RotaryBackwardArgs of(const Call& call) {
@@ -886,6 +945,7 @@ struct RotaryBackwardArgs {
         .start = call.ints[6],
         .tableRows = call.ints[7],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -911,6 +971,7 @@ struct RotaryBackwardArgs {
     call.ints[6] = start;
     call.ints[7] = tableRows;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -928,6 +989,7 @@ struct LinearForwardArgs {
   int64_t n;
   int64_t k;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LinearForwardArgs of(const Call& call) {
@@ -941,6 +1003,7 @@ struct LinearForwardArgs {
         .n = call.ints[1],
         .k = call.ints[2],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -955,6 +1018,7 @@ struct LinearForwardArgs {
     call.ints[1] = n;
     call.ints[2] = k;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -973,6 +1037,7 @@ struct LinearGeluForwardArgs {
   int64_t k;
   int64_t tanh;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LinearGeluForwardArgs of(const Call& call) {
@@ -987,6 +1052,7 @@ struct LinearGeluForwardArgs {
         .k = call.ints[2],
         .tanh = call.ints[3],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1002,6 +1068,7 @@ struct LinearGeluForwardArgs {
     call.ints[2] = k;
     call.ints[3] = tanh;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1026,6 +1093,7 @@ struct LinearDropoutForwardArgs {
   int64_t site;
   double p;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LinearDropoutForwardArgs of(const Call& call) {
@@ -1046,6 +1114,7 @@ struct LinearDropoutForwardArgs {
         .site = call.ints[7],
         .p = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1067,6 +1136,7 @@ struct LinearDropoutForwardArgs {
     call.ints[7] = site;
     call.floats[0] = p;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1084,6 +1154,7 @@ struct LinearBackwardInputArgs {
   int64_t k;
   int64_t add;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LinearBackwardInputArgs of(const Call& call) {
@@ -1097,6 +1168,7 @@ struct LinearBackwardInputArgs {
         .k = call.ints[2],
         .add = call.ints[3],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1111,6 +1183,7 @@ struct LinearBackwardInputArgs {
     call.ints[2] = k;
     call.ints[3] = add;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1131,6 +1204,7 @@ struct LinearDropoutBackwardInputArgs {
   int64_t k;
   double p;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LinearDropoutBackwardInputArgs of(const Call& call) {
@@ -1146,6 +1220,7 @@ struct LinearDropoutBackwardInputArgs {
         .k = call.ints[2],
         .p = call.floats[0],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1162,6 +1237,7 @@ struct LinearDropoutBackwardInputArgs {
     call.ints[2] = k;
     call.floats[0] = p;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1179,6 +1255,7 @@ struct LinearBackwardWeightArgs {
   int64_t k;
   int64_t add;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static LinearBackwardWeightArgs of(const Call& call) {
@@ -1192,6 +1269,7 @@ struct LinearBackwardWeightArgs {
         .k = call.ints[2],
         .add = call.ints[3],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1206,6 +1284,7 @@ struct LinearBackwardWeightArgs {
     call.ints[2] = k;
     call.ints[3] = add;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1242,6 +1321,7 @@ struct AttentionForwardArgs {
   double scale;
   double p;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static AttentionForwardArgs of(const Call& call) {
@@ -1274,6 +1354,7 @@ struct AttentionForwardArgs {
         .scale = call.floats[0],
         .p = call.floats[1],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1307,6 +1388,7 @@ struct AttentionForwardArgs {
     call.floats[0] = scale;
     call.floats[1] = p;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1347,6 +1429,7 @@ struct AttentionBackwardArgs {
   double scale;
   double p;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static AttentionBackwardArgs of(const Call& call) {
@@ -1383,6 +1466,7 @@ struct AttentionBackwardArgs {
         .scale = call.floats[0],
         .p = call.floats[1],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1420,6 +1504,7 @@ struct AttentionBackwardArgs {
     call.floats[0] = scale;
     call.floats[1] = p;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1437,6 +1522,7 @@ struct CrossEntropyForwardArgs {
   int64_t first;
   int64_t vocabSize;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static CrossEntropyForwardArgs of(const Call& call) {
@@ -1450,6 +1536,7 @@ struct CrossEntropyForwardArgs {
         .first = call.ints[2],
         .vocabSize = call.ints[3],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1464,6 +1551,7 @@ struct CrossEntropyForwardArgs {
     call.ints[2] = first;
     call.ints[3] = vocabSize;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1482,6 +1570,7 @@ struct CrossEntropyBackwardArgs {
   int64_t first;
   int64_t vocabSize;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static CrossEntropyBackwardArgs of(const Call& call) {
@@ -1496,6 +1585,7 @@ struct CrossEntropyBackwardArgs {
         .first = call.ints[2],
         .vocabSize = call.ints[3],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1511,6 +1601,7 @@ struct CrossEntropyBackwardArgs {
     call.ints[2] = first;
     call.ints[3] = vocabSize;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };
@@ -1535,6 +1626,7 @@ struct AdamStepArgs {
   double coupledDecay;
   double gradScale;
   bool bfloat16 = false;
+  bool wholeTiles = false;
 
   template <typename Call>
   __attribute__((always_inline)) static AdamStepArgs of(const Call& call) {
@@ -1555,6 +1647,7 @@ struct AdamStepArgs {
         .coupledDecay = call.floats[6],
         .gradScale = call.floats[7],
         .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
     };
   }
   template <typename Call>
@@ -1576,6 +1669,7 @@ struct AdamStepArgs {
     call.floats[6] = coupledDecay;
     call.floats[7] = gradScale;
     call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
     return call;
   }
 };

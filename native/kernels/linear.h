@@ -46,8 +46,9 @@ FT_INLINE Product forwardProduct(const Args& args) {
 // y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N]
 static void linearForward(const LinearForwardArgs& args, Pool& pool) {
 #if defined(FT_TILES)
-  args.bfloat16 ? linearForwardByTiles<kRounded>(args, pool) : linearForwardByTiles<kWhole>(args, pool);
-#else
+  if (args.bfloat16) return linearForwardByTiles<kRounded>(args, pool);
+  if (args.wholeTiles) return linearForwardByTiles<kWhole>(args, pool);
+#endif
   Product product = forwardProduct(args);
   product.addend = args.addend.orNull();
   constexpr Order kX = Order::kRows, kW = Order::kColumns;
@@ -58,14 +59,14 @@ static void linearForward(const LinearForwardArgs& args, Pool& pool) {
       multiplyMatrices<kX, kW>(product, args.bfloat16, pool);
     }
   });
-#endif
 }
 
 // y = gelu(h) and slope = gelu′(h) with h = x · wᵀ + bias.
 static void linearGeluForward(const LinearGeluForwardArgs& args, Pool& pool) {
 #if defined(FT_TILES)
-  args.bfloat16 ? linearGeluForwardByTiles<kRounded>(args, pool) : linearGeluForwardByTiles<kWhole>(args, pool);
-#else
+  if (args.bfloat16) return linearGeluForwardByTiles<kRounded>(args, pool);
+  if (args.wholeTiles) return linearGeluForwardByTiles<kWhole>(args, pool);
+#endif
   withElements(args.y, [&]<typename T>(T* y) {
     withGelu<T>(args.tanh != 0, bool(args.slope), [&]<bool kSlope>(auto activation) {
       T* const slope = args.slope.orNull().template as<T>();
@@ -75,19 +76,18 @@ static void linearGeluForward(const LinearGeluForwardArgs& args, Pool& pool) {
       multiplyMatrices<Order::kRows, Order::kColumns>(product, args.bfloat16, pool, epilogue);
     });
   });
-#endif
 }
 
 // y = addend + (x · wᵀ + bias) · kept / (1 − p), where x · wᵀ + bias lies in y until its tile is finished.
 static void linearDropoutForward(const LinearDropoutForwardArgs& args, Pool& pool) {
 #if defined(FT_TILES)
-  args.bfloat16 ? linearDropoutForwardByTiles<kRounded>(args, pool) : linearDropoutForwardByTiles<kWhole>(args, pool);
-#else
+  if (args.bfloat16) return linearDropoutForwardByTiles<kRounded>(args, pool);
+  if (args.wholeTiles) return linearDropoutForwardByTiles<kWhole>(args, pool);
+#endif
   drawKept(dropoutKeyOf(args), args.m * args.n, args.kept, pool);
   Product product = forwardProduct(args);
   product.beside = {args.addend, false, product.n};
   multiplyMatrices<Order::kRows, Order::kColumns>(product, args.bfloat16, pool, dropSums(InSums{}, args));
-#endif
 }
 
 static void computeInputGradient(const InputGradient& g, Pool& pool) {
@@ -119,29 +119,30 @@ static void computeInputGradient(const InputGradient& g, Pool& pool) {
 
 static void linearBackwardInput(const LinearBackwardInputArgs& args, Pool& pool) {
 #if defined(FT_TILES)
-  args.bfloat16 ? linearBackwardInputByTiles<kRounded>(args, pool) : linearBackwardInputByTiles<kWhole>(args, pool);
-#else
-  computeInputGradient(inputGradientOf(args, args.dy, args.add != 0), pool);
+  if (args.bfloat16) return linearBackwardInputByTiles<kRounded>(args, pool);
+  if (args.wholeTiles) return linearBackwardInputByTiles<kWhole>(args, pool);
 #endif
+  computeInputGradient(inputGradientOf(args, args.dy, args.add != 0), pool);
 }
 
 // dBranch = dy · kept / (1 − p); dx = dBranch · w, times factor where there is one
 static void linearDropoutBackwardInput(const LinearDropoutBackwardInputArgs& args, Pool& pool) {
 #if defined(FT_TILES)
-  args.bfloat16 ? linearDropoutBackwardInputByTiles<kRounded>(args, pool) : linearDropoutBackwardInputByTiles<kWhole>(args, pool);
-#else
+  if (args.bfloat16) return linearDropoutBackwardInputByTiles<kRounded>(args, pool);
+  if (args.wholeTiles) return linearDropoutBackwardInputByTiles<kWhole>(args, pool);
+#endif
   const DropoutGradient dropping(args);
   parallelRanges(pool, args.m * args.n, 64 * kDropoutBlock,
                  [&](int64_t begin, int64_t end, int) { dropping.make(begin, end); });
   computeInputGradient(inputGradientOf(args, args.dBranch, false), pool);
-#endif
 }
 
 // dw[N, K] = or += dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy
 static void linearBackwardWeight(const LinearBackwardWeightArgs& args, Pool& pool) {
 #if defined(FT_TILES)
-  args.bfloat16 ? linearBackwardWeightByTiles<kRounded>(args, pool) : linearBackwardWeightByTiles<kWhole>(args, pool);
-#else
+  if (args.bfloat16) return linearBackwardWeightByTiles<kRounded>(args, pool);
+  if (args.wholeTiles) return linearBackwardWeightByTiles<kWhole>(args, pool);
+#endif
   Product product{};
   product.m = args.n;
   product.n = args.k;
@@ -152,7 +153,6 @@ static void linearBackwardWeight(const LinearBackwardWeightArgs& args, Pool& poo
   product.accumulate = args.add != 0;
   product.aSums = args.dBias.orNull();
   multiplyMatrices<Order::kColumns, Order::kRows>(product, args.bfloat16, pool);
-#endif
 }
 
 }  // namespace foretoken::FT_ISA

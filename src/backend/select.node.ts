@@ -1,7 +1,7 @@
 /** The choice of a backend: by name, or the best one. */
 
 import { availableParallelism } from "node:os";
-import { checkChoice, checkName, checkOptions } from "../core/check-arguments.ts";
+import { checkBoolean, checkChoice, checkName, checkOptions } from "../core/check-arguments.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/dtype.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
 import { showWord } from "../core/show.ts";
@@ -142,13 +142,19 @@ export interface BackendOptions {
    * the best that gives the same results in every engine.
    */
   readonly instructionSet?: string | undefined;
+  /**
+   * Products of float32 are to be fast for many rows, as in training, even if they are slower for one, as in writing. Makes a
+   * difference with AMX, whose tiles then multiply float32 as three numbers of bfloat16 each: no less exactly, but with other
+   * last bits. Default: false; `train` opens its backend with true.
+   */
+  readonly manyRows?: boolean | undefined;
 }
 
 /**
  * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
  *
  * @param choice a backend by name.
- * @param options threads, dtype, instruction set.
+ * @param options threads, dtype, instruction set, many rows.
  * @throws UnsupportedKernelError with the reason, if the named one is not available
  * @throws ConfigError for an unknown name or dtype, a bad number of threads or an unavailable instruction set
  * @example
@@ -164,17 +170,19 @@ export interface BackendOptions {
  */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkOptions("openBackend: options", options);
-  const { threads, dtype = "float32", instructionSet } = options;
+  const { threads, dtype = "float32", instructionSet, manyRows = false } = options;
+  checkBoolean("manyRows", manyRows);
   checkChoice("dtype", dtype, dtypeChoices);
   if (instructionSet !== undefined) checkName("instructionSet", instructionSet);
   switch (choice) {
     case "auto":
-      return openBackend((await findAuto(instructionSet)).name, { threads, dtype, instructionSet });
+      return openBackend((await findAuto(instructionSet)).name, { threads, dtype, instructionSet, manyRows });
     case "native":
       return openNative({
         threads,
         dtype: dtype === "auto" ? probeNative(instructionSet).fasterDtype : dtype,
         instructionSet,
+        manyRows,
       });
     case "wasm":
       return (await loadWasm()).openWasm({ threads, dtype: dtype === "auto" ? "float32" : dtype, instructionSet });

@@ -61,6 +61,7 @@ export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
   const backend = await openBackend(options.backend ?? "auto", {
     threads: options.threads,
     dtype: config.train.dtype,
+    manyRows: true,
   });
   try {
     const settled = withDType(config, backend);

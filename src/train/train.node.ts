@@ -159,7 +159,7 @@ async function* withBackend(
     yield* work(backend, withDType(config, backend));
     return;
   }
-  const opened = await openBackend(backend, { threads, dtype: config.train.dtype });
+  const opened = await openBackend(backend, { threads, dtype: config.train.dtype, manyRows: true });
   try {
     yield* work(opened, withDType(config, opened));
   } finally {

@@ -59,6 +59,17 @@ const native = orMissing("native", async () => {
     const probe = await open("bfloat16", 1);
     const { activations } = probe.capabilities;
     await probe.close();
+    const manyRows = await openNative({ threads: 1, instructionSet, manyRows: true });
+    if (manyRows.capabilities.tiles !== null)
+      found.push({
+        kind: "present",
+        name: `native ${instructionSet} float32, by tiles`,
+        dtype: "float32",
+        activations: "float32",
+        threads: [1, 2],
+        open: (threads) => openNative({ threads, instructionSet, manyRows: true }),
+      });
+    await manyRows.close();
     if (activations === "bfloat16") found.push(...present(`native ${instructionSet}`, [1, 2], open, activations));
   }
   return found;

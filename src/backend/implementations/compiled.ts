@@ -103,15 +103,24 @@ const outOfMemory = -2;
 /** Most numbers in a packet, in the order of native/dispatch.h. */
 export const packetLength = ({ buffers, ints, floats }: PacketLimits): number => 1 + 3 * buffers + ints + floats + 2;
 
-/** The backend `name` over `engine`, whose table has been compared with kernels.ts. */
-export const compiledBackend = (name: BackendName, engine: Engine, dtype: ProductDType = "float32"): Backend => {
+/**
+ * The backend `name` over `engine`, whose table has been compared with kernels.ts.
+ * @param manyRows as in `BackendOptions`
+ */
+export const compiledBackend = (
+  name: BackendName,
+  engine: Engine,
+  dtype: ProductDType = "float32",
+  manyRows = false,
+): Backend => {
   const identity = {};
   const cache = memoryCache(engine);
   const { packet, limits } = engine;
   const firstInt = 1 + 3 * limits.buffers;
   const firstFloat = firstInt + limits.ints;
   const length = packetLength(limits);
-  packet[length - 2] = dtype === "bfloat16" ? 1 : 0;
+  const tiles = engine.tiles && (dtype === "bfloat16" || manyRows) ? dtype : null;
+  packet[length - 2] = dtype === "bfloat16" ? 1 : tiles === null ? 0 : 2;
   let bytesInUse = 0;
   let closing: Promise<void> | undefined;
   let recording: Float64Array[] | undefined;
@@ -265,7 +274,7 @@ export const compiledBackend = (name: BackendName, engine: Engine, dtype: Produc
       dtype,
       real: ["float32"],
       activations,
-      tiles: engine.tiles ? dtype : null,
+      tiles,
     },
     alloc,
     free,

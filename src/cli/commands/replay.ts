@@ -33,7 +33,7 @@ const openFor = async (record: FlightRecord, flags: RunningFlags): Promise<Backe
   }
   const { backend } = await chooseBackend({ ...flags, backend: wanted });
   const { dtype } = record.config.train;
-  return openBackend(backend, { threads, dtype });
+  return openBackend(backend, { threads, dtype, manyRows: true });
 };
 
 const title = ({ step, config, reason }: FlightRecord): string => {

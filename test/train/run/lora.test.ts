@@ -103,7 +103,9 @@ for (const base of ["book", "llama"] as const)
         (event) => (event as { type: string; step: number }).type === "eval" && (event as { step: number }).step === 12,
       );
       const lm = await loadPretrained(join(out, "checkpoint"), { backend: name });
-      expect((await evaluate(lm, { data, split: "val" })).natsPerToken).toBe((last as { valLoss: number }).valLoss);
+      const { natsPerToken } = await evaluate(lm, { data, split: "val" });
+      // But for last bits: with AMX, training multiplies float32 by tiles.
+      expect(natsPerToken).toBeCloseTo((last as { valLoss: number }).valLoss, 6);
       expect(lm.model.adapter?.config).toMatchObject({ rank: 3, alpha: 6 });
       await lm.close();
     });

@@ -122,6 +122,8 @@ export interface NativeOptions {
   readonly dtype?: ProductDType | undefined;
   /** Default: the one of FORETOKEN_ISA, or the best of this machine and build. */
   readonly instructionSet?: string | undefined;
+  /** As in `BackendOptions`. */
+  readonly manyRows?: boolean | undefined;
 }
 
 /**
@@ -134,6 +136,7 @@ export const openNative = async ({
   threads = availableParallelism(),
   dtype = "float32",
   instructionSet: asked,
+  manyRows = false,
 }: NativeOptions = {}): Promise<Backend> => {
   checkThreads(threads);
   const addon = loadAddon();
@@ -154,5 +157,5 @@ export const openNative = async ({
     runAll: instance.runAll,
     close: async () => instance.close(),
   };
-  return compiledBackend("native", engine, dtype);
+  return compiledBackend("native", engine, dtype, manyRows);
 };
