@@ -97,14 +97,15 @@ const CutOff = () => (
   </Notice>
 );
 
-/** What is worth knowing about the curves, in a place that is kept for it: nothing moves when a note comes. */
+/** What is worth knowing about the curves, in a place of one height: nothing moves when a note comes or goes. */
 const Notes = ({ feed }: { readonly feed: RunFeed }) => {
   void feed.version.value;
   const data = feed.data.value;
   const over = data === undefined ? undefined : memorisingOf(data);
   const leftOut = data?.leftOut ?? [];
   return (
-    <div class="run-notes">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where notes are long, which keys must be able to do
+    <section class="run-notes" tabIndex={0} aria-label="Notes">
       {over !== undefined && (
         <Notice tone="plain">
           Since step {count(over.bestStep)} the validation loss rises ({loss(over.bestValLoss)} to {loss(over.valLoss)})
@@ -119,7 +120,7 @@ const Notes = ({ feed }: { readonly feed: RunFeed }) => {
           {leftOut.length > 12 && " and others"}.
         </Notice>
       )}
-    </div>
+    </section>
   );
 };
 
