@@ -7,7 +7,7 @@ import { createTable, lowerBound, type Table } from "../chart/table.ts";
 
 export const stepValues = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 export type StepValue = (typeof stepValues)[number];
-/** `seconds`: of steps alone, from their rates; evaluations and pauses are not in it. */
+/** `seconds`: of steps alone, from their rates. An evaluation stands where its step ends: how long it took is not noted. */
 export const xKinds = ["step", "tokens", "seconds"] as const;
 export type XKind = (typeof xKinds)[number];
 export type StepColumn = StepValue | XKind;

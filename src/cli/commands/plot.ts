@@ -37,7 +37,8 @@ Examples:
   $ npx foretoken plot runs/notes --csv --out - | head       the numbers
 
 An SVG file opens in any browser. It has light and dark colours, and no program in it. Training losses are smoothed; a band
-shows the lowest and the highest of them. Time is the sum of the steps' times: evaluations, samples and pauses are not noted.`;
+shows the lowest and the highest of them. Time is the sum of the steps' times, and an evaluation stands where its step ends:
+how long evaluations, samples and pauses took is not noted.`;
 
 /** The run in a folder. @throws ConfigError if there is none, CheckpointError if it cannot be read. */
 const findRun = async (path: string): Promise<ListedRun> => {
