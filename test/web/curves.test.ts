@@ -167,10 +167,19 @@ describe("names of curves", () => {
 describe("a chart as a file", () => {
   it("is well-formed XML whatever a run is called", () => {
     const curve = { ...curveOf(noise(300)), label: `</text><script>alert("x")</script>\u0001&` };
-    const common = { xLabel: "Steps", log: false, zoom: null, xText: String, xLeast: 1, colorOf: () => "#123456" };
+    const common = {
+      xLabel: "Steps",
+      log: false,
+      zoom: null,
+      xText: String,
+      xLeast: 1,
+      colorOf: () => "#123456",
+      notes: ["<i>"],
+    };
     const svg = svgOf({ title: "<b>", curves: [curve], ...common });
     expect(svg).not.toContain("<script");
     expect(svg).not.toContain("<b>");
+    expect(svg).toContain("&lt;i&gt;");
     expect(svg).not.toContain("\u0001");
     expect(svg).toContain("&lt;/text&gt;&lt;script&gt;");
     expect(svg.match(/<path /g)).toHaveLength(1);

@@ -23,6 +23,8 @@ const series: RunSeries = {
   },
   samples: [],
   leftOut: [3],
+  mostSteps: 200_000,
+  thinned: null,
 };
 
 it("places evaluations on the axis of time where their steps end, those that come later too", () => {
@@ -42,4 +44,11 @@ it("places evaluations on the axis of time where their steps end, those that com
   expect([...data.steps.column("seconds").subarray(0, data.steps.length)]).toEqual([1, 3, 3.5, 4.5]);
   expect([...data.evals.column("step").subarray(0, data.evals.length)]).toEqual([0, 2, 3, 5]);
   expect([...data.evals.column("seconds").subarray(0, data.evals.length)]).toEqual([0, 3, 3, 4.5]);
+});
+
+it("takes the time of steps that are missing from the series", () => {
+  const data = createRunData({ ...series, thinned: { seconds: [10, 20, 30] } });
+  data.take({ v: 1, type: "step", step: 5, loss: 1, learningRate: 0.1, gradNorm: 1, tokensPerSecond: 100 });
+  expect([...data.steps.column("seconds").subarray(0, data.steps.length)]).toEqual([10, 20, 30, 31]);
+  expect(data.isThinned).toBe(true);
 });

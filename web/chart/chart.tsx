@@ -30,6 +30,8 @@ export interface ChartProps {
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
+  /** What a reader of the curves must know: below them, and in their files. */
+  readonly notes?: readonly string[];
 }
 
 interface Reading {
@@ -71,7 +73,7 @@ const steps: Readonly<Record<string, number>> = {
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
 
 export const Chart = (props: ChartProps) => {
-  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format } = props;
+  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format, notes = [] } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
@@ -146,6 +148,7 @@ export const Chart = (props: ChartProps) => {
         xText,
         xLeast,
         colorOf: lightColor,
+        notes,
       },
       name,
       format,
@@ -201,7 +204,7 @@ export const Chart = (props: ChartProps) => {
         {isEmpty && <p class="chart-empty soft">No values yet</p>}
       </div>
       <p class="chart-axis soft">
-        <span>{isSmall ? unit : ""}</span>
+        <span>{isSmall ? unit : notes.join(" ")}</span>
         <span>{xLabel}</span>
       </p>
     </figure>

@@ -13,9 +13,13 @@ export interface Figure {
   readonly xLeast: number;
   /** The value of a custom property in the light theme. */
   readonly colorOf: (name: string) => string;
+  /** Lines below the chart. */
+  readonly notes: readonly string[];
 }
 
 const size = { width: 960, height: 480, left: 64, right: 150, top: 48, bottom: 48 } as const;
+
+const noteHeight = 20;
 
 /** Of a character, about. */
 const textWidth = 7.5;
@@ -37,9 +41,10 @@ const escaped = (text: string): string =>
 
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
-export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf }: Figure): string => {
-  const { width, height, left, right, top, bottom } = size;
-  const [wide, high] = [width - left - right, height - top - bottom];
+export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf, notes }: Figure): string => {
+  const { width, left, right, top, bottom } = size;
+  const [wide, high] = [width - left - right, size.height - top - bottom];
+  const height = size.height + noteHeight * notes.length;
   const x = zoom ?? extentOf(curves);
   const drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, wide));
   const y = rangeOf(drawn, log);
@@ -66,7 +71,11 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
     const at = rounded(across(tick));
     parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
   }
-  parts.push(`<text x="${left + wide / 2}" y="${height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
+  parts.push(`<text x="${left + wide / 2}" y="${size.height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
+  for (const [i, note] of notes.entries()) {
+    const at = size.height + noteHeight * (i + 0.4);
+    parts.push(`<text x="${left}" y="${at}">${escaped(note)}</text>`);
+  }
   const ends: Place[] = [];
   for (const { curve, line, band } of drawn) {
     const color = colorOf(curve.style.color);
