@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Curve, drawnCurve, extentOf, rangeOf, valueAt } from "../../web/chart/curve.ts";
-import { endOf, placeLabels } from "../../web/chart/labels.ts";
+import { endOf, placeLabels, shortName } from "../../web/chart/labels.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
 import { svgOf } from "../../web/chart/svg.ts";
@@ -164,6 +164,28 @@ describe("names of curves", () => {
   });
 });
 
+describe("long names", () => {
+  it("lose their middle", () => {
+    expect(shortName("steady", 18)).toBe("steady");
+    expect(shortName("letters-of-my-grandmother-0.001", 18)).toBe("letters-o…er-0.001");
+    expect([...shortName("😀".repeat(40), 18)]).toHaveLength(18);
+  });
+
+  it("are whole below a saved chart, so that they can be told apart", () => {
+    const names = [
+      "letters-of-my-grandmother-with-rate-0.01-and-more",
+      "letters-of-my-grandmother-with-rate-0.02-and-more",
+    ];
+    const common = { xLabel: "Steps", log: false, zoom: null, xText: String, xLeast: 1, colorOf: () => "#123456" };
+    const curves = names.map((label) => ({ ...curveOf(noise(30)), label }));
+    const svg = svgOf({ title: "Loss", curves, ...common, notes: [] });
+    for (const name of names) expect(svg).toContain(`>${name}</text>`);
+    const short = svgOf({ title: "Loss", curves: [curveOf(noise(30))], ...common, notes: [] });
+    expect(short).toContain('height="480"');
+    expect(svg).toContain('height="520"');
+  });
+});
+
 describe("a chart as a file", () => {
   it("is well-formed XML whatever a run is called", () => {
     const curve = { ...curveOf(noise(300)), label: `</text><script>alert("x")</script>\u0001&` };
@@ -181,7 +203,7 @@ describe("a chart as a file", () => {
     expect(svg).not.toContain("<b>");
     expect(svg).toContain("&lt;i&gt;");
     expect(svg).not.toContain("\u0001");
-    expect(svg).toContain("&lt;/text&gt;&lt;script&gt;");
+    expect(svg).toContain("&lt;/text&gt;&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;\ufffd&amp;");
     expect(svg.match(/<path /g)).toHaveLength(1);
   });
 });

@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, rangeOf } from "./curve.ts";
-import { endOf, placeLabels } from "./labels.ts";
+import { endOf, placeLabels, shortName } from "./labels.ts";
 import { linearTicks, logTicks, tickText } from "./ticks.ts";
 
 export interface PlotView {
@@ -90,7 +90,7 @@ const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): vo
   const labels = drawn.flatMap(({ curve, line }) => {
     const end = endOf(line, range);
     if (end === undefined) return [];
-    const text = curve.label.length > 18 ? `${curve.label.slice(0, 17)}…` : curve.label;
+    const text = shortName(curve.label, 18);
     const at = { x: u.valToPos(end.x, "x", true) + 6 * ratio, y: u.valToPos(end.y, "y", true) };
     return [{ ...at, text, width: ctx.measureText(text).width, color: css(curve.style.color) }];
   });

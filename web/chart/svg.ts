@@ -1,6 +1,6 @@
 /** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
-import { endOf, type LabelPlace, placeLabels } from "./labels.ts";
+import { endOf, type LabelPlace, placeLabels, shortName } from "./labels.ts";
 import { linearTicks, logTicks, tickText } from "./ticks.ts";
 
 export interface Figure {
@@ -23,6 +23,9 @@ const noteHeight = 20;
 
 /** Of a character, about. */
 const textWidth = 7.5;
+/** Most characters of a name at the end of its curve, and in the line of a key below the chart. */
+const mostAtEnd = 18;
+const mostInKey = 110;
 
 interface Place extends LabelPlace {
   readonly text: string;
@@ -44,9 +47,11 @@ const rounded = (value: number): string => String(Math.round(value * 100) / 100)
 export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf, notes }: Figure): string => {
   const { width, left, right, top, bottom } = size;
   const [wide, high] = [width - left - right, size.height - top - bottom];
-  const height = size.height + noteHeight * notes.length;
   const x = zoom ?? extentOf(curves);
   const drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, wide));
+  // Names that have no room at their curves are below the chart, with the whole of them.
+  const keyed = drawn.some(({ curve }) => [...curve.label].length > mostAtEnd) ? drawn : [];
+  const height = size.height + noteHeight * (notes.length + keyed.length);
   const y = rangeOf(drawn, log);
   const across = (value: number): number => left + (wide * (value - x[0])) / (x[1] - x[0]);
   const share = (value: number): number =>
@@ -72,10 +77,18 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
     parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
   }
   parts.push(`<text x="${left + wide / 2}" y="${size.height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
-  for (const [i, note] of notes.entries()) {
-    const at = size.height + noteHeight * (i + 0.4);
-    parts.push(`<text x="${left}" y="${at}">${escaped(note)}</text>`);
+  const rowAt = (row: number): number => size.height + noteHeight * (row + 0.4);
+  for (const [i, { curve }] of keyed.entries()) {
+    const { color, dash, width: stroke } = curve.style;
+    const at = rounded(rowAt(i) - 4);
+    const dashes = dash.length === 0 ? "" : ` stroke-dasharray="${dash.join(" ")}"`;
+    parts.push(
+      `<line x1="${left}" x2="${left + 36}" y1="${at}" y2="${at}" stroke="${colorOf(color)}" stroke-width="${stroke}"${dashes}/>`,
+      `<text x="${left + 46}" y="${rowAt(i)}">${escaped(shortName(curve.label, mostInKey))}</text>`,
+    );
   }
+  for (const [i, note] of notes.entries())
+    parts.push(`<text x="${left}" y="${rowAt(keyed.length + i)}">${escaped(note)}</text>`);
   const ends: Place[] = [];
   for (const { curve, line, band } of drawn) {
     const color = colorOf(curve.style.color);
@@ -97,10 +110,11 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
       }
     }
     const end = endOf(line, x);
-    const width = textWidth * curve.label.length;
+    const text = shortName(curve.label, mostAtEnd);
+    const width = textWidth * text.length;
     if (end !== undefined)
       ends.push({
-        text: curve.label,
+        text,
         color,
         width,
         x: across(end.x) + 8,
