@@ -204,7 +204,7 @@ export const Chart = (props: ChartProps) => {
         {isEmpty && <p class="chart-empty soft">No values yet</p>}
       </div>
       <p class="chart-axis soft">
-        <span>{isSmall ? unit : notes.join(" ")}</span>
+        <span class={isSmall ? "" : "chart-notes"}>{isSmall ? unit : notes.join(" ")}</span>
         <span>{xLabel}</span>
       </p>
     </figure>
