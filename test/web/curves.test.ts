@@ -5,7 +5,6 @@ import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
 import { svgOf } from "../../web/chart/svg.ts";
 import { createTable, lowerBound } from "../../web/chart/table.ts";
-import { linearTicks, logTicks } from "../../web/chart/ticks.ts";
 import { hashInteger } from "../support/hash.ts";
 
 const noise = (length: number): Float64Array =>
@@ -125,14 +124,6 @@ describe("a table", () => {
 });
 
 describe("axes", () => {
-  it("have round numbers, whole ones for steps, and powers where they are logarithmic", () => {
-    expect(linearTicks([0, 10], 5)).toEqual([0, 2, 4, 6, 8, 10]);
-    expect(linearTicks([0.5, 1.5], 10, 1)).toEqual([1]);
-    expect(linearTicks([0.1, 0.4], 3)).toEqual([0.1, 0.2, 0.3, 0.4]);
-    expect(logTicks([0.001, 10], 6)).toEqual([0.001, 0.01, 0.1, 1, 10]);
-    expect(logTicks([1.3, 4.2], 6)).toEqual([1.5, 2, 2.5, 3, 3.5, 4]);
-  });
-
   it("hold a curve of one value and an empty one", () => {
     const one = drawnCurve(curveOf(Float64Array.from([3])), [0.5, 1.5], 100);
     expect(extentOf([one.curve])).toEqual([0.5, 1.5]);

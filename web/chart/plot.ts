@@ -1,9 +1,10 @@
 /** Draws curves into an element with uPlot, which gets decimated points alone. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, rangeOf } from "./curve.ts";
 import { endOf, placeLabels, shortName } from "./labels.ts";
-import { linearTicks, logTicks, tickText } from "./ticks.ts";
+import { tickText } from "./ticks.ts";
 
 export interface PlotView {
   readonly curves: readonly Curve[];
@@ -135,13 +136,13 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 26,
-            splits: (self) => [...linearTicks(x, Math.max(2, self.width / 90), view?.xLeast)],
+            splits: (self) => [...linearTicks(...x, Math.max(2, self.width / 90), view?.xLeast)],
             values: (_, splits) => splits.map((value) => view?.xText(value) ?? ""),
           },
           {
             ...common,
             size: 54,
-            splits: () => [...(log ? logTicks : linearTicks)(y, Math.max(2, (view?.height ?? 200) / 45))],
+            splits: () => [...(log ? logTicks : linearTicks)(...y, Math.max(2, (view?.height ?? 200) / 45))],
             values: (_, splits) => splits.map(tickText),
           },
         ],

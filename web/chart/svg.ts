@@ -1,7 +1,8 @@
 /** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
+import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
 import { endOf, type LabelPlace, placeLabels, shortName } from "./labels.ts";
-import { linearTicks, logTicks, tickText } from "./ticks.ts";
+import { tickText } from "./ticks.ts";
 
 export interface Figure {
   readonly title: string;
@@ -65,14 +66,14 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
       .join("");
 
   const parts: string[] = [];
-  for (const tick of (log ? logTicks : linearTicks)(y, 7)) {
+  for (const tick of (log ? logTicks : linearTicks)(...y, 7)) {
     const at = rounded(up(tick));
     parts.push(
       `<line x1="${left}" x2="${left + wide}" y1="${at}" y2="${at}" stroke="#dcdcd6"/>`,
       `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(tickText(tick))}</text>`,
     );
   }
-  for (const tick of linearTicks(x, 8, xLeast)) {
+  for (const tick of linearTicks(...x, 8, xLeast)) {
     const at = rounded(across(tick));
     parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
   }
