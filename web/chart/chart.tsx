@@ -3,6 +3,7 @@ import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffe
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
 import { type Curve, extentOf, type Interval, valueAt } from "./curve.ts";
+import { shortName } from "./labels.ts";
 import { lightColor } from "./palette.ts";
 import { createPlot, type Plot } from "./plot.ts";
 import { type FigureFormat, saveFigure } from "./save.ts";
@@ -184,7 +185,7 @@ export const Chart = (props: ChartProps) => {
         {reading.values.map(({ curve, text }) => (
           <span class="reading" key={curve.key}>
             {curve.label !== "" && <Swatch style={curve.style} />}
-            {curve.label !== "" && <span class="reading-label">{curve.label}</span>}{" "}
+            {curve.label !== "" && <span class="reading-label">{shortName(curve.label, 28)}</span>}{" "}
             <span class="reading-value">{text}</span>
           </span>
         ))}

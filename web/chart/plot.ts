@@ -142,6 +142,8 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 54,
+            // uPlot would leave out names of some powers.
+            filter: (_, splits) => splits,
             splits: () => [...(log ? logTicks : linearTicks)(...y, Math.max(2, (view?.height ?? 200) / 45))],
             values: (_, splits) => splits.map(tickText),
           },
