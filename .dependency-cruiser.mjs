@@ -1,3 +1,5 @@
+import { shared } from "./scripts/build-studio.mjs";
+
 // The floors of the house (docs/architecture.md): a folder of src may import from itself and from those before it.
 const floors = [
   "core",
@@ -36,6 +38,20 @@ const upwards = floors.slice(0, -1).map((floor, i) => ({
 export default {
   forbidden: [
     ...upwards,
+    {
+      name: "page-bundles-shared-files-alone",
+      comment: "The studio's page takes types from src, and code of the files that scripts/build-studio.mjs names.",
+      severity: "error",
+      from: { path: "^web/" },
+      to: { path: "^src/", pathNot: `^(${shared.join("|")})$`, dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "shared-files-import-nothing",
+      comment: "The studio's page bundles this file with all that it imports.",
+      severity: "error",
+      from: { path: `^(${shared.join("|")})$` },
+      to: {},
+    },
     {
       name: "every-folder-is-a-floor",
       comment: "A new folder of src needs its place among the floors in .dependency-cruiser.mjs.",
@@ -80,7 +96,7 @@ export default {
     {
       name: "everything-resolves",
       severity: "error",
-      from: {},
+      from: { path: "^src/" },
       to: { couldNotResolve: true },
     },
   ],

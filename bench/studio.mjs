@@ -88,6 +88,21 @@ const frameTime = `async (act) => {
   return acted + Math.max(await first, await frame(), await frame());
 }`;
 
+/** In the page: notes each shift of the layout, and what moved from where to where. */
+const watchShifts = `
+  globalThis.shifts = [];
+  const named = (node) => node === null ? "(removed)" : node.parentElement === null ? node.nodeName : [node.parentElement, node]
+    .map((one) => one.nodeName.toLowerCase() + [...(one.classList ?? [])].map((name) => "." + name).join("")).join(" > ");
+  const placed = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(" ");
+  new PerformanceObserver((list) => {
+    for (const { value, startTime, sources } of list.getEntries()) {
+      const moved = sources.map(({ node, previousRect, currentRect }) =>
+        named(node) + " from " + placed(previousRect) + " to " + placed(currentRect));
+      globalThis.shifts.push({ value, startTime, moved });
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+`;
+
 const bytesOf = async (at) => {
   const files = await readdir(at, { recursive: true, withFileTypes: true });
   const sizes = { js: 0, all: 0 };
@@ -144,14 +159,11 @@ try {
 
   await start("live", { steps: 1_000_000, batchSize: 2, evalInterval: 50, checkpointInterval: 1000, sampleTokens: 60 });
   const watched = await context.newPage();
-  await watched.addInitScript(`
-    globalThis.shift = 0;
-    new PerformanceObserver((list) => { for (const entry of list.getEntries()) globalThis.shift += entry.value; })
-      .observe({ type: "layout-shift", buffered: true });
-  `);
+  await watched.addInitScript(watchShifts);
   await watched.goto(`${origin}/runs/live`);
   await watched.waitForTimeout(8000);
-  const shift = await watched.evaluate("globalThis.shift");
+  const shifts = await watched.evaluate("globalThis.shifts");
+  const shift = shifts.reduce((sum, { value }) => sum + value, 0);
   await api("runs/live/stop", {});
 
   const sizes = await bytesOf(join(root, "dist/studio"));
@@ -169,6 +181,8 @@ try {
       ["layout shift in 8 s of a run under way", shift.toFixed(4)],
     ]),
   );
+  for (const { value, startTime, moved } of shifts)
+    console.log(`moved by ${value.toFixed(4)} after ${ms(startTime)} (x y width height): ${moved.join("; ")}`);
 } finally {
   await browser.close();
   await studio.close();

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
 
 const output = join(root, "dist/studio/index.html");
+/** Files of src whose code the page bundles: they import nothing. Of all others it takes types alone. */
+export const shared = ["src/plot/ticks.ts", "src/train/run/rise.ts"];
+
 /** Libraries in the page: licences ask for their text wherever the code goes. */
 const bundled = ["preact", "@preact/signals", "@preact/signals-core", "uplot"];
 
@@ -20,7 +23,7 @@ const notice = () =>
 /** Builds the page if it is out of date. Resolves to a line for the user, or to undefined. */
 export const buildStudio = async () => {
   const sources = sourcesUnder("web", [".ts", ".tsx", ".css", ".html", ".js", ".svg"]);
-  const own = ["package.json", "tsconfig.web.json", "scripts/build-studio.mjs"];
+  const own = [...shared, "package.json", "tsconfig.web.json", "scripts/build-studio.mjs"];
   const hash = hashFiles([...sources, ...own], [...bundled, "vite"].map(versionOf));
   if (readStamp("studio", output) === hash) return undefined;
   const started = performance.now();

@@ -64,6 +64,8 @@ if (!existsSync(join(out, "runs", "steady"))) {
   await settled(await start("faster", configOf({ learningRate: 1.6e-2 })));
   await settled(await start("adam", configOf({ optimizer: { kind: "adam" }, learningRate: 1e-3 })));
   await settled(await start("notes-2.first_try", configOf({ steps: 60 })));
+  const pairs = { ...configOf({ steps: 200 }), tokenizer: { kind: "bpe", vocabSize: 400 } };
+  await settled(await start("letters-of-my-grandmother-in-pairs-of-bytes-0.004", pairs));
   const stopped = await start("stopped", configOf({ steps: 4000 }));
   await new Promise((done) => setTimeout(done, 2500));
   await api(`runs/${stopped}/stop`, {});
@@ -118,6 +120,7 @@ const views = [
   { name: "run-missing", at: "/runs/nothing-here" },
   { name: "compare", at: "/compare?runs=steady,faster,adam" },
   { name: "compare-training", at: "/compare?runs=steady,faster,adam&measure=loss&smooth=50" },
+  { name: "compare-tokenizers", at: "/compare?runs=steady,letters-of-my-grandmother-in-pairs-of-bytes-0.004" },
   { name: "new", at: "/new" },
   {
     name: "new-filled",

@@ -2,7 +2,7 @@
 import { type Curves, curvesOf, type DrawnRun, type MetricName, type PlotOptions, type XName } from "./curves.ts";
 import { type Column, columnsOf, enough, type Points, rangeOf, smoothed } from "./points.ts";
 import { style } from "./style.ts";
-import { escaped, fitted, inLines } from "./text.ts";
+import { escaped, inLines, wrapped } from "./text.ts";
 import { type Axis, linearAxis, logAxis } from "./ticks.ts";
 
 /** Comment in the files: only a file with it is overwritten. */
@@ -194,8 +194,11 @@ const legendOf = (runs: readonly Drawn[], options: PlotOptions): { readonly mark
   for (const [i, run] of runs.entries()) {
     const { ink, evalInk, curves } = run;
     const line = (x: number, y: number): string => `<path class="line dash-${ink}" d="M${x} ${y}h44"/>`;
-    parts.push(`<g class="ink-${ink}">${line(16, at - 6)}</g>`, textAt(legendLeft, at, fitted(run.name, rowColumns)));
-    at += rowHeight;
+    parts.push(`<g class="ink-${ink}">${line(16, at - 6)}</g>`);
+    for (const text of wrapped(run.name, rowColumns, 3)) {
+      parts.push(textAt(legendLeft, at, text));
+      at += rowHeight;
+    }
     const lines = [...inLines(factsOf(run, options), rowColumns, 2), ...inLines(run.differences, rowColumns, 4)];
     if (curves.evals.x.length > 0) {
       const mark = `<path class="mark" d="${markOf(i, 38, at - 6)}"/>`;
@@ -297,7 +300,7 @@ export const plotSvg = (runs: readonly DrawnRun[], options: PlotOptions): string
     `<desc>${escaped(described(drawn, options))}</desc>`,
     `<style>${style}</style>`,
     `<rect class="paper" width="${width}" height="${height}"/>`,
-    textAt(16, 30, fitted(title, 48), ' class="title"'),
+    textAt(16, 30, wrapped(title, 48, 1).join(""), ' class="title"'),
     textAt(16, 56, `${yNames[options.metric]}${options.log ? " (logarithmic)" : ""}`, ' class="soft"'),
     isEmpty
       ? textAt((plot.left + plot.right) / 2, 220, "nothing to draw yet", ' text-anchor="middle"')

@@ -34,6 +34,31 @@ export const fitted = (text: string, most: number): string => {
   return `${characters.slice(0, kept).join("")}…`;
 };
 
+/**
+ * Text in lines of at most `width` columns, about, cut anywhere: a name has no better places. What is more than `most` lines loses
+ * its middle, since names differ at their ends.
+ */
+export const wrapped = (text: string, width: number, most: number): readonly string[] => {
+  const characters = [...oneLine(text)];
+  const lines: string[] = [];
+  let [line, used] = ["", 0];
+  for (const character of characters) {
+    if (used + widthOf(character) > width) {
+      lines.push(line);
+      [line, used] = ["", 0];
+    }
+    line += character;
+    used += widthOf(character);
+  }
+  lines.push(line);
+  if (lines.length <= most) return lines;
+  // A line may have a column too few for a character of two.
+  const half = Math.floor(((width - 1) * most) / 2);
+  const wide = characters.some((character) => widthOf(character) > 1) ? 2 : 1;
+  const kept = Math.floor((half - 1) / wide);
+  return wrapped(`${characters.slice(0, kept).join("")}…${characters.slice(-kept).join("")}`, width, most);
+};
+
 /** Parts in lines of about `width` columns, ", " between two; at most `most` lines, of which the last says what is missing. */
 export const inLines = (parts: readonly string[], width: number, most: number): readonly string[] => {
   const lines: string[] = [];

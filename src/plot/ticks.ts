@@ -1,4 +1,4 @@
-/** Axes: the range of their values, and round values to mark. */
+/** Axes: the range of their values, and round values to mark. Nothing is imported here: the studio's page bundles this file. */
 
 /** An axis of a chart. */
 export interface Axis {
@@ -41,8 +41,9 @@ const leastPart = 1e-9;
 /** Smaller numbers are 0: parts of them would have no digits left. */
 const least = 1e-290;
 
-const linearTicks = (low: number, high: number, most: number, whole: boolean): readonly number[] => {
-  const step = Math.max(whole ? 1 : 0, roundStep((high - low) / most));
+/** About `most` round numbers from `low` to `high`, which is above it, at least `apart` from each other. */
+export const linearTicks = (low: number, high: number, most: number, apart = 0): readonly number[] => {
+  const step = Math.max(apart, roundStep((high - low) / most));
   const first = Math.ceil(low / step - 1e-9);
   const count = Math.floor(high / step + 1e-9) - first + 1;
   // Of values that hardly differ, several ticks may be one number.
@@ -72,12 +73,12 @@ export const linearAxis = (
   // An axis from 0 to 0 has a length, too, and one of negative values ends at 0.
   const top = Math.max(0, high);
   const to = !fromZero ? high + free : top - from < least ? from + 1 : top;
-  const ticks = linearTicks(from, to, most, whole);
+  const ticks = linearTicks(from, to, most, whole ? 1 : 0);
   return { placeOf: (value) => (value - from) / (to - from), ticks, labelOf: labelsFor(ticks) };
 };
 
 /** 1, 2 and 5 times powers of ten; of many decades every second power, or third. */
-const logTicks = (low: number, high: number, most: number): readonly number[] => {
+const powerTicks = (low: number, high: number, most: number): readonly number[] => {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
   const decades = Array.from({ length: last - first + 1 }, (_, i) => first + i);
   const within = (digits: readonly number[], every: number): readonly number[] =>
@@ -87,6 +88,13 @@ const logTicks = (low: number, high: number, most: number): readonly number[] =>
       .filter((tick) => tick >= low && tick <= high);
   const forms = [within([1, 2, 5], 1), within([1, 3], 1), within([1], 1), within([1], 2), within([1], 3)];
   return forms.find((ticks) => ticks.length <= most) ?? within([1], Math.ceil(decades.length / most));
+};
+
+/** About `most` round numbers for a logarithmic axis from `low`, above 0, to `high`, which is above it. */
+export const logTicks = (low: number, high: number, most: number): readonly number[] => {
+  const found = powerTicks(low, high, most);
+  // Less than a decade may have too few of them.
+  return found.length >= 3 ? found : linearTicks(low, high, most);
 };
 
 /**
@@ -99,8 +107,6 @@ export const logAxis = (low: number, high: number, most: number): Axis => {
   const [from, to] = [lowest - free, highest + free];
   // The margin of a range of hundreds of decades would be beyond all numbers.
   const [first, last] = [Math.max(1e-307, Math.exp(from)), Math.min(1e307, Math.exp(to))];
-  const found = logTicks(first, last, most);
-  // Less than a decade may have too few of them.
-  const ticks = found.length >= 3 ? found : linearTicks(first, last, most, false);
+  const ticks = logTicks(first, last, most);
   return { placeOf: (value) => (Math.log(value) - from) / (to - from), ticks, labelOf: labelsFor(ticks) };
 };

@@ -27,13 +27,14 @@ const broken = async (files: Readonly<Record<string, string>>): Promise<string[]
   for (const name of ["package.json", "tsconfig.json"]) {
     await writeFile(join(folder, name), await readFile(join(root, name)));
   }
+  for (const name of ["src", "web"]) await mkdir(join(folder, name));
   await symlink(join(root, "node_modules"), join(folder, "node_modules"), "junction");
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   }
   const output = await new Promise<string>((resolve, reject) => {
-    const args = [program, "--config", rules, "--output-type", "json", "src"];
+    const args = [program, "--config", rules, "--output-type", "json", "src", "web"];
     execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 }, (_error, stdout, stderr) => {
       // Its exit status is the number of violations: after a crash there is no report.
       if (stdout === "") reject(new Error(stderr));
@@ -117,5 +118,21 @@ describe("the import rules", () => {
   test("refuse packages that an installed foretoken would not have", async () => {
     const files = { "src/core/a.ts": 'import fc from "fast-check";\nexport const check = fc.check;\n' };
     expect(await broken(files)).toEqual(["only-declared-packages: src/core/a.ts"]);
+  });
+
+  test("refuse code of src in the studio's page, unless it is a shared file, which imports nothing", async () => {
+    const files = {
+      ...core,
+      "src/plot/ticks.ts": "export const ticks = 1;\n",
+      "src/train/run/rise.ts": 'export { one } from "../../core/shape.ts";\n',
+      "web/types.ts":
+        'import type { Shape } from "../src/core/shape.ts";\nexport const of = (shape: Shape) => shape.size;\n',
+      "web/shared.ts": 'export { ticks } from "../src/plot/ticks.ts";\n',
+      "web/code.ts": 'export { one } from "../src/core/shape.ts";\n',
+    };
+    expect(await broken(files)).toEqual([
+      "page-bundles-shared-files-alone: web/code.ts",
+      "shared-files-import-nothing: src/train/run/rise.ts",
+    ]);
   });
 });

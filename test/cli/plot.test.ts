@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { readChart } from "../plot/read-svg.ts";
@@ -88,6 +88,18 @@ test("overwrites no file that it has not written", async () => {
   expect((await cli(["plot", "runs/one", "--out", "no/where.svg"], { cwd })).stderr).toMatch(
     /^foretoken: --out: must be a new file.*got no\/where\.svg: ENOENT; try .*\n$/u,
   );
+});
+
+test("leaves a chart that is read-only as it is", async () => {
+  expect((await cli(["plot", "runs/one", "--out", "kept.svg"], { cwd })).status).toBe(0);
+  const before = await read("kept.svg");
+  await chmod(join(cwd, "kept.svg"), 0o444);
+  const { status, stderr } = await cli(["plot", "runs/two", "--out", "kept.svg"], { cwd });
+  expect(stderr).toBe(
+    "foretoken: --out: must be a new file, or one that plot wrote; got kept.svg, which is read-only; try another name, or - for standard output\n",
+  );
+  expect(status).toBe(2);
+  expect(await read("kept.svg")).toBe(before);
 });
 
 test.skipIf(onWindows)("follows no link to another file, and names a run of any name as text", async () => {

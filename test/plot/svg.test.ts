@@ -240,6 +240,23 @@ describe("text", () => {
     expect(svg).toContain("prefers-color-scheme:dark");
   });
 
+  test("has long names whole, so that they can be told apart; of very long ones the middle is missing", () => {
+    const names = ["0.01", "0.02"].map((rate) => `${"letters-of-my-grandmother-".repeat(3)}with-rate-${rate}-and-more`);
+    const rowsOf = (svg: string): string =>
+      [...svg.matchAll(/<text x="74"[^>]*>([^<]*)</gu)].map(([, row = ""]) => row).join("");
+    const rows = rowsOf(
+      plotSvg(
+        names.map((name) => runOf({ name, loss: falling(9) })),
+        options,
+      ),
+    );
+    for (const name of names) expect(rows).toContain(name);
+    for (const sign of ["x", "好"]) {
+      const rest = rowsOf(plotSvg([runOf({ name: `begin${sign.repeat(400)}end`, loss: falling(9) })], options));
+      expect(rest).toMatch(new RegExp(`^begin${sign}+…${sign}+end`, "u"));
+    }
+  });
+
   test("keeps to its row, and says what is missing", () => {
     const differences = Array.from({ length: 40 }, (_, i) => `train.field${i} ${"9".repeat(i)}`);
     const svg = plotSvg([runOf({ name: "n".repeat(300), loss: [1, 2], differences })], options);

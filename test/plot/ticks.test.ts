@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { linearAxis, logAxis } from "#foretoken/plot/ticks.js";
+import { linearAxis, linearTicks, logAxis, logTicks } from "#foretoken/plot/ticks.js";
 
 const labels = ({ ticks, labelOf }: ReturnType<typeof linearAxis>): readonly string[] => ticks.map(labelOf);
 
@@ -25,6 +25,14 @@ test.each([
   [1.4, 4.4, ["2", "3", "4"]],
 ])("a logarithmic axis from %d to %d has round values", (low, high, expected) => {
   expect(labels(logAxis(low, high, 6))).toEqual(expected);
+});
+
+test("round numbers within a range, for an axis that has its own", () => {
+  expect(linearTicks(0, 10, 5)).toEqual([0, 2, 4, 6, 8, 10]);
+  expect(linearTicks(0.5, 1.5, 10, 1)).toEqual([1]);
+  expect(linearTicks(0.1, 0.4, 3)).toEqual([0.1, 0.2, 0.3, 0.4]);
+  expect(logTicks(0.001, 10, 6)).toEqual([0.001, 0.01, 0.1, 1, 10]);
+  expect(logTicks(1.3, 4.2, 6)).toEqual([1.5, 2, 2.5, 3, 3.5, 4]);
 });
 
 const number = fc.double({ noNaN: true, min: -1e300, max: 1e300 });

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isLoopback, namesOf } from "#foretoken/serve/http/guard.js";
@@ -162,9 +162,45 @@ describe("who may ask", () => {
     expect(["0.0.0.0", "::", "192.168.1.5", "127.0.0.1.evil.example", "localhost.evil"].map(isLoopback)).toEqual(
       Array(5).fill(false),
     );
-    expect(namesOf("studio.lan")).toEqual(["studio.lan"]);
-    expect(namesOf("0.0.0.0")).toContain("127.0.0.1");
+    expect(namesOf("studio.lan", "192.168.1.5")).toEqual(["studio.lan", "192.168.1.5"]);
+    expect(namesOf("127.1", "127.0.0.1")).toContain("localhost");
+    for (const [host, bound] of [
+      ["0", "0.0.0.0"],
+      ["0.0.0.0", "0.0.0.0"],
+      ["::", "::"],
+    ] as const) {
+      expect(namesOf(host, bound)).toContain("127.0.0.1");
+      for (const own of ownAddresses()) expect(namesOf(host, bound)).toContain(own);
+    }
   });
+});
+
+/** Of this machine, version 4. */
+const ownAddresses = (): readonly string[] =>
+  Object.values(networkInterfaces()).flatMap((all) =>
+    (all ?? []).flatMap(({ address: own, family, internal }) => (family === "IPv4" && !internal ? [own] : [])),
+  );
+
+test.each(["0", "0.0.0.0", "::"])("a studio at %s answers at every address that it prints", async (asked) => {
+  const options = { folder: join(folder, "runs"), page: join(folder, "page"), port: 0 };
+  // Not every machine has version 6.
+  const open = await startStudio({ ...options, host: asked }).catch(() => undefined);
+  if (open === undefined) {
+    expect(asked).toBe("::");
+    return;
+  }
+  try {
+    const urls = [open.url, ...open.elsewhere].map((url) => new URL(url));
+    expect(urls.map(({ hostname }) => hostname)).toEqual(expect.arrayContaining(["localhost", ...ownAddresses()]));
+    for (const { origin, hash, hostname } of urls) {
+      if (hostname.startsWith("[")) continue;
+      const authorization = `Bearer ${hash.slice("#token=".length)}`;
+      expect((await fetch(`${origin}${api}runs`)).status).toBe(401);
+      expect((await fetch(`${origin}${api}runs`, { headers: { authorization } })).status).toBe(200);
+    }
+  } finally {
+    await open.close();
+  }
 });
 
 test("an address that others can reach needs the token of its own address", async () => {
@@ -320,6 +356,16 @@ describe("names and texts", () => {
       expect(error).toMatch(says);
       expect(error).not.toContain("\n");
     }
+  });
+
+  test("an error of a whole request names no field", async () => {
+    for (const body of ["no JSON", "[]", '{"unknown":1}']) {
+      const { status, text } = await post("runs/a/stop", body);
+      expect(status, body).toBe(400);
+      expect(JSON.parse(text), body).toEqual({ error: expect.stringMatching(/^request/u) });
+    }
+    const { text } = await post("runs/a/stop", '{"elsewhere":1}');
+    expect(JSON.parse(text)).toMatchObject({ field: "elsewhere" });
   });
 
   test("a body that is too large is not read", async () => {

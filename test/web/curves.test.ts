@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type Curve, drawnCurve, extentOf, rangeOf, valueAt } from "../../web/chart/curve.ts";
-import { endOf, placeLabels } from "../../web/chart/labels.ts";
+import { endOf, placeLabels, shortName } from "../../web/chart/labels.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
 import { svgOf } from "../../web/chart/svg.ts";
 import { createTable, lowerBound } from "../../web/chart/table.ts";
-import { linearTicks, logTicks } from "../../web/chart/ticks.ts";
 import { hashInteger } from "../support/hash.ts";
 
 const noise = (length: number): Float64Array =>
@@ -125,14 +124,6 @@ describe("a table", () => {
 });
 
 describe("axes", () => {
-  it("have round numbers, whole ones for steps, and powers where they are logarithmic", () => {
-    expect(linearTicks([0, 10], 5)).toEqual([0, 2, 4, 6, 8, 10]);
-    expect(linearTicks([0.5, 1.5], 10, 1)).toEqual([1]);
-    expect(linearTicks([0.1, 0.4], 3)).toEqual([0.1, 0.2, 0.3, 0.4]);
-    expect(logTicks([0.001, 10], 6)).toEqual([0.001, 0.01, 0.1, 1, 10]);
-    expect(logTicks([1.3, 4.2], 6)).toEqual([1.5, 2, 2.5, 3, 3.5, 4]);
-  });
-
   it("hold a curve of one value and an empty one", () => {
     const one = drawnCurve(curveOf(Float64Array.from([3])), [0.5, 1.5], 100);
     expect(extentOf([one.curve])).toEqual([0.5, 1.5]);
@@ -164,15 +155,46 @@ describe("names of curves", () => {
   });
 });
 
+describe("long names", () => {
+  it("lose their middle", () => {
+    expect(shortName("steady", 18)).toBe("steady");
+    expect(shortName("letters-of-my-grandmother-0.001", 18)).toBe("letters-o…er-0.001");
+    expect([...shortName("😀".repeat(40), 18)]).toHaveLength(18);
+  });
+
+  it("are whole below a saved chart, so that they can be told apart", () => {
+    const names = [
+      "letters-of-my-grandmother-with-rate-0.01-and-more",
+      "letters-of-my-grandmother-with-rate-0.02-and-more",
+    ];
+    const common = { xLabel: "Steps", log: false, zoom: null, xText: String, xLeast: 1, colorOf: () => "#123456" };
+    const curves = names.map((label) => ({ ...curveOf(noise(30)), label }));
+    const svg = svgOf({ title: "Loss", curves, ...common, notes: [] });
+    for (const name of names) expect(svg).toContain(`>${name}</text>`);
+    const short = svgOf({ title: "Loss", curves: [curveOf(noise(30))], ...common, notes: [] });
+    expect(short).toContain('height="480"');
+    expect(svg).toContain('height="520"');
+  });
+});
+
 describe("a chart as a file", () => {
   it("is well-formed XML whatever a run is called", () => {
     const curve = { ...curveOf(noise(300)), label: `</text><script>alert("x")</script>\u0001&` };
-    const common = { xLabel: "Steps", log: false, zoom: null, xText: String, xLeast: 1, colorOf: () => "#123456" };
+    const common = {
+      xLabel: "Steps",
+      log: false,
+      zoom: null,
+      xText: String,
+      xLeast: 1,
+      colorOf: () => "#123456",
+      notes: ["<i>"],
+    };
     const svg = svgOf({ title: "<b>", curves: [curve], ...common });
     expect(svg).not.toContain("<script");
     expect(svg).not.toContain("<b>");
+    expect(svg).toContain("&lt;i&gt;");
     expect(svg).not.toContain("\u0001");
-    expect(svg).toContain("&lt;/text&gt;&lt;script&gt;");
+    expect(svg).toContain("&lt;/text&gt;&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;\ufffd&amp;");
     expect(svg.match(/<path /g)).toHaveLength(1);
   });
 });

@@ -55,7 +55,7 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
     page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
     page.on("console", (message) => {
       // A run that is not there, requests that are refused and a lost connection are among the tests.
-      const isMeant = /\b(?:400|404|409)\b|net::ERR_/.test(message.text());
+      const isMeant = /\b(?:400|401|404|409)\b|net::ERR_/.test(message.text());
       if (message.type() === "error" && !isMeant) complaints.push(message.text());
     });
     page.on("request", (request) => {

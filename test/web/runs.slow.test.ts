@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { missingChromium } from "../browser/chromium.ts";
 import { catText } from "../serve/studio.ts";
 import { useCable } from "./cable.ts";
-import { inkOf, lastStep, stateOf, untilStep, useStudioPages } from "./studio-pages.ts";
+import { inkOf, lastStep, noteShifts, shiftsOf, stateOf, untilStep, useStudioPages } from "./studio-pages.ts";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const { server, openPage, run } = useStudioPages();
@@ -81,6 +81,22 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     // Every step once, those before the stops too.
     const { body } = await server.get<{ steps: { step: readonly number[] } }>("runs/from-page/series");
     expect(body.steps.step).toEqual(Array.from({ length: again + 40 }, (_, i) => i + 1));
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)("a page that fills", () => {
+  it.each([1280, 400])("moves nothing, %i pixels wide, while a run goes on", async (width) => {
+    const name = `fills-${width}`;
+    await run(name, 200_000, { evalInterval: 40, checkpointInterval: 1000, sampleTokens: 150 });
+    const page = await openPage(`/runs/${name}`, { width });
+    await noteShifts(page);
+    // High enough for all of it.
+    await page.setViewportSize({ width, height: 3200 });
+    await page.reload();
+    await untilStep(page, 401);
+    expect(await shiftsOf(page)).toEqual([]);
+    await server.post(`runs/${name}/stop`, {});
+    await server.until(name, ({ owner }) => owner === null);
   });
 });
 

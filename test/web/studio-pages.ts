@@ -57,3 +57,21 @@ export const inkOf = (page: Page) =>
     for (let i = 3; i < pixels.length; i += 4) if (pixels[i] !== 0) inked++;
     return inked;
   });
+
+/** Has the page note, from its next loading on, what moves by itself. */
+export const noteShifts = (page: Page): Promise<unknown> =>
+  page.addInitScript(() => {
+    interface Shift extends PerformanceEntry {
+      readonly sources: readonly { readonly node: Node | null }[];
+    }
+    const shifts: string[] = [];
+    Object.assign(globalThis, { shifts });
+    new PerformanceObserver((list) => {
+      for (const { startTime, sources } of list.getEntries() as Shift[]) {
+        const nodes = sources.map(({ node }) => (node instanceof Element ? node.outerHTML.slice(0, 80) : "text"));
+        shifts.push(`after ${startTime} ms: ${nodes.join("; ")}`);
+      }
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+
+export const shiftsOf = (page: Page): Promise<readonly string[]> => page.evaluate("shifts");

@@ -220,6 +220,8 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
       (last) => Number(document.querySelector(".chart-340")?.getAttribute("aria-valuemax")) > last,
       step,
     );
+    // The next test begins another run.
+    await server.until("impatient", ({ owner }) => owner === null);
   });
 
   it("shows names of runs and texts of models as text, whatever they say", async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { RunConfig } from "#foretoken/train/config/config.js";
+import { incomparable } from "../../web/compare/differences.ts";
 import { failureText, fieldOf, wrongOf } from "../../web/new-run/labels.ts";
 import { flatten } from "../../web/parts/format.ts";
 
@@ -36,5 +38,30 @@ describe("a configuration in lines", () => {
       { path: "train.betas", value: "0.9, 0.95" },
       { path: "lora", value: "none" },
     ]);
+  });
+});
+
+describe("a comparison says whose losses do not compare", () => {
+  const run = (corpusSha256: string, kind: "char" | "bpe", vocabSize: number | null) => ({
+    corpusSha256,
+    vocabSize,
+    config: { tokenizer: { kind } } as RunConfig,
+  });
+
+  it("of different texts in any unit", () => {
+    for (const unit of ["nats per token", "bits per byte"])
+      expect(incomparable([run("a", "char", 65), run("b", "char", 65)], unit)).toMatch(/different texts/);
+  });
+
+  it("of different tokenizers where the unit is a token", () => {
+    const runs = [run("a", "char", 65), run("a", "bpe", 512)];
+    expect(incomparable(runs, "nats per token")).toMatch(/different tokenizers/);
+    expect(incomparable(runs, "nats per character")).toBeUndefined();
+    expect(incomparable(runs, "bits per byte")).toBeUndefined();
+  });
+
+  it("not of runs with the same ones, or without any step", () => {
+    expect(incomparable([run("a", "bpe", 512), run("a", "bpe", 512)], "nats per token")).toBeUndefined();
+    expect(incomparable([run("a", "bpe", 512), run("a", "bpe", null)], "nats per token")).toBeUndefined();
   });
 });

@@ -3,6 +3,7 @@ import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffe
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
 import { type Curve, extentOf, type Interval, valueAt } from "./curve.ts";
+import { shortName } from "./labels.ts";
 import { lightColor } from "./palette.ts";
 import { createPlot, type Plot } from "./plot.ts";
 import { type FigureFormat, saveFigure } from "./save.ts";
@@ -30,6 +31,8 @@ export interface ChartProps {
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
+  /** What a reader of the curves must know: below them, and in their files. */
+  readonly notes?: readonly string[];
 }
 
 interface Reading {
@@ -71,7 +74,7 @@ const steps: Readonly<Record<string, number>> = {
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
 
 export const Chart = (props: ChartProps) => {
-  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format } = props;
+  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format, notes = [] } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
@@ -146,6 +149,7 @@ export const Chart = (props: ChartProps) => {
         xText,
         xLeast,
         colorOf: lightColor,
+        notes,
       },
       name,
       format,
@@ -181,7 +185,7 @@ export const Chart = (props: ChartProps) => {
         {reading.values.map(({ curve, text }) => (
           <span class="reading" key={curve.key}>
             {curve.label !== "" && <Swatch style={curve.style} />}
-            {curve.label !== "" && <span class="reading-label">{curve.label}</span>}{" "}
+            {curve.label !== "" && <span class="reading-label">{shortName(curve.label, 28)}</span>}{" "}
             <span class="reading-value">{text}</span>
           </span>
         ))}
@@ -201,7 +205,7 @@ export const Chart = (props: ChartProps) => {
         {isEmpty && <p class="chart-empty soft">No values yet</p>}
       </div>
       <p class="chart-axis soft">
-        <span>{isSmall ? unit : ""}</span>
+        <span class={isSmall ? "" : "chart-notes"}>{isSmall ? unit : notes.join(" ")}</span>
         <span>{xLabel}</span>
       </p>
     </figure>

@@ -28,3 +28,11 @@ export const placeLabels = (places: readonly LabelPlace[], gap: number): void =>
     placed.push(place);
   }
 };
+
+/** A name of at most `most` characters: the middle of a longer one is an ellipsis, since names differ at their ends. */
+export const shortName = (name: string, most: number): string => {
+  const characters = [...name];
+  if (characters.length <= most) return name;
+  const begin = Math.ceil((most - 1) / 2);
+  return `${characters.slice(0, begin).join("")}…${characters.slice(begin + 1 - most).join("")}`;
+};

@@ -1,9 +1,10 @@
 /** Draws curves into an element with uPlot, which gets decimated points alone. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, rangeOf } from "./curve.ts";
-import { endOf, placeLabels } from "./labels.ts";
-import { linearTicks, logTicks, tickText } from "./ticks.ts";
+import { endOf, placeLabels, shortName } from "./labels.ts";
+import { tickText } from "./ticks.ts";
 
 export interface PlotView {
   readonly curves: readonly Curve[];
@@ -90,7 +91,7 @@ const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): vo
   const labels = drawn.flatMap(({ curve, line }) => {
     const end = endOf(line, range);
     if (end === undefined) return [];
-    const text = curve.label.length > 18 ? `${curve.label.slice(0, 17)}…` : curve.label;
+    const text = shortName(curve.label, 18);
     const at = { x: u.valToPos(end.x, "x", true) + 6 * ratio, y: u.valToPos(end.y, "y", true) };
     return [{ ...at, text, width: ctx.measureText(text).width, color: css(curve.style.color) }];
   });
@@ -135,13 +136,15 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 26,
-            splits: (self) => [...linearTicks(x, Math.max(2, self.width / 90), view?.xLeast)],
+            splits: (self) => [...linearTicks(...x, Math.max(2, self.width / 90), view?.xLeast)],
             values: (_, splits) => splits.map((value) => view?.xText(value) ?? ""),
           },
           {
             ...common,
             size: 54,
-            splits: () => [...(log ? logTicks : linearTicks)(y, Math.max(2, (view?.height ?? 200) / 45))],
+            // uPlot would leave out names of some powers.
+            filter: (_, splits) => splits,
+            splits: () => [...(log ? logTicks : linearTicks)(...y, Math.max(2, (view?.height ?? 200) / 45))],
             values: (_, splits) => splits.map(tickText),
           },
         ],

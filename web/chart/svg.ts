@@ -1,7 +1,8 @@
 /** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
+import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
-import { endOf, type LabelPlace, placeLabels } from "./labels.ts";
-import { linearTicks, logTicks, tickText } from "./ticks.ts";
+import { endOf, type LabelPlace, placeLabels, shortName } from "./labels.ts";
+import { tickText } from "./ticks.ts";
 
 export interface Figure {
   readonly title: string;
@@ -13,12 +14,19 @@ export interface Figure {
   readonly xLeast: number;
   /** The value of a custom property in the light theme. */
   readonly colorOf: (name: string) => string;
+  /** Lines below the chart. */
+  readonly notes: readonly string[];
 }
 
 const size = { width: 960, height: 480, left: 64, right: 150, top: 48, bottom: 48 } as const;
 
+const noteHeight = 20;
+
 /** Of a character, about. */
 const textWidth = 7.5;
+/** Most characters of a name at the end of its curve, and in the line of a key below the chart. */
+const mostAtEnd = 18;
+const mostInKey = 110;
 
 interface Place extends LabelPlace {
   readonly text: string;
@@ -37,11 +45,14 @@ const escaped = (text: string): string =>
 
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
-export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf }: Figure): string => {
-  const { width, height, left, right, top, bottom } = size;
-  const [wide, high] = [width - left - right, height - top - bottom];
+export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf, notes }: Figure): string => {
+  const { width, left, right, top, bottom } = size;
+  const [wide, high] = [width - left - right, size.height - top - bottom];
   const x = zoom ?? extentOf(curves);
   const drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, wide));
+  // Names that have no room at their curves are below the chart, with the whole of them.
+  const keyed = drawn.some(({ curve }) => [...curve.label].length > mostAtEnd) ? drawn : [];
+  const height = size.height + noteHeight * (notes.length + keyed.length);
   const y = rangeOf(drawn, log);
   const across = (value: number): number => left + (wide * (value - x[0])) / (x[1] - x[0]);
   const share = (value: number): number =>
@@ -55,18 +66,30 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
       .join("");
 
   const parts: string[] = [];
-  for (const tick of (log ? logTicks : linearTicks)(y, 7)) {
+  for (const tick of (log ? logTicks : linearTicks)(...y, 7)) {
     const at = rounded(up(tick));
     parts.push(
       `<line x1="${left}" x2="${left + wide}" y1="${at}" y2="${at}" stroke="#dcdcd6"/>`,
       `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(tickText(tick))}</text>`,
     );
   }
-  for (const tick of linearTicks(x, 8, xLeast)) {
+  for (const tick of linearTicks(...x, 8, xLeast)) {
     const at = rounded(across(tick));
     parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
   }
-  parts.push(`<text x="${left + wide / 2}" y="${height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
+  parts.push(`<text x="${left + wide / 2}" y="${size.height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
+  const rowAt = (row: number): number => size.height + noteHeight * (row + 0.4);
+  for (const [i, { curve }] of keyed.entries()) {
+    const { color, dash, width: stroke } = curve.style;
+    const at = rounded(rowAt(i) - 4);
+    const dashes = dash.length === 0 ? "" : ` stroke-dasharray="${dash.join(" ")}"`;
+    parts.push(
+      `<line x1="${left}" x2="${left + 36}" y1="${at}" y2="${at}" stroke="${colorOf(color)}" stroke-width="${stroke}"${dashes}/>`,
+      `<text x="${left + 46}" y="${rowAt(i)}">${escaped(shortName(curve.label, mostInKey))}</text>`,
+    );
+  }
+  for (const [i, note] of notes.entries())
+    parts.push(`<text x="${left}" y="${rowAt(keyed.length + i)}">${escaped(note)}</text>`);
   const ends: Place[] = [];
   for (const { curve, line, band } of drawn) {
     const color = colorOf(curve.style.color);
@@ -88,10 +111,11 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
       }
     }
     const end = endOf(line, x);
-    const width = textWidth * curve.label.length;
+    const text = shortName(curve.label, mostAtEnd);
+    const width = textWidth * text.length;
     if (end !== undefined)
       ends.push({
-        text: curve.label,
+        text,
         color,
         width,
         x: across(end.x) + 8,

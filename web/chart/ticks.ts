@@ -1,32 +1,4 @@
-/** Where an axis has its numbers: multiples of 1, 2 or 5. */
-import type { Interval } from "./curve.ts";
-
-/** About `wanted` round numbers in the interval, at least `least` apart. */
-export const linearTicks = ([low, high]: Interval, wanted: number, least = 0): readonly number[] => {
-  const rough = (high - low) / Math.max(1, wanted);
-  if (!(rough > 0)) return [low];
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(least, power * ([1, 2, 5, 10].find((factor) => factor * power >= rough * (1 - 1e-9)) ?? 10));
-  const ticks: number[] = [];
-  // By their number: sums of steps would drift.
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high * (1 + 1e-12); i++)
-    ticks.push(Number((i * step).toPrecision(12)));
-  return ticks;
-};
-
-/** 1, 2, 5, 10, …; where the interval has less than a decade, round numbers as on a linear axis. */
-export const logTicks = ([low, high]: Interval, wanted: number): readonly number[] => {
-  if (high / low < 8) return linearTicks([low, high], wanted);
-  const ticks: number[] = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
-    const factors = Math.log10(high / low) > wanted / 2 ? [1] : [1, 2, 5];
-    for (const factor of factors) {
-      const tick = Number((factor * 10 ** power).toPrecision(12));
-      if (tick >= low && tick <= high) ticks.push(tick);
-    }
-  }
-  return ticks;
-};
+/** Numbers of axes in words. Where they stand is computed by src/plot/ticks.ts, as for the charts of the terminal. */
 
 /** 1.2 M, 250 K, 0.012, 3e−4: as short as its neighbours allow. */
 export const tickText = (value: number): string => {

@@ -3,23 +3,25 @@ import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Chart } from "../chart/chart.tsx";
 import type { Curve, Interval } from "../chart/curve.ts";
+import { shortName } from "../chart/labels.ts";
 import { comparedStyle } from "../chart/palette.ts";
 import { Swatch } from "../chart/swatch.tsx";
 import { loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
-import { ChartSettings, isLog, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
+import { ChartSettings, isLog, thinnedNote, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
 import { address, compareAddress, comparedNames, runAddress, setQuery } from "../shell/address.ts";
-import { differences } from "./differences.ts";
+import { differences, incomparable } from "./differences.ts";
 
 /** As many as there are colours with dashes. */
 const most = 8;
 
 const measures = [
   { value: "valLoss", label: "Validation", title: "Validation loss", unit: "nats per token" },
-  { value: "bitsPerByte", label: "Bits per byte", title: "Validation", unit: "bits per byte" },
+  { value: "natsPerCharacter", label: "Nats per character", title: "Validation loss", unit: "nats per character" },
+  { value: "bitsPerByte", label: "Bits per byte", title: "Validation loss", unit: "bits per byte" },
   { value: "loss", label: "Training", title: "Training loss", unit: "nats per token" },
 ] as const;
 type Measure = (typeof measures)[number]["value"];
@@ -84,20 +86,9 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
     return run === undefined ? [] : [{ name, run }];
   });
   const rows = differences(known.map(({ run }) => run));
-  const [text, tokens] = [
-    new Set(known.map(({ run }) => run.corpusSha256)),
-    new Set(known.map(({ run }) => `${run.config.tokenizer.kind} ${run.vocabSize}`)),
-  ];
   return (
     <section aria-label="Differences">
       <h2>Where they differ</h2>
-      {text.size > 1 ? (
-        <p>These runs learn different texts: their losses do not compare.</p>
-      ) : (
-        tokens.size > 1 && (
-          <p>These runs have different tokenizers: compare their bits per byte, not their losses per token.</p>
-        )
-      )}
       {rows.length === 0 ? (
         <p class="soft">In nothing: the same text and the same configuration.</p>
       ) : (
@@ -153,6 +144,17 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   const { query } = address.value;
   const kind = xKindOf(query);
   const xText = useMemo(() => xTextOf(kind), [kind]);
+  // The lines of a chart go with its files, where nobody reads the rest of the page.
+  const notes = useComputed(() => {
+    const known = runs.flatMap(({ feed }) => feed.summary.value ?? []);
+    const thinned = runs.flatMap(({ name, feed }) => {
+      void feed.version.value;
+      const note = measure.value.value === "loss" ? thinnedNote(feed.data.value) : undefined;
+      return note === undefined ? [] : [`${shortName(name, 20)}: ${note}`];
+    });
+    const wrong = incomparable(known, measure.value.unit);
+    return [...(wrong === undefined ? [] : [wrong]), ...thinned];
+  }).value;
   const labels = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
   return (
     <>
@@ -181,6 +183,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         height={340}
         link={link}
         format={loss}
+        notes={notes}
       />
       <Legend runs={runs} names={names} />
       <Differences runs={runs} />

@@ -101,6 +101,15 @@ export const NewRunView = () => {
     void models.load();
     return keepPlanning();
   }, []);
+  // All at once: a form whose parts come one by one moves under the hand.
+  if ([fields, info, models].some(({ value, failure }) => value.value === undefined && failure.value === undefined)) {
+    return (
+      <section>
+        <h1>New run</h1>
+        <p class="soft waiting">Reading the settings…</p>
+      </section>
+    );
+  }
   return (
     <section>
       <h1>New run</h1>

@@ -112,7 +112,7 @@ const follow = async (growing: Growing, body: WriteRequest, signal: AbortSignal)
   const init = jsonBody(body);
   const response = await fetch(`${api}/generate`, {
     ...init,
-    headers: { ...init.headers, ...authorization() },
+    headers: { ...init.headers, ...(await authorization()) },
     signal,
   });
   if (!response.ok || response.body === null) {

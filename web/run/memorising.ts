@@ -1,4 +1,5 @@
 /** Whether a run learns its text by heart: the same from its evaluations alone, while it trains and after a reload. */
+import { hasRisen } from "../../src/train/run/rise.ts";
 import type { RunData } from "./run-data.ts";
 
 export interface Memorising {
@@ -16,10 +17,6 @@ export interface Evaluations {
   readonly length: number;
 }
 
-/** A rise that is more than noise: at once, or at the second evaluation after the best one. */
-const atOnce = 1.05;
-const later = 1.01;
-
 /**
  * Set as long as the last validation loss is clearly above the best one, and the training loss has fallen since. Before a
  * run's first steps nothing is learned, so that a rise from there is none of memory: there the training loss is not known.
@@ -30,8 +27,8 @@ export const memorisingAt = ({ step, valLoss, trainLoss, length }: Evaluations):
   const last = length - 1;
   if (best < 0 || best === last) return undefined;
   const [lowest, now] = [valLoss[best] as number, valLoss[last] as number];
-  const rises = now > atOnce * lowest || (last - best >= 2 && now > later * lowest);
-  if (!rises || !((trainLoss[last] as number) < (trainLoss[best] as number))) return undefined;
+  if (!hasRisen(now, lowest, last - best) || !((trainLoss[last] as number) < (trainLoss[best] as number)))
+    return undefined;
   return { bestStep: step[best] as number, bestValLoss: lowest, valLoss: now };
 };
 

@@ -62,6 +62,14 @@ export const validationCurve = ({ evals }: RunData, x: XKind): Curve => ({
   smoothed: undefined,
 });
 
+/** What is missing from the curves; undefined: nothing is. */
+export const thinnedNote = (data: RunData | undefined): string | undefined => {
+  if (data?.isThinned !== true) return undefined;
+  const last = data.steps.column("step")[data.steps.length - 1] ?? 0;
+  const shown = `${count(data.steps.length)} of ${count(last)} steps`;
+  return `${shown} are here: the last 1,000, and before them the lowest and the highest of equal parts.`;
+};
+
 export interface ChartSettingsProps {
   readonly smoothing: boolean;
   readonly children?: ComponentChildren;
@@ -135,6 +143,10 @@ export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly nam
     ...one,
     curves: curvesOf((data, x) => [trainingCurve(data, x, one.value, 1)]),
   }));
+  const note = useComputed(() => {
+    void feed.version.value;
+    return thinnedNote(feed.data.value);
+  }).value;
   const common = { xLabel: axisLabels[kind.value], xText: xTexts[kind.value], xLeast: xLeastOf(kind.value), link };
   return (
     <section aria-label="Curves">
@@ -148,6 +160,7 @@ export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly nam
         log={isLog(address.value.query)}
         height={340}
         format={loss}
+        notes={note === undefined ? [] : [note]}
       />
       <div class="small-charts">
         {others.map(({ value, title, unit, curves }) => (

@@ -7,7 +7,7 @@ import { createTable, lowerBound, type Table } from "../chart/table.ts";
 
 export const stepValues = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 export type StepValue = (typeof stepValues)[number];
-/** `seconds`: of steps alone, from their rates; evaluations and pauses are not in it. */
+/** `seconds`: of steps alone, from their rates. An evaluation stands where its step ends: how long it took is not noted. */
 export const xKinds = ["step", "tokens", "seconds"] as const;
 export type XKind = (typeof xKinds)[number];
 export type StepColumn = StepValue | XKind;
@@ -27,6 +27,10 @@ export interface RunData {
   /** In the order of their steps. */
   readonly samples: readonly Sample[];
   readonly leftOut: readonly number[];
+  /** Whether steps are missing, since there were more than `mostSteps`. */
+  readonly isThinned: boolean;
+  /** Beyond twice as many steps the series should be read again: it is thinned anew then. */
+  readonly mostSteps: number;
   readonly take: (event: TrainEvent) => void;
 }
 
@@ -34,7 +38,7 @@ type StepRow = Pick<StepEvent, "step" | StepValue>;
 type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte">;
 
 export const createRunData = (series: RunSeries): RunData => {
-  const { tokensPerStep } = series;
+  const { tokensPerStep, thinned, mostSteps } = series;
   const steps = createTable<StepColumn>(["step", "tokens", "seconds", ...stepValues]);
   const evals = createTable<EvalColumn>([
     "step",
@@ -63,12 +67,15 @@ export const createRunData = (series: RunSeries): RunData => {
     smoother.truncate(length);
     for (const pyramid of Object.values(pyramids)) pyramid.truncate(length);
   };
-  const takeStep = (row: StepRow): void => {
-    forgetFrom(row.step);
+  /** Seconds up to the end of a step that follows the last one. */
+  const secondsAfter = ({ tokensPerSecond }: StepRow): number => {
     const { length } = steps;
     const before = length === 0 ? 0 : (steps.column("seconds")[length - 1] as number);
-    const seconds = before + (row.tokensPerSecond > 0 ? tokensPerStep / row.tokensPerSecond : 0);
-    steps.push({ ...row, tokens: row.step * tokensPerStep, seconds });
+    return before + (tokensPerSecond > 0 ? tokensPerStep / tokensPerSecond : 0);
+  };
+  const takeStep = (row: StepRow, known?: number): void => {
+    forgetFrom(row.step);
+    steps.push({ ...row, tokens: row.step * tokensPerStep, seconds: known ?? secondsAfter(row) });
   };
   const takeEval = (row: EvalRow): void => {
     evals.truncate(lowerBound(evals.column("step"), evals.length, row.step));
@@ -83,13 +90,14 @@ export const createRunData = (series: RunSeries): RunData => {
 
   const columns = series.steps;
   for (const [i, step] of columns.step.entries()) {
-    takeStep({
+    const row = {
       step,
       loss: columns.loss[i] ?? Number.NaN,
       learningRate: columns.learningRate[i] ?? Number.NaN,
       gradNorm: columns.gradNorm[i] ?? Number.NaN,
       tokensPerSecond: columns.tokensPerSecond[i] ?? Number.NaN,
-    });
+    };
+    takeStep(row, thinned?.seconds[i]);
   }
   for (const [i, step] of series.evals.step.entries()) {
     takeEval({
@@ -110,6 +118,8 @@ export const createRunData = (series: RunSeries): RunData => {
     smoother,
     samples,
     leftOut,
+    isThinned: thinned !== null,
+    mostSteps,
     take(event) {
       if (event.type === "step") takeStep(event);
       else if (event.type === "eval") takeEval(event);

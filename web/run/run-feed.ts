@@ -53,18 +53,23 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     });
   };
 
+  const readAgain = (): void => {
+    reading = readSeries();
+    stream.abort();
+  };
+
   const onEvent = ({ name: kind, data: text, id }: ServerEvent) => {
     failure.value = kind === "failed" ? (JSON.parse(text) as Failure).error : undefined;
     if (kind === "summary") summary.value = JSON.parse(text) as RunSummary;
     else if (kind === "reset") {
       // The notes were cut or replaced: what came after belongs to another beginning.
-      reading = readSeries();
-      stream.abort();
+      readAgain();
     } else if (kind === "run") {
       const event = JSON.parse(text) as TrainEvent;
       data.value?.take(event);
       if (id !== "") offset = Number(id);
       changed();
+      if (data.value !== undefined && data.value.steps.length > 2 * data.value.mostSteps) readAgain();
     }
   };
 

@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, duration, loss } from "../parts/format.ts";
@@ -97,14 +97,21 @@ const CutOff = () => (
   </Notice>
 );
 
-/** What is worth knowing about the curves, in a place that is kept for it: nothing moves when a note comes. */
-const Notes = ({ feed }: { readonly feed: RunFeed }) => {
+/**
+ * What is worth knowing about the curves. A run that was seen under way has a place of one height for it: nothing moves when a
+ * note comes or goes.
+ */
+const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
   void feed.version.value;
+  const isKept = useRef(live);
+  if (live) isKept.current = true;
   const data = feed.data.value;
   const over = data === undefined ? undefined : memorisingOf(data);
   const leftOut = data?.leftOut ?? [];
+  if (!isKept.current && over === undefined && leftOut.length === 0) return null;
   return (
-    <div class="run-notes">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where notes are long, which keys must be able to do
+    <section class="run-notes" tabIndex={0} aria-label="Notes">
       {over !== undefined && (
         <Notice tone="plain">
           Since step {count(over.bestStep)} the validation loss rises ({loss(over.bestValLoss)} to {loss(over.valLoss)})
@@ -119,7 +126,7 @@ const Notes = ({ feed }: { readonly feed: RunFeed }) => {
           {leftOut.length > 12 && " and others"}.
         </Notice>
       )}
-    </div>
+    </section>
   );
 };
 
@@ -127,8 +134,9 @@ export const RunView = ({ name }: { readonly name: string }) => {
   const feed = useMemo(() => followRun(name), [name]);
   useEffect(() => feed.close, [feed]);
   const run = feed.summary.value;
-  if (run === undefined) {
-    const why = feed.failure.value;
+  const why = feed.failure.value;
+  // A run that has ended comes whole; one that has just begun has no numbers yet.
+  if (run === undefined || (!isLive(run) && feed.data.value === undefined && why === undefined)) {
     return (
       <section>
         <h1 class="run-title">{name}</h1>
@@ -159,7 +167,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
       {feed.failure.value !== undefined && <Notice tone="bad">{feed.failure.value}</Notice>}
       <Headline feed={feed} run={run} />
       <RunCharts feed={feed} name={name} />
-      <Notes feed={feed} />
+      <Notes feed={feed} live={isLive(run)} />
       <Samples feed={feed} run={run} />
       <Facts run={run} />
       <Measurements feed={feed} />

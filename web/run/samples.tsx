@@ -32,7 +32,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
         {sample !== undefined && <Copy quiet label="Copy text" text={() => sample.prompt + sample.text} />}
       </div>
       {sample === undefined ? (
-        <p class="soft">{none(run)}</p>
+        <p class={isLive(run) && run.config.train.sampleTokens > 0 ? "soft to-come" : "soft"}>{none(run)}</p>
       ) : (
         <>
           <div class="scrubber">
@@ -57,14 +57,13 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
             >
               →
             </button>
-            <output class="num">
-              step {count(sample.step)} <span class="soft">({`${index + 1} of ${samples.length}`})</span>
-            </output>
+            <output class="num">{`step ${count(sample.step)} (${index + 1} of ${samples.length})`}</output>
           </div>
-          <p class="written" dir="auto">
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
+          <section class="written" dir="auto" tabIndex={0} aria-label="Text of the sample">
             <span class="prompt">{sample.prompt}</span>
             {sample.text}
-          </p>
+          </section>
         </>
       )}
     </section>

@@ -128,7 +128,7 @@ export const RunsView = () => {
       </div>
       {listError.value !== undefined && <Notice tone="bad">{listError.value}</Notice>}
       {shown.length === 0 ? (
-        <p class="soft waiting">No run fits the filter.</p>
+        <p class="soft no-match">No run fits the filter.</p>
       ) : (
         <RunsTable
           runs={shown}

@@ -103,7 +103,10 @@ export interface Following {
 }
 
 const connectOnce = async ({ address, onEvent, onRefused }: Following, signal: AbortSignal): Promise<boolean> => {
-  const response = await fetch(address(), { signal, headers: { Accept: "text/event-stream", ...authorization() } });
+  const response = await fetch(address(), {
+    signal,
+    headers: { Accept: "text/event-stream", ...(await authorization()) },
+  });
   if (response.status >= 400 && response.status < 500) {
     onRefused((await failureOf(response)).error);
     return false;

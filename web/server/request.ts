@@ -32,7 +32,7 @@ interface Init {
 
 const request = async <T>(path: string, init: Init): Promise<Answer<T>> => {
   try {
-    const response = await fetch(path, { ...init, headers: { ...init.headers, ...authorization() } });
+    const response = await fetch(path, { ...init, headers: { ...init.headers, ...(await authorization()) } });
     if (!response.ok) return { kind: "failed", status: response.status, failure: await failureOf(response) };
     return { kind: "ok", value: (await response.json()) as T };
   } catch (error) {

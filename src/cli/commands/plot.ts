@@ -37,7 +37,8 @@ Examples:
   $ npx foretoken plot runs/notes --csv --out - | head       the numbers
 
 An SVG file opens in any browser. It has light and dark colours, and no program in it. Training losses are smoothed; a band
-shows the lowest and the highest of them. Time is the sum of the steps' times: evaluations, samples and pauses are not noted.`;
+shows the lowest and the highest of them. Time is the sum of the steps' times, and an evaluation stands where its step ends:
+how long evaluations, samples and pauses took is not noted.`;
 
 /** The run in a folder. @throws ConfigError if there is none, CheckpointError if it cannot be read. */
 const findRun = async (path: string): Promise<ListedRun> => {
@@ -98,20 +99,26 @@ const fileName = (runs: readonly ListedRun[], ending: string): string => {
 
 /** Bytes at a file's beginning that tell whether it is ours. */
 const beginningBytes = 1024;
+/** Bits of a file's mode: some user may write it. */
+const anyWrites = 0o222;
 
-/** Whether `path` may be written: nothing is there, an empty file, or one that `isOurs` recognises. */
-const mayWrite = async (path: string, isOurs: (beginning: string) => boolean): Promise<boolean> => {
+/** Why `path` may not be written; undefined: nothing is there, an empty file, or one that `isOurs` recognises. */
+const reasonAgainst = async (path: string, isOurs: (beginning: string) => boolean): Promise<string | undefined> => {
+  const another = ", which is another file";
   try {
     const file = await openRegularFile(path);
     try {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(beginningBytes), 0, beginningBytes, 0);
-      return bytesRead === 0 || isOurs(buffer.toString("utf8", 0, bytesRead));
+      if (bytesRead > 0 && !isOurs(buffer.toString("utf8", 0, bytesRead))) return another;
+      // A new file in its place needs the folder's permission alone: whoever wants this one kept has said so by its mode.
+      const { mode } = await file.stat();
+      return (mode & anyWrites) === 0 ? ", which is read-only" : undefined;
     } finally {
       await file.close();
     }
   } catch (error) {
-    if (error instanceof UnreadableFileError) return false;
-    if (systemErrorCode(error) === "ENOENT") return true;
+    if (error instanceof UnreadableFileError) return another;
+    if (systemErrorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 };
@@ -127,7 +134,8 @@ const writeFileOfOurs = async (path: string, text: string, csv: boolean): Promis
       cause,
     });
   try {
-    if (!(await mayWrite(path, csv ? isOurCsv : isOurSvg))) throw refused(", which is another file");
+    const reason = await reasonAgainst(path, csv ? isOurCsv : isOurSvg);
+    if (reason !== undefined) throw refused(reason);
     await replaceFile(path, text);
   } catch (error) {
     const code = systemErrorCode(error);

@@ -69,6 +69,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
   const studio = await startStudio({ folder, texts, models, host, port, backend, threads, version: version() });
   writeOut(`${studio.url}\n`);
+  if (studio.elsewhere.length > 0) writeNotice(`from other machines: ${studio.elsewhere.join(" or ")}`);
   if (open === true) openPage(studio.url);
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());

@@ -33,14 +33,34 @@ export const hostInUrl = (host: string): string => (host.includes(":") && !host.
 export const isLoopback = (host: string): boolean =>
   loopbackNames.includes(hostInUrl(host).toLowerCase()) || /^127(?:\.\d{1,3}){3}$/u.test(host);
 
-/** Names by which a server bound to `host` may be asked. */
-export const namesOf = (host: string): readonly string[] => {
-  const own = hostInUrl(host).toLowerCase();
-  if (isLoopback(host)) return [...new Set([...loopbackNames, own])];
-  if (!anyAddress.includes(host)) return [own];
-  const addresses = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
-  return [...new Set([...loopbackNames, hostname().toLowerCase(), ...addresses.map(hostInUrl)])];
+/** Whether a server bound to it can be reached by all addresses of the machine. */
+export const isAnyAddress = (bound: string): boolean => anyAddress.includes(bound);
+
+/** Addresses of this machine in its networks. A link-local one of version 6 is none for an address bar: it needs a zone. */
+const ownAddresses = (): readonly string[] =>
+  Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .flatMap(({ address, internal }) => (internal || address.startsWith("fe80:") ? [] : [hostInUrl(address)]));
+
+/**
+ * Names by which a server may be asked.
+ * @param host as it was asked for, such as "0" or "localhost".
+ * @param bound the address that the system made of it.
+ */
+export const namesOf = (host: string, bound: string): readonly string[] => {
+  const own = [hostInUrl(host).toLowerCase(), hostInUrl(bound)];
+  if (isAnyAddress(bound)) return [...new Set([...loopbackNames, ...own, hostname().toLowerCase(), ...ownAddresses()])];
+  return [...new Set(isLoopback(bound) ? [...loopbackNames, ...own] : own)];
 };
+
+/** The address bar's name for this machine, by which it can be asked itself, and those for other machines. */
+export const shownNames = (
+  host: string,
+  bound: string,
+): { readonly here: string; readonly elsewhere: readonly string[] } =>
+  isAnyAddress(bound)
+    ? { here: "localhost", elsewhere: ownAddresses() }
+    : { here: hostInUrl(isLoopback(bound) && !isLoopback(host) ? bound : host), elsewhere: [] };
 
 /** A secret that nobody guesses, for an address. */
 export const newToken = (): string => randomBytes(32).toString("base64url");

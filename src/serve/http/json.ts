@@ -30,8 +30,9 @@ export const jsonAnswer = (value: unknown, status = 200): Response =>
     headers: { ...noStore, "Content-Type": "application/json; charset=utf-8" },
   });
 
-/** A field of a configuration or of a request, as "train.steps". */
+/** A field of a configuration or of a request, as "train.steps"; undefined where it is about all of it. */
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {
+  if (where === "request" || where === "config") return undefined;
   const field = where.replace(/^(?:config|request)\./u, "").replace(/^initFrom .*$/su, "initFrom");
   return /^[a-z][A-Za-z]*(?:\.[A-Za-z0-9]+)*$/u.test(field) ? field : undefined;
 };

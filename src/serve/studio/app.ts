@@ -51,6 +51,9 @@ export interface StudioParts {
   readonly threads: number | undefined;
 }
 
+/** Most steps in the series of a run: about 17 MB of JSON, far more than a chart has pixels. */
+const mostSteps = 200_000;
+
 /** A text is one value, however long it is: many values would take many times their bytes of memory. */
 const few = { maxValues: 4096, maxKeys: 2048 } as const;
 const smallBody = { maxBytes: 2 ** 20, ...few } as const;
@@ -100,8 +103,10 @@ const seriesOf = async ({ shelf }: StudioParts, name: string): Promise<RunSeries
   const { path, summary } = await shelf.find(name);
   const { config } = summary;
   const { batchSize, gradAccumSteps } = config.train;
-  const columns = await readColumns(path);
-  return { ...columns, tokensPerStep: batchSize * gradAccumSteps * config.model.contextLength };
+  const { thinned, ...columns } = await readColumns(path, mostSteps);
+  const tokensPerStep = batchSize * gradAccumSteps * config.model.contextLength;
+  const seconds = thinned?.time.map((time) => time * tokensPerStep);
+  return { ...columns, tokensPerStep, mostSteps, thinned: seconds === undefined ? null : { seconds } };
 };
 
 const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>foretoken studio</title>

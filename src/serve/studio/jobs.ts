@@ -71,6 +71,8 @@ const isAbort = (error: unknown): boolean => error instanceof Error && error.nam
 /** @param onChange is called when a run begins or ends. */
 export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
   const failures = new Map<string, string>();
+  /** Stopped before they could note an end: their notes are those of a run that was killed. */
+  const stopped = new Set<string>();
   /** Of this studio, by their names: as they were when they began. */
   const begun = new Map<string, ListedRun>();
   let job: Job | undefined;
@@ -94,7 +96,8 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       do await turns.idle();
       while ((await events.next()).done !== true);
     } catch (error) {
-      if (!isAbort(error)) failures.set(name, lineOf(error));
+      if (isAbort(error)) stopped.add(name);
+      else failures.set(name, lineOf(error));
     }
   };
 
@@ -118,8 +121,11 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
         ended: first.then(({ done }) => (done === true ? undefined : takeRest(name, events))).then(end, end),
       };
       failures.delete(name);
+      stopped.delete(name);
       const { value: start } = await first.catch((error: unknown) => {
-        throw isAbort(error) ? new HttpError(409, "studio: the run was stopped before it began") : error;
+        if (!isAbort(error)) throw error;
+        stopped.add(name);
+        throw new HttpError(409, "studio: the run was stopped before it began");
       });
       if (start?.type === "start") note(name, start);
       onChange();
@@ -153,6 +159,7 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
     isUnderWay: (name) => job?.name === name,
     isPaused: (name) => job?.name === name && turns.isTaken(),
     failureOf: (name) => failures.get(name) ?? null,
+    wasStopped: (name) => stopped.has(name),
     begun: () => [...begun.values()].filter(({ name }) => job?.name === name || failures.has(name)),
     async close() {
       isClosed = true;

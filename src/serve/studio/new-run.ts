@@ -177,7 +177,8 @@ const secondsOf = async (
     (run) => run.vocabSize === vocabSize && run.step > 1 && costKey(run.config, vocabSize) === key,
   );
   if (alike === undefined) return null;
-  const { steps } = await readColumns((await shelf.find(alike.name)).path);
+  // Of so few a quarter are the last ones, all of them.
+  const { steps } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps);
   const rate = median(steps.tokensPerSecond.slice(-timedSteps));
   return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
 };

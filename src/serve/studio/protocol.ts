@@ -75,7 +75,7 @@ export interface RunListAnswer {
 }
 
 /**
- * GET runs/NAME/series: a run's numbers so far, in columns of equal length. `offset` is where in the notes they end: GET
+ * GET runs/NAME/series: a run's numbers so far, in columns of equal length; of a run with more than `mostSteps` steps, some of them. `offset` is where in the notes they end: GET
  * runs/NAME/events?after=OFFSET goes on from there.
  */
 export interface RunSeries {
@@ -101,6 +101,13 @@ export interface RunSeries {
   readonly leftOut: readonly number[];
   /** Tokens of a step, on the axis of tokens. */
   readonly tokensPerStep: number;
+  /** So many steps are there at most. */
+  readonly mostSteps: number;
+  /**
+   * null: every step is there. Else the last 1,000 are, and before them of equally many steps each those with the lowest and the
+   * highest value of a column; `seconds`: the time that all steps took up to each one that is there.
+   */
+  readonly thinned: { readonly seconds: readonly number[] } | null;
 }
 
 /**

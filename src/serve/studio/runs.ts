@@ -15,6 +15,8 @@ export interface OwnRuns {
   isPaused(name: string): boolean;
   /** Why the run failed in this studio, in one line; null: it did not. */
   failureOf(name: string): string | null;
+  /** Whether the run was stopped in this studio before it could note its end. */
+  wasStopped(name: string): boolean;
   /** Runs that were begun here and are under way or have failed: a folder says what it is only after its first step. */
   begun(): readonly ListedRun[];
 }
@@ -44,6 +46,12 @@ const lookMs = 1000;
 /** Looking takes at most this share of the time: cores are for the run. */
 const share = 1 / 20;
 
+/** How a run that nobody computes has ended. */
+const endOf = ({ name, state }: ListedRun, own: OwnRuns): RunSummary["state"] => {
+  if (own.failureOf(name) !== null) return "failed";
+  return state === "unfinished" && own.wasStopped(name) ? "interrupted" : state;
+};
+
 const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
   const { path, checkpoint, ...listed } = run;
   const { name } = listed;
@@ -54,7 +62,7 @@ const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
   return {
     ...listed,
     owner,
-    state: failure !== null && owner === null ? "failed" : listed.state,
+    state: owner === null ? endOf(run, own) : listed.state,
     failure: owner === null ? failure : null,
     paused: own.isPaused(name),
     hasCheckpoint: checkpoint !== null,

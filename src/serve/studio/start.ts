@@ -10,7 +10,7 @@ import { systemErrorCode } from "../../core/system-error.ts";
 import type { StartEvent } from "../../train/events.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { isFolder } from "../../train/folder/run-folder.node.ts";
-import { type GuardSettings, guardHeaders, hostInUrl, isLoopback, namesOf, newToken } from "../http/guard.ts";
+import { type GuardSettings, guardHeaders, isLoopback, namesOf, newToken, shownNames } from "../http/guard.ts";
 import { failureAnswer, HttpError } from "../http/json.ts";
 import { createApp } from "./app.ts";
 import { type AdoptedRun, createJobs, type Jobs } from "./jobs.ts";
@@ -45,6 +45,8 @@ export interface StudioOptions {
 export interface Studio {
   /** Where it is, with the token if it needs one. */
   readonly url: string;
+  /** The same for other machines, where this one has several addresses. */
+  readonly elsewhere: readonly string[];
   /** The address of a run's page. */
   urlOf(name: string): string;
   /** Takes in a run of the folder that this process computes by itself. */
@@ -123,13 +125,13 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const turns = createTurns(touch);
   const jobs: Jobs = createJobs(turns, touch);
   shelf = openShelf(folder, jobs);
-  let guard: GuardSettings = { names: [], port: 0, token, apiPath };
+  let guard = (): GuardSettings => ({ names: [], port: 0, token, apiPath });
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
   const { backend, models: named = [], patienceMs = 30_000 } = options;
   const models = openModels({ shelf, named, backend, threads });
   const own = { shelf, jobs, turns, models };
   const parts = { ...own, version, runsFolder: basename(folder), textFolder, page, patienceMs, backend, threads };
-  const app = createApp(parts, () => guard);
+  const app = createApp(parts, () => guard());
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
     // A request that is none, such as one without a host.
@@ -143,12 +145,16 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   await listenOn(server, options.port, host);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  guard = { names: namesOf(host), port, token, apiPath };
-  const shown = ["0.0.0.0", "::"].includes(host) ? "localhost" : hostInUrl(host);
+  const bound = typeof address === "object" && address !== null ? address.address : host;
+  // Each time: a laptop gets other addresses on its way.
+  guard = () => ({ names: namesOf(host, bound), port, token, apiPath });
+  const { here, elsewhere } = shownNames(host, bound);
   let closing: Promise<string | undefined> | undefined;
-  const at = (path: string): string => `http://${shown}:${port}/${path}${token === null ? "" : `#token=${token}`}`;
+  const at = (path: string, name = here): string =>
+    `http://${name}:${port}/${path}${token === null ? "" : `#token=${token}`}`;
   return {
     url: at(""),
+    elsewhere: elsewhere.map((name) => at("", name)),
     urlOf: (name) => at(`runs/${encodeURIComponent(name)}`),
     adopt: jobs.adopt,
     close: () => {

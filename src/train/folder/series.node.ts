@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { isRecord } from "../../core/is-record.ts";
 import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "./folder-names.ts";
+import { type StepColumns, thinSteps } from "./thin-steps.ts";
 
 /** A run's numbers, in columns of equal length: place i of each column of `steps` is of one step. */
 export interface RunColumns {
@@ -29,6 +30,16 @@ export interface RunColumns {
   readonly samples: { step: number; prompt: string; text: string }[];
   /** Steps that were left out, since they were not finite or exploded. */
   readonly leftOut: number[];
+  /**
+   * Set where steps are missing, since there were more than asked for: the sum of 1 / `tokensPerSecond` of all steps up to each
+   * one that is there.
+   */
+  readonly thinned: { readonly time: number[] } | null;
+}
+
+/** As they are read. */
+interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned"> {
+  readonly steps: StepColumns;
 }
 
 type Line = Readonly<Record<string, unknown>>;
@@ -44,11 +55,11 @@ const countBefore = (steps: readonly number[], step: number): number => {
   return count;
 };
 
-const cut = (columns: Readonly<Record<string, unknown[]>>, count: number): void => {
-  for (const column of Object.values(columns)) column.length = count;
+const cut = (columns: Reading["steps"] | Reading["evals"], count: number): void => {
+  for (const column of Object.values(columns) as unknown[][]) column.length = count;
 };
 
-const takeStep = ({ steps }: RunColumns, { step, loss, learningRate, gradNorm, tokensPerSecond }: Line): void => {
+const takeStep = ({ steps }: Reading, { step, loss, learningRate, gradNorm, tokensPerSecond }: Line): void => {
   if (!isStep(step) || !isNumber(loss) || !isNumber(learningRate)) return;
   if (!isNumber(gradNorm) || !isNumber(tokensPerSecond)) return;
   steps.step.push(step);
@@ -56,9 +67,10 @@ const takeStep = ({ steps }: RunColumns, { step, loss, learningRate, gradNorm, t
   steps.learningRate.push(learningRate);
   steps.gradNorm.push(gradNorm);
   steps.tokensPerSecond.push(tokensPerSecond);
+  steps.time.push((steps.time.at(-1) ?? 0) + (tokensPerSecond > 0 ? 1 / tokensPerSecond : 0));
 };
 
-const takeEval = ({ evals }: RunColumns, event: Line): void => {
+const takeEval = ({ evals }: Reading, event: Line): void => {
   const { step, valLoss, trainLoss, natsPerCharacter, bitsPerByte, reason } = event;
   if (!isStep(step) || !isNumber(valLoss) || !isNumber(natsPerCharacter) || !isNumber(bitsPerByte)) return;
   if (trainLoss !== null && !isNumber(trainLoss)) return;
@@ -73,7 +85,7 @@ const takeEval = ({ evals }: RunColumns, event: Line): void => {
 };
 
 /** Removes `step` and all later ones: a resumed run repeats them. */
-const dropFrom = ({ steps, evals, samples, leftOut }: RunColumns, step: number): void => {
+const dropFrom = ({ steps, evals, samples, leftOut }: Reading, step: number): void => {
   cut(steps, countBefore(steps.step, step));
   cut(evals, countBefore(evals.step, step));
   leftOut.length = countBefore(leftOut, step);
@@ -82,7 +94,7 @@ const dropFrom = ({ steps, evals, samples, leftOut }: RunColumns, step: number):
 
 const lastOf = (steps: readonly number[]): number => steps.at(-1) ?? -1;
 
-const take = (columns: RunColumns, event: unknown): void => {
+const take = (columns: Reading, event: unknown): void => {
   if (!isRecord(event)) return;
   const { type, step } = event;
   if (!isStep(step)) return;
@@ -115,19 +127,33 @@ const take = (columns: RunColumns, event: unknown): void => {
  * Reads the notes of a run, which may be under way. Damaged lines are skipped. Steps that a resumed run repeated are there
  * once, as they were repeated. A run without notes has empty columns.
  * @param runFolder the run's folder.
+ * @param mostSteps of a longer run the steps are thinned to so many; no more than twice as many are in memory. Default: all are
+ *   there.
  * @throws CheckpointError if the notes cannot be read.
  */
-export const readColumns = async (runFolder: string): Promise<RunColumns> => {
-  const columns = {
-    offset: 0,
-    steps: { step: [], loss: [], learningRate: [], gradNorm: [], tokensPerSecond: [] },
+export const readColumns = async (
+  runFolder: string,
+  mostSteps: number = Number.POSITIVE_INFINITY,
+): Promise<RunColumns> => {
+  const reading: Reading = {
+    steps: { step: [], loss: [], learningRate: [], gradNorm: [], tokensPerSecond: [], time: [] },
     evals: { step: [], valLoss: [], trainLoss: [], natsPerCharacter: [], bitsPerByte: [], interrupted: [] },
     samples: [],
     leftOut: [],
   };
+  let offset = 0;
+  let isThinned = false;
+  const thin = (length: number): void => {
+    if (reading.steps.step.length <= length) return;
+    thinSteps(reading.steps, mostSteps);
+    isThinned = true;
+  };
   for await (const { lines, end } of readWholeLines(join(runFolder, folderNames.metrics))) {
-    for (const line of lines) take(columns, parseLine(line));
-    columns.offset = end;
+    for (const line of lines) take(reading, parseLine(line));
+    thin(2 * mostSteps);
+    offset = end;
   }
-  return columns;
+  thin(mostSteps);
+  const { time, ...steps } = reading.steps;
+  return { ...reading, offset, steps, thinned: isThinned ? { time } : null };
 };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { TrainConfig } from "../config/config.ts";
 import { isExtendedAt, isPlannedEnd } from "../config/extend.ts";
+import { hasRisen } from "./rise.ts";
 
 /** Position of a run, besides weights and moments: everything that the next step and the next evaluation depend on. */
 export const progressSchema = z.strictObject({
@@ -59,6 +60,4 @@ export const freshProgress: Progress = progressSchema.parse({
  * whose steps were never better than the weights that it began with, nothing was learned by heart: its rate is too high.
  */
 export const hasTurned = ({ best, evalsSinceBest }: Progress, valLoss: number): boolean =>
-  best !== null &&
-  best.step > 0 &&
-  ((evalsSinceBest >= 2 && valLoss > 1.01 * best.valLoss) || valLoss > 1.05 * best.valLoss);
+  best !== null && best.step > 0 && hasRisen(valLoss, best.valLoss, evalsSinceBest);

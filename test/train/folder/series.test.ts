@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { TrainEvent } from "#foretoken/train/events.js";
 import { readColumns } from "#foretoken/train/folder/series.node.js";
 import { train } from "#foretoken/train/train.node.js";
+import { hashInteger } from "../../support/hash.ts";
 import { collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
@@ -131,5 +132,56 @@ describe("a run's columns", () => {
   it("are empty for a run without notes", async () => {
     const { offset, steps, evals, samples, leftOut } = await readColumns(newPath());
     expect([offset, steps.step, evals.step, samples, leftOut]).toEqual([0, [], [], [], []]);
+  });
+
+  it("of a long run are thinned: the extremes and the last steps stay, as they were noted, and so does the time", async () => {
+    const count = 20_000;
+    const valueAt = (step: number, of: string): number => 2 + hashInteger(of, step, 1000) / 1000;
+    const lines = Array.from({ length: count }, (_, i) => ({
+      ...stepLine(i + 1, i + 1 === 7777 ? 40 : i + 1 === 12_345 ? -3 : valueAt(i + 1, "loss")),
+      gradNorm: i + 1 === 3333 ? 90 : valueAt(i + 1, "norm"),
+      tokensPerSecond: 10 * valueAt(i + 1, "rate"),
+    }));
+    const run = await noted(lines);
+    const all = await readColumns(run);
+    const { steps, thinned } = await readColumns(run, 2000);
+    expect(all.thinned).toBeNull();
+    expect(all.steps.step).toHaveLength(count);
+    expect(steps.step.length).toBeLessThanOrEqual(2000);
+    expect(steps.step.length).toBeGreaterThan(700);
+    expect([Math.max(...steps.loss), Math.min(...steps.loss), Math.max(...steps.gradNorm)]).toEqual([40, -3, 90]);
+    expect(steps.step.slice(-500)).toEqual(Array.from({ length: 500 }, (_, i) => count - 499 + i));
+    const seconds = lines.map(({ tokensPerSecond }) => 1 / tokensPerSecond);
+    let sum = 0;
+    const sums = seconds.map((one) => {
+      sum += one;
+      return sum;
+    });
+    for (const [i, step] of steps.step.entries()) {
+      const { loss, learningRate, gradNorm, tokensPerSecond } = steps;
+      const row = { loss: loss[i], learningRate: learningRate[i], gradNorm: gradNorm[i] };
+      expect({ ...row, tokensPerSecond: tokensPerSecond[i] }).toEqual({
+        loss: all.steps.loss[step - 1],
+        learningRate: all.steps.learningRate[step - 1],
+        gradNorm: all.steps.gradNorm[step - 1],
+        tokensPerSecond: all.steps.tokensPerSecond[step - 1],
+      });
+      expect(thinned?.time[i]).toBe(sums[step - 1]);
+    }
+    // Every part of the run has some of them.
+    const gaps = steps.step.map((step, i) => step - (steps.step[i - 1] ?? 0));
+    expect(Math.max(...gaps)).toBeLessThan(256);
+
+    // Steps that a resumed run repeats are there as they were repeated.
+    const repeated = await noted([...lines, ...[15_000, 15_001].map((step) => stepLine(step, 9))]);
+    const { steps: again } = await readColumns(repeated, 2000);
+    expect(again.step.slice(-2)).toEqual([15_000, 15_001]);
+    expect(again.loss.slice(-2)).toEqual([9, 9]);
+  });
+
+  it("are all there up to the number asked for", async () => {
+    const run = await noted(Array.from({ length: 300 }, (_, i) => stepLine(i + 1)));
+    expect((await readColumns(run, 300)).thinned).toBeNull();
+    expect((await readColumns(run, 299)).steps.step.length).toBeLessThan(300);
   });
 });

@@ -1,0 +1,42 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createJobs } from "#foretoken/serve/studio/jobs.js";
+import { openShelf } from "#foretoken/serve/studio/runs.js";
+import { createTurns } from "#foretoken/serve/studio/turns.js";
+import { train } from "#foretoken/worker/train.node.js";
+import { catText, smallRun } from "./studio.ts";
+
+let folder = "";
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "foretoken-jobs-"));
+});
+
+afterAll(() => rm(folder, { recursive: true }));
+
+test("a run that was killed, then resumed and stopped before its first event, is one that was stopped", async () => {
+  const out = join(folder, "killed");
+  const { config } = smallRun("", 12);
+  const options = { text: catText, out, config: config as object, backend: "wasm", threads: 1 } as const;
+  for await (const event of train(options)) if (event.type === "step" && event.step === 6) break;
+  const jobs = createJobs(
+    createTurns(() => {}),
+    () => {},
+  );
+  const shelf = openShelf(folder, jobs);
+  expect((await shelf.find("killed")).summary).toMatchObject({ state: "unfinished", hasCheckpoint: true });
+  const begun = jobs.start("killed", { resume: out, backend: "wasm", threads: 1 });
+  expect(jobs.stop("killed")).toBe(true);
+  await expect(begun).rejects.toThrow("studio: the run was stopped before it began");
+  expect((await shelf.find("killed")).summary).toMatchObject({ state: "interrupted", owner: null, failure: null });
+
+  // From here on its notes tell its end.
+  await jobs.start("killed", { resume: out, backend: "wasm", threads: 1 });
+  await jobs.close();
+  const notes = join(out, "metrics.jsonl");
+  const text = await readFile(notes, "utf8");
+  await writeFile(notes, text.slice(0, text.trimEnd().lastIndexOf("\n") + 1));
+  expect((await shelf.find("killed")).summary.state).toBe("unfinished");
+});
