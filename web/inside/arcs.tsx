@@ -53,6 +53,10 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
     onRow(inside(to));
     event.preventDefault();
   };
+  const furthest = Math.max(
+    1,
+    ...values.map((value, column) => (value < least ? 0 : Math.abs(middleOf(own) - middleOf(column)))),
+  );
   const most = values.reduce((best, value, column) => (value > (values[best] ?? 0) ? column : best), 0);
   return (
     <div
@@ -77,7 +81,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
           if (value < least) return null;
           const [a, b] = [middleOf(column), middleOf(own)];
           // To itself: a drop above the token.
-          const rise = a === b ? 30 : Math.min(tall - 6, 18 + Math.abs(b - a) / 2.4);
+          const rise = a === b ? 26 : 14 + (tall - 24) * (Math.abs(b - a) / furthest) ** 0.6;
           const [left, right] = a === b ? [a - 14, a + 14] : [a, b];
           return (
             <path

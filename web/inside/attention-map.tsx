@@ -1,10 +1,10 @@
 /** The attention of one head as a matrix that is read by pointer or by keys. */
 import type { Signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { AttentionAnswer } from "../../src/serve/studio/inside/protocol.ts";
+import type { AttentionAnswer, Span } from "../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../parts/format.ts";
 import { theme } from "../shell/theme.ts";
-import { clipped, spanName, spanWords } from "./names.ts";
+import { clipped, spanName, spanWords, tokenAt } from "./names.ts";
 import { type Frame, isOne, mapColors, outline, paintMap, sized } from "./paint.ts";
 
 export interface Cell {
@@ -13,40 +13,53 @@ export interface Cell {
 }
 
 const largest = 640;
-/** Cells that are smaller have no names beside them. */
+/** Cells that are smaller have no names beside them, but numbers here and there. */
 const leastNamed = 11;
+const letter = 6.7;
 
-const frameOf = (width: number, { rows, columns }: AttentionAnswer): Frame & { readonly isNamed: boolean } => {
-  const isNamed = (Math.min(width, largest) - 80) / columns.length >= leastNamed;
-  const margin = isNamed ? 84 : 34;
-  const size = Math.min(width, largest) - margin - 1;
-  return { left: margin, top: margin, width: size, height: (size * rows.length) / columns.length, isNamed };
+interface Named extends Frame {
+  /** Beside each row, above each column; null: there is no room for them. */
+  readonly names: { readonly rows: readonly string[]; readonly columns: readonly string[] } | null;
+  readonly isTurned: boolean;
+}
+
+const frameOf = (width: number, { rows, columns, tokens }: AttentionAnswer): Named => {
+  const nameOf = (span: Span): string => (isOne(span) ? clipped(tokenAt(tokens, span.from)) : spanName(tokens, span));
+  const names = { rows: rows.map(nameOf), columns: columns.map(nameOf) };
+  const longest = letter * Math.max(...names.columns.map((name) => [...name].length));
+  const whole = Math.min(width, largest) - 1;
+  const wide = (whole - longest - 12) / columns.length;
+  const isNamed = wide >= leastNamed;
+  const isTurned = isNamed && longest > wide - 3;
+  const left = isNamed ? longest + 10 : 32;
+  const top = isNamed ? (isTurned ? longest + 10 : 18) : 18;
+  const size = whole - left;
+  const height = (size * rows.length) / columns.length;
+  return { left, top, width: size, height, names: isNamed ? names : null, isTurned };
 };
 
-/** Names of rows and columns: each of them, or, where there is no room, some numbers. */
+/** Names of rows and columns; where there is no room, numbers of some tokens. */
 const paintNames = (
   context: CanvasRenderingContext2D,
-  { left, top, width, height, isNamed }: ReturnType<typeof frameOf>,
-  { rows, columns, tokens }: AttentionAnswer,
+  { left, top, width, height, names, isTurned }: Named,
+  { rows, columns }: AttentionAnswer,
   color: string,
 ): void => {
   context.fillStyle = color;
-  context.font = "12px ui-monospace, Menlo, Consolas, monospace";
+  context.font = "11px ui-monospace, Menlo, Consolas, monospace";
   context.textBaseline = "middle";
   const [wide, tall] = [width / columns.length, height / rows.length];
-  const every = isNamed ? 1 : Math.ceil(40 / wide);
-  const nameOf = (span: (typeof rows)[number]): string =>
-    !isNamed ? String(span.from + 1) : isOne(span) ? clipped(spanName(tokens, span)) : spanName(tokens, span);
+  const every = names === null ? Math.ceil(36 / wide) : 1;
   context.textAlign = "right";
-  for (const [r, span] of rows.entries())
-    if (r % every === 0) context.fillText(nameOf(span), left - 5, top + tall * (r + 0.5), left - 6);
-  for (const [c, span] of columns.entries()) {
+  for (const [r, { from }] of rows.entries())
+    if (r % every === 0) context.fillText(names?.rows[r] ?? String(from + 1), left - 5, top + tall * (r + 0.5));
+  context.textAlign = isTurned ? "left" : "center";
+  for (const [c, { from }] of columns.entries()) {
     if (c % every !== 0) continue;
     context.save();
-    context.translate(left + wide * (c + 0.5), top - 5);
-    context.rotate(Math.PI / 2);
-    context.textAlign = "right";
-    context.fillText(nameOf(span), 0, 0, top - 6);
+    context.translate(left + wide * (c + 0.5), isTurned ? top - 5 : top - 9);
+    if (isTurned) context.rotate(-Math.PI / 2);
+    context.fillText(names?.columns[c] ?? String(from + 1), 0, 0);
     context.restore();
   }
 };

@@ -76,16 +76,18 @@ export const InsideView = () => {
           There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
         </Notice>
       )}
-      <div class="inside-top">
-        <ModelAndCheckpoint />
-        <TextForm
-          label={tab === "patching" ? "Clean text" : "Text"}
-          text={text}
-          failure={failure}
-          all={all}
-          onText={(next) => setText("text", next)}
-        />
-      </div>
+      {known?.length !== 0 && (
+        <div class="inside-top">
+          <ModelAndCheckpoint />
+          <TextForm
+            label={tab === "patching" ? "Clean text" : "Text"}
+            text={text}
+            failure={failure}
+            all={all}
+            onText={(next) => setText("text", next)}
+          />
+        </div>
+      )}
       {all !== undefined && <Shown model={model} text={text} all={all} />}
     </section>
   );

@@ -38,7 +38,7 @@ const Detail = ({ position, stage }: { readonly position: LensPosition; readonly
   if (reading === undefined) return null;
   const { top, next } = reading;
   return (
-    <div class="most" role="status">
+    <div role="status">
       <Bars
         title={
           <>

@@ -88,7 +88,7 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
       </div>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       {value !== undefined && (
-        <div class="most neighbours" aria-busy={isWaiting}>
+        <div class="neighbours" aria-busy={isWaiting}>
           <Bars
             title={
               <>
