@@ -107,6 +107,10 @@ describe("attention", () => {
     const long = catText.slice(0, 60);
     const { tokens, left } = await ask<TokensAnswer>("text", { text: long });
     expect([tokens.length, left]).toEqual([contextLength, 60 - contextLength]);
+    const last = await ask<LensAnswer>("lens", { text: long, from: contextLength - 1 });
+    expect(last.positions.map(({ position, readings }) => [position, readings[0]?.next])).toEqual([
+      [contextLength - 1, null],
+    ]);
     const beginning = await ask<AttentionAnswer>("attention", { text: long.slice(0, contextLength), layers: [0] });
     expect((await ask<AttentionAnswer>("attention", { text: long, layers: [0] })).maps).toEqual(beginning.maps);
   });

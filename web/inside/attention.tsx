@@ -27,6 +27,15 @@ const overviewOf = (all: TokensAnswer): { readonly to: number; readonly cells: n
   return { to: Math.max(1, to), cells: Math.max(1, Math.min(overviewCells, Math.floor(Math.sqrt(mostSent / heads)))) };
 };
 
+/** The rows of the map: those of the address, as far as one answer goes. */
+const rangeOf = (time: number): { readonly from: number; readonly to: number } => {
+  const asked = indexOf("to", time, time - 1) + 1;
+  const from = Math.min(indexOf("from", time), asked - 1);
+  let to = asked;
+  while ((to - from) * to > mostComputed) to = from + Math.max(1, Math.floor(mostComputed / to));
+  return { from, to };
+};
+
 const Legend = () => (
   <ul class="map-legend">
     <li>
@@ -110,8 +119,7 @@ export const Attention = ({
   const time = tokens.length;
   const layer = indexOf("layer", shape.nLayer);
   const head = indexOf("head", shape.nHead);
-  const to = indexOf("to", time, time - 1) + 1;
-  const from = Math.min(indexOf("from", time), to - 1);
+  const { from, to } = rangeOf(time);
   const { to: shownTo, cells } = overviewOf(all);
   const overview = useAnswer<AttentionAnswer>("inside/attention", { model, text, to: shownTo, cells });
   const body = { model, text, layers: [layer], heads: [head], from, to, cells: mostCells };

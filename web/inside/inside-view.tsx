@@ -14,7 +14,7 @@ import { Heads } from "./heads.tsx";
 import { Lens } from "./lens.tsx";
 import { NearestTokens } from "./neighbours.tsx";
 import { Patching } from "./patching.tsx";
-import { modelOf, setText, type Tab, tabOf, tabs, textOf, useAnswer } from "./state.ts";
+import { modelOf, setText, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
 
 const usualText = "The cat sat on the mat because it was tired.";
@@ -88,6 +88,9 @@ export const InsideView = () => {
           />
         </div>
       )}
+      <p class="computing soft" role="status">
+        {waiting.value > 0 && <span>Computing…</span>}
+      </p>
       {all !== undefined && <Shown model={model} text={text} all={all} />}
     </section>
   );

@@ -85,7 +85,8 @@ export const Lens = ({
     <>
       <p class="about-view">
         A model adds to its prediction layer by layer. Each cell shows the token that it would predict if it ended
-        there: the darker, the more probable. ✓ marks the token that really follows; #3 says that it is third.
+        there: the stronger its shade, the more probable. ✓ marks the token that really follows; #3 says that it is
+        third.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       {time > most && (

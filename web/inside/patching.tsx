@@ -152,7 +152,8 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
       </div>
       <p class="soft about">
         A cell is a place: a layer, and a token. Choose one to put the clean text's activation there. The number is the
-        probability of the answer then, in percent. ← marks tokens that differ.
+        probability of the answer then, in percent; the shade is how far that is from the corrupted towards the clean
+        text. ← marks tokens that differ.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div aria-busy={isUnderWay}>
@@ -164,10 +165,13 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
           look={(layer, position) => {
             const reading = found.get(`${layer} ${position}`);
             const share = reading?.probability;
+            const { probability: low } = base.corrupted;
+            const way = base.clean.probability - low;
+            const restored = share === undefined || way === 0 ? 0 : (share - low) / way;
             return {
               text: share === undefined ? "·" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}`,
               spoken: `Layer ${layer + 1}, token ${position + 1}${share === undefined ? "" : `: the answer has ${percent(share)}`}`,
-              className: `patch-cell ${share === undefined ? "" : shareClass(share)}`,
+              className: share === undefined ? "" : shareClass(restored),
             };
           }}
           {...(isChosen ? { chosen } : {})}

@@ -1,5 +1,5 @@
 /** What is looked at: all of it is in the address, but for a text that is too long for one. */
-import { useSignal } from "@preact/signals";
+import { signal as newSignal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
@@ -46,6 +46,9 @@ export interface Asked<T> {
   readonly isWaiting: boolean;
 }
 
+/** Requests that are on their way. */
+export const waiting = newSignal(0);
+
 const nothing = { value: undefined, failure: undefined, isWaiting: false } as const;
 
 /** The answer to a request; a new body is a new request, and ends the one before. Undefined: nothing is asked. */
@@ -60,14 +63,24 @@ export const useAnswer = <T>(path: string, body: object | undefined): Asked<T> =
     const controller = new AbortController();
     const { signal } = controller;
     state.value = { ...state.peek(), isWaiting: true };
+    let isOpen = true;
+    waiting.value++;
+    const close = () => {
+      if (isOpen) waiting.value--;
+      isOpen = false;
+    };
     const ask = async () => {
       const answer = await postJson<T>(`${api}/${path}`, body, signal).catch(() => undefined);
+      close();
       if (signal.aborted || answer === undefined) return;
       state.value =
         answer.kind === "ok" ? { ...nothing, value: answer.value } : { ...nothing, failure: answer.failure };
     };
     void ask();
-    return () => controller.abort();
+    return () => {
+      close();
+      controller.abort();
+    };
   }, [path, key]);
   return state.value;
 };

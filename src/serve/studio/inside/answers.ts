@@ -63,11 +63,11 @@ const named = ({ tokenizer }: WorkerModel, ids: ArrayLike<number>): readonly Nam
   return Array.from(ids, (id) => namedToken(names, id));
 };
 
-/** The tokens of a text that one pass takes. */
-const readTokens = (model: WorkerModel, text: string) => {
-  const ids = model.tokenizer.encode(text, "text");
-  const seen = ids.slice(0, model.config.contextLength);
-  return { ids: seen, tokens: named(model, seen), left: ids.length - seen.length };
+/** The tokens of a text that one pass takes, and how many are left out. */
+const readTokens = ({ tokenizer, config }: WorkerModel, text: string) => {
+  const all = tokenizer.encode(text, "text");
+  const ids = all.slice(0, config.contextLength);
+  return { ids, left: all.length - ids.length };
 };
 
 /** Positions from `from` to before `to` of a text. @throws ConfigError for none, or some that the text lacks. */
@@ -83,8 +83,8 @@ export const tokensOf = (
   signal: AbortSignal,
 ): Promise<TokensAnswer> =>
   withModel(parts, place, signal, async (model) => {
-    const { tokens, left } = readTokens(model, text);
-    return { shape: shapeOf(model), tokens, left };
+    const { ids, left } = readTokens(model, text);
+    return { shape: shapeOf(model), tokens: named(model, ids), left };
   });
 
 const checkCells = (maps: number, cells: number, computed: number): void => {
@@ -103,7 +103,7 @@ export const attentionMaps = (
 ): Promise<AttentionAnswer> =>
   withModel(parts, place, signal, async (model) => {
     const shape = shapeOf(model);
-    const { ids, tokens, left } = readTokens(model, text);
+    const { ids, left } = readTokens(model, text);
     const end = to ?? ids.length;
     rangeOf(from, end, ids.length);
     // Later tokens change nothing where they are masked.
@@ -119,7 +119,7 @@ export const attentionMaps = (
       head: map.head,
       values: valuesOf(map, time, grid, shape.isCausal),
     }));
-    return { shape, tokens, left, ...grid, maps: values };
+    return { shape, tokens: named(model, read), left, ...grid, maps: values };
   });
 
 export const lensReadings = (
@@ -128,7 +128,8 @@ export const lensReadings = (
   signal: AbortSignal,
 ): Promise<LensAnswer> =>
   withModel(parts, place, signal, async (model) => {
-    const { ids, tokens, left } = readTokens(model, text);
+    const shape = shapeOf(model);
+    const { ids, left } = readTokens(model, text);
     const end = to ?? Math.min(ids.length, from + mostLensPositions);
     rangeOf(from, end, ids.length);
     if (end - from > mostLensPositions) {
@@ -136,7 +137,9 @@ export const lensReadings = (
       throw new ConfigError({ where: "to", must, got: String(end), hint: String(from + mostLensPositions) });
     }
     const positions = Array.from({ length: end - from }, (_, i) => from + i);
-    return { shape: shapeOf(model), tokens, left, positions: await model.lensOf(ids, { positions, top, signal }) };
+    // With the mask nothing later matters but the token that follows the last position.
+    const read = shape.isCausal ? ids.subarray(0, end + 1) : ids;
+    return { shape, left, positions: await model.lensOf(read, { positions, top, signal }) };
   });
 
 export const neighbours = (

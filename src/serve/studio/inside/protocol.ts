@@ -67,6 +67,7 @@ export interface Span {
 }
 
 export interface AttentionAnswer extends InsideAnswer {
+  /** Of all columns. */
   readonly tokens: readonly NamedToken[];
   readonly left: number;
   /** The positions of each row. */
@@ -98,7 +99,6 @@ export const lensSchema = z.strictObject({
 });
 export type LensRequest = z.infer<typeof lensSchema>;
 export interface LensAnswer extends InsideAnswer {
-  readonly tokens: readonly NamedToken[];
   readonly left: number;
   readonly positions: readonly LensPosition[];
 }
