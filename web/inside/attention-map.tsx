@@ -75,8 +75,8 @@ export const readingOf = (
   if (from === undefined || to === undefined) return "";
   const value = values[row]?.[column];
   if (value === undefined)
-    return `${spanWords(tokens, to)} comes after ${spanWords(tokens, from)}: it is masked, and gets nothing`;
-  return `${spanWords(tokens, from)} attends to ${spanWords(tokens, to)} with ${percent(value)}`;
+    return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: masked, for it comes later`;
+  return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: ${percent(value)}`;
 };
 
 const moves: Readonly<Record<string, readonly [number, number]>> = {

@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import type { AttentionAnswer, Span, TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import { count, percent } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
-import { setQuery } from "../shell/address.ts";
+import { address, setQuery } from "../shell/address.ts";
 import { Arcs } from "./arcs.tsx";
 import { AttentionMap, type Cell } from "./attention-map.tsx";
 import { Bars } from "./bars.tsx";
@@ -31,12 +31,14 @@ const overviewOf = (all: TokensAnswer): { readonly to: number; readonly cells: n
 const rangeOf = (time: number): { readonly from: number; readonly to: number } => {
   const asked = indexOf("to", time, time - 1) + 1;
   const from = Math.min(indexOf("from", time), asked - 1);
-  let to = asked;
-  while ((to - from) * to > mostComputed) to = from + Math.max(1, Math.floor(mostComputed / to));
-  return { from, to };
+  // The largest with (to − from) · to within the limit.
+  const most = Math.floor((from + Math.sqrt(from * from + 4 * mostComputed)) / 2);
+  return { from, to: Math.min(asked, most) };
 };
 
-const Legend = () => (
+const sizeOf = (span: Span | undefined): number => (span === undefined ? 0 : span.to - span.from);
+
+const Legend = ({ isCausal }: { readonly isCausal: boolean }) => (
   <ul class="map-legend">
     <li>
       <span class="legend-ramp" aria-hidden="true">
@@ -46,9 +48,11 @@ const Legend = () => (
       </span>
       0, 5, 25, 50, 100 % of a row's attention
     </li>
-    <li>
-      <span class="legend-masked" aria-hidden="true" /> masked: a later token, which cannot be seen
-    </li>
+    {isCausal && (
+      <li>
+        <span class="legend-masked" aria-hidden="true" /> masked: a later token, which cannot be seen
+      </li>
+    )}
   </ul>
 );
 
@@ -66,7 +70,7 @@ const Most = ({ answer, row }: { readonly answer: AttentionAnswer; readonly row:
     <Bars
       title={
         <>
-          <span class="mono">{nameAt(own)}</span> attends to
+          Attention of <span class="mono">{nameAt(own)}</span>
         </>
       }
       bars={best.map(({ value, column }) => ({
@@ -97,7 +101,7 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
     <div class="row">
       {field("from", "Tokens from", from + 1)}
       {field("to", "to", to)}
-      {(from > 0 || to < time) && (
+      {["from", "to"].some((key) => address.value.query.has(key)) && (
         <button type="button" class="quiet" onClick={() => setQuery({ from: null, to: null })}>
           All {count(time)}
         </button>
@@ -162,14 +166,14 @@ export const Attention = ({
       {answer !== undefined && (
         <>
           <div class="map-head">
-            <Legend />
+            <Legend isCausal={shape.isCausal} />
             {time > 16 && <Range from={from} to={to} time={time} />}
           </div>
           {isGrouped && (
             <p class="soft about">
-              {count(to - from)} tokens are more than a screen shows: a cell stands for {count(answer.rows[0]?.to ?? 0)}{" "}
-              by {count((answer.rows[0]?.to ?? 0) - from)} tokens, the mean of its rows and the sum of its columns.
-              Choose at most {mostCells} tokens to see each of them.
+              {count(to - from)} tokens are more than a screen shows: a cell stands for {count(sizeOf(answer.rows[0]))}{" "}
+              by {count(sizeOf(answer.rows[0]))} of them, the mean of its rows and the sum of its columns. Choose at
+              most {mostCells} tokens to see each. One map goes over at most 2,048.
             </p>
           )}
           <div class="map-and-list">
@@ -178,8 +182,8 @@ export const Attention = ({
           </div>
           <h2>Arcs over the text</h2>
           <p class="soft about">
-            From the chosen token to those that it attends to: the wider an arc, the more. Numbers are percent. Arrow
-            keys or a click choose another token.
+            From the chosen token to those that it attends to: the wider an arc, the more; less than 2 % has none.
+            Numbers are percent. Arrow keys or a click choose another token.
           </p>
           <Arcs
             answer={answer}

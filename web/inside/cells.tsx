@@ -1,14 +1,14 @@
 /** A table of cells to choose from: one stop of the Tab key, then arrow keys. */
 import type { VNode } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { reveal } from "./paint.ts";
 
 export interface CellLook {
   readonly text: string | VNode;
-  /** For those who do not see the table. */
-  readonly spoken: string;
+  /** Said before and after it, to those who do not see the table. */
+  readonly before?: string;
+  readonly after?: string;
   readonly className?: string;
-  /** Of cells that are on or off. */
-  readonly isPressed?: boolean;
 }
 
 export interface CellsProps {
@@ -34,10 +34,12 @@ const moves: Readonly<Record<string, readonly [number, number]>> = {
 };
 
 export const Cells = ({ label, corner, rows, columns, look, chosen, onChoose }: CellsProps) => {
+  const box = useRef<HTMLDivElement>(null);
   const table = useRef<HTMLTableElement>(null);
   const [focused, setFocused] = useState({ row: 0, column: 0 });
   const inside = (value: number, count: number): number => Math.max(0, Math.min(count - 1, value));
   const stop = { row: inside(focused.row, rows.length), column: inside(focused.column, columns.length) };
+  useEffect(() => reveal(box.current, ".cell.chosen"), [chosen?.row, chosen?.column, rows.length, columns.length]);
   const onKeyDown = (event: KeyboardEvent) => {
     const by = moves[event.key];
     if (by === undefined) return;
@@ -47,7 +49,7 @@ export const Cells = ({ label, corner, rows, columns, look, chosen, onChoose }: 
     event.preventDefault();
   };
   return (
-    <div class="cells-box">
+    <div ref={box} class="cells-box">
       <table ref={table} class="cells" aria-label={label} onKeyDown={onKeyDown}>
         <thead>
           <tr>
@@ -64,7 +66,7 @@ export const Cells = ({ label, corner, rows, columns, look, chosen, onChoose }: 
             <tr key={row}>
               <th scope="row">{name}</th>
               {columns.map((_, column) => {
-                const { text, spoken, className = "", isPressed } = look(row, column);
+                const { text, before = "", after = "", className = "" } = look(row, column);
                 const isChosen = chosen?.row === row && chosen.column === column;
                 return (
                   <td key={column}>
@@ -73,13 +75,13 @@ export const Cells = ({ label, corner, rows, columns, look, chosen, onChoose }: 
                       class={`cell ${className}${isChosen ? " chosen" : ""}`}
                       data-cell={`${row} ${column}`}
                       tabIndex={row === stop.row && column === stop.column ? 0 : -1}
-                      aria-label={spoken}
-                      aria-pressed={isPressed}
                       aria-current={isChosen}
                       onFocus={() => setFocused({ row, column })}
                       onClick={() => onChoose(row, column)}
                     >
+                      {before !== "" && <span class="hidden-text">{before} </span>}
                       {text}
+                      {after !== "" && <span class="hidden-text"> {after}</span>}
                     </button>
                   </td>
                 );

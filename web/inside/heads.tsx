@@ -142,9 +142,8 @@ export const Heads = ({
           const own = each.found.get(`${layer} ${head}`);
           const change = own === undefined || whole === undefined ? undefined : signed(own - whole);
           return {
-            isPressed: isOff,
             className: isOff ? "head-cell head-off" : "head-cell",
-            spoken: `Layer ${layer + 1}, head ${head + 1} off${change === undefined ? "" : `; loss ${change} without it alone`}`,
+            before: `Layer ${layer + 1}, head ${head + 1}:`,
             text: (
               <>
                 {isOff ? "off" : "on"}

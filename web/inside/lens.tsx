@@ -18,13 +18,12 @@ const stageName = ({ stage }: LensReading): string =>
 const lookOf = (position: LensPosition | undefined, stage: number): CellLook => {
   const reading = position?.readings[stage];
   const [top] = reading?.top ?? [];
-  if (position === undefined || reading === undefined || top === undefined) return { text: "", spoken: "" };
+  if (position === undefined || reading === undefined || top === undefined) return { text: "" };
   const { next } = reading;
   const rank = next === null ? "" : next.rank === 1 ? "✓" : `#${count(next.rank)}`;
-  const spoken = `${visible(top.text)}, ${percent(top.probability)}${next === null ? "" : `; the next token, ${visible(next.text)}, has rank ${next.rank}`}`;
   return {
     className: `lens-cell ${shareClass(top.probability)}`,
-    spoken,
+    after: `${percent(top.probability)}${next === null ? "" : `; next comes ${visible(next.text)}, of rank ${next.rank}`}`,
     text: (
       <>
         <span class="mono">{clipped(visible(top.text))}</span> <span class="lens-rank num">{rank}</span>

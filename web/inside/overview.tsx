@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { AttentionAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import { theme } from "../shell/theme.ts";
-import { mapColors, paintMap, sized } from "./paint.ts";
+import { mapColors, paintMap, reveal, sized } from "./paint.ts";
 
 const side = 56;
 
@@ -28,10 +28,12 @@ export interface OverviewProps {
 }
 
 export const Overview = ({ answer, layer, head, onChoose }: OverviewProps) => {
+  const box = useRef<HTMLFieldSetElement>(null);
+  useEffect(() => reveal(box.current, ".tile.chosen"), [answer, layer, head]);
   const { nLayer } = answer.shape;
   const layers = Array.from({ length: nLayer }, (_, n) => answer.maps.filter((map) => map.layer === n));
   return (
-    <fieldset class="overview">
+    <fieldset ref={box} class="overview">
       <legend class="hidden-text">Head</legend>
       {layers.map((maps, n) => (
         <div key={n} class="overview-row">

@@ -58,8 +58,11 @@ export const paintMap = (
 ): void => {
   const { left, top, width, height } = frame;
   const rows = values.length;
-  const x = (column: number): number => left + (width * column) / columns;
-  const y = (row: number): number => top + (height * row) / rows;
+  // On whole pixels: no seams between cells.
+  const ratio = context.getTransform().a;
+  const snapped = (at: number): number => Math.round(at * ratio) / ratio;
+  const x = (column: number): number => snapped(left + (width * column) / columns);
+  const y = (row: number): number => snapped(top + (height * row) / rows);
   context.save();
   context.beginPath();
   context.rect(left, top, width, height);
@@ -71,8 +74,7 @@ export const paintMap = (
     const tall = y(row + 1) - y(row);
     context.globalAlpha = 1;
     context.fillStyle = colors.ground;
-    // A little more than its own height: no seam of the stripes between two rows.
-    context.fillRect(left, y(row) - 0.25, x(cells.length) - left, tall + 0.5);
+    context.fillRect(x(0), y(row), x(cells.length) - x(0), tall);
     context.fillStyle = colors.shade;
     for (const [column, value] of cells.entries()) {
       const strength = strengthOf(value);
@@ -113,6 +115,17 @@ export const sized = (
   const context = canvas.getContext("2d") ?? undefined;
   context?.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
+};
+
+/** Scrolls a box, and not the page, so that something in it is in view. */
+export const reveal = (box: HTMLElement | null, selector: string): void => {
+  const found = box?.querySelector(selector);
+  if (box === null || found == null) return;
+  const [outer, inner] = [box.getBoundingClientRect(), found.getBoundingClientRect()];
+  if (inner.left < outer.left || inner.right > outer.right)
+    box.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+  if (inner.top < outer.top || inner.bottom > outer.bottom)
+    box.scrollTop += inner.top + inner.height / 2 - outer.top - outer.height / 2;
 };
 
 export const isOne = ({ from, to }: Span): boolean => to === from + 1;

@@ -119,7 +119,7 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
   const isChosen = address.value.query.has("at");
   const key = `${chosen.row} ${chosen.column}`;
   useEffect(() => {
-    if (isChosen && !found.has(key) && !isUnderWay) void ask([{ layer: chosen.row, position: chosen.column }]);
+    if (isChosen && !found.has(key)) void ask([{ layer: chosen.row, position: chosen.column }]);
   }, [key, part, JSON.stringify(request), base.answer.id]);
   const everywhere = Array.from({ length: nLayer * clean.length }, (_, n) => ({
     layer: Math.floor(n / clean.length),
@@ -170,7 +170,8 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
             const restored = share === undefined || way === 0 ? 0 : (share - low) / way;
             return {
               text: share === undefined ? "·" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}`,
-              spoken: `Layer ${layer + 1}, token ${position + 1}${share === undefined ? "" : `: the answer has ${percent(share)}`}`,
+              before: `Layer ${layer + 1}, token ${position + 1}:`,
+              after: share === undefined ? "not tried yet" : "%",
               className: share === undefined ? "" : shareClass(restored),
             };
           }}
