@@ -63,7 +63,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     expect(values.map((row) => row.length)).toEqual(Array.from(text, (_, i) => i + 1));
 
     // All of it in the window: a pointer outside reads nothing.
-    await page.locator(".map-reading").scrollIntoViewIfNeeded();
+    await page.evaluate("document.querySelector('.map-box').scrollIntoView({ block: 'center' })");
     const box = await page.locator(".map-box canvas").boundingBox();
     if (box === null) throw new Error("no map");
     const masked = await colorOf(page, "--sunk");

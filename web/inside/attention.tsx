@@ -129,7 +129,8 @@ export const Attention = ({
   const body = { model, text, layers: [layer], heads: [head], from, to, cells: mostCells };
   const one = useAnswer<AttentionAnswer>("inside/attention", body);
   const cell = useSignal<Cell>({ row: to - from - 1, column: 0 });
-  const { value: answer } = one;
+  // Not before the maps above it: it would jump when they come.
+  const answer = overview.value === undefined ? undefined : one.value;
   const rows = answer?.rows.length ?? 1;
   useEffect(() => {
     // The last token, until one is pointed at.
