@@ -184,14 +184,14 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const page = await openPage(at({ view: "lens", at: "3" }));
     await page.locator(".lens-cell").nth(79).waitFor();
     expect(await page.locator(".cells thead th").allTextContents()).toEqual([
-      ...["Token", "Embedding", "1 attention", "1 MLP", "2 attention", "2 MLP"],
+      ...["Token", "Embedding", "Layer 1 attention", "Layer 1 MLP", "Layer 2 attention", "Layer 2 MLP"],
     ]);
     await page.getByText("The text goes on with", { exact: false }).waitFor();
     await page.locator(".lens-cell").first().focus();
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("End");
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "After h, at 2 MLP" }).waitFor();
+    await page.getByRole("heading", { name: "After h, at layer 2 MLP" }).waitFor();
 
     await page.getByText("Neighbours", { exact: true }).click();
     await page.getByRole("button", { name: "c", exact: true }).click();

@@ -1,7 +1,7 @@
 /** A table of cells to choose from: one stop of the Tab key, then arrow keys. */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { reveal } from "./paint.ts";
+import { reveal } from "./reveal.ts";
 
 export interface CellLook {
   readonly text: string | VNode;

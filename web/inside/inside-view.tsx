@@ -8,7 +8,7 @@ import { models } from "../server/facts.ts";
 import { getJson, runPath } from "../server/request.ts";
 import { followRuns, runs } from "../server/run-list.ts";
 import { address, setQuery } from "../shell/address.ts";
-import { Attention } from "./attention.tsx";
+import { Attention } from "./attention/attention.tsx";
 import { ModelAndCheckpoint, takeModel } from "./checkpoints.tsx";
 import { Heads } from "./heads.tsx";
 import { Lens } from "./lens.tsx";

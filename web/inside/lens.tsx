@@ -13,7 +13,9 @@ import { indexOf, setIndex, useAnswer } from "./state.ts";
 const most = 16;
 
 const stageName = ({ stage }: LensReading): string =>
-  stage.kind === "embedding" ? "Embedding" : `${stage.layer + 1} ${stage.kind === "attention" ? "attention" : "MLP"}`;
+  stage.kind === "embedding"
+    ? "Embedding"
+    : `Layer ${stage.layer + 1} ${stage.kind === "attention" ? "attention" : "MLP"}`;
 
 const lookOf = (position: LensPosition | undefined, stage: number): CellLook => {
   const reading = position?.readings[stage];
@@ -41,7 +43,8 @@ const Detail = ({ position, stage }: { readonly position: LensPosition; readonly
       <Bars
         title={
           <>
-            After <span class="mono">{visible(position.token.text)}</span>, at {stageName(reading)}
+            After <span class="mono">{visible(position.token.text)}</span>, at{" "}
+            {stageName(reading).toLowerCase().replace("mlp", "MLP")}
           </>
         }
         bars={top.map(({ id, text, probability }) => ({

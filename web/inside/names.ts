@@ -3,7 +3,8 @@
 import type { NamedToken } from "../../src/inside/tokens.ts";
 import type { Span } from "../../src/serve/studio/inside/protocol.ts";
 import { visible } from "../playground/surprise.ts";
-import { isOne } from "./paint.ts";
+
+export const isOne = ({ from, to }: Span): boolean => to === from + 1;
 
 type Tokens = readonly NamedToken[];
 

@@ -124,6 +124,14 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     return model;
   };
 
+  let last: Promise<unknown> = Promise.resolve();
+  /** One after the other, also where the first one's client has gone. */
+  const loadInTurn = (place: string): Promise<WorkerModel> => {
+    const model = last.then(() => loadAt(place));
+    last = model.catch(() => {});
+    return model;
+  };
+
   return {
     async list() {
       const others = named.map((place) => ({
@@ -149,7 +157,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
       return place;
     },
     async load(place, { headsOff, signal }) {
-      const model = await loadAt(place);
+      const model = await loadInTurn(place);
       // A writer whose client has gone gives up its turn at once: from then on the heads are the next one's to switch.
       signal.throwIfAborted();
       await model.switchOff(headsOff).catch((error: unknown) => {

@@ -1,11 +1,11 @@
 /** The attention of one head as a matrix that is read by pointer or by keys. */
 import type { Signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { AttentionAnswer, Span } from "../../src/serve/studio/inside/protocol.ts";
-import { percent } from "../parts/format.ts";
-import { theme } from "../shell/theme.ts";
-import { clipped, spanName, spanWords, tokenAt } from "./names.ts";
-import { type Frame, isOne, mapColors, outline, paintMap, sized } from "./paint.ts";
+import type { AttentionAnswer, Span } from "../../../src/serve/studio/inside/protocol.ts";
+import { percent } from "../../parts/format.ts";
+import { theme } from "../../shell/theme.ts";
+import { clipped, isOne, spanName, spanWords, tokenAt } from "../names.ts";
+import { type Frame, mapColors, outline, paintMap, sized } from "./paint.ts";
 
 export interface Cell {
   readonly row: number;

@@ -1,9 +1,8 @@
 /** The text in a line, with an arc from one token to each that it attends to. */
 import { useEffect, useRef } from "preact/hooks";
-import type { AttentionAnswer } from "../../src/serve/studio/inside/protocol.ts";
-import { percent } from "../parts/format.ts";
-import { clipped, tokenAt } from "./names.ts";
-import { isOne } from "./paint.ts";
+import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { percent } from "../../parts/format.ts";
+import { clipped, isOne, tokenAt } from "../names.ts";
 
 const character = 8.5;
 const gap = 10;

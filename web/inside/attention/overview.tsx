@@ -1,8 +1,9 @@
 /** Small maps of all heads, to choose one. */
 import { useEffect, useRef } from "preact/hooks";
-import type { AttentionAnswer } from "../../src/serve/studio/inside/protocol.ts";
-import { theme } from "../shell/theme.ts";
-import { mapColors, paintMap, reveal, sized } from "./paint.ts";
+import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { theme } from "../../shell/theme.ts";
+import { reveal } from "../reveal.ts";
+import { mapColors, paintMap, sized } from "./paint.ts";
 
 const side = 56;
 

@@ -1,17 +1,16 @@
 /** Attention of every head: an overview, one of them in full, and arcs over the text. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { AttentionAnswer, Span, TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
-import { count, percent } from "../parts/format.ts";
-import { Notice } from "../parts/notice.tsx";
-import { address, setQuery } from "../shell/address.ts";
+import type { AttentionAnswer, Span, TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { count, percent } from "../../parts/format.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { address, setQuery } from "../../shell/address.ts";
+import { Bars } from "../bars.tsx";
+import { isOne, spanName } from "../names.ts";
+import { indexOf, setIndex, useAnswer } from "../state.ts";
 import { Arcs } from "./arcs.tsx";
 import { AttentionMap, type Cell } from "./attention-map.tsx";
-import { Bars } from "./bars.tsx";
-import { spanName } from "./names.ts";
 import { Overview } from "./overview.tsx";
-import { isOne } from "./paint.ts";
-import { indexOf, setIndex, useAnswer } from "./state.ts";
 
 /** Cells of a side: more could not be pointed at. */
 const mostCells = 128;

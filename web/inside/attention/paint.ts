@@ -1,5 +1,5 @@
 /** Attention as a picture: a cell is darker the more attention it stands for, and hatched where it is masked. */
-import type { AttentionAnswer, Span } from "../../src/serve/studio/inside/protocol.ts";
+import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 
 export type AttentionValues = AttentionAnswer["maps"][number]["values"];
 
@@ -116,16 +116,3 @@ export const sized = (
   context?.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
 };
-
-/** Scrolls a box, and not the page, so that something in it is in view. */
-export const reveal = (box: HTMLElement | null, selector: string): void => {
-  const found = box?.querySelector(selector);
-  if (box === null || found == null) return;
-  const [outer, inner] = [box.getBoundingClientRect(), found.getBoundingClientRect()];
-  if (inner.left < outer.left || inner.right > outer.right)
-    box.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
-  if (inner.top < outer.top || inner.bottom > outer.bottom)
-    box.scrollTop += inner.top + inner.height / 2 - outer.top - outer.height / 2;
-};
-
-export const isOne = ({ from, to }: Span): boolean => to === from + 1;
