@@ -17,8 +17,12 @@ import type {
   PatchAnswer,
   TokensAnswer,
 } from "#foretoken/serve/studio/inside/protocol.js";
+import { createJobs } from "#foretoken/serve/studio/jobs.js";
+import { openModels } from "#foretoken/serve/studio/models.js";
 import type { ScoreAnswer } from "#foretoken/serve/studio/protocol.js";
+import { openShelf } from "#foretoken/serve/studio/runs.js";
 import { type Studio, startStudio } from "#foretoken/serve/studio/start.js";
+import { createTurns } from "#foretoken/serve/studio/turns.js";
 import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { train } from "#foretoken/worker/train.node.js";
 import { catText, eventsOf, pageAt, smallRun } from "./studio.ts";
@@ -178,6 +182,27 @@ describe("heads switched off", () => {
     const { maps } = await ask<AttentionAnswer>("attention", { text, layers: [1], heads: [1] });
     const expected = await attentionOf(reference, text, { layers: [1], heads: [1] });
     expect(maps[0]?.values[9]?.[3]).toBeCloseTo(expected.maps[0]?.probabilities[9 * text.length + 3] ?? Number.NaN, 5);
+  });
+
+  it("stay as they are for a client that left while its model was loaded", async () => {
+    const turns = createTurns(() => {});
+    const shelf = openShelf(
+      page.path("runs"),
+      createJobs(turns, () => {}),
+    );
+    const models = openModels({ shelf, named: [], backend: "wasm", threads: 1 });
+    try {
+      const place = await models.placeOf(model);
+      const left = new AbortController();
+      const leaves = models.load(place, { headsOff: off, signal: left.signal });
+      left.abort();
+      const stays = models.load(place, { headsOff: [], signal: new AbortController().signal });
+      await expect(leaves).rejects.toThrow(left.signal.reason);
+      const { total } = await (await stays).score(long);
+      expect(total).toBe((await score()).total);
+    } finally {
+      await models.close();
+    }
   });
 
   it("change the text that is written, as in the library", async () => {
