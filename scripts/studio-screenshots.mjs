@@ -59,6 +59,12 @@ const start = async (name, config, extra = {}) => {
 };
 const configOf = (changes) => ({ model, train: { ...train, steps: 400, learningRate: 4e-3, ...changes } });
 
+if (!existsSync(join(out, "runs", "kept"))) {
+  const { train: trainRun } = await import(join(root, "dist/worker/train.node.js"));
+  const config = configOf({ steps: 300, evalInterval: 50 });
+  const events = trainRun({ text, out: join(out, "runs", "kept"), config, keepLast: 5, threads: 1 });
+  for await (const event of events) if (event.type === "checkpoint") console.log(`kept: step ${event.step}`);
+}
 if (!existsSync(join(out, "runs", "steady"))) {
   await settled(await start("steady", configOf({})));
   await settled(await start("faster", configOf({ learningRate: 1.6e-2 })));
@@ -94,6 +100,9 @@ const writeText = async (page) => {
   await page.getByRole("button", { name: "Write", exact: true }).waitFor({ timeout: 60_000 });
   await page.locator(".tokens .token").nth(12).click();
 };
+const insideText = "The model learns to spell, and then to read.";
+const inside = (more) =>
+  `/inside?${new URLSearchParams({ model: best("kept"), text: insideText, ...more }).toString()}`;
 const views = [
   { name: "empty", at: "/runs", server: empty },
   { name: "empty-playground", at: "/playground", server: empty },
@@ -163,6 +172,42 @@ const views = [
       await page.locator(".tokens .token").nth(8).click();
     },
   },
+  { name: "empty-inside", at: "/inside", server: empty },
+  {
+    name: "inside-attention",
+    at: inside({ layer: "2", head: "1", at: "12" }),
+    act: (page) => page.locator(".map-box").waitFor(),
+  },
+  {
+    name: "inside-one-checkpoint",
+    at: `/inside?model=${encodeURIComponent(best("adam"))}`,
+    act: (page) => page.locator(".map-box").waitFor(),
+  },
+  { name: "inside-lens", at: inside({ view: "lens", at: "6" }), act: (page) => page.locator(".cells").waitFor() },
+  {
+    name: "inside-neighbours",
+    at: inside({ view: "neighbours" }),
+    act: (page) => page.locator(".neighbours").waitFor(),
+  },
+  {
+    name: "inside-heads",
+    at: inside({ view: "heads", off: "1.2,2.1" }),
+    act: async (page) => {
+      await page.getByRole("button", { name: "Measure each alone" }).click();
+      await page.getByRole("button", { name: "Measure each alone" }).waitFor();
+      await page.getByRole("button", { name: "Write both" }).click();
+      await page.getByRole("button", { name: "Write both" }).waitFor();
+    },
+  },
+  {
+    name: "inside-patching",
+    at: inside({ view: "patching", text: "and the mode", corrupted: "and the moth", layer: "1", at: "12" }),
+    act: async (page) => {
+      await page.getByRole("button", { name: "Try every cell" }).click();
+      await page.getByRole("button", { name: "Try every cell" }).waitFor();
+    },
+  },
+  { name: "inside-unknown", at: inside({ text: "Жук and a cat" }), act: (page) => page.getByRole("alert").waitFor() },
 ];
 
 try {

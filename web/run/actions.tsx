@@ -92,6 +92,11 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
             Write with it
           </span>
         )}
+        {run.hasCheckpoint && (
+          <a class="button" href={`/inside?${new URLSearchParams({ run: name })}`}>
+            Look inside
+          </a>
+        )}
       </div>
       {!live && run.hasCheckpoint && <ExtendForm run={run} disabled={disabled} busy={resuming} onExtend={resume} />}
       {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}

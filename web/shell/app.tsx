@@ -3,6 +3,7 @@ import { useComputed, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { CompareView } from "../compare/compare-view.tsx";
+import { InsideView } from "../inside/inside-view.tsx";
 import { NewRunView } from "../new-run/new-run-view.tsx";
 import { PlaygroundView } from "../playground/playground-view.tsx";
 import { RunView } from "../run/run-view.tsx";
@@ -17,6 +18,7 @@ const places = [
   { href: "/runs", label: "Runs" },
   { href: "/new", label: "New run" },
   { href: "/playground", label: "Playground" },
+  { href: "/inside", label: "Inside" },
 ] as const;
 
 interface Shown {
@@ -44,6 +46,7 @@ const shownAt = (at: string): Shown => {
   if (at === "/compare") return { title: "Compare", place: "/runs", view: <CompareView /> };
   if (at === "/new") return { title: "New run", place: "/new", view: <NewRunView /> };
   if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
+  if (at === "/inside") return { title: "Inside", place: "/inside", view: <InsideView /> };
   return { title: "Not found", place: "", view: <NotFound /> };
 };
 

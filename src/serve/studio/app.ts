@@ -15,6 +15,7 @@ import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
 import { stopElsewhere } from "./elsewhere.ts";
 import { listEvents, runEvents } from "./events.ts";
+import { addInsideRoutes } from "./inside/routes.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Models } from "./models.ts";
 import { askedRun, inForm, planOf } from "./new-run.ts";
@@ -224,6 +225,7 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono 
   addRunRoutes(api, parts);
   addNewRunRoutes(api, parts);
   addModelRoutes(api, parts);
+  addInsideRoutes(api, parts);
   const nothing = (): Response =>
     failureAnswer(new HttpError(404, "the address must be one of the protocol; got another"));
   app.route(apiPath, api);

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
+import type { HeadPlace } from "../../inside/heads.ts";
 import { manifestName } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
@@ -11,6 +12,7 @@ import { checkpointOf } from "../../train/folder/initial.node.ts";
 import { keptSteps } from "../../train/folder/kept-checkpoints.node.ts";
 import { loadInWorker, type WorkerModel } from "../../worker/model.node.ts";
 import { HttpError } from "../http/json.ts";
+import { inRequest } from "./inside/field.ts";
 import type { ModelListAnswer } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 
@@ -20,10 +22,19 @@ export interface Models {
   list(): Promise<ModelListAnswer>;
   /** The place of a model. @param field of the request, for errors. @throws HttpError for a key that the list cannot have. */
   placeOf(key: string, field?: string): Promise<string>;
-  /** The model, loaded; one that has changed on disk is loaded again. For one call at a time. */
-  load(place: string): Promise<WorkerModel>;
+  /**
+   * The model, loaded, without the heads that are switched off in it for this work alone; one that has changed on disk is
+   * loaded again. For one call at a time.
+   * @throws ConfigError for a head that it lacks; the reason of the signal if that is aborted.
+   */
+  load(place: string, work: ModelWork): Promise<WorkerModel>;
   /** Frees all models. */
   close(): Promise<void>;
+}
+
+export interface ModelWork {
+  readonly headsOff: readonly HeadPlace[];
+  readonly signal: AbortSignal;
 }
 
 export interface ModelsOptions {
@@ -95,6 +106,32 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     await one.model.close();
   };
 
+  const loadAt = async (place: string): Promise<WorkerModel> => {
+    const files = await filesAt(place);
+    const known = loaded.find((one) => one.place === place);
+    if (known !== undefined && known.files === files) {
+      loaded = [...loaded.filter((one) => one !== known), known];
+      return known.model;
+    }
+    if (known !== undefined) await close(known);
+    // Before another one takes memory.
+    const [oldest] = loaded;
+    if (loaded.length >= mostLoaded && oldest !== undefined) await close(oldest);
+    // As the commands do: the same numbers there and here.
+    const named = backend === undefined ? {} : { backend };
+    const model = await loadInWorker(place, { ...named, threads, dtype: "auto" });
+    loaded = [...loaded, { place, model, files }];
+    return model;
+  };
+
+  let last: Promise<unknown> = Promise.resolve();
+  /** One after the other, also where the first one's client has gone. */
+  const loadInTurn = (place: string): Promise<WorkerModel> => {
+    const model = last.then(() => loadAt(place));
+    last = model.catch(() => {});
+    return model;
+  };
+
   return {
     async list() {
       const others = named.map((place) => ({
@@ -119,21 +156,13 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
       if (!(await hasCheckpoint(place))) throw missing(key, field);
       return place;
     },
-    async load(place) {
-      const files = await filesAt(place);
-      const known = loaded.find((one) => one.place === place);
-      if (known !== undefined && known.files === files) {
-        loaded = [...loaded.filter((one) => one !== known), known];
-        return known.model;
-      }
-      if (known !== undefined) await close(known);
-      // Before another one takes memory.
-      const [oldest] = loaded;
-      if (loaded.length >= mostLoaded && oldest !== undefined) await close(oldest);
-      // As the commands do: the same numbers there and here.
-      const named = backend === undefined ? {} : { backend };
-      const model = await loadInWorker(place, { ...named, threads, dtype: "auto" });
-      loaded = [...loaded, { place, model, files }];
+    async load(place, { headsOff, signal }) {
+      const model = await loadInTurn(place);
+      // A writer whose client has gone gives up its turn at once: from then on the heads are the next one's to switch.
+      signal.throwIfAborted();
+      await model.switchOff(headsOff).catch((error: unknown) => {
+        throw inRequest(error, { heads: "headsOff" });
+      });
       return model;
     },
     async close() {

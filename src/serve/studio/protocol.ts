@@ -9,6 +9,7 @@ import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
 import type { RunConfig } from "../../train/config/config.ts";
 import type { PresetName } from "../../train/config/presets.ts";
 import type { MemoryEstimate } from "../../train/prepare/memory.ts";
+import { headsOffSchema } from "./inside/protocol.ts";
 
 /** Every address of the protocol begins with this. */
 export const apiPath = "/api/v1";
@@ -220,6 +221,7 @@ export const writeSchema = z.strictObject({
   settings: generateSettingsSchema.partial().optional(),
   /** Most probable tokens to name at each place. */
   candidates: z.int().min(0).max(50).optional(),
+  headsOff: headsOffSchema.optional(),
 });
 export type WriteRequest = z.infer<typeof writeSchema>;
 
@@ -241,6 +243,7 @@ export const scoreSchema = z.strictObject({
   text: z.string().min(1).max(1_000_000),
   candidates: z.int().min(0).max(50).optional(),
   unknown: unknownSchema.optional(),
+  headsOff: headsOffSchema.optional(),
 });
 
 export type ScoreRequest = z.infer<typeof scoreSchema>;

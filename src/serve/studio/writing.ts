@@ -45,9 +45,9 @@ async function* events(
   request: WriteRequest,
   signal: AbortSignal,
 ): AsyncGenerator<WritingEvent, void, undefined> {
-  const { settings = {}, candidates = 0, promptIds: more = [], prompt } = request;
+  const { settings = {}, candidates = 0, promptIds: more = [], prompt, headsOff = [] } = request;
   const { unknown = "error" } = settings;
-  const model = await parts.models.load(place);
+  const model = await parts.models.load(place, { headsOff, signal });
   const { tokenizer } = model;
   checkIds(more, tokenizer);
   // A branch from a text without a prompt begins with the text's own tokens.
@@ -102,12 +102,12 @@ export async function* writeText(
 export const scoreText = async (
   parts: WritingParts,
   place: string,
-  { text, candidates = 0, unknown = "error" }: Omit<ScoreRequest, "model">,
+  { text, candidates = 0, unknown = "error", headsOff = [] }: Omit<ScoreRequest, "model">,
   signal: AbortSignal,
 ): Promise<ScoreAnswer> => {
   const turn = await parts.turns.take(signal);
   try {
-    const model = await parts.models.load(place);
+    const model = await parts.models.load(place, { headsOff, signal });
     const { ids, skipped } = readText(model.tokenizer, text, unknown, "text", "without it");
     const { tokens, total, mean } = await model.score(ids, { candidates, signal });
     const { characters, bytes } = measureTokens(ids, model.tokenizer);

@@ -1,0 +1,222 @@
+/** The inside of a loaded model: each request is a turn of its own, so a run stands still meanwhile. */
+import { ConfigError } from "../../../core/errors.ts";
+import { mostAttentionCells } from "../../../inside/attention.ts";
+import type { NamedToken } from "../../../inside/tokens.ts";
+import { namedToken, namesOf } from "../../../inside/tokens.ts";
+import type { Logits } from "../../../pretrained/language-model.ts";
+import { likeliestOf, softmaxSum } from "../../../pretrained/likeliest.ts";
+import type { WorkerModel } from "../../../worker/model.node.ts";
+import type { Models } from "../models.ts";
+import type { Turns } from "../turns.ts";
+import { inRequest } from "./field.ts";
+import { gridOf, valuesOf } from "./groups.ts";
+import {
+  type AttentionAnswer,
+  type AttentionRequest,
+  type InsideShape,
+  type LensAnswer,
+  type LensRequest,
+  mostAnswerCells,
+  mostLensPositions,
+  type NeighboursAnswer,
+  type NeighboursRequest,
+  type PatchAnswer,
+  type PatchReading,
+  type PatchRequest,
+  type TokensAnswer,
+  type TokensRequest,
+} from "./protocol.ts";
+
+export interface InsideParts {
+  readonly models: Models;
+  readonly turns: Turns;
+}
+
+/** A request whose model has been found. */
+type Asked<Request> = Omit<Request, "model"> & { readonly place: string };
+
+const shapeOf = ({ config, tokenizer }: WorkerModel): InsideShape => {
+  const { nLayer, nHead, contextLength, mask, tieEmbeddings } = config;
+  const { vocabSize } = tokenizer;
+  return { nLayer, nHead, contextLength, vocabSize, isCausal: mask === "causal", tieEmbeddings };
+};
+
+/** Takes a turn for `work` on the model with all its heads. */
+const withModel = async <T>(
+  { models, turns }: InsideParts,
+  place: string,
+  signal: AbortSignal,
+  work: (model: WorkerModel) => Promise<T>,
+): Promise<T> => {
+  const turn = await turns.take(signal);
+  try {
+    return await work(await models.load(place, { headsOff: [], signal }));
+  } catch (error) {
+    throw inRequest(error);
+  } finally {
+    turn.release();
+  }
+};
+
+const named = ({ tokenizer }: WorkerModel, ids: ArrayLike<number>): readonly NamedToken[] => {
+  const names = namesOf(tokenizer);
+  return Array.from(ids, (id) => namedToken(names, id));
+};
+
+/** The tokens of a text that one pass takes, and how many are left out. */
+const readTokens = ({ tokenizer, config }: WorkerModel, text: string) => {
+  const all = tokenizer.encode(text, "text");
+  const ids = all.slice(0, config.contextLength);
+  return { ids, left: all.length - ids.length };
+};
+
+/** Positions from `from` to before `to` of a text. @throws ConfigError for none, or some that the text lacks. */
+const rangeOf = (from: number, to: number, time: number): void => {
+  if (to > time)
+    throw new ConfigError({ where: "to", must: `must be at most ${time}, the text's tokens`, got: `${to}` });
+  if (from >= to) throw new ConfigError({ where: "from", must: `must be below to, ${to}`, got: String(from) });
+};
+
+export const tokensOf = (
+  parts: InsideParts,
+  { place, text }: Asked<TokensRequest>,
+  signal: AbortSignal,
+): Promise<TokensAnswer> =>
+  withModel(parts, place, signal, async (model) => {
+    const { ids, left } = readTokens(model, text);
+    return { shape: shapeOf(model), tokens: named(model, ids), left };
+  });
+
+const checkCells = (maps: number, cells: number, computed: number): void => {
+  const tooMany = (must: string, got: string) =>
+    new ConfigError({ where: "attention", must, got, hint: "fewer layers, heads or positions" });
+  if (cells > mostAnswerCells)
+    throw tooMany(`heads times rows times columns must be at most ${mostAnswerCells}`, `${maps} heads, ${cells} cells`);
+  if (computed > mostAttentionCells)
+    throw tooMany(`heads times positions times tokens must be at most ${mostAttentionCells}`, String(computed));
+};
+
+export const attentionMaps = (
+  parts: InsideParts,
+  { place, text, layers, heads, from = 0, to, cells = 128 }: Asked<AttentionRequest>,
+  signal: AbortSignal,
+): Promise<AttentionAnswer> =>
+  withModel(parts, place, signal, async (model) => {
+    const shape = shapeOf(model);
+    const { ids, left } = readTokens(model, text);
+    const end = to ?? ids.length;
+    rangeOf(from, end, ids.length);
+    // Later tokens change nothing where they are masked.
+    const read = shape.isCausal ? ids.subarray(0, end) : ids;
+    const time = read.length;
+    const grid = gridOf(from, end, time, cells);
+    const maps = (layers?.length ?? shape.nLayer) * (heads?.length ?? shape.nHead);
+    checkCells(maps, maps * grid.rows.length * grid.columns.length, maps * (end - from) * time);
+    const found = await model.attentionOf(read, { layers, heads, from, to: end });
+    signal.throwIfAborted();
+    const values = found.maps.map((map) => ({
+      layer: map.layer,
+      head: map.head,
+      values: valuesOf(map, time, grid, shape.isCausal),
+    }));
+    return { shape, tokens: named(model, read), left, ...grid, maps: values };
+  });
+
+export const lensReadings = (
+  parts: InsideParts,
+  { place, text, from = 0, to, top }: Asked<LensRequest>,
+  signal: AbortSignal,
+): Promise<LensAnswer> =>
+  withModel(parts, place, signal, async (model) => {
+    const shape = shapeOf(model);
+    const { ids, left } = readTokens(model, text);
+    const end = to ?? Math.min(ids.length, from + mostLensPositions);
+    rangeOf(from, end, ids.length);
+    if (end - from > mostLensPositions) {
+      const must = `must be at most ${mostLensPositions} positions after from`;
+      throw new ConfigError({ where: "to", must, got: String(end), hint: String(from + mostLensPositions) });
+    }
+    const positions = Array.from({ length: end - from }, (_, i) => from + i);
+    // With the mask nothing later matters but the token that follows the last position.
+    const read = shape.isCausal ? ids.subarray(0, end + 1) : ids;
+    return { shape, left, positions: await model.lensOf(read, { positions, top, signal }) };
+  });
+
+export const neighbours = (
+  parts: InsideParts,
+  { place, token, ...options }: Asked<NeighboursRequest>,
+  signal: AbortSignal,
+): Promise<NeighboursAnswer> =>
+  withModel(parts, place, signal, async (model) => ({
+    shape: shapeOf(model),
+    ...(await model.neighboursOf(token, options)),
+  }));
+
+/** Most logits of a pass that are sent between threads, 64 MiB of them. */
+const mostLogits = 2 ** 24;
+
+/** The two texts of a patch. @throws ConfigError for texts that do not fit each other, or the model. */
+const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchRequest, "clean" | "corrupted" | "at">) => {
+  const { tokenizer, config } = model;
+  const texts = { clean: tokenizer.encode(clean, "clean"), corrupted: tokenizer.encode(corrupted, "corrupted") };
+  const time = texts.clean.length;
+  const most = Math.min(config.contextLength, Math.floor(mostLogits / tokenizer.vocabSize));
+  if (time > most)
+    throw new ConfigError({ where: "clean", must: `must be at most ${most} tokens for this model`, got: String(time) });
+  if (time !== texts.corrupted.length) {
+    const got = `${time} and ${texts.corrupted.length}`;
+    throw new ConfigError({ where: "corrupted", must: "must have as many tokens as the clean text", got });
+  }
+  const position = at ?? time - 1;
+  if (position >= time)
+    throw new ConfigError({ where: "at", must: `must be below ${time}, the texts' tokens`, got: String(position) });
+  return { ...texts, position };
+};
+
+export const patches = (
+  parts: InsideParts,
+  { place, places, answer: asked, ...texts }: Asked<PatchRequest>,
+  signal: AbortSignal,
+): Promise<PatchAnswer> =>
+  withModel(parts, place, signal, async (model) => {
+    const { clean, corrupted, position } = readPair(model, texts);
+    const names = namesOf(model.tokenizer);
+    if (asked !== undefined && asked >= names.vocabSize)
+      throw new ConfigError({ where: "answer", must: `must be below ${names.vocabSize}`, got: String(asked) });
+    const nameLikeliest = likeliestOf(names, 5);
+    const predict = ({ data, shape: [, width] }: Logits) => {
+      const row = position * width;
+      const sum = softmaxSum(data, row, width);
+      return {
+        top: nameLikeliest(data, row, sum),
+        probabilityOf: (id: number) => Math.exp((data[row + id] ?? 0) - sum.highest) / sum.sum,
+      };
+    };
+    const pass = async (from: ArrayLike<number>, one: PatchRequest["places"][number]) => {
+      signal.throwIfAborted();
+      const { logits, loss } = await model.patched({ clean: from, corrupted, ...one });
+      return { ...predict(logits), loss };
+    };
+    // A text patched with its own stream gives its own logits, to the bit.
+    const itself = { layer: 0, position: 0, part: "residual" } as const;
+    const whole = await model.patched({ clean, corrupted: clean, ...itself });
+    const right = { ...predict(whole.logits), loss: whole.loss };
+    const answer = asked ?? right.top[0]?.id ?? 0;
+    const reading = ({ top, loss, probabilityOf }: typeof right): PatchReading => ({
+      probability: probabilityOf(answer),
+      top,
+      loss,
+    });
+    const wrong = await pass(corrupted, itself);
+    const patched: PatchReading[] = [];
+    for (const one of places) patched.push(reading(await pass(clean, one)));
+    return {
+      shape: shapeOf(model),
+      tokens: { clean: named(model, clean), corrupted: named(model, corrupted) },
+      at: position,
+      answer: namedToken(names, answer),
+      clean: reading(right),
+      corrupted: reading(wrong),
+      patched,
+    };
+  });

@@ -1,0 +1,48 @@
+/** Attention of many positions in as many cells as a screen can show. */
+import type { AttentionMap } from "../../../inside/attention.ts";
+import type { Span } from "./protocol.ts";
+
+export interface Grid {
+  readonly rows: readonly Span[];
+  readonly columns: readonly Span[];
+}
+
+/** Rows of equal size for positions from `from` to before `to`, at most `most` of them; columns for all `time` tokens. */
+export const gridOf = (from: number, to: number, time: number, most: number): Grid => {
+  const size = Math.ceil((to - from) / most);
+  const rows = Array.from({ length: Math.ceil((to - from) / size) }, (_, r) => ({
+    from: from + r * size,
+    to: Math.min(to, from + (r + 1) * size),
+  }));
+  const before = from > 0 ? [{ from: 0, to: from }] : [];
+  const after = to < time ? [{ from: to, to: time }] : [];
+  return { rows, columns: [...before, ...rows, ...after] };
+};
+
+const digits = 1e8;
+
+/**
+ * For each row and column the sum over the column's positions, in the mean over the row's.
+ * @param map of the positions from the first row's first on: a row of `time` numbers for each.
+ * @param isCausal leaves out columns that begin after a row's last position.
+ */
+export const valuesOf = (
+  { probabilities }: Pick<AttentionMap, "probabilities">,
+  time: number,
+  { rows, columns }: Grid,
+  isCausal: boolean,
+): readonly (readonly number[])[] => {
+  const first = rows[0]?.from ?? 0;
+  return rows.map((row) =>
+    columns
+      .filter((column) => !isCausal || column.from < row.to)
+      .map((column) => {
+        let sum = 0;
+        for (let i = row.from; i < row.to; i++) {
+          const at = (i - first) * time;
+          for (let j = column.from; j < column.to; j++) sum += probabilities[at + j] ?? 0;
+        }
+        return Math.round((sum / (row.to - row.from)) * digits) / digits;
+      }),
+  );
+};

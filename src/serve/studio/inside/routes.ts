@@ -1,0 +1,32 @@
+/** The addresses of `inside/`. */
+import type { Hono } from "hono";
+import type { z } from "zod";
+import { jsonAnswer, readJson } from "../../http/json.ts";
+import { attentionMaps, type InsideParts, lensReadings, neighbours, patches, tokensOf } from "./answers.ts";
+import { attentionSchema, lensSchema, neighboursSchema, patchSchema, tokensSchema } from "./protocol.ts";
+
+/** Texts, and lists of layers, heads and places. */
+const body = { maxBytes: 2 ** 21, maxValues: 16_384, maxKeys: 2048 } as const;
+
+export const addInsideRoutes = (api: Hono, parts: InsideParts): void => {
+  const answer = <Request extends { readonly model: string }>(
+    path: string,
+    schema: z.ZodType<Request>,
+    answerOf: (
+      parts: InsideParts,
+      request: Omit<Request, "model"> & { readonly place: string },
+      signal: AbortSignal,
+    ) => Promise<unknown>,
+  ): void => {
+    api.post(`/inside/${path}`, async (c) => {
+      const { model, ...request } = await readJson(c.req.raw, schema, body);
+      const place = await parts.models.placeOf(model);
+      return jsonAnswer(await answerOf(parts, { ...request, place }, c.req.raw.signal));
+    });
+  };
+  answer("text", tokensSchema, tokensOf);
+  answer("attention", attentionSchema, attentionMaps);
+  answer("lens", lensSchema, lensReadings);
+  answer("neighbours", neighboursSchema, neighbours);
+  answer("patch", patchSchema, patches);
+};

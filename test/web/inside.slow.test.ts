@@ -1,0 +1,259 @@
+import type { Page } from "playwright-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { AttentionAnswer, NeighboursAnswer, PatchAnswer } from "#foretoken/serve/studio/inside/protocol.js";
+import type { ScoreAnswer } from "#foretoken/serve/studio/protocol.js";
+import { train } from "#foretoken/worker/train.node.js";
+import { percent } from "../../web/parts/format.ts";
+import { missingChromium } from "../browser/chromium.ts";
+import { catText, smallRun } from "../serve/studio.ts";
+import { violationsOf } from "./page.ts";
+import { useStudioPages } from "./studio-pages.ts";
+
+const { server, openPage, runToEnd } = useStudioPages();
+
+const text = "The cat sat on a";
+const hostile = "<img src=x onerror=alert(1)>";
+const last = "runs/kept/last";
+
+const at = (more: Readonly<Record<string, string>> = {}, model = last): string =>
+  `/inside?${new URLSearchParams({ model, text, ...more }).toString()}`;
+
+/** The readout at a point of the map, as the pointer gives it. */
+const readingAt = async (page: Page, x: number, y: number): Promise<string> => {
+  await page.mouse.move(x, y);
+  // The browser tells of moves once a frame; the next one shows the words.
+  await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+  return (await page.locator(".map-reading").textContent()) ?? "";
+};
+
+/** Colours of the 5 × 5 pixels around a point of the map's canvas. */
+const colorsAt = (page: Page, x: number, y: number): Promise<readonly string[]> =>
+  page.evaluate(
+    ([left = 0, top = 0]) => {
+      const canvas = document.querySelector<HTMLCanvasElement>(".map-box canvas");
+      const data = canvas?.getContext("2d")?.getImageData(left - 2, top - 2, 5, 5).data ?? [];
+      return Array.from({ length: data.length / 4 }, (_, n) => Array.from(data.slice(4 * n, 4 * n + 3)).join(" "));
+    },
+    [Math.round(x), Math.round(y)],
+  );
+
+const colorOf = (page: Page, name: string): Promise<string> =>
+  page.evaluate((variable) => {
+    const hex = getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
+    return [1, 3, 5].map((from) => Number.parseInt(hex.slice(from, from + 2), 16)).join(" ");
+  }, name);
+
+describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
+  beforeAll(async () => {
+    const small = smallRun("", 12, { learningRate: 0.02 }).config as { model: object; train: object };
+    const config = { ...small, model: { ...small.model, nLayer: 2, contextLength: 32 } };
+    const out = server.path("runs", "kept");
+    const options = { backend: "wasm", threads: 1, keepLast: 3 } as const;
+    for await (const event of train({ text: catText + hostile.repeat(9), out, config, ...options }))
+      expect(event.v).toBe(1);
+    await runToEnd("single", 4);
+  }, 600_000);
+
+  it("shows attention whose upper triangle is masked, and reads it by pointer and by keys", async () => {
+    const page = await openPage(at({ layer: "2", head: "1" }));
+    const map = page.getByRole("application", { name: /^Attention of layer 2, head 1/ });
+    await map.waitFor();
+    const { body } = await server.post<AttentionAnswer>("inside/attention", { model: last, text });
+    const values = body.maps.find(({ layer, head }) => layer === 1 && head === 0)?.values ?? [];
+    expect(values.map((row) => row.length)).toEqual(Array.from(text, (_, i) => i + 1));
+
+    // All of it in the window: a pointer outside reads nothing.
+    await page.evaluate("document.querySelector('.map-box').scrollIntoView({ block: 'center' })");
+    const box = await page.locator(".map-box canvas").boundingBox();
+    if (box === null) throw new Error("no map");
+    const masked = await colorOf(page, "--sunk");
+    const stripes = new Set<string>();
+    const seen = { masked: 0, open: 0 };
+    for (let row = 0; row < 8; row++) {
+      for (let column = 0; column < 8; column++) {
+        const [x, y] = [50 + column * 72, 50 + row * 72];
+        const corners = [await readingAt(page, box.x + x - 4, box.y + y - 4)];
+        corners.push(await readingAt(page, box.x + x + 4, box.y + y + 4));
+        // A point on the border between two cells says nothing about either.
+        if (corners[0] !== corners[1]) continue;
+        const [, from = 0, to = 0] = (/\((\d+)\) to .* \((\d+)\)/u.exec(corners[0] ?? "") ?? []).map(Number);
+        const colors = await colorsAt(page, x, y);
+        if (to > from) {
+          expect(corners[0]).toContain("masked");
+          expect(colors).toContain(masked);
+          for (const color of colors) stripes.add(color);
+          seen.masked++;
+        } else {
+          expect(corners[0]).toContain(`: ${percent(values[from - 1]?.[to - 1] ?? Number.NaN)}`);
+          expect(colors).not.toContain(masked);
+          seen.open++;
+        }
+      }
+    }
+    expect(Math.min(seen.masked, seen.open)).toBeGreaterThan(10);
+    // Masked is another thing than a probability of zero.
+    expect(stripes.size).toBeGreaterThan(1);
+    expect(stripes).not.toContain(await colorOf(page, "--raised"));
+
+    await map.press("Home");
+    for (let i = 0; i < 20; i++) await map.press("ArrowUp");
+    for (let i = 0; i < 5; i++) await map.press("ArrowDown");
+    await map.press("ArrowRight");
+    expect(await page.locator(".map-reading").textContent()).toBe(
+      `From “a” (6) to “h” (2): ${percent(values[5]?.[1] ?? Number.NaN)}`,
+    );
+    await map.press("End");
+    await map.press("ArrowRight");
+    expect(await page.locator(".map-reading").textContent()).toBe(
+      "From “a” (6) to “t” (7): masked, for it comes later",
+    );
+  });
+
+  it("chooses a head by its small map, and a token by its arcs; the address keeps both", async () => {
+    const page = await openPage(at());
+    await page.getByRole("radio", { name: "Layer 2, head 2" }).check({ force: true });
+    await page.getByRole("application", { name: /^Attention of layer 2, head 2/ }).waitFor();
+    const arcs = page.getByRole("slider", { name: "Token whose attention is drawn" });
+    await arcs.press("Home");
+    await arcs.press("ArrowRight");
+    expect(await arcs.getAttribute("aria-valuetext")).toMatch(/^h, 2 of 16: most to [Th], \d/u);
+    await page.reload();
+    await page.getByRole("application", { name: /^Attention of layer 2, head 2/ }).waitFor();
+    expect(await arcs.getAttribute("aria-valuenow")).toBe("2");
+  });
+
+  it("goes through the checkpoints of a run by keys", async () => {
+    const page = await openPage(at({ layer: "1", head: "1" }));
+    const slider = page.getByRole("slider", { name: "Checkpoint" });
+    const first = page.locator(".bars .candidate-share").first();
+    await first.waitFor();
+    const shares: (string | null)[] = [];
+    await slider.press("Home");
+    for (const [n, step] of [4, 8, 12].entries()) {
+      await page.getByText(`(${n + 1} of 3)`).waitFor();
+      expect(await slider.getAttribute("aria-valuetext")).toContain(`step ${step}`);
+      const model = new URL(page.url()).searchParams.get("model");
+      const { body } = await server.post<AttentionAnswer>("inside/attention", { model, text, layers: [0], heads: [0] });
+      const highest = Math.max(...(body.maps[0]?.values.at(-1) ?? []));
+      await first.filter({ hasText: percent(highest) }).waitFor();
+      shares.push(await first.textContent());
+      await slider.press("ArrowRight");
+    }
+    expect(new Set(shares).size).toBe(3);
+    await page.reload();
+    await page.getByText("(3 of 3)").waitFor();
+    const other = await openPage("/inside?run=single");
+    await other.getByText("--keep-last 10").waitFor();
+    // Its text is what the run wrote.
+    await other.locator(".map-box").waitFor();
+  });
+
+  it("switches a head off: the loss changes as the server measures it, and so does the text", async () => {
+    const page = await openPage(at({ view: "heads" }));
+    const head = page.getByRole("button", { name: /^Layer 2, head 1:/u });
+    await head.click();
+    const scored = async (headsOff: readonly object[]) =>
+      (await server.post<ScoreAnswer>("score", { model: last, text, headsOff })).body;
+    const [before, after] = [await scored([]), await scored([{ layer: 1, head: 0 }])];
+    expect(after.natsPerToken).not.toBeCloseTo(before.natsPerToken, 4);
+    await page.locator(".loss-without", { hasText: after.natsPerToken.toFixed(4) }).waitFor();
+    const cells = await page.locator(".losses tbody tr").first().locator("td").allTextContents();
+    expect(cells.slice(0, 2)).toEqual([before.natsPerToken.toFixed(4), after.natsPerToken.toFixed(4)]);
+    expect(await head.textContent()).toBe("Layer 2, head 1: off");
+
+    await page.getByRole("button", { name: "Write both" }).click();
+    await page.getByRole("button", { name: "Write both" }).waitFor();
+    const written = await page.locator(".inside .written").allTextContents();
+    expect(written).toHaveLength(2);
+    expect(written[0]).not.toBe(written[1]);
+    for (const one of written) expect(one.length).toBeGreaterThan(text.length + 40);
+
+    await page.getByRole("button", { name: "Measure each alone" }).click();
+    await page.locator(".head-change").nth(3).waitFor();
+    const change = after.natsPerToken - before.natsPerToken;
+    expect(await page.locator(".head-change").nth(2).textContent()).toBe(
+      `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`,
+    );
+    await page.reload();
+    await page.getByText("1 of 4 off").waitFor();
+    await head.press("Enter");
+    await page.getByText("all on", { exact: true }).waitFor();
+  });
+
+  it("has a lens, neighbours and patches that are the server's", async () => {
+    const page = await openPage(at({ view: "lens", at: "3" }));
+    await page.locator(".lens-cell").nth(79).waitFor();
+    expect(await page.locator(".cells thead th").allTextContents()).toEqual([
+      ...["Token", "Embedding", "Layer 1 attention", "Layer 1 MLP", "Layer 2 attention", "Layer 2 MLP"],
+    ]);
+    await page.getByText("The text goes on with", { exact: false }).waitFor();
+    await page.locator(".lens-cell").first().focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("End");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "After h, at layer 2 MLP" }).waitFor();
+
+    await page.getByText("Neighbours", { exact: true }).click();
+    await page.getByRole("button", { name: "c", exact: true }).click();
+    const near = await server.post<NeighboursAnswer>("inside/neighbours", { model: last, token: "c", top: 20 });
+    await page.getByRole("heading", { name: /^Nearest to c/ }).waitFor();
+    expect(await page.locator(".neighbours .candidate-share").first().textContent()).toBe(
+      near.body.neighbours[0]?.cosine.toFixed(3),
+    );
+
+    await page.getByText("Patching", { exact: true }).click();
+    await page.getByLabel("Corrupted text, of as many tokens").fill("The hat sat on a cat");
+    await page.getByRole("button", { name: "Look" }).nth(1).click();
+    await page.getByRole("alert").filter({ hasText: "as many tokens" }).waitFor();
+    const corrupted = "The mat sat on t";
+    await page.getByLabel("Corrupted text, of as many tokens").fill(corrupted);
+    await page.getByRole("button", { name: "Look" }).nth(1).click();
+    await page.getByRole("button", { name: /^Layer 2, token 16:/u }).click();
+    const places = [{ layer: 1, position: 15, part: "residual" }];
+    const { body } = await server.post<PatchAnswer>("inside/patch", { model: last, clean: text, corrupted, places });
+    const share = percent(body.patched[0]?.probability ?? Number.NaN);
+    await page.locator(".three-readings > div").nth(2).getByText(`The answer has ${share}`).waitFor();
+    // The last place carries everything.
+    expect(share).toBe(percent(body.clean.probability));
+    expect(share).not.toBe(percent(body.corrupted.probability));
+  });
+
+  it("shows tokens and texts as text, whatever they say, and names characters that the model never saw", async () => {
+    const page = await openPage(at());
+    await page.getByLabel("Text", { exact: true }).fill(`${hostile}ж`);
+    await page.getByRole("button", { name: "Look" }).click();
+    await page.getByText("The model never saw this character of the text: ж").waitFor();
+    await page.getByRole("button", { name: "Leave it out" }).click();
+    await page.getByText("28 of at most 32 tokens").waitFor();
+    for (const tab of ["Lens", "Neighbours", "Heads", "Patching"]) {
+      await page.getByText(tab, { exact: true }).click();
+      await page.locator(".about-view").waitFor();
+    }
+    expect(await page.getByLabel("Clean text").inputValue()).toBe(hostile);
+    expect(await page.locator("main img").count()).toBe(0);
+  });
+
+  const views = [
+    ["attention", {}, ".bars"],
+    ["a part of the attention", { from: "5", to: "9" }, ".bars"],
+    ["lens", { view: "lens" }, ".lens-cell"],
+    ["neighbours", { view: "neighbours" }, ".neighbours"],
+    ["heads", { view: "heads", off: "1.1" }, ".losses"],
+    [
+      "patching",
+      { view: "patching", corrupted: "The mat sat on t", layer: "1", at: "5" },
+      ".three-readings .candidate",
+    ],
+    ["a text that cannot be read", { text: "ж" }, "[role=alert]"],
+  ] as const;
+
+  it.each(views)("has nothing serious against %s: axe, light, dark and narrow", async (_, query, ready) => {
+    for (const options of [{}, { colorScheme: "dark" }, { width: 360 }] as const) {
+      const page = await openPage(at(query), options);
+      await page.locator(ready).first().waitFor();
+      await page.locator(".computing span").waitFor({ state: "detached" });
+      expect(await violationsOf(page)).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
+    }
+  });
+});

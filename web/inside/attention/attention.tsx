@@ -1,0 +1,200 @@
+/** Attention of every head: an overview, one of them in full, and arcs over the text. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { AttentionAnswer, Span, TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { count, percent } from "../../parts/format.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { address, setQuery } from "../../shell/address.ts";
+import { Bars } from "../bars.tsx";
+import { isOne, spanName } from "../names.ts";
+import { indexOf, setIndex, useAnswer } from "../state.ts";
+import { Arcs } from "./arcs.tsx";
+import { AttentionMap, type Cell } from "./attention-map.tsx";
+import { Overview } from "./overview.tsx";
+
+/** Cells of a side: more could not be pointed at. */
+const mostCells = 128;
+const overviewCells = 28;
+/** Of the server: probabilities that it computes for one answer, and cells that it sends. */
+const mostComputed = 2 ** 22;
+const mostSent = 2 ** 18;
+
+/** The overview is of the text's beginning: with the mask, later tokens change nothing there. */
+const overviewOf = (all: TokensAnswer): { readonly to: number; readonly cells: number } => {
+  const heads = all.shape.nLayer * all.shape.nHead;
+  const to = Math.min(all.tokens.length, mostCells, Math.floor(Math.sqrt(mostComputed / heads)));
+  return { to: Math.max(1, to), cells: Math.max(1, Math.min(overviewCells, Math.floor(Math.sqrt(mostSent / heads)))) };
+};
+
+/** The rows of the map: those of the address, as far as one answer goes. */
+const rangeOf = (time: number): { readonly from: number; readonly to: number } => {
+  const asked = indexOf("to", time, time - 1) + 1;
+  const from = Math.min(indexOf("from", time), asked - 1);
+  // The largest with (to − from) · to within the limit.
+  const most = Math.floor((from + Math.sqrt(from * from + 4 * mostComputed)) / 2);
+  return { from, to: Math.min(asked, most) };
+};
+
+const sizeOf = (span: Span | undefined): number => (span === undefined ? 0 : span.to - span.from);
+
+const Legend = ({ isCausal }: { readonly isCausal: boolean }) => (
+  <ul class="map-legend">
+    <li>
+      <span class="legend-ramp" aria-hidden="true">
+        {[0, 0.05, 0.25, 0.5, 1].map((value) => (
+          <span key={value} class={`ramp ramp-${value * 100}`} />
+        ))}
+      </span>
+      0, 5, 25, 50, 100 % of a row's attention
+    </li>
+    {isCausal && (
+      <li>
+        <span class="legend-masked" aria-hidden="true" /> masked: a later token, which cannot be seen
+      </li>
+    )}
+  </ul>
+);
+
+/** Where a row's attention goes, the most first. */
+const Most = ({ answer, row }: { readonly answer: AttentionAnswer; readonly row: number }) => {
+  const { tokens, rows, columns, maps } = answer;
+  const values = maps[0]?.values[row] ?? [];
+  const best = values
+    .map((value, column) => ({ value, column }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, 8);
+  const own = rows[row];
+  const nameAt = (span: Span | undefined): string => (span === undefined ? "" : spanName(tokens, span));
+  return (
+    <Bars
+      title={
+        <>
+          Attention of <span class="mono">{nameAt(own)}</span>
+        </>
+      }
+      bars={best.map(({ value, column }) => ({
+        key: column,
+        name: nameAt(columns[column]),
+        share: value,
+        text: percent(value),
+      }))}
+    />
+  );
+};
+
+const Range = ({ from, to, time }: { readonly from: number; readonly to: number; readonly time: number }) => {
+  const field = (key: string, label: string, value: number) => (
+    <label class="field inline">
+      {label}
+      <input
+        type="number"
+        class="num"
+        min={1}
+        max={time}
+        value={value}
+        onChange={({ currentTarget }) => setQuery({ [key]: currentTarget.value === "" ? null : currentTarget.value })}
+      />
+    </label>
+  );
+  return (
+    <div class="row">
+      {field("from", "Tokens from", from + 1)}
+      {field("to", "to", to)}
+      {["from", "to"].some((key) => address.value.query.has(key)) && (
+        <button type="button" class="quiet" onClick={() => setQuery({ from: null, to: null })}>
+          All {count(time)}
+        </button>
+      )}
+    </div>
+  );
+};
+
+export const Attention = ({
+  model,
+  text,
+  all,
+}: {
+  readonly model: string;
+  readonly text: string;
+  readonly all: TokensAnswer;
+}) => {
+  const { shape, tokens } = all;
+  const time = tokens.length;
+  const layer = indexOf("layer", shape.nLayer);
+  const head = indexOf("head", shape.nHead);
+  const { from, to } = rangeOf(time);
+  const { to: shownTo, cells } = overviewOf(all);
+  const overview = useAnswer<AttentionAnswer>("inside/attention", { model, text, to: shownTo, cells });
+  const body = { model, text, layers: [layer], heads: [head], from, to, cells: mostCells };
+  const one = useAnswer<AttentionAnswer>("inside/attention", body);
+  const cell = useSignal<Cell>({ row: to - from - 1, column: 0 });
+  // Not before the maps above it: it would jump when they come.
+  const answer = overview.value === undefined ? undefined : one.value;
+  const rows = answer?.rows.length ?? 1;
+  useEffect(() => {
+    // The last token, until one is pointed at.
+    cell.value = { row: Math.min(indexOf("at", to, to - 1) - from, rows - 1), column: cell.peek().column };
+    if (cell.peek().row < 0) cell.value = { row: rows - 1, column: 0 };
+  }, [from, to, text, rows]);
+  const row = Math.min(cell.value.row, rows - 1);
+  const isGrouped = answer?.rows.some((span) => !isOne(span)) ?? false;
+  const failure = overview.failure ?? one.failure;
+  return (
+    <>
+      <p class="about-view">
+        To predict the next token, each token looks back at the text. A row of a map shows how one head divides a
+        token's attention among the tokens before it; a row adds up to 100 %.
+      </p>
+      {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
+      <section class="overview-box" aria-label="All heads" aria-busy={overview.isWaiting}>
+        <h2>All heads</h2>
+        {shownTo < time && (
+          <p class="soft about">
+            Small maps are of the first {count(shownTo)} of {count(time)} tokens
+            {shape.isCausal ? ": what comes later changes nothing there." : "."}
+          </p>
+        )}
+        {overview.value !== undefined && (
+          <Overview
+            answer={overview.value}
+            layer={layer}
+            head={head}
+            onChoose={(l, h) => setIndex({ layer: l, head: h })}
+          />
+        )}
+      </section>
+      {answer !== undefined && (
+        <>
+          <div class="map-head">
+            <Legend isCausal={shape.isCausal} />
+            {time > 16 && <Range from={from} to={to} time={time} />}
+          </div>
+          {isGrouped && (
+            <p class="soft about">
+              {count(to - from)} tokens are more than a screen shows: a cell stands for {count(sizeOf(answer.rows[0]))}{" "}
+              by {count(sizeOf(answer.rows[0]))} of them, the mean of its rows and the sum of its columns. Choose at
+              most {mostCells} tokens to see each. One map goes over at most 2,048.
+            </p>
+          )}
+          <div class="map-and-list">
+            <AttentionMap answer={answer} cell={cell} isWaiting={one.isWaiting} />
+            <Most answer={answer} row={row} />
+          </div>
+          <h2>Arcs over the text</h2>
+          <p class="soft about">
+            From the chosen token to those that it attends to: the wider an arc, the more; less than 2 % has none.
+            Numbers are percent. Arrow keys or a click choose another token.
+          </p>
+          <Arcs
+            answer={answer}
+            row={row}
+            onRow={(next) => {
+              cell.value = { row: next, column: cell.peek().column };
+              setIndex({ at: answer.rows[next]?.from ?? 0 });
+            }}
+          />
+        </>
+      )}
+    </>
+  );
+};

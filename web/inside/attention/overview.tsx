@@ -1,0 +1,67 @@
+/** Small maps of all heads, to choose one. */
+import { useEffect, useRef } from "preact/hooks";
+import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { theme } from "../../shell/theme.ts";
+import { reveal } from "../reveal.ts";
+import { mapColors, paintMap, sized } from "./paint.ts";
+
+const side = 56;
+
+type OneMap = AttentionAnswer["maps"][number];
+
+const Tile = ({ map, columns }: { readonly map: OneMap; readonly columns: number }) => {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const colorsOf = theme.value;
+  useEffect(() => {
+    if (canvas.current === null) return;
+    const context = sized(canvas.current, side, side);
+    if (context === undefined) return;
+    paintMap(context, { left: 0, top: 0, width: side, height: side }, map.values, columns, mapColors());
+  }, [map, colorsOf]);
+  return <canvas ref={canvas} />;
+};
+
+export interface OverviewProps {
+  readonly answer: AttentionAnswer;
+  readonly layer: number;
+  readonly head: number;
+  readonly onChoose: (layer: number, head: number) => void;
+}
+
+export const Overview = ({ answer, layer, head, onChoose }: OverviewProps) => {
+  const box = useRef<HTMLFieldSetElement>(null);
+  useEffect(() => reveal(box.current, ".tile.chosen"), [answer, layer, head]);
+  const { nLayer } = answer.shape;
+  const layers = Array.from({ length: nLayer }, (_, n) => answer.maps.filter((map) => map.layer === n));
+  return (
+    <fieldset ref={box} class="overview">
+      <legend class="hidden-text">Head</legend>
+      {layers.map((maps, n) => (
+        <div key={n} class="overview-row">
+          <span class="overview-layer soft num">Layer {n + 1}</span>
+          <span class="overview-tiles">
+            {maps.map((map) => {
+              const isChosen = map.layer === layer && map.head === head;
+              return (
+                <label key={map.head} class={isChosen ? "tile chosen" : "tile"}>
+                  <input
+                    type="radio"
+                    class="hidden-text"
+                    name="inside-head"
+                    checked={isChosen}
+                    onChange={() => onChoose(map.layer, map.head)}
+                  />
+                  <span class="hidden-text">Layer {map.layer + 1},</span>
+                  <Tile map={map} columns={answer.columns.length} />
+                  <span class="tile-name num">
+                    <span class="hidden-text">head</span> {map.head + 1}
+                  </span>
+                </label>
+              );
+            })}
+          </span>
+        </div>
+      ))}
+    </fieldset>
+  );
+};

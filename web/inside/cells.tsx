@@ -1,0 +1,101 @@
+/** A table of cells to choose from: one stop of the Tab key, then arrow keys. */
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { reveal } from "./reveal.ts";
+
+export interface CellLook {
+  readonly text: string | VNode;
+  /** Said before and after it, to those who do not see the table. */
+  readonly before?: string;
+  readonly after?: string;
+  readonly className?: string;
+}
+
+export interface CellsProps {
+  readonly label: string;
+  /** Above the names of rows. */
+  readonly corner: string;
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  readonly look: (row: number, column: number) => CellLook;
+  readonly chosen?: { readonly row: number; readonly column: number };
+  readonly onChoose: (row: number, column: number) => void;
+}
+
+const moves: Readonly<Record<string, readonly [number, number]>> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  Home: [0, -1e6],
+  End: [0, 1e6],
+  PageUp: [-1e6, 0],
+  PageDown: [1e6, 0],
+};
+
+export const Cells = ({ label, corner, rows, columns, look, chosen, onChoose }: CellsProps) => {
+  const box = useRef<HTMLDivElement>(null);
+  const table = useRef<HTMLTableElement>(null);
+  const [focused, setFocused] = useState({ row: 0, column: 0 });
+  const inside = (value: number, count: number): number => Math.max(0, Math.min(count - 1, value));
+  const stop = { row: inside(focused.row, rows.length), column: inside(focused.column, columns.length) };
+  useEffect(() => reveal(box.current, ".cell.chosen"), [chosen?.row, chosen?.column, rows.length, columns.length]);
+  const onKeyDown = (event: KeyboardEvent) => {
+    const by = moves[event.key];
+    if (by === undefined) return;
+    const row = inside(stop.row + by[0], rows.length);
+    const column = inside(stop.column + by[1], columns.length);
+    table.current?.querySelector<HTMLElement>(`[data-cell="${row} ${column}"]`)?.focus();
+    event.preventDefault();
+  };
+  return (
+    <div ref={box} class="cells-box">
+      <table ref={table} class="cells" aria-label={label} onKeyDown={onKeyDown}>
+        <thead>
+          <tr>
+            <th scope="col">{corner}</th>
+            {columns.map((name, column) => (
+              <th key={column} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((name, row) => (
+            <tr key={row}>
+              <th scope="row">{name}</th>
+              {columns.map((_, column) => {
+                const { text, before = "", after = "", className = "" } = look(row, column);
+                const isChosen = chosen?.row === row && chosen.column === column;
+                return (
+                  <td key={column}>
+                    <button
+                      type="button"
+                      class={`cell ${className}${isChosen ? " chosen" : ""}`}
+                      data-cell={`${row} ${column}`}
+                      tabIndex={row === stop.row && column === stop.column ? 0 : -1}
+                      aria-current={isChosen}
+                      onFocus={() => setFocused({ row, column })}
+                      onClick={() => onChoose(row, column)}
+                    >
+                      {before !== "" && <span class="hidden-text">{before} </span>}
+                      {text}
+                      {after !== "" && <span class="hidden-text"> {after}</span>}
+                    </button>
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+};
+
+/** A class for how probable something is: the more, the darker. */
+export const shareClass = (probability: number): string => {
+  const level = [0.9, 0.5, 0.2, 0.05, 0.01].findIndex((least) => probability >= least);
+  return `share-${level === -1 ? 0 : 5 - level}`;
+};

@@ -1,0 +1,169 @@
+/** Heads that are switched off: what it does to the loss of the text, and to texts that are written. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { HeadPlace } from "../../src/inside/heads.ts";
+import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
+import type { ScoreAnswer } from "../../src/serve/studio/protocol.ts";
+import { count, loss } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { api, postJson } from "../server/request.ts";
+import { address, setQuery } from "../shell/address.ts";
+import { Cells } from "./cells.tsx";
+import { useAnswer } from "./state.ts";
+import { TwoTexts } from "./two-texts.tsx";
+
+const same = (a: HeadPlace, b: HeadPlace): boolean => a.layer === b.layer && a.head === b.head;
+
+/** `?off=1.2,3.1`: head 2 of layer 1, head 1 of layer 3. */
+const headsOf = (query: URLSearchParams, { nLayer, nHead }: TokensAnswer["shape"]): readonly HeadPlace[] =>
+  (query.get("off") ?? "").split(",").flatMap((part) => {
+    const [, layer = 0, head = 0] = (/^(\d+)\.(\d+)$/.exec(part) ?? []).map(Number);
+    const isThere = layer >= 1 && head >= 1 && layer <= nLayer && head <= nHead;
+    return isThere ? [{ layer: layer - 1, head: head - 1 }] : [];
+  });
+
+const setHeads = (heads: readonly HeadPlace[]): void =>
+  setQuery({
+    off: heads.length === 0 ? null : heads.map(({ layer, head }) => `${layer + 1}.${head + 1}`).join(","),
+  });
+
+const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
+
+const Losses = ({ before, after }: { readonly before: ScoreAnswer; readonly after: ScoreAnswer | undefined }) => (
+  <table class="losses num">
+    <caption class="hidden-text">Loss of the text with all heads, and without the chosen ones</caption>
+    <thead>
+      <tr>
+        <th scope="col">Loss of the text</th>
+        <th scope="col">All heads</th>
+        <th scope="col">Without</th>
+        <th scope="col">Change</th>
+      </tr>
+    </thead>
+    <tbody>
+      {(
+        [
+          ["nats per token", "natsPerToken"],
+          ["bits per byte", "bitsPerByte"],
+        ] as const
+      ).map(([label, unit]) => (
+        <tr key={unit}>
+          <th scope="row">{label}</th>
+          <td>{loss(before[unit])}</td>
+          <td class="loss-without">{after === undefined ? "–" : loss(after[unit])}</td>
+          <td>{after === undefined ? "–" : signed(after[unit] - before[unit])}</td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+);
+
+/** What the loss becomes without each head alone, one after the other. */
+const useEach = (model: string, text: string, { nLayer, nHead }: TokensAnswer["shape"]) => {
+  const found = useSignal<ReadonlyMap<string, number>>(new Map());
+  const underWay = useSignal(false);
+  const abort = useRef<AbortController | null>(null);
+  useEffect(() => {
+    found.value = new Map();
+    return () => abort.current?.abort();
+  }, [model, text]);
+  const stop = () => {
+    abort.current?.abort();
+    underWay.value = false;
+  };
+  const measure = async () => {
+    stop();
+    const controller = new AbortController();
+    abort.current = controller;
+    const { signal } = controller;
+    underWay.value = true;
+    for (let n = 0; n < nLayer * nHead && !signal.aborted; n++) {
+      const place = { layer: Math.floor(n / nHead), head: n % nHead };
+      const body = { model, text, headsOff: [place] };
+      const answer = await postJson<ScoreAnswer>(`${api}/score`, body, signal).catch(() => undefined);
+      if (signal.aborted || answer?.kind !== "ok") break;
+      found.value = new Map(found.value).set(`${place.layer} ${place.head}`, answer.value.natsPerToken);
+    }
+    if (!signal.aborted) underWay.value = false;
+  };
+  return { found: found.value, isUnderWay: underWay.value, measure, stop };
+};
+
+export const Heads = ({
+  model,
+  text,
+  all,
+}: {
+  readonly model: string;
+  readonly text: string;
+  readonly all: TokensAnswer;
+}) => {
+  const { shape, tokens } = all;
+  const off = headsOf(address.value.query, shape);
+  const canScore = tokens.length > 1;
+  const before = useAnswer<ScoreAnswer>("score", canScore ? { model, text } : undefined);
+  const body = off.length === 0 || !canScore ? undefined : { model, text, headsOff: off };
+  const after = useAnswer<ScoreAnswer>("score", body);
+  const each = useEach(model, text, shape);
+  const failure = before.failure ?? after.failure;
+  const whole = before.value?.natsPerToken;
+  const toggle = (place: HeadPlace) =>
+    setHeads(off.some((one) => same(one, place)) ? off.filter((one) => !same(one, place)) : [...off, place]);
+  return (
+    <>
+      <p class="about-view">
+        Heads share the work. Switch one off, and its output is zero: the more the loss of the text rises, the more the
+        model relies on that head here.
+      </p>
+      {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
+      <div class="toolbar">
+        <h2>Heads</h2>
+        <span class="soft num about">
+          {off.length === 0 ? "all on" : `${count(off.length)} of ${count(shape.nLayer * shape.nHead)} off`}
+        </span>
+        <button type="button" disabled={off.length === 0} onClick={() => setHeads([])}>
+          All on
+        </button>
+        <button
+          type="button"
+          disabled={!canScore}
+          onClick={() => (each.isUnderWay ? each.stop() : void each.measure())}
+        >
+          {each.isUnderWay ? "Stop" : "Measure each alone"}
+        </button>
+      </div>
+      <Cells
+        label="Heads: Enter switches one off or on"
+        corner="Layer"
+        rows={Array.from({ length: shape.nLayer }, (_, n) => String(n + 1))}
+        columns={Array.from({ length: shape.nHead }, (_, n) => `Head ${n + 1}`)}
+        look={(layer, head) => {
+          const isOff = off.some((one) => same(one, { layer, head }));
+          const own = each.found.get(`${layer} ${head}`);
+          const change = own === undefined || whole === undefined ? undefined : signed(own - whole);
+          return {
+            className: isOff ? "head-cell head-off" : "head-cell",
+            before: `Layer ${layer + 1}, head ${head + 1}:`,
+            text: (
+              <>
+                {isOff ? "off" : "on"}
+                {change !== undefined && <span class="head-change num">{change}</span>}
+              </>
+            ),
+          };
+        }}
+        onChoose={(layer, head) => toggle({ layer, head })}
+      />
+      {each.found.size > 0 && (
+        <p class="soft about">Numbers are the change of the loss, in nats per token, without that head alone.</p>
+      )}
+      {!canScore && <p class="soft">A loss needs a text of two tokens or more.</p>}
+      <div aria-busy={before.isWaiting || after.isWaiting} aria-live="polite">
+        {before.value !== undefined && (
+          <Losses before={before.value} after={body === undefined ? undefined : after.value} />
+        )}
+      </div>
+      <TwoTexts model={model} prompt={text} headsOff={off} />
+    </>
+  );
+};

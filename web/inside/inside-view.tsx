@@ -1,0 +1,97 @@
+/** The view into a model: which one, at which checkpoint, on which text, and what is looked at. */
+import { useEffect } from "preact/hooks";
+import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
+import type { RunSeries } from "../../src/serve/studio/protocol.ts";
+import { Notice } from "../parts/notice.tsx";
+import { Segmented } from "../parts/segmented.tsx";
+import { models } from "../server/facts.ts";
+import { getJson, runPath } from "../server/request.ts";
+import { followRuns, runs } from "../server/run-list.ts";
+import { address, setQuery } from "../shell/address.ts";
+import { Attention } from "./attention/attention.tsx";
+import { ModelAndCheckpoint, takeModel } from "./checkpoints.tsx";
+import { Heads } from "./heads.tsx";
+import { Lens } from "./lens.tsx";
+import { NearestTokens } from "./neighbours.tsx";
+import { Patching } from "./patching.tsx";
+import { modelOf, setText, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
+import { TextForm } from "./text-form.tsx";
+
+const usualText = "The cat sat on the mat because it was tired.";
+const mostOfSample = 48;
+
+/** A text that the model can read: what its run wrote last. */
+const firstText = async (model: string): Promise<string> => {
+  const run = /^runs\/([^/]+)\//.exec(model)?.[1];
+  if (run === undefined) return usualText;
+  const answer = await getJson<RunSeries>(`${runPath(run)}/series`);
+  const sample = answer.kind === "ok" ? answer.value.samples.at(-1) : undefined;
+  return sample === undefined ? usualText : [...(sample.prompt + sample.text)].slice(0, mostOfSample).join("");
+};
+
+const shown = {
+  attention: Attention,
+  lens: Lens,
+  neighbours: NearestTokens,
+  heads: Heads,
+  patching: Patching,
+} as const satisfies Readonly<Record<Tab, unknown>>;
+
+export const InsideView = () => {
+  useEffect(() => followRuns(), []);
+  const weights = (runs.value ?? []).map(({ name, best, hasCheckpoint, step }) =>
+    [name, best?.step, hasCheckpoint, step].join(" "),
+  );
+  useEffect(() => void models.load(), [weights.join("\n")]);
+  const { query } = address.value;
+  useEffect(() => takeModel(query.get("run")), [models.value.value, query]);
+  const model = modelOf();
+  const text = textOf("text");
+  useEffect(() => {
+    if (text !== "" || model === "") return;
+    void firstText(model).then((first) => {
+      if (textOf("text") === "") setText("text", first);
+    });
+  }, [text, model]);
+  const body = model === "" || text === "" ? undefined : { model, text };
+  const { value: all, failure } = useAnswer<TokensAnswer>("inside/text", body);
+  const tab = tabOf();
+  const Shown = shown[tab];
+  const known = models.value.value?.models;
+  return (
+    <section class="inside">
+      <div class="view-head">
+        <h1>Inside</h1>
+        <Segmented
+          label="What to look at"
+          showLabel={false}
+          value={tab}
+          options={tabs}
+          onChange={(value: Tab) => setQuery({ view: value === "attention" ? null : value })}
+        />
+      </div>
+      {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
+      {known?.length === 0 && (
+        <Notice tone="plain">
+          There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
+        </Notice>
+      )}
+      {known?.length !== 0 && (
+        <div class="inside-top">
+          <ModelAndCheckpoint />
+          <TextForm
+            label={tab === "patching" ? "Clean text" : "Text"}
+            text={text}
+            failure={failure}
+            all={all}
+            onText={(next) => setText("text", next)}
+          />
+        </div>
+      )}
+      <p class="computing soft" role="status">
+        {waiting.value > 0 && <span>Computing…</span>}
+      </p>
+      {all !== undefined && <Shown model={model} text={text} all={all} />}
+    </section>
+  );
+};

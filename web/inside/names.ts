@@ -1,0 +1,25 @@
+/** Tokens and positions in words. They are counted from 1. */
+
+import type { NamedToken } from "../../src/inside/tokens.ts";
+import type { Span } from "../../src/serve/studio/inside/protocol.ts";
+import { visible } from "../playground/surprise.ts";
+
+export const isOne = ({ from, to }: Span): boolean => to === from + 1;
+
+type Tokens = readonly NamedToken[];
+
+export const tokenAt = (tokens: Tokens, at: number): string => visible(tokens[at]?.text ?? "");
+
+/** A few characters: a token may be long. */
+export const clipped = (text: string, most = 10): string => {
+  const characters = [...text];
+  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
+};
+
+/** As "5 cat", or "9–16" for several. */
+export const spanName = (tokens: Tokens, span: Span): string =>
+  isOne(span) ? `${span.from + 1} ${tokenAt(tokens, span.from)}` : `${span.from + 1}–${span.to}`;
+
+/** As `“cat” (5)`, or `tokens 9–16`. */
+export const spanWords = (tokens: Tokens, span: Span): string =>
+  isOne(span) ? `“${tokenAt(tokens, span.from)}” (${span.from + 1})` : `tokens ${span.from + 1}–${span.to}`;

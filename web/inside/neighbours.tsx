@@ -1,0 +1,110 @@
+/** The tokens nearest to one, by the angle between their vectors. */
+import { useSignal } from "@preact/signals";
+import type { NeighboursAnswer, TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
+import { Notice } from "../parts/notice.tsx";
+import { Segmented } from "../parts/segmented.tsx";
+import { visible } from "../playground/surprise.ts";
+import { address, setQuery } from "../shell/address.ts";
+import { Bars } from "./bars.tsx";
+import { useAnswer } from "./state.ts";
+
+const matrices = [
+  { value: "embedding", label: "As read" },
+  { value: "head", label: "As predicted" },
+] as const;
+
+const TokenForm = ({ onToken }: { readonly onToken: (text: string) => void }) => {
+  const draft = useSignal("");
+  return (
+    <form
+      class="row"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (draft.value !== "") onToken(draft.value);
+      }}
+    >
+      <label class="field inline">
+        Another token
+        <input
+          type="text"
+          spellcheck={false}
+          value={draft.value}
+          onInput={({ currentTarget }) => {
+            draft.value = currentTarget.value;
+          }}
+        />
+      </label>
+      <button type="submit" disabled={draft.value === ""}>
+        Find
+      </button>
+    </form>
+  );
+};
+
+export const NearestTokens = ({ model, all }: { readonly model: string; readonly all: TokensAnswer }) => {
+  const { query } = address.value;
+  const own = [...new Map(all.tokens.map((token) => [token.id, token])).values()].slice(0, 200);
+  const given = query.get("token");
+  // Of the address: an id as "#12", else a text.
+  const id = given === null ? own[0]?.id : /^#\d+$/.test(given) ? Number(given.slice(1)) : undefined;
+  const of = query.get("of") === "head" && !all.shape.tieEmbeddings ? "head" : "embedding";
+  const token = id ?? given ?? "";
+  const body = token === "" ? undefined : { model, token, top: 20, of };
+  const { value, failure, isWaiting } = useAnswer<NeighboursAnswer>("inside/neighbours", body);
+  return (
+    <>
+      <p class="about-view">
+        A model reads each token as a vector. Tokens that it treats alike come to lie close together: a cosine of 1 is
+        the same direction, 0 is none in common.
+      </p>
+      <div class="token-choice">
+        <fieldset class="token-buttons">
+          <legend class="soft about">Tokens of the text</legend>
+          {own.map((one) => (
+            <button
+              key={one.id}
+              type="button"
+              class="token-button mono"
+              aria-pressed={one.id === value?.token.id}
+              onClick={() => setQuery({ token: `#${one.id}` })}
+            >
+              {visible(one.text)}
+            </button>
+          ))}
+        </fieldset>
+        <div class="toolbar">
+          <TokenForm onToken={(text) => setQuery({ token: text })} />
+          {all.shape.tieEmbeddings ? (
+            <span class="soft about">This model predicts with the same vectors as it reads.</span>
+          ) : (
+            <Segmented
+              label="Vectors"
+              value={of}
+              options={matrices}
+              onChange={(next) => setQuery({ of: next === "head" ? "head" : null })}
+            />
+          )}
+        </div>
+      </div>
+      {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
+      {value !== undefined && (
+        <div class="neighbours" aria-busy={isWaiting}>
+          <Bars
+            title={
+              <>
+                Nearest to <span class="mono">{visible(value.token.text)}</span>{" "}
+                <span class="soft">cosine, from −1 to 1</span>
+              </>
+            }
+            bars={value.neighbours.map((one) => ({
+              key: one.id,
+              name: visible(one.text),
+              share: one.cosine,
+              text: one.cosine.toFixed(3).replace("-", "−"),
+            }))}
+          />
+        </div>
+      )}
+    </>
+  );
+};

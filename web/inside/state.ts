@@ -1,0 +1,86 @@
+/** What is looked at: all of it is in the address, but for a text that is too long for one. */
+import { signal as newSignal, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { Failure } from "../../src/serve/studio/protocol.ts";
+import { api, postJson } from "../server/request.ts";
+import { address, setQuery } from "../shell/address.ts";
+import { keep, readKept } from "../shell/kept.ts";
+
+export const tabs = [
+  { value: "attention", label: "Attention" },
+  { value: "lens", label: "Lens" },
+  { value: "neighbours", label: "Neighbours" },
+  { value: "heads", label: "Heads" },
+  { value: "patching", label: "Patching" },
+] as const;
+export type Tab = (typeof tabs)[number]["value"];
+
+const asked = (key: string): string | null => address.value.query.get(key);
+
+export const tabOf = (): Tab => tabs.find(({ value }) => value === asked("view"))?.value ?? "attention";
+export const modelOf = (): string => asked("model") ?? "";
+
+/** A whole number of the address, from 1 as people count, as an index. Too large ones give the last. */
+export const indexOf = (key: string, count: number, usual = 0): number => {
+  const given = asked(key);
+  const value = given === null ? usual : Math.floor(Number(given)) - 1;
+  return Number.isFinite(value) ? Math.max(0, Math.min(count - 1, value)) : usual;
+};
+export const setIndex = (changes: Readonly<Record<string, number>>): void =>
+  setQuery(Object.fromEntries(Object.entries(changes).map(([key, index]) => [key, String(index + 1)])));
+
+/** Longer texts are kept in this tab alone. */
+const longestInAddress = 3000;
+
+export const textOf = (key: "text" | "corrupted"): string => asked(key) ?? readKept<string>(`inside.${key}`) ?? "";
+export const setText = (key: "text" | "corrupted", text: string): void => {
+  const fits = encodeURIComponent(text).length <= longestInAddress;
+  keep(`inside.${key}`, text);
+  setQuery({ [key]: fits && text !== "" ? text : null });
+};
+
+export interface Asked<T> {
+  /** The last answer: it stays while the next one is on its way. */
+  readonly value: T | undefined;
+  readonly failure: Failure | undefined;
+  readonly isWaiting: boolean;
+}
+
+/** Requests that are on their way. */
+export const waiting = newSignal(0);
+
+const nothing = { value: undefined, failure: undefined, isWaiting: false } as const;
+
+/** The answer to a request; a new body is a new request, and ends the one before. Undefined: nothing is asked. */
+export const useAnswer = <T>(path: string, body: object | undefined): Asked<T> => {
+  const state = useSignal<Asked<T>>(nothing);
+  const key = body === undefined ? "" : JSON.stringify(body);
+  useEffect(() => {
+    if (body === undefined) {
+      state.value = nothing;
+      return;
+    }
+    const controller = new AbortController();
+    const { signal } = controller;
+    state.value = { ...state.peek(), isWaiting: true };
+    let isOpen = true;
+    waiting.value++;
+    const close = () => {
+      if (isOpen) waiting.value--;
+      isOpen = false;
+    };
+    const ask = async () => {
+      const answer = await postJson<T>(`${api}/${path}`, body, signal).catch(() => undefined);
+      close();
+      if (signal.aborted || answer === undefined) return;
+      state.value =
+        answer.kind === "ok" ? { ...nothing, value: answer.value } : { ...nothing, failure: answer.failure };
+    };
+    void ask();
+    return () => {
+      close();
+      controller.abort();
+    };
+  }, [path, key]);
+  return state.value;
+};

@@ -1,0 +1,88 @@
+/** A text to look at, with what the server says against it. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
+import type { Failure } from "../../src/serve/studio/protocol.ts";
+import { count } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { visible } from "../playground/surprise.ts";
+
+export interface TextFormProps {
+  readonly label: string;
+  readonly text: string;
+  readonly failure: Failure | undefined;
+  readonly all: TokensAnswer | undefined;
+  readonly onText: (text: string) => void;
+}
+
+const without = (text: string, characters: readonly string[]): string =>
+  [...text].filter((one) => !characters.includes(one)).join("");
+
+export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) => {
+  const draft = useSignal(text);
+  useEffect(() => {
+    draft.value = text;
+  }, [text]);
+  const { characters } = failure ?? {};
+  return (
+    <form
+      class="inside-text"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onText(draft.value);
+      }}
+    >
+      <label class="field">
+        {label}
+        <textarea
+          rows={2}
+          spellcheck={false}
+          value={draft.value}
+          onInput={({ currentTarget }) => {
+            draft.value = currentTarget.value;
+          }}
+          onKeyDown={(event) => {
+            if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+            event.preventDefault();
+            onText(draft.value);
+          }}
+        />
+      </label>
+      <div class="row">
+        <button
+          type="submit"
+          class="primary"
+          disabled={draft.value === "" || draft.value === text}
+          title="Ctrl+Enter in the text"
+        >
+          Look
+        </button>
+        {all !== undefined && (
+          <span class="soft num about">
+            {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
+            {all.left > 0 && `: the model sees no more at a time, and ${count(all.left)} at the end are left out`}
+          </span>
+        )}
+      </div>
+      {failure !== undefined && (
+        <Notice tone="bad">
+          {characters === undefined ? (
+            failure.error
+          ) : (
+            <>
+              <p>
+                The model never saw {characters.length === 1 ? "this character" : "these characters"} of the text:{" "}
+                <span class="mono">{characters.map(visible).join(" ")}</span>
+              </p>
+              <p>
+                <button type="button" onClick={() => onText(without(text, characters))}>
+                  Leave {characters.length === 1 ? "it" : "them"} out
+                </button>
+              </p>
+            </>
+          )}
+        </Notice>
+      )}
+    </form>
+  );
+};
