@@ -269,7 +269,7 @@ it.each([
   ["attention", { text, layers: Array(2000).fill(0) }, 400, "attention"],
   ["attention", { text, model: "runs/a/../a" }, 404, "model"],
   ["attention", { text, model: "/etc/passwd" }, 404, "model"],
-  ["attention", { text, more: 1 }, 400, "request"],
+  ["attention", { text, more: 1 }, 400, undefined],
   ["lens", { text, from: 20 }, 400, "from"],
   ["lens", { text, top: 0 }, 400, "top"],
   ["neighbours", { token: "The" }, 400, "token"],
