@@ -10,6 +10,7 @@ import { RunsView } from "../runs/runs-view.tsx";
 import { lostStreams } from "../server/event-stream.ts";
 import { info } from "../server/facts.ts";
 import { path, unescaped } from "./address.ts";
+import { later } from "./later.tsx";
 import { ThemeSwitch } from "./theme-switch.tsx";
 
 /** Further views get their place here. */
@@ -17,7 +18,10 @@ const places = [
   { href: "/runs", label: "Runs" },
   { href: "/new", label: "New run" },
   { href: "/playground", label: "Playground" },
+  { href: "/lesson", label: "Lesson" },
 ] as const;
+
+const Lesson = later(async () => (await import("../lesson/lesson-view.tsx")).LessonView);
 
 interface Shown {
   readonly title: string;
@@ -44,6 +48,7 @@ const shownAt = (at: string): Shown => {
   if (at === "/compare") return { title: "Compare", place: "/runs", view: <CompareView /> };
   if (at === "/new") return { title: "New run", place: "/new", view: <NewRunView /> };
   if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
+  if (at === "/lesson") return { title: "Lesson", place: "/lesson", view: <Lesson /> };
   return { title: "Not found", place: "", view: <NotFound /> };
 };
 
