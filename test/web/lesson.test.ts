@@ -58,8 +58,9 @@ describe("a reader's text", () => {
     expect(accepted(`\ud83e${"word ".repeat(60)}`).characters[0]).toBe("\ufffd");
   });
 
-  it("begins a model's writing with its first word", () => {
-    expect(promptOf(accepted(`\n\n  ${story}`))).toBe("Grüße,");
+  it("begins a model's writing with its first words", () => {
+    expect(promptOf(accepted(`\n\n  ${story}`))).toBe("Grüße, 🦊 and a fox.");
+    expect(promptOf(accepted("Call me Ishmael. Some years ago it was. ".repeat(9)))).toBe("Call me Ishmael. Some");
     expect(promptOf(accepted(`${"ab".repeat(200)} c`))).toHaveLength(24);
     expect(promptOf(accepted("\n \n".repeat(100)))).toBe("\n");
   });

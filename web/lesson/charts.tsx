@@ -7,7 +7,7 @@ import { count } from "../parts/format.ts";
 import type { SessionRecord } from "./engine/client.ts";
 
 /** Of the line at ln V. */
-export const guessStyle: CurveStyle = { color: "--series-3", dash: [7, 4], width: 1.5, marks: false };
+export const guessStyle: CurveStyle = { color: "--series-3", dash: [2, 3], width: 2, marks: false };
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
 const twoDigits = (value: number): string => value.toFixed(2);

@@ -64,10 +64,16 @@ export const readText = (text: string): LessonText | Refused => {
 
 export const isRefused = (text: LessonText | Refused): text is Refused => "refused" in text;
 
-/** The first word, in at most 24 characters: a prompt that the model can read. */
+/** The first words, in at most 24 characters of one line: a beginning that the model can go on from. */
 export const promptOf = ({ characters }: LessonText): string => {
   const first = characters.findIndex((character) => /\S/u.test(character));
   if (first === -1) return characters[0] ?? "";
-  const end = characters.findIndex((character, at) => at > first && /\s/u.test(character));
-  return characters.slice(first, Math.min(first + 24, end === -1 ? characters.length : end)).join("");
+  const [line = ""] = characters
+    .slice(first, first + 25)
+    .join("")
+    .split(/[\r\n]/u);
+  const words = [...line];
+  if (words.length < 25) return line.trimEnd();
+  const space = words.findLastIndex((character) => /\s/u.test(character));
+  return words.slice(0, space > 0 ? space : 24).join("");
 };

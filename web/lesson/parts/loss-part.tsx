@@ -1,5 +1,5 @@
 /** Part 3: what a probability costs, and what a loss means. */
-import { useComputed, useSignal } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { Chart } from "../../chart/chart.tsx";
 import type { Curve, Interval } from "../../chart/curve.ts";
 import { comparedStyle } from "../../chart/palette.ts";
@@ -13,7 +13,8 @@ const plain = { pyramid: undefined, smoothed: undefined } as const;
 /** Thousandths: the chart names whole numbers. */
 const thousandths = Float64Array.from({ length: 1000 }, (_, i) => i + 1);
 const costs = thousandths.map((value) => lossOf(value / 1000));
-const thousandthText = (value: number): string => percent(value / 1000);
+const thousandthText = (value: number): string =>
+  value >= 10 ? `${Number((value / 10).toFixed(1))} %` : percent(value / 1000);
 const twoDigits = (value: number): string => value.toFixed(2);
 
 const curvesOf = (probability: number, vocabSize: number): readonly Curve[] => [
@@ -40,13 +41,17 @@ const curvesOf = (probability: number, vocabSize: number): readonly Curve[] => [
 ];
 
 const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
-  const position = useSignal(Math.max(0, positionOf(1 / vocabSize)));
+  const position = useSignal(positionOf(0.1));
   const probability = probabilityAt(position.value);
   const loss = lossOf(probability);
   const times = probability * vocabSize;
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
   const vocabulary = useSignal(vocabSize);
   if (vocabulary.peek() !== vocabSize) vocabulary.value = vocabSize;
+  useSignalEffect(() => {
+    // Without a pointer in it, the chart is read at the p of the slider.
+    if (!Number.isFinite(link.cursor.value ?? Number.NaN)) link.cursor.value = 1000 * probabilityAt(position.value);
+  });
   const curves = useComputed(() => curvesOf(probabilityAt(position.value), vocabulary.value));
   return (
     <section aria-labelledby="guess-head">
@@ -67,6 +72,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
           aria-valuetext={`${percent(probability)}, loss ${twoDigits(loss)} nats`}
           onInput={({ currentTarget }) => {
             position.value = Number(currentTarget.value);
+            link.cursor.value = 1000 * probabilityAt(position.value);
           }}
         />
         <output class="num">{percent(probability)}</output>
@@ -74,17 +80,16 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
       <p class="result" role="status">
         −ln {probability.toFixed(4)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
         {vocabSize} characters the same probability, 1/{vocabSize} = {percent(1 / vocabSize)}, pays ln {vocabSize} ={" "}
-        {twoDigits(Math.log(vocabSize))}.{" "}
-        {times >= 1
-          ? `Your p is ${twoDigits(times)} times the guesser's.`
-          : `Your p is ${twoDigits(times)} times the guesser's: worse than guessing.`}
+        {twoDigits(Math.log(vocabSize))}. Your p is{" "}
+        <b class="num">{times >= 10 ? times.toFixed(0) : twoDigits(times)} times</b> the guesser's
+        {times < 0.99 ? ": worse than guessing." : "."}
       </p>
       <Chart
         title="Loss of one guess"
         unit="nats"
         name="loss-of-a-guess"
         curves={curves}
-        xLabel="p of the right character:"
+        xLabel="p of the right character"
         xText={thousandthText}
         xLeast={1}
         log={false}
@@ -99,15 +104,13 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
 /** Losses that are known for the chapter's text, with its 65 characters. */
 const known: readonly (readonly [loss: string, of: string, low: number, high: number])[] = [
   ["4.17", "not trained: guessing, ln 65", Math.log(65), Math.log(65)],
-  ["1.5 to 1.3", "after 3,000 steps", 1.5, 1.3],
+  ["1.3–1.5", "after 3,000 steps of training", 1.5, 1.3],
   ["1.0", "a much better model", 1, 1],
-  ["1.0 to 0.8", "people, about", 1, 0.8],
+  ["0.8–1.0", "people, about", 1, 0.8],
 ];
 
 const rangeText = (low: number, high: number, digits: number): string =>
-  low.toFixed(digits) === high.toFixed(digits)
-    ? low.toFixed(digits)
-    : `${low.toFixed(digits)} to ${high.toFixed(digits)}`;
+  low.toFixed(digits) === high.toFixed(digits) ? low.toFixed(digits) : `${low.toFixed(digits)}–${high.toFixed(digits)}`;
 
 const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
   const loss = useSignal(1.4);
@@ -187,7 +190,7 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
                   <td class="num">{shown}</td>
                   <td>{of}</td>
                   <td class="num">{rangeText(from.timesGuessing, to.timesGuessing, 0)}</td>
-                  <td class="num">{rangeText(from.choices, to.choices, 1)}</td>
+                  <td class="num">{rangeText(to.choices, from.choices, 1)}</td>
                 </tr>
               );
             })}

@@ -78,7 +78,7 @@ const Sight = ({ text }: { readonly text: LessonText }) => {
       <p role="status">
         {isOn.value
           ? "With the mask position i sees the characters 0 to i. The answer stands at i + 1, hidden (·): it must be predicted."
-          : "Without the mask each position sees the whole window, the answer too: it stands in the double frame, one place further on. Copying is enough."}
+          : "Without the mask each position sees the whole window, the answer too: it stands in the double frame, one place further on. Copying is enough. Only the last position has nothing to copy."}
       </p>
     </>
   );

@@ -127,7 +127,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
         </label>
       </div>
       <Rows text={text} at={at} />
-      <label class="slider">
+      <label class="slider wide-slider">
         Position
         <input
           type="range"

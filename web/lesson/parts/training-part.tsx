@@ -1,5 +1,7 @@
 /** Part 4: a small model learns the reader's text, in front of the reader. */
+
 import type { ComponentChildren } from "preact";
+import { count } from "../../parts/format.ts";
 import { meaningOf, recentLoss } from "../chapter/meaning.ts";
 import type { LessonText } from "../chapter/text.ts";
 import { LossChart } from "../charts.tsx";
@@ -36,7 +38,7 @@ const Live = ({ opened }: { readonly opened: Opened }) => {
     <>
       <div class="headline">
         <Figure label="Loss" value={two(training)} note="training, mean of the last steps" />
-        <Figure label="Held out" value={two(heldOut)} note={`on ${opened.heldOut} characters it never learns`} />
+        <Figure label="Held out" value={two(heldOut)} note={`on ${count(opened.heldOut)} characters it never learns`} />
         <Figure
           label="Times guessing"
           value={heldOut === undefined ? "–" : meaningOf(heldOut, opened.vocabSize).timesGuessing.toFixed(1)}
@@ -76,7 +78,8 @@ export const TrainingPart = ({ text }: { readonly text: LessonText }) => (
         <>
           <p>
             Here: {opened.steps} steps, each of {opened.batchSize} windows of {opened.contextLength} characters. One
-            step is {opened.batchSize} × {opened.contextLength} = {opened.batchSize * opened.contextLength} examples.
+            step is {opened.batchSize} × {opened.contextLength} = {count(opened.batchSize * opened.contextLength)}{" "}
+            examples.
           </p>
           <Controls session="model" opened={opened} begin="Start training" />
           <Live opened={opened} />

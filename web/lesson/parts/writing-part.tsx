@@ -89,21 +89,21 @@ const Strip = ({
 }) => {
   const kept = choices.filter(({ probability }) => probability > 0);
   const taken = number === undefined ? undefined : drawn(choices, number);
+  // In percent, not in a box of its own units: that would stretch the characters.
+  const share = (value: number) => `${100 * value}%`;
   return (
-    <svg class="strip" viewBox="0 0 1000 64" preserveAspectRatio="none" aria-hidden="true">
+    <svg class="strip" aria-hidden="true">
       {kept.map(({ id, from, probability }, i) => (
-        <rect
-          key={id}
-          class={id === taken?.id ? "strip-taken" : i % 2 === 0 ? "strip-even" : "strip-odd"}
-          x={1000 * from}
-          y="8"
-          width={Math.max(0.5, 1000 * probability)}
-          height="40"
-        >
-          <title>{visible(text.vocabulary.characters[id] ?? "")}</title>
-        </rect>
+        <g key={id} class={id === taken?.id ? "strip-taken" : i % 2 === 0 ? "strip-even" : "strip-odd"}>
+          <rect x={share(from)} y="8" width={share(probability)} height="32" />
+          {probability > 0.04 && (
+            <text x={share(from + probability / 2)} y="29">
+              {visible(text.vocabulary.characters[id] ?? "")}
+            </text>
+          )}
+        </g>
       ))}
-      {number !== undefined && <rect class="strip-number" x={1000 * number - 2} y="0" width="4" height="64" />}
+      {number !== undefined && <line class="strip-number" x1={share(number)} x2={share(number)} y1="0" y2="48" />}
     </svg>
   );
 };
