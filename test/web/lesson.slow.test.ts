@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { missingChromium } from "../browser/chromium.ts";
-import { checkParts, giveOwnText, goTo, useStaticLesson, walk } from "./lesson-pages.ts";
+import { checkParts, giveOwnText, goTo, untilStep, useStaticLesson, walk } from "./lesson-pages.ts";
 import { usePages } from "./page.ts";
 import { useStudioPages } from "./studio-pages.ts";
 
@@ -48,12 +48,23 @@ describe.skipIf(missingChromium !== undefined)("the lesson as static files of a 
   it("is isolated by its service worker, walked with a text of one's own, and asks its host for files alone", async () => {
     const page = await openPage?.("");
     if (page === undefined) throw new Error("no chromium");
-    await page.waitForFunction("crossOriginIsolated");
+    await page.waitForFunction(() => crossOriginIsolated);
     await walk(page);
     await page.reload();
     await page.getByText("Your browser trains", { exact: false }).or(page.locator(".sequence")).first().waitFor();
     expect(site.asked.filter((one) => !one.startsWith("GET /lesson/"))).toEqual([]);
     // Each file by its name: no part of the text is in an address.
     expect(site.asked.filter((one) => !/^GET \/lesson\/(?:assets\/)?[\w.-]*$/u.test(one))).toEqual([]);
+  });
+
+  it("trains on one thread, and says so, where the browser has no service workers", async () => {
+    const page = await openPage?.("#/training", { serviceWorkers: "block" });
+    if (page === undefined) throw new Error("no chromium");
+    await page
+      .getByText("on 1 thread; nothing is sent anywhere. This page may not share memory", { exact: false })
+      .waitFor();
+    await page.getByRole("button", { name: "Start training" }).click();
+    await untilStep(page, 2);
+    expect(await page.evaluate("crossOriginIsolated")).toBe(false);
   });
 });
