@@ -70,8 +70,8 @@ export const Controls = ({ session, opened, begin }: ControlsProps) => {
         <button type="button" disabled={step === 0} onClick={() => trainAgain(session)}>
           Start over
         </button>
-        <span class="num" role="status">
-          {state}: step {count(step)} of {count(opened.steps)}
+        <span class="num">
+          <span role="status">{state}</span>: step {count(step)} of {count(opened.steps)}
           {!running &&
             !isDone &&
             sessions[other.name].running.value &&

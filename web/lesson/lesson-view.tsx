@@ -11,7 +11,7 @@ import { TextPart } from "./parts/text-part.tsx";
 import { TrainingPart } from "./parts/training-part.tsx";
 import { WritingPart } from "./parts/writing-part.tsx";
 import { addressOf, type Part, type PartName, parts, place, readPlace } from "./place.ts";
-import { current, loadBuiltIn, openCurrent } from "./state.ts";
+import { choice, current, loadBuiltIn, openCurrent } from "./state.ts";
 
 const onText: Readonly<Record<Exclude<PartName, "text">, (text: LessonText) => VNode>> = {
   pairs: (text) => <PairsPart text={text} />,
@@ -30,7 +30,7 @@ const Shown = ({ name }: { readonly name: PartName }) => {
   if (now.kind === "text") return onText[name](now.text);
   return (
     <Notice tone={now.isFailure ? "bad" : "plain"}>
-      {now.why} <a href={addressOf("text")}>Choose a text</a>
+      {now.why} {choice.value === "own" || now.isFailure ? <a href={addressOf("text")}>Choose a text</a> : null}
     </Notice>
   );
 };

@@ -7,24 +7,28 @@ import { prompt, written } from "./writing.ts";
 
 export type TextChoice = "built-in" | "own";
 
-interface Kept {
+interface KeptText {
   readonly choice: TextChoice;
   readonly own: string;
+}
+
+interface KeptWindow {
   readonly start: number;
   readonly time: number;
 }
 
-const kept: Partial<Kept> = readKept<Kept>("lesson") ?? {};
+const keptText = readKept<KeptText>("lesson-text");
+const keptWindow = readKept<KeptWindow>("lesson-window");
 
-export const choice = signal<TextChoice>(kept.choice ?? "built-in");
-export const own = signal(kept.own ?? "");
+export const choice = signal<TextChoice>(keptText?.choice ?? "built-in");
+export const own = signal(keptText?.own ?? "");
 /** Where the window of pairs begins, and how many pairs it has. */
-export const start = signal(kept.start ?? 0);
-export const time = signal(kept.time ?? 8);
+export const start = signal(keptWindow?.start ?? 0);
+export const time = signal(keptWindow?.time ?? 8);
 
-effect(() => {
-  keep("lesson", { choice: choice.value, own: own.value, start: start.value, time: time.value });
-});
+// Apart: the window moves often, and the text may be long.
+effect(() => keep("lesson-text", { choice: choice.value, own: own.value }));
+effect(() => keep("lesson-window", { start: start.value, time: time.value }));
 
 export const builtInName = "Moby-Dick, the first chapters";
 

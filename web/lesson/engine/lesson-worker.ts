@@ -23,6 +23,8 @@ let material: Material | undefined;
 let running: SessionName | undefined;
 /** Counts the texts: work on an earlier one ends. */
 let texts = 0;
+/** Counts the calls to train: an earlier one has ended. */
+let runs = 0;
 const sessions = new Map<SessionName, Session>();
 /** One thing at a time computes: steps, samples and answers wait for each other. */
 let last: Promise<unknown> = Promise.resolve();
@@ -116,15 +118,17 @@ const open = async (text: string, prompt: string, threads: number, number: numbe
 const run = async (name: SessionName): Promise<void> => {
   if (running === name) return;
   setRunning(name);
+  const own = ++runs;
   const text = texts;
-  while (running === name && text === texts) {
+  const goesOn = (): boolean => own === runs && running === name && text === texts;
+  while (goesOn()) {
     const isDone = await inTurn(async () => {
-      if (running !== name || text !== texts) return true;
+      if (!goesOn()) return false;
       const session = sessionOf(name);
       await session.advance();
       return session.isDone;
     });
-    if (isDone && running === name) setRunning(undefined);
+    if (isDone && goesOn()) setRunning(undefined);
     await breathe();
   }
   flush();

@@ -77,7 +77,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         />
         <output class="num">{percent(probability)}</output>
       </label>
-      <p class="result" role="status">
+      <p class="result">
         −ln {probability.toFixed(4)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
         {vocabSize} characters the same probability, 1/{vocabSize} = {percent(1 / vocabSize)}, pays ln {vocabSize} ={" "}
         {twoDigits(Math.log(vocabSize))}. Your p is{" "}
@@ -145,7 +145,7 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
             max={6}
             step={0.05}
             value={loss.value}
-            aria-valuetext={`${twoDigits(loss.value)} nats`}
+            aria-valuetext={`${twoDigits(loss.value)} nats, ${timesGuessing.toFixed(1)} times guessing`}
             onInput={({ currentTarget }) => {
               loss.value = Number(currentTarget.value);
             }}
@@ -153,7 +153,7 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
           <output class="num">{twoDigits(loss.value)} nats</output>
         </label>
       </div>
-      <p class="result" role="status">
+      <p class="result">
         e^({twoDigits(uniform)} − {twoDigits(loss.value)}) ={" "}
         <b class="num">
           {timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(1)} times the probability of a guesser

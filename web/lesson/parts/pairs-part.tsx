@@ -135,6 +135,11 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
           max={window.x.length - 1}
           step={1}
           value={at}
+          aria-valuetext={
+            example === undefined
+              ? String(at)
+              : `${at}: sees ${lineOf(example.sees)}, is asked for ${lineOf([example.isAskedFor])}`
+          }
           onInput={({ currentTarget }) => {
             position.value = Number(currentTarget.value);
           }}
@@ -142,7 +147,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
         <output class="num">{at}</output>
       </label>
       {example !== undefined && (
-        <p role="status">
+        <p>
           Position {at} sees <b class="mono">{lineOf(example.sees)}</b> and is asked for{" "}
           <b class="mono">{lineOf([example.isAskedFor])}</b>. It sees nothing of what comes later.
         </p>

@@ -133,7 +133,7 @@ const Sequence = ({
       <p class="soft about num">
         {characters.length} {characters.length === 1 ? "character" : "characters"}.{" "}
         {outside.length > 0
-          ? `The model sees the last ${contextLength} alone (framed). The ${outside.length} before them are cropped.`
+          ? `The model sees the last ${contextLength} alone (underlined). The ${outside.length} before them are cropped (crossed out).`
           : `The model sees all of them. Its context has room for ${contextLength}; of a longer text it sees the end.`}
       </p>
     </div>
@@ -144,6 +144,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   const { vocabulary } = text;
   const logits = useSignal<Float32Array | undefined>(undefined);
   const number = useSignal<number | undefined>(undefined);
+  const isWriting = useSignal(false);
   const step = stepOf(sessions.model);
   const running = sessions.model.running.value;
   const characters = [...prompt.value, ...written.value];
@@ -178,11 +179,16 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   };
   const several = async (count: number) => {
     number.value = undefined;
-    for (let i = 0; i < count; i++) {
+    isWriting.value = true;
+    const first = prompt.value;
+    // The reader may begin another text meanwhile.
+    for (let i = 0; i < count && prompt.value === first; i++) {
       const sequence = [...prompt.value, ...written.value].map((one) => vocabulary.idOf.get(one) ?? 0);
       const choice = drawn(choicesOf(await askLogits(sequence), temperature, topK), Math.random());
-      if (choice !== undefined) written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
+      if (choice !== undefined && prompt.value === first)
+        written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
     }
+    isWriting.value = false;
   };
   return (
     <>
@@ -211,12 +217,12 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
       )}
       <Sequence characters={characters} fresh={written.value.length} contextLength={opened.contextLength} />
       <p class="row">
-        <button type="button" disabled={asked === ""} onClick={() => void several(10)}>
+        <button type="button" disabled={asked === "" || isWriting.value} onClick={() => void several(10)}>
           Write 10 characters
         </button>
         <button
           type="button"
-          disabled={written.value.length === 0}
+          disabled={written.value.length === 0 || isWriting.value}
           onClick={() => {
             written.value = [];
             number.value = undefined;
@@ -281,7 +287,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
             <button
               type="button"
               class={taken === undefined ? "primary" : ""}
-              disabled={choices.length === 0}
+              disabled={choices.length === 0 || isWriting.value}
               onClick={() => {
                 number.value = Math.random();
               }}
@@ -304,7 +310,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
           <button
             type="button"
             class={taken === undefined ? "" : "primary"}
-            disabled={taken === undefined}
+            disabled={taken === undefined || isWriting.value}
             onClick={() => append(taken)}
           >
             {taken === undefined ? "Append" : `Append ${visible(vocabulary.characters[taken.id] ?? "")}, and again`}
