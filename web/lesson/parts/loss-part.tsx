@@ -50,7 +50,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   if (vocabulary.peek() !== vocabSize) vocabulary.value = vocabSize;
   useSignalEffect(() => {
     // Without a pointer in it, the chart is read at the p of the slider.
-    if (!Number.isFinite(link.cursor.value ?? Number.NaN)) link.cursor.value = 1000 * probabilityAt(position.value);
+    if (link.cursor.value === null) link.cursor.value = 1000 * probabilityAt(position.value);
   });
   const curves = useComputed(() => curvesOf(probabilityAt(position.value), vocabulary.value));
   return (
