@@ -122,6 +122,11 @@ export const walk = async (page: Page): Promise<void> => {
   await p.press("Home");
   expect(await p.getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91 nats");
   await page.getByText("worse than guessing", { exact: false }).waitFor();
+  const guesses = page.locator(".guesses input");
+  for (let i = 0; i < 3; i++) await guesses.nth(i).press("End");
+  await guesses.nth(3).press("Home");
+  // Three certain guesses and one of 0.1 %: a quarter of 6.91.
+  expect(await guesses.nth(3).getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91, mean 1.73 nats");
   await page.getByText("e^(4.17 − 1.40) = 16 times the probability of a guesser", { exact: false }).waitFor();
 
   await goTo(page, "training");

@@ -8,6 +8,7 @@ import { Segmented } from "../../parts/segmented.tsx";
 import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
 import type { LessonText } from "../chapter/text.ts";
 import { guessStyle } from "../charts.tsx";
+import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
 /** Thousandths: the chart names whole numbers. */
@@ -122,8 +123,8 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
     <section aria-labelledby="meaning-head">
       <h2 id="meaning-head">A whole text</h2>
       <p>
-        The loss of a text is the mean over all its positions, the <b>cross-entropy</b>. It says how much better than
-        guessing a model is: the right characters get e^(ln V − loss) times the probability that a guesser gives them.
+        Over a whole text the cross-entropy says how much better than guessing a model is: the right characters get
+        e^(ln V − loss) times the probability that a guesser gives them.
       </p>
       <div class="toolbar">
         <Segmented
@@ -207,6 +208,7 @@ export const LossPart = ({ text }: { readonly text: LessonText }) => {
   return (
     <>
       <OneGuess vocabSize={vocabSize} />
+      <MeanOfGuesses text={text} />
       <WholeText vocabSize={vocabSize} />
     </>
   );
