@@ -23,15 +23,30 @@ import { viteOptions } from "./build-studio.mjs";
 import { lessonText, lessonTextName } from "./lesson-text.mjs";
 
 const bundle = join(root, "dist/foretoken.browser.js");
-/** A file that only this script's folders have. */
-const mark = "isolate.js";
+const host = join(root, "web/lesson/site/host");
+/** What this script writes, besides the library. */
+const written = [
+  "README.txt",
+  "_headers",
+  "assets",
+  "icon.svg",
+  "index.html",
+  "isolate.js",
+  lessonTextName,
+  "theme.js",
+];
+const isWritten = (name) => written.includes(name) || /^foretoken-[0-9a-f]{8}\.browser\.js$/.test(name);
 
-/** Nobody's files are replaced: a folder must be empty, or one of this script. */
+/** Nobody's files are replaced: a folder must be empty, or hold a lesson of this script and nothing else. */
 const checkFolder = (folder) => {
-  if (!existsSync(folder) || readdirSync(folder).length === 0 || existsSync(join(folder, mark))) return;
-  throw new Error(
-    `--out ${folder}: must be empty or a lesson that was built before; got other files; try a new folder`,
-  );
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  if (names.length === 0) return;
+  const firstLine = (file) => (existsSync(file) ? readFileSync(file, "utf8").split("\n")[0] : undefined);
+  const other = names.find((name) => !isWritten(name));
+  const isOurs = firstLine(join(folder, "README.txt")) === firstLine(join(host, "README.txt"));
+  if (other === undefined && isOurs) return;
+  const must = "must be empty, or a lesson that was built before";
+  throw new Error(`--out ${folder}: ${must}; got a folder with ${other ?? "other files"}; try a new folder`);
 };
 
 /** Builds the lesson into `folder`. Resolves to a line for the user. */
@@ -47,7 +62,7 @@ export const buildLesson = async (folder) => {
   const publicDir = mkdtempSync(join(tmpdir(), "foretoken-lesson-"));
   try {
     cpSync(join(root, "web/public"), publicDir, { recursive: true });
-    cpSync(join(site, "host"), publicDir, { recursive: true });
+    cpSync(host, publicDir, { recursive: true });
     await build(viteOptions({ root: site, publicDir, base: "./", library: `../${library}`, outDir: folder }));
   } finally {
     rmSync(publicDir, { recursive: true });

@@ -102,7 +102,7 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
         <b class="num">{two(ofCheater ?? 0)} without</b>.{" "}
         {hasCopied
           ? "The model without a mask has found out that the answer stands one place further on, and copies it. Its training looks perfect, and it has learned nothing."
-          : "With so little text, the model without a mask is not yet far ahead."}
+          : "The two are close: so short a text is learned by heart with the mask, too. A longer text shows the difference."}
       </p>
       <div class="table-box">
         <table>
