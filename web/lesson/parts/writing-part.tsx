@@ -40,7 +40,9 @@ const Bars = ({
             <th scope="col" class="num">
               p
             </th>
-            <th scope="col" aria-label="p as a bar" />
+            <th scope="col">
+              <span class="hidden-text">p as a bar</span>
+            </th>
           </tr>
         </thead>
         <tbody>
