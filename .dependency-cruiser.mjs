@@ -50,7 +50,7 @@ export default {
       comment: "The studio's page bundles this file with all that it imports.",
       severity: "error",
       from: { path: `^(${shared.join("|")})$` },
-      to: {},
+      to: { dependencyTypesNot: ["type-only"] },
     },
     {
       name: "every-folder-is-a-floor",

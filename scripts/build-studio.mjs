@@ -1,11 +1,17 @@
 // Builds the studio's page, web/, into dist/studio/: static files that need no network and no other host.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+import { lessonText, lessonTextName, lessonTextSources } from "./lesson-text.mjs";
 
 const output = join(root, "dist/studio/index.html");
-/** Files of src whose code the page bundles: they import nothing. Of all others it takes types alone. */
-export const shared = ["src/plot/ticks.ts", "src/train/run/rise.ts"];
+/** Files of src whose code the page bundles: they import types alone. Of all others it takes types alone. */
+export const shared = [
+  "src/lesson/small-model-config.ts",
+  "src/lesson/words.ts",
+  "src/plot/ticks.ts",
+  "src/train/run/rise.ts",
+];
 
 /** Libraries in the page: licences ask for their text wherever the code goes. */
 const bundled = ["preact", "@preact/signals", "@preact/signals-core", "uplot"];
@@ -20,32 +26,57 @@ const notice = () =>
     })
     .join("\n\n");
 
-/** Builds the page if it is out of date. Resolves to a line for the user, or to undefined. */
-export const buildStudio = async () => {
-  const sources = sourcesUnder("web", [".ts", ".tsx", ".css", ".html", ".js", ".svg"]);
-  const own = [...shared, "package.json", "tsconfig.web.json", "scripts/build-studio.mjs"];
-  const hash = hashFiles([...sources, ...own], [...bundled, "vite"].map(versionOf));
-  if (readStamp("studio", output) === hash) return undefined;
-  const started = performance.now();
-  // Only here: users of the built package need no bundler.
-  const { build } = await import("vite");
-  await build({
+/** Sources that the pages share. */
+export const pageSources = () => [
+  ...shared,
+  ...sourcesUnder("web", [".ts", ".tsx", ".css", ".html", ".js", ".svg", ".txt"]),
+  ...lessonTextSources,
+];
+export const pageVersions = () => [...bundled, "vite"].map(versionOf);
+
+/**
+ * Options of Vite for a page.
+ * @param {{ root: string, publicDir: string, outDir: string, base: string, library: string }} given `library`: where the library
+ *   for pages lies, seen from the lesson's worker.
+ * @returns {import("vite").InlineConfig}
+ */
+export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) => {
+  const output = { postBanner: `/*! ${notice().replaceAll("*/", "* /")} */` };
+  return {
     configFile: false,
-    root: join(root, "web"),
+    root: folder,
+    publicDir,
     logLevel: "warn",
-    base: "/",
+    base,
+    define: { lessonLibrary: JSON.stringify(library) },
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+    worker: { format: "es" },
     build: {
-      outDir: join(root, "dist/studio"),
+      outDir,
       emptyOutDir: true,
       target: "es2023",
       // Files in the page's text would be against its own policy.
       assetsInlineLimit: 0,
       modulePreload: false,
       reportCompressedSize: false,
-      rolldownOptions: { output: { postBanner: `/*! ${notice().replaceAll("*/", "* /")} */` } },
+      rolldownOptions: { output },
     },
-  });
+  };
+};
+
+/** Builds the page if it is out of date. Resolves to a line for the user, or to undefined. */
+export const buildStudio = async () => {
+  const own = ["package.json", "tsconfig.web.json", "scripts/build-studio.mjs"];
+  const hash = hashFiles([...pageSources(), ...own], pageVersions());
+  if (readStamp("studio", output) === hash) return undefined;
+  const started = performance.now();
+  // Only here: users of the built package need no bundler.
+  const { build } = await import("vite");
+  const web = join(root, "web");
+  const outDir = join(root, "dist/studio");
+  const options = { root: web, publicDir: join(web, "public"), base: "/", library: "../foretoken.browser.js" };
+  await build(viteOptions({ ...options, outDir }));
+  writeFileSync(join(outDir, lessonTextName), await lessonText());
   writeStamp("studio", hash);
   return `Studio: built in ${secondsSince(started)}`;
 };

@@ -103,6 +103,13 @@ const writeText = async (page) => {
 const insideText = "The model learns to spell, and then to read.";
 const inside = (more) =>
   `/inside?${new URLSearchParams({ model: best("kept"), text: insideText, ...more }).toString()}`;
+/** Trains in the page to a step that has a text, and pauses. */
+const trainTo = async (page, button, step) => {
+  await page.getByRole("button", { name: button }).click();
+  const isThere = (least) => Number(document.querySelector(".controls progress")?.getAttribute("value")) >= least;
+  await page.waitForFunction(isThere, step, { timeout: 300_000 });
+  await page.getByRole("button", { name: "Pause" }).click();
+};
 const views = [
   { name: "empty", at: "/runs", server: empty },
   { name: "empty-playground", at: "/playground", server: empty },
@@ -208,6 +215,35 @@ const views = [
     },
   },
   { name: "inside-unknown", at: inside({ text: "Жук and a cat" }), act: (page) => page.getByRole("alert").waitFor() },
+  { name: "lesson-text", at: "/lesson" },
+  {
+    name: "lesson-own-text",
+    at: "/lesson",
+    act: async (page) => {
+      await page.getByText("My own", { exact: true }).click();
+      await page.getByRole("textbox", { name: "Your own text" }).fill("Too short.");
+    },
+  },
+  { name: "lesson-pairs", at: "/lesson#/pairs" },
+  { name: "lesson-loss", at: "/lesson#/loss" },
+  { name: "lesson-training", at: "/lesson#/training", act: (page) => trainTo(page, "Start training", 101) },
+  {
+    name: "lesson-mask",
+    at: "/lesson#/mask",
+    act: async (page) => {
+      await page.getByText("Off", { exact: true }).click();
+      await trainTo(page, "Start the race", 101);
+    },
+  },
+  {
+    name: "lesson-writing",
+    at: "/lesson#/writing",
+    act: async (page) => {
+      for (let i = 0; i < 6; i++) await page.getByRole("button", { name: "Write 10 characters" }).click();
+      await page.getByText("81 characters.", { exact: false }).waitFor({ timeout: 60_000 });
+      await page.getByRole("button", { name: "Draw", exact: true }).click();
+    },
+  },
 ];
 
 try {

@@ -13,14 +13,14 @@ export const backendChoices = ["wasm", "reference"] as const satisfies readonly 
 export type BackendChoice = (typeof backendChoices)[number];
 
 /**
- * Opens a backend: `wasm`, in a page that is cross-origin isolated, or `reference`, in any page and slow. The threads of
- * `wasm` are its own workers, which end with `close`. It computes on the calling thread: call it in a worker, so that the
+ * Opens a backend: `wasm`, with one thread in any page and with several in one that is cross-origin isolated, or
+ * `reference`, in any page and slow. The threads of `wasm` are its own workers, which end with `close`. It computes on the calling thread: call it in a worker, so that the
  * page goes on answering.
  *
  * @param choice a backend by name.
  * @param options threads, dtype, instruction set.
- * @throws UnsupportedKernelError with the reason, if `wasm` cannot run; without cross-origin isolation it names the
- *   headers that are missing
+ * @throws UnsupportedKernelError with the reason, if `wasm` cannot run; for several threads without cross-origin isolation
+ *   it names the headers that are missing
  * @throws ConfigError for an unknown name or a number of threads that is not from 1 to 256
  * @example
  * ```ts

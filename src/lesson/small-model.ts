@@ -9,34 +9,9 @@ import { presets } from "../train/config/presets.ts";
 import { createTrainer, type Trainer } from "../train/steps/trainer.ts";
 import type { LessonInput } from "./input.ts";
 import type { Curve, Level, Piece } from "./piece.ts";
+import { compiledSize, type LessonSize, smallModelConfig } from "./small-model-config.ts";
 
-/** The size of a lesson: as much as its reader can wait for. */
-export interface LessonSize {
-  readonly contextLength: number;
-  readonly nLayer: number;
-  readonly nHead: number;
-  readonly nEmbd: number;
-  readonly hidden: number;
-  readonly batchSize: number;
-  readonly steps: number;
-  /** Tokens of a sample. */
-  readonly written: number;
-  /** Most tokens of the held-out text in an evaluation. */
-  readonly measured: number;
-}
-
-/** Enough to write words. */
-const compiledSize: LessonSize = {
-  contextLength: 64,
-  nLayer: 2,
-  nHead: 4,
-  nEmbd: 64,
-  hidden: 176,
-  batchSize: 16,
-  steps: 400,
-  written: 600,
-  measured: Number.POSITIVE_INFINITY,
-};
+export type { LessonSize } from "./small-model-config.ts";
 
 /** The reference backend is for reading, not for speed. */
 const referenceSize: LessonSize = {
@@ -54,51 +29,6 @@ const referenceSize: LessonSize = {
 /** The size for a backend. */
 export const lessonSize = ({ name }: Backend): LessonSize => (name === "reference" ? referenceSize : compiledSize);
 
-/**
- * Qwen3's shape and Muon, like the preset `shakespeare`, but with its own values: people have read what the lessons show,
- * so it must not change with the preset. *generation* speaks of the head that shares the embeddings.
- */
-const smallModelConfig = ({ trainIds, seed }: LessonInput, size: LessonSize, mask: AttentionMask): TrainerConfig => {
-  const { nLayer, nHead, nEmbd, hidden, steps, batchSize } = size;
-  return {
-    model: {
-      contextLength: Math.max(1, Math.min(size.contextLength, trainIds.length - 1)),
-      nLayer,
-      nHead,
-      nEmbd,
-      position: { kind: "rope", theta: 10_000 },
-      qkNorm: true,
-      mask,
-      norm: { kind: "rmsnorm", eps: 1e-6 },
-      mlp: { kind: "swiglu", hidden },
-      bias: { qkv: false, projection: false, mlp: false },
-      tieEmbeddings: true,
-      dropout: 0,
-      initStd: 0.02,
-      zeroProjections: true,
-    },
-    train: {
-      ...presets.book.train,
-      steps,
-      batchSize,
-      seed,
-      learningRate: 0.02,
-      warmupSteps: 10,
-      schedule: { kind: "linear", minLearningRate: 0 },
-      optimizer: {
-        kind: "muon",
-        momentum: 0.95,
-        adamLearningRateRatio: 0.15,
-        beta1: 0.9,
-        beta2: 0.95,
-        eps: 1e-10,
-        weightDecay: 0.1,
-      },
-      maxGradNorm: 1,
-    },
-  };
-};
-
 /** A model in training, with the name of its curve. */
 export interface Learner {
   readonly name: string;
@@ -110,7 +40,8 @@ export interface Learner {
 
 /** A small model with fresh weights: the same weights with either mask. The caller closes its trainer. */
 export const createLearner = (input: LessonInput, size: LessonSize, name: string, mask: AttentionMask): Learner => {
-  const config = smallModelConfig(input, size, mask);
+  const { trainIds, seed } = input;
+  const config = smallModelConfig(size, { trainTokens: trainIds.length, seed, mask }, presets.book.train);
   const trainer = createTrainer(input.backend, config, input.tokenizer.vocabSize, input.trainIds);
   return { name, config, trainer, losses: [] };
 };

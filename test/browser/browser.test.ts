@@ -116,8 +116,24 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
   it("is told which headers it lacks, and has the reference backend", async () => {
     const headers = `${Object.keys(isolation)[0]}: same-origin and ${Object.keys(isolation)[1]}: require-corp`;
     const must = "must be cross-origin isolated, for the memory that its threads share";
-    const got = `got one that is not; try serving it with the headers ${headers}`;
+    const got = `got one that is not; try serving it with the headers ${headers}, or { threads: 1 }`;
     expect(await open({})).toEqual(refusal(`^wasm backend: the page ${must}; ${got}$`));
+  });
+
+  it("computes on one thread without the headers, with the losses of several threads", async () => {
+    const settled = await writeText(JSON.stringify({ ...settings, threads: 1, only: "train" }));
+    const plain = (await openPage({
+      files: { ...(await pages("")), "/settings.json": settled },
+      headers: {},
+    })) as PageResult;
+    expect(plain.error).toBeUndefined();
+    const { text, preset, config } = settings;
+    const data = await writeText(text);
+    const inNode = await collect(train({ data, preset, config, out: null, backend: "wasm", finalSampleTokens: 20 }));
+    const losses = (events: readonly TrainEvent[]) => ofType(events, "step").map(({ loss }) => loss);
+    expect(losses(plain.events)).toEqual(losses(inNode));
+    expect(losses(plain.events)).toHaveLength(20);
+    expect(ofType(plain.events, "start")[0]).toMatchObject({ backend: "wasm", threads: 1 });
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ beforeAll(async () => {
     await mkdir(join(folder, name), { recursive: true });
   await writeFile(join(folder, "page/index.html"), "<p>the page</p>");
   await writeFile(join(folder, "page/assets/code-1a2b3c4d.js"), "export {};");
+  await writeFile(join(folder, "page/assets/lesson-worker-1a2b3c4d.js"), "export {};");
   await writeFile(join(folder, "page/.env"), secret);
   await symlink(join(folder, "secret.txt"), join(folder, "page/link.txt"));
   await writeFile(join(folder, "texts/cat.txt"), catText);
@@ -130,6 +131,24 @@ describe("who may ask", () => {
       expect(
         (await raw(address, `${api}runs`, { method, headers: { ...headers, origin: `http://${host}` } })).status,
       ).toBe(405);
+  });
+
+  test("the one file that computes may compile WebAssembly and start threads, and asks no other host", async () => {
+    const policyOf = async (path: string) => (await raw(address, path)).headers["content-security-policy"] ?? "";
+    const computing = await policyOf("/assets/lesson-worker-1a2b3c4d.js");
+    expect(computing).toContain("script-src 'self' 'wasm-unsafe-eval';");
+    expect(computing).toContain("connect-src 'self' blob:;");
+    expect(computing).toContain("worker-src 'self' blob:;");
+    expect(computing).toMatch(/^default-src 'none'; .*frame-ancestors 'none'$/u);
+    for (const path of ["/", "/assets/lesson-worker.js", "/lesson-worker-1a2b3c4d.js", "/foretoken.browser.js"])
+      expect(await policyOf(path)).not.toContain("wasm-unsafe-eval");
+  });
+
+  test("the library for pages is the package's own file", async () => {
+    const { status, text, headers } = await raw(address, "/foretoken.browser.js");
+    expect(status).toBe(200);
+    expect(headers["content-type"]).toBe("text/javascript; charset=utf-8");
+    expect(text).toBe(await readFile(new URL("../../dist/foretoken.browser.js", import.meta.url), "utf8"));
   });
 
   test("every answer has the headers that keep others out", async () => {

@@ -18,6 +18,8 @@ export interface OpenOptions {
   readonly width?: number;
   /** The address of a proxy. */
   readonly proxy?: string;
+  /** Default: they may. */
+  readonly serviceWorkers?: "allow" | "block";
 }
 
 /** Opens pages for the tests of a file; each test fails if one of its pages had something to complain about. */
@@ -37,11 +39,12 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
     expect(complaints.splice(0)).toEqual([]);
   });
   afterAll(() => browser?.close());
-  return async (path, { colorScheme = "light", width = 1280, proxy } = {}) => {
+  return async (path, { colorScheme = "light", width = 1280, proxy, serviceWorkers = "allow" } = {}) => {
     if (browser === undefined) throw new Error("no browser");
     const context = await browser.newContext({
       viewport: { width, height: 900 },
       colorScheme,
+      serviceWorkers,
       acceptDownloads: true,
       permissions: ["clipboard-read", "clipboard-write"],
       reducedMotion: "reduce",

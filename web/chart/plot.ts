@@ -165,7 +165,12 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
               self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
             },
           ],
-          ready: [(self) => self.over.addEventListener("dblclick", () => onZoom(null))],
+          ready: [
+            (self) => {
+              self.over.addEventListener("dblclick", () => onZoom(null));
+              point(at);
+            },
+          ],
         },
       },
       tablesOf(drawn),
@@ -176,8 +181,10 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   const point = (value: number | null) => {
     at = value;
     if (u === undefined) return;
-    own = true;
     const left = value === null ? -10 : u.valToPos(value, "x");
+    // A new plot has no scales yet; it takes its cursor when it is ready.
+    if (!Number.isFinite(left)) return;
+    own = true;
     u.setCursor({ left, top: value === null ? -10 : 1 }, false);
     own = false;
   };

@@ -11,6 +11,7 @@ import { RunsView } from "../runs/runs-view.tsx";
 import { lostStreams } from "../server/event-stream.ts";
 import { info } from "../server/facts.ts";
 import { path, unescaped } from "./address.ts";
+import { later } from "./later.tsx";
 import { ThemeSwitch } from "./theme-switch.tsx";
 
 /** Further views get their place here. */
@@ -19,7 +20,10 @@ const places = [
   { href: "/new", label: "New run" },
   { href: "/playground", label: "Playground" },
   { href: "/inside", label: "Inside" },
+  { href: "/lesson", label: "Lesson" },
 ] as const;
+
+const Lesson = later(async () => (await import("../lesson/lesson-view.tsx")).LessonView);
 
 interface Shown {
   readonly title: string;
@@ -47,6 +51,7 @@ const shownAt = (at: string): Shown => {
   if (at === "/new") return { title: "New run", place: "/new", view: <NewRunView /> };
   if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
   if (at === "/inside") return { title: "Inside", place: "/inside", view: <InsideView /> };
+  if (at === "/lesson") return { title: "Lesson", place: "/lesson", view: <Lesson /> };
   return { title: "Not found", place: "", view: <NotFound /> };
 };
 

@@ -167,11 +167,21 @@ const policy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** Headers of every answer. */
+/**
+ * Of a worker that computes with WebAssembly, on threads that it starts from its own code. A worker has the policy of its own
+ * answer, so the page stays as strict as it is.
+ */
+export const computingPolicy = policy
+  .replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+  .replace("worker-src 'self'", "worker-src 'self' blob:")
+  .replace("connect-src 'self'", "connect-src 'self' blob:");
+
+/** Headers of every answer. With the two of isolation, threads of the page's workers may share memory. */
 export const guardHeaders: Readonly<Record<string, string>> = {
   "Content-Security-Policy": policy,
   "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
   "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
   "Cross-Origin-Resource-Policy": "same-origin",
 };

@@ -9,7 +9,7 @@ import { runConfigSchema } from "../../train/config/config.ts";
 import { defaultPreset } from "../../train/config/presets.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { readColumns } from "../../train/folder/series.node.ts";
-import { type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../http/guard.ts";
+import { computingPolicy, type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../http/guard.ts";
 import { failureAnswer, HttpError, jsonAnswer, readJson } from "../http/json.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
@@ -43,6 +43,8 @@ export interface StudioParts {
   readonly textFolder: { readonly path: string; readonly name: string } | null;
   /** The folder of the built page. */
   readonly page: string;
+  /** The folder of the library for pages, with which the lesson's worker computes. */
+  readonly library: string;
   readonly shelf: RunShelf;
   readonly jobs: Jobs;
   readonly turns: Turns;
@@ -119,6 +121,11 @@ const pageAnswer = async (page: string, address: string): Promise<Response> =>
     status: 503,
     headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" },
   });
+
+/** The library for pages: the page has no second copy of it. */
+const libraryName = "/foretoken.browser.js";
+/** The one file of the page that computes, as the bundler names it. */
+const isComputing = (address: string): boolean => /^\/assets\/lesson-worker-[A-Za-z0-9_-]+\.js$/u.test(address);
 
 const nameOf = (c: Context): string => c.req.param("name") ?? "";
 
@@ -208,6 +215,7 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono 
     if (refusal !== undefined) c.res = failureAnswer(new HttpError(refusal.status, refusal.error));
     else await next();
     for (const [name, value] of Object.entries(guardHeaders)) c.res.headers.set(name, value);
+    if (isComputing(c.req.path)) c.res.headers.set("Content-Security-Policy", computingPolicy);
   });
   app.onError((error) => failureAnswer(error));
   const api = new Hono();
@@ -230,6 +238,7 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono 
     failureAnswer(new HttpError(404, "the address must be one of the protocol; got another"));
   app.route(apiPath, api);
   app.all("/api/*", nothing);
+  app.get(libraryName, async () => (await staticAnswer(parts.library, libraryName)) ?? nothing());
   app.get("*", (c) => pageAnswer(parts.page, c.req.path));
   app.all("*", nothing);
   return app;

@@ -61,6 +61,8 @@ export const defaultPort = 4747;
 const morePorts = 20;
 
 const ownPage = fileURLToPath(new URL("../../studio/", import.meta.url));
+/** With the library for pages in it. */
+const ownLibrary = fileURLToPath(new URL("../../", import.meta.url));
 
 const listen = (server: Server, port: number, host: string): Promise<void> =>
   new Promise((done, fail) => {
@@ -130,7 +132,8 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const { backend, models: named = [], patienceMs = 30_000 } = options;
   const models = openModels({ shelf, named, backend, threads });
   const own = { shelf, jobs, turns, models };
-  const parts = { ...own, version, runsFolder: basename(folder), textFolder, page, patienceMs, backend, threads };
+  const served = { version, runsFolder: basename(folder), textFolder, page, library: ownLibrary };
+  const parts = { ...own, ...served, patienceMs, backend, threads };
   const app = createApp(parts, () => guard());
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,

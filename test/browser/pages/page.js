@@ -36,6 +36,7 @@ const main = async () => {
     return { refused, reference: reference.name };
   }
   const { files, ...trained } = await inWorker(settings);
+  if (settings.only === "train") return trained;
   return {
     ...trained,
     modelHash: await hash(files["model.safetensors"]),

@@ -1,4 +1,4 @@
-/** The WebAssembly backend in a browser. The page must be cross-origin isolated, or there is no shared memory. */
+/** The WebAssembly backend in a browser. With several threads the page must be cross-origin isolated: they share memory. */
 import type { ProductDType } from "../../../core/dtype.ts";
 import { UnsupportedKernelError } from "../../../core/errors.ts";
 import type { Backend } from "../../backend.ts";
@@ -47,15 +47,16 @@ const startWorker: WasmHost["startWorker"] = (start) =>
     worker.postMessage(start);
   });
 
-/** The threads share memory, which only isolated pages have. */
-const checkIsolated = (): void => {
+/** Threads share memory, which only isolated pages may hand to another thread. A single one needs no other's. */
+const checkIsolated = (threads: number): void => {
+  if (threads === 1) return;
   const { crossOriginIsolated } = globalThis as { readonly crossOriginIsolated?: boolean };
   if (crossOriginIsolated !== false && typeof SharedArrayBuffer !== "undefined") return;
   throw new UnsupportedKernelError({
     where: "wasm backend",
     must: "the page must be cross-origin isolated, for the memory that its threads share",
     got: "one that is not",
-    hint: "serving it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+    hint: "serving it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, or { threads: 1 }",
   });
 };
 
@@ -76,8 +77,8 @@ export interface WasmOptions {
  * Opens the WebAssembly backend. Call it in a worker: it works on the page's own thread too, but that thread computes
  * with the others, and answers nothing meanwhile.
  *
- * @throws UnsupportedKernelError if the page is not cross-origin isolated, or the browser lacks threads, SIMD or, if
- *   asked for, relaxed SIMD
+ * @throws UnsupportedKernelError for more than one thread in a page that is not cross-origin isolated, or if the browser
+ *   lacks threads, SIMD or, if asked for, relaxed SIMD
  * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
  */
 export const openWasm = async ({
@@ -85,7 +86,7 @@ export const openWasm = async ({
   dtype = "float32",
   instructionSet,
 }: WasmOptions = {}): Promise<Backend> => {
-  checkIsolated();
+  checkIsolated(threads);
   const asked = instructionSet === undefined ? undefined : ({ by: "instructionSet", name: instructionSet } as const);
   return openWasmBackend({ load, startWorker }, threads, dtype, chooseWasm(asked));
 };

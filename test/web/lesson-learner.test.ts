@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import * as library from "#foretoken/browser.js";
+import { compiledSize, smallModelConfig } from "#foretoken/lesson/small-model-config.js";
+import { evaluate, measureTokens } from "#foretoken/train/measuring/evaluate.js";
+import { createTrainer } from "#foretoken/train/steps/trainer.js";
+import { createLearner, type Library } from "../../web/lesson/engine/learner.ts";
+import type { Report } from "../../web/lesson/engine/messages.ts";
+import { createSession } from "../../web/lesson/engine/session.ts";
+import { wordsText } from "../support/runs.ts";
+
+const text = wordsText("lesson", 300);
+const tokenizer = library.trainCharTokenizer(text);
+const ids = tokenizer.encode(text);
+const size = { ...compiledSize, contextLength: 16, nEmbd: 16, hidden: 32, nHead: 2, batchSize: 4 };
+
+test.each(["causal", "none"] as const)(
+  "a learner of the page with mask %s has the losses of the terminal's, to the bit",
+  async (mask) => {
+    const backend = await library.openBackend("reference");
+    const given = { trainTokens: ids.length, seed: 1, mask };
+    const config = smallModelConfig(size, given, library.presets.book.train);
+    const trainer = createTrainer(backend, config, tokenizer.vocabSize, ids);
+    const learner = createLearner(library as unknown as Library, backend, config, tokenizer, ids);
+    for (let step = 0; step < 4; step++) expect(await learner.step(step)).toBe((await trainer.step(step)).loss);
+    // The same weights with the mask on, as the terminal measures them.
+    const masked = { ...trainer.model, config: { ...trainer.model.config, mask: "causal" as const } };
+    const never = new AbortController().signal;
+    const { natsPerToken } = await evaluate(masked, measureTokens(ids, tokenizer), never);
+    expect((await library.evaluate(learner.masked, { text })).natsPerToken).toBe(natsPerToken);
+    learner.close();
+    trainer.close();
+    expect(backend.bytesInUse()).toBe(0);
+    await backend.close();
+  },
+);
+
+test("a race begins with the same weights, tells every step, and looks before the first", async () => {
+  const backend = await library.openBackend("reference");
+  const reports: Report[] = [];
+  const { train, val } = library.splitText(text);
+  const material = {
+    ...{ library: library as unknown as Library, backend, tokenizer, prompt: text.slice(0, 5) },
+    ...{ trainIds: tokenizer.encode(train).slice(0, 20), trained: train, heldOut: val.slice(0, 12) },
+  };
+  const session = createSession(material, "race", (report) => reports.push(report));
+  for (let i = 0; i < 3; i++) await session.advance();
+  expect(session.step).toBe(2);
+  expect(reports.map(({ kind }) => kind)).toEqual([
+    ...["measured", "sample", "measured", "sample", "losses", "losses"],
+  ]);
+  const [first] = reports.filter((report) => report.kind === "losses");
+  expect(first?.losses.map((losses) => losses.length)).toEqual([1, 1]);
+  // Nothing has been learned: both losses are those of guessing, nearly.
+  for (const [loss = 0] of first?.losses ?? [])
+    expect(Math.abs(loss - Math.log(tokenizer.vocabSize))).toBeLessThan(0.4);
+  session.close();
+  await backend.close();
+});

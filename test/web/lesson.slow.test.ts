@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { missingChromium } from "../browser/chromium.ts";
+import { checkParts, giveOwnText, goTo, untilStep, useStaticLesson, walk } from "./lesson-pages.ts";
+import { usePages } from "./page.ts";
+import { useStudioPages } from "./studio-pages.ts";
+
+const looks = [
+  ["light", {}],
+  ["dark", { colorScheme: "dark" }],
+  ["360 px wide", { width: 360 }],
+] as const;
+
+describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () => {
+  const { openPage } = useStudioPages();
+
+  it("is walked from the studio's views, with a text of one's own", async () => {
+    const page = await openPage("/runs");
+    await page.getByRole("link", { name: "Lesson", exact: true }).click();
+    expect(await page.evaluate("crossOriginIsolated")).toBe(true);
+    await walk(page);
+  });
+
+  it("says in one line which text it needs, and keeps a text over a reload", async () => {
+    const page = await openPage("/lesson");
+    await page.getByText("My own", { exact: true }).click();
+    await page.getByRole("textbox", { name: "Your own text" }).fill("too short");
+    const line =
+      "Your text must have at least 200 characters; got 9; try a page of a book, a letter, or the built-in text.";
+    await page.getByRole("alert").getByText(line).waitFor();
+    await goTo(page, "training");
+    await page.getByRole("alert").getByText(line).waitFor();
+    await giveOwnText(page);
+    await goTo(page, "pairs");
+    await page.reload();
+    await page.getByText("Position 2 sees the and is asked for ␣.", { exact: false }).waitFor();
+  });
+
+  it.each(looks)("has nothing serious against any part: axe, %s", async (_, options) => {
+    const page = await openPage("/lesson", options);
+    await checkParts(page);
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)("the lesson as static files of a server without headers", () => {
+  const site = useStaticLesson();
+  const openPage = missingChromium === undefined ? usePages(site.address) : undefined;
+
+  it("is isolated by its service worker, walked with a text of one's own, and asks its host for files alone", async () => {
+    const page = await openPage?.("");
+    if (page === undefined) throw new Error("no chromium");
+    await page.waitForFunction(() => crossOriginIsolated);
+    await walk(page);
+    await page.reload();
+    await page.getByText("Your browser trains", { exact: false }).or(page.locator(".sequence")).first().waitFor();
+    expect(site.asked.filter((one) => !one.startsWith("GET /lesson/"))).toEqual([]);
+    // Each file by its name: no part of the text is in an address.
+    expect(site.asked.filter((one) => !/^GET \/lesson\/(?:assets\/)?[\w.-]*$/u.test(one))).toEqual([]);
+  });
+
+  it("trains on one thread, and says so, where the browser has no service workers", async () => {
+    const page = await openPage?.("#/training", { serviceWorkers: "block" });
+    if (page === undefined) throw new Error("no chromium");
+    await page
+      .getByText("on 1 thread; nothing is sent anywhere. This page may not share memory", { exact: false })
+      .waitFor();
+    await page.getByRole("button", { name: "Start training" }).click();
+    await untilStep(page, 2);
+    expect(await page.evaluate("crossOriginIsolated")).toBe(false);
+  });
+});

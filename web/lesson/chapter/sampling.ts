@@ -1,0 +1,35 @@
+/** One step of writing: logits → softmax → draw → append. The same arithmetic as the library's `generate`. */
+
+export interface Choice {
+  readonly id: number;
+  readonly logit: number;
+  /** Of being drawn; 0: top-k leaves it out. */
+  readonly probability: number;
+  /** Its part of [0, 1), where all choices lie end to end, the likeliest first. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Likeliest first, equal ones by their ids. topK 0: all. */
+export const choicesOf = (logits: ArrayLike<number>, temperature: number, topK: number): readonly Choice[] => {
+  const order = Array.from(logits, (logit, id) => ({ id, logit })).sort((a, b) => b.logit - a.logit || a.id - b.id);
+  const highest = order[0]?.logit ?? 0;
+  const kept = topK > 0 ? Math.min(topK, order.length) : order.length;
+  const weights = order.map(({ logit }, place) => (place < kept ? Math.exp((logit - highest) / temperature) : 0));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  let from = 0;
+  return order.map(({ id, logit }, place) => {
+    const probability = (weights[place] ?? 0) / sum;
+    const choice = { id, logit, probability, from, to: place === kept - 1 ? 1 : from + probability };
+    from = choice.to;
+    return choice;
+  });
+};
+
+/** The choice that a number in [0, 1) falls on. */
+export const drawn = (choices: readonly Choice[], number: number): Choice | undefined =>
+  choices.find(({ probability, to }) => probability > 0 && number < to);
+
+/** The end of a sequence that fits into the context: the model sees nothing else. */
+export const cropped = <T>(sequence: readonly T[], contextLength: number): readonly T[] =>
+  sequence.slice(-contextLength);

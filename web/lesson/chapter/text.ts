@@ -1,0 +1,79 @@
+/** The reader's text as the model reads it: characters, each with a number. */
+
+export interface Vocabulary {
+  /** In the order of their ids. */
+  readonly characters: readonly string[];
+  readonly idOf: ReadonlyMap<string, number>;
+}
+
+/** A text that the lesson can use. A character is a Unicode code point: an emoji is one. */
+export interface LessonText {
+  readonly characters: readonly string[];
+  readonly vocabulary: Vocabulary;
+  /** How many characters, from the beginning, the model learns from: the rest is held out. */
+  readonly trained: number;
+}
+
+/** Why a text cannot be used, in one line. */
+export interface Refused {
+  readonly refused: string;
+}
+
+/** Fewest characters: of fewer, the held-out tenth would say nothing. Most: more would make the page slow. */
+export const bounds = { least: 200, most: 2_000_000, kinds: 2, mostKinds: 3000 } as const;
+
+const shown = (value: number): string => value.toLocaleString("en-US");
+const refusal = (must: string, got: string, hint: string): Refused => ({
+  refused: `Your text ${must}; got ${got}; try ${hint}.`,
+});
+
+/** Every character once, by its code point: its place is its id. */
+export const vocabularyOf = (characters: readonly string[]): Vocabulary => {
+  const sorted = [...new Set(characters)].sort((a, b) => (a.codePointAt(0) ?? 0) - (b.codePointAt(0) ?? 0));
+  return { characters: sorted, idOf: new Map(sorted.map((character, id) => [character, id])) };
+};
+
+/** Half of a pair of units: no character, and no file has it. */
+const loneHalf = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/gu;
+
+/** The text in characters, or why it cannot be used. The last tenth is held out. */
+export const readText = (text: string): LessonText | Refused => {
+  if (text.length > 2 * bounds.most)
+    return refusal(`must have at most ${shown(bounds.most)} characters`, `${shown(text.length)}`, "a part of it");
+  const characters = [...text.replace(loneHalf, "\ufffd")];
+  if (characters.length < bounds.least) {
+    const got = characters.length === 0 ? "none" : shown(characters.length);
+    return refusal(
+      `must have at least ${bounds.least} characters`,
+      got,
+      "a page of a book, a letter, or the built-in text",
+    );
+  }
+  if (characters.length > bounds.most)
+    return refusal(`must have at most ${shown(bounds.most)} characters`, shown(characters.length), "a part of it");
+  const vocabulary = vocabularyOf(characters);
+  const kinds = vocabulary.characters.length;
+  if (kinds < bounds.kinds)
+    return refusal(`must have at least ${bounds.kinds} different characters`, "only one", "a text with words");
+  if (kinds > bounds.mostKinds) {
+    const got = shown(kinds);
+    return refusal(`must have at most ${shown(bounds.mostKinds)} different characters`, got, "a shorter part of it");
+  }
+  return { characters, vocabulary, trained: Math.floor(0.9 * characters.length) };
+};
+
+export const isRefused = (text: LessonText | Refused): text is Refused => "refused" in text;
+
+/** The first words, in at most 24 characters of one line: a beginning that the model can go on from. */
+export const promptOf = ({ characters }: LessonText): string => {
+  const first = characters.findIndex((character) => /\S/u.test(character));
+  if (first === -1) return characters[0] ?? "";
+  const [line = ""] = characters
+    .slice(first, first + 25)
+    .join("")
+    .split(/[\r\n]/u);
+  const words = [...line];
+  if (words.length < 25) return line.trimEnd();
+  const space = words.findLastIndex((character) => /\s/u.test(character));
+  return words.slice(0, space > 0 ? space : 24).join("");
+};

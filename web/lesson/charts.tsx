@@ -1,0 +1,66 @@
+/** Curves of models in training, with the loss of guessing as a line. */
+import { useComputed, useSignal } from "@preact/signals";
+import { Chart } from "../chart/chart.tsx";
+import type { Curve, CurveStyle, Interval } from "../chart/curve.ts";
+import { comparedStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
+import { count } from "../parts/format.ts";
+import type { SessionRecord } from "./engine/client.ts";
+
+/** Of the line at ln V. */
+export const guessStyle: CurveStyle = { color: "--series-3", dash: [2, 3], width: 2, marks: false };
+
+const plain = { pyramid: undefined, smoothed: undefined } as const;
+const twoDigits = (value: number): string => value.toFixed(2);
+
+const lossCurve = (key: string, label: string, style: CurveStyle, losses: readonly number[]): Curve => ({
+  ...{ key, label, style, length: losses.length, ...plain },
+  x: losses.map((_, i) => i + 1),
+  y: Float64Array.from(losses),
+});
+
+export interface LossChartProps {
+  readonly record: SessionRecord;
+  readonly name: string;
+  /** Of the learners; a single one has the curve of held-out text too. */
+  readonly learners: readonly string[];
+  readonly vocabSize: number;
+  readonly steps: number;
+}
+
+export const LossChart = ({ record, name, learners, vocabSize, steps }: LossChartProps) => {
+  const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
+  const curves = useComputed((): readonly Curve[] => {
+    void record.version.value;
+    const level = Math.log(vocabSize);
+    const guess: Curve = {
+      ...{ key: "guess", label: `ln ${vocabSize}`, style: guessStyle, x: [0, steps], length: 2, ...plain },
+      y: Float64Array.of(level, level),
+    };
+    const measured = record.measured.filter(({ learner }) => learner === 0);
+    const heldOut: Curve = {
+      ...{ key: "held-out", label: "held out", style: validationStyle, length: measured.length, ...plain },
+      x: measured.map(({ step }) => step),
+      y: Float64Array.from(measured, ({ loss }) => loss),
+    };
+    const isSingle = learners.length === 1;
+    const own = learners.map((label, i) =>
+      lossCurve(label, label, isSingle ? trainingStyle : comparedStyle(i, false), record.losses[i] ?? []),
+    );
+    return [...own, ...(isSingle ? [heldOut] : []), guess];
+  });
+  return (
+    <Chart
+      title="Loss"
+      unit="nats per character"
+      name={name}
+      curves={curves}
+      xLabel="Steps"
+      xText={count}
+      xLeast={1}
+      log={false}
+      height={260}
+      link={link}
+      format={twoDigits}
+    />
+  );
+};

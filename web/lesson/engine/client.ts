@@ -1,0 +1,144 @@
+/** The page's side of the lesson's worker: what is known of it, as signals. Nothing starts before it is needed. */
+import { type Signal, signal } from "@preact/signals";
+import type { Measured, Opened, Outcome, Report, Request, Sample, SessionName } from "./messages.ts";
+
+export type EngineState =
+  | { readonly kind: "idle" | "opening" }
+  | { readonly kind: "ready"; readonly opened: Opened }
+  | { readonly kind: "failed"; readonly error: string };
+
+export const engine = signal<EngineState>({ kind: "idle" });
+
+/** What a session has told so far. The lists grow; `version` says that they have. */
+export interface SessionRecord {
+  readonly version: Signal<number>;
+  readonly running: Signal<boolean>;
+  /** Of each learner, nats per character, a value for each step. */
+  losses: number[][];
+  measured: Measured[];
+  samples: Sample[];
+  outcomes: readonly Outcome[];
+}
+
+const emptyRecord = (): SessionRecord => ({
+  version: signal(0),
+  running: signal(false),
+  losses: [],
+  measured: [],
+  samples: [],
+  outcomes: [],
+});
+
+export const sessions: Readonly<Record<SessionName, SessionRecord>> = { model: emptyRecord(), race: emptyRecord() };
+
+const forget = (record: SessionRecord): void => {
+  record.losses = [];
+  record.measured = [];
+  record.samples = [];
+  record.outcomes = [];
+  record.version.value++;
+};
+
+/** Steps done. */
+export const stepOf = (record: SessionRecord): number => {
+  void record.version.value;
+  return Math.min(...record.losses.map(({ length }) => length), record.losses.length === 0 ? 0 : Infinity);
+};
+
+let worker: Worker | undefined;
+let openText: string | undefined;
+let calls = 0;
+const waiting = new Map<number, (logits: Float32Array) => void>();
+
+const takeLosses = (record: SessionRecord, losses: readonly (readonly number[])[]): void => {
+  for (const [i, more] of losses.entries()) {
+    const known = record.losses[i] ?? [];
+    record.losses[i] = known;
+    known.push(...more);
+  }
+};
+
+const take = (report: Report): void => {
+  switch (report.kind) {
+    case "opened":
+      engine.value = { kind: "ready", opened: report.opened };
+      return;
+    case "failed":
+      engine.value = { kind: "failed", error: report.error };
+      for (const { running } of Object.values(sessions)) running.value = false;
+      return;
+    case "logits":
+      waiting.get(report.call)?.(report.logits);
+      waiting.delete(report.call);
+      return;
+    case "running":
+      sessions[report.session].running.value = report.running;
+      return;
+    case "fresh":
+      forget(sessions[report.session]);
+      return;
+    case "losses":
+      takeLosses(sessions[report.session], report.losses);
+      break;
+    case "sample":
+      sessions[report.session].samples.push(report.sample);
+      break;
+    case "measured":
+      sessions[report.session].measured.push(report.measured);
+      break;
+    case "outcomes":
+      sessions[report.session].outcomes = report.outcomes;
+      break;
+    default:
+      report satisfies never;
+      return;
+  }
+  sessions[report.session].version.value++;
+};
+
+/** Whether threads may share memory here: else one thread computes. */
+export const isIsolated = (): boolean => globalThis.crossOriginIsolated === true;
+/** More of them do not help a model of this size. */
+const mostThreads = 4;
+const threadsHere = (): number =>
+  isIsolated() ? Math.max(1, Math.min(mostThreads, navigator.hardwareConcurrency)) : 1;
+
+const start = (): Worker => {
+  const started = new Worker(new URL("./lesson-worker.ts", import.meta.url), { type: "module", name: "lesson" });
+  started.onmessage = ({ data }: MessageEvent<Report>) => take(data);
+  started.onerror = ({ message }) => {
+    const got = message === undefined || message === "" ? "an error without a name" : message;
+    take({ kind: "failed", error: `lesson: its worker must run; got ${got}; try loading the page again` });
+  };
+  return started;
+};
+
+const send = (request: Request): void => worker?.postMessage(request);
+
+/** Has the worker read a text, unless it has this one. @returns whether it is a new one. */
+export const openEngine = (text: string, prompt: string): boolean => {
+  const isNew = openText !== text;
+  if (!isNew && engine.peek().kind !== "failed") return false;
+  if (engine.peek().kind === "failed") {
+    worker?.terminate();
+    worker = undefined;
+  }
+  worker ??= start();
+  openText = text;
+  engine.value = { kind: "opening" };
+  for (const record of Object.values(sessions)) forget(record);
+  send({ kind: "open", text, prompt, threads: threadsHere() });
+  return isNew;
+};
+
+export const trainSession = (session: SessionName): void => send({ kind: "train", session });
+export const pauseSession = (session: SessionName): void => send({ kind: "pause", session });
+export const trainAgain = (session: SessionName): void => send({ kind: "again", session });
+
+/** The model's logits after `ids`. */
+export const askLogits = (ids: readonly number[]): Promise<Float32Array> =>
+  new Promise((resolve) => {
+    const call = ++calls;
+    waiting.set(call, resolve);
+    send({ kind: "logits", call, ids });
+  });

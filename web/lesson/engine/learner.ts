@@ -1,0 +1,62 @@
+/** A small model that learns, step by step, on the library's public functions: with the numbers of the terminal's lessons. */
+import type * as Foretoken from "../../../src/browser.ts";
+import type { TrainerConfig } from "../../../src/train/config/config.ts";
+
+/** The library, as a page loads it. */
+export type Library = typeof Foretoken;
+
+export interface Learner {
+  readonly lm: Foretoken.LanguageModel;
+  /** The same weights with the causal mask; they stay this learner's. */
+  readonly masked: Foretoken.LanguageModel;
+  /** One update, the first has number 0. @returns its loss before the update, nats per token. */
+  step(step: number): Promise<number>;
+  close(): void;
+}
+
+export const createLearner = (
+  library: Library,
+  backend: Foretoken.Backend,
+  config: TrainerConfig,
+  tokenizer: Foretoken.Tokenizer,
+  trainIds: Int32Array,
+): Learner => {
+  const { contextLength } = config.model;
+  const { batchSize, seed, maxGradNorm } = config.train;
+  const model = library.freshModel(backend, config.model, tokenizer.vocabSize, seed);
+  const gradients = library.createGradients(model);
+  const optimizer = library.createOptimizer(backend, model.layout, config.train.optimizer);
+  return {
+    lm: library.languageModel(model, tokenizer),
+    masked: library.languageModel({ ...model, config: { ...model.config, mask: "causal" } }, tokenizer),
+    async step(step) {
+      const { x, y, rows, time } = library.trainingBatch(trainIds, { batchSize, contextLength, seed, step });
+      gradients.clear();
+      const total = await gradients.record(
+        async (context) => {
+          const sum = library.forwardLoss(context, model, x, y, rows, time); // [1]
+          const reading = library.readScalar(backend, sum);
+          library.backward(context, sum, 1 / y.length);
+          return reading;
+        },
+        null,
+        model.rounded()?.of,
+      );
+      const gradNorm = await gradients.norm();
+      optimizer.update({
+        values: model.arena,
+        gradients: gradients.arena,
+        step: step + 1,
+        learningRate: library.learningRateAt(config.train, step),
+        gradScale: library.clipFactor(gradNorm, maxGradNorm),
+        rounded: model.rounded(),
+      });
+      return total / y.length;
+    },
+    close() {
+      optimizer.close();
+      gradients.close();
+      model.close();
+    },
+  };
+};

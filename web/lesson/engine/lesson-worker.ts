@@ -1,0 +1,175 @@
+/** The lesson's worker: it loads the library, trains, writes and answers the page. The text stays in it. */
+import type { Backend } from "../../../src/browser.ts";
+import type { Library } from "./learner.ts";
+import type { Report, Request, SessionName } from "./messages.ts";
+import { createSession, type Material, mostMeasured, openedFacts, type Session } from "./session.ts";
+
+/** Where the library lies, seen from this file: the build says it. */
+declare const lessonLibrary: string;
+
+/** The part of a worker's global object that is used here. */
+interface WorkerScope {
+  onmessage: ((event: { readonly data: Request }) => void) | null;
+  postMessage(message: Report): void;
+}
+const scope = globalThis as unknown as WorkerScope;
+
+/** Losses are told this often: a page need not draw each step. */
+const reportEvery = 120;
+
+let library: Promise<Library> | undefined;
+let backend: Promise<Backend> | undefined;
+let material: Material | undefined;
+let running: SessionName | undefined;
+/** Counts the texts: work on an earlier one ends. */
+let texts = 0;
+/** Counts the calls to train: an earlier one has ended. */
+let runs = 0;
+const sessions = new Map<SessionName, Session>();
+/** One thing at a time computes: steps, samples and answers wait for each other. */
+let last: Promise<unknown> = Promise.resolve();
+const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+  const next = last.then(work, work);
+  last = next.catch(() => undefined);
+  return next;
+};
+
+const fail = (error: unknown): void => {
+  running = undefined;
+  scope.postMessage({ kind: "failed", error: error instanceof Error ? error.message : String(error) });
+};
+
+/** Lets messages in. A timer would wait for some milliseconds. */
+const channel = new MessageChannel();
+const breathe = (): Promise<void> =>
+  new Promise((resolve) => {
+    channel.port1.onmessage = () => resolve();
+    channel.port2.postMessage(null);
+  });
+
+const loadLibrary = async (): Promise<Library> => {
+  const url = new URL(lessonLibrary, location.href).href;
+  try {
+    return (await import(/* @vite-ignore */ url)) as Library;
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`lesson: the library must load; got ${got}; try loading the page again`, { cause });
+  }
+};
+
+let pending: { session: SessionName; losses: number[][] } | undefined;
+let told = 0;
+const flush = (): void => {
+  if (pending !== undefined) scope.postMessage({ kind: "losses", ...pending });
+  pending = undefined;
+  told = performance.now();
+};
+const report = (one: Report): void => {
+  if (one.kind !== "losses") {
+    flush();
+    scope.postMessage(one);
+    return;
+  }
+  if (pending?.session !== one.session) {
+    flush();
+    pending = { session: one.session, losses: one.losses.map(() => []) };
+  }
+  for (const [i, losses] of one.losses.entries()) pending.losses[i]?.push(...losses);
+  if (performance.now() - told > reportEvery) flush();
+};
+
+const sessionOf = (name: SessionName): Session => {
+  if (material === undefined) throw new Error("lesson: a text must be read first");
+  const known = sessions.get(name);
+  if (known !== undefined) return known;
+  const made = createSession(material, name, report);
+  sessions.set(name, made);
+  return made;
+};
+
+const setRunning = (name: SessionName | undefined): void => {
+  if (running === name) return;
+  if (running !== undefined) report({ kind: "running", session: running, running: false });
+  running = name;
+  if (name !== undefined) report({ kind: "running", session: name, running: true });
+};
+
+const closeSessions = (): void => {
+  for (const session of sessions.values()) session.close();
+  sessions.clear();
+};
+
+const open = async (text: string, prompt: string, threads: number, number: number): Promise<void> => {
+  closeSessions();
+  library ??= loadLibrary();
+  const loaded = await library;
+  backend ??= loaded.openBackend("wasm", { threads });
+  const opened = await backend;
+  if (number !== texts) return;
+  const { train, val } = loaded.splitText(text);
+  const tokenizer = loaded.trainCharTokenizer(train, val);
+  const heldOut = [...val.slice(0, 2 * mostMeasured)].slice(0, mostMeasured).join("");
+  const trainIds = tokenizer.encode(train);
+  material = { library: loaded, backend: opened, tokenizer, trainIds, trained: train, heldOut, prompt };
+  const parameters = sessionOf("model").learners[0]?.lm.model.layout.count ?? 0;
+  report({ kind: "opened", opened: openedFacts(material, parameters) });
+};
+
+const run = async (name: SessionName): Promise<void> => {
+  if (running === name) return;
+  setRunning(name);
+  const own = ++runs;
+  const text = texts;
+  const goesOn = (): boolean => own === runs && running === name && text === texts;
+  while (goesOn()) {
+    const isDone = await inTurn(async () => {
+      if (!goesOn()) return false;
+      const session = sessionOf(name);
+      await session.advance();
+      return session.isDone;
+    });
+    if (isDone && goesOn()) setRunning(undefined);
+    await breathe();
+  }
+  flush();
+};
+
+const logitsOf = async (ids: readonly number[]): Promise<Float32Array> => {
+  const lm = sessionOf("model").learners[0]?.lm;
+  if (lm === undefined) throw new Error("lesson: there must be a model");
+  const { data, shape } = await lm.logits(ids.slice(-lm.model.config.contextLength));
+  return data.slice((shape[0] - 1) * shape[1]);
+};
+
+const answer = async (request: Request): Promise<void> => {
+  switch (request.kind) {
+    case "open": {
+      setRunning(undefined);
+      const number = ++texts;
+      return inTurn(() => open(request.text, request.prompt, request.threads, number));
+    }
+    case "train":
+      return run(request.session);
+    case "pause":
+      if (running === request.session) setRunning(undefined);
+      return;
+    case "again":
+      if (running === request.session) setRunning(undefined);
+      return inTurn(async () => {
+        sessions.get(request.session)?.close();
+        sessions.delete(request.session);
+        report({ kind: "fresh", session: request.session });
+      });
+    case "logits":
+      return inTurn(async () => {
+        const logits = await logitsOf(request.ids);
+        scope.postMessage({ kind: "logits", call: request.call, logits });
+      });
+    default:
+      return request satisfies never;
+  }
+};
+
+scope.onmessage = ({ data }) => {
+  answer(data).catch(fail);
+};

@@ -1,0 +1,123 @@
+/** One or two models in training, with what they write and how they are measured on the way. */
+
+import type { Backend, LanguageModel, Tokenizer } from "../../../src/browser.ts";
+import { compiledSize, smallModelConfig } from "../../../src/lesson/small-model-config.ts";
+import { dictionaryOf, wordShare } from "../../../src/lesson/words.ts";
+import { createLearner, type Learner, type Library } from "./learner.ts";
+import type { Opened, Outcome, Report, SessionName } from "./messages.ts";
+
+/** A text, read. */
+export interface Material {
+  readonly library: Library;
+  readonly backend: Backend;
+  readonly tokenizer: Tokenizer;
+  readonly trainIds: Int32Array;
+  /** The text that the ids are. */
+  readonly trained: string;
+  readonly heldOut: string;
+  readonly prompt: string;
+}
+
+const seed = 1;
+/** Steps between two samples with their measurement. */
+const every = 50;
+/** Characters of a sample on the way, and at the end of a race. */
+const written = { onTheWay: 160, atTheEnd: 300 } as const;
+/** Most held-out characters that are measured: enough for two digits. */
+export const mostMeasured = 6000;
+
+const masks: Readonly<Record<SessionName, readonly ("causal" | "none")[]>> = {
+  model: ["causal"],
+  race: ["causal", "none"],
+};
+
+const configOf = ({ library, trainIds }: Material, mask: "causal" | "none") =>
+  smallModelConfig(compiledSize, { trainTokens: trainIds.length, seed, mask }, library.presets.book.train);
+
+export const openedFacts = (material: Material, parameters: number): Opened => {
+  const { model, train } = configOf(material, "causal");
+  return {
+    threads: material.backend.capabilities.threads,
+    parameters,
+    vocabSize: material.tokenizer.vocabSize,
+    contextLength: model.contextLength,
+    batchSize: train.batchSize,
+    steps: train.steps,
+    trainTokens: material.trainIds.length,
+    heldOut: [...material.heldOut].length,
+  };
+};
+
+export interface Session {
+  readonly learners: readonly Learner[];
+  readonly step: number;
+  readonly isDone: boolean;
+  /** One step of each learner, or, where one is due, a sample and a measurement. */
+  advance(): Promise<void>;
+  close(): void;
+}
+
+export const createSession = (material: Material, name: SessionName, report: (report: Report) => void): Session => {
+  const { library, backend, tokenizer, trainIds, heldOut, prompt } = material;
+  const configs = masks[name].map((mask) => configOf(material, mask));
+  const learners = configs.map((config) => createLearner(library, backend, config, tokenizer, trainIds));
+  const steps = compiledSize.steps;
+  let step = 0;
+  let looked = -1;
+  let isDone = false;
+
+  const write = async (lm: LanguageModel, length: number): Promise<string> => {
+    let text = "";
+    for await (const event of library.generate(lm, { prompt, maxNewTokens: length, temperature: 0.8, topK: 40, seed }))
+      if (event.type === "done") text = event.text;
+    return text;
+  };
+  const lossOf = async (lm: LanguageModel): Promise<number> =>
+    (await library.evaluate(lm, { text: heldOut })).natsPerToken;
+
+  const look = async (): Promise<void> => {
+    looked = step;
+    for (const [learner, { lm }] of learners.entries()) {
+      report({ kind: "measured", session: name, measured: { learner, step, loss: await lossOf(lm) } });
+      const text = await write(lm, written.onTheWay);
+      report({ kind: "sample", session: name, sample: { learner, step, prompt, text } });
+    }
+  };
+
+  const outcomeOf = async ({ lm, masked }: Learner, learner: number): Promise<Outcome> => {
+    const text = await write(lm, written.atTheEnd);
+    const { words, known } = wordShare(dictionaryOf(material.trained), text, prompt);
+    return { learner, asTrained: await lossOf(lm), withMask: await lossOf(masked), text, words, known };
+  };
+
+  return {
+    learners,
+    get step() {
+      return step;
+    },
+    get isDone() {
+      return isDone;
+    },
+    async advance() {
+      if (isDone) return;
+      if (step % every === 0 && looked !== step) {
+        await look();
+        return;
+      }
+      if (step === steps) {
+        isDone = true;
+        const outcomes: Outcome[] = [];
+        for (const [i, learner] of learners.entries()) outcomes.push(await outcomeOf(learner, i));
+        report({ kind: "outcomes", session: name, outcomes });
+        return;
+      }
+      const losses: number[] = [];
+      for (const learner of learners) losses.push(await learner.step(step));
+      step++;
+      report({ kind: "losses", session: name, losses: losses.map((loss) => [loss]) });
+    },
+    close() {
+      for (const learner of learners) learner.close();
+    },
+  };
+};

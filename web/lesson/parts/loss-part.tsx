@@ -1,0 +1,215 @@
+/** Part 3: what a probability costs, and what a loss means. */
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { Chart } from "../../chart/chart.tsx";
+import type { Curve, Interval } from "../../chart/curve.ts";
+import { comparedStyle } from "../../chart/palette.ts";
+import { percent } from "../../parts/format.ts";
+import { Segmented } from "../../parts/segmented.tsx";
+import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
+import type { LessonText } from "../chapter/text.ts";
+import { guessStyle } from "../charts.tsx";
+import { MeanOfGuesses } from "./mean.tsx";
+
+const plain = { pyramid: undefined, smoothed: undefined } as const;
+/** Thousandths: the chart names whole numbers. */
+const thousandths = Float64Array.from({ length: 1000 }, (_, i) => i + 1);
+const costs = thousandths.map((value) => lossOf(value / 1000));
+const thousandthText = (value: number): string =>
+  value >= 10 ? `${Number((value / 10).toFixed(1))} %` : percent(value / 1000);
+const twoDigits = (value: number): string => value.toFixed(2);
+
+const curvesOf = (probability: number, vocabSize: number): readonly Curve[] => [
+  {
+    ...{
+      key: "cost",
+      label: "−ln p",
+      style: comparedStyle(0, false),
+      x: thousandths,
+      y: costs,
+      length: 1000,
+      ...plain,
+    },
+  },
+  {
+    ...{ key: "guess", label: `guessing: ln ${vocabSize}`, style: guessStyle, x: [1, 1000], length: 2, ...plain },
+    y: Float64Array.of(Math.log(vocabSize), Math.log(vocabSize)),
+  },
+  {
+    ...{ key: "chosen", label: "your p", style: { ...comparedStyle(2, true), width: 3 }, length: 1, ...plain },
+    x: [1000 * probability],
+    y: Float64Array.of(lossOf(probability)),
+  },
+];
+
+const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
+  const position = useSignal(positionOf(0.1));
+  const probability = probabilityAt(position.value);
+  const loss = lossOf(probability);
+  const times = probability * vocabSize;
+  const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
+  const vocabulary = useSignal(vocabSize);
+  if (vocabulary.peek() !== vocabSize) vocabulary.value = vocabSize;
+  useSignalEffect(() => {
+    // Without a pointer in it, the chart is read at the p of the slider.
+    if (link.cursor.value === null) link.cursor.value = 1000 * probabilityAt(position.value);
+  });
+  const curves = useComputed(() => curvesOf(probabilityAt(position.value), vocabulary.value));
+  return (
+    <section aria-labelledby="guess-head">
+      <h2 id="guess-head">One guess</h2>
+      <p>
+        At each position the model gives every character of the vocabulary a probability. Then the text shows the right
+        one. The loss is <b>−ln p</b>, where p is the probability of the right character: 0 for p = 100 %, more the
+        smaller p was. Its unit is called <b>nats</b>. Move p:
+      </p>
+      <label class="slider wide-slider">
+        p of the right character
+        <input
+          type="range"
+          min={0}
+          max={probabilitySteps}
+          step={1}
+          value={position.value}
+          aria-valuetext={`${percent(probability)}, loss ${twoDigits(loss)} nats`}
+          onInput={({ currentTarget }) => {
+            position.value = Number(currentTarget.value);
+            link.cursor.value = 1000 * probabilityAt(position.value);
+          }}
+        />
+        <output class="num">{percent(probability)}</output>
+      </label>
+      <p class="result">
+        −ln {probability.toFixed(4)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
+        {vocabSize} characters the same probability, 1/{vocabSize} = {percent(1 / vocabSize)}, pays ln {vocabSize} ={" "}
+        {twoDigits(Math.log(vocabSize))}. Your p is{" "}
+        <b class="num">{times >= 10 ? times.toFixed(0) : twoDigits(times)} times</b> the guesser's
+        {times < 0.99 ? ": worse than guessing." : "."}
+      </p>
+      <Chart
+        title="Loss of one guess"
+        unit="nats"
+        name="loss-of-a-guess"
+        curves={curves}
+        xLabel="p of the right character"
+        xText={thousandthText}
+        xLeast={1}
+        log={false}
+        height={260}
+        link={link}
+        format={twoDigits}
+      />
+    </section>
+  );
+};
+
+/** Losses that are known for the chapter's text, with its 65 characters. */
+const known: readonly (readonly [loss: string, of: string, low: number, high: number])[] = [
+  ["4.17", "not trained: guessing, ln 65", Math.log(65), Math.log(65)],
+  ["1.3–1.5", "after 3,000 steps of training", 1.5, 1.3],
+  ["1.0", "a much better model", 1, 1],
+  ["0.8–1.0", "people, about", 1, 0.8],
+];
+
+const rangeText = (low: number, high: number, digits: number): string =>
+  low.toFixed(digits) === high.toFixed(digits) ? low.toFixed(digits) : `${low.toFixed(digits)}–${high.toFixed(digits)}`;
+
+const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
+  const loss = useSignal(1.4);
+  const which = useSignal<"chapter" | "own">("chapter");
+  const size = which.value === "chapter" ? 65 : vocabSize;
+  const { timesGuessing, choices } = meaningOf(loss.value, size);
+  const uniform = Math.log(size);
+  return (
+    <section aria-labelledby="meaning-head">
+      <h2 id="meaning-head">A whole text</h2>
+      <p>
+        Over a whole text the cross-entropy says how much better than guessing a model is: the right characters get
+        e^(ln V − loss) times the probability that a guesser gives them.
+      </p>
+      <div class="toolbar">
+        <Segmented
+          label="V"
+          value={which.value}
+          options={[
+            { value: "chapter", label: "65, as in Tiny Shakespeare" },
+            { value: "own", label: `${vocabSize}, as in this text` },
+          ]}
+          onChange={(value) => {
+            which.value = value;
+          }}
+        />
+        <label class="slider wide-slider grow">
+          Loss
+          <input
+            type="range"
+            min={0}
+            max={6}
+            step={0.05}
+            value={loss.value}
+            aria-valuetext={`${twoDigits(loss.value)} nats, ${timesGuessing.toFixed(1)} times guessing`}
+            onInput={({ currentTarget }) => {
+              loss.value = Number(currentTarget.value);
+            }}
+          />
+          <output class="num">{twoDigits(loss.value)} nats</output>
+        </label>
+      </div>
+      <p class="result">
+        e^({twoDigits(uniform)} − {twoDigits(loss.value)}) ={" "}
+        <b class="num">
+          {timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(1)} times the probability of a guesser
+        </b>
+        . And e^{twoDigits(loss.value)} = {choices.toFixed(1)}: choosing blindly among {choices.toFixed(1)} characters
+        is just as hard.
+      </p>
+      <p>
+        At 1.4 nats and 65 characters these are 16 and 4.1. Some call such a model “4 to 5 times better than guessing”;
+        but 4 to 5 is the number of choices that are left. The probability is 16 times as high.
+      </p>
+      <div class="table-box">
+        <table>
+          <caption>Tiny Shakespeare, 65 characters</caption>
+          <thead>
+            <tr>
+              <th scope="col" class="num">
+                loss
+              </th>
+              <th scope="col">model</th>
+              <th scope="col" class="num">
+                times guessing
+              </th>
+              <th scope="col" class="num">
+                choices
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {known.map(([shown, of, low, high]) => {
+              const [from, to] = [meaningOf(low, 65), meaningOf(high, 65)];
+              return (
+                <tr key={of}>
+                  <td class="num">{shown}</td>
+                  <td>{of}</td>
+                  <td class="num">{rangeText(from.timesGuessing, to.timesGuessing, 0)}</td>
+                  <td class="num">{rangeText(to.choices, from.choices, 1)}</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+      <p class="soft">Nobody gets to 0: a text can go on in more than one way.</p>
+    </section>
+  );
+};
+
+export const LossPart = ({ text }: { readonly text: LessonText }) => {
+  const vocabSize = text.vocabulary.characters.length;
+  return (
+    <>
+      <OneGuess vocabSize={vocabSize} />
+      <MeanOfGuesses text={text} />
+      <WholeText vocabSize={vocabSize} />
+    </>
+  );
+};

@@ -1,0 +1,181 @@
+/** Part 5: the causal mask, and what becomes of a model without one. */
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { Segmented } from "../../parts/segmented.tsx";
+import { Character } from "../cell.tsx";
+import { recentLoss } from "../chapter/meaning.ts";
+import { windowAt } from "../chapter/pairs.ts";
+import type { LessonText } from "../chapter/text.ts";
+import { LossChart } from "../charts.tsx";
+import { Controls, WhenReady } from "../controls.tsx";
+import { sessions } from "../engine/client.ts";
+import type { Opened, Outcome } from "../engine/messages.ts";
+import { LessonSamples } from "../samples.tsx";
+import { Scroll } from "../scroll.tsx";
+import { start } from "../state.ts";
+
+const positions = 6;
+const learners = ["with the mask", "without a mask"] as const;
+
+/** What each position sees of a window. */
+const Sight = ({ text }: { readonly text: LessonText }) => {
+  const isOn = useSignal(true);
+  const { x, y } = windowAt(text.characters, start.value, positions);
+  return (
+    <>
+      <Segmented
+        label="Mask"
+        value={isOn.value ? "on" : "off"}
+        options={[
+          { value: "on", label: "On" },
+          { value: "off", label: "Off" },
+        ]}
+        onChange={(value) => {
+          isOn.value = value === "on";
+        }}
+      />
+      <Scroll label="What each position sees">
+        <table class="aligned sight">
+          <thead>
+            <tr>
+              <th scope="col">position</th>
+              <th scope="col" colSpan={x.length}>
+                sees
+              </th>
+              <th scope="col">is asked for</th>
+            </tr>
+          </thead>
+          <tbody>
+            {y.map((asked, i) => (
+              <tr key={i}>
+                <th scope="row" class="num">
+                  {i}
+                </th>
+                {x.map((character, j) => {
+                  const isAnswer = j === i + 1;
+                  const isSeen = j <= i || !isOn.value;
+                  return (
+                    <td key={j}>
+                      {isSeen ? (
+                        <Character text={character} look={isAnswer ? "answer" : "seen"} />
+                      ) : (
+                        <span class="cell hidden-cell">
+                          <span aria-hidden="true">·</span>
+                          <span class="hidden-text">hidden</span>
+                        </span>
+                      )}
+                    </td>
+                  );
+                })}
+                <td>
+                  <Character text={asked} look="asked" />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      <p role="status">
+        {isOn.value
+          ? "With the mask position i sees the characters 0 to i. The answer stands at i + 1, hidden (·): it must be predicted."
+          : "Without the mask each position sees the whole window, the answer too: it stands in the double frame, one place further on. Copying is enough. Only the last position has nothing to copy."}
+      </p>
+    </>
+  );
+};
+
+const two = (value: number): string => value.toFixed(2);
+
+/** What the race has shown, by its values. */
+const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren => {
+  const [honest, cheater] = outcomes;
+  if (honest === undefined || cheater === undefined) return null;
+  const [ofHonest, ofCheater] = [0, 1].map((learner) => recentLoss(sessions.race.losses[learner] ?? []));
+  const guessing = Math.log(opened.vocabSize);
+  const hasCopied = (ofCheater ?? 0) < (ofHonest ?? 0) / 4;
+  const wordsOf = ({ words, known }: Outcome) => (words === 0 ? "no words" : `${known} of ${words}`);
+  return (
+    <>
+      <h2>How it ended</h2>
+      <p class="result" role="status">
+        The training loss is <b class="num">{two(ofHonest ?? 0)} nats with the mask</b> and{" "}
+        <b class="num">{two(ofCheater ?? 0)} without</b>.{" "}
+        {hasCopied
+          ? "The model without a mask has found out that the answer stands one place further on, and copies it. Its training looks perfect, and it has learned nothing."
+          : "The two are close: so short a text is learned by heart with the mask, too. A longer text shows the difference."}
+      </p>
+      <div class="table-box">
+        <table>
+          <caption>On held-out text, in nats per character</caption>
+          <thead>
+            <tr>
+              <th scope="col">trained</th>
+              <th scope="col" class="num">
+                loss as trained
+              </th>
+              <th scope="col" class="num">
+                same weights, with the mask
+              </th>
+              <th scope="col" class="num">
+                words of the text
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {outcomes.map((outcome) => (
+              <tr key={outcome.learner}>
+                <td>{learners[outcome.learner]}</td>
+                <td class="num">{two(outcome.asTrained)}</td>
+                <td class="num">{two(outcome.withMask)}</td>
+                <td class="num">{wordsOf(outcome)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p>
+        While a model writes, nothing stands one place further on: there is nothing to copy. Guessing costs{" "}
+        {two(guessing)} nats.
+        {cheater.withMask > guessing &&
+          " As soon as the weights that copied so well may not look ahead, they do worse than that."}{" "}
+        Words of the text: how many of the words (three letters or more) that each wrote are words of your text.
+      </p>
+    </>
+  );
+};
+
+const Race = ({ opened }: { readonly opened: Opened }) => {
+  const record = sessions.race;
+  void record.version.value;
+  return (
+    <>
+      <Controls session="race" opened={opened} begin="Start the race" />
+      <LossChart
+        record={record}
+        name="lesson-race"
+        learners={learners}
+        vocabSize={opened.vocabSize}
+        steps={opened.steps}
+      />
+      <h2>What they write</h2>
+      <LessonSamples record={record} learners={learners} />
+      {endOf(record.outcomes, opened)}
+    </>
+  );
+};
+
+export const MaskPart = ({ text }: { readonly text: LessonText }) => (
+  <>
+    <p class="lead">
+      The model reads a whole window at once. But the answer to each position is in the window too, one place further
+      on. The <b>causal mask</b> hides it: every position sees itself and what stands before it, and nothing after.
+    </p>
+    <Sight text={text} />
+    <h2>A race</h2>
+    <p>
+      The same model twice: the same first weights, the same windows, one with the mask and one without. They take
+      turns, step by step. Which one has the lower loss? And which one can write?
+    </p>
+    <WhenReady>{(opened) => <Race opened={opened} />}</WhenReady>
+  </>
+);

@@ -1,0 +1,186 @@
+/** Part 2: a window of the text becomes as many examples as it has positions. */
+import { useSignal } from "@preact/signals";
+import { count } from "../../parts/format.ts";
+import { Segmented } from "../../parts/segmented.tsx";
+import { Character, lineOf } from "../cell.tsx";
+import { examplesOf, lastStart, windowAt } from "../chapter/pairs.ts";
+import type { LessonText } from "../chapter/text.ts";
+import { Scroll } from "../scroll.tsx";
+import { start, time } from "../state.ts";
+
+const sizes = ["4", "8", "16"] as const;
+
+const Rows = ({ text, at }: { readonly text: LessonText; readonly at: number }) => {
+  const { x, y } = windowAt(text.characters, start.value, time.value);
+  const id = (character: string) => text.vocabulary.idOf.get(character);
+  const seen = (i: number) => (i <= at ? "seen" : "unseen");
+  const asked = (i: number) => (i === at ? "asked" : "");
+  return (
+    <Scroll label="The window">
+      <table class="aligned">
+        <thead>
+          <tr>
+            <th scope="row">position</th>
+            {x.map((_, i) => (
+              <th key={i} scope="col" class="num">
+                {i}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          <tr>
+            <th scope="row">x</th>
+            {x.map((character, i) => (
+              <td key={i}>
+                <Character text={character} look={seen(i)} />
+              </td>
+            ))}
+          </tr>
+          <tr>
+            <th scope="row">y</th>
+            {y.map((character, i) => (
+              <td key={i}>
+                <Character text={character} look={asked(i)} />
+              </td>
+            ))}
+          </tr>
+          <tr>
+            <th scope="row">ids of x</th>
+            {x.map((character, i) => (
+              <td key={i} class="num soft">
+                {id(character)}
+              </td>
+            ))}
+          </tr>
+          <tr>
+            <th scope="row">ids of y</th>
+            {y.map((character, i) => (
+              <td key={i} class="num soft">
+                {id(character)}
+              </td>
+            ))}
+          </tr>
+        </tbody>
+      </table>
+    </Scroll>
+  );
+};
+
+export const PairsPart = ({ text }: { readonly text: LessonText }) => {
+  const position = useSignal(2);
+  const { characters } = text;
+  const last = lastStart(characters.length, time.value);
+  const from = Math.min(start.value, last);
+  const window = windowAt(characters, from, time.value);
+  const at = Math.min(position.value, window.x.length - 1);
+  const examples = examplesOf(window);
+  const example = examples[at];
+  const slide = (to: number) => {
+    start.value = Math.max(0, Math.min(last, to));
+  };
+  return (
+    <>
+      <p class="lead">
+        Every text is full of questions, and holds the answers: after these characters, which one comes next? Take a
+        window of T + 1 characters. <b>x</b>, which the model reads, is the window without its last character. <b>y</b>,
+        which it is asked for, is the window without its first. So below each character stands the one that comes next.
+      </p>
+      <div class="toolbar">
+        <Segmented
+          label="T"
+          value={String(time.value) as (typeof sizes)[number]}
+          options={sizes.map((value) => ({ value, label: value }))}
+          onChange={(value) => {
+            time.value = Number(value);
+          }}
+        />
+        <span class="stepper">
+          <button
+            type="button"
+            aria-label="Slide the window one back"
+            disabled={from <= 0}
+            onClick={() => slide(from - 1)}
+          >
+            ←
+          </button>
+          <button
+            type="button"
+            aria-label="Slide the window one on"
+            disabled={from >= last}
+            onClick={() => slide(from + 1)}
+          >
+            →
+          </button>
+        </span>
+        <label class="slider grow">
+          Window begins at
+          <input
+            type="range"
+            min={0}
+            max={last}
+            step={1}
+            value={from}
+            onInput={({ currentTarget }) => slide(Number(currentTarget.value))}
+          />
+          <output class="num">{count(from)}</output>
+        </label>
+      </div>
+      <Rows text={text} at={at} />
+      <label class="slider wide-slider">
+        Position
+        <input
+          type="range"
+          min={0}
+          max={window.x.length - 1}
+          step={1}
+          value={at}
+          aria-valuetext={
+            example === undefined
+              ? String(at)
+              : `${at}: sees ${lineOf(example.sees)}, is asked for ${lineOf([example.isAskedFor])}`
+          }
+          onInput={({ currentTarget }) => {
+            position.value = Number(currentTarget.value);
+          }}
+        />
+        <output class="num">{at}</output>
+      </label>
+      {example !== undefined && (
+        <p>
+          Position {at} sees <b class="mono">{lineOf(example.sees)}</b> and is asked for{" "}
+          <b class="mono">{lineOf([example.isAskedFor])}</b>. It sees nothing of what comes later.
+        </p>
+      )}
+      <h2>One pass is {window.x.length} examples</h2>
+      <p>
+        The model reads x once and answers at all positions. So one pass over T characters gives T examples, each with a
+        longer beginning:
+      </p>
+      <div class="table-box">
+        <table class="examples">
+          <thead>
+            <tr>
+              <th scope="col" class="num">
+                position
+              </th>
+              <th scope="col">sees</th>
+              <th scope="col">is asked for</th>
+            </tr>
+          </thead>
+          <tbody>
+            {examples.map(({ sees, isAskedFor }, i) => (
+              <tr key={i} class={i === at ? "chosen" : ""}>
+                <td class="num">{i}</td>
+                <td class="mono">{lineOf(sees, 20)}</td>
+                <td>
+                  <Character text={isAskedFor} look={i === at ? "asked" : ""} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+};

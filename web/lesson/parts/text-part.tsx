@@ -1,0 +1,154 @@
+/** Part 1: the text that everything is shown on. */
+import { useSignal } from "@preact/signals";
+import { count } from "../../parts/format.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { Segmented } from "../../parts/segmented.tsx";
+import { Character } from "../cell.tsx";
+import type { LessonText } from "../chapter/text.ts";
+import { Scroll } from "../scroll.tsx";
+import { builtInName, choice, chooseText, current, own } from "../state.ts";
+
+const OwnText = () => {
+  const refused = useSignal<string | undefined>(undefined);
+  const open = async (file: File | undefined) => {
+    if (file === undefined) return;
+    try {
+      own.value = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+      refused.value = undefined;
+    } catch {
+      refused.value = `${file.name} must be a text in UTF-8; got other bytes; try saving it as UTF-8.`;
+    }
+  };
+  return (
+    <div class="given">
+      <label class="field">
+        Your own text
+        <textarea
+          rows={8}
+          spellcheck={false}
+          placeholder="Paste a text here, or drop a file"
+          value={own.value}
+          onInput={({ currentTarget }) => {
+            own.value = currentTarget.value;
+          }}
+          onDragOver={(event) => event.preventDefault()}
+          onDrop={(event) => {
+            const file = event.dataTransfer?.files[0];
+            if (file === undefined) return;
+            event.preventDefault();
+            void open(file);
+          }}
+        />
+      </label>
+      <div class="row">
+        <label class="button file">
+          Open a file
+          <input
+            class="hidden-text"
+            type="file"
+            accept=".txt,.md,text/*"
+            onChange={({ currentTarget }) => {
+              void open(currentTarget.files?.[0]);
+              currentTarget.value = "";
+            }}
+          />
+        </label>
+      </div>
+      {refused.value !== undefined && <Notice tone="bad">{refused.value}</Notice>}
+    </div>
+  );
+};
+
+/** Ids that are shown at once: a text in Chinese has thousands. */
+const idsShown = 120;
+const beginning = 24;
+
+const Vocabulary = ({ text }: { readonly text: LessonText }) => {
+  const { characters, vocabulary } = text;
+  const all = vocabulary.characters;
+  return (
+    <>
+      <h2>Characters become numbers</h2>
+      <p>
+        A model computes with numbers. So each different character gets one, its <b>id</b>. There are{" "}
+        <b class="num">V = {count(all.length)}</b> of them. Together they are the <b>vocabulary</b>. A space is shown as
+        ␣, and the end of a line as ↵.
+      </p>
+      <ul class="vocabulary" aria-label="Characters and their ids">
+        {all.slice(0, idsShown).map((character, id) => (
+          <li key={character}>
+            <Character text={character} /> <span class="num soft">{id}</span>
+          </li>
+        ))}
+        {all.length > idsShown && <li class="soft">and {count(all.length - idsShown)} more</li>}
+      </ul>
+      <p>The text begins like this, as characters and as the model reads it:</p>
+      <Scroll label="Beginning of the text">
+        <table class="aligned">
+          <tbody>
+            <tr>
+              <th scope="row">text</th>
+              {characters.slice(0, beginning).map((character, i) => (
+                <td key={i}>
+                  <Character text={character} />
+                </td>
+              ))}
+            </tr>
+            <tr>
+              <th scope="row">ids</th>
+              {characters.slice(0, beginning).map((character, i) => (
+                <td key={i} class="num">
+                  {vocabulary.idOf.get(character)}
+                </td>
+              ))}
+            </tr>
+          </tbody>
+        </table>
+      </Scroll>
+    </>
+  );
+};
+
+export const TextPart = () => {
+  const now = current.value;
+  return (
+    <>
+      <p class="lead">
+        A language model learns one thing: to say which character comes next in a text. This lesson shows how, on a text
+        of your choice and a small model that learns it here, in front of you. Every number is computed while you read.
+        The text never leaves this tab.
+      </p>
+      <Segmented
+        label="Text"
+        value={choice.value}
+        options={[
+          { value: "built-in", label: "Built in" },
+          { value: "own", label: "My own" },
+        ]}
+        onChange={chooseText}
+      />
+      {choice.value === "own" ? <OwnText /> : <p>{builtInName} (Herman Melville, 1851).</p>}
+      <div class="text-state">
+        {now.kind === "none" ? (
+          now.isFailure ? (
+            <Notice tone="bad">{now.why}</Notice>
+          ) : (
+            <p class="soft" role="status">
+              {choice.value === "own"
+                ? "Paste a page or more. The longer the text, the more there is to learn."
+                : now.why}
+            </p>
+          )
+        ) : (
+          <p class="num" role="status">
+            {count(now.text.characters.length)} characters. The model learns from the first {count(now.text.trained)}.
+            The last {count(now.text.characters.length - now.text.trained)} are <b>held out</b>: it never learns from
+            them, so they show what it has understood.
+            {now.text.characters.length < 5000 && " This is a short text: the model will learn parts of it by heart."}
+          </p>
+        )}
+      </div>
+      {now.kind === "text" && <Vocabulary text={now.text} />}
+    </>
+  );
+};

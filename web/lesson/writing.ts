@@ -1,0 +1,7 @@
+/** What part 6 has written so far: it stays while the reader looks at another part. */
+import { signal } from "@preact/signals";
+
+export const prompt = signal("");
+/** Characters that were drawn and appended. */
+export const written = signal<readonly string[]>([]);
+export const sampling = signal<{ readonly temperature: number; readonly topK: number }>({ temperature: 0.8, topK: 40 });
