@@ -58,7 +58,12 @@ const takeLosses = (record: SessionRecord, losses: readonly (readonly number[])[
   }
 };
 
+/** Whether a report is of the text before: the worker has not read the new one yet. */
+const isLate = ({ kind }: Report): boolean =>
+  engine.peek().kind === "opening" && ["losses", "sample", "measured", "outcomes"].includes(kind);
+
 const take = (report: Report): void => {
+  if (isLate(report)) return;
   switch (report.kind) {
     case "opened":
       engine.value = { kind: "ready", opened: report.opened };

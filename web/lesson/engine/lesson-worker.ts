@@ -82,7 +82,11 @@ const sessionOf = (name: SessionName): Session => {
   if (material === undefined) throw new Error("lesson: a text must be read first");
   const known = sessions.get(name);
   if (known !== undefined) return known;
-  const made = createSession(material, name, report);
+  // A step that is under way when another text comes has nobody left to tell.
+  const number = texts;
+  const made = createSession(material, name, (one) => {
+    if (number === texts) report(one);
+  });
   sessions.set(name, made);
   return made;
 };
