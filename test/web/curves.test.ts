@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Curve, drawnCurve, extentOf, rangeOf, valueAt } from "../../web/chart/curve.ts";
+import { type Curve, drawnCurve, extentOf, nearestX, rangeOf, valueAt } from "../../web/chart/curve.ts";
 import { endOf, placeLabels, shortName } from "../../web/chart/labels.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
@@ -120,6 +120,23 @@ describe("a table", () => {
     expect(valueAt(curve, 20)).toEqual({ x: 20, y: 4 });
     expect(valueAt(curve, 29)).toEqual({ x: 20, y: 4 });
     expect(valueAt(curve, 9)).toBeUndefined();
+  });
+
+  it("gives the value that is nearest to the pointer, with its own place", () => {
+    const curve = { ...curveOf(Float64Array.from([5, 4, 3])), x: [10, 20, 30] };
+    const other = { ...curveOf(Float64Array.from([7])), x: [0] };
+    for (const [pointed, x, y] of [
+      [19.6, 20, 4],
+      [20.4, 20, 4],
+      [25.1, 30, 3],
+      [99, 30, 3],
+      [-3, 0, undefined],
+    ] as const) {
+      const at = nearestX([curve, other], pointed);
+      expect(at).toBe(x);
+      expect(valueAt(curve, at ?? Number.NaN)?.y).toBe(y);
+    }
+    expect(nearestX([], 3)).toBeNull();
   });
 });
 

@@ -2,7 +2,7 @@
 import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
-import { type Curve, extentOf, type Interval, valueAt } from "./curve.ts";
+import { type Curve, extentOf, type Interval, nearestX, valueAt } from "./curve.ts";
 import { shortName } from "./labels.ts";
 import { lightColor } from "./palette.ts";
 import { createPlot, type Plot } from "./plot.ts";
@@ -89,7 +89,10 @@ export const Chart = (props: ChartProps) => {
     if (element === null) return;
     plot.current = createPlot(element, {
       onPoint: (x) => {
-        link.cursor.value = x;
+        const at = x === null ? null : nearestX(curves.peek(), x);
+        link.cursor.value = at;
+        // The pointer has moved the line, even where the value is still the same one.
+        plot.current?.point(at);
       },
       onZoom: (range) => {
         link.zoom.value = range;
@@ -127,7 +130,7 @@ export const Chart = (props: ChartProps) => {
   const isSmall = height < 200;
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
-  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xText(Math.round(reading.at))}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
+  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xText(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
 
   const onKeyDown = (event: KeyboardEvent) => {
     const by = steps[event.key];
@@ -181,7 +184,7 @@ export const Chart = (props: ChartProps) => {
         </span>
       </figcaption>
       <div class="chart-reading num" aria-hidden="true">
-        <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(Math.round(reading.at))}`}</span>
+        <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(reading.at)}`}</span>
         {reading.values.map(({ curve, text }) => (
           <span class="reading" key={curve.key}>
             {curve.label !== "" && <Swatch style={curve.style} />}

@@ -115,6 +115,20 @@ export const valueAt = (
   return index < 0 ? undefined : { x: x[index] as number, y: y[index] as number };
 };
 
+/** The x of all curves' values that is nearest to `at`, so that a number is never read between two values; null: there is none. */
+export const nearestX = (curves: readonly Curve[], at: number): number | null => {
+  let nearest: number | null = null;
+  for (const { x, length } of curves) {
+    const after = lowerBound(x, length, at);
+    for (const index of [after - 1, after]) {
+      if (index < 0 || index >= length) continue;
+      const value = x[index] as number;
+      if (nearest === null || Math.abs(value - at) < Math.abs(nearest - at)) nearest = value;
+    }
+  }
+  return nearest;
+};
+
 /** From the first to the last x of all curves. */
 export const extentOf = (curves: readonly Curve[]): Interval => {
   let low = Number.POSITIVE_INFINITY;
