@@ -44,7 +44,11 @@ const readingAt = (curves: readonly Curve[], at: number | null, format: (value: 
   at,
   values: curves.map((curve) => {
     const value = valueAt(curve, at ?? Number.POSITIVE_INFINITY);
-    return { curve, text: value === undefined ? "–" : format(value.y) };
+    if (value === undefined) return { curve, text: "–" };
+    return {
+      curve,
+      text: value.mean === undefined ? format(value.y) : `${format(value.y)}, mean ${format(value.mean)}`,
+    };
   }),
 });
 

@@ -2,7 +2,7 @@
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Chart } from "../chart/chart.tsx";
-import type { Curve, Interval } from "../chart/curve.ts";
+import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { shortName } from "../chart/labels.ts";
 import { comparedStyle } from "../chart/palette.ts";
 import { Swatch } from "../chart/swatch.tsx";
@@ -153,7 +153,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
       return note === undefined ? [] : [`${shortName(name, 20)}: ${note}`];
     });
     const wrong = incomparable(known, measure.value.unit);
-    return [...(wrong === undefined ? [] : [wrong]), ...thinned];
+    return [wrong, smoothedNote(curves.value), ...thinned].filter((note) => note !== undefined);
   }).value;
   const labels = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
   return (

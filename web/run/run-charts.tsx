@@ -2,7 +2,7 @@
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { Chart } from "../chart/chart.tsx";
-import type { Curve, Interval } from "../chart/curve.ts";
+import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
 import { tickText, timeTickText } from "../chart/ticks.ts";
 import { count, loss, short } from "../parts/format.ts";
@@ -143,9 +143,9 @@ export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly nam
     ...one,
     curves: curvesOf((data, x) => [trainingCurve(data, x, one.value, 1)]),
   }));
-  const note = useComputed(() => {
+  const notes = useComputed(() => {
     void feed.version.value;
-    return thinnedNote(feed.data.value);
+    return [smoothedNote(losses.value), thinnedNote(feed.data.value)].filter((note) => note !== undefined);
   }).value;
   const common = { xLabel: axisLabels[kind.value], xText: xTexts[kind.value], xLeast: xLeastOf(kind.value), link };
   return (
@@ -160,7 +160,7 @@ export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly nam
         log={isLog(address.value.query)}
         height={340}
         format={loss}
-        notes={note === undefined ? [] : [note]}
+        notes={notes}
       />
       <div class="small-charts">
         {others.map(({ value, title, unit, curves }) => (
