@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Curve, drawnCurve, extentOf, nearestX, rangeOf, valueAt } from "../../web/chart/curve.ts";
+import { type Curve, drawnCurve, extentOf, nearestX, plannedEnd, rangeOf, valueAt } from "../../web/chart/curve.ts";
 import { endOf, placeLabels, shortName } from "../../web/chart/labels.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
@@ -179,6 +179,20 @@ describe("axes", () => {
     expect(low).toBeLessThan(3);
     expect(high).toBeGreaterThan(3);
     expect(extentOf([])).toEqual([0, 1]);
+  });
+});
+
+describe("the end of a growing axis", () => {
+  it("stands still over many values, shows the first of them, and is the plan in the end", () => {
+    expect([1, 2, 3, 4, 10, 100, 249, 250, 600, 1000].map((last) => plannedEnd(last, 1000))).toEqual([
+      3.90625, 7.8125, 7.8125, 15.625, 31.25, 250, 500, 1000, 1000, 1000,
+    ]);
+    for (let last = 1; last <= 1000; last++) {
+      expect(plannedEnd(last, 1000)).toBeGreaterThanOrEqual(last);
+      expect(plannedEnd(last, 1000)).toBeLessThanOrEqual(4 * last);
+    }
+    expect(plannedEnd(0, 1000)).toBe(1000);
+    expect(plannedEnd(1200, 1000)).toBe(1200);
   });
 });
 

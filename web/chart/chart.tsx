@@ -27,6 +27,8 @@ export interface ChartProps {
   readonly xLabel: string;
   readonly xText: (value: number) => string;
   readonly xLeast: number;
+  /** Where x will end, of curves that still grow. */
+  readonly planned?: number | undefined;
   readonly log: boolean;
   readonly height: number;
   readonly link: ChartLink;
@@ -78,15 +80,22 @@ const steps: Readonly<Record<string, number>> = {
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
 
 export const Chart = (props: ChartProps) => {
-  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format, notes = [] } = props;
+  const { title, unit, name, curves, xLabel, xText, xLeast, planned, log, height, link, format, notes = [] } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
   // Signals of what the parent gives: a new object only where something is new.
-  const shown = useSignal({ log, xText, xLeast, format });
+  const given = { log, xText, xLeast, planned, format };
+  const shown = useSignal(given);
   const before = shown.peek();
-  if (before.log !== log || before.xText !== xText || before.xLeast !== xLeast || before.format !== format)
-    shown.value = { log, xText, xLeast, format };
+  if (
+    before.log !== log ||
+    before.xText !== xText ||
+    before.xLeast !== xLeast ||
+    before.planned !== planned ||
+    before.format !== format
+  )
+    shown.value = given;
 
   useEffect(() => {
     const element = box.current;

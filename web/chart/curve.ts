@@ -160,6 +160,15 @@ export const extentOf = (curves: readonly Curve[]): Interval => {
   return low === high ? [low - 0.5, low + 0.5] : [low, high];
 };
 
+/**
+ * The end of an axis that grows to `planned`: that itself, or its half, quarter, … as long as the values up to `last` would take
+ * less than a quarter of it. So the chart stands still while values come, and the first of them are seen.
+ */
+export const plannedEnd = (last: number, planned: number): number => {
+  if (!(last > 0)) return planned;
+  return Math.max(last, planned / 2 ** Math.max(0, Math.ceil(Math.log2(planned / (4 * last)))));
+};
+
 /** The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone. */
 export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean): Interval => {
   let low = Number.POSITIVE_INFINITY;

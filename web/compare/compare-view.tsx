@@ -10,8 +10,9 @@ import { loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
-import { ChartSettings, isLog, thinnedNote, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
+import { ChartSettings, isLog, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
+import { thinnedNote } from "../run/run-notes.ts";
 import { address, compareAddress, comparedNames, runAddress, setQuery } from "../shell/address.ts";
 import { bestIn, differences, incomparable, type Measure, measureOf, measures } from "./differences.ts";
 

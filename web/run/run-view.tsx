@@ -176,7 +176,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
       {isCutOff(run) && (isRefused.value ? <Restarted /> : <CutOff />)}
       {why !== undefined && !(isCutOff(run) && isRefused.value) && <Notice tone="bad">{why}</Notice>}
       <Headline feed={feed} run={run} />
-      <RunCharts feed={feed} name={name} />
+      <RunCharts feed={feed} run={run} />
       <Notes feed={feed} live={isLive(run)} />
       <Samples feed={feed} run={run} />
       <Facts run={run} />
