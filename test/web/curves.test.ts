@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Curve, drawnCurve, extentOf, rangeOf, valueAt } from "../../web/chart/curve.ts";
+import { type Curve, drawnCurve, extentOf, nearestX, plannedEnd, rangeOf, valueAt } from "../../web/chart/curve.ts";
 import { endOf, placeLabels, shortName } from "../../web/chart/labels.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
@@ -85,21 +85,52 @@ describe("a curve that is longer than the chart is wide", () => {
 });
 
 describe("smoothing", () => {
-  it("is the average with the weights of an exponential, whenever values come", () => {
+  it("is the mean of the last values, with their extremes, whenever values come", () => {
     const y = noise(50);
-    const window = 9;
-    const keep = 1 - 2 / (window + 1);
-    const weights = Array.from({ length: 50 }, (_, i) => keep ** (49 - i));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    const mean = weights.reduce((total, weight, i) => total + weight * (y[i] as number), 0) / sum;
     const smoother = createSmoother();
-    for (const length of [1, 7, 8, 31, 50]) smoother.take(y, length, window);
-    expect(smoother.take(y, 50, window)?.values[49]).toBeCloseTo(mean, 12);
+    for (const length of [1, 7, 8, 31, 50]) smoother.take(y, length, 9);
+    smoother.truncate(24);
+    const smoothed = smoother.take(y, 50, 9);
+    for (let i = 0; i < 50; i++) {
+      const last = [...y.subarray(Math.max(0, i - 8), i + 1)];
+      expect(smoothed?.mean[i]).toBeCloseTo(last.reduce((a, b) => a + b, 0) / last.length, 12);
+      expect(smoothed?.low[i]).toBe(Math.min(...last));
+      expect(smoothed?.high[i]).toBe(Math.max(...last));
+    }
+  });
+
+  it("draws a line that never leaves its band, where a loss falls steeply too", () => {
+    const y = noise(5000).map((value, i) => value / 50 + 3 * Math.exp(-i / 15));
+    for (const [length, window, from, columns] of [
+      [60, 50, 1, 800],
+      [60, 50, 17, 800],
+      [5000, 50, 1, 300],
+      [5000, 3, 1, 100],
+      [4990, 1000, 700, 100],
+    ] as const) {
+      const curve = curveOf(y.slice(0, length), window);
+      const { line, band } = drawnCurve(curve, [from, length], columns);
+      expect(band?.x).toEqual(line.x);
+      for (const [i, mean] of line.y.entries()) {
+        expect(mean).toBeLessThanOrEqual((band?.high[i] ?? Number.NaN) + 1e-12);
+        expect(mean).toBeGreaterThanOrEqual((band?.low[i] ?? Number.NaN) - 1e-12);
+      }
+      expect(line.x.at(-1)).toBe(length);
+      // The line ends at the value that is read there.
+      expect(valueAt(curve, length)?.mean).toBe(line.y.at(-1));
+    }
+  });
+
+  it("keeps its digits after a huge value, and passes over one that is not finite", () => {
+    const y = Float64Array.from([1e30, Number.NaN, 0.5, 0.25]);
+    const smoothed = createSmoother().take(y, 4, 3);
+    expect(smoothed?.mean[1]).toBe(1e30);
+    expect(smoothed?.mean[3]).toBe(0.375);
   });
 
   it("begins at the first value, and is none for a window of 1", () => {
     const y = noise(5);
-    expect(createSmoother().take(y, 5, 20)?.values[0]).toBeCloseTo(y[0] as number, 12);
+    expect(createSmoother().take(y, 5, 20)?.mean[0]).toBeCloseTo(y[0] as number, 12);
     expect(createSmoother().take(y, 5, 1)).toBeUndefined();
   });
 });
@@ -117,9 +148,26 @@ describe("a table", () => {
 
   it("gives the value at a place, or the last before it", () => {
     const curve = { ...curveOf(Float64Array.from([5, 4, 3])), x: [10, 20, 30] };
-    expect(valueAt(curve, 20)).toEqual({ x: 20, y: 4 });
-    expect(valueAt(curve, 29)).toEqual({ x: 20, y: 4 });
+    expect(valueAt(curve, 20)).toEqual({ x: 20, y: 4, mean: undefined });
+    expect(valueAt(curve, 29)).toEqual({ x: 20, y: 4, mean: undefined });
     expect(valueAt(curve, 9)).toBeUndefined();
+  });
+
+  it("gives the value that is nearest to the pointer, with its own place", () => {
+    const curve = { ...curveOf(Float64Array.from([5, 4, 3])), x: [10, 20, 30] };
+    const other = { ...curveOf(Float64Array.from([7])), x: [0] };
+    for (const [pointed, x, y] of [
+      [19.6, 20, 4],
+      [20.4, 20, 4],
+      [25.1, 30, 3],
+      [99, 30, 3],
+      [-3, 0, undefined],
+    ] as const) {
+      const at = nearestX([curve, other], pointed);
+      expect(at).toBe(x);
+      expect(valueAt(curve, at ?? Number.NaN)?.y).toBe(y);
+    }
+    expect(nearestX([], 3)).toBeNull();
   });
 });
 
@@ -131,6 +179,20 @@ describe("axes", () => {
     expect(low).toBeLessThan(3);
     expect(high).toBeGreaterThan(3);
     expect(extentOf([])).toEqual([0, 1]);
+  });
+});
+
+describe("the end of a growing axis", () => {
+  it("stands still over many values, shows the first of them, and is the plan in the end", () => {
+    expect([1, 2, 3, 4, 10, 100, 249, 250, 600, 1000].map((last) => plannedEnd(last, 1000))).toEqual([
+      3.90625, 7.8125, 7.8125, 15.625, 31.25, 250, 500, 1000, 1000, 1000,
+    ]);
+    for (let last = 1; last <= 1000; last++) {
+      expect(plannedEnd(last, 1000)).toBeGreaterThanOrEqual(last);
+      expect(plannedEnd(last, 1000)).toBeLessThanOrEqual(4 * last);
+    }
+    expect(plannedEnd(0, 1000)).toBe(1000);
+    expect(plannedEnd(1200, 1000)).toBe(1200);
   });
 });
 

@@ -1,7 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Studio, type StudioOptions, startStudio } from "#foretoken/serve/studio/start.js";
 import { missingChromium } from "../browser/chromium.ts";
-import { useStudio } from "../serve/studio.ts";
+import { pageAt, smallRun, useStudio } from "../serve/studio.ts";
 import { usePages } from "./page.ts";
+import { stateOf, untilStep } from "./studio-pages.ts";
 
 const token = "the-token-of-this-test";
 const server = useStudio({ host: "0.0.0.0", token });
@@ -33,5 +38,41 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
   it("is missed in words", async () => {
     const page = await openPage("/runs");
     await page.getByText("the token must be the one in the address that was printed").waitFor();
+  });
+});
+
+describe.skipIf(missingChromium !== undefined)("a studio that is started again with a token", () => {
+  let folder = "";
+  let studio: Studio | undefined;
+  const start = async (options: Partial<StudioOptions>) => {
+    studio = await startStudio({ folder: join(folder, "runs"), backend: "wasm", threads: 1, ...options });
+    return studio.url;
+  };
+  let address = "";
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "foretoken-studio-"));
+    address = await start({ port: 0 });
+  });
+  afterAll(async () => {
+    await studio?.close();
+    await rm(folder, { recursive: true });
+  });
+  const open = missingChromium === undefined ? usePages(() => address) : undefined;
+
+  it("is followed no more: the page asks for its new address, and claims no training", async () => {
+    const server = pageAt(
+      () => folder,
+      () => address,
+    );
+    await server.post("runs", smallRun("left", 200_000, { evalInterval: 100, sampleTokens: 0 }));
+    const page = await open?.("/runs/left");
+    if (page === undefined) throw new Error("no chromium");
+    await untilStep(page, 20);
+    await studio?.close();
+    await start({ host: "0.0.0.0", port: Number(new URL(address).port), token });
+    await stateOf(page, "Studio restarted");
+    await page.getByText("Open the address that it has printed").waitFor();
+    expect(await page.getByText("Time left").count()).toBe(0);
+    expect(await page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
   });
 });

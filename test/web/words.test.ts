@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RunConfig } from "#foretoken/train/config/config.js";
-import { incomparable } from "../../web/compare/differences.ts";
+import { bestIn, incomparable, measureOf } from "../../web/compare/differences.ts";
 import { failureText, fieldOf, wrongOf } from "../../web/new-run/labels.ts";
 import { flatten } from "../../web/parts/format.ts";
 
@@ -58,6 +58,24 @@ describe("a comparison says whose losses do not compare", () => {
     expect(incomparable(runs, "nats per token")).toMatch(/different tokenizers/);
     expect(incomparable(runs, "nats per character")).toBeUndefined();
     expect(incomparable(runs, "bits per byte")).toBeUndefined();
+  });
+
+  it("and begins with a measure that compares", () => {
+    const same = [run("a", "char", 65), run("a", "char", 65)];
+    const different = [run("a", "char", 65), run("a", "bpe", 512)];
+    expect(measureOf(null, same).value).toBe("valLoss");
+    expect(measureOf(null, different).value).toBe("bitsPerByte");
+    expect(incomparable(different, measureOf(null, different).unit)).toBeUndefined();
+    expect(measureOf("valLoss", different).value).toBe("valLoss");
+    expect(measureOf("nonsense", same).value).toBe("valLoss");
+  });
+
+  it("and gives the best value in the same measure", () => {
+    const best = { step: 8, valLoss: 6.1, natsPerCharacter: 2.2, bitsPerByte: 3.2 };
+    expect(bestIn(measureOf("bitsPerByte", []), best)).toEqual({ value: 3.2, unit: "bits per byte" });
+    expect(bestIn(measureOf("natsPerCharacter", []), best)).toEqual({ value: 2.2, unit: "nats per character" });
+    expect(bestIn(measureOf("loss", []), best)).toEqual({ value: 6.1, unit: "nats per token, validation" });
+    expect(bestIn(measureOf("loss", []), null).value).toBeUndefined();
   });
 
   it("not of runs with the same ones, or without any step", () => {

@@ -2,7 +2,7 @@
 import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
-import { type Curve, extentOf, type Interval, valueAt } from "./curve.ts";
+import { type Curve, extentOf, type Interval, nearestX, valueAt } from "./curve.ts";
 import { shortName } from "./labels.ts";
 import { lightColor } from "./palette.ts";
 import { createPlot, type Plot } from "./plot.ts";
@@ -27,6 +27,8 @@ export interface ChartProps {
   readonly xLabel: string;
   readonly xText: (value: number) => string;
   readonly xLeast: number;
+  /** Where x will end, of curves that still grow. */
+  readonly planned?: number | undefined;
   readonly log: boolean;
   readonly height: number;
   readonly link: ChartLink;
@@ -44,7 +46,11 @@ const readingAt = (curves: readonly Curve[], at: number | null, format: (value: 
   at,
   values: curves.map((curve) => {
     const value = valueAt(curve, at ?? Number.POSITIVE_INFINITY);
-    return { curve, text: value === undefined ? "–" : format(value.y) };
+    if (value === undefined) return { curve, text: "–" };
+    return {
+      curve,
+      text: value.mean === undefined ? format(value.y) : `${format(value.y)}, mean ${format(value.mean)}`,
+    };
   }),
 });
 
@@ -74,22 +80,32 @@ const steps: Readonly<Record<string, number>> = {
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
 
 export const Chart = (props: ChartProps) => {
-  const { title, unit, name, curves, xLabel, xText, xLeast, log, height, link, format, notes = [] } = props;
+  const { title, unit, name, curves, xLabel, xText, xLeast, planned, log, height, link, format, notes = [] } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
   // Signals of what the parent gives: a new object only where something is new.
-  const shown = useSignal({ log, xText, xLeast, format });
+  const given = { log, xText, xLeast, planned, format };
+  const shown = useSignal(given);
   const before = shown.peek();
-  if (before.log !== log || before.xText !== xText || before.xLeast !== xLeast || before.format !== format)
-    shown.value = { log, xText, xLeast, format };
+  if (
+    before.log !== log ||
+    before.xText !== xText ||
+    before.xLeast !== xLeast ||
+    before.planned !== planned ||
+    before.format !== format
+  )
+    shown.value = given;
 
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
     plot.current = createPlot(element, {
       onPoint: (x) => {
-        link.cursor.value = x;
+        const at = x === null ? null : nearestX(curves.peek(), x);
+        link.cursor.value = at;
+        // The pointer has moved the line, even where the value is still the same one.
+        plot.current?.point(at);
       },
       onZoom: (range) => {
         link.zoom.value = range;
@@ -127,7 +143,7 @@ export const Chart = (props: ChartProps) => {
   const isSmall = height < 200;
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
-  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xText(Math.round(reading.at))}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
+  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xText(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
 
   const onKeyDown = (event: KeyboardEvent) => {
     const by = steps[event.key];
@@ -181,7 +197,7 @@ export const Chart = (props: ChartProps) => {
         </span>
       </figcaption>
       <div class="chart-reading num" aria-hidden="true">
-        <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(Math.round(reading.at))}`}</span>
+        <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(reading.at)}`}</span>
         {reading.values.map(({ curve, text }) => (
           <span class="reading" key={curve.key}>
             {curve.label !== "" && <Swatch style={curve.style} />}

@@ -22,7 +22,7 @@ export interface Curve {
   readonly y: Float64Array;
   readonly length: number;
   readonly pyramid: Pyramid | undefined;
-  /** Averages over a window to draw as the line; the values are then a band between the extremes of such windows. */
+  /** Means of windows to draw as the line; a band then reaches from the lowest to the highest value of each window. */
   readonly smoothed: Smoothed | undefined;
 }
 
@@ -55,24 +55,38 @@ const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   return points;
 };
 
-const envelope = (curve: Curve, pyramid: Pyramid, level: number, from: number, to: number): Band => {
+/** The lines of means and of extremes, which a mean never leaves: all three turn at the same places. */
+const smoothedCurve = (
+  curve: Curve,
+  pyramid: Pyramid,
+  { mean, low, high, window }: Smoothed,
+  level: number,
+  from: number,
+  to: number,
+): DrawnCurve => {
   const { x, y, length } = curve;
   const size = 2 ** level;
-  const band = { x: [] as number[], low: [] as number[], high: [] as number[] };
-  const push = (at: number, min: number, max: number) => {
-    band.x.push(x[at] as number);
-    band.low.push(y[min] as number);
-    band.high.push(y[max] as number);
+  const line = { x: [] as number[], y: [] as number[] };
+  const band = { x: line.x, low: [] as number[], high: [] as number[] };
+  const push = (at: number, least: number, most: number) => {
+    line.x.push(x[at] as number);
+    line.y.push(mean[at] as number);
+    band.low.push(least);
+    band.high.push(most);
   };
+  push(from, low[from] as number, high[from] as number);
   for (let index = Math.floor(from / size); index * size < to; index++) {
-    const { min, max } = pyramid.bucket(y, length, level, index);
     const last = Math.min(length, (index + 1) * size) - 1;
-    // The band reaches from the first value to the last; in between its corners are at the middles of buckets.
-    if (band.x.length === 0) push(Math.max(from, index * size), min, max);
-    if (size > 2) push(Math.min(last, index * size + size / 2), min, max);
-    if (last >= to - 1 || size <= 2) push(last, min, max);
+    if (last === from) continue;
+    if (size <= window) push(last, low[last] as number, high[last] as number);
+    else {
+      // Windows at the ends of buckets would leave out values between them; a short last bucket holds less than its window.
+      const { min, max } = pyramid.bucket(y, length, level, index);
+      const least = Math.min(low[last] as number, y[min] as number);
+      push(last, least, Math.max(high[last] as number, y[max] as number));
+    }
   }
-  return band;
+  return { curve, line, band };
 };
 
 /** The points of a curve in an interval of x, at most a few for each of `columns` pixel columns. */
@@ -84,15 +98,10 @@ export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number)
   const level = Math.max(0, Math.ceil(Math.log2((to - from) / Math.max(1, columns))));
   if (level === 0 && smoothed === undefined) return { curve, line: allPoints(curve, from, to), band: undefined };
   pyramid.extend(y, length);
+  if (smoothed !== undefined && from < to) return smoothedCurve(curve, pyramid, smoothed, level, from, to);
   const size = 2 ** level;
   const line = { x: [] as number[], y: [] as number[] };
   for (let index = Math.floor(from / size); index * size < to; index++) {
-    if (smoothed !== undefined) {
-      const last = Math.min(length, (index + 1) * size) - 1;
-      line.x.push(x[last] as number);
-      line.y.push(smoothed.values[last] as number);
-      continue;
-    }
     const { min, max } = pyramid.bucket(y, length, level, index);
     // Both extremes, in their order, so that the line is the one that all values would draw.
     for (const i of min === max ? [min] : [Math.min(min, max), Math.max(min, max)]) {
@@ -100,19 +109,42 @@ export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number)
       line.y.push(y[i] as number);
     }
   }
-  if (smoothed === undefined) return { curve, line, band: undefined };
-  const bandLevel = Math.max(level, Math.floor(Math.log2(smoothed.window / 2)));
-  return { curve, line, band: envelope(curve, pyramid, bandLevel, from, to) };
+  return { curve, line, band: undefined };
 };
 
+export interface ValueAt {
+  readonly x: number;
+  readonly y: number;
+  /** Where the line stands there, if it is smoothed. */
+  readonly mean: number | undefined;
+}
+
 /** The value at an x, or at the last one before it; undefined before the first. */
-export const valueAt = (
-  { x, y, length }: Curve,
-  at: number,
-): { readonly x: number; readonly y: number } | undefined => {
+export const valueAt = ({ x, y, length, smoothed }: Curve, at: number): ValueAt | undefined => {
   const after = lowerBound(x, length, at);
   const index = after < length && x[after] === at ? after : after - 1;
-  return index < 0 ? undefined : { x: x[index] as number, y: y[index] as number };
+  return index < 0 ? undefined : { x: x[index] as number, y: y[index] as number, mean: smoothed?.mean[index] };
+};
+
+/** What the line of smoothed curves is; undefined: none is smoothed. */
+export const smoothedNote = (curves: readonly Curve[]): string | undefined => {
+  const window = curves.find(({ smoothed }) => smoothed !== undefined)?.smoothed?.window;
+  if (window === undefined) return undefined;
+  return `The line is the mean of the last ${window} values, the band reaches from their lowest to their highest.`;
+};
+
+/** The x of all curves' values that is nearest to `at`, so that a number is never read between two values; null: there is none. */
+export const nearestX = (curves: readonly Curve[], at: number): number | null => {
+  let nearest: number | null = null;
+  for (const { x, length } of curves) {
+    const after = lowerBound(x, length, at);
+    for (const index of [after - 1, after]) {
+      if (index < 0 || index >= length) continue;
+      const value = x[index] as number;
+      if (nearest === null || Math.abs(value - at) < Math.abs(nearest - at)) nearest = value;
+    }
+  }
+  return nearest;
 };
 
 /** From the first to the last x of all curves. */
@@ -126,6 +158,15 @@ export const extentOf = (curves: readonly Curve[]): Interval => {
   }
   if (low > high) return [0, 1];
   return low === high ? [low - 0.5, low + 0.5] : [low, high];
+};
+
+/**
+ * The end of an axis that grows to `planned`: that itself, or its half, quarter, … as long as the values up to `last` would take
+ * less than a quarter of it. So the chart stands still while values come, and the first of them are seen.
+ */
+export const plannedEnd = (last: number, planned: number): number => {
+  if (!(last > 0)) return planned;
+  return Math.max(last, planned / 2 ** Math.max(0, Math.ceil(Math.log2(planned / (4 * last)))));
 };
 
 /** The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone. */

@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
-import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, rangeOf } from "./curve.ts";
+import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, plannedEnd, rangeOf } from "./curve.ts";
 import { endOf, placeLabels, shortName } from "./labels.ts";
 import { tickText } from "./ticks.ts";
 
@@ -10,6 +10,8 @@ export interface PlotView {
   readonly curves: readonly Curve[];
   readonly log: boolean;
   readonly zoom: Interval | null;
+  /** Where the x axis will end; undefined: at the last value. */
+  readonly planned: number | undefined;
   readonly xText: (value: number) => string;
   /** The least distance of numbers on the x axis: steps are whole. */
   readonly xLeast: number;
@@ -192,8 +194,9 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   return {
     draw(next) {
       view = next;
-      const { curves, log, zoom, width, height } = next;
-      x = zoom ?? extentOf(curves);
+      const { curves, log, zoom, planned, width, height } = next;
+      const [first, last] = extentOf(curves);
+      x = zoom ?? [first, planned === undefined ? last : plannedEnd(last, planned)];
       drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, Math.max(100, width - 60)));
       y = rangeOf(drawn, log);
       const nextShape = shapeOf(next, drawn);

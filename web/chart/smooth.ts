@@ -1,21 +1,64 @@
 /**
- * Exponential moving average whose weight falls to 1/e within about `window` / 2 values, without the pull towards 0 of its
- * first values (Kingma & Ba 2014, section 3). It goes on from where it was when values are added.
+ * Mean, lowest and highest of each value and those before it, `window` in all, so that the mean always lies between the two.
+ * Each is put together from the end of one block of `window` values and the beginning of the next (van Herk 1992; Gil & Werman
+ * 1993): nothing is taken off a sum, which a huge value would leave without its digits.
  */
 
 export interface Smoothed {
-  readonly values: Float64Array;
+  readonly mean: Float64Array;
+  readonly low: Float64Array;
+  readonly high: Float64Array;
   readonly window: number;
 }
 
 export interface Smoother {
-  /** The averages of the first `length` values, over about `window` of them; undefined where nothing is smoothed. */
+  /** Of the first `length` values, over `window` of them; undefined where nothing is smoothed. */
   readonly take: (values: Float64Array, length: number, window: number) => Smoothed | undefined;
   readonly truncate: (length: number) => void;
 }
 
+/** Values taken together; those that are not finite count for nothing. */
+interface Sum {
+  readonly total: number;
+  readonly count: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+const nothing: Sum = { total: 0, count: 0, low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY };
+
+const together = (a: Sum, b: Sum): Sum => ({
+  total: a.total + b.total,
+  count: a.count + b.count,
+  low: Math.min(a.low, b.low),
+  high: Math.max(a.high, b.high),
+});
+
+const sumOf = (value: number): Sum =>
+  Number.isFinite(value) ? { total: value, count: 1, low: value, high: value } : nothing;
+
+/** Sums from each value of a block to the block's end. */
+const endsOf = (values: Float64Array, from: number, to: number): readonly Sum[] => {
+  const ends: Sum[] = [];
+  let sum = nothing;
+  for (let i = to - 1; i >= from; i--) {
+    sum = together(sumOf(values[i] as number), sum);
+    ends.push(sum);
+  }
+  return ends.reverse();
+};
+
+const grown = (array: Float64Array, length: number): Float64Array => {
+  if (array.length >= length) return array;
+  const larger = new Float64Array(Math.max(length, 2 * array.length));
+  larger.set(array);
+  return larger;
+};
+
 export const createSmoother = (): Smoother => {
-  let averages = new Float64Array(0);
+  let mean: Float64Array = new Float64Array(0);
+  let low: Float64Array = new Float64Array(0);
+  let high: Float64Array = new Float64Array(0);
   let done = 0;
   let doneWindow = 0;
   return {
@@ -23,24 +66,23 @@ export const createSmoother = (): Smoother => {
       if (window <= 1) return undefined;
       if (window !== doneWindow) done = 0;
       doneWindow = window;
-      if (averages.length < length) {
-        const grown = new Float64Array(values.length);
-        grown.set(averages.subarray(0, done));
-        averages = grown;
-      }
-      const keep = 1 - 2 / (window + 1);
-      let power = keep ** done;
-      let sum = done === 0 ? 0 : (averages[done - 1] as number) * (1 - power);
-      for (let i = done; i < length; i++) {
-        const value = values[i] as number;
-        // A value that is not finite would stay in the average for ever.
-        sum = keep * sum + (1 - keep) * (Number.isFinite(value) ? value : (averages[i - 1] ?? 0));
-        // Far below what a double tells from 1, and before subnormal numbers, which are slow.
-        power = power < 1e-30 ? 0 : power * keep;
-        averages[i] = sum / (1 - power);
+      mean = grown(mean, length);
+      low = grown(low, length);
+      high = grown(high, length);
+      // From the beginning of the block that was not complete.
+      for (let block = Math.floor(done / window) * window; block < length; block += window) {
+        const ends = endsOf(values, Math.max(0, block - window), block);
+        let begin = nothing;
+        for (let i = block; i < Math.min(length, block + window); i++) {
+          begin = together(begin, sumOf(values[i] as number));
+          const { total, count, low: least, high: most } = together(ends[i - block + 1] ?? nothing, begin);
+          mean[i] = count === 0 ? Number.NaN : total / count;
+          low[i] = count === 0 ? Number.NaN : least;
+          high[i] = count === 0 ? Number.NaN : most;
+        }
       }
       done = length;
-      return { values: averages, window };
+      return { mean, low, high, window };
     },
     truncate(length) {
       done = Math.min(done, length);

@@ -2,7 +2,7 @@
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Chart } from "../chart/chart.tsx";
-import type { Curve, Interval } from "../chart/curve.ts";
+import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { shortName } from "../chart/labels.ts";
 import { comparedStyle } from "../chart/palette.ts";
 import { Swatch } from "../chart/swatch.tsx";
@@ -10,28 +10,26 @@ import { loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
-import { ChartSettings, isLog, thinnedNote, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
+import { ChartSettings, isLog, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
+import { thinnedNote } from "../run/run-notes.ts";
 import { address, compareAddress, comparedNames, runAddress, setQuery } from "../shell/address.ts";
-import { differences, incomparable } from "./differences.ts";
+import { bestIn, differences, incomparable, type Measure, measureOf, measures } from "./differences.ts";
 
 /** As many as there are colours with dashes. */
 const most = 8;
-
-const measures = [
-  { value: "valLoss", label: "Validation", title: "Validation loss", unit: "nats per token" },
-  { value: "natsPerCharacter", label: "Nats per character", title: "Validation loss", unit: "nats per character" },
-  { value: "bitsPerByte", label: "Bits per byte", title: "Validation loss", unit: "bits per byte" },
-  { value: "loss", label: "Training", title: "Training loss", unit: "nats per token" },
-] as const;
-type Measure = (typeof measures)[number]["value"];
 
 interface Compared {
   readonly name: string;
   readonly feed: RunFeed;
 }
 
-const curveOf = ({ name, feed }: Compared, n: number, measure: Measure, query: URLSearchParams): Curve | undefined => {
+const curveOf = (
+  { name, feed }: Compared,
+  n: number,
+  measure: Measure["value"],
+  query: URLSearchParams,
+): Curve | undefined => {
   void feed.version.value;
   const data = feed.data.value;
   if (data === undefined) return undefined;
@@ -53,17 +51,24 @@ const curveOf = ({ name, feed }: Compared, n: number, measure: Measure, query: U
   };
 };
 
-const Legend = ({ runs, names }: { readonly runs: readonly Compared[]; readonly names: readonly string[] }) => (
+interface LegendProps {
+  readonly runs: readonly Compared[];
+  readonly names: readonly string[];
+  readonly measure: Measure;
+}
+
+const Legend = ({ runs, names, measure }: LegendProps) => (
   <ul class="compared">
     {runs.map(({ name, feed }, n) => {
       const run = feed.summary.value;
+      const best = bestIn(measure, run?.best ?? null);
       return (
         <li key={name}>
           <Swatch style={comparedStyle(n, true)} />
           <a href={runAddress(name)}>{name}</a>
           {run === undefined ? <span class="soft">{feed.failure.value ?? "…"}</span> : <RunState run={run} />}
           <span class="num">
-            <span class="soft">best</span> {loss(run?.best?.valLoss)}
+            <span class="soft">best</span> {loss(best.value)} <span class="soft">{best.unit}</span>
           </span>
           {names.length > 2 && (
             <a
@@ -135,9 +140,8 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
     [runs],
   );
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
-  const measure = useComputed(
-    () => measures.find(({ value }) => value === address.value.query.get("measure")) ?? measures[0],
-  );
+  const known = useComputed(() => runs.flatMap(({ feed }) => feed.summary.value ?? []));
+  const measure = useComputed(() => measureOf(address.value.query.get("measure"), known.value));
   const curves: ReadonlySignal<readonly Curve[]> = useComputed(() =>
     runs.flatMap((run, n) => curveOf(run, n, measure.value.value, address.value.query) ?? []),
   );
@@ -146,14 +150,13 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   const xText = useMemo(() => xTextOf(kind), [kind]);
   // The lines of a chart go with its files, where nobody reads the rest of the page.
   const notes = useComputed(() => {
-    const known = runs.flatMap(({ feed }) => feed.summary.value ?? []);
     const thinned = runs.flatMap(({ name, feed }) => {
       void feed.version.value;
       const note = measure.value.value === "loss" ? thinnedNote(feed.data.value) : undefined;
       return note === undefined ? [] : [`${shortName(name, 20)}: ${note}`];
     });
-    const wrong = incomparable(known, measure.value.unit);
-    return [...(wrong === undefined ? [] : [wrong]), ...thinned];
+    const wrong = incomparable(known.value, measure.value.unit);
+    return [wrong, smoothedNote(curves.value), ...thinned].filter((note) => note !== undefined);
   }).value;
   const labels = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
   return (
@@ -168,7 +171,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
           label="Measure"
           value={measure.value.value}
           options={measures}
-          onChange={(value) => setQuery({ measure: value === "valLoss" ? null : value })}
+          onChange={(value) => setQuery({ measure: value })}
         />
       </ChartSettings>
       <Chart
@@ -185,7 +188,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         format={loss}
         notes={notes}
       />
-      <Legend runs={runs} names={names} />
+      <Legend runs={runs} names={names} measure={measure.value} />
       <Differences runs={runs} />
     </>
   );

@@ -24,17 +24,45 @@ export const differences = (runs: readonly RunSummary[]): readonly Difference[] 
     .filter(({ values }) => new Set(values).size > 1);
 };
 
-/** Why values in a unit do not compare between the runs; undefined: they do. */
-export const incomparable = (
-  runs: readonly Pick<RunSummary, "corpusSha256" | "config" | "vocabSize">[],
-  unit: string,
-): string | undefined => {
-  const kinds = (of: (run: (typeof runs)[number]) => string): number => new Set(runs.map(of)).size;
-  if (kinds(({ corpusSha256 }) => corpusSha256) > 1)
-    return "These runs learn different texts: their losses do not compare.";
+type Described = Pick<RunSummary, "corpusSha256" | "config" | "vocabSize">;
+
+const hasSeveral = (runs: readonly Described[], of: (run: Described) => string): boolean =>
+  new Set(runs.map(of)).size > 1;
+
+const differInTokenizer = (runs: readonly Described[]): boolean =>
   // The number of tokens is not known before the first step: there is no loss either.
-  const known = runs.filter(({ vocabSize }) => vocabSize !== null);
-  const tokenizers = new Set(known.map(({ config, vocabSize }) => `${config.tokenizer.kind} ${vocabSize}`));
-  if (unit !== "nats per token" || tokenizers.size <= 1) return undefined;
+  hasSeveral(
+    runs.filter(({ vocabSize }) => vocabSize !== null),
+    ({ config, vocabSize }) => `${config.tokenizer.kind} ${vocabSize}`,
+  );
+
+export const measures = [
+  { value: "valLoss", label: "Validation", title: "Validation loss", unit: "nats per token" },
+  { value: "natsPerCharacter", label: "Nats per character", title: "Validation loss", unit: "nats per character" },
+  { value: "bitsPerByte", label: "Bits per byte", title: "Validation loss", unit: "bits per byte" },
+  { value: "loss", label: "Training", title: "Training loss", unit: "nats per token" },
+] as const;
+export type Measure = (typeof measures)[number];
+
+/** The measure that was chosen; without a choice one that compares between the runs. */
+export const measureOf = (chosen: string | null, runs: readonly Described[]): Measure => {
+  const found = measures.find(({ value }) => value === chosen);
+  return found ?? measures[differInTokenizer(runs) ? 2 : 0];
+};
+
+/** The best evaluation of a run in a measure: of the training loss, the validation loss that stands beside it. */
+export const bestIn = (
+  { value, unit }: Measure,
+  best: RunSummary["best"],
+): { readonly value: number | undefined; readonly unit: string } => ({
+  value: best?.[value === "loss" ? "valLoss" : value],
+  unit: value === "loss" ? `${unit}, validation` : unit,
+});
+
+/** Why values in a unit do not compare between the runs; undefined: they do. */
+export const incomparable = (runs: readonly Described[], unit: string): string | undefined => {
+  if (hasSeveral(runs, ({ corpusSha256 }) => corpusSha256))
+    return "These runs learn different texts: their losses do not compare.";
+  if (unit !== "nats per token" || !differInTokenizer(runs)) return undefined;
   return "These runs have different tokenizers: their losses per token do not compare; those per character and per byte do.";
 };

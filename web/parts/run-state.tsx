@@ -1,6 +1,6 @@
 /** The state of a run in words, with a sign whose form differs too. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
-import { isLost } from "../server/event-stream.ts";
+import { isLost, isRefused } from "../server/event-stream.ts";
 
 type Tone = "live" | "good" | "still" | "bad";
 
@@ -44,6 +44,13 @@ export const stateWords = (run: RunSummary): StateWords => {
   };
 };
 
+/** Of a run that it trained before it was started again: what became of it cannot be asked. */
+const restarted: StateWords = {
+  tone: "still",
+  word: "Studio restarted",
+  about: "The studio was started again and asks for its new token.",
+};
+
 const signs: Readonly<Record<Tone, string>> = {
   live: "M5 1.2a3.8 3.8 0 1 0 0 7.6a3.8 3.8 0 1 0 0-7.6Z",
   good: "M1.2 5.4 4 8.2 9 2",
@@ -55,7 +62,7 @@ const signs: Readonly<Record<Tone, string>> = {
 export const isCutOff = (run: RunSummary): boolean => isLost.value && isLive(run) && run.owner === "studio";
 
 export const RunState = ({ run }: { readonly run: RunSummary }) => {
-  const { tone, word, about } = isCutOff(run) ? unreachable : stateWords(run);
+  const { tone, word, about } = !isCutOff(run) ? stateWords(run) : isRefused.value ? restarted : unreachable;
   return (
     <span class={`state state-${tone}`} title={about}>
       <svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">

@@ -28,6 +28,23 @@ const isShown = ({ path, run: before }: Asked, run: RunSummary): boolean => {
   return run.owner === null && isOther;
 };
 
+interface WithModelProps {
+  readonly run: RunSummary;
+  readonly place: string;
+  readonly label: string;
+}
+
+const WithModel = ({ run: { name, hasCheckpoint }, place, label }: WithModelProps) =>
+  hasCheckpoint ? (
+    <a class="button" href={`${place}?${new URLSearchParams({ run: name })}`}>
+      {label}
+    </a>
+  ) : (
+    <span class="button disabled" aria-disabled="true" title="From the first checkpoint on">
+      {label}
+    </span>
+  );
+
 export const Actions = ({ run }: { readonly run: RunSummary }) => {
   const failure = useSignal<string | undefined>(undefined);
   const asked = useSignal<Asked | undefined>(undefined);
@@ -60,7 +77,9 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
 
   return (
     <div class="actions">
+      {/* What changes with the state stands first: the other buttons stay where they are. */}
       <div class="row">
+        {!live && run.hasCheckpoint && <ExtendForm run={run} disabled={disabled} busy={resuming} onExtend={resume} />}
         {live && (
           <button
             type="button"
@@ -83,22 +102,9 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
             {resuming ?? `Go on to step ${count(steps)}`}
           </button>
         )}
-        {run.hasCheckpoint ? (
-          <a class="button" href={`/playground?${new URLSearchParams({ run: name })}`}>
-            Write with it
-          </a>
-        ) : (
-          <span class="button disabled" aria-disabled="true" title="From the first checkpoint on">
-            Write with it
-          </span>
-        )}
-        {run.hasCheckpoint && (
-          <a class="button" href={`/inside?${new URLSearchParams({ run: name })}`}>
-            Look inside
-          </a>
-        )}
+        <WithModel run={run} place="/playground" label="Write with it" />
+        <WithModel run={run} place="/inside" label="Look inside" />
       </div>
-      {!live && run.hasCheckpoint && <ExtendForm run={run} disabled={disabled} busy={resuming} onExtend={resume} />}
       {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
       {begun.value?.name === name &&
         begun.value.notices.map((notice) => (

@@ -38,7 +38,12 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
   const wanted = Number(value);
   const isLonger = Number.isInteger(wanted) && wanted > step;
   return (
-    <details class="extend">
+    <details
+      class="extend"
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === "Escape") currentTarget.open = false;
+      }}
+    >
       <summary class="button">Extend</summary>
       <form
         class="extend-form"

@@ -1,15 +1,18 @@
 /** The curves of a run, and how they are looked at: kept in the address. */
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Chart } from "../chart/chart.tsx";
-import type { Curve, Interval } from "../chart/curve.ts";
+import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
 import { tickText, timeTickText } from "../chart/ticks.ts";
 import { count, loss, short } from "../parts/format.ts";
+import { isLive } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { address, setQuery } from "../shell/address.ts";
 import { type RunData, type StepValue, type XKind, xKinds } from "./run-data.ts";
 import type { RunFeed } from "./run-feed.ts";
+import { stopNote, thinnedNote } from "./run-notes.ts";
 
 const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
 
@@ -61,14 +64,6 @@ export const validationCurve = ({ evals }: RunData, x: XKind): Curve => ({
   pyramid: undefined,
   smoothed: undefined,
 });
-
-/** What is missing from the curves; undefined: nothing is. */
-export const thinnedNote = (data: RunData | undefined): string | undefined => {
-  if (data?.isThinned !== true) return undefined;
-  const last = data.steps.column("step")[data.steps.length - 1] ?? 0;
-  const shown = `${count(data.steps.length)} of ${count(last)} steps`;
-  return `${shown} are here: the last 1,000, and before them the lowest and the highest of equal parts.`;
-};
 
 export interface ChartSettingsProps {
   readonly smoothing: boolean;
@@ -128,7 +123,14 @@ const small = [
   { value: "tokensPerSecond", title: "Speed", unit: "tokens per second" },
 ] as const;
 
-export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly name: string }) => {
+/** Where the axis will end while a run trains: nobody knows the seconds of steps to come. */
+const plannedX = (run: RunSummary, data: RunData | undefined, kind: XKind): number | undefined => {
+  if (!isLive(run) || data === undefined || kind === "seconds") return undefined;
+  return run.steps * (kind === "tokens" ? data.tokensPerStep : 1);
+};
+
+export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
+  const { name } = run;
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
   const kind = useComputed(() => xKindOf(address.value.query));
   const curvesOf = (make: (data: RunData, x: XKind) => readonly Curve[]): ReadonlySignal<readonly Curve[]> =>
@@ -143,11 +145,18 @@ export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly nam
     ...one,
     curves: curvesOf((data, x) => [trainingCurve(data, x, one.value, 1)]),
   }));
-  const note = useComputed(() => {
+  const notes = useComputed(() => {
     void feed.version.value;
-    return thinnedNote(feed.data.value);
+    const data = feed.data.value;
+    return [smoothedNote(losses.value), thinnedNote(data), stopNote(data)].filter((note) => note !== undefined);
   }).value;
-  const common = { xLabel: axisLabels[kind.value], xText: xTexts[kind.value], xLeast: xLeastOf(kind.value), link };
+  const common = {
+    xLabel: axisLabels[kind.value],
+    xText: xTexts[kind.value],
+    xLeast: xLeastOf(kind.value),
+    planned: plannedX(run, feed.data.value, kind.value),
+    link,
+  };
   return (
     <section aria-label="Curves">
       <ChartSettings smoothing />
@@ -160,7 +169,7 @@ export const RunCharts = ({ feed, name }: { readonly feed: RunFeed; readonly nam
         log={isLog(address.value.query)}
         height={340}
         format={loss}
-        notes={note === undefined ? [] : [note]}
+        notes={notes}
       />
       <div class="small-charts">
         {others.map(({ value, title, unit, curves }) => (

@@ -11,7 +11,8 @@ export type StepValue = (typeof stepValues)[number];
 export const xKinds = ["step", "tokens", "seconds"] as const;
 export type XKind = (typeof xKinds)[number];
 export type StepColumn = StepValue | XKind;
-export type EvalColumn = XKind | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte";
+/** `atStop`: 1 where it was made because the run was stopped there, else 0. */
+export type EvalColumn = XKind | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte" | "atStop";
 
 export interface Sample {
   readonly step: number;
@@ -31,11 +32,14 @@ export interface RunData {
   readonly isThinned: boolean;
   /** Beyond twice as many steps the series should be read again: it is thinned anew then. */
   readonly mostSteps: number;
+  readonly tokensPerStep: number;
   readonly take: (event: TrainEvent) => void;
 }
 
 type StepRow = Pick<StepEvent, "step" | StepValue>;
-type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte">;
+type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte"> & {
+  readonly atStop: number;
+};
 
 export const createRunData = (series: RunSeries): RunData => {
   const { tokensPerStep, thinned, mostSteps } = series;
@@ -48,6 +52,7 @@ export const createRunData = (series: RunSeries): RunData => {
     "trainLoss",
     "natsPerCharacter",
     "bitsPerByte",
+    "atStop",
   ]);
   const pyramids = {
     loss: createPyramid(),
@@ -106,6 +111,7 @@ export const createRunData = (series: RunSeries): RunData => {
       trainLoss: series.evals.trainLoss[i] ?? null,
       natsPerCharacter: series.evals.natsPerCharacter[i] ?? Number.NaN,
       bitsPerByte: series.evals.bitsPerByte[i] ?? Number.NaN,
+      atStop: Number(series.evals.interrupted[i] ?? false),
     });
   }
   for (const sample of series.samples) takeSample(sample);
@@ -120,9 +126,10 @@ export const createRunData = (series: RunSeries): RunData => {
     leftOut,
     isThinned: thinned !== null,
     mostSteps,
+    tokensPerStep,
     take(event) {
       if (event.type === "step") takeStep(event);
-      else if (event.type === "eval") takeEval(event);
+      else if (event.type === "eval") takeEval({ ...event, atStop: Number(event.reason === "interrupted") });
       else if (event.type === "sample") takeSample(event);
       else if (event.type === "nonfinite") leftOut.push(event.step);
     },

@@ -4,6 +4,7 @@ import { Copy } from "../parts/copy.tsx";
 import { count, duration, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { isCutOff, isLive, RunState, stateWords } from "../parts/run-state.tsx";
+import { isRefused } from "../server/event-stream.ts";
 import { Actions } from "./actions.tsx";
 import { Configuration, Facts, Measurements } from "./facts.tsx";
 import { memorisingOf } from "./memorising.ts";
@@ -84,6 +85,15 @@ const Failed = ({ run }: { readonly run: RunSummary }) =>
     </Notice>
   );
 
+const Restarted = () => (
+  <Notice tone="bad">
+    <p>
+      <b>The studio was started again, and asks for its new token.</b> Open the address that it has printed in its
+      terminal. This page cannot tell what became of the run.
+    </p>
+  </Notice>
+);
+
 const CutOff = () => (
   <Notice tone="bad">
     <p>
@@ -163,10 +173,10 @@ export const RunView = ({ name }: { readonly name: string }) => {
         <Actions run={run} />
       </div>
       <Failed run={run} />
-      {isCutOff(run) && <CutOff />}
-      {feed.failure.value !== undefined && <Notice tone="bad">{feed.failure.value}</Notice>}
+      {isCutOff(run) && (isRefused.value ? <Restarted /> : <CutOff />)}
+      {why !== undefined && !(isCutOff(run) && isRefused.value) && <Notice tone="bad">{why}</Notice>}
       <Headline feed={feed} run={run} />
-      <RunCharts feed={feed} name={name} />
+      <RunCharts feed={feed} run={run} />
       <Notes feed={feed} live={isLive(run)} />
       <Samples feed={feed} run={run} />
       <Facts run={run} />

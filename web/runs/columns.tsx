@@ -73,9 +73,10 @@ export const columns: readonly RunColumn[] = [
     text: ({ step, steps }) => `${step}/${steps}`,
   },
   {
+    // Per token: it does not compare between tokenizers, so that another column stays where there is room for one.
     key: "valLoss",
-    label: "Best loss",
-    room: "always",
+    label: "Nats/token",
+    room: "medium",
     numeric: true,
     cell: ({ best }) => loss(best?.valLoss),
     order: ({ best }) => best?.valLoss ?? null,
@@ -84,7 +85,7 @@ export const columns: readonly RunColumn[] = [
   {
     key: "bitsPerByte",
     label: "Bits/byte",
-    room: "medium",
+    room: "always",
     numeric: true,
     cell: ({ best }) => loss(best?.bitsPerByte),
     order: ({ best }) => best?.bitsPerByte ?? null,

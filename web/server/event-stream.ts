@@ -50,7 +50,10 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
 
 /** Whether some stream waits to be connected again. */
 export const lostStreams = signal(0);
-export const isLost = computed(() => lostStreams.value > 0);
+/** Whether the studio that answers wants another token: it was started again, with a new one. */
+export const isRefused = signal(false);
+/** Whether what the page shows may have changed without it. */
+export const isLost = computed(() => lostStreams.value > 0 || isRefused.value);
 
 const longestWait = 8000;
 
@@ -107,6 +110,7 @@ const connectOnce = async ({ address, onEvent, onRefused }: Following, signal: A
     signal,
     headers: { Accept: "text/event-stream", ...(await authorization()) },
   });
+  isRefused.value = response.status === 401;
   if (response.status >= 400 && response.status < 500) {
     onRefused((await failureOf(response)).error);
     return false;
