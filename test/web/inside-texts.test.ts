@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { lensPage } from "../../web/inside/lens-page.ts";
+import { ranked } from "../../web/inside/ranked.ts";
 import { insideAddress, textIn } from "../../web/inside/texts.ts";
 
 const kept = (key: string): string => `kept ${key}`;
@@ -33,5 +34,20 @@ describe("the pages of the lens", () => {
     expect(lensPage(2, 51)).toEqual({ from: 0, to: 3 });
     expect(lensPage(0, 16)).toEqual({ from: 0, to: 16 });
     expect(lensPage(0, 1)).toEqual({ from: 0, to: 1 });
+  });
+});
+
+describe("the ranking of heads", () => {
+  it("begins with the largest change, be it a rise or a fall", () => {
+    const changes = new Map([
+      ["0 0", 0.1],
+      ["0 1", -0.3],
+      ["1 0", 0.2],
+    ]);
+    expect(ranked(changes)).toEqual([
+      { layer: 0, head: 1, change: -0.3 },
+      { layer: 1, head: 0, change: 0.2 },
+      { layer: 0, head: 0, change: 0.1 },
+    ]);
   });
 });
