@@ -20,15 +20,19 @@ test("a folder that is missing has no runs, until the first one makes it", async
 });
 
 test("a plan says what a run would be, and starts nothing", async () => {
-  const asked = smallRun("planned", 20);
+  const asked = { ...smallRun("planned", 20), keepLast: 3 };
   const { status, body } = await page.post<RunPlan>("plan", asked);
   expect(status).toBe(200);
   expect(body).toMatchObject({ vocabSize: 17, config: { train: { steps: 20 }, model: { nEmbd: 8 } } });
   expect(body.trainTokens + body.valTokens).toBe(48 * 40);
   expect(body.memory.total).toBeGreaterThan(body.memory.weights);
   expect(body.command).toMatch(
-    /^npx foretoken train --data cat\.txt --model\.contextLength 8 .* --train\.steps 20 .* --out /u,
+    /^npx foretoken train --data cat\.txt --model\.contextLength 8 .* --train\.steps 20 .* --keep-last 3 --out /u,
   );
+  expect(await page.post("plan", { ...asked, keepLast: 0 })).toMatchObject({
+    status: 400,
+    body: { field: "keepLast" },
+  });
   expect((await page.get<RunListAnswer>("runs")).body.runs).toEqual([]);
 });
 

@@ -174,6 +174,12 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     expect(await page.locator(".head-change").nth(2).textContent()).toBe(
       `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`,
     );
+    const ranking = page.locator(".head-ranking li");
+    expect(await ranking.count()).toBe(4);
+    const map = await ranking.filter({ hasText: "layer 2, head 1" }).getByRole("link").getAttribute("href");
+    expect(new URLSearchParams(map?.split("?")[1]).toString()).toBe(
+      new URLSearchParams({ model: last, text, layer: "2", head: "1" }).toString(),
+    );
     await page.reload();
     await page.getByText("1 of 4 off").waitFor();
     await head.press("Enter");

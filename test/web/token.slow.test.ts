@@ -35,9 +35,18 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     expect(await kept()).toBe(token);
   });
 
+  it("is in the link that is copied, which opens the same view without a token that was kept", async () => {
+    const page = await openPage(`/new?from=here#token=${token}`);
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await page.getByText("Copied").waitFor();
+    const copied = String(await page.evaluate("navigator.clipboard.readText()"));
+    expect(copied).toBe(new URL(`/new?from=here#token=${token}`, server.address()).href);
+  });
+
   it("is missed in words", async () => {
     const page = await openPage("/runs");
-    await page.getByText("the token must be the one in the address that was printed").waitFor();
+    await page.getByText("#token=… from there at its end").waitFor();
+    expect(await page.getByRole("button", { name: "Copy link" }).count()).toBe(0);
   });
 });
 

@@ -1,7 +1,9 @@
 /** A table of cells to choose from: one stop of the Tab key, then arrow keys. */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { surpriseLevels } from "../playground/surprise.ts";
 import { reveal } from "./reveal.ts";
+import { ScrollFrame } from "./scroll-frame.tsx";
 
 export interface CellLook {
   readonly text: string | VNode;
@@ -19,6 +21,8 @@ export interface CellsProps {
   readonly columns: readonly string[];
   readonly look: (row: number, column: number) => CellLook;
   readonly chosen?: { readonly row: number; readonly column: number };
+  /** A column to begin at, while no cell is chosen. */
+  readonly firstColumn?: number;
   readonly onChoose: (row: number, column: number) => void;
 }
 
@@ -33,13 +37,16 @@ const moves: Readonly<Record<string, readonly [number, number]>> = {
   PageDown: [1e6, 0],
 };
 
-export const Cells = ({ label, corner, rows, columns, look, chosen, onChoose }: CellsProps) => {
+export const Cells = ({ label, corner, rows, columns, look, chosen, firstColumn, onChoose }: CellsProps) => {
   const box = useRef<HTMLDivElement>(null);
   const table = useRef<HTMLTableElement>(null);
   const [focused, setFocused] = useState({ row: 0, column: 0 });
   const inside = (value: number, count: number): number => Math.max(0, Math.min(count - 1, value));
   const stop = { row: inside(focused.row, rows.length), column: inside(focused.column, columns.length) };
   useEffect(() => reveal(box.current, ".cell.chosen"), [chosen?.row, chosen?.column, rows.length, columns.length]);
+  useEffect(() => {
+    if (chosen === undefined) reveal(box.current, `[data-column="${firstColumn ?? 0}"]`);
+  }, [firstColumn, columns.length]);
   const onKeyDown = (event: KeyboardEvent) => {
     const by = moves[event.key];
     if (by === undefined) return;
@@ -49,48 +56,50 @@ export const Cells = ({ label, corner, rows, columns, look, chosen, onChoose }: 
     event.preventDefault();
   };
   return (
-    <div ref={box} class="cells-box">
-      <table ref={table} class="cells" aria-label={label} onKeyDown={onKeyDown}>
-        <thead>
-          <tr>
-            <th scope="col">{corner}</th>
-            {columns.map((name, column) => (
-              <th key={column} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((name, row) => (
-            <tr key={row}>
-              <th scope="row">{name}</th>
-              {columns.map((_, column) => {
-                const { text, before = "", after = "", className = "" } = look(row, column);
-                const isChosen = chosen?.row === row && chosen.column === column;
-                return (
-                  <td key={column}>
-                    <button
-                      type="button"
-                      class={`cell ${className}${isChosen ? " chosen" : ""}`}
-                      data-cell={`${row} ${column}`}
-                      tabIndex={row === stop.row && column === stop.column ? 0 : -1}
-                      aria-current={isChosen}
-                      onFocus={() => setFocused({ row, column })}
-                      onClick={() => onChoose(row, column)}
-                    >
-                      {before !== "" && <span class="hidden-text">{before} </span>}
-                      {text}
-                      {after !== "" && <span class="hidden-text"> {after}</span>}
-                    </button>
-                  </td>
-                );
-              })}
+    <ScrollFrame box={box}>
+      <div ref={box} class="cells-box">
+        <table ref={table} class="cells" aria-label={label} onKeyDown={onKeyDown}>
+          <thead>
+            <tr>
+              <th scope="col">{corner}</th>
+              {columns.map((name, column) => (
+                <th key={column} scope="col" data-column={column}>
+                  {name}
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          <tbody>
+            {rows.map((name, row) => (
+              <tr key={row}>
+                <th scope="row">{name}</th>
+                {columns.map((_, column) => {
+                  const { text, before = "", after = "", className = "" } = look(row, column);
+                  const isChosen = chosen?.row === row && chosen.column === column;
+                  return (
+                    <td key={column}>
+                      <button
+                        type="button"
+                        class={`cell ${className}${isChosen ? " chosen" : ""}`}
+                        data-cell={`${row} ${column}`}
+                        tabIndex={row === stop.row && column === stop.column ? 0 : -1}
+                        aria-current={isChosen}
+                        onFocus={() => setFocused({ row, column })}
+                        onClick={() => onChoose(row, column)}
+                      >
+                        {before !== "" && <span class="hidden-text">{before} </span>}
+                        {text}
+                        {after !== "" && <span class="hidden-text"> {after}</span>}
+                      </button>
+                    </td>
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </ScrollFrame>
   );
 };
 
@@ -99,3 +108,15 @@ export const shareClass = (probability: number): string => {
   const level = [0.9, 0.5, 0.2, 0.05, 0.01].findIndex((least) => probability >= least);
   return `share-${level === -1 ? 0 : 5 - level}`;
 };
+
+/** What the shades of `shareClass` mean. */
+export const ShadeKey = ({ label }: { readonly label: string }) => (
+  <ul class="shade-key" aria-label={label}>
+    <li aria-hidden="true">{label}:</li>
+    {surpriseLevels.map(({ level, label: range }) => (
+      <li key={level}>
+        <span class={`shade-sample share-${5 - level}`} aria-hidden="true" /> {range}
+      </li>
+    ))}
+  </ul>
+);

@@ -107,8 +107,8 @@ export const ModelAndCheckpoint = () => {
           <Scrubber all={all} name={chosen.name} />
           {!hasKept && (
             <p class="soft about">
-              A run keeps its best and its last checkpoint. To watch a model learn here, keep more of them:{" "}
-              <code>npx foretoken train … --keep-last 10</code>
+              A run keeps its best and its last checkpoint. To watch a model learn here, keep more of them: in{" "}
+              <a href="/new">New run</a> by “Checkpoints to keep”, in a terminal by <code>--keep-last 10</code>
             </p>
           )}
         </div>

@@ -8,7 +8,8 @@ import { count, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, postJson } from "../server/request.ts";
 import { address, setQuery } from "../shell/address.ts";
-import { Cells } from "./cells.tsx";
+import { Cells, shareClass } from "./cells.tsx";
+import { ranked } from "./ranked.ts";
 import { useAnswer } from "./state.ts";
 import { TwoTexts } from "./two-texts.tsx";
 
@@ -89,6 +90,42 @@ const useEach = (model: string, text: string, { nLayer, nHead }: TokensAnswer["s
   return { found: found.value, isUnderWay: underWay.value, measure, stop };
 };
 
+/** Leads from a head to its attention map, on the same text. */
+const HeadLink = ({ layer, head }: HeadPlace) => {
+  const query = new URLSearchParams(address.value.query);
+  for (const key of ["view", "off"]) query.delete(key);
+  query.set("layer", String(layer + 1));
+  query.set("head", String(head + 1));
+  return (
+    <a href={`/inside?${query}`}>
+      layer {layer + 1}, head {head + 1}
+    </a>
+  );
+};
+
+const mostRanked = 8;
+
+const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, number>; readonly tokens: number }) => {
+  const order = ranked(changes);
+  return (
+    <>
+      <h3>Heads that the loss changes most without</h3>
+      <ol class="head-ranking num">
+        {order.slice(0, mostRanked).map(({ layer, head, change }) => (
+          <li key={`${layer} ${head}`}>
+            <span class="head-rank-change">{signed(change)}</span> <HeadLink layer={layer} head={head} />
+          </li>
+        ))}
+      </ol>
+      <p class="soft about">
+        Numbers are the change of the loss, in nats per token, without that head alone; the darker a head, the more the
+        loss rises, measured against the largest. A link shows the head's attention. This is the mean of{" "}
+        {count(tokens - 1)} predictions: on another text small differences may turn round.
+      </p>
+    </>
+  );
+};
+
 export const Heads = ({
   model,
   text,
@@ -107,6 +144,8 @@ export const Heads = ({
   const each = useEach(model, text, shape);
   const failure = before.failure ?? after.failure;
   const whole = before.value?.natsPerToken;
+  const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
+  const largest = Math.max(0, ...changes.values());
   const toggle = (place: HeadPlace) =>
     setHeads(off.some((one) => same(one, place)) ? off.filter((one) => !same(one, place)) : [...off, place]);
   return (
@@ -139,24 +178,33 @@ export const Heads = ({
         columns={Array.from({ length: shape.nHead }, (_, n) => `Head ${n + 1}`)}
         look={(layer, head) => {
           const isOff = off.some((one) => same(one, { layer, head }));
-          const own = each.found.get(`${layer} ${head}`);
-          const change = own === undefined || whole === undefined ? undefined : signed(own - whole);
+          const change = changes.get(`${layer} ${head}`);
+          const shade = change === undefined || largest === 0 ? "" : shareClass(change / largest);
           return {
-            className: isOff ? "head-cell head-off" : "head-cell",
+            className: `head-cell ${isOff ? "head-off" : shade}`,
             before: `Layer ${layer + 1}, head ${head + 1}:`,
             text: (
               <>
                 {isOff ? "off" : "on"}
-                {change !== undefined && <span class="head-change num">{change}</span>}
+                {change !== undefined && <span class="head-change num">{signed(change)}</span>}
               </>
             ),
           };
         }}
         onChoose={(layer, head) => toggle({ layer, head })}
       />
-      {each.found.size > 0 && (
-        <p class="soft about">Numbers are the change of the loss, in nats per token, without that head alone.</p>
+      {off.length > 0 && (
+        <p class="soft about">
+          Attention of what is off:{" "}
+          {off.map((place, n) => (
+            <span key={`${place.layer} ${place.head}`}>
+              {n > 0 && "; "}
+              <HeadLink {...place} />
+            </span>
+          ))}
+        </p>
       )}
+      {changes.size > 0 && <Ranking changes={changes} tokens={tokens.length} />}
       {!canScore && <p class="soft">A loss needs a text of two tokens or more.</p>}
       <div aria-busy={before.isWaiting || after.isWaiting} aria-live="polite">
         {before.value !== undefined && (

@@ -7,14 +7,14 @@ import { Segmented } from "../parts/segmented.tsx";
 import { models } from "../server/facts.ts";
 import { getJson, runPath } from "../server/request.ts";
 import { followRuns, runs } from "../server/run-list.ts";
-import { address, setQuery } from "../shell/address.ts";
+import { address } from "../shell/address.ts";
 import { Attention } from "./attention/attention.tsx";
 import { ModelAndCheckpoint, takeModel } from "./checkpoints.tsx";
 import { Heads } from "./heads.tsx";
 import { Lens } from "./lens.tsx";
 import { NearestTokens } from "./neighbours.tsx";
 import { Patching } from "./patching.tsx";
-import { modelOf, setText, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
+import { modelOf, setText, showTab, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
 
 const usualText = "The cat sat on the mat because it was tired.";
@@ -62,13 +62,7 @@ export const InsideView = () => {
     <section class="inside">
       <div class="view-head">
         <h1>Inside</h1>
-        <Segmented
-          label="What to look at"
-          showLabel={false}
-          value={tab}
-          options={tabs}
-          onChange={(value: Tab) => setQuery({ view: value === "attention" ? null : value })}
-        />
+        <Segmented label="What to look at" showLabel={false} value={tab} options={tabs} onChange={showTab} />
       </div>
       {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
       {known?.length === 0 && (

@@ -5,12 +5,10 @@ import { count, percent } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { visible } from "../playground/surprise.ts";
 import { Bars } from "./bars.tsx";
-import { type CellLook, Cells, shareClass } from "./cells.tsx";
+import { type CellLook, Cells, ShadeKey, shareClass } from "./cells.tsx";
+import { lensPage } from "./lens-page.ts";
 import { clipped } from "./names.ts";
 import { indexOf, setIndex, useAnswer } from "./state.ts";
-
-/** Positions of one table. */
-const most = 16;
 
 const stageName = ({ stage }: LensReading): string =>
   stage.kind === "embedding"
@@ -22,7 +20,7 @@ const lookOf = (position: LensPosition | undefined, stage: number): CellLook => 
   const [top] = reading?.top ?? [];
   if (position === undefined || reading === undefined || top === undefined) return { text: "" };
   const { next } = reading;
-  const rank = next === null ? "" : next.rank === 1 ? "✓" : `#${count(next.rank)}`;
+  const rank = next === null ? "" : next.rank === 1 ? "✓" : `follows: #${count(next.rank)}`;
   return {
     className: `lens-cell ${shareClass(top.probability)}`,
     after: `${percent(top.probability)}${next === null ? "" : `; next comes ${visible(next.text)}, of rank ${next.rank}`}`,
@@ -75,31 +73,33 @@ export const Lens = ({
   readonly all: TokensAnswer;
 }) => {
   const time = all.tokens.length;
-  const from = Math.floor(indexOf("at", time) / most) * most;
-  const to = Math.min(time, from + most);
+  // What comes after the whole text is asked first, so pages are counted from its end.
+  const at = indexOf("at", time, time - 1);
+  const { from, to } = lensPage(at, time);
   const { value, failure, isWaiting } = useAnswer<LensAnswer>("inside/lens", { model, text, from, to, top: 8 });
   const positions = value?.positions ?? [];
   const stages = positions[0]?.readings ?? [];
-  const row = Math.min(indexOf("at", time) - from, positions.length - 1);
+  const row = Math.min(at - from, positions.length - 1);
   const column = indexOf("stage", stages.length, stages.length - 1);
   const shown = positions[row];
   return (
     <>
       <p class="about-view">
         A model adds to its prediction layer by layer. Each cell shows the token that it would predict if it ended
-        there: the stronger its shade, the more probable. ✓ marks the token that really follows; #3 says that it is
-        third.
+        there. Below it, ✓ says that this token really follows; “follows: #3” says that the one that does is third in
+        the model's list there.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
-      {time > most && (
+      <ShadeKey label="Probability of the token in the cell" />
+      {to - from < time && (
         <div class="row">
-          <button type="button" disabled={from === 0} onClick={() => setIndex({ at: from - most })}>
+          <button type="button" disabled={from === 0} onClick={() => setIndex({ at: from - 1 })}>
             ← Earlier
           </button>
           <span class="num">
             Tokens {count(from + 1)} to {count(to)} of {count(time)}
           </span>
-          <button type="button" disabled={to === time} onClick={() => setIndex({ at: from + most })}>
+          <button type="button" disabled={to === time} onClick={() => setIndex({ at: to })}>
             Later →
           </button>
         </div>

@@ -9,14 +9,14 @@ import type {
   TokensAnswer,
 } from "../../src/serve/studio/inside/protocol.ts";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
-import { loss, percent } from "../parts/format.ts";
+import { count, loss, percent } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { visible } from "../playground/surprise.ts";
 import { api, postJson } from "../server/request.ts";
 import { address, setQuery } from "../shell/address.ts";
 import { Bars } from "./bars.tsx";
-import { Cells, shareClass } from "./cells.tsx";
+import { Cells, ShadeKey, shareClass } from "./cells.tsx";
 import { clipped } from "./names.ts";
 import { indexOf, setIndex, setText, textOf, useAnswer } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
@@ -110,6 +110,17 @@ const usePatches = ({ request, base }: PatchTableProps, part: PatchPart) => {
   return { found: found.value, failure: failure.value, isUnderWay: underWay.value, ask, stop };
 };
 
+/** Of several tried places the one with the answer's probability furthest towards the clean text. */
+const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: PatchAnswer) => {
+  const way = Math.sign(base.clean.probability - base.corrupted.probability);
+  if (found.size < 2 || way === 0) return undefined;
+  const [best] = [...found].sort(([, a], [, b]) => way * (b.probability - a.probability));
+  if (best === undefined) return undefined;
+  const [key, { probability }] = best;
+  const [layer = 0, position = 0] = key.split(" ").map(Number);
+  return { layer, position, probability };
+};
+
 const PatchTable = ({ request, base }: PatchTableProps) => {
   const part = partOf(address.value.query);
   const { nLayer } = base.shape;
@@ -125,6 +136,9 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
     layer: Math.floor(n / clean.length),
     position: n % clean.length,
   }));
+  const isSame = clean.every(({ id }, n) => id === corrupted[n]?.id);
+  const changed = clean.findIndex(({ id }, n) => id !== corrupted[n]?.id);
+  const best = mostRestored(found, base);
   const names = clean.map((token, n) => {
     const other = corrupted[n];
     const own = clipped(visible(token.text), 8);
@@ -143,6 +157,7 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
         />
         <button
           type="button"
+          disabled={isSame && !isUnderWay}
           onClick={() =>
             isUnderWay ? stop() : void ask(everywhere.filter((p) => !found.has(`${p.layer} ${p.position}`)))
           }
@@ -155,6 +170,7 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
         probability of the answer then, in percent; the shade is how far that is from the corrupted towards the clean
         text. ← marks tokens that differ.
       </p>
+      <ShadeKey label="Way back to the clean text" />
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div aria-busy={isUnderWay}>
         <Cells
@@ -169,16 +185,28 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
             const way = base.clean.probability - low;
             const restored = share === undefined || way === 0 ? 0 : (share - low) / way;
             return {
-              text: share === undefined ? "·" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}`,
+              text: share === undefined ? "·" : percent(share).replace(" %", ""),
               before: `Layer ${layer + 1}, token ${position + 1}:`,
               after: share === undefined ? "not tried yet" : "%",
               className: share === undefined ? "" : shareClass(restored),
             };
           }}
           {...(isChosen ? { chosen } : {})}
+          {...(changed > 0 ? { firstColumn: changed } : {})}
           onChoose={(layer, at) => setIndex({ layer, at })}
         />
       </div>
+      {best !== undefined && (
+        <p class="row">
+          <span class="num">
+            Of {count(found.size)} tried, the answer returns most at layer {best.layer + 1}, token {best.position + 1}:{" "}
+            {percent(best.probability)}.
+          </span>
+          <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
+            Show it
+          </button>
+        </p>
+      )}
       <div class="three-readings" aria-live="polite">
         <Reading title="Clean" reading={base.clean} answer={base.answer.id} />
         <Reading title="Corrupted" reading={base.corrupted} answer={base.answer.id} />

@@ -5,6 +5,7 @@ import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
 import { address, setQuery } from "../shell/address.ts";
 import { keep, readKept } from "../shell/kept.ts";
+import { fitsAddress, type TextKey, textIn } from "./texts.ts";
 
 export const tabs = [
   { value: "attention", label: "Attention" },
@@ -18,6 +19,32 @@ export type Tab = (typeof tabs)[number]["value"];
 const asked = (key: string): string | null => address.value.query.get(key);
 
 export const tabOf = (): Tab => tabs.find(({ value }) => value === asked("view"))?.value ?? "attention";
+/** Settings of one tab alone: in the address of no other one. */
+const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
+  attention: ["from", "to", "head"],
+  lens: ["stage"],
+  neighbours: ["token", "of"],
+  heads: ["off"],
+  patching: ["corrupted", "part", "answer"],
+};
+
+const left = new Map<Tab, { readonly text: string | null; readonly values: Readonly<Record<string, string | null>> }>();
+
+/** Opens a tab as it was left, but for a corrupted text that belongs to another text. */
+export const showTab = (tab: Tab): void => {
+  const now = tabOf();
+  const text = asked("text");
+  const values = Object.fromEntries(ownKeys[now].map((key) => [key, asked(key)]));
+  left.set(now, { text, values });
+  const before = left.get(tab);
+  setQuery({
+    ...Object.fromEntries(Object.keys(values).map((key) => [key, null])),
+    ...before?.values,
+    ...(before !== undefined && before.text !== text && tab === "patching" ? { corrupted: null } : {}),
+    view: tab === "attention" ? null : tab,
+  });
+};
+
 export const modelOf = (): string => asked("model") ?? "";
 
 /** A whole number of the address, from 1 as people count, as an index. Too large ones give the last. */
@@ -29,14 +56,18 @@ export const indexOf = (key: string, count: number, usual = 0): number => {
 export const setIndex = (changes: Readonly<Record<string, number>>): void =>
   setQuery(Object.fromEntries(Object.entries(changes).map(([key, index]) => [key, String(index + 1)])));
 
-/** Longer texts are kept in this tab alone. */
-const longestInAddress = 3000;
+export const textOf = (key: TextKey): string =>
+  textIn(address.value.query, key, (one) => readKept<string>(`inside.${one}`));
 
-export const textOf = (key: "text" | "corrupted"): string => asked(key) ?? readKept<string>(`inside.${key}`) ?? "";
-export const setText = (key: "text" | "corrupted", text: string): void => {
-  const fits = encodeURIComponent(text).length <= longestInAddress;
+export const setText = (key: TextKey, text: string): void => {
   keep(`inside.${key}`, text);
-  setQuery({ [key]: fits && text !== "" ? text : null });
+  if (key === "corrupted" && !fitsAddress(text)) {
+    // Both are kept then: an address with the text alone would mean no corrupted one.
+    keep("inside.text", textOf("text"));
+    setQuery({ text: null, corrupted: null });
+    return;
+  }
+  setQuery({ [key]: text !== "" && fitsAddress(text) ? text : null });
 };
 
 export interface Asked<T> {

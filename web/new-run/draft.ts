@@ -16,6 +16,8 @@ export interface Draft {
   readonly preset: string;
   readonly name: string;
   readonly initFrom: string;
+  /** Checkpoints to keep, as typed; empty: the last one. */
+  readonly keepLast: string;
   /** Fields that were changed, as they were typed. */
   readonly values: Readonly<Record<string, string>>;
 }
@@ -28,6 +30,7 @@ const empty: Draft = {
   preset: "",
   name: "",
   initFrom: "",
+  keepLast: "",
   values: {},
 };
 
@@ -82,7 +85,7 @@ const sourceOf = ({ kind, corpus, file, textName }: Draft): TextSource | undefin
 
 /** The request that the form stands for; undefined while it has no text. */
 export const request = computed((): NewRunRequest | undefined => {
-  const { preset, name, initFrom, values } = draft.value;
+  const { preset, name, initFrom, keepLast, values } = draft.value;
   const text = sourceOf(draft.value);
   if (text === undefined) return undefined;
   const config = configOf(values);
@@ -92,6 +95,8 @@ export const request = computed((): NewRunRequest | undefined => {
     ...(Object.keys(config).length === 0 ? {} : { config }),
     ...(name.trim() === "" ? {} : { name: name.trim() }),
     ...(initFrom === "" ? {} : { initFrom }),
+    // What is no number goes as it is: the server says what is wrong.
+    ...(keepLast === "" ? {} : { keepLast: parsed("number", keepLast) as number }),
   };
 });
 

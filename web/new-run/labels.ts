@@ -21,6 +21,7 @@ const requestLabels: Readonly<Record<string, string>> = {
   preset: "Recipe",
   initFrom: "Begin with",
   text: "Text",
+  keepLast: "Checkpoints to keep",
 };
 
 export const groups: readonly { readonly key: string; readonly label: string }[] = [

@@ -12,7 +12,7 @@ const Wrong = ({ field }: { readonly field: string }) => {
 };
 
 const Beginning = () => {
-  const { preset, name, initFrom } = draft.value;
+  const { preset, name, initFrom, keepLast } = draft.value;
   const presets = info.value.value?.presets ?? [];
   const known = models.value.value?.models ?? [];
   return (
@@ -66,6 +66,24 @@ const Beginning = () => {
           <span class="about soft">
             Of its folder: letters, digits, “-”, “_” and “.”. Made from the text and the time where you give none.
             <Wrong field="name" />
+          </span>
+        </div>
+        <div class="field">
+          <label for="keep-last">Checkpoints to keep</label>
+          <input
+            id="keep-last"
+            class="num"
+            type="text"
+            inputMode="numeric"
+            autocomplete="off"
+            placeholder="1"
+            aria-invalid={wrongAt("keepLast") !== undefined}
+            value={keepLast}
+            onInput={({ currentTarget }) => change({ keepLast: currentTarget.value.trim() })}
+          />
+          <span class="about soft">
+            The last ones, besides the best: with 10, “Inside” shows how the model learned. Each takes its room on the
+            disk. <Wrong field="keepLast" />
           </span>
         </div>
         {known.length > 0 && (

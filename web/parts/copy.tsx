@@ -1,5 +1,19 @@
 import { useSignal } from "@preact/signals";
 
+/** Browsers give no clipboard to pages of plain http from another machine; this older way works there. */
+const copyBySelection = (text: string): boolean => {
+  const box = document.createElement("textarea");
+  box.value = text;
+  box.className = "hidden-text";
+  document.body.append(box);
+  const before = document.activeElement;
+  box.select();
+  const isCopied = document.execCommand("copy");
+  box.remove();
+  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+  return isCopied;
+};
+
 /** Copies a text and says so. */
 export const Copy = ({
   text,
@@ -13,7 +27,10 @@ export const Copy = ({
   const said = useSignal("");
   const copy = async () => {
     try {
-      await navigator.clipboard.writeText(text());
+      // TypeScript's DOM does not know that it may be missing.
+      const clipboard = navigator.clipboard as Clipboard | undefined;
+      if (clipboard !== undefined) await clipboard.writeText(text());
+      else if (!copyBySelection(text())) throw new Error("refused");
       said.value = "Copied";
     } catch {
       said.value = "The browser refused";

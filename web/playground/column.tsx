@@ -6,6 +6,7 @@ import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Candidates } from "./candidates.tsx";
 import { form } from "./legend.tsx";
+import { LookInside } from "./look-inside.tsx";
 import { ModelChoice } from "./model-choice.tsx";
 import { SamplingControls } from "./sampling.tsx";
 import { isDouble, type Side } from "./settings.ts";
@@ -72,6 +73,8 @@ const Branches = ({ side }: { readonly side: Side }) => {
   );
 };
 
+const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(({ text }) => text).join("");
+
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
   if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
   if (sharedWith.length > 0) return `Writing · ${sharedWith.join(", ")} trains in another process: both are slower`;
@@ -116,11 +119,10 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
             </>
           )}
           {writing !== undefined && writing.tokens.length > 0 && (
-            <Copy
-              quiet
-              label="Copy text"
-              text={() => writing.prompt + writing.tokens.map(({ text }) => text).join("")}
-            />
+            <span class="row">
+              {writing.state !== "writing" && <LookInside model={writing.model} text={textOf(writing)} />}
+              <Copy quiet label="Copy text" text={() => textOf(writing)} />
+            </span>
           )}
         </p>
         <div class="inspector">

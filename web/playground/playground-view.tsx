@@ -11,6 +11,7 @@ import { Score } from "./score.tsx";
 import {
   change,
   chooseModel,
+  followAddress,
   isDouble,
   lastModels,
   modelOf,
@@ -149,9 +150,9 @@ const Writing = () => (
 
 export const PlaygroundView = () => {
   useEffect(() => {
-    const unfollow = followRuns();
+    const unfollow = [followAddress(), followRuns()];
     return () => {
-      unfollow();
+      for (const end of unfollow) end();
       underWay.value?.abort();
     };
   }, []);

@@ -1,4 +1,5 @@
-import { change, type Sampling, type Side, settings } from "./settings.ts";
+import { change, type Side, settings } from "./settings.ts";
+import type { Sampling } from "./settings-in-address.ts";
 
 interface Control {
   readonly key: keyof Sampling;

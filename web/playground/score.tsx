@@ -8,6 +8,7 @@ import { api, postJson } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
 import { Candidates } from "./candidates.tsx";
 import { form } from "./legend.tsx";
+import { LookInside } from "./look-inside.tsx";
 import { ModelChoice } from "./model-choice.tsx";
 import { candidatesShown, change, modelOf, settings } from "./settings.ts";
 import { visible } from "./surprise.ts";
@@ -125,6 +126,11 @@ export const Score = () => {
       {answer !== undefined && (
         <>
           <Totals of={answer} />
+          {model !== "" && (
+            <p>
+              <LookInside model={model} text={answer.tokens.map(({ text }) => text).join("")} />
+            </p>
+          )}
           <div class="written-and-inspector beside">
             <div class="written-box">
               <div class="written" dir="auto">

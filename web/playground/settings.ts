@@ -1,42 +1,37 @@
 /** What is asked of the models: kept over a reload, the models in the address too. */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import type { WriteRequest } from "../../src/serve/studio/protocol.ts";
 import { address, setQuery } from "../shell/address.ts";
 import { keep, readKept } from "../shell/kept.ts";
+import { defaults, type PlaygroundSettings, queryOf, settingsIn } from "./settings-in-address.ts";
 
 export type Side = "left" | "right";
-
-export interface Sampling {
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-}
-
-export interface PlaygroundSettings {
-  readonly prompt: string;
-  readonly seed: number;
-  readonly maxNewTokens: number;
-  readonly left: Sampling;
-  readonly right: Sampling;
-  readonly scoreText: string;
-}
-
-const usual: Sampling = { temperature: 0.8, topK: 40, topP: 1, minP: 0 };
-const defaults: PlaygroundSettings = {
-  prompt: "",
-  seed: 1,
-  maxNewTokens: 200,
-  left: usual,
-  right: usual,
-  scoreText: "",
-};
 
 export const settings = signal<PlaygroundSettings>({ ...defaults, ...readKept<PlaygroundSettings>("playground") });
 
 export const change = (changes: Partial<PlaygroundSettings>): void => {
   settings.value = { ...settings.value, ...changes };
   keep("playground", settings.value);
+};
+
+const quietMs = 300;
+
+/** Takes the settings of the address, and then writes them there a moment after each change, until the function returned is called. */
+export const followAddress = (): (() => void) => {
+  const named = settingsIn(address.value.query, settings.value);
+  if (named !== undefined) change(named);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = effect(() => {
+    const wanted = queryOf(settings.value);
+    const { query } = address.value;
+    clearTimeout(timer);
+    if (Object.entries(wanted).every(([key, value]) => query.get(key) === value)) return;
+    timer = setTimeout(() => setQuery(wanted), quietMs);
+  });
+  return () => {
+    end();
+    clearTimeout(timer);
+  };
 };
 
 const queryKeys: Readonly<Record<Side, string>> = { left: "model", right: "with" };

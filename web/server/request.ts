@@ -17,9 +17,15 @@ const unreachable: Failure = {
 const isFailure = (value: unknown): value is Failure =>
   typeof value === "object" && value !== null && typeof (value as { error?: unknown }).error === "string";
 
+const lacksToken: Failure = {
+  error:
+    "This studio asks for its token: open the address that it printed at its start. Any address of it opens with #token=… from there at its end.",
+};
+
 /** The failure that a response carries, in its own words where it has any. */
 export const failureOf = async (response: Response): Promise<Failure> => {
   const body: unknown = await response.json().catch(() => undefined);
+  if (response.status === 401) return lacksToken;
   return isFailure(body) ? body : { error: `The server answered ${response.status} ${response.statusText}.` };
 };
 

@@ -11,6 +11,7 @@ import { RunsView } from "../runs/runs-view.tsx";
 import { lostStreams } from "../server/event-stream.ts";
 import { info } from "../server/facts.ts";
 import { path, unescaped } from "./address.ts";
+import { CopyLink } from "./copy-link.tsx";
 import { later } from "./later.tsx";
 import { ThemeSwitch } from "./theme-switch.tsx";
 
@@ -127,7 +128,7 @@ export const App = () => {
       <Lost />
       <Main at={path.value}>{view}</Main>
       <footer class="foot soft">
-        <Facts />
+        <Facts /> <CopyLink />
       </footer>
     </>
   );

@@ -43,7 +43,15 @@ const choose = async (): Promise<string | null> => {
   return old ?? given;
 };
 
-const headers: Promise<Headers> = choose().then(bearer);
+const chosen: Promise<string | null> = choose();
+const headers: Promise<Headers> = chosen.then(bearer);
+
+/** The token that requests have; null: this studio's page has none. */
+export const tokenInUse = (): Promise<string | null> => chosen;
+
+/** An address that opens on another machine too. */
+export const withToken = (address: string, token: string): string =>
+  `${address.replace(/#.*$/u, "")}#${new URLSearchParams({ token })}`;
 
 /** Headers of every request of the API. */
 export const authorization = (): Promise<Headers> => headers;

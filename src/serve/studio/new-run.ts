@@ -112,7 +112,7 @@ export interface AskedRun {
 
 /** @throws HttpError for a text or a model that is not in the lists, or a name that is taken. */
 export const askedRun = async (
-  { text, preset, config, name: given, initFrom }: NewRunRequest,
+  { text, preset, config, name: given, initFrom, keepLast }: NewRunRequest,
   { shelf, models, texts, backend, threads }: NewRunParts,
 ): Promise<AskedRun> => {
   const { options, words, name: textName } = await sourceOf(text, texts);
@@ -133,6 +133,7 @@ export const askedRun = async (
       preset: preset as PresetName | undefined,
       config: (config ?? {}) as PartialConfig<RunConfig>,
       initFrom: place,
+      keepLast,
       out,
       backend: backend ?? "auto",
       threads,
@@ -143,6 +144,7 @@ export const askedRun = async (
       ...(preset === undefined ? [] : ["--preset", preset]),
       ...(place === undefined ? [] : ["--init-from", fromHere(place)]),
       ...flagsOf(config),
+      ...(keepLast === undefined ? [] : ["--keep-last", String(keepLast)]),
       ...["--out", fromHere(out)],
     ]),
   };
@@ -195,7 +197,7 @@ export const inForm = (error: unknown, { initFrom }: NewRunRequest): unknown =>
 /** What a run would be. Plans are made one after the other: a long text takes memory and time. */
 export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
   const { options, command } = await askedRun(request, parts);
-  const { backend, threads, signal: _, onNotice: __, onCheckpoint: ___, ...rest } = options;
+  const { backend, threads, keepLast: _, signal: __, onNotice: ___, onCheckpoint: ____, ...rest } = options;
   const turn = await parts.planning.take(signal);
   const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice })
     .catch((error: unknown) => {

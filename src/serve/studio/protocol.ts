@@ -146,6 +146,8 @@ export const newRunSchema = z.strictObject({
     .optional(),
   /** A model to begin with, by its key in `models`. */
   initFrom: z.string().optional(),
+  /** Checkpoints to keep: the last one and those before it; default 1. The best one is kept besides. */
+  keepLast: z.int().min(1).max(1000).optional(),
 });
 export type NewRunRequest = z.infer<typeof newRunSchema>;
 

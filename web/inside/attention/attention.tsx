@@ -137,6 +137,9 @@ export const Attention = ({
     if (cell.peek().row < 0) cell.value = { row: rows - 1, column: 0 };
   }, [from, to, text, rows]);
   const row = Math.min(cell.value.row, rows - 1);
+  // The map of a text before stays until the next one comes: the field says where that ends.
+  const isOfBefore = one.isWaiting && !address.value.query.has("to");
+  const shownEnd = isOfBefore ? (answer?.rows.at(-1)?.to ?? to) : to;
   const isGrouped = answer?.rows.some((span) => !isOne(span)) ?? false;
   const failure = overview.failure ?? one.failure;
   return (
@@ -167,7 +170,7 @@ export const Attention = ({
         <>
           <div class="map-head">
             <Legend isCausal={shape.isCausal} />
-            {time > 16 && <Range from={from} to={to} time={time} />}
+            {time > 16 && <Range from={from} to={shownEnd} time={time} />}
           </div>
           {isGrouped && (
             <p class="soft about">

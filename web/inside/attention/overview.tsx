@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { theme } from "../../shell/theme.ts";
 import { reveal } from "../reveal.ts";
+import { ScrollFrame } from "../scroll-frame.tsx";
 import { mapColors, paintMap, sized } from "./paint.ts";
 
 const side = 56;
@@ -34,34 +35,36 @@ export const Overview = ({ answer, layer, head, onChoose }: OverviewProps) => {
   const { nLayer } = answer.shape;
   const layers = Array.from({ length: nLayer }, (_, n) => answer.maps.filter((map) => map.layer === n));
   return (
-    <fieldset ref={box} class="overview">
-      <legend class="hidden-text">Head</legend>
-      {layers.map((maps, n) => (
-        <div key={n} class="overview-row">
-          <span class="overview-layer soft num">Layer {n + 1}</span>
-          <span class="overview-tiles">
-            {maps.map((map) => {
-              const isChosen = map.layer === layer && map.head === head;
-              return (
-                <label key={map.head} class={isChosen ? "tile chosen" : "tile"}>
-                  <input
-                    type="radio"
-                    class="hidden-text"
-                    name="inside-head"
-                    checked={isChosen}
-                    onChange={() => onChoose(map.layer, map.head)}
-                  />
-                  <span class="hidden-text">Layer {map.layer + 1},</span>
-                  <Tile map={map} columns={answer.columns.length} />
-                  <span class="tile-name num">
-                    <span class="hidden-text">head</span> {map.head + 1}
-                  </span>
-                </label>
-              );
-            })}
-          </span>
-        </div>
-      ))}
-    </fieldset>
+    <ScrollFrame box={box}>
+      <fieldset ref={box} class="overview">
+        <legend class="hidden-text">Head</legend>
+        {layers.map((maps, n) => (
+          <div key={n} class="overview-row">
+            <span class="overview-layer soft num">Layer {n + 1}</span>
+            <span class="overview-tiles">
+              {maps.map((map) => {
+                const isChosen = map.layer === layer && map.head === head;
+                return (
+                  <label key={map.head} class={isChosen ? "tile chosen" : "tile"}>
+                    <input
+                      type="radio"
+                      class="hidden-text"
+                      name="inside-head"
+                      checked={isChosen}
+                      onChange={() => onChoose(map.layer, map.head)}
+                    />
+                    <span class="hidden-text">Layer {map.layer + 1},</span>
+                    <Tile map={map} columns={answer.columns.length} />
+                    <span class="tile-name num">
+                      <span class="hidden-text">head</span> {map.head + 1}
+                    </span>
+                  </label>
+                );
+              })}
+            </span>
+          </div>
+        ))}
+      </fieldset>
+    </ScrollFrame>
   );
 };
