@@ -6,6 +6,8 @@ const positiveInteger = (highest: number) => z.int().positive().max(highest);
 const probability = z.number().min(0).lt(1);
 
 const mostHeads = 2 ** 16;
+/** The most channels of the residual stream. */
+export const mostEmbd = 2 ** 16;
 
 /** The most cosines and sines of a model's table, of all positions: those of a million positions and 128 channels. */
 const maxAngles = 2 ** 27;
@@ -159,7 +161,7 @@ export const modelConfigSchema = z
     headDim: positiveInteger(2 ** 16)
       .optional()
       .describe("channels of a head (D); nEmbd / nHead unless given"),
-    nEmbd: positiveInteger(2 ** 16).describe("channels of the residual stream (C)"),
+    nEmbd: positiveInteger(mostEmbd).describe("channels of the residual stream (C)"),
     position: z
       .discriminatedUnion("kind", [z.strictObject({ kind: z.literal("learned") }), ropeSchema])
       .describe("how a token's place is told: a learned vector, or a rotation of queries and keys"),

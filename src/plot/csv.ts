@@ -26,8 +26,38 @@ const rowsOf = (run: DrawnRun): readonly string[] => {
   });
 };
 
-/** Whether a file with these first bytes is such a table. */
-export const isOurCsv = (beginning: string): boolean => beginning.startsWith(`${csvHead}\n`);
+const numberForm = String.raw`-?\d+(?:\.\d+)?(?:e[+-]\d+)?`;
+/** A row as `rowsOf` writes it: a name, two numbers, and a number or nothing for each other column. */
+const rowForm = new RegExp(
+  String.raw`"[^"]*(?:""[^"]*)*"(?:,${numberForm}){2}(?:,(?:${numberForm})?){${columnNames.length - 3}}\n`,
+  "uy",
+);
+/** No row is longer: its name is a path at most. */
+const longestRow = 2 ** 15;
+
+/**
+ * Whether a file is such a table to its end: rows that somebody added are not ours.
+ * @param pieces the file's text, in order.
+ */
+export const isOurCsv = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {
+  let rest = "";
+  let hasHead = false;
+  for await (const piece of pieces) {
+    rest += piece;
+    if (!hasHead) {
+      if (rest.length <= csvHead.length) continue;
+      if (!rest.startsWith(`${csvHead}\n`)) return false;
+      hasHead = true;
+      rest = rest.slice(csvHead.length + 1);
+    }
+    rowForm.lastIndex = 0;
+    let end = 0;
+    while (rowForm.test(rest)) end = rowForm.lastIndex;
+    rest = rest.slice(end);
+    if (rest.length > longestRow) return false;
+  }
+  return hasHead && rest === "";
+};
 
 export const runsCsv = (runs: readonly DrawnRun[]): string =>
   [csvHead, ...runs.flatMap(rowsOf)].map((line) => `${line}\n`).join("");

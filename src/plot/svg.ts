@@ -8,9 +8,21 @@ import { type Axis, linearAxis, logAxis } from "./ticks.ts";
 /** Comment in the files: only a file with it is overwritten. */
 const plotMark = "<!-- foretoken plot wrote this file, and may write it anew as long as this line is in it -->";
 
-/** Whether a file with these first bytes is one of `plotSvg`. */
-export const isOurSvg = (beginning: string): boolean =>
-  /^<svg [^\n]*\n/u.test(beginning) && beginning.split("\n")[1] === plotMark;
+/** Text of a file's beginning that tells whether it is ours. */
+const beginningLength = 1024;
+
+/**
+ * Whether a file is one of `plotSvg`, by its beginning: the comment there warns who changes it.
+ * @param pieces the file's text, in order.
+ */
+export const isOurSvg = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {
+  let beginning = "";
+  for await (const piece of pieces) {
+    beginning += piece;
+    if (beginning.length >= beginningLength) break;
+  }
+  return /^<svg [^\n]*\n/u.test(beginning) && beginning.split("\n")[1] === plotMark;
+};
 
 /** Places in units of the drawing. */
 const width = 720;

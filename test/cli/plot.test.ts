@@ -85,6 +85,11 @@ test("overwrites no file that it has not written", async () => {
   expect((await cli(["plot", "runs/one", "--csv", "--out", "empty.svg"], { cwd })).status).toBe(2);
   expect((await cli(["plot", "runs/one", "--csv"], { cwd })).stdout).toBe("one.csv: the numbers of 1 run\n");
   expect((await cli(["plot", "runs/one", "--csv"], { cwd })).status).toBe(0);
+  // Our first line, and rows of the user.
+  const [head] = (await read("one.csv")).split("\n");
+  await writeFile(join(cwd, "mine.csv"), `${head}\nmy,notes,1,2\n`);
+  expect((await cli(["plot", "runs/one", "--csv", "--out", "mine.csv"], { cwd })).status).toBe(2);
+  expect(await read("mine.csv")).toBe(`${head}\nmy,notes,1,2\n`);
   expect((await cli(["plot", "runs/one", "--out", "no/where.svg"], { cwd })).stderr).toMatch(
     /^foretoken: --out: must be a new file.*got no\/where\.svg: ENOENT; try .*\n$/u,
   );

@@ -20,14 +20,36 @@ const run: DrawnRun = {
   },
 };
 
-test("a table has each step and each evaluation, to the last digit", () => {
+test("a table has each step and each evaluation, to the last digit", async () => {
   const text = runsCsv([run]);
   const name = '"a, ""b""\nc"';
   expect(text).toBe(
     `${csvHead}\n${name},0,0,,,,,,4\n${name},1,100,2,2.5,1e-7,1,50,\n${name},3,300,2.5,0.3333333333333333,0.5,2,200,3.5\n`,
   );
-  expect(isOurCsv(text)).toBe(true);
-  expect(isOurCsv("run,step\n")).toBe(false);
+  expect(await isOurCsv([text])).toBe(true);
+  expect(await isOurCsv(text)).toBe(true);
+  expect(await isOurCsv(["run,step\n"])).toBe(false);
+});
+
+test.each([
+  ["a row of another form", `${csvHead}\nmy,notes,1,2\n`],
+  ["a row of another form after ours", `${runsCsv([run])}my,notes,1,2\n`],
+  ["a name without its quotes", `${csvHead}\na,1,100,2,2.5,1e-7,1,50,\n`],
+  ["a column more", `${csvHead}\n"a",1,100,2,2.5,1e-7,1,50,,mine\n`],
+  ["a text in a cell", `${csvHead}\n"a",1,100,2,2.5,1e-7,1,50,=1+1\n`],
+  ["a text without an end", `${runsCsv([run])}a note`],
+  ["a quote without an end", `${csvHead}\n"${"a".repeat(100_000)}`],
+])("a table with %s is another file", async (_, text) => {
+  expect(await isOurCsv([text])).toBe(false);
+  expect(await isOurCsv(text.match(/[\s\S]{1,7}/gu) ?? [])).toBe(false);
+});
+
+test("a table of any numbers is ours", async () => {
+  const values = [5e-324, 1.7976931348623157e308, -0.1, 123_456_789.25];
+  const steps = { ...run.numbers.steps, step: [1, 2, 3, 4], loss: values, gradNorm: values, learningRate: values };
+  const numbers = { ...run.numbers, steps: { ...steps, tokensPerSecond: [0, 1e-9, 1e21, 7] } };
+  const text = runsCsv([{ ...run, numbers, tokensPerStep: 1e21 }]);
+  expect(await isOurCsv([text])).toBe(true);
 });
 
 test.each(["=1+1", "+1", "-1", "@a", "\ta"])("%j as a name is no formula in a table", (name) => {

@@ -31,6 +31,7 @@ const contextLength = 24;
 const model = "runs/a/last";
 const text = "The cat sat on a mat";
 const off = [{ layer: 1, head: 0 }];
+const place = { layer: 0, position: 0, part: "mlp" } as const;
 
 let folder = "";
 let studio: Studio | undefined;
@@ -277,7 +278,8 @@ it.each([
   ["neighbours", { token: "a", of: "<b>" }, 400, "of"],
   ["patch", { clean: text, corrupted: "The", places: [] }, 400, "corrupted"],
   ["patch", { clean: catText, corrupted: catText, places: [] }, 400, "clean"],
-  ["patch", { clean: text, corrupted: text, places: [{ layer: 9, position: 0, part: "mlp" }] }, 400, "layer"],
+  ["patch", { clean: text, corrupted: text, places: [place, { ...place, layer: 9 }] }, 400, "places.1.layer"],
+  ["patch", { clean: text, corrupted: text, places: [{ ...place, position: 20 }] }, 400, "places.0.position"],
   ["patch", { clean: text, corrupted: text, places: [], answer: 1e6 }, 400, "answer"],
   ["patch", { clean: text, corrupted: text, places: [], at: 20 }, 400, "at"],
   ["../score", { text, headsOff: [{ layer: 5, head: 0 }] }, 400, "headsOff.0.layer"],

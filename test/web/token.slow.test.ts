@@ -43,6 +43,21 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     expect(copied).toBe(new URL(`/new?from=here#token=${token}`, server.address()).href);
   });
 
+  it("is taken from an address that is opened where the page is open already", async () => {
+    const page = await openPage("/runs");
+    const missing = page.getByText("the token must be the one in the address that was printed");
+    await missing.waitFor();
+    const kept = () => page.evaluate("localStorage.getItem('foretoken.token')");
+    // One that the server refuses is taken out of the address too, and not kept.
+    await page.evaluate("location.hash = '#token=another'");
+    await page.waitForFunction("location.hash === ''");
+    expect(await kept()).toBe(null);
+    await page.evaluate(`location.hash = '#token=${token}'`);
+    await page.getByRole("heading", { name: "No runs yet" }).waitFor();
+    expect(await kept()).toBe(token);
+    expect(new URL(page.url()).hash).toBe("");
+  });
+
   it("is missed in words", async () => {
     const page = await openPage("/runs");
     await page.getByText("#token=… from there at its end").waitFor();

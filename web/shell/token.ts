@@ -5,8 +5,12 @@
  */
 const key = "foretoken.token";
 
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given !== null) history.replaceState(null, "", location.pathname + location.search);
+/** Takes the token out of the address bar; null: there is none. */
+const takeGiven = (): string | null => {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given !== null) history.replaceState(null, "", location.pathname + location.search);
+  return given;
+};
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -33,8 +37,7 @@ const isAccepted = async (token: string): Promise<boolean> => {
   return response?.ok === true;
 };
 
-const choose = async (): Promise<string | null> => {
-  const old = kept();
+const choose = async (given: string | null, old: string | null): Promise<string | null> => {
   if (given === null || given === old) return old;
   if (await isAccepted(given)) {
     keep(given);
@@ -43,8 +46,19 @@ const choose = async (): Promise<string | null> => {
   return old ?? given;
 };
 
-const chosen: Promise<string | null> = choose();
-const headers: Promise<Headers> = chosen.then(bearer);
+let chosen = choose(takeGiven(), kept());
+
+// The printed address in a tab that shows this page already: the browser does not load it again.
+window.addEventListener("hashchange", () => {
+  const given = takeGiven();
+  if (given === null) return;
+  const before = chosen;
+  chosen = before.then((old) => choose(given, old));
+  void Promise.all([before, chosen]).then(([old, token]) => {
+    // All views begin anew, since those on the page were refused.
+    if (token !== old && token === kept()) location.reload();
+  });
+});
 
 /** The token that requests have; null: this studio's page has none. */
 export const tokenInUse = (): Promise<string | null> => chosen;
@@ -54,4 +68,4 @@ export const withToken = (address: string, token: string): string =>
   `${address.replace(/#.*$/u, "")}#${new URLSearchParams({ token })}`;
 
 /** Headers of every request of the API. */
-export const authorization = (): Promise<Headers> => headers;
+export const authorization = (): Promise<Headers> => chosen.then(bearer);

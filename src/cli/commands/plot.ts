@@ -1,3 +1,4 @@
+import type { FileHandle } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
@@ -97,21 +98,35 @@ const fileName = (runs: readonly ListedRun[], ending: string): string => {
   return `${name}${runs.length > 1 ? `-and-${runs.length - 1}-more` : ""}.${ending}`;
 };
 
-/** Bytes at a file's beginning that tell whether it is ours. */
-const beginningBytes = 1024;
+const pieceBytes = 2 ** 18;
+
+/** The text of a file, in pieces. */
+async function* piecesOf(file: FileHandle): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder();
+  const buffer = Buffer.alloc(pieceBytes);
+  for (let at = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, pieceBytes, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield decoder.decode(buffer.subarray(0, bytesRead), { stream: true });
+  }
+}
+
 /** Bits of a file's mode: some user may write it. */
 const anyWrites = 0o222;
 
 /** Why `path` may not be written; undefined: nothing is there, an empty file, or one that `isOurs` recognises. */
-const reasonAgainst = async (path: string, isOurs: (beginning: string) => boolean): Promise<string | undefined> => {
+const reasonAgainst = async (
+  path: string,
+  isOurs: (pieces: AsyncIterable<string>) => Promise<boolean>,
+): Promise<string | undefined> => {
   const another = ", which is another file";
   try {
     const file = await openRegularFile(path);
     try {
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(beginningBytes), 0, beginningBytes, 0);
-      if (bytesRead > 0 && !isOurs(buffer.toString("utf8", 0, bytesRead))) return another;
+      const { mode, size } = await file.stat();
+      if (size > 0 && !(await isOurs(piecesOf(file)))) return another;
       // A new file in its place needs the folder's permission alone: whoever wants this one kept has said so by its mode.
-      const { mode } = await file.stat();
       return (mode & anyWrites) === 0 ? ", which is read-only" : undefined;
     } finally {
       await file.close();

@@ -23,12 +23,15 @@ export class HttpError extends Error {
 
 const noStore = { "Cache-Control": "no-store" } as const;
 
-/** An answer in JSON. */
-export const jsonAnswer = (value: unknown, status = 200): Response =>
-  new Response(JSON.stringify(value), {
+/** An answer whose JSON is there already. */
+export const jsonTextAnswer = (text: string, status = 200): Response =>
+  new Response(text, {
     status,
     headers: { ...noStore, "Content-Type": "application/json; charset=utf-8" },
   });
+
+/** An answer in JSON. */
+export const jsonAnswer = (value: unknown, status = 200): Response => jsonTextAnswer(JSON.stringify(value), status);
 
 /** A field of a configuration or of a request, as "train.steps"; undefined where it is about all of it. */
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {

@@ -1,5 +1,5 @@
 /** The addresses of the studio, and what answers them. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Context, Hono } from "hono";
 import { type BackendChoice, describeBackends } from "../../backend/select.node.ts";
@@ -10,7 +10,8 @@ import { defaultPreset } from "../../train/config/presets.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { readColumns } from "../../train/folder/series.node.ts";
 import { computingPolicy, type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../http/guard.ts";
-import { failureAnswer, HttpError, jsonAnswer, readJson } from "../http/json.ts";
+import { failureAnswer, HttpError, jsonAnswer, jsonTextAnswer, readJson } from "../http/json.ts";
+import { createSharedWork, type SharedWork } from "../http/shared-work.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
 import { stopElsewhere } from "./elsewhere.ts";
@@ -102,14 +103,28 @@ const fields = (): readonly ConfigFieldInfo[] =>
     about: description,
   }));
 
-const seriesOf = async ({ shelf }: StudioParts, name: string): Promise<RunSeries> => {
+/**
+ * A run's series as JSON. All who ask while it is read share it: a read ends at the notes' end of that time, however long ago it began.
+ */
+const seriesOf = async (
+  { shelf }: StudioParts,
+  shared: SharedWork<string>,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> => {
   const { path, summary } = await shelf.find(name);
   const { config } = summary;
   const { batchSize, gradAccumSteps } = config.train;
-  const { thinned, ...columns } = await readColumns(path, mostSteps);
   const tokensPerStep = batchSize * gradAccumSteps * config.model.contextLength;
-  const seconds = thinned?.time.map((time) => time * tokensPerStep);
-  return { ...columns, tokensPerStep, mostSteps, thinned: seconds === undefined ? null : { seconds } };
+  const read = async (ended: AbortSignal): Promise<string> => {
+    const { thinned, ...columns } = await readColumns(path, mostSteps, ended);
+    const seconds = thinned?.time.map((time) => time * tokensPerStep);
+    const series = { ...columns, tokensPerStep, mostSteps, thinned: seconds === undefined ? null : { seconds } };
+    return JSON.stringify(series satisfies RunSeries);
+  };
+  // A resumed run has its notes in another file: who asks after it was written gets that one.
+  const { ino = 0 } = (await stat(join(path, folderNames.metrics)).catch(() => undefined)) ?? {};
+  return shared.get(JSON.stringify([path, ino]), read, signal);
 };
 
 const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>foretoken studio</title>
@@ -132,7 +147,10 @@ const nameOf = (c: Context): string => c.req.param("name") ?? "";
 const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   const { shelf, jobs } = parts;
   api.get("/runs", async () => jsonAnswer(await shelf.list()));
-  api.get("/runs/:name/series", async (c) => jsonAnswer(await seriesOf(parts, nameOf(c))));
+  const series = createSharedWork<string>();
+  api.get("/runs/:name/series", async (c) =>
+    jsonTextAnswer(await seriesOf(parts, series, nameOf(c), c.req.raw.signal)),
+  );
   api.get("/runs/:name/events", async (c) => {
     const after = offsetOf(c.req.raw);
     const name = nameOf(c);

@@ -173,6 +173,7 @@ const secondsOf = async (
   { config, vocabSize }: { readonly config: RunConfig; readonly vocabSize: number },
   runs: readonly RunSummary[],
   shelf: RunShelf,
+  signal: AbortSignal,
 ): Promise<number | null> => {
   const key = costKey(config, vocabSize);
   const alike = runs.find(
@@ -180,7 +181,7 @@ const secondsOf = async (
   );
   if (alike === undefined) return null;
   // Of so few a quarter are the last ones, all of them.
-  const { steps } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps);
+  const { steps } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps, signal);
   const rate = median(steps.tokensPerSecond.slice(-timedSteps));
   return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
 };
@@ -205,5 +206,5 @@ export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal:
     })
     .finally(turn.release);
   const { runs } = await parts.shelf.list();
-  return { ...planned, seconds: await secondsOf(planned, runs, parts.shelf), command };
+  return { ...planned, seconds: await secondsOf(planned, runs, parts.shelf, signal), command };
 };

@@ -11,6 +11,7 @@ import type { StartEvent } from "../../train/events.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { isFolder } from "../../train/folder/run-folder.node.ts";
 import { type GuardSettings, guardHeaders, isLoopback, namesOf, newToken, shownNames } from "../http/guard.ts";
+import { inTurn } from "../http/in-turn.ts";
 import { failureAnswer, HttpError } from "../http/json.ts";
 import { createApp } from "./app.ts";
 import { type AdoptedRun, createJobs, type Jobs } from "./jobs.ts";
@@ -144,7 +145,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
       return answer;
     },
   });
-  const server = createServer((request, response) => void listener(request, response));
+  const server = createServer(inTurn((request, response) => void listener(request, response)));
   await listenOn(server, options.port, host);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;

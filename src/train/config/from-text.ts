@@ -1,4 +1,5 @@
 /** The configuration of a text of one's own, where neither a preset nor the fields are given: docs/recipe.md. */
+import { mostEmbd } from "../../models/config.ts";
 import type { RunConfig } from "./config.ts";
 import { given, wholeNumber } from "./given.ts";
 import { presets } from "./presets.ts";
@@ -79,6 +80,8 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
   const size = sizeFor(tokens);
   const wanted = (field: string) => wholeNumber(given(changes, field.split(".")));
   const nEmbd = wanted("model.nEmbd") ?? size.nEmbd;
+  // More than there may be is a fault of its own field alone: no other follows it there.
+  const followed = Math.min(nEmbd, mostEmbd);
   // A context longer than the text cannot be trained.
   const contextLength = Math.max(1, Math.min(size.contextLength, tokens - 1));
   const perStep =
@@ -95,9 +98,9 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
       ...shakespeare.model,
       contextLength,
       nLayer: size.nLayer,
-      nHead: headsOf(nEmbd),
+      nHead: headsOf(followed),
       nEmbd,
-      mlp: { kind: "swiglu", hidden: hiddenOf(nEmbd) },
+      mlp: { kind: "swiglu", hidden: hiddenOf(followed) },
       dropout: size.dropout,
     },
     train: {

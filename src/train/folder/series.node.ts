@@ -59,6 +59,9 @@ const cut = (columns: Reading["steps"] | Reading["evals"], count: number): void 
   for (const column of Object.values(columns) as unknown[][]) column.length = count;
 };
 
+/** Tokens per second. Less was measured nowhere: such a step counts as one without a time, or no later time would be finite. */
+const slowest = 1e-9;
+
 const takeStep = ({ steps }: Reading, { step, loss, learningRate, gradNorm, tokensPerSecond }: Line): void => {
   if (!isStep(step) || !isNumber(loss) || !isNumber(learningRate)) return;
   if (!isNumber(gradNorm) || !isNumber(tokensPerSecond)) return;
@@ -66,8 +69,9 @@ const takeStep = ({ steps }: Reading, { step, loss, learningRate, gradNorm, toke
   steps.loss.push(loss);
   steps.learningRate.push(learningRate);
   steps.gradNorm.push(gradNorm);
-  steps.tokensPerSecond.push(tokensPerSecond);
-  steps.time.push((steps.time.at(-1) ?? 0) + (tokensPerSecond > 0 ? 1 / tokensPerSecond : 0));
+  const rate = tokensPerSecond >= slowest ? tokensPerSecond : 0;
+  steps.tokensPerSecond.push(rate);
+  steps.time.push((steps.time.at(-1) ?? 0) + (rate > 0 ? 1 / rate : 0));
 };
 
 const takeEval = ({ evals }: Reading, event: Line): void => {
@@ -129,11 +133,13 @@ const take = (columns: Reading, event: unknown): void => {
  * @param runFolder the run's folder.
  * @param mostSteps of a longer run the steps are thinned to so many; no more than twice as many are in memory. Default: all are
  *   there.
- * @throws CheckpointError if the notes cannot be read.
+ * @param signal ends the reading.
+ * @throws CheckpointError if the notes cannot be read, or the signal's reason.
  */
 export const readColumns = async (
   runFolder: string,
   mostSteps: number = Number.POSITIVE_INFINITY,
+  signal?: AbortSignal,
 ): Promise<RunColumns> => {
   const reading: Reading = {
     steps: { step: [], loss: [], learningRate: [], gradNorm: [], tokensPerSecond: [], time: [] },
@@ -149,6 +155,7 @@ export const readColumns = async (
     isThinned = true;
   };
   for await (const { lines, end } of readWholeLines(join(runFolder, folderNames.metrics))) {
+    signal?.throwIfAborted();
     for (const line of lines) take(reading, parseLine(line));
     thin(2 * mostSteps);
     offset = end;

@@ -50,6 +50,14 @@ describe("the defaults of a text", () => {
     }
   });
 
+  test.each([
+    ["model.nEmbd", { model: { nEmbd: 1e9 } }],
+    ["model.contextLength", { model: { contextLength: 1e12 } }],
+    ["train.batchSize", { train: { batchSize: 1e15 } }],
+  ])("make no fault of a field beside the one that was given: %s", (field, changes) => {
+    expect(() => planConfig(undefined, [changes]).settle(facts(45_000))).toThrow(`config.${field}: must `);
+  });
+
   test("are told by the names of fields that nobody gave", () => {
     expect(derivedFields({})).toContain("train.steps");
     expect(derivedFields({ train: { steps: 5 } })).not.toContain("train.steps");

@@ -179,9 +179,27 @@ describe("a run's columns", () => {
     expect(again.loss.slice(-2)).toEqual([9, 9]);
   });
 
+  it("have no time of a step whose rate cannot be", async () => {
+    const run = await noted(
+      Array.from({ length: 40 }, (_, i) => ({ ...stepLine(i + 1), tokensPerSecond: i === 5 ? 5e-324 : 100 })),
+    );
+    expect((await readColumns(run)).steps.tokensPerSecond[5]).toBe(0);
+    const { steps, thinned } = await readColumns(run, 30);
+    expect(thinned?.time).toHaveLength(steps.step.length);
+    expect(thinned?.time.at(-1)).toBeCloseTo(39 / 100, 10);
+  });
+
   it("are all there up to the number asked for", async () => {
     const run = await noted(Array.from({ length: 300 }, (_, i) => stepLine(i + 1)));
     expect((await readColumns(run, 300)).thinned).toBeNull();
     expect((await readColumns(run, 299)).steps.step.length).toBeLessThan(300);
+  });
+
+  it("are not read to their end for a signal that was aborted", async () => {
+    const run = await noted(Array.from({ length: 10_000 }, (_, i) => stepLine(i + 1)));
+    const controller = new AbortController();
+    const reading = readColumns(run, 100, controller.signal);
+    controller.abort(new Error("nobody waits"));
+    await expect(reading).rejects.toThrow("nobody waits");
   });
 });

@@ -173,6 +173,18 @@ const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchReques
   return { ...texts, position };
 };
 
+/** @throws ConfigError for a place that the model or the texts lack: before any is computed. */
+const checkPlaces = (places: PatchRequest["places"], { nLayer }: WorkerModel["config"], time: number): void => {
+  for (const [i, { layer, position }] of places.entries()) {
+    if (layer >= nLayer)
+      throw new ConfigError({ where: `places.${i}.layer`, must: `must be at most ${nLayer - 1}`, got: String(layer) });
+    if (position >= time) {
+      const must = `must be below ${time}, the texts' tokens`;
+      throw new ConfigError({ where: `places.${i}.position`, must, got: String(position) });
+    }
+  }
+};
+
 export const patches = (
   parts: InsideParts,
   { place, places, answer: asked, ...texts }: Asked<PatchRequest>,
@@ -180,6 +192,7 @@ export const patches = (
 ): Promise<PatchAnswer> =>
   withModel(parts, place, signal, async (model) => {
     const { clean, corrupted, position } = readPair(model, texts);
+    checkPlaces(places, model.config, clean.length);
     const names = namesOf(model.tokenizer);
     if (asked !== undefined && asked >= names.vocabSize)
       throw new ConfigError({ where: "answer", must: `must be below ${names.vocabSize}`, got: String(asked) });
