@@ -22,6 +22,8 @@ export interface ChartProps {
   readonly unit: string;
   /** Of files. */
   readonly name: string;
+  /** The run and its text: in the title of files, where nobody sees the page around the chart. */
+  readonly subject?: string | undefined;
   /** Read in each frame that draws: it may look at signals. */
   readonly curves: ReadonlySignal<readonly Curve[]>;
   readonly xLabel: string;
@@ -80,7 +82,22 @@ const steps: Readonly<Record<string, number>> = {
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
 
 export const Chart = (props: ChartProps) => {
-  const { title, unit, name, curves, xLabel, xText, xLeast, planned, log, height, link, format, notes = [] } = props;
+  const {
+    title,
+    unit,
+    name,
+    subject,
+    curves,
+    xLabel,
+    xText,
+    xLeast,
+    planned,
+    log,
+    height,
+    link,
+    format,
+    notes = [],
+  } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
@@ -157,7 +174,7 @@ export const Chart = (props: ChartProps) => {
   const save = (format: FigureFormat) =>
     void saveFigure(
       {
-        title: `${title}, ${unit}`,
+        title: `${title}, ${unit}${subject === undefined ? "" : `: ${shortName(subject, 70)}`}`,
         xLabel,
         curves: curves.value,
         log,

@@ -178,6 +178,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         title={measure.value.title}
         unit={measure.value.unit}
         name={`compare-${measure.value.value}`}
+        subject={[...new Set(known.value.map(({ corpus }) => corpus))].join(", ") || undefined}
         curves={curves}
         xLabel={labels[kind]}
         xText={xText}

@@ -74,6 +74,7 @@ export const PlanPanel = () => {
   };
   const known = plan.value;
   const isReady = request.value !== undefined;
+  const given = request.value?.text;
   const failed = planFailure.value;
   const isOld = failed !== undefined || planning.value;
   return (
@@ -101,9 +102,15 @@ export const PlanPanel = () => {
         <div class={isOld ? "command-box asking" : "command-box"}>
           <div class="section-head">
             <h3>The same in a terminal{failed !== undefined && <span class="tag">of the last valid settings</span>}</h3>
-            <Copy quiet label="Copy" text={() => known.command} />
+            <Copy quiet label="Copy" disabled={isOld} text={() => known.command} />
           </div>
           <pre class="command-text">{known.command}</pre>
+          {given?.kind === "given" && (
+            <p class="soft">
+              The command reads a file <code>{given.name}</code>: save the text there first, or put in the path of your
+              own file.
+            </p>
+          )}
         </div>
       )}
     </aside>

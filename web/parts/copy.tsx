@@ -19,10 +19,12 @@ export const Copy = ({
   text,
   label,
   quiet = false,
+  disabled = false,
 }: {
   readonly text: () => string;
   readonly label: string;
   readonly quiet?: boolean;
+  readonly disabled?: boolean;
 }) => {
   const said = useSignal("");
   const copy = async () => {
@@ -40,7 +42,7 @@ export const Copy = ({
     }, 2000);
   };
   return (
-    <button type="button" class={quiet ? "quiet copy" : "copy"} onClick={copy}>
+    <button type="button" class={quiet ? "quiet copy" : "copy"} disabled={disabled} onClick={copy}>
       <span aria-live="polite" class={said.value === "" ? "hidden-text" : "copy-said"}>
         {said.value}
       </span>

@@ -7,8 +7,10 @@ type Model = ModelListAnswer["models"][number];
 
 export const shownModel = ({ name, weights, step }: Omit<Model, "key">): string => {
   if (weights === null) return name;
-  const isStep = /^\d+$/.test(weights);
-  return `${name}: ${isStep ? `step ${count(Number(weights))}` : `${weights}${step === null ? "" : `, step ${count(step)}`}`}`;
+  if (/^\d+$/.test(weights)) return `${name}: step ${count(Number(weights))}`;
+  // While a run trains, the best weights may be newer than its last checkpoint.
+  const words = weights === "last" ? "last checkpoint" : weights;
+  return `${name}: ${words}${step === null ? "" : `, step ${count(step)}`}`;
 };
 
 /** The name of the model with a key; one that is not in the list any more by the parts of its key. */

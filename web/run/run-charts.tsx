@@ -154,6 +154,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
     xLabel: axisLabels[kind.value],
     xText: xTexts[kind.value],
     xLeast: xLeastOf(kind.value),
+    subject: `${name}, on ${run.corpus}`,
     planned: plannedX(run, feed.data.value, kind.value),
     link,
   };
