@@ -170,7 +170,7 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
         probability of the answer then, in percent; the shade is how far that is from the corrupted towards the clean
         text. ← marks tokens that differ.
       </p>
-      <ShadeKey label="Way back to the clean text" />
+      <ShadeKey label="Part of the way back" />
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div aria-busy={isUnderWay}>
         <Cells
