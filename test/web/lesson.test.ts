@@ -10,8 +10,9 @@ import {
   recentLoss,
 } from "../../web/lesson/chapter/meaning.ts";
 import { examplesOf, lastStart, windowAt } from "../../web/lesson/chapter/pairs.ts";
-import { choicesOf, cropped, drawn } from "../../web/lesson/chapter/sampling.ts";
+import { choicesOf, cropped, drawn, othersText } from "../../web/lesson/chapter/sampling.ts";
 import { isRefused, type LessonText, promptOf, readText } from "../../web/lesson/chapter/text.ts";
+import { percentText } from "../../web/lesson/chapter/words.ts";
 import { hashInteger } from "../support/hash.ts";
 
 const accepted = (text: string): LessonText => {
@@ -147,4 +148,16 @@ describe("a step of writing", () => {
     expect(cropped([1, 2, 3], 2)).toEqual([2, 3]);
     expect(cropped([1], 2)).toEqual([1]);
   });
+
+  it("says how many others may be drawn, and how many are left out", () => {
+    expect([othersText(43, 11), othersText(43, 0), othersText(11, 11), othersText(1, 0), othersText(3, 2)]).toEqual([
+      ...["32 others, 11 left out", "43 others", "11 others", "1 other", "1 other, 2 left out"],
+    ]);
+  });
+});
+
+test("a probability in percent has no powers of ten", () => {
+  expect([0, 1.4e-26, 0.001, 0.034, 0.5, 0.999, 0.99951, 1].map(percentText)).toEqual([
+    ...["0 %", "< 0.1 %", "0.10 %", "3.40 %", "50.0 %", "99.9 %", "> 99.9 %", "100 %"],
+  ]);
 });
