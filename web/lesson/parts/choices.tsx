@@ -61,8 +61,7 @@ export const Bars = ({
           })}
           {rest.length > 0 && (
             <tr class="soft">
-              <td>{othersText(rest.length, leftOut)}</td>
-              <td />
+              <td colSpan={2}>{othersText(rest.length, leftOut)}</td>
               <td class="num">{restShare === 0 ? "left out" : percentText(restShare)}</td>
               <td />
             </tr>

@@ -235,6 +235,26 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   );
 };
 
+/** The end of the lesson: each part in a line. */
+const Summary = () => (
+  <section aria-labelledby="summary-head">
+    <h2 id="summary-head">The lesson in six lines</h2>
+    <ol>
+      <li>A text becomes numbers: each character of the vocabulary has an id.</li>
+      <li>A window of T + 1 characters is T examples: which character comes next?</li>
+      <li>The loss is −ln p of the right character; its mean tells how far from guessing a model is.</li>
+      <li>Training moves each weight in the direction in which the loss falls. Held-out text shows what is memory.</li>
+      <li>The mask hides the answers. Without it a model copies, and learns nothing.</li>
+      <li>To write: logits, softmax, draw, append, and again.</li>
+    </ol>
+    <p>
+      Try next: a <a href={addressOf("text")}>text of your own</a>, longer than the last one; or the same model with a
+      temperature of 0.2 and of 1.5. Larger models learn the same way, with more weights, more text and words in pieces
+      instead of characters.
+    </p>
+  </section>
+);
+
 export const WritingPart = ({ text }: { readonly text: LessonText }) => {
   const step = stepOf(sessions.model);
   return (
@@ -260,6 +280,7 @@ export const WritingPart = ({ text }: { readonly text: LessonText }) => {
           </>
         )}
       </WhenReady>
+      <Summary />
     </>
   );
 };
