@@ -152,6 +152,9 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("falls into 0.0000 to 1.0000: x", { exact: false }).waitFor();
   await page.getByRole("button", { name: "Append x, and again" }).click();
   await page.locator(".sequence .inside").getByText("the fox").waitFor();
+  // The next step begins where the reader is: the table stays, and the focus does not leave.
+  expect(await page.evaluate("document.activeElement.textContent")).toBe("Draw");
+  expect(await page.locator(".tail").textContent()).toBe("the␣fox");
   for (let i = 1; i <= 6; i++) {
     await page.getByRole("button", { name: "Write 10 characters" }).click();
     await page.getByText(`${7 + 10 * i} characters.`, { exact: false }).waitFor();
@@ -161,6 +164,9 @@ export const walk = async (page: Page): Promise<void> => {
 
   // What was trained and written is still there.
   await goTo(page, "training");
+  await page.getByText(`Paused: step ${paused} of 400`, { exact: false }).waitFor();
+  await page.getByRole("button", { name: "Start over" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
   await page.getByText(`Paused: step ${paused} of 400`, { exact: false }).waitFor();
   await goTo(page, "writing");
   await page.getByText("67 characters.", { exact: false }).waitFor();

@@ -10,8 +10,9 @@ import {
   recentLoss,
 } from "../../web/lesson/chapter/meaning.ts";
 import { examplesOf, lastStart, windowAt } from "../../web/lesson/chapter/pairs.ts";
-import { choicesOf, cropped, drawn } from "../../web/lesson/chapter/sampling.ts";
+import { choicesOf, cropped, drawn, othersText } from "../../web/lesson/chapter/sampling.ts";
 import { isRefused, type LessonText, promptOf, readText } from "../../web/lesson/chapter/text.ts";
+import { percentText, standingOf, standingText, timeLeftText } from "../../web/lesson/chapter/words.ts";
 import { hashInteger } from "../support/hash.ts";
 
 const accepted = (text: string): LessonText => {
@@ -147,4 +148,51 @@ describe("a step of writing", () => {
     expect(cropped([1, 2, 3], 2)).toEqual([2, 3]);
     expect(cropped([1], 2)).toEqual([1]);
   });
+
+  it("says how many others may be drawn, and how many are left out", () => {
+    expect([othersText(43, 11), othersText(43, 0), othersText(11, 11), othersText(1, 0), othersText(3, 2)]).toEqual([
+      ...["32 others, 11 left out", "43 others", "11 others", "1 other", "1 other, 2 left out"],
+    ]);
+  });
+});
+
+test("a probability in percent has no powers of ten", () => {
+  expect([0, 1.4e-26, 0.001, 0.034, 0.5, 0.999, 0.99951, 1].map(percentText)).toEqual([
+    ...["0 %", "< 0.1 %", "0.10 %", "3.40 %", "50.0 %", "99.9 %", "> 99.9 %", "100 %"],
+  ]);
+});
+
+describe("the standing of a training", () => {
+  const losses = Array.from({ length: 120 }, (_, i) => (i < 50 ? 2.2 : 0.2));
+  const measured = [
+    { step: 0, loss: 4 },
+    { step: 50, loss: 2.25 },
+  ];
+
+  it("compares losses of the same step", () => {
+    expect(standingOf(losses, measured)?.training).toBeCloseTo(2.2, 12);
+    expect(standingOf(losses, measured.slice(0, 1))).toBeUndefined();
+    expect(standingOf([], [])).toBeUndefined();
+  });
+
+  it("says when a model becomes worse on other text, and that it remembers", () => {
+    const standing = standingOf(losses, [...measured, { step: 100, loss: 2.88 }]);
+    expect(standing?.best).toEqual({ step: 50, loss: 2.25 });
+    const text = standing === undefined ? "" : standingText(standing, 50);
+    expect(text).toContain("Its best held-out loss was 2.25 at step 50; since then");
+    expect(text).toContain("the loss is 0.20 on the text that it learns from, and 2.88 on held-out text");
+  });
+
+  it("says how much better than guessing an honest one is", () => {
+    const standing = standingOf(losses, measured);
+    expect(standing === undefined ? "" : standingText(standing, 40)).toBe(
+      "On text that it has never seen it gives the right characters 4.2 times the probability of a guesser.",
+    );
+  });
+});
+
+test("the time that is left is told by the steps so far", () => {
+  expect([timeLeftText(5000, 50, 50), timeLeftText(5000, 10, 84), timeLeftText(5000, 10, 390)]).toEqual([
+    ...["a few seconds left", "about 40 seconds left", "about 3 minutes left"],
+  ]);
 });

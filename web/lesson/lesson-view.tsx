@@ -49,6 +49,8 @@ export const LessonView = () => {
   const name = place.value;
   const index = parts.findIndex((part) => part.name === name);
   const part = parts[index] ?? parts[0];
+  // The built-in one is on its way.
+  const lacksText = current.value.kind === "none" && choice.value === "own";
   useEffect(() => {
     readPlace();
     void loadBuiltIn();
@@ -89,7 +91,11 @@ export const LessonView = () => {
       <p class="row part-ends">
         <Next part={parts[index - 1]} rel="prev" />
         <span class="grow" />
-        <Next part={parts[index + 1]} rel="next" />
+        {part.name === "text" && lacksText ? (
+          <span class="soft">The next part needs a text.</span>
+        ) : (
+          <Next part={parts[index + 1]} rel="next" />
+        )}
       </p>
     </div>
   );

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { count } from "../parts/format.ts";
 import type { SessionRecord } from "./engine/client.ts";
+import { lookEvery } from "./engine/messages.ts";
 
 export interface SamplesProps {
   readonly record: SessionRecord;
@@ -19,7 +20,8 @@ export const LessonSamples = ({ record, learners }: SamplesProps) => {
   const show = (to: number) => {
     chosen.value = to >= last ? null : Math.max(0, to);
   };
-  if (step === undefined) return <p class="soft">Every 50 steps it writes a text. The first comes before step 1.</p>;
+  if (step === undefined)
+    return <p class="soft">Every {lookEvery} steps it writes a text. The first comes before step 1.</p>;
   return (
     <div class="lesson-samples">
       <div class="scrubber">

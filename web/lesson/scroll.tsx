@@ -1,9 +1,49 @@
-/** What may be wider than a phone: it scrolls by itself, by keys too. */
+/** What may be wider than a phone: it scrolls by itself, by keys too, and fades where it goes on. */
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
-export const Scroll = ({ label, children }: { readonly label: string; readonly children: ComponentChildren }) => (
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: who has no pointer scrolls it by the arrow keys
-  <section class="scroll" aria-label={label} tabIndex={0}>
-    {children}
-  </section>
-);
+export interface ScrollProps {
+  readonly label: string;
+  readonly children: ComponentChildren;
+  /** A new value brings the element with the class "followed" into view. */
+  readonly follows?: string;
+}
+
+export const Scroll = ({ label, children, follows }: ScrollProps) => {
+  const box = useRef<HTMLElement>(null);
+  const goesOn = useSignal(false);
+  const look = () => {
+    const here = box.current;
+    if (here !== null) goesOn.value = here.scrollLeft + here.clientWidth < here.scrollWidth - 2;
+  };
+  useEffect(() => {
+    const here = box.current;
+    if (here === null) return;
+    const sizes = new ResizeObserver(look);
+    sizes.observe(here);
+    for (const child of here.children) sizes.observe(child);
+    return () => sizes.disconnect();
+  }, []);
+  useEffect(() => {
+    const here = box.current;
+    const one = here?.querySelector(".followed");
+    if (follows === undefined || here === null || one === null || one === undefined) return;
+    // By hand: scrollIntoView would move the whole page, too.
+    const [outer, inner] = [here.getBoundingClientRect(), one.getBoundingClientRect()];
+    if (inner.left < outer.left || inner.right > outer.right - inner.width)
+      here.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+  }, [follows]);
+  return (
+    <section
+      ref={box}
+      class={goesOn.value ? "scroll goes-on" : "scroll"}
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: who has no pointer scrolls it by the arrow keys
+      tabIndex={0}
+      onScroll={look}
+    >
+      {children}
+    </section>
+  );
+};

@@ -33,3 +33,10 @@ export const drawn = (choices: readonly Choice[], number: number): Choice | unde
 /** The end of a sequence that fits into the context: the model sees nothing else. */
 export const cropped = <T>(sequence: readonly T[], contextLength: number): readonly T[] =>
   sequence.slice(-contextLength);
+
+/** Choices that have no row of their own, and how many of them top-k leaves out. */
+export const othersText = (others: number, leftOut: number): string => {
+  const drawable = others - leftOut;
+  if (leftOut === 0 || drawable === 0) return `${others} ${others === 1 ? "other" : "others"}`;
+  return `${drawable} ${drawable === 1 ? "other" : "others"}, ${leftOut} left out`;
+};

@@ -3,6 +3,9 @@
 /** `model`: the one that part 4 trains and part 6 writes with. `race`: the same model with the mask and without. */
 export type SessionName = "model" | "race";
 
+/** Steps between two measurements on held-out text, each with a sample. */
+export const lookEvery = 50;
+
 export type Request =
   /** A new text: what was trained before is gone. */
   | { readonly kind: "open"; readonly text: string; readonly prompt: string; readonly threads: number }

@@ -4,7 +4,7 @@ import type { Backend, LanguageModel, Tokenizer } from "../../../src/browser.ts"
 import { compiledSize, smallModelConfig } from "../../../src/lesson/small-model-config.ts";
 import { dictionaryOf, wordShare } from "../../../src/lesson/words.ts";
 import { createLearner, type Learner, type Library } from "./learner.ts";
-import type { Opened, Outcome, Report, SessionName } from "./messages.ts";
+import { lookEvery, type Opened, type Outcome, type Report, type SessionName } from "./messages.ts";
 
 /** A text, read. */
 export interface Material {
@@ -19,8 +19,6 @@ export interface Material {
 }
 
 const seed = 1;
-/** Steps between two samples with their measurement. */
-const every = 50;
 /** Characters of a sample on the way, and at the end of a race. */
 const written = { onTheWay: 160, atTheEnd: 300 } as const;
 /** Most held-out characters that are measured: enough for two digits. */
@@ -100,7 +98,7 @@ export const createSession = (material: Material, name: SessionName, report: (re
     },
     async advance() {
       if (isDone) return;
-      if (step % every === 0 && looked !== step) {
+      if (step % lookEvery === 0 && looked !== step) {
         await look();
         return;
       }

@@ -3,43 +3,56 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { Chart } from "../../chart/chart.tsx";
 import type { Curve, Interval } from "../../chart/curve.ts";
 import { comparedStyle } from "../../chart/palette.ts";
-import { percent } from "../../parts/format.ts";
 import { Segmented } from "../../parts/segmented.tsx";
 import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
 import type { LessonText } from "../chapter/text.ts";
+import { percentText } from "../chapter/words.ts";
 import { guessStyle } from "../charts.tsx";
 import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
-/** Thousandths: the chart names whole numbers. */
-const thousandths = Float64Array.from({ length: 1000 }, (_, i) => i + 1);
-const costs = thousandths.map((value) => lossOf(value / 1000));
-const thousandthText = (value: number): string =>
-  value >= 10 ? `${Number((value / 10).toFixed(1))} %` : percent(value / 1000);
+/** Probabilities of the slider, so that the chart has the same ones. In millionths: the chart names whole numbers. */
+const million = 1e6;
+const millionthsAt = (position: number): number => Math.round(million * probabilityAt(position));
+const positions = Float64Array.from({ length: probabilitySteps + 1 }, (_, position) => millionthsAt(position));
+const costs = positions.map((value) => lossOf(value / million));
+const millionthsText = (value: number): string =>
+  value % 10_000 === 0 ? `${value / 10_000} %` : percentText(value / million);
 const twoDigits = (value: number): string => value.toFixed(2);
 
-const curvesOf = (probability: number, vocabSize: number): readonly Curve[] => [
+const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
   {
     ...{
       key: "cost",
       label: "−ln p",
       style: comparedStyle(0, false),
-      x: thousandths,
+      x: positions,
       y: costs,
-      length: 1000,
+      length: positions.length,
       ...plain,
     },
   },
   {
-    ...{ key: "guess", label: `guessing: ln ${vocabSize}`, style: guessStyle, x: [1, 1000], length: 2, ...plain },
+    ...{
+      key: "guess",
+      label: `guessing: ln ${vocabSize}`,
+      style: guessStyle,
+      x: [positions[0] ?? 1, million],
+      length: 2,
+      ...plain,
+    },
     y: Float64Array.of(Math.log(vocabSize), Math.log(vocabSize)),
   },
   {
     ...{ key: "chosen", label: "your p", style: { ...comparedStyle(2, true), width: 3 }, length: 1, ...plain },
-    x: [1000 * probability],
-    y: Float64Array.of(lossOf(probability)),
+    x: [millionthsAt(position)],
+    y: Float64Array.of(lossOf(probabilityAt(position))),
   },
 ];
+
+/** 1/V, with two digits also where it is small. */
+const guesserText = (vocabSize: number): string =>
+  vocabSize > 500 ? `${(100 / vocabSize).toPrecision(2)} %` : percentText(1 / vocabSize);
 
 const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   const position = useSignal(positionOf(0.1));
@@ -51,16 +64,16 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   if (vocabulary.peek() !== vocabSize) vocabulary.value = vocabSize;
   useSignalEffect(() => {
     // Without a pointer in it, the chart is read at the p of the slider.
-    if (link.cursor.value === null) link.cursor.value = 1000 * probabilityAt(position.value);
+    if (link.cursor.value === null) link.cursor.value = millionthsAt(position.value);
   });
-  const curves = useComputed(() => curvesOf(probabilityAt(position.value), vocabulary.value));
+  const curves = useComputed(() => curvesOf(position.value, vocabulary.value));
   return (
     <section aria-labelledby="guess-head">
       <h2 id="guess-head">One guess</h2>
       <p>
         At each position the model gives every character of the vocabulary a probability. Then the text shows the right
         one. The loss is <b>−ln p</b>, where p is the probability of the right character: 0 for p = 100 %, more the
-        smaller p was. Its unit is called <b>nats</b>. Move p:
+        smaller p was. Move p:
       </p>
       <label class="slider wide-slider">
         p of the right character
@@ -70,20 +83,30 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
           max={probabilitySteps}
           step={1}
           value={position.value}
-          aria-valuetext={`${percent(probability)}, loss ${twoDigits(loss)} nats`}
+          aria-valuetext={`${percentText(probability)}, loss ${twoDigits(loss)} nats`}
           onInput={({ currentTarget }) => {
             position.value = Number(currentTarget.value);
-            link.cursor.value = 1000 * probabilityAt(position.value);
+            link.cursor.value = millionthsAt(position.value);
           }}
         />
-        <output class="num">{percent(probability)}</output>
+        <output class="num">{percentText(probability)}</output>
+        <span class="ticks" aria-hidden="true">
+          <span>0.1 %</span>
+          <span>1 %</span>
+          <span>10 %</span>
+          <span>100 %</span>
+        </span>
       </label>
       <p class="result">
         −ln {probability.toFixed(4)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
-        {vocabSize} characters the same probability, 1/{vocabSize} = {percent(1 / vocabSize)}, pays ln {vocabSize} ={" "}
+        {vocabSize} characters the same probability, 1/{vocabSize} = {guesserText(vocabSize)}, pays ln {vocabSize} ={" "}
         {twoDigits(Math.log(vocabSize))}. Your p is{" "}
         <b class="num">{times >= 10 ? times.toFixed(0) : twoDigits(times)} times</b> the guesser's
         {times < 0.99 ? ": worse than guessing." : "."}
+      </p>
+      <p>
+        <b>ln</b> is <code>Math.log</code> and <b>e^</b> is <code>Math.exp</code>. They undo each other: e^(ln 5) is 5.
+        With ln, multiplying probabilities becomes adding losses. A loss that is made with ln has the unit <b>nats</b>.
       </p>
       <Chart
         title="Loss of one guess"
@@ -91,7 +114,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         name="loss-of-a-guess"
         curves={curves}
         xLabel="p of the right character"
-        xText={thousandthText}
+        xText={millionthsText}
         xLeast={1}
         log={false}
         height={260}
@@ -117,14 +140,15 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
   const loss = useSignal(1.4);
   const which = useSignal<"chapter" | "own">("chapter");
   const size = which.value === "chapter" ? 65 : vocabSize;
-  const { timesGuessing, choices } = meaningOf(loss.value, size);
+  const { timesGuessing, choices, probability } = meaningOf(loss.value, size);
   const uniform = Math.log(size);
   return (
     <section aria-labelledby="meaning-head">
       <h2 id="meaning-head">A whole text</h2>
       <p>
-        Over a whole text the cross-entropy says how much better than guessing a model is: the right characters get
-        e^(ln V − loss) times the probability that a guesser gives them.
+        The cross-entropy of a whole text becomes a probability again by e^(−loss), since e^ undoes ln. It says how much
+        better than guessing a model is: a guesser gives the right character 1/V, the model e^(−loss), which is e^(ln V
+        − loss) times as much.
       </p>
       <div class="toolbar">
         <Segmented
@@ -155,12 +179,13 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         </label>
       </div>
       <p class="result">
-        e^({twoDigits(uniform)} − {twoDigits(loss.value)}) ={" "}
+        e^−{twoDigits(loss.value)} = {percentText(probability)}, and a guesser has 1/{size} = {guesserText(size)}: e^(
+        {twoDigits(uniform)} − {twoDigits(loss.value)}) ={" "}
         <b class="num">
           {timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(1)} times the probability of a guesser
         </b>
-        . And e^{twoDigits(loss.value)} = {choices.toFixed(1)}: choosing blindly among {choices.toFixed(1)} characters
-        is just as hard.
+        . And {percentText(probability)} is 1 of e^{twoDigits(loss.value)} = {choices.toFixed(1)}: choosing blindly
+        among {choices.toFixed(1)} characters is just as hard.
       </p>
       <p>
         At 1.4 nats and 65 characters these are 16 and 4.1. Some call such a model “4 to 5 times better than guessing”;

@@ -96,7 +96,9 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
   const wordsOf = ({ words, known }: Outcome) => (words === 0 ? "no words" : `${known} of ${words}`);
   return (
     <>
-      <h2>How it ended</h2>
+      <h2 id="how-it-ended" tabIndex={-1}>
+        How it ended
+      </h2>
       <p class="result" role="status">
         The training loss is <b class="num">{two(ofHonest ?? 0)} nats with the mask</b> and{" "}
         <b class="num">{two(ofCheater ?? 0)} without</b>.{" "}
@@ -149,7 +151,12 @@ const Race = ({ opened }: { readonly opened: Opened }) => {
   void record.version.value;
   return (
     <>
-      <Controls session="race" opened={opened} begin="Start the race" />
+      <Controls
+        session="race"
+        opened={opened}
+        begin="Start the race"
+        end={{ label: "See how it ended ↓", id: "how-it-ended" }}
+      />
       <LossChart
         record={record}
         name="lesson-race"

@@ -1,10 +1,10 @@
 /** A few guesses in a row, and their mean: the cross-entropy. */
 import { useSignal } from "@preact/signals";
-import { percent } from "../../parts/format.ts";
 import { Character, lineOf } from "../cell.tsx";
 import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
 import { examplesOf, windowAt } from "../chapter/pairs.ts";
 import type { LessonText } from "../chapter/text.ts";
+import { percentText } from "../chapter/words.ts";
 import { start } from "../state.ts";
 
 /** Probabilities to begin with: a few good guesses, and one that is not. */
@@ -16,7 +16,7 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
   const losses = chosen.value.map((position) => lossOf(probabilityAt(position)));
   const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
   const vocabSize = text.vocabulary.characters.length;
-  const { timesGuessing } = meaningOf(mean, vocabSize);
+  const { timesGuessing, probability: typical } = meaningOf(mean, vocabSize);
   const move = (at: number, position: number) => {
     chosen.value = chosen.value.map((one, i) => (i === at ? position : one));
   };
@@ -43,21 +43,27 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
                 step={1}
                 value={chosen.value[i]}
                 aria-label={`p of ${lineOf([isAskedFor])} after ${lineOf(sees)}`}
-                aria-valuetext={`${percent(probability)}, loss ${loss.toFixed(2)}, mean ${mean.toFixed(2)} nats`}
+                aria-valuetext={`${percentText(probability)}, loss ${loss.toFixed(2)}, mean ${mean.toFixed(2)} nats`}
                 onInput={({ currentTarget }) => move(i, Number(currentTarget.value))}
               />
               <span class="num">
-                {percent(probability)} <span class="soft">loss</span> {loss.toFixed(2)}
+                {percentText(probability)} <span class="soft">loss</span> {loss.toFixed(2)}
               </span>
             </li>
           );
         })}
       </ul>
       <p class="result">
-        Mean: <b class="num">{mean.toFixed(2)} nats</b>. Guessing: ln {vocabSize} = {Math.log(vocabSize).toFixed(2)}. So
-        the right characters got e^({Math.log(vocabSize).toFixed(2)} − {mean.toFixed(2)}) ={" "}
+        Mean of the losses: <b class="num">{mean.toFixed(2)} nats</b>. Guessing: ln {vocabSize} ={" "}
+        {Math.log(vocabSize).toFixed(2)}. So the right characters got e^({Math.log(vocabSize).toFixed(2)} −{" "}
+        {mean.toFixed(2)}) ={" "}
         <b class="num">{timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(2)} times</b> a guesser's
         probability.
+      </p>
+      <p>
+        Adding losses is multiplying probabilities. So the mean loss belongs to the p that, multiplied by itself{" "}
+        {losses.length} times, gives the same as the {losses.length} p multiplied: e^−{mean.toFixed(2)} ={" "}
+        {percentText(typical)}. This is their <b>geometric mean</b>. One small p pulls it far down.
       </p>
     </section>
   );

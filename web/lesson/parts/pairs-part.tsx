@@ -16,7 +16,7 @@ const Rows = ({ text, at }: { readonly text: LessonText; readonly at: number }) 
   const seen = (i: number) => (i <= at ? "seen" : "unseen");
   const asked = (i: number) => (i === at ? "asked" : "");
   return (
-    <Scroll label="The window">
+    <Scroll label="The window" follows={`${at} ${time.value}`}>
       <table class="aligned">
         <thead>
           <tr>
@@ -32,7 +32,7 @@ const Rows = ({ text, at }: { readonly text: LessonText; readonly at: number }) 
           <tr>
             <th scope="row">x</th>
             {x.map((character, i) => (
-              <td key={i}>
+              <td key={i} class={i === at ? "followed" : ""}>
                 <Character text={character} look={seen(i)} />
               </td>
             ))}
@@ -82,13 +82,14 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
   return (
     <>
       <p class="lead">
-        Every text is full of questions, and holds the answers: after these characters, which one comes next? Take a
-        window of T + 1 characters. <b>x</b>, which the model reads, is the window without its last character. <b>y</b>,
-        which it is asked for, is the window without its first. So below each character stands the one that comes next.
+        Every text is full of questions, and holds the answers: after these characters, which one comes next? The model
+        reads a piece of the text at once; its length in characters is called <b>T</b>. Take a window of T + 1
+        characters. <b>x</b>, which the model reads, is the window without its last character. <b>y</b>, which it is
+        asked for, is the window without its first. So below each character stands the one that comes next.
       </p>
       <div class="toolbar">
         <Segmented
-          label="T"
+          label="T, characters read at once"
           value={String(time.value) as (typeof sizes)[number]}
           options={sizes.map((value) => ({ value, label: value }))}
           onChange={(value) => {

@@ -4,7 +4,7 @@ import { count } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
 import { Character } from "../cell.tsx";
-import type { LessonText } from "../chapter/text.ts";
+import { bounds, type LessonText } from "../chapter/text.ts";
 import { Scroll } from "../scroll.tsx";
 import { builtInName, choice, chooseText, current, own } from "../state.ts";
 
@@ -135,7 +135,7 @@ export const TextPart = () => {
           ) : (
             <p class="soft" role="status">
               {choice.value === "own"
-                ? "Paste a page or more. The longer the text, the more there is to learn."
+                ? `Paste a page or more, at least ${count(bounds.least)} characters. The longer the text, the more there is to learn.`
                 : now.why}
             </p>
           )

@@ -1,10 +1,9 @@
 /** Part 6: writing, one step at a time: logits → softmax → draw → append. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { percent } from "../../parts/format.ts";
+import { useEffect, useRef } from "preact/hooks";
 import { Notice } from "../../parts/notice.tsx";
 import { visible } from "../../playground/surprise.ts";
-import { Character } from "../cell.tsx";
+import { lineOf } from "../cell.tsx";
 import { type Choice, choicesOf, cropped, drawn } from "../chapter/sampling.ts";
 import type { LessonText } from "../chapter/text.ts";
 import { WhenReady } from "../controls.tsx";
@@ -12,103 +11,7 @@ import { askLogits, sessions, stepOf } from "../engine/client.ts";
 import type { Opened } from "../engine/messages.ts";
 import { addressOf } from "../place.ts";
 import { prompt, sampling, written } from "../writing.ts";
-
-const rowsShown = 8;
-
-const Bars = ({
-  text,
-  choices,
-  taken,
-}: {
-  readonly text: LessonText;
-  readonly choices: readonly Choice[];
-  readonly taken: Choice | undefined;
-}) => {
-  const top = choices.slice(0, rowsShown);
-  const shown = taken === undefined || top.some(({ id }) => id === taken.id) ? top : [...top, taken];
-  const rest = choices.filter(({ id }) => !shown.some((one) => one.id === id));
-  const restShare = rest.reduce((sum, { probability }) => sum + probability, 0);
-  return (
-    <div class="table-box">
-      <table class="bars">
-        <thead>
-          <tr>
-            <th scope="col">next</th>
-            <th scope="col" class="num">
-              logit
-            </th>
-            <th scope="col" class="num">
-              p
-            </th>
-            <th scope="col">
-              <span class="hidden-text">p as a bar</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {shown.map((choice) => {
-            const { id, logit, probability } = choice;
-            const isTaken = id === taken?.id;
-            return (
-              <tr key={id} class={isTaken ? "chosen" : ""}>
-                <td>
-                  <Character text={text.vocabulary.characters[id] ?? ""} look={isTaken ? "asked" : ""} />
-                </td>
-                <td class="num">{logit.toFixed(2)}</td>
-                <td class="num">{probability === 0 ? "left out" : percent(probability)}</td>
-                <td class="bar-cell">
-                  <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-                    <rect class="bar-back" width="100" height="8" />
-                    <rect class="bar-fill" width={100 * probability} height="8" />
-                  </svg>
-                </td>
-              </tr>
-            );
-          })}
-          {rest.length > 0 && (
-            <tr class="soft">
-              <td>{rest.length} others</td>
-              <td />
-              <td class="num">{restShare === 0 ? "left out" : percent(restShare)}</td>
-              <td />
-            </tr>
-          )}
-        </tbody>
-      </table>
-    </div>
-  );
-};
-
-/** All choices end to end from 0 to 1, and where the number falls. */
-const Strip = ({
-  text,
-  choices,
-  number,
-}: {
-  readonly text: LessonText;
-  readonly choices: readonly Choice[];
-  readonly number: number | undefined;
-}) => {
-  const kept = choices.filter(({ probability }) => probability > 0);
-  const taken = number === undefined ? undefined : drawn(choices, number);
-  // In percent, not in a box of its own units: that would stretch the characters.
-  const share = (value: number) => `${100 * value}%`;
-  return (
-    <svg class="strip" aria-hidden="true">
-      {kept.map(({ id, from, probability }, i) => (
-        <g key={id} class={id === taken?.id ? "strip-taken" : i % 2 === 0 ? "strip-even" : "strip-odd"}>
-          <rect x={share(from)} y="8" width={share(probability)} height="32" />
-          {probability > 0.04 && (
-            <text x={share(from + probability / 2)} y="29">
-              {visible(text.vocabulary.characters[id] ?? "")}
-            </text>
-          )}
-        </g>
-      ))}
-      {number !== undefined && <line class="strip-number" x1={share(number)} x2={share(number)} y1="0" y2="48" />}
-    </svg>
-  );
-};
+import { Bars, Strip } from "./choices.tsx";
 
 const Sequence = ({
   characters,
@@ -144,7 +47,9 @@ const Sequence = ({
 
 const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: Opened }) => {
   const { vocabulary } = text;
-  const logits = useSignal<Float32Array | undefined>(undefined);
+  /** The newest answer: shown until the next one is here, so that the page does not jump. */
+  const answer = useSignal<{ readonly to: string; readonly logits: Float32Array } | undefined>(undefined);
+  const drawButton = useRef<HTMLButtonElement>(null);
   const number = useSignal<number | undefined>(undefined);
   const isWriting = useSignal(false);
   const step = stepOf(sessions.model);
@@ -153,31 +58,33 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   const unknown = [...new Set(characters)].filter((character) => !vocabulary.idOf.has(character));
   const ids = characters.map((character) => vocabulary.idOf.get(character) ?? 0);
   const asked = unknown.length > 0 || ids.length === 0 ? "" : ids.join(" ");
+  // Other weights answer differently: asked again when the training has stood still at another step.
+  const question = asked === "" ? "" : `${running ? "under way" : step}: ${asked}`;
   useEffect(() => {
-    if (asked === "") {
-      logits.value = undefined;
+    if (question === "") {
+      answer.value = undefined;
       return;
     }
     let isOld = false;
-    void askLogits(ids).then((answer) => {
-      if (isOld) return;
-      logits.value = answer;
+    void askLogits(ids).then((logits) => {
+      if (!isOld) answer.value = { to: question, logits };
     });
     return () => {
       isOld = true;
     };
-    // Other weights answer differently: asked again when the training has stood still at another step.
-  }, [asked, running ? -1 : step]);
+  }, [question]);
 
   const { temperature, topK } = sampling.value;
-  const now = logits.value;
-  const choices = now === undefined ? [] : choicesOf(now, temperature, topK);
-  const taken = number.value === undefined ? undefined : drawn(choices, number.value);
+  const choices = answer.value === undefined ? [] : choicesOf(answer.value.logits, temperature, topK);
+  // A number that is drawn before the new answer is here waits for it.
+  const isNow = answer.value?.to === question;
+  const taken = number.value === undefined || !isNow ? undefined : drawn(choices, number.value);
   const append = (choice: Choice | undefined) => {
     if (choice === undefined) return;
     written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
     number.value = undefined;
-    logits.value = undefined;
+    // This button has nothing to append now, and would lose the focus to the top of the page.
+    drawButton.current?.focus();
   };
   const several = async (count: number) => {
     number.value = undefined;
@@ -210,8 +117,8 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
       </label>
       {unknown.length > 0 && (
         <Notice tone="bad">
-          The beginning must have characters of your text only; got {unknown.map(visible).join(" ")}; try it without
-          them.
+          The beginning must have characters of your text only; got{" "}
+          {unknown.map((one) => `“${visible(one)}”`).join(" ")}; try it without {unknown.length === 1 ? "it" : "them"}.
         </Notice>
       )}
       {ids.length === 0 && (
@@ -284,9 +191,10 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
             All choices lie end to end from 0 to 1, each as long as it is likely. A random number is drawn, and falls on
             one of them.
           </p>
-          <Strip text={text} choices={choices} number={number.value} />
+          <Strip text={text} choices={choices} number={isNow ? number.value : undefined} />
           <p class="row">
             <button
+              ref={drawButton}
               type="button"
               class={taken === undefined ? "primary" : ""}
               disabled={choices.length === 0 || isWriting.value}
@@ -309,6 +217,10 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
         <li>
           <h2>Append</h2>
           <p>The drawn character becomes the end of the sequence, and the next step begins with it.</p>
+          <p class="tail mono">
+            {lineOf(characters, 20)}
+            {taken !== undefined && <b class="joining">{visible(vocabulary.characters[taken.id] ?? "")}</b>}
+          </p>
           <button
             type="button"
             class={taken === undefined ? "" : "primary"}
@@ -322,6 +234,26 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
     </>
   );
 };
+
+/** The end of the lesson: each part in a line. */
+const Summary = () => (
+  <section aria-labelledby="summary-head">
+    <h2 id="summary-head">The lesson in six lines</h2>
+    <ol>
+      <li>A text becomes numbers: each character of the vocabulary has an id.</li>
+      <li>A window of T + 1 characters is T examples: which character comes next?</li>
+      <li>The loss is −ln p of the right character; its mean tells how far from guessing a model is.</li>
+      <li>Training moves each weight in the direction in which the loss falls. Held-out text shows what is memory.</li>
+      <li>The mask hides the answers. Without it a model copies, and learns nothing.</li>
+      <li>To write: logits, softmax, draw, append, and again.</li>
+    </ol>
+    <p>
+      Try next: a <a href={addressOf("text")}>text of your own</a>, longer than the last one; or the same model with a
+      temperature of 0.2 and of 1.5. Larger models learn the same way, with more weights, more text and words in pieces
+      instead of characters.
+    </p>
+  </section>
+);
 
 export const WritingPart = ({ text }: { readonly text: LessonText }) => {
   const step = stepOf(sessions.model);
@@ -348,6 +280,7 @@ export const WritingPart = ({ text }: { readonly text: LessonText }) => {
           </>
         )}
       </WhenReady>
+      <Summary />
     </>
   );
 };

@@ -1,0 +1,62 @@
+/** Numbers and findings of the lesson in words, as everybody reads them. */
+import { percent } from "../../parts/format.ts";
+import { meaningOf, recentLoss } from "./meaning.ts";
+
+/** A probability in percent, without powers of ten. */
+export const percentText = (probability: number): string => {
+  if (probability > 0 && probability < 0.001) return "< 0.1 %";
+  if (probability > 0.999 && probability < 1) return "> 99.9 %";
+  return percent(probability);
+};
+
+interface Measured {
+  readonly step: number;
+  readonly loss: number;
+}
+
+/** How a training stands at its newest measurement, in nats per character. */
+export interface Standing {
+  readonly step: number;
+  readonly heldOut: number;
+  /** Mean of the last steps before this measurement: only losses of the same moment compare. */
+  readonly training: number;
+  readonly best: Measured;
+}
+
+/** Steps whose last tenth makes the training loss that is shown. */
+const shownSteps = 40;
+
+/** The training loss as it is shown: mean of the last four steps. */
+export const trainingLoss = (losses: readonly number[]): number => recentLoss(losses.slice(-shownSteps));
+
+/** Undefined before the first step that was measured. */
+export const standingOf = (losses: readonly number[], measured: readonly Measured[]): Standing | undefined => {
+  const last = measured.at(-1);
+  if (last === undefined || last.step === 0 || losses.length < last.step) return undefined;
+  const best = measured.reduce((a, b) => (b.loss < a.loss ? b : a));
+  return { step: last.step, heldOut: last.loss, training: trainingLoss(losses.slice(0, last.step)), best };
+};
+
+const two = (value: number): string => value.toFixed(2);
+
+/** What the losses say, by their values. */
+export const standingText = ({ step, heldOut, training, best }: Standing, vocabSize: number): string => {
+  const memory =
+    heldOut > training + 0.4
+      ? `At step ${step} the loss is ${two(training)} on the text that it learns from, and ${two(heldOut)} on held-out text. A training loss far below the held-out one is memory, not skill. A longer text helps.`
+      : "";
+  // Less is chance: the loss goes up and down a little.
+  if (heldOut > best.loss + 0.05)
+    return `Its best held-out loss was ${two(best.loss)} at step ${best.step}; since then it learns your text by heart and becomes worse on other text. This is called overfitting. ${memory}`.trim();
+  if (memory !== "") return memory;
+  const { timesGuessing } = meaningOf(heldOut, vocabSize);
+  return `On text that it has never seen it gives the right characters ${timesGuessing.toFixed(1)} times the probability of a guesser.`;
+};
+
+/** How long a training takes from now on, by the time that its steps took. */
+export const timeLeftText = (milliseconds: number, stepsDone: number, stepsLeft: number): string => {
+  const seconds = (milliseconds / 1000 / stepsDone) * stepsLeft;
+  if (seconds < 10) return "a few seconds left";
+  if (seconds < 90) return `about ${10 * Math.round(seconds / 10)} seconds left`;
+  return `about ${Math.round(seconds / 60)} minutes left`;
+};
