@@ -121,7 +121,7 @@ void watchNeighbours(Engine& e) {
   if (isFirstLeft) {
     char line[160];
     const int length = std::snprintf(
-        line, sizeof line, "foretoken: rank %ld of %d: must live as long as the run; got: its process %ld is gone\n",
+        line, sizeof line, "foretoken: rank %ld of %d: its process must live as long as the run; got process %ld gone\n",
         gone->rank, e.size, gone->pid);
     if (length > 0 && write(STDERR_FILENO, line, static_cast<size_t>(length)) < 0) {
       // Nobody reads it: ending is what matters.
