@@ -108,7 +108,8 @@ export const tableDefines = (sets) => sets.map(({ name }) => `-DFT_HAS_${name.to
 
 export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
 
-const onPath = (program) =>
+/** Whether the path has this program. */
+export const onPath = (program) =>
   (process.env.PATH ?? "").split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
@@ -165,7 +166,7 @@ export const inParallel = async (jobs, workers = availableParallelism()) => {
 };
 
 /** Those of Node-API: a clone has them as a package, and most installations of Node beside the program. */
-const findHeaders = () => {
+export const findHeaders = () => {
   try {
     return createRequire(import.meta.url)("node-api-headers").include_dir;
   } catch {
@@ -228,7 +229,10 @@ export const buildNative = async () => {
   if (process.env.FORETOKEN_NO_NATIVE === "1") return skip("FORETOKEN_NO_NATIVE=1");
   if (process.platform === "win32" || instructionSets[process.arch] === undefined)
     return skip(`${process.platform} ${process.arch} is not supported`);
-  const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
+  const sources = sourcesUnder("native", [".h", ".cc"]).filter(
+    // Another addon is made of mpi.cc: build-mpi.mjs.
+    (file) => !file.startsWith("native/test/") && file !== "native/mpi.cc",
+  );
   const hash = hashFiles([...sources, "scripts/build-native.mjs"]);
   const compiler = findCompiler();
   const built = readStamp("native", output);

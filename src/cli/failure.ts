@@ -61,16 +61,19 @@ const errorLine = (before: string, message: string, after: string): string => {
   return `${before}${shorten(line, longestLine - before.length - after.length)}${after}`;
 };
 
-/** Prints the error on standard error, in one line (with `verbose` the stack after it); returns the exit status. */
-export const reportFailure = (thrown: unknown, verbose: boolean): number => {
+/**
+ * Prints the error on standard error, in one line (with `verbose` the stack after it); returns the exit status.
+ * @param who begins the line, if several processes could have failed.
+ */
+export const reportFailure = (thrown: unknown, verbose: boolean, who = ""): number => {
   const error = told(thrown);
   const message = error instanceof Error ? error.message : String(error);
   // A full disk or a missing permission is not our fault.
   const mistake = error instanceof ForetokenError || isSystemError(error);
   writeNotice(
     mistake
-      ? errorLine("foretoken: ", message, "")
-      : errorLine("foretoken: a bug: ", message, "; please report it with what --verbose adds"),
+      ? errorLine(`foretoken: ${who}`, message, "")
+      : errorLine(`foretoken: ${who}a bug: `, message, "; please report it with what --verbose adds"),
   );
   if (verbose && error instanceof Error) for (const line of (error.stack ?? "").split("\n")) writeNotice(line);
   return mistake ? exitStatus.mistake : exitStatus.bug;

@@ -1,8 +1,10 @@
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync, write, writeSync } from "node:fs";
 import { isatty } from "node:tty";
+import { promisify } from "node:util";
 import { ConfigError } from "../core/errors.ts";
 import { oneLine } from "../core/one-line.ts";
 import { systemErrorCode } from "../core/system-error.ts";
+import { launchedRank } from "../train/ranks/launched.node.ts";
 import { exitStatus } from "./exit-status.ts";
 
 /**
@@ -95,9 +97,30 @@ const writeWhole = (text: string): void => {
   }
 };
 
+let written = Promise.resolve();
+
+/**
+ * Writes without waiting: a launcher that ends its ranks reads nothing from them meanwhile, and a rank that waited for it
+ * could not save.
+ */
+const writeLater = (text: string): void => {
+  written = written
+    .then(async () => {
+      const bytes = Buffer.from(text);
+      for (let offset = 0; offset < bytes.length && !ended; ) {
+        offset += (await promisify(write)(1, bytes, offset, bytes.length - offset)).bytesWritten;
+      }
+    })
+    .catch(end);
+};
+
 /** Writes to standard output; without a reader the text is dropped. */
 export const writeOut = (text: string): void => {
   if (ended) return;
+  if (launchedRank() !== null) {
+    writeLater(text);
+    return;
+  }
   toFile ??= isFile();
   if (!toFile) {
     process.stdout.write(text);

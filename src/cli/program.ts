@@ -131,6 +131,9 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
     return Number(process.exitCode ?? exitStatus.success);
   } catch (error) {
     const told = error instanceof CommanderError ? await commandLineError(error, current, words) : error;
-    return told === undefined ? exitStatus.success : reportFailure(told, args.includes("--verbose"));
+    if (told === undefined) return exitStatus.success;
+    // Loaded with it: other commands know nothing of ranks.
+    const who = current.name() === "train" ? await (await import("./rank.ts")).failedRank() : "";
+    return reportFailure(told, args.includes("--verbose"), who);
   }
 };

@@ -33,6 +33,7 @@ import { bytesOfTokens, checkStopAt, planConfig, withDType } from "./prepare/pre
 import { handedTo, type OnAdapter, type OnCheckpoint } from "./run/callbacks.ts";
 import { handingOut } from "./run/hand-out.ts";
 import { run } from "./run/run.ts";
+import { runAlone } from "./steps/team.ts";
 
 /** Options of `train`. */
 export interface TrainOptions {
@@ -198,7 +199,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       initFrom: from,
       stopAt,
       profile,
-      signal,
+      team: runAlone(signal),
     });
   } finally {
     if (opened !== backend) await opened.close();

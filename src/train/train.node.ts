@@ -29,11 +29,16 @@ import { checkFits, configOfWeights, drawnState, type FirstState, firstState } f
 import { checkHandOut, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
+import { checkDivides } from "./ranks/meeting.ts";
+import { joinTeam, type MpiTeam, packageVersion } from "./ranks/mpi-team.node.ts";
+import { storeOfRanks } from "./ranks/store.ts";
 import { handedTo, type OnAdapter, type OnCheckpoint } from "./run/callbacks.ts";
 import { handingOut } from "./run/hand-out.ts";
 import { freshProgress, type Progress } from "./run/progress.ts";
 import { run } from "./run/run.ts";
 import type { BrokenOff } from "./run/run-input.ts";
+import { passesPerStep } from "./steps/passes.ts";
+import { runAlone } from "./steps/team.ts";
 
 /** Options that change no result: for new and for resumed runs. */
 interface Running {
@@ -56,6 +61,11 @@ interface Running {
   readonly memoryCheck?: boolean | undefined;
   /** Abort to save and stop. */
   readonly signal?: AbortSignal;
+  /**
+   * true: this process is one of the ranks that `mpirun` has started, each with the same options, and they train one model:
+   * rank 0 alone writes and hands out checkpoints. Needs the MPI addon. Default: false, but the command `train` finds out.
+   */
+  readonly mpi?: boolean | undefined;
   /** Gets one line for the user, such as that another text is used. A promise is waited for. */
   readonly onNotice?: (line: string) => void;
   /**
@@ -150,8 +160,12 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 /** The name of a known text as it is; a path absolute, since a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
 
+/** The run's ranks; null: this process trains alone. */
+type Ranks = MpiTeam | null;
+
 async function* withBackend(
   { backend = "auto", threads }: Running,
+  ranks: Ranks,
   config: RunConfig,
   work: (backend: Backend, config: RunConfig) => AsyncGenerator<TrainEvent, void, undefined>,
 ): AsyncGenerator<TrainEvent, void, undefined> {
@@ -159,7 +173,11 @@ async function* withBackend(
     yield* work(backend, withDType(config, backend));
     return;
   }
-  const opened = await openBackend(backend, { threads, dtype: config.train.dtype, manyRows: true });
+  const opened = await openBackend(backend, {
+    threads: threads ?? ranks?.threads,
+    dtype: config.train.dtype,
+    manyRows: true,
+  });
   try {
     yield* work(opened, withDType(config, opened));
   } finally {
@@ -170,14 +188,32 @@ async function* withBackend(
 /** A model's place, from anywhere. */
 const placeOfModel = (where: string): string => (isHubName(where) ? where : resolve(where));
 
-const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, void, undefined> {
+/** Whether this process writes: rank 0 does, for all. */
+const writes = (ranks: Ranks): boolean => ranks === null || ranks.rank === 0;
+
+/** Waits until all ranks are ready to train the same. @throws ConfigError naming the first difference. */
+const meet = async (
+  ranks: Ranks,
+  { name, capabilities: { instructionSet, dtype } }: Backend,
+  config: RunConfig,
+  data: Pick<RunData, "sha256" | "initFrom">,
+  step: number,
+): Promise<void> => {
+  if (ranks === null) return;
+  const hashes = { text: data.sha256, weights: data.initFrom?.sha256 ?? "none" };
+  await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, step, config });
+  checkDivides(passesPerStep(config), config.train.gradAccumSteps, ranks.size);
+};
+
+const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator<TrainEvent, void, undefined> {
   const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
   const folder = join(runsFolder, defaultRunName(preset ?? nameOfText(options.data ?? options.initFrom ?? "")));
-  const out = options.out === undefined ? (given === undefined ? folder : null) : options.out;
+  const asked = options.out === undefined ? (given === undefined ? folder : null) : options.out;
+  const out = writes(ranks) ? asked : null;
   const saved = out !== null || handedTo(options) !== null;
-  const around = surroundings(options.availableMemory, options.memoryCheck !== false);
+  const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
   // Before weights are read, which takes longer.
   if (out !== null && options.out !== undefined && options.initFrom !== undefined) await checkFree(out);
   let initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, options.onNotice);
@@ -220,7 +256,7 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
     ...(initial === null ? {} : { initFrom: { path: placeOfModel(initial.where), sha256: initial.sha256 } }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
-  yield* withBackend(options, config, async function* (backend, settled) {
+  yield* withBackend(options, ranks, config, async function* (backend, settled) {
     options.signal?.throwIfAborted();
     const planned = {
       prepared,
@@ -231,17 +267,27 @@ const startRun = async function* (options: NewRun): AsyncGenerator<TrainEvent, v
       reading: given === undefined ? reading : 0,
     };
     const fitting = await preflight(around, backend, settled, planned);
+    await meet(ranks, backend, settled, data, 0);
     const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
     const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject, given);
     const first = initial === null ? drawnState : firstState(initial, settled);
     // Nobody else keeps the weights once they are in the backend.
     initial = null;
-    yield* runPrepared(options, backend, { ...prepared, ...fitting, facts, config: settled }, data, store, first);
+    yield* runPrepared(
+      options,
+      ranks,
+      backend,
+      { ...prepared, ...fitting, facts, config: settled },
+      data,
+      store,
+      first,
+    );
   });
 };
 
 async function* runPrepared(
   { stopAt, profile, signal, onCheckpoint, onAdapter }: Running,
+  ranks: Ranks,
   backend: Backend,
   prepared: Prepared & Awaited<ReturnType<typeof preflight>> & { readonly facts: KeptFacts },
   { name, prompt, finalSampleTokens, initFrom }: RunData,
@@ -250,24 +296,21 @@ async function* runPrepared(
   broken?: BrokenOff,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   try {
+    const shared = ranks === null ? store : await storeOfRanks(ranks, store);
+    const callbacks = writes(ranks) ? { onCheckpoint, onAdapter } : {};
     yield* run({
       ...prepared,
       backend,
+      team: ranks ?? runAlone(signal),
       corpus: name,
       prompt,
       finalSampleTokens,
-      store: handingOut(
-        store,
-        { onCheckpoint, onAdapter },
-        prepared,
-        adapterBase(initFrom?.path ?? null, prepared.facts.fused),
-      ),
+      store: handingOut(shared, callbacks, prepared, adapterBase(initFrom?.path ?? null, prepared.facts.fused)),
       ...first,
       initFrom: initFrom?.path ?? null,
       broken,
       stopAt,
       profile,
-      signal,
     });
   } finally {
     await store?.close();
@@ -314,15 +357,18 @@ const configToGoOn = (
   return extendConfig(config, progress.step, { steps, extend });
 };
 
-const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<TrainEvent, void, undefined> {
+const resumeRun = async function* (
+  options: ResumedRunOptions,
+  ranks: Ranks,
+): AsyncGenerator<TrainEvent, void, undefined> {
   const named = await findRun(options.resume);
   const { path } = named;
   const described = await readRunDescription(path);
   const { data } = described;
   checkHandOut(described.config, options);
-  const around = surroundings(options.availableMemory, options.memoryCheck !== false);
+  const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
   // Before anything is read that another process might change.
-  const lock = await lockRun(path);
+  const lock = writes(ranks) ? await lockRun(path) : null;
   try {
     let initial = described.config.lora === undefined ? null : await readStart(path, described);
     const { saved, open } = await readRun(named, described, options.keepLast, options.onNotice, initial);
@@ -334,6 +380,8 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
       const missing = await missingEnd(path, progress, end);
       if (missing === undefined) throw hasEnded(options.resume, config.train, end);
       if (missing.sampled || data.finalSampleTokens === 0) {
+        await ranks?.wait();
+        if (lock === null) return;
         await options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
         const { tokenizer, facts } = saved;
         yield* noteEnd(await open({ config, tokenizer, facts, broken }, lock), missing.done);
@@ -357,16 +405,17 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
     const ready = await prepareData(settledPlan(config), loading, before, data.prompt, options.onNotice);
     const { prepared, facts, reading } = ready;
     if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
-    yield* withBackend(options, config, async function* (backend) {
+    yield* withBackend(options, ranks, config, async function* (backend) {
       options.signal?.throwIfAborted();
       const { finalSampleTokens: sampleTokens } = data;
       const planned = { prepared, sampleTokens, saved: true, resumed: state.resume !== null, reading };
       const fitting = await preflight(around, backend, config, planned);
-      const store = await open({ config, tokenizer: prepared.tokenizer, facts, broken }, lock);
-      yield* runPrepared(options, backend, { ...prepared, ...fitting, facts }, data, store, state, broken);
+      await meet(ranks, backend, config, data, progress.step);
+      const store = lock === null ? null : await open({ config, tokenizer: prepared.tokenizer, facts, broken }, lock);
+      yield* runPrepared(options, ranks, backend, { ...prepared, ...fitting, facts }, data, store, state, broken);
     });
   } finally {
-    await lock.release();
+    await lock?.release();
   }
 };
 
@@ -383,5 +432,12 @@ const resumeRun = async function* (options: ResumedRunOptions): AsyncGenerator<T
  */
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
   checkTrainOptions(options);
-  yield* options.resume === undefined ? startRun(options) : resumeRun(options);
+  const ranks = options.mpi === true ? await joinTeam(options.signal) : null;
+  try {
+    yield* options.resume === undefined ? startRun(options, ranks) : resumeRun(options, ranks);
+  } catch (error) {
+    ranks?.fail(error);
+    throw error;
+  }
+  await ranks?.leave();
 }

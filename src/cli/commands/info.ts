@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
+import { hasMpi } from "../../train/ranks/addon.node.ts";
 import { type ModelParts, modelPlaces } from "../checkpoint-path.ts";
 import { formatBytes } from "../display/texts/format.ts";
 import { modelRows } from "../display/texts/model-text.ts";
@@ -34,6 +35,7 @@ const collect = async () => {
     },
     backends,
     auto,
+    mpi: { available: hasMpi() },
     folders: { cache: dirname(cachePath(process.env)), corpora: process.env.FORETOKEN_CORPORA ?? null },
   };
 };
@@ -53,12 +55,19 @@ const narrowest = 20;
 
 type Row = readonly [label: string, value: string];
 
-const machineRows = ({ machine, backends, auto, folders }: Awaited<ReturnType<typeof collect>>): readonly Row[] => [
+const machineRows = ({
+  machine,
+  backends,
+  auto,
+  mpi,
+  folders,
+}: Awaited<ReturnType<typeof collect>>): readonly Row[] => [
   ["cpu", `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? "" : "s"}`],
   ["memory", formatBytes(machine.memoryBytes)],
   ["system", `${machine.os}, Node.js ${machine.node}`],
   ...backends.map((backend) => [backend.name, describe(backend)] as const),
   ["auto", `${auto.name}: ${auto.why}`],
+  ["mpi", mpi.available ? "the addon is built: mpirun -n 2 npx foretoken train" : "no addon (npm run build:mpi)"],
   ["cache", folders.cache],
   ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
 ];

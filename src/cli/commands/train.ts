@@ -12,13 +12,14 @@ import { mostTemplate } from "../../train/config/options.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/config/presets.ts";
 import { memoryWarning } from "../../train/prepare/preflight.ts";
 import { planConfig } from "../../train/prepare/prepare.ts";
+import { launchedRank } from "../../train/ranks/launched.node.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, type FlagChanges, fieldNamer, readConfigFile } from "../config-flags.ts";
 import { pastLosses } from "../display/drawing/past-losses.ts";
 import { liveReporter } from "../display/reporters/live.ts";
 import { plainReporter } from "../display/reporters/plain.ts";
-import { jsonReporter, type TrainReporter } from "../display/reporters/reporter.ts";
+import { jsonReporter, silentReporter, type TrainReporter } from "../display/reporters/reporter.ts";
 import { formatCount } from "../display/texts/format.ts";
 import type { RunContext } from "../display/texts/run-text.ts";
 import { exitStatus } from "../exit-status.ts";
@@ -36,6 +37,7 @@ import { notes } from "../help.ts";
 import { type EndingSignal, onInterrupt } from "../interrupt.ts";
 import { inFlags } from "../option-names.ts";
 import { type OutputEnd, onOutputEnd, suggestAfterFailure } from "../output.ts";
+import { isFollower } from "../rank.ts";
 import { canRedraw } from "../terminal.ts";
 import { openTrainStudio, type TrainStudio } from "../train-studio.ts";
 
@@ -199,8 +201,10 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
 
 /** @param out the run's folder, whichever of its checkpoints was named. */
 const chooseReporter = async (flags: TrainFlags, context: RunContext, out: string | null): Promise<TrainReporter> => {
+  if (isFollower()) return silentReporter();
   if (flags.json === true) return jsonReporter();
-  if (!canRedraw(process.stdout)) return plainReporter(context);
+  // A launcher gives a rank a terminal of its own, wherever its output goes.
+  if (launchedRank() !== null || !canRedraw(process.stdout)) return plainReporter(context);
   return liveReporter(context, flags.resume === undefined || out === null ? undefined : await pastLosses(out));
 };
 
@@ -254,6 +258,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       keepLast: flags.keepLast,
       profile: flags.profile,
       memoryCheck: flags.memoryCheck,
+      mpi: launchedRank() !== null,
       signal: interrupt.signal,
       onNotice: notice,
     });
@@ -269,7 +274,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       if (event.type === "start") {
         out = event.out;
         savedStep = event.step > 0 ? event.step : undefined;
-        if (flags.studio === true && out !== null) {
+        if (flags.studio === true && out !== null && !isFollower()) {
           studio = await openTrainStudio(out, event, { backend, threads: flags.threads, stop: interrupt.abort });
           notice(`Studio: ${studio.url}`);
         }

@@ -15,6 +15,7 @@ const running = {
   profile: z.boolean().optional(),
   availableMemory: z.number().positive().optional(),
   memoryCheck: z.boolean().optional(),
+  mpi: z.boolean().optional(),
   signal: z.unknown().optional(),
   onNotice: z.unknown().optional(),
   onCheckpoint: z.unknown().optional(),

@@ -29,12 +29,15 @@ export interface Surroundings {
   readonly program: number;
 }
 
-/** @param given the option `availableMemory`. */
-export const surroundings = (given: number | undefined, refuses: boolean): Surroundings => {
+/**
+ * @param given the option `availableMemory`.
+ * @param processes of this machine that share its free memory.
+ */
+export const surroundings = (given: number | undefined, refuses: boolean, processes = 1): Surroundings => {
   const program = process.memoryUsage.rss();
   if (given !== undefined) return { available: { bytes: given, container: null }, refuses, program };
   const { bytes, container } = freeMemory();
-  return { available: { bytes: bytes + program, container }, refuses, program };
+  return { available: { bytes: Math.floor(bytes / processes) + program, container }, refuses, program };
 };
 
 /**

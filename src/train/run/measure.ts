@@ -45,10 +45,12 @@ export const measure = async (
   breakOff?: AbortSignal,
 ): Promise<EvalEvent | undefined> => {
   const { trainer, input } = run;
-  const evaluation = await evaluate(trainer.model, input.val, breakOff).catch((error: unknown) => {
-    if (breakOff?.aborted === true) return undefined;
-    throw error;
-  });
+  const evaluation = await input.team.fromFirst(() =>
+    evaluate(trainer.model, input.val, breakOff).catch((error: unknown) => {
+      if (breakOff?.aborted === true) return undefined;
+      throw error;
+    }),
+  );
   if (evaluation === undefined) return undefined;
   const { natsPerToken: valLoss, ...rest } = evaluation;
   const { step, lossSum, lossCount, best } = run.progress;
@@ -84,11 +86,20 @@ export async function* tellOverfitting(
  * @returns whether the sample is complete. An interrupted sample is not shown; a resumed run makes up for it.
  */
 export async function* writeSample(
-  { input, lm, progress }: RunState,
+  run: RunState,
   maxNewTokens: number,
 ): AsyncGenerator<SampleEvent, boolean, undefined> {
-  const { prompt, signal, config, documents } = input;
-  const stop = signal === undefined ? {} : { signal };
+  const { input, progress } = run;
+  const text = await input.team.fromFirst(() => sampleText(run, maxNewTokens));
+  if (text === null) return false;
+  yield await note(input, { v, type: "sample", step: progress.step, prompt: input.prompt, text });
+  return true;
+}
+
+/** The text of a sample; null if it is interrupted. */
+const sampleText = async ({ input, lm }: RunState, maxNewTokens: number): Promise<string | null> => {
+  const { prompt, team, config, documents } = input;
+  const stop = team.asked === undefined ? {} : { signal: team.asked };
   let text = "";
   for await (const event of generate(lm, {
     prompt: documents?.promptIds ?? prompt,
@@ -97,9 +108,8 @@ export async function* writeSample(
     ...stop,
   })) {
     if (event.type === "token") text += event.text;
-    else if (event.finishReason === "aborted") return false;
+    else if (event.finishReason === "aborted") return null;
     await yieldToHost();
   }
-  yield await note(input, { v, type: "sample", step: progress.step, prompt, text });
-  return true;
-}
+  return text;
+};

@@ -11,6 +11,7 @@ import type { MeasuredTokens } from "../measuring/evaluate.ts";
 import type { MemoryEstimate } from "../prepare/memory.ts";
 import type { PreparedDocuments } from "../prepare/prepare.ts";
 import type { StateArrays, TrainerSnapshot } from "../steps/state.ts";
+import type { RunTeam } from "../steps/team.ts";
 import type { Progress } from "./progress.ts";
 
 /** A run at one step: a resumed run starts from it. */
@@ -86,7 +87,8 @@ export interface RunInput {
   readonly broken?: BrokenOff | undefined;
   /** Stop after this many updates, as an interruption would. */
   readonly stopAt?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
+  /** The machines that train the run: this one alone, or several, of which rank 0 writes. */
+  readonly team: RunTeam;
   /** Whether the kernels are timed, for a `profile` event. */
   readonly profile?: boolean | undefined;
 }

@@ -46,7 +46,13 @@ export const setUp = (input: RunInput): RunState => {
   const begun = performance.now();
   const profile = input.profile === true ? profiled(input.backend) : null;
   const backend = profile ?? input.backend;
-  const trainer = createTrainer(backend, config, tokenizer.vocabSize, input.documents?.train ?? input.trainTokens);
+  const trainer = createTrainer(
+    backend,
+    config,
+    tokenizer.vocabSize,
+    input.documents?.train ?? input.trainTokens,
+    input.team,
+  );
   // The arrays are passed on: nobody keeps them afterwards.
   closeOnError(trainer.close, () => {
     if (input.base !== null) trainer.base?.writeWeights(input.base.take(), 0);
@@ -78,5 +84,5 @@ export const note = async <E extends TrainEvent>({ store }: Pick<RunInput, "stor
   return event;
 };
 
-/** Whether the run was told to stop. */
-export const isAborted = ({ signal }: RunInput): boolean => signal?.aborted === true;
+/** Whether the run was told to stop: the same on all machines. */
+export const isAborted = ({ team }: RunInput): boolean => team.agreed?.aborted === true;

@@ -20,8 +20,26 @@ export interface Team {
   reduce(backend: Backend, gradients: Arena, loss: number): Promise<number>;
 }
 
+/** A team as a run needs it: what depends on a clock, a signal or a disk is decided by rank 0, for all. */
+export interface RunTeam extends Team {
+  /** Computes on rank 0 alone, and returns its result on every machine. Called at the same point of the run on all. */
+  fromFirst<T>(compute: () => Promise<T>): Promise<T>;
+  /** Asks this machine to stop: what it computes alone may be broken off at once. */
+  readonly asked: AbortSignal | undefined;
+  /** Aborted on every machine at the same point of the run, after one of them was asked to stop. */
+  readonly agreed: AbortSignal | undefined;
+}
+
 /** One machine: its sums are the step's. */
 export const alone: Team = { rank: 0, size: 1, reduce: async (_backend, _gradients, loss) => loss };
+
+/** A run on one machine. @param signal asks it to stop. */
+export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
+  ...alone,
+  fromFirst: (compute) => compute(),
+  asked: signal,
+  agreed: signal,
+});
 
 /** Passes [from, to) of a step. */
 export interface Share {

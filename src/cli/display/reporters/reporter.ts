@@ -19,3 +19,11 @@ export const jsonReporter = (): TrainReporter => ({
   interrupting: () => {},
   close: () => {},
 });
+
+/** Shows nothing: for the ranks of a run that another one shows. */
+export const silentReporter = (): TrainReporter => ({
+  event: () => {},
+  notice: () => {},
+  interrupting: () => {},
+  close: () => {},
+});

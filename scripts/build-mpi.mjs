@@ -1,0 +1,64 @@
+// Builds the addon that connects ranks by MPI, with MPI's own compiler command (mpicxx, or the one that $MPICXX names). It is
+// optional: without it nothing changes, but `mpirun … foretoken train` is refused. Where MPI is missing, one line says so;
+// FORETOKEN_REQUIRE_MPI=1 makes that an error.
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./build-common.mjs";
+import { commonFlags, execute, findHeaders, onPath } from "./build-native.mjs";
+
+const output = join(root, "dist/train/ranks", `foretoken-mpi.${process.platform}-${process.arch}.node`);
+
+const findMpiCompiler = () => {
+  const named = process.env.MPICXX?.trim();
+  if (named) return named.split(/\s+/);
+  const found = ["mpicxx", "mpic++"].find(onPath);
+  return found === undefined ? undefined : [found];
+};
+
+/** Builds it if it is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
+export const buildMpi = async () => {
+  const skip = (reason) => {
+    // What was built from other sources must not be loaded.
+    rmSync(output, { force: true });
+    const line = `${reason}: the MPI addon is not built; training uses one process`;
+    if (process.env.FORETOKEN_REQUIRE_MPI === "1") throw new Error(`${line} (FORETOKEN_REQUIRE_MPI=1)`);
+    return line;
+  };
+  const compiler = findMpiCompiler();
+  if (compiler === undefined) return skip("no mpicxx found (Debian: libopenmpi-dev)");
+  const headers = findHeaders();
+  if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
+  // Another MPI is another library to link.
+  const stamp = `${hashFiles(["native/mpi.cc", "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
+  if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
+  const started = performance.now();
+  const temporary = `${output}.${process.pid}.tmp`;
+  // Never unloaded: a thread of Node that ends would unload it, and threads of MPI may still run in it.
+  const link =
+    process.platform === "darwin"
+      ? ["-bundle", "-undefined", "dynamic_lookup"]
+      : ["-shared", "-Wl,--as-needed", "-Wl,-z,nodelete"];
+  const flags = [...commonFlags, "-fPIC", "-pthread", "-isystem", headers, "-DNAPI_VERSION=8"];
+  mkdirSync(dirname(output), { recursive: true });
+  try {
+    await execute([...compiler, ...flags, ...link, "native/mpi.cc", "-o", temporary]);
+    renameSync(temporary, output);
+  } catch (error) {
+    console.error(error.message);
+    return skip(`${compiler[0]} failed (its output is above)`);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  writeStamp("mpi", stamp);
+  return `MPI: built in ${secondsSince(started)}`;
+};
+
+if (isMain(import.meta.url)) {
+  try {
+    const line = await buildMpi();
+    if (line !== undefined) console.log(line);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,23 @@
+/** The command `train` as one of the ranks that an MPI launcher has started: rank 0 speaks for all. */
+import { setTimeout } from "node:timers/promises";
+import { launchedRank } from "../train/ranks/launched.node.ts";
+
+/** Whether this process is a rank that says nothing while all goes well. */
+export const isFollower = (): boolean => (launchedRank()?.rank ?? 0) > 0;
+
+/** Milliseconds that a rank's failure waits for the lower ranks', in which it may be the same. */
+const firstWait = 1500;
+const waitPerRank = 250;
+const longestWait = 5000;
+
+/**
+ * The beginning of this rank's line when it has failed: "rank 2 of 4: ". A mistake in a flag fails on every rank, and rank 0
+ * tells it at once and ends all. So another rank waits, and speaks only if it has failed alone.
+ */
+export const failedRank = async (): Promise<string> => {
+  const launched = launchedRank();
+  if (launched === null || launched.rank === 0) return "";
+  const { rank, size } = launched;
+  await setTimeout(Math.min(firstWait + waitPerRank * rank, longestWait));
+  return `rank ${rank} of ${size}: `;
+};

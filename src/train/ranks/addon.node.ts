@@ -1,0 +1,54 @@
+/** The addon that connects ranks by MPI (native/mpi.cc), where it was built. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { UnsupportedKernelError } from "../../core/errors.ts";
+
+/** This rank, as MPI knows it. */
+export interface Joined {
+  readonly rank: number;
+  readonly size: number;
+  /** Ranks of this machine. */
+  readonly localSize: number;
+  /** Cores of this machine for this rank: those that several ranks may use are shared out. */
+  readonly cores: number;
+}
+
+/** An array that MPI reads or writes. It must not be touched before the promise is settled. */
+export type Bytes = Uint8Array | Float32Array | Float64Array;
+
+/** Exports of native/mpi.cc. Commands are done in the order of their calls. */
+export interface MpiAddon {
+  /** Initialises MPI, once in a process. */
+  start(): Promise<Joined>;
+  /** Sends to a rank and receives from it. */
+  exchange(rank: number, sent: Bytes, received: Bytes): Promise<void>;
+  /** Fills the array on every rank with that of `root`. */
+  broadcast(root: number, array: Bytes): Promise<void>;
+  /** Waits for all ranks. */
+  barrier(): Promise<void>;
+  /** Waits for all ranks and ends MPI. */
+  finalise(): Promise<void>;
+  /** The status with which all ranks end if this thread ends before `finalise`. */
+  abortAtEnd(status: number): void;
+}
+
+const file = fileURLToPath(new URL(`foretoken-mpi.${process.platform}-${process.arch}.node`, import.meta.url));
+
+/** Whether the addon was built. */
+export const hasMpi = (): boolean => existsSync(file);
+
+/** @throws UnsupportedKernelError if the addon is missing or cannot be loaded. */
+export const loadMpi = (): MpiAddon => {
+  const where = "mpirun";
+  const hint = "npm run build:mpi, with MPI installed (Debian: libopenmpi-dev openmpi-bin)";
+  if (!hasMpi()) {
+    throw new UnsupportedKernelError({ where, must: "the MPI addon must be built", got: "no such file", hint });
+  }
+  try {
+    return createRequire(import.meta.url)(file) as MpiAddon;
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new UnsupportedKernelError({ where, must: "the MPI addon must load", got, hint, cause });
+  }
+};

@@ -1,0 +1,75 @@
+/** What the ranks of a run must have in common: else they would train different models, or wait for each other for ever. */
+import { ConfigError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { showWord } from "../../core/show.ts";
+
+/** A rank's facts, in the order in which differences are told. */
+export interface RankFacts {
+  /** Of the package. */
+  readonly version: string;
+  readonly backend: string;
+  readonly instructionSet: string;
+  readonly dtype: string;
+  /** The text's, or the documents', with the weights' that the run begins with. */
+  readonly hashes: { readonly text: string; readonly weights: string };
+  /** Updates done. */
+  readonly step: number;
+  readonly config: unknown;
+}
+
+const labels: Readonly<Record<keyof RankFacts, string>> = {
+  version: "version",
+  backend: "backend",
+  instructionSet: "instruction set",
+  dtype: "dtype",
+  hashes: "SHA-256 of",
+  step: "steps done",
+  config: "configuration",
+};
+
+/** The first place where two values differ: its path, and both values. */
+const differenceOf = (
+  one: unknown,
+  other: unknown,
+  path: readonly string[] = [],
+): { readonly path: readonly string[]; readonly values: readonly [unknown, unknown] } | undefined => {
+  if (Object.is(one, other)) return undefined;
+  if (isRecord(one) && isRecord(other)) {
+    for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) {
+      const found = differenceOf(one[key], other[key], [...path, key]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  if (Array.isArray(one) && Array.isArray(other)) return differenceOf({ ...one }, { ...other }, path);
+  return { path, values: [one, other] };
+};
+
+const shown = (value: unknown): string => (typeof value === "string" ? showWord(value.slice(0, 16)) : String(value));
+
+/** @throws ConfigError naming the first rank that differs from rank 0, and in what. */
+export const checkSameFacts = (all: readonly RankFacts[]): void => {
+  const [first] = all;
+  for (const [rank, facts] of all.entries()) {
+    const found = differenceOf(first, facts);
+    if (found === undefined) continue;
+    const [fact = "", ...rest] = found.path;
+    const [one, other] = found.values;
+    throw new ConfigError({
+      where: `rank ${rank} of ${all.length}`,
+      must: `must have the ${[labels[fact as keyof RankFacts] ?? fact, rest.join(".")].join(" ").trim()} of rank 0`,
+      got: `${shown(other)} and ${shown(one)}`,
+    });
+  }
+};
+
+/** @throws ConfigError unless each rank gets as many passes of a step. */
+export const checkDivides = (passes: number, gradAccumSteps: number, size: number): void => {
+  if (passes % size === 0) return;
+  throw new ConfigError({
+    where: "train.gradAccumSteps",
+    must: `must be divisible by the number of ranks, ${size}: it counts the micro-batches of all ranks`,
+    got: String(gradAccumSteps),
+    hint: String(Math.ceil(gradAccumSteps / size) * size),
+  });
+};

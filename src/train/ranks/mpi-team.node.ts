@@ -1,0 +1,112 @@
+/** The ranks of an MPI launcher as a team that trains one model. */
+import { readFileSync } from "node:fs";
+import { deserialize, serialize } from "node:v8";
+import { ConfigError, ForetokenError } from "../../core/errors.ts";
+import type { RunTeam } from "../steps/team.ts";
+import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
+import { checkSameFacts, type RankFacts } from "./meeting.ts";
+import { foldOverRanks, sumOverRanks } from "./tree-sum.ts";
+
+/** A team of ranks, from the beginning of a run to its end. */
+export interface MpiTeam extends RunTeam {
+  /** Ranks of this machine. */
+  readonly localSize: number;
+  /** Default number of threads. */
+  readonly threads: number;
+  /** Tells every rank the others' facts, and waits for all. @throws ConfigError naming the first that differs. */
+  meet(facts: RankFacts): Promise<void>;
+  /** Waits for all ranks. */
+  wait(): Promise<void>;
+  /** All ranks have ended well. */
+  leave(): Promise<void>;
+  /** This rank has failed: all end with this thread. */
+  fail(error: unknown): void;
+}
+
+/** Bytes of one message. */
+const bytesAtATime = 2 ** 24;
+
+/** A value of `root`, on every rank. */
+const broadcastValue = async (mpi: MpiAddon, { rank }: Joined, root: number, value: unknown): Promise<unknown> => {
+  const ours = rank === root ? new Uint8Array(serialize(value)) : new Uint8Array(0);
+  const length = Float64Array.of(ours.length);
+  await mpi.broadcast(root, length);
+  const bytes = rank === root ? ours : new Uint8Array(length[0] ?? 0);
+  for (let at = 0; at < bytes.length; at += bytesAtATime) {
+    await mpi.broadcast(root, bytes.subarray(at, at + bytesAtATime));
+  }
+  return deserialize(bytes) as unknown;
+};
+
+const checkSize = ({ size }: Joined): void => {
+  if (Number.isInteger(Math.log2(size))) return;
+  throw new ConfigError({
+    where: "mpirun",
+    must: "the number of ranks must be a power of two",
+    got: String(size),
+    hint: `-n ${2 ** Math.floor(Math.log2(size))}`,
+  });
+};
+
+/** Version of the package: ranks of two versions may compute differently. */
+export const packageVersion = (): string =>
+  (JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { readonly version: string })
+    .version;
+
+/**
+ * Initialises MPI and joins the other ranks.
+ * @param signal asks this rank to stop; then all stop after the same step.
+ * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two.
+ */
+export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam> => {
+  const mpi = loadMpi();
+  const joined = await mpi.start();
+  const { rank, size, localSize, cores } = joined;
+  const agreement = new AbortController();
+  const agree = (asked: boolean): void => {
+    if (asked) agreement.abort();
+  };
+  const fail = (error: unknown): void => mpi.abortAtEnd(error instanceof ForetokenError ? 2 : 1);
+  try {
+    checkSize(joined);
+  } catch (error) {
+    fail(error);
+    throw error;
+  }
+  return {
+    rank,
+    size,
+    localSize,
+    threads: Math.max(1, Math.floor(cores + 1e-6)),
+    asked: signal,
+    agreed: agreement.signal,
+    async reduce(backend, { storage }, loss) {
+      const [total = Number.NaN, stops] = await foldOverRanks(
+        joined,
+        mpi.exchange,
+        Float64Array.of(loss, signal?.aborted === true ? 1 : 0),
+        ([a = 0, stop = 0], [b = 0, stopToo = 0]) => Float64Array.of(a + b, stop + stopToo),
+      );
+      await sumOverRanks(joined, mpi.exchange, backend, storage);
+      agree(stops !== 0);
+      return total;
+    },
+    async fromFirst<T>(compute: () => Promise<T>): Promise<T> {
+      const result = rank === 0 ? await compute() : undefined;
+      const sent = { result, stops: rank === 0 && signal?.aborted === true };
+      const told = (await broadcastValue(mpi, joined, 0, sent)) as { readonly result: T; readonly stops: boolean };
+      agree(told.stops);
+      return rank === 0 ? (result as T) : told.result;
+    },
+    async meet(facts) {
+      const all: RankFacts[] = [];
+      for (let root = 0; root < size; root++) {
+        all.push((await broadcastValue(mpi, joined, root, facts)) as RankFacts);
+      }
+      checkSameFacts(all);
+    },
+    wait: () => mpi.barrier(),
+    leave: () => mpi.finalise(),
+    fail,
+  };
+};

@@ -1,0 +1,68 @@
+import { spawn, spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { hasMpi } from "#foretoken/train/ranks/addon.node.js";
+import { program } from "../cli/cli.ts";
+import { type Outcome, outcomeOf } from "../outcome-of.ts";
+
+const env = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", LC_ALL: "C.UTF-8" };
+
+const findMissing = (): string | undefined => {
+  if (process.platform !== "linux") return "not Linux";
+  if (!/open mpi/iu.test(spawnSync("mpirun", ["--version"], { encoding: "utf8" }).stdout ?? ""))
+    return "no mpirun of Open MPI";
+  return hasMpi() ? undefined : "the MPI addon is not built: npm run build:mpi";
+};
+
+/** Why no ranks can be started here; undefined where they can, and where CI requires it. */
+export const missingMpi = process.env.FORETOKEN_REQUIRE_MPI === "1" ? undefined : findMissing();
+
+/** Part of a title that says why tests are skipped. */
+export const mpiTitle = (title: string): string => (missingMpi === undefined ? title : `${title} (${missingMpi})`);
+
+/** Arguments of mpirun for `ranks` processes of `foretoken train`. */
+export const trainOn = (ranks: number, args: readonly string[], variables: readonly string[] = []): string[] => [
+  ...["-n", String(ranks), ...variables.flatMap((one) => ["-x", one])],
+  ...[process.execPath, program, "train", ...args],
+];
+
+export interface StartedRanks {
+  readonly outcome: Promise<Outcome>;
+  /** Sends a signal to mpirun itself. */
+  kill(signal: NodeJS.Signals): void;
+  /** Process ids of the ranks, in their order. */
+  pids(): readonly number[];
+}
+
+const variableOf = (pid: number, name: string): string | undefined =>
+  readFileSync(`/proc/${pid}/environ`, "utf8")
+    .split("\0")
+    .find((one) => one.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
+
+const childrenOf = (pid: number): number[] =>
+  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  );
+
+/** Starts mpirun. */
+export const startMpirun = (
+  args: readonly string[],
+  cwd: string,
+  onOutput?: (stdout: string) => void,
+): StartedRanks => {
+  const child = spawn("mpirun", ["--oversubscribe", ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const outcome = outcomeOf(child, onOutput);
+  return {
+    outcome,
+    kill: (signal) => child.kill(signal),
+    pids: () =>
+      childrenOf(child.pid as number)
+        .map((pid) => ({ pid, rank: variableOf(pid, "OMPI_COMM_WORLD_RANK") }))
+        .filter(({ rank }) => rank !== undefined)
+        .sort((a, b) => Number(a.rank) - Number(b.rank))
+        .map(({ pid }) => pid),
+  };
+};
+
+/** Runs mpirun to its end. */
+export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> => startMpirun(args, cwd).outcome;

@@ -1,0 +1,115 @@
+/** Ranks that differ, fail or are killed, with the real mpirun. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cli, jsonLines, tiny, tree, workplace } from "../../cli/cli.ts";
+import { missingMpi, mpirun, mpiTitle, type StartedRanks, startMpirun, trainOn } from "../../support/mpi.ts";
+import { checkpointHashes } from "../../support/runs.ts";
+
+let place: Awaited<ReturnType<typeof workplace>>;
+beforeAll(async () => {
+  place = await workplace();
+});
+afterAll(() => place.remove());
+
+const flags = (out: string, ...others: readonly string[]): string[] => [
+  ...[...tiny, "--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", "--json", "--out", out],
+  ...others,
+];
+
+/** Lines of ours: mpirun adds its own. */
+const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
+
+/** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/\) [ZX] /u.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+
+const expectGone = (pids: readonly number[]): Promise<void> =>
+  expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+
+describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train together"), () => {
+  it.each([
+    ["seed", ["--seed", "2"], [], /rank 1 of 2: must have the configuration train\.seed of rank 0; got 2 and 1$/],
+    ["instruction set", [], ["FORETOKEN_ISA=baseline"], /rank 1 of 2: must have the instruction set of rank 0; got/],
+  ])("refuse to start with another %s", async (name, args, variables, message) => {
+    const before = tree(place.cwd);
+    const both = [
+      ...trainOn(1, flags(`other-${name}`, "--seed", "1")),
+      ":",
+      ...trainOn(1, flags(`other-${name}`, ...(args.length > 0 ? args : ["--seed", "1"])), variables),
+    ];
+    const { status, stderr } = await mpirun(both, place.cwd);
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([expect.stringMatching(message)]);
+    expect(tree(place.cwd)).toEqual(before);
+  });
+
+  it.each([
+    [4, ["--train.gradAccumSteps", "6"], /gradAccumSteps: must be divisible by the number of ranks, 4/],
+    [3, [], /mpirun: the number of ranks must be a power of two; got 3; try -n 2$/],
+    [2, ["--steps", "none"], /--steps/],
+  ])("%i ranks are refused in one line with %j", async (ranks, args, message) => {
+    const { status, stderr } = await mpirun(trainOn(ranks, flags("refused", ...args)), place.cwd);
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([expect.stringMatching(message)]);
+    expect(existsSync(join(place.cwd, "refused"))).toBe(false);
+  });
+});
+
+describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () => {
+  const steps = "400";
+  const long = (out: string): string[] =>
+    flags(out, "--steps", steps, "--eval-interval", "1000", "--checkpoint-interval", "10", "--train.sampleTokens", "0");
+
+  beforeAll(async () => {
+    const { status, stderr } = await cli(["train", ...long("uninterrupted")], place);
+    expect(status, stderr).toBe(0);
+  });
+
+  /** Starts a run, and calls `act` at the first checkpoint. */
+  const interrupted = async (out: string, act: (started: StartedRanks) => void) => {
+    let acted = false;
+    let pids: readonly number[] = [];
+    const started = startMpirun(trainOn(2, long(out)), place.cwd, (stdout) => {
+      if (acted || !stdout.includes('"checkpoint"')) return;
+      acted = true;
+      pids = started.pids();
+      act(started);
+    });
+    const outcome = await started.outcome;
+    expect(pids).toHaveLength(2);
+    return { ...outcome, pids };
+  };
+
+  const goOn = async (out: string) => {
+    const { status, stderr } = await cli(["train", "--resume", out, "--backend", "native", "--json"], place);
+    expect(status, stderr).toBe(0);
+    return checkpointHashes(join(place.cwd, out));
+  };
+
+  it("a killed rank ends all with a line that names it, and a saved run goes on with the same bits", async () => {
+    const { status, stderr, pids } = await interrupted("killed", (started) => {
+      process.kill(started.pids()[1] as number, "SIGKILL");
+    });
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([
+      `foretoken: rank 1 of 2: its process must live as long as the run; got process ${pids[1]} gone`,
+    ]);
+    await expectGone(pids);
+    expect(await goOn("killed")).toEqual(await checkpointHashes(join(place.cwd, "uninterrupted")));
+  });
+
+  it("SIGTERM to mpirun saves and ends all", async () => {
+    const { status, stdout, pids } = await interrupted("stopped", (started) => started.kill("SIGTERM"));
+    expect(status).not.toBe(0);
+    await expectGone(pids);
+    const last = jsonLines(stdout.slice(0, stdout.lastIndexOf("\n") + 1)).at(-1);
+    expect(last).toMatchObject({ type: "done", reason: "interrupted" });
+    expect(await goOn("stopped")).toEqual(await checkpointHashes(join(place.cwd, "uninterrupted")));
+  });
+});

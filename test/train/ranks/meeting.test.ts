@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import { launchedRank } from "#foretoken/train/ranks/launched.node.js";
+import { checkDivides, checkSameFacts, type RankFacts } from "#foretoken/train/ranks/meeting.js";
+
+const facts: RankFacts = {
+  version: "1.2.3",
+  backend: "native",
+  instructionSet: "avx512",
+  dtype: "float32",
+  hashes: { text: "a1b2", weights: "none" },
+  step: 0,
+  config: { model: { nLayer: 2 }, train: { seed: 1, schedule: { kind: "cosine" } } },
+};
+
+it("lets ranks that are alike begin", () => {
+  checkSameFacts([facts, structuredClone(facts), structuredClone(facts)]);
+});
+
+it.each([
+  [{ version: "1.2.4" }, /^rank 2 of 3: must have the version of rank 0; got "?1\.2\.4"? and "?1\.2\.3"?$/],
+  [{ instructionSet: "avx2" }, /^rank 2 of 3: must have the instruction set of rank 0; got "?avx2"? and/],
+  [{ dtype: "bfloat16" }, /^rank 2 of 3: must have the dtype of rank 0; got "?bfloat16"? and/],
+  [{ hashes: { text: "ffff", weights: "none" } }, /^rank 2 of 3: must have the SHA-256 of text of rank 0; got "?ffff/],
+  [{ step: 4 }, /^rank 2 of 3: must have the steps done of rank 0; got 4 and 0$/],
+  [
+    { config: { model: { nLayer: 2 }, train: { seed: 2, schedule: { kind: "cosine" } } } },
+    /^rank 2 of 3: must have the configuration train\.seed of rank 0; got 2 and 1$/,
+  ],
+])("names the rank and what differs: %j", (change, message) => {
+  expect(() => checkSameFacts([facts, facts, { ...facts, ...change }])).toThrow(message);
+});
+
+it("refuses micro-batches that cannot be shared out alike", () => {
+  checkDivides(8, 8, 4);
+  expect(() => checkDivides(6, 6, 4)).toThrow(/^train\.gradAccumSteps: must be divisible .*, 4: .*; got 6; try 8$/);
+});
+
+it("knows a rank by its launcher's variables", () => {
+  expect(launchedRank({})).toBeNull();
+  expect(launchedRank({ OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "1" })).toBeNull();
+  expect(launchedRank({ OMPI_COMM_WORLD_RANK: "3", OMPI_COMM_WORLD_SIZE: "4" })).toEqual({ rank: 3, size: 4 });
+  expect(launchedRank({ PMI_RANK: "1", PMI_SIZE: "2" })).toEqual({ rank: 1, size: 2 });
+  expect(launchedRank({ OMPI_COMM_WORLD_RANK: "" })).toBeNull();
+});

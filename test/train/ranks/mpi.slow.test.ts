@@ -1,0 +1,79 @@
+/** Runs of several ranks, with the real mpirun: the bits of one process. */
+import { cp, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cli, workplace } from "../../cli/cli.ts";
+import { missingMpi, mpirun, mpiTitle, trainOn } from "../../support/mpi.ts";
+import { checkpointHashes, smallMuonRun, smallRun, timelessMetrics } from "../../support/runs.ts";
+
+const train = { gradAccumSteps: 4, steps: 8, checkpointInterval: 4 };
+const configs = {
+  adamw: { preset: "book", ...smallRun, train: { ...smallRun.train, ...train } },
+  muon: { preset: "shakespeare", ...smallMuonRun, train: { ...smallMuonRun.train, ...train } },
+} as const;
+
+let place: Awaited<ReturnType<typeof workplace>>;
+beforeAll(async () => {
+  place = await workplace();
+  for (const [name, config] of Object.entries(configs)) {
+    await writeFile(join(place.cwd, `${name}.json`), JSON.stringify(config));
+  }
+});
+afterAll(() => place.remove());
+
+const flags = (config: string, out: string, dtype = "float32"): string[] => [
+  ...["--data", "text.txt", "--backend", "native", "--config", `${config}.json`, "--dtype", dtype],
+  ...["--out", out, "--json"],
+];
+
+/** All that a run leaves behind that does not depend on the clock or the number of processes. */
+const left = async (out: string) => ({
+  files: await checkpointHashes(join(place.cwd, out)),
+  metrics: await timelessMetrics(join(place.cwd, out)),
+});
+
+const checked = async (running: Promise<{ readonly status: number | null; readonly stderr: string }>) => {
+  const { status, stderr } = await running;
+  expect(stderr).not.toContain("foretoken:");
+  expect(status, stderr).toBe(0);
+};
+
+describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
+  it.each([
+    ["adamw", "float32"],
+    ["adamw", "bfloat16"],
+    ["muon", "float32"],
+    ["muon", "bfloat16"],
+  ])("2 and 4 have the bits of one process: %s, %s, with dropout", async (config, dtype) => {
+    const name = `${config}-${dtype}`;
+    await checked(cli(["train", ...flags(config, `${name}-1`, dtype)], { cwd: place.cwd }));
+    const one = await left(`${name}-1`);
+    for (const ranks of [2, 4]) {
+      const out = `${name}-${ranks}`;
+      await checked(mpirun(trainOn(ranks, flags(config, out, dtype)), place.cwd));
+      expect(await left(out), `${ranks} ranks`).toEqual(one);
+    }
+  });
+
+  it("a run saved on 4 goes on with the same bits on 1 and on 2", async () => {
+    await checked(cli(["train", ...flags("muon", "whole")], { cwd: place.cwd }));
+    const whole = await left("whole");
+    await checked(mpirun(trainOn(4, [...flags("muon", "part-1"), "--stop-at", "5"]), place.cwd));
+    await cp(join(place.cwd, "part-1"), join(place.cwd, "part-2"), { recursive: true });
+    const again = (out: string): string[] => ["--resume", out, "--backend", "native", "--json"];
+    await checked(cli(["train", ...again("part-1")], { cwd: place.cwd }));
+    await checked(mpirun(trainOn(2, again("part-2")), place.cwd));
+    expect(await left("part-1")).toEqual(whole);
+    expect(await left("part-2")).toEqual(whole);
+  });
+
+  it("rank 0 alone speaks", async () => {
+    const { stdout } = await mpirun(trainOn(2, flags("adamw", "spoken")), place.cwd);
+    const events = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly type: string });
+    expect(events.filter(({ type }) => type === "step")).toHaveLength(train.steps);
+    expect(events.filter(({ type }) => type === "done")).toHaveLength(1);
+  });
+});
