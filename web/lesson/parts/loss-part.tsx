@@ -98,7 +98,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         </span>
       </label>
       <p class="result">
-        −ln {probability.toFixed(4)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
+        −ln {probability.toPrecision(3)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
         {vocabSize} characters the same probability, 1/{vocabSize} = {guesserText(vocabSize)}, pays ln {vocabSize} ={" "}
         {twoDigits(Math.log(vocabSize))}. Your p is{" "}
         <b class="num">{times >= 10 ? times.toFixed(0) : twoDigits(times)} times</b> the guesser's
@@ -184,8 +184,11 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         <b class="num">
           {timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(1)} times the probability of a guesser
         </b>
-        . And {percentText(probability)} is 1 of e^{twoDigits(loss.value)} = {choices.toFixed(1)}: choosing blindly
-        among {choices.toFixed(1)} characters is just as hard.
+        . And {percentText(probability)} is 1 of e^{twoDigits(loss.value)} = {choices.toFixed(1)}, the <b>perplexity</b>
+        :
+        {choices <= size
+          ? ` choosing blindly among ${choices.toFixed(1)} characters is just as hard.`
+          : " more than there are characters, so worse than guessing."}
       </p>
       <p>
         At 1.4 nats and 65 characters these are 16 and 4.1. Some call such a model “4 to 5 times better than guessing”;

@@ -93,6 +93,8 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
   const [ofHonest, ofCheater] = [0, 1].map((learner) => recentLoss(sessions.race.losses[learner] ?? []));
   const guessing = Math.log(opened.vocabSize);
   const hasCopied = (ofCheater ?? 0) < (ofHonest ?? 0) / 4;
+  // On text that it never saw, where it may look ahead and where it may not.
+  const copiesAll = cheater.asTrained < honest.asTrained / 4 && cheater.withMask > guessing;
   const wordsOf = ({ words, known }: Outcome) => (words === 0 ? "no words" : `${known} of ${words}`);
   return (
     <>
@@ -103,7 +105,7 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
         The training loss is <b class="num">{two(ofHonest ?? 0)} nats with the mask</b> and{" "}
         <b class="num">{two(ofCheater ?? 0)} without</b>.{" "}
         {hasCopied
-          ? "The model without a mask has found out that the answer stands one place further on, and copies it. Its training looks perfect, and it has learned nothing."
+          ? `The model without a mask has found out that the answer stands one place further on, and copies it. Its training looks perfect, and it has learned ${copiesAll ? "nothing" : "little"} that helps to write.`
           : "The two are close: so short a text is learned by heart with the mask, too. A longer text shows the difference."}
       </p>
       <div class="table-box">

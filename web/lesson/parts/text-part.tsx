@@ -114,9 +114,10 @@ export const TextPart = () => {
   return (
     <>
       <p class="lead">
-        A language model learns one thing: to say which character comes next in a text. This lesson shows how, on a text
-        of your choice and a small model that learns it here, in front of you. Every number is computed while you read.
-        The text never leaves this tab.
+        A language model learns one thing: how probable each character is as the next one in a text. (Large models read
+        pieces of words, called tokens, in the same way.) This lesson shows how, on a text of your choice and a small
+        model that learns it here, in front of you. Every number is computed while you read. The text never leaves this
+        tab.
       </p>
       <Segmented
         label="Text"

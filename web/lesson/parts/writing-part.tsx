@@ -147,7 +147,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
           <p>
             The model reads the sequence once. At its last position it gives each of the {vocabulary.characters.length}{" "}
             characters a number, the <b>logit</b>. <b>Softmax</b> makes probabilities of them: p = e^(logit /
-            temperature), divided by the sum over all.
+            temperature), divided by the sum over all that are kept.
           </p>
           <div class="sampling">
             <label class="slider">
