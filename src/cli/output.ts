@@ -4,8 +4,8 @@ import { promisify } from "node:util";
 import { ConfigError } from "../core/errors.ts";
 import { oneLine } from "../core/one-line.ts";
 import { systemErrorCode } from "../core/system-error.ts";
-import { launchedRank } from "../train/ranks/launched.node.ts";
 import { exitStatus } from "./exit-status.ts";
+import { launchedRank } from "./launched-rank.ts";
 
 /**
  * Standard output and error of the program. Standard output may end early in one of two ways:

@@ -12,7 +12,6 @@ import { mostTemplate } from "../../train/config/options.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../train/config/presets.ts";
 import { memoryWarning } from "../../train/prepare/preflight.ts";
 import { planConfig } from "../../train/prepare/prepare.ts";
-import { launchedRank } from "../../train/ranks/launched.node.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { addConfigFlags, changesFromFlags, type FlagChanges, fieldNamer, readConfigFile } from "../config-flags.ts";
@@ -35,6 +34,7 @@ import {
 } from "../flags.ts";
 import { notes } from "../help.ts";
 import { type EndingSignal, onInterrupt } from "../interrupt.ts";
+import { launchedRank } from "../launched-rank.ts";
 import { inFlags } from "../option-names.ts";
 import { type OutputEnd, onOutputEnd, suggestAfterFailure } from "../output.ts";
 import { isFollower } from "../rank.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { launchedRank } from "#foretoken/train/ranks/launched.node.js";
+import { launchedRank } from "#foretoken/cli/launched-rank.js";
 import { checkDivides, checkSameFacts, type RankFacts } from "#foretoken/train/ranks/meeting.js";
 
 const facts: RankFacts = {
