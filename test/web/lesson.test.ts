@@ -186,7 +186,7 @@ describe("the standing of a training", () => {
   it("says how much better than guessing an honest one is", () => {
     const standing = standingOf(losses, measured);
     expect(standing === undefined ? "" : standingText(standing, 40)).toBe(
-      "On text that it has never seen it gives the right characters 4.2 times the probability of a guesser.",
+      "On the held-out end of the text, which it was not trained on, it gives the right characters 4.2 times the probability of a guesser.",
     );
   });
 });

@@ -4,6 +4,10 @@ import { count } from "../parts/format.ts";
 import type { SessionRecord } from "./engine/client.ts";
 import { lookEvery } from "./engine/messages.ts";
 
+/** A model that knows nothing but line ends writes a screen of them: more than one empty line is named, not shown. */
+const shownText = (text: string | undefined): string =>
+  (text ?? "").replace(/\n{3,}/gu, (lines) => `\n(${lines.length - 1} empty lines)\n`);
+
 export interface SamplesProps {
   readonly record: SessionRecord;
   readonly learners: readonly string[];
@@ -51,7 +55,7 @@ export const LessonSamples = ({ record, learners }: SamplesProps) => {
               {learners.length > 1 && <h3>{label}</h3>}
               <p class="written" dir="auto">
                 <span class="prompt">{sample?.prompt}</span>
-                {sample?.text}
+                {shownText(sample?.text)}
               </p>
             </section>
           );

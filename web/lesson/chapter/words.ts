@@ -50,7 +50,7 @@ export const standingText = ({ step, heldOut, training, best }: Standing, vocabS
     return `Its best held-out loss was ${two(best.loss)} at step ${best.step}; since then it learns your text by heart and becomes worse on other text. This is called overfitting. ${memory}`.trim();
   if (memory !== "") return memory;
   const { timesGuessing } = meaningOf(heldOut, vocabSize);
-  return `On text that it has never seen it gives the right characters ${timesGuessing.toFixed(1)} times the probability of a guesser.`;
+  return `On the held-out end of the text, which it was not trained on, it gives the right characters ${timesGuessing.toFixed(1)} times the probability of a guesser.`;
 };
 
 /** How long a training takes from now on, by the time that its steps took. */

@@ -142,7 +142,8 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
         {two(guessing)} nats.
         {cheater.withMask > guessing &&
           " As soon as the weights that copied so well may not look ahead, they do worse than that."}{" "}
-        Words of the text: how many of the words (three letters or more) that each wrote are words of your text.
+        Words of the text: each wrote 300 characters at the end, more than is shown above; how many of the words in them
+        (three letters or more) are words of your text.
       </p>
     </>
   );
