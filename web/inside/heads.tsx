@@ -12,6 +12,7 @@ import { Cells, shareClass } from "./cells.tsx";
 import { ranked } from "./ranked.ts";
 import { useAnswer } from "./state.ts";
 import { TwoTexts } from "./two-texts.tsx";
+import type { Viewed } from "./viewed.ts";
 
 const same = (a: HeadPlace, b: HeadPlace): boolean => a.layer === b.layer && a.head === b.head;
 
@@ -126,15 +127,7 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
   );
 };
 
-export const Heads = ({
-  model,
-  text,
-  all,
-}: {
-  readonly model: string;
-  readonly text: string;
-  readonly all: TokensAnswer;
-}) => {
+export const Heads = ({ model, text, all }: Viewed) => {
   const { shape, tokens } = all;
   const off = headsOf(address.value.query, shape);
   const canScore = tokens.length > 1;

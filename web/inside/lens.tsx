@@ -1,6 +1,6 @@
 /** The logit lens: what the model would predict if it ended earlier. */
 import type { LensPosition, LensReading } from "../../src/inside/lens.ts";
-import type { LensAnswer, TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
+import type { LensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import { count, percent } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { visible } from "../playground/surprise.ts";
@@ -9,6 +9,7 @@ import { type CellLook, Cells, ShadeKey, shareClass } from "./cells.tsx";
 import { lensPage } from "./lens-page.ts";
 import { clipped } from "./names.ts";
 import { indexOf, setIndex, useAnswer } from "./state.ts";
+import type { Viewed } from "./viewed.ts";
 
 const stageName = ({ stage }: LensReading): string =>
   stage.kind === "embedding"
@@ -63,15 +64,7 @@ const Detail = ({ position, stage }: { readonly position: LensPosition; readonly
   );
 };
 
-export const Lens = ({
-  model,
-  text,
-  all,
-}: {
-  readonly model: string;
-  readonly text: string;
-  readonly all: TokensAnswer;
-}) => {
+export const Lens = ({ model, text, all }: Viewed) => {
   const time = all.tokens.length;
   // What comes after the whole text is asked first, so pages are counted from its end.
   const at = indexOf("at", time, time - 1);

@@ -1,13 +1,7 @@
 /** Activations of one text put into another: which of them carry the answer. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type {
-  PatchAnswer,
-  PatchPart,
-  PatchReading,
-  PatchRequest,
-  TokensAnswer,
-} from "../../src/serve/studio/inside/protocol.ts";
+import type { PatchAnswer, PatchPart, PatchReading, PatchRequest } from "../../src/serve/studio/inside/protocol.ts";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { count, loss, percent } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -20,6 +14,7 @@ import { Cells, ShadeKey, shareClass } from "./cells.tsx";
 import { clipped } from "./names.ts";
 import { indexOf, setIndex, setText, textOf, useAnswer } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
+import type { Viewed } from "./viewed.ts";
 
 const parts = [
   { value: "residual", label: "Whole stream" },
@@ -220,15 +215,7 @@ const PatchTable = ({ request, base }: PatchTableProps) => {
   );
 };
 
-export const Patching = ({
-  model,
-  text,
-  all,
-}: {
-  readonly model: string;
-  readonly text: string;
-  readonly all: TokensAnswer;
-}) => {
+export const Patching = ({ model, text, all }: Viewed) => {
   const corrupted = textOf("corrupted") || text;
   const asked = address.value.query.get("answer");
   const answer = asked !== null && /^\d{1,9}$/.test(asked) ? { answer: Number(asked) } : {};

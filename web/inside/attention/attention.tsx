@@ -8,6 +8,7 @@ import { address, setQuery } from "../../shell/address.ts";
 import { Bars } from "../bars.tsx";
 import { isOne, spanName } from "../names.ts";
 import { indexOf, setIndex, useAnswer } from "../state.ts";
+import type { Viewed } from "../viewed.ts";
 import { Arcs } from "./arcs.tsx";
 import { AttentionMap, type Cell } from "./attention-map.tsx";
 import { Overview } from "./overview.tsx";
@@ -109,15 +110,7 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
   );
 };
 
-export const Attention = ({
-  model,
-  text,
-  all,
-}: {
-  readonly model: string;
-  readonly text: string;
-  readonly all: TokensAnswer;
-}) => {
+export const Attention = ({ model, text, all }: Viewed) => {
   const { shape, tokens } = all;
   const time = tokens.length;
   const layer = indexOf("layer", shape.nLayer);
