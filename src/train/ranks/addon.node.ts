@@ -26,7 +26,8 @@ export interface MpiAddon {
   /** Fills the array on every rank with that of `root`. */
   broadcast(root: number, array: Bytes): Promise<void>;
   /**
-   * Replaces the elements of the rank's own ranges by their sums over all ranks; those of other ranges are undefined then.
+   * Replaces the elements of the rank's own ranges by their sums over all ranks; those of other ranges are sums
+   * over some ranks then.
    * @param ranges `from`, `to` and the owning rank of each range, one after the other: the same on all ranks.
    */
   reduceScatter(array: Float32Array, ranges: Float64Array): Promise<void>;
