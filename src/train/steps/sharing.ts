@@ -29,19 +29,8 @@ export interface Sharing {
   reader(part: PartOfState): ReadValues;
 }
 
-/** Elements of a host array that are shared, and the backend's that they stand for, from `first` on. */
-interface HostPart {
-  readonly array: Float32Array;
-  readonly first: number;
-  /** Brings elements that came from others to the backend. */
-  take(range: Range): void;
-}
-
 /** Elements of the state that are read at a time: a message of MPI has a limit, and so has memory. */
 const readAtATime = 2 ** 22;
-
-const shifted = (ranges: readonly OwnedRange[], by: number): readonly OwnedRange[] =>
-  ranges.map(({ from, to, owner }) => ({ from: from - by, to: to - by, owner }));
 
 const widthOf = ({ from, to }: Range): number => to - from;
 
@@ -62,23 +51,31 @@ export const createSharing = (
     heldRanges(stretchesOf(layout, config, (_, number) => owners[number] === machine)),
   );
 
-  /** A bucket's elements on the host: themselves, where the backend shows them, else a copy. */
-  const onHost = async (storage: Storage, bucket: Range): Promise<HostPart> => {
+  /**
+   * Shares a bucket of `storage`: its memory itself where the backend shows it, at once, while kernels write elsewhere; else a
+   * copy.
+   * @param taken whose elements come from others.
+   */
+  const share = (
+    storage: Storage,
+    { from: first, to, ranges }: Bucket,
+    carry: Team["allGather"],
+    taken: (range: OwnedRange) => boolean,
+  ): Promise<void> => {
     const shown = backend.view?.(storage);
-    if (shown instanceof Float32Array) return { array: shown, first: 0, take: () => {} };
-    const array = (await backend.read(storage, bucket.from, widthOf(bucket))) as Float32Array;
-    return {
-      array,
-      first: bucket.from,
-      take: ({ from, to }) => backend.write(storage, array.subarray(from - bucket.from, to - bucket.from), from),
-    };
+    if (shown instanceof Float32Array) return carry(shown, ranges);
+    return (async () => {
+      const copy = (await backend.read(storage, first, to - first)) as Float32Array;
+      const shifted = ranges.map(({ from, to, owner }) => ({ from: from - first, to: to - first, owner }));
+      await carry(copy, shifted);
+      for (const range of shifted.filter(taken)) {
+        backend.write(storage, copy.subarray(range.from, range.to), first + range.from);
+      }
+    })();
   };
 
-  const sum = async (bucket: Bucket): Promise<void> => {
-    const { array, first, take } = await onHost(gradients, bucket);
-    await team.reduceScatter(array, shifted(bucket.ranges, first));
-    for (const range of bucket.ranges) if (range.owner === rank) take(range);
-  };
+  const isOwn = ({ owner }: OwnedRange): boolean => owner === rank;
+  const sum = (bucket: Bucket): Promise<void> => share(gradients, bucket, team.reduceScatter, isOwn);
 
   /** Elements of each bucket that are not complete yet, gaps between parameters aside. */
   const parameters = layout.parameters.map(({ offset, size }) => ({ from: offset, to: offset + size }));
@@ -144,13 +141,7 @@ export const createSharing = (
       return normOf(sums);
     },
     async gather(storage) {
-      await Promise.all(
-        buckets.map(async (bucket) => {
-          const { array, first, take } = await onHost(storage, bucket);
-          await team.allGather(array, shifted(bucket.ranges, first));
-          for (const range of bucket.ranges) if (range.owner !== rank) take(range);
-        }),
-      );
+      await Promise.all(buckets.map((bucket) => share(storage, bucket, team.allGather, (range) => !isOwn(range))));
     },
     reader: (part) => async (offset, length) => {
       const values = new Float32Array(length);
