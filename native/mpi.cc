@@ -48,6 +48,8 @@ struct Command {
   Bytes send;
   Bytes receive;
   Sharing* sharing = nullptr;
+  // Whether JavaScript waits for it, rather than computes meanwhile.
+  bool urgent = true;
   MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
   napi_deferred deferred = nullptr;
   bool failed = false;
@@ -86,6 +88,7 @@ struct Engine {
   // Commands that have begun, in their order.
   Command* begun = nullptr;
   int sharings = 0;
+  int urgent = 0;
   int tag = 0;
   bool initialised = false;
   int rank = 0;
@@ -144,9 +147,10 @@ void watchNeighbours(Engine& e) {
   abortAll(1);
 }
 
-// Short waits are for data that is on its way, long ones for a rank that still computes.
-std::chrono::microseconds pauseAfter(Clock::duration waited) {
-  return std::chrono::microseconds(waited < std::chrono::milliseconds(20) ? 20 : 300);
+// Short pauses are for data that is on its way; long ones for a rank that still computes, and while this one does: looking takes
+// time from the core that computes.
+std::chrono::microseconds pauseAfter(Clock::duration waited, bool urgent) {
+  return std::chrono::microseconds(urgent && waited < std::chrono::milliseconds(20) ? 20 : 300);
 }
 
 // Waits for the requests; false if that failed, or if nobody waits any more.
@@ -164,7 +168,7 @@ bool wait(Engine& e, Command& command, MPI_Request* requests, int count) {
     if (done != 0) return true;
     if (isAbandoned(e)) return false;
     watchNeighbours(e);
-    std::this_thread::sleep_for(pauseAfter(Clock::now() - began));
+    std::this_thread::sleep_for(pauseAfter(Clock::now() - began, true));
   }
 }
 
@@ -284,6 +288,7 @@ bool progress(Engine& e) {
     *at = c->next;
     c->next = nullptr;
     if (c->sharing != nullptr) e.sharings--;
+    if (c->urgent) e.urgent--;
     if (c->kind == Kind::kFinalise && !c->failed) {
       e.initialised = false;
       (void)check(*c, MPI_Finalize());
@@ -308,6 +313,7 @@ bool beginNext(Engine& e) {
     }
     any = true;
     c->next = nullptr;
+    if (c->urgent) e.urgent++;
     if (c->kind == Kind::kStart) {
       if (e.initialised)
         fail(*c, "MPI is initialised already");
@@ -337,7 +343,7 @@ void* runThread(void* opaque) {
     // A new command wakes it, unless that one must wait for others.
     const bool blocked = e.first != nullptr;
     const auto pause = e.begun == nullptr ? std::chrono::duration_cast<std::chrono::microseconds>(kWatchInterval)
-                                          : pauseAfter(Clock::now() - moved);
+                                          : pauseAfter(Clock::now() - moved, e.urgent > 0);
     (void)e.changed.wait_for(lock, pause, [&e, blocked] { return e.abandoned || (!blocked && e.first != nullptr); });
   }
   if (e.initialised) abortAll(e.failureStatus);
@@ -475,9 +481,11 @@ OwnedRange* takeRanges(napi_env env, napi_value value, double length, int size, 
 
 // The array and the ranges of a sum, or of the way back.
 napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
-  size_t count = 2;
-  napi_value values[2] = {};
+  size_t count = 3;
+  napi_value values[3] = {};
   (void)napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  bool urgent = true;
+  (void)napi_get_value_bool(env, values[2], &urgent);
   napi_typedarray_type type = napi_uint8_array;
   size_t length = 0;
   void* data = nullptr;
@@ -489,6 +497,7 @@ napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
   Command* command = taken == nullptr ? nullptr : new (std::nothrow) Command;
   if (command != nullptr) {
     command->kind = kind;
+    command->urgent = urgent;
     const Way way = kind == Kind::kReduceScatter ? Way::kSum : Way::kSpread;
     command->sharing = new (std::nothrow) Sharing(way, static_cast<float*>(data), taken, ranges);
   }
@@ -503,7 +512,7 @@ napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
 }
 
 // start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier(). finalise().
-// reduceScatter(array, ranges). allGather(array, ranges).
+// reduceScatter(array, ranges, urgent). allGather(array, ranges, urgent).
 napi_value startFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kStart, 0); }
 napi_value exchangeFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kExchange, 2); }
 napi_value broadcastFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBroadcast, 1); }

@@ -29,10 +29,11 @@ export interface MpiAddon {
    * Replaces the elements of the rank's own ranges by their sums over all ranks; those of other ranges are sums
    * over some ranks then.
    * @param ranges `from`, `to` and the owning rank of each range, one after the other: the same on all ranks.
+   * @param urgent whether it is waited for: else it takes less from the core that computes meanwhile.
    */
-  reduceScatter(array: Float32Array, ranges: Float64Array): Promise<void>;
-  /** Fills each range with its owner's elements. @param ranges as for `reduceScatter`. */
-  allGather(array: Float32Array, ranges: Float64Array): Promise<void>;
+  reduceScatter(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
+  /** Fills each range with its owner's elements. Parameters as for `reduceScatter`. */
+  allGather(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
   /** Waits for all ranks. */
   barrier(): Promise<void>;
   /** Waits for all ranks and ends MPI. */

@@ -84,8 +84,8 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     threads: Math.max(1, Math.floor(cores + 1e-6)),
     asked: signal,
     agreed: agreement.signal,
-    reduceScatter: (array, ranges) => mpi.reduceScatter(array, numbersOf(ranges)),
-    allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges)),
+    reduceScatter: (array, ranges, urgent) => mpi.reduceScatter(array, numbersOf(ranges), urgent),
+    allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges), true),
     async total(value) {
       const [total = Number.NaN, stops] = await foldOverRanks(
         joined,

@@ -22,8 +22,9 @@ export interface Team {
    * Replaces the elements of this machine's ranges by their sums over all machines, added along the tree of `gradient-sum.ts`:
    * first machines 2i and 2i + 1, then pairs, and so on. The elements of other ranges are sums over some machines then.
    * @param ranges the same on all machines.
+   * @param urgent whether this machine waits for it; else it computes meanwhile.
    */
-  reduceScatter(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
+  reduceScatter(array: Float32Array, ranges: readonly OwnedRange[], urgent: boolean): Promise<void>;
   /** Fills each range with its owner's elements. @param ranges the same on all machines. */
   allGather(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
   /** The sum of a number over all machines, added along the same tree. */
