@@ -5,7 +5,7 @@ import { ConfigError, ForetokenError } from "../../core/errors.ts";
 import type { RunTeam } from "../steps/team.ts";
 import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
-import { foldOverRanks, sumOverRanks } from "./tree-sum.ts";
+import { foldOverRanks, gatherOverRanks, sumOverRanks } from "./tree-sum.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
 export interface MpiTeam extends RunTeam {
@@ -97,6 +97,12 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
       const told = (await broadcastValue(mpi, joined, 0, sent)) as { readonly result: T; readonly stops: boolean };
       agree(told.stops);
       return rank === 0 ? (result as T) : told.result;
+    },
+    async gather(values) {
+      const sent = new Float64Array([signal?.aborted === true ? 1 : 0, ...values]);
+      const all = await gatherOverRanks(joined, mpi.exchange, sent);
+      agree(all.some(([stops]) => stops !== 0));
+      return all.map((one) => one.subarray(1));
     },
     async meet(facts) {
       const all: RankFacts[] = [];

@@ -1,6 +1,12 @@
 import { expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { type Exchange, elementsAtATime, foldOverRanks, sumOverRanks } from "#foretoken/train/ranks/tree-sum.js";
+import {
+  type Exchange,
+  elementsAtATime,
+  foldOverRanks,
+  gatherOverRanks,
+  sumOverRanks,
+} from "#foretoken/train/ranks/tree-sum.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { hashInteger } from "../../support/hash.ts";
 
@@ -96,4 +102,11 @@ it("folds numbers in the order of the ranks", async () => {
     ),
   );
   for (const one of all) expect([...one]).toEqual([12345678, 8]);
+});
+
+it.each([1, 2, 8])("gathers the numbers of %i ranks in their order, on each of them", async (size) => {
+  const between = exchanges(size);
+  const values = Array.from({ length: size }, (_, rank) => Float64Array.of(rank, Number.NaN, -rank));
+  const all = await Promise.all(values.map((one, rank) => gatherOverRanks({ rank, size }, between.of(rank), one)));
+  for (const gathered of all) expect(gathered).toEqual(values);
 });
