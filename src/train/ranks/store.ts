@@ -2,16 +2,30 @@
 import type { RunStore } from "../run/run-input.ts";
 import type { RunTeam } from "../steps/team.ts";
 
+/** What rank 0's store can do: all ranks choose by it, as where a state to go back to is kept. */
+interface StoreAbilities {
+  readonly path: string;
+  readonly savesStart: boolean;
+  readonly savesRecords: boolean;
+  readonly savesRollbacks: boolean;
+}
+
 /** The store of a rank that writes nothing. */
-const following = (path: string, readRollback: NonNullable<RunStore["readRollback"]>): RunStore => ({
+const following = ({ path, savesStart, savesRecords, savesRollbacks }: StoreAbilities): RunStore => ({
   path,
   record: async () => {},
   saveCheckpoint: async () => path,
-  saveStart: async () => {},
   saveBest: async () => {},
-  saveRecord: async (name) => `${path}/${name}`,
-  saveRollback: async () => {},
-  readRollback,
+  ...(savesStart ? { saveStart: async () => {} } : {}),
+  ...(savesRecords ? { saveRecord: async (name: string) => `${path}/${name}` } : {}),
+  ...(savesRollbacks ? { saveRollback: async () => {} } : {}),
+});
+
+const abilitiesOf = ({ path, saveStart, saveRecord, saveRollback }: RunStore): StoreAbilities => ({
+  path,
+  savesStart: saveStart !== undefined,
+  savesRecords: saveRecord !== undefined,
+  savesRollbacks: saveRollback !== undefined,
 });
 
 /**
@@ -19,8 +33,9 @@ const following = (path: string, readRollback: NonNullable<RunStore["readRollbac
  * @param store rank 0's; null on the others, or if the run is not kept.
  */
 export const storeOfRanks = async (team: RunTeam, store: RunStore | null): Promise<RunStore | null> => {
-  const path = await team.fromFirst(async () => store?.path ?? null);
-  if (path === null) return null;
-  const readRollback = () => team.fromFirst(async () => (await store?.readRollback?.()) ?? null);
-  return store === null ? following(path, readRollback) : { ...store, readRollback };
+  const abilities = await team.fromFirst(async () => (store === null ? null : abilitiesOf(store)));
+  if (abilities === null) return null;
+  const shared = store ?? following(abilities);
+  if (!abilities.savesRollbacks) return shared;
+  return { ...shared, readRollback: () => team.fromFirst(async () => (await store?.readRollback?.()) ?? null) };
 };
