@@ -3,7 +3,7 @@ import type { Model } from "../../models/model.ts";
 import type { RunTeam } from "../steps/team.ts";
 import { type Evaluation, evaluationOf, evaluationPasses, lossOfPass, type MeasuredTokens } from "./evaluate.ts";
 
-/** Passes of a machine between two gatherings: if one machine alone was asked to stop, it waits no longer for the others. */
+/** Passes that a machine computes before all gather: a machine that was asked to stop waits no longer for the others. */
 const passesAtATime = 8;
 
 /**

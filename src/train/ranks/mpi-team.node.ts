@@ -79,7 +79,7 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     localSize,
     threads: Math.max(1, Math.floor(cores + 1e-6)),
     asked: signal,
-    agreed: agreement.signal,
+    agreed: size === 1 ? signal : agreement.signal,
     async reduce(backend, { storage }, loss) {
       const [total = Number.NaN, stops] = await foldOverRanks(
         joined,
