@@ -297,8 +297,8 @@ async function* runPrepared(
   broken?: BrokenOff,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   try {
-    const shared = ranks === null ? store : await storeOfRanks(ranks, store);
     const callbacks = writes(ranks) ? { onCheckpoint, onAdapter } : {};
+    const keeper = handingOut(store, callbacks, prepared, adapterBase(initFrom?.path ?? null, prepared.facts.fused));
     yield* run({
       ...prepared,
       backend,
@@ -306,7 +306,7 @@ async function* runPrepared(
       corpus: name,
       prompt,
       finalSampleTokens,
-      store: handingOut(shared, callbacks, prepared, adapterBase(initFrom?.path ?? null, prepared.facts.fused)),
+      store: ranks === null ? keeper : await storeOfRanks(ranks, keeper),
       ...first,
       initFrom: initFrom?.path ?? null,
       broken,

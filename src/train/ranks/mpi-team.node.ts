@@ -4,7 +4,7 @@ import { deserialize, serialize } from "node:v8";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
 import type { OwnedRange, RunTeam } from "../steps/team.ts";
 import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
-import { foldOverRanks } from "./fold.ts";
+import { foldOverRanks, gatherOverRanks } from "./fold.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
@@ -83,7 +83,7 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     localSize,
     threads: Math.max(1, Math.floor(cores + 1e-6)),
     asked: signal,
-    agreed: agreement.signal,
+    agreed: size === 1 ? signal : agreement.signal,
     reduceScatter: (array, ranges, urgent) => mpi.reduceScatter(array, numbersOf(ranges), urgent),
     allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges), true),
     async total(value) {
@@ -102,6 +102,12 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
       const told = (await broadcastValue(mpi, joined, 0, sent)) as { readonly result: T; readonly stops: boolean };
       agree(told.stops);
       return rank === 0 ? (result as T) : told.result;
+    },
+    async gather(values) {
+      const sent = new Float64Array([signal?.aborted === true ? 1 : 0, ...values]);
+      const all = await gatherOverRanks(joined, mpi.exchange, sent);
+      agree(all.some(([stops]) => stops !== 0));
+      return all.map((one) => one.subarray(1));
     },
     async meet(facts) {
       const all: RankFacts[] = [];

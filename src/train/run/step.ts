@@ -66,6 +66,7 @@ const estimate = ({ input, trainer, progress, lastStep, stepSeconds: timed }: Ru
     promptTokens: prompt.length,
     stepTokens: trainer.sizeOf(step).tokens,
     finalSampleTokens: input.finalSampleTokens,
+    machines: input.team.size,
   });
   return { v, type: "estimate", step, timedSteps, stepSeconds, secondsLeft };
 };

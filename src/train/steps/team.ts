@@ -31,10 +31,15 @@ export interface Team {
   total(value: number): Promise<number>;
 }
 
-/** A team as a run needs it: what depends on a clock, a signal or a disk is decided by rank 0, for all. */
+/** A team as a run needs it: what depends on a clock or a disk is decided by rank 0, for all. */
 export interface RunTeam extends Team {
   /** Computes on rank 0 alone, and returns its result on every machine. Called at the same point of the run on all. */
   fromFirst<T>(compute: () => Promise<T>): Promise<T>;
+  /**
+   * The numbers of every machine, in the order of ranks; each gives as many. Called at the same point of the run on all.
+   * A machine that was asked to stop tells the others: then `agreed` is aborted.
+   */
+  gather(values: Float64Array): Promise<readonly Float64Array[]>;
   /** Asks this machine to stop: what it computes alone may be broken off at once. */
   readonly asked: AbortSignal | undefined;
   /** Aborted on every machine at the same point of the run, after one of them was asked to stop. */
@@ -54,6 +59,7 @@ export const alone: Team = {
 export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
   ...alone,
   fromFirst: (compute) => compute(),
+  gather: async (values) => [values],
   asked: signal,
   agreed: signal,
 });
