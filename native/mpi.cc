@@ -7,13 +7,10 @@
 // If that environment ends before `finalise`, MPI is aborted: the other ranks would wait for ever.
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
-#include <errno.h>
 #include <mpi.h>
 #include <node_api.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -25,10 +22,12 @@
 #include <new>
 #include <thread>
 
+#include "mpi/end.h"
+#include "mpi/life.h"
+#include "mpi/processes.h"
+
 namespace foretoken {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 enum class Kind { kStart, kExchange, kBroadcast, kBarrier, kFinalise };
 
@@ -50,15 +49,6 @@ struct Command {
   char message[MPI_MAX_ERROR_STRING + 64] = {};
 };
 
-// A process of this machine, as its neighbours know it.
-struct Neighbour {
-  long pid;
-  // Process ids mean the same in one namespace alone.
-  long space;
-  long rank;
-};
-
-constexpr int kMostNeighbours = 4096;
 constexpr int kMostCores = 1024;
 constexpr auto kWatchInterval = std::chrono::milliseconds(200);
 
@@ -80,10 +70,9 @@ struct Engine {
   int size = 1;
   int localSize = 1;
   double cores = 1;
-  Neighbour neighbours[kMostNeighbours];
-  int neighbourCount = 0;
-  Neighbour self = {};
+  Neighbours neighbours;
   Clock::time_point watched = Clock::now();
+  Life life;
 };
 
 // Never freed: the thread may outlive the environment.
@@ -95,41 +84,12 @@ bool isAbandoned(Engine& e) {
   return e.abandoned;
 }
 
-[[noreturn]] void abortAll(int status) {
-  (void)MPI_Abort(MPI_COMM_WORLD, status);
-  _exit(status);
-}
-
-bool isGone(const Neighbour& one) { return kill(static_cast<pid_t>(one.pid), 0) != 0 && errno == ESRCH; }
-
-// Ends all ranks if a process of this machine is gone: the first one left says which, and the others give it time to.
+// Ends all ranks if one of them is gone or gives no sign of life.
 void watchNeighbours(Engine& e) {
   if (Clock::now() - e.watched < kWatchInterval) return;
   e.watched = Clock::now();
-  const Neighbour* gone = nullptr;
-  bool isFirstLeft = true;
-  for (int i = 0; i < e.neighbourCount; i++) {
-    const Neighbour& one = e.neighbours[i];
-    if (one.rank == e.self.rank || one.space != e.self.space) continue;
-    if (isGone(one)) {
-      if (gone == nullptr) gone = &one;
-    } else if (one.rank < e.self.rank) {
-      isFirstLeft = false;
-    }
-  }
-  if (gone == nullptr) return;
-  if (isFirstLeft) {
-    char line[160];
-    const int length = std::snprintf(
-        line, sizeof line, "foretoken: rank %ld of %d: its process must live as long as the run; got process %ld gone\n",
-        gone->rank, e.size, gone->pid);
-    if (length > 0 && write(STDERR_FILENO, line, static_cast<size_t>(length)) < 0) {
-      // Nobody reads it: ending is what matters.
-    }
-  } else {
-    std::this_thread::sleep_for(std::chrono::seconds(3));
-  }
-  abortAll(1);
+  watchProcesses(e.neighbours, e.size);
+  lookForLife(e.life);
 }
 
 // Waits for the requests; false if that failed, or if nobody waits any more.
@@ -170,11 +130,6 @@ void fail(Command& command, const char* message) {
   std::snprintf(command.message, sizeof command.message, "%s", message);
 }
 
-long ownSpace() {
-  struct stat found;
-  return stat("/proc/self/ns/pid", &found) == 0 ? static_cast<long>(found.st_ino) : 0;
-}
-
 // This rank's share of the machine's cores: each core that it may use is divided among the ranks that may use it.
 bool shareCores(Engine& e, Command& command, MPI_Comm local) {
   static int mine[kMostCores];
@@ -213,13 +168,15 @@ void start(Engine& e, Command& command) {
   (void)MPI_Comm_set_errhandler(local, MPI_ERRORS_RETURN);
   if (e.localSize > kMostNeighbours) return fail(command, "too many ranks on one machine");
   if (!shareCores(e, command, local)) return;
-  e.self = {static_cast<long>(getpid()), ownSpace(), e.rank};
+  Neighbour& self = e.neighbours.self;
+  self = {static_cast<long>(getpid()), ownSpace(), e.rank};
   MPI_Request request;
-  if (!check(command, MPI_Iallgather(&e.self, 3, MPI_LONG, e.neighbours, 3, MPI_LONG, local, &request)) ||
+  if (!check(command, MPI_Iallgather(&self, 3, MPI_LONG, e.neighbours.all, 3, MPI_LONG, local, &request)) ||
       !wait(e, command, &request, 1))
     return;
-  e.neighbourCount = e.localSize;
+  e.neighbours.count = e.localSize;
   (void)MPI_Comm_free(&local);
+  (void)check(command, beginLife(e.life, e.rank, e.size));
 }
 
 void exchange(Engine& e, Command& c) {
@@ -258,6 +215,11 @@ void perform(Engine& e, Command& command) {
     case Kind::kFinalise:
       // All are here: a rank that waited in MPI_Finalize would spin.
       if (!barrier(e, command)) return;
+      while (!endLife(e.life)) {
+        if (isAbandoned(e)) return;
+        watchNeighbours(e);
+        std::this_thread::sleep_for(std::chrono::microseconds(300));
+      }
       e.initialised = false;
       (void)check(command, MPI_Finalize());
       return;
@@ -403,6 +365,18 @@ napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// signs(): an Int32Array that this thread and the one of MPI share: ticks, whether they are watched, the longest silence.
+napi_value signsFunction(napi_env env, napi_callback_info) {
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  // The engine is never freed.
+  Signs& signs = engine->life.signs;
+  if (napi_create_external_arraybuffer(env, &signs, sizeof signs, nullptr, nullptr, &buffer) != napi_ok ||
+      napi_create_typedarray(env, napi_int32_array, kSigns, buffer, 0, &array) != napi_ok)
+    return refuse(env, "no memory can be shared");
+  return array;
+}
+
 // The environment ends: the thread leaves JavaScript's memory, and aborts MPI if that was not finalised.
 void endEnvironment(void*) {
   Engine& e = *engine;
@@ -438,6 +412,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"barrier", nullptr, barrierFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"signs", nullptr, signsFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
   };
   (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
   return exports;

@@ -1,10 +1,12 @@
 /** The ranks of an MPI launcher as a team that trains one model. */
 import { readFileSync } from "node:fs";
 import { deserialize, serialize } from "node:v8";
+import type { Backend } from "../../backend/backend.ts";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
 import type { RunTeam } from "../steps/team.ts";
 import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
+import { createSigns } from "./signs.node.ts";
 import { foldOverRanks, sumOverRanks } from "./tree-sum.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
@@ -17,6 +19,8 @@ export interface MpiTeam extends RunTeam {
   meet(facts: RankFacts): Promise<void>;
   /** Waits for all ranks. */
   wait(): Promise<void>;
+  /** The backend of this rank's run: its calls show that the rank goes on. */
+  counted(backend: Backend): Backend;
   /** All ranks have ended well. */
   leave(): Promise<void>;
   /** This rank has failed: all end with this thread. */
@@ -56,10 +60,12 @@ export const packageVersion = (): string =>
 /**
  * Initialises MPI and joins the other ranks.
  * @param signal asks this rank to stop; then all stop after the same step.
- * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two.
+ * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two, and for a
+ *   FORETOKEN_RANK_TIMEOUT that is no number.
  */
 export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam> => {
   const mpi = loadMpi();
+  const signs = createSigns(mpi.signs());
   const joined = await mpi.start();
   const { rank, size, localSize, cores } = joined;
   const agreement = new AbortController();
@@ -73,6 +79,8 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     fail(error);
     throw error;
   }
+  // The second call tells that the first step is done.
+  let hasReduced = false;
   return {
     rank,
     size,
@@ -81,6 +89,8 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     asked: signal,
     agreed: agreement.signal,
     async reduce(backend, { storage }, loss) {
+      if (hasReduced) signs.watch();
+      hasReduced = true;
       const [total = Number.NaN, stops] = await foldOverRanks(
         joined,
         mpi.exchange,
@@ -104,9 +114,17 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
         all.push((await broadcastValue(mpi, joined, root, facts)) as RankFacts);
       }
       checkSameFacts(all);
+      signs.learn();
     },
     wait: () => mpi.barrier(),
-    leave: () => mpi.finalise(),
-    fail,
+    counted: signs.counted,
+    async leave() {
+      await mpi.finalise();
+      signs.end();
+    },
+    fail(error) {
+      signs.end();
+      fail(error);
+    },
   };
 };
