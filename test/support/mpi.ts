@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { expect } from "vitest";
 import { hasMpi } from "#foretoken/train/ranks/addon.node.js";
 import { program } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
@@ -27,6 +28,8 @@ export const trainOn = (ranks: number, args: readonly string[], variables: reado
 
 export interface StartedRanks {
   readonly outcome: Promise<Outcome>;
+  /** mpirun's own process id. */
+  readonly pid: number;
   /** Sends a signal to mpirun itself. */
   kill(signal: NodeJS.Signals): void;
   /** Process ids of the ranks, in their order. */
@@ -44,16 +47,22 @@ const childrenOf = (pid: number): number[] =>
     readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
   );
 
-/** Starts mpirun. */
+/** Starts mpirun. @param variables of its environment, and of the ranks'. */
 export const startMpirun = (
   args: readonly string[],
   cwd: string,
   onOutput?: (stdout: string) => void,
+  variables: Readonly<Record<string, string>> = {},
 ): StartedRanks => {
-  const child = spawn("mpirun", ["--oversubscribe", ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("mpirun", ["--oversubscribe", ...args], {
+    cwd,
+    env: { ...env, ...variables },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const outcome = outcomeOf(child, onOutput);
   return {
     outcome,
+    pid: child.pid as number,
     kill: (signal) => child.kill(signal),
     pids: () =>
       childrenOf(child.pid as number)
@@ -66,3 +75,19 @@ export const startMpirun = (
 
 /** Runs mpirun to its end. */
 export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> => startMpirun(args, cwd).outcome;
+
+/** Lines of ours: mpirun adds its own. */
+export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
+
+/** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return !/\) [ZX] /u.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+
+/** Waits until the processes are gone, for as long as ranks may take to end. */
+export const expectGone = (pids: readonly number[]): Promise<void> =>
+  expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);

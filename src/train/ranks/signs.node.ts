@@ -13,20 +13,24 @@ const variable = "FORETOKEN_RANK_TIMEOUT";
 /** Seconds without a sign of life that a healthy rank does not reach. */
 const defaultTimeout = 8;
 
+/** A healthy rank gives a sign once a second, on a busy machine a little later. */
+const leastTimeout = 3;
+
 /** Milliseconds between two turns of the event loop that count. */
 const turnInterval = 500;
 
 /** Whether ticks are watched, as native/mpi/life.h numbers it. */
 const watching = { learning: 1, watched: 2 } as const;
 
-/** @throws ConfigError for a value that is no whole number of seconds. */
+/** @throws ConfigError for a value that is no number of seconds, or too few. */
 export const rankTimeout = (env: NodeJS.ProcessEnv): number => {
   const given = env[variable];
   if (given === undefined || given === "") return defaultTimeout;
-  if (/^\d{1,6}$/u.test(given)) return Number(given);
+  const seconds = /^\d{1,6}$/u.test(given) ? Number(given) : Number.NaN;
+  if (seconds === 0 || seconds >= leastTimeout) return seconds;
   throw new ConfigError({
     where: variable,
-    must: "must be a whole number of seconds, or 0 for no end",
+    must: `must be a number of seconds from ${leastTimeout} on, or 0 for no end`,
     got: given,
     hint: String(defaultTimeout),
   });

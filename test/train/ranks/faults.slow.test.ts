@@ -1,10 +1,19 @@
 /** Ranks that differ, fail or are killed, with the real mpirun. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cli, jsonLines, tiny, tree, workplace } from "../../cli/cli.ts";
-import { missingMpi, mpirun, mpiTitle, type StartedRanks, startMpirun, trainOn } from "../../support/mpi.ts";
+import {
+  expectGone,
+  missingMpi,
+  mpirun,
+  mpiTitle,
+  ours,
+  type StartedRanks,
+  startMpirun,
+  trainOn,
+} from "../../support/mpi.ts";
 import { checkpointHashes } from "../../support/runs.ts";
 
 let place: Awaited<ReturnType<typeof workplace>>;
@@ -17,21 +26,6 @@ const flags = (out: string, ...others: readonly string[]): string[] => [
   ...[...tiny, "--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", "--json", "--out", out],
   ...others,
 ];
-
-/** Lines of ours: mpirun adds its own. */
-const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
-
-/** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
-const isAlive = (pid: number): boolean => {
-  try {
-    return !/\) [ZX] /u.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
-};
-
-const expectGone = (pids: readonly number[]): Promise<void> =>
-  expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train together"), () => {
   it.each([
@@ -65,8 +59,9 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train toge
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () => {
   // More than it can do before it is ended.
   const steps = "100000";
+  const endless = ["--train.sampleTokens", "0", "--patience", "0"];
   const long = (out: string): string[] =>
-    flags(out, "--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10", "--train.sampleTokens", "0");
+    flags(out, ...["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10"], ...endless);
 
   /** Starts a run, and calls `act` at the first checkpoint. */
   const interrupted = async (out: string, act: (started: StartedRanks) => void) => {
