@@ -36,15 +36,31 @@ export interface StartedRanks {
   pids(): readonly number[];
 }
 
+/** Text of a file of /proc; "" once its process is gone. */
+const readProc = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+
 const variableOf = (pid: number, name: string): string | undefined =>
-  readFileSync(`/proc/${pid}/environ`, "utf8")
+  readProc(`/proc/${pid}/environ`)
     .split("\0")
     .find((one) => one.startsWith(`${name}=`))
     ?.slice(name.length + 1);
 
+/** Processes that run with this value of a variable: all that a launcher has started, and those that they have started. */
+export const processesWith = (name: string, value: string): number[] =>
+  readdirSync("/proc")
+    .filter((entry) => /^\d+$/u.test(entry))
+    .map(Number)
+    .filter((pid) => variableOf(pid, name) === value && isAlive(pid));
+
 const childrenOf = (pid: number): number[] =>
   readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+    readProc(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number),
   );
 
 /** Starts mpirun. @param variables of its environment, and of the ranks'. */
@@ -80,13 +96,7 @@ export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> =
 export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
 
 /** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
-export const isAlive = (pid: number): boolean => {
-  try {
-    return !/\) [ZX] /u.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
-};
+export const isAlive = (pid: number): boolean => /\) [^ZX] /u.test(readProc(`/proc/${pid}/stat`));
 
 /** Waits until the processes are gone, for as long as ranks may take to end. */
 export const expectGone = (pids: readonly number[]): Promise<void> =>
