@@ -79,6 +79,11 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     fail(error);
     throw error;
   }
+  const gather = async <T>(value: T): Promise<readonly T[]> => {
+    const all: T[] = [];
+    for (let root = 0; root < size; root++) all.push((await broadcastValue(mpi, joined, root, value)) as T);
+    return all;
+  };
   // The second call tells that the first step is done.
   let hasReduced = false;
   return {
@@ -108,12 +113,9 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
       agree(told.stops);
       return rank === 0 ? (result as T) : told.result;
     },
+    gather,
     async meet(facts) {
-      const all: RankFacts[] = [];
-      for (let root = 0; root < size; root++) {
-        all.push((await broadcastValue(mpi, joined, root, facts)) as RankFacts);
-      }
-      checkSameFacts(all);
+      checkSameFacts(await gather(facts));
       signs.learn();
     },
     wait: () => mpi.barrier(),

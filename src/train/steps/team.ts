@@ -24,6 +24,8 @@ export interface Team {
 export interface RunTeam extends Team {
   /** Computes on rank 0 alone, and returns its result on every machine. Called at the same point of the run on all. */
   fromFirst<T>(compute: () => Promise<T>): Promise<T>;
+  /** Every machine's value, in the order of ranks. Called at the same point of the run on all. */
+  gather<T>(value: T): Promise<readonly T[]>;
   /** Asks this machine to stop: what it computes alone may be broken off at once. */
   readonly asked: AbortSignal | undefined;
   /** Aborted on every machine at the same point of the run, after one of them was asked to stop. */
@@ -37,6 +39,7 @@ export const alone: Team = { rank: 0, size: 1, reduce: async (_backend, _gradien
 export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
   ...alone,
   fromFirst: (compute) => compute(),
+  gather: async (value) => [value],
   asked: signal,
   agreed: signal,
 });

@@ -192,7 +192,8 @@ export const trainerOn = (
       if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
       return gradientOf(step, number, batch, targets, gradients, enter);
     });
-    const loss = await team.reduce(backend, sum.total.arena, ours);
+    // Not observed: what is found is of this machine's own passes.
+    const loss = await team.reduce(given, sum.total.arena, ours);
     enter("norm");
     return { loss, gradNorm: await sum.total.norm() };
   };

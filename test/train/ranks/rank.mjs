@@ -1,17 +1,40 @@
 /**
  * One rank of a run, as a program that uses the library, of which one rank fails:
- * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|throw`. It prints "fails" first.
+ * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|throw|nan`. That rank prints "fails" first; errors of the run are printed with the rank.
  */
 import { writeSync } from "node:fs";
+import { openBackend } from "#foretoken/backend/select.node.js";
 import { train } from "#foretoken/train/train.node.js";
 
-const [out, rank, step, how] = process.argv.slice(2);
+const [out, failing, step, how] = process.argv.slice(2);
+const rank = process.env.OMPI_COMM_WORLD_RANK;
 const model = { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 };
 const plan = { steps: 100_000, batchSize: 2, gradAccumSteps: 4, evalInterval: 50, checkpointInterval: 5, patience: 0 };
 const config = { model, train: { ...plan, sampleTokens: 0 } };
-for await (const event of train({ mpi: true, data: "text.txt", out, backend: "native", threads: 1, config })) {
-  if (rank !== process.env.OMPI_COMM_WORLD_RANK || event.type !== "step" || event.step !== Number(step)) continue;
+
+/** As a machine whose memory is broken. */
+let writesNaN = false;
+const inner = await openBackend("native", { threads: 1 });
+const backend = {
+  ...inner,
+  run(kernel, args) {
+    inner.run(kernel, args);
+    if (writesNaN && kernel === "embeddingForward") inner.run("fill", { y: args.y, n: 1, value: Number.NaN });
+  },
+};
+
+const fail = () => {
   writeSync(1, "fails\n");
   if (how === "throw") throw new Error("this rank's own");
-  for (;;);
+  if (how === "nan") writesNaN = true;
+  else for (;;);
+};
+
+try {
+  for await (const event of train({ mpi: true, data: "text.txt", out, backend, config })) {
+    if (rank === failing && event.type === "step" && event.step === Number(step)) fail();
+  }
+} catch (error) {
+  writeSync(2, `foretoken: rank ${rank}: ${error.message}\n`);
+  process.exitCode = 1;
 }
