@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { hasMpi } from "#foretoken/train/ranks/addon.node.js";
 import { program } from "../cli/cli.ts";
@@ -59,7 +59,7 @@ export const processesWith = (name: string, value: string): number[] =>
     .filter((pid) => variableOf(pid, name) === value && isAlive(pid));
 
 const childrenOf = (pid: number): number[] =>
-  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+  (existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : []).flatMap((thread) =>
     readProc(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number),
   );
 

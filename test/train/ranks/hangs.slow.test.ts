@@ -47,6 +47,12 @@ const startedUntil = async (
   return { ...started, output: () => output };
 };
 
+/** Two ranks of rank.mjs, of which one fails at step 7. */
+const failing = (out: string, rank: number, how: string): string[] => {
+  const program = fileURLToPath(new URL("rank.mjs", import.meta.url));
+  return ["-n", "2", process.execPath, program, out, String(rank), "7", how];
+};
+
 /** Steps that a run has told of. */
 const stepsIn = (output: string): number => output.split('"type":"step"').length - 1;
 
@@ -72,9 +78,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), 
   });
 
   it.each([0, 1])("hanging in JavaScript: rank %i is named, and all end", async (hanging) => {
-    const program = fileURLToPath(new URL("rank.mjs", import.meta.url));
-    const args = ["-n", "2", process.execPath, program, `hanging-${hanging}`, String(hanging), "7", "hang"];
-    const started = await startedUntil(args, "fails");
+    const started = await startedUntil(failing(`hanging-${hanging}`, hanging, "hang"), "fails");
     const pids = started.pids();
     const { status, stderr } = await started.outcome;
     expect(status).not.toBe(0);
@@ -111,6 +115,17 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
     expect(ours(stderr).filter((line) => /must/u.test(line))).toEqual([]);
     const notes = jsonLines(await readFile(join(place.cwd, "stopped/metrics.jsonl"), "utf8"));
     expect(notes.at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+  });
+
+  it("a rank that was slow before may be silent for ten times as long", async () => {
+    const started = await startedUntil(failing("slow", 1, "slow"), "fails", variables);
+    const pids = started.pids();
+    const metrics = join(place.cwd, "slow/metrics.jsonl");
+    await expect.poll(async () => stepsIn(await readFile(metrics, "utf8")), { timeout: 60_000 }).toBeGreaterThan(20);
+    expect(pids.filter(isAlive)).toEqual(pids);
+    started.kill("SIGKILL");
+    expect(ours((await started.outcome).stderr)).toEqual([]);
+    await expectGone(pids);
   });
 
   it("FORETOKEN_RANK_TIMEOUT=0 waits for a rank that a debugger holds", async () => {

@@ -4,7 +4,7 @@
  * chain, as far as the clock lets it.
  */
 import { createHash, randomInt, randomUUID } from "node:crypto";
-import { existsSync, type FSWatcher, readdirSync, watch } from "node:fs";
+import { existsSync, type FSWatcher, watch } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -13,7 +13,7 @@ import { readSafetensors } from "#foretoken/io/safetensors.js";
 import { cli, tiny, workplace } from "../../cli/cli.ts";
 import { hashInteger } from "../../support/hash.ts";
 import { missingMpi, mpiTitle, processesWith, type StartedRanks, startMpirun, trainOn } from "../../support/mpi.ts";
-import { checkpointHashes, timelessMetrics } from "../../support/runs.ts";
+import { checkpointHashes, isSaving, timelessMetrics } from "../../support/runs.ts";
 
 const kills = Number(process.env.FORETOKEN_KILLS ?? 4);
 const seed = process.env.FORETOKEN_KILL_SEED ?? String(randomInt(2 ** 31));
@@ -37,10 +37,6 @@ const begin = (out: string): string[] => [
   ...["--checkpoint-interval", "2", "--train.sampleTokens", "0", "--patience", "0"],
 ];
 const goOn = (out: string): string[] => ["--resume", out, ...running];
-
-/** Whether a checkpoint of the run is being written, or put in the place of the one before. */
-const isSaving = (run: string): boolean =>
-  existsSync(run) && readdirSync(run).some((name) => /^(?:\.tmp-[0-9a-f]{12}-|\.old-)(?:checkpoint|best)$/u.test(name));
 
 /** When a life is killed: inside a save, a while after some checkpoints, or a while after it was started. */
 const moments = ["save", "training", "save", "start"] as const;
@@ -70,12 +66,13 @@ const live = async (run: string, args: readonly string[], ranks: number, moment:
   let watcher: FSWatcher | undefined;
   let killedAt: number | undefined;
   let inSave = false;
+  let hasEnded = false;
   const kill = (started: StartedRanks): void => {
+    if (killedAt !== undefined || hasEnded) return;
     const pid = started.pids()[rank];
     // It is not there yet.
     if (pid === undefined) return void setTimeout(kill, 10, started);
     if (moment === "save" && !isSaving(run)) return;
-    if (killedAt !== undefined) return;
     inSave = isSaving(run);
     process.kill(pid, "SIGKILL");
     killedAt = performance.now();
@@ -96,6 +93,7 @@ const live = async (run: string, args: readonly string[], ranks: number, moment:
   );
   if (moment === "start") setTimeout(kill, milliseconds, started);
   const { status, stderr } = await started.outcome;
+  hasEnded = true;
   watcher?.close();
   expect(killedAt, `ended before it was killed: ${stderr}`).toBeDefined();
   expect(status).not.toBe(0);

@@ -1,6 +1,7 @@
 /**
  * One rank of a run, as a program that uses the library, of which one rank fails:
- * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|throw|nan`. That rank prints "fails" first; errors of the run are printed with the rank.
+ * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|slow|throw|nan`. That rank prints "fails" first, and
+ * errors of the run are printed with their rank. A slow one is no failure: its first step takes 1 s, and STEP 6 s.
  */
 import { writeSync } from "node:fs";
 import { openBackend } from "#foretoken/backend/select.node.js";
@@ -23,15 +24,19 @@ const backend = {
   },
 };
 
+const block = (seconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000 * seconds);
+
 const fail = () => {
   writeSync(1, "fails\n");
   if (how === "throw") throw new Error("this rank's own");
   if (how === "nan") writesNaN = true;
+  else if (how === "slow") block(6);
   else for (;;);
 };
 
 try {
   for await (const event of train({ mpi: true, data: "text.txt", out, backend, config })) {
+    if (rank === failing && how === "slow" && event.type === "step" && event.step === 1) block(1);
     if (rank === failing && event.type === "step" && event.step === Number(step)) fail();
   }
 } catch (error) {
