@@ -11,7 +11,7 @@ namespace foretoken {
 namespace {
 
 // Seconds that MPI_Abort may take: it may wait for a machine that is gone.
-constexpr unsigned kLongestAbort = 3;
+constexpr unsigned kLongestAbort = 2;
 
 [[noreturn]] void abortAll(int status) {
   // The signal's default action ends this process, and its launcher then ends the others.

@@ -23,7 +23,7 @@ struct Neighbour {
 
 constexpr int kMostNeighbours = 4096;
 // Enough for the first rank left to write its line.
-constexpr auto kTimeToSpeak = std::chrono::seconds(3);
+constexpr auto kTimeToSpeak = std::chrono::seconds(1);
 
 struct Neighbours {
   Neighbour all[kMostNeighbours];

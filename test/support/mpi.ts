@@ -45,7 +45,8 @@ const readProc = (path: string): string => {
   }
 };
 
-const variableOf = (pid: number, name: string): string | undefined =>
+/** A variable of a running process. */
+export const variableOf = (pid: number, name: string): string | undefined =>
   readProc(`/proc/${pid}/environ`)
     .split("\0")
     .find((one) => one.startsWith(`${name}=`))
@@ -63,14 +64,20 @@ const childrenOf = (pid: number): number[] =>
     readProc(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number),
   );
 
-/** Starts mpirun. @param variables of its environment, and of the ranks'. */
+/**
+ * Starts mpirun.
+ * @param variables of its environment, and of the ranks'.
+ * @param launcher the command that starts it.
+ */
 export const startMpirun = (
   args: readonly string[],
   cwd: string,
   onOutput?: (stdout: string) => void,
   variables: Readonly<Record<string, string>> = {},
+  launcher: readonly [string, ...string[]] = ["mpirun"],
 ): StartedRanks => {
-  const child = spawn("mpirun", ["--oversubscribe", ...args], {
+  const [command, ...before] = launcher;
+  const child = spawn(command, [...before, "--oversubscribe", ...args], {
     cwd,
     env: { ...env, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
