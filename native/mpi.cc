@@ -7,13 +7,10 @@
 // If that environment ends before `finalise`, MPI is aborted: the other ranks would wait for ever.
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
-#include <errno.h>
 #include <mpi.h>
 #include <node_api.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -25,12 +22,13 @@
 #include <new>
 #include <thread>
 
+#include "mpi/end.h"
+#include "mpi/life.h"
+#include "mpi/processes.h"
 #include "mpi/sharing.h"
 
 namespace foretoken {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 enum class Kind { kStart, kExchange, kBroadcast, kBarrier, kReduceScatter, kAllGather, kFinalise };
 
@@ -56,15 +54,6 @@ struct Command {
   char message[MPI_MAX_ERROR_STRING + 64] = {};
 };
 
-// A process of this machine, as its neighbours know it.
-struct Neighbour {
-  long pid;
-  // Process ids mean the same in one namespace alone.
-  long space;
-  long rank;
-};
-
-constexpr int kMostNeighbours = 4096;
 constexpr int kMostCores = 1024;
 constexpr auto kWatchInterval = std::chrono::milliseconds(200);
 // Sums that are under way at a time: each holds buffers. They begin in the same order on all ranks.
@@ -95,10 +84,9 @@ struct Engine {
   int size = 1;
   int localSize = 1;
   double cores = 1;
-  Neighbour neighbours[kMostNeighbours];
-  int neighbourCount = 0;
-  Neighbour self = {};
+  Neighbours neighbours;
   Clock::time_point watched = Clock::now();
+  Life life;
 };
 
 // Never freed: the thread may outlive the environment.
@@ -110,41 +98,12 @@ bool isAbandoned(Engine& e) {
   return e.abandoned;
 }
 
-[[noreturn]] void abortAll(int status) {
-  (void)MPI_Abort(MPI_COMM_WORLD, status);
-  _exit(status);
-}
-
-bool isGone(const Neighbour& one) { return kill(static_cast<pid_t>(one.pid), 0) != 0 && errno == ESRCH; }
-
-// Ends all ranks if a process of this machine is gone: the first one left says which, and the others give it time to.
+// Ends all ranks if one of them is gone or gives no sign of life.
 void watchNeighbours(Engine& e) {
   if (Clock::now() - e.watched < kWatchInterval) return;
   e.watched = Clock::now();
-  const Neighbour* gone = nullptr;
-  bool isFirstLeft = true;
-  for (int i = 0; i < e.neighbourCount; i++) {
-    const Neighbour& one = e.neighbours[i];
-    if (one.rank == e.self.rank || one.space != e.self.space) continue;
-    if (isGone(one)) {
-      if (gone == nullptr) gone = &one;
-    } else if (one.rank < e.self.rank) {
-      isFirstLeft = false;
-    }
-  }
-  if (gone == nullptr) return;
-  if (isFirstLeft) {
-    char line[160];
-    const int length = std::snprintf(
-        line, sizeof line, "foretoken: rank %ld of %d: its process must live as long as the run; got process %ld gone\n",
-        gone->rank, e.size, gone->pid);
-    if (length > 0 && write(STDERR_FILENO, line, static_cast<size_t>(length)) < 0) {
-      // Nobody reads it: ending is what matters.
-    }
-  } else {
-    std::this_thread::sleep_for(std::chrono::seconds(3));
-  }
-  abortAll(1);
+  watchProcesses(e.neighbours, e.size);
+  lookForLife(e.life);
 }
 
 // Short pauses are for data that is on its way; long ones for a rank that still computes, and while this one does: looking takes
@@ -185,11 +144,6 @@ void fail(Command& command, const char* message) {
   std::snprintf(command.message, sizeof command.message, "%s", message);
 }
 
-long ownSpace() {
-  struct stat found;
-  return stat("/proc/self/ns/pid", &found) == 0 ? static_cast<long>(found.st_ino) : 0;
-}
-
 // This rank's share of the machine's cores: each core that it may use is divided among the ranks that may use it.
 bool shareCores(Engine& e, Command& command, MPI_Comm local) {
   static int mine[kMostCores];
@@ -228,13 +182,15 @@ void start(Engine& e, Command& command) {
   (void)MPI_Comm_set_errhandler(local, MPI_ERRORS_RETURN);
   if (e.localSize > kMostNeighbours) return fail(command, "too many ranks on one machine");
   if (!shareCores(e, command, local)) return;
-  e.self = {static_cast<long>(getpid()), ownSpace(), e.rank};
+  Neighbour& self = e.neighbours.self;
+  self = {static_cast<long>(getpid()), ownSpace(), e.rank};
   MPI_Request request;
-  if (!check(command, MPI_Iallgather(&e.self, 3, MPI_LONG, e.neighbours, 3, MPI_LONG, local, &request)) ||
+  if (!check(command, MPI_Iallgather(&self, 3, MPI_LONG, e.neighbours.all, 3, MPI_LONG, local, &request)) ||
       !wait(e, command, &request, 1))
     return;
-  e.neighbourCount = e.localSize;
+  e.neighbours.count = e.localSize;
   (void)MPI_Comm_free(&local);
+  (void)check(command, beginLife(e.life, e.rank, e.size));
 }
 
 // Begins a command without waiting for it.
@@ -268,11 +224,12 @@ void begin(Engine& e, Command& c) {
 }
 
 // Whether a command has ended; sets `moved` if something has arrived for it.
-bool hasEnded(Command& c, bool& moved) {
+bool hasEnded(Engine& e, Command& c, bool& moved) {
   if (c.failed) return true;
   if (c.sharing != nullptr) return !check(c, c.sharing->advance(moved)) || c.sharing->isDone();
   int done = 0;
-  return !check(c, MPI_Testall(2, c.requests, &done, MPI_STATUSES_IGNORE)) || done != 0;
+  if (!check(c, MPI_Testall(2, c.requests, &done, MPI_STATUSES_IGNORE))) return true;
+  return done != 0 && (c.kind != Kind::kFinalise || endLife(e.life));
 }
 
 // Takes the commands that have ended out of those that have begun, and tells JavaScript. True if something has happened.
@@ -280,7 +237,7 @@ bool progress(Engine& e) {
   bool moved = false;
   for (Command** at = &e.begun; *at != nullptr;) {
     Command* c = *at;
-    if (!hasEnded(*c, moved)) {
+    if (!hasEnded(e, *c, moved)) {
       at = &c->next;
       continue;
     }
@@ -537,6 +494,18 @@ napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// signs(): an Int32Array that this thread and the one of MPI share: ticks, whether they are watched, the longest silence.
+napi_value signsFunction(napi_env env, napi_callback_info) {
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  // The engine is never freed.
+  Signs& signs = engine->life.signs;
+  if (napi_create_external_arraybuffer(env, &signs, sizeof signs, nullptr, nullptr, &buffer) != napi_ok ||
+      napi_create_typedarray(env, napi_int32_array, kSigns, buffer, 0, &array) != napi_ok)
+    return refuse(env, "no memory can be shared");
+  return array;
+}
+
 // The environment ends: the thread leaves JavaScript's memory, and aborts MPI if that was not finalised.
 void endEnvironment(void*) {
   Engine& e = *engine;
@@ -574,6 +543,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"allGather", nullptr, allGatherFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"signs", nullptr, signsFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
   };
   (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
   return exports;

@@ -6,6 +6,15 @@ import { dirname, join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./build-common.mjs";
 import { commonFlags, execute, findHeaders, onPath } from "./build-native.mjs";
 
+/** The first is compiled; it includes the others. */
+const sources = [
+  "native/mpi.cc",
+  "native/mpi/end.h",
+  "native/mpi/life.h",
+  "native/mpi/processes.h",
+  "native/mpi/sharing.h",
+];
+
 const output = join(root, "dist/train/ranks", `foretoken-mpi.${process.platform}-${process.arch}.node`);
 
 const findMpiCompiler = () => {
@@ -29,7 +38,7 @@ export const buildMpi = async () => {
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
   // Another MPI is another library to link.
-  const stamp = `${hashFiles(["native/mpi.cc", "native/mpi/sharing.h", "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
+  const stamp = `${hashFiles([...sources, "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
   if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
   const started = performance.now();
   const temporary = `${output}.${process.pid}.tmp`;
@@ -41,7 +50,7 @@ export const buildMpi = async () => {
   const flags = [...commonFlags, "-fPIC", "-pthread", "-isystem", headers, "-DNAPI_VERSION=8"];
   mkdirSync(dirname(output), { recursive: true });
   try {
-    await execute([...compiler, ...flags, ...link, "native/mpi.cc", "-o", temporary]);
+    await execute([...compiler, ...flags, ...link, sources[0], "-o", temporary]);
     renameSync(temporary, output);
   } catch (error) {
     console.error(error.message);

@@ -169,8 +169,9 @@ async function* withBackend(
   config: RunConfig,
   work: (backend: Backend, config: RunConfig) => AsyncGenerator<TrainEvent, void, undefined>,
 ): AsyncGenerator<TrainEvent, void, undefined> {
+  const counted = (one: Backend): Backend => ranks?.counted(one) ?? one;
   if (typeof backend !== "string") {
-    yield* work(backend, withDType(config, backend));
+    yield* work(counted(backend), withDType(config, backend));
     return;
   }
   const opened = await openBackend(backend, {
@@ -179,7 +180,7 @@ async function* withBackend(
     manyRows: true,
   });
   try {
-    yield* work(opened, withDType(config, opened));
+    yield* work(counted(opened), withDType(config, opened));
   } finally {
     await opened.close();
   }

@@ -40,6 +40,11 @@ export interface MpiAddon {
   finalise(): Promise<void>;
   /** The status with which all ranks end if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
+  /**
+   * Numbers that JavaScript writes and the thread of MPI reads (native/mpi/life.h): ticks, whether they are watched (0, 1: to
+   * learn how long a silence may be, 2), and after how many seconds of silence all ranks end (0: never).
+   */
+  signs(): Int32Array;
 }
 
 const file = fileURLToPath(new URL(`foretoken-mpi.${process.platform}-${process.arch}.node`, import.meta.url));

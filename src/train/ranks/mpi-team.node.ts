@@ -1,11 +1,13 @@
 /** The ranks of an MPI launcher as a team that trains one model. */
 import { readFileSync } from "node:fs";
 import { deserialize, serialize } from "node:v8";
+import type { Backend } from "../../backend/backend.ts";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
 import type { OwnedRange, RunTeam } from "../steps/team.ts";
 import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
 import { foldOverRanks, gatherOverRanks } from "./fold.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
+import { createSigns } from "./signs.node.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
 export interface MpiTeam extends RunTeam {
@@ -17,6 +19,8 @@ export interface MpiTeam extends RunTeam {
   meet(facts: RankFacts): Promise<void>;
   /** Waits for all ranks. */
   wait(): Promise<void>;
+  /** The backend of this rank's run: its calls show that the rank goes on. */
+  counted(backend: Backend): Backend;
   /** All ranks have ended well. */
   leave(): Promise<void>;
   /** This rank has failed: all end with this thread. */
@@ -60,10 +64,12 @@ export const packageVersion = (): string =>
 /**
  * Initialises MPI and joins the other ranks.
  * @param signal asks this rank to stop; then all stop after the same step.
- * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two.
+ * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two, and for a
+ *   FORETOKEN_RANK_TIMEOUT that is no number.
  */
 export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam> => {
   const mpi = loadMpi();
+  const signs = createSigns(mpi.signs());
   const joined = await mpi.start();
   const { rank, size, localSize, cores } = joined;
   const agreement = new AbortController();
@@ -77,6 +83,13 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     fail(error);
     throw error;
   }
+  const collect = async <T>(value: T): Promise<readonly T[]> => {
+    const all: T[] = [];
+    for (let root = 0; root < size; root++) all.push((await broadcastValue(mpi, joined, root, value)) as T);
+    return all;
+  };
+  // The second call tells that the first step is done.
+  let hasTotalled = false;
   return {
     rank,
     size,
@@ -87,6 +100,8 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     reduceScatter: (array, ranges, urgent) => mpi.reduceScatter(array, numbersOf(ranges), urgent),
     allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges), true),
     async total(value) {
+      if (hasTotalled) signs.watch();
+      hasTotalled = true;
       const [total = Number.NaN, stops] = await foldOverRanks(
         joined,
         mpi.exchange,
@@ -109,15 +124,20 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
       agree(all.some(([stops]) => stops !== 0));
       return all.map((one) => one.subarray(1));
     },
+    collect,
     async meet(facts) {
-      const all: RankFacts[] = [];
-      for (let root = 0; root < size; root++) {
-        all.push((await broadcastValue(mpi, joined, root, facts)) as RankFacts);
-      }
-      checkSameFacts(all);
+      checkSameFacts(await collect(facts));
+      signs.learn();
     },
     wait: () => mpi.barrier(),
-    leave: () => mpi.finalise(),
-    fail,
+    counted: signs.counted,
+    async leave() {
+      await mpi.finalise();
+      signs.end();
+    },
+    fail(error) {
+      signs.end();
+      fail(error);
+    },
   };
 };

@@ -40,6 +40,8 @@ export interface RunTeam extends Team {
    * A machine that was asked to stop tells the others: then `agreed` is aborted.
    */
   gather(values: Float64Array): Promise<readonly Float64Array[]>;
+  /** Every machine's value, in the order of ranks. Called at the same point of the run on all. */
+  collect<T>(value: T): Promise<readonly T[]>;
   /** Asks this machine to stop: what it computes alone may be broken off at once. */
   readonly asked: AbortSignal | undefined;
   /** Aborted on every machine at the same point of the run, after one of them was asked to stop. */
@@ -60,6 +62,7 @@ export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
   ...alone,
   fromFirst: (compute) => compute(),
   gather: async (values) => [values],
+  collect: async (value) => [value],
   asked: signal,
   agreed: signal,
 });
