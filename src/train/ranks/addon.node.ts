@@ -19,6 +19,8 @@ export type Bytes = Uint8Array | Float32Array | Float64Array;
 
 /** Exports of native/mpi.cc. Commands are done in the order of their calls. */
 export interface MpiAddon {
+  /** What the MPI library says of itself and its version. */
+  library(): string;
   /** Initialises MPI, once in a process. */
   start(): Promise<Joined>;
   /** Sends to a rank and receives from it. */
@@ -51,4 +53,11 @@ export const loadMpi = (): MpiAddon => {
     const got = cause instanceof Error ? cause.message : String(cause);
     throw new UnsupportedKernelError({ where, must: "the MPI addon must load", got, hint, cause });
   }
+};
+
+/** Name and version of the addon's MPI library. @throws UnsupportedKernelError if the addon cannot be loaded. */
+export const mpiLibrary = (): string => {
+  // "Open MPI v4.1.4, package: …", or "MPICH Version:\t4.0.2" and more lines.
+  const [name = ""] = loadMpi().library().split(/[,\n]/u);
+  return name.replace(/\s*Version:\s*/u, " ").trim();
 };

@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { deserialize, serialize } from "node:v8";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
+import { launchedRank } from "../../core/launched-rank.node.ts";
 import type { RunTeam } from "../steps/team.ts";
-import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
+import { type Joined, loadMpi, type MpiAddon, mpiLibrary } from "./addon.node.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
 import { foldOverRanks, sumOverRanks } from "./tree-sum.ts";
 
@@ -39,6 +40,16 @@ const broadcastValue = async (mpi: MpiAddon, { rank }: Joined, root: number, val
 };
 
 const checkSize = ({ size }: Joined): void => {
+  const launched = launchedRank();
+  // A library that does not know the launcher takes each process for a run of one rank.
+  if (launched !== null && launched.size !== size) {
+    throw new ConfigError({
+      where: "mpirun",
+      must: `the addon's MPI must be the launcher's, which started ${launched.size} ranks`,
+      got: `${size} in ${mpiLibrary()}`,
+      hint: "npm run build:mpi with the launcher's mpicxx, or under Slurm --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)",
+    });
+  }
   if (Number.isInteger(Math.log2(size))) return;
   throw new ConfigError({
     where: "mpirun",
