@@ -40,6 +40,16 @@ const file = fileURLToPath(new URL(`foretoken-mpi.${process.platform}-${process.
 /** Whether the addon was built. */
 export const hasMpi = (): boolean => existsSync(file);
 
+/**
+ * Settings of UCX, by which MPICH and others send; a user's own win. When it is loaded, it moves the end of the heap and back,
+ * and patches the C library, as if there were no other threads: a page of theirs was lost. And its handler of a crash can
+ * wait for ever. It reads them from the process's environment, which the main thread alone can change.
+ */
+export const setUcx = (): void => {
+  process.env.UCX_MEM_EVENTS ??= "n";
+  process.env.UCX_HANDLE_ERRORS ??= "none";
+};
+
 /** @throws UnsupportedKernelError if the addon is missing or cannot be loaded. */
 export const loadMpi = (): MpiAddon => {
   const where = "mpirun";
@@ -47,6 +57,7 @@ export const loadMpi = (): MpiAddon => {
   if (!hasMpi()) {
     throw new UnsupportedKernelError({ where, must: "the MPI addon must be built", got: "no such file", hint });
   }
+  setUcx();
   try {
     return createRequire(import.meta.url)(file) as MpiAddon;
   } catch (cause) {
