@@ -14,6 +14,8 @@ jobs=${JOBS:-1}
 threads=$(($(nproc) / jobs))
 if [ "$threads" -lt 1 ]; then threads=1; fi
 read -ra foretoken <<< "${FORETOKEN:-npx foretoken}"
+failures=$(mktemp)
+trap 'rm -f "$failures"' EXIT
 
 train() {
   local rate=$1 seed=$2 flags
@@ -26,7 +28,7 @@ train() {
     flags=(--out "$out" "$@" --learning-rate "$rate" --seed "$seed")
   fi
   "${foretoken[@]}" train "${flags[@]}" --threads "$threads" > "$out.log" 2>&1 ||
-    echo "rate $rate, seed $seed: failed, see $out.log" >&2
+    echo "rate $rate, seed $seed: failed, see $out.log" | tee -a "$failures" >&2
 }
 
 for rate in "${rates[@]}"; do
@@ -36,3 +38,4 @@ for rate in "${rates[@]}"; do
   done
 done
 wait
+[ ! -s "$failures" ]

@@ -85,7 +85,7 @@ const checkJobs = async () => {
     return `${runs.checkSameBits(inFolder("job"), inFolder("adamw-float32"))} files`;
   });
 
-  const flags = ["--steps", "2000", "--eval-interval", "500", "--checkpoint-interval", "10"];
+  const flags = ["--steps", "400", "--eval-interval", "100", "--checkpoint-interval", "10"];
   await check("scancel saves, the same OUT goes on: the bits of one run", async () => {
     const more = { OUT: inFolder("cancelled") };
     const job = await submit("train.sbatch", oneNode, [...flagsOf(adamw), ...flags], more);
