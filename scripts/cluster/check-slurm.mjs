@@ -30,6 +30,13 @@ const oneNode = ["--nodes=1", "--ntasks-per-node=4", "--cpus-per-task=1"];
 mkdirSync(inFolder("slurm"));
 const slurm = await startSlurm(inFolder("slurm"), 4);
 const env = { ...slurm.env, FORETOKEN: root };
+// Nothing stays behind, whatever ends the check.
+const clean = async () => {
+  await runs.start(["scancel", "--user=root", "--signal=KILL", "--full"], { env }).ended;
+  await slurm.stop();
+  rmSync(folder, { recursive: true, force: true });
+};
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void clean().finally(() => process.exit(130)));
 const command = (words, more = {}) => runs.output(words, { cwd: folder, env: { ...env, ...more } });
 
 /** Submits a script. Resolves to the job's number. */
@@ -160,12 +167,8 @@ try {
   }
   await checkJobs();
 } finally {
-  await command(["scancel", "--user=root", "--signal=KILL", "--full"]).catch(() => {});
-  await slurm.stop();
-  const left = readdirSync("/proc").filter(
-    (name) => /^\d+$/u.test(name) && runs.commandOf(name).some((word) => word.startsWith(folder)),
-  );
+  await clean();
+  const left = readdirSync("/proc").filter((name) => runs.commandOf(name).some((word) => word.startsWith(folder)));
   if (left.length > 0) console.log(`FAILED  processes are left: ${left.join(" ")}`);
-  rmSync(folder, { recursive: true, force: true });
 }
 end();

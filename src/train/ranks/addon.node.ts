@@ -17,7 +17,7 @@ export interface Joined {
 /** An array that MPI reads or writes. It must not be touched before the promise is settled. */
 export type Bytes = Uint8Array | Float32Array | Float64Array;
 
-/** Exports of native/mpi.cc. Commands are done in the order of their calls. */
+/** Exports of native/mpi.cc. All ranks call the same commands in the same order; several are under way at a time. */
 export interface MpiAddon {
   /** What the MPI library says of itself and its version. */
   library(): string;
@@ -27,6 +27,14 @@ export interface MpiAddon {
   exchange(rank: number, sent: Bytes, received: Bytes): Promise<void>;
   /** Fills the array on every rank with that of `root`. */
   broadcast(root: number, array: Bytes): Promise<void>;
+  /**
+   * Replaces the elements of the rank's own ranges by their sums over all ranks; those of other ranges are sums
+   * over some ranks then.
+   * @param ranges `from`, `to` and the owning rank of each range, one after the other: the same on all ranks.
+   */
+  reduceScatter(array: Float32Array, ranges: Float64Array): Promise<void>;
+  /** Fills each range with its owner's elements. @param ranges as for `reduceScatter`. */
+  allGather(array: Float32Array, ranges: Float64Array): Promise<void>;
   /** Waits for all ranks. */
   barrier(): Promise<void>;
   /** Waits for all ranks and ends MPI. */
