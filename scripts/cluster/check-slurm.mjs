@@ -119,12 +119,13 @@ const checkJobs = async () => {
   });
 
   await check("--signal before the time is up: the job saves, is requeued and goes on", async () => {
-    const time = ["--time=1", "--signal=TERM@50"];
+    // Slurm looks at the time every half a minute or so, and may be a minute early.
+    const time = ["--time=2", "--signal=TERM@30"];
     const job = await submit("train.sbatch", [...oneNode, ...time], [...flagsOf(adamw), ...runs.long], {
       OUT: inFolder("timed"),
     });
-    await runs.until("the first part saved", () => noteCount("timed", "interrupted") === 1, 120);
-    await runs.until("the second part saved", () => noteCount("timed", "interrupted") === 2, 240);
+    await runs.until("the first part saved", () => noteCount("timed", "interrupted") === 1, 180);
+    await runs.until("the second part saved", () => noteCount("timed", "interrupted") === 2, 300);
     await command(["scancel", job]);
     await runs.until("the end of the job", () => hasEnded(job), 60);
     return sameAsWhole("timed", runs.long);
