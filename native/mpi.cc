@@ -506,6 +506,16 @@ napi_value signsFunction(napi_env env, napi_callback_info) {
   return array;
 }
 
+// library(): what the MPI library says of itself. It may be asked before MPI is initialised.
+napi_value libraryFunction(napi_env env, napi_callback_info) {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  napi_value value = nullptr;
+  (void)MPI_Get_library_version(text, &length);
+  (void)napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
+  return value;
+}
+
 // The environment ends: the thread leaves JavaScript's memory, and aborts MPI if that was not finalised.
 void endEnvironment(void*) {
   Engine& e = *engine;
@@ -535,6 +545,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   if (pthread_create(&thread, nullptr, runThread, made) != 0) return refuse(env, "the system refuses a thread for MPI");
   (void)pthread_detach(thread);
   const napi_property_descriptor functions[] = {
+      {"library", nullptr, libraryFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"start", nullptr, startFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"exchange", nullptr, exchangeFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"broadcast", nullptr, broadcastFunction, nullptr, nullptr, nullptr, napi_default, nullptr},

@@ -19,6 +19,8 @@ export type Bytes = Uint8Array | Float32Array | Float64Array;
 
 /** Exports of native/mpi.cc. All ranks call the same commands in the same order; several are under way at a time. */
 export interface MpiAddon {
+  /** What the MPI library says of itself and its version. */
+  library(): string;
   /** Initialises MPI, once in a process. */
   start(): Promise<Joined>;
   /** Sends to a rank and receives from it. */
@@ -52,6 +54,16 @@ const file = fileURLToPath(new URL(`foretoken-mpi.${process.platform}-${process.
 /** Whether the addon was built. */
 export const hasMpi = (): boolean => existsSync(file);
 
+/**
+ * Settings of UCX, by which MPICH and others send; a user's own win. When it is loaded, it moves the end of the heap and back,
+ * and patches the C library, as if there were no other threads: a page of theirs was lost. And its handler of a crash can
+ * wait for ever. It reads them from the process's environment, which the main thread alone can change.
+ */
+export const setUcx = (): void => {
+  process.env.UCX_MEM_EVENTS ??= "n";
+  process.env.UCX_HANDLE_ERRORS ??= "none";
+};
+
 /** @throws UnsupportedKernelError if the addon is missing or cannot be loaded. */
 export const loadMpi = (): MpiAddon => {
   const where = "mpirun";
@@ -59,10 +71,18 @@ export const loadMpi = (): MpiAddon => {
   if (!hasMpi()) {
     throw new UnsupportedKernelError({ where, must: "the MPI addon must be built", got: "no such file", hint });
   }
+  setUcx();
   try {
     return createRequire(import.meta.url)(file) as MpiAddon;
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
     throw new UnsupportedKernelError({ where, must: "the MPI addon must load", got, hint, cause });
   }
+};
+
+/** Name and version of the addon's MPI library. @throws UnsupportedKernelError if the addon cannot be loaded. */
+export const mpiLibrary = (): string => {
+  // "Open MPI v4.1.4, package: …", or "MPICH Version:\t4.0.2" and more lines.
+  const [name = ""] = loadMpi().library().split(/[,\n]/u);
+  return name.replace(/\s*Version:\s*/u, " ").trim();
 };

@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { deserialize, serialize } from "node:v8";
 import type { Backend } from "../../backend/backend.ts";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
+import { launchedRank } from "../../core/launched-rank.node.ts";
 import type { OwnedRange, RunTeam } from "../steps/team.ts";
-import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
+import { type Joined, loadMpi, type MpiAddon, mpiLibrary } from "./addon.node.ts";
 import { foldOverRanks, gatherOverRanks } from "./fold.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
 import { createSigns } from "./signs.node.ts";
@@ -47,6 +48,16 @@ const numbersOf = (ranges: readonly OwnedRange[]): Float64Array =>
   Float64Array.from(ranges.flatMap(({ from, to, owner }) => [from, to, owner]));
 
 const checkSize = ({ size }: Joined): void => {
+  const launched = launchedRank();
+  // A library that does not know the launcher takes each process for a run of one rank.
+  if (launched !== null && launched.size !== size) {
+    throw new ConfigError({
+      where: "mpirun",
+      must: `the addon's MPI must be the launcher's, which started ${launched.size} ranks`,
+      got: `${size} in ${mpiLibrary()}`,
+      hint: "npm run build:mpi with the launcher's mpicxx, or under Slurm --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)",
+    });
+  }
   if (Number.isInteger(Math.log2(size))) return;
   throw new ConfigError({
     where: "mpirun",
