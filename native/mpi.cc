@@ -16,10 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <climits>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -30,7 +33,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-enum class Kind { kStart, kExchange, kBroadcast, kBarrier, kFinalise };
+enum class Kind { kStart, kExchange, kBroadcast, kAllReduce, kBarrier, kFinalise };
 
 struct Bytes {
   void* data = nullptr;
@@ -61,6 +64,7 @@ struct Neighbour {
 constexpr int kMostNeighbours = 4096;
 constexpr int kMostCores = 1024;
 constexpr auto kWatchInterval = std::chrono::milliseconds(200);
+constexpr long kMostDelay = 1000000;
 
 struct Engine {
   std::mutex mutex;
@@ -84,6 +88,11 @@ struct Engine {
   int neighbourCount = 0;
   Neighbour self = {};
   Clock::time_point watched = Clock::now();
+  std::chrono::microseconds delay{0};
+
+  // What this rank has sent: the thread writes, JavaScript's thread reads.
+  std::atomic<uint64_t> sentBytes{0};
+  std::atomic<uint64_t> sentMessages{0};
 };
 
 // Never freed: the thread may outlive the environment.
@@ -222,14 +231,38 @@ void start(Engine& e, Command& command) {
   (void)MPI_Comm_free(&local);
 }
 
+// The latency of a slower network, for tests and benchmarks: FORETOKEN_MPI_DELAY microseconds, of a second at most.
+std::chrono::microseconds readDelay() {
+  const char* text = std::getenv("FORETOKEN_MPI_DELAY");
+  const long delay = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+  return std::chrono::microseconds(delay < 0 ? 0 : delay > kMostDelay ? kMostDelay : delay);
+}
+
+// Called for each message before it is sent: the receiver gets it later by the delay. Sleeping leaves the core to others.
+void delayAndCount(Engine& e, const Bytes& sent) {
+  if (e.delay.count() > 0) std::this_thread::sleep_for(e.delay);
+  e.sentBytes.fetch_add(static_cast<uint64_t>(sent.length), std::memory_order_relaxed);
+  e.sentMessages.fetch_add(1, std::memory_order_relaxed);
+}
+
 void exchange(Engine& e, Command& c) {
   MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
-  if (check(c, MPI_Irecv(c.receive.data, c.receive.length, MPI_BYTE, c.peer, 0, MPI_COMM_WORLD, &requests[0])) &&
-      check(c, MPI_Isend(c.send.data, c.send.length, MPI_BYTE, c.peer, 0, MPI_COMM_WORLD, &requests[1])))
+  if (!check(c, MPI_Irecv(c.receive.data, c.receive.length, MPI_BYTE, c.peer, 0, MPI_COMM_WORLD, &requests[0]))) return;
+  delayAndCount(e, c.send);
+  if (check(c, MPI_Isend(c.send.data, c.send.length, MPI_BYTE, c.peer, 0, MPI_COMM_WORLD, &requests[1])))
     (void)wait(e, c, requests, 2);
 }
 
+// MPI's own sum of floats, in the order that it chooses: benchmarks compare ours with it.
+void allReduce(Engine& e, Command& c) {
+  MPI_Request request;
+  const int count = c.send.length / static_cast<int>(sizeof(float));
+  if (check(c, MPI_Iallreduce(MPI_IN_PLACE, c.send.data, count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, &request)))
+    (void)wait(e, c, &request, 1);
+}
+
 void broadcast(Engine& e, Command& c) {
+  if (e.rank == c.peer) delayAndCount(e, c.send);
   MPI_Request request;
   if (check(c, MPI_Ibcast(c.send.data, c.send.length, MPI_BYTE, c.peer, MPI_COMM_WORLD, &request)))
     (void)wait(e, c, &request, 1);
@@ -252,6 +285,8 @@ void perform(Engine& e, Command& command) {
     case Kind::kBroadcast:
       if (command.peer >= e.size) return fail(command, "no such rank");
       return broadcast(e, command);
+    case Kind::kAllReduce:
+      return allReduce(e, command);
     case Kind::kBarrier:
       (void)barrier(e, command);
       return;
@@ -354,6 +389,13 @@ bool takeBytes(napi_env env, napi_value value, Bytes& bytes) {
   return napi_create_reference(env, value, 1, &bytes.reference) == napi_ok;
 }
 
+bool takeFloats(napi_env env, napi_value value, Bytes& bytes) {
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  return napi_get_typedarray_info(env, value, &type, &length, nullptr, nullptr, nullptr) == napi_ok &&
+         type == napi_float32_array && takeBytes(env, value, bytes);
+}
+
 napi_value enqueue(napi_env env, napi_callback_info info, Kind kind, size_t arrays) {
   size_t count = 3;
   napi_value values[3] = {};
@@ -361,7 +403,12 @@ napi_value enqueue(napi_env env, napi_callback_info info, Kind kind, size_t arra
   Command* command = new (std::nothrow) Command;
   if (command == nullptr) return refuse(env, "no memory for a command");
   command->kind = kind;
-  if (arrays > 0) {
+  if (kind == Kind::kAllReduce) {
+    if (!takeFloats(env, values[0], command->send)) {
+      delete command;
+      return refuse(env, "a Float32Array must be given, of less than 2 GiB");
+    }
+  } else if (arrays > 0) {
     double peer = -1;
     (void)napi_get_value_double(env, values[0], &peer);
     command->peer = peer >= 0 && peer < INT_MAX ? static_cast<int>(peer) : -1;
@@ -390,6 +437,18 @@ napi_value exchangeFunction(napi_env env, napi_callback_info info) { return enqu
 napi_value broadcastFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBroadcast, 1); }
 napi_value barrierFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBarrier, 0); }
 napi_value finaliseFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kFinalise, 0); }
+
+// allReduce(array): the sum over all ranks, in place.
+napi_value allReduceFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kAllReduce, 1); }
+
+// sent(): { bytes, messages } that this rank has sent: those of exchanges, and of broadcasts that it is the root of.
+napi_value sentFunction(napi_env env, napi_callback_info) {
+  napi_value value = nullptr;
+  (void)napi_create_object(env, &value);
+  setNumber(env, value, "bytes", static_cast<double>(engine->sentBytes.load(std::memory_order_relaxed)));
+  setNumber(env, value, "messages", static_cast<double>(engine->sentMessages.load(std::memory_order_relaxed)));
+  return value;
+}
 
 // abortAtEnd(status): the status with which all ranks end if this environment ends before finalise().
 napi_value abortAtEnd(napi_env env, napi_callback_info info) {
@@ -429,6 +488,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     return refuse(env, "the addon cannot be set up");
   }
   engine = made;
+  made->delay = readDelay();
   if (pthread_create(&thread, nullptr, runThread, made) != 0) return refuse(env, "the system refuses a thread for MPI");
   (void)pthread_detach(thread);
   const napi_property_descriptor functions[] = {
@@ -437,6 +497,8 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"broadcast", nullptr, broadcastFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"barrier", nullptr, barrierFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"allReduce", nullptr, allReduceFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"sent", nullptr, sentFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
   };
   (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);

@@ -17,7 +17,12 @@ export interface Joined {
 /** An array that MPI reads or writes. It must not be touched before the promise is settled. */
 export type Bytes = Uint8Array | Float32Array | Float64Array;
 
-/** Exports of native/mpi.cc. Commands are done in the order of their calls. */
+export interface Sent {
+  readonly bytes: number;
+  readonly messages: number;
+}
+
+/** Exports of native/mpi.cc. Commands are done in the order of their calls. FORETOKEN_MPI_DELAY delays messages. */
 export interface MpiAddon {
   /** Initialises MPI, once in a process. */
   start(): Promise<Joined>;
@@ -29,6 +34,10 @@ export interface MpiAddon {
   barrier(): Promise<void>;
   /** Waits for all ranks and ends MPI. */
   finalise(): Promise<void>;
+  /** Replaces the floats by their sum over all ranks, in an order that MPI chooses: for comparison with our sum. */
+  allReduce(array: Float32Array): Promise<void>;
+  /** What this rank has sent so far: in exchanges, and in broadcasts that it is the root of. */
+  sent(): Sent;
   /** The status with which all ranks end if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
 }
