@@ -2,7 +2,7 @@
  * Measures steps of training on 1, 2 and 4 ranks of this machine, over shared memory and over TCP with limited bandwidth and
  * added latency; fits a model of a step's time to some of the cases, and checks it on the others.
  *
- *   node bench/scaling.mjs [--only TEXT] [--rounds 1] [--seconds 3] [--json FILE]   measures, fits and checks (as root)
+ *   node bench/scaling.mjs [--only TEXT] [--rounds 1] [--seconds 2] [--json FILE]   measures, fits and checks (as root)
  *   node bench/scaling.mjs --fit [--json FILE]                                      only fits and checks
  *   node bench/scaling.mjs --docs [--json FILE] [--into docs/scaling.md]            writes the tables into the page
  *
@@ -28,7 +28,7 @@ const { values } = parseArgs({
   options: {
     only: { type: "string", default: "" },
     rounds: { type: "string", default: "1" },
-    seconds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "2" },
     fit: { type: "boolean", default: false },
     docs: { type: "boolean", default: false },
     into: { type: "string", default: join(root, "docs/scaling.md") },

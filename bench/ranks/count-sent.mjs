@@ -8,6 +8,7 @@ import { join } from "node:path";
 const folder = process.env.FORETOKEN_BENCH_SENT;
 const { dlopen } = process;
 
+/** @param {any} module @param {string} file @param {...any} flags */
 process.dlopen = (module, file, ...flags) => {
   dlopen.call(process, module, file, ...flags);
   if (folder === undefined || !file.includes("foretoken-mpi.")) return;

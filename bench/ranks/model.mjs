@@ -7,7 +7,7 @@
  *   handling = bytes × perByte + messages × perMessage, over TCP also bytes × perTcpByte
  *   idle     = bytes / bandwidth − the core's work for TCP, if that is more than 0, + messages × latency
  *   waiting  = (1 − hidden) × idle + what of hidden × idle is longer than the backward part of the last pass
- *   slow     = ranks per core, × (1 + contention) if several cores compute
+ *   slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
  *
  * Bytes and messages are those that a rank sends; tokens and passes are a rank's. Bandwidth and latency are given, not fitted.
  */
@@ -56,6 +56,7 @@ const beginnings = {
   perTcpByte: 5e-10,
   perMessage: 2e-4,
   contention: 0.05,
+  sharing: 0.05,
 };
 
 const ofDtype = (coefficients, dtype) =>
@@ -74,9 +75,10 @@ export const roughCoefficients = { ...beginnings, hidden: 0 };
  *   limit), `latency` of a message.
  */
 export const stepTime = (coefficients, one) => {
-  const { perLayer, perParameter, perOwnParameter, perByte, perTcpByte, perMessage, contention, hidden } = coefficients;
+  const { perLayer, perParameter, perOwnParameter, perByte, perTcpByte, perMessage, hidden } = coefficients;
   const { perFlop, perActivation } = ofDtype(coefficients, one.dtype);
-  const slow = one.ranksPerCore * (one.severalCores ? 1 + contention : 1);
+  const shared = one.ranksPerCore > 1 ? one.ranksPerCore * (1 + coefficients.sharing) : 1;
+  const slow = shared * (one.severalCores ? 1 + coefficients.contention : 1);
   const perToken = one.flopsPerToken * perFlop + one.activations * perActivation;
   const compute = slow * ((one.tokens * perToken) / one.coresOfRank + one.passes * one.layers * perLayer);
   const update = slow * one.parameters * (perParameter + perOwnParameter / one.ranks);
@@ -88,12 +90,11 @@ export const stepTime = (coefficients, one) => {
   return { compute, update, handling, waiting, total: compute + update + handling + waiting };
 };
 
-const logistic = (x) => 1 / (1 + Math.exp(-x));
 const names = Object.keys(beginnings);
 
-const coefficientsOf = (x) => ({
+const coefficientsOf = (x, hidden) => ({
   ...Object.fromEntries(names.map((name, i) => [name, Math.exp(x[i])])),
-  hidden: logistic(x[names.length]),
+  hidden,
 });
 
 /**
@@ -101,12 +102,18 @@ const coefficientsOf = (x) => ({
  * @param measured cases in the form of `stepTime`, with `seconds`.
  */
 export const fitModel = (measured) => {
-  const residuals = (x) => {
-    const coefficients = coefficientsOf(x);
-    return measured.map((one) => Math.log(stepTime(coefficients, one).total / one.seconds));
-  };
   const start = names.map((name) => Math.log(beginnings[name]));
-  // Whether communication is hidden changes the form: each possibility begins on its own.
-  const found = [-4, 0, 4].map((hidden) => fitLogarithms(residuals, [...start, hidden]));
-  return coefficientsOf(found.sort((a, b) => a.cost - b.cost)[0].x);
+  const fitWith = (hidden) => {
+    const residuals = (x) => {
+      const coefficients = coefficientsOf(x, hidden);
+      return measured.map((one) => Math.log(stepTime(coefficients, one).total / one.seconds));
+    };
+    return { hidden, ...fitLogarithms(residuals, start) };
+  };
+  const best = (fits) => fits.reduce((one, other) => (other.cost < one.cost ? other : one));
+  // The longer of two times has a kink, at which a search would stop: shares are tried one by one.
+  const tenths = best(Array.from({ length: 11 }, (_, i) => fitWith(i / 10)));
+  const between = [-0.05, 0.05].map((more) => Math.min(1, Math.max(0, tenths.hidden + more)));
+  const { x, hidden } = best([tenths, ...between.map(fitWith)]);
+  return coefficientsOf(x, hidden);
 };

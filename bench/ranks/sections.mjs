@@ -96,7 +96,8 @@ const coefficientRows = (c) => {
     ["copying and adding what is sent and received", throughput(c.perByte)],
     ["TCP's own work", throughput(c.perTcpByte)],
     ["a message", `${digits(1e6 * c.perMessage)} µs`],
-    ["slower if both cores compute", signed(c.contention)],
+    ["longer if both cores compute", signed(c.contention)],
+    ["longer if ranks share a core, besides their shares", signed(c.sharing)],
     ["share of communication that can be hidden", percent(c.hidden)],
   ];
 };

@@ -40,6 +40,7 @@ const truth = {
   perTcpByte: 6e-10,
   perMessage: 1e-4,
   contention: 0.08,
+  sharing: 0.05,
 };
 const machine = { cpu: "Some CPU", cores: 2, memoryBytes: 2 ** 33, system: "Linux", node: "v20.0.0" };
 
