@@ -1,5 +1,5 @@
 /**
- * Times the sum of gradients over ranks, which has the same bits on any number of them (src/train/ranks/tree-sum.ts), beside MPI's
+ * Times the sum of gradients over ranks, which has the same bits on any number of them (native/mpi/sharing.h), beside MPI's
  * own, which chooses its order: MPI_Allreduce as MPI waits for it, and MPI_Iallreduce as the addon does, which sleeps meanwhile.
  * Each rank is pinned to one core.
  *

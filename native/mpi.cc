@@ -1,8 +1,8 @@
 // The Node-API binding of MPI, an addon of its own: it is built where MPI is installed, and loaded by ranks alone.
 //
 // All calls of MPI are made by one native thread (MPI_THREAD_FUNNELED) that lies beside JavaScript's. JavaScript hands it
-// commands, which it works through in order, and gets promises. Waiting is MPI_Test with sleeps: MPI's own waiting spins, and
-// would take the cores that compute. MPI can be initialised once in a process, so there is one engine, for one environment.
+// commands, which it begins in order, and gets promises. Several are under way at a time, while JavaScript computes. Waiting is
+// MPI_Test with sleeps: MPI's own waiting spins, and would take the cores that compute. MPI can be initialised once in a process, so there is one engine, for one environment.
 //
 // If that environment ends before `finalise`, MPI is aborted: the other ranks would wait for ever.
 #define OMPI_SKIP_MPICXX 1
@@ -28,12 +28,14 @@
 #include <new>
 #include <thread>
 
+#include "mpi/sharing.h"
+
 namespace foretoken {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-enum class Kind { kStart, kExchange, kBroadcast, kAllReduce, kBarrier, kFinalise };
+enum class Kind { kStart, kExchange, kBroadcast, kBarrier, kReduceScatter, kAllGather, kAllReduce, kFinalise };
 
 struct Bytes {
   void* data = nullptr;
@@ -48,6 +50,9 @@ struct Command {
   int peer = 0;
   Bytes send;
   Bytes receive;
+  Sharing* sharing = nullptr;
+  MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+  Clock::time_point arrives = {};
   napi_deferred deferred = nullptr;
   bool failed = false;
   char message[MPI_MAX_ERROR_STRING + 64] = {};
@@ -65,6 +70,10 @@ constexpr int kMostNeighbours = 4096;
 constexpr int kMostCores = 1024;
 constexpr auto kWatchInterval = std::chrono::milliseconds(200);
 constexpr long kMostDelay = 1000000;
+// Sums that are under way at a time: each holds buffers. They begin in the same order on all ranks.
+constexpr int kMostSharings = 4;
+// Tags that every MPI has: messages of different commands to one rank must not be mixed up.
+constexpr int kTags = 32767;
 
 struct Engine {
   std::mutex mutex;
@@ -79,6 +88,10 @@ struct Engine {
   int pending = 0;
 
   // Of the thread alone, but for what `start` tells.
+  // Commands that have begun, in their order.
+  Command* begun = nullptr;
+  int sharings = 0;
+  int tag = 0;
   bool initialised = false;
   int rank = 0;
   int size = 1;
@@ -91,8 +104,8 @@ struct Engine {
   std::chrono::microseconds delay{0};
 
   // What this rank has sent: the thread writes, JavaScript's thread reads.
-  std::atomic<uint64_t> sentBytes{0};
-  std::atomic<uint64_t> sentMessages{0};
+  std::atomic<int64_t> sentBytes{0};
+  std::atomic<int64_t> sentMessages{0};
 };
 
 // Never freed: the thread may outlive the environment.
@@ -141,6 +154,11 @@ void watchNeighbours(Engine& e) {
   abortAll(1);
 }
 
+// Short waits are for data that is on its way, long ones for a rank that still computes.
+std::chrono::microseconds pauseAfter(Clock::duration waited) {
+  return std::chrono::microseconds(waited < std::chrono::milliseconds(20) ? 20 : 300);
+}
+
 // Waits for the requests; false if that failed, or if nobody waits any more.
 bool wait(Engine& e, Command& command, MPI_Request* requests, int count) {
   const Clock::time_point began = Clock::now();
@@ -156,13 +174,7 @@ bool wait(Engine& e, Command& command, MPI_Request* requests, int count) {
     if (done != 0) return true;
     if (isAbandoned(e)) return false;
     watchNeighbours(e);
-    // Short waits are for data that is on its way, long ones for a rank that still computes.
-    const auto waited = Clock::now() - began;
-    if (waited < std::chrono::microseconds(50)) {
-      std::this_thread::yield();
-    } else {
-      std::this_thread::sleep_for(std::chrono::microseconds(waited < std::chrono::milliseconds(20) ? 20 : 300));
-    }
+    std::this_thread::sleep_for(pauseAfter(Clock::now() - began));
   }
 }
 
@@ -238,89 +250,132 @@ std::chrono::microseconds readDelay() {
   return std::chrono::microseconds(delay < 0 ? 0 : delay > kMostDelay ? kMostDelay : delay);
 }
 
-// Called for each message before it is sent: the receiver gets it later by the delay. Sleeping leaves the core to others.
-void delayAndCount(Engine& e, const Bytes& sent) {
-  if (e.delay.count() > 0) std::this_thread::sleep_for(e.delay);
-  e.sentBytes.fetch_add(static_cast<uint64_t>(sent.length), std::memory_order_relaxed);
-  e.sentMessages.fetch_add(1, std::memory_order_relaxed);
+void countSent(Engine& e, int64_t bytes, int64_t messages) {
+  e.sentBytes.fetch_add(bytes, std::memory_order_relaxed);
+  e.sentMessages.fetch_add(messages, std::memory_order_relaxed);
 }
 
-void exchange(Engine& e, Command& c) {
-  MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
-  if (!check(c, MPI_Irecv(c.receive.data, c.receive.length, MPI_BYTE, c.peer, 0, MPI_COMM_WORLD, &requests[0]))) return;
-  delayAndCount(e, c.send);
-  if (check(c, MPI_Isend(c.send.data, c.send.length, MPI_BYTE, c.peer, 0, MPI_COMM_WORLD, &requests[1])))
-    (void)wait(e, c, requests, 2);
-}
-
-// MPI's own sum of floats, in the order that it chooses: benchmarks compare ours with it.
-void allReduce(Engine& e, Command& c) {
-  MPI_Request request;
-  const int count = c.send.length / static_cast<int>(sizeof(float));
-  if (check(c, MPI_Iallreduce(MPI_IN_PLACE, c.send.data, count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, &request)))
-    (void)wait(e, c, &request, 1);
-}
-
-void broadcast(Engine& e, Command& c) {
-  if (e.rank == c.peer) delayAndCount(e, c.send);
-  MPI_Request request;
-  if (check(c, MPI_Ibcast(c.send.data, c.send.length, MPI_BYTE, c.peer, MPI_COMM_WORLD, &request)))
-    (void)wait(e, c, &request, 1);
-}
-
-bool barrier(Engine& e, Command& c) {
-  MPI_Request request;
-  return check(c, MPI_Ibarrier(MPI_COMM_WORLD, &request)) && wait(e, c, &request, 1);
-}
-
-void perform(Engine& e, Command& command) {
-  if (command.kind != Kind::kStart && !e.initialised) return fail(command, "MPI is not initialised, or finalised");
-  switch (command.kind) {
-    case Kind::kStart:
-      if (e.initialised) return fail(command, "MPI is initialised already");
-      return start(e, command);
+// Begins a command without waiting for it.
+void begin(Engine& e, Command& c) {
+  if (!e.initialised) return fail(c, "MPI is not initialised, or finalised");
+  switch (c.kind) {
     case Kind::kExchange:
-      if (command.peer >= e.size || command.peer == e.rank) return fail(command, "no such other rank");
-      return exchange(e, command);
+      if (c.peer >= e.size || c.peer == e.rank) return fail(c, "no such other rank");
+      e.tag = (e.tag + 1) % kTags;
+      c.arrives = Clock::now() + e.delay;
+      countSent(e, c.send.length, 1);
+      if (check(c, MPI_Irecv(c.receive.data, c.receive.length, MPI_BYTE, c.peer, e.tag, MPI_COMM_WORLD, &c.requests[0])))
+        (void)check(c, MPI_Isend(c.send.data, c.send.length, MPI_BYTE, c.peer, e.tag, MPI_COMM_WORLD, &c.requests[1]));
+      return;
     case Kind::kBroadcast:
-      if (command.peer >= e.size) return fail(command, "no such rank");
-      return broadcast(e, command);
+      if (c.peer >= e.size) return fail(c, "no such rank");
+      c.arrives = Clock::now() + e.delay;
+      if (c.peer == e.rank) countSent(e, c.send.length, 1);
+      (void)check(c, MPI_Ibcast(c.send.data, c.send.length, MPI_BYTE, c.peer, MPI_COMM_WORLD, &c.requests[0]));
+      return;
+    case Kind::kReduceScatter:
+    case Kind::kAllGather:
+      e.tag = (e.tag + 1) % kTags;
+      e.sharings++;
+      c.sharing->delay(e.delay);
+      (void)check(c, c.sharing->begin(e.rank, e.size, e.tag, MPI_COMM_WORLD));
+      return;
     case Kind::kAllReduce:
-      return allReduce(e, command);
+      (void)check(c, MPI_Iallreduce(MPI_IN_PLACE, c.send.data, c.send.length / static_cast<int>(sizeof(float)), MPI_FLOAT,
+                                    MPI_SUM, MPI_COMM_WORLD, &c.requests[0]));
+      return;
     case Kind::kBarrier:
-      (void)barrier(e, command);
-      return;
     case Kind::kFinalise:
-      // All are here: a rank that waited in MPI_Finalize would spin.
-      if (!barrier(e, command)) return;
-      e.initialised = false;
-      (void)check(command, MPI_Finalize());
+      // All are here before MPI_Finalize: a rank that waited in it would spin.
+      (void)check(c, MPI_Ibarrier(MPI_COMM_WORLD, &c.requests[0]));
       return;
+    case Kind::kStart:
+      return;
+  }
+}
+
+// Whether a command has ended; sets `moved` if something has arrived for it.
+bool hasEnded(Command& c, bool& moved) {
+  if (c.failed) return true;
+  if (c.sharing != nullptr) return !check(c, c.sharing->advance(moved)) || c.sharing->isDone();
+  int done = 0;
+  if (!check(c, MPI_Testall(2, c.requests, &done, MPI_STATUSES_IGNORE))) return true;
+  return done != 0 && Clock::now() >= c.arrives;
+}
+
+// Takes the commands that have ended out of those that have begun, and tells JavaScript. True if something has happened.
+bool progress(Engine& e) {
+  bool moved = false;
+  for (Command** at = &e.begun; *at != nullptr;) {
+    Command* c = *at;
+    const bool ended = hasEnded(*c, moved);
+    if (c->sharing != nullptr) countSent(e, c->sharing->takeSentBytes(), c->sharing->takeSentMessages());
+    if (!ended) {
+      at = &c->next;
+      continue;
+    }
+    moved = true;
+    *at = c->next;
+    c->next = nullptr;
+    if (c->sharing != nullptr) e.sharings--;
+    if (c->kind == Kind::kFinalise && !c->failed) {
+      e.initialised = false;
+      (void)check(*c, MPI_Finalize());
+    }
+    const std::lock_guard<std::mutex> lock(e.mutex);
+    if (!e.abandoned) (void)napi_call_threadsafe_function(e.settle, c, napi_tsfn_nonblocking);
+  }
+  return moved;
+}
+
+// Begins the commands that may begin. True if there were some.
+bool beginNext(Engine& e) {
+  bool any = false;
+  for (;;) {
+    Command* c = nullptr;
+    {
+      const std::lock_guard<std::mutex> lock(e.mutex);
+      c = e.first;
+      if (c == nullptr || e.abandoned || (c->sharing != nullptr && e.sharings >= kMostSharings)) return any;
+      e.first = c->next;
+      if (e.first == nullptr) e.last = nullptr;
+    }
+    any = true;
+    c->next = nullptr;
+    if (c->kind == Kind::kStart) {
+      if (e.initialised)
+        fail(*c, "MPI is initialised already");
+      else
+        start(e, *c);
+    } else {
+      begin(e, *c);
+    }
+    Command** end = &e.begun;
+    while (*end != nullptr) end = &(*end)->next;
+    *end = c;
   }
 }
 
 void* runThread(void* opaque) {
   Engine& e = *static_cast<Engine*>(opaque);
-  std::unique_lock<std::mutex> lock(e.mutex);
-  while (!e.abandoned) {
-    if (e.first == nullptr) {
-      (void)e.changed.wait_for(lock, kWatchInterval);
-      if (e.first == nullptr && !e.abandoned && e.initialised) {
-        lock.unlock();
-        watchNeighbours(e);
-        lock.lock();
-      }
+  Clock::time_point moved = Clock::now();
+  while (!isAbandoned(e)) {
+    const bool began = beginNext(e);
+    if (progress(e) || began) {
+      moved = Clock::now();
       continue;
     }
-    Command* command = e.first;
-    e.first = command->next;
-    if (e.first == nullptr) e.last = nullptr;
-    lock.unlock();
-    perform(e, *command);
-    lock.lock();
-    if (!e.abandoned) (void)napi_call_threadsafe_function(e.settle, command, napi_tsfn_nonblocking);
+    if (e.initialised) watchNeighbours(e);
+    std::unique_lock<std::mutex> lock(e.mutex);
+    if (e.abandoned) break;
+    // A new command wakes it, unless that one must wait for others.
+    const bool blocked = e.first != nullptr;
+    const auto pause = e.begun == nullptr ? std::chrono::duration_cast<std::chrono::microseconds>(kWatchInterval)
+                                          : pauseAfter(Clock::now() - moved);
+    (void)e.changed.wait_for(lock, pause, [&e, blocked] { return e.abandoned || (!blocked && e.first != nullptr); });
   }
   if (e.initialised) abortAll(e.failureStatus);
+  const std::lock_guard<std::mutex> lock(e.mutex);
   e.ended = true;
   e.changed.notify_all();
   return nullptr;
@@ -366,6 +421,8 @@ void settle(napi_env env, napi_value, void* context, void* data) {
     // Only a waiting caller keeps the process alive.
     if (--e.pending == 0) (void)napi_unref_threadsafe_function(env, e.settle);
   }
+  // MPI may still use the buffers of one that failed.
+  if (!command->failed) delete command->sharing;
   delete command;
 }
 
@@ -389,37 +446,8 @@ bool takeBytes(napi_env env, napi_value value, Bytes& bytes) {
   return napi_create_reference(env, value, 1, &bytes.reference) == napi_ok;
 }
 
-bool takeFloats(napi_env env, napi_value value, Bytes& bytes) {
-  napi_typedarray_type type = napi_uint8_array;
-  size_t length = 0;
-  return napi_get_typedarray_info(env, value, &type, &length, nullptr, nullptr, nullptr) == napi_ok &&
-         type == napi_float32_array && takeBytes(env, value, bytes);
-}
-
-napi_value enqueue(napi_env env, napi_callback_info info, Kind kind, size_t arrays) {
-  size_t count = 3;
-  napi_value values[3] = {};
-  (void)napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
-  Command* command = new (std::nothrow) Command;
-  if (command == nullptr) return refuse(env, "no memory for a command");
-  command->kind = kind;
-  if (kind == Kind::kAllReduce) {
-    if (!takeFloats(env, values[0], command->send)) {
-      delete command;
-      return refuse(env, "a Float32Array must be given, of less than 2 GiB");
-    }
-  } else if (arrays > 0) {
-    double peer = -1;
-    (void)napi_get_value_double(env, values[0], &peer);
-    command->peer = peer >= 0 && peer < INT_MAX ? static_cast<int>(peer) : -1;
-    const bool taken = command->peer == peer && takeBytes(env, values[1], command->send) &&
-                       (arrays < 2 || takeBytes(env, values[2], command->receive));
-    if (!taken) {
-      release(env, command->send);
-      delete command;
-      return refuse(env, "a rank and arrays of bytes or floats must be given, of less than 2 GiB");
-    }
-  }
+// A promise for a command that the thread gets.
+napi_value promiseFor(napi_env env, Command* command) {
   napi_value promise = nullptr;
   if (napi_create_promise(env, &command->deferred, &promise) != napi_ok) return refuse(env, "no promise can be made");
   Engine& e = *engine;
@@ -431,17 +459,73 @@ napi_value enqueue(napi_env env, napi_callback_info info, Kind kind, size_t arra
   return promise;
 }
 
-// start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier(). finalise().
-napi_value startFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kStart, 0); }
-napi_value exchangeFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kExchange, 2); }
-napi_value broadcastFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBroadcast, 1); }
-napi_value barrierFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBarrier, 0); }
-napi_value finaliseFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kFinalise, 0); }
+napi_value enqueue(napi_env env, napi_callback_info info, Kind kind, size_t arrays) {
+  size_t count = 3;
+  napi_value values[3] = {};
+  (void)napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  Command* command = new (std::nothrow) Command;
+  if (command == nullptr) return refuse(env, "no memory for a command");
+  command->kind = kind;
+  if (arrays > 0) {
+    double peer = -1;
+    (void)napi_get_value_double(env, values[0], &peer);
+    command->peer = peer >= 0 && peer < INT_MAX ? static_cast<int>(peer) : -1;
+    const bool taken = command->peer == peer && takeBytes(env, values[1], command->send) &&
+                       (arrays < 2 || takeBytes(env, values[2], command->receive));
+    if (!taken) {
+      release(env, command->send);
+      delete command;
+      return refuse(env, "a rank and arrays of bytes or floats must be given, of less than 2 GiB");
+    }
+  }
+  return promiseFor(env, command);
+}
 
-// allReduce(array): the sum over all ranks, in place.
-napi_value allReduceFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kAllReduce, 1); }
+// Ranges of an array of `length` elements, from [from, to, owner, from, to, owner, …]; null if one is not within it, or its
+// owner is no rank.
+OwnedRange* takeRanges(napi_env env, napi_value value, double length, int size, int& count) {
+  napi_typedarray_type type = napi_uint8_array;
+  size_t numbers = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, &numbers, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_float64_array || numbers % 3 != 0 || numbers / 3 > INT_MAX)
+    return nullptr;
+  const double* given = static_cast<const double*>(data);
+  OwnedRange* ranges = static_cast<OwnedRange*>(std::malloc((numbers / 3 + 1) * sizeof(OwnedRange)));
+  if (ranges == nullptr) return nullptr;
+  count = static_cast<int>(numbers / 3);
+  for (int i = 0; i < count; i++) {
+    const double from = given[3 * i];
+    const double to = given[3 * i + 1];
+    const double owner = given[3 * i + 2];
+    if (!(from >= 0 && from <= to && to <= length && owner >= 0 && owner < size)) {
+      std::free(ranges);
+      return nullptr;
+    }
+    ranges[i] = {static_cast<int64_t>(from), static_cast<int64_t>(to), static_cast<int>(owner)};
+  }
+  return ranges;
+}
 
-// sent(): { bytes, messages } that this rank has sent: those of exchanges, and of broadcasts that it is the root of.
+// allReduce(array): the floats are replaced by their sums over all ranks, in an order that MPI chooses. Benchmarks compare it
+// with reduceScatter and allGather.
+napi_value allReduceFunction(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value value = nullptr;
+  (void)napi_get_cb_info(env, info, &count, &value, nullptr, nullptr);
+  napi_typedarray_type type = napi_uint8_array;
+  Command* command = new (std::nothrow) Command;
+  if (command == nullptr) return refuse(env, "no memory for a command");
+  command->kind = Kind::kAllReduce;
+  if (napi_get_typedarray_info(env, value, &type, nullptr, nullptr, nullptr, nullptr) != napi_ok ||
+      type != napi_float32_array || !takeBytes(env, value, command->send)) {
+    delete command;
+    return refuse(env, "float32 numbers must be given, of less than 2 GiB");
+  }
+  return promiseFor(env, command);
+}
+
+// sent(): { bytes, messages } that this rank has sent: those of sums and exchanges, and of broadcasts that it is the root of.
 napi_value sentFunction(napi_env env, napi_callback_info) {
   napi_value value = nullptr;
   (void)napi_create_object(env, &value);
@@ -449,6 +533,49 @@ napi_value sentFunction(napi_env env, napi_callback_info) {
   setNumber(env, value, "messages", static_cast<double>(engine->sentMessages.load(std::memory_order_relaxed)));
   return value;
 }
+
+// The array and the ranges of a sum, or of the way back.
+napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
+  size_t count = 2;
+  napi_value values[2] = {};
+  (void)napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  int ranges = 0;
+  OwnedRange* taken = nullptr;
+  if (napi_get_typedarray_info(env, values[0], &type, &length, &data, nullptr, nullptr) == napi_ok &&
+      type == napi_float32_array && engine->size > 0)
+    taken = takeRanges(env, values[1], static_cast<double>(length), engine->size, ranges);
+  Command* command = taken == nullptr ? nullptr : new (std::nothrow) Command;
+  if (command != nullptr) {
+    command->kind = kind;
+    const Way way = kind == Kind::kReduceScatter ? Way::kSum : Way::kSpread;
+    command->sharing = new (std::nothrow) Sharing(way, static_cast<float*>(data), taken, ranges);
+  }
+  if (command == nullptr || command->sharing == nullptr ||
+      napi_create_reference(env, values[0], 1, &command->send.reference) != napi_ok) {
+    if (command == nullptr || command->sharing == nullptr) std::free(taken);
+    if (command != nullptr) delete command->sharing;
+    delete command;
+    return refuse(env, "float32 numbers and ranges within them must be given, with an owner for each");
+  }
+  return promiseFor(env, command);
+}
+
+// start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier(). finalise().
+// reduceScatter(array, ranges). allGather(array, ranges).
+napi_value startFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kStart, 0); }
+napi_value exchangeFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kExchange, 2); }
+napi_value broadcastFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBroadcast, 1); }
+napi_value barrierFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBarrier, 0); }
+napi_value reduceScatterFunction(napi_env env, napi_callback_info info) {
+  return enqueueSharing(env, info, Kind::kReduceScatter);
+}
+napi_value allGatherFunction(napi_env env, napi_callback_info info) {
+  return enqueueSharing(env, info, Kind::kAllGather);
+}
+napi_value finaliseFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kFinalise, 0); }
 
 // abortAtEnd(status): the status with which all ranks end if this environment ends before finalise().
 napi_value abortAtEnd(napi_env env, napi_callback_info info) {
@@ -496,9 +623,11 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"exchange", nullptr, exchangeFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"broadcast", nullptr, broadcastFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"barrier", nullptr, barrierFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
-      {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"reduceScatter", nullptr, reduceScatterFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"allGather", nullptr, allGatherFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"allReduce", nullptr, allReduceFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"sent", nullptr, sentFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
   };
   (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);

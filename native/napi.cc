@@ -140,6 +140,18 @@ napi_value copy(napi_env env, napi_callback_info info, bool toStorage) {
 napi_value write(napi_env env, napi_callback_info info) { return copy(env, info, true); }
 napi_value read(napi_env env, napi_callback_info info) { return copy(env, info, false); }
 
+// view(handle, bytes): the storage's memory itself, as long as it lives; undefined when it is shorter.
+napi_value show(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const double bytes = arguments.number(1);
+  char* place = arguments.instance().storages.at(arguments.number(0), 0, bytes);
+  napi_value memory = nullptr;
+  if (place == nullptr || napi_create_external_arraybuffer(env, place, static_cast<size_t>(bytes), nullptr, nullptr,
+                                                           &memory) != napi_ok)
+    (void)napi_get_undefined(env, &memory);
+  return memory;
+}
+
 // run(): the packet's kernel. Returns what dispatch() does.
 napi_value run(napi_env env, napi_callback_info info) {
   void* data = nullptr;
@@ -233,6 +245,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   setFunction(env, result, "release", release, instance);
   setFunction(env, result, "write", write, instance);
   setFunction(env, result, "read", read, instance);
+  setFunction(env, result, "view", show, instance);
   setFunction(env, result, "run", run, instance);
   setFunction(env, result, "runAll", runAll, instance);
   setFunction(env, result, "close", close, instance);

@@ -29,7 +29,7 @@ export const buildMpi = async () => {
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
   // Another MPI is another library to link.
-  const stamp = `${hashFiles(["native/mpi.cc", "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
+  const stamp = `${hashFiles(["native/mpi.cc", "native/mpi/sharing.h", "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
   if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
   const started = performance.now();
   const temporary = `${output}.${process.pid}.tmp`;

@@ -5,16 +5,24 @@
  *   node sum-rank.mjs FLOATS ROUNDS
  */
 import { readFileSync } from "node:fs";
-import { openBackend } from "../../dist/backend/select.node.js";
 import { loadMpi } from "../../dist/train/ranks/addon.node.js";
-import { sumOverRanks } from "../../dist/train/ranks/tree-sum.js";
+import { bucketsOf, ownersOf } from "../../dist/train/steps/owners.js";
 
 const [floats, rounds] = process.argv.slice(2).map(Number);
-const mpi = loadMpi();
-const joined = await mpi.start();
-const backend = await openBackend("native", { dtype: "float32", threads: 1 });
-const storage = backend.alloc("float32", floats);
-const array = new Float32Array(floats);
+// Its methods take more or less, by version.
+const mpi = /** @type {any} */ (loadMpi());
+const { rank, size } = await mpi.start();
+
+/** Gradients of one large matrix, divided among the ranks as a trainer does. */
+const layout = /** @type {any} */ ({
+  parameters: [{ offset: 0, size: floats, shape: [floats, 1] }],
+  decayed: floats,
+  length: floats,
+});
+const buckets = bucketsOf(layout, ownersOf(layout, { kind: "adamw" }, size)).map(({ ranges }) =>
+  Float64Array.from(ranges.flatMap(({ from, to, owner }) => [from, to, owner])),
+);
+const [ours, theirs] = [new Float32Array(floats), new Float32Array(floats)];
 
 /** Bytes that have gone through loopback: of all ranks of this machine, headers and answers too. */
 const wireBytes = () => {
@@ -22,9 +30,9 @@ const wireBytes = () => {
   return Number(line.trim().split(/\s+/u)[8] ?? 0);
 };
 
-const fillAlike = () => {
-  for (let i = 0; i < floats; i++) array[i] = (joined.rank + 1) * (1 + (i % 7));
-  backend.write(storage, array);
+/** Whole numbers: their sums are exact, so any order has the same bits. */
+const fillAlike = (array) => {
+  for (let i = 0; i < floats; i++) array[i] = (rank + 1) * (1 + (i % 7));
 };
 
 const timed = async (work) => {
@@ -38,25 +46,24 @@ const timed = async (work) => {
 };
 
 const ways = {
-  ours: () => sumOverRanks(joined, mpi.exchange, backend, storage),
-  polled: () => mpi.allReduce(array),
+  async ours() {
+    await Promise.all(buckets.map((ranges) => mpi.reduceScatter(ours, ranges, true)));
+    await Promise.all(buckets.map((ranges) => mpi.allGather(ours, ranges, true)));
+  },
+  polled: () => mpi.allReduce(theirs),
 };
 
-fillAlike();
-await ways.ours();
-await ways.polled();
-const summed = await backend.read(storage, 0, floats);
-const unlike = array.findIndex((value, i) => value !== summed[i]);
-if (unlike >= 0) throw new Error(`sums must agree; got ${summed[unlike]} and ${array[unlike]} at ${unlike}`);
 const measured = { ours: [], polled: [] };
-for (let round = 0; round < rounds; round++) {
+// The first round warms up.
+for (let round = -1; round < rounds; round++) {
+  // Values grow with each sum, and would overflow.
+  for (const array of [ours, theirs]) fillAlike(array);
   for (const [name, way] of Object.entries(ways)) {
-    // Values grow with each sum, and would overflow.
-    fillAlike();
-    measured[name].push(await timed(way));
+    const one = await timed(way);
+    if (round >= 0) measured[name].push(one);
   }
+  const unlike = theirs.findIndex((value, i) => value !== ours[i]);
+  if (unlike >= 0) throw new Error(`sums must agree; got ${ours[unlike]} and ${theirs[unlike]} at ${unlike}`);
 }
-if (joined.rank === 0) console.log(JSON.stringify(measured));
-backend.free(storage);
-await backend.close();
+if (rank === 0) console.log(JSON.stringify(measured));
 await mpi.finalise();

@@ -12,8 +12,10 @@ export interface Tape {
   /**
    * Marks `leaf` as wanting a gradient, to be added to `gradient` (same shape). While the leaf is in `blank`, its
    * gradient is undefined: the first addition overwrites it, and removes the leaf from the set.
+   * @param onComplete called in the backward pass after the last addition, if that is known: not for leaves of work that
+   *   `recordAgain` records, nor of what comes before it in the backward pass.
    */
-  watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>): void;
+  watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>, onComplete?: () => void): void;
   /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs that are not tracked. */
   tracks(tensor: Tensor): boolean;
   /**
@@ -51,6 +53,8 @@ export interface Destination {
 
 interface Entry {
   readonly output: Tensor;
+  /** Inputs that are leaves whose last use is looked for. */
+  readonly counted: readonly Tensor[];
   readonly saved: readonly Tensor[];
   readonly vjp: (dy: Tensor) => void;
 }
@@ -62,12 +66,32 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
   const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
+  /** Leaves whose last use is looked for: entries that use them, and whom to tell. */
+  const uses = new Map<Tensor, { count: number; readonly onComplete: () => void }>();
+  /** Leaves whose gradients have been told to be complete. */
+  const complete = new Set<Tensor>();
+  /** Entries whose leaves are not known before the backward pass. */
+  let unknown = 0;
+
+  /** An entry has been gone through. */
+  const used = (leaf: Tensor): void => {
+    const use = uses.get(leaf);
+    if (use === undefined || --use.count > 0 || unknown > 0) return;
+    uses.delete(leaf);
+    complete.add(leaf);
+    use.onComplete();
+  };
+
+  const checkOpen = (tensor: Tensor): void => {
+    if (complete.has(tensor)) throw new Error("a gradient was added to after its last use: an op left out an input");
+  };
 
   const accumulate = (tensor: Tensor, gradient: Tensor): void => {
     if (!tracked.has(tensor)) {
       memory.release(gradient);
       return;
     }
+    checkOpen(tensor);
     const existing = gradients.get(tensor);
     if (existing === undefined) {
       gradients.set(tensor, gradient);
@@ -90,6 +114,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
 
   const destination = (tensor: Tensor): Destination | null => {
     if (!tracked.has(tensor)) return null;
+    checkOpen(tensor);
     const existing = gradients.get(tensor);
     if (existing !== undefined) {
       const blank = leaves.get(tensor);
@@ -106,7 +131,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
   };
 
   return {
-    watch(leaf, gradient, blank = new Set()) {
+    watch(leaf, gradient, blank = new Set(), onComplete) {
       if (!sameShape(leaf.shape, gradient.shape)) {
         throw new ShapeError({
           where: "watch",
@@ -117,6 +142,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       tracked.add(leaf);
       leaves.set(leaf, blank);
       gradients.set(leaf, gradient);
+      if (onComplete !== undefined) uses.set(leaf, { count: 0, onComplete });
     },
     tracks: (tensor) => tracked.has(tensor),
     record(output, inputs, saved, vjp) {
@@ -125,13 +151,22 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
         return;
       }
       tracked.add(output);
-      entries.push({ output, saved, vjp });
+      const counted = inputs.filter((input) => uses.has(input));
+      for (const leaf of counted) {
+        const use = uses.get(leaf);
+        if (use !== undefined) use.count++;
+      }
+      entries.push({ output, counted, saved, vjp });
     },
     recordAgain(output, saved, again) {
       tracked.add(output);
+      unknown++;
       // The entries of the work come to lie where this one was: the backward pass takes them next.
-      const vjp = (dy: Tensor): void => accumulate(again(), memory.retain(dy));
-      entries.push({ output, saved, vjp });
+      const vjp = (dy: Tensor): void => {
+        accumulate(again(), memory.retain(dy));
+        unknown--;
+      };
+      entries.push({ output, counted: [], saved, vjp });
     },
     accumulate,
     destination,
@@ -160,6 +195,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
         tracked.delete(entry.output);
         for (const tensor of entry.saved) memory.release(tensor);
         memory.release(entry.output);
+        for (const leaf of entry.counted) used(leaf);
       }
     },
   };

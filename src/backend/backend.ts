@@ -73,6 +73,11 @@ export interface Backend {
   /** Copies `length` elements out, starting at `offset`, after all work before it is done. */
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
   /**
+   * The elements of a storage themselves, not a copy: for a reader or writer beside the kernels, such as a network. Only until the
+   * storage is freed, which this does not notice. Absent where the memory cannot be shown.
+   */
+  view?(storage: Storage): HostArray;
+  /**
    * Runs one kernel: buffers, integers and reals by their names in `kernels`.
    * @throws ShapeError or DTypeError before anything is touched, ConfigError if memory is short
    */

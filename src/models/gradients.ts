@@ -6,11 +6,14 @@ import {
   trainingContext,
   withContext,
 } from "../autograd/context.ts";
-import { readScalar, type Tensor } from "../autograd/tensor.ts";
+import { readTensor, type Tensor } from "../autograd/tensor.ts";
+import type { Backend, Storage } from "../backend/backend.ts";
 import { checkFunction, checkModel } from "../core/check-arguments.ts";
+import type { HostArray } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { type Arena, createArena } from "./arena.ts";
 import { checkTrainable, type Model, trainedPart } from "./model.ts";
+import { piecesOf, type Range } from "./pieces.ts";
 
 /** A number for each weight of a model: how the loss would change with it. */
 export interface Gradients {
@@ -26,18 +29,39 @@ export interface Gradients {
    * these gradients. Frees the context's temporaries at the end.
    * @param dropout where dropout drops; null, the default: nowhere.
    * @param rounded what products take in place of a weight; null, the default: the weight itself.
+   * @param onComplete called in the backward pass for a weight to whose gradient nothing more will be added, with its place in
+   *   the layout. Not for every weight: those of blocks that are computed again, for example, are left out.
    * @returns what `work` returns.
    */
   record<T>(
     work: (context: TrainingContext) => T | Promise<T>,
     dropout?: DropoutSource | null,
     rounded?: Rounded | null,
+    onComplete?: (range: Range) => void,
   ): Promise<T>;
   /** The length of all of them as one vector, √Σg². */
   norm(): Promise<number>;
   /** Frees them. */
   close(): void;
 }
+
+/** Σx² of each range of a storage, summed in double precision. */
+export const sumsOfSquares = (backend: Backend, storage: Storage, ranges: readonly Range[]): Promise<HostArray> =>
+  withContext(inferenceContext(backend), ({ memory }) => {
+    const sums = memory.allocate([ranges.length]);
+    for (const [i, { from, to }] of ranges.entries()) {
+      const y = { ...sums, offset: sums.offset + i };
+      backend.run("sumOfSquares", { x: { storage, offset: from }, y, n: to - from });
+    }
+    return readTensor(backend, sums);
+  });
+
+/** The length of a vector from the sums of squares of its pieces, in order. */
+export const normOf = (sums: HostArray): number => {
+  let total = 0;
+  for (const sum of sums) total += sum;
+  return Math.sqrt(total);
+};
 
 /**
  * Gradients of a model's weights, all zero; of a model with adapters those of the adapters alone. The caller closes them.
@@ -58,11 +82,13 @@ export const createGradients = (model: Model): Gradients => {
   const matrices = leaves.filter(([{ shape }]) => shape.length >= 2);
   /** Weights whose gradients are zero by agreement. */
   const blank = new Set<Tensor>();
-  const fillBlank = (): void => {
-    for (const [value, gradient] of matrices) {
-      if (blank.delete(value)) backend.run("fill", { y: gradient, n: sizeOf(gradient.shape), value: 0 });
-    }
+  const fill = (value: Tensor, gradient: Tensor): void => {
+    if (blank.delete(value)) backend.run("fill", { y: gradient, n: sizeOf(gradient.shape), value: 0 });
   };
+  const fillBlank = (): void => {
+    for (const [value, gradient] of matrices) fill(value, gradient);
+  };
+  const pieces = piecesOf(layout);
   return {
     get arena() {
       fillBlank();
@@ -73,19 +99,23 @@ export const createGradients = (model: Model): Gradients => {
       const { decayed, length } = layout;
       backend.run("fill", { y: { ...all, offset: decayed }, n: length - decayed, value: 0 });
     },
-    record: (work, dropout = null, rounded = null) =>
+    record: (work, dropout = null, rounded = null, onComplete) =>
       withContext(trainingContext(backend, dropout, rounded), (context) => {
         checkFunction("record: work", work);
-        for (const [value, gradient] of leaves) context.tape.watch(value, gradient, blank);
+        for (const [value, gradient] of leaves) {
+          const { offset, shape } = gradient;
+          const complete = (): void => {
+            fill(value, gradient);
+            onComplete?.({ from: offset, to: offset + sizeOf(shape) });
+          };
+          context.tape.watch(value, gradient, blank, onComplete === undefined ? undefined : complete);
+        }
         return work(context);
       }),
-    norm: () =>
-      withContext(inferenceContext(backend), async ({ memory }) => {
-        fillBlank();
-        const squares = memory.allocate([1]);
-        backend.run("sumOfSquares", { x: all, y: squares, n: layout.length });
-        return Math.sqrt(await readScalar(backend, squares));
-      }),
+    async norm() {
+      fillBlank();
+      return normOf(await sumsOfSquares(backend, arena.storage, pieces));
+    },
     close: () => backend.free(arena.storage),
   };
 };

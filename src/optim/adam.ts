@@ -1,29 +1,27 @@
 import type { Backend } from "../backend/backend.ts";
 import type { AdamConfig, AdamWConfig } from "./config.ts";
 import type { Moments } from "./state.ts";
+import type { Stretch } from "./stretches.ts";
 import type { Update } from "./update.ts";
 
-/**
- * One step of Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017), over the elements from `offset` to `end` of
- * the arena, with bias correction. Their second moments begin at `second` in an arena with its own layout.
- */
+/** One step of Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) over a stretch of the weights, with bias correction. */
 export const adamUpdate = (
   backend: Backend,
   { kind, beta1, beta2, eps }: Omit<AdamConfig | AdamWConfig, "weightDecay">,
   { m, v, unreal }: Moments,
   { values, gradients, step, learningRate, gradScale, rounded = null }: Update,
-): ((offset: number, end: number, weightDecay: number, second?: number) => void) => {
+): ((stretch: Pick<Stretch, "from" | "to" | "m" | "v">, weightDecay: number) => void) => {
   const stepSize = learningRate / (1 - beta1 ** step);
   const sqrtCorrection2 = Math.sqrt(1 - beta2 ** step);
-  return (offset, end, weightDecay, second = offset) =>
+  return ({ from: offset, to, ...moments }, weightDecay) =>
     backend.run("adamStep", {
       param: { storage: values.storage, offset },
       grad: { storage: gradients.storage, offset },
-      m: { storage: m.storage, offset },
-      v: { storage: v.storage, offset: second },
+      m: { storage: m, offset: moments.m },
+      v: { storage: v, offset: moments.v },
       rounded: rounded === null || offset >= rounded.storage.length ? null : { storage: rounded.storage, offset },
       unreal,
-      n: end - offset,
+      n: to - offset,
       beta1,
       beta2,
       eps,

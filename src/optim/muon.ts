@@ -16,7 +16,8 @@ import { closeOnError } from "../core/close-on-error.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import type { MuonConfig } from "./config.ts";
-import { isBlockMatrix, type Moments, momentLayouts } from "./state.ts";
+import { isBlockMatrix, type Moments } from "./state.ts";
+import type { Stretch } from "./stretches.ts";
 import type { Update } from "./update.ts";
 
 /** Jordan's coefficients: fast for small singular values. */
@@ -106,9 +107,20 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
   };
 };
 
-/** Muon over a model's matrices, AdamW over the rest. */
-export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonConfig, moments: Moments) => {
-  const matrices = matricesOf(layout);
+/** Muon over those matrices of a model that are in the stretches, AdamW over the rest of them. */
+export const createMuon = (
+  backend: Backend,
+  layout: ArenaLayout,
+  config: MuonConfig,
+  moments: Moments,
+  stretches: readonly Stretch[],
+) => {
+  const matrices = matricesOf(layout).flatMap((matrix) => {
+    const { offset } = matrix;
+    const stretch = stretches.find(({ from, to }) => from <= offset && offset < to);
+    return stretch === undefined ? [] : [{ ...matrix, m: stretch.m + offset - stretch.from }];
+  });
+  const others = stretches.filter(({ isOrthogonal }) => !isOrthogonal);
   const largest = Math.max(1, ...matrices.map(({ rows, columns }) => rows * columns));
   const side = Math.max(1, ...matrices.map(({ rows, columns }) => Math.min(rows, columns)));
   const direction = backend.alloc("float32", largest);
@@ -116,19 +128,16 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
     () => backend.free(direction),
     () => createOrthogonalizer(backend, largest, side),
   );
-  const { v } = momentLayouts(layout, config);
-  const seconds = new Map(v.parameters.map(({ name, offset }) => [name, offset]));
-  const others = layout.parameters.filter((one) => one.shape.length >= 2 && !isBlockMatrix(one));
   const { momentum, weightDecay, adamLearningRateRatio, beta1, beta2, eps } = config;
 
   return {
     update(update: Update): void {
       const { values, gradients, learningRate, gradScale } = update;
-      for (const { offset, rows, columns } of matrices) {
+      for (const { offset, rows, columns, m: first } of matrices) {
         const n = rows * columns;
         const param = { storage: values.storage, offset };
         const grad = { storage: gradients.storage, offset };
-        const m = { storage: moments.m.storage, offset };
+        const m = { storage: moments.m, offset: first };
         const u = { storage: direction, offset: 0 };
         const mixed = { b: grad, n, alpha: momentum, beta: (1 - momentum) * gradScale };
         const { unreal } = moments;
@@ -144,9 +153,7 @@ export const createMuon = (backend: Backend, layout: ArenaLayout, config: MuonCo
         learningRate: learningRate * adamLearningRateRatio,
         rounded: null,
       });
-      for (const { name, offset, size } of others) adam(offset, offset + size, 0, seconds.get(name));
-      // Every vector has both moments: they are contiguous in either arena.
-      adam(layout.decayed, layout.length, 0, v.decayed);
+      for (const stretch of others) adam(stretch, 0);
     },
     close(): void {
       orthogonalizer.close();

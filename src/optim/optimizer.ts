@@ -1,4 +1,5 @@
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, Storage } from "../backend/backend.ts";
+import { allocateAll } from "../backend/memory/allocate-all.ts";
 import { checkBackend, checkLayout, checkUpdate } from "../core/check-arguments.ts";
 import { closeOnError } from "../core/close-on-error.ts";
 import { parseConfig } from "../core/config.ts";
@@ -8,7 +9,8 @@ import { adamUpdate } from "./adam.ts";
 import { type OptimizerConfig, optimizerConfigSchema } from "./config.ts";
 import { createMuon } from "./muon.ts";
 import { type Moments, momentLayouts } from "./state.ts";
-import type { Optimizer, Update } from "./update.ts";
+import { type HeldRange, heldRanges, lengthOf, type Stretch, stretchesOf } from "./stretches.ts";
+import type { Optimizer, OptimizerLayout, Update } from "./update.ts";
 
 /** An optimizer whose running means start at zero. */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {
@@ -21,22 +23,65 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
     () => backend.free(m.storage),
     () => createArena(backend, layouts.v),
   );
+  const state = [
+    { name: "m", layout: layouts.m, arena: m },
+    { name: "v", layout: layouts.v, arena: v },
+  ] as const;
+  const stretches = stretchesOf(layout, config, () => true);
+  return { state, ...updating(backend, layout, config, { m: m.storage, v: v.storage }, stretches) };
+};
+
+/** The running means of some stretches of the weights, with their place in the layout of all. */
+export interface PartOfState {
+  readonly name: OptimizerLayout["name"];
+  readonly layout: ArenaLayout;
+  readonly storage: Storage;
+  readonly held: readonly HeldRange[];
+}
+
+/** An optimizer that updates some of the weights, and has the running means of these alone. */
+export interface PartOptimizer extends Omit<Optimizer, "state"> {
+  readonly state: readonly PartOfState[];
+}
+
+/** An optimizer for stretches of `stretchesOf`, whose running means start at zero. */
+export const createPartOptimizer = (
+  backend: Backend,
+  layout: ArenaLayout,
+  config: OptimizerConfig,
+  stretches: readonly Stretch[],
+): PartOptimizer => {
+  const layouts = momentLayouts(layout, config);
+  const held = heldRanges(stretches);
+  const [m, v] = allocateAll(backend, "float32", [lengthOf(held.m), lengthOf(held.v)]);
+  for (const storage of [m, v]) backend.run("fill", { y: { storage, offset: 0 }, n: storage.length, value: 0 });
+  const state = [
+    { name: "m", layout: layouts.m, storage: m, held: held.m },
+    { name: "v", layout: layouts.v, storage: v, held: held.v },
+  ] as const;
+  return { state, ...updating(backend, layout, config, { m, v }, stretches) };
+};
+
+/** An optimizer over running means, which it owns: a failure frees them. */
+const updating = (
+  backend: Backend,
+  layout: ArenaLayout,
+  config: OptimizerConfig,
+  { m, v }: Omit<Moments, "unreal">,
+  stretches: readonly Stretch[],
+): Omit<Optimizer, "state"> => {
   const flag = closeOnError(
     () => {
-      backend.free(v.storage);
-      backend.free(m.storage);
+      backend.free(v);
+      backend.free(m);
     },
     () => backend.alloc("float32", 1),
   );
   const moments: Moments = { m, v, unreal: { storage: flag, offset: 0 } };
   const close = (): void => {
-    for (const storage of [flag, v.storage, m.storage]) backend.free(storage);
+    for (const storage of [flag, v, m]) backend.free(storage);
   };
   const common = {
-    state: [
-      { name: "m", layout: layouts.m, arena: m },
-      { name: "v", layout: layouts.v, arena: v },
-    ],
     isFinite: async () => (await backend.read(flag))[0] === 0,
     forget: () => backend.write(flag, Float32Array.of(0)),
   } as const;
@@ -52,15 +97,14 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
         update(update) {
           checkUpdate("update", update);
           const adam = adamUpdate(backend, config, moments, update);
-          adam(0, layout.decayed, config.weightDecay);
-          adam(layout.decayed, layout.length, 0);
+          for (const stretch of stretches) adam(stretch, stretch.from < layout.decayed ? config.weightDecay : 0);
           changed(update);
           update.rounded?.followed();
         },
         close,
       };
     case "muon": {
-      const muon = closeOnError(close, () => createMuon(backend, layout, config, moments));
+      const muon = closeOnError(close, () => createMuon(backend, layout, config, moments, stretches));
       return {
         ...common,
         update(update) {

@@ -1,5 +1,5 @@
-import type { View } from "../backend/backend.ts";
-import { type Arena, type ArenaLayout, type Placed, partOfLayout } from "../models/arena.ts";
+import type { Storage, View } from "../backend/backend.ts";
+import { type ArenaLayout, type Placed, partOfLayout } from "../models/arena.ts";
 import type { OptimizerConfig } from "./config.ts";
 import type { OptimizerLayout } from "./update.ts";
 
@@ -34,10 +34,10 @@ export const optimizerLayouts = (
   ];
 };
 
-/** The running means in a backend's memory, in the layouts of `momentLayouts`. */
+/** The running means of some stretches of the weights, in a backend's memory. */
 export interface Moments {
-  readonly m: Arena;
-  readonly v: Arena;
+  readonly m: Storage;
+  readonly v: Storage;
   /** One number: not 0 once an update has left a weight or a running mean that is not finite. */
   readonly unreal: View;
 }

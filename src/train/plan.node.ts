@@ -71,6 +71,7 @@ export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
       saved: true,
       resumed: initial !== null && settled.lora === undefined,
       reading: given === undefined ? reading : 0,
+      ranks: 1,
     });
     return {
       config: settled,

@@ -265,6 +265,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
       resumed: initial !== null && settled.lora === undefined,
       // Given data was in memory before.
       reading: given === undefined ? reading : 0,
+      ranks: ranks?.size ?? 1,
     };
     const fitting = await preflight(around, backend, settled, planned);
     await meet(ranks, backend, settled, data, 0);
@@ -408,7 +409,8 @@ const resumeRun = async function* (
     yield* withBackend(options, ranks, config, async function* (backend) {
       options.signal?.throwIfAborted();
       const { finalSampleTokens: sampleTokens } = data;
-      const planned = { prepared, sampleTokens, saved: true, resumed: state.resume !== null, reading };
+      const isResumed = state.resume !== null;
+      const planned = { prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 };
       const fitting = await preflight(around, backend, config, planned);
       await meet(ranks, backend, config, data, progress.step);
       const store = lock === null ? null : await open({ config, tokenizer: prepared.tokenizer, facts, broken }, lock);

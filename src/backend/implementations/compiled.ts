@@ -42,6 +42,8 @@ export interface Engine {
   /** These return false if the handle is not live or the range not within its memory. */
   write(handle: number, byteOffset: number, data: HostData): boolean;
   read(handle: number, byteOffset: number, into: HostData): boolean;
+  /** The memory of a live handle itself, from its beginning; undefined if the range is not within it. */
+  view?(handle: number, bytes: number): ArrayBuffer | undefined;
   /**
    * Runs the packet. 0: done; -1: no such kernel; -2: no memory for its scratch; 1 + i: buffer i is not live or too
    * short. Unless 0, nothing has been touched.
@@ -186,6 +188,15 @@ export const compiledBackend = (
     return data instanceof Uint16Array ? fromBfloat16(data) : data;
   };
 
+  const view = (storage: Storage): HostArray => {
+    checkOwned(owner, "view", storage);
+    const { dtype, length, handle } = storage as CompiledStorage;
+    if (dtype !== "float32") throw new Error(`view: a storage of ${dtype} has none`);
+    const memory = engine.view?.(handle, length * bytesPerElement[dtype]);
+    if (memory === undefined) throw refused("view");
+    return new Float32Array(memory);
+  };
+
   const noScratch = (kernel: string): Error =>
     new ConfigError({
       where: `${name} backend`,
@@ -280,6 +291,7 @@ export const compiledBackend = (
     free,
     write,
     read,
+    ...(engine.view === undefined ? {} : { view }),
     run,
     record,
     replay,

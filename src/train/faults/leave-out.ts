@@ -128,7 +128,7 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
  * @throws ConfigError if an update has made a weight or a moment infinite or NaN.
  */
 export const checkHealth = async (trainer: Trainer, step: number): Promise<void> => {
-  if (await trainer.optimizer.isFinite()) return;
+  if (await trainer.isFinite()) return;
   const { weights, optimizer } = trainer.snapshot();
   const found: string[] = [];
   for (const part of [weights, ...optimizer]) {

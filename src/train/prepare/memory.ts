@@ -65,6 +65,8 @@ export interface MemoryNeeds {
   readonly longestRow?: number | undefined;
   /** Properties of the run's backend: float32 without tiles by default. */
   readonly kind?: MemoryKind;
+  /** Machines that train it, of which the memory is one's; default 1. */
+  readonly ranks?: number | undefined;
 }
 
 /** Tokens of a prompt: about as many as `firstWord` gives. */
@@ -122,6 +124,17 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
 const weightBytes = ({ frozen, layout: { length, decayed } }: Model): number =>
   length * bytesPerElement.float32 - (frozen ? decayed * bytesPerElement.bfloat16 : 0);
 
+/** Bytes of moments that others of a team have, less those of the messages between them. */
+const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number): number => {
+  if (ranks === 1) return 0;
+  const [{ layout }, ...moments] = layouts as readonly [StateLayout, ...StateLayout[]];
+  const messages = Math.min(layout.length, messagesAtATime) * bytesPerElement.float32;
+  return Math.floor(stateLength(moments) * bytesPerElement.float32 * (1 - 1 / ranks)) - messages;
+};
+
+/** Elements in messages that are under way, sent and received: four sums of 2²⁰. */
+const messagesAtATime = 8 * 2 ** 20;
+
 /** Lengths of passes in steps one after the other, as shares of the longest: packed rows are nearly full. */
 const sharesOfPasses = { packed: [1, 0.94, 1, 0.97], one: [1, 0.7, 0.85, 0.55] } as const;
 
@@ -160,7 +173,19 @@ const fullDocuments = (ids: Int32Array, contextLength: number): Documents => {
  * optimizer. Its time and memory grow with the model's layers and with a pass of 4,096 tokens, not with the batch.
  */
 export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Promise<MemoryEstimate> => {
-  const { vocabSize, valTokens, sampleTokens, saved, resumed, text, reading, program, longestRow, kind } = needs;
+  const {
+    vocabSize,
+    valTokens,
+    sampleTokens,
+    saved,
+    resumed,
+    text,
+    reading,
+    program,
+    longestRow,
+    kind,
+    ranks = 1,
+  } = needs;
   const { contextLength } = config.model;
   const backend = openCounting(kind);
   const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength);
@@ -171,9 +196,13 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
     ? trainerOn(backend, oneBatch, vocabSize, documentPasses(oneBatch, longestRow))
     : undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));
   const { model, base } = trainer;
-  const sums = arraysOfSum(passesPerStep(config));
-  for (let more = arraysOfSum(passesPerStep(oneBatch)); more < sums; more++) createGradients(model);
-  const lasting = backend.bytesInUse();
+  const made = arraysOfSum(passesPerStep(oneBatch));
+  const sums = Math.max(made, arraysOfSum(Math.ceil(passesPerStep(config) / ranks)));
+  for (let more = made; more < sums; more++) createGradients(model);
+  const layouts = stateLayouts(config, vocabSize);
+  const elsewhere = bytesElsewhere(layouts, ranks);
+  const held = backend.bytesInUse();
+  const lasting = held - elsewhere;
   const trained = trainedPart(model).layout.length * bytesPerElement.float32;
   const weights = trained + (base === null ? 0 : weightBytes(base));
 
@@ -199,8 +228,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   }
   trainer.close();
 
-  const temporaries = backend.peakTouched() - lasting + backend.scratchBytes();
-  const layouts = stateLayouts(config, vocabSize);
+  const temporaries = backend.peakTouched() - held + backend.scratchBytes();
   const saving = savingBytes(layouts, config, saved);
   const loaded = (resumed ? stateLength(layouts) : 0) + (base === null ? 0 : base.layout.length);
   const loading = loaded * bytesPerElement.float32;

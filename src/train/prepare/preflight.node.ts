@@ -72,6 +72,8 @@ export interface Planned {
   readonly resumed: boolean;
   /** Of `readingBytes`. */
   readonly reading: number;
+  /** Machines that train it. */
+  readonly ranks: number;
 }
 
 /**
@@ -82,7 +84,7 @@ export const preflight = async (
   { available, refuses, program }: Surroundings,
   backend: Backend,
   config: RunConfig,
-  { prepared, sampleTokens, saved, resumed, reading }: Planned,
+  { prepared, sampleTokens, saved, resumed, reading, ranks }: Planned,
 ): Promise<{ readonly memory: MemoryEstimate; readonly availableMemory: number }> => {
   const { tokenizer, val } = prepared;
   const needs = {
@@ -96,6 +98,7 @@ export const preflight = async (
     reading,
     program: program + growthOf(backend),
     kind: { ...backend.capabilities, name: backend.name },
+    ranks,
   };
   const memory = await estimateMemory(config, needs);
   if (refuses) await checkMemory(config, needs, memory, available);

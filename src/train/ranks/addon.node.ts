@@ -22,7 +22,10 @@ export interface Sent {
   readonly messages: number;
 }
 
-/** Exports of native/mpi.cc. Commands are done in the order of their calls. FORETOKEN_MPI_DELAY delays messages. */
+/**
+ * Exports of native/mpi.cc. All ranks call the same commands in the same order; several are under way at a time.
+ * Each message arrives $FORETOKEN_MPI_DELAY microseconds later, if that is set.
+ */
 export interface MpiAddon {
   /** Initialises MPI, once in a process. */
   start(): Promise<Joined>;
@@ -30,14 +33,22 @@ export interface MpiAddon {
   exchange(rank: number, sent: Bytes, received: Bytes): Promise<void>;
   /** Fills the array on every rank with that of `root`. */
   broadcast(root: number, array: Bytes): Promise<void>;
+  /**
+   * Replaces the elements of the rank's own ranges by their sums over all ranks; those of other ranges are sums
+   * over some ranks then.
+   * @param ranges `from`, `to` and the owning rank of each range, one after the other: the same on all ranks.
+   */
+  reduceScatter(array: Float32Array, ranges: Float64Array): Promise<void>;
+  /** Fills each range with its owner's elements. @param ranges as for `reduceScatter`. */
+  allGather(array: Float32Array, ranges: Float64Array): Promise<void>;
+  /** Replaces the floats by their sums over all ranks, in an order that MPI chooses: for comparison. */
+  allReduce(array: Float32Array): Promise<void>;
+  /** What this rank has sent so far: in sums and exchanges, and in broadcasts that it is the root of. */
+  sent(): Sent;
   /** Waits for all ranks. */
   barrier(): Promise<void>;
   /** Waits for all ranks and ends MPI. */
   finalise(): Promise<void>;
-  /** Replaces the floats by their sum over all ranks, in an order that MPI chooses: for comparison with our sum. */
-  allReduce(array: Float32Array): Promise<void>;
-  /** What this rank has sent so far: in exchanges, and in broadcasts that it is the root of. */
-  sent(): Sent;
   /** The status with which all ranks end if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
 }

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { deserialize, serialize } from "node:v8";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
-import type { RunTeam } from "../steps/team.ts";
+import type { OwnedRange, RunTeam } from "../steps/team.ts";
 import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
+import { foldOverRanks } from "./fold.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
-import { foldOverRanks, sumOverRanks } from "./tree-sum.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
 export interface MpiTeam extends RunTeam {
@@ -37,6 +37,10 @@ const broadcastValue = async (mpi: MpiAddon, { rank }: Joined, root: number, val
   }
   return deserialize(bytes) as unknown;
 };
+
+/** Ranges as the addon takes them. */
+const numbersOf = (ranges: readonly OwnedRange[]): Float64Array =>
+  Float64Array.from(ranges.flatMap(({ from, to, owner }) => [from, to, owner]));
 
 const checkSize = ({ size }: Joined): void => {
   if (Number.isInteger(Math.log2(size))) return;
@@ -80,14 +84,15 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     threads: Math.max(1, Math.floor(cores + 1e-6)),
     asked: signal,
     agreed: agreement.signal,
-    async reduce(backend, { storage }, loss) {
+    reduceScatter: (array, ranges) => mpi.reduceScatter(array, numbersOf(ranges)),
+    allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges)),
+    async total(value) {
       const [total = Number.NaN, stops] = await foldOverRanks(
         joined,
         mpi.exchange,
-        Float64Array.of(loss, signal?.aborted === true ? 1 : 0),
+        Float64Array.of(value, signal?.aborted === true ? 1 : 0),
         ([a = 0, stop = 0], [b = 0, stopToo = 0]) => Float64Array.of(a + b, stop + stopToo),
       );
-      await sumOverRanks(joined, mpi.exchange, backend, storage);
       agree(stops !== 0);
       return total;
     },

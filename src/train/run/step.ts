@@ -25,10 +25,10 @@ const noteSeconds = ({ firstStep, progress, stepSeconds }: RunState, seconds: nu
 };
 
 /** Updates the weights by the measured gradient. */
-const update = (run: RunState, measured: StepMeasure, began: number): Promise<StepEvent> => {
+const update = async (run: RunState, measured: StepMeasure, began: number): Promise<StepEvent> => {
   const { trainer, input, progress } = run;
   const { tokens } = trainer.sizeOf(progress.step);
-  const learningRate = trainer.update(progress.step, measured);
+  const learningRate = await trainer.update(progress.step, measured);
   const seconds = secondsSince(began);
   run.progress = withStep(progress, measured);
   const { step } = run.progress;

@@ -1,23 +1,33 @@
 /** Machines that train one model together: each takes a share of every step's passes. */
-import type { Backend } from "../../backend/backend.ts";
 import { ConfigError } from "../../core/errors.ts";
-import type { Arena } from "../../models/arena.ts";
+import type { Range } from "../../models/pieces.ts";
 import { middleOf } from "./gradient-sum.ts";
 
-/** This machine's place in the team, and the sum over the team. */
+/** Elements [from, to) of an array, which belong to one machine. */
+export interface OwnedRange extends Range {
+  /** The machine's number. */
+  readonly owner: number;
+}
+
+/**
+ * This machine's place in the team, and what the machines do together: all call the same functions in the same order, and may
+ * call one before another has ended.
+ */
 export interface Team {
   /** This machine's number, from 0. */
   readonly rank: number;
   /** Number of machines: a power of two. */
   readonly size: number;
   /**
-   * Called once per step, between the backward passes and the gradient's norm. Replaces this machine's gradients by the
-   * sum over all machines, and returns the sum of their losses. Same bits on every machine, added along the tree of
-   * `gradient-sum.ts`: first ranks 2i and 2i + 1, then pairs, and so on.
-   * @param gradients in the backend's memory: the sum over this machine's passes.
-   * @param loss nats per token of the whole step: this machine's part of the mean.
+   * Replaces the elements of this machine's ranges by their sums over all machines, added along the tree of `gradient-sum.ts`:
+   * first machines 2i and 2i + 1, then pairs, and so on. The elements of other ranges are sums over some machines then.
+   * @param ranges the same on all machines.
    */
-  reduce(backend: Backend, gradients: Arena, loss: number): Promise<number>;
+  reduceScatter(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
+  /** Fills each range with its owner's elements. @param ranges the same on all machines. */
+  allGather(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
+  /** The sum of a number over all machines, added along the same tree. */
+  total(value: number): Promise<number>;
 }
 
 /** A team as a run needs it: what depends on a clock, a signal or a disk is decided by rank 0, for all. */
@@ -31,7 +41,13 @@ export interface RunTeam extends Team {
 }
 
 /** One machine: its sums are the step's. */
-export const alone: Team = { rank: 0, size: 1, reduce: async (_backend, _gradients, loss) => loss };
+export const alone: Team = {
+  rank: 0,
+  size: 1,
+  reduceScatter: async () => {},
+  allGather: async () => {},
+  total: async (value) => value,
+};
 
 /** A run on one machine. @param signal asks it to stop. */
 export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
@@ -41,18 +57,12 @@ export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
   agreed: signal,
 });
 
-/** Passes [from, to) of a step. */
-export interface Share {
-  readonly from: number;
-  readonly to: number;
-}
-
 /**
- * This machine's share of a step: a branch of the tree of its passes.
+ * This machine's share of a step: passes [from, to), a branch of the tree of its passes.
  * @param count passes of a step.
  * @throws ConfigError if there are fewer passes than machines, or if the number of machines is no power of two.
  */
-export const shareOf = (count: number, { rank, size }: Pick<Team, "rank" | "size">): Share => {
+export const shareOf = (count: number, { rank, size }: Pick<Team, "rank" | "size">): Range => {
   if (!Number.isInteger(Math.log2(size)) || !(Number.isInteger(rank) && rank >= 0 && rank < size)) {
     throw new ConfigError({
       where: "team",
@@ -68,7 +78,7 @@ export const shareOf = (count: number, { rank, size }: Pick<Team, "rank" | "size
       hint: `train.gradAccumSteps ${size} with a smaller train.batchSize`,
     });
   }
-  let { from, to }: Share = { from: 0, to: count };
+  let { from, to }: Range = { from: 0, to: count };
   for (let half = size / 2; half >= 1; half /= 2) {
     const middle = middleOf(from, to);
     const isSecond = Math.floor(rank / half) % 2 === 1;

@@ -9,21 +9,23 @@ import { randomKey } from "../../core/random.ts";
 import type { Batch } from "../../data/batches.ts";
 import type { Documents } from "../../data/documents.ts";
 import type { BatchSize } from "../../data/rows.ts";
-import { type Arena, arenaReader, initialise } from "../../models/arena.ts";
+import { arenaReader, initialise } from "../../models/arena.ts";
 import { forwardLoss, segmentsLoss } from "../../models/forward.ts";
 import type { Gradients } from "../../models/gradients.ts";
 import { baseLayers } from "../../models/lora/layout.ts";
 import { adaptedModel } from "../../models/lora/model.ts";
 import { canFreeze, createFrozenModel, createModel, type Model, trainedPart } from "../../models/model.ts";
+import type { Range } from "../../models/pieces.ts";
 import { dropoutPlaces } from "../../models/transformer.ts";
 import { clipFactor } from "../../optim/clip.ts";
-import { createOptimizer } from "../../optim/optimizer.ts";
+import { createPartOptimizer } from "../../optim/optimizer.ts";
 import { learningRateAt } from "../../optim/schedule.ts";
-import type { Optimizer } from "../../optim/update.ts";
+import { stretchesOf } from "../../optim/stretches.ts";
 import type { TrainerConfig } from "../config/config.ts";
-import { createGradientSum } from "./gradient-sum.ts";
+import { createGradientSum, type GradientOfPass } from "./gradient-sum.ts";
 import { type PassSource, passesBetween, passesOfDocuments, passesOfText, passesPerStep } from "./passes.ts";
-import { type StateArrays, type StateLayout, type StatePart, type TrainerSnapshot, weightsName } from "./state.ts";
+import { createSharing } from "./sharing.ts";
+import { type StateArrays, type TrainerSnapshot, weightsName } from "./state.ts";
 import { alone, shareOf, type Team } from "./team.ts";
 
 /** Loss and gradient norm of a step, before it changes a weight. */
@@ -56,8 +58,10 @@ export interface Trainer {
    * part of the state. null: all weights are trained.
    */
   readonly base: Model | null;
-  readonly optimizer: Optimizer;
-  /** Gradients of the step that was measured last, over all passes and all machines. */
+  /**
+   * Gradients of the step that was measured last, over all passes and all machines. On several machines each has only those of
+   * its own weights, unless the step was observed.
+   */
   readonly gradients: Gradients;
   /** All arrays that a step writes gradients to, including `gradients`. */
   readonly gradientStorages: readonly Storage[];
@@ -72,8 +76,13 @@ export interface Trainer {
    */
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
   /** Updates the weights by the gradient of the last `measure`; returns the learning rate. */
-  update(step: number, measured: StepMeasure): number;
-  /** The current state, for a checkpoint or a rollback. Read it before the next update. */
+  update(step: number, measured: StepMeasure): Promise<number>;
+  /** Whether every weight and every moment that an update has written is finite, on all machines. */
+  isFinite(): Promise<boolean>;
+  /**
+   * The current state, for a checkpoint or a rollback. Read it before the next update. What is read of the optimizer's part must
+   * be read on all machines, in the same order.
+   */
   snapshot(): TrainerSnapshot;
   /**
    * Restores a state, of this trainer or of another with the same configuration. The next step uses it.
@@ -144,7 +153,16 @@ export const trainerOn = (
   const model = lora === undefined ? whole : open(() => adaptedModel(whole, lora));
   const { layout, arena } = trainedPart(model);
   const sum = open(() => createGradientSum(model, share.to - share.from));
-  const optimizer = open(() => createOptimizer(backend, layout, train.optimizer));
+  const sharing =
+    team.size === 1 ? null : createSharing(team, backend, layout, train.optimizer, sum.total.arena.storage);
+  const optimizer = open(() =>
+    createPartOptimizer(
+      backend,
+      layout,
+      train.optimizer,
+      sharing?.stretches ?? stretchesOf(layout, train.optimizer, () => true),
+    ),
+  );
   // Allocated now: lasting memory comes before the memory of steps.
   closeOnError(close, () => model.rounded());
   /** The step whose weights are known here: the weights of another may have been changed from outside. */
@@ -158,6 +176,7 @@ export const trainerOn = (
     targets: number,
     gradients: Gradients,
     enter: StepObserver["phase"],
+    onComplete: ((range: Range) => void) | undefined,
   ): Promise<number> => {
     gradients.clear();
     if (x.length === 0) return 0;
@@ -178,33 +197,40 @@ export const trainerOn = (
       },
       source,
       model.rounded()?.of,
+      onComplete,
     );
     return summed / targets;
   };
 
-  const measure = async (step: number, enter: StepObserver["phase"]): Promise<StepMeasure> => {
+  const measure = async (step: number, enter: StepObserver["phase"], isObserved: boolean): Promise<StepMeasure> => {
     if (step !== knownFor) model.weightsChanged();
     knownFor = step;
     const { targets } = source.sizeOf(step);
     const batches = passesBetween(config, source, step, share);
-    const ours = await sum.add(share.from, share.to, async (number, gradients) => {
+    const gradientOfPass: GradientOfPass = async (number, gradients, onComplete) => {
       const { value: batch } = batches.next();
       if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
-      return gradientOf(step, number, batch, targets, gradients, enter);
-    });
-    const loss = await team.reduce(backend, sum.total.arena, ours);
+      return gradientOf(step, number, batch, targets, gradients, enter, onComplete);
+    };
+    if (sharing === null) {
+      const loss = await sum.add(share.from, share.to, gradientOfPass);
+      enter("norm");
+      return { loss, gradNorm: await sum.total.norm() };
+    }
+    const ours = await sum.add(share.from, share.to, gradientOfPass, sharing.complete);
+    // Weights that no op has touched are still to be filled with zeros.
+    const { storage } = sum.total.arena;
+    await sharing.summed();
+    const loss = await team.total(ours);
     enter("norm");
-    return { loss, gradNorm: await sum.total.norm() };
+    const gradNorm = await sharing.norm();
+    if (isObserved) await sharing.gather(storage);
+    return { loss, gradNorm };
   };
 
-  const arenas: readonly (StateLayout & { readonly arena: Arena })[] = [
-    { name: weightsName, layout, arena },
-    ...optimizer.state,
-  ];
-
   const begin = (): void => {
-    for (const { arena, layout } of arenas) {
-      backend.run("fill", { y: { storage: arena.storage, offset: 0 }, n: layout.length, value: 0 });
+    for (const storage of [arena.storage, ...optimizer.state.map((part) => part.storage)]) {
+      backend.run("fill", { y: { storage, offset: 0 }, n: storage.length, value: 0 });
     }
     initialise(backend, layout, arena, seed);
   };
@@ -212,40 +238,46 @@ export const trainerOn = (
   const trainer: Trainer = {
     model,
     base: model === whole ? null : whole,
-    optimizer,
     gradients: sum.total,
     gradientStorages: sum.storages,
     passes: (step) => passesBetween(config, source, step, { from: 0, to: passesPerStep(config) }),
     sizeOf: source.sizeOf,
     measure: (step, observer) =>
       observer === undefined
-        ? measure(step, () => {})
-        : backend.observe(observer.kernel, () => measure(step, observer.phase)),
-    update(step, { gradNorm }) {
+        ? measure(step, () => {}, false)
+        : backend.observe(observer.kernel, () => measure(step, observer.phase, true)),
+    async update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
-      // The copies of an adapter follow at their next use.
-      const rounded = lora === undefined ? model.rounded() : null;
+      // The copies of an adapter follow at their next use, as those of weights that come from other machines.
+      const rounded = lora === undefined && sharing === null ? model.rounded() : null;
       const update = { step: step + 1, learningRate, gradScale, rounded };
       optimizer.update({ values: arena, gradients: sum.total.arena, ...update });
+      await sharing?.gather(arena.storage);
       knownFor = step + 1;
       return learningRate;
     },
-    snapshot() {
-      const [weights, ...others] = arenas.map(({ name, layout, arena }) => ({
-        name,
-        layout,
-        read: arenaReader(backend, arena),
-      }));
-      return { weights: weights as StatePart, optimizer: others };
-    },
+    isFinite: async () => (await team.total((await optimizer.isFinite()) ? 0 : 1)) === 0,
+    snapshot: () => ({
+      weights: { name: weightsName, layout, read: arenaReader(backend, arena) },
+      optimizer: optimizer.state.map((part) => ({
+        name: part.name,
+        layout: part.layout,
+        read: sharing?.reader(part) ?? arenaReader(backend, part),
+      })),
+    }),
     restore(arrays) {
       if (arrays === null) begin();
       else {
-        for (const { name, arena } of arenas) {
+        const valuesOf = (name: string): Float32Array => {
           const values = arrays.get(name);
           if (values === undefined) throw new Error(`a state must have ${name}`);
-          backend.write(arena.storage, values);
+          return values;
+        };
+        backend.write(arena.storage, valuesOf(weightsName));
+        for (const { name, storage, held } of optimizer.state) {
+          const values = valuesOf(name);
+          for (const { from, to, at } of held) backend.write(storage, values.subarray(from, to), at);
         }
       }
       model.weightsChanged();
@@ -262,7 +294,7 @@ export const trainerOn = (
           hint: alternatives(calmer(step)),
         });
       }
-      return { loss, gradNorm, learningRate: trainer.update(step, { loss, gradNorm }) };
+      return { loss, gradNorm, learningRate: await trainer.update(step, { loss, gradNorm }) };
     },
     close,
   };

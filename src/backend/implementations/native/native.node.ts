@@ -26,7 +26,9 @@ interface Addon {
   open(instructionSet: string, threads: number): AddonInstance;
 }
 
-interface AddonInstance extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run" | "runAll"> {
+interface AddonInstance
+  extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run" | "runAll">,
+    Required<Pick<Engine, "view">> {
   close(): void;
 }
 
@@ -153,6 +155,7 @@ export const openNative = async ({
     release: instance.release,
     write: instance.write,
     read: instance.read,
+    view: instance.view,
     run: instance.run,
     runAll: instance.runAll,
     close: async () => instance.close(),

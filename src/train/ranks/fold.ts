@@ -1,0 +1,27 @@
+/** Numbers that are folded over all ranks, pairs of ranks first, then pairs of pairs: in the order of their passes. */
+
+/** This rank's exchange with another: both call it, with arrays of the same lengths. */
+export type Exchange = (partner: number, sent: Float64Array, received: Float64Array) => Promise<void>;
+
+/** A rank among `size`, a power of two. */
+export interface Rank {
+  readonly rank: number;
+  readonly size: number;
+}
+
+/** Adds numbers over all ranks along the same tree; `combine` gets the lower rank's first. */
+export const foldOverRanks = async (
+  { rank, size }: Rank,
+  exchange: Exchange,
+  values: Float64Array,
+  combine: (one: Float64Array, other: Float64Array) => Float64Array,
+): Promise<Float64Array> => {
+  let folded = values;
+  for (let distance = 1; distance < size; distance *= 2) {
+    const isFirst = Math.floor(rank / distance) % 2 === 0;
+    const received = new Float64Array(values.length);
+    await exchange(isFirst ? rank + distance : rank - distance, folded, received);
+    folded = isFirst ? combine(folded, received) : combine(received, folded);
+  }
+  return folded;
+};
