@@ -13,10 +13,13 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <climits>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -30,7 +33,7 @@
 namespace foretoken {
 namespace {
 
-enum class Kind { kStart, kExchange, kBroadcast, kBarrier, kReduceScatter, kAllGather, kFinalise };
+enum class Kind { kStart, kExchange, kBroadcast, kBarrier, kReduceScatter, kAllGather, kAllReduce, kFinalise };
 
 struct Bytes {
   void* data = nullptr;
@@ -49,6 +52,7 @@ struct Command {
   // Whether JavaScript waits for it, rather than computes meanwhile.
   bool urgent = true;
   MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+  Clock::time_point arrives = {};
   napi_deferred deferred = nullptr;
   bool failed = false;
   char message[MPI_MAX_ERROR_STRING + 64] = {};
@@ -56,6 +60,7 @@ struct Command {
 
 constexpr int kMostCores = 1024;
 constexpr auto kWatchInterval = std::chrono::milliseconds(200);
+constexpr long kMostDelay = 1000000;
 // Sums that are under way at a time: each holds buffers. They begin in the same order on all ranks.
 constexpr int kMostSharings = 4;
 // Tags that every MPI has: messages of different commands to one rank must not be mixed up.
@@ -87,6 +92,11 @@ struct Engine {
   Neighbours neighbours;
   Clock::time_point watched = Clock::now();
   Life life;
+  std::chrono::microseconds delay{0};
+
+  // What this rank has sent: the thread writes, JavaScript's thread reads.
+  std::atomic<int64_t> sentBytes{0};
+  std::atomic<int64_t> sentMessages{0};
 };
 
 // Never freed: the thread may outlive the environment.
@@ -193,6 +203,18 @@ void start(Engine& e, Command& command) {
   (void)check(command, beginLife(e.life, e.rank, e.size));
 }
 
+// The latency of a slower network, for tests and benchmarks: FORETOKEN_MPI_DELAY microseconds, of a second at most.
+std::chrono::microseconds readDelay() {
+  const char* text = std::getenv("FORETOKEN_MPI_DELAY");
+  const long delay = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+  return std::chrono::microseconds(delay < 0 ? 0 : delay > kMostDelay ? kMostDelay : delay);
+}
+
+void countSent(Engine& e, int64_t bytes, int64_t messages) {
+  e.sentBytes.fetch_add(bytes, std::memory_order_relaxed);
+  e.sentMessages.fetch_add(messages, std::memory_order_relaxed);
+}
+
 // Begins a command without waiting for it.
 void begin(Engine& e, Command& c) {
   if (!e.initialised) return fail(c, "MPI is not initialised, or finalised");
@@ -200,18 +222,27 @@ void begin(Engine& e, Command& c) {
     case Kind::kExchange:
       if (c.peer >= e.size || c.peer == e.rank) return fail(c, "no such other rank");
       e.tag = (e.tag + 1) % kTags;
+      c.arrives = Clock::now() + e.delay;
+      countSent(e, c.send.length, 1);
       if (check(c, MPI_Irecv(c.receive.data, c.receive.length, MPI_BYTE, c.peer, e.tag, MPI_COMM_WORLD, &c.requests[0])))
         (void)check(c, MPI_Isend(c.send.data, c.send.length, MPI_BYTE, c.peer, e.tag, MPI_COMM_WORLD, &c.requests[1]));
       return;
     case Kind::kBroadcast:
       if (c.peer >= e.size) return fail(c, "no such rank");
+      c.arrives = Clock::now() + e.delay;
+      if (c.peer == e.rank) countSent(e, c.send.length, 1);
       (void)check(c, MPI_Ibcast(c.send.data, c.send.length, MPI_BYTE, c.peer, MPI_COMM_WORLD, &c.requests[0]));
       return;
     case Kind::kReduceScatter:
     case Kind::kAllGather:
       e.tag = (e.tag + 1) % kTags;
       e.sharings++;
+      c.sharing->delay(e.delay);
       (void)check(c, c.sharing->begin(e.rank, e.size, e.tag, MPI_COMM_WORLD));
+      return;
+    case Kind::kAllReduce:
+      (void)check(c, MPI_Iallreduce(MPI_IN_PLACE, c.send.data, c.send.length / static_cast<int>(sizeof(float)), MPI_FLOAT,
+                                    MPI_SUM, MPI_COMM_WORLD, &c.requests[0]));
       return;
     case Kind::kBarrier:
     case Kind::kFinalise:
@@ -229,7 +260,7 @@ bool hasEnded(Engine& e, Command& c, bool& moved) {
   if (c.sharing != nullptr) return !check(c, c.sharing->advance(moved)) || c.sharing->isDone();
   int done = 0;
   if (!check(c, MPI_Testall(2, c.requests, &done, MPI_STATUSES_IGNORE))) return true;
-  return done != 0 && (c.kind != Kind::kFinalise || endLife(e.life));
+  return done != 0 && Clock::now() >= c.arrives && (c.kind != Kind::kFinalise || endLife(e.life));
 }
 
 // Takes the commands that have ended out of those that have begun, and tells JavaScript. True if something has happened.
@@ -237,7 +268,9 @@ bool progress(Engine& e) {
   bool moved = false;
   for (Command** at = &e.begun; *at != nullptr;) {
     Command* c = *at;
-    if (!hasEnded(e, *c, moved)) {
+    const bool ended = hasEnded(e, *c, moved);
+    if (c->sharing != nullptr) countSent(e, c->sharing->takeSentBytes(), c->sharing->takeSentMessages());
+    if (!ended) {
       at = &c->next;
       continue;
     }
@@ -436,6 +469,33 @@ OwnedRange* takeRanges(napi_env env, napi_value value, double length, int size, 
   return ranges;
 }
 
+// allReduce(array): the floats are replaced by their sums over all ranks, in an order that MPI chooses. Benchmarks compare it
+// with reduceScatter and allGather.
+napi_value allReduceFunction(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value value = nullptr;
+  (void)napi_get_cb_info(env, info, &count, &value, nullptr, nullptr);
+  napi_typedarray_type type = napi_uint8_array;
+  Command* command = new (std::nothrow) Command;
+  if (command == nullptr) return refuse(env, "no memory for a command");
+  command->kind = Kind::kAllReduce;
+  if (napi_get_typedarray_info(env, value, &type, nullptr, nullptr, nullptr, nullptr) != napi_ok ||
+      type != napi_float32_array || !takeBytes(env, value, command->send)) {
+    delete command;
+    return refuse(env, "float32 numbers must be given, of less than 2 GiB");
+  }
+  return promiseFor(env, command);
+}
+
+// sent(): { bytes, messages } that this rank has sent: those of sums and exchanges, and of broadcasts that it is the root of.
+napi_value sentFunction(napi_env env, napi_callback_info) {
+  napi_value value = nullptr;
+  (void)napi_create_object(env, &value);
+  setNumber(env, value, "bytes", static_cast<double>(engine->sentBytes.load(std::memory_order_relaxed)));
+  setNumber(env, value, "messages", static_cast<double>(engine->sentMessages.load(std::memory_order_relaxed)));
+  return value;
+}
+
 // The array and the ranges of a sum, or of the way back.
 napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
   size_t count = 3;
@@ -542,6 +602,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     return refuse(env, "the addon cannot be set up");
   }
   engine = made;
+  made->delay = readDelay();
   if (pthread_create(&thread, nullptr, runThread, made) != 0) return refuse(env, "the system refuses a thread for MPI");
   (void)pthread_detach(thread);
   const napi_property_descriptor functions[] = {
@@ -552,6 +613,8 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"barrier", nullptr, barrierFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"reduceScatter", nullptr, reduceScatterFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"allGather", nullptr, allGatherFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"allReduce", nullptr, allReduceFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"sent", nullptr, sentFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"signs", nullptr, signsFunction, nullptr, nullptr, nullptr, napi_default, nullptr},

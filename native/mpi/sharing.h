@@ -5,6 +5,7 @@
 
 #include <mpi.h>
 
+#include <chrono>
 #include <climits>
 #include <cstdint>
 #include <cstdlib>
@@ -44,6 +45,9 @@ class Sharing {
     return beginLevel();
   }
 
+  // Each message arrives so much later. Called before `begin`.
+  void delay(std::chrono::microseconds delay) { delay_ = delay; }
+
   bool isDone() const { return done_; }
 
   // The bytes of messages begun since the last call.
@@ -53,11 +57,18 @@ class Sharing {
     return bytes;
   }
 
+  // Their number.
+  int64_t takeSentMessages() {
+    const int64_t messages = sentMessages_;
+    sentMessages_ = 0;
+    return messages;
+  }
+
   // Goes on if the messages of this level have arrived. Returns MPI's code; sets `moved` if there was something to do.
   int advance(bool& moved) {
     int arrived = 0;
     const int code = MPI_Testall(2, requests_, &arrived, MPI_STATUSES_IGNORE);
-    if (code != MPI_SUCCESS || arrived == 0) return code;
+    if (code != MPI_SUCCESS || arrived == 0 || Clock::now() < arrives_) return code;
     moved = true;
     unpack();
     distance_ = way_ == Way::kSum ? distance_ * 2 : distance_ / 2;
@@ -65,6 +76,8 @@ class Sharing {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   // What goes to the partner, and what comes from it, at this level.
   bool isSent(const OwnedRange& range) const {
     const int differs = range.owner ^ rank_;
@@ -109,6 +122,8 @@ class Sharing {
     }
     const int partner = rank_ ^ distance_;
     sentBytes_ += out * static_cast<int64_t>(sizeof(float));
+    sentMessages_++;
+    arrives_ = Clock::now() + delay_;
     const int code = MPI_Irecv(received_, static_cast<int>(in), MPI_FLOAT, partner, tag_, comm_, &requests_[0]);
     if (code != MPI_SUCCESS) return code;
     return MPI_Isend(sent_, static_cast<int>(out), MPI_FLOAT, partner, tag_, comm_, &requests_[1]);
@@ -148,6 +163,9 @@ class Sharing {
   int64_t sentCapacity_ = 0;
   int64_t receivedCapacity_ = 0;
   int64_t sentBytes_ = 0;
+  int64_t sentMessages_ = 0;
+  std::chrono::microseconds delay_{0};
+  Clock::time_point arrives_ = {};
 };
 
 }  // namespace

@@ -17,7 +17,15 @@ export interface Joined {
 /** An array that MPI reads or writes. It must not be touched before the promise is settled. */
 export type Bytes = Uint8Array | Float32Array | Float64Array;
 
-/** Exports of native/mpi.cc. All ranks call the same commands in the same order; several are under way at a time. */
+export interface Sent {
+  readonly bytes: number;
+  readonly messages: number;
+}
+
+/**
+ * Exports of native/mpi.cc. All ranks call the same commands in the same order; several are under way at a time.
+ * Each message arrives $FORETOKEN_MPI_DELAY microseconds later, if that is set.
+ */
 export interface MpiAddon {
   /** What the MPI library says of itself and its version. */
   library(): string;
@@ -36,6 +44,10 @@ export interface MpiAddon {
   reduceScatter(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
   /** Fills each range with its owner's elements. Parameters as for `reduceScatter`. */
   allGather(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
+  /** Replaces the floats by their sums over all ranks, in an order that MPI chooses: for comparison. */
+  allReduce(array: Float32Array): Promise<void>;
+  /** What this rank has sent so far: in sums and exchanges, and in broadcasts that it is the root of. */
+  sent(): Sent;
   /** Waits for all ranks. */
   barrier(): Promise<void>;
   /** Waits for all ranks and ends MPI. */

@@ -1,0 +1,99 @@
+/**
+ * Starts ranks on this machine with Open MPI, each pinned to one core: with as many ranks as cores each has its own, with more
+ * they share. Over TCP they run in a network namespace of their own, whose loopback has the wanted bandwidth (tc's token bucket).
+ * The namespace belongs to the processes: it is gone when they have ended, however they end.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { hasMpi } from "../../dist/train/ranks/addon.node.js";
+import { root } from "../../scripts/build-common.mjs";
+
+/**
+ * @typedef {{ readonly kind: "memory" | "tcp", readonly gigabits: number | null, readonly delayMicroseconds: number }} Network
+ * gigabits: that each rank can send in a second, and receive at the same time; null: as many as the machine can.
+ */
+
+export const cores = availableParallelism();
+
+/** Why nothing can be measured here; undefined if it can. */
+export const missing = () => {
+  if (process.platform !== "linux") return "Linux is needed";
+  if (!/open mpi/iu.test(spawnSync("mpirun", ["--version"], { encoding: "utf8" }).stdout ?? ""))
+    return "Open MPI's mpirun is needed (Debian: openmpi-bin libopenmpi-dev)";
+  if (!hasMpi()) return "the MPI addon is needed: npm run build:mpi";
+  if (spawnSync("unshare", ["--net", "true"]).status !== 0) return "network namespaces are needed: run it as root";
+  if (spawnSync("tc", ["-V"]).status !== 0) return "tc is needed (Debian: iproute2)";
+  return undefined;
+};
+
+export const foretoken = join(root, "dist/cli/main.js");
+
+// The first argument is the rate of loopback in bit/s: 0 for no limit. The limit of the queue is above all buffers of TCP, so
+// that nothing is dropped.
+const inNamespace = `
+set -e
+ip link set lo up
+if [ "$1" != 0 ]; then tc qdisc add dev lo root tbf rate "$1bit" burst 512kb limit 268435456; fi
+shift
+exec "$@"
+`;
+const pinned = `exec taskset -c $((OMPI_COMM_WORLD_LOCAL_RANK % ${cores})) "$@"`;
+
+const environment = {
+  ...process.env,
+  ...{ OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", LC_ALL: "C.UTF-8" },
+};
+
+/** All ranks of a machine send through its one loopback: it gets the bandwidth of all of them. */
+const commandOf = (ranks, network, program) => {
+  const transport = network.kind === "memory" ? ["vader,self"] : ["tcp,self", "--mca", "btl_tcp_if_include", "lo"];
+  const started = ["mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl"].concat(
+    transport,
+    ["-n", String(ranks), "bash", "-c", pinned, "rank", ...program],
+  );
+  if (network.kind === "memory") return started;
+  const rate = network.gigabits === null ? 0 : Math.round(network.gigabits * ranks * 1e9);
+  return ["unshare", "--net", "bash", "-c", inNamespace, "namespace", String(rate), ...started];
+};
+
+/**
+ * Runs a program on all ranks; resolves to what rank 0, or whoever writes, has written to standard output.
+ * @param {number} ranks
+ * @param {Network} network
+ * @param {readonly string[]} program with its arguments.
+ * @param {{ readonly cwd: string, readonly env?: Readonly<Record<string, string>>, readonly seconds: number }} place
+ *   seconds: after these all is ended, and it fails.
+ * @returns {Promise<string>}
+ */
+export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
+  new Promise((resolve, reject) => {
+    const [command, ...args] = commandOf(ranks, network, program);
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...environment, ...env, FORETOKEN_MPI_DELAY: String(network.delayMicroseconds) },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let [output, errors] = ["", ""];
+    child.stdout.on("data", (data) => {
+      output += data;
+    });
+    child.stderr.on("data", (data) => {
+      errors += data;
+    });
+    // unshare and bash have become mpirun by then, which ends its ranks.
+    const timer = setTimeout(() => child.kill("SIGTERM"), 1000 * seconds);
+    child.on("error", reject);
+    child.on("close", (status, signal) => {
+      clearTimeout(timer);
+      if (status === 0) resolve(output);
+      else reject(new Error(`${ranks} ranks ended with ${status ?? signal}: ${errors.trim().slice(-2000)}`));
+    });
+  });
+
+/** In words. */
+export const networkName = ({ kind, gigabits, delayMicroseconds }) =>
+  [
+    kind === "memory" ? "shared memory" : gigabits === null ? "TCP" : `TCP ${gigabits} Gbit/s`,
+    ...(delayMicroseconds > 0 ? [`${delayMicroseconds / 1000} ms`] : []),
+  ].join(", ");

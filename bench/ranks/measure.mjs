@@ -1,0 +1,115 @@
+/** Runs `foretoken train` for a case, and reads its step times and what its ranks have sent. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { median } from "../lib/statistics.mjs";
+import { batches, models } from "./cases.mjs";
+import { cores, foretoken, runRanks } from "./launch.mjs";
+import { modelOf, roughCoefficients, sentIn, stepTime } from "./model.mjs";
+
+export const vocabSize = 64;
+const [warmSteps, fewestSteps, mostSteps] = [3, 7, 60];
+
+/** A text with each character about as often, the same each time; its last part is enough to validate on. */
+export const writeTexts = (folder) => {
+  const letters = Array.from({ length: vocabSize }, (_, i) => String.fromCharCode(48 + i));
+  let state = 1;
+  const text = Array.from({ length: 40_000 }, () => {
+    // A linear congruential generator with the constants of Numerical Recipes.
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return letters[Math.floor((state / 2 ** 32) * vocabSize)];
+  }).join("");
+  writeFileSync(join(folder, "text.txt"), text);
+  writeFileSync(join(folder, "val.txt"), text.slice(-300));
+};
+
+/** A case with its facts, in the form of the model of step time. */
+export const factsOf = ({ model, batch, dtype, ranks, network }, sent) => {
+  const { batchSize, passes } = batches[batch];
+  const facts = modelOf(models[model], vocabSize);
+  return {
+    ...facts,
+    ...(sent ?? sentIn(facts.parameters, ranks)),
+    ...{ dtype, ranks, passes },
+    ranksPerCore: Math.max(1, ranks / cores),
+    coresOfRank: 1,
+    severalCores: Math.min(ranks, cores) > 1,
+    tokens: batchSize * passes * models[model].contextLength,
+    isTcp: network.kind === "tcp",
+    bytesPerSecond: network.gigabits === null ? Number.POSITIVE_INFINITY : (network.gigabits * 1e9) / 8,
+    latency: network.delayMicroseconds / 1e6,
+  };
+};
+
+const configOf = ({ model, batch, ranks }, steps) => {
+  const { batchSize, passes } = batches[batch];
+  return {
+    preset: "book",
+    model: { ...models[model], dropout: 0 },
+    train: {
+      ...{
+        steps,
+        batchSize,
+        gradAccumSteps: passes * ranks,
+        seed: 1,
+        learningRate: 1e-4,
+        maxGradNorm: 1,
+        sampleTokens: 0,
+      },
+      ...{ evalInterval: steps, checkpointInterval: steps },
+      optimizer: { kind: "adamw" },
+    },
+  };
+};
+
+const eventsOf = (output) =>
+  output
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));
+
+/** What the rank that sends most has sent in a step. What it sends besides steps is little, and counted with them. */
+const readSent = (folder, ranks, steps) => {
+  const all = readdirSync(folder).map((file) => JSON.parse(readFileSync(join(folder, file), "utf8")));
+  if (ranks > 1 && all.length !== ranks) throw new Error(`${ranks} ranks must count what they send; got ${all.length}`);
+  const most = (name) => Math.max(0, ...all.map((one) => one[name])) / steps;
+  return { bytes: most("bytes"), messages: most("messages") };
+};
+
+/**
+ * Seconds of a case's steps, without the first ones.
+ * @param folder with the texts of `writeTexts`.
+ * @param seconds for its steps, about.
+ */
+export const measureCase = async (one, folder, seconds) => {
+  const guess = stepTime(roughCoefficients, factsOf(one)).total;
+  const steps = warmSteps + Math.min(mostSteps, Math.max(fewestSteps, Math.round(seconds / guess)));
+  const [out, sentFolder, config] = ["run", "sent", "config.json"].map((name) => join(folder, name));
+  for (const each of [out, sentFolder]) rmSync(each, { recursive: true, force: true });
+  mkdirSync(sentFolder);
+  writeFileSync(config, JSON.stringify(configOf(one, steps)));
+  const hook = fileURLToPath(new URL("count-sent.mjs", import.meta.url));
+  const args = ["--data", "text.txt", "--val-data", "val.txt", "--config", config, "--dtype", one.dtype, "--out", out];
+  const program = [process.execPath, "--import", hook, foretoken, "train", ...args];
+  const output = await runRanks(
+    one.ranks,
+    one.network,
+    [...program, "--backend", "native", "--threads", "1", "--json"],
+    {
+      cwd: folder,
+      env: { FORETOKEN_BENCH_SENT: sentFolder },
+      seconds: 300,
+    },
+  );
+  const events = eventsOf(output);
+  const { parameters, instructionSet } = events.find(({ type }) => type === "start");
+  const { tokens } = factsOf(one);
+  const times = events
+    .filter(({ type }) => type === "step")
+    .map((event) => (one.ranks * tokens) / event.tokensPerSecond);
+  if (times.length !== steps) throw new Error(`a run of ${steps} steps had ${times.length}`);
+  const expected = factsOf(one).parameters;
+  if (parameters !== expected) throw new Error(`the model must have ${expected} parameters; got ${parameters}`);
+  const timed = times.slice(warmSteps);
+  return { ...one, instructionSet, times: timed, seconds: median(timed), sent: readSent(sentFolder, one.ranks, steps) };
+};

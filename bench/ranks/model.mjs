@@ -1,0 +1,119 @@
+/**
+ * The time of a training step on several ranks, from a few coefficients:
+ *
+ *   step     = slow × (compute + update + handling) + waiting
+ *   compute  = tokens × (FLOP of a token × perFlop + channels of all layers × perActivation) + passes × layers × perLayer
+ *   update   = parameters × (perParameter + perOwnParameter / N)
+ *   handling = bytes × perByte + messages × perMessage, over TCP also bytes × perTcpByte
+ *   idle     = bytes / bandwidth − the core's work for TCP, if that is more than 0, + messages × latency
+ *   waiting  = (1 − hidden) × idle + what of hidden × idle is longer than the backward part of the last pass
+ *   slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
+ *
+ * Bytes and messages are those that a rank sends; tokens and passes are a rank's. Bandwidth and latency are given, not fitted.
+ */
+import { fitLogarithms } from "./least-squares.mjs";
+
+/** Bytes of one message at most (`elementsAtATime` of src/train/ranks/tree-sum.ts); checked against what ranks count. */
+export const bytesAtATime = 2 ** 22;
+
+/** The backward pass takes two products for each of the forward pass. */
+const backwardShare = 2 / 3;
+
+/** Parameters and FLOP of a model in the form of the reference model. */
+export const modelOf = ({ nLayer, nEmbd, contextLength }, vocabSize) => {
+  const blocks = 12 * nLayer * nEmbd ** 2;
+  const head = vocabSize * nEmbd;
+  return {
+    layers: nLayer,
+    activations: nLayer * nEmbd,
+    parameters: blocks + (10 * nLayer + 2) * nEmbd + 2 * head + contextLength * nEmbd,
+    // A query sees half the context on average.
+    flopsPerToken: 6 * (blocks + head) + 6 * nLayer * nEmbd * contextLength,
+  };
+};
+
+/** Bytes and messages that a rank sends in a step: gradients are summed by halves, and go back the same way. */
+export const sentIn = (parameters, ranks) => {
+  if (ranks === 1) return { bytes: 0, messages: 0 };
+  const gradients = 4 * parameters;
+  const levels = Math.log2(ranks);
+  return {
+    bytes: ((2 * (ranks - 1)) / ranks) * gradients,
+    messages: 2 * levels * Math.ceil(gradients / bytesAtATime) + levels,
+  };
+};
+
+/** Where the search begins: the order of magnitude of each coefficient, in seconds. */
+const beginnings = {
+  perFlopFloat32: 5e-12,
+  perFlopBfloat16: 1e-12,
+  perActivationFloat32: 3e-9,
+  perActivationBfloat16: 1e-9,
+  perLayer: 1e-4,
+  perParameter: 1e-9,
+  perOwnParameter: 1e-9,
+  perByte: 5e-10,
+  perTcpByte: 5e-10,
+  perMessage: 2e-4,
+  contention: 0.05,
+  sharing: 0.05,
+};
+
+const ofDtype = (coefficients, dtype) =>
+  dtype === "bfloat16"
+    ? { perFlop: coefficients.perFlopBfloat16, perActivation: coefficients.perActivationBfloat16 }
+    : { perFlop: coefficients.perFlopFloat32, perActivation: coefficients.perActivationFloat32 };
+
+/** Coefficients by which a step's time is guessed before any is measured. */
+export const roughCoefficients = { ...beginnings, hidden: 0 };
+
+/**
+ * Seconds of a step, and of its parts.
+ * @param coefficients as `fitModel` finds them.
+ * @param one `ranks`, `ranksPerCore` (at least 1), `coresOfRank` (compute is divided over them), `severalCores` of the machine
+ *   compute, `tokens`, `passes`, `dtype`, the fields of `modelOf` and of `sentIn`, `isTcp`, `bytesPerSecond` (Infinity: no
+ *   limit), `latency` of a message.
+ */
+export const stepTime = (coefficients, one) => {
+  const { perLayer, perParameter, perOwnParameter, perByte, perTcpByte, perMessage, hidden } = coefficients;
+  const { perFlop, perActivation } = ofDtype(coefficients, one.dtype);
+  const shared = one.ranksPerCore > 1 ? one.ranksPerCore * (1 + coefficients.sharing) : 1;
+  const slow = shared * (one.severalCores ? 1 + coefficients.contention : 1);
+  const perToken = one.flopsPerToken * perFlop + one.activations * perActivation;
+  const compute = slow * ((one.tokens * perToken) / one.coresOfRank + one.passes * one.layers * perLayer);
+  const update = slow * one.parameters * (perParameter + perOwnParameter / one.ranks);
+  const tcpWork = one.isTcp ? slow * one.bytes * perTcpByte : 0;
+  const handling = slow * (one.bytes * perByte + one.messages * perMessage) + tcpWork;
+  const idle = Math.max(0, one.bytes / one.bytesPerSecond - tcpWork) + one.messages * one.latency;
+  const window = (backwardShare * compute) / one.passes;
+  const waiting = (1 - hidden) * idle + Math.max(0, hidden * idle - window);
+  return { compute, update, handling, waiting, total: compute + update + handling + waiting };
+};
+
+const names = Object.keys(beginnings);
+
+const coefficientsOf = (x, hidden) => ({
+  ...Object.fromEntries(names.map((name, i) => [name, Math.exp(x[i])])),
+  hidden,
+});
+
+/**
+ * Fits the coefficients to measured steps: least squares of the logarithms, so of relative errors.
+ * @param measured cases in the form of `stepTime`, with `seconds`.
+ */
+export const fitModel = (measured) => {
+  const start = names.map((name) => Math.log(beginnings[name]));
+  const fitWith = (hidden) => {
+    const residuals = (x) => {
+      const coefficients = coefficientsOf(x, hidden);
+      return measured.map((one) => Math.log(stepTime(coefficients, one).total / one.seconds));
+    };
+    return { hidden, ...fitLogarithms(residuals, start) };
+  };
+  const best = (fits) => fits.reduce((one, other) => (other.cost < one.cost ? other : one));
+  // The longer of two times has a kink, at which a search would stop: shares are tried one by one.
+  const tenths = best(Array.from({ length: 11 }, (_, i) => fitWith(i / 10)));
+  const between = [-0.05, 0.05].map((more) => Math.min(1, Math.max(0, tenths.hidden + more)));
+  const { x, hidden } = best([tenths, ...between.map(fitWith)]);
+  return coefficientsOf(x, hidden);
+};

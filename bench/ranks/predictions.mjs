@@ -1,0 +1,63 @@
+/** What the model of step time says of many machines: efficiency, batches and memory. */
+import { modelOf, sentIn, stepTime } from "./model.mjs";
+
+/** Shapes of three sizes, with a usual context and vocabulary, and the tokens of a usual step at that size. */
+export const sizes = [
+  { name: "10 M", shape: { nLayer: 6, nEmbd: 384, contextLength: 256 }, vocabSize: 65, batchTokens: 2 ** 17 },
+  { name: "100 M", shape: { nLayer: 12, nEmbd: 768, contextLength: 1024 }, vocabSize: 8192, batchTokens: 2 ** 19 },
+  { name: "1 B", shape: { nLayer: 24, nEmbd: 1792, contextLength: 1024 }, vocabSize: 16_384, batchTokens: 2 ** 20 },
+];
+
+/** Ranks are a power of two. */
+export const machineCounts = [8, 64, 1024];
+
+export const networks = [1, 10, 100].flatMap((gigabits) =>
+  [10, 100].map((microseconds) => ({ gigabits, microseconds })),
+);
+
+/** Tokens of a pass (src/train/steps/passes.ts). */
+const tokensPerPass = 4096;
+
+/** Open MPI asks before it sends a long message: it crosses the network three times. */
+const crossings = 3;
+
+/** A machine like the measured one, with all its cores for one rank. */
+const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits, microseconds }) => {
+  const facts = modelOf(shape, vocabSize);
+  return {
+    ...facts,
+    ...sentIn(facts.parameters, ranks),
+    ...{ dtype, ranks, tokens, passes: Math.max(1, Math.ceil(tokens / tokensPerPass)) },
+    ...{ ranksPerCore: 1, coresOfRank: machine.cores, severalCores: machine.cores > 1, isTcp: true },
+    bytesPerSecond: (gigabits * 1e9) / 8,
+    latency: (crossings * microseconds) / 1e6,
+  };
+};
+
+/** Tokens per second of N machines over N times those of one, which has as many tokens in a step. */
+export const efficiencyOf = (coefficients, machine, size, dtype, ranks, tokens, network) => {
+  const time = (number) => stepTime(coefficients, factsOf(size, machine, dtype, number, tokens, network)).total;
+  return time(1) / time(ranks);
+};
+
+/**
+ * How many times as fast N machines do a step of `batchTokens` as one does; NaN if there is not a window for each.
+ */
+export const speedupOf = (coefficients, machine, size, dtype, ranks, network) => {
+  const tokens = size.batchTokens / ranks;
+  if (tokens < size.shape.contextLength) return Number.NaN;
+  const time = (number) =>
+    stepTime(coefficients, factsOf(size, machine, dtype, number, size.batchTokens / number, network)).total;
+  return time(1) / time(ranks);
+};
+
+/** The least number of tokens of a machine's step, a power of two, for this efficiency; Infinity if none to 2³⁰ is enough. */
+export const tokensFor = (coefficients, machine, size, dtype, ranks, network, efficiency) => {
+  for (let tokens = size.shape.contextLength; tokens <= 2 ** 30; tokens *= 2) {
+    if (efficiencyOf(coefficients, machine, size, dtype, ranks, tokens, network) >= efficiency) return tokens;
+  }
+  return Number.POSITIVE_INFINITY;
+};
+
+/** Bytes of a rank's lasting memory: weights, their bfloat16 copy, gradients of one pass, and its part of two moments. */
+export const memoryOf = ({ shape, vocabSize }, ranks) => modelOf(shape, vocabSize).parameters * (4 + 2 + 4 + 8 / ranks);

@@ -1,0 +1,27 @@
+/** The file of results of scaling.mjs and sums.mjs: one machine's. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { resultsFile } from "../lib/results.mjs";
+
+/** `bench/results/scaling-intel-xeon-processor-2-cores.json`. */
+export const scalingFile = (machine) => {
+  const file = resultsFile(machine);
+  return join(dirname(file), `scaling-${basename(file)}`);
+};
+
+/** {} if there is none. */
+export const readResults = (file) => {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (error.code === "ENOENT") return {};
+    throw error;
+  }
+};
+
+/** Written beside it, then renamed: an interrupted run leaves the old file. */
+export const writeResults = (file, results) => {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+  renameSync(`${file}.tmp`, file);
+};

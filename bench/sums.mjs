@@ -1,0 +1,88 @@
+/**
+ * Times the sum of gradients over ranks, which has the same bits on any number of them (native/mpi/sharing.h), beside MPI's
+ * own, which chooses its order: MPI_Allreduce as MPI waits for it, and MPI_Iallreduce as the addon does, which sleeps meanwhile.
+ * Each rank is pinned to one core.
+ *
+ *   node bench/sums.mjs [--megabytes 1,8,43,200] [--ranks 2,4] [--rounds 5] [--json FILE]    as root
+ *
+ * "sent" counts what a rank gives to MPI, "over the network" what has gone through loopback, headers and answers too: both are
+ * shares of 2 (N − 1) / N × the bytes of the gradients. Figures go into the file of scaling.mjs, whose --docs writes the table.
+ */
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "../scripts/build-common.mjs";
+import { execute } from "../scripts/build-native.mjs";
+import { machine, machineLine } from "./lib/machine.mjs";
+import { refuse, wholeNumber } from "./lib/options.mjs";
+import { resultsFile } from "./lib/results.mjs";
+import { median, percent, textTable } from "./lib/statistics.mjs";
+import { missing, runRanks } from "./ranks/launch.mjs";
+import { readResults, scalingFile, writeResults } from "./ranks/results.mjs";
+import { sumRows, sumTitles } from "./ranks/sum-table.mjs";
+
+const { values } = parseArgs({
+  options: {
+    megabytes: { type: "string", default: "1,8,43,200" },
+    ranks: { type: "string", default: "2,4" },
+    rounds: { type: "string", default: "5" },
+    json: { type: "string" },
+  },
+});
+const numbersOf = (flag) => values[flag].split(",").map((text) => wholeNumber(flag, text));
+const [sizes, numbers, rounds] = [numbersOf("megabytes"), numbersOf("ranks"), wholeNumber("rounds", values.rounds)];
+const reason = missing();
+if (reason !== undefined) refuse(`bench/sums.mjs: ${reason}`);
+
+const folder = join(root, "build/bench");
+mkdirSync(folder, { recursive: true });
+const peer = join(folder, "allreduce");
+await execute(["mpicxx", "-O2", join(root, "bench/ranks/allreduce.cc"), "-o", peer]);
+const program = join(root, "bench/ranks/sum-rank.mjs");
+
+/** Bytes of floats in a number of megabytes, as a gradient of so many. */
+const floatsOf = (megabytes) => Math.round((megabytes * 1e6) / 4);
+
+const measure = async (megabytes, ranks, network) => {
+  const floats = floatsOf(megabytes);
+  const args = [floats, rounds].map(String);
+  const place = { cwd: root, seconds: 300 };
+  const { ours, polled } = JSON.parse(await runRanks(ranks, network, [process.execPath, program, ...args], place));
+  const blocking = JSON.parse(await runRanks(ranks, network, [peer, ...args], place));
+  const needed = ((2 * (ranks - 1)) / ranks) * 4 * floats;
+  const milliseconds = (all) => median(all.map((one) => one.milliseconds));
+  const wire = (all) => (network.kind === "tcp" ? median(all.map((one) => one.wire)) / ranks / needed : null);
+  return {
+    ...{ megabytes, ranks, network },
+    ...{ ours: milliseconds(ours), polled: milliseconds(polled), blocking: median(blocking) },
+    ...{ sent: median(ours.map((one) => one.sent)) / needed, wireOurs: wire(ours), wirePolled: wire(polled) },
+  };
+};
+
+const about = machine();
+console.log(machineLine(about));
+console.log(`medians of ${rounds} rounds, a rank to a core while there are cores\n`);
+const sums = [];
+for (const kind of ["memory", "tcp"]) {
+  for (const ranks of numbers) {
+    for (const megabytes of sizes) {
+      sums.push(await measure(megabytes, ranks, { kind, gigabits: null, delayMicroseconds: 0 }));
+    }
+  }
+}
+process.stdout.write(textTable([sumTitles, ...sumRows(sums)]));
+
+/** A step of `baby` on this machine, if bench/train.mjs has measured it. */
+const babySteps = () => {
+  const baby = readResults(resultsFile(about)).train?.measurements.find(({ name }) => name === "baby");
+  return (baby?.results ?? []).filter(({ kind, dropout }) => kind === "native" && dropout === 0);
+};
+/** Bytes of its gradients. */
+const ofBaby = sums.filter(({ megabytes }) => megabytes === 43);
+for (const { dtype, milliseconds } of ofBaby.length === 0 ? [] : babySteps()) {
+  const costs = ofBaby.map(({ ours, polled, blocking }) => (ours - Math.min(polled, blocking)) / milliseconds);
+  const [least, most] = [Math.min(...costs), Math.max(...costs)].map(percent);
+  console.log(`A step of baby, ${dtype}, on one process: our sum costs ${least} to ${most} of it more than MPI's.`);
+}
+const file = values.json === undefined ? scalingFile(about) : resolve(values.json);
+writeResults(file, { ...readResults(file), machine: about, sums });
