@@ -10,6 +10,7 @@ import { commonFlags, execute, findHeaders, onPath } from "./build-native.mjs";
 const sources = [
   "native/mpi.cc",
   "native/mpi/end.h",
+  "native/mpi/engine.h",
   "native/mpi/life.h",
   "native/mpi/processes.h",
   "native/mpi/sharing.h",
