@@ -169,7 +169,10 @@ try {
   await checkJobs();
 } finally {
   await clean();
-  const left = readdirSync("/proc").filter((name) => runs.commandOf(name).some((word) => word.startsWith(folder)));
-  if (left.length > 0) console.log(`FAILED  processes are left: ${left.join(" ")}`);
 }
 end();
+const left = readdirSync("/proc").filter((name) => runs.commandOf(name).some((word) => word.startsWith(folder)));
+if (left.length > 0) {
+  console.log(`FAILED  processes are left: ${left.join(" ")}`);
+  process.exitCode = 1;
+}
