@@ -6,7 +6,7 @@ import { networkName } from "./launch.mjs";
 import { factsOf, vocabSize } from "./measure.mjs";
 import { bucketElements, fitModel, modelOf, sentIn, stepTime } from "./model.mjs";
 import { machineCounts, memoryOf, networks, sizes, speedupOf, tokensFor } from "./predictions.mjs";
-import { sumRows, sumTitles } from "./sum-table.mjs";
+import { sumCosts, sumRows, sumTitles } from "./sum-table.mjs";
 
 /** The error that no checked case may have. */
 export const mostError = 0.15;
@@ -163,8 +163,8 @@ const memorySection = () => {
   ]);
 };
 
-const sumsSection = ({ sums }) =>
-  sums === undefined ? "Not measured.\n" : markdownTable([sumTitles, ...sumRows(sums)]);
+const sumsSection = ({ sums, baby = [] }) =>
+  sums === undefined ? "Not measured.\n" : markdownTable([sumTitles, ...sumRows(sums)]) + sumCosts(sums, baby);
 
 /** Each section's Markdown, by the name in its marks. */
 export const sections = (results) => {

@@ -1,5 +1,5 @@
 /** The measurements of sums.mjs as a table. */
-import { digits } from "../lib/statistics.mjs";
+import { digits, percent } from "../lib/statistics.mjs";
 import { networkName } from "./launch.mjs";
 
 export const sumTitles = [
@@ -29,3 +29,24 @@ export const sumRows = (sums) =>
     share(wireOurs),
     share(wirePolled),
   ]);
+
+/** Megabytes of the gradients of `baby`, whose step the costs are compared with. */
+const ofBaby = 43;
+
+/**
+ * What our sum takes longer than MPI's, as a share of a step of `baby`; a line per dtype, none if either was not measured.
+ * @param {readonly any[]} sums
+ * @param {readonly { readonly dtype: string, readonly milliseconds: number }[]} baby
+ */
+export const sumCosts = (sums, baby) => {
+  const found = sums.filter(({ megabytes }) => megabytes === ofBaby);
+  if (found.length === 0) return "";
+  const lines = baby.map(({ dtype, milliseconds }) => {
+    const against = (name) => {
+      const shares = found.map((one) => (one.ours - one[name]) / milliseconds);
+      return `${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`.replaceAll("-", "−");
+    };
+    return `Of a step of \`baby\` on one process in ${dtype} (${digits(milliseconds)} ms), our sum takes ${against("polled")} longer than \`MPI_Iallreduce\` polled, and ${against("blocking")} longer than \`MPI_Allreduce\`.\n`;
+  });
+  return `\n${lines.join("")}`;
+};
