@@ -46,7 +46,8 @@ export const sumCosts = (sums, baby) => {
       const shares = found.map((one) => (one.ours - one[name]) / milliseconds);
       return `${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`.replaceAll("-", "−");
     };
-    return `Of a step of \`baby\` on one process in ${dtype} (${digits(milliseconds)} ms), our sum takes ${against("polled")} longer than \`MPI_Iallreduce\` polled, and ${against("blocking")} longer than \`MPI_Allreduce\`.\n`;
+    const step = `a step of \`baby\` on one process, ${dtype} (${digits(milliseconds)} ms)`;
+    return `Our sum takes longer than \`MPI_Iallreduce\` by ${against("polled")} of ${step}, and than \`MPI_Allreduce\` by ${against("blocking")}.\n`;
   });
   return `\n${lines.join("")}`;
 };
