@@ -1,387 +1,23 @@
-// The Node-API binding of MPI, an addon of its own: it is built where MPI is installed, and loaded by ranks alone.
+// The Node-API binding of MPI, an addon of its own: it is built where MPI is installed, and loaded by ranks alone. JavaScript hands
+// commands to the engine (mpi/engine.h), and gets promises.
 //
-// All calls of MPI are made by one native thread (MPI_THREAD_FUNNELED) that lies beside JavaScript's. JavaScript hands it
-// commands, which it begins in order, and gets promises. Several are under way at a time, while JavaScript computes. Waiting is
-// MPI_Test with sleeps: MPI's own waiting spins, and would take the cores that compute. MPI can be initialised once in a process, so there is one engine, for one environment.
-//
-// If that environment ends before `finalise`, MPI is aborted: the other ranks would wait for ever.
+// If JavaScript's environment ends before `finalise`, MPI is aborted: the other ranks would wait for ever.
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
-#include <errno.h>
 #include <mpi.h>
 #include <node_api.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <climits>
-#include <condition_variable>
-#include <cstdint>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <new>
-#include <thread>
 
-#include "mpi/sharing.h"
+#include "mpi/engine.h"
 
 namespace foretoken {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-enum class Kind { kStart, kExchange, kBroadcast, kBarrier, kReduceScatter, kAllGather, kAllReduce, kFinalise };
-
-struct Bytes {
-  void* data = nullptr;
-  int length = 0;
-  // Keeps the memory alive while MPI uses it.
-  napi_ref reference = nullptr;
-};
-
-struct Command {
-  Command* next = nullptr;
-  Kind kind = Kind::kBarrier;
-  int peer = 0;
-  Bytes send;
-  Bytes receive;
-  Sharing* sharing = nullptr;
-  MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
-  Clock::time_point arrives = {};
-  napi_deferred deferred = nullptr;
-  bool failed = false;
-  char message[MPI_MAX_ERROR_STRING + 64] = {};
-};
-
-// A process of this machine, as its neighbours know it.
-struct Neighbour {
-  long pid;
-  // Process ids mean the same in one namespace alone.
-  long space;
-  long rank;
-};
-
-constexpr int kMostNeighbours = 4096;
-constexpr int kMostCores = 1024;
-constexpr auto kWatchInterval = std::chrono::milliseconds(200);
-constexpr long kMostDelay = 1000000;
-// Sums that are under way at a time: each holds buffers. They begin in the same order on all ranks.
-constexpr int kMostSharings = 4;
-// Tags that every MPI has: messages of different commands to one rank must not be mixed up.
-constexpr int kTags = 32767;
-
-struct Engine {
-  std::mutex mutex;
-  std::condition_variable changed;
-  Command* first = nullptr;
-  Command* last = nullptr;
-  // Set by JavaScript's thread: its environment ends, so nobody waits for results and buffers go.
-  bool abandoned = false;
-  bool ended = false;
-  int failureStatus = 1;
-  napi_threadsafe_function settle = nullptr;
-  int pending = 0;
-
-  // Of the thread alone, but for what `start` tells.
-  // Commands that have begun, in their order.
-  Command* begun = nullptr;
-  int sharings = 0;
-  int tag = 0;
-  bool initialised = false;
-  int rank = 0;
-  int size = 1;
-  int localSize = 1;
-  double cores = 1;
-  Neighbour neighbours[kMostNeighbours];
-  int neighbourCount = 0;
-  Neighbour self = {};
-  Clock::time_point watched = Clock::now();
-  std::chrono::microseconds delay{0};
-
-  // What this rank has sent: the thread writes, JavaScript's thread reads.
-  std::atomic<int64_t> sentBytes{0};
-  std::atomic<int64_t> sentMessages{0};
-};
-
-// Never freed: the thread may outlive the environment.
-Engine* engine = nullptr;
-std::mutex engineMutex;
-
-bool isAbandoned(Engine& e) {
-  const std::lock_guard<std::mutex> lock(e.mutex);
-  return e.abandoned;
-}
-
-[[noreturn]] void abortAll(int status) {
-  (void)MPI_Abort(MPI_COMM_WORLD, status);
-  _exit(status);
-}
-
-bool isGone(const Neighbour& one) { return kill(static_cast<pid_t>(one.pid), 0) != 0 && errno == ESRCH; }
-
-// Ends all ranks if a process of this machine is gone: the first one left says which, and the others give it time to.
-void watchNeighbours(Engine& e) {
-  if (Clock::now() - e.watched < kWatchInterval) return;
-  e.watched = Clock::now();
-  const Neighbour* gone = nullptr;
-  bool isFirstLeft = true;
-  for (int i = 0; i < e.neighbourCount; i++) {
-    const Neighbour& one = e.neighbours[i];
-    if (one.rank == e.self.rank || one.space != e.self.space) continue;
-    if (isGone(one)) {
-      if (gone == nullptr) gone = &one;
-    } else if (one.rank < e.self.rank) {
-      isFirstLeft = false;
-    }
-  }
-  if (gone == nullptr) return;
-  if (isFirstLeft) {
-    char line[160];
-    const int length = std::snprintf(
-        line, sizeof line, "foretoken: rank %ld of %d: its process must live as long as the run; got process %ld gone\n",
-        gone->rank, e.size, gone->pid);
-    if (length > 0 && write(STDERR_FILENO, line, static_cast<size_t>(length)) < 0) {
-      // Nobody reads it: ending is what matters.
-    }
-  } else {
-    std::this_thread::sleep_for(std::chrono::seconds(3));
-  }
-  abortAll(1);
-}
-
-// Short waits are for data that is on its way, long ones for a rank that still computes.
-std::chrono::microseconds pauseAfter(Clock::duration waited) {
-  return std::chrono::microseconds(waited < std::chrono::milliseconds(20) ? 20 : 300);
-}
-
-// Waits for the requests; false if that failed, or if nobody waits any more.
-bool wait(Engine& e, Command& command, MPI_Request* requests, int count) {
-  const Clock::time_point began = Clock::now();
-  for (;;) {
-    int done = 0;
-    const int code = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE);
-    if (code != MPI_SUCCESS) {
-      int length = 0;
-      command.failed = true;
-      (void)MPI_Error_string(code, command.message, &length);
-      return false;
-    }
-    if (done != 0) return true;
-    if (isAbandoned(e)) return false;
-    watchNeighbours(e);
-    std::this_thread::sleep_for(pauseAfter(Clock::now() - began));
-  }
-}
-
-bool check(Command& command, int code) {
-  if (code == MPI_SUCCESS) return true;
-  int length = 0;
-  command.failed = true;
-  (void)MPI_Error_string(code, command.message, &length);
-  return false;
-}
-
-void fail(Command& command, const char* message) {
-  command.failed = true;
-  std::snprintf(command.message, sizeof command.message, "%s", message);
-}
-
-long ownSpace() {
-  struct stat found;
-  return stat("/proc/self/ns/pid", &found) == 0 ? static_cast<long>(found.st_ino) : 0;
-}
-
-// This rank's share of the machine's cores: each core that it may use is divided among the ranks that may use it.
-bool shareCores(Engine& e, Command& command, MPI_Comm local) {
-  static int mine[kMostCores];
-  static int all[kMostCores];
-#ifdef __linux__
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    for (int i = 0; i < kMostCores && i < CPU_SETSIZE; i++) mine[i] = CPU_ISSET(i, &set) ? 1 : 0;
-#else
-  for (unsigned i = 0; i < std::thread::hardware_concurrency() && i < kMostCores; i++) mine[i] = 1;
-#endif
-  MPI_Request request;
-  if (!check(command, MPI_Iallreduce(mine, all, kMostCores, MPI_INT, MPI_SUM, local, &request)) ||
-      !wait(e, command, &request, 1))
-    return false;
-  double cores = 0;
-  for (int i = 0; i < kMostCores; i++)
-    if (mine[i] != 0 && all[i] > 0) cores += 1.0 / all[i];
-  e.cores = cores;
-  return true;
-}
-
-void start(Engine& e, Command& command) {
-  int provided = MPI_THREAD_SINGLE;
-  if (!check(command, MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided))) return;
-  e.initialised = true;
-  if (provided < MPI_THREAD_FUNNELED) return fail(command, "MPI has no MPI_THREAD_FUNNELED");
-  (void)MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-  MPI_Comm local;
-  if (!check(command, MPI_Comm_rank(MPI_COMM_WORLD, &e.rank)) ||
-      !check(command, MPI_Comm_size(MPI_COMM_WORLD, &e.size)) ||
-      !check(command, MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, e.rank, MPI_INFO_NULL, &local)) ||
-      !check(command, MPI_Comm_size(local, &e.localSize)))
-    return;
-  (void)MPI_Comm_set_errhandler(local, MPI_ERRORS_RETURN);
-  if (e.localSize > kMostNeighbours) return fail(command, "too many ranks on one machine");
-  if (!shareCores(e, command, local)) return;
-  e.self = {static_cast<long>(getpid()), ownSpace(), e.rank};
-  MPI_Request request;
-  if (!check(command, MPI_Iallgather(&e.self, 3, MPI_LONG, e.neighbours, 3, MPI_LONG, local, &request)) ||
-      !wait(e, command, &request, 1))
-    return;
-  e.neighbourCount = e.localSize;
-  (void)MPI_Comm_free(&local);
-}
-
-// The latency of a slower network, for tests and benchmarks: FORETOKEN_MPI_DELAY microseconds, of a second at most.
-std::chrono::microseconds readDelay() {
-  const char* text = std::getenv("FORETOKEN_MPI_DELAY");
-  const long delay = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
-  return std::chrono::microseconds(delay < 0 ? 0 : delay > kMostDelay ? kMostDelay : delay);
-}
-
-void countSent(Engine& e, int64_t bytes, int64_t messages) {
-  e.sentBytes.fetch_add(bytes, std::memory_order_relaxed);
-  e.sentMessages.fetch_add(messages, std::memory_order_relaxed);
-}
-
-// Begins a command without waiting for it.
-void begin(Engine& e, Command& c) {
-  if (!e.initialised) return fail(c, "MPI is not initialised, or finalised");
-  switch (c.kind) {
-    case Kind::kExchange:
-      if (c.peer >= e.size || c.peer == e.rank) return fail(c, "no such other rank");
-      e.tag = (e.tag + 1) % kTags;
-      c.arrives = Clock::now() + e.delay;
-      countSent(e, c.send.length, 1);
-      if (check(c, MPI_Irecv(c.receive.data, c.receive.length, MPI_BYTE, c.peer, e.tag, MPI_COMM_WORLD, &c.requests[0])))
-        (void)check(c, MPI_Isend(c.send.data, c.send.length, MPI_BYTE, c.peer, e.tag, MPI_COMM_WORLD, &c.requests[1]));
-      return;
-    case Kind::kBroadcast:
-      if (c.peer >= e.size) return fail(c, "no such rank");
-      c.arrives = Clock::now() + e.delay;
-      if (c.peer == e.rank) countSent(e, c.send.length, 1);
-      (void)check(c, MPI_Ibcast(c.send.data, c.send.length, MPI_BYTE, c.peer, MPI_COMM_WORLD, &c.requests[0]));
-      return;
-    case Kind::kReduceScatter:
-    case Kind::kAllGather:
-      e.tag = (e.tag + 1) % kTags;
-      e.sharings++;
-      c.sharing->delay(e.delay);
-      (void)check(c, c.sharing->begin(e.rank, e.size, e.tag, MPI_COMM_WORLD));
-      return;
-    case Kind::kAllReduce:
-      (void)check(c, MPI_Iallreduce(MPI_IN_PLACE, c.send.data, c.send.length / static_cast<int>(sizeof(float)), MPI_FLOAT,
-                                    MPI_SUM, MPI_COMM_WORLD, &c.requests[0]));
-      return;
-    case Kind::kBarrier:
-    case Kind::kFinalise:
-      // All are here before MPI_Finalize: a rank that waited in it would spin.
-      (void)check(c, MPI_Ibarrier(MPI_COMM_WORLD, &c.requests[0]));
-      return;
-    case Kind::kStart:
-      return;
-  }
-}
-
-// Whether a command has ended; sets `moved` if something has arrived for it.
-bool hasEnded(Command& c, bool& moved) {
-  if (c.failed) return true;
-  if (c.sharing != nullptr) return !check(c, c.sharing->advance(moved)) || c.sharing->isDone();
-  int done = 0;
-  if (!check(c, MPI_Testall(2, c.requests, &done, MPI_STATUSES_IGNORE))) return true;
-  return done != 0 && Clock::now() >= c.arrives;
-}
-
-// Takes the commands that have ended out of those that have begun, and tells JavaScript. True if something has happened.
-bool progress(Engine& e) {
-  bool moved = false;
-  for (Command** at = &e.begun; *at != nullptr;) {
-    Command* c = *at;
-    const bool ended = hasEnded(*c, moved);
-    if (c->sharing != nullptr) countSent(e, c->sharing->takeSentBytes(), c->sharing->takeSentMessages());
-    if (!ended) {
-      at = &c->next;
-      continue;
-    }
-    moved = true;
-    *at = c->next;
-    c->next = nullptr;
-    if (c->sharing != nullptr) e.sharings--;
-    if (c->kind == Kind::kFinalise && !c->failed) {
-      e.initialised = false;
-      (void)check(*c, MPI_Finalize());
-    }
-    const std::lock_guard<std::mutex> lock(e.mutex);
-    if (!e.abandoned) (void)napi_call_threadsafe_function(e.settle, c, napi_tsfn_nonblocking);
-  }
-  return moved;
-}
-
-// Begins the commands that may begin. True if there were some.
-bool beginNext(Engine& e) {
-  bool any = false;
-  for (;;) {
-    Command* c = nullptr;
-    {
-      const std::lock_guard<std::mutex> lock(e.mutex);
-      c = e.first;
-      if (c == nullptr || e.abandoned || (c->sharing != nullptr && e.sharings >= kMostSharings)) return any;
-      e.first = c->next;
-      if (e.first == nullptr) e.last = nullptr;
-    }
-    any = true;
-    c->next = nullptr;
-    if (c->kind == Kind::kStart) {
-      if (e.initialised)
-        fail(*c, "MPI is initialised already");
-      else
-        start(e, *c);
-    } else {
-      begin(e, *c);
-    }
-    Command** end = &e.begun;
-    while (*end != nullptr) end = &(*end)->next;
-    *end = c;
-  }
-}
-
-void* runThread(void* opaque) {
-  Engine& e = *static_cast<Engine*>(opaque);
-  Clock::time_point moved = Clock::now();
-  while (!isAbandoned(e)) {
-    const bool began = beginNext(e);
-    if (progress(e) || began) {
-      moved = Clock::now();
-      continue;
-    }
-    if (e.initialised) watchNeighbours(e);
-    std::unique_lock<std::mutex> lock(e.mutex);
-    if (e.abandoned) break;
-    // A new command wakes it, unless that one must wait for others.
-    const bool blocked = e.first != nullptr;
-    const auto pause = e.begun == nullptr ? std::chrono::duration_cast<std::chrono::microseconds>(kWatchInterval)
-                                          : pauseAfter(Clock::now() - moved);
-    (void)e.changed.wait_for(lock, pause, [&e, blocked] { return e.abandoned || (!blocked && e.first != nullptr); });
-  }
-  if (e.initialised) abortAll(e.failureStatus);
-  const std::lock_guard<std::mutex> lock(e.mutex);
-  e.ended = true;
-  e.changed.notify_all();
-  return nullptr;
-}
-
-// --- JavaScript's side
 
 void setNumber(napi_env env, napi_value object, const char* name, double value) {
   napi_value number = nullptr;
@@ -536,9 +172,11 @@ napi_value sentFunction(napi_env env, napi_callback_info) {
 
 // The array and the ranges of a sum, or of the way back.
 napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
-  size_t count = 2;
-  napi_value values[2] = {};
+  size_t count = 3;
+  napi_value values[3] = {};
   (void)napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  bool urgent = true;
+  (void)napi_get_value_bool(env, values[2], &urgent);
   napi_typedarray_type type = napi_uint8_array;
   size_t length = 0;
   void* data = nullptr;
@@ -550,6 +188,7 @@ napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
   Command* command = taken == nullptr ? nullptr : new (std::nothrow) Command;
   if (command != nullptr) {
     command->kind = kind;
+    command->urgent = urgent;
     const Way way = kind == Kind::kReduceScatter ? Way::kSum : Way::kSpread;
     command->sharing = new (std::nothrow) Sharing(way, static_cast<float*>(data), taken, ranges);
   }
@@ -564,7 +203,7 @@ napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
 }
 
 // start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier(). finalise().
-// reduceScatter(array, ranges). allGather(array, ranges).
+// reduceScatter(array, ranges, urgent). allGather(array, ranges, urgent).
 napi_value startFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kStart, 0); }
 napi_value exchangeFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kExchange, 2); }
 napi_value broadcastFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBroadcast, 1); }
@@ -587,6 +226,28 @@ napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   const std::lock_guard<std::mutex> lock(engine->mutex);
   engine->failureStatus = status > 0 && status < 256 ? status : 1;
   return nullptr;
+}
+
+// signs(): an Int32Array that this thread and the one of MPI share: ticks, whether they are watched, the longest silence.
+napi_value signsFunction(napi_env env, napi_callback_info) {
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  // The engine is never freed.
+  Signs& signs = engine->life.signs;
+  if (napi_create_external_arraybuffer(env, &signs, sizeof signs, nullptr, nullptr, &buffer) != napi_ok ||
+      napi_create_typedarray(env, napi_int32_array, kSigns, buffer, 0, &array) != napi_ok)
+    return refuse(env, "no memory can be shared");
+  return array;
+}
+
+// library(): what the MPI library says of itself. It may be asked before MPI is initialised.
+napi_value libraryFunction(napi_env env, napi_callback_info) {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  napi_value value = nullptr;
+  (void)MPI_Get_library_version(text, &length);
+  (void)napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
+  return value;
 }
 
 // The environment ends: the thread leaves JavaScript's memory, and aborts MPI if that was not finalised.
@@ -619,6 +280,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   if (pthread_create(&thread, nullptr, runThread, made) != 0) return refuse(env, "the system refuses a thread for MPI");
   (void)pthread_detach(thread);
   const napi_property_descriptor functions[] = {
+      {"library", nullptr, libraryFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"start", nullptr, startFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"exchange", nullptr, exchangeFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"broadcast", nullptr, broadcastFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
@@ -629,6 +291,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"sent", nullptr, sentFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"signs", nullptr, signsFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
   };
   (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
   return exports;

@@ -6,13 +6,44 @@ import { dirname, join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./build-common.mjs";
 import { commonFlags, execute, findHeaders, onPath } from "./build-native.mjs";
 
-const output = join(root, "dist/train/ranks", `foretoken-mpi.${process.platform}-${process.arch}.node`);
+/** The first is compiled; it includes the others. */
+const sources = [
+  "native/mpi.cc",
+  "native/mpi/end.h",
+  "native/mpi/engine.h",
+  "native/mpi/life.h",
+  "native/mpi/processes.h",
+  "native/mpi/sharing.h",
+];
+
+/** The addon's file below the folder of the compiled program. */
+export const addonFile = join("train/ranks", `foretoken-mpi.${process.platform}-${process.arch}.node`);
+
+const output = join(root, "dist", addonFile);
 
 const findMpiCompiler = () => {
   const named = process.env.MPICXX?.trim();
   if (named) return named.split(/\s+/);
   const found = ["mpicxx", "mpic++"].find(onPath);
   return found === undefined ? undefined : [found];
+};
+
+/** Compiles the addon, and replaces `file` by it. Rejects with the compiler's output. */
+export const compileMpi = async (compiler, headers, file) => {
+  const temporary = `${file}.${process.pid}.tmp`;
+  // Never unloaded: a thread of Node that ends would unload it, and threads of MPI may still run in it.
+  const link =
+    process.platform === "darwin"
+      ? ["-bundle", "-undefined", "dynamic_lookup"]
+      : ["-shared", "-Wl,--as-needed", "-Wl,-z,nodelete"];
+  const flags = [...commonFlags, "-fPIC", "-pthread", "-isystem", headers, "-DNAPI_VERSION=8"];
+  mkdirSync(dirname(file), { recursive: true });
+  try {
+    await execute([...compiler, ...flags, ...link, sources[0], "-o", temporary]);
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
 };
 
 /** Builds it if it is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
@@ -29,25 +60,14 @@ export const buildMpi = async () => {
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
   // Another MPI is another library to link.
-  const stamp = `${hashFiles(["native/mpi.cc", "native/mpi/sharing.h", "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
+  const stamp = `${hashFiles([...sources, "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
   if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
   const started = performance.now();
-  const temporary = `${output}.${process.pid}.tmp`;
-  // Never unloaded: a thread of Node that ends would unload it, and threads of MPI may still run in it.
-  const link =
-    process.platform === "darwin"
-      ? ["-bundle", "-undefined", "dynamic_lookup"]
-      : ["-shared", "-Wl,--as-needed", "-Wl,-z,nodelete"];
-  const flags = [...commonFlags, "-fPIC", "-pthread", "-isystem", headers, "-DNAPI_VERSION=8"];
-  mkdirSync(dirname(output), { recursive: true });
   try {
-    await execute([...compiler, ...flags, ...link, "native/mpi.cc", "-o", temporary]);
-    renameSync(temporary, output);
+    await compileMpi(compiler, headers, output);
   } catch (error) {
     console.error(error.message);
     return skip(`${compiler[0]} failed (its output is above)`);
-  } finally {
-    rmSync(temporary, { force: true });
   }
   writeStamp("mpi", stamp);
   return `MPI: built in ${secondsSince(started)}`;

@@ -230,8 +230,8 @@ export const buildNative = async () => {
   if (process.platform === "win32" || instructionSets[process.arch] === undefined)
     return skip(`${process.platform} ${process.arch} is not supported`);
   const sources = sourcesUnder("native", [".h", ".cc"]).filter(
-    // Another addon is made of mpi.cc: build-mpi.mjs.
-    (file) => !file.startsWith("native/test/") && file !== "native/mpi.cc",
+    // Another addon is made of mpi.cc and mpi/: build-mpi.mjs.
+    (file) => !["native/test/", "native/mpi/", "native/mpi.cc"].some((other) => file.startsWith(other)),
   );
   const hash = hashFiles([...sources, "scripts/build-native.mjs"]);
   const compiler = findCompiler();

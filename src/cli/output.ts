@@ -2,10 +2,10 @@ import { fstatSync, write, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { promisify } from "node:util";
 import { ConfigError } from "../core/errors.ts";
+import { launchedRank } from "../core/launched-rank.node.ts";
 import { oneLine } from "../core/one-line.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import { exitStatus } from "./exit-status.ts";
-import { launchedRank } from "./launched-rank.ts";
 
 /**
  * Standard output and error of the program. Standard output may end early in one of two ways:

@@ -44,10 +44,12 @@ const wordsPerBlock = 4;
  * Draws the rows of a step one after the other, from row `firstRow` on: each call returns a batch of the next `rows`
  * rows, as new arrays.
  */
-const rowDrawer = (tokens: Int32Array, options: TrainingBatchOptions): ((rows: number) => Batch) => {
-  const { batchSize, contextLength: time, seed, step, microStep = 0 } = options;
+const rowDrawer = (
+  tokens: Int32Array,
+  { contextLength: time, seed, step }: TrainingBatchOptions,
+  firstRow: number,
+): ((rows: number) => Batch) => {
   checkTokenCounts({ train: tokens.length }, time);
-  const firstRow = microStep * batchSize;
   const rowsPerBlock = wordsPerBlock / wordsPerInteger;
   const stream = randomStream(randomKey(seed, "batches", step), Math.floor(firstRow / rowsPerBlock));
   for (let skipped = 0; skipped < firstRow % rowsPerBlock; skipped++) stream.integer(1);
@@ -73,22 +75,38 @@ const rowDrawer = (tokens: Int32Array, options: TrainingBatchOptions): ((rows: n
  */
 export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch => {
   checkTrainingBatch(tokens, options);
-  return rowDrawer(tokens, options)(options.batchSize);
+  const { batchSize, microStep = 0 } = options;
+  return rowDrawer(tokens, options, microStep * batchSize)(batchSize);
 };
 
 /** Number of passes of about `tokens` tokens that a batch of `rows` rows is cut into. */
 export const passCount = (rows: number, time: number, tokens: number): number =>
   Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
 
+/** Passes [from, to) of a batch. */
+export interface PassRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The row that a pass of a batch begins with. */
+export const firstRowOfPass = (rows: number, time: number, tokens: number, pass: number): number =>
+  Math.floor((rows * pass) / passCount(rows, time, tokens));
+
 /**
  * Rows of each pass of a batch: as many passes as come nearest to `tokens` tokens each. A row is never cut, and passes
  * differ by one row at most.
+ * @param range the passes; default: all.
  */
-export function* passRows(rows: number, time: number, tokens: number): Generator<number, void, undefined> {
-  const passes = passCount(rows, time, tokens);
-  let done = 0;
-  for (let pass = 1; pass <= passes; pass++) {
-    const end = Math.floor((rows * pass) / passes);
+export function* passRows(
+  rows: number,
+  time: number,
+  tokens: number,
+  { from, to }: PassRange = { from: 0, to: passCount(rows, time, tokens) },
+): Generator<number, void, undefined> {
+  let done = firstRowOfPass(rows, time, tokens, from);
+  for (let pass = from + 1; pass <= to; pass++) {
+    const end = firstRowOfPass(rows, time, tokens, pass);
     yield end - done;
     done = end;
   }
@@ -96,18 +114,25 @@ export function* passRows(rows: number, time: number, tokens: number): Generator
 
 /**
  * The rows of `trainingBatch` in its order, cut into passes by `passRows`. Each pass is drawn when it is asked for, so
- * memory depends on `tokensPerPass` and not on the batch.
+ * memory depends on `tokensPerPass` and not on the batch, and none before `range` is drawn.
  * @param tokens as for `trainingBatch`.
+ * @param range the passes; default: all.
  * @throws DataError for too few.
  */
 export function* trainingPasses(
   tokens: Int32Array,
   options: TrainingBatchOptions,
   tokensPerPass: number,
+  range?: PassRange,
 ): Generator<Batch, void, undefined> {
-  const draw = rowDrawer(tokens, options);
-  for (const rows of passRows(options.batchSize, options.contextLength, tokensPerPass)) yield draw(rows);
+  const { batchSize, contextLength, microStep = 0 } = options;
+  const skipped = firstRowOfPass(batchSize, contextLength, tokensPerPass, range?.from ?? 0);
+  const draw = rowDrawer(tokens, options, microStep * batchSize + skipped);
+  for (const rows of passRows(batchSize, contextLength, tokensPerPass, range)) yield draw(rows);
 }
+
+/** Makes a batch, as new arrays. */
+export type MakeBatch = () => Batch;
 
 /** Options of `evaluationWindows`. */
 export interface EvaluationOptions {
@@ -123,12 +148,17 @@ export interface EvaluationOptions {
  * one row, `time` below contextLength. Fewer than two tokens give nothing.
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {
+  for (const make of windowsToMake(tokens, options)) yield make();
+}
+
+/** The batches of `evaluationWindows`, of which each is made only if it is asked for. */
+export function* windowsToMake(tokens: Int32Array, options: EvaluationOptions): Generator<MakeBatch, void, undefined> {
   checkEvaluationWindows(tokens, options);
   const { contextLength, batchSize } = options;
   const predictions = Math.max(tokens.length - 1, 0);
   const fullWindows = Math.floor(predictions / contextLength);
   // Full windows lie end to end, so a batch of them is one contiguous stretch.
-  const stretch = (from: number, rows: number, time: number): Batch => ({
+  const stretch = (from: number, rows: number, time: number) => (): Batch => ({
     x: tokens.slice(from, from + rows * time),
     y: tokens.slice(from + 1, from + 1 + rows * time),
     rows,

@@ -4,7 +4,7 @@
  * share a row changes no gradient but for rounding.
  */
 import { randomKey, randomStream } from "../core/random.ts";
-import type { Batch } from "./batches.ts";
+import type { Batch, MakeBatch, PassRange } from "./batches.ts";
 import { type Documents, documentCount, shuffled } from "./documents.ts";
 
 export const rowKinds = ["packed", "one"] as const;
@@ -219,48 +219,51 @@ const emptyPass: Batch = { x: new Int32Array(0), y: new Int32Array(0), rows: 0, 
 /**
  * Rows [from, to) as exactly `passes` passes: whole rows in order, as many in each as fit into the length of its share of
  * full rows. So the last passes may be empty.
+ * @param range the passes that are made; default: all.
  */
 export function* passesOfRows(
   documents: Documents,
   { row, pieces }: DocumentRows,
   { from, to, passes, contextLength }: Readonly<Record<"from" | "to" | "passes" | "contextLength", number>>,
+  range: PassRange = { from: 0, to: passes },
 ): Generator<Batch, void, undefined> {
   const room = Math.ceil((to - from) / passes) * contextLength;
   let chosen: number[] = [];
   let length = 0;
-  let made = 0;
-  for (let number = from; number < to; number++) {
+  let pass = 0;
+  for (let number = from; number < to && pass < range.to; number++) {
     const added = row(number);
     const more = added.reduce((sum, piece) => sum + (pieces.lengths[piece] as number), 0);
     if (length + more > room) {
-      yield batchOfPieces(documents, pieces, chosen);
-      made++;
+      if (pass >= range.from) yield batchOfPieces(documents, pieces, chosen);
+      pass++;
       chosen = [];
       length = 0;
     }
     chosen.push(...added);
     length += more;
   }
-  yield batchOfPieces(documents, pieces, chosen);
-  for (made++; made < passes; made++) yield emptyPass;
+  if (pass >= range.from && pass < range.to) yield batchOfPieces(documents, pieces, chosen);
+  for (pass = Math.max(pass + 1, range.from); pass < range.to; pass++) yield emptyPass;
 }
 
-/** All pieces in order, in batches of at most about `tokens` tokens: for an evaluation. */
-export function* evaluationPieces(
+/** All pieces in order, in batches of at most about `tokens` tokens, of which each is made only if it is asked for. */
+export function* piecesToMake(
   documents: Documents,
   pieces: Pieces,
   tokens: number,
-): Generator<Batch, void, undefined> {
+): Generator<MakeBatch, void, undefined> {
+  const making = (chosen: readonly number[]) => (): Batch => batchOfPieces(documents, pieces, chosen);
   let chosen: number[] = [];
   let length = 0;
   for (const [piece, more] of pieces.lengths.entries()) {
     if (chosen.length > 0 && length + more > tokens) {
-      yield batchOfPieces(documents, pieces, chosen);
+      yield making(chosen);
       chosen = [];
       length = 0;
     }
     chosen.push(piece);
     length += more;
   }
-  if (chosen.length > 0) yield batchOfPieces(documents, pieces, chosen);
+  if (chosen.length > 0) yield making(chosen);
 }

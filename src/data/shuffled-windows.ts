@@ -3,7 +3,7 @@
  * and they come in a new order.
  */
 import { randomKey, randomStream } from "../core/random.ts";
-import { type Batch, checkTokenCounts, passRows } from "./batches.ts";
+import { type Batch, checkTokenCounts, firstRowOfPass, type PassRange, passRows } from "./batches.ts";
 import { shuffled } from "./documents.ts";
 
 export const windowKinds = ["random", "shuffled"] as const;
@@ -59,15 +59,19 @@ export const shuffledWindows = (
   };
 };
 
-/** Windows [from, to) of `offsets`, cut into passes by `passRows`. Each pass is made when it is asked for. */
+/**
+ * Windows [from, to) of `offsets`, cut into passes by `passRows`. Each pass is made when it is asked for.
+ * @param range the passes; default: all.
+ */
 export function* passesOfWindows(
   tokens: Int32Array,
   offsetOf: (number: number) => number,
   { from, to, contextLength: time }: Readonly<Record<"from" | "to" | "contextLength", number>>,
   tokensPerPass: number,
+  range?: PassRange,
 ): Generator<Batch, void, undefined> {
-  let number = from;
-  for (const rows of passRows(to - from, time, tokensPerPass)) {
+  let number = from + firstRowOfPass(to - from, time, tokensPerPass, range?.from ?? 0);
+  for (const rows of passRows(to - from, time, tokensPerPass, range)) {
     const [x, y] = [new Int32Array(rows * time), new Int32Array(rows * time)];
     for (let row = 0; row < rows; row++) {
       const offset = offsetOf(number++);

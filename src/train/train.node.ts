@@ -169,8 +169,9 @@ async function* withBackend(
   config: RunConfig,
   work: (backend: Backend, config: RunConfig) => AsyncGenerator<TrainEvent, void, undefined>,
 ): AsyncGenerator<TrainEvent, void, undefined> {
+  const counted = (one: Backend): Backend => ranks?.counted(one) ?? one;
   if (typeof backend !== "string") {
-    yield* work(backend, withDType(config, backend));
+    yield* work(counted(backend), withDType(config, backend));
     return;
   }
   const opened = await openBackend(backend, {
@@ -179,7 +180,7 @@ async function* withBackend(
     manyRows: true,
   });
   try {
-    yield* work(opened, withDType(config, opened));
+    yield* work(counted(opened), withDType(config, opened));
   } finally {
     await opened.close();
   }
@@ -297,8 +298,8 @@ async function* runPrepared(
   broken?: BrokenOff,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   try {
-    const shared = ranks === null ? store : await storeOfRanks(ranks, store);
     const callbacks = writes(ranks) ? { onCheckpoint, onAdapter } : {};
+    const keeper = handingOut(store, callbacks, prepared, adapterBase(initFrom?.path ?? null, prepared.facts.fused));
     yield* run({
       ...prepared,
       backend,
@@ -306,7 +307,7 @@ async function* runPrepared(
       corpus: name,
       prompt,
       finalSampleTokens,
-      store: handingOut(shared, callbacks, prepared, adapterBase(initFrom?.path ?? null, prepared.facts.fused)),
+      store: ranks === null ? keeper : await storeOfRanks(ranks, keeper),
       ...first,
       initFrom: initFrom?.path ?? null,
       broken,

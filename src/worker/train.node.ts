@@ -1,6 +1,7 @@
 import { takeThread } from "../core/remote/worker.node.ts";
 import { checkTrainOptions } from "../train/config/options.ts";
 import type { TrainEvent } from "../train/events.ts";
+import { setUcx } from "../train/ranks/addon.node.ts";
 import { handedTo } from "../train/run/callbacks.ts";
 import {
   type NewRun as NewRunHere,
@@ -49,6 +50,7 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
   const { worker, rest } = splitWorker<TrainHere>(options, true);
   checkTrainOptions(rest);
+  if (rest.mpi === true) setUcx();
   const { signal, onNotice, onCheckpoint, onAdapter, ...args } = rest;
   if (!worker || !canSend(args)) {
     yield* trainHere(rest);

@@ -1,13 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Documents, documentsBuilder } from "#foretoken/data/documents.js";
-import {
-  batchOfPieces,
-  documentRows,
-  evaluationPieces,
-  passesOfRows,
-  piecesOf,
-  sizeOfRows,
-} from "#foretoken/data/rows.js";
+import { batchOfPieces, documentRows, passesOfRows, piecesOf, piecesToMake, sizeOfRows } from "#foretoken/data/rows.js";
 import { hashInteger } from "../support/hash.ts";
 
 /** Documents of these lengths, whose tokens are 0, 1, 2, …; every third one counts, and each last one. */
@@ -107,7 +100,7 @@ describe.each(["packed", "one"] as const)("rows, %s", (kind) => {
 
 it("an evaluation has every piece once, in order", () => {
   const pieces = piecesOf(documents, contextLength);
-  const batches = [...evaluationPieces(documents, pieces, 64)];
+  const batches = [...piecesToMake(documents, pieces, 64)].map((make) => make());
   expect(batches.flatMap(({ segments = [] }) => segments)).toEqual([...pieces.lengths]);
   expect(Math.max(...batches.map(({ time }) => time))).toBeLessThanOrEqual(64);
   expect(batches.length).toBeLessThan(30);

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { expect } from "vitest";
 import { hasMpi } from "#foretoken/train/ranks/addon.node.js";
 import { program } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
@@ -27,33 +28,64 @@ export const trainOn = (ranks: number, args: readonly string[], variables: reado
 
 export interface StartedRanks {
   readonly outcome: Promise<Outcome>;
+  /** mpirun's own process id. */
+  readonly pid: number;
   /** Sends a signal to mpirun itself. */
   kill(signal: NodeJS.Signals): void;
   /** Process ids of the ranks, in their order. */
   pids(): readonly number[];
 }
 
-const variableOf = (pid: number, name: string): string | undefined =>
-  readFileSync(`/proc/${pid}/environ`, "utf8")
+/** Text of a file of /proc; "" once its process is gone. */
+const readProc = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+
+/** A variable of a running process. */
+export const variableOf = (pid: number, name: string): string | undefined =>
+  readProc(`/proc/${pid}/environ`)
     .split("\0")
     .find((one) => one.startsWith(`${name}=`))
     ?.slice(name.length + 1);
 
+/** Processes that run with this value of a variable: all that a launcher has started, and those that they have started. */
+export const processesWith = (name: string, value: string): number[] =>
+  readdirSync("/proc")
+    .filter((entry) => /^\d+$/u.test(entry))
+    .map(Number)
+    .filter((pid) => variableOf(pid, name) === value && isAlive(pid));
+
 const childrenOf = (pid: number): number[] =>
-  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  (existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : []).flatMap((thread) =>
+    readProc(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number),
   );
 
-/** Starts mpirun. */
+/**
+ * Starts mpirun.
+ * @param variables of its environment, and of the ranks'.
+ * @param launcher the command that starts it.
+ */
 export const startMpirun = (
   args: readonly string[],
   cwd: string,
   onOutput?: (stdout: string) => void,
+  variables: Readonly<Record<string, string>> = {},
+  launcher: readonly [string, ...string[]] = ["mpirun"],
 ): StartedRanks => {
-  const child = spawn("mpirun", ["--oversubscribe", ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const [command, ...before] = launcher;
+  const child = spawn(command, [...before, "--oversubscribe", ...args], {
+    cwd,
+    env: { ...env, ...variables },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const outcome = outcomeOf(child, onOutput);
   return {
     outcome,
+    pid: child.pid as number,
     kill: (signal) => child.kill(signal),
     pids: () =>
       childrenOf(child.pid as number)
@@ -66,3 +98,13 @@ export const startMpirun = (
 
 /** Runs mpirun to its end. */
 export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> => startMpirun(args, cwd).outcome;
+
+/** Lines of ours: mpirun adds its own. */
+export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
+
+/** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
+export const isAlive = (pid: number): boolean => /\) [^ZX] /u.test(readProc(`/proc/${pid}/stat`));
+
+/** Waits until the processes are gone, for as long as ranks may take to end. */
+export const expectGone = (pids: readonly number[]): Promise<void> =>
+  expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);

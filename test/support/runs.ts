@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -90,6 +91,10 @@ export const ofType = <T extends TrainEvent["type"]>(
   type: T,
 ): readonly Extract<TrainEvent, { type: T }>[] =>
   events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
+
+/** Whether a checkpoint of the run in this folder is being written, or put in the place of the one before. */
+export const isSaving = (run: string): boolean =>
+  existsSync(run) && readdirSync(run).some((name) => /^(?:\.tmp-[0-9a-f]{12}-|\.old-)(?:checkpoint|best)$/u.test(name));
 
 /** SHA-256 of every file of a run's checkpoints, by path: equal for equal runs. */
 export const checkpointHashes = async (run: string): Promise<Readonly<Record<string, string>>> => {

@@ -1,27 +1,34 @@
-import type { OwnedRange, Team } from "#foretoken/train/steps/team.js";
+import type { OwnedRange, RunTeam, Team } from "#foretoken/train/steps/team.js";
 
-/** Machines in one process: they wait for each other, exchange, and add pairs, then pairs of pairs. */
-export const teamOf = (size: number): readonly Team[] => {
+/**
+ * Machines in one process: each gives something, and waits for what all have given when they called it for the same time, in
+ * the order of machines.
+ */
+const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<readonly T[]>) => {
   interface Meeting {
-    readonly parts: Float64Array[];
-    readonly waiting: ((all: readonly Float64Array[]) => void)[];
+    readonly parts: T[];
+    readonly waiting: ((all: readonly T[]) => void)[];
   }
   const meetings = new Map<number, Meeting>();
-  /** Everybody's numbers, when all have called it for the same time. */
-  const exchanger = (rank: number) => {
+  return (rank) => {
     let count = 0;
-    return (part: ArrayLike<number>): Promise<readonly Float64Array[]> =>
+    return (part) =>
       new Promise((resolve) => {
         const number = count++;
         const meeting = meetings.get(number) ?? { parts: [], waiting: [] };
         meetings.set(number, meeting);
-        meeting.parts[rank] = Float64Array.from(part);
+        meeting.parts[rank] = part;
         meeting.waiting.push(resolve);
         if (meeting.waiting.length < size) return;
         meetings.delete(number);
         for (const go of meeting.waiting) go(meeting.parts);
       });
   };
+};
+
+/** Machines in one process: they wait for each other, exchange, and add pairs, then pairs of pairs. */
+export const teamOf = (size: number): readonly Team[] => {
+  const meetings = meetingsOf<Float64Array>(size);
   const treeSum = (parts: readonly Float64Array[], round: (value: number) => number): Float64Array => {
     let sums = parts;
     while (sums.length > 1) {
@@ -35,7 +42,8 @@ export const teamOf = (size: number): readonly Team[] => {
     return sums[0] ?? new Float64Array();
   };
   return Array.from({ length: size }, (_, rank): Team => {
-    const exchange = exchanger(rank);
+    const meet = meetings(rank);
+    const exchange = (numbers: ArrayLike<number>) => meet(Float64Array.from(numbers));
     return {
       rank,
       size,
@@ -56,4 +64,24 @@ export const teamOf = (size: number): readonly Team[] => {
 
 const fill = (array: Float32Array, { from, to }: OwnedRange, values: ArrayLike<number> | undefined): void => {
   for (let i = from; i < to; i++) array[i] = values?.[i] ?? Number.NaN;
+};
+
+/** Machines in one process that gather numbers. @param asked for each machine what asks it to stop. */
+export const gatheringTeam = (
+  size: number,
+  asked: readonly AbortSignal[] = [],
+): readonly Pick<RunTeam, "rank" | "size" | "gather" | "asked" | "agreed">[] => {
+  const meetings = meetingsOf<{ readonly values: Float64Array; readonly stops: boolean }>(size);
+  return Array.from({ length: size }, (_, rank) => {
+    const meet = meetings(rank);
+    const agreement = new AbortController();
+    return {
+      ...{ rank, size, asked: asked[rank], agreed: agreement.signal },
+      async gather(values) {
+        const all = await meet({ values: values.slice(), stops: asked[rank]?.aborted === true });
+        if (all.some(({ stops }) => stops)) agreement.abort();
+        return all.map((one) => one.values);
+      },
+    };
+  });
 };

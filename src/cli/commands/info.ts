@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
-import { hasMpi } from "../../train/ranks/addon.node.ts";
+import { hasMpi, mpiLibrary } from "../../train/ranks/addon.node.ts";
 import { type ModelParts, modelPlaces } from "../checkpoint-path.ts";
 import { formatBytes } from "../display/texts/format.ts";
 import { modelRows } from "../display/texts/model-text.ts";
@@ -23,6 +23,19 @@ Examples:
   $ npx foretoken info models/gpt2 --adapter adapter
   $ npx foretoken info models/gpt2 --json`;
 
+type Mpi =
+  | { readonly available: true; readonly library: string }
+  | { readonly available: false; readonly reason: string };
+
+const describeMpi = (): Mpi => {
+  if (!hasMpi()) return { available: false, reason: "no addon (npm run build:mpi)" };
+  try {
+    return { available: true, library: mpiLibrary() };
+  } catch (error) {
+    return { available: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+};
+
 const collect = async () => {
   const { backends, auto } = await describeBackends();
   return {
@@ -35,7 +48,7 @@ const collect = async () => {
     },
     backends,
     auto,
-    mpi: { available: hasMpi() },
+    mpi: describeMpi(),
     folders: { cache: dirname(cachePath(process.env)), corpora: process.env.FORETOKEN_CORPORA ?? null },
   };
 };
@@ -67,7 +80,7 @@ const machineRows = ({
   ["system", `${machine.os}, Node.js ${machine.node}`],
   ...backends.map((backend) => [backend.name, describe(backend)] as const),
   ["auto", `${auto.name}: ${auto.why}`],
-  ["mpi", mpi.available ? "the addon is built: mpirun -n 2 npx foretoken train" : "no addon (npm run build:mpi)"],
+  ["mpi", mpi.available ? `${mpi.library}: mpirun -n 2 npx foretoken train` : mpi.reason],
   ["cache", folders.cache],
   ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
 ];

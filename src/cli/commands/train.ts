@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { launchedRank, separateTasks } from "../../core/launched-rank.node.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
 import { commandLine } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
@@ -34,9 +35,8 @@ import {
 } from "../flags.ts";
 import { notes } from "../help.ts";
 import { type EndingSignal, onInterrupt } from "../interrupt.ts";
-import { launchedRank } from "../launched-rank.ts";
 import { inFlags } from "../option-names.ts";
-import { type OutputEnd, onOutputEnd, suggestAfterFailure } from "../output.ts";
+import { type OutputEnd, onOutputEnd, suggestAfterFailure, writeNotice } from "../output.ts";
 import { isFollower } from "../rank.ts";
 import { canRedraw } from "../terminal.ts";
 import { openTrainStudio, type TrainStudio } from "../train-studio.ts";
@@ -221,6 +221,12 @@ const secondSignal: Readonly<Partial<Record<EndingSignal, (savedStep: number | u
 };
 
 const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void> => {
+  const tasks = separateTasks();
+  if (tasks !== undefined) {
+    writeNotice(
+      `srun has started ${tasks} tasks without MPI: each trains its own model (one model on all: srun --mpi=pmix)`,
+    );
+  }
   const { backend, why, remark } = await chooseBackend(flags);
   let reporter: TrainReporter | undefined;
   // The other reporters print `why` themselves.

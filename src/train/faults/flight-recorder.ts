@@ -20,6 +20,8 @@ export interface Finding {
    * gradient.
    */
   readonly tensor: string;
+  /** Whether it is of this machine's passes: not finite there, and not only in the sum over all machines. */
+  readonly isOwn: boolean;
 }
 
 /** The first parameter with a value in `values` that is not finite. */
@@ -138,11 +140,11 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
   return {
     observer,
     /** The first output that was not finite. */
-    async firstBad(): Promise<string | undefined> {
+    async firstBad(): Promise<Output | undefined> {
       for (const [i, storage] of flags.entries()) {
         const found = (await backend.read(storage)).findIndex((flag) => flag !== 0);
         const output = found < 0 ? undefined : outputs[i * flagsPerStorage + found];
-        if (output !== undefined) return inWords(output);
+        if (output !== undefined) return output;
       }
       return undefined;
     },
@@ -166,16 +168,17 @@ export const findBad = async (
   const { layout } = trainedPart(trainer.model);
   const weight = firstBadParameter(layout, values);
   if (weight !== undefined) {
-    return { measured: await trainer.measure(step), tensor: `weight ${weight}, before the step` };
+    return { measured: await trainer.measure(step), tensor: `weight ${weight}, before the step`, isOwn: true };
   }
   const watch = createWatch(backend, trainer);
   try {
     const measured = await trainer.measure(step, watch.observer);
     const bad = await watch.firstBad();
-    if (bad !== undefined) return { measured, tensor: bad };
+    if (bad !== undefined) return { measured, tensor: inWords(bad), isOwn: bad.phase !== "norm" };
     const { storage } = trainer.gradients.arena;
     const gradients = await readTensor(backend, { storage, offset: 0, shape: [layout.length] });
-    return { measured, tensor: `${allFinite}all finite, largest gradient ${largestParameter(layout, gradients)}` };
+    const tensor = `${allFinite}all finite, largest gradient ${largestParameter(layout, gradients)}`;
+    return { measured, tensor, isOwn: false };
   } finally {
     watch.close();
   }

@@ -6,6 +6,7 @@ import type { RunConfig } from "../config/config.ts";
 import { type NonfiniteEvent, eventVersion as v } from "../events.ts";
 import type { Progress } from "../run/progress.ts";
 import { readPart } from "../steps/state.ts";
+import type { RunTeam } from "../steps/team.ts";
 import { calmer, type Trainer } from "../steps/trainer.ts";
 import { type Fault, mostInARow } from "./faults.ts";
 import { type RecordedBatch, recordChunks, recordName } from "./flight-record.ts";
@@ -24,6 +25,7 @@ interface Flight {
   readonly config: RunConfig;
   readonly vocabSize: number;
   readonly store: RecordStore | null;
+  readonly team: Pick<RunTeam, "collect">;
 }
 
 const batchOf = (trainer: Trainer, step: number): RecordedBatch => {
@@ -55,17 +57,30 @@ type Kept = { readonly file: string | null } | { readonly refused: string };
 const inWords = (tensor: string): string =>
   tensor.startsWith(allFinite) ? tensor.slice(allFinite.length) : `first in ${tensor}`;
 
+/**
+ * The finding of the first machine whose own passes have it: one machine would have found it there, too.
+ * @returns also the machine's rank, if others are well.
+ */
+const firstOf = (findings: readonly Finding[]): { readonly finding: Finding; readonly on: string } => {
+  const rank = findings.findIndex(({ isOwn }) => isOwn);
+  const finding = findings[Math.max(rank, 0)];
+  if (finding === undefined) throw new Error("a team has machines");
+  const othersAreWell = rank >= 0 && findings.some(({ isOwn }) => !isOwn);
+  return { finding, on: othersAreWell ? ` on rank ${rank} of ${findings.length}` : "" };
+};
+
 const stopped = (
   { config }: Flight,
   { step }: Progress,
   { must }: Fault,
   { measured, tensor }: Finding,
+  on: string,
   kept: Kept,
 ): ConfigError => {
   const { loss, gradNorm } = measured;
   const goesOn = config.train.onNonfinite !== "stop";
   const bad = [
-    `${goesOn ? "one more: " : ""}loss ${short(loss)}, gradient norm ${short(gradNorm)}, ${inWords(tensor)}`,
+    `${goesOn ? "one more: " : ""}loss ${short(loss)}, gradient norm ${short(gradNorm)}, ${inWords(tensor)}${on}`,
     ...("refused" in kept ? [`no record kept: ${kept.refused}`] : []),
   ];
   const file = "file" in kept ? kept.file : null;
@@ -84,11 +99,11 @@ const stopped = (
  * @throws ConfigError if the run stops.
  */
 export const recordFault = async (flight: Flight, progress: Progress, fault: Fault): Promise<NonfiniteEvent> => {
-  const { backend, trainer, config, vocabSize, store } = flight;
+  const { backend, trainer, config, vocabSize, store, team } = flight;
   const { onNonfinite } = config.train;
   const step = progress.step + 1;
   const values = await readPart(trainer.snapshot().weights);
-  const finding = await findBad(backend, trainer, progress.step, values);
+  const { finding, on } = firstOf(await team.collect(await findBad(backend, trainer, progress.step, values)));
   const { measured, tensor } = finding;
   const { instructionSet, dtype } = backend.capabilities;
   const keep = async (): Promise<string | null> => {
@@ -115,7 +130,7 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
       (file): Kept => ({ file }),
       (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),
     );
-    throw stopped(flight, progress, fault, finding, kept);
+    throw stopped(flight, progress, fault, finding, on, kept);
   }
   const file = await keep();
   const [loss, gradNorm] = [finiteOrNull(measured.loss), finiteOrNull(measured.gradNorm)];

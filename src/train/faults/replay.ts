@@ -1,6 +1,6 @@
 import type { Backend } from "../../backend/backend.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { type Batch, passRows } from "../../data/batches.ts";
+import { type Batch, firstRowOfPass, passRows } from "../../data/batches.ts";
 import { type PassSource, passesPerStep, tokensPerPass } from "../steps/passes.ts";
 import { trainerOn } from "../steps/trainer.ts";
 import type { FlightRecord, RecordedSegment } from "./flight-record.ts";
@@ -21,9 +21,9 @@ const passesOfWindows = ({ config, batch }: FlightRecord): PassSource => {
   const x = Int32Array.from(batch.x);
   const y = Int32Array.from(batch.y);
   return {
-    *passes(_, microStep): Generator<Batch, void, undefined> {
-      let row = microStep * batchSize;
-      for (const rows of passRows(batchSize, time, tokensPerPass)) {
+    *passes(_, microStep, range): Generator<Batch, void, undefined> {
+      let row = microStep * batchSize + firstRowOfPass(batchSize, time, tokensPerPass, range?.from ?? 0);
+      for (const rows of passRows(batchSize, time, tokensPerPass, range)) {
         const [from, to] = [row * time, (row + rows) * time];
         yield { x: x.subarray(from, to), y: y.subarray(from, to), rows, time };
         row += rows;
@@ -49,9 +49,9 @@ const passesOfSegments = ({ config, batch }: FlightRecord, segments: readonly Re
     at += length;
   }
   return {
-    *passes(_, microStep): Generator<Batch, void, undefined> {
-      const first = microStep * perMicroBatch;
-      for (let number = first; number < first + perMicroBatch; number++) {
+    *passes(_, microStep, { from: first, to } = { from: 0, to: perMicroBatch }): Generator<Batch, void, undefined> {
+      for (let pass = first; pass < to; pass++) {
+        const number = microStep * perMicroBatch + pass;
         const { from, lengths, time } = passes.get(number) ?? { from: 0, lengths: [], time: 0 };
         yield { x: x.subarray(from, from + time), y: y.subarray(from, from + time), rows: 1, time, segments: lengths };
       }

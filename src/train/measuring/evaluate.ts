@@ -1,9 +1,9 @@
 import { inferenceContext, withContext } from "../../autograd/context.ts";
 import { readScalar } from "../../autograd/tensor.ts";
 import { yieldToHost } from "../../core/yield.ts";
-import { type Batch, evaluationWindows } from "../../data/batches.ts";
+import { type Batch, type MakeBatch, windowsToMake } from "../../data/batches.ts";
 import { countedTokens, type Documents } from "../../data/documents.ts";
-import { evaluationPieces, piecesOf } from "../../data/rows.ts";
+import { piecesOf, piecesToMake } from "../../data/rows.ts";
 import { forwardLoss, segmentsLoss } from "../../models/forward.ts";
 import type { Model } from "../../models/model.ts";
 import { whileOpen } from "../../pretrained/closed.ts";
@@ -112,15 +112,42 @@ export interface EvaluationPlan {
   readonly windows?: boolean | undefined;
 }
 
-const batchesOf = (
+/** The passes of an evaluation, in the order in which their losses are added; each is made when it is its turn. */
+export const evaluationPasses = (
   { ids, documents }: MeasuredTokens,
   { contextLength, windows }: { readonly contextLength: number; readonly windows: boolean },
-): Iterable<Batch> => {
+): Iterable<MakeBatch> => {
   const batchSize = windows ? 1 : rowsPerBatch(contextLength);
-  if (documents === undefined) return evaluationWindows(ids, { contextLength, batchSize });
+  if (documents === undefined) return windowsToMake(ids, { contextLength, batchSize });
   // No two pieces fit into one token.
   const tokens = windows ? 1 : batchSize * contextLength;
-  return evaluationPieces(documents, piecesOf(documents, contextLength), tokens);
+  return piecesToMake(documents, piecesOf(documents, contextLength), tokens);
+};
+
+/** The loss of a pass: nats, summed over the targets that count. @throws ConfigError when the model is closed. */
+export const lossOfPass = (model: Model, { x, y, rows, time, segments }: Batch): Promise<number> =>
+  whileOpen("evaluate", model, () =>
+    withContext(inferenceContext(model.backend), (context) =>
+      readScalar(
+        model.backend,
+        segments === undefined
+          ? forwardLoss(context, model, x, y, rows, time)
+          : segmentsLoss(context, model, x, y, segments),
+      ),
+    ),
+  );
+
+/** @param nats the sum of all passes' losses. */
+export const evaluationOf = (measured: MeasuredTokens, nats: number): Evaluation => {
+  const tokens = predictedTokens(measured);
+  const natsPerToken = nats / tokens;
+  return {
+    natsPerToken,
+    natsPerCharacter: nats / measured.characters,
+    bitsPerByte: nats / Math.LN2 / measured.bytes,
+    perplexity: Math.exp(natsPerToken),
+    tokens,
+  };
 };
 
 /** Tokens of a batch that its loss counts. */
@@ -142,23 +169,13 @@ export const evaluate = async (
   onProgress?: (tokens: number) => void,
   { contextLength = model.config.contextLength, windows = false }: EvaluationPlan = {},
 ): Promise<Evaluation> => {
-  const { characters, bytes } = measured;
   let nats = 0;
   let predicted = 0;
   const losses: WindowLoss[] = [];
-  for (const batch of batchesOf(measured, { contextLength, windows })) {
-    const { x, y, rows, time, segments } = batch;
+  for (const make of evaluationPasses(measured, { contextLength, windows })) {
     signal?.throwIfAborted();
-    const summed = await whileOpen("evaluate", model, () =>
-      withContext(inferenceContext(model.backend), (context) =>
-        readScalar(
-          model.backend,
-          segments === undefined
-            ? forwardLoss(context, model, x, y, rows, time)
-            : segmentsLoss(context, model, x, y, segments),
-        ),
-      ),
-    );
+    const batch = make();
+    const summed = await lossOfPass(model, batch);
     const tokens = countedOf(batch);
     nats += summed;
     predicted += tokens;
@@ -166,14 +183,5 @@ export const evaluate = async (
     await onProgress?.(predicted);
     await yieldToHost();
   }
-  const tokens = predictedTokens(measured);
-  const natsPerToken = nats / tokens;
-  return {
-    natsPerToken,
-    natsPerCharacter: nats / characters,
-    bitsPerByte: nats / Math.LN2 / bytes,
-    perplexity: Math.exp(natsPerToken),
-    tokens,
-    ...(windows ? { windows: losses } : {}),
-  };
+  return { ...evaluationOf(measured, nats), ...(windows ? { windows: losses } : {}) };
 };

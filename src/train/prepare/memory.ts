@@ -142,9 +142,9 @@ const sharesOfPasses = { packed: [1, 0.94, 1, 0.97], one: [1, 0.7, 0.85, 0.55] }
 const documentPasses = ({ model, train }: TrainerConfig, longestRow: number): PassSource => {
   const shares = sharesOfPasses[train.rows ?? defaultRows];
   return {
-    *passes(step) {
+    *passes(step, _microStep, range) {
       const share = shares[step % shares.length] ?? 1;
-      for (const rows of passRows(train.batchSize, model.contextLength, tokensPerPass)) {
+      for (const rows of passRows(train.batchSize, model.contextLength, tokensPerPass, range)) {
         // Short rows share a pass.
         const most = Math.min(rows * model.contextLength, train.batchSize * longestRow);
         const time = Math.max(1, Math.round(share * most));

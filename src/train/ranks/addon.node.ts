@@ -27,6 +27,8 @@ export interface Sent {
  * Each message arrives $FORETOKEN_MPI_DELAY microseconds later, if that is set.
  */
 export interface MpiAddon {
+  /** What the MPI library says of itself and its version. */
+  library(): string;
   /** Initialises MPI, once in a process. */
   start(): Promise<Joined>;
   /** Sends to a rank and receives from it. */
@@ -37,10 +39,11 @@ export interface MpiAddon {
    * Replaces the elements of the rank's own ranges by their sums over all ranks; those of other ranges are sums
    * over some ranks then.
    * @param ranges `from`, `to` and the owning rank of each range, one after the other: the same on all ranks.
+   * @param urgent whether it is waited for: else it takes less from the core that computes meanwhile.
    */
-  reduceScatter(array: Float32Array, ranges: Float64Array): Promise<void>;
-  /** Fills each range with its owner's elements. @param ranges as for `reduceScatter`. */
-  allGather(array: Float32Array, ranges: Float64Array): Promise<void>;
+  reduceScatter(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
+  /** Fills each range with its owner's elements. Parameters as for `reduceScatter`. */
+  allGather(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
   /** Replaces the floats by their sums over all ranks, in an order that MPI chooses: for comparison. */
   allReduce(array: Float32Array): Promise<void>;
   /** What this rank has sent so far: in sums and exchanges, and in broadcasts that it is the root of. */
@@ -51,12 +54,27 @@ export interface MpiAddon {
   finalise(): Promise<void>;
   /** The status with which all ranks end if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
+  /**
+   * Numbers that JavaScript writes and the thread of MPI reads (native/mpi/life.h): ticks, whether they are watched (0, 1: to
+   * learn how long a silence may be, 2), and after how many seconds of silence all ranks end (0: never).
+   */
+  signs(): Int32Array;
 }
 
 const file = fileURLToPath(new URL(`foretoken-mpi.${process.platform}-${process.arch}.node`, import.meta.url));
 
 /** Whether the addon was built. */
 export const hasMpi = (): boolean => existsSync(file);
+
+/**
+ * Settings of UCX, by which MPICH and others send; a user's own win. When it is loaded, it moves the end of the heap and back,
+ * and patches the C library, as if there were no other threads: a page of theirs was lost. And its handler of a crash can
+ * wait for ever. It reads them from the process's environment, which the main thread alone can change.
+ */
+export const setUcx = (): void => {
+  process.env.UCX_MEM_EVENTS ??= "n";
+  process.env.UCX_HANDLE_ERRORS ??= "none";
+};
 
 /** @throws UnsupportedKernelError if the addon is missing or cannot be loaded. */
 export const loadMpi = (): MpiAddon => {
@@ -65,10 +83,18 @@ export const loadMpi = (): MpiAddon => {
   if (!hasMpi()) {
     throw new UnsupportedKernelError({ where, must: "the MPI addon must be built", got: "no such file", hint });
   }
+  setUcx();
   try {
     return createRequire(import.meta.url)(file) as MpiAddon;
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
     throw new UnsupportedKernelError({ where, must: "the MPI addon must load", got, hint, cause });
   }
+};
+
+/** Name and version of the addon's MPI library. @throws UnsupportedKernelError if the addon cannot be loaded. */
+export const mpiLibrary = (): string => {
+  // "Open MPI v4.1.4, package: …", or "MPICH Version:\t4.0.2" and more lines.
+  const [name = ""] = loadMpi().library().split(/[,\n]/u);
+  return name.replace(/\s*Version:\s*/u, " ").trim();
 };

@@ -9,7 +9,7 @@ export interface Rank {
   readonly size: number;
 }
 
-/** Adds numbers over all ranks along the same tree; `combine` gets the lower rank's first. */
+/** Combines numbers of all ranks; `combine` gets the lower rank's first, and as many of both. */
 export const foldOverRanks = async (
   { rank, size }: Rank,
   exchange: Exchange,
@@ -19,9 +19,19 @@ export const foldOverRanks = async (
   let folded = values;
   for (let distance = 1; distance < size; distance *= 2) {
     const isFirst = Math.floor(rank / distance) % 2 === 0;
-    const received = new Float64Array(values.length);
+    const received = new Float64Array(folded.length);
     await exchange(isFirst ? rank + distance : rank - distance, folded, received);
     folded = isFirst ? combine(folded, received) : combine(received, folded);
   }
   return folded;
+};
+
+/** The numbers of every rank, in the order of ranks; each gives as many. */
+export const gatherOverRanks = async (
+  rank: Rank,
+  exchange: Exchange,
+  values: Float64Array,
+): Promise<readonly Float64Array[]> => {
+  const all = await foldOverRanks(rank, exchange, values, (one, other) => new Float64Array([...one, ...other]));
+  return Array.from({ length: rank.size }, (_, i) => all.subarray(i * values.length, (i + 1) * values.length));
 };

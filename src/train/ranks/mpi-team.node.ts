@@ -1,11 +1,14 @@
 /** The ranks of an MPI launcher as a team that trains one model. */
 import { readFileSync } from "node:fs";
 import { deserialize, serialize } from "node:v8";
+import type { Backend } from "../../backend/backend.ts";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
+import { launchedRank } from "../../core/launched-rank.node.ts";
 import type { OwnedRange, RunTeam } from "../steps/team.ts";
-import { type Joined, loadMpi, type MpiAddon } from "./addon.node.ts";
-import { foldOverRanks } from "./fold.ts";
+import { type Joined, loadMpi, type MpiAddon, mpiLibrary } from "./addon.node.ts";
+import { foldOverRanks, gatherOverRanks } from "./fold.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";
+import { createSigns } from "./signs.node.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
 export interface MpiTeam extends RunTeam {
@@ -17,6 +20,8 @@ export interface MpiTeam extends RunTeam {
   meet(facts: RankFacts): Promise<void>;
   /** Waits for all ranks. */
   wait(): Promise<void>;
+  /** The backend of this rank's run: its calls show that the rank goes on. */
+  counted(backend: Backend): Backend;
   /** All ranks have ended well. */
   leave(): Promise<void>;
   /** This rank has failed: all end with this thread. */
@@ -43,6 +48,16 @@ const numbersOf = (ranges: readonly OwnedRange[]): Float64Array =>
   Float64Array.from(ranges.flatMap(({ from, to, owner }) => [from, to, owner]));
 
 const checkSize = ({ size }: Joined): void => {
+  const launched = launchedRank();
+  // A library that does not know the launcher takes each process for a run of one rank.
+  if (launched !== null && launched.size !== size) {
+    throw new ConfigError({
+      where: "mpirun",
+      must: `the addon's MPI must be the launcher's, which started ${launched.size} ranks`,
+      got: `${size} in ${mpiLibrary()}`,
+      hint: "npm run build:mpi with the launcher's mpicxx, or under Slurm --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)",
+    });
+  }
   if (Number.isInteger(Math.log2(size))) return;
   throw new ConfigError({
     where: "mpirun",
@@ -60,10 +75,12 @@ export const packageVersion = (): string =>
 /**
  * Initialises MPI and joins the other ranks.
  * @param signal asks this rank to stop; then all stop after the same step.
- * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two.
+ * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two, and for a
+ *   FORETOKEN_RANK_TIMEOUT that is no number.
  */
 export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam> => {
   const mpi = loadMpi();
+  const signs = createSigns(mpi.signs());
   const joined = await mpi.start();
   const { rank, size, localSize, cores } = joined;
   const agreement = new AbortController();
@@ -77,16 +94,25 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     fail(error);
     throw error;
   }
+  const collect = async <T>(value: T): Promise<readonly T[]> => {
+    const all: T[] = [];
+    for (let root = 0; root < size; root++) all.push((await broadcastValue(mpi, joined, root, value)) as T);
+    return all;
+  };
+  // The second call tells that the first step is done.
+  let hasTotalled = false;
   return {
     rank,
     size,
     localSize,
     threads: Math.max(1, Math.floor(cores + 1e-6)),
     asked: signal,
-    agreed: agreement.signal,
-    reduceScatter: (array, ranges) => mpi.reduceScatter(array, numbersOf(ranges)),
-    allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges)),
+    agreed: size === 1 ? signal : agreement.signal,
+    reduceScatter: (array, ranges, urgent) => mpi.reduceScatter(array, numbersOf(ranges), urgent),
+    allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges), true),
     async total(value) {
+      if (hasTotalled) signs.watch();
+      hasTotalled = true;
       const [total = Number.NaN, stops] = await foldOverRanks(
         joined,
         mpi.exchange,
@@ -103,15 +129,26 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
       agree(told.stops);
       return rank === 0 ? (result as T) : told.result;
     },
+    async gather(values) {
+      const sent = new Float64Array([signal?.aborted === true ? 1 : 0, ...values]);
+      const all = await gatherOverRanks(joined, mpi.exchange, sent);
+      agree(all.some(([stops]) => stops !== 0));
+      return all.map((one) => one.subarray(1));
+    },
+    collect,
     async meet(facts) {
-      const all: RankFacts[] = [];
-      for (let root = 0; root < size; root++) {
-        all.push((await broadcastValue(mpi, joined, root, facts)) as RankFacts);
-      }
-      checkSameFacts(all);
+      checkSameFacts(await collect(facts));
+      signs.learn();
     },
     wait: () => mpi.barrier(),
-    leave: () => mpi.finalise(),
-    fail,
+    counted: signs.counted,
+    async leave() {
+      await mpi.finalise();
+      signs.end();
+    },
+    fail(error) {
+      signs.end();
+      fail(error);
+    },
   };
 };

@@ -2,6 +2,21 @@
 import type { RunStore, SavedState } from "../run/run-input.ts";
 import type { RunTeam } from "../steps/team.ts";
 
+/** What rank 0's store can do: all ranks choose by it, as where a state to go back to is kept. */
+interface StoreAbilities {
+  readonly path: string;
+  readonly savesStart: boolean;
+  readonly savesRecords: boolean;
+  readonly savesRollbacks: boolean;
+}
+
+const abilitiesOf = ({ path, saveStart, saveRecord, saveRollback }: RunStore): StoreAbilities => ({
+  path,
+  savesStart: saveStart !== undefined,
+  savesRecords: saveRecord !== undefined,
+  savesRollbacks: saveRollback !== undefined,
+});
+
 /** Elements [offset, offset + size) of part `part` of the optimizer's state. */
 interface Asked {
   readonly part: number;
@@ -39,35 +54,31 @@ const serve = async (team: RunTeam, { optimizer }: SavedState): Promise<void> =>
 };
 
 /** The store of a rank that writes nothing. */
-const following = (team: RunTeam, path: string, readRollback: NonNullable<RunStore["readRollback"]>): RunStore => ({
+const following = (team: RunTeam, { path, savesStart, savesRecords, savesRollbacks }: StoreAbilities): RunStore => ({
   path,
   record: async () => {},
   async saveCheckpoint(state) {
     await serve(team, state);
     return path;
   },
-  saveStart: (state) => serve(team, state),
   saveBest: async () => {},
-  saveRecord: async (name) => `${path}/${name}`,
-  saveRollback: async () => {},
-  readRollback,
+  ...(savesStart ? { saveStart: (state: SavedState) => serve(team, state) } : {}),
+  ...(savesRecords ? { saveRecord: async (name: string) => `${path}/${name}` } : {}),
+  ...(savesRollbacks ? { saveRollback: async () => {} } : {}),
 });
 
-/** Rank 0's store, whose state the others have shares of. */
-const leading = (team: RunTeam, store: RunStore, readRollback: NonNullable<RunStore["readRollback"]>): RunStore => {
-  const written = (): Promise<Asked | null> => team.fromFirst(async () => null);
+/** Rank 0's store, for a state that the others have shares of. */
+const leading = (team: RunTeam, store: RunStore): RunStore => {
+  const together = async <T>(state: SavedState, save: (state: SavedState) => Promise<T>): Promise<T> => {
+    const result = await save(askingAll(team, state));
+    await team.fromFirst(async (): Promise<Asked | null> => null);
+    return result;
+  };
+  const { saveStart } = store;
   return {
     ...store,
-    async saveCheckpoint(state) {
-      const path = await store.saveCheckpoint(askingAll(team, state));
-      await written();
-      return path;
-    },
-    async saveStart(state) {
-      await store.saveStart?.(askingAll(team, state));
-      await written();
-    },
-    readRollback,
+    saveCheckpoint: (state) => together(state, store.saveCheckpoint),
+    ...(saveStart === undefined ? {} : { saveStart: (state: SavedState) => together(state, saveStart) }),
   };
 };
 
@@ -76,8 +87,9 @@ const leading = (team: RunTeam, store: RunStore, readRollback: NonNullable<RunSt
  * @param store rank 0's; null on the others, or if the run is not kept.
  */
 export const storeOfRanks = async (team: RunTeam, store: RunStore | null): Promise<RunStore | null> => {
-  const path = await team.fromFirst(async () => store?.path ?? null);
-  if (path === null) return null;
-  const readRollback = () => team.fromFirst(async () => (await store?.readRollback?.()) ?? null);
-  return store === null ? following(team, path, readRollback) : leading(team, store, readRollback);
+  const abilities = await team.fromFirst(async () => (store === null ? null : abilitiesOf(store)));
+  if (abilities === null) return null;
+  const shared = store === null ? following(team, abilities) : leading(team, store);
+  if (!abilities.savesRollbacks) return shared;
+  return { ...shared, readRollback: () => team.fromFirst(async () => (await store?.readRollback?.()) ?? null) };
 };

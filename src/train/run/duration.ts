@@ -20,6 +20,8 @@ export interface Remaining {
   readonly finalSampleTokens: number;
   /** Tokens of a step. Default: those of full rows. */
   readonly stepTokens?: number | undefined;
+  /** Machines that share steps and evaluations, while samples are written by one of them. Default 1. */
+  readonly machines?: number | undefined;
 }
 
 /**
@@ -46,11 +48,12 @@ export const evaluationsLeft = ({ train }: RunConfig, step: number, lastStep: nu
  * would end the run sooner.
  */
 export const estimateSeconds = (config: RunConfig, stepSeconds: number, remaining: Remaining): number => {
-  const { step, lastStep, valTokens, promptTokens, finalSampleTokens, stepTokens } = remaining;
+  const { step, lastStep, valTokens, promptTokens, finalSampleTokens, stepTokens, machines = 1 } = remaining;
   const { contextLength } = config.model;
   const evals = evaluationsLeft(config, step, lastStep);
   const passes = (sampleTokens: number): number => Math.max(0, promptTokens + sampleTokens - contextLength);
   const samples = Math.max(0, evals - 1) * passes(config.train.sampleTokens) + passes(finalSampleTokens);
-  const forwards = forwardSeconds(config, stepSeconds, evals * valTokens + samples * contextLength, stepTokens);
+  const tokens = evals * valTokens + machines * samples * contextLength;
+  const forwards = forwardSeconds(config, stepSeconds, tokens, stepTokens);
   return (lastStep - step) * stepSeconds + forwards;
 };

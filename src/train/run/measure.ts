@@ -4,7 +4,8 @@ import { yieldToHost } from "../../core/yield.ts";
 import { generate } from "../../generate/generate.ts";
 import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../events.ts";
 import { checkHealth } from "../faults/leave-out.ts";
-import { evaluate } from "../measuring/evaluate.ts";
+import { type Evaluation, evaluate } from "../measuring/evaluate.ts";
+import { evaluateTogether } from "../measuring/evaluate-together.ts";
 import { hasTurned } from "./progress.ts";
 import { note, type RunState } from "./run-state.ts";
 
@@ -35,27 +36,31 @@ const countEvaluation = async (run: RunState, valLoss: number, isBest: boolean):
   if (isBest) await input.store?.saveBest(trainer.snapshot().weights.read, step);
 };
 
+/** Evaluates, alone or with the team; undefined if it was broken off, which `breakOff` allows. */
+const evaluation = async (
+  { trainer: { model }, input: { team, val } }: RunState,
+  breakOff: boolean,
+): Promise<Evaluation | undefined> => {
+  if (team.size > 1) return evaluateTogether(team, model, val, breakOff);
+  const signal = breakOff ? team.asked : undefined;
+  return evaluate(model, val, signal).catch((error: unknown) => {
+    if (signal?.aborted === true) return undefined;
+    throw error;
+  });
+};
+
 /**
  * Measures the whole validation split.
- * @returns undefined if `breakOff` interrupts it: then nothing has changed.
+ * @returns undefined if a planned evaluation was broken off, since the run is to stop: then nothing has changed.
  */
-export const measure = async (
-  run: RunState,
-  reason: EvalEvent["reason"],
-  breakOff?: AbortSignal,
-): Promise<EvalEvent | undefined> => {
-  const { trainer, input } = run;
-  const evaluation = await input.team.fromFirst(() =>
-    evaluate(trainer.model, input.val, breakOff).catch((error: unknown) => {
-      if (breakOff?.aborted === true) return undefined;
-      throw error;
-    }),
-  );
-  if (evaluation === undefined) return undefined;
-  const { natsPerToken: valLoss, ...rest } = evaluation;
+export const measure = async (run: RunState, reason: EvalEvent["reason"]): Promise<EvalEvent | undefined> => {
+  const { input } = run;
+  const isPlanned = reason !== "interrupted";
+  const evaluated = await evaluation(run, isPlanned);
+  if (evaluated === undefined) return undefined;
+  const { natsPerToken: valLoss, ...rest } = evaluated;
   const { step, lossSum, lossCount, best } = run.progress;
   checkFinite(step, valLoss, rest.perplexity);
-  const isPlanned = reason !== "interrupted";
   const isBest = isPlanned && (best === null || valLoss < best.valLoss);
   if (isPlanned) await countEvaluation(run, valLoss, isBest);
   run.measured = { step, valLoss };

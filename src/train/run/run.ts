@@ -86,7 +86,7 @@ async function* makeUp(run: RunState): Events {
   const { train } = input.config;
   if (firstStep === 0 && input.initFrom !== null) {
     // The weights that it begins with may stay the best.
-    const before = run.progress.best === null ? await measure(run, "begin", input.team.asked) : undefined;
+    const before = run.progress.best === null ? await measure(run, "begin") : undefined;
     if (before !== undefined) yield before;
     if (isDrawn(input)) return;
     // Not noted: a kill after this resumes the same run, as in a run that draws its weights.
@@ -103,11 +103,11 @@ async function* makeUp(run: RunState): Events {
 
 /** Planned events after a step: an evaluation with a sample, a checkpoint. */
 async function* afterStep(run: RunState): Events {
-  const { config, team } = run.input;
+  const { config } = run.input;
   const { steps, sampleTokens } = config.train;
   const { step } = run.progress;
   if (isEvaluationDue(run.progress, config.train)) {
-    const evaluated = await measure(run, step === steps ? "end" : "interval", team.asked);
+    const evaluated = await measure(run, step === steps ? "end" : "interval");
     if (evaluated === undefined) return;
     yield evaluated;
     yield* tellOverfitting(run, evaluated.valLoss);

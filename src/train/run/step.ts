@@ -45,8 +45,8 @@ const update = async (run: RunState, measured: StepMeasure, began: number): Prom
  */
 const leaveOut = async (run: RunState, fault: Fault, seconds: number): Promise<NonfiniteEvent> => {
   const { backend, trainer, rollback, input, progress } = run;
-  const { config, store } = input;
-  const flight = { backend, trainer, config, vocabSize: input.tokenizer.vocabSize, store };
+  const { config, store, team } = input;
+  const flight = { backend, trainer, config, vocabSize: input.tokenizer.vocabSize, store, team };
   const event = await recordFault(flight, progress, fault);
   await rollback?.goBack(progress.step);
   run.progress = withoutStep(progress);
@@ -66,6 +66,7 @@ const estimate = ({ input, trainer, progress, lastStep, stepSeconds: timed }: Ru
     promptTokens: prompt.length,
     stepTokens: trainer.sizeOf(step).tokens,
     finalSampleTokens: input.finalSampleTokens,
+    machines: input.team.size,
   });
   return { v, type: "estimate", step, timedSteps, stepSeconds, secondsLeft };
 };

@@ -1,5 +1,5 @@
 /** The passes of a step: the rows of its micro-batches as they go through the model, numbered over all of them. */
-import { type Batch, passCount, trainingPasses } from "../../data/batches.ts";
+import { type Batch, type PassRange, passCount, trainingPasses } from "../../data/batches.ts";
 import type { Documents } from "../../data/documents.ts";
 import { type BatchSize, documentRows, passesOfRows, sizeOfRows } from "../../data/rows.ts";
 import { passesOfWindows, shuffledWindows } from "../../data/shuffled-windows.ts";
@@ -13,8 +13,11 @@ export const tokensPerPass = 4096;
 
 /** Source of a step's passes. */
 export interface PassSource {
-  /** The passes of micro-batch `microStep` of a step, in order: as many as `passesPerMicroBatch`. */
-  passes(step: number, microStep: number): Iterable<Batch>;
+  /**
+   * The passes of micro-batch `microStep` of a step, in order: as many as `passesPerMicroBatch`.
+   * @param range those of them that are made; default: all.
+   */
+  passes(step: number, microStep: number, range?: PassRange): Iterable<Batch>;
   /** Tokens of a whole step, on all machines: its loss is the mean over its targets. */
   sizeOf(step: number): BatchSize;
 }
@@ -27,16 +30,16 @@ export const passesOfText = ({ model, train }: TrainerConfig, tokens: Int32Array
   const sizeOf = () => ({ tokens: perStep, targets: perStep });
   if ((train.windows ?? defaultWindows) === "random") {
     return {
-      passes: (step, microStep) =>
-        trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass),
+      passes: (step, microStep, range) =>
+        trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, tokensPerPass, range),
       sizeOf,
     };
   }
   const offsetOf = shuffledWindows(tokens.length, { contextLength, seed });
   return {
-    passes(step, microStep) {
+    passes(step, microStep, range) {
       const from = (step * gradAccumSteps + microStep) * batchSize;
-      return passesOfWindows(tokens, offsetOf, { from, to: from + batchSize, contextLength }, tokensPerPass);
+      return passesOfWindows(tokens, offsetOf, { from, to: from + batchSize, contextLength }, tokensPerPass, range);
     },
     sizeOf,
   };
@@ -50,9 +53,9 @@ export const passesOfDocuments = (config: TrainerConfig, documents: Documents): 
   const perStep = batchSize * gradAccumSteps;
   const passes = passesPerMicroBatch(config);
   return {
-    passes: (step, microStep) => {
+    passes: (step, microStep, range) => {
       const from = step * perStep + microStep * batchSize;
-      return passesOfRows(documents, rows, { from, to: from + batchSize, passes, contextLength });
+      return passesOfRows(documents, rows, { from, to: from + batchSize, passes, contextLength }, range);
     },
     sizeOf: (step) => sizeOfRows(rows, step * perStep, (step + 1) * perStep),
   };
@@ -65,20 +68,17 @@ const passesPerMicroBatch = ({ model, train }: TrainerConfig): number =>
 export const passesPerStep = (config: TrainerConfig): number =>
   config.train.gradAccumSteps * passesPerMicroBatch(config);
 
-/** Passes [from, to) of a step. */
+/** Passes [from, to) of a step. No other pass is made. */
 export function* passesBetween(
   config: TrainerConfig,
   source: PassSource,
   step: number,
-  { from, to }: { readonly from: number; readonly to: number },
+  { from, to }: PassRange,
 ): Generator<Batch, void, undefined> {
   const perMicroBatch = passesPerMicroBatch(config);
-  let microStep = Math.floor(from / perMicroBatch);
-  let number = microStep * perMicroBatch;
-  for (; number < to; microStep++) {
-    for (const pass of source.passes(step, microStep)) {
-      if (number >= from && number < to) yield pass;
-      number++;
-    }
+  for (let microStep = Math.floor(from / perMicroBatch); microStep * perMicroBatch < to; microStep++) {
+    const first = microStep * perMicroBatch;
+    const range = { from: Math.max(from - first, 0), to: Math.min(to - first, perMicroBatch) };
+    yield* source.passes(step, microStep, range);
   }
 }

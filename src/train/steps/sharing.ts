@@ -51,6 +51,17 @@ export const createSharing = (
     heldRanges(stretchesOf(layout, config, (_, number) => owners[number] === machine)),
   );
 
+  /** The memory of the arrays that are shared: made once, since the engine counts each view as so many bytes taken. */
+  const shown = new Map<Storage, Float32Array | null>();
+  const memoryOf = (storage: Storage): Float32Array | null => {
+    const known = shown.get(storage);
+    if (known !== undefined) return known;
+    const memory = backend.view?.(storage);
+    const found = memory instanceof Float32Array ? memory : null;
+    shown.set(storage, found);
+    return found;
+  };
+
   /**
    * Shares a bucket of `storage`: its memory itself where the backend shows it, at once, while kernels write elsewhere; else a
    * copy.
@@ -62,8 +73,8 @@ export const createSharing = (
     carry: Team["allGather"],
     taken: (range: OwnedRange) => boolean,
   ): Promise<void> => {
-    const shown = backend.view?.(storage);
-    if (shown instanceof Float32Array) return carry(shown, ranges);
+    const shown = memoryOf(storage);
+    if (shown !== null) return carry(shown, ranges);
     return (async () => {
       const copy = (await backend.read(storage, first, to - first)) as Float32Array;
       const shifted = ranges.map(({ from, to, owner }) => ({ from: from - first, to: to - first, owner }));
@@ -75,7 +86,8 @@ export const createSharing = (
   };
 
   const isOwn = ({ owner }: OwnedRange): boolean => owner === rank;
-  const sum = (bucket: Bucket): Promise<void> => share(gradients, bucket, team.reduceScatter, isOwn);
+  const sum = (bucket: Bucket, urgent: boolean): Promise<void> =>
+    share(gradients, bucket, (array, ranges) => team.reduceScatter(array, ranges, urgent), isOwn);
 
   /** Elements of each bucket that are not complete yet, gaps between parameters aside. */
   const parameters = layout.parameters.map(({ offset, size }) => ({ from: offset, to: offset + size }));
@@ -86,9 +98,9 @@ export const createSharing = (
   let begun: Promise<void>[] = [];
 
   /** Begins the sums of the buckets that are complete, in their order: the same on all machines. */
-  const beginSums = (isComplete: (bucket: number) => boolean): void => {
+  const beginSums = (urgent: boolean, isComplete: (bucket: number) => boolean): void => {
     while (begun.length < buckets.length && isComplete(begun.length)) {
-      const begins = sum(buckets[begun.length] as Bucket);
+      const begins = sum(buckets[begun.length] as Bucket, urgent);
       // It is waited for later, and its error is thrown there.
       begins.catch(() => {});
       begun.push(begins);
@@ -120,10 +132,10 @@ export const createSharing = (
     stretches: stretchesOf(layout, config, (_, number) => owners[number] === rank),
     complete(range) {
       for (const [i, bucket] of buckets.entries()) left[i] = (left[i] ?? 0) - overlapOf(range, bucket);
-      beginSums((bucket) => left[bucket] === 0);
+      beginSums(false, (bucket) => left[bucket] === 0);
     },
     async summed() {
-      beginSums(() => true);
+      beginSums(true, () => true);
       const all = begun;
       begun = [];
       left = [...whole];

@@ -22,18 +22,26 @@ export interface Team {
    * Replaces the elements of this machine's ranges by their sums over all machines, added along the tree of `gradient-sum.ts`:
    * first machines 2i and 2i + 1, then pairs, and so on. The elements of other ranges are sums over some machines then.
    * @param ranges the same on all machines.
+   * @param urgent whether this machine waits for it; else it computes meanwhile.
    */
-  reduceScatter(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
+  reduceScatter(array: Float32Array, ranges: readonly OwnedRange[], urgent: boolean): Promise<void>;
   /** Fills each range with its owner's elements. @param ranges the same on all machines. */
   allGather(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
   /** The sum of a number over all machines, added along the same tree. */
   total(value: number): Promise<number>;
 }
 
-/** A team as a run needs it: what depends on a clock, a signal or a disk is decided by rank 0, for all. */
+/** A team as a run needs it: what depends on a clock or a disk is decided by rank 0, for all. */
 export interface RunTeam extends Team {
   /** Computes on rank 0 alone, and returns its result on every machine. Called at the same point of the run on all. */
   fromFirst<T>(compute: () => Promise<T>): Promise<T>;
+  /**
+   * The numbers of every machine, in the order of ranks; each gives as many. Called at the same point of the run on all.
+   * A machine that was asked to stop tells the others: then `agreed` is aborted.
+   */
+  gather(values: Float64Array): Promise<readonly Float64Array[]>;
+  /** Every machine's value, in the order of ranks. Called at the same point of the run on all. */
+  collect<T>(value: T): Promise<readonly T[]>;
   /** Asks this machine to stop: what it computes alone may be broken off at once. */
   readonly asked: AbortSignal | undefined;
   /** Aborted on every machine at the same point of the run, after one of them was asked to stop. */
@@ -53,6 +61,8 @@ export const alone: Team = {
 export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
   ...alone,
   fromFirst: (compute) => compute(),
+  gather: async (values) => [values],
+  collect: async (value) => [value],
   asked: signal,
   agreed: signal,
 });

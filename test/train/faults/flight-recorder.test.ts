@@ -70,7 +70,7 @@ forEachBackend("the flight recorder", ({ open }) => {
       await trainer.step(0);
       const measured = await trainer.measure(1);
       const found = await find(backend, trainer, 1);
-      expect(found).toEqual({ measured, tensor: expect.stringMatching(/^no tensor: all finite, /u) });
+      expect(found).toEqual({ measured, tensor: expect.stringMatching(/^no tensor: all finite, /u), isOwn: false });
       await change(trainer, "head.weight", (values) => {
         for (let at = 0; at < 13; at++) values[at * 16] = 3.3e38;
       });
@@ -101,7 +101,8 @@ forEachBackend("the flight recorder", ({ open }) => {
         await change(trainer, name, (values) => {
           for (let at = 0; at < 13; at++) values[at * 16] = 3.4e38;
         });
-        const { measured, tensor } = await find(backend, trainer, 0);
+        const { measured, tensor, isOwn } = await find(backend, trainer, 0);
+        expect(isOwn).toBe(true);
         expect(tensor).toMatch(new RegExp(`^linearForward\\.y \\[\\d+\\], forward, ${name}$`, "u"));
         expect(Number.isFinite(measured.loss)).toBe(false);
       });

@@ -1,11 +1,21 @@
 /** Ranks that differ, fail or are killed, with the real mpirun. */
-import { existsSync, readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { existsSync, type FSWatcher, watch } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cli, jsonLines, tiny, tree, workplace } from "../../cli/cli.ts";
-import { missingMpi, mpirun, mpiTitle, type StartedRanks, startMpirun, trainOn } from "../../support/mpi.ts";
-import { checkpointHashes } from "../../support/runs.ts";
+import { cli, jsonLines, program, text, tiny, tree, workplace } from "../../cli/cli.ts";
+import {
+  expectGone,
+  missingMpi,
+  mpirun,
+  mpiTitle,
+  ours,
+  type StartedRanks,
+  startMpirun,
+  trainOn,
+} from "../../support/mpi.ts";
+import { checkpointHashes, isSaving } from "../../support/runs.ts";
 
 let place: Awaited<ReturnType<typeof workplace>>;
 beforeAll(async () => {
@@ -17,21 +27,6 @@ const flags = (out: string, ...others: readonly string[]): string[] => [
   ...[...tiny, "--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", "--json", "--out", out],
   ...others,
 ];
-
-/** Lines of ours: mpirun adds its own. */
-const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
-
-/** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
-const isAlive = (pid: number): boolean => {
-  try {
-    return !/\) [ZX] /u.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
-};
-
-const expectGone = (pids: readonly number[]): Promise<void> =>
-  expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train together"), () => {
   it.each([
@@ -54,6 +49,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train toge
     [4, ["--train.gradAccumSteps", "6"], /gradAccumSteps: must be divisible by the number of ranks, 4/],
     [3, [], /mpirun: the number of ranks must be a power of two; got 3; try -n 2$/],
     [2, ["--steps", "none"], /--steps/],
+    [2, ["--out", "/proc/none/run"], /--out \/proc\/none\/run: the folder must be one that can be made and written to/],
   ])("%i ranks are refused in one line with %j", async (ranks, args, message) => {
     const { status, stderr } = await mpirun(trainOn(ranks, flags("refused", ...args)), place.cwd);
     expect(status).not.toBe(0);
@@ -62,28 +58,71 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train toge
   });
 });
 
+describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank above 0 that fails alone"), () => {
+  it("is named in one line", async () => {
+    const args = [...trainOn(1, flags("alone")), ":", ...trainOn(1, flags("alone", "--data", "missing.txt"))];
+    const { status, stderr } = await mpirun(args, place.cwd);
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([
+      expect.stringMatching(/^foretoken: rank 1 of 2: .*missing\.txt: the file must exist;/),
+    ]);
+    expect(existsSync(join(place.cwd, "alone"))).toBe(false);
+  });
+
+  it("ends the others while they train", async () => {
+    const rank = fileURLToPath(new URL("rank.mjs", import.meta.url));
+    const { status, stderr } = await mpirun(
+      ["-n", "2", process.execPath, rank, "thrown", "1", "7", "throw"],
+      place.cwd,
+    );
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual(["foretoken: rank 1: this rank's own"]);
+  });
+});
+
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () => {
   // More than it can do before it is ended.
   const steps = "100000";
-  const long = (out: string): string[] =>
-    flags(out, "--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10", "--train.sampleTokens", "0");
+  const endless = ["--train.sampleTokens", "0", "--patience", "0"];
+  const long = (out: string, ...others: readonly string[]): string[] =>
+    flags(out, ...["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10"], ...endless, ...others);
 
-  /** Starts a run, and calls `act` at the first checkpoint. */
-  const interrupted = async (out: string, act: (started: StartedRanks) => void) => {
-    let acted = false;
+  /** When a run is ended: after the first checkpoint, inside a save after it, or inside the evaluation after step 50. */
+  type Moment = "checkpoint" | "save" | "evaluation";
+
+  /** Starts a run on 2 ranks, and calls `act` once. */
+  const interrupted = async (
+    out: string,
+    act: (started: StartedRanks) => void,
+    moment: Moment = "checkpoint",
+    args = long(out),
+  ) => {
+    const run = join(place.cwd, out);
     let pids: readonly number[] = [];
-    // Ended by a signal, mpirun gives its ranks so many seconds; its default is one.
-    const patient = ["--mca", "odls_base_sigkill_timeout", "8"];
-    const started = startMpirun([...patient, ...trainOn(2, long(out))], place.cwd, (stdout) => {
-      if (acted || !stdout.includes('"checkpoint"')) return;
-      acted = true;
+    let watcher: FSWatcher | undefined;
+    const actOnce = (): void => {
+      watcher?.close();
+      if (pids.length > 0) return;
       pids = started.pids();
       act(started);
+    };
+    // Ended by a signal, mpirun gives its ranks so many seconds; its default is one.
+    const patient = ["--mca", "odls_base_sigkill_timeout", "8"];
+    const started = startMpirun([...patient, ...trainOn(2, args)], place.cwd, (stdout) => {
+      if (!stdout.includes(moment === "evaluation" ? '"step":50' : '"type":"checkpoint"')) return;
+      if (moment !== "save") return actOnce();
+      watcher ??= watch(run, () => {
+        if (isSaving(run)) actOnce();
+      });
     });
     const outcome = await started.outcome;
-    expect(pids).toHaveLength(2);
+    expect(pids, outcome.stderr).toHaveLength(2);
     return { ...outcome, pids };
   };
+
+  /** The noted events: mpirun may lose the last of the output. */
+  const notesOf = async (out: string): Promise<readonly Record<string, unknown>[]> =>
+    jsonLines(await readFile(join(place.cwd, out, "metrics.jsonl"), "utf8"));
 
   const trained = async (...args: readonly string[]): Promise<void> => {
     const { status, stderr } = await cli(["train", ...args], place);
@@ -91,12 +130,13 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   };
 
   /** The run goes on from its checkpoint on one process, with the bits of a run that was not ended. */
-  const expectGoesOn = async (out: string): Promise<void> => {
+  const expectGoesOn = async (out: string, argsOf: (out: string) => string[] = long): Promise<void> => {
     const checkpoint = await readFile(join(place.cwd, out, "checkpoint/trainer_state.json"), "utf8");
     const { progress } = JSON.parse(checkpoint) as { readonly progress: { readonly step: number } };
-    const stop = ["--stop-at", String(progress.step + 60)];
+    // There is an evaluation at step 50.
+    const stop = ["--stop-at", String(Math.max(progress.step + 11, 60))];
     await trained("--resume", out, "--backend", "native", "--json", ...stop);
-    await trained(...long(`${out}-whole`), ...stop);
+    await trained(...argsOf(`${out}-whole`), ...stop);
     expect(await checkpointHashes(join(place.cwd, out))).toEqual(
       await checkpointHashes(join(place.cwd, `${out}-whole`)),
     );
@@ -118,9 +158,84 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     const { status, pids } = await interrupted("stopped", (started) => started.kill("SIGTERM"));
     expect(status).not.toBe(0);
     await expectGone(pids);
-    // From the folder: mpirun may lose the last of the output.
-    const notes = jsonLines(await readFile(join(place.cwd, "stopped/metrics.jsonl"), "utf8"));
-    expect(notes.at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+    expect((await notesOf("stopped")).at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
     await expectGoesOn("stopped");
+  });
+
+  it.each([0, 1])("SIGTERM to rank %i alone saves and ends all", async (rank) => {
+    const out = `told-${rank}`;
+    const { status, stderr, pids } = await interrupted(out, (started) => {
+      process.kill(started.pids()[rank] as number, "SIGTERM");
+    });
+    // That rank's own.
+    expect(status).toBe(143);
+    expect(stderr).not.toContain("must");
+    await expectGone(pids);
+    expect((await notesOf(out)).at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+    await expectGoesOn(out);
+  });
+
+  it("SIGTERM inside a save ends it first", async () => {
+    const { pids } = await interrupted("saving", (started) => started.kill("SIGTERM"), "save");
+    await expectGone(pids);
+    expect((await notesOf("saving")).at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+    await expectGoesOn("saving");
+  });
+
+  it("SIGTERM inside an evaluation breaks it off, and a resumed run makes up for it", async () => {
+    await writeFile(join(place.cwd, "long.txt"), text.repeat(20));
+    const argsOf = (out: string): string[] =>
+      long(out, "--data", "long.txt", "--val-fraction", "0.9", "--checkpoint-interval", "1000");
+    const { pids } = await interrupted(
+      "measuring",
+      (started) => process.kill(started.pids()[0] as number, "SIGTERM"),
+      "evaluation",
+      argsOf("measuring"),
+    );
+    await expectGone(pids);
+    const notes = await notesOf("measuring");
+    expect(notes.at(-1)).toMatchObject({ type: "done", reason: "interrupted", step: 50 });
+    expect(notes.filter(({ type }) => type === "eval")).toMatchObject([{ step: 50, reason: "interrupted" }]);
+    await expectGoesOn("measuring", argsOf);
+  });
+
+  it("a second signal ends all at once, and the last checkpoint is whole", async () => {
+    for (const rank of [0, 1]) {
+      const out = `hurried-${rank}`;
+      const { status, pids } = await interrupted(
+        out,
+        (started) => {
+          const pid = started.pids()[rank] as number;
+          // Of two kinds: a second one of the same might come while the first is not taken yet, and count as one.
+          process.kill(pid, "SIGTERM");
+          process.kill(pid, "SIGINT");
+        },
+        "save",
+      );
+      expect(status).not.toBe(0);
+      await expectGone(pids);
+      await expectGoesOn(out);
+    }
+  });
+
+  it("nothing is left when mpirun itself is killed", async () => {
+    const { pids } = await interrupted("orphans", (started) => started.kill("SIGKILL"));
+    await expectGone(pids);
+    await expectGoesOn("orphans");
+  });
+
+  it("a disk without room on rank 0 ends all with a line, and a rank without such a limit is well", async () => {
+    // No shared memory, which is a file too.
+    const network = ["--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", "lo"];
+    const large = long("full", "--model.nEmbd", "64");
+    const limited = ["-n", "1", "bash", "-c", 'ulimit -f 8; exec "$@"', "bash", process.execPath, program, "train"];
+    const { status, stderr } = await mpirun([...network, ...limited, ...large, ":", ...trainOn(1, large)], place.cwd);
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([
+      expect.stringMatching(
+        /^foretoken: \S+full\/checkpoint: the checkpoint must be writable; what was there before is unharmed; got EFBIG: .*; try another folder, or more room on the disk$/,
+      ),
+    ]);
+    expect(tree(join(place.cwd, "full"))).toEqual(["README.md", "metrics.jsonl", "run.json"]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { type Exchange, foldOverRanks } from "#foretoken/train/ranks/fold.js";
+import { type Exchange, foldOverRanks, gatherOverRanks } from "#foretoken/train/ranks/fold.js";
 
 /** Exchanges of ranks in one process: a message waits for whoever calls for it. */
 const exchanges = (size: number): readonly Exchange[] => {
@@ -37,4 +37,13 @@ it("folds numbers in the order of the ranks", async () => {
     ),
   );
   for (const one of all) expect([...one]).toEqual([12345678, 8]);
+});
+
+it.each([1, 2, 8])("gathers the numbers of %i ranks in their order, on each of them", async (size) => {
+  const between = exchanges(size);
+  const values = Array.from({ length: size }, (_, rank) => Float64Array.of(rank, Number.NaN, -rank));
+  const all = await Promise.all(
+    values.map((one, rank) => gatherOverRanks({ rank, size }, between[rank] as Exchange, one)),
+  );
+  for (const gathered of all) expect(gathered).toEqual(values);
 });

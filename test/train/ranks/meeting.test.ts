@@ -1,5 +1,4 @@
 import { expect, it } from "vitest";
-import { launchedRank } from "#foretoken/cli/launched-rank.js";
 import { checkDivides, checkSameFacts, type RankFacts } from "#foretoken/train/ranks/meeting.js";
 
 const facts: RankFacts = {
@@ -33,12 +32,4 @@ it.each([
 it("refuses micro-batches that cannot be shared out alike", () => {
   checkDivides(8, 8, 4);
   expect(() => checkDivides(6, 6, 4)).toThrow(/^train\.gradAccumSteps: must be divisible .*, 4: .*; got 6; try 8$/);
-});
-
-it("knows a rank by its launcher's variables", () => {
-  expect(launchedRank({})).toBeNull();
-  expect(launchedRank({ OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "1" })).toBeNull();
-  expect(launchedRank({ OMPI_COMM_WORLD_RANK: "3", OMPI_COMM_WORLD_SIZE: "4" })).toEqual({ rank: 3, size: 4 });
-  expect(launchedRank({ PMI_RANK: "1", PMI_SIZE: "2" })).toEqual({ rank: 1, size: 2 });
-  expect(launchedRank({ OMPI_COMM_WORLD_RANK: "" })).toBeNull();
 });

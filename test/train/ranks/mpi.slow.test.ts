@@ -1,4 +1,5 @@
 /** Runs of several ranks, with the real mpirun: the bits of one process. */
+import { existsSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -65,6 +66,22 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
     await checked(mpirun(trainOn(2, again("part-2")), place.cwd));
     expect(await left("part-1")).toEqual(whole);
     expect(await left("part-2")).toEqual(whole);
+  });
+
+  it("info names the library", async () => {
+    const { stdout } = await cli(["info", "--json"], place);
+    const { mpi } = JSON.parse(stdout) as { readonly mpi: unknown };
+    expect(mpi).toEqual({ available: true, library: expect.stringMatching(/^Open MPI v\d+\.\d+\.\d+$/) });
+  });
+
+  it("are refused where the addon's library does not know the launcher", async () => {
+    const env = { PMI_RANK: "0", PMI_SIZE: "2" };
+    const { status, stderr } = await cli(["train", ...flags("adamw", "alone")], { cwd: place.cwd, env });
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(
+      /^foretoken: mpirun: the addon's MPI must be the launcher's, .* 2 ranks; got 1 in Open MPI v/m,
+    );
+    expect(existsSync(join(place.cwd, "alone"))).toBe(false);
   });
 
   it("rank 0 alone speaks", async () => {

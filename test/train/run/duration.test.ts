@@ -39,6 +39,8 @@ describe("how long a run takes", () => {
     const sampling = resolveConfig("book", [smallRun, { train: { sampleTokens: 19 } }]);
     // Two evaluations before the last one are followed by a sample.
     expect(estimateSeconds(sampling, 0.3, remaining)).toBeCloseTo(3 + 5 * 0.1, 12);
+    // Four machines share steps and evaluations; one of them writes the sample, at its own speed.
+    expect(estimateSeconds(config, 0.3, { ...longer, machines: 4 })).toBeCloseTo(3 + 3 * 0.1 + 4 * 0.1, 12);
   });
 });
 

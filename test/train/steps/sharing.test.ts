@@ -102,9 +102,9 @@ const counted = (member: Team): { readonly team: Team; readonly sent: () => numb
     sent: () => sent,
     team: {
       ...member,
-      reduceScatter(array, ranges) {
+      reduceScatter(array, ranges, urgent) {
         count(ranges, (differs, distance) => (differs & (2 * distance - 1)) === distance);
-        return member.reduceScatter(array, ranges);
+        return member.reduceScatter(array, ranges, urgent);
       },
       allGather(array, ranges) {
         count(ranges, (differs, distance) => (differs & (2 * distance - 1)) === 0);
@@ -149,9 +149,9 @@ forEachBackend(
       const members = teamOf(2).map(
         (member): Team => ({
           ...member,
-          reduceScatter(array, ranges) {
+          reduceScatter(array, ranges, urgent) {
             if (member.rank === 0) began.push("sum");
-            return member.reduceScatter(array, ranges);
+            return member.reduceScatter(array, ranges, urgent);
           },
         }),
       );

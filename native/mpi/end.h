@@ -1,0 +1,39 @@
+// How one rank ends all of them, with a line that says why.
+#pragma once
+
+#include <mpi.h>
+#include <unistd.h>
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace foretoken {
+namespace {
+
+// Seconds that MPI_Abort may take: it may wait for a machine that is gone.
+constexpr unsigned kLongestAbort = 2;
+
+[[noreturn]] void abortAll(int status) {
+  // The signal's default action ends this process, and its launcher then ends the others.
+  (void)alarm(kLongestAbort);
+  (void)MPI_Abort(MPI_COMM_WORLD, status);
+  _exit(status);
+}
+
+// Writes "foretoken: rank 1 of 2: …" on standard error, at once: JavaScript may never run again.
+__attribute__((format(printf, 3, 4))) void sayOfRank(long rank, int size, const char* format, ...) {
+  char line[320];
+  int length = std::snprintf(line, sizeof line, "foretoken: rank %ld of %d: ", rank, size);
+  va_list values;
+  va_start(values, format);
+  length += std::vsnprintf(line + length, sizeof line - static_cast<size_t>(length) - 1, format, values);
+  va_end(values);
+  if (length > static_cast<int>(sizeof line) - 2) length = static_cast<int>(sizeof line) - 2;
+  line[length] = '\n';
+  if (write(STDERR_FILENO, line, static_cast<size_t>(length) + 1) < 0) {
+    // Nobody reads it: ending is what matters.
+  }
+}
+
+}  // namespace
+}  // namespace foretoken

@@ -1,0 +1,155 @@
+/** Ranks that freeze or hang while their processes stay, and those that only seem to, with the real mpirun. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { jsonLines, tiny, workplace } from "../../cli/cli.ts";
+import { expectGone, isAlive, missingMpi, mpiTitle, ours, startMpirun, trainOn } from "../../support/mpi.ts";
+
+let place: Awaited<ReturnType<typeof workplace>>;
+beforeAll(async () => {
+  place = await workplace();
+});
+afterAll(() => place.remove());
+
+/** A run that goes on until it is ended. */
+const endless = (out: string): string[] => [
+  ...[...tiny, "--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", "--json", "--out", out],
+  ...["--steps", "100000", "--eval-interval", "50", "--checkpoint-interval", "10"],
+  ...["--train.sampleTokens", "0", "--patience", "0"],
+];
+
+/** Starts mpirun; resolves once its output has `sign`. Given up on its output, mpirun would end before. */
+const startedUntil = async (
+  args: readonly string[],
+  sign: string,
+  variables: Readonly<Record<string, string>> = {},
+) => {
+  let output = "";
+  let seen: (() => void) | undefined;
+  const reached = new Promise<void>((resolve) => {
+    seen = resolve;
+  });
+  const started = startMpirun(
+    args,
+    place.cwd,
+    (stdout) => {
+      output = stdout;
+      if (stdout.includes(sign)) seen?.();
+    },
+    variables,
+  );
+  await Promise.race([
+    reached,
+    started.outcome.then(({ stderr }) => expect.fail(`mpirun ended before ${sign}: ${stderr}`)),
+  ]);
+  return { ...started, output: () => output };
+};
+
+/** Two ranks of rank.mjs, of which one fails at step 7. */
+const failing = (out: string, rank: number, how: string): string[] => {
+  const program = fileURLToPath(new URL("rank.mjs", import.meta.url));
+  return ["-n", "2", process.execPath, program, out, String(rank), "7", how];
+};
+
+/** Steps that a run has told of. */
+const stepsIn = (output: string): number => output.split('"type":"step"').length - 1;
+
+const oneCheckpoint = '"type":"checkpoint"';
+
+describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), () => {
+  it.each([
+    [2, 0],
+    [2, 1],
+    [4, 2],
+  ])("frozen: of %i ranks number %i is named, and all end", async (ranks, frozen) => {
+    const started = await startedUntil(trainOn(ranks, endless(`frozen-${ranks}-${frozen}`)), oneCheckpoint);
+    const pids = started.pids();
+    process.kill(pids[frozen] as number, "SIGSTOP");
+    const { status, stderr } = await started.outcome;
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([
+      expect.stringMatching(
+        `^foretoken: rank ${frozen} of ${ranks}: must give a sign of life every second; got none for \\d+ s$`,
+      ),
+    ]);
+    await expectGone(pids);
+  });
+
+  it.each([0, 1])("hanging in JavaScript: rank %i is named, and all end", async (hanging) => {
+    const started = await startedUntil(failing(`hanging-${hanging}`, hanging, "hang"), "fails");
+    const pids = started.pids();
+    const { status, stderr } = await started.outcome;
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([
+      expect.stringMatching(`^foretoken: rank ${hanging} of 2: must go on computing; got nothing done for \\d+ s$`),
+    ]);
+    await expectGone(pids);
+    const state = await readFile(join(place.cwd, `hanging-${hanging}/checkpoint/trainer_state.json`), "utf8");
+    expect(JSON.parse(state)).toMatchObject({ progress: { step: 5 } });
+  });
+});
+
+describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stand still"), () => {
+  // These wait for as long as a silence may be: time itself is what they are about.
+  const longest = 3;
+  const longer = 1000 * (longest + 2);
+  const variables = { FORETOKEN_RANK_TIMEOUT: String(longest) };
+
+  it("a job that is stopped as a whole, and continued later, goes on", async () => {
+    const started = await startedUntil(trainOn(2, endless("stopped")), oneCheckpoint, variables);
+    const pids = started.pids();
+    for (const round of [1, 2]) {
+      for (const pid of pids) process.kill(pid, "SIGSTOP");
+      await setTimeout(longer);
+      const before = stepsIn(started.output());
+      for (const pid of round === 1 ? pids : [...pids].reverse()) process.kill(pid, "SIGCONT");
+      await expect.poll(() => stepsIn(started.output()), { timeout: 30_000 }).toBeGreaterThan(before + 100);
+      // Longer than a silence: whoever was thought dead on waking would have been named by now.
+      await setTimeout(longer);
+      expect(pids.filter(isAlive)).toEqual(pids);
+    }
+    process.kill(pids[0] as number, "SIGTERM");
+    const { stderr } = await started.outcome;
+    expect(ours(stderr).filter((line) => /must/u.test(line))).toEqual([]);
+    const notes = jsonLines(await readFile(join(place.cwd, "stopped/metrics.jsonl"), "utf8"));
+    expect(notes.at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
+  });
+
+  it("a rank that was slow before may be silent for ten times as long", async () => {
+    const started = await startedUntil(failing("slow", 1, "slow"), "fails", variables);
+    const pids = started.pids();
+    const metrics = join(place.cwd, "slow/metrics.jsonl");
+    await expect.poll(async () => stepsIn(await readFile(metrics, "utf8")), { timeout: 60_000 }).toBeGreaterThan(20);
+    expect(pids.filter(isAlive)).toEqual(pids);
+    started.kill("SIGKILL");
+    expect(ours((await started.outcome).stderr)).toEqual([]);
+    await expectGone(pids);
+  });
+
+  it("FORETOKEN_RANK_TIMEOUT=0 waits for a rank that a debugger holds", async () => {
+    const started = await startedUntil(trainOn(2, endless("held")), oneCheckpoint, { FORETOKEN_RANK_TIMEOUT: "0" });
+    const pids = started.pids();
+    process.kill(pids[1] as number, "SIGSTOP");
+    // Twice the default would be longer than a test should take: a little more than it is enough.
+    await setTimeout(9500);
+    expect(pids.filter(isAlive)).toEqual(pids);
+    const before = stepsIn(started.output());
+    process.kill(pids[1] as number, "SIGCONT");
+    await expect.poll(() => stepsIn(started.output()), { timeout: 30_000 }).toBeGreaterThan(before + 100);
+    started.kill("SIGKILL");
+    await expectGone(pids);
+  });
+
+  it("another FORETOKEN_RANK_TIMEOUT than a number is refused in one line", async () => {
+    const started = startMpirun(trainOn(2, endless("refused")), place.cwd, undefined, {
+      FORETOKEN_RANK_TIMEOUT: "soon",
+    });
+    const { status, stderr } = await started.outcome;
+    expect(status).not.toBe(0);
+    expect(ours(stderr)).toEqual([
+      "foretoken: FORETOKEN_RANK_TIMEOUT: must be a number of seconds from 3 on, or 0 for no end; got soon; try 8",
+    ]);
+  });
+});

@@ -1,0 +1,45 @@
+/**
+ * One rank of a run, as a program that uses the library, of which one rank fails:
+ * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|slow|throw|nan`. That rank prints "fails" first, and
+ * errors of the run are printed with their rank. A slow one is no failure: its first step takes 1 s, and STEP 6 s.
+ */
+import { writeSync } from "node:fs";
+import { openBackend } from "#foretoken/backend/select.node.js";
+import { train } from "#foretoken/train/train.node.js";
+
+const [out, failing, step, how] = process.argv.slice(2);
+const rank = process.env.OMPI_COMM_WORLD_RANK;
+const model = { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 };
+const plan = { steps: 100_000, batchSize: 2, gradAccumSteps: 4, evalInterval: 50, checkpointInterval: 5, patience: 0 };
+const config = { model, train: { ...plan, sampleTokens: 0 } };
+
+/** As a machine whose memory is broken. */
+let writesNaN = false;
+const inner = await openBackend("native", { threads: 1 });
+const backend = {
+  ...inner,
+  run(kernel, args) {
+    inner.run(kernel, args);
+    if (writesNaN && kernel === "embeddingForward") inner.run("fill", { y: args.y, n: 1, value: Number.NaN });
+  },
+};
+
+const block = (seconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000 * seconds);
+
+const fail = () => {
+  writeSync(1, "fails\n");
+  if (how === "throw") throw new Error("this rank's own");
+  if (how === "nan") writesNaN = true;
+  else if (how === "slow") block(6);
+  else for (;;);
+};
+
+try {
+  for await (const event of train({ mpi: true, data: "text.txt", out, backend, config })) {
+    if (rank === failing && how === "slow" && event.type === "step" && event.step === 1) block(1);
+    if (rank === failing && event.type === "step" && event.step === Number(step)) fail();
+  }
+} catch (error) {
+  writeSync(2, `foretoken: rank ${rank}: ${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { openBackend } from "#foretoken/backend/select.node.js";
+import { ConfigError } from "#foretoken/core/errors.js";
+import { createSigns, rankTimeout } from "#foretoken/train/ranks/signs.node.js";
+
+describe("the longest silence of a rank", () => {
+  it.each([
+    [undefined, 8],
+    ["", 8],
+    ["0", 0],
+    ["3", 3],
+    ["600", 600],
+  ])("FORETOKEN_RANK_TIMEOUT=%s is %i seconds", (given, seconds) => {
+    expect(rankTimeout({ FORETOKEN_RANK_TIMEOUT: given })).toBe(seconds);
+  });
+
+  it.each(["soon", "2", "-1", "8.5", "1e3", "9999999"])("FORETOKEN_RANK_TIMEOUT=%s is refused", (given) => {
+    expect(() => rankTimeout({ FORETOKEN_RANK_TIMEOUT: given })).toThrow(ConfigError);
+  });
+});
+
+describe("signs of a rank", () => {
+  it("count kernel calls", async () => {
+    const shared = new Int32Array(3);
+    const signs = createSigns(shared, {});
+    const inner = await openBackend("reference");
+    const backend = signs.counted(inner);
+    const storage = backend.alloc("float32", 4);
+    const before = shared[0] ?? Number.NaN;
+    for (let i = 0; i < 5; i++) backend.run("fill", { y: { storage, offset: 0 }, n: 4, value: i });
+    // In one turn of the event loop: the timer adds nothing.
+    expect(shared[0]).toBe(before + 5);
+    expect(await inner.read(storage)).toEqual(new Float32Array(4).fill(4));
+    signs.end();
+    await backend.close();
+  });
+
+  it("count the turns of the event loop", async () => {
+    const shared = new Int32Array(3);
+    const signs = createSigns(shared, {});
+    await expect.poll(() => shared[0], { timeout: 10_000 }).toBeGreaterThan(0);
+    signs.end();
+  });
+
+  it("are watched only after they were learned", () => {
+    const shared = new Int32Array(3);
+    const signs = createSigns(shared, { FORETOKEN_RANK_TIMEOUT: "20" });
+    signs.watch();
+    expect([...shared]).toEqual([0, 0, 20]);
+    signs.learn();
+    expect(shared[1]).toBe(1);
+    signs.watch();
+    expect(shared[1]).toBe(2);
+    signs.end();
+    expect(shared[1]).toBe(0);
+  });
+});
