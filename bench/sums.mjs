@@ -16,10 +16,10 @@ import { execute } from "../scripts/build-native.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { refuse, wholeNumber } from "./lib/options.mjs";
 import { resultsFile } from "./lib/results.mjs";
-import { median, percent, textTable } from "./lib/statistics.mjs";
+import { median, textTable } from "./lib/statistics.mjs";
 import { missing, runRanks } from "./ranks/launch.mjs";
 import { readResults, scalingFile, writeResults } from "./ranks/results.mjs";
-import { sumRows, sumTitles } from "./ranks/sum-table.mjs";
+import { sumCosts, sumRows, sumTitles } from "./ranks/sum-table.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -72,17 +72,10 @@ for (const kind of ["memory", "tcp"]) {
 }
 process.stdout.write(textTable([sumTitles, ...sumRows(sums)]));
 
-/** A step of `baby` on this machine, if bench/train.mjs has measured it. */
-const babySteps = () => {
-  const baby = readResults(resultsFile(about)).train?.measurements.find(({ name }) => name === "baby");
-  return (baby?.results ?? []).filter(({ kind, dropout }) => kind === "native" && dropout === 0);
-};
-/** Bytes of its gradients. */
-const ofBaby = sums.filter(({ megabytes }) => megabytes === 43);
-for (const { dtype, milliseconds } of ofBaby.length === 0 ? [] : babySteps()) {
-  const costs = ofBaby.map(({ ours, polled, blocking }) => (ours - Math.min(polled, blocking)) / milliseconds);
-  const [least, most] = [Math.min(...costs), Math.max(...costs)].map(percent);
-  console.log(`A step of baby, ${dtype}, on one process: our sum costs ${least} to ${most} of it more than MPI's.`);
-}
+/** A step of `baby` on one process of this machine, if bench/train.mjs has measured it. */
+const baby = (readResults(resultsFile(about)).train?.measurements.find(({ name }) => name === "baby")?.results ?? [])
+  .filter(({ kind, dropout }) => kind === "native" && dropout === 0)
+  .map(({ dtype, milliseconds }) => ({ dtype, milliseconds }));
+process.stdout.write(sumCosts(sums, baby));
 const file = values.json === undefined ? scalingFile(about) : resolve(values.json);
-writeResults(file, { ...readResults(file), machine: about, sums });
+writeResults(file, { ...readResults(file), machine: about, sums, baby });

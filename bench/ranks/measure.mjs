@@ -29,7 +29,8 @@ export const factsOf = ({ model, batch, dtype, ranks, network }, sent) => {
   const facts = modelOf(models[model], vocabSize);
   return {
     ...facts,
-    ...(sent ?? sentIn(facts.parameters, ranks)),
+    ...sentIn(facts.parameters, ranks),
+    ...sent,
     ...{ dtype, ranks, passes },
     ranksPerCore: Math.max(1, ranks / cores),
     coresOfRank: 1,
@@ -68,25 +69,19 @@ const eventsOf = (output) =>
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line));
 
-/** What the rank that sends most has sent in a step. What it sends besides steps is little, and counted with them. */
-const readSent = (folder, ranks, steps) => {
+/** What the rank that sends most has sent. */
+const readSent = (folder, ranks) => {
   const all = readdirSync(folder).map((file) => JSON.parse(readFileSync(join(folder, file), "utf8")));
   if (ranks > 1 && all.length !== ranks) throw new Error(`${ranks} ranks must count what they send; got ${all.length}`);
-  const most = (name) => Math.max(0, ...all.map((one) => one[name])) / steps;
+  const most = (name) => Math.max(0, ...all.map((one) => one[name]));
   return { bytes: most("bytes"), messages: most("messages") };
 };
 
-/**
- * Seconds of a case's steps, without the first ones.
- * @param folder with the texts of `writeTexts`.
- * @param seconds for its steps, about.
- */
-export const measureCase = async (one, folder, seconds) => {
-  const guess = stepTime(roughCoefficients, factsOf(one)).total;
-  const steps = warmSteps + Math.min(mostSteps, Math.max(fewestSteps, Math.round(seconds / guess)));
-  const [out, sentFolder, config] = ["run", "sent", "config.json"].map((name) => join(folder, name));
-  for (const each of [out, sentFolder]) rmSync(each, { recursive: true, force: true });
-  mkdirSync(sentFolder);
+/** Runs a case for a number of steps; returns its events, and all that a rank has sent. */
+const train = async (one, folder, steps) => {
+  const [out, sent, config] = ["run", "sent", "config.json"].map((name) => join(folder, name));
+  for (const each of [out, sent]) rmSync(each, { recursive: true, force: true });
+  mkdirSync(sent);
   writeFileSync(config, JSON.stringify(configOf(one, steps)));
   const hook = fileURLToPath(new URL("count-sent.mjs", import.meta.url));
   const args = ["--data", "text.txt", "--val-data", "val.txt", "--config", config, "--dtype", one.dtype, "--out", out];
@@ -95,21 +90,43 @@ export const measureCase = async (one, folder, seconds) => {
     one.ranks,
     one.network,
     [...program, "--backend", "native", "--threads", "1", "--json"],
-    {
-      cwd: folder,
-      env: { FORETOKEN_BENCH_SENT: sentFolder },
-      seconds: 300,
-    },
+    { cwd: folder, env: { FORETOKEN_BENCH_SENT: sent }, seconds: 300 },
   );
-  const events = eventsOf(output);
+  return { events: eventsOf(output), sent: readSent(sent, one.ranks) };
+};
+
+/** What a model's ranks send besides steps, when they meet, evaluate and save, and in one step. */
+const sentInOneStep = new Map();
+const sentInSteps = async (one, folder, sent, steps) => {
+  if (one.ranks === 1) return sent;
+  const key = `${one.model} ${one.ranks}`;
+  if (!sentInOneStep.has(key)) {
+    const network = { kind: "memory", gigabits: null, delayMicroseconds: 0 };
+    sentInOneStep.set(key, (await train({ ...one, network }, folder, 1)).sent);
+  }
+  const first = sentInOneStep.get(key);
+  const more = (name) => (sent[name] - first[name]) / (steps - 1);
+  return { bytes: more("bytes"), messages: more("messages") };
+};
+
+/**
+ * Seconds of a case's steps, without the first ones, and what a rank sends in a step.
+ * @param folder with the texts of `writeTexts`.
+ * @param seconds for its steps, about.
+ */
+export const measureCase = async (one, folder, seconds) => {
+  const facts = factsOf(one);
+  const guess = stepTime(roughCoefficients, facts).total;
+  const steps = warmSteps + Math.min(mostSteps, Math.max(fewestSteps, Math.round(seconds / guess)));
+  const { events, sent } = await train(one, folder, steps);
   const { parameters, instructionSet } = events.find(({ type }) => type === "start");
-  const { tokens } = factsOf(one);
-  const times = events
-    .filter(({ type }) => type === "step")
-    .map((event) => (one.ranks * tokens) / event.tokensPerSecond);
-  if (times.length !== steps) throw new Error(`a run of ${steps} steps had ${times.length}`);
-  const expected = factsOf(one).parameters;
-  if (parameters !== expected) throw new Error(`the model must have ${expected} parameters; got ${parameters}`);
-  const timed = times.slice(warmSteps);
-  return { ...one, instructionSet, times: timed, seconds: median(timed), sent: readSent(sentFolder, one.ranks, steps) };
+  if (parameters !== facts.parameters)
+    throw new Error(`the model must have ${facts.parameters} parameters; got ${parameters}`);
+  const taken = events.filter(({ type }) => type === "step");
+  if (taken.length !== steps) throw new Error(`a run of ${steps} steps had ${taken.length}`);
+  const times = taken.slice(warmSteps).map((event) => (one.ranks * facts.tokens) / event.tokensPerSecond);
+  return {
+    ...{ ...one, instructionSet, times, seconds: median(times) },
+    sent: await sentInSteps(one, folder, sent, steps),
+  };
 };

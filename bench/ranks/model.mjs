@@ -5,16 +5,20 @@
  *   compute  = tokens × (FLOP of a token × perFlop + channels of all layers × perActivation) + passes × layers × perLayer
  *   update   = parameters × (perParameter + perOwnParameter / N)
  *   handling = bytes × perByte + messages × perMessage, over TCP also bytes × perTcpByte
- *   idle     = bytes / bandwidth − the core's work for TCP, if that is more than 0, + messages × latency
+ *   idle     = bytes / bandwidth − the core's work for TCP, if that is more than 0, + rounds × latency
  *   waiting  = (1 − hidden) × idle + what of hidden × idle is longer than the backward part of the last pass
  *   slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
  *
- * Bytes and messages are those that a rank sends; tokens and passes are a rank's. Bandwidth and latency are given, not fitted.
+ * Bytes and messages are those that a rank sends; tokens and passes are a rank's; a round is the messages that are on their way at
+ * the same time. Bandwidth and latency are given, not fitted.
  */
 import { fitLogarithms } from "./least-squares.mjs";
 
-/** Bytes of one message at most (`elementsAtATime` of src/train/ranks/tree-sum.ts); checked against what ranks count. */
-export const bytesAtATime = 2 ** 22;
+/** Elements that are summed together (src/train/steps/owners.ts): the messages that follow are checked against counted ones. */
+export const bucketElements = 2 ** 20;
+
+/** Sums that are under way at a time (native/mpi.cc). */
+const sumsAtATime = 4;
 
 /** The backward pass takes two products for each of the forward pass. */
 const backwardShare = 2 / 3;
@@ -32,14 +36,19 @@ export const modelOf = ({ nLayer, nEmbd, contextLength }, vocabSize) => {
   };
 };
 
-/** Bytes and messages that a rank sends in a step: gradients are summed by halves, and go back the same way. */
+/**
+ * Bytes, messages and rounds of messages that a rank sends in a step: gradients are summed by halves, bucket by bucket, vectors in
+ * one of their own, and weights come back the same way. The loss and the parts of the norm take one message each and level.
+ */
 export const sentIn = (parameters, ranks) => {
-  if (ranks === 1) return { bytes: 0, messages: 0 };
+  if (ranks === 1) return { bytes: 0, messages: 0, rounds: 0 };
   const gradients = 4 * parameters;
   const levels = Math.log2(ranks);
+  const buckets = Math.ceil(parameters / bucketElements) + 1;
   return {
     bytes: ((2 * (ranks - 1)) / ranks) * gradients,
-    messages: 2 * levels * Math.ceil(gradients / bytesAtATime) + levels,
+    messages: levels * (2 * buckets + 2),
+    rounds: levels * (2 * Math.ceil(buckets / sumsAtATime) + 2),
   };
 };
 
@@ -72,7 +81,7 @@ export const roughCoefficients = { ...beginnings, hidden: 0 };
  * @param coefficients as `fitModel` finds them.
  * @param one `ranks`, `ranksPerCore` (at least 1), `coresOfRank` (compute is divided over them), `severalCores` of the machine
  *   compute, `tokens`, `passes`, `dtype`, the fields of `modelOf` and of `sentIn`, `isTcp`, `bytesPerSecond` (Infinity: no
- *   limit), `latency` of a message.
+ *   limit), `latency` of a round.
  */
 export const stepTime = (coefficients, one) => {
   const { perLayer, perParameter, perOwnParameter, perByte, perTcpByte, perMessage, hidden } = coefficients;
@@ -84,7 +93,7 @@ export const stepTime = (coefficients, one) => {
   const update = slow * one.parameters * (perParameter + perOwnParameter / one.ranks);
   const tcpWork = one.isTcp ? slow * one.bytes * perTcpByte : 0;
   const handling = slow * (one.bytes * perByte + one.messages * perMessage) + tcpWork;
-  const idle = Math.max(0, one.bytes / one.bytesPerSecond - tcpWork) + one.messages * one.latency;
+  const idle = Math.max(0, one.bytes / one.bytesPerSecond - tcpWork) + one.rounds * one.latency;
   const window = (backwardShare * compute) / one.passes;
   const waiting = (1 - hidden) * idle + Math.max(0, hidden * idle - window);
   return { compute, update, handling, waiting, total: compute + update + handling + waiting };

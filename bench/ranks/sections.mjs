@@ -4,9 +4,9 @@ import { count, digits, markdownTable, median, percent } from "../lib/statistics
 import { cases, keyOf } from "./cases.mjs";
 import { networkName } from "./launch.mjs";
 import { factsOf, vocabSize } from "./measure.mjs";
-import { bytesAtATime, fitModel, modelOf, sentIn, stepTime } from "./model.mjs";
+import { bucketElements, fitModel, modelOf, sentIn, stepTime } from "./model.mjs";
 import { machineCounts, memoryOf, networks, sizes, speedupOf, tokensFor } from "./predictions.mjs";
-import { sumRows, sumTitles } from "./sum-table.mjs";
+import { sumCosts, sumRows, sumTitles } from "./sum-table.mjs";
 
 /** The error that no checked case may have. */
 export const mostError = 0.15;
@@ -163,15 +163,15 @@ const memorySection = () => {
   ]);
 };
 
-const sumsSection = ({ sums }) =>
-  sums === undefined ? "Not measured.\n" : markdownTable([sumTitles, ...sumRows(sums)]);
+const sumsSection = ({ sums, baby = [] }) =>
+  sums === undefined ? "Not measured.\n" : markdownTable([sumTitles, ...sumRows(sums)]) + sumCosts(sums, baby);
 
 /** Each section's Markdown, by the name in its marks. */
 export const sections = (results) => {
   const fitted = fitCases(results);
   const { instructionSet } = fitted.rows[0];
   return {
-    "scaling-machine": `${machineLine(results.machine)}; the native kernels use \`${instructionSet}\`; characters, ${vocabSize} of them; messages of up to ${bytesAtATime / 2 ** 20} MiB.\n`,
+    "scaling-machine": `${machineLine(results.machine)}; the native kernels use \`${instructionSet}\`; characters, ${vocabSize} of them; sums of ${(4 * bucketElements) / 2 ** 20} MiB at a time.\n`,
     "scaling-model": markdownTable([["", "fitted"], ...coefficientRows(fitted.coefficients)]),
     "scaling-cases": casesSection(fitted),
     "scaling-pays": paysSection(fitted),

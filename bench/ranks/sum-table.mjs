@@ -1,5 +1,5 @@
 /** The measurements of sums.mjs as a table. */
-import { digits } from "../lib/statistics.mjs";
+import { digits, percent } from "../lib/statistics.mjs";
 import { networkName } from "./launch.mjs";
 
 export const sumTitles = [
@@ -29,3 +29,25 @@ export const sumRows = (sums) =>
     share(wireOurs),
     share(wirePolled),
   ]);
+
+/** Megabytes of the gradients of `baby`, whose step the costs are compared with. */
+const ofBaby = 43;
+
+/**
+ * What our sum takes longer than MPI's, as a share of a step of `baby`; a line per dtype, none if either was not measured.
+ * @param {readonly any[]} sums
+ * @param {readonly { readonly dtype: string, readonly milliseconds: number }[]} baby
+ */
+export const sumCosts = (sums, baby) => {
+  const found = sums.filter(({ megabytes }) => megabytes === ofBaby);
+  if (found.length === 0) return "";
+  const lines = baby.map(({ dtype, milliseconds }) => {
+    const against = (name) => {
+      const shares = found.map((one) => (one.ours - one[name]) / milliseconds);
+      return `${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`.replaceAll("-", "−");
+    };
+    const step = `a step of \`baby\` on one process, ${dtype} (${digits(milliseconds)} ms)`;
+    return `Our sum takes longer than \`MPI_Iallreduce\` by ${against("polled")} of ${step}, and than \`MPI_Allreduce\` by ${against("blocking")}.\n`;
+  });
+  return `\n${lines.join("")}`;
+};

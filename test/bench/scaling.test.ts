@@ -19,7 +19,7 @@ const load = async (file: string): Promise<unknown> =>
 const { cases } = (await load("cases.mjs")) as { readonly cases: readonly Case[] };
 const { factsOf } = (await load("measure.mjs")) as { factsOf(one: Case): { bytes: number; messages: number } };
 const { sentIn, stepTime } = (await load("model.mjs")) as {
-  sentIn(parameters: number, ranks: number): { readonly bytes: number; readonly messages: number };
+  sentIn(parameters: number, ranks: number): Readonly<Record<"bytes" | "messages" | "rounds", number>>;
   stepTime(coefficients: Coefficients, facts: object): { readonly total: number; readonly waiting: number };
 };
 const { checkLine, fitCases, sections } = (await load("sections.mjs")) as {
@@ -86,9 +86,10 @@ it("waits for the longer of communication and the backward pass where one hides 
 });
 
 it("counts the bytes and messages of a sum by halves", () => {
-  expect(sentIn(1000, 1)).toEqual({ bytes: 0, messages: 0 });
-  expect(sentIn(1000, 4)).toEqual({ bytes: 6000, messages: 6 });
-  expect(sentIn(2 ** 20 + 1, 2)).toEqual({ bytes: 4 * (2 ** 20 + 1), messages: 5 });
+  expect(sentIn(1000, 1)).toEqual({ bytes: 0, messages: 0, rounds: 0 });
+  // A bucket of matrices and one of vectors, there and back; the loss and the norm.
+  expect(sentIn(1000, 4)).toEqual({ bytes: 6000, messages: 12, rounds: 8 });
+  expect(sentIn(8 * 2 ** 20, 2)).toEqual({ bytes: 32 * 2 ** 20, messages: 20, rounds: 8 });
 });
 
 it("writes every table of the page", () => {
