@@ -1,19 +1,16 @@
 import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
-import { type BackendChoice, openBackend } from "../backend/select.node.ts";
+import { openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
-import type { GivenDocument } from "../data/parse-document.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
-import type { ExtendKind } from "../optim/config.ts";
 import { adapterBase } from "../pretrained/adapter/open.node.ts";
 import { isHubName } from "../pretrained/hub.node.ts";
 import { type KeptFacts, keptFacts } from "../pretrained/pretrained-files.ts";
 import type { RunConfig } from "./config/config.ts";
 import { extendConfig, longerSteps } from "./config/extend.ts";
-import type { PartialConfig } from "./config/merge.ts";
 import { checkTrainOptions } from "./config/options.ts";
-import { defaultPreset, type PresetName } from "./config/presets.ts";
+import { defaultPreset } from "./config/presets.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
 import { defaultRunName, hasOwnParts, nameOfText } from "./folder/default-name.node.ts";
 import { brokenOff, missingEnd } from "./folder/ended-run.node.ts";
@@ -32,130 +29,16 @@ import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "
 import { checkDivides } from "./ranks/meeting.ts";
 import { joinTeam, type MpiTeam, packageVersion } from "./ranks/mpi-team.node.ts";
 import { storeOfRanks } from "./ranks/store.ts";
-import { handedTo, type OnAdapter, type OnCheckpoint } from "./run/callbacks.ts";
+import { handedTo } from "./run/callbacks.ts";
 import { handingOut } from "./run/hand-out.ts";
 import { freshProgress, type Progress } from "./run/progress.ts";
 import { run } from "./run/run.ts";
 import type { BrokenOff } from "./run/run-input.ts";
 import { passesPerStep } from "./steps/passes.ts";
 import { runAlone } from "./steps/team.ts";
+import type { NewRun, ResumedRunOptions, Running, TrainOptions } from "./train-options.node.ts";
 
-/** Options that change no result: for new and for resumed runs. */
-interface Running {
-  /** An opened backend (yours to close), or the name of one. Default "auto". */
-  readonly backend?: Backend | BackendChoice;
-  /** Threads of a backend opened here; default: all cores. */
-  readonly threads?: number | undefined;
-  /** End after this many updates as an interruption would; the schedule stays the whole run's. */
-  readonly stopAt?: number | undefined;
-  /** Checkpoints to keep, including the last one; at least 1. Default 1, or as the resumed run began. */
-  readonly keepLast?: number | undefined;
-  /** Time the kernels, for a `profile` event before `done`. */
-  readonly profile?: boolean | undefined;
-  /**
-   * Bytes that this process can hold, including those it holds already: a run that needs more is refused before
-   * anything is allocated or written. Default: the free memory, within the limit of the container.
-   */
-  readonly availableMemory?: number | undefined;
-  /** false: a run that needs more than is available runs anyway. Default true. */
-  readonly memoryCheck?: boolean | undefined;
-  /** Abort to save and stop. */
-  readonly signal?: AbortSignal;
-  /**
-   * true: this process is one of the ranks that `mpirun` has started, each with the same options, and they train one model:
-   * rank 0 alone writes and hands out checkpoints. Needs the MPI addon. Default: false, but the command `train` finds out.
-   */
-  readonly mpi?: boolean | undefined;
-  /** Gets one line for the user, such as that another text is used. A promise is waited for. */
-  readonly onNotice?: (line: string) => void;
-  /**
-   * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
-   * lowest so far ("best"), in the form for `loadPretrained`. Training waits for the promise. A run with a folder has
-   * written it there before.
-   */
-  readonly onCheckpoint?: OnCheckpoint | undefined;
-  /**
-   * The same for a run with adapters (`config.lora`): gets their files, in the form for `loadPretrained(model, { adapter })`.
-   */
-  readonly onAdapter?: OnAdapter | undefined;
-}
-
-/** A new run. */
-export interface NewRun extends Running {
-  /** Left out: it is what tells a resumed run from a new one. */
-  readonly resume?: undefined;
-  /**
-   * Name of a corpus, a UTF-8 text file, or a folder of them; or documents: a file that ends in `.jsonl`, or a folder of such
-   * files alone. Default: Tiny Shakespeare, offline Moby-Dick.
-   */
-  readonly data?: string | undefined;
-  /** Name or path of a text, or documents, to validate on; else the last `valFraction` of the text. */
-  readonly valData?: string | undefined;
-  /** The text itself, instead of `data`. A run with a folder keeps it there, as `text.txt`. */
-  readonly text?: string | undefined;
-  /** A text to validate on itself, instead of `valData`; with `text` only. */
-  readonly valText?: string | undefined;
-  /**
-   * Documents to learn from, instead of `data`: conversations, of which the loss counts the answers, and plain texts. They
-   * do not see each other. A run with a folder keeps them there, as `documents.jsonl`.
-   */
-  readonly documents?: readonly GivenDocument[] | undefined;
-  /** Documents to validate on, instead of `valFraction`; with `documents` only. */
-  readonly valDocuments?: readonly GivenDocument[] | undefined;
-  /** What `text` or `documents` are called in events, lists and pages. Default: "text" or "documents". */
-  readonly dataName?: string | undefined;
-  /** A chat template in Jinja for conversations, instead of the model's own, of which its checkpoints keep it. */
-  readonly chatTemplate?: string | undefined;
-  /** In (0, 1); default 0.1. Of documents so many are drawn; of a text it is the end. */
-  readonly valFraction?: number | undefined;
-  /** Default: with a text of your own, or `initFrom`, a configuration that follows from its size, else `defaultPreset`. */
-  readonly preset?: PresetName | undefined;
-  /**
-   * Weights to begin with: a run's folder, for its best ones, or a checkpoint's directory. Model and tokenizer are
-   * theirs; of the model's fields only `dropout` may differ and, with rotary positions, `contextLength` and
-   * `position.scaling`. The text may have no other characters than the tokenizer.
-   */
-  readonly initFrom?: string | undefined;
-  /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
-  readonly config?: PartialConfig<RunConfig>;
-  /**
-   * Folder of the run: new or empty. null: nothing is saved. Default: null with `text` or `documents`, as in a page; else
-   * `runs/<time>-<preset>`, with a number if it is taken.
-   */
-  readonly out?: string | null | undefined;
-  /** Prompt of the samples; default: one that fits the text. */
-  readonly prompt?: string | undefined;
-  /** Tokens to write at the end; 0: none. Default 400. */
-  readonly finalSampleTokens?: number;
-}
-
-/** A run that continues from a checkpoint. */
-export interface ResumedRunOptions extends Running {
-  /**
-   * A run's folder: the run continues in place, from its last checkpoint to its planned end. Or one of the checkpoints
-   * in it, as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
-   */
-  readonly resume: string;
-  /** New place of the run's text, if it was moved: it must be the same text. Default: as the run began. */
-  readonly data?: string | undefined;
-  /** New place of its validation text, if that was moved: it must be the same text. Default: as the run began. */
-  readonly valData?: string | undefined;
-  /**
-   * A new number of all steps, those done included: the run goes on to it, also if it has ended. It becomes the run's
-   * plan, which a later resumption follows.
-   */
-  readonly steps?: number | undefined;
-  /**
-   * The learning rate with new `steps`. "stretch", the default: that of a run of so many steps from its beginning.
-   * "restart": that of a new run of the added steps. Both are reached over `train.warmupSteps`. "constant": the last one.
-   */
-  readonly extend?: ExtendKind | undefined;
-  /** Action at a step that is not finite or explodes, from here on. Default: as the run began. */
-  readonly onNonfinite?: RunConfig["train"]["onNonfinite"] | undefined;
-}
-
-/** Options of `train`, to begin or to continue a run. */
-export type TrainOptions = NewRun | ResumedRunOptions;
+export type { NewRun, ResumedRunOptions, TrainOptions } from "./train-options.node.ts";
 
 /** The name of a known text as it is; a path absolute, since a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
