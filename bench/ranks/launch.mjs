@@ -54,7 +54,7 @@ const endTogether = (child) => {
     process.once("exit", () => {
       for (const one of running) one.kill("SIGTERM");
     });
-    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
   }
   running.add(child);
 };
