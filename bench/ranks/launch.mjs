@@ -45,6 +45,20 @@ const environment = {
   ...{ OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", LC_ALL: "C.UTF-8" },
 };
 
+/** Processes that are running: they end with this one. */
+const running = new Set();
+let watches = false;
+const endTogether = (child) => {
+  if (!watches) {
+    watches = true;
+    process.once("exit", () => {
+      for (const one of running) one.kill("SIGTERM");
+    });
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+  }
+  running.add(child);
+};
+
 /** All ranks of a machine send through its one loopback: it gets the bandwidth of all of them. */
 const commandOf = (ranks, network, program) => {
   const transport = network.kind === "memory" ? ["vader,self"] : ["tcp,self", "--mca", "btl_tcp_if_include", "lo"];
@@ -74,6 +88,7 @@ export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
       env: { ...environment, ...env, FORETOKEN_MPI_DELAY: String(network.delayMicroseconds) },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    endTogether(child);
     let [output, errors] = ["", ""];
     child.stdout.on("data", (data) => {
       output += data;
@@ -86,6 +101,7 @@ export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
     child.on("error", reject);
     child.on("close", (status, signal) => {
       clearTimeout(timer);
+      running.delete(child);
       if (status === 0) resolve(output);
       else reject(new Error(`${ranks} ranks ended with ${status ?? signal}: ${errors.trim().slice(-2000)}`));
     });
