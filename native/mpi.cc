@@ -250,6 +250,14 @@ napi_value libraryFunction(napi_env env, napi_callback_info) {
   return value;
 }
 
+// dropSharings(): sums under way, and those to come, end with an error, so that their arrays can be freed.
+napi_value dropSharings(napi_env, napi_callback_info) {
+  engine->dropping = true;
+  const std::lock_guard<std::mutex> lock(engine->mutex);
+  engine->changed.notify_all();
+  return nullptr;
+}
+
 // The environment ends: the thread leaves JavaScript's memory, and aborts MPI if that was not finalised.
 void endEnvironment(void*) {
   Engine& e = *engine;
@@ -290,6 +298,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"allReduce", nullptr, allReduceFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"sent", nullptr, sentFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"dropSharings", nullptr, dropSharings, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"signs", nullptr, signsFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
   };

@@ -89,6 +89,9 @@ struct Engine {
   Life life;
   std::chrono::microseconds delay{0};
 
+  // JavaScript has failed, and frees the arrays of sums under way: they end at once.
+  std::atomic<bool> dropping{false};
+
   // What this rank has sent: the thread writes, JavaScript's thread reads.
   std::atomic<int64_t> sentBytes{0};
   std::atomic<int64_t> sentMessages{0};
@@ -232,6 +235,7 @@ void begin(Engine& e, Command& c) {
     case Kind::kAllGather:
       e.tag = (e.tag + 1) % kTags;
       e.sharings++;
+      if (e.dropping) return fail(c, "given up");
       c.sharing->delay(e.delay);
       (void)check(c, c.sharing->begin(e.rank, e.size, e.tag, MPI_COMM_WORLD));
       return;
@@ -252,6 +256,10 @@ void begin(Engine& e, Command& c) {
 // Whether a command has ended; sets `moved` if something has arrived for it.
 bool hasEnded(Engine& e, Command& c, bool& moved) {
   if (c.failed) return true;
+  if (c.sharing != nullptr && e.dropping) {
+    fail(c, "given up");
+    return true;
+  }
   if (c.sharing != nullptr) return !check(c, c.sharing->advance(moved)) || c.sharing->isDone();
   int done = 0;
   if (!check(c, MPI_Testall(2, c.requests, &done, MPI_STATUSES_IGNORE))) return true;

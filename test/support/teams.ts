@@ -57,6 +57,7 @@ export const teamOf = (size: number): readonly Team[] => {
         const all = await exchange(array);
         for (const range of ranges) fill(array, range, all[range.owner]);
       },
+      giveUp: () => {},
       total: async (value) => treeSum(await exchange([value]), (sum) => sum)[0] ?? Number.NaN,
     };
   });

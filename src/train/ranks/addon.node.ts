@@ -52,6 +52,8 @@ export interface MpiAddon {
   barrier(): Promise<void>;
   /** Waits for all ranks and ends MPI. */
   finalise(): Promise<void>;
+  /** Ends sums that are under way with an error, and those that come: their arrays may then be freed. */
+  dropSharings(): void;
   /** The status with which all ranks end if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
   /**

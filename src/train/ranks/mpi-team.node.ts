@@ -110,6 +110,7 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     agreed: size === 1 ? signal : agreement.signal,
     reduceScatter: (array, ranges, urgent) => mpi.reduceScatter(array, numbersOf(ranges), urgent),
     allGather: (array, ranges) => mpi.allGather(array, numbersOf(ranges), true),
+    giveUp: () => mpi.dropSharings(),
     async total(value) {
       if (hasTotalled) signs.watch();
       hasTotalled = true;

@@ -25,6 +25,8 @@ export interface Sharing {
   norm(): Promise<number>;
   /** Fills the weights, or the gradients, that others own with theirs. */
   gather(storage: Storage): Promise<void>;
+  /** To be called when this machine has failed, before the arrays are freed: nobody writes to them then. */
+  giveUp(): Promise<void>;
   /** Reads an array of the optimizer's state on all machines at once. */
   reader(part: PartOfState): ReadValues;
 }
@@ -62,6 +64,17 @@ export const createSharing = (
     return found;
   };
 
+  /** What is under way. An error is thrown where it is waited for. */
+  const underWay = new Set<Promise<void>>();
+  const noted = (work: Promise<void>): Promise<void> => {
+    underWay.add(work);
+    const ended = (): void => {
+      underWay.delete(work);
+    };
+    work.then(ended, ended);
+    return work;
+  };
+
   /**
    * Shares a bucket of `storage`: its memory itself where the backend shows it, at once, while kernels write elsewhere; else a
    * copy.
@@ -74,15 +87,16 @@ export const createSharing = (
     taken: (range: OwnedRange) => boolean,
   ): Promise<void> => {
     const shown = memoryOf(storage);
-    if (shown !== null) return carry(shown, ranges);
-    return (async () => {
+    if (shown !== null) return noted(carry(shown, ranges));
+    const copied = async (): Promise<void> => {
       const copy = (await backend.read(storage, first, to - first)) as Float32Array;
       const shifted = ranges.map(({ from, to, owner }) => ({ from: from - first, to: to - first, owner }));
       await carry(copy, shifted);
       for (const range of shifted.filter(taken)) {
         backend.write(storage, copy.subarray(range.from, range.to), first + range.from);
       }
-    })();
+    };
+    return noted(copied());
   };
 
   const isOwn = ({ owner }: OwnedRange): boolean => owner === rank;
@@ -100,10 +114,7 @@ export const createSharing = (
   /** Begins the sums of the buckets that are complete, in their order: the same on all machines. */
   const beginSums = (urgent: boolean, isComplete: (bucket: number) => boolean): void => {
     while (begun.length < buckets.length && isComplete(begun.length)) {
-      const begins = sum(buckets[begun.length] as Bucket, urgent);
-      // It is waited for later, and its error is thrown there.
-      begins.catch(() => {});
-      begun.push(begins);
+      begun.push(sum(buckets[begun.length] as Bucket, urgent));
     }
   };
 
@@ -154,6 +165,10 @@ export const createSharing = (
     },
     async gather(storage) {
       await Promise.all(buckets.map((bucket) => share(storage, bucket, team.allGather, (range) => !isOwn(range))));
+    },
+    async giveUp() {
+      team.giveUp();
+      await Promise.allSettled(underWay);
     },
     reader: (part) => async (offset, length) => {
       const values = new Float32Array(length);

@@ -29,6 +29,8 @@ export interface Team {
   allGather(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
   /** The sum of a number over all machines, added along the same tree. */
   total(value: number): Promise<number>;
+  /** This machine has failed: what it has begun with arrays ends, with an error if need be, so that they can be freed. */
+  giveUp(): void;
 }
 
 /** A team as a run needs it: what depends on a clock or a disk is decided by rank 0, for all. */
@@ -55,6 +57,7 @@ export const alone: Team = {
   reduceScatter: async () => {},
   allGather: async () => {},
   total: async (value) => value,
+  giveUp: () => {},
 };
 
 /** A run on one machine. @param signal asks it to stop. */

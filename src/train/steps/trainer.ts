@@ -228,6 +228,16 @@ export const trainerOn = (
     return { loss, gradNorm };
   };
 
+  /** Where work of a team fails, its arrays may be under way: they must not be freed before that has ended. */
+  const inTeam = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      await sharing?.giveUp();
+      throw error;
+    }
+  };
+
   const begin = (): void => {
     for (const storage of [arena.storage, ...optimizer.state.map((part) => part.storage)]) {
       backend.run("fill", { y: { storage, offset: 0 }, n: storage.length, value: 0 });
@@ -244,8 +254,8 @@ export const trainerOn = (
     sizeOf: source.sizeOf,
     measure: (step, observer) =>
       observer === undefined
-        ? measure(step, () => {}, false)
-        : backend.observe(observer.kernel, () => measure(step, observer.phase, true)),
+        ? inTeam(measure(step, () => {}, false))
+        : backend.observe(observer.kernel, () => inTeam(measure(step, observer.phase, true))),
     async update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, maxGradNorm);
@@ -253,7 +263,7 @@ export const trainerOn = (
       const rounded = lora === undefined && sharing === null ? model.rounded() : null;
       const update = { step: step + 1, learningRate, gradScale, rounded };
       optimizer.update({ values: arena, gradients: sum.total.arena, ...update });
-      await sharing?.gather(arena.storage);
+      if (sharing !== null) await inTeam(sharing.gather(arena.storage));
       knownFor = step + 1;
       return learningRate;
     },

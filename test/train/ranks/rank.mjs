@@ -1,6 +1,6 @@
 /**
  * One rank of a run, as a program that uses the library, of which one rank fails:
- * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|slow|throw|nan`. That rank prints "fails" first, and
+ * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|slow|throw|nan|backward`. That rank prints "fails" first, and
  * errors of the run are printed with their rank. A slow one is no failure: its first step takes 1 s, and STEP 6 s.
  */
 import { writeSync } from "node:fs";
@@ -9,16 +9,20 @@ import { train } from "#foretoken/train/train.node.js";
 
 const [out, failing, step, how] = process.argv.slice(2);
 const rank = process.env.OMPI_COMM_WORLD_RANK;
-const model = { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 };
+// In the backward pass sums are under way: of a model with several buckets of them.
+const size = how === "backward" ? { nLayer: 6, nHead: 4, nEmbd: 256 } : { nLayer: 1, nHead: 2, nEmbd: 8 };
+const model = { contextLength: 8, ...size };
 const plan = { steps: 100_000, batchSize: 2, gradAccumSteps: 4, evalInterval: 50, checkpointInterval: 5, patience: 0 };
 const config = { model, train: { ...plan, sampleTokens: 0 } };
 
 /** As a machine whose memory is broken. */
 let writesNaN = false;
+let throwsInBackward = false;
 const inner = await openBackend("native", { threads: 1 });
 const backend = {
   ...inner,
   run(kernel, args) {
+    if (throwsInBackward && kernel === "embeddingBackward") throw new Error("this rank's own");
     inner.run(kernel, args);
     if (writesNaN && kernel === "embeddingForward") inner.run("fill", { y: args.y, n: 1, value: Number.NaN });
   },
@@ -30,6 +34,7 @@ const fail = () => {
   writeSync(1, "fails\n");
   if (how === "throw") throw new Error("this rank's own");
   if (how === "nan") writesNaN = true;
+  else if (how === "backward") throwsInBackward = true;
   else if (how === "slow") block(6);
   else for (;;);
 };
