@@ -202,7 +202,7 @@ napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
   return promiseFor(env, command);
 }
 
-// start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier(). finalise().
+// start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier(). finalise(patience).
 // reduceScatter(array, ranges, urgent). allGather(array, ranges, urgent).
 napi_value startFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kStart, 0); }
 napi_value exchangeFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kExchange, 2); }
@@ -214,7 +214,18 @@ napi_value reduceScatterFunction(napi_env env, napi_callback_info info) {
 napi_value allGatherFunction(napi_env env, napi_callback_info info) {
   return enqueueSharing(env, info, Kind::kAllGather);
 }
-napi_value finaliseFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kFinalise, 0); }
+napi_value finaliseFunction(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value value = nullptr;
+  double patience = 0;
+  (void)napi_get_cb_info(env, info, &count, &value, nullptr, nullptr);
+  (void)napi_get_value_double(env, value, &patience);
+  Command* command = new (std::nothrow) Command;
+  if (command == nullptr) return refuse(env, "no memory for a command");
+  command->kind = Kind::kFinalise;
+  command->patience = patience > 0 && patience < 3600 ? static_cast<int>(patience) : 0;
+  return promiseFor(env, command);
+}
 
 // abortAtEnd(status): the status with which all ranks end if this environment ends before finalise().
 napi_value abortAtEnd(napi_env env, napi_callback_info info) {

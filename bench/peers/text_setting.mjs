@@ -1,15 +1,17 @@
 /**
  * One training of bench/defaults.mjs or bench/bpe.mjs: on the first part of a text, measured at intervals on the part after it, which
- * chooses the weights, and on the held-out part.
+ * chooses the weights. Those are measured on the held-out part.
  *
  * Usage: text_setting.mjs JSON, with {"file", "config", "shares": [train, choose], "threads", "dtype"}, and
  * "characters" for the first part of the file alone.
- * Prints one JSON line: {"steps", "seconds", "chosen": {"step", "choose", "heldOut"}, "last": {…}, "curve": […]}.
+ * Prints one JSON line: {"steps", "seconds", "chosen": {"step", "train", "choose", "heldOut", "bitsPerByte"}, "curve": […]}:
+ * losses in nats per character.
  */
 import { readFileSync } from "node:fs";
 import { openBackend } from "../../dist/backend/select.node.js";
 import { trainTokenizer } from "../../dist/tokenizer/registry.js";
 import { evaluate, measureTokens } from "../../dist/train/measuring/evaluate.js";
+import { readSnapshot } from "../../dist/train/steps/state.js";
 import { createTrainer } from "../../dist/train/steps/trainer.js";
 
 const { file, config, shares, threads, dtype, characters } = JSON.parse(process.argv[2]);
@@ -27,28 +29,30 @@ const { steps, evalInterval, patience } = config.train;
 const began = performance.now();
 const curve = [];
 let worse = 0;
-let chosen;
+let best = Number.POSITIVE_INFINITY;
+let kept;
 for (let step = 0; step < steps; ) {
   let sum = 0;
   const from = step;
   for (; step < steps && (step === from || step % evalInterval !== 0); step++) sum += (await trainer.step(step)).loss;
-  const [a, b] = [await evaluate(trainer.model, measured[0]), await evaluate(trainer.model, measured[1])];
-  const losses = { choose: a.natsPerCharacter, heldOut: b.natsPerCharacter, bitsPerByte: b.bitsPerByte };
-  const point = { step, train: sum / (step - from), ...losses };
+  const { natsPerCharacter } = await evaluate(trainer.model, measured[0]);
+  const point = { step, train: sum / (step - from), choose: natsPerCharacter };
   curve.push(point);
-  if (chosen === undefined || point.choose < chosen.choose) {
-    chosen = point;
+  if (natsPerCharacter < best) {
+    best = natsPerCharacter;
     worse = 0;
+    kept = { point, state: await readSnapshot(trainer.snapshot()) };
   } else worse++;
   if (patience > 0 && worse >= patience) break;
 }
+trainer.restore(kept.state);
+const { natsPerCharacter, bitsPerByte } = await evaluate(trainer.model, measured[1]);
 console.log(
   JSON.stringify({
     parameters: trainer.model.layout.count,
     vocabSize: tokenizer.vocabSize,
     seconds: (performance.now() - began) / 1000,
-    chosen,
-    last: curve.at(-1),
+    chosen: { ...kept.point, heldOut: natsPerCharacter, bitsPerByte },
     curve,
   }),
 );

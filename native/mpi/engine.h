@@ -44,6 +44,9 @@ struct Command {
   Bytes send;
   Bytes receive;
   Sharing* sharing = nullptr;
+  // The end of a run that this rank leaves early: the others must leave it, too, by then. The epoch: they may take their time.
+  Clock::time_point deadline = {};
+  int patience = 0;
   // Whether JavaScript waits for it, rather than computes meanwhile.
   bool urgent = true;
   MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
@@ -176,6 +179,9 @@ bool shareCores(Engine& e, Command& command, MPI_Comm local) {
 }
 
 void start(Engine& e, Command& command) {
+  int finalised = 0;
+  (void)MPI_Finalized(&finalised);
+  if (finalised != 0) return fail(command, "MPI has ended in this process");
   int provided = MPI_THREAD_SINGLE;
   if (!check(command, MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided))) return;
   e.initialised = true;
@@ -244,9 +250,13 @@ void begin(Engine& e, Command& c) {
                                     MPI_SUM, MPI_COMM_WORLD, &c.requests[0]));
       return;
     case Kind::kBarrier:
-    case Kind::kFinalise:
-      // All are here before MPI_Finalize: a rank that waited in it would spin.
       (void)check(c, MPI_Ibarrier(MPI_COMM_WORLD, &c.requests[0]));
+      return;
+    case Kind::kFinalise:
+      // All are here before MPI_Finalize: a rank that waited in it would spin. On the heartbeats' communicator: another rank may
+      // be in the middle of its run.
+      if (c.patience > 0) c.deadline = Clock::now() + std::chrono::seconds(c.patience);
+      (void)check(c, MPI_Ibarrier(e.life.ring, &c.requests[0]));
       return;
     case Kind::kStart:
       return;
@@ -263,6 +273,10 @@ bool hasEnded(Engine& e, Command& c, bool& moved) {
   if (c.sharing != nullptr) return !check(c, c.sharing->advance(moved)) || c.sharing->isDone();
   int done = 0;
   if (!check(c, MPI_Testall(2, c.requests, &done, MPI_STATUSES_IGNORE))) return true;
+  if (done == 0 && c.patience > 0 && Clock::now() > c.deadline) {
+    sayOfRank(e.rank, e.size, "must take the run to its end, as the others do; got one that it left early");
+    abortAll(1);
+  }
   return done != 0 && Clock::now() >= c.arrives && (c.kind != Kind::kFinalise || endLife(e.life));
 }
 

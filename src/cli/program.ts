@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { hasLauncher } from "../core/launched-rank.node.ts";
 import { exitStatus } from "./exit-status.ts";
 import { commandLineError, reportFailure } from "./failure.ts";
 import { helpPage, notes } from "./help.ts";
@@ -124,7 +125,11 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
       const command = program.command(name).summary(summary).description(summary);
       if (name !== word) continue;
       current = command;
-      if (!words.includes("--help") && !words.includes("-h")) await prepareVerb(verb);
+      if (!words.includes("--help") && !words.includes("-h")) {
+        const refused = hasLauncher() ? (await import("./rank.ts")).refusedOnRanks(name) : undefined;
+        if (refused !== undefined) throw refused;
+        await prepareVerb(verb);
+      }
       await declareVerb(command, verb);
     }
     await program.parseAsync(words, { from: "user" });
@@ -132,8 +137,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
   } catch (error) {
     const told = error instanceof CommanderError ? await commandLineError(error, current, words) : error;
     if (told === undefined) return exitStatus.success;
-    // Loaded with it: other commands know nothing of ranks.
-    const who = current.name() === "train" ? await (await import("./rank.ts")).failedRank() : "";
+    const who = hasLauncher() ? await (await import("./rank.ts")).failedRank() : "";
     return reportFailure(told, args.includes("--verbose"), who);
   }
 };

@@ -1,9 +1,25 @@
-/** The command `train` as one of the ranks that an MPI launcher has started: rank 0 speaks for all. */
+/** The command line as one of the ranks that an MPI launcher has started: rank 0 speaks for all. */
 import { setTimeout } from "node:timers/promises";
+import { ConfigError } from "../core/errors.ts";
 import { launchedRank } from "../core/launched-rank.node.ts";
 
 /** Whether this process is a rank that says nothing while all goes well. */
 export const isFollower = (): boolean => (launchedRank()?.rank ?? 0) > 0;
+
+/** Commands that several ranks may have: those that share out their work, and those that only tell something. */
+const commandsOfRanks = new Set(["train", "info"]);
+
+/** The error of a command that each of several ranks would do for itself; undefined if it may run. */
+export const refusedOnRanks = (verb: string): ConfigError | undefined => {
+  const launched = launchedRank();
+  if (launched === null || commandsOfRanks.has(verb)) return undefined;
+  return new ConfigError({
+    where: verb,
+    must: "must be one process, since train alone shares out its work",
+    got: `${launched.size} ranks`,
+    hint: "the same without mpirun or srun",
+  });
+};
 
 /** Milliseconds that a rank's failure waits for the lower ranks', in which it may be the same. */
 const firstWait = 1500;

@@ -31,9 +31,17 @@ export const launchedRank = (env: NodeJS.ProcessEnv = process.env): Launched | n
   return null;
 };
 
+/** Whether an MPI launcher has started this process, be it the only rank. */
+export const hasLauncher = (env: NodeJS.ProcessEnv = process.env): boolean =>
+  names.some(([rankName]) => env[rankName] !== undefined);
+
+/** Whether Open MPI's mpirun ends ranks about a second after a signal, saved or not: its default. */
+export const endsRanksSoon = (env: NodeJS.ProcessEnv = process.env): boolean =>
+  env.OMPI_COMM_WORLD_RANK !== undefined && env.OMPI_MCA_odls_base_sigkill_timeout === undefined;
+
 /** Tasks that `srun` has started without MPI, if this is the first of several: each of them is a process of its own. */
 export const separateTasks = (env: NodeJS.ProcessEnv = process.env): number | undefined => {
   const tasks = countOf(env.SLURM_STEP_NUM_TASKS);
   if (!(tasks > 1) || env.SLURM_PROCID !== "0") return undefined;
-  return names.some(([rankName]) => env[rankName] !== undefined) ? undefined : tasks;
+  return hasLauncher(env) ? undefined : tasks;
 };

@@ -26,8 +26,10 @@ export interface StartEvent extends Versioned {
   readonly backend: string;
   /** The instruction set in use, as `avx512` or `simd128`. */
   readonly instructionSet: string;
-  /** Threads that compute. */
+  /** Threads that compute, of each rank. */
   readonly threads: number;
+  /** Processes that train the model together, connected by MPI; absent: one. Memory is that of each. */
+  readonly ranks?: number;
   /** Element type of the operands of products. */
   readonly dtype: ProductDType;
   /** Name of the text. */

@@ -319,11 +319,16 @@ const resumeRun = async function* (
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
   checkTrainOptions(options);
   const ranks = options.mpi === true ? await joinTeam(options.signal) : null;
+  let how: "left" | "failed" | "ended" = "left";
   try {
     yield* options.resume === undefined ? startRun(options, ranks) : resumeRun(options, ranks);
+    how = "ended";
   } catch (error) {
+    how = "failed";
     ranks?.fail(error);
     throw error;
+  } finally {
+    // Who leaves the loop early leaves the other ranks, too: they must do the same.
+    if (how !== "failed") await ranks?.leave(how === "left");
   }
-  await ranks?.leave();
 }

@@ -112,7 +112,7 @@ export const checkpointHashes = async (run: string): Promise<Readonly<Record<str
 export const timelessMetrics = async (run: string): Promise<readonly unknown[]> => {
   const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
   return lines.map((line) => {
-    const { tokensPerSecond, path, out, threads, memory, availableMemory, ...rest } = JSON.parse(line) as Record<
+    const { tokensPerSecond, path, out, threads, ranks, memory, availableMemory, ...rest } = JSON.parse(line) as Record<
       string,
       unknown
     >;

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { launchedRank, separateTasks } from "../../core/launched-rank.node.ts";
+import { endsRanksSoon, hasLauncher, launchedRank, separateTasks } from "../../core/launched-rank.node.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
 import { commandLine } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
@@ -204,7 +204,7 @@ const chooseReporter = async (flags: TrainFlags, context: RunContext, out: strin
   if (isFollower()) return silentReporter();
   if (flags.json === true) return jsonReporter();
   // A launcher gives a rank a terminal of its own, wherever its output goes.
-  if (launchedRank() !== null || !canRedraw(process.stdout)) return plainReporter(context);
+  if (hasLauncher() || !canRedraw(process.stdout)) return plainReporter(context);
   return liveReporter(context, flags.resume === undefined || out === null ? undefined : await pastLosses(out));
 };
 
@@ -219,6 +219,10 @@ const secondSignal: Readonly<Partial<Record<EndingSignal, (savedStep: number | u
   SIGINT: (savedStep) => quits("Ctrl-C again", savedStep),
   SIGTERM: (savedStep) => quits("a second SIGTERM", savedStep),
 };
+
+/** What to do about a launcher that does not wait for a save. */
+const soonEnded =
+  "mpirun may end the ranks in a second, before they have saved: --mca odls_base_sigkill_timeout 15 gives them 15";
 
 const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void> => {
   const tasks = separateTasks();
@@ -244,6 +248,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
     if (reporter === undefined) process.exit(status);
     reporter.interrupting();
     notice(`Finishing the step and saving${secondSignal[signal]?.(savedStep) ?? ""}`);
+    if (signal !== "SIGHUP" && endsRanksSoon()) notice(soonEnded);
   });
   let outputEnded: OutputEnd | undefined;
   onOutputEnd((how) => {
@@ -290,8 +295,9 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
         measuring = setTimeout(notice, 1000, `Saved; measuring it (a second signal quits at once, and loses nothing)`);
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
-      // Saving is enough if nobody reads the rest of the output.
-      if (outputEnded !== undefined && event.type === "checkpoint" && !complete) {
+      // Saving is enough if nobody reads the rest of the output. Ranks end together.
+      const mayLeave = launchedRank() === null;
+      if (outputEnded !== undefined && event.type === "checkpoint" && !complete && mayLeave) {
         interrupted = true;
         break;
       }

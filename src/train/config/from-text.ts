@@ -20,16 +20,19 @@ interface Size {
   readonly contextLength: number;
   readonly batchSize: number;
   readonly dropout: number;
-  /** Updates at `tokens` tokens; between two sizes they follow a power of the number of tokens. */
-  readonly steps: number;
+  /** Times that a text of `tokens` tokens is read; between two sizes they follow a power of the number of tokens. */
+  readonly passes: number;
 }
 
 const sizes: readonly Size[] = [
-  { tokens: 0, nLayer: 2, nEmbd: 64, contextLength: 32, batchSize: 16, dropout: 0.3, steps: 300 },
-  { tokens: 15_000, nLayer: 4, nEmbd: 128, contextLength: 64, batchSize: 16, dropout: 0.2, steps: 600 },
-  { tokens: 150_000, nLayer: 4, nEmbd: 128, contextLength: 128, batchSize: 16, dropout: 0.1, steps: 1000 },
-  { tokens: 1_500_000, nLayer: 6, nEmbd: 192, contextLength: 128, batchSize: 16, dropout: 0, steps: 2500 },
+  { tokens: 0, nLayer: 2, nEmbd: 64, contextLength: 32, batchSize: 16, dropout: 0.3, passes: 80 },
+  { tokens: 15_000, nLayer: 4, nEmbd: 128, contextLength: 64, batchSize: 16, dropout: 0.2, passes: 28 },
+  { tokens: 150_000, nLayer: 4, nEmbd: 128, contextLength: 128, batchSize: 32, dropout: 0.1, passes: 18 },
+  { tokens: 1_500_000, nLayer: 6, nEmbd: 192, contextLength: 128, batchSize: 32, dropout: 0, passes: 12 },
 ];
+
+/** Of longer texts more steps would still learn more, but would take longer than ten minutes on two cores with AMX. */
+const mostSteps = 4000;
 
 /** Channels of a head. */
 const headDim = 32;
@@ -44,20 +47,17 @@ const headsOf = (nEmbd: number): number => {
   return 1;
 };
 
-/** The first size, whose `tokens` is 0, in the interpolation of steps. */
+/** The first size, whose `tokens` is 0, in the interpolation of passes. */
 const fewestTokens = 1500;
 
-const stepsFor = (tokens: number): number => {
-  const points = sizes.map((size) => ({ tokens: Math.max(fewestTokens, size.tokens), steps: size.steps }));
-  const at = Math.max(fewestTokens, tokens);
-  const upper = points.findIndex((point) => point.tokens > at);
-  if (upper < 0) return (points.at(-1) as (typeof points)[number]).steps;
+/** Times that a text of at least `fewestTokens` tokens is read. */
+const passesFor = (tokens: number): number => {
+  const points = sizes.map((size) => ({ tokens: Math.max(fewestTokens, size.tokens), passes: size.passes }));
+  const upper = points.findIndex((point) => point.tokens > tokens);
+  if (upper < 0) return (points.at(-1) as (typeof points)[number]).passes;
   const [low, high] = [points[upper - 1], points[upper]] as [(typeof points)[number], (typeof points)[number]];
-  const share = Math.log(at / low.tokens) / Math.log(high.tokens / low.tokens);
-  const steps = low.steps * (high.steps / low.steps) ** share;
-  // A plan that is easy to read, with a whole number of steps between evaluations.
-  const unit = steps < 1000 ? 50 : 100;
-  return Math.round(steps / unit) * unit;
+  const share = Math.log(tokens / low.tokens) / Math.log(high.tokens / low.tokens);
+  return low.passes * (high.passes / low.passes) ** share;
 };
 
 /**
@@ -65,6 +65,15 @@ const stepsFor = (tokens: number): number => {
  * another of its length.
  */
 const isVaried = ({ tokens, vocabSize }: TextFacts): boolean => vocabSize > 256 && tokens < 200 * vocabSize;
+
+const stepsFor = (facts: TextFacts, { contextLength, batchSize }: Size): number => {
+  const tokens = Math.max(fewestTokens, facts.tokens);
+  const passes = passesFor(tokens) / (isVaried(facts) ? 2 : 1);
+  const steps = (passes * tokens) / (contextLength * batchSize);
+  // A plan that is easy to read, with a whole number of steps between evaluations.
+  const unit = steps < 1000 ? 50 : 100;
+  return Math.min(mostSteps, Math.max(unit, Math.round(steps / unit) * unit));
+};
 
 const sizeFor = (tokens: number): Size => sizes.findLast((size) => size.tokens <= tokens) as Size;
 
@@ -88,8 +97,7 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
     (wanted("model.contextLength") ?? contextLength) *
     (wanted("train.batchSize") ?? size.batchSize) *
     (wanted("train.gradAccumSteps") ?? 1);
-  const usual = stepsFor(tokens) / (isVaried(facts) ? 2 : 1);
-  const fitted = Math.max(1, Math.round((usual * contextLength * size.batchSize) / perStep));
+  const fitted = Math.max(1, Math.round((stepsFor(facts, size) * contextLength * size.batchSize) / perStep));
   const steps = wanted("train.steps") ?? fitted;
   const evalInterval = wanted("train.evalInterval") ?? Math.max(1, Math.round(steps / 10));
   return {

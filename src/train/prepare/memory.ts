@@ -125,15 +125,19 @@ const weightBytes = ({ frozen, layout: { length, decayed } }: Model): number =>
   length * bytesPerElement.float32 - (frozen ? decayed * bytesPerElement.bfloat16 : 0);
 
 /** Bytes of moments that others of a team have, less those of the messages between them. */
-const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number): number => {
+const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number, kind: MemoryKind | undefined): number => {
   if (ranks === 1) return 0;
   const [{ layout }, ...moments] = layouts as readonly [StateLayout, ...StateLayout[]];
-  const messages = Math.min(layout.length, messagesAtATime) * bytesPerElement.float32;
+  const copied = kind?.name === "native" ? 0 : copiedAtATime;
+  const messages = Math.min(layout.length, messagesAtATime + copied) * bytesPerElement.float32;
   return Math.floor(stateLength(moments) * bytesPerElement.float32 * (1 - 1 / ranks)) - messages;
 };
 
 /** Elements in messages that are under way, sent and received: four sums of 2²⁰. */
 const messagesAtATime = 8 * 2 ** 20;
+
+/** Elements that are copied for them, where the backend does not show its memory. */
+const copiedAtATime = 4 * 2 ** 20;
 
 /** Lengths of passes in steps one after the other, as shares of the longest: packed rows are nearly full. */
 const sharesOfPasses = { packed: [1, 0.94, 1, 0.97], one: [1, 0.7, 0.85, 0.55] } as const;
@@ -200,7 +204,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const sums = Math.max(made, arraysOfSum(Math.ceil(passesPerStep(config) / ranks)));
   for (let more = made; more < sums; more++) createGradients(model);
   const layouts = stateLayouts(config, vocabSize);
-  const elsewhere = bytesElsewhere(layouts, ranks);
+  const elsewhere = bytesElsewhere(layouts, ranks, kind);
   const held = backend.bytesInUse();
   const lasting = held - elsewhere;
   const trained = trainedPart(model).layout.length * bytesPerElement.float32;

@@ -50,8 +50,11 @@ export interface MpiAddon {
   sent(): Sent;
   /** Waits for all ranks. */
   barrier(): Promise<void>;
-  /** Waits for all ranks and ends MPI. */
-  finalise(): Promise<void>;
+  /**
+   * Waits for all ranks and ends MPI.
+   * @param patience seconds after which all ranks end with an error, since some have not come; 0: never.
+   */
+  finalise(patience: number): Promise<void>;
   /** Ends sums that are under way with an error, and those that come: their arrays may then be freed. */
   dropSharings(): void;
   /** The status with which all ranks end if this thread ends before `finalise`. */

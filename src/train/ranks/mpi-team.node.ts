@@ -22,11 +22,17 @@ export interface MpiTeam extends RunTeam {
   wait(): Promise<void>;
   /** The backend of this rank's run: its calls show that the rank goes on. */
   counted(backend: Backend): Backend;
-  /** All ranks have ended well. */
-  leave(): Promise<void>;
+  /**
+   * All ranks have ended well.
+   * @param early whether this one left before the run's end: if the others do not, all end with an error.
+   */
+  leave(early: boolean): Promise<void>;
   /** This rank has failed: all end with this thread. */
   fail(error: unknown): void;
 }
+
+/** Seconds that the others have to leave a run, too, that one rank left early. */
+const earlyPatience = 5;
 
 /** Bytes of one message. */
 const bytesAtATime = 2 ** 24;
@@ -81,7 +87,15 @@ export const packageVersion = (): string =>
 export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam> => {
   const mpi = loadMpi();
   const signs = createSigns(mpi.signs());
-  const joined = await mpi.start();
+  const joined = await mpi.start().catch((cause: unknown) => {
+    throw new ConfigError({
+      where: "mpi",
+      must: "ranks must be joined, once in a process",
+      got: cause instanceof Error ? cause.message : String(cause),
+      hint: "a process for each run",
+      cause,
+    });
+  });
   const { rank, size, localSize, cores } = joined;
   const agreement = new AbortController();
   const agree = (asked: boolean): void => {
@@ -143,8 +157,8 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     },
     wait: () => mpi.barrier(),
     counted: signs.counted,
-    async leave() {
-      await mpi.finalise();
+    async leave(early) {
+      await mpi.finalise(early ? earlyPatience : 0);
       signs.end();
     },
     fail(error) {

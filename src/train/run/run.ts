@@ -53,6 +53,7 @@ const started = ({ backend, config, tokenizer, store, resume, ...input }: RunInp
   backend: backend.name,
   instructionSet: backend.capabilities.instructionSet,
   threads: backend.capabilities.threads,
+  ...(input.team.size === 1 ? {} : { ranks: input.team.size }),
   dtype: backend.capabilities.dtype,
   corpus: input.corpus,
   trainTokens: input.trainTokens.length,

@@ -34,6 +34,25 @@ export interface Sharing {
 /** Elements of the state that are read at a time: a message of MPI has a limit, and so has memory. */
 const readAtATime = 2 ** 22;
 
+/** Buckets that are copied at a time, where the backend does not show its memory. */
+const mostCopies = 4;
+
+/** Begins pieces of work one after the other, so in the same order on all machines, when fewer than `most` are under way. */
+const inOrder = (most: number): ((begin: () => Promise<{ readonly ended: Promise<void> }>) => Promise<void>) => {
+  let last: Promise<unknown> = Promise.resolve();
+  const underWay: Promise<void>[] = [];
+  return (begin) => {
+    const begun = last.then(async () => {
+      while (underWay.length >= most) await underWay.shift();
+      const { ended } = await begin();
+      underWay.push(ended);
+      return { ended };
+    });
+    last = begun;
+    return begun.then(({ ended }) => ended);
+  };
+};
+
 const widthOf = ({ from, to }: Range): number => to - from;
 
 /** @param gradients this machine's sums. */
@@ -64,6 +83,8 @@ export const createSharing = (
     return found;
   };
 
+  const beginCopy = inOrder(mostCopies);
+
   /** What is under way. An error is thrown where it is waited for. */
   const underWay = new Set<Promise<void>>();
   const noted = (work: Promise<void>): Promise<void> => {
@@ -88,15 +109,17 @@ export const createSharing = (
   ): Promise<void> => {
     const shown = memoryOf(storage);
     if (shown !== null) return noted(carry(shown, ranges));
-    const copied = async (): Promise<void> => {
+    const copied = async (): Promise<{ readonly ended: Promise<void> }> => {
       const copy = (await backend.read(storage, first, to - first)) as Float32Array;
       const shifted = ranges.map(({ from, to, owner }) => ({ from: from - first, to: to - first, owner }));
-      await carry(copy, shifted);
-      for (const range of shifted.filter(taken)) {
-        backend.write(storage, copy.subarray(range.from, range.to), first + range.from);
-      }
+      const ended = carry(copy, shifted).then(() => {
+        for (const range of shifted.filter(taken)) {
+          backend.write(storage, copy.subarray(range.from, range.to), first + range.from);
+        }
+      });
+      return { ended };
     };
-    return noted(copied());
+    return noted(beginCopy(copied));
   };
 
   const isOwn = ({ owner }: OwnedRange): boolean => owner === rank;

@@ -64,8 +64,22 @@ describe("the defaults of a text", () => {
     expect(planConfig("book", []).derived).toEqual([]);
   });
 
+  test("read a longer text more in all and each part less often, and take no more than 4,000 steps", () => {
+    const seen = ({ model, train }: ReturnType<typeof configOfText>) =>
+      train.steps * train.batchSize * model.contextLength;
+    const passes = [4000, 40_000, 400_000, 4_000_000].map((tokens) => seen(configOfText(facts(tokens))) / tokens);
+    expect(passes.map(Math.round)).toEqual([51, 23, 15, 4]);
+    // No jump where another size begins.
+    for (const tokens of [15_000, 150_000, 1_500_000]) {
+      const ratio = seen(configOfText(facts(tokens))) / seen(configOfText(facts(tokens - 1)));
+      expect(ratio).toBeGreaterThanOrEqual(1);
+      expect(ratio).toBeLessThan(1.05);
+    }
+    expect(configOfText(facts(1_000_000_000)).train.steps).toBe(4000);
+  });
+
   test("take half the steps for a text with few of each of many tokens, and only then", () => {
-    const steps = (vocabSize: number) => configOfText({ tokens: 26_000, vocabSize }).train.steps;
+    const steps = (vocabSize: number) => configOfText({ tokens: 40_000, vocabSize }).train.steps;
     expect(steps(727)).toBe(steps(65) / 2);
     expect(steps(256)).toBe(steps(65));
     expect(configOfText({ tokens: 200 * 727, vocabSize: 727 })).toEqual(configOfText(facts(200 * 727)));

@@ -124,7 +124,9 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       "backend",
       [
         `${event.backend} (${event.instructionSet})`,
-        formatPlural(event.threads, "thread"),
+        event.ranks === undefined
+          ? formatPlural(event.threads, "thread")
+          : `${formatPlural(event.ranks, "rank")} ${times} ${formatPlural(event.threads, "thread")}`,
         event.dtype,
         ...(context.why === undefined ? [] : [printableName(context.why, style.symbols.unicode)]),
       ],
