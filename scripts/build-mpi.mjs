@@ -2,7 +2,7 @@
 // optional: without it nothing changes, but `mpirun … foretoken train` is refused. Where MPI is missing, one line says so;
 // FORETOKEN_REQUIRE_MPI=1 makes that an error.
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./build-common.mjs";
 import { commonFlags, execute, findHeaders, onPath } from "./build-native.mjs";
 
@@ -73,10 +73,20 @@ export const buildMpi = async () => {
   return `MPI: built in ${secondsSince(started)}`;
 };
 
+/** What there is, for those who ask for a build that is not needed. */
+const upToDate = async () => {
+  const file = relative(root, output);
+  try {
+    const { mpiLibrary } = await import("../dist/train/ranks/addon.node.js");
+    return `MPI: up to date, for ${mpiLibrary()}: ${file}`;
+  } catch (error) {
+    return `MPI: up to date: ${file}; it cannot be loaded here: ${error.message}`;
+  }
+};
+
 if (isMain(import.meta.url)) {
   try {
-    const line = await buildMpi();
-    if (line !== undefined) console.log(line);
+    console.log((await buildMpi()) ?? (await upToDate()));
   } catch (error) {
     console.error(error.message);
     process.exitCode = 1;

@@ -1,41 +1,91 @@
 #!/usr/bin/env bash
 # Many small runs on this machine, some at a time: each with another learning rate or seed.
 #
-#     JOBS=2 ./sweep.sh --data notes.txt --steps 2000
+#     JOBS=2 examples/cluster/sweep.sh --data notes.txt --steps 2000
 #     npx foretoken runs runs/sweep --sort loss
 #
-# Arguments are flags of `foretoken train` for all runs. Started again, it goes on with those that are not finished.
+# Arguments are flags of `foretoken train` for all runs. Variables:
+#
+#     JOBS       how many runs at a time; 1 unless set
+#     OUT        folder for the runs and their logs; runs/sweep unless set
+#     FORETOKEN  the clone, built; the one that this script lies in unless set
+#
+# Ctrl-C or SIGTERM saves the runs under way. Started again, it goes on with those that have steps left, and skips the others.
 set -euo pipefail
 
 rates=(1e-3 2e-3 4e-3)
 seeds=(1 2 3)
 
 jobs=${JOBS:-1}
+folder=${OUT:-runs/sweep}
+clone=${FORETOKEN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+program=$clone/dist/cli/main.js
+if ! [[ $jobs =~ ^[1-9][0-9]{0,3}$ ]]; then
+  echo "sweep.sh: JOBS must be a whole number from 1 to 9999; got $jobs; try JOBS=2" >&2
+  exit 2
+fi
+if [ ! -e "$program" ]; then
+  echo "sweep.sh: the clone must be built; got no $program; try npm ci in the clone, or FORETOKEN=the clone" >&2
+  exit 2
+fi
 threads=$(($(nproc) / jobs))
 if [ "$threads" -lt 1 ]; then threads=1; fi
-read -ra foretoken <<< "${FORETOKEN:-npx foretoken}"
+mkdir -p "$folder"
 failures=$(mktemp)
 trap 'rm -f "$failures"' EXIT
 
+# In a process group of its own, which gets a signal as a whole: the shell waits for the run, and the run saves.
 train() {
-  local rate=$1 seed=$2 flags
+  local out=$1 name=$2 begins=begins flags status=0
   shift 2
-  local out=${OUT:-runs/sweep}/rate-$rate-seed-$seed
-  mkdir -p "${out%/*}"
+  trap : INT TERM HUP
   if [ -e "$out/run.json" ]; then
+    if [[ $(node "$program" runs "$out" --json) =~ '"state":"'(finished|patience)'"' ]]; then
+      echo "$name: has ended already, skipped"
+      return
+    fi
+    begins="goes on"
     flags=(--resume "$out")
   else
-    flags=(--out "$out" "$@" --learning-rate "$rate" --seed "$seed")
+    flags=(--out "$out" "$@")
   fi
-  "${foretoken[@]}" train "${flags[@]}" --threads "$threads" > "$out.log" 2>&1 ||
-    echo "rate $rate, seed $seed: failed, see $out.log" | tee -a "$failures" >&2
+  echo "$name: $begins, log in $out.log"
+  node "$program" train "${flags[@]}" --threads "$threads" >> "$out.log" 2>&1 || status=$?
+  case $status in
+    0) echo "$name: done" ;;
+    129 | 130 | 143) echo "$name: stopped" ;;
+    *) echo "$name: failed, see $out.log" | tee -a "$failures" >&2 ;;
+  esac
 }
 
+stopped=0
+# Arguments: the signal, and the exit status that it gives.
+stop() {
+  local group
+  stopped=$2
+  for group in $(jobs -pr); do kill -s "$1" -- "-$group" 2> /dev/null || true; done
+}
+trap 'stop INT 130' INT
+trap 'stop TERM 143' TERM
+trap 'stop HUP 129' HUP
+
+running() { jobs -pr | wc -l; }
+
+# Job control gives each run its process group: so Ctrl-C reaches it once, from here. A second signal ends a run without saving.
+set -m
 for rate in "${rates[@]}"; do
   for seed in "${seeds[@]}"; do
-    while [ "$(jobs -pr | wc -l)" -ge "$jobs" ]; do wait -n; done
-    train "$rate" "$seed" "$@" &
+    # A signal ends a wait, too.
+    while [ "$stopped" = 0 ] && [ "$(running)" -ge "$jobs" ]; do wait -n || true; done
+    if [ "$stopped" != 0 ]; then break 2; fi
+    train "$folder/rate-$rate-seed-$seed" "rate $rate, seed $seed" "$@" --learning-rate "$rate" --seed "$seed" < /dev/null &
   done
 done
-wait
+while [ "$(running)" -gt 0 ]; do wait -n || true; done
+
+if [ "$stopped" != 0 ]; then
+  echo "stopped; to go on: the same command again" >&2
+  exit "$stopped"
+fi
+printf 'the best first: node %q runs %q --sort loss\n' "$program" "$folder"
 [ ! -s "$failures" ]

@@ -1,6 +1,6 @@
 /** The examples for clusters: their flags are flags of `foretoken train`, and the local loop runs. */
 import { spawn } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, watch, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -39,17 +39,28 @@ it.each(scripts)("%s gives train flags that it has", async (name) => {
 });
 
 describe.skipIf(onWindows)("sweep.sh", () => {
-  const run = async (out: string, ...args: readonly string[]) => {
-    const env = { ...process.env, FORETOKEN: `${process.execPath} ${program}`, OUT: out, JOBS: "2" };
-    return outcomeOf(
-      spawn("bash", [join(folder, "sweep.sh"), ...args], { cwd: place.cwd, env, stdio: ["ignore", "pipe", "pipe"] }),
-    );
+  const start = (out: string, args: readonly string[], jobs = "2") => {
+    const env = { ...process.env, OUT: out, JOBS: jobs };
+    return spawn("bash", [join(folder, "sweep.sh"), ...args], {
+      cwd: place.cwd,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
   };
+  const run = (out: string, ...args: readonly string[]) => outcomeOf(start(out, args));
+  const linesOf = (stdout: string) => stdout.split("\n").slice(0, -1).sort();
+  const read = (file: string) => readFile(join(place.cwd, file), "utf8");
+  const model = ["--model.nLayer", "1", "--model.nHead", "1", "--model.nEmbd", "4", "--model.contextLength", "4"];
+  const train = ["--data", "text.txt", ...model, "--backend", "reference", "--batch-size", "1"];
+  const names = ["1e-3", "2e-3", "4e-3"].flatMap((rate) => [1, 2, 3].map((seed) => `rate ${rate}, seed ${seed}`));
+  const pathOf = (name: string) => name.replaceAll(/,? /g, "-");
 
   it("trains a model for each pair of a rate and a seed", async () => {
-    const model = ["--model.nLayer", "1", "--model.nHead", "1", "--model.nEmbd", "4", "--model.contextLength", "4"];
-    const train = ["--backend", "reference", "--batch-size", "1", "--steps", "1", "--train.sampleTokens", "0"];
-    expect(await run("sweep", "--data", "text.txt", ...model, ...train)).toEqual({ status: 0, stdout: "", stderr: "" });
+    const { status, stdout: said, stderr } = await run("sweep", ...train, "--steps", "1", "--train.sampleTokens", "0");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const list = `the best first: node ${program} runs sweep --sort loss`;
+    const begun = names.map((name) => `${name}: begins, log in sweep/${pathOf(name)}.log`);
+    expect(linesOf(said)).toEqual([...begun, ...names.map((name) => `${name}: done`), list].sort());
     const { stdout } = await cli(["runs", "sweep", "--sort", "loss", "--json"], place);
     const runs = jsonLines(stdout);
     expect(runs).toHaveLength(9);
@@ -57,6 +68,55 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const losses = runs.map(({ best }) => (best as { readonly valLoss: number }).valLoss);
     expect(losses).toEqual([...losses].sort((a, b) => a - b));
     expect(new Set(losses).size).toBe(9);
+
+    const log = await read("sweep/rate-1e-3-seed-1.log");
+    const again = await run("sweep", ...train);
+    expect({ ...again, stdout: linesOf(again.stdout) }).toEqual({
+      status: 0,
+      stdout: [...names.map((name) => `${name}: has ended already, skipped`), list].sort(),
+      stderr: "",
+    });
+    expect(await read("sweep/rate-1e-3-seed-1.log")).toBe(log);
+  });
+
+  it("saves the runs under way on a signal; started again, goes on with them", async () => {
+    const out = join(place.cwd, "stopped");
+    await mkdir(out);
+    const firstTwo = names.slice(0, 2);
+    // Once a run has trained a step, a signal saves it.
+    const parts = (name: string) =>
+      readFile(join(out, `${pathOf(name)}.log`), "utf8").then((log) => log.split(/^run /m));
+    const trainsFor = async (time: number, name: string) =>
+      (await parts(name).catch(() => []))[time]?.includes("step ") === true;
+    const stopAfterSteps = async (time: number) => {
+      const child = start("stopped", [...train, "--steps", "1000000", "--eval-interval", "1"]);
+      const ended = outcomeOf(child);
+      for await (const _ of watch(out, { signal: AbortSignal.timeout(60_000) })) {
+        if ((await Promise.all(firstTwo.map((name) => trainsFor(time, name)))).every(Boolean)) break;
+      }
+      child.kill("SIGTERM");
+      const { stdout, ...rest } = await ended;
+      expect(rest).toEqual({ status: 143, stderr: "stopped; to go on: the same command again\n" });
+      const runs = jsonLines((await cli(["runs", "stopped", "--json"], place)).stdout);
+      expect(runs.map(({ state }) => state)).toEqual(["interrupted", "interrupted"]);
+      return { lines: linesOf(stdout), steps: runs.reduce((sum, { step }) => sum + (step as number), 0) };
+    };
+    const linesWith = (how: string) =>
+      firstTwo.flatMap((name) => [`${name}: ${how}, log in stopped/${pathOf(name)}.log`, `${name}: stopped`]).sort();
+
+    const first = await stopAfterSteps(1);
+    expect(first.lines).toEqual(linesWith("begins"));
+    const second = await stopAfterSteps(2);
+    expect(second.lines).toEqual(linesWith("goes on"));
+    expect(second.steps).toBeGreaterThan(first.steps);
+  });
+
+  it.each(["0", "two"])("refuses JOBS=%s in one line", async (jobs) => {
+    expect(await outcomeOf(start("none", [], jobs))).toEqual({
+      status: 2,
+      stdout: "",
+      stderr: `sweep.sh: JOBS must be a whole number from 1 to 9999; got ${jobs}; try JOBS=2\n`,
+    });
   });
 
   it("says which runs have failed, and where it stands why", async () => {
@@ -64,6 +124,6 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const { status, stderr } = await run("other", "--data", "short.txt", "--backend", "reference");
     expect(status).toBe(1);
     expect(stderr.split("\n").slice(0, -1).sort()[0]).toBe("rate 1e-3, seed 1: failed, see other/rate-1e-3-seed-1.log");
-    expect(await readFile(join(place.cwd, "other/rate-1e-3-seed-1.log"), "utf8")).toMatch(/^foretoken: /m);
+    expect(await read("other/rate-1e-3-seed-1.log")).toMatch(/^foretoken: /m);
   });
 });
