@@ -5,7 +5,7 @@
  *   compute  = tokens × (FLOP of a token × perFlop + channels of all layers × perActivation) + passes × layers × perLayer
  *   update   = parameters × (perParameter + perOwnParameter / N)
  *   handling = bytes × perByte + messages × perMessage, over TCP also bytes × perTcpByte
- *   idle     = bytes / bandwidth − the core's work for TCP, if that is more than 0, + rounds × latency
+ *   idle     = bytes / bandwidth + rounds × latency / ranks per core − handling, if that is more than 0
  *   waiting  = (1 − hidden) × idle + what of hidden × idle is longer than the backward part of the last pass
  *   slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
  *
@@ -93,7 +93,8 @@ export const stepTime = (coefficients, one) => {
   const update = slow * one.parameters * (perParameter + perOwnParameter / one.ranks);
   const tcpWork = one.isTcp ? slow * one.bytes * perTcpByte : 0;
   const handling = slow * (one.bytes * perByte + one.messages * perMessage) + tcpWork;
-  const idle = Math.max(0, one.bytes / one.bytesPerSecond - tcpWork) + one.rounds * one.latency;
+  // While bytes are on the wire the core handles others; and ranks that share a core wait for their messages at the same time.
+  const idle = Math.max(0, one.bytes / one.bytesPerSecond + (one.rounds * one.latency) / one.ranksPerCore - handling);
   const window = (backwardShare * compute) / one.passes;
   const waiting = (1 - hidden) * idle + Math.max(0, hidden * idle - window);
   return { compute, update, handling, waiting, total: compute + update + handling + waiting };
