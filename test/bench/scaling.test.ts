@@ -20,7 +20,10 @@ const { cases } = (await load("cases.mjs")) as { readonly cases: readonly Case[]
 const { factsOf } = (await load("measure.mjs")) as { factsOf(one: Case): { bytes: number; messages: number } };
 const { sentIn, stepTime } = (await load("model.mjs")) as {
   sentIn(parameters: number, ranks: number): Readonly<Record<"bytes" | "messages" | "rounds", number>>;
-  stepTime(coefficients: Coefficients, facts: object): { readonly total: number; readonly waiting: number };
+  stepTime(
+    coefficients: Coefficients,
+    facts: object,
+  ): { readonly total: number; readonly waiting: number; readonly handling: number };
 };
 const { checkLine, fitCases, sections } = (await load("sections.mjs")) as {
   checkLine(fitted: Fitted): string;
@@ -54,7 +57,7 @@ const resultsOf = (coefficients: Coefficients) => ({
   }),
 });
 
-it.each([0, 0.5, 1])("finds the coefficients that steps were made with, with %s of communication hidden", (hidden) => {
+it.each([0, 0.5, 0.8])("finds the coefficients that steps were made with, with %s of communication hidden", (hidden) => {
   const fitted = fitCases(resultsOf({ ...truth, hidden }));
   for (const { error } of fitted.rows) expect(Math.abs(error)).toBeLessThan(0.01);
   expect(fitted.coefficients.hidden).toBeCloseTo(hidden, 1);
@@ -79,9 +82,10 @@ it("does not fit what it checks", () => {
 
 it("waits for the longer of communication and the backward pass where one hides the other", () => {
   const facts = { ...factsOf(cases.find(({ ranks }) => ranks === 2) as Case), bytesPerSecond: 1e8, latency: 0 };
-  const [open, hidden] = [0, 1].map((share) => stepTime({ ...truth, hidden: share }, facts).waiting);
-  expect(open).toBeCloseTo(facts.bytes / 1e8, 6);
-  expect(hidden).toBeLessThan(open as number);
+  const { waiting: open, handling } = stepTime({ ...truth, hidden: 0 }, facts);
+  // What the core does for messages it does while others are on the wire.
+  expect(open).toBeCloseTo(facts.bytes / 1e8 - handling, 6);
+  expect(stepTime({ ...truth, hidden: 1 }, facts).waiting).toBeLessThan(open);
   expect(stepTime({ ...truth, hidden: 1 }, { ...facts, bytesPerSecond: 1e12 }).waiting).toBe(0);
 });
 
