@@ -24,7 +24,7 @@ const note = (files, which) => {
 const text = await readFile("text.txt", "utf8");
 const more = { backend: "native", mpi: kind === "mpi", finalSampleTokens: 3, signal: stop.signal, [callback]: note };
 for await (const event of train({ text, ...options, ...more })) {
-  const { tokensPerSecond, threads, memory, availableMemory, ...rest } = event;
+  const { tokensPerSecond, threads, ranks, memory, availableMemory, ...rest } = event;
   if (event.type !== "estimate") events.push(rest);
   if (event.type === stopAfter) stop.abort();
 }
