@@ -57,13 +57,16 @@ const resultsOf = (coefficients: Coefficients) => ({
   }),
 });
 
-it.each([0, 0.5, 0.8])("finds the coefficients that steps were made with, with %s of communication hidden", (hidden) => {
-  const fitted = fitCases(resultsOf({ ...truth, hidden }));
-  for (const { error } of fitted.rows) expect(Math.abs(error)).toBeLessThan(0.01);
-  expect(fitted.coefficients.hidden).toBeCloseTo(hidden, 1);
-  const perFlop = fitted.coefficients.perFlopFloat32 ?? Number.NaN;
-  expect(Math.abs(perFlop / truth.perFlopFloat32 - 1)).toBeLessThan(0.02);
-});
+it.each([0, 0.5, 0.8])(
+  "finds the coefficients that steps were made with, with %s of communication hidden",
+  (hidden) => {
+    const fitted = fitCases(resultsOf({ ...truth, hidden }));
+    for (const { error } of fitted.rows) expect(Math.abs(error)).toBeLessThan(0.01);
+    expect(fitted.coefficients.hidden).toBeCloseTo(hidden, 1);
+    const perFlop = fitted.coefficients.perFlopFloat32 ?? Number.NaN;
+    expect(Math.abs(perFlop / truth.perFlopFloat32 - 1)).toBeLessThan(0.02);
+  },
+);
 
 it("says which checked cases are too far from the model", () => {
   const results = resultsOf({ ...truth, hidden: 0 });

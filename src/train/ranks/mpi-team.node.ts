@@ -1,5 +1,6 @@
 /** The ranks of an MPI launcher as a team that trains one model. */
 import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { deserialize, serialize } from "node:v8";
 import type { Backend } from "../../backend/backend.ts";
 import { ConfigError, ForetokenError } from "../../core/errors.ts";
@@ -158,8 +159,10 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     wait: () => mpi.barrier(),
     counted: signs.counted,
     async leave(early) {
-      await mpi.finalise(early ? earlyPatience : 0);
-      signs.end();
+      const left = mpi.finalise(early ? earlyPatience : 0).then(signs.end);
+      if (!early) return left;
+      // If the others stay, all end with an error; until then this program goes on, and can tell why it left.
+      await Promise.race([left.catch(() => {}), setTimeout(1000, undefined, { ref: false })]);
     },
     fail(error) {
       signs.end();
