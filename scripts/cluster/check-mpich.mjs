@@ -68,7 +68,8 @@ try {
         process.kill(pids[rank], "SIGKILL"),
       );
       // MPICH kills the others before they can say which one is gone, and may name another.
-      if (!/Killed \(signal 9\)|EXIT CODE: 9\b/u.test(text)) throw new Error(`mpirun must say so; got ${text.slice(-1000)}`);
+      if (!/Killed \(signal 9\)|EXIT CODE: 9\b/u.test(text))
+        throw new Error(`mpirun must say so; got ${text.slice(-1000)}`);
       return `all gone after ${seconds} s`;
     });
   }
