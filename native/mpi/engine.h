@@ -44,9 +44,9 @@ struct Command {
   Bytes send;
   Bytes receive;
   Sharing* sharing = nullptr;
-  // The end of a run that this rank leaves early: the others must leave it, too, by then. The epoch: they may take their time.
-  Clock::time_point deadline = {};
+  // Of kFinalise, in seconds: this rank leaves a run early, and the others must do so before the deadline. 0: there is none.
   int patience = 0;
+  Clock::time_point deadline = {};
   // Whether JavaScript waits for it, rather than computes meanwhile.
   bool urgent = true;
   MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
