@@ -13,7 +13,7 @@ import type { HostArray } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { type Arena, createArena } from "./arena.ts";
 import { checkTrainable, type Model, trainedPart } from "./model.ts";
-import { piecesOf, type Range } from "./pieces.ts";
+import { piecesOfLayout, type Range } from "./pieces.ts";
 
 /** A number for each weight of a model: how the loss would change with it. */
 export interface Gradients {
@@ -88,7 +88,7 @@ export const createGradients = (model: Model): Gradients => {
   const fillBlank = (): void => {
     for (const [value, gradient] of matrices) fill(value, gradient);
   };
-  const pieces = piecesOf(layout);
+  const pieces = piecesOfLayout(layout);
   return {
     get arena() {
       fillBlank();

@@ -30,7 +30,7 @@ const beginnings = ({ parameters, decayed, length }: ArenaLayout): readonly numb
 };
 
 /** The pieces of a layout, in order: together all of it, gaps included. */
-export const piecesOf = (layout: ArenaLayout): readonly Piece[] => {
+export const piecesOfLayout = (layout: ArenaLayout): readonly Piece[] => {
   const size = Math.max(fewest, 2 ** Math.ceil(Math.log2(layout.length / aboutMost)));
   const starts = beginnings(layout);
   return starts.flatMap((start, whole) => {

@@ -1,6 +1,6 @@
 /** The stretches of a layout that an optimizer updates, and where their running means lie in its arrays. */
 import type { ArenaLayout } from "../models/arena.ts";
-import { type Piece, piecesOf, type Range } from "../models/pieces.ts";
+import { type Piece, piecesOfLayout, type Range } from "../models/pieces.ts";
 import type { OptimizerConfig } from "./config.ts";
 import { isBlockMatrix } from "./state.ts";
 
@@ -25,7 +25,7 @@ export interface HeldRange extends Range {
 export const orthogonalWholes = (layout: ArenaLayout, { kind }: Pick<OptimizerConfig, "kind">): ReadonlySet<number> => {
   const starts = new Set(kind === "muon" ? layout.parameters.filter(isBlockMatrix).map(({ offset }) => offset) : []);
   const found = new Set<number>();
-  for (const { from, whole } of piecesOf(layout)) if (starts.has(from)) found.add(whole);
+  for (const { from, whole } of piecesOfLayout(layout)) if (starts.has(from)) found.add(whole);
   return found;
 };
 
@@ -40,7 +40,7 @@ export const stretchesOf = (
   const orthogonal = orthogonalWholes(layout, config);
   const stretches: Stretch[] = [];
   let [m, v, vFrom] = [0, 0, 0];
-  for (const [number, piece] of piecesOf(layout).entries()) {
+  for (const [number, piece] of piecesOfLayout(layout).entries()) {
     const { from, to, whole } = piece;
     const isOrthogonal = orthogonal.has(whole);
     const length = to - from;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { arenaLayout } from "#foretoken/models/arena.js";
 import { modelLayout } from "#foretoken/models/model.js";
-import { piecesOf } from "#foretoken/models/pieces.js";
+import { piecesOfLayout } from "#foretoken/models/pieces.js";
 import { bookModel } from "../support/models.ts";
 
 const shape = fc.oneof(
@@ -16,7 +16,7 @@ it("is all of a layout in order, and no piece has parts of two matrices, or of m
       const layout = arenaLayout((declare) => {
         for (const [i, one] of shapes.entries()) declare({ name: `p${i}`, shape: one, init: { kind: "zeros" } });
       });
-      const pieces = piecesOf(layout);
+      const pieces = piecesOfLayout(layout);
       let at = 0;
       for (const { from, to } of pieces) {
         expect(from).toBe(at);
@@ -34,8 +34,8 @@ it("is all of a layout in order, and no piece has parts of two matrices, or of m
 });
 
 it("makes about a thousand of a large model, and few of a small one", () => {
-  const large = piecesOf(modelLayout({ ...bookModel, nEmbd: 768, nLayer: 12 }, 50_257));
+  const large = piecesOfLayout(modelLayout({ ...bookModel, nEmbd: 768, nLayer: 12 }, 50_257));
   expect(large.length).toBeGreaterThan(500);
   expect(large.length).toBeLessThan(1100);
-  expect(piecesOf(modelLayout({ ...bookModel, nEmbd: 16, nLayer: 1 }, 65)).length).toBeLessThan(12);
+  expect(piecesOfLayout(modelLayout({ ...bookModel, nEmbd: 16, nLayer: 1 }, 65)).length).toBeLessThan(12);
 });

@@ -1,17 +1,17 @@
 /** Which machine of a team owns which piece of the weights: it sums their gradients, has their moments, and updates them. */
 import type { ArenaLayout } from "../../models/arena.ts";
-import { type Piece, piecesOf, type Range } from "../../models/pieces.ts";
+import { type Piece, piecesOfLayout, type Range } from "../../models/pieces.ts";
 import type { OptimizerConfig } from "../../optim/config.ts";
 import { orthogonalWholes } from "../../optim/stretches.ts";
 import type { OwnedRange } from "./team.ts";
 
-/** The owner of each piece of `piecesOf`, in order. Matrices that Muon updates have one owner each; all own about as much. */
+/** The owner of each piece of `piecesOfLayout`, in order. Matrices that Muon updates have one owner each; all own about as much. */
 export const ownersOf = (
   layout: ArenaLayout,
   config: Pick<OptimizerConfig, "kind">,
   size: number,
 ): readonly number[] => {
-  const pieces = piecesOf(layout);
+  const pieces = piecesOfLayout(layout);
   const orthogonal = orthogonalWholes(layout, config);
   const units = new Map<string, number[]>();
   for (const [number, { whole }] of pieces.entries()) {
@@ -50,7 +50,7 @@ export interface Bucket extends Range {
 export const bucketsOf = (layout: ArenaLayout, owners: readonly number[]): readonly Bucket[] => {
   const matrices: Bucket[] = [];
   const vectors: Bucket[] = [];
-  for (const [number, { from, to }] of piecesOf(layout).entries()) {
+  for (const [number, { from, to }] of piecesOfLayout(layout).entries()) {
     const buckets = from < layout.decayed ? matrices : vectors;
     const owner = owners[number] ?? 0;
     const last = buckets.at(-1);

@@ -6,7 +6,7 @@
 import type { Backend, Storage } from "../../backend/backend.ts";
 import type { ArenaLayout, ReadValues } from "../../models/arena.ts";
 import { normOf, sumsOfSquares } from "../../models/gradients.ts";
-import { piecesOf, type Range } from "../../models/pieces.ts";
+import { piecesOfLayout, type Range } from "../../models/pieces.ts";
 import type { OptimizerConfig } from "../../optim/config.ts";
 import type { PartOfState } from "../../optim/optimizer.ts";
 import { heldRanges, type Stretch, stretchesOf } from "../../optim/stretches.ts";
@@ -64,7 +64,7 @@ export const createSharing = (
   gradients: Storage,
 ): Sharing => {
   const { rank, size } = team;
-  const pieces = piecesOf(layout);
+  const pieces = piecesOfLayout(layout);
   const owners = ownersOf(layout, config, size);
   const buckets = bucketsOf(layout, owners);
   const ownPieces = pieces.filter((_, number) => owners[number] === rank);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { modelLayout } from "#foretoken/models/model.js";
-import { piecesOf } from "#foretoken/models/pieces.js";
+import { piecesOfLayout } from "#foretoken/models/pieces.js";
 import { createPartOptimizer } from "#foretoken/optim/optimizer.js";
 import { stretchesOf } from "#foretoken/optim/stretches.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
@@ -29,7 +29,7 @@ describe.each(configs)("%s", (_, { model, train }) => {
   it.each([2, 4, 8])("shares the weights evenly among %i machines", (size) => {
     const owners = ownersOf(layout, train.optimizer, size);
     const loads = new Array<number>(size).fill(0);
-    for (const [number, { from, to }] of piecesOf(layout).entries()) {
+    for (const [number, { from, to }] of piecesOfLayout(layout).entries()) {
       const owner = owners[number] ?? Number.NaN;
       loads[owner] = (loads[owner] ?? 0) + to - from;
     }
@@ -40,7 +40,7 @@ describe.each(configs)("%s", (_, { model, train }) => {
   });
 
   it("gives each matrix that Muon updates to one machine", () => {
-    const pieces = piecesOf(layout);
+    const pieces = piecesOfLayout(layout);
     const owners = ownersOf(layout, train.optimizer, 4);
     for (const parameter of layout.parameters.filter(({ stacked }) => stacked !== undefined)) {
       const { offset, size } = parameter;
