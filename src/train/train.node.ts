@@ -86,7 +86,7 @@ const meet = async (
   if (ranks === null) return;
   const hashes = { text: data.sha256, weights: data.initFrom?.sha256 ?? "none" };
   await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, step, config });
-  checkDivides(passesPerStep(config), config.train.gradAccumSteps, ranks.size);
+  checkDivides(passesPerStep(config), config.train, ranks.size);
 };
 
 const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator<TrainEvent, void, undefined> {

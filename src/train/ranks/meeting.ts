@@ -64,12 +64,19 @@ export const checkSameFacts = (all: readonly RankFacts[]): void => {
 };
 
 /** @throws ConfigError unless each rank gets as many passes of a step. */
-export const checkDivides = (passes: number, gradAccumSteps: number, size: number): void => {
+export const checkDivides = (
+  passes: number,
+  { gradAccumSteps, batchSize }: { readonly gradAccumSteps: number; readonly batchSize: number },
+  size: number,
+): void => {
   if (passes % size === 0) return;
+  const divided = Math.ceil(gradAccumSteps / size) * size;
+  // With as many rows a step as before, where they can be divided so.
+  const rows = (batchSize * gradAccumSteps) / divided;
   throw new ConfigError({
     where: "train.gradAccumSteps",
     must: `must be divisible by the number of ranks, ${size}: it counts the micro-batches of all ranks`,
     got: String(gradAccumSteps),
-    hint: String(Math.ceil(gradAccumSteps / size) * size),
+    hint: Number.isInteger(rows) ? `${divided} with train.batchSize ${rows}: as many tokens a step` : String(divided),
   });
 };

@@ -30,6 +30,9 @@ it.each([
 });
 
 it("refuses micro-batches that cannot be shared out alike", () => {
-  checkDivides(8, 8, 4);
-  expect(() => checkDivides(6, 6, 4)).toThrow(/^train\.gradAccumSteps: must be divisible .*, 4: .*; got 6; try 8$/);
+  checkDivides(8, { gradAccumSteps: 8, batchSize: 1 }, 4);
+  const refused = (gradAccumSteps: number, batchSize: number) => () =>
+    checkDivides(gradAccumSteps, { gradAccumSteps, batchSize }, 4);
+  expect(refused(6, 3)).toThrow(/^train\.gradAccumSteps: must be divisible .*, 4: .*; got 6; try 8$/);
+  expect(refused(1, 16)).toThrow(/; got 1; try 4 with train\.batchSize 4: as many tokens a step$/);
 });
