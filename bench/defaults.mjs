@@ -4,18 +4,22 @@
  * setting), and the last tenth measures. So nothing is chosen by the text that it is measured on.
  *
  *   node bench/defaults.mjs --text prose=FILE [--text code=FILE …] [--seeds 1,2,3] [--only default,steps*2] [--jobs 2]
- *                           [--dtype auto] [--results FILE]
+ *                           [--dtype auto] [--within 0.1] [--results FILE] [--into docs/recipe.md] [--no-training]
  *
- * Trainings that FILE has already are not repeated, so a stopped comparison goes on. Without --results nothing is kept.
+ * Trainings that --results has already are not repeated, so a stopped comparison goes on. Without it nothing is kept.
+ * --within: the other seeds train only the default, and the settings that the first seed puts at most so much above the best.
+ * --into: writes the tables of all texts into a document; --no-training makes them of what --results has.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { configOfText } from "../dist/train/config/from-text.js";
+import { comparisonOf, defaultsSections, rangeOf } from "./lib/defaults-report.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { fill } from "./lib/report-sections.mjs";
 import { textTable } from "./lib/statistics.mjs";
 import { inJobs, resultsIn, trainSetting } from "./lib/text-setting.mjs";
-import { variations } from "./lib/variations.mjs";
+import { variationLabels, variations } from "./lib/variations.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -24,7 +28,10 @@ const { values } = parseArgs({
     only: { type: "string", default: Object.keys(variations).join(",") },
     jobs: { type: "string", default: "2" },
     dtype: { type: "string", default: "auto" },
+    within: { type: "string", default: "Infinity" },
     results: { type: "string" },
+    into: { type: "string" },
+    "no-training": { type: "boolean", default: false },
   },
 });
 if (values.text.length === 0) refuse("--text: must name a text, as prose=moby-dick.txt");
@@ -35,72 +42,83 @@ const texts = values.text.map((given) => {
 const seeds = values.seeds.split(",").map((seed) => wholeNumber("seeds", seed));
 const only = namesOf("only", values.only, Object.keys(variations));
 const jobs = wholeNumber("jobs", values.jobs);
+const within = Number(values.within);
+if (!(within >= 0)) refuse(`--within: must be a number of nats, at least 0; got ${values.within}`);
 /** Shares of the text to train on, and to choose by. The rest is held out. */
 const shares = [0.8, 0.1];
 
-const planned = texts.flatMap(({ name, file }) => {
+const planned = texts.map(({ name, file }) => {
   const characters = [...readFileSync(file, "utf8")];
-  const base = configOfText({
-    tokens: Math.floor(shares[0] * characters.length),
-    vocabSize: new Set(characters).size,
-  });
-  return only.flatMap((variation) =>
+  const tokens = Math.floor(shares[0] * characters.length);
+  const base = configOfText({ tokens, vocabSize: new Set(characters).size });
+  const plans = only.flatMap((variation) =>
     seeds.map((seed) => {
       const { model, train, tokenizer } = variations[variation](base);
       return { text: name, file, variation, seed, config: { tokenizer, model, train: { ...train, seed } } };
     }),
   );
+  return { name, bytes: statSync(file).size, tokens, plans };
 });
 
 const keyOf = ({ text, config }) => JSON.stringify([text, config]);
 const results = resultsIn(values.results, keyOf);
 
-console.log(`${machineLine(machine())}\n`);
-await inJobs(
-  jobs,
-  planned.filter((plan) => !results.has(plan)),
-  async ({ text, file, variation, seed, config }) => {
-    const trained = await trainSetting({ file, config, shares, threads: 1, dtype: values.dtype });
-    results.add({ text, variation, seed, config, ...trained });
-    const { chosen, seconds } = trained;
-    console.log(
-      `${text} ${variation}, seed ${seed}: ${chosen.heldOut.toFixed(3)} held out, at step ${chosen.step} of ${config.train.steps}, in ${seconds.toFixed(0)} s`,
-    );
-  },
-);
+const trainAll = (plans) =>
+  inJobs(
+    jobs,
+    plans.filter((plan) => !results.has(plan)),
+    async (plan) => {
+      const { text, file, variation, seed, config } = plan;
+      // A setting that is the default under another name has been trained meanwhile.
+      if (results.has(plan)) return;
+      const trained = await trainSetting({ file, config, shares, threads: 1, dtype: values.dtype });
+      results.add({ text, variation, seed, config, ...trained });
+      const { chosen, seconds } = trained;
+      console.log(
+        `${text} ${variation}, seed ${seed}: ${chosen.heldOut.toFixed(3)} held out, at step ${chosen.step} of ${config.train.steps}, in ${seconds.toFixed(0)} s`,
+      );
+    },
+  );
 
-const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
-for (const { name } of texts) {
-  const rows = only.map((variation) => {
-    const trained = planned
-      .filter((plan) => plan.text === name && plan.variation === variation)
-      .map((plan) => results.get(plan));
-    const heldOut = trained.map(({ chosen }) => chosen.heldOut);
-    return {
-      variation,
-      parameters: trained[0].parameters,
-      steps: trained[0].config.train.steps,
-      choose: mean(trained.map(({ chosen }) => chosen.choose)),
-      heldOut: mean(heldOut),
-      range: [Math.min(...heldOut), Math.max(...heldOut)],
-    };
-  });
-  const best = rows.reduce((lowest, row) => (row.choose < lowest.choose ? row : lowest));
-  console.log(`\n${name}, nats per character, mean of seeds ${seeds.join(", ")}`);
+const nearBest = (plans) => {
+  const first = plans.filter(({ seed }) => seed === seeds[0]);
+  const lossOf = (plan) => results.get(plan).chosen.choose;
+  const best = Math.min(...first.map(lossOf));
+  const near = first.filter((plan) => plan.variation === "default" || lossOf(plan) <= best + within);
+  return plans.filter(({ variation }) => near.some((plan) => plan.variation === variation));
+};
+
+if (!values["no-training"]) {
+  console.log(`${machineLine(machine())}\n`);
+  await trainAll(planned.flatMap(({ plans }) => plans.filter(({ seed }) => seed === seeds[0])));
+  await trainAll(planned.flatMap(({ plans }) => nearBest(plans)));
+}
+
+const compared = planned.map(({ plans, ...text }) => ({
+  ...text,
+  ...comparisonOf(
+    plans.map((plan) => ({ ...plan, result: results.get(plan) })),
+    seeds,
+  ),
+}));
+for (const { name, settings, best, above } of compared) {
+  console.log(`\n${name}, nats per character, mean of seeds ${seeds.join(", ")}; in brackets, of fewer`);
   console.log(
     textTable([
       ["setting", "parameters", "steps", "chosen by", "held out", "range"],
-      ...rows.map((row) => [
-        row === best ? `${row.variation} (best)` : row.variation,
-        String(row.parameters),
-        String(row.steps),
-        row.choose.toFixed(3),
-        row.heldOut.toFixed(3),
-        row.range.map((end) => end.toFixed(3)).join("–"),
+      ...settings.map((setting) => [
+        setting === best ? `${setting.variation} (best)` : setting.variation,
+        String(setting.parameters),
+        String(setting.config.train.steps),
+        setting.choose.toFixed(3),
+        setting.complete ? setting.heldOut.toFixed(3) : `(${setting.heldOut.toFixed(3)})`,
+        rangeOf(setting.range),
       ]),
     ]),
   );
-  const own = rows.find(({ variation }) => variation === "default");
-  if (own !== undefined)
-    console.log(`The default is ${(own.heldOut - best.heldOut).toFixed(3)} above the best, ${best.variation}`);
+  if (above !== undefined) console.log(`The default is ${above.toFixed(3)} above the best, ${best.variation}`);
+}
+if (values.into !== undefined) {
+  const document = readFileSync(values.into, "utf8");
+  writeFileSync(values.into, fill(document, defaultsSections(compared, variationLabels)));
 }

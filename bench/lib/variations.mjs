@@ -41,3 +41,21 @@ export const variations = {
     ),
   "batch*2": withTrain(({ batchSize }) => ({ batchSize: batchSize * 2 })),
 };
+
+/** The same in words, for a document. */
+export const variationLabels = {
+  default: "the default",
+  "steps*0.5": "half of the steps",
+  "steps*2": "twice the steps",
+  "width*0.5": "half of the width",
+  "width*1.5": "1.5 times the width",
+  "layers-2": "two layers fewer",
+  "layers+2": "two layers more",
+  "dropout-0.1": "dropout 0.1 lower",
+  "dropout+0.1": "dropout 0.1 higher",
+  "rate*0.5": "half of the learning rate",
+  "rate*2": "twice the learning rate",
+  "decay*4": "four times the weight decay",
+  "context*2": "twice the context, half the batch",
+  "batch*2": "twice the batch",
+};

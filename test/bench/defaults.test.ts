@@ -13,16 +13,42 @@ it("compares a text's default with a variation, and repeats no training that it 
   try {
     const [text, results] = [join(folder, "text.txt"), join(folder, "results.jsonl")];
     await writeFile(text, "the cat sat on the mat and the dog sat on the log. ".repeat(12));
-    const args = ["--text", `cats=${text}`, "--seeds", "1", "--only", "default,steps*0.5", "--results", results];
-    const run = () => outcomeOf(spawn(process.execPath, [program, ...args]));
-    const first = await run();
+    const args = ["--text", `cats=${text}`, "--only", "default,steps*0.5", "--results", results];
+    const run = (...more: readonly string[]) => outcomeOf(spawn(process.execPath, [program, ...args, ...more]));
+    const first = await run("--seeds", "1");
     expect(first.status, first.stderr).toBe(0);
     expect(first.stdout).toMatch(/^cats default, seed 1: \d\.\d{3} held out/mu);
     expect(first.stdout).toMatch(/^The default is -?\d\.\d{3} above the best/mu);
     expect((await readFile(results, "utf8")).trim().split("\n")).toHaveLength(2);
-    const again = await run();
+    const again = await run("--seeds", "1");
     expect(again.stdout).not.toContain("seed 1: ");
     expect(again.stdout).toContain("The default is");
+
+    // The other seeds train the default and what is near the best; the tables go into a document.
+    const document = join(folder, "page.md");
+    const marks = ["default-texts", "default-settings"].map(
+      (name) => `<!-- bench:${name} -->\nold\n<!-- /bench:${name} -->`,
+    );
+    await writeFile(document, `${marks.join("\nbetween\n")}\nafter\n`);
+    const more = ["--seeds", "1,2", "--within", "0", "--into", document];
+    const near = await run(...more);
+    expect(near.status, near.stderr).toBe(0);
+    expect(near.stdout).toMatch(/^cats default, seed 2: /mu);
+    const trained = (await readFile(results, "utf8")).trim().split("\n").length;
+    const page = await readFile(document, "utf8");
+    expect(page).toMatch(/^\| `cats` \| 2 × 64, \d+ steps, [\d.]+ passes \| \d\.\d{3} \(/mu);
+    // Of one seed alone, in brackets, unless it was the best of the first seed.
+    expect(page).toMatch(
+      trained === 3
+        ? /^\| half of the steps \| \(\d\.\d{3}\) \|$/mu
+        : /^\| half of the steps \| (?:\*\*)?\d\.\d{3}(?:\*\*)? \|$/mu,
+    );
+    expect(page).toMatch(/^\| twice the batch \| – \|$/mu);
+    expect(page).toMatch(/\nbetween\n.*\nafter\n$/su);
+    expect(page).not.toContain("old");
+    const shown = await run(...more, "--no-training");
+    expect(shown.stdout).not.toContain("seed 2: ");
+    expect(await readFile(document, "utf8")).toBe(page);
   } finally {
     await rm(folder, { recursive: true });
   }
