@@ -93,9 +93,16 @@ export const passagesOf = (text: string, parts: readonly TextPart[], from: numbe
     return first < end ? [{ where, before: text.slice(start, first), text: text.slice(first, end) }] : [];
   });
 
-/** The first word of a text (at most 24 characters), or its first character if it has no word. */
+/** How far into a text a word with a letter is looked for: rules of `====` and marks of headings are no prompts. */
+const wordWithin = 2000;
+
+/**
+ * The first word of a text that has a letter (at most 24 characters). Without one near its begin it is the first word of any kind,
+ * or the first character if it has no word.
+ */
 export const firstWord = (text: string): string => {
-  const start = text.search(/\S/u);
+  const lettered = /(?<=^|\s)\S{0,8}?\p{L}/u.exec(text.slice(0, wordWithin))?.index ?? -1;
+  const start = lettered === -1 ? text.search(/\S/u) : lettered;
   // A word may be as long as the text, so it is cut: 24 characters are at most 48 UTF-16 units.
   const word = start === -1 ? text.slice(0, 2) : text.slice(start, start + 48);
   return [...(start === -1 ? word : (/^\S+/u.exec(word)?.[0] ?? ""))].slice(0, start === -1 ? 1 : 24).join("");

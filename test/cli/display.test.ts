@@ -15,6 +15,7 @@ import { comparableRuns, groupedLines, runsLines, runsNextLines } from "#foretok
 import { nonfiniteText, overfittingText } from "#foretoken/cli/display/texts/warning-text.js";
 import { columns, wrapText } from "#foretoken/cli/display/texts/width.js";
 import { printable, symbolsFor } from "#foretoken/cli/terminal.js";
+import { presets } from "#foretoken/train/config/presets.js";
 import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
@@ -406,9 +407,19 @@ test("what a model writes cannot steer the terminal", () => {
 
 test("warnings of a run are lines that say what happened and what to do", () => {
   const turned = { v: 1, type: "overfitting", step: 600, valLoss: 2.31, bestValLoss: 1.78, bestStep: 200 } as const;
-  expect(overfittingText(turned)).toBe(
-    "step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/ keeps those weights; try --model.dropout 0.1, a smaller model or --patience 3",
+  const { book } = presets;
+  const begun = (initFrom: string | null, dropout: number, patience: number) => ({
+    initFrom,
+    config: { ...book, model: { ...book.model, dropout }, train: { ...book.train, patience } },
+  });
+  const turning =
+    "step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/ keeps those weights; try more text";
+  expect(overfittingText(turned, begun(null, 0, 0))).toBe(
+    `${turning}, --model.dropout 0.1, a smaller model or --patience 3`,
   );
+  // Nothing that the run does already.
+  expect(overfittingText(turned, begun(null, 0.2, 3))).toBe(`${turning}, --model.dropout 0.3 or a smaller model`);
+  expect(overfittingText(turned, begun("base", 0.4, 3))).toBe(`${turning} or a lower --learning-rate`);
   const bad = { v: 1, type: "nonfinite", step: 1041, loss: null, gradNorm: 1.5e9, tensor: "h.0.mlp.weight" } as const;
   expect(nonfiniteText({ ...bad, action: "skip", file: null })).toBe(
     "step 1,041   not taken: loss is not finite, gradient norm 1.500e+9, first in h.0.mlp.weight; skipped",

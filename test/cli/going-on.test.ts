@@ -34,7 +34,7 @@ describe("the proposal to train longer", () => {
     expect(again.stdout).toMatch(
       /^extended {3}at step 6, from 6 steps to 18 \(stretch\) . learning rate from 0 to 0\.008 by step 8, then linear to 0$/mu,
     );
-    expect(again.stdout).toContain("Done: 18 steps");
+    expect(again.stdout).toContain("Done: 18 steps, the last 12 in ");
     const page = readFileSync(join(cwd, "longer", "README.md"), "utf8");
     const inside = `${proposed(page, "train longer")} ${on.join(" ")}`;
     const third = await shell(

@@ -37,6 +37,10 @@ describe("firstWord", () => {
     ["\n \n", "\n"],
     ["😀".repeat(30), "😀".repeat(24)],
     ["", ""],
+    ["=====\n# 1. Notes of a year\n", "Notes"],
+    ["[Nov 3] began", "[Nov"],
+    [`${"=".repeat(40)}Title\n1 2`, "=".repeat(24)],
+    ["第 2 章", "第"],
   ])("of %j is %j", (whole, word) => {
     expect(firstWord(whole)).toBe(word);
   });

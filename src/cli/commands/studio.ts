@@ -74,7 +74,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
-  writeNotice("Ending the studio; a run that it trains is saved first (a second Ctrl-C quits at once)");
+  writeNotice("Ending the studio; if it trains a run, that is saved first (Ctrl-C again quits at once)");
   const saved = await studio.close();
   if (saved === undefined) return;
   const goOn = commandLine(["train", "--resume", join(folder, saved)]);

@@ -292,7 +292,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       }
       if (event.type === "checkpoint") savedStep = event.step;
       if (event.type === "checkpoint" && interrupt.signal.aborted)
-        measuring = setTimeout(notice, 1000, `Saved; measuring it (a second signal quits at once, and loses nothing)`);
+        measuring = setTimeout(notice, 1000, `Saved; measuring it (Ctrl-C again quits at once, and loses nothing)`);
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
       // Saving is enough if nobody reads the rest of the output. Ranks end together.

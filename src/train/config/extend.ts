@@ -89,12 +89,15 @@ export const extensionParts = (train: TrainConfig): readonly string[] => {
   if (last === undefined) return [];
   const { after, planned, schedule } = last;
   const { steps, warmupSteps } = train;
-  const what = `at step ${count(after)}, from ${count(planned)} steps to ${count(steps)} (${schedule})`;
+  const to =
+    planned === steps ? `to the planned ${count(steps)} steps` : `from ${count(planned)} steps to ${count(steps)}`;
+  const what = `at step ${count(after)}, ${to} (${schedule})`;
   if (after === 0) return [what];
   const risen = Math.min(steps, after + Math.max(1, warmupSteps));
   const [before, peak, end] = [after, risen, steps].map((step) => rate(learningRateAt(train, step - 1)));
   if (before === peak && peak === end) return [what, `learning rate ${end} to the end`];
   const way = before === peak ? `from ${before}` : `from ${before} to ${peak} by step ${count(risen)}`;
+  if (risen === steps) return [what, `learning rate ${way}`];
   const fall = peak === end ? "then the same" : `then ${train.schedule.kind} to ${end}`;
   return [what, `learning rate ${way}, ${fall}`];
 };

@@ -183,7 +183,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
           activity = undefined;
           break;
         case "overfitting":
-          warn(overfittingText(event));
+          warn(overfittingText(event, record.start));
           break;
         case "nonfinite":
           warn(nonfiniteText(event));

@@ -64,7 +64,7 @@ export const plainReporter = (context: RunContext): TrainReporter => {
           say([`step ${formatCount(event.step)}   checkpoint ${printableName(event.path, style.symbols.unicode)}`]);
           break;
         case "overfitting":
-          say([overfittingText(event)]);
+          say([overfittingText(event, record.start)]);
           break;
         case "nonfinite":
           say([nonfiniteText(event)]);

@@ -5,6 +5,7 @@ import { extensionParts, longerSteps } from "../../../train/config/extend.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../train/events.ts";
 import { rowsInWords } from "../../../train/folder/run-readme.ts";
 import type { MemoryEstimate } from "../../../train/prepare/memory.ts";
+import { hasRisen } from "../../../train/run/rise.ts";
 import { escapeText } from "../../flags.ts";
 import { printable, printableName, type Style } from "../../terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
@@ -250,13 +251,25 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
   const taken = formatDuration(seconds);
   switch (done.reason) {
     case "finished":
-      return `Done: ${formatCount(done.step)} steps in ${taken}`;
+      return start.step === 0
+        ? `Done: ${formatCount(done.step)} steps in ${taken}`
+        : `Done: ${formatCount(done.step)} steps, the last ${formatCount(done.step - start.step)} in ${taken}`;
     case "patience":
       return `Stopped at step ${formatCount(done.step)}, after ${taken}: ${patience} evaluations without a better loss`;
     case "interrupted":
       return `Interrupted at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved`;
   }
 };
+
+/** Whether the validation loss was rising at the end: more steps would not help. */
+const isRising = ({ start, done, measured }: ToldRun): boolean =>
+  measured !== undefined &&
+  done.bestStep < done.step &&
+  hasRisen(
+    measured.valLoss,
+    done.bestValLoss,
+    Math.ceil((done.step - done.bestStep) / start.config.train.evalInterval),
+  );
 
 const nextCommands = (told: ToldRun): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
@@ -275,7 +288,7 @@ const nextCommands = (told: ToldRun): readonly NextCommand[] => {
     );
     next.push({ command: commandLine(["evaluate", run]), purpose: "measure it again" });
   }
-  if (run !== null && done.reason === "finished") {
+  if (run !== null && done.reason === "finished" && !isRising(told)) {
     const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step))];
     next.push({ command: commandLine(longer), purpose: "train longer" });
   }
