@@ -31,9 +31,13 @@ export const describeCharacter = (codePoint: number): string => {
 /** Most characters that a line lists. */
 const mostListed = 4;
 
+/** A character in a list: those of ASCII that can be seen need no code. */
+const listedCharacter = (character: string): string =>
+  /^[!-~]$/u.test(character) ? JSON.stringify(character) : describeCharacter(character.codePointAt(0) ?? 0);
+
 /** Characters in a line for people; of many the first ones, and how many more there are. */
 export const describeCharacters = (characters: readonly string[]): string => {
-  const listed = characters.slice(0, mostListed).map((character) => describeCharacter(character.codePointAt(0) ?? 0));
+  const listed = characters.slice(0, mostListed).map(listedCharacter);
   const more = characters.length - listed.length;
   return listed.join(", ") + (more === 0 ? "" : ` and ${more} more`);
 };

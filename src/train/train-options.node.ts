@@ -84,11 +84,11 @@ export interface NewRun extends Running {
    * `position.scaling`. The text may have no other characters than the tokenizer.
    */
   readonly initFrom?: string | undefined;
-  /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
+  /** Fields to change in the preset, or in what a text of your own decides, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig>;
   /**
    * Folder of the run: new or empty. null: nothing is saved. Default: null with `text` or `documents`, as in a page; else
-   * `runs/<time>-<preset>`, with a number if it is taken.
+   * `runs/<time>-<preset>`, or the name of the text in place of the preset's, with a number if it is taken.
    */
   readonly out?: string | null | undefined;
   /** Prompt of the samples; default: one that fits the text. */

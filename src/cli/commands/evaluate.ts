@@ -118,7 +118,12 @@ const figuresOf = (result: Evaluation): readonly (readonly [label: string, value
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
 
 /** The figures of two models side by side; their difference where both read the same tokens. */
-const comparisonText = (result: Evaluation, other: Evaluation, difference: LossDifference | null): string => {
+const comparisonText = (
+  result: Evaluation,
+  other: Evaluation,
+  difference: LossDifference | null,
+  width: number,
+): string => {
   const [columns, theirs] = [figuresOf(result), figuresOf(other)];
   const noise = (value: number, error: number): string => `${signed(value)} ± ${error.toFixed(4)}`;
   const differences =
@@ -128,23 +133,29 @@ const comparisonText = (result: Evaluation, other: Evaluation, difference: LossD
           noise(difference.natsPerToken, difference.standardError),
           noise(difference.natsPerCharacter, difference.standardErrorPerCharacter),
         ];
+  const leftOut = [result, other].flatMap(({ skipped }, i) =>
+    skipped === undefined ? [] : [`left out of ${i === 0 ? "this" : "against"}: ${describeSkipped(skipped)}`],
+  );
   const last =
-    difference !== null
-      ? `± is one standard error, over ${formatPlural(difference.windows, "window")}`
-      : result.tokens === other.tokens
-        ? "One window has no standard error: more text, or a smaller --context-length."
-        : "They read other tokens: only nats per character and bits per byte compare.";
+    leftOut.length > 0
+      ? "They read other texts, so no figure compares: try a text that both know."
+      : difference !== null
+        ? `± is one standard error, over ${formatPlural(difference.windows, "window")}`
+        : result.tokens === other.tokens
+          ? "One window has no standard error: more text, or a smaller --context-length."
+          : "They read other tokens: only nats per character and bits per byte compare.";
   return [
     `${padRight("", 20)}${padRight("this", 12)}${padRight("against", 12)}${difference === null ? "" : "difference"}`.trimEnd(),
     ...columns.map(([label, value], i) =>
       `${padRight(label, 20)}${padRight(value, 12)}${padRight(theirs[i]?.[1] ?? "", 12)}${differences[i] ?? ""}`.trimEnd(),
     ),
+    ...leftOut.flatMap((line) => wrapText(line, width)),
     last,
     "",
   ].join("\n");
 };
 
-const resultText = (result: Evaluation): string => {
+const resultText = (result: Evaluation, width: number): string => {
   const rows = figuresOf(result);
   const { skipped } = result;
   const leftOut =
@@ -154,8 +165,6 @@ const resultText = (result: Evaluation): string => {
           `left out: ${describeSkipped(skipped)}`,
           "The figures count only what was read, so they compare only with figures of the same rest.",
         ];
-  const { stdout } = process;
-  const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
     ...leftOut.flatMap((line) => wrapText(line, width)),
@@ -231,18 +240,20 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
       });
     };
     const result = await measure(lm);
+    const { stdout } = process;
+    const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
     // After all checks of the input, so that a mistake gives one line only.
     for (const line of [remark, ...notices, ...(other?.notices ?? []), part]) if (line !== undefined) writeNotice(line);
     if (against === null) {
       if (json === true) writeJson(withoutWindows(result));
-      else writeOut(resultText(result));
+      else writeOut(resultText(result, width));
       return;
     }
     const difference = differenceOf(result, against);
     if (json === true) writeJson({ ...withoutWindows(result), against: withoutWindows(against), difference });
-    else writeOut(comparisonText(result, against, difference));
+    else writeOut(comparisonText(result, against, difference, width));
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;

@@ -116,7 +116,7 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "nothing that would change the run may be given with it",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with none but --steps, --extend, --data, --val-data, --backend, --threads, --stop-at, --keep-last, --on-nonfinite, --profile, --studio, --no-memory-check and --json",
+    hint: "a new run, or --resume with --steps, --extend, --data or a flag of how it runs, as --threads, --stop-at or --json",
   });
 };
 

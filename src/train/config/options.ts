@@ -140,9 +140,7 @@ export const checkTrainOptions = (options: object): void => {
       where: "resume",
       must: "nothing that would change the run may be given with it",
       got: other,
-      hint: `a new run, or resume with none but ${Object.keys(resumedRunSchema.shape)
-        .filter((key) => key !== "resume")
-        .join(", ")}`,
+      hint: "a new run, or resume with steps, extend, data or an option of how it runs, as threads, stopAt or onNotice",
     });
   }
   parseConfig(resumedRunSchema, given, optionName);

@@ -199,7 +199,9 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
       ? []
       : ([
           ["begun on", `backend ${start.backend} (${start.instructionSet}), ${config.train.dtype}`],
-          ["untrained", `${loss(Math.log(start.vocabSize))} nats/token (ln ${start.vocabSize})`],
+          ...(initFrom === undefined
+            ? ([["untrained", `${loss(Math.log(start.vocabSize))} nats/token (ln ${start.vocabSize})`]] as const)
+            : []),
         ] as const)),
     ...(best === undefined
       ? []

@@ -233,7 +233,10 @@ const resultRows = (
     style,
   ),
   ...(before === undefined
-    ? row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)
+    ? // A resumed run that began with other weights was never untrained, and does not measure those again.
+      start.initFrom !== null
+      ? []
+      : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)
     : row(
         "before",
         [
