@@ -102,6 +102,25 @@ test("evaluate --against compares a tuned model with the one that it began with,
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
   expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);
   expect(json.difference.windows).toBeGreaterThan(1);
+  // A resumed run does not measure the weights again that it began with; and it was never untrained.
+  const longer = await cli(["train", "--resume", "tuned", "--steps", "3", ...on], { cwd });
+  expect(longer, longer.stderr).toMatchObject({ status: 0 });
+  expect(longer.stdout).not.toMatch(/^(?:before|untrained) /mu);
+  expect(readFileSync(join(cwd, "tuned", "README.md"), "utf8")).not.toContain("untrained");
+});
+
+test("evaluate --against says what was left out of a text, and that the figures do not compare", async () => {
+  writeFileSync(join(cwd, "other.txt"), "The bat said that a hat has the rat.\n".repeat(20));
+  await cli(["train", ...tiny, "--data", "other.txt", "--out", "other"], { cwd });
+  await cli(["train", ...tiny, "--out", "whole"], { cwd });
+  const { status, stdout, stderr } = await cli(
+    ["evaluate", "whole", "--against", "other", "--unknown", "skip", ...on],
+    { cwd },
+  );
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^left out of against: \d+ characters that the model never saw: /mu);
+  expect(stdout).not.toContain("left out of this");
+  expect(stdout).toMatch(/They read other texts, so no figure compares: try a text that both know\.\n$/u);
 });
 
 describe("what is said of an interrupted run", () => {
