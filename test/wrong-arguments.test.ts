@@ -409,7 +409,7 @@ const cases: readonly Case[] = [
     args: () => [checkpoint, { backend: "reference" }],
     call: async (...args) => (await foretoken.loadPretrained(...(args as unknown as [string]))).close(),
   },
-  ...["backend", "threads", "dtype"].map((name) => ({
+  ...["backend", "threads", "dtype", "asInTraining"].map((name) => ({
     name: `loadPretrained ${name}`,
     args: () => [undefined],
     call: async (value: never) =>

@@ -153,6 +153,15 @@ export const modelDirectory = async (path: string): Promise<string> => {
   throw noWeights(path, "the run must have a checkpoint", `npx foretoken train --resume ${quoteWord(path)}`);
 };
 
+/** Description of the run whose folder, or a checkpoint of it, is `path`; undefined if there is none that can be read. */
+export const runOfModel = async (path: string): Promise<RunDescription | undefined> => {
+  const isRun = await isFile(join(path, folderNames.description));
+  return runOf(isRun ? join(path, folderNames.best) : path).catch((error: unknown) => {
+    if (error instanceof ForetokenError) return undefined;
+    throw error;
+  });
+};
+
 /** Description of the run that wrote the checkpoint `path`; undefined if it is in no run's folder. */
 export const runOf = async (path: string): Promise<RunDescription | undefined> => {
   const folder = dirname(resolve(path));

@@ -182,9 +182,9 @@ export interface DTypeFlag {
   readonly dtype: DTypeChoice;
 }
 
-export const addDTypeFlag = (command: Command): Command =>
+export const addDTypeFlag = (command: Command, about = ""): Command =>
   command.addOption(
-    new Option("--dtype <name>", `what products are computed from: ${dtypeChoices.join(", ")}`)
+    new Option("--dtype <name>", `what products are computed from: ${dtypeChoices.join(", ")}${about}`)
       .default("auto")
       .argParser(parseChoice("--dtype", dtypeChoices, dtypeNames)),
   );

@@ -1,6 +1,13 @@
 import { backendChoices } from "../backend/select.node.ts";
 import { writeConversations } from "../chat/template.node.ts";
-import { checkCallback, checkChoice, checkKeys, checkName, checkNumber } from "../core/check-arguments.ts";
+import {
+  checkBoolean,
+  checkCallback,
+  checkChoice,
+  checkKeys,
+  checkName,
+  checkNumber,
+} from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import { isRecord } from "../core/is-record.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
@@ -88,13 +95,14 @@ export const loadInWorker = async (
   checkLoadInWorker(options, backendChoices);
   checkLoad(checkpoint, options, false, "loadInWorker");
   checkKeys("loadInWorker", options, [
-    ...["backend", "threads", "dtype", "adapter", "adapters", "base", "onNotice", "onProgress"],
+    ...["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base", "onNotice", "onProgress"],
   ]);
   const { onNotice, onProgress, ...sent } = options;
   checkCallback("loadInWorker: onNotice", onNotice);
   checkCallback("loadInWorker: onProgress", onProgress);
   if (sent.threads !== undefined) checkNumber("loadInWorker: threads", sent.threads);
   if (sent.dtype !== undefined) checkName("loadInWorker: dtype", sent.dtype);
+  if (sent.asInTraining !== undefined) checkBoolean("loadInWorker: asInTraining", sent.asInTraining);
   if (sent.base !== undefined) checkName("loadInWorker: base", sent.base);
   const callbacks = {
     onNotice: (line: string) => onNotice?.(line),

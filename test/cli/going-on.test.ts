@@ -84,6 +84,19 @@ test("train --init-from begins a run in a folder of its own with the weights of 
   });
 });
 
+test.each(["float32", "bfloat16"])("evaluate gives the loss that a run in %s has noted, to the bit", async (dtype) => {
+  const out = `noted-${dtype}`;
+  const trained = await cli(
+    ["train", ...tiny.map((word) => (word === "reference" ? "auto" : word)), "--dtype", dtype, "--json", "--out", out],
+    { cwd },
+  );
+  expect(trained, trained.stderr).toMatchObject({ status: 0 });
+  const noted = jsonLines(trained.stdout).findLast((event) => (event as { type: string }).type === "eval");
+  const measured = await cli(["evaluate", out, "--weights", "last", "--json"], { cwd });
+  const [{ natsPerToken }] = jsonLines(measured.stdout) as [{ natsPerToken: number }];
+  expect(natsPerToken).toBe((noted as { valLoss: number }).valLoss);
+});
+
 test("evaluate --against compares a tuned model with the one that it began with, on the same windows", async () => {
   await cli(["train", ...tiny, "--out", "base"], { cwd });
   const plan = ["--steps", "2", "--batch-size", "2", ...on];

@@ -13,7 +13,7 @@ import type { Evaluation } from "../../train/measuring/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../train/measuring/evaluate-corpus.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
-import { type FoundModel, loadNamed, modelPlaces, runOf } from "../checkpoint-path.ts";
+import { type FoundModel, loadNamed, modelPlaces, runOf, runOfModel } from "../checkpoint-path.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
 import { padRight, wrapText } from "../display/texts/width.ts";
 import {
@@ -172,6 +172,18 @@ const resultText = (result: Evaluation, width: number): string => {
   ].join("\n");
 };
 
+/**
+ * How a run's weights are loaded so that its losses come out again to the bit: in the run's dtype, and as in training (adapters
+ * train beside frozen weights).
+ */
+const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
+  const run = await runOfModel(path);
+  if (run === undefined) return options;
+  const { lora, train } = run.config;
+  const dtype = options.dtype === "auto" ? train.dtype : options.dtype;
+  return { ...options, dtype, asInTraining: lora === undefined || dtype === "float32" };
+};
+
 /** The model to compare with; if it cannot be loaded, `lm` is closed. */
 const loadOther = async (
   path: string | undefined,
@@ -179,7 +191,7 @@ const loadOther = async (
   options: WorkerLoadOptions,
 ): Promise<FoundModel | null> => {
   if (path === undefined) return null;
-  return loadNamed(path, {}, options).catch(async (error: unknown) => {
+  return loadNamed(path, {}, await asInRun(path, options)).catch(async (error: unknown) => {
     await lm.close();
     throw error;
   });
@@ -208,7 +220,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   const { backend, remark } = await chooseBackend(flags);
   checkSplit(split, flags.valFraction);
   const loading = { backend, threads, dtype };
-  const { lm, directory, notices } = await loadNamed(path, flags, loading);
+  const { lm, directory, notices } = await loadNamed(path, flags, await asInRun(path, loading));
   const other = await loadOther(flags.against, lm, loading);
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
@@ -296,7 +308,10 @@ export const declareEvaluate = (command: Command): void => {
       "another model, measured on the same windows: the difference of the losses and its standard error (default: none)",
       parsePath("--against"),
     );
-  addDTypeFlag(addRunningFlags(addWeightsFlag(addUnknownFlag(withText, "text"))))
+  addDTypeFlag(
+    addRunningFlags(addWeightsFlag(addUnknownFlag(withText, "text"))),
+    "; auto: that of the run, or what is fastest for a model of no run",
+  )
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: EvaluateFlags) => {
