@@ -103,7 +103,10 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
 const nextPart = (part: Part, data: string | undefined): readonly string[] => {
   const next = part === all ? undefined : lessonNames[lessonNames.indexOf(part) + 1];
   if (next === undefined) return [];
-  const command = { command: commandLine(["lesson", next, ...(data === undefined ? [] : ["--data", data])]), purpose: lessons[next].summary };
+  const command = {
+    command: commandLine(["lesson", next, ...(data === undefined ? [] : ["--data", data])]),
+    purpose: lessons[next].summary,
+  };
   return nextLines([command], Math.min(widest, terminalColumns(process.stdout)), styleFor(process.stdout));
 };
 
@@ -131,12 +134,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
       if (notice !== undefined) writeNotice(notice);
     }
     await show(lessonsInTurn(names, input), json === true, interrupt);
-    if (json !== true && !signal.aborted)
-      writeOut(
-        nextPart(part)
-          .map((line) => `${line}\n`)
-          .join(""),
-      );
+    if (json !== true && !signal.aborted) for (const line of nextPart(part, data)) writeOut(`${line}\n`);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
   } finally {
