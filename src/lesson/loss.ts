@@ -217,7 +217,7 @@ const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number
   const better = guessers.filter(({ loss }) => loss < heldOut).map(({ name }) => name);
   const training = recentLoss(learned);
   const isByHeart = knowsByHeart(training, heldOut);
-  const known = `${nats(training)} nats on the text that it learned from, ${nats(heldOut)} here`;
+  const known = `${nats(training)} nats on the text that it learned from, ${nats(heldOut)} on held-out text`;
   const names = new Intl.ListFormat("en").format(better);
   if (better.length === 0) {
     return isByHeart

@@ -146,7 +146,7 @@ const strip = ({ shares, at, shown }: Of<"strip">, width: number, style: Style):
       return found?.text ?? "";
     });
   const cellWidth = Math.max(1, ...cellsOf(longestStrip).map((cell) => widthOf(cell, style)));
-  const room = width - 4 * indent;
+  const room = width - 2 * indent;
   const count = Math.max(1, Math.min(longestStrip, Math.floor(room / cellWidth)));
   const place = Math.min(count - 1, Math.floor(at * count));
   const column = place * cellWidth;
