@@ -30,7 +30,9 @@ describe("lesson in a pipe", () => {
     expect(stderr).toMatch(
       /^text\.txt is short, [\d,]+ characters: the model will learn parts of it by heart; a text of 5,000 or more shows more\n$/u,
     );
-    expect(stdout).toContain("\nNext:\n  npx foretoken lesson generation --data text.txt  # how a model writes");
+    expect(stdout).toContain(
+      "\nNext:\n  # how a model writes, one character at a time\n  npx foretoken lesson generation --data text.txt\n",
+    );
   });
 
   it("looks at the reader's own line, in ASCII where the locale has no more", async () => {

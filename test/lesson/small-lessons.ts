@@ -17,10 +17,13 @@ export const tinySize: LessonSize = {
   measured: 100,
 };
 
+/** Enough to learn a short text by heart. */
+export const learningSize: LessonSize = { ...tinySize, nEmbd: 16, hidden: 32, steps: 80 };
+
 const text = "the cat sat on the mat and the dog sat on the cat.\n".repeat(20);
 
-/** Nine tenths of "ab" and a last tenth of "cd": what is learned helps nowhere. */
-export const misleading = `${"ab".repeat(90)}${"cd".repeat(10)}`;
+/** Nine tenths forwards and a last tenth backwards: what is learned there misleads here. */
+export const misleading = `${"abcd".repeat(90)}${"dcba".repeat(10)}`;
 
 /** 110 different characters of a script without spaces, again and again. */
 export const chinese = String.fromCodePoint(...Array.from({ length: 110 }, (_, i) => 0x4e00 + i)).repeat(10);
