@@ -105,7 +105,8 @@ const byHeartText = ({ learner, asTrained }: Outcome, uniform: number): string |
   const training = recentLoss(learner);
   if (!knowsByHeart(training, asTrained)) return undefined;
   const worse = asTrained > uniform ? ", worse than guessing" : "";
-  return ` The model with the mask has learned the text by heart: ${nats(training)} nats on the text that it learned from, ${nats(asTrained)} on held-out text${worse}. A longer text helps.`;
+  const known = training < asTrained / 4 ? "the text" : "parts of the text";
+  return ` The model with the mask has learned ${known} by heart: ${nats(training)} nats on the text that it learned from, ${nats(asTrained)} on held-out text${worse}. A longer text helps.`;
 };
 
 const outcomePieces = (

@@ -151,8 +151,9 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
       {knowsByHeart(ofHonest ?? 0, honest.asTrained) && (
         <p>
           <b>
-            The model with the mask has learned your text by heart: {two(ofHonest ?? 0)} nats on the text that it
-            learned from, {two(honest.asTrained)} on held-out text
+            The model with the mask has learned{" "}
+            {(ofHonest ?? 0) < honest.asTrained / 4 ? "your text" : "parts of your text"} by heart: {two(ofHonest ?? 0)}{" "}
+            nats on the text that it learned from, {two(honest.asTrained)} on held-out text
             {honest.asTrained > guessing && ", worse than guessing"}. A longer text helps.
           </b>
         </p>
