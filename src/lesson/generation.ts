@@ -14,7 +14,7 @@ import type { Model } from "../models/model.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";
-import type { Bar, Column, Lesson, Piece, Span, Text } from "./piece.ts";
+import type { Bar, Column, Lesson, Piece, Share, Span, Text } from "./piece.ts";
 import { createLearner, lessonSize, trainTogether, write } from "./small-model.ts";
 
 const { temperature, topK, topP, minP } = generateDefaults;
@@ -142,21 +142,14 @@ const drawTokens = async (
   return { ids, drawn };
 };
 
-/** Columns of the strip of candidates: few enough for a narrow terminal. */
-const stripWidth = 40;
-
-/**
- * The candidates end to end, each as its repeated character, and below them the place of the random number: each column
- * shows the token that a number in its middle would draw.
- */
+/** The candidates end to end, each as long as it is likely, and the place of the random number. */
 const strip = ({ tokenizer }: LessonInput, { candidates, number }: DrawnToken): Piece => {
-  const cells = Array.from({ length: stripWidth }, (_, i) =>
-    visibleCharacter(tokenizer.token(drawToken(candidates, (i + 0.5) / stripWidth).id)),
-  );
-  const at = Math.min(stripWidth - 1, Math.floor(number * stripWidth));
-  const shown = number.toFixed(4);
-  const pointer = at < stripWidth / 2 ? `${" ".repeat(at)}▲ ${shown}` : `${shown} ▲`.padStart(at + 1);
-  return { kind: "lines", lines: [cells.join(""), [{ text: pointer, emphasis: "good" }]], of: "sequence" };
+  let to = 0;
+  const shares = candidates.ids.map((id, i): Share => {
+    to += candidates.probabilities[i] ?? 0;
+    return { text: visibleCharacter(tokenizer.token(id)), to };
+  });
+  return { kind: "strip", shares, at: number, shown: number.toFixed(4) };
 };
 
 const drawPieces = (input: LessonInput, ids: readonly number[], drawn: readonly DrawnToken[]): readonly Piece[] => {

@@ -7,15 +7,17 @@ import type { Lesson } from "./piece.ts";
 
 interface Part {
   readonly summary: string;
+  /** Whether a small model learns the text in it. */
+  readonly trains: boolean;
   readonly start: (input: LessonInput) => Lesson;
 }
 
 /** The parts, in the order in which they build on each other. */
 export const lessons = {
-  pairs: { summary: "how one text becomes many examples", start: pairsLesson },
-  loss: { summary: "what a guess costs, and what a loss means", start: lossLesson },
-  mask: { summary: "why a model may not look ahead", start: maskLesson },
-  generation: { summary: "how a model writes, one character at a time", start: generationLesson },
+  pairs: { summary: "how one text becomes many examples", trains: false, start: pairsLesson },
+  loss: { summary: "what a guess costs, and what a loss means", trains: true, start: lossLesson },
+  mask: { summary: "why a model may not look ahead", trains: true, start: maskLesson },
+  generation: { summary: "how a model writes, one character at a time", trains: true, start: generationLesson },
 } as const satisfies Readonly<Record<string, Part>>;
 
 export type LessonName = keyof typeof lessons;

@@ -1,12 +1,21 @@
 import { randomKey, randomStream } from "../core/random.ts";
-import { evaluate, measureTokens } from "../train/measuring/evaluate.ts";
+import { measureTokens } from "../train/measuring/evaluate.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { bigramModel, type CountedModel, meanLoss, uniformModel, unigramModel, writeCounted } from "./counted.ts";
 import { count, nats, percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";
 import { softmax, untrainedModel } from "./model.ts";
 import type { Lesson, Piece, Text } from "./piece.ts";
-import { createLearner, type LessonSize, lessonSize, trainTogether, write } from "./small-model.ts";
+import {
+  createLearner,
+  type Learner,
+  type LessonSize,
+  lessonSize,
+  recentLoss,
+  trainTogether,
+  write,
+} from "./small-model.ts";
+import { knowsByHeart, mostMeasured } from "./small-model-config.ts";
 
 /** A model's predictions for a line: after each character but the last, logits for every next one. */
 interface ReadLine {
@@ -122,11 +131,13 @@ const allPositions = ({ characters, ids, logits }: ReadLine, vocabSize: number):
     { kind: "heading", text: "What p on the right character costs" },
     {
       kind: "bars",
-      bars: [0.9, 0.5, 1 / vocabSize, 0.01].map((probability) => ({
-        label: `p = ${probability === 1 / vocabSize ? `1/${vocabSize}` : `${100 * probability}%`}`,
-        value: -Math.log(probability),
-        shown: nats(-Math.log(probability)),
-      })),
+      bars: [...new Set([0.9, 0.5, 1 / vocabSize, 0.01])]
+        .sort((a, b) => b - a)
+        .map((probability) => ({
+          label: `p = ${probability === 1 / vocabSize ? `1/${vocabSize}` : `${100 * probability}%`}`,
+          value: -Math.log(probability),
+          shown: nats(-Math.log(probability)),
+        })),
     },
   ];
 };
@@ -201,10 +212,27 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
   ]),
 });
 
+/** What the model's loss says beside the others', by their values; undefined: nothing that the table does not show. */
+const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number): string | undefined => {
+  const better = guessers.filter(({ loss }) => loss < heldOut).map(({ name }) => name);
+  const training = recentLoss(learned);
+  const isByHeart = knowsByHeart(training, heldOut);
+  const known = `${nats(training)} nats on the text that it learned from, ${nats(heldOut)} on held-out text`;
+  const names = new Intl.ListFormat("en").format(better);
+  if (better.length === 0) {
+    return isByHeart
+      ? `The ${learned.name} knows parts of its text by heart: ${known}. A longer text helps.`
+      : undefined;
+  }
+  return isByHeart
+    ? `The ${learned.name} guesses worse than ${names}: it has learned its text by heart (${known}). A longer text helps.`
+    : `So soon, the ${learned.name} guesses worse than ${names}.`;
+};
+
 /** The meaning of losses: simple guessers beside the falling loss of a model that learns. */
 async function* losses(input: LessonInput, size: LessonSize): Lesson {
-  const { corpus, tokenizer, trainIds, signal } = input;
-  const held = input.valIds.subarray(0, Math.min(input.valIds.length, size.measured + 1));
+  const { corpus, tokenizer, trainIds, valIds } = input;
+  const held = input.valIds.subarray(0, Math.min(size.measured, mostMeasured) + 1);
   const guessers = countedGuessers(input, held);
   yield { kind: "heading", text: "What a loss means" };
   const learner = createLearner(input, size, "small model", "causal");
@@ -213,22 +241,29 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     const { steps } = learner.config.train;
     yield {
       kind: "prose",
-      text: `Three guessers only count, in ${count(trainIds.length)} characters of ${corpus.name}. Uniform: each of the ${tokenizer.vocabSize} characters alike. Unigram: each as often as it occurs. Bigram: each as often as it follows the one before (every count plus one). A model of ${count(model.layout.count)} parameters learns from them in ${count(steps)} steps, with this loss on them:`,
+      text: `Three guessers only count, in ${count(trainIds.length)} characters of ${corpus.name}. Uniform: each of the ${tokenizer.vocabSize} characters alike. Unigram: each as often as it occurs. Bigram: each as often as it follows the one before (every count plus one). A model of ${count(model.layout.count)} parameters learns from them in ${count(steps)} steps. Their losses on text that was held out, the model's as it learns:`,
     };
     const compared = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
-    yield* trainTogether(input, "loss", [learner], { compared });
-    const { natsPerToken } = await evaluate(model, measureTokens(held, tokenizer), signal);
+    const heldOut = measureTokens(held, tokenizer);
+    yield* trainTogether(input, "loss", [learner], { compared, heldOut });
+    const loss = learner.measured.at(-1)?.loss ?? Number.NaN;
     const text = await write(input, model, { ...writing, prompt: promptOf(input) });
-    yield guesserTable([...guessers, { name: learner.name, loss: natsPerToken, text }]);
+    yield guesserTable([...guessers, { name: learner.name, loss, text }]);
+    const said = verdict(guessers, learner, loss);
+    if (said !== undefined) yield { kind: "prose", text: [{ text: said, emphasis: "strong" }] };
   } finally {
     learner.trainer.close();
   }
   const choices = (loss: number): string => Math.exp(loss).toFixed(1);
+  const isAll = held.length === valIds.length;
+  const measuredOn = isAll
+    ? `the ${count(held.length - 1)}`
+    : `the first ${count(held.length - 1)} of ${count(valIds.length)}`;
   yield {
     kind: "prose",
     text: [
       {
-        text: `Mean losses on the ${count(held.length - 1)} characters that were held out. bits = nats / ln 2. Choices: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
+        text: `Mean losses on ${measuredOn} characters that were held out. bits = nats / ln 2. Choices: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
       },
       {
         text: `A loss of 1.5 is like ${choices(1.5)} equal choices, 1.0 like ${choices(1)}`,

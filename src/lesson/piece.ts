@@ -31,6 +31,14 @@ export interface Bar {
 export interface Curve {
   readonly name: string;
   readonly points: readonly { readonly step: number; readonly loss: number }[];
+  /** Each point is the loss on a whole text; others are losses of single batches, which go up and down. */
+  readonly measured?: true;
+}
+
+/** A part of [0, 1), from where the part before it ends. */
+export interface Share {
+  readonly text: string;
+  readonly to: number;
 }
 
 /** A loss to compare curves with. */
@@ -49,6 +57,8 @@ export type Piece =
   | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
   /** Bars from 0 to `maximum` (default: the longest). */
   | { readonly kind: "bars"; readonly bars: readonly Bar[]; readonly maximum?: number }
+  /** Shares end to end, and below them the place of a number in [0, 1), with the number. */
+  | { readonly kind: "strip"; readonly shares: readonly Share[]; readonly at: number; readonly shown: string }
   /**
    * Rows of cells below each other, such as a text and the same text shifted; without room the last cells are dropped.
    */

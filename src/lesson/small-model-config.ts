@@ -30,6 +30,18 @@ export const compiledSize: LessonSize = {
   measured: Number.POSITIVE_INFINITY,
 };
 
+/** Most held-out characters that are measured again and again in a training: enough for two digits. */
+export const mostMeasured = 6000;
+
+/** A text of fewer characters is learned by heart, in parts at least. */
+export const shortText = 5000;
+
+/** Nats by which the loss on held-out text is above the loss in training where a model has learned its text by heart. */
+const byHeartGap = 0.4;
+
+/** Whether a model knows its text by heart: both losses in nats per character. */
+export const knowsByHeart = (training: number, heldOut: number): boolean => heldOut > training + byHeartGap;
+
 export interface SmallModelOptions {
   /** Tokens of the training part: a window must fit into it. */
   readonly trainTokens: number;

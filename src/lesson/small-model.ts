@@ -6,6 +6,7 @@ import type { AttentionMask } from "../ops/causal-attention.ts";
 import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
 import type { TrainerConfig } from "../train/config/config.ts";
 import { presets } from "../train/config/presets.ts";
+import { evaluate, type MeasuredTokens } from "../train/measuring/evaluate.ts";
 import { createTrainer, type Trainer } from "../train/steps/trainer.ts";
 import type { LessonInput } from "./input.ts";
 import type { Curve, Level, Piece } from "./piece.ts";
@@ -36,14 +37,18 @@ export interface Learner {
   readonly trainer: Trainer;
   /** The losses of its steps so far, nats per token. */
   readonly losses: number[];
+  /** Its losses on held-out text so far, after so many steps, if that is measured. */
+  readonly measured: Point[];
 }
+
+type Point = Curve["points"][number];
 
 /** A small model with fresh weights: the same weights with either mask. The caller closes its trainer. */
 export const createLearner = (input: LessonInput, size: LessonSize, name: string, mask: AttentionMask): Learner => {
   const { trainIds, seed } = input;
   const config = smallModelConfig(size, { trainTokens: trainIds.length, seed, mask }, presets.book.train);
   const trainer = createTrainer(input.backend, config, input.tokenizer.vocabSize, input.trainIds);
-  return { name, config, trainer, losses: [] };
+  return { name, config, trainer, losses: [], measured: [] };
 };
 
 export interface ChartOptions {
@@ -51,15 +56,17 @@ export interface ChartOptions {
   readonly compared?: readonly Level[];
   /** Lines of the plot, if there is little room. */
   readonly height?: number;
+  /** The curves are losses on this text, measured on the way; else they are losses of the steps. */
+  readonly heldOut?: MeasuredTokens;
 }
 
-/** Charts of a training. */
-const charts = 60;
+/** Charts of a training, and of one that is measured on held-out text. */
+const charts = { ofSteps: 60, measured: 20 };
 
-const curveOf = ({ name, losses }: Learner): Curve => ({
-  name,
-  points: losses.map((loss, step) => ({ step, loss })),
-});
+const curveOf = ({ name, losses, measured }: Learner): Curve =>
+  measured.length > 0
+    ? { name, points: [...measured], measured: true }
+    : { name, points: losses.map((loss, step) => ({ step, loss })) };
 
 /**
  * Trains all learners to their end, taking turns step by step on the same batches, and yields their curves as they grow.
@@ -69,29 +76,33 @@ export async function* trainTogether(
   { tokenizer, signal }: LessonInput,
   id: string,
   learners: readonly Learner[],
-  { compared = [], height }: ChartOptions = {},
+  { compared = [], height, heldOut }: ChartOptions = {},
 ): AsyncGenerator<Piece, void, undefined> {
   const total = Math.max(...learners.map(({ config }) => config.train.steps));
   const levels = [{ name: `ln ${tokenizer.vocabSize}`, loss: Math.log(tokenizer.vocabSize) }, ...compared];
-  const every = Math.ceil(total / charts);
+  const every = Math.ceil(total / (heldOut === undefined ? charts.ofSteps : charts.measured));
+  const chart = async (stepsDone: number): Promise<Piece> => {
+    if (heldOut !== undefined) {
+      for (const { trainer, measured } of learners) {
+        const { natsPerToken } = await evaluate(trainer.model, heldOut, signal);
+        measured.push({ step: stepsDone, loss: natsPerToken });
+      }
+    }
+    const final = stepsDone === total;
+    return {
+      ...{ kind: "curves", id, curves: learners.map(curveOf), levels, steps: total, final },
+      ...(height === undefined ? {} : { height }),
+    };
+  };
+  if (heldOut !== undefined) yield await chart(0);
   for (let step = 0; step < total; step++) {
     for (const { trainer, losses } of learners) {
       signal.throwIfAborted();
       losses.push((await trainer.step(step)).loss);
       await yieldToHost();
     }
-    const final = step === total - 1;
-    if (final || step % every === 0) {
-      yield {
-        kind: "curves",
-        id,
-        curves: learners.map(curveOf),
-        levels,
-        steps: total,
-        final,
-        ...(height === undefined ? {} : { height }),
-      };
-    }
+    const isDue = heldOut === undefined ? step % every === 0 : (step + 1) % every === 0;
+    if (isDue || step === total - 1) yield await chart(step + 1);
   }
 }
 

@@ -25,6 +25,16 @@ describe("lesson in a pipe", () => {
     for (const line of stdout.split("\n")) expect([...line].length).toBeLessThanOrEqual(80);
   });
 
+  it("says before a model learns it that a text is short, and names the next part as a command", async () => {
+    const { stdout, stderr } = await cli(["lesson", "mask", ...onText], { cwd });
+    expect(stderr).toMatch(
+      /^text\.txt is short, [\d,]+ characters: the model will learn parts of it by heart; a text of 5,000 or more shows more\n$/u,
+    );
+    expect(stdout).toContain(
+      "\nNext:\n  # how a model writes, one character at a time\n  npx foretoken lesson generation --data text.txt\n",
+    );
+  });
+
   it("looks at the reader's own line, in ASCII where the locale has no more", async () => {
     const args = ["lesson", "pairs", "--text", "a cat\\nsat.", ...onText];
     const { stdout } = await cli(args, { cwd, env: { LC_ALL: "C" } });
@@ -42,6 +52,7 @@ describe("lesson in a pipe", () => {
   it.each([
     [["lesson", "pear"], 'part: must be pairs, loss, mask, generation or all; got "pear"; try pairs'],
     [["lesson", "genration"], 'got "genration"; try generation'],
+    [["lesson", "writing"], 'got "writing"; try generation'],
     [["lesson", "pairs", "loss", ...onText], 'lesson: takes [part] and flags only; got "loss"'],
     [
       ["lesson", "pairs", "--text", "a café", ...onText],
@@ -95,7 +106,8 @@ describe.skipIf(!hasScript)(
       const { status, stdout } = await onTerminal("\r");
       expect(status).toBe(0);
       expect(stdout).toContain("One pass gives the same");
-      expect(stdout).toContain("Next: npx foretoken lesson loss");
+      expect(stdout).toMatch(/\nNext:\r?\n/u);
+      expect(stdout).toContain("npx foretoken lesson loss --data text.txt");
       expect(stdout).toContain("\u001b[");
     });
 

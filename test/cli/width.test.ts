@@ -2,7 +2,7 @@ import fc from "fast-check";
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import { profileLines } from "#foretoken/cli/display/texts/profile-table.js";
-import { startLines } from "#foretoken/cli/display/texts/run-text.js";
+import { evalLines, startLines } from "#foretoken/cli/display/texts/run-text.js";
 import { runsLines } from "#foretoken/cli/display/texts/runs-table.js";
 import { wrapCommand } from "#foretoken/cli/display/texts/shell.js";
 import {
@@ -16,7 +16,7 @@ import {
 } from "#foretoken/cli/display/texts/width.js";
 import { renderPiece } from "#foretoken/cli/lesson/render.js";
 import { symbolsFor } from "#foretoken/cli/terminal.js";
-import type { StartEvent } from "#foretoken/train/events.js";
+import type { EvalEvent, StartEvent } from "#foretoken/train/events.js";
 import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
@@ -184,6 +184,16 @@ test.each([80, 60, 44])("the head of a run and a profile fit into %i columns wit
       for (const word of line.trim().split(/\s+/u)) expect(known, `${word} in ${line}`).toContain(word);
     }
   }
+});
+
+test("the further line of a step begins below its first figure", () => {
+  const event = {
+    ...{ v: 1, type: "eval", step: 50, valLoss: 2.5, trainLoss: 2.25, bitsPerByte: 3.783, best: true },
+  } as unknown as EvalEvent;
+  const [line = "", further = "", ...more] = evalLines(event, 1000, 60, plain);
+  expect(more).toEqual([]);
+  expect(further.trimStart()).toBe("3.783 bits/byte   ★ best");
+  expect(further.search(/\S/u)).toBe(line.indexOf("val"));
 });
 
 test.each([80, 60, 44])(

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { renderPiece } from "#foretoken/cli/lesson/render.js";
 import { generationLesson } from "#foretoken/lesson/generation.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
+import { uncoloured } from "./screens.ts";
 import { ofKind, piecesOf, plain, tableWith, tinyInput, tinySize } from "./small-lessons.ts";
 
 let backend: Backend;
@@ -48,11 +50,16 @@ it("shows distributions that are whole, flatter at a higher temperature, and cut
 
 it("lays the candidates end to end, and points at the one that is drawn", () => {
   const [row] = tableWith(pieces, "falls into");
-  const [cells = "", pointer = ""] = (ofKind(pieces, "lines")[0]?.lines ?? []).map(plain);
-  const at = pointer.indexOf("▲");
-  expect(Math.floor(Number(row?.[1]) * cells.length)).toBe(at);
-  // A candidate's border may run through the column.
-  expect(cells.slice(at - 1, at + 2)).toContain(row?.at(-1));
+  const [strip] = ofKind(pieces, "strip");
+  expect(strip?.shares.at(-1)?.to).toBeCloseTo(1, 9);
+  for (const width of [80, 40, 24]) {
+    const lines = strip === undefined ? [] : renderPiece(strip, width, uncoloured());
+    const [cells = "", pointer = ""] = lines.map((line) => line.slice(4));
+    const at = pointer.indexOf("▲");
+    expect(Math.floor(Number(row?.[1]) * cells.length)).toBe(at);
+    // A candidate's border may run through the column.
+    expect(cells.slice(Math.max(0, at - 1), at + 2)).toContain(row?.at(-1));
+  }
 });
 
 it("crops to the context length", () => {

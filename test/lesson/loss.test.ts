@@ -7,7 +7,17 @@ import { bigramModel, meanLoss, uniformModel, unigramModel, writeCounted } from 
 import { lossLesson } from "#foretoken/lesson/loss.js";
 import { lossOf, softmax } from "#foretoken/lesson/model.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
-import { ofKind, piecesOf, plain, tableWith, tinyInput, tinySize } from "./small-lessons.ts";
+import {
+  chinese,
+  learningSize,
+  misleading,
+  ofKind,
+  piecesOf,
+  plain,
+  tableWith,
+  tinyInput,
+  tinySize,
+} from "./small-lessons.ts";
 
 const vocabSize = 7;
 const someIds = fc.array(fc.integer({ min: 0, max: vocabSize - 1 }), { minLength: 2, maxLength: 60 });
@@ -107,6 +117,32 @@ describe("the lesson of the loss", () => {
       expect(Math.abs(Number(nats) / Math.LN2 - Number(bits))).toBeLessThan(0.02);
       expect(Math.abs(Math.exp(Number(nats)) / Number(among) - 1)).toBeLessThan(0.02);
     }
+  });
+
+  it("shows losses of one kind: those of the chart are those of the table", () => {
+    const chart = ofKind(pieces, "curves").at(-1);
+    const losses = [...(chart?.levels ?? []).map(({ loss }) => loss), chart?.curves[0]?.points.at(-1)?.loss];
+    expect(chart?.curves[0]).toMatchObject({ measured: true });
+    expect(losses.map((loss) => loss?.toFixed(2))).toEqual(tableWith(pieces, "choices").map((row) => row[1]));
+    expect(chart?.curves[0]?.points.at(0)?.step).toBe(0);
+    expect(chart?.curves[0]?.points.at(-1)?.step).toBe(tinySize.steps);
+  });
+
+  it("says in a sentence that a model which is worse than counting has learned its text by heart, or has just begun", async () => {
+    const found = await piecesOf(lossLesson(tinyInput(backend, {}, misleading), learningSize));
+    expect(ofKind(found, "prose").map(({ text }) => plain(text))).toContainEqual(
+      expect.stringMatching(
+        /guesses worse than uniform and unigram: it has learned its text by heart \(0\.\d\d nats on the text that it learned from, 3\.\d\d on held-out text\)\. A longer text helps\.$/u,
+      ),
+    );
+    const said = ofKind(pieces, "prose").map(({ text }) => plain(text));
+    expect(said).toContainEqual("So soon, the small model guesses worse than unigram and bigram.");
+  });
+
+  it("lists what p costs from the cheapest on, also with more than 100 characters", async () => {
+    const found = await piecesOf(lossLesson(tinyInput(backend, {}, chinese), { ...tinySize, steps: 1 }));
+    const labels = ofKind(found, "bars")[0]?.bars.map(({ label }) => label);
+    expect(labels).toEqual(["p = 90%", "p = 50%", "p = 1%", "p = 1/110"]);
   });
 
   it("ends with the signal's reason", async () => {

@@ -3,7 +3,17 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { maskLesson } from "#foretoken/lesson/mask.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
-import { ofKind, piecesOf, tableWith, tinyInput, tinySize } from "./small-lessons.ts";
+import {
+  chinese,
+  learningSize,
+  misleading,
+  ofKind,
+  piecesOf,
+  plain,
+  tableWith,
+  tinyInput,
+  tinySize,
+} from "./small-lessons.ts";
 
 let backend: Backend;
 let pieces: readonly Piece[];
@@ -47,4 +57,24 @@ it("says that what copied so well does worse than guessing only where it did cop
   const guessing = Number(/costs ln \d+ = ([\d.]+) nats/u.exec(prose)?.[1]);
   expect(guessing).toBeGreaterThan(0);
   expect(prose.includes("copied so well")).toBe(Number(asTrained) < guessing && Number(masked) > guessing);
+});
+
+it("says that a model with the mask has learned its text by heart, and of no other", async () => {
+  const found = await piecesOf(maskLesson(tinyInput(backend, {}, misleading), learningSize));
+  const said = ofKind(found, "prose").map(({ text }) => plain(text));
+  expect(said.at(-1)).toMatch(
+    /learned the text by heart: 0\.\d\d nats on the text that it learned from, \d+\.\d\d on held-out text, worse than guessing\. A longer text helps\.$/u,
+  );
+  expect(
+    ofKind(pieces, "prose")
+      .map(({ text }) => plain(text))
+      .at(-1),
+  ).not.toContain("by heart");
+});
+
+it("counts words only where a text has spaces between them", async () => {
+  expect(tableWith(pieces, "dictionary words")).toHaveLength(2);
+  const found = await piecesOf(maskLesson(tinyInput(backend, {}, chinese), { ...tinySize, steps: 1 }));
+  expect(tableWith(found, "loss as trained").map((row) => row.length)).toEqual([3, 3]);
+  expect(JSON.stringify(found)).not.toMatch(/dictionary words/iu);
 });

@@ -57,6 +57,16 @@ const samples: Readonly<Record<string, Piece>> = {
       { label: "c", value: 0, shown: "0" },
     ],
   },
+  strip: {
+    kind: "strip",
+    shares: [
+      { text: "e", to: 0.5 },
+      { text: "的", to: 0.9 },
+      { text: "↵", to: 1 },
+    ],
+    at: 0.87,
+    shown: "0.8700",
+  },
   aligned: {
     kind: "aligned",
     rows: [
@@ -120,6 +130,23 @@ describe("what a reader sees", () => {
     );
     const lengths = all.map((line) => line.replace(/[^█▏]/gu, "").length);
     expect(lengths).toEqual([50, 25, 1, 0]);
+  });
+
+  it("points at the column of a strip's share, also where characters are two columns wide", () => {
+    const [cells = "", pointer = ""] = lines(samples.strip as Piece, 80);
+    expect(cells).toBe(`    ${"e ".repeat(19)}${"的".repeat(15)}↵ ↵ ↵ ↵`);
+    // Cell 33 of 38.
+    expect(pointer).toBe(`${"0.8700 ▲".padStart(4 + 2 * 33 + 1)}`);
+    const early = lines({ ...(samples.strip as Extract<Piece, { kind: "strip" }>), at: 0.25 }, 80)[1];
+    expect(early).toBe(`${" ".repeat(4 + 2 * 9)}▲ 0.8700`);
+  });
+
+  it("names a measured curve by its last point, not by a mean", () => {
+    const points = Array.from({ length: 21 }, (_, i) => ({ step: 20 * i, loss: 4 - i / 10 }));
+    const chart = (measured: object): string =>
+      lines(curves({ curves: [{ name: "one", points, ...measured }], steps: 400 }), 80).join("\n");
+    expect(chart({ measured: true })).toContain("one 2.00");
+    expect(chart({})).toContain("one 2.10");
   });
 
   it("names curves and levels beside the chart in the order of their losses, or under it where there is no room", () => {

@@ -17,17 +17,26 @@ export const tinySize: LessonSize = {
   measured: 100,
 };
 
+/** Enough to learn a short text by heart. */
+export const learningSize: LessonSize = { ...tinySize, nEmbd: 16, hidden: 32, steps: 80 };
+
 const text = "the cat sat on the mat and the dog sat on the cat.\n".repeat(20);
 
-export const tinyInput = (backend: Backend, changes: Partial<LessonInput> = {}): LessonInput => ({
+/** Nine tenths forwards and a last tenth backwards: what is learned there misleads here. */
+export const misleading = `${"abcd".repeat(90)}${"dcba".repeat(10)}`;
+
+/** 110 different characters of a script without spaces, again and again. */
+export const chinese = String.fromCodePoint(...Array.from({ length: 110 }, (_, i) => 0x4e00 + i)).repeat(10);
+
+export const tinyInput = (backend: Backend, changes: Partial<LessonInput> = {}, whole = text): LessonInput => ({
   ...lessonInput({
     backend,
     corpus: {
       name: "a text",
       source: "test",
-      ...splitText(text),
+      ...splitText(whole),
       parts: [{ where: "test", start: 0 }],
-      prompt: "the ",
+      prompt: whole.slice(0, 4),
     },
     clock: () => 0,
     signal: new AbortController().signal,

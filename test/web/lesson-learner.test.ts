@@ -5,7 +5,7 @@ import { evaluate, measureTokens } from "#foretoken/train/measuring/evaluate.js"
 import { createTrainer } from "#foretoken/train/steps/trainer.js";
 import { createLearner, type Library } from "../../web/lesson/engine/learner.ts";
 import type { Report } from "../../web/lesson/engine/messages.ts";
-import { createSession } from "../../web/lesson/engine/session.ts";
+import { createSession, openedFacts } from "../../web/lesson/engine/session.ts";
 import { wordsText } from "../support/runs.ts";
 
 const text = wordsText("lesson", 300);
@@ -54,5 +54,8 @@ test("a race begins with the same weights, tells every step, and looks before th
   for (const [loss = 0] of first?.losses ?? [])
     expect(Math.abs(loss - Math.log(tokenizer.vocabSize))).toBeLessThan(0.4);
   session.close();
+  // A text in Chinese has no runs of letters that are words.
+  expect(openedFacts(material, 1).hasWords).toBe(true);
+  expect(openedFacts({ ...material, trained: "中文没有空格。" }, 1).hasWords).toBe(false);
   await backend.close();
 });

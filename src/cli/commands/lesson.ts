@@ -1,10 +1,15 @@
 import type { Command } from "commander";
 import { openBackend } from "../../backend/select.node.ts";
+import { commandLine } from "../../core/shell-word.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
+import { type Corpus, countCharacters } from "../../data/corpus.ts";
 import { lessonInput } from "../../lesson/input.ts";
 import { type LessonName, lessonNames, lessons, lessonsInTurn } from "../../lesson/lessons.ts";
 import type { Lesson } from "../../lesson/piece.ts";
+import { shortText } from "../../lesson/small-model-config.ts";
 import { chooseBackend } from "../backend-choice.ts";
+import { formatCount, formatPlural } from "../display/texts/format.ts";
+import { nextLines } from "../display/texts/next-commands.ts";
 import {
   addRunningFlags,
   checkArguments,
@@ -31,6 +36,9 @@ interface LessonFlags extends RunningFlags {
 const all = "all";
 type Part = LessonName | typeof all;
 const parts: readonly Part[] = [...lessonNames, all];
+
+/** Parts of the lesson as a page that have another name here. */
+const partsOfThePage = { text: "pairs", training: "loss", writing: "generation" };
 
 const examples = `
 Examples:
@@ -91,10 +99,22 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
   else await showPlain(lesson, writeOut, Math.min(widest, terminalColumns(process.stdout)), styleFor(process.stdout));
 };
 
-/** The part that follows this one; nothing after the last. */
-const nextLine = (part: Part): string => {
+/** The command for the part that follows this one, in lines; none after the last. */
+const nextPart = (part: Part, data: string | undefined): readonly string[] => {
   const next = part === all ? undefined : lessonNames[lessonNames.indexOf(part) + 1];
-  return next === undefined ? "" : `\nNext: npx foretoken lesson ${next}, ${lessons[next].summary}.\n`;
+  if (next === undefined) return [];
+  const command = {
+    command: commandLine(["lesson", next, ...(data === undefined ? [] : ["--data", data])]),
+    purpose: lessons[next].summary,
+  };
+  return nextLines([command], Math.min(widest, terminalColumns(process.stdout)), styleFor(process.stdout));
+};
+
+/** Said before a model learns a text that is too short for it. */
+const shortNotice = (parts: readonly LessonName[], { name, train, val }: Corpus): string | undefined => {
+  const length = countCharacters(train) + countCharacters(val);
+  if (length >= shortText || !parts.some((part) => lessons[part].trains)) return undefined;
+  return `${name} is short, ${formatPlural(length, "character")}: the model will learn parts of it by heart; a text of ${formatCount(shortText)} or more shows more`;
 };
 
 const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
@@ -109,9 +129,12 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const { signal } = interrupt;
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
     // After all checks of the input, so that a mistake gives one line only.
-    for (const notice of [corpus.notice, remark]) if (notice !== undefined) writeNotice(notice);
-    await show(lessonsInTurn(part === all ? lessonNames : [part], input), json === true, interrupt);
-    if (json !== true && !signal.aborted) writeOut(nextLine(part));
+    const names = part === all ? lessonNames : [part];
+    for (const notice of [corpus.notice, remark, shortNotice(names, corpus)]) {
+      if (notice !== undefined) writeNotice(notice);
+    }
+    await show(lessonsInTurn(names, input), json === true, interrupt);
+    if (json !== true && !signal.aborted) for (const line of nextPart(part, data)) writeOut(`${line}\n`);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
   } finally {
@@ -126,7 +149,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
 export const declareLesson = (command: Command): void => {
   command
     .usage("[part] [flags]")
-    .argument("[part]", `${parts.slice(0, -1).join(", ")} or ${all}`, parseChoice("part", parts), all)
+    .argument("[part]", `${parts.slice(0, -1).join(", ")} or ${all}`, parseChoice("part", parts, partsOfThePage), all)
     .optionsGroup("Text: what the lesson looks at")
     .option(
       "--data <text>",

@@ -66,7 +66,7 @@ export const curveChart = (
   const inks = [colors.cyan, colors.yellow, colors.magenta, colors.green];
   const inkOf = (curve: number): ((text: string) => string) => inks[curve % inks.length] ?? colors.cyan;
   const cell = cellFor(symbols.unicode);
-  const drawable = curves.map(({ name, points }) => ({ name, points: points.filter(isDrawable) }));
+  const drawable = curves.map((curve) => ({ ...curve, points: curve.points.filter(isDrawable) }));
   const losses = [...levels.map(({ loss }) => loss), ...drawable.flatMap(({ points }) => points.map((p) => p.loss))];
   const highest = Math.max(...losses);
   if (losses.length === 0 || highest <= 0) return [];
@@ -84,9 +84,9 @@ export const curveChart = (
       row: rowOf(loss),
       curve: undefined,
     })),
-    ...drawable.flatMap(({ name, points }, curve) => {
+    ...drawable.flatMap(({ name, points, measured }, curve) => {
       // One step has the loss of one batch: the mean of the last tenth shows where the curve is.
-      const newest = points.slice(-Math.max(1, Math.ceil(points.length / 10)));
+      const newest = points.slice(measured ? -1 : -Math.max(1, Math.ceil(points.length / 10)));
       const loss = newest.reduce((sum, point) => sum + point.loss, 0) / newest.length;
       return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, loss, row: rowOf(loss), curve }];
     }),
@@ -98,9 +98,9 @@ export const curveChart = (
 
   const x = (step: number): number =>
     Math.min(plotWidth * cell.across - 1, Math.round((step / Math.max(1, steps)) * (plotWidth * cell.across - 1)));
-  const canvases = drawable.map(({ points }) => {
+  const canvases = drawable.map(({ points, measured }) => {
     const canvas = createCanvas(plotWidth, chartRows, cell);
-    canvas.line(smoothed(points, steps).map(({ step, loss }) => [x(step), y(loss)] as const));
+    canvas.line((measured ? points : smoothed(points, steps)).map(({ step, loss }) => [x(step), y(loss)] as const));
     return canvas;
   });
   const levelRows = new Set(levels.map(({ loss }) => rowOf(loss)));

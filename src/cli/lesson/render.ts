@@ -135,6 +135,29 @@ const aligned = ({ rows }: Of<"aligned">, width: number, style: Style): string[]
   );
 };
 
+/** Most cells of a strip. */
+const longestStrip = 40;
+
+/** The shares as repeated cells, all of one width: each shows the share that a number in its middle falls into. */
+const strip = ({ shares, at, shown }: Of<"strip">, width: number, style: Style): string[] => {
+  const cellsOf = (count: number): readonly string[] =>
+    Array.from({ length: count }, (_, i) => {
+      const found = shares.find(({ to }) => (i + 0.5) / count < to) ?? shares.at(-1);
+      return found?.text ?? "";
+    });
+  const cellWidth = Math.max(1, ...cellsOf(longestStrip).map((cell) => widthOf(cell, style)));
+  const room = width - 2 * indent;
+  const count = Math.max(1, Math.min(longestStrip, Math.floor(room / cellWidth)));
+  const place = Math.min(count - 1, Math.floor(at * count));
+  const column = place * cellWidth;
+  const pointer = place < count / 2 ? `${" ".repeat(column)}▲ ${shown}` : `${shown} ▲`.padStart(column + 1);
+  const bar = cellsOf(count).map((cell) => fitText(cell, cellWidth, "left", style));
+  return indented(
+    [bar.join(""), ...wrapped([{ text: pointer, emphasis: "good" }], Math.max(room, column + 1), style)],
+    2 * indent,
+  );
+};
+
 const sideBySide = ({ columns }: Of<"columns">, width: number, style: Style): string[] => {
   const each = Math.floor((width - indent - 3 * (columns.length - 1)) / Math.max(1, columns.length));
   const head = (name: string): string => style.colors.bold(name);
@@ -182,6 +205,8 @@ export const renderPiece = (piece: Piece, width: number, style: Style): string[]
       return bars(piece, width, style);
     case "aligned":
       return aligned(piece, width, style);
+    case "strip":
+      return strip(piece, width, style);
     case "columns":
       return sideBySide(piece, width, style);
     case "curves":

@@ -1,4 +1,5 @@
 /** Numbers and findings of the lesson in words, as everybody reads them. */
+import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
 import { percent } from "../../parts/format.ts";
 import { meaningOf, recentLoss } from "./meaning.ts";
 
@@ -41,10 +42,9 @@ const two = (value: number): string => value.toFixed(2);
 
 /** What the losses say, by their values. */
 export const standingText = ({ step, heldOut, training, best }: Standing, vocabSize: number): string => {
-  const memory =
-    heldOut > training + 0.4
-      ? `At step ${step} the loss is ${two(training)} on the text that it learns from, and ${two(heldOut)} on held-out text. A training loss far below the held-out one is memory, not skill. A longer text helps.`
-      : "";
+  const memory = knowsByHeart(training, heldOut)
+    ? `At step ${step} the loss is ${two(training)} on the text that it learns from, and ${two(heldOut)} on held-out text. A training loss far below the held-out one is memory, not skill. A longer text helps.`
+    : "";
   // Less is chance: the loss goes up and down a little.
   if (heldOut > best.loss + 0.05)
     return `Its best held-out loss was ${two(best.loss)} at step ${best.step}; since then it learns your text by heart and becomes worse on other text. This is called overfitting. ${memory}`.trim();

@@ -1,8 +1,9 @@
 /** The lesson's worker: it loads the library, trains, writes and answers the page. The text stays in it. */
 import type { Backend } from "../../../src/browser.ts";
+import { mostMeasured } from "../../../src/lesson/small-model-config.ts";
 import type { Library } from "./learner.ts";
 import type { Report, Request, SessionName } from "./messages.ts";
-import { createSession, type Material, mostMeasured, openedFacts, type Session } from "./session.ts";
+import { createSession, type Material, openedFacts, type Session } from "./session.ts";
 
 /** Where the library lies, seen from this file: the build says it. */
 declare const lessonLibrary: string;

@@ -27,6 +27,8 @@ export interface Opened {
   readonly trainTokens: number;
   /** Held-out characters that are measured. */
   readonly heldOut: number;
+  /** Whether the text has spaces between its words, so that they can be counted. */
+  readonly hasWords: boolean;
 }
 
 /** Text of a learner after so many steps. */

@@ -2,7 +2,7 @@
 
 import type { Backend, LanguageModel, Tokenizer } from "../../../src/browser.ts";
 import { compiledSize, smallModelConfig } from "../../../src/lesson/small-model-config.ts";
-import { dictionaryOf, wordShare } from "../../../src/lesson/words.ts";
+import { dictionaryOf, hasWords, wordShare } from "../../../src/lesson/words.ts";
 import { createLearner, type Learner, type Library } from "./learner.ts";
 import { lookEvery, type Opened, type Outcome, type Report, type SessionName } from "./messages.ts";
 
@@ -21,9 +21,6 @@ export interface Material {
 const seed = 1;
 /** Characters of a sample on the way, and at the end of a race. */
 const written = { onTheWay: 160, atTheEnd: 300 } as const;
-/** Most held-out characters that are measured: enough for two digits. */
-export const mostMeasured = 6000;
-
 const masks: Readonly<Record<SessionName, readonly ("causal" | "none")[]>> = {
   model: ["causal"],
   race: ["causal", "none"],
@@ -43,6 +40,7 @@ export const openedFacts = (material: Material, parameters: number): Opened => {
     steps: train.steps,
     trainTokens: material.trainIds.length,
     heldOut: [...material.heldOut].length,
+    hasWords: hasWords(material.trained),
   };
 };
 

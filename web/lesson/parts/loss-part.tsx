@@ -105,8 +105,9 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         {times < 0.99 ? ": worse than guessing." : "."}
       </p>
       <p>
-        <b>ln</b> is <code>Math.log</code> and <b>e^</b> is <code>Math.exp</code>. They undo each other: e^(ln 5) is 5.
-        With ln, multiplying probabilities becomes adding losses. A loss that is made with ln has the unit <b>nats</b>.
+        <b>ln</b> is the natural logarithm, and <b>e^</b> means powers of the number e = 2.718…; a pocket calculator has
+        a key for each. They undo each other: e^(ln 5) is 5. With ln, multiplying probabilities becomes adding losses. A
+        loss that is made with ln has the unit <b>nats</b>.
       </p>
       <Chart
         title="Loss of one guess"
@@ -125,7 +126,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   );
 };
 
-/** Losses that are known for the chapter's text, with its 65 characters. */
+/** Losses that are known for Tiny Shakespeare, with its 65 characters. */
 const known: readonly (readonly [loss: string, of: string, low: number, high: number])[] = [
   ["4.17", "not trained: guessing, ln 65", Math.log(65), Math.log(65)],
   ["1.3–1.5", "after 3,000 steps of training", 1.5, 1.3],
@@ -149,6 +150,11 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         The cross-entropy of a whole text becomes a probability again by e^(−loss), since e^ undoes ln. It says how much
         better than guessing a model is: a guesser gives the right character 1/V, the model e^(−loss), which is e^(ln V
         − loss) times as much.
+      </p>
+      <p>
+        V is the number of different characters: of your text, or of Tiny Shakespeare, a million characters of
+        Shakespeare's plays on which many courses train their models. You do not need that text here; its losses are
+        known.
       </p>
       <div class="toolbar">
         <Segmented
@@ -191,12 +197,12 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
           : " more than there are characters, so worse than guessing."}
       </p>
       <p>
-        At 1.4 nats and 65 characters these are 16 and 4.1. Some call such a model “4 to 5 times better than guessing”;
-        but 4 to 5 is the number of choices that are left. The probability is 16 times as high.
+        At 1.4 nats and 65 characters the figures above are 16 and 4.1. Some call such a model “4 to 5 times better than
+        guessing”; but 4 to 5 is the number of choices that are left. The probability is 16 times as high.
       </p>
       <div class="table-box">
         <table>
-          <caption>Tiny Shakespeare, 65 characters</caption>
+          <caption>Losses that are known for Tiny Shakespeare, 65 characters</caption>
           <thead>
             <tr>
               <th scope="col" class="num">

@@ -1,6 +1,7 @@
 /** Part 5: the causal mask, and what becomes of a model without one. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
 import { Segmented } from "../../parts/segmented.tsx";
 import { Character } from "../cell.tsx";
 import { recentLoss } from "../chapter/meaning.ts";
@@ -120,9 +121,11 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
               <th scope="col" class="num">
                 same weights, with the mask
               </th>
-              <th scope="col" class="num">
-                words of the text
-              </th>
+              {opened.hasWords && (
+                <th scope="col" class="num">
+                  words of the text
+                </th>
+              )}
             </tr>
           </thead>
           <tbody>
@@ -131,7 +134,7 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
                 <td>{learners[outcome.learner]}</td>
                 <td class="num">{two(outcome.asTrained)}</td>
                 <td class="num">{two(outcome.withMask)}</td>
-                <td class="num">{wordsOf(outcome)}</td>
+                {opened.hasWords && <td class="num">{wordsOf(outcome)}</td>}
               </tr>
             ))}
           </tbody>
@@ -141,10 +144,20 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
         While a model writes, nothing stands one place further on: there is nothing to copy. Guessing costs{" "}
         {two(guessing)} nats.
         {cheater.withMask > guessing &&
-          " As soon as the weights that copied so well may not look ahead, they do worse than that."}{" "}
-        Words of the text: each wrote 300 characters at the end, more than is shown above; how many of the words in them
-        (three letters or more) are words of your text.
+          " As soon as the weights that copied so well may not look ahead, they do worse than that."}
+        {opened.hasWords &&
+          " Words of the text: each wrote 300 characters at the end, more than is shown above; how many of the words in them (three letters or more) are words of your text."}
       </p>
+      {knowsByHeart(ofHonest ?? 0, honest.asTrained) && (
+        <p>
+          <b>
+            The model with the mask has learned{" "}
+            {(ofHonest ?? 0) < honest.asTrained / 4 ? "your text" : "parts of your text"} by heart: {two(ofHonest ?? 0)}{" "}
+            nats on the text that it learned from, {two(honest.asTrained)} on held-out text
+            {honest.asTrained > guessing && ", worse than guessing"}. A longer text helps.
+          </b>
+        </p>
+      )}
     </>
   );
 };

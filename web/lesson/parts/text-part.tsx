@@ -1,5 +1,6 @@
 /** Part 1: the text that everything is shown on. */
 import { useSignal } from "@preact/signals";
+import { shortText } from "../../../src/lesson/small-model-config.ts";
 import { count } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
@@ -145,7 +146,8 @@ export const TextPart = () => {
             {count(now.text.characters.length)} characters. The model learns from the first {count(now.text.trained)}.
             The last {count(now.text.characters.length - now.text.trained)} are <b>held out</b>: it never learns from
             them, so they show what it has understood.
-            {now.text.characters.length < 5000 && " This is a short text: the model will learn parts of it by heart."}
+            {now.text.characters.length < shortText &&
+              " This is a short text: the model will learn parts of it by heart."}
           </p>
         )}
       </div>

@@ -195,7 +195,8 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
     ],
     "   ",
     width,
-    "  ",
+    // Below the first figure.
+    " ".repeat(label.length + 3),
   );
 };
 
