@@ -18,12 +18,15 @@ const shells = Object.keys(scripts) as readonly Shell[];
 
 const examples = `
 Examples:
-  $ source <(foretoken completion bash)            now; for good, put the line into ~/.bashrc
-  $ source <(foretoken completion zsh)             now; for good, put it into ~/.zshrc after compinit
-  $ foretoken completion fish | source             now
-  $ foretoken completion fish > foretoken.fish     for good, in ~/.config/fish/completions
+  $ source <(npx foretoken completion bash)            now; for good, put the line into ~/.bashrc
+  $ source <(npx foretoken completion zsh)             now; for good, put it into ~/.zshrc after compinit
+  $ npx foretoken completion fish | source             now
+  $ npx foretoken completion fish > foretoken.fish     for good, in ~/.config/fish/completions
+  $ foretoken() { npx foretoken "$@"; }                bash and zsh: makes foretoken a command
+  $ alias foretoken "npx foretoken"                    fish: makes foretoken a command
 
-It completes the word foretoken, which is on the path where the package is installed with npm install --global.`;
+It completes the command foretoken, and nothing after npx. In a clone or a project, where npx finds it, one of the last two
+lines makes that command.`;
 
 /** `foretoken completion`. */
 export const declareCompletion = (command: Command, verbs: Verbs): void => {
