@@ -113,11 +113,12 @@ const refuseEncoding = (bytes: Uint8Array, invalid: number, where: string, hint:
   const must = "the file must be valid UTF-8";
   if (encoding === undefined) throw new DataError({ where, must, got: at, hint });
   const name = encoding === "latin1" ? "Latin-1" : "Windows-1252";
-  const character = new TextDecoder("windows-1252").decode(Uint8Array.of(byte));
+  // Latin-1 is the first part of Unicode; the signs that Windows has in place of control characters are elsewhere in it.
+  const as = byte < 0xa0 ? `as in ${name}` : `${JSON.stringify(String.fromCharCode(byte))} in ${name}`;
   throw new DataError({
     where,
     must,
-    got: `${at}, ${JSON.stringify(character)} in ${name}`,
+    got: `${at}, ${as}`,
     hint: `to save it as UTF-8: iconv -f ${encoding} -t utf-8 ${quoteWord(where)} > utf8.txt`,
   });
 };

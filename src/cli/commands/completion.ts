@@ -18,12 +18,14 @@ const shells = Object.keys(scripts) as readonly Shell[];
 
 const examples = `
 Examples:
-  $ source <(npx foretoken completion bash)            now; for good, put the line into ~/.bashrc
-  $ source <(npx foretoken completion zsh)             now; for good, put it into ~/.zshrc after compinit
-  $ npx foretoken completion fish | source             now
-  $ npx foretoken completion fish > foretoken.fish     for good, in ~/.config/fish/completions
-  $ foretoken() { npx foretoken "$@"; }                bash and zsh: makes foretoken a command
-  $ alias foretoken "npx foretoken"                    fish: makes foretoken a command
+  $ source <(npx foretoken completion bash)      bash, now
+  $ npx foretoken completion bash >> ~/.bashrc   bash, for good
+  $ source <(npx foretoken completion zsh)       zsh, now
+  $ npx foretoken completion zsh >> ~/.zshrc     zsh, for good, after compinit
+  $ npx foretoken completion fish | source       fish, now
+  $ npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
+  $ foretoken() { npx foretoken "$@"; }          bash, zsh: the command, if it is not on the path
+  $ alias foretoken "npx foretoken"              fish: the same
 
 It completes the command foretoken, and nothing after npx. In a clone or a project, where npx finds it, one of the last two
 lines makes that command.`;
