@@ -37,18 +37,36 @@ export const checkValue = (flag: string, text: string): void => {
   throw new ConfigError({ where: flag, must: "a value must follow", got: `nothing before ${showWord(text)}` });
 };
 
+const plainNumber = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
+
+/** Digits in groups of three, as 1,000 or 1.000.000 or 1 000, perhaps with decimals after the other sign. */
+const grouped = /^([+-]?)([1-9]\d{0,2})((?:([,.'’_ \u00a0\u202f])\d{3})(?:\4\d{3})*)(?:([,.])(\d+))?$/u;
+
+/** How a number is written that has a comma, or signs between its thousands; undefined for other text. */
+const asNumber = (text: string): string | undefined => {
+  const [, sign = "", first = "", rest = "", separator = "", point, decimals] = grouped.exec(text) ?? [];
+  const withPoint = text.replace(",", ".");
+  if (first === "" || point === separator) return plainNumber.test(withPoint) ? withPoint : undefined;
+  const whole = `${sign}${first}${rest.replaceAll(separator, "")}`;
+  if (decimals !== undefined) return `${whole}.${decimals}`;
+  // One comma may be either.
+  return separator === "," && rest.length === 4 ? `${whole}, or ${withPoint} if the comma is a decimal point` : whole;
+};
+
 /**
- * A number as people write one. @throws ConfigError naming the flag for other text, such as "abc", "", "0x10", "1e999".
+ * A number as programs write one. Of commas and signs between thousands it is not known which is which, so they are
+ * refused, with the number as it is to be written.
+ * @throws ConfigError naming the flag for other text, such as "abc", "", "1,000", "0x10", "1e999".
  */
 export const parseNumber =
   (flag: string) =>
   (text: string): number => {
     checkValue(flag, text);
-    const value = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu.test(text) ? Number(text) : Number.NaN;
-    if (!Number.isFinite(value)) {
-      throw new ConfigError({ where: flag, must: "must be a finite number", got: JSON.stringify(text) });
-    }
-    return value;
+    const value = plainNumber.test(text) ? Number(text) : Number.NaN;
+    if (Number.isFinite(value)) return value;
+    const must = Number.isNaN(value) ? "must be a number" : "must be a number that a double can hold";
+    const hint = Number.isNaN(value) ? asNumber(text) : undefined;
+    throw new ConfigError({ where: flag, must, got: JSON.stringify(text), ...(hint === undefined ? {} : { hint }) });
   };
 
 /** A whole number from `lowest` to `highest`. */
@@ -196,6 +214,10 @@ const flagForWord: Readonly<Record<string, string>> = { generate: "--prompt", tr
 const flagForWords = (command: Command, words: readonly string[]): string | undefined => {
   const option = command.options.find(({ long }) => long === flagForWord[command.name()]);
   if (option === undefined || isGiven(command, option) || command.opts().interactive === true) return undefined;
+  const [first = ""] = words;
+  // nanoGPT's configurations are programs.
+  if (command.name() === "train" && first.endsWith(".py")) return "--preset book, or --config FILE with a JSON file";
+  if (command.name() === "train" && first.endsWith(".json")) return `--config ${quoteWord(first)}`;
   return `${option.long} ${quoteWord(words.join(" "))}`;
 };
 

@@ -195,10 +195,11 @@ export interface TokenCounts {
 export const checkTokenCounts = (counts: TokenCounts, contextLength: number): void => {
   if (counts.train !== undefined && counts.train < contextLength + 1) {
     const fits = counts.train - 1;
+    const heldOut = counts.val === undefined ? "" : `, and ${counts.val} held out`;
     throw new DataError({
       where: "training split",
-      must: `the text must have at least contextLength + 1 = ${contextLength + 1} tokens`,
-      got: `${counts.train}`,
+      must: `the part of the text to learn from must have at least ${contextLength + 1} tokens, one more than the context`,
+      got: `${counts.train}${heldOut}`,
       hint: `more text${fits >= 1 ? `, model.contextLength ${fits} or less` : ""}, or a smaller valFraction`,
     });
   }

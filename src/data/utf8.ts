@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { quoteWord } from "../core/shell-word.ts";
 
 /**
  * Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: shortest forms only, no surrogates,
@@ -59,6 +60,69 @@ const withoutCarriageReturns = (bytes: Uint8Array): Uint8Array => {
 /** Whether `bytes` have a NUL byte, which no text has. */
 export const isBinary = (bytes: Uint8Array): boolean => bytes.includes(0);
 
+/** A kind of file that people take for a text. */
+interface OtherKind {
+  /** Its first bytes. */
+  readonly first: readonly number[];
+  readonly got: string;
+  readonly hint: string;
+}
+
+const save = "to save it as plain text (UTF-8)";
+const another = "a text file (UTF-8)";
+const otherKinds: readonly OtherKind[] = [
+  { first: [0x50, 0x4b, 3, 4], got: "a zip file, as Word's .docx are", hint: save },
+  { first: [0xd0, 0xcf, 0x11, 0xe0], got: "a file of an old Office program, as Word's .doc are", hint: save },
+  { first: [0x25, 0x50, 0x44, 0x46], got: "a PDF file", hint: save },
+  { first: [0x89, 0x50, 0x4e, 0x47], got: "an image (PNG)", hint: another },
+  { first: [0xff, 0xd8, 0xff], got: "an image (JPEG)", hint: another },
+];
+
+const otherKindOf = (bytes: Uint8Array): OtherKind | undefined =>
+  otherKinds.find(({ first }) => first.every((byte, at) => bytes[at] === byte));
+
+/** In texts of other alphabets, whose encodings are others, most letters are not ASCII. */
+const mostAccented = 0.25;
+
+/**
+ * The encoding of a text in a European language that is not UTF-8; undefined if it may be another one.
+ * @param invalid offset of its first byte that is not UTF-8.
+ */
+const europeanEncoding = (bytes: Uint8Array, invalid: number): "latin1" | "cp1252" | undefined => {
+  let accented = 0;
+  let quotes = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    // Control characters but tab, line feed, form feed and carriage return.
+    if (byte < 0x20 && byte !== 9 && byte !== 10 && byte !== 12 && byte !== 13) return undefined;
+    if (byte < 0x80) continue;
+    // Characters of UTF-8 before a fault: the file is damaged.
+    if (at < invalid) return undefined;
+    accented++;
+    if (byte < 0xa0) quotes++;
+  }
+  if (accented > mostAccented * bytes.length) return undefined;
+  return quotes === 0 ? "latin1" : "cp1252";
+};
+
+/** @throws DataError for bytes that are not UTF-8 from `invalid` on. */
+const refuseEncoding = (bytes: Uint8Array, invalid: number, where: string, hint: string): never => {
+  const byte = bytes[invalid] as number;
+  const encoding = europeanEncoding(bytes, invalid);
+  const at = `${hex(byte)} at byte ${invalid} (line ${lineOf(bytes, invalid)})`;
+  const must = "the file must be valid UTF-8";
+  if (encoding === undefined) throw new DataError({ where, must, got: at, hint });
+  const name = encoding === "latin1" ? "Latin-1" : "Windows-1252";
+  // Latin-1 is the first part of Unicode; the signs that Windows has in place of control characters are elsewhere in it.
+  const as = byte < 0xa0 ? `as in ${name}` : `${JSON.stringify(String.fromCharCode(byte))} in ${name}`;
+  throw new DataError({
+    where,
+    must,
+    got: `${at}, ${as}`,
+    hint: `to save it as UTF-8: iconv -f ${encoding} -t utf-8 ${quoteWord(where)} > utf8.txt`,
+  });
+};
+
 /**
  * Text from the bytes of a UTF-8 file. A byte order mark is dropped, and each `\r\n` becomes `\n`, so a file that was
  * saved on Windows gives the same tokens; a lone `\r` stays.
@@ -77,6 +141,11 @@ export const decodeText = (bytes: Uint8Array, where: string): string => {
   const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
   const hint = utf16 ? "saving it as UTF-8: it begins like UTF-16" : "a text file saved as UTF-8";
   const nul = utf16 ? -1 : bytes.indexOf(0);
+  const invalid = nul === -1 ? firstInvalidByte(bytes) : nul;
+  const kind = invalid === -1 ? undefined : otherKindOf(bytes);
+  if (kind !== undefined) {
+    throw new DataError({ where, must: "the file must be text", got: kind.got, hint: kind.hint });
+  }
   if (nul !== -1) {
     throw new DataError({
       where,
@@ -85,15 +154,7 @@ export const decodeText = (bytes: Uint8Array, where: string): string => {
       hint,
     });
   }
-  const invalid = firstInvalidByte(bytes);
-  if (invalid !== -1) {
-    throw new DataError({
-      where,
-      must: "the file must be valid UTF-8",
-      got: `${hex(bytes[invalid] as number)} at byte ${invalid} (line ${lineOf(bytes, invalid)})`,
-      hint,
-    });
-  }
+  if (invalid !== -1) refuseEncoding(bytes, invalid, where, hint);
   // The decoder drops a byte order mark by itself.
   const text = new TextDecoder("utf-8", { fatal: true }).decode(withoutCarriageReturns(bytes));
   if (text.length === 0) throw new DataError({ where, must: "the file must hold some text", got: "an empty file" });

@@ -21,14 +21,6 @@ export const hasCheckpoint = async (folder: string): Promise<boolean> => {
 const checkpointHint =
   "a run's folder or one of its checkpoints, a Hugging Face directory, a .gguf file or hf:org/name";
 
-const missing = (folder: string): CheckpointError =>
-  new CheckpointError({
-    where: folder,
-    must: "the path must name a model",
-    got: "no such file or folder",
-    hint: checkpointHint,
-  });
-
 const completeCopy = "a complete copy of the folder";
 
 /** Larger files are refused before memory is allocated for them. */
@@ -47,6 +39,20 @@ const isFile = async (path: string): Promise<boolean> =>
     (found) => found.isFile(),
     () => false,
   );
+
+/** Endings of texts to learn from, which people name in place of a model. */
+const isTextName = (path: string): boolean => /\.(txt|text|md|jsonl)$/iu.test(path);
+
+const missing = async (path: string): Promise<CheckpointError> => {
+  const isThere = await isFile(path);
+  const isText = isThere && isTextName(path);
+  return new CheckpointError({
+    where: path,
+    must: "the path must name a model",
+    got: isText ? "a text" : isThere ? "a file that is none" : "no such file or folder",
+    hint: isText ? `npx foretoken train --data ${quoteWord(path)}, or the folder of a run` : checkpointHint,
+  });
+};
 
 /** Checkpoints of ours with a file `name`, in `folder` or one folder deeper. */
 const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<readonly string[]> => {
@@ -208,7 +214,8 @@ const readSameWrite = async <T>(
     const from = identity === undefined && (await look(folder, old)) !== undefined ? old : path;
     const isLast = async (): Promise<boolean> => (await look(folder, path)) === identity || attempt === attempts;
     try {
-      if (identity === undefined && from === path && (await look(folder, path)) === undefined) throw missing(folder);
+      if (identity === undefined && from === path && (await look(folder, path)) === undefined)
+        throw await missing(folder);
       const result = await read(from, await manifestOf(folder, from));
       if (await isLast()) return result;
       await release(result);

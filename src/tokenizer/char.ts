@@ -14,11 +14,11 @@ export interface CharTokenizer extends Tokenizer {
   readonly characters: readonly string[];
 }
 
-/** Line and column (from 1, in code points) and offset (from 0, in code points) of UTF-16 index `index`. */
+/** Line, column and number of the character (all from 1, in code points) at UTF-16 index `index`. */
 const position = (text: string, index: number): string => {
   let line = 1;
   let column = 1;
-  let characters = 0;
+  let characters = 1;
   for (let at = 0; at < index; at++) {
     const codePoint = text.codePointAt(at) as number;
     if (codePoint > 0xffff) at++;

@@ -151,7 +151,11 @@ describe("training on a string", () => {
   const bad: readonly [string, Partial<Record<keyof TrainOptions | "txt", unknown>>, string][] = [
     ["an unknown option", { txt: "a" }, 'train: every key must be a known one; got "txt"; try text'],
     ["no text", { text: undefined }, "train: text: there must be a text, or documents; got neither"],
-    ["too short a text", { text: "abc" }, "training split: the text must have at least contextLength + 1 = 9 tokens"],
+    [
+      "too short a text",
+      { text: "abc" },
+      "training split: the part of the text to learn from must have at least 9 tokens",
+    ],
     ["two ways to hold out", { valText: "the", valFraction: 0.1 }, "valText and valFraction: only one of them"],
     ["a fraction of 1", { valFraction: 1 }, "train.valFraction: must be below 1; got 1"],
     ["an unknown preset", { preset: "bok" }, "preset: must be "],

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
-import { cli, text, tiny, tree, workplace } from "./cli.ts";
+import { cli, onWindows, shell, text, tiny, tree, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -45,11 +45,10 @@ beforeAll(async () => {
   ({ cwd, remove } = await workplace());
   writeFileSync(inside("empty.txt"), "");
   writeFileSync(inside("binary.txt"), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 3, 0, 0]));
-  writeFileSync(
-    inside("latin1.txt"),
-    Buffer.concat([Buffer.from("good\nbad "), Buffer.from([0xe9, 0x20]), Buffer.from("x")]),
-  );
+  writeFileSync(inside("latin1.txt"), Buffer.from("good\nbad \xe9 x", "latin1"));
+  writeFileSync(inside("letter.docx"), Buffer.from("PK\x03\x04\x14\0\x08\0", "latin1"));
   writeFileSync(inside("short.txt"), "abcabcabc");
+  writeFileSync(inside("one.txt"), "a");
   writeFileSync(inside("other.txt"), `${text.slice(0, 100)}\nThe q.\n`.repeat(3));
   writeFileSync(inside("late.txt"), `${"The cat sat on a mat.\n".repeat(192)}q\n`);
   writeFileSync(inside("broken.json"), '{ "train": { "steps": 5 ');
@@ -174,12 +173,21 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   text: [
     training("missing", ["--data", "nowhere.txt"], "nowhere.txt", "must exist"),
     training("empty", ["--data", "empty.txt"], "empty.txt", "empty"),
-    training("binary", ["--data", "binary.txt"], "binary.txt", "byte"),
-    training("not UTF-8", ["--data", "latin1.txt"], "latin1.txt", "UTF-8", "line 2", "0xE9"),
+    training("binary", ["--data", "binary.txt"], "binary.txt", "an image (PNG)"),
+    training("a Word file", ["--data", "letter.docx"], "a zip file, as Word's .docx are; try to save it as plain text"),
+    training(
+      "not UTF-8",
+      ["--data", "latin1.txt"],
+      "latin1.txt",
+      "line 2",
+      "0xE9",
+      "try to save it as UTF-8: iconv -f latin1 -t utf-8 latin1.txt > utf8.txt\n",
+    ),
     training("shorter than the context", ["--data", "short.txt", "--model.contextLength", "64"], "65", "got 8"),
+    training("one character", ["--data", "one.txt"], "the part of the text to learn from", "got 0, and 1 held out"),
     training("missing to validate on", ["--val-data", "nowhere.txt"], "nowhere.txt", "must exist"),
     training("empty to validate on", ["--val-data", "empty.txt"], "empty.txt", "empty"),
-    training("binary to validate on", ["--val-data", "binary.txt"], "binary.txt", "byte"),
+    training("binary to validate on", ["--val-data", "binary.txt"], "binary.txt", "an image (PNG)"),
     training("not UTF-8 to validate on", ["--val-data", "late-bytes.txt"], "late-bytes.txt", "0xFF", "line 2"),
     training("a folder of binary files", ["--data", "images"], "images", "only binary ones, as a.png"),
     generating("unknown character in the prompt", ["run", "--prompt", "The q"], "--prompt", '"q"', "column 5"),
@@ -189,7 +197,9 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   ],
   checkpoint: [
     generating("missing", ["nowhere"], "nowhere"),
-    generating("a file", ["text.txt"], "text.txt"),
+    generating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
+    evaluating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
+    generating("a file", ["broken.json"], "broken.json: ", "got a file that is none; try a run's folder"),
     generating("none yet", ["no-checkpoint"], "no-checkpoint: the run must have a checkpoint", "--resume"),
     generating("of a newer format", ["newer-config"], "config.json", "format version must be 1 or less; got 99"),
     generating("a folder of runs", ["runs"], "config.json; got no such file; try one of the checkpoints in it\n"),
@@ -210,6 +220,7 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   ],
   "--init-from": [
     training("nowhere", ["--init-from", "nowhere"], "nowhere", "no such file or folder"),
+    training("a text", ["--init-from", "text.txt"], "got a text; try npx foretoken train --data text.txt, or"),
     training("none yet", ["--init-from", "no-checkpoint"], "--init-from no-checkpoint: the run must have a checkpoint"),
     training(
       "without tokenizer",
@@ -229,7 +240,13 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       "--model.nHead: must be that of the weights in run/best, 2; got 4",
       "or a new run without --init-from\n",
     ),
-    training("other characters", ["--init-from", "run", "--data", "other.txt"], "other.txt", '"q" (U+0071)'),
+    training(
+      "other characters",
+      ["--init-from", "run", "--data", "other.txt"],
+      "other.txt",
+      '"q" (U+0071)',
+      "(sed 's/q//g' FILE > NEW), or a new run without --init-from\n",
+    ),
     training("a bad plan", ["--init-from", "run", "--learning-rate", "-1"], "--learning-rate: must be above 0"),
   ],
   "--out and --resume": [
@@ -266,7 +283,8 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       args: ["train", "--resume", "runs"],
       says: ["--resume runs: must name a run's folder; got a folder that holds runs; try --resume runs/", "or another"],
     },
-    { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume"] },
+    { name: "no folder", args: ["train", "--resume", "nowhere"], says: ["nowhere", "--resume", "got no such folder"] },
+    { name: "a text for a run", args: ["train", "--resume", "text.txt"], says: ["--resume text.txt", "got a file"] },
     resuming("no moments", "no-moments", "optimizer.safetensors", "no such file"),
     resuming("truncated moments", "cut-moments", "optimizer.safetensors"),
     resuming("moments of another shape", "wrong-moments", "optimizer.safetensors", "[4, 16]"),
@@ -294,6 +312,8 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("learning rate NaN", ["--learning-rate", "NaN"], "--learning-rate", '"NaN"'),
     training("learning rate infinite", ["--learning-rate", "1e999"], "--learning-rate", '"1e999"'),
     training("learning rate empty", ["--learning-rate", ""], "--learning-rate", '""'),
+    training("thousands", ["--steps", "1,000"], '--steps: must be a number; got "1,000"; try 1000, or 1.000 if'),
+    training("decimal comma", ["--learning-rate", "0,01"], '--learning-rate: must be a number; got "0,01"; try 0.01\n'),
     training("hexadecimal", ["--steps", "0x10"], "--steps", '"0x10"'),
     training("mistyped kind", ["--train.schedule.kind", "cosin"], "constant, cosine or linear", "try cosine"),
     training("mistyped name", ["--model.mask", "casual"], "causal or none", "try causal"),
@@ -437,6 +457,12 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "value must follow"] },
     { name: "a flag for a value", args: ["train", "--data", "--json"], says: ["--data", '"--json"'] },
     { name: "a word too many", args: ["train", "text.txt"], says: ["train", '"text.txt"', "try --data text.txt\n"] },
+    {
+      name: "nanoGPT's configuration",
+      args: ["train", "config/a.py"],
+      says: ['"config/a.py"; try --preset book, or --config'],
+    },
+    { name: "a configuration without a flag", args: ["train", "a.json"], says: ['"a.json"; try --config a.json\n'] },
     { name: "a word too many, generate", args: ["generate", "run", "text"], says: ['"text"; try --prompt text\n'] },
     {
       name: "words too many, generate",
@@ -487,4 +513,27 @@ test("--verbose adds the stack", async () => {
   const { status, stderr } = await cli(["train", "--steps", "0", "--verbose"], { cwd });
   expect(status).toBe(2);
   expect(stderr).toMatch(/\n {4}at /u);
+});
+
+describe.skipIf(onWindows)("the command of an error", () => {
+  const commandFor = async (args: readonly string[], pattern: RegExp): Promise<string> => {
+    const { stderr } = await cli(args, { cwd });
+    return pattern.exec(stderr)?.[1] ?? stderr;
+  };
+
+  test("takes characters out that a model does not know, and nothing else", async () => {
+    writeFileSync(inside("few.txt"), text.replaceAll("The", "T*h[/ée"));
+    const command = await commandFor(
+      ["train", ...tiny, "--init-from", "run", "--data", "few.txt"],
+      /without them \((.*)\), or/u,
+    );
+    await shell(command.replace("FILE", "few.txt").replace("NEW", "known.txt"), cwd);
+    expect(readFileSync(inside("known.txt"), "utf8")).toBe(text);
+  });
+
+  test("makes Latin-1 UTF-8", async () => {
+    const command = await commandFor(["train", "--data", "latin1.txt"], /as UTF-8: (.*)\n/u);
+    await shell(command, cwd);
+    expect(readFileSync(inside("utf8.txt"), "utf8")).toBe("good\nbad é x");
+  });
 });

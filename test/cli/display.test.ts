@@ -294,6 +294,16 @@ describe("the list of runs", () => {
     expect(runsNextLines([], width, style(true))).toEqual([]);
   });
 
+  test("has tables for all groups or for none", () => {
+    const short = listed({ path: "runs/a", corpus: "a.txt", corpusSha256: "fedcba" });
+    const groups = comparableRuns([listed({}), short]);
+    expect(groups).toHaveLength(2);
+    const isTable = (line: string): boolean => line.startsWith("run ");
+    expect(runsLines([short], 100, style(true)).filter(isTable)).toHaveLength(1);
+    expect(groupedLines(groups, 100, style(true)).filter(isTable)).toHaveLength(0);
+    expect(groupedLines(groups, 200, style(true)).filter(isTable)).toHaveLength(2);
+  });
+
   test("is a block for each elsewhere, which leaves out what is not known", () => {
     const lines = runsLines(runs, 80, style(false));
     expect(lines[1]).toBe("  1.556 nats/token at 800 - 800/800 steps - finished");

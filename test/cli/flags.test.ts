@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags.js";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError, type ErrorDetails } from "#foretoken/core/errors.js";
 import { commandLine } from "#foretoken/core/shell-word.js";
 import { onWindows, shell } from "./cli.ts";
 
@@ -14,25 +14,50 @@ describe("numbers", () => {
     );
   });
 
+  test.each(["", " ", "abc", "0x10", "1_000", "1,5", "NaN", "Infinity", "1e", ".", "--1", "1 2", "１"])(
+    "%j is none",
+    (text) => {
+      expect(() => parseNumber("--x")(text)).toThrow(ConfigError);
+      expect(() => parseNumber("--x")(text)).toThrow(`--x: must be a number; got ${JSON.stringify(text)}`);
+    },
+  );
+
+  test.each(["1e999", "-1e999"])("%s is too large for one", (text) => {
+    expect(() => parseNumber("--x")(text)).toThrow(`--x: must be a number that a double can hold; got "${text}"`);
+  });
+
   test.each([
-    "",
-    " ",
-    "abc",
-    "1e999",
-    "-1e999",
-    "0x10",
-    "1_000",
-    "1,5",
-    "NaN",
-    "Infinity",
-    "1e",
-    ".",
-    "--1",
-    "1 2",
-    "１",
-  ])("%j is none", (text) => {
-    expect(() => parseNumber("--x")(text)).toThrow(ConfigError);
-    expect(() => parseNumber("--x")(text)).toThrow(`--x: must be a finite number; got ${JSON.stringify(text)}`);
+    ["1,000", "1000, or 1.000 if the comma is a decimal point"],
+    ["1,000,000", "1000000"],
+    ["1.000.000", "1000000"],
+    ["1.000,5", "1000.5"],
+    ["1,000.5", "1000.5"],
+    ["12'345", "12345"],
+    ["12 345,6", "12345.6"],
+    ["1_000", "1000"],
+    ["0,01", "0.01"],
+    ["0,001", "0.001"],
+    ["-1,5", "-1.5"],
+    ["3,5e-4", "3.5e-4"],
+    ["1,2,3", undefined],
+    ["1,000,5", undefined],
+    ["1.00.000", undefined],
+    ["1,", "1."],
+    [",", undefined],
+    ["many", undefined],
+  ])("%j is refused, with the number as it is to be written", (text, hint) => {
+    const details = ((): ErrorDetails | undefined => {
+      try {
+        parseNumber("--x")(text);
+        return undefined;
+      } catch (error) {
+        return error instanceof ConfigError ? error.details : undefined;
+      }
+    })();
+    expect(details).toMatchObject({ where: "--x", must: "must be a number", got: JSON.stringify(text) });
+    expect(details?.hint).toBe(hint);
+    for (const number of hint?.replace(" if the comma is a decimal point", "").split(", or ") ?? [])
+      expect(parseNumber("--x")(number)).toBe(Number(number));
   });
 
   test("ranges are kept", () => {

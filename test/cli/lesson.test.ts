@@ -58,7 +58,7 @@ describe("lesson in a pipe", () => {
       ["lesson", "pairs", "--text", "a café", ...onText],
       '--text: every character must be one of the 17 in text.txt; got "f" (U+0066)',
     ],
-    [["lesson", "pairs", "--text", "The ü", ...onText], 'got "ü" (U+00FC) at line 1, column 5 (character 4)'],
+    [["lesson", "pairs", "--text", "The ü", ...onText], 'got "ü" (U+00FC) at line 1, column 5 (character 5)'],
     [["lesson", "pairs", "--text", "a", ...onText], '--text: must have at least 3 characters; got "a"'],
     [["lesson", "pairs", "--text", "", ...onText], '--text: must have at least 3 characters; got ""'],
     [["lesson", "--data", "nothing-here"], "nothing-here: the file must exist"],

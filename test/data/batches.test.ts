@@ -154,8 +154,9 @@ describe("checkTokenCounts", () => {
   it("names a training split that is too short, and the ways out", () => {
     expect(() => checkTokenCounts({ train: 128 }, 128)).toThrow(DataError);
     expect(() => checkTokenCounts({ train: 128 }, 128)).toThrow(
-      /^training split: .*contextLength \+ 1 = 129 tokens; got 128; try more text, model\.contextLength 127 or less/,
+      /^training split: .* 129 tokens, one more than the context; got 128; try more text, model\.contextLength 127 or less/,
     );
+    expect(() => checkTokenCounts({ train: 0, val: 1 }, 1)).toThrow(/got 0, and 1 held out; try more text, or/);
     expect(() => checkTokenCounts({ train: 1 }, 1)).toThrow(/got 1; try more text, or a smaller valFraction/);
   });
 

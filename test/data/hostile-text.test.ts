@@ -61,7 +61,7 @@ describe("a text of one thing over and over", () => {
     const tokenizer = trainCharTokenizer("a\n\u{1f600}");
     const text = `${"a\n".repeat(size / 4)}${"\u{1f600}".repeat(size / 4)}b`;
     expect(() => tokenizer.encode(text)).toThrow(
-      `line ${size / 4 + 1}, column ${size / 4 + 1} (character ${(3 * size) / 4})`,
+      `line ${size / 4 + 1}, column ${size / 4 + 1} (character ${(3 * size) / 4 + 1})`,
     );
   });
 

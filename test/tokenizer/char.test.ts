@@ -40,7 +40,7 @@ describe("char tokenizer", () => {
     const tokenizer = trainCharTokenizer("abc\n😀");
     expect(() => tokenizer.encode("abc\na😀é", "notes.txt")).toThrow(DataError);
     expect(() => tokenizer.encode("abc\na😀é", "notes.txt")).toThrow(
-      /^notes\.txt: every character .* 5 .*got "é" \(U\+00E9\) at line 2, column 3 \(character 6\); try /,
+      /^notes\.txt: every character .* 5 .*got "é" \(U\+00E9\) at line 2, column 3 \(character 7\); try /,
     );
     expect(() => tokenizer.encode("a\tb")).toThrow('"\\t" (U+0009) at line 1, column 2');
     expect(() => tokenizer.encode("a\u0301")).toThrow("got U+0301 at");

@@ -21,7 +21,7 @@ describe("a text with characters that the tokenizer lacks", () => {
     const error = failureOf(() => tokenizer.encode("aébüéc😀", "--prompt"));
     expect(error.details.characters).toEqual(["é", "ü", "😀"]);
     expect(error.message).toContain(
-      'got "é" (U+00E9) at line 1, column 2 (character 1), and "ü" (U+00FC), "😀" (U+1F600); try',
+      'got "é" (U+00E9) at line 1, column 2 (character 2), and "ü" (U+00FC), "😀" (U+1F600); try',
     );
   });
 

@@ -210,7 +210,7 @@ describe("options for the text", () => {
     [{ text, onCheckpoint: 7 as never }, "train: onCheckpoint: must be a function; got 7"],
     [{ text, prompt: "7" }, "prompt: "],
     [{ text: "" }, "tokenizer: the text must have at least one character; got none"],
-    [{ text: "ab" }, "training split: the text must have at least contextLength + 1"],
+    [{ text: "ab" }, "training split: the part of the text to learn from must have at least"],
   ])("are refused in one line: %#", async (given, line) => {
     for (const worker of [true, false]) {
       const refused = collect(train({ ...small, ...given, worker }));

@@ -18,12 +18,17 @@ const shells = Object.keys(scripts) as readonly Shell[];
 
 const examples = `
 Examples:
-  $ source <(foretoken completion bash)            now; for good, put the line into ~/.bashrc
-  $ source <(foretoken completion zsh)             now; for good, put it into ~/.zshrc after compinit
-  $ foretoken completion fish | source             now
-  $ foretoken completion fish > foretoken.fish     for good, in ~/.config/fish/completions
+  $ source <(npx foretoken completion bash)      bash, now
+  $ npx foretoken completion bash >> ~/.bashrc   bash, for good
+  $ source <(npx foretoken completion zsh)       zsh, now
+  $ npx foretoken completion zsh >> ~/.zshrc     zsh, for good, after compinit
+  $ npx foretoken completion fish | source       fish, now
+  $ npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
+  $ foretoken() { npx foretoken "$@"; }          bash, zsh: the command, if it is not on the path
+  $ alias foretoken "npx foretoken"              fish: the same
 
-It completes the word foretoken, which is on the path where the package is installed with npm install --global.`;
+It completes the command foretoken, and nothing after npx. In a clone or a project, where npx finds it, one of the last two
+lines makes that command.`;
 
 /** `foretoken completion`. */
 export const declareCompletion = (command: Command, verbs: Verbs): void => {

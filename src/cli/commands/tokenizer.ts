@@ -107,7 +107,7 @@ export const declareTokenizer = (command: Command): void => {
     .argument("<action>", "train or inspect", parseChoice("<action>", actions))
     .argument("[tokenizer]", "to inspect: a tokenizer.json, or a folder that has one", parsePath("[tokenizer]"))
     .argument("[text]", "to split; \\n, \\t and \\\\ are interpreted", parseText("[text]"))
-    .optionsGroup("Training: what the tokens are learned from")
+    .optionsGroup("Of tokenizer train: what the tokens are learned from")
     .option(
       "--data <text>",
       "a corpus by name, a UTF-8 file, or a folder of them; may be repeated (default: none, training needs one)",
@@ -121,7 +121,7 @@ export const declareTokenizer = (command: Command): void => {
     .option("--vocab-size <n>", "number of tokens, special ones included", parseInteger("--vocab-size", 1), 2048)
     .option(
       "--pattern <name>",
-      "how a text is split into pieces, which tokens never cross",
+      `how a text is split into pieces, which tokens never cross: ${splitPatterns.join(", ")}`,
       parseChoice("--pattern", splitPatterns),
       "gpt2",
     )
@@ -130,8 +130,9 @@ export const declareTokenizer = (command: Command): void => {
       "a special token, as <|endoftext|>; may be repeated (default: none)",
       collecting((text) => text),
     )
-    .optionsGroup("Inspection: the text, and how it is shown")
+    .optionsGroup("Of tokenizer inspect: the text, and how it is shown")
     .option("--file <path>", "the text in a file (default: none)", parsePath("--file"))
+    .optionsGroup("Output: of both, of errors and of help")
     .option("--json", "write nothing but JSON to standard output")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

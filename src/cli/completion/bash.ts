@@ -30,8 +30,8 @@ export const bashCompletion = (verbs: readonly VerbWords[]): string => {
     ({ name, argument }) => `    ${name}) ${argument === undefined ? "_foretoken_nothing" : valueCall(argument)} ;;`,
   );
   return `# Completion of foretoken for bash. To have it now:
-#   source <(foretoken completion bash)
-# For good, put that line into ~/.bashrc.
+#   source <(npx foretoken completion bash)
+# For good: npx foretoken completion bash >> ~/.bashrc
 
 _foretoken_words() {
   COMPREPLY=($(compgen -W "$1" -- "$cur"))

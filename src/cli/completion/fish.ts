@@ -30,8 +30,8 @@ export const fishCompletion = (verbs: readonly VerbWords[]): string => {
     ["version", "show the version"],
   ];
   return `# Completion of foretoken for fish. To have it now:
-#   foretoken completion fish | source
-# For good: foretoken completion fish > ~/.config/fish/completions/foretoken.fish
+#   npx foretoken completion fish | source
+# For good: npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
 
 complete -c foretoken -f
 complete -c foretoken -n ${first} -l help -s h -d 'show the help'

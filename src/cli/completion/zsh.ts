@@ -41,8 +41,8 @@ export const zshCompletion = (verbs: readonly VerbWords[]): string => {
   ].map(([name, summary]) => `    ${quoted(`${name}:${plain(summary)}`)}`);
   return `#compdef foretoken
 # Completion of foretoken for zsh. To have it now:
-#   source <(foretoken completion zsh)
-# For good, put that line into ~/.zshrc after compinit, or save this as _foretoken in a folder of $fpath.
+#   source <(npx foretoken completion zsh)
+# For good, put this into ~/.zshrc after compinit, or save it as _foretoken in a folder of $fpath.
 
 _foretoken_names_and_files() {
   _alternative "names:name:($*)" 'files:file:_files'

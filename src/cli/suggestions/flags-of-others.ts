@@ -10,13 +10,20 @@ export type Lead =
       readonly flag: string;
       /** Our values, for values with another name, in lower case. Others are taken as they are. */
       readonly values?: Readonly<Record<string, string>>;
+      /** Our words for values that another flag is for here, in lower case; empty: nothing is needed. */
+      readonly instead?: Readonly<Record<string, string>>;
     }
   /** Words of ours, for a flag that says yes or no. */
   | { readonly words: string }
   /** It is an argument here, which has no flag. */
   | { readonly argument: string }
   /** It is not there. */
-  | { readonly absent: string; readonly hint: string };
+  | {
+      readonly absent: string;
+      readonly hint: string;
+      /** What is said in place of `absent` for some values, in lower case. */
+      readonly absentWith?: Readonly<Record<string, string>>;
+    };
 
 /** Leads by a flag's name without dashes and underscores, in lower case. */
 export type Leads = Readonly<Record<string, Lead>>;
@@ -34,11 +41,12 @@ const isNot = (names: string, absent: string, hint: string): Leads => named(name
 const noGpu = "there is no GPU backend (yet): every backend computes on the CPU";
 
 const everywhere: Leads = {
-  ...isNot(
-    "device cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice",
-    noGpu,
-    "the command without it",
-  ),
+  ...named("device", {
+    absent: noGpu,
+    hint: "the command without it",
+    absentWith: { cpu: "every backend computes on the CPU, so no device is named" },
+  }),
+  ...isNot("cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice", noGpu, "the command without it"),
   ...means("cpu usecpu nocuda", "--backend auto"),
   ...to("t nthreads numthreads threadsbatch nprocs numproc jobs j", "--threads"),
   ...isNot(
@@ -137,6 +145,10 @@ const train: Leads = {
   ...to("adamepsilon epsilon", "--train.optimizer.eps"),
   ...to("wd", "--train.optimizer.weightDecay"),
   ...to("randomseed dataseed s", "--seed"),
+  ...named("initfrom", {
+    flag: "--init-from",
+    instead: { resume: "--resume runs/NAME", scratch: "", gpt2: "--init-from hf:openai-community/gpt2" },
+  }),
   ...to("resumefromcheckpoint resumefrom continue continuefrom restart", "--resume"),
   ...to("earlystopping earlystoppingpatience", "--patience"),
   ...isNot(

@@ -56,6 +56,8 @@ const withValue = (command: Command, flag: string, value: string | undefined): s
 const ourWords = (lead: Lead, command: Command, { value }: Given): string | undefined => {
   if ("words" in lead) return value !== undefined && no.test(value) ? undefined : lead.words;
   if (!("flag" in lead)) return undefined;
+  const instead = value === undefined ? undefined : ownValue(lead.instead ?? {}, value.toLowerCase());
+  if (instead !== undefined) return instead;
   const ours = value === undefined ? undefined : (ownValue(lead.values ?? {}, value.toLowerCase()) ?? value);
   return withValue(command, lead.flag, ours);
 };
@@ -66,7 +68,8 @@ const translated = (given: Given, command: Command): string | undefined => {
   const [only] = same;
   const lead = leadOf(command.name(), given.flag);
   const whole = only !== undefined && plainName(only) === plainName(given.flag);
-  if (lead !== undefined && !whole) return ourWords(lead, command, given);
+  const sameFlag = whole && !(lead !== undefined && "flag" in lead && lead.flag === only);
+  if (lead !== undefined && !sameFlag) return ourWords(lead, command, given);
   return same.length === 1 && only !== undefined ? withValue(command, only, given.value) : undefined;
 };
 
@@ -129,7 +132,8 @@ const translateWords = (words: readonly string[], command: Command): readonly st
     const lead = leadOf(command.name(), given.flag);
     const ours = translated(given, command);
     if (lead !== undefined && "argument" in lead && given.value !== undefined) out.unshift(quoteWord(given.value));
-    else out.push(ours ?? [given.flag, ...(given.value === undefined ? [] : [quoteWord(given.value)])].join(" "));
+    else if (ours !== "")
+      out.push(ours ?? [given.flag, ...(given.value === undefined ? [] : [quoteWord(given.value)])].join(" "));
     const takesValue = lead === undefined || !("words" in lead) || (given.value !== undefined && yes.test(given.value));
     if (takesValue) index += given.length - 1;
   }
@@ -151,7 +155,8 @@ export const unknownFlagError = (
   const lead = sameName(flag, command).length === 0 ? leadOf(command.name(), flag) : undefined;
   const got = first.value === undefined ? flag : `${flag} ${first.value}`;
   if (lead !== undefined && "absent" in lead) {
-    return new ConfigError({ where, must: lead.absent, got, hint: lead.hint });
+    const told = ownValue(lead.absentWith ?? {}, (first.value ?? "").toLowerCase()) ?? lead.absent;
+    return new ConfigError({ where, must: told, got, hint: lead.hint });
   }
   if (lead !== undefined && "argument" in lead) {
     const whole = ["npx foretoken", command.name(), ...translateWords(words.slice(1), command)].join(" ");
@@ -164,7 +169,8 @@ export const unknownFlagError = (
   if (own === undefined) return new ConfigError({ where, must, got: flag, hint: partHint(first, command) });
   // Those that are not there get a line of their own, once these are mended.
   const known = all.filter((one) => translated(one, command) !== undefined);
-  const whole = known.map((one) => translated(one, command)).join(" ");
+  const ours = known.map((one) => translated(one, command)).filter((words) => words !== "");
+  const whole = ours.length === 0 ? "the command without it" : ours.join(" ");
   if (whole.length > longestHint) return new ConfigError({ where, must, got: flag, hint: own });
   return new ConfigError({ where, must, got: [...new Set(known.map((one) => one.flag))].join(", "), hint: whole });
 };

@@ -109,7 +109,7 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
     throw new CheckpointError({
       where: `resume ${path}`,
       must: "must name a run's folder",
-      got: "no such folder",
+      got: (await stat(path).catch(() => undefined)) === undefined ? "no such folder" : "a file",
       hint: "the folder that train named in its first lines",
     });
   }

@@ -76,6 +76,15 @@ const mostNamed = 5;
 
 const isCharTokenizer = (tokenizer: Tokenizer): tokenizer is CharTokenizer => tokenizer.kind === "char";
 
+/** A way to a text without `characters`; with a command, if they are few and a shell takes them as they are. */
+const withoutThem = (characters: readonly string[]): string => {
+  const plain = characters.every((character) => /^[^\p{C}\p{M}\p{Z}'!%]$/u.test(character));
+  if (!plain || characters.length > mostNamed) return "a text without them";
+  // Each alone: in a set, sed would take the bytes of a character one by one where the locale is not UTF-8.
+  const commands = characters.map((one) => `s/${one.replace(/[.*[\]^$\\/]/gu, "\\$&")}//g`).join("; ");
+  return `a text without them (sed '${commands}' FILE > NEW)`;
+};
+
 /**
  * Fails for a text with characters that the model does not know, naming the most frequent ones.
  * @param name the text's.
@@ -102,7 +111,7 @@ export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string
     where: name,
     must: `every character must be one of the ${known.size} that the model in ${where} knows`,
     got: `${others}${unknown.size > mostNamed ? ", as" : ":"} ${named}`,
-    hint: "a text without them, or a new run without initFrom",
+    hint: `${withoutThem([...unknown.keys()])}, or a new run without initFrom`,
     characters: [...unknown.keys()],
   });
 };

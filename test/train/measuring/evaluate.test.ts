@@ -111,7 +111,7 @@ describe("evaluate", () => {
     await writeFile(join(folder, "b.txt"), "thé\nc#t\n");
     const expected = `${join(folder, "b.txt")}: every character must`;
     await expect(evaluate(lm, { data: folder })).rejects.toThrow(expected);
-    await expect(evaluate(lm, { data: folder })).rejects.toThrow("at line 2, column 2 (character 5)");
+    await expect(evaluate(lm, { data: folder })).rejects.toThrow("at line 2, column 2 (character 6)");
   });
 
   it("measures without what the tokenizer lacks, on request, and says what that was", async () => {

@@ -116,11 +116,16 @@ export const comparableRuns = (runs: readonly ListedRun[]): readonly (readonly L
 /** Digits of a text's hash: enough to tell texts of one name apart. */
 const shownDigits = 8;
 
-/** The runs in groups of one text and one tokenizer, with a line for each group; without it if there is one group. */
+/**
+ * The runs in groups of one text and one tokenizer, with a line for each group; without it if there is one group. All
+ * groups are tables, or none is.
+ */
 export const groupedLines = (groups: readonly (readonly ListedRun[])[], width: number, style: Style): string[] => {
   const { colors, symbols } = style;
   const [only] = groups;
   if (groups.length === 1 && only !== undefined) return runsLines(only, width, style);
+  const tables = groups.map((runs) => tableLines(runs, width, style));
+  const fit = tables.every((table) => table !== undefined);
   return groups.flatMap((runs, i) => {
     const [first] = runs;
     if (first === undefined) return [];
@@ -133,7 +138,7 @@ export const groupedLines = (groups: readonly (readonly ListedRun[])[], width: n
       "losses compare",
     ];
     const head = flow(about, ` ${symbols.dot} `, width).map((line) => colors.bold(line));
-    return [...(i === 0 ? [] : [""]), ...head, ...runsLines(runs, width, style)];
+    return [...(i === 0 ? [] : [""]), ...head, ...((fit ? tables[i] : undefined) ?? blockLines(runs, width, style))];
   });
 };
 
