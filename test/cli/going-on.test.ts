@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { cli, jsonLines, shell, text, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, shell, text, tiny, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -106,7 +106,7 @@ test("evaluate --against compares a tuned model with the one that it began with,
 
 describe("what is said of an interrupted run", () => {
   test("is the same best loss at the same step everywhere, and the loss where it stopped beside it", async () => {
-    const args = ["train", ...tiny, "--steps", "20", "--eval-interval", "4", "--stop-at", "7", "--out"];
+    const args = ["train", ...tinyWith("--steps", "20", "--eval-interval", "4"), "--stop-at", "7", "--out"];
     const shown = await cli([...args, "told"], { cwd });
     const events = jsonLines((await cli([...args, "told-json", "--json"], { cwd })).stdout);
     const done = events.at(-1) as { valLoss: number; bestValLoss: number; bestStep: number };
@@ -127,7 +127,7 @@ describe("what is said of an interrupted run", () => {
   });
 
   test("before its first evaluation is the loss where it stopped, everywhere", async () => {
-    const args = ["train", ...tiny, "--eval-interval", "4", "--stop-at", "1", "--out", "early", "--json"];
+    const args = ["train", ...tinyWith("--eval-interval", "4"), "--stop-at", "1", "--out", "early", "--json"];
     const done = jsonLines((await cli(args, { cwd })).stdout).at(-1) as { valLoss: number };
     expect(done).toMatchObject({ bestValLoss: done.valLoss, bestStep: 1 });
     const [listed] = jsonLines((await cli(["runs", "early", "--json"], { cwd })).stdout);
@@ -149,11 +149,11 @@ test("a profile counts the steps that it timed", async () => {
 
 test("runs --sort loss compares only runs of one text and one tokenizer", async () => {
   writeFileSync(join(cwd, "easy.txt"), "ab".repeat(1500));
-  const made = ["train", ...tiny, "--steps", "2"];
+  const made = ["train", ...tinyWith("--steps", "2")];
   await Promise.all([
     cli([...made, "--out", "groups/a"], { cwd }),
     cli([...made, "--out", "groups/b", "--seed", "2"], { cwd }),
-    cli([...made, "--out", "groups/easy", "--data", "easy.txt"], { cwd }),
+    cli(["train", ...tinyWith("--steps", "2", "--data", "easy.txt"), "--out", "groups/easy"], { cwd }),
     // Another part is held out.
     cli([...made, "--out", "groups/split", "--val-fraction", "0.3"], { cwd }),
   ]);

@@ -42,6 +42,7 @@ const collecting = (parse: (text: string) => string, names: readonly string[] = 
   expecting((text: string, earlier?: readonly string[]): readonly string[] => [...(earlier ?? []), parse(text)], {
     choices: names,
     paths,
+    repeats: true,
   });
 
 const needed = <Value>(flag: string, value: Value | undefined, hint: string): Value => {
