@@ -1,4 +1,4 @@
-// Makes the packages for npm, in build/packages/ or in the folder that is named:
+// Makes the packages for npm, in build/packages/ or in the folder that --to names:
 //
 //     node scripts/pack.mjs                       foretoken alone: it computes with WebAssembly
 //     node scripts/pack.mjs --native              and the native kernels for Linux x64 as an optional package
@@ -10,7 +10,7 @@
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { isMain, readStamp, root } from "./build-common.mjs";
 
@@ -37,10 +37,11 @@ const npm = (args, cwd) =>
     );
   });
 
-/** The packed file, as npm describes it. @returns {Promise<{ filename: string, size: number, unpackedSize: number, files: { path: string, size: number }[] }>} */
-const pack = async (folder, to) => {
+/** Packs `folder` into the folder `to`, new or not; the packed file, as npm describes it. @returns {Promise<{ filename: string, size: number, unpackedSize: number, files: { path: string, size: number }[] }>} */
+export const pack = async (folder, to) => {
   mkdirSync(to, { recursive: true });
-  const [packed] = JSON.parse(await npm(["pack", "--json", "--pack-destination", to], folder));
+  // npm runs in `folder`: for it, a relative path would be another one.
+  const [packed] = JSON.parse(await npm(["pack", "--json", "--pack-destination", resolve(to)], folder));
   return packed;
 };
 

@@ -16,6 +16,8 @@ export interface ExpectedValue {
   readonly choices: readonly string[];
   /** Whether files and folders are among them. */
   readonly paths: boolean;
+  /** Whether the flag may be given several times. */
+  readonly repeats: boolean;
 }
 
 type Parser = (text: string, earlier: never) => unknown;
@@ -23,13 +25,36 @@ type Parser = (text: string, earlier: never) => unknown;
 const expectedValues = new WeakMap<object, ExpectedValue>();
 
 /** Records the values that the parser of a flag or an argument expects; returns the parser. */
-export const expecting = <P extends Parser>(parser: P, { choices = [], paths = false }: Partial<ExpectedValue>): P => {
-  expectedValues.set(parser, { choices, paths });
+export const expecting = <P extends Parser>(
+  parser: P,
+  { choices = [], paths = false, repeats = false }: Partial<ExpectedValue>,
+): P => {
+  expectedValues.set(parser, { choices, paths, repeats });
   return parser;
 };
 
 /** The values that `parser` expects. */
 export const expectedValue = (parser: object): ExpectedValue | undefined => expectedValues.get(parser);
+
+/** Makes a second value of a flag an error, unless the flag may be repeated: the first would be lost without a word. */
+export const refuseRepeats = (command: Command): void => {
+  for (const option of command.options) {
+    const { long, required, optional, parseArg } = option;
+    if (!(required || optional) || (parseArg && expectedValue(parseArg)?.repeats)) continue;
+    let earlier: string | undefined;
+    command.on(`option:${option.name()}`, (text: string) => {
+      if (earlier !== undefined) {
+        throw new ConfigError({
+          where: long ?? option.flags,
+          must: "must be given once",
+          got: `${show(earlier)} and ${show(text)}`,
+          hint: option.name().endsWith("data") ? "one of them, or a folder with both" : "one of them",
+        });
+      }
+      earlier = text;
+    });
+  }
+};
 
 /** Fails for a flag in the place of a value: the value was forgotten. */
 export const checkValue = (flag: string, text: string): void => {

@@ -28,4 +28,7 @@ export const prepareVerb = async ({ thread }: Verb): Promise<void> => {
 export const declareVerb = async (command: Command, { load }: Verb): Promise<void> => {
   (await load())(command);
   command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");
+  // Loaded with a verb: the help of all verbs needs none of it.
+  const { refuseRepeats } = await import("./flags.ts");
+  refuseRepeats(command);
 };

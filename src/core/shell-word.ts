@@ -12,6 +12,15 @@ export const quoteWord = (word: string): string => {
   return /^[^"$`\\!%]*$/u.test(word) ? `"${word}"` : `'${word.replaceAll("'", "'\\''")}'`;
 };
 
-/** A command of ours that can be copied into a shell. */
-export const commandLine = (words: readonly string[]): string =>
-  ["npx", "foretoken", ...words].map(quoteWord).join(" ");
+/** A path as an argument of a command, which takes a name that begins with - for a flag. */
+export const quotePath = (path: string): string => quoteWord(path.startsWith("-") ? `./${path}` : path);
+
+/**
+ * A command of ours that can be copied into a shell.
+ * @param words the verb, its arguments and flags; flags in their long form.
+ */
+export const commandLine = (words: readonly string[]): string => {
+  const isFlag = (word: string | undefined): boolean => word?.startsWith("--") === true;
+  const quoted = words.map((word, i) => (isFlag(word) || isFlag(words[i - 1]) ? quoteWord(word) : quotePath(word)));
+  return ["npx foretoken", ...quoted].join(" ");
+};

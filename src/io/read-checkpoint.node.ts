@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { jsonLimits } from "../core/json.ts";
 import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
-import { quoteWord } from "../core/shell-word.ts";
+import { quotePath } from "../core/shell-word.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { exists, identityOf, messageOf, placeOf } from "./checkpoint.node.ts";
@@ -77,7 +77,7 @@ const missingHint = async (folder: string, name: string): Promise<string> => {
   const [first] = found;
   // Of several runs or models, none is more likely to be meant.
   const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
-  if (first !== undefined && (found.length === 1 || sameRun)) return quoteWord(first);
+  if (first !== undefined && (found.length === 1 || sameRun)) return quotePath(first);
   if (found.length > 0) return "one of the checkpoints in it";
   const others = ["config.json", "tokenizer.json", "model.safetensors", manifestName];
   const some = await Promise.all(others.map((file) => isFile(join(folder, file))));

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors.ts";
-import { quoteWord } from "../core/shell-word.ts";
+import { quotePath } from "../core/shell-word.ts";
 import { openFileSource } from "../io/file-source.node.ts";
 import { isAdapterFolder } from "./adapter/open.node.ts";
 import { type OpenedPretrained, openDirectory, type WeightFileFacts } from "./directory.node.ts";
@@ -31,7 +31,7 @@ export const openPretrained = async (path: string, options: HubOptions = {}): Pr
       where: path,
       must: "the path must name a whole model",
       got: "an adapter alone",
-      hint: `npx foretoken merge ${quoteWord(path)}`,
+      hint: `npx foretoken merge ${quotePath(path)}`,
     });
   }
   return openDirectory(path);

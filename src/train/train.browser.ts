@@ -19,7 +19,7 @@ import type { LanguageModel } from "../pretrained/language-model.ts";
 import { type CheckpointSource, readPretrained } from "../pretrained/load.browser.ts";
 import type { RunConfig } from "./config/config.ts";
 import type { PartialConfig } from "./config/merge.ts";
-import { checkTextOptions, mostTemplate } from "./config/options.ts";
+import { checkNoFields, checkTextOptions, mostTemplate } from "./config/options.ts";
 import type { PresetName } from "./config/presets.ts";
 import type { TrainEvent } from "./events.ts";
 import { dataToMeasure, type EvaluateOptions } from "./measuring/data.browser.ts";
@@ -131,6 +131,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   checkCallback("train: onCheckpoint", options.onCheckpoint);
   checkCallback("train: onAdapter", options.onAdapter);
   checkCallback("train: onNotice", options.onNotice);
+  checkNoFields(withoutUndefined(options), optionsSchema.shape);
   const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, profile, ...rest } = parseConfig(
     optionsSchema,
     withoutUndefined(options),

@@ -22,6 +22,17 @@ const tell = (kind, title, text) => {
   part("notices").append(notice);
 };
 
+/** An error in the page's own words, if it is one that a visitor can mend: the library's are for programs. */
+const tellError = (error) => {
+  const unknown = error.details?.characters ?? [];
+  if (unknown.length === 0) {
+    tell("error", "That did not work.", error.message);
+    return;
+  }
+  const listed = unknown.map((character) => `“${character}”`).join(" ");
+  tell("error", `The model never saw ${listed}.`, "Leave that out, or train on a text that has it.");
+};
+
 const obstacles = findObstacles(globalThis);
 /** The library's backend that works in this page: "wasm", or "reference", which is slow. */
 export const backend = obstacles.length === 0 ? "wasm" : "reference";
@@ -93,7 +104,7 @@ const press = async (button, work) => {
     await work(atWork.signal);
   } catch (error) {
     say("");
-    tell("error", "That did not work.", error.message);
+    tellError(error);
   } finally {
     atWork = undefined;
     button.textContent = name;
@@ -126,6 +137,9 @@ export const onWrite = (work) => {
       part("written").setAttribute("aria-busy", "true");
       try {
         await work(part("prompt").value, signal);
+      } catch (error) {
+        part("written").replaceChildren();
+        throw error;
       } finally {
         part("written").setAttribute("aria-busy", "false");
       }
@@ -144,7 +158,7 @@ const showMeasured = ({ step, valLoss, trainLoss }) => {
     row.append(Object.assign(document.createElement("td"), { textContent: String(value) }));
   }
   part("table").append(row);
-  const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on held-out text`;
+  const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on text it has not seen`;
   part("curve").setAttribute("aria-label", `The loss over the steps. ${line}. The table below has each measurement.`);
   say(`${line}.`);
 };
@@ -185,13 +199,14 @@ export const showTraining = (event) => {
       break;
     case "overfitting":
       tell(
+        "news",
         "The model begins to learn the text by heart.",
         "A longer text helps. Writing uses the best weights so far.",
       );
       break;
     case "done":
       say(
-        `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)}. Now let it write.`,
+        `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen. Now let it write.`,
       );
   }
 };

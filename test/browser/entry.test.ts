@@ -148,8 +148,13 @@ describe("training on a string", () => {
     expect(events.at(-1)).toMatchObject({ type: "done", step: 1, reason: "interrupted" });
   });
 
-  const bad: readonly [string, Partial<Record<keyof TrainOptions | "txt", unknown>>, string][] = [
+  const bad: readonly [string, Partial<Record<keyof TrainOptions | "txt" | "steps", unknown>>, string][] = [
     ["an unknown option", { txt: "a" }, 'train: every key must be a known one; got "txt"; try text'],
+    [
+      "a field of the configuration",
+      { steps: 5 },
+      'train: every key must be a known one; got "steps"; try config.train.steps',
+    ],
     ["no text", { text: undefined }, "train: text: there must be a text, or documents; got neither"],
     [
       "too short a text",

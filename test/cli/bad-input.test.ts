@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
-import { cli, onWindows, shell, text, tiny, tree, workplace } from "./cli.ts";
+import { cli, onWindows, shell, text, tiny, tinyWith, tree, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -150,7 +150,7 @@ interface Mistake {
 
 const training = (name: string, args: readonly string[], ...says: readonly string[]): Mistake => ({
   name,
-  args: ["train", ...tiny, ...args],
+  args: ["train", ...tinyWith(...args)],
   says,
 });
 const resuming = (name: string, run: string, ...says: readonly string[]): Mistake => ({
@@ -196,6 +196,11 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     evaluating("missing to evaluate", ["run", "--data", "nowhere.txt"], "nowhere.txt"),
   ],
   checkpoint: [
+    generating(
+      "two prompts",
+      ["run", "--prompt", "T", "--prompt", "I"],
+      '--prompt: must be given once; got "T" and "I"',
+    ),
     generating("missing", ["nowhere"], "nowhere"),
     generating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
     evaluating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
@@ -354,6 +359,16 @@ const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     ),
     training("dropout 1", ["--model.dropout", "1"], "--model.dropout: must be below 1; got 1"),
     training("short and long disagree", ["--train.steps", "7"], "--steps and --train.steps", "6 and 7"),
+    {
+      name: "two texts",
+      args: ["train", "--data", "text.txt", "--data", "other.txt"],
+      says: ['--data: must be given once; got "text.txt" and "other.txt"; try one of them, or a folder with both'],
+    },
+    {
+      name: "one flag twice",
+      args: ["train", ...tiny, "--steps", "7"],
+      says: ['--steps: must be given once; got "6" and "7"; try one of them'],
+    },
     training("fraction", ["--val-fraction", "1"], "--val-fraction", "got 1"),
     training(
       "fraction and val-data",
@@ -498,7 +513,7 @@ describe.each(Object.entries(mistakes))("%s", (_, cases) => {
 
 describe("with --json", () => {
   it.each([
-    ["train", ["train", ...tiny, "--data", "nowhere.txt", "--json"], "nowhere.txt"],
+    ["train", ["train", ...tinyWith("--data", "nowhere.txt"), "--json"], "nowhere.txt"],
     ["generate", ["generate", "no-weights", "--json"], "model.safetensors"],
     ["evaluate", ["evaluate", "run", "--data", "late.txt", "--json"], "late.txt"],
   ] as const)("%s tells a mistake on standard error, and nothing on standard output", async (_, args, words) => {

@@ -47,6 +47,15 @@ export const tiny = [
   ...["--checkpoint-interval", "3", "--train.sampleTokens", "5", "--train.warmupSteps", "2"],
 ];
 
+/** `base` with other values of some of its flags: a flag is given once. */
+export const withFlags = (base: readonly string[], flags: readonly string[]): string[] => [
+  ...base.filter((_, i) => !flags.includes(base[i - (i % 2)] ?? "")),
+  ...flags,
+];
+
+/** `tiny` with other values of some of its flags, or more flags. */
+export const tinyWith = (...flags: readonly string[]): string[] => withFlags(tiny, flags);
+
 /** A temporary folder with `text.txt` in it. */
 export const workplace = async (): Promise<{ readonly cwd: string; readonly remove: () => Promise<void> }> => {
   const cwd = await mkdtemp(join(tmpdir(), "foretoken-cli-"));

@@ -108,3 +108,8 @@ test.skipIf(onWindows)(
     expect(stdout).toBe(words.map((word) => `${word}|`).join(""));
   },
 );
+
+test("a suggested command takes a path that begins with - for no flag, and its values as they are", () => {
+  expect(commandLine(["generate", "-y", "--prompt", "-y"])).toBe("npx foretoken generate ./-y --prompt -y");
+  expect(commandLine(["train", "--resume", "-y", "--steps", "20"])).toBe("npx foretoken train --resume -y --steps 20");
+});

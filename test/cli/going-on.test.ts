@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { cli, jsonLines, shell, text, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, shell, text, tiny, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -86,10 +86,9 @@ test("train --init-from begins a run in a folder of its own with the weights of 
 
 test.each(["float32", "bfloat16"])("evaluate gives the loss that a run in %s has noted, to the bit", async (dtype) => {
   const out = `noted-${dtype}`;
-  const trained = await cli(
-    ["train", ...tiny.map((word) => (word === "reference" ? "auto" : word)), "--dtype", dtype, "--json", "--out", out],
-    { cwd },
-  );
+  const trained = await cli(["train", ...tinyWith("--backend", "auto"), "--dtype", dtype, "--json", "--out", out], {
+    cwd,
+  });
   expect(trained, trained.stderr).toMatchObject({ status: 0 });
   const noted = jsonLines(trained.stdout).findLast((event) => (event as { type: string }).type === "eval");
   const measured = await cli(["evaluate", out, "--weights", "last", "--json"], { cwd });
@@ -124,7 +123,7 @@ test("evaluate --against compares a tuned model with the one that it began with,
 
 test("evaluate --against says what was left out of a text, and that the figures do not compare", async () => {
   writeFileSync(join(cwd, "other.txt"), "The bat said that a hat has the rat.\n".repeat(20));
-  await cli(["train", ...tiny, "--data", "other.txt", "--out", "other"], { cwd });
+  await cli(["train", ...tinyWith("--data", "other.txt"), "--out", "other"], { cwd });
   await cli(["train", ...tiny, "--out", "whole"], { cwd });
   const { status, stdout, stderr } = await cli(
     ["evaluate", "whole", "--against", "other", "--unknown", "skip", ...on],
@@ -138,7 +137,7 @@ test("evaluate --against says what was left out of a text, and that the figures 
 
 describe("what is said of an interrupted run", () => {
   test("is the same best loss at the same step everywhere, and the loss where it stopped beside it", async () => {
-    const args = ["train", ...tiny, "--steps", "20", "--eval-interval", "4", "--stop-at", "7", "--out"];
+    const args = ["train", ...tinyWith("--steps", "20", "--eval-interval", "4"), "--stop-at", "7", "--out"];
     const shown = await cli([...args, "told"], { cwd });
     const events = jsonLines((await cli([...args, "told-json", "--json"], { cwd })).stdout);
     const done = events.at(-1) as { valLoss: number; bestValLoss: number; bestStep: number };
@@ -159,7 +158,7 @@ describe("what is said of an interrupted run", () => {
   });
 
   test("before its first evaluation is the loss where it stopped, everywhere", async () => {
-    const args = ["train", ...tiny, "--eval-interval", "4", "--stop-at", "1", "--out", "early", "--json"];
+    const args = ["train", ...tinyWith("--eval-interval", "4"), "--stop-at", "1", "--out", "early", "--json"];
     const done = jsonLines((await cli(args, { cwd })).stdout).at(-1) as { valLoss: number };
     expect(done).toMatchObject({ bestValLoss: done.valLoss, bestStep: 1 });
     const [listed] = jsonLines((await cli(["runs", "early", "--json"], { cwd })).stdout);
@@ -181,11 +180,11 @@ test("a profile counts the steps that it timed", async () => {
 
 test("runs --sort loss compares only runs of one text and one tokenizer", async () => {
   writeFileSync(join(cwd, "easy.txt"), "ab".repeat(1500));
-  const made = ["train", ...tiny, "--steps", "2"];
+  const made = ["train", ...tinyWith("--steps", "2")];
   await Promise.all([
     cli([...made, "--out", "groups/a"], { cwd }),
     cli([...made, "--out", "groups/b", "--seed", "2"], { cwd }),
-    cli([...made, "--out", "groups/easy", "--data", "easy.txt"], { cwd }),
+    cli(["train", ...tinyWith("--steps", "2", "--data", "easy.txt"), "--out", "groups/easy"], { cwd }),
     // Another part is held out.
     cli([...made, "--out", "groups/split", "--val-fraction", "0.3"], { cwd }),
   ]);

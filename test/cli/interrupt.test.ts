@@ -3,11 +3,24 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { outcomeOf } from "../outcome-of.ts";
-import { cli, jsonLines, onWindows, program, shell, shellPrelude, tiny, tree, workplace } from "./cli.ts";
+import {
+  cli,
+  jsonLines,
+  onWindows,
+  program,
+  shell,
+  shellPrelude,
+  tiny,
+  tinyWith,
+  tree,
+  withFlags,
+  workplace,
+} from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const steps = ["--steps", "250", "--eval-interval", "100", "--train.sampleTokens", "0", "--model.dropout", "0.1"];
+const long = tinyWith(...steps);
 
 const noSignals = onWindows ? " (Windows ends a process that is sent a signal)" : "";
 
@@ -23,7 +36,7 @@ afterAll(() => remove());
 /** Trains into `out` and sends `signal` when `step` steps have been told of. */
 const interrupted = (out: string, signal: NodeJS.Signals, step: number, more: readonly string[] = []) => {
   let sent = false;
-  return cli(["train", ...tiny, ...steps, "--out", out, "--json", ...more], {
+  return cli(["train", ...long, "--out", out, "--json", ...more], {
     cwd,
     onOutput: (stdout, kill) => {
       if (sent || !stdout.includes(`"type":"step","step":${step},`)) return;
@@ -117,7 +130,7 @@ test.skipIf(onWindows)(
   `Ctrl-C saves and says how to go on, and going on ends where an uninterrupted run does, to the bit${noSignals}`,
   async () => {
     const [whole, first] = await Promise.all([
-      cli(["train", ...tiny, ...steps, "--out", "whole"], { cwd }),
+      cli(["train", ...long, "--out", "whole"], { cwd }),
       interrupted("parts", "SIGINT", 20),
     ]);
     expect(whole.status).toBe(0);
@@ -141,7 +154,7 @@ test.skipIf(onWindows)(
   async () => {
     const [terminated, stopped] = await Promise.all([
       interrupted("terminated", "SIGTERM", 5),
-      cli(["train", ...tiny, ...steps, "--out", "stopped", "--stop-at", "7"], { cwd }),
+      cli(["train", ...long, "--out", "stopped", "--stop-at", "7"], { cwd }),
     ]);
     expect(terminated.status).toBe(143);
     expect(tree(join(cwd, "terminated", "checkpoint"))).toContain("trainer_state.json");
@@ -155,7 +168,7 @@ test.skipIf(onWindows)(
   `a terminal that is closed saves as well, however often it says so, with a status of its own${noSignals}`,
   async () => {
     let sent = false;
-    const args = ["train", ...tiny, ...steps, "--steps", "100000", "--out", "hung-up", "--json"];
+    const args = ["train", ...withFlags(long, ["--steps", "100000"]), "--out", "hung-up", "--json"];
     const { status, stdout } = await cli(args, {
       cwd,
       onOutput: (shown, kill) => {
@@ -194,7 +207,7 @@ test.skipIf(!hasScript)(
   async () => {
     await shell("mkfifo status", cwd);
     // The shell between gets the signal, outlives it and prints the status. Training notices it when it writes.
-    const train = `foretoken train ${[...tiny, ...steps].join(" ")} --steps 100000 --out gone`;
+    const train = `foretoken train ${withFlags(long, ["--steps", "100000"]).join(" ")} --out gone`;
     const line = `${shellPrelude}; trap "" HUP; ${train}; echo "$?" > status`;
     const env = { ...process.env, TERM: "xterm", SHELL: "/bin/bash" };
     const terminal = spawn("script", ["-qefc", line, "/dev/null"], { cwd, env, stdio: ["pipe", "pipe", "pipe"] });

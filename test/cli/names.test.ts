@@ -5,7 +5,7 @@ import { inFlags } from "#foretoken/cli/option-names.js";
 import { printable, printableName } from "#foretoken/cli/terminal.js";
 import { ConfigError } from "#foretoken/core/errors.js";
 import { commandLine } from "#foretoken/core/shell-word.js";
-import { cli, jsonLines, onWindows, shell, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, onWindows, shell, tiny, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -31,7 +31,7 @@ test.skipIf(onWindows)(`no name of a file or a folder steers the terminal${noNam
   mkdirSync(join(cwd, `texts${name}`));
   writeFileSync(join(cwd, `texts${name}`, "a.txt"), "The cat sat on a mat.\n".repeat(100));
   writeFileSync(join(cwd, `texts${name}`, `${name}.bin`), Buffer.from([0, 1, 2]));
-  const trained = await cli(["train", ...tiny, "--data", `texts${name}`, "--out", name], { cwd });
+  const trained = await cli(["train", ...tinyWith("--data", `texts${name}`), "--out", name], { cwd });
   expect(trained.status).toBe(0);
   expect(trained.stdout).toMatch(/^step 6 {3}checkpoint ev␛\[2Jil\ufffd2J␇\ufffd␊\ufffdx\/checkpoint$/mu);
   expect(trained.stderr).toMatch(/^textsev\\u001b[^\n]*: skipped 1 binary file, as ev\\u001b[^\n]*\.bin\n$/u);
@@ -106,7 +106,7 @@ test("every refusal is one line of at most 300 characters, whatever was given", 
     ["runs", long],
     [long],
     ["train", "--resume", long],
-    ["train", ...tiny, "--data", long],
+    ["train", ...tinyWith("--data", long)],
     ["train", ...tiny, "--config", long],
     ["train", "--config", "key.json"],
     ["train", "--config", "value.json"],

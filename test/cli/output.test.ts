@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Outcome } from "../outcome-of.ts";
-import { cli, jsonLines, onWindows, shell, tiny, tree, workplace } from "./cli.ts";
+import { cli, jsonLines, onWindows, shell, tiny, tinyWith, tree, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -83,7 +83,7 @@ test("train --profile tells before the end where the time went, as lines and as 
 });
 
 test("train says after its first steps how long it will take, and is in ASCII alone where the locale is", async () => {
-  const args = ["train", ...tiny, "--steps", "20", "--eval-interval", "10", "--out", "timed"];
+  const args = ["train", ...tinyWith("--steps", "20", "--eval-interval", "10"), "--out", "timed"];
   const { status, stdout } = await cli(args, { cwd, env: { LC_ALL: "C" } });
   expect(status).toBe(0);
   expect(stdout).toMatch(/^time +~ \d+:\d\d to the end - [\d.]+ m?s a step - [\d,]+ tokens\/s - by 5 steps$/mu);
@@ -258,7 +258,7 @@ test.each([
 });
 
 test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is saved${noShell}`, async () => {
-  const args = `train ${tiny.join(" ")} --steps 2000000 --train.warmupSteps 0 --eval-interval 1000000 --out piped`;
+  const args = `train ${tinyWith("--steps", "2000000", "--train.warmupSteps", "0", "--eval-interval", "1000000").join(" ")} --out piped`;
   for (const flags of ["", "--json"]) {
     const { stdout, stderr } = await shell(
       `foretoken ${args}${flags} ${flags} | head -n 1; echo "\${PIPESTATUS[0]}"`,

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cli, jsonLines, onWindows, text, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, onWindows, text, tinyWith, workplace } from "./cli.ts";
 
 let cwd: string;
 let remove: () => Promise<void>;
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 /** `tiny` on the folder that it is run in. */
-const onFolder = ["train", ...tiny.slice(2), "--data", "."];
+const onFolder = ["train", ...tinyWith("--data", ".")];
 const hashOf = (run: string): string =>
   (JSON.parse(readFileSync(join(run, "run.json"), "utf8")) as { data: { sha256: string } }).data.sha256;
 
@@ -39,7 +39,7 @@ describe("training on a folder that its runs lie in", () => {
 
     // A run is not text, and the error says so if it is named as one.
     for (const data of ["runs/x", "runs/x/checkpoint"]) {
-      const refused = await cli([...onFolder, "--data", data, "--out", "runs/z"], { cwd: notes });
+      const refused = await cli(["train", ...tinyWith("--data", data), "--out", "runs/z"], { cwd: notes });
       expect(refused.status).toBe(2);
       expect(refused.stderr).toMatch(
         /^foretoken: runs\/x[^\n]*: the folder must hold texts; got a \w+ of foretoken; try [^\n]*\n$/u,
@@ -55,7 +55,7 @@ describe("a file that the user names", () => {
     expect(stderr).toMatch(/^foretoken: [^\n]{1,300}\n$/u);
     return stderr;
   };
-  const training = (...args: string[]): string[] => ["train", ...tiny, ...args];
+  const training = (...args: string[]): string[] => ["train", ...tinyWith(...args)];
 
   it.skipIf(onWindows)("is not waited for or read where it is no file", async () => {
     execFileSync("mkfifo", [inside("pipe")]);

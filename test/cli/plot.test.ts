@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { readChart } from "../plot/read-svg.ts";
-import { cli, jsonLines, onWindows, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, onWindows, tiny, tinyWith, workplace } from "./cli.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -111,7 +111,7 @@ test.skipIf(onWindows)("follows no link to another file, and names a run of any 
   await symlink(join(cwd, "text.txt"), join(cwd, "link.svg"));
   expect((await cli(["plot", "runs/one", "--out", "link.svg"], { cwd })).status).toBe(2);
   const name = '<script>"&\u001b[31m\n';
-  await cli(["train", ...tiny, "--steps", "2", "--out", `runs/${name}`], { cwd });
+  await cli(["train", ...tinyWith("--steps", "2"), "--out", `runs/${name}`], { cwd });
   const { stdout, status, stderr } = await cli(["plot", `runs/${name}`], { cwd });
   expect(status, stderr).toBe(0);
   expect(stdout).not.toMatch(/\u001b|\n./u);
@@ -147,7 +147,7 @@ test("says in one line what cannot be drawn", async () => {
 
 test("warns of losses that do not compare", async () => {
   await writeFile(join(cwd, "more.txt"), `${await read("text.txt")}zzz\n`);
-  await cli(["train", ...tiny, "--data", "more.txt", "--out", "runs/more"], { cwd });
+  await cli(["train", ...tinyWith("--data", "more.txt"), "--out", "runs/more"], { cwd });
   const { stderr, status } = await cli(["plot", "runs/one", "runs/more", "--out", "-"], { cwd });
   expect([stderr, status]).toEqual([
     "these runs have different texts or tokenizers: their losses per token do not compare\n",

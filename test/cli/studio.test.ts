@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { RunListAnswer, RunSummary } from "#foretoken/serve/studio/protocol.js";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
-import { cli, onWindows, program, tiny, workplace } from "./cli.ts";
+import { cli, onWindows, program, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -31,7 +31,7 @@ interface Served {
 }
 
 /** A run that ends by being stopped. */
-const endless = [...tiny, "--steps", "1000000", "--patience", "0"];
+const endless = tinyWith("--steps", "1000000", "--patience", "0");
 
 /** Runs the program until it has printed an address. */
 const served = (args: readonly string[]): Promise<Served> =>

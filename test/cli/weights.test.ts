@@ -2,7 +2,7 @@ import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Outcome } from "../outcome-of.ts";
-import { cli, jsonLines, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -30,7 +30,7 @@ const turning = [
 
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());
-  trained = await cli(["train", ...tiny, ...turning, "--out", "run"], { cwd });
+  trained = await cli(["train", ...tinyWith(...turning), "--out", "run"], { cwd });
   expect(trained.status).toBe(0);
   const state = readFileSync(inside("run", "checkpoint", "trainer_state.json"), "utf8");
   const { progress } = JSON.parse(state) as { progress: { best: { step: number } } };
@@ -64,7 +64,7 @@ describe("a run's folder", () => {
 
   test("does so for generate, which is silent where both are of one step", async () => {
     const args = ["--prompt", "The", "--json", ...on];
-    expect((await cli(["train", ...tiny, "--steps", "2", "--out", "short"], { cwd })).status).toBe(0);
+    expect((await cli(["train", ...tinyWith("--steps", "2"), "--out", "short"], { cwd })).status).toBe(0);
     const [own, best, short] = await Promise.all([
       cli(["generate", "run", ...args], { cwd }),
       cli(["generate", "run/best", ...args], { cwd }),
@@ -134,7 +134,7 @@ describe("without a prompt", () => {
   test("generate continues a line end, else what the run's samples do, else the first token", async () => {
     expect((await write("run/checkpoint")).startsWith("\n")).toBe(true);
     writeFileSync(inside("flat.txt"), "no end of a line in it ".repeat(100));
-    expect((await cli(["train", ...tiny, "--data", "flat.txt", "--out", "flat"], { cwd })).status).toBe(0);
+    expect((await cli(["train", ...tinyWith("--data", "flat.txt"), "--out", "flat"], { cwd })).status).toBe(0);
     const { data } = JSON.parse(readFileSync(inside("flat", "run.json"), "utf8")) as { data: { prompt: string } };
     expect(data.prompt.length).toBeGreaterThan(1);
     expect((await write("flat")).startsWith(data.prompt)).toBe(true);

@@ -1,5 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
@@ -7,6 +10,9 @@ import { expect, test, vi } from "vitest";
 // Named by a URL, since the scripts have no types.
 const { isWanted } = (await import(new URL("../../scripts/build-wasm.mjs", import.meta.url).href)) as {
   isWanted(set: string, environment: Readonly<Record<string, string>>): boolean;
+};
+const { pack } = (await import(new URL("../../scripts/pack.mjs", import.meta.url).href)) as {
+  pack(folder: string, to: string): Promise<{ readonly filename: string }>;
 };
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -38,6 +44,18 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build-(common|mpi|native)\.mjs|templates\/.*|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
   expect(paths.filter((path) => /\.(node|map|tmp|ts)$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);
+});
+
+test("packages go to a relative folder of the caller, not of npm", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-packed-"));
+  try {
+    await writeFile(join(folder, "package.json"), '{ "name": "small", "version": "1.0.0" }\n');
+    const to = join(folder, "packed");
+    const { filename } = await pack(folder, relative(process.cwd(), to));
+    expect(await readdir(to)).toEqual([filename]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.each([

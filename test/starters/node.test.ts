@@ -1,14 +1,25 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { newStarter, root, type Starter } from "./starter.ts";
 
 // It trains for real, on machines that may be slow or busy.
 vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);
+
+/** Runs the program of `starter`. */
+const startOn = (starter: Starter, args: readonly string[]): Promise<Outcome> =>
+  outcomeOf(spawn(process.execPath, ["main.js", ...args], { cwd: starter.folder, stdio: ["ignore", "pipe", "pipe"] }));
+
+const setSteps = async ({ folder }: Starter, from: number, to: number): Promise<void> => {
+  const main = await readFile(join(folder, "main.js"), "utf8");
+  expect(main).toContain(`const steps = ${from};`);
+  await writeFile(join(folder, "main.js"), main.replace(`const steps = ${from};`, `const steps = ${to};`));
+};
 
 describe("the starter for Node.js", () => {
   let starter: Starter;
@@ -18,9 +29,7 @@ describe("the starter for Node.js", () => {
   afterAll(() => starter.remove());
 
   test("trains on its text, tells its loss, writes, and leaves a run that the commands take", async () => {
-    const main = await readFile(join(starter.folder, "main.js"), "utf8");
-    expect(main).toContain("const steps = 400;");
-    await writeFile(join(starter.folder, "main.js"), main.replace("const steps = 400;", "const steps = 100;"));
+    await setSteps(starter, 400, 100);
     const { stdout, stderr } = await run(process.execPath, ["main.js"], { cwd: starter.folder });
     expect(stderr).toBe("");
     const [, loss] = /^step 100 of 100: loss (\d\.\d{3}) nats per token on held-out text$/mu.exec(stdout) ?? [];
@@ -34,5 +43,39 @@ describe("the starter for Node.js", () => {
     const generated = await run(process.execPath, [program, ...args], { cwd: starter.folder });
     expect(JSON.parse(generated.stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ type: "done", newTokens: 5 });
     expect(await readdir(join(starter.folder, "runs"))).toHaveLength(1);
+  });
+
+  test.each([
+    ["a beginning with unknown characters", ["naïve ☃☃", "ï", "☃"], "nave "],
+    ["no beginning", [], " "],
+  ] as const)(
+    "on a text without a line end, with %s, it says what is left out, and writes",
+    async (_, given, begun) => {
+      await setSteps(starter, 100, 1);
+      await writeFile(join(starter.folder, "line.txt"), " a naive cat sat on a mat".repeat(100));
+      const [prompt, ...unknown] = given;
+      const { status, stdout, stderr } = await startOn(starter, [
+        "line.txt",
+        ...(prompt === undefined ? [] : [prompt]),
+      ]);
+      await setSteps(starter, 1, 100);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      const names = (unknown.length > 0 ? unknown : ["\n"]).map((character) => JSON.stringify(character)).join(", ");
+      expect(stdout).toContain(`\nThe model never saw ${names}: it begins without.\n\nThe model writes:\n\n${begun}`);
+      expect(stdout).toMatch(
+        new RegExp(`\n\nThe model is in runs/\\S+\\. Next:\n\n {2}npx .* --prompt "${begun}"\n$`, "u"),
+      );
+    },
+  );
+
+  test("says in one line what is wrong with a text", async () => {
+    await writeFile(join(starter.folder, "empty.txt"), "");
+    for (const name of ["empty.txt", "nowhere.txt"]) {
+      expect(await startOn(starter, [name])).toEqual({
+        status: 2,
+        stdout: "",
+        stderr: expect.stringMatching(new RegExp(`^${name}: the file must [^\n]+\n$`, "u")),
+      });
+    }
   });
 });

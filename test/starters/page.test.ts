@@ -72,7 +72,9 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from t
     expect(await tab.evaluate("document.activeElement.id")).toBe("train");
     await tab.press("Enter");
     await tab.until(`${textOf("train")} === "Train"`);
-    expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped: loss \d\.\d\d\. Now let it write\.$/u);
+    expect(await tab.evaluate(textOf("status"))).toMatch(
+      /^Stopped: loss \d\.\d\d on text it has not seen\. Now let it write\.$/u,
+    );
     const rows = await tab.evaluate<string[][]>(
       `[...document.querySelectorAll("#table tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
     );
@@ -106,9 +108,15 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from t
   });
 
   test("says what is wrong with a prompt or a text, and goes on", async () => {
-    await tab.evaluate(`{ document.getElementById("prompt").value = "7"; document.getElementById("write").click(); }`);
+    await tab.evaluate(
+      `{ document.getElementById("prompt").value = "the 7☃7"; document.getElementById("write").click(); }`,
+    );
     await tab.until(`document.querySelector(".notice.error") !== null`);
-    expect(await tab.evaluate(textOf("notices"))).toMatch(/"7"/u);
+    expect(await tab.evaluate(textOf("notices"))).toMatch(
+      /^The model never saw “7” “☃”\. Leave that out, or train on a text that has it\.$/u,
+    );
+    // As if the model had begun with it.
+    expect(await tab.evaluate(textOf("written"))).toBe("");
     await tab.evaluate(`${paste("short")}; document.getElementById("train").click();`);
     await tab.until(`/at least/.test(${textOf("notices")})`);
     expect(await tab.evaluate(`document.querySelectorAll(".notice").length`)).toBe(1);

@@ -14,6 +14,7 @@ import {
   addRunningFlags,
   checkArguments,
   type DTypeFlag,
+  expecting,
   flagOf,
   parseNumber,
   parsePath,
@@ -132,10 +133,10 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
 /** `foretoken generate`. */
 export const declareGenerate = (command: Command): void => {
   const { maxNewTokens } = generateDefaults;
-  const parseStop = (text: string, earlier: readonly string[]): readonly string[] => [
-    ...earlier,
-    parseText("--stop")(text),
-  ];
+  const parseStop = expecting(
+    (text: string, earlier: readonly string[]): readonly string[] => [...earlier, parseText("--stop")(text)],
+    { repeats: true },
+  );
   const withText = command
     .usage("<checkpoint> [flags]")
     .argument("<checkpoint>", modelPlaces, parsePath("<checkpoint>"))

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
 import { oneLine } from "../../core/one-line.ts";
 import { randomKey, randomStream } from "../../core/random.ts";
-import { quoteWord } from "../../core/shell-word.ts";
+import { quotePath } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { makeFolders, removeEmptyFolders, writeFlushed } from "../../io/files.node.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags.ts";
@@ -152,9 +152,6 @@ const inFolder = async <T>(given: string, work: () => Promise<T>): Promise<T> =>
   }
 };
 
-/** `given` as a word of `cd`, which takes a name that begins with - for a flag. */
-const placeOf = (given: string): string => quoteWord(given.startsWith("-") ? `./${given}` : given);
-
 const runInit = async (kind: Kind, given: string): Promise<void> => {
   const path = resolve(given);
   const { files, folder } = await inFolder(given, async () => {
@@ -166,7 +163,7 @@ const runInit = async (kind: Kind, given: string): Promise<void> => {
     return { files, folder };
   });
   const isHere = folder === process.cwd();
-  const steps = [...(isHere ? [] : [`cd ${placeOf(given)}`]), "npm install", "npm start"];
+  const steps = [...(isHere ? [] : [`cd ${quotePath(given)}`]), "npm install", "npm start"];
   const lines = steps.map((step) => `  ${step}\n`).join("");
   writeOut(`${files.length} new files in ${isHere ? "this folder" : oneLine(given)}. Next:\n\n${lines}`);
 };

@@ -38,7 +38,10 @@ printed: who has it may start runs here and read their texts. Nothing is encrypt
 
 const collect = (flag: string): ((text: string, earlier: readonly string[] | undefined) => readonly string[]) => {
   const parse = parsePath(flag);
-  return expecting((text: string, earlier: readonly string[] = []) => [...earlier, parse(text)], { paths: true });
+  return expecting((text: string, earlier: readonly string[] = []) => [...earlier, parse(text)], {
+    paths: true,
+    repeats: true,
+  });
 };
 
 const isMissing = async (path: string): Promise<boolean> =>

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors.ts";
 import { formatBytes } from "../../core/format-bytes.ts";
-import { quoteWord } from "../../core/shell-word.ts";
+import { quotePath, quoteWord } from "../../core/shell-word.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import { readText } from "../../data/text.node.ts";
 import { type SplitPattern, splitPatterns } from "../../tokenizer/bpe/patterns.ts";
@@ -42,6 +42,7 @@ const collecting = (parse: (text: string) => string, names: readonly string[] = 
   expecting((text: string, earlier?: readonly string[]): readonly string[] => [...(earlier ?? []), parse(text)], {
     choices: names,
     paths,
+    repeats: true,
   });
 
 const needed = <Value>(flag: string, value: Value | undefined, hint: string): Value => {
@@ -65,7 +66,7 @@ const runTrain = async (flags: TokenizerFlags): Promise<void> => {
   }
   const source = `${formatBytes(bytes)} in ${seconds.toFixed(1)} s`;
   writeOut(`${formatCount(tokenizer.vocabSize)} tokens, learned from ${source}\n`);
-  writeOut(`\nNext:\n  npx foretoken tokenizer inspect ${quoteWord(out)} "How does this split?"\n`);
+  writeOut(`\nNext:\n  npx foretoken tokenizer inspect ${quotePath(out)} "How does this split?"\n`);
 };
 
 const textOf = async (text: string | undefined, file: string | undefined): Promise<string | undefined> => {

@@ -20,7 +20,7 @@ export interface VerbWords {
   readonly argument: ExpectedValue | undefined;
 }
 
-const anything: ExpectedValue = { choices: [], paths: false };
+const anything: ExpectedValue = { choices: [], paths: false, repeats: false };
 
 /** The first line of a description, shortened for a list of flags. */
 const brief = (description: string): string => (description.split("\n")[0] ?? "").trim();

@@ -2,9 +2,10 @@ import { z } from "zod";
 import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../../core/check-arguments.ts";
 import { parseConfig } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { configFields } from "../../core/schema-fields.ts";
 import { show } from "../../core/show.ts";
 import { extendKinds } from "../../optim/config.ts";
-import { nonfiniteActions } from "./config.ts";
+import { nonfiniteActions, runConfigSchema } from "./config.ts";
 
 const running = {
   // Checked when it is opened, before anything is written.
@@ -112,6 +113,23 @@ export const checkTextOptions = (given: Readonly<Record<string, unknown>>): void
   }
 };
 
+/** Where the configuration has `name`: a part of it, or a field, the one that lies least deep. */
+const placeInConfig = (name: string): string | undefined => {
+  if (Object.hasOwn(runConfigSchema.shape, name)) return `config.${name}`;
+  const places = configFields(runConfigSchema).filter(({ path }) => path.at(-1) === name && name !== "kind");
+  const [first] = places.sort((a, b) => a.path.length - b.path.length);
+  return first && ["config", ...first.path].join(".");
+};
+
+/** @throws ConfigError for an unknown option that the configuration has, as `steps`: naming its place there. */
+export const checkNoFields = (options: object, known: Readonly<Record<string, unknown>>): void => {
+  for (const name of Object.keys(options)) {
+    const hint = Object.hasOwn(known, name) ? undefined : placeInConfig(name);
+    if (hint === undefined) continue;
+    throw new ConfigError({ where: "train", must: "every key must be a known one", got: show(name), hint });
+  }
+};
+
 /**
  * Checks the options of `train`, except the preset, the config and the backend.
  * @throws ConfigError naming the first bad, unknown or contradictory option.
@@ -126,6 +144,7 @@ export const checkTrainOptions = (options: object): void => {
   checkCallback("train: onAdapter", onAdapter);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (given.resume === undefined) {
+    checkNoFields(given, newRunSchema.shape);
     parseConfig(newRunSchema, given, optionName);
     checkTextOptions(given);
     if (given.dataName !== undefined && given.text === undefined && given.documents === undefined) {

@@ -2,6 +2,7 @@
 import type { Backend } from "../../backend/backend.ts";
 import { alternatives } from "../../core/alternatives.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { quotePath } from "../../core/shell-word.ts";
 import type { RunConfig } from "../config/config.ts";
 import { type NonfiniteEvent, eventVersion as v } from "../events.ts";
 import type { Progress } from "../run/progress.ts";
@@ -89,7 +90,7 @@ const stopped = (
     must: goesOn ? `at most ${mostInARow} steps in a row may be left out` : must,
     got: bad.join("; "),
     // One hint only: a message has a limit, and the file must be in it.
-    hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; npx foretoken replay ${file}`,
+    hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; npx foretoken replay ${quotePath(file)}`,
   });
 };
 

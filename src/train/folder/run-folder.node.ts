@@ -5,7 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
-import { quoteWord } from "../../core/shell-word.ts";
+import { quotePath, quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { checkReplaceable, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
@@ -132,7 +132,7 @@ const rescue = async (path: string, subject: RunSubject, state: SavedState): Pro
       const hint =
         step < subject.config.train.steps
           ? `resume ${quoteWord(refuge)}`
-          : `npx foretoken generate ${quoteWord(refuge)}`;
+          : `npx foretoken generate ${quotePath(refuge)}`;
       throw new CheckpointError({ where: path, must, got, hint });
     }
   }

@@ -172,9 +172,9 @@ const origin = (
 const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: RunConfig): string => {
   if (start === undefined) return corpus;
   const { trainTokens, valTokens, vocabSize, documents } = start;
-  const distinct = `${count(vocabSize)} distinct ${tokenizer.kind === "char" ? "characters" : "tokens"}`;
+  const distinct = plural(vocabSize, tokenizer.kind === "char" ? "distinct character" : "distinct token");
   if (documents === undefined) {
-    return `${corpus}: ${count(trainTokens)} tokens to learn from, ${count(valTokens)} held out, ${distinct}`;
+    return `${corpus}: ${plural(trainTokens, "token")} to learn from, ${count(valTokens)} held out, ${distinct}`;
   }
   const part = (many: number, tokens: number, targets: number): string =>
     `${count(many)} of ${count(tokens)} tokens, of which the loss counts ${count(targets)}`;

@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cli, jsonLines, program, text, tiny, tree, workplace } from "../../cli/cli.ts";
+import { cli, jsonLines, program, text, tinyWith, tree, withFlags, workplace } from "../../cli/cli.ts";
 import {
   expectGone,
   missingMpi,
@@ -24,8 +24,8 @@ beforeAll(async () => {
 afterAll(() => place.remove());
 
 const flags = (out: string, ...others: readonly string[]): string[] => [
-  ...[...tiny, "--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", "--json", "--out", out],
-  ...others,
+  ...tinyWith("--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", ...others),
+  ...["--json", "--out", out],
 ];
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train together"), () => {
@@ -90,8 +90,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   // More than it can do before it is ended.
   const steps = "100000";
   const endless = ["--train.sampleTokens", "0", "--patience", "0"];
-  const long = (out: string, ...others: readonly string[]): string[] =>
-    flags(out, ...["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10"], ...endless, ...others);
+  const running = ["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10", ...endless];
+  const long = (out: string, ...others: readonly string[]): string[] => flags(out, ...withFlags(running, others));
 
   /** When a run is ended: after the first checkpoint, inside a save after it, or inside the evaluation after step 50. */
   type Moment = "checkpoint" | "save" | "evaluation";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { jsonLines, tiny, workplace } from "../../cli/cli.ts";
+import { jsonLines, tinyWith, workplace } from "../../cli/cli.ts";
 import { expectGone, isAlive, missingMpi, mpiTitle, ours, startMpirun, trainOn } from "../../support/mpi.ts";
 
 let place: Awaited<ReturnType<typeof workplace>>;
@@ -15,9 +15,12 @@ afterAll(() => place.remove());
 
 /** A run that goes on until it is ended. */
 const endless = (out: string): string[] => [
-  ...[...tiny, "--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", "--json", "--out", out],
-  ...["--steps", "100000", "--eval-interval", "50", "--checkpoint-interval", "10"],
-  ...["--train.sampleTokens", "0", "--patience", "0"],
+  ...tinyWith(
+    ...["--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4"],
+    ...["--steps", "100000", "--eval-interval", "50", "--checkpoint-interval", "10"],
+    ...["--train.sampleTokens", "0", "--patience", "0"],
+  ),
+  ...["--json", "--out", out],
 ];
 
 /** Starts mpirun; resolves once its output has `sign`. Given up on its output, mpirun would end before. */

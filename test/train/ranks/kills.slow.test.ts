@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { manifestName } from "#foretoken/io/manifest.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
-import { cli, tiny, workplace } from "../../cli/cli.ts";
+import { cli, tinyWith, workplace } from "../../cli/cli.ts";
 import { hashInteger } from "../../support/hash.ts";
 import { missingMpi, mpiTitle, processesWith, type StartedRanks, startMpirun, trainOn } from "../../support/mpi.ts";
 import { checkpointHashes, isSaving, timelessMetrics } from "../../support/runs.ts";
@@ -32,9 +32,12 @@ const running = ["--backend", "native", "--threads", "1", "--json"];
 
 /** Large enough that a save takes a few milliseconds; there is one every second step. */
 const begin = (out: string): string[] => [
-  ...[...tiny, ...running, "--dtype", "float32", "--train.gradAccumSteps", "4", "--out", out],
-  ...["--model.nEmbd", "64", "--model.dropout", "0.1", "--steps", "100000", "--eval-interval", "20"],
-  ...["--checkpoint-interval", "2", "--train.sampleTokens", "0", "--patience", "0"],
+  ...tinyWith(
+    ...["--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4"],
+    ...["--model.nEmbd", "64", "--model.dropout", "0.1", "--steps", "100000", "--eval-interval", "20"],
+    ...["--checkpoint-interval", "2", "--train.sampleTokens", "0", "--patience", "0"],
+  ),
+  ...["--threads", "1", "--json", "--out", out],
 ];
 const goOn = (out: string): string[] => ["--resume", out, ...running];
 

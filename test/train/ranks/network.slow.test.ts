@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { tiny, workplace } from "../../cli/cli.ts";
+import { tinyWith, workplace } from "../../cli/cli.ts";
 import { expectGone, missingMpi, ours, processesWith, startMpirun, trainOn, variableOf } from "../../support/mpi.ts";
 
 interface Host {
@@ -73,19 +73,11 @@ describe.skipIf(missing !== undefined)(
         ...["--mca", "plm_rsh_agent", agent, "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", subnet],
         ...["--mca", "oob_tcp_if_include", subnet, "--host", `${a.address}:2,${b.address}:2`, "-x", variable],
         ...trainOn(4, [
-          ...[
-            ...tiny,
-            "--backend",
-            "native",
-            "--train.gradAccumSteps",
-            "4",
-            "--json",
-            "--out",
-            "run",
-            "--patience",
-            "0",
-          ],
-          ...["--steps", "100000", "--eval-interval", "50", "--checkpoint-interval", "10", "--train.sampleTokens", "0"],
+          ...tinyWith(
+            ...["--backend", "native", "--train.gradAccumSteps", "4", "--patience", "0", "--steps", "100000"],
+            ...["--eval-interval", "50", "--checkpoint-interval", "10", "--train.sampleTokens", "0"],
+          ),
+          ...["--json", "--out", "run"],
         ]),
       ];
       let ranks: readonly number[] = [];

@@ -142,6 +142,12 @@ describe("options", () => {
     ["two ways to hold out", { valData: "a", valFraction: 0.2 }, /^valData and valFraction: only one of them/],
     ["all held out", { valFraction: 1 }, /^valFraction: must be below 1; got 1/],
     ["a change to a run", { resume: "run", config: {} }, /^resume: nothing that would change .* got config/],
+    [
+      "a field of the configuration",
+      { steps: 5 },
+      /^train: every key must be a known one; got "steps"; try config.train.steps$/,
+    ],
+    ["a part of the configuration", { model: { nLayer: 2 } }, /got "model"; try config.model$/],
     ["an unknown one with resume", { resume: "run", treads: 2 }, /"treads"; try threads/],
   ])("%s is refused before anything is written", async (_, wrong, expected) => {
     const out = "resume" in wrong ? undefined : newPath();
