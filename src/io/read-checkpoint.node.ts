@@ -50,7 +50,7 @@ const missing = async (path: string): Promise<CheckpointError> => {
     where: path,
     must: "the path must name a model",
     got: isText ? "a text" : isThere ? "a file that is none" : "no such file or folder",
-    hint: isText ? `npx foretoken train --data ${quoteWord(path)}, or the folder of a run` : checkpointHint,
+    hint: isText ? `npx foretoken train --data ${quotePath(path)}, or the folder of a run` : checkpointHint,
   });
 };
 

@@ -539,7 +539,7 @@ describe.skipIf(onWindows)("the command of an error", () => {
   test("takes characters out that a model does not know, and nothing else", async () => {
     writeFileSync(inside("few.txt"), text.replaceAll("The", "T*h[/ée"));
     const command = await commandFor(
-      ["train", ...tiny, "--init-from", "run", "--data", "few.txt"],
+      ["train", ...tinyWith("--data", "few.txt"), "--init-from", "run"],
       /without them \((.*)\), or/u,
     );
     await shell(command.replace("FILE", "few.txt").replace("NEW", "known.txt"), cwd);
