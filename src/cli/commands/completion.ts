@@ -23,7 +23,7 @@ Examples:
   $ source <(npx foretoken completion zsh)       zsh, now
   $ npx foretoken completion zsh >> ~/.zshrc     zsh, for good, after compinit
   $ npx foretoken completion fish | source       fish, now
-  $ npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
+  $ npx foretoken completion fish > foretoken.fish   fish, for good, in ~/.config/fish/completions
   $ foretoken() { npx foretoken "$@"; }          bash, zsh: the command, if it is not on the path
   $ alias foretoken "npx foretoken"              fish: the same
 

@@ -164,8 +164,8 @@ const train: Leads = {
   ...means("gradientcheckpointing activationcheckpointing", "--recompute-activations true"),
   ...isNot(
     "deepspeed fsdp ddp localrank nprocpernode worldsize distributed",
-    "a run computes in one process, on one machine",
-    "--threads N",
+    "processes are started by mpirun, and each keeps its part of the moments: docs/cluster.md",
+    "mpirun -n 2 node dist/cli/main.js train",
   ),
   ...to("lora lorar lorarank rank r", "--lora.rank"),
   ...to("loraalpha alpha", "--lora.alpha"),
