@@ -52,7 +52,7 @@ describe("a checkpoint", () => {
     );
     await writeCheckpoint(checkpoint, { "config.json": "{}" });
     expect(await messageOf(readCheckpoint(join(checkpoint, "config.json"), ["config.json"]))).toContain(
-      "no such file or folder",
+      "the path must name a model; got a file that is none",
     );
     expect(await messageOf(readCheckpoint(checkpoint, ["config.json", "model.safetensors"]))).toBe(
       `${join(checkpoint, "model.safetensors")}: a checkpoint must have model.safetensors; got no such file; try a complete copy of the folder`,

@@ -87,7 +87,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       [
         printableName(event.corpus, style.symbols.unicode),
         ...sizeParts(event),
-        `${formatCount(vocabSize)} distinct ${config.tokenizer.kind === "char" ? "characters" : "tokens"}`,
+        formatPlural(vocabSize, config.tokenizer.kind === "char" ? "distinct character" : "distinct token"),
       ],
       width,
       style,
