@@ -23,10 +23,10 @@ beforeAll(async () => {
 });
 afterAll(() => place.remove());
 
-const flags = (out: string, ...others: readonly string[]): string[] => [
-  ...tinyWith("--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", ...others),
-  ...["--json", "--out", out],
-];
+const flags = (out: string, ...others: readonly string[]): string[] => {
+  const base = tinyWith("--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4", "--out", out);
+  return [...withFlags(base, others), "--json"];
+};
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train together"), () => {
   it.each([
