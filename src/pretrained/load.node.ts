@@ -45,14 +45,15 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /**
    * Dtype of a backend opened here: float32, the default, for logits to the last digit; auto for speed. Where products
-   * multiply bfloat16, such a model has bfloat16 matrices alone (see `asInTraining`): half the memory, but it cannot be trained or saved. On a
-   * backend of yours weights are float32.
+   * multiply bfloat16, such a model has bfloat16 matrices alone, unless it is loaded `asInTraining`: half the memory, but it
+   * cannot be trained or saved. On a backend of yours weights are float32.
    */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes as it does in training: losses are then to the bit those of its run, and it can be trained and saved.
-   * Weights stay in float32 beside the bfloat16 that products take, which is three times the memory; and products of float32 go by
-   * tiles where the CPU has them, which is faster for many rows and slower for one. Default false.
+   * Whether the model computes as it does in training: in the run's dtype, losses are then to the bit those of its run, and it
+   * can be trained and saved. Weights stay in float32 beside the bfloat16 that products take, which is three times the memory;
+   * and products of float32 go by tiles where the CPU has them, which is faster for many rows and slower for one. Default
+   * false. For a backend opened here: on one of yours weights are float32 in any case.
    */
   readonly asInTraining?: boolean | undefined;
   /**

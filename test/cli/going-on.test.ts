@@ -45,6 +45,19 @@ describe("the proposal to train longer", () => {
     expect(third.stdout).toContain("Done: 20 steps");
   });
 
+  test("is not made where the validation loss was rising, on the screen and on the run's page", async () => {
+    // The same characters in the other direction: what is learned of the text is wrong there.
+    writeFileSync(join(cwd, "reversed.txt"), [...text].reverse().join(""));
+    const plan = tinyWith("--steps", "60", "--eval-interval", "10");
+    const more = ["--val-data", "reversed.txt", "--learning-rate", "0.05", "--patience", "0", "--out", "rising"];
+    const { status, stdout, stderr } = await cli(["train", ...plan, ...more], { cwd });
+    expect(status, stderr).toBe(0);
+    expect(stdout).toContain("validation loss has turned");
+    expect(stdout).toContain("# measure it again");
+    expect(stdout).not.toContain("train longer");
+    expect(readFileSync(join(cwd, "rising", "README.md"), "utf8")).not.toContain("train longer");
+  });
+
   test("is to go on to the planned end where a run was interrupted", async () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");

@@ -191,10 +191,12 @@ const loadOther = async (
   options: WorkerLoadOptions,
 ): Promise<FoundModel | null> => {
   if (path === undefined) return null;
-  return loadNamed(path, {}, await asInRun(path, options)).catch(async (error: unknown) => {
+  try {
+    return await loadNamed(path, {}, await asInRun(path, options));
+  } catch (error) {
     await lm.close();
     throw error;
-  });
+  }
 };
 
 /** As it is printed in JSON. */

@@ -5,7 +5,7 @@ import { formatCount, formatLoss } from "./format.ts";
 /** What the advice follows from. */
 type Begun = Pick<StartEvent, "initFrom" | "config">;
 
-/** From here on dropout costs more than it gains. */
+/** Most dropout that is advised. */
 const mostDropout = 0.4;
 
 /** What a run can do about learning by heart that it does not do yet. */
