@@ -16,6 +16,13 @@ const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint
   return contents instanceof Uint8Array ? [contents] : contents;
 };
 
+/** Whether a regular file, or a link to one, is at `path`. */
+export const isFile = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
 /** Writes all of `bytes` at the file's end; a system may take only a part of them per call. */
 export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {
   for (let offset = 0; offset < bytes.length; ) {

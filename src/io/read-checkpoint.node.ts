@@ -10,12 +10,26 @@ import { systemErrorCode } from "../core/system-error.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { exists, identityOf, messageOf, placeOf } from "./checkpoint.node.ts";
 import { hashedSource, openFileSource } from "./file-source.node.ts";
+import { isFile } from "./files.node.ts";
 import { type FileDigest, isManifest, type Manifest, manifestName, parseManifest } from "./manifest.ts";
+import { readManifest } from "./owned-folder.node.ts";
 
 /** Whether `readCheckpoint` would find a checkpoint `folder`, under its own name or a killed writer's. */
 export const hasCheckpoint = async (folder: string): Promise<boolean> => {
   const { path, old } = placeOf(folder);
   return (await exists(path)) || (await exists(old));
+};
+
+/** Whether each file of the manifest is there, with its number of bytes. */
+export const holdsAllFiles = async (folder: string): Promise<boolean> => {
+  const manifest = await readManifest(folder);
+  const files = Object.entries(manifest?.files ?? {});
+  const isThere = ([name, { bytes }]: [string, FileDigest]): Promise<boolean> =>
+    stat(join(folder, name)).then(
+      (found) => found.isFile() && found.size === bytes,
+      () => false,
+    );
+  return files.length > 0 && (await Promise.all(files.map(isThere))).every(Boolean);
 };
 
 const checkpointHint =
@@ -33,12 +47,6 @@ const maxBytesOf = (name: string): number =>
 
 /** Most entries of a folder that are checked. */
 const mostEntries = 1000;
-
-const isFile = async (path: string): Promise<boolean> =>
-  stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 
 /** Endings of texts to learn from, which people name in place of a model. */
 const isTextName = (path: string): boolean => /\.(txt|text|md|jsonl)$/iu.test(path);

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { CheckpointError, ConfigError } from "../../core/errors.ts";
 import { show } from "../../core/show.ts";
 import { placeOf } from "../../io/checkpoint.node.ts";
+import { isFile } from "../../io/files.node.ts";
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { isGgufName } from "../gguf/open.node.ts";
 import { isHubName, isKept, parseName } from "../hub.node.ts";
@@ -11,12 +12,6 @@ import { configName } from "../parse.ts";
 import { type AdapterBase, adapterConfigName, adapterWeightsName, parsePeftConfig } from "./config.ts";
 import type { OpenedAdapter } from "./load.ts";
 import { adapterTextNames, parseAdapterText } from "./text.ts";
-
-const isFile = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 
 const isFolder = (path: string): Promise<boolean> =>
   stat(path).then(

@@ -1,18 +1,16 @@
 import { createHash } from "node:crypto";
 import { readdir, stat, unlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { join } from "node:path";
 import { CheckpointError } from "../../core/errors.ts";
 import { isRecord } from "../../core/is-record.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
-import { quotePath, quoteWord } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { checkReplaceable, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
-import { makeFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
+import { isFile, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
 import type { Lock } from "../../io/lock.node.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { hasCheckpoint, holdsAllFiles } from "../../io/read-checkpoint.node.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import { adapterBase } from "../../pretrained/adapter/open.node.ts";
@@ -32,6 +30,7 @@ import { keepBefore, prune } from "./kept-checkpoints.node.ts";
 import { type NotedEvent, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
 import { writeRecord } from "./record.node.ts";
+import { isOfDeletion, rescued, type Saving } from "./rescue.node.ts";
 import { readRollback, writeRollback } from "./rollback.node.ts";
 import type { RunData } from "./run-schemas.ts";
 import { openStory } from "./story.node.ts";
@@ -108,37 +107,6 @@ const checkpointFiles = (subject: RunSubject, { weights, optimizer, progress }: 
   "trainer_state.json": jsonText({ formatVersion, config: subject.config, progress }),
 });
 
-/**
- * Saves a run whose folder is gone or was replaced in a new folder.
- * @throws CheckpointError always: it says where.
- */
-const rescue = async (path: string, subject: RunSubject, state: SavedState): Promise<never> => {
-  const must = "the run's folder must stay in its place while it trains";
-  const failed = new CheckpointError({ where: path, must, got: "no such folder, and no other place to save in" });
-  for (const place of [resolve(path), join(tmpdir(), basename(resolve(path)))]) {
-    for (let i = 1; i <= 100; i++) {
-      const refuge = `${place}-rescued${i === 1 ? "" : `-${i}`}`;
-      try {
-        // Only a folder that it has made itself.
-        if (!(await makeFolders(refuge)).includes(refuge)) continue;
-        await replaceFile(join(refuge, folderNames.description), descriptionText(subject));
-        const run = { step: state.progress.step, config: configHash(subject.config) };
-        await writeCheckpoint(join(refuge, folderNames.checkpoint), checkpointFiles(subject, state), { run });
-      } catch {
-        break;
-      }
-      const got = `no such folder any more; saved in ${refuge} instead`;
-      const { step } = state.progress;
-      const hint =
-        step < subject.config.train.steps
-          ? `resume ${quoteWord(refuge)}`
-          : `npx foretoken generate ${quotePath(refuge)}`;
-      throw new CheckpointError({ where: path, must, got, hint });
-    }
-  }
-  throw failed;
-};
-
 async function* notedEvents(path: string): AsyncGenerator<NotedEvent, void, undefined> {
   for await (const line of readJsonLines(path)) {
     const event = parseNoted(line);
@@ -178,6 +146,7 @@ export const openRunFolder = async (
   const binding = (step: number) => ({ step, config: configHash(config) });
   // The weights to go back to may be from before the run was extended.
   const hashes = [config, ...earlierConfigs(config).map((earlier) => earlier.config)].map(configHash);
+  const description = join(path, folderNames.description);
   const identity = await identityOf(path);
   /** Whether the folder is still the opened one: it may be deleted, or its disk unmounted, while a run goes on. */
   // If that is unknown, the folder counts as there: writing to it then gives the error.
@@ -194,7 +163,7 @@ export const openRunFolder = async (
     const story = await openStory(path, subject, notedEvents(noted), await hasCheckpoint(checkpoint));
     return { story, metrics: await openJsonLines(noted) };
   };
-  const { story, metrics } = await open().catch(async (error: unknown) => {
+  const opened = await open().catch(async (error: unknown) => {
     await lock.release();
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
     throw new CheckpointError({
@@ -205,13 +174,18 @@ export const openRunFolder = async (
     });
   });
 
-  /** Writes nothing into a folder that has replaced the run's; the next checkpoint finds the change. */
-  const unlessGone = async (work: () => Promise<void>): Promise<void> => {
+  const { story } = opened;
+  let { metrics } = opened;
+
+  /** Writes nothing into a folder that has replaced the run's; the next checkpoint finds the change, or a deletion. */
+  const unlessGone = async (work: () => Promise<void>, tries = 2): Promise<void> => {
     if (!(await isHere())) return;
     try {
       await work();
     } catch (error) {
-      if (await isHere()) throw error;
+      if (!(await isHere())) return;
+      if (!isOfDeletion(error)) throw error;
+      if (tries > 1) await unlessGone(work, tries - 1);
     }
   };
   /** Names the file in an error: for an open file the system does not. */
@@ -231,17 +205,46 @@ export const openRunFolder = async (
   };
   const tells = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
 
-  const save = async (state: SavedState): Promise<string> => {
+  /** Makes files again that somebody has deleted; of the notes, those that are still to come. */
+  const makeAgain = async (): Promise<void> => {
+    if (!(await isFile(description))) await replaceFile(description, descriptionText(subject));
+    if (await isFile(noted)) return;
+    await metrics.close();
+    metrics = await openJsonLines(noted);
+  };
+  /** Whether the state is in the run's folder: not if the folder is gone, or somebody deletes it meanwhile. */
+  const isSaved = async (state: SavedState): Promise<boolean> => {
     const { step } = state.progress;
-    if (!(await isHere())) await rescue(path, subject, state);
-    await naming(folderNames.metrics, metrics.flush());
-    await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
-      run: binding(step),
-      keep: keepBefore(path, step, keepLast),
-      makeParents: false,
-    });
-    // If only one is kept, others beside it are the user's own copies.
-    if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
+    if (!(await isHere())) return false;
+    try {
+      await makeAgain();
+      await naming(folderNames.metrics, metrics.flush());
+      await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
+        run: binding(step),
+        keep: keepBefore(path, step, keepLast),
+        makeParents: false,
+      });
+      // If only one is kept, others beside it are the user's own copies.
+      if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
+    } catch (error) {
+      if ((await isHere()) && !isOfDeletion(error)) throw error;
+      return false;
+    }
+    return (await isHere()) && (await isFile(description)) && (await holdsAllFiles(checkpoint));
+  };
+  const save = async (state: SavedState): Promise<string> => {
+    // A deletion that went on meanwhile may be over.
+    if (!(await isSaved(state)) && !(await isSaved(state))) {
+      const got = (await isHere()) ? "files of it that are deleted" : "no such folder any more";
+      const saving: Saving = {
+        step: state.progress.step,
+        steps: config.train.steps,
+        description: descriptionText(subject),
+        files: () => checkpointFiles(subject, state),
+        run: binding(state.progress.step),
+      };
+      throw await rescued(path, got, saving);
+    }
     return join(shown, folderNames.checkpoint);
   };
 

@@ -93,26 +93,6 @@ describe("two processes", () => {
 });
 
 describe("a run's folder", () => {
-  it("that is deleted or replaced under its hands is saved in another, which can be resumed", async () => {
-    for (const way of ["deleted", "replaced"] as const) {
-      const out = newPath();
-      const events = (async () => {
-        for await (const event of train(options(out))) {
-          if (event.type !== "step" || event.step !== 6) continue;
-          await rename(out, `${out}-away`);
-          if (way === "replaced") await mkdir(out);
-        }
-      })();
-      const error = await failure(events);
-      expect(error).toBeInstanceOf(CheckpointError);
-      expect(error.message).toContain(`saved in ${out}-rescued instead; try resume ${out}-rescued`);
-      if (way === "replaced") expect(await readdir(out)).toEqual([]);
-      await resume(`${out}-rescued`);
-      const [found, expected] = [await checkpointHashes(`${out}-rescued`), await checkpointHashes(run.whole)];
-      expect(found["checkpoint/model.safetensors"]).toBe(expected["checkpoint/model.safetensors"]);
-    }
-  });
-
   it.skipIf(process.platform === "win32")("is never written through a link that lies in it", async () => {
     const out = newPath();
     await collect(train({ ...options(out), stopAt: 5 }));
