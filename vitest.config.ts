@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     // A test may use every core itself.
     maxWorkers: 2,
+    server: { deps: { external: [/\/dist\//] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // A focused test left behind must not pass for the whole suite.

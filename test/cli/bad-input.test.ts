@@ -62,6 +62,8 @@ beforeAll(async () => {
   );
   const made = await cli(["train", ...tiny, "--out", "run"], { cwd });
   expect(made.stderr).toBe("");
+  // One each: a resumption is refused while another looks at the same folder.
+  for (const name of ["finished", "ended"]) cpSync(inside("run"), inside(name), { recursive: true });
   expect((await cli(["train", ...tiny, "--out", "half", "--stop-at", "3"], { cwd })).status).toBe(0);
   cpSync(inside("half"), inside("half-of-changed-text"), { recursive: true });
   editJson(inside("half-of-changed-text", "run.json"), (json) => {

@@ -122,7 +122,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "with other flags", args: ["train", "--resume", "half", "--seed", "9"], says: ["--resume", "got --seed"] },
     {
       name: "with too few --steps",
-      args: ["train", "--resume", "run", "--steps", "6"],
+      args: ["train", "--resume", "ended", "--steps", "6"],
       says: ["--steps: the new number of all steps must be above the 6 done; got 6; try --steps 18\n"],
     },
     {
@@ -138,8 +138,8 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("--extend without it", ["--extend", "restart"], "--extend: must go with --resume and --steps"),
     {
       name: "a finished run",
-      args: ["train", "--resume", "run"],
-      says: ["--resume run", "steps left", "all 6 done; try --steps 18 to train longer\n"],
+      args: ["train", "--resume", "finished"],
+      says: ["--resume finished", "steps left", "all 6 done; try --steps 18 to train longer\n"],
     },
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
     { name: "no run", args: ["train", "--resume", "run/best"], says: ["run/best", "run.json"] },
@@ -173,6 +173,11 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("nEmbd and nHead", ["--model.nEmbd", "10", "--model.nHead", "4"], "--model.nEmbd", "10 and 4", "8 or 16"),
     training("0 steps", ["--steps", "0"], "--steps: must be above 0; got 0"),
     training("half a step", ["--steps", "1.5"], "--steps: must be a whole number; got 1.5"),
+    training(
+      "a learning rate that would rise",
+      ["--learning-rate", "0.001", "--train.schedule.kind", "cosine", "--train.schedule.minLearningRate", "0.01"],
+      "--train.schedule.minLearningRate: must be at most the learning rate, 0.001; got 0.01; try --train.schedule.minLearningRate 0.0001\n",
+    ),
     training("learning rate no number", ["--learning-rate", "fast"], "--learning-rate", "number", '"fast"'),
     training("learning rate NaN", ["--learning-rate", "NaN"], "--learning-rate", '"NaN"'),
     training("learning rate infinite", ["--learning-rate", "1e999"], "--learning-rate", '"1e999"'),

@@ -19,6 +19,23 @@ import { type MeasuredTokens, measureTokens } from "../measuring/evaluate.ts";
 import { asksForLora, withLoraDefaults } from "./lora.ts";
 
 /**
+ * The configuration, whose learning rate falls: a floor of a preset that a smaller rate was given for would make it rise.
+ * @throws ConfigError for a floor above the learning rate.
+ */
+const withFallingRate = (config: RunConfig, where: string | FieldNamer): RunConfig => {
+  const { learningRate, schedule } = config.train;
+  if (schedule.kind === "constant" || schedule.minLearningRate <= learningRate) return config;
+  const path = ["train", "schedule", "minLearningRate"];
+  const lower = Number((learningRate / 10).toPrecision(2));
+  throw new ConfigError({
+    where: typeof where === "string" ? [where, ...path].join(".") : where(path),
+    must: `must be at most the learning rate, ${learningRate}`,
+    got: String(schedule.minLearningRate),
+    hint: typeof where === "string" ? `minLearningRate: ${lower}` : `--${path.join(".")} ${lower}`,
+  });
+};
+
+/**
  * The whole configuration: a preset with changes, later changes over earlier ones.
  * @param where the name of the fields in errors.
  * @param parts to take in place of the preset's, such as another model.
@@ -42,7 +59,7 @@ export const resolveConfig = (
   const given = typeof where === "string" ? where : "config";
   const all = changes.map((change) => plainData(change, given)).reduce(merge, {});
   const base = withLoraDefaults({ ...presets[known], ...parts }, all);
-  return parseConfig(runConfigSchema, merge(base, all), where);
+  return withFallingRate(parseConfig(runConfigSchema, merge(base, all), where), where);
 };
 
 /** The configuration of a run, as far as it is known before its text is read. */
@@ -87,7 +104,7 @@ export const planConfig = (
       ? { ...parts, ...configOfFineTuning(facts, parts.model, all) }
       : { ...configOfText(facts, fixed), ...parts };
   const settle = (facts: FineTuningFacts): RunConfig =>
-    parseConfig(runConfigSchema, merge(withLoraDefaults(defaults(facts), all), all), where);
+    withFallingRate(parseConfig(runConfigSchema, merge(withLoraDefaults(defaults(facts), all), all), where), where);
   const derived = parts === null || !isGentle(longText) ? derivedFields(fixed) : derivedOfFineTuning(all);
   return { expected: settle(longText), settle, derived };
 };
