@@ -223,6 +223,7 @@ const listed = (changes: Partial<ListedRun>): ListedRun => ({
   step: 800,
   steps: 800,
   best: { step: 800, valLoss: 1.5555, natsPerCharacter: 1.5555, bitsPerByte: 2.25 },
+  rising: false,
   checkpoint: null,
   initFrom: null,
   config: resolveConfig("shakespeare", []),
@@ -290,6 +291,8 @@ describe("the list of runs", () => {
     expect(next).toContain("npx foretoken train --resume runs/3");
     expect(next).toContain("npx foretoken train --resume runs/0 --steps 2400");
     expect(runsNextLines([listed({ state: "patience" })], width, style(true)).join("\n")).not.toContain("train");
+    const rising = others.map((run) => ({ ...run, rising: run.path === "runs/0" }));
+    expect(runsNextLines(rising, 200, style(true)).join("\n")).toContain("train --resume runs/1 --steps");
     expect(next).toContain("npx foretoken studio");
     expect(runsNextLines([], width, style(true))).toEqual([]);
   });

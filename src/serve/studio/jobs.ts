@@ -62,7 +62,8 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
       parameters,
       corpus,
     },
-    ...{ corpusSha256: "", vocabSize, step, steps: config.train.steps, best: null, checkpoint: null, initFrom, config },
+    ...{ corpusSha256: "", vocabSize, step, steps: config.train.steps, best: null, rising: false },
+    ...{ checkpoint: null, initFrom, config },
   };
 };
 

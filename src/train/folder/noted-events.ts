@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hasRisen } from "../run/rise.ts";
 
 const step = z.int().min(0);
 
@@ -47,4 +48,11 @@ export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => 
     (best, one) => (best === undefined || one.valLoss < best.valLoss ? one : best),
     undefined,
   );
+};
+
+/** Whether the validation loss was rising at the last evaluation: more steps would not help. */
+export const isRising = (evals: readonly NotedEval[]): boolean => {
+  const [best, last] = [bestEval(evals), evals.at(-1)];
+  if (best === undefined || last === undefined) return false;
+  return hasRisen(last.valLoss, best.valLoss, evals.length - 1 - evals.indexOf(best));
 };

@@ -4,9 +4,15 @@ import { loraLayout } from "../../models/lora/layout.ts";
 import type { RunConfig, TrainConfig } from "../config/config.ts";
 import { extensionParts, longerSteps } from "../config/extend.ts";
 import { presetOf } from "../config/preset-of.ts";
-import { hasRisen } from "../run/rise.ts";
 import { folderNames } from "./folder-names.ts";
-import { bestEval, type NotedDone, type NotedEval, type NotedEvent, type NotedStart } from "./noted-events.ts";
+import {
+  bestEval,
+  isRising,
+  type NotedDone,
+  type NotedEval,
+  type NotedEvent,
+  type NotedStart,
+} from "./noted-events.ts";
 
 /** The events of a run so far, as far as its page shows them. */
 export interface RunStory {
@@ -213,13 +219,6 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
 /** Whether there are weights of the lowest loss: an evaluation of an interruption keeps none. */
 const hasBest = ({ evals }: RunStory): boolean => evals.some(({ reason }) => reason !== "interrupted");
 
-/** Whether the validation loss was rising at the end: more steps would not help. */
-const isRising = ({ evals }: RunStory): boolean => {
-  const [best, last] = [bestEval(evals), evals.at(-1)];
-  if (best === undefined || last === undefined) return false;
-  return hasRisen(last.valLoss, best.valLoss, evals.length - 1 - evals.indexOf(best));
-};
-
 const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly string[] => {
   const { saved } = story;
   const chats = story.start?.documents?.chat === true;
@@ -239,7 +238,9 @@ const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly 
           "npx foretoken evaluate .                       # measure it again",
         ]
       : []),
-    ...(reason === "finished" && !isRising(story) ? [`${longer.padEnd(46)} # train longer: so many steps in all`] : []),
+    ...(reason === "finished" && !isRising(story.evals)
+      ? [`${longer.padEnd(46)} # train longer: so many steps in all`]
+      : []),
     // Without this flag the commands take the weights with the lowest validation loss.
     ...(saved && hasBest(story)
       ? [

@@ -12,6 +12,7 @@ import type { DoneEvent } from "../events.ts";
 import { folderNames } from "./folder-names.ts";
 import {
   bestEval,
+  isRising,
   type NotedDone,
   type NotedEval,
   type NotedEvent,
@@ -64,6 +65,8 @@ export interface ListedRun {
   readonly steps: number;
   /** The lowest validation loss; null before the first evaluation. */
   readonly best: RunLoss | null;
+  /** Whether the validation loss was rising at the last evaluation: more steps would not help. */
+  readonly rising: boolean;
   /** The directory for the other commands; null if nothing is saved yet. */
   readonly checkpoint: string | null;
   /** The checkpoint whose weights it began with; null if it drew its own. */
@@ -240,6 +243,7 @@ const readListed = async (path: string, known: KnownRuns | undefined): Promise<L
             natsPerCharacter: best.natsPerCharacter,
             bitsPerByte: best.bitsPerByte,
           },
+    rising: isRising(evals),
     checkpoint: files.saved ? join(path, folderNames.checkpoint) : null,
     initFrom: data.initFrom?.path ?? null,
     config,

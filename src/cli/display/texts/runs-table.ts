@@ -145,7 +145,7 @@ export const groupedLines = (groups: readonly (readonly ListedRun[])[], width: n
 /** How to continue the newest runs that can be. */
 const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   const newest = (state: RunState): ListedRun | undefined =>
-    runs.find((run) => run.state === state && run.checkpoint !== null);
+    runs.find((run) => run.state === state && run.checkpoint !== null && !(state === "finished" && run.rising));
   const interrupted = newest("interrupted");
   const finished = newest("finished");
   return [
