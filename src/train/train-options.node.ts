@@ -8,8 +8,20 @@ import type { PartialConfig } from "./config/merge.ts";
 import type { PresetName } from "./config/presets.ts";
 import type { OnAdapter, OnCheckpoint } from "./run/callbacks.ts";
 
-/** Options that change no result: for new and for resumed runs. */
+/** Options of new and of resumed runs. Those of a computation change no result. */
 export interface Running {
+  // Declared once for both: an editor shows no text for an option that has two.
+  /**
+   * Name of a corpus, a UTF-8 text file, or a folder of them; or documents: a file that ends in `.jsonl`, or a folder of such
+   * files alone. Default: Tiny Shakespeare, offline Moby-Dick. Of a resumed run: the new place of its text, if it was moved,
+   * which must be the same text; default: as the run began.
+   */
+  readonly data?: string | undefined;
+  /**
+   * Name or path of a text, or documents, to validate on; else the last `valFraction` of the text. Of a resumed run: the new
+   * place of its validation text.
+   */
+  readonly valData?: string | undefined;
   /** An opened backend (yours to close), or the name of one. Default "auto". */
   readonly backend?: Backend | BackendChoice;
   /** Threads of a backend opened here; default: all cores. */
@@ -52,13 +64,6 @@ export interface Running {
 export interface NewRun extends Running {
   /** Left out: it is what tells a resumed run from a new one. */
   readonly resume?: undefined;
-  /**
-   * Name of a corpus, a UTF-8 text file, or a folder of them; or documents: a file that ends in `.jsonl`, or a folder of such
-   * files alone. Default: Tiny Shakespeare, offline Moby-Dick.
-   */
-  readonly data?: string | undefined;
-  /** Name or path of a text, or documents, to validate on; else the last `valFraction` of the text. */
-  readonly valData?: string | undefined;
   /** The text itself, instead of `data`. A run with a folder keeps it there, as `text.txt`. */
   readonly text?: string | undefined;
   /** A text to validate on itself, instead of `valData`; with `text` only. */
@@ -104,10 +109,6 @@ export interface ResumedRunOptions extends Running {
    * in it, as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
    */
   readonly resume: string;
-  /** New place of the run's text, if it was moved: it must be the same text. Default: as the run began. */
-  readonly data?: string | undefined;
-  /** New place of its validation text, if that was moved: it must be the same text. Default: as the run began. */
-  readonly valData?: string | undefined;
   /**
    * A new number of all steps, those done included: the run goes on to it, also if it has ended. It becomes the run's
    * plan, which a later resumption follows.

@@ -90,6 +90,8 @@ describe.each(Object.entries(entries))("the types of %s", (_, entry) => {
 describe("an editor", () => {
   const file = `${root}src/example-of-an-editor.ts`;
   const text = `import { generate, train, type LanguageModel } from "./index.ts";
+    train({ data: "notes.txt", valData: "b.txt", threads: 2, out: "a" });
+    train({ resume: "a" });
     train({ text: "a", config: { model: { nLayer: 2, mlp: { kind: "swiglu", hidden: 8 } }, train: { steps: 1 } } });
     declare const lm: LanguageModel;
     generate(lm, { prompt: "a", temperature: 1 });
@@ -116,6 +118,11 @@ describe("an editor", () => {
     ["hidden", "Hidden width. Whole number from 1 to 262,144."],
     ["steps", "Optimizer updates. Whole number from 1. Default: "],
     ["text", "The text itself"],
+    ["data", "Name of a corpus"],
+    ["valData", "Name or path of a text"],
+    ["threads", "Threads of a backend"],
+    ["out", "Folder of the run"],
+    ["resume", "A run's folder: the run continues"],
     ["temperature", "Divides the logits"],
     ["prompt", "The text to continue"],
   ])("shows at %s what it means", (field, doc) => {
