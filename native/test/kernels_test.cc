@@ -90,7 +90,7 @@ int runPool(int threads) {
   return failures;
 }
 
-// Of `onlyRaces`, what one thread does is left out: a race has two.
+// Of `onlyRaces`, what one thread does is left out: a race has two. Five threads share unevenly, and some get nothing.
 int main(bool onlyRaces) {
   int failures = 0;
   for (const int threads : {1, 2, 3, 8}) failures += runPool(threads);
@@ -101,12 +101,12 @@ int main(bool onlyRaces) {
     if (tables[i]->narrow) ways.push_back({.shifted = false, .bfloat16 = true, .narrow = true});
     for (Way way : ways) {
       std::vector<uint64_t> digests;
-      for (const int threads : {1, 2, 5}) {
+      for (const int threads : {1, 5}) {
         if (threads == 1 && onlyRaces) continue;
         way.shifted = threads == 5;
         digests.push_back(runAll(*tables[i], threads, way, failures));
         if (digests.back() == digests[0]) continue;
-        std::printf("%s: %d threads give other bits than fewer\n", tables[i]->instructionSet, threads);
+        std::printf("%s: %d threads give other bits than one\n", tables[i]->instructionSet, threads);
         failures++;
       }
       way.shifted = false;
