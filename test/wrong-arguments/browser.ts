@@ -1,0 +1,56 @@
+/** The browser's entry, in Node. */
+import * as browser from "#foretoken/browser.js";
+import { type Case, isDefined, isNumber, isPrimitive, openAndClose, optionCases } from "./case.ts";
+import { type Setup, shortText, tinyConfig } from "./setup.ts";
+
+const isDefinedPrimitive = (value: unknown): boolean => isDefined(value) && isPrimitive(value);
+
+export const browserCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "browser: openBackend",
+    args: () => ["reference", {}],
+    call: openAndClose(browser.openBackend),
+    // Its own default looks for a page.
+    allows: (value, place) => place > 0 || isDefined(value),
+  },
+  {
+    name: "browser: loadPretrained",
+    args: () => [setup.files, { backend: "reference" }],
+    call: openAndClose(browser.loadPretrained),
+    allows: (value, place) => place === 0 || isDefinedPrimitive(value),
+  },
+  ...optionCases(
+    "browser: loadPretrained",
+    ["adapter"],
+    openAndClose((wrong) => browser.loadPretrained(setup.files, { backend: "reference", ...wrong })),
+    isDefinedPrimitive,
+  ),
+  {
+    // Here is no page that could start a worker: a ConfigError, too.
+    name: "browser: loadInWorker",
+    args: () => [setup.files, { backend: "reference" }],
+    call: openAndClose(browser.loadInWorker),
+  },
+  { name: "browser: savePretrained", args: () => [setup.browserLm], call: browser.savePretrained },
+  { name: "browser: saveAdapter", args: () => [setup.adaptedLm, {}], call: browser.saveAdapter },
+  { name: "browser: evaluate", args: () => [setup.browserLm, { text: "the cat" }], call: browser.evaluate },
+  ...optionCases("browser: evaluate", ["text", "signal", "onProgress", "other"], (wrong) =>
+    browser.evaluate(setup.browserLm, { text: "the cat", ...wrong }),
+  ),
+  { name: "browser: train", args: () => [{ text: "" }], call: browser.train },
+  ...optionCases(
+    "browser: train",
+    [
+      ...["text", "valText", "valFraction", "preset", "prompt", "finalSampleTokens", "backend", "threads", "stopAt"],
+      ...["profile", "signal", "onCheckpoint", "onAdapter", "worker", "initFrom", "other"],
+    ],
+    (wrong) =>
+      browser.train({
+        ...{ text: shortText, backend: "reference", preset: "quick", config: tinyConfig, finalSampleTokens: 0 },
+        ...wrong,
+      } as never),
+    (value, option) =>
+      !(option === "finalSampleTokens" && (isNumber(value) || value === undefined)) &&
+      !(option === "backend" && value === undefined),
+  ),
+];

@@ -1,0 +1,53 @@
+/** The type of a case, the wrong values, and helpers of the tables. */
+
+export interface Case {
+  readonly name: string;
+  /** Arguments that work, new ones for each call; undefined stands for an option, which is always replaced. */
+  readonly args: () => readonly unknown[];
+  readonly call: (...args: never[]) => unknown;
+  /** Whether a value may be tried in a place: values that would work there, and do more than a test should, may not. */
+  readonly allows?: (value: unknown, place: number) => boolean;
+}
+
+export const wrongValues: readonly unknown[] = [
+  ...[undefined, null, true, 0, -1, 1.5, Number.NaN, 2 ** 60, 10n, Symbol("s"), "", "x", () => {}],
+  ...[[], [1], ["a"], [null], {}, { length: 3 }, Object.create(null), new Map(), new Date(0), new Error("e")],
+  ...[new Float32Array(2), new Int32Array(2), new Uint8Array(8), Promise.resolve()],
+];
+
+export const isDefined = (value: unknown): boolean => value !== undefined;
+export const isNumber = (value: unknown): boolean => typeof value === "number";
+export const isText = (value: unknown): boolean => typeof value === "string";
+export const isPrimitive = (value: unknown): boolean =>
+  typeof value !== "object" || value === null || Array.isArray(value);
+/** 2 ** 60 is a valid count in some places, and would take all memory or never end. */
+export const isNotHuge = (value: unknown): boolean => value !== 2 ** 60;
+
+/** One option with a wrong value, to be spread over options that work. */
+type WrongOption = Readonly<Record<string, never>>;
+
+/** A case for each of these options, named after the function and the option. */
+export const optionCases = (
+  of: string,
+  options: readonly string[],
+  call: (wrong: WrongOption) => unknown,
+  allows: (value: unknown, option: string) => boolean = () => true,
+): readonly Case[] =>
+  options.map((option) => ({
+    name: `${of} ${option}`,
+    args: () => [undefined],
+    call: (value: never) => call({ [option]: value }),
+    allows: (value) => allows(value, option),
+  }));
+
+interface Closable {
+  readonly close: () => unknown;
+}
+
+/** Calls a function that opens something, and closes what it opened. */
+export const openAndClose =
+  <Args extends readonly unknown[]>(open: (...args: Args) => Closable | Promise<Closable>) =>
+  async (...args: Args): Promise<void> => {
+    const opened = await open(...args);
+    await opened.close();
+  };

@@ -1,0 +1,122 @@
+/** Models and adapters: made, asked, looked into, loaded and saved. */
+import * as foretoken from "#foretoken/index.js";
+import { type Case, isNotHuge, isPrimitive, isText, openAndClose, optionCases } from "./case.ts";
+import { type Setup, tinyModel } from "./setup.ts";
+
+const freshCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "freshModel",
+    args: () => [setup.backend, tinyModel, 5, 1],
+    call: openAndClose(foretoken.freshModel),
+    allows: isNotHuge,
+  },
+  {
+    name: "loraModel",
+    args: () => [setup.lm.model, {}, 1],
+    call: openAndClose(foretoken.loraModel),
+    allows: isNotHuge,
+  },
+  ...optionCases(
+    "loraModel",
+    ["rank", "alpha", "dropout", "targets", "other"],
+    openAndClose((wrong) => foretoken.loraModel(setup.lm.model, wrong, 1)),
+  ),
+  { name: "mergeAdapter", args: () => [undefined], call: (net: never) => foretoken.mergeAdapter(net) },
+];
+
+const languageModelCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "languageModel",
+    args: () => [setup.lm.model, setup.lm.tokenizer, async () => {}],
+    call: foretoken.languageModel,
+  },
+  { name: "lm.logits", args: () => [[0, 1]], call: (ids) => setup.lm.logits(ids) },
+  { name: "lm.score", args: () => [[0, 1], {}], call: (text, options) => setup.lm.score(text, options) },
+  ...optionCases("lm.score", ["stride", "candidates", "signal", "other"], (wrong) => setup.lm.score("the cat", wrong)),
+  { name: "generate", args: () => [setup.lm, { prompt: "the", maxNewTokens: 1 }], call: foretoken.generate },
+  ...optionCases(
+    "generate",
+    [
+      ...["prompt", "maxNewTokens", "temperature", "topK", "topP", "minP", "seed", "stop", "candidates", "cache"],
+      ...["signal", "other"],
+    ],
+    (wrong) => foretoken.generate(setup.lm, { prompt: "the", maxNewTokens: 1, ...wrong }),
+    isNotHuge,
+  ),
+];
+
+const patch = { clean: "the", corrupted: "cat", layer: 0, position: 0, part: "mlp" } as const;
+
+/** Functions that show what a model computes inside. */
+const insideCases = (setup: Setup): readonly Case[] => [
+  { name: "attentionOf", args: () => [setup.lm, "the", {}], call: foretoken.attentionOf },
+  ...optionCases("attentionOf", ["layers", "heads", "from", "to", "other"], (wrong) =>
+    foretoken.attentionOf(setup.lm, "the", wrong),
+  ),
+  { name: "lensOf", args: () => [setup.lm, "the", {}], call: foretoken.lensOf },
+  ...optionCases("lensOf", ["positions", "top", "signal", "other"], (wrong) =>
+    foretoken.lensOf(setup.lm, "the", wrong),
+  ),
+  { name: "withoutHeads", args: () => [setup.lm, [{ layer: 0, head: 0 }]], call: foretoken.withoutHeads },
+  ...optionCases("withoutHeads", ["layer", "head", "other"], (wrong) =>
+    foretoken.withoutHeads(setup.lm, [{ layer: 0, head: 0, ...wrong }]),
+  ),
+  { name: "neighboursOf", args: () => [setup.lm, "t", {}], call: foretoken.neighboursOf },
+  ...optionCases("neighboursOf", ["top", "of", "other"], (wrong) => foretoken.neighboursOf(setup.lm, "t", wrong)),
+  { name: "patched", args: () => [setup.lm, patch], call: foretoken.patched },
+  ...optionCases("patched", ["clean", "corrupted", "layer", "position", "part", "other"], (wrong) =>
+    foretoken.patched(setup.lm, { ...patch, ...wrong }),
+  ),
+];
+
+/** Any text is a path, and would be written to. */
+const isNoNewPath = (value: unknown, place: number): boolean => place > 0 || !isText(value);
+
+const fileCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "loadPretrained",
+    args: () => [setup.checkpoint, { backend: "reference" }],
+    call: openAndClose(foretoken.loadPretrained),
+  },
+  ...optionCases(
+    "loadPretrained",
+    ["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base"],
+    openAndClose((wrong) => foretoken.loadPretrained(setup.checkpoint, { backend: "reference", ...wrong })),
+    // An object without fields is no adapters at all.
+    (value, option) => option !== "adapters" || isPrimitive(value),
+  ),
+  {
+    name: "savePretrained",
+    args: () => [setup.newPath(), setup.lm],
+    call: foretoken.savePretrained,
+    allows: isNoNewPath,
+  },
+  {
+    name: "saveAdapter",
+    args: () => [setup.newPath(), setup.adaptedLm, {}],
+    call: foretoken.saveAdapter,
+    allows: isNoNewPath,
+  },
+  ...optionCases(
+    "saveAdapter",
+    ["base"],
+    (wrong) => foretoken.saveAdapter(setup.newPath(), setup.adaptedLm, wrong),
+    (value) => !isText(value),
+  ),
+  {
+    name: "saveMerged",
+    args: () => [setup.newPath(), setup.adapter, {}],
+    call: foretoken.saveMerged,
+    allows: isNoNewPath,
+  },
+  ...optionCases("saveMerged", ["base", "dtype", "onNotice", "onProgress"], (wrong) =>
+    foretoken.saveMerged(setup.newPath(), setup.adapter, wrong),
+  ),
+];
+
+export const modelsCases = (setup: Setup): readonly Case[] => [
+  ...freshCases(setup),
+  ...languageModelCases(setup),
+  ...insideCases(setup),
+  ...fileCases(setup),
+];

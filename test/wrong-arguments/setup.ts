@@ -1,0 +1,72 @@
+/** What the tables share: constants, and models and files that are made once, before the tests. */
+import { afterAll, beforeAll } from "vitest";
+import * as browser from "#foretoken/browser.js";
+import * as foretoken from "#foretoken/index.js";
+import { loraModel } from "#foretoken/models/lora/model.js";
+import { useFolder, wordsText } from "../support/runs.ts";
+
+export const tinyModel = { ...foretoken.presets.quick.model, contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 };
+
+export const tinyConfig = {
+  model: tinyModel,
+  train: { steps: 1, batchSize: 1, evalInterval: 1, checkpointInterval: 1, sampleTokens: 0 },
+};
+
+/** A text that is long enough to train on. */
+export const shortText = "the cat sat on a mat and ran".repeat(5);
+
+type Folder = ReturnType<typeof useFolder>;
+
+export interface Setup extends Pick<Folder, "newPath"> {
+  /** The path of a text. */
+  readonly data: string;
+  readonly backend: foretoken.Backend;
+  readonly lm: foretoken.LanguageModel;
+  /** The folder of `lm`, its files, and the model that the browser's entry loaded from them. */
+  readonly checkpoint: string;
+  readonly files: browser.CheckpointFiles;
+  readonly browserLm: browser.LanguageModel;
+  /** A model with an adapter in use, the adapter's folder, and its files. */
+  readonly adaptedLm: foretoken.LanguageModel;
+  readonly adapter: string;
+  readonly adapterFiles: browser.AdapterFiles;
+}
+
+const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
+  const text = wordsText("arguments", 60);
+  const backend = await foretoken.openBackend("reference");
+  const tokenizer = foretoken.trainCharTokenizer(text);
+  const lm = foretoken.languageModel(foretoken.freshModel(backend, tinyModel, tokenizer.vocabSize, 1), tokenizer);
+  const checkpoint = newPath();
+  await foretoken.savePretrained(checkpoint, lm);
+  const files = await browser.savePretrained(lm);
+
+  const base = foretoken.freshModel(backend, tinyModel, tokenizer.vocabSize, 1);
+  const adapters = { notes: loraModel(base, { rank: 1 }, 1) };
+  const adaptedLm = foretoken.languageModel(base, tokenizer, undefined, { adapters });
+  const adapter = newPath();
+  await foretoken.saveAdapter(adapter, adaptedLm, { base: checkpoint });
+
+  return {
+    ...{ newPath, backend, lm, checkpoint, files, adaptedLm, adapter },
+    data: await writeText(text),
+    browserLm: await browser.loadPretrained(files, { backend: "reference" }),
+    adapterFiles: await browser.saveAdapter(adaptedLm),
+  };
+};
+
+/** Made before the tests of a file and closed after them: its fields are there only while tests run. */
+export const useSetup = (): Setup => {
+  const folder = useFolder();
+  const setup: Partial<Setup> = {};
+  beforeAll(async () => {
+    Object.assign(setup, await makeSetup(folder));
+  });
+  afterAll(async () => {
+    await setup.browserLm?.close();
+    await setup.adaptedLm?.close();
+    await setup.lm?.close();
+    await setup.backend?.close();
+  });
+  return setup as Setup;
+};

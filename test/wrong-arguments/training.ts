@@ -1,0 +1,83 @@
+/** Training, its rates, its runs, and evaluation. */
+import * as foretoken from "#foretoken/index.js";
+import { type Case, isDefined, isNumber, isPrimitive, isText, optionCases } from "./case.ts";
+import { type Setup, shortText, tinyConfig } from "./setup.ts";
+
+const rateCases: readonly Case[] = [
+  { name: "clipFactor", args: () => [1, 1], call: foretoken.clipFactor },
+  { name: "learningRateAt", args: () => [foretoken.presets.quick.train, 0], call: foretoken.learningRateAt },
+  ...optionCases("learningRateAt", ["learningRate", "warmupSteps", "steps", "schedule"], (wrong) =>
+    foretoken.learningRateAt({ ...foretoken.presets.quick.train, ...wrong }, 100),
+  ),
+];
+
+const evaluation = {
+  ...{ natsPerToken: 1, natsPerCharacter: 1, bitsPerByte: 1, perplexity: 3, tokens: 4 },
+  windows: [
+    { nats: 1, tokens: 2 },
+    { nats: 3, tokens: 2 },
+  ],
+};
+
+const evaluationCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "evaluate",
+    args: () => [setup.lm, { data: setup.data }],
+    call: foretoken.evaluate,
+    allows: (value, place) => place === 0 || (isDefined(value) && isPrimitive(value)),
+  },
+  ...optionCases(
+    "evaluate",
+    ["data", "valFraction", "split", "signal", "onProgress", "onNotice", "other"],
+    (wrong) => foretoken.evaluate(setup.lm, { data: setup.data, ...wrong }),
+    (value, option) => option !== "data" || isDefined(value),
+  ),
+  ...optionCases("evaluate", ["text"], (wrong) => foretoken.evaluate(setup.lm, wrong), isDefined),
+  { name: "compareEvaluations", args: () => [evaluation, evaluation], call: foretoken.compareEvaluations },
+];
+
+const options = {
+  data: "",
+  out: null,
+  preset: "quick",
+  finalSampleTokens: 0,
+  backend: "reference",
+  config: tinyConfig,
+};
+
+const trainCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "train",
+    args: () => [{ ...options, data: setup.data }],
+    call: foretoken.train,
+    allows: (value) => isDefined(value) && isPrimitive(value),
+  },
+  ...optionCases(
+    "train",
+    [
+      ...["data", "valData", "valFraction", "dataName", "preset", "config", "out", "finalSampleTokens", "backend"],
+      ...["threads", "stopAt", "profile", "signal", "onNotice", "resume", "steps", "extend", "initFrom", "other"],
+    ],
+    (wrong) => foretoken.train({ ...options, data: setup.data, ...wrong } as never),
+    (value, option) =>
+      // A number of tokens to write can take long; a folder would be made; the default text is of the network.
+      !(option === "finalSampleTokens" && isNumber(value)) &&
+      !(option === "out" && (isText(value) || value === undefined)) &&
+      !(option === "data" && value === undefined) &&
+      // A whole preset takes minutes.
+      !(option === "config" && (value === undefined || typeof value === "object")),
+  ),
+  ...optionCases(
+    "train",
+    ["text", "valText", "prompt", "onCheckpoint", "onAdapter"],
+    (wrong) => foretoken.train({ ...options, data: undefined, text: shortText, ...wrong } as never),
+    (value, option) => option !== "text" || isDefined(value),
+  ).map((one) => ({ ...one, name: `${one.name}, of a text` })),
+];
+
+export const trainingCases = (setup: Setup): readonly Case[] => [
+  ...rateCases,
+  ...evaluationCases(setup),
+  ...trainCases(setup),
+  { name: "listRuns", args: () => [setup.checkpoint], call: foretoken.listRuns },
+];
