@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rmdir, stat, unlink } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
 
 /** A file's contents; each of several pieces is written before the next is asked for. */
 export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** Bytes that one call reads. */
+const pieceBytes = 2 ** 20;
 
 /** Most bytes that one call writes: some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
@@ -15,6 +18,13 @@ const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint
   if (typeof contents === "string") return [new TextEncoder().encode(contents)];
   return contents instanceof Uint8Array ? [contents] : contents;
 };
+
+/** Whether a regular file is at `path`, and no link to one. */
+export const isRegularFile = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 
 /** Whether a regular file, or a link to one, is at `path`. */
 export const isFile = async (path: string): Promise<boolean> =>
@@ -98,14 +108,25 @@ export const replaceFile = async (path: string, contents: Contents): Promise<voi
   await flushFolder(dirname(path));
 };
 
+/** The bytes of an open file from its beginning, wherever it is read or written meanwhile. */
+export async function* bytesOfFile(file: FileHandle): AsyncGenerator<Uint8Array, void, undefined> {
+  const buffer = new Uint8Array(pieceBytes);
+  for (let position = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.slice(0, bytesRead);
+  }
+}
+
 /**
- * Opens a regular file to append to it, and creates it if it is missing.
+ * Opens a regular file to append to it, and to read it; creates it if it is missing.
  * @throws UnreadableFileError for a link, a pipe or a device of that name.
  */
 export const openToAppend = async (path: string): Promise<FileHandle> => {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
   const must = "the path must be a regular file, to be added to";
-  const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
+  const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
     const code = systemErrorCode(error);
     if (code === "ELOOP") throw new UnreadableFileError(must, "a link");
     if (code === "ENXIO") throw new UnreadableFileError(must, "something else");

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { openRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
 import { systemErrorCode } from "../core/system-error.ts";
-import { flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from "./files.node.ts";
+import { bytesOfFile, flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from "./files.node.ts";
 
 /** A file of JSON lines that grows at its end. */
 export interface JsonLines {
@@ -11,6 +11,8 @@ export interface JsonLines {
   append(value: unknown): Promise<void>;
   /** Returns when all lines so far are on the disk itself: call it before a checkpoint that depends on them. */
   flush(): Promise<void>;
+  /** All that was written, from the file's beginning; also after somebody has deleted the file. */
+  contents(): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ export const openJsonLines = async (path: string): Promise<JsonLines> => {
   return {
     append: (value) => after(async () => writeAll(file, lineOf(value))),
     flush: () => after(() => file.sync()),
+    contents: () => bytesOfFile(file),
     close: () => after(() => file.close()),
   };
 };

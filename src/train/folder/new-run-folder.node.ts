@@ -185,6 +185,7 @@ export const createRunFolder = async (
     saveCheckpoint: async (state) => (await folder()).saveCheckpoint(state),
     saveStart: async (state) => (await folder()).saveStart(state),
     saveBest: async (values, step) => (await folder()).saveBest(values, step),
+    saveElsewhere: async (state, fault) => (await folder()).saveElsewhere(state, fault),
     saveRecord: async (name, chunks) => (await folder()).saveRecord(name, chunks),
     saveRollback: async (point) => (await folder()).saveRollback(point),
     readRollback: async () => (await folder()).readRollback(),

@@ -6,10 +6,11 @@ import { isRecord } from "../../core/is-record.ts";
 import { UnreadableFileError } from "../../core/regular-file.node.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { checkReplaceable, identityOf, recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
-import { isFile, replaceFile, temporaryOf } from "../../io/files.node.ts";
+import { isRegularFile, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { openJsonLines, readJsonLines } from "../../io/jsonl.node.ts";
 import type { Lock } from "../../io/lock.node.ts";
-import { readManifest } from "../../io/owned-folder.node.ts";
+import type { Binding } from "../../io/manifest.ts";
+import { occupantOf, readManifest } from "../../io/owned-folder.node.ts";
 import { hasCheckpoint, holdsAllFiles } from "../../io/read-checkpoint.node.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
 import type { ReadValues } from "../../models/arena.ts";
@@ -26,11 +27,12 @@ import type { TrainEvent } from "../events.ts";
 import type { RunStore, SavedState } from "../run/run-input.ts";
 import { stateLayouts } from "../steps/state.ts";
 import { folderNames } from "./folder-names.ts";
+import { holdCheckpoint, holdFiles } from "./held-files.node.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
 import { type NotedEvent, parseNoted } from "./noted-events.ts";
 import { momentTensors } from "./optimizer-file.ts";
 import { writeRecord } from "./record.node.ts";
-import { isOfDeletion, rescued, type Saving } from "./rescue.node.ts";
+import { isOfDeletion, rescued } from "./rescue.node.ts";
 import { readRollback, writeRollback } from "./rollback.node.ts";
 import type { RunData } from "./run-schemas.ts";
 import { openStory } from "./story.node.ts";
@@ -176,16 +178,25 @@ export const openRunFolder = async (
 
   const { story } = opened;
   let { metrics } = opened;
+  /** Of texts that were given, this may be the only copy. */
+  const { text, valText, documents, valDocuments } = folderNames;
+  const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
+  let heldBest = await holdCheckpoint(best);
+  /** The last checkpoint of this process. */
+  let lastSaved: Binding | undefined;
 
-  /** Writes nothing into a folder that has replaced the run's; the next checkpoint finds the change, or a deletion. */
+  /**
+   * Writes nothing into a folder that has replaced the run's: the next checkpoint finds the change. Tries once more where a
+   * deletion went on meanwhile.
+   */
   const unlessGone = async (work: () => Promise<void>, tries = 2): Promise<void> => {
     if (!(await isHere())) return;
     try {
       await work();
     } catch (error) {
       if (!(await isHere())) return;
-      if (!isOfDeletion(error)) throw error;
-      if (tries > 1) await unlessGone(work, tries - 1);
+      if (tries === 1 || !isOfDeletion(error)) throw error;
+      await unlessGone(work, tries - 1);
     }
   };
   /** Names the file in an error: for an open file the system does not. */
@@ -193,10 +204,14 @@ export const openRunFolder = async (
     try {
       await work;
     } catch (cause) {
-      if (systemErrorCode(cause) === undefined && !(cause instanceof UnreadableFileError)) throw cause;
+      const where = join(shown, name);
+      if (cause instanceof UnreadableFileError) {
+        throw new CheckpointError({ where, must: cause.must, got: cause.got, cause });
+      }
+      if (systemErrorCode(cause) === undefined) throw cause;
       throw new CheckpointError({
-        where: join(shown, name),
-        must: "the run's notes must be writable; its checkpoint is unharmed",
+        where,
+        must: "the run's notes must be writable while it trains",
         got: cause instanceof Error ? cause.message : String(cause),
         hint: "more room on the disk",
         cause,
@@ -205,18 +220,44 @@ export const openRunFolder = async (
   };
   const tells = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
 
-  /** Makes files again that somebody has deleted; of the notes, those that are still to come. */
-  const makeAgain = async (): Promise<void> => {
-    if (!(await isFile(description))) await replaceFile(description, descriptionText(subject));
-    if (await isFile(noted)) return;
-    await metrics.close();
-    metrics = await openJsonLines(noted);
+  /** @throws CheckpointError if another process has saved in the folder: its work is not replaced. */
+  const checkOwn = async (): Promise<void> => {
+    const found = (await readManifest(checkpoint))?.run ?? null;
+    if (lastSaved === undefined || found === null) return;
+    if (found.step === lastSaved.step && found.config === lastSaved.config) return;
+    throw new CheckpointError({
+      where: join(shown, folderNames.checkpoint),
+      must: "no other process may save in the run's folder while it trains",
+      got: `a checkpoint of step ${found.step} that this one has not written`,
+    });
   };
-  /** Whether the state is in the run's folder: not if the folder is gone, or somebody deletes it meanwhile. */
-  const isSaved = async (state: SavedState): Promise<boolean> => {
+  const makeNotesAgain = async (): Promise<void> => {
+    await replaceFile(noted, metrics.contents());
+    const again = await openJsonLines(noted);
+    await metrics.close();
+    metrics = again;
+  };
+  /** Makes files again that somebody has deleted: the description, the notes, the best weights. */
+  const makeAgain = async (): Promise<void> => {
+    if (!(await isRegularFile(description))) {
+      await naming(folderNames.description, replaceFile(description, descriptionText(subject)));
+    }
+    if (!(await isRegularFile(noted))) await naming(folderNames.metrics, makeNotesAgain());
+    if (heldBest.run === null || (await holdsAllFiles(best))) return;
+    if ((await occupantOf(best)) === "nothing") {
+      await writeCheckpoint(best, heldBest.contents(), { run: heldBest.run, makeParents: false });
+    }
+  };
+
+  const faulty = (got: string): CheckpointError =>
+    new CheckpointError({ where: path, must: "the run's folder must stay in its place while it trains", got });
+  /** Saves in the run's folder. Resolves to what hinders it, such as that somebody deletes it meanwhile. */
+  const faultOfSaving = async (state: SavedState): Promise<CheckpointError | undefined> => {
     const { step } = state.progress;
-    if (!(await isHere())) return false;
+    const gone = faulty("no such folder any more");
+    if (!(await isHere())) return gone;
     try {
+      await checkOwn();
       await makeAgain();
       await naming(folderNames.metrics, metrics.flush());
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), {
@@ -224,27 +265,42 @@ export const openRunFolder = async (
         keep: keepBefore(path, step, keepLast),
         makeParents: false,
       });
+      lastSaved = binding(step);
       // If only one is kept, others beside it are the user's own copies.
       if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
     } catch (error) {
-      if ((await isHere()) && !isOfDeletion(error)) throw error;
-      return false;
+      if (!(await isHere())) return gone;
+      if (error instanceof CheckpointError) return error;
+      throw error;
     }
-    return (await isHere()) && (await isFile(description)) && (await holdsAllFiles(checkpoint));
+    if (!(await isHere())) return gone;
+    const isWhole = (await isRegularFile(description)) && (await holdsAllFiles(checkpoint));
+    return isWhole ? undefined : faulty("files that are deleted while they are written");
+  };
+  let ending: Promise<CheckpointError> | undefined;
+  const saveElsewhere = (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
+    const { progress, weights } = state;
+    const { step, best: known } = progress;
+    const fromState = { run: binding(step), files: () => weightFiles(subject, weights.read) };
+    const { run: heldRun } = heldBest;
+    const isHeld = heldRun !== null && heldRun.step === known?.step;
+    const fromBefore = isHeld ? { run: heldRun, files: () => heldBest.contents() } : null;
+    const bestWeights = known?.step === step ? fromState : fromBefore;
+    // Without them, the next evaluation begins anew.
+    const going = bestWeights === null ? { ...progress, best: null, evalsSinceBest: 0 } : progress;
+    ending ??= rescued(path, fault, {
+      ...{ step, steps: config.train.steps, description: descriptionText(subject), run: binding(step) },
+      checkpoint: () => checkpointFiles(subject, { ...state, progress: going }),
+      best: bestWeights,
+      others: () => ({ ...texts.contents(), [folderNames.metrics]: metrics.contents() }),
+    });
+    return ending;
   };
   const save = async (state: SavedState): Promise<string> => {
+    const first = await faultOfSaving(state);
     // A deletion that went on meanwhile may be over.
-    if (!(await isSaved(state)) && !(await isSaved(state))) {
-      const got = (await isHere()) ? "files of it that are deleted" : "no such folder any more";
-      const saving: Saving = {
-        step: state.progress.step,
-        steps: config.train.steps,
-        description: descriptionText(subject),
-        files: () => checkpointFiles(subject, state),
-        run: binding(state.progress.step),
-      };
-      throw await rescued(path, got, saving);
-    }
+    const fault = first !== undefined && isOfDeletion(first) ? await faultOfSaving(state) : first;
+    if (fault !== undefined) throw await saveElsewhere(state, fault);
     return join(shown, folderNames.checkpoint);
   };
 
@@ -258,15 +314,17 @@ export const openRunFolder = async (
     },
     saveCheckpoint: save,
     async saveStart(state) {
-      await save(state);
+      // Nothing is trained yet that another place could keep.
+      const fault = await faultOfSaving(state);
+      if (fault !== undefined) throw fault;
     },
+    saveElsewhere,
     saveBest: (values, step) =>
-      unlessGone(() =>
-        writeCheckpoint(best, weightFiles(subject, values), {
-          run: binding(step),
-          makeParents: false,
-        }),
-      ),
+      unlessGone(async () => {
+        await writeCheckpoint(best, weightFiles(subject, values), { run: binding(step), makeParents: false });
+        await heldBest.close();
+        heldBest = await holdCheckpoint(best);
+      }),
     async saveRecord(name, chunks) {
       await writeRecord(path, name, chunks);
       return join(shown, name);
@@ -276,6 +334,8 @@ export const openRunFolder = async (
     async close() {
       try {
         await metrics.close();
+        await texts.close();
+        await heldBest.close();
       } finally {
         await lock.release();
       }

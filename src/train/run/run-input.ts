@@ -1,5 +1,6 @@
 /** Input of a run, and the store that keeps it. */
 import type { Backend } from "../../backend/backend.ts";
+import type { CheckpointError } from "../../core/errors.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { KeptFacts } from "../../pretrained/pretrained-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
@@ -44,6 +45,12 @@ export interface RunStore extends RecordStore, RollbackStore {
   saveStart?(state: SavedState): Promise<void>;
   /** Replaces the weights of the lowest validation loss, after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
+  /**
+   * Saves the run in another place, once.
+   * @param fault of the store, that ends the run.
+   * @returns the error to end the run with, which says where it is saved.
+   */
+  saveElsewhere?(state: SavedState, fault: CheckpointError): Promise<CheckpointError>;
 }
 
 /** Work that a stopped run had begun and not ended, besides an evaluation, which its progress has. */

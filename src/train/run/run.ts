@@ -7,7 +7,7 @@ import { measure, tellOverfitting, writeSample } from "./measure.ts";
 import { beforeStep, freshProgress, isEvaluationDue, isOutOfPatience } from "./progress.ts";
 import type { RunInput } from "./run-input.ts";
 import { isAborted, isDrawn, note, type RunState, setUp } from "./run-state.ts";
-import { save, savePlanned } from "./save.ts";
+import { save, savedInNeed, savePlanned } from "./save.ts";
 import { takeStep } from "./step.ts";
 
 type Events = AsyncGenerator<TrainEvent, void, undefined>;
@@ -38,6 +38,8 @@ export async function* run(input: RunInput): Events {
       yield* afterStep(run);
     }
     yield* end(run);
+  } catch (error) {
+    throw await savedInNeed(run, error);
   } finally {
     run.trainer.close();
   }

@@ -1,4 +1,5 @@
 /** Saving a run. */
+import { CheckpointError } from "../../core/errors.ts";
 import { type CheckpointEvent, eventVersion as v } from "../events.ts";
 import { checkHealth } from "../faults/leave-out.ts";
 import { note, type RunState } from "./run-state.ts";
@@ -24,3 +25,20 @@ export async function* savePlanned(run: RunState): AsyncGenerator<CheckpointEven
   yield* save(run);
   await run.rollback?.keep(step);
 }
+
+/**
+ * The error to end a run with. If its store fails, what was trained is saved in another place; not of a team, whose state
+ * its first machine cannot read alone.
+ */
+export const savedInNeed = async ({ input, trainer, progress, ...run }: RunState, error: unknown): Promise<unknown> => {
+  const { store, team } = input;
+  const isNew = progress.step > run.firstStep && progress.step !== run.savedAt;
+  if (!(error instanceof CheckpointError) || store?.saveElsewhere === undefined || team.size > 1 || !isNew)
+    return error;
+  try {
+    await checkHealth(trainer, progress.step);
+    return await store.saveElsewhere({ progress, ...trainer.snapshot() }, error);
+  } catch {
+    return error;
+  }
+};

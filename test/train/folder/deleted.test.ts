@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { CheckpointError } from "#foretoken/core/errors.js";
 import { train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, timelessMetrics } from "../../support/runs.ts";
+import { checkpointHashes, timelessMetrics, wordsText } from "../../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();
@@ -44,8 +44,21 @@ const expectRescued = async (out: string): Promise<void> => {
   expect(found["checkpoint/model.safetensors"]).toBe(expected["checkpoint/model.safetensors"]);
 };
 
+/** The rescued run has the notes and the best weights of the time before. */
+const expectComplete = async (rescued: string): Promise<void> => {
+  const [found, expected] = [await timelessMetrics(rescued), await timelessMetrics(run.whole)];
+  expect(found.length).toBeGreaterThan(8);
+  expect(found).toEqual(expected.slice(0, found.length));
+  expect(await readdir(join(rescued, "best"))).toContain("model.safetensors");
+};
+
 const expectWhole = async (out: string): Promise<void> => {
-  const names = ["checkpoint/model.safetensors", "checkpoint/optimizer.safetensors", "run.json"];
+  const names = [
+    "checkpoint/model.safetensors",
+    "checkpoint/optimizer.safetensors",
+    "best/model.safetensors",
+    "run.json",
+  ];
   const [found, expected] = [await checkpointHashes(out), await checkpointHashes(run.whole)];
   for (const name of names) expect(found[name], name).toBe(expected[name]);
 };
@@ -63,6 +76,7 @@ describe("a run's folder that is deleted while it trains", () => {
       const got = "got no such folder any more";
       expect(error.message).toContain(`${got}; saved in ${out}-rescued instead; try resume ${out}-rescued`);
       if (way === "replaced") expect(await readdir(out)).toEqual([]);
+      await expectComplete(`${out}-rescued`);
       await expectRescued(out);
     }
   });
@@ -88,16 +102,12 @@ describe("a run's folder that is deleted while it trains", () => {
     await backend.close();
   });
 
-  it("loses no step where the description or the notes alone are deleted", async () => {
-    for (const name of ["run.json", "metrics.jsonl"]) {
+  it("loses nothing where the description, the notes or the best weights are deleted", async () => {
+    for (const name of ["run.json", "metrics.jsonl", "best"]) {
       const out = newPath();
-      await trainWith(out, () => rm(join(out, name)));
+      await trainWith(out, () => rm(join(out, name), { recursive: true }));
       await expectWhole(out);
-      const [found, expected] = [await timelessMetrics(out), await timelessMetrics(run.whole)];
-      // Notes from before the deletion are gone with their file.
-      expect(found).toEqual(expected.slice(-found.length));
-      expect(found.length).toBeGreaterThan(4);
-      expect((await readFile(join(out, "README.md"), "utf8")).length).toBeGreaterThan(100);
+      expect(await timelessMetrics(out)).toEqual(await timelessMetrics(run.whole));
     }
   });
 
@@ -111,5 +121,60 @@ describe("a run's folder that is deleted while it trains", () => {
     expect(error.message).toContain(`saved in ${out}-rescued instead`);
     expect(await readdir(join(out, "checkpoint"))).toContain("model.safetensors");
     await expectRescued(out);
+  });
+});
+
+describe("a run's folder that cannot be written to any more", () => {
+  it("because its notes are a folder now, or its checkpoint is a file, is saved in another", async () => {
+    for (const name of ["metrics.jsonl", "run.json", "checkpoint"]) {
+      const out = newPath();
+      const error = await failure(
+        trainWith(out, async () => {
+          await rm(join(out, name), { recursive: true });
+          if (name === "checkpoint") await writeFile(join(out, name), "mine");
+          else await mkdir(join(out, name));
+        }),
+      );
+      expect(error).toBeInstanceOf(CheckpointError);
+      expect(error.message).toContain(`saved in ${out}-rescued instead`);
+      if (name === "checkpoint") expect(await readFile(join(out, name), "utf8")).toBe("mine");
+      await expectRescued(out);
+    }
+  });
+
+  it("because another process has saved in it, keeps that one's work", async () => {
+    const out = newPath();
+    const error = await failure(
+      trainWith(out, async () => {
+        await rm(join(out, ".lock"));
+        await resume(out);
+      }),
+    );
+    expect(error.message).toContain("got a checkpoint of step 12 that this one has not written; saved in");
+    await expectWhole(out);
+    await expectRescued(out);
+  });
+
+  it("is saved beside a file of the name that it would have", async () => {
+    const out = newPath();
+    await writeFile(`${out}-rescued`, "mine");
+    const error = await failure(trainWith(out, () => rename(out, `${out}-away`)));
+    expect(error.message).toContain(`saved in ${out}-rescued-2 instead`);
+    expect(await readFile(`${out}-rescued`, "utf8")).toBe("mine");
+  });
+
+  it("keeps the text that was given, of which it has the only copy", async () => {
+    const [out, text, valText] = [newPath(), wordsText("given", 300), wordsText("given", 60)];
+    const { data: _, ...rest } = options(out);
+    const training = (async () => {
+      for await (const event of train({ ...rest, text, valText })) {
+        if (event.type === "step" && event.step === 6) await rename(out, `${out}-away`);
+      }
+    })();
+    expect((await failure(training)).message).toContain(`saved in ${out}-rescued`);
+    await rm(`${out}-away`, { recursive: true });
+    expect(await readFile(`${out}-rescued/text.txt`, "utf8")).toBe(text);
+    expect(await readFile(`${out}-rescued/val-text.txt`, "utf8")).toBe(valText);
+    expect((await resume(`${out}-rescued`)).at(-1)).toMatchObject({ type: "done", step: 12 });
   });
 });
