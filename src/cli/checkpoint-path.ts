@@ -7,7 +7,7 @@ import { hasCheckpoint } from "../io/read-checkpoint.node.ts";
 import { folderNames } from "../train/folder/folder-names.ts";
 import type { RunDescription } from "../train/folder/resume.node.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../worker/model.node.ts";
-import { bestWeightsNotice } from "./best-weights.ts";
+import { bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
 import { formatBytes } from "./display/texts/format.ts";
 import { progressLine } from "./progress-line.ts";
 
@@ -130,7 +130,11 @@ export const loadNamed = async (
     hasCheckpoint(join(path, folderNames.checkpoint)),
   ]);
   if (hasBest && weights !== "last") return loadBest(path, options, weights === "best" || !hasLast);
-  if (hasLast && weights !== "best") return load(join(path, folderNames.checkpoint), options);
+  if (hasLast && weights !== "best") {
+    const found = await load(join(path, folderNames.checkpoint), options);
+    const lost = weights === undefined ? await lostBestNotice(path) : undefined;
+    return lost === undefined ? found : { ...found, notices: [lost, ...found.notices] };
+  }
   if (weights === "best" && hasLast) {
     throw noWeights(path, "the run must have weights of an evaluation", "--weights last");
   }

@@ -27,6 +27,7 @@ import type { BrokenOff, ResumedState } from "../run/run-input.ts";
 import { type StateArrays, stateLayouts, weightsName } from "../steps/state.ts";
 import { folderNames, keptName, keptStep } from "./folder-names.ts";
 import { keptSteps, takeUp } from "./kept-checkpoints.node.ts";
+import { withoutLostBest } from "./lost-best.node.ts";
 import { momentsFrom } from "./optimizer-file.ts";
 import { configHash, descriptionText, isFolder, openRunFolder, type RunFolder } from "./run-folder.node.ts";
 import { descriptionSchema, keptNames, type RunData, stateSchema } from "./run-schemas.ts";
@@ -397,9 +398,10 @@ export const readRun = async (
       },
     };
   }
-  const saved = await readSaved(directory, described, onNotice, base).catch(async (error: unknown) => {
+  const read = await readSaved(directory, described, onNotice, base).catch(async (error: unknown) => {
     throw await withWayBack(error, named, described, base);
   });
+  const saved = { ...read, state: await withoutLostBest(path, read.state, onNotice) };
   return {
     saved,
     async open({ config, tokenizer, facts, broken }, lock) {

@@ -124,6 +124,22 @@ describe("a run's folder that is deleted while it trains", () => {
   });
 });
 
+describe("best weights that are deleted between two parts of a run", () => {
+  it("are replaced by those of the next evaluation, and a line says so", async () => {
+    const out = newPath();
+    for await (const event of train(options(out))) if (event.type === "checkpoint" && event.step === 8) break;
+    await rm(join(out, "best"), { recursive: true });
+    const notices: string[] = [];
+    await resume(out, { onNotice: (line: string) => notices.push(line) });
+    expect(notices).toEqual([
+      `${join(out, "best")}: the best weights are gone; those of the next evaluation take their place`,
+    ]);
+    const names = ["best/model.safetensors", "checkpoint/model.safetensors"];
+    const [found, expected] = [await checkpointHashes(out), await checkpointHashes(run.whole)];
+    for (const name of names) expect(found[name], name).toBe(expected[name]);
+  });
+});
+
 describe("a run's folder that cannot be written to any more", () => {
   it("because its notes are a folder now, or its checkpoint is a file, is saved in another", async () => {
     for (const name of ["metrics.jsonl", "run.json", "checkpoint"]) {
