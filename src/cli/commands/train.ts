@@ -76,7 +76,7 @@ Examples:
   $ npx foretoken train --json > events.jsonl              every event, one JSON object a line
 
 With --resume and --steps the learning rate rises, over --train.warmupSteps, to that of a run of so many steps from
-its beginning, and follows it to the end (--extend stretch). --extend restart: it rises to --learning-rate and falls
+its beginning, and follows it to the end (--extend stretch). --extend restart: it rises to the plan's rate and falls
 over the added steps, as in a new run. --extend constant: it stays as it was last. A constant rate stays in any case.
 
 A .jsonl file has documents, one on each line: {"messages": [{"role", "content"}, …]}, of which the loss counts the

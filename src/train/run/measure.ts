@@ -14,8 +14,8 @@ const checkFinite = (step: number, valLoss: number, perplexity: number): void =>
   if (Number.isFinite(perplexity)) return;
   throw new ConfigError({
     where: `evaluation after step ${step}`,
-    must: "the validation loss must stay finite",
-    got: `${valLoss} nats per token`,
+    must: "the perplexity of the held-out text must stay finite",
+    got: `that of ${valLoss} nats per token`,
     hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
   });
 };

@@ -288,7 +288,7 @@ describe("a run that breaks off", () => {
     const failure = await collect(train(options(out, changes))).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ConfigError);
     expect((failure as ConfigError).message).toMatch(
-      /^evaluation after step 1: the validation loss must stay finite; got /,
+      /^evaluation after step 1: the perplexity of the held-out text must stay finite; got that of /,
     );
     expect((await readdir(out)).sort()).toEqual(["README.md", "metrics.jsonl", "run.json"]);
   });
