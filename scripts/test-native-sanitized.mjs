@@ -125,12 +125,10 @@ for (const name of chosen) {
   if (name === "address" && unusable.compiles && process.env.FORETOKEN_REQUIRE_NATIVE === "1") process.exitCode = 1;
 }
 const usable = chosen.filter((name) => !skipped.has(name));
-console.time("build");
 const programs = await build(compiler, usable).catch((error) => {
   console.error(error.message);
   process.exit(1);
 });
-console.timeEnd("build");
 const ends = await Promise.allSettled(usable.map((name) => execute([programs[name], ...sanitizers[name].told])));
 for (const name of chosen) {
   const end = ends[usable.indexOf(name)];

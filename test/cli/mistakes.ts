@@ -173,11 +173,14 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("nEmbd and nHead", ["--model.nEmbd", "10", "--model.nHead", "4"], "--model.nEmbd", "10 and 4", "8 or 16"),
     training("0 steps", ["--steps", "0"], "--steps: must be above 0; got 0"),
     training("half a step", ["--steps", "1.5"], "--steps: must be a whole number; got 1.5"),
-    training(
-      "a learning rate that would rise",
-      ["--learning-rate", "0.001", "--train.schedule.kind", "cosine", "--train.schedule.minLearningRate", "0.01"],
-      "--train.schedule.minLearningRate: must be at most the learning rate, 0.001; got 0.01; try --train.schedule.minLearningRate 0.0001\n",
-    ),
+    {
+      name: "a learning rate that would rise",
+      args: ["train", "--data", "text.txt", "--preset", "gpt2", "--learning-rate", "0.00001"],
+      says: [
+        "train.schedule.minLearningRate: must be at most the learning rate, 0.00001; got 0.00006, which is the preset's;",
+        "try --train.schedule.minLearningRate 0.000001\n",
+      ],
+    },
     training("learning rate no number", ["--learning-rate", "fast"], "--learning-rate", "number", '"fast"'),
     training("learning rate NaN", ["--learning-rate", "NaN"], "--learning-rate", '"NaN"'),
     training("learning rate infinite", ["--learning-rate", "1e999"], "--learning-rate", '"1e999"'),

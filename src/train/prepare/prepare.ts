@@ -13,24 +13,27 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type RunConfig, runConfigSchema } from "../config/config.ts";
 import { configOfFineTuning, derivedOfFineTuning, type FineTuningFacts, isLarge } from "../config/from-model.ts";
 import { configOfText, derivedFields } from "../config/from-text.ts";
+import { given } from "../config/given.ts";
 import { merge } from "../config/merge.ts";
 import { defaultPreset, presetNames, presets } from "../config/presets.ts";
 import { type MeasuredTokens, measureTokens } from "../measuring/evaluate.ts";
 import { asksForLora, withLoraDefaults } from "./lora.ts";
 
 /**
- * The configuration, whose learning rate falls: a floor of a preset that a smaller rate was given for would make it rise.
- * @throws ConfigError for a floor above the learning rate.
+ * The configuration, whose learning rate falls: the floor of a preset would make a rate rise that was given below it.
+ * @param changes that were made: who gives the floor may let the rate rise.
+ * @throws ConfigError for a floor of the preset above the learning rate.
  */
-const withFallingRate = (config: RunConfig, where: string | FieldNamer): RunConfig => {
+const withFallingRate = (config: RunConfig, changes: unknown, where: string | FieldNamer): RunConfig => {
   const { learningRate, schedule } = config.train;
   if (schedule.kind === "constant" || schedule.minLearningRate <= learningRate) return config;
   const path = ["train", "schedule", "minLearningRate"];
+  if (given(changes, path) !== undefined) return config;
   const lower = Number((learningRate / 10).toPrecision(2));
   throw new ConfigError({
     where: typeof where === "string" ? [where, ...path].join(".") : where(path),
     must: `must be at most the learning rate, ${learningRate}`,
-    got: String(schedule.minLearningRate),
+    got: `${schedule.minLearningRate}, which is the preset's`,
     hint: typeof where === "string" ? `minLearningRate: ${lower}` : `--${path.join(".")} ${lower}`,
   });
 };
@@ -56,10 +59,10 @@ export const resolveConfig = (
       hint: (typeof preset === "string" ? nearest(preset, presetNames) : undefined) ?? defaultPreset,
     });
   }
-  const given = typeof where === "string" ? where : "config";
-  const all = changes.map((change) => plainData(change, given)).reduce(merge, {});
+  const name = typeof where === "string" ? where : "config";
+  const all = changes.map((change) => plainData(change, name)).reduce(merge, {});
   const base = withLoraDefaults({ ...presets[known], ...parts }, all);
-  return withFallingRate(parseConfig(runConfigSchema, merge(base, all), where), where);
+  return withFallingRate(parseConfig(runConfigSchema, merge(base, all), where), all, where);
 };
 
 /** The configuration of a run, as far as it is known before its text is read. */
@@ -94,8 +97,8 @@ export const planConfig = (
   parts: PartsOfWeights | null = null,
 ): ConfigPlan => {
   if (preset !== undefined) return settledPlan(resolveConfig(preset, changes, where, parts ?? {}));
-  const given = typeof where === "string" ? where : "config";
-  const all = changes.map((change) => plainData(change, given)).reduce(merge, {});
+  const name = typeof where === "string" ? where : "config";
+  const all = changes.map((change) => plainData(change, name)).reduce(merge, {});
   const fixed = parts === null ? all : merge(parts, all);
   const isGentle = ({ rowsPerPass }: FineTuningFacts): boolean =>
     parts !== null && (isLarge(parts.model) || rowsPerPass !== undefined || asksForLora(all));
@@ -104,7 +107,7 @@ export const planConfig = (
       ? { ...parts, ...configOfFineTuning(facts, parts.model, all) }
       : { ...configOfText(facts, fixed), ...parts };
   const settle = (facts: FineTuningFacts): RunConfig =>
-    withFallingRate(parseConfig(runConfigSchema, merge(withLoraDefaults(defaults(facts), all), all), where), where);
+    parseConfig(runConfigSchema, merge(withLoraDefaults(defaults(facts), all), all), where);
   const derived = parts === null || !isGentle(longText) ? derivedFields(fixed) : derivedOfFineTuning(all);
   return { expected: settle(longText), settle, derived };
 };
