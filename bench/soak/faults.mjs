@@ -121,9 +121,14 @@ const prepare = async (place) => {
   return folders;
 };
 
+/** A run that could not be saved in its folder. */
+const rescued = "run-rescued";
+
 /** What may change in a folder while a scenario runs. */
 const isOurs = (path, { args, script }) =>
-  script === saver ? /^(\.(tmp-[0-9a-f]+|old)-)?model\//u.test(path) : args[0] === "train" && path.startsWith("run/");
+  script === saver
+    ? /^(\.(tmp-[0-9a-f]+|old)-)?model\//u.test(path)
+    : args[0] === "train" && (path.startsWith("run/") || path.startsWith(`${rescued}/`));
 
 const changedOf = (cwd, before, scenario) => {
   const after = treeOf(cwd);
@@ -132,12 +137,9 @@ const changedOf = (cwd, before, scenario) => {
   );
 };
 
-/**
- * Resumes a run after its fault, or begins it again if nothing of it is there; says how it differs from an undisturbed
- * one.
- */
-const afterTraining = async (cwd, whole) => {
-  const run = join(cwd, "run");
+/** Goes on with the run in the folder `name`; says how it differs from an undisturbed one. */
+const afterGoingOn = async (cwd, name, args, whole) => {
+  const run = join(cwd, name);
   const finished = () => {
     try {
       return (
@@ -148,8 +150,7 @@ const afterTraining = async (cwd, whole) => {
       return false;
     }
   };
-  const again = existsSync(join(run, "run.json")) ? resume : train;
-  const { status, stderr } = await start(again, { cwd });
+  const { status, stderr } = await start(args, { cwd });
   const refusedAsDone = status === 2 && /have steps left|finished|complete/u.test(stderr) && finished();
   if (status !== 0 && !refusedAsDone) return failure("afterwards the run neither resumes nor begins anew", stderr);
   try {
@@ -158,6 +159,14 @@ const afterTraining = async (cwd, whole) => {
   } catch (error) {
     return failure("afterwards the run is not whole", error.message);
   }
+};
+
+/** Resumes a run after its fault, or begins it again if nothing of it is there; and the rescued one, if there is one. */
+const afterTraining = async (cwd, whole) => {
+  const again = existsSync(join(cwd, "run", "run.json")) ? resume : train;
+  const found = await afterGoingOn(cwd, "run", again, whole);
+  if (found !== undefined || !existsSync(join(cwd, rescued))) return found;
+  return afterGoingOn(cwd, rescued, ["train", "--resume", rescued, ...running], whole);
 };
 
 const sameFolders = (one, other) => JSON.stringify([...treeOf(one)]) === JSON.stringify([...treeOf(other)]);

@@ -6,7 +6,7 @@ import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion a
 import { checkHealth } from "../faults/leave-out.ts";
 import { type Evaluation, evaluate } from "../measuring/evaluate.ts";
 import { evaluateTogether } from "../measuring/evaluate-together.ts";
-import { hasTurned } from "./progress.ts";
+import { hasTurned, type Progress } from "./progress.ts";
 import { note, type RunState } from "./run-state.ts";
 
 /** Fails if the loss cannot be computed. */
@@ -20,12 +20,16 @@ const checkFinite = (step: number, valLoss: number, perplexity: number): void =>
   });
 };
 
-/** Records a planned evaluation; keeps the weights if they are the best. */
-const countEvaluation = async (run: RunState, valLoss: number, isBest: boolean): Promise<void> => {
-  const { trainer, input, progress } = run;
+/** The progress after a planned evaluation; keeps the weights if they are the best. */
+const countEvaluation = async (
+  { trainer, input, progress }: RunState,
+  valLoss: number,
+  isBest: boolean,
+): Promise<Progress> => {
   const { step, best, evalsSinceBest } = progress;
   if (isBest) await checkHealth(trainer, step);
-  run.progress = {
+  if (isBest) await input.store?.saveBest(trainer.snapshot().weights.read, step);
+  return {
     ...progress,
     lossSum: 0,
     lossCount: 0,
@@ -33,7 +37,6 @@ const countEvaluation = async (run: RunState, valLoss: number, isBest: boolean):
     best: isBest ? { step, valLoss } : best,
     evalsSinceBest: isBest ? 0 : evalsSinceBest + 1,
   };
-  if (isBest) await input.store?.saveBest(trainer.snapshot().weights.read, step);
 };
 
 /** Evaluates, alone or with the team; undefined if it was broken off, which `breakOff` allows. */
@@ -62,10 +65,13 @@ export const measure = async (run: RunState, reason: EvalEvent["reason"]): Promi
   const { step, lossSum, lossCount, best } = run.progress;
   checkFinite(step, valLoss, rest.perplexity);
   const isBest = isPlanned && (best === null || valLoss < best.valLoss);
-  if (isPlanned) await countEvaluation(run, valLoss, isBest);
+  const after = isPlanned ? await countEvaluation(run, valLoss, isBest) : run.progress;
   run.measured = { step, valLoss };
   const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
-  return note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
+  const event = await note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
+  // Only now: a run that is saved since its weights or its notes cannot be kept here makes up for the evaluation.
+  run.progress = after;
+  return event;
 };
 
 /** Once per run, at the evaluation that shows it. */
