@@ -167,7 +167,7 @@ export {
   type RunLoss,
   type RunState,
   type SkippedFolder,
-} from "./train/folder/runs.node.ts";
+} from "./train/folder/list/runs.node.ts";
 export { compareEvaluations, type LossDifference } from "./train/measuring/compare.ts";
 export { type EvaluateOptions, evaluate } from "./train/measuring/evaluate.node.ts";
 export type { Evaluation, WindowLoss } from "./train/measuring/evaluate.ts";

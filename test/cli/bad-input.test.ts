@@ -88,6 +88,10 @@ beforeAll(async () => {
   spoilt("negative-state", (at) =>
     editJson(join(at, "trainer_state.json"), (json) => Object.assign(json.progress as object, { step: -1 })),
   );
+  for (const name of ["no-description", "locked-by-a-folder"])
+    cpSync(inside("half"), inside(name), { recursive: true });
+  rmSync(inside("no-description", "run.json"));
+  mkdirSync(inside("locked-by-a-folder", ".lock"));
   damaged("no-checkpoint", (at) => rmSync(at, { recursive: true }));
   damaged("newer-config", (at) =>
     editJson(join(at, "config.json"), (json) => {

@@ -27,8 +27,8 @@ describe("the proposal to train longer", () => {
   test("works as it is printed, in the run's own folder, from its screen and its page", async () => {
     const trained = await cli(["train", ...tiny, "--out", "longer"], { cwd });
     const command = proposed(trained.stdout, "train longer");
-    expect(command.trim()).toBe("foretoken train --resume longer --steps 18");
-    const again = await shell(`${command} ${on.join(" ")}`, cwd);
+    expect(command.trim()).toBe("foretoken train --resume longer --steps 18 --backend reference");
+    const again = await shell(command, cwd);
     expect(again).toMatchObject({ status: 0, stderr: "" });
     expect(again.stdout).toContain("on from step 6");
     expect(again.stdout).toMatch(
@@ -61,7 +61,9 @@ describe("the proposal to train longer", () => {
   test("is to go on to the planned end where a run was interrupted", async () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");
-    expect(proposed(stopped.stdout, "go on to the planned end").trim()).toBe("foretoken train --resume stopped");
+    expect(proposed(stopped.stdout, "go on to the planned end").trim()).toBe(
+      "foretoken train --resume stopped --backend reference",
+    );
     // The list proposes on a terminal alone.
     const listed = await cli(["runs", "stopped"], { cwd });
     expect(listed.stdout).toMatch(/^run .*\nstopped .*interrupted\n$/u);

@@ -142,7 +142,24 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       says: ["--resume finished", "steps left", "all 6 done; try --steps 18 to train longer\n"],
     },
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
-    { name: "no run", args: ["train", "--resume", "run/best"], says: ["run/best", "run.json"] },
+    { name: "no run", args: ["train", "--resume", "run/best"], says: ["run/best", "run.json", "; try --resume run\n"] },
+    resuming(
+      "a folder of other files",
+      "full",
+      "full: a run's folder must have run.json",
+      "the folder that train named",
+    ),
+    resuming(
+      "a run without its description",
+      "no-description",
+      "must have run.json; got no such file; try restoring it; or a new run with --init-from no-description/checkpoint\n",
+    ),
+    resuming(
+      "a folder for a lock",
+      "locked-by-a-folder",
+      "locked-by-a-folder/.lock: ",
+      "got a folder; try removing it\n",
+    ),
     {
       name: "a folder of runs",
       args: ["train", "--resume", "runs"],

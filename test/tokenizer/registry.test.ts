@@ -5,7 +5,7 @@ import { defaultTokenizer } from "#foretoken/tokenizer/config.js";
 import { loadTokenizer, trainTokenizer } from "#foretoken/tokenizer/registry.js";
 import { runConfigSchema } from "#foretoken/train/config/config.js";
 import { presets } from "#foretoken/train/config/presets.js";
-import { fixedConfig } from "#foretoken/train/folder/run-folder.node.js";
+import { fixedConfig } from "#foretoken/train/folder/same-config.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 it("makes the tokenizer that a configuration names, for all parts of a text", () => {

@@ -5,7 +5,7 @@ import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
 import { hasDocuments } from "../../data/documents.node.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
-import { loadRunCorpus } from "../../train/folder/run-corpus.node.ts";
+import { loadRunCorpus } from "../../train/folder/resume/run-corpus.node.ts";
 import { compareEvaluations, type LossDifference } from "../../train/measuring/compare.ts";
 import { measuredDocuments } from "../../train/measuring/documents.ts";
 import { documentsToMeasure } from "../../train/measuring/evaluate.node.ts";

@@ -4,7 +4,7 @@ import { describeBackends, openBackend } from "../../backend/select.node.ts";
 import { oneLine } from "../../core/one-line.ts";
 import type { FlightRecord } from "../../train/faults/flight-record.ts";
 import { type Replay, replay } from "../../train/faults/replay.ts";
-import { readRecord } from "../../train/folder/record.node.ts";
+import { readRecord } from "../../train/folder/write/record.node.ts";
 import { chooseBackend } from "../backend-choice.ts";
 import { padRight } from "../display/texts/width.ts";
 import { exitStatus } from "../exit-status.ts";

@@ -8,7 +8,7 @@ import { corpusNames } from "../../data/corpora.node.ts";
 import { runConfigSchema } from "../../train/config/config.ts";
 import { defaultPreset } from "../../train/config/presets.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
-import { readColumns } from "../../train/folder/series.node.ts";
+import { readColumns } from "../../train/folder/list/series.node.ts";
 import { computingPolicy, type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../http/guard.ts";
 import { failureAnswer, HttpError, jsonAnswer, jsonTextAnswer, readJson } from "../http/json.ts";
 import { createSharedWork, type SharedWork } from "../http/shared-work.ts";

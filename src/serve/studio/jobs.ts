@@ -2,7 +2,7 @@
 import { oneLine, shorten } from "../../core/one-line.ts";
 import { presetOf } from "../../train/config/preset-of.ts";
 import type { StartEvent } from "../../train/events.ts";
-import type { ListedRun } from "../../train/folder/runs.node.ts";
+import type { ListedRun } from "../../train/folder/list/runs.node.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { HttpError } from "../http/json.ts";
 import type { OwnRuns } from "./runs.ts";

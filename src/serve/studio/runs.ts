@@ -2,9 +2,9 @@
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { lockHolder } from "../../io/lock.node.ts";
+import { findsFolder } from "../../train/folder/finds-folder.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
-import { isFolder } from "../../train/folder/run-folder.node.ts";
-import { type KnownRuns, type ListedRun, readRuns } from "../../train/folder/runs.node.ts";
+import { type KnownRuns, type ListedRun, readRuns } from "../../train/folder/list/runs.node.ts";
 import { HttpError } from "../http/json.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
 
@@ -84,7 +84,7 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
   let skipped: RunListAnswer["skipped"] = [];
 
   const look = async (): Promise<readonly ListedRun[]> => {
-    const found = (await isFolder(folder)) ? await readRuns(folder, known) : { runs: [], skipped: [] };
+    const found = (await findsFolder(folder)) ? await readRuns(folder, known) : { runs: [], skipped: [] };
     const begun = own.begun().filter(({ name }) => !found.runs.some((run) => run.name === name));
     skipped = found.skipped.flatMap(({ path, reason }) => {
       const name = basename(path);

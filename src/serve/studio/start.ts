@@ -8,8 +8,8 @@ import type { BackendChoice } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import type { StartEvent } from "../../train/events.ts";
+import { findsFolder } from "../../train/folder/finds-folder.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
-import { isFolder } from "../../train/folder/run-folder.node.ts";
 import { type GuardSettings, guardHeaders, isLoopback, namesOf, newToken, shownNames } from "../http/guard.ts";
 import { inTurn } from "../http/in-turn.ts";
 import { failureAnswer, HttpError } from "../http/json.ts";
@@ -108,7 +108,7 @@ const checkFolders = async ({ folder, texts }: StudioOptions): Promise<void> => 
       hint: `studio ${join(folder, "..")}`,
     });
   }
-  if (texts !== undefined && !(await isFolder(texts))) {
+  if (texts !== undefined && !(await findsFolder(texts))) {
     throw new ConfigError({ where: `--texts ${texts}`, must: "must be a folder", got: "no such folder" });
   }
 };

@@ -5,7 +5,7 @@ import type { GivenDocument } from "#foretoken/data/parse-document.js";
 import { joinChunks } from "#foretoken/io/safetensors.js";
 import { parseRecord, recordChunks } from "#foretoken/train/faults/flight-record.js";
 import { replay } from "#foretoken/train/faults/replay.js";
-import { readRecord } from "#foretoken/train/folder/record.node.js";
+import { readRecord } from "#foretoken/train/folder/write/record.node.js";
 import { train } from "#foretoken/train/train.node.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { collect, ofType, smallRun, useFolder } from "../../support/runs.ts";

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors.js";
 import { listRuns } from "#foretoken/index.js";
 import type { NotedEval } from "#foretoken/train/folder/noted-events.js";
-import { goOn, newStory, runReadme } from "#foretoken/train/folder/run-readme.js";
+import { goOn, newStory, runReadme } from "#foretoken/train/folder/write/run-readme.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";

@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { TrainEvent } from "#foretoken/train/events.js";
-import { readColumns } from "#foretoken/train/folder/series.node.js";
+import { readColumns } from "#foretoken/train/folder/list/series.node.js";
 import { train } from "#foretoken/train/train.node.js";
 import { hashInteger } from "../../support/hash.ts";
 import { collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";

@@ -6,7 +6,7 @@ import type { GivenDocument } from "#foretoken/data/parse-document.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { RunConfig } from "#foretoken/train/config/config.js";
 import type { PartialConfig } from "#foretoken/train/config/merge.js";
-import { listRuns } from "#foretoken/train/folder/runs.node.js";
+import { listRuns } from "#foretoken/train/folder/list/runs.node.js";
 import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";

@@ -143,7 +143,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
     ended = true;
     draw();
     region.settle();
-    region.print(["", ...summaryLines(toldRun(kept, event, now() - began), width(), style)]);
+    region.print(["", ...summaryLines(toldRun(kept, event, now() - began), context, width(), style)]);
     close();
   };
 

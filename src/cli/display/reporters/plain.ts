@@ -73,7 +73,7 @@ export const plainReporter = (context: RunContext): TrainReporter => {
           say(["", ...profileLines(event, width, style)]);
           break;
         case "done":
-          say(["", ...summaryLines(toldRun(record, event, now() - began), width, style)]);
+          say(["", ...summaryLines(toldRun(record, event, now() - began), context, width, style)]);
           break;
         case "start":
         case "sample":

@@ -1,9 +1,10 @@
 import { dirname } from "node:path";
 import { isRecord } from "../../../core/is-record.ts";
 import { commandLine } from "../../../core/shell-word.ts";
+import type { TrainConfig } from "../../../train/config/config.ts";
 import { extensionParts, longerSteps } from "../../../train/config/extend.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../train/events.ts";
-import { rowsInWords } from "../../../train/folder/run-readme.ts";
+import { rowsInWords } from "../../../train/folder/write/run-readme.ts";
 import type { MemoryEstimate } from "../../../train/prepare/memory.ts";
 import { hasRisen } from "../../../train/run/rise.ts";
 import { escapeText } from "../../flags.ts";
@@ -72,6 +73,17 @@ const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
   ];
 };
 
+/** A warm-up that the run ends before. */
+const warmupParts = ({ steps, warmupSteps, learningRate, extensions = [] }: TrainConfig): readonly string[] => {
+  if (steps >= warmupSteps || extensions.length > 0) return [];
+  const risen = Number(((learningRate * steps) / warmupSteps).toPrecision(3));
+  return [
+    `${formatCount(warmupSteps)} steps, more than the run has`,
+    `the learning rate rises to ${risen} and not to ${learningRate}`,
+    "a shorter one: --train.warmupSteps",
+  ];
+};
+
 /** The head of a run. */
 export const startLines = (event: StartEvent, context: RunContext, width: number, style: Style): string[] => {
   const { config, vocabSize } = event;
@@ -81,6 +93,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
   const tokens = train.gradAccumSteps * train.batchSize * model.contextLength;
   const untrained = Math.log(vocabSize);
   const extension = extensionParts(train);
+  const warmup = warmupParts(train);
   return [
     ...row(
       "text",
@@ -150,6 +163,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       style,
     ),
     ...(extension.length === 0 ? [] : row("extended", extension, width, style)),
+    ...(warmup.length === 0 ? [] : row("warm-up", warmup, width, style)),
     ...(event.derived.length === 0 ? [] : row("by size", derivedParts(event), width, style)),
     ...row("memory", memoryParts(event.memory, event.availableMemory), width, style),
     ...(event.out === null ? [] : row("run", [printableName(event.out, style.symbols.unicode)], width, style)),
@@ -275,12 +289,14 @@ const isRising = ({ start, done, measured }: ToldRun): boolean =>
     Math.ceil((done.step - done.bestStep) / start.config.train.evalInterval),
   );
 
-const nextCommands = (told: ToldRun): readonly NextCommand[] => {
+const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
   const run = done.out;
+  // One that the user has named: the last bits of a run depend on it.
+  const backend = why === undefined ? ["--backend", start.backend] : [];
   const next: NextCommand[] = [];
   if (run !== null && done.reason === "interrupted") {
-    next.push({ command: commandLine(["train", "--resume", run]), purpose: "go on to the planned end" });
+    next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose: "go on to the planned end" });
   }
   // The run's folder, not the checkpoint in it: so the commands take its best weights.
   if (run !== null && checkpoint !== undefined) {
@@ -293,7 +309,7 @@ const nextCommands = (told: ToldRun): readonly NextCommand[] => {
     next.push({ command: commandLine(["evaluate", run]), purpose: "measure it again" });
   }
   if (run !== null && done.reason === "finished" && !isRising(told)) {
-    const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step))];
+    const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step)), ...backend];
     next.push({ command: commandLine(longer), purpose: "train longer" });
   }
   if (run !== null && done.reason !== "interrupted") next.push(studioCommand(dirname(run)));
@@ -314,7 +330,7 @@ export interface ToldRun {
 }
 
 /** The summary of a run: figures, a sample, and commands to try next. */
-export const summaryLines = (told: ToldRun, width: number, style: Style): string[] => {
+export const summaryLines = (told: ToldRun, context: RunContext, width: number, style: Style): string[] => {
   const { start, done, measured, sample } = told;
   const { colors } = style;
   const { bestStep, bestValLoss } = done;
@@ -333,6 +349,6 @@ export const summaryLines = (told: ToldRun, width: number, style: Style): string
         )
       : []),
     ...(sample === undefined ? [] : ["", ...sampleLines(sample, width, style)]),
-    ...nextLines(nextCommands(told), width, style),
+    ...nextLines(nextCommands(told, context), width, style),
   ];
 };

@@ -1,7 +1,7 @@
-import { CheckpointError } from "../../core/errors.ts";
-import type { LazyTensor } from "../../core/named-tensor.ts";
-import type { readSafetensors } from "../../io/safetensors.ts";
-import type { StateLayout, StatePart } from "../steps/state.ts";
+import { CheckpointError } from "../../../core/errors.ts";
+import type { LazyTensor } from "../../../core/named-tensor.ts";
+import type { readSafetensors } from "../../../io/safetensors.ts";
+import type { StateLayout, StatePart } from "../../steps/state.ts";
 
 /** A running mean of the optimizer as the tensors of `optimizer.safetensors`: its name, a dot, the parameter's name. */
 export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTensor[] =>

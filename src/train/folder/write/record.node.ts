@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { CheckpointError } from "../../core/errors.ts";
-import { openRegularFile, readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { replaceFile } from "../../io/files.node.ts";
-import { type FlightRecord, parseRecord, recordMark } from "../faults/flight-record.ts";
+import { CheckpointError } from "../../../core/errors.ts";
+import { openRegularFile, readRegularFile, UnreadableFileError } from "../../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
+import { replaceFile } from "../../../io/files.node.ts";
+import { type FlightRecord, parseRecord, recordMark } from "../../faults/flight-record.ts";
 
 /** More elements than the weights of any model here: a larger file is no record. */
 const maxBytes = 2 ** 33;

@@ -1,8 +1,8 @@
 /** A run's numbers in columns, from its notes: for curves. */
 import { join } from "node:path";
-import { isRecord } from "../../core/is-record.ts";
-import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
-import { folderNames } from "./folder-names.ts";
+import { isRecord } from "../../../core/is-record.ts";
+import { parseLine, readWholeLines } from "../../../io/jsonl.node.ts";
+import { folderNames } from "../folder-names.ts";
 import { type StepColumns, thinSteps } from "./thin-steps.ts";
 
 /** A run's numbers, in columns of equal length: place i of each column of `steps` is of one step. */

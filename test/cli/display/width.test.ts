@@ -16,9 +16,10 @@ import {
 } from "#foretoken/cli/display/texts/width.js";
 import { renderPiece } from "#foretoken/cli/lesson/render.js";
 import { symbolsFor } from "#foretoken/cli/terminal.js";
-import type { EvalEvent, StartEvent } from "#foretoken/train/events.js";
-import type { ListedRun } from "#foretoken/train/folder/runs.node.js";
+import type { EvalEvent } from "#foretoken/train/events.js";
+import type { ListedRun } from "#foretoken/train/folder/list/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
+import { start } from "./start-event.ts";
 
 const plain = { symbols: symbolsFor(true), colors: pc.createColors(false) };
 
@@ -147,21 +148,6 @@ test("a table of runs keeps its columns where names are wide", () => {
   const ends = lines.slice(1).map((line) => columns(line.slice(0, line.indexOf("800/800"))));
   expect(new Set(ends).size).toBe(1);
 });
-
-const memory = { total: 2 ** 30, weights: 1, gradients: 1, moments: 1, temporaries: 1, saving: 1, loading: 1 };
-const start = {
-  ...{
-    v: 1,
-    type: "start",
-    config: resolveConfig("shakespeare", []),
-    derived: ["model.dropout", "train.patience"],
-    parameters: 800_256,
-    backend: "native",
-  },
-  ...{ instructionSet: "avx512", threads: 2, dtype: "bfloat16", corpus: "注文の多い料理店 と ほかの おはなし.txt" },
-  ...{ trainTokens: 1_003_854, valTokens: 111_540, vocabSize: 65, out: "runs/料理店", step: 0, initFrom: null },
-  ...{ memory: { ...memory, text: 1, reading: 1, program: 1 }, availableMemory: 2 ** 31 },
-} as unknown as StartEvent;
 
 /** Words of `text`, as a reader takes them: without the marks of a list. */
 const wordsOf = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u));

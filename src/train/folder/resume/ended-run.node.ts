@@ -1,12 +1,12 @@
-/** Completes the notes of a run whose process was stopped or killed before it wrote all of them. */
+/** How a run has ended, and the notes of one whose process was stopped or killed before it wrote all of them. */
 import { join } from "node:path";
-import { readJsonLines } from "../../io/jsonl.node.ts";
-import type { TrainConfig } from "../config/config.ts";
-import { type DoneEvent, eventVersion as v } from "../events.ts";
-import type { Progress } from "../run/progress.ts";
-import type { BrokenOff } from "../run/run-input.ts";
-import { folderNames } from "./folder-names.ts";
-import { parseNoted } from "./noted-events.ts";
+import { readJsonLines } from "../../../io/jsonl.node.ts";
+import type { RunConfig, TrainConfig } from "../../config/config.ts";
+import { type DoneEvent, eventVersion as v } from "../../events.ts";
+import { isEvaluationDue, isOutOfPatience, type Progress } from "../../run/progress.ts";
+import type { BrokenOff } from "../../run/run-input.ts";
+import { folderNames } from "../folder-names.ts";
+import { parseNoted } from "../noted-events.ts";
 
 /** A run's notes about the step that it continues from. */
 interface NotesAt {
@@ -30,6 +30,12 @@ const notesAt = async (path: string, step: number): Promise<NotesAt> => {
     ended = isHere && event.type === "done" && event.reason !== "interrupted";
   }
   return { valLoss, sampled, ended };
+};
+
+/** How a run has ended by itself; null if there are steps left. */
+export const endOf = (progress: Progress, train: RunConfig["train"]): "finished" | "patience" | null => {
+  if (progress.step >= train.steps) return isEvaluationDue(progress, train) ? null : "finished";
+  return isOutOfPatience(progress, train) ? "patience" : null;
 };
 
 /** What an ended run still has to write: its last notes, or its last sample as well. */

@@ -1,10 +1,10 @@
 /** Checkpoints that are kept beside the last one, each in a folder with its step in the name. */
 import { readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type Keep, recoverCheckpoint } from "../../io/checkpoint.node.ts";
-import { flushFolder } from "../../io/files.node.ts";
-import { occupantOf, readManifest, removeOwned } from "../../io/owned-folder.node.ts";
-import { folderNames, keptName, keptStep } from "./folder-names.ts";
+import { type Keep, recoverCheckpoint } from "../../../io/checkpoint.node.ts";
+import { flushFolder } from "../../../io/files.node.ts";
+import { occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
+import { folderNames, keptName, keptStep } from "../folder-names.ts";
 
 /** Steps of the checkpoints that are kept beside the last one in a run's folder, the newest first. */
 export const keptSteps = async (folder: string): Promise<readonly number[]> => {

@@ -1,32 +1,16 @@
 /** The weights in a run's checkpoint: a whole model, or the adapters beside one. */
 import { join } from "node:path";
-import { CheckpointError } from "../../core/errors.ts";
-import { memorySource } from "../../io/byte-source.ts";
-import { adapterConfigName, adapterWeightsName, parsePeftConfig } from "../../pretrained/adapter/config.ts";
-import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
-import { readAdapterValues } from "../../pretrained/adapter/read.ts";
-import { type CheckpointFiles, openFiles } from "../../pretrained/checkpoint-files.ts";
-import type { Pretrained } from "../../pretrained/pretrained.ts";
-import { type KeptFacts, keptFacts } from "../../pretrained/pretrained-files.ts";
-import { collectWeights } from "../../pretrained/weights.ts";
-import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { RunConfig } from "../config/config.ts";
-import { folderNames } from "./folder-names.ts";
-import { fixedConfig } from "./run-folder.node.ts";
-
-/** Whether two configurations are those of one run. */
-export const isSame = (one: unknown, other: unknown): boolean => fixedConfig(one) === fixedConfig(other);
-
-/** @throws CheckpointError for a configuration other than the description's. */
-export const checkSame = (where: string, one: unknown, description: unknown): void => {
-  if (isSame(one, description)) return;
-  throw new CheckpointError({
-    where,
-    must: `the checkpoint's config must be that of ${folderNames.description}`,
-    got: "another one",
-    hint: "undoing the change",
-  });
-};
+import { memorySource } from "../../../io/byte-source.ts";
+import { adapterConfigName, adapterWeightsName, parsePeftConfig } from "../../../pretrained/adapter/config.ts";
+import type { AdapterFiles } from "../../../pretrained/adapter/load.ts";
+import { readAdapterValues } from "../../../pretrained/adapter/read.ts";
+import { type CheckpointFiles, openFiles } from "../../../pretrained/checkpoint-files.ts";
+import type { Pretrained } from "../../../pretrained/pretrained.ts";
+import { type KeptFacts, keptFacts } from "../../../pretrained/pretrained-files.ts";
+import { collectWeights } from "../../../pretrained/weights.ts";
+import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
+import type { RunConfig } from "../../config/config.ts";
+import { checkSame } from "../same-config.node.ts";
 
 /** The model that a run's adapters are for. */
 export type BaseModel = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens">;

@@ -1,10 +1,10 @@
-import type { RowKind } from "../../data/rows.ts";
-import type { ModelConfig } from "../../models/config.ts";
-import { loraLayout } from "../../models/lora/layout.ts";
-import type { RunConfig, TrainConfig } from "../config/config.ts";
-import { extensionParts, longerSteps } from "../config/extend.ts";
-import { presetOf } from "../config/preset-of.ts";
-import { folderNames } from "./folder-names.ts";
+import type { RowKind } from "../../../data/rows.ts";
+import type { ModelConfig } from "../../../models/config.ts";
+import { loraLayout } from "../../../models/lora/layout.ts";
+import type { RunConfig, TrainConfig } from "../../config/config.ts";
+import { extensionParts, longerSteps } from "../../config/extend.ts";
+import { presetOf } from "../../config/preset-of.ts";
+import { folderNames } from "../folder-names.ts";
 import {
   bestEval,
   isRising,
@@ -12,7 +12,7 @@ import {
   type NotedEval,
   type NotedEvent,
   type NotedStart,
-} from "./noted-events.ts";
+} from "../noted-events.ts";
 
 /** The events of a run so far, as far as its page shows them. */
 export interface RunStory {

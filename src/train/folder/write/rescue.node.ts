@@ -2,13 +2,13 @@
 import { rmdir, unlink } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
-import { CheckpointError } from "../../core/errors.ts";
-import { quotePath, quoteWord } from "../../core/shell-word.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { writeCheckpoint } from "../../io/checkpoint.node.ts";
-import { type Contents, makeFolders, replaceFile } from "../../io/files.node.ts";
-import type { Binding } from "../../io/manifest.ts";
-import { folderNames } from "./folder-names.ts";
+import { CheckpointError } from "../../../core/errors.ts";
+import { quotePath, quoteWord } from "../../../core/shell-word.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
+import { writeCheckpoint } from "../../../io/checkpoint.node.ts";
+import { type Contents, makeFolders, replaceFile } from "../../../io/files.node.ts";
+import type { Binding } from "../../../io/manifest.ts";
+import { folderNames } from "../folder-names.ts";
 
 /**
  * Whether an error of writing comes from a deletion: a file is not there any more that was, or the rest of a checkpoint is
@@ -21,7 +21,7 @@ export const isOfDeletion = (error: unknown): boolean => {
 };
 
 /** A run, to be saved. */
-export interface Saving {
+export interface RescuedRun {
   readonly step: number;
   /** Of the whole run. */
   readonly steps: number;
@@ -47,7 +47,7 @@ const makeNew = async (path: string): Promise<boolean> =>
   );
 
 /** Writes the run into the folder `refuge`, which is new. */
-const writeTo = async (refuge: string, { description, run, checkpoint, best, others }: Saving): Promise<void> => {
+const writeTo = async (refuge: string, { description, run, checkpoint, best, others }: RescuedRun): Promise<void> => {
   await replaceFile(join(refuge, folderNames.description), description);
   await writeCheckpoint(join(refuge, folderNames.checkpoint), checkpoint(), { run });
   // The run is saved. What is more is worth less than an error here.
@@ -70,8 +70,8 @@ const removeBegun = async (refuge: string): Promise<void> => {
  * @param fault that keeps it from being saved there.
  * @returns the error to end the run with: the fault, and where it is saved.
  */
-export const rescued = async (path: string, fault: CheckpointError, saving: Saving): Promise<CheckpointError> => {
-  const { step, steps } = saving;
+export const rescued = async (path: string, fault: CheckpointError, subject: RescuedRun): Promise<CheckpointError> => {
+  const { step, steps } = subject;
   const { got = "an error" } = fault.details;
   const name = basename(resolve(path));
   for (const place of [resolve(path), join(tmpdir(), name), join(homedir(), name)]) {
@@ -80,7 +80,7 @@ export const rescued = async (path: string, fault: CheckpointError, saving: Savi
       try {
         // Only a folder that it has made itself.
         if (!(await makeNew(refuge))) continue;
-        await writeTo(refuge, saving);
+        await writeTo(refuge, subject);
       } catch {
         await removeBegun(refuge);
         break;

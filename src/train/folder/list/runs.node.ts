@@ -1,15 +1,17 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { checkPath } from "../../core/check-arguments.ts";
-import { CheckpointError, ForetokenError } from "../../core/errors.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
-import type { RunConfig } from "../config/config.ts";
-import { presetOf } from "../config/preset-of.ts";
-import type { PresetName } from "../config/presets.ts";
-import type { DoneEvent } from "../events.ts";
-import { folderNames } from "./folder-names.ts";
+import { checkPath } from "../../../core/check-arguments.ts";
+import { CheckpointError, ForetokenError } from "../../../core/errors.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
+import { parseLine, readWholeLines } from "../../../io/jsonl.node.ts";
+import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
+import type { RunConfig } from "../../config/config.ts";
+import { presetOf } from "../../config/preset-of.ts";
+import type { PresetName } from "../../config/presets.ts";
+import type { DoneEvent } from "../../events.ts";
+import { readRunDescription } from "../description.node.ts";
+import { findsFolder } from "../finds-folder.node.ts";
+import { folderNames } from "../folder-names.ts";
 import {
   bestEval,
   isRising,
@@ -18,9 +20,7 @@ import {
   type NotedEvent,
   type NotedStart,
   parseNoted,
-} from "./noted-events.ts";
-import { readRunDescription } from "./resume.node.ts";
-import { isFolder } from "./run-folder.node.ts";
+} from "../noted-events.ts";
 
 /** How a run ended. `unfinished`: under way, or killed; the folder cannot tell which. */
 export type RunState = DoneEvent["reason"] | "unfinished";
@@ -255,7 +255,7 @@ const readListed = async (path: string, known: KnownRuns | undefined): Promise<L
 /** A run, or why it is skipped: one damaged folder must not hide the others. Undefined if it is not a folder. */
 const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | SkippedFolder | undefined> => {
   try {
-    if (!(await isFolder(path))) return undefined;
+    if (!(await findsFolder(path))) return undefined;
     if (!known?.has(path) && !(await readdir(path)).includes(folderNames.description)) {
       return { path, reason: `no run: it has no ${folderNames.description}` };
     }
@@ -316,7 +316,7 @@ export const readRuns = async (folder: string, known?: KnownRuns): Promise<RunLi
  */
 export const listRuns = async (folder: string): Promise<RunList> => {
   checkPath("listRuns: folder", folder);
-  if (!(await isFolder(folder))) {
+  if (!(await findsFolder(folder))) {
     const found = await statsOf(folder);
     throw new CheckpointError({
       where: folder,

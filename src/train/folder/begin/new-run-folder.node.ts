@@ -1,18 +1,20 @@
 import { readdir, stat, unlink } from "node:fs/promises";
 import { join, normalize, resolve } from "node:path";
-import { ConfigError, ForetokenError } from "../../core/errors.ts";
-import { readRegularFile } from "../../core/regular-file.node.ts";
-import { quoteWord } from "../../core/shell-word.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { textPieces } from "../../data/corpora.node.ts";
-import { lineOfDocument } from "../../data/documents-json.ts";
-import { locatedDocuments } from "../../data/given-documents.ts";
-import { makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
-import { type Lock, takeLock } from "../../io/lock.node.ts";
-import type { TrainEvent } from "../events.ts";
-import { folderNames } from "./folder-names.ts";
-import { descriptionText, openRunFolder, type RunFolder, type RunSubject } from "./run-folder.node.ts";
-import { type GivenData, keptNames } from "./run-schemas.ts";
+import { ConfigError, ForetokenError } from "../../../core/errors.ts";
+import { readRegularFile } from "../../../core/regular-file.node.ts";
+import { quoteWord } from "../../../core/shell-word.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
+import { textPieces } from "../../../data/corpora.node.ts";
+import { lineOfDocument } from "../../../data/documents-json.ts";
+import { locatedDocuments } from "../../../data/given-documents.ts";
+import { makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../../io/files.node.ts";
+import { type Lock, takeLock } from "../../../io/lock.node.ts";
+import type { TrainEvent } from "../../events.ts";
+import { descriptionText } from "../description.node.ts";
+import { folderNames } from "../folder-names.ts";
+import { type GivenData, keptNames } from "../run-schemas.ts";
+import type { RunSubject } from "../write/checkpoint-files.node.ts";
+import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 
 /** Whether a run's description is empty: its process was killed, or the power failed, before it was on the disk. */
 const isBlank = async (path: string): Promise<boolean> =>

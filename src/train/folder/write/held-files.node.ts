@@ -4,10 +4,10 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { openRegularFile } from "../../core/regular-file.node.ts";
-import { bytesOfFile } from "../../io/files.node.ts";
-import type { Binding } from "../../io/manifest.ts";
-import { readManifest } from "../../io/owned-folder.node.ts";
+import { openRegularFile } from "../../../core/regular-file.node.ts";
+import { bytesOfFile } from "../../../io/files.node.ts";
+import type { Binding } from "../../../io/manifest.ts";
+import { readManifest } from "../../../io/owned-folder.node.ts";
 
 /** Open files of a folder. */
 export interface HeldFiles {

@@ -1,15 +1,15 @@
 /** Files for people in a run's folder: README.md and samples.txt, both made of the events. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { readRegularFile } from "../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { openToAppend, replaceFile, writeAll } from "../../io/files.node.ts";
-import type { RunConfig } from "../config/config.ts";
-import type { TrainEvent } from "../events.ts";
-import { folderNames } from "./folder-names.ts";
-import type { NotedEvent, NotedSample } from "./noted-events.ts";
+import { readRegularFile } from "../../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
+import { openToAppend, replaceFile, writeAll } from "../../../io/files.node.ts";
+import type { RunConfig } from "../../config/config.ts";
+import type { TrainEvent } from "../../events.ts";
+import { folderNames } from "../folder-names.ts";
+import type { NotedEvent, NotedSample } from "../noted-events.ts";
+import type { RunData } from "../run-schemas.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
-import type { RunData } from "./run-schemas.ts";
 
 /** The run that the files are about. */
 export interface StorySubject {

@@ -1,6 +1,6 @@
 /** Names of run folders where none is given. */
 import { parse, resolve } from "node:path";
-import { isCorpusName } from "../../data/corpora.node.ts";
+import { isCorpusName } from "../../../data/corpora.node.ts";
 
 /** `<time>-<preset>`, with the time of day in UTC to the second. @param what the preset, or the name of the text. */
 export const defaultRunName = (what: string): string => {

@@ -1,8 +1,8 @@
 /** A run that goes on although somebody has deleted its best weights. */
 import { join } from "node:path";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
-import type { ResumedState } from "../run/run-input.ts";
-import { folderNames } from "./folder-names.ts";
+import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
+import type { ResumedState } from "../../run/run-input.ts";
+import { folderNames } from "../folder-names.ts";
 
 /** A run's state, in which no evaluation is the best if the weights of that one are gone: so the next one's are kept. */
 export const withoutLostBest = async (

@@ -1,16 +1,16 @@
 /** The weights that a new run begins with, from another run's folder or a checkpoint's directory. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckpointError } from "../../core/errors.ts";
-import { quoteWord } from "../../core/shell-word.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { isHubName } from "../../pretrained/hub.node.ts";
-import { uncheckedNotice } from "../../pretrained/load.node.ts";
-import { hashOfWeights, openPretrained } from "../../pretrained/open.node.ts";
-import { collectWeights } from "../../pretrained/weights.ts";
-import type { InitialWeights } from "../prepare/initial.ts";
-import { folderNames } from "./folder-names.ts";
-import type { RunDescription } from "./resume.node.ts";
+import { CheckpointError } from "../../../core/errors.ts";
+import { quoteWord } from "../../../core/shell-word.ts";
+import { isFile } from "../../../io/files.node.ts";
+import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
+import { isHubName } from "../../../pretrained/hub.node.ts";
+import { uncheckedNotice } from "../../../pretrained/load.node.ts";
+import { hashOfWeights, openPretrained } from "../../../pretrained/open.node.ts";
+import { collectWeights } from "../../../pretrained/weights.ts";
+import type { InitialWeights } from "../../prepare/initial.ts";
+import type { RunDescription } from "../description.node.ts";
+import { folderNames } from "../folder-names.ts";
 
 /** Weights from a disk. */
 export interface FoundWeights extends InitialWeights {
@@ -18,11 +18,7 @@ export interface FoundWeights extends InitialWeights {
   readonly sha256: string;
 }
 
-const isRun = (path: string): Promise<boolean> =>
-  stat(join(path, folderNames.description)).then(
-    (found) => found.isFile(),
-    () => false,
-  );
+const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
 
 /** The checkpoint that `named` stands for: of a run, the best weights, or the last ones if there are no best yet. */
 export const checkpointOf = async (named: string): Promise<string> => {

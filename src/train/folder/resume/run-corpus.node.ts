@@ -1,11 +1,11 @@
-import { CheckpointError, DataError } from "../../core/errors.ts";
-import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { givenCorpus, loadCorpus } from "../../data/corpora.node.ts";
-import { loadDocuments } from "../../data/documents.node.ts";
-import { maxTextBytes } from "../../data/utf8.ts";
-import type { RunCorpus } from "../prepare/data.node.ts";
-import type { RunData } from "./run-schemas.ts";
+import { CheckpointError, DataError } from "../../../core/errors.ts";
+import { readRegularFile, UnreadableFileError } from "../../../core/regular-file.node.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
+import { givenCorpus, loadCorpus } from "../../../data/corpora.node.ts";
+import { loadDocuments } from "../../../data/documents.node.ts";
+import { maxTextBytes } from "../../../data/utf8.ts";
+import type { RunCorpus } from "../../prepare/data.node.ts";
+import type { RunData } from "../run-schemas.ts";
 
 /** New places of a run's text, if it was moved. */
 export interface MovedText {

@@ -1,0 +1,136 @@
+/** Going on with a run. */
+import { join, resolve } from "node:path";
+import { CheckpointError } from "../../../core/errors.ts";
+import { isRecord } from "../../../core/is-record.ts";
+import { quoteWord } from "../../../core/shell-word.ts";
+import { filterJsonLines, readJsonLines } from "../../../io/jsonl.node.ts";
+import type { Lock } from "../../../io/lock.node.ts";
+import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
+import type { KeptFacts } from "../../../pretrained/pretrained-files.ts";
+import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
+import type { RunConfig } from "../../config/config.ts";
+import type { BrokenOff } from "../../run/run-input.ts";
+import { type RunDescription, redescribe } from "../description.node.ts";
+import { folderNames, keptName, keptStep } from "../folder-names.ts";
+import { keptSteps, takeUp } from "../write/kept-checkpoints.node.ts";
+import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
+import type { NamedRun } from "./find-run.node.ts";
+import { withoutLostBest } from "./lost-best.node.ts";
+import { mendNotes } from "./mended-notes.node.ts";
+import { readSaved, type SavedRun } from "./saved-state.node.ts";
+import type { BaseModel } from "./saved-weights.node.ts";
+
+/** A run read back from its folder, and the folder, opened to continue it. */
+export interface ResumedRun {
+  /** The checkpoint; null for a run that ended before its first: it starts again. */
+  readonly saved: SavedRun | null;
+  /**
+   * @param run the run's configuration, which may have more steps than before: then its description is written anew;
+   *   the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
+   * @param lock the run's; the folder takes it over.
+   */
+  open(run: ContinuedRun, lock: Lock): Promise<RunFolder>;
+}
+
+/** A run, as it goes on. */
+export interface ContinuedRun {
+  readonly config: RunConfig;
+  readonly tokenizer: Tokenizer;
+  readonly facts: KeptFacts;
+  readonly broken?: BrokenOff | undefined;
+}
+
+/** Error for a checkpoint that cannot be read, with the command to continue from the one before, if there is one. */
+const withWayBack = async (
+  error: unknown,
+  { path, checkpoint }: NamedRun,
+  description: RunDescription,
+  base: BaseModel | null,
+): Promise<unknown> => {
+  if (!(error instanceof CheckpointError)) return error;
+  const failed = keptStep(checkpoint) ?? Number.POSITIVE_INFINITY;
+  for (const step of await keptSteps(path).catch(() => [])) {
+    if (step >= failed) continue;
+    const whole = await readSaved(join(path, keptName(step)), description, () => {}, base).then(
+      () => true,
+      () => false,
+    );
+    if (!whole) continue;
+    return new CheckpointError({
+      ...error.details,
+      hint: `resume ${quoteWord(join(path, keptName(step)))}`,
+      cause: error,
+    });
+  }
+  return error;
+};
+
+/** Fails for a run that has lost its checkpoint, unlike a run that had none yet. */
+const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> => {
+  const [kept] = await keptSteps(path);
+  let saved = kept;
+  for await (const line of readJsonLines(join(path, folderNames.metrics))) {
+    if (isRecord(line) && line.type === "checkpoint" && typeof line.step === "number") saved ??= line.step;
+  }
+  if (saved === undefined) return;
+  throw new CheckpointError({
+    where: join(path, checkpoint),
+    must: "the run's checkpoint must be there, since one was saved",
+    got: "no such folder",
+    hint: kept === undefined ? "restoring it" : `resume ${quoteWord(join(path, keptName(kept)))}`,
+  });
+};
+
+/**
+ * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
+ * @param described the run's description, as it is on the disk.
+ * @param keepLast checkpoints to keep from now on.
+ * @param onNotice is called if there is no manifest to compare the files with.
+ * @param base the model that the run's adapters are for; null: it trains all weights.
+ * @throws CheckpointError if a file is missing or damaged, or the checkpoint is of another config or step.
+ */
+export const readRun = async (
+  named: NamedRun,
+  described: RunDescription,
+  keepLast: number = described.keepLast,
+  onNotice: (line: string) => void = () => {},
+  base: BaseModel | null = null,
+): Promise<ResumedRun> => {
+  const { path, checkpoint } = named;
+  const root = resolve(path);
+  const directory = join(path, checkpoint);
+  const { data } = described;
+  const subject = { data, keepLast, keptMore: described.keepLast > 1 };
+  if (!(await hasCheckpoint(directory))) {
+    await checkNeverSaved(named);
+    return {
+      saved: null,
+      async open({ config, tokenizer, facts }, lock) {
+        await redescribe(root, described, config);
+        await filterJsonLines(join(root, folderNames.metrics), () => false);
+        return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, true, root);
+      },
+    };
+  }
+  const read = await readSaved(directory, described, onNotice, base).catch(async (error: unknown) => {
+    throw await withWayBack(error, named, described, base);
+  });
+  const saved = { ...read, state: await withoutLostBest(path, read.state, onNotice) };
+  return {
+    saved,
+    async open({ config, tokenizer, facts, broken }, lock) {
+      if (checkpoint !== folderNames.checkpoint) {
+        const aside = await takeUp(root, checkpoint);
+        if (aside !== undefined) {
+          await onNotice(
+            `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
+          );
+        }
+      }
+      // Before the notes: a run that was killed in between is an extended one, with notes to mend.
+      await redescribe(root, described, config);
+      await mendNotes(path, root, saved.state.progress, config.train, broken);
+      return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, false, root);
+    },
+  };
+};

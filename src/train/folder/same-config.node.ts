@@ -1,0 +1,38 @@
+/** When two configurations are those of one run. */
+import { createHash } from "node:crypto";
+import { CheckpointError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { defaultTokenizer } from "../../tokenizer/config.ts";
+import { folderNames } from "./folder-names.ts";
+
+/**
+ * A configuration as JSON without the one field that a resumption may change, and without the default tokenizer, which
+ * earlier versions did not write: so hashes stay the same.
+ */
+export const fixedConfig = (config: unknown): string => {
+  if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);
+  const { tokenizer, train, ...others } = config;
+  const isDefault = JSON.stringify(tokenizer) === JSON.stringify(defaultTokenizer);
+  return JSON.stringify({
+    ...(isDefault ? {} : { tokenizer }),
+    ...others,
+    train: { ...train, onNonfinite: undefined },
+  });
+};
+
+/** SHA-256 of a configuration: a checkpoint's manifest identifies its run by it. */
+export const configHash = (config: unknown): string => createHash("sha256").update(fixedConfig(config)).digest("hex");
+
+/** Whether two configurations are those of one run. */
+export const isSame = (one: unknown, other: unknown): boolean => fixedConfig(one) === fixedConfig(other);
+
+/** @throws CheckpointError for a configuration other than the description's. */
+export const checkSame = (where: string, one: unknown, description: unknown): void => {
+  if (isSame(one, description)) return;
+  throw new CheckpointError({
+    where,
+    must: `the checkpoint's config must be that of ${folderNames.description}`,
+    got: "another one",
+    hint: "undoing the change",
+  });
+};

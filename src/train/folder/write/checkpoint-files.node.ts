@@ -1,0 +1,37 @@
+/** The files of a run's checkpoints. */
+import { safetensorsPieces } from "../../../io/safetensors.ts";
+import type { ReadValues } from "../../../models/arena.ts";
+import { adapterBase } from "../../../pretrained/adapter/open.node.ts";
+import { adapterTextFiles } from "../../../pretrained/adapter/text.ts";
+import { adapterFiles } from "../../../pretrained/adapter/write.ts";
+import { formatVersion, jsonText } from "../../../pretrained/checkpoint-json.ts";
+import { type KeptFacts, pretrainedFiles } from "../../../pretrained/pretrained-files.ts";
+import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
+import type { SavedState } from "../../run/run-input.ts";
+import type { RunDescription } from "../description.node.ts";
+import { momentTensors } from "./optimizer-file.ts";
+
+/** The run that a folder keeps. */
+export interface RunSubject extends RunDescription {
+  readonly tokenizer: Tokenizer;
+  /** Facts that its checkpoints keep, such as its chat template and the tokens that end a text. */
+  readonly facts: KeptFacts;
+  /** Whether the run kept more than one before: then the others in the folder are its own. */
+  readonly keptMore?: boolean;
+}
+
+/** The files of a model; of one with adapters those of the adapters alone, in PEFT's form, and of the conversations. */
+export const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read: ReadValues) =>
+  config.lora === undefined
+    ? pretrainedFiles(config.model, tokenizer, read, facts)
+    : {
+        ...adapterFiles(config.model, config.lora, read, adapterBase(data.initFrom?.path ?? null, facts.fused)),
+        ...(data.documents === true ? adapterTextFiles(facts) : {}),
+      };
+
+/** The files of a checkpoint to resume from. */
+export const checkpointFiles = (subject: RunSubject, { weights, optimizer, progress }: SavedState) => ({
+  ...weightFiles(subject, weights.read),
+  "optimizer.safetensors": safetensorsPieces(optimizer.flatMap(momentTensors)),
+  "trainer_state.json": jsonText({ formatVersion, config: subject.config, progress }),
+});
