@@ -1,4 +1,4 @@
-import { shared } from "./scripts/build-studio.mjs";
+import { shared } from "./scripts/build/studio.mjs";
 
 // The floors of the house (docs/architecture.md): a folder of src may import from itself and from those before it.
 const floors = [
@@ -40,7 +40,7 @@ export default {
     ...upwards,
     {
       name: "page-bundles-shared-files-alone",
-      comment: "The studio's page takes types from src, and code of the files that scripts/build-studio.mjs names.",
+      comment: "The studio's page takes types from src, and code of the files that scripts/build/studio.mjs names.",
       severity: "error",
       from: { path: "^web/" },
       to: { path: "^src/", pathNot: `^(${shared.join("|")})$`, dependencyTypesNot: ["type-only"] },

@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { root } from "../scripts/build-common.mjs";
+import { root } from "../scripts/build/common.mjs";
 import { machine } from "./lib/machine.mjs";
 import { refuse } from "./lib/options.mjs";
 import { fill, sections } from "./lib/report-sections.mjs";

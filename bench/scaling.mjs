@@ -13,7 +13,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { root } from "../scripts/build-common.mjs";
+import { root } from "../scripts/build/common.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { refuse, wholeNumber } from "./lib/options.mjs";
 import { fill } from "./lib/report-sections.mjs";

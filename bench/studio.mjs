@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { startStudio } from "../dist/serve/studio/start.js";
-import { root } from "../scripts/build-common.mjs";
+import { root } from "../scripts/build/common.mjs";
 import { findChromium } from "../scripts/find-chromium.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { wholeNumber } from "./lib/options.mjs";

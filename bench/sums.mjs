@@ -11,8 +11,8 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { root } from "../scripts/build-common.mjs";
-import { execute } from "../scripts/build-native.mjs";
+import { root } from "../scripts/build/common.mjs";
+import { execute } from "../scripts/build/native.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { refuse, wholeNumber } from "./lib/options.mjs";
 import { resultsFile } from "./lib/results.mjs";

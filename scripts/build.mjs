@@ -3,11 +3,11 @@
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { buildBrowser } from "./build-browser.mjs";
-import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
-import { buildNative, execute } from "./build-native.mjs";
-import { buildStudio } from "./build-studio.mjs";
-import { generateKernelHeader } from "./generate-kernel-header.mjs";
+import { buildBrowser } from "./build/browser.mjs";
+import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build/common.mjs";
+import { generateKernelHeader } from "./build/kernel-header.mjs";
+import { buildNative, execute } from "./build/native.mjs";
+import { buildStudio } from "./build/studio.mjs";
 
 const hasPackage = (name) => {
   try {
@@ -18,7 +18,7 @@ const hasPackage = (name) => {
   }
 };
 
-/** Made from outputs, by build-browser.mjs. */
+/** Made from outputs, by build/browser.mjs. */
 const bundle = "dist/foretoken.browser.js";
 
 /** Outputs whose source is gone would still be found by imports and tests. */
@@ -66,7 +66,7 @@ const buildTypeScriptAndHeader = async () => {
 };
 
 // In a process of its own: that compiler computes on the thread that calls it.
-const buildWasm = async () => (await execute([process.execPath, "scripts/build-wasm.mjs"])).trim() || undefined;
+const buildWasm = async () => (await execute([process.execPath, "scripts/build/wasm.mjs"])).trim() || undefined;
 
 const main = async () => {
   const missing = ["typescript", "@yowasp/clang", "node-api-headers", "rolldown", "vite"].filter(

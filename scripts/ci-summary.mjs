@@ -6,7 +6,7 @@
 // of a step. A step without a report counts as one, and so does a failure that no test of its report shows.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { isMain } from "./build-common.mjs";
+import { isMain } from "./build/common.mjs";
 
 const count = (folder, step, status) => {
   const report = join(folder, `${step}.json`);

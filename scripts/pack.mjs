@@ -12,7 +12,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { isMain, readStamp, root } from "./build-common.mjs";
+import { isMain, readStamp, root } from "./build/common.mjs";
 
 const addonFile = "foretoken.linux-x64.node";
 const addon = join(root, "dist/backend/implementations/native", addonFile);

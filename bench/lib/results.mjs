@@ -1,7 +1,7 @@
 /** The file of results: one machine's figures, part by part; a later run replaces the figures that it measured again. */
 
 import { join } from "node:path";
-import { root } from "../../scripts/build-common.mjs";
+import { root } from "../../scripts/build/common.mjs";
 
 /** Programs of this folder, one per part. */
 export const parts = /** @type {const} */ (["train", "kernels", "generate"]);

@@ -1,8 +1,8 @@
 /** The machine's limits: bench/roofs.cc, compiled for the instruction set of the kernels, and run. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../scripts/build-common.mjs";
-import { commonFlags, execute, findCompiler, instructionSets, isaDefines } from "../../scripts/build-native.mjs";
+import { root } from "../../scripts/build/common.mjs";
+import { commonFlags, execute, findCompiler, instructionSets, isaDefines } from "../../scripts/build/native.mjs";
 
 const mebibyte = 2 ** 20;
 

@@ -7,7 +7,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { hasMpi } from "../../dist/train/ranks/addon.node.js";
-import { root } from "../../scripts/build-common.mjs";
+import { root } from "../../scripts/build/common.mjs";
 
 /**
  * @typedef {{ readonly kind: "memory" | "tcp", readonly gigabits: number | null, readonly delayMicroseconds: number }} Network

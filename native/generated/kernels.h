@@ -1,4 +1,4 @@
-// Made by scripts/generate-kernel-header.mjs from src/backend/kernels/kernels.ts: change that, and build.
+// Made by scripts/build/kernel-header.mjs from src/backend/kernels/kernels.ts: change that, and build.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Every kernel of every instruction set that this machine has, under the sanitizers: a program without Node, since
-// sanitizers do not fit into a stock one. Built and run by scripts/test-native-sanitized.mjs.
+// sanitizers do not fit into a stock one. Built and run by scripts/checks/native-sanitized.mjs.
 #include <time.h>
 
 #include "../tables.h"

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { onPath } from "../build-native.mjs";
+import { onPath } from "../build/native.mjs";
 import * as runs from "./runs.mjs";
 
 const [mpirun, compiler] = ["mpirun.mpich", "mpicxx.mpich"];

@@ -4,8 +4,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { root } from "../build-common.mjs";
-import { onPath } from "../build-native.mjs";
+import { root } from "../build/common.mjs";
+import { onPath } from "../build/native.mjs";
 import * as runs from "./runs.mjs";
 import { startSlurm } from "./slurm-daemons.mjs";
 

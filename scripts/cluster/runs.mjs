@@ -5,9 +5,9 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { root } from "../build-common.mjs";
-import { addonFile, compileMpi } from "../build-mpi.mjs";
-import { findHeaders } from "../build-native.mjs";
+import { root } from "../build/common.mjs";
+import { addonFile, compileMpi } from "../build/mpi.mjs";
+import { findHeaders } from "../build/native.mjs";
 
 const model = { contextLength: 16, nLayer: 2, nHead: 2, nEmbd: 16, dropout: 0.2 };
 const train = {

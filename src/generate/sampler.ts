@@ -8,7 +8,7 @@ export const samplingSchema = z.strictObject({
   topP: z.number().gt(0).max(1).describe("keep the likeliest tokens that together reach this probability; 1: all"),
   minP: z.number().min(0).max(1).describe("drop tokens less likely than this times the likeliest; 0: none"),
 });
-// The docstrings of the fields are the schema's, for editors: `node scripts/config-docs.mjs` writes them.
+// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
 /** How a token is chosen from the logits. */
 export interface Sampling {
   /** Divides the logits; 0 takes the likeliest token (greedy). Number from 0. Default 0.8. */

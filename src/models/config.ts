@@ -275,7 +275,7 @@ export const modelConfigSchema = z
     }
   });
 
-// The docstrings of the fields are the schema's, for editors: `node scripts/config-docs.mjs` writes them.
+// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
 /** The shape of a model: all but its vocabulary, which is the tokenizer's. */
 export interface ModelConfig {
   /**

@@ -13,7 +13,7 @@ export const endOfTextName = "<|endoftext|>";
  * each is looked up whole, and decoding joins them. Special tokens are `added_tokens`, with ids after those of the
  * characters. `unk_token` is required by the format; the empty string is no token of the vocabulary, so an unknown
  * character is an error there too and never a wrong id. Source: the `tokenizers` library's serialised form, checked by
- * `scripts/check-formats.py`.
+ * `scripts/checks/check-formats.py`.
  */
 const charPipeline = {
   normalizer: null,

@@ -3,7 +3,7 @@ import { startWorker } from "../core/remote/worker.browser.ts";
 
 /**
  * Workers that train and hold models. The bundle contains their module, under a blob: address
- * (scripts/build-browser.mjs).
+ * (scripts/build/browser.mjs).
  */
 export const workers = createPool(() =>
   startWorker(() => new Worker(new URL("./entry.browser.js", import.meta.url), { type: "module" })),

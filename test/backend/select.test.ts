@@ -136,11 +136,11 @@ test("the reference backend has no other instruction set than its own", async ()
 });
 
 test("a set that is not compiled is named with the command that compiles it", () => {
-  const notCompiled = { names: ["avx512", "avx2"], command: "node scripts/build-native.mjs" };
+  const notCompiled = { names: ["avx512", "avx2"], command: "node scripts/build/native.mjs" };
   const choose = (name: string) => chooseNative(["amx", "baseline"], { by: "FORETOKEN_ISA", name }, notCompiled);
   expect(choose("baseline")).toBe("baseline");
   expect(() => choose("avx2")).toThrow(
-    "FORETOKEN_ISA: must name an instruction set that is compiled; got avx2; try amx, baseline, or FORETOKEN_BUILD_ISA=avx2 node scripts/build-native.mjs first",
+    "FORETOKEN_ISA: must name an instruction set that is compiled; got avx2; try amx, baseline, or FORETOKEN_BUILD_ISA=avx2 node scripts/build/native.mjs first",
   );
 });
 

@@ -12,7 +12,7 @@ describe("the reference, made from the docstrings", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "foretoken-docs-"));
     // A missing docstring or a link to nothing is an error: typedoc.json says so.
-    await promisify(execFile)(process.execPath, [join(root, "scripts/build-docs.mjs"), folder]);
+    await promisify(execFile)(process.execPath, [join(root, "scripts/docs/reference.mjs"), folder]);
   });
   afterAll(() => rm(folder, { recursive: true }));
 

@@ -152,20 +152,20 @@ describe.skipIf(missing !== undefined)(
     });
 
     it("builds the native backend where it is asked to and can: with a compiler", async () => {
-      const script = new URL("../../scripts/build-native.mjs", import.meta.url).href;
+      const script = new URL("../../scripts/build/native.mjs", import.meta.url).href;
       const { findCompiler }: { findCompiler: () => readonly string[] | undefined } = await import(script);
       const compiler = findCompiler();
       // Without optimisation: npm ci has compiled the same files with it, which takes far longer, and has judged their warnings.
       await write("compiler", `#!/bin/sh\nexec ${compiler?.join(" ")} "$@" -O0 -w\n`);
       await chmod(join(installed.project, "compiler"), 0o755);
       const named = compiler === undefined ? "" : `CXX="${join(installed.project, "compiler")}" `;
-      const { stdout, stderr } = await run(`${named}node node_modules/foretoken/scripts/build-native.mjs`);
+      const { stdout, stderr } = await run(`${named}node node_modules/foretoken/scripts/build/native.mjs`);
       expect(stderr).toBe("");
       const { auto } = JSON.parse((await run("npx --no-install foretoken info --json")).stdout);
       if (/^native: built for /.test(stdout)) expect(auto.name).toBe("native");
       else {
         expect(stdout).toMatch(/^(no C\+\+ compiler|no Node-API headers) found.*WebAssembly serves\n$/);
-        expect(auto.why).toContain(join("node_modules", "foretoken", "scripts", "build-native.mjs"));
+        expect(auto.why).toContain(join("node_modules", "foretoken", "scripts", "build", "native.mjs"));
       }
     });
 

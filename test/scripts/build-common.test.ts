@@ -6,7 +6,7 @@ interface BuildCommon {
 }
 
 // Named by a URL, since the scripts have no types.
-const script = new URL("../../scripts/build-common.mjs", import.meta.url).href;
+const script = new URL("../../scripts/build/common.mjs", import.meta.url).href;
 const { sourcesUnder, withSlashes } = (await import(script)) as BuildCommon;
 
 test("names sources with slashes, as the build compares them, whatever the platform's separator", () => {

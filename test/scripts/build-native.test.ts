@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-const scripts = ["build-common.mjs", "build-native.mjs"];
+const scripts = ["common.mjs", "native.mjs"];
 const addon = `dist/backend/implementations/native/foretoken.${process.platform}-${process.arch}.node`;
 const onWindows = process.platform === "win32";
 const noBuild = onWindows ? " (Windows has no native backend)" : "";
@@ -13,20 +13,23 @@ let folder: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "foretoken-build-"));
-  mkdirSync(join(folder, "scripts"));
+  mkdirSync(join(folder, "scripts/build"), { recursive: true });
   mkdirSync(join(folder, "native"));
   mkdirSync(join(folder, "dist/backend/implementations/native"), { recursive: true });
   mkdirSync(join(folder, "node_modules/node-api-headers"), { recursive: true });
   writeFileSync(join(folder, "native/napi.cc"), "int one = 1;\n");
   writeFileSync(join(folder, "node_modules/node-api-headers/index.js"), "exports.include_dir = '.';\n");
   for (const name of scripts) {
-    copyFileSync(fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url)), join(folder, "scripts", name));
+    copyFileSync(
+      fileURLToPath(new URL(`../../scripts/build/${name}`, import.meta.url)),
+      join(folder, "scripts/build", name),
+    );
   }
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const build = (env: Record<string, string>) => {
-  const result = spawnSync(process.execPath, ["scripts/build-native.mjs"], { cwd: folder, env, encoding: "utf8" });
+  const result = spawnSync(process.execPath, ["scripts/build/native.mjs"], { cwd: folder, env, encoding: "utf8" });
   return { status: result.status, stdout: result.stdout, stderr: result.stderr };
 };
 
@@ -90,7 +93,7 @@ test.skipIf(onWindows).for([
 });
 
 test("after a failure no job is begun, and those that run are waited for", async () => {
-  const script = new URL("../../scripts/build-native.mjs", import.meta.url).href;
+  const script = new URL("../../scripts/build/native.mjs", import.meta.url).href;
   const { inParallel } = (await import(script)) as {
     inParallel(jobs: readonly (() => Promise<void>)[], workers: number): Promise<void>;
   };
@@ -129,7 +132,7 @@ test.skipIf(onWindows)(`what is up to date is left alone, and a changed source i
   expect(build(env).stdout).toMatch(/^native: built for /);
 });
 
-const { wantedSets } = (await import(new URL("../../scripts/build-native.mjs", import.meta.url).href)) as {
+const { wantedSets } = (await import(new URL("../../scripts/build/native.mjs", import.meta.url).href)) as {
   wantedSets(compilable: readonly { name: string }[], runnable: readonly string[], asked: string): { name: string }[];
 };
 

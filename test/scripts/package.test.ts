@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 
 // Named by a URL, since the scripts have no types.
-const { isWanted } = (await import(new URL("../../scripts/build-wasm.mjs", import.meta.url).href)) as {
+const { isWanted } = (await import(new URL("../../scripts/build/wasm.mjs", import.meta.url).href)) as {
   isWanted(set: string, environment: Readonly<Record<string, string>>): boolean;
 };
 const { pack } = (await import(new URL("../../scripts/pack.mjs", import.meta.url).href)) as {
@@ -41,7 +41,7 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
   // The C++ is there for users who build it themselves, its tests are not.
   const known =
-    /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build-(common|mpi|native)\.mjs|templates\/.*|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
+    /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|mpi|native)\.mjs|templates\/.*|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
   expect(paths.filter((path) => /\.(node|map|tmp|ts)$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);
 });

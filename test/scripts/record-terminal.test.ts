@@ -13,7 +13,7 @@ const record = (command: string, seconds: string) => {
     const sizes = ["--columns", "20", "--rows", "3", "--seconds", seconds];
     const { status, stderr } = spawnSync(
       process.execPath,
-      ["scripts/record-terminal.mjs", "--out", out, ...sizes, "--", command],
+      ["scripts/docs/record-terminal.mjs", "--out", out, ...sizes, "--", command],
       { encoding: "utf8" },
     );
     return { status, stderr, svg: status === 0 ? readFileSync(out, "utf8") : "" };

@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "foretoken-neon-"));
-  for (const name of ["scripts", "bin"]) mkdirSync(join(folder, name));
-  for (const name of ["build-common.mjs", "build-native.mjs", "native-tests.mjs", "test-native-neon.mjs"]) {
+  for (const name of ["scripts/build", "scripts/checks", "bin"]) mkdirSync(join(folder, name), { recursive: true });
+  for (const name of ["build/common.mjs", "build/native.mjs", "checks/native-tests.mjs", "checks/native-neon.mjs"]) {
     copyFileSync(fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url)), join(folder, "scripts", name));
   }
   symlinkSync("/bin/sh", join(folder, "bin/sh"));
@@ -22,7 +22,7 @@ const program = (name: string, body: string): void => {
 };
 /** Runs the script with no programs on the path except those of `program`. */
 const run = (env: Record<string, string> = {}) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/test-native-neon.mjs"], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/checks/native-neon.mjs"], {
     cwd: folder,
     env: { PATH: join(folder, "bin"), ...env },
     encoding: "utf8",

@@ -8,8 +8,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "foretoken-sanitized-"));
-  mkdirSync(join(folder, "scripts"));
-  for (const name of ["build-common.mjs", "build-native.mjs", "native-tests.mjs", "test-native-sanitized.mjs"]) {
+  for (const name of ["build", "checks"]) mkdirSync(join(folder, "scripts", name), { recursive: true });
+  for (const name of [
+    "build/common.mjs",
+    "build/native.mjs",
+    "checks/native-tests.mjs",
+    "checks/native-sanitized.mjs",
+  ]) {
     copyFileSync(fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url)), join(folder, "scripts", name));
   }
 });
@@ -21,7 +26,7 @@ const run = (compile: string, program: string, env: Record<string, string> = {})
   const write = `printf '#!/bin/sh\\n%s\\n' '${program}' > "$last"; chmod +x "$last"`;
   writeFileSync(compiler, `#!/bin/sh\nfor last; do :; done\n${compile}\n${write}\n`);
   chmodSync(compiler, 0o755);
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/test-native-sanitized.mjs"], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/checks/native-sanitized.mjs"], {
     cwd: folder,
     env: { PATH: process.env.PATH ?? "", CXX: compiler, ...env },
     encoding: "utf8",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
-const script = fileURLToPath(new URL("../../scripts/verify-hf.py", import.meta.url));
+const script = fileURLToPath(new URL("../../scripts/checks/verify-hf.py", import.meta.url));
 
 /** Runs Python without its packages (-S): the arguments are checked before they are loaded. */
 const python = (args: readonly string[]) =>
@@ -15,7 +15,7 @@ describe.skipIf(!hasPython)(`verify-hf.py${hasPython ? "" : " (there is no pytho
   it("shows how it is called", () => {
     const helped = python([script, "--help"]);
     expect(helped).toMatchObject({ status: 0, stderr: "" });
-    expect(helped.stdout).toContain("python scripts/verify-hf.py runs/NAME  ");
+    expect(helped.stdout).toContain("python scripts/checks/verify-hf.py runs/NAME  ");
   });
 
   it("refuses another folder in one line", () => {

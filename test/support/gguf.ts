@@ -1,4 +1,4 @@
-/** Writes GGUF files for tests; scripts/make-fixtures-gguf.py has one of another program. */
+/** Writes GGUF files for tests; scripts/fixtures/make-gguf.py has one of another program. */
 
 /** A value with the number of its type in the format. */
 export type TypedValue =

@@ -1,5 +1,5 @@
 /**
- * Numbers that a few lines of any language can make again: scripts/make-fixtures.py has the same rules, so weights
+ * Numbers that a few lines of any language can make again: scripts/fixtures/make-gpt2.py has the same rules, so weights
  * and projections need not be stored. Not for the library: see core/random.ts.
  */
 

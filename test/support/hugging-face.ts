@@ -20,7 +20,7 @@ export interface ForeignModel {
   readonly logits: Float32Array;
 }
 
-/** Those of scripts/make-fixtures-hugging-face.py. */
+/** Those of scripts/fixtures/make-hugging-face.py. */
 export const foreignModels: readonly ForeignModel[] = Object.entries(ids).map(([name, list]) => ({
   name,
   directory: join(folder, name),

@@ -31,7 +31,7 @@ export const groupedModel: ModelConfig = {
   },
 };
 
-/** The weights of scripts/make-fixtures.py: uniform, norms' weights around 1, all else around 0, no bias 0. */
+/** The weights of scripts/fixtures/make-gpt2.py: uniform, norms' weights around 1, all else around 0, no bias 0. */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);
   for (const { name, shape, offset, size } of parameters) {

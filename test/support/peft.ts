@@ -24,10 +24,10 @@ export interface PeftAdapter {
   readonly logits: Float32Array;
 }
 
-/** The directory of a model of scripts/make-fixtures-hugging-face.py. */
+/** The directory of a model of scripts/fixtures/make-hugging-face.py. */
 export const baseModel = (name: string): string => join(models, name);
 
-/** Those of scripts/make-fixtures-peft.py. */
+/** Those of scripts/fixtures/make-peft.py. */
 export const peftAdapters: readonly PeftAdapter[] = Object.entries(ids).map(([name, list]) => {
   const directory = join(folder, name);
   const config = JSON.parse(readFileSync(join(directory, "adapter_config.json"), "utf8")) as Record<string, string>;

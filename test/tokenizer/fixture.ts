@@ -37,7 +37,7 @@ interface Fixture {
   readonly classes: Readonly<Record<"L" | "N" | "space", readonly (readonly [first: number, last: number])[]>>;
 }
 
-/** Results of Hugging Face's `tokenizers` in Rust: scripts/make-fixtures-tokenizers.py. */
+/** Results of Hugging Face's `tokenizers` in Rust: scripts/fixtures/make-tokenizers.py. */
 export const fixture = JSON.parse(
   readFileSync(new URL("../fixtures/tokenizers.json", import.meta.url), "utf8"),
 ) as Fixture;

@@ -13,7 +13,7 @@ import type {
 import type { TokenizerConfig, tokenizerConfigSchema } from "#foretoken/tokenizer/config.js";
 import type { RunConfig, runConfigSchema, TrainConfig, trainConfigSchema } from "#foretoken/train/config/config.js";
 
-const script = new URL("../../scripts/config-docs.mjs", import.meta.url).href;
+const script = new URL("../../scripts/docs/config-docs.mjs", import.meta.url).href;
 const { configSources }: { configSources: () => Promise<readonly Source[]> } = await import(script);
 
 interface Source {
@@ -52,7 +52,7 @@ it("the docstrings of their fields are those of the schemas: description, range 
   for (const { file, source, text } of sources) {
     const written = source.split("\n");
     const differing = text.split("\n").filter((line) => !written.includes(line));
-    expect(differing, `${file}: node scripts/config-docs.mjs writes them`).toEqual([]);
+    expect(differing, `${file}: node scripts/docs/config-docs.mjs writes them`).toEqual([]);
     expect(source).toBe(text);
   }
 });

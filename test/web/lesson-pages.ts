@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect } from "vitest";
 import { violationsOf } from "./page.ts";
 
 // Named by a URL, since the scripts have no types.
-const { buildLesson } = (await import(new URL("../../scripts/build-lesson.mjs", import.meta.url).href)) as {
+const { buildLesson } = (await import(new URL("../../scripts/build/lesson.mjs", import.meta.url).href)) as {
   buildLesson(folder: string): Promise<string>;
 };
 

@@ -25,7 +25,7 @@ export const loraConfigSchema = z.strictObject({
     .describe("linear layers that get an adapter, separated by commas; all of them unless given"),
 });
 
-// The docstrings of the fields are the schema's, for editors: `node scripts/config-docs.mjs` writes them.
+// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
 /** Low-rank adapters (LoRA, Hu et al. 2021) beside the linear layers of a model whose own weights stay as they are. */
 export interface LoraConfig {
   /** Rows of A and columns of B (r). Whole number from 1 to 4096. Default 8. */

@@ -101,7 +101,7 @@ export const trainConfigSchema = z.strictObject({
     .optional()
     .describe("how often and where the run was given more steps"),
 });
-// The docstrings of the fields are the schema's, for editors: `node scripts/config-docs.mjs` writes them.
+// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
 /** How a model is trained: steps, batch, optimizer, schedule, evaluation. */
 export interface TrainConfig {
   /** Optimizer updates. Whole number from 1. Default: 1000 in the preset `shakespeare`. */

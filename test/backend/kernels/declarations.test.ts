@@ -18,7 +18,7 @@ interface Generator {
 }
 
 // Named by a URL, since the scripts have no types.
-const script = new URL("../../../scripts/generate-kernel-header.mjs", import.meta.url).href;
+const script = new URL("../../../scripts/build/kernel-header.mjs", import.meta.url).href;
 const { kernelHeader, headerOf } = (await import(script)) as Generator;
 
 const splitOf = (declaration: { readonly split?: Split }): Split | undefined => declaration.split;

@@ -34,7 +34,7 @@ interface AddonInstance
 
 /** The package's own folder, in a clone as in an installed package. */
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
-const builder = join(root, "scripts/build-native.mjs");
+const builder = join(root, "scripts/build/native.mjs");
 /** The addon that was built here, if one was. */
 const built = fileURLToPath(new URL(addonFile, import.meta.url));
 

@@ -6,7 +6,7 @@ import { chooseWasm, type WasmInstructionSet } from "../../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";
 import { openWasmBackend } from "./engine.ts";
 
-// The build puts the files into the bundle (scripts/build-browser.mjs) and replaces these addresses by blob: addresses, or by
+// The build puts the files into the bundle (scripts/build/browser.mjs) and replaces these addresses by blob: addresses, or by
 // undefined for a file that was not built.
 const urls: Readonly<Record<WasmInstructionSet, () => URL | undefined>> = {
   simd128: () => new URL("./kernels.wasm.gz", import.meta.url),

@@ -1,8 +1,8 @@
 """Checks adapters against Python's `peft`, in both directions, and merged models against `transformers`. By hand:
 
     pip install torch transformers peft safetensors
-    python scripts/verify-peft.py                 small models of every class, which it writes itself
-    python scripts/verify-peft.py RUN-OR-ADAPTER  an adapter's folder, with the model that it names
+    python scripts/checks/verify-peft.py                 small models of every class, which it writes itself
+    python scripts/checks/verify-peft.py RUN-OR-ADAPTER  an adapter's folder, with the model that it names
 
 Adapters written here are loaded by PeftModel.from_pretrained, which may report no missing or unexpected tensor, and must have our
 logits. Adapters that `peft` trained a little are loaded here, on every backend, and must have its logits. Merged directories are
@@ -23,7 +23,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
 warnings.simplefilter("ignore", FutureWarning)
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # Directories of every class, and adapters for them, whose matrices are all drawn.
 WRITE = """

@@ -2,12 +2,12 @@
 // docstrings (typedoc.json), and the fields of a run's configuration from their schemas. Needs a build.
 //
 //     npm run docs
-//     node scripts/build-docs.mjs FOLDER
+//     node scripts/docs/reference.mjs FOLDER
 import { spawnSync } from "node:child_process";
 import { appendFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { root } from "./build-common.mjs";
+import { root } from "../build/common.mjs";
 
 const folder = resolve(process.argv[2] ?? join(root, "docs/api"));
 
@@ -72,8 +72,8 @@ const fieldsOf = (path, schema) => {
 const valueAt = (value, path) => path.split(".").reduce((inner, key) => inner?.[key], value);
 
 const configurationPage = async () => {
-  const { runConfigSchema } = await import("../dist/train/config/config.js");
-  const { presets } = await import("../dist/train/config/presets.js");
+  const { runConfigSchema } = await import("../../dist/train/config/config.js");
+  const { presets } = await import("../../dist/train/config/presets.js");
   const { properties } = z.toJSONSchema(runConfigSchema, { io: "input" });
   const names = Object.keys(presets);
   const row = (cells) => `| ${cells.join(" | ")} |`;

@@ -1,7 +1,7 @@
 // The built-in text of the lesson's page: the beginning of Moby-Dick, from the package that has all of it.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { root } from "./build-common.mjs";
+import { root } from "./common.mjs";
 
 /** Enough for a model that learns in a tab, so that it does not know the text by heart at the end. */
 const characters = 64_000;
@@ -19,4 +19,4 @@ export const lessonText = async () => {
 
 export const lessonTextName = "moby-dick.txt";
 /** The sources of the text, for the digest of a build. */
-export const lessonTextSources = ["scripts/lesson-text.mjs", "src/data/moby-dick.node.ts"];
+export const lessonTextSources = ["scripts/build/lesson-text.mjs", "src/data/moby-dick.node.ts"];

@@ -2,12 +2,12 @@
 // schemas: description, range, default. An editor shows docstrings and no schema. test/types/config-docs.test.ts fails
 // while they differ. Needs a build.
 //
-//     node scripts/config-docs.mjs
+//     node scripts/docs/config-docs.mjs
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { z } from "zod";
-import { isMain, root } from "./build-common.mjs";
+import { isMain, root } from "../build/common.mjs";
 
 /**
  * The interfaces of each file, with the place of their schema: "run" for a run's configuration or "generate", keys, and
@@ -180,9 +180,9 @@ const rewritten = (file, source, docFor) => {
 
 /** The files with interfaces of the configuration, as they should be: path and text. */
 export const configSources = async () => {
-  const { runConfigSchema } = await import("../dist/train/config/config.js");
-  const { presets, defaultPreset } = await import("../dist/train/config/presets.js");
-  const { generateSettingsSchema, generateDefaults } = await import("../dist/generate/generate.js");
+  const { runConfigSchema } = await import("../../dist/train/config/config.js");
+  const { presets, defaultPreset } = await import("../../dist/train/config/presets.js");
+  const { generateSettingsSchema, generateDefaults } = await import("../../dist/generate/generate.js");
   const schemaOf = (schema) => z.toJSONSchema(schema, { io: "input" });
   const run = { schema: schemaOf(runConfigSchema), presets, preset: defaultPreset };
   const settings = { schema: schemaOf(generateSettingsSchema), defaults: generateDefaults };

@@ -1,7 +1,7 @@
 // Builds the studio's page, web/, into dist/studio/: static files that need no network and no other host.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./common.mjs";
 import { lessonText, lessonTextName, lessonTextSources } from "./lesson-text.mjs";
 
 const output = join(root, "dist/studio/index.html");
@@ -66,7 +66,7 @@ export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) 
 
 /** Builds the page if it is out of date. Resolves to a line for the user, or to undefined. */
 export const buildStudio = async () => {
-  const own = ["package.json", "tsconfig.web.json", "scripts/build-studio.mjs"];
+  const own = ["package.json", "tsconfig.web.json", "scripts/build/studio.mjs"];
   const hash = hashFiles([...pageSources(), ...own], pageVersions());
   if (readStamp("studio", output) === hash) return undefined;
   const started = performance.now();

@@ -2,7 +2,7 @@
  * Runs a command in a terminal of its own and writes what the terminal showed as an SVG that plays: the recording in the
  * README. It needs `script` of util-linux.
  *
- *   node scripts/record-terminal.mjs --out assets/start.svg [--columns 92] [--rows 30] [--seconds 16] -- COMMAND
+ *   node scripts/docs/record-terminal.mjs --out assets/start.svg [--columns 92] [--rows 30] [--seconds 16] -- COMMAND
  *
  * The recording is played in --seconds, whatever the command took, and rests at its end. Where motion is not wanted
  * (`prefers-reduced-motion`), and in viewers that play nothing, the last screen is shown.

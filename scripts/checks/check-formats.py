@@ -1,7 +1,7 @@
 """Checks that other software reads what foretoken writes, and the other way round. Run by hand after a build:
 
     pip install safetensors tokenizers transformers numpy torch
-    python scripts/check-formats.py [TEXT_FILE]
+    python scripts/checks/check-formats.py [TEXT_FILE]
 
 Tokenizer: the Python `tokenizers` and `transformers` libraries load our tokenizer.json and give the same ids for the
 same text, and the same text back. Safetensors: they read the tensors that we wrote to the bit, and we read theirs,
@@ -21,7 +21,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def foretoken(program: str, *arguments: str) -> None:

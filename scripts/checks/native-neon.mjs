@@ -3,8 +3,8 @@
 // either is missing, or with FORETOKEN_REQUIRE_NEON=1 an error. An Arm machine tests them itself.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "./build-common.mjs";
-import { commonFlags, execute, inParallel, instructionSets, isaDefines, tableDefines } from "./build-native.mjs";
+import { root } from "../build/common.mjs";
+import { commonFlags, execute, inParallel, instructionSets, isaDefines, tableDefines } from "../build/native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
 const compiler = ["aarch64-linux-gnu-g++"];

@@ -1,7 +1,7 @@
 """Evaluates a GGUF file with transformers, to compare with `foretoken evaluate` on the same file. Run by hand:
 
     pip install accelerate gguf numpy torch transformers
-    python scripts/check-gguf.py MODEL.gguf TEXT [WINDOW ...]
+    python scripts/checks/check-gguf.py MODEL.gguf TEXT [WINDOW ...]
 
 The model is read by transformers' own reader of GGUF and computes in float32. The last tenth of TEXT's characters is cut
 into windows of WINDOW tokens (256 and 1024 unless given) that do not overlap, as `evaluate` cuts it. Prints tokens and

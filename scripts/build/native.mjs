@@ -6,22 +6,13 @@
 //
 // A clone runs it when it is installed. The package, which is never compiled by itself, has it for those who want that:
 //
-//     node node_modules/foretoken/scripts/build-native.mjs
+//     node node_modules/foretoken/scripts/build/native.mjs
 import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import {
-  hashFiles,
-  isMain,
-  readStamp,
-  root,
-  secondsSince,
-  sourcesUnder,
-  warningFlags,
-  writeStamp,
-} from "./build-common.mjs";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, warningFlags, writeStamp } from "./common.mjs";
 
 const output = join(root, "dist/backend/implementations/native", `foretoken.${process.platform}-${process.arch}.node`);
 
@@ -90,7 +81,7 @@ const namesIn = (list) => list.split(",").filter((name) => name !== "");
  * @param {string} asked a list of names, "all", or nothing
  */
 export const wantedSets = (compilable, runnable, asked) => {
-  // Another build makes the last one: build-wasm.mjs.
+  // Another build makes the last one: wasm.mjs.
   const known = [...Object.values(instructionSets).flatMap((sets) => sets.map(({ name }) => name)), "relaxed-simd"];
   const names = namesIn(asked);
   const unknown = names.find((name) => name !== "all" && !known.includes(name));
@@ -230,10 +221,10 @@ export const buildNative = async () => {
   if (process.platform === "win32" || instructionSets[process.arch] === undefined)
     return skip(`${process.platform} ${process.arch} is not supported`);
   const sources = sourcesUnder("native", [".h", ".cc"]).filter(
-    // Another addon is made of mpi.cc and mpi/: build-mpi.mjs.
+    // Another addon is made of mpi.cc and mpi/: mpi.mjs.
     (file) => !["native/test/", "native/mpi/", "native/mpi.cc"].some((other) => file.startsWith(other)),
   );
-  const hash = hashFiles([...sources, "scripts/build-native.mjs"]);
+  const hash = hashFiles([...sources, "scripts/build/native.mjs"]);
   const compiler = findCompiler();
   const built = readStamp("native", output);
   if (compiler === undefined) return built?.startsWith(hash) ? undefined : skip("no C++ compiler found");

@@ -1,7 +1,7 @@
 // Pictures of every view of the studio, on a real server with real small runs: light, dark and narrow; empty, running, finished
 // and failed. To look at after a change of the page:
 //
-//   node scripts/studio-screenshots.mjs FOLDER [VIEW]
+//   node scripts/docs/studio-screenshots.mjs FOLDER [VIEW]
 //
 // writes FOLDER/runs-light.png and the like; only views whose names begin with VIEW, where one is given. The runs are made in
 // FOLDER/runs, and used again by the next call.
@@ -9,12 +9,12 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { chromium } from "playwright-core";
-import { root } from "./build-common.mjs";
-import { findChromium } from "./find-chromium.mjs";
+import { root } from "../build/common.mjs";
+import { findChromium } from "../find-chromium.mjs";
 
 const [folder, only = ""] = process.argv.slice(2);
 if (folder === undefined)
-  throw new Error("a folder for the pictures must be named: node scripts/studio-screenshots.mjs FOLDER");
+  throw new Error("a folder for the pictures must be named: node scripts/docs/studio-screenshots.mjs FOLDER");
 const out = resolve(folder);
 await mkdir(out, { recursive: true });
 

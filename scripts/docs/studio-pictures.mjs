@@ -1,16 +1,16 @@
 // The README's pictures of the studio, from a real run: light and dark.
 //
 //   npm start -- --out runs/shakespeare
-//   node scripts/studio-pictures.mjs runs/shakespeare
+//   node scripts/docs/studio-pictures.mjs runs/shakespeare
 //
 // writes assets/studio-light.png and assets/studio-dark.png: the run's page above, a text of its best weights below.
 import { basename, dirname, join, resolve } from "node:path";
 import { chromium } from "playwright-core";
-import { root } from "./build-common.mjs";
-import { findChromium } from "./find-chromium.mjs";
+import { root } from "../build/common.mjs";
+import { findChromium } from "../find-chromium.mjs";
 
 const [run] = process.argv.slice(2);
-if (run === undefined) throw new Error("a run must be named: node scripts/studio-pictures.mjs runs/NAME");
+if (run === undefined) throw new Error("a run must be named: node scripts/docs/studio-pictures.mjs runs/NAME");
 const { startStudio } = await import(join(root, "dist/serve/studio/start.js"));
 const { version } = (await import(join(root, "package.json"), { with: { type: "json" } })).default;
 const studio = await startStudio({ folder: dirname(resolve(run)), port: 0, version });

@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { isCi, isMain, root } from "./build-common.mjs";
+import { isCi, isMain, root } from "./common.mjs";
 
 export const kernelHeader = "native/generated/kernels.h";
 
@@ -100,7 +100,7 @@ export const headerOf = (kernels) => {
       `    {"${name}", ${Object.keys(buffers).length}, ${ints.length}, ${floats.length}, ${activationMask(buffers)}},\n`,
   );
   const calls = entries.map(([name]) => `  kernel(${name}, ${argsName(name)})`);
-  return `// Made by scripts/generate-kernel-header.mjs from src/backend/kernels/kernels.ts: change that, and build.
+  return `// Made by scripts/build/kernel-header.mjs from src/backend/kernels/kernels.ts: change that, and build.
 #pragma once
 
 #include <cstdint>

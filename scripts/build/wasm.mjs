@@ -5,16 +5,7 @@
 // "relaxed-simd" or "all", and for the package. What is built already and has it is left alone.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  hashFiles,
-  isMain,
-  readStamp,
-  root,
-  secondsSince,
-  sourcesUnder,
-  warningFlags,
-  writeStamp,
-} from "./build-common.mjs";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, warningFlags, writeStamp } from "./common.mjs";
 
 const folder = join(root, "dist/backend/implementations/wasm");
 const units = ["wasm", "dispatch", "parallel", "heap", "isa"];
@@ -120,7 +111,7 @@ const compile = async (moduleFlags, sources) => {
 /** Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
 export const buildWasm = async () => {
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
-  const hash = hashFiles([...sources, "scripts/build-wasm.mjs"]);
+  const hash = hashFiles([...sources, "scripts/build/wasm.mjs"]);
   const isBuilt = ({ file }) =>
     readStamp("wasm", join(folder, "kernels.wasm")) === hash && existsSync(join(folder, file));
   const wanted = modules.filter((module) => isWanted(module.set, process.env) && !isBuilt(module));

@@ -18,9 +18,9 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { isMain, root, secondsSince } from "./build-common.mjs";
-import { viteOptions } from "./build-studio.mjs";
+import { isMain, root, secondsSince } from "./common.mjs";
 import { lessonText, lessonTextName } from "./lesson-text.mjs";
+import { viteOptions } from "./studio.mjs";
 
 const bundle = join(root, "dist/foretoken.browser.js");
 const host = join(root, "web/lesson/site/host");

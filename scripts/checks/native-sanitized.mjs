@@ -3,7 +3,7 @@
 // reason; with FORETOKEN_REQUIRE_NATIVE=1 it is an error when the compiler has the address sanitizer and it does not run.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "./build-common.mjs";
+import { root } from "../build/common.mjs";
 import {
   commonFlags,
   compilableSets,
@@ -12,7 +12,7 @@ import {
   inParallel,
   isaDefines,
   tableDefines,
-} from "./build-native.mjs";
+} from "../build/native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
 // Per sanitizer: the compiler's flags, the instruction sets, and the program's arguments.

@@ -3,11 +3,11 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build-common.mjs";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./common.mjs";
 
 const output = join(root, "dist/foretoken.browser.js");
 const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
-/** Those that are built: see build-wasm.mjs. */
+/** Those that are built: see wasm.mjs. */
 const builtKernels = () =>
   ["kernels.wasm", "kernels.relaxed-simd.wasm"].filter((name) => existsSync(join(root, kernelPath(name))));
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
@@ -88,7 +88,7 @@ export const buildBrowser = async () => {
   const sources = sourcesUnder("dist", [".js"]).filter((file) => join(root, file) !== output);
   const versions = [...bundled, "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
   const hash = hashFiles(
-    [...sources, ...kernels.map(kernelPath), "package.json", "scripts/build-browser.mjs"],
+    [...sources, ...kernels.map(kernelPath), "package.json", "scripts/build/browser.mjs"],
     versions,
   );
   if (readStamp("browser", output) === hash) return undefined;

@@ -2,9 +2,9 @@
 the same logits. By hand:
 
     pip install torch transformers safetensors
-    python scripts/verify-hf.py                             small models of every class, which it writes itself
-    python scripts/verify-hf.py runs/NAME                   the best weights of a run, else those of its last checkpoint
-    python scripts/verify-hf.py models/NAME                 a directory
+    python scripts/checks/verify-hf.py                             small models of every class, which it writes itself
+    python scripts/checks/verify-hf.py runs/NAME                   the best weights of a run, else those of its last checkpoint
+    python scripts/checks/verify-hf.py models/NAME                 a directory
 
 Loads each with AutoModelForCausalLM.from_pretrained and AutoTokenizer and compares with our own logits, on every backend, over a
 whole context. A Qwen2 model's tokenizer is loaded with PreTrainedTokenizerFast. Last run with torch 2.15.0, transformers 5.24.0.
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 OURS = """
 import { writeFileSync } from "node:fs";

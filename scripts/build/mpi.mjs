@@ -3,8 +3,8 @@
 // FORETOKEN_REQUIRE_MPI=1 makes that an error.
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./build-common.mjs";
-import { commonFlags, execute, findHeaders, onPath } from "./build-native.mjs";
+import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./common.mjs";
+import { commonFlags, execute, findHeaders, onPath } from "./native.mjs";
 
 /** The first is compiled; it includes the others. */
 const sources = [
@@ -60,7 +60,7 @@ export const buildMpi = async () => {
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
   // Another MPI is another library to link.
-  const stamp = `${hashFiles([...sources, "scripts/build-mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
+  const stamp = `${hashFiles([...sources, "scripts/build/mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
   if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
   const started = performance.now();
   try {
@@ -77,7 +77,7 @@ export const buildMpi = async () => {
 const upToDate = async () => {
   const file = relative(root, output);
   try {
-    const { mpiLibrary } = await import("../dist/train/ranks/addon.node.js");
+    const { mpiLibrary } = await import("../../dist/train/ranks/addon.node.js");
     return `MPI: up to date, for ${mpiLibrary()}: ${file}`;
   } catch (error) {
     return `MPI: up to date: ${file}; it cannot be loaded here: ${error.message}`;
