@@ -1,8 +1,8 @@
 import type { Command, CommanderError } from "commander";
 import { ConfigError, ForetokenError } from "../core/errors.ts";
 import { oneLine, shorten } from "../core/one-line.ts";
-import { exitStatus } from "./exit-status.ts";
-import { writeNotice } from "./output.ts";
+import { exitStatus } from "./process/exit-status.ts";
+import { writeNotice } from "./process/output.ts";
 
 /**
  * Commander's error in the words of all other errors; undefined if it only printed help or a version.

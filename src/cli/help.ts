@@ -1,7 +1,7 @@
 import type { Command, Help, Option } from "commander";
 import { wrapCommand } from "./display/texts/shell.ts";
 import { columns, padRight, wrapText } from "./display/texts/width.ts";
-import { styleFor } from "./terminal.ts";
+import { styleFor } from "./process/terminal.ts";
 
 /** A name and what is said about it: a flag, a command, a part of a lesson. */
 export type Entry = readonly [term: string, description: string];

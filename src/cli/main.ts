@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { reportFailure } from "./failure.ts";
-import { surviveLostTerminal } from "./lost-terminal.ts";
-import { guardStandardStreams } from "./output.ts";
+import { surviveLostTerminal } from "./process/lost-terminal.ts";
+import { guardStandardStreams } from "./process/output.ts";
 import { runProgram } from "./program.ts";
 
 const args = process.argv.slice(2);

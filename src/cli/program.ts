@@ -1,9 +1,9 @@
 import { Command, CommanderError } from "commander";
 import { hasLauncher } from "../core/launched-rank.node.ts";
-import { exitStatus } from "./exit-status.ts";
 import { commandLineError, reportFailure } from "./failure.ts";
 import { helpPage, notes } from "./help.ts";
-import { writeOut } from "./output.ts";
+import { exitStatus } from "./process/exit-status.ts";
+import { writeOut } from "./process/output.ts";
 import { declareVerb, prepareVerb, type Verbs } from "./verb.ts";
 import { version } from "./version.ts";
 
@@ -126,7 +126,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
       if (name !== word) continue;
       current = command;
       if (!words.includes("--help") && !words.includes("-h")) {
-        const refused = hasLauncher() ? (await import("./rank.ts")).refusedOnRanks(name) : undefined;
+        const refused = hasLauncher() ? (await import("./process/rank.ts")).refusedOnRanks(name) : undefined;
         if (refused !== undefined) throw refused;
         await prepareVerb(verb);
       }
@@ -137,7 +137,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
   } catch (error) {
     const told = error instanceof CommanderError ? await commandLineError(error, current, words) : error;
     if (told === undefined) return exitStatus.success;
-    const who = hasLauncher() ? await (await import("./rank.ts")).failedRank() : "";
+    const who = hasLauncher() ? await (await import("./process/rank.ts")).failedRank() : "";
     return reportFailure(told, args.includes("--verbose"), who);
   }
 };

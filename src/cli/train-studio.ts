@@ -2,8 +2,8 @@
 import { basename, dirname, resolve } from "node:path";
 import type { BackendChoice } from "../backend/select.node.ts";
 import type { StartEvent } from "../train/events.ts";
-import { onInterrupt } from "./interrupt.ts";
-import { writeNotice } from "./output.ts";
+import { onInterrupt } from "./process/interrupt.ts";
+import { writeNotice } from "./process/output.ts";
 import { version } from "./version.ts";
 
 /** A studio on a run. */

@@ -29,6 +29,6 @@ export const declareVerb = async (command: Command, { load }: Verb): Promise<voi
   (await load())(command);
   command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");
   // Loaded with a verb: the help of all verbs needs none of it.
-  const { refuseRepeats } = await import("./flags.ts");
+  const { refuseRepeats } = await import("./flags/flags.ts");
   refuseRepeats(command);
 };

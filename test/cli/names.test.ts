@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { inFlags } from "#foretoken/cli/option-names.js";
-import { printable, printableName } from "#foretoken/cli/terminal.js";
+import { inFlags } from "#foretoken/cli/flags/option-names.js";
+import { printable, printableName } from "#foretoken/cli/process/terminal.js";
 import { ConfigError } from "#foretoken/core/errors.js";
 import { commandLine } from "#foretoken/core/shell-word.js";
 import { cli, jsonLines, onWindows, shell, tiny, tinyWith, workplace } from "./cli.ts";

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { probabilityLegend, probabilityText } from "#foretoken/cli/display/texts/probabilities.js";
-import { type ColorDepth, colorDepth, styleIn } from "#foretoken/cli/terminal.js";
+import { type ColorDepth, colorDepth, styleIn } from "#foretoken/cli/process/terminal.js";
 import type { GenerateEvent, TokenEvent } from "#foretoken/generate/generate.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";

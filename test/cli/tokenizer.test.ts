@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { styleIn } from "#foretoken/cli/terminal.js";
+import { styleIn } from "#foretoken/cli/process/terminal.js";
 import { inspectionText, inspectText, tokenizerText } from "#foretoken/cli/tokenizer/inspect.js";
 import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/train.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";

@@ -2,7 +2,7 @@ import pc from "picocolors";
 import { describe, expect, it } from "vitest";
 import { columns } from "#foretoken/cli/display/texts/width.js";
 import { renderPiece } from "#foretoken/cli/lesson/render.js";
-import { symbolsFor } from "#foretoken/cli/terminal.js";
+import { symbolsFor } from "#foretoken/cli/process/terminal.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
 import { uncoloured } from "./screens.ts";
 

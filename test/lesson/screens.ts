@@ -1,6 +1,6 @@
 import pc from "picocolors";
 import { showPlain } from "#foretoken/cli/lesson/show.js";
-import { type Style, symbolsFor } from "#foretoken/cli/terminal.js";
+import { type Style, symbolsFor } from "#foretoken/cli/process/terminal.js";
 import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
 
 /** The form of a lesson with or without Unicode, without colours. */

@@ -2,8 +2,7 @@ import { type Command, Option } from "commander";
 import { checkChats } from "../../chat/conversation.node.ts";
 import { parseConfig } from "../../core/config.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
-import { chooseBackend } from "../backend-choice.ts";
-import { loadNamed } from "../checkpoint-path.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -14,13 +13,14 @@ import {
   parsePath,
   parseText,
   type RunningFlags,
-} from "../flags.ts";
+} from "../flags/flags.ts";
+import { addSamplingFlags, type SamplingFlags } from "../flags/sampling-flags.ts";
+import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { createChatSession } from "../interactive/chat-session.ts";
 import { runInteractive } from "../interactive/loop.ts";
-import { writeNotice } from "../output.ts";
-import { addSamplingFlags, type SamplingFlags } from "../sampling-flags.ts";
-import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
+import { loadNamed } from "../model/checkpoint-path.ts";
+import { writeNotice } from "../process/output.ts";
 
 interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
   readonly system?: string;

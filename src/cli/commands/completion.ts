@@ -3,9 +3,9 @@ import { bashCompletion } from "../completion/bash.ts";
 import { fishCompletion } from "../completion/fish.ts";
 import { collectWords, type VerbWords } from "../completion/words.ts";
 import { zshCompletion } from "../completion/zsh.ts";
-import { checkArguments, parseChoice } from "../flags.ts";
+import { checkArguments, parseChoice } from "../flags/flags.ts";
 import { notes } from "../help.ts";
-import { writeOut } from "../output.ts";
+import { writeOut } from "../process/output.ts";
 import type { Verbs } from "../verb.ts";
 
 const scripts = {

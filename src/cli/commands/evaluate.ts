@@ -12,10 +12,9 @@ import { documentsToMeasure } from "../../train/measuring/evaluate.node.ts";
 import type { Evaluation } from "../../train/measuring/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../train/measuring/evaluate-corpus.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
-import { chooseBackend } from "../backend-choice.ts";
-import { type FoundModel, loadNamed, modelPlaces, runOf, runOfModel } from "../checkpoint-path.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
 import { padRight, wrapText } from "../display/texts/width.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -26,15 +25,16 @@ import {
   parseInteger,
   parsePath,
   type RunningFlags,
-} from "../flags.ts";
+} from "../flags/flags.ts";
+import { inFlags } from "../flags/option-names.ts";
+import { addUnknownFlag } from "../flags/unknown-flag.ts";
+import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { onInterrupt } from "../interrupt.ts";
-import { inFlags } from "../option-names.ts";
-import { onOutputEnd, writeJson, writeNotice, writeOut } from "../output.ts";
-import { progressLine } from "../progress-line.ts";
-import { printableName, terminalColumns } from "../terminal.ts";
-import { addUnknownFlag } from "../unknown-flag.ts";
-import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
+import { type FoundModel, loadNamed, modelPlaces, runOf, runOfModel } from "../model/checkpoint-path.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { progressLine } from "../process/progress-line.ts";
+import { printableName, terminalColumns } from "../process/terminal.ts";
 
 /** A text, or documents, to measure on. */
 type RunCorpusToMeasure =

@@ -4,11 +4,9 @@ import { ConfigError } from "../../core/errors.ts";
 import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/generate.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
-import { chooseBackend } from "../backend-choice.ts";
-import { loadNamed, modelPlaces } from "../checkpoint-path.ts";
-import { defaultPrompt } from "../default-prompt.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { type ProbabilityStyle, probabilityLegend, probabilityText } from "../display/texts/probabilities.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -20,16 +18,18 @@ import {
   parsePath,
   parseText,
   type RunningFlags,
-} from "../flags.ts";
+} from "../flags/flags.ts";
+import { addSamplingFlags, type SamplingFlags } from "../flags/sampling-flags.ts";
+import { addUnknownFlag } from "../flags/unknown-flag.ts";
+import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { runInteractive } from "../interactive/loop.ts";
 import { createSession, type Writer } from "../interactive/session.ts";
-import { onInterrupt } from "../interrupt.ts";
-import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
-import { addSamplingFlags, type SamplingFlags } from "../sampling-flags.ts";
-import { colorDepthFor, styleFor, terminalColumns } from "../terminal.ts";
-import { addUnknownFlag } from "../unknown-flag.ts";
-import { addWeightsFlag, type WeightsFlag } from "../weights-flag.ts";
+import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
+import { defaultPrompt } from "../model/default-prompt.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeNotice, writeOut } from "../process/output.ts";
+import { colorDepthFor, styleFor, terminalColumns } from "../process/terminal.ts";
 
 interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
   readonly prompt?: string;

@@ -5,15 +5,15 @@ import { type BackendDescription, describeBackends } from "../../backend/select.
 import { ConfigError } from "../../core/errors.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
 import { hasMpi, mpiLibrary } from "../../train/ranks/addon.node.ts";
-import { type ModelParts, modelPlaces } from "../checkpoint-path.ts";
 import { formatBytes } from "../display/texts/format.ts";
 import { modelRows } from "../display/texts/model-text.ts";
 import { padRight, wrapText } from "../display/texts/width.ts";
-import { checkArguments, parsePath } from "../flags.ts";
+import { checkArguments, parsePath } from "../flags/flags.ts";
+import { addAdapterFlags } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { writeJson, writeNotice, writeOut } from "../output.ts";
-import { printableName, styleFor, terminalColumns } from "../terminal.ts";
-import { addAdapterFlags } from "../weights-flag.ts";
+import { type ModelParts, modelPlaces } from "../model/checkpoint-path.ts";
+import { writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { printableName, styleFor, terminalColumns } from "../process/terminal.ts";
 
 const examples = `
 Examples:
@@ -129,7 +129,7 @@ export const declareInfo = (command: Command): void => {
         return;
       }
       // Loaded when needed: the machine's facts need nothing of models.
-      const { readModelFacts } = await import("../model-facts.ts");
+      const { readModelFacts } = await import("../model/model-facts.ts");
       const facts = await readModelFacts(path, parts, writeNotice);
       if (json === true) writeJson(facts);
       else writeOut(rowsText(modelRows(facts)));

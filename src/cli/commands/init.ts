@@ -8,9 +8,9 @@ import { randomKey, randomStream } from "../../core/random.ts";
 import { quotePath } from "../../core/shell-word.ts";
 import { systemErrorCode } from "../../core/system-error.ts";
 import { makeFolders, removeEmptyFolders, writeFlushed } from "../../io/files.node.ts";
-import { checkArguments, parseChoice, parsePath } from "../flags.ts";
+import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { notes } from "../help.ts";
-import { writeOut } from "../output.ts";
+import { writeOut } from "../process/output.ts";
 
 const kinds = ["page", "node"] as const;
 type Kind = (typeof kinds)[number];

@@ -7,9 +7,9 @@ import { lessonInput } from "../../lesson/input.ts";
 import { type LessonName, lessonNames, lessons, lessonsInTurn } from "../../lesson/lessons.ts";
 import type { Lesson } from "../../lesson/piece.ts";
 import { shortText } from "../../lesson/small-model-config.ts";
-import { chooseBackend } from "../backend-choice.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
 import { nextLines } from "../display/texts/next-commands.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addRunningFlags,
   checkArguments,
@@ -18,14 +18,14 @@ import {
   parsePath,
   parseText,
   type RunningFlags,
-} from "../flags.ts";
+} from "../flags/flags.ts";
+import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
-import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { readKeys } from "../lesson/keys.ts";
 import { showOnTerminal, showPlain, widest } from "../lesson/show.ts";
-import { inFlags } from "../option-names.ts";
-import { onOutputEnd, writeJson, writeNotice, writeOut } from "../output.ts";
-import { canRedraw, checkSize, reflowIn, styleFor, terminalColumns } from "../terminal.ts";
+import { type Interrupt, onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { canRedraw, checkSize, reflowIn, styleFor, terminalColumns } from "../process/terminal.ts";
 
 interface LessonFlags extends RunningFlags {
   readonly data?: string;

@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { saveMerged } from "../../pretrained/adapter/merge.node.ts";
-import { inModelFlags, modelDirectory } from "../checkpoint-path.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
-import { checkArguments, parseChoice, parsePath } from "../flags.ts";
+import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
+import { baseFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { writeJson, writeNotice, writeOut } from "../output.ts";
-import { progressLine } from "../progress-line.ts";
-import { printableName, styleFor } from "../terminal.ts";
-import { baseFlag } from "../weights-flag.ts";
+import { inModelFlags, modelDirectory } from "../model/checkpoint-path.ts";
+import { writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { progressLine } from "../process/progress-line.ts";
+import { printableName, styleFor } from "../process/terminal.ts";
 
 const dtypes = ["float32", "bfloat16"] as const;
 

@@ -16,11 +16,11 @@ import { type ListedRun, listRuns } from "../../train/folder/list/runs.node.ts";
 import { readColumns } from "../../train/folder/list/series.node.ts";
 import { formatPlural } from "../display/texts/format.ts";
 import { comparableRuns } from "../display/texts/runs-table.ts";
-import { expecting, parseChoice, parsePath } from "../flags.ts";
+import { expecting, parseChoice, parsePath } from "../flags/flags.ts";
 import { notes } from "../help.ts";
-import { writeNotice, writeOut } from "../output.ts";
+import { writeNotice, writeOut } from "../process/output.ts";
+import { printableName, styleFor } from "../process/terminal.ts";
 import { metricNamesOfOthers } from "../suggestions/flags-of-others.ts";
-import { printableName, styleFor } from "../terminal.ts";
 
 interface PlotFlags {
   readonly out?: string;

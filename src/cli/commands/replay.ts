@@ -5,13 +5,13 @@ import { oneLine } from "../../core/one-line.ts";
 import type { FlightRecord } from "../../train/faults/flight-record.ts";
 import { type Replay, replay } from "../../train/faults/replay.ts";
 import { readRecord } from "../../train/folder/write/record.node.ts";
-import { chooseBackend } from "../backend-choice.ts";
 import { padRight } from "../display/texts/width.ts";
-import { exitStatus } from "../exit-status.ts";
-import { addRunningFlags, checkArguments, parsePath, type RunningFlags } from "../flags.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
+import { addRunningFlags, checkArguments, parsePath, type RunningFlags } from "../flags/flags.ts";
+import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
-import { inFlags } from "../option-names.ts";
-import { writeJson, writeNotice, writeOut } from "../output.ts";
+import { exitStatus } from "../process/exit-status.ts";
+import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 
 const examples = `
 Examples:

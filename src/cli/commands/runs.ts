@@ -3,10 +3,10 @@ import type { Command } from "commander";
 import { runsFolder } from "../../train/folder/folder-names.ts";
 import { type ListedRun, listRuns } from "../../train/folder/list/runs.node.ts";
 import { comparableRuns, groupedLines, runsNextLines } from "../display/texts/runs-table.ts";
-import { checkArguments, parseChoice, parsePath } from "../flags.ts";
+import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { notes } from "../help.ts";
-import { writeJson, writeNotice, writeOut } from "../output.ts";
-import { styleFor, terminalColumns } from "../terminal.ts";
+import { writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { styleFor, terminalColumns } from "../process/terminal.ts";
 
 const orders = ["time", "loss"] as const;
 

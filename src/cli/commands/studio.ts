@@ -5,13 +5,20 @@ import { ConfigError } from "../../core/errors.ts";
 import { commandLine } from "../../core/shell-word.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
 import { folderNames, runsFolder } from "../../train/folder/folder-names.ts";
-import { chooseBackend } from "../backend-choice.ts";
-import { modelPlaces } from "../checkpoint-path.ts";
-import { addComputingFlags, checkArguments, expecting, parseInteger, parsePath, type RunningFlags } from "../flags.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
+import {
+  addComputingFlags,
+  checkArguments,
+  expecting,
+  parseInteger,
+  parsePath,
+  type RunningFlags,
+} from "../flags/flags.ts";
 import { notes } from "../help.ts";
-import { onInterrupt } from "../interrupt.ts";
-import { openPage } from "../open-page.ts";
-import { writeNotice, writeOut } from "../output.ts";
+import { modelPlaces } from "../model/checkpoint-path.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { openPage } from "../process/open-page.ts";
+import { writeNotice, writeOut } from "../process/output.ts";
 import { version } from "../version.ts";
 
 interface StudioFlags extends Omit<RunningFlags, "json"> {

@@ -14,15 +14,20 @@ import { defaultPreset, type PresetName, presetNames, presets } from "../../trai
 import { memoryWarning } from "../../train/prepare/preflight.ts";
 import { planConfig } from "../../train/prepare/prepare.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
-import { chooseBackend } from "../backend-choice.ts";
-import { addConfigFlags, changesFromFlags, type FlagChanges, fieldNamer, readConfigFile } from "../config-flags.ts";
 import { pastLosses } from "../display/drawing/past-losses.ts";
 import { liveReporter } from "../display/reporters/live.ts";
 import { plainReporter } from "../display/reporters/plain.ts";
 import { jsonReporter, silentReporter, type TrainReporter } from "../display/reporters/reporter.ts";
 import { formatCount } from "../display/texts/format.ts";
 import type { RunContext } from "../display/texts/run-text.ts";
-import { exitStatus } from "../exit-status.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
+import {
+  addConfigFlags,
+  changesFromFlags,
+  type FlagChanges,
+  fieldNamer,
+  readConfigFile,
+} from "../flags/config-flags.ts";
 import {
   addRunningFlags,
   checkArguments,
@@ -32,13 +37,14 @@ import {
   parseInteger,
   parsePath,
   type RunningFlags,
-} from "../flags.ts";
+} from "../flags/flags.ts";
+import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
-import { type EndingSignal, onInterrupt } from "../interrupt.ts";
-import { inFlags } from "../option-names.ts";
-import { type OutputEnd, onOutputEnd, suggestAfterFailure, writeNotice } from "../output.ts";
-import { isFollower } from "../rank.ts";
-import { canRedraw } from "../terminal.ts";
+import { exitStatus } from "../process/exit-status.ts";
+import { type EndingSignal, onInterrupt } from "../process/interrupt.ts";
+import { type OutputEnd, onOutputEnd, suggestAfterFailure, writeNotice } from "../process/output.ts";
+import { isFollower } from "../process/rank.ts";
+import { canRedraw } from "../process/terminal.ts";
 import { openTrainStudio, type TrainStudio } from "../train-studio.ts";
 
 interface TrainFlags extends RunningFlags {

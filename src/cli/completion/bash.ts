@@ -1,4 +1,4 @@
-import type { ExpectedValue } from "../flags.ts";
+import type { ExpectedValue } from "../flags/flags.ts";
 import type { VerbWords } from "./words.ts";
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,5 +1,5 @@
 import { type Argument, Command, type Option } from "commander";
-import { type ExpectedValue, expectedValue } from "../flags.ts";
+import { type ExpectedValue, expectedValue } from "../flags/flags.ts";
 import { declareVerb, type Verbs } from "../verb.ts";
 
 /** A flag as shells complete it. */

@@ -2,7 +2,7 @@ import { type ChatModel, conversationPrompt } from "../../chat/conversation.node
 import type { ChatMessage } from "../../chat/messages.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { GenerateEvent } from "../../generate/generate.ts";
-import { parseText } from "../flags.ts";
+import { parseText } from "../flags/flags.ts";
 import { helpColumns } from "../help.ts";
 import type { Request, Session } from "./session.ts";
 import { parseCommand, type Settings, sessionSettings, settingNames } from "./settings.ts";

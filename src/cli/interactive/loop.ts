@@ -4,10 +4,10 @@ import { describeSkipped } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import { flow, formatPlural } from "../display/texts/format.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
-import { exitStatus } from "../exit-status.ts";
-import { onInterrupt } from "../interrupt.ts";
-import { onOutputEnd, writeNotice, writeOut } from "../output.ts";
-import { reflowIn, styleFor, terminalColumns } from "../terminal.ts";
+import { exitStatus } from "../process/exit-status.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeNotice, writeOut } from "../process/output.ts";
+import { reflowIn, styleFor, terminalColumns } from "../process/terminal.ts";
 import { openResizable } from "./resize.ts";
 import type { Request, Session } from "./session.ts";
 

@@ -3,7 +3,7 @@ import { type GenerateEvent, readPrompt } from "../../generate/generate.ts";
 import { fromWholeCharacter } from "../../tokenizer/text-stream.ts";
 import type { SkippedText } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
-import { parseText } from "../flags.ts";
+import { parseText } from "../flags/flags.ts";
 import { helpColumns } from "../help.ts";
 import { parseCommand, type Settings, sessionSettings, settingNames } from "./settings.ts";
 

@@ -4,7 +4,7 @@ import { nearest } from "../../core/nearest.ts";
 import { generateSettingsSchema } from "../../generate/generate.ts";
 import { unknownChoices } from "../../tokenizer/unknown.ts";
 import { wrapText } from "../display/texts/width.ts";
-import { flagOf, parseChoice, parseNumber } from "../flags.ts";
+import { flagOf, parseChoice, parseNumber } from "../flags/flags.ts";
 import { type Entry, entryLines } from "../help.ts";
 import { leadOf } from "../suggestions/flags-of-others.ts";
 

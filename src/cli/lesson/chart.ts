@@ -1,7 +1,7 @@
 import type { Piece } from "../../lesson/piece.ts";
 import { type CurvePoint, cellFor, createCanvas, isDrawable } from "../display/drawing/canvas.ts";
 import { formatCount } from "../display/texts/format.ts";
-import type { Style } from "../terminal.ts";
+import type { Style } from "../process/terminal.ts";
 import { fitText, widthOf } from "./text.ts";
 
 type Curves = Extract<Piece, { kind: "curves" }>;

@@ -1,6 +1,6 @@
 import type { Piece, Text } from "../../lesson/piece.ts";
 import { columns as columnsOf, padRight } from "../display/texts/width.ts";
-import type { Style } from "../terminal.ts";
+import type { Style } from "../process/terminal.ts";
 import { curveChart } from "./chart.ts";
 import { fitText, widestWord, widthOf, wrapped } from "./text.ts";
 

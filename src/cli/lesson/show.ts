@@ -1,7 +1,7 @@
 import type { Lesson, Piece } from "../../lesson/piece.ts";
 import { liveRegion, type Screen } from "../display/drawing/live-region.ts";
 import { cutText, rowsOf } from "../display/texts/width.ts";
-import type { Style } from "../terminal.ts";
+import type { Style } from "../process/terminal.ts";
 import type { Wish } from "./keys.ts";
 import { renderPiece } from "./render.ts";
 

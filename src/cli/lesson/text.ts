@@ -1,6 +1,6 @@
 import type { Span, Text } from "../../lesson/piece.ts";
 import { breakLines, graphemesOf, graphemeWidth } from "../display/texts/width.ts";
-import { printable, type Style } from "../terminal.ts";
+import { printable, type Style } from "../process/terminal.ts";
 
 /** A character as readers count them, and its look. */
 interface Glyph {

@@ -5,7 +5,7 @@ import { textAlone } from "../../tokenizer/token-text.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { formatCount } from "../display/texts/format.ts";
 import { columns, padRight, wrapText } from "../display/texts/width.ts";
-import { printableName, type Style } from "../terminal.ts";
+import { printableName, type Style } from "../process/terminal.ts";
 
 /** One token of a text. */
 interface ShownToken {

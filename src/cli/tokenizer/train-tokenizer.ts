@@ -11,7 +11,7 @@ import type { BpeTokenizer } from "../../tokenizer/bpe/bpe.ts";
 import type { SplitPattern } from "../../tokenizer/bpe/patterns.ts";
 import { bpeTrainer } from "../../tokenizer/bpe/train.ts";
 import { tokenizerConfigJson } from "../../tokenizer/tokenizer-json.ts";
-import { writeNotice } from "../output.ts";
+import { writeNotice } from "../process/output.ts";
 
 /** Settings of `foretoken tokenizer train`. */
 export interface TokenizerTraining {

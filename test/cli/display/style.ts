@@ -1,5 +1,5 @@
 import pc from "picocolors";
-import { symbolsFor } from "#foretoken/cli/terminal.js";
+import { symbolsFor } from "#foretoken/cli/process/terminal.js";
 
 /** How a terminal shows things. */
 export const style = (unicode: boolean, colored = false) => ({

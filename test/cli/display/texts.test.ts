@@ -5,7 +5,7 @@ import { profileLines } from "#foretoken/cli/display/texts/profile-table.js";
 import { startLines } from "#foretoken/cli/display/texts/run-text.js";
 import { nonfiniteText, overfittingText } from "#foretoken/cli/display/texts/warning-text.js";
 import { columns, wrapText } from "#foretoken/cli/display/texts/width.js";
-import { printable } from "#foretoken/cli/terminal.js";
+import { printable } from "#foretoken/cli/process/terminal.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { start } from "./start-event.ts";
 import { style } from "./style.ts";

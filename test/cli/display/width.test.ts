@@ -15,7 +15,7 @@ import {
   wrapText,
 } from "#foretoken/cli/display/texts/width.js";
 import { renderPiece } from "#foretoken/cli/lesson/render.js";
-import { symbolsFor } from "#foretoken/cli/terminal.js";
+import { symbolsFor } from "#foretoken/cli/process/terminal.js";
 import type { EvalEvent } from "#foretoken/train/events.js";
 import type { ListedRun } from "#foretoken/train/folder/list/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";

@@ -1,4 +1,4 @@
-import type { Style } from "../../terminal.ts";
+import type { Style } from "../../process/terminal.ts";
 import { flow, formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
 import { columns } from "../texts/width.ts";
 import type { CurvePoint } from "./canvas.ts";

@@ -1,4 +1,4 @@
-import type { Style } from "../../terminal.ts";
+import type { Style } from "../../process/terminal.ts";
 import { formatCount } from "../texts/format.ts";
 import { type CurvePoint, cellFor, createCanvas, isDrawable, meanByColumn } from "./canvas.ts";
 

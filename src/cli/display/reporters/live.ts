@@ -1,6 +1,6 @@
 import type { TrainEvent } from "../../../train/events.ts";
-import { writeOut } from "../../output.ts";
-import { checkSize, printableName, reflowIn, styleFor, terminalColumns } from "../../terminal.ts";
+import { writeOut } from "../../process/output.ts";
+import { checkSize, printableName, reflowIn, styleFor, terminalColumns } from "../../process/terminal.ts";
 import type { CurvePoint } from "../drawing/canvas.ts";
 import { liveFrame } from "../drawing/live-frame.ts";
 import { liveRegion } from "../drawing/live-region.ts";

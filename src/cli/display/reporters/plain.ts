@@ -1,6 +1,6 @@
 import type { StepEvent } from "../../../train/events.ts";
-import { writeNotice, writeOut } from "../../output.ts";
-import { plainStyle, printableName } from "../../terminal.ts";
+import { writeNotice, writeOut } from "../../process/output.ts";
+import { plainStyle, printableName } from "../../process/terminal.ts";
 import { formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
 import { profileLines } from "../texts/profile-table.ts";
 import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";

@@ -1,5 +1,5 @@
 import type { TrainEvent } from "../../../train/events.ts";
-import { writeJson, writeNotice } from "../../output.ts";
+import { writeJson, writeNotice } from "../../process/output.ts";
 
 /** Shows the events of a run, in one of three ways: JSON, plain lines, or a display redrawn in place. */
 export interface TrainReporter {

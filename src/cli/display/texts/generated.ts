@@ -1,6 +1,6 @@
 import type { FinishReason, GenerateEvent } from "../../../generate/generate.ts";
-import { writeJson, writeOut } from "../../output.ts";
-import { printable, styleFor } from "../../terminal.ts";
+import { writeJson, writeOut } from "../../process/output.ts";
+import { printable, styleFor } from "../../process/terminal.ts";
 
 /** A model's text for standard output: nothing in it moves a terminal's cursor; a pipe gets it unchanged. */
 export const shownText = (text: string): string =>

@@ -1,4 +1,4 @@
-import type { AdapterFacts, ModelFacts } from "../../model-facts.ts";
+import type { AdapterFacts, ModelFacts } from "../../model/model-facts.ts";
 import { formatBytes, formatCount } from "./format.ts";
 
 const plural = (count: number, word: string): string => `${formatCount(count)} ${word}${count === 1 ? "" : "s"}`;

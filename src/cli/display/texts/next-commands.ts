@@ -1,6 +1,6 @@
 import { commandLine } from "../../../core/shell-word.ts";
 import { runsFolder } from "../../../train/folder/folder-names.ts";
-import type { Style } from "../../terminal.ts";
+import type { Style } from "../../process/terminal.ts";
 import { wrapCommand } from "./shell.ts";
 import { columns, wrapText } from "./width.ts";
 

@@ -2,7 +2,7 @@
 import type { GenerateEvent } from "../../../generate/generate.ts";
 import { textStream } from "../../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
-import { type ColorDepth, printable, type Style } from "../../terminal.ts";
+import { type ColorDepth, printable, type Style } from "../../process/terminal.ts";
 import { flow } from "./format.ts";
 
 /** A place to write probabilities to. */

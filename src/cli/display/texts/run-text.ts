@@ -7,8 +7,8 @@ import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } fro
 import { rowsInWords } from "../../../train/folder/write/run-readme.ts";
 import type { MemoryEstimate } from "../../../train/prepare/memory.ts";
 import { hasRisen } from "../../../train/run/rise.ts";
-import { escapeText } from "../../flags.ts";
-import { printable, printableName, type Style } from "../../terminal.ts";
+import { escapeText } from "../../flags/flags.ts";
+import { printable, printableName, type Style } from "../../process/terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
 import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
 import { padRight, wrapText } from "./width.ts";

@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { commandLine } from "../../../core/shell-word.ts";
 import { longerSteps } from "../../../train/config/extend.ts";
 import type { ListedRun, RunState } from "../../../train/folder/list/runs.node.ts";
-import { printableName, type Style } from "../../terminal.ts";
+import { printableName, type Style } from "../../process/terminal.ts";
 import { flow, formatCount, formatLoss, formatShort } from "./format.ts";
 import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
 import { columns, padLeft, padRight } from "./width.ts";

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import type { Outcome } from "../outcome-of.ts";
-import { cli, jsonLines, onWindows, shell, tiny, tinyWith, tree, workplace } from "./cli.ts";
+import type { Outcome } from "../../outcome-of.ts";
+import { cli, jsonLines, onWindows, shell, tiny, tinyWith, tree, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

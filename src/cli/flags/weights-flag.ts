@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { type ModelParts, weightsNames } from "./checkpoint-path.ts";
+import { type ModelParts, weightsNames } from "../model/checkpoint-path.ts";
 import { parseChoice, parsePath } from "./flags.ts";
 
 /** The flags for the weights of a model. */

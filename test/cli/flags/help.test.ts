@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { columns } from "#foretoken/cli/display/texts/width.js";
 import { entryLines, noteLines } from "#foretoken/cli/help.js";
-import { cli, workplace } from "./cli.ts";
+import { cli, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

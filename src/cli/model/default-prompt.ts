@@ -1,5 +1,5 @@
-import { ForetokenError } from "../core/errors.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { ForetokenError } from "../../core/errors.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { runOf } from "./checkpoint-path.ts";
 
 const knows = (tokenizer: Tokenizer, text: string): boolean => {

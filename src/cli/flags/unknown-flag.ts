@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { unknownChoices } from "../tokenizer/unknown.ts";
+import { unknownChoices } from "../../tokenizer/unknown.ts";
 import { parseChoice } from "./flags.ts";
 
 /** The flag for characters of `text` that the model never saw. */

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags.js";
+import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags/flags.js";
 import { ConfigError, type ErrorDetails } from "#foretoken/core/errors.js";
 import { commandLine } from "#foretoken/core/shell-word.js";
-import { onWindows, shell } from "./cli.ts";
+import { onWindows, shell } from "../cli.ts";
 
 describe("numbers", () => {
   test("every finite number is read back as it is written", () => {

@@ -9,7 +9,7 @@ import type { Settings } from "#foretoken/cli/interactive/settings.js";
 import { generate, generateDefaults } from "#foretoken/generate/generate.js";
 import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
-import { cli, jsonLines, onWindows, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, onWindows, tiny, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

@@ -150,7 +150,7 @@ describe("a command of another program leads to ours, with its words", () => {
 });
 
 describe("docs/from-nanogpt.md", () => {
-  const page = readFileSync(new URL("../../docs/from-nanogpt.md", import.meta.url), "utf8");
+  const page = readFileSync(new URL("../../../docs/from-nanogpt.md", import.meta.url), "utf8");
   const codes = (text: string): readonly string[] => [...text.matchAll(/`([^`]+)`/gu)].map(([, code]) => String(code));
   const flagsIn = (text: string): readonly string[] =>
     codes(text).flatMap((code) => [...code.matchAll(/(?<!\S)--[A-Za-z][\w.-]*/gu)].map(String));

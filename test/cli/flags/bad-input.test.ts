@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
-import { cli, onWindows, shell, text, tiny, tinyWith, tree, workplace } from "./cli.ts";
+import { cli, onWindows, shell, text, tiny, tinyWith, tree, workplace } from "../cli.ts";
 import { mistakes } from "./mistakes.ts";
 
 // Far more than any takes, for machines that are slow or busy.

@@ -1,13 +1,13 @@
 import { join } from "node:path";
-import type { ModelConfig } from "../models/config.ts";
-import { architectureOf } from "../models/hugging-face/hugging-face.ts";
-import { loraLayout } from "../models/lora/layout.ts";
-import { modelLayout } from "../models/model.ts";
-import { adapterWeightsName } from "../pretrained/adapter/config.ts";
-import type { OpenedAdapter } from "../pretrained/adapter/load.ts";
-import { basePath, namesAdapter, openAdapter } from "../pretrained/adapter/open.node.ts";
-import { readAdapterValues } from "../pretrained/adapter/read.ts";
-import { openPretrained } from "../pretrained/open.node.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { architectureOf } from "../../models/hugging-face/hugging-face.ts";
+import { loraLayout } from "../../models/lora/layout.ts";
+import { modelLayout } from "../../models/model.ts";
+import { adapterWeightsName } from "../../pretrained/adapter/config.ts";
+import type { OpenedAdapter } from "../../pretrained/adapter/load.ts";
+import { basePath, namesAdapter, openAdapter } from "../../pretrained/adapter/open.node.ts";
+import { readAdapterValues } from "../../pretrained/adapter/read.ts";
+import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
 
 /** Facts about a model, which is not loaded for them. */

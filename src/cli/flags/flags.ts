@@ -1,12 +1,12 @@
 import { type Command, Option } from "commander";
-import { type BackendChoice, backendChoices } from "../backend/select.node.ts";
-import { alternatives } from "../core/alternatives.ts";
-import { type DTypeChoice, dtypeChoices } from "../core/dtype.ts";
-import { ConfigError } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
-import { quoteWord } from "../core/shell-word.ts";
-import { show, showWord } from "../core/show.ts";
-import { deviceNames, dtypeNames, ownValue } from "./suggestions/flags-of-others.ts";
+import { type BackendChoice, backendChoices } from "../../backend/select.node.ts";
+import { alternatives } from "../../core/alternatives.ts";
+import { type DTypeChoice, dtypeChoices } from "../../core/dtype.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { quoteWord } from "../../core/shell-word.ts";
+import { show, showWord } from "../../core/show.ts";
+import { deviceNames, dtypeNames, ownValue } from "../suggestions/flags-of-others.ts";
 
 /** The flag of a name: maxNewTokens is --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { isRecord } from "../core/is-record.ts";
-import { readManifest } from "../io/owned-folder.node.ts";
-import { readCheckpoint } from "../io/read-checkpoint.node.ts";
-import { parseJson } from "../pretrained/checkpoint-json.ts";
-import { folderNames } from "../train/folder/folder-names.ts";
-import { formatCount } from "./display/texts/format.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { readManifest } from "../../io/owned-folder.node.ts";
+import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { parseJson } from "../../pretrained/checkpoint-json.ts";
+import { folderNames } from "../../train/folder/folder-names.ts";
+import { formatCount } from "../display/texts/format.ts";
 
 interface Steps {
   readonly last: unknown;

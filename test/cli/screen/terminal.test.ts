@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { hasColor, hasUnicode, reflowIn, type Surroundings, styleIn, symbolsFor } from "#foretoken/cli/terminal.js";
+import {
+  hasColor,
+  hasUnicode,
+  reflowIn,
+  type Surroundings,
+  styleIn,
+  symbolsFor,
+} from "#foretoken/cli/process/terminal.js";
 
 type Variables = Surroundings["env"];
 

@@ -1,4 +1,4 @@
-import { cutText } from "./display/texts/width.ts";
+import { cutText } from "../display/texts/width.ts";
 import { canRedraw, terminalColumns } from "./terminal.ts";
 
 /** A line that is rewritten in place. */

@@ -1,15 +1,15 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { CheckpointError, ConfigError, ForetokenError } from "../core/errors.ts";
-import { quoteWord } from "../core/shell-word.ts";
-import { systemErrorCode } from "../core/system-error.ts";
-import { hasCheckpoint } from "../io/read-checkpoint.node.ts";
-import type { RunDescription } from "../train/folder/description.node.ts";
-import { folderNames } from "../train/folder/folder-names.ts";
-import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../worker/model.node.ts";
+import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors.ts";
+import { quoteWord } from "../../core/shell-word.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import type { RunDescription } from "../../train/folder/description.node.ts";
+import { folderNames } from "../../train/folder/folder-names.ts";
+import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
+import { formatBytes } from "../display/texts/format.ts";
+import { progressLine } from "../process/progress-line.ts";
 import { bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
-import { formatBytes } from "./display/texts/format.ts";
-import { progressLine } from "./progress-line.ts";
 
 /** What a command takes for a model, in its help. */
 export const modelPlaces = "a run's folder, a model's directory, ours or Hugging Face's, a GGUF file, or hf:org/name";
@@ -171,6 +171,6 @@ export const runOf = async (path: string): Promise<RunDescription | undefined> =
   const folder = dirname(resolve(path));
   if (!(await isFile(join(folder, folderNames.description)))) return undefined;
   // Loaded when needed: `generate` does not need it and begins sooner without.
-  const { readRunDescription } = await import("../train/folder/description.node.ts");
+  const { readRunDescription } = await import("../../train/folder/description.node.ts");
   return readRunDescription(folder);
 };

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { NonfiniteEvent, OverfittingEvent } from "#foretoken/train/events.js";
-import { type Outcome, outcomeOf } from "../outcome-of.ts";
-import { cli, jsonLines, tiny, workplace } from "./cli.ts";
+import { type Outcome, outcomeOf } from "../../outcome-of.ts";
+import { cli, jsonLines, tiny, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -31,7 +31,7 @@ afterAll(() => remove());
 /** A reporter's output for a run with both warnings. */
 const told = (reporter: string): Promise<Outcome> => {
   const program = `
-    const at = (path) => import(${JSON.stringify(new URL("../../dist/cli/display/reporters/", import.meta.url).href)} + path);
+    const at = (path) => import(${JSON.stringify(new URL("../../../dist/cli/display/reporters/", import.meta.url).href)} + path);
     const { plainReporter } = await at("plain.js");
     const { liveReporter } = await at("live.js");
     const { jsonReporter } = await at("reporter.js");

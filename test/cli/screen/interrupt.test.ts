@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { outcomeOf } from "../outcome-of.ts";
+import { outcomeOf } from "../../outcome-of.ts";
 import {
   cli,
   jsonLines,
@@ -15,7 +15,7 @@ import {
   tree,
   withFlags,
   workplace,
-} from "./cli.ts";
+} from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

@@ -9,10 +9,10 @@ import { liveRegion } from "#foretoken/cli/display/drawing/live-region.js";
 import { keyboardOf } from "#foretoken/cli/interactive/loop.js";
 import { openResizable } from "#foretoken/cli/interactive/resize.js";
 import { type Stage, showOnTerminal } from "#foretoken/cli/lesson/show.js";
-import { symbolsFor } from "#foretoken/cli/terminal.js";
+import { symbolsFor } from "#foretoken/cli/process/terminal.js";
 import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
-import { type ScreenModel, screenModel } from "../support/screen.ts";
-import { cli, program, tiny, workplace } from "./cli.ts";
+import { type ScreenModel, screenModel } from "../../support/screen.ts";
+import { cli, program, tiny, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

@@ -1,5 +1,5 @@
 /** Mistakes on the command line, with what their one line says: the files they name are made by bad-input.test.ts. */
-import { tiny, tinyWith } from "./cli.ts";
+import { tiny, tinyWith } from "../cli.ts";
 
 interface Mistake {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { cli, jsonLines, onWindows, shell, tiny, workplace } from "./cli.ts";
+import { cli, jsonLines, onWindows, shell, tiny, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

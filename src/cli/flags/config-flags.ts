@@ -1,18 +1,18 @@
 import { type Command, Option } from "commander";
 import { z } from "zod";
-import { alternatives } from "../core/alternatives.ts";
-import { type FieldNamer, parseConfig } from "../core/config.ts";
-import { ConfigError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { jsonLimits, parseJson } from "../core/json.ts";
-import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
-import { type ConfigField, configFields, type FieldDefault } from "../core/schema-fields.ts";
-import { systemErrorCode } from "../core/system-error.ts";
-import { runConfigSchema } from "../train/config/config.ts";
-import { derivedFields } from "../train/config/from-text.ts";
-import { defaultPreset, type PresetName, presetNames, presets } from "../train/config/presets.ts";
+import { alternatives } from "../../core/alternatives.ts";
+import { type FieldNamer, parseConfig } from "../../core/config.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { isRecord } from "../../core/is-record.ts";
+import { jsonLimits, parseJson } from "../../core/json.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
+import { type ConfigField, configFields, type FieldDefault } from "../../core/schema-fields.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
+import { runConfigSchema } from "../../train/config/config.ts";
+import { derivedFields } from "../../train/config/from-text.ts";
+import { defaultPreset, type PresetName, presetNames, presets } from "../../train/config/presets.ts";
+import { dtypeNames } from "../suggestions/flags-of-others.ts";
 import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, parseNumber, parseWords } from "./flags.ts";
-import { dtypeNames } from "./suggestions/flags-of-others.ts";
 
 /** Fields that are set so often that they have a short flag too. */
 const shortFlags: Readonly<Record<string, string>> = {
