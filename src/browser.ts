@@ -121,9 +121,9 @@ export {
 export { savePretrained } from "./pretrained/save.browser.ts";
 export type { Score, ScoredToken, ScoreOptions } from "./pretrained/score.ts";
 export { type BpeTokenizer, bpeTokenizer } from "./tokenizer/bpe/bpe.ts";
+export { type BpeTrainer, type BpeTraining, bpeTrainer, trainBpeTokenizer } from "./tokenizer/bpe/learn/train.ts";
 export type { BpeParts, MergeRule } from "./tokenizer/bpe/parts.ts";
-export type { SplitPattern } from "./tokenizer/bpe/patterns.ts";
-export { type BpeTrainer, type BpeTraining, bpeTrainer, trainBpeTokenizer } from "./tokenizer/bpe/train.ts";
+export type { SplitPattern } from "./tokenizer/bpe/split/patterns.ts";
 export { type CharTokenizer, trainCharTokenizer } from "./tokenizer/char.ts";
 export type {
   BpeTokenizerConfig,

@@ -4,7 +4,7 @@
  *   node bench/peers/foretoken_tokenizer.mjs FILE VOCAB_SIZE TOKENIZER_JSON
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { bpeTrainer } from "../../dist/tokenizer/bpe/train.js";
+import { bpeTrainer } from "../../dist/tokenizer/bpe/learn/train.js";
 
 const [file = "", vocabSize, out = ""] = process.argv.slice(2);
 const began = performance.now();

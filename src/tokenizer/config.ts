@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type SplitPattern, splitPatterns } from "./bpe/patterns.ts";
+import { type SplitPattern, splitPatterns } from "./bpe/split/patterns.ts";
 
 const charSchema = z.strictObject({ kind: z.literal("char") });
 

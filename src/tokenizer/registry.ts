@@ -2,8 +2,8 @@
 import { checkText } from "../core/check-arguments.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type BpeTokenizer, bpeTokenizer } from "./bpe/bpe.ts";
+import { trainBpeTokenizer } from "./bpe/learn/train.ts";
 import { bpePartsOf, isByteLevelBpeJson } from "./bpe/read-json.ts";
-import { trainBpeTokenizer } from "./bpe/train.ts";
 import { charTokenizer, trainCharTokenizer } from "./char.ts";
 import type { TokenizerConfig } from "./config.ts";
 import { huggingFaceTokenizer } from "./hugging-face.ts";

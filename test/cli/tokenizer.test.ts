@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { styleIn } from "#foretoken/cli/process/terminal.js";
 import { inspectionText, inspectText, tokenizerText } from "#foretoken/cli/tokenizer/inspect.js";
-import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/train.js";
+import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import { cli, jsonLines, text, tiny, tree, workplace } from "./cli.ts";
 

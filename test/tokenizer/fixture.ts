@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { SplitPattern } from "#foretoken/tokenizer/bpe/patterns.js";
+import type { SplitPattern } from "#foretoken/tokenizer/bpe/split/patterns.js";
 
 /** The part of a `tokenizer.json` that tests read. */
 export interface TokenizerJson {

@@ -1,6 +1,6 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { expect, test } from "vitest";
-import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/train.js";
+import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { wordsText } from "../support/runs.js";
 import { fixture, patternNames } from "./fixture.js";
 

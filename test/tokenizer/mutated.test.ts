@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ForetokenError } from "#foretoken/core/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { parseJson } from "#foretoken/pretrained/checkpoint-json.js";
-import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/train.js";
+import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import { fixture } from "./fixture.js";
 

@@ -4,7 +4,7 @@ import { formatBytes } from "../../core/format-bytes.ts";
 import { quotePath, quoteWord } from "../../core/shell-word.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import { readText } from "../../data/text.node.ts";
-import { type SplitPattern, splitPatterns } from "../../tokenizer/bpe/patterns.ts";
+import { type SplitPattern, splitPatterns } from "../../tokenizer/bpe/split/patterns.ts";
 import { formatCount } from "../display/texts/format.ts";
 import { checkArguments, expecting, parseChoice, parseInteger, parsePath, parseText } from "../flags/flags.ts";
 import { notes } from "../help.ts";

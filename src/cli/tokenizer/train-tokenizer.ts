@@ -8,8 +8,8 @@ import { readText } from "../../data/text.node.ts";
 import { makeFolders, removeEmptyFolders, writeFlushed } from "../../io/files.node.ts";
 import { occupantOf } from "../../io/owned-folder.node.ts";
 import type { BpeTokenizer } from "../../tokenizer/bpe/bpe.ts";
-import type { SplitPattern } from "../../tokenizer/bpe/patterns.ts";
-import { bpeTrainer } from "../../tokenizer/bpe/train.ts";
+import { bpeTrainer } from "../../tokenizer/bpe/learn/train.ts";
+import type { SplitPattern } from "../../tokenizer/bpe/split/patterns.ts";
 import { tokenizerConfigJson } from "../../tokenizer/tokenizer-json.ts";
 import { writeNotice } from "../process/output.ts";
 

@@ -1,7 +1,7 @@
 /** The `tokenizer.json` of a byte-level BPE, in the form of Hugging Face's `tokenizers` library. */
 import type { SpecialToken } from "../tokenizer.ts";
 import type { BpeParts } from "./parts.ts";
-import { preTokenizerJson } from "./patterns.ts";
+import { preTokenizerJson } from "./split/patterns.ts";
 
 const matching = { single_word: false, lstrip: false, rstrip: false, normalized: false } as const;
 

@@ -15,9 +15,9 @@ import { fromAlphabet } from "./byte-alphabet.ts";
 import { appendId, bytesEncoder, type EncodeBytes, type IdList } from "./encoder.ts";
 import { missingBytesCheck } from "./missing-bytes.ts";
 import type { BpeParts } from "./parts.ts";
-import type { SplitPattern } from "./patterns.ts";
 import { pieceTable } from "./piece-table.ts";
-import { nextPieceOf } from "./split.ts";
+import type { SplitPattern } from "./split/patterns.ts";
+import { nextPieceOf } from "./split/split.ts";
 import { idsOf, idsOfBytes, mergesOf, mostTokens } from "./vocabulary.ts";
 
 /** A byte-level BPE tokenizer. */

@@ -2,7 +2,7 @@
 import { type Merges, mergeBy } from "./merge.ts";
 import { doubled } from "./pair-table.ts";
 import { type PieceTable, pieceTable } from "./piece-table.ts";
-import type { NextPiece } from "./split.ts";
+import type { NextPiece } from "./split/split.ts";
 
 /** Pieces that are remembered at most, and their bytes; then the memory begins anew. */
 const mostPieces = 2 ** 18;

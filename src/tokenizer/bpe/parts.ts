@@ -1,5 +1,5 @@
 import type { SpecialToken } from "../tokenizer.ts";
-import type { SplitPattern } from "./patterns.ts";
+import type { SplitPattern } from "./split/patterns.ts";
 
 /** Two tokens that become one; as one text, a space is between them. */
 export type MergeRule = readonly [left: string, right: string] | string;

@@ -5,7 +5,7 @@ import { shorten, show } from "../../core/show.ts";
 import type { SpecialToken } from "../tokenizer.ts";
 import { characterOfByte } from "./byte-alphabet.ts";
 import type { BpeParts, MergeRule } from "./parts.ts";
-import { patternOfJson } from "./patterns.ts";
+import { patternOfJson } from "./split/patterns.ts";
 import { mostTokens } from "./vocabulary.ts";
 
 /** Fields of a BPE model that the encoder here does not have. */

@@ -1,5 +1,5 @@
 /** For each pair of neighbours its count, and a list of the places that have it, or had it before a merge. */
-import { doubled, type PairTable } from "./pair-table.ts";
+import { doubled, type PairTable } from "../pair-table.ts";
 import type { Words } from "./words.ts";
 
 export interface PairLists {

@@ -1,6 +1,6 @@
 /** Counts the distinct pieces of texts, for training. */
-import { type PieceTable, pieceTable } from "./piece-table.ts";
-import type { NextPiece } from "./split.ts";
+import { type PieceTable, pieceTable } from "../piece-table.ts";
+import type { NextPiece } from "../split/split.ts";
 
 /** Distinct pieces, and how often each one came. */
 export interface PieceCounts {

@@ -3,12 +3,12 @@
  * that are equally frequent the one with the lowest ids is taken, first of the left symbol, then of the right one.
  * `tokenizers` has the same rule, so the merges are the same.
  */
-import { bytesInOrder } from "./byte-alphabet.ts";
+import { bytesInOrder } from "../byte-alphabet.ts";
+import { pairTable } from "../pair-table.ts";
 import type { PieceCounts } from "./count-pieces.ts";
 import { neighbourCounts } from "./neighbour-counts.ts";
 import { pairLists } from "./pair-lists.ts";
 import { pairQueue } from "./pair-queue.ts";
-import { pairTable } from "./pair-table.ts";
 import { boundary, wordsOf } from "./words.ts";
 
 /** A pair that comes only once teaches nothing of other texts. */

@@ -1,13 +1,13 @@
-import { checkText } from "../../core/check-arguments.ts";
-import { ConfigError, DataError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
-import { type BpeTokenizer, bpeTokenizer } from "./bpe.ts";
-import { bytesInOrder, characterOfByte } from "./byte-alphabet.ts";
+import { checkText } from "../../../core/check-arguments.ts";
+import { ConfigError, DataError } from "../../../core/errors.ts";
+import { show } from "../../../core/show.ts";
+import { type BpeTokenizer, bpeTokenizer } from "../bpe.ts";
+import { bytesInOrder, characterOfByte } from "../byte-alphabet.ts";
+import { type SplitPattern, splitPatterns } from "../split/patterns.ts";
+import { nextPieceOf } from "../split/split.ts";
+import { mostTokens } from "../vocabulary.ts";
 import { pieceCounter } from "./count-pieces.ts";
 import { learnMerges } from "./learn-merges.ts";
-import { type SplitPattern, splitPatterns } from "./patterns.ts";
-import { nextPieceOf } from "./split.ts";
-import { mostTokens } from "./vocabulary.ts";
 
 /** Settings of `trainBpeTokenizer`. */
 export interface BpeTraining {

@@ -1,5 +1,5 @@
 /** Pairs by their counts: the most frequent first, among equals the one with the lowest ids. */
-import { doubled, type PairTable } from "./pair-table.ts";
+import { doubled, type PairTable } from "../pair-table.ts";
 
 export interface PairQueue {
   push(pair: number, count: number): void;

@@ -1,5 +1,5 @@
 /** Counts of the neighbours of a pair while it is merged everywhere, and the places of the new pair with each neighbour. */
-import { doubled } from "./pair-table.ts";
+import { doubled } from "../pair-table.ts";
 
 export interface NeighbourCounts {
   /** The pair stands beside `symbol`; their new pair is at `place`, in a piece that comes `count` times. */
