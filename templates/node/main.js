@@ -10,9 +10,18 @@ const [data = "text.txt", asked = "\n"] = process.argv.slice(2);
 const steps = 400;
 const config = { train: { steps, evalInterval: 100 } };
 
-try {
-  let run = "";
-  for await (const event of train({ data, preset: "quick", config, finalSampleTokens: 0 })) {
+// The first Ctrl-C saves the run, a second one quits at once.
+const interrupt = new AbortController();
+process.once("SIGINT", () => interrupt.abort());
+
+/** The run's folder. */
+let run = "";
+/** Whether the run came to its end. */
+let isEnded = false;
+
+const trainOnText = async () => {
+  const { signal } = interrupt;
+  for await (const event of train({ data, preset: "quick", config, finalSampleTokens: 0, signal })) {
     if (event.type === "start") {
       console.log(`${event.parameters} parameters, ${event.trainTokens} tokens, on ${event.backend}`);
       run = event.out ?? "";
@@ -24,8 +33,11 @@ try {
       if (process.stdout.isTTY) process.stdout.write("\r");
       console.log(`step ${event.step} of ${steps}: loss ${event.valLoss.toFixed(3)} nats per token on held-out text`);
     }
+    if (event.type === "done") isEnded = event.reason !== "interrupted";
   }
+};
 
+const write = async () => {
   const lm = await loadPretrained(`${run}/best`);
   // It can begin with characters of its text only.
   const known = [...asked].filter((character) => {
@@ -43,13 +55,19 @@ try {
     );
   }
   process.stdout.write(`\nThe model writes:\n\n${prompt}`);
-  for await (const event of generate(lm, { prompt, maxNewTokens: 200 })) {
+  for await (const event of generate(lm, { prompt, maxNewTokens: 200, signal: interrupt.signal })) {
     if (event.type === "token") process.stdout.write(event.text);
   }
   await lm.close();
   console.log(
     `\n\nThe model is in ${run}. Next:\n\n  npx foretoken generate ${run} --prompt ${JSON.stringify(prompt)}`,
   );
+};
+
+try {
+  await trainOnText();
+  if (isEnded) await write();
+  else console.log(`\nSaved in ${run}. To go on:\n\n  npx foretoken train --resume ${run}`);
 } catch (error) {
   // A text that cannot be used: one line says why. Anything else is a bug.
   if (!(error instanceof ForetokenError)) throw error;

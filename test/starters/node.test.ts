@@ -68,6 +68,24 @@ describe("the starter for Node.js", () => {
     },
   );
 
+  test("saves on Ctrl-C, and names the command that goes on", async () => {
+    await setSteps(starter, 100, 100_000);
+    const child = spawn(process.execPath, ["main.js"], { cwd: starter.folder, stdio: ["ignore", "pipe", "pipe"] });
+    const ended = outcomeOf(child);
+    child.stdout.on("data", (text: Buffer) => {
+      if (text.includes("step 100 of")) child.kill("SIGINT");
+    });
+    const { status, stdout, stderr } = await ended;
+    await setSteps(starter, 100_000, 100);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const [, folder = ""] =
+      /^Saved in (\S+)\. To go on:\n\n {2}npx foretoken train --resume \1\n$/mu.exec(stdout) ?? [];
+    const program = join(root, "dist/cli/main.js");
+    const args = ["train", "--resume", folder, "--stop-at", "150"];
+    const going = await run(process.execPath, [program, ...args], { cwd: starter.folder });
+    expect(going.stdout).toMatch(/on from step 1\d\d/u);
+  });
+
   test("says in one line what is wrong with a text", async () => {
     await writeFile(join(starter.folder, "empty.txt"), "");
     for (const name of ["empty.txt", "nowhere.txt"]) {

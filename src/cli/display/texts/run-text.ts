@@ -301,12 +301,16 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
   // The run's folder, not the checkpoint in it: so the commands take its best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
+    // An interruption's own evaluation keeps no best weights, though it may be the best one so far.
+    const isLastBetter =
+      done.bestStep < done.step && told.measured !== undefined && told.measured.valLoss < done.bestValLoss;
+    const weights = isLastBetter ? ["--weights", "last"] : [];
     next.push(
       start.documents?.chat === true
-        ? { command: commandLine(["chat", run]), purpose: "a conversation" }
-        : { command: commandLine(["generate", run, ...prompt]), purpose: "write more" },
+        ? { command: commandLine(["chat", run, ...weights]), purpose: "a conversation" }
+        : { command: commandLine(["generate", run, ...prompt, ...weights]), purpose: "write more" },
     );
-    next.push({ command: commandLine(["evaluate", run]), purpose: "measure it again" });
+    next.push({ command: commandLine(["evaluate", run, ...weights]), purpose: "measure it again" });
   }
   if (run !== null && done.reason === "finished" && !isRising(told)) {
     const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step)), ...backend];

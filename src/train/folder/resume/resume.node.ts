@@ -12,6 +12,7 @@ import type { RunConfig } from "../../config/config.ts";
 import type { BrokenOff } from "../../run/run-input.ts";
 import { type RunDescription, redescribe } from "../description.node.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
+import { setBestAside } from "../write/best-aside.node.ts";
 import { keptSteps, takeUp } from "../write/kept-checkpoints.node.ts";
 import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 import type { NamedRun } from "./find-run.node.ts";
@@ -106,6 +107,7 @@ export const readRun = async (
     return {
       saved: null,
       async open({ config, tokenizer, facts }, lock) {
+        await setBestAside(root, path, onNotice);
         await redescribe(root, described, config);
         await filterJsonLines(join(root, folderNames.metrics), () => false);
         return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, true, root);

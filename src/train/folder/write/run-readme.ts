@@ -219,15 +219,19 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
 /** Whether there are weights of the lowest loss: an evaluation of an interruption keeps none. */
 const hasBest = ({ evals }: RunStory): boolean => evals.some(({ reason }) => reason !== "interrupted");
 
+/** Whether there are weights to write with. */
+const hasWeights = (story: RunStory): boolean => story.saved || hasBest(story);
+
 const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly string[] => {
   const { saved } = story;
   const chats = story.start?.documents?.chat === true;
   const reason = reasonOf(story, config.train);
   const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train.steps)}`;
   const isOver = reason === "finished" || reason === "patience";
+  const going = saved ? "go on to the planned end" : "begin again at step 0: no checkpoint is saved yet";
   return [
-    ...(isOver ? [] : ["npx foretoken train --resume .                 # go on to the planned end"]),
-    ...(saved
+    ...(isOver ? [] : [`npx foretoken train --resume .                 # ${going}`]),
+    ...(hasWeights(story)
       ? [
           ...(chats
             ? ["npx foretoken chat .                           # a conversation"]
@@ -325,7 +329,7 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),
-    ...(story.saved
+    ...(hasWeights(story)
       ? ["", `In Python, with the package ${packageName}:`, "", "```python", python(story, config), "```"]
       : []),
     "",

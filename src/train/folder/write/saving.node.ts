@@ -11,6 +11,7 @@ import type { SavedState } from "../../run/run-input.ts";
 import { descriptionText } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { configHash } from "../same-config.node.ts";
+import { openAsides } from "./best-aside.node.ts";
 import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
 import { holdCheckpoint, holdFiles } from "./held-files.node.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
@@ -55,6 +56,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   /** Of texts that were given, this may be the only copy. */
   const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
   let heldBest = await holdCheckpoint(best);
+  const dropAsides = await openAsides(path);
   /** The last checkpoint of this process. */
   let lastSaved: Binding | undefined;
 
@@ -96,6 +98,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       const keep = keepBefore(path, step, keepLast);
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
       lastSaved = run;
+      await dropAsides(run);
       // If only one is kept, others beside it are the user's own copies.
       if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
     } catch (error) {
