@@ -1,5 +1,7 @@
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isRecord } from "../../core/is-record.ts";
+import { manifestName, parseManifest } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { parseJson } from "../../pretrained/checkpoint-json.ts";
@@ -42,4 +44,16 @@ export const lostBestNotice = async (run: string): Promise<string | undefined> =
   const { last, best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number") return undefined;
   return `weights of step ${formatCount(last)}, the last ones: the best, of step ${formatCount(best)}, are gone from the run's folder`;
+};
+
+/** Whether `best/` in a run's folder has the weights of `step`. At once, since a summary is printed at once. */
+export const keepsBest = (run: string, step: number): boolean => {
+  const best = join(run, folderNames.best);
+  try {
+    const manifest = JSON.parse(readFileSync(join(best, manifestName), "utf8")) as unknown;
+    return parseManifest(manifest)?.run?.step === step;
+  } catch {
+    // Earlier versions wrote no manifest.
+    return existsSync(best) && !existsSync(join(best, manifestName));
+  }
 };

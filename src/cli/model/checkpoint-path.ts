@@ -41,7 +41,7 @@ const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isFile(),
     (error: unknown) => {
-      if (["ENOENT", "ENOTDIR"].includes(systemErrorCode(error) ?? "")) return false;
+      if (["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"].includes(systemErrorCode(error) ?? "")) return false;
       throw error;
     },
   );

@@ -125,15 +125,15 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
     });
     return store.saveRecord(recordName(step), chunks);
   };
+  // A full disk must not hide the fault of the step, nor end a run that leaves the step out.
+  const kept = await keep().then(
+    (file): Kept => ({ file }),
+    (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),
+  );
   if (onNonfinite === "stop" || progress.leftOutInARow >= mostInARow) {
-    // A full disk must not hide the fault of the step.
-    const kept = await keep().then(
-      (file): Kept => ({ file }),
-      (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),
-    );
     throw stopped(flight, progress, fault, finding, on, kept);
   }
-  const file = await keep();
+  const file = "file" in kept ? kept.file : null;
   const [loss, gradNorm] = [finiteOrNull(measured.loss), finiteOrNull(measured.gradNorm)];
   return { v, type: "nonfinite", step, loss, gradNorm, tensor, action: onNonfinite, file };
 };

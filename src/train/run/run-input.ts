@@ -46,11 +46,10 @@ export interface RunStore extends RecordStore, RollbackStore {
   /** Replaces the weights of the lowest validation loss, after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
   /**
-   * Saves the run in another place, once.
-   * @param fault of the store, that ends the run.
-   * @returns the error to end the run with, which says where it is saved.
+   * Saves a run that ends with an error of the store, where it can.
+   * @returns the error to end the run with instead, which says where it is saved; null if it is saved in its place.
    */
-  saveElsewhere?(state: SavedState, fault: CheckpointError): Promise<CheckpointError>;
+  saveInNeed?(state: SavedState): Promise<CheckpointError | null>;
 }
 
 /** Work that a stopped run had begun and not ended, besides an evaluation, which its progress has. */

@@ -1,5 +1,6 @@
 /** Saving a run. */
 import { CheckpointError } from "../../core/errors.ts";
+import { systemErrorCode } from "../../core/system-error.ts";
 import { type CheckpointEvent, eventVersion as v } from "../events.ts";
 import { checkHealth } from "../faults/leave-out.ts";
 import { note, type RunState } from "./run-state.ts";
@@ -27,17 +28,17 @@ export async function* savePlanned(run: RunState): AsyncGenerator<CheckpointEven
 }
 
 /**
- * The error to end a run with. If its store fails, what was trained is saved in another place; not of a team, whose state
- * its first machine cannot read alone.
+ * The error to end a run with. If its store fails, what was trained is saved, in another place if need be; not of a team,
+ * whose state its first machine cannot read alone.
  */
 export const savedInNeed = async ({ input, trainer, progress, ...run }: RunState, error: unknown): Promise<unknown> => {
   const { store, team } = input;
+  const isOfStore = error instanceof CheckpointError || systemErrorCode(error) !== undefined;
   const isNew = progress.step > run.firstStep && progress.step !== run.savedAt;
-  if (!(error instanceof CheckpointError) || store?.saveElsewhere === undefined || team.size > 1 || !isNew)
-    return error;
+  if (!isOfStore || store?.saveInNeed === undefined || team.size > 1 || !isNew) return error;
   try {
     await checkHealth(trainer, progress.step);
-    return await store.saveElsewhere({ progress, ...trainer.snapshot() }, error);
+    return (await store.saveInNeed({ progress, ...trainer.snapshot() })) ?? error;
   } catch {
     return error;
   }

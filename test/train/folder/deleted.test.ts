@@ -103,7 +103,7 @@ describe("a run's folder that is deleted while it trains", () => {
   });
 
   it("loses nothing where the description, the notes or the best weights are deleted", async () => {
-    for (const name of ["run.json", "metrics.jsonl", "best"]) {
+    for (const name of ["run.json", "metrics.jsonl", "best", "best/model.safetensors"]) {
       const out = newPath();
       await trainWith(out, () => rm(join(out, name), { recursive: true }));
       await expectWhole(out);
@@ -167,6 +167,23 @@ describe("a run's folder that cannot be written to any more", () => {
       }),
     );
     expect(error.message).toContain("got a checkpoint of step 12 that this one has not written; saved in");
+    await expectWhole(out);
+    await expectRescued(out);
+  });
+
+  it("because another process has saved in it before this one did, keeps that one's work, its best weights too", async () => {
+    const out = newPath();
+    for await (const event of train(options(out))) if (event.type === "checkpoint" && event.step === 4) break;
+    const training = (async () => {
+      for await (const event of train({ resume: out, backend: "reference" })) {
+        if (event.type !== "step" || event.step !== 5) continue;
+        await rm(join(out, ".lock"));
+        await resume(out);
+      }
+    })();
+    expect((await failure(training)).message).toContain(
+      "a checkpoint of step 12 that this one has not written; saved in",
+    );
     await expectWhole(out);
     await expectRescued(out);
   });

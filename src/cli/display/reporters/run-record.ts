@@ -1,4 +1,5 @@
 import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../../train/events.ts";
+import { keepsBest } from "../../model/best-weights.ts";
 import type { ToldRun } from "../texts/run-text.ts";
 import { createPace, type Pace } from "./pace.ts";
 
@@ -73,5 +74,6 @@ export const toldRun = (record: RunRecord, done: ToldRun["done"], seconds: numbe
   measured: record.measured,
   sample: record.sample,
   checkpoint: record.checkpoint,
+  keepsBest: done.out !== null && keepsBest(done.out, done.bestStep),
   seconds,
 });

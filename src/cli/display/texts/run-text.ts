@@ -330,6 +330,8 @@ export interface ToldRun {
   readonly sample: SampleEvent | undefined;
   /** Directory of the last checkpoint; undefined if nothing was saved. */
   readonly checkpoint: string | undefined;
+  /** Whether the weights of the best evaluation are in the run's folder. */
+  readonly keepsBest: boolean;
   readonly seconds: number;
 }
 
@@ -346,7 +348,9 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
           "best",
           [
             `${formatLoss(bestValLoss)} nats/token at step ${formatCount(bestStep)}`,
-            `kept in ${printableName(`${done.out}/best`, style.symbols.unicode)}`,
+            told.keepsBest
+              ? `kept in ${printableName(`${done.out}/best`, style.symbols.unicode)}`
+              : "whose weights are gone",
           ],
           width,
           style,

@@ -203,6 +203,13 @@ interface KnownRun {
 /** Runs that were read before, by their paths: files that have not changed since are not read again. */
 export type KnownRuns = Map<string, KnownRun>;
 
+/** Milliseconds from 1970 that a date can be away from it. */
+const furthest = 8.64e15;
+
+/** A file's time, which may be one that no date has. */
+const isoTime = (time: Date): string =>
+  new Date(Number.isNaN(time.getTime()) ? furthest : time.getTime()).toISOString();
+
 const readListed = async (path: string, known: KnownRuns | undefined): Promise<ListedRun> => {
   // Before the files are read: what is written meanwhile is a change.
   const files = await filesOf(path);
@@ -225,8 +232,8 @@ const readListed = async (path: string, known: KnownRuns | undefined): Promise<L
     name: basename(resolve(path)),
     path,
     state: ended ?? "unfinished",
-    startedAt: started.toISOString(),
-    updatedAt: (files.metrics?.mtime ?? started).toISOString(),
+    startedAt: isoTime(started),
+    updatedAt: isoTime(files.metrics?.mtime ?? started),
     preset: presetOf(config),
     parameters: start?.parameters ?? null,
     corpus: data.name,

@@ -26,7 +26,7 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
   event.type !== "done" &&
   event.reason !== "interrupted" &&
   // The saved run does not know of it: it is measured again.
-  !(event.reason === "begin" && progress.best === null) &&
+  !(event.reason === "begin" && progress.step === 0 && progress.best === null) &&
   // They are made again, with the evaluation that is due.
   !(event.step === progress.step && isEvaluationDue(progress, train) && afterStep.includes(event.type)) &&
   // An unplanned checkpoint, or one before its step's evaluation, was written because the run was stopped.
@@ -35,6 +35,7 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
 /**
  * Rewrites the noted events of a run that continues at `progress`. If a process was killed between a checkpoint and its
  * note, the note is added.
+ * @returns whether the best evaluation is among the notes.
  */
 export const mendNotes = async (
   path: string,
@@ -42,14 +43,16 @@ export const mendNotes = async (
   progress: Progress,
   train: RunConfig["train"],
   broken: BrokenOff | undefined,
-): Promise<void> => {
-  const { step } = progress;
+): Promise<boolean> => {
+  const { step, best } = progress;
   // After a repeated sample the checkpoint is written and noted again: in the order of all runs.
   const isLater = broken?.sample === true;
   let noted = step === 0 || isLater || !isPlanned(step, progress, train);
   let kept = false;
+  let hasBest = best === null;
   const keep = (event: unknown): boolean => {
     if (!belongsBefore(event, progress, train)) return false;
+    if (isRecord(event) && event.type === "eval" && event.step === best?.step) hasBest = true;
     if (!isRecord(event) || event.type !== "checkpoint" || event.step !== step) return true;
     // A resumption that was stopped before its first step has written it again.
     if (isLater || kept) return false;
@@ -59,4 +62,5 @@ export const mendNotes = async (
   };
   const event = { v: eventVersion, type: "checkpoint", step, path: join(path, folderNames.checkpoint) };
   await filterJsonLines(join(root, folderNames.metrics), keep, () => (noted ? [] : [event]));
+  return hasBest;
 };

@@ -16,7 +16,7 @@ import { setBestAside } from "../write/best-aside.node.ts";
 import { keptSteps, takeUp } from "../write/kept-checkpoints.node.ts";
 import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 import type { NamedRun } from "./find-run.node.ts";
-import { withoutLostBest } from "./lost-best.node.ts";
+import { hasLaterBest, withoutLostBest } from "./lost-best.node.ts";
 import { mendNotes } from "./mended-notes.node.ts";
 import { readSaved, type SavedRun } from "./saved-state.node.ts";
 import type { BaseModel } from "./saved-weights.node.ts";
@@ -129,9 +129,15 @@ export const readRun = async (
           );
         }
       }
+      if (await hasLaterBest(root, saved.state)) await setBestAside(root, path, onNotice);
       // Before the notes: a run that was killed in between is an extended one, with notes to mend.
       await redescribe(root, described, config);
-      await mendNotes(path, root, saved.state.progress, config.train, broken);
+      if (!(await mendNotes(path, root, saved.state.progress, config.train, broken))) {
+        const notes = join(path, folderNames.metrics);
+        await onNotice(
+          `${notes}: notes are missing, the best evaluation among them: the list of runs does not know of it`,
+        );
+      }
       return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, false, root);
     },
   };

@@ -1,6 +1,6 @@
 /**
- * The best weights of a run that begins again, since it was ended before its first checkpoint: they are set aside until the
- * run has come as far again, and so are better than what it has till then.
+ * Best weights from after the point that a run goes on from: it was ended before its next checkpoint, or an earlier one is
+ * resumed. They are better than what the run has there, so they are set aside until it has come as far again.
  */
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const bindingOf = async (folder: string): Promise<Binding | undefined> =>
   (await readManifest(folder))?.run ?? undefined;
 
 /**
- * Sets the best weights of the run in `folder` aside. Of the same step this is done once, however often the run begins again.
+ * Sets the best weights of the run in `folder` aside; of the same step and plan once, however often the run goes back.
  * @param shown the folder's path, as it is shown.
  */
 export const setBestAside = async (
@@ -31,9 +31,11 @@ export const setBestAside = async (
   const best = join(folder, folderNames.best);
   await recoverCheckpoint(best);
   if ((await occupantOf(best)) !== "ours") return;
-  const step = (await bindingOf(best))?.step;
+  const run = await bindingOf(best);
+  const step = run?.step;
   for (const name of await asidesIn(folder)) {
-    if (step === undefined || (await bindingOf(join(folder, name)))?.step !== step) continue;
+    const other = await bindingOf(join(folder, name));
+    if (run === undefined || other?.step !== step || other?.config !== run.config) continue;
     await removeOwned(best);
     return;
   }
@@ -42,7 +44,8 @@ export const setBestAside = async (
   await rename(best, join(folder, asideName(i)));
   await flushFolder(folder);
   const of = step === undefined ? "" : `, of step ${step}`;
-  await onNotice(`${join(shown, asideName(i))}: the best weights so far${of}, until the run has come as far again`);
+  const path = join(shown, asideName(i));
+  await onNotice(`${path}: the best weights from after this point${of}, kept until the run has come as far again`);
 };
 
 /** Finds best weights that were set aside in `folder`. Returns what removes them once the run has come as far again. */

@@ -102,18 +102,19 @@ export const openRunFolder = async (
   });
   const saving = await openSaving(subject, { shown, path, notes, isHere });
 
-  /**
-   * Writes nothing into a folder that has replaced the run's: the next checkpoint finds the change. Tries once more where a
-   * deletion went on meanwhile.
-   */
-  const unlessGone = async (work: () => Promise<void>, tries = 2): Promise<void> => {
+  /** Tries once more where a deletion went on meanwhile. */
+  const twice = (work: () => Promise<void>): Promise<void> =>
+    work().catch((error: unknown) => {
+      if (!isOfDeletion(error)) throw error;
+      return work();
+    });
+  /** Writes nothing into a folder that has replaced the run's: the next checkpoint finds the change. */
+  const unlessGone = async (work: () => Promise<void>): Promise<void> => {
     if (!(await isHere())) return;
     try {
-      await work();
+      await twice(work);
     } catch (error) {
-      if (!(await isHere())) return;
-      if (tries === 1 || !isOfDeletion(error)) throw error;
-      await unlessGone(work, tries - 1);
+      if (await isHere()) throw error;
     }
   };
 
@@ -127,13 +128,16 @@ export const openRunFolder = async (
     },
     saveCheckpoint: saving.save,
     saveStart: saving.saveStart,
-    saveElsewhere: saving.saveElsewhere,
-    saveBest: (values, step) => unlessGone(() => saving.saveBest(values, step)),
+    saveInNeed: saving.saveInNeed,
+    saveBest: (values, step) => twice(() => saving.saveBest(values, step)),
     async saveRecord(name, chunks) {
       await writeRecord(path, name, chunks);
       return join(shown, name);
     },
-    saveRollback: (point) => unlessGone(() => writeRollback(rollback, layouts, point, bindingAt(point.step, config))),
+    saveRollback: (point) =>
+      unlessGone(() =>
+        saving.saveRollback((folder) => writeRollback(folder, layouts, point, bindingAt(point.step, config))),
+      ),
     readRollback: () => readRollback(rollback, layouts, hashes),
     async close() {
       try {

@@ -1,6 +1,7 @@
 /** Saving a run: in its folder, or elsewhere if that cannot be. */
 import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
 import { writeCheckpoint } from "../../../io/checkpoint.node.ts";
 import { isRegularFile, replaceFile } from "../../../io/files.node.ts";
 import type { Binding } from "../../../io/manifest.ts";
@@ -13,11 +14,11 @@ import { folderNames } from "../folder-names.ts";
 import { configHash } from "../same-config.node.ts";
 import { openAsides } from "./best-aside.node.ts";
 import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
-import { holdCheckpoint, holdFiles } from "./held-files.node.ts";
+import { type HeldCheckpoint, holdCheckpoint, holdFiles } from "./held-files.node.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
 import { naming } from "./naming.node.ts";
 import type { Notes } from "./notes.node.ts";
-import { isOfDeletion, rescued } from "./rescue.node.ts";
+import { isOfDeletion, type RescuedRun, rescued } from "./rescue.node.ts";
 
 /** A run's folder, to save in. */
 export interface SavingPlace {
@@ -36,14 +37,20 @@ export interface Saving {
   save(state: SavedState): Promise<string>;
   /** As `save`, but nothing is trained yet that another place could keep. */
   saveStart(state: SavedState): Promise<void>;
-  /** Saves in another place, once. Resolves to the error to end the run with. */
-  saveElsewhere(state: SavedState, fault: CheckpointError): Promise<CheckpointError>;
+  /** Saves a run that ends with an error. Resolves to the error that says where it is saved instead; null: it is saved here. */
+  saveInNeed(state: SavedState): Promise<CheckpointError | null>;
   saveBest(values: ReadValues, step: number): Promise<void>;
+  /** Replaces the point to go back to. `write` writes it into a folder. */
+  saveRollback(write: (folder: string) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
 /** What a checkpoint's manifest says of the run. */
 export const bindingAt = (step: number, config: unknown): Binding => ({ step, config: configHash(config) });
+
+const ignoreSystemError = (error: unknown): void => {
+  if (systemErrorCode(error) === undefined) throw error;
+};
 
 /** Prepares for saving. Files that nobody could write again are held open from now on. */
 export const openSaving = async (subject: RunSubject, place: SavingPlace): Promise<Saving> => {
@@ -52,35 +59,42 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   const { text, valText, documents, valDocuments } = folderNames;
   const checkpoint = join(path, folderNames.checkpoint);
   const best = join(path, folderNames.best);
+  const rollback = join(path, folderNames.rollback);
   const description = join(path, folderNames.description);
   /** Of texts that were given, this may be the only copy. */
   const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
-  let heldBest = await holdCheckpoint(best);
+  const heldBest = await holdCheckpoint(best);
+  const heldRollback = await holdCheckpoint(rollback);
   const dropAsides = await openAsides(path);
-  /** The last checkpoint of this process. */
-  let lastSaved: Binding | undefined;
+  /** The last checkpoint that this process has found or written. */
+  let known = (await readManifest(checkpoint))?.run ?? null;
 
   /** @throws CheckpointError if another process has saved in the folder: its work is not replaced. */
   const checkOwn = async (): Promise<void> => {
     const found = (await readManifest(checkpoint))?.run ?? null;
-    if (lastSaved === undefined || found === null) return;
-    if (found.step === lastSaved.step && found.config === lastSaved.config) return;
+    if (found === null || (found.step === known?.step && found.config === known.config)) return;
     throw new CheckpointError({
       where: join(shown, folderNames.checkpoint),
       must: "no other process may save in the run's folder while it trains",
       got: `a checkpoint of step ${found.step} that this one has not written`,
     });
   };
-  /** Makes files again that somebody has deleted: the description, the notes, the best weights. */
+  /** Makes a checkpoint again of which files were deleted, if nobody else has the name. */
+  const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promise<void> => {
+    const run = await held.run();
+    if (run === null || (await holdsAllFiles(folder))) return;
+    if (!["nothing", "an empty folder", "ours"].includes(await occupantOf(folder))) return;
+    await writeCheckpoint(folder, held.contents(), { run, makeParents: false });
+    await held.renew();
+  };
+  /** Makes files again that somebody has deleted: the description, the notes, the weights that are not written at every save. */
   const makeAgain = async (): Promise<void> => {
     if (!(await isRegularFile(description))) {
       await naming(join(shown, folderNames.description), replaceFile(description, descriptionText(subject)));
     }
     await naming(join(shown, folderNames.metrics), notes.makeAgain());
-    if (heldBest.run === null || (await holdsAllFiles(best))) return;
-    if ((await occupantOf(best)) === "nothing") {
-      await writeCheckpoint(best, heldBest.contents(), { run: heldBest.run, makeParents: false });
-    }
+    await makeCheckpointAgain(best, heldBest);
+    await makeCheckpointAgain(rollback, heldRollback);
   };
 
   const faulty = (got: string): CheckpointError =>
@@ -97,10 +111,11 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       await naming(join(shown, folderNames.metrics), notes.flush());
       const keep = keepBefore(path, step, keepLast);
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
-      lastSaved = run;
-      await dropAsides(run);
+      known = run;
+      // The run is saved. Older folders that cannot be removed, as they are read-only, are left for the next time.
+      await dropAsides(run).catch(ignoreSystemError);
       // If only one is kept, others beside it are the user's own copies.
-      if (keepLast > 1 || keptMore) await prune(path, step, keepLast);
+      if (keepLast > 1 || keptMore) await prune(path, step, keepLast).catch(ignoreSystemError);
     } catch (error) {
       if (!(await isHere())) return gone;
       if (error instanceof CheckpointError) return error;
@@ -111,55 +126,71 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     return isWhole ? undefined : faulty("files that are deleted while they are written");
   };
 
-  /** The best weights, if they can be had: they are those of the state, or held open. */
-  const bestOf = ({ progress, weights }: SavedState) => {
+  /** The best weights and the point to go back to, as far as they can be had: they are those of the state, or held open. */
+  const furtherOf = async ({ progress, weights }: SavedState): Promise<RescuedRun["further"]> => {
     const { step, best: known } = progress;
-    if (known?.step === step) {
-      return { run: bindingAt(step, config), files: () => weightFiles(subject, weights.read) };
-    }
-    const { run } = heldBest;
-    return run !== null && run.step === known?.step ? { run, files: () => heldBest.contents() } : null;
+    const [bestRun, rollbackRun] = [await heldBest.run(), await heldRollback.run()];
+    const isNow = known?.step === step;
+    return {
+      ...(isNow ? { best: { run: bindingAt(step, config), files: () => weightFiles(subject, weights.read) } } : {}),
+      ...(!isNow && bestRun !== null && bestRun.step === known?.step
+        ? { best: { run: bestRun, files: () => heldBest.contents() } }
+        : {}),
+      ...(rollbackRun === null ? {} : { rollback: { run: rollbackRun, files: () => heldRollback.contents() } }),
+    };
   };
   let ending: Promise<CheckpointError> | undefined;
   const saveElsewhere = (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
     const { progress } = state;
-    const bestWeights = bestOf(state);
-    // Without them, the next evaluation begins anew.
-    const going = bestWeights === null ? { ...progress, best: null, evalsSinceBest: 0 } : progress;
-    ending ??= rescued(path, fault, {
-      step: progress.step,
-      steps: config.train.steps,
-      description: descriptionText(subject),
-      run: bindingAt(progress.step, config),
-      checkpoint: () => checkpointFiles(subject, { ...state, progress: going }),
-      best: bestWeights,
-      others: () => ({ ...texts.contents(), [folderNames.metrics]: notes.contents() }),
-    });
+    const saving = async (): Promise<CheckpointError> => {
+      const further = await furtherOf(state);
+      // Without the best weights, the next evaluation begins anew.
+      const going = "best" in further ? progress : { ...progress, best: null, evalsSinceBest: 0 };
+      return rescued(path, fault, {
+        step: progress.step,
+        steps: config.train.steps,
+        description: descriptionText(subject),
+        run: bindingAt(progress.step, config),
+        checkpoint: () => checkpointFiles(subject, { ...state, progress: going }),
+        further,
+        others: () => ({ ...texts.contents(), [folderNames.metrics]: notes.contents() }),
+      });
+    };
+    ending ??= saving();
     return ending;
+  };
+
+  const saveInNeed = async (state: SavedState): Promise<CheckpointError | null> => {
+    const first = await faultOfSaving(state);
+    // A deletion that went on meanwhile may be over.
+    const fault = first !== undefined && isOfDeletion(first) ? await faultOfSaving(state) : first;
+    return fault === undefined ? null : saveElsewhere(state, fault);
   };
 
   return {
     async save(state) {
-      const first = await faultOfSaving(state);
-      // A deletion that went on meanwhile may be over.
-      const fault = first !== undefined && isOfDeletion(first) ? await faultOfSaving(state) : first;
-      if (fault !== undefined) throw await saveElsewhere(state, fault);
+      const error = await saveInNeed(state);
+      if (error !== null) throw error;
       return join(shown, folderNames.checkpoint);
     },
     async saveStart(state) {
       const fault = await faultOfSaving(state);
       if (fault !== undefined) throw fault;
     },
-    saveElsewhere,
+    saveInNeed,
     async saveBest(values, step) {
+      if (!(await isHere())) throw faulty("no such folder any more");
+      await checkOwn();
       const run = bindingAt(step, config);
       await writeCheckpoint(best, weightFiles(subject, values), { run, makeParents: false });
-      await heldBest.close();
-      heldBest = await holdCheckpoint(best);
+      await heldBest.renew();
+    },
+    async saveRollback(write) {
+      await write(rollback);
+      await heldRollback.renew();
     },
     async close() {
-      await texts.close();
-      await heldBest.close();
+      for (const held of [texts, heldBest, heldRollback]) await held.close();
     },
   };
 };
