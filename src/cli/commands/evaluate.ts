@@ -114,14 +114,28 @@ const figuresOf = (result: Evaluation): readonly (readonly [label: string, value
   ["tokens", formatCount(result.tokens)],
 ];
 
+/** What was measured, as the last figure's row. */
+const measuredRow = (measured: string): string => `${padRight("measured on", 20)}${measured}`;
+
 /** A number with its sign. */
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
+
+/** Notices that say which model they are about. */
+const named = (model: string, notices: readonly string[]): readonly string[] =>
+  notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
+
+const partInWords: Readonly<Record<SplitName, string>> = {
+  val: "the part that was held out",
+  train: "the part to learn from",
+  all: "all of it",
+};
 
 /** The figures of two models side by side; their difference where both read the same tokens. */
 const comparisonText = (
   result: Evaluation,
   other: Evaluation,
   difference: LossDifference | null,
+  measured: string,
   width: number,
 ): string => {
   const [columns, theirs] = [figuresOf(result), figuresOf(other)];
@@ -149,13 +163,14 @@ const comparisonText = (
     ...columns.map(([label, value], i) =>
       `${padRight(label, 20)}${padRight(value, 12)}${padRight(theirs[i]?.[1] ?? "", 12)}${differences[i] ?? ""}`.trimEnd(),
     ),
+    measuredRow(measured),
     ...leftOut.flatMap((line) => wrapText(line, width)),
     last,
     "",
   ].join("\n");
 };
 
-const resultText = (result: Evaluation, width: number): string => {
+const resultText = (result: Evaluation, measured: string, width: number): string => {
   const rows = figuresOf(result);
   const { skipped } = result;
   const leftOut =
@@ -167,6 +182,7 @@ const resultText = (result: Evaluation, width: number): string => {
         ];
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
+    measuredRow(measured),
     ...leftOut.flatMap((line) => wrapText(line, width)),
     "",
   ].join("\n");
@@ -230,20 +246,23 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   try {
     const { kind, corpus } = await findCorpus(directory, flags, split);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
+    const lastShare = `last ${+(100 * (flags.valFraction ?? 0.1)).toFixed(2)}%`;
     // Another text is mostly meant as a whole.
-    const part =
-      flags.data !== undefined && kind === "text" && (split ?? "val") === "val"
-        ? `${printableName(corpus.name)}: only its last ${+(100 * (flags.valFraction ?? 0.1)).toFixed(2)}% was measured; --split all measures all of it`
-        : undefined;
+    const isOnlyEnd = flags.data !== undefined && kind === "text" && (split ?? "val") === "val";
+    const part = isOnlyEnd
+      ? `${printableName(corpus.name)}: only its ${lastShare} was measured; --split all measures all of it`
+      : undefined;
     // Documents that are named are all measured, if no part is; those of a run, where they were held out.
     const whole = flags.data === undefined ? "val" : "all";
+    const measuredPart = split ?? (kind === "text" ? "val" : whole);
+    const measured = `${printableName(corpus.name)}, ${isOnlyEnd ? `its ${lastShare}` : partInWords[measuredPart]}`;
     const common = other === null ? undefined : Math.min(lm.config.contextLength, other.lm.config.contextLength);
     const measure = async (one: WorkerModel): Promise<Evaluation> => {
-      const measured =
+      const read =
         kind === "text"
           ? corpus
           : await measuredDocuments(readerLike(lm, one), corpus, split ?? whole, unknown, writeConversations);
-      return one.evaluate(measured, {
+      return one.evaluate(read, {
         split,
         unknown,
         contextLength: contextLength ?? common,
@@ -259,15 +278,16 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
     // After all checks of the input, so that a mistake gives one line only.
-    for (const line of [remark, ...notices, ...(other?.notices ?? []), part]) if (line !== undefined) writeNotice(line);
+    const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
+    for (const line of [remark, ...told, part]) if (line !== undefined) writeNotice(line);
     if (against === null) {
       if (json === true) writeJson(withoutWindows(result));
-      else writeOut(resultText(result, width));
+      else writeOut(resultText(result, measured, width));
       return;
     }
     const difference = differenceOf(result, against);
     if (json === true) writeJson({ ...withoutWindows(result), against: withoutWindows(against), difference });
-    else writeOut(comparisonText(result, against, difference, width));
+    else writeOut(comparisonText(result, against, difference, measured, width));
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;
