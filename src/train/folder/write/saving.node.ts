@@ -119,7 +119,10 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     } catch (error) {
       if (!(await isHere())) return gone;
       if (error instanceof CheckpointError) return error;
-      throw error;
+      if (systemErrorCode(error) === undefined) throw error;
+      const got = error instanceof Error ? error.message : String(error);
+      const must = "the run's folder must be writable while it trains";
+      return new CheckpointError({ where: shown, must, got, cause: error });
     }
     if (!(await isHere())) return gone;
     const isWhole = (await isRegularFile(description)) && (await holdsAllFiles(checkpoint));
@@ -128,12 +131,12 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
 
   /** The best weights and the point to go back to, as far as they can be had: they are those of the state, or held open. */
   const furtherOf = async ({ progress, weights }: SavedState): Promise<RescuedRun["further"]> => {
-    const { step, best: known } = progress;
+    const { step, best: measured } = progress;
     const [bestRun, rollbackRun] = [await heldBest.run(), await heldRollback.run()];
-    const isNow = known?.step === step;
+    const isNow = measured?.step === step;
     return {
       ...(isNow ? { best: { run: bindingAt(step, config), files: () => weightFiles(subject, weights.read) } } : {}),
-      ...(!isNow && bestRun !== null && bestRun.step === known?.step
+      ...(!isNow && bestRun !== null && bestRun.step === measured?.step
         ? { best: { run: bestRun, files: () => heldBest.contents() } }
         : {}),
       ...(rollbackRun === null ? {} : { rollback: { run: rollbackRun, files: () => heldRollback.contents() } }),
