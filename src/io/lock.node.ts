@@ -184,6 +184,8 @@ const readIfThere = (path: string): Promise<string | undefined> =>
 
 /** A lock that is held. */
 export interface Lock {
+  /** Whether another process has it by now, since somebody has removed it. */
+  isTaken(): Promise<boolean>;
   /** Releases it. A second call does nothing. */
   release(): Promise<void>;
 }
@@ -282,6 +284,10 @@ const lockOf = (path: string, { text, close }: HeldFile): Lock => {
     close();
   };
   return {
+    isTaken: async () => {
+      const found = await readIfThere(path).catch(() => undefined);
+      return found !== undefined && found !== text;
+    },
     release: () => {
       released ??= release();
       return released;

@@ -10,7 +10,7 @@
  *     checkpoint/          the last checkpoint: a Hugging Face directory, trainer_state.json, optimizer.safetensors
  *     checkpoint-<step>/   earlier checkpoints, if more than the last are kept
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
- *     best-set-aside/      the best weights from after the point that a run goes on from, until it has come as far again
+ *     best-set-aside-<step>/   best weights from after the point that a run goes on from, until it has them again
  *     rollback/            with onNonfinite "rollback": the state to go back to
  *     nonfinite-step-N.safetensors   the record of a step that was not finite, or exploded
  *     .lock                names the process that works in the folder, while there is one

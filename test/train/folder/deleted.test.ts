@@ -188,6 +188,24 @@ describe("a run's folder that cannot be written to any more", () => {
     await expectRescued(out);
   });
 
+  it("because another process has its lock, keeps that one's work", async () => {
+    const out = newPath();
+    const other = train({ resume: out, backend: "reference" });
+    const error = await failure(
+      trainWith(out, async () => {
+        await rm(join(out, ".lock"));
+        // It has the lock now, and has saved nothing yet.
+        await other.next();
+      }),
+    );
+    expect(error.message).toContain(
+      ".lock: no other process may save in the run's folder while it trains; got the lock of",
+    );
+    for await (const _ of other);
+    await expectWhole(out);
+    await expectRescued(out);
+  });
+
   it("is saved beside a file of the name that it would have", async () => {
     const out = newPath();
     await writeFile(`${out}-rescued`, "mine");

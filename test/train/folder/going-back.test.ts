@@ -1,10 +1,10 @@
 /** A run that goes on from a point before its best weights. */
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readManifest } from "#foretoken/io/owned-folder.node.js";
 import { train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, collect, ofType } from "../../support/runs.ts";
+import { checkpointHashes, collect, ofType, timelessMetrics } from "../../support/runs.ts";
 import { resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options, killedAt } = useWholeRun();
@@ -23,11 +23,9 @@ describe("a run's best weights from after the point that it goes on from", () =>
     await killedAt(out, "step", 7, { checkpointInterval: 100 });
     expect(await stepOf(join(out, "best"))).toBe(5);
     const { notices } = await resumeNoting(out, { stopAt: 3 });
-    const aside = join(out, "best-set-aside");
+    const aside = join(out, "best-set-aside-5");
     expect(notices).toHaveLength(2);
-    expect(notices).toContain(
-      `${aside}: the best weights from after this point, of step 5, kept until the run has come as far again`,
-    );
+    expect(notices).toContain(`${aside}: the best weights so far, from after this point; until the run has them again`);
     expect(await stepOf(aside)).toBe(5);
     await resume(out);
     expect((await readdir(out)).sort()).toEqual((await readdir(run.whole)).sort());
@@ -35,7 +33,7 @@ describe("a run's best weights from after the point that it goes on from", () =>
     expect(found["best/model.safetensors"]).toBe(expected["best/model.safetensors"]);
   });
 
-  it("are set aside once, however often it begins again", async () => {
+  it("go again with the same weights, however often it begins again", async () => {
     const out = newPath();
     await killedAt(out, "step", 7, { checkpointInterval: 100 });
     for (let i = 0; i < 2; i++) {
@@ -44,7 +42,7 @@ describe("a run's best weights from after the point that it goes on from", () =>
       }
     }
     const names = (await readdir(out)).filter((name) => name.startsWith("best"));
-    expect(names.sort()).toEqual(["best", "best-set-aside"]);
+    expect(names.sort()).toEqual(["best"]);
   });
 
   it("are set aside for good if an earlier checkpoint is resumed with another plan", async () => {
@@ -53,8 +51,49 @@ describe("a run's best weights from after the point that it goes on from", () =>
     const later = await stepOf(join(out, "best"));
     const { events } = await resumeNoting(join(out, "checkpoint-4"), { steps: 6 });
     expect(events.at(-1)).toMatchObject({ type: "done", step: 6 });
-    expect(await stepOf(join(out, "best-set-aside"))).toBe(later);
+    expect(await stepOf(join(out, `best-set-aside-${later}`))).toBe(later);
     expect(await stepOf(join(out, "best"))).toBe(ofType(events, "eval").findLast(({ best }) => best)?.step);
+  });
+
+  it("come back with the checkpoint to which they belong", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), keepLast: 3 }));
+    expect(await stepOf(join(out, "best"))).toBe(12);
+    const weights = (await checkpointHashes(out))["best/model.safetensors"];
+    await resume(join(out, "checkpoint-4"), { stopAt: 6 });
+    expect(await stepOf(join(out, "best"))).toBe(5);
+    await rename(join(out, "checkpoint-set-aside"), join(out, "checkpoint-12"));
+    await resume(join(out, "checkpoint-12"), { steps: 20, stopAt: 13 });
+    expect((await checkpointHashes(out))["best/model.safetensors"]).toBe(weights);
+    expect(await stepOf(join(out, "best-set-aside-5"))).toBe(5);
+  });
+
+  it("leave the run's notes as those of an undisturbed one, wherever it is stopped meanwhile", async () => {
+    const changes = { evalInterval: 3, checkpointInterval: 6 };
+    const [whole, out] = [newPath(), newPath()];
+    await collect(train(options(whole, changes)));
+    await killedAt(out, "step", 10, changes);
+    expect(await stepOf(join(out, "best"))).toBe(9);
+    await resume(out, { stopAt: 7 });
+    const { notices } = await resumeNoting(out);
+    expect(notices).toEqual([]);
+    expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
+    expect((await readdir(out)).sort()).toEqual((await readdir(whole)).sort());
+  });
+
+  it("are not taken for others, nor removed with a file of the user's", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), keepLast: 3 }));
+    const best = await stepOf(join(out, "best"));
+    await cp(join(out, "best"), join(out, "best-set-aside-mine"), { recursive: true });
+    await symlink("best", join(out, `best-set-aside-${best}`));
+    await writeFile(join(out, "best", "mine.txt"), "mine");
+    await resume(join(out, "checkpoint-4"), { stopAt: 6 });
+    expect(await readFile(join(out, `best-set-aside-${best}-2`, "mine.txt"), "utf8")).toBe("mine");
+    expect(await readdir(join(out, `best-set-aside-${best}-2`))).toContain("model.safetensors");
+    await resume(out);
+    expect(await readdir(join(out, `best-set-aside-${best}-2`))).toContain("mine.txt");
+    expect(await readdir(join(out, "best-set-aside-mine"))).toContain("model.safetensors");
   });
 });
 

@@ -21,6 +21,12 @@ const failureWithout = (out: string, step: number, changes?: TrainChanges): Prom
     })(),
   );
 
+/** Gradients that differ much, so that some of them count as exploding. */
+const shaky = (onNonfinite: "skip" | "rollback"): TrainChanges => ({
+  ...{ steps: 44, batchSize: 1, gradAccumSteps: 1, evalInterval: 100, checkpointInterval: 8 },
+  ...{ onNonfinite, maxGradNormRatio: 1.15 },
+});
+
 describe("a run without its folder", () => {
   it("is saved at the first better evaluation, with the best weights of before", async () => {
     const out = newPath();
@@ -39,21 +45,27 @@ describe("a run without its folder", () => {
   });
 
   it.each(["skip", "rollback"] as const)("leaves bad steps out without a record, and is saved: %s", async (action) => {
-    // Gradients that differ much, so that some of them count as exploding.
-    const shaky: TrainChanges = {
-      ...{ steps: 44, batchSize: 1, gradAccumSteps: 1, evalInterval: 100, checkpointInterval: 8 },
-      ...{ onNonfinite: action, maxGradNormRatio: 1.15 },
-    };
     const whole = newPath();
-    const bad = ofType(await collect(train(options(whole, shaky))), "nonfinite").map(({ step }) => step);
+    const bad = ofType(await collect(train(options(whole, shaky(action)))), "nonfinite").map(({ step }) => step);
     const first = bad.find((step) => step > 9 && step % 8 > 1) ?? expect.fail(`bad steps: ${bad.join()}`);
     const out = newPath();
-    const error = await failureWithout(out, first - 1, shaky);
+    const error = await failureWithout(out, first - 1, shaky(action));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toContain(`saved in ${out}-rescued instead`);
     await resume(`${out}-rescued`);
     const [found, expected] = [await checkpointHashes(`${out}-rescued`), await checkpointHashes(whole)];
     expect(found["checkpoint/model.safetensors"]).toBe(expected["checkpoint/model.safetensors"]);
+  });
+
+  it("goes back to a point whose files were deleted meanwhile", async () => {
+    const out = newPath();
+    const whole = newPath();
+    const bad = ofType(await collect(train(options(whole, shaky("rollback")))), "nonfinite").map(({ step }) => step);
+    const first = bad.find((step) => step > 9 && step % 8 > 1) ?? expect.fail(`bad steps: ${bad.join()}`);
+    for await (const event of train(options(out, shaky("rollback")))) {
+      if (event.type === "step" && event.step === first - 1) await rm(join(out, "rollback"), { recursive: true });
+    }
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
 
   it("has a shorter name where its own is as long as names can be", async () => {

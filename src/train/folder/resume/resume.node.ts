@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { CheckpointError } from "../../../core/errors.ts";
 import { isRecord } from "../../../core/is-record.ts";
 import { quoteWord } from "../../../core/shell-word.ts";
+import { systemErrorCode } from "../../../core/system-error.ts";
 import { filterJsonLines, readJsonLines } from "../../../io/jsonl.node.ts";
 import type { Lock } from "../../../io/lock.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
@@ -12,11 +13,11 @@ import type { RunConfig } from "../../config/config.ts";
 import type { BrokenOff } from "../../run/run-input.ts";
 import { type RunDescription, redescribe } from "../description.node.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
-import { setBestAside } from "../write/best-aside.node.ts";
+import { arrangeBest, setBestAside } from "../write/best-aside.node.ts";
 import { keptSteps, takeUp } from "../write/kept-checkpoints.node.ts";
 import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 import type { NamedRun } from "./find-run.node.ts";
-import { hasLaterBest, withoutLostBest } from "./lost-best.node.ts";
+import { withoutLostBest } from "./lost-best.node.ts";
 import { mendNotes } from "./mended-notes.node.ts";
 import { readSaved, type SavedRun } from "./saved-state.node.ts";
 import type { BaseModel } from "./saved-weights.node.ts";
@@ -82,6 +83,18 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
   });
 };
 
+/** Names the best weights in an error of moving them. */
+const inPlace = (path: string, work: Promise<void>): Promise<void> =>
+  work.catch((cause: unknown) => {
+    if (systemErrorCode(cause) === undefined) throw cause;
+    throw new CheckpointError({
+      where: join(path, folderNames.best),
+      must: "the best weights must be ones that can be set aside, since the run goes on from before them",
+      got: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  });
+
 /**
  * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
  * @param described the run's description, as it is on the disk.
@@ -107,7 +120,7 @@ export const readRun = async (
     return {
       saved: null,
       async open({ config, tokenizer, facts }, lock) {
-        await setBestAside(root, path, onNotice);
+        await inPlace(path, setBestAside(root, path, onNotice));
         await redescribe(root, described, config);
         await filterJsonLines(join(root, folderNames.metrics), () => false);
         return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, true, root);
@@ -121,6 +134,9 @@ export const readRun = async (
   return {
     saved,
     async open({ config, tokenizer, facts, broken }, lock) {
+      const { step, best } = saved.state.progress;
+      // First: if it cannot be done, nothing has changed.
+      await inPlace(path, arrangeBest(root, path, { step, best: best?.step ?? null }, onNotice));
       if (checkpoint !== folderNames.checkpoint) {
         const aside = await takeUp(root, checkpoint);
         if (aside !== undefined) {
@@ -129,7 +145,6 @@ export const readRun = async (
           );
         }
       }
-      if (await hasLaterBest(root, saved.state)) await setBestAside(root, path, onNotice);
       // Before the notes: a run that was killed in between is an extended one, with notes to mend.
       await redescribe(root, described, config);
       if (!(await mendNotes(path, root, saved.state.progress, config.train, broken))) {

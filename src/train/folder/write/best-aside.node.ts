@@ -1,65 +1,104 @@
 /**
  * Best weights from after the point that a run goes on from: it was ended before its next checkpoint, or an earlier one is
- * resumed. They are better than what the run has there, so they are set aside until it has come as far again.
+ * resumed. They are better than what the run has there, so they are set aside. They go when the run has written the same
+ * weights again, and come back if a later checkpoint is resumed to which they belong.
  */
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { recoverCheckpoint } from "../../../io/checkpoint.node.ts";
 import { flushFolder } from "../../../io/files.node.ts";
-import type { Binding } from "../../../io/manifest.ts";
-import { occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
+import type { Manifest } from "../../../io/manifest.ts";
+import { foreignEntries, occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
+import { holdsAllFiles } from "../../../io/read-checkpoint.node.ts";
 import { folderNames } from "../folder-names.ts";
 
-const asideName = (i: number): string => `${folderNames.best}-set-aside${i === 1 ? "" : `-${i}`}`;
+type OnNotice = (line: string) => void | Promise<void>;
 
-/** Names of best weights that were set aside. */
-const asidesIn = async (folder: string): Promise<readonly string[]> =>
-  (await readdir(folder)).filter((name) => name.startsWith(asideName(1)));
+/** Best weights that were set aside. */
+interface Aside {
+  readonly path: string;
+  readonly manifest: Manifest;
+}
 
-const bindingOf = async (folder: string): Promise<Binding | undefined> =>
-  (await readManifest(folder))?.run ?? undefined;
+/** Those in a run's folder that are whole. */
+export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
+  const asides: Aside[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory() || !/^best-set-aside-\d{1,15}(?:-\d+)?$/u.test(entry.name)) continue;
+    const path = join(folder, entry.name);
+    const manifest = await readManifest(path);
+    if (manifest !== null && (await holdsAllFiles(path))) asides.push({ path, manifest });
+  }
+  return asides;
+};
+
+const isSame = (one: Manifest, other: Manifest): boolean => {
+  const names = Object.keys(one.files);
+  return (
+    names.length === Object.keys(other.files).length &&
+    names.every((name) => one.files[name]?.sha256 === other.files[name]?.sha256)
+  );
+};
+
+/** Whether nobody has put a file of his own into the folder. */
+const isOursAlone = async (path: string): Promise<boolean> => (await foreignEntries(path)).length === 0;
 
 /**
- * Sets the best weights of the run in `folder` aside; of the same step and plan once, however often the run goes back.
+ * Sets the best weights of the run in `folder` aside, with all that is in their folder; the same weights once.
  * @param shown the folder's path, as it is shown.
  */
-export const setBestAside = async (
-  folder: string,
-  shown: string,
-  onNotice: (line: string) => void | Promise<void>,
-): Promise<void> => {
+export const setBestAside = async (folder: string, shown: string, onNotice: OnNotice): Promise<void> => {
   const best = join(folder, folderNames.best);
   await recoverCheckpoint(best);
   if ((await occupantOf(best)) !== "ours") return;
-  const run = await bindingOf(best);
-  const step = run?.step;
-  for (const name of await asidesIn(folder)) {
-    const other = await bindingOf(join(folder, name));
-    if (run === undefined || other?.step !== step || other?.config !== run.config) continue;
+  const manifest = await readManifest(best);
+  const asides = await asidesIn(folder);
+  if (manifest !== null && asides.some((aside) => isSame(aside.manifest, manifest)) && (await isOursAlone(best))) {
     await removeOwned(best);
     return;
   }
-  let i = 1;
-  while ((await occupantOf(join(folder, asideName(i)))) !== "nothing") i++;
-  await rename(best, join(folder, asideName(i)));
-  await flushFolder(folder);
-  const of = step === undefined ? "" : `, of step ${step}`;
-  const path = join(shown, asideName(i));
-  await onNotice(`${path}: the best weights from after this point${of}, kept until the run has come as far again`);
+  const step = manifest?.run?.step ?? 0;
+  for (let i = 1; ; i++) {
+    const name = `${folderNames.best}-set-aside-${step}${i === 1 ? "" : `-${i}`}`;
+    if ((await occupantOf(join(folder, name)).catch(() => "taken")) !== "nothing") continue;
+    await rename(best, join(folder, name));
+    await flushFolder(folder);
+    await onNotice(
+      `${join(shown, name)}: the best weights so far, from after this point; until the run has them again`,
+    );
+    return;
+  }
 };
 
-/** Finds best weights that were set aside in `folder`. Returns what removes them once the run has come as far again. */
-export const openAsides = async (folder: string): Promise<(run: Binding) => Promise<void>> => {
-  let asides = await asidesIn(folder);
-  return async ({ step, config }) => {
-    const left: string[] = [];
-    for (const name of asides) {
-      const path = join(folder, name);
-      const run = await bindingOf(path);
-      const isPassed = run !== undefined && run.config === config && run.step <= step;
-      if (isPassed && (await occupantOf(path)) === "ours") await removeOwned(path);
-      else left.push(name);
-    }
-    asides = left;
-  };
+/**
+ * Puts the best weights of a run's state into their place: those in it are set aside if they are of later, and the ones of
+ * the state come back if they were set aside.
+ * @param best the step of the state's best evaluation; null: there is none yet.
+ * @param step of the state.
+ */
+export const arrangeBest = async (
+  folder: string,
+  shown: string,
+  { best, step }: { readonly best: number | null; readonly step: number },
+  onNotice: OnNotice,
+): Promise<void> => {
+  const place = join(folder, folderNames.best);
+  await recoverCheckpoint(place);
+  const found = (await readManifest(place))?.run?.step;
+  if (found === best) return;
+  const back = (await asidesIn(folder)).find(({ manifest }) => manifest.run?.step === best);
+  if (found !== undefined && (back !== undefined || found > step)) await setBestAside(folder, shown, onNotice);
+  if (back === undefined || (await occupantOf(place)) !== "nothing") return;
+  await rename(back.path, place);
+  await flushFolder(folder);
+};
+
+/** Removes the weights that were set aside in `folder` and that the run has written again. */
+export const dropWrittenAgain = async (folder: string): Promise<void> => {
+  const best = join(folder, folderNames.best);
+  const manifest = await readManifest(best);
+  if (manifest === null || !(await holdsAllFiles(best))) return;
+  for (const aside of await asidesIn(folder)) {
+    if (isSame(aside.manifest, manifest) && (await isOursAlone(aside.path))) await removeOwned(aside.path);
+  }
 };

@@ -100,7 +100,7 @@ export const openRunFolder = async (
       cause: error,
     });
   });
-  const saving = await openSaving(subject, { shown, path, notes, isHere });
+  const saving = await openSaving(subject, { shown, path, notes, isHere, isTaken: lock.isTaken });
 
   /** Tries once more where a deletion went on meanwhile. */
   const twice = (work: () => Promise<void>): Promise<void> =>
@@ -138,7 +138,10 @@ export const openRunFolder = async (
       unlessGone(() =>
         saving.saveRollback((folder) => writeRollback(folder, layouts, point, bindingAt(point.step, config))),
       ),
-    readRollback: () => readRollback(rollback, layouts, hashes),
+    async readRollback() {
+      await unlessGone(saving.makeRollbackAgain);
+      return readRollback(rollback, layouts, hashes);
+    },
     async close() {
       try {
         await notes.close();

@@ -12,7 +12,7 @@ import type { SavedState } from "../../run/run-input.ts";
 import { descriptionText } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { configHash } from "../same-config.node.ts";
-import { openAsides } from "./best-aside.node.ts";
+import { dropWrittenAgain } from "./best-aside.node.ts";
 import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
 import { type HeldCheckpoint, holdCheckpoint, holdFiles } from "./held-files.node.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
@@ -29,6 +29,8 @@ export interface SavingPlace {
   readonly notes: Notes;
   /** Whether the folder is still the opened one. */
   isHere(): Promise<boolean>;
+  /** Whether another process has the folder's lock by now. */
+  isTaken(): Promise<boolean>;
 }
 
 /** Saves a run. */
@@ -42,6 +44,8 @@ export interface Saving {
   saveBest(values: ReadValues, step: number): Promise<void>;
   /** Replaces the point to go back to. `write` writes it into a folder. */
   saveRollback(write: (folder: string) => Promise<void>): Promise<void>;
+  /** Makes the point to go back to again, if it was deleted. */
+  makeRollbackAgain(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -55,7 +59,7 @@ const ignoreSystemError = (error: unknown): void => {
 /** Prepares for saving. Files that nobody could write again are held open from now on. */
 export const openSaving = async (subject: RunSubject, place: SavingPlace): Promise<Saving> => {
   const { config, keepLast, keptMore = false } = subject;
-  const { shown, path, notes, isHere } = place;
+  const { shown, path, notes, isHere, isTaken } = place;
   const { text, valText, documents, valDocuments } = folderNames;
   const checkpoint = join(path, folderNames.checkpoint);
   const best = join(path, folderNames.best);
@@ -65,17 +69,20 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
   const heldBest = await holdCheckpoint(best);
   const heldRollback = await holdCheckpoint(rollback);
-  const dropAsides = await openAsides(path);
   /** The last checkpoint that this process has found or written. */
   let known = (await readManifest(checkpoint))?.run ?? null;
 
   /** @throws CheckpointError if another process has saved in the folder: its work is not replaced. */
   const checkOwn = async (): Promise<void> => {
+    const must = "no other process may save in the run's folder while it trains";
+    if (await isTaken()) {
+      throw new CheckpointError({ where: join(shown, folderNames.lock), must, got: "the lock of another process" });
+    }
     const found = (await readManifest(checkpoint))?.run ?? null;
     if (found === null || (found.step === known?.step && found.config === known.config)) return;
     throw new CheckpointError({
       where: join(shown, folderNames.checkpoint),
-      must: "no other process may save in the run's folder while it trains",
+      must,
       got: `a checkpoint of step ${found.step} that this one has not written`,
     });
   };
@@ -112,9 +119,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       const keep = keepBefore(path, step, keepLast);
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
       known = run;
-      // The run is saved. Older folders that cannot be removed, as they are read-only, are left for the next time.
-      await dropAsides(run).catch(ignoreSystemError);
-      // If only one is kept, others beside it are the user's own copies.
+      // If only one is kept, others beside it are the user's own copies. Those that cannot be removed wait for the next time.
       if (keepLast > 1 || keptMore) await prune(path, step, keepLast).catch(ignoreSystemError);
     } catch (error) {
       if (!(await isHere())) return gone;
@@ -187,11 +192,13 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       const run = bindingAt(step, config);
       await writeCheckpoint(best, weightFiles(subject, values), { run, makeParents: false });
       await heldBest.renew();
+      await dropWrittenAgain(path).catch(ignoreSystemError);
     },
     async saveRollback(write) {
       await write(rollback);
       await heldRollback.renew();
     },
+    makeRollbackAgain: () => makeCheckpointAgain(rollback, heldRollback),
     async close() {
       for (const held of [texts, heldBest, heldRollback]) await held.close();
     },
