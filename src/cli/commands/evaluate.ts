@@ -114,8 +114,9 @@ const figuresOf = (result: Evaluation): readonly (readonly [label: string, value
   ["tokens", formatCount(result.tokens)],
 ];
 
-/** What was measured, as the last figure's row. */
-const measuredRow = (measured: string): string => `${padRight("measured on", 20)}${measured}`;
+/** What was measured, as the last row, in several lines where the terminal is narrow. */
+const measuredRows = (measured: string, width: number): readonly string[] =>
+  wrapText(measured, width - 20).map((line, i) => padRight(i === 0 ? "measured on" : "", 20) + line);
 
 /** A number with its sign. */
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
@@ -163,7 +164,7 @@ const comparisonText = (
     ...columns.map(([label, value], i) =>
       `${padRight(label, 20)}${padRight(value, 12)}${padRight(theirs[i]?.[1] ?? "", 12)}${differences[i] ?? ""}`.trimEnd(),
     ),
-    measuredRow(measured),
+    ...measuredRows(measured, width),
     ...leftOut.flatMap((line) => wrapText(line, width)),
     last,
     "",
@@ -182,7 +183,7 @@ const resultText = (result: Evaluation, measured: string, width: number): string
         ];
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
-    measuredRow(measured),
+    ...measuredRows(measured, width),
     ...leftOut.flatMap((line) => wrapText(line, width)),
     "",
   ].join("\n");
