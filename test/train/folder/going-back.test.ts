@@ -27,10 +27,23 @@ describe("a run's best weights from after the point that it goes on from", () =>
     expect(notices).toHaveLength(2);
     expect(notices).toContain(`${aside}: the best weights so far, from after this point; until the run has them again`);
     expect(await stepOf(aside)).toBe(5);
+    const page = await readFile(join(out, "README.md"), "utf8");
+    expect(page).toContain("| `best-set-aside-5/` | ");
     await resume(out);
     expect((await readdir(out)).sort()).toEqual((await readdir(run.whole)).sort());
     const [found, expected] = [await checkpointHashes(out), await checkpointHashes(run.whole)];
     expect(found["best/model.safetensors"]).toBe(expected["best/model.safetensors"]);
+    const [foundPage, expectedPage] = [out, run.whole].map((path) => readFile(join(path, "README.md"), "utf8"));
+    expect(await foundPage).toBe(await expectedPage);
+  });
+
+  it("are set aside, too, where a kill came while they were replaced", async () => {
+    const out = newPath();
+    await killedAt(out, "step", 7, { checkpointInterval: 100 });
+    await rename(join(out, "best"), join(out, ".old-best"));
+    await resume(out, { stopAt: 3 });
+    expect(await stepOf(join(out, "best-set-aside-5"))).toBe(5);
+    expect(await readdir(out)).not.toContain(".old-best");
   });
 
   it("go again with the same weights, however often it begins again", async () => {
@@ -66,6 +79,19 @@ describe("a run's best weights from after the point that it goes on from", () =>
     await resume(join(out, "checkpoint-12"), { steps: 20, stopAt: 13 });
     expect((await checkpointHashes(out))["best/model.safetensors"]).toBe(weights);
     expect(await stepOf(join(out, "best-set-aside-5"))).toBe(5);
+  });
+
+  it("are what the run's page names, and not the ones that they had replaced", async () => {
+    const out = newPath();
+    const changes = { evalInterval: 3, checkpointInterval: 4 };
+    await collect(train({ ...options(out, changes), keepLast: 3 }));
+    expect(await stepOf(join(out, "best"))).toBe(12);
+    await resume(join(out, "checkpoint-4"), { stopAt: 5 });
+    const page = await readFile(join(out, "README.md"), "utf8");
+    expect(page).toContain("at step 3 |");
+    expect(page).toContain("| `best-set-aside-12/` | ");
+    expect(page).not.toContain("`best/`");
+    expect(page).toContain('from_pretrained("checkpoint")');
   });
 
   it("leave the run's notes as those of an undisturbed one, wherever it is stopped meanwhile", async () => {

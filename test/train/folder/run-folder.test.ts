@@ -1,4 +1,5 @@
-import { appendFile, cp, mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors.js";
@@ -62,6 +63,20 @@ describe("the list of runs", () => {
     expect(half?.best?.step).toBe(5);
     expect(killed).toMatchObject({ best: null, checkpoint: null });
     expect(killed?.parameters).toBe(whole?.parameters);
+  });
+
+  // Other file systems move such a time to the last one that they have.
+  it.skipIf(!existsSync("/dev/shm"))("has a run whose files are of a time that no date has", async () => {
+    const folder = await mkdtemp("/dev/shm/foretoken-");
+    try {
+      await cp(join(runs, "half"), join(folder, "half"), { recursive: true });
+      await utimes(join(folder, "half", "run.json"), 9e12, 9e12);
+      const { runs: listed, skipped } = await listRuns(folder);
+      expect(skipped).toEqual([]);
+      expect(listed).toMatchObject([{ name: "half", startedAt: "+275760-09-13T00:00:00.000Z" }]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("names the preset of a run with other steps and another seed", async () => {

@@ -72,6 +72,10 @@ export interface ReadmeSubject {
   readonly keepLast: number;
   /** Whether the folder has the text. Default false. */
   readonly keptText?: boolean;
+  /** Whether the weights of the best evaluation are there, if one has kept any. Default true. */
+  readonly bestIsThere?: boolean;
+  /** Names of the folders of best weights that were set aside. Default none. */
+  readonly asides?: readonly string[];
 }
 
 const count = (value: number): string => Math.round(value).toLocaleString("en-US");
@@ -217,12 +221,14 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
 };
 
 /** Whether there are weights of the lowest loss: an evaluation of an interruption keeps none. */
-const hasBest = ({ evals }: RunStory): boolean => evals.some(({ reason }) => reason !== "interrupted");
+const hasBest = ({ evals }: RunStory, { bestIsThere = true }: ReadmeSubject): boolean =>
+  bestIsThere && evals.some(({ reason }) => reason !== "interrupted");
 
 /** Whether there are weights to write with. */
-const hasWeights = (story: RunStory): boolean => story.saved || hasBest(story);
+const hasWeights = (story: RunStory, subject: ReadmeSubject): boolean => story.saved || hasBest(story, subject);
 
-const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly string[] => {
+const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
+  const { prompt, config } = subject;
   const { saved } = story;
   const chats = story.start?.documents?.chat === true;
   const reason = reasonOf(story, config.train);
@@ -231,7 +237,7 @@ const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly 
   const going = saved ? "go on to the planned end" : "begin again at step 0: no checkpoint is saved yet";
   return [
     ...(isOver ? [] : [`npx foretoken train --resume .                 # ${going}`]),
-    ...(hasWeights(story)
+    ...(hasWeights(story, subject)
       ? [
           ...(chats
             ? ["npx foretoken chat .                           # a conversation"]
@@ -246,7 +252,7 @@ const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly 
       ? [`${longer.padEnd(46)} # train longer: so many steps in all`]
       : []),
     // Without this flag the commands take the weights with the lowest validation loss.
-    ...(saved && hasBest(story)
+    ...(saved && hasBest(story, subject)
       ? [
           `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # those of the last step, not the best`,
         ]
@@ -258,39 +264,48 @@ const commands = (story: RunStory, { prompt, config }: ReadmeSubject): readonly 
 const formOf = ({ lora }: RunConfig): string =>
   lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
 
-const files = (story: RunStory, { config, keepLast, keptText = false }: ReadmeSubject): readonly string[] => [
-  row(["file", "what it is"]),
-  "|---|---|",
-  row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
-  ...(keptText
-    ? [
-        config.train.rows === undefined
-          ? row(["`text.txt`", "the text, which was given as a string"])
-          : row(["`documents.jsonl`", "the documents, which were given as a list"]),
-      ]
-    : []),
-  row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
-  ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
-  ...(story.saved
-    ? [
-        row(["`checkpoint/`", `the last state: ${formOf(config)}, and what going on needs:`]),
-        row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
-        row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
-        row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
-        ...(keepLast > 1
-          ? [row(["`checkpoint-STEP/`", "the checkpoints before it: resume one of them to go back"])]
-          : []),
-      ]
-    : []),
-  ...(hasBest(story) ? [row(["`best/`", `the weights with the lowest validation loss: ${formOf(config)}`])] : []),
-  ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
-    ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
-    : []),
-];
+const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
+  const { config, keepLast, keptText = false, asides = [] } = subject;
+  return [
+    row(["file", "what it is"]),
+    "|---|---|",
+    row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
+    ...(keptText
+      ? [
+          config.train.rows === undefined
+            ? row(["`text.txt`", "the text, which was given as a string"])
+            : row(["`documents.jsonl`", "the documents, which were given as a list"]),
+        ]
+      : []),
+    row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
+    ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
+    ...(story.saved
+      ? [
+          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what going on needs:`]),
+          row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
+          row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
+          row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
+          ...(keepLast > 1
+            ? [row(["`checkpoint-STEP/`", "the checkpoints before it: resume one of them to go back"])]
+            : []),
+        ]
+      : []),
+    ...(hasBest(story, subject)
+      ? [row(["`best/`", `the weights with the lowest validation loss: ${formOf(config)}`])]
+      : []),
+    ...asides.map((name) =>
+      row([`\`${name}/\``, "the best weights of a continuation that the run has left; until it has the same again"]),
+    ),
+    ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
+      ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
+      : []),
+  ];
+};
 
 /** Loads the weights that the commands take. */
-const python = (story: RunStory, { lora }: RunConfig): string => {
-  const folder = hasBest(story) ? folderNames.best : folderNames.checkpoint;
+const python = (story: RunStory, subject: ReadmeSubject): string => {
+  const { lora } = subject.config;
+  const folder = hasBest(story, subject) ? folderNames.best : folderNames.checkpoint;
   if (lora !== undefined) {
     return `from peft import AutoPeftModelForCausalLM
 model = AutoPeftModelForCausalLM.from_pretrained("${folder}")`;
@@ -329,8 +344,8 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),
-    ...(hasWeights(story)
-      ? ["", `In Python, with the package ${packageName}:`, "", "```python", python(story, config), "```"]
+    ...(hasWeights(story, subject)
+      ? ["", `In Python, with the package ${packageName}:`, "", "```python", python(story, subject), "```"]
       : []),
     "",
     "## Files",

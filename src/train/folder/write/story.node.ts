@@ -1,14 +1,16 @@
 /** Files for people in a run's folder: README.md and samples.txt, both made of the events. */
 import { unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { readRegularFile } from "../../../core/regular-file.node.ts";
 import { systemErrorCode } from "../../../core/system-error.ts";
 import { openToAppend, replaceFile, writeAll } from "../../../io/files.node.ts";
+import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { TrainEvent } from "../../events.ts";
 import { folderNames } from "../folder-names.ts";
 import type { NotedEvent, NotedSample } from "../noted-events.ts";
 import type { RunData } from "../run-schemas.ts";
+import { asidesIn } from "./best-aside.node.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 
 /** The run that the files are about. */
@@ -92,7 +94,10 @@ export const openStory = async (
       const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);
-      if (isDue && (await mayWrite(page, isPage))) await replaceFile(page, runReadme(story, subject));
+      if (!isDue || !(await mayWrite(page, isPage))) return;
+      const bestIsThere = await hasCheckpoint(join(folder, folderNames.best));
+      const asides = (await asidesIn(folder)).map(({ path }) => basename(path)).sort();
+      await replaceFile(page, runReadme(story, { ...subject, bestIsThere, asides }));
     },
   };
 };
