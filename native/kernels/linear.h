@@ -11,7 +11,7 @@
 #include "gelu.h"
 #include "linear_parts.h"
 #if defined(FT_TILES)
-#include "linear_amx.h"
+#include "linear_tiles.h"
 #endif
 
 namespace foretoken::FT_ISA {

@@ -1,5 +1,4 @@
-// The products of linear.h by tiles: of bfloat16, with activations and gradients in either type (kRounded), and of float32,
-// with all in float32 (kWhole).
+// The products that linear_tiles.h declares.
 #pragma once
 
 #include "../gemm/amx/multiply.h"
@@ -9,6 +8,7 @@
 #include "dropout.h"
 #include "gelu.h"
 #include "linear_parts.h"
+#include "linear_tiles.h"
 
 namespace foretoken::FT_ISA {
 
@@ -31,7 +31,7 @@ FT_INLINE TileProduct<kParts> forwardTileProduct(const Args& args) {
 }
 
 template <int kParts>
-static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
+void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
   const float* const bias = args.bias.orNull();
   const float* const addend = args.addend.orNull();
   withElementsOf<kParts>(args.y, [&](auto* y) {
@@ -51,7 +51,7 @@ static void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool) {
 }
 
 template <int kParts>
-static void linearGeluForwardByTiles(const LinearGeluForwardArgs& args, Pool& pool) {
+void linearGeluForwardByTiles(const LinearGeluForwardArgs& args, Pool& pool) {
   withElementsOf<kParts>(args.y, [&]<typename T>(T* y) {
     withGelu<T>(args.tanh != 0, bool(args.slope), [&]<bool kSlope>(auto activation) {
       T* const slope = args.slope.orNull().template as<T>();
@@ -62,7 +62,7 @@ static void linearGeluForwardByTiles(const LinearGeluForwardArgs& args, Pool& po
 }
 
 template <int kParts>
-static void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Pool& pool) {
+void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Pool& pool) {
   uint32_t* const kept = args.kept;
   const DropoutKey key = dropoutKeyOf(args);
   const int64_t m = args.m, n = args.n;
@@ -92,18 +92,18 @@ static void inputGradientByTiles(const InputGradient& g, const DropoutGradient* 
 }
 
 template <int kParts>
-static void linearBackwardInputByTiles(const LinearBackwardInputArgs& args, Pool& pool) {
+void linearBackwardInputByTiles(const LinearBackwardInputArgs& args, Pool& pool) {
   inputGradientByTiles<kParts>(inputGradientOf(args, args.dy, args.add != 0), nullptr, pool);
 }
 
 template <int kParts>
-static void linearDropoutBackwardInputByTiles(const LinearDropoutBackwardInputArgs& args, Pool& pool) {
+void linearDropoutBackwardInputByTiles(const LinearDropoutBackwardInputArgs& args, Pool& pool) {
   const DropoutGradient dropping(args);
   inputGradientByTiles<kParts>(inputGradientOf(args, args.dBranch, false), &dropping, pool);
 }
 
 template <int kParts>
-static void linearBackwardWeightByTiles(const LinearBackwardWeightArgs& args, Pool& pool) {
+void linearBackwardWeightByTiles(const LinearBackwardWeightArgs& args, Pool& pool) {
   const int64_t m = args.m, n = args.n, k = args.k;
   const TileProduct<kParts> factors{n, k, m, tileOperand(args.dy, n, Order::kColumns), tileOperand(args.x, k, Order::kColumns)};
   float* const dw = args.dw;

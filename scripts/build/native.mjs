@@ -1,4 +1,5 @@
-// Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, the rest once.
+// Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, beside it
+// native/isa_tiles.cc for the set that has tiles, the rest once.
 // Without a compiler, or when it fails, WebAssembly serves: only FORETOKEN_REQUIRE_NATIVE=1 makes that an error.
 //
 // Compiled are the best set that this CPU has and the one that every CPU has; those that FORETOKEN_BUILD_ISA names, as
@@ -20,7 +21,8 @@ const avx512 = ["-mavx2", "-mfma", "-mprfchw", "-mavx512f", "-mavx512bw", "-mavx
 
 /**
  * The instruction sets of an architecture, each with what the compiler must be told. Lowest first: see `link`. `emulated`
- * compiles the same source for a machine that lacks the set's last step.
+ * compiles the same source for a machine that lacks the set's last step. `tiles`: its kinds of products by tiles, the one
+ * that takes longest to compile first.
  */
 export const instructionSets = {
   x64: [
@@ -33,6 +35,7 @@ export const instructionSets = {
       vectorBytes: 64,
       flags: [...avx512, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
       emulated: [...avx512, "-mavx512bf16", "-DFT_EMULATED_TILES"],
+      tiles: ["kRounded", "kWhole"],
     },
   ],
   arm64: [{ name: "neon", vectorBytes: 16, flags: [] }],
@@ -98,6 +101,20 @@ export const wantedSets = (compilable, runnable, asked) => {
 export const tableDefines = (sets) => sets.map(({ name }) => `-DFT_HAS_${name.toUpperCase()}`);
 
 export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
+
+/** What is compiled for one instruction set, the longest first. `flags` do not include the set's own. */
+export const unitsOfSet = (set) => {
+  const { name, tiles = [] } = set;
+  const flags = isaDefines(set);
+  return [
+    ...tiles.map((parts) => ({
+      name: `isa-${name}-${parts}`,
+      source: "native/isa_tiles.cc",
+      flags: [...flags, `-DFT_PARTS=${parts}`],
+    })),
+    { name: `isa-${name}`, source: "native/isa.cc", flags },
+  ];
+};
 
 /** Whether the path has this program. */
 export const onPath = (program) =>
@@ -172,23 +189,20 @@ const build = async (compiler, sets, headers) => {
   // A folder of its own, so that two builds at once do not mix.
   const objects = mkdtempSync(join(root, "build/native-"));
 
-  const units = [
-    ...["napi", "dispatch", "parallel", "heap", "tables"].map((name) => ({
-      source: `native/${name}.cc`,
-      object: join(objects, `${name}.o`),
-      flags: ["-isystem", headers, "-DNAPI_VERSION=8", ...(name === "tables" ? tableDefines(sets) : [])],
-    })),
-    ...sets.map((set) => ({
-      source: "native/isa.cc",
-      object: join(objects, `isa-${set.name}.o`),
-      flags: [...isaDefines(set), ...set.flags],
-    })),
-  ];
+  const common = ["napi", "dispatch", "parallel", "heap", "tables"].map((name) => ({
+    name,
+    source: `native/${name}.cc`,
+    flags: ["-isystem", headers, "-DNAPI_VERSION=8", ...(name === "tables" ? tableDefines(sets) : [])],
+  }));
+  const bySet = sets.map((set) => unitsOfSet(set).map((unit) => ({ ...unit, flags: [...unit.flags, ...set.flags] })));
+  const objectOf = ({ name }) => join(objects, `${name}.o`);
   // The longest first.
-  const jobs = [...units].reverse().map(
-    ({ source, object, flags }) =>
-      () =>
-        execute([...compiler, ...commonFlags, "-fPIC", "-pthread", ...flags, "-c", source, "-o", object]),
+  const jobs = [...[...bySet].reverse().flat(), ...common].map(
+    (unit) => () =>
+      execute([
+        ...[...compiler, ...commonFlags, "-fPIC", "-pthread", ...unit.flags],
+        ...["-c", unit.source, "-o", objectOf(unit)],
+      ]),
   );
   const temporary = `${output}.${process.pid}.tmp`;
 
@@ -199,7 +213,7 @@ const build = async (compiler, sets, headers) => {
       : ["-shared", "-Wl,--as-needed", "-pthread"];
   try {
     await inParallel(jobs);
-    await execute([...compiler, ...link, ...units.map(({ object }) => object), "-o", temporary]);
+    await execute([...compiler, ...link, ...[...common, ...bySet.flat()].map(objectOf), "-o", temporary]);
     renameSync(temporary, output);
   } finally {
     rmSync(temporary, { force: true });

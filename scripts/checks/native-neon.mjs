@@ -4,7 +4,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../build/common.mjs";
-import { commonFlags, execute, inParallel, instructionSets, isaDefines, tableDefines } from "../build/native.mjs";
+import { commonFlags, execute, inParallel, instructionSets, tableDefines, unitsOfSet } from "../build/native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
 const compiler = ["aarch64-linux-gnu-g++"];
@@ -23,7 +23,7 @@ const build = async () => {
   mkdirSync(folder, { recursive: true });
   const [neon] = instructionSets.arm64;
   const units = [
-    { name: "isa", source: "native/isa.cc", flags: [...isaDefines(neon), ...neon.flags] },
+    ...unitsOfSet(neon).map((unit) => ({ ...unit, flags: [...unit.flags, ...neon.flags] })),
     ...nativeTests.map((test) => ({ name: `${test}_test`, source: `native/test/${test}_test.cc`, flags: [] })),
     ...nativeUnits.map((unit) => ({
       name: unit,

@@ -10,8 +10,8 @@ import {
   execute,
   findCompiler,
   inParallel,
-  isaDefines,
   tableDefines,
+  unitsOfSet,
 } from "../build/native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
@@ -58,13 +58,15 @@ const probe = async (compiler, name) => {
 
 // Tiles are memory here: so every access to them is seen, and machines without them test the kernels too.
 const unitsOf = (name, sets) => [
-  ...sets.map((set) => ({
-    source: "native/isa.cc",
-    object: join(folderOf(name), `isa-${set.name}.o`),
-    flags: [...isaDefines(set), ...(set.emulated ?? set.flags)],
-    // The sets with more flags have more to compile.
-    cost: 1 + set.flags.length,
-  })),
+  ...sets.flatMap((set) =>
+    unitsOfSet(set).map((unit) => ({
+      source: unit.source,
+      object: join(folderOf(name), `${unit.name}.o`),
+      flags: [...unit.flags, ...(set.emulated ?? set.flags)],
+      // The sets with more flags have more to compile.
+      cost: 1 + set.flags.length,
+    })),
+  ),
   ...nativeTests.map((test) => ({
     source: `native/test/${test}_test.cc`,
     object: join(folderOf(name), `${test}_test.o`),

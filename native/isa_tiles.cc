@@ -1,0 +1,21 @@
+// One instruction set's products by tiles: compiled beside isa.cc once for each kind of them (-DFT_PARTS=kRounded, kWhole).
+// They take the compiler more time than all other kernels, so each kind is a unit of its own and cores share the work.
+
+// Of the kernels beside the products: they are isa.cc's.
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include "kernels/linear_amx.h"
+
+#if !defined(FT_PARTS)
+#error "compile native/isa_tiles.cc with -DFT_PARTS=<kRounded|kWhole>"
+#endif
+
+namespace foretoken::FT_ISA {
+
+template void linearForwardByTiles<FT_PARTS>(const LinearForwardArgs&, Pool&);
+template void linearGeluForwardByTiles<FT_PARTS>(const LinearGeluForwardArgs&, Pool&);
+template void linearDropoutForwardByTiles<FT_PARTS>(const LinearDropoutForwardArgs&, Pool&);
+template void linearBackwardInputByTiles<FT_PARTS>(const LinearBackwardInputArgs&, Pool&);
+template void linearDropoutBackwardInputByTiles<FT_PARTS>(const LinearDropoutBackwardInputArgs&, Pool&);
+template void linearBackwardWeightByTiles<FT_PARTS>(const LinearBackwardWeightArgs&, Pool&);
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,24 @@
+// The products of linear.h by tiles: of bfloat16, with activations and gradients in either type (kRounded), and of float32,
+// with all in float32 (kWhole). native/isa_tiles.cc compiles each.
+#pragma once
+
+#include "../gemm/amx/pack.h"
+#include "../generated/kernels.h"
+#include "../parallel.h"
+
+namespace foretoken::FT_ISA {
+
+template <int kParts>
+void linearForwardByTiles(const LinearForwardArgs& args, Pool& pool);
+template <int kParts>
+void linearGeluForwardByTiles(const LinearGeluForwardArgs& args, Pool& pool);
+template <int kParts>
+void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Pool& pool);
+template <int kParts>
+void linearBackwardInputByTiles(const LinearBackwardInputArgs& args, Pool& pool);
+template <int kParts>
+void linearDropoutBackwardInputByTiles(const LinearDropoutBackwardInputArgs& args, Pool& pool);
+template <int kParts>
+void linearBackwardWeightByTiles(const LinearBackwardWeightArgs& args, Pool& pool);
+
+}  // namespace foretoken::FT_ISA
