@@ -24,7 +24,7 @@ export {
   ForetokenError,
   ShapeError,
   UnsupportedKernelError,
-} from "./core/errors.ts";
+} from "./core/errors/errors.ts";
 export { type RandomKey, type RandomStream, randomKey, randomStream, type Stream } from "./core/random.ts";
 export {
   type Batch,
@@ -103,23 +103,23 @@ export type { Optimizer, OptimizerArena, Update } from "./optim/update.ts";
 export type { AdapterFiles } from "./pretrained/adapter/load.ts";
 export { saveAdapter } from "./pretrained/adapter/save.browser.ts";
 export type { SaveAdapterOptions } from "./pretrained/adapter/save.ts";
-export type { CheckpointFiles } from "./pretrained/checkpoint-files.ts";
-export {
-  type ChatTemplate,
-  type LanguageModel,
-  type LanguageModelFacts,
-  type Logits,
-  languageModel,
-} from "./pretrained/language-model.ts";
-export type { Candidate } from "./pretrained/likeliest.ts";
+export type { CheckpointFiles } from "./pretrained/files/checkpoint-files.ts";
 export {
   type AdapterSource,
   type CheckpointSource,
   type LoadOptions,
   loadPretrained,
 } from "./pretrained/load.browser.ts";
+export {
+  type ChatTemplate,
+  type LanguageModel,
+  type LanguageModelFacts,
+  type Logits,
+  languageModel,
+} from "./pretrained/model/language-model.ts";
+export type { Candidate } from "./pretrained/model/likeliest.ts";
+export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.ts";
 export { savePretrained } from "./pretrained/save.browser.ts";
-export type { Score, ScoredToken, ScoreOptions } from "./pretrained/score.ts";
 export { type BpeTokenizer, bpeTokenizer } from "./tokenizer/bpe/bpe.ts";
 export { type BpeTrainer, type BpeTraining, bpeTrainer, trainBpeTokenizer } from "./tokenizer/bpe/learn/train.ts";
 export type { BpeParts, MergeRule } from "./tokenizer/bpe/parts.ts";

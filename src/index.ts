@@ -33,7 +33,7 @@ export {
   ForetokenError,
   ShapeError,
   UnsupportedKernelError,
-} from "./core/errors.ts";
+} from "./core/errors/errors.ts";
 export { type RandomKey, type RandomStream, randomKey, randomStream, type Stream } from "./core/random.ts";
 export {
   type Batch,
@@ -115,18 +115,18 @@ export type { AdapterFiles } from "./pretrained/adapter/load.ts";
 export { type Merged, type MergeOptions, saveMerged } from "./pretrained/adapter/merge.node.ts";
 export { saveAdapter } from "./pretrained/adapter/save.node.ts";
 export type { SaveAdapterOptions } from "./pretrained/adapter/save.ts";
-export type { CheckpointFiles } from "./pretrained/checkpoint-files.ts";
+export type { CheckpointFiles } from "./pretrained/files/checkpoint-files.ts";
+export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
 export {
   type ChatTemplate,
   type LanguageModel,
   type LanguageModelFacts,
   type Logits,
   languageModel,
-} from "./pretrained/language-model.ts";
-export type { Candidate } from "./pretrained/likeliest.ts";
-export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
+} from "./pretrained/model/language-model.ts";
+export type { Candidate } from "./pretrained/model/likeliest.ts";
+export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.ts";
 export { savePretrained } from "./pretrained/save.node.ts";
-export type { Score, ScoredToken, ScoreOptions } from "./pretrained/score.ts";
 export { type BpeTokenizer, bpeTokenizer } from "./tokenizer/bpe/bpe.ts";
 export { type BpeTrainer, type BpeTraining, bpeTrainer, trainBpeTokenizer } from "./tokenizer/bpe/learn/train.ts";
 export type { BpeParts, MergeRule } from "./tokenizer/bpe/parts.ts";

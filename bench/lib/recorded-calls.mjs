@@ -5,7 +5,7 @@
 import { kernelPlans } from "../../dist/backend/calls/check.js";
 import { kernelCost } from "../../dist/backend/calls/cost.js";
 import { openCounting } from "../../dist/backend/observers/counting.js";
-import { bytesPerElement } from "../../dist/core/dtype.js";
+import { bytesPerElement } from "../../dist/core/tensors/dtype.js";
 import { createDecoder } from "../../dist/generate/decoder.js";
 import { createModel } from "../../dist/models/model.js";
 import { undrawnTrainer } from "../../dist/train/steps/trainer.js";

@@ -8,9 +8,9 @@ import {
   checkTensor,
   checkTrainingContext,
   checkWhole,
-} from "../core/check-arguments.ts";
-import type { RealDType } from "../core/dtype.ts";
+} from "../core/checks/check-arguments.ts";
 import type { RandomKey } from "../core/random.ts";
+import type { RealDType } from "../core/tensors/dtype.ts";
 import { createTape, type Tape } from "./tape.ts";
 import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 

@@ -1,7 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
-import { epsilon } from "../core/dtype.ts";
-import { ShapeError } from "../core/errors.ts";
-import { type Shape, sizeOf } from "../core/shape.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { epsilon } from "../core/tensors/dtype.ts";
+import { type Shape, sizeOf } from "../core/tensors/shape.ts";
 import { type Context, inferenceContext, trainingContext, withContext } from "./context.ts";
 import { readTensor, type Tensor } from "./tensor.ts";
 

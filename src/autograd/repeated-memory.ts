@@ -1,6 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
-import type { RealDType } from "../core/dtype.ts";
-import { sizeOf } from "../core/shape.ts";
+import type { RealDType } from "../core/tensors/dtype.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import { createMemory, type Memory, type Tensor, writeTensor } from "./tensor.ts";
 
 /** Memory for repeated work. */

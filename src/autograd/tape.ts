@@ -1,6 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
-import { ShapeError } from "../core/errors.ts";
-import { formatShape, sameShape, sizeOf } from "../core/shape.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { formatShape, sameShape, sizeOf } from "../core/tensors/shape.ts";
 import type { Memory, Tensor } from "./tensor.ts";
 
 /**

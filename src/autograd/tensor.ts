@@ -1,8 +1,8 @@
 import type { Backend, Storage, View } from "../backend/backend.ts";
-import { checkBackend, checkTensor } from "../core/check-arguments.ts";
-import { type DType, type HostArray, hostArray, type RealDType } from "../core/dtype.ts";
-import { ShapeError } from "../core/errors.ts";
-import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import { checkBackend, checkTensor } from "../core/checks/check-arguments.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { type DType, type HostArray, hostArray, type RealDType } from "../core/tensors/dtype.ts";
+import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 
 /** A dense row-major array in a backend's memory. A plain value: it neither owns nor frees its storage. */
 export interface Tensor extends View {

@@ -1,4 +1,4 @@
-import type { DType, HostArray, HostData, ProductDType, RealDType } from "../core/dtype.ts";
+import type { DType, HostArray, HostData, ProductDType, RealDType } from "../core/tensors/dtype.ts";
 import type { KernelArgs, KernelName } from "./kernels/kernels.ts";
 
 /** A piece of a backend's memory. Only the backend that made it can use it. */

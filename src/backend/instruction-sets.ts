@@ -1,6 +1,7 @@
 /** The instruction sets of compiled kernels, and the choice of a backend. */
-import type { ProductDType } from "../core/dtype.ts";
-import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
+
+import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
+import type { ProductDType } from "../core/tensors/dtype.ts";
 
 /** Sets of the native backend, each on machines that have it. */
 export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;

@@ -1,9 +1,9 @@
 /** The choice of a backend in a browser. */
 
-import { alternatives } from "../core/alternatives.ts";
-import { checkChoice, checkOptions } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
-import { showWord } from "../core/show.ts";
+import { checkChoice, checkOptions } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { alternatives } from "../core/text/alternatives.ts";
+import { showWord } from "../core/text/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { openReference } from "./implementations/reference/reference.ts";
 import { openWasm, type WasmOptions } from "./implementations/wasm/browser.ts";

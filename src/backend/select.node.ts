@@ -1,10 +1,10 @@
 /** The choice of a backend: by name, or the best one. */
 
 import { availableParallelism } from "node:os";
-import { checkBoolean, checkChoice, checkName, checkOptions } from "../core/check-arguments.ts";
-import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/dtype.ts";
-import { ConfigError, UnsupportedKernelError } from "../core/errors.ts";
-import { showWord } from "../core/show.ts";
+import { checkBoolean, checkChoice, checkName, checkOptions } from "../core/checks/check-arguments.ts";
+import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
+import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/tensors/dtype.ts";
+import { showWord } from "../core/text/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";

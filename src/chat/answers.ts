@@ -3,7 +3,7 @@
  * behind the words of every answer, and the template is asked what it writes before an answer and up to its end.
  */
 import { Template } from "@huggingface/jinja";
-import type { ChatTemplate } from "../pretrained/language-model.ts";
+import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { type NameFinder, nameFinder } from "../tokenizer/names-in-text.ts";
 import { type ChatMessage, endMark } from "./messages.ts";
 

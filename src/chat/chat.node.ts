@@ -1,7 +1,7 @@
-import { checkOptions } from "../core/check-arguments.ts";
-import { parseConfig } from "../core/config.ts";
+import { checkOptions } from "../core/checks/check-arguments.ts";
+import { parseConfig } from "../core/checks/config.ts";
 import { type GenerateEvent, type GenerateOptions, generate, generateDefaults } from "../generate/generate.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { type ChatModel, conversationPrompt } from "./conversation.node.ts";
 import { type ChatMessage, messagesSchema } from "./messages.ts";
 

@@ -1,7 +1,7 @@
-import { CheckpointError, ConfigError } from "../core/errors.ts";
+import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
-import type { ChatTemplate } from "../pretrained/language-model.ts";
+import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { encodeWithSpecials } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type ChatMessage, markNames } from "./messages.ts";

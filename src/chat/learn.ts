@@ -1,9 +1,9 @@
 /** Documents as tokens, with the tokens that the loss counts: the answers of conversations, and all of a plain text. */
-import { CheckpointError, ConfigError, DataError } from "../core/errors.ts";
-import { oneLine } from "../core/one-line.ts";
-import { shorten } from "../core/show.ts";
+import { CheckpointError, ConfigError, DataError } from "../core/errors/errors.ts";
+import { oneLine } from "../core/text/one-line.ts";
+import { shorten } from "../core/text/show.ts";
 import { type DocumentMessage, type Documents, documentsBuilder, type LocatedDocument } from "../data/documents.ts";
-import type { ChatTemplate } from "../pretrained/language-model.ts";
+import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { encodeWithSpecials } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { LearnedTemplate, Written, WrittenText } from "./answers.ts";

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { CheckpointError } from "../core/errors.ts";
-import { oneLine } from "../core/one-line.ts";
-import { shorten } from "../core/show.ts";
-import type { ChatTemplate } from "../pretrained/language-model.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { oneLine } from "../core/text/one-line.ts";
+import { shorten } from "../core/text/show.ts";
+import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import type { LearnedTemplate, Written } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";
 

@@ -1,5 +1,5 @@
 /** Writes conversations on this thread: for pages, which have no processes. */
-import { yieldToHost } from "../core/yield.ts";
+import { yieldToHost } from "../core/system/yield.ts";
 import { conversationWriter, type LearnedTemplate, type Written } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";
 

@@ -1,6 +1,6 @@
 import type { Command, CommanderError } from "commander";
-import { ConfigError, ForetokenError } from "../core/errors.ts";
-import { oneLine, shorten } from "../core/one-line.ts";
+import { ConfigError, ForetokenError } from "../core/errors/errors.ts";
+import { oneLine, shorten } from "../core/text/one-line.ts";
 import { exitStatus } from "./process/exit-status.ts";
 import { writeNotice } from "./process/output.ts";
 

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { hasLauncher } from "../core/launched-rank.node.ts";
+import { hasLauncher } from "../core/system/launched-rank.node.ts";
 import { commandLineError, reportFailure } from "./failure.ts";
 import { helpPage, notes } from "./help.ts";
 import { exitStatus } from "./process/exit-status.ts";

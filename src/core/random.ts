@@ -1,4 +1,4 @@
-import { checkChoice, checkRandomKey, checkWhole } from "./check-arguments.ts";
+import { checkChoice, checkRandomKey, checkWhole } from "./checks/check-arguments.ts";
 
 /**
  * Counter-based random numbers: Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as

@@ -1,4 +1,4 @@
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
 import { checkEvaluationWindows, checkTrainingBatch } from "./check-windows.ts";
 

@@ -1,4 +1,4 @@
-import { checkInt32, checkOptions, checkWhole } from "../core/check-arguments.ts";
+import { checkInt32, checkOptions, checkWhole } from "../core/checks/check-arguments.ts";
 
 interface Sizes {
   readonly batchSize: unknown;

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { basename, resolve } from "node:path";
-import { checkOptions, checkSurroundings, checkText } from "../core/check-arguments.ts";
-import { DataError } from "../core/errors.ts";
+import { checkOptions, checkSurroundings, checkText } from "../core/checks/check-arguments.ts";
+import { DataError } from "../core/errors/errors.ts";
 import { type Corpus, firstWord, splitText, type TextSplit } from "./corpus.ts";
 import type { GivenText } from "./given-text.ts";
 import { findMobyDick, mobyDickError } from "./moby-dick.node.ts";

@@ -1,6 +1,6 @@
-import { checkText } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { checkText } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 
 /** A part of a text with a name, mostly a file of a folder. It ends where the next part begins. */
 export interface TextPart {

@@ -1,6 +1,7 @@
 /** Files of documents, one in JSON on each line. */
-import { DataError } from "../core/errors.ts";
-import { type JsonLimits, parseJson } from "../core/json.ts";
+
+import { type JsonLimits, parseJson } from "../core/checks/json.ts";
+import { DataError } from "../core/errors/errors.ts";
 import type { LocatedDocument, SourceDocument } from "./documents.ts";
 import { documentOf } from "./parse-document.ts";
 

@@ -1,7 +1,7 @@
 /** Documents from disk or from memory, with the hash by which a resumed run recognises them. */
 import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../core/errors/errors.ts";
 import { corpusNames, isCorpusName } from "./corpora.node.ts";
 import { type DocumentsSplit, type LocatedDocument, splitDocuments } from "./documents.ts";
 import { documentsOfText, lineOfDocument } from "./documents-json.ts";

@@ -2,9 +2,9 @@
  * Documents that do not see each other: texts, and conversations of which the answers are learned. As they are given, and
  * as tokens.
  */
-import { ConfigError, DataError } from "../core/errors.ts";
+import { ConfigError, DataError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
-import { show } from "../core/show.ts";
+import { show } from "../core/text/show.ts";
 
 /** A message of a conversation to learn from. */
 export interface DocumentMessage {

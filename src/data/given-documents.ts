@@ -1,5 +1,5 @@
 /** Documents that a program hands over, instead of a file. */
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../core/errors/errors.ts";
 import { firstWord } from "./corpus.ts";
 import type { DocumentsSplit, LocatedDocument } from "./documents.ts";
 import { documentOf, type GivenDocument } from "./parse-document.ts";

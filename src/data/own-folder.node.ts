@@ -1,8 +1,8 @@
 /** Folders that this program wrote: they are not text, wherever they are. */
 import { join } from "node:path";
-import { isRecord } from "../core/is-record.ts";
-import { jsonLimits, parseJson } from "../core/json.ts";
-import { readRegularFile } from "../core/regular-file.node.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { jsonLimits, parseJson } from "../core/checks/json.ts";
+import { readRegularFile } from "../core/system/regular-file.node.ts";
 
 /** The kinds of folders that this program writes. */
 export type OwnFolder = "run" | "checkpoint";

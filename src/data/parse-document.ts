@@ -1,7 +1,8 @@
 /** A document from a line of JSON: a conversation or a text, in the spellings that data sets have. */
-import { DataError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { show } from "../core/show.ts";
+
+import { isRecord } from "../core/checks/is-record.ts";
+import { DataError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import type { DocumentMessage, SourceDocument } from "./documents.ts";
 
 /** Most messages of a conversation: many times those of any known one. */

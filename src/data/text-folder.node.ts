@@ -2,7 +2,7 @@
 import type { Dirent, Stats } from "node:fs";
 import { opendir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../core/errors/errors.ts";
 import { type OwnFolder, ownFolder } from "./own-folder.node.ts";
 
 /** More entries than a folder of texts has: a whole disk was named by mistake, or the folder is a trap. */

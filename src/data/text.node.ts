@@ -1,10 +1,10 @@
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { alternatives } from "../core/alternatives.ts";
-import { DataError } from "../core/errors.ts";
-import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { DataError } from "../core/errors/errors.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import { readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
+import { alternatives } from "../core/text/alternatives.ts";
 import type { TextPart } from "./corpus.ts";
 import type { OwnFolder } from "./own-folder.node.ts";
 import { listTextFolder, type TextFolder } from "./text-folder.node.ts";

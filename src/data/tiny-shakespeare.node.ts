@@ -2,8 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
-import { DataError } from "../core/errors.ts";
-import { readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
+import { DataError } from "../core/errors/errors.ts";
+import { readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 
 /** The program's surroundings; tests pass their own. */
 export interface Surroundings {

@@ -1,5 +1,5 @@
-import { DataError } from "../core/errors.ts";
-import { quoteWord } from "../core/shell-word.ts";
+import { DataError } from "../core/errors/errors.ts";
+import { quoteWord } from "../core/text/shell-word.ts";
 
 /**
  * Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: shortest forms only, no surrogates,

@@ -1,6 +1,6 @@
 import { inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
-import type { HostArray } from "../core/dtype.ts";
+import type { HostArray } from "../core/tensors/dtype.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import { createKeyValueCache } from "./key-value-cache.ts";

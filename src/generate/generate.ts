@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { checkLanguageModel, checkOptions, checkSignal } from "../core/check-arguments.ts";
-import { parseConfig, withoutUndefined } from "../core/config.ts";
-import { ConfigError } from "../core/errors.ts";
+import { checkLanguageModel, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
-import { whileOpen } from "../pretrained/closed.ts";
-import { generationDefaults } from "../pretrained/generation-config.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
-import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "../pretrained/likeliest.ts";
+import { whileOpen } from "../pretrained/model/closed.ts";
+import { generationDefaults } from "../pretrained/model/generation-config.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "../pretrained/model/likeliest.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import {

@@ -3,7 +3,7 @@ import { repeatedMemory } from "../autograd/repeated-memory.ts";
 import { readTensor, type Tensor } from "../autograd/tensor.ts";
 import type { RecordedCalls } from "../backend/backend.ts";
 import { type Extrapolation, extrapolate } from "../backend/calls/extrapolate.ts";
-import type { HostArray } from "../core/dtype.ts";
+import type { HostArray } from "../core/tensors/dtype.ts";
 import { checkIds, type Model, uploadIds } from "../models/model.ts";
 import { logitsOf, transformer } from "../models/transformer.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";

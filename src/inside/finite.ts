@@ -1,5 +1,5 @@
-import { ConfigError } from "../core/errors.ts";
-import { firstNotFinite } from "../core/finite.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { firstNotFinite } from "../core/tensors/finite.ts";
 
 /** @throws ConfigError for results of a model whose weights are not numbers, or too large. */
 export const checkFinite = (where: string, what: string, values: ArrayLike<number>): void => {

@@ -1,10 +1,10 @@
 /** A model with attention heads switched off. */
 import { z } from "zod";
-import { checkLanguageModel } from "../core/check-arguments.ts";
-import { parseConfig } from "../core/config.ts";
+import { checkLanguageModel } from "../core/checks/check-arguments.ts";
+import { parseConfig } from "../core/checks/config.ts";
 import type { Model } from "../models/model.ts";
-import { markView } from "../pretrained/closed.ts";
-import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
+import { markView } from "../pretrained/model/closed.ts";
+import { type LanguageModel, languageModel } from "../pretrained/model/language-model.ts";
 import { below } from "./options.ts";
 import { modelHint } from "./tokens.ts";
 

@@ -1,12 +1,12 @@
 /** Tokens whose vectors point in similar directions. */
 import { z } from "zod";
-import { checkLanguageModel, checkOptions } from "../core/check-arguments.ts";
-import { parseConfig, withoutUndefined } from "../core/config.ts";
-import { DataError } from "../core/errors.ts";
-import { yieldToHost } from "../core/yield.ts";
-import { whileOpen } from "../pretrained/closed.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
-import { highestIds } from "../pretrained/likeliest.ts";
+import { checkLanguageModel, checkOptions } from "../core/checks/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
+import { DataError } from "../core/errors/errors.ts";
+import { yieldToHost } from "../core/system/yield.ts";
+import { whileOpen } from "../pretrained/model/closed.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { highestIds } from "../pretrained/model/likeliest.ts";
 import { checkFinite } from "./finite.ts";
 import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 

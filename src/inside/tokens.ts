@@ -1,8 +1,8 @@
 /** Texts and tokens that the functions of this folder are given, and the names that they give tokens. */
-import { checkIdList } from "../core/check-arguments.ts";
-import { DataError, ShapeError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
+import { checkIdList } from "../core/checks/check-arguments.ts";
+import { DataError, ShapeError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { textAlone } from "../tokenizer/token-text.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 

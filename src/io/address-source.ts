@@ -1,5 +1,5 @@
 /** Files behind addresses as sources of bytes. */
-import { CheckpointError } from "../core/errors.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { memorySource } from "./byte-source.ts";
 

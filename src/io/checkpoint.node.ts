@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../core/errors.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
 import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
 import { type Binding, type FileDigest, manifestJson, manifestName } from "./manifest.ts";
 import { occupantOf, removeOwned } from "./owned-folder.node.ts";

@@ -1,7 +1,7 @@
 /** Files on the disk as sources of bytes. */
 import { createHash } from "node:crypto";
-import { CheckpointError } from "../core/errors.ts";
-import { openRegularFile } from "../core/regular-file.node.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { openRegularFile } from "../core/system/regular-file.node.ts";
 import type { ByteSource } from "./byte-source.ts";
 
 /** Most bytes that one call reads: some systems refuse 2 GiB and more. */

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { UnreadableFileError } from "../core/regular-file.node.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import { UnreadableFileError } from "../core/system/regular-file.node.ts";
 
 /** A file's contents; each of several pieces is written before the next is asked for. */
 export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

@@ -1,8 +1,8 @@
 import { type FileHandle, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CheckpointError } from "../core/errors.ts";
-import { openRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import { openRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { bytesOfFile, flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from "./files.node.ts";
 
 /** A file of JSON lines that grows at its end. */

@@ -10,10 +10,10 @@ import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, writeFileSy
 import { link, unlink } from "node:fs/promises";
 import { hostname, uptime } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { ConfigError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { readRegularFile } from "../core/regular-file.node.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { temporaryName } from "./files.node.ts";
 
 /** An open file of a process, distinct from later files with its number. */

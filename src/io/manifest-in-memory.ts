@@ -1,5 +1,5 @@
 /** Manifests of files in memory, by Web Crypto: Node has it, and pages over HTTPS or from localhost. */
-import { CheckpointError } from "../core/errors.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
 import { type FileDigest, isManifest, type Manifest, manifestJson, manifestName, parseManifest } from "./manifest.ts";
 
 type Files = Readonly<Record<string, Uint8Array>>;

@@ -1,4 +1,4 @@
-import { isRecord } from "../core/is-record.ts";
+import { isRecord } from "../core/checks/is-record.ts";
 
 /** The file with the hashes of a checkpoint's other files. */
 export const manifestName = "manifest.json";

@@ -5,9 +5,9 @@
 import { createHash } from "node:crypto";
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { isRecord } from "../core/is-record.ts";
-import { readRegularFile } from "../core/regular-file.node.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 
 /** The files of a checkpoint: ours in a marked folder, edited or not. */

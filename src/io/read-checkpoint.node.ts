@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 import { readdir, readlink, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CheckpointError } from "../core/errors.ts";
-import { jsonLimits } from "../core/json.ts";
-import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/regular-file.node.ts";
-import { quotePath } from "../core/shell-word.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { jsonLimits } from "../core/checks/json.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
+import { quotePath } from "../core/text/shell-word.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { exists, identityOf, messageOf, placeOf } from "./checkpoint.node.ts";
 import { hashedSource, openFileSource } from "./file-source.node.ts";

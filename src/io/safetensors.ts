@@ -1,10 +1,10 @@
-import { toBfloat16 } from "../core/dtype.ts";
-import { CheckpointError, ShapeError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { jsonLimits, parseJson } from "../core/json.ts";
-import type { LazyTensor, NamedTensor, StoredTensor } from "../core/named-tensor.ts";
-import { sizeOf } from "../core/shape.ts";
-import { show } from "../core/show.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { jsonLimits, parseJson } from "../core/checks/json.ts";
+import { CheckpointError, ShapeError } from "../core/errors/errors.ts";
+import { toBfloat16 } from "../core/tensors/dtype.ts";
+import type { LazyTensor, NamedTensor, StoredTensor } from "../core/tensors/named-tensor.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
+import { show } from "../core/text/show.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { float32FromBfloat16, float32FromHalf, wordsOf } from "./half.ts";
 

@@ -1,5 +1,5 @@
 import { randomKey, randomStream } from "../core/random.ts";
-import { yieldToHost } from "../core/yield.ts";
+import { yieldToHost } from "../core/system/yield.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import { generateDefaults } from "../generate/generate.ts";
 import {

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
-import { ConfigError, DataError } from "../core/errors.ts";
+import { ConfigError, DataError } from "../core/errors/errors.ts";
 import type { Corpus } from "../data/corpus.ts";
 import { defaultTokenizer } from "../tokenizer/config.ts";
 import { trainTokenizer } from "../tokenizer/registry.ts";

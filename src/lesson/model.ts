@@ -1,5 +1,5 @@
 import { freshModel, type Model } from "../models/model.ts";
-import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
+import { type LanguageModel, languageModel } from "../pretrained/model/language-model.ts";
 import { presets } from "../train/config/presets.ts";
 import type { LessonInput } from "./input.ts";
 

@@ -1,4 +1,4 @@
-import { yieldToHost } from "../core/yield.ts";
+import { yieldToHost } from "../core/system/yield.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { count } from "./figures.ts";

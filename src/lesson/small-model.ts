@@ -1,9 +1,9 @@
 import type { Backend } from "../backend/backend.ts";
-import { yieldToHost } from "../core/yield.ts";
+import { yieldToHost } from "../core/system/yield.ts";
 import { generate } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
-import { type LanguageModel, languageModel } from "../pretrained/language-model.ts";
+import { type LanguageModel, languageModel } from "../pretrained/model/language-model.ts";
 import type { TrainerConfig } from "../train/config/config.ts";
 import { presets } from "../train/config/presets.ts";
 import { evaluate, type MeasuredTokens } from "../train/measuring/evaluate.ts";

@@ -1,9 +1,9 @@
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend, Storage, View } from "../backend/backend.ts";
-import { closeOnError } from "../core/close-on-error.ts";
-import { fromBfloat16, hostArray, type RealDType } from "../core/dtype.ts";
+import { closeOnError } from "../core/errors/close-on-error.ts";
 import { type RandomKey, randomKey, randomStream } from "../core/random.ts";
-import { sizeOf } from "../core/shape.ts";
+import { fromBfloat16, hostArray, type RealDType } from "../core/tensors/dtype.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import type { Declare, Initialisation, ParameterSpec } from "../nn/parameters.ts";
 
 /** Kernels run best from 64-byte boundaries: 16 float32, or 32 bfloat16 of a copy in the same layout. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { positiveFloat32 } from "../core/float32.ts";
+import { positiveFloat32 } from "../core/tensors/float32.ts";
 
 /** No machine holds more: a bound keeps a typing error or a forged file from taking all memory before it is noticed. */
 const positiveInteger = (highest: number) => z.int().positive().max(highest);

@@ -7,7 +7,7 @@ import {
   checkModel,
   checkNumber,
   checkTensor,
-} from "../core/check-arguments.ts";
+} from "../core/checks/check-arguments.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
 import { linearCrossEntropy } from "../ops/linear-cross-entropy.ts";
 import { createSegments } from "../ops/segments.ts";

@@ -8,9 +8,9 @@ import {
 } from "../autograd/context.ts";
 import { readTensor, type Tensor } from "../autograd/tensor.ts";
 import type { Backend, Storage } from "../backend/backend.ts";
-import { checkFunction, checkModel } from "../core/check-arguments.ts";
-import type { HostArray } from "../core/dtype.ts";
-import { sizeOf } from "../core/shape.ts";
+import { checkFunction, checkModel } from "../core/checks/check-arguments.ts";
+import type { HostArray } from "../core/tensors/dtype.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import { type Arena, createArena } from "./arena.ts";
 import { checkTrainable, type Model, trainedPart } from "./model.ts";
 import { piecesOfLayout, type Range } from "./pieces.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import type { DType } from "../core/dtype.ts";
+import type { DType } from "../core/tensors/dtype.ts";
 import { linear, linearResidual } from "../ops/linear.ts";
 import { type LoraWeights, loraLinear, loraResidual } from "../ops/lora.ts";
 import type { Declare, Initialisation } from "./parameters.ts";

@@ -1,4 +1,4 @@
-import type { Shape } from "../core/shape.ts";
+import type { Shape } from "../core/tensors/shape.ts";
 
 /** How a parameter starts. The mean of what is drawn is 0. */
 export type Initialisation =

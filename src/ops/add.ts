@@ -5,7 +5,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { sizeOf } from "../core/shape.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import { type OpSample, requireShape, sampleInput } from "./op.ts";
 
 /** Elementwise; both of one shape. */

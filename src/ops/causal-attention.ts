@@ -17,9 +17,9 @@ import type { View } from "../backend/backend.ts";
 
 import { packedWidth, wordsOf } from "../backend/kernels/sizes.ts";
 
-import { ShapeError } from "../core/errors.ts";
+import { ShapeError } from "../core/errors/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { formatShape, type Shape } from "../core/shape.ts";
+import { formatShape, type Shape } from "../core/tensors/shape.ts";
 import { dropoutArguments } from "./dropout.ts";
 import { type OpSample, sampleInput } from "./op.ts";
 import { createSegments, type Segment, type Segments } from "./segments.ts";

@@ -8,8 +8,8 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { ShapeError } from "../core/errors.ts";
-import { formatShape } from "../core/shape.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { formatShape } from "../core/tensors/shape.ts";
 import { type OpSample, sampleInput } from "./op.ts";
 import { createSegments, type Segment, type Segments } from "./segments.ts";
 

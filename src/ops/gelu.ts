@@ -8,7 +8,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { sizeOf } from "../core/shape.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import { type OpSample, sampleInput } from "./op.ts";
 
 export type GeluApproximation = "none" | "tanh";

@@ -10,10 +10,10 @@ import type { Context, DropoutSource } from "../autograd/context.ts";
 import { dropoutSource, factorOf } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { wordsOf } from "../backend/kernels/sizes.ts";
-import type { DType } from "../core/dtype.ts";
-import { ShapeError } from "../core/errors.ts";
+import { ShapeError } from "../core/errors/errors.ts";
 import { randomKey } from "../core/random.ts";
-import { formatShape } from "../core/shape.ts";
+import type { DType } from "../core/tensors/dtype.ts";
+import { formatShape } from "../core/tensors/shape.ts";
 import { type Draw, type Dropped, drawDropout } from "./dropout.ts";
 import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
 

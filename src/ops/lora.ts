@@ -11,8 +11,8 @@
 import type { Context } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { Backend, View } from "../backend/backend.ts";
-import type { DType } from "../core/dtype.ts";
-import { sizeOf } from "../core/shape.ts";
+import type { DType } from "../core/tensors/dtype.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import { type Draw, drawDropout } from "./dropout.ts";
 import {
   addLinear,

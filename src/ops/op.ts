@@ -1,7 +1,7 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { ShapeError } from "../core/errors.ts";
-import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 
 /**
  * One case of an op for the gradient check, by finite differences in float64 on the reference backend. Inputs are filled with random numbers of order 1.

@@ -15,8 +15,8 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { packedWidth } from "../backend/kernels/sizes.ts";
-import { ShapeError } from "../core/errors.ts";
-import { formatShape } from "../core/shape.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { formatShape } from "../core/tensors/shape.ts";
 import type { Heads } from "./causal-attention.ts";
 import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
 import { createSegments, type Segment, type Segments } from "./segments.ts";

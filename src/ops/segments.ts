@@ -4,8 +4,8 @@
  */
 import type { Memory, Tensor } from "../autograd/tensor.ts";
 import { segmentInts } from "../backend/kernels/sizes.ts";
-import { ShapeError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 
 /** One sequence of a pass. */
 export interface Segment {

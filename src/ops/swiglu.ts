@@ -8,8 +8,8 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { ShapeError } from "../core/errors.ts";
-import { formatShape } from "../core/shape.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { formatShape } from "../core/tensors/shape.ts";
 import { type OpSample, rowsOf, sampleInput } from "./op.ts";
 
 /** The last axis of `x` holds the gate and then what it scales, each half as long. */

@@ -7,8 +7,8 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { ShapeError } from "../core/errors.ts";
-import { sizeOf } from "../core/shape.ts";
+import { ShapeError } from "../core/errors/errors.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import { type OpSample, rowsOf, sampleInput } from "./op.ts";
 
 /** A copy of x with zeros in place of some heads. */

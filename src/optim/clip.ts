@@ -1,4 +1,4 @@
-import { checkNumber } from "../core/check-arguments.ts";
+import { checkNumber } from "../core/checks/check-arguments.ts";
 
 /**
  * The factor that brings a gradient of global norm `norm` to at most `maxGradNorm` (0: no clipping), as

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { float32FromZero, largestFloat32, positiveFloat32 } from "../core/float32.ts";
+import { float32FromZero, largestFloat32, positiveFloat32 } from "../core/tensors/float32.ts";
 
 const beta = z.number().min(0).lt(1);
 const moments = (weightDecay: number) => ({

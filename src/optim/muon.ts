@@ -12,7 +12,7 @@
 
 import type { Backend, Storage, View } from "../backend/backend.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
-import { closeOnError } from "../core/close-on-error.ts";
+import { closeOnError } from "../core/errors/close-on-error.ts";
 import type { ArenaLayout } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import type { MuonConfig } from "./config.ts";

@@ -1,9 +1,9 @@
 import type { Backend, Storage } from "../backend/backend.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
-import { checkBackend, checkLayout, checkUpdate } from "../core/check-arguments.ts";
-import { closeOnError } from "../core/close-on-error.ts";
-import { parseConfig } from "../core/config.ts";
-import { plainData } from "../core/plain-data.ts";
+import { checkBackend, checkLayout, checkUpdate } from "../core/checks/check-arguments.ts";
+import { parseConfig } from "../core/checks/config.ts";
+import { plainData } from "../core/checks/plain-data.ts";
+import { closeOnError } from "../core/errors/close-on-error.ts";
 import { type ArenaLayout, createArena } from "../models/arena.ts";
 import { adamUpdate } from "./adam.ts";
 import { type OptimizerConfig, optimizerConfigSchema } from "./config.ts";

@@ -1,6 +1,6 @@
-import { checkNumber, checkPlan } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { checkNumber, checkPlan } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import type { Extension, ScheduleConfig } from "./config.ts";
 
 /** The plan of a learning rate, besides the step. */

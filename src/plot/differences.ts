@@ -1,5 +1,5 @@
 /** Differences of runs' configurations, in words. */
-import { isRecord } from "../core/is-record.ts";
+import { isRecord } from "../core/checks/is-record.ts";
 
 /** The fields of a configuration with their values as text, as "train.steps" and "500". */
 const fieldsOf = (value: unknown, path = ""): readonly (readonly [path: string, value: string])[] => {

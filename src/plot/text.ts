@@ -1,5 +1,5 @@
 /** Text in an SVG file: it is never markup, whatever a folder is called. */
-import { oneLine } from "../core/one-line.ts";
+import { oneLine } from "../core/text/one-line.ts";
 
 const entities: Readonly<Record<string, string>> = {
   "&": "&amp;",

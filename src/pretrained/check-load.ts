@@ -1,6 +1,6 @@
-import { checkBackendChoice, checkOptions } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { checkBackendChoice, checkOptions } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import { checkAdapterOptions } from "./adapter/check.ts";
 
 const isFiles = (value: unknown): boolean =>

@@ -14,8 +14,10 @@ import {
 } from "./adapter/load.ts";
 import { adapterTextNames, withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
-import { type CheckpointFiles, parseFiles } from "./checkpoint-files.ts";
-import type { LanguageModel } from "./language-model.ts";
+import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
+import { placeLanguageModel } from "./files/place.ts";
+import { type CollectedPretrained, collectWeights, openWeights, type WeightFile } from "./files/weights.ts";
+import type { LanguageModel } from "./model/language-model.ts";
 import {
   configName,
   indexName,
@@ -25,9 +27,7 @@ import {
   shardNames,
   weightsFileName,
 } from "./parse.ts";
-import { placeLanguageModel } from "./place.ts";
 import type { Pretrained } from "./pretrained.ts";
-import { type CollectedPretrained, collectWeights, openWeights, type WeightFile } from "./weights.ts";
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {

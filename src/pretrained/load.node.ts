@@ -1,7 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
-import { checkBoolean, checkName } from "../core/check-arguments.ts";
-import type { DTypeChoice } from "../core/dtype.ts";
+import { checkBoolean, checkName } from "../core/checks/check-arguments.ts";
+import type { DTypeChoice } from "../core/tensors/dtype.ts";
 import { manifestName } from "../io/manifest.ts";
 import {
   type AdapterFiles,
@@ -14,15 +14,15 @@ import {
 import { basePath, namesAdapter, openAdapter } from "./adapter/open.node.ts";
 import { withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
-import { type CheckpointFiles, parseFiles } from "./checkpoint-files.ts";
+import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
+import { isHubName } from "./files/hub.node.ts";
+import { placeLanguageModel } from "./files/place.ts";
+import { type CollectedPretrained, collectWeights } from "./files/weights.ts";
 import { isGgufName } from "./gguf/open.node.ts";
-import { isHubName } from "./hub.node.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { LanguageModel } from "./model/language-model.ts";
 import { openPretrained } from "./open.node.ts";
 import type { PretrainedFacts } from "./parse.ts";
-import { placeLanguageModel } from "./place.ts";
 import type { Pretrained } from "./pretrained.ts";
-import { type CollectedPretrained, collectWeights } from "./weights.ts";
 
 /**
  * Reads a whole model and compares its files with its manifest, without opening a backend.

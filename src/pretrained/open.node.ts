@@ -1,13 +1,13 @@
 /** Finding the model that a path names: the one place that knows the kinds of places. */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { CheckpointError } from "../core/errors.ts";
-import { quotePath } from "../core/shell-word.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { quotePath } from "../core/text/shell-word.ts";
 import { openFileSource } from "../io/file-source.node.ts";
 import { isAdapterFolder } from "./adapter/open.node.ts";
-import { type OpenedPretrained, openDirectory, type WeightFileFacts } from "./directory.node.ts";
+import { type OpenedPretrained, openDirectory, type WeightFileFacts } from "./files/directory.node.ts";
+import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
 import { isGgufName, openGguf } from "./gguf/open.node.ts";
-import { type HubOptions, isHubName, openHub } from "./hub.node.ts";
 
 const isFolder = async (path: string): Promise<boolean> => {
   try {

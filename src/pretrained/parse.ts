@@ -1,16 +1,16 @@
 /** The small files of a checkpoint: all that is to be known of a model but for its weights. */
 import { z } from "zod";
-import { CheckpointError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { jsonLimits } from "../core/json.ts";
-import { show } from "../core/show.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { jsonLimits } from "../core/checks/json.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { type ReadConfig, readHuggingFaceConfig } from "../models/hugging-face/read-config.ts";
 import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { checkFormatVersion, checkJson, parseJson } from "./checkpoint-json.ts";
-import type { ChatTemplate } from "./language-model.ts";
+import { checkFormatVersion, checkJson, parseJson } from "./files/checkpoint-json.ts";
+import type { ChatTemplate } from "./model/language-model.ts";
 import type { Pretrained } from "./pretrained.ts";
 
 const foretokenSection = z.object({

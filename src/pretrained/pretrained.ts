@@ -2,7 +2,7 @@ import type { ArenaLayout } from "../models/arena.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { WeightTarget } from "../models/hugging-face/place-tensors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { ChatTemplate } from "./language-model.ts";
+import type { ChatTemplate } from "./model/language-model.ts";
 
 /** Weights that are read when a model is placed, one part after the other. */
 export interface WeightSource {

@@ -1,10 +1,10 @@
-import { checkLanguageModel } from "../core/check-arguments.ts";
+import { checkLanguageModel } from "../core/checks/check-arguments.ts";
 import { arenaReader } from "../models/arena.ts";
 import { checkAllHeads, checkTrainable } from "../models/model.ts";
 import { checkNoAdapter } from "./adapter/check.ts";
-import { type CheckpointFiles, checkpointFiles } from "./checkpoint-files.ts";
-import { whileOpen } from "./closed.ts";
-import type { LanguageModel } from "./language-model.ts";
+import { type CheckpointFiles, checkpointFiles } from "./files/checkpoint-files.ts";
+import { whileOpen } from "./model/closed.ts";
+import type { LanguageModel } from "./model/language-model.ts";
 
 /**
  * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.

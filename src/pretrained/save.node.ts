@@ -1,12 +1,12 @@
-import { checkLanguageModel, checkPath } from "../core/check-arguments.ts";
+import { checkLanguageModel, checkPath } from "../core/checks/check-arguments.ts";
 import { writeCheckpoint } from "../io/checkpoint.node.ts";
 import { arenaReader } from "../models/arena.ts";
 import { checkAllHeads, checkTrainable } from "../models/model.ts";
 import { checkNoAdapter } from "./adapter/check.ts";
-import { whileOpen } from "./closed.ts";
-import type { LanguageModel } from "./language-model.ts";
-import { pretrainedFiles } from "./pretrained-files.ts";
-import { replaceable } from "./replaceable.node.ts";
+import { pretrainedFiles } from "./files/pretrained-files.ts";
+import { replaceable } from "./files/replaceable.node.ts";
+import { whileOpen } from "./model/closed.ts";
+import type { LanguageModel } from "./model/language-model.ts";
 
 /**
  * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes, which

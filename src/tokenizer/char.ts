@@ -1,7 +1,7 @@
-import { checkText } from "../core/check-arguments.ts";
-import { DataError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
-import { isSurrogate } from "../core/surrogate.ts";
+import { checkText } from "../core/checks/check-arguments.ts";
+import { DataError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import { isSurrogate } from "../core/text/surrogate.ts";
 import { decodeTokens } from "./text-stream.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 import { charTokenizerToJson, endOfTextName } from "./tokenizer-json.ts";

@@ -3,10 +3,10 @@
  * `@huggingface/tokenizers`. It is loaded when a file needs it.
  */
 import type { Tokenizer as Library } from "@huggingface/tokenizers";
-import { checkText } from "../core/check-arguments.ts";
-import { CheckpointError, DataError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { show } from "../core/show.ts";
+import { checkText } from "../core/checks/check-arguments.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { CheckpointError, DataError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import { mostTokens } from "./bpe/vocabulary.ts";
 import { decodeTokens } from "./text-stream.ts";
 import { type TokenBytesRule, tokenBytesRule } from "./token-bytes.ts";

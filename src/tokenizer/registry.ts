@@ -1,6 +1,6 @@
 /** Makes all tokenizers: trains one from a configuration, or reads one from its file. */
-import { checkText } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
+import { checkText } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import { type BpeTokenizer, bpeTokenizer } from "./bpe/bpe.ts";
 import { trainBpeTokenizer } from "./bpe/learn/train.ts";
 import { bpePartsOf, isByteLevelBpeJson } from "./bpe/read-json.ts";

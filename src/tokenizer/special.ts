@@ -1,4 +1,4 @@
-import { checkText, checkTokenizer } from "../core/check-arguments.ts";
+import { checkText, checkTokenizer } from "../core/checks/check-arguments.ts";
 import { type NameFinder, nameFinder } from "./names-in-text.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 

@@ -1,6 +1,6 @@
-import { checkOptions, checkTokenBytes } from "../core/check-arguments.ts";
-import { DataError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
+import { checkOptions, checkTokenBytes } from "../core/checks/check-arguments.ts";
+import { DataError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 
 /** Turns tokens into text as they come: the text from `push` is final and can be printed at once. */

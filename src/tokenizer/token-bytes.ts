@@ -1,5 +1,5 @@
 /** The bytes of a token, by the decoder of its `tokenizer.json`. */
-import { isRecord } from "../core/is-record.ts";
+import { isRecord } from "../core/checks/is-record.ts";
 import { fromAlphabet } from "./bpe/byte-alphabet.ts";
 
 export interface TokenBytesRule {

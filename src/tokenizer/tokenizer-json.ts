@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { CheckpointError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { shorten, show } from "../core/show.ts";
-import { isSurrogate } from "../core/surrogate.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { shorten, show } from "../core/text/show.ts";
+import { isSurrogate } from "../core/text/surrogate.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 
 /** The special token with this name is the end of a text: `tokenizer.json` has no other way to say it. GPT-2's name. */

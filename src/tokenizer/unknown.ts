@@ -1,6 +1,6 @@
 /** Characters of a text that a tokenizer lacks: the model never saw them. */
 import { z } from "zod";
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../core/errors/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export const unknownChoices = ["error", "skip"] as const;

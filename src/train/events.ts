@@ -1,5 +1,5 @@
 import type { KernelProfile } from "../backend/observers/profiled.ts";
-import type { ProductDType } from "../core/dtype.ts";
+import type { ProductDType } from "../core/tensors/dtype.ts";
 import type { RunConfig } from "./config/config.ts";
 import type { MemoryEstimate } from "./prepare/memory.ts";
 

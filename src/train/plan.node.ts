@@ -2,7 +2,7 @@
 import { openBackend } from "../backend/select.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { modelLayout } from "../models/model.ts";
-import { keptFacts } from "../pretrained/pretrained-files.ts";
+import { keptFacts } from "../pretrained/files/pretrained-files.ts";
 import type { RunConfig } from "./config/config.ts";
 import { checkTrainOptions } from "./config/options.ts";
 import { defaultPreset } from "./config/presets.ts";

@@ -9,14 +9,14 @@ import {
   checkLanguageModel,
   checkOptions,
   checkSignal,
-} from "../core/check-arguments.ts";
-import { parseConfig, withoutUndefined } from "../core/config.ts";
-import { ConfigError } from "../core/errors.ts";
+} from "../core/checks/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
 import { type CheckpointSource, readPretrained } from "../pretrained/load.browser.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import type { RunConfig } from "./config/config.ts";
 import type { PartialConfig } from "./config/merge.ts";
 import { checkNoFields, checkTextOptions, mostTemplate } from "./config/options.ts";

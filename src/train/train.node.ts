@@ -1,12 +1,12 @@
 import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { openBackend } from "../backend/select.node.ts";
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { adapterBase } from "../pretrained/adapter/open.node.ts";
-import { isHubName } from "../pretrained/hub.node.ts";
-import { type KeptFacts, keptFacts } from "../pretrained/pretrained-files.ts";
+import { isHubName } from "../pretrained/files/hub.node.ts";
+import { type KeptFacts, keptFacts } from "../pretrained/files/pretrained-files.ts";
 import type { RunConfig } from "./config/config.ts";
 import { extendConfig, longerSteps } from "./config/extend.ts";
 import { checkTrainOptions } from "./config/options.ts";

@@ -2,7 +2,7 @@
 import type { BackendChoice } from "../backend/select.browser.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
-import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
+import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
 import { type AdapterSource, loadOpened } from "../pretrained/load.browser.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { evaluateCorpus } from "../train/measuring/evaluate-corpus.ts";

@@ -1,9 +1,9 @@
 /** The module of a worker thread that holds models, generates with them and evaluates them. */
 import type { BackendChoice } from "../backend/select.node.ts";
-import type { DTypeChoice } from "../core/dtype.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
+import type { DTypeChoice } from "../core/tensors/dtype.ts";
 import type { AdapterFiles } from "../pretrained/adapter/load.ts";
-import type { CheckpointFiles } from "../pretrained/checkpoint-files.ts";
+import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
 import { loadOpened } from "../pretrained/load.node.ts";
 import { modelMethods } from "./model-methods.ts";
 

@@ -1,6 +1,6 @@
 /** Looking inside a model in its own thread: the calls, and the methods that answer them. */
-import { checkIdList, checkOptions, checkSignal } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
+import { checkIdList, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { type AttentionMaps, type AttentionOfOptions, attentionOf } from "../inside/attention.ts";
@@ -8,7 +8,7 @@ import type { HeadPlace } from "../inside/heads.ts";
 import { type LensOptions, type LensPosition, lensOf } from "../inside/lens.ts";
 import { type NeighbourOptions, type Neighbours, neighboursOf } from "../inside/neighbours.ts";
 import { type Patched, type PatchOptions, patched } from "../inside/patch.ts";
-import type { LanguageModel } from "../pretrained/language-model.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
 
 /** The members of a model in its own thread that look inside it. */
 export interface ThreadInside {

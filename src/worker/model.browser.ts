@@ -1,8 +1,8 @@
 import { backendChoices } from "../backend/select.browser.ts";
-import { checkCallback, checkKeys, checkNumber } from "../core/check-arguments.ts";
+import { checkCallback, checkKeys, checkNumber } from "../core/checks/check-arguments.ts";
 import type { AdapterFiles } from "../pretrained/adapter/load.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import { type CheckpointFiles, neededFiles } from "../pretrained/checkpoint-files.ts";
+import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
 import type { AdapterSource, CheckpointSource } from "../pretrained/load.browser.ts";
 import { dataToMeasure, type EvaluateOptions } from "../train/measuring/data.browser.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";

@@ -7,16 +7,16 @@ import {
   checkKeys,
   checkName,
   checkNumber,
-} from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
+} from "../core/checks/check-arguments.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
-import { show } from "../core/show.ts";
+import { show } from "../core/text/show.ts";
 import { locatedDocuments } from "../data/given-documents.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import { type CheckpointFiles, neededFiles } from "../pretrained/checkpoint-files.ts";
-import { wholeText } from "../pretrained/whole-text.ts";
+import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
+import { wholeText } from "../pretrained/model/whole-text.ts";
 import { unknownChoices } from "../tokenizer/unknown.ts";
 import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { MeasuredCorpus, MeasuredText, Measuring } from "../train/measuring/evaluate-corpus.ts";

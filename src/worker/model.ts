@@ -1,6 +1,5 @@
 /** A model in its own thread: the code that Node and browsers share. */
 import type { Capabilities } from "../backend/backend.ts";
-import { alternatives } from "../core/alternatives.ts";
 import {
   checkBoolean,
   checkCallback,
@@ -8,17 +7,18 @@ import {
   checkOptions,
   checkSignal,
   isBackend,
-} from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
+} from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
-import { show } from "../core/show.ts";
+import { alternatives } from "../core/text/alternatives.ts";
+import { show } from "../core/text/show.ts";
 import { type GenerateEvent, type GenerateOptions, parseGenerateOptions } from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { checkAdapterName } from "../pretrained/adapter/check.ts";
-import { closedError } from "../pretrained/closed.ts";
-import type { ChatTemplate } from "../pretrained/language-model.ts";
-import { checkScoreOptions, type Score, type ScoreOptions } from "../pretrained/score.ts";
+import { closedError } from "../pretrained/model/closed.ts";
+import type { ChatTemplate } from "../pretrained/model/language-model.ts";
+import { checkScoreOptions, type Score, type ScoreOptions } from "../pretrained/model/score.ts";
 import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";

@@ -1,4 +1,4 @@
-import { checkCallback, checkSignal } from "../core/check-arguments.ts";
+import { checkCallback, checkSignal } from "../core/checks/check-arguments.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { handedTo } from "../train/run/callbacks.ts";
 import { type TrainOptions as TrainHere, train as trainHere } from "../train/train.browser.ts";

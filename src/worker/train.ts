@@ -1,10 +1,10 @@
 /** Training in its own thread: the code that Node and browsers share. */
-import { checkOptions } from "../core/check-arguments.ts";
-import { ConfigError } from "../core/errors.ts";
+import { checkOptions } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
 import type { CallContext } from "../core/remote/server.ts";
-import { show } from "../core/show.ts";
+import { show } from "../core/text/show.ts";
 import type { TrainEvent } from "../train/events.ts";
 import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts";
 

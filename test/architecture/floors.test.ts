@@ -45,7 +45,9 @@ const broken = async (files: Readonly<Record<string, string>>): Promise<string[]
   return summary.violations.map(({ rule, from }) => `${rule.name}: ${from}`).sort();
 };
 
-const core = { "src/core/shape.ts": "export const one = 1;\nexport interface Shape { readonly size: number }\n" };
+const core = {
+  "src/core/tensors/shape.ts": "export const one = 1;\nexport interface Shape { readonly size: number }\n",
+};
 
 describe("the import rules", () => {
   test("allow what goes down the floors", async () => {
@@ -126,9 +128,9 @@ describe("the import rules", () => {
       "src/plot/ticks.ts": "export const ticks = 1;\n",
       "src/train/run/rise.ts": 'export { one } from "../../core/shape.ts";\n',
       "web/types.ts":
-        'import type { Shape } from "../src/core/shape.ts";\nexport const of = (shape: Shape) => shape.size;\n',
+        'import type { Shape } from "../src/core/tensors/shape.ts";\nexport const of = (shape: Shape) => shape.size;\n',
       "web/shared.ts": 'export { ticks } from "../src/plot/ticks.ts";\n',
-      "web/code.ts": 'export { one } from "../src/core/shape.ts";\n',
+      "web/code.ts": 'export { one } from "../src/core/tensors/shape.ts";\n',
     };
     expect(await broken(files)).toEqual([
       "page-bundles-shared-files-alone: web/code.ts",

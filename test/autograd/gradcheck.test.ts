@@ -4,7 +4,7 @@ import { type CheckedInput, checkGradients, describeCheck, errorRatio } from "#f
 import type { Tensor } from "#foretoken/autograd/tensor.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { randomKey } from "#foretoken/core/random.js";
-import { type Shape, sizeOf } from "#foretoken/core/shape.js";
+import { type Shape, sizeOf } from "#foretoken/core/tensors/shape.js";
 import { type ModelConfig, rotaryDimOf } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { declareTransformer, logitsOf, transformer } from "#foretoken/models/transformer.js";

@@ -3,8 +3,8 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { chooseNative, fasterDtypeOf, nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
-import type { DTypeChoice } from "#foretoken/core/dtype.js";
-import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
+import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
+import type { DTypeChoice } from "#foretoken/core/tensors/dtype.js";
 
 afterEach(() => vi.unstubAllEnvs());
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { describeBackends } from "#foretoken/backend/select.node.js";
 import { freshModel } from "#foretoken/models/model.js";
-import { languageModel } from "#foretoken/pretrained/language-model.js";
+import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { qwen3Model } from "../support/models.ts";

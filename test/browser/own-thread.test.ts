@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
-import type { Score } from "#foretoken/pretrained/score.js";
+import type { Score } from "#foretoken/pretrained/model/score.js";
 import type { TrainEvent } from "#foretoken/train/events.js";
 import type { Evaluation } from "#foretoken/train/measuring/evaluate.js";
 import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";

@@ -8,7 +8,7 @@ import type { Session } from "#foretoken/cli/interactive/session.js";
 import type { Settings } from "#foretoken/cli/interactive/settings.js";
 import { generate, generateDefaults } from "#foretoken/generate/generate.js";
 import { freshModel } from "#foretoken/models/model.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { encodeWithSpecials } from "#foretoken/tokenizer/special.js";
 import { presets } from "#foretoken/train/config/presets.js";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { freshModel } from "#foretoken/models/model.js";
-import { languageModel } from "#foretoken/pretrained/language-model.js";
+import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { trainTokenizer } from "#foretoken/tokenizer/registry.js";
 import { presets } from "#foretoken/train/config/presets.js";

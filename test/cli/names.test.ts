@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { inFlags } from "#foretoken/cli/flags/option-names.js";
 import { printable, printableName } from "#foretoken/cli/process/terminal.js";
-import { ConfigError } from "#foretoken/core/errors.js";
-import { commandLine } from "#foretoken/core/shell-word.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
+import { commandLine } from "#foretoken/core/text/shell-word.js";
 import { cli, jsonLines, onWindows, shell, tiny, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.

@@ -1,8 +1,8 @@
 import { attentionHeads } from "#foretoken/backend/implementations/reference/attention.js";
 import { dropoutFactors } from "#foretoken/backend/implementations/reference/dropout.js";
 import { asGiven, type Operand } from "#foretoken/backend/implementations/reference/host-args.js";
-import type { RealArray } from "#foretoken/core/dtype.js";
-import { epsilon } from "#foretoken/core/dtype.js";
+import type { RealArray } from "#foretoken/core/tensors/dtype.js";
+import { epsilon } from "#foretoken/core/tensors/dtype.js";
 import type { Bounds } from "./bounds.ts";
 import { at, eps, sumError } from "./bounds.ts";
 

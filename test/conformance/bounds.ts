@@ -4,8 +4,8 @@ import { embedding } from "#foretoken/backend/implementations/reference/embeddin
 import type { HostArgs } from "#foretoken/backend/implementations/reference/host-args.js";
 import { products } from "#foretoken/backend/implementations/reference/products.js";
 import type { KernelName, KernelTable } from "#foretoken/backend/kernels/kernels.js";
-import type { RealArray } from "#foretoken/core/dtype.js";
-import { epsilon } from "#foretoken/core/dtype.js";
+import type { RealArray } from "#foretoken/core/tensors/dtype.js";
+import { epsilon } from "#foretoken/core/tensors/dtype.js";
 
 /**
  * How far a float32 kernel may be from the exact result. With u = ε/2 the unit roundoff, a sum of n products is off by

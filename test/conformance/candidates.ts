@@ -2,8 +2,8 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { openNative, probeNative } from "#foretoken/backend/implementations/native/native.node.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { openWasm, probeWasm } from "#foretoken/backend/implementations/wasm/node.js";
-import type { ProductDType } from "#foretoken/core/dtype.js";
-import { UnsupportedKernelError } from "#foretoken/core/errors.js";
+import { UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
+import type { ProductDType } from "#foretoken/core/tensors/dtype.js";
 
 interface Present {
   readonly kind: "present";

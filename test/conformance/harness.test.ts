@@ -5,7 +5,7 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import type { KernelName } from "#foretoken/backend/kernels/kernels.js";
 import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
 import type { BufferSpec } from "#foretoken/backend/kernels/signature.js";
-import type { HostArray } from "#foretoken/core/dtype.js";
+import type { HostArray } from "#foretoken/core/tensors/dtype.js";
 import { disagreement } from "./harness.ts";
 import { samples } from "./samples/all.ts";
 

@@ -4,8 +4,8 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import type { KernelArgs, KernelName } from "#foretoken/backend/kernels/kernels.js";
 import { kernels } from "#foretoken/backend/kernels/kernels.js";
 import { type BufferSpec, holdsIntegers } from "#foretoken/backend/kernels/signature.js";
-import type { DType, HostArray, ProductDType, RealDType } from "#foretoken/core/dtype.js";
-import { epsilon, fromBfloat16, hostArray, toBfloat16 } from "#foretoken/core/dtype.js";
+import type { DType, HostArray, ProductDType, RealDType } from "#foretoken/core/tensors/dtype.js";
+import { epsilon, fromBfloat16, hostArray, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";
 import { layerBounds, simpleBounds } from "./bounds.ts";
 import { rotaryBounds } from "./bounds-rotary.ts";

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freeMemory, freeMemoryFrom, type ReadSmallFile } from "#foretoken/core/available-memory.node.js";
+import { freeMemory, freeMemoryFrom, type ReadSmallFile } from "#foretoken/core/system/available-memory.node.js";
 
 const GiB = 2 ** 30;
 const MiB = 2 ** 20;

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ConfigError, longestMessage } from "#foretoken/core/errors.js";
-import { nearest } from "#foretoken/core/nearest.js";
-import { oneLine, shorten } from "#foretoken/core/one-line.js";
+import { ConfigError, longestMessage } from "#foretoken/core/errors/errors.js";
+import { nearest } from "#foretoken/core/text/nearest.js";
+import { oneLine, shorten } from "#foretoken/core/text/one-line.js";
 
 describe("an error's message", () => {
   test("says where, what must hold, what came and what to try", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "#foretoken/core/config.js";
-import { configFields } from "#foretoken/core/schema-fields.js";
+import { parseConfig } from "#foretoken/core/checks/config.js";
+import { configFields } from "#foretoken/core/checks/schema-fields.js";
 import { runConfigSchema } from "#foretoken/train/config/config.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { jsonLimits, parseJson } from "#foretoken/core/json.js";
+import { jsonLimits, parseJson } from "#foretoken/core/checks/json.js";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const parse = (text: string | Uint8Array, limits: Parameters<typeof parseJson>[1] = jsonLimits.config): unknown =>

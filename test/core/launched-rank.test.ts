@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { launchedRank, separateTasks } from "#foretoken/core/launched-rank.node.js";
+import { launchedRank, separateTasks } from "#foretoken/core/system/launched-rank.node.js";
 
 /** What Slurm sets in the second of four tasks. */
 const task = { SLURM_PROCID: "1", SLURM_NTASKS: "4", SLURM_STEP_NUM_TASKS: "4" };

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { nearest } from "#foretoken/core/nearest.js";
+import { nearest } from "#foretoken/core/text/nearest.js";
 
 it("suggests the name with the fewest edits, the first of equal ones", () => {
   expect(nearest("stpes", ["seed", "steps", "dtype"])).toBe("steps");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DataError } from "#foretoken/core/errors.js";
+import { DataError } from "#foretoken/core/errors/errors.js";
 import {
   checkTokenCounts,
   evaluationWindows,

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DataError } from "#foretoken/core/errors.js";
+import { DataError } from "#foretoken/core/errors/errors.js";
 import { checkTokenCounts } from "#foretoken/data/batches.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { readText } from "#foretoken/data/text.node.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { countCharacters, firstWord, splitText } from "#foretoken/data/corpus.js";
 import { decodeText, firstInvalidByte } from "#foretoken/data/utf8.js";
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
-import { ForetokenError } from "#foretoken/core/errors.js";
+import { ForetokenError } from "#foretoken/core/errors/errors.js";
 import {
   documentCount,
   documentsBuilder,

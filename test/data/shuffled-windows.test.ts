@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DataError } from "#foretoken/core/errors.js";
+import { DataError } from "#foretoken/core/errors/errors.js";
 import { passesOfWindows, shuffledWindows } from "#foretoken/data/shuffled-windows.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { passesOfText } from "#foretoken/train/steps/passes.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DataError } from "#foretoken/core/errors.js";
+import { DataError } from "#foretoken/core/errors/errors.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { readText } from "#foretoken/data/text.node.js";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { type GenerateEvent, type GenerateOptions, generate, type TokenEvent } from "#foretoken/generate/generate.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { forEachBackend } from "../support/backends.ts";
 import { bookModel, hashedModel } from "../support/models.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { lensOf } from "#foretoken/inside/lens.js";
 import { forEachBackend } from "../support/backends.ts";
 import { expectClose, forwardError, furthest, largest } from "../support/closeness.ts";

@@ -2,7 +2,7 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { type AdaptedModel, adaptedModel } from "#foretoken/models/lora/model.js";
 import type { Model } from "#foretoken/models/model.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { bookModel, groupedModel, hashedModel, hashedWeights, qwen3Model } from "../support/models.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
-import { epsilon, fromBfloat16, toBfloat16 } from "#foretoken/core/dtype.js";
+import { epsilon, fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
 import { attentionOf } from "#foretoken/inside/attention.js";
 import { withoutHeads } from "#foretoken/inside/heads.js";
@@ -8,7 +8,7 @@ import { lensOf } from "#foretoken/inside/lens.js";
 import { neighboursOf } from "#foretoken/inside/neighbours.js";
 import { patched } from "#foretoken/inside/patch.js";
 import { createFrozenModel, createModel } from "#foretoken/models/model.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { expectClose, furthest, largest } from "../support/closeness.ts";
 import { hashedWeights } from "../support/models.ts";
 import { byHand } from "./by-hand.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { ConfigError, DataError, ShapeError } from "#foretoken/core/errors.js";
+import { ConfigError, DataError, ShapeError } from "#foretoken/core/errors/errors.js";
 import { neighboursOf } from "#foretoken/inside/neighbours.js";
 import { forEachBackend } from "../support/backends.ts";
 import { learned, rotary, tokenizer, vocabSize, weightsOf, withModel } from "./models.ts";

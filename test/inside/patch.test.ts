@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { ConfigError, ShapeError } from "#foretoken/core/errors.js";
+import { ConfigError, ShapeError } from "#foretoken/core/errors/errors.js";
 import { patched } from "#foretoken/inside/patch.js";
 import { forEachBackend } from "../support/backends.ts";
 import { expectClose, forwardError, furthest, largest } from "../support/closeness.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CheckpointError } from "#foretoken/core/errors.js";
+import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { recoverCheckpoint, writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
 import { readCheckpoint } from "#foretoken/io/read-checkpoint.node.js";
 import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fromBfloat16, toBfloat16 } from "#foretoken/core/dtype.js";
-import { CheckpointError, ShapeError } from "#foretoken/core/errors.js";
+import { CheckpointError, ShapeError } from "#foretoken/core/errors/errors.js";
+import { fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import { joinChunks, readSafetensors, safetensorsPieces, writeSafetensors } from "#foretoken/io/safetensors.js";
 
 const where = "model.safetensors";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { ConfigError, DataError } from "#foretoken/core/errors.js";
+import { ConfigError, DataError } from "#foretoken/core/errors/errors.js";
 import { splitText } from "#foretoken/data/corpus.js";
 import { contextEnd, visibleCharacter, visibleText } from "#foretoken/lesson/characters.js";
 import { lessonInput, lineToShow } from "#foretoken/lesson/input.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseConfig } from "#foretoken/core/config.js";
+import { parseConfig } from "#foretoken/core/checks/config.js";
 import { modelConfigSchema, rotaryDimOf } from "#foretoken/models/config.js";
 import { headsOf } from "#foretoken/nn/causal-self-attention.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";

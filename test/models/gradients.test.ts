@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { backward, inferenceContext, withContext } from "#foretoken/autograd/context.js";
 import { readScalar, readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { ConfigError, ShapeError } from "#foretoken/core/errors.js";
+import { ConfigError, ShapeError } from "#foretoken/core/errors/errors.js";
 import { crossEntropyLoss, forward } from "#foretoken/models/forward.js";
 import { createGradients, type Gradients } from "#foretoken/models/gradients.js";
 import { freshModel, type Model } from "#foretoken/models/model.js";

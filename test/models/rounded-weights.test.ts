@@ -6,7 +6,7 @@ import { generate } from "#foretoken/generate/generate.js";
 import { createGradients } from "#foretoken/models/gradients.js";
 import { freshModel, type Model } from "#foretoken/models/model.js";
 import { createOptimizer } from "#foretoken/optim/optimizer.js";
-import { languageModel } from "#foretoken/pretrained/language-model.js";
+import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { bookModel } from "../support/models.ts";
 

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { backward, trainingContext, withContext } from "#foretoken/autograd/context.js";
 import { readScalar, readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
-import type { ProductDType } from "#foretoken/core/dtype.js";
+import type { ProductDType } from "#foretoken/core/tensors/dtype.js";
 import { linearCrossEntropy } from "#foretoken/ops/linear-cross-entropy.js";
 import { forEachBackend } from "../support/backends.ts";
 import { hashInteger, hashUniform } from "../support/hash.ts";

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { describeBackends } from "#foretoken/backend/select.node.js";
-import { fromBfloat16, toBfloat16 } from "#foretoken/core/dtype.js";
+import { fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { openSafetensors } from "#foretoken/io/safetensors.js";
 import { modelLayout } from "#foretoken/models/model.js";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { ForetokenError } from "#foretoken/core/errors.js";
+import { ForetokenError } from "#foretoken/core/errors/errors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { damage, forge, forgeHeader, randomFor } from "../support/forge.ts";
 import { foreignModel } from "../support/hugging-face.ts";

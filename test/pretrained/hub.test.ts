@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CheckpointError } from "#foretoken/core/errors.js";
+import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { loadPretrained as loadInPage } from "#foretoken/pretrained/load.browser.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { foreignModel } from "../support/hugging-face.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { likeliestOf, softmaxSum } from "#foretoken/pretrained/likeliest.js";
+import { likeliestOf, softmaxSum } from "#foretoken/pretrained/model/likeliest.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { ConfigError, DataError, ShapeError } from "#foretoken/core/errors.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
-import type { Score } from "#foretoken/pretrained/score.js";
-import { wholeText } from "#foretoken/pretrained/whole-text.js";
+import { ConfigError, DataError, ShapeError } from "#foretoken/core/errors/errors.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
+import type { Score } from "#foretoken/pretrained/model/score.js";
+import { wholeText } from "#foretoken/pretrained/model/whole-text.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
 import { forEachBackend } from "../support/backends.ts";

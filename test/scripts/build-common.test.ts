@@ -10,8 +10,8 @@ const script = new URL("../../scripts/build/common.mjs", import.meta.url).href;
 const { sourcesUnder, withSlashes } = (await import(script)) as BuildCommon;
 
 test("names sources with slashes, as the build compares them, whatever the platform's separator", () => {
-  expect(withSlashes("src\\core\\dtype.ts", "\\")).toBe("src/core/dtype.ts");
-  expect(withSlashes("src/core/dtype.ts", "/")).toBe("src/core/dtype.ts");
+  expect(withSlashes("src\\core\\tensors\\dtype.ts", "\\")).toBe("src/core/tensors/dtype.ts");
+  expect(withSlashes("src/core/tensors/dtype.ts", "/")).toBe("src/core/tensors/dtype.ts");
 });
 
 test("finds sources in folders of folders, by their endings", () => {

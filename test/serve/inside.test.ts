@@ -8,8 +8,8 @@ import { withoutHeads } from "#foretoken/inside/heads.js";
 import { lensOf } from "#foretoken/inside/lens.js";
 import { neighboursOf } from "#foretoken/inside/neighbours.js";
 import { patched } from "#foretoken/inside/patch.js";
-import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
 import type {
   AttentionAnswer,
   LensAnswer,

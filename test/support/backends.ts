@@ -2,7 +2,7 @@ import { describe } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
-import type { ProductDType } from "#foretoken/core/dtype.js";
+import type { ProductDType } from "#foretoken/core/tensors/dtype.js";
 
 const { backends } = await describeBackends();
 

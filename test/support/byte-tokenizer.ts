@@ -1,4 +1,4 @@
-import { DataError } from "#foretoken/core/errors.js";
+import { DataError } from "#foretoken/core/errors/errors.js";
 import { decodeTokens } from "#foretoken/tokenizer/text-stream.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 

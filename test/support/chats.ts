@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { freshModel } from "#foretoken/models/model.js";
-import { languageModel } from "#foretoken/pretrained/language-model.js";
+import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { epsilon } from "#foretoken/core/dtype.js";
+import { epsilon } from "#foretoken/core/tensors/dtype.js";
 
 /** How far from one another two arrays are, in units of a tolerance. */
 export interface Closeness {

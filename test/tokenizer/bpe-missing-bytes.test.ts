@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DataError } from "#foretoken/core/errors.js";
+import type { DataError } from "#foretoken/core/errors/errors.js";
 import { bpeTokenizer } from "#foretoken/tokenizer/bpe/bpe.js";
 import { characterOfByte } from "#foretoken/tokenizer/bpe/byte-alphabet.js";
 import { readText } from "#foretoken/tokenizer/unknown.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors.js";
+import { CheckpointError, ConfigError, DataError } from "#foretoken/core/errors/errors.js";
 import { bpeTokenizer } from "#foretoken/tokenizer/bpe/bpe.js";
 import { bytesInOrder, characterOfByte, fromAlphabet, toAlphabet } from "#foretoken/tokenizer/bpe/byte-alphabet.js";
 import { bpeTrainer, trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CheckpointError, DataError } from "#foretoken/core/errors.js";
+import { CheckpointError, DataError } from "#foretoken/core/errors/errors.js";
 import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import { textStream } from "#foretoken/tokenizer/text-stream.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CheckpointError, DataError } from "#foretoken/core/errors.js";
+import { CheckpointError, DataError } from "#foretoken/core/errors/errors.js";
 import { noTokenizer } from "#foretoken/tokenizer/none.js";
 import { loadTokenizer, tokenizerConfigOf, trainTokenizer } from "#foretoken/tokenizer/registry.js";
 import { textStream } from "#foretoken/tokenizer/text-stream.js";

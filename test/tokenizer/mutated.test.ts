@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { ForetokenError } from "#foretoken/core/errors.js";
+import { ForetokenError } from "#foretoken/core/errors/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
-import { parseJson } from "#foretoken/pretrained/checkpoint-json.js";
+import { parseJson } from "#foretoken/pretrained/files/checkpoint-json.js";
 import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import { fixture } from "./fixture.js";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { CheckpointError } from "#foretoken/core/errors.js";
+import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { defaultTokenizer } from "#foretoken/tokenizer/config.js";
 import { loadTokenizer, trainTokenizer } from "#foretoken/tokenizer/registry.js";

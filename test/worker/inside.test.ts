@@ -6,7 +6,7 @@ import { withoutHeads } from "#foretoken/inside/heads.js";
 import { lensOf } from "#foretoken/inside/lens.js";
 import { neighboursOf } from "#foretoken/inside/neighbours.js";
 import { patched } from "#foretoken/inside/patch.js";
-import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
+import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.browser.js";
 import { loadInWorker, type WorkerModel } from "#foretoken/worker/model.node.js";
 import { ids, learned, text, withModel } from "../inside/models.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { CheckpointError, ConfigError, DataError, ForetokenError } from "#foretoken/core/errors.js";
+import { CheckpointError, ConfigError, DataError, ForetokenError } from "#foretoken/core/errors/errors.js";
 import { errorOfMessage, messageOfError } from "#foretoken/core/remote/error-message.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";

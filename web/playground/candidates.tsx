@@ -1,7 +1,7 @@
 /** The tokens that could have come at a place, with bars of their probabilities. */
 import type { RefObject } from "preact";
 import { useRef } from "preact/hooks";
-import type { Candidate } from "../../src/pretrained/likeliest.ts";
+import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import { percent } from "../parts/format.ts";
 import { surprisal, visible } from "./surprise.ts";
 import type { ShownToken } from "./token-text.tsx";

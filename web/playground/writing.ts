@@ -1,6 +1,6 @@
 /** Texts that models write, token by token, and their branches. */
 import { signal } from "@preact/signals";
-import type { Candidate } from "../../src/pretrained/likeliest.ts";
+import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import type { WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
 import { readEvents } from "../server/event-stream.ts";
 import { api, failureOf, jsonBody } from "../server/request.ts";

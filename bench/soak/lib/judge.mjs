@@ -1,5 +1,5 @@
 /** Allowed results of hostile input: it works, or it is refused in one short line. */
-import { ForetokenError } from "../../../dist/core/errors.js";
+import { ForetokenError } from "../../../dist/core/errors/errors.js";
 
 const longestRefusal = 300;
 /** Line ends, escape codes and other characters that move a cursor. */

@@ -2,9 +2,10 @@
  * Checks of every backend before it touches memory, made from the one declaration of each kernel in kernels.ts. Wrong
  * sizes, offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
  */
-import type { DType, HostData, RealDType } from "../../core/dtype.ts";
-import { DTypeError, ShapeError } from "../../core/errors.ts";
-import { show, showWord } from "../../core/show.ts";
+
+import { DTypeError, ShapeError } from "../../core/errors/errors.ts";
+import type { DType, HostData, RealDType } from "../../core/tensors/dtype.ts";
+import { show, showWord } from "../../core/text/show.ts";
 import type { BackendName, Storage, View } from "../backend.ts";
 import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelNames, kernels } from "../kernels/kernels.ts";

@@ -2,7 +2,7 @@
  * The cost of a kernel call, computed from its sizes: arithmetic of products and bytes of memory. With a time it gives
  * the rates in profiles and benchmarks.
  */
-import { bytesPerElement } from "../../core/dtype.ts";
+import { bytesPerElement } from "../../core/tensors/dtype.ts";
 import type { View } from "../backend.ts";
 import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelPlans } from "./check.ts";

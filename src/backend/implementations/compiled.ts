@@ -3,10 +3,10 @@
  * packets of numbers (native/dispatch.h). The engine brings a packet to the kernels.
  */
 
-import type { DType, HostArray, HostData, ProductDType } from "../../core/dtype.ts";
-import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../../core/dtype.ts";
-import { ConfigError, ShapeError, UnsupportedKernelError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
+import { ConfigError, ShapeError, UnsupportedKernelError } from "../../core/errors/errors.ts";
+import type { DType, HostArray, HostData, ProductDType } from "../../core/tensors/dtype.ts";
+import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../../core/tensors/dtype.ts";
+import { show } from "../../core/text/show.ts";
 import type { Backend, BackendName, RecordedCalls, Storage, View } from "../backend.ts";
 import type { StorageOwner } from "../calls/check.ts";
 import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../calls/check.ts";

@@ -1,4 +1,4 @@
-import type { DType } from "../../core/dtype.ts";
+import type { DType } from "../../core/tensors/dtype.ts";
 import type { Backend, Storage } from "../backend.ts";
 
 /**

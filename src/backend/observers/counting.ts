@@ -1,4 +1,4 @@
-import { bytesPerElement, type DType, hostArray } from "../../core/dtype.ts";
+import { bytesPerElement, type DType, hostArray } from "../../core/tensors/dtype.ts";
 import type { Backend, BackendName, Capabilities, Storage } from "../backend.ts";
 import { kernelScratch } from "../calls/scratch.ts";
 import { linearHeap } from "../memory/linear-heap.ts";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { checkChats } from "../../chat/conversation.node.ts";
-import { parseConfig } from "../../core/config.ts";
+import { parseConfig } from "../../core/checks/config.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {

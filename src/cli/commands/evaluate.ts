@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { writeConversations } from "../../chat/template.node.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
 import { hasDocuments } from "../../data/documents.node.ts";

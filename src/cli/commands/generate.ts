@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import { parseConfig } from "../../core/config.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/generate.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";

@@ -2,7 +2,7 @@ import { arch, availableParallelism, cpus, release, totalmem, type } from "node:
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
 import { hasMpi, mpiLibrary } from "../../train/ranks/addon.node.ts";
 import { formatBytes } from "../display/texts/format.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { openBackend } from "../../backend/select.node.ts";
-import { commandLine } from "../../core/shell-word.ts";
+import { commandLine } from "../../core/text/shell-word.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, countCharacters } from "../../data/corpus.ts";
 import { lessonInput } from "../../lesson/input.ts";

@@ -1,10 +1,10 @@
 import type { FileHandle } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
-import { ConfigError } from "../../core/errors.ts";
-import { openRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
-import { quoteWord } from "../../core/shell-word.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { openRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import { replaceFile } from "../../io/files.node.ts";
 import { isOurCsv, runsCsv } from "../../plot/csv.ts";
 import { type DrawnRun, type MetricName, metricNames, type XName, xNames } from "../../plot/curves.ts";

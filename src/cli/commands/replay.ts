@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Backend } from "../../backend/backend.ts";
 import { describeBackends, openBackend } from "../../backend/select.node.ts";
-import { oneLine } from "../../core/one-line.ts";
+import { oneLine } from "../../core/text/one-line.ts";
 import type { FlightRecord } from "../../train/faults/flight-record.ts";
 import { type Replay, replay } from "../../train/faults/replay.ts";
 import { readRecord } from "../../train/folder/write/record.node.ts";

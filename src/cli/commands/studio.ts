@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { ConfigError } from "../../core/errors.ts";
-import { commandLine } from "../../core/shell-word.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { commandLine } from "../../core/text/shell-word.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
 import { folderNames, runsFolder } from "../../train/folder/folder-names.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";

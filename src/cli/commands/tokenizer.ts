@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { ConfigError } from "../../core/errors.ts";
-import { formatBytes } from "../../core/format-bytes.ts";
-import { quotePath, quoteWord } from "../../core/shell-word.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { formatBytes } from "../../core/text/format-bytes.ts";
+import { quotePath, quoteWord } from "../../core/text/shell-word.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import { readText } from "../../data/text.node.ts";
 import { type SplitPattern, splitPatterns } from "../../tokenizer/bpe/split/patterns.ts";

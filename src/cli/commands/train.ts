@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander";
-import { alternatives } from "../../core/alternatives.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { endsRanksSoon, hasLauncher, launchedRank, separateTasks } from "../../core/launched-rank.node.ts";
-import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
-import { commandLine } from "../../core/shell-word.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { endsRanksSoon, hasLauncher, launchedRank, separateTasks } from "../../core/system/launched-rank.node.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { commandLine } from "../../core/text/shell-word.ts";
 import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
 import { type ExtendKind, extendKinds } from "../../optim/config.ts";
 import type { RunConfig, TrainConfig } from "../../train/config/config.ts";

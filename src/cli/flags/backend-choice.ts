@@ -1,5 +1,5 @@
 import { type BackendChoice, findAuto } from "../../backend/select.node.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import type { RunningFlags } from "./flags.ts";
 
 export interface ChosenBackend {

@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
 import { type BackendChoice, backendChoices } from "../../backend/select.node.ts";
-import { alternatives } from "../../core/alternatives.ts";
-import { type DTypeChoice, dtypeChoices } from "../../core/dtype.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { nearest } from "../../core/nearest.ts";
-import { quoteWord } from "../../core/shell-word.ts";
-import { show, showWord } from "../../core/show.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { type DTypeChoice, dtypeChoices } from "../../core/tensors/dtype.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
+import { show, showWord } from "../../core/text/show.ts";
 import { deviceNames, dtypeNames, ownValue } from "../suggestions/flags-of-others.ts";
 
 /** The flag of a name: maxNewTokens is --max-new-tokens. */

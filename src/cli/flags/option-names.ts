@@ -1,4 +1,4 @@
-import { ConfigError, ForetokenError } from "../../core/errors.ts";
+import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 
 const options = [
   "data",

@@ -1,6 +1,6 @@
 import { type ChatModel, conversationPrompt } from "../../chat/conversation.node.ts";
 import type { ChatMessage } from "../../chat/messages.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateEvent } from "../../generate/generate.ts";
 import { parseText } from "../flags/flags.ts";
 import { helpColumns } from "../help.ts";

@@ -1,5 +1,5 @@
 import { createInterface, type Interface } from "node:readline";
-import { ForetokenError } from "../../core/errors.ts";
+import { ForetokenError } from "../../core/errors/errors.ts";
 import { describeSkipped } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import { flow, formatPlural } from "../display/texts/format.ts";

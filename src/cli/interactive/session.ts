@@ -1,4 +1,4 @@
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { type GenerateEvent, readPrompt } from "../../generate/generate.ts";
 import { fromWholeCharacter } from "../../tokenizer/text-stream.ts";
 import type { SkippedText } from "../../tokenizer/unknown.ts";

@@ -1,6 +1,6 @@
-import { parseConfig } from "../../core/config.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { nearest } from "../../core/nearest.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { nearest } from "../../core/text/nearest.ts";
 import { generateSettingsSchema } from "../../generate/generate.ts";
 import { unknownChoices } from "../../tokenizer/unknown.ts";
 import { wrapText } from "../display/texts/width.ts";

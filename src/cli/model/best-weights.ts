@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isRecord } from "../../core/is-record.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
 import { manifestName, parseManifest } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { parseJson } from "../../pretrained/checkpoint-json.ts";
+import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { formatCount } from "../display/texts/format.ts";
 

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors.ts";
-import { quoteWord } from "../../core/shell-word.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { RunDescription } from "../../train/folder/description.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";

@@ -1,4 +1,4 @@
-import { ForetokenError } from "../../core/errors.ts";
+import { ForetokenError } from "../../core/errors/errors.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { runOf } from "./checkpoint-path.ts";
 

@@ -1,10 +1,10 @@
 import { fstatSync, write, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { promisify } from "node:util";
-import { ConfigError } from "../../core/errors.ts";
-import { launchedRank } from "../../core/launched-rank.node.ts";
-import { oneLine } from "../../core/one-line.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { launchedRank } from "../../core/system/launched-rank.node.ts";
+import { oneLine } from "../../core/text/one-line.ts";
 import { exitStatus } from "./exit-status.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** The command line as one of the ranks that an MPI launcher has started: rank 0 speaks for all. */
 import { setTimeout } from "node:timers/promises";
-import { ConfigError } from "../../core/errors.ts";
-import { launchedRank } from "../../core/launched-rank.node.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { launchedRank } from "../../core/system/launched-rank.node.ts";
 
 /** Whether this process is a rank that says nothing while all goes well. */
 export const isFollower = (): boolean => (launchedRank()?.rank ?? 0) > 0;

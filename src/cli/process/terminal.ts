@@ -1,6 +1,6 @@
 import type { WriteStream } from "node:tty";
 import pc from "picocolors";
-import { controls } from "../../core/one-line.ts";
+import { controls } from "../../core/text/one-line.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;
 

@@ -1,8 +1,8 @@
 import type { Command, Option } from "commander";
-import { alternatives } from "../../core/alternatives.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { nearest } from "../../core/nearest.ts";
-import { quoteWord } from "../../core/shell-word.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import { commandLeadOf } from "./commands-of-others.ts";
 import { type Lead, leadOf, ownValue, plainName } from "./flags-of-others.ts";
 

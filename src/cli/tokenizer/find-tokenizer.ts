@@ -1,11 +1,11 @@
 /** The tokenizer of a file, a GGUF file, a checkpoint, a run or any folder with a tokenizer.json. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DataError } from "../../core/errors.ts";
-import { jsonLimits } from "../../core/json.ts";
-import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
-import { parseJson } from "../../pretrained/checkpoint-json.ts";
+import { jsonLimits } from "../../core/checks/json.ts";
+import { DataError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
 import { isGgufName, openGguf } from "../../pretrained/gguf/open.node.ts";
 import { loadTokenizer } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";

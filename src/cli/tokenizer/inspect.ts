@@ -1,5 +1,5 @@
 /** Shows how a text splits into tokens. */
-import { DataError } from "../../core/errors.ts";
+import { DataError } from "../../core/errors/errors.ts";
 import { charactersBegun } from "../../tokenizer/text-stream.ts";
 import { textAlone } from "../../tokenizer/token-text.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";

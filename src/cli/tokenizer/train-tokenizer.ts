@@ -1,8 +1,8 @@
 /** Trains a tokenizer on texts, and writes its files. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError } from "../../core/errors.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { isCorpusName, loadCorpus } from "../../data/corpora.node.ts";
 import { readText } from "../../data/text.node.ts";
 import { makeFolders, removeEmptyFolders, writeFlushed } from "../../io/files.node.ts";

@@ -7,9 +7,9 @@ import {
   ForetokenError,
   ShapeError,
   UnsupportedKernelError,
-} from "../errors.ts";
-import { show } from "../show.ts";
-import { systemErrorCode } from "../system-error.ts";
+} from "../errors/errors.ts";
+import { systemErrorCode } from "../errors/system-error.ts";
+import { show } from "../text/show.ts";
 
 /** An error in a form that can be sent: a clone would lose its class and its fields. */
 export interface ErrorMessage {

@@ -1,5 +1,5 @@
 /** Workers of a page that work on calls. */
-import { ConfigError } from "../errors.ts";
+import { ConfigError } from "../errors/errors.ts";
 import { createCaller } from "./caller.ts";
 import { type CallerMessage, filesIn, type WorkerMessage } from "./messages.ts";
 import type { StartedThread } from "./pool.ts";

@@ -1,8 +1,9 @@
 /** GGUF files: metadata and tensors, each checked against the file's length before it is read. */
-import { alternatives } from "../../core/alternatives.ts";
-import { CheckpointError } from "../../core/errors.ts";
-import type { StoredTensor } from "../../core/named-tensor.ts";
-import { show } from "../../core/show.ts";
+
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { show } from "../../core/text/show.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { wordsOf } from "../half.ts";
 import { type Encoding, encodingName, encodings } from "./encodings.ts";

@@ -3,8 +3,8 @@
  * the version, two counts; the metadata, keys with values; the tensors' names, sizes, types and places. Then the data.
  * All is little-endian.
  */
-import { CheckpointError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { type Cursor, cursorOf, type GgufValue, needMore } from "./values.ts";
 

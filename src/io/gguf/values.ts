@@ -1,5 +1,5 @@
 /** Values of a GGUF file's metadata, read from a part of the file that is in memory. */
-import { CheckpointError } from "../../core/errors.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
 
 /** Numbers of one array; those of 64 bits as float64. */
 export type NumberArray =

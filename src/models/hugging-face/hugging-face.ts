@@ -1,6 +1,6 @@
 /** A model's weights as the tensors of a Hugging Face checkpoint; place-tensors.ts goes the way back. */
-import { ConfigError } from "../../core/errors.ts";
-import type { LazyTensor } from "../../core/named-tensor.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
 import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture, TensorMapping } from "./architecture.ts";

@@ -1,9 +1,10 @@
 /** The tensors of a Hugging Face checkpoint as a model's weights, read and placed part by part. */
-import { fromBfloat16 } from "../../core/dtype.ts";
-import { CheckpointError } from "../../core/errors.ts";
-import type { StoredTensor } from "../../core/named-tensor.ts";
-import { formatShape, type Shape, sizeOf } from "../../core/shape.ts";
-import { show } from "../../core/show.ts";
+
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { fromBfloat16 } from "../../core/tensors/dtype.ts";
+import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
+import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
+import { show } from "../../core/text/show.ts";
 import type { ArenaLayout } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import { modelLayout } from "../model.ts";

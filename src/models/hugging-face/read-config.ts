@@ -1,9 +1,9 @@
 /** A model's configuration from the `config.json` of another program. */
 import { z } from "zod";
-import { alternatives } from "../../core/alternatives.ts";
-import { parseConfig } from "../../core/config.ts";
-import { CheckpointError, ForetokenError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { show } from "../../core/text/show.ts";
 import { type ModelConfig, modelConfigSchema } from "../config.ts";
 import { readRope } from "./read-rope.ts";
 

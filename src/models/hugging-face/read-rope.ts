@@ -1,9 +1,9 @@
 /** Rotary positions from a `config.json`, in both spellings: `rope_scaling`, and `rope_parameters` of transformers 5. */
 import { z } from "zod";
-import { parseConfig } from "../../core/config.ts";
-import { CheckpointError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { show } from "../../core/show.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import type { RopeConfig } from "../config.ts";
 
 const defaultTheta = 10_000;

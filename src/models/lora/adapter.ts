@@ -2,8 +2,8 @@
 import type { Tensor } from "../../autograd/tensor.ts";
 import type { Backend, Storage } from "../../backend/backend.ts";
 import { allocateAll } from "../../backend/memory/allocate-all.ts";
-import { closeOnError } from "../../core/close-on-error.ts";
-import { hostArray, type RealDType } from "../../core/dtype.ts";
+import { closeOnError } from "../../core/errors/close-on-error.ts";
+import { hostArray, type RealDType } from "../../core/tensors/dtype.ts";
 import { isWhole, type LoraFactors, type LoraOutputs, type LoraWeights, placeOutputs } from "../../ops/lora.ts";
 import { type Arena, type ArenaLayout, createArena } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";

@@ -1,6 +1,7 @@
 /** The parameters of a LoRA adapter: names, shapes, places. */
-import { alternatives } from "../../core/alternatives.ts";
-import { ConfigError } from "../../core/errors.ts";
+
+import { ConfigError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
 import { headsOf } from "../../nn/causal-self-attention.ts";
 import type { Declare } from "../../nn/parameters.ts";
 import { type ArenaLayout, arenaLayout } from "../arena.ts";

@@ -1,6 +1,6 @@
 /** W + (alpha / rank)·B·A: an adapter made a part of the weights that it is beside. */
-import { checkModel } from "../../core/check-arguments.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { checkModel } from "../../core/checks/check-arguments.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { arenaReader, type ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import { checkTrainable, type Model } from "../model.ts";

@@ -1,11 +1,11 @@
 /** A model with an adapter, over the weights of another model. */
 
 import type { Tensor } from "../../autograd/tensor.ts";
-import { checkModel, checkWhole } from "../../core/check-arguments.ts";
-import { closeOnError } from "../../core/close-on-error.ts";
-import { parseConfig } from "../../core/config.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { plainData } from "../../core/plain-data.ts";
+import { checkModel, checkWhole } from "../../core/checks/check-arguments.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { plainData } from "../../core/checks/plain-data.ts";
+import { closeOnError } from "../../core/errors/close-on-error.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import type { BlockParameters } from "../../nn/block.ts";
 import type { LinearParameters } from "../../nn/linear.ts";
 import { initialise } from "../arena.ts";

@@ -1,10 +1,11 @@
 /** Checks of arguments about adapters. */
-import { alternatives } from "../../core/alternatives.ts";
-import { checkModel, checkOptions } from "../../core/check-arguments.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { nearest } from "../../core/nearest.ts";
-import { show } from "../../core/show.ts";
+
+import { checkModel, checkOptions } from "../../core/checks/check-arguments.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { show } from "../../core/text/show.ts";
 import type { Model } from "../../models/model.ts";
 import { adapterConfigName, adapterWeightsName } from "./config.ts";
 

@@ -1,13 +1,13 @@
 /** `adapter_config.json` of PEFT, Hugging Face's library of adapters: what it says of a LoRA adapter. */
 import { z } from "zod";
-import { alternatives } from "../../core/alternatives.ts";
-import { CheckpointError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { show } from "../../core/show.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { show } from "../../core/text/show.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { adapterModules } from "../../models/hugging-face/adapter-modules.ts";
 import type { LoraConfig } from "../../models/lora/config.ts";
-import { checkJson, jsonText, parseJson } from "../checkpoint-json.ts";
+import { checkJson, jsonText, parseJson } from "../files/checkpoint-json.ts";
 
 export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";

@@ -1,18 +1,18 @@
 /** A model and its adapter as one model, on the disk. */
 import { realpath } from "node:fs/promises";
-import { checkCallback, checkChoice, checkKeys, checkName, checkPath } from "../../core/check-arguments.ts";
-import type { ProductDType } from "../../core/dtype.ts";
-import { CheckpointError } from "../../core/errors.ts";
+import { checkCallback, checkChoice, checkKeys, checkName, checkPath } from "../../core/checks/check-arguments.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { arrayReader } from "../../models/arena.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { addAdapter } from "../../models/lora/merge.ts";
 import { modelLayout } from "../../models/model.ts";
-import { isHubName } from "../hub.node.ts";
+import { isHubName } from "../files/hub.node.ts";
+import { pretrainedFiles } from "../files/pretrained-files.ts";
+import { replaceable } from "../files/replaceable.node.ts";
 import { uncheckedNotice } from "../load.node.ts";
 import { openPretrained } from "../open.node.ts";
-import { pretrainedFiles } from "../pretrained-files.ts";
-import { replaceable } from "../replaceable.node.ts";
 import { closeAdapters, defaultAdapter, readAdapters } from "./load.ts";
 import { basePath, openAdapter } from "./open.node.ts";
 import { mergedTextFiles, withAdapterText } from "./text.ts";

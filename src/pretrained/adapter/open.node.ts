@@ -1,13 +1,13 @@
 /** Adapters on this disk: a folder that PEFT or this program wrote, and the model that it is for. */
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { CheckpointError, ConfigError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
+import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import { placeOf } from "../../io/checkpoint.node.ts";
 import { isFile } from "../../io/files.node.ts";
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { isHubName, isKept, parseName } from "../files/hub.node.ts";
 import { isGgufName } from "../gguf/open.node.ts";
-import { isHubName, isKept, parseName } from "../hub.node.ts";
 import { configName } from "../parse.ts";
 import { type AdapterBase, adapterConfigName, adapterWeightsName, parsePeftConfig } from "./config.ts";
 import type { OpenedAdapter } from "./load.ts";

@@ -1,9 +1,9 @@
 /** A LoRA adapter from PEFT's files, in this program's form: one rank and one factor for all layers. */
-import { CheckpointError } from "../../core/errors.ts";
-import { firstNotFinite } from "../../core/finite.ts";
-import { formatBytes } from "../../core/format-bytes.ts";
-import { formatShape } from "../../core/shape.ts";
-import { show } from "../../core/show.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { firstNotFinite } from "../../core/tensors/finite.ts";
+import { formatShape } from "../../core/tensors/shape.ts";
+import { formatBytes } from "../../core/text/format-bytes.ts";
+import { show } from "../../core/text/show.ts";
 import type { ByteSource } from "../../io/byte-source.ts";
 import { openSafetensors, type SafetensorsTensor } from "../../io/safetensors.ts";
 import type { ModelConfig } from "../../models/config.ts";
@@ -11,7 +11,7 @@ import { type AdapterModule, adapterModules, type ModulePart } from "../../model
 import { byName } from "../../models/hugging-face/hugging-face.ts";
 import { type LoraConfig, loraConfigSchema, loraTargets } from "../../models/lora/config.ts";
 import { baseLayers, loraLayout } from "../../models/lora/layout.ts";
-import { checkJson } from "../checkpoint-json.ts";
+import { checkJson } from "../files/checkpoint-json.ts";
 import type { PeftConfig } from "./config.ts";
 import { parseTensorName, tensorName } from "./tensor-names.ts";
 

@@ -1,6 +1,6 @@
-import { filesInMemory } from "../checkpoint-files.ts";
-import { whileOpen } from "../closed.ts";
-import type { LanguageModel } from "../language-model.ts";
+import { filesInMemory } from "../files/checkpoint-files.ts";
+import { whileOpen } from "../model/closed.ts";
+import type { LanguageModel } from "../model/language-model.ts";
 import type { AdapterFiles } from "./load.ts";
 import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 

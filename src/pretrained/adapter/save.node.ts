@@ -1,8 +1,8 @@
-import { checkPath } from "../../core/check-arguments.ts";
+import { checkPath } from "../../core/checks/check-arguments.ts";
 import { writeCheckpoint } from "../../io/checkpoint.node.ts";
-import { whileOpen } from "../closed.ts";
-import type { LanguageModel } from "../language-model.ts";
-import { replaceable } from "../replaceable.node.ts";
+import { replaceable } from "../files/replaceable.node.ts";
+import { whileOpen } from "../model/closed.ts";
+import type { LanguageModel } from "../model/language-model.ts";
 import { adapterBase } from "./open.node.ts";
 import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 

@@ -1,8 +1,8 @@
 /** The adapter that a model has in use, as the files of PEFT. */
-import { checkKeys, checkLanguageModel, checkName } from "../../core/check-arguments.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { checkKeys, checkLanguageModel, checkName } from "../../core/checks/check-arguments.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { arenaReader } from "../../models/arena.ts";
-import type { LanguageModel } from "../language-model.ts";
+import type { LanguageModel } from "../model/language-model.ts";
 import type { AdapterBase } from "./config.ts";
 import { adapterFiles } from "./write.ts";
 

@@ -1,9 +1,9 @@
 /** How a model with an adapter reads and ends conversations, where the adapter learned others than its model has. */
-import { jsonText } from "../checkpoint-json.ts";
-import type { ChatTemplate } from "../language-model.ts";
+import { jsonText } from "../files/checkpoint-json.ts";
+import type { KeptFacts } from "../files/pretrained-files.ts";
+import type { ChatTemplate } from "../model/language-model.ts";
 import { endsOf } from "../parse.ts";
 import type { Pretrained } from "../pretrained.ts";
-import type { KeptFacts } from "../pretrained-files.ts";
 
 const [templateName, generationName] = ["chat_template.jinja", "generation_config.json"] as const;
 

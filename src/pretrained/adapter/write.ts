@@ -1,5 +1,5 @@
 /** A LoRA adapter as the files of PEFT: `peft.PeftModel.from_pretrained` loads them. */
-import type { LazyTensor } from "../../core/named-tensor.ts";
+import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
 import type { Placed, ReadValues } from "../../models/arena.ts";
 import type { ModelConfig } from "../../models/config.ts";

@@ -1,12 +1,13 @@
 /** Architectures of GGUF files: their fields as a configuration, and their tensors' places in a model. */
-import { alternatives } from "../../core/alternatives.ts";
-import { CheckpointError } from "../../core/errors.ts";
-import type { StoredTensor } from "../../core/named-tensor.ts";
-import { show } from "../../core/show.ts";
+
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
 import { type ModelConfig, modelConfigSchema } from "../../models/config.ts";
 import type { TensorMapping } from "../../models/hugging-face/architecture.ts";
-import { checkJson } from "../checkpoint-json.ts";
+import { checkJson } from "../files/checkpoint-json.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
 import { frequencyFactors, readRope, rotatedChannels } from "./rope.ts";
 

@@ -1,6 +1,6 @@
 /** Fields of a GGUF file's metadata, each with the checks of its kind. */
-import { CheckpointError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
 
 /** Reads fields by their keys. Each one throws a CheckpointError for a value of another kind. */

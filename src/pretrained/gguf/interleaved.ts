@@ -1,4 +1,4 @@
-import type { StoredTensor } from "../../core/named-tensor.ts";
+import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 
 /**
  * Queries or keys in the order of `LlamaForCausalLM` and of this program. llama.cpp rotates neighbouring channels of a

@@ -1,9 +1,9 @@
-import { CheckpointError } from "../../core/errors.ts";
-import { UnreadableFileError } from "../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import type { ByteSource } from "../../io/byte-source.ts";
 import { openFileSource } from "../../io/file-source.node.ts";
-import type { OpenedPretrained } from "../directory.node.ts";
+import type { OpenedPretrained } from "../files/directory.node.ts";
 import { pretrainedOfGguf } from "./gguf.ts";
 
 const open = async (path: string): Promise<ByteSource> => {

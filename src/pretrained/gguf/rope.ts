@@ -1,7 +1,7 @@
 /** Rotary positions from a GGUF file. */
-import { CheckpointError } from "../../core/errors.ts";
-import type { StoredTensor } from "../../core/named-tensor.ts";
-import { show } from "../../core/show.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
+import { show } from "../../core/text/show.ts";
 import type { RopeConfig } from "../../models/config.ts";
 import type { Fields } from "./fields.ts";
 

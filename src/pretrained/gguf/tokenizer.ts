@@ -1,12 +1,12 @@
 /** The tokenizer of a GGUF file, whose metadata has its tokens and merges. */
-import { alternatives } from "../../core/alternatives.ts";
-import { show } from "../../core/show.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
 import { bpeTokenizer } from "../../tokenizer/bpe/bpe.ts";
 import type { BpeParts } from "../../tokenizer/bpe/parts.ts";
 import { noTokenizer } from "../../tokenizer/none.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { ChatTemplate } from "../language-model.ts";
+import type { ChatTemplate } from "../model/language-model.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
 
 /** What the metadata says of text. */

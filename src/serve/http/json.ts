@@ -1,9 +1,9 @@
 /** JSON requests and answers, and errors as answers. */
 import type { z } from "zod";
-import { parseConfig } from "../../core/config.ts";
-import { ConfigError, ForetokenError } from "../../core/errors.ts";
-import { type JsonLimits, parseJson } from "../../core/json.ts";
-import { oneLine, shorten } from "../../core/one-line.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { type JsonLimits, parseJson } from "../../core/checks/json.ts";
+import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
+import { oneLine, shorten } from "../../core/text/one-line.ts";
 
 export type FailureStatus = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 500;
 

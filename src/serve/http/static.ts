@@ -1,7 +1,7 @@
 /** Files of a folder as answers. Nothing outside of it is ever read. */
 import { realpath } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
-import { readRegularFile } from "../../core/regular-file.node.ts";
+import { readRegularFile } from "../../core/system/regular-file.node.ts";
 
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",

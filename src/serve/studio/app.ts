@@ -3,7 +3,7 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Context, Hono } from "hono";
 import { type BackendChoice, describeBackends } from "../../backend/select.node.ts";
-import { configFields } from "../../core/schema-fields.ts";
+import { configFields } from "../../core/checks/schema-fields.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import { runConfigSchema } from "../../train/config/config.ts";
 import { defaultPreset } from "../../train/config/presets.ts";

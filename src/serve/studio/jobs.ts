@@ -1,5 +1,5 @@
 /** The run that this studio computes: at most one. It goes on when the page is closed. */
-import { oneLine, shorten } from "../../core/one-line.ts";
+import { oneLine, shorten } from "../../core/text/one-line.ts";
 import { presetOf } from "../../train/config/preset-of.ts";
 import type { StartEvent } from "../../train/events.ts";
 import type { ListedRun } from "../../train/folder/list/runs.node.ts";

@@ -6,7 +6,7 @@ import type { HeadPlace } from "../../inside/heads.ts";
 import { manifestName } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { isHubName } from "../../pretrained/hub.node.ts";
+import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { checkpointOf } from "../../train/folder/begin/initial.node.ts";
 import { folderNames, keptName } from "../../train/folder/folder-names.ts";
 import { keptSteps } from "../../train/folder/write/kept-checkpoints.node.ts";

@@ -2,9 +2,9 @@
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
-import { ConfigError, DataError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { commandLine } from "../../core/shell-word.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError, DataError } from "../../core/errors/errors.ts";
+import { commandLine } from "../../core/text/shell-word.ts";
 import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
 import { documentsOfText } from "../../data/documents-json.ts";
 import type { GivenDocument } from "../../data/parse-document.ts";

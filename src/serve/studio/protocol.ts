@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { type GenerateDoneEvent, generateSettingsSchema, type TokenEvent } from "../../generate/generate.ts";
-import type { Candidate } from "../../pretrained/likeliest.ts";
+import type { Candidate } from "../../pretrained/model/likeliest.ts";
 import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
 import type { RunConfig } from "../../train/config/config.ts";
 import type { PresetName } from "../../train/config/presets.ts";

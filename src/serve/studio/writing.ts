@@ -1,6 +1,6 @@
 /** Texts that models write, and probabilities of texts that they are given: one at a time. */
 
-import { ShapeError } from "../../core/errors.ts";
+import { ShapeError } from "../../core/errors/errors.ts";
 import { readPrompt } from "../../generate/generate.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { readText } from "../../tokenizer/unknown.ts";

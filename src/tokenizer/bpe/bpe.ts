@@ -3,9 +3,9 @@
  * fixed order. Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units"; over bytes, as in
  * GPT-2. Every text has tokens, where every byte has one, and they give it back.
  */
-import { checkText } from "../../core/check-arguments.ts";
-import { CheckpointError, DataError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
+import { checkText } from "../../core/checks/check-arguments.ts";
+import { CheckpointError, DataError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import { nameFinder } from "../names-in-text.ts";
 import { decodeTokens } from "../text-stream.ts";
 import type { SpecialToken, Tokenizer } from "../tokenizer.ts";

@@ -2,7 +2,7 @@
  * Bytes without a token. A byte-level vocabulary that was learned without all 256 bytes, as SmolLM2's, lacks some that no
  * text of its training had. Other programs leave such bytes out without a word.
  */
-import { DataError } from "../../core/errors.ts";
+import { DataError } from "../../core/errors/errors.ts";
 import { describeCharacters } from "../unknown.ts";
 
 /** In place of a token's id. */

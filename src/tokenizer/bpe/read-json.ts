@@ -1,7 +1,8 @@
 /** Reads the `tokenizer.json` of a byte-level BPE that the encoder here knows. */
-import { CheckpointError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { shorten, show } from "../../core/show.ts";
+
+import { isRecord } from "../../core/checks/is-record.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { shorten, show } from "../../core/text/show.ts";
 import type { SpecialToken } from "../tokenizer.ts";
 import { characterOfByte } from "./byte-alphabet.ts";
 import type { BpeParts, MergeRule } from "./parts.ts";

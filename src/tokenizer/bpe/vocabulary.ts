@@ -1,6 +1,6 @@
 /** Checks the tokens and merges of a byte-level BPE, and makes the tables that encoding needs. */
-import { CheckpointError } from "../../core/errors.ts";
-import { show } from "../../core/show.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import { characterOfByte } from "./byte-alphabet.ts";
 import type { Merges } from "./merge.ts";
 import { noToken } from "./missing-bytes.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { type DTypeChoice, dtypeChoices } from "../../core/dtype.ts";
-import { float32FromZero, largestFloat32 } from "../../core/float32.ts";
+import { type DTypeChoice, dtypeChoices } from "../../core/tensors/dtype.ts";
+import { float32FromZero, largestFloat32 } from "../../core/tensors/float32.ts";
 import { type RowKind, rowKinds } from "../../data/rows.ts";
 import { type WindowKind, windowKinds } from "../../data/shuffled-windows.ts";
 import { type ModelConfig, modelConfigSchema } from "../../models/config.ts";

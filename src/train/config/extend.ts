@@ -1,5 +1,5 @@
 /** Runs that get another number of steps than planned: how their configuration says so. */
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { type ExtendKind, type Extension, mostExtensions } from "../../optim/config.ts";
 import { learningRateAt } from "../../optim/schedule.ts";
 import type { RunConfig, TrainConfig } from "./config.ts";

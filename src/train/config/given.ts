@@ -1,5 +1,5 @@
 /** Fields of changes that are not checked yet. */
-import { isRecord } from "../../core/is-record.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
 
 /** The value at `path` in nested records; undefined if there is none. */
 export const given = (changes: unknown, path: readonly string[]): unknown =>

@@ -1,4 +1,4 @@
-import { isRecord } from "../../core/is-record.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
 
 /** A config with any part left out. */
 export type PartialConfig<T> = T extends object ? { readonly [K in keyof T]?: PartialConfig<T[K]> } : T;

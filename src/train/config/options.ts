@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../../core/check-arguments.ts";
-import { parseConfig } from "../../core/config.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { configFields } from "../../core/schema-fields.ts";
-import { show } from "../../core/show.ts";
+import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../../core/checks/check-arguments.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { configFields } from "../../core/checks/schema-fields.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import { extendKinds } from "../../optim/config.ts";
 import { nonfiniteActions, runConfigSchema } from "./config.ts";
 

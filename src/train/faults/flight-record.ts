@@ -4,10 +4,10 @@
  * metadata. A batch of documents is one row, with their passes and lengths as `batch.segments`, [documents, 2].
  */
 import { z } from "zod";
-import { CheckpointError } from "../../core/errors.ts";
-import type { NamedTensor } from "../../core/named-tensor.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { NamedTensor } from "../../core/tensors/named-tensor.ts";
 import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
-import { checkFormatVersion, checkJson, formatVersion } from "../../pretrained/checkpoint-json.ts";
+import { checkFormatVersion, checkJson, formatVersion } from "../../pretrained/files/checkpoint-json.ts";
 import { type RunConfig, runConfigSchema } from "../config/config.ts";
 import { passesPerStep } from "../steps/passes.ts";
 import { trainedLayout } from "../steps/state.ts";

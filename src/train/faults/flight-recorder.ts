@@ -3,7 +3,7 @@ import { readTensor } from "../../autograd/tensor.ts";
 import type { Backend, Storage, View } from "../../backend/backend.ts";
 import { kernelPlans } from "../../backend/calls/check.ts";
 import { holdsIntegers } from "../../backend/kernels/signature.ts";
-import { firstNotFinite } from "../../core/finite.ts";
+import { firstNotFinite } from "../../core/tensors/finite.ts";
 import type { ArenaLayout } from "../../models/arena.ts";
 import { trainedPart } from "../../models/model.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../steps/trainer.ts";

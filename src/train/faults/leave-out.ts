@@ -1,8 +1,8 @@
 /** What a run does with a step that is not finite, or explodes. Such a step never changes a weight. */
 import type { Backend } from "../../backend/backend.ts";
-import { alternatives } from "../../core/alternatives.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { quotePath } from "../../core/shell-word.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { quotePath } from "../../core/text/shell-word.ts";
 import type { RunConfig } from "../config/config.ts";
 import { type NonfiniteEvent, eventVersion as v } from "../events.ts";
 import type { Progress } from "../run/progress.ts";

@@ -1,5 +1,5 @@
 import type { Backend } from "../../backend/backend.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { type Batch, firstRowOfPass, passRows } from "../../data/batches.ts";
 import { type PassSource, passesPerStep, tokensPerPass } from "../steps/passes.ts";
 import { trainerOn } from "../steps/trainer.ts";

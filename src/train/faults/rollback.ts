@@ -1,5 +1,5 @@
 /** States to go back to: the state of the last planned checkpoint, or the run's first state. */
-import { CheckpointError } from "../../core/errors.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
 import { readSnapshot, type StateArrays } from "../steps/state.ts";
 import type { Trainer } from "../steps/trainer.ts";
 

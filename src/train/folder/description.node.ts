@@ -2,13 +2,19 @@
 import { readdir, stat, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { CheckpointError } from "../../core/errors.ts";
-import { readRegularFile, UnreadableFileError } from "../../core/regular-file.node.ts";
-import { quoteWord } from "../../core/shell-word.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import { isRegularFile, replaceFile } from "../../io/files.node.ts";
 import { holdsAllFiles } from "../../io/read-checkpoint.node.ts";
-import { checkFormatVersion, checkJson, formatVersion, jsonText, parseJson } from "../../pretrained/checkpoint-json.ts";
+import {
+  checkFormatVersion,
+  checkJson,
+  formatVersion,
+  jsonText,
+  parseJson,
+} from "../../pretrained/files/checkpoint-json.ts";
 import type { RunConfig } from "../config/config.ts";
 import { findsFolder } from "./finds-folder.node.ts";
 import { folderNames } from "./folder-names.ts";

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
-import { CheckpointError } from "../../core/errors.ts";
-import { systemErrorCode } from "../../core/system-error.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
 
 /**
  * System errors for a path that leads nowhere. Any other error, as of a broken disk, does not mean that nothing is

@@ -1,7 +1,7 @@
 /** When two configurations are those of one run. */
 import { createHash } from "node:crypto";
-import { CheckpointError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
 import { defaultTokenizer } from "../../tokenizer/config.ts";
 import { folderNames } from "./folder-names.ts";
 

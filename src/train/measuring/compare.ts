@@ -1,7 +1,7 @@
-import { checkOptions } from "../../core/check-arguments.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { show } from "../../core/show.ts";
+import { checkOptions } from "../../core/checks/check-arguments.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import type { Evaluation, WindowLoss } from "./evaluate.ts";
 
 /** A difference of two losses on the same windows, with its noise. */

@@ -1,9 +1,9 @@
 /** Given data to measure on: a text or documents, where there are no files. */
 import { writeHere } from "../../chat/write-here.ts";
-import { checkKeys, checkOptions } from "../../core/check-arguments.ts";
+import { checkKeys, checkOptions } from "../../core/checks/check-arguments.ts";
 import { locatedDocuments } from "../../data/given-documents.ts";
 import type { GivenDocument } from "../../data/parse-document.ts";
-import { wholeText } from "../../pretrained/whole-text.ts";
+import { wholeText } from "../../pretrained/model/whole-text.ts";
 import { checkTextOptions } from "../config/options.ts";
 import { type DocumentReader, measuredDocuments } from "./documents.ts";
 import type { MeasuredCorpus, MeasuredText, Measuring } from "./evaluate-corpus.ts";

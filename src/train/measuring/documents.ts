@@ -1,8 +1,8 @@
 /** Documents to measure on: a part of them, encoded for a model. */
 import { encodeDocuments, type WriteConversations } from "../../chat/learn.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import type { DocumentsSplit } from "../../data/documents.ts";
-import type { LanguageModel } from "../../pretrained/language-model.ts";
+import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 import type { UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { MeasuredDocuments, SplitName } from "./evaluate-corpus.ts";
 

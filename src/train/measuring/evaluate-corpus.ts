@@ -1,11 +1,11 @@
-import { checkBoolean, checkCallback, checkChoice, checkSignal } from "../../core/check-arguments.ts";
-import { ConfigError, DataError } from "../../core/errors.ts";
-import { nearest } from "../../core/nearest.ts";
-import { show } from "../../core/show.ts";
+import { checkBoolean, checkCallback, checkChoice, checkSignal } from "../../core/checks/check-arguments.ts";
+import { ConfigError, DataError } from "../../core/errors/errors.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { show } from "../../core/text/show.ts";
 import { checkPredictable } from "../../data/batches.ts";
 import { type Corpus, type Passage, passagesOf } from "../../data/corpus.ts";
 import type { Documents } from "../../data/documents.ts";
-import type { LanguageModel } from "../../pretrained/language-model.ts";
+import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 import {
   type ReadText,
   readText,

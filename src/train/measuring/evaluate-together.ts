@@ -1,4 +1,4 @@
-import { yieldToHost } from "../../core/yield.ts";
+import { yieldToHost } from "../../core/system/yield.ts";
 import type { Model } from "../../models/model.ts";
 import type { RunTeam } from "../steps/team.ts";
 import { type Evaluation, evaluationOf, evaluationPasses, lossOfPass, type MeasuredTokens } from "./evaluate.ts";

@@ -1,12 +1,12 @@
 import { inferenceContext, withContext } from "../../autograd/context.ts";
 import { readScalar } from "../../autograd/tensor.ts";
-import { yieldToHost } from "../../core/yield.ts";
+import { yieldToHost } from "../../core/system/yield.ts";
 import { type Batch, type MakeBatch, windowsToMake } from "../../data/batches.ts";
 import { countedTokens, type Documents } from "../../data/documents.ts";
 import { piecesOf, piecesToMake } from "../../data/rows.ts";
 import { forwardLoss, segmentsLoss } from "../../models/forward.ts";
 import type { Model } from "../../models/model.ts";
-import { whileOpen } from "../../pretrained/closed.ts";
+import { whileOpen } from "../../pretrained/model/closed.ts";
 import { charactersBegun } from "../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { SkippedText } from "../../tokenizer/unknown.ts";

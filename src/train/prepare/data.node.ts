@@ -5,7 +5,7 @@ import { type DocumentsCorpus, givenDocuments, hasDocuments, loadDocuments } fro
 import { textOfDocuments } from "../../data/documents.ts";
 import type { GivenDocuments } from "../../data/given-documents.ts";
 import type { GivenText } from "../../data/given-text.ts";
-import type { KeptFacts } from "../../pretrained/pretrained-files.ts";
+import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { TokenizerConfig } from "../../tokenizer/config.ts";
 import { trainTokenizer } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";

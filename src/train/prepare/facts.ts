@@ -1,6 +1,6 @@
 /** What the checkpoints of a run say of its model besides its shape. */
 import { replacedTemplate } from "../../pretrained/adapter/text.ts";
-import type { KeptFacts } from "../../pretrained/pretrained-files.ts";
+import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
 /**

@@ -4,7 +4,7 @@ import { firstWord, splitText } from "../../data/corpus.ts";
 import { splitDocuments, textOfDocuments } from "../../data/documents.ts";
 import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "../../data/given-documents.ts";
 import type { GivenText } from "../../data/given-text.ts";
-import { type KeptFacts, keptFacts } from "../../pretrained/pretrained-files.ts";
+import { type KeptFacts, keptFacts } from "../../pretrained/files/pretrained-files.ts";
 import { trainTokenizer } from "../../tokenizer/registry.ts";
 import { prepareDocuments } from "./documents.ts";
 import { factsOf, withTurnEnds } from "./facts.ts";

@@ -1,10 +1,11 @@
 /** A new run that begins with the weights of another model: its configuration, its text and its first state. */
-import { ConfigError, DataError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { show } from "../../core/show.ts";
+
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError, DataError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import type { TextSplit } from "../../data/corpus.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import type { CollectedPretrained } from "../../pretrained/weights.ts";
+import type { CollectedPretrained } from "../../pretrained/files/weights.ts";
 import type { CharTokenizer } from "../../tokenizer/char.ts";
 import { tokenizerConfigOf } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";

@@ -1,6 +1,7 @@
 /** What a run with adapters (LoRA) has besides others. */
-import { ConfigError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
+
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import type { RunConfig, TrainConfig } from "../config/config.ts";
 import type { PartialConfig } from "../config/merge.ts";
 import { merge } from "../config/merge.ts";

@@ -1,5 +1,5 @@
 import { type MemoryKind, openCounting } from "../../backend/observers/counting.ts";
-import { bytesPerElement } from "../../core/dtype.ts";
+import { bytesPerElement } from "../../core/tensors/dtype.ts";
 import { passRows } from "../../data/batches.ts";
 import type { Documents } from "../../data/documents.ts";
 import { createDecoder } from "../../generate/decoder.ts";

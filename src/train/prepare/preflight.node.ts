@@ -1,7 +1,7 @@
 /** Memory limits of the system for a run, and the error for a run that does not fit. */
 import { stat } from "node:fs/promises";
 import type { Backend } from "../../backend/backend.ts";
-import { freeMemory } from "../../core/available-memory.node.ts";
+import { freeMemory } from "../../core/system/available-memory.node.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
 import type { TextSplit } from "../../data/corpus.ts";
 import type { RunConfig } from "../config/config.ts";

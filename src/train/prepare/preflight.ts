@@ -1,6 +1,6 @@
 /** Whether a run fits into memory: checked before anything is allocated for it or written. */
-import { ConfigError } from "../../core/errors.ts";
-import { formatBytes } from "../../core/format-bytes.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { formatBytes } from "../../core/text/format-bytes.ts";
 import type { RunConfig } from "../config/config.ts";
 import { estimateMemory, type MemoryEstimate, type MemoryNeeds } from "./memory.ts";
 

@@ -1,11 +1,11 @@
 /** Checks and settings before a run begins, for texts from anywhere. */
 import type { Backend } from "../../backend/backend.ts";
-import { alternatives } from "../../core/alternatives.ts";
-import { type FieldNamer, parseConfig } from "../../core/config.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { nearest } from "../../core/nearest.ts";
-import { plainData } from "../../core/plain-data.ts";
-import { show } from "../../core/show.ts";
+import { type FieldNamer, parseConfig } from "../../core/checks/config.ts";
+import { plainData } from "../../core/checks/plain-data.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { show } from "../../core/text/show.ts";
 import { checkTokenCounts } from "../../data/batches.ts";
 import type { TextSplit } from "../../data/corpus.ts";
 import type { Documents } from "../../data/documents.ts";

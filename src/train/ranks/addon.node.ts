@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { UnsupportedKernelError } from "../../core/errors.ts";
+import { UnsupportedKernelError } from "../../core/errors/errors.ts";
 
 /** This rank, as MPI knows it. */
 export interface Joined {

@@ -1,7 +1,8 @@
 /** What the ranks of a run must have in common: else they would train different models, or wait for each other for ever. */
-import { ConfigError } from "../../core/errors.ts";
-import { isRecord } from "../../core/is-record.ts";
-import { showWord } from "../../core/show.ts";
+
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { showWord } from "../../core/text/show.ts";
 
 /** A rank's facts, in the order in which differences are told. */
 export interface RankFacts {

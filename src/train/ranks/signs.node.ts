@@ -5,7 +5,7 @@
  */
 import { url } from "node:inspector";
 import type { Backend } from "../../backend/backend.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 
 /** Environment variable: after so many seconds without a sign of life, all ranks end. 0: never. */
 const variable = "FORETOKEN_RANK_TIMEOUT";

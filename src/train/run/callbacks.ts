@@ -1,6 +1,6 @@
 /** The caller's callbacks that get checkpoints. */
 import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
-import type { CheckpointFiles } from "../../pretrained/checkpoint-files.ts";
+import type { CheckpointFiles } from "../../pretrained/files/checkpoint-files.ts";
 
 /** The last weights, or those of the lowest validation loss. */
 export type WhichWeights = "last" | "best";

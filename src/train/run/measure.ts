@@ -1,6 +1,6 @@
 /** Evaluations and samples of a run. */
-import { ConfigError } from "../../core/errors.ts";
-import { yieldToHost } from "../../core/yield.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { yieldToHost } from "../../core/system/yield.ts";
 import { generate } from "../../generate/generate.ts";
 import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../events.ts";
 import { checkHealth } from "../faults/leave-out.ts";

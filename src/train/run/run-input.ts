@@ -1,8 +1,8 @@
 /** Input of a run, and the store that keeps it. */
 import type { Backend } from "../../backend/backend.ts";
-import type { CheckpointError } from "../../core/errors.ts";
+import type { CheckpointError } from "../../core/errors/errors.ts";
 import type { ReadValues } from "../../models/arena.ts";
-import type { KeptFacts } from "../../pretrained/pretrained-files.ts";
+import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../config/config.ts";
 import type { TrainEvent } from "../events.ts";

@@ -1,8 +1,8 @@
 /** State of a run under way. */
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
-import { closeOnError } from "../../core/close-on-error.ts";
-import { type LanguageModel, languageModel } from "../../pretrained/language-model.ts";
+import { closeOnError } from "../../core/errors/close-on-error.ts";
+import { type LanguageModel, languageModel } from "../../pretrained/model/language-model.ts";
 import type { TrainEvent } from "../events.ts";
 import { createRollback, type Rollback } from "../faults/rollback.ts";
 import { createTrainer, type Trainer } from "../steps/trainer.ts";

@@ -1,6 +1,6 @@
 /** One step of a run: an update, or a step that is left out. */
 
-import { yieldToHost } from "../../core/yield.ts";
+import { yieldToHost } from "../../core/system/yield.ts";
 import {
   type EstimateEvent,
   type NonfiniteEvent,

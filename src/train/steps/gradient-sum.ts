@@ -5,7 +5,7 @@
  * 2ᵏ machines have its 2ᵏ branches of depth k.
  */
 import type { Storage } from "../../backend/backend.ts";
-import { closeOnError } from "../../core/close-on-error.ts";
+import { closeOnError } from "../../core/errors/close-on-error.ts";
 import { createGradients, type Gradients } from "../../models/gradients.ts";
 import { type Model, trainedPart } from "../../models/model.ts";
 import type { Range } from "../../models/pieces.ts";

@@ -1,5 +1,5 @@
 /** Machines that train one model together: each takes a share of every step's passes. */
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import type { Range } from "../../models/pieces.ts";
 import { middleOf } from "./gradient-sum.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Storage } from "#foretoken/backend/backend.js";
 import type { StorageOwner } from "#foretoken/backend/calls/check.js";
 import { checkAlloc, checkCall, checkRange, checkWrite } from "#foretoken/backend/calls/check.js";
-import { DTypeError, ShapeError } from "#foretoken/core/errors.js";
+import { DTypeError, ShapeError } from "#foretoken/core/errors/errors.js";
 
 const live = new Set<Storage>();
 const owner: StorageOwner = {

@@ -5,9 +5,9 @@ import { checkCompiledKernels, compiledBackend } from "#foretoken/backend/implem
 import { initialMemoryBytes } from "#foretoken/backend/implementations/wasm/engine.js";
 import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
 import { blockBytes } from "#foretoken/backend/memory/memory-cache.js";
-import type { HostArray } from "#foretoken/core/dtype.js";
-import { ConfigError, DTypeError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors.js";
+import { ConfigError, DTypeError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
+import type { HostArray } from "#foretoken/core/tensors/dtype.js";
 import { compiledBackends } from "./compiled-backends.ts";
 
 const asBytes = ({ buffer, byteOffset, byteLength }: HostArray): Uint8Array =>

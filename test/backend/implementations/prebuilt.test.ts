@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { addonFile, findPrebuilt } from "#foretoken/backend/implementations/native/prebuilt.node.js";
-import { UnsupportedKernelError } from "#foretoken/core/errors.js";
+import { UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
 import { useFolder } from "../../support/runs.ts";
 
 const { newPath } = useFolder();

@@ -3,7 +3,7 @@ import type { Backend, View } from "#foretoken/backend/backend.js";
 import { roundedToBfloat16 } from "#foretoken/backend/implementations/reference/host-args.js";
 import { erfc } from "#foretoken/backend/implementations/reference/normal.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { ConfigError, DataError, DTypeError, ShapeError } from "#foretoken/core/errors.js";
+import { ConfigError, DataError, DTypeError, ShapeError } from "#foretoken/core/errors/errors.js";
 
 const view = (backend: Backend, values: number[], offset = 0) => {
   const storage = backend.alloc("float32", values.length);

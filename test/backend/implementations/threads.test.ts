@@ -8,7 +8,7 @@ import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
 import type { WasmHost } from "#foretoken/backend/implementations/wasm/engine.js";
 import { openWasmBackend } from "#foretoken/backend/implementations/wasm/engine.js";
 import { instantiate } from "#foretoken/backend/implementations/wasm/exports.js";
-import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors.js";
+import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
 

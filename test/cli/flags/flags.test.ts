@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { escapeText, parseFraction, parseInteger, parseNumber, parseText } from "#foretoken/cli/flags/flags.js";
-import { ConfigError, type ErrorDetails } from "#foretoken/core/errors.js";
-import { commandLine } from "#foretoken/core/shell-word.js";
+import { ConfigError, type ErrorDetails } from "#foretoken/core/errors/errors.js";
+import { commandLine } from "#foretoken/core/text/shell-word.js";
 import { onWindows, shell } from "../cli.ts";
 
 describe("numbers", () => {

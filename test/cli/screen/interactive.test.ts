@@ -7,8 +7,8 @@ import { keyboardOf } from "#foretoken/cli/interactive/loop.js";
 import { createSession, type Session, type Writer } from "#foretoken/cli/interactive/session.js";
 import type { Settings } from "#foretoken/cli/interactive/settings.js";
 import { generate, generateDefaults } from "#foretoken/generate/generate.js";
-import type { LanguageModel } from "#foretoken/pretrained/language-model.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
 import { cli, jsonLines, onWindows, tiny, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.

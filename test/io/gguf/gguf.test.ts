@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { CheckpointError } from "#foretoken/core/errors.js";
+import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { type GgufFile, openGgufFile } from "#foretoken/io/gguf/gguf.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";

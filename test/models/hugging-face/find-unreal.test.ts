@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { fromBfloat16 } from "#foretoken/core/dtype.js";
+import { fromBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import { findUnreal, findUnrealWords } from "#foretoken/models/hugging-face/find-unreal.js";
 
 it("tells every bfloat16 that is finite from every one that is not", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "#foretoken/core/config.js";
+import { parseConfig } from "#foretoken/core/checks/config.js";
 import { type LoraConfig, loraConfigSchema } from "#foretoken/models/lora/config.js";
 import { loraLayout } from "#foretoken/models/lora/layout.js";
 import { bookModel, groupedModel } from "../../support/models.ts";

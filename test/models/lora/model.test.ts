@@ -4,8 +4,8 @@ import { checkGradients, describeCheck } from "#foretoken/autograd/gradcheck.js"
 import { readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { epsilon, fromBfloat16, toBfloat16 } from "#foretoken/core/dtype.js";
 import { randomKey } from "#foretoken/core/random.js";
+import { epsilon, fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { crossEntropyLoss, forward, forwardLoss } from "#foretoken/models/forward.js";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { CheckpointError, ForetokenError } from "#foretoken/core/errors.js";
+import { CheckpointError, ForetokenError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
 import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";

@@ -5,7 +5,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { ForetokenError } from "#foretoken/core/errors.js";
+import { ForetokenError } from "#foretoken/core/errors/errors.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained as loadInPage } from "#foretoken/pretrained/load.browser.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";

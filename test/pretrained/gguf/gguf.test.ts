@@ -1,13 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { CheckpointError, DataError } from "#foretoken/core/errors.js";
+import { CheckpointError, DataError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
+import { collectWeights } from "#foretoken/pretrained/files/weights.js";
 import { type GgufPretrained, pretrainedOfGguf } from "#foretoken/pretrained/gguf/gguf.js";
 import { inHalves } from "#foretoken/pretrained/gguf/interleaved.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { openPretrained } from "#foretoken/pretrained/open.node.js";
-import { collectWeights } from "#foretoken/pretrained/weights.js";
 import {
   f32,
   flag,

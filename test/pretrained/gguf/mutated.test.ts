@@ -1,11 +1,11 @@
 /** Damaged and forged files, seeded: each one is refused in one line, or loads. */
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
-import { CheckpointError, longestMessage } from "#foretoken/core/errors.js";
+import { CheckpointError, longestMessage } from "#foretoken/core/errors/errors.js";
 import { type ByteSource, memorySource } from "#foretoken/io/byte-source.js";
 import { openGgufFile } from "#foretoken/io/gguf/gguf.js";
+import { collectWeights } from "#foretoken/pretrained/files/weights.js";
 import { pretrainedOfGguf } from "#foretoken/pretrained/gguf/gguf.js";
-import { collectWeights } from "#foretoken/pretrained/weights.js";
 import { type TypedValue, type WrittenFile, writeGguf } from "../../support/gguf.ts";
 import { type GgufKind, ggufConfigs, ggufModel } from "../../support/gguf-models.ts";
 import { hashInteger, hashWord } from "../../support/hash.ts";

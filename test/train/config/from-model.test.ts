@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { planConfig } from "#foretoken/train/prepare/prepare.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { merge } from "#foretoken/train/config/merge.js";
 import { presets } from "#foretoken/train/config/presets.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";

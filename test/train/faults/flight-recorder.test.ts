@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { CheckpointError } from "#foretoken/core/errors.js";
-import type { NamedTensor } from "#foretoken/core/named-tensor.js";
+import { CheckpointError } from "#foretoken/core/errors/errors.js";
+import type { NamedTensor } from "#foretoken/core/tensors/named-tensor.js";
 import { joinChunks, readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
 import type { RunConfig } from "#foretoken/train/config/config.js";
 import { type FlightRecord, parseRecord, recordChunks } from "#foretoken/train/faults/flight-record.js";

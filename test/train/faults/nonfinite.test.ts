@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { configHash } from "#foretoken/train/folder/same-config.node.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { CheckpointError } from "#foretoken/core/errors.js";
+import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, timelessMetrics, wordsText } from "../../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { CheckpointError } from "#foretoken/core/errors.js";
+import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { listRuns } from "#foretoken/index.js";
 import type { NotedEval } from "#foretoken/train/folder/noted-events.js";
 import { goOn, newStory, runReadme } from "#foretoken/train/folder/write/run-readme.js";

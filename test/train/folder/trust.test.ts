@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, symlink, unlink, writeFile } from
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { CheckpointError, ConfigError } from "#foretoken/core/errors.js";
+import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { train } from "#foretoken/train/train.node.js";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { compareEvaluations } from "#foretoken/index.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { bookModel, hashedModel } from "../../support/models.ts";

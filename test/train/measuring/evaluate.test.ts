@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/language-model.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";

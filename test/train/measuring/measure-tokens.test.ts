@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { DataError } from "#foretoken/core/errors.js";
+import { DataError } from "#foretoken/core/errors/errors.js";
 import { countCharacters } from "#foretoken/data/corpus.js";
 import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { measureTokens } from "#foretoken/train/measuring/evaluate.js";

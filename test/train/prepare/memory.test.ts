@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openCounting } from "#foretoken/backend/observers/counting.js";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import type { RunConfig } from "#foretoken/train/config/config.js";
 import type { PartialConfig } from "#foretoken/train/config/merge.js";
 import type { PresetName } from "#foretoken/train/config/presets.js";

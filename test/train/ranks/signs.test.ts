@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { openBackend } from "#foretoken/backend/select.node.js";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { createSigns, rankTimeout } from "#foretoken/train/ranks/signs.node.js";
 
 describe("the longest silence of a rank", () => {

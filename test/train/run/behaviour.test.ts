@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { RunConfig } from "#foretoken/train/config/config.js";

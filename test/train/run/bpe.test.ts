@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { generate } from "#foretoken/generate/generate.js";
-import type { CheckpointFiles } from "#foretoken/pretrained/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
 import { loadPretrained as loadInBrowser } from "#foretoken/pretrained/load.browser.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";

@@ -1,7 +1,7 @@
 import { readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { listRuns } from "#foretoken/index.js";
 import { mostExtensions } from "#foretoken/optim/config.js";
 import type { RunConfig } from "#foretoken/train/config/config.js";

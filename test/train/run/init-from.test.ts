@@ -1,7 +1,7 @@
 import { cp, readdir, readFile, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ForetokenError } from "#foretoken/core/errors.js";
+import { ForetokenError } from "#foretoken/core/errors/errors.js";
 import { listRuns } from "#foretoken/index.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { CheckpointFiles } from "#foretoken/pretrained/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { openPretrained } from "#foretoken/pretrained/open.node.js";
 import { train as trainInPage } from "#foretoken/train/train.browser.js";
@@ -85,7 +85,7 @@ describe("a run that begins with a model for conversations", () => {
 
   it("leaves out an end token that no row of its embedding is left for", async () => {
     const source = await loadPretrained(await talker(), { backend: "reference" });
-    const { keptFacts } = await import("#foretoken/pretrained/pretrained-files.js");
+    const { keptFacts } = await import("#foretoken/pretrained/files/pretrained-files.js");
     const { tokenizer, chatTemplate } = source;
     const facts = keptFacts({ tokenizer, chatTemplate, endTokens: [endId, ggufVocabSize] });
     expect(facts).toEqual({ chatTemplate: said, endTokens: [endId] });

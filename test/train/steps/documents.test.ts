@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { type Documents, documentsBuilder } from "#foretoken/data/documents.js";
 import { documentRows } from "#foretoken/data/rows.js";
-import { languageModel } from "#foretoken/pretrained/language-model.js";
+import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import type { TrainerConfig } from "#foretoken/train/config/config.js";
 import { evaluate, measureDocuments } from "#foretoken/train/measuring/evaluate.js";

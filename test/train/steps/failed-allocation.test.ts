@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";

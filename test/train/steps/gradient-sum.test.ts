@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import { ConfigError } from "#foretoken/core/errors.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
 import type { Gradients } from "#foretoken/models/gradients.js";
 import { createModel, type Model } from "#foretoken/models/model.js";
 import { arraysOfSum, createGradientSum } from "#foretoken/train/steps/gradient-sum.js";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { UnsupportedKernelError } from "../../../core/errors.ts";
+import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 
 /** The addon's file name: the same in the optional package as where it is built. */
 export const addonFile = `foretoken.${process.platform}-${process.arch}.node`;

@@ -1,4 +1,4 @@
-import { DataError } from "../../../core/errors.ts";
+import { DataError } from "../../../core/errors/errors.ts";
 import type { HostKernels } from "./host-args.ts";
 
 const checkedId = (ids: Int32Array, row: number, vocabSize: number): number => {

@@ -1,4 +1,4 @@
-import type { RealArray } from "../../../core/dtype.ts";
+import type { RealArray } from "../../../core/tensors/dtype.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../../kernels/kernels.ts";
 
 type Element<Spec> = Spec extends { element: "index" | "bits" } ? Int32Array : RealArray;

@@ -1,4 +1,4 @@
-import type { RealArray } from "../../../core/dtype.ts";
+import type { RealArray } from "../../../core/tensors/dtype.ts";
 import { dropoutFactors, packMask, unpackMask } from "./dropout.ts";
 import { geluAt, geluSlopeAt } from "./gelu.ts";
 import type { HostKernels } from "./host-args.ts";

@@ -1,6 +1,6 @@
-import type { DType, HostArray, HostData, ProductDType, RealDType } from "../../../core/dtype.ts";
-import { bytesPerElement, hostArray } from "../../../core/dtype.ts";
-import { ConfigError } from "../../../core/errors.ts";
+import { ConfigError } from "../../../core/errors/errors.ts";
+import type { DType, HostArray, HostData, ProductDType, RealDType } from "../../../core/tensors/dtype.ts";
+import { bytesPerElement, hostArray } from "../../../core/tensors/dtype.ts";
 import type { Backend, Storage, View } from "../../backend.ts";
 import type { StorageOwner } from "../../calls/check.ts";
 import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../../calls/check.ts";

@@ -1,6 +1,7 @@
 /** The WebAssembly backend in a browser. With several threads the page must be cross-origin isolated: they share memory. */
-import type { ProductDType } from "../../../core/dtype.ts";
-import { UnsupportedKernelError } from "../../../core/errors.ts";
+
+import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
+import type { ProductDType } from "../../../core/tensors/dtype.ts";
 import type { Backend } from "../../backend.ts";
 import { chooseWasm, type WasmInstructionSet } from "../../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";

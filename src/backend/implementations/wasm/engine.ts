@@ -1,6 +1,7 @@
 /** The WebAssembly backend; hosts add the differences between Node and browsers. */
-import type { HostData, ProductDType } from "../../../core/dtype.ts";
-import { UnsupportedKernelError } from "../../../core/errors.ts";
+
+import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
+import type { HostData, ProductDType } from "../../../core/tensors/dtype.ts";
 import type { Backend } from "../../backend.ts";
 import type { WasmInstructionSet } from "../../instruction-sets.ts";
 import type { CompiledKernel, Engine } from "../compiled.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { isRecord } from "../../../core/is-record.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
 import { readJsonLines } from "../../../io/jsonl.node.ts";
 import { folderNames } from "../../../train/folder/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";

@@ -1,7 +1,7 @@
 /** Numbers and times as people read them. */
 import { columns, wrapText } from "./width.ts";
 
-export { formatBytes } from "../../../core/format-bytes.ts";
+export { formatBytes } from "../../../core/text/format-bytes.ts";
 
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
 

@@ -1,4 +1,4 @@
-import { commandLine } from "../../../core/shell-word.ts";
+import { commandLine } from "../../../core/text/shell-word.ts";
 import { runsFolder } from "../../../train/folder/folder-names.ts";
 import type { Style } from "../../process/terminal.ts";
 import { wrapCommand } from "./shell.ts";

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
-import { isRecord } from "../../../core/is-record.ts";
-import { commandLine } from "../../../core/shell-word.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
+import { commandLine } from "../../../core/text/shell-word.ts";
 import type { TrainConfig } from "../../../train/config/config.ts";
 import { extensionParts, longerSteps } from "../../../train/config/extend.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../train/events.ts";

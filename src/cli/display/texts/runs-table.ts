@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { commandLine } from "../../../core/shell-word.ts";
+import { commandLine } from "../../../core/text/shell-word.ts";
 import { longerSteps } from "../../../train/config/extend.ts";
 import type { ListedRun, RunState } from "../../../train/folder/list/runs.node.ts";
 import { printableName, type Style } from "../../process/terminal.ts";

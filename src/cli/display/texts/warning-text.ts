@@ -1,4 +1,4 @@
-import { commandLine } from "../../../core/shell-word.ts";
+import { commandLine } from "../../../core/text/shell-word.ts";
 import type { NonfiniteEvent, OverfittingEvent, StartEvent } from "../../../train/events.ts";
 import { formatCount, formatLoss } from "./format.ts";
 

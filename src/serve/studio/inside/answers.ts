@@ -1,10 +1,10 @@
 /** The inside of a loaded model: each request is a turn of its own, so a run stands still meanwhile. */
-import { ConfigError } from "../../../core/errors.ts";
+import { ConfigError } from "../../../core/errors/errors.ts";
 import { mostAttentionCells } from "../../../inside/attention.ts";
 import type { NamedToken } from "../../../inside/tokens.ts";
 import { namedToken, namesOf } from "../../../inside/tokens.ts";
-import type { Logits } from "../../../pretrained/language-model.ts";
-import { likeliestOf, softmaxSum } from "../../../pretrained/likeliest.ts";
+import type { Logits } from "../../../pretrained/model/language-model.ts";
+import { likeliestOf, softmaxSum } from "../../../pretrained/model/likeliest.ts";
 import type { WorkerModel } from "../../../worker/model.node.ts";
 import type { Models } from "../models.ts";
 import type { Turns } from "../turns.ts";

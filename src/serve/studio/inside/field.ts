@@ -1,5 +1,5 @@
 /** Errors of the library in the words of a request. */
-import { ConfigError, ForetokenError } from "../../../core/errors.ts";
+import { ConfigError, ForetokenError } from "../../../core/errors/errors.ts";
 
 /**
  * An error of a function, as "patched: clean" or "lensOf.top", with the request's field in its place.

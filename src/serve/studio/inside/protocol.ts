@@ -7,7 +7,7 @@ import { z } from "zod";
 import type { LensPosition } from "../../../inside/lens.ts";
 import type { Neighbours } from "../../../inside/neighbours.ts";
 import type { NamedToken } from "../../../inside/tokens.ts";
-import type { Candidate } from "../../../pretrained/likeliest.ts";
+import type { Candidate } from "../../../pretrained/model/likeliest.ts";
 
 const model = z.string().min(1);
 const text = z.string().min(1).max(200_000);

@@ -1,6 +1,6 @@
-import { checkText } from "../../../core/check-arguments.ts";
-import { ConfigError, DataError } from "../../../core/errors.ts";
-import { show } from "../../../core/show.ts";
+import { checkText } from "../../../core/checks/check-arguments.ts";
+import { ConfigError, DataError } from "../../../core/errors/errors.ts";
+import { show } from "../../../core/text/show.ts";
 import { type BpeTokenizer, bpeTokenizer } from "../bpe.ts";
 import { bytesInOrder, characterOfByte } from "../byte-alphabet.ts";
 import { type SplitPattern, splitPatterns } from "../split/patterns.ts";

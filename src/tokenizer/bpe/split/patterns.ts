@@ -1,5 +1,5 @@
 /** Split patterns by name, and their form in a `tokenizer.json`. */
-import { isRecord } from "../../../core/is-record.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
 
 export const splitPatterns = ["gpt2", "gpt4", "llama3", "qwen2", "smollm"] as const;
 /**

@@ -1,13 +1,13 @@
 /** The weights that a new run begins with, from another run's folder or a checkpoint's directory. */
 import { join } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { quoteWord } from "../../../core/shell-word.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { quoteWord } from "../../../core/text/shell-word.ts";
 import { isFile } from "../../../io/files.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
-import { isHubName } from "../../../pretrained/hub.node.ts";
+import { isHubName } from "../../../pretrained/files/hub.node.ts";
+import { collectWeights } from "../../../pretrained/files/weights.ts";
 import { uncheckedNotice } from "../../../pretrained/load.node.ts";
 import { hashOfWeights, openPretrained } from "../../../pretrained/open.node.ts";
-import { collectWeights } from "../../../pretrained/weights.ts";
 import type { InitialWeights } from "../../prepare/initial.ts";
 import type { RunDescription } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";

@@ -1,9 +1,9 @@
 import { readdir, stat, unlink } from "node:fs/promises";
 import { join, normalize, resolve } from "node:path";
-import { ConfigError, ForetokenError } from "../../../core/errors.ts";
-import { readRegularFile } from "../../../core/regular-file.node.ts";
-import { quoteWord } from "../../../core/shell-word.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { ConfigError, ForetokenError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { readRegularFile } from "../../../core/system/regular-file.node.ts";
+import { quoteWord } from "../../../core/text/shell-word.ts";
 import { textPieces } from "../../../data/corpora.node.ts";
 import { lineOfDocument } from "../../../data/documents-json.ts";
 import { locatedDocuments } from "../../../data/given-documents.ts";

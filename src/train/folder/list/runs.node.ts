@@ -1,8 +1,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { checkPath } from "../../../core/check-arguments.ts";
-import { CheckpointError, ForetokenError } from "../../../core/errors.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { checkPath } from "../../../core/checks/check-arguments.ts";
+import { CheckpointError, ForetokenError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
 import { parseLine, readWholeLines } from "../../../io/jsonl.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import type { RunConfig } from "../../config/config.ts";

@@ -1,6 +1,6 @@
 /** A run's numbers in columns, from its notes: for curves. */
 import { join } from "node:path";
-import { isRecord } from "../../../core/is-record.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
 import { parseLine, readWholeLines } from "../../../io/jsonl.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { type StepColumns, thinSteps } from "./thin-steps.ts";

@@ -1,7 +1,7 @@
 /** The run, and the checkpoint of it, that a path names. */
 import { basename, dirname, join, resolve } from "node:path";
-import { CheckpointError, ForetokenError } from "../../../core/errors.ts";
-import { readRegularFile, UnreadableFileError } from "../../../core/regular-file.node.ts";
+import { CheckpointError, ForetokenError } from "../../../core/errors/errors.ts";
+import { readRegularFile, UnreadableFileError } from "../../../core/system/regular-file.node.ts";
 import { type Lock, takeLock } from "../../../io/lock.node.ts";
 import { maxDescriptionBytes } from "../description.node.ts";
 import { findsFolder } from "../finds-folder.node.ts";

@@ -1,6 +1,6 @@
 /** The notes of a run that goes on: those of an uninterrupted one. */
 import { join } from "node:path";
-import { isRecord } from "../../../core/is-record.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
 import { filterJsonLines } from "../../../io/jsonl.node.ts";
 import type { RunConfig } from "../../config/config.ts";
 import { eventVersion } from "../../events.ts";

@@ -1,13 +1,13 @@
 /** Going on with a run. */
 import { join, resolve } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { isRecord } from "../../../core/is-record.ts";
-import { quoteWord } from "../../../core/shell-word.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { quoteWord } from "../../../core/text/shell-word.ts";
 import { filterJsonLines, readJsonLines } from "../../../io/jsonl.node.ts";
 import type { Lock } from "../../../io/lock.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
-import type { KeptFacts } from "../../../pretrained/pretrained-files.ts";
+import type { KeptFacts } from "../../../pretrained/files/pretrained-files.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { BrokenOff } from "../../run/run-input.ts";

@@ -1,6 +1,6 @@
-import { CheckpointError, DataError } from "../../../core/errors.ts";
-import { readRegularFile, UnreadableFileError } from "../../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { CheckpointError, DataError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { readRegularFile, UnreadableFileError } from "../../../core/system/regular-file.node.ts";
 import { givenCorpus, loadCorpus } from "../../../data/corpora.node.ts";
 import { loadDocuments } from "../../../data/documents.node.ts";
 import { maxTextBytes } from "../../../data/utf8.ts";

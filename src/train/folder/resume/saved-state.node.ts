@@ -1,16 +1,16 @@
 /** The state of a run in one of its checkpoints. */
 import { join } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { isRecord } from "../../../core/is-record.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { Manifest } from "../../../io/manifest.ts";
 import { readCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import { readSafetensors } from "../../../io/safetensors.ts";
 import { adapterConfigName, adapterWeightsName } from "../../../pretrained/adapter/config.ts";
-import { pretrainedNames } from "../../../pretrained/checkpoint-files.ts";
-import { parseJson } from "../../../pretrained/checkpoint-json.ts";
+import { pretrainedNames } from "../../../pretrained/files/checkpoint-files.ts";
+import { parseJson } from "../../../pretrained/files/checkpoint-json.ts";
+import type { KeptFacts } from "../../../pretrained/files/pretrained-files.ts";
 import { uncheckedNotice } from "../../../pretrained/load.node.ts";
 import { textFileNames } from "../../../pretrained/parse.ts";
-import type { KeptFacts } from "../../../pretrained/pretrained-files.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import { earlierConfigs } from "../../config/extend.ts";
 import type { ResumedState } from "../../run/run-input.ts";

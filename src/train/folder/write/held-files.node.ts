@@ -4,7 +4,7 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { openRegularFile } from "../../../core/regular-file.node.ts";
+import { openRegularFile } from "../../../core/system/regular-file.node.ts";
 import { bytesOfFile } from "../../../io/files.node.ts";
 import type { Binding, Manifest } from "../../../io/manifest.ts";
 import { readManifest } from "../../../io/owned-folder.node.ts";

@@ -1,6 +1,6 @@
-import { CheckpointError } from "../../../core/errors.ts";
-import { UnreadableFileError } from "../../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { UnreadableFileError } from "../../../core/system/regular-file.node.ts";
 
 /** Names the file `where` in an error of `work`: for an open file the system does not. */
 export const naming = async (where: string, work: Promise<void>): Promise<void> => {

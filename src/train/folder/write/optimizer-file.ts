@@ -1,5 +1,5 @@
-import { CheckpointError } from "../../../core/errors.ts";
-import type { LazyTensor } from "../../../core/named-tensor.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import type { LazyTensor } from "../../../core/tensors/named-tensor.ts";
 import type { readSafetensors } from "../../../io/safetensors.ts";
 import type { StateLayout, StatePart } from "../../steps/state.ts";
 

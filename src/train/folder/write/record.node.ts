@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { openRegularFile, readRegularFile, UnreadableFileError } from "../../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { openRegularFile, readRegularFile, UnreadableFileError } from "../../../core/system/regular-file.node.ts";
 import { replaceFile } from "../../../io/files.node.ts";
 import { type FlightRecord, parseRecord, recordMark } from "../../faults/flight-record.ts";
 

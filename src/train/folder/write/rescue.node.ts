@@ -2,9 +2,9 @@
 import { rmdir, unlink } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { quotePath, quoteWord } from "../../../core/shell-word.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { quotePath, quoteWord } from "../../../core/text/shell-word.ts";
 import { writeCheckpoint } from "../../../io/checkpoint.node.ts";
 import { type Contents, makeFolders, replaceFile } from "../../../io/files.node.ts";
 import type { Binding } from "../../../io/manifest.ts";

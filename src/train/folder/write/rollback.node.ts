@@ -1,7 +1,7 @@
 /** `rollback/` in a run's folder: the state to go back to, of a run with onNonfinite "rollback". */
-import { CheckpointError } from "../../../core/errors.ts";
-import { firstNotFinite } from "../../../core/finite.ts";
-import type { NamedTensor } from "../../../core/named-tensor.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { firstNotFinite } from "../../../core/tensors/finite.ts";
+import type { NamedTensor } from "../../../core/tensors/named-tensor.ts";
 import { writeCheckpoint } from "../../../io/checkpoint.node.ts";
 import type { Binding } from "../../../io/manifest.ts";
 import { hasCheckpoint, readCheckpoint } from "../../../io/read-checkpoint.node.ts";

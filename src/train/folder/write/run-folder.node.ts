@@ -1,8 +1,8 @@
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { UnreadableFileError } from "../../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { UnreadableFileError } from "../../../core/system/regular-file.node.ts";
 import { checkReplaceable, identityOf, recoverCheckpoint } from "../../../io/checkpoint.node.ts";
 import { temporaryOf } from "../../../io/files.node.ts";
 import { readJsonLines } from "../../../io/jsonl.node.ts";

@@ -1,7 +1,7 @@
 /** Saving a run: in its folder, or elsewhere if that cannot be. */
 import { join } from "node:path";
-import { CheckpointError } from "../../../core/errors.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
 import { writeCheckpoint } from "../../../io/checkpoint.node.ts";
 import { isRegularFile, replaceFile } from "../../../io/files.node.ts";
 import type { Binding } from "../../../io/manifest.ts";

@@ -1,8 +1,8 @@
 /** Files for people in a run's folder: README.md and samples.txt, both made of the events. */
 import { unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { readRegularFile } from "../../../core/regular-file.node.ts";
-import { systemErrorCode } from "../../../core/system-error.ts";
+import { systemErrorCode } from "../../../core/errors/system-error.ts";
+import { readRegularFile } from "../../../core/system/regular-file.node.ts";
 import { openToAppend, replaceFile, writeAll } from "../../../io/files.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import type { RunConfig } from "../../config/config.ts";

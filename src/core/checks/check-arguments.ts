@@ -2,10 +2,11 @@
  * Checks of arguments from JavaScript programs, which no compiler has checked: one sentence about the argument, not a
  * TypeError from deep inside. They check the form of an object, not its contents.
  */
-import { alternatives } from "./alternatives.ts";
-import { ConfigError, DataError, ShapeError } from "./errors.ts";
-import { nearest } from "./nearest.ts";
-import { show, showWord } from "./show.ts";
+
+import { ConfigError, DataError, ShapeError } from "../errors/errors.ts";
+import { alternatives } from "../text/alternatives.ts";
+import { nearest } from "../text/nearest.ts";
+import { show, showWord } from "../text/show.ts";
 
 /** @throws ConfigError saying that `where` must be `what` */
 const refuse = (where: string, what: string, value: unknown): never => {

@@ -2,9 +2,9 @@
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
-import { CheckpointError } from "../core/errors.ts";
-import { manifestName } from "../io/manifest.ts";
-import { occupantOf, readManifest } from "../io/owned-folder.node.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { manifestName } from "../../io/manifest.ts";
+import { occupantOf, readManifest } from "../../io/owned-folder.node.ts";
 
 const refused = (where: string, must: string, got: string): CheckpointError =>
   new CheckpointError({ where, must, got, hint: "another folder" });

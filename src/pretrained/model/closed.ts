@@ -1,6 +1,6 @@
 /** Models that were closed: work on one fails with one sentence, not with an error of its backend's memory. */
-import { ConfigError } from "../core/errors.ts";
-import type { Model } from "../models/model.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import type { Model } from "../../models/model.ts";
 
 const closedModels = new WeakSet<Model>();
 /** Models that compute with the memory of another. */

@@ -1,5 +1,5 @@
 /** Opening a Hugging Face directory, of ours or another program. */
-import { openCheckpoint } from "../io/read-checkpoint.node.ts";
+import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import {
   configName,
   indexName,
@@ -9,8 +9,8 @@ import {
   textFileNames,
   tokenizerName,
   weightsFileName,
-} from "./parse.ts";
-import type { Pretrained } from "./pretrained.ts";
+} from "../parse.ts";
+import type { Pretrained } from "../pretrained.ts";
 import { openWeights } from "./weights.ts";
 
 /** A file with weights. */

@@ -1,5 +1,5 @@
-import { ConfigError } from "./errors.ts";
-import { show } from "./show.ts";
+import { ConfigError } from "../errors/errors.ts";
+import { show } from "../text/show.ts";
 
 /** More fields than any configuration has. */
 const maxDepth = 16;

@@ -1,10 +1,10 @@
 import type { z } from "zod";
-import { alternatives } from "./alternatives.ts";
-import { ConfigError, type ErrorDetails } from "./errors.ts";
+import { ConfigError, type ErrorDetails } from "../errors/errors.ts";
+import { alternatives } from "../text/alternatives.ts";
+import { nearest } from "../text/nearest.ts";
+import { shorten, show, showWord } from "../text/show.ts";
 import { isRecord } from "./is-record.ts";
-import { nearest } from "./nearest.ts";
 import { kindsWith, knownKeys, knownKinds, numberInUnion } from "./schema-fields.ts";
-import { shorten, show, showWord } from "./show.ts";
 
 /** Follows `path` into a plain value. */
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>

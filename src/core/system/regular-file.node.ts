@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { systemErrorCode } from "./system-error.ts";
+import { systemErrorCode } from "../errors/system-error.ts";
 
 /** Most bytes that one call reads: some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;

@@ -1,13 +1,13 @@
 /** Weights of safetensors files, read when a model is placed. */
-import type { Backend } from "../backend/backend.ts";
-import { CheckpointError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
-import type { ByteSource } from "../io/byte-source.ts";
-import { openSafetensors, type SafetensorsTensor } from "../io/safetensors.ts";
-import { checkShapes, hasFusedLayers, placeTensors, planTensors } from "../models/hugging-face/place-tensors.ts";
-import { canFreeze, createFrozenModel, createModel, type Model, modelLayout } from "../models/model.ts";
-import type { PretrainedFacts } from "./parse.ts";
-import type { Pretrained, WeightSource } from "./pretrained.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
+import type { ByteSource } from "../../io/byte-source.ts";
+import { openSafetensors, type SafetensorsTensor } from "../../io/safetensors.ts";
+import { checkShapes, hasFusedLayers, placeTensors, planTensors } from "../../models/hugging-face/place-tensors.ts";
+import { canFreeze, createFrozenModel, createModel, type Model, modelLayout } from "../../models/model.ts";
+import type { PretrainedFacts } from "../parse.ts";
+import type { Pretrained, WeightSource } from "../pretrained.ts";
 
 /** An open file of weights. */
 export interface WeightFile {

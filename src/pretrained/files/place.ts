@@ -1,8 +1,8 @@
 /** A model that was found, with its adapters, in a backend's memory. */
-import type { Backend } from "../backend/backend.ts";
-import { type OpenedAdapters, placeAdapters, readAdapters } from "./adapter/load.ts";
-import { type LanguageModel, languageModel } from "./language-model.ts";
-import type { Pretrained } from "./pretrained.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { type OpenedAdapters, placeAdapters, readAdapters } from "../adapter/load.ts";
+import { type LanguageModel, languageModel } from "../model/language-model.ts";
+import type { Pretrained } from "../pretrained.ts";
 import { placeModel } from "./weights.ts";
 
 /** How a model is placed. */

@@ -1,15 +1,15 @@
-import type { ProductDType } from "../core/dtype.ts";
-import { safetensorsPieces } from "../io/safetensors.ts";
-import type { ReadValues } from "../models/arena.ts";
-import type { ModelConfig } from "../models/config.ts";
-import { architectureOf, toHuggingFace } from "../models/hugging-face/hugging-face.ts";
-import { modelLayout } from "../models/model.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { tokenizerConfigJson } from "../tokenizer/tokenizer-json.ts";
+import type { ProductDType } from "../../core/tensors/dtype.ts";
+import { safetensorsPieces } from "../../io/safetensors.ts";
+import type { ReadValues } from "../../models/arena.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { architectureOf, toHuggingFace } from "../../models/hugging-face/hugging-face.ts";
+import { modelLayout } from "../../models/model.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { tokenizerConfigJson } from "../../tokenizer/tokenizer-json.ts";
+import { generationDefaults } from "../model/generation-config.ts";
+import type { ChatTemplate } from "../model/language-model.ts";
+import type { Pretrained, WeightSource } from "../pretrained.ts";
 import { formatVersion, jsonText } from "./checkpoint-json.ts";
-import { generationDefaults } from "./generation-config.ts";
-import type { ChatTemplate } from "./language-model.ts";
-import type { Pretrained, WeightSource } from "./pretrained.ts";
 
 /** Facts about a model besides its configuration and tokenizer. */
 export interface SavedFacts {

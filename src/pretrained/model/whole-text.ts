@@ -1,5 +1,5 @@
-import { checkKeys, checkText } from "../core/check-arguments.ts";
-import type { Corpus } from "../data/corpus.ts";
+import { checkKeys, checkText } from "../../core/checks/check-arguments.ts";
+import type { Corpus } from "../../data/corpus.ts";
 
 /** A corpus of one text, all of which is measured, and the other options. */
 type WholeText<Options> = readonly [

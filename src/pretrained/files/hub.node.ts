@@ -3,11 +3,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { CheckpointError, ForetokenError } from "../core/errors.ts";
-import { isRecord } from "../core/is-record.ts";
-import { systemErrorCode } from "../core/system-error.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { configName, indexName, optionalNames, shardNames, weightsFileName } from "../parse.ts";
 import { type OpenedPretrained, openDirectory } from "./directory.node.ts";
-import { configName, indexName, optionalNames, shardNames, weightsFileName } from "./parse.ts";
 
 /** Options of `openHub`. */
 export interface HubOptions {

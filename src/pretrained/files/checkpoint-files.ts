@@ -1,14 +1,14 @@
 /** A checkpoint as its files in memory: where there is no folder, as in a page. */
 
-import { memorySource } from "../io/byte-source.ts";
-import { manifestName } from "../io/manifest.ts";
-import { checkManifest, withManifest } from "../io/manifest-in-memory.ts";
-import { joinChunks } from "../io/safetensors.ts";
-import type { ReadValues } from "../models/arena.ts";
-import type { ModelConfig } from "../models/config.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { configName, optionalNames, parseFacts, tokenizerName, weightsFileName } from "./parse.ts";
-import type { Pretrained } from "./pretrained.ts";
+import { memorySource } from "../../io/byte-source.ts";
+import { manifestName } from "../../io/manifest.ts";
+import { checkManifest, withManifest } from "../../io/manifest-in-memory.ts";
+import { joinChunks } from "../../io/safetensors.ts";
+import type { ReadValues } from "../../models/arena.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { configName, optionalNames, parseFacts, tokenizerName, weightsFileName } from "../parse.ts";
+import type { Pretrained } from "../pretrained.ts";
 import { pretrainedFiles, type SavedFacts } from "./pretrained-files.ts";
 import { openWeights } from "./weights.ts";
 

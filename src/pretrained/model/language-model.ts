@@ -1,10 +1,10 @@
-import { inferenceContext, withContext } from "../autograd/context.ts";
-import { readTensor } from "../autograd/tensor.ts";
-import { checkFunction, checkIdList, checkModel, checkTokenizer } from "../core/check-arguments.ts";
-import { forward } from "../models/forward.ts";
-import type { Model } from "../models/model.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { checkAdaptedModels, checkAdapterName } from "./adapter/check.ts";
+import { inferenceContext, withContext } from "../../autograd/context.ts";
+import { readTensor } from "../../autograd/tensor.ts";
+import { checkFunction, checkIdList, checkModel, checkTokenizer } from "../../core/checks/check-arguments.ts";
+import { forward } from "../../models/forward.ts";
+import type { Model } from "../../models/model.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { checkAdaptedModels, checkAdapterName } from "../adapter/check.ts";
 import { markClosed, whileOpen } from "./closed.ts";
 import { type Score, type ScoreOptions, score } from "./score.ts";
 

@@ -1,4 +1,4 @@
-import { shorten, show } from "./show.ts";
+import { shorten, show } from "../text/show.ts";
 
 /**
  * JSON from a stranger's file. Its size and depth are checked before it is parsed, so that a forged file costs neither

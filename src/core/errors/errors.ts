@@ -1,4 +1,4 @@
-import { oneLine, shorten } from "./one-line.ts";
+import { oneLine, shorten } from "../text/one-line.ts";
 
 /**
  * Every user error has the same three facts: the condition, the value, a hint. The CLI prints the one-line message and

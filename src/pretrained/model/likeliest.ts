@@ -1,6 +1,6 @@
 /** Probabilities of tokens by the model itself, before any sampling: softmax of all logits, in double precision. */
-import { textAlone } from "../tokenizer/token-text.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { textAlone } from "../../tokenizer/token-text.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
 /** A token that could come at a place of a text. */
 export interface Candidate {

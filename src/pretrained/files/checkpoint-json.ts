@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import { parseConfig } from "../core/config.ts";
-import { CheckpointError, ForetokenError } from "../core/errors.ts";
-import { type JsonLimits, jsonLimits, parseJson as parse } from "../core/json.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { type JsonLimits, jsonLimits, parseJson as parse } from "../../core/checks/json.ts";
+import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 
 /** Version of the section "foretoken" in `config.json`; a newer one is refused. */
 export const formatVersion = 1;

@@ -1,15 +1,15 @@
 /** Log-probabilities of the tokens of a text. */
-import { inferenceContext, withContext } from "../autograd/context.ts";
-import { readTensor } from "../autograd/tensor.ts";
-import { checkIdList, checkKeys, checkNumber, checkSignal } from "../core/check-arguments.ts";
-import { ConfigError, ShapeError } from "../core/errors.ts";
-import { show } from "../core/show.ts";
-import { yieldToHost } from "../core/yield.ts";
-import { checkPredictable } from "../data/batches.ts";
-import { forward } from "../models/forward.ts";
-import type { Model } from "../models/model.ts";
-import { textStream } from "../tokenizer/text-stream.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { inferenceContext, withContext } from "../../autograd/context.ts";
+import { readTensor } from "../../autograd/tensor.ts";
+import { checkIdList, checkKeys, checkNumber, checkSignal } from "../../core/checks/check-arguments.ts";
+import { ConfigError, ShapeError } from "../../core/errors/errors.ts";
+import { yieldToHost } from "../../core/system/yield.ts";
+import { show } from "../../core/text/show.ts";
+import { checkPredictable } from "../../data/batches.ts";
+import { forward } from "../../models/forward.ts";
+import type { Model } from "../../models/model.ts";
+import { textStream } from "../../tokenizer/text-stream.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { whileOpen } from "./closed.ts";
 import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "./likeliest.ts";
 
