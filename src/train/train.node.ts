@@ -22,6 +22,7 @@ import { findRun, lockRun } from "./folder/resume/find-run.node.ts";
 import { readRun } from "./folder/resume/resume.node.ts";
 import { loadRunCorpus } from "./folder/resume/run-corpus.node.ts";
 import { keptPlaces, type RunData } from "./folder/run-schemas.ts";
+import { recoverTakeUp } from "./folder/write/kept-checkpoints.node.ts";
 import type { RunFolder } from "./folder/write/run-folder.node.ts";
 import { givenData, loadData, prepareData } from "./prepare/data.node.ts";
 import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
@@ -257,6 +258,7 @@ const resumeRun = async function* (
   // Before anything is read that another process might change.
   const lock = writes(ranks) ? await lockRun(path) : null;
   try {
+    if (lock !== null) await recoverTakeUp(resolve(path));
     let initial = described.config.lora === undefined ? null : await readStart(path, described);
     const { saved, open } = await readRun(named, described, options.keepLast, options.onNotice, initial);
     const progress = saved?.state.progress ?? freshProgress;

@@ -39,10 +39,13 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
   return `weights of step ${formatCount(best)}, the best evaluation of the plan (--weights last: those of step ${formatCount(last)})`;
 };
 
-/** A line that says that the last weights of `run` serve, since its best ones are gone; undefined if it had none. */
+/**
+ * A line that says that the last weights of `run` serve, since its best ones are gone; undefined if it had none, or the last
+ * are the best.
+ */
 export const lostBestNotice = async (run: string): Promise<string | undefined> => {
   const { last, best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
-  if (typeof last !== "number" || typeof best !== "number") return undefined;
+  if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
   return `weights of step ${formatCount(last)}, the last ones: the best, of step ${formatCount(best)}, are gone from the run's folder`;
 };
 

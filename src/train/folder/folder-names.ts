@@ -9,6 +9,7 @@
  *     samples.txt          the model's text at each evaluation, for people
  *     checkpoint/          the last checkpoint: a Hugging Face directory, trainer_state.json, optimizer.safetensors
  *     checkpoint-<step>/   earlier checkpoints, if more than the last are kept
+ *     checkpoint-set-aside/    the last checkpoint before an earlier one was resumed
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
  *     best-set-aside-<step>/   best weights from after the point that a run goes on from, until it has them again
  *     rollback/            with onNonfinite "rollback": the state to go back to
@@ -41,3 +42,7 @@ export const keptStep = (name: string): number | undefined => {
   const step = /^checkpoint-(\d{1,15})$/u.exec(name)?.[1];
   return step === undefined ? undefined : Number(step);
 };
+
+/** Whether a folder of this name is a checkpoint that can be resumed. */
+export const isResumable = (name: string): boolean =>
+  name === folderNames.checkpoint || keptStep(name) !== undefined || /^checkpoint-set-aside(?:-\d+)?$/u.test(name);

@@ -1,11 +1,11 @@
 /** A run that goes on from a point before its best weights. */
-import { cp, readdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readManifest } from "#foretoken/io/owned-folder.node.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, ofType, timelessMetrics } from "../../support/runs.ts";
-import { resume, useWholeRun } from "./whole-run.ts";
+import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options, killedAt } = useWholeRun();
 
@@ -120,6 +120,87 @@ describe("a run's best weights from after the point that it goes on from", () =>
     await resume(out);
     expect(await readdir(join(out, `best-set-aside-${best}-2`))).toContain("mine.txt");
     expect(await readdir(join(out, "best-set-aside-mine"))).toContain("model.safetensors");
+  });
+});
+
+describe("the best weights of the point that a run goes on from", () => {
+  const often = { evalInterval: 2, checkpointInterval: 8 };
+  const weightsIn = async (out: string, folder: string): Promise<string> => {
+    const sha256 = (await readManifest(join(out, folder)))?.files["model.safetensors"]?.sha256;
+    if (sha256 === undefined) throw new Error(`no weights in ${folder}`);
+    return sha256;
+  };
+
+  it("are made of its checkpoint, where a kill came after better ones", async () => {
+    const [whole, out] = [newPath(), newPath()];
+    await collect(train(options(whole, often)));
+    await killedAt(out, "step", 11, often);
+    expect(await stepOf(join(out, "best"))).toBe(10);
+    const weights = await weightsIn(out, "checkpoint");
+    const { notices } = await resumeNoting(out, { stopAt: 9 });
+    expect(notices.at(-1)).toBe(`${join(out, "best")}: the weights of checkpoint, which are the best ones so far`);
+    expect(await stepOf(join(out, "best"))).toBe(8);
+    expect(await weightsIn(out, "best")).toBe(weights);
+    expect((await readdir(join(out, "best"))).sort()).toEqual((await readdir(join(whole, "best"))).sort());
+    await resume(out);
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
+    expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
+    expect((await readdir(out)).sort()).toEqual((await readdir(whole)).sort());
+  });
+
+  it("are made of a checkpoint before it, or of itself where somebody has deleted them", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out, { evalInterval: 4, checkpointInterval: 2 }), keepLast: 9, stopAt: 8 }));
+    await rm(join(out, "best"), { recursive: true });
+    await resume(join(out, "checkpoint-6"), { stopAt: 7, keepLast: 9 });
+    expect(await stepOf(join(out, "best"))).toBe(4);
+    expect(await weightsIn(out, "best")).toBe(await weightsIn(out, "checkpoint-4"));
+    await rm(join(out, "best"), { recursive: true });
+    await resume(join(out, "checkpoint-4"), { stopAt: 5, keepLast: 9 });
+    expect(await stepOf(join(out, "best"))).toBe(4);
+  });
+
+  it("are not those that another plan had at the same step", async () => {
+    const out = newPath();
+    const changes = { evalInterval: 2, checkpointInterval: 4 };
+    await collect(train({ ...options(out, changes), keepLast: 9, stopAt: 9 }));
+    const left = await weightsIn(out, "best");
+    await resume(join(out, "checkpoint-4"), { steps: 24, stopAt: 11, keepLast: 9 });
+    expect(await stepOf(join(out, "best-set-aside-8"))).toBe(8);
+    await resume(join(out, "checkpoint-8"), { stopAt: 9, keepLast: 9 });
+    expect(await stepOf(join(out, "best"))).toBe(8);
+    expect(await weightsIn(out, "best")).not.toBe(left);
+    expect(await weightsIn(out, "best-set-aside-8")).toBe(left);
+    const former = join(out, "checkpoint-set-aside");
+    expect((await failure(resume(former))).message).toBe(
+      `${former}: the checkpoint must be of the run's plan, 24 steps; got one of 12 steps, which the run has left; try a new run with initFrom`,
+    );
+  });
+});
+
+describe("a run whose last checkpoint was being set aside when it was killed", () => {
+  const setAside = async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), keepLast: 3, stopAt: 9 }));
+    await rename(join(out, "checkpoint"), join(out, ".aside-checkpoint"));
+    return out;
+  };
+
+  it("goes on from it, where no other had taken its place", async () => {
+    const out = await setAside();
+    await resume(out);
+    expect(await checkpointHashes(out)).toMatchObject(await checkpointHashes(run.whole));
+    expect(await readdir(out)).not.toContain(".aside-checkpoint");
+  });
+
+  it("goes on from the other one, and has the first one set aside: it can be resumed, too", async () => {
+    const out = await setAside();
+    await rename(join(out, "checkpoint-4"), join(out, "checkpoint"));
+    await resume(out, { stopAt: 5 });
+    expect(await stepOf(join(out, "checkpoint-set-aside"))).toBe(9);
+    const events = await resume(join(out, "checkpoint-set-aside"), { keepLast: 3 });
+    expect(ofType(events, "step")[0]?.step).toBe(10);
+    expect(await stepOf(join(out, "checkpoint-set-aside"))).toBe(5);
   });
 });
 

@@ -5,7 +5,7 @@ import { readRegularFile, UnreadableFileError } from "../../../core/system/regul
 import { type Lock, takeLock } from "../../../io/lock.node.ts";
 import { maxDescriptionBytes } from "../description.node.ts";
 import { findsFolder } from "../finds-folder.node.ts";
-import { folderNames, keptStep } from "../folder-names.ts";
+import { folderNames, isResumable } from "../folder-names.ts";
 
 /** A run and one of its checkpoints, as the user named them. */
 export interface NamedRun {
@@ -18,8 +18,7 @@ export interface NamedRun {
 /** Resolves `named`: a run's folder, for its last checkpoint, or one of the checkpoints in it. */
 export const findRun = async (named: string): Promise<NamedRun> => {
   const name = basename(resolve(named));
-  const isCheckpoint = name === folderNames.checkpoint || keptStep(name) !== undefined;
-  if (isCheckpoint && (await findsFolder(named))) {
+  if (isResumable(name) && (await findsFolder(named))) {
     const folder = dirname(resolve(named));
     const hasRun = await readRegularFile(join(folder, folderNames.description), { maxBytes: maxDescriptionBytes }).then(
       () => true,

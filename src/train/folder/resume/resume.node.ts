@@ -13,11 +13,11 @@ import type { RunConfig } from "../../config/config.ts";
 import type { BrokenOff } from "../../run/run-input.ts";
 import { type RunDescription, redescribe } from "../description.node.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
-import { arrangeBest, setBestAside } from "../write/best-aside.node.ts";
+import { setBestAside } from "../write/best-aside.node.ts";
 import { keptSteps, takeUp } from "../write/kept-checkpoints.node.ts";
 import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
+import { arrangeBest, withoutLostBest } from "./best-weights.node.ts";
 import type { NamedRun } from "./find-run.node.ts";
-import { withoutLostBest } from "./lost-best.node.ts";
 import { mendNotes } from "./mended-notes.node.ts";
 import { readSaved, type SavedRun } from "./saved-state.node.ts";
 import type { BaseModel } from "./saved-weights.node.ts";
@@ -95,6 +95,19 @@ const inPlace = (path: string, work: Promise<void>): Promise<void> =>
     });
   });
 
+/** Says what remains to be done where the system refuses to put a run's folder in order, as on a full disk. */
+const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
+  work().catch((cause: unknown) => {
+    if (systemErrorCode(cause) === undefined) throw cause;
+    throw new CheckpointError({
+      where: path,
+      must: "the run's folder must be writable, with room for its notes; no checkpoint is harmed",
+      got: cause instanceof Error ? cause.message : String(cause),
+      hint: `resume ${quoteWord(path)}, once there is room`,
+      cause,
+    });
+  });
+
 /**
  * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
  * @param described the run's description, as it is on the disk.
@@ -130,29 +143,32 @@ export const readRun = async (
   const read = await readSaved(directory, described, onNotice, base).catch(async (error: unknown) => {
     throw await withWayBack(error, named, described, base);
   });
-  const saved = { ...read, state: await withoutLostBest(path, read.state, onNotice) };
+  const from = { checkpoint, config: described.config };
+  const saved = { ...read, state: await withoutLostBest(path, read.state, from, onNotice) };
   return {
     saved,
     async open({ config, tokenizer, facts, broken }, lock) {
-      const { step, best } = saved.state.progress;
+      const { progress } = saved.state;
       // First: if it cannot be done, nothing has changed.
-      await inPlace(path, arrangeBest(root, path, { step, best: best?.step ?? null }, onNotice));
-      if (checkpoint !== folderNames.checkpoint) {
-        const aside = await takeUp(root, checkpoint);
-        if (aside !== undefined) {
+      await inPlace(path, arrangeBest(root, path, { ...from, progress }, onNotice));
+      await inOrder(path, async () => {
+        if (checkpoint !== folderNames.checkpoint) {
+          const aside = await takeUp(root, checkpoint);
+          if (aside !== undefined) {
+            await onNotice(
+              `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
+            );
+          }
+        }
+        // Before the notes: a run that was killed in between is an extended one, with notes to mend.
+        await redescribe(root, described, config);
+        if (!(await mendNotes(path, root, progress, config.train, broken))) {
+          const notes = join(path, folderNames.metrics);
           await onNotice(
-            `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
+            `${notes}: notes are missing, the best evaluation among them: the list of runs does not know of it`,
           );
         }
-      }
-      // Before the notes: a run that was killed in between is an extended one, with notes to mend.
-      await redescribe(root, described, config);
-      if (!(await mendNotes(path, root, saved.state.progress, config.train, broken))) {
-        const notes = join(path, folderNames.metrics);
-        await onNotice(
-          `${notes}: notes are missing, the best evaluation among them: the list of runs does not know of it`,
-        );
-      }
+      });
       return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, false, root);
     },
   };

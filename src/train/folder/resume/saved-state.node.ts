@@ -12,6 +12,7 @@ import type { KeptFacts } from "../../../pretrained/files/pretrained-files.ts";
 import { uncheckedNotice } from "../../../pretrained/load.node.ts";
 import { textFileNames } from "../../../pretrained/parse.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
+import type { RunConfig } from "../../config/config.ts";
 import { earlierConfigs } from "../../config/extend.ts";
 import type { ResumedState } from "../../run/run-input.ts";
 import { type StateArrays, stateLayouts, weightsName } from "../../steps/state.ts";
@@ -52,6 +53,20 @@ const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
   };
 };
 
+/** Fails for a checkpoint of a plan that the run has left: it went back and was given other steps. */
+const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunConfig): void => {
+  if (!isRecord(saved) || !isRecord(saved.train)) return;
+  const { steps, extensions: _, ...rest } = saved.train;
+  const { steps: planned, extensions: __, ...expected } = train;
+  if (!isSame({ ...saved, train: rest }, { ...others, train: expected })) return;
+  throw new CheckpointError({
+    where: directory,
+    must: `the checkpoint must be of the run's plan, ${planned} steps`,
+    got: `one ${steps === planned ? "extended otherwise" : `of ${steps} steps`}, which the run has left`,
+    hint: "a new run with initFrom",
+  });
+};
+
 /** @throws CheckpointError if a file is missing or damaged, or of another configuration or step. */
 export const readSaved = async (
   directory: string,
@@ -78,7 +93,10 @@ export const readSaved = async (
   checkBinding(manifest, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
   // A checkpoint from before the run was extended has the configuration of that time.
   const earlier = earlierConfigs(config).find(({ until, config: one }) => progress.step <= until && isSame(saved, one));
-  if (earlier === undefined) checkSame(stateWhere, saved, config);
+  if (earlier === undefined && !isSame(saved, config)) {
+    checkPlan(directory, saved, config);
+    checkSame(stateWhere, saved, config);
+  }
   const { tokenizer, values, facts } = await weights();
   const optimizerWhere = join(directory, "optimizer.safetensors");
   const { tensors } = readSafetensors(files["optimizer.safetensors"], optimizerWhere);

@@ -16,6 +16,8 @@ type OnNotice = (line: string) => void | Promise<void>;
 
 /** Best weights that were set aside. */
 interface Aside {
+  /** Of their folder, in the run's. */
+  readonly name: string;
   readonly path: string;
   readonly manifest: Manifest;
 }
@@ -27,7 +29,7 @@ export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
     if (!entry.isDirectory() || !/^best-set-aside-\d{1,15}(?:-\d+)?$/u.test(entry.name)) continue;
     const path = join(folder, entry.name);
     const manifest = await readManifest(path);
-    if (manifest !== null && (await holdsAllFiles(path))) asides.push({ path, manifest });
+    if (manifest !== null && (await holdsAllFiles(path))) asides.push({ name: entry.name, path, manifest });
   }
   return asides;
 };
@@ -68,29 +70,6 @@ export const setBestAside = async (folder: string, shown: string, onNotice: OnNo
     );
     return;
   }
-};
-
-/**
- * Puts the best weights of a run's state into their place: those in it are set aside if they are of later, and the ones of
- * the state come back if they were set aside.
- * @param best the step of the state's best evaluation; null: there is none yet.
- * @param step of the state.
- */
-export const arrangeBest = async (
-  folder: string,
-  shown: string,
-  { best, step }: { readonly best: number | null; readonly step: number },
-  onNotice: OnNotice,
-): Promise<void> => {
-  const place = join(folder, folderNames.best);
-  await recoverCheckpoint(place);
-  const found = (await readManifest(place))?.run?.step;
-  if (found === best) return;
-  const back = (await asidesIn(folder)).find(({ manifest }) => manifest.run?.step === best);
-  if (found !== undefined && (back !== undefined || found > step)) await setBestAside(folder, shown, onNotice);
-  if (back === undefined || (await occupantOf(place)) !== "nothing") return;
-  await rename(back.path, place);
-  await flushFolder(folder);
 };
 
 /** Removes the weights that were set aside in `folder` and that the run has written again. */

@@ -29,9 +29,15 @@ export const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read
         ...(data.documents === true ? adapterTextFiles(facts) : {}),
       };
 
+const optimizerFile = "optimizer.safetensors";
+const stateFile = "trainer_state.json";
+
+/** What a checkpoint to resume from has besides the weights. */
+export const stateFiles: readonly string[] = [optimizerFile, stateFile];
+
 /** The files of a checkpoint to resume from. */
 export const checkpointFiles = (subject: RunSubject, { weights, optimizer, progress }: SavedState) => ({
   ...weightFiles(subject, weights.read),
-  "optimizer.safetensors": safetensorsPieces(optimizer.flatMap(momentTensors)),
-  "trainer_state.json": jsonText({ formatVersion, config: subject.config, progress }),
+  [optimizerFile]: safetensorsPieces(optimizer.flatMap(momentTensors)),
+  [stateFile]: jsonText({ formatVersion, config: subject.config, progress }),
 });

@@ -44,19 +44,36 @@ const freeName = async (path: string): Promise<string> => {
   }
 };
 
+/** Name of the last checkpoint while another one takes its place. */
+const onItsWay = `.aside-${folderNames.checkpoint}`;
+
+const setAside = async (folder: string): Promise<string> => {
+  const aside = await freeName(join(folder, `${folderNames.checkpoint}-set-aside`));
+  await rename(join(folder, onItsWay), aside);
+  return basename(aside);
+};
+
+/** Completes or undoes what a killed `takeUp` has begun. */
+export const recoverTakeUp = async (folder: string): Promise<void> => {
+  if ((await occupantOf(join(folder, onItsWay))) !== "ours") return;
+  const last = join(folder, folderNames.checkpoint);
+  if ((await occupantOf(last)) === "nothing") await rename(join(folder, onItsWay), last);
+  else await setAside(folder);
+  await flushFolder(folder);
+};
+
 /**
- * Makes the kept checkpoint `name` the last one of the run in `folder`. The former last one is set aside under a name
- * that says so, and never removed. After a kill between the two renames the run has no last checkpoint: resuming is
- * refused then, with the names of the others.
+ * Makes the checkpoint `name` the last one of the run in `folder`. The former last one is set aside under a name that says
+ * so, and never removed. After a kill between the renames, `recoverTakeUp` puts the former one back, or completes the work.
  * @returns the name of the one that was set aside; undefined if there was no last one.
  */
 export const takeUp = async (folder: string, name: string): Promise<string | undefined> => {
   const last = join(folder, folderNames.checkpoint);
   await recoverCheckpoint(last);
   const isThere = (await occupantOf(last)) !== "nothing";
-  const aside = await freeName(`${last}-set-aside`);
-  if (isThere) await rename(last, aside);
+  if (isThere) await rename(last, join(folder, onItsWay));
   await rename(join(folder, name), last);
+  const aside = isThere ? await setAside(folder) : undefined;
   await flushFolder(folder);
-  return isThere ? basename(aside) : undefined;
+  return aside;
 };

@@ -1,6 +1,6 @@
 /** Files for people in a run's folder: README.md and samples.txt, both made of the events. */
 import { unlink } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { systemErrorCode } from "../../../core/errors/system-error.ts";
 import { readRegularFile } from "../../../core/system/regular-file.node.ts";
 import { openToAppend, replaceFile, writeAll } from "../../../io/files.node.ts";
@@ -96,7 +96,7 @@ export const openStory = async (
       const isPage = (text: string): boolean => text.includes(readmeMark);
       if (!isDue || !(await mayWrite(page, isPage))) return;
       const bestIsThere = await hasCheckpoint(join(folder, folderNames.best));
-      const asides = (await asidesIn(folder)).map(({ path }) => basename(path)).sort();
+      const asides = (await asidesIn(folder)).map(({ name }) => name).sort();
       await replaceFile(page, runReadme(story, { ...subject, bestIsThere, asides }));
     },
   };

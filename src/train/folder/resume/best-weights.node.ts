@@ -1,0 +1,143 @@
+/** The best weights of a run that goes on: where they are, and what is done if they are not in their place. */
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
+import { openRegularFile } from "../../../core/system/regular-file.node.ts";
+import { recoverCheckpoint, writeCheckpoint } from "../../../io/checkpoint.node.ts";
+import { bytesOfFile, flushFolder } from "../../../io/files.node.ts";
+import type { Manifest } from "../../../io/manifest.ts";
+import { occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
+import { hasCheckpoint, holdsAllFiles } from "../../../io/read-checkpoint.node.ts";
+import type { RunConfig } from "../../config/config.ts";
+import { earlierConfigs } from "../../config/extend.ts";
+import type { Progress } from "../../run/progress.ts";
+import type { ResumedState } from "../../run/run-input.ts";
+import { folderNames, keptName } from "../folder-names.ts";
+import { configHash } from "../same-config.node.ts";
+import { asidesIn, setBestAside } from "../write/best-aside.node.ts";
+import { stateFiles } from "../write/checkpoint-files.node.ts";
+
+type OnNotice = (line: string) => void | Promise<void>;
+
+/** The point that a run goes on from. */
+export interface ResumedPoint {
+  readonly progress: Progress;
+  /** Name of its checkpoint in the run's folder. */
+  readonly checkpoint: string;
+  /** The run's configuration until now. */
+  readonly config: RunConfig;
+}
+
+/**
+ * Whether files are the run's of `step`, as `config` has come there: a run that went back and was given other steps has
+ * come to each step after that in two ways.
+ */
+const areOf = ({ run }: Manifest, step: number, config: RunConfig): boolean => {
+  const configs = [config, ...earlierConfigs(config).flatMap((one) => (step <= one.until ? [one.config] : []))];
+  return run?.step === step && configs.some((one) => configHash(one) === run.config);
+};
+
+/** Where best weights are that are not in their place: set aside, or those of a checkpoint. */
+interface Source {
+  readonly kind: "aside" | "checkpoint";
+  /** Name of the folder in the run's. */
+  readonly name: string;
+}
+
+const sourceOf = async (
+  folder: string,
+  { progress: { step, best }, checkpoint, config }: ResumedPoint,
+): Promise<Source | undefined> => {
+  if (best === null) return undefined;
+  const aside = (await asidesIn(folder)).find(({ manifest }) => areOf(manifest, best.step, config));
+  if (aside !== undefined) return { kind: "aside", name: aside.name };
+  if (best.step === step) return { kind: "checkpoint", name: checkpoint };
+  for (const name of [keptName(best.step), folderNames.checkpoint]) {
+    const manifest = await readManifest(join(folder, name));
+    if (manifest === null || !areOf(manifest, best.step, config)) continue;
+    if (await holdsAllFiles(join(folder, name))) return { kind: "checkpoint", name };
+  }
+  return undefined;
+};
+
+/** What is wrong with the best weights of a state; undefined: nothing, or they can be had again. */
+const faultOf = async (folder: string, point: ResumedPoint): Promise<string | undefined> => {
+  const { best, step } = point.progress;
+  if (best === null || (await sourceOf(folder, point)) !== undefined) return undefined;
+  // Weights of later were set aside: those before were replaced by them, and come again when the run is as far again.
+  const explains = (found: number | undefined): boolean => found === best.step || (found ?? 0) > step;
+  const path = join(folder, folderNames.best);
+  if ((await asidesIn(folder)).some(({ manifest }) => (manifest.run?.step ?? 0) > step)) return undefined;
+  if (!(await hasCheckpoint(path))) return "gone";
+  const manifest = await readManifest(path);
+  // Without a manifest nothing is known of its files.
+  if (manifest === null) return undefined;
+  if (!(await holdsAllFiles(path))) return "not whole";
+  return manifest.run === null || explains(manifest.run.step) ? undefined : `those of step ${manifest.run.step}`;
+};
+
+/** A run's state, in which no evaluation is the best if the weights of that one are gone: so the next one's are kept. */
+export const withoutLostBest = async (
+  folder: string,
+  state: ResumedState,
+  from: Omit<ResumedPoint, "progress">,
+  onNotice: OnNotice,
+): Promise<ResumedState> => {
+  const { progress } = state;
+  const fault = await faultOf(folder, { ...from, progress });
+  if (fault === undefined) return state;
+  const best = join(folder, folderNames.best);
+  await onNotice(`${best}: the best weights are ${fault}; those of the next evaluation take their place`);
+  return { ...state, progress: { ...progress, best: null, evalsSinceBest: 0 } };
+};
+
+async function* bytesAt(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const file = await openRegularFile(path);
+  try {
+    yield* bytesOfFile(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes the weights of the checkpoint `from` as the best ones. */
+const writeFrom = async (from: string, best: string): Promise<void> => {
+  const manifest = await readManifest(from);
+  if (manifest === null) return;
+  const names = Object.keys(manifest.files).filter((name) => !stateFiles.includes(name));
+  const files = Object.fromEntries(names.map((name) => [name, bytesAt(join(from, name))]));
+  await writeCheckpoint(best, files, { ...(manifest.run === null ? {} : { run: manifest.run }), makeParents: false });
+};
+
+/**
+ * Puts the best weights of the point that a run goes on from into their place: those in it are set aside if they are of later.
+ * @param shown the folder's path, as it is shown.
+ */
+export const arrangeBest = async (
+  folder: string,
+  shown: string,
+  point: ResumedPoint,
+  onNotice: OnNotice,
+): Promise<void> => {
+  const { best, step } = point.progress;
+  const place = join(folder, folderNames.best);
+  await recoverCheckpoint(place);
+  const manifest = await readManifest(place);
+  const found = manifest?.run?.step;
+  const isWhole = manifest !== null && (await holdsAllFiles(place));
+  if (found !== undefined && found === best?.step && isWhole) return;
+  const source = await sourceOf(folder, point);
+  if (found !== undefined && found !== best?.step && (source !== undefined || found > step)) {
+    await setBestAside(folder, shown, onNotice);
+  }
+  if (source === undefined) return;
+  if (manifest !== null && !isWhole && (await occupantOf(place)) === "ours") await removeOwned(place);
+  if ((await occupantOf(place)) !== "nothing") return;
+  const from = join(folder, source.name);
+  if (source.kind === "aside") {
+    await rename(from, place);
+    await flushFolder(folder);
+    return;
+  }
+  await writeFrom(from, place);
+  await onNotice(`${join(shown, folderNames.best)}: the weights of ${source.name}, which are the best ones so far`);
+};
