@@ -49,18 +49,21 @@ const withWayBack = async (
   description: RunDescription,
   base: BaseModel | null,
 ): Promise<unknown> => {
-  if (!(error instanceof CheckpointError)) return error;
-  const failed = keptStep(checkpoint) ?? Number.POSITIVE_INFINITY;
-  for (const step of await keptSteps(path).catch(() => [])) {
-    if (step >= failed) continue;
-    const whole = await readSaved(join(path, keptName(step)), description, () => {}, base).then(
+  const step = keptStep(checkpoint);
+  // One that was set aside is of another continuation: none was before it.
+  if (!(error instanceof CheckpointError) || (step === undefined && checkpoint !== folderNames.checkpoint))
+    return error;
+  const failed = step ?? Number.POSITIVE_INFINITY;
+  for (const kept of await keptSteps(path).catch(() => [])) {
+    if (kept >= failed) continue;
+    const whole = await readSaved(join(path, keptName(kept)), description, () => {}, base).then(
       () => true,
       () => false,
     );
     if (!whole) continue;
     return new CheckpointError({
       ...error.details,
-      hint: `resume ${quoteWord(join(path, keptName(step)))}`,
+      hint: `resume ${quoteWord(join(path, keptName(kept)))}`,
       cause: error,
     });
   }
