@@ -108,6 +108,22 @@ const writeFrom = async (from: string, best: string): Promise<void> => {
   await writeCheckpoint(best, files, { ...(manifest.run === null ? {} : { run: manifest.run }), makeParents: false });
 };
 
+/** Puts the weights of `source` into the best ones' place, if it is free. Resolves to the checkpoint that they were written from. */
+const fill = async (folder: string, source: Source | undefined, isDamaged: boolean): Promise<string | undefined> => {
+  if (source === undefined) return undefined;
+  const place = join(folder, folderNames.best);
+  const from = join(folder, source.name);
+  if (isDamaged && (await occupantOf(place)) === "ours") await removeOwned(place);
+  if ((await occupantOf(place)) !== "nothing") return undefined;
+  if (source.kind === "checkpoint") {
+    await writeFrom(from, place);
+    return source.name;
+  }
+  await rename(from, place);
+  await flushFolder(folder);
+  return undefined;
+};
+
 /**
  * Puts the best weights of the point that a run goes on from into their place: those in it are set aside if they are of later.
  * @param shown the folder's path, as it is shown.
@@ -126,18 +142,15 @@ export const arrangeBest = async (
   const isWhole = manifest !== null && (await holdsAllFiles(place));
   if (found !== undefined && found === best?.step && isWhole) return;
   const source = await sourceOf(folder, point);
-  if (found !== undefined && found !== best?.step && (source !== undefined || found > step)) {
-    await setBestAside(folder, shown, onNotice);
+  const isOther = found !== undefined && found !== best?.step && (source !== undefined || found > step);
+  const aside = isOther ? await setBestAside(folder, shown, step) : undefined;
+  const isDamaged = manifest !== null && !isWhole && !isOther;
+  const written = await fill(folder, source, isDamaged).catch(async (error: unknown) => {
+    await aside?.undo();
+    throw error;
+  });
+  if (aside !== undefined) await onNotice(aside.line);
+  if (written !== undefined) {
+    await onNotice(`${join(shown, folderNames.best)}: the weights of ${written}, which are the best ones so far`);
   }
-  if (source === undefined) return;
-  if (manifest !== null && !isWhole && (await occupantOf(place)) === "ours") await removeOwned(place);
-  if ((await occupantOf(place)) !== "nothing") return;
-  const from = join(folder, source.name);
-  if (source.kind === "aside") {
-    await rename(from, place);
-    await flushFolder(folder);
-    return;
-  }
-  await writeFrom(from, place);
-  await onNotice(`${join(shown, folderNames.best)}: the weights of ${source.name}, which are the best ones so far`);
 };

@@ -87,7 +87,7 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
 };
 
 /** Names the best weights in an error of moving them. */
-const inPlace = (path: string, work: Promise<void>): Promise<void> =>
+const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
   work.catch((cause: unknown) => {
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
@@ -136,7 +136,8 @@ export const readRun = async (
     return {
       saved: null,
       async open({ config, tokenizer, facts }, lock) {
-        await inPlace(path, setBestAside(root, path, onNotice));
+        const aside = await inPlace(path, setBestAside(root, path));
+        if (aside !== undefined) await onNotice(aside.line);
         await redescribe(root, described, config);
         await filterJsonLines(join(root, folderNames.metrics), () => false);
         return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, true, root);

@@ -12,8 +12,6 @@ import { foreignEntries, occupantOf, readManifest, removeOwned } from "../../../
 import { holdsAllFiles } from "../../../io/read-checkpoint.node.ts";
 import { folderNames } from "../folder-names.ts";
 
-type OnNotice = (line: string) => void | Promise<void>;
-
 /** Best weights that were set aside. */
 interface Aside {
   /** Of their folder, in the run's. */
@@ -45,30 +43,38 @@ const isSame = (one: Manifest, other: Manifest): boolean => {
 /** Whether nobody has put a file of his own into the folder. */
 const isOursAlone = async (path: string): Promise<boolean> => (await foreignEntries(path)).length === 0;
 
+/** Best weights that have just been set aside. */
+export interface SetAside {
+  /** Line for the user. */
+  readonly line: string;
+  /** Puts them back, where what should have followed cannot be done. */
+  undo(): Promise<void>;
+}
+
 /**
  * Sets the best weights of the run in `folder` aside, with all that is in their folder; the same weights once.
  * @param shown the folder's path, as it is shown.
+ * @param from the step from which the run goes on. Default its beginning.
  */
-export const setBestAside = async (folder: string, shown: string, onNotice: OnNotice): Promise<void> => {
+export const setBestAside = async (folder: string, shown: string, from = -1): Promise<SetAside | undefined> => {
   const best = join(folder, folderNames.best);
   await recoverCheckpoint(best);
-  if ((await occupantOf(best)) !== "ours") return;
+  if ((await occupantOf(best)) !== "ours") return undefined;
   const manifest = await readManifest(best);
   const asides = await asidesIn(folder);
   if (manifest !== null && asides.some((aside) => isSame(aside.manifest, manifest)) && (await isOursAlone(best))) {
     await removeOwned(best);
-    return;
+    return undefined;
   }
   const step = manifest?.run?.step ?? 0;
   for (let i = 1; ; i++) {
     const name = `${folderNames.best}-set-aside-${step}${i === 1 ? "" : `-${i}`}`;
-    if ((await occupantOf(join(folder, name)).catch(() => "taken")) !== "nothing") continue;
-    await rename(best, join(folder, name));
+    const aside = join(folder, name);
+    if ((await occupantOf(aside).catch(() => "taken")) !== "nothing") continue;
+    await rename(best, aside);
     await flushFolder(folder);
-    await onNotice(
-      `${join(shown, name)}: the best weights so far, from after this point; until the run has them again`,
-    );
-    return;
+    const what = step > from ? "the best weights so far, from after this point" : "best weights of before";
+    return { line: `${join(shown, name)}: ${what}; until the run has them again`, undo: () => rename(aside, best) };
   }
 };
 
