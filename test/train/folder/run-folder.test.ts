@@ -253,6 +253,23 @@ describe("a run's own page", () => {
       expect(await read(out, file)).toBe(await read(runs, "whole", file));
   });
 
+  it("names the step of the best weights that are left, where those of the best evaluation were deleted", () => {
+    const story = newStory(true);
+    for (const [step, valLoss] of [
+      [40, 1],
+      [45, 2],
+    ] as const) {
+      const noted = { step, valLoss, trainLoss: 2, natsPerCharacter: valLoss, bitsPerByte: 3 } as const;
+      goOn(story, { type: "eval", reason: "interval", ...noted });
+    }
+    const subject = { config: resolveConfig("book", []), corpus: "a", prompt: "b", keepLast: 1 };
+    const rowOf = (bestStep: number | null | undefined) =>
+      /^\| `best\/` \| (.*): a Hugging Face directory \|$/mu.exec(runReadme(story, { ...subject, bestStep }))?.[1];
+    expect(rowOf(45)).toBe("the best weights that are left, of step 45");
+    for (const step of [40, undefined]) expect(rowOf(step)).toBe("the weights with the lowest validation loss");
+    expect(rowOf(null)).toBeUndefined();
+  });
+
   it("shows a long run's losses thinned out, the best and the last among them", () => {
     const story = newStory(true);
     for (let i = 1; i <= 500; i++) {

@@ -72,8 +72,8 @@ export interface ReadmeSubject {
   readonly keepLast: number;
   /** Whether the folder has the text. Default false. */
   readonly keptText?: boolean;
-  /** Whether the weights of the best evaluation are there, if one has kept any. Default true. */
-  readonly bestIsThere?: boolean;
+  /** Step of the weights in `best/`; null: there are none. Default that of the best evaluation, if one has kept any. */
+  readonly bestStep?: number | null | undefined;
   /** Names of the folders of best weights that were set aside. Default none. */
   readonly asides?: readonly string[];
 }
@@ -221,8 +221,8 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
 };
 
 /** Whether there are weights of the lowest loss: an evaluation of an interruption keeps none. */
-const hasBest = ({ evals }: RunStory, { bestIsThere = true }: ReadmeSubject): boolean =>
-  bestIsThere && evals.some(({ reason }) => reason !== "interrupted");
+const hasBest = ({ evals }: RunStory, { bestStep }: ReadmeSubject): boolean =>
+  bestStep !== null && evals.some(({ reason }) => reason !== "interrupted");
 
 /** Whether there are weights to write with. */
 const hasWeights = (story: RunStory, subject: ReadmeSubject): boolean => story.saved || hasBest(story, subject);
@@ -264,6 +264,12 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
 const formOf = ({ lora }: RunConfig): string =>
   lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
 
+/** What `best/` has: other weights than those of the best evaluation where somebody has deleted these. */
+const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =>
+  typeof bestStep !== "number" || bestStep === bestEval(evals)?.step
+    ? "the weights with the lowest validation loss"
+    : `the best weights that are left, of step ${count(bestStep)}`;
+
 const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
   const { config, keepLast, keptText = false, asides = [] } = subject;
   return [
@@ -290,9 +296,7 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
             : []),
         ]
       : []),
-    ...(hasBest(story, subject)
-      ? [row(["`best/`", `the weights with the lowest validation loss: ${formOf(config)}`])]
-      : []),
+    ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
     ...asides.map((name) =>
       row([`\`${name}/\``, "the best weights of a continuation that the run has left; until it has the same again"]),
     ),

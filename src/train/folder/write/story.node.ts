@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemErrorCode } from "../../../core/errors/system-error.ts";
 import { readRegularFile } from "../../../core/system/regular-file.node.ts";
 import { openToAppend, replaceFile, writeAll } from "../../../io/files.node.ts";
+import { readManifest } from "../../../io/owned-folder.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { TrainEvent } from "../../events.ts";
@@ -95,9 +96,10 @@ export const openStory = async (
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);
       if (!isDue || !(await mayWrite(page, isPage))) return;
-      const bestIsThere = await hasCheckpoint(join(folder, folderNames.best));
+      const best = join(folder, folderNames.best);
+      const bestStep = (await hasCheckpoint(best)) ? (await readManifest(best))?.run?.step : null;
       const asides = (await asidesIn(folder)).map(({ name }) => name).sort();
-      await replaceFile(page, runReadme(story, { ...subject, bestIsThere, asides }));
+      await replaceFile(page, runReadme(story, { ...subject, bestStep, asides }));
     },
   };
 };
