@@ -45,7 +45,7 @@ test("--help loads what prints it, and no command", async () => {
   const modules = await modulesOf(["--help"]);
   const strangers = modules.filter(
     (name) =>
-      !/^(?:cli\/(?:process\/)?[\w-]+\.js|cli\/display\/texts\/(?:shell|width)\.js|core\/[\w-]+(?:\.node)?\.js|commander\/|picocolors\/)/u.test(
+      !/^(?:cli\/(?:process\/)?[\w-]+\.js|cli\/display\/texts\/(?:shell|width)\.js|core\/(?:errors|system|text)\/[\w-]+(?:\.node)?\.js|commander\/|picocolors\/)/u.test(
         name,
       ),
   );
