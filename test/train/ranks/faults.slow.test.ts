@@ -197,7 +197,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   });
 
   it("SIGTERM inside an evaluation breaks it off, and a resumed run makes up for it", async () => {
-    await writeFile(join(place.cwd, "long.txt"), text.repeat(20));
+    // So long that the evaluation goes on when the line of its step is read, on a busy machine, too.
+    await writeFile(join(place.cwd, "long.txt"), text.repeat(60));
     const argsOf = (out: string): string[] =>
       long(out, "--data", "long.txt", "--val-fraction", "0.9", "--checkpoint-interval", "1000");
     const { pids } = await interrupted(
