@@ -160,6 +160,21 @@ describe("the best weights of the point that a run goes on from", () => {
     expect(await stepOf(join(out, "best"))).toBe(4);
   });
 
+  it("are not made of a checkpoint that is damaged", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out, { evalInterval: 4, checkpointInterval: 2 }), keepLast: 9, stopAt: 7 }));
+    await rm(join(out, "best"), { recursive: true });
+    const path = join(out, "checkpoint-4", "model.safetensors");
+    const bytes = await readFile(path);
+    bytes[bytes.length - 9] = (bytes.at(-9) ?? 0) ^ 4;
+    await writeFile(path, bytes);
+    const { notices } = await resumeNoting(join(out, "checkpoint-6"), { stopAt: 7, keepLast: 9 });
+    expect(notices).toContain(
+      `${join(out, "best")}: the best weights are gone; those of the next evaluation take their place`,
+    );
+    expect(await readdir(out)).not.toContain("best");
+  });
+
   it("are not those that another plan had at the same step", async () => {
     const out = newPath();
     const changes = { evalInterval: 2, checkpointInterval: 4 };

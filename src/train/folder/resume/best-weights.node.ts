@@ -1,4 +1,5 @@
 /** The best weights of a run that goes on: where they are, and what is done if they are not in their place. */
+import { createHash } from "node:crypto";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { openRegularFile } from "../../../core/system/regular-file.node.ts";
@@ -36,6 +37,33 @@ const areOf = ({ run }: Manifest, step: number, config: RunConfig): boolean => {
   return run?.step === step && configs.some((one) => configHash(one) === run.config);
 };
 
+async function* bytesAt(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const file = await openRegularFile(path);
+  try {
+    yield* bytesOfFile(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Names of the files of a checkpoint's weights. */
+const weightNames = ({ files }: Manifest): readonly string[] =>
+  Object.keys(files).filter((name) => !stateFiles.includes(name));
+
+/** Whether the weights' files have the hashes of the manifest. */
+const isUndamaged = async (folder: string, manifest: Manifest): Promise<boolean> => {
+  for (const name of weightNames(manifest)) {
+    const hash = createHash("sha256");
+    try {
+      for await (const piece of bytesAt(join(folder, name))) hash.update(piece);
+    } catch {
+      return false;
+    }
+    if (hash.digest("hex") !== manifest.files[name]?.sha256) return false;
+  }
+  return true;
+};
+
 /** Where best weights are that are not in their place: set aside, or those of a checkpoint. */
 interface Source {
   readonly kind: "aside" | "checkpoint";
@@ -50,11 +78,14 @@ const sourceOf = async (
   if (best === null) return undefined;
   const aside = (await asidesIn(folder)).find(({ manifest }) => areOf(manifest, best.step, config));
   if (aside !== undefined) return { kind: "aside", name: aside.name };
-  if (best.step === step) return { kind: "checkpoint", name: checkpoint };
+  // Its files were compared with their hashes when they were read.
+  if (best.step === step && (await readManifest(join(folder, checkpoint))) !== null) {
+    return { kind: "checkpoint", name: checkpoint };
+  }
   for (const name of [keptName(best.step), folderNames.checkpoint]) {
     const manifest = await readManifest(join(folder, name));
     if (manifest === null || !areOf(manifest, best.step, config)) continue;
-    if (await holdsAllFiles(join(folder, name))) return { kind: "checkpoint", name };
+    if (await isUndamaged(join(folder, name), manifest)) return { kind: "checkpoint", name };
   }
   return undefined;
 };
@@ -90,21 +121,11 @@ export const withoutLostBest = async (
   return { ...state, progress: { ...progress, best: null, evalsSinceBest: 0 } };
 };
 
-async function* bytesAt(path: string): AsyncGenerator<Uint8Array, void, undefined> {
-  const file = await openRegularFile(path);
-  try {
-    yield* bytesOfFile(file);
-  } finally {
-    await file.close();
-  }
-}
-
 /** Writes the weights of the checkpoint `from` as the best ones. */
 const writeFrom = async (from: string, best: string): Promise<void> => {
   const manifest = await readManifest(from);
   if (manifest === null) return;
-  const names = Object.keys(manifest.files).filter((name) => !stateFiles.includes(name));
-  const files = Object.fromEntries(names.map((name) => [name, bytesAt(join(from, name))]));
+  const files = Object.fromEntries(weightNames(manifest).map((name) => [name, bytesAt(join(from, name))]));
   await writeCheckpoint(best, files, { ...(manifest.run === null ? {} : { run: manifest.run }), makeParents: false });
 };
 
