@@ -35,7 +35,7 @@ for await (const event of train(options)) {
       `step ${event.step}: ${event.natsPerCharacter.toFixed(3)} nats a character${event.best ? ", the best so far" : ""}`,
     );
   } else if (event.type === "done") {
-    console.log(`the best was ${event.bestValLoss.toFixed(3)}, after step ${event.bestStep}\n`);
+    console.log(`the best was ${event.bestValLoss?.toFixed(3)}, after step ${event.bestStep}\n`);
   }
 }
 

@@ -115,12 +115,9 @@ export interface EvalEvent extends Versioned {
   readonly perplexity: number;
   /** Tokens predicted. */
   readonly tokens: number;
-  /**
-   * `begin`: before the first step of a run that begins with weights (`initFrom`). `interrupted`: measured because the run was
-   * stopped here; a resumed run ignores it.
-   */
-  readonly reason: "begin" | "interval" | "end" | "interrupted";
-  /** Whether this is the lowest validation loss so far of the planned evaluations: `best/` has these weights. */
+  /** `begin`: before the first step of a run that begins with weights (`initFrom`). */
+  readonly reason: "begin" | "interval" | "end";
+  /** Whether this is the lowest validation loss so far: `best/` has these weights. */
   readonly best: boolean;
 }
 
@@ -200,14 +197,17 @@ export interface DoneEvent extends Versioned {
   readonly task: "train";
   /** Updates done. */
   readonly step: number;
-  /** `patience`: no better loss for too long; `interrupted`: aborted, or stopped by `stopAt`. */
+  /**
+   * `patience`: no better loss for too long; `interrupted`: aborted, or stopped by `stopAt`. An interrupted run is saved and not
+   * measured, which could take minutes: `evaluate` measures it.
+   */
   readonly reason: "finished" | "patience" | "interrupted";
-  /** At this step. */
-  readonly valLoss: number;
-  /** The lowest; this step's if there was no other evaluation. */
-  readonly bestValLoss: number;
+  /** At this step, nats per token; null if it was not measured, in an interrupted run. */
+  readonly valLoss: number | null;
+  /** The lowest of all evaluations; null if an interrupted run had none yet. */
+  readonly bestValLoss: number | null;
   /** The step of `bestValLoss`. */
-  readonly bestStep: number;
+  readonly bestStep: number | null;
   /** The run's folder; "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints, null if nothing is saved. */
   readonly out: string | null;
 }

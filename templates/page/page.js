@@ -206,7 +206,9 @@ export const showTraining = (event) => {
       break;
     case "done":
       say(
-        `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen. Now let it write.`,
+        event.bestValLoss === null
+          ? "Stopped before its loss was measured. Now let it write."
+          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen. Now let it write.`,
       );
   }
 };

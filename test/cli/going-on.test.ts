@@ -152,35 +152,34 @@ test("evaluate --against says what was left out of a text, and that the figures 
 });
 
 describe("what is said of an interrupted run", () => {
-  test("is the same best loss at the same step everywhere, and the loss where it stopped beside it", async () => {
+  test("is the same best loss at the same step everywhere, and that it was not measured where it stopped", async () => {
     const args = ["train", ...tinyWith("--steps", "20", "--eval-interval", "4"), "--stop-at", "7", "--out"];
     const shown = await cli([...args, "told"], { cwd });
     const events = jsonLines((await cli([...args, "told-json", "--json"], { cwd })).stdout);
-    const done = events.at(-1) as { valLoss: number; bestValLoss: number; bestStep: number };
-    // The loss still falls: the one where it stopped is lower than the best of the plan, whose weights are kept.
-    expect(done).toMatchObject({ type: "done", step: 7, bestStep: 4 });
-    expect(done.valLoss).toBeLessThan(done.bestValLoss);
+    const done = events.at(-1) as { bestValLoss: number };
+    expect(done).toMatchObject({ type: "done", step: 7, valLoss: null, bestStep: 4 });
     const best = done.bestValLoss.toFixed(3);
+    expect(shown.stdout).toMatch(/^Interrupted at step 7 of 20, after \S+; saved, not measured there$/mu);
     expect(shown.stdout).toMatch(
-      new RegExp(`^validation {1,2}${done.valLoss.toFixed(3)} nats/token . at step 7, where it stopped`, "mu"),
+      new RegExp(`^validation {1,2}${best} nats/token . at step 4, the last evaluation`, "mu"),
     );
+    expect(shown.stdout).toMatch(/ evaluate told --weights last {2}# measure step 7$/mu);
     expect(shown.stdout).toMatch(new RegExp(`^best {7}${best} nats/token at step 4 . kept in told/best$`, "mu"));
     expect((await cli(["runs", "told"], { cwd })).stdout).toContain(`${best} at 4`);
     const [listed] = jsonLines((await cli(["runs", "told", "--json"], { cwd })).stdout);
     expect(listed).toMatchObject({ best: { step: 4, valLoss: done.bestValLoss } });
     const page = readFileSync(join(cwd, "told", "README.md"), "utf8");
     expect(page).toContain(`| best | ${done.bestValLoss.toFixed(4)} nats/token on what was held out, at step 4 |`);
-    expect(page).toMatch(/^\| 7 \| \d\.\d{4} \|.*\| where it stopped \|$/mu);
+    expect(page).not.toMatch(/^\| 7 \| \d/mu);
   });
 
-  test("before its first evaluation is the loss where it stopped, everywhere", async () => {
+  test("before its first evaluation is that there is no loss yet, everywhere", async () => {
     const args = ["train", ...tinyWith("--eval-interval", "4"), "--stop-at", "1", "--out", "early", "--json"];
-    const done = jsonLines((await cli(args, { cwd })).stdout).at(-1) as { valLoss: number };
-    expect(done).toMatchObject({ bestValLoss: done.valLoss, bestStep: 1 });
+    const done = jsonLines((await cli(args, { cwd })).stdout).at(-1);
+    expect(done).toMatchObject({ type: "done", step: 1, valLoss: null, bestValLoss: null, bestStep: null });
     const [listed] = jsonLines((await cli(["runs", "early", "--json"], { cwd })).stdout);
-    expect(listed).toMatchObject({ best: { step: 1, valLoss: done.valLoss } });
-    const page = readFileSync(join(cwd, "early", "README.md"), "utf8");
-    expect(page).toContain(`| best | ${done.valLoss.toFixed(4)} nats/token on what was held out, at step 1 |`);
+    expect(listed).toMatchObject({ best: null });
+    expect(readFileSync(join(cwd, "early", "README.md"), "utf8")).toContain("None has been measured yet.");
   });
 });
 

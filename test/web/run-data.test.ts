@@ -1,7 +1,6 @@
 import { expect, it } from "vitest";
 import type { RunSeries } from "#foretoken/serve/studio/protocol.js";
 import { createRunData } from "../../web/run/run-data.ts";
-import { stopNote } from "../../web/run/run-notes.ts";
 
 /** Steps 1 to 4 of 100 tokens, of which the third was left out, at 100, 50 and 200 tokens per second. */
 const series: RunSeries = {
@@ -20,7 +19,6 @@ const series: RunSeries = {
     trainLoss: [null, 2, 2],
     natsPerCharacter: [4, 3, 2],
     bitsPerByte: [4, 3, 2],
-    interrupted: [false, false, false],
   },
   samples: [],
   leftOut: [3],
@@ -52,21 +50,4 @@ it("takes the time of steps that are missing from the series", () => {
   data.take({ v: 1, type: "step", step: 5, loss: 1, learningRate: 0.1, gradNorm: 1, tokensPerSecond: 100 });
   expect([...data.steps.column("seconds").subarray(0, data.steps.length)]).toEqual([10, 20, 30, 31]);
   expect(data.isThinned).toBe(true);
-});
-
-it("says of an evaluation made at a stop that it does not count, as long as it is the last", () => {
-  expect(stopNote(createRunData(series))).toBeUndefined();
-  const evals = { ...series.evals, interrupted: [false, false, true] };
-  expect(stopNote(createRunData({ ...series, evals }))).toBe(
-    "The evaluation at step 3 was made because the run was stopped: it does not count as the best one, and goes when the run is resumed.",
-  );
-  const alone = {
-    step: [2],
-    valLoss: [3],
-    trainLoss: [2],
-    natsPerCharacter: [3],
-    bitsPerByte: [3],
-    interrupted: [true],
-  };
-  expect(stopNote(createRunData({ ...series, evals: alone }))).toMatch(/: it goes when/);
 });

@@ -12,7 +12,7 @@ import { Segmented } from "../parts/segmented.tsx";
 import { address, setQuery } from "../shell/address.ts";
 import { type RunData, type StepValue, type XKind, xKinds } from "./run-data.ts";
 import type { RunFeed } from "./run-feed.ts";
-import { stopNote, thinnedNote } from "./run-notes.ts";
+import { thinnedNote } from "./run-notes.ts";
 
 const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
 
@@ -148,7 +148,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
   const notes = useComputed(() => {
     void feed.version.value;
     const data = feed.data.value;
-    return [smoothedNote(losses.value), thinnedNote(data), stopNote(data)].filter((note) => note !== undefined);
+    return [smoothedNote(losses.value), thinnedNote(data)].filter((note) => note !== undefined);
   }).value;
   const common = {
     xLabel: axisLabels[kind.value],

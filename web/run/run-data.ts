@@ -11,8 +11,7 @@ export type StepValue = (typeof stepValues)[number];
 export const xKinds = ["step", "tokens", "seconds"] as const;
 export type XKind = (typeof xKinds)[number];
 export type StepColumn = StepValue | XKind;
-/** `atStop`: 1 where it was made because the run was stopped there, else 0. */
-export type EvalColumn = XKind | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte" | "atStop";
+export type EvalColumn = XKind | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte";
 
 export interface Sample {
   readonly step: number;
@@ -37,9 +36,7 @@ export interface RunData {
 }
 
 type StepRow = Pick<StepEvent, "step" | StepValue>;
-type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte"> & {
-  readonly atStop: number;
-};
+type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte">;
 
 export const createRunData = (series: RunSeries): RunData => {
   const { tokensPerStep, thinned, mostSteps } = series;
@@ -52,7 +49,6 @@ export const createRunData = (series: RunSeries): RunData => {
     "trainLoss",
     "natsPerCharacter",
     "bitsPerByte",
-    "atStop",
   ]);
   const pyramids = {
     loss: createPyramid(),
@@ -111,7 +107,6 @@ export const createRunData = (series: RunSeries): RunData => {
       trainLoss: series.evals.trainLoss[i] ?? null,
       natsPerCharacter: series.evals.natsPerCharacter[i] ?? Number.NaN,
       bitsPerByte: series.evals.bitsPerByte[i] ?? Number.NaN,
-      atStop: Number(series.evals.interrupted[i] ?? false),
     });
   }
   for (const sample of series.samples) takeSample(sample);
@@ -129,7 +124,7 @@ export const createRunData = (series: RunSeries): RunData => {
     tokensPerStep,
     take(event) {
       if (event.type === "step") takeStep(event);
-      else if (event.type === "eval") takeEval({ ...event, atStop: Number(event.reason === "interrupted") });
+      else if (event.type === "eval") takeEval(event);
       else if (event.type === "sample") takeSample(event);
       else if (event.type === "nonfinite") leftOut.push(event.step);
     },

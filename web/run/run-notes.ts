@@ -9,12 +9,3 @@ export const thinnedNote = (data: RunData | undefined): string | undefined => {
   const shown = `${count(data.steps.length)} of ${count(last)} steps`;
   return `${shown} are here: the last 1,000, and before them the lowest and the highest of equal parts.`;
 };
-
-/** What is said of an evaluation that was made because the run was stopped; undefined: the last one was not. */
-export const stopNote = (data: RunData | undefined): string | undefined => {
-  const { evals } = data ?? {};
-  if (evals === undefined || evals.column("atStop")[evals.length - 1] !== 1) return undefined;
-  const made = `The evaluation at step ${count(evals.column("step")[evals.length - 1] ?? 0)} was made because the run was stopped`;
-  const counts = evals.length > 1 ? "it does not count as the best one, and goes" : "it goes";
-  return `${made}: ${counts} when the run is resumed.`;
-};

@@ -247,8 +247,6 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   };
   /** Step of the run's last checkpoint; undefined if there is none yet. */
   let savedStep: number | undefined;
-  /** Tells that an interrupted run still measures, if that takes long. */
-  let measuring: NodeJS.Timeout | undefined;
   const interrupt = onInterrupt((status, signal) => {
     // Nothing has begun before the first event, so there is nothing to finish and save.
     if (reporter === undefined) process.exit(status);
@@ -280,7 +278,6 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       onNotice: notice,
     });
     for await (const event of events) {
-      clearTimeout(measuring);
       if (reporter === undefined) {
         reporter = await chooseReporter(flags, { why }, event.type === "start" ? event.out : null);
         for (const line of early) reporter.notice(line);
@@ -297,8 +294,6 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
         }
       }
       if (event.type === "checkpoint") savedStep = event.step;
-      if (event.type === "checkpoint" && interrupt.signal.aborted)
-        measuring = setTimeout(notice, 1000, `Saved; measuring it (Ctrl-C again quits at once, and loses nothing)`);
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
       // Saving is enough if nobody reads the rest of the output. Ranks end together.
@@ -313,7 +308,6 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   } catch (error) {
     throw inFlags(error);
   } finally {
-    clearTimeout(measuring);
     reporter?.close();
     interrupt.release();
     if (!reachedEnd) await studio?.close();

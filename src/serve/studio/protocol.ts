@@ -94,8 +94,6 @@ export interface RunSeries {
     readonly trainLoss: readonly (number | null)[];
     readonly natsPerCharacter: readonly number[];
     readonly bitsPerByte: readonly number[];
-    /** Measured because the run was stopped there. */
-    readonly interrupted: readonly boolean[];
   };
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
   /** Steps that were left out since they were not finite or exploded. */

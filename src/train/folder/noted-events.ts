@@ -23,7 +23,9 @@ const evaluation = z.object({
   valLoss: z.number(),
   natsPerCharacter: z.number(),
   bitsPerByte: z.number(),
-  reason: z.enum(["begin", "interval", "end", "interrupted"]),
+  // Earlier versions also measured where a run was stopped ("interrupted"), and counted that nowhere.
+  reason: z.enum(["begin", "interval", "end"]),
+  best: z.boolean().default(false),
 });
 const sample = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
 const checkpoint = z.object({ type: z.literal("checkpoint"), step });
@@ -41,14 +43,11 @@ export type NotedDone = z.infer<typeof done>;
 /** A line of `metrics.jsonl` as an event; undefined if it is none, or damaged. */
 export const parseNoted = (line: unknown): NotedEvent | undefined => notedEventSchema.safeParse(line).data;
 
-/** The evaluation with the lowest loss. One of an interruption counts only if there is no other. */
-export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => {
-  const planned = evals.filter(({ reason }) => reason !== "interrupted");
-  return (planned.length > 0 ? planned : evals).reduce<NotedEval | undefined>(
-    (best, one) => (best === undefined || one.valLoss < best.valLoss ? one : best),
-    undefined,
-  );
-};
+/**
+ * The best evaluation: the last one whose weights were kept. It has the lowest loss, but in a run that lost the weights of a
+ * lower one and began to compare anew.
+ */
+export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => evals.findLast(({ best }) => best);
 
 /** Whether the validation loss was rising at the last evaluation: more steps would not help. */
 export const isRising = (evals: readonly NotedEval[]): boolean => {

@@ -9,25 +9,24 @@ const passesAtATime = 8;
 /**
  * `evaluate` by all machines of a team, which have the same weights: each computes the losses of its share of the passes.
  * They are added in the order of the passes, so the result has the bits of one machine's.
- * @param breakOff whether a machine that is asked to stop ends it.
+ * A machine that is asked to stop breaks it off.
  * @returns the same on every machine; undefined if it was broken off, and then `agreed` is aborted.
  */
 export const evaluateTogether = async (
   { rank, size, asked, agreed, gather }: Pick<RunTeam, "rank" | "size" | "gather" | "asked" | "agreed">,
   model: Model,
   measured: MeasuredTokens,
-  breakOff: boolean,
 ): Promise<Evaluation | undefined> => {
   const { contextLength } = model.config;
   const passes = [...evaluationPasses(measured, { contextLength, windows: false })];
   let nats = 0;
   for (let first = 0; first < passes.length; first += size * passesAtATime) {
-    if (breakOff && agreed?.aborted === true) return undefined;
+    if (agreed?.aborted === true) return undefined;
     const count = Math.min(size * passesAtATime, passes.length - first);
     // The number of losses, and the losses.
     const ours = new Float64Array(1 + Math.ceil(count / size));
     let done = 0;
-    for (let i = rank; i < count && !(breakOff && asked?.aborted === true); i += size) {
+    for (let i = rank; i < count && asked?.aborted !== true; i += size) {
       const make = passes[first + i];
       if (make === undefined) throw new Error(`an evaluation has no pass ${first + i}`);
       done++;

@@ -20,7 +20,7 @@ const checkFinite = (step: number, valLoss: number, perplexity: number): void =>
   });
 };
 
-/** The progress after a planned evaluation; keeps the weights if they are the best. */
+/** The progress after an evaluation; keeps the weights if they are the best. */
 const countEvaluation = async (
   { trainer, input, progress }: RunState,
   valLoss: number,
@@ -39,13 +39,10 @@ const countEvaluation = async (
   };
 };
 
-/** Evaluates, alone or with the team; undefined if it was broken off, which `breakOff` allows. */
-const evaluation = async (
-  { trainer: { model }, input: { team, val } }: RunState,
-  breakOff: boolean,
-): Promise<Evaluation | undefined> => {
-  if (team.size > 1) return evaluateTogether(team, model, val, breakOff);
-  const signal = breakOff ? team.asked : undefined;
+/** Evaluates, alone or with the team; undefined if it was broken off, since the run is to stop. */
+const evaluation = async ({ trainer: { model }, input: { team, val } }: RunState): Promise<Evaluation | undefined> => {
+  if (team.size > 1) return evaluateTogether(team, model, val);
+  const signal = team.asked;
   return evaluate(model, val, signal).catch((error: unknown) => {
     if (signal?.aborted === true) return undefined;
     throw error;
@@ -54,18 +51,17 @@ const evaluation = async (
 
 /**
  * Measures the whole validation split.
- * @returns undefined if a planned evaluation was broken off, since the run is to stop: then nothing has changed.
+ * @returns undefined if the evaluation was broken off, since the run is to stop: then nothing has changed.
  */
 export const measure = async (run: RunState, reason: EvalEvent["reason"]): Promise<EvalEvent | undefined> => {
   const { input } = run;
-  const isPlanned = reason !== "interrupted";
-  const evaluated = await evaluation(run, isPlanned);
+  const evaluated = await evaluation(run);
   if (evaluated === undefined) return undefined;
   const { natsPerToken: valLoss, ...rest } = evaluated;
   const { step, lossSum, lossCount, best } = run.progress;
   checkFinite(step, valLoss, rest.perplexity);
-  const isBest = isPlanned && (best === null || valLoss < best.valLoss);
-  const after = isPlanned ? await countEvaluation(run, valLoss, isBest) : run.progress;
+  const isBest = best === null || valLoss < best.valLoss;
+  const after = await countEvaluation(run, valLoss, isBest);
   run.measured = { step, valLoss };
   const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
   const event = await note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });

@@ -13,12 +13,13 @@ import { takeStep } from "./step.ts";
 type Events = AsyncGenerator<TrainEvent, void, undefined>;
 
 /**
- * Trains to the end of the plan, an interruption or the end of patience, and yields events. A run always ends with an
- * evaluation, a checkpoint and `done`. Aborting `signal` is an interruption: the current step is finished, a current
- * evaluation is broken off (a resumed run makes up for it), and the run is saved and measured.
+ * Trains to the end of the plan, an interruption or the end of patience, and yields events. A run ends with a checkpoint
+ * and `done`, and with an evaluation before them unless it is interrupted. Aborting `signal` is an interruption: the current
+ * step is finished, a current evaluation is broken off (a resumed run makes up for it), and the run is saved. It is not
+ * measured then: that takes minutes on a large text, and who stops a process waits for seconds.
  *
  * The state at a step is a function of the config and the text alone. So an interrupted run saves the state that an
- * uninterrupted one has at that step; the evaluation that it shows at the end is not part of it.
+ * uninterrupted one has at that step.
  *
  * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or
  * continues without it, as `train.onNonfinite` says.
@@ -128,7 +129,7 @@ const isOver = ({ input, progress, outOfPatience }: RunState): boolean => {
   return progress.step >= train.steps && !isEvaluationDue(progress, train);
 };
 
-/** The last sample, the last checkpoint and the last event; for a stopped run, an evaluation to show instead. */
+/** The last sample, the last checkpoint and the last event. */
 async function* end(run: RunState): Events {
   const { input, profile } = run;
   let interrupted = !isOver(run);
@@ -137,13 +138,8 @@ async function* end(run: RunState): Events {
     // A resumed run makes up for an interrupted sample, too.
     interrupted = isAborted(input) && !whole;
   }
-  // Saved before it is measured: a second interruption while measuring must lose nothing.
   yield* save(run);
   const { step } = run.progress;
-  if (interrupted && run.measured?.step !== step) {
-    const evaluated = await measure(run, "interrupted");
-    if (evaluated !== undefined) yield evaluated;
-  }
   if (profile !== null) {
     // Not noted: it depends on the clock and on this process alone.
     const seconds = (performance.now() - run.begun) / 1000;
@@ -153,9 +149,9 @@ async function* end(run: RunState): Events {
 }
 
 const ended = ({ input, progress, measured }: RunState, interrupted: boolean): DoneEvent => {
-  if (measured === null) throw new Error("a run ends with an evaluation");
   const { step, best } = progress;
-  const { valLoss } = measured;
+  const valLoss = measured?.step === step ? measured.valLoss : null;
+  if (valLoss === null && !interrupted) throw new Error("a run that is not interrupted ends with an evaluation");
   return {
     v,
     type: "done",
@@ -164,7 +160,7 @@ const ended = ({ input, progress, measured }: RunState, interrupted: boolean): D
     reason: interrupted ? "interrupted" : step < input.config.train.steps ? "patience" : "finished",
     valLoss,
     bestValLoss: best?.valLoss ?? valLoss,
-    bestStep: best?.step ?? step,
+    bestStep: best?.step ?? (valLoss === null ? null : step),
     out: input.store?.path ?? null,
   };
 };

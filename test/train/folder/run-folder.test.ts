@@ -260,7 +260,7 @@ describe("a run's own page", () => {
       [45, 2],
     ] as const) {
       const noted = { step, valLoss, trainLoss: 2, natsPerCharacter: valLoss, bitsPerByte: 3 } as const;
-      goOn(story, { type: "eval", reason: "interval", ...noted });
+      goOn(story, { type: "eval", reason: "interval", best: step === 40, ...noted });
     }
     const subject = { config: resolveConfig("book", []), corpus: "a", prompt: "b", keepLast: 1 };
     const rowOf = (bestStep: number | null | undefined) =>
@@ -275,7 +275,7 @@ describe("a run's own page", () => {
     for (let i = 1; i <= 500; i++) {
       const valLoss = i === 123 ? 1 : 2;
       const noted = { step: 10 * i, valLoss, trainLoss: 2, natsPerCharacter: valLoss, bitsPerByte: 3 } as const;
-      const event: NotedEval = { type: "eval", reason: "interval", ...noted };
+      const event: NotedEval = { type: "eval", reason: "interval", best: i === 1 || i === 123, ...noted };
       goOn(story, event);
     }
     const page = runReadme(story, {

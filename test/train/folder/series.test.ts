@@ -52,7 +52,6 @@ describe("a run's columns", () => {
       trainLoss: evals.map(({ trainLoss }) => trainLoss),
       natsPerCharacter: evals.map(({ natsPerCharacter }) => natsPerCharacter),
       bitsPerByte: evals.map(({ bitsPerByte }) => bitsPerByte),
-      interrupted: evals.map(() => false),
     });
     expect(columns.samples).toEqual(ofType(events, "sample").map(({ step, prompt, text }) => ({ step, prompt, text })));
     expect(columns.offset).toBe((await stat(join(out, "metrics.jsonl"))).size);
@@ -87,7 +86,6 @@ describe("a run's columns", () => {
   it("have repeated steps once, as the resumed run took them, without what followed the first time", async () => {
     const folder = await noted([
       ...[1, 2, 3].map((step) => stepLine(step)),
-      evalLine(3, 4, "interrupted"),
       sampleLine(3, "first"),
       leftOutLine(4),
       stepLine(5),
@@ -102,9 +100,14 @@ describe("a run's columns", () => {
       [1, 2, 3, 4],
       [1 / 8, 2 / 8, 3 / 8, 9],
     ]);
-    expect([evals.step, evals.valLoss, evals.interrupted]).toEqual([[3], [5], [false]]);
+    expect([evals.step, evals.valLoss]).toEqual([[3], [5]]);
     expect(samples).toEqual([{ step: 3, prompt: "a", text: "second" }]);
     expect(leftOut).toEqual([]);
+  });
+
+  it("lack what earlier versions measured where a run was stopped", async () => {
+    const { evals } = await readColumns(await noted([stepLine(1), evalLine(1, 4), evalLine(1, 3, "interrupted")]));
+    expect([evals.step, evals.valLoss]).toEqual([[1], [4]]);
   });
 
   it("name the steps that were left out, also the last ones", async () => {

@@ -41,7 +41,7 @@ forEachBackend(
       const model = hashedModel(backend, config, vocabSize);
       const alone = await evaluate(model, measured);
       for (const size of [2, 4, 8]) {
-        const all = gatheringTeam(size).map((one) => evaluateTogether(one, model, measured, true));
+        const all = gatheringTeam(size).map((one) => evaluateTogether(one, model, measured));
         for (const result of await Promise.all(all)) expect(result, `${size} machines`).toEqual(alone);
       }
       await backend.close();
@@ -56,7 +56,7 @@ forEachBackend(
     const measured = measuredText(40 * 4096);
 
     /** Asks machine 1 to stop when it has told its losses so often; returns both results, and how often it told them. */
-    const stoppedAfter = async (rounds: number, breakOff: boolean) => {
+    const stoppedAfter = async (rounds: number) => {
       const backend = await open(1);
       const model = hashedModel(backend, config, vocabSize);
       const stop = [new AbortController(), new AbortController()];
@@ -84,7 +84,6 @@ forEachBackend(
           },
           model,
           measured,
-          breakOff,
         ),
       );
       const both = await Promise.all(results);
@@ -95,19 +94,16 @@ forEachBackend(
 
     it("is broken off on both, at the same place", async () => {
       for (const rounds of [0, 1, 2]) {
-        const { both, told, agreed } = await stoppedAfter(rounds, true);
+        const { both, told, agreed } = await stoppedAfter(rounds);
         expect(both).toEqual([undefined, undefined]);
         expect(told).toBe(rounds + 1);
         expect(agreed).toEqual([true, true]);
       }
     });
 
-    it("is kept if it was whole, or must not be broken off", async () => {
-      const whole = await stoppedAfter(3, true);
+    it("is kept if it was whole", async () => {
+      const whole = await stoppedAfter(3);
       expect(whole.both).toEqual([whole.alone, whole.alone]);
-      const kept = await stoppedAfter(1, false);
-      expect(kept.both).toEqual([kept.alone, kept.alone]);
-      expect(kept.told).toBe(3);
     });
   },
   compiled,

@@ -59,7 +59,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("an evaluation on several ran
       await started.outcome;
       const notes = jsonLines(await readFile(join(place.cwd, out, "metrics.jsonl"), "utf8"));
       expect(notes.map(({ type, reason }) => reason ?? type)).toEqual([
-        ...["start", "step", "checkpoint", "interrupted", "interrupted"],
+        ...["start", "step", "checkpoint", "interrupted"],
       ]);
       await trainedOn(1, ["--resume", out], place.cwd);
       expect(await leftBy(place.cwd, out), `rank ${rank}`).toEqual(await leftBy(place.cwd, "whole"));

@@ -210,7 +210,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     await expectGone(pids);
     const notes = await notesOf("measuring");
     expect(notes.at(-1)).toMatchObject({ type: "done", reason: "interrupted", step: 50 });
-    expect(notes.filter(({ type }) => type === "eval")).toMatchObject([{ step: 50, reason: "interrupted" }]);
+    expect(notes.filter(({ type }) => type === "eval")).toEqual([]);
     await expectGoesOn("measuring", argsOf);
   });
 

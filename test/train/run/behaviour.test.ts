@@ -211,9 +211,10 @@ describe("a signal", () => {
     for await (const event of train({ ...options(out), signal: controller.signal })) {
       types.push(event.type);
       if (event.type === "step" && event.step === 6) controller.abort();
-      if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: 6 });
+      if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: 6, valLoss: null });
     }
-    expect(types.slice(-4)).toEqual(["step", "checkpoint", "eval", "done"]);
+    // It is not measured: that takes minutes on a large text.
+    expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
     await collect(train({ resume: out, threads: 1 }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
@@ -232,7 +233,7 @@ describe("a signal", () => {
         if (event.type === "step" && event.step === stop) controller.abort();
         if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: stop });
       }
-      expect(types.slice(-4)).toEqual(["step", "checkpoint", "eval", "done"]);
+      expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
       const resumed = await collect(train({ resume: out, threads: 2 }));
       expect(ofType(resumed, "eval")[0]?.step).toBe(stop);
       expect(await checkpointHashes(out), `stopped after ${stop}`).toEqual(await checkpointHashes(whole));

@@ -261,12 +261,12 @@ describe("a run that ended for want of patience", () => {
     const events = await collect(goOn(out, { steps: 50, stopAt: ended.step + 2 }));
     expect(events.at(-1)).toMatchObject({ reason: "interrupted", step: ended.step + 2 });
     const { bestStep, bestValLoss } = ofType(events, "done")[0] ?? expect.fail("no end");
-    if (bestStep <= ended.step)
+    if ((bestStep ?? 0) <= ended.step)
       expect({ bestStep, bestValLoss }).toEqual({ bestStep: ended.bestStep, bestValLoss: ended.bestValLoss });
     // The count goes on from there.
     const rest = await collect(goOn(out));
     const done = ofType(rest, "done")[0] ?? expect.fail("no end");
-    if (done.reason === "patience") expect(done.step - Math.max(done.bestStep, ended.step)).toBe(3);
+    if (done.reason === "patience") expect(done.step - Math.max(done.bestStep ?? 0, ended.step)).toBe(3);
     else expect(done).toMatchObject({ reason: "finished", step: 50 });
   });
 });

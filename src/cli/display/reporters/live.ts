@@ -173,11 +173,11 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
           region.print([...estimateLines(event, record.tokensPerStep, width(), style), ""]);
           break;
         case "eval":
-          activity = { begin: undefined, interval: undefined, end: "writing", interrupted: "saved" }[event.reason];
+          activity = { begin: undefined, interval: undefined, end: "writing" }[event.reason];
           region.print(evalLines(event, record.start.config.train.steps, width(), style));
           break;
         case "checkpoint":
-          activity = interrupted ? "saved; measuring once more" : undefined;
+          activity = undefined;
           break;
         case "sample":
           activity = undefined;

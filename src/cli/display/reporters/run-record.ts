@@ -74,6 +74,6 @@ export const toldRun = (record: RunRecord, done: ToldRun["done"], seconds: numbe
   measured: record.measured,
   sample: record.sample,
   checkpoint: record.checkpoint,
-  keepsBest: done.out !== null && keepsBest(done.out, done.bestStep),
+  keepsBest: done.out !== null && done.bestStep !== null && keepsBest(done.out, done.bestStep),
   seconds,
 });

@@ -225,9 +225,10 @@ export const sampleLines = (event: SampleEvent, width: number, { symbols, colors
   return [shown, ...rest].map((line) => `${colors.dim(symbols.rule)} ${line}`);
 };
 
-/** The last evaluation in all its units. */
+/** The last evaluation in all its units; `step` is that of the run's end. */
 const resultRows = (
   measured: EvalEvent,
+  step: number,
   before: EvalEvent | undefined,
   start: StartEvent,
   width: number,
@@ -237,8 +238,7 @@ const resultRows = (
     "validation",
     [
       style.colors.bold(`${formatLoss(measured.valLoss)} nats/token`),
-      // It does not count among those of which one is the best.
-      ...(measured.reason === "interrupted" ? [`at step ${formatCount(measured.step)}, where it stopped`] : []),
+      ...(measured.step < step ? [`at step ${formatCount(measured.step)}, the last evaluation`] : []),
       `${formatLoss(measured.natsPerCharacter)} nats/character`,
       `${formatLoss(measured.bitsPerByte)} bits/byte`,
       `perplexity ${measured.perplexity.toFixed(2)}`,
@@ -275,13 +275,15 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
     case "patience":
       return `Stopped at step ${formatCount(done.step)}, after ${taken}: ${patience} evaluations without a better loss`;
     case "interrupted":
-      return `Interrupted at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved`;
+      return `Interrupted at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved${done.valLoss === null ? ", not measured there" : ""}`;
   }
 };
 
 /** Whether the validation loss was rising at the end: more steps would not help. */
 const isRising = ({ start, done, measured }: ToldRun): boolean =>
   measured !== undefined &&
+  done.bestStep !== null &&
+  done.bestValLoss !== null &&
   done.bestStep < done.step &&
   hasRisen(
     measured.valLoss,
@@ -301,16 +303,19 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
   // The run's folder, not the checkpoint in it: so the commands take its best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
-    // An interruption's own evaluation keeps no best weights, though it may be the best one so far.
-    const isLastBetter =
-      done.bestStep < done.step && told.measured !== undefined && told.measured.valLoss < done.bestValLoss;
-    const weights = isLastBetter ? ["--weights", "last"] : [];
     next.push(
       start.documents?.chat === true
-        ? { command: commandLine(["chat", run, ...weights]), purpose: "a conversation" }
-        : { command: commandLine(["generate", run, ...prompt, ...weights]), purpose: "write more" },
+        ? { command: commandLine(["chat", run]), purpose: "a conversation" }
+        : { command: commandLine(["generate", run, ...prompt]), purpose: "write more" },
     );
-    next.push({ command: commandLine(["evaluate", run, ...weights]), purpose: "measure it again" });
+    next.push(
+      done.valLoss === null
+        ? {
+            command: commandLine(["evaluate", run, "--weights", "last"]),
+            purpose: `measure step ${formatCount(done.step)}`,
+          }
+        : { command: commandLine(["evaluate", run]), purpose: "measure it again" },
+    );
   }
   if (run !== null && done.reason === "finished" && !isRising(told)) {
     const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step)), ...backend];
@@ -342,8 +347,8 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
   const { bestStep, bestValLoss } = done;
   return [
     ...wrapText(headline(done, start, told.seconds), width).map((line) => colors.bold(colors.green(line))),
-    ...(measured === undefined ? [] : resultRows(measured, told.before, start, width, style)),
-    ...(bestStep < done.step && done.out !== null
+    ...(measured === undefined ? [] : resultRows(measured, done.step, told.before, start, width, style)),
+    ...(bestStep !== null && bestValLoss !== null && bestStep < done.step && done.out !== null
       ? row(
           "best",
           [

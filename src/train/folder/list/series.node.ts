@@ -17,14 +17,13 @@ export interface RunColumns {
     gradNorm: number[];
     tokensPerSecond: number[];
   };
-  /** The evaluations, in the order of their steps. `interrupted`: measured because the run was stopped there. */
+  /** The evaluations, in the order of their steps. */
   readonly evals: {
     step: number[];
     valLoss: number[];
     trainLoss: (number | null)[];
     natsPerCharacter: number[];
     bitsPerByte: number[];
-    interrupted: boolean[];
   };
   /** Texts of the model, in the order of their steps. */
   readonly samples: { step: number; prompt: string; text: string }[];
@@ -78,14 +77,14 @@ const takeEval = ({ evals }: Reading, event: Line): void => {
   const { step, valLoss, trainLoss, natsPerCharacter, bitsPerByte, reason } = event;
   if (!isStep(step) || !isNumber(valLoss) || !isNumber(natsPerCharacter) || !isNumber(bitsPerByte)) return;
   if (trainLoss !== null && !isNumber(trainLoss)) return;
-  // One that was interrupted is measured again.
+  // Earlier versions also measured where a run was stopped, and counted that nowhere.
+  if (reason === "interrupted") return;
   cut(evals, countBefore(evals.step, step));
   evals.step.push(step);
   evals.valLoss.push(valLoss);
   evals.trainLoss.push(trainLoss);
   evals.natsPerCharacter.push(natsPerCharacter);
   evals.bitsPerByte.push(bitsPerByte);
-  evals.interrupted.push(reason === "interrupted");
 };
 
 /** Removes `step` and all later ones: a resumed run repeats them. */
@@ -143,7 +142,7 @@ export const readColumns = async (
 ): Promise<RunColumns> => {
   const reading: Reading = {
     steps: { step: [], loss: [], learningRate: [], gradNorm: [], tokensPerSecond: [], time: [] },
-    evals: { step: [], valLoss: [], trainLoss: [], natsPerCharacter: [], bitsPerByte: [], interrupted: [] },
+    evals: { step: [], valLoss: [], trainLoss: [], natsPerCharacter: [], bitsPerByte: [] },
     samples: [],
     leftOut: [],
   };

@@ -25,7 +25,7 @@ const notesAt = async (path: string, step: number): Promise<NotesAt> => {
     const event = parseNoted(line);
     if (event === undefined) continue;
     const isHere = event.type !== "start" && event.step === step;
-    if (isHere && event.type === "eval" && event.reason !== "interrupted") valLoss = event.valLoss;
+    if (isHere && event.type === "eval") valLoss = event.valLoss;
     if (isHere && event.type === "sample") sampled = true;
     ended = isHere && event.type === "done" && event.reason !== "interrupted";
   }
@@ -40,7 +40,7 @@ export const endOf = (progress: Progress, train: RunConfig["train"]): "finished"
 
 /** What an ended run still has to write: its last notes, or its last sample as well. */
 export interface MissingEnd {
-  readonly done: DoneEvent;
+  readonly done: DoneEvent & { readonly valLoss: number };
   /** Whether the last sample is there. */
   readonly sampled: boolean;
 }

@@ -103,7 +103,7 @@ const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
     ...shownEvals(evals, best).map((one) => {
       const { step, valLoss, trainLoss, bitsPerByte } = one;
       const training = trainLoss === null ? "" : loss(trainLoss);
-      const reasons = { begin: "before", interval: "", end: "", interrupted: "where it stopped" };
+      const reasons = { begin: "before", interval: "", end: "" };
       const mark = one === best ? "best" : reasons[one.reason];
       return row([count(step), loss(valLoss), training, loss(bitsPerByte), mark]);
     }),
@@ -220,9 +220,8 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
   return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
 };
 
-/** Whether there are weights of the lowest loss: an evaluation of an interruption keeps none. */
-const hasBest = ({ evals }: RunStory, { bestStep }: ReadmeSubject): boolean =>
-  bestStep !== null && evals.some(({ reason }) => reason !== "interrupted");
+/** Whether there are weights of the lowest loss. */
+const hasBest = ({ evals }: RunStory, { bestStep }: ReadmeSubject): boolean => bestStep !== null && evals.length > 0;
 
 /** Whether there are weights to write with. */
 const hasWeights = (story: RunStory, subject: ReadmeSubject): boolean => story.saved || hasBest(story, subject);
