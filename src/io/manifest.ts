@@ -28,6 +28,15 @@ export interface Manifest {
   readonly run: Binding | null;
 }
 
+/** Whether two checkpoints have the same files, to the bit. */
+export const haveSameFiles = ({ files }: Manifest, other: Manifest): boolean => {
+  const names = Object.keys(files);
+  return (
+    names.length === Object.keys(other.files).length &&
+    names.every((name) => files[name]?.sha256 === other.files[name]?.sha256)
+  );
+};
+
 /** The contents of `manifest.json`. */
 export const manifestJson = ({ files, run }: Manifest): string =>
   `${JSON.stringify({ [mark]: 1, run, files }, null, 2)}\n`;

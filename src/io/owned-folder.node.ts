@@ -101,6 +101,9 @@ export const foreignEntries = async (folder: string, own: readonly string[] = []
   return foreign;
 };
 
+/** Whether nobody has put a file of his own into a checkpoint's folder. */
+export const isOursAlone = async (folder: string): Promise<boolean> => (await foreignEntries(folder)).length === 0;
+
 /**
  * Removes a checkpoint's folder. Other files in it move to `heir`, if the name is unused there; else they and the folder
  * stay.

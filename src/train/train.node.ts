@@ -260,9 +260,10 @@ const resumeRun = async function* (
   try {
     if (lock !== null) await recoverTakeUp(resolve(path));
     let initial = described.config.lora === undefined ? null : await readStart(path, described);
-    const { saved, open } = await readRun(named, described, options.keepLast, options.onNotice, initial);
+    const goOn = (reached: Progress): RunConfig => configToGoOn(described.config, reached, options);
+    const read = await readRun(named, described, goOn, options.keepLast, options.onNotice, initial);
+    const { saved, config, open } = read;
     const progress = saved?.state.progress ?? freshProgress;
-    const config = configToGoOn(described.config, progress, options);
     const end = endOf(progress, config.train);
     let broken = saved === null ? undefined : await brokenOff(path, progress, config.train);
     if (saved !== null && end !== null) {
@@ -273,7 +274,7 @@ const resumeRun = async function* (
         if (lock === null) return;
         await options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
         const { tokenizer, facts } = saved;
-        yield* noteEnd(await open({ config, tokenizer, facts, broken }, lock), missing.done);
+        yield* noteEnd(await open({ tokenizer, facts, broken }, lock), missing.done);
         return;
       }
       broken = { sample: true, lastLoss: missing.done.valLoss };
@@ -301,7 +302,7 @@ const resumeRun = async function* (
       const planned = { prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 };
       const fitting = await preflight(around, backend, config, planned);
       await meet(ranks, backend, config, data, progress.step);
-      const store = lock === null ? null : await open({ config, tokenizer: prepared.tokenizer, facts, broken }, lock);
+      const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
       yield* runPrepared(options, ranks, backend, { ...prepared, ...fitting, facts }, data, store, state, broken);
     });
   } finally {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const state = readFileSync(inside("run", "checkpoint", "trainer_state.json"), "utf8");
   const { progress } = JSON.parse(state) as { progress: { best: { step: number } } };
   expect(progress.best.step).toBeLessThan(6);
-  notice = `weights of step ${progress.best.step}, the best evaluation of the plan (--weights last: those of step 6)\n`;
+  notice = `weights of step ${progress.best.step}, the best evaluation (--weights last: those of step 6)\n`;
 });
 
 afterAll(() => remove());
@@ -84,7 +84,7 @@ describe("a run's folder", () => {
     const manifest = inside("killed", "best", "manifest.json");
     writeFileSync(manifest, readFileSync(manifest, "utf8").replace(/"step": \d+/u, '"step": 1400'));
     expect((await evaluated("killed")).stderr).toBe(
-      "weights of step 1,400, the best evaluation of the plan (--weights last: those of step 6)\n",
+      "weights of step 1,400, the best evaluation (--weights last: those of step 6)\n",
     );
   });
 
@@ -114,7 +114,9 @@ describe("a run's folder", () => {
       cli(["generate", "no-checkpoint", "--weights", "last"], { cwd }),
     ]);
     expect(asked.map(({ status }) => status)).toEqual([2, 2]);
-    expect(asked[0]?.stderr).toMatch(/^foretoken: no-best: [^\n]*; got none yet; try --weights last\n$/u);
+    expect(asked[0]?.stderr).toMatch(
+      /^foretoken: no-best: the best weights, of step \d, must be in the run's folder; got none there: [^\n]*; try --weights last\n$/u,
+    );
     expect(asked[1]?.stderr).toMatch(/^foretoken: no-checkpoint: [^\n]*; got none yet; try --weights best\n$/u);
   });
 

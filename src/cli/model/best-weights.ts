@@ -36,7 +36,7 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
   // Best effort: only this line depends on it.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
-  return `weights of step ${formatCount(best)}, the best evaluation of the plan (--weights last: those of step ${formatCount(last)})`;
+  return `weights of step ${formatCount(best)}, the best evaluation (--weights last: those of step ${formatCount(last)})`;
 };
 
 /**
@@ -47,6 +47,12 @@ export const lostBestNotice = async (run: string): Promise<string | undefined> =
   const { last, best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
   return `weights of step ${formatCount(last)}, the last ones: the best, of step ${formatCount(best)}, are gone from the run's folder`;
+};
+
+/** The step of the best weights of `run`, which has a checkpoint and no `best/`; undefined if there was no evaluation yet. */
+export const lostBestStep = async (run: string): Promise<number | undefined> => {
+  const { best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
+  return typeof best === "number" ? best : undefined;
 };
 
 /** Whether `best/` in a run's folder has the weights of `step`. At once, since a summary is printed at once. */

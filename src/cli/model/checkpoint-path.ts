@@ -7,9 +7,9 @@ import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { RunDescription } from "../../train/folder/description.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
-import { formatBytes } from "../display/texts/format.ts";
+import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { progressLine } from "../process/progress-line.ts";
-import { bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
+import { bestWeightsNotice, lostBestNotice, lostBestStep } from "./best-weights.ts";
 
 /** What a command takes for a model, in its help. */
 export const modelPlaces = "a run's folder, a model's directory, ours or Hugging Face's, a GGUF file, or hf:org/name";
@@ -46,8 +46,8 @@ const isFile = (path: string): Promise<boolean> =>
     },
   );
 
-const noWeights = (run: string, must: string, hint: string): CheckpointError =>
-  new CheckpointError({ where: run, must, got: "none yet", hint });
+const noWeights = (run: string, must: string, hint: string, got = "none yet"): CheckpointError =>
+  new CheckpointError({ where: run, must, got, hint });
 
 /** Bytes of a model whose loading takes long enough to be shown. */
 const shownFrom = 50 * 2 ** 20;
@@ -136,7 +136,17 @@ export const loadNamed = async (
     return lost === undefined ? found : { ...found, notices: [lost, ...found.notices] };
   }
   if (weights === "best" && hasLast) {
-    throw noWeights(path, "the run must have weights of an evaluation", "--weights last");
+    const lost = await lostBestStep(path);
+    throw noWeights(
+      path,
+      lost === undefined
+        ? "the run must have weights of an evaluation"
+        : `the best weights, of step ${formatCount(lost)}, must be in the run's folder`,
+      "--weights last",
+      lost === undefined
+        ? undefined
+        : "none there: they were deleted, or replaced before the run went back to an earlier checkpoint",
+    );
   }
   throw noWeights(
     path,

@@ -10,6 +10,7 @@
  *     checkpoint/          the last checkpoint: a Hugging Face directory, trainer_state.json, optimizer.safetensors
  *     checkpoint-<step>/   earlier checkpoints, if more than the last are kept
  *     checkpoint-set-aside/    the last checkpoint before an earlier one was resumed
+ *     checkpoint-<step>-set-aside/   a kept checkpoint, before the run took another way from an earlier one
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
  *     best-set-aside-<step>/   best weights from after the point that a run goes on from, until it has them again
  *     rollback/            with onNonfinite "rollback": the state to go back to
@@ -45,4 +46,6 @@ export const keptStep = (name: string): number | undefined => {
 
 /** Whether a folder of this name is a checkpoint that can be resumed. */
 export const isResumable = (name: string): boolean =>
-  name === folderNames.checkpoint || keptStep(name) !== undefined || /^checkpoint-set-aside(?:-\d+)?$/u.test(name);
+  name === folderNames.checkpoint ||
+  keptStep(name) !== undefined ||
+  /^checkpoint-(?:\d{1,15}-)?set-aside(?:-\d+)?$/u.test(name);

@@ -2,7 +2,10 @@
 import { createHash } from "node:crypto";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
+import type { Binding } from "../../io/manifest.ts";
 import { defaultTokenizer } from "../../tokenizer/config.ts";
+import type { RunConfig } from "../config/config.ts";
+import { earlierConfigs } from "../config/extend.ts";
 import { folderNames } from "./folder-names.ts";
 
 /**
@@ -25,6 +28,15 @@ export const configHash = (config: unknown): string => createHash("sha256").upda
 
 /** Whether two configurations are those of one run. */
 export const isSame = (one: unknown, other: unknown): boolean => fixedConfig(one) === fixedConfig(other);
+
+/**
+ * Whether files are of `step` of the run that has `config`, as it has come there: a run that went back and was given another
+ * number of steps has come to each later step in two ways.
+ */
+export const isOfPlan = (run: Binding | null, step: number, config: RunConfig): boolean => {
+  const configs = [config, ...earlierConfigs(config).flatMap((one) => (step <= one.until ? [one.config] : []))];
+  return run?.step === step && configs.some((one) => configHash(one) === run.config);
+};
 
 /** @throws CheckpointError for a configuration other than the description's. */
 export const checkSame = (where: string, one: unknown, description: unknown): void => {

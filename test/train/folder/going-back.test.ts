@@ -3,6 +3,8 @@ import { cp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readManifest } from "#foretoken/io/owned-folder.node.js";
+import type { TrainEvent } from "#foretoken/train/events.js";
+import { listRuns } from "#foretoken/train/folder/list/runs.node.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, ofType, timelessMetrics } from "../../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
@@ -190,6 +192,96 @@ describe("the best weights of the point that a run goes on from", () => {
     expect((await failure(resume(former))).message).toBe(
       `${former}: the checkpoint must be of the run's plan, 24 steps; got one of 12 steps, which the run has left; try a new run with initFrom`,
     );
+  });
+});
+
+describe("a run that goes back to before better weights, with a plan that does not come to them again", () => {
+  /** Best at 2, worse at 4, better from 5 on; in a plan of 6 steps from 4 on, 5 and 6 are worse than 2. */
+  const wild = { evalInterval: 1, checkpointInterval: 4, learningRate: 0.1, warmupSteps: 0, maxLossRatio: 0 };
+  const gone = /: the best weights are (?:gone|those of step 12); those of the next evaluation take their place$/u;
+
+  const checkBest = async (out: string, events: readonly TrainEvent[]): Promise<void> => {
+    const [done] = ofType(events, "done");
+    expect(done).toMatchObject({ step: 6, reason: "finished", bestStep: 6 });
+    expect(await stepOf(join(out, "best"))).toBe(6);
+    // The same everywhere: the loss of the weights that the run has.
+    expect((await listRuns(out)).runs).toMatchObject([{ best: { step: 6, valLoss: done?.bestValLoss } }]);
+    expect(await readFile(join(out, "README.md"), "utf8")).toContain("on what was held out, at step 6 |");
+  };
+
+  it("has best weights at its end: those of before are gone, so the next evaluation's take their place", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out, wild), keepLast: 3 }));
+    expect(await stepOf(join(out, "best"))).toBe(12);
+    const { events, notices } = await resumeNoting(join(out, "checkpoint-4"), { steps: 6 });
+    expect(notices).toContainEqual(expect.stringMatching(gone));
+    expect(notices).toContain(`${join(out, "best-set-aside-12")}: best weights of the plan that the run leaves`);
+    expect(await stepOf(join(out, "best-set-aside-12"))).toBe(12);
+    await checkBest(out, events);
+  });
+
+  it("has them, too, where it had gone on from there by the old plan first", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out, wild), keepLast: 3 }));
+    for await (const event of train({ resume: join(out, "checkpoint-4"), backend: "reference" })) {
+      if (event.type === "step") break;
+    }
+    expect(await stepOf(join(out, "best-set-aside-12"))).toBe(12);
+    const { events, notices } = await resumeNoting(out, { steps: 6 });
+    expect(notices).toContainEqual(expect.stringMatching(gone));
+    await checkBest(out, events);
+  });
+});
+
+describe("checkpoints that are kept", () => {
+  const every = { checkpointInterval: 2 };
+  const hashesOf = async (out: string, name: string) => (await readManifest(join(out, name)))?.files;
+
+  it("are set aside where the run takes another way from before them", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out, every), keepLast: 9 }));
+    const names = [6, 8, 10].map((step) => `checkpoint-${step}`);
+    const former = await Promise.all(names.map((name) => hashesOf(out, name)));
+    const { notices } = await resumeNoting(join(out, "checkpoint-4"), { steps: 11 });
+    expect(notices).toContain(
+      `${join(out, "checkpoint-6-set-aside")} and so on: kept checkpoints of the plan that the run leaves (steps 6 to 10, 3 of them)`,
+    );
+    for (const [i, name] of names.entries()) {
+      expect(await hashesOf(out, `${name}-set-aside`)).toEqual(former[i]);
+      expect(await hashesOf(out, name)).not.toEqual(former[i]);
+    }
+    const left = join(out, "checkpoint-8-set-aside");
+    expect((await failure(resume(left))).message).toMatch(/must be of the run's plan, 11 steps; got one of 12 steps/u);
+    const [tuned] = await collect(
+      train({ initFrom: left, data: run.data, out: newPath(), backend: "reference", config: { train: { steps: 1 } } }),
+    );
+    expect(tuned).toMatchObject({ type: "start", initFrom: left });
+  });
+
+  it("are set aside where another backend comes to others, and written again where it comes to the same", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out, every), keepLast: 9, stopAt: 9 }));
+    const former = await hashesOf(out, "checkpoint-6");
+    await resume(join(out, "checkpoint-4"), { stopAt: 7 });
+    expect(await readdir(out)).not.toContain("checkpoint-6-set-aside");
+    await resume(join(out, "checkpoint-4"), { stopAt: 7, backend: "wasm" });
+    expect(await hashesOf(out, "checkpoint-6-set-aside")).toEqual(former);
+    // Of the same plan: it can be resumed.
+    const [, step] = await resume(join(out, "checkpoint-6-set-aside"), { stopAt: 7 });
+    expect(step).toMatchObject({ type: "step", step: 7 });
+  });
+
+  it("of a plan that was left are not counted among those to keep", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out, every), keepLast: 9, stopAt: 8 }));
+    await resume(join(out, "checkpoint-4"), { steps: 20, stopAt: 5 });
+    // As a version before this one left it.
+    await rename(join(out, "checkpoint-6-set-aside"), join(out, "checkpoint-6"));
+    const former = await hashesOf(out, "checkpoint-6");
+    await resume(out, { keepLast: 2 });
+    const kept = (await readdir(out)).filter((name) => name.startsWith("checkpoint-"));
+    expect(kept.sort()).toEqual(["checkpoint-18", "checkpoint-6-set-aside", "checkpoint-set-aside"]);
+    expect(await hashesOf(out, "checkpoint-6-set-aside")).toEqual(former);
   });
 });
 

@@ -63,7 +63,7 @@ export interface ListedRun {
   readonly step: number;
   /** Updates planned. */
   readonly steps: number;
-  /** The lowest validation loss; null before the first evaluation. */
+  /** The best evaluation: the lowest validation loss, as far as its weights were kept; null before the first. */
   readonly best: RunLoss | null;
   /** Whether the validation loss was rising at the last evaluation: more steps would not help. */
   readonly rising: boolean;

@@ -9,11 +9,10 @@ import type { Manifest } from "../../../io/manifest.ts";
 import { occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
 import { hasCheckpoint, holdsAllFiles } from "../../../io/read-checkpoint.node.ts";
 import type { RunConfig } from "../../config/config.ts";
-import { earlierConfigs } from "../../config/extend.ts";
 import type { Progress } from "../../run/progress.ts";
 import type { ResumedState } from "../../run/run-input.ts";
 import { folderNames, keptName } from "../folder-names.ts";
-import { configHash } from "../same-config.node.ts";
+import { isOfPlan } from "../same-config.node.ts";
 import { asidesIn, setBestAside } from "../write/best-aside.node.ts";
 import { stateFiles } from "../write/checkpoint-files.node.ts";
 
@@ -26,16 +25,9 @@ export interface ResumedPoint {
   readonly checkpoint: string;
   /** The run's configuration until now. */
   readonly config: RunConfig;
+  /** The configuration that it goes on with: another, if it was given another number of steps. */
+  readonly next: RunConfig;
 }
-
-/**
- * Whether files are the run's of `step`, as `config` has come there: a run that went back and was given other steps has
- * come to each step after that in two ways.
- */
-const areOf = ({ run }: Manifest, step: number, config: RunConfig): boolean => {
-  const configs = [config, ...earlierConfigs(config).flatMap((one) => (step <= one.until ? [one.config] : []))];
-  return run?.step === step && configs.some((one) => configHash(one) === run.config);
-};
 
 async function* bytesAt(path: string): AsyncGenerator<Uint8Array, void, undefined> {
   const file = await openRegularFile(path);
@@ -76,7 +68,7 @@ const sourceOf = async (
   { progress: { step, best }, checkpoint, config }: ResumedPoint,
 ): Promise<Source | undefined> => {
   if (best === null) return undefined;
-  const aside = (await asidesIn(folder)).find(({ manifest }) => areOf(manifest, best.step, config));
+  const aside = (await asidesIn(folder)).find(({ manifest: { run } }) => isOfPlan(run, best.step, config));
   if (aside !== undefined) return { kind: "aside", name: aside.name };
   // Its files were compared with their hashes when they were read.
   if (best.step === step && (await readManifest(join(folder, checkpoint))) !== null) {
@@ -84,26 +76,30 @@ const sourceOf = async (
   }
   for (const name of [keptName(best.step), folderNames.checkpoint]) {
     const manifest = await readManifest(join(folder, name));
-    if (manifest === null || !areOf(manifest, best.step, config)) continue;
+    if (manifest === null || !isOfPlan(manifest.run, best.step, config)) continue;
     if (await isUndamaged(join(folder, name), manifest)) return { kind: "checkpoint", name };
   }
   return undefined;
 };
 
-/** What is wrong with the best weights of a state; undefined: nothing, or they can be had again. */
+/** Whether a run that goes on from `point` comes to these weights, which are of a later step. */
+const isAhead = ({ run }: Manifest, { progress: { step }, next }: ResumedPoint): boolean =>
+  run !== null && run.step > step && isOfPlan(run, run.step, next);
+
+/** What is wrong with the best weights of a state; undefined: nothing, or better ones come again. */
 const faultOf = async (folder: string, point: ResumedPoint): Promise<string | undefined> => {
-  const { best, step } = point.progress;
+  const { best } = point.progress;
   if (best === null || (await sourceOf(folder, point)) !== undefined) return undefined;
-  // Weights of later were set aside: those before were replaced by them, and come again when the run is as far again.
-  const explains = (found: number | undefined): boolean => found === best.step || (found ?? 0) > step;
   const path = join(folder, folderNames.best);
-  if ((await asidesIn(folder)).some(({ manifest }) => (manifest.run?.step ?? 0) > step)) return undefined;
+  // They were replaced by better ones, which come again when the run is as far again.
+  if ((await asidesIn(folder)).some(({ manifest }) => isAhead(manifest, point))) return undefined;
   if (!(await hasCheckpoint(path))) return "gone";
   const manifest = await readManifest(path);
   // Without a manifest nothing is known of its files.
   if (manifest === null) return undefined;
   if (!(await holdsAllFiles(path))) return "not whole";
-  return manifest.run === null || explains(manifest.run.step) ? undefined : `those of step ${manifest.run.step}`;
+  if (manifest.run === null || manifest.run.step === best.step || isAhead(manifest, point)) return undefined;
+  return `those of step ${manifest.run.step}`;
 };
 
 /** A run's state, in which no evaluation is the best if the weights of that one are gone: so the next one's are kept. */
@@ -164,7 +160,8 @@ export const arrangeBest = async (
   if (found !== undefined && found === best?.step && isWhole) return;
   const source = await sourceOf(folder, point);
   const isOther = found !== undefined && found !== best?.step && (source !== undefined || found > step);
-  const aside = isOther ? await setBestAside(folder, shown, step) : undefined;
+  const returns = found === undefined || found <= step || (manifest !== null && isAhead(manifest, point));
+  const aside = isOther ? await setBestAside(folder, shown, step, returns) : undefined;
   const isDamaged = manifest !== null && !isWhole && !isOther;
   const written = await fill(folder, source, isDamaged).catch(async (error: unknown) => {
     await aside?.undo();

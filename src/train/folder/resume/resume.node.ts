@@ -10,11 +10,13 @@ import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import type { KeptFacts } from "../../../pretrained/files/pretrained-files.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../../config/config.ts";
+import { freshProgress, type Progress } from "../../run/progress.ts";
 import type { BrokenOff } from "../../run/run-input.ts";
 import { type RunDescription, redescribe } from "../description.node.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
+import { isSame } from "../same-config.node.ts";
 import { setBestAside } from "../write/best-aside.node.ts";
-import { keptSteps, takeUp } from "../write/kept-checkpoints.node.ts";
+import { keptSteps, setLeftAside, takeUp } from "../write/kept-checkpoints.node.ts";
 import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 import { arrangeBest, withoutLostBest } from "./best-weights.node.ts";
 import type { NamedRun } from "./find-run.node.ts";
@@ -26,9 +28,11 @@ import type { BaseModel } from "./saved-weights.node.ts";
 export interface ResumedRun {
   /** The checkpoint; null for a run that ended before its first: it starts again. */
   readonly saved: SavedRun | null;
+  /** The configuration that the run goes on with. */
+  readonly config: RunConfig;
   /**
-   * @param run the run's configuration, which may have more steps than before: then its description is written anew;
-   *   the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
+   * @param run the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
+   *   If the run was given another number of steps, its description is written anew.
    * @param lock the run's; the folder takes it over.
    */
   open(run: ContinuedRun, lock: Lock): Promise<RunFolder>;
@@ -36,7 +40,6 @@ export interface ResumedRun {
 
 /** A run, as it goes on. */
 export interface ContinuedRun {
-  readonly config: RunConfig;
   readonly tokenizer: Tokenizer;
   readonly facts: KeptFacts;
   readonly broken?: BrokenOff | undefined;
@@ -98,6 +101,14 @@ const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
     });
   });
 
+/** Says that kept checkpoints of `steps` were set aside. */
+const leftLine = (path: string, steps: readonly number[]): string => {
+  const [first = 0, last = first] = [steps[0], steps.at(-1)];
+  const which = steps.length === 1 ? `step ${first}` : `steps ${first} to ${last}, ${steps.length} of them`;
+  const named = join(path, `${keptName(first)}-set-aside`);
+  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of the plan that the run leaves (${which})`;
+};
+
 /** Says what remains to be done where the system refuses to put a run's folder in order, as on a full disk. */
 const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
   work().catch((cause: unknown) => {
@@ -114,6 +125,7 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
 /**
  * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
  * @param described the run's description, as it is on the disk.
+ * @param goOn gives the configuration that a run of this progress goes on with.
  * @param keepLast checkpoints to keep from now on.
  * @param onNotice is called if there is no manifest to compare the files with.
  * @param base the model that the run's adapters are for; null: it trains all weights.
@@ -122,6 +134,7 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
 export const readRun = async (
   named: NamedRun,
   described: RunDescription,
+  goOn: (progress: Progress) => RunConfig,
   keepLast: number = described.keepLast,
   onNotice: (line: string) => void = () => {},
   base: BaseModel | null = null,
@@ -133,9 +146,11 @@ export const readRun = async (
   const subject = { data, keepLast, keptMore: described.keepLast > 1 };
   if (!(await hasCheckpoint(directory))) {
     await checkNeverSaved(named);
+    const config = goOn(freshProgress);
     return {
       saved: null,
-      async open({ config, tokenizer, facts }, lock) {
+      config,
+      async open({ tokenizer, facts }, lock) {
         const aside = await inPlace(path, setBestAside(root, path));
         if (aside !== undefined) await onNotice(aside.line);
         await redescribe(root, described, config);
@@ -148,13 +163,19 @@ export const readRun = async (
     throw await withWayBack(error, named, described, base);
   });
   const from = { checkpoint, config: described.config };
-  const saved = { ...read, state: await withoutLostBest(path, read.state, from, onNotice) };
+  // Without its best weights a run has not lost its patience, which may decide how it goes on.
+  const known = await withoutLostBest(path, read.state, { ...from, next: described.config }, onNotice);
+  const config = goOn(known.progress);
+  const ahead = { ...from, next: config };
+  const state = isSame(config, described.config) ? known : await withoutLostBest(path, known, ahead, onNotice);
+  const saved = { ...read, state };
   return {
     saved,
-    async open({ config, tokenizer, facts, broken }, lock) {
+    config,
+    async open({ tokenizer, facts, broken }, lock) {
       const { progress } = saved.state;
       // First: if it cannot be done, nothing has changed.
-      await inPlace(path, arrangeBest(root, path, { ...from, progress }, onNotice));
+      await inPlace(path, arrangeBest(root, path, { ...ahead, progress }, onNotice));
       await inOrder(path, async () => {
         if (checkpoint !== folderNames.checkpoint) {
           const aside = await takeUp(root, checkpoint);
@@ -164,6 +185,8 @@ export const readRun = async (
             );
           }
         }
+        const left = await setLeftAside(root, progress.step, config);
+        if (left.length > 0) await onNotice(leftLine(path, left));
         // Before the notes: a run that was killed in between is an extended one, with notes to mend.
         await redescribe(root, described, config);
         if (!(await mendNotes(path, root, progress, config.train, broken))) {

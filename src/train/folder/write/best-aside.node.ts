@@ -7,8 +7,8 @@ import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { recoverCheckpoint } from "../../../io/checkpoint.node.ts";
 import { flushFolder } from "../../../io/files.node.ts";
-import type { Manifest } from "../../../io/manifest.ts";
-import { foreignEntries, occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
+import { haveSameFiles, type Manifest } from "../../../io/manifest.ts";
+import { isOursAlone, occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
 import { holdsAllFiles } from "../../../io/read-checkpoint.node.ts";
 import { folderNames } from "../folder-names.ts";
 
@@ -32,17 +32,6 @@ export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
   return asides;
 };
 
-const isSame = (one: Manifest, other: Manifest): boolean => {
-  const names = Object.keys(one.files);
-  return (
-    names.length === Object.keys(other.files).length &&
-    names.every((name) => one.files[name]?.sha256 === other.files[name]?.sha256)
-  );
-};
-
-/** Whether nobody has put a file of his own into the folder. */
-const isOursAlone = async (path: string): Promise<boolean> => (await foreignEntries(path)).length === 0;
-
 /** Best weights that have just been set aside. */
 export interface SetAside {
   /** Line for the user. */
@@ -55,14 +44,24 @@ export interface SetAside {
  * Sets the best weights of the run in `folder` aside, with all that is in their folder; the same weights once.
  * @param shown the folder's path, as it is shown.
  * @param from the step from which the run goes on. Default its beginning.
+ * @param returns whether the run, as it goes on, comes to the same weights again.
  */
-export const setBestAside = async (folder: string, shown: string, from = -1): Promise<SetAside | undefined> => {
+export const setBestAside = async (
+  folder: string,
+  shown: string,
+  from = -1,
+  returns = true,
+): Promise<SetAside | undefined> => {
   const best = join(folder, folderNames.best);
   await recoverCheckpoint(best);
   if ((await occupantOf(best)) !== "ours") return undefined;
   const manifest = await readManifest(best);
   const asides = await asidesIn(folder);
-  if (manifest !== null && asides.some((aside) => isSame(aside.manifest, manifest)) && (await isOursAlone(best))) {
+  if (
+    manifest !== null &&
+    asides.some((aside) => haveSameFiles(aside.manifest, manifest)) &&
+    (await isOursAlone(best))
+  ) {
     await removeOwned(best);
     return undefined;
   }
@@ -74,7 +73,8 @@ export const setBestAside = async (folder: string, shown: string, from = -1): Pr
     await rename(best, aside);
     await flushFolder(folder);
     const what = step > from ? "the best weights so far, from after this point" : "best weights of before";
-    return { line: `${join(shown, name)}: ${what}; until the run has them again`, undo: () => rename(aside, best) };
+    const line = returns ? `${what}; until the run has them again` : "best weights of the plan that the run leaves";
+    return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }
 };
 
@@ -84,6 +84,6 @@ export const dropWrittenAgain = async (folder: string): Promise<void> => {
   const manifest = await readManifest(best);
   if (manifest === null || !(await holdsAllFiles(best))) return;
   for (const aside of await asidesIn(folder)) {
-    if (isSame(aside.manifest, manifest) && (await isOursAlone(aside.path))) await removeOwned(aside.path);
+    if (haveSameFiles(aside.manifest, manifest) && (await isOursAlone(aside.path))) await removeOwned(aside.path);
   }
 };

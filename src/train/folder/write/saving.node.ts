@@ -120,7 +120,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
       known = run;
       // If only one is kept, others beside it are the user's own copies. Those that cannot be removed wait for the next time.
-      if (keepLast > 1 || keptMore) await prune(path, step, keepLast).catch(ignoreSystemError);
+      if (keepLast > 1 || keptMore) await prune(path, step, keepLast, config).catch(ignoreSystemError);
     } catch (error) {
       if (!(await isHere())) return gone;
       if (error instanceof CheckpointError) return error;
