@@ -6,6 +6,7 @@ import { systemErrorCode } from "../core/errors/system-error.ts";
 import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
 import { type Binding, type FileDigest, manifestJson, manifestName } from "./manifest.ts";
 import { occupantOf, removeOwned } from "./owned-folder.node.ts";
+import { type SharedFile, shareFile } from "./shared-file.node.ts";
 
 /**
  * A checkpoint is a folder of files that are written together and read together, with a manifest of their hashes. To
@@ -149,6 +150,20 @@ const replace = async (place: Place, temporary: string, keep: Keep | undefined):
   if (replaced) await putAway(place, keep).catch(() => undefined);
 };
 
+const isShared = (contents: Contents | SharedFile): contents is SharedFile =>
+  typeof contents === "object" && "kind" in contents;
+
+const writeOne = async (path: string, contents: Contents | SharedFile): Promise<FileDigest> => {
+  if (isShared(contents)) return shareFile(contents, path);
+  const hash = createHash("sha256");
+  let bytes = 0;
+  await writeFlushed(path, contents, (piece) => {
+    hash.update(piece);
+    bytes += piece.length;
+  });
+  return { bytes, sha256: hash.digest("hex") };
+};
+
 /** Options of `writeCheckpoint`, besides the files. */
 export interface WriteOptions {
   /** The run of the files. */
@@ -157,6 +172,8 @@ export interface WriteOptions {
   readonly keep?: Keep;
   /** false: the folder's parent must exist. Default true. */
   readonly makeParents?: boolean;
+  /** Looks at the files as they were written; its error leaves the folder as it was. */
+  readonly check?: (digests: Readonly<Record<string, FileDigest>>) => void | Promise<void>;
 }
 
 /**
@@ -167,8 +184,8 @@ export interface WriteOptions {
  */
 export const writeCheckpoint = async (
   folder: string,
-  files: Readonly<Record<string, Contents>>,
-  { run, keep, makeParents = true }: WriteOptions = {},
+  files: Readonly<Record<string, Contents | SharedFile>>,
+  { run, keep, makeParents = true, check }: WriteOptions = {},
 ): Promise<void> => {
   const place = placeOf(folder);
   const names = Object.keys(files);
@@ -183,14 +200,9 @@ export const writeCheckpoint = async (
     made = true;
     const digests: Record<string, FileDigest> = {};
     for (const [name, contents] of Object.entries(files)) {
-      const hash = createHash("sha256");
-      let bytes = 0;
-      await writeFlushed(join(temporary, name), contents, (piece) => {
-        hash.update(piece);
-        bytes += piece.length;
-      });
-      digests[name] = { bytes, sha256: hash.digest("hex") };
+      digests[name] = await writeOne(join(temporary, name), contents);
     }
+    await check?.(digests);
     await writeFlushed(join(temporary, manifestName), manifestJson({ run: run ?? null, files: digests }));
     await flushFolder(temporary);
     await replace(place, temporary, keep);
