@@ -15,6 +15,10 @@ const digestOf = async (bytes: Uint8Array): Promise<FileDigest> => {
 /** Whether hashes can be computed. */
 export const canDigest = (): boolean => globalThis.crypto?.subtle !== undefined;
 
+/** SHA-256 of a file in memory, hexadecimal; null where hashes cannot be computed. */
+export const hashInMemory = async (bytes: Uint8Array): Promise<string | null> =>
+  canDigest() ? (await digestOf(bytes)).sha256 : null;
+
 /** The files with a `manifest.json` of their hashes, if hashes can be computed. */
 export const withManifest = async (files: Files): Promise<Files> => {
   if (!canDigest()) return files;

@@ -291,6 +291,23 @@ export interface SafetensorsTensor extends StoredTensor {
   readonly dtype: StoredDType;
 }
 
+/** Reads the header of an open file, and the offset of its data. */
+const openTable = async (source: ByteSource, where: string): Promise<Table & { readonly dataStart: number }> => {
+  const { size } = source;
+  const first = size < lengthBytes ? new Uint8Array() : await source.read(0, lengthBytes);
+  const dataStart = dataStartOf(first, size, where);
+  const header = await source.read(lengthBytes, dataStart - lengthBytes);
+  return { ...readTable(header, size - dataStart, where), dataStart };
+};
+
+/**
+ * The metadata of an open safetensors file.
+ * @param where the file, for errors.
+ * @throws CheckpointError for a damaged header, as `readSafetensors`.
+ */
+export const openMetadata = async (source: ByteSource, where: string): Promise<Metadata> =>
+  (await openTable(source, where)).metadata;
+
 /**
  * Reads the header of a safetensors file; the tensors are read when they are needed. They come in the order of their data:
  * taken one after the other, their rows from the first to the last, the file is read from its begin to its end.
@@ -298,11 +315,7 @@ export interface SafetensorsTensor extends StoredTensor {
  * @throws CheckpointError as `readSafetensors`.
  */
 export const openSafetensors = async (source: ByteSource, where: string): Promise<readonly SafetensorsTensor[]> => {
-  const { size } = source;
-  const first = size < lengthBytes ? new Uint8Array() : await source.read(0, lengthBytes);
-  const dataStart = dataStartOf(first, size, where);
-  const header = await source.read(lengthBytes, dataStart - lengthBytes);
-  const { tensors } = readTable(header, size - dataStart, where);
+  const { tensors, dataStart } = await openTable(source, where);
   return tensors.map(([name, { dtype, shape, begin, end }]) => {
     const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
     const rowBytes = rows === 0 ? 0 : (end - begin) / rows;

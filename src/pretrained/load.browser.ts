@@ -3,6 +3,7 @@ import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import { addressSource, fetchIfThere, fetchWhole } from "../io/address-source.ts";
 import { manifestName } from "../io/manifest.ts";
 import { canDigest, manifestIn } from "../io/manifest-in-memory.ts";
+import { checkBase } from "./adapter/base/check.ts";
 import { adapterConfigName, adapterWeightsName } from "./adapter/config.ts";
 import {
   type AdapterFiles,
@@ -42,6 +43,11 @@ export interface LoadOptions {
   readonly adapter?: AdapterSource | undefined;
   /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
+  /**
+   * Whether an adapter is only put on the weights that it was trained on: adapters of this version have their SHA-256, and a
+   * checkpoint with a manifest that has other weights is refused. Default true.
+   */
+  readonly baseCheck?: boolean | undefined;
   /** Gets the bytes of the weights read so far, and in all. Default: none. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
@@ -93,7 +99,8 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
     throw error;
   }
   const where = `${directory}/${names.length === 1 ? names[0] : indexName}`;
-  return { ...facts, checked: false, weights: await openWeights(files, facts, where) };
+  // Without a manifest: they arrive once, and pages hash whole files only.
+  return { ...facts, checked: false, weights: await openWeights(files, facts, where), sha256: async () => null };
 };
 
 /** A checkpoint, in a form that `loadPretrained` takes. */
@@ -135,8 +142,12 @@ const openAdapter = async (source: AdapterSource, name: string): Promise<OpenedA
  * among them and the page has Web Crypto.
  * @throws CheckpointError naming the file and its fault.
  */
-export const readPretrained = async (checkpoint: CheckpointSource): Promise<CollectedPretrained> =>
-  collectWeights(await openAny(checkpoint));
+export const readPretrained = async (
+  checkpoint: CheckpointSource,
+): Promise<CollectedPretrained & { readonly sha256: string | null }> => {
+  const opened = await openAny(checkpoint);
+  return { ...(await collectWeights(opened)), sha256: await opened.sha256() };
+};
 
 /**
  * `loadPretrained`, whose arguments are checked.
@@ -149,8 +160,16 @@ export const loadOpened = async (
 ): Promise<LanguageModel> => {
   const adapters = await openAll(askedAdapters(options), openAdapter);
   const pretrained = withAdapterText(await openAny(checkpoint), adapters.get(defaultAdapter)?.text);
-  const { backend = "wasm", threads, onProgress } = options;
+  const { backend = "wasm", threads, onProgress, baseCheck = true } = options;
   const { weights } = pretrained;
+  if (baseCheck) {
+    await checkBase(pretrained, adapters, async () => "the model that it was trained on").catch(
+      async (error: unknown) => {
+        await weights.close();
+        throw error;
+      },
+    );
+  }
   onOpened(pretrained);
   const place = (opened: Backend, onClose?: () => Promise<void>) =>
     placeLanguageModel(opened, pretrained, adapters, {

@@ -2,25 +2,25 @@ import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { checkBoolean, checkName } from "../core/checks/check-arguments.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
-import { manifestName } from "../io/manifest.ts";
+import { checkBase } from "./adapter/base/check.ts";
+import { openBase, wayToBase } from "./adapter/base/open.node.ts";
 import {
   type AdapterFiles,
   askedAdapters,
   closeAdapters,
   defaultAdapter,
+  type OpenedAdapters,
   openAdapterFiles,
   openAll,
 } from "./adapter/load.ts";
-import { basePath, namesAdapter, openAdapter } from "./adapter/open.node.ts";
+import { namesAdapter, openAdapter } from "./adapter/open.node.ts";
 import { withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
 import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
-import { isHubName } from "./files/hub.node.ts";
 import { placeLanguageModel } from "./files/place.ts";
 import { type CollectedPretrained, collectWeights } from "./files/weights.ts";
-import { isGgufName } from "./gguf/open.node.ts";
 import type { LanguageModel } from "./model/language-model.ts";
-import { openPretrained } from "./open.node.ts";
+import { noticeUnchecked, openPretrained, uncheckedNotice } from "./open.node.ts";
 import type { PretrainedFacts } from "./parse.ts";
 import type { Pretrained } from "./pretrained.ts";
 
@@ -30,12 +30,6 @@ import type { Pretrained } from "./pretrained.ts";
  */
 export const readPretrained = async (path: string): Promise<CollectedPretrained> =>
   collectWeights(await openPretrained(path));
-
-/** Notice for a model whose files are compared with no hashes: a checkpoint without a manifest, or a GGUF file. */
-export const uncheckedNotice = (path: string): string =>
-  isGgufName(path)
-    ? `${path}: unchecked, since GGUF has no hashes: damage to its weights would not be noticed`
-    : `${path}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
@@ -66,7 +60,13 @@ export interface LoadOptions {
   /** The model, where the checkpoint is an adapter's folder. Default: the one that the adapter names. */
   readonly base?: string | undefined;
   /**
-   * Gets one line for the user: that there is no manifest, so that damage would not be noticed. A promise is waited for.
+   * Whether an adapter is only put on the weights that it was trained on: adapters of this version have their SHA-256, and
+   * other weights are refused. false takes any that fit, such as the same model quantized. Default true.
+   */
+  readonly baseCheck?: boolean | undefined;
+  /**
+   * Gets one line for the user: that there is no manifest, so that damage would not be noticed; or where the weights of an
+   * adapter's model were found, if not in the place that it names. A promise is waited for.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
@@ -81,14 +81,30 @@ const openModel = async (
   checkpoint: string | CheckpointFiles,
   { onNotice, onProgress }: LoadOptions,
 ): Promise<Pretrained> => {
-  const opened =
-    typeof checkpoint === "string"
-      ? await openPretrained(checkpoint, { onNotice, onDownload: onProgress })
-      : await parseFiles(checkpoint);
-  // Files of the hub were compared when they were fetched.
-  const isKept = typeof checkpoint === "string" && isHubName(checkpoint);
-  if (!opened.checked && !isKept) await onNotice?.(uncheckedNotice(opened.where));
+  if (typeof checkpoint === "string") {
+    const opened = await openPretrained(checkpoint, { onNotice, onDownload: onProgress });
+    await noticeUnchecked(opened, checkpoint, onNotice);
+    return opened;
+  }
+  const opened = await parseFiles(checkpoint);
+  if (!opened.checked) await onNotice?.(uncheckedNotice(opened.where));
   return opened;
+};
+
+/** A model that adapters are put on. */
+const openUnder = async (
+  adapters: OpenedAdapters,
+  checkpoint: string | CheckpointFiles,
+  options: LoadOptions,
+): Promise<Pretrained> => {
+  const opened = await openModel(checkpoint, options);
+  try {
+    if (options.baseCheck !== false) await checkBase(opened, adapters, wayToBase);
+    return opened;
+  } catch (error) {
+    await opened.weights.close();
+    throw error;
+  }
 };
 
 /** The model, and its adapters. */
@@ -102,9 +118,9 @@ const openAny = async (checkpoint: string | CheckpointFiles, options: LoadOption
   });
   try {
     const adapter = own ? adapters.get(defaultAdapter) : undefined;
-    const model = adapter === undefined ? checkpoint : (options.base ?? (await basePath(adapter)));
-    const pretrained = await openModel(model, options);
-    return { pretrained: withAdapterText(pretrained, adapters.get(defaultAdapter)?.text), adapters };
+    const opened =
+      adapter === undefined ? await openUnder(adapters, checkpoint, options) : await openBase(adapter, options);
+    return { pretrained: withAdapterText(opened, adapters.get(defaultAdapter)?.text), adapters };
   } catch (error) {
     await closeAdapters(adapters);
     throw error;

@@ -1,13 +1,27 @@
 /** Finding the model that a path names: the one place that knows the kinds of places. */
-import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { quotePath } from "../core/text/shell-word.ts";
-import { openFileSource } from "../io/file-source.node.ts";
+import { manifestName } from "../io/manifest.ts";
 import { isAdapterFolder } from "./adapter/open.node.ts";
-import { type OpenedPretrained, openDirectory, type WeightFileFacts } from "./files/directory.node.ts";
+import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts";
 import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
 import { isGgufName, openGguf } from "./gguf/open.node.ts";
+
+/** Notice for a model whose files are compared with no hashes: a checkpoint without a manifest, or a GGUF file. */
+export const uncheckedNotice = (path: string): string =>
+  isGgufName(path)
+    ? `${path}: unchecked, since GGUF has no hashes: damage to its weights would not be noticed`
+    : `${path}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
+
+/** Says so if damage to a model would not be noticed. Files of the hub were compared when they were fetched. */
+export const noticeUnchecked = async (
+  { checked, where }: Pick<OpenedPretrained, "checked" | "where">,
+  path: string,
+  onNotice: HubOptions["onNotice"],
+): Promise<void> => {
+  if (!checked && !isHubName(path)) await onNotice?.(uncheckedNotice(where));
+};
 
 const isFolder = async (path: string): Promise<boolean> => {
   try {
@@ -35,27 +49,4 @@ export const openPretrained = async (path: string, options: HubOptions = {}): Pr
     });
   }
   return openDirectory(path);
-};
-
-const pieceBytes = 2 ** 22;
-
-const hashOf = async (path: string): Promise<string> => {
-  const source = await openFileSource(path, path);
-  try {
-    const hash = createHash("sha256");
-    for (let at = 0; at < source.size; at += pieceBytes) {
-      hash.update(await source.read(at, Math.min(pieceBytes, source.size - at)));
-    }
-    return hash.digest("hex");
-  } finally {
-    await source.close();
-  }
-};
-
-/** SHA-256 of the weights' file, hexadecimal; of several files, that of their hashes one after the other. */
-export const hashOfWeights = async (files: readonly WeightFileFacts[]): Promise<string> => {
-  const hashes: string[] = [];
-  for (const { path, sha256 } of files) hashes.push(sha256 ?? (await hashOf(path)));
-  const [first = ""] = hashes;
-  return hashes.length === 1 ? first : createHash("sha256").update(hashes.join("")).digest("hex");
 };

@@ -35,7 +35,7 @@ export const optionalNames = [tokenizerName, ...textFileNames, indexName] as con
 export type SmallFiles = Readonly<Record<string, Uint8Array>>;
 
 /** A model without its weights. */
-export type PretrainedFacts = Omit<Pretrained, "weights" | "checked">;
+export type PretrainedFacts = Omit<Pretrained, "weights" | "checked" | "sha256">;
 
 /** The configuration, of ours or of another program. */
 const readConfig = (bytes: Uint8Array, where: string): ReadConfig => {

@@ -36,5 +36,10 @@ export interface Pretrained {
   readonly chatTemplate: ChatTemplate | null;
   /** Tokens that end generation, of `generation_config.json` or GGUF; the tokenizer's end of text is one. */
   readonly endTokens: readonly number[];
+  /**
+   * SHA-256 of the weights' file, hexadecimal; of several files, that of their hashes one after the other. Adapters name the
+   * weights that they were trained on by it. null: unknown here.
+   */
+  readonly sha256: () => Promise<string | null>;
   readonly weights: WeightSource;
 }

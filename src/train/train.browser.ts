@@ -183,6 +183,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     });
     const first = initial === null ? drawnState : firstState(initial, settled);
     const from = initial?.where ?? null;
+    const base = { name: null, fused: facts?.fused, sha256: initial?.sha256 };
     // Nobody else keeps the weights once they are in the backend.
     initial = null;
     yield* run({
@@ -195,7 +196,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       facts,
       prompt,
       finalSampleTokens,
-      store: handingOut(null, options, { ...prepared, facts }, { name: null, fused: facts?.fused }),
+      store: handingOut(null, options, { ...prepared, facts }, base),
       ...first,
       initFrom: from,
       stopAt,

@@ -4,7 +4,7 @@ import { openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
-import { adapterBase } from "../pretrained/adapter/open.node.ts";
+import { keepBase } from "../pretrained/adapter/base/keep.node.ts";
 import { isHubName } from "../pretrained/files/hub.node.ts";
 import { type KeptFacts, keptFacts } from "../pretrained/files/pretrained-files.ts";
 import type { RunConfig } from "./config/config.ts";
@@ -13,7 +13,7 @@ import { checkTrainOptions } from "./config/options.ts";
 import { defaultPreset } from "./config/presets.ts";
 import { type TrainEvent, eventVersion as v } from "./events.ts";
 import { defaultRunName, hasOwnParts, nameOfText } from "./folder/begin/default-name.node.ts";
-import { readInitial, readStart } from "./folder/begin/initial.node.ts";
+import { type FoundWeights, readInitial, readStart } from "./folder/begin/initial.node.ts";
 import { checkFree, createRunFolder } from "./folder/begin/new-run-folder.node.ts";
 import { readRunDescription } from "./folder/description.node.ts";
 import { runsFolder } from "./folder/folder-names.ts";
@@ -22,6 +22,7 @@ import { findRun, lockRun } from "./folder/resume/find-run.node.ts";
 import { readRun } from "./folder/resume/resume.node.ts";
 import { loadRunCorpus } from "./folder/resume/run-corpus.node.ts";
 import { keptPlaces, type RunData } from "./folder/run-schemas.ts";
+import { baseOf } from "./folder/write/checkpoint-files.node.ts";
 import { recoverTakeUp } from "./folder/write/kept-checkpoints.node.ts";
 import type { RunFolder } from "./folder/write/run-folder.node.ts";
 import { givenData, loadData, prepareData } from "./prepare/data.node.ts";
@@ -92,6 +93,14 @@ const meet = async (
   checkDivides(passesPerStep(config), config.train, ranks.size);
 };
 
+/** Keeps the base of a run's adapters in the run's folder. Nothing else of the base stays in memory for it. */
+const keepingBase = ({ lora }: RunConfig, initial: FoundWeights | null, { onNotice }: Running) => {
+  const files = lora === undefined ? undefined : initial?.files;
+  return async (run: { readonly root: string; readonly shown: string }): Promise<void> => {
+    if (files !== undefined) await keepBase(run, files, onNotice);
+  };
+};
+
 const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator<TrainEvent, void, undefined> {
   const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
@@ -157,7 +166,8 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
     const fitting = await preflight(around, backend, settled, planned);
     await meet(ranks, backend, settled, data, 0);
     const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
-    const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject, given);
+    const base = keepingBase(settled, initial, options);
+    const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject, given, base);
     const first = initial === null ? drawnState : firstState(initial, settled);
     // Nobody else keeps the weights once they are in the backend.
     initial = null;
@@ -185,7 +195,7 @@ async function* runPrepared(
 ): AsyncGenerator<TrainEvent, void, undefined> {
   try {
     const callbacks = writes(ranks) ? { onCheckpoint, onAdapter } : {};
-    const keeper = handingOut(store, callbacks, prepared, adapterBase(initFrom?.path ?? null, prepared.facts.fused));
+    const keeper = handingOut(store, callbacks, prepared, baseOf({ initFrom }, prepared.facts));
     yield* run({
       ...prepared,
       backend,
@@ -259,7 +269,7 @@ const resumeRun = async function* (
   const lock = writes(ranks) ? await lockRun(path) : null;
   try {
     if (lock !== null) await recoverTakeUp(resolve(path));
-    let initial = described.config.lora === undefined ? null : await readStart(path, described);
+    let initial = described.config.lora === undefined ? null : await readStart(path, described, options.onNotice);
     const goOn = (reached: Progress): RunConfig => configToGoOn(described.config, reached, options);
     const read = await readRun(named, described, goOn, options.keepLast, options.onNotice, initial);
     const { saved, config, open } = read;
@@ -279,9 +289,10 @@ const resumeRun = async function* (
       }
       broken = { sample: true, lastLoss: missing.done.valLoss };
     } else checkStopAt(options.stopAt, progress.step);
-    if (saved === null) initial ??= await readStart(path, described);
+    if (saved === null) initial ??= await readStart(path, described, options.onNotice);
     const first = initial === null ? drawnState : firstState(initial, config);
     const state = saved === null ? first : { ...first, resume: saved.state };
+    const keep = keepingBase(config, initial, options);
     const before = {
       tokenizer: initial?.tokenizer ?? saved?.tokenizer ?? null,
       initial: null,
@@ -303,6 +314,8 @@ const resumeRun = async function* (
       const fitting = await preflight(around, backend, config, planned);
       await meet(ranks, backend, config, data, progress.step);
       const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
+      // Of an earlier version's run, too: its base may be trained further after this.
+      if (store !== null) await keep({ root: resolve(path), shown: path });
       yield* runPrepared(options, ranks, backend, { ...prepared, ...fitting, facts }, data, store, state, broken);
     });
   } finally {

@@ -23,6 +23,8 @@ export interface LoadRequest {
   readonly adapter?: AdapterSource | undefined;
   /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
+  /** Whether an adapter is only put on the weights that it was trained on, by their SHA-256. Default true. */
+  readonly baseCheck?: boolean | undefined;
 }
 
 /** A run, in the form of `train`'s options. */

@@ -29,6 +29,8 @@ export interface LoadRequest {
   readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;
   /** The model, where the checkpoint is an adapter's folder. Default: the one that the adapter names. */
   readonly base?: string | undefined;
+  /** Whether an adapter is only put on the weights that it was trained on, by their SHA-256. Default true. */
+  readonly baseCheck?: boolean | undefined;
 }
 
 serveThread(

@@ -60,7 +60,7 @@ export const loadInWorker = async (
 ): Promise<WorkerModel> => {
   checkLoadInWorker(options, backendChoices);
   checkLoad(checkpoint, options, true, "loadInWorker");
-  checkKeys("loadInWorker", options, ["backend", "threads", "adapter", "adapters", "onProgress"]);
+  checkKeys("loadInWorker", options, ["backend", "threads", "adapter", "adapters", "baseCheck", "onProgress"]);
   const { onProgress, adapter, adapters, ...others } = options;
   const sent = {
     ...others,

@@ -95,7 +95,18 @@ export const loadInWorker = async (
   checkLoadInWorker(options, backendChoices);
   checkLoad(checkpoint, options, false, "loadInWorker");
   checkKeys("loadInWorker", options, [
-    ...["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base", "onNotice", "onProgress"],
+    ...[
+      "backend",
+      "threads",
+      "dtype",
+      "asInTraining",
+      "adapter",
+      "adapters",
+      "base",
+      "baseCheck",
+      "onNotice",
+      "onProgress",
+    ],
   ]);
   const { onNotice, onProgress, ...sent } = options;
   checkCallback("loadInWorker: onNotice", onNotice);

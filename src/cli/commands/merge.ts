@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { saveMerged } from "../../pretrained/adapter/merge.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
-import { baseFlag } from "../flags/weights-flag.ts";
+import { baseCheckFlag, baseFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { inModelFlags, modelDirectory } from "../model/checkpoint-path.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
@@ -13,6 +13,7 @@ const dtypes = ["float32", "bfloat16"] as const;
 
 interface MergeFlags {
   readonly base?: string;
+  readonly baseCheck: boolean;
   readonly out?: string;
   readonly dtype: (typeof dtypes)[number];
   readonly json?: true;
@@ -25,13 +26,13 @@ Examples:
 
 The result is a directory for transformers, and for every command that takes a model. It needs no adapter any more.`;
 
-const runMerge = async (named: string, { base, dtype, json, ...rest }: MergeFlags): Promise<void> => {
+const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {
   const { out = `${named.replace(/[/\\]+$/u, "")}-merged` } = rest;
   const line = progressLine(json === true);
   try {
     const adapter = await modelDirectory(named);
     const merged = await saveMerged(out, adapter, {
-      ...{ dtype, base: base === undefined ? undefined : await modelDirectory(base) },
+      ...{ dtype, baseCheck, base: base === undefined ? undefined : await modelDirectory(base) },
       onNotice: (notice) => {
         line.clear();
         writeNotice(notice);
@@ -54,12 +55,11 @@ const runMerge = async (named: string, { base, dtype, json, ...rest }: MergeFlag
 
 /** `foretoken merge`. */
 export const declareMerge = (command: Command): void => {
-  baseFlag(
-    command
-      .usage("<adapter> [flags]")
-      .argument("<adapter>", "a LoRA adapter: a folder that PEFT wrote, or a run's", parsePath("<adapter>"))
-      .optionsGroup("Model: what it is merged into, and where the result goes"),
-  )
+  const adapter = command
+    .usage("<adapter> [flags]")
+    .argument("<adapter>", "a LoRA adapter: a folder that PEFT wrote, or a run's", parsePath("<adapter>"))
+    .optionsGroup("Model: what it is merged into, and where the result goes");
+  baseCheckFlag(baseFlag(adapter))
     .option(
       "--out <dir>",
       "a new or empty folder, or an earlier model to be replaced (default: the adapter's, with -merged at its end)",

@@ -13,6 +13,13 @@ export const baseFlag = (command: Command): Command =>
     parsePath("--base"),
   );
 
+/** The flag for an adapter on a model that it was not trained on. */
+export const baseCheckFlag = (command: Command): Command =>
+  command.option(
+    "--no-base-check",
+    "put an adapter on any weights that fit, not only on those that it was trained on, by their SHA-256",
+  );
+
 /** The flags for adapters. */
 export const addAdapterFlags = (command: Command): Command =>
   baseFlag(
@@ -24,13 +31,15 @@ export const addAdapterFlags = (command: Command): Command =>
   );
 
 export const addWeightsFlag = (command: Command): Command =>
-  addAdapterFlags(
-    command
-      .optionsGroup("Model: its weights, and an adapter")
-      .addOption(
-        new Option(
-          "--weights <name>",
-          "of a run's folder: best, with the lowest validation loss, or last, of its last checkpoint (default: best, where there are any)",
-        ).argParser(parseChoice("--weights", weightsNames)),
-      ),
+  baseCheckFlag(
+    addAdapterFlags(
+      command
+        .optionsGroup("Model: its weights, and an adapter")
+        .addOption(
+          new Option(
+            "--weights <name>",
+            "of a run's folder: best, with the lowest validation loss, or last, of its last checkpoint (default: best, where there are any)",
+          ).argParser(parseChoice("--weights", weightsNames)),
+        ),
+    ),
   );

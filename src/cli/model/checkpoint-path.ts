@@ -26,6 +26,8 @@ export interface ModelParts {
   readonly adapter?: string;
   /** The model, where an adapter is named in its place. */
   readonly base?: string;
+  /** false with --no-base-check: an adapter is put on any weights that fit. */
+  readonly baseCheck?: boolean;
 }
 
 /** A loaded model and its path. */
@@ -61,8 +63,9 @@ export const inModelFlags = (error: unknown): unknown => {
   const { where, hint = "" } = error.details;
   if (option.test(where))
     return new ConfigError({ ...error.details, where: where.replace(option, "--"), cause: error });
-  if (!asOption.test(hint)) return error;
-  return new CheckpointError({ ...error.details, hint: hint.replace(asOption, "--base "), cause: error });
+  if (!(error instanceof CheckpointError)) return error;
+  const flags = hint.replace(asOption, "--base ").replace(/baseCheck: false(?= to take these$)/u, "--no-base-check");
+  return flags === hint ? error : new CheckpointError({ ...error.details, hint: flags, cause: error });
 };
 
 const load = async (directory: string, options: WorkerLoadOptions): Promise<FoundModel> => {
@@ -97,7 +100,9 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
     const notice = await bestWeightsNotice(run);
     return notice === undefined ? found : { ...found, notices: [...found.notices, notice] };
   }
-  const last = await load(join(run, folderNames.checkpoint), options);
+  const last = await load(join(run, folderNames.checkpoint), options).catch(() => {
+    throw found;
+  });
   const notice = `${found.message}; the weights of the last checkpoint serve instead`;
   return { ...last, notices: [notice, ...last.notices] };
 };
@@ -108,11 +113,11 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
  */
 export const loadNamed = async (
   path: string,
-  { weights, adapter, base }: ModelParts,
+  { weights, adapter, base, baseCheck = true }: ModelParts,
   running: WorkerLoadOptions,
 ): Promise<FoundModel> => {
   const options = {
-    ...running,
+    ...{ ...running, baseCheck },
     ...(adapter === undefined ? {} : { adapter: await modelDirectory(adapter) }),
     ...(base === undefined ? {} : { base: await modelDirectory(base) }),
   };

@@ -3,10 +3,14 @@ import type { ModelConfig } from "../../models/config.ts";
 import { architectureOf } from "../../models/hugging-face/hugging-face.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
+import { isBase } from "../../pretrained/adapter/base/check.ts";
+import { placeOfBase } from "../../pretrained/adapter/base/open.node.ts";
 import { adapterWeightsName } from "../../pretrained/adapter/config.ts";
 import type { OpenedAdapter } from "../../pretrained/adapter/load.ts";
 import { basePath, namesAdapter, openAdapter } from "../../pretrained/adapter/open.node.ts";
 import { readAdapterValues } from "../../pretrained/adapter/read.ts";
+import type { OpenedPretrained } from "../../pretrained/files/directory.node.ts";
+import type { HubOptions } from "../../pretrained/files/hub.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
 
@@ -46,41 +50,50 @@ export interface AdapterFacts {
   /** Size of the file. */
   readonly bytes: number;
   readonly checked: boolean;
+  /** Whether the model has the weights that it was trained on; null: the adapter does not say which. */
+  readonly isBase: boolean | null;
 }
 
 /** Reads an adapter for a model; its numbers are checked, too. */
-const adapterFacts = async (
-  { where, peft, source, checked }: OpenedAdapter,
-  config: ModelConfig,
-): Promise<AdapterFacts> => {
+const adapterFacts = async (adapter: OpenedAdapter, opened: OpenedPretrained): Promise<AdapterFacts> => {
+  const { where, peft, source, checked, baseHash } = adapter;
+  const { config } = opened;
   const { lora } = await readAdapterValues(config, peft, source, join(where, adapterWeightsName));
   const { rank, alpha, targets = [] } = lora;
-  return { path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked };
-};
-
-const factsOf = async (
-  directory: string,
-  adapter: OpenedAdapter | null,
-  onNotice: (line: string) => void,
-): Promise<ModelFacts> => {
-  const opened = await openPretrained(directory, { onNotice });
-  await opened.weights.close();
-  const { config, vocabSize, tokenizer, endTokens, chatTemplate, dtypes, weightFiles, checked } = opened;
   return {
-    path: directory,
-    architecture: architectureOf(config).name,
-    config,
-    parameters: modelLayout(config, vocabSize).count,
-    vocabSize,
-    tokenizer: tokenizer.kind === "none" ? null : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
-    endTokens,
-    chatTemplate: chatTemplate !== null,
-    dtypes,
-    bytes: weightFiles.reduce((sum, file) => sum + file.bytes, 0),
-    checked,
-    adapter: adapter === null ? null : await adapterFacts(adapter, config),
+    ...{ path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked },
+    isBase: baseHash === null ? null : await isBase(opened, adapter),
   };
 };
+
+const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null): Promise<ModelFacts> => {
+  const { where, config, vocabSize, tokenizer, endTokens, chatTemplate, dtypes, weightFiles, checked } = opened;
+  try {
+    return {
+      path: where,
+      architecture: architectureOf(config).name,
+      config,
+      parameters: modelLayout(config, vocabSize).count,
+      vocabSize,
+      tokenizer: tokenizer.kind === "none" ? null : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
+      endTokens,
+      chatTemplate: chatTemplate !== null,
+      dtypes,
+      bytes: weightFiles.reduce((sum, file) => sum + file.bytes, 0),
+      checked,
+      adapter: adapter === null ? null : await adapterFacts(adapter, opened),
+    };
+  } finally {
+    await opened.weights.close();
+  }
+};
+
+/** The model of an adapter: the weights that it was trained on or, where those are nowhere, the model that it names. */
+const openAnyBase = async (adapter: OpenedAdapter, base: string | undefined, options: HubOptions) =>
+  openPretrained(
+    base === undefined ? ((await placeOfBase(adapter)) ?? (await basePath(adapter))) : await modelDirectory(base),
+    options,
+  );
 
 /**
  * Facts about the model that `path` names: a run, a directory or `hf:org/name`; and about its adapter, if `path` names an
@@ -95,11 +108,13 @@ export const readModelFacts = async (
   const directory = await modelDirectory(path);
   try {
     const isAdapter = await namesAdapter(directory, { adapter, base });
-    if (!isAdapter && adapter === undefined) return await factsOf(directory, null, onNotice);
+    if (!isAdapter && adapter === undefined) return await factsOf(await openPretrained(directory, { onNotice }), null);
     const opened = await openAdapter(adapter === undefined ? directory : await modelDirectory(adapter));
     try {
-      if (!isAdapter) return await factsOf(directory, opened, onNotice);
-      return await factsOf(base === undefined ? await basePath(opened) : await modelDirectory(base), opened, onNotice);
+      const model = isAdapter
+        ? await openAnyBase(opened, base, { onNotice })
+        : await openPretrained(directory, { onNotice });
+      return await factsOf(model, opened);
     } finally {
       await opened.source.close();
     }

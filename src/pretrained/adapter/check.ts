@@ -1,6 +1,6 @@
 /** Checks of arguments about adapters. */
 
-import { checkModel, checkOptions } from "../../core/checks/check-arguments.ts";
+import { checkBoolean, checkModel, checkOptions } from "../../core/checks/check-arguments.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -62,7 +62,10 @@ const isSource = (value: unknown, inBrowser: boolean): boolean =>
  * @throws ConfigError naming the option.
  */
 export const checkAdapterOptions = (options: object, inBrowser: boolean, where: string): void => {
-  const [adapter, adapters] = ["adapter", "adapters"].map((name): unknown => Reflect.get(options, name));
+  const [adapter, adapters, baseCheck] = ["adapter", "adapters", "baseCheck"].map((name): unknown =>
+    Reflect.get(options, name),
+  );
+  if (baseCheck !== undefined) checkBoolean(`${where}: baseCheck`, baseCheck);
   const check = (name: string, value: unknown): void => {
     if (isSource(value, inBrowser)) return;
     const place = inBrowser ? "an address" : "a path";

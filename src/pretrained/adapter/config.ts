@@ -12,6 +12,12 @@ import { checkJson, jsonText, parseJson } from "../files/checkpoint-json.ts";
 export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
 
+/**
+ * The hash of the weights that an adapter was trained on, in the metadata of its own weights' file: copies keep it, and other
+ * programs pass over it.
+ */
+export const baseHashKey = "base_model_sha256";
+
 /** A LoRA adapter's configuration. Modules are named as in the class of `transformers`. */
 export interface PeftConfig {
   /** The model that it was trained for: a path, or a name on the hub; null if it does not say. */
@@ -151,6 +157,8 @@ export interface AdapterBase {
   readonly revision?: string | undefined;
   /** Whether its files have Q, K and V as one layer, and gate and up, as `Pretrained.fused`. Default: as its class has them. */
   readonly fused?: boolean | undefined;
+  /** The hash of its weights, as `Pretrained.sha256`; null or undefined: unknown. */
+  readonly sha256?: string | null | undefined;
 }
 
 /** The contents of `adapter_config.json` for an adapter on `config`. */

@@ -2,10 +2,12 @@
 import { type ByteSource, memorySource } from "../../io/byte-source.ts";
 import { manifestName } from "../../io/manifest.ts";
 import { checkManifest } from "../../io/manifest-in-memory.ts";
+import { openMetadata } from "../../io/safetensors.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { adaptedModel } from "../../models/lora/model.ts";
 import type { Model } from "../../models/model.ts";
-import { adapterConfigName, adapterWeightsName, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { noteBaseHash } from "./base/noted-hash.ts";
+import { adapterConfigName, adapterWeightsName, baseHashKey, type PeftConfig, parsePeftConfig } from "./config.ts";
 import { type AdapterValues, readAdapterValues } from "./read.ts";
 import { type AdapterText, adapterTextNames, parseAdapterText } from "./text.ts";
 
@@ -23,7 +25,13 @@ export interface OpenedAdapter {
   readonly source: ByteSource;
   /** Whether its files are compared with a manifest. */
   readonly checked: boolean;
+  /** The hash of the weights that it was trained on, as `Pretrained.sha256`; null: unknown. */
+  readonly baseHash: string | null;
 }
+
+/** The hash of its base in an adapter's weights' file; null: PEFT wrote it, or an earlier version. */
+export const baseHashIn = async (source: ByteSource, where: string): Promise<string | null> =>
+  (await openMetadata(source, `${where}/${adapterWeightsName}`))[baseHashKey] ?? null;
 
 /** Opened adapters by their names. */
 export type OpenedAdapters = ReadonlyMap<string, OpenedAdapter>;
@@ -51,7 +59,10 @@ export const openAdapterFiles = async (files: AdapterFiles, where: string): Prom
   await checkManifest(files, [adapterConfigName, adapterWeightsName, ...optional], where);
   const peft = parsePeftConfig(files[adapterConfigName], `${where}/${adapterConfigName}`);
   const source = memorySource(files[adapterWeightsName]);
-  return { where, peft, text: parseAdapterText(files, where), source, checked: files[manifestName] !== undefined };
+  return {
+    ...{ where, peft, text: parseAdapterText(files, where), source, checked: files[manifestName] !== undefined },
+    baseHash: await baseHashIn(source, where),
+  };
 };
 
 export const closeAdapters = async (adapters: OpenedAdapters): Promise<void> => {
@@ -73,6 +84,9 @@ export const openAll = async <Source>(
   }
 };
 
+/** An adapter that was read, with the hash of its base. */
+interface ReadAdapter extends AdapterValues, Pick<OpenedAdapter, "baseHash"> {}
+
 /**
  * Reads adapters for a model, and closes them.
  * @throws CheckpointError for a damaged adapter, or one of another model.
@@ -80,11 +94,12 @@ export const openAll = async <Source>(
 export const readAdapters = async (
   config: ModelConfig,
   opened: OpenedAdapters,
-): Promise<ReadonlyMap<string, AdapterValues>> => {
+): Promise<ReadonlyMap<string, ReadAdapter>> => {
   try {
-    const read = new Map<string, AdapterValues>();
-    for (const [name, { where, peft, source }] of opened) {
-      read.set(name, await readAdapterValues(config, peft, source, `${where}/${adapterWeightsName}`));
+    const read = new Map<string, ReadAdapter>();
+    for (const [name, { where, peft, source, baseHash }] of opened) {
+      const values = await readAdapterValues(config, peft, source, `${where}/${adapterWeightsName}`);
+      read.set(name, { ...values, baseHash });
     }
     return read;
   } finally {
@@ -95,16 +110,17 @@ export const readAdapters = async (
 /** Models with the adapters over the weights of `base`, by name. A failure leaves no memory taken. */
 export const placeAdapters = (
   base: Model,
-  adapters: ReadonlyMap<string, AdapterValues>,
+  adapters: ReadonlyMap<string, ReadAdapter>,
 ): Readonly<Record<string, Model>> => {
   const placed: [string, Model][] = [];
   try {
-    for (const [name, { lora, values }] of adapters) {
+    for (const [name, { lora, values, baseHash }] of adapters) {
       const model = adaptedModel(base, lora);
       placed.push([name, model]);
       const { arena } = model.adapter;
       base.backend.write(arena.storage, values, 0);
       arena.changes.count++;
+      noteBaseHash(arena, baseHash);
     }
     return Object.fromEntries(placed);
   } catch (error) {

@@ -1,6 +1,13 @@
 /** A model and its adapter as one model, on the disk. */
 import { realpath } from "node:fs/promises";
-import { checkCallback, checkChoice, checkKeys, checkName, checkPath } from "../../core/checks/check-arguments.ts";
+import {
+  checkBoolean,
+  checkCallback,
+  checkChoice,
+  checkKeys,
+  checkName,
+  checkPath,
+} from "../../core/checks/check-arguments.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { writeCheckpoint } from "../../io/checkpoint.node.ts";
@@ -8,19 +15,20 @@ import { arrayReader } from "../../models/arena.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { addAdapter } from "../../models/lora/merge.ts";
 import { modelLayout } from "../../models/model.ts";
-import { isHubName } from "../files/hub.node.ts";
 import { pretrainedFiles } from "../files/pretrained-files.ts";
 import { replaceable } from "../files/replaceable.node.ts";
-import { uncheckedNotice } from "../load.node.ts";
-import { openPretrained } from "../open.node.ts";
+import { uncheckedNotice } from "../open.node.ts";
+import { openBase } from "./base/open.node.ts";
 import { closeAdapters, defaultAdapter, readAdapters } from "./load.ts";
-import { basePath, openAdapter } from "./open.node.ts";
+import { openAdapter } from "./open.node.ts";
 import { mergedTextFiles, withAdapterText } from "./text.ts";
 
 /** Options of `saveMerged`. */
 export interface MergeOptions {
   /** The model. Default: the one that the adapter names. */
   readonly base?: string | undefined;
+  /** Whether its weights must be those that the adapter was trained on, by their SHA-256. Default true. */
+  readonly baseCheck?: boolean | undefined;
   /** Element type of the weights' file: float32, the default, or bfloat16, half of it, rounded to nearest. */
   readonly dtype?: ProductDType | undefined;
   /** Gets one line for the user, such as that files are unchecked. A promise is waited for. */
@@ -51,13 +59,6 @@ const checkOther = async (directory: string, base: string): Promise<void> => {
   });
 };
 
-/** Opens the model of an adapter. */
-const openBase = async (path: string, { onNotice, onProgress }: MergeOptions) => {
-  const opened = await openPretrained(path, { onNotice, onDownload: onProgress });
-  if (!opened.checked && !isHubName(path)) await onNotice?.(uncheckedNotice(opened.where));
-  return opened;
-};
-
 /**
  * Merges a LoRA adapter into its model and writes the result: a Hugging Face directory like those of `savePretrained`, which
  * needs no adapter any more. Sums are in double precision, rounded once. The tokenizer, the chat template and the tokens that
@@ -77,8 +78,9 @@ const openBase = async (path: string, { onNotice, onProgress }: MergeOptions) =>
 export const saveMerged = async (directory: string, adapter: string, options: MergeOptions = {}): Promise<Merged> => {
   checkPath("saveMerged: directory", directory);
   checkName("saveMerged: adapter", adapter);
-  checkKeys("saveMerged", options, ["base", "dtype", "onNotice", "onProgress"]);
+  checkKeys("saveMerged", options, ["base", "baseCheck", "dtype", "onNotice", "onProgress"]);
   if (options.base !== undefined) checkName("saveMerged: base", options.base);
+  if (options.baseCheck !== undefined) checkBoolean("saveMerged: baseCheck", options.baseCheck);
   checkChoice("saveMerged: dtype", options.dtype, ["float32", "bfloat16"]);
   checkCallback("saveMerged: onNotice", options.onNotice);
   checkCallback("saveMerged: onProgress", options.onProgress);
@@ -87,9 +89,8 @@ export const saveMerged = async (directory: string, adapter: string, options: Me
     const [found] = opened.values();
     if (found === undefined) throw new Error("an adapter was opened");
     if (!found.checked) await options.onNotice?.(uncheckedNotice(adapter));
-    const path = options.base ?? (await basePath(found));
-    const base = await openBase(path, options);
-    const { config, vocabSize, tokenizer, weights } = base;
+    const base = await openBase(found, options);
+    const { where: path, config, vocabSize, tokenizer, weights } = base;
     const merged = withAdapterText(base, found.text);
     const { chatTemplate, endTokens } = merged;
     try {

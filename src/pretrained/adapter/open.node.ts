@@ -9,8 +9,9 @@ import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { isHubName, isKept, parseName } from "../files/hub.node.ts";
 import { isGgufName } from "../gguf/open.node.ts";
 import { configName } from "../parse.ts";
-import { type AdapterBase, adapterConfigName, adapterWeightsName, parsePeftConfig } from "./config.ts";
-import type { OpenedAdapter } from "./load.ts";
+import { baseHashOfRun } from "./base/places.node.ts";
+import { type AdapterBase, adapterConfigName, adapterWeightsName, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { baseHashIn, type OpenedAdapter } from "./load.ts";
 import { adapterTextNames, parseAdapterText } from "./text.ts";
 
 const isFolder = (path: string): Promise<boolean> =>
@@ -71,7 +72,10 @@ export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
   const { source } = weights;
   try {
     const peft = parsePeftConfig(config, join(folder, adapterConfigName));
-    return { where: folder, peft, text: parseAdapterText(files, folder), source, checked: manifest !== null };
+    const text = parseAdapterText(files, folder);
+    // Earlier versions noted it in the run alone.
+    const baseHash = (await baseHashIn(source, folder)) ?? (await baseHashOfRun(folder));
+    return { ...{ where: folder, peft, text, source, checked: manifest !== null }, baseHash };
   } catch (error) {
     await source.close();
     throw error;
@@ -80,12 +84,12 @@ export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
 
 /**
  * How an adapter names the model at `path`.
- * @param fused as of its weights.
+ * @param facts of its weights.
  */
-export const adapterBase = (path: string | null, fused?: boolean): AdapterBase => {
-  if (path === null || !isHubName(path)) return { name: path, fused };
+export const adapterBase = (path: string | null, facts: Pick<AdapterBase, "fused" | "sha256"> = {}): AdapterBase => {
+  if (path === null || !isHubName(path)) return { name: path, ...facts };
   const { repository, revision } = parseName(path);
-  return { name: repository, revision, fused };
+  return { name: repository, revision, ...facts };
 };
 
 /** A model's name on the hub, in the form of its organisation and its name. */
@@ -99,7 +103,7 @@ const isOnHub = (name: string): boolean => /^[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\
 export const basePath = async ({
   where,
   peft: { base, revision },
-}: Pick<OpenedAdapter, "where" | "peft">): Promise<string> => {
+}: Pick<OpenedAdapter, "where"> & { readonly peft: Pick<PeftConfig, "base" | "revision"> }): Promise<string> => {
   const fail = (must: string, hint: string): never => {
     throw new CheckpointError({
       where: `${join(where, adapterConfigName)}: base_model_name_or_path`,

@@ -20,6 +20,6 @@ import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
  * ```
  */
 export const saveAdapter = async (lm: LanguageModel, options: SaveAdapterOptions = {}): Promise<AdapterFiles> => {
-  const files = usedAdapterFiles(lm, options);
+  const files = await usedAdapterFiles(lm, options);
   return whileOpen("saveAdapter", lm.model, async () => (await filesInMemory(files)) as AdapterFiles);
 };

@@ -3,6 +3,7 @@ import { writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { replaceable } from "../files/replaceable.node.ts";
 import { whileOpen } from "../model/closed.ts";
 import type { LanguageModel } from "../model/language-model.ts";
+import { hashOfBase } from "./base/open.node.ts";
 import { adapterBase } from "./open.node.ts";
 import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 
@@ -30,7 +31,10 @@ export const saveAdapter = async (
   options: SaveAdapterOptions = {},
 ): Promise<void> => {
   checkPath("saveAdapter: directory", directory);
-  const files = usedAdapterFiles(lm, options, adapterBase);
+  const files = await usedAdapterFiles(lm, options, async (base) => {
+    const named = adapterBase(base);
+    return { ...named, sha256: await hashOfBase(directory, named) };
+  });
   await whileOpen("saveAdapter", lm.model, async () => {
     const path = await replaceable("saveAdapter", directory, Object.keys(files));
     await writeCheckpoint(path, files);

@@ -3,6 +3,7 @@ import { checkKeys, checkLanguageModel, checkName } from "../../core/checks/chec
 import { ConfigError } from "../../core/errors/errors.ts";
 import { arenaReader } from "../../models/arena.ts";
 import type { LanguageModel } from "../model/language-model.ts";
+import { notedBaseHash } from "./base/noted-hash.ts";
 import type { AdapterBase } from "./config.ts";
 import { adapterFiles } from "./write.ts";
 
@@ -16,15 +17,15 @@ export interface SaveAdapterOptions {
 }
 
 /**
- * The files of the adapter in use, to be written together.
+ * The files of the adapter in use, to be written together. One that was loaded names the weights that it was trained on.
  * @param name of the base, for the files.
  * @throws ConfigError for a model without an adapter in use.
  */
-export const usedAdapterFiles = (
+export const usedAdapterFiles = async (
   lm: LanguageModel,
   options: SaveAdapterOptions,
-  name: (base: string) => AdapterBase = (base) => ({ name: base }),
-): Record<string, string | AsyncIterable<Uint8Array>> => {
+  name: (base: string) => AdapterBase | Promise<AdapterBase> = (base) => ({ name: base }),
+): Promise<Record<string, string | AsyncIterable<Uint8Array>>> => {
   checkLanguageModel("saveAdapter: model", lm, "a model from loadPretrained");
   checkKeys("saveAdapter", options, ["base"]);
   const { base } = options;
@@ -38,6 +39,7 @@ export const usedAdapterFiles = (
       hint: "loadPretrained(…, { adapter }), or languageModel with one of loraModel",
     });
   }
-  const files = base === undefined ? { name: null } : name(base);
-  return adapterFiles(config, adapter.config, arenaReader(backend, adapter.arena), files);
+  const { sha256 = null, ...named } = base === undefined ? { name: null } : await name(base);
+  const origin = { ...named, sha256: notedBaseHash(adapter.arena) ?? sha256 };
+  return adapterFiles(config, adapter.config, arenaReader(backend, adapter.arena), origin);
 };

@@ -7,7 +7,7 @@ import { type AdapterModule, adapterModules } from "../../models/hugging-face/ad
 import { byName } from "../../models/hugging-face/hugging-face.ts";
 import type { LoraConfig } from "../../models/lora/config.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
-import { type AdapterBase, adapterConfigName, adapterWeightsName, peftConfigText } from "./config.ts";
+import { type AdapterBase, adapterConfigName, adapterWeightsName, baseHashKey, peftConfigText } from "./config.ts";
 import { tensorName } from "./tensor-names.ts";
 
 /** Puts a part's B [outputs, rank] into the module's [all outputs, all ranks], from `row` and `column` on. */
@@ -85,6 +85,9 @@ export const adapterFiles = (
   const tensors = all.flatMap((module) => tensorsOf(module, lora.rank, parameters, readValues));
   return {
     [adapterConfigName]: peftConfigText(config, lora, base),
-    [adapterWeightsName]: safetensorsPieces(tensors, { format: "pt" }),
+    [adapterWeightsName]: safetensorsPieces(tensors, {
+      format: "pt",
+      ...(typeof base.sha256 === "string" && { [baseHashKey]: base.sha256 }),
+    }),
   };
 };

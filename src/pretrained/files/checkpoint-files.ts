@@ -2,7 +2,7 @@
 
 import { memorySource } from "../../io/byte-source.ts";
 import { manifestName } from "../../io/manifest.ts";
-import { checkManifest, withManifest } from "../../io/manifest-in-memory.ts";
+import { checkManifest, hashInMemory, withManifest } from "../../io/manifest-in-memory.ts";
 import { joinChunks } from "../../io/safetensors.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { ModelConfig } from "../../models/config.ts";
@@ -60,7 +60,7 @@ export const openFiles = async (files: CheckpointFiles, where: string, checked: 
   const facts = await parseFacts(where, files);
   const place = `${where}/${weightsFileName}`;
   const weights = await openWeights([{ where: place, source: memorySource(files[weightsFileName]) }], facts, place);
-  return { ...facts, checked, weights };
+  return { ...facts, checked, weights, sha256: () => hashInMemory(files[weightsFileName]) };
 };
 
 /**

@@ -11,22 +11,17 @@ import {
   weightsFileName,
 } from "../parse.ts";
 import type { Pretrained } from "../pretrained.ts";
+import { hashOfWeights, type WeightFileFacts, weightFile } from "./weight-files.node.ts";
 import { openWeights } from "./weights.ts";
-
-/** A file with weights. */
-export interface WeightFileFacts {
-  /** Its path on this disk. */
-  readonly path: string;
-  /** In bytes. */
-  readonly bytes: number;
-  /** SHA-256 that its bytes are compared with, hexadecimal; null: unknown. */
-  readonly sha256: string | null;
-}
 
 /** A model that was found on this disk. */
 export interface OpenedPretrained extends Pretrained {
+  /** Its weights' hash: without a manifest their files are read for it, at the first call and while they are open. */
+  readonly sha256: () => Promise<string>;
   /** The files with the weights. */
   readonly weightFiles: readonly WeightFileFacts[];
+  /** The other files that loading read, as they are. */
+  readonly smallFiles: Readonly<Record<string, Uint8Array>>;
   /** Element types of the weights in the files, such as "BF16". */
   readonly dtypes: readonly string[];
   /** The files about text as they are: the tokenizer, its chat template, the tokens that end a text. None of a GGUF file. */
@@ -57,17 +52,16 @@ export const openDirectory = async (directory: string, where = directory): Promi
       facts,
       `${where}/${named}`,
     );
-    const weightFiles = large.map(({ name, path, source }) => ({
-      path,
-      bytes: source.size,
-      sha256: manifest?.files[name]?.sha256 ?? null,
-    }));
+    const weightFiles = large.map(({ name, path, source }) =>
+      weightFile(name, path, source, manifest?.files[name]?.sha256),
+    );
     const text = [tokenizerName, ...textFileNames].flatMap((name) => {
       const bytes = files[name];
       return bytes === undefined ? [] : [[name, bytes] as const];
     });
     return {
-      ...{ ...facts, checked: manifest !== null, weights, dtypes: weights.dtypes, weightFiles },
+      ...{ ...facts, checked: manifest !== null, weights, dtypes: weights.dtypes, weightFiles, smallFiles: files },
+      sha256: () => hashOfWeights(weightFiles),
       textFiles: Object.fromEntries(text),
     };
   } catch (error) {

@@ -110,7 +110,7 @@ export const placeModel = async (
 };
 
 /** A model with its weights on the host, in the layout of `modelLayout` for its tokenizer's tokens. */
-export interface CollectedPretrained extends Omit<Pretrained, "weights">, Pick<WeightSource, "fused"> {
+export interface CollectedPretrained extends Omit<Pretrained, "weights" | "sha256">, Pick<WeightSource, "fused"> {
   readonly values: Float32Array;
 }
 
@@ -119,7 +119,11 @@ export interface CollectedPretrained extends Omit<Pretrained, "weights">, Pick<W
  * weights are closed.
  * @throws CheckpointError for weights that are damaged.
  */
-export const collectWeights = async ({ weights, ...facts }: Pretrained): Promise<CollectedPretrained> => {
+export const collectWeights = async ({
+  weights,
+  sha256: _,
+  ...facts
+}: Omit<Pretrained, "sha256"> & Partial<Pretrained>): Promise<CollectedPretrained> => {
   try {
     const layout = modelLayout(facts.config, facts.tokenizer.vocabSize);
     const values = new Float32Array(layout.length);

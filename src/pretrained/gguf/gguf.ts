@@ -9,7 +9,7 @@ import { inHalves } from "./interleaved.ts";
 import { readGgufText } from "./tokenizer.ts";
 
 /** A model of a GGUF file. */
-export interface GgufPretrained extends Pretrained {
+export interface GgufPretrained extends Omit<Pretrained, "sha256"> {
   /** Encodings of the tensors in the file, such as "Q4_K". */
   readonly dtypes: readonly string[];
 }

@@ -1,9 +1,11 @@
+import { basename } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import type { ByteSource } from "../../io/byte-source.ts";
 import { openFileSource } from "../../io/file-source.node.ts";
 import type { OpenedPretrained } from "../files/directory.node.ts";
+import { hashOfWeights, weightFile } from "../files/weight-files.node.ts";
 import { pretrainedOfGguf } from "./gguf.ts";
 
 const open = async (path: string): Promise<ByteSource> => {
@@ -31,5 +33,6 @@ export const isGgufName = (path: string): boolean => /\.gguf$/iu.test(path);
 export const openGguf = async (path: string): Promise<OpenedPretrained> => {
   const source = await open(path);
   const found = await pretrainedOfGguf(source, path);
-  return { ...found, textFiles: {}, weightFiles: [{ path, bytes: source.size, sha256: null }] };
+  const weightFiles = [weightFile(basename(path), path, source)];
+  return { ...found, textFiles: {}, smallFiles: {}, weightFiles, sha256: () => hashOfWeights(weightFiles) };
 };

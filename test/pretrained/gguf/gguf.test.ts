@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CheckpointError, DataError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
@@ -397,7 +399,8 @@ describe("a path to a GGUF file", () => {
     const bytes = changed("llama", {});
     await writeFile(path, bytes);
     const found = await openPretrained(path);
-    expect(found.weightFiles).toEqual([{ path, bytes: bytes.length, sha256: null }]);
+    expect(found.weightFiles).toMatchObject([{ name: basename(path), path, bytes: bytes.length }]);
+    expect(await found.sha256()).toBe(createHash("sha256").update(bytes).digest("hex"));
     expect(found.dtypes).toEqual(["F32"]);
     await found.weights.close();
   });

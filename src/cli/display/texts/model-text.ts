@@ -5,11 +5,13 @@ const plural = (count: number, word: string): string => `${formatCount(count)} $
 
 const adapterRows = (adapter: AdapterFacts | null): readonly (readonly [label: string, value: string])[] => {
   if (adapter === null) return [];
-  const { path, rank, alpha, targets, parameters, bytes } = adapter;
+  const { path, rank, alpha, targets, parameters, bytes, isBase } = adapter;
+  const base = { true: "the weights that it was trained on", false: "other weights than it was trained on" };
   return [
     ["adapter", path],
     ["rank", `${rank}, alpha ${+alpha.toPrecision(6)}, on ${targets.join(", ")}`],
     ["its weights", `${formatCount(parameters)} parameters, ${formatBytes(bytes)}`],
+    ["its model", isBase === null ? "unknown: it has no SHA-256 of it" : base[`${isBase}`]],
   ];
 };
 

@@ -4,18 +4,20 @@ import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quoteWord } from "../../../core/text/shell-word.ts";
 import { isFile } from "../../../io/files.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
-import { isHubName } from "../../../pretrained/files/hub.node.ts";
+import { type BaseFiles, baseFilesOf } from "../../../pretrained/adapter/base/keep.node.ts";
+import { findWeights } from "../../../pretrained/adapter/base/open.node.ts";
 import { collectWeights } from "../../../pretrained/files/weights.ts";
-import { uncheckedNotice } from "../../../pretrained/load.node.ts";
-import { hashOfWeights, openPretrained } from "../../../pretrained/open.node.ts";
+import { noticeUnchecked, openPretrained } from "../../../pretrained/open.node.ts";
 import type { InitialWeights } from "../../prepare/initial.ts";
 import type { RunDescription } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";
 
 /** Weights from a disk. */
 export interface FoundWeights extends InitialWeights {
-  /** Of the weights' file, hexadecimal. */
+  /** As `Pretrained.sha256`. */
   readonly sha256: string;
+  /** Their files, which a run of adapters keeps. */
+  readonly files: BaseFiles;
 }
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
@@ -45,8 +47,13 @@ const read = async (directory: string, onNotice: (line: string) => void): Promis
       hint: "a complete copy of the folder",
     });
   }
-  if (!opened.checked && !isHubName(directory)) await onNotice(uncheckedNotice(directory));
-  return { ...(await collectWeights(opened)), sha256: await hashOfWeights(opened.weightFiles) };
+  await noticeUnchecked(opened, directory, onNotice);
+  const hashes = async () => ({ sha256: await opened.sha256(), files: await baseFilesOf(opened) });
+  const known = await hashes().catch(async (error: unknown) => {
+    await opened.weights.close();
+    throw error;
+  });
+  return { ...(await collectWeights(opened)), ...known };
 };
 
 /**
@@ -67,17 +74,38 @@ export const readInitial = async (
   });
 };
 
+/** The same weights in another place: kept by the run, or in another checkpoint of the run that made them. */
+const readElsewhere = async (
+  run: string,
+  { path, sha256 }: NonNullable<RunDescription["data"]["initFrom"]>,
+  onNotice: (line: string) => void,
+): Promise<FoundWeights | null> => {
+  const place = await findWeights(sha256, run, path);
+  if (place === undefined) return null;
+  const found = await read(place, onNotice);
+  if (found.sha256 !== sha256) return null;
+  await onNotice(`${path}: no longer the weights that ${run} began with; ${place} serves instead`);
+  return found;
+};
+
 /**
  * The weights that a run begins with, once more: those that its adapters are beside, which it never saves; or its process
  * was killed after it had described the run, and before it had saved them.
+ * @param onNotice gets a line where they are in another place than they were.
  * @throws CheckpointError if they are gone by now, or others.
  */
-export const readStart = async (path: string, { config, data }: RunDescription): Promise<FoundWeights | null> => {
+export const readStart = async (
+  path: string,
+  { config, data }: RunDescription,
+  onNotice: (line: string) => void = () => {},
+): Promise<FoundWeights | null> => {
   const from = data.initFrom;
   if (from === undefined) return null;
   const found = await readInitial(from.path).catch((error: unknown) => error);
   const isThere = !(found instanceof Error) && (found as FoundWeights).sha256 === from.sha256;
   if (isThere) return found as FoundWeights;
+  const other = await readElsewhere(path, from, onNotice);
+  if (other !== null) return other;
   throw new CheckpointError({
     where: `resume ${path}`,
     must:

@@ -156,6 +156,7 @@ const keepData = async (path: string, given: GivenData): Promise<void> => {
  * event: a run that fails before its first step is done, say without enough memory, leaves nothing behind.
  * @param out its path; a name of the program's own choice may get a number at its end.
  * @param given the data, if it lies in no file.
+ * @param keep what else is to be kept in the folder.
  * @throws ConfigError when something is there by now, or the folder cannot be made.
  */
 export const createRunFolder = async (
@@ -163,6 +164,7 @@ export const createRunFolder = async (
   isOwnChoice: boolean,
   subject: RunSubject,
   given?: GivenData,
+  keep?: (run: { readonly root: string; readonly shown: string }) => Promise<void>,
 ): Promise<RunFolder> => {
   const reserved = await reserve(out, isOwnChoice);
   const { path, lock, made } = reserved;
@@ -172,6 +174,7 @@ export const createRunFolder = async (
     opened ??= (async () => {
       await replaceFile(join(path, folderNames.description), descriptionText(subject));
       if (given !== undefined) await keepData(path, given);
+      await keep?.({ root: path, shown: reserved.out });
       const run = await openRunFolder(reserved.out, subject, lock, true, path);
       if (first !== undefined) await run.record(first);
       return run;

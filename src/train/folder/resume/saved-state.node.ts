@@ -9,7 +9,7 @@ import { adapterConfigName, adapterWeightsName } from "../../../pretrained/adapt
 import { pretrainedNames } from "../../../pretrained/files/checkpoint-files.ts";
 import { parseJson } from "../../../pretrained/files/checkpoint-json.ts";
 import type { KeptFacts } from "../../../pretrained/files/pretrained-files.ts";
-import { uncheckedNotice } from "../../../pretrained/load.node.ts";
+import { uncheckedNotice } from "../../../pretrained/open.node.ts";
 import { textFileNames } from "../../../pretrained/parse.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import type { RunConfig } from "../../config/config.ts";

@@ -1,6 +1,7 @@
 /** The files of a run's checkpoints. */
 import { safetensorsPieces } from "../../../io/safetensors.ts";
 import type { ReadValues } from "../../../models/arena.ts";
+import type { AdapterBase } from "../../../pretrained/adapter/config.ts";
 import { adapterBase } from "../../../pretrained/adapter/open.node.ts";
 import { adapterTextFiles } from "../../../pretrained/adapter/text.ts";
 import { adapterFiles } from "../../../pretrained/adapter/write.ts";
@@ -20,12 +21,16 @@ export interface RunSubject extends RunDescription {
   readonly keptMore?: boolean;
 }
 
+/** The model that a run's adapters are for. */
+export const baseOf = ({ initFrom }: Pick<RunDescription["data"], "initFrom">, { fused }: KeptFacts): AdapterBase =>
+  adapterBase(initFrom?.path ?? null, { fused, sha256: initFrom?.sha256 });
+
 /** The files of a model; of one with adapters those of the adapters alone, in PEFT's form, and of the conversations. */
 export const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read: ReadValues) =>
   config.lora === undefined
     ? pretrainedFiles(config.model, tokenizer, read, facts)
     : {
-        ...adapterFiles(config.model, config.lora, read, adapterBase(data.initFrom?.path ?? null, facts.fused)),
+        ...adapterFiles(config.model, config.lora, read, baseOf(data, facts)),
         ...(data.documents === true ? adapterTextFiles(facts) : {}),
       };
 

@@ -1,0 +1,55 @@
+/** Places that may have the weights of an adapter's base, besides the one that the adapter names. */
+import { readdir } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { isRecord } from "../../../core/checks/is-record.ts";
+import { readRegularFile } from "../../../core/system/regular-file.node.ts";
+import { isFile } from "../../../io/files.node.ts";
+import { readManifest } from "../../../io/owned-folder.node.ts";
+import { isHubName } from "../../files/hub.node.ts";
+import { weightsFileName } from "../../parse.ts";
+
+/** The folder in an adapter's run that keeps its base. */
+export const keptBaseName = "base";
+
+/** The name of a base that is one file, in that folder. */
+export const keptGgufName = "model.gguf";
+
+const descriptionName = "run.json";
+const maxDescriptionBytes = 2 ** 20;
+
+/** Most entries of a folder that are looked at. */
+const mostEntries = 1000;
+
+/** The hash of its base in the description of an adapter's run; null: it lies in no run's folder. */
+export const baseHashOfRun = async (adapter: string): Promise<string | null> => {
+  const path = join(adapter, "..", descriptionName);
+  const json: unknown = await readRegularFile(path, { maxBytes: maxDescriptionBytes }).then(
+    (bytes) => JSON.parse(new TextDecoder().decode(bytes)),
+    () => null,
+  );
+  const { config, data } = isRecord(json) ? json : {};
+  if (!isRecord(config) || !isRecord(config.lora) || !isRecord(data) || !isRecord(data.initFrom)) return null;
+  const { sha256 } = data.initFrom;
+  return typeof sha256 === "string" ? sha256 : null;
+};
+
+/** The base that a run keeps, if it keeps one. */
+export const keptBaseOf = async (run: string): Promise<string> => {
+  const folder = join(run, keptBaseName);
+  const file = join(folder, keptGgufName);
+  return (await isFile(file)) ? file : folder;
+};
+
+/** Other checkpoints of the run that `model` is a checkpoint of, with weights of this hash, by their manifests. */
+export const otherCheckpoints = async (model: string, hash: string): Promise<readonly string[]> => {
+  const run = dirname(resolve(model));
+  if (isHubName(model) || !(await isFile(join(run, descriptionName)))) return [];
+  const entries = await readdir(run, { withFileTypes: true }).catch(() => []);
+  const folders = entries.slice(0, mostEntries).filter((entry) => entry.isDirectory());
+  const found: string[] = [];
+  for (const { name } of folders) {
+    const files = (await readManifest(join(run, name)).catch(() => null))?.files ?? {};
+    if (files[weightsFileName]?.sha256 === hash) found.push(join(run, name));
+  }
+  return found;
+};

@@ -1,0 +1,245 @@
+/** An adapter computes with the weights that it was trained on, and with no others. */
+import { cp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { loadNamed } from "#foretoken/cli/model/checkpoint-path.js";
+import { readModelFacts } from "#foretoken/cli/model/model-facts.js";
+import { readManifest } from "#foretoken/io/owned-folder.node.js";
+import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
+import { saveMerged } from "#foretoken/pretrained/adapter/merge.node.js";
+import { saveAdapter } from "#foretoken/pretrained/adapter/save.node.js";
+import { loadPretrained as loadInPage } from "#foretoken/pretrained/load.browser.js";
+import { type LoadOptions, loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { type NewRun, train } from "#foretoken/train/train.node.js";
+import { writeGguf } from "../../support/gguf.ts";
+import { ggufModel } from "../../support/gguf-models.ts";
+import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
+
+const { newPath, writeText } = useFolder();
+const on = { backend: "reference" } as const;
+const text = "the cat sat on a mat";
+
+/** A run of 4 steps, and a run of adapters beside its last weights. */
+interface Runs {
+  readonly base: string;
+  readonly adapters: string;
+}
+let begun: Runs;
+/** The same; the base was trained further, so it has other weights. */
+let gone: Runs;
+let data = "";
+
+const tune = async (initFrom: string, more: Partial<NewRun> = {}): Promise<string> => {
+  const out = newPath();
+  const plan = { ...smallRun.train, steps: 4, batchSize: 2, evalInterval: 2, learningRate: 0.05, sampleTokens: 0 };
+  const config = { lora: { rank: 2 }, train: plan, ...more.config } as NonNullable<NewRun["config"]>;
+  await collect(train({ preset: "book", initFrom, data, out, ...on, finalSampleTokens: 0, ...more, config } as NewRun));
+  return out;
+};
+
+const goOn = async (base: string, keepLast?: number): Promise<void> => {
+  await collect(train({ resume: base, steps: 6, ...on, ...(keepLast && { keepLast }) }));
+};
+
+/** A copy of the base, and adapters beside it. */
+const begin = async (from: string): Promise<Runs> => {
+  const base = newPath();
+  await cp(from, base, { recursive: true });
+  return { base, adapters: await tune(join(base, "checkpoint")) };
+};
+
+beforeAll(async () => {
+  data = await writeText(wordsText("base", 200));
+  const base = newPath();
+  const plan = { ...smallRun.train, steps: 4, batchSize: 2, sampleTokens: 0 };
+  const config = { model: smallRun.model, train: plan };
+  await collect(train({ preset: "book", config, data, out: base, ...on, finalSampleTokens: 0 }));
+  begun = { base, adapters: await tune(join(base, "checkpoint")) };
+  gone = await begin(base);
+  await goOn(gone.base);
+});
+
+/** The places of runs, with a copy of the run of adapters, to be changed. */
+const copyOf = async ({ base, adapters: from }: Runs) => {
+  const adapters = newPath();
+  await cp(from, adapters, { recursive: true });
+  return {
+    base,
+    weights: join(base, "checkpoint"),
+    adapters,
+    adapter: join(adapters, "best"),
+    kept: join(adapters, "base"),
+  };
+};
+
+/** An adapter as an earlier version wrote it. */
+const withoutHash = async (adapter: string): Promise<void> => {
+  const path = join(adapter, "adapter_model.safetensors");
+  const { tensors } = readSafetensors(await readFile(path), path);
+  await writeFile(path, writeSafetensors(tensors.values(), { format: "pt" }));
+  await rm(join(adapter, "manifest.json"));
+};
+
+const scoreOf = async (path: string, options: LoadOptions = {}) => {
+  const lines: string[] = [];
+  const lm = await loadPretrained(path, { ...on, onNotice: (line) => lines.push(line), ...options });
+  const { mean } = await lm.score(text);
+  await lm.close();
+  return { mean, lines: lines.filter((line) => !line.includes("unchecked")) };
+};
+
+const others =
+  "the weights must be those that the adapter was trained on; got others: their SHA-256 is not the one in ";
+
+describe("a base that was trained further", () => {
+  it("is replaced by the one that the adapter's run keeps, and a line says so", async () => {
+    const { mean } = await scoreOf(join(begun.adapters, "best"));
+    const { kept, adapter, weights } = await copyOf(gone);
+    const found = await scoreOf(adapter);
+    expect(found.mean).toBe(mean);
+    expect(found.lines).toEqual([`${weights}: ${others}${adapter}; ${kept} serves instead`]);
+    const merged = newPath();
+    expect((await saveMerged(merged, adapter)).base).toBe(kept);
+    expect((await scoreOf(merged)).mean).toBeCloseTo(mean, 4);
+  });
+
+  it("is refused by name, unless the caller wants it", async () => {
+    const { kept, adapter, weights } = await copyOf(gone);
+    const refused = `${weights}: ${others}`;
+    const asBase = (way: string): string => `${refused}${adapter}; try base ${way}, or baseCheck: false to take these`;
+    await expect(loadPretrained(adapter, { ...on, base: weights })).rejects.toThrow(refused);
+    await expect(loadPretrained(weights, { ...on, adapter })).rejects.toThrow(`; try ${kept}, or baseCheck: false`);
+    const out = newPath();
+    await expect(saveMerged(out, adapter, { base: weights })).rejects.toThrow(`; try base ${kept}, or baseCheck: `);
+    await expect(stat(out)).rejects.toThrow("ENOENT");
+    const taken = await scoreOf(adapter, { base: weights, baseCheck: false });
+    expect(taken.mean).toBe((await scoreOf(weights, { adapter, baseCheck: false })).mean);
+    expect(taken.mean).not.toBe((await scoreOf(adapter)).mean);
+    await rm(kept, { recursive: true });
+    await expect(loadPretrained(adapter, on)).rejects.toThrow(asBase("MODEL"));
+  });
+
+  it("is refused in the words of the command line, and told about by info", async () => {
+    const { kept, adapters, adapter, weights } = await copyOf(gone);
+    await expect(loadNamed(adapter, { base: weights }, on)).rejects.toThrow(
+      `; try --base ${kept}, or --no-base-check to take these`,
+    );
+    const facts = async (parts: object) => {
+      const { path, adapter: told } = await readModelFacts(adapters, parts, () => {});
+      return { path, isBase: told?.isBase };
+    };
+    expect(await facts({})).toEqual({ path: kept, isBase: true });
+    expect(await facts({ base: weights })).toEqual({ path: weights, isBase: false });
+    await rm(kept, { recursive: true });
+    expect(await facts({})).toEqual({ path: weights, isBase: false });
+    await withoutHash(adapter);
+    await rm(join(adapters, "run.json"));
+    expect((await readModelFacts(adapter, {}, () => {})).adapter?.isBase).toBe(null);
+  });
+
+  it("does not keep the adapter's run from going on", async () => {
+    const { adapters } = await copyOf(gone);
+    const lines: string[] = [];
+    await collect(train({ resume: adapters, steps: 6, ...on, onNotice: (line) => lines.push(line) }));
+    expect(lines.filter((line) => line.includes("serves instead"))).toHaveLength(1);
+    const whole = await copyOf(begun);
+    await collect(train({ resume: whole.adapters, steps: 6, ...on }));
+    const weightsOf = async (run: string) => (await checkpointHashes(run))["checkpoint/optimizer.safetensors"];
+    expect(await weightsOf(adapters)).toBe(await weightsOf(whole.adapters));
+  });
+
+  it("serves from another checkpoint of its run", async () => {
+    const { mean } = await scoreOf(join(begun.adapters, "best"));
+    const { base, adapter, kept } = await copyOf(await begin(begun.base));
+    await goOn(base, 3);
+    await rm(kept, { recursive: true });
+    const found = await scoreOf(adapter);
+    expect(found.mean).toBe(mean);
+    expect(found.lines.join("\n")).toContain(`${join(base, "checkpoint-4")} serves instead`);
+  });
+
+  it("is known by the description of an earlier version's run, and by nothing else", async () => {
+    const { kept, adapter } = await copyOf(gone);
+    await rm(kept, { recursive: true });
+    await withoutHash(adapter);
+    await expect(loadPretrained(adapter, on)).rejects.toThrow(others);
+    const alone = newPath();
+    await cp(adapter, alone, { recursive: true });
+    expect((await scoreOf(alone)).lines).toEqual([]);
+  });
+});
+
+describe("the base that a run of adapters keeps", () => {
+  it("serves where the base is gone, and takes no room beside it", async () => {
+    const { base, adapter, adapters, kept } = await copyOf(await begin(begun.base));
+    expect((await readdir(kept)).sort()).toEqual([
+      ...["config.json", "generation_config.json", "manifest.json", "model.safetensors"],
+      ...["tokenizer.json", "tokenizer_config.json"],
+    ]);
+    const { mean } = await scoreOf(adapter);
+    await rm(base, { recursive: true });
+    const found = await scoreOf(adapter);
+    expect(found.mean).toBe(mean);
+    expect(found.lines.join("\n")).toMatch(/the model of the adapter must be on this disk; got .* serves instead$/u);
+    await collect(train({ resume: adapters, steps: 6, ...on }));
+  });
+
+  it("is kept by a run of an earlier version when it goes on", async () => {
+    const { adapters, kept } = await copyOf(begun);
+    await rm(kept, { recursive: true });
+    await collect(train({ resume: adapters, steps: 6, ...on }));
+    expect((await readManifest(kept))?.files).toEqual((await readManifest(kept))?.files);
+  });
+
+  it("may be a GGUF file, which another one replaces", async () => {
+    const model = join(newPath(), "..", "tiny.gguf");
+    const bytes = Buffer.from(writeGguf(ggufModel("llama").file));
+    await writeFile(model, bytes);
+    const config = { model: { contextLength: 8 } } as NonNullable<NewRun["config"]>;
+    const run = await tune(model, { preset: undefined, config });
+    const { mean } = await scoreOf(join(run, "checkpoint"));
+    const last = bytes.length - 2;
+    bytes[last] = (bytes[last] ?? 0) ^ 1;
+    await writeFile(`${model}.new`, bytes);
+    await rename(`${model}.new`, model);
+    const found = await scoreOf(join(run, "checkpoint"));
+    expect(found.mean).toBe(mean);
+    expect(found.lines.join("\n")).toContain(`${join(run, "base", "model.gguf")} serves instead`);
+  });
+});
+
+describe("an adapter that was saved by a program", () => {
+  it("names the weights that it was trained on, and a page refuses others", async () => {
+    const { kept, adapter, weights } = await copyOf(gone);
+    const lm = await loadPretrained(kept, { ...on, adapter });
+    const saved = newPath();
+    await saveAdapter(saved, lm, { base: weights });
+    await lm.close();
+    await expect(loadPretrained(saved, on)).rejects.toThrow(`${weights}: ${others}${saved}`);
+    const filesOf = async (folder: string): Promise<Record<string, Uint8Array>> =>
+      Object.fromEntries(
+        await Promise.all((await readdir(folder)).map(async (name) => [name, await readFile(join(folder, name))])),
+      );
+    const [model, right, ours] = await Promise.all([weights, kept, saved].map(filesOf));
+    const load = (files: unknown, baseCheck?: boolean) =>
+      loadInPage(files as never, { ...on, adapter: ours as never, baseCheck });
+    await expect(load(model)).rejects.toThrow(`checkpoint: ${others}default; try the model that it was trained on`);
+    for (const opened of [await load(right), await load(model, false)]) await opened.close();
+  });
+
+  it("without a hash of its own gets that of the model that it is saved for", async () => {
+    const { kept, adapter, weights } = await copyOf(begun);
+    await withoutHash(adapter);
+    const alone = newPath();
+    await cp(adapter, alone, { recursive: true });
+    const lm = await loadPretrained(weights, { ...on, adapter: alone });
+    const saved = newPath();
+    await saveAdapter(saved, lm, { base: weights });
+    await lm.close();
+    await expect(loadPretrained(kept, { ...on, adapter: saved })).resolves.toMatchObject({
+      adapter: "default",
+    });
+    const other = join((await copyOf(gone)).base, "checkpoint");
+    await expect(loadPretrained(other, { ...on, adapter: saved })).rejects.toThrow(others);
+  });
+});
