@@ -80,7 +80,7 @@ const fileCases = (setup: Setup): readonly Case[] => [
   },
   ...optionCases(
     "loadPretrained",
-    ["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base"],
+    ["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base", "baseCheck"],
     openAndClose((wrong) => foretoken.loadPretrained(setup.checkpoint, { backend: "reference", ...wrong })),
     // An object without fields is no adapters at all.
     (value, option) => option !== "adapters" || isPrimitive(value),
@@ -109,7 +109,7 @@ const fileCases = (setup: Setup): readonly Case[] => [
     call: foretoken.saveMerged,
     allows: isNoNewPath,
   },
-  ...optionCases("saveMerged", ["base", "dtype", "onNotice", "onProgress"], (wrong) =>
+  ...optionCases("saveMerged", ["base", "baseCheck", "dtype", "onNotice", "onProgress"], (wrong) =>
     foretoken.saveMerged(setup.newPath(), setup.adapter, wrong),
   ),
 ];

@@ -6,6 +6,7 @@ import { loadNamed } from "#foretoken/cli/model/checkpoint-path.js";
 import { readModelFacts } from "#foretoken/cli/model/model-facts.js";
 import { readManifest } from "#foretoken/io/owned-folder.node.js";
 import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
+import { keepBase } from "#foretoken/pretrained/adapter/base/keep.node.js";
 import { saveMerged } from "#foretoken/pretrained/adapter/merge.node.js";
 import { saveAdapter } from "#foretoken/pretrained/adapter/save.node.js";
 import { loadPretrained as loadInPage } from "#foretoken/pretrained/load.browser.js";
@@ -189,6 +190,19 @@ describe("the base that a run of adapters keeps", () => {
     await rm(kept, { recursive: true });
     await collect(train({ resume: adapters, steps: 6, ...on }));
     expect((await readManifest(kept))?.files).toEqual((await readManifest(kept))?.files);
+  });
+
+  it("is not kept where its files are others by now, and a line says so", async () => {
+    const { weights, kept } = await copyOf(gone);
+    await rm(kept, { recursive: true });
+    const lines: string[] = [];
+    const file = { name: "model.safetensors", path: join(weights, "model.safetensors"), sha256: "0".repeat(64) };
+    const base = { where: weights, smallFiles: {}, weightFiles: [file] };
+    await keepBase({ root: join(kept, ".."), shown: "run" }, base, (line) => void lines.push(line));
+    expect(lines).toEqual([
+      `run/base: no copy of ${weights} is kept (another one by now); the adapter needs it as it is`,
+    ]);
+    expect((await readdir(join(kept, ".."))).filter((name) => name.includes("base"))).toEqual([]);
   });
 
   it("may be a GGUF file, which another one replaces", async () => {

@@ -296,6 +296,9 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
         ]
       : []),
     ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
+    ...(config.lora === undefined
+      ? []
+      : [row(["`base/`", "the model that the adapters are for, where it could be kept: it may be trained further"])]),
     ...asides.map((name) =>
       row([`\`${name}/\``, "the best weights of a continuation that the run has left; until it has the same again"]),
     ),
