@@ -32,6 +32,7 @@ import { writeCheckpoint } from "./dist/io/checkpoint.node.js";
 import { arrayReader } from "./dist/models/arena.js";
 import { loraLayout } from "./dist/models/lora/layout.js";
 import { adapterFiles } from "./dist/pretrained/adapter/write.js";
+import { openPretrained } from "./dist/pretrained/open.node.js";
 import { trainTokenizer } from "./dist/tokenizer/registry.js";
 const [, folder] = process.argv;
 const text = "The quick brown fox, 12 times: don't jump over the lazy dogs.\\n".repeat(200);
@@ -52,10 +53,13 @@ const backend = await openBackend("reference");
 for (const [name, config] of Object.entries(models)) {
   const model = freshModel(backend, config, char.vocabSize, 7);
   await savePretrained(`${folder}/${name}`, languageModel(model, char));
+  const saved = await openPretrained(`${folder}/${name}`);
+  const sha256 = await saved.sha256();
+  await saved.weights.close();
   for (const [kind, chosen] of Object.entries(targets)) {
     const lora = { rank: 3, alpha: 7, dropout: 0.1, ...(chosen && { targets: chosen }) };
     const values = Float32Array.from({ length: loraLayout(config, lora).length }, (_, i) => 0.2 * Math.sin(i * i + 1));
-    const base = { name: `${folder}/${name}` };
+    const base = { name: `${folder}/${name}`, sha256 };
     await writeCheckpoint(`${folder}/${name}-${kind}`, adapterFiles(config, lora, arrayReader(values), base));
   }
 }

@@ -3,7 +3,7 @@ import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import { addressSource, fetchIfThere, fetchWhole } from "../io/address-source.ts";
 import { manifestName } from "../io/manifest.ts";
 import { canDigest, manifestIn } from "../io/manifest-in-memory.ts";
-import { checkBase } from "./adapter/base/check.ts";
+import { checkBase, trainedOn } from "./adapter/base/check.ts";
 import { adapterConfigName, adapterWeightsName } from "./adapter/config.ts";
 import {
   type AdapterFiles,
@@ -163,12 +163,10 @@ export const loadOpened = async (
   const { backend = "wasm", threads, onProgress, baseCheck = true } = options;
   const { weights } = pretrained;
   if (baseCheck) {
-    await checkBase(pretrained, adapters, async () => "the model that it was trained on").catch(
-      async (error: unknown) => {
-        await weights.close();
-        throw error;
-      },
-    );
+    await checkBase(pretrained, adapters, async () => trainedOn).catch(async (error: unknown) => {
+      await weights.close();
+      throw error;
+    });
   }
   onOpened(pretrained);
   const place = (opened: Backend, onClose?: () => Promise<void>) =>

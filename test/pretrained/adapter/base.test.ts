@@ -118,6 +118,8 @@ describe("a base that was trained further", () => {
     expect(taken.mean).not.toBe((await scoreOf(adapter)).mean);
     await rm(kept, { recursive: true });
     await expect(loadPretrained(adapter, on)).rejects.toThrow(asBase("MODEL"));
+    const unknown = "; try the model that it was trained on, or baseCheck: false";
+    await expect(loadPretrained(weights, { ...on, adapter })).rejects.toThrow(unknown);
   });
 
   it("is refused in the words of the command line, and told about by info", async () => {

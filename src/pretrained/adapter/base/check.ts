@@ -13,6 +13,9 @@ export const isBase = async (
   return found === null || found === baseHash;
 };
 
+/** A way to an adapter's base whose place is unknown. */
+export const trainedOn = "the model that it was trained on";
+
 /**
  * Error for a model that is not an adapter's base.
  * @param model its place.

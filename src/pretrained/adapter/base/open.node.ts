@@ -9,7 +9,7 @@ import { noticeUnchecked, openPretrained } from "../../open.node.ts";
 import type { AdapterBase } from "../config.ts";
 import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
-import { isBase, notBase } from "./check.ts";
+import { isBase, notBase, trainedOn } from "./check.ts";
 import { keptBaseOf, otherCheckpoints } from "./places.node.ts";
 
 /** Which model an adapter is put on. */
@@ -74,11 +74,14 @@ export const placeOfBase = async (adapter: OpenedAdapter, tried?: string): Promi
   return findWeights(baseHash, join(where, ".."), named);
 };
 
-/** Says where the base of an adapter is that is put on another model. */
-export const wayToBase = async (adapter: OpenedAdapter, tried?: string): Promise<string> => {
+/** The place of an adapter's base as a word of a command; `otherwise` where it is unknown. @param tried as in `placeOfBase`. */
+const wordFor = async (adapter: OpenedAdapter, otherwise: string, tried?: string): Promise<string> => {
   const found = await placeOfBase(adapter, tried);
-  return found === undefined ? "MODEL" : quotePath(found);
+  return found === undefined ? otherwise : quotePath(found);
 };
+
+/** Says where the base of an adapter is that is put on another model. */
+export const wayToBase = (adapter: OpenedAdapter): Promise<string> => wordFor(adapter, trainedOn);
 
 /** Opens a model that must be the adapter's base. @param way to the base, for the error. */
 const openChecked = async (
@@ -108,7 +111,7 @@ const openChecked = async (
 export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Promise<OpenedPretrained> => {
   const { base, baseCheck = true, onNotice } = options;
   if (base !== undefined)
-    return openChecked(adapter, base, options, async () => `base ${await wayToBase(adapter, base)}`);
+    return openChecked(adapter, base, options, async () => `base ${await wordFor(adapter, "MODEL", base)}`);
   let named: string | undefined;
   try {
     named = await basePath(adapter);
