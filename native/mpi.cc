@@ -11,6 +11,7 @@
 #include <chrono>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <new>
 
@@ -239,7 +240,7 @@ napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// signs(): an Int32Array that this thread and the one of MPI share: ticks, whether they are watched, the longest silence.
+// signs(): an Int32Array that this thread and the one of MPI share: ticks, whether they are watched, the longest silence, the phase.
 napi_value signsFunction(napi_env env, napi_callback_info) {
   napi_value buffer = nullptr;
   napi_value array = nullptr;
@@ -249,6 +250,20 @@ napi_value signsFunction(napi_env env, napi_callback_info) {
       napi_create_typedarray(env, napi_int32_array, kSigns, buffer, 0, &array) != napi_ok)
     return refuse(env, "no memory can be shared");
   return array;
+}
+
+// endProcess(line): writes "foretoken: …" and ends this process. MPI_Abort must not be called inside MPI_Init or MPI_Finalize, and
+// a launcher ends all ranks if one ends without MPI_Finalize.
+napi_value endProcess(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value value = nullptr;
+  (void)napi_get_cb_info(env, info, &count, &value, nullptr, nullptr);
+  char line[320] = "foretoken: ";
+  const size_t begins = std::strlen(line);
+  size_t length = 0;
+  (void)napi_get_value_string_utf8(env, value, line + begins, sizeof line - begins, &length);
+  say(line, begins + length);
+  _exit(1);
 }
 
 // library(): what the MPI library says of itself. It may be asked before MPI is initialised.
@@ -311,6 +326,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"finalise", nullptr, finaliseFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"dropSharings", nullptr, dropSharings, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"abortAtEnd", nullptr, abortAtEnd, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"endProcess", nullptr, endProcess, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"signs", nullptr, signsFunction, nullptr, nullptr, nullptr, napi_default, nullptr},
   };
   (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);

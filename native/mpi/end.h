@@ -20,7 +20,15 @@ constexpr unsigned kLongestAbort = 2;
   _exit(status);
 }
 
-// Writes "foretoken: rank 1 of 2: …" on standard error, at once: JavaScript may never run again.
+// Writes a line on standard error at once: JavaScript may never run again.
+void say(char* line, size_t length) {
+  line[length] = '\n';
+  if (write(STDERR_FILENO, line, length + 1) < 0) {
+    // Nobody reads it: ending is what matters.
+  }
+}
+
+// Writes "foretoken: rank 1 of 2: …".
 __attribute__((format(printf, 3, 4))) void sayOfRank(long rank, int size, const char* format, ...) {
   char line[320];
   int length = std::snprintf(line, sizeof line, "foretoken: rank %ld of %d: ", rank, size);
@@ -29,10 +37,7 @@ __attribute__((format(printf, 3, 4))) void sayOfRank(long rank, int size, const 
   length += std::vsnprintf(line + length, sizeof line - static_cast<size_t>(length) - 1, format, values);
   va_end(values);
   if (length > static_cast<int>(sizeof line) - 2) length = static_cast<int>(sizeof line) - 2;
-  line[length] = '\n';
-  if (write(STDERR_FILENO, line, static_cast<size_t>(length) + 1) < 0) {
-    // Nobody reads it: ending is what matters.
-  }
+  say(line, static_cast<size_t>(length));
 }
 
 }  // namespace

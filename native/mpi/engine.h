@@ -178,7 +178,17 @@ bool shareCores(Engine& e, Command& command, MPI_Comm local) {
   return true;
 }
 
+// For as long as it lives, the thread carries no heartbeats, and JavaScript's thread watches instead.
+struct WithoutHeartbeats {
+  std::atomic<int32_t>& phase;
+  WithoutHeartbeats(Engine& e, Phase now) : phase(e.life.signs.phase) { phase = now; }
+  WithoutHeartbeats(const WithoutHeartbeats&) = delete;
+  WithoutHeartbeats& operator=(const WithoutHeartbeats&) = delete;
+  ~WithoutHeartbeats() { phase = kCarrying; }
+};
+
 void start(Engine& e, Command& command) {
+  const WithoutHeartbeats until(e, kBeginning);
   int finalised = 0;
   (void)MPI_Finalized(&finalised);
   if (finalised != 0) return fail(command, "MPI has ended in this process");
@@ -298,6 +308,7 @@ bool progress(Engine& e) {
     if (c->urgent) e.urgent--;
     if (c->kind == Kind::kFinalise && !c->failed) {
       e.initialised = false;
+      const WithoutHeartbeats until(e, kEnding);
       (void)check(*c, MPI_Finalize());
     }
     const std::lock_guard<std::mutex> lock(e.mutex);

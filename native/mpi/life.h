@@ -12,7 +12,8 @@
 //     was stopped: by Ctrl-Z, by a scheduler that suspends it, in a laptop that sleeps.
 //   - Ticks count only once JavaScript asks for it, after its first step. By then the longest time between two ticks is known,
 //     and ten times as long is waited for: one kernel call may take a minute on a slow machine.
-//   - MPI_Init and MPI_Finalize block this thread, so heartbeats begin after the one and end before the other.
+//   - MPI_Init and MPI_Finalize block this thread, so heartbeats begin after the one and end before the other. Meanwhile
+//     JavaScript's thread watches (src/train/ranks/without-heartbeats.node.ts).
 #pragma once
 
 #include <mpi.h>
@@ -39,14 +40,18 @@ constexpr int kSilenceRatio = 10;
 // Whether ticks are looked at: not, to learn the longest time between two, or to end all if they stop.
 enum Watching : int32_t { kIgnored = 0, kLearning = 1, kWatched = 2 };
 
-// JavaScript's side writes these, as an Int32Array: see src/train/ranks/signs.node.ts.
+// What the thread of MPI is in; from the first moment on it begins.
+enum Phase : int32_t { kCarrying = 0, kBeginning = 1, kEnding = 2 };
+
+// An Int32Array for JavaScript's side, which writes all but the phase: see src/train/ranks/signs.node.ts.
 struct Signs {
   std::atomic<int32_t> ticks{0};
   std::atomic<int32_t> watching{kIgnored};
   // In seconds; 0: for ever.
   std::atomic<int32_t> longestSilence{kLongestSilence};
+  std::atomic<int32_t> phase{kBeginning};
 };
-constexpr size_t kSigns = 3;
+constexpr size_t kSigns = 4;
 static_assert(sizeof(Signs) == kSigns * sizeof(int32_t), "the signs must be an array of JavaScript's");
 
 struct Life {

@@ -60,8 +60,14 @@ export interface MpiAddon {
   /** The status with which all ranks end if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
   /**
-   * Numbers that JavaScript writes and the thread of MPI reads (native/mpi/life.h): ticks, whether they are watched (0, 1: to
-   * learn how long a silence may be, 2), and after how many seconds of silence all ranks end (0: never).
+   * Ends this process at once, and with it all ranks: inside MPI_Init and MPI_Finalize nothing else does.
+   * @param line for standard error, after "foretoken: ".
+   */
+  endProcess(line: string): void;
+  /**
+   * Numbers that JavaScript and the thread of MPI share (native/mpi/life.h). JavaScript writes ticks, whether they are watched
+   * (0, 1: to learn how long a silence may be, 2), and after how many seconds of silence all ranks end (0: never). The thread
+   * writes whether it is inside MPI_Init (1) or MPI_Finalize (2), where no heartbeats go.
    */
   signs(): Int32Array;
 }

@@ -87,7 +87,7 @@ export const packageVersion = (): string =>
  */
 export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam> => {
   const mpi = loadMpi();
-  const signs = createSigns(mpi.signs());
+  const signs = createSigns(mpi);
   const joined = await mpi.start().catch((cause: unknown) => {
     throw new ConfigError({
       where: "mpi",

@@ -2,10 +2,17 @@
  * Signs that this rank's JavaScript goes on. It counts its kernel calls and the turns of its event loop; if the count stands
  * still, the thread of MPI ends all ranks, with a line that names this one (native/mpi/life.h). A rank that waits for another
  * rank, a disk or a reader still turns its event loop, so it counts as alive.
+ *
+ * While MPI begins and ends, its thread is blocked. Then the event loop looks whether the other ranks go on
+ * (without-heartbeats.node.ts).
  */
 import { url } from "node:inspector";
 import type { Backend } from "../../backend/backend.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { launchedRank } from "../../core/system/launched-rank.node.ts";
+import type { MpiAddon } from "./addon.node.ts";
+import { localRanks } from "./stopped.node.ts";
+import { mpiPhase, watchWithoutHeartbeats } from "./without-heartbeats.node.ts";
 
 /** Environment variable: after so many seconds without a sign of life, all ranks end. 0: never. */
 const variable = "FORETOKEN_RANK_TIMEOUT";
@@ -52,14 +59,31 @@ export interface Signs {
   end(): void;
 }
 
-/** @param shared of `MpiAddon.signs`. @throws ConfigError for an environment variable that is wrong. */
-export const createSigns = (shared: Int32Array, env: NodeJS.ProcessEnv = process.env): Signs => {
-  shared[2] = rankTimeout(env);
+/**
+ * @param mpi not started yet. Its process ends if another rank stands still while MPI begins or ends.
+ * @throws ConfigError for an environment variable that is wrong.
+ */
+export const createSigns = (
+  mpi: Pick<MpiAddon, "signs" | "endProcess">,
+  env: NodeJS.ProcessEnv = process.env,
+  ranksHere = localRanks,
+): Signs => {
+  const seconds = rankTimeout(env);
+  const shared = mpi.signs();
+  shared[2] = seconds;
   const tick = (): void => {
     // It wraps around: any other number is a sign.
     shared[0] = (shared[0] ?? 0) + 1;
   };
-  const timer = setInterval(tick, turnInterval).unref();
+  const own = launchedRank(env);
+  const look = own === null ? undefined : watchWithoutHeartbeats(own, isDebugged() ? 0 : seconds, () => ranksHere(own));
+  const turn = (): void => {
+    tick();
+    const line = look?.(shared[3] ?? mpiPhase.carrying, performance.now());
+    if (line !== undefined) mpi.endProcess(line);
+  };
+  const timer = setInterval(turn, turnInterval).unref();
+  turn();
   return {
     learn() {
       shared[1] = watching.learning;

@@ -101,6 +101,37 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), 
   });
 });
 
+describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while it starts"), () => {
+  /** Milliseconds after the ranks exist: before a line of ours has run, in MPI_Init, or while they meet. */
+  const moments = [300, 500, 700, 900, 1100, 1400, 1700, 2100, 2500];
+
+  const frozenAfter = async (ms: number, variables: Readonly<Record<string, string>>): Promise<void> => {
+    const [ranks, frozen] = ms % 200 === 100 ? [2, 1] : [4, 2];
+    const started = startMpirun(trainOn(ranks, endless(`starting-${ms}`)), place.cwd, undefined, variables);
+    await expect.poll(() => started.pids().length, { interval: 5, timeout: 30_000 }).toBe(ranks);
+    const pids = started.pids();
+    await setTimeout(ms);
+    process.kill(pids[frozen] as number, "SIGSTOP");
+    try {
+      const { status, stderr } = await started.outcome;
+      expect(status).not.toBe(0);
+      expect(ours(stderr)).toEqual([
+        expect.stringMatching(
+          `^foretoken: rank ${frozen} of ${ranks}: must give a sign of life every second; got none for \\d+ s`,
+        ),
+      ]);
+      await expectGone(pids);
+    } finally {
+      for (const pid of pids.filter(isAlive)) process.kill(pid, "SIGKILL");
+    }
+  };
+
+  // Longer than the promised 10 s by the time that the ranks of a busy machine take to start.
+  it.each(moments)("%i ms after it exists: it is named, and all end", { timeout: 30_000 }, (ms) =>
+    frozenAfter(ms, ms === moments[0] ? {} : impatient),
+  );
+});
+
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stand still"), () => {
   // These wait for as long as a silence may be: time itself is what they are about.
   const longest = 3;

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { createSigns, rankTimeout } from "#foretoken/train/ranks/signs.node.js";
+import type { LocalRank } from "#foretoken/train/ranks/stopped.node.js";
 
 describe("the longest silence of a rank", () => {
   it.each([
@@ -19,10 +20,16 @@ describe("the longest silence of a rank", () => {
   });
 });
 
+/** The part of MPI that signs use, with the numbers that both share. */
+const mpiWith = (shared: Int32Array, ended: string[] = []) => ({
+  signs: () => shared,
+  endProcess: (line: string) => void ended.push(line),
+});
+
 describe("signs of a rank", () => {
   it("count kernel calls", async () => {
-    const shared = new Int32Array(3);
-    const signs = createSigns(shared, {});
+    const shared = new Int32Array(4);
+    const signs = createSigns(mpiWith(shared), {});
     const inner = await openBackend("reference");
     const backend = signs.counted(inner);
     const storage = backend.alloc("float32", 4);
@@ -36,22 +43,36 @@ describe("signs of a rank", () => {
   });
 
   it("count the turns of the event loop", async () => {
-    const shared = new Int32Array(3);
-    const signs = createSigns(shared, {});
+    const shared = new Int32Array(4);
+    const signs = createSigns(mpiWith(shared), {});
     await expect.poll(() => shared[0], { timeout: 10_000 }).toBeGreaterThan(0);
     signs.end();
   });
 
   it("are watched only after they were learned", () => {
-    const shared = new Int32Array(3);
-    const signs = createSigns(shared, { FORETOKEN_RANK_TIMEOUT: "20" });
+    const shared = new Int32Array(4);
+    const signs = createSigns(mpiWith(shared), { FORETOKEN_RANK_TIMEOUT: "20" });
     signs.watch();
-    expect([...shared]).toEqual([0, 0, 20]);
+    expect([...shared]).toEqual([1, 0, 20, 0]);
     signs.learn();
     expect(shared[1]).toBe(1);
     signs.watch();
     expect(shared[1]).toBe(2);
     signs.end();
     expect(shared[1]).toBe(0);
+  });
+
+  it("look at the other ranks at once while MPI begins, and not when it carries heartbeats", () => {
+    const looks: number[] = [];
+    const env = { OMPI_COMM_WORLD_RANK: "1", OMPI_COMM_WORLD_SIZE: "2" };
+    const ranksHere = ({ rank }: { readonly rank: number }): readonly LocalRank[] => {
+      looks.push(rank);
+      return [];
+    };
+    const ended: string[] = [];
+    for (const phase of [0, 1, 2]) createSigns(mpiWith(Int32Array.of(0, 0, 0, phase), ended), env, ranksHere).end();
+    // Phases 1 and 2.
+    expect(looks).toEqual([1, 1]);
+    expect(ended).toEqual([]);
   });
 });

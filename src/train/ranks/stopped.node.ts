@@ -1,0 +1,93 @@
+/**
+ * Ranks of this machine whose processes are stopped, as the system tells (/proc, on Linux). It needs no channel between ranks, so
+ * it sees a process from its first moment, before that has run a line of ours and while MPI carries no message.
+ *
+ * A rank may have several processes, as with `mpirun -n 2 bash run.sh`. All descend from the launcher, and have in their
+ * environment the rank's number.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Launched, launchedRank } from "../../core/system/launched-rank.node.ts";
+
+/** A rank of this machine. */
+export interface LocalRank {
+  readonly rank: number;
+  /** The process of it that is stopped, if one is. */
+  readonly stopped: number | undefined;
+}
+
+interface Process {
+  readonly parent: number;
+  readonly state: string;
+}
+
+/** Text of a file of /proc; "" once its process is gone, or where it is another user's. */
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+
+const processAt = (proc: string, pid: number): Process | undefined => {
+  // "7 (name, which may have any character) S 1 …".
+  const [, state, parent] = /\) (\S) (\d+) [^)]*$/u.exec(readText(join(proc, String(pid), "stat"))) ?? [];
+  return state === undefined ? undefined : { state, parent: Number(parent) };
+};
+
+const rankAt = (proc: string, pid: number): Launched | null => {
+  const variables = readText(join(proc, String(pid), "environ")).split("\0");
+  return launchedRank(Object.fromEntries(variables.map((one) => one.split(/=(.*)/su))));
+};
+
+const processesIn = (proc: string): ReadonlyMap<number, Process> => {
+  const found = new Map<number, Process>();
+  try {
+    for (const name of readdirSync(proc)) {
+      const one = /^\d+$/u.test(name) ? processAt(proc, Number(name)) : undefined;
+      if (one !== undefined) found.set(Number(name), one);
+    }
+  } catch {
+    // Another system than Linux: nothing is known.
+  }
+  return found;
+};
+
+const isSameRank = (one: Launched | null, other: Launched): boolean =>
+  one?.rank === other.rank && one.size === other.size;
+
+/** The nearest ancestor that is not of this rank; 0: another namespace's. */
+const launcherOf = (proc: string, pid: number, own: Launched, all: ReadonlyMap<number, Process>): number => {
+  let at = all.get(pid)?.parent ?? 0;
+  while (at > 0 && isSameRank(rankAt(proc, at), own)) at = all.get(at)?.parent ?? 0;
+  return at;
+};
+
+const descends = (pid: number, ancestor: number, all: ReadonlyMap<number, Process>): boolean => {
+  let at = all.get(pid)?.parent ?? 0;
+  while (at > 0 && at !== ancestor) at = all.get(at)?.parent ?? 0;
+  return at === ancestor;
+};
+
+/**
+ * The ranks of this machine, this one included, in their order. None where the system does not tell.
+ * @param own this rank.
+ * @param pid its process.
+ * @param proc the folder in which the system describes its processes.
+ */
+export const localRanks = (own: Launched, pid: number = process.pid, proc = "/proc"): readonly LocalRank[] => {
+  const all = processesIn(proc);
+  const launcher = launcherOf(proc, pid, own, all);
+  if (launcher === 0) return [];
+  const ranks = new Map<number, LocalRank>();
+  for (const [one, { state }] of all) {
+    if (!descends(one, launcher, all)) continue;
+    const found = rankAt(proc, one);
+    if (found === null || found.size !== own.size) continue;
+    // Not "t", which a debugger does.
+    const stopped = state === "T" ? one : ranks.get(found.rank)?.stopped;
+    ranks.set(found.rank, { rank: found.rank, stopped });
+  }
+  return [...ranks.values()].sort((a, b) => a.rank - b.rank);
+};
