@@ -4,22 +4,8 @@ import { parseConfig } from "../../core/checks/config.ts";
 import { type JsonLimits, parseJson } from "../../core/checks/json.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
-
-export type FailureStatus = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 500;
-
-/** An error that has its status. */
-export class HttpError extends Error {
-  override readonly name = "HttpError";
-  readonly status: FailureStatus;
-  /** The field of the request that it is about. */
-  readonly field: string | undefined;
-
-  constructor(status: FailureStatus, message: string, field?: string) {
-    super(message);
-    this.status = status;
-    this.field = field;
-  }
-}
+import type { Bodies } from "./bodies.ts";
+import { type FailureStatus, HttpError } from "./http-error.ts";
 
 const noStore = { "Cache-Control": "no-store" } as const;
 
@@ -73,37 +59,18 @@ const statusOf = (error: unknown): FailureStatus => {
 /** The answer to a request that failed. */
 export const failureAnswer = (error: unknown): Response => jsonAnswer(failureOf(error), statusOf(error));
 
-const tooLarge = (most: number): HttpError =>
-  new HttpError(413, `the request must have at most ${most} bytes; got more; try a smaller text, or one of a folder`);
-
-/** A body of at most `most` bytes; more are not read. */
-const readBody = async (request: Request, most: number): Promise<Uint8Array> => {
-  if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLarge(most);
-  const reader = request.body?.getReader();
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  for (;;) {
-    const piece = (await reader?.read())?.value;
-    if (piece === undefined) return Buffer.concat(pieces);
-    bytes += piece.length;
-    if (bytes > most) {
-      await reader?.cancel();
-      throw tooLarge(most);
-    }
-    pieces.push(piece);
-  }
-};
-
 /**
  * The body of a request, checked.
- * @throws ConfigError naming the field that is wrong, HttpError for too many bytes.
+ * @param bodies reads it.
+ * @throws ConfigError naming the field that is wrong, HttpError as `bodies` does.
  */
 export const readJson = async <Schema extends z.ZodType>(
   request: Request,
   schema: Schema,
   limits: JsonLimits,
+  bodies: Pick<Bodies, "read">,
 ): Promise<z.output<Schema>> => {
-  const bytes = await readBody(request, limits.maxBytes);
+  const bytes = await bodies.read(request, limits.maxBytes);
   const named = { ...limits, what: "the request" };
   const value = parseJson(bytes, named, (fault) => new ConfigError({ where: "request", ...fault }));
   return parseConfig(schema, value, "request");

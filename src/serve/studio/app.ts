@@ -1,6 +1,7 @@
 /** The addresses of the studio, and what answers them. */
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { type BackendChoice, describeBackends } from "../../backend/select.node.ts";
 import { configFields } from "../../core/checks/schema-fields.ts";
@@ -9,8 +10,10 @@ import { runConfigSchema } from "../../train/config/config.ts";
 import { defaultPreset } from "../../train/config/presets.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { readColumns } from "../../train/folder/list/series.node.ts";
+import type { Bodies } from "../http/bodies.ts";
 import { computingPolicy, type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../http/guard.ts";
-import { failureAnswer, HttpError, jsonAnswer, jsonTextAnswer, readJson } from "../http/json.ts";
+import { HttpError } from "../http/http-error.ts";
+import { failureAnswer, jsonAnswer, jsonTextAnswer, readJson } from "../http/json.ts";
 import { createSharedWork, type SharedWork } from "../http/shared-work.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
@@ -50,6 +53,7 @@ export interface StudioParts {
   readonly jobs: Jobs;
   readonly turns: Turns;
   readonly models: Models;
+  readonly bodies: Bodies;
   readonly patienceMs: number;
   readonly backend: BackendChoice | undefined;
   readonly threads: number | undefined;
@@ -60,7 +64,8 @@ const mostSteps = 200_000;
 
 /** A text is one value, however long it is: many values would take many times their bytes of memory. */
 const few = { maxValues: 4096, maxKeys: 2048 } as const;
-const smallBody = { maxBytes: 2 ** 20, ...few } as const;
+/** How a run is to stop or to go on. */
+const smallBody = { maxBytes: 2 ** 12, ...few } as const;
 /** A prompt, with the tokens that follow it, or a text to score. */
 const textBody = { maxBytes: 2 ** 23, maxValues: 70_000, maxKeys: few.maxKeys } as const;
 /** A text to train on: the bytes of its JSON. */
@@ -145,7 +150,7 @@ const isComputing = (address: string): boolean => /^\/assets\/lesson-worker-[A-Z
 const nameOf = (c: Context): string => c.req.param("name") ?? "";
 
 const addRunRoutes = (api: Hono, parts: StudioParts): void => {
-  const { shelf, jobs } = parts;
+  const { shelf, jobs, bodies } = parts;
   api.get("/runs", async () => jsonAnswer(await shelf.list()));
   const series = createSharedWork<string>();
   api.get("/runs/:name/series", async (c) =>
@@ -160,7 +165,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
   api.get("/events", () => eventAnswer((signal) => listEvents(shelf, signal)));
   api.post("/runs/:name/stop", async (c) => {
-    const { elsewhere = false } = await readJson(c.req.raw, stopSchema, smallBody);
+    const { elsewhere = false } = await readJson(c.req.raw, stopSchema, smallBody, bodies);
     const name = nameOf(c);
     if (jobs.stop(name)) return jsonAnswer({ name });
     const { path, summary } = await shelf.find(name);
@@ -172,7 +177,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
     return jsonAnswer({ name });
   });
   api.post("/runs/:name/resume", async (c) => {
-    const { steps, extend } = await readJson(c.req.raw, resumeSchema, smallBody);
+    const { steps, extend } = await readJson(c.req.raw, resumeSchema, smallBody, bodies);
     const name = nameOf(c);
     const { path, summary } = await shelf.find(name);
     if (summary.owner === "elsewhere")
@@ -192,14 +197,14 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
 };
 
 const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
-  const { jobs, shelf } = parts;
+  const { jobs, shelf, bodies } = parts;
   const newRun = { ...parts, texts: parts.textFolder?.path ?? null, planning: createTurns(() => {}) };
   api.post("/plan", async (c) => {
-    const request = await readJson(c.req.raw, newRunSchema, corpusBody);
+    const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
     return jsonAnswer(await planOf(request, newRun, c.req.raw.signal));
   });
   api.post("/runs", async (c) => {
-    const request = await readJson(c.req.raw, newRunSchema, corpusBody);
+    const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
     // Before the text is read.
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
@@ -212,22 +217,27 @@ const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
 };
 
 const addModelRoutes = (api: Hono, parts: StudioParts): void => {
-  const { models } = parts;
+  const { models, bodies } = parts;
   api.get("/models", async () => jsonAnswer(await models.list()));
   api.post("/generate", async (c) => {
-    const request = await readJson(c.req.raw, writeSchema, textBody);
+    const request = await readJson(c.req.raw, writeSchema, textBody, bodies);
     const place = await models.placeOf(request.model);
     return eventAnswer((signal) => writeText(parts, place, request, signal));
   });
   api.post("/score", async (c) => {
-    const { model, ...request } = await readJson(c.req.raw, scoreSchema, textBody);
+    const { model, ...request } = await readJson(c.req.raw, scoreSchema, textBody, bodies);
     return jsonAnswer(await scoreText(parts, await models.placeOf(model), request, c.req.raw.signal));
   });
 };
 
 /** The studio as a function from requests to answers. */
-export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono => {
-  const app = new Hono({ strict: true });
+export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<{ Bindings: HttpBindings }> => {
+  const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
+  app.use(async (c, next) => {
+    // Also when the connection ends before the answer. A stream of events is answered when it has ended.
+    c.env.outgoing.once("close", () => parts.bodies.release(c.req.raw));
+    await next();
+  });
   app.use(async (c, next) => {
     const refusal = refusalOf(c.req.raw, guard());
     if (refusal !== undefined) c.res = failureAnswer(new HttpError(refusal.status, refusal.error));

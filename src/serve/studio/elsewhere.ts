@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { lockHolder } from "../../io/lock.node.ts";
-import { HttpError } from "../http/json.ts";
+import { HttpError } from "../http/http-error.ts";
 
 /** The words of a process's command line; none if the system does not tell. */
 const commandOf = (pid: number): readonly string[] => {

@@ -4,7 +4,7 @@ import { presetOf } from "../../train/config/preset-of.ts";
 import type { StartEvent } from "../../train/events.ts";
 import type { ListedRun } from "../../train/folder/list/runs.node.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
-import { HttpError } from "../http/json.ts";
+import { HttpError } from "../http/http-error.ts";
 import type { OwnRuns } from "./runs.ts";
 import type { Turns } from "./turns.ts";
 

@@ -11,7 +11,7 @@ import { checkpointOf } from "../../train/folder/begin/initial.node.ts";
 import { folderNames, keptName } from "../../train/folder/folder-names.ts";
 import { keptSteps } from "../../train/folder/write/kept-checkpoints.node.ts";
 import { loadInWorker, type WorkerModel } from "../../worker/model.node.ts";
-import { HttpError } from "../http/json.ts";
+import { HttpError } from "../http/http-error.ts";
 import { inRequest } from "./inside/field.ts";
 import type { ModelListAnswer } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";

@@ -15,7 +15,7 @@ import { defaultRunName, nameOfText } from "../../train/folder/begin/default-nam
 import { readColumns } from "../../train/folder/list/series.node.ts";
 import { planInWorker } from "../../worker/plan.node.ts";
 import type { NewRun } from "../../worker/train.node.ts";
-import { HttpError } from "../http/json.ts";
+import { HttpError } from "../http/http-error.ts";
 import type { Models } from "./models.ts";
 import type { NewRunRequest, RunPlan, RunSummary, TextSource } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
@@ -195,16 +195,21 @@ export const inForm = (error: unknown, { initFrom }: NewRunRequest): unknown =>
     ? new HttpError(400, error.message, "initFrom")
     : error;
 
-/** What a run would be. Plans are made one after the other: a long text takes memory and time. */
-export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
+const plannedRun = async (request: NewRunRequest, parts: NewRunParts) => {
   const { options, command } = await askedRun(request, parts);
   const { backend, threads, keepLast: _, signal: __, onNotice: ___, onCheckpoint: ____, ...rest } = options;
-  const turn = await parts.planning.take(signal);
-  const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice })
-    .catch((error: unknown) => {
+  const planned = await planInWorker({ ...rest, threads, backend: backend as BackendChoice }).catch(
+    (error: unknown) => {
       throw inForm(error, request);
-    })
-    .finally(turn.release);
+    },
+  );
+  return { planned, command };
+};
+
+/** What a run would be. Plans are made one after the other: a long text takes memory and time. */
+export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
+  const turn = await parts.planning.take(signal);
+  const { planned, command } = await plannedRun(request, parts).finally(turn.release);
   const { runs } = await parts.shelf.list();
   return { ...planned, seconds: await secondsOf(planned, runs, parts.shelf, signal), command };
 };

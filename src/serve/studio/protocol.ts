@@ -14,7 +14,10 @@ import { headsOffSchema } from "./inside/protocol.ts";
 /** Every address of the protocol begins with this. */
 export const apiPath = "/api/v1";
 
-/** Answer to a request that failed: status 400 (the request), 403, 404, 409 (not now) or 500. */
+/**
+ * Answer to a request that failed: status 400 (the request), 401, 403, 404, 405, 408 (its body came too slowly), 409 (not now),
+ * 413 (too large), 415, 500 or 503 (too many bodies at a time).
+ */
 export interface Failure {
   /** One line: what must hold; what came; what to try. */
   readonly error: string;

@@ -5,7 +5,7 @@ import { lockHolder } from "../../io/lock.node.ts";
 import { findsFolder } from "../../train/folder/finds-folder.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
 import { type KnownRuns, type ListedRun, readRuns } from "../../train/folder/list/runs.node.ts";
-import { HttpError } from "../http/json.ts";
+import { HttpError } from "../http/http-error.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
 
 /** What this studio knows of its own runs, besides their folders. */

@@ -10,9 +10,12 @@ import { systemErrorCode } from "../../core/errors/system-error.ts";
 import type { StartEvent } from "../../train/events.ts";
 import { findsFolder } from "../../train/folder/finds-folder.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
+import { type BodyLimits, bodyLimits, createBodies } from "../http/bodies.ts";
 import { type GuardSettings, guardHeaders, isLoopback, namesOf, newToken, shownNames } from "../http/guard.ts";
+import { HttpError } from "../http/http-error.ts";
 import { inTurn } from "../http/in-turn.ts";
-import { failureAnswer, HttpError } from "../http/json.ts";
+import { failureAnswer } from "../http/json.ts";
+import { endUntaken } from "../http/untaken.ts";
 import { createApp } from "./app.ts";
 import { type AdoptedRun, createJobs, type Jobs } from "./jobs.ts";
 import { openModels } from "./models.ts";
@@ -35,8 +38,10 @@ export interface StudioOptions {
   readonly token?: string | undefined;
   readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
-  /** Milliseconds that a text waits for a page which does not take it, before it is given up. Default: 30,000. */
+  /** Milliseconds that an answer waits for a page which does not take it, before it is given up. Default: 30,000. */
   readonly patienceMs?: number | undefined;
+  /** Limits of the bodies of requests. Default: 200 MiB of all together, and 64 KiB of each in 10 seconds. */
+  readonly bodies?: BodyLimits | undefined;
   /** The version that the page shows. */
   readonly version?: string | undefined;
   /** The folder of the built page. Default: the package's own. */
@@ -132,7 +137,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
   const { backend, models: named = [], patienceMs = 30_000 } = options;
   const models = openModels({ shelf, named, backend, threads });
-  const own = { shelf, jobs, turns, models };
+  const own = { shelf, jobs, turns, models, bodies: createBodies(options.bodies ?? bodyLimits) };
   const served = { version, runsFolder: basename(folder), textFolder, page, library: ownLibrary };
   const parts = { ...own, ...served, patienceMs, backend, threads };
   const app = createApp(parts, () => guard());
@@ -145,7 +150,12 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
       return answer;
     },
   });
-  const server = createServer(inTurn((request, response) => void listener(request, response)));
+  const server = createServer(
+    inTurn((request, response) => {
+      endUntaken(response, patienceMs);
+      void listener(request, response);
+    }),
+  );
   await listenOn(server, options.port, host);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;

@@ -2,7 +2,7 @@
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { folderNames } from "../../train/folder/folder-names.ts";
-import { HttpError } from "../http/json.ts";
+import { HttpError } from "../http/http-error.ts";
 import type { TextListAnswer } from "./protocol.ts";
 
 /** Files that are texts by their names; others are looked into. */

@@ -1,6 +1,7 @@
 /** The addresses of `inside/`. */
 import type { Hono } from "hono";
 import type { z } from "zod";
+import type { Bodies } from "../../http/bodies.ts";
 import { jsonAnswer, readJson } from "../../http/json.ts";
 import { attentionMaps, type InsideParts, lensReadings, neighbours, patches, tokensOf } from "./answers.ts";
 import { attentionSchema, lensSchema, neighboursSchema, patchSchema, tokensSchema } from "./protocol.ts";
@@ -8,7 +9,7 @@ import { attentionSchema, lensSchema, neighboursSchema, patchSchema, tokensSchem
 /** Texts, and lists of layers, heads and places. */
 const body = { maxBytes: 2 ** 21, maxValues: 16_384, maxKeys: 2048 } as const;
 
-export const addInsideRoutes = (api: Hono, parts: InsideParts): void => {
+export const addInsideRoutes = (api: Hono, parts: InsideParts & { readonly bodies: Bodies }): void => {
   const answer = <Request extends { readonly model: string }>(
     path: string,
     schema: z.ZodType<Request>,
@@ -19,7 +20,7 @@ export const addInsideRoutes = (api: Hono, parts: InsideParts): void => {
     ) => Promise<unknown>,
   ): void => {
     api.post(`/inside/${path}`, async (c) => {
-      const { model, ...request } = await readJson(c.req.raw, schema, body);
+      const { model, ...request } = await readJson(c.req.raw, schema, body, parts.bodies);
       const place = await parts.models.placeOf(model);
       return jsonAnswer(await answerOf(parts, { ...request, place }, c.req.raw.signal));
     });
