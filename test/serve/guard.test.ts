@@ -30,6 +30,10 @@ beforeAll(async () => {
   await writeFile(join(folder, "texts/.hidden/a.txt"), secret);
   await symlink(join(folder, "secret.txt"), join(folder, "texts/link.txt"));
   await symlink(join(folder, "outside"), join(folder, "texts/outside"));
+  await writeFile(join(folder, "texts/.env"), secret);
+  await symlink(join(folder, "texts/.env"), join(folder, "texts/env.txt"));
+  await symlink(join(folder, "texts/.hidden"), join(folder, "texts/shown"));
+  await symlink(join(folder, "texts/cat.txt"), join(folder, "texts/kitten.txt"));
   await writeFile(join(folder, "outside/a.txt"), secret);
   studio = await startStudio({
     ...{ folder: join(folder, "runs"), texts: join(folder, "texts"), page: join(folder, "page"), port: 0 },
@@ -331,6 +335,9 @@ describe("names and texts", () => {
     "link.txt",
     "outside/a.txt",
     ".hidden/a.txt",
+    // Links to what is hidden.
+    "env.txt",
+    "shown/a.txt",
     "..\\secret.txt",
     "a\0.txt",
     "more",
@@ -342,9 +349,9 @@ describe("names and texts", () => {
     expect(text).toContain("text: must name a text of the folder");
   });
 
-  test("a text of the folder is one", async () => {
+  test.each(["cat.txt", "kitten.txt"])("a text of the folder is one, and a link to it: %s", async (path) => {
     const { config } = smallRun("", 5);
-    const asked = { text: { kind: "file", path: "cat.txt" }, config };
+    const asked = { text: { kind: "file", path }, config };
     expect(JSON.parse((await post("plan", JSON.stringify(asked))).text)).toMatchObject({ vocabSize: 17 });
   });
 

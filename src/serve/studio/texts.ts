@@ -16,6 +16,8 @@ const mostFiles = 5000;
 /** Bytes that show whether a file is a text. */
 const lookAt = 4096;
 
+const isHidden = (name: string): boolean => name.startsWith(".");
+
 /** Whether the beginning of a file is UTF-8 without zero bytes. */
 const isText = async (path: string): Promise<boolean> => {
   const file = await open(path).catch(() => undefined);
@@ -45,7 +47,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
     // A run's folder has files of its own.
     if (entries.some(({ name }) => name === folderNames.description)) continue;
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+      if (isHidden(entry.name) || entry.name === "node_modules") continue;
       const path = join(parent, entry.name);
       if (entry.isDirectory()) folders.push(path);
       if (!entry.isFile() || texts.length >= mostTexts || ++files > mostFiles) continue;
@@ -67,11 +69,13 @@ export const textPath = async (folder: string | null, path: string): Promise<str
     "text",
   );
   const names = path.split("/");
-  if (/[\0\\]/u.test(path) || names.some((name) => name === "" || name.startsWith("."))) throw missing;
+  if (/[\0\\]/u.test(path) || names.some((name) => name === "" || isHidden(name))) throw missing;
   const [root, real] = await Promise.all([realpath(folder), realpath(join(folder, path))]).catch(() => {
     throw missing;
   });
   if (real === undefined || root === undefined || !real.startsWith(root + sep)) throw missing;
+  // A link with another name.
+  if (relative(root, real).split(sep).some(isHidden)) throw missing;
   if (!(await stat(real)).isFile()) throw missing;
   return real;
 };
