@@ -44,8 +44,7 @@ export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<voi
 /** A system's error with the file's name: for an open file the system does not name it. */
 const naming = (path: string, error: unknown): unknown => {
   if (!(error instanceof Error) || systemErrorCode(error) === undefined || error.message.includes(path)) return error;
-  error.message = `${error.message} '${path}'`;
-  return error;
+  return Object.assign(error, { message: `${error.message} '${path}'`, path });
 };
 
 /**
@@ -145,6 +144,7 @@ export const openToAppend = async (path: string): Promise<FileHandle> => {
  * Makes a folder and the missing folders above it. Not Node's own `recursive`: that tries for ever if the system answers
  * "no such folder" although the one above is there, as /proc does.
  * @returns the folders that it made, the outermost first.
+ * @throws the system's error; the folders that it made by then are removed again.
  */
 export const makeFolders = async (path: string): Promise<readonly string[]> => {
   const make = (): Promise<readonly string[]> =>
@@ -158,7 +158,12 @@ export const makeFolders = async (path: string): Promise<readonly string[]> => {
   return make().catch(async (error: unknown) => {
     if (systemErrorCode(error) !== "ENOENT" || dirname(path) === path) throw error;
     const above = await makeFolders(dirname(path));
-    return [...above, ...(await make())];
+    try {
+      return [...above, ...(await make())];
+    } catch (again) {
+      await removeEmptyFolders(above);
+      throw again;
+    }
   });
 };
 

@@ -7,14 +7,18 @@ import { quoteWord } from "../../../core/text/shell-word.ts";
 import { textPieces } from "../../../data/corpora.node.ts";
 import { lineOfDocument } from "../../../data/documents-json.ts";
 import { locatedDocuments } from "../../../data/given-documents.ts";
-import { makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../../io/files.node.ts";
+import { identityOf } from "../../../io/checkpoint.node.ts";
+import { type Contents, makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../../io/files.node.ts";
 import { type Lock, takeLock } from "../../../io/lock.node.ts";
+import { occupantOf } from "../../../io/owned-folder.node.ts";
 import type { TrainEvent } from "../../events.ts";
 import { descriptionText } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { type GivenData, keptNames } from "../run-schemas.ts";
 import type { RunSubject } from "../write/checkpoint-files.node.ts";
 import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
+import { removeBegun } from "./begun-files.node.ts";
+import { unwritable } from "./unwritable.node.ts";
 
 /** Whether a run's description is empty: its process was killed, or the power failed, before it was on the disk. */
 const isBlank = async (path: string): Promise<boolean> =>
@@ -54,30 +58,13 @@ const checkEmpty = async (path: string, out: string): Promise<void> => {
   });
 };
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOTDIR: "a file above it",
-  EEXIST: "a file",
-  EACCES: "no permission",
-  EPERM: "no permission",
-  EROFS: "a disk that cannot be written to",
-};
-
-const unusable = (out: string, cause: unknown): ConfigError =>
-  new ConfigError({
-    where: `out ${out}`,
-    must: "the folder must be one that can be made and written to",
-    got: reasons[systemErrorCode(cause) ?? ""] ?? (cause instanceof Error ? cause.message : String(cause)),
-    hint: "another folder",
-    cause,
-  });
-
 /**
  * Fails unless `out` can become a run's folder: it is unused, or an empty folder.
  * @throws ConfigError when something is there or it cannot be read. Nothing is changed.
  */
 export const checkFree = (out: string): Promise<void> =>
-  checkEmpty(resolve(out), out).catch((error: unknown) => {
-    throw error instanceof ForetokenError ? error : unusable(out, error);
+  checkEmpty(resolve(out), out).catch(async (error: unknown) => {
+    throw error instanceof ForetokenError ? error : await unwritable(out, resolve(out), error);
   });
 
 /** A folder of this process alone, with its lock. */
@@ -119,7 +106,7 @@ const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => 
     } catch (error) {
       const isTaken = error instanceof ForetokenError;
       if (isTaken && isOwnChoice && i < 100) continue;
-      throw isTaken ? error : unusable(name, error);
+      throw isTaken ? error : await unwritable(name, resolve(name), error);
     }
   }
 };
@@ -137,76 +124,120 @@ function* linesOf(documents: readonly unknown[]): Generator<Uint8Array, void, un
     yield encoder.encode(`${lineOfDocument(source)}\n`);
 }
 
-/** Keeps the texts that a run was given, byte by byte, or its documents: a resumed run needs them. */
-const keepData = async (path: string, given: GivenData): Promise<void> => {
+/** The data that a run was given, by the names of the files that keep it: the texts byte by byte, or the documents. */
+function* keptData(given: GivenData): Generator<readonly [name: string, contents: Contents], void, undefined> {
   const isDocuments = "documents" in given;
   const names = keptNames(isDocuments);
-  await replaceFile(join(path, names.data), isDocuments ? linesOf(given.documents) : bytesOf(given.text));
-  const held = isDocuments
-    ? given.valDocuments && linesOf(given.valDocuments)
-    : given.valText === undefined
-      ? undefined
-      : bytesOf(given.valText);
-  if (held !== undefined) await replaceFile(join(path, names.valData), held);
+  yield [names.data, isDocuments ? linesOf(given.documents) : bytesOf(given.text)];
+  if (isDocuments && given.valDocuments !== undefined) yield [names.valData, linesOf(given.valDocuments)];
+  if (!isDocuments && given.valText !== undefined) yield [names.valData, bytesOf(given.valText)];
+}
+
+/** Removes what a process may have left that was killed here before. */
+const removeLeftovers = async (folder: string): Promise<void> => {
+  for (const entry of await readdir(folder)) {
+    const isLock = entry === folderNames.lock;
+    if (!isLock && (await isLeftover(folder, entry))) await unlink(join(folder, entry)).catch(() => undefined);
+  }
 };
 
 /**
  * A new run's folder. The folder and its lock are made at once: two runs never share one, and a folder that cannot be
  * written to is an error before anything is computed. Its files are written once there is more to keep than the first
- * event: a run that fails before its first step is done, say without enough memory, leaves nothing behind.
+ * event: a run that fails before its first step is done, say without enough memory, leaves nothing behind. Neither does a
+ * run whose first files cannot be written, say on a full disk.
  * @param out its path; a name of the program's own choice may get a number at its end.
  * @param given the data, if it lies in no file.
- * @param keep what else is to be kept in the folder.
- * @throws ConfigError when something is there by now, or the folder cannot be made.
+ * @param keepMore writes what else is to be kept in the folder.
+ * @throws ConfigError when something is there by now, or the folder or its first files cannot be made.
  */
 export const createRunFolder = async (
   out: string,
   isOwnChoice: boolean,
   subject: RunSubject,
   given?: GivenData,
-  keep?: (run: { readonly root: string; readonly shown: string }) => Promise<void>,
+  keepMore?: (run: { readonly root: string; readonly shown: string }) => Promise<void>,
 ): Promise<RunFolder> => {
   const reserved = await reserve(out, isOwnChoice);
   const { path, lock, made } = reserved;
+  const identity = await identityOf(path);
+  const written: string[] = [];
   let opened: Promise<RunFolder> | undefined;
   let first: TrainEvent | undefined;
-  const folder = (): Promise<RunFolder> => {
-    opened ??= (async () => {
-      await replaceFile(join(path, folderNames.description), descriptionText(subject));
-      if (given !== undefined) await keepData(path, given);
-      await keep?.({ root: path, shown: reserved.out });
-      const run = await openRunFolder(reserved.out, subject, lock, true, path);
-      if (first !== undefined) await run.record(first);
-      return run;
-    })();
-    return opened;
+  /** Whether the run has begun, with all its files in their places: from then on they stay, whatever happens. */
+  let hasBegun = false;
+  let hasFailed = false;
+
+  const open = async (): Promise<RunFolder> => {
+    const { description } = folderNames;
+    for (const [name, contents] of [
+      [description, descriptionText(subject)] as const,
+      ...(given ? keptData(given) : []),
+    ]) {
+      const file = join(path, name);
+      // Before it is written: an error may come after the file is in its place.
+      if ((await occupantOf(file)) === "nothing") written.push(name);
+      await replaceFile(file, contents);
+    }
+    await keepMore?.({ root: path, shown: reserved.out });
+    const run = await openRunFolder(reserved.out, subject, lock, true, path);
+    if (first === undefined) return run;
+    return run.record(first).then(
+      () => run,
+      async (error: unknown) => {
+        await run.close().catch(() => undefined);
+        throw error;
+      },
+    );
   };
+  /** Does `work` in the folder, which has its files from the first call on. */
+  const within = async <T>(work: (run: RunFolder) => Promise<T>): Promise<T> => {
+    try {
+      opened ??= open();
+      return await work(await opened);
+    } catch (error) {
+      if (hasBegun) throw error;
+      hasFailed = true;
+      throw await unwritable(reserved.out, path, error);
+    }
+  };
+  /** As `within`, for what is worth keeping: a checkpoint, or the events of steps. */
+  const keep = <T>(work: (run: RunFolder) => Promise<T>): Promise<T> =>
+    within((run) => {
+      hasBegun = true;
+      return work(run);
+    });
+  /** Whether nobody else has taken the folder's name, or its lock. */
+  const isOurs = async (): Promise<boolean> =>
+    identity !== undefined && (await identityOf(path)) === identity && !(await lock.isTaken());
+
   return {
     path: reserved.out,
     record: async (event) => {
       if (event.type === "start") first = event;
-      else await (await folder()).record(event);
+      else await (event.step > 0 ? keep : within)((run) => run.record(event));
     },
-    saveCheckpoint: async (state) => (await folder()).saveCheckpoint(state),
-    saveStart: async (state) => (await folder()).saveStart(state),
-    saveBest: async (values, step) => (await folder()).saveBest(values, step),
-    saveInNeed: async (state) => (await folder()).saveInNeed(state),
-    saveRecord: async (name, chunks) => (await folder()).saveRecord(name, chunks),
-    saveRollback: async (point) => (await folder()).saveRollback(point),
-    readRollback: async () => (await folder()).readRollback(),
+    saveCheckpoint: (state) => keep((run) => run.saveCheckpoint(state)),
+    saveStart: (state) => within((run) => run.saveStart(state)),
+    saveBest: (values, step) => within((run) => run.saveBest(values, step)),
+    saveInNeed: (state) => within((run) => run.saveInNeed(state)),
+    saveRecord: (name, chunks) => within((run) => run.saveRecord(name, chunks)),
+    saveRollback: (point) => within((run) => run.saveRollback(point)),
+    readRollback: () => within((run) => run.readRollback()),
     close: async () => {
       // Whoever asked for the folder has got its error.
       const run = await opened?.catch(() => undefined);
-      if (run !== undefined) {
-        await run.close();
-        return;
+      try {
+        await run?.close();
+      } finally {
+        const isLeft = run !== undefined && !hasFailed;
+        if (!isLeft && (await isOurs().catch(() => false))) {
+          await removeBegun(path, written).catch(() => undefined);
+          await removeLeftovers(path).catch(() => undefined);
+        }
+        await lock.release();
+        if (!isLeft) await removeEmptyFolders(made);
       }
-      await lock.release();
-      // A process that was killed here before may have left files, too.
-      for (const entry of await readdir(path)) {
-        if (await isLeftover(path, entry)) await unlink(join(path, entry)).catch(() => undefined);
-      }
-      await removeEmptyFolders(made);
     },
   };
 };

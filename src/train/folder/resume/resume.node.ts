@@ -33,7 +33,7 @@ export interface ResumedRun {
   /**
    * @param run the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
    *   If the run was given another number of steps, its description is written anew.
-   * @param lock the run's; the folder takes it over.
+   * @param lock the run's, which the caller releases at the end.
    */
   open(run: ContinuedRun, lock: Lock): Promise<RunFolder>;
 }
@@ -153,8 +153,10 @@ export const readRun = async (
       async open({ tokenizer, facts }, lock) {
         const aside = await inPlace(path, setBestAside(root, path));
         if (aside !== undefined) await onNotice(aside.line);
-        await redescribe(root, described, config);
-        await filterJsonLines(join(root, folderNames.metrics), () => false);
+        await inOrder(path, async () => {
+          await redescribe(root, described, config);
+          await filterJsonLines(join(root, folderNames.metrics), () => false);
+        });
         return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, true, root);
       },
     };

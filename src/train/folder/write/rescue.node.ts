@@ -1,12 +1,12 @@
 /** Saving a run whose folder cannot take it any more: it is deleted or replaced while the run trains, or its disk is full. */
-import { rmdir, unlink } from "node:fs/promises";
+import { unlink } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { systemErrorCode } from "../../../core/errors/system-error.ts";
 import { quotePath, quoteWord } from "../../../core/text/shell-word.ts";
 import { writeCheckpoint } from "../../../io/checkpoint.node.ts";
-import { type Contents, makeFolders, replaceFile } from "../../../io/files.node.ts";
+import { type Contents, makeFolders, removeEmptyFolders, replaceFile } from "../../../io/files.node.ts";
 import type { Binding } from "../../../io/manifest.ts";
 import { removeOwned } from "../../../io/owned-folder.node.ts";
 import { folderNames } from "../folder-names.ts";
@@ -40,12 +40,12 @@ export interface RescuedRun {
   readonly others: Files;
 }
 
-/** Makes a new folder. Resolves to false if the name is taken. */
-const makeNew = async (path: string): Promise<boolean> =>
+/** Makes a new folder. Resolves to it and the folders above that it made; undefined: the name is taken. */
+const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
   makeFolders(path).then(
-    (made) => made.includes(path),
+    (made) => (made.includes(path) ? made : undefined),
     (error: unknown) => {
-      if (systemErrorCode(error) === "EEXIST") return false;
+      if (systemErrorCode(error) === "EEXIST") return undefined;
       throw error;
     },
   );
@@ -76,15 +76,15 @@ const writeTo = async (refuge: string, subject: RescuedRun, whole: boolean): Pro
   return missing;
 };
 
-/** Removes what `writeTo` had written. */
-const removeBegun = async (refuge: string, { further, others }: RescuedRun): Promise<void> => {
+/** Removes what `writeTo` had written, and the folders that were made for it. */
+const removeBegun = async (refuge: string, { further, others }: RescuedRun, made: readonly string[]): Promise<void> => {
   for (const name of [folderNames.checkpoint, ...Object.keys(further)]) {
     await removeOwned(join(refuge, name)).catch(() => undefined);
   }
   for (const name of [folderNames.description, ...Object.keys(others())]) {
     await unlink(join(refuge, name)).catch(() => undefined);
   }
-  await rmdir(refuge).catch(() => undefined);
+  await removeEmptyFolders(made);
 };
 
 /** Most bytes of a folder's name, on most systems. */
@@ -119,13 +119,13 @@ const saveIn = async (
   whole: boolean,
 ): Promise<{ readonly refuge: string; readonly missing: readonly string[] } | undefined> => {
   for (const refuge of refuges) {
-    let isOurs = false;
+    let made: readonly string[] | undefined;
     try {
       // Only a folder that it has made itself.
-      isOurs = await makeNew(refuge);
-      if (isOurs) return { refuge, missing: await writeTo(refuge, subject, whole) };
+      made = await makeNew(refuge);
+      if (made !== undefined) return { refuge, missing: await writeTo(refuge, subject, whole) };
     } catch {
-      if (isOurs) await removeBegun(refuge, subject);
+      if (made !== undefined) await removeBegun(refuge, subject, made);
       return undefined;
     }
   }

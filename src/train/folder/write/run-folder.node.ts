@@ -28,7 +28,7 @@ import { openStory } from "./story.node.ts";
 
 /** A run's folder opened for writing. */
 export interface RunFolder extends Required<RunStore> {
-  /** Releases the folder's lock. */
+  /** Closes its files. Its lock is the caller's. */
   close(): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ const isTold = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "c
 /**
  * Opens an existing run's folder to continue writing to it.
  * @param shown its path, as events show it.
- * @param lock the folder's; `close` releases it, and so does a failure to open.
+ * @param lock the folder's, which the caller releases after `close`.
  * @param first whether the run has no notes yet.
  * @param path resolved when the lock was taken, since the program may have changed its working directory.
  */
@@ -91,7 +91,6 @@ export const openRunFolder = async (
   // to it then gives the error.
   const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
   const { story, notes } = await openFiles(path, subject).catch(async (error: unknown) => {
-    await lock.release();
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
     throw new CheckpointError({
       where: shown,
@@ -143,12 +142,8 @@ export const openRunFolder = async (
       return readRollback(rollback, layouts, hashes);
     },
     async close() {
-      try {
-        await notes.close();
-        await saving.close();
-      } finally {
-        await lock.release();
-      }
+      await notes.close();
+      await saving.close();
     },
   };
 };
