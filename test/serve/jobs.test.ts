@@ -6,8 +6,9 @@ import { createJobs } from "#foretoken/serve/studio/jobs.js";
 import { openShelf } from "#foretoken/serve/studio/runs.js";
 import { createTurns } from "#foretoken/serve/studio/turns.js";
 import { train } from "#foretoken/worker/train.node.js";
-import { catText, smallRun } from "./studio.ts";
+import { catText, smallRun, useStudio } from "./studio.ts";
 
+const page = useStudio();
 let folder = "";
 
 beforeAll(async () => {
@@ -39,4 +40,11 @@ test("a run that was killed, then resumed and stopped before its first event, is
   const text = await readFile(notes, "utf8");
   await writeFile(notes, text.slice(0, text.trimEnd().lastIndexOf("\n") + 1));
   expect((await shelf.find("killed")).summary.state).toBe("unfinished");
+});
+
+test("a run whose folder cannot be made says so in the words of the library", async () => {
+  await writeFile(page.path("runs"), "a file in the place of the folder of runs");
+  const { status, body } = await page.post("runs", smallRun("first", 2));
+  expect(status).toBe(400);
+  expect(body.error).toMatch(/: the folder must be one that can be made and written to; got a file above it; try /u);
 });

@@ -1,5 +1,5 @@
 /** The addresses of the studio, and what answers them. */
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
@@ -197,7 +197,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
 };
 
 const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
-  const { jobs, shelf, bodies } = parts;
+  const { jobs, bodies } = parts;
   const newRun = { ...parts, texts: parts.textFolder?.path ?? null, planning: createTurns(() => {}) };
   api.post("/plan", async (c) => {
     const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
@@ -208,7 +208,6 @@ const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
     // Before the text is read.
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
-    await mkdir(shelf.folder, { recursive: true });
     const notices = await jobs.start(name, options).catch((error: unknown) => {
       throw inForm(error, request);
     });
