@@ -1,6 +1,6 @@
 /** The choice of a backend in a browser. */
 
-import { checkChoice, checkOptions } from "../core/checks/check-arguments.ts";
+import { checkChoice, checkKeys } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { alternatives } from "../core/text/alternatives.ts";
 import { showWord } from "../core/text/show.ts";
@@ -33,7 +33,7 @@ export type BackendChoice = (typeof backendChoices)[number];
  * ```
  */
 export const openBackend = async (choice: BackendChoice = "wasm", options: WasmOptions = {}): Promise<Backend> => {
-  checkOptions("openBackend: options", options);
+  checkKeys("openBackend", options, ["threads", "dtype", "instructionSet"]);
   checkChoice("dtype", options.dtype, ["float32", "bfloat16"]);
   switch (choice) {
     case "wasm":

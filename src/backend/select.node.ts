@@ -1,7 +1,7 @@
 /** The choice of a backend: by name, or the best one. */
 
 import { availableParallelism } from "node:os";
-import { checkBoolean, checkChoice, checkName, checkOptions } from "../core/checks/check-arguments.ts";
+import { checkBoolean, checkChoice, checkKeys, checkName } from "../core/checks/check-arguments.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/tensors/dtype.ts";
 import { showWord } from "../core/text/show.ts";
@@ -169,7 +169,7 @@ export interface BackendOptions {
  * ```
  */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
-  checkOptions("openBackend: options", options);
+  checkKeys("openBackend", options, ["threads", "dtype", "instructionSet", "manyRows"]);
   const { threads, dtype = "float32", instructionSet, manyRows = false } = options;
   checkBoolean("manyRows", manyRows);
   checkChoice("dtype", dtype, dtypeChoices);

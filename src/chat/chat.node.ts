@@ -1,6 +1,12 @@
-import { checkOptions } from "../core/checks/check-arguments.ts";
+import { checkChatModel, checkKeys } from "../core/checks/check-arguments.ts";
 import { parseConfig } from "../core/checks/config.ts";
-import { type GenerateEvent, type GenerateOptions, generate, generateDefaults } from "../generate/generate.ts";
+import {
+  type GenerateEvent,
+  type GenerateOptions,
+  generate,
+  generateOptionNames,
+  parseGenerateOptions,
+} from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { type ChatModel, conversationPrompt } from "./conversation.node.ts";
 import { type ChatMessage, messagesSchema } from "./messages.ts";
@@ -10,6 +16,8 @@ export interface ChatOptions extends Omit<GenerateOptions, "prompt" | "unknown">
   /** The conversation so far; the last message is the user's. Of one that is too long the oldest are left out. */
   readonly messages: readonly ChatMessage[];
 }
+
+const optionNames = ["messages", ...generateOptionNames.filter((name) => name !== "prompt" && name !== "unknown")];
 
 const chatModelOf = (lm: LanguageModel | ChatModel): ChatModel => {
   if ("generate" in lm) return lm;
@@ -42,11 +50,12 @@ export async function* chat(
   lm: LanguageModel | ChatModel,
   options: ChatOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  checkOptions("chat: options", options);
-  const { messages, ...settings } = options;
+  checkChatModel("chat: model", lm);
+  checkKeys("chat", options, optionNames);
+  const { messages, signal, ...settings } = options;
   const checked = parseConfig(messagesSchema, messages, "chat: messages");
   const partner = chatModelOf(lm);
-  const { maxNewTokens = generateDefaults.maxNewTokens } = settings;
+  const { maxNewTokens } = parseGenerateOptions({ ...settings, prompt: [] });
   const { ids } = await conversationPrompt(partner, checked, maxNewTokens, "chat");
-  yield* partner.generate({ ...settings, prompt: ids });
+  yield* partner.generate({ ...settings, signal, prompt: ids });
 }

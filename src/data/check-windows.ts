@@ -1,4 +1,4 @@
-import { checkInt32, checkOptions, checkWhole } from "../core/checks/check-arguments.ts";
+import { checkInt32, checkKeys, checkWhole } from "../core/checks/check-arguments.ts";
 
 interface Sizes {
   readonly batchSize: unknown;
@@ -6,8 +6,8 @@ interface Sizes {
   readonly microStep?: unknown;
 }
 
-const checkSizes = (where: string, options: Sizes): void => {
-  checkOptions(`${where}: options`, options);
+const checkSizes = (where: string, options: Sizes, others: readonly string[] = []): void => {
+  checkKeys(where, options, ["batchSize", "contextLength", ...others]);
   checkWhole(`${where}: batchSize`, options.batchSize, 1);
   checkWhole(`${where}: contextLength`, options.contextLength, 1);
 };
@@ -15,7 +15,7 @@ const checkSizes = (where: string, options: Sizes): void => {
 /** Checks the arguments of `trainingBatch`. @throws ShapeError for other tokens, ConfigError for other options */
 export const checkTrainingBatch = (tokens: unknown, options: Sizes): void => {
   checkInt32("trainingBatch: tokens", tokens);
-  checkSizes("trainingBatch", options);
+  checkSizes("trainingBatch", options, ["seed", "step", "microStep"]);
   // The seed and the step are checked with the random key.
   if (options.microStep !== undefined) checkWhole("trainingBatch: microStep", options.microStep);
 };

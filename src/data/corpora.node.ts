@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { basename, resolve } from "node:path";
-import { checkOptions, checkSurroundings, checkText } from "../core/checks/check-arguments.ts";
+import { checkKeys, checkSurroundings, checkText } from "../core/checks/check-arguments.ts";
 import { DataError } from "../core/errors/errors.ts";
 import { type Corpus, firstWord, splitText, type TextSplit } from "./corpus.ts";
 import type { GivenText } from "./given-text.ts";
@@ -141,7 +141,7 @@ export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number):
  */
 export const loadCorpus = async (nameOrPath = "default", options: CorpusOptions = {}): Promise<LoadedCorpus> => {
   checkText("data", nameOrPath);
-  checkOptions("loadCorpus: options", options);
+  checkKeys("loadCorpus", options, ["valData", "valFraction", "surroundings"]);
   const { valData, valFraction, surroundings = { env: process.env, fetch: globalThis.fetch } } = options;
   if (valData !== undefined) checkText("valData", valData);
   checkSurroundings("surroundings", surroundings);

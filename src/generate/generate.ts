@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { checkLanguageModel, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
+import { checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
@@ -36,6 +36,9 @@ const optionsSchema = generateSettingsSchema.extend({
   candidates: z.int().min(0).max(mostCandidates),
   cache: z.boolean(),
 });
+
+/** Names of the options of `generate`. */
+export const generateOptionNames: readonly string[] = [...Object.keys(optionsSchema.shape), "signal"];
 
 /** The settings in use where a caller names none. */
 export const generateDefaults = {
@@ -242,7 +245,7 @@ export async function* generate(
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   checkLanguageModel("generate: model", lm, "its own method, lm.generate()");
-  checkOptions("generate: options", options);
+  checkKeys("generate", options, generateOptionNames);
   const { signal, ...given } = options;
   checkSignal("generate: signal", signal);
   const { prompt, cache, endTokens, candidates, ...settings } = parseGenerateOptions(given);

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Context, inferenceContext, spend, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
-import { checkLanguageModel, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
+import { checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import type { Model } from "../models/model.ts";
@@ -129,7 +129,7 @@ export const lensOf = async (
   options: LensOptions = {},
 ): Promise<readonly LensPosition[]> => {
   checkLanguageModel("lensOf: model", lm, modelHint);
-  checkOptions("lensOf: options", options);
+  checkKeys("lensOf", options, ["positions", "top", "signal"]);
   const { model, tokenizer } = lm;
   const { signal, ...rest } = options;
   checkSignal("lensOf: signal", signal);

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Context, inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
-import { checkLanguageModel, checkOptions } from "../core/checks/check-arguments.ts";
+import { checkKeys, checkLanguageModel } from "../core/checks/check-arguments.ts";
 import { parseConfig } from "../core/checks/config.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { type HostArray, hostArray } from "../core/tensors/dtype.ts";
@@ -105,7 +105,7 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
  */
 export const patched = async (lm: LanguageModel, options: PatchOptions): Promise<Patched> => {
   checkLanguageModel("patched: model", lm, modelHint);
-  checkOptions("patched: options", options);
+  checkKeys("patched", options, ["clean", "corrupted", "layer", "position", "part"]);
   const { model } = lm;
   const { backend, config, parameters, vocabSize } = model;
   const { clean, corrupted, ...rest } = options;

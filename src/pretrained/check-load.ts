@@ -1,4 +1,4 @@
-import { checkBackendChoice, checkOptions } from "../core/checks/check-arguments.ts";
+import { checkBackendChoice, checkCallback, checkKeys } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import { checkAdapterOptions } from "./adapter/check.ts";
@@ -9,6 +9,9 @@ const isFiles = (value: unknown): boolean =>
   ["config.json", "model.safetensors", "tokenizer.json"].every(
     (name) => Reflect.get(value, name) instanceof Uint8Array,
   );
+
+const namesInBrowser = ["backend", "threads", "adapter", "adapters", "baseCheck", "onProgress"];
+const names = [...namesInBrowser, "dtype", "asInTraining", "base", "onNotice"];
 
 /**
  * Checks the arguments of `loadPretrained`, before anything is read.
@@ -25,7 +28,9 @@ export const checkLoad = (checkpoint: unknown, options: unknown, inBrowser = fal
       got: show(checkpoint),
     });
   }
-  checkOptions(`${where}: options`, options);
+  checkKeys(where, options, inBrowser ? namesInBrowser : names);
   checkBackendChoice("backend", Reflect.get(options as object, "backend"));
+  for (const name of ["onNotice", "onProgress"])
+    checkCallback(`${where}: ${name}`, Reflect.get(options as object, name));
   checkAdapterOptions(options as object, inBrowser, where);
 };

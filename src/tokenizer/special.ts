@@ -1,4 +1,4 @@
-import { checkText, checkTokenizer } from "../core/checks/check-arguments.ts";
+import { checkFunction, checkText, checkTokenizer } from "../core/checks/check-arguments.ts";
 import { type NameFinder, nameFinder } from "./names-in-text.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -37,6 +37,7 @@ export const encodeWithSpecials = (
 ): Int32Array => {
   checkTokenizer("encodeWithSpecials: tokenizer", tokenizer);
   checkText("encodeWithSpecials: text", text);
+  checkFunction("encodeWithSpecials: ordinary", ordinary);
   const parts: Int32Array[] = [];
   for (const stretch of finderOf(tokenizer)(text)) {
     parts.push(stretch.id === undefined ? tokenizer.encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));

@@ -1,4 +1,4 @@
-import { checkOptions, checkTokenBytes } from "../core/checks/check-arguments.ts";
+import { checkBoolean, checkKeys, checkTokenBytes } from "../core/checks/check-arguments.ts";
 import { DataError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
@@ -31,6 +31,12 @@ const shownBytes = (
 /** A byte order mark in a text is text. */
 const createDecoder = (): TextDecoder => new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** @throws ConfigError for options of decoding that are none. */
+export const checkDecodeOptions = (where: string, options: DecodeOptions): void => {
+  checkKeys(where, options, ["showSpecialTokens"]);
+  checkBoolean(`${where}: showSpecialTokens`, options.showSpecialTokens);
+};
+
 /**
  * Turns tokens into text one by one, as generation does: the pushed pieces, joined with `end`, are `decode` of all the
  * ids.
@@ -39,7 +45,7 @@ const createDecoder = (): TextDecoder => new TextDecoder("utf-8", { ignoreBOM: t
  */
 export const textStream = (tokenizer: TokenBytes, options: DecodeOptions = {}): TextStream => {
   checkTokenBytes("textStream: tokenizer", tokenizer);
-  checkOptions("textStream: options", options);
+  checkDecodeOptions("textStream", options);
   const bytesOf = shownBytes(tokenizer, options);
   const decoder = createDecoder();
   return {
@@ -57,8 +63,9 @@ const checkIds = (ids: unknown): void => {
 };
 
 /** `Tokenizer.decode`, made of the tokens' bytes. */
-export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, options?: DecodeOptions): string => {
+export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, options: DecodeOptions = {}): string => {
   checkIds(ids);
+  checkDecodeOptions("decode", options);
   const bytesOf = shownBytes(tokenizer, options);
   const decoder = createDecoder();
   const block = new Uint8Array(blockBytes);

@@ -6,6 +6,7 @@ import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
 import {
   checkBackendChoice,
   checkCallback,
+  checkKeys,
   checkLanguageModel,
   checkOptions,
   checkSignal,
@@ -126,12 +127,13 @@ const optionsSchema = z.strictObject({
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   checkOptions("train: options", options);
+  checkNoFields(withoutUndefined(options), optionsSchema.shape);
+  checkKeys("train", withoutUndefined(options), [...Object.keys(optionsSchema.shape), "worker"]);
   checkBackendChoice("train: backend", options.backend);
   checkSignal("train: signal", options.signal);
   checkCallback("train: onCheckpoint", options.onCheckpoint);
   checkCallback("train: onAdapter", options.onAdapter);
   checkCallback("train: onNotice", options.onNotice);
-  checkNoFields(withoutUndefined(options), optionsSchema.shape);
   const { text, valText, valFraction, preset, finalSampleTokens, threads, stopAt, profile, ...rest } = parseConfig(
     optionsSchema,
     withoutUndefined(options),

@@ -1,5 +1,5 @@
 import { backendChoices } from "../backend/select.browser.ts";
-import { checkCallback, checkKeys, checkNumber } from "../core/checks/check-arguments.ts";
+import { checkNumber } from "../core/checks/check-arguments.ts";
 import type { AdapterFiles } from "../pretrained/adapter/load.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
@@ -60,7 +60,6 @@ export const loadInWorker = async (
 ): Promise<WorkerModel> => {
   checkLoadInWorker(options, backendChoices);
   checkLoad(checkpoint, options, true, "loadInWorker");
-  checkKeys("loadInWorker", options, ["backend", "threads", "adapter", "adapters", "baseCheck", "onProgress"]);
   const { onProgress, adapter, adapters, ...others } = options;
   const sent = {
     ...others,
@@ -69,7 +68,6 @@ export const loadInWorker = async (
       ? {}
       : { adapters: Object.fromEntries(Object.entries(adapters).map(([name, one]) => [name, sentAdapter(one)])) }),
   };
-  checkCallback("loadInWorker: onProgress", onProgress);
   if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
   const wanted = sentCheckpoint(checkpoint);
   const where = typeof wanted === "string" ? wanted : "checkpoint";

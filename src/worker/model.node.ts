@@ -1,13 +1,6 @@
 import { backendChoices } from "../backend/select.node.ts";
 import { writeConversations } from "../chat/template.node.ts";
-import {
-  checkBoolean,
-  checkCallback,
-  checkChoice,
-  checkKeys,
-  checkName,
-  checkNumber,
-} from "../core/checks/check-arguments.ts";
+import { checkBoolean, checkChoice, checkKeys, checkName, checkNumber } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
@@ -94,23 +87,7 @@ export const loadInWorker = async (
 ): Promise<WorkerModel> => {
   checkLoadInWorker(options, backendChoices);
   checkLoad(checkpoint, options, false, "loadInWorker");
-  checkKeys("loadInWorker", options, [
-    ...[
-      "backend",
-      "threads",
-      "dtype",
-      "asInTraining",
-      "adapter",
-      "adapters",
-      "base",
-      "baseCheck",
-      "onNotice",
-      "onProgress",
-    ],
-  ]);
   const { onNotice, onProgress, ...sent } = options;
-  checkCallback("loadInWorker: onNotice", onNotice);
-  checkCallback("loadInWorker: onProgress", onProgress);
   if (sent.threads !== undefined) checkNumber("loadInWorker: threads", sent.threads);
   if (sent.dtype !== undefined) checkName("loadInWorker: dtype", sent.dtype);
   if (sent.asInTraining !== undefined) checkBoolean("loadInWorker: asInTraining", sent.asInTraining);

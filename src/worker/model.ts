@@ -4,6 +4,7 @@ import {
   checkBoolean,
   checkCallback,
   checkIdList,
+  checkKeys,
   checkOptions,
   checkSignal,
   isBackend,
@@ -13,7 +14,12 @@ import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
 import { alternatives } from "../core/text/alternatives.ts";
 import { show } from "../core/text/show.ts";
-import { type GenerateEvent, type GenerateOptions, parseGenerateOptions } from "../generate/generate.ts";
+import {
+  type GenerateEvent,
+  type GenerateOptions,
+  generateOptionNames,
+  parseGenerateOptions,
+} from "../generate/generate.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError } from "../pretrained/model/closed.ts";
@@ -180,7 +186,7 @@ export const loadIn = async (
         await one<void>(call("useAdapter", { name }));
       },
       generate: (settings) => {
-        checkOptions("generate: options", settings);
+        checkKeys("generate", settings, generateOptionNames);
         const { signal, ...options } = settings;
         checkSignal("generate: signal", signal);
         checkCloneable("generate: options", options);

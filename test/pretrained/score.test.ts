@@ -148,7 +148,7 @@ describe("score", () => {
     ["the cat", { candidates: -1 }, ConfigError, "got -1"],
     ["the cat", { candidates: 1.5 }, ConfigError, "got 1.5"],
     ["the cat", { candidates: "3" }, ConfigError, 'got "3"'],
-    ["the cat", { strid: 8 }, ConfigError, /score: every option must be a known one; got "strid"; try stride/u],
+    ["the cat", { strid: 8 }, ConfigError, /score: every key must be a known one; got "strid"; try stride/u],
     ["the cat", { signal: 1 }, ConfigError, "score: signal"],
     ["the cat", null, ConfigError, "score: options: must be an object of options; got null"],
   ] as const)("refuses %j with options %j", async (given, options, type, message) => {

@@ -5,6 +5,10 @@ export interface Case {
   /** Arguments that work, new ones for each call; undefined stands for an option, which is always replaced. */
   readonly args: () => readonly unknown[];
   readonly call: (...args: never[]) => unknown;
+  /** The option that the one argument is the value of. */
+  readonly option?: string;
+  /** Whether the option is of an object that may have others. */
+  readonly isOpen?: boolean;
   /** Whether a value may be tried in a place: values that would work there, and do more than a test should, may not. */
   readonly allows?: (value: unknown, place: number) => boolean;
 }
@@ -23,6 +27,36 @@ export const isPrimitive = (value: unknown): boolean =>
 /** 2 ** 60 is a valid count in some places, and would take all memory or never end. */
 export const isNotHuge = (value: unknown): boolean => value !== 2 ** 60;
 
+/** `option` under another name. */
+const mistyped = (option: string, name: string, value: never): WrongOption =>
+  ({ [option]: undefined, [name]: value }) as unknown as WrongOption;
+
+/** Values in the place of a member of an object, and of a member of such a member; undefined: it is left out. */
+const wrongMembers: readonly unknown[] = [undefined, null, 0, "x", {}, [], [null], [{}], { length: 3 }];
+const wrongInside: readonly unknown[] = [undefined, null, [{}]];
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !(value instanceof Map);
+
+const withMember = (value: object, name: string, member: unknown): object => {
+  const copy: object = Array.isArray(value) ? [...value] : { ...value };
+  if (member === undefined && !Array.isArray(copy)) Reflect.deleteProperty(copy, name);
+  else Reflect.set(copy, name, member);
+  return copy;
+};
+
+/** Copies of an object with one wrong member, or a wrong member of a member; the objects in which they are stay as they are. */
+export function* damaged(value: unknown, isInside = false): Generator<readonly [place: string, copy: object]> {
+  if (!isPlain(value)) return;
+  for (const name of Object.keys(value)) {
+    for (const wrong of isInside ? wrongInside : wrongMembers) yield [name, withMember(value, name, wrong)];
+    if (isInside) continue;
+    for (const [inner, copy] of damaged(Reflect.get(value, name), true)) {
+      yield [`${name}.${inner}`, withMember(value, name, copy)];
+    }
+  }
+}
+
 /** One option with a wrong value, to be spread over options that work. */
 type WrongOption = Readonly<Record<string, never>>;
 
@@ -35,8 +69,9 @@ export const optionCases = (
 ): readonly Case[] =>
   options.map((option) => ({
     name: `${of} ${option}`,
+    option,
     args: () => [undefined],
-    call: (value: never) => call({ [option]: value }),
+    call: (value: never, name = option) => call(name === option ? { [option]: value } : mistyped(option, name, value)),
     allows: (value) => allows(value, option),
   }));
 

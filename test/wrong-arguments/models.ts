@@ -21,13 +21,18 @@ const freshCases = (setup: Setup): readonly Case[] => [
     ["rank", "alpha", "dropout", "targets", "other"],
     openAndClose((wrong) => foretoken.loraModel(setup.lm.model, wrong, 1)),
   ),
-  { name: "mergeAdapter", args: () => [undefined], call: (net: never) => foretoken.mergeAdapter(net) },
+  { name: "mergeAdapter", args: () => [setup.adaptedLm.model], call: foretoken.mergeAdapter },
 ];
 
 const languageModelCases = (setup: Setup): readonly Case[] => [
   {
     name: "languageModel",
-    args: () => [setup.lm.model, setup.lm.tokenizer, async () => {}],
+    args: () => [
+      setup.lm.model,
+      setup.lm.tokenizer,
+      async () => {},
+      { chatTemplate: null, endTokens: [1], adapters: {} },
+    ],
     call: foretoken.languageModel,
   },
   { name: "lm.logits", args: () => [[0, 1]], call: (ids) => setup.lm.logits(ids) },
@@ -42,6 +47,19 @@ const languageModelCases = (setup: Setup): readonly Case[] => [
     ],
     (wrong) => foretoken.generate(setup.lm, { prompt: "the", maxNewTokens: 1, ...wrong }),
     isNotHuge,
+  ),
+];
+
+const conversation = [{ role: "user", content: "the" }] as const;
+
+const chatCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "chat",
+    args: () => [setup.chatLm, { messages: conversation, maxNewTokens: 0 }],
+    call: foretoken.chat,
+  },
+  ...optionCases("chat", ["messages", "maxNewTokens", "temperature", "signal", "other"], (wrong) =>
+    foretoken.chat(setup.chatLm, { messages: conversation, maxNewTokens: 0, ...wrong }),
   ),
 ];
 
@@ -80,11 +98,21 @@ const fileCases = (setup: Setup): readonly Case[] => [
   },
   ...optionCases(
     "loadPretrained",
-    ["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base", "baseCheck"],
+    [
+      ...["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base", "baseCheck", "onNotice", "onProgress"],
+      "other",
+    ],
     openAndClose((wrong) => foretoken.loadPretrained(setup.checkpoint, { backend: "reference", ...wrong })),
     // An object without fields is no adapters at all.
     (value, option) => option !== "adapters" || isPrimitive(value),
   ),
+  {
+    // No thread is started for what is wrong.
+    name: "loadInWorker",
+    args: () => [setup.checkpoint, { backend: "none" }],
+    call: openAndClose(foretoken.loadInWorker),
+    allows: (_, place) => place === 0,
+  },
   {
     name: "savePretrained",
     args: () => [setup.newPath(), setup.lm],
@@ -117,6 +145,7 @@ const fileCases = (setup: Setup): readonly Case[] => [
 export const modelsCases = (setup: Setup): readonly Case[] => [
   ...freshCases(setup),
   ...languageModelCases(setup),
+  ...chatCases(setup),
   ...insideCases(setup),
   ...fileCases(setup),
 ];

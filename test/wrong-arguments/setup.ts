@@ -26,6 +26,11 @@ export interface Setup extends Pick<Folder, "newPath"> {
   readonly checkpoint: string;
   readonly files: browser.CheckpointFiles;
   readonly browserLm: browser.LanguageModel;
+  /** A context that is open, and logits [1, 2, V] in it. */
+  readonly context: foretoken.Context;
+  readonly logits: foretoken.Tensor;
+  /** A model that converses. */
+  readonly chatLm: foretoken.LanguageModel;
   /** A model with an adapter in use, the adapter's folder, and its files. */
   readonly adaptedLm: foretoken.LanguageModel;
   readonly adapter: string;
@@ -37,6 +42,11 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   const backend = await foretoken.openBackend("reference");
   const tokenizer = foretoken.trainCharTokenizer(text);
   const lm = foretoken.languageModel(foretoken.freshModel(backend, tinyModel, tokenizer.vocabSize, 1), tokenizer);
+  const context = foretoken.inferenceContext(backend);
+  const logits = foretoken.forward(context, lm.model, [0, 1], 1, 2);
+  // Starts no process: its messages are refused, or are too long.
+  const chatTemplate = { template: "{{ messages }}", bosToken: "", eosToken: "" };
+  const chatLm = foretoken.languageModel(lm.model, tokenizer, undefined, { chatTemplate });
   const checkpoint = newPath();
   await foretoken.savePretrained(checkpoint, lm);
   const files = await browser.savePretrained(lm);
@@ -48,7 +58,7 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   await foretoken.saveAdapter(adapter, adaptedLm, { base: checkpoint });
 
   return {
-    ...{ newPath, backend, lm, checkpoint, files, adaptedLm, adapter },
+    ...{ newPath, backend, lm, context, logits, chatLm, checkpoint, files, adaptedLm, adapter },
     data: await writeText(text),
     browserLm: await browser.loadPretrained(files, { backend: "reference" }),
     adapterFiles: await browser.saveAdapter(adaptedLm),
@@ -65,6 +75,7 @@ export const useSetup = (): Setup => {
   afterAll(async () => {
     await setup.browserLm?.close();
     await setup.adaptedLm?.close();
+    setup.context?.memory.close();
     await setup.lm?.close();
     await setup.backend?.close();
   });

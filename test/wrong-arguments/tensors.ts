@@ -54,7 +54,7 @@ const backendCases = (setup: Setup): readonly Case[] => [
       ...{ y: { storage: setup.backend.alloc("float32", 4), offset: 0 }, n: 4, value: 0 },
       ...wrong,
     }),
-  ),
+  ).map((one) => ({ ...one, isOpen: true })),
 ];
 
 const instead = (own: unknown, given: unknown): never => (given === "own" ? own : given) as never;
@@ -81,16 +81,7 @@ const tensorCases = (setup: Setup): readonly Case[] => {
       args: () => [foretoken.inferenceContext(setup.backend), () => 1],
       call: foretoken.withContext,
     },
-    {
-      name: "readTensor",
-      args: () => ["own"],
-      call: inContext((_, logits, tensor) => foretoken.readTensor(setup.backend, instead(logits, tensor))),
-    },
-    {
-      name: "readTensor, of a backend",
-      args: () => ["own"],
-      call: inContext((_, logits, given) => foretoken.readTensor(instead(setup.backend, given), logits)),
-    },
+    { name: "readTensor", args: () => [setup.backend, setup.logits], call: foretoken.readTensor },
     {
       name: "readScalar",
       args: () => ["own"],
@@ -103,10 +94,8 @@ const tensorCases = (setup: Setup): readonly Case[] => {
     },
     {
       name: "crossEntropyLoss",
-      args: () => ["own", "own", new Int32Array(2)],
-      call: inContext((context, logits, given, tensor, targets) =>
-        foretoken.crossEntropyLoss(instead(context, given), instead(logits, tensor), targets),
-      ),
+      args: () => [setup.context, setup.logits, new Int32Array(2)],
+      call: foretoken.crossEntropyLoss,
     },
     {
       name: "backward",
@@ -119,19 +108,11 @@ const tensorCases = (setup: Setup): readonly Case[] => {
         ),
       ),
     },
-    {
-      name: "forward",
-      args: () => ["own", "own", [0, 1], 1, 2],
-      call: inContext((context, _, given, net, ids, rows, time) =>
-        foretoken.forward(instead(context, given), instead(setup.lm.model, net), ids, rows, time),
-      ),
-    },
+    { name: "forward", args: () => [setup.context, setup.lm.model, [0, 1], 1, 2], call: foretoken.forward },
     {
       name: "forwardLoss",
-      args: () => ["own", "own", [0, 1], new Int32Array(2), 1, 2],
-      call: inContext((context, _, given, net, ids, targets, rows, time) =>
-        foretoken.forwardLoss(instead(context, given), instead(setup.lm.model, net), ids, targets, rows, time),
-      ),
+      args: () => [setup.context, setup.lm.model, [0, 1], new Int32Array(2), 1, 2],
+      call: foretoken.forwardLoss,
     },
   ];
 };

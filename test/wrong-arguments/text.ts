@@ -3,6 +3,11 @@ import * as foretoken from "#foretoken/index.js";
 import { type Case, isDefined, isNotHuge, optionCases } from "./case.ts";
 import type { Setup } from "./setup.ts";
 
+const bpeParts: foretoken.BpeParts = {
+  ...{ tokens: ["a", "b", "ab", "<end>"], merges: [["a", "b"], "a b"], pattern: "gpt2" },
+  specialTokens: [{ id: 3, name: "<end>" }],
+};
+
 const tokenizerCases = (setup: Setup): readonly Case[] => [
   { name: "trainCharTokenizer", args: () => ["some", "text"], call: foretoken.trainCharTokenizer },
   {
@@ -10,8 +15,21 @@ const tokenizerCases = (setup: Setup): readonly Case[] => [
     args: () => [{ vocabSize: 260 }, "the cat sat on the mat"],
     call: foretoken.trainBpeTokenizer,
   },
-  ...optionCases("trainBpeTokenizer", ["vocabSize", "pattern", "specialTokens"], (wrong) =>
+  ...optionCases("trainBpeTokenizer", ["vocabSize", "pattern", "specialTokens", "other"], (wrong) =>
     foretoken.trainBpeTokenizer({ vocabSize: 260, ...wrong }, "the cat sat"),
+  ),
+  { name: "bpeTrainer", args: () => [{ vocabSize: 260 }], call: foretoken.bpeTrainer },
+  ...optionCases("bpeTrainer", ["vocabSize", "pattern", "specialTokens", "other"], (wrong) =>
+    foretoken.bpeTrainer({ vocabSize: 260, ...wrong }),
+  ),
+  { name: "bpeTokenizer", args: () => [bpeParts, "file"], call: foretoken.bpeTokenizer },
+  ...optionCases(
+    "bpeTokenizer",
+    [
+      ...["tokens", "merges", "pattern", "specialTokens", "namedTokens", "endOfText", "ignoreMerges", "normalizer"],
+      "other",
+    ],
+    (wrong) => foretoken.bpeTokenizer({ ...bpeParts, ...wrong }).encode("the cat"),
   ),
   {
     name: "bpeTrainer.add",
@@ -19,13 +37,25 @@ const tokenizerCases = (setup: Setup): readonly Case[] => [
     call: (text) => foretoken.bpeTrainer({ vocabSize: 260 }).add(text),
   },
   { name: "loadTokenizer", args: () => [setup.lm.tokenizer.toJSON(), "file"], call: foretoken.loadTokenizer },
-  { name: "encodeWithSpecials", args: () => [setup.lm.tokenizer, "the"], call: foretoken.encodeWithSpecials },
+  {
+    name: "encodeWithSpecials",
+    args: () => [setup.lm.tokenizer, "the", (text: string) => text],
+    call: foretoken.encodeWithSpecials,
+  },
   {
     name: "tokenizer.encode",
     args: () => ["the", "text", ""],
     call: (...args) => setup.lm.tokenizer.encode(...(args as [never])),
   },
-  { name: "tokenizer.decode", args: () => [[0, 1]], call: (ids) => setup.lm.tokenizer.decode(ids) },
+  {
+    name: "tokenizer.decode",
+    args: () => [[0, 1], {}],
+    call: (ids, options) => setup.lm.tokenizer.decode(ids, options),
+  },
+  ...optionCases("tokenizer.decode", ["showSpecialTokens"], (wrong) => setup.lm.tokenizer.decode([0], wrong)),
+  ...optionCases("textStream", ["showSpecialTokens"], (wrong) =>
+    foretoken.textStream(setup.lm.tokenizer, wrong).push(0),
+  ),
   { name: "tokenizer.token", args: () => [0], call: (id) => setup.lm.tokenizer.token(id) },
   {
     name: "textStream",

@@ -8,7 +8,7 @@ const rateCases: readonly Case[] = [
   { name: "learningRateAt", args: () => [foretoken.presets.quick.train, 0], call: foretoken.learningRateAt },
   ...optionCases("learningRateAt", ["learningRate", "warmupSteps", "steps", "schedule"], (wrong) =>
     foretoken.learningRateAt({ ...foretoken.presets.quick.train, ...wrong }, 100),
-  ),
+  ).map((one) => ({ ...one, isOpen: true })),
 ];
 
 const evaluation = {

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ForetokenError } from "#foretoken/index.js";
+import * as browser from "#foretoken/browser.js";
+import * as foretoken from "#foretoken/index.js";
 import { browserCases } from "./browser.ts";
-import { type Case, wrongValues } from "./case.ts";
+import { type Case, damaged, wrongValues } from "./case.ts";
 import { modelsCases } from "./models.ts";
 import { useSetup } from "./setup.ts";
 import { tensorsCases } from "./tensors.ts";
@@ -14,6 +15,7 @@ import { trainingCases } from "./training.ts";
  * or with success, and never with a TypeError from deep inside.
  */
 
+const { ForetokenError } = foretoken;
 const setup = useSetup();
 
 const cases: readonly Case[] = [
@@ -45,17 +47,57 @@ const isRefusal = (error: unknown): boolean => error === undefined || error inst
 
 const complaint = (error: unknown): string => (error instanceof Error ? String(error.stack) : String(error));
 
+const expectRefusal = (error: unknown, what: string): void => {
+  expect(isRefusal(error), `${what}: ${complaint(error)}`).toBe(true);
+  if (error !== undefined) expect((error as Error).message).toMatch(/^[^\n]{1,300}$/u);
+};
+
+/** An option's name without its last letter but one; of a short one, with a letter more. */
+const mistyped = (option: string): string =>
+  option.length < 4 ? `${option}x` : option.slice(0, -2) + option.slice(-1);
+
 describe.each(cases)("$name", (one) => {
-  const { args, allows = () => true } = one;
+  const { args, option, allows = () => true } = one;
 
   it("answers a wrong argument with a ForetokenError of one line", async () => {
     for (let place = 0; place < Math.max(1, args().length); place++) {
       for (const value of wrongValues.filter((wrong) => allows(wrong, place))) {
-        const error = await failureOf(one, args().with(place, value));
-        expect(isRefusal(error), `place ${place}, ${typeof value}: ${complaint(error)}`).toBe(true);
-        if (error !== undefined) expect((error as Error).message).toMatch(/^[^\n]{1,300}$/u);
+        expectRefusal(await failureOf(one, args().with(place, value)), `place ${place}, ${typeof value}`);
       }
     }
+  });
+
+  it.skipIf(option !== undefined)("does so for an object with a wrong member", async () => {
+    for (let place = 0; place < args().length; place++) {
+      for (const [member, value] of damaged(args()[place])) {
+        if (!allows(value, place)) break;
+        expectRefusal(await failureOf(one, args().with(place, value)), `place ${place}, ${member}`);
+      }
+    }
+  });
+
+  it.skipIf(option === undefined || option === "other" || one.isOpen === true)("names a mistyped option", async () => {
+    const name = mistyped(option ?? "");
+    const error = await failureOf(one, [1, name]);
+    expect(error, complaint(error)).toBeInstanceOf(ForetokenError);
+    expect((error as Error).message).toContain("every key must be a known one");
+    expect((error as Error).message).toContain(`got "${name}"`);
+    // Two options may be as near.
+    const [, hint] = /; try (?:.*\.)?(\w+)$/u.exec((error as Error).message) ?? [];
+    if (name.length > 4) expect(option).toMatch(new RegExp(`^${hint}`, "u"));
+  });
+});
+
+describe.each([
+  ["foretoken", foretoken, foretoken, ""],
+  ["foretoken/browser", browser, foretoken, "browser: "],
+] as const)("the functions of %s", (_, entry, other, prefix) => {
+  it("are all among the cases", () => {
+    const names = Object.entries(entry)
+      .filter(([, value]) => typeof value === "function" && !(value.prototype instanceof Error))
+      .filter(([name, value]) => entry === other || Reflect.get(other, name) !== value)
+      .map(([name]) => prefix + name);
+    expect(names.filter((name) => !cases.some((one) => one.name === name))).toEqual([]);
   });
 });
 

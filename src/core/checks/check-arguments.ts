@@ -7,6 +7,20 @@ import { ConfigError, DataError, ShapeError } from "../errors/errors.ts";
 import { alternatives } from "../text/alternatives.ts";
 import { nearest } from "../text/nearest.ts";
 import { show, showWord } from "../text/show.ts";
+import {
+  type Form,
+  isFlag,
+  isFunction,
+  isList,
+  isMap,
+  isNumber,
+  isObject,
+  isText,
+  listOf,
+  objectWith,
+  optional,
+  orNull,
+} from "./forms.ts";
 
 /** @throws ConfigError saying that `where` must be `what` */
 const refuse = (where: string, what: string, value: unknown): never => {
@@ -59,119 +73,143 @@ export const checkKeys = (where: string, value: unknown, names: readonly string[
   const hint = nearest(other, names);
   throw new ConfigError({
     where,
-    must: "every option must be a known one",
+    must: "every key must be a known one",
     got: show(other),
     ...(hint === undefined ? {} : { hint }),
   });
 };
 
-type MemberType = "function" | "object" | "number" | "string" | "boolean";
-type Members = readonly (readonly [name: string, type: MemberType])[];
-
-/** Listed once: some of these checks run for each token. */
-const members = (types: Readonly<Record<string, MemberType>>): Members => Object.entries(types);
-
-const hasMembers = (value: unknown, wanted: Members): boolean =>
-  typeof value === "object" &&
-  value !== null &&
-  wanted.every(([name, type]) => {
-    const member: unknown = Reflect.get(value, name);
-    return typeof member === type && member !== null;
-  });
-
-/** A check of objects with these members: mostly for results of the library's functions. */
+/** A check of a form: mostly of results of the library's functions. */
 const checkForm =
-  (what: string, wanted: Members, inner?: (value: object) => boolean) =>
+  (what: string, form: Form) =>
   (where: string, value: unknown): void => {
-    if (!hasMembers(value, wanted) || inner?.(value as object) === false) refuse(where, what, value);
+    if (!form(value)) refuse(where, what, value);
   };
 
-const backendMembers = members({
-  alloc: "function",
-  free: "function",
-  read: "function",
-  run: "function",
-  capabilities: "object",
-});
-const modelMembers = members({
-  config: "object",
-  vocabSize: "number",
-  backend: "object",
-  arena: "object",
-  parameters: "object",
-});
-const tokenizerMembers = members({
-  vocabSize: "number",
-  specialTokens: "object",
-  encode: "function",
-  decode: "function",
-  bytes: "function",
-  token: "function",
+export const isBackend = objectWith({
+  alloc: isFunction,
+  free: isFunction,
+  read: isFunction,
+  write: isFunction,
+  run: isFunction,
+  capabilities: objectWith({ real: isList }),
 });
 
-export const isBackend = (value: unknown): boolean => hasMembers(value, backendMembers);
-const isModel = (value: unknown): boolean =>
-  hasMembers(value, modelMembers) && isBackend(Reflect.get(value as object, "backend"));
+const isTensor = objectWith({ storage: isObject, offset: isNumber, shape: listOf(isNumber) });
 
-export const checkBackend = checkForm("a backend, as openBackend gives it", backendMembers);
+const isPlaced = objectWith({ name: isText, shape: listOf(isNumber), offset: isNumber, size: isNumber });
 
-export const checkModel = checkForm("a model, as freshModel gives it", modelMembers, isModel);
+const isLayout = objectWith({ length: isNumber, decayed: isNumber, parameters: listOf(isPlaced) });
 
-export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", tokenizerMembers);
+const isArena = objectWith({ storage: objectWith({ dtype: isText }), tensors: isMap });
+
+const isKinded = objectWith({ kind: isText });
+
+/** The fields of a model's configuration that every use of it reads. */
+const isShape = objectWith({
+  ...{ contextLength: isNumber, nLayer: isNumber, nHead: isNumber, nEmbd: isNumber },
+  ...{ position: isKinded, norm: isKinded, mlp: isKinded, bias: isObject },
+});
+
+const isWeighted = objectWith({ weight: isTensor });
+
+const isParameters = objectWith({
+  tokens: isTensor,
+  positions: orNull(isTensor),
+  blocks: listOf(objectWith({ attentionNorm: isWeighted, attention: objectWith({ qkv: isWeighted }) })),
+  norm: isWeighted,
+  head: isWeighted,
+  angles: orNull(objectWith({ cos: isTensor, sin: isTensor })),
+});
+
+const isModel = objectWith({
+  config: isShape,
+  vocabSize: isNumber,
+  backend: isBackend,
+  layout: isLayout,
+  arena: isArena,
+  adapter: orNull(objectWith({ config: isObject, layout: isLayout, arena: isArena, leaves: listOf(isTensor) })),
+  parameters: isParameters,
+  ...{ writeWeights: isFunction, rounded: isFunction, weightsChanged: isFunction, close: isFunction },
+});
+
+const isSpecialToken = objectWith({ id: isNumber, name: isText });
+
+const isTokenizer = objectWith({
+  vocabSize: isNumber,
+  specialTokens: listOf(isSpecialToken),
+  encode: isFunction,
+  decode: isFunction,
+  bytes: isFunction,
+  token: isFunction,
+  toJSON: isFunction,
+});
+
+const isContext = objectWith({
+  backend: isBackend,
+  memory: objectWith({ allocate: isFunction, upload: isFunction, release: isFunction, close: isFunction }),
+  tape: orNull(objectWith({ record: isFunction, backward: isFunction })),
+  rounded: orNull(isFunction),
+});
+
+export const checkBackend = checkForm("a backend, as openBackend gives it", isBackend);
+
+export const checkModel = checkForm("a model, as freshModel gives it", isModel);
+
+export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", isTokenizer);
 
 /** The part of a tokenizer that turns tokens into text. */
 export const checkTokenBytes = checkForm(
   "a tokenizer, as trainCharTokenizer gives it",
-  members({ bytes: "function", specialTokens: "object" }),
-  (value) => Array.isArray(Reflect.get(value, "specialTokens")),
+  objectWith({ bytes: isFunction, specialTokens: listOf(isSpecialToken) }),
 );
 
-const workerModelMembers = members({ generate: "function", evaluate: "function", close: "function" });
+const isWorkerModel = objectWith({ generate: isFunction, evaluate: isFunction, close: isFunction });
+const isChatTemplate = objectWith({ template: isText, bosToken: isText, eosToken: isText });
+
+export const checkChatTemplate = checkForm(
+  "a chat template with template, bosToken and eosToken",
+  orNull(isChatTemplate),
+);
+
+export const checkEndTokens = checkForm("a list of token ids", listOf(isNumber));
+
 const languageModelForm = "a language model, as loadPretrained gives it";
-
-const checkLanguageModelForm = checkForm(
-  languageModelForm,
-  members({ model: "object", tokenizer: "object", endTokens: "object" }),
-  (value) => isModel(Reflect.get(value, "model")) && hasMembers(Reflect.get(value, "tokenizer"), tokenizerMembers),
-);
+const isLanguageModel = objectWith({ model: isModel, tokenizer: isTokenizer, endTokens: listOf(isNumber) });
+const checkLanguageModelForm = checkForm(languageModelForm, isLanguageModel);
 
 /** @param hint what to do with a worker model instead, whose weights are on another thread. */
 export const checkLanguageModel = (where: string, value: unknown, hint: string): void => {
-  if (hasMembers(value, workerModelMembers) && !hasMembers(value, members({ model: "object" }))) {
+  if (isWorkerModel(value) && !isObject(Reflect.get(value as object, "model"))) {
     const got = "a worker model, as loadInWorker gives it";
     throw new ConfigError({ where, must: `must be ${languageModelForm}`, got, hint });
   }
   checkLanguageModelForm(where, value);
 };
 
-export const checkContext = checkForm(
-  "a context, as withContext and Gradients.record give it",
-  members({
-    backend: "object",
-    memory: "object",
-  }),
+/** A model that writes by its own method, as one on another thread does. */
+const isWriter = objectWith({
+  config: objectWith({ contextLength: isNumber }),
+  tokenizer: isTokenizer,
+  generate: isFunction,
+});
+const hasTemplate = objectWith({ chatTemplate: orNull(isChatTemplate) });
+
+export const checkChatModel = checkForm(
+  "a model, as loadPretrained or loadInWorker gives it",
+  (value) => hasTemplate(value) && (isWriter(value) || isLanguageModel(value)),
 );
+
+export const checkContext = checkForm("a context, as withContext and Gradients.record give it", isContext);
 
 export const checkTrainingContext = checkForm(
   "a context that records, as Gradients.record gives it",
-  members({
-    backend: "object",
-    memory: "object",
-    tape: "object",
-  }),
+  (value) => isContext(value) && Reflect.get(value as object, "tape") !== null,
 );
 
-export const checkTensor = checkForm(
-  "a tensor",
-  members({ storage: "object", offset: "number", shape: "object" }),
-  (value) => Array.isArray(Reflect.get(value, "shape")),
-);
+export const checkTensor = checkForm("a tensor", isTensor);
 
-export const checkLayout = checkForm(
-  "a layout, as a model's",
-  members({ length: "number", decayed: "number", parameters: "object" }),
-  (value) => Array.isArray(Reflect.get(value, "parameters")),
-);
+export const checkLayout = checkForm("a layout, as a model's", isLayout);
 
 /** @throws ConfigError unless `value` is a key from `randomKey` */
 export const checkRandomKey = (where: string, value: unknown): void => {
@@ -179,40 +217,33 @@ export const checkRandomKey = (where: string, value: unknown): void => {
   if (!isKey) refuse(where, "a key, as randomKey gives it", value);
 };
 
-const kinded = members({ kind: "string" });
-const falling = members({ minLearningRate: "number" });
+const isFalling = objectWith({ kind: isText, minLearningRate: isNumber });
 
 export const checkPlan = checkForm(
   "a plan of learning rates, as a configuration's train",
-  members({ learningRate: "number", warmupSteps: "number", steps: "number", schedule: "object" }),
-  (value) => {
-    const schedule: unknown = Reflect.get(value, "schedule");
-    const extensions: unknown = Reflect.get(value, "extensions");
-    return (
-      (extensions === undefined || Array.isArray(extensions)) &&
-      hasMembers(schedule, kinded) &&
-      (Reflect.get(schedule as object, "kind") === "constant" || hasMembers(schedule, falling))
-    );
-  },
+  objectWith({
+    ...{ learningRate: isNumber, warmupSteps: isNumber, steps: isNumber, extensions: optional(isList) },
+    schedule: (value) => isFalling(value) || (isKinded(value) && Reflect.get(value as object, "kind") === "constant"),
+  }),
 );
 
 export const checkUpdate = checkForm(
   "an update: values, gradients, step, learningRate and gradScale",
-  members({
-    values: "object",
-    gradients: "object",
-    step: "number",
-    learningRate: "number",
-    gradScale: "number",
+  objectWith({
+    values: isObject,
+    gradients: isObject,
+    step: isNumber,
+    learningRate: isNumber,
+    gradScale: isNumber,
   }),
 );
 
 export const checkSurroundings = checkForm(
   "an object with env and fetch",
-  members({ env: "object", fetch: "function" }),
+  objectWith({ env: isObject, fetch: isFunction }),
 );
 
-const checkSignalForm = checkForm("an AbortSignal", members({ aborted: "boolean", throwIfAborted: "function" }));
+const checkSignalForm = checkForm("an AbortSignal", objectWith({ aborted: isFlag, throwIfAborted: isFunction }));
 
 export const checkSignal = (where: string, value: unknown): void => {
   if (value !== undefined) checkSignalForm(where, value);

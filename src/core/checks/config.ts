@@ -103,8 +103,8 @@ const missingField = (
 export type FieldNamer = (path: readonly string[]) => string;
 
 /**
- * Checks `value` against a schema. The first fault becomes one line with the field, the condition and the value; for an
- * unknown key, with the nearest known one.
+ * Checks `value` against a schema. The first fault becomes one line with the field, the condition and the value; an unknown
+ * key comes before all others, with the nearest known one.
  * @param where the name of `value`, which goes before the field's path; or a function that names the field.
  * @throws ConfigError
  */
@@ -115,7 +115,9 @@ export const parseConfig = <Schema extends z.ZodType>(
 ): z.output<Schema> => {
   const result = check(schema, value, typeof where === "string" ? where : where([]) || "options");
   if (result.success) return result.data;
-  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  const { issues } = result.error;
+  // A mistyped key first: it explains a value that is missing.
+  const issue = (issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]) as z.core.$ZodIssue;
   const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
   // A key of a record may have any length.
   const path = issue.path.map((key) => shorten(String(key)));

@@ -1,6 +1,14 @@
 import { inferenceContext, withContext } from "../../autograd/context.ts";
 import { readTensor } from "../../autograd/tensor.ts";
-import { checkFunction, checkIdList, checkModel, checkTokenizer } from "../../core/checks/check-arguments.ts";
+import {
+  checkChatTemplate,
+  checkEndTokens,
+  checkFunction,
+  checkIdList,
+  checkKeys,
+  checkModel,
+  checkTokenizer,
+} from "../../core/checks/check-arguments.ts";
 import { forward } from "../../models/forward.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
@@ -87,11 +95,15 @@ export const languageModel = (
   model: Model,
   tokenizer: Tokenizer,
   onClose: () => Promise<void> = async () => {},
-  { chatTemplate = null, endTokens = [], adapters = {} }: LanguageModelFacts = {},
+  facts: LanguageModelFacts = {},
 ): LanguageModel => {
   checkModel("languageModel: model", model);
   checkTokenizer("languageModel: tokenizer", tokenizer);
   checkFunction("languageModel: onClose", onClose);
+  checkKeys("languageModel", facts, ["chatTemplate", "endTokens", "adapters"]);
+  const { chatTemplate = null, endTokens = [], adapters = {} } = facts;
+  checkChatTemplate("languageModel: chatTemplate", chatTemplate);
+  checkEndTokens("languageModel: endTokens", endTokens);
   checkAdaptedModels(adapters, model);
   const adapted = new Map(Object.entries(adapters));
   let [adapter = null] = adapted.keys();

@@ -14,7 +14,7 @@ import { bpeToJson } from "./bpe-json.ts";
 import { fromAlphabet } from "./byte-alphabet.ts";
 import { appendId, bytesEncoder, type EncodeBytes, type IdList } from "./encoder.ts";
 import { missingBytesCheck } from "./missing-bytes.ts";
-import type { BpeParts } from "./parts.ts";
+import { type BpeParts, checkParts } from "./parts.ts";
 import { pieceTable } from "./piece-table.ts";
 import type { SplitPattern } from "./split/patterns.ts";
 import { nextPieceOf } from "./split/split.ts";
@@ -56,9 +56,11 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
 /**
  * The tokenizer of a vocabulary and its merges.
  * @param where the file that they are from, for errors.
- * @throws CheckpointError for a vocabulary without bytes, a merge of unknown tokens, or an id that is taken.
+ * @throws ConfigError for parts of another form; CheckpointError for a vocabulary without bytes, a merge of unknown tokens, or an id that is taken.
  */
 export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer => {
+  checkText("bpeTokenizer: where", where);
+  checkParts("bpeTokenizer: parts", parts);
   const { tokens, pattern, namedTokens = [], ignoreMerges = false, normalizer } = parts;
   const specialTokens = [...parts.specialTokens].sort(byId);
   const named = [...specialTokens, ...namedTokens];

@@ -1,6 +1,12 @@
 import { z } from "zod";
-import { checkBackendChoice, checkCallback, checkOptions, checkSignal } from "../../core/checks/check-arguments.ts";
-import { parseConfig } from "../../core/checks/config.ts";
+import {
+  checkBackendChoice,
+  checkCallback,
+  checkKeys,
+  checkOptions,
+  checkSignal,
+} from "../../core/checks/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../../core/checks/config.ts";
 import { configFields } from "../../core/checks/schema-fields.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
@@ -130,21 +136,25 @@ export const checkNoFields = (options: object, known: Readonly<Record<string, un
   }
 };
 
+/** Options of new and of resumed runs, and of the thread in which they are computed. */
+const optionNames = [...Object.keys(newRunSchema.shape), ...Object.keys(resumedRunSchema.shape), "worker"];
+
 /**
  * Checks the options of `train`, except the preset, the config and the backend.
  * @throws ConfigError naming the first bad, unknown or contradictory option.
  */
 export const checkTrainOptions = (options: object): void => {
   checkOptions("train: options", options);
-  const { backend, signal, onNotice, onCheckpoint, onAdapter } = options as Readonly<Record<string, unknown>>;
+  const given = withoutUndefined(options) as Readonly<Record<string, unknown>>;
+  if (given.resume === undefined) checkNoFields(given, newRunSchema.shape);
+  checkKeys("train", given, optionNames);
+  const { backend, signal, onNotice, onCheckpoint, onAdapter } = given;
   checkBackendChoice("train: backend", backend);
   checkSignal("train: signal", signal);
   checkCallback("train: onNotice", onNotice);
   checkCallback("train: onCheckpoint", onCheckpoint);
   checkCallback("train: onAdapter", onAdapter);
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (given.resume === undefined) {
-    checkNoFields(given, newRunSchema.shape);
     parseConfig(newRunSchema, given, optionName);
     checkTextOptions(given);
     if (given.dataName !== undefined && given.text === undefined && given.documents === undefined) {

@@ -2,7 +2,7 @@
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
 import { closeOnError } from "../../core/errors/close-on-error.ts";
-import { type LanguageModel, languageModel } from "../../pretrained/model/language-model.ts";
+import { type LanguageModel, type LanguageModelFacts, languageModel } from "../../pretrained/model/language-model.ts";
 import type { TrainEvent } from "../events.ts";
 import { createRollback, type Rollback } from "../faults/rollback.ts";
 import { createTrainer, type Trainer } from "../steps/trainer.ts";
@@ -39,6 +39,9 @@ export interface RunState {
 export const isDrawn = ({ config, initFrom }: Pick<RunInput, "config" | "initFrom">): boolean =>
   config.lora !== undefined || initFrom === null;
 
+const factsOf = ({ facts }: RunInput): LanguageModelFacts =>
+  facts === undefined ? {} : { chatTemplate: facts.chatTemplate, endTokens: facts.endTokens };
+
 /** Creates a run's parts, in its first or its resumed state. `trainer.close` frees the memory. */
 export const setUp = (input: RunInput): RunState => {
   const { config, tokenizer, store, resume, broken } = input;
@@ -65,7 +68,7 @@ export const setUp = (input: RunInput): RunState => {
     backend,
     profile,
     trainer,
-    lm: languageModel(trainer.model, tokenizer, undefined, input.facts),
+    lm: languageModel(trainer.model, tokenizer, undefined, factsOf(input)),
     rollback: train.onNonfinite === "rollback" ? createRollback(trainer, train, store, isDrawn(input)) : null,
     firstStep: step,
     lastStep: Math.min(train.steps, input.stopAt ?? train.steps),

@@ -1,4 +1,4 @@
-import { checkText } from "../../../core/checks/check-arguments.ts";
+import { checkKeys, checkText } from "../../../core/checks/check-arguments.ts";
 import { ConfigError, DataError } from "../../../core/errors/errors.ts";
 import { show } from "../../../core/text/show.ts";
 import { type BpeTokenizer, bpeTokenizer } from "../bpe.ts";
@@ -39,6 +39,8 @@ const checkTraining = (training: BpeTraining): void => {
     const must = "settings must be an object with vocabSize";
     throw new ConfigError({ where, must, got: show(training), hint: "{ vocabSize: 2048 }" });
   }
+  // A run's configuration has its kind, too.
+  checkKeys(where, training, ["kind", "vocabSize", "pattern", "specialTokens"]);
   const { vocabSize, pattern = "gpt2", specialTokens = [] } = training;
   if (!Array.isArray(specialTokens)) {
     throw new ConfigError({ where, must: "specialTokens must be a list of names", got: show(specialTokens) });
