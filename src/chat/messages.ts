@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loneSurrogateAt, wellFormedText } from "../core/text/surrogate.ts";
 
 const roles = ["system", "user", "assistant"] as const;
 
@@ -10,7 +11,9 @@ export interface ChatMessage {
   readonly content: string;
 }
 
-export const messagesSchema = z.array(z.strictObject({ role: z.enum(roles), content: z.string() })).min(1);
+const wellFormed = z.string().refine((text) => loneSurrogateAt(text) === -1, wellFormedText);
+
+export const messagesSchema = z.array(z.strictObject({ role: z.enum(roles), content: wellFormed })).min(1);
 
 /** Unicode's noncharacters U+FDD0 to U+FDEF, which are in no text that people exchange: marks are made of them. */
 const marks = /[\ufdd0-\ufdef]/gu;

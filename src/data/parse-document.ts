@@ -3,6 +3,8 @@
 import { isRecord } from "../core/checks/is-record.ts";
 import { DataError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
+import { loneSurrogateAt, wellFormedText } from "../core/text/surrogate.ts";
+import { describeCharacter } from "../tokenizer/unknown.ts";
 import type { DocumentMessage, SourceDocument } from "./documents.ts";
 
 /** Most messages of a conversation: many times those of any known one. */
@@ -84,10 +86,13 @@ const checkSupported = (value: Readonly<Record<string, unknown>>, where: string)
   refuse(where, "a document must be text alone, without tools", `a key ${show(key)}`, "a line without it");
 };
 
-/** A text without half pairs of surrogates, which UTF-8 does not have. */
+/** @throws DataError also for half of a surrogate pair, which UTF-8 does not have: JSON can write it as `\ud800`. */
 const textOf = (value: unknown, where: string, name: string): string => {
   if (typeof value !== "string") return refuse(where, `${name} must be a text`, show(value));
-  return value.replace(/\p{Surrogate}/gu, "\ufffd");
+  const lone = loneSurrogateAt(value);
+  if (lone === -1) return value;
+  const got = `half of a surrogate pair, ${describeCharacter(value.charCodeAt(lone))}`;
+  return refuse(where, `${name} ${wellFormedText}`, got, "both halves, or neither");
 };
 
 const messageOf = (

@@ -1,11 +1,11 @@
 import { checkText } from "../core/checks/check-arguments.ts";
 import { DataError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
-import { isSurrogate } from "../core/text/surrogate.ts";
 import { decodeTokens } from "./text-stream.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 import { charTokenizerToJson, endOfTextName } from "./tokenizer-json.ts";
 import { describeCharacter, describeCharacters } from "./unknown.ts";
+import { checkWellFormed, position } from "./well-formed.ts";
 
 /** One token per Unicode code point (not per UTF-16 unit: an emoji is one token; a combining mark is its own). */
 export interface CharTokenizer extends Tokenizer {
@@ -13,21 +13,6 @@ export interface CharTokenizer extends Tokenizer {
   /** The characters in the order of their ids; special tokens follow. */
   readonly characters: readonly string[];
 }
-
-/** Line, column and number of the character (all from 1, in code points) at UTF-16 index `index`. */
-const position = (text: string, index: number): string => {
-  let line = 1;
-  let column = 1;
-  let characters = 1;
-  for (let at = 0; at < index; at++) {
-    const codePoint = text.codePointAt(at) as number;
-    if (codePoint > 0xffff) at++;
-    characters++;
-    column++;
-    if (codePoint === 10) [line, column] = [line + 1, 1];
-  }
-  return `line ${line}, column ${column} (character ${characters})`;
-};
 
 const withoutThem = "text without it, or a model trained on a text that has it";
 
@@ -135,15 +120,9 @@ export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer =
   const codePoints = new Set<number>();
   for (const text of texts) {
     checkText("tokenizer", text);
+    checkWellFormed("tokenizer", text);
     for (let index = 0; index < text.length; ) {
       const codePoint = text.codePointAt(index) as number;
-      if (isSurrogate(codePoint)) {
-        throw new DataError({
-          where: "tokenizer",
-          must: "text must be well-formed Unicode",
-          got: `half of a surrogate pair, ${describeCharacter(codePoint)}, at ${position(text, index)}`,
-        });
-      }
       codePoints.add(codePoint);
       index += codePoint > 0xffff ? 2 : 1;
     }

@@ -12,6 +12,7 @@ import { decodeTokens } from "./text-stream.ts";
 import { type TokenBytesRule, tokenBytesRule } from "./token-bytes.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 import { endOfTextName } from "./tokenizer-json.ts";
+import { checkWellFormed } from "./well-formed.ts";
 
 /** Special tokens of a `tokenizer.json`. */
 const specialTokensOf = (json: Record<string, unknown>): readonly SpecialToken[] => {
@@ -140,6 +141,7 @@ export const huggingFaceTokenizer = async (json: unknown, where: string): Promis
       checkText("encode: where", name);
       checkText("encode: before", before);
       checkText(name, text);
+      checkWellFormed(name, text, before);
       return encodeBy(vocabulary, text, name);
     },
     decode: (ids, options) => {

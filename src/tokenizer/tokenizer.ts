@@ -30,7 +30,8 @@ export interface Tokenizer {
    * text is ordinary text.
    * @param where the name of `text` (a file, an option) in the error.
    * @param before the text before `text` in there, so that the error counts lines from the beginning.
-   * @throws DataError for text that the vocabulary lacks; its `details.characters` has every unknown character once.
+   * @throws DataError for text that the vocabulary lacks, or half of a surrogate pair, which no text has; its
+   *   `details.characters` has every such character once.
    */
   encode(text: string, where?: string, before?: string): Int32Array;
   /**

@@ -54,11 +54,11 @@ describe("a line of documents", () => {
     expect(sources('\n  \n{"text":"A b\\nc"}\r\n')).toEqual([{ kind: "text", text: "A b\nc" }]);
   });
 
-  it("may leave an answer out of the loss, and has no half characters", () => {
+  it("may leave an answer out of the loss", () => {
     const line =
-      '{"messages":[{"role":"assistant","content":"a\\ud800","weight":0},{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}';
+      '{"messages":[{"role":"assistant","content":"a","weight":0},{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}';
     expect(sources(line)[0]).toMatchObject({
-      messages: [{ content: "a\ufffd", counted: false }, {}, { counted: true }],
+      messages: [{ content: "a", counted: false }, {}, { counted: true }],
     });
   });
 
@@ -72,6 +72,11 @@ describe("a line of documents", () => {
 
   test.each([
     ["{", /^chat\.jsonl:2: the line must be JSON in UTF-8; got .*; try one document on each line$/u],
+    [
+      '{"messages":[{"role":"user","content":"a\\ud800"},{"role":"assistant","content":"b"}]}',
+      /^chat\.jsonl:2: messages\[0\]\.content must be well-formed Unicode; got half of a surrogate pair, U\+D800; try /u,
+    ],
+    ['{"text":"\\udc00"}', /^chat\.jsonl:2: text must be well-formed Unicode; got half of a surrogate pair, U\+DC00/u],
     ["[1]", /^chat\.jsonl:2: each line must be an object; got /u],
     ["{}", /^chat\.jsonl:2: each line must have messages, conversations, prompt and completion, or text; got no keys/u],
     ['{"instruction":"a","output":"b"}', /got the keys instruction, output; try \{"messages"/u],

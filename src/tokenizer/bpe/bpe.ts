@@ -10,6 +10,7 @@ import { nameFinder } from "../names-in-text.ts";
 import { decodeTokens } from "../text-stream.ts";
 import type { SpecialToken, Tokenizer } from "../tokenizer.ts";
 import { endOfTextName } from "../tokenizer-json.ts";
+import { checkWellFormed } from "../well-formed.ts";
 import { bpeToJson } from "./bpe-json.ts";
 import { fromAlphabet } from "./byte-alphabet.ts";
 import { appendId, bytesEncoder, type EncodeBytes, type IdList } from "./encoder.ts";
@@ -133,6 +134,7 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
     checkText("encode: where", name);
     checkText("encode: before", before);
     checkText(name, text);
+    checkWellFormed(name, text, before);
     checkBytes?.(normalized(text), name);
     // A token has three or four bytes in most texts.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };

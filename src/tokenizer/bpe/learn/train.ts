@@ -1,6 +1,7 @@
 import { checkKeys, checkText } from "../../../core/checks/check-arguments.ts";
 import { ConfigError, DataError } from "../../../core/errors/errors.ts";
 import { show } from "../../../core/text/show.ts";
+import { checkWellFormed } from "../../well-formed.ts";
 import { type BpeTokenizer, bpeTokenizer } from "../bpe.ts";
 import { bytesInOrder, characterOfByte } from "../byte-alphabet.ts";
 import { type SplitPattern, splitPatterns } from "../split/patterns.ts";
@@ -78,7 +79,10 @@ export const bpeTrainer = (training: BpeTraining): BpeTrainer => {
   const encoder = new TextEncoder();
   return {
     add: (text) => {
-      if (!(text instanceof Uint8Array)) checkText("tokenizer", text);
+      if (!(text instanceof Uint8Array)) {
+        checkText("tokenizer", text);
+        checkWellFormed("tokenizer", text);
+      }
       const bytes = typeof text === "string" ? encoder.encode(text) : text;
       counter.add(bytes);
       return bytes.length;
