@@ -99,7 +99,18 @@ const fileCases = (setup: Setup): readonly Case[] => [
   ...optionCases(
     "loadPretrained",
     [
-      ...["backend", "threads", "dtype", "asInTraining", "adapter", "adapters", "base", "baseCheck", "onNotice", "onProgress"],
+      ...[
+        "backend",
+        "threads",
+        "dtype",
+        "asInTraining",
+        "adapter",
+        "adapters",
+        "base",
+        "baseCheck",
+        "onNotice",
+        "onProgress",
+      ],
       "other",
     ],
     openAndClose((wrong) => foretoken.loadPretrained(setup.checkpoint, { backend: "reference", ...wrong })),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { readRegularFile } from "../../../core/system/regular-file.node.ts";
 import { temporaryOf } from "../../../io/files.node.ts";
 import { occupantOf, removeOwned } from "../../../io/owned-folder.node.ts";
+import { keptBaseName } from "../../../pretrained/adapter/base/places.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { readmeMark } from "../write/run-readme.ts";
 
@@ -33,8 +34,8 @@ const isOfRun = async (folder: string, name: string, written: readonly string[])
  * @param written names of files that the run has put there.
  */
 export const removeBegun = async (folder: string, written: readonly string[]): Promise<void> => {
-  const { checkpoint, best, rollback, base, ...files } = folderNames;
-  const folders: readonly string[] = [checkpoint, best, rollback, base];
+  const { checkpoint, best, rollback, ...files } = folderNames;
+  const folders: readonly string[] = [checkpoint, best, rollback, keptBaseName];
   const names: readonly string[] = Object.values(files);
   for (const entry of await readdir(folder)) {
     const path = join(folder, entry);
