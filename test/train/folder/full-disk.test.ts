@@ -33,8 +33,8 @@ beforeAll(async () => {
 });
 
 const said: Readonly<Record<string, RegExp>> = {
-  ENOSPC: /got no room on the disk( for another file| \([^)]+ of [^)]+ free\))(, at [\w./-]+)?; try more room there/u,
-  EDQUOT: /got no room left of your quota of the disk(, at [\w./-]+)?; try more room there/u,
+  ENOSPC: /got a full disk \((no room for another file|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try more room there/u,
+  EDQUOT: /got a full quota of the disk(, at [\w./-]+)?; try more room there/u,
   EROFS: /got a disk that cannot be written to(, at [\w./-]+)?; try another folder$/u,
   EACCES: /got no permission(, at [\w./-]+)?; try another folder$/u,
   EIO: /got EIO: the disk fails(, at [\w./-]+)?; try another folder$/u,
@@ -68,13 +68,13 @@ describe("a disk that takes nothing more while a run's folder is made", () => {
     for (let first = 0; ; first++) {
       const [code = ""] = Object.keys(said).slice(first % 5);
       const inside = newPath();
-      const isThere = first % 2 === 0;
+      const isThere = first % 3 === 1;
       const out = join(inside, isThere ? "run" : "runs/first");
       await mkdir(isThere ? out : inside, { recursive: true });
       await writeFile(join(inside, "letter.txt"), "mine");
       const error = await failureOf({ ...given, out }, { code, inside, first });
       // The first step is noted: from here on, it is saved elsewhere.
-      if (error instanceof CheckpointError) break;
+      if (error === undefined || error instanceof CheckpointError) break;
       files.add(await checkRefusal(error, code, out));
       expect(await readdir(inside, { recursive: true })).toEqual(isThere ? ["letter.txt", "run"] : ["letter.txt"]);
     }
@@ -96,6 +96,18 @@ describe("a disk that takes nothing more while a run's folder is made", () => {
 });
 
 describe("a disk that takes nothing more later", () => {
+  it("leaves a run without a checkpoint, and the way to go on, in one line", async () => {
+    const out = newPath();
+    for await (const { type } of train({ ...given, out })) if (type === "step") break;
+    disk.fail({ code: "ENOSPC", inside: out, first: "metrics.jsonl" });
+    const error = await failure(resume(out).finally(disk.mend));
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toMatch(
+      /: the run's folder must be writable, .* got ENOSPC.*; try resume .*, once there is room$/u,
+    );
+    expect((await resume(out)).at(-1)).toMatchObject({ type: "done", step: 3 });
+  });
+
   it("ends the run, which is saved elsewhere; both folders can be resumed", async () => {
     const inside = newPath();
     const out = join(inside, "late");

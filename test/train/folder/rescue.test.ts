@@ -1,4 +1,5 @@
 /** What is saved of a run whose folder cannot take it any more, and where. */
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
@@ -115,6 +116,19 @@ describe("a place without room for all of a run", () => {
     expect(await readdir(parent)).toEqual([]);
     expect((await readdir(refuge)).sort()).toEqual(["best", "checkpoint", "run.json", "text.txt"]);
     expect(await readFile(join(refuge, "text.txt"), "utf8")).toBe("words");
+  });
+
+  it("keeps nothing of the tries if there is no place at all, nor folders that were made for them", async () => {
+    const places = [newPath(), newPath()];
+    for (const [i, name] of ["TMPDIR", "HOME"].entries()) vi.stubEnv(name, places[i]);
+    const parent = newPath();
+    const error = await rescued(join(parent, "run"), fault, {
+      ...subject(0),
+      checkpoint: () => ({ "../model": bytes }),
+    });
+    vi.unstubAllEnvs();
+    expect(error.message).toContain("and no other place to save in");
+    for (const path of [parent, ...places]) expect(existsSync(path)).toBe(false);
   });
 
   it("is taken if there is no other, and the line says what is missing", async () => {

@@ -12,8 +12,8 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "no permission",
   EPERM: "no permission",
   EROFS: "a disk that cannot be written to",
-  ENOSPC: "no room on the disk",
-  EDQUOT: "no room left of your quota of the disk",
+  ENOSPC: "a full disk",
+  EDQUOT: "a full quota of the disk",
 };
 
 /** Whether a call that found no room was to make a name: disks also run out of those. */
@@ -25,7 +25,7 @@ const roomAt = async (path: string, isForName: boolean): Promise<string> => {
   const found = await statfs(path).catch(() => undefined);
   if (found === undefined) return dirname(path) === path ? "" : roomAt(dirname(path), isForName);
   const { bavail, blocks, bsize } = found;
-  if (isForName && bavail > 0) return " for another file";
+  if (isForName && bavail > 0) return " (no room for another file)";
   return blocks === 0 ? "" : ` (${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} free)`;
 };
 

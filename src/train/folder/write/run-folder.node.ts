@@ -99,7 +99,11 @@ export const openRunFolder = async (
       cause: error,
     });
   });
-  const saving = await openSaving(subject, { shown, path, notes, isHere, isTaken: lock.isTaken });
+  const place = { shown, path, notes, isHere, isTaken: lock.isTaken };
+  const saving = await openSaving(subject, place).catch(async (error: unknown) => {
+    await notes.close();
+    throw error;
+  });
 
   /** Tries once more where a deletion went on meanwhile. */
   const twice = (work: () => Promise<void>): Promise<void> =>
