@@ -56,12 +56,15 @@ const before = await loadPretrained(model);
 const after = await loadPretrained(best, rank > 0 ? { base: model } : {});
 const contextLength = Math.min(before.model.config.contextLength, after.model.config.contextLength, 256);
 const measured = { data, contextLength, windows: true } as const;
-const { natsPerCharacter, standardErrorPerCharacter, windows } = compareEvaluations(
+const { natsPerCharacter, halfWidth95, blocks } = compareEvaluations(
   await evaluate(after, measured),
   await evaluate(before, measured),
 );
-const noise = standardErrorPerCharacter.toFixed(4);
-console.log(`difference: ${natsPerCharacter.toFixed(4)} ± ${noise} nats a character, over ${windows} windows`);
+// null: a text of fewer than eight windows.
+const interval = halfWidth95 === null ? "" : ` ± ${halfWidth95.natsPerCharacter.toFixed(4)}`;
+console.log(
+  `difference, with its 95% interval: ${natsPerCharacter.toFixed(4)}${interval} nats a character, over ${blocks} blocks`,
+);
 
 process.stdout.write(flags.prompt);
 for await (const event of generate(after, { prompt: flags.prompt, maxNewTokens: 100, temperature: 0.8 })) {

@@ -153,7 +153,7 @@ export type {
   StepEvent,
   TrainEvent,
 } from "./train/events.ts";
-export { compareEvaluations, type LossDifference } from "./train/measuring/compare.ts";
+export { compareEvaluations, type HalfWidth, type LossDifference } from "./train/measuring/compare.ts";
 export type { EvaluateOptions } from "./train/measuring/data.browser.ts";
 export type { Evaluation, WindowLoss } from "./train/measuring/evaluate.ts";
 export { evaluate } from "./train/train.browser.ts";

@@ -168,7 +168,7 @@ export {
   type RunState,
   type SkippedFolder,
 } from "./train/folder/list/runs.node.ts";
-export { compareEvaluations, type LossDifference } from "./train/measuring/compare.ts";
+export { compareEvaluations, type HalfWidth, type LossDifference } from "./train/measuring/compare.ts";
 export { type EvaluateOptions, evaluate } from "./train/measuring/evaluate.node.ts";
 export type { Evaluation, WindowLoss } from "./train/measuring/evaluate.ts";
 export type { SplitName } from "./train/measuring/evaluate-corpus.ts";

@@ -126,6 +126,9 @@ test("evaluate --against compares a tuned model with the one that it began with,
   const [json] = jsonLines((await cli([...args.slice(0, 6), ...on, "--json"], { cwd })).stdout) as [
     { natsPerToken: number; against: { natsPerToken: number }; difference: { natsPerToken: number; windows: number } },
   ];
+  expect(told.stdout).toMatch(
+    /^± is half of the 95% interval of the difference on more of such a text, from \d+ windows in 16 blocks$/mu,
+  );
   expect(told.stdout).toMatch(/^measured on +text\.txt, the part that was held out$/mu);
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
   expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);

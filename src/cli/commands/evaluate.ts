@@ -131,6 +131,12 @@ const partInWords: Readonly<Record<SplitName, string>> = {
   all: "all of it",
 };
 
+/** What ± means, or why there is none. */
+const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
+  halfWidth95 === null
+    ? `The text is too short for an interval: ${formatPlural(windows, "window")}, and 8 are needed; more text, or a smaller --context-length.`
+    : `± is half of the 95% interval of the difference on more of such a text, from ${formatPlural(windows, "window")} in ${blocks} blocks`;
+
 /** The figures of two models side by side; their difference where both read the same tokens. */
 const comparisonText = (
   result: Evaluation,
@@ -140,14 +146,13 @@ const comparisonText = (
   width: number,
 ): string => {
   const [columns, theirs] = [figuresOf(result), figuresOf(other)];
-  const noise = (value: number, error: number): string => `${signed(value)} ± ${error.toFixed(4)}`;
   const differences =
     difference === null
       ? []
-      : [
-          noise(difference.natsPerToken, difference.standardError),
-          noise(difference.natsPerCharacter, difference.standardErrorPerCharacter),
-        ];
+      : (["natsPerToken", "natsPerCharacter"] as const).map((unit) => {
+          const { halfWidth95 } = difference;
+          return `${signed(difference[unit])}${halfWidth95 === null ? "" : ` ± ${halfWidth95[unit].toFixed(4)}`}`;
+        });
   const leftOut = [result, other].flatMap(({ skipped }, i) =>
     skipped === undefined ? [] : [`left out of ${i === 0 ? "this" : "against"}: ${describeSkipped(skipped)}`],
   );
@@ -155,10 +160,8 @@ const comparisonText = (
     leftOut.length > 0
       ? "They read other texts, so no figure compares: try a text that both know."
       : difference !== null
-        ? `± is one standard error, over ${formatPlural(difference.windows, "window")}`
-        : result.tokens === other.tokens
-          ? "One window has no standard error: more text, or a smaller --context-length."
-          : "They read other tokens: only nats per character and bits per byte compare.";
+        ? intervalText(difference)
+        : "They read other tokens: only nats per character and bits per byte compare.";
   return [
     `${padRight("", 20)}${padRight("this", 12)}${padRight("against", 12)}${difference === null ? "" : "difference"}`.trimEnd(),
     ...columns.map(([label, value], i) =>
@@ -166,7 +169,7 @@ const comparisonText = (
     ),
     ...measuredRows(measured, width),
     ...leftOut.flatMap((line) => wrapText(line, width)),
-    last,
+    ...wrapText(last, width),
     "",
   ].join("\n");
 };
@@ -219,11 +222,11 @@ const loadOther = async (
 /** As it is printed in JSON. */
 const withoutWindows = ({ windows: _, ...figures }: Evaluation) => figures;
 
-/** null: the models read other tokens, or one window. */
+/** null: the models read other tokens. */
 const differenceOf = (one: Evaluation, other: Evaluation): LossDifference | null => {
   const [first, second] = [one.windows ?? [], other.windows ?? []];
   const isSame = first.length === second.length && first.every(({ tokens }, i) => tokens === second[i]?.tokens);
-  return isSame && first.length >= 2 ? compareEvaluations(one, other) : null;
+  return isSame ? compareEvaluations(one, other) : null;
 };
 
 type Reader = Pick<WorkerModel, "tokenizer" | "chatTemplate" | "endTokens">;
@@ -328,7 +331,7 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--against <model>",
-      "another model, measured on the same windows: the difference of the losses and its standard error (default: none)",
+      "another model, measured on the same windows: the difference of the losses with its 95% interval (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(
