@@ -278,7 +278,10 @@ const resumeRun = async function* (
     let broken = saved === null ? undefined : await brokenOff(path, progress, config.train);
     if (saved !== null && end !== null) {
       const missing = await missingEnd(path, progress, end);
-      if (missing === undefined) throw hasEnded(options.resume, config.train, end);
+      if (missing === undefined) {
+        if (lock !== null) await read.mendBest();
+        throw hasEnded(options.resume, config.train, end);
+      }
       if (missing.sampled || data.finalSampleTokens === 0) {
         await ranks?.wait();
         if (lock === null) return;

@@ -88,6 +88,17 @@ describe("a run's folder", () => {
     );
   });
 
+  test("has it told where a kill came while its best weights were moved", async () => {
+    cpSync(inside("run"), inside("moved"), { recursive: true });
+    const state = JSON.parse(readFileSync(inside("moved", "checkpoint", "trainer_state.json"), "utf8"));
+    const { step } = (state as { progress: { best: { step: number } } }).progress.best;
+    const manifest = inside("moved", "best", "manifest.json");
+    writeFileSync(manifest, readFileSync(manifest, "utf8").replace(/"step": \d+/u, '"step": 0'));
+    expect((await evaluated("moved")).stderr).toBe(
+      `weights of step 0; the best ones, of step ${step}, are not in their place: npx foretoken train --resume moved\n`,
+    );
+  });
+
   test("stands for its last weights where the best are damaged, with a line that says so", async () => {
     cpSync(inside("run"), inside("damaged"), { recursive: true });
     truncateSync(inside("damaged", "best", "model.safetensors"), 900);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import { manifestName, parseManifest } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
@@ -36,6 +37,12 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
   // Best effort: only this line depends on it.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
+  const better = await bestStepOf(run);
+  // A kill came while they were moved; a kill after a better evaluation leaves later ones than the checkpoint knows of.
+  if (better !== undefined && better > best && best < last) {
+    const command = `npx foretoken train --resume ${quoteWord(run)}`;
+    return `weights of step ${formatCount(best)}; the best ones, of step ${formatCount(better)}, are not in their place: ${command}`;
+  }
   return `weights of step ${formatCount(best)}, the best evaluation (--weights last: those of step ${formatCount(last)})`;
 };
 
@@ -49,8 +56,8 @@ export const lostBestNotice = async (run: string): Promise<string | undefined> =
   return `weights of step ${formatCount(last)}, the last ones: the best, of step ${formatCount(best)}, are gone from the run's folder`;
 };
 
-/** The step of the best weights of `run`, which has a checkpoint and no `best/`; undefined if there was no evaluation yet. */
-export const lostBestStep = async (run: string): Promise<number | undefined> => {
+/** The step of the best weights of `run`, as its last checkpoint knows it; undefined if there was no evaluation yet. */
+export const bestStepOf = async (run: string): Promise<number | undefined> => {
   const { best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   return typeof best === "number" ? best : undefined;
 };

@@ -9,7 +9,7 @@ import { folderNames } from "../../train/folder/folder-names.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { progressLine } from "../process/progress-line.ts";
-import { bestWeightsNotice, lostBestNotice, lostBestStep } from "./best-weights.ts";
+import { bestStepOf, bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
 
 /** What a command takes for a model, in its help. */
 export const modelPlaces = "a run's folder, a model's directory, ours or Hugging Face's, a GGUF file, or hf:org/name";
@@ -141,7 +141,7 @@ export const loadNamed = async (
     return lost === undefined ? found : { ...found, notices: [lost, ...found.notices] };
   }
   if (weights === "best" && hasLast) {
-    const lost = await lostBestStep(path);
+    const lost = await bestStepOf(path);
     throw noWeights(
       path,
       lost === undefined

@@ -1,8 +1,10 @@
 /** A run that goes on from a point before its best weights. */
+import { createHash } from "node:crypto";
 import { cp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readManifest } from "#foretoken/io/owned-folder.node.js";
+import { readCheckpoint } from "#foretoken/io/read-checkpoint.node.js";
 import type { TrainEvent } from "#foretoken/train/events.js";
 import { listRuns } from "#foretoken/train/folder/list/runs.node.js";
 import { train } from "#foretoken/train/train.node.js";
@@ -162,14 +164,48 @@ describe("the best weights of the point that a run goes on from", () => {
     expect(await stepOf(join(out, "best"))).toBe(4);
   });
 
+  const damage = async (path: string): Promise<void> => {
+    const bytes = await readFile(path);
+    bytes[bytes.length - 9] = (bytes.at(-9) ?? 0) ^ 4;
+    await writeFile(path, bytes);
+  };
+
+  it("are made of its checkpoint again where they are damaged", async () => {
+    const out = newPath();
+    await cp(run.whole, out, { recursive: true });
+    const weights = await weightsIn(out, "best");
+    await damage(join(out, "best", "model.safetensors"));
+    const { notices } = await resumeNoting(out, { steps: 20, stopAt: 13 });
+    expect(notices).toEqual([`${join(out, "best")}: the weights of checkpoint, which are the best ones so far`]);
+    const { files } = await readCheckpoint(join(out, "best"), ["model.safetensors"]);
+    expect(createHash("sha256").update(files["model.safetensors"]).digest("hex")).toBe(weights);
+  });
+
+  it("are given up where they are damaged and nowhere else, with a line", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), stopAt: 7 }));
+    await damage(join(out, "best", "model.safetensors"));
+    const { events, notices } = await resumeNoting(out);
+    expect(notices).toEqual([
+      `${join(out, "best")}: the best weights are damaged; those of the next evaluation take their place`,
+    ]);
+    expect(ofType(events, "eval")[0]).toMatchObject({ step: 10, best: true });
+  });
+
+  it("are put back where a kill came while a finished run was to go back", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), keepLast: 3 }));
+    await rename(join(out, "best"), join(out, "best-set-aside-12"));
+    expect((await failure(resume(out))).message).toContain("must have steps left");
+    expect(await stepOf(join(out, "best"))).toBe(12);
+    expect(await readdir(out)).not.toContain("best-set-aside-12");
+  });
+
   it("are not made of a checkpoint that is damaged", async () => {
     const out = newPath();
     await collect(train({ ...options(out, { evalInterval: 4, checkpointInterval: 2 }), keepLast: 9, stopAt: 7 }));
     await rm(join(out, "best"), { recursive: true });
-    const path = join(out, "checkpoint-4", "model.safetensors");
-    const bytes = await readFile(path);
-    bytes[bytes.length - 9] = (bytes.at(-9) ?? 0) ^ 4;
-    await writeFile(path, bytes);
+    await damage(join(out, "checkpoint-4", "model.safetensors"));
     const { notices } = await resumeNoting(join(out, "checkpoint-6"), { stopAt: 7, keepLast: 9 });
     expect(notices).toContain(
       `${join(out, "best")}: the best weights are gone; those of the next evaluation take their place`,

@@ -68,8 +68,10 @@ const sourceOf = async (
   { progress: { step, best }, checkpoint, config }: ResumedPoint,
 ): Promise<Source | undefined> => {
   if (best === null) return undefined;
-  const aside = (await asidesIn(folder)).find(({ manifest: { run } }) => isOfPlan(run, best.step, config));
-  if (aside !== undefined) return { kind: "aside", name: aside.name };
+  for (const { name, path, manifest } of await asidesIn(folder)) {
+    if (isOfPlan(manifest.run, best.step, config) && (await isUndamaged(path, manifest)))
+      return { kind: "aside", name };
+  }
   // Its files were compared with their hashes when they were read.
   if (best.step === step && (await readManifest(join(folder, checkpoint))) !== null) {
     return { kind: "checkpoint", name: checkpoint };
@@ -98,8 +100,9 @@ const faultOf = async (folder: string, point: ResumedPoint): Promise<string | un
   // Without a manifest nothing is known of its files.
   if (manifest === null) return undefined;
   if (!(await holdsAllFiles(path))) return "not whole";
-  if (manifest.run === null || manifest.run.step === best.step || isAhead(manifest, point)) return undefined;
-  return `those of step ${manifest.run.step}`;
+  if (manifest.run === null || isAhead(manifest, point)) return undefined;
+  if (manifest.run.step !== best.step) return `those of step ${manifest.run.step}`;
+  return (await isUndamaged(path, manifest)) ? undefined : "damaged";
 };
 
 /** A run's state, in which no evaluation is the best if the weights of that one are gone: so the next one's are kept. */
@@ -156,10 +159,12 @@ export const arrangeBest = async (
   await recoverCheckpoint(place);
   const manifest = await readManifest(place);
   const found = manifest?.run?.step;
-  const isWhole = manifest !== null && (await holdsAllFiles(place));
-  if (found !== undefined && found === best?.step && isWhole) return;
+  const isBest = found !== undefined && found === best?.step;
+  const isWhole =
+    manifest !== null && (await holdsAllFiles(place)) && (!isBest || (await isUndamaged(place, manifest)));
+  if (isBest && isWhole) return;
   const source = await sourceOf(folder, point);
-  const isOther = found !== undefined && found !== best?.step && (source !== undefined || found > step);
+  const isOther = found !== undefined && !isBest && (source !== undefined || found > step);
   const returns = found === undefined || found <= step || (manifest !== null && isAhead(manifest, point));
   const aside = isOther ? await setBestAside(folder, shown, step, returns) : undefined;
   const isDamaged = manifest !== null && !isWhole && !isOther;

@@ -30,6 +30,8 @@ export interface ResumedRun {
   readonly saved: SavedRun | null;
   /** The configuration that the run goes on with. */
   readonly config: RunConfig;
+  /** Puts the best weights of the checkpoint into their place, where a kill came while they were moved. */
+  mendBest(): Promise<void>;
   /**
    * @param run the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
    *   If the run was given another number of steps, its description is written anew.
@@ -150,6 +152,7 @@ export const readRun = async (
     return {
       saved: null,
       config,
+      mendBest: async () => {},
       async open({ tokenizer, facts }, lock) {
         const aside = await inPlace(path, setBestAside(root, path));
         if (aside !== undefined) await onNotice(aside.line);
@@ -171,13 +174,16 @@ export const readRun = async (
   const ahead = { ...from, next: config };
   const state = isSame(config, described.config) ? known : await withoutLostBest(path, known, ahead, onNotice);
   const saved = { ...read, state };
+  const mendBest = (): Promise<void> =>
+    inPlace(path, arrangeBest(root, path, { ...ahead, progress: saved.state.progress }, onNotice));
   return {
     saved,
     config,
+    mendBest,
     async open({ tokenizer, facts, broken }, lock) {
       const { progress } = saved.state;
       // First: if it cannot be done, nothing has changed.
-      await inPlace(path, arrangeBest(root, path, { ...ahead, progress }, onNotice));
+      await mendBest();
       await inOrder(path, async () => {
         if (checkpoint !== folderNames.checkpoint) {
           const aside = await takeUp(root, checkpoint);
