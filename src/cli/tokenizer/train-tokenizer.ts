@@ -88,9 +88,9 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
 
 /** @throws ConfigError for a vocabulary that is too small, or a folder that is not empty; DataError for no text. */
 export const trainTokenizerFiles = async (training: TokenizerTraining): Promise<TrainedTokenizer> => {
-  const { data, out } = training;
+  const { data, out, ...options } = training;
   await checkOut(out);
-  const trainer = bpeTrainer(training);
+  const trainer = bpeTrainer(options);
   const from = performance.now();
   let bytes = 0;
   for (const name of data) {
